@@ -1,0 +1,1 @@
+//! The records and exports that relobox's host and guests share

@@ -1,0 +1,1 @@
+//! Write a relocation plugin for relobox: fields, the relocation table, the exports

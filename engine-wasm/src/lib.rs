@@ -1,0 +1,1 @@
+//! The engine guest of relobox: ELF bytes to flat records, and back

@@ -1,0 +1,1 @@
+//! Links Linux kernel modules outside the kernel, inside a WebAssembly sandbox

@@ -1,0 +1,2 @@
+//! The relobox command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! A simulated kernel: list, allocate, put and call

@@ -1,0 +1,1 @@
+//! The unpacking guest of relobox: gzip, xz and zstd to bytes
