@@ -1,1 +1,8 @@
-//! Integration tests, oracles and generators of relobox
+//! Integration tests, oracles and generators of relobox.
+//!
+//! What is here judges relobox and so shares no code with it: the corpora of real modules, the linkers
+//! that serve as a second opinion, and the comparison with a running kernel's memory.
+
+pub mod corpus;
+pub mod kernel_memory;
+pub mod oracle;

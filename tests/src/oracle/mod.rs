@@ -1,0 +1,82 @@
+//! Other linkers, asked to link the same module at the same addresses.
+//!
+//! An oracle gets a [`Job`] (an object, an address for each of its sections, a value for each of its
+//! undefined symbols) and answers with an [`Image`]. Nothing here knows what a relocation is: that the
+//! answer was computed by somebody else's code is the point.
+//!
+//! The linkers were made for programs, and merge strings, drop unused sections, sort notes and relax
+//! instructions. [`neutral`] rewrites a copy of the object so that none of that applies, and [`script`]
+//! fixes every address.
+
+pub mod bfd;
+mod image;
+pub mod jitlink;
+pub mod layout;
+pub mod lld;
+mod neutral;
+mod script;
+mod tool;
+
+pub use image::{Image, Placed};
+
+use anyhow::{Context, Result, bail};
+use object::{Architecture, Endianness, Object as _};
+use std::path::Path;
+
+/// The architectures that at least one oracle can link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// x86-64, little-endian.
+    X86_64,
+    /// 64-bit Arm, little-endian.
+    Aarch64,
+    /// 32-bit RISC-V.
+    Riscv32,
+    /// 64-bit RISC-V.
+    Riscv64,
+    /// 64-bit IBM Z.
+    S390x,
+    /// MIPS o32, big-endian.
+    Mips,
+    /// MIPS o32, little-endian.
+    Mipsel,
+}
+
+impl Target {
+    /// Reads the target from an object's header.
+    pub fn of(elf: &[u8]) -> Result<Target> {
+        let file = object::File::parse(elf).context("the object's ELF header")?;
+        Ok(match (file.architecture(), file.endianness()) {
+            (Architecture::X86_64, _) => Target::X86_64,
+            (Architecture::Aarch64, Endianness::Little) => Target::Aarch64,
+            (Architecture::Riscv32, _) => Target::Riscv32,
+            (Architecture::Riscv64, _) => Target::Riscv64,
+            (Architecture::S390x, _) => Target::S390x,
+            (Architecture::Mips, Endianness::Big) => Target::Mips,
+            (Architecture::Mips, Endianness::Little) => Target::Mipsel,
+            (other, _) => bail!("no oracle links {other:?}"),
+        })
+    }
+}
+
+/// What to link, and where.
+#[derive(Clone, Debug)]
+pub struct Job<'a> {
+    /// A relocatable ELF file, not compressed.
+    pub object: &'a Path,
+    /// Its architecture.
+    pub arch: Target,
+    /// Name, ELF section index and address of each section to place. The index decides; the name is for
+    /// messages. An allocated section that is not listed is left out of the link.
+    pub sections: Vec<(String, u32, u64)>,
+    /// The values of undefined symbols. Ones that the object does not want do no harm; a weak symbol that
+    /// is not listed gets 0.
+    pub symbols: Vec<(String, u64)>,
+}
+
+/// How many modules of each corpus the oracle tests are to take: the number in `RELOBOX_ORACLES`. `None`
+/// if it is not set, so that a plain `cargo test` needs neither linkers nor corpora.
+pub fn wanted() -> Option<usize> {
+    let value = std::env::var("RELOBOX_ORACLES").ok()?;
+    Some(value.parse().expect("RELOBOX_ORACLES is a number of modules"))
+}

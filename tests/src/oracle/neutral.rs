@@ -1,0 +1,217 @@
+//! A copy of an object in which no section is special.
+//!
+//! Linkers recognise sections by name, type and flags: mergeable strings, groups, `.eh_frame`, notes,
+//! `.gnu.linkonce.*`, register information. A module's sections must instead be copied and relocated, one
+//! by one, wherever the script says. So the copy gives every section a unique name that means nothing,
+//! the plainest type, and no flag that invites a transformation. Contents, symbols and relocations stay.
+
+use anyhow::{Context, Result, bail, ensure};
+use object::elf;
+
+/// The rewritten object.
+pub(super) struct Neutral {
+    /// The new file.
+    pub(super) bytes: Vec<u8>,
+    /// What the sections were, by index.
+    sections: Vec<Kind>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Kind {
+    allocated: bool,
+    executable: bool,
+    has_contents: bool,
+    contents: usize,
+    memory: u64,
+    placeable: bool,
+}
+
+/// The name of section `index` in the copy.
+pub(super) fn section_name(index: u32) -> String {
+    format!("s{index:05}")
+}
+
+/// The inverse of [`section_name`].
+pub(super) fn input_index(name: &str) -> Option<u32> {
+    let digits = name.strip_prefix('s')?;
+    if digits.len() != 5 { None } else { digits.parse().ok() }
+}
+
+impl Neutral {
+    /// Whether section `index` takes up memory.
+    pub(super) fn is_allocated(&self, index: u32) -> bool {
+        self.kind(index).allocated
+    }
+
+    /// Whether section `index` has contents in the file, be they none.
+    pub(super) fn has_contents(&self, index: u32) -> bool {
+        self.kind(index).has_contents
+    }
+
+    /// How many bytes of contents section `index` has in the file.
+    pub(super) fn contents_size(&self, index: u32) -> usize {
+        self.kind(index).contents
+    }
+
+    /// Whether section `index` holds instructions.
+    pub(super) fn is_executable(&self, index: u32) -> bool {
+        self.kind(index).executable
+    }
+
+    /// How many bytes of memory section `index` takes up.
+    pub(super) fn memory_size(&self, index: u32) -> u64 {
+        self.kind(index).memory
+    }
+
+    /// The sections that a script has to place or to discard.
+    pub(super) fn indices(&self) -> impl Iterator<Item = u32> {
+        (0..).zip(&self.sections).filter(|(_, kind)| kind.placeable).map(|(index, _)| index)
+    }
+
+    fn kind(&self, index: u32) -> Kind {
+        self.sections.get(index as usize).copied().unwrap_or_default()
+    }
+
+    /// Rewrites `object`.
+    pub(super) fn of(object: &[u8]) -> Result<Neutral> {
+        let mut file = Headers::open(object.to_vec())?;
+        let mut names = vec![0u8];
+        let mut sections = vec![Kind::default()];
+        for index in 1..file.count {
+            let flags = file.get(index, FLAGS);
+            let allocated = flags & elf::SHF_ALLOC.0 != 0;
+            let kind = elf::SectionType(u32::try_from(file.get(index, TYPE))?);
+            let size = usize::try_from(file.get(index, SIZE))?;
+            let has_contents = kind != elf::SHT_NOBITS;
+            sections.push(Kind {
+                allocated,
+                executable: flags & elf::SHF_EXECINSTR.0 != 0,
+                has_contents,
+                contents: if has_contents { size } else { 0 },
+                memory: size as u64,
+                placeable: false,
+            });
+
+            let name = match kind {
+                elf::SHT_NULL => continue,
+                elf::SHT_SYMTAB | elf::SHT_STRTAB => format!("t{index:05}"),
+                elf::SHT_REL | elf::SHT_RELA => {
+                    // The kernel applies only what relocates allocated sections, and so do we.
+                    let target = u32::try_from(file.get(index, INFO))?;
+                    if target >= file.count || file.get(target, FLAGS) & elf::SHF_ALLOC.0 == 0 {
+                        file.set(index, TYPE, elf::SHT_NULL.0.into());
+                        continue;
+                    }
+                    format!("r{index:05}")
+                }
+                elf::SHT_GROUP => {
+                    file.set(index, TYPE, elf::SHT_NULL.0.into());
+                    continue;
+                }
+                _ => {
+                    let kept = (elf::SHF_ALLOC | elf::SHF_WRITE | elf::SHF_EXECINSTR).0;
+                    file.set(index, FLAGS, flags & kept);
+                    file.set(index, LINK, 0);
+                    file.set(index, INFO, 0);
+                    file.set(index, ENTRY_SIZE, 0);
+                    // An empty section would vanish, and its symbols move elsewhere: give it a byte.
+                    let empty = allocated && size == 0;
+                    if empty {
+                        file.set(index, SIZE, 1);
+                    }
+                    let plain = if has_contents && !empty { elf::SHT_PROGBITS } else { elf::SHT_NOBITS };
+                    file.set(index, TYPE, plain.0.into());
+                    sections[index as usize].placeable = true;
+                    section_name(index)
+                }
+            };
+            file.set(index, NAME, names.len() as u64);
+            names.extend_from_slice(name.as_bytes());
+            names.push(0);
+        }
+        // The old table of names may be shared with the symbols', so the new one goes to the end.
+        let table = file.names;
+        let shared = (1..file.count).any(|index| {
+            file.get(index, TYPE) == u64::from(elf::SHT_SYMTAB.0) && file.get(index, LINK) == u64::from(table)
+        });
+        ensure!(!shared, "section and symbol names share a table");
+        file.set(table, OFFSET, file.bytes.len() as u64);
+        file.set(table, SIZE, names.len() as u64);
+        file.bytes.extend_from_slice(&names);
+        Ok(Neutral { bytes: file.bytes, sections })
+    }
+}
+
+/// A field of a section header: offset and width, for 32 and for 64 bits.
+#[derive(Clone, Copy)]
+struct Field([(usize, usize); 2]);
+
+const NAME: Field = Field([(0, 4), (0, 4)]);
+const TYPE: Field = Field([(4, 4), (4, 4)]);
+const FLAGS: Field = Field([(8, 4), (8, 8)]);
+const OFFSET: Field = Field([(16, 4), (24, 8)]);
+const SIZE: Field = Field([(20, 4), (32, 8)]);
+const LINK: Field = Field([(24, 4), (40, 4)]);
+const INFO: Field = Field([(28, 4), (44, 4)]);
+const ENTRY_SIZE: Field = Field([(36, 4), (56, 8)]);
+
+/// Section headers that can be changed in place.
+struct Headers {
+    bytes: Vec<u8>,
+    wide: bool,
+    big: bool,
+    table: usize,
+    count: u32,
+    names: u32,
+}
+
+impl Headers {
+    fn open(bytes: Vec<u8>) -> Result<Headers> {
+        ensure!(bytes.len() >= 64 && bytes.starts_with(&elf::ELFMAG), "not an ELF file");
+        let wide = bytes[4] == elf::ELFCLASS64.0;
+        let big = bytes[5] == elf::ELFDATA2MSB.0;
+        let mut file = Headers { bytes, wide, big, table: 0, count: 0, names: 0 };
+        let (table, counts) = if wide { ((0x28, 8), 0x3c) } else { ((0x20, 4), 0x30) };
+        file.table = usize::try_from(file.number(table.0, table.1))?;
+        file.count = u32::try_from(file.number(counts, 2))?;
+        file.names = u32::try_from(file.number(counts + 2, 2))?;
+        if file.count == 0 || file.names >= file.count {
+            bail!("the section table is extended or broken");
+        }
+        file.table
+            .checked_add(file.count as usize * file.entry())
+            .filter(|end| *end <= file.bytes.len())
+            .context("the section table is outside the file")?;
+        Ok(file)
+    }
+
+    fn entry(&self) -> usize {
+        if self.wide { 64 } else { 40 }
+    }
+
+    fn place(&self, index: u32, field: Field) -> (usize, usize) {
+        let (offset, width) = field.0[usize::from(self.wide)];
+        (self.table + index as usize * self.entry() + offset, width)
+    }
+
+    fn get(&self, index: u32, field: Field) -> u64 {
+        let (at, width) = self.place(index, field);
+        self.number(at, width)
+    }
+
+    fn number(&self, at: usize, width: usize) -> u64 {
+        let bytes = &self.bytes[at..at + width];
+        let join = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
+        if self.big { bytes.iter().fold(0, join) } else { bytes.iter().rev().fold(0, join) }
+    }
+
+    fn set(&mut self, index: u32, field: Field, value: u64) {
+        let (at, width) = self.place(index, field);
+        let bytes = &mut self.bytes[at..at + width];
+        if self.big {
+            bytes.copy_from_slice(&value.to_be_bytes()[8 - width..]);
+        } else {
+            bytes.copy_from_slice(&value.to_le_bytes()[..width]);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The linker script: every section where the job says, every undefined symbol with its value.
+
+use super::Job;
+use super::neutral::{Neutral, section_name};
+use anyhow::{Context, Result, ensure};
+use object::{Object as _, ObjectSymbol as _};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+/// Names that a linker defines itself when they are wanted.
+const LINKERS_OWN: [&str; 2] = ["_GLOBAL_OFFSET_TABLE_", "_gp_disp"];
+
+/// Sections that a linker may fill itself; they must be within reach of the code.
+const GENERATED: [&str; 8] =
+    [".got", ".got.plt", ".plt", ".iplt", ".igot.plt", ".rela.dyn", ".rela.plt", ".rel.dyn"];
+
+/// The script for `job`.
+pub(super) fn write(job: &Job, neutral: &Neutral) -> Result<String> {
+    let mut script = String::new();
+    for (name, value) in undefined_symbols(job, neutral)? {
+        writeln!(script, "\"{name}\" = {value:#x};")?;
+    }
+    let mut sections = job.sections.clone();
+    sections.sort_by_key(|section| (section.2, section.1));
+    sections.dedup_by_key(|section| section.1);
+    ensure!(!sections.is_empty(), "there is no section to place");
+
+    // A segment for each section, or a far-away one (per-CPU data, say) would pad the file up to it.
+    writeln!(script, "PHDRS {{")?;
+    for (_, index, _) in &sections {
+        writeln!(script, "  p{index} PT_LOAD;")?;
+    }
+    writeln!(script, "  generated PT_LOAD;\n}}\nSECTIONS {{")?;
+    for (name, index, address) in &sections {
+        ensure!(neutral.is_allocated(*index), "{name} (section {index}) takes up no memory");
+        let section = section_name(*index);
+        writeln!(script, "  {section} {address:#x} : {{ KEEP(*({section})) }} :p{index}")?;
+    }
+    let mut place = format!("{:#x}", behind(job, neutral));
+    for section in GENERATED {
+        writeln!(script, "  {section} {place} : {{ *({section}) }} :generated")?;
+        place = format!("ALIGN(ADDR({section}) + SIZEOF({section}), 16)");
+    }
+    let placed: BTreeSet<u32> = sections.iter().map(|section| section.1).collect();
+    let left_out = neutral.indices().filter(|index| !placed.contains(index));
+    let left_out: Vec<String> = left_out.map(|index| format!("*({})", section_name(index))).collect();
+    writeln!(script, "  /DISCARD/ : {{ {} *(.note.GNU-stack) }}\n}}", left_out.join(" "))?;
+    Ok(script)
+}
+
+/// A page behind the last section that is near the first, where the linker's own sections go.
+fn behind(job: &Job, neutral: &Neutral) -> u64 {
+    const NEAR: u64 = 1 << 30;
+    const ROOM_FOR_VENEERS: u64 = 1 << 16;
+    let code = job.sections.iter().find(|section| neutral.is_executable(section.1));
+    let near = code.or(job.sections.first()).map_or(0, |section| section.2);
+    let ends = job.sections.iter().map(|section| section.2.saturating_add(neutral.memory_size(section.1)));
+    let last = ends.filter(|end| end.abs_diff(near) < NEAR).max().unwrap_or(near);
+    (last + ROOM_FOR_VENEERS).next_multiple_of(4096)
+}
+
+fn undefined_symbols(job: &Job, neutral: &Neutral) -> Result<BTreeMap<String, u64>> {
+    let values: BTreeMap<&str, u64> = job.symbols.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let file = object::File::parse(&*neutral.bytes).context("the rewritten object")?;
+    let mut wanted = BTreeMap::new();
+    for symbol in file.symbols().filter(|symbol| symbol.is_undefined()) {
+        let name = symbol.name().context("a symbol name")?;
+        if name.is_empty() || LINKERS_OWN.contains(&name) {
+            continue;
+        }
+        ensure!(!name.contains(['"', '\n']), "{name:?} cannot be written in a linker script");
+        let value = match values.get(name) {
+            Some(value) => *value,
+            None if symbol.is_weak() => 0,
+            None => anyhow::bail!("no value was given for the undefined symbol {name}"),
+        };
+        wanted.insert(name.to_owned(), value);
+    }
+    Ok(wanted)
+}

@@ -1,0 +1,67 @@
+//! Running a linker.
+
+use super::{Image, Job, Target, neutral::Neutral, script};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Links `job` with `command`, to which the usual options and files are added, in directory `dir`.
+pub(super) fn link(mut command: Command, label: &str, job: &Job, dir: &Path) -> Result<Image> {
+    let object = std::fs::read(job.object).with_context(|| job.object.display().to_string())?;
+    let neutral = Neutral::of(&object).with_context(|| job.object.display().to_string())?;
+    let at = |suffix: &str| dir.join(format!("{label}.{suffix}"));
+    std::fs::write(at("o"), &neutral.bytes)?;
+    std::fs::write(at("lds"), script::write(job, &neutral)?)?;
+    command
+        .args(["-static", "--no-relax", "-e", "0", "--build-id=none", "-n", "--no-check-sections"])
+        .args(["-z", "norelro", "-z", "notext", "-z", "noexecstack", "--discard-none", "--no-gc-sections"])
+        .arg("-T")
+        .arg(at("lds"))
+        .arg("-o")
+        .arg(at("elf"))
+        .arg(at("o"));
+    run(&mut command)?;
+    Image::read(&at("elf"), job, &neutral).with_context(|| format!("{label} on {}", job.object.display()))
+}
+
+/// Runs `command`; what it said becomes the error if it fails.
+pub(super) fn run(command: &mut Command) -> Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output =
+        command.output().with_context(|| format!("{program} (tests/scripts/install-oracles installs it)"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let lines: Vec<&str> = said.lines().take(20).collect();
+        bail!("{program}: {}\n{}", output.status, lines.join("\n"));
+    }
+    Ok(())
+}
+
+/// GNU ld for `target`.
+pub(super) fn gnu_ld(target: Target) -> (&'static str, &'static str) {
+    match target {
+        Target::X86_64 => ("x86_64-linux-gnu-ld", "elf_x86_64"),
+        Target::Aarch64 => ("aarch64-linux-gnu-ld", "aarch64linux"),
+        Target::Riscv32 => ("riscv64-linux-gnu-ld", "elf32lriscv"),
+        Target::Riscv64 => ("riscv64-linux-gnu-ld", "elf64lriscv"),
+        Target::S390x => ("s390x-linux-gnu-ld", "elf64_s390"),
+        Target::Mips => ("mips-linux-gnu-ld", "elf32btsmip"),
+        Target::Mipsel => ("mipsel-linux-gnu-ld", "elf32ltsmip"),
+    }
+}
+
+/// The newest LLVM's `tool` that is installed, of version `oldest` or newer.
+pub(super) fn llvm(tool: &str, oldest: u32) -> Result<PathBuf> {
+    let mut versions = Vec::new();
+    for entry in std::fs::read_dir("/usr/lib").context("/usr/lib")? {
+        let name = entry?.file_name();
+        let version = name.to_str().and_then(|name| name.strip_prefix("llvm-")?.parse::<u32>().ok());
+        versions.extend(version.filter(|version| *version >= oldest));
+    }
+    versions.sort_unstable();
+    let paths = versions.iter().rev().map(|version| PathBuf::from(format!("/usr/lib/llvm-{version}/bin/{tool}")));
+    paths
+        .into_iter()
+        .find(|path| path.exists())
+        .with_context(|| format!("no {tool} of LLVM {oldest} or newer (tests/scripts/install-oracles installs it)"))
+}

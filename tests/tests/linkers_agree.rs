@@ -1,0 +1,102 @@
+//! Do the oracles agree with each other on real modules? Where two independent linkers do, relobox has
+//! no excuse; where they do not, the difference is named here, so that nobody takes one for a bug.
+//!
+//! Needs `tests/scripts/fetch-corpora` and `tests/scripts/install-oracles`, and `RELOBOX_ORACLES` set to
+//! the number of modules to take from each corpus.
+
+use anyhow::{Context, Result};
+use relobox_tests::corpus::{self, Corpus};
+use relobox_tests::oracle::{self, Image, Target, bfd, layout, lld};
+
+#[test]
+fn cloud_amd64() -> Result<()> {
+    compare("cloud-amd64")
+}
+
+#[test]
+fn amd64() -> Result<()> {
+    compare("amd64")
+}
+
+#[test]
+fn arm64() -> Result<()> {
+    compare("arm64")
+}
+
+#[test]
+fn s390x() -> Result<()> {
+    compare("s390x")
+}
+
+#[test]
+fn riscv64() -> Result<()> {
+    compare("riscv64")
+}
+
+#[test]
+fn mipsel() -> Result<()> {
+    compare("mipsel-4kc-malta")
+}
+
+fn compare(name: &str) -> Result<()> {
+    let Some(count) = oracle::wanted() else {
+        println!("skipped: RELOBOX_ORACLES is not set");
+        return Ok(());
+    };
+    let Some(corpus) = Corpus::open(name)? else {
+        println!("skipped: no corpus {name} in {}", corpus::root().display());
+        return Ok(());
+    };
+    let dir = std::env::temp_dir().join(format!("relobox-linkers-{}-{name}", std::process::id()));
+    std::fs::create_dir_all(&dir)?;
+    let (mut modules, mut sections, mut bytes, mut excused) = (0, 0, 0, 0);
+    let mut problems = Vec::new();
+    for module in corpus.sample(2002, count) {
+        let elf = module.elf()?;
+        let path = dir.join("module.ko");
+        std::fs::write(&path, &elf)?;
+        let target = Target::of(&elf)?;
+        let job = layout::sequential(&path, &elf, layout::customary_base(target))?;
+        let context = || module.name();
+        let left = bfd::link(&job, &dir).with_context(context)?;
+        let right = lld::link(&job, &dir).with_context(context)?;
+        modules += 1;
+        for (name, index, _) in &job.sections {
+            let (a, b) = (left.section(*index).context("bfd")?, right.section(*index).context("lld")?);
+            sections += 1;
+            bytes += a.bytes.len();
+            for at in differences(&a.bytes, &b.bytes) {
+                match excuse(target, &left, &right, *index, at) {
+                    true => excused += 1,
+                    false => problems.push(format!(
+                        "{}:({name}+{at:#x}): bfd {:02x?} lld {:02x?}",
+                        module.name(),
+                        around(&a.bytes, at),
+                        around(&b.bytes, at)
+                    )),
+                }
+            }
+        }
+    }
+    std::fs::remove_dir_all(&dir)?;
+    println!("{name}: {modules} modules, {sections} sections, {bytes} bytes, {excused} differences explained");
+    let shown = problems.iter().take(30).cloned().collect::<Vec<_>>().join("\n");
+    assert!(problems.is_empty(), "{name}: {} differences\n{shown}", problems.len());
+    Ok(())
+}
+
+/// Where two contents differ: the first byte of every run.
+fn differences(a: &[u8], b: &[u8]) -> Vec<usize> {
+    assert_eq!(a.len(), b.len());
+    let differs = |at: &usize| a[*at] != b[*at];
+    (0..a.len()).filter(|at| differs(at) && (*at == 0 || !differs(&(at - 1)))).collect()
+}
+
+fn around(bytes: &[u8], at: usize) -> &[u8] {
+    &bytes[at.saturating_sub(4)..(at + 8).min(bytes.len())]
+}
+
+/// Whether the two linkers are known to differ there, both being right.
+fn excuse(_target: Target, _left: &Image, _right: &Image, _section: u32, _at: usize) -> bool {
+    false
+}
