@@ -92,6 +92,8 @@ impl Neutral {
                 placeable: false,
             });
 
+            // Into the new table of names, also where there is no new name.
+            file.set(index, NAME, 0);
             let name = match kind {
                 elf::SHT_NULL => continue,
                 elf::SHT_SYMTAB | elf::SHT_STRTAB => format!("t{index:05}"),

@@ -10,9 +10,16 @@ use std::fmt::Write as _;
 /// Names that a linker defines itself when they are wanted.
 const LINKERS_OWN: [&str; 2] = ["_GLOBAL_OFFSET_TABLE_", "_gp_disp"];
 
-/// Sections that a linker may fill itself; they must be within reach of the code.
-const GENERATED: [&str; 8] =
-    [".got", ".got.plt", ".plt", ".iplt", ".igot.plt", ".rela.dyn", ".rela.plt", ".rel.dyn"];
+/// What a linker may fill itself; it must be within reach of the code. On s390x the GOT pointer is the start
+/// of `.got.plt`, and GNU ld wants nothing before it in the same output section.
+const GENERATED: [(&str, &str); 2] =
+    [(".got", "*(.got.plt) *(.got) *(.igot.plt)"), (".plt", "*(.plt) *(.iplt)")];
+
+/// How far these are apart: room for tens of thousands of entries, and still near.
+const GENERATED_SPACE: usize = 1 << 20;
+
+/// Tables that a linker insists on having, even empty ones in a static link.
+const TABLES: [&str; 4] = [".rela.dyn", ".rela.plt", ".rel.dyn", ".rel.plt"];
 
 /// The script for `job`.
 pub(super) fn write(job: &Job, neutral: &Neutral) -> Result<String> {
@@ -36,15 +43,16 @@ pub(super) fn write(job: &Job, neutral: &Neutral) -> Result<String> {
         let section = section_name(*index);
         writeln!(script, "  {section} {address:#x} : {{ KEEP(*({section})) }} :p{index}")?;
     }
-    let mut place = format!("{:#x}", behind(job, neutral));
-    for section in GENERATED {
-        writeln!(script, "  {section} {place} : {{ *({section}) }} :generated")?;
-        place = format!("ALIGN(ADDR({section}) + SIZEOF({section}), 16)");
+    let behind = behind(job, neutral);
+    for ((name, inputs), address) in GENERATED.iter().zip((behind..).step_by(GENERATED_SPACE)) {
+        writeln!(script, "  {name} {address:#x} : {{ {inputs} }} :generated")?;
     }
+    let tables: String = TABLES.iter().map(|name| format!("*({name}) ")).collect();
+    writeln!(script, "  tables : {{ {tables}}} :generated")?;
     let placed: BTreeSet<u32> = sections.iter().map(|section| section.1).collect();
     let left_out = neutral.indices().filter(|index| !placed.contains(index));
-    let left_out: Vec<String> = left_out.map(|index| format!("*({})", section_name(index))).collect();
-    writeln!(script, "  /DISCARD/ : {{ {} *(.note.GNU-stack) }}\n}}", left_out.join(" "))?;
+    let left_out: String = left_out.map(|index| format!("*({}) ", section_name(index))).collect();
+    writeln!(script, "  /DISCARD/ : {{ {left_out}*(.note.GNU-stack) }}\n}}")?;
     Ok(script)
 }
 
