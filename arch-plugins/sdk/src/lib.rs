@@ -1,1 +1,62 @@
-//! Write a relocation plugin for relobox: fields, the relocation table, the exports
+//! Write a relocation plugin for relobox.
+//!
+//! An architecture is one crate with one file: it teaches the instruction set's oddities, names its
+//! [`Field`]s, and lists its relocations in [`architecture!`]. What a row cannot say is a function
+//! beside the table, named in the row's formula; what needs to be known before addresses are given
+//! (GOT, PLT, veneers) is in [`Hooks::plan`].
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `value` | [`Value`]: 64-bit arithmetic that wraps, as the psABIs' does |
+//! | `field` | [`Field`]: bit slices, and how to write and read them |
+//! | `rule` | [`Rule`]: what a field admits |
+//! | `job` | [`Job`]: a checked view of what the host wrote |
+//! | `plan` | [`Plan`]: what to ask for; [`Synthetic`] sections |
+//! | `cx` | [`Cx`]: where the relocation at hand stands; [`Trouble`]: what is wrong with it |
+//! | `slots` | GOT and PLT entries, one for each symbol or each symbol and addend |
+//! | `table` | [`architecture!`] |
+//! | `run` | the two calls, plan and apply, natively |
+//! | `testing` | a made-up module for the tests of an architecture |
+//! | `guest` | the same two calls as exports of a Wasm module |
+#![cfg_attr(target_arch = "wasm32", no_std)]
+
+extern crate alloc;
+
+mod cx;
+mod field;
+mod guest;
+mod job;
+mod plan;
+mod rule;
+mod run;
+mod slots;
+mod table;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+mod value;
+
+pub use cx::{Cx, Finding, Findings, Trouble};
+pub use field::{Field, slice};
+pub use job::Job;
+pub use plan::{Hooks, Plan, Synthetic};
+pub use relobox_abi as abi;
+pub use rule::Rule;
+pub use run::{About, Architecture, RowInfo, Session};
+pub use slots::{BySymbol, ByTarget};
+pub use value::Value;
+
+#[doc(hidden)]
+pub use relobox_guest as __guest;
+
+#[doc(hidden)]
+pub use cx::place as __place;
+#[cfg(target_arch = "wasm32")]
+#[doc(hidden)]
+pub use guest::{Kept as __Kept, apply as __apply, describe as __describe, plan as __plan};
+#[doc(hidden)]
+pub use run::{each as __each, in_place as __in_place};
+#[doc(hidden)]
+pub use table::{
+    inadmissible as __inadmissible, not_zero as __not_zero, possible as __possible, unknown as __unknown,
+    wrong_addends as __wrong_addends,
+};

@@ -1,0 +1,176 @@
+//! The constants of the records: flags, kinds, fault numbers.
+
+#[allow(unused_imports, reason = "the documentation links to the records")]
+use crate::{Export, Fault, Group, Row, Section, Supplied, Symbol, Synthetic, export};
+
+/// Bits of [`Section::flags`] that the host reads; ELF's own, the same for every machine.
+pub mod section_flag {
+    /// SHF_WRITE.
+    pub const WRITE: u64 = 1;
+    /// SHF_ALLOC.
+    pub const ALLOC: u64 = 2;
+    /// SHF_EXECINSTR.
+    pub const EXEC: u64 = 4;
+    /// SHF_RO_AFTER_INIT, Linux's own.
+    pub const RO_AFTER_INIT: u64 = 0x0020_0000;
+}
+
+/// Values of [`Section::kind`] that the host reads.
+pub mod section_kind {
+    /// SHT_NOBITS: no contents in the file.
+    pub const NOBITS: u32 = 8;
+}
+
+/// Bits of [`Symbol::flags`].
+pub mod symbol_flag {
+    /// SHN_UNDEF, and not index 0.
+    pub const UNDEFINED: u16 = 1;
+    /// SHN_ABS: the value is final.
+    pub const ABSOLUTE: u16 = 2;
+    /// SHN_COMMON.
+    pub const COMMON: u16 = 4;
+    /// STB_WEAK.
+    pub const WEAK: u16 = 8;
+    /// Defined in `.data..percpu`.
+    pub const PERCPU: u16 = 16;
+    /// Linux's SHN_LIVEPATCH: resolved by the kernel later, left alone.
+    pub const LIVEPATCH: u16 = 32;
+    /// STB_LOCAL.
+    pub const LOCAL: u16 = 64;
+    /// An undefined symbol that is an `STT_REGISTER` (sparc64): it has no value and needs none.
+    pub const REGISTER: u16 = 128;
+}
+
+/// Bits of [`Group::flags`].
+pub mod group_flag {
+    /// SHT_REL: addends are in place.
+    pub const IN_PLACE: u32 = 1;
+}
+
+/// Bits of [`Export::flags`].
+pub mod export_flag {
+    /// For GPL-compatible modules only.
+    pub const GPL: u32 = 1;
+    /// `crc` is known.
+    pub const CRC: u32 = 2;
+}
+
+/// ELF byte order.
+pub mod order {
+    /// As the module's data (only in [`Row::order`](crate::Row::order)).
+    pub const DATA: u8 = 0;
+    /// Little-endian.
+    pub const LITTLE: u8 = 1;
+    /// Big-endian.
+    pub const BIG: u8 = 2;
+}
+
+/// Overflow rules of a [`Row`].
+pub mod rule {
+    /// The value is cut to the field without a check.
+    pub const NONE: u8 = 0;
+    /// -2^(bits-1) ..= 2^(bits-1) - 1.
+    pub const SIGNED: u8 = 1;
+    /// 0 ..= 2^bits - 1.
+    pub const UNSIGNED: u8 = 2;
+    /// -2^(bits-1) ..= 2^bits - 1: either reading is good.
+    pub const EITHER: u8 = 3;
+}
+
+/// Bits of [`Row::flags`].
+pub mod row_flag {
+    /// Changes nothing.
+    pub const NOP: u32 = 1;
+    /// Known and refused.
+    pub const REJECT: u32 = 2;
+    /// Written by a hook: the formula is a summary, not an expression of letters.
+    pub const BY_HAND: u32 = 4;
+    /// Has a second formula for what the field cannot reach (veneer, PLT).
+    pub const FALLBACK: u32 = 8;
+    /// The place must be zero before (x86-64 kernels demand it).
+    pub const ZERO: u32 = 16;
+}
+
+/// [`Synthetic::kind`].
+pub mod synthetic_kind {
+    /// Instructions: executable, never writable.
+    pub const TEXT: u32 = 1;
+    /// Constants, such as a GOT: read-only once placed.
+    pub const RODATA: u32 = 2;
+    /// Data.
+    pub const DATA: u32 = 3;
+}
+
+/// [`Synthetic::placement`].
+pub mod placement {
+    /// With the module's other sections of that kind.
+    pub const WITH_KIND: u32 = 0;
+    /// Immediately before `section` (parisc stubs).
+    pub const BEFORE: u32 = 1;
+    /// Immediately after `section`.
+    pub const AFTER: u32 = 2;
+}
+
+/// [`Supplied::how`].
+pub mod supply {
+    /// The symbol is `value`.
+    pub const CONSTANT: u32 = 1;
+    /// The symbol is `value` bytes into section `index`.
+    pub const IN_SECTION: u32 = 2;
+    /// The symbol is `value` bytes into synthetic section `index`.
+    pub const IN_SYNTHETIC: u32 = 3;
+    /// The symbol is looked up as `name`.
+    pub const RENAME: u32 = 4;
+}
+
+/// What [`export::PARSE`] shall do.
+pub mod parse {
+    /// Everything.
+    pub const ALL: u32 = 0;
+    /// Exports, versions and modinfo, without relocations.
+    pub const EXPORTS: u32 = 1;
+}
+
+/// What [`export::EMIT`] shall write.
+pub mod emit {
+    /// A linked ELF: allocated sections at their addresses, a symbol table, no relocations.
+    pub const LINKED: u32 = 1;
+    /// The `.ko` itself, contents relocated, relocation sections void (SHT_NULL), signature stripped.
+    pub const RELOCATED_KO: u32 = 2;
+}
+
+/// [`Fault::kind`].
+pub mod fault {
+    /// A relocation type that has no row. `value` is the type.
+    pub const UNKNOWN_TYPE: u32 = 1;
+    /// `value` is not in `min ..= max`.
+    pub const OUT_OF_RANGE: u32 = 2;
+    /// `value` is not a multiple of `min`.
+    pub const MISALIGNED: u32 = 3;
+    /// The place does not lie in the section. `max` is the section's size.
+    pub const OUTSIDE: u32 = 4;
+    /// No such symbol. `value` is its index.
+    pub const BAD_SYMBOL: u32 = 5;
+    /// The other half of a pair is missing.
+    pub const UNPAIRED: u32 = 6;
+    /// The place should be zero and holds `value`.
+    pub const NOT_ZERO: u32 = 7;
+    /// A known type that modules may not use; `text` says why.
+    pub const REJECTED: u32 = 8;
+    /// The instruction at the place, `value`, is not one that this relocation patches.
+    pub const BAD_INSTRUCTION: u32 = 9;
+    /// The type needs addends in place and the section has them explicit, or the reverse.
+    pub const ADDEND_FORM: u32 = 10;
+    /// The plugin has no row for this class, byte order or flags.
+    pub const BAD_MACHINE: u32 = 11;
+    /// Something that only this architecture knows; `text` says what.
+    pub const OTHER: u32 = 12;
+    /// The file is not what ELF says it should be; `text` says what, `offset`, `value` and `max` where and how.
+    pub const MALFORMED: u32 = 64;
+    /// The file is larger or has more parts than the guest handles; `max` is the limit.
+    pub const TOO_LARGE: u32 = 65;
+    /// Not a relocatable ELF file at all.
+    pub const NOT_ELF: u32 = 66;
+    /// The packed stream is damaged; `text` says how.
+    pub const BAD_STREAM: u32 = 67;
+}

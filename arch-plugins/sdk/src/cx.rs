@@ -1,0 +1,165 @@
+//! Where the relocation at hand stands, and what can be wrong with it.
+
+use crate::{Field, Job, Synthetic, Value};
+use alloc::vec::Vec;
+use relobox_abi::{Fault, Group, NONE, Relocation, Section, fault};
+
+/// What is wrong with one relocation, before it is known which.
+#[derive(Clone, Copy, Debug)]
+pub struct Trouble {
+    /// See [`fault`].
+    pub kind: u32,
+    /// See [`fault`].
+    pub value: i64,
+    /// See [`fault`].
+    pub min: i64,
+    /// See [`fault`].
+    pub max: i64,
+    /// A few words, or none.
+    pub text: &'static str,
+}
+
+impl Trouble {
+    /// A kind that needs no numbers.
+    #[must_use]
+    pub const fn new(kind: u32, text: &'static str) -> Self {
+        Self { kind, value: 0, min: 0, max: 0, text }
+    }
+
+    /// The other half of a pair is missing.
+    #[must_use]
+    pub const fn unpaired(text: &'static str) -> Self {
+        Self::new(fault::UNPAIRED, text)
+    }
+
+    /// The instruction at the place is not one that this relocation patches.
+    #[must_use]
+    pub const fn instruction(word: u64, text: &'static str) -> Self {
+        Self { value: word as i64, ..Self::new(fault::BAD_INSTRUCTION, text) }
+    }
+}
+
+/// A fault with the words that go with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Finding {
+    /// The record.
+    pub fault: Fault,
+    /// Its text; [`Fault::text`] is filled in only when the record leaves the guest.
+    pub text: &'static str,
+}
+
+/// Everything that was found wrong, up to a limit.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// The first [`Findings::LIMIT`].
+    pub list: Vec<Finding>,
+    /// How many there were beyond them.
+    pub more: u32,
+}
+
+impl Findings {
+    /// More than anybody reads; a module with more is not going to be mended by hand.
+    pub const LIMIT: usize = 1000;
+
+    /// Adds one.
+    #[cold]
+    pub fn push(&mut self, fault: Fault, text: &'static str) {
+        if self.list.len() < Self::LIMIT {
+            self.list.push(Finding { fault, text });
+        } else {
+            self.more = self.more.saturating_add(1);
+        }
+    }
+}
+
+/// The section being patched, the relocation at hand, and the architecture's state.
+pub struct Cx<'a, T> {
+    /// The job.
+    pub job: Job<'a>,
+    /// The relocations being applied.
+    pub group: &'a Group,
+    /// The section being patched.
+    pub section: &'a Section,
+    /// Its bytes. A hook writes only inside the windows that the rows declare.
+    pub data: &'a mut [u8],
+    /// Index of the relocation at hand, in the whole job.
+    pub index: u32,
+    /// The relocation at hand.
+    pub relocation: &'a Relocation,
+    /// The synthetic sections, with addresses.
+    pub synthetic: &'a mut [Synthetic],
+    /// What has been found wrong.
+    pub findings: &'a mut Findings,
+    /// The architecture's state.
+    pub state: &'a mut T,
+}
+
+impl<T> Cx<'_, T> {
+    /// The address of `offset` in the section being patched.
+    #[must_use]
+    pub fn address(&self, offset: u64) -> Value {
+        Value::of(self.section.address.wrapping_add(offset))
+    }
+
+    /// The bytes at `offset` of the section, as many as `field` is wide.
+    pub fn place(&mut self, field: &Field, offset: u64) -> Result<&mut [u8], Trouble> {
+        place(self.data, offset, field.width)
+    }
+
+    /// The whole word of `field` at `offset`.
+    pub fn word(&mut self, field: &Field, offset: u64) -> Result<u64, Trouble> {
+        let big = self.job.big_endian();
+        Ok(field.word(self.place(field, offset)?, big))
+    }
+
+    /// Writes the whole word of `field` at `offset`.
+    pub fn set_word(&mut self, field: &Field, offset: u64, word: u64) -> Result<(), Trouble> {
+        let big = self.job.big_endian();
+        field.set_word(self.place(field, offset)?, big, word);
+        Ok(())
+    }
+
+    /// Writes `value` into `field` at `offset`, leaving the other bits as they are.
+    pub fn put(&mut self, field: &Field, offset: u64, value: Value) -> Result<(), Trouble> {
+        let big = self.job.big_endian();
+        field.put(self.place(field, offset)?, big, value.0);
+        Ok(())
+    }
+
+    /// A finding about the relocation at hand.
+    #[cold]
+    pub fn report(&mut self, trouble: Trouble) {
+        let (index, relocation) = (self.index, self.relocation);
+        self.report_at(index, relocation, trouble);
+    }
+
+    /// A finding about another relocation of this section.
+    #[cold]
+    pub fn report_at(&mut self, index: u32, relocation: &Relocation, trouble: Trouble) {
+        let fault = Fault {
+            kind: trouble.kind,
+            relocation: index,
+            section: self.group.section,
+            symbol: if relocation.symbol == 0 { NONE } else { relocation.symbol },
+            offset: relocation.offset,
+            value: trouble.value,
+            min: trouble.min,
+            max: trouble.max,
+            ..Default::default()
+        };
+        self.findings.push(fault, trouble.text);
+    }
+}
+
+/// `width` bytes at `offset`, or the fault that they are not there.
+#[inline(always)]
+pub fn place(data: &mut [u8], offset: u64, width: u8) -> Result<&mut [u8], Trouble> {
+    let size = data.len() as i64;
+    let outside = Trouble { kind: fault::OUTSIDE, value: offset as i64, min: 0, max: size, text: "" };
+    // A section is smaller than 4 GiB, so that 32-bit guests compare once.
+    let Ok(at) = usize::try_from(offset) else { return Err(outside) };
+    match data.get_mut(at..) {
+        Some(rest) => rest.get_mut(..width as usize).ok_or(outside),
+        None => Err(outside),
+    }
+}

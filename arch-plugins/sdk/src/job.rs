@@ -1,0 +1,97 @@
+//! A checked view of the job that the host wrote.
+
+use relobox_abi::{
+    ABI_VERSION, Descriptor, Group, Input, Job as Header, Relocation, Section, Span, Symbol, Table, order,
+};
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+/// The job, without the bytes to patch. Tables are in the order of the ELF file.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'a> {
+    /// Machine, class, byte order, flags.
+    pub header: &'a Header,
+    /// By ELF section index.
+    pub sections: &'a [Section],
+    /// By ELF symbol index.
+    pub symbols: &'a [Symbol],
+    /// The values of the symbols; zero in plan.
+    pub values: &'a [u64],
+    /// In file order.
+    pub groups: &'a [Group],
+    /// In file order.
+    pub relocations: &'a [Relocation],
+    /// Numbers from the running kernel.
+    pub inputs: &'a [Input],
+    /// Function descriptors that symbols' values point to.
+    pub descriptors: &'a [Descriptor],
+    bytes: &'a [u8],
+}
+
+fn table<T: FromBytes + KnownLayout + Immutable>(bytes: &[u8], table: Table) -> Option<&[T]> {
+    if table.count == 0 {
+        return Some(&[]);
+    }
+    let len = (table.count as usize).checked_mul(size_of::<T>())?;
+    let at = table.at as usize;
+    <[T]>::ref_from_bytes(bytes.get(at..at.checked_add(len)?)?).ok()
+}
+
+impl<'a> Job<'a> {
+    /// Splits what the host wrote into the job and the bytes to patch.
+    /// `None` if it is not a job of this ABI version: only a broken host writes one.
+    #[must_use]
+    pub fn split(bytes: &'a mut [u8]) -> Option<(Self, &'a mut [u8])> {
+        let data_at = Header::ref_from_prefix(bytes).ok()?.0.data.at as usize;
+        let (head, data) = bytes.split_at_mut_checked(data_at)?;
+        let head: &'a [u8] = head;
+        let header = Header::ref_from_prefix(head).ok()?.0;
+        if header.abi != ABI_VERSION {
+            return None;
+        }
+        let data = data.get_mut(..header.data.len as usize)?;
+        let job = Self {
+            header,
+            sections: table(head, header.sections)?,
+            symbols: table(head, header.symbols)?,
+            values: table(head, header.values)?,
+            groups: table(head, header.groups)?,
+            relocations: table(head, header.relocations)?,
+            inputs: table(head, header.inputs)?,
+            descriptors: table(head, header.descriptors)?,
+            bytes: head,
+        };
+        Some((job, data))
+    }
+
+    /// Whether the module's data is big-endian.
+    #[must_use]
+    pub fn big_endian(&self) -> bool {
+        self.header.order == order::BIG
+    }
+
+    /// The relocations of one group.
+    #[must_use]
+    pub fn relocations_of(&self, group: &Group) -> &'a [Relocation] {
+        let first = group.first as usize;
+        self.relocations.get(first..first.saturating_add(group.count as usize)).unwrap_or(&[])
+    }
+
+    /// A symbol's name; empty unless it is undefined.
+    #[must_use]
+    pub fn symbol_name(&self, symbol: u32) -> &'a [u8] {
+        self.symbols.get(symbol as usize).map_or(&[], |s| self.text(s.name))
+    }
+
+    /// A number from the running kernel.
+    #[must_use]
+    pub fn input(&self, name: &str) -> Option<u64> {
+        self.inputs.iter().find(|i| self.text(i.name) == name.as_bytes()).map(|i| i.value)
+    }
+
+    /// Text in the job.
+    #[must_use]
+    pub fn text(&self, span: Span) -> &'a [u8] {
+        let at = span.at as usize;
+        self.bytes.get(at..at.saturating_add(span.len as usize)).unwrap_or(&[])
+    }
+}

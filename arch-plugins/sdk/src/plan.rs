@@ -1,0 +1,100 @@
+//! What an architecture asks for before addresses are given.
+
+use crate::{Cx, Findings, Job};
+use alloc::vec::Vec;
+use relobox_abi::{Alignment, NONE, Supplied, Window, placement, supply, synthetic_kind};
+
+/// A section that the plugin makes: GOT, PLT, veneers.
+#[derive(Clone, Debug)]
+pub struct Synthetic {
+    /// `.relobox.got`, say.
+    pub name: &'static str,
+    /// See [`synthetic_kind`].
+    pub kind: u32,
+    /// Alignment in bytes.
+    pub align: u64,
+    /// See [`placement`].
+    pub placement: u32,
+    /// The section that `placement` is relative to.
+    pub section: u32,
+    /// The final address; 0 in plan.
+    pub address: u64,
+    /// The contents, all zero until somebody fills them in.
+    pub contents: Vec<u8>,
+}
+
+/// The answer to plan.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// What is wrong already.
+    pub findings: Findings,
+    /// Sections to make; apply finds them at the same indices.
+    pub synthetic: Vec<Synthetic>,
+    /// Alignments to raise.
+    pub alignments: Vec<Alignment>,
+    /// Windows beyond those of the rows.
+    pub windows: Vec<Window>,
+    /// Undefined symbols that the plugin knows.
+    pub supplied: Vec<Supplied>,
+}
+
+impl Plan {
+    /// Asks for `bytes` of instructions near the module's own. `None` and no section if `bytes` is 0.
+    pub fn text(&mut self, name: &'static str, bytes: usize, align: u64) -> Option<usize> {
+        self.section(name, synthetic_kind::TEXT, bytes, align)
+    }
+
+    /// Asks for `bytes` that are read-only once placed. `None` and no section if `bytes` is 0.
+    pub fn rodata(&mut self, name: &'static str, bytes: usize, align: u64) -> Option<usize> {
+        self.section(name, synthetic_kind::RODATA, bytes, align)
+    }
+
+    fn section(&mut self, name: &'static str, kind: u32, bytes: usize, align: u64) -> Option<usize> {
+        if bytes == 0 {
+            return None;
+        }
+        let contents = alloc::vec![0; bytes];
+        let (placement, section) = (placement::WITH_KIND, NONE);
+        self.synthetic.push(Synthetic { name, kind, align, placement, section, address: 0, contents });
+        Some(self.synthetic.len() - 1)
+    }
+
+    /// An undefined symbol is `offset` bytes into synthetic section `index`.
+    pub fn supply_in(&mut self, symbol: u32, index: usize, offset: u64) {
+        let (how, index) = (supply::IN_SYNTHETIC, index as u32);
+        self.supplied.push(Supplied { symbol, how, index, value: offset, ..Default::default() });
+    }
+
+    /// An undefined symbol is the number `value`.
+    pub fn supply(&mut self, symbol: u32, value: u64) {
+        self.supplied.push(Supplied { symbol, how: supply::CONSTANT, value, ..Default::default() });
+    }
+
+    /// A relocation may also change `len` bytes at `offset` of its section. Call it in the order of relocations.
+    pub fn window(&mut self, relocation: u32, offset: u64, len: u32) {
+        self.windows.push(Window { relocation, len, offset });
+    }
+}
+
+/// What an architecture does beyond its rows. The value that implements it is the architecture's
+/// state: made anew for each module, seen by plan first and then by every relocation.
+pub trait Hooks: Default {
+    /// Before addresses are given: count GOT and PLT entries, declare windows, supply symbols.
+    /// `data` is the job's data; a section's part of it is `section.data`.
+    fn plan(&mut self, job: &Job<'_>, data: &[u8], plan: &mut Plan) {
+        let _ = (job, data, plan);
+    }
+
+    /// Before the first relocation of a section; `cx.relocation` is not meaningful.
+    fn begin(cx: &mut Cx<'_, Self>) {
+        let _ = cx;
+    }
+
+    /// After the last relocation of a section: what is still waiting for its pair is a finding.
+    fn end(cx: &mut Cx<'_, Self>) {
+        let _ = cx;
+    }
+}
+
+/// An architecture that keeps nothing.
+impl Hooks for () {}

@@ -1,0 +1,298 @@
+//! The relocation table.
+
+/// Declares an architecture: its description, its relocation table, and the exports of its guest.
+///
+/// ```ignore
+/// architecture! {
+///     name: "toy", title: "An example", psabi: "https://…",
+///     machines: [Machine { … }],
+///     addends: explicit,            // explicit (RELA), in_place (REL), or either
+///     state: (),                    // implements Hooks
+///     letters: (cx, S, A, P),       // names for the formulas: the context, and the psABI's letters
+///     rows: {
+///         R_TOY_32   = 1: S + A,           WORD32, either 32;
+///         R_TOY_CALL = 2: S + A - P,       IMM24,  signed 26, align 4, else veneer(cx, S + A)?;
+///         R_TOY_LO   = 3: low(cx, S)?,     IMM12,  by_hand;
+///     }
+///     ignored: { R_TOY_NONE = 0 }
+///     refused: { R_TOY_COPY = 9 "is for dynamic linking" }
+/// }
+/// ```
+///
+/// A row reads: type, formula, field, rule, and then in this order what it needs of: `align N` (the
+/// value is a multiple of N), `else FORMULA` (used where the first is out of range), `window START, LEN, ROUND` (bytes it may change, if not just the field),
+/// `extra N` (plan may declare one more window of up to N bytes).
+///
+/// Rules: `signed N`, `unsigned N`, `either N`, `unchecked`, and `by_hand`: then the formula is a
+/// function that has written the field itself and gives `()`.
+///
+/// A formula is an expression of type [`Value`](crate::Value); `?` passes a
+/// [`Trouble`](crate::Trouble) on. Where `kind_mask` is given, the row is chosen by those bits only.
+/// With `zero_places: true` a place that is not zero before is a fault.
+#[macro_export]
+macro_rules! architecture {
+    (
+        name: $arch:literal, title: $title:literal, psabi: $psabi:literal,
+        machines: [$($machine:expr),* $(,)?],
+        addends: $addends:ident,
+        $(kind_mask: $mask:literal,)?
+        $(zero_places: $zero:literal,)?
+        $(inputs: [$($input:literal = $default:literal),* $(,)?],)?
+        state: $state:ty,
+        letters: ($cx:ident, $S:ident, $A:ident, $P:ident),
+        rows: { $(
+            $(#[$meta:meta])*
+            $name:ident = $kind:literal: $formula:expr, $field:ident, $rule:ident $($bits:literal)?
+            $(, align $align:literal)? $(, else $else:expr)?
+            $(, window $wstart:literal, $wlen:literal, $wround:literal)? $(, extra $extra:literal)?;
+        )* }
+        ignored: { $($iname:ident = $ikind:literal),* $(,)? }
+        refused: { $($rname:ident = $rkind:literal $why:literal),* $(,)? }
+    ) => {
+        /// The architecture.
+        pub struct Arch;
+
+        #[allow(dead_code, reason = "a type's number is useful to hooks and tests")]
+        #[doc(hidden)]
+        pub mod types {
+            $(pub const $name: u32 = $kind;)*
+            $(pub const $iname: u32 = $ikind;)*
+            $(pub const $rname: u32 = $rkind;)*
+        }
+
+        const KIND_MASK: u32 = $crate::__or!([$($mask)?] u32::MAX);
+        const ZERO_PLACES: bool = $crate::__or!([$($zero)?] false);
+
+        impl $crate::Architecture for Arch {
+            type State = $state;
+
+            const ABOUT: $crate::About = $crate::About {
+                name: $arch,
+                title: $title,
+                psabi: $psabi,
+                machines: &[$($machine),*],
+                kind_mask: KIND_MASK,
+                inputs: &[$($(($input, $default)),*)?],
+                rows: &[
+                    $($crate::RowInfo {
+                        kind: $kind,
+                        name: stringify!($name),
+                        formula: stringify!($formula),
+                        field: stringify!($field),
+                        slices: $field.slices,
+                        width: $field.width,
+                        order: $field.order,
+                        rule: $crate::__rule!([$rule $($bits)?] $crate::__or!([$($align)?] 1)),
+                        flags: $crate::__flags!([$rule $($bits)?] ZERO_PLACES [$($else)?]),
+                        window: $crate::__or!([$(($wstart, $wlen, $wround))?] (0, $field.width, 1)),
+                        extra: $crate::__or!([$($extra)?] 0),
+                    },)*
+                    $($crate::RowInfo::bare($ikind, stringify!($iname), "", $crate::abi::row_flag::NOP),)*
+                    $($crate::RowInfo::bare($rkind, stringify!($rname), $why, $crate::abi::row_flag::REJECT),)*
+                ],
+            };
+
+            fn apply<'a>(cx: &mut $crate::Cx<'a, $state>, relocations: &'a [$crate::abi::Relocation]) {
+                let have = (cx.job.big_endian(), cx.job.header.class == 32, $crate::__in_place(cx));
+                if !$crate::__addends!($addends).contains(&have.2) {
+                    return $crate::__wrong_addends(cx);
+                }
+                // Byte order, class and addend form are settled once, outside the loop; combinations
+                // that no machine of this plugin has fold away.
+                $crate::__dispatch!(apply(cx, relocations), have, $crate::__addends!($addends);
+                    (false false false) (false false true) (false true false) (false true true)
+                    (true false false) (true false true) (true true false) (true true true));
+            }
+        }
+
+        #[allow(unused_variables, non_snake_case, clippy::unit_arg, clippy::ignored_unit_patterns,
+                reason = "the letters are the psABI's, and few rows use all of them")]
+        fn apply<'a, const BIG: bool, const NARROW: bool, const IN_PLACE: bool>(
+            cx: &mut $crate::Cx<'a, $state>,
+            relocations: &'a [$crate::abi::Relocation],
+        ) {
+            let base = cx.section.address;
+            $crate::__each(cx, relocations, #[inline(always)] |$cx, r, s| {
+                let $S = $crate::Value::of(s);
+                let $P = $crate::Value::of(base.wrapping_add(r.offset));
+                match r.kind & KIND_MASK {
+                    $($kind => {
+                        let place = $crate::__place($cx.data, r.offset, $field.width)?;
+                        let $A = if IN_PLACE {
+                            $crate::Value($field.addend(place, BIG))
+                        } else {
+                            $crate::Value(r.addend)
+                        };
+                        $crate::__write!(
+                            [$rule $($bits)?] $cx, r, $formula, $field, [$($else)?],
+                            $crate::__or!([$($align)?] 1), BIG, NARROW
+                        )
+                    })*
+                    $($ikind => Ok(()),)*
+                    $($rkind => Err($crate::Trouble::new($crate::abi::fault::REJECTED, $why)),)*
+                    other => Err($crate::__unknown(other)),
+                }
+            });
+        }
+
+        $crate::guest!(Arch);
+    };
+}
+
+/// The first if there is one, else the second.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __or {
+    ([] $default:expr) => {
+        $default
+    };
+    ([$value:expr] $default:expr) => {
+        $value
+    };
+}
+
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __addends {
+    (explicit) => {
+        [false]
+    };
+    (in_place) => {
+        [true]
+    };
+    (either) => {
+        [false, true]
+    };
+}
+
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __rule {
+    ([signed $bits:literal] $align:expr) => {
+        $crate::Rule { kind: $crate::abi::rule::SIGNED, bits: $bits, align: $align }
+    };
+    ([unsigned $bits:literal] $align:expr) => {
+        $crate::Rule { kind: $crate::abi::rule::UNSIGNED, bits: $bits, align: $align }
+    };
+    ([either $bits:literal] $align:expr) => {
+        $crate::Rule { kind: $crate::abi::rule::EITHER, bits: $bits, align: $align }
+    };
+    ([$($other:tt)*] $align:expr) => {
+        $crate::Rule { kind: $crate::abi::rule::NONE, bits: 64, align: $align }
+    };
+}
+
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __flags {
+    ([by_hand] $zero:ident []) => {
+        $crate::abi::row_flag::BY_HAND
+    };
+    ([$($rule:tt)*] $zero:ident []) => {
+        if $zero { $crate::abi::row_flag::ZERO } else { 0 }
+    };
+    ([$($rule:tt)*] $zero:ident [$else:expr]) => {
+        $crate::abi::row_flag::FALLBACK
+    };
+}
+
+/// `apply` with the constants that `$have` holds at run time.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __dispatch {
+    ($apply:ident($cx:expr, $relocations:expr), $have:expr, $addends:expr; $(($big:literal $narrow:literal $in_place:literal))*) => {$(
+        if const { $crate::__possible(&<Arch as $crate::Architecture>::ABOUT, &$addends, $big, $narrow, $in_place) }
+            && $have == ($big, $narrow, $in_place)
+        {
+            return $apply::<$big, $narrow, $in_place>($cx, $relocations);
+        }
+    )*};
+}
+
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __write {
+    ([by_hand] $cx:ident, $r:ident, $formula:expr, $field:ident, [], $align:expr, $big:ident, $narrow:ident) => {{
+        let () = $formula;
+        Ok(())
+    }};
+    ([$($rule:tt)*] $cx:ident, $r:ident, $formula:expr, $field:ident, [$($else:expr)?], $align:expr, $big:ident, $narrow:ident) => {{
+        const RULE: $crate::Rule = $crate::__rule!([$($rule)*] $align);
+        let value: $crate::Value = $formula;
+        let value = if $narrow { value.narrow() } else { value };
+        $(let value = if RULE.in_range(value) { value } else { $else };)?
+        if !RULE.admits(value) {
+            return Err($crate::__inadmissible(&RULE, value));
+        }
+        let place = $crate::__place($cx.data, $r.offset, $field.width)?;
+        if ZERO_PLACES {
+            let before = $field.word(place, $big);
+            if before != 0 {
+                return Err($crate::__not_zero(before));
+            }
+        }
+        $field.put(place, $big, value.0);
+        Ok(())
+    }};
+}
+
+use crate::{About, Cx, RowInfo, Rule, Trouble, Value};
+use relobox_abi::{fault, order};
+
+impl RowInfo {
+    /// A row that writes nothing.
+    #[must_use]
+    pub const fn bare(kind: u32, name: &'static str, why: &'static str, flags: u32) -> Self {
+        let rule = Rule { kind: relobox_abi::rule::NONE, bits: 64, align: 1 };
+        let (order, slices) = (order::DATA, &[] as &[_]);
+        Self { kind, name, formula: why, field: "", slices, width: 0, order, rule, flags, window: (0, 0, 1), extra: 0 }
+    }
+}
+
+/// Whether a plugin can meet this combination at all.
+#[must_use]
+pub const fn possible(about: &About, addends: &[bool], big: bool, narrow: bool, in_place: bool) -> bool {
+    let (mut form, mut i) = (false, 0);
+    while i < addends.len() {
+        form |= addends[i] == in_place;
+        i += 1;
+    }
+    let (mut machine, mut i) = (false, 0);
+    while i < about.machines.len() {
+        let m = &about.machines[i];
+        machine |= (m.order == order::BIG) == big && (m.class == 32) == narrow;
+        i += 1;
+    }
+    form && machine
+}
+
+/// No row has this type.
+#[cold]
+#[must_use]
+pub const fn unknown(kind: u32) -> Trouble {
+    Trouble { value: kind as i64, ..Trouble::new(fault::UNKNOWN_TYPE, "") }
+}
+
+/// The place holds something.
+#[cold]
+#[must_use]
+pub const fn not_zero(before: u64) -> Trouble {
+    Trouble { value: before as i64, ..Trouble::new(fault::NOT_ZERO, "") }
+}
+
+/// Why a rule does not admit a value.
+#[cold]
+#[must_use]
+pub const fn inadmissible(rule: &Rule, value: Value) -> Trouble {
+    if rule.in_range(value) {
+        let trouble = Trouble::new(fault::MISALIGNED, "");
+        return Trouble { value: value.0, min: rule.align as i64, ..trouble };
+    }
+    Trouble { kind: fault::OUT_OF_RANGE, value: value.0, min: rule.min(), max: rule.max(), text: "" }
+}
+
+/// The whole group has its addends in the wrong place.
+#[cold]
+pub fn wrong_addends<T>(cx: &mut Cx<'_, T>) {
+    cx.report(Trouble::new(fault::ADDEND_FORM, ""));
+}

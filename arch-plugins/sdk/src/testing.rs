@@ -1,0 +1,231 @@
+//! Runs an architecture natively on a module made up in a test.
+//!
+//! ```ignore
+//! let mut m = Module::<Arch>::new();
+//! let text = m.section(".text", 0x1000, &[0; 8]);
+//! let s = m.symbol("printk", 0x2000);
+//! m.relocate(text, 4, types::R_X86_64_PLT32, s, -4);
+//! let out = m.link()?;
+//! assert_eq!(out.section(text), …);
+//! ```
+
+use crate::{Architecture, Finding, Session, Synthetic};
+use alloc::vec::Vec;
+use relobox_abi::{
+    ABI_VERSION, Group, Input, Job, Machine, Relocation, Section, Span, Symbol, Table, group_flag, supply, symbol_flag,
+};
+use zerocopy::{Immutable, IntoBytes};
+
+/// A module under test. Section and symbol 0 are ELF's null ones.
+pub struct Module<A> {
+    machine: Machine,
+    sections: Vec<(Section, Vec<u8>, Vec<u8>)>,
+    symbols: Vec<(Symbol, Vec<u8>, u64)>,
+    relocations: Vec<(u32, Relocation)>,
+    inputs: Vec<(Vec<u8>, u64)>,
+    in_place: bool,
+    synthetic_base: u64,
+    arch: core::marker::PhantomData<A>,
+}
+
+/// A linked module.
+#[derive(Debug)]
+pub struct Linked {
+    sections: Vec<Vec<u8>>,
+    /// The synthetic sections, with addresses and contents.
+    pub synthetic: Vec<Synthetic>,
+    /// Windows that plan declared.
+    pub windows: Vec<relobox_abi::Window>,
+}
+
+impl Linked {
+    /// A section's bytes.
+    #[must_use]
+    pub fn section(&self, section: u32) -> &[u8] {
+        &self.sections[section as usize]
+    }
+}
+
+impl<A: Architecture> Default for Module<A> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<A: Architecture> Module<A> {
+    /// For the architecture's first machine.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::for_machine(A::ABOUT.machines[0])
+    }
+
+    /// For one of its machines.
+    #[must_use]
+    pub fn for_machine(machine: Machine) -> Self {
+        Self {
+            machine,
+            sections: alloc::vec![(Section::default(), Vec::new(), Vec::new())],
+            symbols: alloc::vec![(Symbol::default(), Vec::new(), 0)],
+            relocations: Vec::new(),
+            inputs: Vec::new(),
+            in_place: false,
+            synthetic_base: machine.base,
+            arch: core::marker::PhantomData,
+        }
+    }
+
+    /// Addends stand in place (SHT_REL).
+    #[must_use]
+    pub fn in_place(mut self) -> Self {
+        self.in_place = true;
+        self
+    }
+
+    /// Synthetic sections go here and upwards; by default to the machine's customary base.
+    pub fn synthetic_at(&mut self, address: u64) {
+        self.synthetic_base = address;
+    }
+
+    /// A number from the kernel.
+    pub fn input(&mut self, name: &str, value: u64) {
+        self.inputs.push((name.into(), value));
+    }
+
+    /// An executable, allocated section.
+    pub fn section(&mut self, name: &str, address: u64, bytes: &[u8]) -> u32 {
+        let size = bytes.len() as u64;
+        let section = Section { address, size, align: 8, flags: 6, kind: 1, ..Default::default() };
+        self.sections.push((section, name.into(), bytes.into()));
+        self.sections.len() as u32 - 1
+    }
+
+    /// An undefined, global symbol whose value the host has found.
+    pub fn symbol(&mut self, name: &str, value: u64) -> u32 {
+        let symbol = Symbol { info: 0x10, flags: symbol_flag::UNDEFINED, ..Default::default() };
+        self.raw_symbol(symbol, name, value)
+    }
+
+    /// A local symbol at `offset` of `section`.
+    pub fn label(&mut self, section: u32, offset: u64) -> u32 {
+        let value = self.sections[section as usize].0.address + offset;
+        let symbol = Symbol { value: offset, section, flags: symbol_flag::LOCAL, ..Default::default() };
+        self.raw_symbol(symbol, "", value)
+    }
+
+    /// Any symbol.
+    pub fn raw_symbol(&mut self, symbol: Symbol, name: &str, value: u64) -> u32 {
+        self.symbols.push((symbol, name.into(), value));
+        self.symbols.len() as u32 - 1
+    }
+
+    /// A relocation; those of one section follow one another in the order of these calls.
+    pub fn relocate(&mut self, section: u32, offset: u64, kind: u32, symbol: u32, addend: i64) {
+        self.relocations.push((section, Relocation { offset, addend, kind, symbol }));
+    }
+
+    /// Links it: plan, addresses, apply. `Err` is what either found wrong.
+    pub fn link(mut self) -> Result<Linked, Vec<Finding>> {
+        self.relocations.sort_by_key(|(section, _)| *section);
+        let mut words = self.write(true);
+        let (mut session, plan) = Session::<A>::plan(words.as_mut_bytes());
+        if !plan.findings.list.is_empty() {
+            return Err(plan.findings.list);
+        }
+        let mut at = self.synthetic_base;
+        for s in &mut session.synthetic {
+            s.address = at.next_multiple_of(s.align.max(1));
+            at = s.address + s.contents.len() as u64;
+        }
+        for s in &plan.supplied {
+            self.symbols[s.symbol as usize].2 = match s.how {
+                supply::CONSTANT => s.value,
+                supply::IN_SYNTHETIC => session.synthetic[s.index as usize].address + s.value,
+                _ => self.sections[s.index as usize].0.address + s.value,
+            };
+        }
+        let mut words = self.write(false);
+        let findings = session.apply(words.as_mut_bytes());
+        if !findings.list.is_empty() {
+            return Err(findings.list);
+        }
+        let bytes = words.as_bytes();
+        let mut at = bytes.len() - self.data_len();
+        let mut sections = Vec::new();
+        for (_, _, contents) in &self.sections {
+            sections.push(bytes[at..at + contents.len()].to_vec());
+            at += contents.len().next_multiple_of(8);
+        }
+        Ok(Linked { sections, synthetic: session.synthetic, windows: plan.windows })
+    }
+
+    fn data_len(&self) -> usize {
+        self.sections.iter().map(|s| s.2.len().next_multiple_of(8)).sum()
+    }
+
+    fn write(&self, planning: bool) -> Vec<u64> {
+        let (mut head, mut strings, mut data) = (Vec::new(), Vec::new(), Vec::new());
+        let mut text = |s: &[u8]| {
+            strings.extend_from_slice(s);
+            Span { at: (strings.len() - s.len()) as u32, len: s.len() as u32 }
+        };
+        let mut sections = Vec::new();
+        for (section, name, contents) in &self.sections {
+            let span = Span { at: data.len() as u32, len: contents.len() as u32 };
+            data.extend_from_slice(contents);
+            data.resize(data.len().next_multiple_of(8), 0);
+            let address = if planning { 0 } else { section.address };
+            sections.push(Section { address, name: text(name), data: span, ..*section });
+        }
+        let mut symbols: Vec<_> = self.symbols.iter().map(|(s, name, _)| Symbol { name: text(name), ..*s }).collect();
+        let mut inputs: Vec<_> = self.inputs.iter().map(|(n, value)| Input { name: text(n), value: *value }).collect();
+        let values: Vec<u64> = self.symbols.iter().map(|s| if planning { 0 } else { s.2 }).collect();
+        let mut groups: Vec<Group> = Vec::new();
+        for (i, (section, _)) in (0..).zip(&self.relocations) {
+            match groups.last_mut() {
+                Some(group) if group.section == *section => group.count += 1,
+                _ => groups.push(Group {
+                    section: *section,
+                    first: i,
+                    count: 1,
+                    flags: if self.in_place { group_flag::IN_PLACE } else { 0 },
+                    ..Default::default()
+                }),
+            }
+        }
+        let relocations: Vec<_> = self.relocations.iter().map(|r| r.1).collect();
+        head.resize(size_of::<Job>(), 0);
+        let strings_at = head.len() as u32;
+        head.extend_from_slice(&strings);
+        for name in sections.iter_mut().map(|s| &mut s.name).chain(symbols.iter_mut().map(|s| &mut s.name)) {
+            name.at += strings_at;
+        }
+        inputs.iter_mut().for_each(|i| i.name.at += strings_at);
+        fn table<T: IntoBytes + Immutable>(head: &mut Vec<u8>, records: &[T]) -> Table {
+            head.resize(head.len().next_multiple_of(8), 0);
+            let at = head.len() as u32;
+            head.extend_from_slice(records.as_bytes());
+            Table { at, count: records.len() as u32 }
+        }
+        let mut job = Job {
+            abi: ABI_VERSION,
+            machine: self.machine.machine,
+            class: self.machine.class,
+            order: self.machine.order,
+            elf_flags: self.machine.flags_value,
+            sections: table(&mut head, &sections),
+            symbols: table(&mut head, &symbols),
+            groups: table(&mut head, &groups),
+            relocations: table(&mut head, &relocations),
+            values: table(&mut head, &values),
+            inputs: table(&mut head, &inputs),
+            ..Default::default()
+        };
+        head.resize(head.len().next_multiple_of(8), 0);
+        job.data = Span { at: head.len() as u32, len: data.len() as u32 };
+        job.len = (head.len() + data.len()) as u32;
+        head[..size_of::<Job>()].copy_from_slice(job.as_bytes());
+        head.extend_from_slice(&data);
+        // Records are 8-aligned, and so is a buffer of words.
+        head.chunks_exact(8).map(|c| u64::from_ne_bytes(c.try_into().unwrap_or_default())).collect()
+    }
+}
