@@ -144,6 +144,55 @@ impl Neutral {
     }
 }
 
+/// `object` with one global symbol at the start of each allocated section. A linker that drops what no global
+/// symbol leads to must then keep everything.
+pub(super) fn with_global_section_symbols(object: &[u8]) -> Result<Vec<u8>> {
+    let mut file = Headers::open(object.to_vec())?;
+    let is_symbols = |index: &u32| file.get(*index, TYPE) == u64::from(elf::SHT_SYMTAB.0);
+    let symbols = (1..file.count).find(is_symbols).context("no symbol table")?;
+    let strings = u32::try_from(file.get(symbols, LINK))?;
+    ensure!(strings < file.count, "the symbols' names are missing");
+    let mut table = file.contents(symbols)?.to_vec();
+    let mut names = file.contents(strings)?.to_vec();
+    for index in 1..file.count {
+        if file.get(index, FLAGS) & elf::SHF_ALLOC.0 == 0 {
+            continue;
+        }
+        let name = names.len() as u64;
+        names.extend_from_slice(format!("relobox_section_{index}\0").as_bytes());
+        let info = u64::from(elf::STB_GLOBAL.0) << 4;
+        let index = u64::from(index);
+        // Name, value, size, info, other, section; in another order for 64 bits.
+        let fields: [(u64, usize); 6] = if file.wide {
+            [(name, 4), (info, 1), (0, 1), (index, 2), (0, 8), (0, 8)]
+        } else {
+            [(name, 4), (0, 4), (0, 4), (info, 1), (0, 1), (index, 2)]
+        };
+        for (value, width) in fields {
+            let at = table.len();
+            table.resize(at + width, 0);
+            store(&mut table[at..], value, file.big);
+        }
+    }
+    for (index, contents) in [(symbols, table), (strings, names)] {
+        file.bytes.resize(file.bytes.len().next_multiple_of(8), 0);
+        file.set(index, OFFSET, file.bytes.len() as u64);
+        file.set(index, SIZE, contents.len() as u64);
+        file.bytes.extend_from_slice(&contents);
+    }
+    Ok(file.bytes)
+}
+
+/// Writes `value` to all of `bytes`.
+fn store(bytes: &mut [u8], value: u64, big: bool) {
+    let width = bytes.len();
+    if big {
+        bytes.copy_from_slice(&value.to_be_bytes()[8 - width..]);
+    } else {
+        bytes.copy_from_slice(&value.to_le_bytes()[..width]);
+    }
+}
+
 /// A field of a section header: offset and width, for 32 and for 64 bits.
 #[derive(Clone, Copy)]
 struct Field([(usize, usize); 2]);
@@ -209,11 +258,12 @@ impl Headers {
 
     fn set(&mut self, index: u32, field: Field, value: u64) {
         let (at, width) = self.place(index, field);
-        let bytes = &mut self.bytes[at..at + width];
-        if self.big {
-            bytes.copy_from_slice(&value.to_be_bytes()[8 - width..]);
-        } else {
-            bytes.copy_from_slice(&value.to_le_bytes()[..width]);
-        }
+        store(&mut self.bytes[at..at + width], value, self.big);
+    }
+
+    fn contents(&self, index: u32) -> Result<&[u8]> {
+        let (start, size) = (self.get(index, OFFSET), self.get(index, SIZE));
+        let range = usize::try_from(start)?..usize::try_from(start.saturating_add(size))?;
+        self.bytes.get(range).with_context(|| format!("section {index} is outside the file"))
     }
 }

@@ -12,8 +12,7 @@ const LINKERS_OWN: [&str; 2] = ["_GLOBAL_OFFSET_TABLE_", "_gp_disp"];
 
 /// What a linker may fill itself; it must be within reach of the code. On s390x the GOT pointer is the start
 /// of `.got.plt`, and GNU ld wants nothing before it in the same output section.
-const GENERATED: [(&str, &str); 2] =
-    [(".got", "*(.got.plt) *(.got) *(.igot.plt)"), (".plt", "*(.plt) *(.iplt)")];
+const GENERATED: [(&str, &str); 2] = [(".got", "*(.got.plt) *(.got) *(.igot.plt)"), (".plt", "*(.plt) *(.iplt)")];
 
 /// How far these are apart: room for tens of thousands of entries, and still near.
 const GENERATED_SPACE: usize = 1 << 20;

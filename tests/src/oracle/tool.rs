@@ -27,8 +27,7 @@ pub(super) fn link(mut command: Command, label: &str, job: &Job, dir: &Path) -> 
 /// Runs `command`; what it said becomes the error if it fails.
 pub(super) fn run(command: &mut Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let output =
-        command.output().with_context(|| format!("{program} (tests/scripts/install-oracles installs it)"))?;
+    let output = command.output().with_context(|| format!("{program} (tests/scripts/install-oracles installs it)"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let lines: Vec<&str> = said.lines().take(20).collect();
