@@ -1,0 +1,98 @@
+//! Starting a kernel: a socket in a private directory, and a process that gets it as its standard input.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+use crate::client::{Client, ClientError};
+
+/// Makes the kernel's listening socket at `socket`.
+///
+/// Its directory is created if need be, and must be this user's alone (0700): who can reach the socket can run code.
+/// A socket left by a kernel that is gone is replaced; one that is served is an `AddrInUse` error.
+pub fn bind(socket: &Path) -> io::Result<UnixListener> {
+    let directory = private_directory(socket)?;
+    // Two starters must not each take the other's fresh socket for a stale one.
+    rustix::fs::flock(&directory, FlockOperation::LockExclusive)?;
+    let address = SocketAddrUnix::new(socket)?;
+    let new = || rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+    let listener = new()?;
+    match rustix::net::bind(&listener, &address) {
+        Err(Errno::ADDRINUSE) if rustix::net::connect(new()?, &address) == Err(Errno::CONNREFUSED) => {
+            fs::remove_file(socket)?;
+            rustix::net::bind(&listener, &address)?;
+        }
+        other => other?,
+    }
+    rustix::net::listen(&listener, crate::limits::CONNECTIONS as i32)?;
+    Ok(UnixListener::from(listener))
+}
+
+fn private_directory(socket: &Path) -> io::Result<File> {
+    let path = match socket.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "the kernel's socket needs a directory of its own")),
+    };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let directory = OpenOptions::new()
+        .read(true)
+        .custom_flags((rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::NOFOLLOW).bits() as i32)
+        .open(path)?;
+    let meta = directory.metadata()?;
+    if meta.uid() != rustix::process::geteuid().as_raw() || meta.mode() & 0o077 != 0 {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("{} must belong to this user and be open to nobody else (chmod 700)", path.display()),
+        ));
+    }
+    Ok(directory)
+}
+
+/// Binds `socket` and starts `exe args` with the listener as its standard input; that program is to call
+/// [`serve_stdin`](crate::serve_stdin). Its console is the file beside the socket that ends in `.console`.
+pub fn spawn(exe: &Path, args: &[OsString], socket: &Path) -> io::Result<Child> {
+    let listener = bind(socket)?;
+    let console =
+        OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(socket.with_extension("console"))?;
+    Command::new(exe)
+        .args(args)
+        .stdin(Stdio::from(OwnedFd::from(listener)))
+        .stdout(Stdio::null())
+        .stderr(Stdio::from(console))
+        .spawn()
+}
+
+/// Connects to the kernel at `socket`, or starts one with [`spawn`] and connects to that.
+pub fn start(exe: &Path, args: &[OsString], socket: &Path) -> Result<Client, ClientError> {
+    if let Ok(client) = Client::connect(socket) {
+        return Ok(client);
+    }
+    match spawn(exe, args, socket) {
+        // Nobody waits for it: it outlives its starter.
+        Ok(_child) => {}
+        // Somebody else was faster.
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+        Err(error) => {
+            return Err(ClientError::Io { during: format!("start the simulated kernel {}", exe.display()), error });
+        }
+    }
+    // The listener exists already, so connecting waits for the new process; its first answer says that it serves.
+    let mut client = Client::connect(socket)?;
+    client.list().map_err(|error| match error {
+        ClientError::KernelDied { .. } => ClientError::KernelDied {
+            during: "start".into(),
+            report: fs::read_to_string(socket.with_extension("console")).ok().map(|text| text.trim_end().to_owned()),
+        },
+        other => other,
+    })?;
+    Ok(client)
+}

@@ -1,0 +1,229 @@
+//! How a message is written: little-endian, fixed width, lengths before contents.
+//!
+//! The reader treats its input as hostile: a length is compared with what is left before anything is
+//! reserved, so that no message can make the kernel allocate more than its own size times a small constant.
+
+/// What is wrong with a message, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed message: {what} at byte {at}")]
+pub struct Malformed {
+    /// What was expected or broken.
+    pub what: &'static str,
+    /// Offset in the message.
+    pub at: usize,
+}
+
+/// Takes values off the front of a message.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Starts at the beginning of `bytes`.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Reader { bytes, at: 0 }
+    }
+
+    fn fault(&self, what: &'static str) -> Malformed {
+        Malformed { what, at: self.at }
+    }
+
+    fn left(&self) -> usize {
+        self.bytes.len() - self.at
+    }
+
+    fn slice(&mut self, len: usize, what: &'static str) -> Result<&'a [u8], Malformed> {
+        if len > self.left() {
+            return Err(self.fault(what));
+        }
+        let out = &self.bytes[self.at..self.at + len];
+        self.at += len;
+        Ok(out)
+    }
+
+    /// A message has nothing after its last field.
+    pub fn finish(self) -> Result<(), Malformed> {
+        if self.left() == 0 { Ok(()) } else { Err(self.fault("bytes after the end")) }
+    }
+
+    /// A count of things that take at least one byte each.
+    fn count(&mut self) -> Result<usize, Malformed> {
+        let count = u32::take(self)? as usize;
+        if count > self.left() {
+            return Err(self.fault("a count larger than the message"));
+        }
+        Ok(count)
+    }
+
+    /// For decoders of enums: an unknown tag.
+    pub fn unknown_tag(&self) -> Malformed {
+        Malformed { what: "unknown tag", at: self.at.saturating_sub(1) }
+    }
+}
+
+/// A value that can be written to a message and read from one.
+pub trait Wire: Sized {
+    /// Appends the value.
+    fn put(&self, out: &mut Vec<u8>);
+    /// Reads the value, or says what is wrong.
+    fn take(from: &mut Reader<'_>) -> Result<Self, Malformed>;
+}
+
+macro_rules! integers {
+    ($($t:ident),*) => {$(
+        impl Wire for $t {
+            fn put(&self, out: &mut Vec<u8>) {
+                out.extend_from_slice(&self.to_le_bytes());
+            }
+            fn take(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+                let bytes = from.slice(size_of::<$t>(), concat!("truncated ", stringify!($t)))?;
+                Ok($t::from_le_bytes(bytes.try_into().expect("the slice has the size asked for")))
+            }
+        }
+    )*};
+}
+integers!(u8, u16, u32, u64, i32);
+
+impl Wire for bool {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(*self));
+    }
+    fn take(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        match u8::take(from)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(from.unknown_tag()),
+        }
+    }
+}
+
+/// Raw bytes, copied in one go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bytes(pub Vec<u8>);
+
+impl Wire for Bytes {
+    fn put(&self, out: &mut Vec<u8>) {
+        (self.0.len() as u32).put(out);
+        out.extend_from_slice(&self.0);
+    }
+    fn take(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let len = from.count()?;
+        Ok(Bytes(from.slice(len, "truncated bytes")?.to_vec()))
+    }
+}
+
+impl Wire for String {
+    fn put(&self, out: &mut Vec<u8>) {
+        (self.len() as u32).put(out);
+        out.extend_from_slice(self.as_bytes());
+    }
+    fn take(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let len = from.count()?;
+        let at = from.at;
+        let bytes = from.slice(len, "truncated string")?;
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(_) => Err(Malformed { what: "a string that is not UTF-8", at }),
+        }
+    }
+}
+
+impl<T: Wire> Wire for Vec<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        (self.len() as u32).put(out);
+        for item in self {
+            item.put(out);
+        }
+    }
+    fn take(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        // Grown item by item: a count alone reserves nothing.
+        let mut items = Vec::new();
+        for _ in 0..from.count()? {
+            items.push(T::take(from)?);
+        }
+        Ok(items)
+    }
+}
+
+impl<T: Wire> Wire for Option<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.is_some().put(out);
+        if let Some(value) = self {
+            value.put(out);
+        }
+    }
+    fn take(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(if bool::take(from)? { Some(T::take(from)?) } else { None })
+    }
+}
+
+/// Defines a struct whose fields follow each other in a message.
+macro_rules! record {
+    ($(#[$meta:meta])* pub struct $name:ident {
+        $($(#[$field_meta:meta])* pub $field:ident: $type:ty),* $(,)?
+    }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct $name { $($(#[$field_meta])* pub $field: $type),* }
+        impl $crate::wire::Wire for $name {
+            fn put(&self, out: &mut Vec<u8>) {
+                $(self.$field.put(out);)*
+            }
+            fn take(from: &mut $crate::wire::Reader<'_>) -> Result<Self, $crate::wire::Malformed> {
+                Ok(Self { $($field: $crate::wire::Wire::take(from)?),* })
+            }
+        }
+    };
+}
+pub(crate) use record;
+
+/// Defines an enum: one tag byte, then the fields of the variant.
+macro_rules! choice {
+    ($(#[$meta:meta])* pub enum $name:ident {
+        $($(#[$variant_meta:meta])* $tag:literal = $variant:ident
+            $({ $($(#[$field_meta:meta])* $field:ident: $type:ty),* $(,)? })?),* $(,)?
+    }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$variant_meta])* $variant $({ $($(#[$field_meta])* $field: $type),* })?),*
+        }
+        impl $crate::wire::Wire for $name {
+            fn put(&self, out: &mut Vec<u8>) {
+                match self {
+                    $(Self::$variant $({ $($field),* })? => {
+                        out.push($tag);
+                        $($($crate::wire::Wire::put($field, out);)*)?
+                    })*
+                }
+            }
+            fn take(from: &mut $crate::wire::Reader<'_>) -> Result<Self, $crate::wire::Malformed> {
+                match <u8 as $crate::wire::Wire>::take(from)? {
+                    $($tag => Ok(Self::$variant $({ $($field: $crate::wire::Wire::take(from)?),* })?),)*
+                    _ => Err(from.unknown_tag()),
+                }
+            }
+        }
+    };
+}
+pub(crate) use choice;
+
+/// Writes `value` behind the protocol's version byte.
+pub fn encode<T: Wire>(value: &T) -> Vec<u8> {
+    let mut out = vec![crate::protocol::VERSION];
+    value.put(&mut out);
+    out
+}
+
+/// Reads one whole message.
+pub fn decode<T: Wire>(bytes: &[u8]) -> Result<T, Malformed> {
+    let mut reader = Reader::new(bytes);
+    if u8::take(&mut reader)? != crate::protocol::VERSION {
+        return Err(Malformed { what: "another protocol version", at: 0 });
+    }
+    let value = T::take(&mut reader)?;
+    reader.finish()?;
+    Ok(value)
+}
