@@ -368,7 +368,7 @@ records! {
         pub field: Span,
         /// The field's [`Slice`]s; empty when the row is written by hand or changes nothing.
         pub slices: Table,
-        /// Bytes of the field at the place: 0, 1, 2, 4 or 8.
+        /// Bytes of the field at the place: 0, 1, 2, 3, 4 or 8.
         pub width: u8,
         /// The field's byte order: 0 that of the module's data, 1 little, 2 big; see [`order`].
         pub order: u8,

@@ -8,7 +8,7 @@ use relobox_abi::{Slice, order};
 /// Some bytes at the place, and which of their bits the relocation owns.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
-    /// Bytes: 0 (nothing), 1, 2, 4 or 8.
+    /// Bytes: 0 (nothing), 1, 2, 3, 4 or 8.
     pub width: u8,
     /// Byte order; see [`order`]. Instructions often have their own.
     pub order: u8,
@@ -94,6 +94,11 @@ impl Field {
         match self.width {
             1 => read!(u8),
             2 => read!(u16),
+            3 => {
+                let Some(&[a, b, c]) = place.first_chunk() else { return 0 };
+                let word = if self.big(data_big) { [0, a, b, c] } else { [0, c, b, a] };
+                u64::from(u32::from_be_bytes(word))
+            }
             4 => read!(u32),
             8 => read!(u64),
             _ => 0,
@@ -112,6 +117,11 @@ impl Field {
         match self.width {
             1 => write!(u8),
             2 => write!(u16),
+            3 => {
+                let Some(bytes) = place.first_chunk_mut::<3>() else { return };
+                let [_, a, b, c] = (word as u32).to_be_bytes();
+                *bytes = if self.big(data_big) { [a, b, c] } else { [c, b, a] };
+            }
             4 => write!(u32),
             8 => write!(u64),
             _ => {}

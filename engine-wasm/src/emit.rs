@@ -1,0 +1,195 @@
+//! A linked ELF, or the module itself with its relocations done.
+
+use crate::{Finding, Module, bytes_of, malformed};
+use alloc::vec::Vec;
+use object::elf;
+use object::endian::Endianness;
+use object::write::elf::{Encoder, FileHeader, FileHeaderLayout, SectionHeader, Sym};
+use relobox_abi::{Section, order, section_flag, symbol_flag, synthetic_kind};
+
+/// A synthetic section with its contents.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed<'a> {
+    /// Final address.
+    pub address: u64,
+    /// Alignment in bytes.
+    pub align: u64,
+    /// See [`synthetic_kind`].
+    pub kind: u32,
+    /// Name.
+    pub name: &'a [u8],
+    /// Contents.
+    pub contents: &'a [u8],
+}
+
+/// The address of a section that is not in memory.
+const ABSENT: u64 = u64::MAX;
+
+/// Writes an ELF with the allocated sections at their addresses (`u64::MAX` for one that has none),
+/// the contents that `file` holds now, the synthetic sections, and a symbol table with final values.
+pub fn emit_linked(
+    file: &[u8],
+    module: &Module,
+    addresses: &[u64],
+    values: &[u64],
+    synthetic: &[Placed<'_>],
+) -> Result<Vec<u8>, Finding> {
+    let endian = if module.order == order::BIG { Endianness::Big } else { Endianness::Little };
+    let encoder = Encoder::new(endian, module.class == 64, elf::Machine(module.machine));
+    let placed = |i: usize| addresses.get(i).copied().filter(|a| *a != ABSENT);
+    let mut out = Vec::with_capacity(file.len());
+    out.resize(encoder.file_header_size() as usize, 0);
+    let (mut headers, mut names) = (alloc::vec![SectionHeader::default()], alloc::vec![0u8]);
+    // Old section index to new.
+    let mut renumbered = alloc::vec![0u32; module.sections.len()];
+    for (i, s) in module.sections.iter().enumerate() {
+        let (Some(address), true) = (placed(i), s.flags & section_flag::ALLOC != 0) else { continue };
+        renumbered[i] = headers.len() as u32;
+        let name = add_name(&mut names, bytes_of(file, s.name));
+        let header = section(&mut out, s, bytes_of(file, s.data), address);
+        headers.push(SectionHeader { sh_name: name, ..header });
+    }
+    for s in synthetic {
+        let flags = match s.kind {
+            synthetic_kind::TEXT => section_flag::EXEC,
+            synthetic_kind::DATA => section_flag::WRITE,
+            _ => 0,
+        };
+        let name = add_name(&mut names, s.name);
+        let (size, flags) = (s.contents.len() as u64, flags | section_flag::ALLOC);
+        let record = Section { size, align: s.align, flags, kind: elf::SHT_PROGBITS.0, ..Default::default() };
+        let header = section(&mut out, &record, s.contents, s.address);
+        headers.push(SectionHeader { sh_name: name, ..header });
+    }
+    symbols(&mut out, &mut headers, &mut names, encoder, file, module, values, &renumbered);
+    let shstrtab_index = headers.len() as u32;
+    let sh_name = add_name(&mut names, b".shstrtab");
+    let (sh_offset, sh_size) = append(&mut out, &names, 1);
+    headers.push(SectionHeader { sh_name, sh_offset, sh_size, ..encoder.strtab_section_header() });
+
+    out.resize(out.len().next_multiple_of(8), 0);
+    let layout = FileHeaderLayout {
+        e_shoff: out.len() as u64,
+        section_num: headers.len() as u32,
+        shstrtab_index,
+        ..Default::default()
+    };
+    encoder.null_section_header(&mut out, &layout);
+    for header in &headers[1..] {
+        encoder.section_header(&mut out, header);
+    }
+    let header = FileHeader {
+        e_type: elf::ET_EXEC,
+        e_machine: elf::Machine(module.machine),
+        e_flags: elf::FileFlags(module.elf_flags),
+        e_entry: values.get(module.init as usize).copied().unwrap_or(0),
+        ..Default::default()
+    };
+    let mut head = Vec::new();
+    encoder
+        .file_header(&mut head, &header, &layout)
+        .map_err(|_| malformed("the linked file is too large", 0, out.len() as u64, 0))?;
+    out[..head.len()].copy_from_slice(&head);
+    Ok(out)
+}
+
+fn append(out: &mut Vec<u8>, bytes: &[u8], align: usize) -> (u64, u64) {
+    out.resize(out.len().next_multiple_of(align), 0);
+    let at = out.len() as u64;
+    out.extend_from_slice(bytes);
+    (at, bytes.len() as u64)
+}
+
+fn add_name(names: &mut Vec<u8>, name: &[u8]) -> u32 {
+    let at = names.len() as u32;
+    names.extend_from_slice(name);
+    names.push(0);
+    at
+}
+
+fn section(out: &mut Vec<u8>, s: &Section, contents: &[u8], address: u64) -> SectionHeader {
+    let (sh_offset, _) = append(out, contents, (s.align as usize).min(4096));
+    SectionHeader {
+        sh_type: elf::SectionType(s.kind),
+        // What groups, merges or links sections says nothing about a linked file.
+        sh_flags: elf::SectionFlags(s.flags & (section_flag::ALLOC | section_flag::WRITE | section_flag::EXEC)),
+        sh_addr: address,
+        sh_offset,
+        sh_size: s.size,
+        sh_addralign: s.align,
+        ..Default::default()
+    }
+}
+
+/// The named symbols that have a value: those of placed sections, absolute ones, and resolved ones.
+#[allow(clippy::too_many_arguments, reason = "one caller, and a struct would only rename them")]
+fn symbols(
+    out: &mut Vec<u8>,
+    headers: &mut Vec<SectionHeader>,
+    names: &mut Vec<u8>,
+    encoder: Encoder<Endianness>,
+    file: &[u8],
+    module: &Module,
+    values: &[u64],
+    renumbered: &[u32],
+) {
+    let (mut table, mut strings) = (Vec::new(), alloc::vec![0u8]);
+    encoder.null_symbol(&mut table);
+    let (mut count, mut locals) = (1, 1);
+    for wanted in [true, false] {
+        for (i, s) in module.symbols.iter().enumerate().skip(1) {
+            let (name, local) = (bytes_of(file, s.name), s.flags & symbol_flag::LOCAL != 0);
+            let index = renumbered.get(s.section as usize).copied().unwrap_or(0);
+            let gone = s.section != 0 && index == 0;
+            if local != wanted || name.is_empty() || gone {
+                continue;
+            }
+            let st_shndx = if s.section == 0 { elf::SHN_ABS } else { elf::SHN_UNDEF };
+            encoder.symbol(
+                &mut table,
+                &Sym {
+                    st_name: add_name(&mut strings, name),
+                    section: (s.section != 0).then_some(index),
+                    st_info: elf::SymbolInfo(s.info),
+                    st_other: elf::SymbolOther(s.other),
+                    st_shndx,
+                    st_value: values.get(i).copied().unwrap_or(0),
+                    st_size: s.size,
+                },
+            );
+            count += 1;
+            locals += u32::from(local);
+        }
+    }
+    let _: u32 = count;
+    let strtab = headers.len() as u32 + 1;
+    let sh_name = add_name(names, b".symtab");
+    let (sh_offset, sh_size) = append(out, &table, 8);
+    headers.push(SectionHeader { sh_name, sh_offset, sh_size, ..encoder.symtab_section_header(strtab, locals) });
+    let sh_name = add_name(names, b".strtab");
+    let (sh_offset, sh_size) = append(out, &strings, 1);
+    headers.push(SectionHeader { sh_name, sh_offset, sh_size, ..encoder.strtab_section_header() });
+}
+
+/// Turns every relocation section that was applied into an empty SHT_NULL, in place; section numbers stay.
+/// The file then ends before its signature, which no longer fits.
+pub fn void_relocations(file: &mut [u8], module: &Module) -> Result<usize, Finding> {
+    let (class64, big) = (module.class == 64, module.order == order::BIG);
+    let shoff_at = if class64 { 40 } else { 32 };
+    let read = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .enumerate()
+            .fold(0u64, |n, (i, b)| n | u64::from(*b) << (8 * if big { bytes.len() - 1 - i } else { i }))
+    };
+    let width = if class64 { 8 } else { 4 };
+    let bad = malformed("the section table does not lie in the file", 0, 0, 0);
+    let table = read(file.get(shoff_at..shoff_at + width).ok_or(bad)?) as usize;
+    let entry = if class64 { 64 } else { 40 };
+    for group in &module.groups {
+        let at = table + group.source as usize * entry;
+        // Everything but the name: a void section keeps that, for people.
+        file.get_mut(at + 4..at + entry).ok_or(bad)?.fill(0);
+    }
+    Ok(file.len() - module.signature as usize)
+}

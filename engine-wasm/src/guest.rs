@@ -1,0 +1,113 @@
+//! The exports.
+#![cfg(target_arch = "wasm32")]
+#![allow(unsafe_code, reason = "exports have C names, and the host writes into our memory")]
+
+use crate::{Finding, Module, Placed, emit_linked, parse, void_relocations};
+use alloc::vec::Vec;
+use relobox_abi::{ABI_VERSION, EmitJob, EmitSection, Emitted, Fault, Parsed, Span, Table, emit, fault};
+use relobox_guest::{Session, job_bytes, keep, keep_bytes, keep_one, reserve, session};
+use zerocopy::FromBytes;
+
+/// What stays between parse and emit.
+struct Kept {
+    module: Module,
+    file: Span,
+}
+
+static SESSION: Session<Kept> = session();
+
+fn faults(finding: Finding) -> Table {
+    keep(alloc::vec![Fault { text: keep_bytes(finding.text.as_bytes()), ..finding.fault }])
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn relobox_abi() -> u32 {
+    ABI_VERSION
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn relobox_reserve(bytes: u32) -> u32 {
+    reserve(bytes)
+}
+
+fn table<T>(records: &[T]) -> Table {
+    Table { at: records.as_ptr() as usize as u32, count: records.len() as u32 }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn relobox_parse(at: u32, len: u32, what: u32) -> u32 {
+    // SAFETY: the host reserved the file; no reference to it is alive.
+    let file: &'static [u8] = unsafe { job_bytes(at, len) };
+    let module = match parse(file, what) {
+        Ok(module) => module,
+        Err(finding) => return keep_one(Parsed { faults: faults(finding), ..Default::default() }),
+    };
+    // The host reads the records where they are: in the session, until the instance ends.
+    let answer = Parsed {
+        faults: Table::default(),
+        machine: module.machine,
+        class: module.class,
+        order: module.order,
+        elf_flags: module.elf_flags,
+        sections: table(&module.sections),
+        symbols: table(&module.symbols),
+        groups: table(&module.groups),
+        relocations: table(&module.relocations),
+        modinfo: table(&module.modinfo),
+        exports: table(&module.exports),
+        versions: table(&module.versions),
+        init: module.init,
+        exit: module.exit,
+        signature: module.signature,
+        reserved: 0,
+    };
+    SESSION.put(Kept { module, file: Span { at, len } });
+    keep_one(answer)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn relobox_emit(job: u32) -> u32 {
+    let failed = |text| {
+        let fault = Fault { kind: fault::OTHER, ..Default::default() };
+        keep_one(Emitted { faults: faults(Finding { fault, text }), file: Span::default() })
+    };
+    // SAFETY: the host reserved the job, and everything that it points to, and no reference to either is alive.
+    let bytes = |span: Span| unsafe { &*job_bytes(span.at, span.len) };
+    let head = bytes(Span { at: job, len: size_of::<EmitJob>() as u32 });
+    let (Ok(job), Some(kept)) = (EmitJob::read_from_bytes(head), SESSION.take()) else {
+        return failed("emit before parse");
+    };
+    fn words(bytes: &'static [u8]) -> &'static [u64] {
+        <[u64]>::ref_from_bytes(bytes).unwrap_or(&[])
+    }
+    let run = |t: Table, size: usize| bytes(Span { at: t.at, len: t.count * size as u32 });
+    let result = match job.format {
+        emit::LINKED => {
+            let records = run(job.synthetic, size_of::<EmitSection>());
+            let synthetic: Vec<Placed<'_>> = <[EmitSection]>::ref_from_bytes(records)
+                .unwrap_or(&[])
+                .iter()
+                .map(|s| Placed {
+                    address: s.address,
+                    align: s.align,
+                    kind: s.kind,
+                    name: bytes(s.name),
+                    contents: bytes(s.contents),
+                })
+                .collect();
+            let (addresses, values) = (words(run(job.addresses, 8)), words(run(job.values, 8)));
+            emit_linked(bytes(kept.file), &kept.module, addresses, values, &synthetic)
+                .map(|file| keep_bytes(file.leak()))
+        }
+        emit::RELOCATED_KO => {
+            // SAFETY: as above.
+            let file = unsafe { job_bytes(kept.file.at, kept.file.len) };
+            void_relocations(file, &kept.module).map(|len| Span { at: kept.file.at, len: len as u32 })
+        }
+        _ => return failed("an unknown format"),
+    };
+    match result {
+        Ok(file) => keep_one(Emitted { faults: Table::default(), file }),
+        Err(finding) => keep_one(Emitted { faults: faults(finding), file: Span::default() }),
+    }
+}

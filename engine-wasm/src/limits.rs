@@ -1,0 +1,14 @@
+//! How much is too much. Time and memory are the host's to limit; these keep arithmetic in range.
+
+/// Bytes of a file: spans are 32 bits wide, and a Wasm memory ends at 4 GiB. The largest module of any
+/// distribution is 20 MB (60 MB with debug information).
+pub(crate) const FILE: usize = 1 << 30;
+
+/// Bytes of one section without contents (.bss): nothing needs more, and addresses must not wrap.
+pub(crate) const NOBITS: u64 = 1 << 30;
+
+/// Alignment of a section: a large page.
+pub(crate) const ALIGN: u64 = 1 << 21;
+
+/// Sections of a file: a module of `-ffunction-sections` has 20,000.
+pub(crate) const SECTIONS: usize = 1 << 18;

@@ -1,0 +1,137 @@
+//! The header, the section table, and the order of everything else.
+
+use crate::{Finding, fault, limits, linux, malformed, tables};
+use alloc::vec::Vec;
+use object::elf::{self, FileHeader32, FileHeader64};
+use object::read::elf::{FileHeader, SectionHeader};
+use object::{Endianness, ReadRef};
+use relobox_abi::{Export, Group, NONE, Pair, Relocation, Section, Symbol, Version, order, parse as what};
+
+/// A file as records.
+#[derive(Debug, Default)]
+pub struct Module {
+    /// `e_machine`.
+    pub machine: u16,
+    /// 32 or 64.
+    pub class: u8,
+    /// 1 little, 2 big.
+    pub order: u8,
+    /// `e_flags`.
+    pub elf_flags: u32,
+    /// By section index.
+    pub sections: Vec<Section>,
+    /// By symbol index.
+    pub symbols: Vec<Symbol>,
+    /// In file order.
+    pub groups: Vec<Group>,
+    /// In file order.
+    pub relocations: Vec<Relocation>,
+    /// `.modinfo`.
+    pub modinfo: Vec<Pair>,
+    /// What it exports.
+    pub exports: Vec<Export>,
+    /// `__versions`.
+    pub versions: Vec<Version>,
+    /// Index of `init_module`, or 0.
+    pub init: u32,
+    /// Index of `cleanup_module`, or 0.
+    pub exit: u32,
+    /// Bytes of the appended signature.
+    pub signature: u32,
+}
+
+/// What every stage needs of the file.
+pub(crate) struct File<'a, H: FileHeader<Endian = Endianness>> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) endian: Endianness,
+    pub(crate) header: &'a H,
+    pub(crate) headers: &'a [H::SectionHeader],
+}
+
+impl<H: FileHeader<Endian = Endianness>> File<'_, H> {
+    /// Where the section table is, in bytes from the start of the file.
+    pub(crate) fn section_table(&self) -> u64 {
+        self.header.e_shoff(self.endian).into()
+    }
+}
+
+/// Reads `bytes`. `mode` is one of [`relobox_abi::parse`].
+pub fn parse(bytes: &[u8], mode: u32) -> Result<Module, Finding> {
+    let not_elf = |text| fault(relobox_abi::fault::NOT_ELF, NONE, text, 0, bytes.len() as u64, 0);
+    if bytes.len() > limits::FILE {
+        return Err(fault(relobox_abi::fault::TOO_LARGE, NONE, "file", 0, bytes.len() as u64, limits::FILE as u64));
+    }
+    let signature = linux::signature(bytes);
+    let unsigned = &bytes[..bytes.len() - signature];
+    let mut module = match unsigned.get(..5) {
+        Some([0x7f, b'E', b'L', b'F', 1]) => class::<FileHeader32<Endianness>>(unsigned, mode)?,
+        Some([0x7f, b'E', b'L', b'F', 2]) => class::<FileHeader64<Endianness>>(unsigned, mode)?,
+        Some([0x7f, b'E', b'L', b'F', _]) => return Err(not_elf("its ELF class is neither 32 nor 64 bits")),
+        _ if unsigned.len() < 5 => return Err(not_elf("it is too short to be an ELF file")),
+        _ => return Err(not_elf("it does not begin with ELF's magic number")),
+    };
+    module.signature = signature as u32;
+    Ok(module)
+}
+
+fn class<H: FileHeader<Endian = Endianness>>(bytes: &[u8], mode: u32) -> Result<Module, Finding> {
+    let header: &H =
+        bytes.read_at(0).map_err(|()| malformed("the ELF header is cut off", 0, bytes.len() as u64, 64))?;
+    if header.e_ident().version != elf::EV_CURRENT {
+        return Err(malformed("unknown ELF version in e_ident", 6, u64::from(header.e_ident().version.0), 1));
+    }
+    let endian = header.endian().map_err(|_| malformed("unknown byte order in e_ident", 5, bytes[5].into(), 2))?;
+    if header.e_type(endian) != elf::ET_REL {
+        let kind = header.e_type(endian).0.into();
+        return Err(malformed("it is not a relocatable object (ET_REL): e_type", 16, kind, 1));
+    }
+    let at: u64 = header.e_shoff(endian).into();
+    let headers = header
+        .section_headers(endian, bytes)
+        .map_err(|_| malformed("the section table does not lie in the file: e_shoff", at, at, bytes.len() as u64))?;
+    if headers.is_empty() {
+        return Err(malformed("there is no section table", at, 0, 0));
+    }
+    if headers.len() > limits::SECTIONS {
+        let (count, max) = (headers.len() as u64, limits::SECTIONS as u64);
+        return Err(fault(relobox_abi::fault::TOO_LARGE, NONE, "number of sections", at, count, max));
+    }
+    let file = File { bytes, endian, header, headers };
+    let sections = tables::sections(&file)?;
+    let symtab = tables::symbol_table(&file)?;
+    let symbols = match symtab {
+        Some(table) => tables::symbols(&file, &sections, table)?,
+        None => alloc::vec![Symbol::default()],
+    };
+    let (groups, relocations) = match mode {
+        what::EXPORTS => Default::default(),
+        _ => tables::relocations(&file, &sections, symtab)?,
+    };
+    let mut module = Module {
+        machine: header.e_machine(endian).0,
+        class: if header.is_class_64() { 64 } else { 32 },
+        order: if endian.is_big_endian() { order::BIG } else { order::LITTLE },
+        elf_flags: header.e_flags(endian).0,
+        sections,
+        symbols,
+        groups,
+        relocations,
+        ..Default::default()
+    };
+    linux::read(&file, &mut module)?;
+    Ok(module)
+}
+
+use object::Endian as _;
+
+impl<H: FileHeader<Endian = Endianness>> File<'_, H> {
+    /// A section's link field.
+    pub(crate) fn link(&self, section: usize) -> usize {
+        self.headers[section].sh_link(self.endian) as usize
+    }
+
+    /// A section's type.
+    pub(crate) fn kind(&self, section: usize) -> elf::SectionType {
+        self.headers[section].sh_type(self.endian)
+    }
+}

@@ -1,0 +1,304 @@
+//! Sections, symbols, relocations.
+
+use crate::parse::File;
+use crate::{Finding, bad_section, bytes_of, limits, malformed, string_at};
+use alloc::vec::Vec;
+use object::elf;
+use object::read::elf::{FileHeader, Rel, Rela, SectionHeader, Sym};
+use object::{Endianness, Pod};
+use relobox_abi::{Group, Relocation, Section, Span, Symbol, group_flag, symbol_flag};
+
+trait Header: FileHeader<Endian = Endianness> {}
+impl<H: FileHeader<Endian = Endianness>> Header for H {}
+
+/// Every section, its contents inside the file, none overlapping another.
+pub(crate) fn sections<H: FileHeader<Endian = Endianness>>(file: &File<'_, H>) -> Result<Vec<Section>, Finding> {
+    let names = section_names(file)?;
+    let mut out = Vec::with_capacity(file.headers.len());
+    for (i, header) in file.headers.iter().enumerate() {
+        out.push(if i == 0 { Section { align: 1, ..Default::default() } } else { section(file, i, header, names)? });
+    }
+    no_overlap(file, &out)?;
+    Ok(out)
+}
+
+/// The strings of `e_shstrndx`.
+fn section_names<H: Header>(file: &File<'_, H>) -> Result<Span, Finding> {
+    let at = file.section_table();
+    let index = file
+        .header
+        .shstrndx(file.endian, file.bytes)
+        .map_err(|_| malformed("there are no section names: e_shstrndx", at, 0, 0))? as usize;
+    if index >= file.headers.len() {
+        return Err(malformed("no such section: e_shstrndx", at, index as u64, file.headers.len() as u64 - 1));
+    }
+    contents(file, index)
+}
+
+/// A section's contents, as a run of the file.
+fn contents<H: Header>(file: &File<'_, H>, index: usize) -> Result<Span, Finding> {
+    let header = &file.headers[index];
+    let (at, size): (u64, u64) = (header.sh_offset(file.endian).into(), header.sh_size(file.endian).into());
+    if matches!(header.sh_type(file.endian), elf::SHT_NOBITS | elf::SHT_NULL) || size == 0 {
+        return Ok(Span::default());
+    }
+    let len = file.bytes.len() as u64;
+    match at.checked_add(size) {
+        Some(end) if end <= len => Ok(Span { at: at as u32, len: size as u32 }),
+        _ => Err(bad_section(index, "its contents do not lie in the file: sh_size", at, size, len.saturating_sub(at))),
+    }
+}
+
+fn section<H: Header>(
+    file: &File<'_, H>,
+    index: usize,
+    header: &H::SectionHeader,
+    names: Span,
+) -> Result<Section, Finding> {
+    let e = file.endian;
+    let name_at = header.sh_name(e);
+    let end = (names.at + names.len) as usize;
+    let name = match names.len {
+        // A file may have no names at all.
+        0 if name_at == 0 => Some(Span::default()),
+        _ => string_at(file.bytes, (names.at as usize).saturating_add(name_at as usize), end),
+    };
+    let name = name.ok_or_else(|| {
+        bad_section(index, "its name does not end in the name table: sh_name", 0, name_at.into(), names.len.into())
+    })?;
+    let kind = header.sh_type(e);
+    let (flags, size) = (header.sh_flags(e).0, header.sh_size(e).into());
+    if kind == elf::SHT_NULL {
+        return Ok(Section { name, align: 1, ..Default::default() });
+    }
+    let align: u64 = Into::<u64>::into(header.sh_addralign(e)).max(1);
+    let allocated = flags & u64::from(elf::SHF_ALLOC.0) != 0;
+    if !align.is_power_of_two() || (allocated && align > limits::ALIGN) {
+        return Err(bad_section(index, "bad alignment: sh_addralign", 0, align, limits::ALIGN));
+    }
+    if allocated && flags & u64::from(elf::SHF_COMPRESSED.0) != 0 {
+        return Err(bad_section(index, "an allocated section cannot be compressed: sh_flags", 0, flags, 0));
+    }
+    if kind == elf::SHT_NOBITS && size > limits::NOBITS {
+        return Err(bad_section(index, "it is enormous: sh_size", 0, size, limits::NOBITS));
+    }
+    let data = contents(file, index)?;
+    Ok(Section { address: 0, size, align, flags, data, name, kind: kind.0, reserved: 0 })
+}
+
+/// Two sections that share bytes would be patched through each other.
+fn no_overlap<H: Header>(file: &File<'_, H>, sections: &[Section]) -> Result<(), Finding> {
+    let table = file.section_table();
+    let table_end = table + file.headers.len() as u64 * size_of::<H::SectionHeader>() as u64;
+    let mut runs: Vec<(u64, u64, usize)> = Vec::with_capacity(sections.len() + 2);
+    runs.push((0, size_of::<H>() as u64, 0));
+    runs.push((table, table_end, 0));
+    for (i, s) in sections.iter().enumerate() {
+        if s.data.len != 0 {
+            runs.push((s.data.at.into(), u64::from(s.data.at) + u64::from(s.data.len), i));
+        }
+    }
+    runs.sort_unstable();
+    for pair in runs.windows(2) {
+        let ((_, end, a), (start, _, b)) = (pair[0], pair[1]);
+        if start < end {
+            let text = "its contents overlap another section, or a header: sh_offset";
+            return Err(bad_section(a.max(b), text, start, start, end));
+        }
+    }
+    Ok(())
+}
+
+/// The one symbol table, if there is one.
+pub(crate) fn symbol_table<H: FileHeader<Endian = Endianness>>(file: &File<'_, H>) -> Result<Option<usize>, Finding> {
+    let mut tables = (0..file.headers.len()).filter(|i| file.kind(*i) == elf::SHT_SYMTAB);
+    let first = tables.next();
+    match tables.next() {
+        Some(second) => Err(bad_section(second, "there is more than one symbol table", 0, second as u64, 0)),
+        None => Ok(first),
+    }
+}
+
+fn records<'a, T: Pod, H: Header>(file: &File<'a, H>, section: usize) -> Result<&'a [T], Finding> {
+    let header = &file.headers[section];
+    let entry: u64 = header.sh_entsize(file.endian).into();
+    let want = size_of::<T>() as u64;
+    let size: u64 = header.sh_size(file.endian).into();
+    if entry != want {
+        return Err(bad_section(section, "wrong size of an entry: sh_entsize", 0, entry, want));
+    }
+    if size % want != 0 {
+        return Err(bad_section(section, "not a whole number of entries: sh_size", 0, size, want));
+    }
+    let at = header.sh_offset(file.endian).into();
+    let bad =
+        |_| bad_section(section, "its contents do not lie in the file: sh_size", at, size, file.bytes.len() as u64);
+    header.data_as_array(file.endian, file.bytes).map_err(bad)
+}
+
+/// Every symbol of section `table`.
+pub(crate) fn symbols<H: FileHeader<Endian = Endianness>>(
+    file: &File<'_, H>,
+    sections: &[Section],
+    table: usize,
+) -> Result<Vec<Symbol>, Finding> {
+    let e = file.endian;
+    let raw: &[H::Sym] = records(file, table)?;
+    let link = file.link(table);
+    if link >= sections.len() || file.kind(link) != elf::SHT_STRTAB {
+        return Err(bad_section(table, "it has no string table: sh_link", 0, link as u64, sections.len() as u64 - 1));
+    }
+    let names = sections[link].data;
+    let end = (names.at + names.len) as usize;
+    let extended = extended_indices(file, table)?;
+    let mut out = Vec::with_capacity(raw.len().max(1));
+    for (i, s) in raw.iter().enumerate() {
+        if i == 0 {
+            out.push(Symbol::default());
+            continue;
+        }
+        let at = names.at as usize + s.st_name(e) as usize;
+        let name = match s.st_name(e) {
+            0 => Span { at: names.at, len: 0 },
+            offset => string_at(file.bytes, at, end).ok_or_else(|| {
+                let text = "a symbol's name does not end in the string table: st_name";
+                bad_section(table, text, i as u64, offset.into(), names.len.into())
+            })?,
+        };
+        let mut flags = 0;
+        let section = match s.st_shndx(e).0 {
+            0 => {
+                flags |= symbol_flag::UNDEFINED;
+                0
+            }
+            SHN_ABS => {
+                flags |= symbol_flag::ABSOLUTE;
+                0
+            }
+            SHN_COMMON => {
+                flags |= symbol_flag::COMMON;
+                0
+            }
+            SHN_LIVEPATCH => {
+                flags |= symbol_flag::LIVEPATCH;
+                0
+            }
+            SHN_XINDEX => extended.and_then(|x| x.get(i)).map_or(u32::MAX, |x| x.get(e)),
+            index @ 0xff00.. => u32::from(index),
+            index => index.into(),
+        };
+        if section as usize >= sections.len() {
+            let text = "a symbol is in a section that does not exist: st_shndx";
+            return Err(bad_section(table, text, i as u64, section.into(), sections.len() as u64 - 1));
+        }
+        match s.st_bind() {
+            elf::STB_WEAK => flags |= symbol_flag::WEAK,
+            elf::STB_LOCAL => flags |= symbol_flag::LOCAL,
+            _ => {}
+        }
+        if bytes_of(file.bytes, sections[section as usize].name) == b".data..percpu" {
+            flags |= symbol_flag::PERCPU;
+        }
+        // sparc64's STT_SPARC_REGISTER: a note about a global register, not a reference.
+        if s.st_type().0 == 13 && flags & symbol_flag::UNDEFINED != 0 {
+            flags |= symbol_flag::REGISTER;
+        }
+        let (value, size) = (s.st_value(e).into(), s.st_size(e).into());
+        let (info, other) = (s.st_info().0, s.st_other().0);
+        out.push(Symbol { value, size, name, section, info, other, flags, reserved: 0 });
+    }
+    if out.is_empty() {
+        out.push(Symbol::default());
+    }
+    Ok(out)
+}
+
+const SHN_ABS: u16 = elf::SHN_ABS.0;
+const SHN_COMMON: u16 = elf::SHN_COMMON.0;
+const SHN_XINDEX: u16 = elf::SHN_XINDEX.0;
+/// Linux's own.
+const SHN_LIVEPATCH: u16 = 0xff20;
+
+/// The section indices that do not fit into 16 bits.
+fn extended_indices<'a, H: Header>(
+    file: &File<'a, H>,
+    table: usize,
+) -> Result<Option<&'a [object::U32<Endianness>]>, Finding> {
+    let found = (0..file.headers.len()).find(|i| file.kind(*i) == elf::SHT_SYMTAB_SHNDX && file.link(*i) == table);
+    found.map(|section| records(file, section)).transpose()
+}
+
+/// The relocations of allocated sections, one group for each relocation section, in file order.
+pub(crate) fn relocations<H: FileHeader<Endian = Endianness>>(
+    file: &File<'_, H>,
+    sections: &[Section],
+    symtab: Option<usize>,
+) -> Result<(Vec<Group>, Vec<Relocation>), Finding> {
+    let e = file.endian;
+    let (mut groups, mut wanted) = (Vec::new(), 0);
+    for (source, header) in file.headers.iter().enumerate() {
+        let entry = match header.sh_type(e) {
+            elf::SHT_REL => size_of::<H::Rel>(),
+            elf::SHT_RELA => size_of::<H::Rela>(),
+            _ => continue,
+        };
+        let target = header.sh_info(e) as usize;
+        let Some(section) = sections.get(target).filter(|_| target != 0) else {
+            let max = sections.len() as u64 - 1;
+            return Err(bad_section(
+                source,
+                "it relocates a section that does not exist: sh_info",
+                0,
+                target as u64,
+                max,
+            ));
+        };
+        if section.flags & u64::from(elf::SHF_ALLOC.0) == 0 || sections[source].size == 0 {
+            continue;
+        }
+        if section.data.len == 0 {
+            return Err(bad_section(source, "it relocates a section without contents: sh_info", 0, target as u64, 0));
+        }
+        if Some(file.link(source)) != symtab {
+            let text = "its symbols are not the symbol table: sh_link";
+            return Err(bad_section(source, text, 0, file.link(source) as u64, symtab.unwrap_or(0) as u64));
+        }
+        let in_place = header.sh_type(e) == elf::SHT_REL;
+        wanted += sections[source].size as usize / entry;
+        groups.push(Group {
+            section: target as u32,
+            first: 0,
+            count: 0,
+            flags: if in_place { group_flag::IN_PLACE } else { 0 },
+            source: source as u32,
+            reserved: 0,
+        });
+    }
+    let mut out = Vec::with_capacity(wanted);
+    let mips64el = file.header.is_mips64el(e);
+    // All of `r_info` that is not the symbol.
+    let kind_mask = if file.header.is_class_64() { u64::from(u32::MAX) } else { 0xff };
+    for group in &mut groups {
+        group.first = out.len() as u32;
+        let source = group.source as usize;
+        if group.flags & group_flag::IN_PLACE != 0 {
+            let entries: &[H::Rel] = records(file, source)?;
+            out.extend(entries.iter().map(|r| Relocation {
+                offset: r.r_offset(e).into(),
+                addend: 0,
+                kind: (r.r_info(e).into() & kind_mask) as u32,
+                symbol: r.r_sym(e),
+            }));
+        } else {
+            let entries: &[H::Rela] = records(file, source)?;
+            out.extend(entries.iter().map(|r| Relocation {
+                offset: r.r_offset(e).into(),
+                addend: r.r_addend(e).into(),
+                kind: (r.r_info(e, mips64el).into() & kind_mask) as u32,
+                symbol: r.r_sym(e, mips64el),
+            }));
+        }
+        group.count = out.len() as u32 - group.first;
+    }
+    Ok((groups, out))
+}
