@@ -1,0 +1,159 @@
+//! What a running kernel made of its modules, as `tests/scripts/kernel-memory` copied it out.
+//!
+//! Between relocation and the copy, the kernel patched code (x86-64: alternatives, retpolines, ftrace, jump
+//! labels, static calls), sorted tables, and the module ran. [`compare()`] tells which of the differing bytes
+//! that accounts for.
+
+mod compare;
+mod patches;
+mod tables;
+
+pub use compare::{Comparison, Difference, SectionReport, compare};
+pub use patches::Reason;
+
+use anyhow::{Context, Result, ensure};
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Section contents or addresses, by section name.
+pub type ByName<T> = BTreeMap<String, T>;
+
+/// Where the copies are: `RELOBOX_KERNEL_MEMORY`, or `target/kernel-memory` of this repository.
+pub fn root() -> PathBuf {
+    match std::env::var_os("RELOBOX_KERNEL_MEMORY") {
+        Some(path) => path.into(),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/kernel-memory"),
+    }
+}
+
+/// One run of a kernel.
+#[derive(Debug)]
+pub struct Run {
+    /// The directory of this run; it holds the kernel's `kallsyms`.
+    pub dir: PathBuf,
+    /// The kernel's version, as `uname -r` says it.
+    pub version: String,
+    /// Every symbol of the kernel and its modules.
+    pub symbols: Vec<KernelSymbol>,
+    /// Names of the modules whose memory was copied, sorted.
+    pub modules: Vec<String>,
+}
+
+/// A line of /proc/kallsyms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelSymbol {
+    /// The value.
+    pub address: u64,
+    /// The letter of `nm`.
+    pub kind: char,
+    /// The name.
+    pub name: String,
+    /// The module it belongs to; none for the kernel itself.
+    pub module: Option<String>,
+}
+
+/// The memory of one module.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// The address of every section that ever was in the kernel's memory, freed ones included.
+    pub addresses: ByName<u64>,
+    /// The contents of those that were still there.
+    pub contents: ByName<Vec<u8>>,
+}
+
+impl Run {
+    /// Every run below [`root`]; none if the script was never run.
+    pub fn all() -> Result<Vec<Run>> {
+        let Ok(entries) = std::fs::read_dir(root()) else { return Ok(Vec::new()) };
+        let mut dirs = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+        dirs.sort();
+        dirs.into_iter().filter(|dir| dir.join("kallsyms").exists()).map(Run::open).collect()
+    }
+
+    fn open(dir: PathBuf) -> Result<Run> {
+        let version = std::fs::read_to_string(dir.join("version")).context("version")?.trim().to_owned();
+        let text = std::fs::read_to_string(dir.join("kallsyms")).context("kallsyms")?;
+        let symbols = text.lines().map(kernel_symbol).collect::<Option<Vec<_>>>().context("kallsyms")?;
+        ensure!(symbols.iter().any(|symbol| symbol.address != 0), "kallsyms has no addresses: kptr_restrict?");
+        let mut modules = Vec::new();
+        for entry in std::fs::read_dir(&dir)? {
+            let entry = entry?;
+            if entry.path().join("mem").is_dir() {
+                modules.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        modules.sort();
+        Ok(Run { dir, version, symbols, modules })
+    }
+
+    /// The memory of `module`.
+    pub fn memory(&self, module: &str) -> Result<Memory> {
+        let dir = self.dir.join(module);
+        let mut memory = Memory::default();
+        for (name, path) in files(&dir.join("sections"))? {
+            let text = std::fs::read_to_string(&path)?;
+            let digits = text.trim().trim_start_matches("0x");
+            let address = u64::from_str_radix(digits, 16).with_context(|| path.display().to_string())?;
+            memory.addresses.insert(name, address);
+        }
+        for (name, path) in files(&dir.join("mem"))? {
+            memory.contents.insert(name, std::fs::read(&path)?);
+        }
+        Ok(memory)
+    }
+
+    /// What a module's undefined symbols mean to this kernel: name and value of all that is exported.
+    ///
+    /// The letter alone does not tell: it is lower case for most of what a module exports. An entry of the
+    /// export table does, and in the kernel itself, where a file's private name can be another's export, the
+    /// letter must be upper case as well.
+    pub fn exports(&self) -> impl Iterator<Item = (&str, u64)> {
+        let entries = self
+            .symbols
+            .iter()
+            .filter_map(|symbol| Some((symbol.name.strip_prefix("__ksymtab_")?, symbol.module.as_deref())));
+        let exported: BTreeSet<(&str, Option<&str>)> = entries.collect();
+        let all = self.symbols.iter();
+        let wanted = all.filter(move |symbol| {
+            let global = symbol.module.is_some() || symbol.kind.is_ascii_uppercase();
+            global && exported.contains(&(&symbol.name, symbol.module.as_deref()))
+        });
+        wanted.map(|symbol| (symbol.name.as_str(), symbol.address))
+    }
+
+    /// The offset of `module`'s per-CPU data, which /sys/module does not tell: found from any symbol in it.
+    /// `None` if the module has none.
+    pub fn per_cpu_base(&self, module: &str, elf: &[u8]) -> Result<Option<u64>> {
+        let file = object::File::parse(elf)?;
+        let Some(section) = file.section_by_name(".data..percpu") else { return Ok(None) };
+        let inside = file.symbols().filter(|symbol| symbol.section_index() == Some(section.index()));
+        for symbol in inside {
+            let name = symbol.name()?;
+            let mut known = self.symbols.iter().filter(|known| known.module.as_deref() == Some(module));
+            if let Some(known) = known.find(|known| !name.is_empty() && known.name == name) {
+                return Ok(Some(known.address.wrapping_sub(symbol.address())));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn kernel_symbol(line: &str) -> Option<KernelSymbol> {
+    let mut words = line.split_whitespace();
+    Some(KernelSymbol {
+        address: u64::from_str_radix(words.next()?, 16).ok()?,
+        kind: words.next()?.chars().next()?,
+        name: words.next()?.to_owned(),
+        module: words.next().map(|word| word.trim_matches(['[', ']']).to_owned()),
+    })
+}
+
+fn files(dir: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let entries = std::fs::read_dir(dir).with_context(|| dir.display().to_string())?;
+    let named = entries.map(|entry| {
+        let entry = entry?;
+        Ok((entry.file_name().to_string_lossy().into_owned(), entry.path()))
+    });
+    named.collect()
+}
