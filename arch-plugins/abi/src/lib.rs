@@ -86,7 +86,7 @@ records! {
         pub align: u64,
         /// `sh_flags`, raw; see [`section_flag`].
         pub flags: u64,
-        /// From the engine: where the contents lie in the file, relative to the file (length 0 for NOBITS).
+        /// From the engine: where the contents lie, relative to the file (length 0 for NOBITS).
         /// To a plugin: where its copy lies, relative to [`Job::data`]; only sections with relocations have one.
         pub data: Span,
         /// The name, without a NUL. To a plugin: relative to the job.
@@ -402,7 +402,7 @@ records! {
         pub reserved: u8,
     }
 
-    /// The engine's account of a file.
+    /// The engine's account of a file. Spans in it and in its tables are relative to the file.
     pub struct Parsed: 88 {
         /// [`Fault`]s; with any, the rest may be incomplete.
         pub faults: Table,
