@@ -1,0 +1,296 @@
+//! MIPS, the 32-bit ABI (o32), both byte orders.
+//!
+//! psABI: System V Application Binary Interface, MIPS RISC Processor Supplement, 3rd edition, chapter
+//! "Relocation", <https://refspecs.linuxfoundation.org/elf/mipsabi.pdf>. The types of release 6
+//! (`PC21_S2` and up) are newer than it; they follow its notation.
+//!
+//! What to know of it:
+//!
+//! * Instructions are words in the byte order of the data. An immediate is the low half of its word.
+//! * Relocations are REL: the addend is what stands in the field. A 32-bit address is made by two
+//!   instructions, `lui` and one with a *signed* 16-bit immediate, and so is its addend, `AHL`: the
+//!   `HI16` needs the low half that stands in the `LO16` to know the carry. They are paired by **file
+//!   order**, not by offset: a `HI16` belongs to the next `LO16`, which must have the same symbol. Many
+//!   `HI16` may share one `LO16` (273 have been seen), and a `LO16` may follow without a `HI16`.
+//! * `26` is a jump within the 256 MB segment that holds the *delay slot*: the processor takes the top
+//!   four bits from there. Kernels lie in KSEG0, modules in KSEG2: no jump reaches from one to the
+//!   other. Modules are built with `-mlong-calls`, so that a `26` stays in its module.
+//! * Branches count from the delay slot. The assembler puts the -4 into the addend: nothing to do here.
+//! * Code that Linux loads is `-mno-abicalls -G 0`: `$gp` belongs to the kernel (it is the current
+//!   thread), so there is neither a global offset table nor a small data area.
+//! * RELA is legal, and then nothing is paired.
+#![cfg_attr(target_arch = "wasm32", no_std)]
+
+extern crate alloc;
+
+use relobox_plugin::abi::{Fault, Machine, NONE, fault, group_flag, order};
+use relobox_plugin::{Cx, Field, Hooks, Job, Plan, Trouble, Value, architecture, slice};
+
+#[cfg(test)]
+mod tests;
+
+const WORD32: Field = Field::data(4);
+/// The immediate of an instruction.
+const IMM16: Field = Field::insn(4, order::DATA, &[slice(0, 0, 16)]);
+/// The same, of `lui`: it holds the upper half of the value.
+const UPPER16: Field = Field::insn(4, order::DATA, &[slice(16, 0, 16)]);
+/// The target of `j` and `jal`.
+const JUMP26: Field = Field::insn(4, order::DATA, &[slice(2, 0, 26)]);
+/// Branches, and loads relative to PC, count in words ...
+const WORDS16: Field = Field::insn(4, order::DATA, &[slice(2, 0, 16)]);
+const WORDS19: Field = Field::insn(4, order::DATA, &[slice(2, 0, 19)]);
+const WORDS21: Field = Field::insn(4, order::DATA, &[slice(2, 0, 21)]);
+const WORDS26: Field = Field::insn(4, order::DATA, &[slice(2, 0, 26)]);
+/// ... and `ldpc` in double words.
+const DOUBLES18: Field = Field::insn(4, order::DATA, &[slice(3, 0, 18)]);
+
+/// `e_flags`: EF_MIPS_ABI2 (n32), and EF_MIPS_ABI other than 0 and 0x1000 (o64, the EABIs).
+const OTHER_ABI: u32 = 0x0000_0020 | 0x0000_e000;
+/// `e_flags`: the file holds MIPS16e or microMIPS code.
+const COMPRESSED: u32 = 0x0400_0000 | 0x0200_0000;
+
+const fn machine(order: u8) -> Machine {
+    Machine {
+        machine: 8,
+        class: 32,
+        order,
+        flags_mask: OTHER_ABI,
+        flags_value: 0,
+        reserved: 0,
+        base: 0xc000_0000,
+        kernel: 0x8010_0000,
+        // HI16 and LO16 reach everything, and a 26 does not leave its module.
+        reach: 0,
+    }
+}
+
+architecture! {
+    name: "mips32",
+    title: "MIPS o32, both byte orders, REL (and RELA)",
+    psabi: "https://refspecs.linuxfoundation.org/elf/mipsabi.pdf",
+    machines: [machine(order::LITTLE), machine(order::BIG)],
+    addends: either,
+    state: Lows,
+    letters: (cx, S, A, P),
+    rows: {
+        R_MIPS_16           = 1:   S + A,                          IMM16,     signed 16;
+        R_MIPS_32           = 2:   S + A,                          WORD32,    unchecked;
+        R_MIPS_26           = 4:   jump(cx, S, A, P)?,             JUMP26,    unsigned 28, align 4;
+        R_MIPS_HI16         = 5:   S + AHL(cx, A)? + 0x8000,       UPPER16,   unchecked;
+        R_MIPS_LO16         = 6:   S + A,                          IMM16,     unchecked;
+        R_MIPS_PC16         = 10:  S + A - P,                      WORDS16,   signed 18, align 4;
+        R_MIPS_PC21_S2      = 60:  S + A - P,                      WORDS21,   signed 23, align 4;
+        R_MIPS_PC26_S2      = 61:  S + A - P,                      WORDS26,   signed 28, align 4;
+        R_MIPS_PC18_S3      = 62:  S + A - (P & -8).0,             DOUBLES18, signed 21, align 8;
+        R_MIPS_PC19_S2      = 63:  S + A - P,                      WORDS19,   signed 21, align 4;
+        R_MIPS_PCHI16       = 64:  S + AHL(cx, A)? - P + 0x8000,   UPPER16,   unchecked;
+        R_MIPS_PCLO16       = 65:  S + A - P,                      IMM16,     unchecked;
+        R_MIPS_PC32         = 248: S + A - P,                      WORD32,    unchecked;
+        R_MIPS_GNU_REL16_S2 = 250: S + A - P,                      WORDS16,   signed 18, align 4;
+    }
+    ignored: {
+        R_MIPS_NONE = 0,
+        // Says which function a `jalr` calls, so that a linker may make it a branch.
+        R_MIPS_JALR = 37,
+        // What a C++ linker throws away unused virtual functions by.
+        R_MIPS_GNU_VTINHERIT = 253,
+        R_MIPS_GNU_VTENTRY = 254,
+    }
+    refused: {
+        R_MIPS_REL32 = 3 "is for dynamic linking",
+        R_MIPS_GPREL16 = 7 "is relative to $gp, which is the kernel's own: compile with -G 0",
+        R_MIPS_LITERAL = 8 "is relative to $gp, which is the kernel's own: compile with -G 0",
+        R_MIPS_GOT16 = 9 "needs a global offset table, which a kernel does not have: compile with -mno-abicalls",
+        R_MIPS_CALL16 = 11 "needs a global offset table, which a kernel does not have: compile with -mno-abicalls",
+        R_MIPS_GPREL32 = 12 "is relative to $gp, which is the kernel's own: compile with -mno-abicalls",
+        R_MIPS_UNUSED1 = 13 "is reserved",
+        R_MIPS_UNUSED2 = 14 "is reserved",
+        R_MIPS_UNUSED3 = 15 "is reserved",
+        R_MIPS_SHIFT5 = 16 "is not written by any assembler",
+        R_MIPS_SHIFT6 = 17 "is not written by any assembler",
+        R_MIPS_64 = 18 "is for 64-bit addresses",
+        R_MIPS_GOT_DISP = 19 "needs a global offset table, which a kernel does not have: compile with -mno-abicalls",
+        R_MIPS_GOT_PAGE = 20 "needs a global offset table, which a kernel does not have: compile with -mno-abicalls",
+        R_MIPS_GOT_OFST = 21 "needs a global offset table, which a kernel does not have: compile with -mno-abicalls",
+        R_MIPS_GOT_HI16 = 22 "needs a global offset table, which a kernel does not have: compile with -mno-abicalls",
+        R_MIPS_GOT_LO16 = 23 "needs a global offset table, which a kernel does not have: compile with -mno-abicalls",
+        R_MIPS_SUB = 24 "is a part of the compound relocations of the 64-bit ABIs",
+        R_MIPS_INSERT_A = 25 "inserts an instruction, which moves the code behind it",
+        R_MIPS_INSERT_B = 26 "inserts an instruction, which moves the code behind it",
+        R_MIPS_DELETE = 27 "deletes an instruction, which moves the code behind it",
+        R_MIPS_HIGHER = 28 "is for 64-bit addresses",
+        R_MIPS_HIGHEST = 29 "is for 64-bit addresses",
+        R_MIPS_CALL_HI16 = 30 "needs a global offset table, which a kernel does not have: compile with -mno-abicalls",
+        R_MIPS_CALL_LO16 = 31 "needs a global offset table, which a kernel does not have: compile with -mno-abicalls",
+        R_MIPS_SCN_DISP = 32 "is for IRIX's profiling tools",
+        R_MIPS_REL16 = 33 "is not written by any assembler",
+        R_MIPS_ADD_IMMEDIATE = 34 "is not written by any assembler",
+        R_MIPS_PJUMP = 35 "is not written by any assembler",
+        R_MIPS_RELGOT = 36 "is for dynamic linking",
+        R_MIPS_TLS_DTPMOD32 = 38 "is thread-local storage, which a kernel does not have",
+        R_MIPS_TLS_DTPREL32 = 39 "is thread-local storage, which a kernel does not have",
+        R_MIPS_TLS_DTPMOD64 = 40 "is thread-local storage, which a kernel does not have",
+        R_MIPS_TLS_DTPREL64 = 41 "is thread-local storage, which a kernel does not have",
+        R_MIPS_TLS_GD = 42 "is thread-local storage, which a kernel does not have",
+        R_MIPS_TLS_LDM = 43 "is thread-local storage, which a kernel does not have",
+        R_MIPS_TLS_DTPREL_HI16 = 44 "is thread-local storage, which a kernel does not have",
+        R_MIPS_TLS_DTPREL_LO16 = 45 "is thread-local storage, which a kernel does not have",
+        R_MIPS_TLS_GOTTPREL = 46 "is thread-local storage, which a kernel does not have",
+        R_MIPS_TLS_TPREL32 = 47 "is thread-local storage, which a kernel does not have",
+        R_MIPS_TLS_TPREL64 = 48 "is thread-local storage, which a kernel does not have",
+        R_MIPS_TLS_TPREL_HI16 = 49 "is thread-local storage, which a kernel does not have",
+        R_MIPS_TLS_TPREL_LO16 = 50 "is thread-local storage, which a kernel does not have",
+        R_MIPS_GLOB_DAT = 51 "is for dynamic linking",
+        R_MIPS16_26 = 100 "patches MIPS16e code, which kernels do not load",
+        R_MIPS16_GPREL = 101 "patches MIPS16e code, which kernels do not load",
+        R_MIPS16_GOT16 = 102 "patches MIPS16e code, which kernels do not load",
+        R_MIPS16_CALL16 = 103 "patches MIPS16e code, which kernels do not load",
+        R_MIPS16_HI16 = 104 "patches MIPS16e code, which kernels do not load",
+        R_MIPS16_LO16 = 105 "patches MIPS16e code, which kernels do not load",
+        R_MIPS16_TLS_GD = 106 "patches MIPS16e code, which kernels do not load",
+        R_MIPS16_TLS_LDM = 107 "patches MIPS16e code, which kernels do not load",
+        R_MIPS16_TLS_DTPREL_HI16 = 108 "patches MIPS16e code, which kernels do not load",
+        R_MIPS16_TLS_DTPREL_LO16 = 109 "patches MIPS16e code, which kernels do not load",
+        R_MIPS16_TLS_GOTTPREL = 110 "patches MIPS16e code, which kernels do not load",
+        R_MIPS16_TLS_TPREL_HI16 = 111 "patches MIPS16e code, which kernels do not load",
+        R_MIPS16_TLS_TPREL_LO16 = 112 "patches MIPS16e code, which kernels do not load",
+        R_MIPS16_PC16_S1 = 113 "patches MIPS16e code, which kernels do not load",
+        R_MIPS_COPY = 126 "is for dynamic linking",
+        R_MIPS_JUMP_SLOT = 127 "is for dynamic linking",
+        R_MICROMIPS_26_S1 = 133 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_HI16 = 134 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_LO16 = 135 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_GPREL16 = 136 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_LITERAL = 137 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_GOT16 = 138 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_PC7_S1 = 139 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_PC10_S1 = 140 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_PC16_S1 = 141 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_CALL16 = 142 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_GOT_DISP = 145 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_GOT_PAGE = 146 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_GOT_OFST = 147 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_GOT_HI16 = 148 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_GOT_LO16 = 149 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_SUB = 150 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_HIGHER = 151 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_HIGHEST = 152 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_CALL_HI16 = 153 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_CALL_LO16 = 154 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_SCN_DISP = 155 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_JALR = 156 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_HI0_LO16 = 157 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_TLS_GD = 162 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_TLS_LDM = 163 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_TLS_DTPREL_HI16 = 164 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_TLS_DTPREL_LO16 = 165 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_TLS_GOTTPREL = 166 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_TLS_TPREL_HI16 = 169 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_TLS_TPREL_LO16 = 170 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_GPREL7_S2 = 172 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_PC23_S2 = 173 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_PC21_S1 = 174 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_PC26_S1 = 175 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_PC18_S3 = 176 "patches microMIPS code, which kernels do not load",
+        R_MICROMIPS_PC19_S2 = 177 "patches microMIPS code, which kernels do not load",
+        R_MIPS_EH = 249 "is for exception tables, through a global offset table that a kernel does not have",
+    }
+}
+
+/// The next `LO16` and the next `PCLO16` after the relocation at hand, once somebody has asked.
+#[derive(Default)]
+pub struct Lows([Low; 2]);
+
+/// One of them.
+#[derive(Clone, Copy, Default)]
+struct Low {
+    /// Index of the relocation: not beyond the one at hand if it must be looked for again.
+    at: u32,
+    symbol: u32,
+    /// What stands in its field.
+    addend: i64,
+}
+
+/// There is no more of them in this section.
+const NO_MORE: u32 = u32::MAX;
+
+impl Hooks for Lows {
+    fn plan(&mut self, job: &Job<'_>, _: &[u8], plan: &mut Plan) {
+        let mut refuse = |symbol, text| {
+            let kind = fault::OTHER;
+            plan.findings.push(Fault { kind, relocation: NONE, section: NONE, symbol, ..Default::default() }, text);
+        };
+        if job.header.elf_flags & COMPRESSED != 0 {
+            // A pointer to such a function would need its lowest bit set.
+            refuse(NONE, "the module has MIPS16e or microMIPS code, which kernels do not load");
+        }
+        for (i, symbol) in (0..).zip(job.symbols) {
+            // Only undefined symbols have names here.
+            if matches!(symbol.name.len, 8 | 14) && matches!(job.symbol_name(i), b"_gp_disp" | b"__gnu_local_gp") {
+                refuse(i, "code that sets up $gp, which is the kernel's own: compile with -mno-abicalls");
+            }
+        }
+    }
+
+    fn begin(cx: &mut Cx<'_, Self>) {
+        *cx.state = Self::default();
+    }
+}
+
+/// The addend of a `HI16`: its own half, and the signed one that stands in its `LO16`.
+#[allow(non_snake_case, reason = "the psABI's letters")]
+#[inline(always)]
+fn AHL(cx: &mut Cx<'_, Lows>, A: Value) -> Result<Value, Trouble> {
+    if cx.group.flags & group_flag::IN_PLACE == 0 {
+        return Ok(A);
+    }
+    let (which, kind) = match cx.relocation.kind {
+        types::R_MIPS_PCHI16 => (1, types::R_MIPS_PCLO16),
+        _ => (0, types::R_MIPS_LO16),
+    };
+    if cx.state.0[which].at <= cx.index {
+        cx.state.0[which] = next_low(cx, kind);
+    }
+    let low = &cx.state.0[which];
+    if low.at == NO_MORE {
+        return Err(Trouble::unpaired("no LO16 follows it"));
+    }
+    if low.symbol != cx.relocation.symbol {
+        return Err(Trouble::unpaired("the LO16 that follows it is of another symbol"));
+    }
+    Ok(A + low.addend)
+}
+
+/// The next relocation of type `kind` in file order. Each is passed over once, whatever their number:
+/// who asks again asks from where the last answer lies.
+fn next_low(cx: &mut Cx<'_, Lows>, kind: u32) -> Low {
+    let end = cx.group.first.saturating_add(cx.group.count) as usize;
+    let relocations = cx.job.relocations;
+    let rest = relocations.get(cx.index as usize + 1..end.min(relocations.len())).unwrap_or(&[]);
+    let Some((at, low)) = (cx.index + 1..).zip(rest).find(|(_, r)| r.kind == kind) else {
+        return Low { at: NO_MORE, ..Low::default() };
+    };
+    let big = cx.job.big_endian();
+    // One that lies outside the section is reported when its turn comes.
+    let addend = cx.place(&IMM16, low.offset).map_or(0, |place| IMM16.addend(place, big));
+    Low { at, symbol: low.symbol, addend }
+}
+
+/// Where in its 256 MB segment a jump goes.
+#[allow(non_snake_case, reason = "the psABI's letters")]
+fn jump(cx: &mut Cx<'_, Lows>, S: Value, A: Value, P: Value) -> Result<Value, Trouble> {
+    const SEGMENT: u32 = 0x1000_0000;
+    let section = cx.job.symbols.get(cx.relocation.symbol as usize).is_some_and(|s| s.info & 15 == 3);
+    let in_place = cx.group.flags & group_flag::IN_PLACE != 0;
+    // In place there are 28 bits. From a section's start they count up; from a symbol, both ways.
+    let addend = if in_place && section { A & i64::from(SEGMENT - 1) } else { A };
+    let target = (S + addend).bits() as u32;
+    let first = (P + 4).bits() as u32 & !(SEGMENT - 1);
+    let value = target.wrapping_sub(first);
+    if value >= SEGMENT {
+        let (kind, min) = (fault::OUT_OF_RANGE, i64::from(first));
+        let text = "a jump stays in its 256 MB segment: compile with -mlong-calls";
+        return Err(Trouble { kind, value: i64::from(target), min, max: min + i64::from(SEGMENT - 4), text });
+    }
+    Ok(Value(i64::from(value)))
+}
