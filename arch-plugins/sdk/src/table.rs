@@ -23,7 +23,8 @@
 /// value is a multiple of N), `else FORMULA` (used where the first is out of range), `window START, LEN, ROUND` (bytes it may change, if not just the field),
 /// `extra N` (plan may declare one more window of up to N bytes).
 ///
-/// Rules: `signed N`, `unsigned N`, `either N`, `unchecked`, and `by_hand`: then the formula is a
+/// Rules: `signed N`, `unsigned N`, `either N`, `unchecked`, `whole` (unchecked, and in a 32-bit class
+/// the formula's 64 bits are not cut to 32 and sign-extended), and `by_hand`: then the formula is a
 /// function that has written the field itself and gives `()`.
 ///
 /// A formula is an expression of type [`Value`](crate::Value); `?` passes a
@@ -196,6 +197,17 @@ macro_rules! __flags {
     };
 }
 
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __narrows {
+    (whole) => {
+        false
+    };
+    ($($other:tt)*) => {
+        true
+    };
+}
+
 /// `apply` with the constants that `$have` holds at run time.
 #[macro_export]
 #[doc(hidden)]
@@ -219,7 +231,7 @@ macro_rules! __write {
     ([$($rule:tt)*] $cx:ident, $r:ident, $formula:expr, $field:ident, [$($else:expr)?], $align:expr, $big:ident, $narrow:ident) => {{
         const RULE: $crate::Rule = $crate::__rule!([$($rule)*] $align);
         let value: $crate::Value = $formula;
-        let value = if $narrow { value.narrow() } else { value };
+        let value = if $narrow && $crate::__narrows!($($rule)*) { value.narrow() } else { value };
         $(let value = if RULE.in_range(value) { value } else { $else };)?
         if !RULE.admits(value) {
             return Err($crate::__inadmissible(&RULE, value));
