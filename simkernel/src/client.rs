@@ -8,9 +8,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::limits;
-use crate::protocol::{
-    Area, AreaRequest, Listing, Load, Loaded, LogLine, Protection, Reply, Request, View,
-};
+use crate::protocol::{Area, AreaRequest, Listing, Load, Loaded, LogLine, Protection, Reply, Request, View};
 use crate::refusal::Refusal;
 use crate::wire::{Bytes, Malformed, Wire, decode, encode};
 
@@ -191,9 +189,16 @@ impl Client {
             Err(Errno::PIPE | Errno::CONNRESET) => true,
             Err(error) => return Err(ClientError::Io { during: during.to_owned(), error: error.into() }),
         };
-        let received = rustix::io::retry_on_intr(|| {
-            rustix::net::recv(&self.socket, &mut self.buffer[..], RecvFlags::empty()).map(|(len, _)| len)
-        });
+        let mut receive = || {
+            rustix::io::retry_on_intr(|| {
+                rustix::net::recv(&self.socket, &mut self.buffer[..], RecvFlags::empty()).map(|(len, _)| len)
+            })
+        };
+        let received = match receive() {
+            // Told once that our request was not read; what was said to us before that comes after it.
+            Err(Errno::CONNRESET) => receive(),
+            other => other,
+        };
         let len = match received {
             Ok(0) | Err(Errno::CONNRESET | Errno::PIPE) => return Err(died(None)),
             Ok(len) => len,

@@ -40,7 +40,12 @@ pub fn bind(socket: &Path) -> io::Result<UnixListener> {
 fn private_directory(socket: &Path) -> io::Result<File> {
     let path = match socket.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "the kernel's socket needs a directory of its own")),
+        _ => {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the kernel's socket needs a directory of its own",
+            ));
+        }
     };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     let directory = OpenOptions::new()
@@ -61,8 +66,12 @@ fn private_directory(socket: &Path) -> io::Result<File> {
 /// [`serve_stdin`](crate::serve_stdin). Its console is the file beside the socket that ends in `.console`.
 pub fn spawn(exe: &Path, args: &[OsString], socket: &Path) -> io::Result<Child> {
     let listener = bind(socket)?;
-    let console =
-        OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(socket.with_extension("console"))?;
+    let console = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(socket.with_extension("console"))?;
     Command::new(exe)
         .args(args)
         .stdin(Stdio::from(OwnedFd::from(listener)))
@@ -86,13 +95,18 @@ pub fn start(exe: &Path, args: &[OsString], socket: &Path) -> Result<Client, Cli
         }
     }
     // The listener exists already, so connecting waits for the new process; its first answer says that it serves.
-    let mut client = Client::connect(socket)?;
-    client.list().map_err(|error| match error {
-        ClientError::KernelDied { .. } => ClientError::KernelDied {
-            during: "start".into(),
-            report: fs::read_to_string(socket.with_extension("console")).ok().map(|text| text.trim_end().to_owned()),
-        },
+    let serving = || {
+        let mut client = Client::connect(socket)?;
+        client.list()?;
+        Ok(client)
+    };
+    serving().map_err(|error| match error {
+        // Refused at once, or closed without an answer: it ended, and its console may say why.
+        ClientError::KernelDied { .. } | ClientError::Io { .. } => {
+            let console = fs::read_to_string(socket.with_extension("console")).unwrap_or_default();
+            let report = Some(console.trim_end().to_owned()).filter(|text| !text.is_empty());
+            ClientError::KernelDied { during: "start".into(), report }
+        }
         other => other,
-    })?;
-    Ok(client)
+    })
 }

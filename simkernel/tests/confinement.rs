@@ -1,10 +1,11 @@
 //! What the process gave up, and what becomes of it when module code goes wrong.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod common;
 
 use common::{Kernel, RETURN_0, code, kernel_symbol, module};
+use relobox_simkernel::ClientError;
 use relobox_simkernel::protocol::AreaRequest;
-use relobox_simkernel::{ClientError, limits};
 
 const EPERM: i32 = 1;
 
@@ -12,9 +13,8 @@ const EPERM: i32 = 1;
 fn system_call(number: i64, arguments: [u64; 6]) -> Vec<u8> {
     let mut code = Vec::new();
     // movabs to rdi, rsi, rdx, r10, r8, r9.
-    for (register, value) in [[0x48, 0xbf], [0x48, 0xbe], [0x48, 0xba], [0x49, 0xba], [0x49, 0xb8], [0x49, 0xb9]]
-        .into_iter()
-        .zip(arguments)
+    for (register, value) in
+        [[0x48, 0xbf], [0x48, 0xbe], [0x48, 0xba], [0x49, 0xba], [0x49, 0xb8], [0x49, 0xb9]].into_iter().zip(arguments)
     {
         code.extend(register);
         code.extend(value.to_le_bytes());
@@ -32,7 +32,8 @@ fn system_calls_that_serving_does_not_need_are_refused() {
     let path = client.allocate(&[AreaRequest { size: 4096, align: 1 }]).unwrap()[0].address;
     client.put(path, b"/etc/passwd\0").unwrap();
     let executable = code(&mut client, &RETURN_0);
-    let (rwx, rx) = ((libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC) as u64, (libc::PROT_READ | libc::PROT_EXEC) as u64);
+    let (rwx, rx) =
+        ((libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC) as u64, (libc::PROT_READ | libc::PROT_EXEC) as u64);
     let anonymous = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
     for (name, number, arguments) in [
         ("open", libc::SYS_open, [path, 0, 0, 0, 0, 0]),
@@ -135,10 +136,9 @@ fn the_stack_protectors_canary_is_there() {
 }
 
 #[test]
-fn a_console_that_is_no_kernel_reports_why_it_did_not_start() {
+fn a_kernel_that_does_not_start_is_reported_as_dead() {
     let directory = common::directory("broken");
     let error = relobox_simkernel::start(std::path::Path::new("/bin/false"), &[], &directory.join("socket"));
-    assert!(matches!(error, Err(ClientError::KernelDied { .. })), "{error:?}");
+    assert!(matches!(&error, Err(ClientError::KernelDied { during, .. }) if during == "start"), "{error:?}");
     std::fs::remove_dir_all(directory).unwrap();
-    assert!(limits::CONNECTIONS > 1);
 }

@@ -1,4 +1,5 @@
 //! Messages that no client of ours would send.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod common;
 

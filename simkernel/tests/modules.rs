@@ -1,4 +1,5 @@
 //! What makes areas a module: init, exit, exports, users.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod common;
 
@@ -60,9 +61,10 @@ fn init_prints_and_allocates_and_its_own_areas_go() {
     let settings = data(&mut client, &[7; 16]);
     let mut load = module("hello", init);
     load.exit = Some(exit);
-    load.areas = [(init, AfterInit::Free), (exit, AfterInit::Keep), (format, AfterInit::Keep), (settings, AfterInit::ReadOnly)]
-        .map(|(address, after_init)| LoadArea { address, after_init })
-        .into();
+    load.areas =
+        [(init, AfterInit::Free), (exit, AfterInit::Keep), (format, AfterInit::Keep), (settings, AfterInit::ReadOnly)]
+            .map(|(address, after_init)| LoadArea { address, after_init })
+            .into();
     client.load(&load).unwrap();
     let line = client.log().unwrap().pop().unwrap();
     assert_eq!((line.level, line.text.as_str()), (6, "hello from 0xbeef"));
@@ -135,8 +137,7 @@ fn a_name_and_a_symbol_exist_once() {
     for (symbol, owner) in [("shared", "module 'same'"), ("_printk", "the kernel")] {
         let mut load = module("other", text);
         load.exports = vec![export(symbol, text)];
-        let wanted =
-            Refusal::DuplicateExport { name: "other".into(), symbol: symbol.into(), owner: owner.into() };
+        let wanted = Refusal::DuplicateExport { name: "other".into(), symbol: symbol.into(), owner: owner.into() };
         assert_eq!(refusal(two.load(&load)), wanted);
     }
     let mut load = module("other", text);
@@ -221,7 +222,11 @@ fn arguments_reach_the_modules_variables() {
     let mut client = kernel.client();
     let areas = client.allocate(&[AreaRequest { size: 4096, align: 8 }, AreaRequest { size: 4096, align: 8 }]).unwrap();
     let (data, constants) = (areas[0].address, areas[1].address);
-    let rows = [("count", "param_ops_int", data), ("who", "param_ops_charp", data + 8), ("on_off", "param_ops_bool", data + 16)];
+    let rows = [
+        ("count", "param_ops_int", data),
+        ("who", "param_ops_charp", data + 8),
+        ("on_off", "param_ops_bool", data + 16),
+    ];
     let bytes = table(&mut client, constants, &rows);
     client.put(constants, &bytes).unwrap();
     client.protect(constants, Protection::ReadOnly).unwrap();

@@ -62,7 +62,9 @@ fn watchdog(seconds: i64) {
     let none = libc::timeval { tv_sec: 0, tv_usec: 0 };
     let timer = libc::itimerval { it_interval: none, it_value: libc::timeval { tv_sec: seconds, tv_usec: 0 } };
     // SAFETY: the pointer is to a live value, and a null one says that the old setting is not wanted.
-    unsafe { libc::syscall(libc::SYS_setitimer, ITIMER_VIRTUAL, &raw const timer, std::ptr::null_mut::<libc::itimerval>()) };
+    unsafe {
+        libc::syscall(libc::SYS_setitimer, ITIMER_VIRTUAL, &raw const timer, std::ptr::null_mut::<libc::itimerval>())
+    };
 }
 
 /// A line of text without an allocator.
@@ -150,15 +152,9 @@ pub(crate) fn catch_faults() -> io::Result<()> {
         action.sa_sigaction = handler as *const () as usize;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
         libc::sigfillset(&mut action.sa_mask);
-        for signal in [
-            libc::SIGSEGV,
-            libc::SIGBUS,
-            libc::SIGILL,
-            libc::SIGFPE,
-            libc::SIGTRAP,
-            libc::SIGABRT,
-            libc::SIGVTALRM,
-        ] {
+        for signal in
+            [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGABRT, libc::SIGVTALRM]
+        {
             if libc::sigaction(signal, &action, std::ptr::null_mut()) != 0 {
                 return Err(io::Error::last_os_error());
             }

@@ -7,9 +7,7 @@ use super::call::Call;
 use super::exports::{self, Image};
 use super::klog;
 use super::params::Param;
-use crate::protocol::{
-    Area, AreaRequest, Export, Listing, Module, Protection, Reply, Request, State, View,
-};
+use crate::protocol::{Area, AreaRequest, Export, Listing, Module, Protection, Reply, Request, State, View};
 use crate::refusal::Refusal;
 use crate::wire::{Bytes, encode};
 use crate::{RELEASE, VERMAGIC, limits};

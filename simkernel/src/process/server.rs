@@ -38,11 +38,12 @@ pub(crate) fn serve(listener: UnixListener) -> Result<(), ServeError> {
     descriptors::close_others(listener.as_raw_fd()).map_err(step("close what it inherited"))?;
     let arena = Arena::reserve(limits::ARENA).map_err(step("reserve memory in the low 2 GiB"))?;
     let kernel = Kernel::new(arena).map_err(|refusal| step("place its exports")(io::Error::other(refusal)))?;
+    let user = rustix::process::geteuid();
     descriptors::set_per_cpu_base(kernel.image.per_cpu).map_err(step("set its per-CPU base"))?;
     call::catch_faults().map_err(step("install its fault handler"))?;
     confine::confine(&listener)?;
     klog::log(6, concat!("relobox simulated kernel ", env!("CARGO_PKG_VERSION")));
-    Server { listener, kernel, clients: BTreeMap::new(), next: 0, buffer: vec![0; limits::MESSAGE] }
+    Server { listener, kernel, clients: BTreeMap::new(), next: 0, user, buffer: vec![0; limits::MESSAGE] }
         .run()
         .map_err(|error| step("wait for clients")(error.into()))
 }
@@ -52,6 +53,8 @@ struct Server {
     kernel: Kernel,
     clients: BTreeMap<ConnectionId, OwnedFd>,
     next: ConnectionId,
+    /// The only user who is served; asked before the process may no longer ask.
+    user: rustix::process::Uid,
     buffer: Vec<u8>,
 }
 
@@ -91,7 +94,7 @@ impl Server {
             return;
         };
         match sockopt::socket_peercred(&fd) {
-            Ok(peer) if peer.uid == rustix::process::geteuid() => {}
+            Ok(peer) if peer.uid == self.user => {}
             _ => return klog::log(4, "a connection of another user was refused"),
         }
         if let Err(refusal) = too_many("connections", limits::CONNECTIONS as u64, self.clients.len() as u64 + 1) {

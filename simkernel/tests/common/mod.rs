@@ -1,5 +1,5 @@
 //! A kernel of a test's own, and hand-assembled modules for it.
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary includes this file and uses a part")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
@@ -66,7 +66,6 @@ pub fn exe() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_relobox-simkernel"))
 }
 
-
 /// Allocates a page of code, puts `code` there and makes it executable.
 pub fn code(client: &mut Client, code: &[u8]) -> u64 {
     let address = client.allocate(&[AreaRequest { size: 4096, align: 16 }]).unwrap()[0].address;
@@ -115,4 +114,3 @@ pub fn settled(client: &mut Client, allocated: u64) {
     }
     panic!("still allocated: {:?}", client.list().unwrap().allocated);
 }
-

@@ -57,8 +57,7 @@ extern "C" fn __warn_printk(registers: *const u64, overflow: *const u64) {
 }
 
 extern "C" fn panic(registers: *const u64, overflow: *const u64) -> ! {
-    let bytes =
-        format(pointer(argument(registers, 0)), &mut VaList::new(registers, overflow, 1), 200);
+    let bytes = format(pointer(argument(registers, 0)), &mut VaList::new(registers, overflow, 1), 200);
     call::oops(format_args!("panic: {}", String::from_utf8_lossy(&bytes).trim_end()))
 }
 

@@ -5,7 +5,9 @@ use super::{Entry, functions};
 pub(super) fn entries() -> Vec<Entry> {
     let mut all = Vec::new();
     all.extend(functions![Function: __mutex_init, mutex_lock, mutex_unlock, mutex_trylock]);
-    all.extend(functions![Function: _raw_spin_lock, _raw_spin_unlock, _raw_spin_lock_irqsave, _raw_spin_unlock_irqrestore]);
+    all.extend(
+        functions![Function: _raw_spin_lock, _raw_spin_unlock, _raw_spin_lock_irqsave, _raw_spin_unlock_irqrestore],
+    );
     all
 }
 
