@@ -253,4 +253,5 @@ choice! {
 }
 
 /// The tag of [`Reply::Oops`], for the signal handler, which cannot use the encoder.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) const OOPS_TAG: u8 = 7;

@@ -261,3 +261,18 @@ fn a_refused_argument_frees_the_module() {
         assert_eq!(client.list().unwrap().allocated, 0);
     }
 }
+
+#[test]
+fn a_kernels_stack_alignment_is_enough() {
+    let kernel = Kernel::start();
+    let mut client = kernel.client();
+    let printk = kernel_symbol(&mut client, "_printk");
+    let format = data(&mut client, b"%s %d\n\0");
+    // Without the push and the pop the stack is 8 bytes off what a user process keeps to, as a kernel's may be.
+    let mut unaligned = calling(format, format, printk);
+    unaligned.remove(0);
+    unaligned.remove(unaligned.len() - 4);
+    let text = code(&mut client, &unaligned);
+    assert_eq!(client.call(text).unwrap(), 0);
+    assert!(texts(&mut client)[1].starts_with("%s %d"));
+}

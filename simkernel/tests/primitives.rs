@@ -168,3 +168,14 @@ fn too_many_connections_are_told_so() {
     assert!(matches!(refusal(late.list()), Refusal::TooMany { .. }));
     clients.iter_mut().for_each(|client| drop(client.list().unwrap()));
 }
+
+#[test]
+fn a_stream_listener_is_refused() {
+    let directory = common::directory("stream");
+    std::fs::create_dir(&directory).unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(directory.join("socket")).unwrap();
+    // Refused before anything is given up, so this process goes on.
+    let refused = relobox_simkernel::serve(listener);
+    assert!(matches!(refused, Err(relobox_simkernel::ServeError::NotSeqpacket)), "{refused:?}");
+    std::fs::remove_dir_all(directory).unwrap();
+}

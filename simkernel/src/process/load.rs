@@ -248,3 +248,40 @@ fn check_name(what: &str, name: &str, most: usize, allowed: impl Fn(u8) -> bool)
 fn shortened(name: &str) -> String {
     name.chars().take(64).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::arena::Arena;
+
+    fn load(name: &str, uses: &[&str]) -> Load {
+        Load {
+            name: name.into(),
+            areas: vec![],
+            init: None,
+            exit: None,
+            exports: vec![],
+            uses: uses.iter().map(|used| used.to_string()).collect(),
+            params: None,
+            args: String::new(),
+        }
+    }
+
+    /// No client sees these states, because one request goes through them; the rules hold all the same.
+    #[test]
+    fn who_is_coming_or_going_can_be_neither_used_nor_loaded_nor_removed() {
+        let mut kernel = Kernel::new(Arena::reserve(4 << 20).unwrap()).unwrap();
+        kernel.connect(1);
+        kernel.load(1, -1, load("busy", &[])).unwrap();
+        for state in [State::Coming, State::Going] {
+            kernel.modules[0].state = state;
+            let not_live = Refusal::NotLive { name: "busy".into() };
+            assert_eq!(kernel.load(1, -1, load("user", &["busy"])), Err(not_live.clone()));
+            assert_eq!(kernel.load(1, -1, load("busy", &[])), Err(not_live.clone()));
+            assert_eq!(kernel.remove(-1, "busy"), Err(not_live));
+        }
+        kernel.modules[0].state = State::Live;
+        kernel.load(1, -1, load("user", &["busy"])).unwrap();
+        assert_eq!(kernel.users("busy"), ["user"]);
+    }
+}
