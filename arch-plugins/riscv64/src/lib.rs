@@ -50,11 +50,8 @@ const J_TYPE: Field =
     Field::insn(4, order::LITTLE, &[slice(12, 12, 8), slice(11, 20, 1), slice(1, 21, 10), slice(20, 31, 1)]);
 /// `auipc` and the `jalr` behind it.
 const U_I_TYPE: Field = Field::insn(8, order::LITTLE, &[slice(12, 12, 20), slice(0, 52, 12)]);
-const CB_TYPE: Field = Field::insn(
-    2,
-    order::LITTLE,
-    &[slice(5, 2, 1), slice(1, 3, 2), slice(6, 5, 2), slice(3, 10, 2), slice(8, 12, 1)],
-);
+const CB_TYPE: Field =
+    Field::insn(2, order::LITTLE, &[slice(5, 2, 1), slice(1, 3, 2), slice(6, 5, 2), slice(3, 10, 2), slice(8, 12, 1)]);
 const CJ_TYPE: Field = Field::insn(
     2,
     order::LITTLE,
