@@ -83,6 +83,11 @@ impl Image {
             image.sections.push(Placed { name: name.clone(), input: Some(index), address, bytes: contents });
         }
         image.sections.sort_by_key(|section| section.input);
+        own.sort_by_key(|section| section.address);
+        for pair in own.windows(2) {
+            let apart = pair[1].address - pair[0].address >= pair[0].bytes.len() as u64;
+            ensure!(apart, "{} and {} overlap: leave room behind code", pair[0].name, pair[1].name);
+        }
         image.sections.append(&mut own);
         for symbol in file.symbols().filter(|symbol| !symbol.is_undefined()) {
             let name = symbol.name().unwrap_or_default();

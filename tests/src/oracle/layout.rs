@@ -17,6 +17,10 @@ pub fn customary_base(target: Target) -> u64 {
     }
 }
 
+/// What a linker may append to a section of code. Other sections there do it no harm, but what it appends to
+/// them would be in the same place, and which of the two a branch leads to could not be told.
+const ROOM_FOR_VENEERS: u64 = 1 << 16;
+
 /// A job for `elf`, stored in `path`: its allocated sections one after the other from `base`, code first as
 /// the kernel does it, and its undefined symbols 16 bytes apart behind them.
 pub fn sequential<'a>(path: &'a Path, elf: &[u8], base: u64) -> Result<Job<'a>> {
@@ -34,6 +38,9 @@ pub fn sequential<'a>(path: &'a Path, elf: &[u8], base: u64) -> Result<Job<'a>> 
             let name = section.name().context("a section name")?;
             sections.push((name.to_owned(), u32::try_from(section.index().0)?, next));
             next += section.size();
+            if code {
+                next += ROOM_FOR_VENEERS;
+            }
         }
     }
     // A gap for what a linker puts behind the module.

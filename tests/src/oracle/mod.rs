@@ -9,6 +9,7 @@
 //! fixes every address.
 
 pub mod bfd;
+pub mod follow;
 mod image;
 pub mod jitlink;
 pub mod layout;
