@@ -24,13 +24,13 @@
 //! * `%r1` is free for linkage code at a call. A branch to it can be mispredicted; kernels that mind
 //!   (`expoline`) execute it out of line: `exrl` of a `br`, and a loop behind it that stops speculation.
 //! * Where psABI and practice differ: `PLT32` is `L + A` in the psABI's table and relative to the place
-//!   in its sister `PLT64`, in GNU ld, lld and Linux. `GOTPC` fills 64 bits in the psABI and GNU ld, 32 in Linux,
-//!   which no assembler needs. We do as the linkers do.
+//!   in its sister `PLT64`, in GNU ld, lld and Linux: we do as they do. `GOTPC` is 64 bits wide in the
+//!   psABI, GNU as, ld and lld, and 32 in Linux: we do as the psABI does.
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
 extern crate alloc;
 
-use relobox_plugin::abi::{Machine, order};
+use relobox_plugin::abi::{Machine, fault, order};
 use relobox_plugin::{BySymbol, Cx, Field, Hooks, Job, Plan, Trouble, Value, architecture, slice};
 
 const BYTE8: Field = Field::data(1);
@@ -265,8 +265,14 @@ fn L(cx: &mut Cx<'_, Tables>) -> Result<Value, Trouble> {
     let entry = section.contents.get_mut(offset..offset + len).ok_or(NO_ENTRY)?;
     let (code, target) = entry.split_at_mut(len - 8);
     if code[0] == 0 {
+        let value = value(cx.job.values, symbol);
+        if value.0 & 1 != 0 {
+            // The distance to the entry is even whatever the target is.
+            let odd = Trouble::new(fault::MISALIGNED, "is not where an instruction can be");
+            return Err(Trouble { value: value.0, min: 2, ..odd });
+        }
         code.copy_from_slice(if cx.state.expoline { &PLT_EXPOLINE } else { &PLT });
-        QUAD64.put(target, true, value(cx.job.values, symbol).0);
+        QUAD64.put(target, true, value.0);
     }
     Ok(Value::of(section.address) + offset as i64)
 }
