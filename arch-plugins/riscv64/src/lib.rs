@@ -94,8 +94,8 @@ architecture! {
         R_RISCV_64            = 2:  S + A,                          WORD64,   whole;
         R_RISCV_BRANCH        = 16: S + A - P,                      B_TYPE,   signed 13, align 2;
         R_RISCV_JAL           = 17: S + A - P,                      J_TYPE,   signed 21, align 2;
-        R_RISCV_CALL          = 18: split(S + A - P),               U_I_TYPE, signed 32, align 2, else split(L(cx, S + A, A) - P);
-        R_RISCV_CALL_PLT      = 19: split(S + A - P),               U_I_TYPE, signed 32, align 2, else split(L(cx, S + A, A) - P);
+        R_RISCV_CALL          = 18: split(S + A - P),               U_I_TYPE, signed 32, else split(L(cx, S + A, A) - P);
+        R_RISCV_CALL_PLT      = 19: split(S + A - P),               U_I_TYPE, signed 32, else split(L(cx, S + A, A) - P);
         R_RISCV_GOT_HI20      = 20: high(G(cx, S + A, A)? - P, cx), U_TYPE,   signed 32;
         R_RISCV_PCREL_HI20    = 23: high(S + A - P, cx),            U_TYPE,   signed 32;
         R_RISCV_PCREL_LO12_I  = 24: low(cx, S)?,                    I_TYPE,   unchecked;
@@ -208,7 +208,8 @@ pub struct State {
     /// Where the next high part stands at least, if they ascend.
     next: u64,
     /// Offset and index of every high part in the section, sorted; made only if needed.
-    highs: Option<Vec<(u64, u32)>>,
+    /// (The types are those of [`ByTarget`], so that a guest has one sorting routine.)
+    highs: Option<Vec<(u32, i64)>>,
 }
 
 const fn recent(offset: u64) -> usize {
@@ -349,8 +350,8 @@ fn find_high(cx: &mut Cx<'_, State>, offset: u64) -> Result<Value, Trouble> {
         Trouble::unpaired("its symbol is not at a PCREL_HI20 or GOT_HI20 relocation of this section");
     sort_highs(cx);
     let highs = cx.state.highs.as_deref().unwrap_or_default();
-    let (at, index) = *highs.get(highs.partition_point(|h| h.0 < offset)).ok_or(NO_HIGH)?;
-    let r = cx.job.relocations.get(index as usize).filter(|_| at == offset).ok_or(NO_HIGH)?;
+    let (at, index) = *highs.get(highs.partition_point(|h| u64::from(h.0) < offset)).ok_or(NO_HIGH)?;
+    let r = cx.job.relocations.get(index as usize).filter(|_| u64::from(at) == offset).ok_or(NO_HIGH)?;
     let Some(symbol) = cx.job.values.get(r.symbol as usize) else { return Err(NO_HIGH) };
     let target = Value::of(*symbol) + r.addend;
     let value = match r.kind {
@@ -373,15 +374,23 @@ fn sort_highs(cx: &mut Cx<'_, State>) {
         const TLS: [u32; 3] = [R_RISCV_TLS_GOT_HI20, R_RISCV_TLS_GD_HI20, R_RISCV_TLSDESC_HI20];
         matches!(r.kind, R_RISCV_PCREL_HI20 | R_RISCV_GOT_HI20) || TLS.contains(&r.kind)
     };
-    let relocations = cx.job.relocations_of(cx.group).iter().zip(cx.group.first..);
-    let mut highs: Vec<_> = relocations.filter(|(r, _)| is_high(r)).map(|(r, index)| (r.offset, index)).collect();
+    let mut highs = Vec::new();
+    for (r, index) in cx.job.relocations_of(cx.group).iter().zip(i64::from(cx.group.first)..) {
+        // What lies beyond 4 GiB lies outside of the section, and is reported as such.
+        if let Ok(offset) = u32::try_from(r.offset)
+            && is_high(r)
+        {
+            highs.push((offset, index));
+        }
+    }
     highs.sort_unstable();
     for pair in highs.windows(2) {
+        let index = pair[1].1 as u32;
         if pair[0].0 == pair[1].0
-            && let Some(second) = cx.job.relocations.get(pair[1].1 as usize)
+            && let Some(second) = cx.job.relocations.get(index as usize)
         {
             let text = "is the second high part at this place: which one do low parts belong to?";
-            cx.report_at(pair[1].1, second, Trouble::new(fault::OTHER, text));
+            cx.report_at(index, second, Trouble::new(fault::OTHER, text));
         }
     }
     cx.state.highs = Some(highs);
