@@ -10,10 +10,19 @@ const OLDEST: u32 = 18;
 
 /// Links `job`; `dir` takes the intermediate files.
 pub fn link(job: &Job, dir: &Path) -> Result<Image> {
+    tool::link(prepare(job, dir)?, job)
+}
+
+/// The command that [`link()`] runs, its files written to `dir`, for those who want to time only that.
+pub fn command(job: &Job, dir: &Path) -> Result<Command> {
+    Ok(prepare(job, dir)?.command)
+}
+
+fn prepare(job: &Job, dir: &Path) -> Result<tool::Prepared> {
     let mut command = Command::new(tool::llvm("ld.lld", OLDEST)?);
-    // Named by all targets' psABI, so that the first input need not decide.
+    // The emulations have GNU ld's names, so that the first input need not decide.
     command.args(["-m", tool::gnu_ld(job.arch).1, "--threads=1"]);
-    tool::link(command, "lld", job, dir)
+    tool::prepare(command, "lld", job, dir)
 }
 
 /// Whether a recent enough one is installed.

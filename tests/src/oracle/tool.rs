@@ -5,8 +5,17 @@ use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Links `job` with `command`, to which the usual options and files are added, in directory `dir`.
-pub(super) fn link(mut command: Command, label: &str, job: &Job, dir: &Path) -> Result<Image> {
+/// A linker's command for a job, with its files written.
+pub(super) struct Prepared {
+    /// The command; only running it is the linker's own work.
+    pub(super) command: Command,
+    label: &'static str,
+    neutral: Neutral,
+    output: PathBuf,
+}
+
+/// Adds the usual options and files, written to `dir`, to `command`.
+pub(super) fn prepare(mut command: Command, label: &'static str, job: &Job, dir: &Path) -> Result<Prepared> {
     let object = std::fs::read(job.object).with_context(|| job.object.display().to_string())?;
     let neutral = Neutral::of(&object).with_context(|| job.object.display().to_string())?;
     let at = |suffix: &str| dir.join(format!("{label}.{suffix}"));
@@ -20,8 +29,14 @@ pub(super) fn link(mut command: Command, label: &str, job: &Job, dir: &Path) -> 
         .arg("-o")
         .arg(at("elf"))
         .arg(at("o"));
-    run(&mut command)?;
-    Image::read(&at("elf"), job, &neutral).with_context(|| format!("{label} on {}", job.object.display()))
+    Ok(Prepared { command, label, neutral, output: at("elf") })
+}
+
+/// Links `job` with the command that was prepared for it.
+pub(super) fn link(mut prepared: Prepared, job: &Job) -> Result<Image> {
+    run(&mut prepared.command)?;
+    let context = || format!("{} on {}", prepared.label, job.object.display());
+    Image::read(&prepared.output, job, &prepared.neutral).with_context(context)
 }
 
 /// Runs `command`; what it said becomes the error if it fails.
