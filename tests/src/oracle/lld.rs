@@ -21,7 +21,7 @@ pub fn command(job: &Job, dir: &Path) -> Result<Command> {
 fn prepare(job: &Job, dir: &Path) -> Result<tool::Prepared> {
     let mut command = Command::new(tool::llvm("ld.lld", OLDEST)?);
     // The emulations have GNU ld's names, so that the first input need not decide.
-    command.args(["-m", tool::gnu_ld(job.arch).1, "--threads=1"]);
+    command.args(["-m", tool::gnu_ld(job.arch).1]);
     tool::prepare(command, "lld", job, dir)
 }
 
