@@ -172,3 +172,19 @@ impl Field {
         ((self.extract(self.word(place, data_big)) << shift) as i64) >> shift
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_bytes_in_either_order() {
+        const FIELD: Field = Field::insn(3, order::DATA, &[slice(1, 4, 20)]);
+        for (big, expected) in [(true, [0x9a, 0xbc, 0xdf, 0xff]), (false, [0xdf, 0xbc, 0x9a, 0xff])] {
+            let mut place = [0xff; 4];
+            FIELD.put(&mut place, big, 0x9_abcd << 1);
+            assert_eq!(place, expected);
+            assert_eq!(FIELD.extract(FIELD.word(&place, big)), 0x9_abcd << 1);
+        }
+    }
+}
