@@ -36,6 +36,8 @@ pub struct Linked {
     pub synthetic: Vec<Synthetic>,
     /// Windows that plan declared.
     pub windows: Vec<relobox_abi::Window>,
+    /// Alignments that plan raised.
+    pub alignments: Vec<relobox_abi::Alignment>,
 }
 
 impl Linked {
@@ -155,7 +157,7 @@ impl<A: Architecture> Module<A> {
             sections.push(bytes[at..at + contents.len()].to_vec());
             at += contents.len().next_multiple_of(8);
         }
-        Ok(Linked { sections, synthetic: session.synthetic, windows: plan.windows })
+        Ok(Linked { sections, synthetic: session.synthetic, windows: plan.windows, alignments: plan.alignments })
     }
 
     fn data_len(&self) -> usize {
