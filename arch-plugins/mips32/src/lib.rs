@@ -193,7 +193,7 @@ architecture! {
         R_MICROMIPS_PC26_S1 = 175 "patches microMIPS code, which kernels do not load",
         R_MICROMIPS_PC18_S3 = 176 "patches microMIPS code, which kernels do not load",
         R_MICROMIPS_PC19_S2 = 177 "patches microMIPS code, which kernels do not load",
-        R_MIPS_EH = 249 "is for exception tables, through a global offset table that a kernel does not have",
+        R_MIPS_EH = 249 "is for exception tables, which kernel code does not have",
     }
 }
 
