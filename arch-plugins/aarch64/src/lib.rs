@@ -34,7 +34,7 @@ extern crate alloc;
 use alloc::vec::Vec;
 
 use relobox_plugin::abi::{Alignment, Machine, Slice, fault, order, symbol_flag};
-use relobox_plugin::{BySymbol, ByTarget, Cx, Field, Hooks, Job, Plan, Trouble, Value, architecture, slice};
+use relobox_plugin::{BySymbol, Cx, Field, Hooks, Job, Plan, Targets, Trouble, Value, architecture, slice};
 
 #[cfg(test)]
 mod tests;
@@ -64,7 +64,8 @@ const MOV_G0: Field = insn(&[slice(0, 5, 16)]);
 const MOV_G1: Field = insn(&[slice(16, 5, 16)]);
 const MOV_G2: Field = insn(&[slice(32, 5, 16)]);
 const MOV_G3: Field = insn(&[slice(48, 5, 16)]);
-const MOV_OPCODE: Field = insn(&[slice(0, 29, 2)]);
+// What tells `movz` (1) from `movn` (0).
+const MOVZ: Field = insn(&[slice(0, 30, 1)]);
 
 /// Linux up to 6.4: modules in the 128 MiB below the kernel (later: 2 GiB, of which they still take the nearest).
 const fn machine(order: u8) -> Machine {
@@ -264,9 +265,10 @@ fn lo12(x: Value) -> Value {
 
 /// Makes the move at the place a `movz`, or a `movn` if `x` is negative, and gives the value whose
 /// group `group` such an instruction holds: for `movn` that group is inverted.
+#[inline(never)]
 fn movz_or_movn(x: Value, group: u32, cx: &mut Cx<'_, Synthesis>) -> Result<Value, Trouble> {
     let negative = x.0 < 0;
-    cx.put(&MOV_OPCODE, cx.relocation.offset, Value(if negative { 0b00 } else { 0b10 }))?;
+    cx.put(&MOVZ, cx.relocation.offset, Value(i64::from(!negative)))?;
     // The bits above the group, which the rule looks at, stay; so does what is out of range, for the message.
     let fits = group == 3 || x.sign_extend(16 * group + 17) == x;
     Ok(if negative && fits { Value(x.0 ^ 0xffff << (16 * group)) } else { x })
@@ -277,10 +279,8 @@ fn movz_or_movn(x: Value, group: u32, cx: &mut Cx<'_, Synthesis>) -> Result<Valu
 pub struct Synthesis {
     slots: BySymbol,
     got: Option<usize>,
-    /// Branch targets that are a symbol itself: nearly all ...
-    plain: BySymbol,
-    /// ... and those with an addend, whose veneers come next.
-    offset: ByTarget,
+    /// What may need a veneer to be branched to.
+    targets: Targets,
     /// The number of the first veneer that is still free for an `adrp`; they come last.
     free: usize,
     veneers: Option<usize>,
@@ -303,8 +303,7 @@ impl Hooks for Synthesis {
                         match job.symbols.get(r.symbol as usize) {
                             // What is out of reach inside one section has no veneer near it either.
                             Some(symbol) if symbol.section == group.section => {}
-                            Some(_) if r.addend == 0 => self.plain.want(r.symbol, job.symbols.len()),
-                            Some(_) => self.offset.want(r.symbol, r.addend),
+                            Some(_) => self.targets.want(r.symbol, r.addend, job.symbols.len()),
                             None => {}
                         }
                     }
@@ -324,7 +323,7 @@ impl Hooks for Synthesis {
                 plan.alignments.push(Alignment { section: group.section, reserved: 0, align });
             }
         }
-        self.free = self.plain.count() + self.offset.seal();
+        self.free = self.targets.seal();
         self.veneers = plan.text(".relobox.veneers", (self.free + adrps) * VENEER, VENEER as u64);
 
         let named = |i: &u32| job.symbol_name(*i) == b"_GLOBAL_OFFSET_TABLE_";
@@ -353,6 +352,7 @@ impl Hooks for Synthesis {
 
 /// `G(GDAT(S + A))`: the address of the symbol's slot, which gets filled in.
 #[allow(non_snake_case, reason = "the psABI's letter")]
+#[inline(never)]
 fn G(cx: &mut Cx<'_, Synthesis>, A: Value) -> Result<Value, Trouble> {
     const NO_SLOT: Trouble = Trouble::unpaired("no GOT slot was planned for it");
     if A.0 != 0 {
@@ -368,6 +368,7 @@ fn G(cx: &mut Cx<'_, Synthesis>, A: Value) -> Result<Value, Trouble> {
 
 /// The table's address.
 #[allow(non_snake_case, reason = "the psABI's letter")]
+#[inline(never)]
 fn GOT(cx: &mut Cx<'_, Synthesis>) -> Result<Value, Trouble> {
     let got = cx.state.got.and_then(|i| cx.synthetic.get(i));
     got.map(|got| Value::of(got.address)).ok_or(Trouble::unpaired("no GOT was planned"))
@@ -390,10 +391,7 @@ fn far(cx: &mut Cx<'_, Synthesis>, target: Value) -> Value {
 #[cold]
 fn veneer(cx: &mut Cx<'_, Synthesis>, target: Value) -> Value {
     let (r, place) = (cx.relocation, cx.address(cx.relocation.offset));
-    let number = match r.addend {
-        0 => cx.state.plain.number(r.symbol),
-        addend => cx.state.offset.number(r.symbol, addend).map(|n| n + cx.state.plain.count()),
-    };
+    let number = cx.state.targets.number(r.symbol, r.addend);
     let Some((entry, contents)) = number.and_then(|n| entry(cx, n)) else { return target - place };
     let pages = page(target) - page(entry);
     let code = if pages.sign_extend(33) == pages {

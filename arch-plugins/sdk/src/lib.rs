@@ -42,7 +42,7 @@ pub use plan::{Hooks, Plan, Synthetic};
 pub use relobox_abi as abi;
 pub use rule::Rule;
 pub use run::{About, Architecture, RowInfo, Session};
-pub use slots::{BySymbol, ByTarget};
+pub use slots::{BySymbol, ByTarget, Targets};
 pub use value::Value;
 
 #[doc(hidden)]
