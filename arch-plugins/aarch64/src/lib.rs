@@ -383,6 +383,9 @@ fn far(cx: &mut Cx<'_, Synthesis>, target: Value) -> Value {
     if missing && cx.job.values.get(symbol) == Some(&0) {
         return Value(4);
     }
+    if target.0 & 3 != 0 {
+        return target - cx.address(cx.relocation.offset);
+    }
     veneer(cx, target)
 }
 

@@ -215,7 +215,7 @@ fn independent_linkers_agree() {
 fn ranges_end_where_they_should() {
     let mut seen = 0;
     for row in Arch::ABOUT.rows {
-        if row.rule.kind == rule::NONE || row.formula.contains('G') || row.formula.contains("J") {
+        if row.rule.kind == rule::NONE || row.formula.contains('G') {
             continue;
         }
         if matches!(row.kind, R_AARCH64_CALL26 | R_AARCH64_JUMP26 | R_AARCH64_PLT32) {
@@ -256,24 +256,6 @@ fn values_that_would_lose_bits_are_refused() {
     }
 }
 
-/// The second symbol's slot comes first, as GNU ld puts it.
-fn got(machine: Machine, kind: u32, before: u64, pad: bool) -> Linked {
-    let mut m = Module::<Arch>::for_machine(machine);
-    let mut place = bytes(machine, kind, before);
-    place.resize(16, 0);
-    place.extend(bytes(machine, kind, before));
-    let text = m.section(".text", BASE, &place);
-    let other = m.section(".other", BASE + 0x100, &[0; 8]);
-    m.synthetic_at(0xffff_8000_0100_2ff8);
-    let (first, second) = (m.symbol("first", 0xffff_8000_0812_3458), m.symbol("second", 0xffff_8000_0812_3460));
-    // Plan sees groups in the order of sections: give the pad its slots from a section that comes earlier.
-    let a = if kind == R_AARCH64_GOTPCREL32 { 16 } else { 0 };
-    let _ = (other, pad);
-    m.relocate(text, 0, kind, first, a);
-    m.relocate(text, 16, kind, second, a);
-    m.link().unwrap()
-}
-
 /// From ld.lld 22 with .got at the same address, little- and big-endian.
 #[test]
 fn got_slots_as_lld_makes_them() {
@@ -285,13 +267,304 @@ fn got_slots_as_lld_makes_them() {
         (R_AARCH64_GOTPCREL32, 0x5800_0000, [0x3008, 0x3000]),
     ] {
         for machine in [LITTLE, BIG] {
-            let out = got(machine, kind, before, false);
-            let text = &out.section(1);
-            assert_eq!(text[..4], bytes(machine, kind, after[0]), "{kind}");
-            assert_eq!(text[16..], bytes(machine, kind, after[1]), "{kind}");
-            let slots = [0xffff_8000_0812_3458u64, 0xffff_8000_0812_3460];
-            let slots = slots.map(|s| if machine.order == BIG.order { s.to_be_bytes() } else { s.to_le_bytes() });
-            assert_eq!(out.synthetic[0].contents, slots.concat());
+            let (places, slots) = got(machine, kind, before, &["first", "second"]);
+            assert_eq!(places, after.map(|word| bytes(machine, kind, word)), "{kind}");
+            let values = [0xffff_8000_0812_3458u64, 0xffff_8000_0812_3460];
+            let values = values.map(|v| if machine.order == BIG.order { v.to_be_bytes() } else { v.to_le_bytes() });
+            assert_eq!(slots, values.concat());
         }
     }
+}
+
+/// From GNU ld 2.40, which puts a reserved word first, and then the slots last symbol first.
+#[test]
+fn got_offsets_as_gnu_ld_makes_them() {
+    for (kind, before, after) in [
+        (R_AARCH64_ADR_GOT_PAGE, 0xffff_ffff, [0xff00_001f; 2]),
+        (R_AARCH64_LD64_GOT_LO12_NC, 0xffff_ffff, [0xffc0_07ff, 0xffc0_03ff]),
+        (R_AARCH64_LD64_GOTPAGE_LO15, 0xffff_ffff, [0xffc8_07ff, 0xffc8_03ff]),
+        (R_AARCH64_GOT_LD_PREL19, 0xffff_ffff, [0xff01_805f, 0xff01_7f9f]),
+        (R_AARCH64_LD64_GOTOFF_LO15, 0xffff_ffff, [0xffc0_0bff, 0xffc0_07ff]),
+        (R_AARCH64_MOVW_GOTOFF_G1, 0xd280_0001, [0xd280_0001; 2]),
+        (R_AARCH64_MOVW_GOTOFF_G0_NC, 0xf280_0001, [0xf280_0201, 0xf280_0101]),
+        // Neither linker knows the next ones: from the formula.
+        (R_AARCH64_MOVW_GOTOFF_G0, 0x9280_0001, [0xd280_0201, 0xd280_0101]),
+        (R_AARCH64_MOVW_GOTOFF_G1_NC, 0xf280_0001, [0xf280_0001; 2]),
+        (R_AARCH64_MOVW_GOTOFF_G2, 0x9280_0001, [0xd280_0001; 2]),
+        (R_AARCH64_MOVW_GOTOFF_G2_NC, 0xf280_0001, [0xf280_0001; 2]),
+        (R_AARCH64_MOVW_GOTOFF_G3, 0x9280_0001, [0xd280_0001; 2]),
+    ] {
+        let (places, _) = got(LITTLE, kind, before, &["reserved", "second", "first"]);
+        assert_eq!(places, after.map(|word| bytes(LITTLE, kind, word)), "{kind}");
+    }
+}
+
+/// The places of `first` and `second`, when slots are wanted in this order, and the slots.
+fn got(machine: Machine, kind: u32, before: u64, order: &[&str]) -> ([Vec<u8>; 2], Vec<u8>) {
+    let mut m = Module::<Arch>::for_machine(machine);
+    let wishes = m.section(".wishes", BASE + 0x100, &[0; 4]);
+    let text = m.section(".text", BASE, &bytes(machine, kind, before).repeat(8));
+    m.synthetic_at(0xffff_8000_0100_2ff8);
+    let symbols = ["first", "second", "reserved"];
+    let symbols = symbols.map(|name| {
+        let value = 0xffff_8000_0812_3458 + if name == "second" { 8 } else { 0 };
+        (name, m.symbol(name, value))
+    });
+    for wish in order {
+        let symbol = symbols.iter().find(|s| s.0 == *wish).unwrap().1;
+        m.relocate(wishes, 0, R_AARCH64_LD64_GOT_LO12_NC, symbol, 0);
+    }
+    let a = if kind == R_AARCH64_GOTPCREL32 { 16 } else { 0 };
+    m.relocate(text, 0, kind, symbols[0].1, a);
+    m.relocate(text, 16, kind, symbols[1].1, a);
+    let out = m.link().unwrap();
+    let at = |i: usize| out.section(text)[i..i + width(kind)].to_vec();
+    ([at(0), at(16)], out.synthetic[0].contents.clone())
+}
+
+#[test]
+fn the_got_can_be_named() {
+    let mut m = Module::<Arch>::new();
+    let text = m.section(".text", BASE, &[0; 24]);
+    m.synthetic_at(BASE + 0x2000);
+    let got = m.symbol("_GLOBAL_OFFSET_TABLE_", 0);
+    let s = m.symbol("s", BASE + 0x2345);
+    m.relocate(text, 0, R_AARCH64_ADR_PREL_LO21, got, 0);
+    m.relocate(text, 8, R_AARCH64_GOTREL64, s, 1);
+    m.relocate(text, 16, R_AARCH64_GOTREL32, s, -0x346);
+    let out = m.link().unwrap();
+    assert_eq!(words(out.section(text)), [0x1_0000, 0, 0x346, 0, 0xffff_ffff, 0]);
+    assert_eq!(out.synthetic[0].contents, [0; 8]);
+}
+
+#[test]
+fn a_slot_has_no_addend() {
+    assert_eq!(one(LITTLE, R_AARCH64_ADR_GOT_PAGE, BASE, BASE, 8, 0), Err(fault::OTHER));
+    assert!(one(LITTLE, R_AARCH64_ADR_GOT_PAGE, BASE, BASE, 0, 0).is_ok());
+}
+
+/// GNU ld 2.40 makes the same veneer for the same distance; the longer ones are llvm-mc's words for
+/// `mov x16, #...; movk; movk; br x16`.
+#[test]
+fn veneers_reach_everything() {
+    let near = vec![0x9040_11b0, 0x9115_a210, 0xd61f_0200, 0];
+    let top = vec![0x9287_dbf0, 0xf2b0_2470, 0xf2d8_0010, 0xd61f_0200];
+    let low = vec![0xd288_ad10, 0xf2b0_2470, 0xf2c2_4690, 0xd61f_0200];
+    for (target, code) in [(0xffff_8000_8123_4568, near), (0xffff_c000_8123_c120, top), (0x1234_8123_4568, low)] {
+        for machine in [LITTLE, BIG] {
+            let mut m = Module::<Arch>::for_machine(machine);
+            let text = m.section(".text", BASE, &[0, 0, 0, 0x94]);
+            m.synthetic_at(BASE + 0x40);
+            let target = m.symbol("far", target - 4);
+            m.relocate(text, 0, R_AARCH64_CALL26, target, 4);
+            let out = m.link().unwrap();
+            assert_eq!(words(out.section(text)), [0x9400_0010]);
+            assert_eq!(words(&out.synthetic[0].contents), code);
+        }
+    }
+    // Where no code can be.
+    assert_eq!(one(LITTLE, R_AARCH64_CALL26, BASE, 0x1_0000_0000_0000, 0, 0), Err(fault::OUT_OF_RANGE));
+    assert_eq!(one(LITTLE, R_AARCH64_CALL26, BASE, 0xfffe_ffff_ffff_fffc, 0, 0), Err(fault::OUT_OF_RANGE));
+}
+
+#[test]
+fn one_veneer_for_one_target() {
+    let mut m = Module::<Arch>::new();
+    let text = m.section(".text", BASE, &[0; 24]);
+    let other = m.section(".text.other", BASE + 0x100, &[0; 8]);
+    m.synthetic_at(BASE + 0x200);
+    let (far, near) = (m.symbol("far", BASE + 0x1000_0000), m.symbol("near", BASE + 0x1000));
+    let label = m.label(text, 20);
+    for (i, (symbol, addend)) in [(far, 0), (far, 8), (near, 0), (label, 0), (far, 0), (far, 8)].into_iter().enumerate()
+    {
+        m.relocate(text, 4 * i as u64, R_AARCH64_JUMP26, symbol, addend);
+    }
+    m.relocate(other, 0, R_AARCH64_CALL26, far, 0);
+    m.relocate(other, 4, R_AARCH64_PLT32, far, 8);
+    let out = m.link().unwrap();
+    // far, near, far + 8
+    assert_eq!(out.synthetic[0].contents.len(), 48);
+    assert_eq!(words(out.section(text)), [0x80, 0x87, 0x3fe, 2, 0x7c, 0x83]);
+    // What a word of data can say itself needs no veneer.
+    assert_eq!(words(out.section(other)), [0x40, 0x0fff_ff04]);
+    let veneers = words(&out.synthetic[0].contents);
+    assert_eq!((veneers[0], veneers[4], veneers[9]), (0x9008_0010, 0, 0x9100_2210));
+}
+
+#[test]
+fn branches_use_a_veneer_only_beyond_their_reach() {
+    for (x, direct) in [(0x7ff_fffc, true), (0x800_0000, false), (-0x800_0000, true), (-0x800_0004, false)] {
+        for kind in [R_AARCH64_CALL26, R_AARCH64_JUMP26] {
+            let mut m = Module::<Arch>::new();
+            let text = m.section(".text", BASE, &[0xff; 4]);
+            m.synthetic_at(BASE + 16);
+            let s = m.symbol("s", BASE.wrapping_add_signed(x));
+            m.relocate(text, 0, kind, s, 0);
+            let out = m.link().unwrap();
+            let expected = if direct { x >> 2 & 0x3ff_ffff } else { 4 };
+            assert_eq!(words(out.section(text)), [0xfc00_0000 | expected as u32], "{x:#x}");
+            assert_eq!(out.synthetic[0].contents.iter().all(|b| *b == 0), direct);
+        }
+    }
+    // PLT32 reaches 2 GiB.
+    for (x, after) in [(0x7fff_ffff, 0x7fff_ffff), (0x8000_0000, 16), (-0x8000_0001, 16)] {
+        let mut m = Module::<Arch>::new();
+        let text = m.section(".data", BASE, &[0; 4]);
+        m.synthetic_at(BASE + 16);
+        let s = m.symbol("s", BASE.wrapping_add_signed(x));
+        m.relocate(text, 0, R_AARCH64_PLT32, s, 0);
+        assert_eq!(words(m.link().unwrap().section(text)), [after]);
+    }
+}
+
+#[test]
+fn a_veneer_can_be_missing_or_too_far() {
+    let mut m = Module::<Arch>::new();
+    let text = m.section(".text", BASE, &[0; 4]);
+    let label = m.label(text, 0x1000_0000);
+    m.relocate(text, 0, R_AARCH64_CALL26, label, 0);
+    assert_eq!(faults(m), [fault::OUT_OF_RANGE]);
+    let mut m = Module::<Arch>::new();
+    let text = m.section(".text", BASE, &[0; 4]);
+    m.synthetic_at(BASE + 0x1000_0000);
+    let far = m.symbol("far", BASE + 0x2000_0000);
+    m.relocate(text, 0, R_AARCH64_CALL26, far, 0);
+    assert_eq!(faults(m), [fault::OUT_OF_RANGE]);
+    // A veneer would go to where no instruction is.
+    assert_eq!(one(LITTLE, R_AARCH64_CALL26, BASE, BASE + 0x1000_0002, 0, 0), Err(fault::OUT_OF_RANGE));
+}
+
+/// As ld.lld 22: `b` and `bl` to the next instruction (GNU ld 2.40: `nop`).
+#[test]
+fn calls_to_nobody_go_on() {
+    let mut m = Module::<Arch>::new();
+    let text = m.section(".text", BASE, &[0, 0, 0, 0x94, 0, 0, 0, 0x14, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let flags = symbol_flag::UNDEFINED | symbol_flag::WEAK;
+    let weak = m.raw_symbol(Symbol { info: 0x20, flags, ..Default::default() }, "weak", 0);
+    m.relocate(text, 0, R_AARCH64_CALL26, weak, 0);
+    m.relocate(text, 4, R_AARCH64_JUMP26, weak, 0);
+    m.relocate(text, 8, R_AARCH64_ABS64, weak, 0);
+    let out = m.link().unwrap();
+    assert_eq!(words(out.section(text)), [0x9400_0001, 0x1400_0001, 0, 0]);
+    // One that somebody defines is like any other.
+    let mut m = Module::<Arch>::new();
+    let text = m.section(".text", BASE, &[0, 0, 0, 0x94]);
+    let weak = m.raw_symbol(Symbol { info: 0x20, flags, ..Default::default() }, "weak", BASE + 0x100);
+    m.relocate(text, 0, R_AARCH64_CALL26, weak, 0);
+    assert_eq!(words(m.link().unwrap().section(text)), [0x9400_0040]);
+}
+
+const ADRP_X3: [u8; 4] = [0x03, 0, 0, 0x90];
+
+/// A page with an `adrp x3` in its last word but one. The words are as llvm-mc assembles what is said beside them.
+fn erratum(input: u64, target: u64, kind: u32) -> Linked {
+    let mut m = Module::<Arch>::new();
+    m.input("erratum_843419", input);
+    let mut page = vec![0; 0x1000];
+    page[0xff8..0xffc].copy_from_slice(&ADRP_X3);
+    let text = m.section(".text", BASE, &page);
+    m.synthetic_at(BASE + 0x2000);
+    let s = m.symbol("s", target);
+    m.relocate(text, 0xff8, kind, s, 0);
+    m.link().unwrap()
+}
+
+#[test]
+fn erratum_843419_is_mended_where_asked() {
+    for kind in [R_AARCH64_ADR_PREL_PG_HI21, R_AARCH64_ADR_PREL_PG_HI21_NC] {
+        let place = |out: &Linked| words(out.section(1))[0xff8 / 4];
+        // adrp x3, +0x5000 as long as nobody asks.
+        let out = erratum(0, BASE + 0x5678, kind);
+        assert_eq!((place(&out), out.synthetic.len()), (0xb000_0023, 0));
+        // adr x3, BASE + 0x5000: 0x4008 away.
+        let out = erratum(1, BASE + 0x5678, kind);
+        assert_eq!((place(&out), out.synthetic[0].contents.len()), (0x1002_0043, 16));
+        // The last page that adr reaches, and the next: b BASE + 0x2000; adrp x3; b BASE + 0xffc.
+        let out = erratum(1, BASE + 0x10_0fff, kind);
+        assert_eq!(place(&out), 0x107f_8043);
+        let out = erratum(1, BASE + 0x10_1000, kind);
+        assert_eq!(place(&out), 0x1400_0402);
+        assert_eq!(words(&out.synthetic[0].contents), [0xf000_07e3, 0x17ff_fbfe, 0, 0]);
+        assert_eq!(out.alignments, []);
+    }
+    // The GOT is reached by adrp, too: its page is BASE + 0x2000, next to the reserved veneer.
+    let out = erratum(1, BASE, R_AARCH64_ADR_GOT_PAGE);
+    assert_eq!(words(out.section(1))[0xff8 / 4], 0x1000_8043);
+}
+
+#[test]
+fn alignment_keeps_adrp_from_the_end_of_a_page() {
+    for offset in (0..0x3000).step_by(4) {
+        match safe_alignment(offset) {
+            None => assert!(forbidden(offset)),
+            Some(align) => {
+                assert!(align <= 4096 && (0..4096 / align).all(|i| !forbidden(i * align + offset)), "{offset:#x}");
+                assert!(align == 16 || (0..8192 / align).any(|i| forbidden(i * (align / 2) + offset)), "{offset:#x}");
+            }
+        }
+    }
+    let mut m = Module::<Arch>::new();
+    m.input("erratum_843419", 1);
+    let text = m.section(".text", BASE + 0xf00, &ADRP_X3.repeat(64));
+    let s = m.symbol("s", BASE + 0x1000_0000);
+    for offset in [0x38, 0xf8, 0x0] {
+        m.relocate(text, offset, R_AARCH64_ADR_PREL_PG_HI21, s, 0);
+    }
+    // 0xf8 needs address bit 8 to be clear, which BASE + 0xf00 has not: no veneer was planned for it.
+    assert_eq!(faults(m), [fault::OTHER]);
+    let mut m = Module::<Arch>::new();
+    m.input("erratum_843419", 1);
+    let text = m.section(".text", BASE + 0xe00, &ADRP_X3.repeat(64));
+    let s = m.symbol("s", BASE + 0x1000_0000);
+    for offset in [0x38, 0xf8, 0x0] {
+        m.relocate(text, offset, R_AARCH64_ADR_PREL_PG_HI21, s, 0);
+    }
+    let out = m.link().unwrap();
+    let raised: Vec<_> = out.alignments.iter().map(|a| (a.section, a.align)).collect();
+    assert_eq!((raised, out.synthetic.len()), (vec![(text, 512)], 0));
+}
+
+#[test]
+fn hostile_input_is_answered() {
+    let mut m = Module::<Arch>::new();
+    let text = m.section(".text", BASE, &[0; 8]);
+    m.input("erratum_843419", u64::MAX);
+    let s = m.symbol("s", u64::MAX);
+    let kinds: Vec<_> = Arch::ABOUT.rows.iter().filter(|r| r.width != 0).map(|r| r.kind).collect();
+    let mut expected = Vec::new();
+    for kind in kinds {
+        for offset in [9 - width(kind) as u64, 8, 0x1_0000_0000, 0x7fff_ffff_ffff_ffff, u64::MAX, u64::MAX - 3] {
+            m.relocate(text, offset, kind, s, 0);
+            expected.push(fault::OUTSIDE);
+        }
+        for symbol in [77, u32::MAX] {
+            m.relocate(text, 0, kind, symbol, i64::MIN);
+            expected.push(fault::BAD_SYMBOL);
+        }
+    }
+    for (kind, why) in [(255, fault::UNKNOWN_TYPE), (u32::MAX, fault::UNKNOWN_TYPE), (560, fault::REJECTED)] {
+        m.relocate(text, 0, kind, s, 0);
+        expected.push(why);
+    }
+    m.relocate(text, u64::MAX, R_AARCH64_NONE, s, 0);
+    m.relocate(text, u64::MAX, R_AARCH64_NULL, s, 0);
+    assert_eq!(faults(m), expected);
+}
+
+#[test]
+fn addends_are_explicit() {
+    let mut m = Module::<Arch>::new().in_place();
+    let text = m.section(".text", BASE, &[0; 8]);
+    let s = m.symbol("s", BASE);
+    m.relocate(text, 0, R_AARCH64_ABS64, s, 0);
+    assert_eq!(faults(m), [fault::ADDEND_FORM]);
+}
+
+/// AAELF64 2025Q4 leaves no other code unexplained.
+#[test]
+fn every_code_of_the_psabi_is_named() {
+    let mut kinds: Vec<_> = Arch::ABOUT.rows.iter().map(|r| r.kind).collect();
+    kinds.sort_unstable();
+    let all = [0..=0, 256..=280, 282..=293, 299..=317, 512..=573, 580..=597, 1024..=1032, 1041..=1044];
+    assert_eq!(kinds, all.into_iter().flatten().collect::<Vec<_>>());
 }
