@@ -102,17 +102,20 @@ impl<T> Cx<'_, T> {
     }
 
     /// The bytes at `offset` of the section, as many as `field` is wide.
+    #[inline]
     pub fn place(&mut self, field: &Field, offset: u64) -> Result<&mut [u8], Trouble> {
         place(self.data, offset, field.width)
     }
 
     /// The whole word of `field` at `offset`.
+    #[inline]
     pub fn word(&mut self, field: &Field, offset: u64) -> Result<u64, Trouble> {
         let big = self.job.big_endian();
         Ok(field.word(self.place(field, offset)?, big))
     }
 
     /// Writes the whole word of `field` at `offset`.
+    #[inline]
     pub fn set_word(&mut self, field: &Field, offset: u64, word: u64) -> Result<(), Trouble> {
         let big = self.job.big_endian();
         field.set_word(self.place(field, offset)?, big, word);
@@ -120,6 +123,7 @@ impl<T> Cx<'_, T> {
     }
 
     /// Writes `value` into `field` at `offset`, leaving the other bits as they are.
+    #[inline]
     pub fn put(&mut self, field: &Field, offset: u64, value: Value) -> Result<(), Trouble> {
         let big = self.job.big_endian();
         field.put(self.place(field, offset)?, big, value.0);

@@ -24,6 +24,7 @@ pub const fn slice(value_bit: u8, field_bit: u8, len: u8) -> Slice {
 
 const WHOLE: [&[Slice]; 4] = [&[slice(0, 0, 8)], &[slice(0, 0, 16)], &[slice(0, 0, 32)], &[slice(0, 0, 64)]];
 
+#[inline(always)]
 const fn ones(len: u8) -> u64 {
     if len == 0 { 0 } else { u64::MAX >> (64 - len as u32) }
 }

@@ -12,6 +12,7 @@ pub struct BySymbol {
 
 impl BySymbol {
     /// Makes sure that `symbol` has an entry.
+    #[inline]
     pub fn want(&mut self, symbol: u32, symbols: usize) {
         if self.numbers.is_empty() {
             self.numbers = alloc::vec![0; symbols];
