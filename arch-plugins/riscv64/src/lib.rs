@@ -9,7 +9,8 @@
 //!   address, and so may the places. Immediates are scattered so that the sign is always bit 31.
 //! * 32 bits of address take two instructions: `auipc` or `lui` gives the high 20, a 12-bit immediate
 //!   the rest. That immediate is *signed*, so the high part is rounded: `(value + 0x800) >> 12`. The
-//!   pair reaches -0x8000_0800 ..= 0x7fff_f7ff; on 32 bits it wraps and reaches everything.
+//!   pair reaches -0x8000_0800 ..= 0x7fff_f7ff; on 32 bits it wraps and reaches everything. The rows
+//!   round first and then ask for 32 signed bits, so that is what a fault names.
 //! * `PCREL_LO12` does not name its target. Its symbol marks the `auipc`, and its value is that of the
 //!   relocation *there*, which may come earlier or later, in any order. Its addend means nothing.
 //! * `CALL` is one relocation over two adjacent instructions, `auipc` and `jalr`: a field of 8 bytes.
@@ -158,39 +159,41 @@ architecture! {
     }
 }
 
-/// Entries for symbol plus addend. Nearly all addends are 0, and those need no search.
+/// Entries for symbol plus addend. Nearly all are for a global symbol plus 0, and those need no search.
 #[derive(Default)]
 struct Entries {
+    /// By symbol, counted from `first`.
     plain: BySymbol,
-    displaced: ByTarget,
+    other: ByTarget,
+    /// The first symbol after the local ones, which are far more than all others.
+    first: u32,
     section: Option<usize>,
 }
 
 impl Entries {
     fn want(&mut self, symbol: u32, addend: i64, symbols: usize) {
-        if addend == 0 {
-            self.plain.want(symbol, symbols);
-        } else {
-            self.displaced.want(symbol, addend);
+        match symbol.checked_sub(self.first) {
+            Some(global) if addend == 0 => self.plain.want(global, symbols - self.first as usize),
+            _ => self.other.want(symbol, addend),
         }
     }
 
     fn seal(&mut self) -> usize {
-        self.plain.count() + self.displaced.seal()
+        self.plain.count() + self.other.seal()
     }
 
     fn number(&self, symbol: u32, addend: i64) -> Option<usize> {
-        if addend == 0 {
-            return self.plain.number(symbol);
+        match symbol.checked_sub(self.first) {
+            Some(global) if addend == 0 => self.plain.number(global),
+            _ => Some(self.plain.count() + self.other.number(symbol, addend)?),
         }
-        Some(self.plain.count() + self.displaced.number(symbol, addend)?)
     }
 }
 
 /// A high part: where its `auipc` stands in the section, and the whole value.
 type High = (u64, Value);
 /// How many recent high parts are at hand; in compiled code a low part is seldom further away.
-const RECENT: usize = 32;
+const RECENT: usize = 16;
 /// Bytes of a PLT entry.
 const PLT_ENTRY: usize = 16;
 
@@ -220,6 +223,9 @@ impl Hooks for State {
     fn plan(&mut self, job: &Job<'_>, data: &[u8], plan: &mut Plan) {
         use types::*;
         let (wide, symbols) = (job.header.class == 64, job.symbols.len());
+        let local = job.symbols.iter().rposition(|s| s.flags & symbol_flag::LOCAL != 0);
+        self.got.first = local.map_or(0, |last| last as u32 + 1);
+        self.plt.first = self.got.first;
         // A module is smaller than 2 GiB: only what lies outside can be out of reach.
         let far = |symbol: u32| {
             let outside = symbol_flag::UNDEFINED | symbol_flag::ABSOLUTE;

@@ -83,7 +83,8 @@ fn every_bit_has_its_place() {
         low | high | bits(w, 9, 2, 8) | bit(w, 6, 7) | bit(w, 7, 6)
     };
     let s = |w| bits(w, 25, 7, 5) | bits(w, 7, 5, 0);
-    let fields: [(&Field, &dyn Fn(u64) -> u64, u32, u32); 5] = [
+    type Decode<'a> = &'a dyn Fn(u64) -> u64;
+    let fields: [(&Field, Decode<'_>, u32, u32); 5] = [
         (&B_TYPE, &b, 1, 13),
         (&J_TYPE, &j, 1, 21),
         (&CB_TYPE, &cb, 1, 9),
@@ -577,4 +578,32 @@ fn every_type_of_the_psabi_is_named_once() {
 fn modules_reach_the_kernel_from_where_they_customarily_are() {
     let m = RISCV;
     assert!(m.kernel + (16 << 20) - m.base < m.reach);
+}
+
+#[test]
+fn a_got_slot_for_each_symbol_and_addend() {
+    let mut m = rv64();
+    m.synthetic_at(0x9000);
+    let text = m.section(".text", 0x1000, &[0; 32]);
+    let local = m.label(text, 8);
+    let x = m.symbol("x", 0x1234_5678);
+    for (i, (symbol, addend)) in [(x, 4), (x, 0), (local, 0), (x, 0), (x, 4)].into_iter().enumerate() {
+        m.relocate(text, 4 * i as u64, R_RISCV_GOT_HI20, symbol, addend);
+    }
+    let out = m.link().unwrap();
+    assert_eq!(out.synthetic.len(), 1);
+    assert_eq!(out.synthetic[0].contents, bytes("7856341200000000 0810000000000000 7c56341200000000"));
+}
+
+#[test]
+fn a_call_is_patched_at_any_even_place_and_nowhere_else() {
+    for at in (0..8).step_by(2) {
+        let mut m = rv64();
+        let text = m.section(".text", 0x1_0000, &[0xff; 16]);
+        let x = m.symbol("x", 0x1_0000 + at);
+        m.relocate(text, at, R_RISCV_CALL_PLT, x, 0);
+        let mut expected = vec![0xff; 16];
+        expected[at as usize..][..8].copy_from_slice(&bytes("ff0f0000 ffff0f00"));
+        assert_eq!(m.link().unwrap().section(text), expected);
+    }
 }
