@@ -1,1 +1,27 @@
-//! Links Linux kernel modules outside the kernel, inside a WebAssembly sandbox
+//! relobox links Linux kernel modules outside the kernel, inside a WebAssembly sandbox.
+//!
+//! Data flows one way; each stage borrows the one before it, and lives in the file of its name:
+//! `open` → `parse` → `plan` → `layout` → `resolve` → `apply` → `confine` → `emit` → `place`.
+//! [`link`] runs them. The host never interprets a byte of a module: guests do, in the [`sandbox`],
+//! and what they answer is checked ([`records`], [`confine`]) as hostile input.
+#![warn(missing_docs)]
+
+pub mod apply;
+pub mod cache;
+pub mod confine;
+pub mod emit;
+pub mod error;
+pub mod guests;
+pub mod layout;
+pub mod limits;
+pub mod link;
+pub mod open;
+pub mod parse;
+pub mod plan;
+pub mod records;
+pub mod report;
+pub mod resolve;
+pub mod sandbox;
+pub mod symbols;
+
+pub use error::{Error, Problem, Result};

@@ -1,0 +1,80 @@
+//! Apply: with addresses and values filled in, the plugin patches its own copy.
+
+use crate::error::{Error, Misbehaviour, Problem, Result};
+use crate::guests::Plugin;
+use crate::layout::{ABSENT, Layout};
+use crate::parse::Records;
+use crate::plan::{Planned, Wanted};
+use crate::records::{bytes, record, table};
+use crate::report;
+use crate::resolve::Resolved;
+use relobox_abi::{Applied, Section, Span, export};
+use zerocopy::IntoBytes as _;
+
+/// A synthetic section with its contents.
+#[derive(Clone, Debug)]
+pub struct Synthetic {
+    /// What was asked for.
+    pub wanted: Wanted,
+    /// Where it is.
+    pub address: u64,
+    /// What it holds.
+    pub contents: Vec<u8>,
+}
+
+/// Fills in, calls, and reads what the plugin found wrong. Its copy of the module is then patched, and
+/// nothing in it is believed before confine has looked.
+pub fn apply(
+    plugin: &Plugin,
+    records: &Records<'_>,
+    planned: &mut Planned,
+    layout: &Layout,
+    resolved: &Resolved,
+    defined_in: impl Fn(u32) -> Option<String>,
+) -> Result<Vec<Synthetic>> {
+    let (sections, values, job) = (planned.sections as usize, planned.values as usize, planned.job);
+    let memory = planned.instance.memory_mut();
+    let mut put = |at: usize, bytes: &[u8]| {
+        if let Some(place) = memory.get_mut(at..).and_then(|rest| rest.get_mut(..bytes.len())) {
+            place.copy_from_slice(bytes);
+        }
+    };
+    for (i, address) in layout.addresses.iter().enumerate().filter(|(_, a)| **a != ABSENT) {
+        // The address is the record's first field.
+        put(sections + i * size_of::<Section>(), &address.to_le_bytes());
+    }
+    put(values, resolved.values.as_bytes());
+    for (wanted, address) in planned.needs.synthetic.iter().zip(&layout.synthetic) {
+        put(wanted.at as usize, &address.to_le_bytes());
+    }
+    let at = planned.instance.call(export::APPLY, (job,))?;
+    let outcome = read(planned, plugin, records, layout, at, defined_in);
+    outcome.map_err(|what| planned.instance.misbehaved(what))?.map_err(Error::Module)
+}
+
+fn read(
+    planned: &Planned,
+    plugin: &Plugin,
+    records: &Records<'_>,
+    layout: &Layout,
+    at: u32,
+    defined_in: impl Fn(u32) -> Option<String>,
+) -> Result<Result<Vec<Synthetic>, Vec<Problem>>, Misbehaviour> {
+    let memory = planned.instance.memory();
+    let applied: &Applied = record(memory, at)?;
+    let faults = table(memory, applied.faults)?;
+    if !faults.is_empty() {
+        let problem = |f| report::relocation_fault(memory, records, &plugin.about, f, &defined_in);
+        let mut problems: Vec<_> = faults.iter().map(problem).collect();
+        if applied.more_faults != 0 {
+            let text = format!("and {} more faults", applied.more_faults);
+            problems.push(Problem::new("more", records.name, text));
+        }
+        return Ok(Err(problems));
+    }
+    let sections = planned.needs.synthetic.iter().zip(&layout.synthetic).map(|(wanted, address)| {
+        let span = Span { at: wanted.record.contents, len: wanted.record.size as u32 };
+        Ok(Synthetic { wanted: wanted.clone(), address: *address, contents: bytes(memory, span)?.to_vec() })
+    });
+    Ok(Ok(sections.collect::<Result<_, _>>()?))
+}

@@ -1,0 +1,180 @@
+//! `relobox link`: a module at its final addresses, as a file.
+
+use super::{Common, output};
+use clap::Args;
+use relobox::layout::{ABSENT, Layout};
+use relobox::link::{Linked, load, prepare};
+use relobox::open::Source;
+use relobox::parse::Records;
+use relobox::resolve::Sources;
+use relobox::symbols::Symbols;
+use relobox::{Error, Result};
+use serde::Serialize;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Link a module (or any relocatable object) at final addresses, and write it as an ELF file
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  relobox link xfs.ko --symbols System.map -o xfs.elf
+  relobox link hello.o --symbols kallsyms --base 0xffffffffc0400000
+  relobox link xfs.ko.zst --symbols /proc/kallsyms --sections /sys/module/xfs/sections -o xfs.elf
+  gdb vmlinux -ex 'add-symbol-file xfs.elf'")]
+pub(crate) struct LinkArgs {
+    /// The module: .ko, .ko.gz, .ko.xz, .ko.zst, or a relocatable object
+    module: PathBuf,
+    /// Symbols: System.map, /proc/kallsyms, or Module.symvers; can be repeated
+    #[arg(long, value_name = "FILE")]
+    symbols: Vec<PathBuf>,
+    /// Addresses of sections: lines of 'NAME ADDRESS', or a directory like /sys/module/NAME/sections
+    #[arg(long, value_name = "FILE|DIR")]
+    sections: Option<PathBuf>,
+    /// Where to lay out what --sections does not name [default: where Linux puts modules]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    base: Option<u64>,
+    /// A number from the kernel that a plugin asks for ('relobox plugin info'); can be repeated
+    #[arg(long, value_name = "NAME=NUMBER", value_parser = input)]
+    input: Vec<(String, u64)>,
+    /// Write the linked ELF file here
+    #[arg(short, long, value_name = "OUT.elf")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// `0x…` or decimal.
+fn address(text: &str) -> Result<u64, String> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(&digits.replace('_', ""), 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|e| format!("{e}; an address is 0x… or decimal"))
+}
+
+fn input(text: &str) -> Result<(String, u64), String> {
+    let (name, number) = text.split_once('=').ok_or("it has the form NAME=NUMBER")?;
+    Ok((name.to_owned(), address(number)?))
+}
+
+pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
+    let guests = args.common.guests()?;
+    let name = args.module.display().to_string();
+    let module = load(&guests, &name, Source::open(&args.module)?)?;
+    let symbols = wanted_symbols(&module.records(), &args.symbols)?;
+    let prepared = prepare(&guests, module, &args.input)?;
+    let layout = match &args.sections {
+        Some(path) => {
+            let given = section_addresses(path)?;
+            prepared.measured.at_sections(&prepared.module.records(), &given, args.base)?
+        }
+        None => prepared.measured.at(args.base.unwrap_or(prepared.machine.base)),
+    };
+    let linked = prepared.link(layout, Sources { symbols: &symbols, assume: None })?;
+    let report = Report::of(&linked, args.output.as_deref());
+    if let Some(path) = &args.output {
+        let file = linked.emit(relobox_abi::emit::LINKED)?;
+        std::fs::write(path, file).map_err(Error::io(path))?;
+    }
+    if args.common.json {
+        output::json(&report)
+    } else {
+        report.print()
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Only what the module asks for: a kernel has 200,000 symbols, and a module wants 30.
+pub(crate) fn wanted_symbols(records: &Records<'_>, files: &[PathBuf]) -> Result<Symbols> {
+    let undefined = records.symbols.iter().filter(|s| s.flags & relobox_abi::symbol_flag::UNDEFINED != 0);
+    let wanted: HashSet<&[u8]> = undefined.map(|s| records.bytes(s.name)).collect();
+    let mut symbols = Symbols::new();
+    for file in files {
+        symbols.read_file(file, |name| wanted.contains(name))?;
+    }
+    Ok(symbols)
+}
+
+/// `NAME ADDRESS` lines, or one file for each section with its address in it.
+pub(crate) fn section_addresses(path: &Path) -> Result<Vec<(Vec<u8>, u64)>> {
+    let bad = |what: &str| Error::Usage(format!("{}: {what}", path.display()));
+    let number = |text: &str| u64::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok();
+    let mut out = Vec::new();
+    if path.is_dir() {
+        for entry in std::fs::read_dir(path).map_err(Error::io(path))? {
+            let entry = entry.map_err(Error::io(path))?;
+            let text = std::fs::read_to_string(entry.path()).map_err(Error::io(entry.path()))?;
+            let name = entry.file_name().into_encoded_bytes();
+            let address = number(&text).ok_or_else(|| bad(&format!("{}: not an address", entry.path().display())))?;
+            out.push((name, address));
+        }
+    } else {
+        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+        for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let parsed = line.split_once(char::is_whitespace).and_then(|(n, a)| Some((n.into(), number(a)?)));
+            out.push(parsed.ok_or_else(|| bad(&format!("line {}: not 'NAME ADDRESS'", i + 1)))?);
+        }
+    }
+    out.sort();
+    Ok(out)
+}
+
+/// What was done.
+#[derive(Serialize)]
+struct Report {
+    module: String,
+    plugin: String,
+    plugin_sha256: String,
+    relocations: usize,
+    uses: Vec<String>,
+    fuel: u64,
+    sections: Vec<SectionReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct SectionReport {
+    name: String,
+    address: u64,
+    size: u64,
+    synthetic: bool,
+}
+
+impl Report {
+    fn of(linked: &Linked, output: Option<&Path>) -> Self {
+        let records = linked.module.records();
+        let Layout { addresses, .. } = &linked.layout;
+        let own = (0..).zip(records.sections).zip(addresses).filter(|(_, a)| **a != ABSENT).map(|((i, s), a)| {
+            SectionReport { name: records.section_name(i), address: *a, size: s.size, synthetic: false }
+        });
+        let made = linked.synthetic.iter().map(|s| SectionReport {
+            name: s.wanted.name.clone(),
+            address: s.address,
+            size: s.contents.len() as u64,
+            synthetic: true,
+        });
+        let mut sections: Vec<_> = own.chain(made).collect();
+        sections.sort_by_key(|s| s.address);
+        Self {
+            module: records.name.to_owned(),
+            plugin: linked.plugin.about.name.clone(),
+            plugin_sha256: relobox::sandbox::hex(linked.plugin.guest.digest()),
+            relocations: records.relocations.len(),
+            uses: linked.resolved.uses.clone(),
+            fuel: linked.fuel,
+            sections,
+            output: output.map(Path::to_owned),
+        }
+    }
+
+    fn print(&self) {
+        for s in &self.sections {
+            let made = if s.synthetic { "  (made by the plugin)" } else { "" };
+            output::line(format_args!("{:#018x} {:>9}  {}{made}", s.address, s.size, s.name));
+        }
+        let output = self.output.as_ref().map_or(String::new(), |path| format!(" -> {}", path.display()));
+        let (n, plugin) = (self.relocations, &self.plugin);
+        output::line(format_args!("{}: {n} relocations done by plugin {plugin}{output}", self.module));
+    }
+}

@@ -1,0 +1,72 @@
+//! The command line: one definition gives the parser, `--help`, man pages and completions.
+
+mod link;
+mod output;
+
+use clap::{Args, Parser, Subcommand};
+use relobox::Result;
+use relobox::cache::Cache;
+use relobox::guests::Guests;
+use relobox::sandbox::Sandbox;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Links Linux kernel modules outside the kernel, inside a WebAssembly sandbox.
+#[derive(Debug, Parser)]
+#[command(name = "relobox", version, max_term_width = 100, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Shown at the end of `--help`.
+const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  a module cannot be linked, or a kernel refused it; every reason is printed
+  2  wrong usage, or a file cannot be read or written
+  3  a guest (engine or plugin) misbehaved: trap, fuel, memory, malformed answer";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Link(link::LinkArgs),
+}
+
+/// What every command that runs guests takes.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Print JSON instead of text (docs/json.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Look for plugins (*.wasm) here first; can be repeated
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plugin_dir: Vec<PathBuf>,
+}
+
+impl Common {
+    /// The guests, with the cache of compiled code.
+    pub(crate) fn guests(&self) -> Result<Guests> {
+        Guests::new(Sandbox::new(Cache::from_environment())?, &self.plugin_dir)
+    }
+}
+
+/// Runs the command of the process's arguments.
+pub(crate) fn main() -> ExitCode {
+    // A closed pipe ends the output, not in a panic.
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let (json, result) = match cli.command {
+        Command::Link(args) => (args.common.json, link::run(args)),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            output::error(&error, json);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

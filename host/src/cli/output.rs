@@ -1,0 +1,42 @@
+//! Printing: text for people, JSON for programs.
+
+use relobox::Error;
+use serde::Serialize;
+use std::io::Write as _;
+
+/// Prints `value` as JSON on standard output.
+pub(crate) fn json(value: &impl Serialize) {
+    let mut out = std::io::stdout().lock();
+    let _ = serde_json::to_writer_pretty(&mut out, value).map_err(std::io::Error::from).and_then(|()| writeln!(out));
+}
+
+/// Prints a line of text on standard output; a closed pipe is nobody's error.
+pub(crate) fn line(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// The JSON of an error: `{"error": {"exit_code": …, "message": …, "problems": […]}}`.
+#[derive(Serialize)]
+pub(crate) struct ErrorJson<'a> {
+    error: ErrorBody<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    exit_code: u8,
+    message: String,
+    problems: &'a [relobox::Problem],
+}
+
+/// Prints an error: as text on standard error, or as JSON on standard output.
+pub(crate) fn error(error: &Error, as_json: bool) {
+    if as_json {
+        let problems = if let Error::Module(problems) = error { problems.as_slice() } else { &[] };
+        json(&ErrorJson { error: ErrorBody { exit_code: error.exit_code(), message: error.to_string(), problems } });
+        return;
+    }
+    let mut err = std::io::stderr().lock();
+    for line in error.to_string().lines() {
+        let _ = writeln!(err, "relobox: {line}");
+    }
+}

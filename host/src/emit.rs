@@ -1,0 +1,74 @@
+//! Emit: the engine writes an ELF file of what was linked.
+
+use crate::apply::Synthetic;
+use crate::error::{Misbehaviour, Problem, Result};
+use crate::layout::Layout;
+use crate::parse::Module;
+use crate::records::{bytes, record, table};
+use crate::report;
+use relobox_abi::{ABI_VERSION, EmitJob, EmitSection, Emitted, Span, Table, export};
+use zerocopy::IntoBytes as _;
+
+/// Writes a file of `format`, one of [`relobox_abi::emit`]. The engine is of no use afterwards.
+pub fn emit(
+    module: &mut Module,
+    format: u32,
+    layout: &Layout,
+    values: &[u64],
+    synthetic: &[Synthetic],
+) -> Result<Vec<u8>> {
+    let name = module.name.clone();
+    let engine = module.engine_mut();
+    let mut blob = Vec::new();
+    // Offsets in the blob, which becomes one reservation.
+    let add = |blob: &mut Vec<u8>, bytes: &[u8]| {
+        blob.resize(blob.len().next_multiple_of(16), 0);
+        let at = blob.len() as u32;
+        blob.extend_from_slice(bytes);
+        Span { at, len: bytes.len() as u32 }
+    };
+    add(&mut blob, EmitJob::default().as_bytes());
+    let addresses = add(&mut blob, layout.addresses.as_bytes());
+    let values = add(&mut blob, values.as_bytes());
+    let mut sections: Vec<EmitSection> = Vec::new();
+    for s in synthetic {
+        sections.push(EmitSection {
+            address: s.address,
+            align: s.wanted.record.align,
+            kind: s.wanted.record.kind,
+            name: add(&mut blob, s.wanted.name.as_bytes()),
+            contents: add(&mut blob, &s.contents),
+            ..EmitSection::default()
+        });
+    }
+    let sections_at = add(&mut blob, sections.as_bytes());
+    let at = engine.reserve(blob.len() as u64)?;
+    for s in &mut sections {
+        s.name.at += at;
+        s.contents.at += at;
+    }
+    let table_of = |span: Span, size: usize| Table { at: at + span.at, count: span.len / size as u32 };
+    let job = EmitJob {
+        abi: ABI_VERSION,
+        format,
+        addresses: table_of(addresses, 8),
+        values: table_of(values, 8),
+        synthetic: table_of(sections_at, size_of::<EmitSection>()),
+        reserved: 0,
+    };
+    blob[..size_of::<EmitJob>()].copy_from_slice(job.as_bytes());
+    let start = sections_at.at as usize;
+    blob[start..start + sections_at.len as usize].copy_from_slice(sections.as_bytes());
+    engine.memory_mut()[at as usize..at as usize + blob.len()].copy_from_slice(&blob);
+
+    let answer = engine.call(export::EMIT, (at,))?;
+    let read = |memory: &[u8]| -> Result<Result<Vec<u8>, Vec<Problem>>, Misbehaviour> {
+        let emitted: &Emitted = record(memory, answer)?;
+        let faults = table(memory, emitted.faults)?;
+        if faults.is_empty() {
+            return Ok(Ok(bytes(memory, emitted.file)?.to_vec()));
+        }
+        Ok(Err(faults.iter().map(|f| report::file_fault(memory, &name, f, |_| None)).collect()))
+    };
+    read(engine.memory()).map_err(|what| engine.misbehaved(what))?.map_err(crate::Error::Module)
+}

@@ -1,0 +1,292 @@
+//! Which guests there are: those built in, and those of plugin directories.
+
+use crate::error::{Error, Misbehaviour, Result};
+use crate::records::{record, shown, table};
+use crate::sandbox::{Guest, Sandbox};
+use crate::{limits, records};
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use relobox_abi::{Description, Machine, Row, Slice, Span, export, row_flag};
+use std::collections::HashMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// The guests in the repository's `host/guests/`.
+static BUILT_IN: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/guests.rs"));
+
+/// Names of the guests that are not plugins.
+const ENGINE: &str = "engine";
+const UNPACK: &str = "unpack";
+
+/// Every guest this process knows, compiled when first wanted.
+pub struct Guests {
+    sandbox: Sandbox,
+    engine: OnceLock<Guest>,
+    unpack: OnceLock<Guest>,
+    plugins: Vec<Candidate>,
+}
+
+struct Candidate {
+    name: String,
+    wasm: std::borrow::Cow<'static, [u8]>,
+    origin: Origin,
+    plugin: OnceLock<Arc<Plugin>>,
+}
+
+/// Where a plugin came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Built into this program.
+    BuiltIn,
+    /// A file.
+    File(PathBuf),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("built in"),
+            Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// A plugin.
+pub struct Plugin {
+    /// The compiled guest.
+    pub guest: Guest,
+    /// Where it came from.
+    pub origin: Origin,
+    /// What it says of itself.
+    pub about: About,
+}
+
+/// What a plugin says of itself, checked.
+#[derive(Debug, Default)]
+pub struct About {
+    /// Short name.
+    pub name: String,
+    /// One line.
+    pub title: String,
+    /// Where the psABI is published.
+    pub psabi: String,
+    /// What it links.
+    pub machines: Vec<Machine>,
+    /// Bits of a relocation's kind that select its row.
+    pub kind_mask: u32,
+    /// `sh_flags` bits that mean "near the global pointer".
+    pub small_flags: u64,
+    /// Numbers it reads from the kernel, with their defaults.
+    pub inputs: Vec<(String, u64)>,
+    /// Its table, by type.
+    pub rows: Vec<PluginRow>,
+    /// One past a row's index, by type, for types below [`DENSE`].
+    dense: Vec<u32>,
+    sparse: HashMap<u32, u32>,
+}
+
+/// A row with its texts.
+#[derive(Clone, Debug)]
+pub struct PluginRow {
+    /// The record.
+    pub row: Row,
+    /// The psABI's name.
+    pub name: String,
+    /// The formula, or why it is refused.
+    pub formula: String,
+    /// The field's name.
+    pub field: String,
+    /// The field's bits.
+    pub slices: Vec<Slice>,
+}
+
+impl Guests {
+    /// The built-in guests, and every `*.wasm` of `dirs`, which take precedence.
+    pub fn new(sandbox: Sandbox, dirs: &[PathBuf]) -> Result<Self> {
+        let mut plugins = Vec::new();
+        for dir in dirs {
+            for (name, wasm, path) in read_dir(dir)? {
+                let (wasm, origin) = (wasm.into(), Origin::File(path));
+                plugins.push(Candidate { name, wasm, origin, plugin: OnceLock::new() });
+            }
+        }
+        for (name, wasm) in BUILT_IN.iter().filter(|(name, _)| ![ENGINE, UNPACK].contains(name)) {
+            let (name, wasm) = ((*name).to_owned(), (*wasm).into());
+            plugins.push(Candidate { name, wasm, origin: Origin::BuiltIn, plugin: OnceLock::new() });
+        }
+        Ok(Self { sandbox, engine: OnceLock::new(), unpack: OnceLock::new(), plugins })
+    }
+
+    /// Replaces the engine: tests put a hostile one in its place.
+    pub fn with_engine(self, wasm: &[u8]) -> Result<Self> {
+        let guest = self.sandbox.load(ENGINE, wasm)?;
+        Ok(Self { engine: OnceLock::from(guest), ..self })
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> Result<&Guest> {
+        self.built_in(ENGINE, &self.engine)
+    }
+
+    /// The unpacker.
+    pub fn unpack(&self) -> Result<&Guest> {
+        self.built_in(UNPACK, &self.unpack)
+    }
+
+    fn built_in<'a>(&self, name: &str, cell: &'a OnceLock<Guest>) -> Result<&'a Guest> {
+        if let Some(guest) = cell.get() {
+            return Ok(guest);
+        }
+        let wasm = BUILT_IN.iter().find(|(n, _)| *n == name).map(|(_, wasm)| *wasm);
+        let missing = || Error::Usage(format!("this relobox was built without its {name} guest"));
+        let guest = self.sandbox.load(name, wasm.ok_or_else(missing)?)?;
+        Ok(cell.get_or_init(|| guest))
+    }
+
+    fn describe<'a>(&self, candidate: &'a Candidate) -> Result<&'a Arc<Plugin>> {
+        if let Some(plugin) = candidate.plugin.get() {
+            return Ok(plugin);
+        }
+        let guest = self.sandbox.load(&candidate.name, &candidate.wasm)?;
+        let plugin = Arc::new(Plugin::describe(guest, candidate.origin.clone())?);
+        Ok(candidate.plugin.get_or_init(|| plugin))
+    }
+
+    /// Every plugin; one that cannot be described is an error in its place.
+    pub fn plugins(&self) -> impl Iterator<Item = (&str, Result<&Arc<Plugin>>)> {
+        self.plugins.iter().map(|c| (c.name.as_str(), self.describe(c)))
+    }
+
+    /// The plugin for a module. A built-in plugin is tried by name order only if no directory has one.
+    pub fn plugin_for(
+        &self,
+        machine: u16,
+        class: u8,
+        order: u8,
+        flags: u32,
+    ) -> Result<Option<(&Arc<Plugin>, Machine)>> {
+        let fits = |m: &&Machine| {
+            (m.machine, m.class, m.order) == (machine, class, order) && flags & m.flags_mask == m.flags_value
+        };
+        for candidate in &self.plugins {
+            let plugin = match self.describe(candidate) {
+                Ok(plugin) => plugin,
+                // A broken plugin that somebody named is told; the others do not depend on it.
+                Err(error) => return Err(error),
+            };
+            if let Some(found) = plugin.about.machines.iter().find(fits) {
+                return Ok(Some((plugin, *found)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn read_dir(path: &Path) -> Result<Vec<(String, Vec<u8>, PathBuf)>> {
+    let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(Error::io(path))?;
+    let mut out = Vec::new();
+    for entry in dir.entries().map_err(Error::io(path))? {
+        let file = PathBuf::from(entry.map_err(Error::io(path))?.file_name());
+        if file.extension().is_none_or(|e| e != "wasm") {
+            continue;
+        }
+        let full = path.join(&file);
+        let mut wasm = Vec::new();
+        let opened = dir.open(&file).map_err(Error::io(&full))?;
+        opened.take(limits::GUEST as u64 + 1).read_to_end(&mut wasm).map_err(Error::io(&full))?;
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        out.push((name, wasm, full));
+    }
+    out.sort();
+    Ok(out)
+}
+
+/// Types below this are found by index.
+const DENSE: usize = 1024;
+
+impl Plugin {
+    /// Asks a guest what it is.
+    pub fn describe(guest: Guest, origin: Origin) -> Result<Self> {
+        let mut instance = guest.instantiate(limits::memory_for(0), limits::fuel_for(0))?;
+        let at = instance.call(export::DESCRIBE, ())?;
+        let about = About::read(instance.memory(), at).map_err(|what| instance.misbehaved(what))?;
+        Ok(Self { guest, origin, about })
+    }
+}
+
+impl About {
+    fn read(memory: &[u8], at: u32) -> Result<Self, Misbehaviour> {
+        let text = |span: Span| records::bytes(memory, span).map(shown);
+        let d: &Description = record(memory, at)?;
+        let mut about = Self {
+            name: text(d.name)?,
+            title: text(d.title)?,
+            psabi: text(d.psabi)?,
+            machines: table::<Machine>(memory, d.machines)?.to_vec(),
+            kind_mask: d.kind_mask,
+            small_flags: d.small_flags,
+            dense: vec![0; DENSE],
+            ..Self::default()
+        };
+        for input in table::<relobox_abi::Input>(memory, d.inputs)? {
+            about.inputs.push((text(input.name)?, input.value));
+        }
+        for row in table::<Row>(memory, d.rows)? {
+            if row.kind & d.kind_mask != row.kind || !matches!(row.width, 0..=4 | 8) {
+                return Err(Misbehaviour::Answer(format!("row {} of its table makes no sense", row.kind)));
+            }
+            about.rows.push(PluginRow {
+                row: *row,
+                name: text(row.name)?,
+                formula: tidy(&text(row.formula)?),
+                field: text(row.field)?,
+                slices: table::<Slice>(memory, row.slices)?.to_vec(),
+            });
+        }
+        for (i, row) in (1..).zip(&about.rows) {
+            match about.dense.get_mut(row.row.kind as usize) {
+                Some(slot) => *slot = i,
+                None => drop(about.sparse.insert(row.row.kind, i)),
+            }
+        }
+        Ok(about)
+    }
+
+    /// The row of a relocation's raw type word.
+    #[must_use]
+    #[inline]
+    pub fn row(&self, kind: u32) -> Option<&PluginRow> {
+        let kind = kind & self.kind_mask;
+        let slot = match self.dense.get(kind as usize) {
+            Some(slot) => *slot,
+            None => *self.sparse.get(&kind)?,
+        };
+        self.rows.get((slot as usize).checked_sub(1)?)
+    }
+
+    /// A type's name, or its number.
+    #[must_use]
+    pub fn relocation(&self, kind: u32) -> String {
+        self.row(kind).map_or_else(|| format!("type {}", kind & self.kind_mask), |row| row.name.clone())
+    }
+}
+
+impl PluginRow {
+    /// Whether the row has this flag; see [`row_flag`].
+    #[must_use]
+    pub fn is(&self, flag: u32) -> bool {
+        self.row.flags & flag != 0
+    }
+
+    /// Whether applying it changes bytes.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        !self.is(row_flag::NOP | row_flag::REJECT)
+    }
+}
+
+/// A formula as the psABI writes it: Rust plugins' have a context argument and question marks.
+fn tidy(formula: &str) -> String {
+    formula.replace("(cx)", "").replace("cx, ", "").replace('?', "").replace(".0", "")
+}

@@ -1,0 +1,276 @@
+//! Layout: every allocated section and every synthetic one gets an address.
+//!
+//! The order is the kernel's (kernel/module/main.c, 6.1 and 6.12): executable, read-only, read-only
+//! after init, writable; what is named `.init…` apart, since it is freed; each kind on pages of its
+//! own. Linux drops `.modinfo` and `__versions` before it lays a module out, and `.data..percpu` gets
+//! memory of another kind.
+
+use crate::error::{Problem, Result};
+use crate::parse::Records;
+use crate::plan::Needs;
+use relobox_abi::{Section, placement, section_flag, synthetic_kind};
+use std::collections::HashMap;
+
+/// The address of what is not in memory.
+pub const ABSENT: u64 = u64::MAX;
+
+/// Pages differ between machines; the largest that Linux uses (64 KiB) would waste, 4 KiB is the rule.
+pub const PAGE: u64 = 4096;
+
+/// A kind of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// Executable.
+    Text,
+    /// Never written.
+    RoData,
+    /// Written by init only.
+    RoAfterInit,
+    /// Written.
+    Data,
+    /// Executable, until init has run.
+    InitText,
+    /// Never written, until init has run.
+    InitRoData,
+    /// Written, until init has run.
+    InitData,
+    /// A copy for each processor.
+    PerCpu,
+}
+
+impl Kind {
+    /// In the kernel's order.
+    pub const ALL: [Self; 8] = [
+        Self::Text,
+        Self::RoData,
+        Self::RoAfterInit,
+        Self::Data,
+        Self::InitText,
+        Self::InitRoData,
+        Self::InitData,
+        Self::PerCpu,
+    ];
+
+    /// Its name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::RoData => "rodata",
+            Self::RoAfterInit => "ro_after_init",
+            Self::Data => "data",
+            Self::InitText => "init.text",
+            Self::InitRoData => "init.rodata",
+            Self::InitData => "init.data",
+            Self::PerCpu => "percpu",
+        }
+    }
+}
+
+/// One stretch of memory of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Area {
+    /// What it holds.
+    pub kind: Kind,
+    /// Where it is.
+    pub address: u64,
+    /// How long it is, in bytes.
+    pub size: u64,
+    /// The largest alignment of what is in it, in bytes; at least a page.
+    pub align: u64,
+}
+
+/// Sizes, before there are addresses.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// In the kernel's order; only those that are not empty.
+    pub areas: Vec<Area>,
+    /// By section: its kind and its offset in that area.
+    sections: Vec<Option<(Kind, u64)>>,
+    /// By synthetic section.
+    synthetic: Vec<(Kind, u64)>,
+}
+
+/// Addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// By section; [`ABSENT`] for one that is not in memory.
+    pub addresses: Vec<u64>,
+    /// By synthetic section.
+    pub synthetic: Vec<u64>,
+    /// The areas.
+    pub areas: Vec<Area>,
+}
+
+fn kind_of(records: &Records<'_>, section: &Section) -> Option<Kind> {
+    if section.flags & section_flag::ALLOC == 0 {
+        return None;
+    }
+    let name = records.bytes(section.name);
+    match name {
+        b".modinfo" | b"__versions" => return None,
+        b".data..percpu" => return Some(Kind::PerCpu),
+        _ => {}
+    }
+    let init = name.starts_with(b".init");
+    let after_init =
+        matches!(name, b".data..ro_after_init" | b"__jump_table") || section.flags & section_flag::RO_AFTER_INIT != 0;
+    Some(match (section.flags & section_flag::EXEC != 0, section.flags & section_flag::WRITE != 0) {
+        (true, _) if init => Kind::InitText,
+        (true, _) => Kind::Text,
+        (_, false) if init => Kind::InitRoData,
+        (_, false) => Kind::RoData,
+        _ if init => Kind::InitData,
+        _ if after_init => Kind::RoAfterInit,
+        _ => Kind::Data,
+    })
+}
+
+/// How much memory of which kind the module needs, and what lies where in it.
+#[must_use]
+pub fn measure(records: &Records<'_>, needs: &Needs) -> Measured {
+    let mut sizes: HashMap<Kind, (u64, u64)> = HashMap::new();
+    let mut room = |kind: Kind, size: u64, align: u64| {
+        let (end, largest) = sizes.entry(kind).or_insert((0, PAGE));
+        let at = end.next_multiple_of(align.max(1));
+        *end = at + size;
+        *largest = (*largest).max(align);
+        at
+    };
+    let mut sections = vec![None; records.sections.len()];
+    let mut synthetic = vec![(Kind::RoData, 0); needs.synthetic.len()];
+    for (i, section) in records.sections.iter().enumerate() {
+        let Some(kind) = kind_of(records, section) else { continue };
+        let beside = |where_: u32| {
+            let mine = move |n: &&crate::plan::Wanted| n.record.placement == where_ && n.record.section as usize == i;
+            needs.synthetic.iter().enumerate().filter(move |(_, n)| mine(n))
+        };
+        let raised = needs.alignments.iter().filter(|a| a.section as usize == i).map(|a| a.align);
+        let align = raised.fold(section.align, u64::max);
+        for (n, wanted) in beside(placement::BEFORE) {
+            synthetic[n] = (kind, room(kind, wanted.record.size, wanted.record.align.max(align)));
+        }
+        sections[i] = Some((kind, room(kind, section.size, align)));
+        for (n, wanted) in beside(placement::AFTER) {
+            synthetic[n] = (kind, room(kind, wanted.record.size, wanted.record.align));
+        }
+    }
+    for (n, wanted) in needs.synthetic.iter().enumerate().filter(|(_, n)| n.with_kind()) {
+        let kind = match wanted.record.kind {
+            synthetic_kind::TEXT => Kind::Text,
+            synthetic_kind::DATA => Kind::Data,
+            _ => Kind::RoData,
+        };
+        synthetic[n] = (kind, room(kind, wanted.record.size, wanted.record.align));
+    }
+    let areas = Kind::ALL
+        .iter()
+        .filter_map(|kind| sizes.get(kind).map(|(size, align)| (kind, size, align)))
+        .filter(|(_, size, _)| **size != 0)
+        .map(|(kind, size, align)| Area { kind: *kind, address: 0, size: *size, align: *align })
+        .collect();
+    Measured { areas, sections, synthetic }
+}
+
+impl Measured {
+    /// One area after the other from `base` up, each on pages of its own.
+    #[must_use]
+    pub fn at(&self, base: u64) -> Layout {
+        let mut next = base;
+        let mut areas = self.areas.clone();
+        for area in &mut areas {
+            area.address = next.next_multiple_of(area.align);
+            next = area.address.wrapping_add(area.size.next_multiple_of(PAGE));
+        }
+        self.in_areas(areas)
+    }
+
+    /// Each area where it says; as many and of the same kinds as [`Measured::areas`].
+    #[must_use]
+    pub fn in_areas(&self, areas: Vec<Area>) -> Layout {
+        let base = |kind: Kind| areas.iter().find(|a| a.kind == kind).map_or(0, |a| a.address);
+        let address = |(kind, offset): (Kind, u64)| base(kind).wrapping_add(offset);
+        Layout {
+            addresses: self.sections.iter().map(|s| s.map_or(ABSENT, address)).collect(),
+            synthetic: self.synthetic.iter().map(|s| address(*s)).collect(),
+            areas,
+        }
+    }
+
+    /// The sections that `given` names exactly where it says, by name; everything else from `base` up,
+    /// or if that is `None`, from the page after the last of them.
+    pub fn at_sections(&self, records: &Records<'_>, given: &[(Vec<u8>, u64)], base: Option<u64>) -> Result<Layout> {
+        let mut problems = Vec::new();
+        let named = |name: &[u8]| given.iter().find(|(n, _)| n == name).map(|(_, address)| *address);
+        let exact: Vec<Option<u64>> = records
+            .sections
+            .iter()
+            .enumerate()
+            .map(|(i, s)| named(records.bytes(s.name)).filter(|_| self.sections[i].is_some()))
+            .collect();
+        let last = exact.iter().zip(records.sections).filter_map(|(a, s)| a.map(|a| a.wrapping_add(s.size))).max();
+        let rest = base.or(last.map(|end| end.wrapping_add(PAGE - 1) & !(PAGE - 1))).unwrap_or(0);
+        // What is not named moves together: its areas shrink to it.
+        let mut layout = self.without(records, &exact).at(rest);
+        for (i, address) in exact.iter().enumerate() {
+            let Some(address) = *address else { continue };
+            let section = &records.sections[i];
+            layout.addresses[i] = address;
+            if address % section.align != 0 {
+                let text = format!("{address:#x} is not a multiple of its alignment, {:#x}", section.align);
+                problems.push(Problem {
+                    section: Some(records.section_name(i as u32)),
+                    ..Problem::new("misplaced-section", records.name, text)
+                });
+            }
+        }
+        let mut runs: Vec<(u64, u64, u32)> = (0..)
+            .zip(records.sections)
+            .zip(&layout.addresses)
+            .filter(|((_, s), address)| **address != ABSENT && s.size != 0)
+            .map(|((i, s), address)| (*address, address.saturating_add(s.size), i))
+            .collect();
+        runs.sort_unstable();
+        for pair in runs.windows(2) {
+            let ((start, end, a), (next, _, b)) = (pair[0], pair[1]);
+            if next < end {
+                let (first, second) = (records.section_name(a), records.section_name(b));
+                let text = format!("{first} at {start:#x} ends at {end:#x}, and overlaps {second} at {next:#x}");
+                problems.push(Problem::new("misplaced-section", records.name, text));
+            }
+        }
+        for (name, _) in given {
+            if !records.sections.iter().any(|s| records.bytes(s.name) == name.as_slice()) {
+                let text = format!("there is no section {}", crate::records::shown(name));
+                problems.push(
+                    Problem::new("misplaced-section", records.name, text)
+                        .hint("the addresses are those of another module, or of another version of it"),
+                );
+            }
+        }
+        if problems.is_empty() { Ok(layout) } else { Err(crate::Error::Module(problems)) }
+    }
+
+    fn without(&self, records: &Records<'_>, exact: &[Option<u64>]) -> Self {
+        let mut sizes: HashMap<Kind, u64> = HashMap::new();
+        let mut rest = self.clone();
+        for (i, slot) in rest.sections.iter_mut().enumerate() {
+            let Some((kind, offset)) = slot else { continue };
+            if exact[i].is_some() {
+                continue;
+            }
+            let end = sizes.entry(*kind).or_default();
+            *offset = end.next_multiple_of(records.sections[i].align);
+            *end = *offset + records.sections[i].size;
+        }
+        // Synthetic sections keep their places behind what the module itself has of that kind.
+        let areas = rest.areas.iter_mut();
+        let synthetic: std::collections::HashSet<Kind> = rest.synthetic.iter().map(|(kind, _)| *kind).collect();
+        areas.for_each(|a| {
+            if !synthetic.contains(&a.kind) {
+                a.size = sizes.get(&a.kind).copied().unwrap_or(0);
+            }
+        });
+        rest
+    }
+}

@@ -1,0 +1,75 @@
+//! How much is too much, in one place, each with its reason.
+
+/// Bytes of a module file. The largest of any distribution is 20 MB, 60 MB with debug information.
+pub const FILE: u64 = 512 << 20;
+
+/// Bytes that a packed module may unpack to.
+pub const UNPACKED: u64 = 512 << 20;
+
+/// Bytes of a guest's Wasm. The largest shipped one is under 200 KB, and compiling takes time.
+pub const GUEST: usize = 4 << 20;
+
+/// Bytes of a symbol file. /proc/kallsyms of a large kernel is 15 MB.
+pub const SYMBOLS: u64 = 256 << 20;
+
+/// Bytes of any one linear memory: below the 4 GiB that a Wasm address spans, so that guard pages
+/// catch every stray access without a comparison.
+pub const MEMORY: usize = 3 << 30;
+
+/// Bytes of native stack that a guest's code may use. Guests do not recurse on their input.
+pub const STACK: usize = 256 << 10;
+
+/// Linear memories that exist at once: two or three for each linking thread, 16 threads.
+pub const MEMORIES: u32 = 48;
+
+/// Bytes of each memory slot that stay resident between jobs. Touching a fresh page costs more than
+/// clearing one; modules larger than this are few.
+pub const RESIDENT: usize = 64 << 20;
+
+/// Memory for a guest whose job is `input` bytes: records are wider than ELF's (a REL entry of 8 bytes
+/// becomes 24), and emit writes the file a second time.
+#[must_use]
+pub const fn memory_for(input: u64) -> usize {
+    let bytes = (8 << 20) + input.saturating_mul(6);
+    if bytes > MEMORY as u64 { MEMORY } else { bytes as usize }
+}
+
+/// Fuel (roughly: Wasm instructions) for a job of `input` bytes. Parsing a 19.5 MB module takes about
+/// 2 units a byte, applying 320,000 relocations about 5; a sort adds a logarithm. The constant covers
+/// tables that do not depend on the input.
+#[must_use]
+pub const fn fuel_for(input: u64) -> u64 {
+    20_000_000 + input.saturating_mul(200)
+}
+
+/// Fuel for unpacking `input` bytes to at most `output`: xz costs some hundred instructions a byte.
+#[must_use]
+pub const fn unpack_fuel(input: u64, output: u64) -> u64 {
+    50_000_000 + input.saturating_mul(2000) + output.saturating_mul(100)
+}
+
+/// Memory for unpacking: input, output (doubled while it grows), and a dictionary.
+#[must_use]
+pub const fn unpack_memory(input: u64, output: u64) -> usize {
+    let bytes = (192 << 20) + input + output.saturating_mul(2);
+    if bytes > MEMORY as u64 { MEMORY } else { bytes as usize }
+}
+
+/// Characters of a guest's own words that are shown.
+pub const TEXT: usize = 200;
+
+/// Bytes of a name that is shown in full.
+pub const NAME: usize = 256;
+
+/// Faults shown for one module; JSON has all that the guest kept.
+pub const SHOWN: usize = 50;
+
+/// Synthetic sections that one plugin may ask for.
+pub const SYNTHETIC: usize = 4096;
+
+/// Bytes of all synthetic sections together, for a job of `input` bytes: no relocation needs more
+/// than one entry of 64 bytes.
+#[must_use]
+pub const fn synthetic_for(relocations: u64) -> u64 {
+    4096 + relocations.saturating_mul(128)
+}

@@ -1,0 +1,102 @@
+//! The stages, in their order.
+
+use crate::apply::{Synthetic, apply};
+use crate::confine::confine;
+use crate::emit::emit;
+use crate::error::{Problem, Result};
+use crate::guests::{Guests, Plugin};
+use crate::layout::{self, Layout, Measured};
+use crate::open::{Source, open};
+use crate::parse::{Module, Records, parse};
+use crate::plan::{Planned, plan};
+use crate::resolve::{Resolved, Sources, resolve};
+use relobox_abi::Machine;
+use std::sync::Arc;
+
+/// A module that is parsed and planned, and knows how much memory it needs, but not where.
+pub struct Prepared {
+    /// The parsed file.
+    pub module: Module,
+    /// Its plugin.
+    pub plugin: Arc<Plugin>,
+    /// What the plugin says of this kind of file.
+    pub machine: Machine,
+    /// How much memory of which kind.
+    pub measured: Measured,
+    planned: Planned,
+}
+
+/// A module with its relocations done.
+pub struct Linked {
+    /// The file, patched.
+    pub module: Module,
+    /// The plugin that did it.
+    pub plugin: Arc<Plugin>,
+    /// Where everything is.
+    pub layout: Layout,
+    /// The symbols' values.
+    pub resolved: Resolved,
+    /// The sections that the plugin made.
+    pub synthetic: Vec<Synthetic>,
+    /// What the plugin spent.
+    pub fuel: u64,
+}
+
+/// Opens and parses `source`.
+pub fn load(guests: &Guests, name: &str, source: Source) -> Result<Module> {
+    parse(name, open(guests, name, source)?, relobox_abi::parse::ALL)
+}
+
+/// Finds the module's plugin, and asks it what the module needs. `inputs` are numbers from the kernel.
+pub fn prepare(guests: &Guests, module: Module, inputs: &[(String, u64)]) -> Result<Prepared> {
+    let records = module.records();
+    let p = records.parsed;
+    let Some((plugin, machine)) = guests.plugin_for(p.machine, p.class, p.order, p.elf_flags)? else {
+        let order = if p.order == relobox_abi::order::BIG { "big" } else { "little" };
+        let text =
+            format!("no plugin for machine {}, {} bits, {order}-endian, flags {:#x}", p.machine, p.class, p.elf_flags);
+        let problem = Problem::new("no-plugin", records.name, text);
+        return Err(problem.hint("see 'relobox plugin list'; --plugin-dir adds one").into());
+    };
+    let plugin = Arc::clone(plugin);
+    let planned = plan(&plugin, &records, inputs)?;
+    let measured = layout::measure(&records, &planned.needs);
+    Ok(Prepared { module, plugin, machine, measured, planned })
+}
+
+impl Prepared {
+    /// Does the relocations for `layout`.
+    pub fn link(self, layout: Layout, sources: Sources<'_>) -> Result<Linked> {
+        let Self { mut module, plugin, mut planned, .. } = self;
+        let records = module.records();
+        let resolved = resolve(&records, &planned.needs, &layout, sources)?;
+        let owner = |symbol| defined_in(&records, sources, symbol);
+        let synthetic = apply(&plugin, &records, &mut planned, &layout, &resolved, owner)?;
+        confine(&plugin.about, &mut module, &planned)?;
+        let fuel = planned.instance.fuel_used();
+        Ok(Linked { module, plugin, layout, resolved, synthetic, fuel })
+    }
+}
+
+fn defined_in(records: &Records<'_>, sources: Sources<'_>, symbol: u32) -> Option<String> {
+    let s = records.symbols.get(symbol as usize).filter(|_| symbol != 0)?;
+    if s.section != 0 {
+        return (s.name.len != 0).then(|| records.section_name(s.section));
+    }
+    let definition = sources.symbols.get(records.bytes(s.name))?;
+    Some(definition.owner.as_deref().unwrap_or("vmlinux").to_owned())
+}
+
+impl Linked {
+    /// Writes an ELF file; see [`emit`].
+    pub fn emit(mut self, format: u32) -> Result<Vec<u8>> {
+        emit(&mut self.module, format, &self.layout, &self.resolved.values, &self.synthetic)
+    }
+
+    /// A section's final contents; empty for one without contents in the file.
+    #[must_use]
+    pub fn contents(&self, section: u32) -> &[u8] {
+        let records = self.module.records();
+        records.sections.get(section as usize).map_or(&[], |s| records.bytes(s.data))
+    }
+}

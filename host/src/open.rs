@@ -1,0 +1,160 @@
+//! Open: a file's bytes, straight into a guest's memory.
+//!
+//! The only file access there is: through a directory handle, regular files only, up to a limit.
+//! The host looks at the first bytes of a file, to see whether it is packed, and at nothing else.
+
+use crate::error::{Error, Misbehaviour, Problem, Result};
+use crate::guests::Guests;
+use crate::limits;
+use crate::records::{bytes, record, table};
+use crate::report;
+use crate::sandbox::Instance;
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, File};
+use relobox_abi::{Span, Unpacked, export};
+use std::io::{Read, Seek as _};
+use std::path::Path;
+
+/// Something to link: a name for messages, and bytes that can be read once.
+pub enum Source {
+    /// A file, and its length.
+    File(File, u64),
+    /// Bytes in memory.
+    Bytes(Vec<u8>),
+}
+
+impl Source {
+    /// Opens a regular file.
+    pub fn open(path: &Path) -> Result<Self> {
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let Some(name) = path.file_name() else {
+            return Err(Error::Usage(format!("{}: not the name of a file", path.display())));
+        };
+        let dir = Dir::open_ambient_dir(parent, ambient_authority()).map_err(Error::io(path))?;
+        // Symbolic links are followed as a shell user expects, so by the ambient path if cap-std will not leave the folder.
+        let file = match dir.open(name) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(Error::io(path)(e)),
+            Err(_) => File::open_ambient(path, ambient_authority()).map_err(Error::io(path))?,
+        };
+        Self::from_file(file, path)
+    }
+
+    /// A file that is open already; it must be a regular one.
+    pub fn from_file(file: File, path: &Path) -> Result<Self> {
+        let meta = file.metadata().map_err(Error::io(path))?;
+        if !meta.is_file() {
+            return Err(Error::Usage(format!("{}: not a regular file", path.display())));
+        }
+        Ok(Self::File(file, meta.len()))
+    }
+
+    /// How many bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::File(_, len) => *len,
+            Self::Bytes(bytes) => bytes.len() as u64,
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn magic(&mut self) -> std::io::Result<[u8; 6]> {
+        let mut magic = [0; 6];
+        match self {
+            Self::File(file, _) => {
+                let mut filled = 0;
+                while filled < magic.len() {
+                    match file.read(&mut magic[filled..])? {
+                        0 => break,
+                        n => filled += n,
+                    }
+                }
+                file.rewind()?;
+            }
+            Self::Bytes(bytes) => {
+                let n = bytes.len().min(magic.len());
+                magic[..n].copy_from_slice(&bytes[..n]);
+            }
+        }
+        Ok(magic)
+    }
+
+    /// Fills `memory`, which is as long as the source.
+    fn read_into(self, memory: &mut [u8]) -> std::io::Result<()> {
+        match self {
+            Self::File(mut file, _) => file.read_exact(memory),
+            Self::Bytes(bytes) => {
+                memory.copy_from_slice(&bytes);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A file in the engine's memory.
+pub struct Opened {
+    /// The engine, with nothing but the file in it.
+    pub engine: Instance,
+    /// Where the file lies.
+    pub file: Span,
+}
+
+/// Brings `source`, unpacked if need be, into a fresh engine.
+pub fn open(guests: &Guests, name: &str, mut source: Source) -> Result<Opened> {
+    let packed = is_packed(&source.magic().map_err(Error::io(name))?);
+    if packed {
+        source = Source::Bytes(unpack(guests, name, source)?);
+    }
+    let len = source.len();
+    if len > limits::FILE {
+        let problem =
+            Problem::new("too-large", name, format!("the file has {len} bytes, and the limit is {}", limits::FILE));
+        return Err(problem.into());
+    }
+    let mut engine = guests.engine()?.instantiate(limits::memory_for(len), limits::fuel_for(len))?;
+    let at = engine.reserve(len)?;
+    let place = engine.memory_mut().get_mut(at as usize..).and_then(|rest| rest.get_mut(..len as usize));
+    source.read_into(place.unwrap_or_default()).map_err(Error::io(name))?;
+    Ok(Opened { engine, file: Span { at, len: len as u32 } })
+}
+
+fn is_packed(magic: &[u8; 6]) -> bool {
+    matches!(magic, [0x1f, 0x8b, ..] | [0xfd, b'7', b'z', b'X', b'Z', 0] | [0x28, 0xb5, 0x2f, 0xfd, ..])
+        // A zstd stream may begin with a skippable frame.
+        || matches!(magic, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
+}
+
+fn unpack(guests: &Guests, name: &str, source: Source) -> Result<Vec<u8>> {
+    let (len, limit) = (source.len(), limits::UNPACKED);
+    if len > limits::FILE {
+        return Err(Problem::new(
+            "too-large",
+            name,
+            format!("the file has {len} bytes, and the limit is {}", limits::FILE),
+        )
+        .into());
+    }
+    let mut guest = guests.unpack()?.instantiate(limits::unpack_memory(len, limit), limits::unpack_fuel(len, limit))?;
+    let at = guest.reserve(len)?;
+    let place = guest.memory_mut().get_mut(at as usize..).and_then(|rest| rest.get_mut(..len as usize));
+    source.read_into(place.unwrap_or_default()).map_err(Error::io(name))?;
+    let answer = guest.call(export::UNPACK, (at, len as u32, limit as u32))?;
+    let read = |memory: &[u8]| -> Result<Result<Vec<u8>, Vec<Problem>>, Misbehaviour> {
+        let unpacked: &Unpacked = record(memory, answer)?;
+        let faults = table(memory, unpacked.faults)?;
+        if faults.is_empty() {
+            return Ok(Ok(bytes(memory, unpacked.bytes)?.to_vec()));
+        }
+        Ok(Err(faults.iter().map(|f| report::file_fault(memory, name, f, |_| None)).collect()))
+    };
+    read(guest.memory()).map_err(|what| guest.misbehaved(what))?.map_err(Error::Module)
+}

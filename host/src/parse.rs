@@ -1,0 +1,240 @@
+//! Parse: a file in the engine's memory becomes checked records.
+//!
+//! The records stay where the engine left them; a [`Module`] remembers where, and lends them. The
+//! file's own bytes may be patched later: they are disjoint from the records, which is checked here.
+
+use crate::error::{Error, Misbehaviour, Problem, Result};
+use crate::open::Opened;
+use crate::records::{bytes, record, shown, table};
+use crate::report;
+use crate::sandbox::Instance;
+use relobox_abi::{
+    Export, Group, Pair, Parsed, Relocation, Section, Span, Symbol, Table, Version, export, section_flag,
+};
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+/// A parsed file, in the engine's memory.
+pub struct Module {
+    /// The file's name, for messages.
+    pub name: String,
+    /// Where the file lies in the engine's memory.
+    pub file: Span,
+    parsed: Parsed,
+    engine: Instance,
+}
+
+/// The records of a module. Spans in them are relative to [`Records::file`].
+#[derive(Clone, Copy)]
+pub struct Records<'a> {
+    /// The file's name, for messages.
+    pub name: &'a str,
+    /// The file.
+    pub file: &'a [u8],
+    /// Machine, class, byte order, flags.
+    pub parsed: &'a Parsed,
+    /// By section index.
+    pub sections: &'a [Section],
+    /// By symbol index.
+    pub symbols: &'a [Symbol],
+    /// In file order; their ranges lie in `relocations`, their sections in `sections`.
+    pub groups: &'a [Group],
+    /// In file order. Offsets, types and symbols are whatever the file says.
+    pub relocations: &'a [Relocation],
+    /// `.modinfo`.
+    pub modinfo: &'a [Pair],
+    /// What it exports.
+    pub exports: &'a [Export],
+    /// The CRCs it was compiled against.
+    pub versions: &'a [Version],
+}
+
+/// What confine needs of the records while it patches the file.
+pub struct Patching<'a> {
+    /// By section index.
+    pub sections: &'a [Section],
+    /// In file order.
+    pub groups: &'a [Group],
+    /// In file order.
+    pub relocations: &'a [Relocation],
+}
+
+/// A table that `check` has seen; an empty one stands in for what can no longer fail.
+fn checked<T: FromBytes + KnownLayout + Immutable>(memory: &[u8], t: Table) -> &[T] {
+    table(memory, t).unwrap_or_default()
+}
+
+/// Asks the engine; `mode` is one of [`relobox_abi::parse`].
+pub fn parse(name: &str, opened: Opened, mode: u32) -> Result<Module> {
+    let Opened { mut engine, file } = opened;
+    let at = engine.call(export::PARSE, (file.at, file.len, mode))?;
+    let checked = check(name, engine.memory(), file, at);
+    match checked.map_err(|what| engine.misbehaved(what))? {
+        Ok(parsed) => Ok(Module { name: name.to_owned(), file, parsed, engine }),
+        Err(problems) => Err(Error::Module(problems)),
+    }
+}
+
+/// Everything that later stages rely on: afterwards no index or range in the records is wild, except
+/// those of single relocations, which the plugin and confine look at one by one.
+fn check(name: &str, memory: &[u8], file: Span, at: u32) -> Result<Result<Parsed, Vec<Problem>>, Misbehaviour> {
+    let parsed: &Parsed = record(memory, at)?;
+    let content = bytes(memory, file)?;
+    let faults = table(memory, parsed.faults)?;
+    let sections: &[Section] = table(memory, parsed.sections)?;
+    if !faults.is_empty() {
+        let section = |i: u32| sections.get(i as usize).and_then(|s| bytes(content, s.name).ok()).map(shown);
+        return Ok(Err(faults.iter().map(|f| report::file_fault(memory, name, f, section)).collect()));
+    }
+    let wild = |what: &str| Err(Misbehaviour::Answer(format!("{what} of the module is out of bounds")));
+    // The file is patched while these are read.
+    let apart = |t: Table, size: usize| {
+        let end = u64::from(t.at) + u64::from(t.count) * size as u64;
+        t.count == 0 || end <= u64::from(file.at) || t.at >= file.at + file.len
+    };
+    if !apart(parsed.sections, size_of::<Section>())
+        || !apart(parsed.groups, size_of::<Group>())
+        || !apart(parsed.relocations, size_of::<Relocation>())
+    {
+        return wild("a table");
+    }
+    if sections.is_empty() || !matches!(parsed.class, 32 | 64) || !matches!(parsed.order, 1 | 2) {
+        return wild("the header");
+    }
+    let mut end_of_contents = Vec::with_capacity(sections.len());
+    for s in sections {
+        let (data, name) = (bytes(content, s.data), bytes(content, s.name));
+        if data.is_err() || name.is_err() || !s.align.is_power_of_two() || s.size > u64::from(u32::MAX) {
+            return wild("a section");
+        }
+        if s.data.len != 0 && u64::from(s.data.len) != s.size {
+            return wild("a section's size");
+        }
+        if s.data.len != 0 {
+            end_of_contents.push((s.data.at, s.data.at + s.data.len));
+        }
+    }
+    end_of_contents.sort_unstable();
+    if end_of_contents.windows(2).any(|pair| pair[0].1 > pair[1].0) {
+        return wild("a section overlaps another: the contents");
+    }
+    let symbols: &[Symbol] = table(memory, parsed.symbols)?;
+    let sound = |s: &Symbol| (s.section as usize) < sections.len() && bytes(content, s.name).is_ok();
+    if symbols.is_empty() || !symbols.iter().all(sound) {
+        return wild("a symbol");
+    }
+    let relocations: &[Relocation] = table(memory, parsed.relocations)?;
+    for group in table::<Group>(memory, parsed.groups)? {
+        let end = group.first.checked_add(group.count);
+        let section = sections.get(group.section as usize);
+        let good = end.is_some_and(|end| end as usize <= relocations.len())
+            && section.is_some_and(|s| s.data.len != 0 && s.flags & section_flag::ALLOC != 0);
+        if !good {
+            return wild("a group of relocations");
+        }
+    }
+    let text = |span: Span| bytes(content, span).is_ok();
+    if !table::<Pair>(memory, parsed.modinfo)?.iter().all(|p| text(p.key) && text(p.value)) {
+        return wild("modinfo");
+    }
+    let sound = |e: &Export| text(e.name) && text(e.namespace) && (e.symbol as usize) < symbols.len();
+    if !table::<Export>(memory, parsed.exports)?.iter().all(sound) {
+        return wild("an export");
+    }
+    if !table::<Version>(memory, parsed.versions)?.iter().all(|v| text(v.name)) {
+        return wild("a version");
+    }
+    if parsed.init as usize >= symbols.len() || parsed.exit as usize >= symbols.len() || parsed.signature > file.len {
+        return wild("a module's entry");
+    }
+    Ok(Ok(*parsed))
+}
+
+impl Module {
+    /// The records.
+    #[must_use]
+    pub fn records(&self) -> Records<'_> {
+        let (memory, p) = (self.engine.memory(), &self.parsed);
+        Records {
+            name: &self.name,
+            file: bytes(memory, self.file).unwrap_or_default(),
+            parsed: p,
+            sections: checked(memory, p.sections),
+            symbols: checked(memory, p.symbols),
+            groups: checked(memory, p.groups),
+            relocations: checked(memory, p.relocations),
+            modinfo: checked(memory, p.modinfo),
+            exports: checked(memory, p.exports),
+            versions: checked(memory, p.versions),
+        }
+    }
+
+    /// The file, to patch, and the relocation records, which `check` found to lie outside it.
+    pub fn patch(&mut self) -> (&mut [u8], Patching<'_>) {
+        let (file, p) = (self.file, &self.parsed);
+        let (head, rest) = self.engine.memory_mut().split_at_mut(file.at as usize);
+        let (contents, tail) = rest.split_at_mut(file.len as usize);
+        let (head, tail): (&[u8], &[u8]) = (head, tail);
+        let tail_at = file.at + file.len;
+        let outside = |t: Table| match t.at.checked_sub(tail_at) {
+            Some(at) => (tail, Table { at, ..t }),
+            None => (head, t),
+        };
+        macro_rules! lend {
+            ($t:expr) => {{
+                let (memory, table) = outside($t);
+                checked(memory, table)
+            }};
+        }
+        let patching =
+            Patching { sections: lend!(p.sections), groups: lend!(p.groups), relocations: lend!(p.relocations) };
+        (contents, patching)
+    }
+
+    /// The engine, to emit.
+    pub fn engine_mut(&mut self) -> &mut Instance {
+        &mut self.engine
+    }
+}
+
+impl<'a> Records<'a> {
+    /// Text or contents in the file.
+    #[must_use]
+    pub fn bytes(&self, span: Span) -> &'a [u8] {
+        bytes(self.file, span).unwrap_or_default()
+    }
+
+    /// A section's name, fit to be shown.
+    #[must_use]
+    pub fn section_name(&self, section: u32) -> String {
+        self.sections.get(section as usize).map_or_else(String::new, |s| shown(self.bytes(s.name)))
+    }
+
+    /// A symbol's name, fit to be shown; a section symbol has its section's.
+    #[must_use]
+    pub fn symbol_name(&self, symbol: u32) -> Option<String> {
+        let s = self.symbols.get(symbol as usize).filter(|_| symbol != 0)?;
+        Some(if s.name.len == 0 { self.section_name(s.section) } else { shown(self.bytes(s.name)) })
+    }
+
+    /// The first value of a modinfo key.
+    #[must_use]
+    pub fn modinfo(&self, key: &str) -> Option<&'a [u8]> {
+        self.modinfo_all(key).next()
+    }
+
+    /// All values of a modinfo key.
+    pub fn modinfo_all<'k>(&self, key: &'k str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'k> {
+        let (file, pairs) = (self.file, self.modinfo);
+        pairs
+            .iter()
+            .filter(move |p| bytes(file, p.key).is_ok_and(|k| k == key.as_bytes()))
+            .map(move |p| bytes(file, p.value).unwrap_or_default())
+    }
+
+    /// The relocations of a group.
+    #[must_use]
+    pub fn relocations_of(&self, group: &Group) -> &'a [Relocation] {
+        let first = group.first as usize;
+        self.relocations.get(first..first + group.count as usize).unwrap_or_default()
+    }
+}

@@ -1,0 +1,208 @@
+//! Where faults become words, and nowhere else.
+
+use crate::error::Problem;
+use crate::guests::About;
+use crate::limits;
+use crate::parse::Records;
+use crate::records::{bytes, shown};
+use relobox_abi::{Fault, NONE, fault, symbol_flag};
+use std::fmt::{self, Write as _};
+
+/// The stable word for a kind of fault, as in JSON.
+fn kind_of(fault: u32) -> &'static str {
+    match fault {
+        fault::UNKNOWN_TYPE => "unknown-relocation",
+        fault::OUT_OF_RANGE => "out-of-range",
+        fault::MISALIGNED => "misaligned",
+        fault::OUTSIDE => "outside-section",
+        fault::BAD_SYMBOL => "bad-symbol",
+        fault::UNPAIRED => "unpaired",
+        fault::NOT_ZERO => "not-zero",
+        fault::REJECTED => "rejected-relocation",
+        fault::BAD_INSTRUCTION => "bad-instruction",
+        fault::ADDEND_FORM => "addend-form",
+        fault::BAD_MACHINE => "bad-machine",
+        fault::MALFORMED => "malformed",
+        fault::TOO_LARGE => "too-large",
+        fault::NOT_ELF => "not-elf",
+        fault::BAD_STREAM => "bad-stream",
+        _ => "other",
+    }
+}
+
+/// A fault of the engine or the unpacker.
+pub fn file_fault(memory: &[u8], file: &str, f: &Fault, section: impl Fn(u32) -> Option<String>) -> Problem {
+    let text = bytes(memory, f.text).map(shown).unwrap_or_default();
+    Problem {
+        kind: kind_of(f.kind),
+        file: file.to_owned(),
+        section: (f.section != NONE).then(|| section(f.section).unwrap_or_else(|| format!("#{}", f.section))),
+        offset: Some(f.offset as u64),
+        value: Some(f.value),
+        max: (f.max != 0).then_some(f.max),
+        text,
+        ..Problem::default()
+    }
+}
+
+/// A fault of a plugin.
+pub fn relocation_fault(
+    memory: &[u8],
+    records: &Records<'_>,
+    about: &About,
+    f: &Fault,
+    defined_in: impl Fn(u32) -> Option<String>,
+) -> Problem {
+    let relocation = records.relocations.get(f.relocation as usize);
+    let symbol = relocation.map(|r| r.symbol).unwrap_or(f.symbol);
+    let kind = kind_of(f.kind);
+    let ranged = matches!(f.kind, fault::OUT_OF_RANGE);
+    let mut problem = Problem {
+        kind,
+        file: records.name.to_owned(),
+        section: (f.section != NONE).then(|| records.section_name(f.section)),
+        offset: (f.section != NONE).then_some(f.offset),
+        relocation: relocation.map(|r| about.relocation(r.kind)),
+        symbol: records.symbol_name(symbol),
+        defined_in: defined_in(symbol),
+        value: Some(f.value),
+        min: (ranged || f.kind == fault::MISALIGNED).then_some(f.min),
+        max: (ranged || f.kind == fault::OUTSIDE || f.kind == fault::BAD_SYMBOL).then_some(f.max),
+        text: bytes(memory, f.text).map(shown).unwrap_or_default(),
+        hint: String::new(),
+    };
+    problem.hint = hint(f, records, about, symbol);
+    problem
+}
+
+/// What to do about it.
+fn hint(f: &Fault, records: &Records<'_>, about: &About, symbol: u32) -> String {
+    let flags = records.symbols.get(symbol as usize).map_or(0, |s| s.flags);
+    match f.kind {
+        fault::OUT_OF_RANGE if flags & symbol_flag::WEAK != 0 && flags & symbol_flag::UNDEFINED != 0 => {
+            "the symbol is weak and nobody defines it, so its value is 0".into()
+        }
+        fault::OUT_OF_RANGE if flags & symbol_flag::UNDEFINED != 0 => {
+            let reach = about.machines.first().map_or(0, |m| m.reach);
+            match reach {
+                0 => "place the module nearer to it".into(),
+                _ => format!("place the module within {} of it", size(reach)),
+            }
+        }
+        fault::UNKNOWN_TYPE => format!("the {} plugin has no row for it; see 'relobox plugin info {0}'", about.name),
+        fault::NOT_ZERO => "the module was relocated before, or is damaged".into(),
+        fault::OUTSIDE | fault::BAD_SYMBOL => "the module is damaged".into(),
+        _ => String::new(),
+    }
+}
+
+/// `2 GiB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..0x10_0000 => format!("{} KiB", bytes >> 10),
+        0x10_0000..0x4000_0000 => format!("{} MiB", bytes >> 20),
+        _ => format!("{} GiB", bytes >> 30),
+    }
+}
+
+/// Hexadecimal in groups of four, with a sign: `-0x8000_0000`.
+#[must_use]
+pub fn hex(value: i64) -> String {
+    let digits = format!("{:x}", value.unsigned_abs());
+    let mut out = String::from(if value < 0 { "-0x" } else { "0x" });
+    for (i, digit) in digits.chars().enumerate() {
+        if i != 0 && (digits.len() - i) % 4 == 0 {
+            out.push('_');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+impl fmt::Display for Problem {
+    /// The wording that people know from linkers: `file:(section+offset): what; about which symbol; what to do`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some(section) = &self.section {
+            match (self.relocation.is_some(), self.offset) {
+                (true, Some(offset)) => write!(f, ":({section}+{offset:#x})")?,
+                _ => write!(f, ":({section})")?,
+            }
+        }
+        f.write_str(": ")?;
+        if let Some(relocation) = &self.relocation {
+            write!(f, "relocation {relocation} ")?;
+        }
+        let (value, min, max) = (self.value.unwrap_or(0), self.min.unwrap_or(0), self.max.unwrap_or(0));
+        match self.kind {
+            "out-of-range" => {
+                write!(f, "out of range: {} is not in [{}, {}]", hex(value), hex(min), hex(max))?;
+                self.words(f, "; ")?;
+            }
+            "misaligned" => {
+                write!(f, "misaligned: {} is not a multiple of {min}", hex(value))?;
+                self.words(f, "; ")?;
+            }
+            "outside-section" => write!(f, "does not lie in its section, which has {max:#x} bytes")?,
+            "bad-symbol" => write!(f, "names symbol {value}, and there are {}", max.saturating_add(1))?,
+            "unknown-relocation" => f.write_str("is of a type that the plugin does not know")?,
+            "unpaired" => {
+                f.write_str("has no partner")?;
+                self.words(f, ": ")?;
+            }
+            "not-zero" => write!(f, "finds {} where there should be zero", hex(value))?,
+            "rejected-relocation" => {
+                f.write_str("cannot be in a module: it ")?;
+                f.write_str(&self.text)?;
+            }
+            "bad-instruction" => {
+                write!(f, "does not patch the instruction it finds, {}", hex(value))?;
+                self.words(f, ": ")?;
+            }
+            "addend-form" => {
+                f.write_str("is in a section of the other kind: REL has addends in place, RELA explicit ones")?
+            }
+            "malformed" => {
+                write!(f, "malformed: {} is {value:#x}", self.text)?;
+                if let Some(max) = self.max {
+                    write!(f, ", and may be {max:#x} at most")?;
+                }
+            }
+            "too-large" => write!(f, "too large: {} {value}, limit {max}", self.text)?,
+            "not-elf" => write!(f, "not a relocatable ELF file: {}", self.text)?,
+            "bad-stream" => write!(f, "damaged: {}", self.text)?,
+            _ => f.write_str(&self.text)?,
+        }
+        if let Some(symbol) = &self.symbol {
+            write!(f, "; references '{symbol}'")?;
+            if let Some(owner) = &self.defined_in {
+                write!(f, " ({owner})")?;
+            }
+        }
+        if !self.hint.is_empty() {
+            write!(f, "; {}", self.hint)?;
+        }
+        Ok(())
+    }
+}
+
+impl Problem {
+    fn words(&self, f: &mut fmt::Formatter<'_>, before: &str) -> fmt::Result {
+        if self.text.is_empty() { Ok(()) } else { write!(f, "{before}{}", self.text) }
+    }
+}
+
+/// All problems, one on a line, up to a limit.
+#[must_use]
+pub fn problems(problems: &[Problem]) -> String {
+    let mut out = String::new();
+    for (i, problem) in problems.iter().take(limits::SHOWN).enumerate() {
+        let _ = write!(out, "{}{problem}", if i == 0 { "" } else { "\n" });
+    }
+    if problems.len() > limits::SHOWN {
+        let _ = write!(out, "\n… and {} more (--json has them all)", problems.len() - limits::SHOWN);
+    }
+    out
+}

@@ -1,0 +1,164 @@
+//! Resolve: every symbol of the module gets its value, by the kernel's rules and the kernel's policy.
+//!
+//! Rules (simplify_symbols in kernel/module/main.c): a defined symbol is its section's address plus
+//! its value; an absolute one is its value; an undefined one is looked up; an undefined weak one that
+//! nobody defines is 0; a common one is an error.
+//! Policy: CRCs agree where both sides have one; GPL-only symbols need a GPL-compatible licence;
+//! a namespace must be imported.
+
+use crate::error::{Error, Problem, Result};
+use crate::layout::{ABSENT, Layout};
+use crate::parse::Records;
+use crate::plan::Needs;
+use crate::symbols::{Definition, Symbols};
+use relobox_abi::{Supplied, Symbol, supply, symbol_flag};
+use std::collections::HashMap;
+
+/// Where undefined symbols come from.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// Definitions.
+    pub symbols: &'a Symbols,
+    /// A dry run: a symbol that is defined, but has no address, gets one from here upwards; and with
+    /// no symbols at all, so does every undefined one.
+    pub assume: Option<u64>,
+}
+
+/// Values, and where they came from.
+pub struct Resolved {
+    /// By symbol index.
+    pub values: Vec<u64>,
+    /// The modules that define what this one needs, in the order of first use.
+    pub uses: Vec<String>,
+}
+
+/// Licences that may use GPL-only symbols (include/linux/license.h).
+const GPL_COMPATIBLE: [&[u8]; 6] =
+    [b"GPL", b"GPL v2", b"GPL and additional rights", b"Dual BSD/GPL", b"Dual MIT/GPL", b"Dual MPL/GPL"];
+
+/// Values for every symbol; `Err` has every symbol that has none, and every breach of policy.
+pub fn resolve(records: &Records<'_>, needs: &Needs, layout: &Layout, sources: Sources<'_>) -> Result<Resolved> {
+    let mut supplied: HashMap<u32, &(Supplied, Vec<u8>)> = HashMap::new();
+    for s in &needs.supplied {
+        supplied.insert(s.0.symbol, s);
+    }
+    let mut problems = Vec::new();
+    let mut uses: Vec<String> = Vec::new();
+    let policy = Policy::new(records);
+    let mut value_of = |i: u32, s: &Symbol| -> u64 {
+        if s.flags & symbol_flag::UNDEFINED == 0 {
+            return defined(records, layout, i, s, &mut problems);
+        }
+        let name = match supplied.get(&i) {
+            Some((s, _)) if s.how == supply::CONSTANT => return s.value,
+            Some((s, _)) if s.how == supply::IN_SECTION => {
+                return layout.addresses[s.index as usize].wrapping_add(s.value);
+            }
+            Some((s, _)) if s.how == supply::IN_SYNTHETIC => {
+                return layout.synthetic[s.index as usize].wrapping_add(s.value);
+            }
+            Some((_, name)) => name.as_slice(),
+            None => records.bytes(s.name),
+        };
+        if s.flags & symbol_flag::REGISTER != 0 {
+            return 0;
+        }
+        let found = sources.symbols.get(name);
+        if let Some(definition) = found {
+            policy.check(records, i, name, definition, &mut problems);
+            if let Some(owner) = &definition.owner
+                && !uses.iter().any(|u| **u == **owner)
+            {
+                uses.push(owner.to_string());
+            }
+        }
+        match (found, sources.assume) {
+            (Some(Definition { address: Some(address), .. }), _) => *address,
+            (Some(_), Some(base)) => base.wrapping_add(u64::from(i) * 16),
+            (None, Some(base)) if sources.symbols.is_empty() => base.wrapping_add(u64::from(i) * 16),
+            (None, _) if s.flags & symbol_flag::WEAK != 0 => 0,
+            (found, _) => {
+                problems.push(missing(records, i, found));
+                0
+            }
+        }
+    };
+    let mut values = Vec::with_capacity(records.symbols.len());
+    values.push(0);
+    values.extend((1..).zip(&records.symbols[1..]).map(|(i, s)| value_of(i, s)));
+    if problems.is_empty() { Ok(Resolved { values, uses }) } else { Err(Error::Module(problems)) }
+}
+
+fn defined(records: &Records<'_>, layout: &Layout, i: u32, s: &Symbol, problems: &mut Vec<Problem>) -> u64 {
+    if s.flags & symbol_flag::COMMON != 0 {
+        // The kernel tolerates the marker that link-time optimisation leaves.
+        if !records.bytes(s.name).starts_with(b"__gnu_lto") {
+            problems.push(
+                about(records, i, "common-symbol", "a common symbol has no place in a module")
+                    .hint("compile with -fno-common"),
+            );
+        }
+        return 0;
+    }
+    if s.section == 0 || s.flags & (symbol_flag::ABSOLUTE | symbol_flag::LIVEPATCH) != 0 {
+        return s.value;
+    }
+    match layout.addresses[s.section as usize] {
+        ABSENT => s.value,
+        address => address.wrapping_add(s.value),
+    }
+}
+
+fn about(records: &Records<'_>, symbol: u32, kind: &'static str, text: impl Into<String>) -> Problem {
+    Problem { symbol: records.symbol_name(symbol), ..Problem::new(kind, records.name, text) }
+}
+
+fn missing(records: &Records<'_>, symbol: u32, found: Option<&Definition>) -> Problem {
+    match found {
+        Some(definition) => {
+            let owner = definition.owner.as_deref().unwrap_or("vmlinux");
+            about(records, symbol, "no-address", format!("a symbol of {owner} has no address"))
+                .hint("Module.symvers has no addresses: give System.map or /proc/kallsyms too")
+        }
+        None => about(records, symbol, "undefined-symbol", "undefined symbol")
+            .hint("no file given with --symbols, and no other module, defines it"),
+    }
+}
+
+/// What the kernel checks besides.
+struct Policy<'a> {
+    gpl: bool,
+    imports: Vec<&'a [u8]>,
+    /// The CRCs that the module was compiled against.
+    crcs: HashMap<&'a [u8], u32>,
+}
+
+impl<'a> Policy<'a> {
+    fn new(records: &Records<'a>) -> Self {
+        // What is no module (a plain object) has no licence to judge.
+        let gpl = match records.modinfo("license") {
+            Some(license) => GPL_COMPATIBLE.contains(&license),
+            None => records.modinfo.is_empty(),
+        };
+        let crcs = records.versions.iter().map(|v| (records.bytes(v.name), v.crc)).collect();
+        Self { gpl, imports: records.modinfo_all("import_ns").collect(), crcs }
+    }
+
+    fn check(&self, records: &Records<'_>, i: u32, name: &[u8], found: &Definition, problems: &mut Vec<Problem>) {
+        if found.gpl && !self.gpl {
+            let text = "the symbol is for GPL-compatible modules only, and the module's licence is another";
+            problems.push(about(records, i, "gpl-only", text));
+        }
+        if !found.namespace.is_empty() && !self.imports.contains(&found.namespace.as_bytes()) {
+            let text = format!("the module does not import the symbol's namespace, {}", found.namespace);
+            problems.push(about(records, i, "namespace", text).hint(format!("MODULE_IMPORT_NS({})", found.namespace)));
+        }
+        if let (Some(have), Some(want)) = (found.crc, self.crcs.get(name))
+            && have != *want
+        {
+            let text =
+                format!("the module was compiled against version {want:#010x} of a symbol that is now {have:#010x}");
+            problems.push(about(records, i, "crc-mismatch", text).hint("compile it against this kernel"));
+        }
+    }
+}

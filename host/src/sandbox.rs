@@ -1,0 +1,270 @@
+//! The sandbox: the only module of the host that names `wasmtime`.
+//!
+//! A [`Guest`] is compiled Wasm that imports nothing; an [`Instance`] is one job's copy of it, with
+//! its own memory limit and its own fuel. Only the Wasm features that guests need are enabled: no
+//! floats, so that nothing a guest computes can differ between machines.
+
+use crate::cache::Cache;
+use crate::error::{Error, Misbehaviour, Result};
+use crate::limits;
+use relobox_abi::{ABI_VERSION, export};
+use sha2::{Digest as _, Sha256};
+use std::hash::{Hash as _, Hasher as _};
+use std::sync::Arc;
+use wasmtime::{
+    Config, Enabled, Engine, ExternType, InstanceAllocationStrategy, InstancePre, Linker, Memory, Module, OptLevel,
+    PoolingAllocationConfig, ResourceLimiter, Store, Trap, TypedFunc, WasmFeatures, WasmParams, WasmTyList,
+};
+
+/// The SHA-256 of a guest's Wasm.
+pub type Digest = [u8; 32];
+
+/// Compiles and runs guests. One for a process.
+#[derive(Clone)]
+pub struct Sandbox {
+    engine: Engine,
+    cache: Option<Arc<Cache>>,
+    /// Tells apart everything that compiled code depends on: wasmtime's version, settings, processor.
+    fingerprint: u64,
+}
+
+/// A compiled guest.
+#[derive(Clone)]
+pub struct Guest {
+    name: Arc<str>,
+    digest: Digest,
+    pre: InstancePre<Limits>,
+}
+
+/// One job's instance.
+pub struct Instance {
+    guest: Guest,
+    store: Store<Limits>,
+    instance: wasmtime::Instance,
+    memory: Memory,
+    fuel: u64,
+}
+
+/// Holds an instance to its memory limit.
+#[derive(Debug)]
+struct Limits {
+    memory: usize,
+    /// The last growth that was refused, for the message.
+    refused: Option<usize>,
+}
+
+impl ResourceLimiter for Limits {
+    fn memory_growing(&mut self, _: usize, wanted: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        if wanted > self.memory {
+            self.refused = Some(wanted);
+        }
+        Ok(wanted <= self.memory)
+    }
+
+    fn table_growing(&mut self, _: usize, wanted: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(wanted <= 1000)
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config.wasm_features(WasmFeatures::all(), false);
+    let needed = WasmFeatures::MUTABLE_GLOBAL | WasmFeatures::SIGN_EXTENSION | WasmFeatures::BULK_MEMORY;
+    config.wasm_features(needed, true);
+    config.consume_fuel(true);
+    config.cranelift_opt_level(OptLevel::Speed);
+    config.max_wasm_stack(limits::STACK);
+    // Traps are named, never traced: a guest has no symbols.
+    config.wasm_backtrace_max_frames(None);
+    config.native_unwind_info(false);
+    config
+}
+
+impl Sandbox {
+    /// A sandbox that keeps compiled code in `cache`.
+    pub fn new(cache: Option<Cache>) -> Result<Self> {
+        let mut pooled = config();
+        let mut pool = PoolingAllocationConfig::default();
+        pool.total_core_instances(limits::MEMORIES);
+        pool.total_memories(limits::MEMORIES);
+        pool.total_tables(limits::MEMORIES);
+        pool.max_memory_size(limits::MEMORY);
+        pool.linear_memory_keep_resident(limits::RESIDENT);
+        pool.table_keep_resident(4096);
+        pool.pagemap_scan(Enabled::Auto);
+        pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        // Where address space is short (ulimit -v, containers) memories are mapped one by one instead.
+        let engine = Engine::new(&pooled)
+            .or_else(|_| Engine::new(&config()))
+            .map_err(|e| Error::Usage(format!("the sandbox cannot start: {e:#}")))?;
+        let mut hasher = std::hash::DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        let fingerprint = hasher.finish();
+        Ok(Self { engine, cache: cache.map(Arc::new), fingerprint })
+    }
+
+    /// Checks and compiles `wasm`, or takes its compiled code from the cache.
+    pub fn load(&self, name: &str, wasm: &[u8]) -> Result<Guest> {
+        let fail = |what| Error::Guest { guest: name.to_owned(), what };
+        if wasm.len() > limits::GUEST {
+            return Err(fail(Misbehaviour::Unusable(format!("{} bytes are too many", wasm.len()))));
+        }
+        let digest: Digest = Sha256::digest(wasm).into();
+        let module = match self.cached(&digest) {
+            Some(module) => module,
+            None => {
+                let module = Module::from_binary(&self.engine, wasm)
+                    .map_err(|e| fail(Misbehaviour::Unusable(format!("{:#}", e.root_cause()))))?;
+                self.keep(&digest, &module);
+                module
+            }
+        };
+        if let Some(import) = module.imports().next() {
+            return Err(fail(Misbehaviour::Imports(format!("{}.{}", import.module(), import.name()))));
+        }
+        if !matches!(module.get_export(export::MEMORY), Some(ExternType::Memory(_))) {
+            return Err(fail(Misbehaviour::Unusable(format!("it does not export {:?}", export::MEMORY))));
+        }
+        let pre = Linker::new(&self.engine)
+            .instantiate_pre(&module)
+            .map_err(|e| fail(Misbehaviour::Unusable(format!("{e:#}"))))?;
+        Ok(Guest { name: name.into(), digest, pre })
+    }
+
+    fn key(&self, digest: &Digest) -> String {
+        format!("{}-{:016x}.cwasm", hex(digest), self.fingerprint)
+    }
+
+    #[allow(unsafe_code, reason = "compiled code from our own cache")]
+    fn cached(&self, digest: &Digest) -> Option<Module> {
+        let file = self.cache.as_ref()?.open(&self.key(digest))?;
+        // SAFETY: the file was written by `keep`, for the same Wasm and the same engine, in a directory
+        // that only this user can write; `Cache` has checked owner and mode of both.
+        unsafe { Module::deserialize_open_file(&self.engine, file) }.ok()
+    }
+
+    fn keep(&self, digest: &Digest, module: &Module) {
+        if let (Some(cache), Ok(code)) = (&self.cache, module.serialize()) {
+            cache.write(&self.key(digest), &code);
+        }
+    }
+}
+
+impl Guest {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The SHA-256 of its Wasm.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// A fresh instance with `memory` bytes and `fuel` to spend, of our ABI version.
+    pub fn instantiate(&self, memory: usize, fuel: u64) -> Result<Instance> {
+        let fail = |what| Error::Guest { guest: self.name.to_string(), what };
+        let mut store = Store::new(self.pre.module().engine(), Limits { memory, refused: None });
+        store.limiter(|limits| limits);
+        let _ = store.set_fuel(fuel);
+        let instance = self.pre.instantiate(&mut store).map_err(|e| {
+            fail(match store.data().refused {
+                Some(bytes) => Misbehaviour::Memory { bytes: bytes as u64, limit: memory as u64 },
+                None => trap("start", fuel, &e),
+            })
+        })?;
+        let memory = instance
+            .get_memory(&mut store, export::MEMORY)
+            .ok_or_else(|| fail(Misbehaviour::Unusable("its memory is not a memory".into())))?;
+        let mut instance = Instance { guest: self.clone(), store, instance, memory, fuel };
+        let version = instance.call(export::ABI, ())?;
+        if version != ABI_VERSION {
+            return Err(fail(Misbehaviour::Version(version, ABI_VERSION)));
+        }
+        Ok(instance)
+    }
+}
+
+fn trap(export: &'static str, fuel: u64, error: &wasmtime::Error) -> Misbehaviour {
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => Misbehaviour::Fuel { export, fuel },
+        Some(trap) => Misbehaviour::Trap { export, trap: trap.to_string() },
+        None => Misbehaviour::Trap { export, trap: error.root_cause().to_string() },
+    }
+}
+
+impl Instance {
+    /// Calls an export whose parameters and result are `i32`.
+    pub fn call<P: WasmParams + WasmTyList>(&mut self, name: &'static str, args: P) -> Result<u32> {
+        let function: TypedFunc<P, u32> = self
+            .instance
+            .get_typed_func(&mut self.store, name)
+            .map_err(|_| self.misbehaved(Misbehaviour::Unusable(format!("it does not export a proper {name:?}"))))?;
+        function.call(&mut self.store, args).map_err(|e| {
+            let what = match self.store.data().refused {
+                // An allocation that fails ends in a trap; say what it was about.
+                Some(bytes) if !matches!(e.downcast_ref(), Some(Trap::OutOfFuel)) => {
+                    Misbehaviour::Memory { bytes: bytes as u64, limit: self.store.data().memory as u64 }
+                }
+                _ => trap(name, self.fuel, &e),
+            };
+            self.misbehaved(what)
+        })
+    }
+
+    /// Room for `bytes` in the guest's memory, 16-aligned. Its contents are the guest's affair.
+    pub fn reserve(&mut self, bytes: u64) -> Result<u32> {
+        let limit = self.store.data().memory as u64;
+        let none = Misbehaviour::Memory { bytes, limit };
+        let Ok(len) = u32::try_from(bytes) else { return Err(self.misbehaved(none)) };
+        let at = self.call(export::RESERVE, (len,))?;
+        if at == 0 {
+            return Err(self.misbehaved(none));
+        }
+        if u64::from(at) + bytes > self.memory().len() as u64 || at % 16 != 0 {
+            return Err(self.misbehaved(Misbehaviour::Answer(format!("reserved {bytes} bytes at {at:#x}"))));
+        }
+        Ok(at)
+    }
+
+    /// The guest's memory.
+    #[must_use]
+    pub fn memory(&self) -> &[u8] {
+        self.memory.data(&self.store)
+    }
+
+    /// The guest's memory, to write in.
+    pub fn memory_mut(&mut self) -> &mut [u8] {
+        self.memory.data_mut(&mut self.store)
+    }
+
+    /// The guest's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.guest.name()
+    }
+
+    /// How much fuel was used so far.
+    #[must_use]
+    pub fn fuel_used(&self) -> u64 {
+        self.fuel - self.store.get_fuel().unwrap_or(0)
+    }
+
+    /// The error that this guest broke the contract.
+    #[must_use]
+    pub fn misbehaved(&self, what: Misbehaviour) -> Error {
+        Error::Guest { guest: self.guest.name.to_string(), what }
+    }
+}
+
+/// Lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
+        let _ = write!(out, "{b:02x}");
+        out
+    })
+}
