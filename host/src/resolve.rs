@@ -19,8 +19,8 @@ use std::collections::HashMap;
 pub struct Sources<'a> {
     /// Definitions.
     pub symbols: &'a Symbols,
-    /// A dry run: a symbol that is defined, but has no address, gets one from here upwards; and with
-    /// no symbols at all, so does every undefined one.
+    /// A dry run: a symbol that is defined, but has no address, gets one from here upwards; and where
+    /// nobody said what the kernel defines, so does every undefined one.
     pub assume: Option<u64>,
 }
 
@@ -75,10 +75,10 @@ pub fn resolve(records: &Records<'_>, needs: &Needs, layout: &Layout, sources: S
         match (found, sources.assume) {
             (Some(Definition { address: Some(address), .. }), _) => *address,
             (Some(_), Some(base)) => base.wrapping_add(u64::from(i) * 16),
-            (None, Some(base)) if sources.symbols.is_empty() => base.wrapping_add(u64::from(i) * 16),
+            (None, Some(base)) if !sources.symbols.know_kernel() => base.wrapping_add(u64::from(i) * 16),
             (None, _) if s.flags & symbol_flag::WEAK != 0 => 0,
             (found, _) => {
-                problems.push(missing(records, i, found));
+                problems.push(missing(records, i, found, sources.symbols.know_kernel()));
                 0
             }
         }
@@ -113,15 +113,17 @@ fn about(records: &Records<'_>, symbol: u32, kind: &'static str, text: impl Into
     Problem { symbol: records.symbol_name(symbol), ..Problem::new(kind, records.name, text) }
 }
 
-fn missing(records: &Records<'_>, symbol: u32, found: Option<&Definition>) -> Problem {
+fn missing(records: &Records<'_>, symbol: u32, found: Option<&Definition>, known: bool) -> Problem {
     match found {
         Some(definition) => {
             let owner = definition.owner.as_deref().unwrap_or("vmlinux");
             about(records, symbol, "no-address", format!("a symbol of {owner} has no address"))
                 .hint("Module.symvers has no addresses: give System.map or /proc/kallsyms too")
         }
-        None => about(records, symbol, "undefined-symbol", "undefined symbol")
-            .hint("no file given with --symbols, and no other module, defines it"),
+        None => about(records, symbol, "undefined-symbol", "undefined symbol").hint(match known {
+            true => "no file given with --symbols, and no other module, defines it",
+            false => "--symbols names System.map, /proc/kallsyms or Module.symvers",
+        }),
     }
 }
 

@@ -30,6 +30,7 @@ pub struct Definition {
 #[derive(Clone, Debug, Default)]
 pub struct Symbols {
     by_name: HashMap<Box<[u8]>, Definition>,
+    kernel: bool,
 }
 
 impl Symbols {
@@ -37,6 +38,12 @@ impl Symbols {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Whether a file said what the kernel defines: then a name that is not here is not defined.
+    #[must_use]
+    pub fn know_kernel(&self) -> bool {
+        self.kernel
     }
 
     /// Reads a file of any of the three formats; with `wanted`, only the names that it accepts.
@@ -56,6 +63,7 @@ impl Symbols {
 
     /// The same for text. `Err` is the number of the first line that is of no known format.
     pub fn read(&mut self, text: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Result<(), usize> {
+        self.kernel = true;
         for (number, line) in text.split(|b| *b == b'\n').enumerate() {
             if line.is_empty() {
                 continue;

@@ -1,5 +1,6 @@
 //! The command line: one definition gives the parser, `--help`, man pages and completions.
 
+mod check;
 mod link;
 mod output;
 
@@ -29,6 +30,7 @@ const EXIT_CODES: &str = "Exit codes:
 #[derive(Debug, Subcommand)]
 enum Command {
     Link(link::LinkArgs),
+    Check(check::CheckArgs),
 }
 
 /// What every command that runs guests takes.
@@ -61,6 +63,7 @@ pub(crate) fn main() -> ExitCode {
     };
     let (json, result) = match cli.command {
         Command::Link(args) => (args.common.json, link::run(args)),
+        Command::Check(args) => (args.common.json, check::run(args)),
     };
     match result {
         Ok(code) => code,
