@@ -131,8 +131,8 @@ architecture! {
 
         R_AARCH64_TSTBR14             = 279: S + A - P,                     IMM14,    signed 16, align 4;
         R_AARCH64_CONDBR19            = 280: S + A - P,                     IMM19,    signed 21, align 4;
-        R_AARCH64_JUMP26              = 282: S + A - P,                     IMM26,    signed 28, align 4, else far(cx, S + A);
-        R_AARCH64_CALL26              = 283: S + A - P,                     IMM26,    signed 28, align 4, else far(cx, S + A);
+        R_AARCH64_JUMP26              = 282: S + A - P,                IMM26, signed 28, align 4, else far(cx, S + A);
+        R_AARCH64_CALL26              = 283: S + A - P,                IMM26, signed 28, align 4, else far(cx, S + A);
 
         R_AARCH64_MOVW_GOTOFF_G0      = 300: movz_or_movn(G(cx, A)? - GOT(cx)?, 0, cx)?, MOV_G0, signed 17;
         R_AARCH64_MOVW_GOTOFF_G0_NC   = 301: G(cx, A)? - GOT(cx)?,          MOV_G0,   unchecked;
@@ -269,7 +269,7 @@ fn lo12(x: Value) -> Value {
 fn movz_or_movn(x: Value, group: u32, cx: &mut Cx<'_, Synthesis>) -> Result<Value, Trouble> {
     let negative = x.0 < 0;
     cx.put(&MOVZ, cx.relocation.offset, Value(i64::from(!negative)))?;
-    // The bits above the group, which the rule looks at, stay; so does what is out of range, for the message.
+    // The bits above the group, which the rule looks at, stay; so does all of what is out of range, for the message.
     let fits = group == 3 || x.sign_extend(16 * group + 17) == x;
     Ok(if negative && fits { Value(x.0 ^ 0xffff << (16 * group)) } else { x })
 }
@@ -374,7 +374,8 @@ fn GOT(cx: &mut Cx<'_, Synthesis>) -> Result<Value, Trouble> {
     got.map(|got| Value::of(got.address)).ok_or(Trouble::unpaired("no GOT was planned"))
 }
 
-/// The distance to go for a branch that cannot reach its target.
+/// The distance to go for a branch that cannot reach its target: to the next instruction, to a veneer, or
+/// to the target itself, which the rule then refuses.
 #[cold]
 fn far(cx: &mut Cx<'_, Synthesis>, target: Value) -> Value {
     const MISSING: u16 = symbol_flag::UNDEFINED | symbol_flag::WEAK;
@@ -384,6 +385,7 @@ fn far(cx: &mut Cx<'_, Synthesis>, target: Value) -> Value {
         return Value(4);
     }
     if target.0 & 3 != 0 {
+        // No instruction is there, and the way through a veneer would hide that.
         return target - cx.address(cx.relocation.offset);
     }
     veneer(cx, target)
