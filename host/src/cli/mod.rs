@@ -1,8 +1,11 @@
 //! The command line: one definition gives the parser, `--help`, man pages and completions.
 
 mod check;
+mod inspect;
 mod link;
+mod manual;
 mod output;
+mod plugin;
 
 use clap::{Args, Parser, Subcommand};
 use relobox::Result;
@@ -31,6 +34,10 @@ const EXIT_CODES: &str = "Exit codes:
 enum Command {
     Link(link::LinkArgs),
     Check(check::CheckArgs),
+    Inspect(inspect::InspectArgs),
+    Plugin(plugin::PluginArgs),
+    Man(manual::ManArgs),
+    Completions(manual::CompletionsArgs),
 }
 
 /// What every command that runs guests takes.
@@ -64,6 +71,10 @@ pub(crate) fn main() -> ExitCode {
     let (json, result) = match cli.command {
         Command::Link(args) => (args.common.json, link::run(args)),
         Command::Check(args) => (args.common.json, check::run(args)),
+        Command::Inspect(args) => (args.common.json, inspect::run(args)),
+        Command::Plugin(args) => (args.json(), plugin::run(args)),
+        Command::Man(args) => (false, manual::man(args)),
+        Command::Completions(args) => (false, manual::completions(args)),
     };
     match result {
         Ok(code) => code,

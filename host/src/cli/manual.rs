@@ -1,0 +1,39 @@
+//! Man pages and shell completions, from the same definition as the parser.
+
+use super::{Cli, output};
+use clap::{Args, CommandFactory as _};
+use relobox::{Error, Result};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Write the man pages into a directory
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  relobox man /usr/local/share/man/man1")]
+pub(crate) struct ManArgs {
+    /// The directory; made if need be
+    dir: PathBuf,
+}
+
+/// Print a completion script for a shell
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  relobox completions bash > /etc/bash_completion.d/relobox")]
+pub(crate) struct CompletionsArgs {
+    /// Which shell
+    shell: clap_complete::Shell,
+}
+
+pub(crate) fn man(args: ManArgs) -> Result<ExitCode> {
+    std::fs::create_dir_all(&args.dir).map_err(Error::io(&args.dir))?;
+    clap_mangen::generate_to(Cli::command(), &args.dir).map_err(Error::io(&args.dir))?;
+    output::line(format_args!("man pages written to {}", args.dir.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn completions(args: CompletionsArgs) -> Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "relobox", &mut script);
+    output::line(String::from_utf8_lossy(&script).trim_end());
+    Ok(ExitCode::SUCCESS)
+}
