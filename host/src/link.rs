@@ -65,6 +65,12 @@ pub fn prepare(guests: &Guests, module: Module, inputs: &[(String, u64)]) -> Res
 }
 
 impl Prepared {
+    /// What the plugin asked for, for those who lay modules out in their own way.
+    #[must_use]
+    pub fn needs(&self) -> &crate::plan::Needs {
+        &self.planned.needs
+    }
+
     /// Does the relocations for `layout`.
     pub fn link(self, layout: Layout, sources: Sources<'_>) -> Result<Linked> {
         let Self { mut module, plugin, mut planned, .. } = self;
