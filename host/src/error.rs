@@ -30,7 +30,7 @@ pub enum Error {
     },
     /// A kernel (simulated or real) refused. Exit code 1.
     #[error("{0}")]
-    Kernel(String),
+    Kernel(Box<Problem>),
 }
 
 impl Error {

@@ -1,11 +1,13 @@
 //! The command line: one definition gives the parser, `--help`, man pages and completions.
 
 mod check;
+mod insmod;
 mod inspect;
 mod link;
 mod manual;
 mod output;
 mod plugin;
+mod sim;
 
 use clap::{Args, Parser, Subcommand};
 use relobox::Result;
@@ -36,6 +38,11 @@ enum Command {
     Check(check::CheckArgs),
     Inspect(inspect::InspectArgs),
     Plugin(plugin::PluginArgs),
+    Insmod(insmod::InsmodArgs),
+    Lsmod(insmod::LsmodArgs),
+    Rmmod(insmod::RmmodArgs),
+    Dmesg(sim::DmesgArgs),
+    Sim(sim::SimArgs),
     Man(manual::ManArgs),
     Completions(manual::CompletionsArgs),
 }
@@ -60,6 +67,9 @@ impl Common {
 
 /// Runs the command of the process's arguments.
 pub(crate) fn main() -> ExitCode {
+    if let Some(code) = sim::serve_if_asked() {
+        return code;
+    }
     // A closed pipe ends the output, not in a panic.
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -73,6 +83,11 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(args) => (args.common.json, check::run(args)),
         Command::Inspect(args) => (args.common.json, inspect::run(args)),
         Command::Plugin(args) => (args.json(), plugin::run(args)),
+        Command::Insmod(args) => (args.common.json, insmod::run(args)),
+        Command::Lsmod(args) => (args.json, insmod::lsmod(args)),
+        Command::Rmmod(args) => (args.json, insmod::rmmod(args)),
+        Command::Dmesg(args) => (args.json, sim::dmesg(args)),
+        Command::Sim(args) => (false, sim::run(args)),
         Command::Man(args) => (false, manual::man(args)),
         Command::Completions(args) => (false, manual::completions(args)),
     };

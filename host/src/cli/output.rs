@@ -31,7 +31,11 @@ struct ErrorBody<'a> {
 /// Prints an error: as text on standard error, or as JSON on standard output.
 pub(crate) fn error(error: &Error, as_json: bool) {
     if as_json {
-        let problems = if let Error::Module(problems) = error { problems.as_slice() } else { &[] };
+        let problems = match error {
+            Error::Module(problems) => problems.as_slice(),
+            Error::Kernel(problem) => std::slice::from_ref(&**problem),
+            _ => &[],
+        };
         json(&ErrorJson { error: ErrorBody { exit_code: error.exit_code(), message: error.to_string(), problems } });
         return;
     }
@@ -39,4 +43,9 @@ pub(crate) fn error(error: &Error, as_json: bool) {
     for line in error.to_string().lines() {
         let _ = writeln!(err, "relobox: {line}");
     }
+}
+
+/// Prints a warning on standard error.
+pub(crate) fn warning(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr().lock(), "relobox: {text}");
 }

@@ -1,0 +1,163 @@
+//! `relobox insmod`, `lsmod`, `rmmod`: modules into a kernel and out of it.
+
+use super::sim::{Socket, connect, unreachable};
+use super::{Common, output};
+use clap::Args;
+use relobox::Result;
+use relobox::insmod::{Inserted, insmod, join_args, refusal};
+use relobox::kernel::{Failure, Kernel as _, Listing};
+use relobox::link::load;
+use relobox::open::Source;
+use serde::Serialize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Link a module inside the sandbox and load it into the simulated kernel
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  relobox insmod hello.ko
+  relobox insmod hello.ko name='Roman Zippel' times=2
+  relobox insmod hello.ko --json
+
+The simulated kernel is started if there is none; 'relobox dmesg' shows what modules print.
+Exit code 1: the module cannot be linked, or it was refused, or its init failed; nothing of it is left.")]
+pub(crate) struct InsmodArgs {
+    /// The module: .ko, .ko.gz, .ko.xz, .ko.zst
+    module: PathBuf,
+    /// Parameters
+    #[arg(value_name = "NAME=VALUE")]
+    parameters: Vec<String>,
+    #[command(flatten)]
+    socket: Socket,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Serialize)]
+struct InsertedJson<'a> {
+    name: &'a str,
+    areas: Vec<AreaJson>,
+    relocations: usize,
+    plugin: &'a str,
+    uses: &'a [String],
+    returned: i32,
+    unknown_args: &'a [String],
+}
+
+#[derive(Serialize)]
+struct AreaJson {
+    kind: &'static str,
+    address: u64,
+    size: u64,
+}
+
+pub(crate) fn run(args: InsmodArgs) -> Result<ExitCode> {
+    let guests = args.common.guests()?;
+    let name = args.module.display().to_string();
+    // A file that is no module starts no kernel.
+    let module = load(&guests, &name, Source::open(&args.module)?)?;
+    let mut kernel = args.socket.connect_or_start()?;
+    let inserted = insmod(&guests, &mut kernel, module, &join_args(&args.parameters))?;
+    if inserted.returned > 0 {
+        output::warning(format_args!("{name}: init returned {}, which should be 0 or negative", inserted.returned));
+    }
+    for unknown in &inserted.unknown_args {
+        output::warning(format_args!("{name}: unknown parameter '{unknown}' ignored"));
+    }
+    if args.common.json {
+        json(&inserted)
+    } else {
+        print(&inserted)
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn json(inserted: &Inserted) {
+    let areas = inserted.areas.iter().map(|a| AreaJson { kind: a.kind.name(), address: a.address, size: a.size });
+    output::json(&InsertedJson {
+        name: &inserted.name,
+        areas: areas.collect(),
+        relocations: inserted.relocations,
+        plugin: &inserted.plugin,
+        uses: &inserted.uses,
+        returned: inserted.returned,
+        unknown_args: &inserted.unknown_args,
+    });
+}
+
+fn print(inserted: &Inserted) {
+    let Inserted { name, relocations, plugin, .. } = inserted;
+    let at = inserted.areas.first().map_or(String::new(), |area| format!(" at {:#x}", area.address));
+    let uses = if inserted.uses.is_empty() { String::new() } else { format!("; uses {}", inserted.uses.join(", ")) };
+    output::line(format_args!("{name}: live{at}, {relocations} relocations done by plugin {plugin}{uses}"));
+}
+
+/// List the modules in the simulated kernel: size, use count, and who uses them
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  relobox lsmod
+  relobox lsmod --json          # also addresses and exports")]
+pub(crate) struct LsmodArgs {
+    #[command(flatten)]
+    socket: Socket,
+    /// Print JSON instead of text (docs/json.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+pub(crate) fn lsmod(args: LsmodArgs) -> Result<ExitCode> {
+    let mut kernel = connect(&args.socket)?;
+    let listing = kernel.list().map_err(unreachable)?;
+    if args.json {
+        /// Without the kernel's own exports, which `relobox sim symbols` has.
+        #[derive(Serialize)]
+        struct Json<'a> {
+            release: &'a str,
+            vermagic: &'a str,
+            modules: &'a [relobox::kernel::Module],
+        }
+        let Listing { release, vermagic, modules, .. } = &listing;
+        output::json(&Json { release, vermagic, modules });
+        return Ok(ExitCode::SUCCESS);
+    }
+    output::line(format_args!("{:<24}{:>8}  Used by", "Module", "Size"));
+    // The youngest first, as lsmod has always done.
+    for module in listing.modules.iter().rev() {
+        let users = module.users.join(",");
+        let line = format!("{:<24}{:>8}  {} {users}", module.name, module.size(), module.users.len());
+        output::line(line.trim_end());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Remove a module that nobody uses from the simulated kernel
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  relobox rmmod hello
+  relobox rmmod math-user.ko    # as the file is called
+
+Exit code 1: there is no such module, or others use it.")]
+pub(crate) struct RmmodArgs {
+    /// The module's name
+    name: String,
+    #[command(flatten)]
+    socket: Socket,
+    /// Print errors as JSON (docs/json.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+pub(crate) fn rmmod(args: RmmodArgs) -> Result<ExitCode> {
+    let file = args.name.rsplit('/').next().unwrap_or_default();
+    let name = file.split(".ko").next().unwrap_or_default().replace('-', "_");
+    let mut kernel = connect(&args.socket)?;
+    kernel.remove(&name).map_err(|failure| match failure {
+        Failure::Unreachable(_) => unreachable(failure),
+        // "hello: no module …": the name as the person gave it.
+        _ => refusal(&args.name, &failure),
+    })?;
+    if args.json {
+        output::json(&serde_json::json!({ "removed": name }));
+    }
+    Ok(ExitCode::SUCCESS)
+}

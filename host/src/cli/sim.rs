@@ -1,0 +1,145 @@
+//! `relobox sim`, `relobox dmesg`: the simulated kernel itself, and the process that it is.
+
+use super::output;
+use clap::{Args, Subcommand};
+use relobox::insmod::refusal;
+use relobox::kernel::sim::{Sim, default_socket};
+use relobox::kernel::{Failure, Kernel as _};
+use relobox::{Error, Result};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// With this as its only argument, the process becomes the simulated kernel.
+const SERVE: &str = "__simulated-kernel";
+
+/// Becomes the simulated kernel, if that is what this process was started for. It comes before everything else:
+/// the kernel has to be the only thread of its process, and takes all of it over.
+pub(crate) fn serve_if_asked() -> Option<ExitCode> {
+    let mut args = std::env::args_os().skip(1);
+    if args.next()? != SERVE || args.next().is_some() {
+        return None;
+    }
+    // It outlives the terminal it was started from.
+    let _ = rustix::process::setsid();
+    Some(match relobox_simkernel::serve_stdin() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("relobox: {error}");
+            ExitCode::from(2)
+        }
+    })
+}
+
+/// Where the simulated kernel listens.
+#[derive(Debug, Args)]
+pub(crate) struct Socket {
+    /// The simulated kernel's socket [default: $XDG_RUNTIME_DIR/relobox/kernel.socket]
+    #[arg(long = "socket", value_name = "PATH", global = true)]
+    path: Option<PathBuf>,
+}
+
+impl Socket {
+    pub(crate) fn path(&self) -> PathBuf {
+        self.path.clone().unwrap_or_else(default_socket)
+    }
+
+    /// The kernel that is there, or a fresh one.
+    pub(crate) fn connect_or_start(&self) -> Result<Sim> {
+        let exe = std::env::current_exe().map_err(Error::io("relobox's own program"))?;
+        Sim::start(&exe, &[OsString::from(SERVE)], &self.path()).map_err(unreachable)
+    }
+}
+
+/// The kernel that is there.
+pub(crate) fn connect(socket: &Socket) -> Result<Sim> {
+    let path = socket.path();
+    // The failure names the socket.
+    let hint = "'relobox sim start' starts a kernel, and so does 'relobox insmod'";
+    Sim::connect(&path).map_err(|failure| Error::Usage(format!("{failure}; {hint}")))
+}
+
+/// A kernel's failure that is about no module.
+pub(crate) fn unreachable(failure: Failure) -> Error {
+    match failure {
+        Failure::Unreachable(text) => Error::Usage(text),
+        failure => refusal("the simulated kernel", &failure),
+    }
+}
+
+/// Show the simulated kernel's log: what modules print
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  relobox dmesg
+  relobox dmesg --json          # with the level of each line")]
+pub(crate) struct DmesgArgs {
+    #[command(flatten)]
+    socket: Socket,
+    /// Print JSON instead of text (docs/json.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+pub(crate) fn dmesg(args: DmesgArgs) -> Result<ExitCode> {
+    let lines = connect(&args.socket)?.log().map_err(unreachable)?;
+    if args.json {
+        let lines: Vec<_> =
+            lines.iter().map(|(level, text)| serde_json::json!({ "level": level, "text": text })).collect();
+        output::json(&lines);
+    } else {
+        for (_, text) in lines {
+            output::line(relobox::records::shown(text.as_bytes()));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Start or stop the simulated kernel, or list what it exports
+#[derive(Debug, Args)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:
+  relobox sim start
+  relobox sim symbols > kernel.map && relobox link hello.ko --symbols kernel.map
+  relobox sim stop
+
+The simulated kernel is a process of its own, without rights, in which x86-64 module code really runs."
+)]
+pub(crate) struct SimArgs {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    socket: Socket,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Start it, unless it runs already
+    Start,
+    /// End it, and every module with it
+    Stop,
+    /// Print its symbols and its modules', as /proc/kallsyms has them
+    Symbols,
+}
+
+pub(crate) fn run(args: SimArgs) -> Result<ExitCode> {
+    match args.what {
+        What::Start => {
+            let listing = args.socket.connect_or_start()?.list().map_err(unreachable)?;
+            output::line(format_args!("simulated kernel {} at {}", listing.release, args.socket.path().display()));
+        }
+        What::Stop => connect(&args.socket)?.power_off().map_err(unreachable)?,
+        What::Symbols => {
+            let listing = connect(&args.socket)?.list().map_err(unreachable)?;
+            for e in &listing.exports {
+                output::line(format_args!("{:016x} T {}", e.address, e.name));
+            }
+            for module in &listing.modules {
+                for e in &module.exports {
+                    output::line(format_args!("{:016x} T {}\t[{}]", e.address, e.name, module.name));
+                }
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,186 @@
+//! insmod, the library: refuse early what the kernel would refuse, link at the kernel's addresses, place.
+//!
+//! Nothing reaches the kernel before the module was parsed, planned and found to be for it; nothing stays in it
+//! if a later step fails, since what was allocated belongs to the connection until the module is live.
+
+use crate::error::{Error, Problem, Result};
+use crate::guests::Guests;
+use crate::kernel::{Failure, Kernel, Listing};
+use crate::layout::Area;
+use crate::link::prepare;
+use crate::parse::{Module, Records};
+use crate::place::{self, Placing};
+use crate::records::shown;
+use crate::resolve::Sources;
+use crate::symbols::{Definition, Symbols};
+use relobox_abi::symbol_flag;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// A module that is live.
+#[derive(Clone, Debug)]
+pub struct Inserted {
+    /// Its name.
+    pub name: String,
+    /// Where it is; areas of kinds that only init needed are free again.
+    pub areas: Vec<Area>,
+    /// How many relocations were done.
+    pub relocations: usize,
+    /// The plugin that did them.
+    pub plugin: String,
+    /// The modules that it uses.
+    pub uses: Vec<String>,
+    /// What init returned.
+    pub returned: i32,
+    /// Arguments that named no parameter.
+    pub unknown_args: Vec<String>,
+}
+
+/// Links `module` and makes it a live module of `kernel`.
+pub fn insmod(guests: &Guests, kernel: &mut dyn Kernel, module: Module, args: &str) -> Result<Inserted> {
+    let file = module.name.clone();
+    let refused = |failure: Failure| refusal(&file, &failure);
+    let listing = kernel.list().map_err(refused)?;
+    let name = check(guests, &module.records(), &listing)?;
+    let symbols = symbols(&module.records(), &listing);
+    let prepared = prepare(guests, module, &[])?;
+    let layout = place::allocate(kernel, &prepared.measured).map_err(refused)?;
+    let depends = depends(&prepared.module.records(), &listing);
+    let linked = prepared.link(layout, Sources { symbols: &symbols, assume: None });
+    let linked = linked.map_err(|error| advise(error, &depends))?;
+    let loaded = place::place(kernel, &linked, &name, args).map_err(|why| match why {
+        Placing::Kernel(failure) => refused(failure),
+        Placing::Module(error) => error,
+    })?;
+    Ok(Inserted {
+        name,
+        relocations: linked.module.records().relocations.len(),
+        plugin: linked.plugin.about.name.clone(),
+        uses: linked.resolved.uses,
+        areas: linked.layout.areas,
+        returned: loaded.returned,
+        unknown_args: loaded.unknown_args,
+    })
+}
+
+/// A kernel's refusal as a problem of `subject`, a file or a module.
+#[must_use]
+pub fn refusal(subject: &str, failure: &Failure) -> Error {
+    let mut problem = Problem::new(failure.kind(), subject, failure.to_string());
+    match failure {
+        Failure::Init { errno } | Failure::Argument { errno, .. } => problem.value = Some((*errno).into()),
+        Failure::InUse { .. } => problem.hint = "remove those first".into(),
+        Failure::Unknown { .. } => problem.hint = "see 'relobox lsmod'".into(),
+        Failure::Exists { .. } => problem.hint = "'relobox rmmod' removes it".into(),
+        _ => {}
+    }
+    Error::Kernel(Box::new(problem))
+}
+
+/// Everything that can be refused before anything is allocated; every reason. The module's name.
+fn check(guests: &Guests, records: &Records<'_>, kernel: &Listing) -> Result<String> {
+    let (p, k) = (records.parsed, &kernel.machine);
+    if (p.machine, p.class, p.order) != (k.machine, k.class, k.order) {
+        // Nothing else it says can be right.
+        let plugin = guests.plugin_for(p.machine, p.class, p.order, p.elf_flags)?;
+        let own = plugin.map_or_else(|| format!("machine {}", p.machine), |(plugin, _)| plugin.about.name.clone());
+        let text =
+            format!("the module is for {own}, {} bits, and the kernel runs {}, {} bits", p.class, k.name, k.class);
+        return Err(Problem::new("wrong-machine", records.name, text).into());
+    }
+    let mut problems = Vec::new();
+    let mut refuse = |kind, text: String, hint: &str| problems.push(Problem::new(kind, records.name, text).hint(hint));
+    if records.modinfo.is_empty() {
+        refuse(
+            "not-a-module",
+            "the file has no .modinfo, so it is no module".into(),
+            "'relobox link' links any object",
+        );
+    } else if let Some(text) = other_kernel(records, kernel) {
+        refuse("vermagic", text, "compile it for this kernel");
+    }
+    let name = place::module_name(records);
+    if kernel.modules.iter().any(|m| m.name == name) {
+        let text = format!("a module named '{name}' is already loaded");
+        refuse("already-loaded", text, "'relobox rmmod' removes it");
+    }
+    if problems.is_empty() { Ok(name) } else { Err(Error::Module(problems)) }
+}
+
+fn other_kernel(records: &Records<'_>, kernel: &Listing) -> Option<String> {
+    let wanted = kernel.vermagic.as_bytes().trim_ascii();
+    match records.modinfo("vermagic") {
+        Some(own) if own.trim_ascii() == wanted => None,
+        Some(own) => {
+            Some(format!("the module is for kernel '{}', and this is '{}'", shown(own.trim_ascii()), shown(wanted)))
+        }
+        None => Some(format!("the module does not say which kernel it is for, and this is '{}'", shown(wanted))),
+    }
+}
+
+/// What the kernel and its live modules export, of what the module asks for.
+fn symbols(records: &Records<'_>, kernel: &Listing) -> Symbols {
+    let undefined = records.symbols.iter().filter(|s| s.flags & symbol_flag::UNDEFINED != 0);
+    let wanted: HashSet<&[u8]> = undefined.map(|s| records.bytes(s.name)).collect();
+    let mut symbols = Symbols::new();
+    let live = kernel.modules.iter().filter(|m| m.live).map(|m| (Some(Arc::<str>::from(&*m.name)), &m.exports));
+    for (owner, exports) in std::iter::once((None, &kernel.exports)).chain(live) {
+        for export in exports.iter().filter(|e| wanted.contains(e.name.as_bytes())) {
+            let definition = Definition {
+                address: Some(export.address),
+                crc: export.crc,
+                owner: owner.clone(),
+                gpl: export.gpl,
+                namespace: export.namespace.as_str().into(),
+                exported: true,
+            };
+            // As in the kernel, whose own exports come first, nobody replaces a definition.
+            if symbols.get(export.name.as_bytes()).is_none() {
+                symbols.define(export.name.as_bytes(), definition);
+            }
+        }
+    }
+    symbols
+}
+
+/// The modules that `module` says it depends on, and that are not live.
+fn depends(records: &Records<'_>, kernel: &Listing) -> Vec<String> {
+    let names = records.modinfo("depends").unwrap_or_default().split(|b| *b == b',').filter(|name| !name.is_empty());
+    let live = |name: &[u8]| kernel.modules.iter().any(|m| m.live && m.name.as_bytes() == name);
+    names.filter(|name| !live(name)).map(shown).collect()
+}
+
+/// What to do about undefined symbols, where the kernel itself was asked for them.
+fn advise(error: Error, depends: &[String]) -> Error {
+    let Error::Module(mut problems) = error else { return error };
+    for problem in problems.iter_mut().filter(|p| p.kind == "undefined-symbol") {
+        problem.hint = match depends {
+            [] => "neither the kernel nor a loaded module exports it".into(),
+            names => format!("load {} first, which the module depends on", names.join(", ")),
+        };
+    }
+    Error::Module(problems)
+}
+
+/// `name=value` arguments as the kernel reads them: separated by blanks, in quotes where they have blanks.
+#[must_use]
+pub fn join_args(args: &[String]) -> String {
+    let quoted = |arg: &String| match arg.split_once('=') {
+        Some((name, value)) if value.contains(char::is_whitespace) && !value.contains('"') => {
+            format!("{name}=\"{value}\"")
+        }
+        _ => arg.clone(),
+    };
+    args.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_with_blanks_are_quoted_once() {
+        let args = ["name=Roman Zippel", "loud", "a=\"b c\"", "n=1"].map(String::from);
+        assert_eq!(join_args(&args), "name=\"Roman Zippel\" loud a=\"b c\" n=1");
+    }
+}

@@ -1,0 +1,258 @@
+//! A kernel that modules are placed in, by the primitives of the 2002 proposal.
+//!
+//! *List* what is loaded and where; *allocate* space, which belongs to this connection until the module
+//! is live, so that a killed insmod leaks nothing; *put* bytes there and *protect* them; *load*, which
+//! calls init and makes the areas a module, or leaves nothing; and *remove*. A backend adds no policy:
+//! what a module may use is decided before (see [`insmod`](crate::insmod)).
+
+pub mod sim;
+
+use crate::layout::Kind;
+use crate::records::shown;
+use serde::Serialize;
+
+/// A kernel. What was allocated through it and is not part of a live module is freed when it is dropped, also when
+/// the process dies.
+pub trait Kernel {
+    /// What is loaded and where, and everything that is exported: one consistent picture.
+    fn list(&mut self) -> Result<Listing, Failure>;
+    /// Allocates all of `areas` or none: their addresses, in that order. They are writable and full of zeros.
+    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure>;
+    /// Puts bytes into an area that is still writable.
+    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure>;
+    /// Makes an area read-only or executable, and never writable again.
+    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), Failure>;
+    /// Makes a module of this connection's areas and calls its init. It is live, or nothing of it is left.
+    fn load(&mut self, load: &Load) -> Result<Loaded, Failure>;
+    /// Removes a module that nobody uses.
+    fn remove(&mut self, name: &str) -> Result<(), Failure>;
+}
+
+/// Space that is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What will be in it; kernels keep kinds apart.
+    pub kind: Kind,
+    /// Bytes.
+    pub size: u64,
+    /// A power of two.
+    pub align: u64,
+}
+
+/// What an area becomes when its bytes are in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// Constants.
+    ReadOnly,
+    /// Code.
+    ReadExecute,
+}
+
+/// Everything that makes areas a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// The module's name.
+    pub name: String,
+    /// Its areas; their kinds say what becomes of them after init.
+    pub areas: Vec<(u64, Kind)>,
+    /// Address of its init function.
+    pub init: Option<u64>,
+    /// Address of its exit function.
+    pub exit: Option<u64>,
+    /// What it exports, at final addresses.
+    pub exports: Vec<Export>,
+    /// The modules that it uses; their use counts go up.
+    pub uses: Vec<String>,
+    /// Address and bytes of its parameter table.
+    pub params: Option<(u64, u64)>,
+    /// Its arguments: `name=value`, separated by blanks.
+    pub args: String,
+}
+
+/// What a load has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// What init returned: 0, or a positive number, which is odd.
+    pub returned: i32,
+    /// Arguments that named no parameter; kernels ignore them.
+    pub unknown_args: Vec<String>,
+}
+
+/// A symbol that modules may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Export {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: u64,
+    /// The CRC of its type, where the kernel has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crc: Option<u32>,
+    /// For GPL-compatible modules only.
+    pub gpl: bool,
+    /// Its namespace, or empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+}
+
+/// What code the kernel runs, in ELF's numbers, which the kernel itself knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Machine {
+    /// As `uname -m` says it.
+    pub name: String,
+    /// `e_machine`.
+    pub machine: u16,
+    /// 32 or 64.
+    pub class: u8,
+    /// See [`relobox_abi::order`].
+    pub order: u8,
+}
+
+/// A loaded module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Module {
+    /// Its name.
+    pub name: String,
+    /// Whether it can be used: neither coming nor going.
+    pub live: bool,
+    /// Address and bytes of each of its areas.
+    pub areas: Vec<(u64, u64)>,
+    /// The modules that use it.
+    pub users: Vec<String>,
+    /// The modules that it uses.
+    pub uses: Vec<String>,
+    /// What it exports.
+    pub exports: Vec<Export>,
+}
+
+impl Module {
+    /// Bytes of all its areas.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.areas.iter().map(|(_, size)| size).sum()
+    }
+}
+
+/// Everything there is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listing {
+    /// The kernel's release.
+    pub release: String,
+    /// What a module's `vermagic=` must say.
+    pub vermagic: String,
+    /// What code it runs.
+    pub machine: Machine,
+    /// Modules, oldest first.
+    pub modules: Vec<Module>,
+    /// The kernel's own exports.
+    pub exports: Vec<Export>,
+}
+
+/// Why a kernel did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// Init returned a negative number; nothing of the module is left.
+    #[error("init returned {0} ({1})", errno, error_text(*errno))]
+    Init {
+        /// What it returned.
+        errno: i32,
+    },
+    /// A parameter did not take its value; nothing of the module is left.
+    #[error("parameter '{}' does not take this value: {errno} ({})", shown(argument.as_bytes()), error_text(*errno))]
+    Argument {
+        /// The parameter.
+        argument: String,
+        /// What its setter returned.
+        errno: i32,
+    },
+    /// A module of that name is there already.
+    #[error("a module named '{}' is already loaded", shown(name.as_bytes()))]
+    Exists {
+        /// The name.
+        name: String,
+    },
+    /// There is no such module.
+    #[error("no module named '{}' is loaded", shown(name.as_bytes()))]
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// Other modules use it.
+    #[error("module '{name}' is in use by {}", users.join(", "))]
+    InUse {
+        /// The name.
+        name: String,
+        /// By whom.
+        users: Vec<String>,
+    },
+    /// It has no exit function.
+    #[error("module '{name}' has no exit function and stays for ever")]
+    Permanent {
+        /// The name.
+        name: String,
+    },
+    /// A module that is used is not there, or not live.
+    #[error("module '{needed}', which it uses, is not live")]
+    Missing {
+        /// Which.
+        needed: String,
+    },
+    /// There is not so much space.
+    #[error("the kernel has no space for {size} bytes")]
+    NoSpace {
+        /// Bytes.
+        size: u64,
+    },
+    /// Anything else it said no to.
+    #[error("the kernel refused: {0}")]
+    Refused(String),
+    /// The kernel died of it.
+    #[error("the kernel died while it was asked to {during}{}", report.as_deref().map(|r| format!(": {}", shown(r.as_bytes()))).unwrap_or_default())]
+    Died {
+        /// What it was asked.
+        during: String,
+        /// Its last words.
+        report: Option<String>,
+    },
+    /// It cannot be reached, or its answers cannot be read.
+    #[error("{0}")]
+    Unreachable(String),
+}
+
+impl Failure {
+    /// A stable word for it, as in JSON.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Init { .. } => "init-failed",
+            Self::Argument { .. } => "bad-argument",
+            Self::Exists { .. } => "already-loaded",
+            Self::Unknown { .. } => "not-loaded",
+            Self::InUse { .. } => "in-use",
+            Self::Permanent { .. } => "permanent",
+            Self::Missing { .. } => "missing-module",
+            Self::NoSpace { .. } => "no-space",
+            Self::Refused(_) => "refused",
+            Self::Died { .. } => "kernel-died",
+            Self::Unreachable(_) => "unreachable",
+        }
+    }
+}
+
+/// `No such device`, for -19.
+fn error_text(errno: i32) -> String {
+    let text = std::io::Error::from_raw_os_error(errno.saturating_neg()).to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_named() {
+        assert_eq!(Failure::Init { errno: -19 }.to_string(), "init returned -19 (No such device)");
+        let hostile = Failure::Unknown { name: "a\nb".into() };
+        assert_eq!(hostile.to_string(), "no module named 'a\\u{a}b' is loaded");
+    }
+}

@@ -1,0 +1,157 @@
+//! The simulated kernel: a process of its own, reached through a Unix socket.
+
+use super::{Export, Failure, Kernel, Listing, Load, Loaded, Machine, Module, Protection, Request};
+use crate::layout::Kind;
+use relobox_abi::order;
+use relobox_simkernel::protocol as wire;
+use relobox_simkernel::{Client, ClientError, Refusal};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Bytes of a `struct kernel_param` for a 64-bit machine.
+const PARAM: u64 = 40;
+
+/// What the simulated kernel runs, which is nothing but this; ELF's number for x86-64.
+const MACHINE: (u16, u8, u8) = (62, 64, order::LITTLE);
+
+/// A connection to the simulated kernel.
+pub struct Sim {
+    client: Client,
+}
+
+/// `$XDG_RUNTIME_DIR/relobox/kernel.socket`, or the same in a directory of this user's in /tmp.
+#[must_use]
+pub fn default_socket() -> PathBuf {
+    let directory = match std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()) {
+        Some(dir) => PathBuf::from(dir).join("relobox"),
+        None => std::env::temp_dir().join(format!("relobox-{}", rustix::process::geteuid().as_raw())),
+    };
+    directory.join("kernel.socket")
+}
+
+impl Sim {
+    /// Connects to the kernel that serves `socket`.
+    pub fn connect(socket: &Path) -> Result<Self, Failure> {
+        Ok(Self { client: Client::connect(socket).map_err(failure)? })
+    }
+
+    /// Connects to it, or starts one: `exe args`, which is to call [`relobox_simkernel::serve_stdin`].
+    pub fn start(exe: &Path, args: &[OsString], socket: &Path) -> Result<Self, Failure> {
+        Ok(Self { client: relobox_simkernel::start(exe, args, socket).map_err(failure)? })
+    }
+
+    /// Its log: level and text of each line.
+    pub fn log(&mut self) -> Result<Vec<(u8, String)>, Failure> {
+        let lines = self.client.log().map_err(failure)?;
+        Ok(lines.into_iter().map(|line| (line.level, line.text)).collect())
+    }
+
+    /// Ends it, and every module with it.
+    pub fn power_off(self) -> Result<(), Failure> {
+        self.client.power_off().map_err(failure)
+    }
+}
+
+impl Kernel for Sim {
+    fn list(&mut self) -> Result<Listing, Failure> {
+        let list = self.client.list().map_err(failure)?;
+        let (machine, class, order) = MACHINE;
+        Ok(Listing {
+            release: list.release,
+            vermagic: list.vermagic,
+            machine: Machine { name: list.machine, machine, class, order },
+            modules: list.modules.into_iter().map(module).collect(),
+            exports: list.exports.into_iter().map(export).collect(),
+        })
+    }
+
+    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
+        let wanted: Vec<_> = areas.iter().map(|a| wire::AreaRequest { size: a.size, align: a.align }).collect();
+        let granted = self.client.allocate(&wanted).map_err(failure)?;
+        Ok(granted.into_iter().map(|area| area.address).collect())
+    }
+
+    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure> {
+        self.client.put(address, bytes).map_err(failure)
+    }
+
+    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), Failure> {
+        let protection = match protection {
+            Protection::ReadOnly => wire::Protection::ReadOnly,
+            Protection::ReadExecute => wire::Protection::ReadExecute,
+        };
+        self.client.protect(area, protection).map_err(failure)
+    }
+
+    fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
+        let areas = load.areas.iter().map(|(address, kind)| {
+            let after_init = match kind {
+                Kind::InitText | Kind::InitRoData | Kind::InitData => wire::AfterInit::Free,
+                Kind::RoAfterInit => wire::AfterInit::ReadOnly,
+                // This kernel has one processor: its copy of per-CPU data is the only one.
+                Kind::Text | Kind::RoData | Kind::Data | Kind::PerCpu => wire::AfterInit::Keep,
+            };
+            wire::LoadArea { address: *address, after_init }
+        });
+        let exports =
+            load.exports.iter().map(|e| wire::Export { name: e.name.clone(), address: e.address, gpl: e.gpl });
+        if let Some((_, bytes)) = load.params
+            && bytes % PARAM != 0
+        {
+            return Err(Failure::Refused(format!(
+                "a parameter table of {bytes} bytes is not one of {PARAM} bytes each"
+            )));
+        }
+        let loaded = self.client.load(&wire::Load {
+            name: load.name.clone(),
+            areas: areas.collect(),
+            init: load.init,
+            exit: load.exit,
+            exports: exports.collect(),
+            uses: load.uses.clone(),
+            params: load.params.map(|(address, bytes)| wire::ParamTable { address, count: bytes / PARAM }),
+            args: load.args.clone(),
+        });
+        let loaded = loaded.map_err(failure)?;
+        Ok(Loaded { returned: loaded.returned, unknown_args: loaded.unknown_args })
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), Failure> {
+        self.client.remove(name).map_err(failure)
+    }
+}
+
+fn export(e: wire::Export) -> Export {
+    // This kernel has neither versions nor namespaces.
+    Export { name: e.name, address: e.address, crc: None, gpl: e.gpl, namespace: String::new() }
+}
+
+fn module(m: wire::Module) -> Module {
+    Module {
+        name: m.name,
+        live: m.state == wire::State::Live,
+        areas: m.areas.iter().map(|area| (area.address, area.size)).collect(),
+        users: m.users,
+        uses: m.uses,
+        exports: m.exports.into_iter().map(export).collect(),
+    }
+}
+
+fn failure(error: ClientError) -> Failure {
+    let refusal = match error {
+        ClientError::Refused(refusal) => refusal,
+        ClientError::KernelDied { during, report } => return Failure::Died { during, report },
+        other => return Failure::Unreachable(other.to_string()),
+    };
+    match refusal {
+        Refusal::InitFailed { errno, .. } => Failure::Init { errno },
+        Refusal::BadArgument { argument, errno, .. } => Failure::Argument { argument, errno },
+        Refusal::Exists { name } => Failure::Exists { name },
+        Refusal::Unknown { name } => Failure::Unknown { name },
+        Refusal::InUse { name, users } => Failure::InUse { name, users },
+        Refusal::Permanent { name } => Failure::Permanent { name },
+        Refusal::NeedsMissing { needed, .. } => Failure::Missing { needed },
+        Refusal::NoSpace { size, .. } => Failure::NoSpace { size },
+        other => Failure::Refused(other.to_string()),
+    }
+}

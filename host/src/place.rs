@@ -1,0 +1,113 @@
+//! Place: a linked module's areas become memory of a kernel, and the kernel is told to make a module of them.
+
+use crate::error::{Problem, Result};
+use crate::kernel::{Export, Failure, Kernel, Load, Loaded, Protection, Request};
+use crate::layout::{ABSENT, Area, Kind, Layout, Measured};
+use crate::link::Linked;
+use crate::records::shown;
+use relobox_abi::export_flag;
+
+/// Asks the kernel for the areas, and gives every section its address in them.
+pub fn allocate(kernel: &mut dyn Kernel, measured: &Measured) -> Result<Layout, Failure> {
+    let wanted: Vec<_> =
+        measured.areas.iter().map(|a| Request { kind: a.kind, size: a.size, align: a.align }).collect();
+    let addresses = kernel.allocate(&wanted)?;
+    let areas = measured.areas.iter().zip(addresses).map(|(area, address)| Area { address, ..*area });
+    Ok(measured.in_areas(areas.collect()))
+}
+
+/// Puts and protects every area, then has the kernel make a module of them.
+pub fn place(kernel: &mut dyn Kernel, linked: &Linked, name: &str, args: &str) -> Result<Loaded, Placing> {
+    for area in &linked.layout.areas {
+        let image = image(linked, area).map_err(Placing::Module)?;
+        if !image.is_empty() {
+            kernel.put(area.address, &image).map_err(Placing::Kernel)?;
+        }
+    }
+    // Nothing is executable before everything has arrived.
+    for area in &linked.layout.areas {
+        let protection = match area.kind {
+            Kind::Text | Kind::InitText => Protection::ReadExecute,
+            Kind::RoData | Kind::InitRoData => Protection::ReadOnly,
+            Kind::RoAfterInit | Kind::Data | Kind::InitData | Kind::PerCpu => continue,
+        };
+        kernel.protect(area.address, protection).map_err(Placing::Kernel)?;
+    }
+    kernel.load(&load(linked, name, args)).map_err(Placing::Kernel)
+}
+
+/// Why a module was not placed.
+pub enum Placing {
+    /// The kernel would not.
+    Kernel(Failure),
+    /// What was linked does not fit together.
+    Module(crate::Error),
+}
+
+/// An area's contents, up to the last byte that is not zero of itself: fresh areas are.
+fn image(linked: &Linked, area: &Area) -> Result<Vec<u8>> {
+    let records = linked.module.records();
+    let own = (0..)
+        .zip(&linked.layout.addresses)
+        .filter(|(_, address)| **address != ABSENT)
+        .map(|(i, address)| (*address, linked.contents(i)));
+    let made = linked.synthetic.iter().map(|s| (s.address, s.contents.as_slice()));
+    let mut image = Vec::new();
+    for (address, contents) in own.chain(made) {
+        let Some(start) = address.checked_sub(area.address).filter(|start| *start < area.size) else { continue };
+        if contents.is_empty() {
+            continue;
+        }
+        let end = start.checked_add(contents.len() as u64).filter(|end| *end <= area.size);
+        let Some(end) = end else {
+            let text = format!("{} bytes at {address:#x} do not fit their area", contents.len());
+            return Err(Problem::new("misplaced-section", records.name, text).into());
+        };
+        // The kernel has granted the area, so its size is one that memory can have.
+        if image.len() < end as usize {
+            image.resize(end as usize, 0);
+        }
+        image[start as usize..end as usize].copy_from_slice(contents);
+    }
+    Ok(image)
+}
+
+fn load(linked: &Linked, name: &str, args: &str) -> Load {
+    let records = linked.module.records();
+    let value = |symbol: u32| linked.resolved.values.get(symbol as usize).copied().unwrap_or(0);
+    let entry = |symbol: u32| (symbol != 0).then(|| value(symbol));
+    let export = |e: &relobox_abi::Export| Export {
+        name: String::from_utf8_lossy(records.bytes(e.name)).into_owned(),
+        address: value(e.symbol),
+        crc: (e.flags & export_flag::CRC != 0).then_some(e.crc),
+        gpl: e.flags & export_flag::GPL != 0,
+        namespace: String::from_utf8_lossy(records.bytes(e.namespace)).into_owned(),
+    };
+    let params = records
+        .sections
+        .iter()
+        .zip(&linked.layout.addresses)
+        .find(|(s, address)| records.bytes(s.name) == b"__param" && **address != ABSENT && s.size != 0);
+    Load {
+        name: name.to_owned(),
+        areas: linked.layout.areas.iter().map(|a| (a.address, a.kind)).collect(),
+        init: entry(records.parsed.init),
+        exit: entry(records.parsed.exit),
+        exports: records.exports.iter().map(export).collect(),
+        uses: linked.resolved.uses.clone(),
+        params: params.map(|(s, address)| (*address, s.size)),
+        args: args.to_owned(),
+    }
+}
+
+/// The module's name: what modinfo says, else what the file is called, as kbuild makes it.
+#[must_use]
+pub fn module_name(records: &crate::parse::Records<'_>) -> String {
+    match records.modinfo("name") {
+        Some(name) => shown(name),
+        None => {
+            let file = records.name.rsplit('/').next().unwrap_or_default();
+            file.split(".ko").next().unwrap_or_default().trim_end_matches(".o").replace('-', "_")
+        }
+    }
+}
