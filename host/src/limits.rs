@@ -6,6 +6,9 @@ pub const FILE: u64 = 512 << 20;
 /// Bytes that a packed module may unpack to.
 pub const UNPACKED: u64 = 512 << 20;
 
+/// Alignment of a section in memory: a large page. The engine refuses more, and it may lie.
+pub const ALIGN: u64 = 2 << 20;
+
 /// Bytes of a guest's Wasm. The largest shipped one is under 200 KB, and compiling takes time.
 pub const GUEST: usize = 4 << 20;
 

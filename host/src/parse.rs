@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Misbehaviour, Problem, Result};
 use crate::open::Opened;
+use crate::limits;
 use crate::records::{bytes, record, shown, table};
 use crate::report;
 use crate::sandbox::Instance;
@@ -105,6 +106,10 @@ fn check(name: &str, memory: &[u8], file: Span, at: u32) -> Result<Result<Parsed
         let (data, name) = (bytes(content, s.data), bytes(content, s.name));
         if data.is_err() || name.is_err() || !s.align.is_power_of_two() || s.size > u64::from(u32::MAX) {
             return wild("a section");
+        }
+        // Layout adds sizes and alignments up.
+        if s.flags & section_flag::ALLOC != 0 && s.align > limits::ALIGN {
+            return wild("a section's alignment");
         }
         if s.data.len != 0 && u64::from(s.data.len) != s.size {
             return wild("a section's size");
