@@ -23,6 +23,7 @@
 pub mod limits;
 pub mod protocol;
 mod refusal;
+pub mod samples;
 pub mod wire;
 
 mod client;
