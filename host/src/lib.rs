@@ -14,6 +14,7 @@ pub mod emit;
 pub mod error;
 pub mod guests;
 pub mod insmod;
+pub mod job;
 pub mod kernel;
 pub mod layout;
 pub mod limits;

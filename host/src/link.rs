@@ -23,7 +23,8 @@ pub struct Prepared {
     pub machine: Machine,
     /// How much memory of which kind.
     pub measured: Measured,
-    planned: Planned,
+    /// The plugin, with its job.
+    pub planned: Planned,
 }
 
 /// A module with its relocations done.
