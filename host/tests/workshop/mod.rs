@@ -1,0 +1,120 @@
+//! A simulated kernel of a test's own, and modules that `cc` has just compiled.
+#![allow(dead_code, unreachable_pub, reason = "each test binary includes this file and uses a part")]
+
+use relobox_simkernel::{Client, samples};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A directory with modules and a kernel's socket; both end with the test.
+pub struct Workshop {
+    pub directory: PathBuf,
+    pub socket: PathBuf,
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// Compiled guests, shared by all tests: compiling them takes seconds.
+pub fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")
+}
+
+impl Workshop {
+    pub fn new() -> Self {
+        // Not in the target directory: a socket's path may have 107 bytes.
+        let name = format!("relobox-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir(&directory).unwrap();
+        let (name, text) = samples::HEADER;
+        std::fs::write(directory.join(name), text).unwrap();
+        let socket = directory.join("kernel").join("socket");
+        Self { directory, socket }
+    }
+
+    /// Compiles one of the samples.
+    pub fn sample(&self, name: &str) -> PathBuf {
+        let source = samples::SOURCES.iter().find(|(file, _)| file.strip_suffix(".c") == Some(name));
+        self.compile(name, source.unwrap_or_else(|| panic!("no sample {name}")).1)
+    }
+
+    /// Compiles C.
+    pub fn compile(&self, name: &str, source: &str) -> PathBuf {
+        let (c, ko) = (self.directory.join(name).with_extension("c"), self.directory.join(name).with_extension("ko"));
+        std::fs::write(&c, source).unwrap();
+        let output = Command::new("cc").args(samples::CFLAGS).arg(&c).arg("-o").arg(&ko).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        ko
+    }
+
+    /// A command of relobox, with this kernel's socket.
+    pub fn command(&self, command: &str) -> Command {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_relobox"));
+        run.current_dir(&self.directory).env("RELOBOX_CACHE", cache()).args([command, "--socket"]).arg(&self.socket);
+        run
+    }
+
+    pub fn relobox(&self, command: &str, args: &[&str]) -> Outcome {
+        self.command(command).args(args).output().unwrap().into()
+    }
+
+    /// Must succeed; its output.
+    pub fn succeed(&self, command: &str, args: &[&str]) -> String {
+        let outcome = self.relobox(command, args);
+        assert_eq!(outcome.code, Some(0), "{command} {args:?}: {outcome:?}");
+        outcome.stdout
+    }
+
+    /// Must fail with this code; what it said, without the prefix.
+    pub fn fail(&self, code: i32, command: &str, args: &[&str]) -> String {
+        let outcome = self.relobox(command, args);
+        assert_eq!(outcome.code, Some(code), "{command} {args:?}: {outcome:?}");
+        let lines = outcome.stderr.lines().map(|line| line.strip_prefix("relobox: ").unwrap_or(line));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    pub fn client(&self) -> Client {
+        Client::connect(&self.socket).unwrap()
+    }
+
+    /// What modules printed.
+    pub fn log(&self) -> Vec<String> {
+        self.succeed("dmesg", &[]).lines().skip(1).map(str::to_owned).collect()
+    }
+
+    /// The kernel holds nothing: no module, no area, no heap. It may have yet to notice that a client went; each
+    /// answer lets it look at all of them, so this needs no clock.
+    pub fn assert_empty(&self) {
+        let mut client = self.client();
+        for _ in 0..1000 {
+            let list = client.list().unwrap();
+            if (list.modules.len(), list.allocated, list.heap) == (0, 0, 0) {
+                return;
+            }
+        }
+        panic!("{:?}", client.list().unwrap());
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        if let Ok(client) = Client::connect(&self.socket) {
+            let _ = client.power_off();
+        }
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+impl From<Output> for Outcome {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
