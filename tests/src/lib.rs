@@ -1,8 +1,10 @@
 //! Integration tests, oracles and generators of relobox.
 //!
 //! What is here judges relobox and so shares no code with it: the corpora of real modules, the linkers
-//! that serve as a second opinion, and the comparison with a running kernel's memory.
+//! that serve as a second opinion, and the comparison with a running kernel's memory. Only [`real`] knows
+//! relobox: it makes it do what the others do.
 
 pub mod corpus;
 pub mod kernel_memory;
 pub mod oracle;
+pub mod real;

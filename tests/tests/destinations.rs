@@ -4,11 +4,9 @@
 //! `RELOBOX_ORACLES` set to the number of modules to take.
 
 use anyhow::{Context, Result, ensure};
-use object::{Object as _, ObjectSection as _, ObjectSymbol as _, RelocationFlags, RelocationTarget, elf};
+use object::elf;
 use relobox_tests::corpus::Corpus;
-use relobox_tests::oracle::follow::{self, Destination};
-use relobox_tests::oracle::{self, Image, Job, Target, bfd, layout, lld};
-use std::collections::{BTreeMap, BTreeSet};
+use relobox_tests::oracle::{self, Image, Job, Target, bfd, layout, lld, references};
 use std::path::Path;
 
 type Linker = fn(&Job, &Path) -> Result<Image>;
@@ -44,14 +42,14 @@ fn check(name: &str, distance: u64, types: &[elf::RelocationType], linkers: &[(&
         let target = Target::of(&elf)?;
         let mut job = layout::sequential(&path, &elf, layout::customary_base(target))?;
         // Only what nothing but branches refers to can be far away.
-        let near = referred_to_otherwise(&elf, types)?;
+        let near = references::of_other_types(&elf, types)?;
         for symbol in job.symbols.iter_mut().filter(|symbol| !near.contains(&symbol.0)) {
             symbol.1 += distance;
         }
         for ((label, link), through) in linkers.iter().zip(&mut through) {
             let image = link(&job, dir.path()).with_context(|| module.name())?;
-            *through +=
-                references(target, &elf, &job, &image, types).with_context(|| format!("{label}: {}", module.name()))?;
+            let followed = references::follow_all(&elf, &job, &image, types);
+            *through += followed.with_context(|| format!("{label}: {}", module.name()))?.through;
         }
     }
     for ((label, _), through) in linkers.iter().zip(through) {
@@ -59,47 +57,4 @@ fn check(name: &str, distance: u64, types: &[elf::RelocationType], linkers: &[(&
         ensure!(through > 0 || count < 10, "{label}: there was nothing to follow");
     }
     Ok(())
-}
-
-/// Follows every reference of one of `types` to an undefined symbol; returns how many were indirect.
-fn references(target: Target, elf: &[u8], job: &Job, image: &Image, types: &[elf::RelocationType]) -> Result<usize> {
-    let values: BTreeMap<&str, u64> = job.symbols.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-    let file = object::File::parse(elf)?;
-    let mut through = 0;
-    for section in file.sections() {
-        let index = u32::try_from(section.index().0)?;
-        if image.section(index).is_none() {
-            continue;
-        }
-        for (offset, relocation) in section.relocations() {
-            let RelocationFlags::Elf { r_type } = relocation.flags() else { continue };
-            let RelocationTarget::Symbol(symbol) = relocation.target() else { continue };
-            let symbol = file.symbol_by_index(symbol)?;
-            if !types.contains(&r_type) || !symbol.is_undefined() {
-                continue;
-            }
-            let name = symbol.name()?;
-            let place = || format!("{}+{offset:#x} to {name}", section.name().unwrap_or_default());
-            let end = follow::of(target, image, index, offset).with_context(place)?;
-            let expected = values[name];
-            ensure!(end.address() == expected, "{}: {end:x?}, not {expected:#x}", place());
-            through += usize::from(matches!(end, Destination::Through(_)));
-        }
-    }
-    Ok(through)
-}
-
-/// The undefined symbols that relocations of other types than `types` refer to.
-fn referred_to_otherwise(elf: &[u8], types: &[elf::RelocationType]) -> Result<BTreeSet<String>> {
-    let file = object::File::parse(elf)?;
-    let mut names = BTreeSet::new();
-    for (_, relocation) in file.sections().flat_map(|section| section.relocations().collect::<Vec<_>>()) {
-        let RelocationFlags::Elf { r_type } = relocation.flags() else { continue };
-        let RelocationTarget::Symbol(symbol) = relocation.target() else { continue };
-        let symbol = file.symbol_by_index(symbol)?;
-        if !types.contains(&r_type) && symbol.is_undefined() {
-            names.insert(symbol.name()?.to_owned());
-        }
-    }
-    Ok(names)
 }

@@ -9,12 +9,14 @@
 //! fixes every address.
 
 pub mod bfd;
+pub mod compare;
 pub mod follow;
 mod image;
 pub mod jitlink;
 pub mod layout;
 pub mod lld;
 mod neutral;
+pub mod references;
 mod script;
 mod tool;
 

@@ -1,0 +1,62 @@
+//! The references of a module to undefined symbols, followed to their end.
+
+use super::follow::{self, Destination};
+use super::{Image, Job};
+use anyhow::{Context, Result, ensure};
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _, RelocationFlags, RelocationTarget, elf};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many references lead where they should.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Followed {
+    /// Straight.
+    pub direct: usize,
+    /// Through something that the linker made.
+    pub through: usize,
+}
+
+/// Follows every reference of one of `types` to an undefined symbol; it must lead to the symbol's value.
+pub fn follow_all(elf: &[u8], job: &Job, image: &Image, types: &[elf::RelocationType]) -> Result<Followed> {
+    let values: BTreeMap<&str, u64> = job.symbols.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let file = object::File::parse(elf)?;
+    let mut followed = Followed::default();
+    for section in file.sections() {
+        let index = u32::try_from(section.index().0)?;
+        if image.section(index).is_none() {
+            continue;
+        }
+        for (offset, relocation) in section.relocations() {
+            let RelocationFlags::Elf { r_type } = relocation.flags() else { continue };
+            let RelocationTarget::Symbol(symbol) = relocation.target() else { continue };
+            let symbol = file.symbol_by_index(symbol)?;
+            if !types.contains(&r_type) || !symbol.is_undefined() {
+                continue;
+            }
+            let name = symbol.name()?;
+            let place = || format!("{}+{offset:#x} to {name}", section.name().unwrap_or_default());
+            let end = follow::of(job.arch, image, index, offset).with_context(place)?;
+            let expected = values.get(name).with_context(place)?;
+            ensure!(end.address() == *expected, "{}: {end:x?}, not {expected:#x}", place());
+            match end {
+                Destination::Direct(_) => followed.direct += 1,
+                Destination::Through(_) => followed.through += 1,
+            }
+        }
+    }
+    Ok(followed)
+}
+
+/// The undefined symbols that relocations of other types than `types` refer to: these cannot be far away.
+pub fn of_other_types(elf: &[u8], types: &[elf::RelocationType]) -> Result<BTreeSet<String>> {
+    let file = object::File::parse(elf)?;
+    let mut names = BTreeSet::new();
+    for (_, relocation) in file.sections().flat_map(|section| section.relocations().collect::<Vec<_>>()) {
+        let RelocationFlags::Elf { r_type } = relocation.flags() else { continue };
+        let RelocationTarget::Symbol(symbol) = relocation.target() else { continue };
+        let symbol = file.symbol_by_index(symbol)?;
+        if !types.contains(&r_type) && symbol.is_undefined() {
+            names.insert(symbol.name()?.to_owned());
+        }
+    }
+    Ok(names)
+}

@@ -1,0 +1,67 @@
+//! relobox in the place of a linker: the same job, the same kind of answer.
+
+use super::guests;
+use crate::oracle::{Image, Job, Placed};
+use anyhow::{Context, Result, ensure};
+use relobox::layout::{ABSENT, Layout};
+use relobox::link::{Linked, Prepared, load, prepare};
+use relobox::open::Source;
+use relobox::resolve::Sources;
+use relobox::symbols::{Definition, Symbols};
+
+/// How much room the job's layout leaves between the module and its symbols.
+const ROOM: u64 = 1 << 20;
+
+/// Links `job` with relobox. What the plugin makes goes behind the last section, clear of everything else.
+pub fn link(job: &Job) -> Result<Image> {
+    let name = job.object.display().to_string();
+    let module = load(guests()?, &name, Source::open(job.object)?)?;
+    let prepared = prepare(guests()?, module, &[])?;
+    let layout = layout(&prepared, job)?;
+    let mut symbols = Symbols::new();
+    for (name, value) in &job.symbols {
+        symbols.define(name.as_bytes(), Definition { address: Some(*value), ..Definition::default() });
+    }
+    image(&prepared.link(layout, Sources { symbols: &symbols, assume: None })?)
+}
+
+fn layout(prepared: &Prepared, job: &Job) -> Result<Layout> {
+    let records = prepared.module.records();
+    let mut addresses = vec![ABSENT; records.sections.len()];
+    let mut end = 0;
+    for (name, index, address) in &job.sections {
+        let slot = addresses.get_mut(*index as usize).with_context(|| format!("no section {index} ({name})"))?;
+        *slot = *address;
+        end = end.max(address + records.sections[*index as usize].size);
+    }
+    let mut next = end.next_multiple_of(1 << 12);
+    let mut synthetic = Vec::new();
+    for wanted in &prepared.needs().synthetic {
+        ensure!(wanted.with_kind(), "{} has its place beside a section", wanted.name);
+        next = next.next_multiple_of(wanted.record.align);
+        synthetic.push(next);
+        next += wanted.record.size;
+    }
+    ensure!(next - end < ROOM, "{} bytes of synthetic sections reach into other things", next - end);
+    Ok(Layout { addresses, synthetic, areas: Vec::new() })
+}
+
+/// What relobox linked, in the words of the oracles.
+pub fn image(linked: &Linked) -> Result<Image> {
+    let records = linked.module.records();
+    let mut image = Image::default();
+    for (index, address) in (0..).zip(&linked.layout.addresses).filter(|(_, address)| **address != ABSENT) {
+        let (name, bytes) = (records.section_name(index), linked.contents(index).to_vec());
+        image.sections.push(Placed { name, input: Some(index), address: *address, bytes });
+    }
+    for section in &linked.synthetic {
+        let (name, bytes) = (section.wanted.name.clone(), section.contents.clone());
+        image.sections.push(Placed { name, input: None, address: section.address, bytes });
+    }
+    let named = (0..).zip(records.symbols).filter(|(_, symbol)| symbol.name.len != 0);
+    for (index, _) in named {
+        let name = records.symbol_name(index).context("a name")?;
+        image.symbols.insert(name, linked.resolved.values[index as usize]);
+    }
+    Ok(image)
+}

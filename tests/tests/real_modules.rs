@@ -1,0 +1,58 @@
+//! Every module of every corpus links: nothing that Debian ships is rejected.
+//!
+//! Needs `tests/scripts/fetch-corpora`, and `RELOBOX_ORACLES` set. `RELOBOX_MODULES` limits how many modules of
+//! each corpus are taken, or of one of them: `all,riscv64=300`.
+
+use anyhow::{Context, Result, ensure};
+use relobox_tests::corpus::{self, Corpus};
+use relobox_tests::oracle;
+use relobox_tests::real::dry;
+
+/// Threads for each corpus.
+const THREADS: usize = 2;
+
+#[test]
+fn every_module_links() -> Result<()> {
+    if oracle::wanted().is_none() {
+        println!("skipped: RELOBOX_ORACLES is not set");
+        return Ok(());
+    }
+    let mut rejected = Vec::new();
+    for name in corpus::NAMES {
+        let Some(corpus) = Corpus::open(name)? else {
+            println!("skipped: no corpus {name} in {}", corpus::root().display());
+            continue;
+        };
+        let sample = corpus.sample(64, limit(name)?);
+        let counts = dry::link_all(&sample, THREADS)?;
+        println!(
+            "{name}: {} of {} modules, {} linked, {} rejected, {} relocations, {} bytes of GOT, PLT and veneers",
+            sample.len(),
+            corpus.modules.len(),
+            counts.linked,
+            counts.rejected.len(),
+            counts.relocations,
+            counts.synthetic
+        );
+        ensure!(counts.linked + counts.rejected.len() == sample.len(), "{name}: some modules were lost");
+        ensure!(counts.relocations > sample.len(), "{name}: hardly any relocation");
+        rejected.extend(counts.rejected.into_iter().map(|reason| format!("{name}: {reason}")));
+    }
+    let shown = rejected.iter().take(30).cloned().collect::<Vec<_>>().join("\n");
+    ensure!(rejected.is_empty(), "{} rejected\n{shown}", rejected.len());
+    Ok(())
+}
+
+/// What `RELOBOX_MODULES` says of corpus `name`.
+fn limit(name: &str) -> Result<usize> {
+    let text = std::env::var("RELOBOX_MODULES").unwrap_or_default();
+    let mut limit = usize::MAX;
+    for word in text.split(',').filter(|word| !word.is_empty()) {
+        let (of, count) = word.split_once('=').unwrap_or((name, word));
+        if of == name {
+            let number = count.parse().with_context(|| format!("RELOBOX_MODULES: {word}"));
+            limit = if count == "all" { usize::MAX } else { number? };
+        }
+    }
+    Ok(limit)
+}
