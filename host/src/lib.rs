@@ -27,6 +27,7 @@ pub mod records;
 pub mod report;
 pub mod resolve;
 pub mod sandbox;
+pub mod support;
 pub mod symbols;
 
 pub use error::{Error, Problem, Result};

@@ -4,8 +4,8 @@ use super::{Common, output};
 use clap::{Args, Subcommand};
 use relobox::guests::{Plugin, PluginRow};
 use relobox::sandbox::hex;
+use relobox::support::{markdown, order_of, rule_of, treatment};
 use relobox::{Error, Result};
-use relobox_abi::{order, row_flag, rule};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -91,14 +91,6 @@ impl Listed {
     }
 }
 
-fn order_of(byte_order: u8) -> &'static str {
-    match byte_order {
-        order::LITTLE => "little",
-        order::BIG => "big",
-        _ => "as data",
-    }
-}
-
 fn list(common: &Common) -> Result<ExitCode> {
     let guests = common.guests()?;
     let (mut listed, mut failed) = (Vec::new(), None);
@@ -156,15 +148,10 @@ struct RowReport {
 
 impl RowReport {
     fn of(row: &PluginRow) -> Self {
-        let does = match row.row.flags {
-            flags if flags & row_flag::NOP != 0 => "ignored",
-            flags if flags & row_flag::REJECT != 0 => "refused",
-            _ => "applied",
-        };
         Self {
             kind: row.row.kind,
             name: row.name.clone(),
-            does,
+            does: treatment(row),
             formula: row.formula.clone(),
             field: row.field.clone(),
             bytes: row.row.width,
@@ -174,23 +161,7 @@ impl RowReport {
     }
 }
 
-fn rule_of(row: &PluginRow) -> String {
-    if !row.writes() {
-        return String::new();
-    }
-    let range = match row.row.rule {
-        rule::SIGNED => format!("signed {}", row.row.bits),
-        rule::UNSIGNED => format!("unsigned {}", row.row.bits),
-        rule::EITHER => format!("signed or unsigned {}", row.row.bits),
-        _ if row.is(row_flag::BY_HAND) => "by hand".into(),
-        _ => "unchecked".into(),
-    };
-    let align = if row.row.align > 1 { format!(", multiple of {}", row.row.align) } else { String::new() };
-    let fallback = if row.is(row_flag::FALLBACK) { ", else through a stub" } else { "" };
-    format!("{range}{align}{fallback}")
-}
-
-fn info(arch: &str, markdown: bool, common: &Common) -> Result<ExitCode> {
+fn info(arch: &str, as_markdown: bool, common: &Common) -> Result<ExitCode> {
     let guests = common.guests()?;
     let mut names = Vec::new();
     let mut found = None;
@@ -208,8 +179,8 @@ fn info(arch: &str, markdown: bool, common: &Common) -> Result<ExitCode> {
     if common.json {
         let (psabi, inputs) = (plugin.about.psabi.clone(), plugin.about.inputs.clone());
         output::json(&Info { listed: Listed::of(plugin), psabi, inputs, relocations: rows });
-    } else if markdown {
-        print_markdown(plugin, &rows);
+    } else if as_markdown {
+        output::line(markdown(plugin));
     } else {
         print_info(plugin, &rows);
     }
@@ -240,18 +211,4 @@ fn print_info(plugin: &Plugin, rows: &[RowReport]) {
         };
         output::line(format_args!("{:>4}  {:<34} {rest}", r.kind, r.name));
     }
-}
-
-fn print_markdown(plugin: &Plugin, rows: &[RowReport]) {
-    output::line(format_args!("## {}\n\n{} · psABI: <{}>\n", plugin.about.name, plugin.about.title, plugin.about.psabi));
-    output::line("| type | name | formula | field | rule |\n|---:|---|---|---|---|");
-    for r in rows {
-        let cells = match r.does {
-            "applied" => format!("`{}` | `{}` | {}", r.formula, r.field, r.rule),
-            "ignored" => "ignored | | ".into(),
-            _ => format!("refused: it {} | | ", r.formula),
-        };
-        output::line(format_args!("| {} | `{}` | {cells} |", r.kind, r.name));
-    }
-    output::line("");
 }

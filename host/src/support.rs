@@ -1,0 +1,89 @@
+//! What plugins support, as a table: each says it itself, nobody writes it down a second time.
+
+use crate::error::Result;
+use crate::guests::{Guests, Plugin, PluginRow};
+use relobox_abi::{Machine, order, row_flag, rule};
+use std::fmt::Write as _;
+
+/// What becomes of a relocation of this type: `applied`, `ignored` or `refused`.
+#[must_use]
+pub fn treatment(row: &PluginRow) -> &'static str {
+    match row.row.flags {
+        flags if flags & row_flag::NOP != 0 => "ignored",
+        flags if flags & row_flag::REJECT != 0 => "refused",
+        _ => "applied",
+    }
+}
+
+/// The overflow rule in words: `signed 33, multiple of 4`; empty for what writes nothing.
+#[must_use]
+pub fn rule_of(row: &PluginRow) -> String {
+    if !row.writes() {
+        return String::new();
+    }
+    let range = match row.row.rule {
+        rule::SIGNED => format!("signed {}", row.row.bits),
+        rule::UNSIGNED => format!("unsigned {}", row.row.bits),
+        rule::EITHER => format!("signed or unsigned {}", row.row.bits),
+        _ if row.is(row_flag::BY_HAND) => "by hand".into(),
+        _ => "unchecked".into(),
+    };
+    let align = if row.row.align > 1 { format!(", multiple of {}", row.row.align) } else { String::new() };
+    let fallback = if row.is(row_flag::FALLBACK) { ", else through a stub" } else { "" };
+    format!("{range}{align}{fallback}")
+}
+
+/// A byte order in words.
+#[must_use]
+pub fn order_of(byte_order: u8) -> &'static str {
+    match byte_order {
+        order::LITTLE => "little",
+        order::BIG => "big",
+        _ => "as data",
+    }
+}
+
+/// One plugin's table as Markdown.
+#[must_use]
+pub fn markdown(plugin: &Plugin) -> String {
+    let about = &plugin.about;
+    let mut out = format!("## {}\n\n{} · psABI: <{}>\n\n", about.name, about.title, about.psabi);
+    out.push_str("| type | name | formula | field | rule |\n|---:|---|---|---|---|\n");
+    for row in &about.rows {
+        let cells = match treatment(row) {
+            "applied" => format!("`{}` | `{}` | {}", row.formula, row.field, rule_of(row)),
+            "ignored" => "ignored | | ".into(),
+            _ => format!("refused: it {} | | ", row.formula),
+        };
+        let _ = writeln!(out, "| {} | `{}` | {} |", row.row.kind, row.name, cells);
+    }
+    out
+}
+
+/// The documentation's page: a summary, then each plugin's table.
+pub fn page(guests: &Guests) -> Result<String> {
+    let plugins = guests.plugins().map(|(_, plugin)| plugin).collect::<Result<Vec<_>>>()?;
+    let mut out = String::from(
+        "# Relocation types by architecture\n\n\
+         Generated from what the plugins say of themselves, by `scripts/support-table`; do not edit. The same is printed by\n\
+         `relobox plugin info NAME`. The letters are the psABI's: S the symbol's value, A the addend, P the place, G an\n\
+         entry in the GOT. *Applied* types change bytes. *Ignored* ones are known and change nothing. *Refused* ones are\n\
+         known, and an error in a kernel module; any other type is an error too. A rule says which values fit:\n\
+         `signed N` is -2^(N-1) to 2^(N-1)-1, `unsigned N` is 0 to 2^N-1, and `unchecked` cuts the value to its field.\n\
+         A field of several pieces is written piece by piece; `relobox plugin info NAME --json` has the bits.\n\n\
+         | plugin | ELF machine, class, byte order | applied | ignored | refused |\n|---|---|---:|---:|---:|\n",
+    );
+    for plugin in &plugins {
+        let kind = |m: &Machine| format!("{}, {} bits, {}", m.machine, m.class, order_of(m.order));
+        let kinds: Vec<_> = plugin.about.machines.iter().map(kind).collect();
+        let count = |what| plugin.about.rows.iter().filter(|row| treatment(row) == what).count();
+        let [applied, ignored, refused] = ["applied", "ignored", "refused"].map(count);
+        let (name, kinds) = (&plugin.about.name, kinds.join("; "));
+        let _ = writeln!(out, "| [{name}](#{name}) | {kinds} | {applied} | {ignored} | {refused} |");
+    }
+    for plugin in &plugins {
+        out.push('\n');
+        out.push_str(&markdown(plugin));
+    }
+    Ok(out)
+}
