@@ -82,7 +82,9 @@ impl Listed {
         Self {
             name: plugin.about.name.clone(),
             title: plugin.about.title.clone(),
-            machines: machines.map(|m| Kind { machine: m.machine, class: m.class, byte_order: order_of(m.order) }).collect(),
+            machines: machines
+                .map(|m| Kind { machine: m.machine, class: m.class, byte_order: order_of(m.order) })
+                .collect(),
             abi: relobox_abi::ABI_VERSION,
             sha256: hex(plugin.guest.digest()),
             origin: plugin.origin.to_string(),
