@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::limits;
 use cap_std::ambient_authority;
 use cap_std::fs::File;
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::Path;
@@ -22,14 +23,38 @@ pub struct Definition {
     pub gpl: bool,
     /// Its namespace, or empty.
     pub namespace: Arc<str>,
-    /// Known to be exported. A kallsyms line does not say; other sources do.
+    /// Known to be exported.
     pub exported: bool,
+}
+
+/// The kernel (`None`) or a module.
+type Owner = Option<Arc<str>>;
+
+/// An address that a kallsyms line gives a name. Many names have several: every file may have a static one.
+#[derive(Clone, Debug)]
+struct Candidate {
+    address: u64,
+    owner: Owner,
+    /// The letter was upper case.
+    global: bool,
+}
+
+/// All that is known of a name.
+#[derive(Clone, Debug, Default)]
+struct Entry {
+    definition: Definition,
+    /// In the order of the lines.
+    candidates: Vec<Candidate>,
+    /// Who defines it, by Module.symvers.
+    listed: Option<Owner>,
 }
 
 /// Definitions by name.
 #[derive(Clone, Debug, Default)]
 pub struct Symbols {
-    by_name: HashMap<Box<[u8]>, Definition>,
+    by_name: HashMap<Box<[u8]>, Entry>,
+    /// Who has an entry in its export table for a name.
+    exporters: HashMap<Box<[u8]>, Vec<Owner>>,
     kernel: bool,
 }
 
@@ -64,6 +89,8 @@ impl Symbols {
     /// The same for text. `Err` is the number of the first line that is of no known format.
     pub fn read(&mut self, text: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Result<(), usize> {
         self.kernel = true;
+        // A name's export may be listed before the name and after it, so the choice is made at the end.
+        let mut unsettled: Vec<&[u8]> = Vec::new();
         for (number, line) in text.split(|b| *b == b'\n').enumerate() {
             if line.is_empty() {
                 continue;
@@ -73,77 +100,87 @@ impl Symbols {
             } else {
                 self.kallsyms_line(line, &wanted)
             };
-            good.ok_or(number + 1)?;
+            unsettled.extend(good.ok_or(number + 1)?);
+        }
+        for name in unsettled {
+            if let Some(entry) = self.by_name.get_mut(name) {
+                entry.settle(self.exporters.get(name).map_or(&[], Vec::as_slice));
+            }
         }
         Ok(())
     }
 
-    /// `ADDR TYPE NAME [module]`; the address may be all zeros where the kernel hides it.
-    fn kallsyms_line(&mut self, line: &[u8], wanted: &impl Fn(&[u8]) -> bool) -> Option<()> {
-        let space = line.iter().position(|b| *b == b' ')?;
-        let address = hex(&line[..space])?;
-        if line.get(space + 2) != Some(&b' ') {
+    /// `ADDR TYPE NAME [module]`; the address may be all zeros where the kernel hides it. Of the 200,000 lines
+    /// of a kernel a module wants thirty, so a line's parts are looked at only when they matter.
+    ///
+    /// `None` is a line of another format; the answer is a name that has to be settled.
+    fn kallsyms_line<'t>(&mut self, line: &'t [u8], wanted: &impl Fn(&[u8]) -> bool) -> Option<Option<&'t [u8]>> {
+        let space = match (line.get(16), line.get(8)) {
+            (Some(b' '), _) => 16,
+            (_, Some(b' ')) => 8,
+            _ => line.iter().position(|b| *b == b' ')?,
+        };
+        if line.get(space + 2) != Some(&b' ') || !line[0].is_ascii_hexdigit() {
             return None;
         }
-        let kind = line[space + 1];
         let rest = &line[space + 3..];
         let end = rest.iter().position(|b| matches!(b, b'\t' | b' ')).unwrap_or(rest.len());
         let name = &rest[..end];
+        if let Some(exported) = name.strip_prefix(b"__ksymtab_")
+            && wanted(exported)
+        {
+            self.exporters.entry(exported.into()).or_default().push(owner_in(&rest[end..]));
+            return Some(Some(exported));
+        }
+        if name.is_empty() || !wanted(name) {
+            return Some(None);
+        }
+        let (address, kind) = (hex(&line[..space])?, line[space + 1]);
         // Per-CPU offsets and absolute symbols stay: modules refer to both.
-        if name.is_empty() || matches!(kind, b'U' | b'w' | b'v') && address == 0 {
-            return Some(());
+        if matches!(kind, b'U' | b'w' | b'v') && address == 0 {
+            return Some(None);
         }
-        if !wanted(name) {
-            return Some(());
-        }
-        let owner = rest[end..].iter().position(|b| *b == b'[').map(|i| {
-            let owner = &rest[end + i + 1..];
-            let close = owner.iter().position(|b| *b == b']').unwrap_or(owner.len());
-            Arc::from(String::from_utf8_lossy(&owner[..close]).as_ref())
-        });
-        // A global symbol beats a local one of the same name; the first of equals wins, as in the kernel.
-        let global = kind.is_ascii_uppercase();
+        let owner = owner_in(&rest[end..]);
         let entry = self.by_name.entry(name.into()).or_default();
-        if entry.address.is_none() || (global && !entry.exported) {
-            entry.address = Some(address);
-            entry.owner = owner.or(entry.owner.take());
-            entry.exported |= global;
-        }
-        Some(())
+        entry.candidates.push(Candidate { address, owner, global: kind.is_ascii_uppercase() });
+        Some(Some(name))
     }
 
     /// `CRC NAME MODULE EXPORT_KIND NAMESPACE`, separated by tabs; the last may be missing or empty.
-    fn symvers_line(&mut self, line: &[u8], wanted: &impl Fn(&[u8]) -> bool) -> Option<()> {
+    fn symvers_line<'t>(&mut self, line: &'t [u8], wanted: &impl Fn(&[u8]) -> bool) -> Option<Option<&'t [u8]>> {
         let mut fields = line.split(|b| *b == b'\t');
         let crc = hex(fields.next()?.strip_prefix(b"0x")?)? as u32;
         let (name, module, kind) = (fields.next()?, fields.next()?, fields.next()?);
         let namespace = fields.next().unwrap_or_default();
         if !wanted(name) {
-            return Some(());
+            return Some(None);
         }
         let text = |b: &[u8]| Arc::from(String::from_utf8_lossy(b).as_ref());
         let entry = self.by_name.entry(name.into()).or_default();
         // A CRC of 0 means that it could not be computed.
-        entry.crc = (crc != 0).then_some(crc);
-        if module != b"vmlinux" && entry.owner.is_none() {
+        entry.definition.crc = (crc != 0).then_some(crc);
+        // The file's name; the kernel has underscores where that has dashes.
+        let owner: Owner = (module != b"vmlinux").then(|| {
             let base = module.rsplit(|b| *b == b'/').next().unwrap_or(module);
-            entry.owner = Some(text(base));
-        }
-        entry.gpl = kind.ends_with(b"_GPL");
-        entry.namespace = text(namespace);
-        entry.exported = true;
-        Some(())
+            text(&base.iter().map(|b| if *b == b'-' { b'_' } else { *b }).collect::<Vec<_>>())
+        });
+        entry.definition.owner.clone_from(&owner);
+        entry.listed = Some(owner);
+        entry.definition.gpl = kind.ends_with(b"_GPL");
+        entry.definition.namespace = text(namespace);
+        entry.definition.exported = true;
+        Some(Some(name))
     }
 
     /// Adds or replaces a definition.
     pub fn define(&mut self, name: &[u8], definition: Definition) {
-        self.by_name.insert(name.into(), definition);
+        self.by_name.insert(name.into(), Entry { definition, ..Entry::default() });
     }
 
     /// A definition.
     #[must_use]
     pub fn get(&self, name: &[u8]) -> Option<&Definition> {
-        self.by_name.get(name)
+        self.by_name.get(name).map(|entry| &entry.definition)
     }
 
     /// How many there are.
@@ -157,6 +194,45 @@ impl Symbols {
     pub fn is_empty(&self) -> bool {
         self.by_name.is_empty()
     }
+}
+
+impl Entry {
+    /// Chooses among the candidates; `exporters` have the name in their export tables.
+    ///
+    /// Module.symvers decides, and then the export tables. The letter is the last to be asked: in the kernel a global
+    /// symbol has a capital one, but of a module's only those that EXPORT_SYMBOL exports have, and
+    /// EXPORT_SYMBOL_GPL's do not.
+    fn settle(&mut self, exporters: &[Owner]) {
+        let rank = |c: &Candidate| (exporters.contains(&c.owner) && (c.global || c.owner.is_some()), c.global);
+        let mut chosen: Option<&Candidate> = None;
+        for candidate in &self.candidates {
+            if self.listed.as_ref().is_some_and(|owner| *owner != candidate.owner) {
+                continue;
+            }
+            // The first of equals, but in one module the last: there the static ones come first.
+            let same_module = |c: &Candidate| c.owner.is_some() && c.owner == candidate.owner;
+            let better = chosen.is_none_or(|c| match rank(candidate).cmp(&rank(c)) {
+                Ordering::Equal => same_module(c),
+                order => order.is_gt(),
+            });
+            if better {
+                chosen = Some(candidate);
+            }
+        }
+        if let Some(candidate) = chosen {
+            let (in_table, global) = rank(candidate);
+            self.definition.address = Some(candidate.address);
+            self.definition.owner.clone_from(&candidate.owner);
+            self.definition.exported |= in_table || global;
+        }
+    }
+}
+
+/// `[module]` at the end of a line.
+fn owner_in(rest: &[u8]) -> Owner {
+    let start = rest.iter().position(|b| *b == b'[')? + 1;
+    let name = rest[start..].split(|b| *b == b']').next()?;
+    Some(Arc::from(String::from_utf8_lossy(name).as_ref()))
 }
 
 fn hex(digits: &[u8]) -> Option<u64> {
@@ -184,5 +260,55 @@ mod tests {
         assert_eq!(s.get(b"new").unwrap().owner.as_deref(), Some("xfs"));
         assert_eq!(s.get(b"new").unwrap().address, None);
         assert_eq!(s.read(b"ffffffff81000000 T a\nrubbish\n", |_| true), Err(2));
+    }
+
+    fn chosen(text: &[u8], name: &[u8]) -> (Option<u64>, Option<String>) {
+        let mut symbols = Symbols::new();
+        symbols.read(text, |wanted| wanted == name).unwrap();
+        let found = symbols.get(name).unwrap();
+        (found.address, found.owner.as_deref().map(str::to_owned))
+    }
+
+    #[test]
+    fn a_global_symbol_beats_a_static_one_of_the_kernel() {
+        let text = b"ffffffff81000010 t init\nffffffff81000020 T init\nffffffff81000030 t init\n";
+        assert_eq!(chosen(text, b"init"), (Some(0xffff_ffff_8100_0020), None));
+    }
+
+    /// What /proc/kallsyms of a running kernel looks like: both in lower case, and the wrong one first.
+    #[test]
+    fn a_modules_export_is_known_by_its_export_table() {
+        let text = b"ffffffff81000010 t helper\nffffffffc0000010 t helper\t[other]\n\
+            ffffffffc0000100 r __ksymtab_helper\t[owner]\nffffffffc0000020 t helper\t[owner]\n\
+            ffffffffc0000030 t helper\t[owner]\nffffffffc0000040 t helper\t[third]\n";
+        assert_eq!(chosen(text, b"helper"), (Some(0xffff_ffff_c000_0030), Some("owner".into())));
+        let reversed: Vec<_> = text.split(|b| *b == b'\n').rev().collect::<Vec<_>>().join(&b'\n');
+        assert_eq!(chosen(&reversed, b"helper"), (Some(0xffff_ffff_c000_0020), Some("owner".into())));
+    }
+
+    /// A static symbol of the kernel is not made an export by somebody else's.
+    #[test]
+    fn the_kernels_exports_are_global() {
+        let text = b"ffffffff81000010 t helper\nffffffff81000100 r __ksymtab_helper\nffffffff81000020 T helper\n\
+            ffffffffc0000010 t helper\t[other]\n";
+        assert_eq!(chosen(text, b"helper"), (Some(0xffff_ffff_8100_0020), None));
+    }
+
+    #[test]
+    fn module_symvers_decides_in_either_order() {
+        let symvers: &[u8] = b"0x1\thelper\tdrivers/md/dm-mod\tEXPORT_SYMBOL_GPL\t\n";
+        let kallsyms: &[u8] = b"ffffffff81000010 T helper\nffffffffc0000010 t helper\t[dm_mod]\n";
+        for files in [[symvers, kallsyms], [kallsyms, symvers]] {
+            let mut s = Symbols::new();
+            files.iter().for_each(|file| s.read(file, |_| true).unwrap());
+            let found = s.get(b"helper").unwrap();
+            assert_eq!((found.address, found.crc), (Some(0xffff_ffff_c000_0010), Some(1)));
+            assert_eq!(found.owner.as_deref(), Some("dm_mod"));
+        }
+        // Of a module that is not loaded there is no address, whoever else has such a name.
+        let mut s = Symbols::new();
+        s.read(symvers, |_| true).unwrap();
+        s.read(b"ffffffff81000010 t helper\n", |_| true).unwrap();
+        assert_eq!(s.get(b"helper").unwrap().address, None);
     }
 }
