@@ -288,5 +288,9 @@ impl PluginRow {
 
 /// A formula as the psABI writes it: Rust plugins' have a context argument and question marks.
 fn tidy(formula: &str) -> String {
-    formula.replace("(cx)", "").replace("cx, ", "").replace('?', "").replace(".0", "")
+    let mut out = formula.replace('?', "");
+    for (rust, plain) in [("(cx)", ""), ("cx, ", ""), (", cx)", ")"), (".0", ""), ("Value(0)", "0"), ("V(&", "V(")] {
+        out = out.replace(rust, plain);
+    }
+    out
 }

@@ -52,8 +52,8 @@ pub fn markdown(plugin: &Plugin) -> String {
     for row in &about.rows {
         let cells = match treatment(row) {
             "applied" => format!("`{}` | `{}` | {}", row.formula, row.field, rule_of(row)),
-            "ignored" => "ignored | | ".into(),
-            _ => format!("refused: it {} | | ", row.formula),
+            "ignored" => "ignored | |".into(),
+            _ => format!("refused: it {} | |", row.formula),
         };
         let _ = writeln!(out, "| {} | `{}` | {} |", row.row.kind, row.name, cells);
     }
@@ -65,12 +65,17 @@ pub fn page(guests: &Guests) -> Result<String> {
     let plugins = guests.plugins().map(|(_, plugin)| plugin).collect::<Result<Vec<_>>>()?;
     let mut out = String::from(
         "# Relocation types by architecture\n\n\
-         Generated from what the plugins say of themselves, by `scripts/support-table`; do not edit. The same is printed by\n\
-         `relobox plugin info NAME`. The letters are the psABI's: S the symbol's value, A the addend, P the place, G an\n\
-         entry in the GOT. *Applied* types change bytes. *Ignored* ones are known and change nothing. *Refused* ones are\n\
-         known, and an error in a kernel module; any other type is an error too. A rule says which values fit:\n\
-         `signed N` is -2^(N-1) to 2^(N-1)-1, `unsigned N` is 0 to 2^N-1, and `unchecked` cuts the value to its field.\n\
-         A field of several pieces is written piece by piece; `relobox plugin info NAME --json` has the bits.\n\n\
+         Generated from what the plugins say of themselves, by `scripts/support-table`; do not edit. `relobox plugin info\n\
+         NAME` prints the same for one plugin.\n\n\
+         *Applied* types change bytes. *Ignored* ones are known and change nothing. *Refused* ones are known, and an error\n\
+         in a kernel module. Any other type is an error too.\n\n\
+         Formulas have the letters of the psABI that each section links to: S is the symbol's value, A the addend, P the\n\
+         address of the place, GOT the address of the global offset table, G an entry in it, L an entry in the procedure\n\
+         linkage table, V what the field holds before. A name with parentheses is a function in the plugin's source,\n\
+         `arch-plugins/NAME/src/lib.rs`, which says what it does.\n\n\
+         A rule says which values fit: `signed N` is -2^(N-1) to 2^(N-1)-1; `unsigned N` is 0 to 2^N-1; `unchecked` cuts\n\
+         the value to its field; `by hand` is for code that checks by itself. `relobox plugin info NAME --json` has each\n\
+         field's bits.\n\n\
          | plugin | ELF machine, class, byte order | applied | ignored | refused |\n|---|---|---:|---:|---:|\n",
     );
     for plugin in &plugins {
