@@ -66,10 +66,7 @@ fn read(
     if !faults.is_empty() {
         let problem = |f| report::relocation_fault(memory, records, &plugin.about, f, &defined_in);
         let mut problems: Vec<_> = faults.iter().map(problem).collect();
-        if applied.more_faults != 0 {
-            let text = format!("and {} more faults", applied.more_faults);
-            problems.push(Problem::new("more", records.name, text));
-        }
+        problems.extend(report::more(records, applied.more_faults));
         return Ok(Err(problems));
     }
     let sections = planned.needs.synthetic.iter().zip(&layout.synthetic).map(|(wanted, address)| {

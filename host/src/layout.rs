@@ -102,7 +102,8 @@ pub struct Layout {
     pub areas: Vec<Area>,
 }
 
-fn kind_of(records: &Records<'_>, section: &Section) -> Option<Kind> {
+/// The memory that a section goes into; `None` for one that is not in memory.
+pub(crate) fn kind_of(records: &Records<'_>, section: &Section) -> Option<Kind> {
     if section.flags & section_flag::ALLOC == 0 {
         return None;
     }

@@ -5,6 +5,7 @@
 use crate::error::{Error, Misbehaviour, Problem, Result};
 use crate::guests::Plugin;
 use crate::job::JobWriter;
+use crate::layout::kind_of;
 use crate::limits;
 use crate::parse::Records;
 use crate::records::{bytes, record, shown, table};
@@ -92,7 +93,9 @@ fn check(
     let faults = table(memory, plan.faults)?;
     if !faults.is_empty() {
         let problem = |f| report::relocation_fault(memory, records, &plugin.about, f, |_| None);
-        return Ok(Err(faults.iter().map(problem).collect()));
+        let mut problems: Vec<_> = faults.iter().map(problem).collect();
+        problems.extend(report::more(records, plan.more_faults));
+        return Ok(Err(problems));
     }
     let mut needs = Needs::default();
     let sections = records.sections.len();
@@ -103,8 +106,9 @@ fn check(
     let mut total = 0u64;
     for (i, s) in (0u32..).zip(wanted) {
         total = total.saturating_add(s.size);
-        let bad_place =
-            s.placement > placement::AFTER || (s.placement != placement::WITH_KIND && s.section as usize >= sections);
+        // Beside a section that is not in memory there is no room.
+        let in_memory = records.sections.get(s.section as usize).is_some_and(|s| kind_of(records, s).is_some());
+        let bad_place = s.placement > placement::AFTER || (s.placement != placement::WITH_KIND && !in_memory);
         let bad_section = s.section != NONE && s.section as usize >= sections;
         if !s.align.is_power_of_two() || s.align > 1 << 21 || bad_place || bad_section {
             return Err(answer("wants a section that cannot be placed"));

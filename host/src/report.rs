@@ -75,6 +75,11 @@ pub fn relocation_fault(
     problem
 }
 
+/// How many faults a plugin found beyond those that it kept.
+pub fn more(records: &Records<'_>, count: u32) -> Option<Problem> {
+    (count != 0).then(|| Problem::new("more", records.name, format!("and {count} more faults")))
+}
+
 /// What to do about it.
 fn hint(f: &Fault, records: &Records<'_>, about: &About, symbol: u32) -> String {
     let flags = records.symbols.get(symbol as usize).map_or(0, |s| s.flags);
