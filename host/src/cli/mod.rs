@@ -1,6 +1,7 @@
 //! The command line: one definition gives the parser, `--help`, man pages and completions.
 
 mod check;
+mod demo;
 mod insmod;
 mod inspect;
 mod link;
@@ -43,6 +44,7 @@ enum Command {
     Rmmod(insmod::RmmodArgs),
     Dmesg(sim::DmesgArgs),
     Sim(sim::SimArgs),
+    Demo(demo::DemoArgs),
     Man(manual::ManArgs),
     Completions(manual::CompletionsArgs),
 }
@@ -88,6 +90,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Rmmod(args) => (args.json, insmod::rmmod(args)),
         Command::Dmesg(args) => (args.json, sim::dmesg(args)),
         Command::Sim(args) => (false, sim::run(args)),
+        Command::Demo(args) => (false, demo::run(args)),
         Command::Man(args) => (false, manual::man(args)),
         Command::Completions(args) => (false, manual::completions(args)),
     };

@@ -20,8 +20,6 @@ pub(crate) fn serve_if_asked() -> Option<ExitCode> {
     if args.next()? != SERVE || args.next().is_some() {
         return None;
     }
-    // It outlives the terminal it was started from.
-    let _ = rustix::process::setsid();
     Some(match relobox_simkernel::serve_stdin() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
