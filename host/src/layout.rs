@@ -180,7 +180,8 @@ impl Measured {
         let mut next = base;
         let mut areas = self.areas.clone();
         for area in &mut areas {
-            area.address = next.next_multiple_of(area.align);
+            // Near the end of the address space it goes on at 0, as the machine's own arithmetic does.
+            area.address = next.wrapping_add(area.align - 1) & !(area.align - 1);
             next = area.address.wrapping_add(area.size.next_multiple_of(PAGE));
         }
         self.in_areas(areas)
