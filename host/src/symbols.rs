@@ -5,7 +5,7 @@ use crate::limits;
 use cap_std::ambient_authority;
 use cap_std::fs::File;
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -91,16 +91,17 @@ impl Symbols {
         self.kernel = true;
         // A name's export may be listed before the name and after it, so the choice is made at the end.
         let mut unsettled: Vec<&[u8]> = Vec::new();
-        for (number, line) in text.split(|b| *b == b'\n').enumerate() {
-            if line.is_empty() {
-                continue;
-            }
-            let good = if line.starts_with(b"0x") && line.contains(&b'\t') {
-                self.symvers_line(line, &wanted)
+        let (mut rest, mut number) = (text, 0_usize);
+        while !rest.is_empty() {
+            number += 1;
+            let good = if rest.starts_with(b"0x") {
+                self.symvers_line(rest, &wanted)
             } else {
-                self.kallsyms_line(line, &wanted)
+                self.kallsyms_line(rest, &wanted)
             };
-            unsettled.extend(good.ok_or(number + 1)?);
+            let (name, after) = good.ok_or(number)?;
+            unsettled.extend(name);
+            rest = after;
         }
         for name in unsettled {
             if let Some(entry) = self.by_name.get_mut(name) {
@@ -113,47 +114,54 @@ impl Symbols {
     /// `ADDR TYPE NAME [module]`; the address may be all zeros where the kernel hides it. Of the 200,000 lines
     /// of a kernel a module wants thirty, so a line's parts are looked at only when they matter.
     ///
-    /// `None` is a line of another format; the answer is a name that has to be settled.
-    fn kallsyms_line<'t>(&mut self, line: &'t [u8], wanted: &impl Fn(&[u8]) -> bool) -> Option<Option<&'t [u8]>> {
-        let space = match (line.get(16), line.get(8)) {
+    /// `None` is a line of another format; the answer is a name that has to be settled, and what follows the line.
+    fn kallsyms_line<'t>(&mut self, text: &'t [u8], wanted: &impl Fn(&[u8]) -> bool) -> Option<Step<'t>> {
+        if text[0] == b'\n' {
+            return Some((None, &text[1..]));
+        }
+        let space = match (text.get(16), text.get(8)) {
             (Some(b' '), _) => 16,
             (_, Some(b' ')) => 8,
-            _ => line.iter().position(|b| *b == b' ')?,
+            _ => text.iter().position(|b| *b <= b' ')?,
         };
-        if line.get(space + 2) != Some(&b' ') || !line[0].is_ascii_hexdigit() {
+        let (digits, rest) = text.split_at(space);
+        let [b' ', kind, b' ', named @ ..] = rest else { return None };
+        // No blank and no line's end, without a branch for each; `hex` looks closer where it matters.
+        if !digits.iter().fold(!digits.is_empty(), |good, b| good & (*b >= b'0')) {
             return None;
         }
-        let rest = &line[space + 3..];
-        let end = rest.iter().position(|b| matches!(b, b'\t' | b' ')).unwrap_or(rest.len());
-        let name = &rest[..end];
-        if let Some(exported) = name.strip_prefix(b"__ksymtab_")
-            && wanted(exported)
-        {
-            self.exporters.entry(exported.into()).or_default().push(owner_in(&rest[end..]));
-            return Some(Some(exported));
+        // The name ends with a blank or the line; both are below every letter.
+        let end = named.iter().position(|b| *b <= b' ').unwrap_or(named.len());
+        let (name, after) = named.split_at(end);
+        let (owner, after) =
+            if let Some((b'\n', after)) = after.split_first() { (&[][..], after) } else { line(after) };
+        let exported = name.strip_prefix(b"__ksymtab_").filter(|exported| wanted(exported));
+        if let Some(exported) = exported {
+            self.exporters.entry(exported.into()).or_default().push(owner_in(owner));
+            return Some((Some(exported), after));
         }
-        if name.is_empty() || !wanted(name) {
-            return Some(None);
+        if !wanted(name) {
+            return Some((None, after));
         }
-        let (address, kind) = (hex(&line[..space])?, line[space + 1]);
+        let address = hex(digits)?;
         // Per-CPU offsets and absolute symbols stay: modules refer to both.
-        if matches!(kind, b'U' | b'w' | b'v') && address == 0 {
-            return Some(None);
+        if name.is_empty() || matches!(kind, b'U' | b'w' | b'v') && address == 0 {
+            return Some((None, after));
         }
-        let owner = owner_in(&rest[end..]);
         let entry = self.by_name.entry(name.into()).or_default();
-        entry.candidates.push(Candidate { address, owner, global: kind.is_ascii_uppercase() });
-        Some(Some(name))
+        entry.candidates.push(Candidate { address, owner: owner_in(owner), global: kind.is_ascii_uppercase() });
+        Some((Some(name), after))
     }
 
     /// `CRC NAME MODULE EXPORT_KIND NAMESPACE`, separated by tabs; the last may be missing or empty.
-    fn symvers_line<'t>(&mut self, line: &'t [u8], wanted: &impl Fn(&[u8]) -> bool) -> Option<Option<&'t [u8]>> {
-        let mut fields = line.split(|b| *b == b'\t');
+    fn symvers_line<'t>(&mut self, text: &'t [u8], wanted: &impl Fn(&[u8]) -> bool) -> Option<Step<'t>> {
+        let (this, after) = line(text);
+        let mut fields = this.split(|b| *b == b'\t');
         let crc = hex(fields.next()?.strip_prefix(b"0x")?)? as u32;
         let (name, module, kind) = (fields.next()?, fields.next()?, fields.next()?);
         let namespace = fields.next().unwrap_or_default();
         if !wanted(name) {
-            return Some(None);
+            return Some((None, after));
         }
         let text = |b: &[u8]| Arc::from(String::from_utf8_lossy(b).as_ref());
         let entry = self.by_name.entry(name.into()).or_default();
@@ -169,7 +177,7 @@ impl Symbols {
         entry.definition.gpl = kind.ends_with(b"_GPL");
         entry.definition.namespace = text(namespace);
         entry.definition.exported = true;
-        Some(Some(name))
+        Some((Some(name), after))
     }
 
     /// Adds or replaces a definition.
@@ -228,11 +236,57 @@ impl Entry {
     }
 }
 
+/// A name whose choice is to be made, and the text after its line.
+type Step<'t> = (Option<&'t [u8]>, &'t [u8]);
+
+/// The first line, and what follows it.
+fn line(text: &[u8]) -> (&[u8], &[u8]) {
+    match text.iter().position(|b| *b == b'\n') {
+        Some(end) => (&text[..end], &text[end + 1..]),
+        None => (text, &[]),
+    }
+}
+
 /// `[module]` at the end of a line.
 fn owner_in(rest: &[u8]) -> Owner {
     let start = rest.iter().position(|b| *b == b'[')? + 1;
     let name = rest[start..].split(|b| *b == b']').next()?;
     Some(Arc::from(String::from_utf8_lossy(name).as_ref()))
+}
+
+/// Names that are wanted. Asked 200,000 times, and nearly always to say no: so a bit by length and ending comes first.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    names: HashSet<&'a [u8]>,
+    endings: Box<[u64; 1024]>,
+}
+
+impl<'a> FromIterator<&'a [u8]> for Wanted<'a> {
+    fn from_iter<I: IntoIterator<Item = &'a [u8]>>(names: I) -> Self {
+        let mut wanted = Self { names: names.into_iter().collect(), endings: Box::new([0; 1024]) };
+        for name in &wanted.names {
+            let ending = ending(name);
+            wanted.endings[ending / 64] |= 1 << (ending % 64);
+        }
+        wanted
+    }
+}
+
+impl Wanted<'_> {
+    /// Whether `name` is one of them.
+    #[must_use]
+    pub fn contains(&self, name: &[u8]) -> bool {
+        let ending = ending(name);
+        self.endings[ending / 64] >> (ending % 64) & 1 != 0 && self.names.contains(name)
+    }
+}
+
+/// 16 bits of the length and the last eight bytes.
+fn ending(name: &[u8]) -> usize {
+    let last = name
+        .last_chunk::<8>()
+        .map_or_else(|| name.iter().fold(0, |n, b| n << 8 | u64::from(*b)), |last| u64::from_le_bytes(*last));
+    ((last ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize
 }
 
 fn hex(digits: &[u8]) -> Option<u64> {
@@ -249,6 +303,7 @@ mod tests {
     #[test]
     fn the_three_formats() {
         let mut s = Symbols::new();
+        assert_eq!(s.read(b"rub\nffffffff8100 T a\n", |_| false), Err(1));
         s.read(b"ffffffff81000000 T _text\nffffffffc0000010 t helper\t[xfs]\n0000000000001000 A percpu_x\n", |_| true)
             .unwrap();
         s.read(b"0x12345678\t_text\tvmlinux\tEXPORT_SYMBOL_GPL\tNS\n0x1\tnew\tfs/xfs/xfs\tEXPORT_SYMBOL\t\n", |_| true)

@@ -7,10 +7,9 @@ use relobox::link::{Linked, load, prepare};
 use relobox::open::Source;
 use relobox::parse::Records;
 use relobox::resolve::Sources;
-use relobox::symbols::Symbols;
+use relobox::symbols::{Symbols, Wanted};
 use relobox::{Error, Result};
 use serde::Serialize;
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -87,7 +86,7 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
 /// Only what the module asks for: a kernel has 200,000 symbols, and a module wants 30.
 pub(crate) fn wanted_symbols(records: &Records<'_>, files: &[PathBuf]) -> Result<Symbols> {
     let undefined = records.symbols.iter().filter(|s| s.flags & relobox_abi::symbol_flag::UNDEFINED != 0);
-    let wanted: HashSet<&[u8]> = undefined.map(|s| records.bytes(s.name)).collect();
+    let wanted: Wanted<'_> = undefined.map(|s| records.bytes(s.name)).collect();
     let mut symbols = Symbols::new();
     for file in files {
         symbols.read_file(file, |name| wanted.contains(name))?;
