@@ -102,7 +102,8 @@ record! {
         pub exit: Option<u64>,
         /// What it exports, in its own areas.
         pub exports: Vec<Export>,
-        /// Names of the modules it uses. They must be live, and their use counts go up.
+        /// Names of the modules it uses. They must be live, and their use counts go up. One that somebody else has
+        /// loaded since this connection's last [`Listing`] is refused: its addresses may not be those listed.
         pub uses: Vec<String>,
         /// Its parameters.
         pub params: Option<ParamTable>,

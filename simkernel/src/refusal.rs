@@ -75,5 +75,8 @@ choice! {
         /// The operating system would not do it.
         #[error("the operating system refused to {what}: error {errno}")]
         22 = System { /** What. */ what: String, /** Its error. */ errno: i32 },
+        /// A module that is used was loaded by somebody else after this connection last listed.
+        #[error("module '{name}' uses '{used}', which was loaded after this connection looked where it is")]
+        23 = Stale { /** The name. */ name: String, /** What it uses. */ used: String },
     }
 }

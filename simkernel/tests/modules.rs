@@ -125,6 +125,34 @@ fn use_counts_rise_and_fall() {
 }
 
 #[test]
+fn what_is_used_must_be_what_was_listed() {
+    let kernel = Kernel::start();
+    let (mut looks, mut swaps) = (kernel.client(), kernel.client());
+    let text = code(&mut swaps, &RETURN_0);
+    swaps.load(&module("provider", text)).unwrap();
+    looks.list().unwrap();
+    let text = code(&mut looks, &RETURN_0);
+    let mut load = module("user", text);
+    load.uses = vec!["provider".into()];
+    // It is removed and loaded again, maybe elsewhere.
+    swaps.remove("provider").unwrap();
+    let text = code(&mut swaps, &RETURN_0);
+    swaps.load(&module("provider", text)).unwrap();
+    let stale = Refusal::Stale { name: "user".into(), used: "provider".into() };
+    assert_eq!(refusal(looks.load(&load)), stale);
+    assert_eq!(looks.list().unwrap().modules[0].users, [""; 0]);
+    // Having looked again, it may.
+    looks.load(&load).unwrap();
+    // What a connection has loaded itself, it need not look for.
+    for (name, uses) in [("own", None), ("depends", Some("own"))] {
+        let text = code(&mut looks, &RETURN_0);
+        let mut load = module(name, text);
+        load.uses = uses.into_iter().map(str::to_owned).collect();
+        looks.load(&load).unwrap();
+    }
+}
+
+#[test]
 fn a_name_and_a_symbol_exist_once() {
     let kernel = Kernel::start();
     let (mut one, mut two) = (kernel.client(), kernel.client());

@@ -21,6 +21,8 @@ pub(super) struct Holding {
     /// Areas that are no module's yet.
     pub(super) areas: BTreeSet<u64>,
     snapshot: Vec<u8>,
+    /// How many modules had ever been loaded when it last listed them; addresses that it knows are of then.
+    pub(super) listed: Option<u64>,
 }
 
 /// A module.
@@ -36,6 +38,10 @@ pub(super) struct Resident {
     /// Init text and init data go when init has run; so does the question whether there was one.
     pub(super) had_init: bool,
     pub(super) params: Vec<Param>,
+    /// How many had been loaded before it, ever.
+    pub(super) number: u64,
+    /// Who loaded it, and so knows where it is.
+    pub(super) loader: ConnectionId,
 }
 
 /// Everything.
@@ -46,6 +52,8 @@ pub(super) struct Kernel {
     pub(super) holdings: BTreeMap<ConnectionId, Holding>,
     /// Oldest first.
     pub(super) modules: Vec<Resident>,
+    /// How many modules were loaded, ever.
+    pub(super) loads: u64,
     /// Bytes of the arena that are the kernel's own, not reported as allocated.
     own: u64,
 }
@@ -55,7 +63,7 @@ impl Kernel {
     pub(super) fn new(mut arena: Arena) -> Result<Kernel, Refusal> {
         let image = Image::build(&mut arena)?;
         let own = arena.allocated();
-        Ok(Kernel { arena, image, holdings: BTreeMap::new(), modules: Vec::new(), own })
+        Ok(Kernel { arena, image, holdings: BTreeMap::new(), modules: Vec::new(), loads: 0, own })
     }
 
     /// A connection came.
@@ -158,7 +166,10 @@ impl Kernel {
 
     fn snapshot(&mut self, id: ConnectionId, view: View) -> Reply {
         let picture = match view {
-            View::Listing => encode(&self.listing()),
+            View::Listing => {
+                self.holding(id).listed = Some(self.loads);
+                encode(&self.listing())
+            }
             View::Log => encode(&klog::lines()),
         };
         let length = picture.len() as u64;

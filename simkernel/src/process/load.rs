@@ -35,7 +35,10 @@ impl Kernel {
             exit: load.exit,
             had_init: load.init.is_some(),
             params,
+            number: self.loads,
+            loader: id,
         });
+        self.loads += 1;
         let came = self.come(client, &load);
         match came {
             Ok(_) => self.settle(&load),
@@ -64,7 +67,13 @@ impl Kernel {
         self.check_areas(id, load)?;
         for used in &load.uses {
             match self.modules.iter().find(|module| module.name == *used) {
-                Some(module) if module.state == State::Live => {}
+                Some(module) if module.state == State::Live => {
+                    // Removed and loaded again since the client looked, it may be elsewhere now.
+                    let listed = self.holdings.get(&id).and_then(|holding| holding.listed);
+                    if module.loader != id && listed.is_some_and(|listed| module.number >= listed) {
+                        return Err(Refusal::Stale { name: name.clone(), used: used.clone() });
+                    }
+                }
                 Some(_) => return Err(Refusal::NotLive { name: used.clone() }),
                 None => return Err(Refusal::NeedsMissing { name: name.clone(), needed: shortened(used) }),
             }
