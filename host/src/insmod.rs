@@ -71,6 +71,7 @@ pub fn refusal(subject: &str, failure: &Failure) -> Error {
         Failure::Init { errno } | Failure::Argument { errno, .. } => problem.value = Some((*errno).into()),
         Failure::InUse { .. } => problem.hint = "remove those first".into(),
         Failure::Unknown { .. } => problem.hint = "see 'relobox lsmod'".into(),
+        Failure::Stale { .. } => problem.hint = "try again".into(),
         Failure::Exists { .. } => problem.hint = "'relobox rmmod' removes it".into(),
         _ => {}
     }

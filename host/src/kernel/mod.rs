@@ -23,6 +23,7 @@ pub trait Kernel {
     /// Makes an area read-only or executable, and never writable again.
     fn protect(&mut self, area: u64, protection: Protection) -> Result<(), Failure>;
     /// Makes a module of this connection's areas and calls its init. It is live, or nothing of it is left.
+    /// A module in [`Load::uses`] that is no longer the one that was listed is refused: addresses in it are stale.
     fn load(&mut self, load: &Load) -> Result<Loaded, Failure>;
     /// Removes a module that nobody uses.
     fn remove(&mut self, name: &str) -> Result<(), Failure>;
@@ -197,6 +198,12 @@ pub enum Failure {
         /// Which.
         needed: String,
     },
+    /// A module that is used was loaded anew since this connection listed, and its addresses may have changed.
+    #[error("module '{used}', which it uses, was loaded anew in the meantime")]
+    Stale {
+        /// Which.
+        used: String,
+    },
     /// There is not so much space.
     #[error("the kernel has no space for {size} bytes")]
     NoSpace {
@@ -231,6 +238,7 @@ impl Failure {
             Self::InUse { .. } => "in-use",
             Self::Permanent { .. } => "permanent",
             Self::Missing { .. } => "missing-module",
+            Self::Stale { .. } => "stale",
             Self::NoSpace { .. } => "no-space",
             Self::Refused(_) => "refused",
             Self::Died { .. } => "kernel-died",

@@ -151,6 +151,7 @@ fn failure(error: ClientError) -> Failure {
         Refusal::InUse { name, users } => Failure::InUse { name, users },
         Refusal::Permanent { name } => Failure::Permanent { name },
         Refusal::NeedsMissing { needed, .. } => Failure::Missing { needed },
+        Refusal::Stale { used, .. } => Failure::Stale { used },
         Refusal::NoSpace { size, .. } => Failure::NoSpace { size },
         other => Failure::Refused(other.to_string()),
     }
