@@ -5,6 +5,8 @@
 //! relobox: it makes it do what the others do.
 
 pub mod corpus;
+pub mod golden;
 pub mod kernel_memory;
 pub mod oracle;
 pub mod real;
+pub mod tiny;

@@ -43,7 +43,7 @@ pub fn of(target: Target, image: &Image, index: u32, offset: u64) -> Option<Dest
     let code = section.bytes.get(start..)?;
     match target {
         Target::S390x => s390x::reference(image, address, code),
-        Target::Aarch64 => aarch64::reference(image, address, code),
+        Target::Aarch64 | Target::Aarch64Be => aarch64::reference(image, address, code),
         Target::Riscv32 | Target::Riscv64 => riscv::reference(image, address, code),
         // These have no code of the linker's on the way.
         Target::X86_64 | Target::Mips | Target::Mipsel => None,

@@ -9,7 +9,7 @@ use std::path::Path;
 pub fn customary_base(target: Target) -> u64 {
     match target {
         Target::X86_64 => 0xffff_ffff_c000_0000,
-        Target::Aarch64 => 0xffff_8000_0100_0000,
+        Target::Aarch64 | Target::Aarch64Be => 0xffff_8000_0100_0000,
         Target::Riscv32 => 0x9000_0000,
         Target::Riscv64 => 0xffff_ffff_0100_0000,
         Target::S390x => 0x3ff_8000_0000,

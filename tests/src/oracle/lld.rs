@@ -2,7 +2,7 @@
 
 use super::{Image, Job, tool};
 use anyhow::Result;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// s390x needs this one; the other targets are older.
@@ -19,13 +19,18 @@ pub fn command(job: &Job, dir: &Path) -> Result<Command> {
 }
 
 fn prepare(job: &Job, dir: &Path) -> Result<tool::Prepared> {
-    let mut command = Command::new(tool::llvm("ld.lld", OLDEST)?);
+    let mut command = Command::new(program()?);
     // The emulations have GNU ld's names, so that the first input need not decide.
     command.args(["-m", tool::gnu_ld(job.arch).1]);
     tool::prepare(command, "lld", job, dir)
 }
 
+/// The newest one that is installed.
+pub fn program() -> Result<PathBuf> {
+    tool::llvm("ld.lld", OLDEST)
+}
+
 /// Whether a recent enough one is installed.
 pub fn available() -> bool {
-    tool::llvm("ld.lld", OLDEST).is_ok()
+    program().is_ok()
 }

@@ -21,6 +21,7 @@ mod script;
 mod tool;
 
 pub use image::{Image, Placed};
+pub use tool::gnu_ld;
 
 use anyhow::{Context, Result, bail};
 use object::{Architecture, Endianness, Object as _};
@@ -33,6 +34,8 @@ pub enum Target {
     X86_64,
     /// 64-bit Arm, little-endian.
     Aarch64,
+    /// 64-bit Arm, big-endian data.
+    Aarch64Be,
     /// 32-bit RISC-V.
     Riscv32,
     /// 64-bit RISC-V.
@@ -52,6 +55,7 @@ impl Target {
         Ok(match (file.architecture(), file.endianness()) {
             (Architecture::X86_64, _) => Target::X86_64,
             (Architecture::Aarch64, Endianness::Little) => Target::Aarch64,
+            (Architecture::Aarch64, Endianness::Big) => Target::Aarch64Be,
             (Architecture::Riscv32, _) => Target::Riscv32,
             (Architecture::Riscv64, _) => Target::Riscv64,
             (Architecture::S390x, _) => Target::S390x,

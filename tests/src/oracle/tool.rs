@@ -51,11 +51,12 @@ pub(super) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// GNU ld for `target`.
-pub(super) fn gnu_ld(target: Target) -> (&'static str, &'static str) {
+/// GNU ld for `target`, and what it calls that.
+pub fn gnu_ld(target: Target) -> (&'static str, &'static str) {
     match target {
         Target::X86_64 => ("x86_64-linux-gnu-ld", "elf_x86_64"),
         Target::Aarch64 => ("aarch64-linux-gnu-ld", "aarch64linux"),
+        Target::Aarch64Be => ("aarch64-linux-gnu-ld", "aarch64linuxb"),
         Target::Riscv32 => ("riscv64-linux-gnu-ld", "elf32lriscv"),
         Target::Riscv64 => ("riscv64-linux-gnu-ld", "elf64lriscv"),
         Target::S390x => ("s390x-linux-gnu-ld", "elf64_s390"),

@@ -1,0 +1,133 @@
+//! Golden vectors: for every relocation type, the values at the ends of its range, in poisoned bytes,
+//! and what an independent linker makes of them.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `vector` | the format of a line, and the module that a line stands for |
+//! | `edges`, `shape`, `generate`, `special` | the generator: from a plugin's description, vectors without answers |
+//! | `record` | the recorder: asks GNU ld and lld |
+//! | `differs` | what to believe where they disagree, and where relobox deliberately differs; by hand |
+//! | `run` | the runner: puts the vectors before a plugin |
+//!
+//! The plugin's own output is never the source of an expectation.
+
+mod differs;
+mod edges;
+mod generate;
+mod record;
+mod run;
+mod shape;
+mod special;
+mod vector;
+
+pub use run::{check, uncovered};
+pub use vector::{FORMAT, Outcome, Site, Vector};
+
+use crate::tiny::{Linker, guest};
+use anyhow::{Context as _, Result, bail};
+use generate::Generator;
+use record::Recorder;
+use relobox_abi::Machine;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// The architectures that have vectors, and whether their addends stand in place.
+pub const ARCHITECTURES: [(&str, bool); 5] =
+    [("x86_64", false), ("aarch64", false), ("riscv64", false), ("s390x", false), ("mips32", true)];
+
+/// The file of an architecture.
+pub fn path(arch: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(format!("{arch}.txt"))
+}
+
+/// The vectors in a file's text.
+pub fn parse(text: &str) -> Result<Vec<Vector>> {
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|(number, line)| Vector::parse(line).with_context(|| format!("line {number}: {line}"))).collect()
+}
+
+/// The vectors of an architecture, as committed.
+pub fn committed(arch: &str) -> Result<Vec<Vector>> {
+    let path = path(arch);
+    parse(&std::fs::read_to_string(&path).with_context(|| path.display().to_string())?)
+}
+
+/// Generates the vectors of an architecture and records them with the linkers that are installed; the file's text.
+pub fn record(arch: &str) -> Result<String> {
+    let (_, in_place) = ARCHITECTURES.iter().find(|a| a.0 == arch).with_context(|| format!("no vectors for {arch}"))?;
+    let guest = guest::named(arch)?;
+    let mut text = format!("# Golden vectors of {arch}.\n#\n{FORMAT}#\n");
+    let (mut lines, mut undecided, mut used) = (String::new(), Vec::new(), vec![0; differs::TABLE.len()]);
+    for (i, machine) in guest.machines().iter().enumerate() {
+        for version in record::versions(machine)? {
+            let line = format!("# {version}\n");
+            if !text.contains(&line) {
+                text += &line;
+            }
+        }
+        for (vector, said) in machine_vectors(arch, &guest, *machine, *in_place, i)? {
+            match differs::decide(arch, &vector, &said) {
+                Ok((after, by, why)) => {
+                    why.iter().for_each(|(_, entry)| used[*entry] += 1);
+                    let differs = why.map(|(why, _)| why);
+                    writeln!(lines, "{}", Vector { after, by, differs, ..vector })?;
+                }
+                Err(what) => undecided.push(format!("{vector}: {what}")),
+            }
+        }
+    }
+    let entries = differs::TABLE.iter().zip(used).filter(|(d, used)| d.arch == arch && *used == 0);
+    undecided.extend(entries.map(|(d, _)| format!("nothing needs this decision any more: {:?}, {}", d.types, d.why)));
+    if !undecided.is_empty() {
+        bail!("{} to decide in tests/src/golden/differs.rs:\n{}", undecided.len(), undecided.join("\n"));
+    }
+    Ok(format!("{text}\n{lines}"))
+}
+
+type Asked = (Vector, Vec<Outcome>);
+
+fn machine_vectors(arch: &str, guest: &guest::Guest, machine: Machine, in_place: bool, i: usize) -> Result<Vec<Asked>> {
+    let dir = tempfile::tempdir()?;
+    let rows = guest.rows();
+    let recorder = |name: &str| -> Result<PathBuf> {
+        let dir = dir.path().join(name);
+        std::fs::create_dir_all(&dir)?;
+        Ok(dir)
+    };
+    let first = recorder("probe")?;
+    let mut generator = Generator { arch, machine, in_place, probe: &|_| Ok(generate::Probe::default()), turn: i };
+    let base = generator.base();
+    let probing = Recorder { arch, machine, in_place, base, rows, dir: &first };
+    let probe = |vector: &Vector| probing.probe(vector);
+    generator.probe = &probe;
+    let vectors = generator.all(rows)?;
+
+    // A process for each vector and linker: as many at a time as there are processors.
+    let (next, answers) = (AtomicUsize::new(0), Mutex::new(vec![Vec::new(); vectors.len()]));
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let work = |n: usize| -> Result<()> {
+        let dir = recorder(&format!("thread{n}"))?;
+        let recorder = Recorder { arch, machine, in_place, base, rows, dir: &dir };
+        loop {
+            let at = next.fetch_add(1, Ordering::SeqCst);
+            let Some(vector) = vectors.get(at) else { return Ok(()) };
+            let said = recorder.ask(vector).with_context(|| vector.to_string())?;
+            answers.lock().unwrap_or_else(PoisonError::into_inner)[at] = said;
+        }
+    };
+    std::thread::scope(|scope| -> Result<()> {
+        let work = &work;
+        let threads: Vec<_> = (0..threads).map(|n| scope.spawn(move || work(n))).collect();
+        for thread in threads {
+            match thread.join() {
+                Ok(outcome) => outcome?,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        Ok(())
+    })?;
+    let answers = answers.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(vectors.into_iter().zip(answers).collect())
+}

@@ -1,0 +1,205 @@
+//! The recorder: independent linkers say what becomes of a vector.
+
+use super::generate::Probe;
+use super::shape::{self, Shape};
+use super::vector::{Outcome, Vector, machine_name};
+use crate::oracle::{Image, Job, Target, bfd, lld};
+use crate::tiny::{Described, Relocation, Section, Symbol, Tiny, What, write};
+use anyhow::{Context as _, Result, bail, ensure};
+use relobox_abi::{Machine, order};
+use std::path::Path;
+use std::process::Command;
+
+/// Linkers in the order in which they are believed.
+pub(super) const LINKERS: [&str; 2] = ["ld", "lld"];
+
+/// How far behind the vectors' sections an empty one lies, behind which linkers put their tables.
+const ANCHOR: u64 = 0x0200_0000;
+
+/// Types that make a slot.
+const KEEPERS: [&str; 3] = ["R_X86_64_GOTPCREL", "R_AARCH64_ADR_GOT_PAGE", "R_390_GOTENT"];
+
+/// Whether a section there leaves the tables where they are.
+pub(super) fn keeps_tables(base: u64, at: u64, len: u64, class: u8) -> bool {
+    let anchor = base + ANCHOR;
+    let end = at.checked_add(len).filter(|end| class == 64 || *end <= 1 << 32);
+    end.is_some_and(|end| end <= anchor || end.abs_diff(anchor) > 1 << 30 && at > anchor)
+}
+
+/// The oracles' word for a machine.
+pub(super) fn target(machine: &Machine) -> Result<Target> {
+    Ok(match (machine.machine, machine.class, machine.order) {
+        (62, 64, order::LITTLE) => Target::X86_64,
+        (183, 64, order::LITTLE) => Target::Aarch64,
+        (183, 64, order::BIG) => Target::Aarch64Be,
+        (243, 64, _) => Target::Riscv64,
+        (243, 32, _) => Target::Riscv32,
+        (22, 64, _) => Target::S390x,
+        (8, 32, order::BIG) => Target::Mips,
+        (8, 32, _) => Target::Mipsel,
+        other => bail!("no linker for machine {other:?}"),
+    })
+}
+
+/// What the linkers of a machine say of themselves.
+pub(super) fn versions(machine: &Machine) -> Result<Vec<String>> {
+    let (program, _) = crate::oracle::gnu_ld(target(machine)?);
+    let mut out = Vec::new();
+    for (name, mut command) in [("ld", Command::new(program)), ("lld", Command::new(lld::program()?))] {
+        let said = command.arg("--version").output().with_context(|| name.to_owned())?;
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        let line = said.lines().next().unwrap_or_default().split(" (compatible").next().unwrap_or_default();
+        out.push(format!("{name} is {line}"));
+    }
+    Ok(out)
+}
+
+/// Asks the linkers about the vectors of one machine.
+pub(super) struct Recorder<'a> {
+    pub(super) arch: &'a str,
+    pub(super) machine: Machine,
+    pub(super) in_place: bool,
+    pub(super) base: u64,
+    pub(super) rows: &'a [Described],
+    pub(super) dir: &'a Path,
+}
+
+/// What a linker did, and where it put its own.
+struct Linked {
+    after: Vec<u8>,
+    image: Image,
+}
+
+impl Recorder<'_> {
+    /// What each linker says; [`Outcome::Unsupported`] from one that does not know the type.
+    pub(super) fn ask(&self, vector: &Vector) -> Result<Vec<Outcome>> {
+        ensure!(vector.machine == machine_name(&self.machine, self.in_place), "a vector of another machine");
+        LINKERS.into_iter().map(|linker| self.ask_one(linker, vector)).collect()
+    }
+
+    fn shape(&self, vector: &Vector) -> Option<Shape> {
+        self.rows.iter().find(|row| row.name == vector.name).and_then(|row| shape::of(self.arch, row))
+    }
+
+    fn ask_one(&self, linker: &'static str, vector: &Vector) -> Result<Outcome> {
+        let shape = self.shape(vector).context("a vector without a shape")?;
+        if shape.has_table() && vector.by != linker {
+            // This one's table lies elsewhere, and the vector was made for the other's.
+            return Ok(Outcome::Unsupported);
+        }
+        let linked = match self.link(linker, vector)? {
+            Ok(linked) => linked,
+            Err(outcome) => return Ok(outcome),
+        };
+        if !shape.has_table() {
+            return Ok(Outcome::Bytes(linked.after, None));
+        }
+        let probe = self.tables(linker, vector, shape, &linked);
+        let as_before = probe.slot == vector.value("G") && probe.table == vector.value("GOT");
+        ensure!(as_before, "{linker} has moved its table: {probe:x?}, {vector}");
+        let width = usize::from(self.machine.class / 8);
+        let slot = probe.slot.map(|at| linked.image.own_bytes(at, width).context("a slot")).transpose()?;
+        Ok(Outcome::Bytes(linked.after, slot.map(<[u8]>::to_vec)))
+    }
+
+    /// Where the first linker that knows the type puts its tables.
+    pub(super) fn probe(&self, vector: &Vector) -> Result<Probe> {
+        for linker in LINKERS {
+            if let Ok(linked) = self.link(linker, vector)? {
+                let shape = self.shape(vector).context("a shape")?;
+                let probe = self.tables(linker, vector, shape, &linked);
+                let base = matches!(shape, Shape::Table | Shape::FromTable | Shape::SlotOffset);
+                ensure!(!base || probe.table.is_some(), "{linker} does not say where its table is");
+                ensure!(!shape.has_slot() || probe.slot.is_some(), "{linker} made no slot");
+                return Ok(probe);
+            }
+        }
+        Ok(Probe::default())
+    }
+
+    fn tables(&self, linker: &'static str, vector: &Vector, shape: Shape, linked: &Linked) -> Probe {
+        let slot = vector.value("s").filter(|_| shape.has_slot()).and_then(|s| self.find(&linked.image, s));
+        let table = linked.image.symbols.get("_GLOBAL_OFFSET_TABLE_").copied().filter(|_| self.names_table(shape));
+        Probe { linker, slot, table }
+    }
+
+    /// Whether the module also wants the table's own symbol: then a linker says where the table is.
+    fn names_table(&self, shape: Shape) -> bool {
+        matches!(shape, Shape::Table | Shape::FromTable | Shape::SlotOffset | Shape::SlotFixed)
+    }
+
+    /// The word of the linker's own that holds `value`.
+    fn find(&self, image: &Image, value: u64) -> Option<u64> {
+        let width = usize::from(self.machine.class / 8);
+        let bytes = if self.machine.order == order::BIG {
+            value.to_be_bytes()[8 - width..].to_vec()
+        } else {
+            value.to_le_bytes()[..width].to_vec()
+        };
+        image.own_sections().find_map(|section| {
+            let at = section.bytes.chunks_exact(width).position(|word| word == bytes)?;
+            Some(section.address + (at * width) as u64)
+        })
+    }
+
+    fn link(&self, linker: &str, vector: &Vector) -> Result<Result<Linked, Outcome>> {
+        let mut module = Tiny::new(self.machine, self.in_place);
+        vector.add_to(&mut module, self.rows)?;
+        let shape = self.shape(vector);
+        let table = shape.is_some_and(|shape| shape.has_table());
+        if table {
+            let mut anchor = Section { address: self.base + ANCHOR, bytes: vec![0; 16], relocations: Vec::new() };
+            if shape.is_some_and(|shape| self.names_table(shape)) {
+                let name = "_GLOBAL_OFFSET_TABLE_".to_owned();
+                module.symbol(Symbol { name, what: What::Linkers, size: 0 });
+                // A table without a slot vanishes, and its symbol with it.
+                let slotted = Symbol { name: "other".to_owned(), what: What::Outside(self.base), size: 0 };
+                let kind = self.rows.iter().find(|row| KEEPERS.contains(&row.name.as_str())).map(|row| row.row.kind);
+                let kind = kind.context("no type that makes a slot")?;
+                anchor.relocations.push(Relocation { offset: 4, kind, symbol: module.symbol(slotted), addend: 0 });
+            }
+            module.sections.push(anchor);
+        }
+        let elf = write(&module).map_err(|e| anyhow::anyhow!("{e}"))?;
+        let path = self.dir.join("vector.o");
+        std::fs::write(&path, &elf)?;
+        let place = |i: usize| (format!("v{i}"), i as u32 + 1, module.sections[i].address);
+        let mut symbols = Vec::new();
+        for symbol in &module.symbols {
+            if let What::Outside(value) = symbol.what {
+                symbols.push((symbol.name.clone(), value));
+            }
+        }
+        let job = Job {
+            object: &path,
+            arch: target(&self.machine)?,
+            // The anchor first: linkers' tables go behind the first section of code.
+            sections: (0..module.sections.len()).rev().map(place).collect(),
+            symbols,
+        };
+        let answer = if linker == "ld" { bfd::link(&job, self.dir) } else { lld::link(&job, self.dir) };
+        match answer {
+            Ok(image) => {
+                let after = image.section(1).context("the section is gone")?.bytes.clone();
+                Ok(Ok(Linked { after, image }))
+            }
+            Err(error) => Ok(Err(refusal(&format!("{error:#}")).with_context(|| vector.to_string())?)),
+        }
+    }
+}
+
+/// A linker's words for why it did not link.
+fn refusal(said: &str) -> Result<Outcome> {
+    let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    Ok(if has(&["nrecognized reloc", "nknown relocation", "nsupported relocation", "not supported"]) {
+        Outcome::Unsupported
+    } else if has(&["truncated to fit", "out of range", "overflow"]) {
+        Outcome::Overflow
+    } else if has(&["lignment", "aligned", "between ISA modes", "non-word"]) {
+        Outcome::Misaligned
+    } else if has(&["dangerous relocation", "outside"]) {
+        Outcome::Refused
+    } else {
+        bail!("not understood: {said}")
+    })
+}

@@ -1,0 +1,193 @@
+//! The runner: puts vectors before somebody who links. Needs no linker.
+//!
+//! Most vectors share one module, each in a section of its own, so that all of an architecture take a
+//! few links. Those that say where tables lie are modules of their own.
+
+use super::record::target;
+use super::vector::{Outcome, Vector, machine_name};
+use crate::oracle::follow::{self, Destination};
+use crate::oracle::{Image, Placed, Target};
+use crate::tiny::{Answer, Described, Fault, Linker, Refusal, Relocation, Section, Symbol, Tiny, What};
+use anyhow::{Context as _, Result};
+use relobox_abi::Machine;
+use std::collections::BTreeSet;
+
+/// A plugin reports at most 1000 faults of a module.
+const BATCH: usize = 500;
+
+/// The rows that no vector with bytes tests.
+pub fn uncovered(linker: &dyn Linker, vectors: &[Vector]) -> Vec<String> {
+    let linked = vectors.iter().filter(|v| v.after.is_linked());
+    let tested: BTreeSet<&str> = linked.flat_map(|v| &v.sites).map(|site| site.name.as_str()).collect();
+    linker.rows().iter().filter(|row| !tested.contains(row.name.as_str())).map(|row| row.name.clone()).collect()
+}
+
+/// Checks `vectors`; what is wrong, a line for each.
+pub fn check(linker: &dyn Linker, vectors: &[Vector]) -> Result<Vec<String>> {
+    let mut wrong = Vec::new();
+    let names: BTreeSet<&str> = vectors.iter().map(|v| v.machine.as_str()).collect();
+    for name in names {
+        let in_place = name.ends_with("-rel");
+        let machine = linker.machines().iter().find(|m| machine_name(m, in_place) == name);
+        let machine = *machine.with_context(|| format!("{} does not link {name}", linker.name()))?;
+        let runner = Runner { linker, machine, in_place };
+        let of: Vec<&Vector> = vectors.iter().filter(|v| v.machine == name).collect();
+        let (alone, together): (Vec<&Vector>, Vec<&Vector>) = of.into_iter().partition(|v| v.is_alone());
+        for vector in alone {
+            runner.single(vector, &mut wrong)?;
+        }
+        let (linked, refused): (Vec<&Vector>, Vec<&Vector>) = together.into_iter().partition(|v| v.after.is_linked());
+        linked.chunks(BATCH).try_for_each(|batch| runner.linked(batch, &mut wrong))?;
+        refused.chunks(BATCH).try_for_each(|batch| runner.refused(batch, &mut wrong))?;
+    }
+    Ok(wrong)
+}
+
+struct Runner<'a> {
+    linker: &'a dyn Linker,
+    machine: Machine,
+    in_place: bool,
+}
+
+fn is(fault: &Fault, expected: &Outcome) -> bool {
+    match expected {
+        Outcome::Overflow => fault.kind == "out-of-range",
+        Outcome::Misaligned => fault.kind == "misaligned",
+        Outcome::Refused => true,
+        _ => false,
+    }
+}
+
+impl Runner<'_> {
+    fn module(&self, vectors: &[&Vector]) -> Result<Tiny> {
+        let mut module = Tiny::new(self.machine, self.in_place);
+        for vector in vectors {
+            vector.add_to(&mut module, self.linker.rows()).with_context(|| vector.to_string())?;
+        }
+        Ok(module)
+    }
+
+    fn linked(&self, vectors: &[&Vector], wrong: &mut Vec<String>) -> Result<()> {
+        let Ok(answer) = self.linker.link(&self.module(vectors)?) else {
+            // One of them is refused: find out which.
+            return vectors.iter().try_for_each(|v| self.single(v, wrong));
+        };
+        for (vector, bytes) in vectors.iter().zip(&answer.sections) {
+            if Outcome::Bytes(bytes.clone(), None) != vector.after {
+                wrong.push(format!("{vector}\n    gave {}", Outcome::Bytes(bytes.clone(), None)));
+            }
+        }
+        Ok(())
+    }
+
+    fn refused(&self, vectors: &[&Vector], wrong: &mut Vec<String>) -> Result<()> {
+        let faults = match self.linker.link(&self.module(vectors)?) {
+            Err(Refusal::Faults(faults)) => faults,
+            _ => return vectors.iter().try_for_each(|v| self.single(v, wrong)),
+        };
+        for (index, vector) in vectors.iter().enumerate() {
+            let mine: Vec<&Fault> = faults.iter().filter(|f| f.section == Some(index)).collect();
+            if mine.is_empty() || !mine.iter().all(|f| is(f, &vector.after)) {
+                wrong.push(format!("{vector}\n    gave {mine:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A vector on its own, the plugin's tables where the linker's were.
+    fn single(&self, vector: &Vector, wrong: &mut Vec<String>) -> Result<()> {
+        let row = self.linker.rows().iter().find(|row| row.name == vector.name);
+        let row = row.with_context(|| format!("no row {}", vector.name))?;
+        let mut module = Tiny::new(self.machine, self.in_place);
+        let (table, slot) = (vector.value("GOT"), vector.value("G"));
+        let word = usize::from(self.machine.class / 8);
+        let mut skipped = 0;
+        if let (Some(table), Some(slot)) = (table, slot) {
+            // The linker's table begins with entries of its own; ours gets as many slots for others.
+            skipped = slot.wrapping_sub(table) as usize;
+            self.pad(&mut module, vector, row, skipped / word);
+        }
+        for name in [".relobox.plt", ".relobox.veneers"] {
+            module.tables.extend(vector.value("L").map(|at| (name.to_owned(), at)));
+        }
+        module.tables.extend(table.or(slot).map(|at| (".relobox.got".to_owned(), at)));
+        let index = vector.add_to(&mut module, self.linker.rows())?;
+        let gave = match self.linker.link(&module) {
+            Ok(answer) => {
+                let bytes = answer.sections[index].clone();
+                match &vector.after {
+                    Outcome::Through(_) => self.through(vector, row, &answer, index)?,
+                    Outcome::Bytes(_, Some(_)) => {
+                        let got = answer.made.iter().find(|made| made.name == ".relobox.got");
+                        let slot = got.and_then(|made| made.contents.get(skipped..skipped + word));
+                        Ok(Outcome::Bytes(bytes, slot.map(<[u8]>::to_vec)))
+                    }
+                    _ => Ok(Outcome::Bytes(bytes, None)),
+                }
+            }
+            Err(Refusal::Faults(faults)) if !faults.is_empty() && faults.iter().all(|f| is(f, &vector.after)) => {
+                Ok(vector.after.clone())
+            }
+            Err(refusal) => Err(format!("{refusal:?}")),
+        };
+        match gave {
+            Ok(outcome) if outcome == vector.after => {}
+            Ok(outcome) => wrong.push(format!("{vector}\n    gave {outcome}")),
+            Err(text) => wrong.push(format!("{vector}\n    gave {text}")),
+        }
+        Ok(())
+    }
+
+    /// A section whose relocations want `slots` slots before anybody else does.
+    fn pad(&self, module: &mut Tiny, vector: &Vector, row: &Described, slots: usize) {
+        let mut relocations = Vec::new();
+        for i in 0..slots {
+            let symbol = Symbol { name: format!("pad{i}"), what: What::Outside(vector.at), size: 0 };
+            let (symbol, offset) = (module.symbol(symbol), 16 * i as u64);
+            relocations.push(Relocation { offset, kind: row.row.kind, symbol, addend: 0 });
+        }
+        if slots != 0 {
+            let address = vector.at.wrapping_sub(0x1000);
+            module.sections.push(Section { address, bytes: vec![0; 16 * slots], relocations });
+        }
+    }
+
+    /// Where the field leads in the end.
+    fn through(&self, vector: &Vector, row: &Described, answer: &Answer, index: usize) -> Result<Result<Outcome, String>> {
+        let site = &vector.sites[0];
+        let bytes = &answer.sections[index];
+        let own = answer.made.iter().map(|made| Placed {
+            name: made.name.clone(),
+            input: None,
+            address: made.address,
+            bytes: made.contents.clone(),
+        });
+        let mut image = Image { sections: own.collect(), symbols: Default::default() };
+        let place = vector.at.wrapping_add(site.offset);
+        let value = row.value(&self.machine, &bytes[site.offset as usize..]);
+        // The addend of a PLT form is the distance from the place to where the instruction counts from.
+        let addend = if self.linker.name() == "s390x" { site.addend } else { 0 };
+        let code = place.wrapping_add_signed(value).wrapping_sub(addend as u64);
+        let target = target(&self.machine)?;
+        let (start, call) = call(target, code);
+        image.sections.push(Placed { name: "call".to_owned(), input: Some(1), address: start, bytes: call });
+        let offset = if target == Target::S390x { 2 } else { 0 };
+        Ok(match follow::of(target, &image, 1, offset) {
+            Some(Destination::Through(end)) => Ok(Outcome::Through(end)),
+            other => Err(format!("{other:x?} by way of {code:#x}, {}", Outcome::Bytes(bytes.clone(), None))),
+        })
+    }
+}
+
+/// A call of `code` from nearby, and where it stands.
+fn call(target: Target, code: u64) -> (u64, Vec<u8>) {
+    const NEAR: u64 = 0x1000;
+    let start = code.wrapping_sub(NEAR);
+    let bytes = match target {
+        Target::S390x => [&[0xc0, 0xe5][..], &(NEAR as u32 / 2).to_be_bytes()].concat(),
+        Target::Aarch64 | Target::Aarch64Be => (0x9400_0000 | NEAR as u32 / 4).to_le_bytes().to_vec(),
+        // auipc ra, 1; jalr ra
+        _ => [0x0000_1097_u32.to_le_bytes(), 0x0000_80e7_u32.to_le_bytes()].concat(),
+    };
+    (start, bytes)
+}

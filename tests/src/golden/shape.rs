@@ -1,0 +1,106 @@
+//! What a formula is made of, so that a symbol, an addend or a place can be chosen for a value.
+//!
+//! The formulas are those of the plugins' descriptions. One that is not here has no vectors, and
+//! the test for completeness names its row.
+
+use crate::tiny::Described;
+
+/// A formula, by what has to be chosen for its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// `S + A`, and a constant that rounds.
+    Absolute(i64),
+    /// `S + A - P`, the same.
+    Relative(i64),
+    /// `S + A - (P & -8)`.
+    RelativeTo8,
+    /// `Page(S + A) - Page(P)`.
+    Pages,
+    /// The symbol's size `+ A`.
+    Size,
+    /// What stands there `+ S + A`.
+    Add,
+    /// What stands there `- S - A`.
+    Subtract,
+    /// The address of a slot `- P`, with an addend or without, and a constant that rounds.
+    Slot(bool, i64),
+    /// The page of the slot, `- Page(P)`.
+    SlotPage,
+    /// Nothing can be chosen: the linker's slot decides.
+    SlotFixed,
+    /// The offset of the slot in the table, `+ A`.
+    SlotOffset,
+    /// `GOT + A - P`.
+    Table,
+    /// `S + A - GOT`.
+    FromTable,
+    /// A jump in the 256 MB segment of the place.
+    Segment,
+    /// `S + AHL`, whose other half a `LO16` has.
+    Half,
+    /// The same, relative to the place.
+    RelativeHalf,
+    /// The low part of what an `auipc` began.
+    LowOfPair,
+    /// A number of variable length, made of two relocations.
+    Uleb,
+}
+
+use Shape::*;
+
+/// The shape of a row's formula, in the letters of `arch`.
+pub(super) fn of(arch: &str, row: &Described) -> Option<Shape> {
+    let formula = row.formula.as_str();
+    let inner = formula.strip_prefix("movz_or_movn(").and_then(|f| f.split_once(", ")).map_or(formula, |f| f.0);
+    Some(match (arch, inner) {
+        (_, "S + A") => Absolute(0),
+        (_, "S + A - P") => Relative(0),
+        ("x86_64", "G + A - P") => Slot(true, 0),
+        ("x86_64", "GOT + A - P") => Table,
+        ("x86_64" | "aarch64", "S + A - GOT") => FromTable,
+        ("x86_64", "G - GOT + A") => SlotOffset,
+        ("x86_64", "Z + A") => Size,
+        ("aarch64", "page(S + A) - page(P)") => Pages,
+        ("aarch64", "lo12(S + A)") => Absolute(0),
+        ("aarch64", "G(A) - P") => Slot(false, 0),
+        ("aarch64", "G(Value(0)) + A - P") => Slot(true, 0),
+        ("aarch64", "page(G(A)) - page(P)") => SlotPage,
+        ("aarch64", "G(A) - GOT" | "lo12(G(A))" | "G(A) - page(GOT)") => SlotFixed,
+        ("riscv64", "split(S + A - P)" | "high(S + A - P, cx)") => Relative(0x800),
+        ("riscv64", "S + A + 0x800") => Absolute(0x800),
+        ("riscv64", "high(G(S + A, A) - P, cx)") => Slot(false, 0x800),
+        ("riscv64", "G(S, Value(0)) + A - P") => Slot(true, 0),
+        ("riscv64", "low(S)") => LowOfPair,
+        ("riscv64", "set_uleb128(S + A)" | "sub_uleb128(S + A)") => Uleb,
+        ("riscv64", _) if formula.starts_with("V(") && formula.ends_with("+ S + A") => Add,
+        ("riscv64", _) if formula.starts_with("V(") && formula.ends_with("- S - A") => Subtract,
+        // A static linker's L is S itself.
+        ("s390x", "L + A - P") => Relative(0),
+        ("s390x", "L - G + A" | "S + A - G") => FromTable,
+        ("s390x", "O + A" | "T + A") => SlotOffset,
+        ("s390x", "G + A - P") => Table,
+        ("s390x", "G + O + A - P" | "G + T + A - P") => Slot(true, 0),
+        ("mips32", "jump(S, A, P)") => Segment,
+        ("mips32", "S + AHL(A) + 0x8000") => Half,
+        ("mips32", "S + AHL(A) - P + 0x8000") => RelativeHalf,
+        ("mips32", "S + A - (P & -8)") => RelativeTo8,
+        _ => return None,
+    })
+}
+
+impl Shape {
+    /// Whether the linker must make a table, and where it lies matters.
+    pub(super) fn has_table(self) -> bool {
+        matches!(self, Slot(..) | SlotPage | SlotFixed | SlotOffset | Table | FromTable)
+    }
+
+    /// Whether there is a slot in it.
+    pub(super) fn has_slot(self) -> bool {
+        matches!(self, Slot(..) | SlotPage | SlotFixed | SlotOffset)
+    }
+
+    /// Whether the place is code that the `L` of the psABI names.
+    pub(super) fn has_code(row: &Described) -> bool {
+        row.formula.starts_with('L')
+    }
+}

@@ -1,0 +1,140 @@
+//! The shipped guests, in the sandbox, through the host's own pipeline.
+
+use super::{Answer, Described, Fault, Linker, Made, Refusal, Tiny, What, write};
+use anyhow::{Context as _, Result};
+use relobox::apply::apply;
+use relobox::cache::Cache;
+use relobox::confine::confine;
+use relobox::guests::{Guests, Plugin};
+use relobox::layout::measure;
+use relobox::open::Source;
+use relobox::plan::plan;
+use relobox::resolve::{Sources, resolve};
+use relobox::sandbox::Sandbox;
+use relobox::symbols::Symbols;
+use relobox::{Error, link};
+use relobox_abi::Machine;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A plugin in the sandbox.
+pub struct Guest {
+    guests: Arc<Guests>,
+    plugin: Arc<Plugin>,
+    rows: Vec<Described>,
+}
+
+/// All that relobox comes with; compiled once for a process, and kept beside what cargo builds.
+fn guests() -> Result<Arc<Guests>> {
+    static GUESTS: Mutex<Option<Arc<Guests>>> = Mutex::new(None);
+    let mut shared = GUESTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(guests) = &*shared {
+        return Ok(Arc::clone(guests));
+    }
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    let cache = Cache::open_dir(&target.join("test-guests"));
+    let guests = Arc::new(Guests::new(Sandbox::new(cache)?, &[])?);
+    Ok(Arc::clone(shared.insert(guests)))
+}
+
+/// One of the plugins that relobox comes with.
+pub fn named(name: &str) -> Result<Guest> {
+    let guests = guests()?;
+    let found = guests.plugins().find(|(n, _)| *n == name).with_context(|| format!("no plugin {name}"))?;
+    let plugin = Arc::clone(found.1?);
+    Ok(Guest::new(&guests, plugin))
+}
+
+/// Their names.
+pub fn names() -> Result<Vec<String>> {
+    Ok(guests()?.plugins().map(|(name, _)| name.to_owned()).collect())
+}
+
+impl Guest {
+    fn new(guests: &Arc<Guests>, plugin: Arc<Plugin>) -> Self {
+        let writing = plugin.about.rows.iter().filter(|row| row.writes());
+        let rows = writing.map(|r| Described {
+            row: r.row,
+            name: r.name.clone(),
+            formula: r.formula.clone(),
+            slices: r.slices.clone(),
+        });
+        let rows = rows.collect();
+        Self { guests: Arc::clone(guests), plugin, rows }
+    }
+}
+
+impl Linker for Guest {
+    fn name(&self) -> &str {
+        &self.plugin.about.name
+    }
+
+    fn machines(&self) -> &[Machine] {
+        &self.plugin.about.machines
+    }
+
+    fn rows(&self) -> &[Described] {
+        &self.rows
+    }
+
+    fn link(&self, module: &Tiny) -> Result<Answer, Refusal> {
+        let elf = write(module).map_err(|e| Refusal::Misbehaved(format!("the module cannot be written: {e}")))?;
+        let refusal = |e: Error| match e {
+            Error::Module(problems) => Refusal::Faults(problems.into_iter().map(fault).collect()),
+            other => Refusal::Misbehaved(other.to_string()),
+        };
+        self.run(module, elf).map_err(refusal)
+    }
+}
+
+/// The section that `write` named so.
+fn fault(problem: relobox::Problem) -> Fault {
+    let index = problem.section.as_deref().and_then(|s| usize::from_str_radix(s.strip_prefix(".v")?, 16).ok());
+    Fault { kind: problem.kind.to_owned(), section: index, offset: problem.offset.unwrap_or(0) }
+}
+
+impl Guest {
+    fn run(&self, module: &Tiny, elf: Vec<u8>) -> relobox::Result<Answer> {
+        let mut map = String::new();
+        for symbol in &module.symbols {
+            if let What::Outside(value) = symbol.what {
+                let _ = writeln!(map, "{value:016x} T {}", symbol.name);
+            }
+        }
+        let mut symbols = Symbols::new();
+        symbols.read(map.as_bytes(), |_| true).map_err(|line| Error::Usage(format!("line {line} of the symbols")))?;
+        // The stages as `link` runs them; only the addresses are the module's own.
+        let mut parsed = link::load(&self.guests, "vector", Source::Bytes(elf))?;
+        let records = parsed.records();
+        let mut planned = plan(&self.plugin, &records, &[])?;
+        let mut layout = measure(&records, &planned.needs).at(behind(module));
+        let first = layout.addresses.iter_mut().skip(1);
+        first.zip(&module.sections).for_each(|(address, section)| *address = section.address);
+        for (address, wanted) in layout.synthetic.iter_mut().zip(&planned.needs.synthetic) {
+            if let Some(table) = module.tables.iter().find(|table| table.0 == wanted.name) {
+                *address = table.1;
+            }
+        }
+        let sources = Sources { symbols: &symbols, assume: None };
+        let resolved = resolve(&records, &planned.needs, &layout, sources)?;
+        let made = apply(&self.plugin, &records, &mut planned, &layout, &resolved, |_| None)?;
+        confine(&self.plugin.about, &mut parsed, &planned)?;
+        let made = made.into_iter().map(|s| Made { name: s.wanted.name, address: s.address, contents: s.contents });
+        let records = parsed.records();
+        let sections = records.sections.iter().skip(1).take(module.sections.len());
+        Ok(Answer {
+            sections: sections.map(|s| records.bytes(s.data).to_vec()).collect(),
+            made: made.collect(),
+            fuel: Some(planned.instance.fuel_used()),
+        })
+    }
+}
+
+/// A page-aligned address behind the sections that are near the first one.
+pub(super) fn behind(module: &Tiny) -> u64 {
+    let first = module.sections.first().map_or(0, |s| s.address);
+    let ends = module.sections.iter().map(|s| s.address.wrapping_add(s.bytes.len() as u64));
+    let last = ends.filter(|end| end.abs_diff(first) < 1 << 24).max().unwrap_or(first);
+    last.wrapping_add(0x1_0000) & !0xfff
+}

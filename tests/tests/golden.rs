@@ -1,0 +1,89 @@
+//! The golden vectors, through the shipped guests in the sandbox.
+//!
+//! With `RELOBOX_ORACLES` set, they are also recorded anew by the linkers that are installed
+//! (tests/scripts/install-oracles) and must come out the same.
+
+use anyhow::{Context as _, Result, bail};
+use relobox_tests::golden::{self, Vector};
+use relobox_tests::oracle;
+use relobox_tests::tiny::{Linker as _, guest};
+use std::collections::BTreeMap;
+
+#[test]
+fn x86_64() -> Result<()> {
+    check("x86_64")
+}
+
+#[test]
+fn aarch64() -> Result<()> {
+    check("aarch64")
+}
+
+#[test]
+fn riscv64() -> Result<()> {
+    check("riscv64")
+}
+
+#[test]
+fn s390x() -> Result<()> {
+    check("s390x")
+}
+
+#[test]
+fn mips32() -> Result<()> {
+    check("mips32")
+}
+
+fn check(arch: &str) -> Result<()> {
+    let guest = guest::named(arch)?;
+    let vectors = golden::committed(arch)?;
+    let uncovered = golden::uncovered(&guest, &vectors);
+    assert!(uncovered.is_empty(), "{arch}: no golden vector for {}", uncovered.join(", "));
+    let wrong = golden::check(&guest, &vectors)?;
+    println!("{arch}: {} vectors, {} rows", vectors.len(), guest.rows().len());
+    let shown = wrong.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
+    assert!(wrong.is_empty(), "{arch}: {} of {} vectors\n{shown}", wrong.len(), vectors.len());
+    if oracle::wanted().is_some() {
+        recorded_again(arch, &vectors)?;
+    }
+    Ok(())
+}
+
+/// What the linkers here say, against what is committed. Versions may differ, answers may not.
+fn recorded_again(arch: &str, committed: &[Vector]) -> Result<()> {
+    let text = golden::record(arch).context("recording anew")?;
+    let again = golden::parse(&text)?;
+    let key = |v: &Vector| format!("{} {} {}", v.machine, v.name, v.label);
+    let mut rest: BTreeMap<String, &Vector> = committed.iter().map(|v| (key(v), v)).collect();
+    let mut different = Vec::new();
+    for vector in &again {
+        match rest.remove(&key(vector)) {
+            Some(old) if old == vector => {}
+            old => different.push(format!("- {}\n+ {vector}", old.map(ToString::to_string).unwrap_or_default())),
+        }
+    }
+    different.extend(rest.values().map(|old| format!("- {old}")));
+    if !different.is_empty() {
+        bail!("{arch}: {} differences; bless them if they are right\n{}", different.len(), different.join("\n"));
+    }
+    Ok(())
+}
+
+/// A file that says what it reads, and a line that is not one.
+#[test]
+fn lines_survive_a_round_trip() -> Result<()> {
+    for (arch, _) in golden::ARCHITECTURES {
+        let text = std::fs::read_to_string(golden::path(arch))?;
+        let written: Vec<String> = golden::parse(&text)?.iter().map(ToString::to_string).collect();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+        assert_eq!(written, lines, "{arch}");
+        let mut keys: Vec<&str> = lines.iter().filter_map(|line| line.split(" | ").next()).collect();
+        keys.sort_unstable();
+        let count = keys.len();
+        keys.dedup();
+        assert_eq!(keys.len(), count, "{arch}: two vectors of one name");
+    }
+    assert!(golden::parse("64l R_X86_64_64 max | at=0x0 s=0x1 | @8 s+0x0 | 00 -> 0g | ld").is_err());
+    assert!(golden::parse("64l R_X86_64_64 max | at=0x0 s=0x1 | @8 s | 00 -> 00 | ld").is_err());
+    Ok(())
+}
