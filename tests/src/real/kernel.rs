@@ -1,1 +1,61 @@
 //! relobox's command line, asked for the bytes that a running kernel has.
+
+use super::binary;
+use crate::corpus::Module;
+use crate::kernel_memory::{ByName, Run};
+use anyhow::{Context, Result, ensure};
+use object::{Object as _, ObjectSection as _};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A module linked where a running kernel has it.
+#[derive(Debug)]
+pub struct AtHome {
+    /// The ELF file that relobox wrote.
+    pub path: PathBuf,
+    /// Where its sections are.
+    pub addresses: ByName<u64>,
+    /// Their contents.
+    pub contents: ByName<Vec<u8>>,
+}
+
+/// `relobox link MODULE --symbols kallsyms --sections S -o OUT.elf`, in `dir`. S is the module's directory of
+/// /sys/module; but that does not tell where per-CPU data is, so a module that has some gets a file with one line
+/// more.
+pub fn link(run: &Run, module: &Module, dir: &Path) -> Result<AtHome> {
+    let name = module.name();
+    let mut sections = run.dir.join(&name).join("sections");
+    if let Some(base) = run.per_cpu_base(&name, &module.elf()?)? {
+        let mut text = String::new();
+        for (section, address) in run.memory(&name)?.addresses {
+            writeln!(text, "{section} {address:#x}")?;
+        }
+        writeln!(text, ".data..percpu {base:#x}")?;
+        sections = dir.join(format!("{name}.sections"));
+        std::fs::write(&sections, text)?;
+    }
+    let path = dir.join(format!("{name}.elf"));
+    let mut command = Command::new(binary()?);
+    command.arg("link").arg(&module.path).arg("--symbols").arg(run.dir.join("kallsyms"));
+    command.arg("--sections").arg(sections).arg("-o").arg(&path);
+    let output = command.output().context("relobox")?;
+    ensure!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    let (addresses, contents) = read(&path)?;
+    Ok(AtHome { path, addresses, contents })
+}
+
+/// Addresses and contents of the allocated sections of a linked file.
+fn read(path: &Path) -> Result<(ByName<u64>, ByName<Vec<u8>>)> {
+    let bytes = std::fs::read(path)?;
+    let (mut addresses, mut contents) = (ByName::new(), ByName::new());
+    for section in object::File::parse(&*bytes).with_context(|| path.display().to_string())?.sections() {
+        let object::SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
+        if sh_flags.0 & object::elf::SHF_ALLOC.0 != 0 {
+            let name = section.name()?.to_owned();
+            contents.insert(name.clone(), section.data()?.to_vec());
+            addresses.insert(name, section.address());
+        }
+    }
+    Ok((addresses, contents))
+}
