@@ -9,7 +9,7 @@ use workshop::Workshop;
 #[test]
 fn a_chain_comes_in_order_and_goes_in_reverse() {
     let w = Workshop::new();
-    (w.sample("math_provider"), w.sample("math_user"));
+    w.samples(&["math_provider", "math_user"]);
     w.succeed("sim", &["start"]);
     let alone = w.fail(1, "insmod", &["math_user.ko"]);
     let wanted =
@@ -109,7 +109,7 @@ fn every_kind_of_section_arrives_and_what_only_init_needs_goes() {
 #[test]
 fn a_crash_ends_the_kernel_with_a_clear_word_and_the_next_one_is_fresh() {
     let w = Workshop::new();
-    (w.sample("crash"), w.sample("hello"));
+    w.samples(&["crash", "hello"]);
     w.succeed("insmod", &["hello.ko"]);
     let died = w.fail(1, "insmod", &["crash.ko"]);
     let expected = "crash.ko: the kernel died while it was asked to load 'crash': oops: invalid memory access at 0x";

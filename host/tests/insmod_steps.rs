@@ -96,7 +96,7 @@ fn a_kernel_that_refuses_at_any_step_holds_nothing_afterwards() {
 #[test]
 fn a_module_that_is_loaded_anew_in_between_is_not_used_at_its_old_addresses() {
     let w = Workshop::new();
-    (w.sample("math_provider"), w.sample("math_user"), w.sample("hello"));
+    w.samples(&["math_provider", "math_user", "hello"]);
     w.succeed("insmod", &["math_provider.ko"]);
     let stale = insert(&w, "math_user", &mut |_, name| {
         if name == "allocate" {
@@ -123,7 +123,7 @@ fn a_module_that_is_loaded_anew_in_between_is_not_used_at_its_old_addresses() {
 #[test]
 fn a_module_that_goes_in_between_is_missed() {
     let w = Workshop::new();
-    (w.sample("math_provider"), w.sample("math_user"));
+    w.samples(&["math_provider", "math_user"]);
     w.succeed("insmod", &["math_provider.ko"]);
     let missing = insert(&w, "math_user", &mut |_, name| {
         if name == "load" {

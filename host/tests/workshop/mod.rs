@@ -45,6 +45,10 @@ impl Workshop {
         self.compile(name, source.unwrap_or_else(|| panic!("no sample {name}")).1)
     }
 
+    pub fn samples(&self, names: &[&str]) {
+        names.iter().for_each(|name| drop(self.sample(name)));
+    }
+
     /// Compiles C.
     pub fn compile(&self, name: &str, source: &str) -> PathBuf {
         let (c, ko) = (self.directory.join(name).with_extension("c"), self.directory.join(name).with_extension("ko"));
