@@ -1,0 +1,600 @@
+/* relobox.h: the records that relobox's host and its guests share. Generated from relobox-abi; do not edit.
+ *
+ * All integers are little-endian and naturally aligned, without padding, as clang lays them out for wasm32.
+ * An address in the guest's memory is a uint32_t. docs/abi.md says what each record is for.
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#ifndef RELOBOX_H
+#define RELOBOX_H
+
+#include <stdint.h>
+
+#define RELOBOX_ABI_VERSION 1u
+/* No such index. */
+#define RELOBOX_NONE 0xffffffffu
+
+/* Marks an export of the plugin: RELOBOX_EXPORT("relobox_plan") uint32_t plan(uint32_t job) {...} */
+#define RELOBOX_EXPORT(name) __attribute__((export_name(name)))
+
+/* Bits of Section::flags that the host reads; ELF's own, the same for every machine. */
+#define RELOBOX_SECTION_FLAG_WRITE 1ull
+#define RELOBOX_SECTION_FLAG_ALLOC 2ull
+#define RELOBOX_SECTION_FLAG_EXEC 4ull
+#define RELOBOX_SECTION_FLAG_RO_AFTER_INIT 0x00200000ull
+
+/* Values of Section::kind that the host reads. */
+#define RELOBOX_SECTION_KIND_NOBITS 8u
+
+/* Bits of Symbol::flags. */
+#define RELOBOX_SYMBOL_FLAG_UNDEFINED 1u
+#define RELOBOX_SYMBOL_FLAG_ABSOLUTE 2u
+#define RELOBOX_SYMBOL_FLAG_COMMON 4u
+#define RELOBOX_SYMBOL_FLAG_WEAK 8u
+#define RELOBOX_SYMBOL_FLAG_PERCPU 16u
+#define RELOBOX_SYMBOL_FLAG_LIVEPATCH 32u
+#define RELOBOX_SYMBOL_FLAG_LOCAL 64u
+#define RELOBOX_SYMBOL_FLAG_REGISTER 128u
+
+/* Bits of Group::flags. */
+#define RELOBOX_GROUP_FLAG_IN_PLACE 1u
+
+/* Bits of Export::flags. */
+#define RELOBOX_EXPORT_FLAG_GPL 1u
+#define RELOBOX_EXPORT_FLAG_CRC 2u
+
+/* ELF byte order. */
+#define RELOBOX_ORDER_DATA 0u
+#define RELOBOX_ORDER_LITTLE 1u
+#define RELOBOX_ORDER_BIG 2u
+
+/* Overflow rules of a Row. */
+#define RELOBOX_RULE_NONE 0u
+#define RELOBOX_RULE_SIGNED 1u
+#define RELOBOX_RULE_UNSIGNED 2u
+#define RELOBOX_RULE_EITHER 3u
+
+/* Bits of Row::flags. */
+#define RELOBOX_ROW_FLAG_NOP 1u
+#define RELOBOX_ROW_FLAG_REJECT 2u
+#define RELOBOX_ROW_FLAG_BY_HAND 4u
+#define RELOBOX_ROW_FLAG_FALLBACK 8u
+#define RELOBOX_ROW_FLAG_ZERO 16u
+
+/* Synthetic::kind. */
+#define RELOBOX_SYNTHETIC_KIND_TEXT 1u
+#define RELOBOX_SYNTHETIC_KIND_RODATA 2u
+#define RELOBOX_SYNTHETIC_KIND_DATA 3u
+
+/* Synthetic::placement. */
+#define RELOBOX_PLACEMENT_WITH_KIND 0u
+#define RELOBOX_PLACEMENT_BEFORE 1u
+#define RELOBOX_PLACEMENT_AFTER 2u
+
+/* Supplied::how. */
+#define RELOBOX_SUPPLY_CONSTANT 1u
+#define RELOBOX_SUPPLY_IN_SECTION 2u
+#define RELOBOX_SUPPLY_IN_SYNTHETIC 3u
+#define RELOBOX_SUPPLY_RENAME 4u
+
+/* What export::PARSE shall do. */
+#define RELOBOX_PARSE_ALL 0u
+#define RELOBOX_PARSE_EXPORTS 1u
+
+/* What export::EMIT shall write. */
+#define RELOBOX_EMIT_LINKED 1u
+#define RELOBOX_EMIT_RELOCATED_KO 2u
+
+/* Fault::kind. */
+#define RELOBOX_FAULT_UNKNOWN_TYPE 1u
+#define RELOBOX_FAULT_OUT_OF_RANGE 2u
+#define RELOBOX_FAULT_MISALIGNED 3u
+#define RELOBOX_FAULT_OUTSIDE 4u
+#define RELOBOX_FAULT_BAD_SYMBOL 5u
+#define RELOBOX_FAULT_UNPAIRED 6u
+#define RELOBOX_FAULT_NOT_ZERO 7u
+#define RELOBOX_FAULT_REJECTED 8u
+#define RELOBOX_FAULT_BAD_INSTRUCTION 9u
+#define RELOBOX_FAULT_ADDEND_FORM 10u
+#define RELOBOX_FAULT_BAD_MACHINE 11u
+#define RELOBOX_FAULT_OTHER 12u
+#define RELOBOX_FAULT_MALFORMED 64u
+#define RELOBOX_FAULT_TOO_LARGE 65u
+#define RELOBOX_FAULT_NOT_ELF 66u
+#define RELOBOX_FAULT_BAD_STREAM 67u
+
+/* A run of bytes. */
+struct relobox_span {
+    /* 0: Where it begins. */
+    uint32_t at;
+    /* 4: Length in bytes. */
+    uint32_t len;
+};
+_Static_assert(sizeof(struct relobox_span) == 8, "relobox_span");
+
+/* An array of records, 8-aligned. */
+struct relobox_table {
+    /* 0: Where the first record begins. */
+    uint32_t at;
+    /* 4: How many records. */
+    uint32_t count;
+};
+_Static_assert(sizeof(struct relobox_table) == 8, "relobox_table");
+
+/* A section of the module. Index 0 is ELF's null section; indices are ELF's own. */
+struct relobox_section {
+    /* 0: Final address. Zero until apply; the host fills it in, for allocated sections. */
+    uint64_t address;
+    /* 8: Size in bytes (sh_size). */
+    uint64_t size;
+    /* 16: Alignment in bytes, a power of two, at least 1. */
+    uint64_t align;
+    /* 24: sh_flags, raw; see section_flag. */
+    uint64_t flags;
+    /* 32: From the engine: where the contents lie, relative to the file (length 0 for NOBITS). To a plugin:
+     * where its copy lies, relative to Job::data; only sections with relocations have one. */
+    struct relobox_span data;
+    /* 40: The name, without a NUL. To a plugin: relative to the job. */
+    struct relobox_span name;
+    /* 48: sh_type, raw. */
+    uint32_t kind;
+    /* 52: Reserved. */
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct relobox_section) == 56, "relobox_section");
+
+/* A symbol. Index 0 is ELF's null symbol; indices are ELF's own. */
+struct relobox_symbol {
+    /* 0: st_value, raw: for a defined symbol an offset in its section. */
+    uint64_t value;
+    /* 8: st_size, in bytes. */
+    uint64_t size;
+    /* 16: The name, without a NUL. To a plugin: relative to the job, and only for undefined symbols. */
+    struct relobox_span name;
+    /* 24: Index of the section that defines it, or 0; see flags for the special ones. */
+    uint32_t section;
+    /* 28: st_info: binding in the high four bits, type in the low four. */
+    uint8_t info;
+    /* 29: st_other. */
+    uint8_t other;
+    /* 30: See symbol_flag. */
+    uint16_t flags;
+    /* 32: Reserved. */
+    uint64_t reserved;
+};
+_Static_assert(sizeof(struct relobox_symbol) == 40, "relobox_symbol");
+
+/* The relocations of one section, in file order. */
+struct relobox_group {
+    /* 0: The section that they patch. */
+    uint32_t section;
+    /* 4: Index of the first relocation. */
+    uint32_t first;
+    /* 8: How many. */
+    uint32_t count;
+    /* 12: See group_flag. */
+    uint32_t flags;
+    /* 16: The section they were read from (SHT_REL or SHT_RELA). */
+    uint32_t source;
+    /* 20: Reserved. */
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct relobox_group) == 24, "relobox_group");
+
+/* One relocation. */
+struct relobox_relocation {
+    /* 0: r_offset: the place, in bytes from the start of the patched section. Not checked by anybody before the
+     * plugin. */
+    uint64_t offset;
+    /* 8: r_addend, or 0 where the addend is in place. */
+    int64_t addend;
+    /* 16: The raw type word: all of r_info that is not the symbol. (mips64 packs three types and a second
+     * symbol into it, sparc64 a second addend.) */
+    uint32_t kind;
+    /* 20: Index of the symbol. Not checked by anybody before the plugin. */
+    uint32_t symbol;
+};
+_Static_assert(sizeof(struct relobox_relocation) == 24, "relobox_relocation");
+
+/* A number that only the running kernel knows, by name (expoline, percpu_base, kernel_toc …). */
+struct relobox_input {
+    /* 0: The name, without a NUL. */
+    struct relobox_span name;
+    /* 8: Its value. */
+    uint64_t value;
+};
+_Static_assert(sizeof(struct relobox_input) == 16, "relobox_input");
+
+/* What lies at a symbol whose value is a function descriptor (ppc64 ELFv1, ia64, parisc64). */
+struct relobox_descriptor {
+    /* 0: The symbol. */
+    uint32_t symbol;
+    /* 4: How many of bytes are known: 16 to 32. */
+    uint32_t len;
+    /* 8: The bytes, in the target's order. */
+    uint8_t bytes[32];
+};
+_Static_assert(sizeof(struct relobox_descriptor) == 40, "relobox_descriptor");
+
+/* A plugin's job. Every at in it is **relative to the job's own address**, so that it can be written in one
+ * piece. */
+struct relobox_job {
+    /* 0: ABI_VERSION. */
+    uint32_t abi;
+    /* 4: e_machine. */
+    uint16_t machine;
+    /* 6: ELF class: 32 or 64. */
+    uint8_t class;
+    /* 7: Byte order: 1 little, 2 big; see order. */
+    uint8_t order;
+    /* 8: e_flags. */
+    uint32_t elf_flags;
+    /* 12: Bytes of the whole job. */
+    uint32_t len;
+    /* 16: Sections. */
+    struct relobox_table sections;
+    /* 24: Symbols. */
+    struct relobox_table symbols;
+    /* 32: Groups, in file order. */
+    struct relobox_table groups;
+    /* 40: Relocations. */
+    struct relobox_table relocations;
+    /* 48: u64 each: the value of every symbol; zero until apply. */
+    struct relobox_table values;
+    /* 56: Inputs. */
+    struct relobox_table inputs;
+    /* 64: Descriptors. */
+    struct relobox_table descriptors;
+    /* 72: The plugin's own copy of the contents it may patch; comes last. */
+    struct relobox_span data;
+    /* 80: Reserved. */
+    uint64_t reserved[2];
+};
+_Static_assert(sizeof(struct relobox_job) == 96, "relobox_job");
+
+/* A plugin's answer to plan: what it needs before addresses can be given. */
+struct relobox_plan {
+    /* 0: What is wrong already (Faults). */
+    struct relobox_table faults;
+    /* 8: Synthetic sections. */
+    struct relobox_table synthetic;
+    /* 16: Alignments to raise. */
+    struct relobox_table alignments;
+    /* 24: Windows beyond those that the rows declare. */
+    struct relobox_table windows;
+    /* 32: Supplied symbols. */
+    struct relobox_table supplied;
+    /* 40: Faults found beyond those in the table. */
+    uint32_t more_faults;
+    /* 44: Reserved. */
+    uint32_t reserved[3];
+};
+_Static_assert(sizeof(struct relobox_plan) == 56, "relobox_plan");
+
+/* A section that the module does not have and the plugin fills in apply: GOT, PLT, veneers, stubs. */
+struct relobox_synthetic {
+    /* 0: Final address; **the host writes it here** before apply. */
+    uint64_t address;
+    /* 8: Size in bytes. */
+    uint64_t size;
+    /* 16: Alignment in bytes, a power of two. */
+    uint64_t align;
+    /* 24: Name for people and for the linked file. */
+    struct relobox_span name;
+    /* 32: What it holds; see synthetic_kind. */
+    uint32_t kind;
+    /* 36: Where it goes; see placement. */
+    uint32_t placement;
+    /* 40: The section that placement is relative to, or NONE. */
+    uint32_t section;
+    /* 44: Address in guest memory of its size bytes of contents, valid once apply has returned. */
+    uint32_t contents;
+    /* 48: Reserved. */
+    uint64_t reserved;
+};
+_Static_assert(sizeof(struct relobox_synthetic) == 56, "relobox_synthetic");
+
+/* Raise a section's alignment. */
+struct relobox_alignment {
+    /* 0: The section. */
+    uint32_t section;
+    /* 4: Reserved. */
+    uint32_t reserved;
+    /* 8: At least this many bytes, a power of two. */
+    uint64_t align;
+};
+_Static_assert(sizeof(struct relobox_alignment) == 16, "relobox_alignment");
+
+/* One more run of bytes, in the same section, that a relocation may change. At most one for each relocation,
+ * ascending, and only where its row's extra allows that length. */
+struct relobox_window {
+    /* 0: Index of the relocation. */
+    uint32_t relocation;
+    /* 4: Length in bytes. */
+    uint32_t len;
+    /* 8: Offset in the section, in bytes. */
+    uint64_t offset;
+};
+_Static_assert(sizeof(struct relobox_window) == 16, "relobox_window");
+
+/* The plugin says what an undefined symbol is. */
+struct relobox_supplied {
+    /* 0: Index of the undefined symbol. */
+    uint32_t symbol;
+    /* 4: See supply. */
+    uint32_t how;
+    /* 8: Section index, or index in the plan's synthetic table, by how. */
+    uint32_t index;
+    /* 12: Reserved. */
+    uint32_t reserved;
+    /* 16: Offset or constant, by how. */
+    uint64_t value;
+    /* 24: The name to look up instead, by how. */
+    struct relobox_span name;
+};
+_Static_assert(sizeof(struct relobox_supplied) == 32, "relobox_supplied");
+
+/* A plugin's answer to apply. */
+struct relobox_applied {
+    /* 0: Faults; the module is refused if there is one. */
+    struct relobox_table faults;
+    /* 8: Faults found beyond those in the table. */
+    uint32_t more_faults;
+    /* 12: Reserved. */
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct relobox_applied) == 16, "relobox_applied");
+
+/* Something that is wrong with the module, with the data that a person needs. */
+struct relobox_fault {
+    /* 0: See fault. */
+    uint32_t kind;
+    /* 4: Index of the relocation, or NONE. */
+    uint32_t relocation;
+    /* 8: Index of the section, or NONE. */
+    uint32_t section;
+    /* 12: Index of the symbol, or NONE. */
+    uint32_t symbol;
+    /* 16: Offset in the section, or in the file if there is no section; in bytes. */
+    uint64_t offset;
+    /* 24: The offending value. */
+    int64_t value;
+    /* 32: The smallest allowed value. */
+    int64_t min;
+    /* 40: The largest allowed value. */
+    int64_t max;
+    /* 48: A few words of the guest's own, or length 0. Shown, never interpreted. */
+    struct relobox_span text;
+    /* 56: Reserved. */
+    uint64_t reserved;
+};
+_Static_assert(sizeof(struct relobox_fault) == 64, "relobox_fault");
+
+/* A plugin's account of itself. */
+struct relobox_description {
+    /* 0: ABI_VERSION. */
+    uint32_t abi;
+    /* 4: Bits of a relocation's kind that select its row; the rest are operands. */
+    uint32_t kind_mask;
+    /* 8: Short name: x86_64. */
+    struct relobox_span name;
+    /* 16: One line for people. */
+    struct relobox_span title;
+    /* 24: Where the psABI is published. */
+    struct relobox_span psabi;
+    /* 32: Machines it links. */
+    struct relobox_table machines;
+    /* 40: Rows, ascending by type. */
+    struct relobox_table rows;
+    /* 48: Inputs it reads, with the value it assumes where the host has none. */
+    struct relobox_table inputs;
+    /* 56: sh_flags bits that mean "near the global pointer" (alpha, ia64), else 0. */
+    uint64_t small_flags;
+    /* 64: Reserved. */
+    uint64_t reserved;
+};
+_Static_assert(sizeof(struct relobox_description) == 72, "relobox_description");
+
+/* One kind of ELF file that a plugin links. */
+struct relobox_machine {
+    /* 0: e_machine. */
+    uint16_t machine;
+    /* 2: 32 or 64. */
+    uint8_t class;
+    /* 3: 1 little, 2 big. */
+    uint8_t order;
+    /* 4: e_flags & flags_mask must equal flags_value. */
+    uint32_t flags_mask;
+    /* 8: See flags_mask. */
+    uint32_t flags_value;
+    /* 12: Reserved. */
+    uint32_t reserved;
+    /* 16: Where Linux customarily puts modules on it; used when nobody names a base address. */
+    uint64_t base;
+    /* 24: Where kernel symbols may be placed when their addresses do not matter (a dry run). */
+    uint64_t kernel;
+    /* 32: How far apart a module and what it references may lie, in bytes, without veneers mattering; 0 for any
+     * distance. */
+    uint64_t reach;
+};
+_Static_assert(sizeof(struct relobox_machine) == 40, "relobox_machine");
+
+/* One row of the relocation table. */
+struct relobox_row {
+    /* 0: The type, after Description::kind_mask. */
+    uint32_t kind;
+    /* 4: See row_flag. */
+    uint32_t flags;
+    /* 8: The psABI's name: R_X86_64_PC32. */
+    struct relobox_span name;
+    /* 16: The formula in the psABI's letters: S + A - P. */
+    struct relobox_span formula;
+    /* 24: The field's name: IMM26. */
+    struct relobox_span field;
+    /* 32: The field's Slices; empty when the row is written by hand or changes nothing. */
+    struct relobox_table slices;
+    /* 40: Bytes of the field at the place: 0, 1, 2, 3, 4 or 8. */
+    uint8_t width;
+    /* 41: The field's byte order: 0 that of the module's data, 1 little, 2 big; see order. */
+    uint8_t order;
+    /* 42: Overflow rule; see rule. */
+    uint8_t rule;
+    /* 43: How many bits the rule speaks of. */
+    uint8_t bits;
+    /* 44: The value must be a multiple of this many bytes (0 and 1: any). */
+    uint8_t align;
+    /* 45: The window begins at the place rounded down to a multiple of this many bytes (0 and 1: not rounded). */
+    uint8_t window_align;
+    /* 46: The window begins this many bytes from the (rounded) place; may be negative. */
+    int8_t window_start;
+    /* 47: Bytes of the window. */
+    uint8_t window_len;
+    /* 48: Longest extra Window that plan may declare for such a relocation, in bytes; 0 for none. */
+    uint8_t extra;
+    /* 49: Reserved. */
+    uint8_t reserved[7];
+};
+_Static_assert(sizeof(struct relobox_row) == 56, "relobox_row");
+
+/* len bits of the value, from value_bit up, lie in the field from field_bit up. */
+struct relobox_slice {
+    /* 0: Lowest bit of the value. */
+    uint8_t value_bit;
+    /* 1: Lowest bit of the field. */
+    uint8_t field_bit;
+    /* 2: How many bits. */
+    uint8_t len;
+    /* 3: Reserved. */
+    uint8_t reserved;
+};
+_Static_assert(sizeof(struct relobox_slice) == 4, "relobox_slice");
+
+/* The engine's account of a file. Spans in it and in its tables are relative to the file. */
+struct relobox_parsed {
+    /* 0: Faults; with any, the rest may be incomplete. */
+    struct relobox_table faults;
+    /* 8: e_machine. */
+    uint16_t machine;
+    /* 10: 32 or 64. */
+    uint8_t class;
+    /* 11: 1 little, 2 big. */
+    uint8_t order;
+    /* 12: e_flags. */
+    uint32_t elf_flags;
+    /* 16: Sections. */
+    struct relobox_table sections;
+    /* 24: Symbols. */
+    struct relobox_table symbols;
+    /* 32: Groups of allocated sections. */
+    struct relobox_table groups;
+    /* 40: Relocations of those groups. */
+    struct relobox_table relocations;
+    /* 48: Pairs of .modinfo, in order. */
+    struct relobox_table modinfo;
+    /* 56: Exports. */
+    struct relobox_table exports;
+    /* 64: Versions of __versions. */
+    struct relobox_table versions;
+    /* 72: The symbols init_module and cleanup_module, or 0. */
+    uint32_t init;
+    /* 76: See init. */
+    uint32_t exit;
+    /* 80: Bytes of an appended signature, with its trailer, at the end of the file; 0 without one. */
+    uint32_t signature;
+    /* 84: Reserved. */
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct relobox_parsed) == 88, "relobox_parsed");
+
+/* key=value. */
+struct relobox_pair {
+    /* 0: Before the first =. */
+    struct relobox_span key;
+    /* 8: After it. */
+    struct relobox_span value;
+};
+_Static_assert(sizeof(struct relobox_pair) == 16, "relobox_pair");
+
+/* A symbol that the module exports. */
+struct relobox_export {
+    /* 0: Its name. */
+    struct relobox_span name;
+    /* 8: Its namespace, or length 0. */
+    struct relobox_span namespace;
+    /* 16: Index of the symbol. */
+    uint32_t symbol;
+    /* 20: Its CRC, where flags say there is one. */
+    uint32_t crc;
+    /* 24: See export_flag. */
+    uint32_t flags;
+    /* 28: Reserved. */
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct relobox_export) == 32, "relobox_export");
+
+/* The CRC that the module was compiled against. */
+struct relobox_version {
+    /* 0: The symbol's name. */
+    struct relobox_span name;
+    /* 8: The CRC. */
+    uint32_t crc;
+    /* 12: Reserved. */
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct relobox_version) == 16, "relobox_version");
+
+/* What to write. Every at is absolute. */
+struct relobox_emit_job {
+    /* 0: ABI_VERSION. */
+    uint32_t abi;
+    /* 4: See emit. */
+    uint32_t format;
+    /* 8: u64 each: every section's final address, by index. */
+    struct relobox_table addresses;
+    /* 16: u64 each: every symbol's final value, by index. */
+    struct relobox_table values;
+    /* 24: EmitSections to add. */
+    struct relobox_table synthetic;
+    /* 32: Reserved. */
+    uint64_t reserved;
+};
+_Static_assert(sizeof(struct relobox_emit_job) == 40, "relobox_emit_job");
+
+/* A synthetic section with its contents. */
+struct relobox_emit_section {
+    /* 0: Final address. */
+    uint64_t address;
+    /* 8: Alignment in bytes. */
+    uint64_t align;
+    /* 16: See synthetic_kind. */
+    uint32_t kind;
+    /* 20: Reserved. */
+    uint32_t reserved;
+    /* 24: Name. */
+    struct relobox_span name;
+    /* 32: Contents. */
+    struct relobox_span contents;
+    /* 40: Reserved. */
+    uint64_t reserved2;
+};
+_Static_assert(sizeof(struct relobox_emit_section) == 48, "relobox_emit_section");
+
+/* The file that the engine wrote. */
+struct relobox_emitted {
+    /* 0: Faults; with any, there is no file. */
+    struct relobox_table faults;
+    /* 8: The file. */
+    struct relobox_span file;
+};
+_Static_assert(sizeof(struct relobox_emitted) == 16, "relobox_emitted");
+
+/* The unpacker's answer. */
+struct relobox_unpacked {
+    /* 0: Faults; with any, there are no bytes. */
+    struct relobox_table faults;
+    /* 8: The bytes. */
+    struct relobox_span bytes;
+    /* 16: Reserved. */
+    uint64_t reserved;
+};
+_Static_assert(sizeof(struct relobox_unpacked) == 24, "relobox_unpacked");
+
+#endif

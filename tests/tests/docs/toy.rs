@@ -1,0 +1,203 @@
+//! The worked plugin of docs/abi.md, in both languages, does what the page says.
+
+use crate::{path, read};
+use relobox::guests::Guests;
+use relobox::link::{Linked, load, prepare};
+use relobox::open::Source;
+use relobox::resolve::Sources;
+use relobox::sandbox::Sandbox;
+use relobox::symbols::{Definition, Symbols};
+use relobox::{Error, Problem};
+use std::path::PathBuf;
+use std::process::Command;
+
+const R_TOY_32: u32 = 1;
+const R_TOY_PC16: u32 = 2;
+/// Symbol 1 is `here`, 4 bytes into `.text`; symbol 2 is `there`, undefined.
+const HERE: u32 = 1;
+const THERE: u32 = 2;
+/// The contents of `.text`: what no relocation declares must stay.
+const POISON: [u8; 16] = [0xa5; 16];
+
+/// `.text` with these relocations: offset, type, symbol, addend. `in_place` makes it SHT_REL.
+fn object(relocations: &[(u32, u32, u32, i32)], in_place: bool) -> Vec<u8> {
+    let mut table = Vec::new();
+    for (offset, kind, symbol, addend) in relocations {
+        table.extend(offset.to_le_bytes());
+        table.extend((symbol << 8 | kind).to_le_bytes());
+        if !in_place {
+            table.extend(addend.to_le_bytes());
+        }
+    }
+    let strings = b"\0.text\0.rel\0.symtab\0.strtab\0here\0there\0";
+    let name = |text: &str| strings.windows(text.len()).position(|w| w == text.as_bytes()).expect("a name") as u32;
+    let mut symbols = vec![0; 16];
+    for (text, value, info, section) in [("here", 4u32, 0u8, 1u16), ("there", 0, 0x10, 0)] {
+        symbols.extend(name(text).to_le_bytes());
+        symbols.extend(value.to_le_bytes());
+        symbols.extend([0, 0, 0, 0, info, 0]);
+        symbols.extend(section.to_le_bytes());
+    }
+    let (kind, entry) = if in_place { (9u32, 8u32) } else { (4, 12) };
+    // Name, type, flags, link, info, align, size of an entry, contents.
+    let sections: [(&str, u32, u32, u32, u32, u32, u32, &[u8]); 5] = [
+        ("", 0, 0, 0, 0, 0, 0, &[]),
+        (".text", 1, 6, 0, 0, 4, 0, &POISON),
+        (".rel", kind, 0, 3, 1, 4, entry, &table),
+        (".symtab", 2, 0, 4, 2, 4, 16, &symbols),
+        (".strtab", 3, 0, 0, 0, 1, 0, strings),
+    ];
+    let (mut body, mut headers) = (vec![0; 52], Vec::new());
+    for (text, kind, flags, link, info, align, entry, contents) in sections {
+        body.resize(body.len().next_multiple_of(4), 0);
+        let at = if kind == 0 { 0 } else { body.len() as u32 };
+        let named = if kind == 0 { 0 } else { name(text) };
+        for word in [named, kind, flags, 0, at, contents.len() as u32, link, info, align, entry] {
+            headers.extend(word.to_le_bytes());
+        }
+        body.extend(contents);
+    }
+    body.resize(body.len().next_multiple_of(4), 0);
+    let table_at = body.len() as u32;
+    body.extend(headers);
+    body[..20].copy_from_slice(b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x01\0\xed\xfe");
+    body[20] = 1;
+    body[32..36].copy_from_slice(&table_at.to_le_bytes());
+    body[40] = 52;
+    body[46..52].copy_from_slice(&[40, 0, 5, 0, 4, 0]);
+    body
+}
+
+struct Toy {
+    guests: Guests,
+    _dir: tempfile::TempDir,
+}
+
+impl Toy {
+    /// Puts the plugin where a user would: into a directory.
+    fn new(wasm: &[u8]) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::write(dir.path().join("toy.wasm"), wasm).expect("the plugin");
+        let sandbox = Sandbox::new(None).expect("the sandbox");
+        let guests = Guests::new(sandbox, &[PathBuf::from(dir.path())]).expect("guests");
+        Self { guests, _dir: dir }
+    }
+
+    /// Links at 0x8000_0000, with `there` where it is told to be.
+    fn link(&self, object: Vec<u8>, there: u64) -> Result<Linked, Error> {
+        let mut symbols = Symbols::new();
+        symbols.define(b"there", Definition { address: Some(there), ..Definition::default() });
+        let prepared = prepare(&self.guests, load(&self.guests, "toy.o", Source::Bytes(object))?, &[])?;
+        let layout = prepared.measured.at(prepared.machine.base);
+        prepared.link(layout, Sources { symbols: &symbols, assume: None })
+    }
+
+    fn text(&self, relocations: &[(u32, u32, u32, i32)], there: u64) -> Vec<u8> {
+        let linked = self.link(object(relocations, false), there).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(linked.layout.addresses[1], 0x8000_0000);
+        linked.contents(1).to_vec()
+    }
+
+    fn problems(&self, relocations: &[(u32, u32, u32, i32)], there: u64, in_place: bool) -> Vec<Problem> {
+        match self.link(object(relocations, in_place), there) {
+            Err(Error::Module(problems)) => problems,
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("it links"),
+        }
+    }
+}
+
+/// Everything that docs/abi.md says of the example.
+fn is_as_documented(wasm: &[u8]) {
+    let toy = Toy::new(wasm);
+    let (plugin, _) = toy.guests.plugin_for(0xfeed, 32, 1, 0x1234).expect("plugins").expect("a plugin for it");
+    assert_eq!((plugin.about.name.as_str(), plugin.about.rows.len()), ("toy", 2));
+    let pc16 = &plugin.about.rows[1];
+    assert_eq!((pc16.name.as_str(), pc16.formula.as_str(), pc16.row.bits), ("R_TOY_PC16", "S + A - P", 16));
+
+    // S + A at an odd place; S + A - P with P = 0x8000_000a.
+    let text = toy.text(&[(1, R_TOY_32, THERE, -1), (10, R_TOY_PC16, HERE, 2)], 0x1_8765_4321);
+    let mut wanted = POISON;
+    wanted[1..5].copy_from_slice(&0x8765_4320u32.to_le_bytes());
+    wanted[10..12].copy_from_slice(&(-4i16).to_le_bytes());
+    assert_eq!(text, wanted);
+
+    // Both edges of the range, and one beyond.
+    for (there, value) in [(0x8000_7fff, 0x7fff), (0x7fff_8000, -0x8000)] {
+        let text = toy.text(&[(0, R_TOY_PC16, THERE, 0)], there);
+        assert_eq!(text[..2], i16::to_le_bytes(value), "{there:#x}");
+        assert_eq!(text[2..], POISON[2..]);
+    }
+    let far = toy.problems(&[(0, R_TOY_PC16, HERE, 0), (6, R_TOY_PC16, THERE, 0)], 0x8000_8006, false);
+    let message = "toy.o:(.text+0x6): relocation R_TOY_PC16 out of range: 0x8000 is not in [-0x8000, 0x7fff]; \
+                   references 'there' (vmlinux); place the module within 32 KiB of it";
+    assert_eq!(far.iter().map(ToString::to_string).collect::<Vec<_>>(), [message]);
+    assert_eq!(toy.problems(&[(0, R_TOY_PC16, THERE, 0)], 0x7fff_7fff, false)[0].value, Some(-0x8001));
+
+    // Every kind of fault it knows, all in one answer.
+    let all = [(0, 9, HERE, 0), (0, R_TOY_32, 3, 0), (13, R_TOY_32, HERE, 0), (!0, R_TOY_PC16, HERE, 0)];
+    let kinds: Vec<_> = toy.problems(&all, 0, false).iter().map(|p| p.kind).collect();
+    assert_eq!(kinds, ["unknown-relocation", "bad-symbol", "outside-section", "outside-section"]);
+    assert_eq!(toy.problems(&[(0, R_TOY_32, HERE, 0)], 0, true)[0].kind, "addend-form");
+
+    // More than it keeps.
+    let many = toy.problems(&[(0, 9, HERE, 0); 40], 0, false);
+    assert_eq!((many.len(), many[32].text.as_str()), (33, "and 8 more faults"));
+}
+
+#[test]
+fn in_wat() {
+    let wasm = wat::parse_str(read("docs/examples/toy/toy.wat")).expect("it assembles");
+    is_as_documented(&wasm);
+}
+
+/// A command that runs, of several names.
+fn tool(names: &[String]) -> Option<&String> {
+    names.iter().find(|name| Command::new(name).arg("--version").output().is_ok_and(|out| out.status.success()))
+}
+
+#[test]
+fn in_c() {
+    let versions = |name: &str| -> Vec<String> {
+        let numbered = (11..30).rev().map(|v| format!("{name}-{v}"));
+        std::iter::once(name.to_owned()).chain(numbered).collect()
+    };
+    let clangs = versions("clang");
+    let for_wasm = |name: &String| {
+        let targets = Command::new(name).arg("--print-targets").output();
+        targets.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains("wasm32"))
+    };
+    // rust-lld comes with Rust; it is a wasm-ld under another name.
+    let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output().expect("rustc").stdout;
+    let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let sysroot = String::from_utf8_lossy(&sysroot).trim().to_owned();
+    let rust_lld = format!("{sysroot}/lib/rustlib/{host}/bin/rust-lld");
+    let flavoured = std::path::Path::new(&rust_lld).exists();
+    let linkers = versions("wasm-ld");
+    let (clang, linker) = (tool(&clangs).filter(|c| for_wasm(c)), tool(&linkers).or(flavoured.then_some(&rust_lld)));
+    let (Some(clang), Some(linker)) = (clang, linker) else {
+        println!("skipped: there is no clang that knows wasm32, or no wasm-ld (apt-get install clang lld)");
+        return;
+    };
+    let dir = tempfile::tempdir().expect("a directory");
+    let (object, wasm) = (dir.path().join("toy.o"), dir.path().join("toy.wasm"));
+    let run = |command: &mut Command| {
+        let out = command.output().expect("it starts");
+        assert!(out.status.success(), "{command:?}: {}", String::from_utf8_lossy(&out.stderr));
+    };
+    // The commands of the page and of the source, with more warnings.
+    let flags = "--target=wasm32 -mcpu=mvp -mbulk-memory -msign-ext -O2 -ffreestanding -c";
+    let page = read("docs/abi.md");
+    assert!(page.contains(flags), "the page compiles in another way: {flags}");
+    let mut compile = Command::new(clang);
+    compile.args(flags.split(' ')).args(["-Wall", "-Wextra", "-Werror"]);
+    run(compile.arg(path("docs/examples/toy/toy.c")).arg("-o").arg(&object));
+    let mut link = Command::new(linker);
+    if linker == &rust_lld {
+        link.args(["-flavor", "wasm"]);
+    }
+    let flags = "--no-entry --strip-all -z stack-size=65536";
+    assert!(page.contains(flags), "the page links in another way: {flags}");
+    run(link.args(flags.split(' ')).arg(&object).arg("-o").arg(&wasm));
+    is_as_documented(&std::fs::read(&wasm).expect("it is there"));
+}
