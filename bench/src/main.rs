@@ -1,5 +1,5 @@
 //! Stage table (work in progress).
-use relobox::{guests::Guests, sandbox::Sandbox, cache::Cache, symbols::Symbols};
+use relobox::{cache::Cache, guests::Guests, sandbox::Sandbox, symbols::Symbols};
 fn main() -> anyhow::Result<()> {
     let guests = Guests::new(Sandbox::new(Cache::from_environment())?, &[])?;
     for path in std::env::args().skip(1) {

@@ -56,7 +56,4 @@ pub use guest::{Kept as __Kept, apply as __apply, describe as __describe, plan a
 #[doc(hidden)]
 pub use run::{each as __each, in_place as __in_place};
 #[doc(hidden)]
-pub use table::{
-    inadmissible as __inadmissible, not_zero as __not_zero, possible as __possible, unknown as __unknown,
-    wrong_addends as __wrong_addends,
-};
+pub use table::{possible as __possible, unknown as __unknown, wrong_addends as __wrong_addends};

@@ -1,7 +1,7 @@
 //! The two calls of a plugin, without a sandbox around them: what the exports call, and what tests
 //! and the native benchmark call.
 
-use crate::{Cx, Findings, Hooks, Job, Plan, Rule, Synthetic, Trouble};
+use crate::{Cx, Findings, Hooks, Job, Plan, Rule, Synthetic};
 use alloc::vec::Vec;
 use relobox_abi::{Fault, Machine, NONE, Relocation, Slice, fault, group_flag};
 
@@ -127,27 +127,21 @@ impl<A: Architecture> Session<A> {
     }
 }
 
-/// Applies each relocation with `patch`, collecting what goes wrong. Inlined into each table.
+/// Applies each relocation with `patch`. Inlined into each table.
 #[inline(always)]
 #[doc(hidden)]
 pub fn each<'a, T>(
     cx: &mut Cx<'a, T>,
     relocations: &'a [Relocation],
-    mut patch: impl FnMut(&mut Cx<'a, T>, &'a Relocation, u64) -> Result<(), Trouble>,
+    mut patch: impl FnMut(&mut Cx<'a, T>, &'a Relocation, u64),
 ) {
     let values = cx.job.values;
     for (index, relocation) in (cx.group.first..).zip(relocations) {
         cx.index = index;
         cx.relocation = relocation;
-        let outcome = match values.get(relocation.symbol as usize) {
+        match values.get(relocation.symbol as usize) {
             Some(value) => patch(cx, relocation, *value),
-            None => {
-                let (kind, value) = (fault::BAD_SYMBOL, i64::from(relocation.symbol));
-                Err(Trouble { kind, value, min: 0, max: values.len() as i64 - 1, text: "" })
-            }
-        };
-        if let Err(trouble) = outcome {
-            cx.report(trouble);
+            None => cx.no_symbol(),
         }
     }
 }

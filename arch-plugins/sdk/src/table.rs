@@ -118,7 +118,9 @@ macro_rules! architecture {
                 let $P = $crate::Value::of(base.wrapping_add(r.offset));
                 match r.kind & KIND_MASK {
                     $($kind => {
-                        let place = $crate::__place($cx.data, r.offset, $field.width)?;
+                        let Some(place) = $crate::__place($cx.data, r.offset, $field.width) else {
+                            return $cx.outside();
+                        };
                         let $A = if IN_PLACE {
                             $crate::Value($field.addend(place, BIG))
                         } else {
@@ -129,9 +131,9 @@ macro_rules! architecture {
                             $crate::__or!([$($align)?] 1), BIG, NARROW
                         )
                     })*
-                    $($ikind => Ok(()),)*
-                    $($rkind => Err($crate::Trouble::new($crate::abi::fault::REJECTED, $why)),)*
-                    other => Err($crate::__unknown(other)),
+                    $($ikind => {})*
+                    $($rkind => $cx.report($crate::Trouble::new($crate::abi::fault::REJECTED, $why)),)*
+                    other => $cx.report($crate::__unknown(other)),
                 }
             });
         }
@@ -221,34 +223,45 @@ macro_rules! __dispatch {
     )*};
 }
 
+/// One row. Few branches on the way that nearly all relocations take: fuel is counted at each, and
+/// what goes wrong is found out again, apart.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __write {
     ([by_hand] $cx:ident, $r:ident, $formula:expr, $field:ident, [], $align:expr, $big:ident, $narrow:ident) => {{
-        let () = $formula;
-        Ok(())
+        let () = $crate::__value!($cx, $formula);
     }};
     ([$($rule:tt)*] $cx:ident, $r:ident, $formula:expr, $field:ident, [$($else:expr)?], $align:expr, $big:ident, $narrow:ident) => {{
         const RULE: $crate::Rule = $crate::__rule!([$($rule)*] $align);
-        let value: $crate::Value = $formula;
+        let value: $crate::Value = $crate::__value!($cx, $formula);
         let value = if $narrow && $crate::__narrows!($($rule)*) { value.narrow() } else { value };
-        $(let value = if RULE.in_range(value) { value } else { $else };)?
-        if !RULE.admits(value) {
-            return Err($crate::__inadmissible(&RULE, value));
+        $(let value = if RULE.in_range(value) { value } else { $crate::__value!($cx, $else) };)?
+        let Some(place) = $crate::__place($cx.data, $r.offset, $field.width) else { return $cx.outside() };
+        let before = if ZERO_PLACES { $field.word(place, $big) } else { 0 };
+        if RULE.in_range(value) & RULE.aligned(value) & (before == 0) {
+            $field.put(place, $big, value.0);
+        } else {
+            $cx.inadmissible(&RULE, value, before);
         }
-        let place = $crate::__place($cx.data, $r.offset, $field.width)?;
-        if ZERO_PLACES {
-            let before = $field.word(place, $big);
-            if before != 0 {
-                return Err($crate::__not_zero(before));
-            }
-        }
-        $field.put(place, $big, value.0);
-        Ok(())
     }};
 }
 
-use crate::{About, Cx, RowInfo, Rule, Trouble, Value};
+/// A formula's value; its trouble is reported, and ends the row.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __value {
+    ($cx:ident, $formula:expr) => {
+        match (|| Ok($formula))() {
+            Ok(value) => value,
+            Err(trouble) => {
+                let trouble: $crate::Trouble = trouble;
+                return $cx.report(trouble);
+            }
+        }
+    };
+}
+
+use crate::{About, Cx, RowInfo, Rule, Trouble};
 use relobox_abi::{fault, order};
 
 impl RowInfo {
@@ -283,24 +296,6 @@ pub const fn possible(about: &About, addends: &[bool], big: bool, narrow: bool, 
 #[must_use]
 pub const fn unknown(kind: u32) -> Trouble {
     Trouble { value: kind as i64, ..Trouble::new(fault::UNKNOWN_TYPE, "") }
-}
-
-/// The place holds something.
-#[cold]
-#[must_use]
-pub const fn not_zero(before: u64) -> Trouble {
-    Trouble { value: before as i64, ..Trouble::new(fault::NOT_ZERO, "") }
-}
-
-/// Why a rule does not admit a value.
-#[cold]
-#[must_use]
-pub const fn inadmissible(rule: &Rule, value: Value) -> Trouble {
-    if rule.in_range(value) {
-        let trouble = Trouble::new(fault::MISALIGNED, "");
-        return Trouble { value: value.0, min: rule.align as i64, ..trouble };
-    }
-    Trouble { kind: fault::OUT_OF_RANGE, value: value.0, min: rule.min(), max: rule.max(), text: "" }
 }
 
 /// The whole group has its addends in the wrong place.
