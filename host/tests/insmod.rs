@@ -204,3 +204,45 @@ fn what_is_no_file_starts_no_kernel() {
     assert!(text.starts_with("text.ko: not a relocatable ELF file"), "{text}");
     assert!(!w.socket.exists());
 }
+
+#[test]
+fn many_at_once_start_one_kernel() {
+    let w = Workshop::new();
+    let hello = samples::SOURCES[0].1;
+    let names: Vec<String> = (0..8).map(|n| format!("hello_{n}")).collect();
+    for name in &names {
+        w.compile(name, &hello.replace("SIM_MODULE_NAME \"hello\"", &format!("SIM_MODULE_NAME \"{name}\"")));
+    }
+    let w = &w;
+    std::thread::scope(|scope| {
+        for name in &names {
+            scope.spawn(move || w.succeed("insmod", &[&format!("{name}.ko")]));
+        }
+    });
+    let mut listed: Vec<_> = w.client().list().unwrap().modules.into_iter().map(|m| m.name).collect();
+    listed.sort();
+    assert_eq!(listed, names);
+    // One of the same name, at once: one is live, and the others have left nothing.
+    for name in &names {
+        w.succeed("rmmod", &[name]);
+    }
+    w.assert_empty();
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let insmods: Vec<_> = (0..8).map(|_| scope.spawn(move || w.relobox("insmod", &["hello_0.ko"]))).collect();
+        insmods.into_iter().map(|insmod| insmod.join().unwrap().code).collect()
+    });
+    assert_eq!(outcomes.iter().filter(|code| **code == Some(0)).count(), 1, "{outcomes:?}");
+    assert_eq!(outcomes.iter().filter(|code| **code == Some(1)).count(), 7, "{outcomes:?}");
+    w.succeed("rmmod", &["hello_0"]);
+    w.assert_empty();
+}
+
+#[test]
+fn a_packed_module_is_unpacked() {
+    let w = Workshop::new();
+    w.sample("hello");
+    let packed = std::process::Command::new("gzip").arg(w.directory.join("hello.ko")).status().unwrap();
+    assert!(packed.success());
+    assert!(w.succeed("insmod", &["hello.ko.gz"]).starts_with("hello: live at 0x"));
+    assert_eq!(w.log(), ["hello: hello, world"]);
+}

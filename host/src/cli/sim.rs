@@ -32,7 +32,8 @@ pub(crate) fn serve_if_asked() -> Option<ExitCode> {
 /// Where the simulated kernel listens.
 #[derive(Debug, Args)]
 pub(crate) struct Socket {
-    /// The simulated kernel's socket [default: $XDG_RUNTIME_DIR/relobox/kernel.socket]
+    /// The simulated kernel's socket [default: relobox/kernel.socket in $XDG_RUNTIME_DIR,
+    /// or relobox-UID/kernel.socket in /tmp]
     #[arg(long = "socket", value_name = "PATH", global = true)]
     path: Option<PathBuf>,
 }
