@@ -43,14 +43,21 @@ mod killed {
         if !wanted() {
             return;
         }
-        let w = Workshop::new();
+        let mut w = Workshop::new();
         w.sample("math_provider");
         w.succeed("sim", &["start"]);
         // Compiles the guests, so that what follows takes their code from the cache.
         w.succeed("insmod", &["math_provider.ko"]);
         w.succeed("rmmod", &["math_provider"]);
         w.assert_empty();
+        with_a_kernel(&w);
+        w.succeed("sim", &["stop"]);
+        starting_one(&mut w);
+        println!("ok");
+    }
 
+    /// Every system call of an insmod into a kernel that is there.
+    fn with_a_kernel(w: &Workshop) {
         let mut client = w.client();
         // What would be found if something were left: an area of somebody who has not ended.
         let mut other = w.client();
@@ -63,7 +70,7 @@ mod killed {
         let calls = loop {
             let n = left.len() + 1;
             assert!(n < ENDLESS, "insmod does not end");
-            match insmod_killed_at(&w, n) {
+            match insmod_killed_at(w, n) {
                 End::Killed { connected } => left.push((connected, clean_up(&mut client, n))),
                 End::Exited(code) => {
                     assert_eq!((code, clean_up(&mut client, n)), (0, Left::Live), "insmod without a kill");
@@ -83,7 +90,43 @@ mod killed {
         // Once it is live, it stays: there is no way back.
         let first_live = left.iter().position(|l| l.1 == Left::Live).unwrap_or(0);
         assert!(left[first_live..].iter().all(|l| l.1 == Left::Live), "{left:?}");
-        println!("ok");
+    }
+
+    /// The same where there is no kernel, so that insmod starts one: whatever it left of that, the next one can use.
+    fn starting_one(w: &mut Workshop) {
+        const STRIDE: usize = 16;
+        let (mut n, mut near, mut seen) = (1, false, Vec::new());
+        loop {
+            assert!(n < ENDLESS, "insmod does not end");
+            // A kernel that was powered off may still be on its way: each has a place of its own.
+            w.socket = w.directory.join(format!("kernel-{n}-{near}")).join("socket");
+            let end = insmod_killed_at(w, n);
+            if !near && matches!(end, End::Killed { connected: true }) {
+                // From a little before it first tried to connect, all of them.
+                (near, n) = (true, n.saturating_sub(STRIDE).max(1));
+                w.succeed("sim", &["start"]);
+                w.succeed("sim", &["stop"]);
+                continue;
+            }
+            w.succeed("sim", &["start"]);
+            let mut client = w.client();
+            let left = clean_up(&mut client, n);
+            client.power_off().unwrap();
+            if let End::Exited(code) = end {
+                assert_eq!((code, left), (0, Left::Live), "insmod without a kill");
+                break;
+            }
+            seen.push(left);
+            n += if near { 1 } else { STRIDE };
+        }
+        let live = seen.iter().filter(|left| **left == Left::Live).count();
+        println!(
+            "insmod that starts a kernel, killed at {} of its {} system calls: {live} left a live module, the others \
+             nothing; each time the next insmod had a kernel",
+            seen.len(),
+            n - 1
+        );
+        assert!(near && seen.len() > 100 && live >= 1 && seen.len() - live > 50, "too few to mean something");
     }
 
     /// `cargo test NAME` and `cargo test -- --list` are for the harness, which is not here.
