@@ -12,3 +12,12 @@ pub(crate) const ALIGN: u64 = 1 << 21;
 
 /// Sections of a file: a module of `-ffunction-sections` has 20,000.
 pub(crate) const SECTIONS: usize = 1 << 18;
+
+/// Sections of a linked file: the symbols' 16-bit indices reach no further without a table of their own.
+pub(crate) const LINKED_SECTIONS: usize = 0xfeff;
+
+/// Bytes of all names of sections and symbols of a file of `input` bytes. Names may share bytes (GNU as merges
+/// tails), but each is scanned to its end, and copied when a plugin or a linked file gets it.
+pub(crate) const fn names_for(input: u64) -> u64 {
+    (64 << 10) + input.saturating_mul(2)
+}

@@ -122,7 +122,7 @@ fn exports<H: FileHeader<Endian = Endianness>>(file: &File<'_, H>, module: &mut 
             }
         } else if let Some(export) = name.strip_prefix(b"__kstrtabns_").and_then(|n| found.get_mut(n)) {
             let data = section_of(s).data;
-            let at = u64::from(data.at).saturating_add(s.value) as usize;
+            let at = usize::try_from(u64::from(data.at).saturating_add(s.value)).unwrap_or(usize::MAX);
             export.namespace = string_at(file.bytes, at, (data.at + data.len) as usize).unwrap_or_default();
         }
     }

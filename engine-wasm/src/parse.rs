@@ -80,7 +80,12 @@ fn class<H: FileHeader<Endian = Endianness>>(bytes: &[u8], mode: u32) -> Result<
     if header.e_ident().version != elf::EV_CURRENT {
         return Err(malformed("unknown ELF version in e_ident", 6, u64::from(header.e_ident().version.0), 1));
     }
-    let endian = header.endian().map_err(|_| malformed("unknown byte order in e_ident", 5, bytes[5].into(), 2))?;
+    let bad_order = || malformed("unknown byte order in e_ident", 5, header.e_ident().data.0.into(), 2);
+    // The library takes whatever is not big-endian for little-endian.
+    if !matches!(header.e_ident().data, elf::ELFDATA2LSB | elf::ELFDATA2MSB) {
+        return Err(bad_order());
+    }
+    let endian = header.endian().map_err(|_| bad_order())?;
     if header.e_type(endian) != elf::ET_REL {
         let kind = header.e_type(endian).0.into();
         return Err(malformed("it is not a relocatable object (ET_REL): e_type", 16, kind, 1));

@@ -1,7 +1,7 @@
 //! Sections, symbols, relocations.
 
 use crate::parse::File;
-use crate::{Finding, bad_section, bytes_of, limits, malformed, string_at};
+use crate::{Finding, bad_section, bytes_of, fault, limits, malformed, string_at};
 use alloc::vec::Vec;
 use object::elf;
 use object::read::elf::{FileHeader, Rel, Rela, SectionHeader, Sym};
@@ -15,8 +15,15 @@ impl<H: FileHeader<Endian = Endianness>> Header for H {}
 pub(crate) fn sections<H: FileHeader<Endian = Endianness>>(file: &File<'_, H>) -> Result<Vec<Section>, Finding> {
     let names = section_names(file)?;
     let mut out = Vec::with_capacity(file.headers.len());
+    let most = limits::names_for(file.bytes.len() as u64);
+    let mut length = 0u64;
     for (i, header) in file.headers.iter().enumerate() {
         out.push(if i == 0 { Section { align: 1, ..Default::default() } } else { section(file, i, header, names)? });
+        length += u64::from(out[i].name.len);
+        if length > most {
+            let text = "sections' names lie on top of each other; their length is";
+            return Err(fault(relobox_abi::fault::TOO_LARGE, i as u32, text, 0, length, most));
+        }
     }
     no_overlap(file, &out)?;
     Ok(out)
@@ -152,12 +159,14 @@ pub(crate) fn symbols<H: FileHeader<Endian = Endianness>>(
     let end = (names.at + names.len) as usize;
     let extended = extended_indices(file, table)?;
     let mut out = Vec::with_capacity(raw.len().max(1));
+    let most = limits::names_for(file.bytes.len() as u64);
+    let mut length: u64 = sections.iter().map(|s| u64::from(s.name.len)).sum();
     for (i, s) in raw.iter().enumerate() {
         if i == 0 {
             out.push(Symbol::default());
             continue;
         }
-        let at = names.at as usize + s.st_name(e) as usize;
+        let at = (names.at as usize).saturating_add(s.st_name(e) as usize);
         let name = match s.st_name(e) {
             0 => Span { at: names.at, len: 0 },
             offset => string_at(file.bytes, at, end).ok_or_else(|| {
@@ -165,6 +174,11 @@ pub(crate) fn symbols<H: FileHeader<Endian = Endianness>>(
                 bad_section(table, text, i as u64, offset.into(), names.len.into())
             })?,
         };
+        length += u64::from(name.len);
+        if length > most {
+            let text = "symbols' names lie on top of each other; their length is";
+            return Err(fault(relobox_abi::fault::TOO_LARGE, table as u32, text, i as u64, length, most));
+        }
         let mut flags = 0;
         let section = match s.st_shndx(e).0 {
             0 => {

@@ -5,7 +5,7 @@ use crate::guests::Plugin;
 use crate::layout::{ABSENT, Layout};
 use crate::parse::Records;
 use crate::plan::{Planned, Wanted};
-use crate::records::{bytes, record, table};
+use crate::records::{bytes, record};
 use crate::report;
 use crate::resolve::Resolved;
 use relobox_abi::{Applied, Section, Span, export};
@@ -62,12 +62,10 @@ fn read(
 ) -> Result<Result<Vec<Synthetic>, Vec<Problem>>, Misbehaviour> {
     let memory = planned.instance.memory();
     let applied: &Applied = record(memory, at)?;
-    let faults = table(memory, applied.faults)?;
-    if !faults.is_empty() {
-        let problem = |f| report::relocation_fault(memory, records, &plugin.about, f, &defined_in);
-        let mut problems: Vec<_> = faults.iter().map(problem).collect();
-        problems.extend(report::more(records, applied.more_faults));
-        return Ok(Err(problems));
+    let (faults, more) = (applied.faults, applied.more_faults);
+    let found = report::relocation_faults(memory, records, &plugin.about, faults, more, defined_in)?;
+    if !found.is_empty() {
+        return Ok(Err(found));
     }
     let sections = planned.needs.synthetic.iter().zip(&layout.synthetic).map(|(wanted, address)| {
         let span = Span { at: wanted.record.contents, len: wanted.record.size as u32 };

@@ -61,7 +61,7 @@ pub enum Misbehaviour {
     #[error("is not a usable guest: {0}")]
     Unusable(String),
     /// It wants something from the host.
-    #[error("imports {0:?}: a guest may import nothing")]
+    #[error("imports \"{0}\": a guest may import nothing")]
     Imports(String),
     /// It speaks another version of the records.
     #[error("has ABI version {0}, and this host speaks {1}")]

@@ -3,10 +3,10 @@
 use crate::error::{Error, Misbehaviour, Result};
 use crate::records::{record, shown, table};
 use crate::sandbox::{Guest, Sandbox};
-use crate::{limits, records};
+use crate::{limits, open, records};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use relobox_abi::{Description, Machine, Row, Slice, Span, export, row_flag};
+use relobox_abi::{ABI_VERSION, Description, Machine, Row, Slice, Span, export, row_flag};
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -193,7 +193,10 @@ fn read_dir(path: &Path) -> Result<Vec<(String, Vec<u8>, PathBuf)>> {
         }
         let full = path.join(&file);
         let mut wasm = Vec::new();
-        let opened = dir.open(&file).map_err(Error::io(&full))?;
+        let opened = dir.open_with(&file, &open::reading()).map_err(Error::io(&full))?;
+        if !opened.metadata().map_err(Error::io(&full))?.is_file() {
+            return Err(Error::Usage(format!("{}: not a regular file", full.display())));
+        }
         opened.take(limits::GUEST as u64 + 1).read_to_end(&mut wasm).map_err(Error::io(&full))?;
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         out.push((name, wasm, full));
@@ -219,6 +222,14 @@ impl About {
     fn read(memory: &[u8], at: u32) -> Result<Self, Misbehaviour> {
         let text = |span: Span| records::bytes(memory, span).map(shown);
         let d: &Description = record(memory, at)?;
+        if d.abi != ABI_VERSION {
+            return Err(Misbehaviour::Version(d.abi, ABI_VERSION));
+        }
+        // What is copied out of the guest must not be larger than the guest: rows may share their slices.
+        let most = limits::ROWS as u32;
+        if d.machines.count.max(d.inputs.count).max(d.rows.count) > most {
+            return Err(Misbehaviour::Answer(format!("more than {most} machines, inputs or rows in its description")));
+        }
         let mut about = Self {
             name: text(d.name)?,
             title: text(d.title)?,
@@ -233,7 +244,7 @@ impl About {
             about.inputs.push((text(input.name)?, input.value));
         }
         for row in table::<Row>(memory, d.rows)? {
-            if row.kind & d.kind_mask != row.kind || !matches!(row.width, 0..=4 | 8) {
+            if row.kind & d.kind_mask != row.kind || !matches!(row.width, 0..=4 | 8) || row.slices.count > limits::SLICES {
                 return Err(Misbehaviour::Answer(format!("row {} of its table makes no sense", row.kind)));
             }
             about.rows.push(PluginRow {

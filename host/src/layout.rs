@@ -140,14 +140,24 @@ pub fn measure(records: &Records<'_>, needs: &Needs) -> Measured {
     };
     let mut sections = vec![None; records.sections.len()];
     let mut synthetic = vec![(Kind::RoData, 0); needs.synthetic.len()];
+    // A plugin may ask for much: look at each wish once, not once for each section.
+    let mut aligned: Vec<u64> = records.sections.iter().map(|s| s.align).collect();
+    for raise in &needs.alignments {
+        if let Some(align) = aligned.get_mut(raise.section as usize) {
+            *align = raise.align.max(*align);
+        }
+    }
+    let mut beside: HashMap<(u32, u32), Vec<usize>> = HashMap::new();
+    for (n, wanted) in needs.synthetic.iter().enumerate() {
+        beside.entry((wanted.record.placement, wanted.record.section)).or_default().push(n);
+    }
     for (i, section) in records.sections.iter().enumerate() {
         let Some(kind) = kind_of(records, section) else { continue };
+        let align = aligned[i];
         let beside = |where_: u32| {
-            let mine = move |n: &&crate::plan::Wanted| n.record.placement == where_ && n.record.section as usize == i;
-            needs.synthetic.iter().enumerate().filter(move |(_, n)| mine(n))
+            let numbers = beside.get(&(where_, i as u32)).map_or(&[][..], Vec::as_slice);
+            numbers.iter().map(|n| (*n, &needs.synthetic[*n]))
         };
-        let raised = needs.alignments.iter().filter(|a| a.section as usize == i).map(|a| a.align);
-        let align = raised.fold(section.align, u64::max);
         for (n, wanted) in beside(placement::BEFORE) {
             synthetic[n] = (kind, room(kind, wanted.record.size, wanted.record.align.max(align)));
         }

@@ -30,10 +30,11 @@ pub const MEMORIES: u32 = 48;
 pub const RESIDENT: usize = 64 << 20;
 
 /// Memory for a guest whose job is `input` bytes: records are wider than ELF's (a REL entry of 8 bytes
-/// becomes 24), and emit writes the file a second time.
+/// becomes 24), names may be longer than the table that they share, and emit writes the file a second
+/// time, from parts that it makes first.
 #[must_use]
 pub const fn memory_for(input: u64) -> usize {
-    let bytes = (8 << 20) + input.saturating_mul(6);
+    let bytes = (8 << 20) + input.saturating_mul(12);
     if bytes > MEMORY as u64 { MEMORY } else { bytes as usize }
 }
 
@@ -61,8 +62,28 @@ pub const fn unpack_memory(input: u64, output: u64) -> usize {
 /// Characters of a guest's own words that are shown.
 pub const TEXT: usize = 200;
 
-/// Bytes of a name that is shown in full.
-pub const NAME: usize = 256;
+/// Machines, inputs or rows that a plugin may have. The largest psABI has some 300 types.
+pub const ROWS: usize = 4096;
+
+/// Slices of a field: no more than a word has bits.
+pub const SLICES: u32 = 64;
+
+/// Bytes of a name that a plugin looks a symbol up by: the kernel's own limit.
+pub const RENAMED: u32 = 512;
+
+/// Bytes of all names of sections and symbols of a file of `input` bytes. Names may share bytes (GNU as
+/// merges tails), but a hostile file could have each of its symbols named by all of it, and a plugin's
+/// job has a copy of each. The engine's limit is the same.
+#[must_use]
+pub const fn names_for(input: u64) -> u64 {
+    (64 << 10) + input.saturating_mul(2)
+}
+
+/// Faults kept of one answer. Plugins written with our SDK have the same limit.
+pub const FAULTS: usize = 1000;
+
+/// Functions in a guest's table: those that it calls through pointers.
+pub const TABLE: usize = 1000;
 
 /// Faults shown for one module; JSON has all that the guest kept.
 pub const SHOWN: usize = 50;

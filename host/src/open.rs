@@ -10,7 +10,7 @@ use crate::records::{bytes, record, table};
 use crate::report;
 use crate::sandbox::Instance;
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File};
+use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt as _};
 use relobox_abi::{Span, Unpacked, export};
 use std::io::{Read, Seek as _};
 use std::path::Path;
@@ -35,10 +35,10 @@ impl Source {
         };
         let dir = Dir::open_ambient_dir(parent, ambient_authority()).map_err(Error::io(path))?;
         // Symbolic links are followed as a shell user expects, so by the ambient path if cap-std will not leave the folder.
-        let file = match dir.open(name) {
+        let file = match dir.open_with(name, &reading()) {
             Ok(file) => file,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(Error::io(path)(e)),
-            Err(_) => File::open_ambient(path, ambient_authority()).map_err(Error::io(path))?,
+            Err(_) => File::open_ambient_with(path, &reading(), ambient_authority()).map_err(Error::io(path))?,
         };
         Self::from_file(file, path)
     }
@@ -100,6 +100,13 @@ impl Source {
     }
 }
 
+/// To read, and not to wait for whoever may open the other end of a pipe.
+pub(crate) fn reading() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
+    options
+}
+
 /// A file in the engine's memory.
 pub struct Opened {
     /// The engine, with nothing but the file in it.
@@ -154,7 +161,7 @@ fn unpack(guests: &Guests, name: &str, source: Source) -> Result<Vec<u8>> {
         if faults.is_empty() {
             return Ok(Ok(bytes(memory, unpacked.bytes)?.to_vec()));
         }
-        Ok(Err(faults.iter().map(|f| report::file_fault(memory, name, f, |_| None)).collect()))
+        Ok(Err(faults.iter().take(limits::FAULTS).map(|f| report::file_fault(memory, name, f, |_| None)).collect()))
     };
     read(guest.memory()).map_err(|what| guest.misbehaved(what))?.map_err(Error::Module)
 }

@@ -84,7 +84,7 @@ fn check(name: &str, memory: &[u8], file: Span, at: u32) -> Result<Result<Parsed
     let sections: &[Section] = table(memory, parsed.sections)?;
     if !faults.is_empty() {
         let section = |i: u32| sections.get(i as usize).and_then(|s| bytes(content, s.name).ok()).map(shown);
-        return Ok(Err(faults.iter().map(|f| report::file_fault(memory, name, f, section)).collect()));
+        return Ok(Err(faults.iter().take(limits::FAULTS).map(|f| report::file_fault(memory, name, f, section)).collect()));
     }
     let wild = |what: &str| Err(Misbehaviour::Answer(format!("{what} of the module is out of bounds")));
     // The file is patched while these are read.
@@ -127,15 +127,22 @@ fn check(name: &str, memory: &[u8], file: Span, at: u32) -> Result<Result<Parsed
     if symbols.is_empty() || !symbols.iter().all(sound) {
         return wild("a symbol");
     }
+    let names = sections.iter().map(|s| s.name).chain(symbols.iter().map(|s| s.name));
+    if names.map(|name| u64::from(name.len)).sum::<u64>() > limits::names_for(u64::from(file.len)) {
+        return wild("the length of all names");
+    }
     let relocations: &[Relocation] = table(memory, parsed.relocations)?;
+    let mut next = 0;
     for group in table::<Group>(memory, parsed.groups)? {
         let end = group.first.checked_add(group.count);
         let section = sections.get(group.section as usize);
         let good = end.is_some_and(|end| end as usize <= relocations.len())
             && section.is_some_and(|s| s.data.len != 0 && s.flags & section_flag::ALLOC != 0);
-        if !good {
+        // Each relocation is done once: the groups follow each other.
+        if !good || group.first != next {
             return wild("a group of relocations");
         }
+        next += group.count;
     }
     let text = |span: Span| bytes(content, span).is_ok();
     if !table::<Pair>(memory, parsed.modinfo)?.iter().all(|p| text(p.key) && text(p.value)) {

@@ -90,12 +90,9 @@ fn check(
 ) -> Result<Result<Needs, Vec<Problem>>, Misbehaviour> {
     let answer = |what: &str| Misbehaviour::Answer(format!("its plan {what}"));
     let plan: &Plan = record(memory, at)?;
-    let faults = table(memory, plan.faults)?;
-    if !faults.is_empty() {
-        let problem = |f| report::relocation_fault(memory, records, &plugin.about, f, |_| None);
-        let mut problems: Vec<_> = faults.iter().map(problem).collect();
-        problems.extend(report::more(records, plan.more_faults));
-        return Ok(Err(problems));
+    let found = report::relocation_faults(memory, records, &plugin.about, plan.faults, plan.more_faults, |_| None)?;
+    if !found.is_empty() {
+        return Ok(Err(found));
     }
     let mut needs = Needs::default();
     let sections = records.sections.len();
@@ -110,7 +107,7 @@ fn check(
         let in_memory = records.sections.get(s.section as usize).is_some_and(|s| kind_of(records, s).is_some());
         let bad_place = s.placement > placement::AFTER || (s.placement != placement::WITH_KIND && !in_memory);
         let bad_section = s.section != NONE && s.section as usize >= sections;
-        if !s.align.is_power_of_two() || s.align > 1 << 21 || bad_place || bad_section {
+        if !s.align.is_power_of_two() || s.align > limits::ALIGN || bad_place || bad_section {
             return Err(answer("wants a section that cannot be placed"));
         }
         if !matches!(s.kind, synthetic_kind::TEXT | synthetic_kind::RODATA | synthetic_kind::DATA) {
@@ -125,7 +122,7 @@ fn check(
         return Err(answer("wants more bytes than its relocations can need"));
     }
     for a in table::<Alignment>(memory, plan.alignments)? {
-        if a.section as usize >= sections || !a.align.is_power_of_two() || a.align > 1 << 21 {
+        if a.section as usize >= sections || !a.align.is_power_of_two() || a.align > limits::ALIGN {
             return Err(answer("raises an alignment that cannot be"));
         }
         needs.alignments.push(*a);
@@ -142,11 +139,16 @@ fn check(
         }
     }
     needs.windows = windows.to_vec();
-    for s in table::<Supplied>(memory, plan.supplied)? {
+    let supplied: &[Supplied] = table(memory, plan.supplied)?;
+    if supplied.len() > records.symbols.len() {
+        return Err(answer("supplies a symbol that it may not: there are fewer"));
+    }
+    for s in supplied {
         let undefined = records.symbols.get(s.symbol as usize).is_some_and(|s| s.flags & symbol_flag::UNDEFINED != 0);
         let index = s.index as usize;
         let sound = match s.how {
-            supply::CONSTANT | supply::RENAME => true,
+            supply::CONSTANT => true,
+            supply::RENAME => s.name.len <= limits::RENAMED,
             supply::IN_SECTION => index < sections,
             supply::IN_SYNTHETIC => index < wanted.len(),
             _ => false,

@@ -1,11 +1,11 @@
 //! Where faults become words, and nowhere else.
 
-use crate::error::Problem;
+use crate::error::{Misbehaviour, Problem};
 use crate::guests::About;
 use crate::limits;
 use crate::parse::Records;
-use crate::records::{bytes, shown};
-use relobox_abi::{Fault, NONE, fault, symbol_flag};
+use crate::records::{bytes, shown, table};
+use relobox_abi::{Fault, NONE, Table, fault, symbol_flag};
 use std::fmt::{self, Write as _};
 
 /// The stable word for a kind of fault, as in JSON.
@@ -46,7 +46,7 @@ pub fn file_fault(memory: &[u8], file: &str, f: &Fault, section: impl Fn(u32) ->
 }
 
 /// A fault of a plugin.
-pub fn relocation_fault(
+fn relocation_fault(
     memory: &[u8],
     records: &Records<'_>,
     about: &About,
@@ -75,9 +75,26 @@ pub fn relocation_fault(
     problem
 }
 
-/// How many faults a plugin found beyond those that it kept.
-pub fn more(records: &Records<'_>, count: u32) -> Option<Problem> {
-    (count != 0).then(|| Problem::new("more", records.name, format!("and {count} more faults")))
+/// All faults of a plugin's answer; `more` is how many it found beyond those that it kept.
+pub fn relocation_faults(
+    memory: &[u8],
+    records: &Records<'_>,
+    about: &About,
+    faults: Table,
+    more: u32,
+    defined_in: impl Fn(u32) -> Option<String>,
+) -> Result<Vec<Problem>, Misbehaviour> {
+    let faults: &[Fault] = table(memory, faults)?;
+    if faults.is_empty() && more != 0 {
+        return Err(Misbehaviour::Answer(format!("it counts {more} more faults than none")));
+    }
+    let kept = &faults[..faults.len().min(limits::FAULTS)];
+    let mut problems: Vec<_> = kept.iter().map(|f| relocation_fault(memory, records, about, f, &defined_in)).collect();
+    let more = u64::from(more) + (faults.len() - kept.len()) as u64;
+    if more != 0 {
+        problems.push(Problem::new("more", records.name, format!("and {more} more faults")));
+    }
+    Ok(problems)
 }
 
 /// What to do about it.

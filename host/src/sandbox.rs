@@ -7,6 +7,7 @@
 use crate::cache::Cache;
 use crate::error::{Error, Misbehaviour, Result};
 use crate::limits;
+use crate::records::shown;
 use relobox_abi::{ABI_VERSION, export};
 use sha2::{Digest as _, Sha256};
 use std::hash::{Hash as _, Hasher as _};
@@ -62,7 +63,7 @@ impl ResourceLimiter for Limits {
     }
 
     fn table_growing(&mut self, _: usize, wanted: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(wanted <= 1000)
+        Ok(wanted <= limits::TABLE)
     }
 }
 
@@ -114,20 +115,20 @@ impl Sandbox {
             Some(module) => module,
             None => {
                 let module = Module::from_binary(&self.engine, wasm)
-                    .map_err(|e| fail(Misbehaviour::Unusable(format!("{:#}", e.root_cause()))))?;
+                    .map_err(|e| fail(Misbehaviour::Unusable(one_line(&e.root_cause().to_string()))))?;
                 self.keep(&digest, &module);
                 module
             }
         };
         if let Some(import) = module.imports().next() {
-            return Err(fail(Misbehaviour::Imports(format!("{}.{}", import.module(), import.name()))));
+            return Err(fail(Misbehaviour::Imports(shown(format!("{}.{}", import.module(), import.name()).as_bytes()))));
         }
         if !matches!(module.get_export(export::MEMORY), Some(ExternType::Memory(_))) {
             return Err(fail(Misbehaviour::Unusable(format!("it does not export {:?}", export::MEMORY))));
         }
         let pre = Linker::new(&self.engine)
             .instantiate_pre(&module)
-            .map_err(|e| fail(Misbehaviour::Unusable(format!("{e:#}"))))?;
+            .map_err(|e| fail(Misbehaviour::Unusable(one_line(&e.to_string()))))?;
         Ok(Guest { name: name.into(), digest, pre })
     }
 
@@ -185,6 +186,11 @@ impl Guest {
         }
         Ok(instance)
     }
+}
+
+/// Words of wasmtime, some of which quote the guest's bytes over several lines.
+fn one_line(text: &str) -> String {
+    shown(text.split_whitespace().collect::<Vec<_>>().join(" ").as_bytes())
 }
 
 fn trap(export: &'static str, fuel: u64, error: &wasmtime::Error) -> Misbehaviour {

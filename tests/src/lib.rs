@@ -6,6 +6,7 @@
 
 pub mod corpus;
 pub mod golden;
+pub mod hostile;
 pub mod kernel_memory;
 pub mod oracle;
 pub mod real;

@@ -1,0 +1,13 @@
+//! Generators of bad input: modules that lie, and guests that break the contract.
+//!
+//! | file | what it makes |
+//! |---|---|
+//! | `sample` | a small, well-formed x86-64 module |
+//! | `damage` | that module with one thing wrong, for everything that can be |
+//! | `flips` | that module, or any file, with random bytes changed, the same ones every time |
+//! | `guest` | a guest from a `.wat` file of `tests/hostile/` |
+
+pub mod damage;
+pub mod flips;
+pub mod guest;
+pub mod sample;

@@ -1,0 +1,160 @@
+//! Bad input on the command line: the documented exit code, one clear message, and no file left behind.
+
+use relobox_tests::hostile::{damage, guest, sample};
+use relobox_tests::real;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A directory with a good module and its symbols.
+struct Desk {
+    directory: tempfile::TempDir,
+    relobox: PathBuf,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let desk = Self { directory: tempfile::tempdir().expect("a directory"), relobox: real::binary().expect("relobox") };
+        desk.put("kallsyms", sample::KALLSYMS);
+        desk.put("good.ko", sample::module(0));
+        desk.put("bad.ko", sample::module(0xbad));
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn put(&self, name: &str, contents: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        std::fs::write(path, contents).expect(name);
+    }
+
+    /// `relobox ARGS` in this directory.
+    fn run(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(&self.relobox);
+        command.args(args).current_dir(self.directory.path()).stdin(Stdio::null());
+        command.env("RELOBOX_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled-guests"));
+        command.output().expect("relobox")
+    }
+
+    /// Must fail with `code`; what it said, each line of which is relobox's own.
+    fn fail(&self, code: i32, args: &[&str]) -> String {
+        let output = self.run(args);
+        let said = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        assert!(said.lines().count() > 0 && said.lines().all(|line| line.starts_with("relobox: ")), "{args:?}: {said}");
+        assert!(!said.contains("panicked") && output.stdout.is_empty(), "{args:?}: {said}");
+        said
+    }
+}
+
+const LINK: [&str; 3] = ["link", "--symbols", "kallsyms"];
+
+fn args<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&LINK, more].concat()
+}
+
+#[test]
+fn a_hostile_plugin_is_exit_code_3() {
+    let desk = Desk::new();
+    for name in [
+        "loop_in_describe",
+        "loop_in_plan",
+        "loop_in_apply",
+        "loop_in_start",
+        "eats_memory",
+        "recursion",
+        "store_outside",
+        "plan_outside",
+        "window_without_extra",
+        "changes_the_first_byte",
+        "description_other_abi",
+    ] {
+        let case = guest::case("plugin", name);
+        let guest::Expected::Guest(_, words) = &case.expected else { panic!("{name}") };
+        desk.put(&format!("{name}/hostile.wasm"), &case.wasm);
+        let said = desk.fail(3, &args(&["--plugin-dir", name, "bad.ko", "-o", "out.elf"]));
+        assert!(said.starts_with("relobox: guest hostile: ") && said.contains(&**words), "{name}: {said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(!desk.path("out.elf").exists(), "{name} leaves a file");
+    }
+    for name in ["imports_function", "other_abi", "no_memory", "feature_floats"] {
+        desk.put(&format!("{name}/hostile.wasm"), guest::case("raw", name).wasm);
+        let said = desk.fail(3, &args(&["--plugin-dir", name, "good.ko", "-o", "out.elf"]));
+        assert!(said.starts_with("relobox: guest hostile: "), "{said}");
+        assert!(!desk.path("out.elf").exists(), "{name} leaves a file");
+    }
+    assert_eq!(desk.run(&args(&["good.ko", "-o", "out.elf"])).status.code(), Some(0));
+    assert!(desk.path("out.elf").exists());
+}
+
+#[test]
+fn a_hostile_module_is_exit_code_1() {
+    let desk = Desk::new();
+    for (n, (words, damaged)) in damage::lies(&sample::module(0)).into_iter().enumerate() {
+        let name = format!("lie-{n}.ko");
+        desk.put(&name, &damaged.bytes);
+        let said = desk.fail(1, &args(&[&name, "-o", "out.elf"]));
+        assert!(said.contains(words) && said.contains(&name), "{}: {said}", damaged.what);
+        assert!(!desk.path("out.elf").exists(), "{} leaves a file", damaged.what);
+    }
+    desk.put("empty.ko", "");
+    desk.put("cut.ko.xz", b"\xfd7zXZ\0\0");
+    for name in ["empty.ko", "cut.ko.xz"] {
+        desk.fail(1, &args(&[name]));
+    }
+    let said = desk.fail(1, &["link", "good.ko"]);
+    assert!(said.contains("undefined symbol") && said.contains("'printk'") && said.contains("'helper'"), "{said}");
+}
+
+/// What was there before a failed link is there after it.
+#[test]
+fn a_failed_link_does_not_touch_the_output() {
+    let desk = Desk::new();
+    desk.put("out.elf", "what was here before");
+    desk.put("plugins/hostile.wasm", guest::case("plugin", "changes_the_last_byte").wasm);
+    desk.put("cut.ko", &sample::module(0)[..1000]);
+    desk.fail(3, &args(&["--plugin-dir", "plugins", "bad.ko", "-o", "out.elf"]));
+    desk.fail(1, &args(&["cut.ko", "-o", "out.elf"]));
+    desk.fail(1, &["link", "good.ko", "-o", "out.elf"]);
+    desk.fail(2, &args(&["no-such.ko", "-o", "out.elf"]));
+    assert_eq!(std::fs::read(desk.path("out.elf")).expect("the file"), b"what was here before");
+    assert_eq!(desk.run(&args(&["good.ko", "-o", "out.elf"])).status.code(), Some(0));
+    assert_ne!(std::fs::read(desk.path("out.elf")).expect("the file"), b"what was here before");
+}
+
+/// A pipe that nobody writes into, a directory, a device: refused at once, not waited for.
+#[test]
+fn what_is_not_a_regular_file_is_exit_code_2() {
+    let desk = Desk::new();
+    let made = Command::new("mkfifo").arg(desk.path("pipe.ko")).status().expect("mkfifo");
+    assert!(made.success());
+    desk.put("plugins/good.txt", "");
+    let made = Command::new("mkfifo").arg(desk.path("plugins/pipe.wasm")).status().expect("mkfifo");
+    assert!(made.success());
+    for name in ["pipe.ko", "plugins", "/dev/zero", "/dev/null"] {
+        let said = desk.fail(2, &args(&[name]));
+        assert!(said.contains("not a regular file"), "{said}");
+    }
+    let said = desk.fail(2, &args(&["--plugin-dir", "plugins", "good.ko"]));
+    assert!(said.contains("pipe.wasm: not a regular file"), "{said}");
+    // Larger than any module: nothing of it is read.
+    let large = std::fs::File::create(desk.path("large.ko")).expect("a file");
+    large.set_len(1 << 40).expect("a sparse file");
+    assert!(desk.fail(1, &args(&["large.ko"])).contains("the limit is"));
+}
+
+#[test]
+fn json_says_the_same() {
+    let desk = Desk::new();
+    desk.put("plugins/hostile.wasm", guest::case("plugin", "loop_in_apply").wasm);
+    desk.put("cut.ko", &sample::module(0)[..1000]);
+    let runs: [(i32, &[&str]); 2] = [(3, &["--plugin-dir", "plugins", "bad.ko", "--json"]), (1, &["cut.ko", "--json"])];
+    for (code, more) in runs {
+        let output = desk.run(&args(more));
+        assert_eq!(output.status.code(), Some(code));
+        let text = String::from_utf8(output.stdout).expect("text");
+        assert!(text.contains(&format!("\"exit_code\": {code}")), "{text}");
+    }
+}

@@ -1,0 +1,6 @@
+;; Its section's contents are its own code for a job: only its own bytes change.
+;; => links
+
+;; address, size, align, name, kind, placement, section, contents, reserved
+(data (i32.const 0x708) (i32 0x800 1))
+(data (i32.const 0x800) (i64 0 8 8) (i32 0x600 7 2 0 -1 0x10000) (i64 0))

@@ -1,0 +1,4 @@
+;; Wants a table of a million functions.
+;; => Unusable: table
+
+(table 1000000 funcref)

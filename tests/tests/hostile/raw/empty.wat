@@ -1,0 +1,5 @@
+;; Exports nothing.
+;; => Unusable: it does not export "memory"
+
+(module
+  )

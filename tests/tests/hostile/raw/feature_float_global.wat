@@ -1,0 +1,7 @@
+;; Keeps a float.
+;; => Unusable: 
+
+(module
+  (memory (export "memory") 1)
+  (func (export "relobox_abi") (result i32) (i32.const 1))
+  (global f32 (f32.const 1)))

@@ -1,0 +1,7 @@
+;; Uses typed references.
+;; => Unusable: 
+
+(module
+  (memory (export "memory") 1)
+  (func (export "relobox_abi") (result i32) (i32.const 1))
+  (type $f (func)) (func (param (ref null $f))))

@@ -1,0 +1,7 @@
+;; Has a garbage collector.
+;; => Unusable: 
+
+(module
+  (memory (export "memory") 1)
+  (func (export "relobox_abi") (result i32) (i32.const 1))
+  (type (struct (field i32))))

@@ -1,0 +1,7 @@
+;; Uses references.
+;; => Unusable: 
+
+(module
+  (memory (export "memory") 1)
+  (func (export "relobox_abi") (result i32) (i32.const 1))
+  (table 1 externref))

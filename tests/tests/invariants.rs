@@ -1,0 +1,316 @@
+//! The invariants of the design, each as a test: who may name what, who may see what, and that nothing a
+//! verdict depends on differs between two runs.
+//!
+//! That a guest with an import is refused is in `hostile_guests.rs`.
+
+mod source;
+
+use relobox::cache::Cache;
+use relobox::guests::{Guests, Plugin};
+use relobox::link::{load, prepare};
+use relobox::open::Source;
+use relobox::resolve::Sources;
+use relobox::sandbox::Sandbox;
+use relobox::symbols::Symbols;
+use relobox_abi::symbol_flag;
+use relobox_tests::hostile::sample;
+use sha2::{Digest as _, Sha256};
+use source::{code, dependencies, directories, guests, repository, rust_files};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+
+/// Compiled guests are kept from run to run: compiling them takes longer than everything else.
+fn sandbox() -> Sandbox {
+    let cache = Cache::open_dir(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled-guests"));
+    Sandbox::new(cache).expect("a sandbox")
+}
+
+/// Words of a text, as an identifier would be.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+}
+
+fn is_elf_name(word: &str) -> bool {
+    let rest = word.strip_prefix("R_").or_else(|| word.strip_prefix("EM_"));
+    rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit()))
+}
+
+/// 1. No relocation and no machine has a name in the host, not even in a comment, and it reads no ELF.
+#[test]
+fn the_host_knows_no_architecture_and_no_elf() {
+    assert!(is_elf_name("R_X86_64_64") && is_elf_name("EM_386") && !is_elf_name("R_") && !is_elf_name("RAM"));
+    for (path, text) in rust_files("host/src").chain(rust_files("host/build.rs")) {
+        let named: Vec<_> = words(&text).filter(|word| is_elf_name(word)).collect();
+        assert!(named.is_empty(), "{path} names {named:?}");
+    }
+    for package in ["object", "goblin", "elf", "elfloader", "gimli"] {
+        assert!(!dependencies("host", false).contains(package), "the host depends on {package}");
+    }
+    let readers: BTreeSet<_> = directories().filter(|d| dependencies(d, false).contains("object")).collect();
+    let may: BTreeSet<_> = ["engine-wasm", "tests", "bench"].map(String::from).into();
+    assert!(readers.contains("engine-wasm") && readers.is_subset(&may), "{readers:?} depend on object");
+}
+
+/// 2. Another sandbox would be one other file.
+#[test]
+fn wasmtime_is_named_in_one_module() {
+    let named: Vec<_> = rust_files("host/src").filter(|(_, text)| code(text).contains("wasmtime")).map(|f| f.0).collect();
+    assert_eq!(named, ["host/src/sandbox.rs"]);
+    let users: Vec<_> = directories().filter(|d| dependencies(d, false).contains("wasmtime")).collect();
+    assert_eq!(users, ["host"]);
+}
+
+/// 3. A shipped guest has nothing to call, and needs no more of Wasm than the sandbox enables.
+#[test]
+fn shipped_guests_import_nothing() {
+    let features = WasmFeatures::MUTABLE_GLOBAL | WasmFeatures::SIGN_EXTENSION | WasmFeatures::BULK_MEMORY;
+    for (name, wasm) in guests() {
+        let mut exports = BTreeSet::new();
+        for payload in Parser::new(0).parse_all(&wasm) {
+            match payload.unwrap_or_else(|e| panic!("{name}: {e}")) {
+                Payload::ImportSection(imports) => assert_eq!(imports.count(), 0, "{name} imports something"),
+                Payload::ExportSection(list) => exports.extend(list.into_iter().flatten().map(|e| e.name)),
+                Payload::StartSection { .. } => panic!("{name} has a start function"),
+                _ => {}
+            }
+        }
+        let invalid = Validator::new_with_features(features).validate_all(&wasm).err();
+        assert!(invalid.is_none(), "{name}: {invalid:?}");
+        let own: &[&str] = match &*name {
+            "engine" => &["relobox_parse", "relobox_emit"],
+            "unpack" => &["relobox_unpack"],
+            _ => &["relobox_describe", "relobox_plan", "relobox_apply"],
+        };
+        let every = ["memory", "relobox_abi", "relobox_reserve"];
+        let want: BTreeSet<_> = every.iter().chain(own).copied().collect();
+        assert!(want.is_subset(&exports), "{name} exports {exports:?}");
+    }
+}
+
+/// 3. The lock beside each guest is of these very bytes.
+#[test]
+fn shipped_guests_are_the_locked_ones() {
+    for (name, wasm) in guests() {
+        let lock = std::fs::read_to_string(repository().join(format!("host/guests/{name}.lock"))).expect("a lock");
+        let fields: BTreeMap<_, _> = lock.lines().filter_map(|line| line.split_once(' ')).collect();
+        assert!(fields.contains_key("compiler") && fields.get("sources").is_some_and(|s| s.len() == 64), "{name}");
+        let digest: String = Sha256::digest(&wasm).iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(fields.get("sha256"), Some(&&*digest), "{name}");
+    }
+}
+
+/// 4. A new directory in `arch-plugins` is all that a new architecture takes.
+#[test]
+fn an_architecture_is_a_directory() {
+    let read = |path: &str| std::fs::read_to_string(repository().join(path)).expect(path);
+    assert!(read("Cargo.toml").contains("\"arch-plugins/*\""));
+    let build = read("host/build.rs");
+    assert!(build.contains("read_dir") && build.contains("guests"));
+    let architectures: BTreeSet<_> = directories()
+        .filter_map(|d| d.strip_prefix("arch-plugins/").map(String::from))
+        .filter(|name| !["abi", "sdk"].contains(&&**name))
+        .collect();
+    let guests: BTreeSet<_> = guests().map(|(name, _)| name).filter(|n| !["engine", "unpack"].contains(&&**n)).collect();
+    assert!(architectures.len() >= 5);
+    assert_eq!(architectures, guests, "a guest for each architecture, and an architecture for each guest");
+    for directory in directories().filter(|d| !d.starts_with("arch-plugins/")) {
+        // Judges compare with the native build of a plugin; nothing that is shipped may name one.
+        if ["tests", "bench"].contains(&&*directory) {
+            continue;
+        }
+        assert!(!dependencies(&directory, true).iter().any(|p| p.starts_with("relobox-arch-")), "{directory}");
+        let root = if directory == "host" { "host/src".to_owned() } else { directory };
+        for (path, text) in rust_files(&root) {
+            assert!(!text.contains("relobox_arch_"), "{path} names an architecture's crate");
+        }
+    }
+    for listing in ["host/build.rs", "Cargo.toml", "scripts/build-guests"] {
+        let text = read(listing);
+        for name in &architectures {
+            assert!(!text.contains(&**name), "{listing} names {name}");
+        }
+    }
+}
+
+/// Dependencies run one way: host -> abi <- sdk <- architecture, engine -> abi.
+#[test]
+fn dependencies_run_one_way() {
+    let ours = |directory: &str| -> BTreeSet<String> {
+        dependencies(directory, false).into_iter().filter(|p| p.starts_with("relobox")).collect()
+    };
+    let set = |names: &[&str]| -> BTreeSet<String> { names.iter().map(|n| (*n).to_owned()).collect() };
+    assert_eq!(ours("arch-plugins/abi"), set(&[]));
+    assert_eq!(ours("guest-rt"), set(&["relobox-abi"]));
+    assert_eq!(ours("arch-plugins/sdk"), set(&["relobox-abi", "relobox-guest"]));
+    assert_eq!(ours("engine-wasm"), set(&["relobox-abi", "relobox-guest"]));
+    assert_eq!(ours("unpack-wasm"), set(&["relobox-abi", "relobox-guest"]));
+    assert_eq!(ours("host"), set(&["relobox-abi", "relobox-simkernel"]));
+    for directory in directories().filter(|d| d.starts_with("arch-plugins/") && !d.ends_with("/abi") && !d.ends_with("/sdk")) {
+        assert_eq!(dependencies(&directory, false), set(&["relobox-plugin"]), "{directory}");
+    }
+}
+
+/// Only open and place do I/O; no stage asks what time it is, or where it runs.
+#[test]
+fn stages_compute() {
+    let stages = ["parse", "plan", "layout", "resolve", "apply", "confine", "emit", "records", "report", "link"];
+    for stage in stages {
+        let path = format!("host/src/{stage}.rs");
+        let text = std::fs::read_to_string(repository().join(&path)).expect(&path);
+        for word in ["fs", "File", "cap_std", "rustix", "env", "Instant", "SystemTime", "thread", "random"] {
+            assert!(!words(&code(&text)).any(|w| w == word), "{path} names {word}");
+        }
+    }
+    // Fuel, never time.
+    let sandbox = std::fs::read_to_string(repository().join("host/src/sandbox.rs")).expect("the sandbox");
+    for word in ["epoch_interruption", "set_epoch_deadline", "Instant", "SystemTime"] {
+        assert!(!words(&code(&sandbox)).any(|w| w == word), "the sandbox names {word}");
+    }
+    assert!(code(&sandbox).contains("consume_fuel(true)"));
+}
+
+/// 5. How much is too much stands in one file of each side. What is listed here is no limit.
+#[test]
+fn limits_live_in_one_file() {
+    let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
+        // What formats and the contract say.
+        ("host/src/layout.rs", &["ABSENT", "PAGE"][..]),
+        ("host/src/kernel/sim.rs", &["PARAM"]),
+        ("engine-wasm/src/emit.rs", &["ABSENT"]),
+        ("engine-wasm/src/linux.rs", &["TRAILER", "ENTRY"]),
+        ("engine-wasm/src/tables.rs", &["SHN_ABS", "SHN_COMMON", "SHN_XINDEX", "SHN_LIVEPATCH"]),
+        ("unpack-wasm/src/zstd.rs", &["MAGIC"]),
+        ("unpack-wasm/src/gzip.rs", &["DEFLATE", "FHCRC", "FEXTRA", "FNAME", "FCOMMENT", "RESERVED"]),
+        // How wide a table is: nothing is refused.
+        ("host/src/guests.rs", &["DENSE"]),
+    ]);
+    for side in ["host", "engine-wasm", "unpack-wasm", "simkernel"] {
+        let limits = format!("{side}/src/limits.rs");
+        let text = std::fs::read_to_string(repository().join(&limits)).expect(&limits);
+        let mut documented = false;
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let defines = line.starts_with("pub") && line.contains("const ");
+            assert!(!defines || documented, "{limits}: a limit without its reason: {line}");
+            documented = line.starts_with("///");
+        }
+    }
+    for side in ["host", "engine-wasm", "unpack-wasm"] {
+        for (path, text) in rust_files(&format!("{side}/src")).filter(|(path, _)| !path.ends_with("/limits.rs")) {
+            let text = code(&text);
+            for line in text.lines() {
+                let Some((_, rest)) = line.split_once("const ") else { continue };
+                let Some((name, kind)) = rest.split_once(": ") else { continue };
+                let number = ["u8", "u16", "u32", "u64", "usize", "i64"].iter().any(|t| kind.starts_with(&format!("{t} ")));
+                let known = allowed.get(&*path).is_some_and(|names| names.contains(&name));
+                assert!(!number || known || name == "fn", "{path} defines {name}: is it a limit?");
+            }
+            // A size written out is a limit in disguise.
+            let sized = words(&text).zip(words(&text).skip(1)).find(|(a, _)| a.len() > 6 && a.bytes().all(|b| b.is_ascii_digit()));
+            assert_eq!(sized, None, "{path}");
+            for shift in ["<< 10", "<< 12", "<< 16", "<< 20", "<< 21", "<< 30"] {
+                let found = text.lines().find(|line| line.contains(shift) && line.contains("1 <<"));
+                assert_eq!(found, None, "{path}");
+            }
+        }
+    }
+}
+
+/// 6. `unsafe` is denied everywhere, and lifted by name, with a reason, in few files.
+#[test]
+fn unsafe_is_lifted_by_name() {
+    let manifest = std::fs::read_to_string(repository().join("Cargo.toml")).expect("the workspace");
+    assert!(manifest.contains("unsafe_code = \"deny\""));
+    for directory in directories() {
+        let manifest = std::fs::read_to_string(repository().join(&directory).join("Cargo.toml")).expect("a manifest");
+        assert!(manifest.contains("[lints]\nworkspace = true"), "{directory} does not have the workspace's lints");
+    }
+    let may = [
+        "arch-plugins/sdk/src/cx.rs",
+        "arch-plugins/sdk/src/guest.rs",
+        "engine-wasm/src/guest.rs",
+        "guest-rt/src/wasm.rs",
+        "host/src/sandbox.rs",
+        "host/tests/tracing/mod.rs",
+        "simkernel/src/process/mod.rs",
+        "unpack-wasm/src/guest.rs",
+    ];
+    let mut lifted = BTreeSet::new();
+    for (path, text) in directories().collect::<Vec<_>>().iter().flat_map(|d| rust_files(d)) {
+        for (n, line) in text.lines().enumerate() {
+            let Some((_, rest)) = line.split_once("allow(unsafe_code") else { continue };
+            if path == "tests/tests/invariants.rs" {
+                continue;
+            }
+            assert!(rest.contains("reason = \""), "{path}:{}: lifted without a reason", n + 1);
+            lifted.insert(path.clone());
+        }
+        assert!(!text.contains(concat!("allow(", "unsafe_op_in_unsafe_fn")), "{path}");
+    }
+    assert_eq!(lifted, may.map(String::from).into(), "files that lift the ban on unsafe");
+}
+
+/// A plugin sees what it must patch and the names that somebody else defines, and nothing more.
+#[test]
+fn a_plugin_sees_only_its_job() {
+    let guests = Guests::new(sandbox(), &[]).expect("guests");
+    let file = sample::module(0);
+    let module = load(&guests, "sample.ko", Source::Bytes(file)).expect("a module");
+    let records = module.records();
+    let (plugin, _) = guests.plugin_for(62, 64, 1, 0).expect("a plugin").expect("a plugin");
+    let plugin: &Plugin = plugin;
+    let planned = relobox::plan::plan(plugin, &records, &[]).expect("a plan");
+    let memory = planned.instance.memory();
+    let shows = |bytes: &[u8]| memory.windows(bytes.len()).any(|w| w == bytes);
+    // What it does see, so that the search is known to find things.
+    let text = &records.sections[1];
+    assert!(shows(records.bytes(text.data)) && shows(b"printk") && shows(b"helper") && shows(b".text"));
+    for secret in [sample::PRIVATE_SYMBOL, sample::PRIVATE_DATA, "init_module", "license=GPL", "sample.ko", "\x7fELF"] {
+        assert!(!shows(secret.as_bytes()), "the plugin sees {secret:?}");
+    }
+    let mut hidden = 0;
+    for s in records.symbols.iter().filter(|s| s.flags & symbol_flag::UNDEFINED == 0 && s.name.len > 4) {
+        let name = records.bytes(s.name);
+        assert!(!shows(name), "the plugin sees {}", String::from_utf8_lossy(name));
+        hidden += 1;
+    }
+    assert!(hidden >= 4);
+    // Of the values of symbols, in plan, none.
+    let values = &memory[planned.values as usize..][..records.symbols.len() * 8];
+    assert!(values.iter().all(|b| *b == 0));
+}
+
+/// Same input, same bytes, same fuel, whoever compiled the guests and however often it is done.
+#[test]
+fn runs_do_not_differ() {
+    let run = |guests: &Guests| {
+        let mut symbols = Symbols::new();
+        symbols.read(sample::KALLSYMS.as_bytes(), |_| true).expect("symbols");
+        let module = load(guests, "sample.ko", Source::Bytes(sample::module(0))).expect("a module");
+        let prepared = prepare(guests, module, &[]).expect("a plan");
+        let layout = prepared.measured.at(prepared.machine.base);
+        let linked = prepared.link(layout, Sources { symbols: &symbols, assume: None }).expect("a linked module");
+        (linked.fuel, linked.emit(relobox_abi::emit::LINKED).expect("a file"))
+    };
+    let refusal = |guests: &Guests| {
+        let mut file = sample::module(0);
+        file.truncate(1000);
+        load(guests, "sample.ko", Source::Bytes(file)).map(|_| ()).expect_err("half a module").to_string()
+    };
+    let guests = |cache| Guests::new(Sandbox::new(cache).expect("a sandbox"), &[]).expect("guests");
+    let first = guests(None);
+    let (expected, refused) = (run(&first), refusal(&first));
+    assert!(expected.0 > 0 && !expected.1.is_empty());
+    for _ in 0..3 {
+        assert!(run(&first) == expected && refusal(&first) == refused, "the second run differs");
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("cache");
+    let cache = |path: &Path| Some(Cache::open_dir(path).expect("a cache"));
+    let filling = guests(cache(&path));
+    assert!(run(&filling) == expected, "a run that fills the cache differs");
+    let kept = std::fs::read_dir(&path).expect("a cache").count();
+    assert!(kept >= 2, "{kept} guests in the cache");
+    let filled = guests(cache(&path));
+    assert!(run(&filled) == expected && refusal(&filled) == refused, "a run from the cache differs");
+}
