@@ -1,11 +1,11 @@
 //! A linked ELF, or the module itself with its relocations done.
 
-use crate::{Finding, Module, bytes_of, malformed};
+use crate::{Finding, Module, bytes_of, fault, limits, malformed};
 use alloc::vec::Vec;
 use object::elf;
 use object::endian::Endianness;
 use object::write::elf::{Encoder, FileHeader, FileHeaderLayout, SectionHeader, Sym};
-use relobox_abi::{Section, order, section_flag, symbol_flag, synthetic_kind};
+use relobox_abi::{NONE, Section, order, section_flag, symbol_flag, synthetic_kind};
 
 /// A synthetic section with its contents.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +62,10 @@ pub fn emit_linked(
         headers.push(SectionHeader { sh_name: name, ..header });
     }
     symbols(&mut out, &mut headers, &mut names, encoder, file, module, values, &renumbered);
+    if headers.len() > limits::LINKED_SECTIONS {
+        let (count, max) = (headers.len() as u64, limits::LINKED_SECTIONS as u64);
+        return Err(fault(relobox_abi::fault::TOO_LARGE, NONE, "number of sections of the linked file", 0, count, max));
+    }
     let shstrtab_index = headers.len() as u32;
     let sh_name = add_name(&mut names, b".shstrtab");
     let (sh_offset, sh_size) = append(&mut out, &names, 1);

@@ -45,7 +45,8 @@ fn engine(file: &[u8]) -> std::thread::Result<Result<Module, Finding>> {
         assert_eq!(exports.symbols, module.symbols);
         let addresses: Vec<u64> = (0..module.sections.len() as u64).map(|i| 0xffff_ffff_c000_0000 + i * 4096).collect();
         let values = vec![0; module.symbols.len()];
-        relobox_engine::emit_linked(file, &module, &addresses, &values, &[])?;
+        // Whether it can be written is another question; that must not panic either.
+        let _ = relobox_engine::emit_linked(file, &module, &addresses, &values, &[]);
         let len = relobox_engine::void_relocations(&mut file.to_vec(), &module)?;
         assert!(len <= file.len());
         Ok(module)
