@@ -3,9 +3,10 @@
 //! An entry that no vector needs any more fails the blessing, and so does a disagreement that no entry decides.
 
 use super::vector::{Outcome, Vector};
+use super::{formula, lead};
 
 /// Whose answer is the right one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Take {
     /// GNU ld's.
     Ld,
@@ -15,8 +16,10 @@ pub(super) enum Take {
     Overflow,
     /// Neither's: the value is not a multiple of what it must be.
     Misaligned,
-    /// Neither's: it leads to `S + A` through a PLT entry or a veneer.
+    /// Neither's: it leads to the symbol through a PLT entry or a veneer.
     Through,
+    /// Neither knows the type: by the formula and the field of the psABI, written out in `formula`.
+    Formula(fn(&Vector) -> Outcome),
 }
 
 /// A decision.
@@ -39,8 +42,16 @@ impl Difference {
 }
 
 /// The answer, who gave it, why it is not everybody's, and which decision that was. `Err` if nobody has decided.
-pub(super) fn decide(arch: &str, vector: &Vector, said: &[Outcome]) -> Result<(Outcome, String, Option<(String, usize)>), String> {
+pub(super) fn decide(
+    arch: &str,
+    vector: &Vector,
+    said: &[Outcome],
+) -> Result<(Outcome, String, Option<(String, usize)>), String> {
     let [ld, lld] = said else { return Err("two linkers".to_owned()) };
+    // In range by construction: what GNU ld's only word for a refusal is about is the alignment.
+    let odd = vector.label.starts_with("odd/") || vector.label.starts_with("half-odd/");
+    let name = |o: &Outcome| if odd && *o == Outcome::Overflow { Outcome::Misaligned } else { o.clone() };
+    let (ld, lld) = (&name(ld), &name(lld));
     let words = |o: &Outcome| match o {
         Outcome::Unsupported => "does not know it".to_owned(),
         other => other.to_string(),
@@ -49,7 +60,8 @@ pub(super) fn decide(arch: &str, vector: &Vector, said: &[Outcome]) -> Result<(O
         if d.is_about(arch, vector) && (d.when)(vector, ld, lld) {
             let sum = || {
                 let site = &vector.sites[0];
-                vector.value(&site.symbol).unwrap_or(0).wrapping_add_signed(site.addend)
+                let addend = if lead::is_of_symbol(arch, vector) { 0 } else { site.addend };
+                vector.value(&site.symbol).unwrap_or(0).wrapping_add_signed(addend)
             };
             let (outcome, by) = match d.take {
                 Take::Ld => (ld.clone(), "ld"),
@@ -57,6 +69,7 @@ pub(super) fn decide(arch: &str, vector: &Vector, said: &[Outcome]) -> Result<(O
                 Take::Overflow => (Outcome::Overflow, "psABI"),
                 Take::Misaligned => (Outcome::Misaligned, "psABI"),
                 Take::Through => (Outcome::Through(sum()), "psABI"),
+                Take::Formula(f) => (f(vector), "psABI"),
             };
             let why = format!("{} (ld: {}, lld: {})", d.why, words(ld), words(lld));
             return Ok((outcome, by.to_owned(), Some((why, i))));
@@ -69,6 +82,11 @@ pub(super) fn decide(arch: &str, vector: &Vector, said: &[Outcome]) -> Result<(O
         (ld, lld) if ld == lld => Ok((ld.clone(), "ld lld".to_owned(), None)),
         (ld, lld) => Err(format!("ld: {ld}, lld: {lld}")),
     }
+}
+
+/// One beyond the range of its row.
+fn is_outside(vector: &Vector) -> bool {
+    vector.label.starts_with("min-1/") || vector.label.starts_with("max+1/")
 }
 
 /// Every decision.
@@ -93,5 +111,187 @@ pub(super) const TABLE: &[Difference] = &[
         when: |_, ld, lld| ld != lld,
         take: Take::Ld,
         why: "lld takes a size for a signed number; psABI, Relocation: Z is the size of the symbol",
+    },
+    Difference {
+        arch: "aarch64",
+        types: &["R_AARCH64_PLT32"],
+        when: |v, _, lld| matches!(lld, Outcome::Through(_)) && !is_outside(v),
+        take: Take::Formula(formula::distance),
+        why: "lld makes a veneer where none is needed; AAELF64, Data relocations: S + A - P",
+    },
+    Difference {
+        arch: "aarch64",
+        types: &["R_AARCH64_MOVW_GOTOFF_G1"],
+        when: |_, ld, _| ld.is_linked(),
+        take: Take::Formula(formula::move_of_slot),
+        why: "GNU ld leaves the opcode; AAELF64, GOT-relative instruction relocations: sets MOV[NZ]",
+    },
+    Difference {
+        arch: "aarch64",
+        types: &["R_AARCH64_ADR_GOT_PAGE"],
+        when: |v, ld, _| ld.is_linked() && is_outside(v),
+        take: Take::Overflow,
+        why: "GNU ld does not check; AAELF64, GOT-relative instruction relocations: -2^32 <= X < 2^32",
+    },
+    Difference {
+        arch: "riscv64",
+        types: &["R_RISCV_32"],
+        when: |v, ld, _| v.machine == "64l" && ld.is_linked() && is_outside(v),
+        take: Take::Overflow,
+        why: "linkers cut the address without a check, and Linux refuses; psABI, Relocations: a 32-bit word",
+    },
+    Difference {
+        arch: "riscv64",
+        types: &["R_RISCV_GOT32_PCREL", "R_RISCV_PLT32"],
+        when: |v, _, lld| v.machine == "32l" && *lld == Outcome::Overflow,
+        take: Take::Formula(formula::distance),
+        why: "lld computes with 64 bits; the psABI's addresses have XLEN of them, and wrap",
+    },
+    Difference {
+        arch: "riscv64",
+        types: &["R_RISCV_SUB*"],
+        when: |v, ld, lld| ld != lld && !v.name.contains("ULEB"),
+        take: Take::Lld,
+        why: "GNU ld computes V - S + A; psABI, Relocations: V - S - A",
+    },
+    Difference {
+        arch: "riscv64",
+        types: &["R_RISCV_32_PCREL"],
+        when: |v, ld, lld| v.machine == "32l" && ld != lld,
+        take: Take::Ld,
+        why: "lld computes with 64 bits; the psABI's addresses have XLEN of them, and wrap",
+    },
+    Difference {
+        arch: "riscv64",
+        types: &["R_RISCV_32_PCREL"],
+        when: |v, ld, _| v.machine == "64l" && is_outside(v) && ld.is_linked(),
+        take: Take::Lld,
+        why: "GNU ld cuts the distance without a check; psABI, Relocations: a 32-bit offset",
+    },
+    Difference {
+        arch: "riscv64",
+        types: &["R_RISCV_PLT32", "R_RISCV_CALL", "R_RISCV_CALL_PLT"],
+        when: |v, _, _| v.machine == "64l" && is_outside(v),
+        take: Take::Through,
+        why: "a static linker has no PLT; psABI, Relocations: a call may go through one, as it does in Linux",
+    },
+    Difference {
+        arch: "riscv64",
+        types: &["R_RISCV_PLT32"],
+        when: |_, ld, lld| ld != lld,
+        take: Take::Lld,
+        why: "GNU ld before 2.42 leaves the word as it is; psABI, Relocations: S + A - P",
+    },
+    Difference {
+        arch: "riscv64",
+        types: &["R_RISCV_SET32"],
+        when: |_, ld, lld| ld.is_linked() && *lld == Outcome::Overflow,
+        take: Take::Ld,
+        why: "lld takes it for signed; psABI, Relocations: the low 32 bits are set, and a SUB32 may follow",
+    },
+    Difference {
+        arch: "s390x",
+        types: &["R_390_8"],
+        when: |v, ld, _| ld.is_linked() && v.label.starts_with("min-1/"),
+        take: Take::Overflow,
+        why: "linkers let a negative byte through, and Linux refuses it: apply_rela_bits, 8 bits without a sign",
+    },
+    Difference {
+        arch: "s390x",
+        types: &["R_390_PLT12DBL", "R_390_PLT16DBL", "R_390_PLT24DBL", "R_390_PLT32DBL"],
+        when: |v, _, _| is_outside(v),
+        take: Take::Through,
+        why: "a static linker has no PLT; psABI, Relocation: L, and Linux makes an entry where the branch does not reach",
+    },
+    Difference {
+        arch: "s390x",
+        types: &["R_390_GOT*", "R_390_PLTOFF*"],
+        when: |v, ld, _| ld.is_linked() && !v.name.ends_with("64") && is_outside(v),
+        take: Take::Overflow,
+        why: "GNU ld lets -2^n through, or takes a signed field for either reading, or does not look at all",
+    },
+    Difference {
+        arch: "s390x",
+        types: &["R_390_GOTPCDBL", "R_390_GOTENT", "R_390_GOTPLTENT"],
+        when: |v, ld, _| ld.is_linked() && v.label.contains("odd/"),
+        take: Take::Misaligned,
+        why: "GNU ld halves an odd distance; psABI, Relocation: the field counts halfwords, so that it would go elsewhere",
+    },
+    Difference {
+        arch: "s390x",
+        types: &["R_390_12"],
+        when: |_, ld, lld| ld.is_linked() && *lld == Outcome::Overflow,
+        take: Take::Lld,
+        why: "GNU ld cuts a displacement to 12 bits without a check; z/Architecture, Address Generation: D has no sign",
+    },
+    Difference {
+        arch: "s390x",
+        types: &["R_390_16", "R_390_32"],
+        when: |v, _, _| v.label.starts_with("min-1/"),
+        take: Take::Lld,
+        why: "GNU ld lets -2^n through as well, which no reading of the field gives back",
+    },
+    Difference {
+        arch: "s390x",
+        types: &["R_390_PC*", "R_390_PLT*", "R_390_20"],
+        when: |_, ld, lld| ld.is_linked() && *lld == Outcome::Overflow,
+        take: Take::Lld,
+        why: "GNU ld takes the field for either reading; z/Architecture, Address Generation: the operand is signed",
+    },
+    Difference {
+        arch: "mips32",
+        types: &["R_MIPS_26"],
+        when: |_, ld, lld| !ld.is_linked() && lld.is_linked(),
+        take: Take::Ld,
+        why: "lld checks neither segment nor alignment; psABI, Relocation: a jump keeps the top four bits of its delay slot",
+    },
+    Difference {
+        arch: "aarch64",
+        types: &["R_AARCH64_ABS32", "R_AARCH64_ABS16"],
+        when: |_, ld, lld| *ld == Outcome::Overflow && lld.is_linked(),
+        take: Take::Lld,
+        why: "GNU ld takes the word for unsigned; AAELF64, Data relocations: -2^31 <= X < 2^32, -2^15 <= X < 2^16",
+    },
+    Difference {
+        arch: "aarch64",
+        types: &["R_AARCH64_PREL32", "R_AARCH64_PREL16"],
+        when: |_, ld, lld| *ld == Outcome::Overflow && lld.is_linked(),
+        take: Take::Ld,
+        why: "lld takes a distance for either reading; AAELF64, Data relocations: -2^31 <= X < 2^31, -2^15 <= X < 2^15",
+    },
+    Difference {
+        arch: "aarch64",
+        types: &["R_AARCH64_MOVW_SABS_*", "R_AARCH64_MOVW_PREL_*"],
+        when: |_, ld, lld| ld.is_linked() && lld.is_linked() && ld != lld,
+        take: Take::Ld,
+        why: "lld sets bits without clearing the field, or chooses the opcode also for what follows with movk",
+    },
+    Difference {
+        arch: "aarch64",
+        types: &["R_AARCH64_JUMP26"],
+        when: |v, ld, lld| ld.is_linked() && lld.is_linked() && ld != lld && !v.label.contains("odd/"),
+        take: Take::Ld,
+        why: "lld writes a whole `b`, whatever was there",
+    },
+    Difference {
+        arch: "aarch64",
+        types: &["R_AARCH64_CONDBR19", "R_AARCH64_TSTBR14", "R_AARCH64_CALL26", "R_AARCH64_JUMP26"],
+        when: |v, _, _| v.label.contains("odd/"),
+        take: Take::Misaligned,
+        why: "linkers drop the two low bits; Arm ARM, B: the offset is a multiple of 4, so that it would go elsewhere",
+    },
+    Difference {
+        arch: "aarch64",
+        types: &["R_AARCH64_GOTREL64", "R_AARCH64_GOTREL32"],
+        when: |_, ld, lld| !ld.is_linked() && !lld.is_linked(),
+        take: Take::Formula(formula::from_table),
+        why: "AAELF64, GOT-relative data relocations: S + A - GOT, and -2^31 <= X < 2^31",
+    },
+    Difference {
+        arch: "aarch64",
+        types: &["R_AARCH64_MOVW_GOTOFF_*"],
+        when: |_, ld, lld| !ld.is_linked() && !lld.is_linked(),
+        take: Take::Formula(formula::move_of_slot),
+        why: "AAELF64, GOT-relative instruction relocations: bits of G(GDAT(S)) - GOT; movz, since it is not negative",
     },
 ];

@@ -35,11 +35,11 @@ pub(super) fn edges(row: &Described, step: i64) -> Vec<Edge> {
         ("-1", -step),
         ("0", 0),
         ("1", step),
-        ("half-1", (!signed_min & -step)),
-        ("half", (!signed_min & -step).wrapping_add(step)),
         ("max-1", last.wrapping_sub(step)),
         ("max", last),
         ("max+1", last.wrapping_add(step)),
+        ("half-1", (!signed_min & -step)),
+        ("half", (!signed_min & -step).wrapping_add(step)),
         ("a5", cut(A5)),
         ("c3", cut(C3)),
     ];

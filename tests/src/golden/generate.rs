@@ -9,6 +9,7 @@ use super::vector::{Outcome, Site, Vector, machine_name};
 use crate::tiny::Described;
 use anyhow::{Context as _, Result};
 use relobox_abi::{Machine, order, row_flag};
+use std::collections::HashSet;
 
 /// What fields and their surroundings are filled with.
 pub(super) const POISON: [u8; 3] = [0xa5, 0x00, 0xff];
@@ -18,9 +19,11 @@ const ADDENDS: [i64; 5] = [0, 4, -4, 0x1230, -0x7ff0];
 pub(super) const OFFSET: u64 = 8;
 /// The value of `s` where it is only what a slot holds.
 const SLOTTED: u64 = 0x1122_3344_5566_7788;
+/// The offset of its slot where no linker decides that.
+const UNKNOWN_SLOT: u64 = 0x238;
 
 /// Where the linker that is going to be asked puts its tables.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Probe {
     /// Who was asked: what it says of a vector made for its tables is what counts.
     pub(super) linker: &'static str,
@@ -73,6 +76,7 @@ impl Generator<'_> {
     fn row(&mut self, row: &Described, shape: Shape) -> Result<Vec<Vector>> {
         let step = match shape {
             Shape::Pages | Shape::SlotPage => 0x1000,
+            Shape::Relative(_) if self.arch == "riscv64" && row.is(row_flag::FALLBACK) => 2, // It leads to code.
             _ => i64::from(row.row.align.max(1)),
         };
         let mut vectors = match shape {
@@ -84,9 +88,12 @@ impl Generator<'_> {
         let probe = if shape.has_table() { self.probe(row, shape)? } else { Probe::default() };
         let mut values = edges(row, step);
         if self.machine.class == 32 {
-            let mut seen = std::collections::HashSet::new();
-            values.iter_mut().for_each(|v| v.1 = i64::from(v.1 as i32));
-            values.retain(|v| seen.insert(v.1));
+            // Others are the same values again: what wraps is kept only where nothing says it plainly.
+            let mut seen: HashSet<i64> = values.iter().map(|v| v.1).filter(|v| i64::from(*v as i32) == *v).collect();
+            values.retain_mut(|v| {
+                let cut = i64::from(v.1 as i32);
+                (std::mem::replace(&mut v.1, cut) == cut) || seen.insert(cut)
+            });
         }
         if shape == Shape::SlotFixed {
             values = vec![("a5", 0), ("c3", 0)];
@@ -127,12 +134,19 @@ impl Generator<'_> {
     fn probe(&self, row: &Described, shape: Shape) -> Result<Probe> {
         let mut vector = self.blank(row, "probe", 0);
         vector.values.push(("s".to_owned(), self.slotted(shape)));
-        (self.probe)(&vector)
+        vector.at = self.base() + super::record::ANCHOR - 0x1000; // Within everybody's reach.
+        let probe = (self.probe)(&vector)?;
+        if probe != Probe::default() {
+            return Ok(probe);
+        }
+        // No linker knows it, so that what is expected will be written by hand.
+        let table = self.base() + super::record::ANCHOR + 0x1_1000;
+        Ok(Probe { linker: "psABI", slot: shape.has_slot().then_some(table + UNKNOWN_SLOT), table: Some(table) })
     }
 
     fn slotted(&self, shape: Shape) -> u64 {
         // Where the symbol itself is measured from, it must not be too far.
-        if shape.has_slot() { self.cut(SLOTTED) } else { self.base() }
+        if shape.has_slot() { self.cut(SLOTTED) } else { self.base() + super::record::ANCHOR + 0x1_1000 }
     }
 
     /// `None` where this shape cannot have the value.
@@ -177,6 +191,15 @@ impl Generator<'_> {
             Shape::FromTable => s = v.wrapping_sub(addend).wrapping_add(table),
             Shape::Segment => s = ((p + 4) & !0x0fff_ffff).wrapping_add(v).wrapping_sub(addend),
             Shape::Half | Shape::RelativeHalf | Shape::LowOfPair | Shape::Uleb => return None,
+        }
+        let is_branch = row.is(row_flag::FALLBACK);
+        if is_branch && self.arch == "s390x" {
+            // What is added to the address of an entry as well: the distance to the start of the instruction.
+            (s, addend) = (s.wrapping_add(addend).wrapping_sub(2), 2);
+        }
+        if (Shape::has_code(row) || is_branch && self.arch == "riscv64") && s & 1 != 0 {
+            // There is code at L.
+            (s, addend) = (s.wrapping_add(1), addend.wrapping_sub(1));
         }
         let len = vector.before.len() as u64;
         if shape.has_table() && !super::record::keeps_tables(self.base(), vector.at, len, self.machine.class) {

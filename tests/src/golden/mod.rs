@@ -5,7 +5,9 @@
 //! |---|---|
 //! | `vector` | the format of a line, and the module that a line stands for |
 //! | `edges`, `shape`, `generate`, `special` | the generator: from a plugin's description, vectors without answers |
+//! | `lead` | where a field leads through a PLT entry or a veneer |
 //! | `record` | the recorder: asks GNU ld and lld |
+//! | `formula` | the few types that no linker knows, written out by hand |
 //! | `differs` | what to believe where they disagree, and where relobox deliberately differs; by hand |
 //! | `run` | the runner: puts the vectors before a plugin |
 //!
@@ -13,7 +15,9 @@
 
 mod differs;
 mod edges;
+mod formula;
 mod generate;
+mod lead;
 mod record;
 mod run;
 mod shape;

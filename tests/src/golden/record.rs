@@ -1,12 +1,13 @@
 //! The recorder: independent linkers say what becomes of a vector.
 
 use super::generate::Probe;
+use super::lead;
 use super::shape::{self, Shape};
 use super::vector::{Outcome, Vector, machine_name};
 use crate::oracle::{Image, Job, Target, bfd, lld};
 use crate::tiny::{Described, Relocation, Section, Symbol, Tiny, What, write};
 use anyhow::{Context as _, Result, bail, ensure};
-use relobox_abi::{Machine, order};
+use relobox_abi::{Machine, order, row_flag};
 use std::path::Path;
 use std::process::Command;
 
@@ -14,7 +15,7 @@ use std::process::Command;
 pub(super) const LINKERS: [&str; 2] = ["ld", "lld"];
 
 /// How far behind the vectors' sections an empty one lies, behind which linkers put their tables.
-const ANCHOR: u64 = 0x0200_0000;
+pub(super) const ANCHOR: u64 = 0x0200_0000;
 
 /// Types that make a slot.
 const KEEPERS: [&str; 3] = ["R_X86_64_GOTPCREL", "R_AARCH64_ADR_GOT_PAGE", "R_390_GOTENT"];
@@ -91,6 +92,9 @@ impl Recorder<'_> {
             Ok(linked) => linked,
             Err(outcome) => return Ok(outcome),
         };
+        if let Some(end) = self.through(vector, &linked)? {
+            return Ok(Outcome::Through(end));
+        }
         if !shape.has_table() {
             return Ok(Outcome::Bytes(linked.after, None));
         }
@@ -115,6 +119,20 @@ impl Recorder<'_> {
             }
         }
         Ok(Probe::default())
+    }
+
+    /// Where the field leads, if it is to code that the linker made.
+    fn through(&self, vector: &Vector, linked: &Linked) -> Result<Option<u64>> {
+        let row = self.rows.iter().find(|row| row.name == vector.name).context("a row")?;
+        if !row.is(row_flag::FALLBACK) {
+            return Ok(None);
+        }
+        let code = lead::code(&self.machine, self.arch, row, vector, &linked.after);
+        if linked.image.own_bytes(code, 1).is_none() {
+            return Ok(None);
+        }
+        let end = lead::end(target(&self.machine)?, linked.image.clone(), code);
+        end.with_context(|| format!("the linker's code at {code:#x}: {vector}")).map(Some)
     }
 
     fn tables(&self, linker: &'static str, vector: &Vector, shape: Shape, linked: &Linked) -> Probe {
@@ -167,6 +185,9 @@ impl Recorder<'_> {
         let mut symbols = Vec::new();
         for symbol in &module.symbols {
             if let What::Outside(value) = symbol.what {
+                // GNU ld has MIPS addresses of 32 bits sign-extended, and believes what a script says.
+                let extends = self.arch == "mips32" && linker == "ld" && shape == Some(Shape::Absolute(0));
+                let value = if extends { i64::from(value as i32) as u64 } else { value };
                 symbols.push((symbol.name.clone(), value));
             }
         }
@@ -191,9 +212,10 @@ impl Recorder<'_> {
 /// A linker's words for why it did not link.
 fn refusal(said: &str) -> Result<Outcome> {
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    Ok(if has(&["nrecognized reloc", "nknown relocation", "nsupported relocation", "not supported"]) {
+    // Binutils 2.40 does not survive SET_ULEB128, which 2.41 knows.
+    Ok(if has(&["SIGSEGV", "nrecognized reloc", "nknown relocation", "nsupported relocation", "not supported"]) {
         Outcome::Unsupported
-    } else if has(&["truncated to fit", "out of range", "overflow"]) {
+    } else if has(&["truncated to fit", "out of range", "overflow", "exceeds available space"]) {
         Outcome::Overflow
     } else if has(&["lignment", "aligned", "between ISA modes", "non-word"]) {
         Outcome::Misaligned

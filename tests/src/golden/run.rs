@@ -3,10 +3,10 @@
 //! Most vectors share one module, each in a section of its own, so that all of an architecture take a
 //! few links. Those that say where tables lie are modules of their own.
 
+use super::lead;
 use super::record::target;
 use super::vector::{Outcome, Vector, machine_name};
-use crate::oracle::follow::{self, Destination};
-use crate::oracle::{Image, Placed, Target};
+use crate::oracle::{Image, Placed};
 use crate::tiny::{Answer, Described, Fault, Linker, Refusal, Relocation, Section, Symbol, Tiny, What};
 use anyhow::{Context as _, Result};
 use relobox_abi::Machine;
@@ -107,8 +107,10 @@ impl Runner<'_> {
             skipped = slot.wrapping_sub(table) as usize;
             self.pad(&mut module, vector, row, skipped / word);
         }
+        // Where the linker's code for `s` was; or within reach of the shortest branches.
+        let near = matches!(vector.after, Outcome::Through(_)).then_some(vector.at + 0x100);
         for name in [".relobox.plt", ".relobox.veneers"] {
-            module.tables.extend(vector.value("L").map(|at| (name.to_owned(), at)));
+            module.tables.extend(vector.value("L").filter(|_| near.is_none()).or(near).map(|at| (name.to_owned(), at)));
         }
         module.tables.extend(table.or(slot).map(|at| (".relobox.got".to_owned(), at)));
         let index = vector.add_to(&mut module, self.linker.rows())?;
@@ -153,8 +155,13 @@ impl Runner<'_> {
     }
 
     /// Where the field leads in the end.
-    fn through(&self, vector: &Vector, row: &Described, answer: &Answer, index: usize) -> Result<Result<Outcome, String>> {
-        let site = &vector.sites[0];
+    fn through(
+        &self,
+        vector: &Vector,
+        row: &Described,
+        answer: &Answer,
+        index: usize,
+    ) -> Result<Result<Outcome, String>> {
         let bytes = &answer.sections[index];
         let own = answer.made.iter().map(|made| Placed {
             name: made.name.clone(),
@@ -162,32 +169,9 @@ impl Runner<'_> {
             address: made.address,
             bytes: made.contents.clone(),
         });
-        let mut image = Image { sections: own.collect(), symbols: Default::default() };
-        let place = vector.at.wrapping_add(site.offset);
-        let value = row.value(&self.machine, &bytes[site.offset as usize..]);
-        // The addend of a PLT form is the distance from the place to where the instruction counts from.
-        let addend = if self.linker.name() == "s390x" { site.addend } else { 0 };
-        let code = place.wrapping_add_signed(value).wrapping_sub(addend as u64);
-        let target = target(&self.machine)?;
-        let (start, call) = call(target, code);
-        image.sections.push(Placed { name: "call".to_owned(), input: Some(1), address: start, bytes: call });
-        let offset = if target == Target::S390x { 2 } else { 0 };
-        Ok(match follow::of(target, &image, 1, offset) {
-            Some(Destination::Through(end)) => Ok(Outcome::Through(end)),
-            other => Err(format!("{other:x?} by way of {code:#x}, {}", Outcome::Bytes(bytes.clone(), None))),
-        })
+        let image = Image { sections: own.collect(), symbols: Default::default() };
+        let code = lead::code(&self.machine, self.linker.name(), row, vector, bytes);
+        let end = lead::end(target(&self.machine)?, image, code).map(Outcome::Through);
+        Ok(end.ok_or_else(|| format!("{}, which leads to {code:#x}", Outcome::Bytes(bytes.clone(), None))))
     }
-}
-
-/// A call of `code` from nearby, and where it stands.
-fn call(target: Target, code: u64) -> (u64, Vec<u8>) {
-    const NEAR: u64 = 0x1000;
-    let start = code.wrapping_sub(NEAR);
-    let bytes = match target {
-        Target::S390x => [&[0xc0, 0xe5][..], &(NEAR as u32 / 2).to_be_bytes()].concat(),
-        Target::Aarch64 | Target::Aarch64Be => (0x9400_0000 | NEAR as u32 / 4).to_le_bytes().to_vec(),
-        // auipc ra, 1; jalr ra
-        _ => [0x0000_1097_u32.to_le_bytes(), 0x0000_80e7_u32.to_le_bytes()].concat(),
-    };
-    (start, bytes)
 }

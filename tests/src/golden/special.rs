@@ -55,7 +55,8 @@ pub(super) fn halves(g: &mut Generator<'_>, row: &Described, shape: Shape) -> Re
             let turn = g.turn as u64;
             for at in (OFFSET..=last).step_by(4) {
                 let word = (0x3c1c_0000 ^ (turn * 0x9e37_79b9 + at * 0x1_8001)) as u32 ^ u32::from(v.before[8]) << 8;
-                let bytes = if g.machine.order == relobox_abi::order::BIG { word.to_be_bytes() } else { word.to_le_bytes() };
+                let bytes =
+                    if g.machine.order == relobox_abi::order::BIG { word.to_be_bytes() } else { word.to_le_bytes() };
                 v.before[at as usize..][..4].copy_from_slice(&bytes);
             }
             v.sites = (OFFSET..last).step_by(4).map(|at| site(&row.name, at, "s", 0)).collect();
@@ -108,7 +109,9 @@ pub(super) fn uleb(g: &mut Generator<'_>, row: &Described) -> Result<Vec<Vector>
     }
     for len in [1u32, 2, 5] {
         let end = 1i64 << (7 * len);
-        for (label, value) in [("0", 0), ("1", 1), ("a5", 0xa5_a5a5_a5a5 & (end - 1)), ("max", end - 1), ("max+1", end), ("-1", -1)] {
+        for (label, value) in
+            [("0", 0), ("1", 1), ("a5", 0xa5_a5a5_a5a5 & (end - 1)), ("max", end - 1), ("max+1", end), ("-1", -1)]
+        {
             if g.machine.class == 32 && i64::from(value as i32) != value {
                 continue;
             }
@@ -117,10 +120,8 @@ pub(super) fn uleb(g: &mut Generator<'_>, row: &Described) -> Result<Vec<Vector>
             let mut number = vec![poison | 0x80; len as usize];
             number[len as usize - 1] &= 0x7f;
             v.before.splice(OFFSET as usize..OFFSET as usize, number);
-            v.sites = vec![
-                site("R_RISCV_SET_ULEB128", OFFSET, "s", 0x10),
-                site("R_RISCV_SUB_ULEB128", OFFSET, "t", -4),
-            ];
+            v.sites =
+                vec![site("R_RISCV_SET_ULEB128", OFFSET, "s", 0x10), site("R_RISCV_SUB_ULEB128", OFFSET, "t", -4)];
             let t = g.cut(v.at + 0x1000);
             v.values.push(("s".to_owned(), g.cut(t.wrapping_add_signed(value - 0x14))));
             v.values.push(("t".to_owned(), t));
@@ -135,11 +136,6 @@ pub(super) fn uleb(g: &mut Generator<'_>, row: &Described) -> Result<Vec<Vector>
 pub(super) fn extra(g: &mut Generator<'_>, row: &Described) -> Vec<Vector> {
     let mut vectors = Vec::new();
     match row.name.as_str() {
-        "R_AARCH64_CALL26" | "R_AARCH64_JUMP26" => {
-            let mut v = g.blank(row, "missing", 0xa5);
-            v.sites[0].symbol = "w".to_owned();
-            vectors.push(v);
-        }
         "R_MIPS_26" => {
             // The segment is that of the delay slot, which here is not that of the jump.
             for (label, s) in [("delay-slot", 0xd000_0000), ("delay-slot-far", 0xcfff_fffc)] {

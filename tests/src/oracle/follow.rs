@@ -43,7 +43,8 @@ pub fn of(target: Target, image: &Image, index: u32, offset: u64) -> Option<Dest
     let code = section.bytes.get(start..)?;
     match target {
         Target::S390x => s390x::reference(image, address, code),
-        Target::Aarch64 | Target::Aarch64Be => aarch64::reference(image, address, code),
+        Target::Aarch64 => aarch64::reference(image, address, code, false),
+        Target::Aarch64Be => aarch64::reference(image, address, code, true),
         Target::Riscv32 | Target::Riscv64 => riscv::reference(image, address, code),
         // These have no code of the linker's on the way.
         Target::X86_64 | Target::Mips | Target::Mipsel => None,
@@ -130,9 +131,9 @@ mod aarch64 {
     use super::{Destination, Image, LONGEST_VENEER, bits, branch, signed};
 
     /// The end of a `b` or `bl`.
-    pub(super) fn reference(image: &Image, address: u64, code: &[u8]) -> Option<Destination> {
+    pub(super) fn reference(image: &Image, address: u64, code: &[u8], big: bool) -> Option<Destination> {
         let word = u32::from_le_bytes(code.get(..4)?.try_into().ok()?);
-        branch(image, target(address, word)?, run)
+        branch(image, target(address, word)?, if big { run::<true> } else { run::<false> })
     }
 
     fn target(address: u64, word: u32) -> Option<u64> {
@@ -140,7 +141,8 @@ mod aarch64 {
         is_branch.then(|| address.wrapping_add(signed(bits(word, 0, 26), 26) << 2))
     }
 
-    fn run(image: &Image, mut at: u64) -> Option<u64> {
+    /// Instructions are little-endian even where data, and so a literal, is not.
+    fn run<const BIG: bool>(image: &Image, mut at: u64) -> Option<u64> {
         let mut registers = [None; 32];
         for _ in 0..LONGEST_VENEER {
             let word = u32::from_le_bytes(image.own_bytes(at, 4)?.try_into().ok()?);
@@ -162,7 +164,8 @@ mod aarch64 {
                 registers[d] = Some(u64::wrapping_add(registers[n]?, registers[m]?));
             } else if word & 0xff00_0000 == 0x5800_0000 {
                 let literal = at.wrapping_add(signed(bits(word, 5, 19), 19) << 2);
-                registers[d] = Some(u64::from_le_bytes(image.own_bytes(literal, 8)?.try_into().ok()?));
+                let bytes = image.own_bytes(literal, 8)?.try_into().ok()?;
+                registers[d] = Some(if BIG { u64::from_be_bytes(bytes) } else { u64::from_le_bytes(bytes) });
             } else if word & 0xff80_0000 == 0xd280_0000 {
                 registers[d] = Some(bits(word, 5, 16) << half);
             } else if word & 0xff80_0000 == 0x9280_0000 {

@@ -16,7 +16,8 @@ pub fn write(module: &Tiny) -> object::write::Result<Vec<u8>> {
 
     w.reserve_file_header();
     w.reserve_null_section_index();
-    let sections: Vec<_> = names.iter().map(|n| (w.add_section_name(n.as_bytes()), w.reserve_section_index())).collect();
+    let sections: Vec<_> =
+        names.iter().map(|n| (w.add_section_name(n.as_bytes()), w.reserve_section_index())).collect();
     let relocated: Vec<usize> = (0..names.len()).filter(|i| !module.sections[*i].relocations.is_empty()).collect();
     let tables: Vec<_> = relocated.iter().map(|_| w.reserve_section_index()).collect();
     let table_name = w.add_section_name(if rela { b".rela" } else { b".rel" });
