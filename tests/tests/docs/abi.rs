@@ -128,8 +128,12 @@ pub(crate) fn constants() -> Vec<Constants> {
             out.push(Constants { name, doc: comment.take(), constants: Vec::new() });
         } else if let Some((name, rest)) = line.strip_prefix("pub const ").and_then(|l| l.split_once(": ")) {
             let (ty, value) = rest.trim_end_matches(';').split_once(" = ").expect("a value");
+            let doc = comment.take();
+            if ty == "&str" {
+                continue;
+            }
             let value = value.replace('_', "");
-            let constant = Constant { name: name.into(), ty: ty.into(), value, doc: comment.take() };
+            let constant = Constant { name: name.into(), ty: ty.into(), value, doc };
             out.last_mut().expect("a module").constants.push(constant);
         }
     }

@@ -35,7 +35,7 @@ fn words() -> BTreeSet<String> {
     sources(&path("host/src"), &mut files);
     let mut out = BTreeSet::new();
     for text in &files {
-        for start in ["Problem::new(", "about(records, ", " kind: \""] {
+        for start in ["Problem::new(", "about(records, ", "refuse(", " kind: \""] {
             for (at, _) in text.match_indices(start) {
                 let behind = &text[at + start.trim_end_matches('"').len()..];
                 out.extend(string_behind(behind).filter(|w| is_word(w)).map(str::to_owned));
