@@ -84,7 +84,7 @@ pub fn check(
     for (name, definition) in exports.into_iter().flatten().flatten() {
         // The kernel's own definition is the better one, but for the CRC that only a module may know.
         match symbols.get(&name) {
-            Some(known) if known.crc.is_some() || known.address.is_some() => {}
+            Some(known) if known.crc.is_some() || known.exported => {}
             _ => symbols.define(&name, definition),
         }
     }

@@ -191,6 +191,13 @@ impl Symbols {
         self.by_name.get(name).map(|entry| &entry.definition)
     }
 
+    /// Where loaded module `owner` has `name`, exported or not.
+    #[must_use]
+    pub fn address_in(&self, owner: &str, name: &[u8]) -> Option<u64> {
+        let all = &self.by_name.get(name)?.candidates;
+        all.iter().find(|c| c.owner.as_deref() == Some(owner)).map(|c| c.address)
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

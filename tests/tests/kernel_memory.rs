@@ -10,7 +10,7 @@ use object::{Object as _, ObjectSection as _};
 use relobox_tests::corpus::{Corpus, Module};
 use relobox_tests::kernel_memory::{self, ByName, Run, SectionReport};
 use relobox_tests::oracle::{self, Job, Target, bfd};
-use relobox_tests::real::kernel;
+use relobox_tests::real::kernel::{self, Given};
 use std::path::Path;
 
 #[test]
@@ -21,6 +21,11 @@ fn gnu_ld_gives_the_kernels_bytes() -> Result<()> {
 #[test]
 fn relobox_gives_the_kernels_bytes() -> Result<()> {
     every_module("relobox", relobox)
+}
+
+#[test]
+fn relobox_gives_the_kernels_bytes_by_a_list_of_sections() -> Result<()> {
+    every_module("relobox, sections in a file", |run, module, dir| by_relobox(run, module, Given::File, dir))
 }
 
 type Sections = (ByName<u64>, ByName<Vec<u8>>);
@@ -38,6 +43,8 @@ fn every_module(label: &str, link: Linker) -> Result<()> {
         for (section, address) in &memory.addresses {
             ensure!(addresses.get(section) == Some(address), "{name}: {section} is not at {address:#x}");
         }
+        let base = run.per_cpu_base(name, &module.elf()?)?;
+        ensure!(addresses.get(".data..percpu").copied() == base || base.is_none(), "{name}: per-CPU data");
         let comparison = kernel_memory::compare(&module.elf()?, &addresses, &linked, &memory.contents)?;
         ensure!(comparison.missing.is_empty(), "{name}: not linked: {:?}", comparison.missing);
         fixed.add(&comparison.total(|section| !section.writable));
@@ -96,9 +103,13 @@ fn inputs() -> Result<Option<(Run, Corpus)>> {
 }
 
 /// Addresses and contents of a module, linked by relobox's command.
-fn relobox(run: &Run, module: &Module, dir: &Path) -> Result<Sections> {
-    let linked = kernel::link(run, module, dir)?;
+fn by_relobox(run: &Run, module: &Module, given: Given, dir: &Path) -> Result<Sections> {
+    let linked = kernel::link(run, module, given, dir)?;
     Ok((linked.addresses, linked.contents))
+}
+
+fn relobox(run: &Run, module: &Module, dir: &Path) -> Result<Sections> {
+    by_relobox(run, module, Given::Directory, dir)
 }
 
 /// The same by GNU ld.

@@ -9,6 +9,7 @@ use relobox::parse::Records;
 use relobox::resolve::Sources;
 use relobox::symbols::{Symbols, Wanted};
 use relobox::{Error, Result};
+use relobox_abi::symbol_flag;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -64,8 +65,11 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
     let prepared = prepare(&guests, module, &args.input)?;
     let layout = match &args.sections {
         Some(path) => {
-            let given = section_addresses(path)?;
-            prepared.measured.at_sections(&prepared.module.records(), &given, args.base)?
+            let mut given = section_addresses(path)?;
+            let records = prepared.module.records();
+            let owner = relobox::check::module_name(&prepared.module, &args.module);
+            given.extend(per_cpu_base(&records, &symbols, &owner, &given));
+            prepared.measured.at_sections(&records, &given, args.base)?
         }
         None => prepared.measured.at(args.base.unwrap_or(prepared.machine.base)),
     };
@@ -85,13 +89,31 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
 
 /// Only what the module asks for: a kernel has 200,000 symbols, and a module wants 30.
 pub(crate) fn wanted_symbols(records: &Records<'_>, files: &[PathBuf]) -> Result<Symbols> {
-    let undefined = records.symbols.iter().filter(|s| s.flags & relobox_abi::symbol_flag::UNDEFINED != 0);
-    let wanted: Wanted<'_> = undefined.map(|s| records.bytes(s.name)).collect();
+    let flags = symbol_flag::UNDEFINED | symbol_flag::PERCPU;
+    let asked = records.symbols.iter().filter(|s| s.flags & flags != 0);
+    let wanted: Wanted<'_> = asked.map(|s| records.bytes(s.name)).collect();
     let mut symbols = Symbols::new();
     for file in files {
         symbols.read_file(file, |name| wanted.contains(name))?;
     }
     Ok(symbols)
+}
+
+/// /sys/module/NAME/sections does not say where a loaded module's per-CPU data is, but /proc/kallsyms has the
+/// symbols in it.
+fn per_cpu_base(
+    records: &Records<'_>,
+    symbols: &Symbols,
+    module: &str,
+    given: &[(Vec<u8>, u64)],
+) -> Option<(Vec<u8>, u64)> {
+    let mut inside = records.symbols.iter().filter(|s| s.flags & symbol_flag::PERCPU != 0);
+    inside.find_map(|s| {
+        let section = records.bytes(records.sections.get(s.section as usize)?.name);
+        let address = symbols.address_in(module, records.bytes(s.name))?;
+        let known = given.iter().any(|(name, _)| name == section);
+        (!known).then(|| (section.to_vec(), address.wrapping_sub(s.value)))
+    })
 }
 
 /// `NAME ADDRESS` lines, or one file for each section with its address in it.

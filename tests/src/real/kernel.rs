@@ -20,18 +20,27 @@ pub struct AtHome {
     pub contents: ByName<Vec<u8>>,
 }
 
-/// `relobox link MODULE --symbols kallsyms --sections S -o OUT.elf`, in `dir`. S is the module's directory of
-/// /sys/module; but that does not tell where per-CPU data is, so a module that has some gets a file with one line
-/// more.
-pub fn link(run: &Run, module: &Module, dir: &Path) -> Result<AtHome> {
+/// How relobox is told where the sections are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// The module's directory of /sys/module. It does not say where per-CPU data is: relobox must find out.
+    Directory,
+    /// A file of lines, with one for per-CPU data.
+    File,
+}
+
+/// `relobox link MODULE --symbols kallsyms --sections S -o OUT.elf`, in `dir`.
+pub fn link(run: &Run, module: &Module, given: Given, dir: &Path) -> Result<AtHome> {
     let name = module.name();
     let mut sections = run.dir.join(&name).join("sections");
-    if let Some(base) = run.per_cpu_base(&name, &module.elf()?)? {
+    if given == Given::File {
         let mut text = String::new();
         for (section, address) in run.memory(&name)?.addresses {
             writeln!(text, "{section} {address:#x}")?;
         }
-        writeln!(text, ".data..percpu {base:#x}")?;
+        if let Some(base) = run.per_cpu_base(&name, &module.elf()?)? {
+            writeln!(text, ".data..percpu {base:#x}")?;
+        }
         sections = dir.join(format!("{name}.sections"));
         std::fs::write(&sections, text)?;
     }
