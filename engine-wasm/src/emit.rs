@@ -1,6 +1,7 @@
 //! A linked ELF, or the module itself with its relocations done.
 
 use crate::{Finding, Module, bytes_of, fault, limits, malformed};
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use object::elf;
 use object::endian::Endianness;
@@ -25,20 +26,54 @@ pub struct Placed<'a> {
 /// The address of a section that is not in memory.
 const ABSENT: u64 = u64::MAX;
 
-/// Writes an ELF with the allocated sections at their addresses (`u64::MAX` for one that has none),
-/// the contents that `file` holds now, the synthetic sections, and a symbol table with final values.
-pub fn emit_linked(
-    file: &[u8],
+/// A file in pieces: what is long stays where it is, what is short or made here is gathered.
+struct Output<'a> {
+    pieces: Vec<Cow<'a, [u8]>>,
+    len: u64,
+}
+
+/// Shorter contents are copied: a piece of their own would cost more.
+const SHORT: usize = 4096;
+
+impl<'a> Output<'a> {
+    /// Adds bytes at a multiple of `align`; gives their offset in the file and their length.
+    fn add(&mut self, bytes: Cow<'a, [u8]>, align: u64) -> (u64, u64) {
+        let pad = self.len.next_multiple_of(align) - self.len;
+        let (at, len) = (self.len + pad, bytes.len() as u64);
+        self.len = at + len;
+        let gathered = match self.pieces.last_mut() {
+            Some(Cow::Owned(last)) => last,
+            _ => {
+                self.pieces.push(Cow::Owned(Vec::new()));
+                let Some(Cow::Owned(last)) = self.pieces.last_mut() else { return (at, len) };
+                last
+            }
+        };
+        gathered.resize(gathered.len() + pad as usize, 0);
+        if bytes.len() < SHORT {
+            gathered.extend_from_slice(&bytes);
+        } else {
+            self.pieces.push(bytes);
+        }
+        (at, len)
+    }
+}
+
+/// An ELF file with the allocated sections at their addresses (`u64::MAX` for one that has none), the
+/// contents that `file` holds now, the synthetic sections, and a symbol table with final values; in
+/// pieces, most of them `file`'s own.
+pub fn emit_linked<'a>(
+    file: &'a [u8],
     module: &Module,
     addresses: &[u64],
     values: &[u64],
-    synthetic: &[Placed<'_>],
-) -> Result<Vec<u8>, Finding> {
+    synthetic: &[Placed<'a>],
+) -> Result<Vec<Cow<'a, [u8]>>, Finding> {
     let endian = if module.order == order::BIG { Endianness::Big } else { Endianness::Little };
     let encoder = Encoder::new(endian, module.class == 64, elf::Machine(module.machine));
     let placed = |i: usize| addresses.get(i).copied().filter(|a| *a != ABSENT);
-    let mut out = Vec::with_capacity(file.len());
-    out.resize(encoder.file_header_size() as usize, 0);
+    let mut out = Output { pieces: Vec::new(), len: 0 };
+    out.add(Cow::Owned(alloc::vec![0; encoder.file_header_size() as usize]), 1);
     let (mut headers, mut names) = (alloc::vec![SectionHeader::default()], alloc::vec![0u8]);
     // Old section index to new.
     let mut renumbered = alloc::vec![0u32; module.sections.len()];
@@ -68,20 +103,21 @@ pub fn emit_linked(
     }
     let shstrtab_index = headers.len() as u32;
     let sh_name = add_name(&mut names, b".shstrtab");
-    let (sh_offset, sh_size) = append(&mut out, &names, 1);
+    let (sh_offset, sh_size) = out.add(Cow::Owned(names), 1);
     headers.push(SectionHeader { sh_name, sh_offset, sh_size, ..encoder.strtab_section_header() });
 
-    out.resize(out.len().next_multiple_of(8), 0);
     let layout = FileHeaderLayout {
-        e_shoff: out.len() as u64,
+        e_shoff: out.len.next_multiple_of(8),
         section_num: headers.len() as u32,
         shstrtab_index,
         ..Default::default()
     };
-    encoder.null_section_header(&mut out, &layout);
+    let mut table = Vec::new();
+    encoder.null_section_header(&mut table, &layout);
     for header in &headers[1..] {
-        encoder.section_header(&mut out, header);
+        encoder.section_header(&mut table, header);
     }
+    out.add(Cow::Owned(table), 8);
     let header = FileHeader {
         e_type: elf::ET_EXEC,
         e_machine: elf::Machine(module.machine),
@@ -92,16 +128,11 @@ pub fn emit_linked(
     let mut head = Vec::new();
     encoder
         .file_header(&mut head, &header, &layout)
-        .map_err(|_| malformed("the linked file is too large", 0, out.len() as u64, 0))?;
-    out[..head.len()].copy_from_slice(&head);
-    Ok(out)
-}
-
-fn append(out: &mut Vec<u8>, bytes: &[u8], align: usize) -> (u64, u64) {
-    out.resize(out.len().next_multiple_of(align), 0);
-    let at = out.len() as u64;
-    out.extend_from_slice(bytes);
-    (at, bytes.len() as u64)
+        .map_err(|_| malformed("the linked file is too large", 0, out.len, 0))?;
+    if let Some(Cow::Owned(first)) = out.pieces.first_mut() {
+        first[..head.len()].copy_from_slice(&head);
+    }
+    Ok(out.pieces)
 }
 
 fn add_name(names: &mut Vec<u8>, name: &[u8]) -> u32 {
@@ -111,8 +142,8 @@ fn add_name(names: &mut Vec<u8>, name: &[u8]) -> u32 {
     at
 }
 
-fn section(out: &mut Vec<u8>, s: &Section, contents: &[u8], address: u64) -> SectionHeader {
-    let (sh_offset, _) = append(out, contents, (s.align as usize).min(4096));
+fn section<'a>(out: &mut Output<'a>, s: &Section, contents: &'a [u8], address: u64) -> SectionHeader {
+    let (sh_offset, _) = out.add(Cow::Borrowed(contents), s.align.clamp(1, 4096));
     SectionHeader {
         sh_type: elf::SectionType(s.kind),
         // What groups, merges or links sections says nothing about a linked file.
@@ -128,7 +159,7 @@ fn section(out: &mut Vec<u8>, s: &Section, contents: &[u8], address: u64) -> Sec
 /// The named symbols that have a value: those of placed sections, absolute ones, and resolved ones.
 #[allow(clippy::too_many_arguments, reason = "one caller, and a struct would only rename them")]
 fn symbols(
-    out: &mut Vec<u8>,
+    out: &mut Output<'_>,
     headers: &mut Vec<SectionHeader>,
     names: &mut Vec<u8>,
     encoder: Encoder<Endianness>,
@@ -168,10 +199,10 @@ fn symbols(
     let _: u32 = count;
     let strtab = headers.len() as u32 + 1;
     let sh_name = add_name(names, b".symtab");
-    let (sh_offset, sh_size) = append(out, &table, 8);
+    let (sh_offset, sh_size) = out.add(Cow::Owned(table), 8);
     headers.push(SectionHeader { sh_name, sh_offset, sh_size, ..encoder.symtab_section_header(strtab, locals) });
     let sh_name = add_name(names, b".strtab");
-    let (sh_offset, sh_size) = append(out, &strings, 1);
+    let (sh_offset, sh_size) = out.add(Cow::Owned(strings), 1);
     headers.push(SectionHeader { sh_name, sh_offset, sh_size, ..encoder.strtab_section_header() });
 }
 

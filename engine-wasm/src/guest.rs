@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "exports have C names, and the host writes into our memory")]
 
 use crate::{Finding, Module, Placed, emit_linked, parse, void_relocations};
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use relobox_abi::{ABI_VERSION, EmitJob, EmitSection, Emitted, Fault, Parsed, Span, Table, emit, fault};
 use relobox_guest::{Session, job_bytes, keep, keep_bytes, keep_one, reserve, session};
@@ -69,7 +70,7 @@ extern "C" fn relobox_parse(at: u32, len: u32, what: u32) -> u32 {
 extern "C" fn relobox_emit(job: u32) -> u32 {
     let failed = |text| {
         let fault = Fault { kind: fault::OTHER, ..Default::default() };
-        keep_one(Emitted { faults: faults(Finding { fault, text }), file: Span::default() })
+        keep_one(Emitted { faults: faults(Finding { fault, text }), pieces: Table::default() })
     };
     // SAFETY: the host reserved the job, and everything that it points to, and no reference to either is alive.
     let bytes = |span: Span| unsafe { &*job_bytes(span.at, span.len) };
@@ -81,7 +82,7 @@ extern "C" fn relobox_emit(job: u32) -> u32 {
         <[u64]>::ref_from_bytes(bytes).unwrap_or(&[])
     }
     let run = |t: Table, size: usize| bytes(Span { at: t.at, len: t.count * size as u32 });
-    let result = match job.format {
+    let result: Result<Vec<Span>, Finding> = match job.format {
         emit::LINKED => {
             let records = run(job.synthetic, size_of::<EmitSection>());
             let synthetic: Vec<Placed<'_>> = <[EmitSection]>::ref_from_bytes(records)
@@ -96,18 +97,23 @@ extern "C" fn relobox_emit(job: u32) -> u32 {
                 })
                 .collect();
             let (addresses, values) = (words(run(job.addresses, 8)), words(run(job.values, 8)));
-            emit_linked(bytes(kept.file), &kept.module, addresses, values, &synthetic)
-                .map(|file| keep_bytes(file.leak()))
+            emit_linked(bytes(kept.file), &kept.module, addresses, values, &synthetic).map(|pieces| {
+                let keep = |piece| match piece {
+                    Cow::Borrowed(bytes) => keep_bytes(bytes),
+                    Cow::Owned(bytes) => keep_bytes(bytes.leak()),
+                };
+                pieces.into_iter().map(keep).collect()
+            })
         }
         emit::RELOCATED_KO => {
             // SAFETY: as above.
             let file = unsafe { job_bytes(kept.file.at, kept.file.len) };
-            void_relocations(file, &kept.module).map(|len| Span { at: kept.file.at, len: len as u32 })
+            void_relocations(file, &kept.module).map(|len| alloc::vec![Span { at: kept.file.at, len: len as u32 }])
         }
         _ => return failed("an unknown format"),
     };
     match result {
-        Ok(file) => keep_one(Emitted { faults: Table::default(), file }),
-        Err(finding) => keep_one(Emitted { faults: faults(finding), file: Span::default() }),
+        Ok(pieces) => keep_one(Emitted { faults: Table::default(), pieces: keep(pieces) }),
+        Err(finding) => keep_one(Emitted { faults: faults(finding), pieces: Table::default() }),
     }
 }

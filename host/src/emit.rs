@@ -1,4 +1,4 @@
-//! Emit: the engine writes an ELF file of what was linked.
+//! Emit: the engine writes an ELF file of what was linked, in pieces that stay in its memory.
 
 use crate::apply::Synthetic;
 use crate::error::{Misbehaviour, Problem, Result};
@@ -10,15 +10,16 @@ use crate::report;
 use relobox_abi::{ABI_VERSION, EmitJob, EmitSection, Emitted, Span, Table, export};
 use zerocopy::IntoBytes as _;
 
-/// Writes a file of `format`, one of [`relobox_abi::emit`]. The engine is of no use afterwards.
+/// Makes a file of `format`, one of [`relobox_abi::emit`]: the pieces of the engine's memory that, one after
+/// the other, are the file. The engine can do this once.
 pub fn emit(
     module: &mut Module,
     format: u32,
     layout: &Layout,
     values: &[u64],
     synthetic: &[Synthetic],
-) -> Result<Vec<u8>> {
-    let name = module.name.clone();
+) -> Result<Vec<Span>> {
+    let (name, module_len) = (module.name.clone(), u64::from(module.file.len));
     let engine = module.engine_mut();
     let mut blob = Vec::new();
     // Offsets in the blob, which becomes one reservation.
@@ -63,13 +64,24 @@ pub fn emit(
     engine.memory_mut()[at as usize..at as usize + blob.len()].copy_from_slice(&blob);
 
     let answer = engine.call(export::EMIT, (at,))?;
-    let read = |memory: &[u8]| -> Result<Result<Vec<u8>, Vec<Problem>>, Misbehaviour> {
+    let most = limits::memory_for(module_len) as u64;
+    let read = |memory: &[u8]| -> Result<Result<Vec<Span>, Vec<Problem>>, Misbehaviour> {
         let emitted: &Emitted = record(memory, answer)?;
         let faults = table(memory, emitted.faults)?;
-        if faults.is_empty() {
-            return Ok(Ok(bytes(memory, emitted.file)?.to_vec()));
+        if !faults.is_empty() {
+            let faults = faults.iter().take(limits::FAULTS);
+            return Ok(Err(faults.map(|f| report::file_fault(memory, &name, f, |_| None)).collect()));
         }
-        Ok(Err(faults.iter().take(limits::FAULTS).map(|f| report::file_fault(memory, &name, f, |_| None)).collect()))
+        let pieces: &[Span] = table(memory, emitted.pieces)?;
+        let mut total = 0;
+        for piece in pieces {
+            total += bytes(memory, *piece)?.len() as u64;
+        }
+        // Pieces may be the same bytes again and again.
+        if total > most {
+            return Err(Misbehaviour::Answer(format!("its file has {total} bytes, more than it could hold")));
+        }
+        Ok(Ok(pieces.to_vec()))
     };
     read(engine.memory()).map_err(|what| engine.misbehaved(what))?.map_err(crate::Error::Module)
 }

@@ -1,6 +1,7 @@
 //! Which guests there are: those built in, and those of plugin directories.
 
 use crate::error::{Error, Misbehaviour, Result};
+use crate::index::{Wanted, may_link};
 use crate::records::{record, shown, table};
 use crate::sandbox::{Guest, Sandbox};
 use crate::{limits, open, records};
@@ -158,7 +159,8 @@ impl Guests {
         self.plugins.iter().map(|c| (c.name.as_str(), self.describe(c)))
     }
 
-    /// The plugin for a module. A built-in plugin is tried by name order only if no directory has one.
+    /// The plugin for a module: the first that links it, directories before what is built in. A plugin
+    /// that might link it and is broken is an error: somebody put it there.
     pub fn plugin_for(
         &self,
         machine: u16,
@@ -166,16 +168,10 @@ impl Guests {
         order: u8,
         flags: u32,
     ) -> Result<Option<(&Arc<Plugin>, Machine)>> {
-        let fits = |m: &&Machine| {
-            (m.machine, m.class, m.order) == (machine, class, order) && flags & m.flags_mask == m.flags_value
-        };
-        for candidate in &self.plugins {
-            let plugin = match self.describe(candidate) {
-                Ok(plugin) => plugin,
-                // A broken plugin that somebody named is told; the others do not depend on it.
-                Err(error) => return Err(error),
-            };
-            if let Some(found) = plugin.about.machines.iter().find(fits) {
+        let wanted = Wanted { machine, class, order, flags };
+        for candidate in self.plugins.iter().filter(|c| may_link(&c.wasm, &wanted)) {
+            let plugin = self.describe(candidate)?;
+            if let Some(found) = plugin.about.machines.iter().find(|m| wanted.is(m)) {
                 return Ok(Some((plugin, *found)));
             }
         }

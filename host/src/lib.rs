@@ -13,6 +13,7 @@ pub mod confine;
 pub mod emit;
 pub mod error;
 pub mod guests;
+mod index;
 pub mod insmod;
 pub mod job;
 pub mod kernel;

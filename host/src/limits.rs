@@ -29,6 +29,9 @@ pub const MEMORIES: u32 = 48;
 /// clearing one; modules larger than this are few.
 pub const RESIDENT: usize = 64 << 20;
 
+/// A guest that may have this much memory, in bytes, is given huge pages: below, most of one would be waste.
+pub const HUGE_PAGES: usize = 32 << 20;
+
 /// Memory for a guest whose job is `input` bytes: records are wider than ELF's (a REL entry of 8 bytes
 /// becomes 24), names may be longer than the table that they share, and emit writes the file a second
 /// time, from parts that it makes first.

@@ -3,14 +3,17 @@
 use crate::apply::{Synthetic, apply};
 use crate::confine::confine;
 use crate::emit::emit;
-use crate::error::{Problem, Result};
+use crate::error::{Error, Problem, Result};
 use crate::guests::{Guests, Plugin};
 use crate::layout::{self, Layout, Measured};
 use crate::open::{Source, open};
 use crate::parse::{Module, Records, parse};
 use crate::plan::{Planned, plan};
+use crate::records::bytes;
 use crate::resolve::{Resolved, Sources, resolve};
 use relobox_abi::Machine;
+use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A module that is parsed and planned, and knows how much memory it needs, but not where.
@@ -95,9 +98,21 @@ fn defined_in(records: &Records<'_>, sources: Sources<'_>, symbol: u32) -> Optio
 }
 
 impl Linked {
-    /// Writes an ELF file; see [`emit`].
+    /// Writes an ELF file of `format`, one of [`relobox_abi::emit`], once; `path` is for messages.
+    pub fn emit_to(&mut self, format: u32, path: &Path, out: &mut impl Write) -> Result<()> {
+        let pieces = emit(&mut self.module, format, &self.layout, &self.resolved.values, &self.synthetic)?;
+        let memory = self.module.engine_mut().memory();
+        for piece in pieces {
+            out.write_all(bytes(memory, piece).unwrap_or_default()).map_err(Error::io(path))?;
+        }
+        Ok(())
+    }
+
+    /// The same, as bytes.
     pub fn emit(mut self, format: u32) -> Result<Vec<u8>> {
-        emit(&mut self.module, format, &self.layout, &self.resolved.values, &self.synthetic)
+        let mut file = Vec::new();
+        self.emit_to(format, Path::new(""), &mut file)?;
+        Ok(file)
     }
 
     /// A section's final contents; empty for one without contents in the file.

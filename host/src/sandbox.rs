@@ -179,6 +179,7 @@ impl Guest {
         let memory = instance
             .get_memory(&mut store, export::MEMORY)
             .ok_or_else(|| fail(Misbehaviour::Unusable("its memory is not a memory".into())))?;
+        ask_for_huge_pages(memory.data_ptr(&store), store.data().memory);
         let mut instance = Instance { guest: self.clone(), store, instance, memory, fuel };
         let version = instance.call(export::ABI, ())?;
         if version != ABI_VERSION {
@@ -191,6 +192,16 @@ impl Guest {
 /// Words of wasmtime, some of which quote the guest's bytes over several lines.
 fn one_line(text: &str) -> String {
     shown(text.split_whitespace().collect::<Vec<_>>().join(" ").as_bytes())
+}
+
+/// Touching a fresh page costs more than relocating what is on it: for a large job, ask for huge ones.
+/// A memory's reservation is larger than any limit, so the whole range is this memory's.
+#[allow(unsafe_code, reason = "advice about a mapping of wasmtime's, which changes nothing that it holds")]
+fn ask_for_huge_pages(start: *mut u8, limit: usize) {
+    if limit >= limits::HUGE_PAGES {
+        // SAFETY: advice only; the range lies in the memory's reservation, and a wrong one is an error, not undefined.
+        let _ = unsafe { rustix::mm::madvise(start.cast(), limit, rustix::mm::Advice::LinuxHugepage) };
+    }
 }
 
 fn trap(export: &'static str, fuel: u64, error: &wasmtime::Error) -> Misbehaviour {

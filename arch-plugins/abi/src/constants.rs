@@ -3,6 +3,11 @@
 #[allow(unused_imports, reason = "the documentation links to the records")]
 use crate::{Export, Fault, Group, Row, Section, Supplied, Symbol, Synthetic, export};
 
+/// Name of an optional custom section of a plugin: the first twelve bytes of each of its
+/// [`Machine`](crate::Machine) records (machine, class, order, flags mask, flags value), one after the other.
+/// It lets a host choose a plugin without compiling the others; the description is what counts.
+pub const MACHINES: &str = "relobox.machines";
+
 /// Bits of [`Section::flags`] that the host reads; ELF's own, the same for every machine.
 pub mod section_flag {
     /// SHF_WRITE.

@@ -510,8 +510,8 @@ records! {
     pub struct Emitted: 16 {
         /// [`Fault`]s; with any, there is no file.
         pub faults: Table,
-        /// The file.
-        pub file: Span,
+        /// The file: these [`Span`]s, one after the other.
+        pub pieces: Table,
     }
 
     /// The unpacker's answer.

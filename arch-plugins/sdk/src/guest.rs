@@ -13,6 +13,12 @@ macro_rules! guest {
 
             static SESSION: guest::Session<$crate::__Kept<$arch>> = guest::session();
 
+            /// What the plugin links, where a host finds it without running anything.
+            #[used]
+            #[unsafe(link_section = "relobox.machines")]
+            static MACHINES: [[u8; 12]; <$arch as $crate::Architecture>::ABOUT.machines.len()] =
+                $crate::__index(<$arch as $crate::Architecture>::ABOUT.machines);
+
             #[unsafe(no_mangle)]
             extern "C" fn relobox_abi() -> u32 {
                 $crate::abi::ABI_VERSION
@@ -46,7 +52,7 @@ macro_rules! guest {
 }
 
 #[cfg(target_arch = "wasm32")]
-pub use wasm::{Kept, apply, describe, plan};
+pub use wasm::{Kept, apply, describe, index, plan};
 
 #[cfg(target_arch = "wasm32")]
 #[allow(unsafe_code, reason = "the host writes the job, and the addresses of synthetic sections, into our memory")]
@@ -54,6 +60,20 @@ mod wasm {
     use crate::{About, Architecture, Findings, RowInfo, Session, abi};
     use alloc::vec::Vec;
     use relobox_guest::{job_bytes, keep, keep_bytes, keep_one};
+
+    /// [`abi::MACHINES`]: the first twelve bytes of each machine's record.
+    #[must_use]
+    pub const fn index<const N: usize>(machines: &[abi::Machine]) -> [[u8; 12]; N] {
+        let (mut out, mut i) = ([[0; 12]; N], 0);
+        while i < N {
+            let m = &machines[i];
+            let ([a, b], [c, d, e, f]) = (m.machine.to_le_bytes(), m.flags_mask.to_le_bytes());
+            let [g, h, j, k] = m.flags_value.to_le_bytes();
+            out[i] = [a, b, m.class, m.order, c, d, e, f, g, h, j, k];
+            i += 1;
+        }
+        out
+    }
 
     /// What stays between plan and apply.
     pub struct Kept<A: Architecture> {

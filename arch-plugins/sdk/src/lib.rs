@@ -52,7 +52,7 @@ pub use relobox_guest as __guest;
 pub use cx::place as __place;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
-pub use guest::{Kept as __Kept, apply as __apply, describe as __describe, plan as __plan};
+pub use guest::{Kept as __Kept, apply as __apply, describe as __describe, index as __index, plan as __plan};
 #[doc(hidden)]
 pub use run::{each as __each, in_place as __in_place};
 #[doc(hidden)]

@@ -11,6 +11,7 @@ use relobox::symbols::{Symbols, Wanted};
 use relobox::{Error, Result};
 use relobox_abi::symbol_flag;
 use serde::Serialize;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -73,18 +74,36 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
         }
         None => prepared.measured.at(args.base.unwrap_or(prepared.machine.base)),
     };
-    let linked = prepared.link(layout, Sources { symbols: &symbols, assume: None })?;
+    let mut linked = prepared.link(layout, Sources { symbols: &symbols, assume: None })?;
     let report = Report::of(&linked, args.output.as_deref());
     if let Some(path) = &args.output {
-        let file = linked.emit(relobox_abi::emit::LINKED)?;
-        std::fs::write(path, file).map_err(Error::io(path))?;
+        write_file(path, |file| linked.emit_to(relobox_abi::emit::LINKED, path, file))?;
     }
     if args.common.json {
         output::json(&report)
     } else {
         report.print()
     }
+    // The process ends here: giving back the guests' memory page by page would only cost time.
+    std::mem::forget(linked);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a whole file or none: beside its final name first. What exists and is not a regular file (a
+/// pipe, /dev/stdout) is written as it is.
+fn write_file(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
+    if std::fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        return write(&mut File::options().write(true).open(path).map_err(Error::io(path))?);
+    }
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.part", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    let mut file = File::create(&temporary).map_err(Error::io(path))?;
+    let written = write(&mut file).and_then(|()| std::fs::rename(&temporary, path).map_err(Error::io(path)));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written
 }
 
 /// Only what the module asks for: a kernel has 200,000 symbols, and a module wants 30.
