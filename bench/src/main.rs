@@ -1,11 +1,194 @@
-//! Stage table (work in progress).
-use relobox::{cache::Cache, guests::Guests, sandbox::Sandbox, symbols::Symbols};
-fn main() -> anyhow::Result<()> {
+//! `cargo run --release -p relobox-bench`: the table of docs/benchmarks.md, measured side by side.
+//!
+//! Needs tests/scripts/fetch-corpora amd64; other linkers are measured where tests/scripts/install-oracles
+//! has put them. Everything is a median of alternating runs; only ratios mean much on a busy machine.
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Parser;
+use comfy_table::{CellAlignment, Table, presets};
+use relobox::cache::Cache;
+use relobox::guests::Guests;
+use relobox::sandbox::Sandbox;
+use relobox::symbols::Symbols;
+use relobox_bench::{compare, many, sandboxed};
+use relobox_tests::corpus::Corpus;
+use relobox_tests::oracle::{Job, bfd, jitlink, layout, lld};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Measure relobox beside its own code without a sandbox, and beside other linkers
+#[derive(Debug, Parser)]
+struct Args {
+    /// Runs of each; the median counts
+    #[arg(long, default_value_t = 15)]
+    runs: usize,
+    /// The relobox to start as a process [default: beside this program]
+    #[arg(long)]
+    relobox: Option<PathBuf>,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let beside = std::env::current_exe()?.with_file_name("relobox");
+    let relobox = args.relobox.unwrap_or(beside);
+    ensure!(relobox.is_file(), "{} is missing: cargo build --release -p relobox", relobox.display());
+    let corpus = Corpus::open("amd64")?.context("no corpus: run tests/scripts/fetch-corpora amd64")?;
     let guests = Guests::new(Sandbox::new(Cache::from_environment())?, &[])?;
-    for path in std::env::args().skip(1) {
-        let path = std::path::PathBuf::from(path);
-        let (n, s) = relobox_bench::compare(&guests, &path, &Symbols::new(), 31)?;
-        println!("{}\n  native    {n:?}\n  sandboxed {s:?}", path.display());
+    let modules = [find(&corpus, "amdgpu")?, find(&corpus, "xfs")?, median_module(&corpus)?];
+
+    println!("\nIn one process, warm: the same code natively, and in the sandbox (medians of {})\n", args.runs * 3);
+    let mut table = new_table(&["module", "relocations", "native", "sandbox", "ratio", "apply native", "apply sandbox", "ratio"]);
+    for path in &modules {
+        let (n, s) = compare(&guests, path, &Symbols::new(), args.runs * 3)?;
+        let relocations = relobox_bench::relocations(path)?;
+        table.add_row([
+            name(path),
+            relocations.to_string(),
+            show(n.total),
+            show(s.total),
+            ratio(s.total, n.total),
+            show(n.apply),
+            show(s.apply),
+            ratio(s.apply, n.apply),
+        ]);
     }
+    println!("{table}");
+
+    println!("\nAs processes, writing a file, at the same addresses (medians of {})\n", args.runs);
+    let mut table = new_table(&["module", "relobox link", "ld.bfd", "ld.lld", "llvm-jitlink", "fastest other / relobox"]);
+    for path in &modules {
+        table.add_row(processes(&relobox, path, args.runs)?);
+    }
+    println!("{table}");
+
+    println!("\nCost for each relocation, in the sandbox, warm\n");
+    let mut table = new_table(&["relocations", "whole link", "for each", "apply", "for each"]);
+    for exponent in 3..=6 {
+        let count = 10usize.pow(exponent);
+        let file = many(count)?;
+        let mut best: Option<relobox_bench::Stages> = None;
+        for _ in 0..args.runs {
+            let s = sandboxed(&guests, file.path(), &Symbols::new())?;
+            if best.is_none_or(|b| s.total < b.total) {
+                best = Some(s);
+            }
+        }
+        let s = best.context("no run")?;
+        let each = |d: Duration| format!("{:.1} ns", d.as_secs_f64() * 1e9 / count as f64);
+        table.add_row([count.to_string(), show(s.total), each(s.total), show(s.apply), each(s.apply)]);
+    }
+    println!("{table}");
+
+    let tree = corpus.modules.first().and_then(|m| m.path.ancestors().find(|p| p.ends_with("lib/modules")));
+    let tree = tree.context("an empty corpus")?;
+    let mut command = Command::new(&relobox);
+    command.arg("check").arg(tree);
+    let times = alternate(&mut [command], args.runs.min(5))?;
+    println!("\nrelobox check of {} modules, as a process: {}", corpus.modules.len(), show(times[0]));
     Ok(())
+}
+
+fn new_table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::ASCII_MARKDOWN);
+    table.set_header(header);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn find(corpus: &Corpus, name: &str) -> Result<PathBuf> {
+    Ok(corpus.module(name).with_context(|| format!("no {name}.ko"))?.path.clone())
+}
+
+/// The module with the median number of relocations, 334 of Debian's.
+fn median_module(corpus: &Corpus) -> Result<PathBuf> {
+    let mut counts = Vec::new();
+    for module in &corpus.modules {
+        counts.push((relobox_bench::relocations(&module.path)?, module.path.clone()));
+    }
+    counts.sort();
+    Ok(counts.swap_remove(counts.len() / 2).1)
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn show(time: Duration) -> String {
+    match time.as_secs_f64() {
+        s if s >= 1.0 => format!("{s:.2} s"),
+        s if s >= 1e-3 => format!("{:.2} ms", s * 1e3),
+        s => format!("{:.1} us", s * 1e6),
+    }
+}
+
+fn ratio(a: Duration, b: Duration) -> String {
+    format!("{:.2}x", a.as_secs_f64() / b.as_secs_f64())
+}
+
+/// One line: relobox and each linker that is installed, doing the same link.
+fn processes(relobox: &Path, path: &Path, runs: usize) -> Result<Vec<String>> {
+    let elf = std::fs::read(path)?;
+    let job: Job<'_> = layout::sequential(path, &elf, 0xffff_ffff_c000_0000)?;
+    let dir = tempfile::tempdir()?;
+    let (mut sections, mut symbols) = (String::new(), String::new());
+    for (name, _, address) in job.sections.iter().filter(|(n, _, _)| !matches!(n.as_str(), ".modinfo" | "__versions")) {
+        writeln!(sections, "{name} {address:#x}")?;
+    }
+    for (name, value) in &job.symbols {
+        writeln!(symbols, "{value:016x} T {name}")?;
+    }
+    std::fs::write(dir.path().join("sections"), sections)?;
+    std::fs::write(dir.path().join("System.map"), symbols)?;
+    let mut ours = Command::new(relobox);
+    ours.arg("link").arg(path).arg("--symbols").arg(dir.path().join("System.map"));
+    ours.arg("--sections").arg(dir.path().join("sections")).arg("-o").arg(dir.path().join("out.elf"));
+    let mut commands = vec![ours];
+    let mut installed = [false; 3];
+    let others = [bfd::available(job.arch), lld::available(), jitlink::available()];
+    for (i, there) in others.into_iter().enumerate().filter(|(_, there)| *there) {
+        installed[i] = there;
+        let sub = dir.path().join(i.to_string());
+        std::fs::create_dir(&sub)?;
+        commands.push(match i {
+            0 => bfd::command(&job, &sub)?,
+            1 => lld::command(&job, &sub)?,
+            _ => jitlink::command(&job, &sub)?,
+        });
+    }
+    let times = alternate(&mut commands, runs)?;
+    let mut row = vec![name(path), show(times[0])];
+    let mut rest = times[1..].iter();
+    for there in installed {
+        row.push(if there { rest.next().map_or_else(String::new, |t| show(*t)) } else { "-".into() });
+    }
+    row.push(times[1..].iter().min().map_or_else(|| "-".into(), |fastest| ratio(*fastest, times[0])));
+    Ok(row)
+}
+
+/// Each command in turn, `runs` times after one that does not count; the medians.
+fn alternate(commands: &mut [Command], runs: usize) -> Result<Vec<Duration>> {
+    let mut times = vec![Vec::new(); commands.len()];
+    for run in 0..=runs {
+        for (command, times) in commands.iter_mut().zip(&mut times) {
+            let start = Instant::now();
+            let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+            let took = start.elapsed();
+            ensure!(status.success(), "{command:?} failed: {status}");
+            if run != 0 {
+                times.push(took);
+            }
+        }
+    }
+    Ok(times
+        .into_iter()
+        .map(|mut t| {
+            t.sort_unstable();
+            t[t.len() / 2]
+        })
+        .collect())
 }
