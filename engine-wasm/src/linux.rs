@@ -62,7 +62,7 @@ fn versions<H: FileHeader<Endian = Endianness>>(
 ) -> Result<(), Finding> {
     const ENTRY: usize = 64;
     let word = usize::from(class / 8);
-    if section.data.len as usize % ENTRY != 0 {
+    if !(section.data.len as usize).is_multiple_of(ENTRY) {
         return Err(bad_section(index, "not a whole number of versions: sh_size", 0, section.size, ENTRY as u64));
     }
     for (entry, at) in bytes_of(file.bytes, section.data).chunks_exact(ENTRY).zip((section.data.at..).step_by(ENTRY)) {

@@ -79,11 +79,11 @@ fn section<H: Header>(
         return Ok(Section { name, align: 1, ..Default::default() });
     }
     let align: u64 = Into::<u64>::into(header.sh_addralign(e)).max(1);
-    let allocated = flags & u64::from(elf::SHF_ALLOC.0) != 0;
+    let allocated = flags & elf::SHF_ALLOC.0 != 0;
     if !align.is_power_of_two() || (allocated && align > limits::ALIGN) {
         return Err(bad_section(index, "bad alignment: sh_addralign", 0, align, limits::ALIGN));
     }
-    if allocated && flags & u64::from(elf::SHF_COMPRESSED.0) != 0 {
+    if allocated && flags & elf::SHF_COMPRESSED.0 != 0 {
         return Err(bad_section(index, "an allocated section cannot be compressed: sh_flags", 0, flags, 0));
     }
     if kind == elf::SHT_NOBITS && size > limits::NOBITS {
@@ -134,7 +134,7 @@ fn records<'a, T: Pod, H: Header>(file: &File<'a, H>, section: usize) -> Result<
     if entry != want {
         return Err(bad_section(section, "wrong size of an entry: sh_entsize", 0, entry, want));
     }
-    if size % want != 0 {
+    if !size.is_multiple_of(want) {
         return Err(bad_section(section, "not a whole number of entries: sh_size", 0, size, want));
     }
     let at = header.sh_offset(file.endian).into();
@@ -267,7 +267,7 @@ pub(crate) fn relocations<H: FileHeader<Endian = Endianness>>(
                 max,
             ));
         };
-        if section.flags & u64::from(elf::SHF_ALLOC.0) == 0 || sections[source].size == 0 {
+        if section.flags & elf::SHF_ALLOC.0 == 0 || sections[source].size == 0 {
             continue;
         }
         if section.data.len == 0 {

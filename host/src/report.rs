@@ -37,7 +37,7 @@ pub fn file_fault(memory: &[u8], file: &str, f: &Fault, section: impl Fn(u32) ->
         kind: kind_of(f.kind),
         file: file.to_owned(),
         section: (f.section != NONE).then(|| section(f.section).unwrap_or_else(|| format!("#{}", f.section))),
-        offset: Some(f.offset as u64),
+        offset: Some(f.offset),
         value: Some(f.value),
         max: (f.max != 0).then_some(f.max),
         text,
