@@ -581,8 +581,8 @@ _Static_assert(sizeof(struct relobox_emit_section) == 48, "relobox_emit_section"
 struct relobox_emitted {
     /* 0: Faults; with any, there is no file. */
     struct relobox_table faults;
-    /* 8: The file. */
-    struct relobox_span file;
+    /* 8: The file: these Spans, one after the other. */
+    struct relobox_table pieces;
 };
 _Static_assert(sizeof(struct relobox_emitted) == 16, "relobox_emitted");
 

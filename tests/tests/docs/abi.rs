@@ -140,8 +140,11 @@ pub(crate) fn constants() -> Vec<Constants> {
     out
 }
 
-/// What the compiler says: size of each record, and offset of each field.
-fn compiled() -> Vec<(&'static str, usize, Vec<(&'static str, usize)>)> {
+/// A record's name and size, and the name and offset of each field.
+type Compiled = (&'static str, usize, Vec<(&'static str, usize)>);
+
+/// What the compiler says.
+fn compiled() -> Vec<Compiled> {
     macro_rules! compiled {
         ($($record:ident { $($field:ident)* })*) => {
             vec![$((

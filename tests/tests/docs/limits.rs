@@ -56,9 +56,10 @@ fn amount(value: &str) -> String {
 fn the_formulas_are_those_of_the_pages() {
     let mi = 1u64 << 20;
     for input in [0, 1, 1000, 20 * mi] {
-        assert_eq!(limits::memory_for(input) as u64, 8 * mi + 6 * input);
+        assert_eq!(limits::memory_for(input) as u64, 8 * mi + 12 * input);
         assert_eq!(limits::fuel_for(input), 20_000_000 + 200 * input);
         assert_eq!(limits::synthetic_for(input), 4096 + 128 * input);
+        assert_eq!(limits::names_for(input), (64 << 10) + 2 * input);
         let output = 3 * input + 7;
         assert_eq!(limits::unpack_memory(input, output) as u64, 192 * mi + input + 2 * output);
         assert_eq!(limits::unpack_fuel(input, output), 50_000_000 + 2000 * input + 100 * output);
@@ -66,10 +67,11 @@ fn the_formulas_are_those_of_the_pages() {
     assert_eq!(limits::memory_for(1 << 40), 3 << 30);
     for page in ["docs/abi.md", "docs/limits.md"] {
         let text = read(page);
-        for formula in ["8 MiB + 6 × input", "20,000,000 + 200 × input", "4,096 + 128 × relocations"] {
+        for formula in ["8 MiB + 12 × input", "20,000,000 + 200 × input", "4,096 + 128 × relocations"] {
             assert!(text.contains(formula), "{page} does not say {formula:?}");
         }
     }
+    assert!(read("docs/engine.md").contains("64 KiB + 2 × file bytes"));
     let page = read("docs/limits.md");
     for formula in ["192 MiB + input + 2 × output", "50,000,000 + 2,000 × input + 100 × output"] {
         assert!(page.contains(formula), "{formula:?}");

@@ -39,16 +39,16 @@ fn object(relocations: &[(u32, u32, u32, i32)], in_place: bool) -> Vec<u8> {
         symbols.extend(section.to_le_bytes());
     }
     let (kind, entry) = if in_place { (9u32, 8u32) } else { (4, 12) };
-    // Name, type, flags, link, info, align, size of an entry, contents.
-    let sections: [(&str, u32, u32, u32, u32, u32, u32, &[u8]); 5] = [
-        ("", 0, 0, 0, 0, 0, 0, &[]),
-        (".text", 1, 6, 0, 0, 4, 0, &POISON),
-        (".rel", kind, 0, 3, 1, 4, entry, &table),
-        (".symtab", 2, 0, 4, 2, 4, 16, &symbols),
-        (".strtab", 3, 0, 0, 0, 1, 0, strings),
+    // Name, then type, flags, link, info, align, size of an entry, then contents.
+    let sections: [(&str, [u32; 6], &[u8]); 5] = [
+        ("", [0; 6], &[]),
+        (".text", [1, 6, 0, 0, 4, 0], &POISON),
+        (".rel", [kind, 0, 3, 1, 4, entry], &table),
+        (".symtab", [2, 0, 4, 2, 4, 16], &symbols),
+        (".strtab", [3, 0, 0, 0, 1, 0], strings),
     ];
     let (mut body, mut headers) = (vec![0; 52], Vec::new());
-    for (text, kind, flags, link, info, align, entry, contents) in sections {
+    for (text, [kind, flags, link, info, align, entry], contents) in sections {
         body.resize(body.len().next_multiple_of(4), 0);
         let at = if kind == 0 { 0 } else { body.len() as u32 };
         let named = if kind == 0 { 0 } else { name(text) };
