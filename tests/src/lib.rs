@@ -8,6 +8,7 @@ pub mod corpus;
 pub mod golden;
 pub mod hostile;
 pub mod kernel_memory;
+pub mod metamorphic;
 pub mod oracle;
 pub mod real;
 pub mod tiny;

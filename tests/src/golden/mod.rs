@@ -25,6 +25,7 @@ mod special;
 mod vector;
 
 pub use run::{check, uncovered};
+pub use shape::{Shape, of as shape_of};
 pub use vector::{FORMAT, Outcome, Site, Vector};
 
 use crate::tiny::{Linker, guest};

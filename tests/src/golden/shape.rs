@@ -7,7 +7,7 @@ use crate::tiny::Described;
 
 /// A formula, by what has to be chosen for its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
+pub enum Shape {
     /// `S + A`, and a constant that rounds.
     Absolute(i64),
     /// `S + A - P`, the same.
@@ -49,7 +49,7 @@ pub(super) enum Shape {
 use Shape::*;
 
 /// The shape of a row's formula, in the letters of `arch`.
-pub(super) fn of(arch: &str, row: &Described) -> Option<Shape> {
+pub fn of(arch: &str, row: &Described) -> Option<Shape> {
     let formula = row.formula.as_str();
     let inner = formula.strip_prefix("movz_or_movn(").and_then(|f| f.split_once(", ")).map_or(formula, |f| f.0);
     Some(match (arch, inner) {
@@ -80,6 +80,10 @@ pub(super) fn of(arch: &str, row: &Described) -> Option<Shape> {
         ("s390x", "O + A" | "T + A") => SlotOffset,
         ("s390x", "G + A - P") => Table,
         ("s390x", "G + O + A - P" | "G + T + A - P") => Slot(true, 0),
+        // Toys of the tests, whose functions are not part of what they claim.
+        ("toy", _) if formula.contains("+ 0x8000") => Half,
+        ("toy", _) if formula.contains("S + A - P") => Relative(0),
+        ("toy", _) if formula.contains("S + A") => Absolute(0),
         ("mips32", "jump(S, A, P)") => Segment,
         ("mips32", "S + AHL(A) + 0x8000") => Half,
         ("mips32", "S + AHL(A) - P + 0x8000") => RelativeHalf,
@@ -90,17 +94,17 @@ pub(super) fn of(arch: &str, row: &Described) -> Option<Shape> {
 
 impl Shape {
     /// Whether the linker must make a table, and where it lies matters.
-    pub(super) fn has_table(self) -> bool {
+    pub fn has_table(self) -> bool {
         matches!(self, Slot(..) | SlotPage | SlotFixed | SlotOffset | Table | FromTable)
     }
 
     /// Whether there is a slot in it.
-    pub(super) fn has_slot(self) -> bool {
+    pub fn has_slot(self) -> bool {
         matches!(self, Slot(..) | SlotPage | SlotFixed | SlotOffset)
     }
 
     /// Whether the place is code that the `L` of the psABI names.
-    pub(super) fn has_code(row: &Described) -> bool {
+    pub fn has_code(row: &Described) -> bool {
         row.formula.starts_with('L')
     }
 }

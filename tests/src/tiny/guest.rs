@@ -132,7 +132,7 @@ impl Guest {
 }
 
 /// A page-aligned address behind the sections that are near the first one.
-pub(super) fn behind(module: &Tiny) -> u64 {
+pub(crate) fn behind(module: &Tiny) -> u64 {
     let first = module.sections.first().map_or(0, |s| s.address);
     let ends = module.sections.iter().map(|s| s.address.wrapping_add(s.bytes.len() as u64));
     let last = ends.filter(|end| end.abs_diff(first) < 1 << 24).max().unwrap_or(first);

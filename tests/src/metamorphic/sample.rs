@@ -1,0 +1,215 @@
+//! The generator: a module of many independent relocations, from a table's description of itself.
+
+use super::random::Random;
+use crate::golden::{Shape, shape_of};
+use crate::tiny::guest;
+use crate::tiny::{Described, Linker, Relocation, Section, Symbol, Tiny, What};
+use relobox_abi::{Machine, row_flag, rule};
+
+/// What a change of the symbols' values does to a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It moves along; and so it does when everything moves.
+    Absolute,
+    /// It moves along, and stays when everything moves.
+    Relative,
+    /// It moves the other way; and so it does when everything moves.
+    Minus,
+    /// It stays, always: it is about a table, and the module and its tables move together.
+    Fixed,
+}
+
+/// Relocations that belong together: one, or a high part and its low part.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    /// Their effect; of a pair, on what both together hold.
+    pub effect: Effect,
+    /// Offset in the section, and index of the row, of each.
+    pub fields: Vec<(u64, usize)>,
+    /// The relocations.
+    pub relocations: Vec<Relocation>,
+}
+
+/// A made-up module, and what is known of it.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The module: one section.
+    pub module: Tiny,
+    /// What is in it, in file order.
+    pub units: Vec<Unit>,
+    /// How far its symbols can move without anything going out of range.
+    pub distance: u64,
+}
+
+/// Bytes for each unit, most of them poison.
+const ROOM: u64 = 48;
+/// Where a unit's fields begin.
+const INSIDE: u64 = 16;
+
+/// Distances that some rows of a table can move; one of them carries into nearly every high part.
+pub fn distances(machine: &Machine) -> &'static [u64] {
+    if machine.class == 64 { &[0x10, 0x7ff0, 0x1_0000, 1 << 40, 1 << 52] } else { &[0x10, 0x7ff0, 0x1_0000] }
+}
+
+/// Whether a field shows it exactly when its value moves by `distance`, and has room for that.
+fn can_move(row: &Described, shape: Shape, distance: u64) -> bool {
+    let lowest = row.slices.iter().map(|s| u32::from(s.value_bit)).min().unwrap_or(0);
+    let lowest = if shape == Shape::Pages { lowest.max(12) } else { lowest };
+    let room = distance.ilog2() + 4;
+    let reach = if row.row.rule == rule::NONE { 64 } else { u32::from(row.row.bits) };
+    let jump = shape != Shape::Segment || distance < 1 << 20;
+    lowest <= distance.trailing_zeros() && reach >= room && jump && distance % u64::from(row.row.align.max(1)) == 0
+}
+
+fn effect(arch: &str, row: &Described, shape: Shape) -> Option<Effect> {
+    Some(match shape {
+        // An entry of the plugin's own is what such a form refers to.
+        _ if arch == "s390x" && row.formula.starts_with('L') => Effect::Fixed,
+        Shape::Absolute(_) | Shape::Add | Shape::Segment => Effect::Absolute,
+        Shape::Relative(_) | Shape::RelativeTo8 | Shape::Pages | Shape::FromTable => Effect::Relative,
+        Shape::Subtract => Effect::Minus,
+        Shape::Slot(..) | Shape::SlotPage | Shape::SlotFixed | Shape::SlotOffset | Shape::Table => Effect::Fixed,
+        Shape::Half | Shape::RelativeHalf | Shape::LowOfPair | Shape::Uleb | Shape::Size => return None,
+    })
+}
+
+/// A sample of `units` units for one machine, whose symbols can move by `distance`. `tables`: also types that
+/// need a GOT or a PLT, whose entries are numbered in the order of the relocations.
+pub fn sample(
+    linker: &dyn Linker,
+    machine: Machine,
+    in_place: bool,
+    (units, distance, tables): (usize, u64, bool),
+    seed: u64,
+) -> Sample {
+    let mut random = Random(seed);
+    let arch = linker.name();
+    let mut choices = Vec::new();
+    for (index, row) in linker.rows().iter().enumerate() {
+        let Some(shape) = shape_of(arch, row) else { continue };
+        let Some(effect) = effect(arch, row, shape) else { continue };
+        let needs_table = shape.has_table() || effect == Effect::Fixed;
+        let fits = row.is_plain() && row.row.width <= machine.class / 8;
+        if fits && (effect == Effect::Fixed || can_move(row, shape, distance)) && (tables || !needs_table) {
+            choices.push((index, shape, effect));
+        }
+    }
+    let address = (machine.base & !0xffff).wrapping_add(0x10_0000);
+    let mut module = Tiny::new(machine, in_place);
+    let bytes: Vec<u8> = (0..units as u64 * ROOM).map(|_| random.next() as u8).collect();
+    module.sections.push(Section { address, bytes, relocations: Vec::new() });
+    let mut maker = Maker { linker, module, random };
+    let mut made = Vec::new();
+    for n in 0..units {
+        let at = n as u64 * ROOM + INSIDE;
+        // Both halves of a pair reach 31 bits.
+        let pair = if n % 4 == 3 && distance < 1 << 24 { maker.pair(at) } else { None };
+        made.extend(pair.or_else(|| {
+            let choice = *choices.get(maker.random.below(choices.len()))?;
+            Some(maker.single(at, choice))
+        }));
+    }
+    let mut module = maker.module;
+    module.sections[0].relocations = made.iter().flat_map(|u: &Unit| u.relocations.clone()).collect();
+    Sample { module, units: made, distance }
+}
+
+struct Maker<'a> {
+    linker: &'a dyn Linker,
+    module: Tiny,
+    random: Random,
+}
+
+impl Maker<'_> {
+    fn cut(&self, address: i64) -> u64 {
+        if self.module.machine.class == 32 { address as u64 & 0xffff_ffff } else { address as u64 }
+    }
+
+    fn outside(&mut self, value: i64) -> usize {
+        let name = format!("s{:x}", self.module.symbols.len());
+        let value = self.cut(value);
+        self.module.symbol(Symbol { name, what: What::Outside(value), size: 0 })
+    }
+
+    /// One relocation of a row, its value in the inner half of the range.
+    fn single(&mut self, at: u64, (index, shape, effect): (usize, Shape, Effect)) -> Unit {
+        let row = self.linker.rows()[index].clone();
+        let machine = self.module.machine;
+        let width = usize::from(row.row.width);
+        if row.is(row_flag::ZERO) {
+            self.module.sections[0].bytes[at as usize..][..width].fill(0);
+        }
+        let there = row.value(&machine, &self.module.sections[0].bytes[at as usize..]);
+        let step = if shape == Shape::Pages { 0x1000 } else { i64::from(row.row.align.max(1)) };
+        let bits = u32::from(row.row.bits).clamp(2, 64);
+        let (low, high) = match row.row.rule {
+            rule::SIGNED | rule::EITHER => (i64::MIN >> (65 - bits), i64::MAX >> (65 - bits)),
+            rule::UNSIGNED => (0, i64::MAX >> (64 - bits)),
+            _ => (i64::MIN, i64::MAX),
+        };
+        let v = self.random.between(low, high) & -step;
+        let mut addend = if self.module.in_place { there } else { self.random.between(-8, 8) * 0x10 };
+        let p = self.module.sections[0].address.wrapping_add(at) as i64;
+        let mut s = match shape {
+            Shape::Absolute(round) => v.wrapping_sub(round).wrapping_sub(addend),
+            Shape::Relative(round) => v.wrapping_sub(round).wrapping_sub(addend).wrapping_add(p),
+            Shape::RelativeTo8 => v.wrapping_sub(addend).wrapping_add(p & -8),
+            Shape::Pages => v.wrapping_add(p & !0xfff).wrapping_sub(addend),
+            Shape::Add => v.wrapping_sub(there).wrapping_sub(addend),
+            Shape::Subtract => there.wrapping_sub(addend).wrapping_sub(v),
+            Shape::Segment => ((p + 4) & !0x0fff_ffff).wrapping_add(v.abs()).wrapping_sub(addend),
+            Shape::FromTable => guest::behind(&self.module) as i64,
+            _ => p,
+        };
+        if effect == Effect::Fixed {
+            // The slot alone has to be in reach; what is in it is even, as the start of an instruction is.
+            addend = if matches!(shape, Shape::Slot(true, _)) { 0 } else { 0x20 };
+            addend =
+                if matches!(shape, Shape::Slot(false, _) | Shape::SlotPage | Shape::SlotFixed) { 0 } else { addend };
+            s = self.random.next() as i64 & !1;
+        }
+        let symbol = self.outside(s);
+        let addend = if self.module.in_place { 0 } else { addend };
+        let relocation = Relocation { offset: at, kind: row.row.kind, symbol, addend };
+        Unit { effect, fields: vec![(at, index)], relocations: vec![relocation] }
+    }
+
+    /// A high part and its low part, if the table has such a pair.
+    fn pair(&mut self, at: u64) -> Option<Unit> {
+        const PAIRS: [(&str, &str, Effect); 7] = [
+            ("R_MIPS_HI16", "R_MIPS_LO16", Effect::Absolute),
+            ("R_MIPS_PCHI16", "R_MIPS_PCLO16", Effect::Relative),
+            ("R_RISCV_HI20", "R_RISCV_LO12_I", Effect::Absolute),
+            ("R_RISCV_PCREL_HI20", "R_RISCV_PCREL_LO12_S", Effect::Relative),
+            ("R_RISCV_PCREL_HI20", "R_RISCV_PCREL_LO12_I", Effect::Relative),
+            ("R_AARCH64_ADR_PREL_PG_HI21", "R_AARCH64_ADD_ABS_LO12_NC", Effect::Relative),
+            ("R_TOY_HI16", "R_TOY_LO16", Effect::Absolute),
+        ];
+        let find = |name: &str| self.linker.rows().iter().position(|row| row.name == name);
+        let have: Vec<_> = PAIRS.iter().filter_map(|p| Some((find(p.0)?, find(p.1)?, p.2))).collect();
+        let (high, low, effect) = *have.get(self.random.below(have.len()))?;
+        let rows = self.linker.rows();
+        let (high_kind, low_kind) = (rows[high].row.kind, rows[low].row.kind);
+        let p = self.module.sections[0].address.wrapping_add(at) as i64;
+        let v = self.random.between(-0x3fff_0000, 0x3fff_0000) + if effect == Effect::Relative { p } else { 0 };
+        let label = rows[low].name.contains("PCREL_LO12");
+        let symbol = self.outside(v);
+        let low_symbol = match label {
+            true => {
+                let name = format!("l{at:x}");
+                self.module.symbol(Symbol { name, what: What::Label(0, at), size: 0 })
+            }
+            false => symbol,
+        };
+        let addend = if self.module.in_place { 0 } else { self.random.between(-0x9000, 0x9000) };
+        let mut low_addend = if label { 0 } else { addend };
+        if rows[low].name == "R_MIPS_PCLO16" && !self.module.in_place {
+            low_addend += 4;
+        }
+        let relocations = vec![
+            Relocation { offset: at, kind: high_kind, symbol, addend },
+            Relocation { offset: at + 4, kind: low_kind, symbol: low_symbol, addend: low_addend },
+        ];
+        Some(Unit { effect, fields: vec![(at, high), (at + 4, low)], relocations })
+    }
+}

@@ -1,0 +1,147 @@
+//! The metamorphic properties of the shipped guests in the sandbox; and that each oracle fires when
+//! somebody is wrong.
+
+use anyhow::{Result, ensure};
+use relobox_tests::golden::{self, Outcome};
+use relobox_tests::metamorphic::{self, Sample, distances, sample, wrong};
+use relobox_tests::tiny::native::Native;
+use relobox_tests::tiny::{Linker, guest};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Units of a sample: enough for every row to come up within a few seeds.
+const UNITS: usize = 120;
+const SEEDS: u64 = 4;
+
+/// Runs every oracle; what fired, with its first words, and the rows that came up.
+fn judge(linker: &dyn Linker, in_place: bool) -> (BTreeMap<&'static str, String>, BTreeSet<String>) {
+    let (mut fired, mut rows) = (BTreeMap::new(), BTreeSet::new());
+    for machine in linker.machines() {
+        let make = |tables: bool, distance: u64, seed: u64| -> Sample {
+            sample(linker, *machine, in_place, (UNITS, distance, tables), seed)
+        };
+        for distance in distances(machine) {
+            for seed in 0..SEEDS {
+                let with_tables = make(true, *distance, seed);
+                let of =
+                    |unit: &metamorphic::Unit| unit.fields.iter().map(|f| linker.rows()[f.1].name.clone()).collect();
+                rows.extend(with_tables.units.iter().flat_map(|unit| -> Vec<String> { of(unit) }));
+                let about = |what: String| format!("{:?}, distance {distance:#x}, seed {seed}: {what}", machine.class);
+                for (name, property) in metamorphic::PROPERTIES {
+                    if let Err(what) = property(linker, &with_tables) {
+                        fired.entry(name).or_insert_with(|| about(what));
+                    }
+                }
+                if let Err(what) = metamorphic::permute(linker, &make(false, *distance, seed)) {
+                    fired.entry("permute").or_insert_with(|| about(what));
+                }
+            }
+        }
+        let (asked, wrong) = metamorphic::edges(linker, *machine, in_place);
+        assert!(asked > 2, "{}: the ranges of {asked} rows", linker.name());
+        if !wrong.is_empty() {
+            fired.entry("edges").or_insert_with(|| wrong.join("\n"));
+        }
+    }
+    (fired, rows)
+}
+
+fn shipped(arch: &str, in_place: bool) -> Result<()> {
+    let guest = guest::named(arch)?;
+    let (mut fired, rows) = judge(&guest, in_place);
+    for machine in guest.machines() {
+        if let Err(what) = metamorphic::fuel_is_linear(&guest, *machine, in_place) {
+            fired.insert("fuel", what);
+        }
+    }
+    println!("{arch}: {} of {} rows came up", rows.len(), guest.rows().len());
+    assert!(fired.is_empty(), "{arch}: {fired:#?}");
+    let left_out = guest.rows().iter().filter(|row| !rows.contains(&row.name)).map(|row| row.name.as_str());
+    let left_out: Vec<&str> = left_out.filter(|name| !UNJUDGED.contains(name)).collect();
+    assert!(left_out.is_empty(), "{arch}: no sample has {}", left_out.join(", "));
+    Ok(())
+}
+
+/// Types that golden vectors alone judge: a size is no address, and a number of variable length no field.
+const UNJUDGED: [&str; 4] = ["R_X86_64_SIZE32", "R_X86_64_SIZE64", "R_RISCV_SET_ULEB128", "R_RISCV_SUB_ULEB128"];
+
+#[test]
+fn x86_64() -> Result<()> {
+    shipped("x86_64", false)
+}
+
+#[test]
+fn aarch64() -> Result<()> {
+    shipped("aarch64", false)
+}
+
+#[test]
+fn riscv64() -> Result<()> {
+    shipped("riscv64", false)
+}
+
+#[test]
+fn s390x() -> Result<()> {
+    shipped("s390x", false)
+}
+
+#[test]
+fn mips32_in_place() -> Result<()> {
+    shipped("mips32", true)
+}
+
+#[test]
+fn mips32_explicit() -> Result<()> {
+    shipped("mips32", false)
+}
+
+#[test]
+fn no_oracle_fires_for_a_right_plugin() {
+    let (fired, rows) = judge(&Native::<wrong::right::Arch>::default(), false);
+    assert!(fired.is_empty(), "{fired:#?}");
+    assert_eq!(rows.len(), 6, "{rows:?}");
+}
+
+#[test]
+fn each_oracle_fires_for_a_wrong_plugin() {
+    let mut fired_at_all = BTreeSet::from(["fuel"]);
+    for (name, toy, oracle) in wrong::toys() {
+        let (fired, _) = judge(&*toy, false);
+        println!("{name}: {}", fired.keys().copied().collect::<Vec<_>>().join(", "));
+        assert!(fired.contains_key(oracle), "{name}: {oracle} has not fired, but {fired:#?}");
+        fired_at_all.insert(oracle);
+    }
+    let oracles = metamorphic::PROPERTIES.iter().map(|p| p.0).chain(["permute", "edges", "fuel"]);
+    assert_eq!(fired_at_all, oracles.collect(), "an oracle without a plugin that shows it");
+    let quadratic = wrong::Quadratic(Native::<wrong::right::Arch>::default());
+    let linear = metamorphic::fuel_is_linear(&quadratic, quadratic.machines()[0], false);
+    assert!(linear.is_err(), "the fuel oracle has not fired");
+}
+
+/// The golden oracle: a wrong bit in any place of any vector, another verdict, a missing row.
+#[test]
+fn the_golden_oracle_fires() -> Result<()> {
+    for (arch, _) in golden::ARCHITECTURES {
+        let guest = guest::named(arch)?;
+        let vectors = golden::committed(arch)?;
+        let mut spoilt = vectors.clone();
+        for (i, vector) in spoilt.iter_mut().enumerate() {
+            vector.after = match &vector.after {
+                Outcome::Bytes(bytes, slot) => {
+                    let mut bytes = bytes.clone();
+                    let at = i % bytes.len();
+                    bytes[at] ^= 1 << (i % 8);
+                    Outcome::Bytes(bytes, slot.clone())
+                }
+                Outcome::Through(value) => Outcome::Through(value ^ 4),
+                Outcome::Overflow => Outcome::Misaligned,
+                _ => Outcome::Overflow,
+            };
+        }
+        let wrong = golden::check(&guest, &spoilt)?;
+        ensure!(wrong.len() == spoilt.len(), "{arch}: {} of {} spoilt vectors were noticed", wrong.len(), spoilt.len());
+        let first = &vectors.iter().find(|v| v.after.is_linked()).expect("a vector").name;
+        let rest: Vec<_> = vectors.iter().filter(|v| v.sites.iter().all(|s| s.name != *first)).cloned().collect();
+        ensure!(golden::uncovered(&guest, &rest) == [first.as_str()], "{arch}: {first} is missing, and nobody notices");
+    }
+    Ok(())
+}
