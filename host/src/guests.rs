@@ -240,7 +240,10 @@ impl About {
             about.inputs.push((text(input.name)?, input.value));
         }
         for row in table::<Row>(memory, d.rows)? {
-            if row.kind & d.kind_mask != row.kind || !matches!(row.width, 0..=4 | 8) || row.slices.count > limits::SLICES {
+            if row.kind & d.kind_mask != row.kind
+                || !matches!(row.width, 0..=4 | 8)
+                || row.slices.count > limits::SLICES
+            {
                 return Err(Misbehaviour::Answer(format!("row {} of its table makes no sense", row.kind)));
             }
             about.rows.push(PluginRow {

@@ -4,8 +4,8 @@
 //! file's own bytes may be patched later: they are disjoint from the records, which is checked here.
 
 use crate::error::{Error, Misbehaviour, Problem, Result};
-use crate::open::Opened;
 use crate::limits;
+use crate::open::Opened;
 use crate::records::{bytes, record, shown, table};
 use crate::report;
 use crate::sandbox::Instance;
@@ -84,7 +84,11 @@ fn check(name: &str, memory: &[u8], file: Span, at: u32) -> Result<Result<Parsed
     let sections: &[Section] = table(memory, parsed.sections)?;
     if !faults.is_empty() {
         let section = |i: u32| sections.get(i as usize).and_then(|s| bytes(content, s.name).ok()).map(shown);
-        return Ok(Err(faults.iter().take(limits::FAULTS).map(|f| report::file_fault(memory, name, f, section)).collect()));
+        return Ok(Err(faults
+            .iter()
+            .take(limits::FAULTS)
+            .map(|f| report::file_fault(memory, name, f, section))
+            .collect()));
     }
     let wild = |what: &str| Err(Misbehaviour::Answer(format!("{what} of the module is out of bounds")));
     // The file is patched while these are read.

@@ -121,7 +121,9 @@ impl Sandbox {
             }
         };
         if let Some(import) = module.imports().next() {
-            return Err(fail(Misbehaviour::Imports(shown(format!("{}.{}", import.module(), import.name()).as_bytes()))));
+            return Err(fail(Misbehaviour::Imports(shown(
+                format!("{}.{}", import.module(), import.name()).as_bytes(),
+            ))));
         }
         if !matches!(module.get_export(export::MEMORY), Some(ExternType::Memory(_))) {
             return Err(fail(Misbehaviour::Unusable(format!("it does not export {:?}", export::MEMORY))));

@@ -13,7 +13,8 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        let desk = Self { directory: tempfile::tempdir().expect("a directory"), relobox: real::binary().expect("relobox") };
+        let desk =
+            Self { directory: tempfile::tempdir().expect("a directory"), relobox: real::binary().expect("relobox") };
         desk.put("kallsyms", sample::KALLSYMS);
         desk.put("good.ko", sample::module(0));
         desk.put("bad.ko", sample::module(0xbad));

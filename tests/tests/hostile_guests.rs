@@ -2,14 +2,15 @@
 //! and the same host links a good module right after it.
 
 use relobox::cache::Cache;
-use relobox::error::{Error, Result};
+use relobox::error::{Error, Misbehaviour, Result};
 use relobox::guests::Guests;
 use relobox::link::{Linked, load, prepare};
 use relobox::open::Source;
 use relobox::resolve::Sources;
 use relobox::sandbox::Sandbox;
 use relobox::symbols::Symbols;
-use relobox_tests::hostile::guest::{Case, Expected, cases, honest};
+use relobox_tests::hostile::flips::{Random, mutate};
+use relobox_tests::hostile::guest::{Case, Expected, case, cases, honest};
 use relobox_tests::hostile::sample;
 use std::path::{Path, PathBuf};
 
@@ -38,8 +39,12 @@ fn symbols() -> Symbols {
 }
 
 fn link(guests: &Guests, file: Vec<u8>) -> Result<Linked> {
+    link_with(guests, file, &[])
+}
+
+fn link_with(guests: &Guests, file: Vec<u8>, inputs: &[(String, u64)]) -> Result<Linked> {
     let module = load(guests, "sample.ko", Source::Bytes(file))?;
-    let prepared = prepare(guests, module, &[])?;
+    let prepared = prepare(guests, module, inputs)?;
     let layout = prepared.measured.at(prepared.machine.base);
     prepared.link(layout, Sources { symbols: &symbols(), assume: None })
 }
@@ -114,12 +119,76 @@ fn a_plugin_cannot_change_what_the_host_knows() {
     };
     let honest = emitted(honest("plugin"));
     for name in ["forgets_its_relocations", "changes_nothing_of_the_module", "name_endless"] {
-        let case = relobox_tests::hostile::guest::case("plugin", name);
+        let case = case("plugin", name);
         assert!(emitted(case.wasm) == honest, "{name}");
     }
     // The comparison can fail.
-    let case = relobox_tests::hostile::guest::case("plugin", "changes_inside_the_window");
-    assert!(emitted(case.wasm) != honest);
+    assert!(emitted(case("plugin", "changes_inside_the_window").wasm) != honest);
+}
+
+/// Each byte that the plugin could change, one after the other: it goes through where a relocation's window
+/// is, and is found, at its place, where none is.
+#[test]
+fn every_byte_is_confined() {
+    let (_dir, dirs) = plugin_dir(&case("plugin", "changes_one_byte"));
+    let guests = Guests::new(sandbox(), &dirs).expect("guests");
+    // Sections with relocations: their windows, and their size. The plugin's copies are 16-aligned.
+    let eight: &[u64] = &[0, 1, 2, 3, 4, 5, 6, 7];
+    let windows = |starts: &[u64], width: usize| -> Vec<u64> {
+        starts.iter().flat_map(|start| eight[..width].iter().map(move |n| start + n)).collect()
+    };
+    let sections = [
+        (".text", 32, windows(&[3, 8, 15, 20], 4)),
+        (".data", 24, windows(&[0, 16], 8)),
+        ("__ksymtab_gpl", 12, windows(&[0], 4)),
+        (".gnu.linkonce.this_module", 128, windows(&[8], 8)),
+    ];
+    let mut start = 0;
+    for (name, size, windows) in sections {
+        for offset in 0..size {
+            let outcome = link_with(&guests, sample::module(HOSTILE), &[("at".to_owned(), start + offset)]);
+            match outcome {
+                Ok(_) => assert!(windows.contains(&offset), "byte {offset} of {name} went through"),
+                Err(Error::Guest { what, .. }) => {
+                    assert_eq!(what, Misbehaviour::Window { section: name.to_owned(), offset });
+                    assert!(!windows.contains(&offset), "byte {offset} of {name} may be changed");
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        start = (start + size).next_multiple_of(16);
+    }
+}
+
+/// A guest with random bytes changed is refused, or is some other guest: it may link, or misbehave.
+#[test]
+fn guests_with_random_bytes_changed() {
+    // Not the cache of every run: nobody needs these guests again.
+    let cache = tempfile::tempdir().expect("a directory");
+    let sandbox = Sandbox::new(Cache::open_dir(&cache.path().join("guests"))).expect("a sandbox");
+    let (mut random, mut wrong, mut refused) = (Random::new(1993), Vec::new(), 0);
+    for kind in ["plugin", "engine"] {
+        let honest = honest(kind);
+        for n in 0..150 {
+            let mut wasm = honest.clone();
+            mutate(&mut wasm, &mut random);
+            let case = Case { name: format!("{kind} mutation {n}"), expected: Expected::Links, wasm };
+            let (_dir, dirs) = plugin_dir(&case);
+            let outcome = match kind {
+                "plugin" => Guests::new(sandbox.clone(), &dirs).and_then(|g| link(&g, sample::module(HOSTILE))),
+                _ => Guests::new(sandbox.clone(), &dirs[..0])
+                    .and_then(|g| g.with_engine(&case.wasm))
+                    .and_then(|g| link(&g, engine_file())),
+            };
+            match outcome {
+                Ok(_) => {}
+                Err(Error::Guest { .. } | Error::Module(_)) => refused += 1,
+                Err(error) => wrong.push(format!("{}: {error}", case.name)),
+            }
+        }
+    }
+    report(&wrong);
+    assert!(refused > 50, "only {refused} were refused");
 }
 
 #[test]

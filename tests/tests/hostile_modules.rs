@@ -13,11 +13,16 @@ use relobox::resolve::Sources;
 use relobox::sandbox::Sandbox;
 use relobox::symbols::Symbols;
 use relobox_engine::{Finding, Module};
+use relobox_simkernel::samples;
+use relobox_tests::corpus;
 use relobox_tests::hostile::damage::{self, Damaged, Elf};
 use relobox_tests::hostile::flips::{Random, mutate};
 use relobox_tests::hostile::sample;
+use relobox_tests::oracle;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Once;
 
 /// Compiled guests are kept from run to run: compiling them takes longer than everything else.
 fn sandbox() -> Sandbox {
@@ -62,7 +67,14 @@ fn judge(guests: &Guests, what: &str, file: &[u8], sandboxed: bool) -> Option<St
     if !sandboxed {
         return None;
     }
-    let outcome = catch_unwind(AssertUnwindSafe(|| link(guests, file.to_vec()).map(|linked| linked.fuel)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let linked = link(guests, file.to_vec())?;
+        // What links can also be written, or is refused like a module that does not link.
+        match linked.emit(relobox_abi::emit::LINKED) {
+            Err(error @ Error::Guest { .. }) => Err(error),
+            _ => Ok(()),
+        }
+    }));
     match (outcome, native) {
         (Err(_), _) => Some(format!("{what}: the host panics")),
         (Ok(Ok(_)), Ok(_)) => None,
@@ -83,11 +95,24 @@ fn report(wrong: &[String]) {
     assert!(wrong.is_empty(), "{} files, among them:\n{shown}", wrong.len());
 }
 
-/// The panics that are caught are counted, not printed.
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Panics of `run` are caught and counted, not printed; those of other tests are.
 fn quietly<T>(run: impl FnOnce() -> T) -> T {
-    std::panic::set_hook(Box::new(|_| {}));
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let print = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !QUIET.get() {
+                print(panic);
+            }
+        }));
+    });
+    QUIET.set(true);
     let out = run();
-    let _ = std::panic::take_hook();
+    QUIET.set(false);
     out
 }
 
@@ -159,6 +184,50 @@ fn random_bytes_changed() {
     report(&wrong);
 }
 
+/// Modules that a compiler made, damaged: those of the simulated kernel's samples, and some of Debian's
+/// with the oracle suite (tests/scripts/oracle-suite).
+#[test]
+fn random_bytes_changed_in_real_modules() {
+    let mut files: Vec<(String, Vec<u8>)> = compiled_samples();
+    assert!(!files.is_empty(), "cc makes no module");
+    let corpora = if oracle::wanted().is_some() { &corpus::NAMES[..] } else { &[] };
+    for corpus in corpora.iter().filter_map(|name| corpus::Corpus::open(name).expect("a corpus")) {
+        for module in corpus.sample(2002, 3) {
+            files.push((module.name(), module.elf().expect("a module")));
+        }
+    }
+    let guests = guests();
+    let mut random = Random::new(27);
+    let wrong: Vec<String> = quietly(|| {
+        let mut wrong = Vec::new();
+        for (name, whole) in files.iter().filter(|(_, whole)| whole.len() < 1 << 20) {
+            for n in 0..500 {
+                let mut file = whole.clone();
+                mutate(&mut file, &mut random);
+                wrong.extend(judge(&guests, &format!("{name} mutation {n}"), &file, n % 10 == 0));
+            }
+        }
+        wrong
+    });
+    report(&wrong);
+}
+
+/// The samples, compiled by `cc`.
+fn compiled_samples() -> Vec<(String, Vec<u8>)> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let put = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect(name);
+    put(samples::HEADER.0, samples::HEADER.1);
+    let compiled = |(name, text): &(&str, &str)| {
+        put(name, text);
+        let object = dir.path().join(format!("{name}.ko"));
+        let mut cc = std::process::Command::new("cc");
+        cc.args(samples::CFLAGS).arg(dir.path().join(name)).arg("-o").arg(&object);
+        let made = cc.status().is_ok_and(|status| status.success());
+        made.then(|| ((*name).to_owned(), std::fs::read(object).expect("an object")))
+    };
+    samples::SOURCES.iter().filter_map(compiled).collect()
+}
+
 /// A module's signature: with a length that is true, one that is a lie, and one that overflows.
 #[test]
 fn signatures() {
@@ -207,7 +276,10 @@ fn a_symbol_that_does_not_exist() {
     let error = prepared.link(layout, Sources { symbols: &symbols, assume: None }).map(|_| ()).expect_err("an error");
     assert_eq!(error.exit_code(), 1);
     let Error::Module(problems) = &error else { panic!("{error}") };
-    assert_eq!((problems.len(), problems[0].kind, problems[0].symbol.as_deref()), (1, "undefined-symbol", Some("helper")));
+    assert_eq!(
+        (problems.len(), problems[0].kind, problems[0].symbol.as_deref()),
+        (1, "undefined-symbol", Some("helper"))
+    );
 }
 
 /// Many symbols whose names are the same long run of bytes: the work, and what is copied, stays in proportion.

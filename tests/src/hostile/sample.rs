@@ -20,8 +20,7 @@ pub const PRIVATE_DATA: &str = "a secret of the module";
 #[must_use]
 pub fn module(e_flags: u32) -> Vec<u8> {
     let mut o = Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
-    o.flags =
-        FileFlags::Elf { os_abi: elf::ELFOSABI_NONE, abi_version: 0, e_flags: elf::FileFlags(e_flags) };
+    o.flags = FileFlags::Elf { os_abi: elf::ELFOSABI_NONE, abi_version: 0, e_flags: elf::FileFlags(e_flags) };
     let text = section(&mut o, ".text", SectionKind::Text, &CODE, 16);
     let rodata = section(&mut o, ".rodata", SectionKind::ReadOnlyData, format!("{PRIVATE_DATA}\0").as_bytes(), 8);
     let data = section(&mut o, ".data", SectionKind::Data, &[0; 24], 8);

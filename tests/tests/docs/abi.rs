@@ -190,7 +190,7 @@ fn compiled() -> Vec<Compiled> {
         Version { name crc reserved }
         EmitJob { abi format addresses values synthetic reserved }
         EmitSection { address align kind reserved name contents reserved2 }
-        Emitted { faults file }
+        Emitted { faults pieces }
         Unpacked { faults bytes reserved }
     }
 }

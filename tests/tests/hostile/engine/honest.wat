@@ -2,7 +2,7 @@
 ;; 0 ".text", 8 "printk", 16 "init_module", 32 "license=GPL", 48 ".bss", 64 to 95 the contents of .text.
 ;;
 ;; 0x400 Parsed, 0x500 Sections, 0x600 Symbols, 0x700 Groups, 0x740 Relocations, 0x7a0 Pairs, 0x7c0 Exports,
-;; 0x7e0 Versions, 0x800 Emitted, 0x820 the file it emits, 0x840 Faults; 0x1000 to 0xffff is for the cases, from
+;; 0x7e0 Versions, 0x800 Emitted, 0x810 its piece, 0x820 the file it emits, 0x840 Faults; 0x1000 to 0xffff is for the cases, from
 ;; 0x10000 on there are jobs.
 
 (memory (export "memory") 4)
@@ -29,8 +29,9 @@
 (data (i32.const 0x7c0) (i32 16 11 0 0 1 0 0 0))
 ;; name, crc, reserved
 (data (i32.const 0x7e0) (i32 8 6 0 0))
-;; faults, file
-(data (i32.const 0x800) (i32 0 0 0x820 16))
+;; faults, pieces; the one piece
+(data (i32.const 0x800) (i32 0 0 0x810 1))
+(data (i32.const 0x810) (i32 0x820 16))
 (data (i32.const 0x820) "the linked file\n")
 
 (global $next (mut i32) (i32.const 0x10000))
