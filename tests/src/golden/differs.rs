@@ -37,7 +37,7 @@ pub(super) struct Difference {
 impl Difference {
     fn is_about(&self, arch: &str, vector: &Vector) -> bool {
         let named = |t: &&str| t.strip_suffix('*').map_or(**t == vector.name, |start| vector.name.starts_with(start));
-        self.arch == arch && self.types.iter().any(|t| named(&t))
+        self.arch == arch && self.types.iter().any(named)
     }
 }
 
@@ -286,6 +286,13 @@ pub(super) const TABLE: &[Difference] = &[
         when: |_, ld, lld| !ld.is_linked() && !lld.is_linked(),
         take: Take::Formula(formula::from_table),
         why: "AAELF64, GOT-relative data relocations: S + A - GOT, and -2^31 <= X < 2^31",
+    },
+    Difference {
+        arch: "aarch64",
+        types: &["R_AARCH64_LD64_GOTOFF_LO15", "R_AARCH64_LD64_GOTPAGE_LO15"],
+        when: |v, _, _| v.label.starts_with("slot-"),
+        take: Take::Formula(formula::load_of_slot),
+        why: "no linker's table is asked to be that long; AAELF64, GOT-relative instruction relocations: 0 <= X < 2^15",
     },
     Difference {
         arch: "aarch64",

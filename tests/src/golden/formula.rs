@@ -43,6 +43,18 @@ pub(super) fn move_of_slot(vector: &Vector) -> Outcome {
     with(vector, &word.to_le_bytes(), Some(value("s").to_le_bytes().to_vec()))
 }
 
+/// Twelve bits of `G - GOT`, in units of eight, in a load. Here the table begins with a page.
+pub(super) fn load_of_slot(vector: &Vector) -> Outcome {
+    let value = |name: &str| vector.value(name).unwrap_or(0);
+    let x = value("G").wrapping_sub(value("GOT"));
+    if x >> 15 != 0 {
+        return Outcome::Overflow;
+    }
+    let word = u32::from_le_bytes([0, 1, 2, 3].map(|i| vector.before[OFFSET as usize + i]));
+    let word = word & !(0xfff << 10) | ((x >> 3) as u32) << 10;
+    with(vector, &word.to_le_bytes(), Some(value("s").to_le_bytes().to_vec()))
+}
+
 /// `S + A - P`, or `G + A - P` where there is a slot, in a word of 32 bits.
 pub(super) fn distance(vector: &Vector) -> Outcome {
     let s = vector.value("G").or(vector.value("s")).unwrap_or(0);

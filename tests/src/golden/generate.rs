@@ -18,7 +18,7 @@ const ADDENDS: [i64; 5] = [0, 4, -4, 0x1230, -0x7ff0];
 /// Where the field lies in the section of a vector: there are as many bytes of poison behind it.
 pub(super) const OFFSET: u64 = 8;
 /// The value of `s` where it is only what a slot holds.
-const SLOTTED: u64 = 0x1122_3344_5566_7788;
+pub(super) const SLOTTED: u64 = 0x1122_3344_5566_7788;
 /// The offset of its slot where no linker decides that.
 const UNKNOWN_SLOT: u64 = 0x238;
 

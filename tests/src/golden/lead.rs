@@ -30,7 +30,7 @@ pub(super) fn end(target: Target, mut image: Image, code: u64) -> Option<u64> {
     // What is followed is a call of it, put nearby.
     let bytes = match target {
         Target::S390x => [&[0xc0, 0xe5][..], &(NEAR as u32 / 2).to_be_bytes()].concat(),
-        Target::Aarch64 | Target::Aarch64Be => (0x9400_0000 | NEAR as u32 / 4).to_le_bytes().to_vec(),
+        Target::Aarch64 | Target::Aarch64Be => (0x9400_0000 | (NEAR as u32 / 4)).to_le_bytes().to_vec(),
         // auipc ra, 1; jalr ra
         _ => [0x0000_1097_u32.to_le_bytes(), 0x0000_80e7_u32.to_le_bytes()].concat(),
     };

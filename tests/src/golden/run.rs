@@ -127,7 +127,9 @@ impl Runner<'_> {
                     _ => Ok(Outcome::Bytes(bytes, None)),
                 }
             }
-            Err(Refusal::Faults(faults)) if !faults.is_empty() && faults.iter().all(|f| is(f, &vector.after)) => {
+            Err(Refusal::Faults(faults))
+                if !faults.is_empty() && faults.iter().all(|f| f.section == Some(index) && is(f, &vector.after)) =>
+            {
                 Ok(vector.after.clone())
             }
             Err(refusal) => Err(format!("{refusal:?}")),
@@ -149,7 +151,7 @@ impl Runner<'_> {
             relocations.push(Relocation { offset, kind: row.row.kind, symbol, addend: 0 });
         }
         if slots != 0 {
-            let address = vector.at.wrapping_sub(0x1000);
+            let address = vector.at.wrapping_sub(0x100_0000);
             module.sections.push(Section { address, bytes: vec![0; 16 * slots], relocations });
         }
     }

@@ -1,6 +1,6 @@
 //! Vectors that a row alone does not suggest: pairs, numbers of variable length, jumps at the end of a segment.
 
-use super::generate::{Generator, OFFSET, POISON};
+use super::generate::{Generator, OFFSET, POISON, SLOTTED};
 use super::shape::Shape;
 use super::vector::{Site, Vector};
 use crate::tiny::Described;
@@ -136,6 +136,18 @@ pub(super) fn uleb(g: &mut Generator<'_>, row: &Described) -> Result<Vec<Vector>
 pub(super) fn extra(g: &mut Generator<'_>, row: &Described) -> Vec<Vector> {
     let mut vectors = Vec::new();
     match row.name.as_str() {
+        // The ends of what counts from the table: slots so far into it that only a plugin's own table is that long.
+        "R_AARCH64_MOVW_GOTOFF_G0" | "R_AARCH64_LD64_GOTOFF_LO15" | "R_AARCH64_LD64_GOTPAGE_LO15" => {
+            let end = if row.name.ends_with("LO15") { 1 << 15 } else { 1 << 16 };
+            for (label, slot) in [("slot-max", end - 8), ("slot-max+1", end)] {
+                let mut v = g.blank(row, label, POISON[g.turn % POISON.len()]);
+                let table = g.base() + 0x0300_0000;
+                v.values = vec![("s".to_owned(), SLOTTED), ("GOT".to_owned(), table), ("G".to_owned(), table + slot)];
+                v.by = "psABI".to_owned();
+                vectors.push(v);
+                g.turn += 1;
+            }
+        }
         "R_MIPS_26" => {
             // The segment is that of the delay slot, which here is not that of the jump.
             for (label, s) in [("delay-slot", 0xd000_0000), ("delay-slot-far", 0xcfff_fffc)] {

@@ -58,7 +58,10 @@ fn can_move(row: &Described, shape: Shape, distance: u64) -> bool {
     let room = distance.ilog2() + 4;
     let reach = if row.row.rule == rule::NONE { 64 } else { u32::from(row.row.bits) };
     let jump = shape != Shape::Segment || distance < 1 << 20;
-    lowest <= distance.trailing_zeros() && reach >= room && jump && distance % u64::from(row.row.align.max(1)) == 0
+    lowest <= distance.trailing_zeros()
+        && reach >= room
+        && jump
+        && distance.is_multiple_of(u64::from(row.row.align.max(1)))
 }
 
 fn effect(arch: &str, row: &Described, shape: Shape) -> Option<Effect> {
