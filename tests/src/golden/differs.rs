@@ -124,7 +124,7 @@ pub(super) const TABLE: &[Difference] = &[
         types: &["R_AARCH64_MOVW_GOTOFF_G1"],
         when: |_, ld, _| ld.is_linked(),
         take: Take::Formula(formula::move_of_slot),
-        why: "GNU ld leaves the opcode; AAELF64, GOT-relative instruction relocations: sets MOV[NZ]",
+        why: "GNU ld leaves the opcode; AAELF64, Group relocations, GOT-relative offsets: MOV[NZ]",
     },
     Difference {
         arch: "aarch64",
@@ -257,14 +257,14 @@ pub(super) const TABLE: &[Difference] = &[
         types: &["R_AARCH64_PREL32", "R_AARCH64_PREL16"],
         when: |_, ld, lld| *ld == Outcome::Overflow && lld.is_linked(),
         take: Take::Ld,
-        why: "lld takes a distance for either reading; AAELF64, Data relocations: -2^31 <= X < 2^31, -2^15 <= X < 2^15",
+        why: "AAELF64, Data relocations, lets X < 2^32 and X < 2^16 through, to be read as negative; Linux refuses (reloc_data), and so do we",
     },
     Difference {
         arch: "aarch64",
         types: &["R_AARCH64_MOVW_SABS_*", "R_AARCH64_MOVW_PREL_*"],
         when: |_, ld, lld| ld.is_linked() && lld.is_linked() && ld != lld,
         take: Take::Ld,
-        why: "lld sets bits without clearing the field, or chooses the opcode also for what follows with movk",
+        why: "lld sets bits without clearing the field, or the opcode also of _NC; AAELF64, Group relocations: movk, or movn or movz",
     },
     Difference {
         arch: "aarch64",
@@ -278,7 +278,7 @@ pub(super) const TABLE: &[Difference] = &[
         types: &["R_AARCH64_CONDBR19", "R_AARCH64_TSTBR14", "R_AARCH64_CALL26", "R_AARCH64_JUMP26"],
         when: |v, _, _| v.label.contains("odd/"),
         take: Take::Misaligned,
-        why: "linkers drop the two low bits; Arm ARM, B: the offset is a multiple of 4, so that it would go elsewhere",
+        why: "linkers drop the two low bits; AAELF64, Relocations for control-flow instructions: all offsets are a multiple of 4",
     },
     Difference {
         arch: "aarch64",
@@ -299,6 +299,6 @@ pub(super) const TABLE: &[Difference] = &[
         types: &["R_AARCH64_MOVW_GOTOFF_*"],
         when: |_, ld, lld| !ld.is_linked() && !lld.is_linked(),
         take: Take::Formula(formula::move_of_slot),
-        why: "AAELF64, GOT-relative instruction relocations: bits of G(GDAT(S)) - GOT; movz, since it is not negative",
+        why: "AAELF64, Group relocations, GOT-relative offsets: bits of G(GDAT(S)) - GOT; movz, since it is not negative",
     },
 ];
