@@ -11,7 +11,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn word(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -20,7 +20,7 @@ impl Random {
 
     /// A number below `end`, which is not 0.
     pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
+        (self.word() % end as u64) as usize
     }
 }
 
@@ -33,7 +33,7 @@ pub fn mutate(bytes: &mut [u8], random: &mut Random) {
         let at = random.below(bytes.len());
         match random.below(4) {
             0 => bytes[at] ^= 1 << random.below(8),
-            1 => bytes[at] = random.next() as u8,
+            1 => bytes[at] = random.word() as u8,
             2 => {
                 let word = [0, 1, u64::MAX, 1 << 63, 1 << 31, 1 << 32, bytes.len() as u64][random.below(7)];
                 let width = [1, 2, 4, 8][random.below(4)].min(bytes.len() - at);
