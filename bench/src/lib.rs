@@ -159,8 +159,7 @@ pub fn relocations(path: &Path) -> Result<usize> {
 /// thousand symbols in turn: what grows is only the number.
 pub fn many(count: usize) -> Result<tempfile::NamedTempFile> {
     use object::write::{Object, Relocation, StandardSection, Symbol, SymbolSection};
-    let mut object =
-        Object::new(object::BinaryFormat::Elf, object::Architecture::X86_64, object::Endianness::Little);
+    let mut object = Object::new(object::BinaryFormat::Elf, object::Architecture::X86_64, object::Endianness::Little);
     let text = object.section_id(StandardSection::Text);
     object.append_section_data(text, &vec![0; count * 8], 16);
     let symbols: Vec<_> = (0..1000.min(count))

@@ -39,7 +39,8 @@ fn main() -> Result<()> {
     let modules = [find(&corpus, "amdgpu")?, find(&corpus, "xfs")?, median_module(&corpus)?];
 
     println!("\nIn one process, warm: the same code natively, and in the sandbox (medians of {})\n", args.runs * 3);
-    let mut table = new_table(&["module", "relocations", "native", "sandbox", "ratio", "apply native", "apply sandbox", "ratio"]);
+    let mut table =
+        new_table(&["module", "relocations", "native", "sandbox", "ratio", "apply native", "apply sandbox", "ratio"]);
     for path in &modules {
         let (n, s) = compare(&guests, path, &Symbols::new(), args.runs * 3)?;
         let relocations = relobox_bench::relocations(path)?;
@@ -57,7 +58,8 @@ fn main() -> Result<()> {
     println!("{table}");
 
     println!("\nAs processes, writing a file, at the same addresses (medians of {})\n", args.runs);
-    let mut table = new_table(&["module", "relobox link", "ld.bfd", "ld.lld", "llvm-jitlink", "fastest other / relobox"]);
+    let mut table =
+        new_table(&["module", "relobox link", "ld.bfd", "ld.lld", "llvm-jitlink", "fastest other / relobox"]);
     for path in &modules {
         table.add_row(processes(&relobox, path, args.runs)?);
     }

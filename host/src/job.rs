@@ -52,7 +52,7 @@ impl JobWriter {
         let mut room = |count: usize, size: usize| {
             let at = end.next_multiple_of(16);
             end = at + (count * size) as u64;
-            // Larger than 4 GiB: reserve will refuse.
+            // Cut off if the job is larger than 4 GiB; then its length says so, and reserve refuses.
             Table { at: at as u32, count: count as u32 }
         };
         let strings_at = room(strings.len(), 1).at;
@@ -72,17 +72,19 @@ impl JobWriter {
         };
         let data_at = room(0, 1).at;
         let mut copies = vec![Span::default(); records.sections.len()];
-        let mut data_len = 0u32;
+        let mut data_len = 0u64;
         for group in records.groups {
             let len = records.sections[group.section as usize].data.len;
             let copy = &mut copies[group.section as usize];
             if copy.len == 0 {
-                *copy = Span { at: data_len, len };
-                data_len = data_len.saturating_add(len).next_multiple_of(16);
+                *copy = Span { at: data_len as u32, len };
+                data_len = (data_len + u64::from(len)).next_multiple_of(16);
             }
         }
-        header.data = Span { at: data_at, len: data_len };
-        header.len = data_at.saturating_add(data_len);
+        header.data = Span { at: data_at, len: data_len as u32 };
+        // What does not fit into 32 bits has wrong offsets above, and is refused: no guest has so much room.
+        let len = end.next_multiple_of(16) + data_len;
+        header.len = u32::try_from(len).unwrap_or(u32::MAX);
         Self { header, strings, strings_at, section_names, symbol_names, inputs, copies }
     }
 

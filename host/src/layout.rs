@@ -89,6 +89,10 @@ pub struct Measured {
     sections: Vec<Option<(Kind, u64)>>,
     /// By synthetic section.
     synthetic: Vec<(Kind, u64)>,
+    /// By section: its alignment, raised where the plugin asked for it.
+    aligned: Vec<u64>,
+    /// By synthetic section: name and size.
+    made: Vec<(String, u64)>,
 }
 
 /// Addresses.
@@ -180,7 +184,8 @@ pub fn measure(records: &Records<'_>, needs: &Needs) -> Measured {
         .filter(|(_, size, _)| **size != 0)
         .map(|(kind, size, align)| Area { kind: *kind, address: 0, size: *size, align: *align })
         .collect();
-    Measured { areas, sections, synthetic }
+    let made = needs.synthetic.iter().map(|n| (n.name.clone(), n.record.size)).collect();
+    Measured { areas, sections, synthetic, aligned, made }
 }
 
 impl Measured {
@@ -226,27 +231,25 @@ impl Measured {
         let mut layout = self.without(records, &exact).at(rest);
         for (i, address) in exact.iter().enumerate() {
             let Some(address) = *address else { continue };
-            let section = &records.sections[i];
             layout.addresses[i] = address;
-            if address % section.align != 0 {
-                let text = format!("{address:#x} is not a multiple of its alignment, {:#x}", section.align);
+            let align = self.aligned[i];
+            if !address.is_multiple_of(align) {
+                let text = format!("{address:#x} is not a multiple of its alignment, {align:#x}");
                 problems.push(Problem {
                     section: Some(records.section_name(i as u32)),
                     ..Problem::new("misplaced-section", records.name, text)
                 });
             }
         }
-        let mut runs: Vec<(u64, u64, u32)> = (0..)
-            .zip(records.sections)
-            .zip(&layout.addresses)
-            .filter(|((_, s), address)| **address != ABSENT && s.size != 0)
-            .map(|((i, s), address)| (*address, address.saturating_add(s.size), i))
-            .collect();
+        let own = (0..).zip(records.sections).zip(&layout.addresses).filter(|(_, address)| **address != ABSENT);
+        let own = own.map(|((i, s), address)| (*address, s.size, records.section_name(i)));
+        let made = self.made.iter().zip(&layout.synthetic).map(|((name, size), at)| (*at, *size, name.clone()));
+        let mut runs: Vec<_> = own.chain(made).filter(|(_, size, _)| *size != 0).collect();
         runs.sort_unstable();
         for pair in runs.windows(2) {
-            let ((start, end, a), (next, _, b)) = (pair[0], pair[1]);
-            if next < end {
-                let (first, second) = (records.section_name(a), records.section_name(b));
+            let ((start, size, first), (next, _, second)) = (&pair[0], &pair[1]);
+            let end = start.saturating_add(*size);
+            if *next < end {
                 let text = format!("{first} at {start:#x} ends at {end:#x}, and overlaps {second} at {next:#x}");
                 problems.push(Problem::new("misplaced-section", records.name, text));
             }
@@ -272,7 +275,7 @@ impl Measured {
                 continue;
             }
             let end = sizes.entry(*kind).or_default();
-            *offset = end.next_multiple_of(records.sections[i].align);
+            *offset = end.next_multiple_of(self.aligned[i]);
             *end = *offset + records.sections[i].size;
         }
         // Synthetic sections keep their places behind what the module itself has of that kind.

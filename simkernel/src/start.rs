@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
@@ -80,33 +81,48 @@ pub fn spawn(exe: &Path, args: &[OsString], socket: &Path) -> io::Result<Child> 
         .spawn()
 }
 
+/// How often a kernel that is just dying is waited for, and how long each time: it ends within milliseconds.
+const PATIENCE: (u32, Duration) = (200, Duration::from_millis(10));
+
 /// Connects to the kernel at `socket`, or starts one with [`spawn`] and connects to that.
+///
+/// A kernel that has crashed may still listen for a moment, and then answers nobody: its successor is started as
+/// soon as it has let go of the socket.
 pub fn start(exe: &Path, args: &[OsString], socket: &Path) -> Result<Client, ClientError> {
-    if let Ok(client) = Client::connect(socket) {
-        return Ok(client);
-    }
-    match spawn(exe, args, socket) {
-        // Nobody waits for it: it outlives its starter.
-        Ok(_child) => {}
-        // Somebody else was faster.
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
-        Err(error) => {
-            return Err(ClientError::Io { during: format!("start the simulated kernel {}", exe.display()), error });
-        }
-    }
-    // The listener exists already, so connecting waits for the new process; its first answer says that it serves.
+    // The first answer says that it serves.
     let serving = || {
         let mut client = Client::connect(socket)?;
         client.list()?;
         Ok(client)
     };
-    serving().map_err(|error| match error {
-        // Refused at once, or closed without an answer: it ended, and its console may say why.
-        ClientError::KernelDied { .. } | ClientError::Io { .. } => {
-            let console = fs::read_to_string(socket.with_extension("console")).unwrap_or_default();
-            let report = Some(console.trim_end().to_owned()).filter(|text| !text.is_empty());
-            ClientError::KernelDied { during: "start".into(), report }
-        }
-        other => other,
-    })
+    if let Ok(client) = serving() {
+        return Ok(client);
+    }
+    let mut tries = 0;
+    loop {
+        let started = match spawn(exe, args, socket) {
+            // Nobody waits for it: it outlives its starter.
+            Ok(_child) => true,
+            // Somebody else was faster, or it is the one that is dying.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => false,
+            Err(error) => {
+                return Err(ClientError::Io { during: format!("start the simulated kernel {}", exe.display()), error });
+            }
+        };
+        tries += 1;
+        // The listener exists already, so connecting waits for the new process.
+        return match serving() {
+            Err(ClientError::KernelDied { .. } | ClientError::Io { .. }) if !started && tries < PATIENCE.0 => {
+                std::thread::sleep(PATIENCE.1);
+                continue;
+            }
+            // Refused at once, or closed without an answer: it ended, and its console may say why.
+            Err(ClientError::KernelDied { .. } | ClientError::Io { .. }) => {
+                let console = fs::read_to_string(socket.with_extension("console")).unwrap_or_default();
+                let report = Some(console.trim_end().to_owned()).filter(|text| !text.is_empty());
+                Err(ClientError::KernelDied { during: "start".into(), report })
+            }
+            other => other,
+        };
+    }
 }

@@ -52,7 +52,11 @@ pub(crate) fn run(args: CheckArgs) -> Result<ExitCode> {
     let outcomes = check(&guests, &modules, symbols, jobs, &|| bar.inc(1));
     bar.finish_and_clear();
     let code = outcomes.iter().filter_map(|o| o.result.as_ref().err()).map(Error::exit_code).max().unwrap_or(0);
-    if args.common.json { output::json(&Report::of(&outcomes)) } else { print(&outcomes) }
+    if args.common.json {
+        output::json(&Report::of(&outcomes))
+    } else {
+        print(&outcomes)
+    }
     Ok(ExitCode::from(code))
 }
 

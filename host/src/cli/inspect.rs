@@ -31,7 +31,11 @@ pub(crate) fn run(args: InspectArgs) -> Result<ExitCode> {
     let guests = args.common.guests()?;
     let module = load(&guests, &args.module.display().to_string(), Source::open(&args.module)?)?;
     let report = Report::of(&guests, &module.records())?;
-    if args.common.json { output::json(&report) } else { report.print() }
+    if args.common.json {
+        output::json(&report)
+    } else {
+        report.print()
+    }
     Ok(ExitCode::SUCCESS)
 }
 
