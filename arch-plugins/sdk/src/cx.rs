@@ -197,8 +197,8 @@ impl<T> Cx<'_, T> {
 #[allow(unsafe_code, reason = "one comparison instead of three in the loop that is measured")]
 pub fn place(data: &mut [u8], offset: u64, width: u8) -> Option<&mut [u8]> {
     let (len, width) = (data.len(), width as usize);
-    // One past the last offset at which `width` bytes fit.
-    let end = if len >= width { (len - width) as u64 + 1 } else { 0 };
+    // One past the last offset at which `width` bytes fit; saturating, and so without a branch.
+    let end = (len as u64 + 1).saturating_sub(width as u64);
     if offset < end {
         let at = offset as usize;
         // SAFETY: offset <= len - width, so at + width <= len, and neither conversion nor sum wraps.
