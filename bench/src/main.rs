@@ -27,6 +27,12 @@ struct Args {
     /// The relobox to start as a process [default: beside this program]
     #[arg(long)]
     relobox: Option<PathBuf>,
+    /// Take plugins from here, to try one out
+    #[arg(long, value_name = "DIR")]
+    plugin_dir: Vec<PathBuf>,
+    /// Only the first table
+    #[arg(long)]
+    quick: bool,
 }
 
 fn main() -> Result<()> {
@@ -35,7 +41,7 @@ fn main() -> Result<()> {
     let relobox = args.relobox.unwrap_or(beside);
     ensure!(relobox.is_file(), "{} is missing: cargo build --release -p relobox", relobox.display());
     let corpus = Corpus::open("amd64")?.context("no corpus: run tests/scripts/fetch-corpora amd64")?;
-    let guests = Guests::new(Sandbox::new(Cache::from_environment())?, &[])?;
+    let guests = Guests::new(Sandbox::new(Cache::from_environment())?, &args.plugin_dir)?;
     let modules = [find(&corpus, "amdgpu")?, find(&corpus, "xfs")?, median_module(&corpus)?];
 
     println!("\nIn one process, warm: the same code natively, and in the sandbox (medians of {})\n", args.runs * 3);
@@ -56,6 +62,9 @@ fn main() -> Result<()> {
         ]);
     }
     println!("{table}");
+    if args.quick {
+        return Ok(());
+    }
 
     println!("\nAs processes, writing a file, at the same addresses (medians of {})\n", args.runs);
     let mut table =

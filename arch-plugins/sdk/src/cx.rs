@@ -94,7 +94,17 @@ pub struct Cx<'a, T> {
     pub state: &'a mut T,
 }
 
-impl<T> Cx<'_, T> {
+impl<'a, T> Cx<'a, T> {
+    /// Says which relocation of the group's is at hand.
+    #[inline]
+    #[doc(hidden)]
+    pub fn stand(&mut self, all: &'a [Relocation], relocation: &'a Relocation) -> &mut Self {
+        let bytes = core::ptr::from_ref(relocation).addr() - all.as_ptr().addr();
+        self.index = self.group.first + (bytes / size_of::<Relocation>()) as u32;
+        self.relocation = relocation;
+        self
+    }
+
     /// The address of `offset` in the section being patched.
     #[must_use]
     pub fn address(&self, offset: u64) -> Value {

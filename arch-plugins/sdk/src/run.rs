@@ -128,6 +128,9 @@ impl<A: Architecture> Session<A> {
 }
 
 /// Applies each relocation with `patch`. Inlined into each table.
+///
+/// `cx` does not follow the loop: whoever needs to know where it stands calls [`Cx::stand`] first. Two
+/// stores and a counter for each relocation were a fifth of the time.
 #[inline(always)]
 #[doc(hidden)]
 pub fn each<'a, T>(
@@ -136,12 +139,10 @@ pub fn each<'a, T>(
     mut patch: impl FnMut(&mut Cx<'a, T>, &'a Relocation, u64),
 ) {
     let values = cx.job.values;
-    for (index, relocation) in (cx.group.first..).zip(relocations) {
-        cx.index = index;
-        cx.relocation = relocation;
+    for relocation in relocations {
         match values.get(relocation.symbol as usize) {
             Some(value) => patch(cx, relocation, *value),
-            None => cx.no_symbol(),
+            None => cx.stand(relocations, relocation).no_symbol(),
         }
     }
 }

@@ -119,7 +119,7 @@ macro_rules! architecture {
                 match r.kind & KIND_MASK {
                     $($kind => {
                         let Some(place) = $crate::__place($cx.data, r.offset, $field.width) else {
-                            return $cx.outside();
+                            return $cx.stand(relocations, r).outside();
                         };
                         let $A = if IN_PLACE {
                             $crate::Value($field.addend(place, BIG))
@@ -127,13 +127,13 @@ macro_rules! architecture {
                             $crate::Value(r.addend)
                         };
                         $crate::__write!(
-                            [$rule $($bits)?] $cx, r, $formula, $field, [$($else)?],
+                            [$rule $($bits)?] $cx, (relocations, r), $formula, $field, [$($else)?],
                             $crate::__or!([$($align)?] 1), BIG, NARROW
                         )
                     })*
                     $($ikind => {})*
-                    $($rkind => $cx.report($crate::Trouble::new($crate::abi::fault::REJECTED, $why)),)*
-                    other => $cx.report($crate::__unknown(other)),
+                    $($rkind => $cx.stand(relocations, r).report($crate::Trouble::new($crate::abi::fault::REJECTED, $why)),)*
+                    other => $cx.stand(relocations, r).report($crate::__unknown(other)),
                 }
             });
         }
@@ -228,20 +228,32 @@ macro_rules! __dispatch {
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __write {
-    ([by_hand] $cx:ident, $r:ident, $formula:expr, $field:ident, [], $align:expr, $big:ident, $narrow:ident) => {{
+    ([by_hand] $cx:ident, ($all:ident, $r:ident), $formula:expr, $field:ident, [], $align:expr, $big:ident, $narrow:ident) => {{
+        $cx.stand($all, $r);
         let () = $crate::__value!($cx, $formula);
     }};
-    ([$($rule:tt)*] $cx:ident, $r:ident, $formula:expr, $field:ident, [$($else:expr)?], $align:expr, $big:ident, $narrow:ident) => {{
+    ([$($rule:tt)*] $cx:ident, ($all:ident, $r:ident), $formula:expr, $field:ident, [$($else:expr)?], $align:expr, $big:ident, $narrow:ident) => {{
         const RULE: $crate::Rule = $crate::__rule!([$($rule)*] $align);
+        // A formula that is letters only does not ask where it stands.
+        if const { $crate::__mentions(stringify!($formula), stringify!($cx)) } {
+            $cx.stand($all, $r);
+        }
         let value: $crate::Value = $crate::__value!($cx, $formula);
         let value = if $narrow && $crate::__narrows!($($rule)*) { value.narrow() } else { value };
-        $(let value = if RULE.in_range(value) { value } else { $crate::__value!($cx, $else) };)?
-        let Some(place) = $crate::__place($cx.data, $r.offset, $field.width) else { return $cx.outside() };
+        $(let value = if RULE.in_range(value) {
+            value
+        } else {
+            $cx.stand($all, $r);
+            $crate::__value!($cx, $else)
+        };)?
+        let Some(place) = $crate::__place($cx.data, $r.offset, $field.width) else {
+            return $cx.stand($all, $r).outside();
+        };
         let before = if ZERO_PLACES { $field.word(place, $big) } else { 0 };
         if RULE.in_range(value) & RULE.aligned(value) & (before == 0) {
             $field.put(place, $big, value.0);
         } else {
-            $cx.inadmissible(&RULE, value, before);
+            $cx.stand($all, $r).inadmissible(&RULE, value, before);
         }
     }};
 }
@@ -272,6 +284,24 @@ impl RowInfo {
         let (order, slices) = (order::DATA, &[] as &[_]);
         Self { kind, name, formula: why, field: "", slices, width: 0, order, rule, flags, window: (0, 0, 1), extra: 0 }
     }
+}
+
+/// Whether `name` occurs in `formula`; more than the name alone does no harm.
+#[must_use]
+pub const fn mentions(formula: &str, name: &str) -> bool {
+    let (formula, name) = (formula.as_bytes(), name.as_bytes());
+    let mut at = 0;
+    while at + name.len() <= formula.len() {
+        let mut same = 0;
+        while same < name.len() && formula[at + same] == name[same] {
+            same += 1;
+        }
+        if same == name.len() {
+            return true;
+        }
+        at += 1;
+    }
+    false
 }
 
 /// Whether a plugin can meet this combination at all.
