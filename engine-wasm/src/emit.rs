@@ -170,7 +170,7 @@ fn symbols(
 ) {
     let (mut table, mut strings) = (Vec::new(), alloc::vec![0u8]);
     encoder.null_symbol(&mut table);
-    let (mut count, mut locals) = (1, 1);
+    let mut locals = 1;
     for wanted in [true, false] {
         for (i, s) in module.symbols.iter().enumerate().skip(1) {
             let (name, local) = (bytes_of(file, s.name), s.flags & symbol_flag::LOCAL != 0);
@@ -192,11 +192,9 @@ fn symbols(
                     st_size: s.size,
                 },
             );
-            count += 1;
             locals += u32::from(local);
         }
     }
-    let _: u32 = count;
     let strtab = headers.len() as u32 + 1;
     let sh_name = add_name(names, b".symtab");
     let (sh_offset, sh_size) = out.add(Cow::Owned(table), 8);

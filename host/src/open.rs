@@ -121,17 +121,29 @@ pub fn open(guests: &Guests, name: &str, mut source: Source) -> Result<Opened> {
     if packed {
         source = Source::Bytes(unpack(guests, name, source)?);
     }
-    let len = source.len();
-    if len > limits::FILE {
-        let problem =
-            Problem::new("too-large", name, format!("the file has {len} bytes, and the limit is {}", limits::FILE));
-        return Err(problem.into());
-    }
+    let len = length(name, &source)?;
     let mut engine = guests.engine()?.instantiate(limits::memory_for(len), limits::fuel_for(len))?;
-    let at = engine.reserve(len)?;
-    let place = engine.memory_mut().get_mut(at as usize..).and_then(|rest| rest.get_mut(..len as usize));
+    let file = bring(&mut engine, name, source)?;
+    Ok(Opened { engine, file })
+}
+
+/// The length of a file that is not too large.
+fn length(name: &str, source: &Source) -> Result<u64> {
+    let (len, most) = (source.len(), limits::FILE);
+    if len > most {
+        let text = format!("the file has {len} bytes, and the limit is {most}");
+        return Err(Problem::new("too-large", name, text).into());
+    }
+    Ok(len)
+}
+
+/// Reads the whole of `source` into room that the guest reserves for it.
+fn bring(guest: &mut Instance, name: &str, source: Source) -> Result<Span> {
+    let len = source.len();
+    let at = guest.reserve(len)?;
+    let place = guest.memory_mut().get_mut(at as usize..).and_then(|rest| rest.get_mut(..len as usize));
     source.read_into(place.unwrap_or_default()).map_err(Error::io(name))?;
-    Ok(Opened { engine, file: Span { at, len: len as u32 } })
+    Ok(Span { at, len: len as u32 })
 }
 
 fn is_packed(magic: &[u8; 6]) -> bool {
@@ -141,20 +153,10 @@ fn is_packed(magic: &[u8; 6]) -> bool {
 }
 
 fn unpack(guests: &Guests, name: &str, source: Source) -> Result<Vec<u8>> {
-    let (len, limit) = (source.len(), limits::UNPACKED);
-    if len > limits::FILE {
-        return Err(Problem::new(
-            "too-large",
-            name,
-            format!("the file has {len} bytes, and the limit is {}", limits::FILE),
-        )
-        .into());
-    }
+    let (len, limit) = (length(name, &source)?, limits::UNPACKED);
     let mut guest = guests.unpack()?.instantiate(limits::unpack_memory(len, limit), limits::unpack_fuel(len, limit))?;
-    let at = guest.reserve(len)?;
-    let place = guest.memory_mut().get_mut(at as usize..).and_then(|rest| rest.get_mut(..len as usize));
-    source.read_into(place.unwrap_or_default()).map_err(Error::io(name))?;
-    let answer = guest.call(export::UNPACK, (at, len as u32, limit as u32))?;
+    let packed = bring(&mut guest, name, source)?;
+    let answer = guest.call(export::UNPACK, (packed.at, packed.len, limit as u32))?;
     let read = |memory: &[u8]| -> Result<Result<Vec<u8>, Vec<Problem>>, Misbehaviour> {
         let unpacked: &Unpacked = record(memory, answer)?;
         let faults = table(memory, unpacked.faults)?;

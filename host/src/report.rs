@@ -132,11 +132,17 @@ pub fn size(bytes: u64) -> String {
 /// Hexadecimal in groups of four, with a sign: `-0x8000_0000`.
 #[must_use]
 pub fn hex(value: i64) -> String {
-    let digits = format!("{:x}", value.unsigned_abs());
-    let mut out = String::from(if value < 0 { "-0x" } else { "0x" });
+    let sign = if value < 0 { "-0x" } else { "0x" };
+    format!("{sign}{}", grouped(&format!("{:x}", value.unsigned_abs()), 4, '_'))
+}
+
+/// Digits in groups of `size`, counted from the right.
+#[must_use]
+pub fn grouped(digits: &str, size: usize, separator: char) -> String {
+    let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i != 0 && (digits.len() - i) % 4 == 0 {
-            out.push('_');
+        if i != 0 && (digits.len() - i).is_multiple_of(size) {
+            out.push(separator);
         }
         out.push(digit);
     }

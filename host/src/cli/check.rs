@@ -142,15 +142,7 @@ impl Row {
 
 /// `1,407,153`.
 fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i != 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    relobox::report::grouped(&number.to_string(), 3, ',')
 }
 
 /// Where a module belongs: the folder below `kernel/`, or its own.
