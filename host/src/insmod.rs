@@ -40,7 +40,7 @@ pub struct Inserted {
 pub fn insmod(guests: &Guests, kernel: &mut dyn Kernel, module: Module, args: &str) -> Result<Inserted> {
     let file = module.name.clone();
     let refused = |failure: Failure| refusal(&file, &failure);
-    let listing = kernel.list().map_err(refused)?;
+    let listing = kernel.list(Some(&undefined(&module.records()))).map_err(refused)?;
     let name = check(guests, &module.records(), &listing)?;
     let symbols = symbols(&module.records(), &listing);
     let prepared = prepare(guests, module, &[])?;
@@ -119,10 +119,15 @@ fn other_kernel(records: &Records<'_>, kernel: &Listing) -> Option<String> {
     }
 }
 
+/// The names that the module asks others for.
+fn undefined<'a>(records: &Records<'a>) -> Vec<&'a [u8]> {
+    let undefined = records.symbols.iter().filter(|s| s.flags & symbol_flag::UNDEFINED != 0);
+    undefined.map(|s| records.bytes(s.name)).filter(|name| !name.is_empty()).collect()
+}
+
 /// What the kernel and its live modules export, of what the module asks for.
 fn symbols(records: &Records<'_>, kernel: &Listing) -> Symbols {
-    let undefined = records.symbols.iter().filter(|s| s.flags & symbol_flag::UNDEFINED != 0);
-    let wanted: HashSet<&[u8]> = undefined.map(|s| records.bytes(s.name)).collect();
+    let wanted: HashSet<&[u8]> = undefined(records).into_iter().collect();
     let mut symbols = Symbols::new();
     let live = kernel.modules.iter().filter(|m| m.live).map(|m| (Some(Arc::<str>::from(&*m.name)), &m.exports));
     for (owner, exports) in std::iter::once((None, &kernel.exports)).chain(live) {

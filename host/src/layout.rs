@@ -9,6 +9,7 @@ use crate::error::{Problem, Result};
 use crate::parse::Records;
 use crate::plan::Needs;
 use relobox_abi::{Section, placement, section_flag, synthetic_kind};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// The address of what is not in memory.
@@ -18,7 +19,7 @@ pub const ABSENT: u64 = u64::MAX;
 pub const PAGE: u64 = 4096;
 
 /// A kind of memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Kind {
     /// Executable.
     Text,
@@ -36,10 +37,14 @@ pub enum Kind {
     InitData,
     /// A copy for each processor.
     PerCpu,
+    /// All that stays, in one: Linux up to 6.3.
+    Core,
+    /// All that only init needs, in one: Linux up to 6.3.
+    Init,
 }
 
 impl Kind {
-    /// In the kernel's order.
+    /// Those that sections are sorted into, in the kernel's order.
     pub const ALL: [Self; 8] = [
         Self::Text,
         Self::RoData,
@@ -63,6 +68,8 @@ impl Kind {
             Self::InitRoData => "init.rodata",
             Self::InitData => "init.data",
             Self::PerCpu => "percpu",
+            Self::Core => "core",
+            Self::Init => "init",
         }
     }
 }
@@ -86,13 +93,13 @@ pub struct Measured {
     /// In the kernel's order; only those that are not empty.
     pub areas: Vec<Area>,
     /// By section: its kind and its offset in that area.
-    sections: Vec<Option<(Kind, u64)>>,
+    pub(crate) sections: Vec<Option<(Kind, u64)>>,
     /// By synthetic section.
-    synthetic: Vec<(Kind, u64)>,
+    pub(crate) synthetic: Vec<(Kind, u64)>,
     /// By section: its alignment, raised where the plugin asked for it.
-    aligned: Vec<u64>,
+    pub(crate) aligned: Vec<u64>,
     /// By synthetic section: name and size.
-    made: Vec<(String, u64)>,
+    pub(crate) made: Vec<(String, u64)>,
 }
 
 /// Addresses.

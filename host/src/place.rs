@@ -29,7 +29,7 @@ pub fn place(kernel: &mut dyn Kernel, linked: &Linked, name: &str, args: &str) -
         let protection = match area.kind {
             Kind::Text | Kind::InitText => Protection::ReadExecute,
             Kind::RoData | Kind::InitRoData => Protection::ReadOnly,
-            Kind::RoAfterInit | Kind::Data | Kind::InitData | Kind::PerCpu => continue,
+            Kind::RoAfterInit | Kind::Data | Kind::InitData | Kind::PerCpu | Kind::Core | Kind::Init => continue,
         };
         kernel.protect(area.address, protection).map_err(Placing::Kernel)?;
     }
@@ -97,6 +97,7 @@ fn load(linked: &Linked, name: &str, args: &str) -> Load {
         uses: linked.resolved.uses.clone(),
         params: params.map(|(s, address)| (*address, s.size)),
         args: args.to_owned(),
+        image: None,
     }
 }
 

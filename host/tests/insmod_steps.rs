@@ -30,8 +30,8 @@ impl Watched<'_> {
 }
 
 impl Kernel for Watched<'_> {
-    fn list(&mut self) -> Result<Listing, Failure> {
-        self.step("list").and_then(|()| self.sim.list())
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
+        self.step("list").and_then(|()| self.sim.list(wanted))
     }
     fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
         self.step("allocate").and_then(|()| self.sim.allocate(areas))

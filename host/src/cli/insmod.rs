@@ -107,7 +107,7 @@ pub(crate) struct LsmodArgs {
 
 pub(crate) fn lsmod(args: LsmodArgs) -> Result<ExitCode> {
     let mut kernel = connect(&args.socket)?;
-    let listing = kernel.list().map_err(unreachable)?;
+    let listing = kernel.list(None).map_err(unreachable)?;
     if args.json {
         /// Without the kernel's own exports, which `relobox sim symbols` has.
         #[derive(Serialize)]

@@ -124,12 +124,12 @@ enum What {
 pub(crate) fn run(args: SimArgs) -> Result<ExitCode> {
     match args.what {
         What::Start => {
-            let listing = args.socket.connect_or_start()?.list().map_err(unreachable)?;
+            let listing = args.socket.connect_or_start()?.list(None).map_err(unreachable)?;
             output::line(format_args!("simulated kernel {} at {}", listing.release, args.socket.path().display()));
         }
         What::Stop => connect(&args.socket)?.power_off().map_err(unreachable)?,
         What::Symbols => {
-            let listing = connect(&args.socket)?.list().map_err(unreachable)?;
+            let listing = connect(&args.socket)?.list(None).map_err(unreachable)?;
             for e in &listing.exports {
                 output::line(format_args!("{:016x} T {}", e.address, e.name));
             }

@@ -1,5 +1,8 @@
 //! A kernel that modules are placed in, by the primitives of the 2002 proposal.
 //!
+//! Kernels take a module in different ways ([`Form`]): the simulated one as areas full of bytes, a real one with our
+//! device as a file whose relocations are done, and any other real one as the file it always was.
+//!
 //! *List* what is loaded and where; *allocate* space, which belongs to this connection until the module
 //! is live, so that a killed insmod leaks nothing; *put* bytes there and *protect* them; *load*, which
 //! calls init and makes the areas a module, or leaves nothing; and *remove*. A backend adds no policy:
@@ -9,13 +12,15 @@ pub mod sim;
 
 use crate::layout::Kind;
 use crate::records::shown;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::os::fd::OwnedFd;
 
 /// A kernel. What was allocated through it and is not part of a live module is freed when it is dropped, also when
 /// the process dies.
 pub trait Kernel {
-    /// What is loaded and where, and everything that is exported: one consistent picture.
-    fn list(&mut self) -> Result<Listing, Failure>;
+    /// What is loaded and where, and what is exported: one consistent picture. With `wanted`, a backend may leave other
+    /// names out; the addresses of those that it gives stay true as long as this connection lives.
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure>;
     /// Allocates all of `areas` or none: their addresses, in that order. They are writable and full of zeros.
     fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure>;
     /// Puts bytes into an area that is still writable.
@@ -30,7 +35,7 @@ pub trait Kernel {
 }
 
 /// Space that is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// What will be in it; kernels keep kinds apart.
     pub kind: Kind,
@@ -41,7 +46,7 @@ pub struct Request {
 }
 
 /// What an area becomes when its bytes are in place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Protection {
     /// Constants.
     ReadOnly,
@@ -49,8 +54,48 @@ pub enum Protection {
     ReadExecute,
 }
 
+/// How a kernel takes a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Form {
+    /// As areas: every byte is put where it belongs, and [`Load`] says what is what.
+    Areas,
+    /// As a file with its relocations done ([`Load::image`]), for areas of just the sizes that Linux will ask for.
+    Relocated(Linux),
+    /// As the file it was; [`Load`] only says that it can be linked.
+    Original,
+}
+
+/// What decides where Linux puts a module's sections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Linux {
+    /// Which areas a module has.
+    pub areas: LinuxAreas,
+    /// CONFIG_KALLSYMS_ALL: the symbol table that stays has data symbols as well.
+    pub kallsyms_all: bool,
+}
+
+/// The areas of a module of Linux.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LinuxAreas {
+    /// Up to 6.3: one for what stays, one for what only init needs.
+    CoreInit,
+    /// From 6.4: one for each kind (enum mod_mem_type).
+    Seven,
+}
+
+/// A module as a file: all but relocation is left to the kernel.
+#[derive(Debug)]
+pub struct Image {
+    /// The file, in a memfd that nobody can change any more.
+    pub file: OwnedFd,
+    /// By section: the address that it was relocated for; [`ABSENT`](crate::layout::ABSENT) for one not in memory.
+    pub sections: Vec<u64>,
+    /// By symbol: the value that was used.
+    pub symbols: Vec<u64>,
+}
+
 /// Everything that makes areas a module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Load {
     /// The module's name.
     pub name: String,
@@ -68,10 +113,12 @@ pub struct Load {
     pub params: Option<(u64, u64)>,
     /// Its arguments: `name=value`, separated by blanks.
     pub args: String,
+    /// The file, for a kernel that takes [`Form::Relocated`].
+    pub image: Option<Image>,
 }
 
 /// What a load has to say.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
     /// What init returned: 0, or a positive number, which is odd.
     pub returned: i32,
@@ -80,24 +127,24 @@ pub struct Loaded {
 }
 
 /// A symbol that modules may use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Export {
     /// Its name.
     pub name: String,
     /// Its address.
     pub address: u64,
     /// The CRC of its type, where the kernel has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crc: Option<u32>,
     /// For GPL-compatible modules only.
     pub gpl: bool,
     /// Its namespace, or empty.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub namespace: String,
 }
 
 /// What code the kernel runs, in ELF's numbers, which the kernel itself knows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// As `uname -m` says it.
     pub name: String,
@@ -110,7 +157,7 @@ pub struct Machine {
 }
 
 /// A loaded module.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Module {
     /// Its name.
     pub name: String,
@@ -135,12 +182,16 @@ impl Module {
 }
 
 /// Everything there is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
     /// The kernel's release.
     pub release: String,
-    /// What a module's `vermagic=` must say.
+    /// What a module's `vermagic=` must say; only its first word, the release, where the kernel does not tell more.
     pub vermagic: String,
+    /// How it takes modules.
+    pub form: Form,
+    /// Whether a name that is not here is not exported. Not so for a kernel whose list has functions only.
+    pub complete: bool,
     /// What code it runs.
     pub machine: Machine,
     /// Modules, oldest first.
@@ -150,7 +201,7 @@ pub struct Listing {
 }
 
 /// Why a kernel did not do what it was asked.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Failure {
     /// Init returned a negative number; nothing of the module is left.
     #[error("init returned {0} ({1})", errno, error_text(*errno))]
@@ -210,6 +261,19 @@ pub enum Failure {
         /// Bytes.
         size: u64,
     },
+    /// What the kernel itself came to is not what this module was relocated for; none of its code ran.
+    #[error("{what}: the kernel came to {found:#x}, and the module was relocated for {expected:#x}")]
+    Disagrees {
+        /// Of what.
+        what: String,
+        /// What was used here.
+        expected: u64,
+        /// What the kernel has.
+        found: u64,
+    },
+    /// Loading is switched off for good, or this process may not.
+    #[error("this process may not load modules: {0}")]
+    NotAllowed(String),
     /// Anything else it said no to.
     #[error("the kernel refused: {0}")]
     Refused(String),
@@ -240,6 +304,8 @@ impl Failure {
             Self::Missing { .. } => "missing-module",
             Self::Stale { .. } => "stale",
             Self::NoSpace { .. } => "no-space",
+            Self::Disagrees { .. } => "disagrees",
+            Self::NotAllowed(_) => "not-allowed",
             Self::Refused(_) => "refused",
             Self::Died { .. } => "kernel-died",
             Self::Unreachable(_) => "unreachable",

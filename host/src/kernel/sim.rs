@@ -1,6 +1,6 @@
 //! The simulated kernel: a process of its own, reached through a Unix socket.
 
-use super::{Export, Failure, Kernel, Listing, Load, Loaded, Machine, Module, Protection, Request};
+use super::{Export, Failure, Form, Kernel, Listing, Load, Loaded, Machine, Module, Protection, Request};
 use crate::layout::Kind;
 use relobox_abi::order;
 use relobox_simkernel::protocol as wire;
@@ -53,12 +53,15 @@ impl Sim {
 }
 
 impl Kernel for Sim {
-    fn list(&mut self) -> Result<Listing, Failure> {
+    /// Everything, whatever is wanted: it is a small kernel.
+    fn list(&mut self, _: Option<&[&[u8]]>) -> Result<Listing, Failure> {
         let list = self.client.list().map_err(failure)?;
         let (machine, class, order) = MACHINE;
         Ok(Listing {
             release: list.release,
             vermagic: list.vermagic,
+            form: Form::Areas,
+            complete: true,
             machine: Machine { name: list.machine, machine, class, order },
             modules: list.modules.into_iter().map(module).collect(),
             exports: list.exports.into_iter().map(export).collect(),
@@ -86,10 +89,10 @@ impl Kernel for Sim {
     fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
         let areas = load.areas.iter().map(|(address, kind)| {
             let after_init = match kind {
-                Kind::InitText | Kind::InitRoData | Kind::InitData => wire::AfterInit::Free,
+                Kind::InitText | Kind::InitRoData | Kind::InitData | Kind::Init => wire::AfterInit::Free,
                 Kind::RoAfterInit => wire::AfterInit::ReadOnly,
                 // This kernel has one processor: its copy of per-CPU data is the only one.
-                Kind::Text | Kind::RoData | Kind::Data | Kind::PerCpu => wire::AfterInit::Keep,
+                Kind::Text | Kind::RoData | Kind::Data | Kind::PerCpu | Kind::Core => wire::AfterInit::Keep,
             };
             wire::LoadArea { address: *address, after_init }
         });
