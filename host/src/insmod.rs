@@ -5,15 +5,16 @@
 
 use crate::error::{Error, Problem, Result};
 use crate::guests::Guests;
-use crate::kernel::{Failure, Kernel, Listing};
+use crate::kernel::{Failure, Form, Kernel, Listing};
 use crate::layout::Area;
+use crate::layout_linux;
 use crate::link::prepare;
 use crate::parse::{Module, Records};
 use crate::place::{self, Placing};
 use crate::records::shown;
 use crate::resolve::Sources;
 use crate::symbols::{Definition, Symbols};
-use relobox_abi::symbol_flag;
+use relobox_abi::{Section, section_flag, symbol_flag};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -43,12 +44,17 @@ pub fn insmod(guests: &Guests, kernel: &mut dyn Kernel, module: Module, args: &s
     let listing = kernel.list(Some(&undefined(&module.records()))).map_err(refused)?;
     let name = check(guests, &module.records(), &listing)?;
     let symbols = symbols(&module.records(), &listing);
-    let prepared = prepare(guests, module, &[])?;
+    let mut prepared = prepare(guests, module, &[])?;
+    if let Form::Relocated(linux) = listing.form {
+        prepared.measured = layout_linux::measure(&prepared.module.records(), prepared.needs(), linux)?;
+    }
     let layout = place::allocate(kernel, &prepared.measured).map_err(refused)?;
     let depends = depends(&prepared.module.records(), &listing);
-    let linked = prepared.link(layout, Sources { symbols: &symbols, assume: None });
-    let linked = linked.map_err(|error| advise(error, &depends))?;
-    let loaded = place::place(kernel, &linked, &name, args).map_err(|why| match why {
+    // Of a kernel that lists only some of its exports, the rest is for the kernel itself to check.
+    let assume = (!listing.complete).then(|| layout.areas.first().map_or(0, |area| area.address));
+    let linked = prepared.link(layout, Sources { symbols: &symbols, assume });
+    let mut linked = linked.map_err(|error| advise(error, &depends))?;
+    let loaded = place::place(kernel, listing.form, &mut linked, &name, args).map_err(|why| match why {
         Placing::Kernel(failure) => refused(failure),
         Placing::Module(error) => error,
     })?;
@@ -100,6 +106,14 @@ fn check(guests: &Guests, records: &Records<'_>, kernel: &Listing) -> Result<Str
     } else if let Some(text) = other_kernel(records, kernel) {
         refuse("vermagic", text, "compile it for this kernel");
     }
+    let both = |s: &&Section| {
+        s.flags & (section_flag::ALLOC | section_flag::WRITE | section_flag::EXEC)
+            == section_flag::ALLOC | section_flag::WRITE | section_flag::EXEC
+    };
+    if let Some(section) = records.sections.iter().find(both) {
+        let text = format!("section {} is writable and executable", shown(records.bytes(section.name)));
+        refuse("writable-code", text, "code that changes itself has no place in a kernel");
+    }
     let name = place::module_name(records);
     if kernel.modules.iter().any(|m| m.name == name) {
         let text = format!("a module named '{name}' is already loaded");
@@ -108,15 +122,23 @@ fn check(guests: &Guests, records: &Records<'_>, kernel: &Listing) -> Result<Str
     if problems.is_empty() { Ok(name) } else { Err(Error::Module(problems)) }
 }
 
+/// As the kernel does (same_magic): where every symbol has a version, the releases may differ.
 fn other_kernel(records: &Records<'_>, kernel: &Listing) -> Option<String> {
     let wanted = kernel.vermagic.as_bytes().trim_ascii();
-    match records.modinfo("vermagic") {
-        Some(own) if own.trim_ascii() == wanted => None,
-        Some(own) => {
-            Some(format!("the module is for kernel '{}', and this is '{}'", shown(own.trim_ascii()), shown(wanted)))
-        }
-        None => Some(format!("the module does not say which kernel it is for, and this is '{}'", shown(wanted))),
-    }
+    let Some(own) = records.modinfo("vermagic") else {
+        return Some(format!("the module does not say which kernel it is for, and this is '{}'", shown(wanted)));
+    };
+    let (own_release, own_options) = first_word(own.trim_ascii());
+    let (release, options) = first_word(wanted);
+    let same_release = own_release == release || !records.versions.is_empty();
+    let same_options = own_options == options || options.is_empty();
+    (!same_release || !same_options)
+        .then(|| format!("the module is for kernel '{}', and this is '{}'", shown(own.trim_ascii()), shown(wanted)))
+}
+
+fn first_word(text: &[u8]) -> (&[u8], &[u8]) {
+    let end = text.iter().position(|b| *b == b' ').unwrap_or(text.len());
+    (&text[..end], text[end..].trim_ascii())
 }
 
 /// The names that the module asks others for.

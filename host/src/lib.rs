@@ -18,6 +18,7 @@ pub mod insmod;
 pub mod job;
 pub mod kernel;
 pub mod layout;
+pub mod layout_linux;
 pub mod limits;
 pub mod link;
 pub mod open;

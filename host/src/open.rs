@@ -12,7 +12,9 @@ use crate::sandbox::Instance;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt as _};
 use relobox_abi::{Span, Unpacked, export};
-use std::io::{Read, Seek as _};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use std::io::{Read, Seek as _, Write as _};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// Something to link: a name for messages, and bytes that can be read once.
@@ -98,6 +100,27 @@ impl Source {
             }
         }
     }
+}
+
+/// Copies `source` to where nobody can change it any more: a memfd, sealed, and whether its contents are packed. What is
+/// judged and what is loaded are then the same bytes.
+pub fn seal(mut source: Source, path: &Path) -> Result<(OwnedFd, bool)> {
+    let io = |e: rustix::io::Errno| Error::io(path)(e.into());
+    let packed = is_packed(&source.magic().map_err(Error::io(path))?);
+    let length = length(&path.display().to_string(), &source)?;
+    let file = memfd_create("relobox-module", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).map_err(io)?;
+    let mut file = std::fs::File::from(file);
+    let copied = match source {
+        Source::File(source, _) => std::io::copy(&mut source.into_std().take(length), &mut file),
+        Source::Bytes(bytes) => file.write_all(&bytes).map(|()| length),
+    };
+    if copied.map_err(Error::io(path))? != length {
+        let cut = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the file became shorter while it was read");
+        return Err(Error::io(path)(cut));
+    }
+    file.rewind().map_err(Error::io(path))?;
+    fcntl_add_seals(&file, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE).map_err(io)?;
+    Ok((file.into(), packed))
 }
 
 /// To read, and not to wait for whoever may open the other end of a pipe.

@@ -1,11 +1,14 @@
 //! Place: a linked module's areas become memory of a kernel, and the kernel is told to make a module of them.
 
-use crate::error::{Problem, Result};
-use crate::kernel::{Export, Failure, Kernel, Load, Loaded, Protection, Request};
+use crate::error::{Error, Problem, Result};
+use crate::kernel::{Export, Failure, Form, Image, Kernel, Load, Loaded, Protection, Request};
 use crate::layout::{ABSENT, Area, Kind, Layout, Measured};
 use crate::link::Linked;
 use crate::records::shown;
 use relobox_abi::export_flag;
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use std::fs::File;
+use std::path::Path;
 
 /// Asks the kernel for the areas, and gives every section its address in them.
 pub fn allocate(kernel: &mut dyn Kernel, measured: &Measured) -> Result<Layout, Failure> {
@@ -16,8 +19,39 @@ pub fn allocate(kernel: &mut dyn Kernel, measured: &Measured) -> Result<Layout, 
     Ok(measured.in_areas(areas.collect()))
 }
 
-/// Puts and protects every area, then has the kernel make a module of them.
-pub fn place(kernel: &mut dyn Kernel, linked: &Linked, name: &str, args: &str) -> Result<Loaded, Placing> {
+/// Hands the module to the kernel in the form that it takes.
+pub fn place(
+    kernel: &mut dyn Kernel,
+    form: Form,
+    linked: &mut Linked,
+    name: &str,
+    args: &str,
+) -> Result<Loaded, Placing> {
+    match form {
+        Form::Areas => put(kernel, linked)?,
+        Form::Relocated(_) | Form::Original => {}
+    }
+    let mut load = load(linked, name, args);
+    if matches!(form, Form::Relocated(_)) {
+        load.image = Some(image_of(linked).map_err(Placing::Module)?);
+    }
+    kernel.load(&load).map_err(Placing::Kernel)
+}
+
+/// The module as a file whose relocations are done, and what they were done for.
+fn image_of(linked: &mut Linked) -> Result<Image> {
+    let path = Path::new("memfd");
+    let file = memfd_create("relobox", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
+    let mut file = File::from(file.map_err(|e| Error::io(path)(e.into()))?);
+    linked.emit_to(relobox_abi::emit::RELOCATED_KO, path, &mut file)?;
+    let sealed = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    fcntl_add_seals(&file, sealed).map_err(|e| Error::io(path)(e.into()))?;
+    let (sections, symbols) = (linked.layout.addresses.clone(), linked.resolved.values.clone());
+    Ok(Image { file: file.into(), sections, symbols })
+}
+
+/// Puts and protects every area.
+fn put(kernel: &mut dyn Kernel, linked: &Linked) -> Result<(), Placing> {
     for area in &linked.layout.areas {
         let image = image(linked, area).map_err(Placing::Module)?;
         if !image.is_empty() {
@@ -33,7 +67,7 @@ pub fn place(kernel: &mut dyn Kernel, linked: &Linked, name: &str, args: &str) -
         };
         kernel.protect(area.address, protection).map_err(Placing::Kernel)?;
     }
-    kernel.load(&load(linked, name, args)).map_err(Placing::Kernel)
+    Ok(())
 }
 
 /// Why a module was not placed.

@@ -191,6 +191,12 @@ impl Symbols {
         self.by_name.get(name).map(|entry| &entry.definition)
     }
 
+    /// Whether export tables were seen: then what is in none of them is not exported.
+    #[must_use]
+    pub fn know_exports(&self) -> bool {
+        !self.exporters.is_empty()
+    }
+
     /// Where loaded module `owner` has `name`, exported or not.
     #[must_use]
     pub fn address_in(&self, owner: &str, name: &[u8]) -> Option<u64> {

@@ -1,25 +1,25 @@
 //! `relobox insmod`, `lsmod`, `rmmod`: modules into a kernel and out of it.
 
-use super::sim::{Socket, connect, unreachable};
+use super::kernel::{Which, failed, insert};
 use super::{Common, output};
 use clap::Args;
 use relobox::Result;
-use relobox::insmod::{Inserted, insmod, join_args, refusal};
-use relobox::kernel::{Failure, Kernel as _, Listing};
-use relobox::link::load;
-use relobox::open::Source;
+use relobox::insmod::{Inserted, join_args};
+use relobox::kernel::Listing;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Link a module inside the sandbox and load it into the simulated kernel
+/// Link a module inside the sandbox and load it into a kernel
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relobox insmod hello.ko
   relobox insmod hello.ko name='Roman Zippel' times=2
   relobox insmod hello.ko --json
 
-The simulated kernel is started if there is none; 'relobox dmesg' shows what modules print.
+  relobox insmod --kernel sim hello.ko
+
+'--kernel sim' is a simulated kernel, started if there is none; 'relobox dmesg' shows what its modules print.
 Exit code 1: the module cannot be linked, or it was refused, or its init failed; nothing of it is left.")]
 pub(crate) struct InsmodArgs {
     /// The module: .ko, .ko.gz, .ko.xz, .ko.zst
@@ -28,7 +28,7 @@ pub(crate) struct InsmodArgs {
     #[arg(value_name = "NAME=VALUE")]
     parameters: Vec<String>,
     #[command(flatten)]
-    socket: Socket,
+    which: Which,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -52,12 +52,8 @@ struct AreaJson {
 }
 
 pub(crate) fn run(args: InsmodArgs) -> Result<ExitCode> {
-    let guests = args.common.guests()?;
     let name = args.module.display().to_string();
-    // A file that is no module starts no kernel.
-    let module = load(&guests, &name, Source::open(&args.module)?)?;
-    let mut kernel = args.socket.connect_or_start()?;
-    let inserted = insmod(&guests, &mut kernel, module, &join_args(&args.parameters))?;
+    let inserted = insert(&args.which, &args.common, &args.module, &join_args(&args.parameters))?;
     if inserted.returned > 0 {
         output::warning(format_args!("{name}: init returned {}, which should be 0 or negative", inserted.returned));
     }
@@ -92,22 +88,21 @@ fn print(inserted: &Inserted) {
     output::line(format_args!("{name}: live{at}, {relocations} relocations done by plugin {plugin}{uses}"));
 }
 
-/// List the modules in the simulated kernel: size, use count, and who uses them
+/// List the modules in a kernel: size, use count, and who uses them
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relobox lsmod
   relobox lsmod --json          # also addresses and exports")]
 pub(crate) struct LsmodArgs {
     #[command(flatten)]
-    socket: Socket,
+    which: Which,
     /// Print JSON instead of text (docs/json.md)
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 pub(crate) fn lsmod(args: LsmodArgs) -> Result<ExitCode> {
-    let mut kernel = connect(&args.socket)?;
-    let listing = kernel.list(None).map_err(unreachable)?;
+    let listing = args.which.connect()?.list(None).map_err(|failure| failed("lsmod", &failure))?;
     if args.json {
         /// Without the kernel's own exports, which `relobox sim symbols` has.
         #[derive(Serialize)]
@@ -130,7 +125,7 @@ pub(crate) fn lsmod(args: LsmodArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Remove a module that nobody uses from the simulated kernel
+/// Remove a module that nobody uses from a kernel
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relobox rmmod hello
@@ -141,7 +136,7 @@ pub(crate) struct RmmodArgs {
     /// The module's name
     name: String,
     #[command(flatten)]
-    socket: Socket,
+    which: Which,
     /// Print errors as JSON (docs/json.md)
     #[arg(long)]
     pub(crate) json: bool,
@@ -150,12 +145,8 @@ pub(crate) struct RmmodArgs {
 pub(crate) fn rmmod(args: RmmodArgs) -> Result<ExitCode> {
     let file = args.name.rsplit('/').next().unwrap_or_default();
     let name = file.split(".ko").next().unwrap_or_default().replace('-', "_");
-    let mut kernel = connect(&args.socket)?;
-    kernel.remove(&name).map_err(|failure| match failure {
-        Failure::Unreachable(_) => unreachable(failure),
-        // "hello: no module …": the name as the person gave it.
-        _ => refusal(&args.name, &failure),
-    })?;
+    // "hello: no module …": the name as the person gave it.
+    args.which.connect()?.remove(&name).map_err(|failure| failed(&args.name, &failure))?;
     if args.json {
         output::json(&serde_json::json!({ "removed": name }));
     }

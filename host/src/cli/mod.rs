@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod insmod;
 mod inspect;
+mod kernel;
 mod link;
 mod manual;
 mod output;

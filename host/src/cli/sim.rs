@@ -30,7 +30,7 @@ pub(crate) fn serve_if_asked() -> Option<ExitCode> {
 }
 
 /// Where the simulated kernel listens.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Socket {
     /// The simulated kernel's socket [default: relobox/kernel.socket in $XDG_RUNTIME_DIR,
     /// or relobox-UID/kernel.socket in /tmp]
@@ -39,6 +39,11 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
+    /// Whether the person named one.
+    pub(crate) fn given(&self) -> bool {
+        self.path.is_some()
+    }
+
     pub(crate) fn path(&self) -> PathBuf {
         self.path.clone().unwrap_or_else(default_socket)
     }

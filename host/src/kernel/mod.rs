@@ -8,7 +8,10 @@
 //! calls init and makes the areas a module, or leaves nothing; and *remove*. A backend adds no policy:
 //! what a module may use is decided before (see [`insmod`](crate::insmod)).
 
+pub mod device;
+mod linux;
 pub mod sim;
+pub mod vet;
 
 use crate::layout::Kind;
 use crate::records::shown;

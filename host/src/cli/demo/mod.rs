@@ -92,6 +92,7 @@ fn load(stage: &mut Stage) -> Result<()> {
         "insmod asks the kernel for memory, links at those addresses, puts the bytes there, and has init
          called. The kernel relocates nothing and parses nothing.",
     );
+    stage.prompt("export RELOBOX_KERNEL=sim");
     stage.relobox(&["insmod", "hello.ko", "name=Roman Zippel", "times=2"], good("hello: live at"))?;
     stage.relobox(&["dmesg"], good("hello: hello, Roman Zippel"))?;
     stage.relobox(&["rmmod", "hello"], good(""))?;

@@ -1,0 +1,105 @@
+//! Which kernel a command is about, and how a module gets into it.
+
+use super::Common;
+use super::sim::{Socket, connect, unreachable};
+use clap::{Args, ValueEnum};
+use relobox::insmod::{Inserted, insmod, refusal};
+use relobox::kernel::device::{self, Device};
+use relobox::kernel::vet::Vet;
+use relobox::kernel::{Failure, Kernel};
+use relobox::link::load;
+use relobox::open::{Source, seal};
+use relobox::{Error, Result};
+use std::path::Path;
+
+/// The kernel that modules go into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Choice {
+    /// This machine's: by the device if it is there and unsigned modules are allowed, else vetted
+    Auto,
+    /// This machine's, which relocates nothing: /dev/relobox steers its loader
+    Device,
+    /// This machine's, which is given the original file after it was linked here without a fault
+    Vet,
+    /// A simulated one, for trying out: no privilege needed
+    Sim,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Which {
+    /// The kernel that modules go into
+    #[arg(long = "kernel", value_name = "KERNEL", value_enum, default_value = "auto", env = "RELOBOX_KERNEL")]
+    choice: Choice,
+    #[command(flatten)]
+    pub(crate) socket: Socket,
+}
+
+impl Which {
+    /// The choice, with `auto` decided.
+    pub(crate) fn choice(&self) -> Choice {
+        match self.choice {
+            Choice::Auto if self.socket.given() => Choice::Sim,
+            Choice::Auto => match Device::open() {
+                Ok(device) if device.cannot_load().is_none() => Choice::Device,
+                _ => Choice::Vet,
+            },
+            choice => choice,
+        }
+    }
+
+    /// A connection for everything but loading.
+    pub(crate) fn connect(&self) -> Result<Box<dyn Kernel>> {
+        Ok(match self.choice() {
+            Choice::Sim => Box::new(connect(&self.socket)?),
+            Choice::Device => Box::new(open_device()?),
+            Choice::Vet | Choice::Auto => Box::new(Vet::without_file()),
+        })
+    }
+}
+
+fn open_device() -> Result<Device> {
+    let hint = match device::exists() {
+        true => "",
+        false => "; is the module relobox loaded? See kernel/README.md",
+    };
+    let device = Device::open().map_err(|failure| match failure {
+        Failure::Unreachable(text) => Error::Usage(format!("{text}{hint}")),
+        failure => refusal(device::PATH, &failure),
+    })?;
+    match device.cannot_load() {
+        None => Ok(device),
+        Some(why) => Err(Error::Usage(format!("{}: {why}; '--kernel vet' may do", device::PATH))),
+    }
+}
+
+/// Links the module at `path` and makes it a live module of the kernel.
+pub(crate) fn insert(which: &Which, common: &Common, path: &Path, args: &str) -> Result<Inserted> {
+    let guests = common.guests()?;
+    let name = path.display().to_string();
+    let source = Source::open(path)?;
+    match which.choice() {
+        Choice::Sim => {
+            // A file that is no module starts no kernel.
+            let module = load(&guests, &name, source)?;
+            insmod(&guests, &mut which.socket.connect_or_start()?, module, args)
+        }
+        Choice::Device => {
+            let mut device = open_device()?;
+            insmod(&guests, &mut device, load(&guests, &name, source)?, args)
+        }
+        Choice::Vet | Choice::Auto => {
+            let (file, packed) = seal(source, path)?;
+            let copy = file.try_clone().map_err(Error::io(path))?;
+            let module = load(&guests, &name, Source::from_file(cap_std::fs::File::from_std(copy.into()), path)?)?;
+            insmod(&guests, &mut Vet::new(file, packed), module, args)
+        }
+    }
+}
+
+/// A failure as the person should read it.
+pub(crate) fn failed(subject: &str, failure: &Failure) -> Error {
+    match failure {
+        Failure::Unreachable(_) => unreachable(failure.clone()),
+        _ => refusal(subject, failure),
+    }
+}

@@ -1,0 +1,352 @@
+//! A real kernel with our device (`kernel/relobox.c`): it reserves a module's areas, steers the kernel's own loader
+//! into them, and has it refuse what was not relocated for them. Layouts and numbers are those of `kernel/relobox.h`.
+
+use super::{Export, Failure, Form, Kernel, Linux, LinuxAreas, Listing, Load, Loaded, Machine, Module, linux};
+use super::{Protection, Request};
+use crate::layout::Kind;
+use crate::limits;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::ioctl::{Getter, Opcode, Setter, Updater, opcode};
+use std::ffi::CStr;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+/// Where the device is.
+pub const PATH: &str = "/dev/relobox";
+
+/// The version of the interface.
+const ABI: u32 = 1;
+
+const KALLSYMS_ALL: u32 = 1;
+const UNSIGNED: u32 = 2;
+const GPL: u32 = 1;
+const CRC: u32 = 2;
+const NO_OWNER: u32 = u32::MAX;
+const PER_CPU: u32 = 16;
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct About {
+    abi: u32,
+    layout: u32,
+    flags: u32,
+    machine: u32,
+    release: [u8; 64],
+    vermagic: [u8; 128],
+    hooks: [u8; 16],
+    reason: [u8; 128],
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct List {
+    names: u64,
+    names_size: u64,
+    buffer: u64,
+    size: u64,
+    needed: u64,
+    modules: u32,
+    exports: u32,
+}
+
+#[repr(C)]
+#[derive(FromBytes, KnownLayout, Immutable)]
+struct ListedModule {
+    address: [u64; 7],
+    size: [u64; 7],
+    name: u32,
+    state: u32,
+    references: i32,
+    reserved: u32,
+}
+
+#[repr(C)]
+#[derive(FromBytes, KnownLayout, Immutable)]
+struct ListedExport {
+    address: u64,
+    name: u32,
+    space: u32,
+    crc: u32,
+    flags: u32,
+    owner: u32,
+    reserved: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Area {
+    kind: u32,
+    reserved: u32,
+    size: u64,
+    align: u64,
+    address: u64,
+}
+
+#[repr(C)]
+struct Allocate {
+    areas: u64,
+    count: u32,
+    reserved: u32,
+}
+
+#[repr(C)]
+struct Arm {
+    sections: u64,
+    symbols: u64,
+    section_count: u32,
+    symbol_count: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Disarm {
+    found: u32,
+    index: u32,
+    expected: u64,
+    found_value: u64,
+    taken: u32,
+    verified: u32,
+}
+
+const GET_ABOUT: Opcode = opcode::read::<About>(b'R', 0xb0);
+const GET_LIST: Opcode = opcode::read_write::<List>(b'R', 0xb1);
+const DO_ALLOCATE: Opcode = opcode::read_write::<Allocate>(b'R', 0xb2);
+const DO_ARM: Opcode = opcode::write::<Arm>(b'R', 0xb6);
+const DO_DISARM: Opcode = opcode::read::<Disarm>(b'R', 0xb7);
+
+/// The device, open. Closing it frees what no module owns, and lets go of the modules whose symbols were listed.
+pub struct Device {
+    device: OwnedFd,
+    about: About,
+}
+
+impl Device {
+    /// Opens the device; `Err` also for one that cannot load modules here.
+    pub fn open() -> Result<Self, Failure> {
+        let device = rustix::fs::open(PATH, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(|e| match e {
+            Errno::ACCESS | Errno::PERM => Failure::NotAllowed(format!("{PATH} is for those with CAP_SYS_MODULE")),
+            e => Failure::Unreachable(format!("{PATH}: {e}")),
+        })?;
+        // SAFETY: the number says that the kernel fills an `About`, and any bytes are one.
+        #[allow(unsafe_code, reason = "ioctl: the device's interface")]
+        let about: About = unsafe { rustix::ioctl::ioctl(&device, Getter::<GET_ABOUT, About>::new()) }
+            .map_err(|e| Failure::Unreachable(format!("{PATH}: {e}")))?;
+        if about.abi != ABI {
+            let text = format!("{PATH} speaks version {} of the interface, and this program {ABI}", about.abi);
+            return Err(Failure::Unreachable(text));
+        }
+        Ok(Self { device, about })
+    }
+
+    /// Why it cannot load modules here, if it cannot.
+    #[must_use]
+    pub fn cannot_load(&self) -> Option<String> {
+        if self.about.flags & UNSIGNED == 0 {
+            return Some("this kernel loads signed modules only".into());
+        }
+        (self.form().is_none()).then(|| text(&self.about.reason))
+    }
+
+    fn form(&self) -> Option<Form> {
+        let areas = match self.about.layout {
+            1 => LinuxAreas::CoreInit,
+            2 => LinuxAreas::Seven,
+            _ => return None,
+        };
+        Some(Form::Relocated(Linux { areas, kallsyms_all: self.about.flags & KALLSYMS_ALL != 0 }))
+    }
+
+    /// Fills `buffer`; `Err` has the number of bytes that it should have.
+    fn fill(&self, names: &[u8], buffer: &mut [u64]) -> Result<Result<List, usize>, Failure> {
+        let mut list = List {
+            names: if names.is_empty() { 0 } else { names.as_ptr() as u64 },
+            names_size: names.len() as u64,
+            buffer: buffer.as_mut_ptr() as u64,
+            size: size_of_val(buffer) as u64,
+            ..List::default()
+        };
+        // SAFETY: the kernel reads `names` and writes to `buffer`, both as long as it is told, and both outlive the call.
+        #[allow(unsafe_code, reason = "ioctl: the device's interface")]
+        let done = unsafe { rustix::ioctl::ioctl(&self.device, Updater::<GET_LIST, List>::new(&mut list)) };
+        match done {
+            Ok(()) => Ok(Ok(list)),
+            Err(Errno::NOSPC) if list.needed <= limits::SYMBOLS => Ok(Err(list.needed as usize)),
+            Err(e) => Err(refused("list", e)),
+        }
+    }
+
+    fn disarm(&self) -> Result<Disarm, Failure> {
+        // SAFETY: the number says that the kernel fills a `Disarm`, and any bytes are one.
+        #[allow(unsafe_code, reason = "ioctl: the device's interface")]
+        unsafe { rustix::ioctl::ioctl(&self.device, Getter::<DO_DISARM, Disarm>::new()) }
+            .map_err(|e| refused("disarm", e))
+    }
+}
+
+impl Kernel for Device {
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
+        let form = self.form().ok_or_else(|| Failure::Refused(text(&self.about.reason)))?;
+        let mut names = Vec::new();
+        for name in wanted.unwrap_or_default() {
+            names.extend_from_slice(name);
+            names.push(0);
+        }
+        // A module that wants nothing still wants the modules; one empty name is no symbol's.
+        if wanted.is_some() && names.is_empty() {
+            names.push(0);
+        }
+        let mut buffer = vec![0_u64; 64 << 10];
+        let list = loop {
+            match self.fill(&names, &mut buffer)? {
+                Ok(list) => break list,
+                // Modules may come between two calls.
+                Err(needed) => buffer.resize(needed.div_ceil(8) + 4096, 0),
+            }
+        };
+        let (modules, exports) = read(&buffer, &list)
+            .ok_or_else(|| Failure::Unreachable(format!("{PATH}: the list does not lie in its buffer")))?;
+        Ok(Listing {
+            release: text(&self.about.release),
+            vermagic: text(&self.about.vermagic),
+            form,
+            complete: true,
+            machine: Machine { machine: self.about.machine as u16, ..linux::machine() },
+            modules,
+            exports,
+        })
+    }
+
+    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
+        let area = |wanted: &Request| {
+            Some(Area { kind: kind(wanted.kind)?, reserved: 0, size: wanted.size, align: wanted.align, address: 0 })
+        };
+        let Some(mut areas) = areas.iter().map(area).collect::<Option<Vec<_>>>() else {
+            return Err(Failure::Refused("there is no such kind of area".into()));
+        };
+        let mut call = Allocate { areas: areas.as_mut_ptr() as u64, count: areas.len() as u32, reserved: 0 };
+        // SAFETY: the kernel reads and writes `count` areas, which outlive the call.
+        #[allow(unsafe_code, reason = "ioctl: the device's interface")]
+        let done = unsafe { rustix::ioctl::ioctl(&self.device, Updater::<DO_ALLOCATE, Allocate>::new(&mut call)) };
+        done.map_err(|e| match e {
+            Errno::NOMEM => Failure::NoSpace { size: areas.iter().map(|a| a.size).sum() },
+            e => refused("allocate", e),
+        })?;
+        Ok(areas.iter().map(|a| a.address).collect())
+    }
+
+    fn put(&mut self, _: u64, _: &[u8]) -> Result<(), Failure> {
+        Err(linux::not_by_bytes())
+    }
+
+    fn protect(&mut self, _: u64, _: Protection) -> Result<(), Failure> {
+        Err(linux::not_by_bytes())
+    }
+
+    fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
+        let image = load.image.as_ref().ok_or_else(|| Failure::Refused("there is no file to load".into()))?;
+        let arm = Arm {
+            sections: image.sections.as_ptr() as u64,
+            symbols: image.symbols.as_ptr() as u64,
+            section_count: image.sections.len() as u32,
+            symbol_count: image.symbols.len() as u32,
+        };
+        // SAFETY: the kernel reads as many words as it is told, and they outlive the call.
+        #[allow(unsafe_code, reason = "ioctl: the device's interface")]
+        let armed = unsafe { rustix::ioctl::ioctl(&self.device, Setter::<DO_ARM, Arm>::new(arm)) };
+        armed.map_err(|e| refused("arm", e))?;
+        let done = linux::finit_module(image.file.as_fd(), &load.args, 0);
+        // What the device saw explains a failure; and it must not stay armed.
+        let seen = self.disarm()?;
+        match done {
+            Ok(()) => Ok(Loaded::default()),
+            Err(e) => Err(disagreement(&seen).unwrap_or_else(|| linux::failure(e, &load.name, seen.verified != 0))),
+        }
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), Failure> {
+        linux::remove(name)
+    }
+}
+
+/// What the kernel came to that was not what the module was relocated for.
+fn disagreement(seen: &Disarm) -> Option<Failure> {
+    let what = match seen.found {
+        1 => format!("size of area {}", seen.index),
+        2 => format!("address of section {}", seen.index),
+        3 => format!("value of symbol {}", seen.index),
+        4 => "number of sections or symbols".to_owned(),
+        _ => return None,
+    };
+    Some(Failure::Disagrees { what, expected: seen.expected, found: seen.found_value })
+}
+
+/// The device's number for a kind of area.
+fn kind(kind: Kind) -> Option<u32> {
+    Some(match kind {
+        Kind::Core | Kind::Text => 0,
+        Kind::Init | Kind::Data => 1,
+        Kind::RoData => 2,
+        Kind::RoAfterInit => 3,
+        Kind::InitText => 4,
+        Kind::InitData => 5,
+        Kind::InitRoData => 6,
+        Kind::PerCpu => PER_CPU,
+    })
+}
+
+fn refused(what: &str, error: Errno) -> Failure {
+    match error {
+        Errno::PERM => Failure::NotAllowed("loading modules is switched off, or needs CAP_SYS_MODULE".into()),
+        e => Failure::Refused(format!("{what}: {e}")),
+    }
+}
+
+/// Text up to its NUL.
+fn text(bytes: &[u8]) -> String {
+    let text = CStr::from_bytes_until_nul(bytes).map_or(&[][..], CStr::to_bytes);
+    String::from_utf8_lossy(text).into_owned()
+}
+
+/// The modules with their exports, and the kernel's own exports. `None` if the buffer does not hold what it should.
+fn read(buffer: &[u64], list: &List) -> Option<(Vec<Module>, Vec<Export>)> {
+    let bytes = zerocopy::IntoBytes::as_bytes(buffer);
+    let (listed, rest) = <[ListedModule]>::ref_from_prefix_with_elems(bytes, list.modules as usize).ok()?;
+    let (exported, _) = <[ListedExport]>::ref_from_prefix_with_elems(rest, list.exports as usize).ok()?;
+    let name = |at: u32| Some(text(bytes.get(at as usize..)?));
+    let mut modules = Vec::with_capacity(listed.len());
+    for module in listed {
+        let areas = module.address.iter().zip(module.size).map(|(address, size)| (*address, size));
+        modules.push(Module {
+            name: name(module.name)?,
+            live: module.state == 0,
+            areas: areas.filter(|(_, size)| *size != 0).collect(),
+            users: Vec::new(),
+            uses: Vec::new(),
+            exports: Vec::new(),
+        });
+    }
+    let mut own = Vec::new();
+    for export in exported {
+        let read = Export {
+            name: name(export.name)?,
+            address: export.address,
+            crc: (export.flags & CRC != 0).then_some(export.crc),
+            gpl: export.flags & GPL != 0,
+            namespace: if export.space == 0 { String::new() } else { name(export.space)? },
+        };
+        match export.owner {
+            NO_OWNER => own.push(read),
+            owner => modules.get_mut(owner as usize)?.exports.push(read),
+        }
+    }
+    linux::add_users(&mut modules);
+    Some((modules, own))
+}
+
+/// Whether there is a device, usable or not.
+#[must_use]
+pub fn exists() -> bool {
+    Path::new(PATH).exists()
+}

@@ -1,0 +1,174 @@
+//! Layout as Linux itself will do it, to the byte: a module relocated here is then loaded by the kernel's own loader,
+//! which comes to the same addresses or refuses.
+//!
+//! From kernel/module/main.c and kernel/module/kallsyms.c. Up to 6.3 (`layout_sections`) there are two areas: what
+//! stays and what only init needs, each in the order executable, read-only, read-only after init, writable, with the
+//! kinds on pages of their own. From 6.4 (`__layout_sections`) each kind is an area (`enum mod_mem_type`). Behind the
+//! writable data stays a symbol table cut down to what kallsyms shows (`layout_symtab`); behind init's writable data
+//! is the whole one for as long as init runs.
+
+use crate::error::{Problem, Result};
+use crate::kernel::{Linux, LinuxAreas};
+use crate::layout::{Area, Kind, Measured, PAGE, kind_of};
+use crate::parse::Records;
+use crate::plan::Needs;
+use std::collections::HashMap;
+
+/// `sh_type` of a symbol table and of a string table, in every ELF file.
+const SYMTAB: u32 = 2;
+const STRTAB: u32 = 3;
+
+/// `struct mod_kallsyms` of a 64-bit kernel: three pointers and a count. Bytes.
+const MOD_KALLSYMS: u64 = 32;
+const MOD_KALLSYMS_ALIGN: u64 = 8;
+
+/// The order in which Linux allocates, up to 6.3.
+const CORE_INIT: [Kind; 3] = [Kind::Core, Kind::Init, Kind::PerCpu];
+/// The order in which Linux allocates, from 6.4: enum mod_mem_type.
+const SEVEN: [Kind; 8] = [
+    Kind::Text,
+    Kind::Data,
+    Kind::RoData,
+    Kind::RoAfterInit,
+    Kind::InitText,
+    Kind::InitData,
+    Kind::InitRoData,
+    Kind::PerCpu,
+];
+
+/// The sizes of the areas so far.
+struct Areas {
+    of: LinuxAreas,
+    sizes: HashMap<Kind, u64>,
+}
+
+impl Areas {
+    /// The area that has sections of `kind`.
+    fn area(&self, kind: Kind) -> Kind {
+        match (self.of, kind) {
+            (LinuxAreas::Seven, _) | (_, Kind::PerCpu) => kind,
+            (LinuxAreas::CoreInit, Kind::InitText | Kind::InitRoData | Kind::InitData) => Kind::Init,
+            (LinuxAreas::CoreInit, _) => Kind::Core,
+        }
+    }
+
+    /// Adds to the area of `kind`: where in it.
+    fn add(&mut self, kind: Kind, size: u64, align: u64) -> (Kind, u64) {
+        let area = self.area(kind);
+        let end = self.sizes.entry(area).or_insert(0);
+        let at = end.next_multiple_of(align.max(1));
+        *end = at + size;
+        (area, at)
+    }
+
+    /// Where kinds share an area, the next starts on a page of its own.
+    fn new_page(&mut self, kind: Kind) {
+        let area = self.area(kind);
+        if self.of == LinuxAreas::CoreInit
+            && let Some(end) = self.sizes.get_mut(&area)
+        {
+            *end = end.next_multiple_of(PAGE);
+        }
+    }
+}
+
+/// How much memory Linux will ask for, and where in it everything will be. `Err` for a module that it would load, but
+/// whose place we cannot know.
+pub fn measure(records: &Records<'_>, needs: &Needs, linux: Linux) -> Result<Measured> {
+    let unsupported = |text: String, hint: &str| -> Result<Measured> {
+        Err(Problem::new("unsupported-layout", records.name, text).hint(hint).into())
+    };
+    if let Some(made) = needs.synthetic.first() {
+        let text = format!("it needs {} bytes of {}, for which this kernel has no place", made.record.size, made.name);
+        return unsupported(text, "'--kernel vet' lets the kernel relocate it");
+    }
+    if needs.alignments.iter().any(|a| records.sections.get(a.section as usize).is_some_and(|s| a.align > s.align)) {
+        let text = "a section needs another alignment than the kernel gives it".to_owned();
+        return unsupported(text, "'--kernel vet' lets the kernel relocate it");
+    }
+    if records.modinfo("livepatch").is_some() {
+        let text = "a live patch has relocations that are done while it is enabled".to_owned();
+        return unsupported(text, "'--kernel vet' lets the kernel relocate it");
+    }
+    let aligned: Vec<u64> = records.sections.iter().map(|s| s.align).collect();
+    let kinds: Vec<Option<Kind>> = records.sections.iter().map(|s| kind_of(records, s)).collect();
+    let mut sections = vec![None; records.sections.len()];
+    let mut areas = Areas { of: linux.areas, sizes: HashMap::new() };
+    let mut lay = |areas: &mut Areas, kind: Kind| {
+        for (i, section) in records.sections.iter().enumerate().filter(|(i, _)| kinds[*i] == Some(kind)) {
+            sections[i] = Some(areas.add(kind, section.size, section.align));
+        }
+    };
+    for kind in [Kind::Text, Kind::RoData, Kind::RoAfterInit, Kind::Data] {
+        lay(&mut areas, kind);
+        areas.new_page(kind);
+    }
+    for kind in [Kind::InitText, Kind::InitRoData, Kind::InitData] {
+        lay(&mut areas, kind);
+        areas.new_page(kind);
+    }
+    lay(&mut areas, Kind::PerCpu);
+    symbol_tables(records, &kinds, linux, &mut areas, &mut sections);
+    let order: &[Kind] = match linux.areas {
+        LinuxAreas::CoreInit => &CORE_INIT,
+        LinuxAreas::Seven => &SEVEN,
+    };
+    let percpu = kinds.iter().zip(&aligned).filter(|(kind, _)| **kind == Some(Kind::PerCpu)).map(|(_, align)| *align);
+    // percpu_modalloc asks for no more than a page.
+    let percpu = percpu.max().unwrap_or(1).min(PAGE);
+    let area = |kind: &Kind| {
+        let size = *areas.sizes.get(kind).filter(|size| **size != 0)?;
+        Some(match kind {
+            Kind::PerCpu => Area { kind: *kind, address: 0, size, align: percpu },
+            _ => Area { kind: *kind, address: 0, size: size.next_multiple_of(PAGE), align: PAGE },
+        })
+    };
+    Ok(Measured {
+        areas: order.iter().filter_map(area).collect(),
+        sections,
+        synthetic: Vec::new(),
+        aligned,
+        made: Vec::new(),
+    })
+}
+
+/// The symbol tables: the one that stays, and the one that init has.
+fn symbol_tables(
+    records: &Records<'_>,
+    kinds: &[Option<Kind>],
+    linux: Linux,
+    areas: &mut Areas,
+    sections: &mut [Option<(Kind, u64)>],
+) {
+    let find = |wanted: u32, name: &[u8]| {
+        records.sections.iter().position(|s| s.kind == wanted && (name.is_empty() || records.bytes(s.name) == name))
+    };
+    let (Some(symtab), Some(strtab)) = (find(SYMTAB, b""), find(STRTAB, b".strtab")) else { return };
+    let all = records.symbols.len() as u64;
+    let table = &records.sections[symtab];
+    let entry = if records.parsed.class == 64 { 24 } else { 16 };
+    // Symbol 0 stays, with its empty name.
+    let (mut kept, mut names) = (1, 1);
+    for symbol in records.symbols.iter().skip(1).filter(|s| s.section != 0 && s.name.len != 0) {
+        let index = symbol.section as usize;
+        let stays = match kinds[index] {
+            None | Some(Kind::InitText | Kind::InitRoData | Kind::InitData) => false,
+            Some(_) if linux.kallsyms_all => true,
+            Some(kind) => kind == Kind::Text,
+        };
+        if stays {
+            kept += 1;
+            names += u64::from(symbol.name.len) + 1;
+        }
+    }
+    areas.add(Kind::Data, kept * entry, table.align);
+    // Names, and one byte for each symbol's type.
+    areas.add(Kind::Data, names + kept, 1);
+    areas.new_page(Kind::Data);
+    sections[symtab] = Some(areas.add(Kind::InitData, table.size, table.align));
+    let strings = &records.sections[strtab];
+    sections[strtab] = Some(areas.add(Kind::InitData, strings.size, strings.align));
+    areas.add(Kind::InitData, MOD_KALLSYMS, MOD_KALLSYMS_ALIGN);
+    areas.add(Kind::InitData, all, 1);
+    areas.new_page(Kind::InitData);
+}
