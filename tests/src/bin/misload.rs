@@ -1,0 +1,149 @@
+//! insmod by the device, but wrong in one way: what the kernel's side must notice. Runs inside a test's kernel.
+//!
+//! `misload HOW FILE.ko [OTHER.ko]`, where HOW is
+//! * `right`: nothing is wrong;
+//! * `layout`: relocated for addresses one page beside those that were granted;
+//! * `size`: a page more is reserved than the kernel will ask for;
+//! * `symbol`: the first symbol from elsewhere has another value;
+//! * `held`: between look-up and load, the owner of a symbol (OTHER) is removed, which must fail;
+//! * `reloaded`: between look-up and load, without holding it, OTHER is removed and loaded again;
+//! * `steered`: right addresses, but the original file: the kernel does the relocations.
+//!
+//! Prints `live`, or why it is not, and the exit code is 0 or 1.
+
+use relobox::Result;
+use relobox::cache::Cache;
+use relobox::guests::Guests;
+use relobox::insmod::insmod;
+use relobox::kernel::device::Device;
+use relobox::kernel::{Failure, Image, Kernel, Listing, Load, Loaded, Protection, Request};
+use relobox::link::load;
+use relobox::open::{Source, seal};
+use relobox::sandbox::Sandbox;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+struct Wrong {
+    device: Device,
+    how: String,
+    file: PathBuf,
+    other: Option<PathBuf>,
+    placeholder: Option<Device>,
+}
+
+impl Wrong {
+    fn other(&self) -> &Path {
+        self.other.as_deref().expect("OTHER.ko")
+    }
+
+    fn other_name(&self) -> String {
+        self.other().file_stem().unwrap_or_default().to_string_lossy().replace('-', "_")
+    }
+}
+
+fn stock(command: &str, argument: &str) -> bool {
+    Command::new(command).arg(argument).status().is_ok_and(|status| status.success())
+}
+
+impl Kernel for Wrong {
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
+        if self.how == "reloaded" {
+            // Another connection, which is closed at once: nothing is held.
+            return Device::open()?.list(wanted);
+        }
+        let mut listing = self.device.list(wanted)?;
+        if self.how == "symbol"
+            && let Some(first) = listing.exports.first_mut()
+        {
+            first.address += 16;
+        }
+        Ok(listing)
+    }
+
+    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
+        let mut areas = areas.to_vec();
+        if self.how == "size" {
+            areas[0].size += 4096;
+        }
+        let mut granted = self.device.allocate(&areas)?;
+        if self.how == "layout" {
+            granted[0] += 4096;
+        }
+        Ok(granted)
+    }
+
+    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure> {
+        self.device.put(address, bytes)
+    }
+
+    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), Failure> {
+        self.device.protect(area, protection)
+    }
+
+    fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
+        match self.how.as_str() {
+            "held" => {
+                let removed = self.device.remove(&self.other_name());
+                println!("rmmod {}: {}", self.other_name(), removed.map_or_else(|e| e.to_string(), |()| "done".into()));
+            }
+            "reloaded" => {
+                assert!(stock("rmmod", &self.other_name()), "rmmod");
+                // Something else takes its place first.
+                let mut placeholder = Device::open()?;
+                let area = Request { kind: relobox::layout::Kind::Core, size: 1 << 16, align: 4096 };
+                placeholder.allocate(&[area; 8])?;
+                self.placeholder = Some(placeholder);
+                assert!(stock("insmod", &self.other().to_string_lossy()), "insmod");
+            }
+            "steered" => {
+                let source = Source::open(&self.file).map_err(|e| Failure::Refused(e.to_string()))?;
+                let (file, _) = seal(source, &self.file).map_err(|e| Failure::Refused(e.to_string()))?;
+                let Some(Image { sections, symbols, .. }) = &load.image else { unreachable!("the device takes files") };
+                let image = Image { file, sections: sections.clone(), symbols: symbols.clone() };
+                return self.device.load(&Load {
+                    name: load.name.clone(),
+                    areas: load.areas.clone(),
+                    init: load.init,
+                    exit: load.exit,
+                    exports: load.exports.clone(),
+                    uses: load.uses.clone(),
+                    params: load.params,
+                    args: load.args.clone(),
+                    image: Some(image),
+                });
+            }
+            _ => {}
+        }
+        self.device.load(load)
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), Failure> {
+        self.device.remove(name)
+    }
+}
+
+fn run(how: String, file: PathBuf, other: Option<PathBuf>) -> Result<()> {
+    let guests = Guests::new(Sandbox::new(Cache::from_environment())?, &[])?;
+    let module = load(&guests, &file.display().to_string(), Source::open(&file)?)?;
+    let device = Device::open().map_err(|e| relobox::insmod::refusal("device", &e))?;
+    let mut kernel = Wrong { device, how, file, other, placeholder: None };
+    insmod(&guests, &mut kernel, module, "").map(drop)
+}
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let (Some(how), Some(file)) = (args.next(), args.next()) else {
+        eprintln!("misload right|layout|size|symbol|held|reloaded|steered FILE.ko [OTHER.ko]");
+        return ExitCode::from(2);
+    };
+    match run(how, file.into(), args.next().map(PathBuf::from)) {
+        Ok(()) => {
+            println!("live");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            println!("{error}");
+            ExitCode::from(1)
+        }
+    }
+}
