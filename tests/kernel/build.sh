@@ -110,6 +110,21 @@ proto() {
     printf '$\n'
 }
 
+# The hostile modules, into root $1.
+prepare_bent() {
+    local work file
+    work=$(mktemp -d)
+    file=$(compgen -G "$corpus/lib/modules/$version/kernel/crypto/pcbc.ko*")
+    case $file in
+    *.xz) xz -dc "$file" >"$work/pcbc.ko" ;;
+    *) cp "$file" "$work/pcbc.ko" ;;
+    esac
+    cc -O2 -Wall -Wextra -o "$work/bend" "$repository/tests/kernel/tools/bend.c"
+    mkdir -p "$1/extra/bent"
+    "$work/bend" "$work/pcbc.ko" "$1/extra/bent"
+    rm -rf "$work"
+}
+
 # Everything of scenario $2 and the shared archive, as initramfs $1.
 build_initrd() {
     local initrd=$1 scenario=$2 root image source
