@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Problem, Result};
 use crate::guests::Guests;
-use crate::kernel::{Failure, Form, Kernel, Listing};
+use crate::kernel::{Export, Failure, Form, Kernel, Listing};
 use crate::layout::Area;
 use crate::layout_linux;
 use crate::link::prepare;
@@ -15,7 +15,7 @@ use crate::records::shown;
 use crate::resolve::Sources;
 use crate::symbols::{Definition, Symbols};
 use relobox_abi::{Section, section_flag, symbol_flag};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// A module that is live.
@@ -41,7 +41,7 @@ pub struct Inserted {
 pub fn insmod(guests: &Guests, kernel: &mut dyn Kernel, module: Module, args: &str) -> Result<Inserted> {
     let file = module.name.clone();
     let refused = |failure: Failure| refusal(&file, &failure);
-    let listing = kernel.list(Some(&undefined(&module.records()))).map_err(refused)?;
+    let listing = kernel.list(Some(&wanted(&module.records()))).map_err(refused)?;
     let name = check(guests, &module.records(), &listing)?;
     let symbols = symbols(&module.records(), &listing);
     let mut prepared = prepare(guests, module, &[])?;
@@ -119,6 +119,7 @@ fn check(guests: &Guests, records: &Records<'_>, kernel: &Listing) -> Result<Str
         let text = format!("a module named '{name}' is already loaded");
         refuse("already-loaded", text, "'relobox rmmod' removes it");
     }
+    problems.extend(check_versions(records, kernel));
     if problems.is_empty() { Ok(name) } else { Err(Error::Module(problems)) }
 }
 
@@ -142,14 +143,61 @@ fn first_word(text: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// The names that the module asks others for.
-fn undefined<'a>(records: &Records<'a>) -> Vec<&'a [u8]> {
+fn undefined<'a>(records: &Records<'a>) -> impl Iterator<Item = &'a [u8]> {
     let undefined = records.symbols.iter().filter(|s| s.flags & symbol_flag::UNDEFINED != 0);
-    undefined.map(|s| records.bytes(s.name)).filter(|name| !name.is_empty()).collect()
+    undefined.map(|s| records.bytes(s.name)).filter(|name| !name.is_empty())
+}
+
+/// Those, and the other names that the module has versions of: `module_layout`, which stands for struct module.
+fn wanted<'a>(records: &Records<'a>) -> Vec<&'a [u8]> {
+    let versions = records.versions.iter().map(|v| records.bytes(v.name)).filter(|name| !name.is_empty());
+    let names: HashSet<&[u8]> = undefined(records).chain(versions).collect();
+    let mut names: Vec<_> = names.into_iter().collect();
+    names.sort_unstable();
+    names
+}
+
+/// What `resolve` will not see: versions of names that no relocation needs, and a module that has none at all.
+fn check_versions(records: &Records<'_>, kernel: &Listing) -> Vec<Problem> {
+    let live = kernel.modules.iter().filter(|m| m.live).map(|m| &m.exports);
+    let exports = || std::iter::once(&kernel.exports).chain(live.clone()).flatten();
+    if records.versions.is_empty() {
+        let names: HashSet<&[u8]> = undefined(records).collect();
+        let versioned = exports().find(|e| e.crc.is_some() && names.contains(e.name.as_bytes()));
+        let problem = |e: &Export| Problem {
+            symbol: Some(shown(e.name.as_bytes())),
+            ..Problem::new(
+                "no-versions",
+                records.name,
+                "this kernel has versions of its symbols, and the module has none",
+            )
+            .hint("compile it with CONFIG_MODVERSIONS, as the kernel was")
+        };
+        return versioned.map(problem).into_iter().collect();
+    }
+    let needed: HashSet<&[u8]> = undefined(records).collect();
+    let others: HashMap<&[u8], u32> = records
+        .versions
+        .iter()
+        .map(|v| (records.bytes(v.name), v.crc))
+        .filter(|(name, _)| !needed.contains(name))
+        .collect();
+    let differs =
+        |e: &&Export| matches!((e.crc, others.get(e.name.as_bytes())), (Some(have), Some(want)) if have != *want);
+    let problem = |e: &Export| {
+        let (have, want) = (e.crc.unwrap_or(0), others[e.name.as_bytes()]);
+        let text = format!("the module was compiled against version {want:#010x} of a symbol that is now {have:#010x}");
+        Problem {
+            symbol: Some(shown(e.name.as_bytes())),
+            ..Problem::new("crc-mismatch", records.name, text).hint("compile it against this kernel")
+        }
+    };
+    exports().filter(differs).map(problem).collect()
 }
 
 /// What the kernel and its live modules export, of what the module asks for.
 fn symbols(records: &Records<'_>, kernel: &Listing) -> Symbols {
-    let wanted: HashSet<&[u8]> = undefined(records).into_iter().collect();
+    let wanted: HashSet<&[u8]> = undefined(records).collect();
     let mut symbols = Symbols::new();
     let live = kernel.modules.iter().filter(|m| m.live).map(|m| (Some(Arc::<str>::from(&*m.name)), &m.exports));
     for (owner, exports) in std::iter::once((None, &kernel.exports)).chain(live) {
