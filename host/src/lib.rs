@@ -21,6 +21,7 @@ pub mod layout;
 pub mod layout_linux;
 pub mod limits;
 pub mod link;
+pub mod modprobe;
 pub mod open;
 pub mod parse;
 pub mod place;

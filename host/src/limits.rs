@@ -15,6 +15,18 @@ pub const GUEST: usize = 4 << 20;
 /// Bytes of a symbol file. /proc/kallsyms of a large kernel is 15 MB.
 pub const SYMBOLS: u64 = 256 << 20;
 
+/// Bytes of one of depmod's files. The largest of any distribution, modules.alias, has 2 MB.
+pub const MODPROBE_INDEX: u64 = 64 << 20;
+
+/// Bytes of a configuration file of modprobe's, and of the kernel's command line.
+pub const MODPROBE_CONFIG: u64 = 4 << 20;
+
+/// Modules that depend on each other in a row. Real chains have some ten; the host recurses along them.
+pub const MODPROBE_DEPTH: usize = 500;
+
+/// Seconds to wait for a module that somebody else is loading. An init that probes hardware takes some of them.
+pub const MODPROBE_WAIT: u64 = 30;
+
 /// Bytes of any one linear memory: below the 4 GiB that a Wasm address spans, so that guard pages
 /// catch every stray access without a comparison.
 pub const MEMORY: usize = 3 << 30;

@@ -81,7 +81,7 @@ fn json(inserted: &Inserted) {
     });
 }
 
-fn print(inserted: &Inserted) {
+pub(crate) fn print(inserted: &Inserted) {
     let Inserted { name, relocations, plugin, .. } = inserted;
     let at = inserted.areas.first().map_or(String::new(), |area| format!(" at {:#x}", area.address));
     let uses = if inserted.uses.is_empty() { String::new() } else { format!("; uses {}", inserted.uses.join(", ")) };

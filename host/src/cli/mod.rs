@@ -7,6 +7,7 @@ mod inspect;
 mod kernel;
 mod link;
 mod manual;
+mod modprobe;
 mod output;
 mod plugin;
 mod sim;
@@ -41,6 +42,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Plugin(plugin::PluginArgs),
     Insmod(insmod::InsmodArgs),
+    Modprobe(modprobe::ModprobeArgs),
     Lsmod(insmod::LsmodArgs),
     Rmmod(insmod::RmmodArgs),
     Dmesg(sim::DmesgArgs),
@@ -70,7 +72,7 @@ impl Common {
 
 /// Runs the command of the process's arguments.
 pub(crate) fn main() -> ExitCode {
-    if let Some(code) = sim::serve_if_asked() {
+    if let Some(code) = sim::serve_if_asked().or_else(relobox::isolate::serve_if_asked) {
         return code;
     }
     // A closed pipe ends the output, not in a panic.
@@ -87,6 +89,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Inspect(args) => (args.common.json, inspect::run(args)),
         Command::Plugin(args) => (args.json(), plugin::run(args)),
         Command::Insmod(args) => (args.common.json, insmod::run(args)),
+        Command::Modprobe(args) => (args.common.json, modprobe::run(args)),
         Command::Lsmod(args) => (args.json, insmod::lsmod(args)),
         Command::Rmmod(args) => (args.json, insmod::rmmod(args)),
         Command::Dmesg(args) => (args.json, sim::dmesg(args)),

@@ -22,21 +22,27 @@ pub(crate) struct ErrorJson<'a> {
 }
 
 #[derive(Serialize)]
-struct ErrorBody<'a> {
+pub(crate) struct ErrorBody<'a> {
     exit_code: u8,
     message: String,
     problems: &'a [relobox::Problem],
 }
 
-/// Prints an error: as text on standard error, or as JSON on standard output.
-pub(crate) fn error(error: &Error, as_json: bool) {
-    if as_json {
+impl<'a> ErrorBody<'a> {
+    pub(crate) fn of(error: &'a Error) -> Self {
         let problems = match error {
             Error::Module(problems) => problems.as_slice(),
             Error::Kernel(problem) => std::slice::from_ref(&**problem),
             _ => &[],
         };
-        json(&ErrorJson { error: ErrorBody { exit_code: error.exit_code(), message: error.to_string(), problems } });
+        Self { exit_code: error.exit_code(), message: error.to_string(), problems }
+    }
+}
+
+/// Prints an error: as text on standard error, or as JSON on standard output.
+pub(crate) fn error(error: &Error, as_json: bool) {
+    if as_json {
+        json(&ErrorJson { error: ErrorBody::of(error) });
         return;
     }
     let mut err = std::io::stderr().lock();

@@ -1,0 +1,379 @@
+//! `relobox modprobe`: a module with all that it needs, and out again.
+
+use super::kernel::{Choice, Which, failed, insert};
+use super::{Common, output};
+use clap::Args;
+use relobox::insmod::{Inserted, join_args};
+use relobox::kernel::{Failure, Kernel, Module};
+use relobox::modprobe::config::DIRECTORIES;
+use relobox::modprobe::plan::Needs;
+use relobox::modprobe::remove::{How, Modules, Removed, remove};
+use relobox::modprobe::run::Report;
+use relobox::modprobe::{Action, Config, Outcome, Plan, Request, Step, Tree, glob, plan};
+use relobox::open::Source;
+use relobox::{Error, Problem, Result, limits, link, modprobe};
+use relobox_abi::symbol_flag;
+use serde::Serialize;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Load a module with everything that it depends on, or remove it with what nobody uses any more
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  relobox modprobe xfs
+  relobox modprobe -n btrfs             # what would be loaded
+  relobox modprobe loop max_loop=8
+  relobox modprobe -a xfs btrfs nfsd    # several, independent ones at the same time
+  relobox modprobe -r xfs
+
+What depmod wrote (modules.dep, .alias, .softdep, .symbols, .builtin) and modprobe.d are read as kmod's
+modprobe reads them; commands of 'install' and 'remove' lines are not run (docs/modprobe.md).
+Exit code 1: a module is not there, cannot be linked, was refused, or its init failed; what was loaded
+only for it is removed again.")]
+pub(crate) struct ModprobeArgs {
+    /// A module, an alias, or a file ('/…' or './…')
+    #[arg(required = true)]
+    name: String,
+    /// Parameters; with --all or --remove, more modules
+    #[arg(value_name = "NAME=VALUE")]
+    more: Vec<String>,
+    /// All arguments are modules
+    #[arg(short, long)]
+    all: bool,
+    /// Remove instead, with the dependencies that nobody uses any more
+    #[arg(short, long)]
+    remove: bool,
+    /// Print what would be loaded, and load nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// The same, whether it is loaded or not
+    #[arg(short = 'D', long, conflicts_with = "remove")]
+    show_depends: bool,
+    /// Fail if it is loaded already, or is not there to be removed
+    #[arg(long)]
+    first_time: bool,
+    /// No message if there is no such module
+    #[arg(short, long)]
+    quiet: bool,
+    /// Blacklists are for modules' names as well as for aliases
+    #[arg(short = 'b', long)]
+    use_blacklist: bool,
+    /// Load the named modules even if an 'install' line has a command in their place
+    #[arg(short, long)]
+    ignore_install: bool,
+    /// Remove modules even if a 'remove' line has a command in their place
+    #[arg(long)]
+    ignore_remove: bool,
+    /// How many modules are loaded at the same time [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Modules are in DIR/lib/modules
+    #[arg(short, long, value_name = "DIR", default_value = "/")]
+    dirname: PathBuf,
+    /// The kernel's release, a directory below lib/modules [default: the kernel's own]
+    #[arg(short = 'S', long, value_name = "VERSION")]
+    set_version: Option<String>,
+    /// Configuration is here, instead of /etc/modprobe.d and its likes; can be repeated
+    #[arg(short = 'C', long, value_name = "DIR", env = "RELOBOX_MODPROBE_D", value_delimiter = ':')]
+    config: Vec<PathBuf>,
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+pub(crate) fn run(args: ModprobeArgs) -> Result<ExitCode> {
+    let choice = args.which.choice();
+    let version = match (&args.set_version, choice) {
+        (Some(version), _) => version.clone(),
+        (None, Choice::Sim) => relobox_simkernel::RELEASE.to_owned(),
+        (None, _) => rustix::system::uname().release().to_string_lossy().into_owned(),
+    };
+    let root = args.dirname.join("lib/modules").join(version);
+    let tree = Tree::open(&root)?;
+    let defaults = || DIRECTORIES.iter().map(PathBuf::from).collect();
+    let directories = if args.config.is_empty() { defaults() } else { args.config.clone() };
+    let mut config = Config::read(&directories, Some(&root.join("modules.softdep")))?;
+    // A simulated kernel was not started with this machine's command line.
+    if choice != Choice::Sim {
+        config.parse_command_line(&std::fs::read_to_string("/proc/cmdline").unwrap_or_default());
+    }
+    for warning in tree.warnings.iter().chain(&config.warnings) {
+        output::warning(warning);
+    }
+    if args.remove { take_out(&args, &tree, &config) } else { put_in(&args, &tree, &config) }
+}
+
+fn put_in(args: &ModprobeArgs, tree: &Tree, config: &Config) -> Result<ExitCode> {
+    let several = std::iter::once(&args.name).chain(&args.more).cloned().collect();
+    let (names, parameters) =
+        if args.all { (several, String::new()) } else { (vec![args.name.clone()], join_args(&args.more)) };
+    let live = if args.show_depends { HashSet::new() } else { live(args)? };
+    let plan = plan(
+        tree,
+        config,
+        &Request {
+            names: &names,
+            args: &parameters,
+            blacklist: args.use_blacklist,
+            ignore_commands: args.ignore_install,
+            live: &live,
+            inspect: &|path| inspect(&args.common, path),
+        },
+    );
+    for warning in &plan.warnings {
+        output::warning(warning);
+    }
+    if args.dry_run || args.show_depends {
+        if args.common.json {
+            let modules = plan.steps.iter().map(|step| Row::of(step, planned(step))).collect();
+            output::json(&Json { modules, blacklisted: blacklisted(&plan) });
+        } else {
+            plan.steps.iter().for_each(show);
+        }
+        return finish(args, &plan, plan.errors.iter().map(Error::exit_code).max().unwrap_or(0));
+    }
+    let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let load = |step: &Step, path: &Path| load(args, step, path);
+    let unload = |step: &Step| {
+        let mut kernel = args.which.connect()?;
+        kernel.remove(&step.name).map_err(|failure| failed(&step.name, &failure))
+    };
+    let report = modprobe::run(&plan, jobs, args.first_time, load, unload);
+    let rows =
+        plan.steps.iter().zip(&report.outcomes).map(|(step, outcome)| Row::of(step, word(outcome)).with(outcome));
+    if args.common.json {
+        output::json(&Json { modules: rows.collect(), blacklisted: blacklisted(&plan) });
+    } else {
+        print(&plan, &report);
+    }
+    let failed = |(step, outcome): (&Step, &Outcome<Inserted>)| match outcome {
+        Outcome::Failed(error) if step.required => Some(error.exit_code()),
+        _ => None,
+    };
+    let codes =
+        plan.steps.iter().zip(&report.outcomes).filter_map(failed).chain(plan.errors.iter().map(Error::exit_code));
+    finish(args, &plan, codes.max().unwrap_or(0))
+}
+
+/// The names that could not be planned, and the exit code.
+fn finish(args: &ModprobeArgs, plan: &Plan, code: u8) -> Result<ExitCode> {
+    for error in &plan.errors {
+        let missing = matches!(error, Error::Module(problems) if problems.iter().all(|p| p.kind == "not-found"));
+        if !(args.quiet && missing) {
+            output::error(error, false);
+        }
+    }
+    Ok(ExitCode::from(code))
+}
+
+/// What is live already. Where there is no simulated kernel, loading will start one.
+fn live(args: &ModprobeArgs) -> Result<HashSet<String>> {
+    let listed = match args.which.connect() {
+        Ok(mut kernel) => list(args, &mut *kernel).map_err(|failure| failed("modprobe", &failure))?,
+        Err(_) if args.which.choice() == Choice::Sim => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    Ok(listed.into_iter().filter(|m| m.live).map(|m| m.name).collect())
+}
+
+/// The modules, without their exports where those cost time.
+fn list(args: &ModprobeArgs, kernel: &mut dyn Kernel) -> Result<Vec<Module>, Failure> {
+    let wanted: Option<&[&[u8]]> = if args.which.choice() == Choice::Device { Some(&[]) } else { None };
+    Ok(kernel.list(wanted)?.modules)
+}
+
+/// What a file says it needs.
+fn inspect(common: &Common, path: &Path) -> Result<Needs> {
+    let module = link::load(&common.guests()?, &path.display().to_string(), Source::open(path)?)?;
+    let records = module.records();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let depends = records.modinfo("depends").unwrap_or_default().split(|b| *b == b',').filter(|name| !name.is_empty());
+    let strong = |flags: u16| flags & (symbol_flag::UNDEFINED | symbol_flag::WEAK) == symbol_flag::UNDEFINED;
+    let undefined = records.symbols.iter().filter(|s| strong(s.flags)).map(|s| text(records.bytes(s.name)));
+    Ok(Needs { depends: depends.map(text).collect(), undefined: undefined.filter(|name| !name.is_empty()).collect() })
+}
+
+/// Loads a module, or waits for whoever else is loading it: its users need it live.
+fn load(args: &ModprobeArgs, step: &Step, path: &Path) -> Result<Inserted> {
+    let until = Instant::now() + Duration::from_secs(limits::MODPROBE_WAIT);
+    loop {
+        let error = match insert(&args.which, &args.common, path, &step.args) {
+            Err(Error::Kernel(problem)) if may_be_there(&problem) => Error::Kernel(problem),
+            Err(Error::Module(problems)) if problems.iter().all(may_be_there) => Error::Module(problems),
+            inserted => return inserted,
+        };
+        loop {
+            let mut kernel = args.which.connect()?;
+            let listed = list(args, &mut *kernel).map_err(|failure| failed(&step.name, &failure))?;
+            match listed.iter().find(|m| m.name == step.name) {
+                Some(module) if module.live => {
+                    return Err(Problem::new("already-loaded", &step.name, "it is loaded").into());
+                }
+                Some(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
+                // It went, so it can be tried again; or the failure was the module's own.
+                None if matches!(&error, Error::Module(_)) && Instant::now() < until => break,
+                _ => return Err(error),
+            }
+        }
+    }
+}
+
+/// Whether somebody else may be loading the module. finit_module(2) says EEXIST for that, and so may a module's init.
+fn may_be_there(problem: &Problem) -> bool {
+    let exists = i64::from(rustix::io::Errno::EXIST.raw_os_error());
+    problem.kind == "already-loaded" || problem.kind == "init-failed" && problem.value == Some(-exists)
+}
+
+/// As modprobe shows it.
+fn show(step: &Step) {
+    let (command, what) = match (&step.action, &step.command) {
+        (_, Some(command)) => ("install", command.clone()),
+        (Action::Load(path), None) => ("insmod", path.display().to_string()),
+        (Action::BuiltIn, None) => ("builtin", step.name.clone()),
+        (Action::Live | Action::Disabled, None) => return,
+        (Action::Refused(problem), None) => return output::warning(problem),
+    };
+    let args = if step.action == Action::BuiltIn { "" } else { &step.args };
+    output::line(format_args!("{command} {what} {args}").to_string().trim_end());
+}
+
+fn print(plan: &Plan, report: &Report<Inserted>) {
+    for (step, outcome) in plan.steps.iter().zip(&report.outcomes) {
+        let Step { name, required, .. } = step;
+        match outcome {
+            Outcome::Loaded(inserted) => super::insmod::print(inserted),
+            Outcome::Failed(error) => {
+                let soft = if *required { "" } else { "; it is a soft dependency, so that is no failure" };
+                error.to_string().lines().for_each(|line| output::warning(format_args!("{line}{soft}")));
+            }
+            Outcome::NotTried { because } => {
+                output::warning(format_args!("{name}: not tried, because {because} was not loaded"));
+            }
+            Outcome::Unwound => output::warning(format_args!("{name}: removed again")),
+            Outcome::Live | Outcome::BuiltIn | Outcome::Disabled => {}
+        }
+    }
+    for (i, error) in &report.left {
+        output::warning(format_args!("{}: could not be removed again: {error}", plan.steps[*i].name));
+    }
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Json<'a> {
+    modules: Vec<Row<'a>>,
+    blacklisted: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    args: &'a str,
+    required: bool,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    because: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<output::ErrorBody<'a>>,
+}
+
+impl<'a> Row<'a> {
+    fn of(step: &'a Step, outcome: &'static str) -> Self {
+        let path = match &step.action {
+            Action::Load(path) => Some(path.display().to_string()),
+            _ => None,
+        };
+        let Step { name, args, required, .. } = step;
+        Self { name, path, args, required: *required, outcome, because: None, error: None }
+    }
+
+    fn with(mut self, outcome: &'a Outcome<Inserted>) -> Self {
+        match outcome {
+            Outcome::Failed(error) => self.error = Some(output::ErrorBody::of(error)),
+            Outcome::NotTried { because } => self.because = Some(because),
+            _ => {}
+        }
+        self
+    }
+}
+
+fn planned(step: &Step) -> &'static str {
+    match step.action {
+        Action::Load(_) => "planned",
+        Action::Live => "live",
+        Action::BuiltIn => "built-in",
+        Action::Disabled => "disabled",
+        Action::Refused(_) => "failed",
+    }
+}
+
+fn word(outcome: &Outcome<Inserted>) -> &'static str {
+    match outcome {
+        Outcome::Loaded(_) => "loaded",
+        Outcome::Live => "live",
+        Outcome::BuiltIn => "built-in",
+        Outcome::Disabled => "disabled",
+        Outcome::Failed(_) => "failed",
+        Outcome::NotTried { .. } => "not-tried",
+        Outcome::Unwound => "unwound",
+    }
+}
+
+fn blacklisted(plan: &Plan) -> Vec<&str> {
+    plan.blacklisted.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+struct Connected<'a> {
+    args: &'a ModprobeArgs,
+    kernel: Box<dyn Kernel>,
+    /// What is gone only for show.
+    gone: Vec<String>,
+}
+
+impl Modules for Connected<'_> {
+    fn list(&mut self) -> Result<Vec<Module>, Failure> {
+        let mut modules = list(self.args, &mut *self.kernel)?;
+        modules.retain(|m| !self.gone.contains(&m.name));
+        modules.iter_mut().for_each(|m| m.users.retain(|user| !self.gone.contains(user)));
+        Ok(modules)
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), Failure> {
+        if !self.args.dry_run {
+            return self.kernel.remove(name);
+        }
+        self.gone.push(name.to_owned());
+        Ok(())
+    }
+}
+
+fn take_out(args: &ModprobeArgs, tree: &Tree, config: &Config) -> Result<ExitCode> {
+    let mut kernel = Connected { args, kernel: args.which.connect()?, gone: Vec::new() };
+    let how = How { first_time: args.first_time, ignore_commands: args.ignore_remove };
+    let (mut removed, mut errors) = (Removed::default(), Vec::new());
+    for name in std::iter::once(&args.name).chain(&args.more) {
+        let name = if name.contains(".ko") { glob::name_of_file(name) } else { name.clone() };
+        errors.extend(remove(tree, config, &mut kernel, &name, how, &mut removed).err());
+    }
+    for warning in &removed.warnings {
+        output::warning(warning);
+    }
+    if args.common.json && errors.is_empty() {
+        output::json(&serde_json::json!({ "removed": removed.names }));
+    } else if args.dry_run {
+        removed.names.iter().for_each(|name| output::line(format_args!("rmmod {name}")));
+    }
+    let code = errors.iter().map(Error::exit_code).max().unwrap_or(0);
+    for error in errors {
+        let missing = matches!(&error, Error::Module(problems) if problems.iter().all(|p| p.kind == "not-found"));
+        if !(args.quiet && missing) {
+            output::error(&error, args.common.json);
+        }
+    }
+    Ok(ExitCode::from(code))
+}
