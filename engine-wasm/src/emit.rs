@@ -1,4 +1,4 @@
-//! A linked ELF, or the module itself with its relocations done.
+//! A linked ELF.
 
 use crate::{Finding, Module, bytes_of, fault, limits, malformed};
 use alloc::borrow::Cow;
@@ -23,13 +23,26 @@ pub struct Placed<'a> {
     pub contents: &'a [u8],
 }
 
+impl Placed<'_> {
+    /// Its `sh_flags`.
+    pub(crate) fn flags(&self) -> u64 {
+        section_flag::ALLOC
+            | match self.kind {
+                synthetic_kind::TEXT => section_flag::EXEC,
+                synthetic_kind::DATA => section_flag::WRITE,
+                _ => 0,
+            }
+    }
+}
+
 /// The address of a section that is not in memory.
 const ABSENT: u64 = u64::MAX;
 
 /// A file in pieces: what is long stays where it is, what is short or made here is gathered.
-struct Output<'a> {
-    pieces: Vec<Cow<'a, [u8]>>,
-    len: u64,
+pub(crate) struct Output<'a> {
+    pub(crate) pieces: Vec<Cow<'a, [u8]>>,
+    /// Bytes so far.
+    pub(crate) len: u64,
 }
 
 /// Shorter contents are copied: a piece of their own would cost more.
@@ -37,7 +50,7 @@ const SHORT: usize = 4096;
 
 impl<'a> Output<'a> {
     /// Adds bytes at a multiple of `align`; gives their offset in the file and their length.
-    fn add(&mut self, bytes: Cow<'a, [u8]>, align: u64) -> (u64, u64) {
+    pub(crate) fn add(&mut self, bytes: Cow<'a, [u8]>, align: u64) -> (u64, u64) {
         let pad = self.len.next_multiple_of(align) - self.len;
         let (at, len) = (self.len + pad, bytes.len() as u64);
         self.len = at + len;
@@ -85,20 +98,15 @@ pub fn emit_linked<'a>(
         headers.push(SectionHeader { sh_name: name, ..header });
     }
     for s in synthetic {
-        let flags = match s.kind {
-            synthetic_kind::TEXT => section_flag::EXEC,
-            synthetic_kind::DATA => section_flag::WRITE,
-            _ => 0,
-        };
         let name = add_name(&mut names, s.name);
-        let (size, flags) = (s.contents.len() as u64, flags | section_flag::ALLOC);
+        let (size, flags) = (s.contents.len() as u64, s.flags());
         let record = Section { size, align: s.align, flags, kind: elf::SHT_PROGBITS.0, ..Default::default() };
         let header = section(&mut out, &record, s.contents, s.address);
         headers.push(SectionHeader { sh_name: name, ..header });
     }
     symbols(&mut out, &mut headers, &mut names, encoder, file, module, values, &renumbered);
-    if headers.len() > limits::LINKED_SECTIONS {
-        let (count, max) = (headers.len() as u64, limits::LINKED_SECTIONS as u64);
+    if headers.len() > limits::WRITTEN_SECTIONS {
+        let (count, max) = (headers.len() as u64, limits::WRITTEN_SECTIONS as u64);
         return Err(fault(relobox_abi::fault::TOO_LARGE, NONE, "number of sections of the linked file", 0, count, max));
     }
     let shstrtab_index = headers.len() as u32;
@@ -135,7 +143,7 @@ pub fn emit_linked<'a>(
     Ok(out.pieces)
 }
 
-fn add_name(names: &mut Vec<u8>, name: &[u8]) -> u32 {
+pub(crate) fn add_name(names: &mut Vec<u8>, name: &[u8]) -> u32 {
     let at = names.len() as u32;
     names.extend_from_slice(name);
     names.push(0);
@@ -202,27 +210,4 @@ fn symbols(
     let sh_name = add_name(names, b".strtab");
     let (sh_offset, sh_size) = out.add(Cow::Owned(strings), 1);
     headers.push(SectionHeader { sh_name, sh_offset, sh_size, ..encoder.strtab_section_header() });
-}
-
-/// Turns every relocation section that was applied into an empty SHT_NULL, in place; section numbers stay.
-/// The file then ends before its signature, which no longer fits.
-pub fn void_relocations(file: &mut [u8], module: &Module) -> Result<usize, Finding> {
-    let (class64, big) = (module.class == 64, module.order == order::BIG);
-    let shoff_at = if class64 { 40 } else { 32 };
-    let read = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .enumerate()
-            .fold(0u64, |n, (i, b)| n | u64::from(*b) << (8 * if big { bytes.len() - 1 - i } else { i }))
-    };
-    let width = if class64 { 8 } else { 4 };
-    let bad = malformed("the section table does not lie in the file", 0, 0, 0);
-    let table = read(file.get(shoff_at..shoff_at + width).ok_or(bad)?) as usize;
-    let entry = if class64 { 64 } else { 40 };
-    for group in &module.groups {
-        let at = table + group.source as usize * entry;
-        // Everything but the name: a void section keeps that, for people.
-        file.get_mut(at + 4..at + entry).ok_or(bad)?.fill(0);
-    }
-    Ok(file.len() - module.signature as usize)
 }

@@ -2,7 +2,7 @@
 #![cfg(target_arch = "wasm32")]
 #![allow(unsafe_code, reason = "exports have C names, and the host writes into our memory")]
 
-use crate::{Finding, Module, Placed, emit_linked, parse, void_relocations};
+use crate::{Finding, Module, Placed, append_sections, emit_linked, parse, void_relocations};
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use relobox_abi::{ABI_VERSION, EmitJob, EmitSection, Emitted, Fault, Parsed, Span, Table, emit, fault};
@@ -82,33 +82,36 @@ extern "C" fn relobox_emit(job: u32) -> u32 {
         <[u64]>::ref_from_bytes(bytes).unwrap_or(&[])
     }
     let run = |t: Table, size: usize| bytes(Span { at: t.at, len: t.count * size as u32 });
+    let records = run(job.synthetic, size_of::<EmitSection>());
+    let synthetic: Vec<Placed<'_>> = <[EmitSection]>::ref_from_bytes(records)
+        .unwrap_or(&[])
+        .iter()
+        .map(|s| Placed {
+            address: s.address,
+            align: s.align,
+            kind: s.kind,
+            name: bytes(s.name),
+            contents: bytes(s.contents),
+        })
+        .collect();
+    let keep_piece = |piece| match piece {
+        Cow::Borrowed(bytes) => keep_bytes(bytes),
+        Cow::Owned(bytes) => keep_bytes(Vec::leak(bytes)),
+    };
     let result: Result<Vec<Span>, Finding> = match job.format {
         emit::LINKED => {
-            let records = run(job.synthetic, size_of::<EmitSection>());
-            let synthetic: Vec<Placed<'_>> = <[EmitSection]>::ref_from_bytes(records)
-                .unwrap_or(&[])
-                .iter()
-                .map(|s| Placed {
-                    address: s.address,
-                    align: s.align,
-                    kind: s.kind,
-                    name: bytes(s.name),
-                    contents: bytes(s.contents),
-                })
-                .collect();
             let (addresses, values) = (words(run(job.addresses, 8)), words(run(job.values, 8)));
-            emit_linked(bytes(kept.file), &kept.module, addresses, values, &synthetic).map(|pieces| {
-                let keep = |piece| match piece {
-                    Cow::Borrowed(bytes) => keep_bytes(bytes),
-                    Cow::Owned(bytes) => keep_bytes(bytes.leak()),
-                };
-                pieces.into_iter().map(keep).collect()
-            })
+            emit_linked(bytes(kept.file), &kept.module, addresses, values, &synthetic)
+                .map(|pieces| pieces.into_iter().map(keep_piece).collect())
         }
         emit::RELOCATED_KO => {
             // SAFETY: as above.
             let file = unsafe { job_bytes(kept.file.at, kept.file.len) };
-            void_relocations(file, &kept.module).map(|len| alloc::vec![Span { at: kept.file.at, len: len as u32 }])
+            void_relocations(file, &kept.module).and_then(|len| {
+                let added = append_sections(&mut file[..len], &kept.module, &synthetic)?;
+                let own = Span { at: kept.file.at, len: len as u32 };
+                Ok(core::iter::once(own).chain(added.into_iter().map(keep_piece)).collect())
+            })
         }
         _ => return failed("an unknown format"),
     };

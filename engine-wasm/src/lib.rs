@@ -9,7 +9,8 @@
 //! | `parse` | the header, the section table, and the order of everything else |
 //! | `tables` | sections, symbols, relocations |
 //! | `linux` | what only kernel modules have: modinfo, versions, exports, the appended signature |
-//! | `emit` | a linked ELF, or the module itself with its relocations done |
+//! | `emit` | a linked ELF |
+//! | `relocated` | the module itself with its relocations done |
 //! | `limits` | how much is too much |
 //! | `guest` | the exports |
 //!
@@ -23,10 +24,12 @@ mod guest;
 mod limits;
 mod linux;
 mod parse;
+mod relocated;
 mod tables;
 
-pub use emit::{Placed, emit_linked, void_relocations};
+pub use emit::{Placed, emit_linked};
 pub use parse::{Module, parse};
+pub use relocated::{append_sections, void_relocations};
 
 use relobox_abi::{Fault, NONE, Span};
 

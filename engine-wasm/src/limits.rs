@@ -13,8 +13,12 @@ pub(crate) const ALIGN: u64 = 1 << 21;
 /// Sections of a file: a module of `-ffunction-sections` has 20,000.
 pub(crate) const SECTIONS: usize = 1 << 18;
 
-/// Sections of a linked file: the symbols' 16-bit indices reach no further without a table of their own.
-pub(crate) const LINKED_SECTIONS: usize = 0xfeff;
+/// Sections of a file that is written: the symbols' 16-bit indices, and the header's 16-bit count, reach no further
+/// without a table of their own.
+pub(crate) const WRITTEN_SECTIONS: usize = 0xfeff;
+
+/// Bytes of a relocated file with synthetic sections: `FILE`, and as much again; 32-bit offsets reach it all.
+pub(crate) const RELOCATED: u64 = 2 << 30;
 
 /// Bytes of all names of sections and symbols of a file of `input` bytes. Names may share bytes (GNU as merges
 /// tails), but each is scanned to its end, and copied when a plugin or a linked file gets it.

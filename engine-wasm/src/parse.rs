@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use object::elf::{self, FileHeader32, FileHeader64};
 use object::read::elf::{FileHeader, SectionHeader};
 use object::{Endianness, ReadRef};
-use relobox_abi::{Export, Group, NONE, Pair, Relocation, Section, Symbol, Version, order, parse as what};
+use relobox_abi::{Export, Group, NONE, Pair, Relocation, Section, Span, Symbol, Version, order, parse as what};
 
 /// A file as records.
 #[derive(Debug, Default)]
@@ -38,6 +38,8 @@ pub struct Module {
     pub exit: u32,
     /// Bytes of the appended signature.
     pub signature: u32,
+    /// The sections' names.
+    pub section_names: Span,
 }
 
 /// What every stage needs of the file.
@@ -102,7 +104,8 @@ fn class<H: FileHeader<Endian = Endianness>>(bytes: &[u8], mode: u32) -> Result<
         return Err(fault(relobox_abi::fault::TOO_LARGE, NONE, "number of sections", at, count, max));
     }
     let file = File { bytes, endian, header, headers };
-    let sections = tables::sections(&file)?;
+    let section_names = tables::section_names(&file)?;
+    let sections = tables::sections(&file, section_names)?;
     let symtab = tables::symbol_table(&file)?;
     let symbols = match symtab {
         Some(table) => tables::symbols(&file, &sections, table)?,
@@ -121,6 +124,7 @@ fn class<H: FileHeader<Endian = Endianness>>(bytes: &[u8], mode: u32) -> Result<
         symbols,
         groups,
         relocations,
+        section_names,
         ..Default::default()
     };
     linux::read(&file, &mut module)?;

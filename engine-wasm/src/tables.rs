@@ -12,8 +12,10 @@ trait Header: FileHeader<Endian = Endianness> {}
 impl<H: FileHeader<Endian = Endianness>> Header for H {}
 
 /// Every section, its contents inside the file, none overlapping another.
-pub(crate) fn sections<H: FileHeader<Endian = Endianness>>(file: &File<'_, H>) -> Result<Vec<Section>, Finding> {
-    let names = section_names(file)?;
+pub(crate) fn sections<H: FileHeader<Endian = Endianness>>(
+    file: &File<'_, H>,
+    names: Span,
+) -> Result<Vec<Section>, Finding> {
     let mut out = Vec::with_capacity(file.headers.len());
     let most = limits::names_for(file.bytes.len() as u64);
     let mut length = 0u64;
@@ -30,7 +32,7 @@ pub(crate) fn sections<H: FileHeader<Endian = Endianness>>(file: &File<'_, H>) -
 }
 
 /// The strings of `e_shstrndx`.
-fn section_names<H: Header>(file: &File<'_, H>) -> Result<Span, Finding> {
+pub(crate) fn section_names<H: FileHeader<Endian = Endianness>>(file: &File<'_, H>) -> Result<Span, Finding> {
     let at = file.section_table();
     let index = file
         .header
