@@ -11,7 +11,8 @@ use crate::error::{Problem, Result};
 use crate::kernel::{Linux, LinuxAreas};
 use crate::layout::{Area, Kind, Measured, PAGE, kind_of};
 use crate::parse::Records;
-use crate::plan::Needs;
+use crate::plan::{Needs, Wanted};
+use relobox_abi::synthetic_kind;
 use std::collections::HashMap;
 
 /// `sh_type` of a symbol table and of a string table, in every ELF file.
@@ -21,6 +22,39 @@ const STRTAB: u32 = 3;
 /// `struct mod_kallsyms` of a 64-bit kernel: three pointers and a count. Bytes.
 const MOD_KALLSYMS: u64 = 32;
 const MOD_KALLSYMS_ALIGN: u64 = 8;
+
+/// How names begin that mean nothing to Linux, so that a section of the plugin's is just memory to it.
+const OURS: &str = ".relobox.";
+
+/// A section that Linux makes anew before it lays a module out, whatever the file has there.
+struct Remade {
+    /// `e_machine`.
+    machine: u16,
+    areas: LinuxAreas,
+    name: &'static [u8],
+    kind: Kind,
+    size: u64,
+    align: u64,
+}
+
+/// Room for branches that do not reach: it is sized by the relocations that the kernel would have to do, which are none
+/// here, and then by ftrace's wishes. From arch/arm64/kernel/module-plts.c: an entry has 12 bytes, there is one
+/// for nothing, and ftrace has two up to 6.3, later one.
+const REMADE: [Remade; 7] = {
+    const fn remade(areas: LinuxAreas, name: &'static [u8], kind: Kind, entries: u64, align: u64) -> Remade {
+        Remade { machine: 183, areas, name, kind, size: entries * 12, align }
+    }
+    use LinuxAreas::{CoreInit, Seven};
+    [
+        remade(CoreInit, b".plt", Kind::Text, 1, 64),
+        remade(CoreInit, b".init.plt", Kind::InitText, 1, 64),
+        remade(CoreInit, b".text.ftrace_trampoline", Kind::Text, 2, 4),
+        remade(Seven, b".plt", Kind::Text, 1, 64),
+        remade(Seven, b".init.plt", Kind::InitText, 1, 64),
+        remade(Seven, b".text.ftrace_trampoline", Kind::Text, 1, 4),
+        remade(Seven, b".init.text.ftrace_trampoline", Kind::InitText, 1, 4),
+    ]
+};
 
 /// The order in which Linux allocates, up to 6.3.
 const CORE_INIT: [Kind; 3] = [Kind::Core, Kind::Init, Kind::PerCpu];
@@ -78,7 +112,9 @@ pub fn measure(records: &Records<'_>, needs: &Needs, linux: Linux) -> Result<Mea
     let unsupported = |text: String, hint: &str| -> Result<Measured> {
         Err(Problem::new("unsupported-layout", records.name, text).hint(hint).into())
     };
-    if let Some(made) = needs.synthetic.first() {
+    // It goes where its name and its flags say, behind all others of its kind.
+    let placed = |made: &Wanted| made.with_kind() && made.name.starts_with(OURS);
+    if let Some(made) = needs.synthetic.iter().find(|made| !placed(made)) {
         let text = format!("it needs {} bytes of {}, for which this kernel has no place", made.record.size, made.name);
         return unsupported(text, "'--kernel vet' lets the kernel relocate it");
     }
@@ -90,13 +126,24 @@ pub fn measure(records: &Records<'_>, needs: &Needs, linux: Linux) -> Result<Mea
         let text = "a live patch has relocations that are done while it is enabled".to_owned();
         return unsupported(text, "'--kernel vet' lets the kernel relocate it");
     }
-    let aligned: Vec<u64> = records.sections.iter().map(|s| s.align).collect();
-    let kinds: Vec<Option<Kind>> = records.sections.iter().map(|s| kind_of(records, s)).collect();
+    let mut kinds: Vec<Option<Kind>> = records.sections.iter().map(|s| kind_of(records, s)).collect();
+    let mut sizes: Vec<(u64, u64)> = records.sections.iter().map(|s| (s.size, s.align)).collect();
+    for remade in REMADE.iter().filter(|r| r.machine == records.parsed.machine && r.areas == linux.areas) {
+        // Of several with that name, the last.
+        if let Some(i) = records.sections.iter().rposition(|s| records.bytes(s.name) == remade.name) {
+            (kinds[i], sizes[i]) = (Some(remade.kind), (remade.size, remade.align));
+        }
+    }
+    let aligned: Vec<u64> = sizes.iter().map(|(_, align)| *align).collect();
     let mut sections = vec![None; records.sections.len()];
+    let mut synthetic = vec![(Kind::Text, 0); needs.synthetic.len()];
     let mut areas = Areas { of: linux.areas, sizes: HashMap::new() };
     let mut lay = |areas: &mut Areas, kind: Kind| {
-        for (i, section) in records.sections.iter().enumerate().filter(|(i, _)| kinds[*i] == Some(kind)) {
-            sections[i] = Some(areas.add(kind, section.size, section.align));
+        for (i, (size, align)) in sizes.iter().enumerate().filter(|(i, _)| kinds[*i] == Some(kind)) {
+            sections[i] = Some(areas.add(kind, *size, *align));
+        }
+        for (place, made) in synthetic.iter_mut().zip(&needs.synthetic).filter(|(_, made)| kind_made(made) == kind) {
+            *place = areas.add(kind, made.record.size, made.record.align);
         }
     };
     for kind in [Kind::Text, Kind::RoData, Kind::RoAfterInit, Kind::Data] {
@@ -126,10 +173,19 @@ pub fn measure(records: &Records<'_>, needs: &Needs, linux: Linux) -> Result<Mea
     Ok(Measured {
         areas: order.iter().filter_map(area).collect(),
         sections,
-        synthetic: Vec::new(),
+        synthetic,
         aligned,
-        made: Vec::new(),
+        made: needs.synthetic.iter().map(|made| (made.name.clone(), made.record.size)).collect(),
     })
+}
+
+/// Where Linux puts a section with the flags that the engine gives to what a plugin makes.
+fn kind_made(made: &Wanted) -> Kind {
+    match made.record.kind {
+        synthetic_kind::TEXT => Kind::Text,
+        synthetic_kind::DATA => Kind::Data,
+        _ => Kind::RoData,
+    }
 }
 
 /// The symbol tables: the one that stays, and the one that init has.

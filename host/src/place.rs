@@ -46,7 +46,12 @@ fn image_of(linked: &mut Linked) -> Result<Image> {
     linked.emit_to(relobox_abi::emit::RELOCATED_KO, path, &mut file)?;
     let sealed = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
     fcntl_add_seals(&file, sealed).map_err(|e| Error::io(path)(e.into()))?;
-    let (sections, symbols) = (linked.layout.addresses.clone(), linked.resolved.values.clone());
+    let (mut sections, symbols) = (linked.layout.addresses.clone(), linked.resolved.values.clone());
+    if !linked.layout.synthetic.is_empty() {
+        // The engine appends them, and a table of names.
+        sections.extend(&linked.layout.synthetic);
+        sections.push(ABSENT);
+    }
     Ok(Image { file: file.into(), sections, symbols })
 }
 
