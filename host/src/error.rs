@@ -31,6 +31,9 @@ pub enum Error {
     /// A kernel (simulated or real) refused. Exit code 1.
     #[error("{0}")]
     Kernel(Box<Problem>),
+    /// The process that links did not do its work. Exit code 3.
+    #[error("the linking process {0}")]
+    Linker(#[from] crate::isolate::Fault),
 }
 
 impl Error {
@@ -40,7 +43,7 @@ impl Error {
         match self {
             Self::Module(_) | Self::Kernel(_) => 1,
             Self::Usage(_) | Self::Io { .. } => 2,
-            Self::Guest { .. } => 3,
+            Self::Guest { .. } | Self::Linker(_) => 3,
         }
     }
 

@@ -1,7 +1,8 @@
 //! Which guests there are: those built in, and those of plugin directories.
 
 use crate::error::{Error, Misbehaviour, Result};
-use crate::index::{Wanted, may_link};
+use crate::index::{Wanted, may_link, may_run_on};
+use crate::kernel::Machine as Running;
 use crate::records::{record, shown, table};
 use crate::sandbox::{Guest, Sandbox};
 use crate::{limits, open, records};
@@ -33,6 +34,24 @@ struct Candidate {
     wasm: std::borrow::Cow<'static, [u8]>,
     origin: Origin,
     plugin: OnceLock<Arc<Plugin>>,
+}
+
+impl Candidate {
+    /// Whether it may link modules of a kernel that runs `machine`.
+    fn may_serve(&self, machine: Option<&Running>) -> bool {
+        machine.is_none_or(|m| may_run_on(&self.wasm, m.machine, m.class, m.order))
+    }
+}
+
+/// A plugin's file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PluginFile {
+    /// What the file is called, without its extension.
+    pub name: String,
+    /// What is in it.
+    pub wasm: Vec<u8>,
+    /// Where it is.
+    pub path: PathBuf,
 }
 
 /// Where a plugin came from.
@@ -105,18 +124,49 @@ pub struct PluginRow {
 impl Guests {
     /// The built-in guests, and every `*.wasm` of `dirs`, which take precedence.
     pub fn new(sandbox: Sandbox, dirs: &[PathBuf]) -> Result<Self> {
+        Ok(Self::with_plugins(sandbox, read_plugins(dirs)?))
+    }
+
+    /// The built-in guests, and these, which take precedence.
+    #[must_use]
+    pub fn with_plugins(sandbox: Sandbox, files: Vec<PluginFile>) -> Self {
         let mut plugins = Vec::new();
-        for dir in dirs {
-            for (name, wasm, path) in read_dir(dir)? {
-                let (wasm, origin) = (wasm.into(), Origin::File(path));
-                plugins.push(Candidate { name, wasm, origin, plugin: OnceLock::new() });
-            }
+        for PluginFile { name, wasm, path } in files {
+            let (wasm, origin) = (wasm.into(), Origin::File(path));
+            plugins.push(Candidate { name, wasm, origin, plugin: OnceLock::new() });
         }
         for (name, wasm) in BUILT_IN.iter().filter(|(name, _)| ![ENGINE, UNPACK].contains(name)) {
             let (name, wasm) = ((*name).to_owned(), (*wasm).into());
             plugins.push(Candidate { name, wasm, origin: Origin::BuiltIn, plugin: OnceLock::new() });
         }
-        Ok(Self { sandbox, engine: OnceLock::new(), unpack: OnceLock::new(), plugins })
+        Self { sandbox, engine: OnceLock::new(), unpack: OnceLock::new(), plugins }
+    }
+
+    /// Loads what is built in now: engine, unpacker, and the plugins of `machine`, or all of them.
+    pub(crate) fn load_built_in(&self, machine: Option<&Running>) -> Result<()> {
+        self.engine()?;
+        self.unpack()?;
+        let mut built_in = self.plugins.iter().filter(|c| c.origin == Origin::BuiltIn && c.may_serve(machine));
+        built_in.try_for_each(|candidate| self.describe(candidate).map(drop))
+    }
+
+    /// Loads the other plugins of `machine` now. One that is broken is an error when it is asked for.
+    pub(crate) fn load_others(&self, machine: Option<&Running>) {
+        for candidate in self.plugins.iter().filter(|c| c.origin != Origin::BuiltIn && c.may_serve(machine)) {
+            let _ = self.describe(candidate);
+        }
+    }
+
+    /// See [`Sandbox::forget_cache`].
+    pub(crate) fn forget_cache(&mut self) {
+        self.sandbox.forget_cache();
+    }
+
+    /// The name of the plugin that says it links such files, without loading it.
+    #[must_use]
+    pub fn name_for(&self, machine: u16, class: u8, order: u8, flags: u32) -> Option<&str> {
+        let wanted = Wanted { machine, class, order, flags };
+        self.plugins.iter().find(|c| may_link(&c.wasm, &wanted)).map(|c| c.name.as_str())
     }
 
     /// Replaces the engine: tests put a hostile one in its place.
@@ -179,7 +229,16 @@ impl Guests {
     }
 }
 
-fn read_dir(path: &Path) -> Result<Vec<(String, Vec<u8>, PathBuf)>> {
+/// Every `*.wasm` of `dirs`, as it is.
+pub fn read_plugins(dirs: &[PathBuf]) -> Result<Vec<PluginFile>> {
+    let mut plugins = Vec::new();
+    for dir in dirs {
+        plugins.append(&mut read_dir(dir)?);
+    }
+    Ok(plugins)
+}
+
+fn read_dir(path: &Path) -> Result<Vec<PluginFile>> {
     let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(Error::io(path))?;
     let mut out = Vec::new();
     for entry in dir.entries().map_err(Error::io(path))? {
@@ -195,7 +254,7 @@ fn read_dir(path: &Path) -> Result<Vec<(String, Vec<u8>, PathBuf)>> {
         }
         opened.take(limits::GUEST as u64 + 1).read_to_end(&mut wasm).map_err(Error::io(&full))?;
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        out.push((name, wasm, full));
+        out.push(PluginFile { name, wasm, path: full });
     }
     out.sort();
     Ok(out)

@@ -30,18 +30,28 @@ impl Wanted {
 /// Whether it is worth asking the plugin: `false` only if its section says that it links other machines.
 #[must_use]
 pub(crate) fn may_link(wasm: &[u8], wanted: &Wanted) -> bool {
-    let Some(section) = custom_section(wasm, MACHINES.as_bytes()) else { return true };
-    section.chunks_exact(12).any(|m| {
+    machines(wasm).is_none_or(|mut machines| machines.any(|m| wanted.is(&m)))
+}
+
+/// The same where only the machine is known, and no file for it.
+#[must_use]
+pub(crate) fn may_run_on(wasm: &[u8], machine: u16, class: u8, order: u8) -> bool {
+    machines(wasm).is_none_or(|mut machines| machines.any(|m| (m.machine, m.class, m.order) == (machine, class, order)))
+}
+
+/// What its section says, if it has one.
+fn machines(wasm: &[u8]) -> Option<impl Iterator<Item = relobox_abi::Machine>> {
+    Some(custom_section(wasm, MACHINES.as_bytes())?.chunks_exact(12).map(|m| {
         let u32_at = |i: usize| u32::from_le_bytes([m[i], m[i + 1], m[i + 2], m[i + 3]]);
-        wanted.is(&relobox_abi::Machine {
+        relobox_abi::Machine {
             machine: u16::from_le_bytes([m[0], m[1]]),
             class: m[2],
             order: m[3],
             flags_mask: u32_at(4),
             flags_value: u32_at(8),
             ..Default::default()
-        })
-    })
+        }
+    }))
 }
 
 /// The contents of a custom section of a Wasm module: magic and version, then sections, each an id, a

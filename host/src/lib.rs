@@ -15,6 +15,7 @@ pub mod error;
 pub mod guests;
 mod index;
 pub mod insmod;
+pub mod isolate;
 pub mod job;
 pub mod kernel;
 pub mod layout;

@@ -112,3 +112,59 @@ pub const SYNTHETIC: usize = 4096;
 pub const fn synthetic_for(relocations: u64) -> u64 {
     4096 + relocations.saturating_mul(128)
 }
+
+/// Bytes of a packet between the linking process and its parent: below what every kernel's socket buffer takes.
+pub const PACKET: usize = 32 << 10;
+
+/// Descriptors beside a packet: a plugin each when the linking process starts, three with a load. The kernel's own
+/// limit is 253.
+pub const PACKET_FDS: usize = 64;
+
+/// Bytes of a message, most of them the names that a module asks for or exports: [`names_for`] a module of 60 MB.
+pub const MESSAGE: u64 = 128 << 20;
+
+/// Names that the linking process may ask for. The kernel exports some 40,000 in all.
+pub const WANTED: usize = 1 << 20;
+
+/// Areas of a module: Linux has seven, and we know ten kinds.
+pub const AREAS: usize = 16;
+
+/// Bytes of all areas of a module: what a file may have, and as much again for what is not in it.
+pub const MODULE: u64 = 1 << 30;
+
+/// Bytes of a module's file after its relocations were done: parts of it are added, none is repeated.
+pub const LINKED: u64 = 1 << 30;
+
+/// Bytes of all sections' addresses and symbols' values, 8 each. The largest module has 100,000 symbols.
+pub const VALUES: u64 = 64 << 20;
+
+/// Bytes of a module's name: the kernel has room for 56 with their end.
+pub const MODULE_NAME: usize = 55;
+
+/// Seconds that the linking process may be silent, which linking is: an emulated machine unpacks half a gigabyte
+/// in less.
+pub const SILENCE: u64 = 300;
+
+/// Milliseconds that a linking process whose socket is closed may take to end.
+pub const ENDING: u32 = 1000;
+
+/// Seconds of processor time for the linking process, for the same reason.
+pub const COMPUTING: u64 = 300;
+
+/// Descriptors of the linking process: three and a few for a job; one for each guest's memory image.
+pub const DESCRIPTORS: u64 = 256;
+
+/// Bytes of memory that the linking process may write: the engine, the plugin and the unpacker at their largest.
+pub const LINKING: u64 = 12 << 30;
+
+/// Bytes that the linking process may map: a linear memory reserves more than 4 GiB, and there are three at most.
+pub const ADDRESS_SPACE: u64 = 32 << 30;
+
+/// Different words for kinds of problems that the linking process may use; there are some sixty.
+pub const KINDS: usize = 500;
+
+/// Problems of one answer.
+pub const PROBLEMS: usize = FAULTS + 1;
+
+/// A text of a problem may be this many times [`TEXT`]: some name every module or namespace that is meant.
+pub const TEXTS: usize = 64;

@@ -81,6 +81,10 @@ fn config() -> Config {
     config
 }
 
+fn cannot_start(error: wasmtime::Error) -> Error {
+    Error::Usage(format!("the sandbox cannot start: {error:#}"))
+}
+
 impl Sandbox {
     /// A sandbox that keeps compiled code in `cache`.
     pub fn new(cache: Option<Cache>) -> Result<Self> {
@@ -95,13 +99,25 @@ impl Sandbox {
         pool.pagemap_scan(Enabled::Auto);
         pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         // Where address space is short (ulimit -v, containers) memories are mapped one by one instead.
-        let engine = Engine::new(&pooled)
-            .or_else(|_| Engine::new(&config()))
-            .map_err(|e| Error::Usage(format!("the sandbox cannot start: {e:#}")))?;
+        let engine = Engine::new(&pooled).or_else(|_| Engine::new(&config())).map_err(cannot_start)?;
+        Ok(Self::with(engine, cache))
+    }
+
+    /// The same for a process that does one job: nothing is kept for a second one.
+    pub fn for_one_job(cache: Option<Cache>) -> Result<Self> {
+        Ok(Self::with(Engine::new(&config()).map_err(cannot_start)?, cache))
+    }
+
+    fn with(engine: Engine, cache: Option<Cache>) -> Self {
         let mut hasher = std::hash::DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let fingerprint = hasher.finish();
-        Ok(Self { engine, cache: cache.map(Arc::new), fingerprint })
+        Self { engine, cache: cache.map(Arc::new), fingerprint }
+    }
+
+    /// Closes the cache: from now on, what is not loaded is compiled.
+    pub(crate) fn forget_cache(&mut self) {
+        self.cache = None;
     }
 
     /// Checks and compiles `wasm`, or takes its compiled code from the cache.

@@ -1,0 +1,208 @@
+//! Split privilege: linking happens in a process without rights.
+//!
+//! The privileged *parent* holds the kernel and the module's file, and looks into neither. It starts a [`Linker`]: a
+//! *zygote*, which loads the guests and then gives up user, capabilities, files, network and all but a few system
+//! calls; and for each job the zygote starts a process, which gives up the rest, links the module, and asks the parent
+//! for what only a kernel can do. The parent lets it list, allocate and load, once each and in that order. See
+//! `docs/isolation.md`.
+
+mod attempts;
+mod fault;
+mod lockdown;
+mod message;
+mod proxy;
+mod serve;
+mod wire;
+mod zygote;
+
+pub use attempts::ATTEMPTS;
+pub use fault::Fault;
+pub use message::Tried;
+pub use zygote::{ARGUMENT, serve_if_asked, serve_stdin};
+
+use crate::error::{Error, Result};
+use crate::guests::read_plugins;
+use crate::insmod::Inserted;
+use crate::kernel::{Kernel, Machine};
+use crate::limits;
+use message::{NewJob, Ready, Request, Setup};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io::{Read, Seek as _, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// How to start a [`Linker`].
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The program: with [`ARGUMENT`] as its only argument, it is to call [`serve_stdin`]. This one, by default.
+    pub program: PathBuf,
+    /// The directory of compiled code; see [`Cache`](crate::cache::Cache).
+    pub cache: Option<PathBuf>,
+    /// What the kernel runs. Without it every plugin is loaded, which takes longer.
+    pub machine: Option<Machine>,
+    /// Directories of plugins that are not built in.
+    pub plugin_dirs: Vec<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { program: "/proc/self/exe".into(), cache: None, machine: None, plugin_dirs: Vec::new() }
+    }
+}
+
+/// The linking process. Jobs may run at the same time, each in a process of its own; they end with this.
+#[derive(Debug)]
+pub struct Linker {
+    control: OwnedFd,
+    zygote: Mutex<Zygote>,
+}
+
+#[derive(Debug)]
+struct Zygote {
+    process: Child,
+    /// What it said when it was ready, if that was heard.
+    ready: Option<Result<Vec<String>, Fault>>,
+}
+
+impl Linker {
+    /// Starts it, and does not wait until it is ready: the first job will.
+    pub fn start(options: &Options) -> Result<Self> {
+        let plugins = read_plugins(&options.plugin_dirs)?;
+        if plugins.len() >= limits::PACKET_FDS {
+            let (many, most) = (plugins.len(), limits::PACKET_FDS - 1);
+            return Err(Error::Usage(format!("{many} plugins are too many at once; the limit is {most}")));
+        }
+        let (control, theirs) = wire::pair()?;
+        let process = Command::new(&options.program)
+            .arg(ARGUMENT)
+            .env_clear()
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(Error::io(&options.program))?;
+        let setup = Setup {
+            cache: options.cache.clone(),
+            machine: options.machine.clone(),
+            plugins: plugins.iter().map(|p| (p.name.clone(), p.path.clone())).collect(),
+        };
+        let linker = Self { control, zygote: Mutex::new(Zygote { process, ready: None }) };
+        let wasm = plugins.iter().map(|p| wire::blob(&p.wasm)).collect::<Result<Vec<_>, _>>()?;
+        let wasm: Vec<_> = wasm.iter().map(OwnedFd::as_fd).collect();
+        wire::send(linker.control.as_fd(), &setup, &wasm).map_err(|fault| linker.why(fault))?;
+        Ok(linker)
+    }
+
+    /// Waits until it is ready for jobs; what of the isolation this kernel does not have.
+    pub fn ready(&self) -> Result<Vec<String>> {
+        let Ok(mut zygote) = self.zygote.lock() else { return Err(Fault::Gone.into()) };
+        if zygote.ready.is_none() {
+            let heard = self.hear();
+            zygote.ready = Some(heard);
+        }
+        zygote.ready.clone().unwrap_or(Err(Fault::Gone)).map_err(Error::from)
+    }
+
+    fn hear(&self) -> Result<Vec<String>, Fault> {
+        let timeout = Timespec { tv_sec: limits::SILENCE as i64, tv_nsec: 0 };
+        let mut polled = [PollFd::new(&self.control, PollFlags::IN)];
+        if rustix::io::retry_on_intr(|| poll(&mut polled, Some(&timeout))).map_err(Fault::step("wait"))? == 0 {
+            return Err(Fault::Silent(limits::SILENCE));
+        }
+        match wire::receive(self.control.as_fd())? {
+            wire::Received::Message(body, _) => match wire::read(&body)? {
+                Ready::Yes { missing } => Ok(missing),
+                Ready::No(why) => Err(Fault::Ready(why)),
+            },
+            wire::Received::Ended(_) | wire::Received::Closed => Err(Fault::Gone),
+        }
+    }
+
+    /// What is behind a [`Fault::Gone`]: the zygote may have said it, or died.
+    fn why(&self, fault: Fault) -> Error {
+        if fault != Fault::Gone {
+            return fault.into();
+        }
+        match self.ready() {
+            Err(Error::Linker(Fault::Gone)) | Ok(_) => {}
+            Err(error) => return error,
+        }
+        let Ok(mut zygote) = self.zygote.lock() else { return fault.into() };
+        // Its socket is closed, so it is ending.
+        for _ in 0..limits::ENDING {
+            if let Ok(Some(status)) = zygote.process.try_wait() {
+                return match (status.signal(), status.code()) {
+                    (Some(signal), _) => Fault::Killed(signal).into(),
+                    (_, code) => Fault::Ended(code.unwrap_or(0)).into(),
+                };
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        fault.into()
+    }
+
+    /// Its process's number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.zygote.lock().map_or(0, |zygote| zygote.process.id())
+    }
+
+    /// Links the module in `file` (see [`seal`]) in a process of its own, and has `kernel` load it. `name` is for
+    /// messages.
+    pub fn insmod(&self, kernel: &mut dyn Kernel, name: &str, file: BorrowedFd<'_>, args: &str) -> Result<Inserted> {
+        let file = file.try_clone_to_owned().map_err(Error::io(name))?;
+        let len = wire::sealed_len(&file)?;
+        let socket = self.job(&message::Job::Insmod { name: name.into(), len, args: args.into() }, &[file.as_fd()])?;
+        serve::Job::new(kernel, &socket, name, args).serve().map_err(|error| match error {
+            Error::Linker(fault) => self.why(fault),
+            other => other,
+        })
+    }
+
+    /// Tries one of [`ATTEMPTS`] from inside a linking process. For tests, and for whoever wants to see it.
+    pub fn attempt(&self, what: &str) -> Result<Tried> {
+        let socket = self.job(&message::Job::Try(what.into(), std::process::id() as i32), &[])?;
+        match serve::next(&socket, limits::SILENCE) {
+            Ok((Request::Tried(tried), _)) => Ok(tried),
+            Ok(_) => Err(Fault::Protocol("it was asked to try").into()),
+            Err(Fault::Killed(signal)) => Ok(Tried::Killed(signal)),
+            Err(fault) => Err(self.why(fault)),
+        }
+    }
+
+    /// Starts a job's process; our end of its socket.
+    fn job(&self, job: &message::Job, fds: &[BorrowedFd<'_>]) -> Result<OwnedFd> {
+        let (ours, theirs) = wire::pair()?;
+        wire::send(self.control.as_fd(), &NewJob, &[theirs.as_fd()]).map_err(|fault| self.why(fault))?;
+        drop(theirs);
+        wire::send(ours.as_fd(), job, fds).map_err(|fault| self.why(fault))?;
+        Ok(ours)
+    }
+}
+
+impl Drop for Linker {
+    fn drop(&mut self) {
+        if let Ok(zygote) = self.zygote.get_mut() {
+            let _ = zygote.process.kill();
+            let _ = zygote.process.wait();
+        }
+    }
+}
+
+/// Copies a file's bytes into memory that nobody can change any more: what is judged is what is loaded. `name` is for
+/// messages.
+pub fn seal(mut file: impl Read, name: &str) -> Result<OwnedFd> {
+    use rustix::fs::{MemfdFlags, fcntl_add_seals, memfd_create};
+    let memory = memfd_create("module", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
+    let mut memory = std::fs::File::from(memory.map_err(Fault::step("make a memfd"))?);
+    let most = limits::FILE.max(limits::UNPACKED);
+    // One byte more than may be, for the linking process to complain about.
+    std::io::copy(&mut file.by_ref().take(most + 1), &mut memory).map_err(Error::io(name))?;
+    memory.flush().and_then(|()| memory.rewind()).map_err(Error::io(name))?;
+    fcntl_add_seals(&memory, wire::SEALS).map_err(Fault::step("seal a memfd"))?;
+    Ok(memory.into())
+}

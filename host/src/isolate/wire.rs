@@ -1,0 +1,203 @@
+//! Messages: one packet each, with descriptors beside it; what is large is in a sealed memfd.
+
+use super::fault::Fault;
+use crate::limits;
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, memfd_create};
+use rustix::io::{Errno, IoSliceMut, pread};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fs::File;
+use std::io::{IoSlice, Write as _};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+/// A packet begins with one of these: what follows is the message, or it is in the first descriptor.
+const INLINE: u8 = 0;
+const APART: u8 = 1;
+/// The zygote's own word about a job's process: how it ended.
+pub(super) const ENDED: u8 = 2;
+
+/// What is written into a memfd that is then sealed can never change again.
+pub(super) const SEALS: SealFlags =
+    SealFlags::SEAL.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::WRITE);
+
+/// What came.
+#[derive(Debug)]
+pub(super) enum Received {
+    /// A message, and the descriptors that came with it.
+    Message(Vec<u8>, Vec<OwnedFd>),
+    /// The process ended, with this wait status.
+    Ended(i32),
+    /// The other end is closed.
+    Closed,
+}
+
+/// Two connected ends.
+pub(super) fn pair() -> Result<(OwnedFd, OwnedFd), Fault> {
+    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+        .map_err(Fault::step("make a socket"))
+}
+
+/// Sends a message. The other end's being gone is [`Fault::Gone`].
+pub(super) fn send(socket: BorrowedFd<'_>, message: &impl Serialize, fds: &[BorrowedFd<'_>]) -> Result<(), Fault> {
+    let json = serde_json::to_vec(message).map_err(|e| Fault::Malformed(e.to_string()))?;
+    if json.len() <= limits::PACKET {
+        return packet(socket, INLINE, &json, fds);
+    }
+    let apart = blob(&json)?;
+    let fds: Vec<_> = std::iter::once(apart.as_fd()).chain(fds.iter().copied()).collect();
+    packet(socket, APART, &[], &fds)
+}
+
+/// Says how a job's process ended.
+pub(super) fn send_ended(socket: BorrowedFd<'_>, status: i32) -> Result<(), Fault> {
+    packet(socket, ENDED, &status.to_le_bytes(), &[])
+}
+
+fn packet(socket: BorrowedFd<'_>, kind: u8, body: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), Fault> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::PACKET_FDS))];
+    let mut beside = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !beside.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(Fault::TooLong { limit: limits::PACKET_FDS as u64 });
+    }
+    let sent = rustix::io::retry_on_intr(|| {
+        sendmsg(socket, &[IoSlice::new(&[kind]), IoSlice::new(body)], &mut beside, SendFlags::NOSIGNAL)
+    });
+    sent.map(drop).map_err(|_| Fault::Gone)
+}
+
+/// Receives a message, which may be hostile.
+pub(super) fn receive(socket: BorrowedFd<'_>) -> Result<Received, Fault> {
+    let mut buffer = vec![0; limits::PACKET + 1];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::PACKET_FDS))];
+    let mut beside = RecvAncillaryBuffer::new(&mut space);
+    let received = loop {
+        match recvmsg(socket, &mut [IoSliceMut::new(&mut buffer)], &mut beside, RecvFlags::CMSG_CLOEXEC) {
+            Ok(received) => break received,
+            Err(Errno::INTR) => continue,
+            Err(_) => return Ok(Received::Closed),
+        }
+    };
+    let mut fds = Vec::new();
+    for message in beside.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            fds.extend(rights);
+        }
+    }
+    if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) || fds.len() > limits::PACKET_FDS {
+        return Err(Fault::TooLong { limit: limits::PACKET as u64 });
+    }
+    buffer.truncate(received.bytes);
+    match buffer.split_first() {
+        None => Ok(Received::Closed),
+        Some((&INLINE, body)) => Ok(Received::Message(body.to_vec(), fds)),
+        Some((&APART, [])) if !fds.is_empty() => {
+            let apart = fds.remove(0);
+            Ok(Received::Message(read_blob(&apart, limits::MESSAGE)?, fds))
+        }
+        Some((&ENDED, body)) if fds.is_empty() => match body.try_into() {
+            Ok(status) => Ok(Received::Ended(i32::from_le_bytes(status))),
+            Err(_) => Err(Fault::Protocol("a malformed packet")),
+        },
+        Some(_) => Err(Fault::Protocol("a malformed packet")),
+    }
+}
+
+/// A message's text as what it should be.
+pub(super) fn read<T: DeserializeOwned>(message: &[u8]) -> Result<T, Fault> {
+    serde_json::from_slice(message).map_err(|e| Fault::Malformed(e.to_string()))
+}
+
+/// `bytes` in a sealed memfd.
+pub(super) fn blob(bytes: &[u8]) -> Result<OwnedFd, Fault> {
+    let step = "make a memfd";
+    let file = memfd_create("relobox", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).map_err(Fault::step(step))?;
+    let mut file = File::from(file);
+    file.write_all(bytes).map_err(|e| Fault::Start { step, reason: e.to_string() })?;
+    fcntl_add_seals(&file, SEALS).map_err(Fault::step(step))?;
+    Ok(file.into())
+}
+
+/// The length of a memfd that is sealed, so that neither it nor its bytes can change: reading it can neither wait nor
+/// fail half-way. Anything else may do both, and is refused.
+pub(super) fn sealed_len(fd: &OwnedFd) -> Result<u64, Fault> {
+    match fcntl_get_seals(fd) {
+        Ok(seals) if seals.contains(SEALS) => {}
+        _ => return Err(Fault::Protocol("a descriptor that is no sealed memfd")),
+    }
+    let len = fstat(fd).map_err(|_| Fault::Protocol("a descriptor without a length"))?.st_size;
+    u64::try_from(len).map_err(|_| Fault::Protocol("a descriptor without a length"))
+}
+
+/// The bytes of a sealed memfd, up to `limit`.
+pub(super) fn read_blob(fd: &OwnedFd, limit: u64) -> Result<Vec<u8>, Fault> {
+    let len = sealed_len(fd)?;
+    if len > limit {
+        return Err(Fault::TooLong { limit });
+    }
+    let mut bytes = vec![0; len as usize];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match pread(fd, &mut bytes[filled..], filled as u64) {
+            Ok(0) => return Err(Fault::Protocol("a memfd that is shorter than it is")),
+            Ok(n) => filled += n,
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(Fault::Malformed(e.to_string())),
+        }
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_messages_arrive_and_descriptors_stay_in_order() {
+        let (a, b) = pair().unwrap();
+        let note = blob(b"note").unwrap();
+        for text in ["short".to_owned(), "long ".repeat(limits::PACKET)] {
+            send(a.as_fd(), &text, &[note.as_fd()]).unwrap();
+            let Received::Message(body, fds) = receive(b.as_fd()).unwrap() else { panic!() };
+            assert_eq!(read::<String>(&body).unwrap(), text);
+            assert_eq!(read_blob(&fds[0], 4).unwrap(), b"note");
+            assert_eq!(read_blob(&fds[0], 3), Err(Fault::TooLong { limit: 3 }));
+        }
+        send_ended(a.as_fd(), 31).unwrap();
+        assert!(matches!(receive(b.as_fd()).unwrap(), Received::Ended(31)));
+        drop(a);
+        assert!(matches!(receive(b.as_fd()).unwrap(), Received::Closed));
+    }
+
+    #[test]
+    fn packets_that_are_too_long_or_no_packets_are_refused() {
+        let (a, b) = pair().unwrap();
+        let raw = |bytes: &[u8]| rustix::net::send(&a, bytes, SendFlags::empty()).unwrap();
+        raw(&vec![INLINE; limits::PACKET + 2]);
+        assert!(matches!(receive(b.as_fd()), Err(Fault::TooLong { .. })));
+        for bytes in [&[9u8][..], &[APART], &[ENDED, 1], &[APART, 1]] {
+            raw(bytes);
+            assert!(matches!(receive(b.as_fd()), Err(Fault::Protocol(_))), "{bytes:?}");
+        }
+        // More descriptors than a message has room for.
+        let note = blob(b"").unwrap();
+        let fds = [note.as_fd(); limits::PACKET_FDS + 1];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::PACKET_FDS + 1))];
+        let mut beside = SendAncillaryBuffer::new(&mut space);
+        assert!(beside.push(SendAncillaryMessage::ScmRights(&fds)));
+        sendmsg(&a, &[IoSlice::new(&[INLINE])], &mut beside, SendFlags::empty()).unwrap();
+        assert!(matches!(receive(b.as_fd()), Err(Fault::TooLong { .. })));
+    }
+
+    #[test]
+    fn only_sealed_memory_is_read() {
+        let open = memfd_create("open", MemfdFlags::ALLOW_SEALING).unwrap();
+        assert!(matches!(read_blob(&open, 10), Err(Fault::Protocol(_))));
+        let (pipe, _other) = pair().unwrap();
+        assert!(matches!(read_blob(&pipe, 10), Err(Fault::Protocol(_))));
+    }
+}

@@ -1,0 +1,277 @@
+//! The zygote: it loads the guests once, gives up its rights, and starts a process for each job.
+//!
+//! It never sees a byte of a module, nor runs a guest that is not built in: what it hears comes from its parent. So
+//! every job begins in a process that nothing hostile has touched, and ends with it.
+
+use super::attempts::{ATTEMPTS, attempt};
+use super::fault::Fault;
+use super::lockdown;
+use super::message::{Answer, Job, NewJob, Ready, Request, Setup, Tried};
+use super::proxy::Proxy;
+use super::wire::{Received, read, read_blob, receive, send, send_ended};
+use super::{Linker, Options};
+use crate::cache::Cache;
+use crate::error::Result;
+use crate::guests::{Guests, PluginFile};
+use crate::insmod::insmod;
+use crate::kernel::Machine;
+use crate::limits;
+use crate::link::load;
+use crate::open::Source;
+use crate::sandbox::Sandbox;
+use cap_std::fs::File;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, getpid, pidfd_open, pidfd_send_signal, waitpid};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::process::ExitCode;
+
+/// With this as its only argument, the program becomes the linking process's zygote.
+pub const ARGUMENT: &str = "__linker";
+
+/// Becomes the zygote, if that is what this process was started for. It comes before everything else: it has to be
+/// the only thread of its process. With `--prove` as well, it prints what a linking process can do: nothing.
+#[must_use]
+pub fn serve_if_asked() -> Option<ExitCode> {
+    let args: Vec<_> = std::env::args_os().skip(1).take(3).collect();
+    match args.iter().map(|arg| arg.to_str()).collect::<Vec<_>>()[..] {
+        [Some(ARGUMENT)] => Some(serve_stdin()),
+        [Some(ARGUMENT), Some("--prove")] => Some(prove()),
+        _ => None,
+    }
+}
+
+fn prove() -> ExitCode {
+    let cache = Cache::from_environment().map(|cache| cache.path().to_owned());
+    let tried = || -> Result<bool> {
+        let linker = Linker::start(&Options { cache, ..Options::default() })?;
+        for missing in linker.ready()? {
+            println!("note: {missing}");
+        }
+        let mut safe = true;
+        for what in ATTEMPTS {
+            let tried = linker.attempt(what)?;
+            println!("{what}: {tried}");
+            safe &= matches!(tried, Tried::Refused(_) | Tried::Killed(_));
+        }
+        Ok(safe)
+    };
+    match tried() {
+        Ok(safe) => ExitCode::from(u8::from(!safe)),
+        Err(error) => {
+            eprintln!("relobox: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Serves the parent at the other end of standard input, until it is gone.
+pub fn serve_stdin() -> ExitCode {
+    let Ok(control) = take_stdin() else { return ExitCode::from(2) };
+    let code = match ready(&control) {
+        Ok((zygote, missing)) => {
+            let _ = send(control.as_fd(), &Ready::Yes { missing }, &[]);
+            match zygote.serve(&control) {
+                Ok(()) => 0,
+                Err(_) => 2,
+            }
+        }
+        Err(error) => {
+            let _ = send(control.as_fd(), &Ready::No(error.to_string()), &[]);
+            2
+        }
+    };
+    ExitCode::from(code)
+}
+
+/// The socket, away from where libraries might write to it. No other descriptor is kept.
+#[allow(unsafe_code, reason = "close_range has no safe interface")]
+fn take_stdin() -> std::io::Result<OwnedFd> {
+    let control = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty())?;
+    rustix::stdio::dup2_stdin(&null)?;
+    drop(null);
+    // SAFETY: the process has just started, `control` is the lowest from 3 up, and nobody has opened another.
+    unsafe { libc::syscall(libc::SYS_close_range, 4, u32::MAX, 0) };
+    Ok(control)
+}
+
+struct Zygote {
+    guests: Guests,
+    machine: Option<Machine>,
+    /// There are plugins to compile in each job.
+    others: bool,
+}
+
+/// Loads the guests and gives up everything; what this kernel cannot take away.
+fn ready(control: &OwnedFd) -> Result<(Zygote, Vec<String>)> {
+    let Received::Message(body, plugins) = receive(control.as_fd())? else { return Err(Fault::Gone.into()) };
+    let setup: Setup = read(&body)?;
+    // The terminal's interrupt is for the parent, and the parent's end is ours.
+    let _ = rustix::process::setsid();
+    rustix::process::chdir("/").map_err(Fault::step("leave its directory"))?;
+    rustix::thread::set_no_new_privs(true).map_err(Fault::step("give up new privileges"))?;
+    let cache = setup.cache.as_deref().and_then(Cache::open_dir);
+    let whole = lockdown::files(cache.as_ref().map(Cache::path))?;
+    let plugins = setup.plugins.into_iter().zip(plugins).map(|((name, path), fd)| {
+        let wasm = read_blob(&fd, limits::GUEST as u64 + 1)?;
+        Ok(PluginFile { name, wasm, path })
+    });
+    let plugins = plugins.collect::<Result<Vec<_>>>()?;
+    let others = !plugins.is_empty();
+    let mut guests = Guests::with_plugins(Sandbox::for_one_job(cache)?, plugins);
+    guests.load_built_in(setup.machine.as_ref())?;
+    // Its directory is the last file that was open.
+    guests.forget_cache();
+    alone()?;
+    let whole = lockdown::zygote()? && whole;
+    let missing = if whole { vec![] } else { vec!["this kernel has landlock only in part, or not at all".into()] };
+    Ok((Zygote { guests, machine: setup.machine, others }, missing))
+}
+
+/// Filters and capabilities are a thread's: there may be no other that keeps them.
+fn alone() -> Result<(), Fault> {
+    let fault = |reason: String| Fault::Start { step: "be alone", reason };
+    // Landlock hides /proc; the count of links does not need it to be opened.
+    match rustix::fs::stat("/proc/self/task") {
+        Ok(stat) if stat.st_nlink > 3 => Err(fault(format!("{} threads", stat.st_nlink - 2))),
+        // Without /proc there is nothing to see; wasmtime is built to start no threads.
+        _ => Ok(()),
+    }
+}
+
+/// A job's process.
+struct Running {
+    pid: Pid,
+    pidfd: OwnedFd,
+    /// The job's end of its socket, to say how it ended.
+    socket: OwnedFd,
+    /// The parent does not want it any more.
+    ended: bool,
+}
+
+impl Zygote {
+    fn serve(self, control: &OwnedFd) -> Result<(), Fault> {
+        let mut running: Vec<Running> = Vec::new();
+        loop {
+            let mut polled = vec![PollFd::new(control, PollFlags::IN)];
+            for job in &running {
+                polled.push(PollFd::new(&job.pidfd, PollFlags::IN));
+                if !job.ended {
+                    polled.push(PollFd::new(&job.socket, PollFlags::empty()));
+                }
+            }
+            rustix::io::retry_on_intr(|| poll(&mut polled, None)).map_err(Fault::step("wait"))?;
+            let mut ready = polled.iter().map(|p| !p.revents().is_empty()).collect::<Vec<_>>().into_iter();
+            let asked = ready.next() == Some(true);
+            running.retain_mut(|job| {
+                let died = ready.next() == Some(true);
+                if !job.ended && ready.next() == Some(true) {
+                    let _ = pidfd_send_signal(&job.pidfd, Signal::KILL);
+                    job.ended = true;
+                }
+                if died && let Ok(Some((_, status))) = waitpid(Some(job.pid), WaitOptions::empty()) {
+                    let _ = send_ended(job.socket.as_fd(), status.as_raw());
+                }
+                !died
+            });
+            if asked {
+                match receive(control.as_fd())? {
+                    Received::Message(body, mut fds) if fds.len() == 1 => {
+                        let NewJob = read(&body)?;
+                        let socket = fds.remove(0);
+                        let zygote = getpid();
+                        match fork()? {
+                            Some(pid) => {
+                                let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(Fault::step("watch a job"))?;
+                                running.push(Running { pid, pidfd, socket, ended: false });
+                            }
+                            None => {
+                                // Another job's socket is none of this one's business, nor is the zygote's own.
+                                drop(running);
+                                let _ = rustix::stdio::dup2_stdin(&socket);
+                                self.job(zygote, &socket);
+                            }
+                        }
+                    }
+                    // The parent is gone, and so is every job with this process.
+                    _ => return Ok(()),
+                }
+            }
+        }
+    }
+
+    /// A job, from its process's beginning to its end.
+    fn job(&self, zygote: Pid, socket: &OwnedFd) -> ! {
+        // With its place, to the parent: there is no terminal.
+        let report = |text: String| {
+            let _ = send(socket.as_fd(), &Request::Answer(Box::new(Answer::Panicked(text))), &[]);
+        };
+        let said = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+        let hook = std::sync::Arc::clone(&said);
+        std::panic::set_hook(Box::new(move |panic| {
+            if let Ok(mut said) = hook.lock() {
+                *said = panic.to_string();
+            }
+        }));
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run(zygote, socket)));
+        let code = match done {
+            Ok(Ok(())) => 0,
+            Ok(Err(fault)) => {
+                report(fault.to_string());
+                2
+            }
+            Err(_) => {
+                report(said.lock().map(|said| said.clone()).unwrap_or_default());
+                101
+            }
+        };
+        exit(code)
+    }
+
+    fn run(&self, zygote: Pid, socket: &OwnedFd) -> Result<(), Fault> {
+        lockdown::job(zygote, self.others)?;
+        if self.others {
+            self.guests.load_others(self.machine.as_ref());
+            lockdown::no_more_code()?;
+        }
+        let Received::Message(body, mut fds) = receive(socket.as_fd())? else { return Err(Fault::Gone) };
+        let request = match (read(&body)?, fds.pop()) {
+            (Job::Insmod { name, len, args }, Some(file)) => {
+                Request::Answer(Box::new(Answer::new(self.insmod(socket, file, &name, len, &args))))
+            }
+            (Job::Try(what, parent), _) => Request::Tried(attempt(&what, parent)),
+            _ => Request::Tried(Tried::Unknown),
+        };
+        send(socket.as_fd(), &request, &[])
+    }
+
+    fn insmod(
+        &self,
+        socket: &OwnedFd,
+        file: OwnedFd,
+        name: &str,
+        len: u64,
+        args: &str,
+    ) -> Result<crate::insmod::Inserted> {
+        let source = Source::File(File::from_std(std::fs::File::from(file)), len);
+        let module = load(&self.guests, name, source)?;
+        insmod(&self.guests, &mut Proxy { socket }, module, args)
+    }
+}
+
+/// `None` in the new process.
+#[allow(unsafe_code, reason = "fork and _exit")]
+fn fork() -> Result<Option<Pid>, Fault> {
+    // SAFETY: this process has one thread, so the new one has all of it.
+    match unsafe { libc::fork() } {
+        -1 => Err(Fault::Start { step: "start a job", reason: std::io::Error::last_os_error().to_string() }),
+        pid => Ok(Pid::from_raw(pid)),
+    }
+}
+
+/// At once: nothing of this process is of use to anybody.
+#[allow(unsafe_code, reason = "fork and _exit")]
+fn exit(code: i32) -> ! {
+    // SAFETY: it does not return, and nothing is left to be done.
+    unsafe { libc::_exit(code) }
+}

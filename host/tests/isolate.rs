@@ -1,0 +1,232 @@
+//! The linking process: it links, it can do nothing else, and whatever becomes of it the parent gets an error.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+mod workshop;
+
+use relobox::error::Error;
+use relobox::insmod::Inserted;
+use relobox::isolate::{ATTEMPTS, Fault, Linker, Options, Tried, seal};
+use relobox::kernel::sim::Sim;
+use relobox::kernel::{Failure, Kernel, Listing, Load, Loaded, Machine, Protection, Request};
+use std::os::fd::AsFd as _;
+use std::path::Path;
+use workshop::{Workshop, cache};
+
+fn options() -> Options {
+    let machine = Machine { name: "x86_64".into(), machine: 62, class: 64, order: 1 };
+    Options {
+        program: env!("CARGO_BIN_EXE_relobox").into(),
+        cache: Some(cache()),
+        machine: Some(machine),
+        plugin_dirs: Vec::new(),
+    }
+}
+
+fn linker() -> Linker {
+    Linker::start(&options()).unwrap()
+}
+
+fn insmod(linker: &Linker, kernel: &mut dyn Kernel, path: &Path, args: &str) -> relobox::Result<Inserted> {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let file = seal(std::fs::File::open(path).unwrap(), name)?;
+    linker.insmod(kernel, name, file.as_fd(), args)
+}
+
+fn kernel(w: &Workshop) -> Sim {
+    w.succeed("sim", &["start"]);
+    Sim::connect(&w.socket).unwrap()
+}
+
+#[test]
+fn modules_are_linked_and_refused_as_ever() {
+    let w = Workshop::new();
+    w.samples(&["math_provider", "math_user", "hello", "failing"]);
+    let alone = kernel(&w);
+    let linker = linker();
+    let path = |name: &str| w.directory.join(name);
+    // What it had allocated goes with its connection.
+    let alone = insmod(&linker, &mut { alone }, &path("math_user.ko"), "").unwrap_err();
+    assert_eq!(
+        alone.to_string().lines().next(),
+        Some(
+            "math_user.ko: undefined symbol; references 'math_add'; load math_provider first, which the module depends on"
+        )
+    );
+    w.assert_empty();
+    let mut kernel = kernel(&w);
+    let provider = insmod(&linker, &mut kernel, &path("math_provider.ko"), "").unwrap();
+    assert_eq!((provider.name.as_str(), provider.plugin.as_str()), ("math_provider", "x86_64"));
+    assert!(provider.relocations > 0 && provider.areas.iter().all(|a| a.address != 0));
+    let user = insmod(&linker, &mut kernel, &path("math_user.ko"), "").unwrap();
+    assert_eq!(user.uses, ["math_provider"]);
+    let hello = insmod(&linker, &mut kernel, &path("hello.ko"), "times=2 colour=red").unwrap();
+    assert_eq!(hello.unknown_args, ["colour"]);
+    let failing = insmod(&linker, &mut kernel, &path("failing.ko"), "").unwrap_err();
+    assert_eq!(failing.to_string(), "failing.ko: init returned -19 (No such device)");
+    assert_eq!(failing.exit_code(), 1);
+    std::fs::write(path("text.ko"), "hello").unwrap();
+    let text = insmod(&linker, &mut kernel, &path("text.ko"), "").unwrap_err();
+    assert!(text.to_string().starts_with("text.ko: not a relocatable ELF file"), "{text}");
+    assert!(matches!(text, Error::Module(_)));
+}
+
+#[test]
+fn a_packed_module_is_unpacked_in_there() {
+    let w = Workshop::new();
+    w.sample("hello");
+    let packed = std::process::Command::new("gzip").arg(w.directory.join("hello.ko")).status().unwrap();
+    assert!(packed.success());
+    let inserted = insmod(&linker(), &mut kernel(&w), &w.directory.join("hello.ko.gz"), "").unwrap();
+    assert_eq!(inserted.name, "hello");
+}
+
+#[test]
+fn nothing_else_can_be_done() {
+    let linker = linker();
+    for missing in linker.ready().unwrap() {
+        eprintln!("note: {missing}");
+    }
+    for what in ATTEMPTS {
+        let tried = linker.attempt(what).unwrap();
+        let refused = match tried {
+            // Not because there was nothing to do it with.
+            Tried::Refused(errno) => matches!(errno, libc::EPERM | libc::EACCES),
+            Tried::Killed(signal) => signal == libc::SIGSYS,
+            Tried::Allowed | Tried::Unknown => false,
+        };
+        assert!(refused, "{what}: {tried}");
+    }
+}
+
+#[test]
+fn each_job_has_a_process_without_rights() {
+    let linker = linker();
+    linker.ready().unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", linker.id())).unwrap();
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+    for set in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
+        assert_eq!(field(set), "0000000000000000", "{set}");
+    }
+    assert_eq!((field("NoNewPrivs:"), field("Seccomp:"), field("Threads:")), ("1".into(), "2".into(), "1".into()));
+    if rustix::process::geteuid().is_root() {
+        assert_eq!(field("CapBnd:"), "0000000000000000");
+        assert_eq!(field("Uid:"), "65534\t65534\t65534\t65534");
+        assert_eq!(field("Gid:"), "65534\t65534\t65534\t65534");
+        assert_eq!(field("Groups:"), "");
+    }
+    let fds = std::fs::read_dir(format!("/proc/{}/fd", linker.id())).unwrap();
+    let open: Vec<_> = fds.map(|fd| std::fs::read_link(fd.unwrap().path()).unwrap()).collect();
+    for file in &open {
+        let file = file.to_str().unwrap();
+        let own =
+            file == "/dev/null" || file.starts_with("socket:") || file.ends_with(".cwasm") || file.contains("memfd:");
+        assert!(own, "{open:?}");
+    }
+}
+
+#[test]
+fn many_at_once() {
+    let w = Workshop::new();
+    let hello = relobox_simkernel::samples::SOURCES[0].1;
+    let names: Vec<String> = (0..8).map(|n| format!("hello_{n}")).collect();
+    for name in &names {
+        w.compile(name, &hello.replace("SIM_MODULE_NAME \"hello\"", &format!("SIM_MODULE_NAME \"{name}\"")));
+    }
+    drop(kernel(&w));
+    let (w, linker) = (&w, &linker());
+    std::thread::scope(|scope| {
+        for name in &names {
+            scope.spawn(move || {
+                let mut kernel = Sim::connect(&w.socket).unwrap();
+                insmod(linker, &mut kernel, &w.directory.join(format!("{name}.ko")), "").unwrap();
+            });
+        }
+    });
+    assert_eq!(w.client().list().unwrap().modules.len(), 8);
+}
+
+/// A kernel at whose first question something happens.
+struct Then<F>(Sim, Option<F>);
+
+impl<F: FnOnce()> Kernel for Then<F> {
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
+        self.0.list(wanted)
+    }
+    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
+        let granted = self.0.allocate(areas);
+        if let Some(then) = self.1.take() {
+            then();
+        }
+        granted
+    }
+    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure> {
+        self.0.put(address, bytes)
+    }
+    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), Failure> {
+        self.0.protect(area, protection)
+    }
+    fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
+        self.0.load(load)
+    }
+    fn remove(&mut self, name: &str) -> Result<(), Failure> {
+        self.0.remove(name)
+    }
+}
+
+/// The processes that `id` has started.
+fn children(id: u32) -> Vec<i32> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
+fn kill(pid: i32) {
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+#[test]
+fn a_death_half_way_has_a_name_and_leaves_nothing() {
+    let w = Workshop::new();
+    let hello = w.sample("hello");
+    let sim = kernel(&w);
+    let linker = linker();
+    let zygote = linker.id();
+    let mut dies = Then(sim, Some(|| children(zygote).into_iter().for_each(kill)));
+    let error = insmod(&linker, &mut dies, &hello, "").unwrap_err();
+    assert_eq!(error.to_string(), "the linking process was killed by SIGKILL");
+    assert_eq!(error.exit_code(), 3);
+    // The next job is not disturbed.
+    let inserted = insmod(&linker, &mut dies, &hello, "").unwrap();
+    assert_eq!(inserted.name, "hello");
+    dies.remove("hello").unwrap();
+
+    // The zygote takes its jobs with it.
+    let mut dies = Then(dies.0, Some(|| kill(zygote as i32)));
+    let error = insmod(&linker, &mut dies, &hello, "").unwrap_err();
+    assert_eq!(error.to_string(), "the linking process was killed by SIGKILL");
+    assert!(matches!(insmod(&linker, &mut dies, &hello, ""), Err(Error::Linker(Fault::Killed(9)))));
+    drop(dies);
+    w.assert_empty();
+}
+
+#[test]
+fn nothing_outlives_the_linker() {
+    let linker = linker();
+    linker.ready().unwrap();
+    let id = linker.id();
+    assert!(Path::new(&format!("/proc/{id}")).exists());
+    drop(linker);
+    assert!(!Path::new(&format!("/proc/{id}")).exists());
+}
+
+#[test]
+fn a_program_that_is_no_linker_is_named() {
+    let linker = Linker::start(&Options { program: "/bin/false".into(), ..options() });
+    let error = match linker {
+        Err(error) => error,
+        Ok(linker) => linker.ready().unwrap_err(),
+    };
+    assert!(matches!(error, Error::Linker(Fault::Gone | Fault::Ended(1))), "{error}");
+    let none = Linker::start(&Options { program: "/no/such".into(), ..options() }).unwrap_err();
+    assert!(matches!(none, Error::Io { .. }), "{none}");
+}
