@@ -151,8 +151,8 @@ struct Planner<'a> {
     done: HashMap<String, usize>,
     /// Modules whose dependencies are being planned.
     open: Vec<String>,
-    /// Soft dependencies that cannot come where they should.
-    later: Vec<String>,
+    /// Soft dependencies that cannot come where they should, with whose they are.
+    later: Vec<(String, String)>,
 }
 
 const CYCLE: &str = "dependency-cycle";
@@ -184,8 +184,11 @@ impl Planner<'_> {
             }
             args.push_str(self.request.args);
             self.plan.targets.push(Target { name: name.to_owned(), step });
-            for name in std::mem::take(&mut self.later) {
-                self.soft(&name, false)?;
+            for (of, wanted) in std::mem::take(&mut self.later) {
+                let planned = self.soft(&of, &wanted, false)?;
+                if let Some(of) = self.done.get(&of) {
+                    self.plan.steps[*of].post.extend(planned.into_iter().filter(|step| step > of));
+                }
             }
         }
         Ok(())
@@ -255,7 +258,7 @@ impl Planner<'_> {
         }
         let softdep = self.config.softdep(name).cloned();
         for pre in softdep.iter().flat_map(|s| &s.pre) {
-            step.pre.extend(self.soft(pre, true)?);
+            step.pre.extend(self.soft(name, pre, true)?);
         }
         self.open.pop();
         step.args = self.config.options_of(name, module.alias.as_deref());
@@ -267,7 +270,7 @@ impl Planner<'_> {
         step.action = self.action(name, path, line)?;
         let this = self.push(module, step);
         for post in softdep.iter().flat_map(|s| &s.post) {
-            let planned = self.soft(post, true)?;
+            let planned = self.soft(name, post, true)?;
             // What comes earlier for another reason stays there.
             self.plan.steps[this].post.extend(planned.into_iter().filter(|step| *step > this));
         }
@@ -314,9 +317,9 @@ impl Planner<'_> {
         Ok(refused(Problem::new("not-found", name, text).hint("'depmod' indexes new modules")))
     }
 
-    /// Plans a soft dependency, and forgets it where it cannot be found. One that needs a module whose turn has not come
+    /// Plans a soft dependency of a module, and forgets it where it cannot be found. One that needs a module whose turn has not come
     /// is put off until it has.
-    fn soft(&mut self, wanted: &str, may_wait: bool) -> Result<Vec<usize>> {
+    fn soft(&mut self, of: &str, wanted: &str, may_wait: bool) -> Result<Vec<usize>> {
         let (open, steps) = (self.open.len(), self.plan.steps.len());
         let mut planned = Vec::new();
         for module in self.find(wanted).or_else(ignore_missing)? {
@@ -329,7 +332,7 @@ impl Planner<'_> {
                 Err(error) if kind(&error) == Some(CYCLE) => {
                     self.roll_back(open, steps);
                     if may_wait {
-                        self.later.push(wanted.to_owned());
+                        self.later.push((of.to_owned(), wanted.to_owned()));
                     } else {
                         self.plan.warnings.push(format!("{error}; the soft dependency is ignored"));
                     }
@@ -354,21 +357,30 @@ impl Planner<'_> {
         let Some(path) = path.filter(|path| self.tree.stale(name, path)) else { return Ok(needs) };
         // A file that cannot be read says so when it is loaded.
         let Ok(asked) = (self.request.inspect)(path) else { return Ok(needs) };
+        let listed = self.tree.lists(name, path);
+        let mut known: HashSet<String> = needs.iter().cloned().collect();
+        let mut add = |owner: &str, why: &str| {
+            if listed {
+                self.plan.warnings.push(format!(
+                    "{name}: needs {owner}{why}, which modules.dep does not say; 'depmod' would bring it up to date"
+                ));
+            }
+            needs.push(owner.to_owned());
+        };
         for depends in asked.depends.iter().map(|depends| module_name(depends)) {
-            if !needs.contains(&depends) && depends != name && !self.tree.built_in(&depends)? {
-                needs.push(depends);
+            if !known.contains(&depends) && depends != name && !self.tree.built_in(&depends)? {
+                add(&depends, "");
+                known.insert(depends);
             }
         }
         for symbol in &asked.undefined {
             let owners = self.tree.by_symbol(symbol)?;
-            if owners.iter().any(|owner| owner == name || needs.contains(owner)) {
+            if owners.iter().any(|owner| owner == name || known.contains(owner)) {
                 continue;
             }
             if let Some(owner) = owners.iter().find(|owner| self.tree.path(owner).is_some()) {
-                self.plan.warnings.push(format!(
-                    "{name}: needs {owner} for '{symbol}', which modules.dep does not say; 'depmod' would bring it up to date"
-                ));
-                needs.push(owner.clone());
+                add(owner, &format!(" for '{symbol}'"));
+                known.insert(owner.clone());
             }
         }
         Ok(needs)

@@ -100,8 +100,13 @@ impl Tree {
     /// changed is what counts: its time of modification is kept by many copies.)
     #[must_use]
     pub fn stale(&self, name: &str, path: &Path) -> bool {
-        let Some(written) = self.written else { return true };
-        self.path(name).as_deref() != Some(path) || changed(path).is_some_and(|changed| changed > written)
+        !self.lists(name, path) || changed(path) > self.written
+    }
+
+    /// Whether modules.dep has a line for this file.
+    #[must_use]
+    pub fn lists(&self, name: &str, path: &Path) -> bool {
+        self.written.is_some() && self.path(name).as_deref() == Some(path)
     }
 
     /// The modules that an alias stands for, by modules.alias.
