@@ -185,7 +185,7 @@ static long do_protect(struct session *session, const struct relobox_protect *pr
 	return err;
 }
 
-static long do_call(struct session *session, struct relobox_call *call)
+static long __nocfi do_call(struct session *session, struct relobox_call *call)
 {
 	struct area *area = flat(session, call->address, 1);
 	int (*function)(unsigned long argument) = (void *)(unsigned long)call->address;
@@ -362,6 +362,8 @@ static int __init find_symbols(void)
 	kernel_disabled = (void *)kernel_lookup("modules_disabled");
 	for (i = 0; i < 4; i++)
 		kernel_exports[i] = (void *)kernel_lookup(exports[i]);
+	if (!kernel_exports[1] || !kernel_exports[2] || !kernel_exports[3])
+		kernel_exports[0] = NULL;
 	kernel_crcs[0] = (void *)kernel_lookup("__start___kcrctab");
 	kernel_crcs[1] = (void *)kernel_lookup("__start___kcrctab_gpl");
 	return all && kernel_modules ? 0 : -ENOENT;

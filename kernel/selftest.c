@@ -10,6 +10,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -476,6 +477,85 @@ static bool at_given_place(int fd, const struct target *target)
 	return found;
 }
 
+/* Another thread takes the descriptor away at a random time; the load is steered and verified, or it fails. */
+static void *close_soon(void *argument)
+{
+	long packed = (long)argument;
+
+	for (volatile long spin = packed >> 32; spin > 0; spin--)
+		;
+	close((int)packed);
+	return NULL;
+}
+
+static void test_race(struct target *target)
+{
+	int i, fd, err, loaded = 0, failed = 0, other = 0;
+	pthread_t thread;
+
+	for (i = 0; i < 300; i++) {
+		fd = device();
+		if (arm(fd, target))
+			break;
+		pthread_create(&thread, NULL, close_soon, (void *)((random() % 400000L) << 32 | fd));
+		err = load(target);
+		pthread_join(thread, NULL);
+		loaded += !err;
+		failed += err == ENOMEM || err == ENOEXEC;
+		other += err && err != ENOMEM && err != ENOEXEC;
+		if (!err && unload(target))
+			break;
+	}
+	check(i == 300 && !other, "closed meanwhile: %d loaded, %d refused, %d otherwise", loaded, failed, other);
+}
+
+static void test_privilege(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = {};
+	int fd = device(), status;
+	pid_t child = fork();
+
+	if (!child) {
+		if (syscall(SYS_capset, &header, none))
+			_exit(1);
+		if (open("/dev/relobox", O_RDWR) >= 0 || errno != EPERM)
+			_exit(2);
+		_exit(call(fd, RELOBOX_IOC_ABOUT, &about) == EPERM ? 0 : 3);
+	}
+	waitpid(child, &status, 0);
+	check(!status, "without CAP_SYS_MODULE: neither open nor an inherited descriptor");
+	check(syscall(SYS_delete_module, "relobox", O_NONBLOCK) && errno == EWOULDBLOCK,
+	      "the device cannot be unloaded while it is open");
+	close(fd);
+}
+
+/* One child for each module, all at once. */
+static void test_parallel(struct target *targets, int count)
+{
+	struct relobox_disarm found;
+	int i, j, status, fd, bad = 0;
+
+	for (i = 0; i < count; i++) {
+		if (fork())
+			continue;
+		for (j = 0; j < 100; j++) {
+			fd = device();
+			if (arm(fd, &targets[i]) || load(&targets[i]) || call(fd, RELOBOX_IOC_DISARM, &found) ||
+			    !found.verified || unload(&targets[i]))
+				_exit(1);
+			close(fd);
+			/* Plain loads in between are nobody's business. */
+			if (load(&targets[i]) || unload(&targets[i]))
+				_exit(2);
+		}
+		_exit(0);
+	}
+	while (wait(&status) > 0)
+		bad += status != 0;
+	check(!bad, "%d modules loaded in parallel, steered and plain, 100 times each", count);
+}
+
 static void *arm_and_leave(void *argument)
 {
 	struct target *target = argument;
@@ -484,7 +564,7 @@ static void *arm_and_leave(void *argument)
 	return (void *)(long)(err ? -1 : fd);
 }
 
-static void test_load(const char *path)
+static void test_load(const char *path, struct target *learned)
 {
 	struct relobox_disarm found;
 	struct relobox_arm again = {};
@@ -510,7 +590,6 @@ static void test_load(const char *path)
 	check(!err, "%s: unloaded: %s", target.name, strerror(err));
 
 	/* From here on it is known what is right, so each thing can be wrong by itself. */
-	before = mapped();
 	fd = device();
 	check(!arm(fd, &target) && !call(fd, RELOBOX_IOC_DISARM, &found) && !found.taken && !found.verified &&
 	      !found.found, "armed and disarmed");
@@ -578,9 +657,10 @@ static void test_load(const char *path)
 		unload(&target);
 	}
 	check(true, "%d children killed while armed", i);
+	test_race(&target);
+	*learned = target;
 out:
 	close(fd);
-	close(target.fd);
 	for (i = 0; i < 50 && mapped() > before; i++)
 		usleep(100000);
 	check(mapped() == before, "areas: %d before, %d after", before, mapped());
@@ -589,6 +669,7 @@ out:
 int main(int argc, char **argv)
 {
 	int fd = device(), before, i;
+	struct target targets[16] = {};
 
 	check(!call(fd, RELOBOX_IOC_ABOUT, &about) && about.abi == RELOBOX_ABI, "about");
 	printf("     layout %u flags %u machine %u release %s vermagic '%s' hooks '%s' reason '%s'\n", about.layout,
@@ -608,8 +689,14 @@ int main(int argc, char **argv)
 	for (i = 0; i < 50 && mapped() > before; i++)
 		usleep(100000);
 	check(mapped() <= before, "areas: %d before, %d after", before, mapped());
-	for (i = 3; i < argc; i++)
-		test_load(argv[i]);
+	test_privilege();
+	for (i = 3; i < argc && i < 19 && about.layout; i++)
+		test_load(argv[i], &targets[i - 3]);
+	if (!failures && i > 4)
+		test_parallel(targets, i - 3);
+	for (i = 0; i < 50 && mapped() > before; i++)
+		usleep(100000);
+	check(mapped() <= before, "areas: %d before, %d after", before, mapped());
 	printf("selftest: %d failures\n", failures);
 	return failures != 0;
 }

@@ -103,8 +103,8 @@ static bool on_allocate(struct pt_regs *regs, unsigned long *result)
 
 static bool on_percpu(struct pt_regs *regs, unsigned long *result)
 {
-	/* Only modules ask for the reserved part. */
-	return (bool)regs_get_kernel_argument(regs, 2) &&
+	/* Only modules ask for the reserved part. Of a bool, only the low byte is an argument. */
+	return (u8)regs_get_kernel_argument(regs, 2) &&
 	       take(true, regs_get_kernel_argument(regs, 0), regs_get_kernel_argument(regs, 1), result);
 }
 #else
@@ -248,7 +248,8 @@ struct hook {
 	bool (*instead)(struct pt_regs *regs, unsigned long *result);
 	struct ftrace_ops ops;
 	struct kprobe probe;
-	char code[16];
+	unsigned long address;
+	char code[16]; /* found there before */
 };
 
 static bool redirect(struct hook *hook, struct pt_regs *regs)
@@ -296,7 +297,7 @@ static int hook_by_ftrace(struct hook *hook)
 	/* PERMANENT: kernel.ftrace_enabled cannot take it away. */
 	hook->ops.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_RECURSION |
 			  FTRACE_OPS_FL_PERMANENT;
-	err = ftrace_set_filter_ip(&hook->ops, kernel_lookup(hook->name), 0, 0);
+	err = ftrace_set_filter_ip(&hook->ops, hook->address, 0, 0);
 	return err ?: register_ftrace_function(&hook->ops);
 }
 
@@ -364,7 +365,7 @@ static bool hooked(void)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(all); i++)
-		if (!memcmp(all[i].code, (void *)kernel_lookup(all[i].name), sizeof(all[i].code)))
+		if (!memcmp(all[i].code, (void *)all[i].address, sizeof(all[i].code)))
 			return false;
 	return true;
 }
@@ -372,7 +373,6 @@ static bool hooked(void)
 void steer_init(void)
 {
 	bool any = !strcmp(hooks, "auto");
-	unsigned long address;
 	unsigned int i;
 
 	if (LAYOUT == RELOBOX_LAYOUT_NONE) {
@@ -380,12 +380,12 @@ void steer_init(void)
 		return;
 	}
 	for (i = 0; i < ARRAY_SIZE(all); i++) {
-		address = kernel_lookup(all[i].name);
-		if (!address) {
+		all[i].address = kernel_lookup(all[i].name);
+		if (!all[i].address) {
 			steer_reason = "a function that must be hooked is not in kallsyms";
 			return;
 		}
-		memcpy(all[i].code, (void *)address, sizeof(all[i].code));
+		memcpy(all[i].code, (void *)all[i].address, sizeof(all[i].code));
 	}
 	if ((any || !strcmp(hooks, "ftrace")) && !hook_all(hook_by_ftrace, unhook_ftrace))
 		steer_hooks = "ftrace";
