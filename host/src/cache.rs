@@ -18,13 +18,17 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// `$RELOBOX_CACHE`, else `$XDG_CACHE_HOME/relobox`, else `~/.cache/relobox`. `RELOBOX_CACHE=` (empty) is none.
+    /// `$RELOBOX_CACHE`, else `$XDG_CACHE_HOME/relobox`, else for root /var/cache/relobox, for others ~/.cache/relobox. `RELOBOX_CACHE=` (empty) is none.
     #[must_use]
     pub fn from_environment() -> Option<Self> {
         let var = |name| std::env::var_os(name).map(PathBuf::from);
         let path = match var("RELOBOX_CACHE") {
             Some(path) if path.as_os_str().is_empty() => return None,
             Some(path) => path,
+            // Root's is the machine's: it is there before anybody has a home.
+            None if rustix::process::geteuid().is_root() && var("XDG_CACHE_HOME").is_none() => {
+                PathBuf::from("/var/cache/relobox")
+            }
             None => var("XDG_CACHE_HOME").or_else(|| Some(var("HOME")?.join(".cache")))?.join("relobox"),
         };
         Self::open_dir(&path)

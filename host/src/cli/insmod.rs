@@ -1,6 +1,6 @@
 //! `relobox insmod`, `lsmod`, `rmmod`: modules into a kernel and out of it.
 
-use super::kernel::{Which, failed, insert};
+use super::kernel::{Loader, Which, failed};
 use super::{Common, output};
 use clap::Args;
 use relobox::Result;
@@ -53,7 +53,7 @@ struct AreaJson {
 
 pub(crate) fn run(args: InsmodArgs) -> Result<ExitCode> {
     let name = args.module.display().to_string();
-    let inserted = insert(&args.which, &args.common, &args.module, &join_args(&args.parameters))?;
+    let inserted = Loader::new(&args.which, &args.common)?.insert(&args.module, &join_args(&args.parameters))?;
     if inserted.returned > 0 {
         output::warning(format_args!("{name}: init returned {}, which should be 0 or negative", inserted.returned));
     }

@@ -3,13 +3,17 @@
 use super::Common;
 use super::sim::{Socket, connect, unreachable};
 use clap::{Args, ValueEnum};
+use relobox::cache::Cache;
+use relobox::guests::Guests;
 use relobox::insmod::{Inserted, insmod, refusal};
+use relobox::isolate::{Linker, Options};
 use relobox::kernel::device::{self, Device};
 use relobox::kernel::vet::Vet;
 use relobox::kernel::{Failure, Kernel};
 use relobox::link::load;
 use relobox::open::{Source, seal};
 use relobox::{Error, Result};
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
 /// The kernel that modules go into.
@@ -72,26 +76,55 @@ fn open_device() -> Result<Device> {
     }
 }
 
-/// Links the module at `path` and makes it a live module of the kernel.
-pub(crate) fn insert(which: &Which, common: &Common, path: &Path, args: &str) -> Result<Inserted> {
-    let guests = common.guests()?;
-    let name = path.display().to_string();
-    let source = Source::open(path)?;
-    match which.choice() {
-        Choice::Sim => {
-            // A file that is no module starts no kernel.
-            let module = load(&guests, &name, source)?;
-            insmod(&guests, &mut which.socket.connect_or_start()?, module, args)
-        }
-        Choice::Device => {
-            let mut device = open_device()?;
-            insmod(&guests, &mut device, load(&guests, &name, source)?, args)
-        }
-        Choice::Vet | Choice::Auto => {
-            let (file, packed) = seal(source, path)?;
-            let copy = file.try_clone().map_err(Error::io(path))?;
-            let module = load(&guests, &name, Source::from_file(cap_std::fs::File::from_std(copy.into()), path)?)?;
-            insmod(&guests, &mut Vet::new(file, packed), module, args)
+/// Puts modules into a kernel; several threads may share it.
+pub(crate) struct Loader<'a> {
+    which: &'a Which,
+    choice: Choice,
+    by: By,
+}
+
+/// Who links.
+enum By {
+    /// This process: it has no rights that a module could abuse.
+    Guests(Box<Guests>),
+    /// A process without any rights; this one then never looks into a module.
+    Linker(Linker),
+}
+
+impl<'a> Loader<'a> {
+    pub(crate) fn new(which: &'a Which, common: &Common) -> Result<Self> {
+        let choice = which.choice();
+        let by = match choice {
+            Choice::Sim => By::Guests(Box::new(common.guests()?)),
+            Choice::Device | Choice::Vet | Choice::Auto => By::Linker(Linker::start(&Options {
+                cache: Cache::from_environment().map(|cache| cache.path().to_owned()),
+                machine: Some(relobox::kernel::running_machine()),
+                plugin_dirs: common.plugin_dir.clone(),
+                ..Options::default()
+            })?),
+        };
+        Ok(Self { which, choice, by })
+    }
+
+    /// Links the module at `path` and makes it a live module of the kernel.
+    pub(crate) fn insert(&self, path: &Path, args: &str) -> Result<Inserted> {
+        let name = path.display().to_string();
+        let source = Source::open(path)?;
+        let linker = match &self.by {
+            By::Guests(guests) => {
+                // A file that is no module starts no kernel.
+                let module = load(guests, &name, source)?;
+                return insmod(guests, &mut self.which.socket.connect_or_start()?, module, args);
+            }
+            By::Linker(linker) => linker,
+        };
+        let (file, packed) = seal(source, path)?;
+        match self.choice {
+            Choice::Device => linker.insmod(&mut open_device()?, &name, file.as_fd(), args),
+            _ => {
+                let copy = file.try_clone().map_err(Error::io(path))?;
+                linker.insmod(&mut Vet::new(copy, packed), &name, file.as_fd(), args)
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `relobox modprobe`: a module with all that it needs, and out again.
 
-use super::kernel::{Choice, Which, failed, insert};
+use super::kernel::{Choice, Loader, Which, failed};
 use super::{Common, output};
 use clap::Args;
 use relobox::insmod::{Inserted, join_args};
@@ -110,6 +110,8 @@ fn put_in(args: &ModprobeArgs, tree: &Tree, config: &Config) -> Result<ExitCode>
     let several = std::iter::once(&args.name).chain(&args.more).cloned().collect();
     let (names, parameters) =
         if args.all { (several, String::new()) } else { (vec![args.name.clone()], join_args(&args.more)) };
+    // A process with rights over a real kernel looks into no module.
+    let may_parse = args.dry_run || args.show_depends || args.which.choice() == Choice::Sim;
     let live = if args.show_depends { HashSet::new() } else { live(args)? };
     let plan = plan(
         tree,
@@ -120,7 +122,12 @@ fn put_in(args: &ModprobeArgs, tree: &Tree, config: &Config) -> Result<ExitCode>
             blacklist: args.use_blacklist,
             ignore_commands: args.ignore_install,
             live: &live,
-            inspect: &|path| inspect(&args.common, path),
+            inspect: &|path| match may_parse {
+                true => inspect(&args.common, path),
+                false => {
+                    Err(Error::Usage(format!("{}: modules.dep does not say what it needs: run depmod", path.display())))
+                }
+            },
         },
     );
     for warning in &plan.warnings {
@@ -136,7 +143,8 @@ fn put_in(args: &ModprobeArgs, tree: &Tree, config: &Config) -> Result<ExitCode>
         return finish(args, &plan, plan.errors.iter().map(Error::exit_code).max().unwrap_or(0));
     }
     let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let load = |step: &Step, path: &Path| load(args, step, path);
+    let loader = Loader::new(&args.which, &args.common)?;
+    let load = |step: &Step, path: &Path| load(args, &loader, step, path);
     let unload = |step: &Step| {
         let mut kernel = args.which.connect()?;
         kernel.remove(&step.name).map_err(|failure| failed(&step.name, &failure))
@@ -197,10 +205,10 @@ fn inspect(common: &Common, path: &Path) -> Result<Needs> {
 }
 
 /// Loads a module, or waits for whoever else is loading it: its users need it live.
-fn load(args: &ModprobeArgs, step: &Step, path: &Path) -> Result<Inserted> {
+fn load(args: &ModprobeArgs, loader: &Loader<'_>, step: &Step, path: &Path) -> Result<Inserted> {
     let until = Instant::now() + Duration::from_secs(limits::MODPROBE_WAIT);
     loop {
-        let error = match insert(&args.which, &args.common, path, &step.args) {
+        let error = match loader.insert(path, &step.args) {
             Err(Error::Kernel(problem)) if may_be_there(&problem) => Error::Kernel(problem),
             Err(Error::Module(problems)) if problems.iter().all(may_be_there) => Error::Module(problems),
             inserted => return inserted,

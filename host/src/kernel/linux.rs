@@ -55,7 +55,8 @@ pub(super) fn not_by_bytes() -> Failure {
 }
 
 /// What the kernel runs, which is what this program was compiled for; ELF's number, or 0 where it is not known here.
-pub(super) fn machine() -> Machine {
+#[must_use]
+pub fn machine() -> Machine {
     let machine = match std::env::consts::ARCH {
         "x86_64" => 62,
         "aarch64" => 183,

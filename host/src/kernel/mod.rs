@@ -13,6 +13,8 @@ mod linux;
 pub mod sim;
 pub mod vet;
 
+pub use linux::machine as running_machine;
+
 use crate::layout::Kind;
 use crate::records::shown;
 use serde::{Deserialize, Serialize};
