@@ -155,8 +155,6 @@ struct Planner<'a> {
     later: Vec<(String, String)>,
 }
 
-const CYCLE: &str = "dependency-cycle";
-
 impl Planner<'_> {
     fn target(&mut self, name: &str) -> Result<()> {
         let found = self.find(name)?;
@@ -240,11 +238,11 @@ impl Planner<'_> {
         }
         if let Some(at) = self.open.iter().position(|open| open == name) {
             let text = format!("it depends on itself, by way of {}", self.open[at..].join(", "));
-            return Err(Problem::new(CYCLE, name, text).into());
+            return Err(Problem::new("dependency-cycle", name, text).into());
         }
         if self.open.len() >= limits::MODPROBE_DEPTH {
             let text = format!("modules depend on each other over more than {} steps", limits::MODPROBE_DEPTH);
-            return Err(Problem::new(CYCLE, name, text).into());
+            return Err(Problem::new("dependency-cycle", name, text).into());
         }
         let path = module.path.clone().or_else(|| self.tree.path(name));
         if self.request.live.contains(name) {
@@ -329,7 +327,7 @@ impl Planner<'_> {
             }
             match self.visit(&module, false) {
                 Ok(step) => planned.push(step),
-                Err(error) if kind(&error) == Some(CYCLE) => {
+                Err(error) if kind(&error) == Some("dependency-cycle") => {
                     self.roll_back(open, steps);
                     if may_wait {
                         self.later.push((of.to_owned(), wanted.to_owned()));
@@ -355,9 +353,17 @@ impl Planner<'_> {
     fn needs(&mut self, name: &str, path: Option<&Path>) -> Result<Vec<String>> {
         let mut needs = self.tree.needs(name);
         let Some(path) = path.filter(|path| self.tree.stale(name, path)) else { return Ok(needs) };
-        // A file that cannot be read says so when it is loaded.
-        let Ok(asked) = (self.request.inspect)(path) else { return Ok(needs) };
         let listed = self.tree.lists(name, path);
+        let asked = match (self.request.inspect)(path) {
+            Ok(asked) => asked,
+            Err(error) => {
+                // What is listed can still be right, and a file that cannot be read says so when it is loaded.
+                if !listed {
+                    self.plan.warnings.push(error.to_string());
+                }
+                return Ok(needs);
+            }
+        };
         let mut known: HashSet<String> = needs.iter().cloned().collect();
         let mut add = |owner: &str, why: &str| {
             if listed {
