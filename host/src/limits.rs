@@ -126,6 +126,12 @@ pub const MESSAGE: u64 = 128 << 20;
 /// Names that the linking process may ask for. The kernel exports some 40,000 in all.
 pub const WANTED: usize = 1 << 20;
 
+/// What the linking process may ask for in one job: list, allocate, load, and two for each area.
+pub const REQUESTS: usize = 4 + 2 * AREAS;
+
+/// Jobs that run at once; more wait.
+pub const JOBS: usize = 64;
+
 /// Areas of a module: Linux has seven, and we know ten kinds.
 pub const AREAS: usize = 16;
 

@@ -9,17 +9,14 @@ use relobox::isolate::{ATTEMPTS, Fault, Linker, Options, Tried, seal};
 use relobox::kernel::sim::Sim;
 use relobox::kernel::{Failure, Kernel, Listing, Load, Loaded, Machine, Protection, Request};
 use std::os::fd::AsFd as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use workshop::{Workshop, cache};
 
 fn options() -> Options {
     let machine = Machine { name: "x86_64".into(), machine: 62, class: 64, order: 1 };
-    Options {
-        program: env!("CARGO_BIN_EXE_relobox").into(),
-        cache: Some(cache()),
-        machine: Some(machine),
-        plugin_dirs: Vec::new(),
-    }
+    let program = std::env::var_os("RELOBOX_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_relobox").into());
+    Options { program: program.into(), cache: Some(cache()), machine: Some(machine), plugin_dirs: Vec::new() }
 }
 
 fn linker() -> Linker {
@@ -229,4 +226,115 @@ fn a_program_that_is_no_linker_is_named() {
     assert!(matches!(error, Error::Linker(Fault::Gone | Fault::Ended(1))), "{error}");
     let none = Linker::start(&Options { program: "/no/such".into(), ..options() }).unwrap_err();
     assert!(matches!(none, Error::Io { .. }), "{none}");
+}
+
+/// A plugin that is not built in is compiled in the job's own process, after that has given up all but making code.
+#[test]
+fn a_plugin_of_somebody_else_is_compiled_in_there() {
+    let w = Workshop::new();
+    let hello = w.sample("hello");
+    let plugins = w.directory.join("plugins");
+    std::fs::create_dir(&plugins).unwrap();
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/x86_64.wasm");
+    std::fs::copy(built_in, plugins.join("mine.wasm")).unwrap();
+    let options = Options { plugin_dirs: vec![plugins.clone()], ..options() };
+    let linker = Linker::start(&options).unwrap();
+    assert_eq!(insmod(&linker, &mut kernel(&w), &hello, "").unwrap().name, "hello");
+    // It can make code no longer when it sees its job.
+    for what in ATTEMPTS {
+        let tried = linker.attempt(what).unwrap();
+        assert!(matches!(tried, Tried::Refused(_) | Tried::Killed(_)), "{what}: {tried}");
+    }
+    w.succeed("rmmod", &["hello"]);
+    std::fs::write(plugins.join("broken.wasm"), "no Wasm").unwrap();
+    let linker = Linker::start(&options).unwrap();
+    let broken = insmod(&linker, &mut kernel(&w), &hello, "").unwrap_err();
+    assert!(matches!(&broken, Error::Guest { guest, .. } if guest == "broken"), "{broken}");
+    assert_eq!(broken.exit_code(), 3);
+}
+
+/// Whoever starts it: root, or anybody.
+#[test]
+fn an_ordinary_user_is_as_safe() {
+    let cache = std::env::temp_dir().join(format!("relobox-nobody-{}", std::process::id()));
+    std::fs::create_dir(&cache).unwrap();
+    let mut prove = std::process::Command::new(env!("CARGO_BIN_EXE_relobox"));
+    prove.args(["__linker", "--prove"]).env("RELOBOX_CACHE", &cache).current_dir("/");
+    if rustix::process::geteuid().is_root() {
+        let user = 12345;
+        std::os::unix::fs::chown(&cache, Some(user), Some(user)).unwrap();
+        prove.uid(user).gid(user);
+    }
+    let output = prove.output();
+    std::fs::remove_dir_all(&cache).unwrap();
+    let output = match output {
+        // The target directory may be somewhere that others do not see.
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => return eprintln!("note: not tried: {e}"),
+        other => other.unwrap(),
+    };
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        said.lines().filter(|line| line.contains(": refused") || line.contains(": killed")).count(),
+        ATTEMPTS.len()
+    );
+}
+
+/// The privileged side compiles nothing, maps no compiled code, and has no code to look into a module with.
+#[test]
+fn the_parent_runs_no_guest() {
+    let w = Workshop::new();
+    let hello = w.sample("hello");
+    insmod(&linker(), &mut kernel(&w), &hello, "").unwrap();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    for line in maps.lines() {
+        let mut words = line.split_whitespace();
+        let (protection, path) = (words.nth(1).unwrap(), words.nth(3).unwrap_or(""));
+        assert!(!path.ends_with(".cwasm"), "{line}");
+        assert!(!protection.contains('x') || path.starts_with('/') || path.starts_with('['), "{line}");
+    }
+    // Of the files behind the socket's end, only the zygote's names what runs guests.
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/isolate");
+    for file in ["mod.rs", "serve.rs", "wire.rs", "message.rs"] {
+        let text = std::fs::read_to_string(sources.join(file)).unwrap();
+        for word in ["sandbox::", "Sandbox", "Guests", "link::", "parse::", "insmod::insmod"] {
+            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            assert!(code.clone().all(|line| !line.contains(word)), "{file} names {word}");
+        }
+    }
+}
+
+/// `cargo test -p relobox --test isolate -- --ignored --nocapture`; `RELOBOX_PROGRAM` measures another build.
+#[test]
+#[ignore = "a measurement"]
+fn how_long_it_takes() {
+    let w = Workshop::new();
+    let hello = w.sample("hello");
+    let mut kernel = kernel(&w);
+    drop(linker().ready());
+    let milliseconds = |what: &dyn Fn()| {
+        let mut times: Vec<f64> = (0..30)
+            .map(|_| {
+                let start = std::time::Instant::now();
+                what();
+                start.elapsed().as_secs_f64() * 1e3
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        (times[0], times[times.len() / 2])
+    };
+    let start = milliseconds(&|| drop(linker().ready().unwrap()));
+    println!("start, until it is ready and gone again: {:.1} ms at best, {:.1} in the middle", start.0, start.1);
+    let linker = linker();
+    let attempt = milliseconds(&|| drop(linker.attempt("map code")));
+    println!("a job that does nothing: {:.1} ms at best, {:.1} in the middle", attempt.0, attempt.1);
+    let mut times = Vec::new();
+    for _ in 0..30 {
+        let start = std::time::Instant::now();
+        insmod(&linker, &mut kernel, &hello, "").unwrap();
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+        kernel.remove("hello").unwrap();
+    }
+    times.sort_by(f64::total_cmp);
+    println!("an insmod of hello.ko by it: {:.1} ms at best, {:.1} in the middle", times[0], times[15]);
 }

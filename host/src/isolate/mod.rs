@@ -85,8 +85,10 @@ impl Linker {
             .stderr(Stdio::null())
             .spawn()
             .map_err(Error::io(&options.program))?;
+        // The zygote leaves this directory.
+        let absolute = |path: &PathBuf| std::path::absolute(path).map_err(Error::io(path));
         let setup = Setup {
-            cache: options.cache.clone(),
+            cache: options.cache.as_ref().map(absolute).transpose()?,
             machine: options.machine.clone(),
             plugins: plugins.iter().map(|p| (p.name.clone(), p.path.clone())).collect(),
         };

@@ -3,7 +3,7 @@
 
 use super::fault::Fault;
 use super::message::{Answer, LoadForm, Name, Request};
-use super::wire::{Received, read, read_blob, receive, sealed_len, send};
+use super::wire::{Received, read, read_blob, receive, reply, sealed_len};
 use crate::error::{Error, Result};
 use crate::insmod::{Inserted, refusal};
 use crate::kernel::{Failure, Form, Image, Kernel, Load, Loaded, Protection, Request as Space};
@@ -80,7 +80,7 @@ impl<'a> Job<'a> {
     }
 
     fn serve_requests(&mut self) -> Result<Answer, Fault> {
-        loop {
+        for _ in 0..limits::REQUESTS {
             let (request, fds) = next(self.socket, self.patience)?;
             match (request, fds.len()) {
                 (Request::List(wanted), 0) => {
@@ -108,10 +108,11 @@ impl<'a> Job<'a> {
                 _ => return Err(Fault::Protocol("descriptors with a message that has none")),
             }
         }
+        Err(Fault::Protocol("it asked too often"))
     }
 
-    fn reply<T: Serialize>(&self, reply: &Result<T, Failure>) -> Result<(), Fault> {
-        match send(self.socket.as_fd(), reply, &[]) {
+    fn reply<T: Serialize>(&self, answer: &Result<T, Failure>) -> Result<(), Fault> {
+        match reply(self.socket.as_fd(), answer) {
             // It may have died, which its end of the socket tells: that is the better reason.
             Err(Fault::Gone) => Ok(()),
             other => other,
@@ -269,3 +270,6 @@ fn empty() -> Load {
         image: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

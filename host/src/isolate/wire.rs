@@ -45,29 +45,48 @@ pub(super) fn pair() -> Result<(OwnedFd, OwnedFd), Fault> {
 /// Sends a message. The other end's being gone is [`Fault::Gone`].
 pub(super) fn send(socket: BorrowedFd<'_>, message: &impl Serialize, fds: &[BorrowedFd<'_>]) -> Result<(), Fault> {
     let json = serde_json::to_vec(message).map_err(|e| Fault::Malformed(e.to_string()))?;
+    send_json(socket, &json, fds, SendFlags::NOSIGNAL)
+}
+
+/// Sends what the other end waits for. One that does not is not waited for either.
+pub(super) fn reply(socket: BorrowedFd<'_>, message: &impl Serialize) -> Result<(), Fault> {
+    let json = serde_json::to_vec(message).map_err(|e| Fault::Malformed(e.to_string()))?;
+    send_json(socket, &json, &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+}
+
+fn send_json(socket: BorrowedFd<'_>, json: &[u8], fds: &[BorrowedFd<'_>], flags: SendFlags) -> Result<(), Fault> {
     if json.len() <= limits::PACKET {
-        return packet(socket, INLINE, &json, fds);
+        return packet(socket, INLINE, json, fds, flags);
     }
-    let apart = blob(&json)?;
+    let apart = blob(json)?;
     let fds: Vec<_> = std::iter::once(apart.as_fd()).chain(fds.iter().copied()).collect();
-    packet(socket, APART, &[], &fds)
+    packet(socket, APART, &[], &fds, flags)
 }
 
-/// Says how a job's process ended.
+/// Says how a job's process ended, if there is room: the job itself may have filled it.
 pub(super) fn send_ended(socket: BorrowedFd<'_>, status: i32) -> Result<(), Fault> {
-    packet(socket, ENDED, &status.to_le_bytes(), &[])
+    packet(socket, ENDED, &status.to_le_bytes(), &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
 }
 
-fn packet(socket: BorrowedFd<'_>, kind: u8, body: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), Fault> {
+fn packet(
+    socket: BorrowedFd<'_>,
+    kind: u8,
+    body: &[u8],
+    fds: &[BorrowedFd<'_>],
+    flags: SendFlags,
+) -> Result<(), Fault> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::PACKET_FDS))];
     let mut beside = SendAncillaryBuffer::new(&mut space);
     if !fds.is_empty() && !beside.push(SendAncillaryMessage::ScmRights(fds)) {
         return Err(Fault::TooLong { limit: limits::PACKET_FDS as u64 });
     }
-    let sent = rustix::io::retry_on_intr(|| {
-        sendmsg(socket, &[IoSlice::new(&[kind]), IoSlice::new(body)], &mut beside, SendFlags::NOSIGNAL)
-    });
-    sent.map(drop).map_err(|_| Fault::Gone)
+    let sent =
+        rustix::io::retry_on_intr(|| sendmsg(socket, &[IoSlice::new(&[kind]), IoSlice::new(body)], &mut beside, flags));
+    match sent {
+        Ok(_) => Ok(()),
+        Err(Errno::AGAIN) => Err(Fault::Protocol("it asks and does not listen")),
+        Err(_) => Err(Fault::Gone),
+    }
 }
 
 /// Receives a message, which may be hostile.

@@ -153,7 +153,8 @@ impl Zygote {
     fn serve(self, control: &OwnedFd) -> Result<(), Fault> {
         let mut running: Vec<Running> = Vec::new();
         loop {
-            let mut polled = vec![PollFd::new(control, PollFlags::IN)];
+            let more = if running.len() < limits::JOBS { PollFlags::IN } else { PollFlags::empty() };
+            let mut polled = vec![PollFd::new(control, more)];
             for job in &running {
                 polled.push(PollFd::new(&job.pidfd, PollFlags::IN));
                 if !job.ended {
