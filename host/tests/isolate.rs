@@ -3,11 +3,17 @@
 
 mod workshop;
 
+use relobox::cache::Cache;
 use relobox::error::Error;
+use relobox::guests::Guests;
 use relobox::insmod::Inserted;
-use relobox::isolate::{ATTEMPTS, Fault, Linker, Options, Tried, seal};
+use relobox::isolate::{ATTEMPTS, Fault, Linker, Options, Tried};
+use relobox::kernel::Request;
 use relobox::kernel::sim::Sim;
-use relobox::kernel::{Failure, Kernel, Listing, Load, Loaded, Machine, Protection, Request};
+use relobox::kernel::{Export, Failure, Form, Kernel, Linux, LinuxAreas, Listing, Load, Loaded, Machine, Protection};
+use relobox::link::load;
+use relobox::open::{Source, seal};
+use relobox::sandbox::Sandbox;
 use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -25,7 +31,7 @@ fn linker() -> Linker {
 
 fn insmod(linker: &Linker, kernel: &mut dyn Kernel, path: &Path, args: &str) -> relobox::Result<Inserted> {
     let name = path.file_name().unwrap().to_str().unwrap();
-    let file = seal(std::fs::File::open(path).unwrap(), name)?;
+    let (file, _) = seal(Source::open(path)?, Path::new(name))?;
     linker.insmod(kernel, name, file.as_fd(), args)
 }
 
@@ -226,6 +232,72 @@ fn a_program_that_is_no_linker_is_named() {
     assert!(matches!(error, Error::Linker(Fault::Gone | Fault::Ended(1))), "{error}");
     let none = Linker::start(&Options { program: "/no/such".into(), ..options() }).unwrap_err();
     assert!(matches!(none, Error::Io { .. }), "{none}");
+}
+
+/// A kernel that takes relocated files, and keeps what it was given.
+struct Keeps(Linux, Option<(String, Vec<u8>, Vec<u64>, Vec<u64>)>);
+
+impl Kernel for Keeps {
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
+        let machine = Machine { name: "x86_64".into(), machine: 62, class: 64, order: 1 };
+        let export = |(n, name): (u64, &&[u8])| Export {
+            name: String::from_utf8(name.to_vec()).unwrap(),
+            address: 0xffff_ffff_c000_0000 + 16 * n,
+            crc: None,
+            gpl: false,
+            namespace: String::new(),
+        };
+        Ok(Listing {
+            release: "6.1.0-relobox-sim".into(),
+            vermagic: "6.1.0-relobox-sim SMP".into(),
+            form: Form::Relocated(self.0),
+            complete: true,
+            machine,
+            modules: vec![],
+            exports: (1..).zip(wanted.unwrap()).map(export).collect(),
+        })
+    }
+    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
+        Ok((1..).map(|n| 0xffff_ffff_c100_0000 + (n << 20)).take(areas.len()).collect())
+    }
+    fn put(&mut self, _: u64, _: &[u8]) -> Result<(), Failure> {
+        panic!("a file is not put")
+    }
+    fn protect(&mut self, _: u64, _: Protection) -> Result<(), Failure> {
+        panic!("a file is not protected")
+    }
+    fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
+        use std::io::{Read as _, Seek as _};
+        let image = load.image.as_ref().unwrap();
+        let mut file = std::fs::File::from(image.file.try_clone().unwrap());
+        let mut bytes = Vec::new();
+        file.rewind().unwrap();
+        file.read_to_end(&mut bytes).unwrap();
+        self.1 = Some((load.name.clone(), bytes, image.sections.clone(), image.symbols.clone()));
+        Ok(Loaded::default())
+    }
+    fn remove(&mut self, _: &str) -> Result<(), Failure> {
+        panic!("nothing is removed")
+    }
+}
+
+/// A process of its own changes nothing of what comes out.
+#[test]
+fn a_relocated_file_is_the_same_as_ever() {
+    let w = Workshop::new();
+    let path = w.sample("math_user");
+    let linker = linker();
+    let guests = Guests::new(Sandbox::new(Cache::open_dir(&cache())).unwrap(), &[]).unwrap();
+    for areas in [LinuxAreas::CoreInit, LinuxAreas::Seven] {
+        let linux = Linux { areas, kallsyms_all: true };
+        let (mut isolated, mut direct) = (Keeps(linux, None), Keeps(linux, None));
+        insmod(&linker, &mut isolated, &path, "").unwrap();
+        let module = load(&guests, "math_user.ko", Source::open(&path).unwrap()).unwrap();
+        relobox::insmod::insmod(&guests, &mut direct, module, "").unwrap();
+        let (isolated, direct) = (isolated.1.unwrap(), direct.1.unwrap());
+        assert!(!isolated.1.is_empty() && isolated.2.len() > 5 && isolated.3.len() > 5);
+        assert!(isolated == direct);
+    }
 }
 
 /// A plugin that is not built in is compiled in the job's own process, after that has given up all but making code.

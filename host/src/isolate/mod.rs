@@ -27,7 +27,6 @@ use crate::kernel::{Kernel, Machine};
 use crate::limits;
 use message::{NewJob, Ready, Request, Setup};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::io::{Read, Seek as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
@@ -153,7 +152,7 @@ impl Linker {
         self.zygote.lock().map_or(0, |zygote| zygote.process.id())
     }
 
-    /// Links the module in `file` (see [`seal`]) in a process of its own, and has `kernel` load it. `name` is for
+    /// Links the module in `file` (see [`seal`](crate::open::seal)) in a process of its own, and has `kernel` load it. `name` is for
     /// messages.
     pub fn insmod(&self, kernel: &mut dyn Kernel, name: &str, file: BorrowedFd<'_>, args: &str) -> Result<Inserted> {
         let file = file.try_clone_to_owned().map_err(Error::io(name))?;
@@ -193,18 +192,4 @@ impl Drop for Linker {
             let _ = zygote.process.wait();
         }
     }
-}
-
-/// Copies a file's bytes into memory that nobody can change any more: what is judged is what is loaded. `name` is for
-/// messages.
-pub fn seal(mut file: impl Read, name: &str) -> Result<OwnedFd> {
-    use rustix::fs::{MemfdFlags, fcntl_add_seals, memfd_create};
-    let memory = memfd_create("module", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
-    let mut memory = std::fs::File::from(memory.map_err(Fault::step("make a memfd"))?);
-    let most = limits::FILE.max(limits::UNPACKED);
-    // One byte more than may be, for the linking process to complain about.
-    std::io::copy(&mut file.by_ref().take(most + 1), &mut memory).map_err(Error::io(name))?;
-    memory.flush().and_then(|()| memory.rewind()).map_err(Error::io(name))?;
-    fcntl_add_seals(&memory, wire::SEALS).map_err(Fault::step("seal a memfd"))?;
-    Ok(memory.into())
 }

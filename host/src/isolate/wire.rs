@@ -97,7 +97,8 @@ pub(super) fn receive(socket: BorrowedFd<'_>) -> Result<Received, Fault> {
     let received = loop {
         match recvmsg(socket, &mut [IoSliceMut::new(&mut buffer)], &mut beside, RecvFlags::CMSG_CLOEXEC) {
             Ok(received) => break received,
-            Err(Errno::INTR) => continue,
+            // The other end was closed before it had read everything: said once, and what it sent before comes after.
+            Err(Errno::INTR | Errno::CONNRESET) => continue,
             Err(_) => return Ok(Received::Closed),
         }
     };
@@ -188,7 +189,11 @@ mod tests {
         }
         send_ended(a.as_fd(), 31).unwrap();
         assert!(matches!(receive(b.as_fd()).unwrap(), Received::Ended(31)));
+        // The other end is closed, with something unread: what it said last still counts.
+        send(b.as_fd(), &"unread", &[]).unwrap();
+        send_ended(a.as_fd(), 9).unwrap();
         drop(a);
+        assert!(matches!(receive(b.as_fd()).unwrap(), Received::Ended(9)));
         assert!(matches!(receive(b.as_fd()).unwrap(), Received::Closed));
     }
 

@@ -14,7 +14,7 @@ use crate::cache::Cache;
 use crate::error::Result;
 use crate::guests::{Guests, PluginFile};
 use crate::insmod::insmod;
-use crate::kernel::Machine;
+use crate::kernel::{Machine, running_machine};
 use crate::limits;
 use crate::link::load;
 use crate::open::Source;
@@ -43,7 +43,7 @@ pub fn serve_if_asked() -> Option<ExitCode> {
 fn prove() -> ExitCode {
     let cache = Cache::from_environment().map(|cache| cache.path().to_owned());
     let tried = || -> Result<bool> {
-        let linker = Linker::start(&Options { cache, ..Options::default() })?;
+        let linker = Linker::start(&Options { cache, machine: Some(running_machine()), ..Options::default() })?;
         for missing in linker.ready()? {
             println!("note: {missing}");
         }
