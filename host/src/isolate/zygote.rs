@@ -70,7 +70,7 @@ pub fn serve_stdin() -> ExitCode {
     let code = match ready(&control) {
         Ok((zygote, missing)) => {
             let _ = send(control.as_fd(), &Ready::Yes { missing }, &[]);
-            match zygote.serve(&control) {
+            match zygote.serve(control) {
                 Ok(()) => 0,
                 Err(_) => 2,
             }
@@ -150,11 +150,11 @@ struct Running {
 }
 
 impl Zygote {
-    fn serve(self, control: &OwnedFd) -> Result<(), Fault> {
+    fn serve(self, control: OwnedFd) -> Result<(), Fault> {
         let mut running: Vec<Running> = Vec::new();
         loop {
             let more = if running.len() < limits::JOBS { PollFlags::IN } else { PollFlags::empty() };
-            let mut polled = vec![PollFd::new(control, more)];
+            let mut polled = vec![PollFd::new(&control, more)];
             for job in &running {
                 polled.push(PollFd::new(&job.pidfd, PollFlags::IN));
                 if !job.ended {
@@ -187,9 +187,8 @@ impl Zygote {
                                 running.push(Running { pid, pidfd, socket, ended: false });
                             }
                             None => {
-                                // Another job's socket is none of this one's business, nor is the zygote's own.
-                                drop(running);
-                                let _ = rustix::stdio::dup2_stdin(&socket);
+                                // Other jobs' sockets are none of this one's business, nor is the zygote's own.
+                                drop((running, control));
                                 self.job(zygote, &socket);
                             }
                         }
