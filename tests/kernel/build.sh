@@ -9,12 +9,11 @@ prepare_kernel() {
     esac
     [ $machine = "$(uname -m)" ] || [ "$tool" = stock ] ||
         die "$kernel: relobox would have to be built for $machine; only --with stock is possible here"
-    if ! "$here/install-oracles" "$([ $machine = aarch64 ] && echo --arm64 || echo --kernel)" >"$output.log" 2>&1; then
-        cat "$output.log" >&2
+    if ! "$here/install-oracles" "$([ $machine = aarch64 ] && echo --arm64 || echo --kernel)" >"$output/log" 2>&1; then
+        cat "$output/log" >&2
         die "not everything could be installed"
     fi
-    "$here/fetch-corpora" --headers "$kernel" >"$output.log" || die "there is no kernel $kernel"
-    rm -f "$output.log"
+    "$here/fetch-corpora" --headers "$kernel" >"$output/log" || die "there is no kernel $kernel"
     corpus=$corpora/$kernel
     image_file=$(compgen -G "$corpus/boot/vmlinu*")
     version=${image_file##*/vmlinu?-}
@@ -147,7 +146,7 @@ build_initrd() {
     done
     if [ "$tool" != stock ]; then
         relobox=${RELOBOX:-$repository/target/release/relobox}
-        if [ -z "${RELOBOX:-}" ]; then
+        if [ -z "${RELOBOX:-}" ]; then # what cargo makes here, made now
             (cd "$repository" && cargo build --release --quiet -p relobox) || die "relobox does not build"
         fi
         install "$relobox" "$root/bin/relobox"

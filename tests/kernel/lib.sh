@@ -7,6 +7,11 @@ x86_64) results=/dev/ttyS1 ;;
 *) results=/dev/console ;;
 esac
 
+# Busybox's shell takes its own commands before those in PATH; these are kmod's.
+insmod() { /kmod/insmod "$@"; }
+rmmod() { /kmod/rmmod "$@"; }
+modprobe() { /kmod/modprobe "$@"; }
+
 say() { echo "@ $*" >$results; }
 ok() { say "ok: $*"; }
 fail() { say "fail: $*"; }

@@ -51,11 +51,12 @@ stock_tries() { # FROM
 		line=$((line + 1))
 		say "resume $line"
 		remember
-		timeout 20 insmod "$bent/$name.ko" 2>/run/said
+		timeout 20 /kmod/insmod "$bent/$name.ko" 2>/run/said
 		rc=$?
 		said=$(dmesg | tail -n +$(($(cat /run/dmesg.before) + 1)) | sed 's/^\[[^]]*\] *//')
 		if echo "$said" | grep -qE "$trouble"; then
-			row "$name" stock "$(echo "$said" | grep -E "$trouble" | head -n 1 | cut -c -80), $(echo "$said" | sed -n 's/^RIP: [0-9]*:/in /p' | head -n 1)"
+			if [ $rc = 0 ]; then ended="loaded, with "; else ended=""; fi
+			row "$name" stock "$ended$(echo "$said" | grep -E "$trouble" | head -n 1 | cut -c -80), $(echo "$said" | sed -n 's/^RIP: [0-9]*:/in /p' | head -n 1)"
 			poweroff -f
 		elif [ $rc = 143 ] || [ $rc = 124 ]; then
 			row "$name" stock "does not come back"
@@ -63,7 +64,7 @@ stock_tries() { # FROM
 		elif [ $rc = 0 ]; then
 			# What it changed in memory is not known.
 			row "$name" stock "loaded"
-			timeout 20 rmmod pcbc 2>/dev/null || poweroff -f
+			timeout 20 /kmod/rmmod pcbc 2>/dev/null || poweroff -f
 		else
 			row "$name" stock "refused: $(sed 's/.*: //' /run/said | head -n 1) ($(echo "$said" | grep -v 'tainting kernel' | head -n 1 | cut -c -80))"
 		fi

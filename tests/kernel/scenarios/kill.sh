@@ -10,7 +10,7 @@ for needed in $(chain "$MODULE"); do
 	[ "$needed" = "$file" ] || insmod "$needed"
 done
 case $WITH in
-stock) command="insmod $file" ;;
+stock) command="/kmod/insmod $file" ;;
 *) command="relobox insmod --kernel $WITH $file" ;;
 esac
 if [ "$WITH" = stock ]; then processes=parent; else processes='parent child'; fi

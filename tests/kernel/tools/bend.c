@@ -228,6 +228,20 @@ static FILE *open_in(const char *directory, const char *name, const char *suffix
 	return out;
 }
 
+/* A signature that fits no more would be all that the kernel looks at; whoever bends modules leaves it out. */
+static void strip_signature(const unsigned char *module)
+{
+	static const char mark[] = "~Module signature appended~\n";
+	const size_t length = sizeof(mark) - 1, trailer = 12;
+	if (original_size < length + trailer || memcmp(module + original_size - length, mark, length))
+		return;
+	const unsigned char *bytes = module + original_size - length - 4;
+	size_t signature = (size_t)bytes[0] << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3];
+	if (signature > original_size - length - trailer)
+		die("the signature is longer than the module");
+	original_size -= length + trailer + signature;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 3) {
@@ -243,6 +257,7 @@ int main(int argc, char **argv)
 	if (original_size < sizeof(*read) || original_size == sizeof(original) ||
 	    memcmp(read->e_ident, ELFMAG, SELFMAG) || read->e_ident[EI_CLASS] != ELFCLASS64)
 		die("this is no small 64-bit module");
+	strip_signature(original);
 	file = malloc(sizeof(original));
 	FILE *index = open_in(argv[2], "index", "");
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
