@@ -175,6 +175,12 @@ impl Guests {
         Ok(Self { engine: OnceLock::from(guest), ..self })
     }
 
+    /// The Wasm of a built-in guest.
+    #[must_use]
+    pub fn wasm_of(name: &str) -> Option<&'static [u8]> {
+        BUILT_IN.iter().find(|(n, _)| *n == name).map(|(_, wasm)| *wasm)
+    }
+
     /// The engine.
     pub fn engine(&self) -> Result<&Guest> {
         self.built_in(ENGINE, &self.engine)
@@ -189,7 +195,7 @@ impl Guests {
         if let Some(guest) = cell.get() {
             return Ok(guest);
         }
-        let wasm = BUILT_IN.iter().find(|(n, _)| *n == name).map(|(_, wasm)| *wasm);
+        let wasm = Self::wasm_of(name);
         let missing = || Error::Usage(format!("this relobox was built without its {name} guest"));
         let guest = self.sandbox.load(name, wasm.ok_or_else(missing)?)?;
         Ok(cell.get_or_init(|| guest))

@@ -31,6 +31,7 @@ pub mod records;
 pub mod report;
 pub mod resolve;
 pub mod sandbox;
+pub mod state;
 pub mod support;
 pub mod symbols;
 

@@ -1,7 +1,8 @@
-//! Who defines what: System.map, /proc/kallsyms, Module.symvers, loaded modules.
+//! Who defines what: System.map, /proc/kallsyms, Module.symvers, a state of relobox, loaded modules.
 
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::state::State;
 use cap_std::ambient_authority;
 use cap_std::fs::File;
 use std::cmp::Ordering;
@@ -71,7 +72,7 @@ impl Symbols {
         self.kernel
     }
 
-    /// Reads a file of any of the three formats; with `wanted`, only the names that it accepts.
+    /// Reads a file of any of the three formats, or a state; with `wanted`, only the names that it accepts.
     pub fn read_file(&mut self, path: &Path, wanted: impl Fn(&[u8]) -> bool) -> Result<()> {
         let file = File::open_ambient(path, ambient_authority()).map_err(Error::io(path))?;
         let mut text = Vec::new();
@@ -80,10 +81,39 @@ impl Symbols {
         if text.len() as u64 > limits::SYMBOLS {
             return Err(Error::Usage(format!("{}: more than {} bytes of symbols", path.display(), limits::SYMBOLS)));
         }
+        if text.starts_with(b"{") {
+            self.read_state(&State::parse(&path.display().to_string(), &text)?, wanted);
+            return Ok(());
+        }
         self.read(&text, wanted).map_err(|line| {
             let hint = "neither 'ADDRESS TYPE NAME [module]' nor 'CRC NAME MODULE EXPORT NAMESPACE'";
             Error::Usage(format!("{}:{line}: {hint}", path.display()))
         })
+    }
+
+    /// What modules of a state export. It says nothing of the kernel, whose own definitions come first.
+    fn read_state(&mut self, state: &State, wanted: impl Fn(&[u8]) -> bool) {
+        for record in &state.modules {
+            let owner: Owner = Some(record.name.as_str().into());
+            for export in record.exports.iter().filter(|e| wanted(e.name.as_bytes())) {
+                let known = self.get(export.name.as_bytes());
+                if known.is_some_and(|known| known.address.is_some() && known.owner != owner) {
+                    continue;
+                }
+                // A kernel's module without device tells addresses only.
+                let crc = export.crc.or(known.and_then(|known| known.crc));
+                let gpl = export.gpl || known.is_some_and(|known| known.gpl);
+                let definition = Definition {
+                    address: Some(export.address),
+                    crc,
+                    owner: owner.clone(),
+                    gpl,
+                    namespace: export.namespace.as_str().into(),
+                    exported: true,
+                };
+                self.define(export.name.as_bytes(), definition);
+            }
+        }
     }
 
     /// The same for text. `Err` is the number of the first line that is of no known format.

@@ -147,6 +147,7 @@ pub(crate) fn rmmod(args: RmmodArgs) -> Result<ExitCode> {
     let name = file.split(".ko").next().unwrap_or_default().replace('-', "_");
     // "hello: no module …": the name as the person gave it.
     args.which.connect()?.remove(&name).map_err(|failure| failed(&args.name, &failure))?;
+    super::state::forget(&args.which, &name);
     if args.json {
         output::json(&serde_json::json!({ "removed": name }));
     }

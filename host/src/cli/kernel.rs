@@ -2,6 +2,7 @@
 
 use super::Common;
 use super::sim::{Socket, connect, unreachable};
+use super::state;
 use clap::{Args, ValueEnum};
 use relobox::cache::Cache;
 use relobox::guests::Guests;
@@ -12,9 +13,11 @@ use relobox::kernel::vet::Vet;
 use relobox::kernel::{Failure, Kernel};
 use relobox::link::load;
 use relobox::open::{Source, seal};
+use relobox::state::{Origin, digest};
 use relobox::{Error, Result};
+use std::fs::File;
 use std::os::fd::AsFd as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The kernel that modules go into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -80,6 +83,7 @@ fn open_device() -> Result<Device> {
 pub(crate) struct Loader<'a> {
     which: &'a Which,
     choice: Choice,
+    plugin_dirs: &'a [PathBuf],
     by: By,
 }
 
@@ -92,7 +96,7 @@ enum By {
 }
 
 impl<'a> Loader<'a> {
-    pub(crate) fn new(which: &'a Which, common: &Common) -> Result<Self> {
+    pub(crate) fn new(which: &'a Which, common: &'a Common) -> Result<Self> {
         let choice = which.choice();
         let by = match choice {
             Choice::Sim => By::Guests(Box::new(common.guests()?)),
@@ -103,10 +107,10 @@ impl<'a> Loader<'a> {
                 ..Options::default()
             })?),
         };
-        Ok(Self { which, choice, by })
+        Ok(Self { which, choice, plugin_dirs: &common.plugin_dir, by })
     }
 
-    /// Links the module at `path` and makes it a live module of the kernel.
+    /// Links the module at `path`, makes it a live module of the kernel, and records that.
     pub(crate) fn insert(&self, path: &Path, args: &str) -> Result<Inserted> {
         let name = path.display().to_string();
         let source = Source::open(path)?;
@@ -114,18 +118,34 @@ impl<'a> Loader<'a> {
             By::Guests(guests) => {
                 // A file that is no module starts no kernel.
                 let module = load(guests, &name, source)?;
-                return insmod(guests, &mut self.which.socket.connect_or_start()?, module, args);
+                let inserted = insmod(guests, &mut self.which.socket.connect_or_start()?, module, args)?;
+                self.record(path, &inserted, || File::open(path).and_then(|file| digest(&file)));
+                return Ok(inserted);
             }
             By::Linker(linker) => linker,
         };
         let (file, packed) = seal(source, path)?;
-        match self.choice {
-            Choice::Device => linker.insmod(&mut open_device()?, &name, file.as_fd(), args),
-            _ => {
-                let copy = file.try_clone().map_err(Error::io(path))?;
-                linker.insmod(&mut Vet::new(copy, packed), &name, file.as_fd(), args)
+        let copy = || file.try_clone().map_err(Error::io(path));
+        let sealed = File::from(copy()?);
+        std::thread::scope(|scope| {
+            // Of the very bytes that are linked, while they are.
+            let digest = state::recorded(self.which).then(|| scope.spawn(|| digest(&sealed)));
+            let inserted = match self.choice {
+                Choice::Device => linker.insmod(&mut open_device()?, &name, file.as_fd(), args)?,
+                _ => linker.insmod(&mut Vet::new(copy()?, packed), &name, file.as_fd(), args)?,
+            };
+            if let Some(digest) = digest {
+                let panicked = |_| std::io::Error::other("its digest could not be computed");
+                self.record(path, &inserted, || digest.join().map_err(panicked)?);
             }
-        }
+            Ok(inserted)
+        })
+    }
+
+    fn record(&self, path: &Path, inserted: &Inserted, digest: impl FnOnce() -> std::io::Result<String>) {
+        state::record(self.which, inserted, || {
+            Origin::new(path, digest().map_err(Error::io(path))?, &inserted.plugin, self.plugin_dirs)
+        });
     }
 }
 

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 pub(crate) struct LinkArgs {
     /// The module: .ko, .ko.gz, .ko.xz, .ko.zst, or a relocatable object
     module: PathBuf,
-    /// Symbols: System.map, /proc/kallsyms, or Module.symvers; can be repeated
+    /// Symbols: System.map, /proc/kallsyms, Module.symvers, or what 'relobox state export' wrote; can be repeated
     #[arg(long, value_name = "FILE")]
     symbols: Vec<PathBuf>,
     /// Addresses of sections: lines of 'NAME ADDRESS', or a directory like /sys/module/NAME/sections

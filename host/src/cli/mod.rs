@@ -11,6 +11,7 @@ mod modprobe;
 mod output;
 mod plugin;
 mod sim;
+mod state;
 
 use clap::{Args, Parser, Subcommand};
 use relobox::Result;
@@ -45,6 +46,7 @@ enum Command {
     Modprobe(modprobe::ModprobeArgs),
     Lsmod(insmod::LsmodArgs),
     Rmmod(insmod::RmmodArgs),
+    State(state::StateArgs),
     Dmesg(sim::DmesgArgs),
     Sim(sim::SimArgs),
     Demo(demo::DemoArgs),
@@ -92,6 +94,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Modprobe(args) => (args.common.json, modprobe::run(args)),
         Command::Lsmod(args) => (args.json, insmod::lsmod(args)),
         Command::Rmmod(args) => (args.json, insmod::rmmod(args)),
+        Command::State(args) => (args.json, state::run(args)),
         Command::Dmesg(args) => (args.json, sim::dmesg(args)),
         Command::Sim(args) => (false, sim::run(args)),
         Command::Demo(args) => (false, demo::run(args)),

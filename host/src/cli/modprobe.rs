@@ -147,7 +147,9 @@ fn put_in(args: &ModprobeArgs, tree: &Tree, config: &Config) -> Result<ExitCode>
     let load = |step: &Step, path: &Path| load(args, &loader, step, path);
     let unload = |step: &Step| {
         let mut kernel = args.which.connect()?;
-        kernel.remove(&step.name).map_err(|failure| failed(&step.name, &failure))
+        kernel.remove(&step.name).map_err(|failure| failed(&step.name, &failure))?;
+        super::state::forget(&args.which, &step.name);
+        Ok(())
     };
     let report = modprobe::run(&plan, jobs, args.first_time, load, unload);
     let rows =
@@ -353,7 +355,9 @@ impl Modules for Connected<'_> {
 
     fn remove(&mut self, name: &str) -> Result<(), Failure> {
         if !self.args.dry_run {
-            return self.kernel.remove(name);
+            self.kernel.remove(name)?;
+            super::state::forget(&self.args.which, name);
+            return Ok(());
         }
         self.gone.push(name.to_owned());
         Ok(())

@@ -65,6 +65,20 @@ impl Workshop {
         run
     }
 
+    /// A command that is about no kernel.
+    pub fn command_of(&self, args: &[&str]) -> Command {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_relobox"));
+        run.current_dir(&self.directory).env("RELOBOX_CACHE", cache()).args(args);
+        run
+    }
+
+    /// Its output.
+    pub fn json_of(&self, args: &[&str]) -> String {
+        let outcome: Outcome = self.command_of(args).output().unwrap().into();
+        assert_eq!(outcome.code, Some(0), "{args:?}: {outcome:?}");
+        outcome.stdout
+    }
+
     pub fn relobox(&self, command: &str, args: &[&str]) -> Outcome {
         self.command(command).args(args).output().unwrap().into()
     }

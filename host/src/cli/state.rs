@@ -1,0 +1,175 @@
+//! `relobox state`: what was loaded, for the next stage of the boot; and the records that it is made of.
+
+use super::kernel::{Choice, Which, failed};
+use super::output;
+use clap::{Args, Subcommand};
+use relobox::insmod::Inserted;
+use relobox::kernel::{Failure, Listing};
+use relobox::state::{self, Boot, DIRECTORY, Origin, Record, State, Store};
+use relobox::{Error, Result};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Show, export or import what relobox loaded in this boot: where, what it exports, and what linked it
+#[derive(Debug, Args)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:
+  relobox state show
+  relobox state export -o /run/relobox/handover.json      # in the initramfs
+  relobox state import /run/relobox/handover.json         # in the real root
+  relobox link foo.ko --symbols System.map --symbols /run/relobox/handover.json
+
+Each module that relobox loads is recorded in /run/relobox/state (RELOBOX_STATE is another directory; empty, nothing is
+recorded). Exit code 1: the state is of another boot or kernel, or others may have written it."
+)]
+pub(crate) struct StateArgs {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    which: Which,
+    /// Print JSON instead of text (docs/json.md)
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Print the modules that relobox loaded and that are live
+    Show,
+    /// Write them, with what they export, as a state
+    Export {
+        /// Into this file, instead of standard output
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Take over what an earlier stage of this boot exported
+    Import {
+        /// The state
+        file: PathBuf,
+    },
+}
+
+pub(crate) fn run(args: StateArgs) -> Result<ExitCode> {
+    match &args.what {
+        What::Show => show(&args),
+        What::Export { output } => {
+            let state = current(&args)?;
+            match output {
+                Some(path) => state::write(path, &state::json(&state))?,
+                None => output::line(String::from_utf8_lossy(&state::json(&state)).trim_end()),
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        What::Import { file } => {
+            let mut state = State::read(file)?;
+            let (boot, listing) = (boot(&args.which)?, list(&args.which)?);
+            state.check(&file.display().to_string(), &boot)?;
+            state.confirm(&listing.modules).iter().for_each(output::warning);
+            let directory = directory(&args.which)
+                .ok_or_else(|| Error::Usage("RELOBOX_STATE is empty: nothing is recorded here".into()))?;
+            let store = Store::create(&directory)?;
+            for record in state.modules.clone() {
+                store.keep(&boot, record)?;
+            }
+            if args.json {
+                output::json(&state);
+            } else {
+                output::line(format_args!("{} modules", state.modules.len()));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn show(args: &StateArgs) -> Result<ExitCode> {
+    let state = current(args)?;
+    if args.json {
+        output::json(&state);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for record in &state.modules {
+        let at = record.areas.first().map_or(0, |(address, _)| *address);
+        let exports = record.exports.len();
+        let Record { name, plugin, file, .. } = record;
+        output::line(format_args!("{name:<24} {at:#018x}  {exports:>4} exports  plugin {plugin}  {file}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What was recorded and is still true, with what the kernel tells of it now.
+fn current(args: &StateArgs) -> Result<State> {
+    let (boot, listing) = (boot(&args.which)?, list(&args.which)?);
+    let (mut state, mut warnings) = match directory(&args.which).map(|path| Store::open(&path)).transpose()?.flatten() {
+        Some(store) => store.state(&boot)?,
+        None => (State::new(&boot), Vec::new()),
+    };
+    warnings.extend(state.confirm(&listing.modules));
+    state.complete(&listing.modules);
+    warnings.iter().for_each(output::warning);
+    Ok(state)
+}
+
+/// The kernel's modules with what they export.
+fn list(which: &Which) -> Result<Listing> {
+    let mut listing = which.connect()?.list(None).map_err(|failure| failed("state", &failure))?;
+    if which.choice() == Choice::Vet {
+        // Where no device lists exports, kallsyms has at least their names and addresses.
+        let text = std::fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+        let mut exports = state::exports_in_kallsyms(&text);
+        for module in &mut listing.modules {
+            module.exports = exports.remove(&module.name).unwrap_or_default();
+        }
+    }
+    Ok(listing)
+}
+
+fn boot(which: &Which) -> Result<Boot> {
+    match which.choice() {
+        Choice::Sim => Boot::of_socket(&which.socket.path(), relobox_simkernel::RELEASE),
+        _ => Boot::of_machine(),
+    }
+}
+
+/// Where records are; a simulated kernel has its own beside its socket.
+fn directory(which: &Which) -> Option<PathBuf> {
+    match std::env::var_os("RELOBOX_STATE") {
+        Some(path) => Some(PathBuf::from(path)).filter(|path| !path.as_os_str().is_empty()),
+        None if which.choice() == Choice::Sim => Some(which.socket.path().with_extension("state")),
+        None => Some(DIRECTORY.into()),
+    }
+}
+
+/// Whether modules are recorded.
+pub(crate) fn recorded(which: &Which) -> bool {
+    directory(which).is_some()
+}
+
+/// Records a module that has just been inserted. It is live whatever happens here, so that is only a warning.
+pub(crate) fn record(which: &Which, inserted: &Inserted, origin: impl FnOnce() -> Result<Origin>) {
+    let Some(directory) = directory(which) else { return };
+    let keep = || -> Result<()> {
+        // No exports: what they are is asked when a state is exported.
+        let wanted: Option<&[&[u8]]> = if which.choice() == Choice::Device { Some(&[]) } else { None };
+        let listing = which.connect()?.list(wanted).map_err(|failure| failed(&inserted.name, &failure))?;
+        let Some(module) = listing.modules.iter().find(|m| m.name == inserted.name) else {
+            let gone = Failure::Unknown { name: inserted.name.clone() };
+            return Err(failed(&inserted.name, &gone));
+        };
+        Store::create(&directory)?.keep(&boot(which)?, Record::new(inserted, module, origin()?))
+    };
+    if let Err(error) = keep() {
+        output::warning(format_args!("{}: it is loaded, but not recorded: {error}", inserted.name));
+    }
+}
+
+/// Forgets a module that was removed.
+pub(crate) fn forget(which: &Which, name: &str) {
+    let forgotten = || match directory(which).map(|path| Store::open(&path)).transpose()?.flatten() {
+        Some(store) => store.forget(name),
+        None => Ok(()),
+    };
+    if let Err(error) = forgotten() {
+        output::warning(format_args!("{name}: it is removed, but its record is not: {error}"));
+    }
+}

@@ -1,0 +1,401 @@
+//! Which modules relobox loaded, where, and what linked them: kept in /run, and handed from the initramfs to the real
+//! root, so that the second stage can link against the first one's modules.
+//!
+//! A state is true for one boot of one kernel. Another boot's, or one that others than its owner may have written, is
+//! refused; a module that is no longer where it was is dropped.
+
+use crate::error::{Error, Problem, Result};
+use crate::guests::{Guests, read_plugins};
+use crate::insmod::Inserted;
+use crate::kernel::{Export, Module};
+use crate::limits;
+use crate::sandbox::hex;
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::io::{Read, Write as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+/// The version of the format. A reader takes no other.
+pub const SCHEMA: u32 = 1;
+
+/// Where records of this machine's kernel are; `RELOBOX_STATE` says otherwise.
+pub const DIRECTORY: &str = "/run/relobox/state";
+
+/// What a state is about: one boot of one kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Boot {
+    /// No other boot has it.
+    pub id: String,
+    /// The kernel's release.
+    pub release: String,
+}
+
+/// Modules that relobox loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The version of relobox that wrote it.
+    pub relobox: String,
+    /// The boot that it is true for.
+    pub boot_id: String,
+    /// The kernel's release.
+    pub release: String,
+    /// The modules.
+    pub modules: Vec<Record>,
+}
+
+/// A module that relobox loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its name.
+    pub name: String,
+    /// The file that it was.
+    pub file: String,
+    /// SHA-256 of that file.
+    pub file_sha256: String,
+    /// The plugin that relocated it.
+    pub plugin: String,
+    /// SHA-256 of the plugin's Wasm.
+    pub plugin_sha256: String,
+    /// SHA-256 of the engine's Wasm.
+    pub engine_sha256: String,
+    /// Address and bytes of each of its areas, as the kernel lists them.
+    pub areas: Vec<(u64, u64)>,
+    /// The modules that it uses.
+    pub uses: Vec<String>,
+    /// What it exports.
+    pub exports: Vec<Export>,
+}
+
+/// What linked a module, and from what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The file, as it was named.
+    pub file: String,
+    /// Its SHA-256.
+    pub file_sha256: String,
+    /// SHA-256 of the plugin's Wasm.
+    pub plugin_sha256: String,
+    /// SHA-256 of the engine's Wasm.
+    pub engine_sha256: String,
+}
+
+impl Boot {
+    /// This machine's.
+    pub fn of_machine() -> Result<Self> {
+        let path = "/proc/sys/kernel/random/boot_id";
+        let id = std::fs::read_to_string(path).map_err(Error::io(path))?.trim().to_owned();
+        Ok(Self { id, release: rustix::system::uname().release().to_string_lossy().into_owned() })
+    }
+
+    /// A simulated kernel's: it makes its socket when it starts.
+    pub fn of_socket(socket: &Path, release: &str) -> Result<Self> {
+        let meta = std::fs::symlink_metadata(socket).map_err(Error::io(socket))?;
+        let id = format!("sim-{:x}-{:x}-{:x}.{:09}", meta.dev(), meta.ino(), meta.ctime(), meta.ctime_nsec());
+        Ok(Self { id, release: release.to_owned() })
+    }
+}
+
+/// SHA-256 of a file, in hexadecimal digits. Where it is read from does not move: others may be reading it too.
+pub fn digest(file: &std::fs::File) -> std::io::Result<String> {
+    let (mut sha, mut buffer, mut at) = (Sha256::new(), vec![0; 64 << 10], 0);
+    loop {
+        match file.read_at(&mut buffer, at)? {
+            0 => return Ok(hex(&sha.finalize())),
+            read => {
+                sha.update(&buffer[..read]);
+                at += read as u64;
+            }
+        }
+    }
+}
+
+impl Origin {
+    /// Of a module from `file`, whose digest is known, and that the plugin `name` relocated.
+    pub fn new(file: &Path, file_sha256: String, plugin: &str, plugin_dirs: &[PathBuf]) -> Result<Self> {
+        let sha256 = |bytes: &[u8]| hex(&Sha256::digest(bytes));
+        let own = read_plugins(plugin_dirs)?.into_iter().find(|file| file.name == plugin).map(|file| sha256(&file.wasm));
+        let built_in = |name| Guests::wasm_of(name).map(sha256).unwrap_or_default();
+        Ok(Self {
+            file: std::path::absolute(file).unwrap_or_else(|_| file.to_owned()).display().to_string(),
+            file_sha256,
+            plugin_sha256: own.unwrap_or_else(|| built_in(plugin)),
+            engine_sha256: built_in("engine"),
+        })
+    }
+}
+
+impl Record {
+    /// Of a module that has just been inserted; `listed` is what the kernel lists.
+    #[must_use]
+    pub fn new(inserted: &Inserted, listed: &Module, origin: Origin) -> Self {
+        Self {
+            name: inserted.name.clone(),
+            file: origin.file,
+            file_sha256: origin.file_sha256,
+            plugin: inserted.plugin.clone(),
+            plugin_sha256: origin.plugin_sha256,
+            engine_sha256: origin.engine_sha256,
+            areas: listed.areas.clone(),
+            uses: inserted.uses.clone(),
+            exports: listed.exports.clone(),
+        }
+    }
+
+    /// As a kernel would list it.
+    #[must_use]
+    pub fn module(&self) -> Module {
+        let (name, areas) = (self.name.clone(), self.areas.clone());
+        Module { name, live: true, areas, users: Vec::new(), uses: self.uses.clone(), exports: self.exports.clone() }
+    }
+}
+
+impl State {
+    /// Of `boot`, with no modules.
+    #[must_use]
+    pub fn new(boot: &Boot) -> Self {
+        let (relobox, modules) = (env!("CARGO_PKG_VERSION").to_owned(), Vec::new());
+        Self { schema: SCHEMA, relobox, boot_id: boot.id.clone(), release: boot.release.clone(), modules }
+    }
+
+    /// Reads JSON; `file` is for messages.
+    pub fn parse(file: &str, text: &[u8]) -> Result<Self> {
+        let bad = |text: String| Error::from(Problem::new("bad-state", file, text));
+        // The version first: another one's fields may be others.
+        #[derive(Deserialize)]
+        struct Version {
+            schema: u32,
+        }
+        let version: Version = serde_json::from_slice(text).map_err(|e| bad(format!("this is no state: {e}")))?;
+        if version.schema != SCHEMA {
+            return Err(bad(format!("version {} of the format, and this relobox knows {SCHEMA}", version.schema)));
+        }
+        let state: Self = serde_json::from_slice(text).map_err(|e| bad(format!("malformed: {e}")))?;
+        for record in &state.modules {
+            if !is_name(&record.name) {
+                return Err(bad(format!("'{}' is no module's name", crate::records::shown(record.name.as_bytes()))));
+            }
+        }
+        Ok(state)
+    }
+
+    /// Reads a file that nobody else than this user, or root, may have written.
+    pub fn read(path: &Path) -> Result<Self> {
+        let file = std::fs::File::open(path).map_err(Error::io(path))?;
+        let meta = file.metadata().map_err(Error::io(path))?;
+        let name = path.display().to_string();
+        let own = meta.uid() == 0 || meta.uid() == rustix::process::geteuid().as_raw();
+        if meta.is_file() && (!own || meta.mode() & 0o022 != 0) {
+            let text = "others may have written it, and addresses in it would be believed";
+            return Err(Problem::new("unsafe-state", name, text).hint("it should be root's, with mode 0600").into());
+        }
+        let mut text = Vec::new();
+        file.take(limits::STATE + 1).read_to_end(&mut text).map_err(Error::io(path))?;
+        if text.len() as u64 > limits::STATE {
+            return Err(Problem::new("bad-state", name, format!("more than {} bytes", limits::STATE)).into());
+        }
+        Self::parse(&name, &text)
+    }
+
+    /// Refuses a state of another boot or another kernel.
+    pub fn check(&self, file: &str, boot: &Boot) -> Result<()> {
+        let refused = |what: &str, own: &str, is: &str| {
+            let text = format!("it is of {what} '{}', and this is '{is}'", crate::records::shown(own.as_bytes()));
+            Err(Problem::new("foreign-state", file, text).hint("modules are elsewhere now: export it anew").into())
+        };
+        if self.release != boot.release {
+            return refused("kernel", &self.release, &boot.release);
+        }
+        if self.boot_id != boot.id {
+            return refused("boot", &self.boot_id, &boot.id);
+        }
+        Ok(())
+    }
+
+    /// Drops the modules that are not live where they were; `live` is what the kernel lists. What was dropped, and why.
+    pub fn confirm(&mut self, live: &[Module]) -> Vec<String> {
+        let by_name: HashMap<&str, &Module> = live.iter().map(|m| (m.name.as_str(), m)).collect();
+        let mut dropped = Vec::new();
+        self.modules.retain(|record| {
+            let why = match by_name.get(record.name.as_str()) {
+                Some(module) if module.live && same_place(module, record) => return true,
+                Some(module) if module.live => "it was loaded anew, and is elsewhere",
+                Some(_) => "it is not live",
+                None => "it is no longer loaded",
+            };
+            dropped.push(format!("{}: {why}; its record is dropped", record.name));
+            false
+        });
+        dropped
+    }
+
+    /// Takes exports and areas over from what the kernel lists, where that tells.
+    pub fn complete(&mut self, live: &[Module]) {
+        for record in &mut self.modules {
+            if let Some(module) = live.iter().find(|m| m.name == record.name) {
+                record.areas.clone_from(&module.areas);
+                if !module.exports.is_empty() {
+                    record.exports.clone_from(&module.exports);
+                }
+            }
+        }
+    }
+}
+
+/// Kernels list areas in different ways, but the first one is always among them.
+fn same_place(module: &Module, record: &Record) -> bool {
+    module.areas.first().is_some_and(|(first, _)| record.areas.iter().any(|(address, _)| address == first))
+}
+
+/// A name that can be a file's, too.
+fn is_name(name: &str) -> bool {
+    let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'+' | b'.');
+    !name.is_empty() && name.len() <= limits::MODULE_NAME && !name.starts_with('.') && name.bytes().all(good)
+}
+
+/// The records of loaded modules, one file for each, in a directory that only its owner can write.
+#[derive(Debug)]
+pub struct Store {
+    dir: Dir,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens the directory, and makes it if need be.
+    pub fn create(path: &Path) -> Result<Self> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(Error::Usage(format!("{}: not the name of a directory", path.display())));
+        };
+        std::fs::create_dir_all(parent).map_err(Error::io(parent))?;
+        let parent = Dir::open_ambient_dir(parent, ambient_authority()).map_err(Error::io(path))?;
+        let _ = parent.create_dir_with(name, DirBuilder::new().mode(0o700));
+        Self::check(parent.open_dir(name).map_err(Error::io(path))?, path)
+    }
+
+    /// Opens the directory; `None` if there is none: nothing was recorded.
+    pub fn open(path: &Path) -> Result<Option<Self>> {
+        match Dir::open_ambient_dir(path, ambient_authority()) {
+            Ok(dir) => Self::check(dir, path).map(Some),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io(path)(e)),
+        }
+    }
+
+    fn check(dir: Dir, path: &Path) -> Result<Self> {
+        let meta = dir.dir_metadata().map_err(Error::io(path))?;
+        if meta.uid() != rustix::process::geteuid().as_raw() || meta.mode() & 0o077 != 0 {
+            let text = "others may read or write this directory";
+            let problem = Problem::new("unsafe-state", path.display().to_string(), text);
+            return Err(problem.hint("it should be this user's, with mode 0700").into());
+        }
+        Ok(Self { dir, path: path.to_owned() })
+    }
+
+    /// Keeps a record, in place of an older one of the module: as a whole, or not at all.
+    pub fn keep(&self, boot: &Boot, record: Record) -> Result<()> {
+        if !is_name(&record.name) {
+            return Err(Error::Usage(format!("'{}' cannot be recorded", record.name)));
+        }
+        let name = format!("{}.json", record.name);
+        let state = State { modules: vec![record], ..State::new(boot) };
+        write_whole(&self.dir, &name, &json(&state)).map_err(Error::io(self.path.join(&name)))
+    }
+
+    /// Removes a module's record, if there is one.
+    pub fn forget(&self, name: &str) -> Result<()> {
+        let file = format!("{name}.json");
+        match self.dir.remove_file(&file) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(self.path.join(file))(e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Everything that was recorded in this boot, and what was odd.
+    pub fn state(&self, boot: &Boot) -> Result<(State, Vec<String>)> {
+        let (mut state, mut warnings) = (State::new(boot), Vec::new());
+        for entry in self.dir.entries().map_err(Error::io(&self.path))? {
+            let path = self.path.join(entry.map_err(Error::io(&self.path))?.file_name());
+            if path.extension().is_none_or(|e| e != "json") {
+                continue;
+            }
+            let read = State::read(&path).and_then(|read| read.check(&path.display().to_string(), boot).map(|()| read));
+            match read {
+                Ok(read) => state.modules.extend(read.modules),
+                // Somebody removed it meanwhile.
+                Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => warnings.push(format!("{error}; the record is ignored")),
+            }
+        }
+        state.modules.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok((state, warnings))
+    }
+}
+
+/// A state as it is written.
+#[must_use]
+pub fn json(state: &State) -> Vec<u8> {
+    // Neither a map with odd keys nor anything that can fail is in it.
+    let mut text = serde_json::to_vec_pretty(state).unwrap_or_default();
+    text.push(b'\n');
+    text
+}
+
+/// Writes a file that only its owner can read, as a whole or not at all.
+pub fn write(path: &Path, text: &[u8]) -> Result<()> {
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().ok_or_else(|| Error::Usage(format!("{}: not the name of a file", path.display())))?;
+    let dir = Dir::open_ambient_dir(parent, ambient_authority()).map_err(Error::io(parent))?;
+    write_whole(&dir, &name.to_string_lossy(), text).map_err(Error::io(path))
+}
+
+fn write_whole(dir: &Dir, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+    let temporary = format!(".{name}.{}.{:?}", std::process::id(), std::thread::current().id());
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = dir.open_with(&temporary, &options).and_then(|mut file| file.write_all(bytes));
+    let renamed = written.and_then(|()| dir.rename(&temporary, dir, name));
+    if renamed.is_err() {
+        let _ = dir.remove_file(&temporary);
+    }
+    renamed
+}
+
+/// The exports of modules in the text of /proc/kallsyms, by module: all that a kernel tells whose loader is its own.
+/// Neither CRC nor licence nor namespace is told there.
+#[must_use]
+pub fn exports_in_kallsyms(text: &str) -> HashMap<String, Vec<Export>> {
+    // `ADDRESS TYPE NAME [MODULE]`
+    let lines = || {
+        text.lines().filter_map(|line| {
+            let (before, module) = line.strip_suffix(']')?.rsplit_once("\t[")?;
+            let mut words = before.split(' ');
+            let (address, name) = (words.next()?, words.nth(1)?);
+            Some((module, name, address))
+        })
+    };
+    let mut exported: HashMap<(&str, &str), Option<u64>> = HashMap::new();
+    for (module, name, _) in lines() {
+        if let Some(name) = name.strip_prefix("__ksymtab_") {
+            exported.insert((module, name), None);
+        }
+    }
+    // Of several that a module has by one name, the last is the global one.
+    for (module, name, address) in lines() {
+        if let Some(found) = exported.get_mut(&(module, name)) {
+            *found = u64::from_str_radix(address, 16).ok().filter(|address| *address != 0).or(*found);
+        }
+    }
+    let mut out: HashMap<String, Vec<Export>> = HashMap::new();
+    for ((module, name), address) in exported {
+        let Some(address) = address else { continue };
+        let export = Export { name: name.to_owned(), address, crc: None, gpl: false, namespace: String::new() };
+        out.entry(module.to_owned()).or_default().push(export);
+    }
+    out.values_mut().for_each(|exports| exports.sort_by(|a, b| a.name.cmp(&b.name)));
+    out
+}
