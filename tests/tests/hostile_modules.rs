@@ -12,7 +12,8 @@ use relobox::open::Source;
 use relobox::resolve::Sources;
 use relobox::sandbox::Sandbox;
 use relobox::symbols::Symbols;
-use relobox_engine::{Finding, Module};
+use relobox_abi::synthetic_kind;
+use relobox_engine::{Finding, Module, Placed};
 use relobox_simkernel::samples;
 use relobox_tests::corpus;
 use relobox_tests::hostile::damage::{self, Damaged, Elf};
@@ -52,8 +53,17 @@ fn engine(file: &[u8]) -> std::thread::Result<Result<Module, Finding>> {
         let values = vec![0; module.symbols.len()];
         // Whether it can be written is another question; that must not panic either.
         let _ = relobox_engine::emit_linked(file, &module, &addresses, &values, &[]);
-        let len = relobox_engine::void_relocations(&mut file.to_vec(), &module)?;
+        let mut relocated = file.to_vec();
+        let len = relobox_engine::void_relocations(&mut relocated, &module)?;
         assert!(len <= file.len());
+        relocated.truncate(len);
+        let made =
+            Placed { address: 0, align: 16, kind: synthetic_kind::TEXT, name: b".relobox.made", contents: &[0; 32] };
+        if let Ok(pieces) = relobox_engine::append_sections(&mut relocated, &module, &[made]) {
+            relocated.extend(pieces.iter().flat_map(|piece| piece.iter()));
+            let again = relobox_engine::parse(&relocated, relobox_abi::parse::ALL)?;
+            assert_eq!(again.sections.len(), module.sections.len() + 2);
+        }
         Ok(module)
     }))
 }
