@@ -119,7 +119,8 @@ impl Origin {
     /// Of a module from `file`, whose digest is known, and that the plugin `name` relocated.
     pub fn new(file: &Path, file_sha256: String, plugin: &str, plugin_dirs: &[PathBuf]) -> Result<Self> {
         let sha256 = |bytes: &[u8]| hex(&Sha256::digest(bytes));
-        let own = read_plugins(plugin_dirs)?.into_iter().find(|file| file.name == plugin).map(|file| sha256(&file.wasm));
+        let own =
+            read_plugins(plugin_dirs)?.into_iter().find(|file| file.name == plugin).map(|file| sha256(&file.wasm));
         let built_in = |name| Guests::wasm_of(name).map(sha256).unwrap_or_default();
         Ok(Self {
             file: std::path::absolute(file).unwrap_or_else(|_| file.to_owned()).display().to_string(),
