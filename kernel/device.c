@@ -24,10 +24,8 @@
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
 #include <linux/execmem.h>
-#define ALLOCATOR "execmem_alloc"
 typedef void *allocator_t(enum execmem_type type, size_t size);
 #else
-#define ALLOCATOR "module_alloc"
 typedef void *allocator_t(unsigned long size);
 typedef void __percpu *percpu_allocator_t(size_t size, size_t align);
 DEFINE_STATIC_CALL_NULL(kernel_percpu, *(percpu_allocator_t *)NULL);
@@ -35,9 +33,11 @@ DEFINE_STATIC_CALL_NULL(kernel_percpu, *(percpu_allocator_t *)NULL);
 
 DEFINE_STATIC_CALL_NULL(kernel_lookup_name, kallsyms_lookup_name);
 DEFINE_STATIC_CALL_NULL(kernel_allocate, *(allocator_t *)NULL);
+DEFINE_STATIC_CALL_NULL(kernel_find_area, find_vm_area);
 DEFINE_STATIC_CALL_NULL(kernel_read_only, *(set_memory_t *)NULL);
 DEFINE_STATIC_CALL_NULL(kernel_executable, *(set_memory_t *)NULL);
 DEFINE_STATIC_CALL_NULL(kernel_find_symbol, *(find_symbol_t *)NULL);
+DEFINE_STATIC_CALL_NULL(kernel_find_module, *(find_module_t *)NULL);
 struct list_head *kernel_modules;
 const void *kernel_exports[4], *kernel_crcs[2];
 static const int *kernel_disabled;
@@ -83,10 +83,10 @@ void area_free(struct area *area)
 	if (area->kind == RELOBOX_KIND_PERCPU)
 		free_percpu((void __percpu __force *)area->address);
 	else
-		vfree((void *)area->address); /* the allocator's own way; it takes protections back, too */
+		vfree((void *)area->address); /* the allocator's own way */
 }
 
-/* Whether an area of this kind can be asked for; PERCPU within what the per-CPU allocator takes without a warning. */
+/* PERCPU areas are within what the per-CPU allocator takes without a warning. */
 static bool sound(const struct area *area)
 {
 	if (!area->size || area->size > AREA_MAX)
@@ -116,7 +116,9 @@ static long do_allocate(struct session *session, const struct relobox_allocate *
 		return -EFAULT;
 	for (i = 0; i < request->count; i++) {
 		area = &session->areas[session->count + i];
-		*area = (struct area){ .kind = areas[i].kind, .size = areas[i].size, .align = areas[i].align };
+		*area = (struct area){
+			.kind = areas[i].kind, .size = areas[i].size, .align = areas[i].align
+		};
 		err = -EINVAL;
 		if (!sound(area))
 			goto undo;
@@ -168,12 +170,18 @@ static long do_put(struct session *session, const struct relobox_put *put)
 static long do_protect(struct session *session, const struct relobox_protect *protect)
 {
 	struct area *area = flat(session, protect->address, 1);
+	struct vm_struct *vm;
 	int err, pages;
 
 	if (!area || area->address != protect->address || protect->protection > RELOBOX_READ_EXECUTE)
 		return -EINVAL;
 	if (area->sealed)
 		return -EACCES;
+	vm = static_call(kernel_find_area)((void *)area->address);
+	if (!vm)
+		return -ENOMEM;
+	/* Not every allocator asks for it: vfree() is to make the pages writable again before others get them. */
+	vm->flags |= VM_FLUSH_RESET_PERMS;
 	area->sealed = true; /* even if it fails half-way: never writable again */
 	pages = PAGE_ALIGN(area->size) >> PAGE_SHIFT;
 	flush_icache_range(area->address, area->address + area->size);
@@ -190,7 +198,8 @@ static long __nocfi do_call(struct session *session, struct relobox_call *call)
 	struct area *area = flat(session, call->address, 1);
 	int (*function)(unsigned long argument) = (void *)(unsigned long)call->address;
 
-	if (!unsigned_allowed())
+	/* Loads ask modules_disabled themselves; for this the device must know it. */
+	if (!unsigned_allowed() || !kernel_disabled)
 		return -EPERM;
 	if (!area || !area->executable)
 		return -EINVAL;
@@ -323,6 +332,23 @@ static struct miscdevice relobox_device = {
 	.mode = 0600,
 };
 
+/* The head of the list of modules: the one in the ring that is no module. Data need not be in kallsyms. */
+static struct list_head *find_modules(void)
+{
+	struct list_head *head = (void *)kernel_lookup("modules");
+	struct module *module = THIS_MODULE;
+
+	rcu_read_lock_sched();
+	while (!head) {
+		module = list_entry_rcu(module->list.next, struct module, list);
+		if (static_call(kernel_find_module)(module->name, strnlen(module->name, MODULE_NAME_LEN),
+						    true) != module)
+			head = &module->list;
+	}
+	rcu_read_unlock_sched();
+	return head;
+}
+
 #define FIND(call, name) \
 	({ \
 		unsigned long address = kernel_lookup(name); \
@@ -350,15 +376,17 @@ static int __init find_symbols(void)
 	unregister_kprobe(&probe);
 
 	all = FIND(kernel_allocate, ALLOCATOR);
+	all &= FIND(kernel_find_area, "find_vm_area");
 	all &= FIND(kernel_read_only, "set_memory_ro");
 	all &= FIND(kernel_executable, "set_memory_x");
 	all &= FIND(kernel_find_symbol, "find_symbol");
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
 	all &= FIND(kernel_percpu, "__alloc_reserved_percpu");
 #endif
-	kernel_modules = (void *)kernel_lookup("modules");
-	if (!kernel_modules)
-		pr_err("this kernel has no modules in kallsyms\n");
+	all &= FIND(kernel_find_module, "find_module_all");
+	if (!all)
+		return -ENOENT;
+	kernel_modules = find_modules();
 	kernel_disabled = (void *)kernel_lookup("modules_disabled");
 	for (i = 0; i < 4; i++)
 		kernel_exports[i] = (void *)kernel_lookup(exports[i]);
@@ -366,7 +394,7 @@ static int __init find_symbols(void)
 		kernel_exports[0] = NULL;
 	kernel_crcs[0] = (void *)kernel_lookup("__start___kcrctab");
 	kernel_crcs[1] = (void *)kernel_lookup("__start___kcrctab_gpl");
-	return all && kernel_modules ? 0 : -ENOENT;
+	return 0;
 }
 
 static int __init relobox_init(void)

@@ -10,7 +10,8 @@
 #include "relobox.h"
 
 /* A layout is named only where it has been tested; elsewhere nothing is steered. */
-#if defined(CONFIG_X86_64) && LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0) && \
+#if (defined(CONFIG_X86_64) || defined(CONFIG_ARM64)) && \
+	LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0) && \
 	LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
 #define LAYOUT RELOBOX_LAYOUT_CORE_INIT
 #elif defined(CONFIG_X86_64) && LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && \
@@ -18,6 +19,14 @@
 #define LAYOUT RELOBOX_LAYOUT_SEVEN
 #else
 #define LAYOUT RELOBOX_LAYOUT_NONE
+#endif
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+#define ALLOCATOR "execmem_alloc" /* type, size */
+#define ALLOCATOR_SIZE 1
+#else
+#define ALLOCATOR "module_alloc" /* size */
+#define ALLOCATOR_SIZE 0
 #endif
 
 /* Debian's largest module is amdgpu with 20 MB; far below the 1 GB of x86-64's module space. */
@@ -32,6 +41,7 @@
 /* What the kernel does not export. Static calls, for a function that nobody calls by pointer may have no ENDBR. */
 struct find_symbol_arg;
 typedef bool find_symbol_t(struct find_symbol_arg *fsa);
+typedef struct module *find_module_t(const char *name, size_t length, bool unformed);
 typedef int set_memory_t(unsigned long address, int pages);
 
 DECLARE_STATIC_CALL(kernel_find_symbol, *(find_symbol_t *)NULL);

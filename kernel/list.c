@@ -7,12 +7,14 @@
 
 #include "internal.h"
 
-/* An entry of __ksymtab. The kernel's own declaration is not in a header everywhere. */
+/* An entry of __ksymtab; not every kernel has its own declaration in a header. */
 struct exported {
 #ifdef CONFIG_HAVE_ARCH_PREL32_RELOCATIONS
 	int value, name, space;
+#define FIELD(field) ((field) ? (unsigned long)&(field) + (field) : 0)
 #else
 	unsigned long value, name, space;
+#define FIELD(field) (field)
 #endif
 };
 
@@ -25,19 +27,12 @@ struct find_symbol_arg {
 	int gpl_only;
 };
 
-#ifdef CONFIG_HAVE_ARCH_PREL32_RELOCATIONS
-#define FIELD(field) ((field) ? (unsigned long)&(field) + (field) : 0)
-#else
-#define FIELD(field) (field)
-#endif
-
-/* The answer's three parts, each with room for as much as the caller's buffer takes; what has no room is only counted. */
+/* The answer's three parts. Each has room for a buffer full; what has no room is only counted. */
 struct list {
 	struct relobox_module *modules;
 	struct relobox_export *exports;
 	char *strings;
-	u64 module_count, export_count, length;
-	u64 module_room, export_room, room;
+	u64 module_count, export_count, length, room;
 };
 
 static u32 add_string(struct list *list, const char *string)
@@ -50,7 +45,8 @@ static u32 add_string(struct list *list, const char *string)
 	return at;
 }
 
-static void add_export(struct list *list, const struct exported *symbol, const s32 *crc, bool gpl, u64 owner)
+static void add_export(struct list *list, const struct exported *symbol, const s32 *crc, bool gpl,
+		       u32 owner)
 {
 	struct relobox_export export = { .address = FIELD(symbol->value), .owner = owner };
 	const char *space = (const char *)FIELD(symbol->space);
@@ -64,18 +60,19 @@ static void add_export(struct list *list, const struct exported *symbol, const s
 		export.flags |= RELOBOX_EXPORT_CRC;
 		export.crc = *crc;
 	}
-	if (list->export_count < list->export_room)
+	if (list->export_count < list->room / sizeof(export))
 		list->exports[list->export_count] = export;
 	list->export_count++;
 }
 
-static void add_table(struct list *list, const struct exported *start, const struct exported *stop,
-		      const s32 *crcs, bool gpl, u64 owner)
+static void add_table(struct list *list, const void *table, u64 count, const s32 *crcs, bool gpl,
+		      u32 owner)
 {
-	const struct exported *symbol;
+	const struct exported *symbols = table;
+	u64 i;
 
-	for (symbol = start; symbol < stop; symbol++)
-		add_export(list, symbol, crcs ? crcs + (symbol - start) : NULL, gpl, owner);
+	for (i = 0; i < count; i++)
+		add_export(list, &symbols[i], crcs ? &crcs[i] : NULL, gpl, owner);
 }
 
 static void add_module(struct list *list, struct module *module)
@@ -85,7 +82,8 @@ static void add_module(struct list *list, struct module *module)
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
 	for_each_mod_mem_type(type) {
 		record.size[type] = module->mem[type].size;
-		record.address[type] = record.size[type] ? (unsigned long)module->mem[type].base : 0;
+		if (record.size[type])
+			record.address[type] = (unsigned long)module->mem[type].base;
 	}
 #else
 	record.address[RELOBOX_KIND_CORE] = (unsigned long)module->core_layout.base;
@@ -95,42 +93,50 @@ static void add_module(struct list *list, struct module *module)
 #endif
 	record.references = IS_ENABLED(CONFIG_MODULE_UNLOAD) ? module_refcount(module) : -1;
 	record.name = add_string(list, module->name);
-	if (list->module_count < list->module_room)
+	if (list->module_count < list->room / sizeof(record))
 		list->modules[list->module_count] = record;
 	list->module_count++;
 }
 
-/* A module that is on the list is not freed before a grace period, whatever becomes of it. */
-static void list_modules(struct list *list, struct session *session, bool exports, u32 *owners)
+static void add_kernel(struct list *list)
 {
-	struct module *module;
 	unsigned int i;
 
+	for (i = 0; i < 2; i++)
+		add_table(list, kernel_exports[2 * i], (kernel_exports[2 * i + 1] - kernel_exports[2 * i]) /
+			  sizeof(struct exported), kernel_crcs[i], i, U32_MAX);
+}
+
+/* Held modules are among those on the list, and their symbols' owners get the number here. */
+static void add_modules(struct list *list, struct session *session, bool exports)
+{
+	u64 i, known = min_t(u64, list->export_count, list->room / sizeof(*list->exports));
+	struct module *module;
+
+	/* What is on the list is not freed before a grace period, whatever becomes of it. */
 	rcu_read_lock_sched();
 	list_for_each_entry_rcu(module, kernel_modules, list, true) {
-		for (i = 0; i < session->held_count; i++)
-			if (session->held[i] == module)
-				owners[i] = list->module_count;
+		u32 number = list->module_count;
+
+		for (i = 0; i < known && !exports; i++)
+			if (list->exports[i].owner != U32_MAX &&
+			    session->held[list->exports[i].reserved] == module)
+				list->exports[i].owner = number;
 		if (exports && module->state != MODULE_STATE_UNFORMED) {
-			add_table(list, (void *)module->syms, (void *)module->syms +
-				  module->num_syms * sizeof(struct exported), module->crcs, false,
-				  list->module_count);
-			add_table(list, (void *)module->gpl_syms, (void *)module->gpl_syms +
-				  module->num_gpl_syms * sizeof(struct exported), module->gpl_crcs, true,
-				  list->module_count);
+			add_table(list, module->syms, module->num_syms, module->crcs, false, number);
+			add_table(list, module->gpl_syms, module->num_gpl_syms, module->gpl_crcs, true,
+				  number);
 		}
 		add_module(list, module);
 	}
 	rcu_read_unlock_sched();
 }
 
-/* The index in held, where there is room for one more, or ~0 for the kernel; -ENOENT if it cannot be held. */
-static s64 hold(struct session *session, struct module *owner)
+/* The place in held, where there is room for one more; -ENOENT if it cannot be held. */
+static int hold(struct session *session, struct module *owner)
 {
 	unsigned int i;
 
-	if (!owner)
-		return U32_MAX;
 	for (i = 0; i < session->held_count; i++)
 		if (session->held[i] == owner)
 			return i;
@@ -140,62 +146,54 @@ static s64 hold(struct session *session, struct module *owner)
 	return session->held_count++;
 }
 
-static int list_names(struct list *list, struct session *session, const char *names, u64 size)
+static int add_named(struct list *list, struct session *session, const char *name)
 {
-	const char *name;
-	s64 owner;
+	struct find_symbol_arg found = { .name = name, .gplok = true };
+	struct module **held;
+	int place = 0;
 
-	for (name = names; name < names + size; name += strlen(name) + 1) {
-		struct find_symbol_arg found = { .name = name, .gplok = true };
-		struct module **held = krealloc_array(session->held, session->held_count + 1,
-						      sizeof(*held), GFP_KERNEL);
-
-		if (!held)
-			return -ENOMEM;
-		session->held = held;
-		rcu_read_lock_sched();
-		if (static_call(kernel_find_symbol)(&found)) {
-			owner = hold(session, found.owner);
-			if (owner >= 0)
-				add_export(list, found.symbol, found.crc, found.gpl_only, owner);
+	held = krealloc_array(session->held, session->held_count + 1, sizeof(*held), GFP_KERNEL);
+	if (!held)
+		return -ENOMEM;
+	session->held = held;
+	rcu_read_lock_sched();
+	if (static_call(kernel_find_symbol)(&found)) {
+		if (found.owner)
+			place = hold(session, found.owner);
+		if (place >= 0) {
+			add_export(list, found.symbol, found.crc, found.gpl_only, found.owner ? 0 : U32_MAX);
+			if (list->export_count <= list->room / sizeof(*list->exports))
+				list->exports[list->export_count - 1].reserved = place;
 		}
-		rcu_read_unlock_sched();
-		cond_resched();
 	}
+	rcu_read_unlock_sched();
+	cond_resched();
 	return 0;
 }
 
-static int put_list(const struct list *list, u64 buffer)
+static int answer(struct list *list, struct relobox_list *request)
 {
-	u64 size = list->module_count * sizeof(*list->modules);
+	u64 modules = list->module_count * sizeof(*list->modules), i;
+	u64 base = modules + list->export_count * sizeof(*list->exports);
 
-	if (copy_to_user(u64_to_user_ptr(buffer), list->modules, size))
-		return -EFAULT;
-	buffer += size;
-	size = list->export_count * sizeof(*list->exports);
-	if (copy_to_user(u64_to_user_ptr(buffer), list->exports, size))
-		return -EFAULT;
-	if (copy_to_user(u64_to_user_ptr(buffer + size), list->strings, list->length))
-		return -EFAULT;
-	return 0;
-}
-
-/* Names become offsets in the whole buffer, owners indices of modules. */
-static void finish(struct list *list, u32 base, const u32 *owners)
-{
-	u64 i;
-
+	request->needed = base + list->length;
+	request->modules = list->module_count;
+	request->exports = list->export_count;
+	if (request->needed > request->size || request->needed > list->room)
+		return -ENOSPC;
 	for (i = 0; i < list->module_count; i++)
 		list->modules[i].name += base;
 	for (i = 0; i < list->export_count; i++) {
-		struct relobox_export *export = &list->exports[i];
-
-		export->name += base;
-		if (export->space)
-			export->space += base;
-		if (owners && export->owner != U32_MAX)
-			export->owner = owners[export->owner];
+		list->exports[i].name += base;
+		if (list->exports[i].space)
+			list->exports[i].space += base;
+		list->exports[i].reserved = 0;
 	}
+	if (copy_to_user(u64_to_user_ptr(request->buffer), list->modules, modules) ||
+	    copy_to_user(u64_to_user_ptr(request->buffer + modules), list->exports, base - modules) ||
+	    copy_to_user(u64_to_user_ptr(request->buffer + base), list->strings, list->length))
+		return -EFAULT;
+	return 0;
 }
 
 static void let_go(struct session *session, unsigned int count)
@@ -204,83 +202,47 @@ static void let_go(struct session *session, unsigned int count)
 		module_put(session->held[--session->held_count]);
 }
 
-static long fill(struct session *session, struct relobox_list *request, struct list *list, char *names)
-{
-	unsigned int held = session->held_count;
-	u32 *owners = NULL;
-	u64 base;
-	int err;
-
-	if (names) {
-		err = list_names(list, session, names, request->names_size);
-		if (err)
-			goto undo;
-	} else {
-		add_table(list, kernel_exports[0], kernel_exports[1], kernel_crcs[0], false, U32_MAX);
-		add_table(list, kernel_exports[2], kernel_exports[3], kernel_crcs[1], true, U32_MAX);
-	}
-	err = -ENOMEM;
-	owners = kcalloc(session->held_count + 1, sizeof(*owners), GFP_KERNEL);
-	if (!owners)
-		goto undo;
-	list_modules(list, session, !names, owners);
-
-	base = list->module_count * sizeof(*list->modules) + list->export_count * sizeof(*list->exports);
-	request->needed = base + list->length;
-	request->modules = list->module_count;
-	request->exports = list->export_count;
-	err = -ENOSPC;
-	if (request->needed > request->size || request->needed > LIST_MAX)
-		goto undo;
-	finish(list, base, names ? owners : NULL);
-	err = put_list(list, request->buffer);
-undo:
-	if (err)
-		let_go(session, held);
-	kfree(owners);
-	return err;
-}
-
 long list_ioctl(struct session *session, struct relobox_list __user *user)
 {
+	unsigned int held = session->held_count;
+	char *names = NULL, *name, *buffer = NULL;
 	struct relobox_list request;
 	struct list list = {};
-	char *names = NULL;
-	u64 room;
-	long err;
+	long err = 0;
 
 	if (copy_from_user(&request, user, sizeof(request)))
 		return -EFAULT;
-	if (request.names && (!request.names_size || request.names_size > NAMES_MAX))
-		return -EINVAL;
 	if (!request.names && !kernel_exports[0])
 		return -EOPNOTSUPP;
 	if (request.names) {
+		if (!request.names_size || request.names_size > NAMES_MAX)
+			return -EINVAL;
 		names = vmemdup_user(u64_to_user_ptr(request.names), request.names_size);
 		if (IS_ERR(names))
 			return PTR_ERR(names);
+		err = names[request.names_size - 1] ? -EINVAL : 0;
 	}
-	err = -EINVAL;
-	if (names && names[request.names_size - 1])
-		goto out;
-
-	room = min_t(u64, request.size, LIST_MAX);
-	list.room = room;
-	list.module_room = room / sizeof(*list.modules);
-	list.export_room = room / sizeof(*list.exports);
-	list.strings = kvmalloc(room, GFP_KERNEL);
-	list.modules = kvmalloc(room, GFP_KERNEL);
-	list.exports = kvmalloc(room, GFP_KERNEL);
-	err = -ENOMEM;
-	if (list.strings && list.modules && list.exports) {
-		err = fill(session, &request, &list, names);
+	list.room = ALIGN(min_t(u64, request.size, LIST_MAX), 8);
+	if (!err)
+		buffer = kvmalloc(3 * list.room, GFP_KERNEL);
+	if (!err && !buffer)
+		err = -ENOMEM;
+	list.modules = (void *)buffer;
+	list.exports = (void *)(buffer + list.room);
+	list.strings = buffer + 2 * list.room;
+	if (!err && !names)
+		add_kernel(&list);
+	for (name = names; !err && name && name < names + request.names_size; name += strlen(name) + 1)
+		err = add_named(&list, session, name);
+	if (!err) {
+		add_modules(&list, session, !names);
+		err = answer(&list, &request);
 		if ((!err || err == -ENOSPC) && copy_to_user(user, &request, sizeof(request)))
 			err = -EFAULT;
 	}
-	kvfree(list.strings);
-	kvfree(list.modules);
-	kvfree(list.exports);
-out:
+	if (err)
+		let_go(session, held);
+	kvfree(buffer);
 	kvfree(names);
 	return err;
 }

@@ -76,7 +76,10 @@ struct relobox_export {
 	__u32 reserved;
 };
 
-/* ALLOCATE: all of the areas or none. Full of zeros and writable. */
+/*
+ * ALLOCATE: all of the areas or none. FLAT areas are full of zeros and writable; the others cannot be seen before the
+ * kernel takes them, and clears them. An armed thread gets -ENOMEM.
+ */
 struct relobox_area {
 	__u32 kind;			/* RELOBOX_KIND_... or an enum mod_mem_type */
 	__u32 reserved;
@@ -110,7 +113,7 @@ struct relobox_protect {
 	__u32 reserved;
 };
 
-/* CALL: int (*)(unsigned long) at an address inside an executable FLAT area. */
+/* CALL: int (*)(unsigned long) at an address inside an executable FLAT area; with IBT it begins with ENDBR. */
 struct relobox_call {
 	__u64 address;
 	__u64 argument;
@@ -121,8 +124,10 @@ struct relobox_call {
 /*
  * ARM: the calling thread's next finit_module(2) gets the areas of this descriptor, in the order in which they were
  * allocated and only in exactly these sizes, and goes on only if the kernel comes to the same addresses and values.
- * sections[i] is section i's sh_addr; those that are not in memory are not compared.
- * symbols[i] is symbol i's final value; those whose section is not in memory are not compared.
+ * sections[i] is section i's sh_addr; those that are not in memory are not compared, nor are symbol and string tables.
+ * symbols[i] is symbol i's final value, for per-CPU data the per-CPU offset; those whose section is not in memory are
+ * not compared, nor is symbol 0.
+ * -EBUSY: the descriptor or the thread is armed already; -ENODEV: someone switched the hooks off.
  */
 struct relobox_arm {
 	__u64 sections;			/* __u64[] */
@@ -131,12 +136,15 @@ struct relobox_arm {
 	__u32 symbol_count;		/* must be the file's */
 };
 
-/* DISARM: ends it, whether it was used or not, and says what was found. Areas that were not taken are freed. */
+/*
+ * DISARM: ends it, whether it was used or not, and says what was found. Areas that were not taken are freed. Another
+ * thread than the armed one waits until a load that has begun is decided. -EINVAL: not armed.
+ */
 #define RELOBOX_FOUND_NOTHING 0		/* the load did not come so far, or everything agreed */
-#define RELOBOX_FOUND_AREA 1		/* area `index`: asked for `found` bytes instead of `expected` */
-#define RELOBOX_FOUND_SECTION 2		/* section `index` is at `found` instead of `expected` */
-#define RELOBOX_FOUND_SYMBOL 3		/* symbol `index` is `found` instead of `expected` */
-#define RELOBOX_FOUND_COUNT 4		/* `found` sections or symbols instead of `expected` */
+#define RELOBOX_FOUND_AREA 1		/* area `index`: asked for `found_value` bytes instead of `expected`; 0: none */
+#define RELOBOX_FOUND_SECTION 2		/* section `index` is at `found_value` instead of `expected` */
+#define RELOBOX_FOUND_SYMBOL 3		/* symbol `index` is `found_value` instead of `expected` */
+#define RELOBOX_FOUND_COUNT 4		/* `found_value` sections (index 0) or symbols (1) instead of `expected` */
 
 struct relobox_disarm {
 	__u32 found;			/* RELOBOX_FOUND_... */

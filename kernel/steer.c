@@ -93,34 +93,23 @@ static bool take(bool percpu, size_t size, size_t align, unsigned long *result)
 }
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
-#define ALLOCATOR "execmem_alloc"
-#define PERCPU_ALLOCATOR "pcpu_alloc_noprof"
-
-static bool on_allocate(struct pt_regs *regs, unsigned long *result)
-{
-	return take(false, regs_get_kernel_argument(regs, 1), 0, result);
-}
-
-static bool on_percpu(struct pt_regs *regs, unsigned long *result)
-{
-	/* Only modules ask for the reserved part. Of a bool, only the low byte is an argument. */
-	return (u8)regs_get_kernel_argument(regs, 2) &&
-	       take(true, regs_get_kernel_argument(regs, 0), regs_get_kernel_argument(regs, 1), result);
-}
+#define PERCPU "pcpu_alloc_noprof" /* size, align, reserved, gfp; only modules want the reserved part */
+#define PERCPU_RESERVED(regs) ((u8)regs_get_kernel_argument(regs, 2))
 #else
-#define ALLOCATOR "module_alloc"
-#define PERCPU_ALLOCATOR "__alloc_reserved_percpu"
+#define PERCPU "__alloc_reserved_percpu" /* size, align */
+#define PERCPU_RESERVED(regs) true
+#endif
 
 static bool on_allocate(struct pt_regs *regs, unsigned long *result)
 {
-	return take(false, regs_get_kernel_argument(regs, 0), 0, result);
+	return take(false, regs_get_kernel_argument(regs, ALLOCATOR_SIZE), 0, result);
 }
 
 static bool on_percpu(struct pt_regs *regs, unsigned long *result)
 {
-	return take(true, regs_get_kernel_argument(regs, 0), regs_get_kernel_argument(regs, 1), result);
+	return PERCPU_RESERVED(regs) && take(true, regs_get_kernel_argument(regs, 0),
+					     regs_get_kernel_argument(regs, 1), result);
 }
-#endif
 
 static bool verify_symbols(struct steer *steer, const Elf_Ehdr *header, const Elf_Shdr *sections,
 			   const Elf_Shdr *table, u32 percpu)
@@ -275,7 +264,7 @@ static void after_probe(struct kprobe *probe, struct pt_regs *regs, unsigned lon
 
 static struct hook all[] = {
 	{ .name = ALLOCATOR, .instead = on_allocate },
-	{ .name = PERCPU_ALLOCATOR, .instead = on_percpu },
+	{ .name = PERCPU, .instead = on_percpu },
 	{ .name = "module_finalize", .instead = on_finalize },
 };
 
@@ -359,7 +348,7 @@ static void unhook_all(void)
 			unhook_kprobe(&all[i]);
 }
 
-/* A hooked function begins with other bytes. All kprobes of a system can be switched off, and then nothing is steered. */
+/* A hooked function begins with other bytes. All kprobes of a system can be switched off. */
 static bool hooked(void)
 {
 	unsigned int i;
