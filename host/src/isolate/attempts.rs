@@ -4,8 +4,8 @@
 //! They do no harm where they succeed.
 
 use super::message::Tried;
+use super::system::call;
 use std::ffi::CStr;
-use std::io::Error;
 
 /// Everything that can be tried, in words.
 pub const ATTEMPTS: &[&str] = &[
@@ -51,7 +51,7 @@ pub(super) fn attempt(what: &str, parent: i32) -> Tried {
         "open the device" => open(c"/dev/relobox", libc::O_RDWR),
         "look at a file" => {
             let mut stat = [0u64; 32];
-            call(libc::SYS_newfstatat, [AT_CWD, address(c"/etc"), stat.as_mut_ptr() as i64, 0, 0, 0])
+            call(libc::SYS_newfstatat, [libc::AT_FDCWD.into(), address(c"/etc"), stat.as_mut_ptr() as i64, 0, 0, 0])
         }
         "make a network socket" => call(libc::SYS_socket, [libc::AF_INET, libc::SOCK_STREAM, 0, 0, 0, 0].map(word)),
         "make a local socket" => call(libc::SYS_socket, [libc::AF_UNIX, libc::SOCK_STREAM, 0, 0, 0, 0].map(word)),
@@ -120,7 +120,6 @@ pub(super) fn attempt(what: &str, parent: i32) -> Tried {
     }
 }
 
-const AT_CWD: i64 = libc::AT_FDCWD as i64;
 const PRIVATE: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
 
 fn word(value: i32) -> i64 {
@@ -132,18 +131,11 @@ fn address(text: &'static CStr) -> i64 {
 }
 
 fn open(path: &'static CStr, flags: i32) -> Result<i64, i32> {
-    call(libc::SYS_openat, [AT_CWD, address(path), i64::from(flags | libc::O_CLOEXEC), 0o600, 0, 0])
+    call(libc::SYS_openat, [libc::AT_FDCWD.into(), address(path), i64::from(flags | libc::O_CLOEXEC), 0o600, 0, 0])
 }
 
 fn protect(page: i64, protection: i32) -> Result<i64, i32> {
     call(libc::SYS_mprotect, [page, 4096, protection.into(), 0, 0, 0])
-}
-
-#[allow(unsafe_code, reason = "libraries would do more than the one system call that is tried")]
-fn call(number: i64, a: [i64; 6]) -> Result<i64, i32> {
-    // SAFETY: every call above has pointers to what the kernel reads or writes there, or none.
-    let result = unsafe { libc::syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]) };
-    if result < 0 { Err(Error::last_os_error().raw_os_error().unwrap_or(0)) } else { Ok(result) }
 }
 
 #[cfg(test)]

@@ -33,8 +33,8 @@ mod seccomp {
     }
 }
 
-/// `nobody`, to whom nothing belongs.
-const NOBODY: u32 = 65534;
+/// `nobody` and `nogroup`, to whom nothing belongs.
+const NOBODY: (u32, u32) = (65534, 65534);
 
 /// The newest landlock whose meaning is known here. Older kernels do what they can.
 const LANDLOCK: ABI = ABI::V6;
@@ -74,7 +74,7 @@ pub(super) fn zygote() -> Result<bool, Fault> {
     }
     if rustix::process::geteuid().is_root() {
         let step = |r: rustix::io::Result<()>| r.map_err(Fault::step("become nobody"));
-        let (group, user) = (rustix::process::Gid::from_raw(NOBODY), rustix::process::Uid::from_raw(NOBODY));
+        let (group, user) = (rustix::process::Gid::from_raw(NOBODY.1), rustix::process::Uid::from_raw(NOBODY.0));
         step(rustix::thread::set_thread_groups(&[]))?;
         step(rustix::thread::set_thread_res_gid(group, group, group))?;
         step(rustix::thread::set_thread_res_uid(user, user, user))?;

@@ -12,6 +12,7 @@ mod lockdown;
 mod message;
 mod proxy;
 mod serve;
+mod system;
 mod wire;
 mod zygote;
 

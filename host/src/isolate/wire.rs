@@ -15,11 +15,22 @@ use std::io::{IoSlice, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
-/// A packet begins with one of these: what follows is the message, or it is in the first descriptor.
-const INLINE: u8 = 0;
-const APART: u8 = 1;
-/// The zygote's own word about a job's process: how it ended.
-pub(super) const ENDED: u8 = 2;
+/// What a packet begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tag {
+    /// The message follows.
+    Inline,
+    /// The message is in the first descriptor.
+    Apart,
+    /// The zygote's own word about a job's process: how it ended.
+    Ended,
+}
+
+impl Tag {
+    fn of(byte: u8) -> Option<Self> {
+        [Self::Inline, Self::Apart, Self::Ended].into_iter().find(|tag| *tag as u8 == byte)
+    }
+}
 
 /// What is written into a memfd that is then sealed can never change again.
 pub(super) const SEALS: SealFlags =
@@ -56,21 +67,21 @@ pub(super) fn reply(socket: BorrowedFd<'_>, message: &impl Serialize) -> Result<
 
 fn send_json(socket: BorrowedFd<'_>, json: &[u8], fds: &[BorrowedFd<'_>], flags: SendFlags) -> Result<(), Fault> {
     if json.len() <= limits::PACKET {
-        return packet(socket, INLINE, json, fds, flags);
+        return packet(socket, Tag::Inline, json, fds, flags);
     }
     let apart = blob(json)?;
     let fds: Vec<_> = std::iter::once(apart.as_fd()).chain(fds.iter().copied()).collect();
-    packet(socket, APART, &[], &fds, flags)
+    packet(socket, Tag::Apart, &[], &fds, flags)
 }
 
 /// Says how a job's process ended, if there is room: the job itself may have filled it.
 pub(super) fn send_ended(socket: BorrowedFd<'_>, status: i32) -> Result<(), Fault> {
-    packet(socket, ENDED, &status.to_le_bytes(), &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+    packet(socket, Tag::Ended, &status.to_le_bytes(), &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
 }
 
 fn packet(
     socket: BorrowedFd<'_>,
-    kind: u8,
+    tag: Tag,
     body: &[u8],
     fds: &[BorrowedFd<'_>],
     flags: SendFlags,
@@ -80,8 +91,9 @@ fn packet(
     if !fds.is_empty() && !beside.push(SendAncillaryMessage::ScmRights(fds)) {
         return Err(Fault::TooLong { limit: limits::PACKET_FDS as u64 });
     }
-    let sent =
-        rustix::io::retry_on_intr(|| sendmsg(socket, &[IoSlice::new(&[kind]), IoSlice::new(body)], &mut beside, flags));
+    let sent = rustix::io::retry_on_intr(|| {
+        sendmsg(socket, &[IoSlice::new(&[tag as u8]), IoSlice::new(body)], &mut beside, flags)
+    });
     match sent {
         Ok(_) => Ok(()),
         Err(Errno::AGAIN) => Err(Fault::Protocol("it asks and does not listen")),
@@ -112,18 +124,18 @@ pub(super) fn receive(socket: BorrowedFd<'_>) -> Result<Received, Fault> {
         return Err(Fault::TooLong { limit: limits::PACKET as u64 });
     }
     buffer.truncate(received.bytes);
-    match buffer.split_first() {
-        None => Ok(Received::Closed),
-        Some((&INLINE, body)) => Ok(Received::Message(body.to_vec(), fds)),
-        Some((&APART, [])) if !fds.is_empty() => {
+    let Some((tag, body)) = buffer.split_first() else { return Ok(Received::Closed) };
+    match (Tag::of(*tag), body) {
+        (Some(Tag::Inline), body) => Ok(Received::Message(body.to_vec(), fds)),
+        (Some(Tag::Apart), []) if !fds.is_empty() => {
             let apart = fds.remove(0);
             Ok(Received::Message(read_blob(&apart, limits::MESSAGE)?, fds))
         }
-        Some((&ENDED, body)) if fds.is_empty() => match body.try_into() {
+        (Some(Tag::Ended), body) if fds.is_empty() => match body.try_into() {
             Ok(status) => Ok(Received::Ended(i32::from_le_bytes(status))),
             Err(_) => Err(Fault::Protocol("a malformed packet")),
         },
-        Some(_) => Err(Fault::Protocol("a malformed packet")),
+        _ => Err(Fault::Protocol("a malformed packet")),
     }
 }
 
@@ -201,9 +213,9 @@ mod tests {
     fn packets_that_are_too_long_or_no_packets_are_refused() {
         let (a, b) = pair().unwrap();
         let raw = |bytes: &[u8]| rustix::net::send(&a, bytes, SendFlags::empty()).unwrap();
-        raw(&vec![INLINE; limits::PACKET + 2]);
+        raw(&vec![Tag::Inline as u8; limits::PACKET + 2]);
         assert!(matches!(receive(b.as_fd()), Err(Fault::TooLong { .. })));
-        for bytes in [&[9u8][..], &[APART], &[ENDED, 1], &[APART, 1]] {
+        for bytes in [&[9u8][..], &[Tag::Apart as u8], &[Tag::Ended as u8, 1], &[Tag::Apart as u8, 1]] {
             raw(bytes);
             assert!(matches!(receive(b.as_fd()), Err(Fault::Protocol(_))), "{bytes:?}");
         }
@@ -213,7 +225,7 @@ mod tests {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::PACKET_FDS + 1))];
         let mut beside = SendAncillaryBuffer::new(&mut space);
         assert!(beside.push(SendAncillaryMessage::ScmRights(&fds)));
-        sendmsg(&a, &[IoSlice::new(&[INLINE])], &mut beside, SendFlags::empty()).unwrap();
+        sendmsg(&a, &[IoSlice::new(&[Tag::Inline as u8])], &mut beside, SendFlags::empty()).unwrap();
         assert!(matches!(receive(b.as_fd()), Err(Fault::TooLong { .. })));
     }
 

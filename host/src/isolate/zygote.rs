@@ -8,6 +8,7 @@ use super::fault::Fault;
 use super::lockdown;
 use super::message::{Answer, Job, NewJob, Ready, Request, Setup, Tried};
 use super::proxy::Proxy;
+use super::system::{close_from, exit, fork};
 use super::wire::{Received, read, read_blob, receive, send, send_ended};
 use super::{Linker, Options};
 use crate::cache::Cache;
@@ -84,14 +85,11 @@ pub fn serve_stdin() -> ExitCode {
 }
 
 /// The socket, away from where libraries might write to it. No other descriptor is kept.
-#[allow(unsafe_code, reason = "close_range has no safe interface")]
 fn take_stdin() -> std::io::Result<OwnedFd> {
+    close_from(3);
     let control = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty())?;
     rustix::stdio::dup2_stdin(&null)?;
-    drop(null);
-    // SAFETY: the process has just started, `control` is the lowest from 3 up, and nobody has opened another.
-    unsafe { libc::syscall(libc::SYS_close_range, 4, u32::MAX, 0) };
     Ok(control)
 }
 
@@ -257,21 +255,4 @@ impl Zygote {
         let module = load(&self.guests, name, source)?;
         insmod(&self.guests, &mut Proxy { socket }, module, args)
     }
-}
-
-/// `None` in the new process.
-#[allow(unsafe_code, reason = "fork and _exit")]
-fn fork() -> Result<Option<Pid>, Fault> {
-    // SAFETY: this process has one thread, so the new one has all of it.
-    match unsafe { libc::fork() } {
-        -1 => Err(Fault::Start { step: "start a job", reason: std::io::Error::last_os_error().to_string() }),
-        pid => Ok(Pid::from_raw(pid)),
-    }
-}
-
-/// At once: nothing of this process is of use to anybody.
-#[allow(unsafe_code, reason = "fork and _exit")]
-fn exit(code: i32) -> ! {
-    // SAFETY: it does not return, and nothing is left to be done.
-    unsafe { libc::_exit(code) }
 }

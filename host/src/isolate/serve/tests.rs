@@ -14,7 +14,7 @@ struct Recorder {
     loaded: Result<Loaded, Failure>,
 }
 
-const AREA: u64 = 0x10000;
+static AREA: u64 = 0x10000;
 
 impl Recorder {
     fn new(form: Form) -> Self {
@@ -82,7 +82,7 @@ fn module(name: &str, areas: &[(u64, Kind)], sections: Option<usize>) -> Request
     Request::Load(Box::new(form))
 }
 
-const TEXT: &[(u64, Kind)] = &[(AREA, Kind::Text)];
+static TEXT: &[(u64, Kind)] = &[(0x10000, Kind::Text)];
 
 fn answer(answer: Answer) -> Say<'static> {
     ask(Request::Answer(Box::new(answer)))
