@@ -1,0 +1,160 @@
+//! What is in `initramfs/`: the hook makes an image's tree, its scripts load into the simulated kernel and hand over.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+mod workshop;
+
+use relobox_simkernel::{Client, RELEASE};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use workshop::{Workshop, cache};
+
+/// What the hook uses of initramfs-tools, where that is not installed.
+const FUNCTIONS: &str = r#"
+copy_exec() { mkdir -p "$DESTDIR${2%/*}"; cp -L "$1" "$DESTDIR$2"; }
+manual_add_modules() {
+	for name in "$@"; do
+		for file in "$RELOBOX_ROOT/lib/modules/$version/$name.ko"; do
+			[ -f "$file" ] || continue
+			mkdir -p "$DESTDIR/lib/modules/$version"
+			cp "$file" "$DESTDIR/lib/modules/$version/"
+		done
+	done
+}
+"#;
+
+fn shipped(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../initramfs").join(name)
+}
+
+/// A machine in a directory: what an image is made from, and the image.
+struct Machine {
+    workshop: Workshop,
+    root: PathBuf,
+    image: PathBuf,
+}
+
+impl Machine {
+    fn new(load: &str) -> Self {
+        let workshop = Workshop::new();
+        let (root, image) = (workshop.directory.join("root"), workshop.directory.join("image"));
+        let modules = root.join("lib/modules").join(RELEASE);
+        for dir in [&modules, &root.join("usr/bin"), &root.join("etc/relobox"), &root.join("etc/modprobe.d"), &image] {
+            std::fs::create_dir_all(dir).unwrap();
+        }
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_relobox"), root.join("usr/bin/relobox")).unwrap();
+        for sample in ["math_provider", "math_user", "failing"] {
+            std::fs::rename(workshop.sample(sample), modules.join(sample).with_extension("ko")).unwrap();
+        }
+        let machine = Self { workshop, root, image };
+        machine.write("root/etc/relobox/initramfs.conf", &format!("LOAD=\"{load}\"\nDEVICE=no\n"));
+        machine.write("root/etc/modprobe.d/own.conf", "options math_user a=1\n");
+        machine.write("functions", FUNCTIONS);
+        machine
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        std::fs::write(self.workshop.directory.join(path), text).unwrap();
+    }
+
+    fn command(&self, program: &Path, root: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("RELOBOX_ROOT", root);
+        command.env("RELOBOX_KERNEL", "sim").env("XDG_RUNTIME_DIR", &self.workshop.directory);
+        command.env("RELOBOX_MODPROBE_D", root.join("etc/modprobe.d"));
+        command
+    }
+
+    fn hook(&self) -> Output {
+        let mut command = self.command(&shipped("hooks/relobox"), &self.root);
+        command.env("DESTDIR", &self.image).env("version", RELEASE).env("HOME", &self.workshop.directory);
+        command.env("RELOBOX_HOOK_FUNCTIONS", self.workshop.directory.join("functions")).output().unwrap()
+    }
+
+    fn script(&self, name: &str) -> Output {
+        self.command(&shipped("scripts").join(name).join("relobox"), &self.image).output().unwrap()
+    }
+
+    fn relobox(&self, args: &[&str]) -> Output {
+        let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_relobox")), &self.root);
+        command.env("RELOBOX_CACHE", cache()).args(args).output().unwrap()
+    }
+
+    fn client(&self) -> Client {
+        Client::connect(&self.workshop.directory.join("relobox/kernel.socket")).unwrap()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if let Ok(client) = Client::connect(&self.workshop.directory.join("relobox/kernel.socket")) {
+            let _ = client.power_off();
+        }
+    }
+}
+
+fn good(output: Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{}: {errors}", output.status);
+    assert_eq!(errors, "");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_image_loads_and_the_real_root_knows_of_it() {
+    let m = Machine::new("math_provider math_user");
+    good(m.hook());
+    let cached = m.image.join("var/cache/relobox");
+    assert_eq!(std::fs::metadata(&cached).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(std::fs::read_dir(&cached).unwrap().count(), 3, "engine, unpacker and plugin");
+    assert!(m.image.join("etc/modprobe.d/own.conf").is_file());
+    // depmod runs after the hooks.
+    m.write(&format!("image/lib/modules/{RELEASE}/modules.dep"), "math_provider.ko:\nmath_user.ko: math_provider.ko\n");
+    let said = good(m.script("init-premount"));
+    assert!(said.contains("math_user: live at"), "{said}");
+    assert_eq!(std::fs::read_dir(&cached).unwrap().count(), 3, "nothing was compiled again");
+    good(m.script("init-bottom"));
+    let handover = m.image.join("run/relobox/handover.json");
+    assert_eq!(std::fs::metadata(&handover).unwrap().permissions().mode() & 0o777, 0o600);
+
+    // The real root, with /run and without what was recorded in the initramfs.
+    std::fs::remove_dir_all(m.workshop.directory.join("relobox/kernel.state")).unwrap();
+    let handover = handover.to_str().unwrap();
+    assert_eq!(good(m.relobox(&["state", "import", handover])), "2 modules\n");
+    let shown: serde_json::Value = serde_json::from_str(&good(m.relobox(&["state", "show", "--json"]))).unwrap();
+    assert_eq!(shown["modules"][0]["name"], "math_provider");
+    assert_eq!(shown["modules"][0]["exports"].as_array().unwrap().len(), 3);
+    assert_eq!(shown["modules"][1]["uses"], serde_json::json!(["math_provider"]));
+}
+
+#[test]
+fn a_failure_is_a_message_and_the_boot_goes_on() {
+    let m = Machine::new("failing math_provider");
+    good(m.hook());
+    m.write(&format!("image/lib/modules/{RELEASE}/modules.dep"), "math_provider.ko:\nfailing.ko:\n");
+    let output = m.script("init-premount");
+    assert!(output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("init returned -19") && said.ends_with("relobox: not everything was loaded\n"), "{said}");
+    assert_eq!(m.client().list().unwrap().modules.len(), 1);
+    good(m.script("init-bottom"));
+    // Without the program there is no image with it, and no failure.
+    std::fs::remove_file(m.root.join("usr/bin/relobox")).unwrap();
+    let without = m.hook();
+    assert!(without.status.success());
+    assert!(String::from_utf8_lossy(&without.stderr).starts_with("W: relobox: the program is not installed"));
+}
+
+#[test]
+fn initramfs_tools_asks_for_prerequisites() {
+    for (name, answer) in
+        [("hooks/relobox", "kmod\n"), ("scripts/init-premount/relobox", ""), ("scripts/init-bottom/relobox", "")]
+    {
+        let output = Command::new(shipped(name)).arg("prereqs").output().unwrap();
+        assert_eq!(good(output), answer, "{name}");
+    }
+    let Ok(output) = Command::new("shellcheck").args(["-s", "sh"]).args(["hooks/relobox"].map(shipped)).output() else {
+        return;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
