@@ -89,8 +89,8 @@ fn check(guests: &Guests, records: &Records<'_>, kernel: &Listing) -> Result<Str
     let (p, k) = (records.parsed, &kernel.machine);
     if (p.machine, p.class, p.order) != (k.machine, k.class, k.order) {
         // Nothing else it says can be right.
-        let plugin = guests.plugin_for(p.machine, p.class, p.order, p.elf_flags)?;
-        let own = plugin.map_or_else(|| format!("machine {}", p.machine), |(plugin, _)| plugin.about.name.clone());
+        let own = guests.name_for(p.machine, p.class, p.order, p.elf_flags);
+        let own = own.map_or_else(|| format!("machine {}", p.machine), str::to_owned);
         let text =
             format!("the module is for {own}, {} bits, and the kernel runs {}, {} bits", p.class, k.name, k.class);
         return Err(Problem::new("wrong-machine", records.name, text).into());

@@ -30,6 +30,9 @@ pub const MODPROBE_WAIT: u64 = 30;
 /// Bytes of a state: 300 modules, each with a record of 1 KB and a hundred exports of as many bytes, are 3 MB.
 pub const STATE: u64 = 64 << 20;
 
+/// Words for the device's first answer to LIST: a module asks for some hundred symbols. It says if that is too little.
+pub const LISTING: usize = 16 << 10;
+
 /// Bytes of any one linear memory: below the 4 GiB that a Wasm address spans, so that guard pages
 /// catch every stray access without a comparison.
 pub const MEMORY: usize = 3 << 30;

@@ -197,12 +197,12 @@ impl Kernel for Device {
         if wanted.is_some() && names.is_empty() {
             names.push(0);
         }
-        let mut buffer = vec![0_u64; 64 << 10];
+        let mut buffer = vec![0_u64; limits::LISTING];
         let list = loop {
             match self.fill(&names, &mut buffer)? {
                 Ok(list) => break list,
                 // Modules may come between two calls.
-                Err(needed) => buffer.resize(needed.div_ceil(8) + 4096, 0),
+                Err(needed) => buffer.resize(needed.div_ceil(8) + limits::LISTING, 0),
             }
         };
         let (modules, exports) = read(&buffer, &list)

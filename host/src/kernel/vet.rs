@@ -17,6 +17,9 @@ const KALLSYMS: &str = "/proc/kallsyms";
 /// Where modules are when none is loaded yet: x86-64's module area.
 const MODULES: u64 = 0xffff_ffff_c000_0000;
 
+/// Where a module's per-CPU data might be: an offset behind the kernel's own.
+const PER_CPU: u64 = 0x3_0000;
+
 /// A kernel that takes modules as they are.
 pub struct Vet {
     file: Option<OwnedFd>,
@@ -96,7 +99,7 @@ impl Kernel for Vet {
     fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
         let place = |area: &Request| {
             if area.kind == Kind::PerCpu {
-                return 0x1_0000;
+                return PER_CPU;
             }
             let at = self.next.next_multiple_of(area.align.max(PAGE));
             self.next = at.saturating_add(area.size.next_multiple_of(PAGE));
