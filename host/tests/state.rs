@@ -179,7 +179,7 @@ fn many_records_at_once_are_whole() {
     let export = |i: usize| Export {
         name: format!("symbol_{i}"),
         address: u64::MAX - i as u64,
-        crc: (i % 2 == 0).then_some(u32::MAX),
+        crc: i.is_multiple_of(2).then_some(u32::MAX),
         gpl: i.is_multiple_of(3),
         namespace: if i.is_multiple_of(5) { "NS".into() } else { String::new() },
     };

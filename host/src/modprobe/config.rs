@@ -250,7 +250,7 @@ mod tests {
         );
         assert_eq!(c.aliases[0].name, "net_pf_[0-9]");
         assert_eq!(c.options_of("my_proto", None), "a=1   b=\"x y\" c=2");
-        assert_eq!(Config::command(&c.install, "bad", None).unwrap().place.to_string(), "a.conf:6".replace('6', "7"));
+        assert_eq!(Config::command(&c.install, "bad", None).unwrap().place.to_string(), "a.conf:7");
         assert_eq!(c.blacklisted("old_one").unwrap().line, 8);
         assert_eq!(c.softdep("x_y").unwrap(), &softdep("x_y", "pre: a b post: c"));
         assert_eq!((c.softdep("z").unwrap().pre.len(), c.softdep("q")), (0, None));
