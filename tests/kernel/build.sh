@@ -146,13 +146,22 @@ build_initrd() {
     done
     if [ "$tool" != stock ]; then
         relobox=${RELOBOX:-$repository/target/release/relobox}
-        if [ -z "${RELOBOX:-}" ]; then # what cargo makes here, made now
+        # RELOBOX=... takes a program as it is, and so nothing of the repository is built.
+        if [ -z "${RELOBOX:-}" ]; then
             (cd "$repository" && cargo build --release --quiet -p relobox) || die "relobox does not build"
         fi
         install "$relobox" "$root/bin/relobox"
         bundle "$relobox" "$root"
     fi
+    # Programs of the tests themselves; without their debugging information, since the guest has it all in memory.
     if [ "$tool" = device ]; then
+        for source in $(header "$scenario" programs); do
+            if [ -z "${RELOBOX:-}" ] || ! [ -x "$repository/target/debug/$source" ]; then
+                (cd "$repository" && cargo build --quiet -p relobox-tests --bin "$source") || die "$source does not build"
+            fi
+            strip -o "$root/bin/$source" "$repository/target/debug/$source"
+            bundle "$root/bin/$source" "$root"
+        done
         cp "$(build_module "$repository/kernel")" "$root/extra/"
     fi
     for source in $(header "$scenario" prepare); do

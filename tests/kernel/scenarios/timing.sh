@@ -4,7 +4,7 @@
 #: timeout 3600
 # --set ROUNDS=N; --set LIST=NAME,NAME... other modules.
 : "${ROUNDS:=5}" "${CHAIN:=btrfs}"
-: "${LIST:=xfs,btrfs,zram,dm_crypt,raid456,nf_conntrack,nf_tables,openvswitch,bonding,nfsd,cifs,ceph,fuse,sctp,wireguard,virtio_net}"
+: "${LIST:=xfs,btrfs,zram,dm_crypt,raid456,nf_conntrack,nf_tables,openvswitch,bonding,nfsd,cifs,ceph,fuse,wireguard,virtio_net}"
 
 for name in $(echo "$LIST" | tr ',' ' '); do chain "$name"; done | awk '!seen[$0]++' >/run/files
 # Those whose init succeeds and that can be unloaded.

@@ -1,44 +1,43 @@
 #!/bin/busybox sh
-# the kernel's check of what user space computed: a wrong layout, a wrong symbol, an owner that wants to go
+# the kernel's check of what user space computed: wrong layouts, a wrong symbol, an owner that goes or comes back elsewhere
+#: programs misload
 #: timeout 600
 file=$(file_of pcbc)
-expect "a right one loads" load "$file" && rmmod pcbc
+owner=$(file_of zstd_compress)
+user=$(file_of btrfs)
+expect "the module loads" load "$file" && rmmod pcbc
+for needed in $(chain btrfs); do
+	[ "$needed" = "$user" ] || insmod "$needed"
+done
 remember
-if [ "$WITH" = device ]; then
-	for wrong in layout symbol; do
-		export RELOBOX_TEST_WRONG=$wrong
-		refuse "wrong $wrong: refused" load "$file"
-		unset RELOBOX_TEST_WRONG
-		refuse "wrong $wrong: the module is not there" grep -q '^pcbc ' /proc/modules
-		unchanged "wrong $wrong"
-	done
-	expect "the right one still loads" load "$file"
-	expect "and unloads" unload pcbc
-else
-	note "wrong layouts and symbols are only possible with the device"
+
+if [ "$WITH" != device ]; then
+	note "only with the device can anything be wrong"
+	expect "the owner of symbols in use" load "$user"
+	refuse "cannot go" rmmod zstd_compress
+	rmmod btrfs
+	unchanged "after that"
+	return 0
 fi
 
-# Between look-up and load the owner of a symbol must not go: its address would be another's.
-insmod "$(file_of libcrc32c)"
-remember
-if [ "$WITH" = device ]; then
-	RELOBOX_TEST_WRONG=stale load "$(file_of xfs)" >/run/stale 2>&1 &
-	stale=$!
-	tries=0
-	while ! awk '$1 == "libcrc32c" && $3 > 0 { held = 1 } END { exit !held }' /proc/modules && [ $tries -lt 300 ]; do
-		tries=$((tries + 1))
-		usleep 100000
-	done
-	expect "while it waits, the owner is held" [ $tries -lt 300 ]
-	refuse "while it waits, rmmod of the owner is refused" rmmod libcrc32c
-	expect "xfs is not there yet" sh -c '! grep -q "^xfs " /proc/modules'
-	wait $stale
-	expect "then it loads" [ $? = 0 ]
-	expect "and unloads" unload xfs
-else
-	expect "the owner of symbols in use" load "$(file_of xfs)"
-	refuse "cannot go" rmmod libcrc32c
-	rmmod xfs
-fi
-unchanged "after that"
-expect "the owner goes when nobody holds it" rmmod libcrc32c
+# misload is an insmod that is wrong in one way. First that it is right otherwise.
+expect "right: loads" misload right "$file" && rmmod pcbc
+unchanged right
+for wrong in layout size symbol; do
+	refuse "wrong $wrong" misload $wrong "$file"
+	if grep -q '^pcbc ' /proc/modules; then fail "wrong $wrong: the module is there"; rmmod pcbc; fi
+	unchanged "wrong $wrong"
+done
+# Between look-up and load the owner of a symbol must not go, for its address would be another's.
+expect "the owner is to go: loads" misload held "$user" "$owner"
+cp /run/said /run/held
+expect "for it stays: $(head -n 1 /run/said)" grep -q '^rmmod zstd_compress: .*in use' /run/held
+expect "and unloads" unload btrfs
+unchanged held
+# What if it had not been held: another module's memory is where its symbols were.
+refuse "the owner came back elsewhere" misload reloaded "$user" "$owner"
+if grep -q '^btrfs ' /proc/modules; then fail "reloaded: the module is there"; rmmod btrfs; fi
+unchanged reloaded
+expect "the right one still loads" load "$file"
+expect "and unloads" unload pcbc
+expect "the owner goes when nobody holds it" rmmod zstd_compress
