@@ -132,7 +132,12 @@ impl<'a> Loader<'a> {
             let digest = state::recorded(self.which).then(|| scope.spawn(|| digest(&sealed)));
             let inserted = match self.choice {
                 Choice::Device => linker.insmod(&mut open_device()?, &name, file.as_fd(), args)?,
-                _ => linker.insmod(&mut Vet::new(copy()?, packed), &name, file.as_fd(), args)?,
+                _ => {
+                    let inserted = linker.insmod(&mut Vet::new(copy()?, packed), &name, file.as_fd(), args)?;
+                    // The kernel chose other addresses than those that it was linked for.
+                    let areas = relobox::kernel::loaded_areas(&inserted.name);
+                    Inserted { areas, ..inserted }
+                }
             };
             if let Some(digest) = digest {
                 let panicked = |_| std::io::Error::other("its digest could not be computed");

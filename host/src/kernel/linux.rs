@@ -1,6 +1,7 @@
 //! What every real Linux kernel has: finit_module(2), delete_module(2), /proc/modules.
 
 use super::{Failure, Machine, Module};
+use crate::layout::{Area, Kind, PAGE};
 use relobox_abi::order;
 use rustix::io::Errno;
 use std::ffi::CString;
@@ -83,6 +84,14 @@ pub(super) fn loaded() -> Vec<Module> {
         }
     }
     modules
+}
+
+/// Where the running kernel has module `name`, as far as /proc/modules says it.
+#[must_use]
+pub fn areas(name: &str) -> Vec<Area> {
+    let module = loaded().into_iter().find(|m| m.name == name);
+    let areas = module.map(|m| m.areas).unwrap_or_default();
+    areas.into_iter().map(|(address, size)| Area { kind: Kind::Core, address, size, align: PAGE }).collect()
 }
 
 fn module(line: &str) -> Option<Module> {

@@ -13,7 +13,7 @@ mod linux;
 pub mod sim;
 pub mod vet;
 
-pub use linux::machine as running_machine;
+pub use linux::{areas as loaded_areas, machine as running_machine};
 
 use crate::layout::Kind;
 use crate::records::shown;
