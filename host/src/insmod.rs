@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Problem, Result};
 use crate::guests::Guests;
-use crate::kernel::{Export, Failure, Form, Kernel, Listing};
+use crate::kernel::{Export, Failure, Form, Kernel, Listing, Of};
 use crate::layout::Area;
 use crate::layout_linux;
 use crate::link::prepare;
@@ -55,7 +55,7 @@ pub fn insmod(guests: &Guests, kernel: &mut dyn Kernel, module: Module, args: &s
     let linked = prepared.link(layout, Sources { symbols: &symbols, assume });
     let mut linked = linked.map_err(|error| advise(error, &depends))?;
     let loaded = place::place(kernel, listing.form, &mut linked, &name, args).map_err(|why| match why {
-        Placing::Kernel(failure) => refused(failure),
+        Placing::Kernel(failure) => named(refused(failure.clone()), &failure, &linked.module.records()),
         Placing::Module(error) => error,
     })?;
     Ok(Inserted {
@@ -82,6 +82,19 @@ pub fn refusal(subject: &str, failure: &Failure) -> Error {
         _ => {}
     }
     Error::Kernel(Box::new(problem))
+}
+
+/// With the names of what the kernel only has numbers for.
+fn named(error: Error, failure: &Failure, records: &Records<'_>) -> Error {
+    let (Error::Kernel(mut problem), Failure::Disagrees { of, .. }) = (error, failure) else {
+        return refusal(records.name, failure);
+    };
+    match of {
+        Of::Section(i) if (*i as usize) < records.sections.len() => problem.section = Some(records.section_name(*i)),
+        Of::Symbol(i) if (*i as usize) < records.symbols.len() => problem.symbol = records.symbol_name(*i),
+        _ => {}
+    }
+    Error::Kernel(problem)
 }
 
 /// Everything that can be refused before anything is allocated; every reason. The module's name.

@@ -2,7 +2,7 @@
 //! into them, and has it refuse what was not relocated for them. Layouts and numbers are those of `kernel/relobox.h`.
 
 use super::{Export, Failure, Form, Kernel, Linux, LinuxAreas, Listing, Load, Loaded, Machine, Module, linux};
-use super::{Protection, Request};
+use super::{Of, Protection, Request};
 use crate::layout::Kind;
 use crate::limits;
 use rustix::fs::{Mode, OFlags};
@@ -272,14 +272,14 @@ impl Kernel for Device {
 
 /// What the kernel came to that was not what the module was relocated for.
 fn disagreement(seen: &Disarm) -> Option<Failure> {
-    let what = match seen.found {
-        1 => format!("size of area {}", seen.index),
-        2 => format!("address of section {}", seen.index),
-        3 => format!("value of symbol {}", seen.index),
-        4 => "number of sections or symbols".to_owned(),
+    let of = match seen.found {
+        1 => Of::Area(seen.index),
+        2 => Of::Section(seen.index),
+        3 => Of::Symbol(seen.index),
+        4 => Of::Count,
         _ => return None,
     };
-    Some(Failure::Disagrees { what, expected: seen.expected, found: seen.found_value })
+    Some(Failure::Disagrees { of, expected: seen.expected, found: seen.found_value })
 }
 
 /// The device's number for a kind of area.

@@ -267,10 +267,10 @@ pub enum Failure {
         size: u64,
     },
     /// What the kernel itself came to is not what this module was relocated for; none of its code ran.
-    #[error("{what}: the kernel came to {found:#x}, and the module was relocated for {expected:#x}")]
+    #[error("{of}: the kernel came to {found:#x}, and the module was relocated for {expected:#x}")]
     Disagrees {
-        /// Of what.
-        what: String,
+        /// What it is of.
+        of: Of,
         /// What was used here.
         expected: u64,
         /// What the kernel has.
@@ -293,6 +293,30 @@ pub enum Failure {
     /// It cannot be reached, or its answers cannot be read.
     #[error("{0}")]
     Unreachable(String),
+}
+
+/// What a kernel and a relocated module can disagree about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Of {
+    /// The size of an area, by its place in the order of allocation.
+    Area(u32),
+    /// A section's address.
+    Section(u32),
+    /// A symbol's value.
+    Symbol(u32),
+    /// How many sections or symbols there are.
+    Count,
+}
+
+impl std::fmt::Display for Of {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Area(n) => write!(f, "size of area {n}"),
+            Self::Section(n) => write!(f, "address of section {n}"),
+            Self::Symbol(n) => write!(f, "value of symbol {n}"),
+            Self::Count => f.write_str("number of sections or symbols"),
+        }
+    }
 }
 
 impl Failure {
