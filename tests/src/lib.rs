@@ -11,4 +11,5 @@ pub mod kernel_memory;
 pub mod metamorphic;
 pub mod oracle;
 pub mod real;
+pub mod snapshot;
 pub mod tiny;

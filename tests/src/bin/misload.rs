@@ -1,16 +1,19 @@
 //! insmod by the device, but wrong in one way: what the kernel's side must notice. Runs inside a test's kernel.
 //!
-//! `misload HOW FILE.ko [OTHER.ko]`, where HOW is
+//! `misload HOW FILE.ko [OTHER.ko]` (`compare` takes many files), where HOW is
 //! * `right`: nothing is wrong;
 //! * `layout`: relocated for addresses one page beside those that were granted;
 //! * `size`: a page more is reserved than the kernel will ask for;
 //! * `symbol`: the first symbol from elsewhere has another value;
 //! * `held`: between look-up and load, the owner of a symbol (OTHER) is removed, which must fail;
 //! * `reloaded`: between look-up and load, without holding it, OTHER is removed and loaded again;
-//! * `steered`: right addresses, but the original file: the kernel does the relocations.
+//! * `steered`: right addresses, but the original file: the kernel does the relocations;
+//! * `compare`: the same, and then what the kernel relocated is compared with what relobox did, byte by byte, as it
+//!   was before any of the module's code ran (`tests/kernel/snapshot` must be loaded).
 //!
 //! Prints `live`, or why it is not, and the exit code is 0 or 1.
 
+use anyhow::Context as _;
 use relobox::Result;
 use relobox::cache::Cache;
 use relobox::guests::Guests;
@@ -20,6 +23,8 @@ use relobox::kernel::{Failure, Image, Kernel, Listing, Load, Loaded, Protection,
 use relobox::link::load;
 use relobox::open::{Source, seal};
 use relobox::sandbox::Sandbox;
+use relobox_tests::snapshot::{self, Comparison};
+use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -95,12 +100,12 @@ impl Kernel for Wrong {
                 self.placeholder = Some(placeholder);
                 assert!(stock("insmod", &self.other().to_string_lossy()), "insmod");
             }
-            "steered" => {
+            "steered" | "compare" => {
                 let source = Source::open(&self.file).map_err(|e| Failure::Refused(e.to_string()))?;
                 let (file, _) = seal(source, &self.file).map_err(|e| Failure::Refused(e.to_string()))?;
                 let Some(Image { sections, symbols, .. }) = &load.image else { unreachable!("the device takes files") };
                 let image = Image { file, sections: sections.clone(), symbols: symbols.clone() };
-                return self.device.load(&Load {
+                let loaded = self.device.load(&Load {
                     name: load.name.clone(),
                     areas: load.areas.clone(),
                     init: load.init,
@@ -111,6 +116,11 @@ impl Kernel for Wrong {
                     args: load.args.clone(),
                     image: Some(image),
                 });
+                // Also where init failed: it was in memory before.
+                if self.how == "compare" {
+                    println!("{}: {}", load.name, compared(load));
+                }
+                return loaded;
             }
             _ => {}
         }
@@ -122,21 +132,58 @@ impl Kernel for Wrong {
     }
 }
 
-fn run(how: String, file: PathBuf, other: Option<PathBuf>) -> Result<()> {
-    let guests = Guests::new(Sandbox::new(Cache::from_environment())?, &[])?;
-    let module = load(&guests, &file.display().to_string(), Source::open(&file)?)?;
+fn compared(load: &Load) -> String {
+    let compare = || -> anyhow::Result<String> {
+        let image = load.image.as_ref().context("no image")?;
+        let snapshot = std::fs::read("/proc/relobox-snapshot")?;
+        let mut file = std::fs::File::from(image.file.try_clone()?);
+        let mut bytes = Vec::new();
+        file.rewind()?;
+        file.read_to_end(&mut bytes)?;
+        let areas = snapshot::areas(&snapshot)?;
+        anyhow::ensure!(
+            load.areas.iter().any(|(address, _)| areas.iter().any(|(start, _)| start == address)),
+            "the kernel did not come so far"
+        );
+        let found = snapshot::compare(&areas, &bytes, &image.sections)?;
+        let Comparison { equal, sections, this_module, unexplained } = found;
+        let verdict = if unexplained.is_empty() { "same".into() } else { format!("differs {unexplained:?}") };
+        Ok(format!("{verdict}, {equal} bytes of {sections} sections; struct module {this_module}"))
+    };
+    compare().unwrap_or_else(|e| format!("not compared: {e:#}"))
+}
+
+fn run(guests: &Guests, how: &str, file: PathBuf, other: Option<PathBuf>) -> Result<()> {
+    let module = load(guests, &file.display().to_string(), Source::open(&file)?)?;
     let device = Device::open().map_err(|e| relobox::insmod::refusal("device", &e))?;
-    let mut kernel = Wrong { device, how, file, other, placeholder: None };
-    insmod(&guests, &mut kernel, module, "").map(drop)
+    let mut kernel = Wrong { device, how: how.to_owned(), file, other, placeholder: None };
+    insmod(guests, &mut kernel, module, "").map(drop)
 }
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let (Some(how), Some(file)) = (args.next(), args.next()) else {
-        eprintln!("misload right|layout|size|symbol|held|reloaded|steered FILE.ko [OTHER.ko]");
+        eprintln!(
+            "misload right|layout|size|symbol|held|reloaded|steered FILE.ko [OTHER.ko]\nmisload compare FILE.ko..."
+        );
         return ExitCode::from(2);
     };
-    match run(how, file.into(), args.next().map(PathBuf::from)) {
+    let guests = Sandbox::new(Cache::from_environment()).and_then(|sandbox| Guests::new(sandbox, &[]));
+    let run = |file: String, other| {
+        guests
+            .as_ref()
+            .map_err(ToString::to_string)
+            .and_then(|guests| run(guests, &how, file.into(), other).map_err(|e| e.to_string()))
+    };
+    if how == "compare" {
+        for file in std::iter::once(file).chain(args) {
+            if let Err(error) = run(file, None) {
+                println!("{error}");
+            }
+        }
+        return ExitCode::SUCCESS;
+    }
+    match run(file, args.next().map(PathBuf::from)) {
         Ok(()) => {
             println!("live");
             ExitCode::SUCCESS
