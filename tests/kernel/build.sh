@@ -4,14 +4,20 @@
 # Kernel, headers, programs; sets image_file, version, qemu, console, machine.
 prepare_kernel() {
     case $kernel in
-    arm64) machine=aarch64 console=ttyAMA0 qemu=(qemu-system-aarch64 -M virt -cpu max,pauth-impdef=on -accel tcg,tb-size=512) ;;
+    arm64*) machine=aarch64 console=ttyAMA0 qemu=(qemu-system-aarch64 -M virt -cpu max,pauth-impdef=on -accel tcg,tb-size=512) ;;
     *) machine=x86_64 console=ttyS0 qemu=(qemu-system-x86_64 -cpu max -accel tcg,tb-size=512) ;;
     esac
-    [ $machine = "$(uname -m)" ] || [ "$tool" = stock ] ||
-        die "$kernel: relobox would have to be built for $machine; only --with stock is possible here"
     if ! "$here/install-oracles" "$([ $machine = aarch64 ] && echo --arm64 || echo --kernel)" >"$output/log" 2>&1; then
         cat "$output/log" >&2
         die "not everything could be installed"
+    fi
+    # For another machine: what a guest runs, and what is built with.
+    userland=''
+    cross=()
+    if [ $machine != "$(uname -m)" ]; then
+        userland=$corpora/$kernel/userland
+        cross=(ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-)
+        "$here/fetch-corpora" --userland "$kernel" >"$output/log" || die "there is no kernel $kernel"
     fi
     "$here/fetch-corpora" --headers "$kernel" >"$output/log" || die "there is no kernel $kernel"
     corpus=$corpora/$kernel
@@ -21,11 +27,29 @@ prepare_kernel() {
     mkdir -p "$output/$kernel" "$output/images"
 }
 
-# Copies program $1 and the shared libraries that it wants into root $2, at the same places.
+# Copies the shared libraries that program $1 wants into root $2.
 bundle() {
     local program=$1 root=$2 library
+    if [ -n "$userland" ]; then
+        bundle_foreign "$program" "$root"
+        return
+    fi
     ldd "$program" | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' | while read -r library; do
         [ -e "$root$library" ] || install -D "$library" "$root$library"
+    done
+}
+
+# The same for a program of another machine, which cannot be asked itself.
+bundle_foreign() {
+    local program=$1 root=$2 library name
+    readelf --wide --program-headers --dynamic "$program" |
+        sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p; s/.*interpreter: \(.*\)\]/\1/p' | while read -r name; do
+        name=${name##*/}
+        [ ! -e "$root/lib/$name" ] || continue
+        library=$(find "$userland" -name "$name" -print -quit)
+        [ -n "$library" ] || die "no $name for $machine"
+        install -D "$library" "$root/lib/$name"
+        bundle_foreign "$library" "$root"
     done
 }
 
@@ -36,9 +60,12 @@ build_base() {
     if [ -e "$base" ] && [ "$base" -nt "$corpus/package" ] && [ "$base" -nt "$repository/tests/kernel/build.sh" ]; then return; fi
     root=$(mktemp -d)
     mkdir -p "$root"/{bin,kmod,lib/modules,proc,sys,dev,run,tmp,out,mnt,etc}
-    install "$(command -v busybox)" "$root/bin/busybox"
-    install "$(command -v kmod)" "$root/bin/kmod"
-    bundle "$(command -v kmod)" "$root"
+    if [ -n "$userland" ]; then
+        install "$userland"/bin/{busybox,kmod} "$root/bin"
+    else
+        install "$(command -v busybox)" "$(command -v kmod)" "$root/bin"
+    fi
+    bundle "$root/bin/kmod" "$root"
     for name in insmod modprobe rmmod lsmod depmod; do ln -s ../bin/kmod "$root/kmod/$name"; done
     ln -s bin "$root/sbin"
     cp -r "$corpus/lib/modules/$version" "$root/lib/modules/"
@@ -53,7 +80,7 @@ build_module() {
     log=$to.log
     mkdir -p "$to"
     (cd "$from" && cp -ru --preserve=timestamps . "$to")
-    if ! make -C "$to" "KDIR=$corpus/headers/build" >"$log" 2>&1; then
+    if ! make -C "$to" "${cross[@]}" "KDIR=$corpus/headers/build" >"$log" 2>&1; then
         tail -n 40 "$log" >&2
         die "$from does not build for $kernel"
     fi
@@ -147,7 +174,11 @@ build_initrd() {
     if [ "$tool" != stock ]; then
         relobox=${RELOBOX:-$repository/target/release/relobox}
         # RELOBOX=... takes a program as it is, and so nothing of the repository is built.
-        if [ -z "${RELOBOX:-}" ]; then
+        if [ -n "${RELOBOX:-}" ]; then
+            :
+        elif [ -n "$userland" ]; then
+            relobox=$("$here/build-arm64") || die "relobox does not build for $machine"
+        else
             (cd "$repository" && cargo build --release --quiet -p relobox) || die "relobox does not build"
         fi
         install "$relobox" "$root/bin/relobox"
