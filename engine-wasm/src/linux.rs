@@ -28,7 +28,13 @@ pub(crate) fn signature(file: &[u8]) -> usize {
 pub(crate) fn read<H: FileHeader<Endian = Endianness>>(file: &File<'_, H>, module: &mut Module) -> Result<(), Finding> {
     for (i, section) in module.sections.iter().enumerate() {
         match bytes_of(file.bytes, section.name) {
-            b".modinfo" => modinfo(file.bytes, section.data, &mut module.modinfo),
+            b".modinfo" => {
+                // The kernel reads up to a NUL, wherever that is.
+                if bytes_of(file.bytes, section.data).last().is_some_and(|last| *last != 0) {
+                    return Err(bad_section(i, "its last text does not end: sh_size", 0, section.size, 0));
+                }
+                modinfo(file.bytes, section.data, &mut module.modinfo);
+            }
             b"__versions" => versions(file, i, section, module.class, &mut module.versions)?,
             _ => {}
         }
@@ -72,7 +78,7 @@ fn versions<H: FileHeader<Endian = Endianness>>(
         crc.copy_from_slice(&entry[low..low + 4]);
         let start = at as usize + word;
         let name = string_at(file.bytes, start, start + ENTRY - word)
-            .ok_or_else(|| bad_section(index, "a version's name does not end", u64::from(at), 0, 0))?;
+            .ok_or_else(|| bad_section(index, "a version's name does not end: its offset", u64::from(at), 0, 0))?;
         out.push(Version { name, crc: file.endian.read_u32(crc), reserved: 0 });
     }
     Ok(())

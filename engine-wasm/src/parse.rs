@@ -77,8 +77,9 @@ pub fn parse(bytes: &[u8], mode: u32) -> Result<Module, Finding> {
 }
 
 fn class<H: FileHeader<Endian = Endianness>>(bytes: &[u8], mode: u32) -> Result<Module, Finding> {
-    let header: &H =
-        bytes.read_at(0).map_err(|()| malformed("the ELF header is cut off", 0, bytes.len() as u64, 64))?;
+    let header: &H = bytes
+        .read_at(0)
+        .map_err(|()| malformed("the ELF header is cut off: the length of the file", 0, bytes.len() as u64, 64))?;
     if header.e_ident().version != elf::EV_CURRENT {
         return Err(malformed("unknown ELF version in e_ident", 6, u64::from(header.e_ident().version.0), 1));
     }
@@ -97,7 +98,7 @@ fn class<H: FileHeader<Endian = Endianness>>(bytes: &[u8], mode: u32) -> Result<
         .section_headers(endian, bytes)
         .map_err(|_| malformed("the section table does not lie in the file: e_shoff", at, at, bytes.len() as u64))?;
     if headers.is_empty() {
-        return Err(malformed("there is no section table", at, 0, 0));
+        return Err(malformed("there is no section table: e_shoff", 0, at, 0));
     }
     if headers.len() > limits::SECTIONS {
         let (count, max) = (headers.len() as u64, limits::SECTIONS as u64);

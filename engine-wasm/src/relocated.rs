@@ -121,6 +121,6 @@ pub fn append_sections<'a>(
     ]
     .into_iter()
     .try_for_each(|(at, len, value)| format.put(file, at, len, value))
-    .ok_or_else(|| malformed("the ELF header is cut off", 0, file.len() as u64, 64))?;
+    .ok_or_else(|| malformed("the ELF header is cut off: the length of the file", 0, file.len() as u64, 64))?;
     Ok(out.pieces)
 }

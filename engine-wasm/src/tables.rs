@@ -123,7 +123,7 @@ pub(crate) fn symbol_table<H: FileHeader<Endian = Endianness>>(file: &File<'_, H
     let mut tables = (0..file.headers.len()).filter(|i| file.kind(*i) == elf::SHT_SYMTAB);
     let first = tables.next();
     match tables.next() {
-        Some(second) => Err(bad_section(second, "there is more than one symbol table", 0, second as u64, 0)),
+        Some(second) => Err(bad_section(second, "there is a second symbol table: its section", 0, second as u64, 0)),
         None => Ok(first),
     }
 }
@@ -269,6 +269,12 @@ pub(crate) fn relocations<H: FileHeader<Endian = Endianness>>(
                 max,
             ));
         };
+        // Whoever aims a table elsewhere leaves a section as it is, unrelocated: all tools name it after its section.
+        let (name, relocated) = (bytes_of(file.bytes, sections[source].name), bytes_of(file.bytes, section.name));
+        if ![&b".rel"[..], b".rela"].iter().any(|prefix| name.strip_prefix(*prefix) == Some(relocated)) {
+            let text = "it relocates another section than its name says: sh_info";
+            return Err(bad_section(source, text, 0, target as u64, 0));
+        }
         if section.flags & elf::SHF_ALLOC.0 == 0 || sections[source].size == 0 {
             continue;
         }

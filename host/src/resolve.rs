@@ -8,11 +8,12 @@
 
 use crate::error::{Error, Problem, Result};
 use crate::layout::{ABSENT, Layout};
+use crate::limits;
 use crate::parse::Records;
 use crate::plan::Needs;
 use crate::symbols::{Definition, Symbols};
 use relobox_abi::{Supplied, Symbol, supply, symbol_flag};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Where undefined symbols come from.
 #[derive(Clone, Copy)]
@@ -86,7 +87,25 @@ pub fn resolve(records: &Records<'_>, needs: &Needs, layout: &Layout, sources: S
     let mut values = Vec::with_capacity(records.symbols.len());
     values.push(0);
     values.extend((1..).zip(&records.symbols[1..]).map(|(i, s)| value_of(i, s)));
+    problems.extend(gone(records, layout));
     if problems.is_empty() { Ok(Resolved { values, uses }) } else { Err(Error::Module(problems)) }
+}
+
+/// Symbols that relocations use, and whose section will not be in memory: what they refer to is somebody else's.
+fn gone(records: &Records<'_>, layout: &Layout) -> Vec<Problem> {
+    let absent = |s: &Symbol| s.section != 0 && layout.addresses[s.section as usize] == ABSENT;
+    let absent: Vec<bool> = records.symbols.iter().map(absent).collect();
+    let used = |symbol: u32| absent.get(symbol as usize).copied().unwrap_or(false);
+    let mut seen = HashSet::new();
+    let mut problems = Vec::new();
+    for symbol in records.relocations.iter().map(|r| r.symbol).filter(|symbol| used(*symbol)) {
+        if seen.insert(symbol) && problems.len() < limits::FAULTS {
+            let section = records.section_name(records.symbols[symbol as usize].section);
+            let text = format!("it is in {section}, which will not be in memory");
+            problems.push(about(records, symbol, "not-in-memory", text));
+        }
+    }
+    problems
 }
 
 fn defined(records: &Records<'_>, layout: &Layout, i: u32, s: &Symbol, problems: &mut Vec<Problem>) -> u64 {
