@@ -13,33 +13,41 @@
 #include <linux/miscdevice.h>
 #include <linux/percpu.h>
 #include <linux/security.h>
-#include <linux/set_memory.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/utsname.h>
 #include <linux/vermagic.h>
-#include <linux/vmalloc.h>
 
 #include "internal.h"
 
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+/* Debian's largest module is amdgpu with 20 MB; far below the 1 GB of x86-64's module space. */
+#define AREA_MAX (128ULL << 20)
+
+/* How a FLAT area is protected, in its `reserved`. */
+enum { WRITABLE, SEALED, EXECUTABLE };
+
+/* What the kernel does not export. Static calls: what nobody calls by pointer may have no ENDBR. */
+#define CALLS(CALL) \
+	CALL(kernel_allocate, allocator_t, ALLOCATOR) \
+	CALL(kernel_percpu, percpu_t, PERCPU) \
+	CALL(kernel_find_area, typeof(find_vm_area), "find_vm_area") \
+	CALL(kernel_read_only, set_memory_t, "set_memory_ro") \
+	CALL(kernel_executable, set_memory_t, "set_memory_x") \
+	CALL(kernel_find_symbol, find_symbol_t, "find_symbol")
+
+#if SINCE(10)
 #include <linux/execmem.h>
 typedef void *allocator_t(enum execmem_type type, size_t size);
+typedef void __percpu *percpu_t(size_t size, size_t align, bool reserved, gfp_t gfp);
 #else
 typedef void *allocator_t(unsigned long size);
-typedef void __percpu *percpu_allocator_t(size_t size, size_t align);
-DEFINE_STATIC_CALL_NULL(kernel_percpu, *(percpu_allocator_t *)NULL);
+typedef void __percpu *percpu_t(size_t size, size_t align);
 #endif
+typedef int set_memory_t(unsigned long address, int pages);
 
+#define DEFINE(call, type, name) DEFINE_STATIC_CALL_NULL(call, *(type *)NULL);
+CALLS(DEFINE)
 DEFINE_STATIC_CALL_NULL(kernel_lookup_name, kallsyms_lookup_name);
-DEFINE_STATIC_CALL_NULL(kernel_allocate, *(allocator_t *)NULL);
-DEFINE_STATIC_CALL_NULL(kernel_find_area, find_vm_area);
-DEFINE_STATIC_CALL_NULL(kernel_read_only, *(set_memory_t *)NULL);
-DEFINE_STATIC_CALL_NULL(kernel_executable, *(set_memory_t *)NULL);
-DEFINE_STATIC_CALL_NULL(kernel_find_symbol, *(find_symbol_t *)NULL);
-DEFINE_STATIC_CALL_NULL(kernel_find_module, *(find_module_t *)NULL);
-struct list_head *kernel_modules;
-const void *kernel_exports[4], *kernel_crcs[2];
 static const int *kernel_disabled;
 
 unsigned long kernel_lookup(const char *name)
@@ -60,231 +68,206 @@ static int allowed(void)
 	return 0;
 }
 
-static void *allocate(const struct area *area)
-{
-	if (area->kind == RELOBOX_KIND_PERCPU) {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
-		return (void __force *)pcpu_alloc_noprof(area->size, area->align, true, GFP_KERNEL);
-#else
-		return (void __force *)static_call(kernel_percpu)(area->size, area->align);
-#endif
-	}
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
-	if (area->kind != RELOBOX_KIND_FLAT && mod_mem_type_is_data(area->kind))
-		return static_call(kernel_allocate)(EXECMEM_MODULE_DATA, area->size);
-	return static_call(kernel_allocate)(EXECMEM_MODULE_TEXT, area->size);
-#else
-	return static_call(kernel_allocate)(area->size);
-#endif
-}
-
-void area_free(struct area *area)
-{
-	if (area->kind == RELOBOX_KIND_PERCPU)
-		free_percpu((void __percpu __force *)area->address);
-	else
-		vfree((void *)area->address); /* the allocator's own way */
-}
-
 /* PERCPU areas are within what the per-CPU allocator takes without a warning. */
-static bool sound(const struct area *area)
+static bool sound(const struct relobox_area *area)
 {
-	if (!area->size || area->size > AREA_MAX)
-		return false;
-	if (area->kind == RELOBOX_KIND_FLAT)
-		return true;
-	if (LAYOUT == RELOBOX_LAYOUT_NONE)
-		return false;
 	if (area->kind == RELOBOX_KIND_PERCPU)
-		return area->size <= PCPU_MIN_UNIT_SIZE && area->align <= PAGE_SIZE &&
+		return area->size && area->size <= PCPU_MIN_UNIT_SIZE && area->align <= PAGE_SIZE &&
 		       is_power_of_2(area->align);
-	return area->kind < (LAYOUT == RELOBOX_LAYOUT_SEVEN ? 7 : 2);
+	return area->size && area->size <= AREA_MAX &&
+	       (area->kind < 7 || area->kind == RELOBOX_KIND_FLAT);
 }
 
-static long do_allocate(struct session *session, const struct relobox_allocate *request)
+static void *allocate(const struct relobox_area *area)
 {
-	struct relobox_area areas[RELOBOX_AREAS], __user *user = u64_to_user_ptr(request->areas);
-	struct area *area;
-	unsigned int i;
-	long err;
+#if SINCE(10)
+	bool data = area->kind < 7 && mod_mem_type_is_data(area->kind);
+	enum execmem_type type = data ? EXECMEM_MODULE_DATA : EXECMEM_MODULE_TEXT;
 
-	if (!unsigned_allowed())
-		return -EPERM;
-	if (!request->count || request->count > RELOBOX_AREAS - session->count)
+	if (area->kind != RELOBOX_KIND_PERCPU)
+		return static_call(kernel_allocate)(type, area->size);
+	return (void __force *)static_call(kernel_percpu)(area->size, area->align, true, GFP_KERNEL);
+#else
+	if (area->kind != RELOBOX_KIND_PERCPU)
+		return static_call(kernel_allocate)(area->size);
+	return (void __force *)static_call(kernel_percpu)(area->size, area->align);
+#endif
+}
+
+void free_areas(struct session *session, unsigned int first)
+{
+	struct relobox_area *area;
+
+	for (area = &session->areas[first]; area < &session->areas[session->count]; area++)
+		if (area->kind == RELOBOX_KIND_PERCPU)
+			free_percpu((void __percpu __force *)area->address);
+		else
+			vfree((void *)area->address); /* the allocator's own way */
+	session->count = first;
+}
+
+static long do_allocate(struct session *session, void *argument)
+{
+	struct relobox_allocate *request = argument;
+	struct relobox_area __user *user = u64_to_user_ptr(request->areas);
+	unsigned int before = session->count, end = before + request->count;
+	struct relobox_area *area = &session->areas[before];
+	long err = 0;
+
+	if (session->task || steer_armed())
+		return -ENOMEM;
+	if (!request->count || request->count > RELOBOX_AREAS - before)
 		return -EINVAL;
-	if (copy_from_user(areas, user, request->count * sizeof(*areas)))
+	if (copy_from_user(area, user, request->count * sizeof(*area)))
 		return -EFAULT;
-	for (i = 0; i < request->count; i++) {
-		area = &session->areas[session->count + i];
-		*area = (struct area){
-			.kind = areas[i].kind, .size = areas[i].size, .align = areas[i].align
-		};
+	for (; session->count < end; area++) {
+		area->reserved = WRITABLE;
 		err = -EINVAL;
 		if (!sound(area))
-			goto undo;
+			break;
 		err = -ENOMEM;
 		area->address = (unsigned long)allocate(area);
 		if (!area->address)
-			goto undo;
-		/* The kernel clears the areas that it takes. */
-		if (area->kind == RELOBOX_KIND_FLAT)
+			break;
+		err = 0;
+		session->count++;
+		if (area->kind == RELOBOX_KIND_FLAT) /* others the kernel clears */
 			memset((void *)area->address, 0, area->size);
-		areas[i].address = area->address;
 	}
-	err = -EFAULT;
-	if (copy_to_user(user, areas, request->count * sizeof(*areas)))
-		goto undo;
-	session->count += request->count;
-	return 0;
-undo:
-	while (i--)
-		area_free(&session->areas[session->count + i]);
+	if (!err && copy_to_user(user, &session->areas[before], request->count * sizeof(*area)))
+		err = -EFAULT;
+	if (err)
+		free_areas(session, before);
 	return err;
 }
 
 /* The FLAT area that has all of these bytes. */
-static struct area *flat(struct session *session, u64 address, u64 size)
+static struct relobox_area *flat(struct session *session, u64 address, u64 size)
 {
-	struct area *area;
+	struct relobox_area *area;
 
-	for (area = session->areas; area < session->areas + session->count; area++)
+	for (area = session->areas; area < &session->areas[session->count]; area++)
 		if (area->kind == RELOBOX_KIND_FLAT && address >= area->address &&
 		    size <= area->size && address - area->address <= area->size - size)
 			return area;
 	return NULL;
 }
 
-static long do_put(struct session *session, const struct relobox_put *put)
+static long do_put(struct session *session, void *argument)
 {
-	struct area *area = flat(session, put->address, put->size);
+	struct relobox_put *put = argument;
+	struct relobox_area *area = flat(session, put->address, put->size);
 
 	if (!area)
 		return -EINVAL;
-	if (area->sealed)
+	if (area->reserved != WRITABLE)
 		return -EACCES;
-	if (copy_from_user((void *)(unsigned long)put->address, u64_to_user_ptr(put->buffer), put->size))
-		return -EFAULT;
-	return 0;
+	return copy_from_user((void *)(unsigned long)put->address, u64_to_user_ptr(put->buffer),
+			      put->size) ? -EFAULT : 0;
 }
 
-static long do_protect(struct session *session, const struct relobox_protect *protect)
+static long do_protect(struct session *session, void *argument)
 {
-	struct area *area = flat(session, protect->address, 1);
+	struct relobox_protect *protect = argument;
+	struct relobox_area *area = flat(session, protect->address, 1);
 	struct vm_struct *vm;
 	int err, pages;
 
 	if (!area || area->address != protect->address || protect->protection > RELOBOX_READ_EXECUTE)
 		return -EINVAL;
-	if (area->sealed)
+	if (area->reserved != WRITABLE)
 		return -EACCES;
 	vm = static_call(kernel_find_area)((void *)area->address);
 	if (!vm)
 		return -ENOMEM;
-	/* Not every allocator asks for it: vfree() is to make the pages writable again before others get them. */
+	/* Not every allocator asks vfree() to make the pages writable again before others get them. */
 	vm->flags |= VM_FLUSH_RESET_PERMS;
-	area->sealed = true; /* even if it fails half-way: never writable again */
+	area->reserved = SEALED; /* even if it fails half-way: never writable again */
 	pages = PAGE_ALIGN(area->size) >> PAGE_SHIFT;
 	flush_icache_range(area->address, area->address + area->size);
 	err = static_call(kernel_read_only)(area->address, pages);
-	if (!err && protect->protection == RELOBOX_READ_EXECUTE) {
-		err = static_call(kernel_executable)(area->address, pages);
-		area->executable = !err;
-	}
+	if (err || protect->protection == RELOBOX_READ_ONLY)
+		return err;
+	err = static_call(kernel_executable)(area->address, pages);
+	if (!err)
+		area->reserved = EXECUTABLE;
 	return err;
 }
 
-static long __nocfi do_call(struct session *session, struct relobox_call *call)
+static long __nocfi do_call(struct session *session, void *argument)
 {
-	struct area *area = flat(session, call->address, 1);
+	struct relobox_call *call = argument;
+	struct relobox_area *area = flat(session, call->address, 1);
 	int (*function)(unsigned long argument) = (void *)(unsigned long)call->address;
 
 	/* Loads ask modules_disabled themselves; for this the device must know it. */
-	if (!unsigned_allowed() || !kernel_disabled)
+	if (!kernel_disabled)
 		return -EPERM;
-	if (!area || !area->executable)
+	if (!area || area->reserved != EXECUTABLE)
 		return -EINVAL;
 	call->returned = function(call->argument);
 	return 0;
 }
 
-static void about(struct relobox_about *about)
+static long do_about(struct session *session, void *argument)
 {
-	*about = (struct relobox_about){ .abi = RELOBOX_ABI, .machine = ELF_ARCH, .layout = LAYOUT };
-	if (steer_reason[0])
-		about->layout = RELOBOX_LAYOUT_NONE;
+	struct relobox_about *about = argument;
+
+	*about = (struct relobox_about){ .abi = RELOBOX_ABI, .machine = ELF_ARCH };
+	about->layout = steer_reason[0] ? RELOBOX_LAYOUT_NONE : LAYOUT;
 	if (IS_ENABLED(CONFIG_KALLSYMS_ALL))
-		about->flags |= RELOBOX_ABOUT_KALLSYMS_ALL;
+		about->flags |= RELOBOX_ABOUT_KALLSYMS_ALL | RELOBOX_ABOUT_LIST_ALL;
 	if (unsigned_allowed())
 		about->flags |= RELOBOX_ABOUT_UNSIGNED;
-	if (kernel_exports[0])
-		about->flags |= RELOBOX_ABOUT_LIST_ALL;
 	strscpy(about->release, init_utsname()->release, sizeof(about->release));
 	strscpy(about->vermagic, VERMAGIC_STRING, sizeof(about->vermagic));
 	strscpy(about->hooks, steer_hooks, sizeof(about->hooks));
 	strscpy(about->reason, steer_reason, sizeof(about->reason));
+	return 0;
 }
 
-static long dispatch(struct session *session, unsigned int command, void __user *user)
-{
-	union {
-		struct relobox_about about;
-		struct relobox_allocate allocate;
-		struct relobox_put put;
-		struct relobox_protect protect;
-		struct relobox_call call;
-		struct relobox_arm arm;
-		struct relobox_disarm disarm;
-	} a;
-	long err;
+static const struct {
+	unsigned int command;
+	long (*run)(struct session *session, void *argument);
+	bool is_unsigned; /* forbidden where unsigned modules are */
+} calls[] = {
+	{ RELOBOX_IOC_ABOUT, do_about },
+	{ RELOBOX_IOC_LIST, do_list },
+	{ RELOBOX_IOC_ALLOCATE, do_allocate, true },
+	{ RELOBOX_IOC_PUT, do_put },
+	{ RELOBOX_IOC_PROTECT, do_protect },
+	{ RELOBOX_IOC_CALL, do_call, true },
+	{ RELOBOX_IOC_ARM, do_arm, true },
+	{ RELOBOX_IOC_DISARM, do_disarm },
+};
 
-	if (command == RELOBOX_IOC_LIST)
-		return list_ioctl(session, user);
-	if (_IOC_TYPE(command) != 'R' || _IOC_SIZE(command) > sizeof(a))
-		return -ENOTTY;
-	if ((_IOC_DIR(command) & _IOC_WRITE) && copy_from_user(&a, user, _IOC_SIZE(command)))
-		return -EFAULT;
-	switch (command) {
-	case RELOBOX_IOC_ABOUT:
-		about(&a.about);
-		err = 0;
-		break;
-	case RELOBOX_IOC_ALLOCATE:
-		return do_allocate(session, &a.allocate);
-	case RELOBOX_IOC_PUT:
-		return do_put(session, &a.put);
-	case RELOBOX_IOC_PROTECT:
-		return do_protect(session, &a.protect);
-	case RELOBOX_IOC_CALL:
-		err = do_call(session, &a.call);
-		break;
-	case RELOBOX_IOC_ARM:
-		return unsigned_allowed() ? steer_arm(session, &a.arm) : -EPERM;
-	case RELOBOX_IOC_DISARM:
-		if (!session->steer)
-			return -EINVAL;
-		steer_end(session, &a.disarm);
-		err = 0;
-		break;
-	default:
-		return -ENOTTY;
-	}
-	if (!err && copy_to_user(user, &a, _IOC_SIZE(command)))
-		return -EFAULT;
-	return err;
-}
-
-static long relobox_ioctl(struct file *file, unsigned int command, unsigned long argument)
+static long relobox_ioctl(struct file *file, unsigned int command, unsigned long user)
 {
+	u64 argument[DIV_ROUND_UP(sizeof(struct relobox_about), sizeof(u64))]; /* the largest */
 	struct session *session = file->private_data;
 	long err = allowed();
+	unsigned int i;
 
 	/* Again, for a descriptor can be handed to someone else. */
 	if (err)
 		return err;
+	for (i = 0; i < ARRAY_SIZE(calls) && calls[i].command != command; i++)
+		;
+	if (i == ARRAY_SIZE(calls))
+		return -ENOTTY;
+	if (calls[i].is_unsigned && !unsigned_allowed())
+		return -EPERM;
+	if ((_IOC_DIR(command) & _IOC_WRITE) &&
+	    copy_from_user(argument, (void __user *)user, _IOC_SIZE(command)))
+		return -EFAULT;
 	if (mutex_lock_interruptible(&session->lock))
 		return -ERESTARTSYS;
-	err = dispatch(session, command, (void __user *)argument);
+	err = calls[i].run(session, argument);
 	mutex_unlock(&session->lock);
+	/* LIST says what it needs. */
+	if ((!err || err == -ENOSPC) && (_IOC_DIR(command) & _IOC_READ) &&
+	    copy_to_user((void __user *)user, argument, _IOC_SIZE(command)))
+		return -EFAULT;
 	return err;
 }
 
@@ -299,21 +282,18 @@ static int relobox_open(struct inode *inode, struct file *file)
 	if (!session)
 		return -ENOMEM;
 	mutex_init(&session->lock);
+	INIT_LIST_HEAD(&session->armed);
 	file->private_data = session;
+	steer_bury();
 	return nonseekable_open(inode, file);
 }
 
 static int relobox_release(struct inode *inode, struct file *file)
 {
 	struct session *session = file->private_data;
-	struct relobox_disarm found;
 
-	if (session->steer)
-		steer_end(session, &found);
-	while (session->count)
-		area_free(&session->areas[--session->count]);
-	list_release(session);
-	kfree(session);
+	list_let_go(session, 0);
+	steer_close(session);
 	return 0;
 }
 
@@ -332,41 +312,11 @@ static struct miscdevice relobox_device = {
 	.mode = 0600,
 };
 
-/* The head of the list of modules: the one in the ring that is no module. Data need not be in kallsyms. */
-static struct list_head *find_modules(void)
-{
-	struct list_head *head = (void *)kernel_lookup("modules");
-	struct module *module = THIS_MODULE;
-
-	rcu_read_lock_sched();
-	while (!head) {
-		module = list_entry_rcu(module->list.next, struct module, list);
-		if (static_call(kernel_find_module)(module->name, strnlen(module->name, MODULE_NAME_LEN),
-						    true) != module)
-			head = &module->list;
-	}
-	rcu_read_unlock_sched();
-	return head;
-}
-
-#define FIND(call, name) \
-	({ \
-		unsigned long address = kernel_lookup(name); \
-		static_call_update(call, (void *)address); \
-		if (!address) \
-			pr_err("this kernel has no %s\n", name); \
-		address != 0; \
-	})
-
 static int __init find_symbols(void)
 {
-	static const char *const exports[] = {
-		"__start___ksymtab", "__stop___ksymtab", "__start___ksymtab_gpl", "__stop___ksymtab_gpl"
-	};
 	struct kprobe probe = { .symbol_name = "kallsyms_lookup_name" };
+	unsigned long address;
 	int err = register_kprobe(&probe);
-	bool all;
-	int i;
 
 	if (err) {
 		pr_err("kallsyms_lookup_name cannot be found: %d\n", err);
@@ -374,26 +324,15 @@ static int __init find_symbols(void)
 	}
 	static_call_update(kernel_lookup_name, (void *)probe.addr);
 	unregister_kprobe(&probe);
-
-	all = FIND(kernel_allocate, ALLOCATOR);
-	all &= FIND(kernel_find_area, "find_vm_area");
-	all &= FIND(kernel_read_only, "set_memory_ro");
-	all &= FIND(kernel_executable, "set_memory_x");
-	all &= FIND(kernel_find_symbol, "find_symbol");
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
-	all &= FIND(kernel_percpu, "__alloc_reserved_percpu");
-#endif
-	all &= FIND(kernel_find_module, "find_module_all");
-	if (!all)
-		return -ENOENT;
-	kernel_modules = find_modules();
+#define FIND(call, type, name) \
+	address = kernel_lookup(name); \
+	if (!address) { \
+		pr_err("this kernel has no %s\n", name); \
+		return -ENOENT; \
+	} \
+	static_call_update(call, (void *)address);
+	CALLS(FIND)
 	kernel_disabled = (void *)kernel_lookup("modules_disabled");
-	for (i = 0; i < 4; i++)
-		kernel_exports[i] = (void *)kernel_lookup(exports[i]);
-	if (!kernel_exports[1] || !kernel_exports[2] || !kernel_exports[3])
-		kernel_exports[0] = NULL;
-	kernel_crcs[0] = (void *)kernel_lookup("__start___kcrctab");
-	kernel_crcs[1] = (void *)kernel_lookup("__start___kcrctab_gpl");
 	return 0;
 }
 

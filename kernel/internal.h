@@ -6,76 +6,66 @@
 #include <linux/mutex.h>
 #include <linux/static_call.h>
 #include <linux/version.h>
+#include <linux/vmalloc.h>
 
 #include "relobox.h"
 
+#define SINCE(minor) (LINUX_VERSION_CODE >= KERNEL_VERSION(6, minor, 0))
+
 /* A layout is named only where it has been tested; elsewhere nothing is steered. */
-#if (defined(CONFIG_X86_64) || defined(CONFIG_ARM64)) && \
-	LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0) && \
-	LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#if (defined(CONFIG_X86_64) || defined(CONFIG_ARM64)) && SINCE(1) && !SINCE(2)
 #define LAYOUT RELOBOX_LAYOUT_CORE_INIT
-#elif defined(CONFIG_X86_64) && LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && \
-	LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#elif defined(CONFIG_X86_64) && SINCE(12) && !SINCE(13)
 #define LAYOUT RELOBOX_LAYOUT_SEVEN
 #else
 #define LAYOUT RELOBOX_LAYOUT_NONE
 #endif
 
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
-#define ALLOCATOR "execmem_alloc" /* type, size */
-#define ALLOCATOR_SIZE 1
-#else
-#define ALLOCATOR "module_alloc" /* size */
-#define ALLOCATOR_SIZE 0
-#endif
+#define ALLOCATOR (SINCE(10) ? "execmem_alloc" : "module_alloc")
+#define PERCPU (SINCE(10) ? "pcpu_alloc_noprof" : "__alloc_reserved_percpu")
 
-/* Debian's largest module is amdgpu with 20 MB; far below the 1 GB of x86-64's module space. */
-#define AREA_MAX (128ULL << 20)
-/* A buffer for LIST; all symbols of a Debian kernel with all modules loaded need some 3 MB. */
-#define LIST_MAX (16ULL << 20)
-/* Names for LIST: amdgpu asks for less than 1,500, with 40 KB. */
-#define NAMES_MAX (1ULL << 20)
-/* amdgpu has 44,000 symbols. They are compared without a pause, so this bounds the latency as well. */
-#define SYMBOLS_MAX (1U << 18)
+/* Owners that a descriptor can hold. Of Debian's modules none depends on more than some twenty others. */
+#define HELD_MAX 256
 
-/* What the kernel does not export. Static calls, for a function that nobody calls by pointer may have no ENDBR. */
-struct find_symbol_arg;
-typedef bool find_symbol_t(struct find_symbol_arg *fsa);
-typedef struct module *find_module_t(const char *name, size_t length, bool unformed);
-typedef int set_memory_t(unsigned long address, int pages);
-
-DECLARE_STATIC_CALL(kernel_find_symbol, *(find_symbol_t *)NULL);
-extern struct list_head *kernel_modules;
-extern const void *kernel_exports[4], *kernel_crcs[2];
-unsigned long kernel_lookup(const char *name);
-
-struct area {
-	u32 kind;
-	bool executable, sealed;
-	u64 size, align;
-	unsigned long address;
-};
-
-void area_free(struct area *area);
-
-/* One descriptor. */
+/* One descriptor. While it is armed, its areas and what follows `armed` are under the lock of steer.c. */
 struct session {
 	struct mutex lock;
-	struct area areas[RELOBOX_AREAS];
+	struct relobox_area areas[RELOBOX_AREAS]; /* `reserved` is a FLAT area's protection */
 	unsigned int count;
-	struct steer *steer;
-	struct module **held;
+	struct {
+		struct module *module;
+		u32 number; /* in the list that is being made */
+	} held[HELD_MAX];
 	unsigned int held_count;
+
+	struct list_head armed;
+	struct task_struct *task; /* NULL if not armed; a reference, so no other gets this address */
+	bool closed;
+	u64 *sections, *symbols; /* one allocation */
+	struct relobox_arm arm;
+	struct relobox_disarm found;
 };
 
-long list_ioctl(struct session *session, struct relobox_list __user *user);
-void list_release(struct session *session);
+/* device.c */
+struct find_symbol_arg;
+typedef bool find_symbol_t(struct find_symbol_arg *fsa);
+DECLARE_STATIC_CALL(kernel_find_symbol, *(find_symbol_t *)NULL);
+DECLARE_STATIC_CALL(kernel_find_area, find_vm_area);
+unsigned long kernel_lookup(const char *name);
+void free_areas(struct session *session, unsigned int first);
 
-/* steer.c: why loads cannot be steered, or an empty string; and how they are. */
+/* list.c */
+long do_list(struct session *session, void *argument);
+void list_let_go(struct session *session, unsigned int count);
+
+/* steer.c: why loads cannot be steered, or empty; and how they are. */
 extern const char *steer_reason, *steer_hooks;
 void steer_init(void);
 void steer_exit(void);
-long steer_arm(struct session *session, const struct relobox_arm *arm);
-void steer_end(struct session *session, struct relobox_disarm *found);
+void steer_bury(void);
+void steer_close(struct session *session);
+bool steer_armed(void);
+long do_arm(struct session *session, void *argument);
+long do_disarm(struct session *session, void *argument);
 
 #endif

@@ -7,7 +7,12 @@
 
 #include "internal.h"
 
-/* An entry of __ksymtab; not every kernel has its own declaration in a header. */
+/* The answer; all symbols of a Debian kernel with all modules loaded need some 3 MB. */
+#define LIST_MAX (16ULL << 20)
+/* amdgpu asks for less than 1,500 names, with 40 KB. */
+#define NAMES_MAX (1ULL << 20)
+
+/* An entry of __ksymtab, and what find_symbol() is asked and answers: private to the kernel. */
 struct exported {
 #ifdef CONFIG_HAVE_ARCH_PREL32_RELOCATIONS
 	int value, name, space;
@@ -27,59 +32,58 @@ struct find_symbol_arg {
 	int gpl_only;
 };
 
-/* The answer's three parts. Each has room for a buffer full; what has no room is only counted. */
+/* The answer's parts: how far each has come, and where it must end; what comes later is only counted. */
+enum { MODULES, EXPORTS, STRINGS, PARTS };
+
 struct list {
-	struct relobox_module *modules;
-	struct relobox_export *exports;
-	char *strings;
-	u64 module_count, export_count, length, room;
+	void *buffer;
+	u32 at[PARTS], end[PARTS];
 };
 
-static u32 add_string(struct list *list, const char *string)
+static u32 add(struct list *list, int part, const void *data, size_t size)
 {
-	u64 at = list->length, size = strlen(string) + 1;
+	u32 at = list->at[part];
 
-	if (at + size <= list->room)
-		memcpy(list->strings + at, string, size);
-	list->length += size;
+	if (at + size <= list->end[part])
+		memcpy(list->buffer + at, data, size);
+	list->at[part] += size;
 	return at;
 }
 
-static void add_export(struct list *list, const struct exported *symbol, const s32 *crc, bool gpl,
-		       u32 owner)
+static u32 add_string(struct list *list, const char *string)
 {
-	struct relobox_export export = { .address = FIELD(symbol->value), .owner = owner };
-	const char *space = (const char *)FIELD(symbol->space);
+	return add(list, STRINGS, string, strlen(string) + 1);
+}
 
-	export.name = add_string(list, (const char *)FIELD(symbol->name));
-	if (space && *space)
-		export.space = add_string(list, space); /* never 0: a name went before */
-	if (gpl)
-		export.flags |= RELOBOX_EXPORT_GPL;
-	if (IS_ENABLED(CONFIG_MODVERSIONS) && crc) {
-		export.flags |= RELOBOX_EXPORT_CRC;
-		export.crc = *crc;
+static void add_exports(struct list *list, const void *table, u32 count, const s32 *crc, bool gpl,
+			u32 owner)
+{
+	const struct exported *symbol = table;
+
+	for (; count--; symbol++) {
+		struct relobox_export export = { .address = FIELD(symbol->value), .owner = owner };
+		const char *space = (const char *)FIELD(symbol->space);
+
+		export.name = add_string(list, (const char *)FIELD(symbol->name));
+		if (space && *space)
+			export.space = add_string(list, space);
+		if (gpl)
+			export.flags |= RELOBOX_EXPORT_GPL;
+		if (IS_ENABLED(CONFIG_MODVERSIONS) && crc) {
+			export.flags |= RELOBOX_EXPORT_CRC;
+			export.crc = *crc++;
+		}
+		add(list, EXPORTS, &export, sizeof(export));
 	}
-	if (list->export_count < list->room / sizeof(export))
-		list->exports[list->export_count] = export;
-	list->export_count++;
 }
 
-static void add_table(struct list *list, const void *table, u64 count, const s32 *crcs, bool gpl,
-		      u32 owner)
+static void add_module(struct list *list, struct session *session, struct module *module,
+		       bool exports)
 {
-	const struct exported *symbols = table;
-	u64 i;
+	struct relobox_module record = { .state = module->state, .references = -1 };
+	u32 number = list->at[MODULES] / sizeof(record), i;
 
-	for (i = 0; i < count; i++)
-		add_export(list, &symbols[i], crcs ? &crcs[i] : NULL, gpl, owner);
-}
-
-static void add_module(struct list *list, struct module *module)
-{
-	struct relobox_module record = { .state = module->state };
-
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+#if SINCE(4)
 	for_each_mod_mem_type(type) {
 		record.size[type] = module->mem[type].size;
 		if (record.size[type])
@@ -91,164 +95,152 @@ static void add_module(struct list *list, struct module *module)
 	record.address[RELOBOX_KIND_INIT] = (unsigned long)module->init_layout.base;
 	record.size[RELOBOX_KIND_INIT] = module->init_layout.size;
 #endif
-	record.references = IS_ENABLED(CONFIG_MODULE_UNLOAD) ? module_refcount(module) : -1;
+	if (IS_ENABLED(CONFIG_MODULE_UNLOAD))
+		record.references = module_refcount(module);
 	record.name = add_string(list, module->name);
-	if (list->module_count < list->room / sizeof(record))
-		list->modules[list->module_count] = record;
-	list->module_count++;
+	add(list, MODULES, &record, sizeof(record));
+	for (i = 0; i < session->held_count; i++)
+		if (session->held[i].module == module)
+			session->held[i].number = number;
+	if (!exports || module->state == MODULE_STATE_UNFORMED)
+		return;
+	add_exports(list, module->syms, module->num_syms, module->crcs, false, number);
+	add_exports(list, module->gpl_syms, module->num_gpl_syms, module->gpl_crcs, true, number);
 }
 
-static void add_kernel(struct list *list)
-{
-	unsigned int i;
-
-	for (i = 0; i < 2; i++)
-		add_table(list, kernel_exports[2 * i], (kernel_exports[2 * i + 1] - kernel_exports[2 * i]) /
-			  sizeof(struct exported), kernel_crcs[i], i, U32_MAX);
-}
-
-/* Held modules are among those on the list, and their symbols' owners get the number here. */
+/* The ring of all modules, from this one on. Its head, which is no module, was not allocated. */
 static void add_modules(struct list *list, struct session *session, bool exports)
 {
-	u64 i, known = min_t(u64, list->export_count, list->room / sizeof(*list->exports));
-	struct module *module;
+	struct module *module = THIS_MODULE;
+	struct vm_struct *vm;
 
-	/* What is on the list is not freed before a grace period, whatever becomes of it. */
+	/* What is in the ring is not freed before a grace period, whatever becomes of it. */
 	rcu_read_lock_sched();
-	list_for_each_entry_rcu(module, kernel_modules, list, true) {
-		u32 number = list->module_count;
-
-		for (i = 0; i < known && !exports; i++)
-			if (list->exports[i].owner != U32_MAX &&
-			    session->held[list->exports[i].reserved] == module)
-				list->exports[i].owner = number;
-		if (exports && module->state != MODULE_STATE_UNFORMED) {
-			add_table(list, module->syms, module->num_syms, module->crcs, false, number);
-			add_table(list, module->gpl_syms, module->num_gpl_syms, module->gpl_crcs, true,
-				  number);
-		}
-		add_module(list, module);
-	}
+	do {
+		vm = static_call(kernel_find_area)(module);
+		if (vm && (vm->flags & VM_ALLOC))
+			add_module(list, session, module, exports);
+		module = list_entry_rcu(module->list.next, struct module, list);
+	} while (module != THIS_MODULE);
 	rcu_read_unlock_sched();
 }
 
-/* The place in held, where there is room for one more; -ENOENT if it cannot be held. */
-static int hold(struct session *session, struct module *owner)
+static bool hold(struct session *session, struct module *owner, u32 *number)
 {
 	unsigned int i;
 
-	for (i = 0; i < session->held_count; i++)
-		if (session->held[i] == owner)
-			return i;
-	if (owner->state != MODULE_STATE_LIVE || !try_module_get(owner))
-		return -ENOENT;
-	session->held[session->held_count] = owner;
-	return session->held_count++;
+	for (i = 0; i < session->held_count && session->held[i].module != owner; i++)
+		;
+	if (i == session->held_count) {
+		if (i == HELD_MAX || owner->state != MODULE_STATE_LIVE || !try_module_get(owner))
+			return false;
+		session->held[session->held_count++].module = owner;
+	}
+	*number = session->held[i].number;
+	return true;
 }
 
-static int add_named(struct list *list, struct session *session, const char *name)
+static void add_named(struct list *list, struct session *session, const char *name)
 {
 	struct find_symbol_arg found = { .name = name, .gplok = true };
-	struct module **held;
-	int place = 0;
+	u32 owner = U32_MAX;
 
-	held = krealloc_array(session->held, session->held_count + 1, sizeof(*held), GFP_KERNEL);
-	if (!held)
-		return -ENOMEM;
-	session->held = held;
 	rcu_read_lock_sched();
-	if (static_call(kernel_find_symbol)(&found)) {
-		if (found.owner)
-			place = hold(session, found.owner);
-		if (place >= 0) {
-			add_export(list, found.symbol, found.crc, found.gpl_only, found.owner ? 0 : U32_MAX);
-			if (list->export_count <= list->room / sizeof(*list->exports))
-				list->exports[list->export_count - 1].reserved = place;
-		}
-	}
+	if (static_call(kernel_find_symbol)(&found) &&
+	    (!found.owner || hold(session, found.owner, &owner)))
+		add_exports(list, found.symbol, 1, found.crc, found.gpl_only, owner);
 	rcu_read_unlock_sched();
 	cond_resched();
-	return 0;
 }
 
-static int answer(struct list *list, struct relobox_list *request)
+/* The kernel's own; only with KALLSYMS_ALL are the bounds to be found. */
+static void add_kernel(struct list *list)
 {
-	u64 modules = list->module_count * sizeof(*list->modules), i;
-	u64 base = modules + list->export_count * sizeof(*list->exports);
+	static const char *const names[2][3] = {
+		{ "__start___ksymtab", "__stop___ksymtab", "__start___kcrctab" },
+		{ "__start___ksymtab_gpl", "__stop___ksymtab_gpl", "__start___kcrctab_gpl" },
+	};
+	static unsigned long at[2][3];
+	int i, j;
 
-	request->needed = base + list->length;
-	request->modules = list->module_count;
-	request->exports = list->export_count;
-	if (request->needed > request->size || request->needed > list->room)
-		return -ENOSPC;
-	for (i = 0; i < list->module_count; i++)
-		list->modules[i].name += base;
-	for (i = 0; i < list->export_count; i++) {
-		list->exports[i].name += base;
-		if (list->exports[i].space)
-			list->exports[i].space += base;
-		list->exports[i].reserved = 0;
+	for (i = 0; i < 2; i++) {
+		for (j = 0; j < 3 && !at[i][j]; j++)
+			at[i][j] = kernel_lookup(names[i][j]);
+		add_exports(list, (void *)at[i][0], (at[i][1] - at[i][0]) / sizeof(struct exported),
+			    (void *)at[i][2], i, U32_MAX);
 	}
-	if (copy_to_user(u64_to_user_ptr(request->buffer), list->modules, modules) ||
-	    copy_to_user(u64_to_user_ptr(request->buffer + modules), list->exports, base - modules) ||
-	    copy_to_user(u64_to_user_ptr(request->buffer + base), list->strings, list->length))
-		return -EFAULT;
-	return 0;
 }
 
-static void let_go(struct session *session, unsigned int count)
+static void fill(struct list *list, struct session *session, const char *names, u64 size)
+{
+	const char *name;
+
+	add_modules(list, session, !names);
+	if (!names)
+		add_kernel(list);
+	for (name = names; name && name < names + size; name += strlen(name) + 1)
+		add_named(list, session, name);
+}
+
+void list_let_go(struct session *session, unsigned int count)
 {
 	while (session->held_count > count)
-		module_put(session->held[--session->held_count]);
+		module_put(session->held[--session->held_count].module);
 }
 
-long list_ioctl(struct session *session, struct relobox_list __user *user)
+/*
+ * All is gone through twice: to count, and to hold the owners, who then are in the ring; and to fill the
+ * buffer. If that comes out otherwise, since a module came or went, user space has to ask again.
+ */
+static long answer(struct session *session, struct relobox_list *request, const char *names)
 {
-	unsigned int held = session->held_count;
-	char *names = NULL, *name, *buffer = NULL;
-	struct relobox_list request;
 	struct list list = {};
-	long err = 0;
+	u32 *end = list.end;
+	long err = -ENOSPC;
 
-	if (copy_from_user(&request, user, sizeof(request)))
-		return -EFAULT;
-	if (!request.names && !kernel_exports[0])
-		return -EOPNOTSUPP;
-	if (request.names) {
-		if (!request.names_size || request.names_size > NAMES_MAX)
-			return -EINVAL;
-		names = vmemdup_user(u64_to_user_ptr(request.names), request.names_size);
-		if (IS_ERR(names))
-			return PTR_ERR(names);
-		err = names[request.names_size - 1] ? -EINVAL : 0;
-	}
-	list.room = ALIGN(min_t(u64, request.size, LIST_MAX), 8);
-	if (!err)
-		buffer = kvmalloc(3 * list.room, GFP_KERNEL);
-	if (!err && !buffer)
-		err = -ENOMEM;
-	list.modules = (void *)buffer;
-	list.exports = (void *)(buffer + list.room);
-	list.strings = buffer + 2 * list.room;
-	if (!err && !names)
-		add_kernel(&list);
-	for (name = names; !err && name && name < names + request.names_size; name += strlen(name) + 1)
-		err = add_named(&list, session, name);
-	if (!err) {
-		add_modules(&list, session, !names);
-		err = answer(&list, &request);
-		if ((!err || err == -ENOSPC) && copy_to_user(user, &request, sizeof(request)))
-			err = -EFAULT;
-	}
-	if (err)
-		let_go(session, held);
-	kvfree(buffer);
-	kvfree(names);
+	fill(&list, session, names, request->names_size);
+	end[MODULES] = list.at[MODULES];
+	end[EXPORTS] = end[MODULES] + list.at[EXPORTS];
+	end[STRINGS] = end[EXPORTS] + list.at[STRINGS];
+	request->needed = end[STRINGS];
+	request->modules = list.at[MODULES] / sizeof(struct relobox_module);
+	request->exports = list.at[EXPORTS] / sizeof(struct relobox_export);
+	if (request->needed > request->size || request->needed > LIST_MAX)
+		return -ENOSPC;
+	list.buffer = kvmalloc(request->needed, GFP_KERNEL);
+	if (!list.buffer)
+		return -ENOMEM;
+	list.at[MODULES] = 0;
+	list.at[EXPORTS] = end[MODULES];
+	list.at[STRINGS] = end[EXPORTS];
+	fill(&list, session, names, request->names_size);
+	if (!memcmp(list.at, list.end, sizeof(list.at)))
+		err = copy_to_user(u64_to_user_ptr(request->buffer), list.buffer, request->needed) ?
+			-EFAULT : 0;
+	kvfree(list.buffer);
 	return err;
 }
 
-void list_release(struct session *session)
+long do_list(struct session *session, void *argument)
 {
-	let_go(session, 0);
-	kfree(session->held);
+	struct relobox_list *request = argument;
+	unsigned int held = session->held_count;
+	char *names = NULL;
+	long err = -EINVAL;
+
+	if (!request->names && !IS_ENABLED(CONFIG_KALLSYMS_ALL))
+		return -EOPNOTSUPP;
+	if (request->names) {
+		if (!request->names_size || request->names_size > NAMES_MAX)
+			return -EINVAL;
+		names = vmemdup_user(u64_to_user_ptr(request->names), request->names_size);
+		if (IS_ERR(names))
+			return PTR_ERR(names);
+	}
+	if (!names || !names[request->names_size - 1])
+		err = answer(session, request, names);
+	if (err)
+		list_let_go(session, held);
+	kvfree(names);
+	return err;
 }

@@ -39,10 +39,11 @@ struct relobox_about {
 };
 
 /*
- * LIST: every module; and exported symbols: those named, whose owners are then held until the descriptor is
- * closed, so that the addresses stay true; or without names, all of them, and nothing is held.
+ * LIST: every module; and exported symbols: those named, whose owners (up to 256 of them) are then held until the
+ * descriptor is closed, so that the addresses stay true; or without names, all of them, and nothing is held.
  * The buffer gets `modules` relobox_module, then `exports` relobox_export, then strings, each with its NUL.
- * `needed` is always set; with a buffer too small the answer is -ENOSPC, and nothing more is held than before.
+ * `needed` is always set; with a buffer too small, or if a module came or went meanwhile, the answer is -ENOSPC, and
+ * nothing more is held than before.
  */
 struct relobox_list {
 	__u64 names;			/* in: names, each with its NUL; 0 for all */
@@ -78,7 +79,7 @@ struct relobox_export {
 
 /*
  * ALLOCATE: all of the areas or none. FLAT areas are full of zeros and writable; the others cannot be seen before the
- * kernel takes them, and clears them. An armed thread gets -ENOMEM.
+ * kernel takes them, and clears them. Neither an armed thread nor an armed descriptor gets any: -ENOMEM.
  */
 struct relobox_area {
 	__u32 kind;			/* RELOBOX_KIND_... or an enum mod_mem_type */
@@ -124,10 +125,12 @@ struct relobox_call {
 /*
  * ARM: the calling thread's next finit_module(2) gets the areas of this descriptor, in the order in which they were
  * allocated and only in exactly these sizes, and goes on only if the kernel comes to the same addresses and values.
+ * This holds until a load was verified, or DISARM; if something differed every load of the thread fails until then.
  * sections[i] is section i's sh_addr; those that are not in memory are not compared, nor are symbol and string tables.
  * symbols[i] is symbol i's final value, for per-CPU data the per-CPU offset; those whose section is not in memory are
  * not compared, nor is symbol 0.
- * -EBUSY: the descriptor or the thread is armed already; -ENODEV: someone switched the hooks off.
+ * -EBUSY: the descriptor or the thread is armed already; -ENODEV: someone switched the hooks off; -EINVAL: there are no
+ * areas, or a FLAT one.
  */
 struct relobox_arm {
 	__u64 sections;			/* __u64[] */
@@ -137,8 +140,10 @@ struct relobox_arm {
 };
 
 /*
- * DISARM: ends it, whether it was used or not, and says what was found. Areas that were not taken are freed. Another
- * thread than the armed one waits until a load that has begun is decided. -EINVAL: not armed.
+ * DISARM: ends it, whether it was used or not, and says what was found. Areas that were not taken are freed. -EBUSY:
+ * the armed thread is another one that still lives, and nothing was verified; -EINVAL: not armed.
+ * If such another thread closes the descriptor the armed one stays armed with nothing, so that its loads fail, until it
+ * opens the device again.
  */
 #define RELOBOX_FOUND_NOTHING 0		/* the load did not come so far, or everything agreed */
 #define RELOBOX_FOUND_AREA 1		/* area `index`: asked for `found_value` bytes instead of `expected`; 0: none */

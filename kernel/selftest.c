@@ -515,7 +515,7 @@ static void test_race(struct target *target)
 		fd = device();
 		if (arm(fd, target))
 			break;
-		pthread_create(&thread, NULL, close_soon, (void *)((random() % 400000L) << 32 | fd));
+		pthread_create(&thread, NULL, close_soon, (void *)((random() % 2000000L) << 32 | fd));
 		err = load(target);
 		pthread_join(thread, NULL);
 		loaded += !err;
@@ -524,6 +524,7 @@ static void test_race(struct target *target)
 		if (!err && unload(target))
 			break;
 	}
+	close(device()); /* or this thread stays armed with nothing */
 	check(i == 300 && !other, "closed meanwhile: %d loaded, %d refused, %d otherwise", loaded, failed, other);
 }
 
@@ -574,6 +575,13 @@ static void test_parallel(struct target *targets, int count)
 	check(!bad, "%d modules loaded in parallel, steered and plain, 100 times each", count);
 }
 
+static void *disarm_for_another(void *argument)
+{
+	struct relobox_disarm found;
+
+	return (void *)(long)call(*(int *)argument, RELOBOX_IOC_DISARM, &found);
+}
+
 static void *arm_and_leave(void *argument)
 {
 	struct target *target = argument;
@@ -614,6 +622,14 @@ static void test_load(const char *path, struct target *learned)
 	check(!arm(fd, &target), "armed");
 	check(call(fd, RELOBOX_IOC_ARM, &again) == EBUSY, "a second ARM of a descriptor is refused");
 	check(arm(fd, &target) == ENOMEM, "an armed thread cannot allocate");
+	pthread_create(&thread, NULL, disarm_for_another, &fd);
+	pthread_join(thread, &result);
+	check((long)result == EBUSY, "another thread cannot disarm it");
+	close(fd);
+
+	fd = device();
+	allocate(fd, RELOBOX_KIND_FLAT, 4096, 0, &err);
+	check(!err && arm(fd, &target) == EINVAL, "with a FLAT area it cannot be armed");
 	close(fd);
 
 	fd = device();
@@ -644,6 +660,7 @@ static void test_load(const char *path, struct target *learned)
 	target.areas[1].size += 4096;
 	err = arm(fd, &target) ?: load(&target);
 	target.areas[1].size -= 4096;
+	check(load(&target) == ENOMEM, "once refused, still refused");
 	call(fd, RELOBOX_IOC_DISARM, &found);
 	check(err == ENOMEM && found.taken == 1 && found.index == 1 && found.found == RELOBOX_FOUND_AREA,
 	      "a wrong second size: %s", strerror(err));
