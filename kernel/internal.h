@@ -13,9 +13,11 @@
 #define SINCE(minor) (LINUX_VERSION_CODE >= KERNEL_VERSION(6, minor, 0))
 
 /* A layout is named only where it has been tested; elsewhere nothing is steered. */
-#if (defined(CONFIG_X86_64) || defined(CONFIG_ARM64)) && SINCE(1) && !SINCE(2)
+#if !defined(CONFIG_X86_64) && !defined(CONFIG_ARM64_4K_PAGES)
+#define LAYOUT RELOBOX_LAYOUT_NONE
+#elif SINCE(1) && !SINCE(2)
 #define LAYOUT RELOBOX_LAYOUT_CORE_INIT
-#elif defined(CONFIG_X86_64) && SINCE(12) && !SINCE(13)
+#elif SINCE(12) && !SINCE(13)
 #define LAYOUT RELOBOX_LAYOUT_SEVEN
 #else
 #define LAYOUT RELOBOX_LAYOUT_NONE

@@ -311,6 +311,13 @@ void steer_init(void)
 		steer_reason = "steered loads were never tested on this kernel and architecture";
 		return;
 	}
+#ifdef CONFIG_ARM64_ERRATUM_843419
+	/* The kernel keeps ADRP from the end of a page when it relocates; user space is not told to. */
+	if (cpus_have_cap(ARM64_WORKAROUND_843419)) {
+		steer_reason = "code must be arranged around this processor's erratum 843419";
+		return;
+	}
+#endif
 	for (i = 0; i < ARRAY_SIZE(ways); i++)
 		if ((!strcmp(hooks, "auto") || !strcmp(hooks, ways[i].name)) && hook_all(&ways[i]))
 			return;

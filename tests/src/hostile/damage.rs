@@ -227,7 +227,7 @@ pub fn lies(sample: &[u8]) -> Vec<(&'static str, Damaged)> {
         let (rela, strtab) = (elf.of_kind(RELA).next().expect("relocations"), link(elf, symtab(elf)));
         elf.set(elf.header(rela) + 40, 4, strtab as u64);
     });
-    lie("more than one symbol table", "two symbol tables", &|elf| {
+    lie("a second symbol table", "two symbol tables", &|elf| {
         let data = elf.named(".rodata");
         elf.set(elf.header(data) + 4, 4, SYMTAB.into());
     });
