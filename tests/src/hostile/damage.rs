@@ -231,7 +231,7 @@ pub fn lies(sample: &[u8]) -> Vec<(&'static str, Damaged)> {
         let data = elf.named(".rodata");
         elf.set(elf.header(data) + 4, 4, SYMTAB.into());
     });
-    lie("a section without contents", "relocations of NOBITS", &|elf| {
+    lie("another section than its name says", "relocations aimed at another section", &|elf| {
         let (rela, bss) = (elf.of_kind(RELA).next().expect("relocations"), elf.named(".bss"));
         elf.set(elf.header(rela) + 44, 4, bss as u64);
     });
