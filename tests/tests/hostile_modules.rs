@@ -269,6 +269,11 @@ fn modinfo_without_an_end_or_a_beginning() {
     let (at, size) = elf.contents(elf.named(".modinfo"));
     for (fill, pairs) in [(0, 0), (b'=', 1), (b'x', 1)] {
         elf.bytes[at..at + size].fill(fill);
+        if fill != 0 {
+            let refused = relobox_engine::parse(&elf.bytes, 0).err().map(|finding| finding.text);
+            assert_eq!(refused, Some("its last text does not end: sh_size"));
+        }
+        elf.bytes[at + size - 1] = 0;
         let module = relobox_engine::parse(&elf.bytes, 0).expect("a module");
         assert_eq!(module.modinfo.len(), pairs);
         assert_eq!(judge(&guests(), "modinfo", &elf.bytes, true), None);

@@ -3,7 +3,7 @@
 #: programs misload
 #: timeout 600
 file=$(file_of pcbc)
-owner=$(file_of zstd_compress)
+owner=$(file_of raid6_pq)
 user=$(file_of btrfs)
 expect "the module loads" load "$file" && rmmod pcbc
 for needed in $(chain btrfs); do
@@ -14,7 +14,7 @@ remember
 if [ "$WITH" != device ]; then
 	note "only with the device can anything be wrong"
 	expect "the owner of symbols in use" load "$user"
-	refuse "cannot go" rmmod zstd_compress
+	refuse "cannot go" rmmod raid6_pq
 	rmmod btrfs
 	unchanged "after that"
 	return 0
@@ -31,7 +31,7 @@ done
 # Between look-up and load the owner of a symbol must not go, for its address would be another's.
 expect "the owner is to go: loads" misload held "$user" "$owner"
 cp /run/said /run/held
-expect "for it stays: $(head -n 1 /run/said)" grep -q '^rmmod zstd_compress: .*in use' /run/held
+expect "for it stays: $(head -n 1 /run/said)" grep -q '^rmmod raid6_pq: .*in use' /run/held
 expect "and unloads" unload btrfs
 unchanged held
 # What if it had not been held: another module's memory is where its symbols were.
@@ -40,4 +40,4 @@ if grep -q '^btrfs ' /proc/modules; then fail "reloaded: the module is there"; r
 unchanged reloaded
 expect "the right one still loads" load "$file"
 expect "and unloads" unload pcbc
-expect "the owner goes when nobody holds it" rmmod zstd_compress
+expect "the owner goes when nobody holds it" rmmod raid6_pq

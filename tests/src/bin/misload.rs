@@ -42,7 +42,8 @@ impl Wrong {
     }
 
     fn other_name(&self) -> String {
-        self.other().file_stem().unwrap_or_default().to_string_lossy().replace('-', "_")
+        let file = self.other().file_name().unwrap_or_default().to_string_lossy();
+        file.split(".ko").next().unwrap_or_default().replace('-', "_")
     }
 }
 
