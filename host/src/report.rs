@@ -149,6 +149,24 @@ pub fn grouped(digits: &str, size: usize, separator: char) -> String {
     out
 }
 
+/// The kinds of problems that are told in their own way, below.
+pub const TOLD_APART: [&str; 14] = [
+    "out-of-range",
+    "misaligned",
+    "outside-section",
+    "bad-symbol",
+    "unknown-relocation",
+    "unpaired",
+    "not-zero",
+    "rejected-relocation",
+    "bad-instruction",
+    "addend-form",
+    "malformed",
+    "too-large",
+    "not-elf",
+    "bad-stream",
+];
+
 impl fmt::Display for Problem {
     /// The wording that people know from linkers: `file:(section+offset): what; about which symbol; what to do`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
