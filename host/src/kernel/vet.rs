@@ -122,7 +122,8 @@ impl Kernel for Vet {
         match linux::finit_module(file.as_fd(), &load.args, flags) {
             Ok(()) => Ok(Loaded::default()),
             Err(Errno::OPNOTSUPP) if self.packed => Err(Failure::Refused("this kernel does not unpack modules".into())),
-            Err(e) => Err(linux::failure(e, &load.name, true)),
+            // These are the kernel's own words; any other may be the module's init's.
+            Err(e) => Err(linux::failure(e, &load.name, !matches!(e, Errno::NOEXEC | Errno::EXIST))),
         }
     }
 
