@@ -29,7 +29,7 @@ fn object(relocations: &[(u32, u32, u32, i32)], in_place: bool) -> Vec<u8> {
             table.extend(addend.to_le_bytes());
         }
     }
-    let strings = b"\0.text\0.rel\0.symtab\0.strtab\0here\0there\0";
+    let strings = b"\0.text\0.rela.text\0.rel.text\0.symtab\0.strtab\0here\0there\0";
     let name = |text: &str| strings.windows(text.len()).position(|w| w == text.as_bytes()).expect("a name") as u32;
     let mut symbols = vec![0; 16];
     for (text, value, info, section) in [("here", 4u32, 0u8, 1u16), ("there", 0, 0x10, 0)] {
@@ -43,7 +43,7 @@ fn object(relocations: &[(u32, u32, u32, i32)], in_place: bool) -> Vec<u8> {
     let sections: [(&str, [u32; 6], &[u8]); 5] = [
         ("", [0; 6], &[]),
         (".text", [1, 6, 0, 0, 4, 0], &POISON),
-        (".rel", [kind, 0, 3, 1, 4, entry], &table),
+        (if in_place { ".rel.text" } else { ".rela.text" }, [kind, 0, 3, 1, 4, entry], &table),
         (".symtab", [2, 0, 4, 2, 4, 16], &symbols),
         (".strtab", [3, 0, 0, 0, 1, 0], strings),
     ];
