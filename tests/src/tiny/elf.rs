@@ -19,8 +19,13 @@ pub fn write(module: &Tiny) -> object::write::Result<Vec<u8>> {
     let sections: Vec<_> =
         names.iter().map(|n| (w.add_section_name(n.as_bytes()), w.reserve_section_index())).collect();
     let relocated: Vec<usize> = (0..names.len()).filter(|i| !module.sections[*i].relocations.is_empty()).collect();
-    let tables: Vec<_> = relocated.iter().map(|_| w.reserve_section_index()).collect();
-    let table_name = w.add_section_name(if rela { b".rela" } else { b".rel" });
+    for _ in &relocated {
+        w.reserve_section_index();
+    }
+    // As all tools name them.
+    let prefix = if rela { ".rela" } else { ".rel" };
+    let said: Vec<String> = relocated.iter().map(|i| format!("{prefix}{}", names[*i])).collect();
+    let table_names: Vec<_> = said.iter().map(|name| w.add_section_name(name.as_bytes())).collect();
     let symtab = w.reserve_symtab_section_index();
     w.reserve_strtab_section_index();
     w.reserve_shstrtab_section_index();
@@ -102,9 +107,9 @@ pub fn write(module: &Tiny) -> object::write::Result<Vec<u8>> {
             sh_entsize: 0,
         });
     }
-    for ((i, offset), _) in relocated.iter().zip(&relocations).zip(&tables) {
+    for ((i, offset), name) in relocated.iter().zip(&relocations).zip(table_names) {
         let count = module.sections[*i].relocations.len();
-        w.write_relocation_section_header(table_name, sections[*i].1, symtab, *offset, count, rela);
+        w.write_relocation_section_header(name, sections[*i].1, symtab, *offset, count, rela);
     }
     w.write_symtab_section_header(locals);
     w.write_strtab_section_header();
