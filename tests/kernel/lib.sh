@@ -78,6 +78,23 @@ disk() {
 # A module's name, its file, and the files that it needs in the order in which they are loaded.
 name_of() { local file=${1##*/}; echo "${file%%.ko*}" | tr - _; }
 file_of() { awk -F : -v name="$1" '{ n = $1; sub(".*/", "", n); sub("[.]ko.*", "", n); gsub("-", "_", n) } n == name { print $1; exit }' "$MODULES/modules.dep" | sed "s|^|$MODULES/|"; }
+# Every file of the package, dependencies first; or with $ONLY (NAME,NAME...) those, with what they need.
+all_files() {
+	local name
+	if [ -n "$ONLY" ]; then
+		for name in $(echo "$ONLY" | tr ',' ' '); do chain "$name"; done | awk '!seen[$0]++'
+		return
+	fi
+	awk -F ': *' '
+		{ needs[$1] = $2; order[++count] = $1 }
+		function visit(file,   list, n, i) {
+			if (seen[file]++) return
+			n = split(needs[file], list, " ")
+			for (i = n; i > 0; i--) visit(list[i])
+			print file
+		}
+		END { for (i = 1; i <= count; i++) visit(order[i]) }' "$MODULES/modules.dep" | sed "s|^|$MODULES/|"
+}
 chain() { modprobe -D "$1" | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'; }
 
 # What must be as before. Module memory is what lies in the kernel's module area; an area that is only waiting to be

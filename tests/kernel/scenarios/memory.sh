@@ -8,19 +8,7 @@
 # --set ONLY=NAME,NAME takes a few modules, with what they need.
 [ "$WITH" = device ] || { note "only with the device can addresses be chosen"; return 0; }
 expect "the snapshots are taken" insmod /extra/snapshot.ko
-if [ -n "$ONLY" ]; then
-	for name in $(echo "$ONLY" | tr ',' ' '); do chain "$name"; done | awk '!seen[$0]++' >/run/order
-else
-	awk -F ': *' '
-		{ needs[$1] = $2; order[++count] = $1 }
-		function visit(file,   list, n, i) {
-			if (seen[file]++) return
-			n = split(needs[file], list, " ")
-			for (i = n; i > 0; i--) visit(list[i])
-			print file
-		}
-		END { for (i = 1; i <= count; i++) visit(order[i]) }' "$MODULES/modules.dep" | sed "s|^|$MODULES/|" >/run/order
-fi
+all_files >/run/order
 lsmod | awk 'NR > 1 { print $1 }' >/run/there
 while read -r file; do
 	grep -qx "$(name_of "$file")" /run/there || echo "$file"

@@ -6,18 +6,7 @@
 #: timeout 3600
 # Dependencies first; what cannot be loaded is tried all the same, and its dependents fail like it. --set ONLY=NAME,NAME
 # takes a few.
-awk -F ': *' '
-	{ needs[$1] = $2; order[++count] = $1 }
-	function visit(file,   list, n, i) {
-		if (seen[file]++) return
-		n = split(needs[file], list, " ")
-		for (i = n; i > 0; i--) visit(list[i])
-		print file
-	}
-	END { for (i = 1; i <= count; i++) visit(order[i]) }' "$MODULES/modules.dep" >/run/order
-if [ -n "$ONLY" ]; then
-	for name in $(echo "$ONLY" | tr ',' ' '); do chain "$name"; done | sed "s|^$MODULES/||" | awk '!seen[$0]++' >/run/order
-fi
+all_files | sed "s|^$MODULES/||" >/run/order
 case $WITH in
 stock) command=/kmod/insmod ;;
 *) command="relobox insmod --kernel $WITH" ;;
