@@ -129,8 +129,10 @@ unchanged() {
 	# Memory of a module's init is freed some time later.
 	while [ $tries -lt 100 ]; do
 		areas_now >/run/areas.after
-		if [ "$(total /run/areas.before)" = "$(total /run/areas.after)" ]; then
+		if [ "$(total /run/areas.after)" -le "$(total /run/areas.before)" ]; then
 			ok "$1: module memory is as before, $(total /run/areas.after) bytes"
+			# Less: something was still to be freed when it was remembered. It does not excuse anything later.
+			cp /run/areas.after /run/areas.before
 			break
 		fi
 		tries=$((tries + 1))
