@@ -20,7 +20,7 @@ pub(super) fn finit_module(file: BorrowedFd<'_>, args: &str, flags: u32) -> Resu
 pub(super) fn failure(error: Errno, name: &str, ran: bool) -> Failure {
     match error {
         Errno::EXIST if !ran => Failure::Exists { name: name.to_owned() },
-        Errno::PERM => Failure::NotAllowed("loading modules is switched off, or needs CAP_SYS_MODULE".into()),
+        Errno::PERM if !ran => Failure::NotAllowed("loading modules is switched off, or needs CAP_SYS_MODULE".into()),
         Errno::KEYREJECTED | Errno::NOKEY => {
             Failure::Refused(format!("its signature is not accepted: {error}; dmesg may say more"))
         }

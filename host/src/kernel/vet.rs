@@ -123,7 +123,7 @@ impl Kernel for Vet {
             Ok(()) => Ok(Loaded::default()),
             Err(Errno::OPNOTSUPP) if self.packed => Err(Failure::Refused("this kernel does not unpack modules".into())),
             // These are the kernel's own words; any other may be the module's init's.
-            Err(e) => Err(linux::failure(e, &load.name, !matches!(e, Errno::NOEXEC | Errno::EXIST))),
+            Err(e) => Err(linux::failure(e, &load.name, !matches!(e, Errno::NOEXEC | Errno::EXIST | Errno::PERM))),
         }
     }
 
