@@ -12,7 +12,7 @@ use crate::link::prepare;
 use crate::parse::{Module, Records};
 use crate::place::{self, Placing};
 use crate::records::shown;
-use crate::resolve::Sources;
+use crate::resolve::{Sources, crc_mismatch};
 use crate::symbols::{Definition, Symbols};
 use relobox_abi::{Section, section_flag, symbol_flag};
 use std::collections::{HashMap, HashSet};
@@ -55,7 +55,7 @@ pub fn insmod(guests: &Guests, kernel: &mut dyn Kernel, module: Module, args: &s
     let linked = prepared.link(layout, Sources { symbols: &symbols, assume });
     let mut linked = linked.map_err(|error| advise(error, &depends))?;
     let loaded = place::place(kernel, listing.form, &mut linked, &name, args).map_err(|why| match why {
-        Placing::Kernel(failure) => named(refused(failure.clone()), &failure, &linked.module.records()),
+        Placing::Kernel(failure) => named(&failure, &linked.module.records()),
         Placing::Module(error) => error,
     })?;
     Ok(Inserted {
@@ -84,17 +84,19 @@ pub fn refusal(subject: &str, failure: &Failure) -> Error {
     Error::Kernel(Box::new(problem))
 }
 
-/// With the names of what the kernel only has numbers for.
-fn named(error: Error, failure: &Failure, records: &Records<'_>) -> Error {
-    let (Error::Kernel(mut problem), Failure::Disagrees { of, .. }) = (error, failure) else {
-        return refusal(records.name, failure);
-    };
-    match of {
-        Of::Section(i) if (*i as usize) < records.sections.len() => problem.section = Some(records.section_name(*i)),
-        Of::Symbol(i) if (*i as usize) < records.symbols.len() => problem.symbol = records.symbol_name(*i),
-        _ => {}
+/// A refusal, with the names of what the kernel only has numbers for.
+fn named(failure: &Failure, records: &Records<'_>) -> Error {
+    let mut error = refusal(records.name, failure);
+    if let (Error::Kernel(problem), Failure::Disagrees { of, .. }) = (&mut error, failure) {
+        match of {
+            Of::Section(i) if (*i as usize) < records.sections.len() => {
+                problem.section = Some(records.section_name(*i));
+            }
+            Of::Symbol(i) if (*i as usize) < records.symbols.len() => problem.symbol = records.symbol_name(*i),
+            _ => {}
+        }
     }
-    Error::Kernel(problem)
+    error
 }
 
 /// Everything that can be refused before anything is allocated; every reason. The module's name.
@@ -174,9 +176,9 @@ fn wanted<'a>(records: &Records<'a>) -> Vec<&'a [u8]> {
 fn check_versions(records: &Records<'_>, kernel: &Listing) -> Vec<Problem> {
     let live = kernel.modules.iter().filter(|m| m.live).map(|m| &m.exports);
     let exports = || std::iter::once(&kernel.exports).chain(live.clone()).flatten();
+    let needed: HashSet<&[u8]> = undefined(records).collect();
     if records.versions.is_empty() {
-        let names: HashSet<&[u8]> = undefined(records).collect();
-        let versioned = exports().find(|e| e.crc.is_some() && names.contains(e.name.as_bytes()));
+        let versioned = exports().find(|e| e.crc.is_some() && needed.contains(e.name.as_bytes()));
         let problem = |e: &Export| Problem {
             symbol: Some(shown(e.name.as_bytes())),
             ..Problem::new(
@@ -188,7 +190,6 @@ fn check_versions(records: &Records<'_>, kernel: &Listing) -> Vec<Problem> {
         };
         return versioned.map(problem).into_iter().collect();
     }
-    let needed: HashSet<&[u8]> = undefined(records).collect();
     let others: HashMap<&[u8], u32> = records
         .versions
         .iter()
@@ -197,13 +198,9 @@ fn check_versions(records: &Records<'_>, kernel: &Listing) -> Vec<Problem> {
         .collect();
     let differs =
         |e: &&Export| matches!((e.crc, others.get(e.name.as_bytes())), (Some(have), Some(want)) if have != *want);
-    let problem = |e: &Export| {
-        let (have, want) = (e.crc.unwrap_or(0), others[e.name.as_bytes()]);
-        let text = format!("the module was compiled against version {want:#010x} of a symbol that is now {have:#010x}");
-        Problem {
-            symbol: Some(shown(e.name.as_bytes())),
-            ..Problem::new("crc-mismatch", records.name, text).hint("compile it against this kernel")
-        }
+    let problem = |e: &Export| Problem {
+        symbol: Some(shown(e.name.as_bytes())),
+        ..crc_mismatch(records, others[e.name.as_bytes()], e.crc.unwrap_or(0))
     };
     exports().filter(differs).map(problem).collect()
 }

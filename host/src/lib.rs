@@ -22,6 +22,7 @@ pub mod layout;
 pub mod layout_linux;
 pub mod limits;
 pub mod link;
+mod memfd;
 pub mod modprobe;
 pub mod open;
 pub mod parse;

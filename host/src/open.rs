@@ -6,13 +6,13 @@
 use crate::error::{Error, Misbehaviour, Problem, Result};
 use crate::guests::Guests;
 use crate::limits;
+use crate::memfd;
 use crate::records::{bytes, record, table};
 use crate::report;
 use crate::sandbox::Instance;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt as _};
 use relobox_abi::{Span, Unpacked, export};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use std::io::{Read, Seek as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -105,11 +105,9 @@ impl Source {
 /// Copies `source` to where nobody can change it any more: a memfd, sealed, and whether its contents are packed. What is
 /// judged and what is loaded are then the same bytes.
 pub fn seal(mut source: Source, path: &Path) -> Result<(OwnedFd, bool)> {
-    let io = |e: rustix::io::Errno| Error::io(path)(e.into());
     let packed = is_packed(&source.magic().map_err(Error::io(path))?);
     let length = length(&path.display().to_string(), &source)?;
-    let file = memfd_create("relobox-module", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).map_err(io)?;
-    let mut file = std::fs::File::from(file);
+    let mut file = memfd::create("relobox-module").map_err(Error::io(path))?;
     let copied = match source {
         Source::File(source, _) => std::io::copy(&mut source.into_std().take(length), &mut file),
         Source::Bytes(bytes) => file.write_all(&bytes).map(|()| length),
@@ -119,8 +117,7 @@ pub fn seal(mut source: Source, path: &Path) -> Result<(OwnedFd, bool)> {
         return Err(Error::io(path)(cut));
     }
     file.rewind().map_err(Error::io(path))?;
-    fcntl_add_seals(&file, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE).map_err(io)?;
-    Ok((file.into(), packed))
+    Ok((memfd::seal(file).map_err(Error::io(path))?, packed))
 }
 
 /// To read, and not to wait for whoever may open the other end of a pipe.

@@ -4,10 +4,9 @@ use crate::error::{Error, Problem, Result};
 use crate::kernel::{Export, Failure, Form, Image, Kernel, Load, Loaded, Protection, Request};
 use crate::layout::{ABSENT, Area, Kind, Layout, Measured};
 use crate::link::Linked;
+use crate::memfd;
 use crate::records::shown;
 use relobox_abi::export_flag;
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
-use std::fs::File;
 use std::path::Path;
 
 /// Asks the kernel for the areas, and gives every section its address in them.
@@ -41,18 +40,16 @@ pub fn place(
 /// The module as a file whose relocations are done, and what they were done for.
 fn image_of(linked: &mut Linked) -> Result<Image> {
     let path = Path::new("memfd");
-    let file = memfd_create("relobox", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
-    let mut file = File::from(file.map_err(|e| Error::io(path)(e.into()))?);
+    let mut file = memfd::create("relobox").map_err(Error::io(path))?;
     linked.emit_to(relobox_abi::emit::RELOCATED_KO, path, &mut file)?;
-    let sealed = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
-    fcntl_add_seals(&file, sealed).map_err(|e| Error::io(path)(e.into()))?;
+    let file = memfd::seal(file).map_err(Error::io(path))?;
     let (mut sections, symbols) = (linked.layout.addresses.clone(), linked.resolved.values.clone());
     if !linked.layout.synthetic.is_empty() {
         // The engine appends them, and a table of names.
         sections.extend(&linked.layout.synthetic);
         sections.push(ABSENT);
     }
-    Ok(Image { file: file.into(), sections, symbols })
+    Ok(Image { file, sections, symbols })
 }
 
 /// Puts and protects every area.

@@ -128,6 +128,12 @@ fn defined(records: &Records<'_>, layout: &Layout, i: u32, s: &Symbol, problems:
     }
 }
 
+/// The version `want` of a symbol is not the one that there is; the symbol is for the caller to name.
+pub(crate) fn crc_mismatch(records: &Records<'_>, want: u32, have: u32) -> Problem {
+    let text = format!("the module was compiled against version {want:#010x} of a symbol that is now {have:#010x}");
+    Problem::new("crc-mismatch", records.name, text).hint("compile it against this kernel")
+}
+
 fn about(records: &Records<'_>, symbol: u32, kind: &'static str, text: impl Into<String>) -> Problem {
     Problem { symbol: records.symbol_name(symbol), ..Problem::new(kind, records.name, text) }
 }
@@ -177,9 +183,7 @@ impl<'a> Policy<'a> {
         if let (Some(have), Some(want)) = (found.crc, self.crcs.get(name))
             && have != *want
         {
-            let text =
-                format!("the module was compiled against version {want:#010x} of a symbol that is now {have:#010x}");
-            problems.push(about(records, i, "crc-mismatch", text).hint("compile it against this kernel"));
+            problems.push(Problem { symbol: records.symbol_name(i), ..crc_mismatch(records, *want, have) });
         }
     }
 }

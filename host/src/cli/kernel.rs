@@ -18,6 +18,7 @@ use relobox::{Error, Result};
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// The kernel that modules go into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -37,21 +38,23 @@ pub(crate) struct Which {
     /// The kernel that modules go into
     #[arg(long = "kernel", value_name = "KERNEL", value_enum, default_value = "auto", env = "RELOBOX_KERNEL")]
     choice: Choice,
+    #[arg(skip)]
+    decided: OnceLock<Choice>,
     #[command(flatten)]
     pub(crate) socket: Socket,
 }
 
 impl Which {
-    /// The choice, with `auto` decided.
+    /// The choice, with `auto` decided: once, since that opens the device.
     pub(crate) fn choice(&self) -> Choice {
-        match self.choice {
+        *self.decided.get_or_init(|| match self.choice {
             Choice::Auto if self.socket.given() => Choice::Sim,
             Choice::Auto => match Device::open() {
                 Ok(device) if device.cannot_load().is_none() => Choice::Device,
                 _ => Choice::Vet,
             },
             choice => choice,
-        }
+        })
     }
 
     /// A connection for everything but loading.

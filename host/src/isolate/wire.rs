@@ -2,7 +2,8 @@
 
 use super::fault::Fault;
 use crate::limits;
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, memfd_create};
+use crate::memfd::{self, SEALS};
+use rustix::fs::{fcntl_get_seals, fstat};
 use rustix::io::{Errno, IoSliceMut, pread};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -10,8 +11,7 @@ use rustix::net::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fs::File;
-use std::io::{IoSlice, Write as _};
+use std::io::{self, IoSlice, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
@@ -31,10 +31,6 @@ impl Tag {
         [Self::Inline, Self::Apart, Self::Ended].into_iter().find(|tag| *tag as u8 == byte)
     }
 }
-
-/// What is written into a memfd that is then sealed can never change again.
-pub(super) const SEALS: SealFlags =
-    SealFlags::SEAL.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::WRITE);
 
 /// What came.
 #[derive(Debug)]
@@ -146,12 +142,12 @@ pub(super) fn read<T: DeserializeOwned>(message: &[u8]) -> Result<T, Fault> {
 
 /// `bytes` in a sealed memfd.
 pub(super) fn blob(bytes: &[u8]) -> Result<OwnedFd, Fault> {
-    let step = "make a memfd";
-    let file = memfd_create("relobox", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).map_err(Fault::step(step))?;
-    let mut file = File::from(file);
-    file.write_all(bytes).map_err(|e| Fault::Start { step, reason: e.to_string() })?;
-    fcntl_add_seals(&file, SEALS).map_err(Fault::step(step))?;
-    Ok(file.into())
+    let make = || {
+        let mut file = memfd::create("relobox")?;
+        file.write_all(bytes)?;
+        memfd::seal(file)
+    };
+    make().map_err(|e: io::Error| Fault::Start { step: "make a memfd", reason: e.to_string() })
 }
 
 /// The length of a memfd that is sealed, so that neither it nor its bytes can change: reading it can neither wait nor
@@ -187,6 +183,7 @@ pub(super) fn read_blob(fd: &OwnedFd, limit: u64) -> Result<Vec<u8>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::{MemfdFlags, memfd_create};
 
     #[test]
     fn long_messages_arrive_and_descriptors_stay_in_order() {
