@@ -1,0 +1,70 @@
+//! `relobox plugin`: which architectures there are, what each can do, and how one is written, proved and pinned.
+
+mod info;
+mod list;
+mod new;
+mod pin;
+mod test;
+
+use super::Common;
+use clap::{Args, Subcommand};
+use relobox::Result;
+use std::process::ExitCode;
+
+/// List, describe, write, prove and pin relocation plugins
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct PluginArgs {
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Which plugins there are: machine, class, byte order, digest, origin
+    #[command(after_help = "Examples:
+  relobox plugin list
+  relobox plugin list --plugin-dir ./mine --json")]
+    List {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// A plugin's relocation table, as it describes it itself
+    #[command(after_help = "Examples:
+  relobox plugin info aarch64
+  relobox plugin info mine --plugin-dir ./mine --json
+  relobox plugin info riscv64 --markdown")]
+    Info {
+        /// The plugin's name
+        arch: String,
+        /// Print the table as Markdown (the documentation's support table)
+        #[arg(long, conflicts_with = "json")]
+        markdown: bool,
+        #[command(flatten)]
+        common: Common,
+    },
+    New(new::NewArgs),
+    Test(test::TestArgs),
+    Pin(pin::PinArgs),
+}
+
+impl PluginArgs {
+    pub(crate) fn json(&self) -> bool {
+        match &self.command {
+            Verb::List { common } | Verb::Info { common, .. } => common.json,
+            Verb::New(_) => false,
+            Verb::Test(args) => args.common.json,
+            Verb::Pin(args) => args.common.json,
+        }
+    }
+}
+
+pub(crate) fn run(args: PluginArgs) -> Result<ExitCode> {
+    match args.command {
+        Verb::List { common } => list::run(&common),
+        Verb::Info { arch, markdown, common } => info::run(&arch, markdown, &common),
+        Verb::New(args) => new::run(args),
+        Verb::Test(args) => test::run(args),
+        Verb::Pin(args) => pin::run(args),
+    }
+}
