@@ -7,33 +7,45 @@
 
 use crate::error::{Misbehaviour, Result};
 use crate::guests::About;
-use crate::parse::Module;
+use crate::parse::{Module, Patching};
 use crate::plan::Planned;
 use crate::records::bytes;
 use relobox_abi::{Row, section_flag};
 
 /// Patches the module's file in place.
 pub fn confine(about: &About, module: &mut Module, planned: &Planned) -> Result<()> {
-    let outcome = take_windows(about, module, planned);
-    outcome.map_err(|fault| {
-        let what = match fault {
-            Stray::Byte { section, offset } => {
-                Misbehaviour::Window { section: module.records().section_name(section), offset }
-            }
-            Stray::Answer(what) => what,
-        };
-        planned.instance.misbehaved(what)
-    })
+    let (file, records) = module.patch();
+    let outcome = take_windows(about, file, &records, planned);
+    outcome.map_err(|stray| planned.instance.misbehaved(stray.misbehaviour(|i| module.records().section_name(i))))
 }
 
-enum Stray {
-    Byte { section: u32, offset: u64 },
+/// Why a plugin's copy is not taken over.
+pub enum Stray {
+    /// It changed this byte.
+    Byte {
+        /// Index of the section.
+        section: u32,
+        /// Offset in it.
+        offset: u64,
+    },
+    /// Its copy is not where it was.
     Answer(Misbehaviour),
 }
 
-fn take_windows(about: &About, module: &mut Module, planned: &Planned) -> Result<(), Stray> {
+impl Stray {
+    /// As an error, with the section's name.
+    #[must_use]
+    pub fn misbehaviour(self, name: impl Fn(u32) -> String) -> Misbehaviour {
+        match self {
+            Self::Byte { section, offset } => Misbehaviour::Window { section: name(section), offset },
+            Self::Answer(what) => what,
+        }
+    }
+}
+
+/// Takes the windows over into `file`, and compares the rest.
+pub fn take_windows(about: &About, file: &mut [u8], records: &Patching<'_>, planned: &Planned) -> Result<(), Stray> {
     let memory = planned.instance.memory();
-    let (file, records) = module.patch();
     let mut extra = planned.needs.windows.iter().peekable();
     for group in records.groups {
         let section = &records.sections[group.section as usize];

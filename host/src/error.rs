@@ -122,6 +122,9 @@ pub struct Problem {
     /// The relocation's name, or its number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub relocation: Option<String>,
+    /// Its index among the module's relocations; not for people.
+    #[serde(skip)]
+    pub index: Option<u32>,
     /// The symbol.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub symbol: Option<String>,

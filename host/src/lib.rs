@@ -18,6 +18,7 @@ pub mod insmod;
 pub mod isolate;
 pub mod job;
 pub mod kernel;
+pub mod kit;
 pub mod layout;
 pub mod layout_linux;
 pub mod limits;

@@ -180,3 +180,6 @@ pub const PROBLEMS: usize = FAULTS + 1;
 
 /// A text of a problem may be this many times [`TEXT`]: some name every module or namespace that is meant.
 pub const TEXTS: usize = 64;
+
+/// Bytes of a section of a case of the plugin kit: cases are small, and a run of zeros is written as its number.
+pub const CASE: usize = 64 << 20;

@@ -69,6 +69,31 @@ pub fn plan(plugin: &Plugin, records: &Records<'_>, inputs: &[(String, u64)]) ->
     let job = JobWriter::measure(&plugin.about, records, inputs);
     let len = u64::from(job.header.len);
     let mut instance = plugin.guest.instantiate(limits::memory_for(len), limits::fuel_for(len))?;
+    let asked = ask(plugin, records, &job, &mut instance)?;
+    Ok(asked.with(instance))
+}
+
+/// A plan without the instance that made it, whose addresses it has.
+pub struct Asked {
+    job: u32,
+    sections: u32,
+    values: u32,
+    copies: Vec<Span>,
+    needs: Needs,
+}
+
+impl Asked {
+    /// The plan, and the instance that made it.
+    #[must_use]
+    pub fn with(self, instance: Instance) -> Planned {
+        let Self { job, sections, values, copies, needs } = self;
+        Planned { instance, job, sections, values, copies, needs }
+    }
+}
+
+/// The same in an instance that the caller keeps, whatever comes of it.
+pub fn ask(plugin: &Plugin, records: &Records<'_>, job: &JobWriter, instance: &mut Instance) -> Result<Asked> {
+    let len = u64::from(job.header.len);
     let at = instance.reserve(len)?;
     let place = instance.memory_mut().get_mut(at as usize..).and_then(|rest| rest.get_mut(..len as usize));
     job.write(records, place.unwrap_or_default());
@@ -78,7 +103,7 @@ pub fn plan(plugin: &Plugin, records: &Records<'_>, inputs: &[(String, u64)]) ->
     let base = at + job.header.data.at;
     let copies = job.copies.iter().map(|s| Span { at: if s.len == 0 { 0 } else { base + s.at }, len: s.len }).collect();
     let (sections, values) = (at + job.header.sections.at, at + job.header.values.at);
-    Ok(Planned { instance, job: at, sections, values, copies, needs })
+    Ok(Asked { job: at, sections, values, copies, needs })
 }
 
 /// The plan, as hostile input.

@@ -63,6 +63,7 @@ fn relocation_fault(
         section: (f.section != NONE).then(|| records.section_name(f.section)),
         offset: (f.section != NONE).then_some(f.offset),
         relocation: relocation.map(|r| about.relocation(r.kind)),
+        index: relocation.is_some().then_some(f.relocation),
         symbol: records.symbol_name(symbol),
         defined_in: defined_in(symbol),
         value: Some(f.value),

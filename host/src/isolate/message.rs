@@ -226,8 +226,21 @@ pub(super) struct ProblemForm {
 
 impl ProblemForm {
     fn new(problem: Problem) -> Self {
-        let Problem { kind, file, section, offset, relocation, symbol, defined_in, value, min, max, text, hint } =
-            problem;
+        let Problem {
+            kind,
+            file,
+            section,
+            offset,
+            relocation,
+            symbol,
+            defined_in,
+            value,
+            min,
+            max,
+            text,
+            hint,
+            index: _,
+        } = problem;
         let kind = kind.to_owned();
         Self { kind, file, section, offset, relocation, symbol, defined_in, value, min, max, text, hint }
     }
@@ -237,6 +250,7 @@ impl ProblemForm {
         let Self { kind, file, section, offset, relocation, symbol, defined_in, value, min, max, text, hint } = self;
         let text_of = |text: String| shown_all(&text);
         Problem {
+            index: None,
             kind: word(&kind),
             file: text_of(file),
             section: section.map(text_of),

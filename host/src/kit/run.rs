@@ -1,0 +1,170 @@
+//! A case on its way through the host's own stages: plan, addresses, apply, confine.
+
+use super::case::Case;
+use crate::apply::apply;
+use crate::confine::take_windows;
+use crate::error::{Error, Misbehaviour, Problem};
+use crate::guests::Plugin;
+use crate::job::JobWriter;
+use crate::layout::{ABSENT, Layout};
+use crate::limits;
+use crate::plan::{Needs, Planned, ask};
+use crate::resolve::Resolved;
+use crate::sandbox::Instance;
+use relobox_abi::supply;
+
+/// What came of a case, and what it cost.
+pub struct Run {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The fuel that was used, in the units of the sandbox.
+    pub fuel: u64,
+    /// The instance, as the plugin left it; none if there never was one.
+    pub instance: Option<Instance>,
+}
+
+/// What came of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was linked.
+    Linked(Linked),
+    /// The plugin found these faults.
+    Refused(Vec<Fault>),
+    /// The plugin broke the contract.
+    Misbehaved(Misbehaviour),
+}
+
+/// A linked case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Linked {
+    /// The contents of [`Case::sections`].
+    pub sections: Vec<Vec<u8>>,
+    /// What the plugin made.
+    pub made: Vec<Made>,
+    /// The values that the plugin saw, by symbol index.
+    pub values: Vec<u64>,
+}
+
+/// A section that the plugin made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub address: u64,
+    /// What it holds.
+    pub contents: Vec<u8>,
+}
+
+/// A fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The host's word for it: `out-of-range`, `misaligned` …
+    pub kind: String,
+    /// Index of the relocation among all of the case's, in their order.
+    pub relocation: Option<u32>,
+    /// Offset in the section, in bytes.
+    pub offset: u64,
+    /// The offending value.
+    pub value: i64,
+}
+
+impl Fault {
+    fn of(problem: &Problem) -> Self {
+        Self {
+            kind: problem.kind.to_owned(),
+            relocation: problem.index,
+            offset: problem.offset.unwrap_or(0),
+            value: problem.value.unwrap_or(0),
+        }
+    }
+}
+
+/// Links `case` with `plugin`, in a fresh instance.
+#[must_use]
+pub fn run(plugin: &Plugin, case: &Case) -> Run {
+    let mut owned = case.records();
+    let records = owned.records();
+    let job = JobWriter::measure(&plugin.about, &records, &case.inputs);
+    let len = u64::from(job.header.len);
+    let mut instance = match plugin.guest.instantiate(limits::memory_for(len), limits::fuel_for(len)) {
+        Ok(instance) => instance,
+        Err(error) => return Run { outcome: failed(error), fuel: 0, instance: None },
+    };
+    let asked = match ask(plugin, &records, &job, &mut instance) {
+        Ok(asked) => asked,
+        Err(error) => return Run { outcome: failed(error), fuel: instance.fuel_used(), instance: Some(instance) },
+    };
+    let mut planned = asked.with(instance);
+    let layout = place(case, &planned.needs);
+    let values = values(case, &planned.needs, &layout);
+    let resolved = Resolved { values, uses: Vec::new() };
+    let outcome = match apply(plugin, &records, &mut planned, &layout, &resolved, |_| None) {
+        Err(error) => failed(error),
+        Ok(made) => {
+            let (file, patching) = owned.patch();
+            match take_windows(&plugin.about, file, &patching, &planned) {
+                Err(stray) => Outcome::Misbehaved(stray.misbehaviour(|i| case.section_name(i))),
+                Ok(()) => Outcome::Linked(Linked {
+                    sections: (1..=case.sections.len()).map(|i| owned.contents(i).to_vec()).collect(),
+                    made: made
+                        .into_iter()
+                        .map(|s| Made { name: s.wanted.name, address: s.address, contents: s.contents })
+                        .collect(),
+                    values: resolved.values,
+                }),
+            }
+        }
+    };
+    let Planned { instance, .. } = planned;
+    Run { outcome, fuel: instance.fuel_used(), instance: Some(instance) }
+}
+
+fn failed(error: Error) -> Outcome {
+    match error {
+        Error::Module(problems) => Outcome::Refused(problems.iter().map(Fault::of).collect()),
+        Error::Guest { what, .. } => Outcome::Misbehaved(what),
+        other => Outcome::Misbehaved(Misbehaviour::Unusable(other.to_string())),
+    }
+}
+
+/// The case's addresses; what the plugin wants lies behind each other from [`Case::synthetic`] on, wherever it
+/// asked to be.
+fn place(case: &Case, needs: &Needs) -> Layout {
+    let mut addresses = vec![ABSENT];
+    addresses.extend(case.sections.iter().map(|s| case.cut(s.address)));
+    let mut next = case.synthetic;
+    let mut synthetic = Vec::with_capacity(needs.synthetic.len());
+    for wanted in &needs.synthetic {
+        let mask = wanted.record.align - 1;
+        let at = next.wrapping_add(mask) & !mask;
+        synthetic.push(case.cut(at));
+        next = at.wrapping_add(wanted.record.size);
+    }
+    Layout { addresses, synthetic, areas: Vec::new() }
+}
+
+/// The case's values, and those that the plugin supplies.
+fn values(case: &Case, needs: &Needs, layout: &Layout) -> Vec<u64> {
+    let mut values = case.values();
+    for (s, _) in &needs.supplied {
+        let at = match s.how {
+            supply::CONSTANT => Some(0),
+            supply::IN_SECTION => layout.addresses.get(s.index as usize).copied(),
+            supply::IN_SYNTHETIC => layout.synthetic.get(s.index as usize).copied(),
+            // Under another name the symbol is what the case says.
+            _ => None,
+        };
+        if let (Some(at), Some(value)) = (at, values.get_mut(s.symbol as usize)) {
+            *value = case.cut(at.wrapping_add(s.value));
+        }
+    }
+    values
+}
+
+impl Case {
+    fn section_name(&self, section: u32) -> String {
+        let section = (section as usize).checked_sub(1).and_then(|i| self.sections.get(i));
+        section.map(|s| s.name.clone()).unwrap_or_default()
+    }
+}
