@@ -1,13 +1,22 @@
-//! Embeds every guest in `guests/`, so that a new architecture edits no existing file.
+//! Embeds every guest in `guests/`, so that a new architecture edits no existing file; and what `relobox plugin
+//! new` writes: the files in `templates/`, and the sources of the crates that a plugin in Rust stands on.
 
+use std::error::Error;
 use std::fmt::Write as _;
-use std::{env, fs, path::Path};
+use std::path::{Path, PathBuf};
+use std::{env, fs};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let dir = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("guests");
+fn main() -> Result<(), Box<dyn Error>> {
+    let host = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    guests(&host.join("guests"), &out)?;
+    templates(&host, &out)
+}
+
+fn guests(dir: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={}", dir.display());
     let mut names = Vec::new();
-    for entry in fs::read_dir(&dir)? {
+    for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         if path.extension().is_some_and(|e| e == "wasm") {
             names.push(path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
@@ -21,6 +30,84 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         writeln!(source, "    ({name:?}, include_bytes!({path:?})),")?;
     }
     source.push(']');
-    fs::write(Path::new(&env::var("OUT_DIR")?).join("guests.rs"), source)?;
+    Ok(fs::write(out.join("guests.rs"), source)?)
+}
+
+/// `(path below the new directory, text)`, in a table for each language and one for both.
+fn templates(host: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
+    let mut source = String::new();
+    for part in ["common", "rust", "c"] {
+        let dir = host.join("templates").join(part);
+        let mut table = Vec::new();
+        files(&dir, &dir, &mut table)?;
+        if part == "c" {
+            table.push(("relobox.h".into(), host.join("../docs/examples/toy/relobox.h")));
+        }
+        list(&mut source, part, table)?;
+    }
+    // The crates as they are, in a workspace of their own: their manifests inherit from it what they inherit here.
+    let mut table = Vec::new();
+    for (name, dir) in [("abi", "../arch-plugins/abi"), ("sdk", "../arch-plugins/sdk"), ("guest-rt", "../guest-rt")] {
+        let (dir, mut own) = (host.join(dir), Vec::new());
+        files(&dir, &dir, &mut own)?;
+        table.extend(own.into_iter().map(|(to, from)| (format!("{name}/{to}"), from)));
+    }
+    let manifest = out.join("vendor.toml");
+    fs::write(&manifest, workspace(&host.join("../Cargo.toml"))?)?;
+    table.push(("Cargo.toml".into(), manifest));
+    table.extend(["LICENSE-MIT", "LICENSE-APACHE"].map(|name| (name.to_owned(), host.join("..").join(name))));
+    list(&mut source, "vendor", table)?;
+    Ok(fs::write(out.join("templates.rs"), source)?)
+}
+
+/// All files below `dir`, with their paths from `root`.
+fn files(root: &Path, dir: &Path, table: &mut Vec<(String, PathBuf)>) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed={}", dir.display());
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files(root, &path, table)?;
+        } else {
+            table.push((path.strip_prefix(root)?.to_string_lossy().into_owned(), path));
+        }
+    }
     Ok(())
+}
+
+fn list(source: &mut String, name: &str, mut table: Vec<(String, PathBuf)>) -> Result<(), Box<dyn Error>> {
+    table.sort();
+    writeln!(source, "const {}: &[(&str, &str)] = &[", name.to_uppercase())?;
+    for (to, from) in table {
+        println!("cargo::rerun-if-changed={}", from.display());
+        writeln!(source, "    ({to:?}, include_str!({from:?})),")?;
+    }
+    Ok(writeln!(source, "];")?)
+}
+
+/// What this repository's workspace says of the three crates, as a workspace of just them.
+fn workspace(manifest: &Path) -> Result<String, Box<dyn Error>> {
+    println!("cargo::rerun-if-changed={}", manifest.display());
+    let text = fs::read_to_string(manifest)?;
+    let mut out = String::from("[workspace]\nresolver = \"3\"\nmembers = [\"abi\", \"sdk\", \"guest-rt\"]\n");
+    let mut section = "";
+    for line in text.lines() {
+        if line.starts_with('[') {
+            section = line;
+            if matches!(section, "[workspace.package]" | "[workspace.dependencies]" | "[workspace.lints.rust]") {
+                writeln!(out, "\n{line}")?;
+            }
+            continue;
+        }
+        let wanted = match section {
+            "[workspace.package]" | "[workspace.lints.rust]" => !line.is_empty(),
+            "[workspace.dependencies]" => {
+                ["relobox-abi ", "relobox-plugin ", "relobox-guest ", "zerocopy "].iter().any(|n| line.starts_with(n))
+            }
+            _ => false,
+        };
+        if wanted {
+            writeln!(out, "{}", line.replace("\"arch-plugins/", "\""))?;
+        }
+    }
+    Ok(out)
 }

@@ -1,0 +1,21 @@
+#!/bin/sh
+# Links object.yaml's object with build/@NAME@.wasm, and compares .text with what was recorded.
+#
+#   example/check.sh [--record]      needs yaml2obj (Debian: llvm) and readelf (binutils)
+#
+# There need be no assembler for an architecture: yaml2obj writes any ELF file.
+set -eu
+cd "$(dirname "$0")/.."
+relobox=${RELOBOX:-relobox}
+for tool in yaml2obj readelf; do
+    command -v $tool >/dev/null || { echo "check.sh: skipped: no $tool"; exit 0; }
+done
+yaml2obj example/object.yaml -o build/object.o
+"$relobox" link build/object.o --symbols example/symbols.map --plugin-dir build -o build/object.elf
+# `readelf -x` prints address, four words, and the same as text: the first two are wanted.
+readelf -x .text build/object.elf 2>/dev/null | sed -n 's/^  \(0x[0-9a-f ]\{44\}\).*/\1/p' >build/text
+if [ "${1-}" = --record ]; then
+    cp build/text example/text.expected
+fi
+diff -u example/text.expected build/text
+echo "example: .text is as recorded"

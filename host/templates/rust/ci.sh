@@ -1,0 +1,8 @@
+#!/bin/sh
+# Everything that must hold before a change goes in. Needs cargo, a compiler for WebAssembly (see build.sh), relobox.
+set -eu
+cd "$(dirname "$0")"
+cargo test
+./build.sh
+"${RELOBOX:-relobox}" plugin test build/@NAME@.wasm
+example/check.sh
