@@ -66,8 +66,8 @@ pub enum Misbehaviour {
     /// It wants something from the host.
     #[error("imports \"{0}\": a guest may import nothing")]
     Imports(String),
-    /// It speaks another version of the records.
-    #[error("has ABI version {0}, and this host speaks {1}")]
+    /// It speaks this version of the records, and this is the oldest that would do.
+    #[error("{}", crate::version::refusal(*.0, *.1))]
     Version(u32, u32),
     /// It ran into a trap.
     #[error("trapped in {export}: {trap}")]

@@ -5,7 +5,7 @@ use crate::index::{Wanted, may_link, may_run_on};
 use crate::kernel::Machine as Running;
 use crate::records::{record, shown, table};
 use crate::sandbox::{Guest, Sandbox};
-use crate::{limits, open, records};
+use crate::{limits, open, records, version};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use relobox_abi::{ABI_VERSION, Description, Machine, Row, Slice, Span, export, row_flag};
@@ -85,6 +85,8 @@ pub struct Plugin {
 /// What a plugin says of itself, checked.
 #[derive(Debug, Default)]
 pub struct About {
+    /// The version of the ABI that it speaks.
+    pub abi: u32,
     /// Short name.
     pub name: String,
     /// One line.
@@ -171,7 +173,7 @@ impl Guests {
 
     /// Replaces the engine: tests put a hostile one in its place.
     pub fn with_engine(self, wasm: &[u8]) -> Result<Self> {
-        let guest = self.sandbox.load(ENGINE, wasm)?;
+        let guest = self.sandbox.load(ENGINE, wasm)?.of_version(ABI_VERSION);
         Ok(Self { engine: OnceLock::from(guest), ..self })
     }
 
@@ -197,7 +199,8 @@ impl Guests {
         }
         let wasm = Self::wasm_of(name);
         let missing = || Error::Usage(format!("this relobox was built without its {name} guest"));
-        let guest = self.sandbox.load(name, wasm.ok_or_else(missing)?)?;
+        // Engine and unpacker are built with the host: there is no older one to be kind to.
+        let guest = self.sandbox.load(name, wasm.ok_or_else(missing)?)?.of_version(ABI_VERSION);
         Ok(cell.get_or_init(|| guest))
     }
 
@@ -274,17 +277,18 @@ impl Plugin {
     pub fn describe(guest: Guest, origin: Origin) -> Result<Self> {
         let mut instance = guest.instantiate(limits::memory_for(0), limits::fuel_for(0))?;
         let at = instance.call(export::DESCRIBE, ())?;
-        let about = About::read(instance.memory(), at).map_err(|what| instance.misbehaved(what))?;
-        Ok(Self { guest, origin, about })
+        let about = About::read(instance.memory(), at, instance.abi()).map_err(|what| instance.misbehaved(what))?;
+        Ok(Self { guest: guest.of_version(about.abi), origin, about })
     }
 }
 
 impl About {
-    fn read(memory: &[u8], at: u32) -> Result<Self, Misbehaviour> {
+    fn read(memory: &[u8], at: u32, abi: u32) -> Result<Self, Misbehaviour> {
         let text = |span: Span| records::bytes(memory, span).map(shown);
         let d: &Description = record(memory, at)?;
-        if d.abi != ABI_VERSION {
-            return Err(Misbehaviour::Version(d.abi, ABI_VERSION));
+        if d.abi != abi {
+            let text = format!("its ABI version is {abi}, and its description says {}", d.abi);
+            return Err(Misbehaviour::Answer(text));
         }
         // What is copied out of the guest must not be larger than the guest: rows may share their slices.
         let most = limits::ROWS as u32;
@@ -292,6 +296,7 @@ impl About {
             return Err(Misbehaviour::Answer(format!("more than {most} machines, inputs or rows in its description")));
         }
         let mut about = Self {
+            abi,
             name: text(d.name)?,
             title: text(d.title)?,
             psabi: text(d.psabi)?,
@@ -312,7 +317,7 @@ impl About {
                 return Err(Misbehaviour::Answer(format!("row {} of its table makes no sense", row.kind)));
             }
             about.rows.push(PluginRow {
-                row: *row,
+                row: version::row(abi, row),
                 name: text(row.name)?,
                 formula: tidy(&text(row.formula)?),
                 field: text(row.field)?,
@@ -325,6 +330,7 @@ impl About {
                 None => drop(about.sparse.insert(row.row.kind, i)),
             }
         }
+        version::consistent(&about)?;
         Ok(about)
     }
 

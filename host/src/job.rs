@@ -5,7 +5,7 @@
 
 use crate::guests::About;
 use crate::parse::Records;
-use relobox_abi::{ABI_VERSION, Group, Input, Job, Relocation, Section, Span, Symbol, Table, symbol_flag};
+use relobox_abi::{Group, Input, Job, Relocation, Section, Span, Symbol, Table, symbol_flag};
 use zerocopy::IntoBytes as _;
 
 /// A job that is laid out, and not yet written.
@@ -57,7 +57,7 @@ impl JobWriter {
         };
         let strings_at = room(strings.len(), 1).at;
         let mut header = Job {
-            abi: ABI_VERSION,
+            abi: about.abi,
             machine: records.parsed.machine,
             class: records.parsed.class,
             order: records.parsed.order,

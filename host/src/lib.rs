@@ -36,5 +36,6 @@ pub mod sandbox;
 pub mod state;
 pub mod support;
 pub mod symbols;
+mod version;
 
 pub use error::{Error, Problem, Result};

@@ -8,9 +8,10 @@ use crate::cache::Cache;
 use crate::error::{Error, Misbehaviour, Result};
 use crate::limits;
 use crate::records::shown;
-use relobox_abi::{ABI_VERSION, export};
+use relobox_abi::{ABI_OLDEST, ABI_VERSION, export};
 use sha2::{Digest as _, Sha256};
 use std::hash::{Hash as _, Hasher as _};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use wasmtime::{
     Config, Enabled, Engine, ExternType, InstanceAllocationStrategy, InstancePre, Linker, Memory, Module, OptLevel,
@@ -35,6 +36,8 @@ pub struct Guest {
     name: Arc<str>,
     digest: Digest,
     pre: InstancePre<Limits>,
+    /// The ABI versions that it may answer.
+    versions: RangeInclusive<u32>,
 }
 
 /// One job's instance.
@@ -44,6 +47,7 @@ pub struct Instance {
     instance: wasmtime::Instance,
     memory: Memory,
     fuel: u64,
+    abi: u32,
 }
 
 /// Holds an instance to its memory limit.
@@ -147,7 +151,7 @@ impl Sandbox {
         let pre = Linker::new(&self.engine)
             .instantiate_pre(&module)
             .map_err(|e| fail(Misbehaviour::Unusable(one_line(&e.to_string()))))?;
-        Ok(Guest { name: name.into(), digest, pre })
+        Ok(Guest { name: name.into(), digest, pre, versions: ABI_OLDEST..=ABI_VERSION })
     }
 
     fn key(&self, digest: &Digest) -> String {
@@ -182,7 +186,13 @@ impl Guest {
         &self.digest
     }
 
-    /// A fresh instance with `memory` bytes and `fuel` to spend, of our ABI version.
+    /// The same, and from now on its ABI version is this one or an error: what was said once, or what this host is built with.
+    #[must_use]
+    pub(crate) fn of_version(self, abi: u32) -> Self {
+        Self { versions: abi..=abi, ..self }
+    }
+
+    /// A fresh instance with `memory` bytes and `fuel` to spend, of an ABI version that we speak.
     pub fn instantiate(&self, memory: usize, fuel: u64) -> Result<Instance> {
         let fail = |what| Error::Guest { guest: self.name.to_string(), what };
         let mut store = Store::new(self.pre.module().engine(), Limits { memory, refused: None });
@@ -198,10 +208,10 @@ impl Guest {
             .get_memory(&mut store, export::MEMORY)
             .ok_or_else(|| fail(Misbehaviour::Unusable("its memory is not a memory".into())))?;
         ask_for_huge_pages(memory.data_ptr(&store), store.data().memory);
-        let mut instance = Instance { guest: self.clone(), store, instance, memory, fuel };
-        let version = instance.call(export::ABI, ())?;
-        if version != ABI_VERSION {
-            return Err(fail(Misbehaviour::Version(version, ABI_VERSION)));
+        let mut instance = Instance { guest: self.clone(), store, instance, memory, fuel, abi: 0 };
+        instance.abi = instance.call(export::ABI, ())?;
+        if !self.versions.contains(&instance.abi) {
+            return Err(fail(Misbehaviour::Version(instance.abi, *self.versions.start())));
         }
         Ok(instance)
     }
@@ -273,6 +283,12 @@ impl Instance {
     /// The guest's memory, to write in.
     pub fn memory_mut(&mut self) -> &mut [u8] {
         self.memory.data_mut(&mut self.store)
+    }
+
+    /// The ABI version that it answered.
+    #[must_use]
+    pub fn abi(&self) -> u32 {
+        self.abi
     }
 
     /// The guest's name.

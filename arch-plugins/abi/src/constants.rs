@@ -94,6 +94,58 @@ pub mod row_flag {
     pub const FALLBACK: u32 = 8;
     /// The place must be zero before (x86-64 kernels demand it).
     pub const ZERO: u32 = 16;
+    /// The field does not hold bits of the `effect`'s value, but something made of it: what is promised is that the
+    /// same value, addend and bytes before give the same bytes. Since version 2.
+    pub const DERIVED: u32 = 32;
+}
+
+/// [`Row::effect`]: the value, before the field takes its bits. Where the row also has a FALLBACK, that of the first
+/// formula. P is the place, V what the place's field holds before.
+pub mod effect {
+    /// Nobody has said.
+    pub const UNKNOWN: u8 = 0;
+    /// S + A.
+    pub const ABSOLUTE: u8 = 1;
+    /// S + A - P.
+    pub const RELATIVE: u8 = 2;
+    /// V + S + A.
+    pub const PLUS: u8 = 3;
+    /// V - S - A.
+    pub const MINUS: u8 = 4;
+    /// The distance of two pages of 4 KiB: S + A (rounded, see [`Row::round`]) and P, each without its low twelve bits.
+    pub const PAGES: u8 = 5;
+    /// What that leaves out: the low twelve bits of S + A.
+    pub const IN_PAGE: u8 = 6;
+    /// The value of the relocation at its label; see [`pairing::LABEL`](crate::pairing::LABEL).
+    pub const PARTNER: u8 = 7;
+    /// Depends on an address that is neither S nor P: an entry of a GOT or PLT, the table itself, a TOC, a global pointer.
+    pub const SLOT: u8 = 8;
+    /// The symbol's size, + A.
+    pub const SIZE: u8 = 9;
+}
+
+/// [`Row::pairing`]: how a row goes with its `partner`.
+pub mod pairing {
+    /// It stands alone, or nobody has said.
+    pub const NONE: u8 = 0;
+    /// A high half. Where addends are in place, its own is completed by the signed one of the next `partner` in
+    /// file order, of the same symbol; without one it is UNPAIRED. Where they are explicit, each is patched alone.
+    /// (MIPS HI16 and LO16)
+    pub const NEXT: u8 = 1;
+    /// A low half whose symbol is no target, but a label at a `partner` (or another type that is LABELLED) in the
+    /// same section, before or behind it; its value is that one's. Without one it is UNPAIRED. (RISC-V PCREL_LO12)
+    pub const LABEL: u8 = 2;
+    /// A high half that low halves of type `partner` find by a label. (RISC-V PCREL_HI20, GOT_HI20)
+    pub const LABELLED: u8 = 3;
+    /// Comes straight behind a `partner` at the same place and completes it; each without the other is UNPAIRED.
+    /// (RISC-V SUB_ULEB128 and SET_ULEB128)
+    pub const BEHIND: u8 = 4;
+    /// Goes on from what a `partner` at the same place has left there, or makes what that goes on from; good without it.
+    /// (RISC-V ADD and SUB, LoongArch's stack)
+    pub const PLACE: u8 = 5;
+    /// One part of a value whose next higher bits a `partner` of the same target holds; each is patched alone.
+    /// (AArch64 ADD_ABS_LO12 and ADR_PREL_PG_HI21, PowerPC LO and HA, MIPS LO16 and HI16)
+    pub const PART: u8 = 6;
 }
 
 /// [`Synthetic::kind`].

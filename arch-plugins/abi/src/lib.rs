@@ -19,8 +19,13 @@ pub use constants::*;
 #[cfg(feature = "zerocopy")]
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Version of every record in this file. A guest answers it from [`export::ABI`]; the host refuses any other.
-pub const ABI_VERSION: u32 = 1;
+/// Version of every record in this file. A guest answers from [`export::ABI`] which one it speaks.
+///
+/// 2: rows say what they depend on and how they are paired. `docs/abi.md` has the rules for changes.
+pub const ABI_VERSION: u32 = 2;
+
+/// The oldest version of a plugin that the host of [`ABI_VERSION`] still speaks.
+pub const ABI_OLDEST: u32 = 1;
 
 /// Names of the exports. All parameters and results are `i32`.
 pub mod export {
@@ -165,7 +170,7 @@ records! {
 
     /// A plugin's job. Every `at` in it is **relative to the job's own address**, so that it can be written in one piece.
     pub struct Job: 96 {
-        /// [`ABI_VERSION`].
+        /// The version that the plugin answered.
         pub abi: u32,
         /// `e_machine`.
         pub machine: u16,
@@ -310,7 +315,7 @@ records! {
 
     /// A plugin's account of itself.
     pub struct Description: 72 {
-        /// [`ABI_VERSION`].
+        /// The version that [`export::ABI`] answers.
         pub abi: u32,
         /// Bits of a relocation's `kind` that select its row; the rest are operands.
         pub kind_mask: u32,
@@ -386,8 +391,15 @@ records! {
         pub window_len: u8,
         /// Longest extra [`Window`] that plan may declare for such a relocation, in bytes; 0 for none.
         pub extra: u8,
-        /// Reserved.
-        pub reserved: [u8; 7],
+        /// How it goes with `partner`; see [`pairing`]. Since version 2.
+        pub pairing: u8,
+        /// What its value is made of; see [`effect`]. Since version 2.
+        pub effect: u8,
+        /// The bits of the value from this one up are rounded, because a *signed* low half holds those below:
+        /// they are taken from the value plus 2^(round-1), and the rule speaks of that sum; 0 if not. Since version 2.
+        pub round: u8,
+        /// The other type of the pair, after [`Description::kind_mask`]; 0 without one. Since version 2.
+        pub partner: u32,
     }
 
     /// `len` bits of the value, from `value_bit` up, lie in the field from `field_bit` up.

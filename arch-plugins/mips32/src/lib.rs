@@ -88,6 +88,16 @@ architecture! {
         R_MIPS_PC32         = 248: S + A - P,                      WORD32,    unchecked;
         R_MIPS_GNU_REL16_S2 = 250: S + A - P,                      WORDS16,   signed 18, align 4;
     }
+    values: {
+        is absolute round 16: R_MIPS_HI16;
+        is relative round 16: R_MIPS_PCHI16;
+    }
+    pairs: {
+        next R_MIPS_LO16: R_MIPS_HI16;
+        part R_MIPS_HI16: R_MIPS_LO16;
+        next R_MIPS_PCLO16: R_MIPS_PCHI16;
+        part R_MIPS_PCHI16: R_MIPS_PCLO16;
+    }
     ignored: {
         R_MIPS_NONE = 0,
         // Says which function a `jalr` calls, so that a linker may make it a branch.

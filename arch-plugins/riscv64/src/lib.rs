@@ -125,6 +125,32 @@ architecture! {
         R_RISCV_SET_ULEB128   = 60: set_uleb128(cx, S + A),         NOTHING,  by_hand;
         R_RISCV_SUB_ULEB128   = 61: sub_uleb128(cx, S + A)?,        NOTHING,  by_hand, extra 10;
     }
+    values: {
+        is absolute round 12: R_RISCV_HI20;
+        is relative round 12: R_RISCV_PCREL_HI20, R_RISCV_CALL, R_RISCV_CALL_PLT;
+        is slot round 12: R_RISCV_GOT_HI20;
+        is partner: R_RISCV_PCREL_LO12_I, R_RISCV_PCREL_LO12_S;
+        is plus: R_RISCV_ADD8, R_RISCV_ADD16, R_RISCV_ADD32, R_RISCV_ADD64;
+        is minus: R_RISCV_SUB6, R_RISCV_SUB8, R_RISCV_SUB16, R_RISCV_SUB32, R_RISCV_SUB64;
+        of absolute: R_RISCV_SET_ULEB128;
+        of minus: R_RISCV_SUB_ULEB128;
+    }
+    pairs: {
+        part R_RISCV_HI20: R_RISCV_LO12_I, R_RISCV_LO12_S;
+        labelled R_RISCV_PCREL_LO12_I: R_RISCV_PCREL_HI20, R_RISCV_GOT_HI20;
+        label R_RISCV_PCREL_HI20: R_RISCV_PCREL_LO12_I, R_RISCV_PCREL_LO12_S;
+        place R_RISCV_SET6: R_RISCV_SUB6;
+        place R_RISCV_SUB6: R_RISCV_SET6;
+        place R_RISCV_SUB8: R_RISCV_ADD8, R_RISCV_SET8;
+        place R_RISCV_ADD8: R_RISCV_SUB8;
+        place R_RISCV_SUB16: R_RISCV_ADD16, R_RISCV_SET16;
+        place R_RISCV_ADD16: R_RISCV_SUB16;
+        place R_RISCV_SUB32: R_RISCV_ADD32, R_RISCV_SET32;
+        place R_RISCV_ADD32: R_RISCV_SUB32;
+        place R_RISCV_SUB64: R_RISCV_ADD64;
+        place R_RISCV_ADD64: R_RISCV_SUB64;
+        behind R_RISCV_SET_ULEB128: R_RISCV_SUB_ULEB128;
+    }
     ignored: { R_RISCV_NONE = 0, R_RISCV_RELAX = 51 }
     refused: {
         R_RISCV_RELATIVE = 3 "is for dynamic linking",

@@ -159,7 +159,10 @@ mod wasm {
             window_start: row.window.0,
             window_len: row.window.1,
             extra: row.extra,
-            reserved: [0; 7],
+            pairing: row.pair.0,
+            effect: row.effect,
+            round: row.round,
+            partner: row.pair.1,
         }
     }
 

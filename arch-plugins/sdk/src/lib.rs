@@ -57,5 +57,6 @@ pub use guest::{Kept as __Kept, apply as __apply, describe as __describe, index 
 pub use run::{each as __each, in_place as __in_place};
 #[doc(hidden)]
 pub use table::{
-    mentions as __mentions, possible as __possible, unknown as __unknown, wrong_addends as __wrong_addends,
+    effect_of as __effect_of, mentions as __mentions, possible as __possible, unknown as __unknown,
+    wrong_addends as __wrong_addends,
 };

@@ -30,6 +30,12 @@ pub struct RowInfo {
     pub window: (i8, u8, u8),
     /// Longest window that plan may add.
     pub extra: u8,
+    /// See [`effect`](relobox_abi::effect).
+    pub effect: u8,
+    /// See [`Row`](relobox_abi::Row).
+    pub round: u8,
+    /// See [`pairing`](relobox_abi::pairing); and the partner's type.
+    pub pair: (u8, u32),
 }
 
 /// What an architecture says of itself.

@@ -12,8 +12,11 @@
 ///     rows: {
 ///         R_TOY_32   = 1: S + A,           WORD32, either 32;
 ///         R_TOY_CALL = 2: S + A - P,       IMM24,  signed 26, align 4, else veneer(cx, S + A)?;
-///         R_TOY_LO   = 3: low(cx, S)?,     IMM12,  by_hand;
+///         R_TOY_HI   = 3: S + A + 0x800,   UPPER,  signed 32;
+///         R_TOY_LO   = 4: S + A,           IMM12,  unchecked;
 ///     }
+///     values: { is absolute round 12: R_TOY_HI; }
+///     pairs: { part R_TOY_HI: R_TOY_LO; }
 ///     ignored: { R_TOY_NONE = 0 }
 ///     refused: { R_TOY_COPY = 9 "is for dynamic linking" }
 /// }
@@ -22,6 +25,12 @@
 /// A row reads: type, formula, field, rule, and then in this order what it needs of: `align N` (the
 /// value is a multiple of N), `else FORMULA` (used where the first is out of range), `window START, LEN, ROUND` (bytes it may change, if not just the field),
 /// `extra N` (plan may declare one more window of up to N bytes).
+///
+/// `values` and `pairs`, which may be left out, say what the conformance kit and the fuzzer cannot see in a formula.
+/// `is E: ROWS` names the [`effect`](crate::abi::effect) that these formulas have, in lower case, and `of E: ROWS` the one
+/// that they are a function of; `round N` behind it says that they round for a signed low half of N bits. `S + A` and
+/// `S + A - P` need no words; a formula that calls a function named by a psABI's letter for a table or an entry in it
+/// (`G`, `GOT`, `O`, `L`, `T`) says `slot` by itself. `HOW R_OTHER: ROWS` pairs rows; see [`pairing`](crate::abi::pairing).
 ///
 /// Rules: `signed N`, `unsigned N`, `either N`, `unchecked`, `whole` (unchecked, and in a 32-bit class
 /// the formula's 64 bits are not cut to 32 and sign-extended), and `by_hand`: then the formula is a
@@ -47,6 +56,8 @@ macro_rules! architecture {
             $(, align $align:literal)? $(, else $else:expr)?
             $(, window $wstart:literal, $wlen:literal, $wround:literal)? $(, extra $extra:literal)?;
         )* }
+        $(values: { $($is:ident $effect:ident $(round $round:literal)?: $($valued:ident),+ $(,)?;)* })?
+        $(pairs: { $($pairing:ident $partner:ident: $($paired:ident),+ $(,)?;)* })?
         ignored: { $($iname:ident = $ikind:literal),* $(,)? }
         refused: { $($rname:ident = $rkind:literal $why:literal),* $(,)? }
     ) => {
@@ -63,6 +74,25 @@ macro_rules! architecture {
 
         const KIND_MASK: u32 = $crate::__or!([$($mask)?] u32::MAX);
         const ZERO_PLACES: bool = $crate::__or!([$($zero)?] false);
+
+        /// Effect, rounding and flag of a row.
+        const fn value_of(kind: u32, formula: &str) -> (u8, u8, u32) {
+            match kind {
+                $($($(types::$valued)|+ => (
+                    $crate::__effect!($effect),
+                    $crate::__or!([$($round)?] 0),
+                    $crate::__derived!($is),
+                ),)*)?
+                _ => ($crate::__effect_of(formula), 0, 0),
+            }
+        }
+
+        const fn pair_of(kind: u32) -> (u8, u32) {
+            match kind {
+                $($($(types::$paired)|+ => ($crate::__pairing!($pairing), types::$partner),)*)?
+                _ => ($crate::abi::pairing::NONE, 0),
+            }
+        }
 
         impl $crate::Architecture for Arch {
             type State = $state;
@@ -84,9 +114,13 @@ macro_rules! architecture {
                         width: $field.width,
                         order: $field.order,
                         rule: $crate::__rule!([$rule $($bits)?] $crate::__or!([$($align)?] 1)),
-                        flags: $crate::__flags!([$rule $($bits)?] ZERO_PLACES [$($else)?]),
+                        flags: $crate::__flags!([$rule $($bits)?] ZERO_PLACES [$($else)?])
+                            | value_of($kind, stringify!($formula)).2,
                         window: $crate::__or!([$(($wstart, $wlen, $wround))?] (0, $field.width, 1)),
                         extra: $crate::__or!([$($extra)?] 0),
+                        effect: value_of($kind, stringify!($formula)).0,
+                        round: value_of($kind, stringify!($formula)).1,
+                        pair: pair_of($kind),
                     },)*
                     $($crate::RowInfo::bare($ikind, stringify!($iname), "", $crate::abi::row_flag::NOP),)*
                     $($crate::RowInfo::bare($rkind, stringify!($rname), $why, $crate::abi::row_flag::REJECT),)*
@@ -201,6 +235,72 @@ macro_rules! __flags {
 
 #[macro_export]
 #[doc(hidden)]
+macro_rules! __derived {
+    (is) => {
+        0
+    };
+    (of) => {
+        $crate::abi::row_flag::DERIVED
+    };
+}
+
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __effect {
+    (absolute) => {
+        $crate::abi::effect::ABSOLUTE
+    };
+    (relative) => {
+        $crate::abi::effect::RELATIVE
+    };
+    (plus) => {
+        $crate::abi::effect::PLUS
+    };
+    (minus) => {
+        $crate::abi::effect::MINUS
+    };
+    (pages) => {
+        $crate::abi::effect::PAGES
+    };
+    (in_page) => {
+        $crate::abi::effect::IN_PAGE
+    };
+    (partner) => {
+        $crate::abi::effect::PARTNER
+    };
+    (slot) => {
+        $crate::abi::effect::SLOT
+    };
+    (size) => {
+        $crate::abi::effect::SIZE
+    };
+}
+
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __pairing {
+    (next) => {
+        $crate::abi::pairing::NEXT
+    };
+    (label) => {
+        $crate::abi::pairing::LABEL
+    };
+    (labelled) => {
+        $crate::abi::pairing::LABELLED
+    };
+    (behind) => {
+        $crate::abi::pairing::BEHIND
+    };
+    (place) => {
+        $crate::abi::pairing::PLACE
+    };
+    (part) => {
+        $crate::abi::pairing::PART
+    };
+}
+
+#[macro_export]
+#[doc(hidden)]
 macro_rules! __narrows {
     (whole) => {
         false
@@ -274,7 +374,7 @@ macro_rules! __value {
 }
 
 use crate::{About, Cx, RowInfo, Rule, Trouble};
-use relobox_abi::{fault, order};
+use relobox_abi::{effect, fault, order};
 
 impl RowInfo {
     /// A row that writes nothing.
@@ -282,7 +382,23 @@ impl RowInfo {
     pub const fn bare(kind: u32, name: &'static str, why: &'static str, flags: u32) -> Self {
         let rule = Rule { kind: relobox_abi::rule::NONE, bits: 64, align: 1 };
         let (order, slices) = (order::DATA, &[] as &[_]);
-        Self { kind, name, formula: why, field: "", slices, width: 0, order, rule, flags, window: (0, 0, 1), extra: 0 }
+        let (window, effect, pair) = ((0, 0, 1), relobox_abi::effect::UNKNOWN, (relobox_abi::pairing::NONE, 0));
+        Self {
+            kind,
+            name,
+            formula: why,
+            field: "",
+            slices,
+            width: 0,
+            order,
+            rule,
+            flags,
+            window,
+            extra: 0,
+            effect,
+            round: 0,
+            pair,
+        }
     }
 }
 
@@ -302,6 +418,48 @@ pub const fn mentions(formula: &str, name: &str) -> bool {
         at += 1;
     }
     false
+}
+
+const fn same(a: &str, b: &str) -> bool {
+    a.len() == b.len() && mentions(a, b)
+}
+
+/// Whether `formula` calls a function of exactly this name.
+const fn calls(formula: &str, name: &str) -> bool {
+    let (formula, name) = (formula.as_bytes(), name.as_bytes());
+    let mut at = 0;
+    while at + name.len() < formula.len() {
+        let mut same = 0;
+        while same < name.len() && formula[at + same] == name[same] {
+            same += 1;
+        }
+        let inside = at > 0 && (formula[at - 1].is_ascii_alphanumeric() || formula[at - 1] == b'_');
+        if same == name.len() && !inside && formula[at + same] == b'(' {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+/// What can be read off a formula for certain.
+#[must_use]
+pub const fn effect_of(formula: &str) -> u8 {
+    const ENTRIES: [&str; 5] = ["G", "GOT", "O", "L", "T"];
+    if same(formula, "S + A") {
+        return effect::ABSOLUTE;
+    }
+    if same(formula, "S + A - P") {
+        return effect::RELATIVE;
+    }
+    let mut i = 0;
+    while i < ENTRIES.len() {
+        if calls(formula, ENTRIES[i]) {
+            return effect::SLOT;
+        }
+        i += 1;
+    }
+    effect::UNKNOWN
 }
 
 /// Whether a plugin can meet this combination at all.

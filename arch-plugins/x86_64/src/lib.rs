@@ -69,6 +69,9 @@ architecture! {
         R_X86_64_GOTPCRELX      = 41: G(cx)? + A - P,        WORD32, signed 32;
         R_X86_64_REX_GOTPCRELX  = 42: G(cx)? + A - P,        WORD32, signed 32;
     }
+    values: {
+        is size: R_X86_64_SIZE32, R_X86_64_SIZE64;
+    }
     ignored: { R_X86_64_NONE = 0 }
     refused: {
         R_X86_64_GOT32 = 3 "is an offset from a GOT register that kernel code does not have",

@@ -35,6 +35,10 @@ fn describe(r: &RowInfo) -> Described {
         window_len: r.window.1,
         window_align: r.window.2,
         extra: r.extra,
+        effect: r.effect,
+        round: r.round,
+        pairing: r.pair.0,
+        partner: r.pair.1,
         ..Row::default()
     };
     Described { row, name: r.name.to_owned(), formula: r.formula.to_owned(), slices: r.slices.to_vec() }

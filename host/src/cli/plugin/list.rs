@@ -35,7 +35,7 @@ impl Listed {
             machines: machines
                 .map(|m| Kind { machine: m.machine, class: m.class, byte_order: order_of(m.order) })
                 .collect(),
-            abi: relobox_abi::ABI_VERSION,
+            abi: plugin.about.abi,
             sha256: hex(plugin.guest.digest()),
             origin: plugin.origin.to_string(),
             relocation_types: plugin.about.rows.iter().filter(|r| r.writes()).count(),
