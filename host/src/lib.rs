@@ -12,6 +12,8 @@ pub mod check;
 pub mod confine;
 pub mod emit;
 pub mod error;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 pub mod guests;
 mod index;
 pub mod insmod;

@@ -183,3 +183,6 @@ pub const TEXTS: usize = 64;
 
 /// Bytes of a section of a case of the plugin kit: cases are small, and a run of zeros is written as its number.
 pub const CASE: usize = 64 << 20;
+
+/// Bytes that count in a guest that is fuzzed: one for each edge and each comparison. The engine has some ten thousand.
+pub const FUZZ_COUNTERS: usize = 1 << 20;

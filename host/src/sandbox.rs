@@ -21,6 +21,10 @@ use wasmtime::{
 /// The SHA-256 of a guest's Wasm.
 pub type Digest = [u8; 32];
 
+/// The export of an instrumented guest that counts; see [`Instance::counters`].
+#[cfg(feature = "fuzz")]
+pub(crate) const COUNTERS: &str = "relobox:counters";
+
 /// Compiles and runs guests. One for a process.
 #[derive(Clone)]
 pub struct Sandbox {
@@ -110,6 +114,24 @@ impl Sandbox {
     /// The same for a process that does one job: nothing is kept for a second one.
     pub fn for_one_job(cache: Option<Cache>) -> Result<Self> {
         Ok(Self::with(Engine::new(&config()).map_err(cannot_start)?, cache))
+    }
+
+    /// The same for guests that were instrumented, and only for those: they have a second memory.
+    #[cfg(feature = "fuzz")]
+    pub(crate) fn for_fuzzing() -> Result<Self> {
+        let mut config = config();
+        config.wasm_features(WasmFeatures::MULTI_MEMORY, true);
+        let mut pool = PoolingAllocationConfig::default();
+        pool.total_core_instances(limits::MEMORIES);
+        pool.total_memories(limits::MEMORIES);
+        pool.total_tables(limits::MEMORIES);
+        pool.max_memories_per_module(2);
+        pool.max_memory_size(limits::MEMORY);
+        pool.linear_memory_keep_resident(limits::RESIDENT);
+        pool.table_keep_resident(4096);
+        pool.pagemap_scan(Enabled::Auto);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        Ok(Self::with(Engine::new(&config).map_err(cannot_start)?, None))
     }
 
     fn with(engine: Engine, cache: Option<Cache>) -> Self {
@@ -283,6 +305,13 @@ impl Instance {
     /// The guest's memory, to write in.
     pub fn memory_mut(&mut self) -> &mut [u8] {
         self.memory.data_mut(&mut self.store)
+    }
+
+    /// What an instrumented guest counted; empty for others.
+    #[cfg(feature = "fuzz")]
+    pub(crate) fn counters(&mut self) -> &[u8] {
+        let memory = self.instance.get_memory(&mut self.store, COUNTERS);
+        memory.map_or(&[], |memory| memory.data(&self.store))
     }
 
     /// The ABI version that it answered.
