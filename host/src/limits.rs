@@ -12,6 +12,51 @@ pub const ALIGN: u64 = 2 << 20;
 /// Bytes of a guest's Wasm. The largest shipped one is under 200 KB, and compiling takes time.
 pub const GUEST: usize = 4 << 20;
 
+/// Bytes of all functions of a guest. The unpacker, the largest, has 104 KB; what an unoptimised build makes, 670 KB.
+pub const CODE: u64 = 768 << 10;
+
+/// Bytes of one function: allocating registers takes more than linear time. Our largest, all of a psABI inlined into one
+/// loop, has 55 KB.
+pub const FUNCTION: u64 = 128 << 10;
+
+/// Functions, types, globals, exports, segments or custom sections of a guest: a function, and a type, costs more to
+/// compile than its first hundred bytes. Ours have 80 at most; unoptimised, 3,100.
+pub const ENTRIES: u64 = 5000;
+
+/// Bytes of all element segments: an entry takes one at least, and the compiler may make code for each.
+pub const ELEMENTS: u64 = 16 << 10;
+
+/// Parameters of a function: many functions may share a type. Ours have 12 at most.
+pub const PARAMETERS: u64 = 100;
+
+/// Locals of a function, parameters included: three bytes declare as many as one likes. Ours have 80, unoptimised 4,600.
+pub const LOCALS: u64 = 5000;
+
+/// Blocks inside each other. Ours have 164, unoptimised 365.
+pub const DEPTH: u64 = 1000;
+
+/// Loops inside each other: 200 of them, around as many locals, take the compiler two seconds, and 1,000 more than a minute.
+pub const LOOPS: u64 = 32;
+
+/// Targets of all br_tables of a guest. Ours have 2,200.
+pub const TARGETS: u64 = 10_000;
+
+/// Blocks and branches of one function: what costs more than linear time counts these. Ours have 3,700; unoptimised, 6,000.
+pub const PLACES: u64 = 10_000;
+
+/// Blocks and branches of a guest. Ours have 5,700; unoptimised, 17,000.
+pub const ALL_PLACES: u64 = 30_000;
+
+/// For each block and branch, the locals and other values that may be live there, summed up: a compiler may need a new
+/// one for each. Ours have 300,000.
+pub const MERGES: u64 = 2_000_000;
+
+/// Bytes of a pin file: a thousand pins of 200 characters.
+pub const PINS: u64 = 200 << 10;
+
+/// Digits of a plugin's digest that name it: nobody makes a second one with the same twelve by accident.
+pub const DIGITS: usize = 12;
+
 /// Bytes of a symbol file. /proc/kallsyms of a large kernel is 15 MB.
 pub const SYMBOLS: u64 = 256 << 20;
 
@@ -106,6 +151,9 @@ pub const FAULTS: usize = 1000;
 /// Functions in a guest's table: those that it calls through pointers.
 pub const TABLE: usize = 1000;
 
+/// Relocations that may patch the same byte, when the one that did is looked for: pairs, and RISC-V's ADD and SUB.
+pub const OVERLAPS: usize = 16;
+
 /// Faults shown for one module; JSON has all that the guest kept.
 pub const SHOWN: usize = 50;
 
@@ -186,3 +234,28 @@ pub const CASE: usize = 64 << 20;
 
 /// Bytes that count in a guest that is fuzzed: one for each edge and each comparison. The engine has some ten thousand.
 pub const FUZZ_COUNTERS: usize = 1 << 20;
+
+/// How deep a formula of a description may be nested, which is read by recursion. Those of the psABIs have two levels.
+pub const FORMULA: usize = 50;
+
+/// Cases that are tried to make one smaller: each takes some tenths of a millisecond.
+pub const MINIMISE: usize = 5000;
+
+/// Inputs that count as recent: one in three comes from these.
+pub const FUZZ_RECENT: usize = 32;
+
+/// Executions that making one finding small may take: a tenth of a second.
+pub const FUZZ_MINIMIZE: usize = 3000;
+
+/// Characters of a finding's file name that say what it is about.
+pub const FUZZ_NAME: usize = 40;
+
+/// Bytes of an input's file: what a case of a thousand records takes as text, and more.
+pub const FUZZ_INPUT: u64 = 1 << 20;
+
+/// An instrumented guest may be this many times larger than one to be linked with: each branch costs some ten bytes.
+pub const FUZZ_GROWTH: usize = 8;
+
+/// An instrumented guest may be this many times larger than one to be linked with: counting a branch costs some ten
+/// bytes, watching a comparison fifty.
+pub const FUZZ_GROWTH: usize = 16;

@@ -106,10 +106,15 @@ impl Case {
         }
     }
 
+    /// The sections with relocations that count, each with its index: what has no contents cannot be patched.
+    pub fn groups(&self) -> impl Iterator<Item = (usize, &Section)> {
+        (0..).zip(&self.sections).filter(|(_, s)| !s.relocations.is_empty() && !s.bytes.is_empty())
+    }
+
     /// How many relocations there are.
     #[must_use]
     pub fn relocations(&self) -> usize {
-        self.sections.iter().map(|s| s.relocations.len()).sum()
+        self.groups().map(|(_, s)| s.relocations.len()).sum()
     }
 
     /// An address or a value as wide as the class.

@@ -1,0 +1,238 @@
+//! What came of a case, against what the judge says must come of it.
+
+use super::case::{Case, Relocation};
+use super::judge::{Bytes, Judge, Verdict};
+use super::run::{Fault, Linked, Outcome};
+use crate::report;
+use relobox_abi::symbol_flag;
+use serde::Serialize;
+use std::fmt;
+
+/// What a plugin did wrong, as one of a few words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wrong {
+    /// It broke the contract: trap, fuel, memory, malformed answer, a byte outside every window.
+    Misbehaved,
+    /// It wrote other bytes than its description says.
+    Bytes,
+    /// It changed bits around a field.
+    Neighbours,
+    /// It linked what must be refused.
+    Accepted,
+    /// It refused what is good.
+    Refused,
+    /// It refused, and named another reason, or no relocation.
+    Reason,
+    /// Two runs that must agree do not.
+    Differs,
+    /// It costs more than in proportion.
+    Cost,
+    /// Its description contradicts itself.
+    Description,
+}
+
+impl Wrong {
+    /// The word for it, as in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Misbehaved => "misbehaved",
+            Self::Bytes => "bytes",
+            Self::Neighbours => "neighbours",
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+            Self::Reason => "reason",
+            Self::Differs => "differs",
+            Self::Cost => "cost",
+            Self::Description => "description",
+        }
+    }
+}
+
+/// Something that a plugin did wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Complaint {
+    /// What kind of thing.
+    pub wrong: Wrong,
+    /// The relocation's name, or what else it is about.
+    pub about: String,
+    /// What should have come.
+    pub expected: String,
+    /// What came.
+    pub came: String,
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: expected {}; came {}", self.about, self.expected, self.came)
+    }
+}
+
+impl Judge<'_> {
+    /// Whether that may come of `case`.
+    pub fn check(&self, case: &Case, outcome: &Outcome) -> Result<(), Complaint> {
+        match outcome {
+            Outcome::Misbehaved(what) => Err(Complaint {
+                wrong: Wrong::Misbehaved,
+                about: self.about().name.clone(),
+                expected: "an answer within the contract".into(),
+                came: format!("it {what}"),
+            }),
+            Outcome::Linked(linked) => self.check_linked(case, linked),
+            Outcome::Refused(faults) => self.check_refused(case, faults),
+        }
+    }
+
+    /// `R_FOO at .text+0x8`.
+    fn name(&self, case: &Case, index: usize) -> String {
+        let mut all = case.groups().flat_map(|(_, s)| s.relocations.iter().map(move |r| (s, r)));
+        match all.nth(index) {
+            Some((s, r)) => format!("{} at {}+{:#x}", self.about().relocation(r.kind), s.name, r.offset),
+            None => format!("relocation {index}"),
+        }
+    }
+
+    fn check_linked(&self, case: &Case, linked: &Linked) -> Result<(), Complaint> {
+        if let Some((_, s)) = case.groups().find(|(_, s)| !self.takes(s.in_place)) {
+            let expected = format!("addend-form, since its addends are {}", form(s.in_place));
+            return Err(accepted(s.name.clone(), expected));
+        }
+        let verdicts = self.verdicts(case, &linked.values);
+        let sites = case.groups().flat_map(|(i, s)| s.relocations.iter().map(move |r| (i, r)));
+        for (index, (verdict, (section, r))) in verdicts.iter().zip(sites).enumerate() {
+            match verdict {
+                Verdict::Refused(kinds) => {
+                    let kinds: Vec<_> = kinds.words().collect();
+                    return Err(accepted(self.name(case, index), kinds.join(" or ")));
+                }
+                Verdict::Bytes(bytes) => {
+                    let made = linked.sections.get(section).map_or(&[][..], Vec::as_slice);
+                    self.compare(case, index, (section, r), bytes, made)?;
+                }
+                Verdict::Accepted | Verdict::Unchanged | Verdict::Unknown(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn compare(
+        &self,
+        case: &Case,
+        index: usize,
+        (section, r): (usize, &Relocation),
+        bytes: &Bytes,
+        made: &[u8],
+    ) -> Result<(), Complaint> {
+        let at = r.offset as usize;
+        let place = |all: &[u8]| -> Vec<u8> {
+            all.get(at..).and_then(|rest| rest.get(..bytes.len)).unwrap_or_default().to_vec()
+        };
+        let (came, before) = (place(made), place(&case.sections[section].bytes));
+        let differs = |i: &usize| came.get(*i).map_or(bytes.known[*i], |c| (c ^ bytes.bytes[*i]) & bytes.known[*i]);
+        if (0..bytes.len).all(|i| differs(&i) == 0) {
+            return Ok(());
+        }
+        let row = self.about().row(r.kind);
+        let field = row.map(|row| super::field::Field::of(row, case.order));
+        let own = field.map_or([0xff; 8], |field| field.bytes(field.mask()));
+        let wrong = if (0..bytes.len).any(|i| differs(&i) & own[i] != 0) { Wrong::Bytes } else { Wrong::Neighbours };
+        let formula = row.map_or("", |row| row.formula.as_str());
+        Err(Complaint {
+            wrong,
+            about: self.name(case, index),
+            expected: format!(
+                "{} ({formula} = {}, place was {})",
+                hex(&bytes.bytes[..bytes.len]),
+                report::hex(bytes.value),
+                hex(&before)
+            ),
+            came: hex(&came),
+        })
+    }
+
+    fn check_refused(&self, case: &Case, faults: &[Fault]) -> Result<(), Complaint> {
+        let came = |fault: &Fault| match fault.relocation {
+            Some(_) => format!("{} (value {})", fault.kind, report::hex(fault.value)),
+            None => format!("{}, of no relocation", fault.kind),
+        };
+        if case.groups().any(|(_, s)| !self.takes(s.in_place)) {
+            let form = faults.iter().any(|f| f.kind == "addend-form" && f.relocation.is_some());
+            return if form { Ok(()) } else { Err(reason(&case.sections[0].name, "addend-form", faults, came)) };
+        }
+        let verdicts = self.verdicts(case, &case.values());
+        // A symbol of a name that a plugin may supply has a value that nobody knows now.
+        let supplied = |r: &Relocation| {
+            let symbol = (r.symbol as usize).checked_sub(1).and_then(|i| case.symbols.get(i));
+            symbol.is_some_and(|s| {
+                let letter = s.name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+                s.flags & symbol_flag::UNDEFINED != 0 && !letter
+            })
+        };
+        let relocations: Vec<_> = case.groups().flat_map(|(_, s)| &s.relocations).collect();
+        let verdict = |i: u32| match (verdicts.get(i as usize), relocations.get(i as usize)) {
+            (Some(verdict), Some(r)) if !supplied(r) => Some(verdict),
+            _ => None,
+        };
+        // A good relocation that is refused, and one that is refused for the wrong reason.
+        let mut explained = false;
+        for fault in faults {
+            let Some(index) = fault.relocation else {
+                explained |= fault.kind != "more";
+                continue;
+            };
+            match verdict(index) {
+                Some(Verdict::Bytes(_) | Verdict::Accepted | Verdict::Unchanged) => {
+                    return Err(Complaint {
+                        wrong: Wrong::Refused,
+                        about: self.name(case, index as usize),
+                        expected: "to be linked".into(),
+                        came: came(fault),
+                    });
+                }
+                Some(Verdict::Refused(kinds)) if kinds.words().all(|word| word != fault.kind) => {
+                    let kinds: Vec<_> = kinds.words().collect();
+                    let about = self.name(case, index as usize);
+                    return Err(reason(&about, &kinds.join(" or "), std::slice::from_ref(fault), came));
+                }
+                _ => explained = true,
+            }
+        }
+        let bad = (0..).zip(&verdicts).find(|(_, v)| matches!(v, Verdict::Refused(_)));
+        match bad {
+            // Faults, but none that names a relocation or says why not.
+            Some((index, Verdict::Refused(kinds))) if !explained => {
+                let kinds: Vec<_> = kinds.words().collect();
+                Err(reason(&self.name(case, index), &kinds.join(" or "), faults, came))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn takes(&self, in_place: bool) -> bool {
+        if in_place { self.forms().in_place } else { self.forms().explicit }
+    }
+}
+
+fn form(in_place: bool) -> &'static str {
+    if in_place { "in place" } else { "explicit" }
+}
+
+fn accepted(about: String, kinds: String) -> Complaint {
+    Complaint { wrong: Wrong::Accepted, about, expected: format!("a fault: {kinds}"), came: "a linked module".into() }
+}
+
+fn reason(about: &str, kinds: &str, faults: &[Fault], came: impl Fn(&Fault) -> String) -> Complaint {
+    let came: Vec<_> = faults.iter().take(3).map(came).collect();
+    Complaint {
+        wrong: Wrong::Reason,
+        about: about.to_owned(),
+        expected: format!("a fault of it: {kinds}"),
+        came: if came.is_empty() { "no fault at all".into() } else { came.join("; ") },
+    }
+}
+
+/// Bytes in the order of memory.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    if bytes.is_empty() { "nothing".into() } else { crate::sandbox::hex(bytes) }
+}

@@ -1,0 +1,148 @@
+//! The plugin that is proved, and what it does not say of itself and is learnt by asking.
+
+use super::case::{Case, Relocation, Section, Symbol};
+use super::judge::{Forms, Judge};
+use super::run::{Outcome, Run, run};
+use crate::guests::{About, Plugin, PluginRow};
+use relobox_abi::{Machine, row_flag, symbol_flag};
+
+/// A plugin under test.
+pub struct Subject<'a> {
+    /// The plugin.
+    pub plugin: &'a Plugin,
+    /// What its description says must come.
+    pub judge: Judge<'a>,
+}
+
+impl<'a> Subject<'a> {
+    /// Asks `plugin` which forms of addends it takes.
+    #[must_use]
+    pub fn new(plugin: &'a Plugin) -> Self {
+        Self { plugin, judge: Judge::new(&plugin.about, Forms::of(plugin)) }
+    }
+
+    /// What the plugin says of itself.
+    #[must_use]
+    pub fn about(&self) -> &'a About {
+        &self.plugin.about
+    }
+
+    /// What comes of `case`.
+    #[must_use]
+    pub fn run(&self, case: &Case) -> Run {
+        run(self.plugin, case)
+    }
+
+    /// The rows whose relocations change bytes, and that are found under their own type.
+    pub fn writing(&self) -> impl Iterator<Item = &'a PluginRow> {
+        let about = self.about();
+        about.rows.iter().filter(|row| row.writes() && about.row(row.row.kind).is_some_and(|r| std::ptr::eq(r, *row)))
+    }
+
+    /// Each machine with each form of addends that it takes.
+    #[must_use]
+    pub fn grounds(&self) -> Vec<Ground> {
+        let forms = self.judge.forms();
+        let forms = [(false, forms.explicit), (true, forms.in_place)];
+        let machines = self.about().machines.iter();
+        machines
+            .flat_map(|m| forms.iter().filter(|(_, taken)| *taken).map(move |(in_place, _)| Ground::new(*m, *in_place)))
+            .collect()
+    }
+}
+
+impl Forms {
+    /// Those that `plugin` takes, on its first machine: a module with nothing wrong tells.
+    #[must_use]
+    pub fn of(plugin: &Plugin) -> Self {
+        let Some(machine) = plugin.about.machines.first() else { return Self { explicit: true, in_place: true } };
+        let [explicit, in_place] = [false, true].map(|in_place| {
+            let harmless = plugin.about.rows.iter().filter(|row| !row.is(row_flag::REJECT));
+            let kind = harmless.max_by_key(|row| row.is(row_flag::NOP)).map_or(0, |row| row.row.kind);
+            let mut ground = Ground::new(*machine, in_place);
+            let symbol = ground.symbol(ground.address());
+            ground.relocation(Relocation { offset: 16, kind, symbol, addend: 0 });
+            match run(plugin, &ground.case).outcome {
+                Outcome::Refused(faults) => faults.iter().all(|fault| fault.kind != "addend-form"),
+                _ => true,
+            }
+        });
+        // One that takes neither takes both wrongly.
+        if explicit || in_place { Self { explicit, in_place } } else { Self { explicit: true, in_place: true } }
+    }
+}
+
+/// A case to build on: one section of code, of one machine and one form of addends.
+#[derive(Clone)]
+pub struct Ground {
+    /// The case so far.
+    pub case: Case,
+}
+
+impl Ground {
+    /// A section of 64 zero bytes, where the machine's modules lie.
+    #[must_use]
+    pub fn new(machine: Machine, in_place: bool) -> Self {
+        let mut case = Case::new(&machine);
+        case.sections.push(Section {
+            name: ".text".into(),
+            address: (machine.base & !0xffff).wrapping_add(0x10_0000),
+            align: 16,
+            // What is executable may be patched; what is not may be treated otherwise.
+            flags: relobox_abi::section_flag::ALLOC | relobox_abi::section_flag::EXEC,
+            bytes: vec![0; 64],
+            in_place,
+            relocations: Vec::new(),
+        });
+        case.sections[0].address = case.cut(case.sections[0].address);
+        Self { case }
+    }
+
+    /// Whether addends are in place.
+    #[must_use]
+    pub fn in_place(&self) -> bool {
+        self.case.sections[0].in_place
+    }
+
+    /// The section's address.
+    #[must_use]
+    pub fn address(&self) -> u64 {
+        self.case.sections[0].address
+    }
+
+    /// The same on an address of one's own.
+    #[must_use]
+    pub fn at(mut self, address: u64) -> Self {
+        self.case.sections[0].address = self.case.cut(address);
+        self
+    }
+
+    /// A symbol that somebody else defines; its index.
+    pub fn symbol(&mut self, value: u64) -> u32 {
+        let name = format!("s{}", self.case.symbols.len() + 1);
+        let value = self.case.cut(value);
+        // Global, of no type.
+        self.case.symbols.push(Symbol { name, value, info: 0x10, flags: symbol_flag::UNDEFINED, ..Symbol::default() });
+        self.case.symbols.len() as u32
+    }
+
+    /// A label in the section; its index.
+    pub fn label(&mut self, offset: u64) -> u32 {
+        let name = format!("l{}", self.case.symbols.len() + 1);
+        self.case.symbols.push(Symbol { name, section: 1, value: offset, ..Symbol::default() });
+        self.case.symbols.len() as u32
+    }
+
+    /// One more relocation.
+    pub fn relocation(&mut self, relocation: Relocation) {
+        self.case.sections[0].relocations.push(relocation);
+    }
+
+    /// For people: machine, class, byte order, form of addends.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let order = crate::support::order_of(self.case.order);
+        let form = if self.in_place() { "rel" } else { "rela" };
+        format!("{}/{}/{order}/{form}", self.case.machine, self.case.class)
+    }
+}
