@@ -244,18 +244,65 @@ pub const MINIMISE: usize = 5000;
 /// Inputs that count as recent: one in three comes from these.
 pub const FUZZ_RECENT: usize = 32;
 
-/// Executions that making one finding small may take: a tenth of a second.
-pub const FUZZ_MINIMIZE: usize = 3000;
-
 /// Characters of a finding's file name that say what it is about.
 pub const FUZZ_NAME: usize = 40;
 
 /// Bytes of an input's file: what a case of a thousand records takes as text, and more.
 pub const FUZZ_INPUT: u64 = 1 << 20;
 
-/// An instrumented guest may be this many times larger than one to be linked with: each branch costs some ten bytes.
-pub const FUZZ_GROWTH: usize = 8;
-
 /// An instrumented guest may be this many times larger than one to be linked with: counting a branch costs some ten
 /// bytes, watching a comparison fifty.
 pub const FUZZ_GROWTH: usize = 16;
+
+/// Relocations and symbols of a case that is fuzzed: what is not linear shows when one is repeated.
+pub const FUZZ_RECORDS: usize = 96;
+
+/// Sections of such a case.
+pub const FUZZ_CASE_SECTIONS: usize = 6;
+
+/// Bytes of each of its sections.
+pub const FUZZ_BYTES: usize = 256;
+
+/// Bytes of a module that the engine is fuzzed with: a small one of a distribution has 10 KB, and each execution costs
+/// what its bytes cost.
+pub const FUZZ_FILE: usize = 64 << 10;
+
+/// Sections of a module that the engine is fuzzed with.
+pub const FUZZ_ELF_SECTIONS: usize = 1024;
+
+/// Bytes that a packed file may unpack to while the unpacker is fuzzed.
+pub const FUZZ_UNPACKED: u64 = 1 << 20;
+
+/// Fuel for reading or writing a module of `input` bytes while the engine is fuzzed: tighter than [`fuel_for`], so that
+/// what grows faster than its input shows in small files. Names may overlap, which the constant pays for.
+#[must_use]
+pub const fn fuzz_fuel(input: u64) -> u64 {
+    2_000_000 + input.saturating_mul(200)
+}
+
+/// Fuel that a plugin may take for a case, apart from its records: twice what the largest table of ours costs.
+pub const FUZZ_FUEL: u64 = 100_000;
+
+/// Fuel for each record, texts of faults included.
+pub const FUZZ_FUEL_RECORD: u64 = 5_000;
+
+/// Fuel for each byte of contents.
+pub const FUZZ_FUEL_BYTE: u64 = 100;
+
+/// Records of the smallest of three cases that show how fuel grows; the others have 4 and 16 times as many.
+pub const FUZZ_REPEATED: usize = 64;
+
+/// Four times as many more records may take this many times as much more fuel: sorting takes five.
+pub const FUZZ_GROWS: u64 = 8;
+
+/// How far everything is moved to see what is relative: less than any reach, and no power of two.
+pub const FUZZ_SHIFT: u64 = 0x30_0000;
+
+/// Relocations so many bytes apart have nothing to do with each other: twice the widest window.
+pub const FUZZ_APART: u64 = 16;
+
+/// Fuel for unpacking `input` bytes to at most [`FUZZ_UNPACKED`].
+#[must_use]
+pub const fn fuzz_unpack_fuel(input: u64) -> u64 {
+    unpack_fuel(input, FUZZ_UNPACKED)
+}

@@ -1,3 +1,16 @@
 //! Fuzzing of guests: coverage without their source, mutators that know the records, oracles that know the contract.
+//!
+//! [`instrument`] rewrites a guest so that it counts; a [`subject::Subject`] runs it with one kind of input and says
+//! what looks wrong; [`driver`] has LibAFL choose the inputs; [`findings`] confirms on the original guest, makes small
+//! and keeps.
 
+pub mod corpus;
+pub mod dice;
+pub mod driver;
+pub mod findings;
 pub mod instrument;
+pub mod mutate;
+pub mod oracle;
+pub mod plugin;
+pub mod seeds;
+pub mod subject;

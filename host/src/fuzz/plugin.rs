@@ -1,0 +1,176 @@
+//! Plugins as subjects of fuzzing: a case is a made-up module.
+
+use super::dice::Dice;
+use super::instrument::{Instrumented, instrument};
+use super::mutate::{Knowledge, mutate};
+use super::subject::{Coverage, Subject, Suspicion};
+use super::{oracle, seeds};
+use crate::error::{Error, Result};
+use crate::guests::{Origin, Plugin};
+use crate::kit::{Case, Forms, Judge, Outcome, Recorded, Run, minimise, run};
+use crate::sandbox::Sandbox;
+use libafl_bolts::HasLen;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+impl libafl::inputs::Input for Case {}
+
+impl HasLen for Case {
+    fn len(&self) -> usize {
+        self.relocations() + self.symbols.len()
+    }
+}
+
+/// A plugin, and the same one that counts.
+pub struct PluginSubject<'a> {
+    plugin: &'a Plugin,
+    counting: Plugin,
+    code: Instrumented,
+    judge: Judge<'a>,
+    against: Option<&'a Plugin>,
+}
+
+impl<'a> PluginSubject<'a> {
+    /// `plugin`, whose Wasm is `wasm`, against a second one for the same machine.
+    pub fn new(plugin: &'a Plugin, wasm: &[u8], against: Option<&'a Plugin>, comparisons: bool) -> Result<Self> {
+        let fail = |what| Error::Guest { guest: plugin.guest.name().to_owned(), what };
+        let code = instrument(wasm, comparisons).map_err(fail)?;
+        let sandbox = Sandbox::for_fuzzing()?;
+        let guest = sandbox.load(plugin.guest.name(), &code.wasm)?;
+        let counting = Plugin::describe(guest, Origin::BuiltIn)?;
+        let judge = Judge::new(&plugin.about, Forms::of(plugin));
+        Ok(Self { plugin, counting, code, judge, against })
+    }
+
+    /// The rewritten guest.
+    #[must_use]
+    pub fn counting(&self) -> (&Plugin, &Instrumented) {
+        (&self.counting, &self.code)
+    }
+
+    /// Runs the original on a case; a panic of the host is a suspicion.
+    fn original(&self, case: &Case) -> std::result::Result<Run, Suspicion> {
+        guarded(self.plugin, case)
+    }
+
+    /// The oracles that need one execution, and one of the second plugin.
+    fn cheap(&self, case: &Case, run: &Run, wanted: Option<&str>) -> Option<Suspicion> {
+        let wants = |s: &Suspicion| wanted.is_none_or(|w| w == s.oracle);
+        if let Some(found) = oracle::contract(case, run).filter(wants) {
+            return Some(found);
+        }
+        if matches!(run.outcome, Outcome::Misbehaved(_)) {
+            return None;
+        }
+        if let Some(found) = oracle::judged(&self.judge, case, &run.outcome).filter(wants) {
+            return Some(found);
+        }
+        let theirs = guarded(self.against?, case).ok()?;
+        oracle::against(&self.plugin.about, case, &run.outcome, &theirs.outcome).filter(wants)
+    }
+
+    /// The oracles that need several.
+    fn costly(&self, case: &Case, first: &Run, wanted: Option<&str>) -> Option<Suspicion> {
+        let wants = |name: &str| wanted.is_none_or(|w| w == name);
+        let about = &self.plugin.about;
+        let again = |case: &Case| run(self.plugin, case);
+        let mut found = None;
+        if wants("nondeterminism") {
+            found = oracle::deterministic(first, &again(case));
+        }
+        if found.is_none() && wants("growth") {
+            found = oracle::growth(case, again);
+        }
+        if found.is_none() && wants("shift") {
+            found = oracle::shift(about, case, &first.outcome, again);
+        }
+        if found.is_none() && wants("order") {
+            found = oracle::order(about, case, &first.outcome, again);
+        }
+        found
+    }
+}
+
+fn guarded(plugin: &Plugin, case: &Case) -> std::result::Result<Run, Suspicion> {
+    catch_unwind(AssertUnwindSafe(|| run(plugin, case))).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default();
+        let about: String = text.chars().filter(|c| !c.is_ascii_digit()).collect();
+        Suspicion { oracle: "panic", about, exact: false, detail: format!("the host panicked: {text}") }
+    })
+}
+
+impl Subject for PluginSubject<'_> {
+    type Input = Case;
+
+    fn name(&self) -> &str {
+        &self.plugin.about.name
+    }
+
+    fn counted(&self) -> (usize, usize) {
+        (self.code.edges, self.code.comparisons)
+    }
+
+    fn execute(&self, case: &Case, coverage: Coverage<'_>) -> Option<Suspicion> {
+        let mut run = match guarded(&self.counting, case) {
+            Ok(run) => run,
+            Err(suspicion) => return Some(suspicion),
+        };
+        if let Some(instance) = &mut run.instance {
+            let (edges, comparisons) = self.code.split(instance.counters());
+            let copy = |to: &mut [u8], from: &[u8]| {
+                let len = to.len().min(from.len());
+                to[..len].copy_from_slice(&from[..len]);
+            };
+            copy(coverage.edges, edges);
+            copy(coverage.comparisons, comparisons);
+        }
+        self.cheap(case, &run, None)
+    }
+
+    fn examine(&self, case: &Case) -> Option<Suspicion> {
+        let first = self.original(case).ok()?;
+        self.costly(case, &first, None)
+    }
+
+    fn confirm(&self, case: &Case, wanted: Option<&str>) -> Option<Suspicion> {
+        let first = match self.original(case) {
+            Ok(first) => first,
+            Err(panic) => return Some(panic).filter(|_| wanted.is_none_or(|w| w == "panic")),
+        };
+        self.cheap(case, &first, wanted).or_else(|| self.costly(case, &first, wanted))
+    }
+
+    fn signature(&self, case: &Case) -> String {
+        let kinds = case.sections.iter().flat_map(|s| &s.relocations);
+        let mut names: Vec<_> = kinds.map(|r| self.plugin.about.relocation(r.kind)).collect();
+        names.sort();
+        names.dedup();
+        names.join(" ")
+    }
+
+    fn mutate(&self, case: &mut Case, other: Option<&Case>, dice: &mut Dice<'_>) {
+        let know = Knowledge { about: &self.plugin.about, constants: &self.code.constants };
+        mutate(&know, case, other, dice);
+    }
+
+    fn seeds(&self) -> Vec<Case> {
+        seeds::seeds(&self.plugin.about)
+    }
+
+    fn minimise(&self, case: &Case, still: &mut dyn FnMut(&Case) -> bool) -> Case {
+        minimise(case, still)
+    }
+
+    fn write(&self, case: &Case, remarks: &[String]) -> String {
+        let mut text = Recorded { case: case.clone(), expected: None }.to_string();
+        // Behind the first line, which says what the file is.
+        let at = text.find('\n').map_or(text.len(), |end| end + 1);
+        let remarks: String = remarks.iter().map(|line| format!("# {}\n", line.replace('\n', " "))).collect();
+        text.insert_str(at, &remarks);
+        text
+    }
+
+    fn read(&self, text: &str) -> std::result::Result<Case, String> {
+        text.parse::<Recorded>().map(|recorded| recorded.case).map_err(|e| e.to_string())
+    }
+}
