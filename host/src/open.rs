@@ -158,7 +158,7 @@ fn length(name: &str, source: &Source) -> Result<u64> {
 }
 
 /// Reads the whole of `source` into room that the guest reserves for it.
-fn bring(guest: &mut Instance, name: &str, source: Source) -> Result<Span> {
+pub(crate) fn bring(guest: &mut Instance, name: &str, source: Source) -> Result<Span> {
     let len = source.len();
     let at = guest.reserve(len)?;
     let place = guest.memory_mut().get_mut(at as usize..).and_then(|rest| rest.get_mut(..len as usize));
@@ -175,7 +175,12 @@ fn is_packed(magic: &[u8; 6]) -> bool {
 fn unpack(guests: &Guests, name: &str, source: Source) -> Result<Vec<u8>> {
     let (len, limit) = (length(name, &source)?, limits::UNPACKED);
     let mut guest = guests.unpack()?.instantiate(limits::unpack_memory(len, limit), limits::unpack_fuel(len, limit))?;
-    let packed = bring(&mut guest, name, source)?;
+    unpack_in(&mut guest, name, source, limit)
+}
+
+/// The same in an instance that the caller keeps, whatever comes of it.
+pub(crate) fn unpack_in(guest: &mut Instance, name: &str, source: Source, limit: u64) -> Result<Vec<u8>> {
+    let packed = bring(guest, name, source)?;
     let answer = guest.call(export::UNPACK, (packed.at, packed.len, limit as u32))?;
     let read = |memory: &[u8]| -> Result<Result<Vec<u8>, Vec<Problem>>, Misbehaviour> {
         let unpacked: &Unpacked = record(memory, answer)?;

@@ -67,12 +67,15 @@ fn checked<T: FromBytes + KnownLayout + Immutable>(memory: &[u8], t: Table) -> &
 /// Asks the engine; `mode` is one of [`relobox_abi::parse`].
 pub fn parse(name: &str, opened: Opened, mode: u32) -> Result<Module> {
     let Opened { mut engine, file } = opened;
+    let parsed = ask(name, &mut engine, file, mode)?;
+    Ok(Module { name: name.to_owned(), file, parsed, engine })
+}
+
+/// The same in an instance that the caller keeps, whatever comes of it; [`Module::of`] puts both together.
+pub(crate) fn ask(name: &str, engine: &mut Instance, file: Span, mode: u32) -> Result<Parsed> {
     let at = engine.call(export::PARSE, (file.at, file.len, mode))?;
     let checked = check(name, engine.memory(), file, at);
-    match checked.map_err(|what| engine.misbehaved(what))? {
-        Ok(parsed) => Ok(Module { name: name.to_owned(), file, parsed, engine }),
-        Err(problems) => Err(Error::Module(problems)),
-    }
+    checked.map_err(|what| engine.misbehaved(what))?.map_err(Error::Module)
 }
 
 /// Everything that later stages rely on: afterwards no index or range in the records is wild, except
@@ -166,6 +169,12 @@ fn check(name: &str, memory: &[u8], file: Span, at: u32) -> Result<Result<Parsed
 }
 
 impl Module {
+    /// A file in `engine` that [`ask`] found to be good.
+    #[cfg(feature = "fuzz")]
+    pub(crate) fn of(name: &str, file: Span, parsed: Parsed, engine: Instance) -> Self {
+        Self { name: name.to_owned(), file, parsed, engine }
+    }
+
     /// The records.
     #[must_use]
     pub fn records(&self) -> Records<'_> {

@@ -1,0 +1,357 @@
+//! Changes that keep a file whole: sections, symbols, relocations, and what Linux has in modules.
+
+use super::elf::{Form, Kind, RESERVED, symbol};
+use super::model::{Model, Part};
+use crate::fuzz::dice::Dice;
+
+/// Names that mean something to somebody.
+const NAMES: [&[u8]; 24] = [
+    b".text",
+    b".data",
+    b".bss",
+    b".rodata",
+    b".init.text",
+    b".exit.text",
+    b".init.data",
+    b".modinfo",
+    b"__versions",
+    b"__ksymtab",
+    b"__ksymtab_gpl",
+    b"__ksymtab_strings",
+    b"__kcrctab",
+    b"__kcrctab_gpl",
+    b".gnu.linkonce.this_module",
+    b".data..percpu",
+    b".data..ro_after_init",
+    b"__param",
+    b"__jump_table",
+    b".symtab",
+    b".strtab",
+    b".shstrtab",
+    b".plt",
+    b"",
+];
+
+/// Names of symbols that mean something to somebody.
+const SYMBOLS: [&[u8]; 10] = [
+    b"init_module",
+    b"cleanup_module",
+    b"__this_module",
+    b"_GLOBAL_OFFSET_TABLE_",
+    b"printk",
+    b"__gnu_lto_slim",
+    b"__ksymtab_",
+    b"__crc_",
+    b"__kstrtabns_",
+    b"helper",
+];
+
+/// What modinfo may have.
+const INFO: [&[u8]; 6] =
+    [b"license=GPL", b"name=fuzzed", b"import_ns=NS", b"livepatch=Y", b"vermagic=6.1.0 SMP", b"depends="];
+
+/// Bits of `sh_flags`: those that are Linux's and ELF's own, and whatever.
+const FLAGS: [u64; 10] = [1, 2, 4, 0x10, 0x20, 0x200, 0x800, 0x0020_0000, 0x8000_0000, 1 << 63];
+
+/// Allocated, and what may be done with it.
+const ALLOCATED: [u64; 3] = [2, 3, 6];
+
+/// `st_info`: binding above, type below. Sections, functions, objects, registers, of all bindings.
+const INFOS: [u8; 9] = [0x00, 0x03, 0x02, 0x10, 0x12, 0x11, 0x20, 0x22, 0x1d];
+
+/// Changes something. `other` is another file, to take from.
+pub(super) fn edit(model: &mut Model, other: Option<&Model>, dice: &mut Dice<'_>) {
+    match dice.below(20) {
+        0 | 1 => add_section(model, dice),
+        2 => copy_section(model, other, dice),
+        3 => remove_section(model, dice),
+        4 => swap_sections(model, dice),
+        5 | 6 => change_section(model, dice),
+        7 | 8 => contents(model, dice),
+        9 | 10 => add_symbol(model, dice),
+        11 => repeat_records(model, dice),
+        12 | 13 => add_relocation(model, dice),
+        14 | 15 => add_export(model, dice),
+        16 => add_modinfo(model, dice),
+        17 => add_version(model, dice),
+        18 => sign(model, dice),
+        _ => header(model, dice),
+    }
+}
+
+fn some_section(model: &Model, dice: &mut Dice<'_>) -> usize {
+    dice.below(model.sections.len())
+}
+
+fn some_name(model: &Model, dice: &mut Dice<'_>) -> Vec<u8> {
+    match dice.below(4) {
+        0 => [b".rela", model.name(some_section(model, dice))].concat(),
+        1 => model.name(some_section(model, dice)).to_vec(),
+        _ => dice.pick(&NAMES).copied().unwrap_or_default().to_vec(),
+    }
+}
+
+fn some_bytes(dice: &mut Dice<'_>) -> Vec<u8> {
+    let len = dice.pick(&[0, 1, 4, 8, 13, 16, 24, 64, 128, 300]).copied().unwrap_or(0);
+    let byte = dice.any();
+    (0..len).map(|i| if byte & 1 == 0 { 0 } else { (byte >> (i % 8 * 8)) as u8 }).collect()
+}
+
+fn add_section(model: &mut Model, dice: &mut Dice<'_>) {
+    let name = some_name(model, dice);
+    let kind = dice
+        .pick(&[Kind::ProgBits, Kind::ProgBits, Kind::NoBits, Kind::StrTab, Kind::Null])
+        .copied()
+        .unwrap_or(Kind::Null);
+    let part = Part {
+        kind: kind as u32,
+        flags: dice.pick(&ALLOCATED).copied().unwrap_or(0),
+        align: dice.pick(&[0, 1, 4, 8, 64, 4096, 2 << 20]).copied().unwrap_or(0),
+        data: if kind == Kind::NoBits { Vec::new() } else { some_bytes(dice) },
+        size: if kind == Kind::NoBits { dice.pick(&[0, 1, 4096, 64 << 20, 1 << 30]).copied().unwrap_or(0) } else { 0 },
+        ..Part::default()
+    };
+    model.add(&name, part);
+}
+
+fn copy_section(model: &mut Model, other: Option<&Model>, dice: &mut Dice<'_>) {
+    let from = other.filter(|other| other.form == model.form && dice.one_in(2));
+    let (name, part) = {
+        let from = from.unwrap_or(model);
+        let i = some_section(from, dice);
+        (from.name(i).to_vec(), from.sections[i].clone())
+    };
+    model.add(&name, part);
+}
+
+/// Without a section; those behind it get other numbers, which their links follow, or not.
+fn remove_section(model: &mut Model, dice: &mut Dice<'_>) {
+    let gone = some_section(model, dice);
+    if model.sections.len() < 2 || gone == model.names && !dice.one_in(4) {
+        return;
+    }
+    model.sections.remove(gone);
+    if dice.one_in(4) {
+        return;
+    }
+    renumber(model, |number| if number > gone { number - 1 } else { number });
+}
+
+fn swap_sections(model: &mut Model, dice: &mut Dice<'_>) {
+    let (a, b) = (some_section(model, dice), some_section(model, dice));
+    model.sections.swap(a, b);
+    if dice.one_in(3) {
+        return;
+    }
+    renumber(model, |number| match number {
+        n if n == a => b,
+        n if n == b => a,
+        n => n,
+    });
+}
+
+/// Changes all numbers of sections.
+fn renumber(model: &mut Model, new: impl Fn(usize) -> usize) {
+    let form = model.form;
+    model.names = new(model.names);
+    for part in &mut model.sections {
+        part.link = new(part.link as usize) as u32;
+        if part.is(Kind::Rel) || part.is(Kind::Rela) {
+            part.info = new(part.info as usize) as u32;
+        }
+        if part.is(Kind::SymTab) {
+            for at in (0..part.data.len()).step_by(form.symbol()) {
+                let section = form.get(&part.data, at, symbol::SECTION).unwrap_or(0) as usize;
+                if section < usize::from(RESERVED.0) {
+                    form.put(&mut part.data, at, symbol::SECTION, new(section) as u64);
+                }
+            }
+        }
+    }
+}
+
+fn change_section(model: &mut Model, dice: &mut Dice<'_>) {
+    let (number, count) = (some_section(model, dice), model.sections.len());
+    let name = some_name(model, dice);
+    let name = if dice.one_in(3) { model.add_name(&name) } else { dice.below(512) as u32 };
+    let other = some_section(model, dice) as u32;
+    let part = &mut model.sections[number];
+    match dice.below(8) {
+        0 => part.name = name,
+        1 => part.kind = dice.pick(&Kind::ALL).copied().map_or(0, |kind| kind as u32),
+        2 => part.flags ^= dice.pick(&FLAGS).copied().unwrap_or(0),
+        3 => part.link = if dice.one_in(8) { count as u32 } else { other },
+        4 => part.info = if dice.one_in(8) { count as u32 } else { other },
+        5 => part.align = dice.pick(&[0, 1, 2, 3, 16, 4096, 1 << 21, 1 << 22, 1 << 63]).copied().unwrap_or(0),
+        6 => part.entry = dice.pick(&[0, 1, 4, 8, 12, 16, 24, 64, u64::MAX]).copied().unwrap_or(0),
+        _ => part.size = dice.pick(&[0, 1, 1 << 30, (1 << 30) + 1, 1 << 32, 1 << 63, u64::MAX]).copied().unwrap_or(0),
+    }
+}
+
+fn contents(model: &mut Model, dice: &mut Dice<'_>) {
+    let number = some_section(model, dice);
+    let data = &mut model.sections[number].data;
+    let (at, bytes) = (dice.below(data.len()), some_bytes(dice));
+    match dice.below(6) {
+        0 => data.clear(),
+        1 => data.truncate(at),
+        2 => data.extend_from_slice(&bytes),
+        3 => drop(data.splice(at..at, bytes)),
+        4 => drop(data.pop()),
+        _ => {
+            if let Some(byte) = data.get_mut(at) {
+                *byte = dice.pick(&[0, 1, b'=', 0x7f, 0x80, 0xff]).copied().unwrap_or(0);
+            }
+        }
+    }
+}
+
+fn add_symbol(model: &mut Model, dice: &mut Dice<'_>) {
+    let name = match dice.below(4) {
+        0 => Vec::new(),
+        1 => [dice.pick(&SYMBOLS).copied().unwrap_or_default(), b"helper"].concat(),
+        _ => dice.pick(&SYMBOLS).copied().unwrap_or_default().to_vec(),
+    };
+    let section = match dice.below(4) {
+        0 => 0,
+        // Absolute, common, elsewhere, Linux's own for live patches, reserved.
+        1 => dice.pick(&[0xfff1, 0xfff2, 0xffff, 0xff20, 0xff00]).copied().unwrap_or(0),
+        _ => some_section(model, dice),
+    };
+    let value = dice.pick(&[0, 1, 4, 16, 1 << 31, u64::MAX]).copied().unwrap_or(0);
+    model.add_symbol(&name, dice.pick(&INFOS).copied().unwrap_or(0), section, value);
+    if section >= RESERVED.0.into() && dice.one_in(2) {
+        let (table, _) = model.symbols();
+        index_table(model, table, dice);
+    }
+}
+
+/// The table of section numbers that do not fit into a symbol.
+fn index_table(model: &mut Model, symbols: usize, dice: &mut Dice<'_>) {
+    let (form, count) = (model.form, model.symbol_count());
+    let table = model.first(Kind::Indices).unwrap_or_else(|| {
+        let part = Part { kind: Kind::Indices as u32, link: symbols as u32, align: 4, entry: 4, ..Part::default() };
+        model.add(b".symtab_shndx", part)
+    });
+    let sections = model.sections.len();
+    let data = &mut model.sections[table].data;
+    let old = data.len();
+    data.resize(count * 4, 0);
+    for at in (old..data.len()).step_by(4) {
+        form.put_number(data, at, 4, dice.below(sections + 1) as u64);
+    }
+}
+
+/// Some entries of a table once more, or all of them.
+fn repeat_records(model: &mut Model, dice: &mut Dice<'_>) {
+    let number = some_section(model, dice);
+    let part = &mut model.sections[number];
+    let entry = (part.entry as usize).clamp(1, 64);
+    let first = dice.below(part.data.len() / entry) * entry;
+    let piece = if dice.one_in(4) { part.data.clone() } else { part.data[first..].to_vec() };
+    if piece.len() <= 16 << 10 {
+        part.data.extend_from_slice(&piece);
+    }
+}
+
+fn add_relocation(model: &mut Model, dice: &mut Dice<'_>) {
+    let allocated = |i: &usize| model.sections[*i].flags & 2 != 0 && !model.sections[*i].data.is_empty();
+    let targets: Vec<usize> = (0..model.sections.len()).filter(allocated).collect();
+    let Some(section) = (if dice.one_in(8) { None } else { dice.pick(&targets).copied() }) else {
+        let section = some_section(model, dice);
+        return model.add_relocation(section, dice.one_in(2), [0; 4]);
+    };
+    let size = model.sections[section].data.len();
+    let offset = match dice.below(6) {
+        0 => (size + 4).saturating_sub(dice.below(12)) as u64,
+        1 => dice.pick(&[1 << 31, 1 << 32, u64::MAX]).copied().unwrap_or(0),
+        _ => dice.below(size) as u64 & !3,
+    };
+    let symbol = dice.below(model.symbol_count() + 1) as u64;
+    let addend = dice.pick(&[0, 4, u64::MAX - 3, 1 << 31, 1 << 63]).copied().unwrap_or(0);
+    // What is explicit already stays so, mostly.
+    let is_rel = model.sections.iter().any(|s| s.is(Kind::Rel));
+    let explicit = if dice.one_in(8) { is_rel } else { !is_rel };
+    model.add_relocation(section, explicit, [offset, dice.below(320) as u64, symbol, addend]);
+}
+
+/// A symbol that others may use: four symbols, with a version and a namespace.
+fn add_export(model: &mut Model, dice: &mut Dice<'_>) {
+    let name = [b"fuzzed_", &[b'a' + dice.below(8) as u8][..]].concat();
+    let table: &[u8] = if dice.one_in(2) { b"__ksymtab" } else { b"__ksymtab_gpl" };
+    let section = |model: &mut Model, name: &[u8], data: &[u8]| {
+        let there = model.named(name).unwrap_or_else(|| {
+            let part = Part { kind: Kind::ProgBits as u32, flags: 2, align: 4, ..Part::default() };
+            model.add(name, part)
+        });
+        let contents = &mut model.sections[there].data;
+        contents.extend_from_slice(data);
+        (there, (contents.len() - data.len()) as u64)
+    };
+    let text = model.named(b".text").unwrap_or(0);
+    let (ksymtab, at) = section(model, table, &[0; 12]);
+    let (strings, namespace) = section(model, b"__ksymtab_strings", b"NS\0");
+    let (kcrctab, crc) = section(model, b"__kcrctab", &[1, 2, 3, 4]);
+    let drop = dice.below(8);
+    let [info, local] = [0x12, 0x00];
+    let symbols = [
+        (&b""[..], info, text, 0),
+        (b"__ksymtab_", local, ksymtab, at),
+        (b"__crc_", local, if dice.one_in(3) { 0xfff1 } else { kcrctab }, crc),
+        (b"__kstrtabns_", local, strings, namespace),
+    ];
+    for (i, (prefix, info, section, value)) in symbols.into_iter().enumerate() {
+        if i != drop {
+            model.add_symbol(&[prefix, &name].concat(), info, section, value);
+        }
+    }
+}
+
+fn add_modinfo(model: &mut Model, dice: &mut Dice<'_>) {
+    let number = model.named(b".modinfo").unwrap_or_else(|| {
+        model.add(b".modinfo", Part { kind: Kind::ProgBits as u32, flags: 2, align: 1, ..Part::default() })
+    });
+    let data = &mut model.sections[number].data;
+    data.extend_from_slice(dice.pick(&INFO).copied().unwrap_or_default());
+    data.resize(data.len() + dice.pick(&[0, 1, 1, 1, 3]).copied().unwrap_or(1), 0);
+}
+
+fn add_version(model: &mut Model, dice: &mut Dice<'_>) {
+    let number = model.named(b"__versions").unwrap_or_else(|| {
+        model.add(b"__versions", Part { kind: Kind::ProgBits as u32, flags: 2, align: 32, ..Part::default() })
+    });
+    let (form, name) = (model.form, dice.pick(&SYMBOLS).copied().unwrap_or_default());
+    let mut entry = vec![if dice.one_in(8) { b'x' } else { 0 }; 64];
+    form.put_number(&mut entry, 0, form.word(), dice.any());
+    entry[form.word()..form.word() + name.len()].copy_from_slice(name);
+    model.sections[number].data.extend_from_slice(&entry);
+}
+
+/// An appended signature, as long as it says or not.
+fn sign(model: &mut Model, dice: &mut Dice<'_>) {
+    let len = dice.below(32);
+    let lie = dice.pick(&[0, u32::MAX, 1 << 31, 4096]).copied().unwrap_or(0);
+    model.tail = signature(&vec![0x30; len], if dice.one_in(3) { lie } else { len as u32 });
+}
+
+/// A signature with its trailer, which says that it is `len` long.
+pub(super) fn signature(bytes: &[u8], len: u32) -> Vec<u8> {
+    [bytes, &[0, 0, 2, 0, 0, 0, 0, 0], &len.to_be_bytes(), b"~Module signature appended~\n"].concat()
+}
+
+fn header(model: &mut Model, dice: &mut Dice<'_>) {
+    match dice.below(6) {
+        0 => model.extended = !model.extended,
+        1 => model.headers_first = !model.headers_first,
+        2 => model.names = some_section(model, dice),
+        // The built-in plugins' machines, and one that nobody has.
+        3 => model.machine = dice.pick(&[62, 183, 243, 8, 22, 0]).copied().unwrap_or(0),
+        4 => model.flags = dice.pick(&[0, 1, 0x5000_0000, u32::MAX]).copied().unwrap_or(0),
+        _ => {
+            // All that is in sections keeps the form it has.
+            if let Some(form) = dice.pick(&Form::ALL).copied() {
+                model.form = form;
+            }
+        }
+    }
+}
