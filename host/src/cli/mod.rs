@@ -2,6 +2,8 @@
 
 mod check;
 mod demo;
+#[cfg(feature = "fuzz")]
+mod fuzz;
 mod insmod;
 mod inspect;
 mod kernel;
@@ -44,6 +46,8 @@ enum Command {
     Plugin(plugin::PluginArgs),
     Insmod(insmod::InsmodArgs),
     Modprobe(modprobe::ModprobeArgs),
+    #[cfg(feature = "fuzz")]
+    Fuzz(Box<fuzz::FuzzArgs>),
     Lsmod(insmod::LsmodArgs),
     Rmmod(insmod::RmmodArgs),
     State(state::StateArgs),
@@ -109,3 +113,5 @@ pub(crate) fn main() -> ExitCode {
         }
     }
 }
+        #[cfg(feature = "fuzz")]
+        Command::Fuzz(args) => (false, fuzz::run(*args)),

@@ -28,12 +28,7 @@ impl<'a> Disk<'a> {
     }
 
     fn files(&self) -> Result<Vec<PathBuf>> {
-        let Some(dir) = self.0 else { return Ok(Vec::new()) };
-        let entries = std::fs::read_dir(dir).map_err(Error::io(dir))?;
-        let mut paths: Vec<_> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
-        paths.retain(|p| p.extension().is_some_and(|e| e == EXTENSION));
-        paths.sort();
-        Ok(paths)
+        self.0.map_or_else(|| Ok(Vec::new()), inputs_in)
     }
 
     /// Adds an input, unless it is there.
@@ -87,12 +82,36 @@ impl<'a> Disk<'a> {
 
 /// Reads an input's file.
 pub fn read<S: Subject>(subject: &S, path: &Path) -> Result<S::Input> {
+    subject.read(&text(path)?).map_err(|what| Error::Usage(format!("{}: {what}", path.display())))
+}
+
+/// The text of an input's file.
+pub fn text(path: &Path) -> Result<String> {
     let size = std::fs::metadata(path).map_err(Error::io(path))?.len();
     if size > limits::FUZZ_INPUT {
         return Err(Error::Usage(format!("{}: {size} bytes are too many for an input", path.display())));
     }
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-    subject.read(&text).map_err(|what| Error::Usage(format!("{}: {what}", path.display())))
+    std::fs::read_to_string(path).map_err(Error::io(path))
+}
+
+/// These files, and the inputs in these directories.
+pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        match path.is_dir() {
+            true => files.extend(inputs_in(path)?),
+            false => files.push(path.clone()),
+        }
+    }
+    Ok(files)
+}
+
+fn inputs_in(dir: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(dir).map_err(Error::io(dir))?;
+    let mut paths: Vec<_> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
+    paths.retain(|p| p.extension().is_some_and(|e| e == EXTENSION));
+    paths.sort();
+    Ok(paths)
 }
 
 fn name(text: &str) -> String {

@@ -9,10 +9,11 @@ use super::findings::{Finding, Findings};
 use super::subject::{Coverage, Subject};
 use crate::error::{Error, Result};
 use libafl::corpus::{Corpus as _, CorpusId, HasCurrentCorpusId as _, InMemoryCorpus};
-use libafl::events::{EventFirer, EventReceiver, ProgressReporter, SendExiting};
+use libafl::events::{EventFirer, EventReceiver, ProgressReporter, SendExiting, SimpleEventManager};
 use libafl::executors::{Executor, ExitKind, HasObservers};
 use libafl::feedbacks::{CrashFeedback, Feedback, MaxMapFeedback, StateInitializer};
 use libafl::fuzzer::{Evaluator as _, Fuzzer as _, StdFuzzer};
+use libafl::monitors::NopMonitor;
 use libafl::mutators::{MutationResult, Mutator};
 use libafl::observers::OwnedMapObserver;
 use libafl::schedulers::Scheduler;
@@ -254,6 +255,11 @@ impl<S: Subject> Mutator<S::Input, State<S::Input>> for Mutations<'_, S> {
 
 fn broken(error: libafl::Error) -> Error {
     Error::Usage(format!("the fuzzing library: {error}"))
+}
+
+/// A campaign with nobody to exchange inputs with.
+pub fn alone<S: Subject>(subject: &S, plan: &Plan<'_>, tell: impl FnMut(&Progress)) -> Result<Summary> {
+    campaign(subject, plan, &mut SimpleEventManager::new(NopMonitor::new()), tell)
 }
 
 /// Runs a campaign in this process. `tell` is called a few times a second.

@@ -1,19 +1,4 @@
 //! The oracles: what tells that a plugin is wrong, each with a name.
-//!
-//! | name | what it says |
-//! |---|---|
-//! | `trap` | the plugin trapped |
-//! | `fuel` | it computed for longer than its records account for |
-//! | `memory` | it has no room, or took more than its records account for |
-//! | `answer` | a malformed answer |
-//! | `window` | a byte changed that no relocation declares |
-//! | `panic` | the host panicked |
-//! | `bytes`, `neighbours`, `accepted`, `refused`, `reason` | the judge of the conformance kit: not what the description says |
-//! | `against` | a second plugin links it otherwise |
-//! | `nondeterminism` | the same case, another outcome or other fuel |
-//! | `growth` | several times the records, far more than as many times the fuel |
-//! | `shift` | all addresses moved alike, and relative relocations came to other bytes |
-//! | `order` | independent relocations in another order came to other bytes |
 
 use super::subject::Suspicion;
 use crate::error::Misbehaviour;
@@ -22,25 +7,32 @@ use crate::kit::{Case, Judge, Outcome, Relocation, Run};
 use crate::limits;
 use relobox_abi::{effect, pairing, row_flag};
 
-/// The names of all oracles.
-pub const NAMES: [&str; 16] = [
-    "trap",
-    "fuel",
-    "memory",
-    "answer",
-    "window",
-    "panic",
-    "misbehaved",
-    "bytes",
-    "neighbours",
-    "accepted",
-    "refused",
-    "reason",
-    "against",
-    "nondeterminism",
-    "growth",
-    "shift",
+/// All oracles: a name, and what it says of a guest.
+pub const ORACLES: [(&str, &str); 17] = [
+    ("trap", "it trapped"),
+    ("fuel", "it computed for longer than its records account for"),
+    ("memory", "it has no room, or took more than its records account for"),
+    ("answer", "its answer is malformed"),
+    ("window", "it changed a byte that no relocation declares"),
+    ("panic", "the host panicked"),
+    ("bytes", "it wrote other bytes than its description says"),
+    ("neighbours", "it changed bits around a field"),
+    ("accepted", "it linked what its description refuses"),
+    ("refused", "it refused what its description takes"),
+    ("reason", "it refused for another reason, or named none"),
+    ("against", "a second plugin links the same otherwise"),
+    ("vectors", "it links a recorded case otherwise"),
+    ("nondeterminism", "the same came to something else"),
+    ("growth", "so many times the records cost far more than so many times the fuel"),
+    ("shift", "moved together, what is relative came to other bytes"),
+    ("order", "what is independent came to other bytes in another order"),
 ];
+
+/// What an oracle says.
+#[must_use]
+pub fn meaning(name: &str) -> &'static str {
+    ORACLES.iter().find(|(n, _)| *n == name).map_or("", |(_, meaning)| meaning)
+}
 
 fn suspicion(oracle: &'static str, about: impl Into<String>, exact: bool, detail: impl Into<String>) -> Suspicion {
     Suspicion { oracle, about: about.into(), exact, detail: detail.into() }

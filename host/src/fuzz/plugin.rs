@@ -7,7 +7,7 @@ use super::subject::{Coverage, Subject, Suspicion};
 use super::{oracle, seeds};
 use crate::error::{Error, Result};
 use crate::guests::{Origin, Plugin};
-use crate::kit::{Case, Forms, Judge, Outcome, Recorded, Run, minimise, run};
+use crate::kit::{Case, Expected, Forms, Judge, Outcome, Recorded, Run, minimise, run};
 use crate::sandbox::Sandbox;
 use libafl_bolts::HasLen;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -52,6 +52,26 @@ impl<'a> PluginSubject<'a> {
         guarded(self.plugin, case)
     }
 
+    /// What comes of a case.
+    pub fn outcome(&self, case: &Case) -> Outcome {
+        run(self.plugin, case).outcome
+    }
+
+    /// What is wrong with a recorded case: other bytes or faults than are expected of it, or anything else.
+    #[must_use]
+    pub fn replay(&self, recorded: &Recorded) -> Option<Suspicion> {
+        self.confirm(&recorded.case, None).or_else(|| {
+            let expected = recorded.expected.as_ref()?;
+            let came = Expected::of(&self.outcome(&recorded.case))?;
+            (came != *expected).then(|| Suspicion {
+                oracle: "vectors",
+                about: self.signature(&recorded.case),
+                exact: true,
+                detail: differs(expected, &came),
+            })
+        })
+    }
+
     /// The oracles that need one execution, and one of the second plugin.
     fn cheap(&self, case: &Case, run: &Run, wanted: Option<&str>) -> Option<Suspicion> {
         let wants = |s: &Suspicion| wanted.is_none_or(|w| w == s.oracle);
@@ -87,6 +107,21 @@ impl<'a> PluginSubject<'a> {
             found = oracle::order(about, case, &first.outcome, again);
         }
         found
+    }
+}
+
+/// How two expectations differ, in short.
+fn differs(expected: &Expected, came: &Expected) -> String {
+    let word = |e: &Expected| match e {
+        Expected::Linked { .. } => "linked".to_owned(),
+        Expected::Refused(faults) => {
+            let kinds: Vec<_> = faults.iter().take(3).map(|(kind, _)| kind.as_str()).collect();
+            format!("refused ({})", kinds.join(", "))
+        }
+    };
+    match (expected, came) {
+        (Expected::Linked { .. }, Expected::Linked { .. }) => "other bytes than were recorded".to_owned(),
+        _ => format!("recorded as {}, and now {}", word(expected), word(came)),
     }
 }
 

@@ -1,0 +1,312 @@
+//! `relobox fuzz`: looks for inputs that a guest gets wrong.
+
+use super::output;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use relobox::cache::Cache;
+use relobox::fuzz::corpus::Disk;
+use relobox::fuzz::driver::{Plan, Progress, Summary};
+use relobox::fuzz::findings::Finding;
+use relobox::fuzz::plugin::PluginSubject;
+use relobox::fuzz::subject::Subject;
+use relobox::fuzz::{corpus, driver, jobs, report};
+use relobox::guests::{Guests, Origin, Plugin};
+use relobox::kit::{Outcome, Recorded};
+use relobox::registry::PluginFile;
+use relobox::sandbox::Sandbox;
+use relobox::{Error, Result};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+/// Fuzz a plugin: coverage-guided, without its source
+///
+/// The plugin is rewritten so that it counts which ways it goes. Inputs are made-up modules; what looks wrong is
+/// confirmed on the plugin as it is, made small, and kept as a file.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct FuzzArgs {
+    /// The plugin: a file, or the name of a built-in one
+    pub(crate) plugin: String,
+    /// Begin with the inputs in this directory, and add those that go new ways
+    #[arg(long, value_name = "DIR")]
+    pub(crate) corpus: Option<PathBuf>,
+    /// Where findings go, one file for each
+    #[arg(long, value_name = "DIR", default_value = "fuzz-findings")]
+    pub(crate) out: PathBuf,
+    /// How many processes
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) jobs: usize,
+    /// Stop after this time: 90, 90s, 5m, 1h; without it, with Ctrl-C
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) time: Option<Duration>,
+    /// Stop after so many executions
+    #[arg(long, value_name = "N")]
+    pub(crate) executions: Option<u64>,
+    /// Stop with the first finding
+    #[arg(long)]
+    pub(crate) first: bool,
+    /// Where random choices come from; one job with the same seed and the same corpus does the same
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// A second plugin for the same machine, which must link everything alike
+    #[arg(long, value_name = "PLUGIN")]
+    pub(crate) against: Option<String>,
+    /// Recorded cases, files or directories: the plugin must still link them so; the corpus begins with them
+    #[arg(long, value_name = "PATH")]
+    pub(crate) vectors: Vec<PathBuf>,
+    /// Do not watch comparisons: twice as fast, and finds constants later
+    #[arg(long)]
+    pub(crate) no_comparisons: bool,
+    /// Show what comes of this file, and whether it is still wrong
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["corpus", "minimize_corpus"])]
+    pub(crate) replay: Option<PathBuf>,
+    /// Keep only the smallest inputs of the corpus that take all the edges of all of them
+    #[arg(long, requires = "corpus")]
+    pub(crate) minimize_corpus: bool,
+    /// Write the findings as SARIF
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sarif: Option<PathBuf>,
+    /// Write the findings as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Where the jobs' broker listens, on the loopback interface
+    #[arg(long, value_name = "PORT", default_value_t = 1337)]
+    pub(crate) broker_port: u16,
+    /// Exchange inputs with the broker at this address: of other jobs, or of another machine through a tunnel
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) join: Option<SocketAddr>,
+}
+
+const EXAMPLES: &str = "Examples:
+  relobox fuzz mine.wasm --time 60s
+  relobox fuzz mine.wasm --corpus corpus --jobs 8 --time 1h --junit fuzz.xml
+  relobox fuzz mine.wasm --replay fuzz-findings/mine-trap-….case
+  relobox fuzz mine.wasm --corpus corpus --minimize-corpus
+
+Exit codes:
+  0  nothing found
+  1  findings; each is a file that --replay shows
+  2  wrong usage, or a file cannot be read or written
+  3  the guest is unusable";
+
+/// `90`, `90s`, `5m`, `1h`.
+fn time(text: &str) -> Result<Duration, String> {
+    let (digits, unit) = match text.strip_suffix(['s', 'm', 'h']) {
+        Some(digits) => (digits, &text[digits.len()..]),
+        None => (text, "s"),
+    };
+    let scale = match unit {
+        "h" => 3600,
+        "m" => 60,
+        _ => 1,
+    };
+    let seconds = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(scale));
+    seconds.map(Duration::from_secs).ok_or_else(|| format!("{text:?} is no time such as 90, 90s, 5m or 1h"))
+}
+
+/// A plugin and its Wasm.
+fn load(sandbox: &Sandbox, named: &str) -> Result<(Plugin, Vec<u8>)> {
+    let file = match Guests::wasm_of(named) {
+        Some(wasm) if !Path::new(named).exists() => PluginFile::new(named.into(), wasm.to_vec(), Origin::BuiltIn),
+        _ => PluginFile::read(Path::new(named))?,
+    };
+    let plugin = Plugin::describe(sandbox.load(&file.name, &file.wasm)?, file.origin)?;
+    Ok((plugin, file.wasm))
+}
+
+pub(crate) fn run(args: FuzzArgs) -> Result<ExitCode> {
+    let sandbox = Sandbox::new(Cache::from_environment())?;
+    let (plugin, wasm) = load(&sandbox, &args.plugin)?;
+    let against = args.against.as_ref().map(|named| load(&sandbox, named)).transpose()?;
+    let subject =
+        || PluginSubject::new(&plugin, &wasm, against.as_ref().map(|(plugin, _)| plugin), !args.no_comparisons);
+    if let Some(path) = &args.replay {
+        return replay(&subject()?, path);
+    }
+    if args.minimize_corpus {
+        return minimise(&subject()?, &args);
+    }
+    let vectors = vectors(&args, &subject)?;
+    fuzz(&args, vectors, subject)
+}
+
+/// The recorded cases that the plugin does not link as recorded.
+fn vectors<'a>(args: &FuzzArgs, subject: &dyn Fn() -> Result<PluginSubject<'a>>) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    if args.vectors.is_empty() {
+        return Ok(findings);
+    }
+    let subject = subject()?;
+    for path in corpus::files(&args.vectors)? {
+        let recorded = recorded(&path)?;
+        if let Some(wrong) = subject.replay(&recorded) {
+            let (about, detail) = (wrong.about, wrong.detail);
+            findings.push(Finding { oracle: wrong.oracle.into(), about, detail, path, after: Duration::ZERO });
+        } else if let Some(dir) = &args.corpus {
+            Disk::open(Some(dir))?.add(&subject, &recorded.case)?;
+        }
+    }
+    Ok(findings)
+}
+
+fn recorded(path: &Path) -> Result<Recorded> {
+    let text = corpus::text(path)?;
+    text.parse().map_err(|e| Error::Usage(format!("{}: {e}", path.display())))
+}
+
+/// A campaign, and what is said of it. `before` was found without one.
+pub(crate) fn fuzz<S: Subject>(
+    args: &FuzzArgs,
+    before: Vec<Finding>,
+    subject: impl Fn() -> Result<S>,
+) -> Result<ExitCode> {
+    let stop = Arc::new(AtomicBool::new(false));
+    jobs::stop_on_interrupt(&stop)?;
+    let plan = Plan {
+        seed: args.seed,
+        time: args.time,
+        executions: args.executions,
+        first: args.first,
+        corpus: args.corpus.as_deref(),
+        findings: &args.out,
+        stop,
+    };
+    let mut display = Display::new(args.plugin.clone());
+    let mut summary = if args.jobs > 1 || args.join.is_some() {
+        let wide = jobs::Jobs { count: args.jobs, port: args.broker_port, join: args.join };
+        jobs::run(&wide, &plan, subject, move |progress| display.show(progress))?
+    } else {
+        let summary = driver::alone(&subject()?, &plan, |progress| display.show(progress))?;
+        display.end();
+        summary
+    };
+    summary.findings.splice(0..0, before);
+    tell(args, &summary)?;
+    Ok(ExitCode::from(u8::from(!summary.findings.is_empty())))
+}
+
+fn tell(args: &FuzzArgs, summary: &Summary) -> Result<()> {
+    for f in &summary.findings {
+        output::line(format!("{}: {}: {}", f.oracle, f.about, f.detail));
+        output::line(format!("  relobox fuzz {} --replay {}", args.plugin, f.path.display()));
+    }
+    output::line(words(&summary.progress));
+    if summary.unconfirmed != 0 {
+        output::line(format!("{} suspicions were not borne out by the plugin as it is", summary.unconfirmed));
+    }
+    let write = |path: &Option<PathBuf>, text: &dyn Fn() -> String| match path {
+        Some(path) => std::fs::write(path, text()).map_err(Error::io(path)),
+        None => Ok(()),
+    };
+    write(&args.sarif, &|| format!("{:#}\n", report::sarif(&args.plugin, &summary.findings)))?;
+    let seconds = summary.progress.time.as_secs_f64();
+    write(&args.junit, &|| report::junit(&args.plugin, &summary.findings, seconds))
+}
+
+/// `12 s: 600,000 executions (50,000/s), 310 of 900 edges, 120 inputs, 0 findings`
+fn words(p: &Progress) -> String {
+    let grouped = |n: u64| relobox::report::grouped(&n.to_string(), 3, ',');
+    let rate = (p.executions as f64 / p.time.as_secs_f64().max(0.001)) as u64;
+    format!(
+        "{:.0} s: {} executions ({}/s), {} of {} edges, {} inputs, {} finding{}",
+        p.time.as_secs_f64(),
+        grouped(p.executions),
+        grouped(rate),
+        p.edges,
+        p.all_edges,
+        p.corpus,
+        p.findings,
+        if p.findings == 1 { "" } else { "s" }
+    )
+}
+
+/// Progress: a line that changes on a terminal, a line now and then elsewhere.
+struct Display {
+    bar: Option<ProgressBar>,
+    name: String,
+    last: Instant,
+    wait: Duration,
+}
+
+impl Display {
+    fn new(name: String) -> Self {
+        let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        let bar = terminal.then(|| {
+            let style = ProgressStyle::with_template("{spinner} {prefix} {msg}");
+            let bar = ProgressBar::new_spinner().with_prefix(name.clone());
+            style.map_or(bar.clone(), |style| bar.with_style(style))
+        });
+        Self { bar, name, last: Instant::now(), wait: Duration::ZERO }
+    }
+
+    fn show(&mut self, progress: &Progress) {
+        if self.last.elapsed() < self.wait {
+            return;
+        }
+        self.last = Instant::now();
+        match &self.bar {
+            Some(bar) => {
+                self.wait = Duration::from_millis(200);
+                bar.set_message(words(progress));
+                bar.tick();
+            }
+            None => {
+                // Often at first, then every minute.
+                self.wait = (self.wait * 2).clamp(Duration::from_secs(5), Duration::from_secs(60));
+                output::warning(format!("{}: {}", self.name, words(progress)));
+            }
+        }
+    }
+
+    fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Shows what comes of a file.
+fn replay(subject: &PluginSubject<'_>, path: &Path) -> Result<ExitCode> {
+    let recorded = recorded(path)?;
+    match subject.outcome(&recorded.case) {
+        Outcome::Linked(linked) => {
+            for (section, bytes) in recorded.case.sections.iter().zip(&linked.sections) {
+                let hex = |bytes: &[u8]| relobox::report::grouped(&relobox::sandbox::hex(bytes), 8, ' ');
+                output::line(format!("{} was {}", section.name, hex(&section.bytes)));
+                output::line(format!("{} is  {}", section.name, hex(bytes)));
+            }
+            for made in &linked.made {
+                let (name, at, contents) = (&made.name, made.address, relobox::sandbox::hex(&made.contents));
+                output::line(format!("{name} at {at:#x} is {contents}"));
+            }
+        }
+        Outcome::Refused(faults) => {
+            for fault in faults {
+                let of = fault.relocation.map_or_else(String::new, |r| format!(" of relocation {r}"));
+                let value = relobox::report::hex(fault.value);
+                output::line(format!("refused: {}{of} at {:#x}, value {value}", fault.kind, fault.offset));
+            }
+        }
+        Outcome::Misbehaved(what) => output::line(format!("the plugin {what}")),
+    }
+    match subject.replay(&recorded) {
+        Some(wrong) => {
+            output::line(format!("{}: {}: {}", wrong.oracle, wrong.about, wrong.detail));
+            Ok(ExitCode::from(1))
+        }
+        None => {
+            output::line("nothing is wrong with it");
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+pub(crate) fn minimise<S: Subject>(subject: &S, args: &FuzzArgs) -> Result<ExitCode> {
+    let (before, after) = Disk::open(args.corpus.as_deref())?.minimize(subject)?;
+    output::line(format!("{before} inputs, of which {after} are left"));
+    Ok(ExitCode::SUCCESS)
+}
