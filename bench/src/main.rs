@@ -8,6 +8,7 @@ use clap::Parser;
 use comfy_table::{CellAlignment, Table, presets};
 use relobox::cache::Cache;
 use relobox::guests::Guests;
+use relobox::registry::{Plugins, Search};
 use relobox::sandbox::Sandbox;
 use relobox::symbols::Symbols;
 use relobox_bench::{compare, many, sandboxed};
@@ -41,7 +42,11 @@ fn main() -> Result<()> {
     let relobox = args.relobox.unwrap_or(beside);
     ensure!(relobox.is_file(), "{} is missing: cargo build --release -p relobox", relobox.display());
     let corpus = Corpus::open("amd64")?.context("no corpus: run tests/scripts/fetch-corpora amd64")?;
-    let guests = Guests::new(Sandbox::new(Cache::from_environment())?, &args.plugin_dir)?;
+    // Those are meant, where a built-in one links the same machine.
+    let files = Search { given: args.plugin_dir, ..Search::default() }.read()?;
+    let chosen = files.iter().map(|file| file.digest).collect();
+    let plugins = Plugins { files, chosen, ..Plugins::default() };
+    let guests = Guests::of(Sandbox::new(Cache::from_environment())?, plugins);
     let modules = [find(&corpus, "amdgpu")?, find(&corpus, "xfs")?, median_module(&corpus)?];
 
     println!("\nIn one process, warm: the same code natively, and in the sandbox (medians of {})\n", args.runs * 3);

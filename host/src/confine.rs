@@ -91,7 +91,7 @@ pub fn take_windows(about: &About, file: &mut [u8], records: &Patching<'_>, plan
 }
 
 /// Where a row's window begins; what lies outside the section is found by the caller.
-fn window_start(row: &Row, offset: u64) -> u64 {
+pub(crate) fn window_start(row: &Row, offset: u64) -> u64 {
     let rounded = match row.window_align {
         0 | 1 => offset,
         align => offset - offset % u64::from(align),

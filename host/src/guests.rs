@@ -1,16 +1,16 @@
 //! Which guests there are: those built in, and those of plugin directories.
 
-use crate::error::{Error, Misbehaviour, Result};
+use crate::error::{Error, Misbehaviour, Problem, Result};
 use crate::index::{Wanted, may_link, may_run_on};
 use crate::kernel::Machine as Running;
 use crate::records::{record, shown, table};
-use crate::sandbox::{Guest, Sandbox};
-use crate::{limits, open, records, version};
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
+use crate::registry::{PluginFile, Plugins, Search};
+use crate::sandbox::{Digest, Guest, Sandbox, hex};
+use crate::support::order_of;
+use crate::{limits, records, version};
 use relobox_abi::{ABI_VERSION, Description, Machine, Row, Slice, Span, export, row_flag};
-use std::collections::HashMap;
-use std::io::Read as _;
+use sha2::{Digest as _, Sha256};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -27,31 +27,27 @@ pub struct Guests {
     engine: OnceLock<Guest>,
     unpack: OnceLock<Guest>,
     plugins: Vec<Candidate>,
+    /// Which of several that link the same machine is meant: one of the first set, else one of the second.
+    meant: [HashSet<Digest>; 2],
 }
 
 struct Candidate {
     name: String,
     wasm: std::borrow::Cow<'static, [u8]>,
+    digest: OnceLock<Digest>,
     origin: Origin,
     plugin: OnceLock<Arc<Plugin>>,
 }
 
 impl Candidate {
+    fn digest(&self) -> &Digest {
+        self.digest.get_or_init(|| Sha256::digest(&self.wasm).into())
+    }
+
     /// Whether it may link modules of a kernel that runs `machine`.
     fn may_serve(&self, machine: Option<&Running>) -> bool {
         machine.is_none_or(|m| may_run_on(&self.wasm, m.machine, m.class, m.order))
     }
-}
-
-/// A plugin's file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PluginFile {
-    /// What the file is called, without its extension.
-    pub name: String,
-    /// What is in it.
-    pub wasm: Vec<u8>,
-    /// Where it is.
-    pub path: PathBuf,
 }
 
 /// Where a plugin came from.
@@ -59,15 +55,41 @@ pub struct PluginFile {
 pub enum Origin {
     /// Built into this program.
     BuiltIn,
-    /// A file.
+    /// A file of the system's directories.
+    System(PathBuf),
+    /// A file of the user's own directory.
+    User(PathBuf),
+    /// A file that somebody named, or its directory.
     File(PathBuf),
+}
+
+impl Origin {
+    /// A stable word for the kind of place.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::BuiltIn => "built-in",
+            Self::System(_) => "system",
+            Self::User(_) => "user",
+            Self::File(_) => "given",
+        }
+    }
+
+    /// The file; empty for what is built in.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::BuiltIn => Path::new(""),
+            Self::System(path) | Self::User(path) | Self::File(path) => path,
+        }
+    }
 }
 
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::BuiltIn => f.write_str("built in"),
-            Self::File(path) => write!(f, "{}", path.display()),
+            file => write!(f, "{}", file.path().display()),
         }
     }
 }
@@ -124,24 +146,57 @@ pub struct PluginRow {
 }
 
 impl Guests {
-    /// The built-in guests, and every `*.wasm` of `dirs`, which take precedence.
+    /// The built-in guests, and every `*.wasm` of `dirs`.
     pub fn new(sandbox: Sandbox, dirs: &[PathBuf]) -> Result<Self> {
-        Ok(Self::with_plugins(sandbox, read_plugins(dirs)?))
+        let search = Search { given: dirs.to_vec(), ..Search::default() };
+        Ok(Self::with_plugins(sandbox, search.read()?))
     }
 
-    /// The built-in guests, and these, which take precedence.
+    /// The built-in guests, and what was found; what was chosen or else pinned is preferred.
+    #[must_use]
+    pub fn of(sandbox: Sandbox, plugins: Plugins) -> Self {
+        let pinned: Vec<Digest> = plugins.pins.iter().map(|pin| pin.digest).collect();
+        Self::with_plugins(sandbox, plugins.files).preferring(plugins.chosen, pinned)
+    }
+
+    /// The built-in guests, and these.
     #[must_use]
     pub fn with_plugins(sandbox: Sandbox, files: Vec<PluginFile>) -> Self {
         let mut plugins = Vec::new();
-        for PluginFile { name, wasm, path } in files {
-            let (wasm, origin) = (wasm.into(), Origin::File(path));
-            plugins.push(Candidate { name, wasm, origin, plugin: OnceLock::new() });
+        for PluginFile { name, wasm, digest, origin } in files {
+            let digest = OnceLock::from(digest);
+            plugins.push(Candidate { name, wasm: wasm.into(), digest, origin, plugin: OnceLock::new() });
         }
-        for (name, wasm) in BUILT_IN.iter().filter(|(name, _)| ![ENGINE, UNPACK].contains(name)) {
-            let (name, wasm) = ((*name).to_owned(), (*wasm).into());
-            plugins.push(Candidate { name, wasm, origin: Origin::BuiltIn, plugin: OnceLock::new() });
+        for (name, wasm) in Self::built_in_plugins() {
+            let (name, wasm, digest) = (name.to_owned(), wasm.into(), OnceLock::new());
+            plugins.push(Candidate { name, wasm, digest, origin: Origin::BuiltIn, plugin: OnceLock::new() });
         }
-        Self { sandbox, engine: OnceLock::new(), unpack: OnceLock::new(), plugins }
+        Self { sandbox, engine: OnceLock::new(), unpack: OnceLock::new(), plugins, meant: Default::default() }
+    }
+
+    /// Names and Wasm of the built-in plugins.
+    pub fn built_in_plugins() -> impl Iterator<Item = (&'static str, &'static [u8])> {
+        BUILT_IN.iter().filter(|(name, _)| ![ENGINE, UNPACK].contains(name)).copied()
+    }
+
+    /// Where several plugins link a machine, a `chosen` one is used, else a `pinned` one.
+    #[must_use]
+    pub fn preferring(self, chosen: Vec<Digest>, pinned: Vec<Digest>) -> Self {
+        Self { meant: [chosen, pinned].map(|digests| digests.into_iter().collect()), ..self }
+    }
+
+    /// Whether the program or a pin file vouches for it.
+    #[must_use]
+    pub fn is_pinned(&self, plugin: &Plugin) -> bool {
+        let digest = plugin.guest.digest();
+        let copy = || Self::built_in_plugins().any(|(_, wasm)| <Digest>::from(Sha256::digest(wasm)) == *digest);
+        plugin.origin == Origin::BuiltIn || self.meant[1].contains(digest) || copy()
+    }
+
+    /// Whether somebody chose plugins, and this is none of them.
+    #[must_use]
+    pub fn is_passed_over(&self, plugin: &Plugin) -> bool {
+        !self.meant[0].is_empty() && !self.meant[0].contains(plugin.guest.digest())
     }
 
     /// Loads what is built in now: engine, unpacker, and the plugins of `machine`, or all of them.
@@ -218,8 +273,18 @@ impl Guests {
         self.plugins.iter().map(|c| (c.name.as_str(), self.describe(c)))
     }
 
-    /// The plugin for a module: the first that links it, directories before what is built in. A plugin
-    /// that might link it and is broken is an error: somebody put it there.
+    /// A plugin that is none of these.
+    pub fn load_plugin(&self, file: &PluginFile) -> Result<Arc<Plugin>> {
+        Ok(Arc::new(Plugin::describe(self.sandbox.load(&file.name, &file.wasm)?, file.origin.clone())?))
+    }
+
+    /// The plugin with this digest.
+    pub fn by_digest(&self, digest: &Digest) -> Result<Option<&Arc<Plugin>>> {
+        self.plugins.iter().find(|c| c.digest() == digest).map(|c| self.describe(c)).transpose()
+    }
+
+    /// The plugin for a module; several are an error, unless one is chosen or pinned. A plugin that might link it and is
+    /// broken is an error: somebody put it there.
     pub fn plugin_for(
         &self,
         machine: u16,
@@ -227,46 +292,51 @@ impl Guests {
         order: u8,
         flags: u32,
     ) -> Result<Option<(&Arc<Plugin>, Machine)>> {
+        self.plugin_beside(None, machine, class, order, flags)
+    }
+
+    /// The same, but for one plugin, which is spoken for.
+    pub fn plugin_beside(
+        &self,
+        taken: Option<&Digest>,
+        machine: u16,
+        class: u8,
+        order: u8,
+        flags: u32,
+    ) -> Result<Option<(&Arc<Plugin>, Machine)>> {
+        let mut found = self.plugins_for(machine, class, order, flags)?;
+        found.retain(|(plugin, _)| Some(plugin.guest.digest()) != taken);
+        if found.len() > 1 {
+            let name = |(p, _): &(&Arc<Plugin>, Machine)| {
+                format!("{} ({}, SHA-256 {})", p.about.name, p.origin, hex(p.guest.digest()))
+            };
+            let (names, order) = (found.iter().map(name).collect::<Vec<_>>().join(" and "), order_of(order));
+            let text = format!("several plugins link machine {machine}, {class} bits, {order}-endian: {names}");
+            let problem = Problem::new("plugin-conflict", "plugins", text);
+            return Err(problem.hint("choose one with --plugin, or pin it ('relobox plugin pin')").into());
+        }
+        Ok(found.first().copied())
+    }
+
+    /// Those that could be used for a module: more than one if it is not clear which. Copies count once.
+    pub fn plugins_for(&self, machine: u16, class: u8, order: u8, flags: u32) -> Result<Vec<(&Arc<Plugin>, Machine)>> {
         let wanted = Wanted { machine, class, order, flags };
-        for candidate in self.plugins.iter().filter(|c| may_link(&c.wasm, &wanted)) {
-            let plugin = self.describe(candidate)?;
-            if let Some(found) = plugin.about.machines.iter().find(|m| wanted.is(m)) {
-                return Ok(Some((plugin, *found)));
+        let may: Vec<_> = self.plugins.iter().filter(|c| may_link(&c.wasm, &wanted)).collect();
+        let meant = self.meant.iter().filter(|digests| !digests.is_empty()).map(Some);
+        for digests in meant.chain([None]) {
+            let mut found: Vec<(&Arc<Plugin>, Machine)> = Vec::new();
+            for candidate in may.iter().filter(|c| digests.is_none_or(|digests| digests.contains(c.digest()))) {
+                let plugin = self.describe(candidate)?;
+                let copy = found.iter().any(|(other, _)| other.guest.digest() == plugin.guest.digest());
+                let machine = plugin.about.machines.iter().find(|m| wanted.is(m)).filter(|_| !copy);
+                found.extend(machine.map(|machine| (plugin, *machine)));
+            }
+            if !found.is_empty() {
+                return Ok(found);
             }
         }
-        Ok(None)
+        Ok(Vec::new())
     }
-}
-
-/// Every `*.wasm` of `dirs`, as it is.
-pub fn read_plugins(dirs: &[PathBuf]) -> Result<Vec<PluginFile>> {
-    let mut plugins = Vec::new();
-    for dir in dirs {
-        plugins.append(&mut read_dir(dir)?);
-    }
-    Ok(plugins)
-}
-
-fn read_dir(path: &Path) -> Result<Vec<PluginFile>> {
-    let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(Error::io(path))?;
-    let mut out = Vec::new();
-    for entry in dir.entries().map_err(Error::io(path))? {
-        let file = PathBuf::from(entry.map_err(Error::io(path))?.file_name());
-        if file.extension().is_none_or(|e| e != "wasm") {
-            continue;
-        }
-        let full = path.join(&file);
-        let mut wasm = Vec::new();
-        let opened = dir.open_with(&file, &open::reading()).map_err(Error::io(&full))?;
-        if !opened.metadata().map_err(Error::io(&full))?.is_file() {
-            return Err(Error::Usage(format!("{}: not a regular file", full.display())));
-        }
-        opened.take(limits::GUEST as u64 + 1).read_to_end(&mut wasm).map_err(Error::io(&full))?;
-        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        out.push(PluginFile { name, wasm, path: full });
-    }
-    out.sort();
-    Ok(out)
 }
 
 /// Types below this are found by index.

@@ -40,7 +40,7 @@ pub(crate) fn may_run_on(wasm: &[u8], machine: u16, class: u8, order: u8) -> boo
 }
 
 /// What its section says, if it has one.
-fn machines(wasm: &[u8]) -> Option<impl Iterator<Item = relobox_abi::Machine>> {
+pub(crate) fn machines(wasm: &[u8]) -> Option<impl Iterator<Item = relobox_abi::Machine>> {
     Some(custom_section(wasm, MACHINES.as_bytes())?.chunks_exact(12).map(|m| {
         let u32_at = |i: usize| u32::from_le_bytes([m[i], m[i + 1], m[i + 2], m[i + 3]]);
         relobox_abi::Machine {

@@ -5,12 +5,15 @@ use crate::confine::confine;
 use crate::emit::emit;
 use crate::error::{Error, Problem, Result};
 use crate::guests::{Guests, Plugin};
+use crate::index::Wanted;
 use crate::layout::{self, Layout, Measured};
 use crate::open::{Source, open};
 use crate::parse::{Module, Records, parse};
 use crate::plan::{Planned, plan};
 use crate::records::bytes;
 use crate::resolve::{Resolved, Sources, resolve};
+use crate::sandbox::Digest;
+use crate::support::order_of;
 use relobox_abi::Machine;
 use std::io::Write;
 use std::path::Path;
@@ -53,19 +56,44 @@ pub fn load(guests: &Guests, name: &str, source: Source) -> Result<Module> {
 
 /// Finds the module's plugin, and asks it what the module needs. `inputs` are numbers from the kernel.
 pub fn prepare(guests: &Guests, module: Module, inputs: &[(String, u64)]) -> Result<Prepared> {
+    let plugin = plugin_of(guests, &module.records(), None)?;
+    prepare_by(plugin, module, inputs)
+}
+
+/// The plugin that links a module, other than one that is `taken`.
+pub fn plugin_of(guests: &Guests, records: &Records<'_>, taken: Option<&Digest>) -> Result<Arc<Plugin>> {
+    let p = records.parsed;
+    match guests.plugin_beside(taken, p.machine, p.class, p.order, p.elf_flags) {
+        Ok(Some((plugin, _))) => Ok(Arc::clone(plugin)),
+        Ok(None) => {
+            let problem = Problem::new("no-plugin", records.name, format!("no plugin for {}", kind_of(records)));
+            Err(problem.hint("see 'relobox plugin list'; --plugin-dir adds one").into())
+        }
+        Err(Error::Module(mut problems)) => {
+            problems.iter_mut().for_each(|problem| records.name.clone_into(&mut problem.file));
+            Err(Error::Module(problems))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Asks this plugin what the module needs.
+pub fn prepare_by(plugin: Arc<Plugin>, module: Module, inputs: &[(String, u64)]) -> Result<Prepared> {
     let records = module.records();
     let p = records.parsed;
-    let Some((plugin, machine)) = guests.plugin_for(p.machine, p.class, p.order, p.elf_flags)? else {
-        let order = if p.order == relobox_abi::order::BIG { "big" } else { "little" };
-        let text =
-            format!("no plugin for machine {}, {} bits, {order}-endian, flags {:#x}", p.machine, p.class, p.elf_flags);
-        let problem = Problem::new("no-plugin", records.name, text);
-        return Err(problem.hint("see 'relobox plugin list'; --plugin-dir adds one").into());
+    let wanted = Wanted { machine: p.machine, class: p.class, order: p.order, flags: p.elf_flags };
+    let Some(machine) = plugin.about.machines.iter().find(|m| wanted.is(m)).copied() else {
+        let text = format!("plugin {} ({}) does not link {}", plugin.about.name, plugin.origin, kind_of(&records));
+        return Err(Problem::new("no-plugin", records.name, text).into());
     };
-    let plugin = Arc::clone(plugin);
     let planned = plan(&plugin, &records, inputs)?;
     let measured = layout::measure(&records, &planned.needs);
     Ok(Prepared { module, plugin, machine, measured, planned })
+}
+
+fn kind_of(records: &Records<'_>) -> String {
+    let (p, order) = (records.parsed, order_of(records.parsed.order));
+    format!("machine {}, {} bits, {order}-endian, flags {:#x}", p.machine, p.class, p.elf_flags)
 }
 
 impl Prepared {

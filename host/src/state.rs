@@ -5,7 +5,8 @@
 //! refused; a module that is no longer where it was is dropped.
 
 use crate::error::{Error, Problem, Result};
-use crate::guests::{Guests, read_plugins};
+use crate::guests::Guests;
+use crate::registry::Plugins;
 use crate::insmod::Inserted;
 use crate::kernel::{Export, Module};
 use crate::limits;
@@ -116,17 +117,14 @@ pub fn digest(file: &std::fs::File) -> std::io::Result<String> {
 }
 
 impl Origin {
-    /// Of a module from `file`, whose digest is known, and that the plugin `name` relocated.
-    pub fn new(file: &Path, file_sha256: String, plugin: &str, plugin_dirs: &[PathBuf]) -> Result<Self> {
-        let sha256 = |bytes: &[u8]| hex(&Sha256::digest(bytes));
-        let own =
-            read_plugins(plugin_dirs)?.into_iter().find(|file| file.name == plugin).map(|file| sha256(&file.wasm));
-        let built_in = |name| Guests::wasm_of(name).map(sha256).unwrap_or_default();
+    /// Of a module from `file`, whose digest is known, and that the plugin `name` of these relocated.
+    pub fn new(file: &Path, file_sha256: String, plugin: &str, plugins: &Plugins) -> Result<Self> {
+        let engine = Guests::wasm_of("engine").map(|wasm| hex(&Sha256::digest(wasm))).unwrap_or_default();
         Ok(Self {
             file: std::path::absolute(file).unwrap_or_else(|_| file.to_owned()).display().to_string(),
             file_sha256,
-            plugin_sha256: own.unwrap_or_else(|| built_in(plugin)),
-            engine_sha256: built_in("engine"),
+            plugin_sha256: plugins.digest_of(plugin).map(|digest| hex(&digest)).unwrap_or_default(),
+            engine_sha256: engine,
         })
     }
 }

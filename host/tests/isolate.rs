@@ -13,6 +13,8 @@ use relobox::kernel::sim::Sim;
 use relobox::kernel::{Export, Failure, Form, Kernel, Linux, LinuxAreas, Listing, Load, Loaded, Machine, Protection};
 use relobox::link::load;
 use relobox::open::{Source, seal};
+use relobox::pins::{Pin, Pins};
+use relobox::registry::{Plugins, Search};
 use relobox::sandbox::Sandbox;
 use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
@@ -22,7 +24,7 @@ use workshop::{Workshop, cache};
 fn options() -> Options {
     let machine = Machine { name: "x86_64".into(), machine: 62, class: 64, order: 1 };
     let program = std::env::var_os("RELOBOX_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_relobox").into());
-    Options { program: program.into(), cache: Some(cache()), machine: Some(machine), plugin_dirs: Vec::new() }
+    Options { program: program.into(), cache: Some(cache()), machine: Some(machine), plugins: Plugins::default() }
 }
 
 fn linker() -> Linker {
@@ -363,9 +365,17 @@ fn a_plugin_of_somebody_else_is_compiled_in_there() {
     let hello = w.sample("hello");
     let plugins = w.directory.join("plugins");
     std::fs::create_dir(&plugins).unwrap();
-    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/x86_64.wasm");
-    std::fs::copy(built_in, plugins.join("mine.wasm")).unwrap();
-    let options = Options { plugin_dirs: vec![plugins.clone()], ..options() };
+    // The built-in one, and a custom section, so that it is another one.
+    let mut wasm = Guests::wasm_of("x86_64").unwrap().to_vec();
+    wasm.extend([0, 5, 4, b'm', b'i', b'n', b'e']);
+    std::fs::write(plugins.join("mine.wasm"), wasm).unwrap();
+    let pinned = || {
+        let search = Search { given: vec![plugins.clone()], ..Search::default() };
+        let mut found = Plugins::find(&search, &[], Pins::default()).unwrap();
+        found.files.iter().for_each(|file| found.pins.add(Pin::of(file, "")));
+        Options { plugins: found, ..options() }
+    };
+    let options = pinned();
     let linker = Linker::start(&options).unwrap();
     assert_eq!(insmod(&linker, &mut kernel(&w), &hello, "").unwrap().name, "hello");
     // It can make code no longer when it sees its job.
@@ -375,7 +385,7 @@ fn a_plugin_of_somebody_else_is_compiled_in_there() {
     }
     w.succeed("rmmod", &["hello"]);
     std::fs::write(plugins.join("broken.wasm"), "no Wasm").unwrap();
-    let linker = Linker::start(&options).unwrap();
+    let linker = Linker::start(&pinned()).unwrap();
     let broken = insmod(&linker, &mut kernel(&w), &hello, "").unwrap_err();
     assert!(matches!(&broken, Error::Guest { guest, .. } if guest == "broken"), "{broken}");
     assert_eq!(broken.exit_code(), 3);

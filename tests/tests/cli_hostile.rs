@@ -75,14 +75,14 @@ fn a_hostile_plugin_is_exit_code_3() {
         let case = guest::case("plugin", name);
         let guest::Expected::Guest(_, words) = &case.expected else { panic!("{name}") };
         desk.put(&format!("{name}/hostile.wasm"), &case.wasm);
-        let said = desk.fail(3, &args(&["--plugin-dir", name, "bad.ko", "-o", "out.elf"]));
+        let said = desk.fail(3, &args(&["--plugin", &format!("{name}/hostile.wasm"), "bad.ko", "-o", "out.elf"]));
         assert!(said.starts_with("relobox: guest hostile: ") && said.contains(&**words), "{name}: {said}");
         assert_eq!(said.lines().count(), 1, "{said}");
         assert!(!desk.path("out.elf").exists(), "{name} leaves a file");
     }
     for name in ["imports_function", "other_abi", "no_memory", "feature_floats"] {
         desk.put(&format!("{name}/hostile.wasm"), guest::case("raw", name).wasm);
-        let said = desk.fail(3, &args(&["--plugin-dir", name, "good.ko", "-o", "out.elf"]));
+        let said = desk.fail(3, &args(&["--plugin", &format!("{name}/hostile.wasm"), "good.ko", "-o", "out.elf"]));
         assert!(said.starts_with("relobox: guest hostile: "), "{said}");
         assert!(!desk.path("out.elf").exists(), "{name} leaves a file");
     }
@@ -116,7 +116,7 @@ fn a_failed_link_does_not_touch_the_output() {
     desk.put("out.elf", "what was here before");
     desk.put("plugins/hostile.wasm", guest::case("plugin", "changes_the_last_byte").wasm);
     desk.put("cut.ko", &sample::module(0)[..1000]);
-    desk.fail(3, &args(&["--plugin-dir", "plugins", "bad.ko", "-o", "out.elf"]));
+    desk.fail(3, &args(&["--plugin-dir", "plugins", "--plugin", "hostile", "bad.ko", "-o", "out.elf"]));
     desk.fail(1, &args(&["cut.ko", "-o", "out.elf"]));
     desk.fail(1, &["link", "good.ko", "-o", "out.elf"]);
     desk.fail(2, &args(&["no-such.ko", "-o", "out.elf"]));
@@ -151,7 +151,7 @@ fn json_says_the_same() {
     let desk = Desk::new();
     desk.put("plugins/hostile.wasm", guest::case("plugin", "loop_in_apply").wasm);
     desk.put("cut.ko", &sample::module(0)[..1000]);
-    let runs: [(i32, &[&str]); 2] = [(3, &["--plugin-dir", "plugins", "bad.ko", "--json"]), (1, &["cut.ko", "--json"])];
+    let runs: [(i32, &[&str]); 2] = [(3, &["--plugin", "plugins/hostile.wasm", "bad.ko", "--json"]), (1, &["cut.ko", "--json"])];
     for (code, more) in runs {
         let output = desk.run(&args(more));
         assert_eq!(output.status.code(), Some(code));

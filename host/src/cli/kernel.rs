@@ -13,11 +13,12 @@ use relobox::kernel::vet::Vet;
 use relobox::kernel::{Failure, Kernel};
 use relobox::link::load;
 use relobox::open::{Source, seal};
+use relobox::registry::Plugins;
 use relobox::state::{Origin, digest};
 use relobox::{Error, Result};
 use std::fs::File;
 use std::os::fd::AsFd as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
 /// The kernel that modules go into.
@@ -86,7 +87,7 @@ fn open_device() -> Result<Device> {
 pub(crate) struct Loader<'a> {
     which: &'a Which,
     choice: Choice,
-    plugin_dirs: &'a [PathBuf],
+    plugins: Plugins,
     by: By,
 }
 
@@ -101,16 +102,18 @@ enum By {
 impl<'a> Loader<'a> {
     pub(crate) fn new(which: &'a Which, common: &'a Common) -> Result<Self> {
         let choice = which.choice();
+        // From here on plugins need a pin, and nobody's home is searched for them: see Plugins::trusted.
+        let plugins = common.plugins(choice != Choice::Sim)?;
         let by = match choice {
-            Choice::Sim => By::Guests(Box::new(common.guests()?)),
+            Choice::Sim => By::Guests(Box::new(common.guests_of(plugins.clone())?)),
             Choice::Device | Choice::Vet | Choice::Auto => By::Linker(Linker::start(&Options {
                 cache: Cache::from_environment().map(|cache| cache.path().to_owned()),
                 machine: Some(relobox::kernel::running_machine()),
-                plugin_dirs: common.plugin_dir.clone(),
+                plugins: plugins.clone(),
                 ..Options::default()
             })?),
         };
-        Ok(Self { which, choice, plugin_dirs: &common.plugin_dir, by })
+        Ok(Self { which, choice, plugins, by })
     }
 
     /// Links the module at `path`, makes it a live module of the kernel, and records that.
@@ -152,7 +155,7 @@ impl<'a> Loader<'a> {
 
     fn record(&self, path: &Path, inserted: &Inserted, digest: impl FnOnce() -> std::io::Result<String>) {
         state::record(self.which, inserted, || {
-            Origin::new(path, digest().map_err(Error::io(path))?, &inserted.plugin, self.plugin_dirs)
+            Origin::new(path, digest().map_err(Error::io(path))?, &inserted.plugin, &self.plugins)
         });
     }
 }

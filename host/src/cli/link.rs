@@ -2,18 +2,23 @@
 
 use super::{Common, output};
 use clap::Args;
+use relobox::cross_check::link_both;
+use relobox::guests::{Guests, Plugin};
 use relobox::layout::{ABSENT, Layout};
-use relobox::link::{Linked, load, prepare};
+use relobox::link::{Linked, Prepared, load, plugin_of, prepare_by};
 use relobox::open::Source;
 use relobox::parse::Records;
+use relobox::registry::Plugins;
 use relobox::resolve::Sources;
+use relobox::sandbox::hex;
 use relobox::symbols::{Symbols, Wanted};
-use relobox::{Error, Result};
+use relobox::{Error, Problem, Result};
 use relobox_abi::symbol_flag;
 use serde::Serialize;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Link a module (or any relocatable object) at final addresses, and write it as an ELF file
 #[derive(Debug, Args)]
@@ -21,6 +26,7 @@ use std::process::ExitCode;
   relobox link xfs.ko --symbols System.map -o xfs.elf
   relobox link hello.o --symbols kallsyms --base 0xffffffffc0400000
   relobox link xfs.ko.zst --symbols /proc/kallsyms --sections /sys/module/xfs/sections -o xfs.elf
+  relobox link xfs.ko --symbols System.map --cross-check ./other/x86_64.wasm
   gdb vmlinux -ex 'add-symbol-file xfs.elf'")]
 pub(crate) struct LinkArgs {
     /// The module: .ko, .ko.gz, .ko.xz, .ko.zst, or a relocatable object
@@ -37,6 +43,9 @@ pub(crate) struct LinkArgs {
     /// A number from the kernel that a plugin asks for ('relobox plugin info'); can be repeated
     #[arg(long, value_name = "NAME=NUMBER", value_parser = input)]
     input: Vec<(String, u64)>,
+    /// Link with this plugin too, at the same addresses, and refuse on any difference: a name, a digest or a file
+    #[arg(long, value_name = "PLUGIN")]
+    cross_check: Option<String>,
     /// Write the linked ELF file here
     #[arg(short, long, value_name = "OUT.elf")]
     output: Option<PathBuf>,
@@ -59,23 +68,47 @@ fn input(text: &str) -> Result<(String, u64), String> {
 }
 
 pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
-    let guests = args.common.guests()?;
+    let mut plugins = args.common.plugins(false)?;
+    let guests = args.common.guests_of(plugins.clone())?;
     let name = args.module.display().to_string();
-    let module = load(&guests, &name, Source::open(&args.module)?)?;
+    let load_module = || load(&guests, &name, Source::open(&args.module)?);
+    let module = load_module()?;
     let symbols = wanted_symbols(&module.records(), &args.symbols)?;
-    let prepared = prepare(&guests, module, &args.input)?;
-    let layout = match &args.sections {
+    let second = args.cross_check.as_ref().map(|named| second(&guests, &mut plugins, named)).transpose()?;
+    let plugin = plugin_of(&guests, &module.records(), second.as_ref().map(|second| second.guest.digest()))?;
+    if guests.is_passed_over(&plugin) {
+        let text = format!("none of the plugins given by --plugin links it; {} does", plugin.about.name);
+        return Err(Problem::new("no-plugin", name, text).into());
+    }
+    let mut base = args.base;
+    let lay = |prepared: &Prepared, base: Option<u64>| match &args.sections {
         Some(path) => {
             let mut given = section_addresses(path)?;
             let records = prepared.module.records();
             let owner = relobox::check::module_name(&prepared.module, &args.module);
             given.extend(per_cpu_base(&records, &symbols, &owner, &given));
-            prepared.measured.at_sections(&records, &given, args.base)?
+            prepared.measured.at_sections(&records, &given, base)
         }
-        None => prepared.measured.at(args.base.unwrap_or(prepared.machine.base)),
+        None => Ok(prepared.measured.at(base.unwrap_or(prepared.machine.base))),
     };
-    let mut linked = prepared.link(layout, Sources { symbols: &symbols, assume: None })?;
-    let report = Report::of(&linked, args.output.as_deref());
+    let sources = Sources { symbols: &symbols, assume: None };
+    let mut linked = match &second {
+        None => {
+            let prepared = prepare_by(plugin, module, &args.input)?;
+            let layout = lay(&prepared, base)?;
+            prepared.link(layout, sources)?
+        }
+        Some(second) => {
+            if args.sections.is_none() {
+                base = base.or_else(|| base_of(&plugin, &module.records()));
+            }
+            let (plugins, modules) = ([plugin, Arc::clone(second)], [module, load_module()?]);
+            link_both(plugins, modules, &args.input, |prepared| lay(prepared, base), sources)?
+        }
+    };
+    let mut report = Report::of(&linked, args.output.as_deref());
+    report.plugin_pinned = guests.is_pinned(&linked.plugin);
+    report.cross_check = second.map(|second| CrossCheck::of(&second));
     if let Some(path) = &args.output {
         write_file(path, |file| linked.emit_to(relobox_abi::emit::LINKED, path, file))?;
     }
@@ -87,6 +120,30 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
     // The process ends here: giving back the guests' memory page by page would only cost time.
     std::mem::forget(linked);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The plugin that the first one's work is compared with.
+fn second(guests: &Guests, plugins: &mut Plugins, named: &str) -> Result<Arc<Plugin>> {
+    let chosen = match plugins.chosen[..] {
+        [one] => Some(one),
+        _ => None,
+    };
+    let digest = plugins.one(named, chosen.as_ref())?;
+    if Some(digest) == chosen {
+        return Err(Error::Usage(format!("--cross-check {named}: it is the plugin that is to be checked")));
+    }
+    if let Some(plugin) = guests.by_digest(&digest)? {
+        return Ok(Arc::clone(plugin));
+    }
+    let file = plugins.files.iter().find(|file| file.digest == digest);
+    guests.load_plugin(file.ok_or_else(|| Error::Usage(format!("there is no plugin {named:?}")))?)
+}
+
+/// Where the plugin says that such modules go.
+fn base_of(plugin: &Plugin, records: &Records<'_>) -> Option<u64> {
+    let p = records.parsed;
+    let kind = |m: &&relobox_abi::Machine| (m.machine, m.class, m.order) == (p.machine, p.class, p.order);
+    plugin.about.machines.iter().filter(kind).find(|m| p.elf_flags & m.flags_mask == m.flags_value).map(|m| m.base)
 }
 
 /// Writes a whole file or none: beside its final name first. What exists and is not a regular file (a
@@ -165,12 +222,30 @@ struct Report {
     module: String,
     plugin: String,
     plugin_sha256: String,
+    plugin_pinned: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cross_check: Option<CrossCheck>,
     relocations: usize,
     uses: Vec<String>,
     fuel: u64,
     sections: Vec<SectionReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<PathBuf>,
+}
+
+/// The plugin that agreed.
+#[derive(Serialize)]
+struct CrossCheck {
+    plugin: String,
+    plugin_sha256: String,
+    origin: String,
+}
+
+impl CrossCheck {
+    fn of(plugin: &Plugin) -> Self {
+        let (name, plugin_sha256) = (plugin.about.name.clone(), hex(plugin.guest.digest()));
+        Self { plugin: name, plugin_sha256, origin: plugin.origin.to_string() }
+    }
 }
 
 #[derive(Serialize)]
@@ -199,7 +274,9 @@ impl Report {
         Self {
             module: records.name.to_owned(),
             plugin: linked.plugin.about.name.clone(),
-            plugin_sha256: relobox::sandbox::hex(linked.plugin.guest.digest()),
+            plugin_sha256: hex(linked.plugin.guest.digest()),
+            plugin_pinned: false,
+            cross_check: None,
             relocations: records.relocations.len(),
             uses: linked.resolved.uses.clone(),
             fuel: linked.fuel,
@@ -215,6 +292,9 @@ impl Report {
         }
         let output = self.output.as_ref().map_or(String::new(), |path| format!(" -> {}", path.display()));
         let (n, plugin) = (self.relocations, &self.plugin);
-        output::line(format_args!("{}: {n} relocations done by plugin {plugin}{output}", self.module));
+        let pinned = if self.plugin_pinned { "" } else { " (not pinned)" };
+        let agrees =
+            self.cross_check.as_ref().map_or(String::new(), |c| format!(", and by {} ({}) alike", c.plugin, c.origin));
+        output::line(format_args!("{}: {n} relocations done by plugin {plugin}{pinned}{agrees}{output}", self.module));
     }
 }

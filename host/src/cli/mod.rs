@@ -19,6 +19,8 @@ use clap::{Args, Parser, Subcommand};
 use relobox::Result;
 use relobox::cache::Cache;
 use relobox::guests::Guests;
+use relobox::pins::Pins;
+use relobox::registry::{Plugins, Search};
 use relobox::sandbox::Sandbox;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,10 +46,10 @@ enum Command {
     Check(check::CheckArgs),
     Inspect(inspect::InspectArgs),
     Plugin(plugin::PluginArgs),
-    Insmod(insmod::InsmodArgs),
-    Modprobe(modprobe::ModprobeArgs),
     #[cfg(feature = "fuzz")]
     Fuzz(Box<fuzz::FuzzArgs>),
+    Insmod(insmod::InsmodArgs),
+    Modprobe(modprobe::ModprobeArgs),
     Lsmod(insmod::LsmodArgs),
     Rmmod(insmod::RmmodArgs),
     State(state::StateArgs),
@@ -64,15 +66,32 @@ pub(crate) struct Common {
     /// Print JSON instead of text (docs/json.md)
     #[arg(long)]
     pub(crate) json: bool,
-    /// Look for plugins (*.wasm) here first; can be repeated
+    /// Look for plugins (*.wasm) here as well; can be repeated, and so can paths in RELOBOX_PLUGIN_DIR, with ':'
     #[arg(long, value_name = "DIR")]
     pub(crate) plugin_dir: Vec<PathBuf>,
+    /// Use this plugin where several link the same machine: a name, a digest or a file; can be repeated
+    #[arg(long = "plugin", value_name = "PLUGIN")]
+    pub(crate) chosen: Vec<String>,
+    /// The file of trusted plugins, instead of /etc/relobox/pins and the user's
+    #[arg(long, value_name = "FILE", env = "RELOBOX_PINS")]
+    pub(crate) pins: Option<PathBuf>,
 }
 
 impl Common {
+    /// The plugins that are not built in. In `privileged` use, nothing in a home is looked at.
+    pub(crate) fn plugins(&self, privileged: bool) -> Result<Plugins> {
+        let pins = Pins::from_environment(privileged, self.pins.as_deref())?;
+        Plugins::find(&Search::from_environment(privileged, &self.plugin_dir), &self.chosen, pins)
+    }
+
     /// The guests, with the cache of compiled code.
     pub(crate) fn guests(&self) -> Result<Guests> {
-        Guests::new(Sandbox::new(Cache::from_environment())?, &self.plugin_dir)
+        self.guests_of(self.plugins(false)?)
+    }
+
+    /// The same with these plugins.
+    pub(crate) fn guests_of(&self, plugins: Plugins) -> Result<Guests> {
+        Ok(Guests::of(Sandbox::new(Cache::from_environment())?, plugins))
     }
 }
 
@@ -94,6 +113,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(args) => (args.common.json, check::run(args)),
         Command::Inspect(args) => (args.common.json, inspect::run(args)),
         Command::Plugin(args) => (args.json(), plugin::run(args)),
+        #[cfg(feature = "fuzz")]
+        Command::Fuzz(args) => (false, fuzz::run(*args)),
         Command::Insmod(args) => (args.common.json, insmod::run(args)),
         Command::Modprobe(args) => (args.common.json, modprobe::run(args)),
         Command::Lsmod(args) => (args.json, insmod::lsmod(args)),
@@ -113,5 +134,3 @@ pub(crate) fn main() -> ExitCode {
         }
     }
 }
-        #[cfg(feature = "fuzz")]
-        Command::Fuzz(args) => (false, fuzz::run(*args)),

@@ -7,6 +7,7 @@ use crate::kernel::{Export, Load, Machine, Protection, Request as Space};
 use crate::layout::Kind;
 use crate::limits;
 use crate::records::shown;
+use crate::sandbox::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -21,6 +22,8 @@ pub(super) struct Setup {
     pub(super) machine: Option<Machine>,
     /// The names and paths of plugins that are not built in.
     pub(super) plugins: Vec<(String, PathBuf)>,
+    /// The digests of plugins that are chosen and that are pinned: they are preferred, in this order.
+    pub(super) meant: [Vec<Digest>; 2],
 }
 
 /// Parent to zygote, for each job; the job's socket is beside it.

@@ -22,10 +22,10 @@ pub use message::Tried;
 pub use zygote::{ARGUMENT, serve_if_asked, serve_stdin};
 
 use crate::error::{Error, Result};
-use crate::guests::read_plugins;
 use crate::insmod::Inserted;
 use crate::kernel::{Kernel, Machine};
 use crate::limits;
+use crate::registry::Plugins;
 use message::{NewJob, Ready, Request, Setup};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -44,13 +44,13 @@ pub struct Options {
     pub cache: Option<PathBuf>,
     /// What the kernel runs. Without it every plugin is loaded, which takes longer.
     pub machine: Option<Machine>,
-    /// Directories of plugins that are not built in.
-    pub plugin_dirs: Vec<PathBuf>,
+    /// The plugins that are not built in. One for this machine that is not pinned is an error.
+    pub plugins: Plugins,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { program: "/proc/self/exe".into(), cache: None, machine: None, plugin_dirs: Vec::new() }
+        Self { program: "/proc/self/exe".into(), cache: None, machine: None, plugins: Plugins::default() }
     }
 }
 
@@ -71,7 +71,7 @@ struct Zygote {
 impl Linker {
     /// Starts it, and does not wait until it is ready: the first job will.
     pub fn start(options: &Options) -> Result<Self> {
-        let plugins = read_plugins(&options.plugin_dirs)?;
+        let Plugins { files: plugins, chosen, pins } = options.plugins.clone().trusted(options.machine.as_ref())?;
         if plugins.len() >= limits::PACKET_FDS {
             let (many, most) = (plugins.len(), limits::PACKET_FDS - 1);
             return Err(Error::Usage(format!("{many} plugins are too many at once; the limit is {most}")));
@@ -90,7 +90,8 @@ impl Linker {
         let setup = Setup {
             cache: options.cache.as_ref().map(absolute).transpose()?,
             machine: options.machine.clone(),
-            plugins: plugins.iter().map(|p| (p.name.clone(), p.path.clone())).collect(),
+            plugins: plugins.iter().map(|p| (p.name.clone(), p.origin.path().to_owned())).collect(),
+            meant: [chosen, pins.iter().map(|pin| pin.digest).collect()],
         };
         let linker = Self { control, zygote: Mutex::new(Zygote { process, ready: None }) };
         let wasm = plugins.iter().map(|p| wire::blob(&p.wasm)).collect::<Result<Vec<_>, _>>()?;

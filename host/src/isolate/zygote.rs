@@ -13,12 +13,13 @@ use super::wire::{Received, read, read_blob, receive, send, send_ended};
 use super::{Linker, Options};
 use crate::cache::Cache;
 use crate::error::Result;
-use crate::guests::{Guests, PluginFile};
+use crate::guests::{Guests, Origin};
 use crate::insmod::insmod;
 use crate::kernel::{Machine, running_machine};
 use crate::limits;
 use crate::link::load;
 use crate::open::Source;
+use crate::registry::PluginFile;
 use crate::sandbox::Sandbox;
 use cap_std::fs::File;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -112,11 +113,12 @@ fn ready(control: &OwnedFd) -> Result<(Zygote, Vec<String>)> {
     let whole = lockdown::files(cache.as_ref().map(Cache::path))?;
     let plugins = setup.plugins.into_iter().zip(plugins).map(|((name, path), fd)| {
         let wasm = read_blob(&fd, limits::GUEST as u64 + 1)?;
-        Ok(PluginFile { name, wasm, path })
+        Ok(PluginFile::new(name, wasm, Origin::File(path)))
     });
     let plugins = plugins.collect::<Result<Vec<_>>>()?;
     let others = !plugins.is_empty();
-    let mut guests = Guests::with_plugins(Sandbox::for_one_job(cache)?, plugins);
+    let [chosen, pinned] = setup.meant;
+    let mut guests = Guests::with_plugins(Sandbox::for_one_job(cache)?, plugins).preferring(chosen, pinned);
     guests.load_built_in(setup.machine.as_ref())?;
     // Its directory is the last file that was open.
     guests.forget_cache();

@@ -1,8 +1,9 @@
 //! `relobox plugin list`: which plugins there are.
 
 use crate::cli::{Common, output};
+use comfy_table::{CellAlignment, Table, presets};
 use relobox::Result;
-use relobox::guests::Plugin;
+use relobox::guests::{Guests, Origin, Plugin};
 use relobox::sandbox::hex;
 use relobox::support::order_of;
 use serde::Serialize;
@@ -16,7 +17,10 @@ pub(super) struct Listed {
     abi: u32,
     sha256: String,
     origin: String,
+    source: &'static str,
+    pinned: bool,
     relocation_types: usize,
+    conflicts_with: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -27,7 +31,7 @@ struct Kind {
 }
 
 impl Listed {
-    pub(super) fn of(plugin: &Plugin) -> Self {
+    pub(super) fn of(guests: &Guests, plugin: &Plugin) -> Self {
         let machines = plugin.about.machines.iter();
         Self {
             name: plugin.about.name.clone(),
@@ -38,40 +42,105 @@ impl Listed {
             abi: plugin.about.abi,
             sha256: hex(plugin.guest.digest()),
             origin: plugin.origin.to_string(),
+            source: plugin.origin.word(),
+            pinned: guests.is_pinned(plugin),
             relocation_types: plugin.about.rows.iter().filter(|r| r.writes()).count(),
+            conflicts_with: rivals(guests, plugin),
         }
     }
+
+    /// What the table says of it.
+    fn cells(&self, plugin: &Plugin) -> [String; 9] {
+        let lines = |cell: &dyn Fn(&Kind) -> String| self.machines.iter().map(cell).collect::<Vec<_>>().join("\n");
+        let pinned = match (&plugin.origin, self.pinned) {
+            (_, false) => "no",
+            (Origin::BuiltIn, true) => "by relobox",
+            (_, true) => "yes",
+        };
+        [
+            self.name.clone(),
+            lines(&|kind| kind.machine.to_string()),
+            lines(&|kind| kind.class.to_string()),
+            lines(&|kind| kind.byte_order.to_owned()),
+            self.relocation_types.to_string(),
+            self.abi.to_string(),
+            format!("{}…", &self.sha256[..16]),
+            pinned.to_owned(),
+            match plugin.origin {
+                Origin::System(_) => format!("{} (system)", self.origin),
+                Origin::User(_) => format!("{} (user)", self.origin),
+                _ => self.origin.clone(),
+            },
+        ]
+    }
+}
+
+/// The digests of others that link the same machine, where nobody said which is meant.
+fn rivals(guests: &Guests, plugin: &Plugin) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for m in &plugin.about.machines {
+        let found = guests.plugins_for(m.machine, m.class, m.order, m.flags_value).unwrap_or_default();
+        let digests: Vec<_> = found.iter().map(|(other, _)| hex(other.guest.digest())).collect();
+        let own = hex(plugin.guest.digest());
+        if digests.contains(&own) {
+            out.extend(digests.into_iter().filter(|digest| *digest != own));
+        }
+    }
+    out.sort();
+    out.dedup();
+    out
 }
 
 pub(super) fn run(common: &Common) -> Result<ExitCode> {
     let guests = common.guests()?;
     let (mut listed, mut failed) = (Vec::new(), None);
-    for (name, plugin) in guests.plugins() {
+    for (_, plugin) in guests.plugins() {
         match plugin {
-            Ok(plugin) => listed.push(Listed::of(plugin)),
+            Ok(plugin) => listed.push((Listed::of(&guests, plugin), plugin)),
             Err(error) => {
                 output::error(&error, false);
                 failed = Some(error.exit_code());
-                let _ = name;
             }
         }
     }
+    // As they are searched: what is built in, the system's, the user's, the rest.
+    let place = |plugin: &Plugin| match plugin.origin {
+        Origin::BuiltIn => 0,
+        Origin::System(_) => 1,
+        Origin::User(_) => 2,
+        Origin::File(_) => 3,
+    };
+    listed.sort_by_key(|(_, plugin)| place(plugin));
     if common.json {
-        output::json(&listed);
+        output::json(&listed.iter().map(|(listed, _)| listed).collect::<Vec<_>>());
     } else {
-        for p in &listed {
-            let kinds: Vec<_> =
-                p.machines.iter().map(|m| format!("{}/{}/{}", m.machine, m.class, m.byte_order)).collect();
-            output::line(format_args!(
-                "{:<10} {:>3} types  ABI {}  {}…  {:<22} {}",
-                p.name,
-                p.relocation_types,
-                p.abi,
-                &p.sha256[..16],
-                kinds.join(" "),
-                p.origin
-            ));
-        }
+        print(&listed);
     }
     Ok(ExitCode::from(failed.unwrap_or(0)))
+}
+
+fn print(listed: &[(Listed, &std::sync::Arc<Plugin>)]) {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(["name", "machine", "class", "order", "types", "ABI", "SHA-256", "pinned", "from"]);
+    for (row, plugin) in listed {
+        table.add_row(row.cells(plugin));
+    }
+    for (i, column) in table.column_iter_mut().enumerate() {
+        if matches!(i, 1 | 2 | 4 | 5) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for line in table.to_string().lines() {
+        output::line(line.trim_end());
+    }
+    for (row, _) in listed.iter().filter(|(row, _)| !row.conflicts_with.is_empty()) {
+        let others: Vec<_> = row.conflicts_with.iter().map(|digest| format!("{}…", &digest[..16])).collect();
+        output::warning(format_args!(
+            "{} ({}) links what {} links too: choose one with --plugin, or pin it",
+            row.name,
+            row.origin,
+            others.join(" and ")
+        ));
+    }
 }

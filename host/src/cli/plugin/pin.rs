@@ -1,16 +1,157 @@
 //! `relobox plugin pin`: which plugins are trusted.
 
+use crate::cli::{Common, output};
 use clap::Args;
+use comfy_table::{Table, presets};
+use relobox::guests::{Guests, Origin};
+use relobox::pins::{Pin, Pins, digest};
+use relobox::registry::{PluginFile, Plugins, Search};
+use relobox::sandbox::hex;
 use relobox::{Error, Result};
+use serde::Serialize;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Pin a plugin by its digest
+/// Pin plugins: trust them by their digests
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Only pinned plugins link modules for this machine's kernel (insmod, modprobe). Those that are built in are
+pinned by the program itself. Nothing of a plugin is run to pin it. See docs/plugins.md.
+
+Examples:
+  relobox plugin pin ./mine.wasm --comment 'of 2027-01-10, cross-checked'
+  relobox plugin pin mine --plugin-dir ./plugins
+  relobox plugin pin --list
+  relobox plugin pin --remove mine"
+)]
 pub(crate) struct PinArgs {
+    /// Files, names of plugins that are found, or digests
+    #[arg(required_unless_present = "list", conflicts_with = "list", value_name = "PLUGIN")]
+    plugins: Vec<String>,
+    /// Show the pins
+    #[arg(long)]
+    list: bool,
+    /// Trust them no longer
+    #[arg(long, conflicts_with = "list")]
+    remove: bool,
+    /// The pin file [default: --pins, else root's is /etc/relobox/pins, others' ~/.config/relobox/pins]
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// What to write beside the pins
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, conflicts_with_all = ["list", "remove"])]
+    comment: String,
     #[command(flatten)]
-    pub(crate) common: crate::cli::Common,
+    pub(crate) common: Common,
 }
 
-pub(super) fn run(_: PinArgs) -> Result<ExitCode> {
-    Err(Error::Usage("not written yet".into()))
+#[derive(Serialize)]
+struct PinsJson<'a> {
+    file: &'a PathBuf,
+    pins: Vec<PinJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct PinJson<'a> {
+    sha256: String,
+    name: &'a str,
+    machines: Vec<&'a str>,
+    comment: &'a str,
+}
+
+impl<'a> PinJson<'a> {
+    fn of(pin: &'a Pin) -> Self {
+        let machines = pin.machines.split(',').filter(|kind| *kind != "-").collect();
+        Self { sha256: hex(&pin.digest), name: &pin.name, machines, comment: &pin.comment }
+    }
+}
+
+pub(super) fn run(args: PinArgs) -> Result<ExitCode> {
+    let named = args.file.clone().or_else(|| args.common.pins.clone());
+    let path = named.map_or_else(Pins::default_file, Ok)?;
+    if args.list {
+        let own = rustix::process::geteuid().as_raw();
+        let pins = Pins::read(&path, &[0, own])?.unwrap_or_default();
+        let all: Vec<_> = pins.iter().collect();
+        show(&args, &path, &all);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let changed = if args.remove { remove(&args, &path)? } else { add(&args, &path)? };
+    if args.common.json {
+        show(&args, &path, &changed.iter().collect::<Vec<_>>());
+    } else {
+        let done = if args.remove { "no longer pinned" } else { "pinned" };
+        for pin in changed {
+            output::line(format_args!("{}: {done} in {}; SHA-256 {}", pin.name, path.display(), hex(&pin.digest)));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn add(args: &PinArgs, path: &PathBuf) -> Result<Vec<Pin>> {
+    let search = Search::from_environment(false, &args.common.plugin_dir);
+    let mut plugins = Plugins::find(&search, &args.common.chosen, Pins::default())?;
+    let pins: Vec<_> =
+        args.plugins.iter().map(|named| pin(&mut plugins, named, &args.comment)).collect::<Result<_>>()?;
+    Pins::edit(path, |file| {
+        pins.iter().cloned().for_each(|pin| file.add(pin));
+        Ok(())
+    })?;
+    Ok(pins)
+}
+
+fn pin(plugins: &mut Plugins, named: &str, comment: &str) -> Result<Pin> {
+    let meant = match (plugins.one(named, None), digest(named)) {
+        (Ok(meant), _) => meant,
+        // It need not be here yet.
+        (Err(_), Some(digest)) => {
+            let (name, machines) = ("-".to_owned(), "-".to_owned());
+            return Ok(Pin { digest, name, machines, comment: comment.to_owned() });
+        }
+        (Err(error), None) => return Err(error),
+    };
+    let file = match plugins.files.iter().find(|file| file.digest == meant) {
+        Some(file) => file.clone(),
+        None => {
+            let all = Guests::built_in_plugins();
+            let mut all = all.map(|(name, wasm)| PluginFile::new(name.to_owned(), wasm.to_vec(), Origin::BuiltIn));
+            let gone = || Error::Usage(format!("there is no plugin {named:?}"));
+            all.find(|file| file.digest == meant).ok_or_else(gone)?
+        }
+    };
+    if !file.wasm.starts_with(b"\0asm") {
+        return Err(Error::Usage(format!("{}: not WebAssembly", file.origin)));
+    }
+    Ok(Pin::of(&file, comment))
+}
+
+fn remove(args: &PinArgs, path: &PathBuf) -> Result<Vec<Pin>> {
+    Pins::edit(path, |file| {
+        let mut gone = Vec::new();
+        for named in &args.plugins {
+            // Of a file, its digest; what is not there any more goes by its name.
+            let of_file = PathBuf::from(named).is_file().then(|| PluginFile::read(named.as_ref())).transpose()?;
+            let named = of_file.map_or_else(|| named.clone(), |file| hex(&file.digest));
+            let removed = file.remove(&named);
+            if removed.is_empty() {
+                return Err(Error::Usage(format!("{}: there is no pin of {named:?}", path.display())));
+            }
+            gone.extend(removed);
+        }
+        Ok(gone)
+    })
+}
+
+fn show(args: &PinArgs, path: &PathBuf, pins: &[&Pin]) {
+    if args.common.json {
+        return output::json(&PinsJson { file: path, pins: pins.iter().map(|pin| PinJson::of(pin)).collect() });
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(["name", "SHA-256", "machines", "comment"]);
+    for pin in pins {
+        table.add_row([&pin.name, &hex(&pin.digest), &pin.machines, &pin.comment]);
+    }
+    for line in table.to_string().lines() {
+        output::line(line.trim_end());
+    }
 }

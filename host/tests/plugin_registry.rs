@@ -1,0 +1,445 @@
+//! Where plugins come from, which of several is meant, and which are trusted: docs/plugins.md, line by line.
+#![cfg(target_os = "linux")]
+
+mod workshop;
+
+use relobox::guests::{Guests, Origin};
+use relobox::isolate::{Linker, Options};
+use relobox::kernel::Machine;
+use relobox::pins::Pins;
+use relobox::registry::{PluginFile, Plugins, Search};
+use relobox::sandbox::hex;
+use serde_json::Value;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+use workshop::{Outcome, Workshop, cache};
+
+/// A plugin that does what a built-in one does, and is another: it has one section more.
+fn copy(of: &str, mark: u8) -> Vec<u8> {
+    let mut wasm = Guests::wasm_of(of).unwrap().to_vec();
+    wasm.extend([0, 3, 1, b'm', mark]);
+    wasm
+}
+
+fn digest(wasm: &[u8]) -> String {
+    hex(&PluginFile::new(String::new(), wasm.to_vec(), Origin::BuiltIn).digest)
+}
+
+/// A directory with homes of nobody, an aarch64 object and plugins.
+struct Desk(Workshop);
+
+impl Desk {
+    fn new() -> Self {
+        let desk = Self(Workshop::new());
+        desk.put("a.o", object());
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.directory.join(name)
+    }
+
+    fn put(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, contents).unwrap();
+        path
+    }
+
+    fn mode(&self, name: &str, mode: u32) {
+        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn run(&self, args: &[&str]) -> Outcome {
+        let mut command = self.0.command_of(args);
+        command.env("XDG_DATA_HOME", self.path("data")).env("XDG_CONFIG_HOME", self.path("config"));
+        command.env_remove("RELOBOX_PINS").env_remove("RELOBOX_PLUGIN_DIR").output().unwrap().into()
+    }
+
+    fn good(&self, args: &[&str]) -> String {
+        let outcome = self.run(args);
+        assert_eq!(outcome.code, Some(0), "{args:?}: {outcome:?}");
+        outcome.stdout
+    }
+
+    fn bad(&self, code: i32, args: &[&str]) -> String {
+        let outcome = self.run(args);
+        assert_eq!(outcome.code, Some(code), "{args:?}: {outcome:?}");
+        assert!(outcome.stderr.lines().all(|line| line.starts_with("relobox: ")), "{outcome:?}");
+        outcome.stderr
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&self.good(args)).unwrap()
+    }
+}
+
+/// A little-endian aarch64 object without a relocation: a null section, and the names of both.
+fn object() -> Vec<u8> {
+    let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x01\0\xb7\0\x01\0\0\0".to_vec();
+    file.extend([0; 16]);
+    file.extend(80u64.to_le_bytes());
+    file.extend([0, 0, 0, 0, 64, 0, 0, 0, 0, 0, 64, 0, 2, 0, 1, 0]);
+    file.extend(b"\0.shstrtab\0\0\0\0\0\0");
+    file.extend([0; 64]);
+    for (word, long) in [
+        (1u32, false),
+        (3, false),
+        (0, true),
+        (0, true),
+        (64, true),
+        (11, true),
+        (0, false),
+        (0, false),
+        (1, true),
+        (0, true),
+    ] {
+        let bytes = u64::from(word).to_le_bytes();
+        file.extend(if long { &bytes[..] } else { &bytes[..4] });
+    }
+    file
+}
+
+fn plugin_of(link: &Value) -> String {
+    link["plugin_sha256"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn list_shows_what_there_is_and_where_from() {
+    let desk = Desk::new();
+    let (mine, system) = (copy("aarch64", 1), copy("mips32", 2));
+    desk.put("data/relobox/plugins/mine.wasm", &mine);
+    desk.put("dir/other.wasm", &system);
+    let built_in = desk.json(&["plugin", "list", "--json"]);
+    let list = desk.json(&["plugin", "list", "--plugin-dir", "dir", "--json"]);
+    let list = list.as_array().unwrap();
+    assert_eq!(list.len(), built_in.as_array().unwrap().len() + 1);
+    let by = |sha256: &str| list.iter().find(|p| p["sha256"] == sha256).unwrap();
+    let aarch64 = by(&digest(Guests::wasm_of("aarch64").unwrap()));
+    assert_eq!(
+        (&aarch64["origin"], &aarch64["source"], &aarch64["pinned"]),
+        (&"built in".into(), &"built-in".into(), &true.into())
+    );
+    let (user, given) = (by(&digest(&mine)), by(&digest(&system)));
+    assert_eq!((&user["source"], &user["pinned"]), (&"user".into(), &false.into()));
+    assert!(user["origin"].as_str().unwrap().ends_with("data/relobox/plugins/mine.wasm"));
+    assert_eq!((&given["source"], &given["origin"]), (&"given".into(), &"dir/other.wasm".into()));
+    for field in ["machine", "class", "byte_order"] {
+        assert_eq!(user["machines"][0][field], aarch64["machines"][0][field]);
+    }
+    assert_eq!((&user["abi"], &user["relocation_types"]), (&aarch64["abi"], &aarch64["relocation_types"]));
+    // Each names the other.
+    assert_eq!(user["conflicts_with"], serde_json::json!([digest(Guests::wasm_of("aarch64").unwrap())]));
+    assert_eq!(aarch64["conflicts_with"], serde_json::json!([digest(&mine)]));
+    assert_eq!(by(&digest(Guests::wasm_of("s390x").unwrap()))["conflicts_with"], serde_json::json!([]));
+
+    let said = desk.run(&["plugin", "list", "--plugin-dir", "dir"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let lines: Vec<_> = said.stdout.lines().collect();
+    for word in ["name", "machine", "class", "order", "types", "ABI", "SHA-256", "pinned", "from"] {
+        assert!(lines[0].contains(word), "{word}: {}", lines[0]);
+    }
+    // Aligned: what is pinned stands in the same column in every line that has a digest.
+    let rows: Vec<_> = lines[1..].iter().filter(|line| line.contains('…')).collect();
+    assert_eq!(rows.len(), list.len());
+    let column = |line: &str| line.chars().position(|c| c == '…').unwrap();
+    assert!(rows.iter().all(|row| column(row) == column(rows[0])), "{}", said.stdout);
+    assert!(rows.iter().any(|row| row.contains("mine.wasm (user)") && row.contains("  no  ")), "{}", said.stdout);
+    assert_eq!(said.stderr.matches("choose one with --plugin").count(), 4, "{}", said.stderr);
+    // The environment's directories count as well.
+    let mut command = desk.0.command_of(&["plugin", "list", "--json"]);
+    command.env("RELOBOX_PLUGIN_DIR", format!("{}:", desk.path("dir").display())).env("XDG_DATA_HOME", "/nonexistent");
+    let outcome: Outcome = command.output().unwrap().into();
+    assert!(outcome.stdout.contains(&digest(&system)), "{outcome:?}");
+}
+
+#[test]
+fn two_plugins_for_a_machine_are_an_error_unless_one_is_chosen() {
+    let desk = Desk::new();
+    let built_in = digest(Guests::wasm_of("aarch64").unwrap());
+    assert_eq!(plugin_of(&desk.json(&["link", "a.o", "--json"])), built_in);
+    let wasm = copy("aarch64", 1);
+    let (mine, own) = (digest(&wasm), desk.put("dir/mine.wasm", &wasm));
+    let link = ["link", "a.o", "--json", "--plugin-dir", "dir"];
+    let refused = desk.run(&link);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    let refused: Value = serde_json::from_str(&refused.stdout).unwrap();
+    let problem = &refused["error"]["problems"][0];
+    assert_eq!((&problem["kind"], &problem["file"]), (&"plugin-conflict".into(), &"a.o".into()));
+    let text = problem["text"].as_str().unwrap();
+    for word in [&*mine, &*built_in, "dir/mine.wasm", "built in", "machine 183, 64 bits, little-endian"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    assert!(problem["hint"].as_str().unwrap().contains("--plugin"), "{problem}");
+    // By name, by digest, by its first digits, by file; and the other one.
+    for named in ["mine", &mine, &mine[..12], "dir/mine.wasm", own.to_str().unwrap()] {
+        assert_eq!(plugin_of(&desk.json(&[&link[..], &["--plugin", named]].concat())), mine, "{named}");
+    }
+    for named in ["aarch64", &built_in[..20]] {
+        assert_eq!(plugin_of(&desk.json(&[&link[..], &["--plugin", named]].concat())), built_in, "{named}");
+    }
+    // A file need not be in a directory that is searched.
+    assert_eq!(plugin_of(&desk.json(&["link", "a.o", "--json", "--plugin", "dir/mine.wasm"])), mine);
+    // A copy is no second plugin.
+    desk.put("same/anything.wasm", Guests::wasm_of("aarch64").unwrap());
+    assert_eq!(plugin_of(&desk.json(&["link", "a.o", "--json", "--plugin-dir", "same"])), built_in);
+    desk.put("same/mine.wasm", &wasm);
+    desk.put("same/twice.wasm", &wasm);
+    assert_eq!(plugin_of(&desk.json(&["link", "a.o", "--json", "--plugin-dir", "same", "--plugin", "twice"])), mine);
+    // Both of a name: it chooses neither.
+    desk.put("dir/aarch64.wasm", copy("aarch64", 2));
+    let said = desk.bad(2, &["link", "a.o", "--plugin-dir", "dir", "--plugin", "aarch64"]);
+    assert!(said.contains("several plugins are called \"aarch64\"") && said.contains(&built_in), "{said}");
+    // Two chosen ones, and one that is for something else.
+    let said = desk.bad(1, &["link", "a.o", "--plugin-dir", "dir", "--plugin", "mine", "--plugin", "dir/aarch64.wasm"]);
+    assert!(said.contains("several plugins link") && !said.contains(&built_in), "{said}");
+    let said = desk.bad(1, &["link", "a.o", "--plugin", "s390x"]);
+    assert!(said.contains("none of the plugins given by --plugin links it"), "{said}");
+    let said = desk.bad(2, &["link", "a.o", "--plugin", "nobody"]);
+    assert!(said.contains("there is no plugin \"nobody\"") && said.contains("aarch64"), "{said}");
+    let said = desk.bad(2, &["link", "a.o", "--plugin-dir", "nowhere"]);
+    assert!(said.contains("nowhere"), "{said}");
+}
+
+/// A pin is a choice, too, and one on the command line comes before it.
+#[test]
+fn a_pinned_plugin_is_preferred() {
+    let desk = Desk::new();
+    let (first, second) = (copy("aarch64", 1), copy("aarch64", 2));
+    desk.put("dir/first.wasm", &first);
+    desk.put("dir/second.wasm", &second);
+    let link = ["link", "a.o", "--json", "--plugin-dir", "dir", "--pins", "pins"];
+    desk.good(&["plugin", "pin", "dir/second.wasm", "--file", "pins"]);
+    let linked = desk.json(&link);
+    assert_eq!((plugin_of(&linked), &linked["plugin_pinned"]), (digest(&second), &true.into()));
+    let linked = desk.json(&[&link[..], &["--plugin", "first"]].concat());
+    assert_eq!((plugin_of(&linked), &linked["plugin_pinned"]), (digest(&first), &false.into()));
+    let said = desk.good(&["link", "a.o", "--plugin", "dir/first.wasm"]);
+    assert!(said.contains("done by plugin aarch64 (not pinned)"), "{said}");
+    let said = desk.good(&["link", "a.o"]);
+    assert!(said.contains("done by plugin aarch64\n"), "{said}");
+    desk.good(&["plugin", "pin", "dir/first.wasm", "--file", "pins"]);
+    let said = desk.bad(1, &link[..2].iter().chain(&link[3..]).copied().collect::<Vec<_>>());
+    assert!(said.contains("several plugins link") && !said.contains("built in"), "{said}");
+    // A built-in one can be preferred in the same way.
+    desk.good(&["plugin", "pin", "--remove", "first", "second", "--file", "pins"]);
+    desk.good(&["plugin", "pin", "aarch64", "--file", "pins"]);
+    assert_eq!(plugin_of(&desk.json(&link)), digest(Guests::wasm_of("aarch64").unwrap()));
+}
+
+#[test]
+fn the_pin_file_is_for_people() {
+    let desk = Desk::new();
+    let wasm = copy("mips32", 1);
+    desk.put("my plugin.wasm", &wasm);
+    let said = desk.good(&["plugin", "pin", "./my plugin.wasm", "--comment", "of  May", "--file", "etc/relobox/pins"]);
+    assert!(said.contains(&digest(&wasm)), "{said}");
+    let path = desk.path("etc/relobox/pins");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let line = format!("{} my_plugin 8/32/little,8/32/big # of May", digest(&wasm));
+    assert!(text.starts_with("# ") && text.lines().last() == Some(&line), "{text}");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644);
+    assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
+    // What a person wrote stays; pinning again changes no line but its own.
+    let text = text.replace(&line, &format!("\n# mine\n{line}\n"));
+    std::fs::write(&path, &text).unwrap();
+    desk.good(&["plugin", "pin", "./my plugin.wasm", "--comment", "of May", "--file", "etc/relobox/pins"]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    let unknown = "ab".repeat(32);
+    desk.good(&["plugin", "pin", &unknown, "s390x", "--file", "etc/relobox/pins"]);
+    let listed = desk.json(&["plugin", "pin", "--list", "--json", "--pins", "etc/relobox/pins"]);
+    let names: Vec<_> = listed["pins"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["my_plugin", "-", "s390x"]);
+    assert_eq!(listed["pins"][0]["machines"], serde_json::json!(["8/32/little", "8/32/big"]));
+    assert_eq!(
+        (&listed["pins"][0]["comment"], &listed["pins"][1]["machines"]),
+        (&"of May".into(), &serde_json::json!([]))
+    );
+    assert!(desk.good(&["plugin", "pin", "--list", "--file", "etc/relobox/pins"]).contains(&unknown));
+    // By digest, by file, by name.
+    desk.good(&[
+        "plugin",
+        "pin",
+        "--remove",
+        &unknown[..12],
+        "./my plugin.wasm",
+        "s390x",
+        "--file",
+        "etc/relobox/pins",
+    ]);
+    let empty = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(empty, text.replace(&format!("{line}\n"), ""));
+    let said = desk.bad(2, &["plugin", "pin", "--remove", "s390x", "--file", "etc/relobox/pins"]);
+    assert!(said.contains("there is no pin of \"s390x\""), "{said}");
+    let said = desk.bad(2, &["plugin", "pin", "a.o", "./a.o", "--file", "etc/relobox/pins"]);
+    assert!(said.contains("there is no plugin \"a.o\""), "{said}");
+    let said = desk.bad(2, &["plugin", "pin", "./a.o", "--file", "etc/relobox/pins"]);
+    assert!(said.contains("not WebAssembly"), "{said}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), empty);
+    let said = desk.bad(2, &["plugin", "list", "--pins", "no/such/file"]);
+    assert!(said.contains("no/such/file"), "{said}");
+}
+
+#[test]
+fn a_malformed_pin_is_an_error_with_its_line() {
+    let desk = Desk::new();
+    let good = format!("# a comment\n\n{} a 62/64/little\n", "0f".repeat(32));
+    let lines = [
+        ("0f0f a -", "64 hexadecimal digits"),
+        (&*format!("{} a -", "0g".repeat(32)), "64 hexadecimal digits"),
+        (&*format!("{} a -", "é".repeat(32)), "64 hexadecimal digits"),
+        (&*"0f".repeat(32), "no name"),
+        (&*format!("{} # a", "0f".repeat(32)), "no name"),
+        (&*format!("{} a", "0f".repeat(32)), "no machines"),
+        (&*format!("{} a 62/65/little", "0f".repeat(32)), "62/64/little"),
+        (&*format!("{} a x86_64", "0f".repeat(32)), "62/64/little"),
+    ];
+    for (line, why) in lines {
+        desk.put("pins", format!("{good}{line}\n"));
+        let said = desk.bad(2, &["link", "a.o", "--pins", "pins"]);
+        assert!(said.contains("pins:4: not a pin: ") && said.contains(why), "{line}: {said}");
+        assert!(desk.bad(2, &["plugin", "pin", "s390x", "--file", "pins"]).contains("pins:4: "));
+        assert_eq!(std::fs::read_to_string(desk.path("pins")).unwrap(), format!("{good}{line}\n"));
+    }
+    desk.put("pins", &good);
+    desk.good(&["link", "a.o", "--pins", "pins"]);
+    // Others could add what they like.
+    for mode in [0o664, 0o646] {
+        desk.mode("pins", mode);
+        let said = desk.bad(2, &["link", "a.o", "--pins", "pins"]);
+        assert!(said.contains("pins: others may write it: its mode is 06"), "{said}");
+    }
+    desk.mode("pins", 0o600);
+    desk.mode(".", 0o777);
+    assert!(desk.bad(2, &["link", "a.o", "--pins", "pins"]).contains("others may write it"));
+    desk.mode(".", 0o1777);
+    desk.good(&["link", "a.o", "--pins", "pins"]);
+    desk.mode(".", 0o755);
+    if rustix::process::geteuid().is_root() {
+        chown(desk.path("pins"), Some(12345), None).unwrap();
+        assert!(desk.bad(2, &["link", "a.o", "--pins", "pins"]).contains("it belongs to user 12345"));
+    }
+    desk.put("long", vec![b'#'; 300 << 10]);
+    assert!(desk.bad(2, &["link", "a.o", "--pins", "long"]).contains("more than"));
+}
+
+#[test]
+fn directories_that_others_write_are_not_used() {
+    let desk = Desk::new();
+    let mine = desk.put("data/relobox/plugins/mine.wasm", copy("aarch64", 1));
+    let list = ["plugin", "list", "--json"];
+    assert!(desk.good(&list).contains("mine.wasm"));
+    for (path, mode) in [("data/relobox/plugins", 0o777), ("data/relobox/plugins/mine.wasm", 0o664)] {
+        let before = std::fs::metadata(desk.path(path)).unwrap().permissions().mode() & 0o7777;
+        desk.mode(path, mode);
+        let said = desk.run(&["plugin", "list"]);
+        assert_eq!(said.code, Some(2), "{said:?}");
+        assert!(said.stderr.contains(path) && said.stderr.contains("others may write it"), "{said:?}");
+        desk.mode(path, before);
+    }
+    let search = |system: &Path| Search { system: vec![system.to_owned()], ..Search::default() };
+    assert_eq!(search(&desk.path("nowhere")).read().unwrap(), []);
+    if rustix::process::geteuid().is_root() {
+        let dir = mine.parent().unwrap();
+        let read = search(dir).read().unwrap();
+        assert_eq!(read.iter().map(|p| &p.origin).collect::<Vec<_>>(), [&Origin::System(mine.clone())]);
+        chown(dir, Some(12345), None).unwrap();
+        let said = search(dir).read().unwrap_err().to_string();
+        assert!(said.contains("it belongs to user 12345"), "{said}");
+        // Somebody else's home is no error: it is not looked at.
+        assert!(!desk.good(&list).contains("mine.wasm"));
+    }
+}
+
+/// `insmod --kernel vet` of a file that is not there: whatever is decided about plugins comes before.
+fn privileged<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["insmod", "--kernel", "vet", "nowhere.ko", "--pins", "pins"], more].concat()
+}
+
+fn native() -> &'static str {
+    &relobox::kernel::running_machine().name.clone().leak()[..]
+}
+
+#[test]
+fn an_unpinned_plugin_is_refused_in_privileged_use() {
+    let name = native();
+    if Guests::wasm_of(name).is_none() {
+        return println!("skipped: there is no plugin for {name}");
+    }
+    let desk = Desk::new();
+    desk.put("pins", "");
+    let gone = |said: &str| assert!(said.contains("nowhere.ko: No such file"), "{said}");
+    gone(&desk.bad(2, &privileged(&[])));
+    let wasm = copy(name, 1);
+    // In a home it is not even found.
+    desk.put("data/relobox/plugins/mine.wasm", &wasm);
+    assert!(desk.good(&["plugin", "list", "--json"]).contains("mine.wasm"));
+    gone(&desk.bad(2, &privileged(&[])));
+    desk.put("dir/mine.wasm", &wasm);
+    let args = privileged(&["--plugin-dir", "dir"]);
+    let said = desk.bad(1, &args);
+    assert!(
+        said.contains("dir/mine.wasm: plugin mine is not pinned in pins; its SHA-256 is ")
+            && said.contains(&digest(&wasm)),
+        "{said}"
+    );
+    let json: Value = serde_json::from_str(&desk.run(&[&args[..], &["--json"]].concat()).stdout).unwrap();
+    assert_eq!(json["error"]["problems"][0]["kind"], "unpinned-plugin");
+    for chosen in [&["--plugin", "mine"][..], &["--plugin", "dir/mine.wasm"]] {
+        assert!(desk.bad(1, &[&args[..], chosen].concat()).contains("not pinned"));
+    }
+    // The built-in one can be chosen instead, and a plugin of another machine is in nobody's way.
+    gone(&desk.bad(2, &[&args[..], &["--plugin", name]].concat()));
+    let other = if name == "s390x" { "mips32" } else { "s390x" };
+    desk.put("others/other.wasm", copy(other, 1));
+    desk.put("others/copy.wasm", Guests::wasm_of(name).unwrap());
+    gone(&desk.bad(2, &privileged(&["--plugin-dir", "others"])));
+    let said = desk.bad(2, &privileged(&["--plugin", other]));
+    assert!(said.contains("no plugin of --plugin links modules of this kernel's machine"), "{said}");
+    // What it says to do does it.
+    let command = said_to_do(&desk.bad(1, &args));
+    desk.good(&command.iter().map(String::as_str).collect::<Vec<_>>());
+    gone(&desk.bad(2, &args));
+    // A single other byte is another plugin.
+    desk.put("dir/mine.wasm", copy(name, 2));
+    assert!(desk.bad(1, &args).contains(&digest(&copy(name, 2))));
+}
+
+/// The arguments of the command in a hint.
+fn said_to_do(said: &str) -> Vec<String> {
+    let (_, command) = said.trim().split_once("relobox plugin pin ").unwrap();
+    ["plugin", "pin"].into_iter().chain(command.split(' ')).map(str::to_owned).collect()
+}
+
+/// Refused before anything is started that could compile it: there is no such program.
+#[test]
+fn no_code_of_an_unpinned_plugin_is_compiled() {
+    let desk = Desk::new();
+    desk.put("dir/mine.wasm", "no Wasm");
+    let search = Search { given: vec![desk.path("dir")], ..Search::default() };
+    let mut plugins = Plugins::find(&search, &[], Pins::default()).unwrap();
+    let machine = Some(Machine { name: "x86_64".into(), machine: 62, class: 64, order: 1 });
+    let options = |plugins: &Plugins| Options {
+        program: "/nonexistent/relobox".into(),
+        cache: Some(cache()),
+        machine: machine.clone(),
+        plugins: plugins.clone(),
+    };
+    let said = Linker::start(&options(&plugins)).unwrap_err().to_string();
+    assert!(said.contains("plugin mine is not pinned"), "{said}");
+    plugins.pins.add(relobox::pins::Pin::of(&plugins.files[0], ""));
+    let said = Linker::start(&options(&plugins)).unwrap_err().to_string();
+    assert!(said.contains("/nonexistent/relobox"), "{said}");
+}
+
+/// On a simulated kernel nobody is harmed.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn an_unpinned_plugin_may_try_itself_on_a_simulated_kernel() {
+    let desk = Desk::new();
+    desk.0.sample("hello");
+    desk.put("mine.wasm", copy("x86_64", 1));
+    desk.0.succeed("sim", &["start"]);
+    desk.0.succeed("insmod", &["hello.ko", "--plugin", "./mine.wasm"]);
+    desk.0.succeed("rmmod", &["hello"]);
+}

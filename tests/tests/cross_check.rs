@@ -1,0 +1,165 @@
+//! `relobox link --cross-check`: two plugins agree byte for byte, or every difference is named.
+
+use relobox_tests::hostile::guest::{case, directory, honest};
+use relobox_tests::hostile::sample;
+use relobox_tests::real;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A directory with a module that the made-up plugins link too.
+struct Desk {
+    directory: tempfile::TempDir,
+    relobox: PathBuf,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let desk =
+            Self { directory: tempfile::tempdir().expect("a directory"), relobox: real::binary().expect("relobox") };
+        desk.put("kallsyms", sample::KALLSYMS);
+        desk.put("bad.ko", sample::module(0xbad));
+        desk.put("honest.wasm", honest("plugin"));
+        desk
+    }
+
+    fn put(&self, name: &str, contents: impl AsRef<[u8]>) {
+        std::fs::write(self.directory.path().join(name), contents).expect(name);
+    }
+
+    fn link(&self, more: &[&str]) -> Output {
+        let mut command = Command::new(&self.relobox);
+        command.args(["link", "bad.ko", "--symbols", "kallsyms", "-o", "out.elf"]).args(more);
+        command.env("RELOBOX_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled-guests"));
+        command.env("XDG_DATA_HOME", "/nonexistent").current_dir(self.directory.path()).output().expect("relobox")
+    }
+
+    /// The problems of a link that must fail; it leaves no file.
+    fn problems(&self, more: &[&str]) -> Vec<String> {
+        let output = self.link(more);
+        let said = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(output.status.code(), Some(1), "{more:?}: {said}");
+        assert!(!self.directory.path().join("out.elf").exists());
+        let json = String::from_utf8(self.link(&[more, &["--json"]].concat()).stdout).expect("text");
+        assert!(json.contains("\"kind\": \"cross-check\""), "{json}");
+        said.lines().map(|line| line.strip_prefix("relobox: ").expect("its prefix").to_owned()).collect()
+    }
+}
+
+/// The honest plugin with other data or functions.
+fn other(text: &str) -> Vec<u8> {
+    let whole = std::fs::read_to_string(directory().join("plugin/honest.wat")).expect("honest.wat");
+    // What comes later is written over what was there.
+    wat::parse_str(format!("(module {whole}\n{text})")).expect("it assembles")
+}
+
+#[test]
+fn plugins_that_agree() {
+    let desk = Desk::new();
+    let mut same = relobox::guests::Guests::wasm_of("x86_64").expect("it is built in").to_vec();
+    same.extend([0, 3, 1, b'm', 1]);
+    desk.put("same.wasm", same);
+    let output = desk.link(&["--cross-check", "./same.wasm"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        said.contains("8 relocations done by plugin x86_64, and by x86_64 (./same.wasm) alike -> out.elf"),
+        "{said}"
+    );
+    assert!(desk.directory.path().join("out.elf").exists());
+    let json = String::from_utf8(desk.link(&["--cross-check", "./same.wasm", "--json"]).stdout).expect("text");
+    assert!(json.contains("\"cross_check\"") && json.contains("\"origin\": \"./same.wasm\""), "{json}");
+    // The other way round, by name.
+    let output = desk.link(&["--plugin", "./same.wasm", "--cross-check", "x86_64"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    // With itself it would say nothing.
+    for more in [&["--plugin", "x86_64", "--cross-check", "x86_64"][..], &["--cross-check", "nobody"]] {
+        assert_eq!(desk.link(more).status.code(), Some(2), "{more:?}");
+    }
+    let output = desk.link(&["--cross-check", "x86_64"]);
+    assert_eq!(output.status.code(), Some(1), "there is no other plugin to check with it");
+}
+
+#[test]
+fn one_byte_is_named() {
+    let desk = Desk::new();
+    desk.put("wrong.wasm", case("plugin", "changes_inside_the_window").wasm);
+    let said = desk.problems(&["--plugin", "./honest.wasm", "--cross-check", "./wrong.wasm"]);
+    let wanted = "bad.ko:(.text+0x3): relocation R_TEST differs at 0x3: hostile (./honest.wasm) has 00 00 00 00, \
+                  and hostile (./wrong.wasm) 55 00 00 00; references '.rodata'";
+    assert_eq!(said, [wanted]);
+    // An independent one finds every relocation that this one did not do, and nothing else.
+    let said = desk.problems(&["--plugin", "x86_64", "--cross-check", "./honest.wasm"]);
+    assert_eq!(said.len(), 8, "{said:#?}");
+    for place in [".text+0x3", ".text+0x8", ".text+0xf", ".text+0x14", ".data+0x0", ".data+0x10", "__ksymtab_gpl+0x0"] {
+        assert!(said.iter().any(|line| line.contains(&format!("({place})"))), "{place}: {said:#?}");
+    }
+    assert!(said.iter().any(|line| line.contains("R_X86_64_PLT32") && line.contains("'printk'")), "{said:#?}");
+}
+
+#[test]
+fn other_plans_are_named() {
+    let desk = Desk::new();
+    // One section of 16 bytes of data; the same with other contents; and a larger one.
+    let got = |size: u32, byte: u32| {
+        other(&format!(
+            "(data (i32.const 0x708) (i32 0x800 1))
+             (data (i32.const 0x800) (i64 0 {size} 8) (i32 0x600 7 2 0 -1 0x900) (i64 0))
+             (data (i32.const 0x909) (i8 {byte}))"
+        ))
+    };
+    desk.put("got.wasm", got(16, 0));
+    desk.put("larger.wasm", got(24, 0));
+    desk.put("filled.wasm", got(16, 7));
+    desk.put(
+        "aligned.wasm",
+        other("(data (i32.const 0x710) (i32 0x800 1)) (data (i32.const 0x800) (i32 1 64) (i64 0))"),
+    );
+    let with = |one: &str, two: &str| desk.problems(&["--plugin", one, "--cross-check", two]).join("\n");
+    let said = with("./honest.wasm", "./got.wasm");
+    assert!(
+        said.contains("hostile (./honest.wasm) makes nothing, and hostile (./got.wasm) makes \"hostile\", 16 bytes of"),
+        "{said}"
+    );
+    let said = with("./got.wasm", "./larger.wasm");
+    assert!(said.contains("16 bytes") && said.contains("24 bytes") && said.lines().count() == 1, "{said}");
+    let said = with("./got.wasm", "./filled.wasm");
+    assert!(
+        said.contains("(hostile): differs at 0x8: ")
+            && said.contains("00 00 00 00 00 00 00 00")
+            && said.contains("00 07 00"),
+        "{said}"
+    );
+    let said = with("./honest.wasm", "./aligned.wasm");
+    assert!(said.contains("only hostile (./aligned.wasm) aligns it to 64") && said.contains(".text"), "{said}");
+}
+
+#[test]
+fn faults_are_compared() {
+    let desk = Desk::new();
+    // A fault of relocation 1: kind, relocation, section, symbol, offset, value, min, max, text, reserved.
+    let fault = |kind: u32| {
+        other(&format!(
+            "(data (i32.const 0x740) (i32 0x800 1))
+             (data (i32.const 0x800) (i32 {kind} 1 1 0) (i64 8 5 -1 1) (i32 0 0) (i64 0))"
+        ))
+    };
+    desk.put("refuses.wasm", fault(2));
+    desk.put("again.wasm", [fault(2), vec![0, 3, 1, b'm', 1]].concat());
+    desk.put("otherwise.wasm", fault(3));
+    let said = desk.problems(&["--plugin", "./honest.wasm", "--cross-check", "./refuses.wasm"]);
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert!(
+        said[0].contains("is refused by hostile (./refuses.wasm) (out-of-range), ") && said[0].contains("(.text+0x8)"),
+        "{said:#?}"
+    );
+    let said = desk.problems(&["--plugin", "./refuses.wasm", "--cross-check", "./honest.wasm"]);
+    assert!(said.len() == 1 && said[0].contains("and not by hostile (./honest.wasm)"), "{said:#?}");
+    assert_eq!(desk.problems(&["--plugin", "./refuses.wasm", "--cross-check", "./otherwise.wasm"]).len(), 2);
+    // Both refuse for the same reason: it is the reason that is printed.
+    let output = desk.link(&["--plugin", "./refuses.wasm", "--cross-check", "./again.wasm", "--json"]);
+    let json = String::from_utf8(output.stdout).expect("text");
+    assert!(output.status.code() == Some(1) && !json.contains("cross-check"), "{json}");
+    // One that breaks the contract is no second opinion.
+    desk.put("loops.wasm", case("plugin", "loop_in_apply").wasm);
+    assert_eq!(desk.link(&["--plugin", "x86_64", "--cross-check", "./loops.wasm"]).status.code(), Some(3));
+}
