@@ -6,10 +6,10 @@
 
 use crate::error::{Error, Problem, Result};
 use crate::guests::Guests;
-use crate::registry::Plugins;
 use crate::insmod::Inserted;
 use crate::kernel::{Export, Module};
 use crate::limits;
+use crate::registry::Plugins;
 use crate::sandbox::hex;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _, OpenOptions, OpenOptionsExt as _};

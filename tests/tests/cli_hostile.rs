@@ -151,7 +151,8 @@ fn json_says_the_same() {
     let desk = Desk::new();
     desk.put("plugins/hostile.wasm", guest::case("plugin", "loop_in_apply").wasm);
     desk.put("cut.ko", &sample::module(0)[..1000]);
-    let runs: [(i32, &[&str]); 2] = [(3, &["--plugin", "plugins/hostile.wasm", "bad.ko", "--json"]), (1, &["cut.ko", "--json"])];
+    let runs: [(i32, &[&str]); 2] =
+        [(3, &["--plugin", "plugins/hostile.wasm", "bad.ko", "--json"]), (1, &["cut.ko", "--json"])];
     for (code, more) in runs {
         let output = desk.run(&args(more));
         assert_eq!(output.status.code(), Some(code));
