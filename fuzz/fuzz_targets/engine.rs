@@ -1,0 +1,31 @@
+//! The engine under libFuzzer. An input is a file, as it is.
+#![no_main]
+
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use relobox::fuzz::engine::Engine;
+use relobox::fuzz::subject::Subject as _;
+use std::sync::OnceLock;
+
+/// Bytes of ELF's header in its 64-bit class.
+const HEADER: usize = 64;
+
+fn subject() -> &'static Engine {
+    static SUBJECT: OnceLock<Engine> = OnceLock::new();
+    SUBJECT.get_or_init(|| Engine::new(Vec::new()).unwrap_or_else(|e| panic!("{e}")))
+}
+
+fuzz_target!(|data: &[u8]| relobox_fuzz::execute(subject(), &data.to_vec().into()));
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    let subject = subject();
+    // What is shorter than an ELF header gets nowhere by itself.
+    let mut file = match size < HEADER && seed % 4 != 0 {
+        true => {
+            let seeds = subject.seeds();
+            seeds[seed as usize % seeds.len()].clone()
+        }
+        false => data[..size].to_vec().into(),
+    };
+    relobox_fuzz::mutate(subject, &mut file, None, seed);
+    relobox_fuzz::give(file.as_ref(), data, size, max_size)
+});

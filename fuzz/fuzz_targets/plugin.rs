@@ -1,0 +1,55 @@
+//! A relocation plugin under libFuzzer. An input is a case as text, as in `relobox fuzz`'s corpus.
+//!
+//! Which plugin: `RELOBOX_FUZZ_PLUGIN` (a built-in one's name or a file), or what follows `plugin_` in the program's
+//! own name, so that one program serves as many targets as it has names.
+#![no_main]
+
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use relobox::fuzz::plugin::PluginSubject;
+use relobox::fuzz::subject::Subject as _;
+use relobox::guests::{Guests, Origin, Plugin};
+use relobox::sandbox::Sandbox;
+use std::sync::OnceLock;
+
+fn chosen() -> String {
+    let own = std::env::args().next().unwrap_or_default();
+    let own = own.rsplit('/').next().and_then(|name| name.strip_prefix("plugin_")).map(str::to_owned);
+    std::env::var("RELOBOX_FUZZ_PLUGIN").ok().or(own).unwrap_or_else(|| "x86_64".to_owned())
+}
+
+fn subject() -> &'static PluginSubject<'static> {
+    static SUBJECT: OnceLock<PluginSubject<'static>> = OnceLock::new();
+    SUBJECT.get_or_init(|| {
+        let name = chosen();
+        let wasm = match Guests::wasm_of(&name) {
+            Some(wasm) => wasm.to_vec(),
+            None => std::fs::read(&name).unwrap_or_else(|e| panic!("{name}: {e}")),
+        };
+        let sandbox = Sandbox::new(None).expect("a sandbox");
+        let guest = sandbox.load(&name, &wasm).unwrap_or_else(|e| panic!("{e}"));
+        let plugin = Plugin::describe(guest, Origin::BuiltIn).unwrap_or_else(|e| panic!("{e}"));
+        let plugin: &'static Plugin = Box::leak(Box::new(plugin));
+        PluginSubject::new(plugin, &wasm, None, true).unwrap_or_else(|e| panic!("{e}"))
+    })
+}
+
+fuzz_target!(|data: &[u8]| {
+    if let Some(case) = std::str::from_utf8(data).ok().and_then(|text| subject().read(text).ok()) {
+        relobox_fuzz::execute(subject(), &case);
+    }
+});
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    let subject = subject();
+    let read = std::str::from_utf8(&data[..size]).ok().and_then(|text| subject.read(text).ok());
+    // What is no case yet begins as one of the plugin's own.
+    let mut case = match read {
+        Some(case) => case,
+        None => {
+            let seeds = subject.seeds();
+            seeds[seed as usize % seeds.len()].clone()
+        }
+    };
+    relobox_fuzz::mutate(subject, &mut case, None, seed);
+    relobox_fuzz::give(subject.write(&case, &[]).as_bytes(), data, size, max_size)
+});

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Builds the libFuzzer targets into $OUT, one for each built-in plugin and one for the engine, with their seed corpora.
+# What OSS-Fuzz and ClusterFuzzLite run; by hand: OUT=/tmp/out SRC=/tmp/src fuzz/oss-fuzz/build.sh
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+# Copied beside the checkout by the Dockerfile, or where it belongs.
+if [ -d relobox/fuzz ]; then cd relobox; else cd ../..; fi
+: "${OUT:?where the targets go}"
+mkdir -p "$OUT"
+
+# The guests count their own edges: the host is built as it is, by any toolchain.
+unset RUSTFLAGS CFLAGS CXXFLAGS
+target=${CARGO_TARGET_DIR:-$PWD/fuzz/target}
+cargo build --release --locked --manifest-path fuzz/Cargo.toml --target-dir "$target"
+
+corpus() { # NAME TARGET
+    local dir=tests/fuzz-corpus/$1
+    [ -d "$dir" ] || return 0
+    python3 - "$dir" "$OUT/$2_seed_corpus.zip" <<'PY'
+import os, sys, zipfile
+with zipfile.ZipFile(sys.argv[2], "w", zipfile.ZIP_DEFLATED) as out:
+    for name in sorted(os.listdir(sys.argv[1])):
+        out.write(os.path.join(sys.argv[1], name), name)
+PY
+}
+
+for lock in host/guests/*.lock; do
+    name=$(basename "$lock" .lock)
+    case $name in
+    engine) cp "$target/release/engine" "$OUT/engine"; corpus engine engine ;;
+    unpack) ;;
+    *) cp "$target/release/plugin" "$OUT/plugin_$name"; corpus "$name" "plugin_$name" ;;
+    esac
+done
+ls "$OUT"

@@ -1,0 +1,55 @@
+//! What the targets share: a guest's own counters as libFuzzer's, and the subject's oracles as its crashes.
+//!
+//! Nothing here is compiled with coverage of its own: what counts edges is the guest, rewritten by
+//! [`relobox::fuzz::instrument`], so any toolchain will do.
+
+use libafl_bolts::rands::StdRand;
+use relobox::fuzz::dice::Dice;
+use relobox::fuzz::subject::{Coverage, Subject};
+use std::sync::Mutex;
+
+/// Edges and comparisons that libFuzzer may see; more than the largest guest has.
+const COUNTERS: usize = 1 << 16;
+
+/// Where libFuzzer looks for counters that are not its compiler's, on Linux.
+#[used]
+#[unsafe(link_section = "__libfuzzer_extra_counters")]
+static mut EXTRA: [u8; COUNTERS] = [0; COUNTERS];
+
+/// One execution at a time writes the counters.
+static BUSY: Mutex<()> = Mutex::new(());
+
+/// Runs one input. What an oracle says, and the original guest bears out, ends the process.
+pub fn execute<S: Subject>(subject: &S, input: &S::Input) {
+    let (edges, comparisons) = subject.counted();
+    assert!(edges + comparisons <= COUNTERS, "{} counts more than there is room for", subject.name());
+    let suspicion = {
+        let _alone = BUSY.lock();
+        // SAFETY: libFuzzer reads and clears the counters between executions only, and nobody else here refers to them.
+        let counters: &mut [u8] = unsafe { &mut *(&raw mut EXTRA) };
+        let (edges, comparisons) = counters[..edges + comparisons].split_at_mut(edges);
+        subject.execute(input, Coverage { edges, comparisons })
+    };
+    let Some(suspicion) = suspicion else { return };
+    let Some(found) = subject.confirm(input, Some(suspicion.oracle)) else { return };
+    let remarks = [format!("oracle {}", found.oracle), format!("about {}", found.about), found.detail.clone()];
+    eprintln!("{}", subject.write(input, &remarks));
+    panic!("{}: {}: {}", subject.name(), found.oracle, found.detail);
+}
+
+/// Changes an input as `relobox fuzz` does; the same seed makes the same change.
+pub fn mutate<S: Subject>(subject: &S, input: &mut S::Input, other: Option<&S::Input>, seed: u32) {
+    let mut rand = StdRand::with_seed(seed.into());
+    subject.mutate(input, other, &mut Dice(&mut rand));
+}
+
+/// Puts `bytes` into libFuzzer's buffer, if they fit; its new length.
+pub fn give(bytes: &[u8], data: &mut [u8], size: usize, max_size: usize) -> usize {
+    match data.get_mut(..bytes.len()).filter(|_| bytes.len() <= max_size) {
+        Some(room) => {
+            room.copy_from_slice(bytes);
+            bytes.len()
+        }
+        None => size,
+    }
+}
