@@ -1,6 +1,7 @@
-//! The engine under libFuzzer. An input is a file, as it is.
+//! The engine under libFuzzer. An input is a file, as it is, or as the text of `relobox fuzz --engine`'s corpus.
 #![no_main]
 
+use libafl::inputs::BytesInput;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use relobox::fuzz::engine::Engine;
 use relobox::fuzz::subject::Subject as _;
@@ -14,7 +15,12 @@ fn subject() -> &'static Engine {
     SUBJECT.get_or_init(|| Engine::new(Vec::new()).unwrap_or_else(|e| panic!("{e}")))
 }
 
-fuzz_target!(|data: &[u8]| relobox_fuzz::execute(subject(), &data.to_vec().into()));
+fn read(data: &[u8]) -> BytesInput {
+    let text = std::str::from_utf8(data).ok().and_then(|text| subject().read(text).ok());
+    text.unwrap_or_else(|| data.to_vec().into())
+}
+
+fuzz_target!(|data: &[u8]| relobox_fuzz::execute(subject(), &read(data)));
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     let subject = subject();
@@ -24,7 +30,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
             let seeds = subject.seeds();
             seeds[seed as usize % seeds.len()].clone()
         }
-        false => data[..size].to_vec().into(),
+        false => read(&data[..size]),
     };
     relobox_fuzz::mutate(subject, &mut file, None, seed);
     relobox_fuzz::give(file.as_ref(), data, size, max_size)
