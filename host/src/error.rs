@@ -66,7 +66,7 @@ pub enum Misbehaviour {
     /// It wants something from the host.
     #[error("imports \"{0}\": a guest may import nothing")]
     Imports(String),
-    /// It speaks this version of the records, and this is the oldest that would do.
+    /// It speaks this version of the records, and this is the newest that we do.
     #[error("{}", crate::version::refusal(*.0, *.1))]
     Version(u32, u32),
     /// It ran into a trap.

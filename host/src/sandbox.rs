@@ -11,7 +11,6 @@ use crate::records::shown;
 use relobox_abi::{ABI_OLDEST, ABI_VERSION, export};
 use sha2::{Digest as _, Sha256};
 use std::hash::{Hash as _, Hasher as _};
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use wasmtime::{
     Config, Enabled, Engine, ExternType, InstanceAllocationStrategy, InstancePre, Linker, Memory, Module, OptLevel,
@@ -40,8 +39,8 @@ pub struct Guest {
     name: Arc<str>,
     digest: Digest,
     pre: InstancePre<Limits>,
-    /// The ABI versions that it may answer.
-    versions: RangeInclusive<u32>,
+    /// The ABI version that it must answer, if not just any that we speak.
+    only: Option<u32>,
 }
 
 /// One job's instance.
@@ -173,7 +172,7 @@ impl Sandbox {
         let pre = Linker::new(&self.engine)
             .instantiate_pre(&module)
             .map_err(|e| fail(Misbehaviour::Unusable(one_line(&e.to_string()))))?;
-        Ok(Guest { name: name.into(), digest, pre, versions: ABI_OLDEST..=ABI_VERSION })
+        Ok(Guest { name: name.into(), digest, pre, only: None })
     }
 
     fn key(&self, digest: &Digest) -> String {
@@ -208,10 +207,10 @@ impl Guest {
         &self.digest
     }
 
-    /// The same, and from now on its ABI version is this one or an error: what was said once, or what this host is built with.
+    /// The same, and from now on its ABI version must be this one: what it said once, or what this host is built with.
     #[must_use]
     pub(crate) fn of_version(self, abi: u32) -> Self {
-        Self { versions: abi..=abi, ..self }
+        Self { only: Some(abi), ..self }
     }
 
     /// A fresh instance with `memory` bytes and `fuel` to spend, of an ABI version that we speak.
@@ -232,8 +231,12 @@ impl Guest {
         ask_for_huge_pages(memory.data_ptr(&store), store.data().memory);
         let mut instance = Instance { guest: self.clone(), store, instance, memory, fuel, abi: 0 };
         instance.abi = instance.call(export::ABI, ())?;
-        if !self.versions.contains(&instance.abi) {
-            return Err(fail(Misbehaviour::Version(instance.abi, *self.versions.start())));
+        if !(ABI_OLDEST..=ABI_VERSION).contains(&instance.abi) {
+            return Err(fail(Misbehaviour::Version(instance.abi, ABI_VERSION)));
+        }
+        if self.only.is_some_and(|abi| abi != instance.abi) {
+            let text = format!("it is of ABI version {}, where only {} will do", instance.abi, self.only.unwrap_or(0));
+            return Err(fail(Misbehaviour::Answer(text)));
         }
         Ok(instance)
     }

@@ -2,7 +2,7 @@
 
 use crate::error::Misbehaviour;
 use crate::guests::{About, PluginRow};
-use relobox_abi::{ABI_OLDEST, ABI_VERSION, Row, effect, pairing, row_flag};
+use relobox_abi::{ABI_OLDEST, Row, effect, pairing, row_flag};
 
 /// What version 1 knew of a row's flags.
 const FLAGS_1: u32 = row_flag::NOP | row_flag::REJECT | row_flag::BY_HAND | row_flag::FALLBACK | row_flag::ZERO;
@@ -27,13 +27,12 @@ pub(crate) fn consistent(about: &About) -> Result<(), Misbehaviour> {
     Ok(())
 }
 
-/// Why a guest of version `theirs` cannot be used, where versions from `oldest` on can.
-pub(crate) fn refusal(theirs: u32, oldest: u32) -> String {
-    let ours = if oldest == ABI_VERSION { ABI_VERSION.to_string() } else { format!("{oldest} to {ABI_VERSION}") };
-    let advice = match theirs {
-        _ if theirs > ABI_VERSION => "use a newer relobox, or build it for an older version",
-        _ if theirs >= ABI_OLDEST => "it must be built from the same sources as this program",
-        _ => "build it anew, with the header or SDK of this version",
+/// Why a guest of version `theirs` cannot be used by a host whose newest is `ours`.
+pub(crate) fn refusal(theirs: u32, ours: u32) -> String {
+    let advice = if theirs > ours {
+        "use a newer relobox, or build it for one of these"
+    } else {
+        "build it anew, with the header or SDK of this version"
     };
-    format!("has ABI version {theirs}, and this host speaks {ours}: {advice}")
+    format!("has ABI version {theirs}, and this host speaks {ABI_OLDEST} to {ours}: {advice}")
 }

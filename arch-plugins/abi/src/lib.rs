@@ -315,7 +315,7 @@ records! {
 
     /// A plugin's account of itself.
     pub struct Description: 72 {
-        /// The version that [`export::ABI`] answers.
+        /// The version that `relobox_abi` answers.
         pub abi: u32,
         /// Bits of a relocation's `kind` that select its row; the rest are operands.
         pub kind_mask: u32,

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define RELOBOX_ABI_VERSION 1u
+#define RELOBOX_ABI_VERSION 2u
 /* No such index. */
 #define RELOBOX_NONE 0xffffffffu
 
@@ -58,6 +58,29 @@
 #define RELOBOX_ROW_FLAG_BY_HAND 4u
 #define RELOBOX_ROW_FLAG_FALLBACK 8u
 #define RELOBOX_ROW_FLAG_ZERO 16u
+#define RELOBOX_ROW_FLAG_DERIVED 32u
+
+/* Row::effect: the value, before the field takes its bits. Where the row also has a FALLBACK, that of the first
+ * formula. P is the place, V what the place's field holds before. */
+#define RELOBOX_EFFECT_UNKNOWN 0u
+#define RELOBOX_EFFECT_ABSOLUTE 1u
+#define RELOBOX_EFFECT_RELATIVE 2u
+#define RELOBOX_EFFECT_PLUS 3u
+#define RELOBOX_EFFECT_MINUS 4u
+#define RELOBOX_EFFECT_PAGES 5u
+#define RELOBOX_EFFECT_IN_PAGE 6u
+#define RELOBOX_EFFECT_PARTNER 7u
+#define RELOBOX_EFFECT_SLOT 8u
+#define RELOBOX_EFFECT_SIZE 9u
+
+/* Row::pairing: how a row goes with its partner. */
+#define RELOBOX_PAIRING_NONE 0u
+#define RELOBOX_PAIRING_NEXT 1u
+#define RELOBOX_PAIRING_LABEL 2u
+#define RELOBOX_PAIRING_LABELLED 3u
+#define RELOBOX_PAIRING_BEHIND 4u
+#define RELOBOX_PAIRING_PLACE 5u
+#define RELOBOX_PAIRING_PART 6u
 
 /* Synthetic::kind. */
 #define RELOBOX_SYNTHETIC_KIND_TEXT 1u
@@ -217,7 +240,7 @@ _Static_assert(sizeof(struct relobox_descriptor) == 40, "relobox_descriptor");
 /* A plugin's job. Every at in it is **relative to the job's own address**, so that it can be written in one
  * piece. */
 struct relobox_job {
-    /* 0: ABI_VERSION. */
+    /* 0: The version that the plugin answered. */
     uint32_t abi;
     /* 4: e_machine. */
     uint16_t machine;
@@ -370,7 +393,7 @@ _Static_assert(sizeof(struct relobox_fault) == 64, "relobox_fault");
 
 /* A plugin's account of itself. */
 struct relobox_description {
-    /* 0: ABI_VERSION. */
+    /* 0: The version that relobox_abi answers. */
     uint32_t abi;
     /* 4: Bits of a relocation's kind that select its row; the rest are operands. */
     uint32_t kind_mask;
@@ -449,8 +472,16 @@ struct relobox_row {
     uint8_t window_len;
     /* 48: Longest extra Window that plan may declare for such a relocation, in bytes; 0 for none. */
     uint8_t extra;
-    /* 49: Reserved. */
-    uint8_t reserved[7];
+    /* 49: How it goes with partner; see pairing. Since version 2. */
+    uint8_t pairing;
+    /* 50: What its value is made of; see effect. Since version 2. */
+    uint8_t effect;
+    /* 51: The bits of the value from this one up are rounded, because a *signed* low half holds those below:
+     * they are taken from the value plus 2^(round-1), and the rule speaks of that sum; 0 if not. Since version
+     * 2. */
+    uint8_t round;
+    /* 52: The other type of the pair, after Description::kind_mask; 0 without one. Since version 2. */
+    uint32_t partner;
 };
 _Static_assert(sizeof(struct relobox_row) == 56, "relobox_row");
 

@@ -56,10 +56,12 @@ RELOBOX_EXPORT("relobox_describe") uint32_t describe(void) {
     rows[0] = (struct relobox_row){
         .kind = R_TOY_32, .name = SPAN("R_TOY_32"), .formula = SPAN("S + A"), .field = SPAN("word32"),
         .slices = { AT(word32), 1 }, .width = 4, .rule = RELOBOX_RULE_NONE, .bits = 32, .align = 1, .window_len = 4,
+        .effect = RELOBOX_EFFECT_ABSOLUTE,
     };
     rows[1] = (struct relobox_row){
         .kind = R_TOY_PC16, .name = SPAN("R_TOY_PC16"), .formula = SPAN("S + A - P"), .field = SPAN("word16"),
         .slices = { AT(word16), 1 }, .width = 2, .rule = RELOBOX_RULE_SIGNED, .bits = 16, .align = 1, .window_len = 2,
+        .effect = RELOBOX_EFFECT_RELATIVE,
     };
     description = (struct relobox_description){
         .abi = RELOBOX_ABI_VERSION, .kind_mask = 0xff,

@@ -22,7 +22,7 @@
   (data (i32.const 0x0a8) "word16")
 
   (data (i32.const 0x100)               ;; Description
-    "\01\00\00\00"                      ;; abi
+    "\02\00\00\00"                      ;; abi
     "\ff\00\00\00"                      ;; kind_mask: the low byte of r_info
     "\10\00\00\00" "\03\00\00\00"       ;; name
     "\20\00\00\00" "\27\00\00\00"       ;; title
@@ -47,7 +47,8 @@
     "\a0\00\00\00" "\06\00\00\00"       ;; field
     "\f0\01\00\00" "\01\00\00\00"       ;; slices
     "\04" "\00" "\00" "\20" "\01"       ;; width 4, order of the data, rule NONE, 32 bits, align 1
-    "\00" "\00" "\04" "\00")            ;; window: not rounded, from the place, 4 bytes; no extra
+    "\00" "\00" "\04" "\00"             ;; window: not rounded, from the place, 4 bytes; no extra
+    "\00" "\01")                      ;; pairing NONE, effect ABSOLUTE; no rounding, no partner
   (data (i32.const 0x1b8)               ;; Row: R_TOY_PC16
     "\02\00\00\00" "\00\00\00\00"
     "\78\00\00\00" "\0a\00\00\00"
@@ -55,7 +56,8 @@
     "\a8\00\00\00" "\06\00\00\00"
     "\f4\01\00\00" "\01\00\00\00"
     "\02" "\00" "\01" "\10" "\01"       ;; width 2, order of the data, rule SIGNED, 16 bits, align 1
-    "\00" "\00" "\02" "\00")            ;; window: 2 bytes
+    "\00" "\00" "\02" "\00"             ;; window: 2 bytes
+    "\00" "\02")                      ;; effect RELATIVE
   (data (i32.const 0x1f0)               ;; Slices: value bit, field bit, length
     "\00\00\20\00"
     "\00\00\10\00")
@@ -64,7 +66,7 @@
   (global $faults (mut i32) (i32.const 0))  ;; how many were found
 
   (func (export "relobox_abi") (result i32)
-    (i32.const 1))
+    (i32.const 2))
 
   (func (export "relobox_describe") (result i32)
     (i32.const 0x100))

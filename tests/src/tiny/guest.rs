@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use relobox::apply::apply;
 use relobox::cache::Cache;
 use relobox::confine::confine;
-use relobox::guests::{Guests, Plugin};
+use relobox::guests::{Guests, Origin, Plugin};
 use relobox::layout::measure;
 use relobox::open::Source;
 use relobox::plan::plan;
@@ -25,16 +25,20 @@ pub struct Guest {
     rows: Vec<Described>,
 }
 
-/// All that relobox comes with; compiled once for a process, and kept beside what cargo builds.
+/// Where compiled guests are kept: beside what cargo builds.
+fn sandbox() -> Result<Sandbox> {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    Ok(Sandbox::new(Cache::open_dir(&target.join("test-guests")))?)
+}
+
+/// All that relobox comes with; compiled once for a process.
 fn guests() -> Result<Arc<Guests>> {
     static GUESTS: Mutex<Option<Arc<Guests>>> = Mutex::new(None);
     let mut shared = GUESTS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(guests) = &*shared {
         return Ok(Arc::clone(guests));
     }
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
-    let cache = Cache::open_dir(&target.join("test-guests"));
-    let guests = Arc::new(Guests::new(Sandbox::new(cache)?, &[])?);
+    let guests = Arc::new(Guests::new(sandbox()?, &[])?);
     Ok(Arc::clone(shared.insert(guests)))
 }
 
@@ -44,6 +48,12 @@ pub fn named(name: &str) -> Result<Guest> {
     let found = guests.plugins().find(|(n, _)| *n == name).with_context(|| format!("no plugin {name}"))?;
     let plugin = Arc::clone(found.1?);
     Ok(Guest::new(&guests, plugin))
+}
+
+/// Any other plugin, whatever there is for its machine.
+pub fn from_wasm(name: &str, wasm: &[u8]) -> Result<Guest> {
+    let plugin = Plugin::describe(sandbox()?.load(name, wasm)?, Origin::File(name.into()))?;
+    Ok(Guest::new(&guests()?, Arc::new(plugin)))
 }
 
 /// Their names.
@@ -62,6 +72,13 @@ impl Guest {
         });
         let rows = rows.collect();
         Self { guests: Arc::clone(guests), plugin, rows }
+    }
+}
+
+impl Guest {
+    /// The plugin itself.
+    pub fn plugin(&self) -> &Plugin {
+        &self.plugin
     }
 }
 

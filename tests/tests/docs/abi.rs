@@ -178,7 +178,7 @@ fn compiled() -> Vec<Compiled> {
         Machine { machine class order flags_mask flags_value reserved base kernel reach }
         Row {
             kind flags name formula field slices width order rule bits align window_align window_start window_len
-            extra reserved
+            extra pairing effect round partner
         }
         Slice { value_bit field_bit len reserved }
         Parsed {

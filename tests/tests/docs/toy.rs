@@ -114,6 +114,8 @@ fn is_as_documented(wasm: &[u8]) {
     let plugin = plugin.unwrap_or_else(|e| panic!("{e}"));
     assert_eq!((plugin.about.name.as_str(), plugin.about.rows.len()), ("toy", 2));
     let pc16 = &plugin.about.rows[1];
+    let effects: Vec<_> = plugin.about.rows.iter().map(|r| r.row.effect).collect();
+    assert_eq!(effects, [relobox_abi::effect::ABSOLUTE, relobox_abi::effect::RELATIVE]);
     assert_eq!((pc16.name.as_str(), pc16.formula.as_str(), pc16.row.bits), ("R_TOY_PC16", "S + A - P", 16));
 
     // S + A at an odd place; S + A - P with P = 0x8000_000a.

@@ -7,10 +7,11 @@
 (memory (export "memory") 4)
 
 ;; abi, kind_mask, name, title, psabi, machines, rows, inputs, small_flags, reserved
-(data (i32.const 0x400) (i32 1 0xffffffff) (i32 0x600 7 0x608 17 0 0) (i32 0x480 1 0x500 4 0 0) (i64 0 0))
+(data (i32.const 0x400) (i32 2 0xffffffff) (i32 0x600 7 0x608 17 0 0) (i32 0x480 1 0x500 4 0 0) (i64 0 0))
 ;; machine, class, order, flags_mask, flags_value, reserved, base, kernel, reach
 (data (i32.const 0x480) (i16 62) (i8 64 1) (i32 0xffffffff 0xbad 0) (i64 0xffffffffc0000000 0xffffffff81000000 0x80000000))
-;; kind, flags, name, formula, field, slices; width, order, rule, bits, align, window_align, window_start, window_len, extra
+;; kind, flags, name, formula, field, slices; width, order, rule, bits, align, window_align, window_start, window_len, extra,
+;; pairing, effect, round, partner
 (data (i32.const 0x500) (i32 1 0 0x620 6 0x628 5 0 0 0 0) (i8 8 1 0 0 0 0 0 8 0 0 0 0 0 0 0 0))
 (data (i32.const 0x538) (i32 2 0 0x620 6 0x628 5 0 0 0 0) (i8 4 1 1 32 0 0 0 4 4 0 0 0 0 0 0 0))
 (data (i32.const 0x570) (i32 4 0 0x620 6 0x628 5 0 0 0 0) (i8 4 1 1 32 0 0 0 4 2 0 0 0 0 0 0 0))
@@ -22,7 +23,7 @@
 
 (global $next (mut i32) (i32.const 0x10000))
 
-(func (export "relobox_abi") (result i32) (i32.const 1))
+(func (export "relobox_abi") (result i32) (i32.const 2))
 
 (func (export "relobox_reserve") (param $bytes i32) (result i32)
   (local $at i32)

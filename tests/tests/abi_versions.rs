@@ -1,0 +1,176 @@
+//! Plugins of the previous ABI version: a real one, unchanged since, and some that lie. docs/abi.md has the rules.
+
+use anyhow::Result;
+use relobox::error::{Error, Misbehaviour};
+use relobox::guests::{Origin, Plugin};
+use relobox::sandbox::{Sandbox, hex};
+use relobox_abi::{ABI_OLDEST, ABI_VERSION, Machine, effect, pairing, row_flag};
+use relobox_tests::golden;
+use relobox_tests::real;
+use relobox_tests::tiny::{Answer, Described, Linker, Refusal, Tiny, guest};
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What a host that speaks this version was released with: see the note beside it.
+const BUILT: &str = "6b3e5225aabd5c2bf0bb697814c6890859cbb878da62b633536991c42894671e";
+
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("abi-1/mips32.wasm")
+}
+
+fn previous() -> Result<guest::Guest> {
+    guest::from_wasm("mips32", &std::fs::read(path())?)
+}
+
+#[test]
+fn it_describes_itself_as_it_always_did() -> Result<()> {
+    let (old, new) = (previous()?, guest::named("mips32")?);
+    let (old, new) = (old.plugin(), new.plugin());
+    assert_eq!((old.about.abi, new.about.abi), (1, ABI_VERSION));
+    assert_eq!((ABI_OLDEST, hex(old.guest.digest())), (1, BUILT.to_owned()));
+    assert_eq!(old.about.machines, new.about.machines);
+    let mut paired = 0;
+    for (old, new) in old.about.rows.iter().zip(&new.about.rows) {
+        assert_eq!(
+            (&old.name, &old.formula, &old.field, &old.slices),
+            (&new.name, &new.formula, &new.field, &new.slices)
+        );
+        let mut blank = relobox_abi::Row { pairing: 0, effect: 0, round: 0, partner: 0, ..new.row };
+        // Where its texts lie is its own affair.
+        (blank.name, blank.formula, blank.field, blank.slices) =
+            (old.row.name, old.row.formula, old.row.field, old.row.slices);
+        assert_eq!(old.row, blank, "{}", old.name);
+        paired += usize::from(new.row.pairing != pairing::NONE);
+    }
+    assert_eq!((old.about.rows.len(), paired), (new.about.rows.len(), 4));
+    Ok(())
+}
+
+/// Asks both, and wants one answer: bytes, faults, and fuel.
+struct Both<'a> {
+    old: &'a guest::Guest,
+    new: &'a guest::Guest,
+    asked: Cell<usize>,
+}
+
+impl Linker for Both<'_> {
+    fn name(&self) -> &str {
+        self.new.name()
+    }
+
+    fn machines(&self) -> &[Machine] {
+        self.new.machines()
+    }
+
+    fn rows(&self) -> &[Described] {
+        self.new.rows()
+    }
+
+    fn link(&self, module: &Tiny) -> Result<Answer, Refusal> {
+        let (old, new) = (self.old.link(module), self.new.link(module));
+        assert_eq!(old, new);
+        self.asked.set(self.asked.get() + module.relocations());
+        old
+    }
+}
+
+#[test]
+fn it_links_to_the_same_bytes_with_the_same_fuel() -> Result<()> {
+    let (old, new) = (previous()?, guest::named("mips32")?);
+    let both = Both { old: &old, new: &new, asked: Cell::new(0) };
+    let vectors = golden::committed("mips32")?;
+    let wrong = golden::check(&both, &vectors)?;
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    println!("{} vectors, {} relocations", vectors.len(), both.asked.get());
+    assert!(both.asked.get() >= vectors.len());
+    Ok(())
+}
+
+/// A plugin that says of its version, by an expression, in its export, and by a number in its description. It has one
+/// row, of type 5, in which all that version 1 ignores is full of ones.
+fn plugin(export: &str, description: u32) -> Vec<u8> {
+    let text = format!(
+        r#"(module (memory (export "memory") 1)
+             (data (i32.const 0x400) (i32 {description} 0xff) (i32 0x600 3 0 0 0 0) (i32 0x480 1 0x500 1 0 0) (i64 0 0))
+             (data (i32.const 0x480) (i16 0xfeed) (i8 32 1) (i32 0 0 0) (i64 0 0 0))
+             (data (i32.const 0x500) (i32 5 0xffffffe0 0x600 3 0 0 0 0 0 0) (i8 4 1 1 32 0 0 0 4 0) (i8 -1 -1 -1 -1 -1 -1 -1))
+             (data (i32.const 0x600) "old")
+             (func (export "relobox_abi") (result i32) {export})
+             (func (export "relobox_describe") (result i32) (i32.const 0x400)))"#
+    );
+    wat::parse_str(text).expect("WAT")
+}
+
+fn described(wasm: &[u8]) -> Result<Plugin, Error> {
+    Plugin::describe(Sandbox::new(None)?.load("liar", wasm)?, Origin::File("liar.wasm".into()))
+}
+
+#[test]
+fn what_a_version_did_not_know_is_not_read() {
+    let plugin = described(&plugin("(i32.const 1)", 1)).unwrap_or_else(|e| panic!("{e}"));
+    let row = plugin.about.rows[0].row;
+    assert_eq!((row.flags, row.pairing, row.effect, row.round, row.partner), (0, pairing::NONE, effect::UNKNOWN, 0, 0));
+    assert_eq!((row.kind, row.window_len), (5, 4));
+    assert!(row_flag::DERIVED > row_flag::ZERO);
+}
+
+#[test]
+fn a_version_that_nobody_speaks_is_refused_by_name() {
+    for (export, description, version, words) in [
+        (
+            0,
+            0,
+            true,
+            "has ABI version 0, and this host speaks 1 to 2: build it anew, with the header or SDK of this version",
+        ),
+        (
+            3,
+            3,
+            true,
+            "has ABI version 3, and this host speaks 1 to 2: use a newer relobox, or build it for one of these",
+        ),
+        (u32::MAX, 1, true, "has ABI version 4294967295, and this host speaks 1 to 2: use a newer relobox"),
+        (1, 2, false, "its ABI version is 1, and its description says 2"),
+        (2, 1, false, "its ABI version is 2, and its description says 1"),
+        (2, 3, false, "its ABI version is 2, and its description says 3"),
+        // Its row, read as version 2 means it, makes no sense.
+        (2, 2, false, "row 5 of its table is of no known kind, or pair"),
+    ] {
+        let what = match described(&plugin(&format!("(i32.const {export})"), description)) {
+            Err(Error::Guest { guest, what }) if guest == "liar" => what,
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("{export} and {description} pass"),
+        };
+        let named = matches!(what, Misbehaviour::Version(theirs, ABI_VERSION) if theirs == export);
+        assert_eq!(named, version, "{what:?}");
+        assert!(what.to_string().contains(words), "{what}");
+    }
+}
+
+/// One that has more memory for a job than for its description can tell them apart; it gains nothing by it.
+#[test]
+fn a_version_does_not_change_with_the_job() {
+    let grows = "(select (i32.const 1) (i32.const 2) (i32.eq (memory.grow (i32.const 500)) (i32.const -1)))";
+    let plugin = described(&plugin(grows, 1)).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(plugin.about.abi, 1);
+    let Err(error) = plugin.guest.instantiate(64 << 20, 1_000_000) else { panic!("it passes") };
+    let words = "it is of ABI version 2, where only 1 will do";
+    assert!(matches!(&error, Error::Guest { what: Misbehaviour::Answer(text), .. } if text == words), "{error}");
+}
+
+#[test]
+fn it_is_listed_with_its_version() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    std::fs::copy(path(), directory.path().join("old.wasm"))?;
+    let mut command = Command::new(real::binary()?);
+    command.args(["plugin", "list", "--json", "--plugin-dir"]).arg(directory.path());
+    let output =
+        command.env("RELOBOX_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled-guests")).output()?;
+    let listed = String::from_utf8(output.stdout)?;
+    // Objects of one plugin each; the digest tells which one is meant.
+    let one = listed.split("\"title\"").find(|plugin| plugin.contains(BUILT)).unwrap_or_else(|| panic!("{listed}"));
+    assert!(one.split_whitespace().collect::<String>().contains("\"abi\":1,"), "{one}");
+    assert_eq!(listed.matches(&format!("\"abi\": {ABI_VERSION}")).count(), 5, "{listed}");
+    Ok(())
+}

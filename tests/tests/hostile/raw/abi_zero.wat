@@ -1,0 +1,6 @@
+;; Speaks a version that never was.
+;; => Version: has ABI version 0, and this host speaks 1 to 2: build it anew, with the header or SDK of this version
+
+(module
+  (memory (export "memory") 1)
+  (func (export "relobox_abi") (result i32) (i32.const 0)))
