@@ -1,74 +1,17 @@
-/* @NAME@: a relocation plugin for relobox, in C without a library.
+/* What every plugin does: says what it is, and applies the rows of arch.c. Without a library.
  *
- * First the architecture, as a table; below it what every plugin does. relobox.h has the records, and relobox's
- * docs/abi.md says what each is for. An architecture with more than its rows can say (pairs, GOT, veneers) adds a case
- * to `value_of`, and asks for what it needs in `plan`.
+ * relobox's docs/abi.md says what each record is for. An architecture with more than rows can say (GOT, veneers, halves
+ * that wait for one another) asks for what it needs in `plan`, and keeps what it must in static variables: an instance of
+ * a plugin lives for one module.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include "relobox.h"
+#include "plugin.h"
 
-#define LEN(array) ((uint32_t)(sizeof(array) / sizeof *(array)))
 /* An address is 32 bits wide here, as it is in every guest. */
 #define AT(pointer) ((uint32_t)(uintptr_t)(pointer))
 
-/* ---- The architecture ------------------------------------------------------------------------------------------- */
-
-static const char NAME[] = "@NAME@";
-static const char TITLE[] = "@NAME@, @CLASS@ bits, @ORDER@-endian";
-static const char PSABI[] = "not published yet";
-
-static const struct relobox_machine MACHINES[] = {{
-    .machine = @MACHINE@,
-    .class = @CLASS@,
-    .order = RELOBOX_ORDER_@BIGORLITTLE@,
-    /* Where modules and the kernel customarily lie, and how far apart they may be (0: anywhere). */
-    .base = @BASE@,
-    .kernel = @KERNEL@,
-    .reach = 0x20000,
-}};
-
-enum { BIG_ENDIAN = @BIG@ };
-
-enum { R_@UPPER@_NONE = 0, R_@UPPER@_@WORD@ = 1, R_@UPPER@_BRANCH16 = 2, R_@UPPER@_COPY = 3 };
-
-/* A field is a list of slices: which bits of the value stand where in the word. A split field has several. */
-struct field {
-    const char *name;
-    uint8_t width; /* of the word, in bytes */
-    uint8_t slices;
-    struct relobox_slice slice[4];
-};
-
-static const struct field @WORD@ = { "@WORD@", @BYTES@, 1, {{ .value_bit = 0, .field_bit = 0, .len = @BITS@ }} };
-/* The distance of a branch, in words: it reaches 128 KiB either way. */
-static const struct field DISTANCE16 = { "DISTANCE16", 4, 1, {{ .value_bit = 2, .field_bit = 0, .len = 16 }} };
-
-static const struct row {
-    uint32_t kind, flags;
-    const char *name, *formula; /* of a refused type: why */
-    const struct field *field;
-    uint8_t rule, bits, align;
-} ROWS[] = { /* ascending by type */
-    { R_@UPPER@_NONE, RELOBOX_ROW_FLAG_NOP, "R_@UPPER@_NONE", "", 0, RELOBOX_RULE_NONE, 64, 1 },
-    { R_@UPPER@_@WORD@, 0, "R_@UPPER@_@WORD@", "S + A", &@WORD@, RELOBOX_RULE_NONE, 64, 1 },
-    { R_@UPPER@_BRANCH16, 0, "R_@UPPER@_BRANCH16", "S + A - P", &DISTANCE16, RELOBOX_RULE_SIGNED, 18, 4 },
-    { R_@UPPER@_COPY, RELOBOX_ROW_FLAG_REJECT, "R_@UPPER@_COPY", "is for dynamic linking", 0, RELOBOX_RULE_NONE, 64, 1 },
-};
-
-/* The formulas. S: the symbol's value, A: the addend, P: the place's address. */
-static uint64_t value_of(uint32_t kind, uint64_t S, uint64_t A, uint64_t P) {
-    switch (kind) {
-    case R_@UPPER@_BRANCH16:
-        return S + A - P;
-    default:
-        return S + A;
-    }
-}
-
-/* ---- What every plugin does ------------------------------------------------------------------------------------- */
-
 static struct relobox_description description;
-static struct relobox_row rows[LEN(ROWS)];
+static struct relobox_row rows[256];
 static struct relobox_plan planned;
 static struct relobox_applied applied;
 static struct relobox_fault faults[32];
@@ -101,11 +44,14 @@ static struct relobox_span text(const char *s) {
 
 /* Filled in at run time, because C does not let an address be cut to 32 bits in a constant. */
 RELOBOX_EXPORT("relobox_describe") uint32_t describe(void) {
-    for (uint32_t i = 0; i < LEN(ROWS); i++) {
+    if (ROW_COUNT > LEN(rows))
+        __builtin_trap();
+    for (uint32_t i = 0; i < ROW_COUNT; i++) {
         const struct row *row = &ROWS[i];
         rows[i] = (struct relobox_row){
             .kind = row->kind, .flags = row->flags, .name = text(row->name), .formula = text(row->formula),
-            .rule = row->rule, .bits = row->bits, .align = row->align, .window_align = 1,
+            .rule = row->rule, .bits = row->bits ? row->bits : 64, .align = row->align ? row->align : 1,
+            .effect = row->effect, .round = row->round, .pairing = row->pairing, .partner = row->partner,
         };
         if (row->field) {
             rows[i].field = text(row->field->name);
@@ -116,7 +62,7 @@ RELOBOX_EXPORT("relobox_describe") uint32_t describe(void) {
     description = (struct relobox_description){
         .abi = RELOBOX_ABI_VERSION, .kind_mask = 0xffffffff,
         .name = text(NAME), .title = text(TITLE), .psabi = text(PSABI),
-        .machines = { AT(MACHINES), LEN(MACHINES) }, .rows = { AT(rows), LEN(rows) },
+        .machines = { AT(&MACHINE), 1 }, .rows = { AT(rows), ROW_COUNT },
     };
     return AT(&description);
 }
@@ -162,13 +108,13 @@ static void put(unsigned char *place, const struct field *field, uint64_t value)
         bits |= (value >> s->value_bit & ones) << s->field_bit;
     }
     for (uint32_t i = 0; i < field->width; i++) {
-        uint32_t shift = 8 * (BIG_ENDIAN ? field->width - 1 - i : i);
+        uint32_t shift = 8 * (MACHINE.order == RELOBOX_ORDER_BIG ? field->width - 1 - i : i);
         place[i] = (unsigned char)((place[i] & ~(mask >> shift)) | bits >> shift);
     }
 }
 
 static const struct row *row_of(uint32_t kind) {
-    for (uint32_t i = 0; i < LEN(ROWS); i++)
+    for (uint32_t i = 0; i < ROW_COUNT; i++)
         if (ROWS[i].kind == kind)
             return &ROWS[i];
     return 0;
@@ -201,7 +147,7 @@ static void relocate(const struct relobox_job *job, const struct relobox_group *
 
     uint64_t P = section->address + r->offset;
     int64_t value = (int64_t)value_of(r->kind, values[r->symbol], (uint64_t)r->addend, P);
-    if (@CLASS@ == 32)
+    if (MACHINE.class == 32)
         value = (int32_t)value; /* what arithmetic of 32 bits leaves */
     int64_t min = INT64_MIN, max = INT64_MAX;
     if (row->rule == RELOBOX_RULE_SIGNED)
@@ -212,7 +158,7 @@ static void relocate(const struct relobox_job *job, const struct relobox_group *
         min = -(1ll << (row->bits - 1)), max = (1ll << row->bits) - 1;
     if (value < min || value > max)
         return fault(f, RELOBOX_FAULT_OUT_OF_RANGE, value, min, max);
-    if (value & (row->align - 1))
+    if (row->align && value & (row->align - 1))
         return fault(f, RELOBOX_FAULT_MISALIGNED, value, row->align, 0);
     put(data + r->offset, row->field, (uint64_t)value);
 }

@@ -26,6 +26,6 @@ else
     echo "    apt-get install rustc-web rust-web-src rust-web-llvm cargo-web" >&2
     exit 1
 fi
-cp "target/$target/release/$crate.wasm" build/@NAME@.wasm
+cp "${CARGO_TARGET_DIR:-target}/$target/release/$crate.wasm" build/@NAME@.wasm
 printf '%s bytes  ' "$(wc -c <build/@NAME@.wasm)"
 sha256sum build/@NAME@.wasm

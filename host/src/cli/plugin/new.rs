@@ -44,7 +44,7 @@ pub(crate) struct NewArgs {
 enum Lang {
     /// A table, with relobox's crates
     Rust,
-    /// One file and one header, without a library
+    /// C, one header, no library
     C,
 }
 
@@ -173,7 +173,7 @@ pub(super) fn run(args: NewArgs) -> Result<ExitCode> {
     }
     let (build, source) = match args.lang {
         Lang::Rust => ("cargo test && ./build.sh", "src/lib.rs"),
-        Lang::C => ("make", "plugin.c"),
+        Lang::C => ("make", "arch.c"),
     };
     let name = &args.name;
     output::line(format_args!("{}: {} files. The architecture is in {source}. Next:", dir.display(), files.len()));

@@ -43,7 +43,8 @@ architecture! {
     addends: explicit,
     state: (),
     letters: (cx, S, A, P),
-    // Type = number: formula, field, rule. What a row cannot say is a function of yours, called in its formula.
+    // Type = number: formula, field, rule. What a row cannot say is a function of yours, called in its formula; then
+    // `values: {}` and `pairs: {}` behind the rows tell the conformance kit what it means (see `architecture!`).
     rows: {
         R_@UPPER@_@WORD@   = 1: S + A,     @WORD@,     unchecked;
         R_@UPPER@_BRANCH16 = 2: S + A - P, DISTANCE16, signed 18, align 4;
