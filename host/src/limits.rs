@@ -47,9 +47,9 @@ pub const PLACES: u64 = 10_000;
 /// Blocks and branches of a guest. Ours have 5,700; unoptimised, 17,000.
 pub const ALL_PLACES: u64 = 30_000;
 
-/// For each block and branch, the locals and other values that may be live there, summed up: a compiler may need a new
-/// one for each. Ours have 300,000.
-pub const MERGES: u64 = 2_000_000;
+/// For each block and branch, the square of the locals and other values that may be live there, summed up: the compiler
+/// may have to move all of them at once, and puts the moves in order by comparing each with each. Ours have 20 million.
+pub const MOVES: u64 = 200_000_000;
 
 /// Bytes of a pin file: a thousand pins of 200 characters.
 pub const PINS: u64 = 200 << 10;

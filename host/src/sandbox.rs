@@ -4,6 +4,7 @@
 //! its own memory limit and its own fuel. Only the Wasm features that guests need are enabled: no
 //! floats, so that nothing a guest computes can differ between machines.
 
+use crate::admit::{Refusal, admit};
 use crate::cache::Cache;
 use crate::error::{Error, Misbehaviour, Result};
 use crate::limits;
@@ -28,6 +29,9 @@ pub(crate) const COUNTERS: &str = "relobox:counters";
 #[derive(Clone)]
 pub struct Sandbox {
     engine: Engine,
+    /// What of Wasm it compiles, and how many times more than from others: our own instrumentation makes guests larger.
+    features: WasmFeatures,
+    scale: u64,
     cache: Option<Arc<Cache>>,
     /// Tells apart everything that compiled code depends on: wasmtime's version, settings, processor.
     fingerprint: u64,
@@ -74,11 +78,15 @@ impl ResourceLimiter for Limits {
     }
 }
 
+/// What guests need of Wasm.
+fn needed() -> WasmFeatures {
+    WasmFeatures::MUTABLE_GLOBAL | WasmFeatures::SIGN_EXTENSION | WasmFeatures::BULK_MEMORY
+}
+
 fn config() -> Config {
     let mut config = Config::new();
     config.wasm_features(WasmFeatures::all(), false);
-    let needed = WasmFeatures::MUTABLE_GLOBAL | WasmFeatures::SIGN_EXTENSION | WasmFeatures::BULK_MEMORY;
-    config.wasm_features(needed, true);
+    config.wasm_features(needed(), true);
     config.consume_fuel(true);
     config.cranelift_opt_level(OptLevel::Speed);
     config.max_wasm_stack(limits::STACK);
@@ -130,14 +138,17 @@ impl Sandbox {
         pool.table_keep_resident(4096);
         pool.pagemap_scan(Enabled::Auto);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-        Ok(Self::with(Engine::new(&config).map_err(cannot_start)?, None))
+        let this = Self::with(Engine::new(&config).map_err(cannot_start)?, None);
+        Ok(Self { features: needed() | WasmFeatures::MULTI_MEMORY, scale: limits::FUZZ_GROWTH as u64, ..this })
     }
 
     fn with(engine: Engine, cache: Option<Cache>) -> Self {
         let mut hasher = std::hash::DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
+        // What an earlier version compiled, this one may not admit.
+        crate::admit::LIMITS.hash(&mut hasher);
         let fingerprint = hasher.finish();
-        Self { engine, cache: cache.map(Arc::new), fingerprint }
+        Self { engine, features: needed(), scale: 1, cache: cache.map(Arc::new), fingerprint }
     }
 
     /// Closes the cache: from now on, what is not loaded is compiled.
@@ -145,16 +156,19 @@ impl Sandbox {
         self.cache = None;
     }
 
+    /// Whether `wasm` is valid and no burden to compile.
+    pub fn admit(&self, wasm: &[u8]) -> Result<(), Refusal> {
+        admit(wasm, self.features, self.scale)
+    }
+
     /// Checks and compiles `wasm`, or takes its compiled code from the cache.
     pub fn load(&self, name: &str, wasm: &[u8]) -> Result<Guest> {
         let fail = |what| Error::Guest { guest: name.to_owned(), what };
-        if wasm.len() > limits::GUEST {
-            return Err(fail(Misbehaviour::Unusable(format!("{} bytes are too many", wasm.len()))));
-        }
         let digest: Digest = Sha256::digest(wasm).into();
         let module = match self.cached(&digest) {
             Some(module) => module,
             None => {
+                self.admit(wasm).map_err(|refusal| fail(Misbehaviour::Unusable(one_line(&refusal.to_string()))))?;
                 let module = Module::from_binary(&self.engine, wasm)
                     .map_err(|e| fail(Misbehaviour::Unusable(one_line(&e.root_cause().to_string()))))?;
                 self.keep(&digest, &module);

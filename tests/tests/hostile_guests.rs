@@ -6,9 +6,12 @@ use relobox::error::{Error, Misbehaviour, Result};
 use relobox::guests::Guests;
 use relobox::link::{Linked, load, prepare};
 use relobox::open::Source;
+use relobox::pins::Pins;
+use relobox::registry::{Plugins, Search};
 use relobox::resolve::Sources;
 use relobox::sandbox::Sandbox;
 use relobox::symbols::Symbols;
+use relobox_tests::hostile::bombs::BOMBS;
 use relobox_tests::hostile::flips::{Random, mutate};
 use relobox_tests::hostile::guest::{Case, Expected, case, cases, honest};
 use relobox_tests::hostile::sample;
@@ -57,6 +60,12 @@ fn plugin_dir(case: &Case) -> (tempfile::TempDir, Vec<PathBuf>) {
     (dir, dirs)
 }
 
+/// The built-in guests, and the plugins of `dirs`: that one is meant where another links the same machine.
+fn guests_of(sandbox: &Sandbox, dirs: &[PathBuf]) -> Result<Guests> {
+    let search = Search { given: dirs.to_vec(), ..Search::default() };
+    Ok(Guests::of(sandbox.clone(), Plugins::find(&search, &["hostile".to_owned()], Pins::default())?))
+}
+
 /// The name of an enum's variant.
 fn variant(value: &impl std::fmt::Debug) -> String {
     format!("{value:?}").split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
@@ -94,7 +103,7 @@ fn plugins() {
     assert!(cases.len() > 90, "only {} cases", cases.len());
     for case in &cases {
         let (_dir, dirs) = plugin_dir(case);
-        let guests = Guests::new(sandbox.clone(), &dirs).expect("guests");
+        let guests = guests_of(&sandbox, &dirs).expect("guests");
         let outcome = link(&guests, sample::module(HOSTILE));
         wrong.extend(judge(case, &outcome));
         // The host goes on: with the same guests where the plugin could say what it links, else without it.
@@ -113,7 +122,7 @@ fn a_plugin_cannot_change_what_the_host_knows() {
     let sandbox = sandbox();
     let emitted = |wasm: Vec<u8>| {
         let (_dir, dirs) = plugin_dir(&Case { name: String::new(), expected: Expected::Links, wasm });
-        let guests = Guests::new(sandbox.clone(), &dirs).expect("guests");
+        let guests = guests_of(&sandbox, &dirs).expect("guests");
         let linked = link(&guests, sample::module(HOSTILE)).expect("a linked module");
         linked.emit(relobox_abi::emit::LINKED).expect("a file")
     };
@@ -131,7 +140,7 @@ fn a_plugin_cannot_change_what_the_host_knows() {
 #[test]
 fn every_byte_is_confined() {
     let (_dir, dirs) = plugin_dir(&case("plugin", "changes_one_byte"));
-    let guests = Guests::new(sandbox(), &dirs).expect("guests");
+    let guests = guests_of(&sandbox(), &dirs).expect("guests");
     // Sections with relocations: their windows, and their size. The plugin's copies are 16-aligned.
     let eight: &[u64] = &[0, 1, 2, 3, 4, 5, 6, 7];
     let windows = |starts: &[u64], width: usize| -> Vec<u64> {
@@ -175,7 +184,7 @@ fn guests_with_random_bytes_changed() {
             let case = Case { name: format!("{kind} mutation {n}"), expected: Expected::Links, wasm };
             let (_dir, dirs) = plugin_dir(&case);
             let outcome = match kind {
-                "plugin" => Guests::new(sandbox.clone(), &dirs).and_then(|g| link(&g, sample::module(HOSTILE))),
+                "plugin" => guests_of(&sandbox, &dirs).and_then(|g| link(&g, sample::module(HOSTILE))),
                 _ => Guests::new(sandbox.clone(), &dirs[..0])
                     .and_then(|g| g.with_engine(&case.wasm))
                     .and_then(|g| link(&g, engine_file())),
@@ -230,7 +239,7 @@ fn not_even_guests() {
     case("too large", "are too many", [honest, padding].concat());
     for case in &cases {
         let (_dir, dirs) = plugin_dir(case);
-        let guests = Guests::new(sandbox.clone(), &dirs).expect("guests");
+        let guests = guests_of(&sandbox, &dirs).expect("guests");
         wrong.extend(judge(case, &link(&guests, sample::module(HOSTILE))));
         // As an engine it is no better.
         let engine = Guests::new(sandbox.clone(), &[]).and_then(|g| g.with_engine(&case.wasm));
@@ -242,4 +251,50 @@ fn not_even_guests() {
     }
     link(&Guests::new(sandbox, &[]).expect("guests"), sample::module(0)).expect("a good module after all of them");
     report(&wrong);
+}
+
+/// What would be a burden to compile is refused before anything is compiled, by the name of what is too many. The same
+/// shape in small is compiled: it is its size that is refused.
+#[test]
+fn compile_time_bombs() {
+    let sandbox = Sandbox::new(None).expect("a sandbox");
+    let mut wrong = Vec::new();
+    for bomb in BOMBS {
+        let (count, words) = bomb.refused;
+        match sandbox.load("hostile", &(bomb.make)(count, 1)) {
+            Err(error @ Error::Guest { what: Misbehaviour::Unusable(_), .. }) => {
+                let text = error.to_string();
+                if !text.contains(&format!("{words} are too many: at most ")) {
+                    wrong.push(format!("{}: {text}", bomb.name));
+                }
+            }
+            Err(error) => wrong.push(format!("{}: {error}", bomb.name)),
+            Ok(_) => wrong.push(format!("{} is compiled", bomb.name)),
+        }
+        // Of these, one is too many.
+        if count == 1 {
+            continue;
+        }
+        match sandbox.load("hostile", &(bomb.make)(2, 1)) {
+            Ok(_) => {}
+            Err(Error::Guest { what: Misbehaviour::Imports(_), .. }) if bomb.name == "imports" => {}
+            Err(error) => wrong.push(format!("two of {}: {error}", bomb.name)),
+        }
+    }
+    report(&wrong);
+    // Many functions, each of which is admitted.
+    let together = |name: &str, count, copies| {
+        let bomb = BOMBS.iter().find(|b| b.name == name).expect(name);
+        sandbox.admit(&(bomb.make)(count, copies)).map_err(|refusal| refusal.to_string())
+    };
+    for (name, count, copies, words) in [
+        ("straight", 40_000, 7, "bytes of code"),
+        ("diamonds", 1000, 16, "branches"),
+        ("br_table-once", 1000, 11, "targets of br_table"),
+        ("branches-many-locals", 1000, 100, "pairs of values at branches"),
+    ] {
+        assert_eq!(together(name, count, 1), Ok(()), "{name}");
+        let refusal = together(name, count, copies).expect_err(name);
+        assert!(refusal.contains(&format!(" {words} are too many")), "{name}: {refusal}");
+    }
 }

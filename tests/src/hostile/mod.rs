@@ -5,8 +5,10 @@
 //! | `sample` | a small, well-formed x86-64 module |
 //! | `damage` | that module with one thing wrong, for everything that can be |
 //! | `flips` | that module, or any file, with random bytes changed, the same ones every time |
+//! | `bombs` | guests that are valid, small, and a burden for a compiler |
 //! | `guest` | a guest from a `.wat` file of `tests/hostile/` |
 
+pub mod bombs;
 pub mod damage;
 pub mod flips;
 pub mod guest;

@@ -1,0 +1,188 @@
+//! Admit: what a guest may put before the compiler.
+//!
+//! Compiling costs more than reading: a few bytes of Wasm can ask for a value of each of thousands of locals at each of
+//! thousands of branches. So before anything is compiled, a guest is validated as a whole, and counted. The counts are the
+//! same on every machine, and so is the verdict; `docs/containment.md` has what the worst admitted guests cost.
+
+use crate::limits;
+use wasmparser::{
+    BinaryReaderError, FuncToValidate, FuncValidatorAllocations, FunctionBody, Operator, Parser, Payload, ValidPayload,
+    Validator, ValidatorResources, WasmFeatures,
+};
+
+/// Why a guest is not compiled.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is more of something than the compiler is given.
+    #[error("{is} {what} are too many: at most {limit} are compiled")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there were when counting stopped.
+        is: u64,
+        /// How many there may be.
+        limit: u64,
+    },
+    /// It is no Wasm, or needs a feature that guests do not have.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl From<BinaryReaderError> for Refusal {
+    fn from(error: BinaryReaderError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+/// All that the verdict depends on besides the guest.
+pub(crate) const LIMITS: [u64; 14] = [
+    limits::GUEST as u64,
+    limits::TABLE as u64,
+    limits::CODE,
+    limits::FUNCTION,
+    limits::ENTRIES,
+    limits::ELEMENTS,
+    limits::PARAMETERS,
+    limits::LOCALS,
+    limits::DEPTH,
+    limits::LOOPS,
+    limits::TARGETS,
+    limits::PLACES,
+    limits::ALL_PLACES,
+    limits::MOVES,
+];
+
+/// What was counted so far, in the whole module.
+struct Counts {
+    /// All limits are this many times what they say.
+    scale: u64,
+    elements: u64,
+    custom: u64,
+    places: u64,
+    targets: u64,
+    moves: u64,
+}
+
+/// Refuses what is not valid, or would be a burden to compile. For a guest that we instrumented ourselves, each limit is
+/// `scale` times as high.
+pub fn admit(wasm: &[u8], features: WasmFeatures, scale: u64) -> Result<(), Refusal> {
+    let mut counts = Counts { scale, elements: 0, custom: 0, places: 0, targets: 0, moves: 0 };
+    counts.at_most("bytes", wasm.len() as u64, limits::GUEST as u64)?;
+    let mut validator = Validator::new_with_features(features);
+    let mut allocations = FuncValidatorAllocations::default();
+    for payload in Parser::new(0).parse_all(wasm) {
+        let payload = payload?;
+        counts.section(&payload)?;
+        if let ValidPayload::Func(function, body) = validator.payload(&payload)? {
+            allocations = counts.function(function, &body, allocations)?;
+        }
+    }
+    Ok(())
+}
+
+impl Counts {
+    fn at_most(&self, what: &'static str, is: u64, limit: u64) -> Result<(), Refusal> {
+        let limit = limit.saturating_mul(self.scale);
+        if is > limit { Err(Refusal::TooMany { what, is, limit }) } else { Ok(()) }
+    }
+
+    /// Before the section is validated: that takes time and memory for each entry.
+    fn section(&mut self, payload: &Payload<'_>) -> Result<(), Refusal> {
+        let entries = |what, count: u32| self.at_most(what, count.into(), limits::ENTRIES);
+        match payload {
+            Payload::TypeSection(types) => {
+                entries("types", types.count())?;
+                for ty in types.clone().into_iter_err_on_gc_types() {
+                    self.at_most("parameters of a function", ty?.params().len() as u64, limits::PARAMETERS)?;
+                }
+            }
+            Payload::ImportSection(imports) => entries("imports", imports.count())?,
+            Payload::FunctionSection(functions) => entries("functions", functions.count())?,
+            Payload::TableSection(tables) => {
+                entries("tables", tables.count())?;
+                for table in tables.clone() {
+                    self.at_most("entries of a table", table?.ty.initial, limits::TABLE as u64)?;
+                }
+            }
+            Payload::GlobalSection(globals) => entries("globals", globals.count())?,
+            Payload::ExportSection(exports) => entries("exports", exports.count())?,
+            Payload::ElementSection(elements) => {
+                entries("element segments", elements.count())?;
+                for element in elements.clone() {
+                    // An entry of a segment takes a byte at least.
+                    self.elements += element?.range.len() as u64;
+                    self.at_most("bytes of element segments", self.elements, limits::ELEMENTS)?;
+                }
+            }
+            Payload::DataSection(data) => entries("data segments", data.count())?,
+            Payload::CodeSectionStart { size, .. } => self.at_most("bytes of code", (*size).into(), limits::CODE)?,
+            Payload::CodeSectionEntry(body) => {
+                self.at_most("bytes of one function", body.range().len() as u64, limits::FUNCTION)?;
+            }
+            Payload::CustomSection(_) => {
+                self.custom += 1;
+                self.at_most("custom sections", self.custom, limits::ENTRIES)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn function(
+        &mut self,
+        function: FuncToValidate<ValidatorResources>,
+        body: &FunctionBody<'_>,
+        allocations: FuncValidatorAllocations,
+    ) -> Result<FuncValidatorAllocations, Refusal> {
+        let mut validator = function.into_validator(allocations);
+        let mut reader = body.get_binary_reader();
+        validator.read_locals(&mut reader)?;
+        let locals = u64::from(validator.len_locals());
+        self.at_most("locals of one function", locals, limits::LOCALS)?;
+        // The function itself is one place where locals have values.
+        let mut places = 1;
+        self.moves += locals;
+        // Which blocks around are loops.
+        let (mut around, mut loops) = (Vec::new(), 0);
+        let mut operators = body.get_operators_reader()?;
+        while !operators.eof() {
+            let (operator, offset) = operators.read_with_offset()?;
+            let here = match &operator {
+                Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
+                    let is_loop = matches!(operator, Operator::Loop { .. });
+                    around.push(is_loop);
+                    loops += u64::from(is_loop);
+                    self.at_most("blocks inside each other", around.len() as u64, limits::DEPTH)?;
+                    self.at_most("loops inside each other", loops, limits::LOOPS)?;
+                    1
+                }
+                Operator::End => {
+                    loops -= u64::from(around.pop().unwrap_or(false));
+                    0
+                }
+                Operator::BrTable { targets } => {
+                    self.targets += u64::from(targets.len());
+                    self.at_most("targets of br_table", self.targets, limits::TARGETS)?;
+                    1 + u64::from(targets.len())
+                }
+                Operator::Else | Operator::Br { .. } | Operator::BrIf { .. } | Operator::Return => 1,
+                // The compiler makes branches of these.
+                Operator::CallIndirect { .. }
+                | Operator::MemoryCopy { .. }
+                | Operator::MemoryFill { .. }
+                | Operator::MemoryInit { .. } => 1,
+                _ => 0,
+            };
+            places += here;
+            let values = locals + u64::from(validator.operand_stack_height());
+            self.moves += here * values * values;
+            self.at_most("pairs of values at branches", self.moves, limits::MOVES)?;
+            validator.op(offset, &operator)?;
+        }
+        operators.finish()?;
+        self.at_most("branches in one function", places, limits::PLACES)?;
+        self.places += places;
+        self.at_most("branches", self.places, limits::ALL_PLACES)?;
+        Ok(validator.into_allocations())
+    }
+}

@@ -1,0 +1,82 @@
+//! What compiling the worst admitted guests costs: for each shape, the largest that the host admits, alone and in
+//! smaller pieces, as many as are admitted together; processor time and memory of the costliest. A table for
+//! docs/containment.md.
+//!
+//!     cargo run --release -p relobox-tests --bin compile_bombs [NAME...]
+
+use relobox::sandbox::Sandbox;
+use relobox_tests::hostile::bombs::{BOMBS, Bomb};
+use std::process::Command;
+
+fn main() -> anyhow::Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [one, name, count, copies] = &args[..]
+        && one == "--one"
+    {
+        return compile(name, count.parse()?, copies.parse()?);
+    }
+    let sandbox = Sandbox::for_one_job(None)?;
+    println!("| shape | many | functions | bytes | seconds | MB | stopped by |\n|---|---:|---:|---:|---:|---:|---|");
+    for bomb in BOMBS.iter().filter(|b| args.is_empty() || args.iter().any(|name| name == b.name)) {
+        let admitted = |count, copies| sandbox.admit(&(bomb.make)(count, copies));
+        let most = largest(bomb.refused.0, |count| admitted(count, 1).is_ok());
+        let Err(refusal) = admitted(most + 1, 1) else { continue };
+        let mut worst = (0.0, String::new());
+        for part in [1, 2, 4, 16, 64].into_iter().filter(|part| most / part > 0) {
+            let copies = largest(1 << 13, |copies| admitted(most / part, copies).is_ok());
+            let (seconds, megabytes) = measured(bomb, most / part, copies)?;
+            if seconds >= worst.0 {
+                let bytes = (bomb.make)(most / part, copies).len();
+                let line = format!("{} | {copies} | {bytes} | {seconds:.2} | {megabytes}", most / part);
+                worst = (seconds, line);
+            }
+            // As many copies as one likes: the shape has no functions.
+            if copies == 1 << 13 {
+                break;
+            }
+        }
+        println!("| `{}`: {} | {} | {refusal} |", bomb.name, bomb.what, worst.1);
+    }
+    Ok(())
+}
+
+/// The largest number up to `most` for which `good` holds, as it does for all below.
+fn largest(most: usize, good: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, most);
+    while low < high {
+        let middle = (low + high).div_ceil(2);
+        if good(middle) { low = middle } else { high = middle - 1 }
+    }
+    low
+}
+
+/// In a process of its own: seconds of processor time, and megabytes at most.
+fn measured(bomb: &Bomb, count: usize, copies: usize) -> anyhow::Result<(f64, u64)> {
+    let program = std::env::current_exe()?;
+    let output = Command::new(program).args(["--one", bomb.name, &count.to_string(), &copies.to_string()]).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let (seconds, megabytes) = text.trim().split_once(' ').unwrap_or_default();
+    Ok((seconds.parse()?, megabytes.parse()?))
+}
+
+fn compile(name: &str, count: usize, copies: usize) -> anyhow::Result<()> {
+    let bomb = BOMBS.iter().find(|bomb| bomb.name == name).expect("a bomb");
+    let wasm = (bomb.make)(count, copies);
+    let sandbox = Sandbox::for_one_job(None)?;
+    let before = processor_time()?;
+    // Imports and a missing export are errors too, after compiling.
+    let _ = sandbox.load(name, &wasm);
+    let seconds = processor_time()? - before;
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse()?;
+    println!("{seconds} {}", kilobytes / 1024);
+    Ok(())
+}
+
+/// In hundredths of a second, as Linux counts for everybody.
+fn processor_time() -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    Ok((fields[11].parse::<f64>()? + fields[12].parse::<f64>()?) / 100.0)
+}
