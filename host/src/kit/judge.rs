@@ -129,6 +129,8 @@ pub struct Judge<'a> {
     about: &'a About,
     forms: Forms,
     meanings: HashMap<u32, Meaning>,
+    /// Whether any row must stand straight behind another.
+    completes: bool,
 }
 
 /// A relocation and everything about it.
@@ -192,7 +194,8 @@ impl<'a> Judge<'a> {
     #[must_use]
     pub fn new(about: &'a About, forms: Forms) -> Self {
         let meanings = about.rows.iter().map(|row| (row.row.kind, meaning(row))).collect();
-        Self { about, forms, meanings }
+        let completes = about.rows.iter().any(|row| row.row.pairing == pairing::BEHIND);
+        Self { about, forms, meanings, completes }
     }
 
     /// The plugin's description.
@@ -292,10 +295,41 @@ impl<'a> Judge<'a> {
                 .for_each(|kind| kinds.add(*kind));
             return Verdict::Refused(kinds);
         }
+        if self.is_torn(site, row) {
+            return Verdict::Refused(Kinds::of(&[Kind::Unpaired, Kind::Other]));
+        }
         match value {
             Ok(value) => self.settle(site, row, value),
             Err(verdict) => verdict,
         }
+    }
+
+    /// Whether it is one of two that complete each other, and the other is missing.
+    fn is_torn(&self, site: &Site<'_>, row: &PluginRow) -> bool {
+        let relocations = &site.case.sections[site.section].relocations;
+        let r = site.relocation();
+        let is = |other: Option<&Relocation>, kind: u32| {
+            other.is_some_and(|o| o.kind & self.about.kind_mask == kind && o.offset == r.offset)
+        };
+        if row.row.pairing == pairing::BEHIND {
+            return !is(site.index.checked_sub(1).and_then(|i| relocations.get(i)), row.row.partner);
+        }
+        let behind = |other: &&PluginRow| other.row.pairing == pairing::BEHIND && other.row.partner == row.row.kind;
+        let next = relocations.get(site.index + 1);
+        self.completes && {
+            let mut others = self.about.rows.iter().filter(behind).peekable();
+            others.peek().is_some() && !others.any(|other| is(next, other.row.kind))
+        }
+    }
+
+    /// The value that the relocation's field is asked to hold, rounded if its row rounds; `None` where nobody knows.
+    #[must_use]
+    pub fn value_of(&self, case: &Case, section: usize, index: usize) -> Option<i64> {
+        let s = &case.sections[section];
+        let row = self.about.row(s.relocations[index].kind)?;
+        let places = Places::of(self.about, s);
+        let site = Site { case, values: &case.values(), section, index, places: &places };
+        self.value(&site, row, 0).ok().map(|value| value.rounded)
     }
 
     /// The value, and what can be said without one.

@@ -4,19 +4,32 @@
 
 pub mod case;
 pub mod check;
+pub mod cost;
+mod describe;
 pub mod field;
 pub mod formula;
+mod hostile;
 pub mod judge;
 pub mod minimise;
+pub mod oracle;
+mod pairs;
 pub mod places;
+mod properties;
+pub mod prove;
+mod relations;
 pub mod run;
+mod sample;
+mod slots;
 pub mod subject;
 pub mod text;
+mod vectors;
 
 pub use case::{Case, Relocation, Section, Symbol};
 pub use check::{Complaint, Wrong};
 pub use judge::{Forms, Judge, Verdict};
 pub use minimise::minimise;
+pub use oracle::Oracle;
+pub use prove::{Check, Failure, Group, Proof, Wanted, prove};
 pub use run::{Fault, Linked, Made, Outcome, Run, run};
 pub use subject::Subject;
 pub use text::{Expected, Recorded, Unreadable};

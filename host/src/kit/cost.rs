@@ -1,0 +1,152 @@
+//! Cost in proportion: a case that is repeated, and what each repetition takes. Fuel counts, and never time.
+
+use super::case::{Case, Section, Symbol};
+use super::check::{Complaint, Wrong};
+use super::run::Outcome;
+use super::subject::Subject;
+
+/// What there is more of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// Relocations at further places, of the same symbols.
+    Relocations,
+    /// Relocations at further places, each of a further symbol.
+    Symbols,
+    /// The same with the places in falling order.
+    Backwards,
+    /// The same with one addend more for each.
+    Addends,
+    /// Sections, each with the same.
+    Sections,
+    /// Relocations at the same places.
+    Same,
+    /// Symbols that no relocation names.
+    Unused,
+}
+
+impl Growth {
+    /// All.
+    pub const ALL: [Self; 7] = [
+        Self::Relocations,
+        Self::Symbols,
+        Self::Backwards,
+        Self::Addends,
+        Self::Sections,
+        Self::Same,
+        Self::Unused,
+    ];
+
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Relocations => "relocations",
+            Self::Symbols => "symbols",
+            Self::Backwards => "backwards",
+            Self::Addends => "addends",
+            Self::Sections => "sections",
+            Self::Same => "same",
+            Self::Unused => "unused",
+        }
+    }
+
+    /// The same from the word.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|growth| growth.word() == word)
+    }
+}
+
+/// `case` as often as `times` says.
+fn repeated(case: &Case, growth: Growth, times: usize) -> Case {
+    let mut all = case.clone();
+    let Some(first) = case.sections.first() else { return all };
+    if growth == Growth::Sections {
+        let copies = (1..times).map(|i| Section { name: format!("{}.{i}", first.name), ..first.clone() });
+        let spread = |(i, s): (usize, Section)| {
+            let by = ((i + 1) * first.bytes.len().next_multiple_of(16)) as u64;
+            Section { address: case.cut(s.address.wrapping_add(by)), ..s }
+        };
+        all.sections.extend(copies.enumerate().map(spread));
+        return all;
+    }
+    if growth == Growth::Unused {
+        all.symbols.extend((1..times).map(|i| Symbol { name: format!("unused{i}"), flags: 1, ..Symbol::default() }));
+        return all;
+    }
+    let len = first.bytes.len() as u64;
+    let (section, symbols) = (&mut all.sections[0], case.symbols.len() as u32);
+    for i in 1..times {
+        let by = if growth == Growth::Same { 0 } else { len * i as u64 };
+        let own = growth != Growth::Relocations && growth != Growth::Same;
+        for (n, r) in (1..).zip(&case.symbols) {
+            // A label goes with what it marks.
+            let label = r.section == 1;
+            if label || own {
+                let value = if label { r.value + by } else { r.value };
+                all.symbols.push(Symbol { name: format!("{}.{i}", r.name), value, ..r.clone() });
+            } else {
+                all.symbols.push(Symbol { name: format!("unused{n}.{i}"), flags: 0, ..Symbol::default() });
+            }
+        }
+        for r in &first.relocations {
+            let label = (r.symbol as usize).checked_sub(1).is_some_and(|i| case.symbols.get(i).is_some_and(|s| s.section == 1));
+            let mut more = *r;
+            more.offset = more.offset.wrapping_add(by);
+            if r.symbol != 0 && (label || own) {
+                more.symbol = r.symbol.wrapping_add(symbols * i as u32);
+            }
+            if growth == Growth::Addends && !first.in_place && !label {
+                more.symbol = r.symbol;
+                more.addend = more.addend.wrapping_add(16 * i as i64);
+            }
+            section.relocations.push(more);
+        }
+        if by != 0 {
+            section.bytes.extend_from_slice(&first.bytes);
+        }
+    }
+    if growth == Growth::Backwards {
+        section.relocations.reverse();
+    }
+    all.synthetic = case.synthetic.wrapping_add(all.sections[0].bytes.len().next_multiple_of(0x1000) as u64);
+    all
+}
+
+/// From a few hundred repetitions to two thousand, each further one costs about the same: what is sorted has a
+/// logarithm more, a square would cost four times as much.
+pub fn in_proportion(subject: &Subject<'_>, case: &Case, growth: Growth) -> Result<(), Complaint> {
+    let mut points = Vec::new();
+    for times in [250usize, 500, 1000, 2000] {
+        let run = subject.run(&repeated(case, growth, times));
+        if let Outcome::Misbehaved(what) = run.outcome {
+            return Err(Complaint {
+                wrong: Wrong::Misbehaved,
+                about: format!("{times} times the {}", growth.word()),
+                expected: "an answer".into(),
+                came: format!("it {what}"),
+            });
+        }
+        let memory = run.instance.as_ref().map_or(0, |i| i.memory().len()) as u64;
+        points.push((times as u64, run.fuel, memory));
+    }
+    let slope = |of: fn(&(u64, u64, u64)) -> u64, a: usize, b: usize| {
+        of(&points[b]).saturating_sub(of(&points[a])) / (points[b].0 - points[a].0)
+    };
+    let fuel = |a, b| slope(|p| p.1, a, b);
+    let (first, last) = (fuel(0, 1), fuel(2, 3));
+    // A few units are what counting takes at all.
+    let steeper = last > first.saturating_mul(2) + 64;
+    // Memory grows by doubling: over the whole way, and with a page to spare.
+    let (near, far) = (points[0].2, points[3].2);
+    let hoards = far > near.saturating_mul(16) + (4 << 20);
+    let complain = |expected: String, came: String| {
+        let about = format!("{} times the {}", points[3].0, growth.word());
+        Err(Complaint { wrong: Wrong::Cost, about, expected, came })
+    };
+    match (steeper, hoards) {
+        (true, _) => complain(format!("about {first} units of fuel for each further one"), format!("{last} units")),
+        (_, true) => complain(format!("about 8 times {near} bytes of memory"), format!("{far} bytes")),
+        _ => Ok(()),
+    }
+}

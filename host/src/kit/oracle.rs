@@ -1,0 +1,205 @@
+//! What may be asked of one case: each oracle runs it, some also a second one made from it, and complains or not.
+
+use super::case::Case;
+use super::check::{Complaint, Wrong, hex};
+use super::cost::{self, Growth};
+use super::run::{Outcome, run};
+use super::subject::Subject;
+use super::text::Expected;
+use super::{relations, slots};
+use crate::guests::Plugin;
+use std::fmt;
+
+/// A question about a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Oracle {
+    /// Is every relocation as the description says?
+    Judge,
+    /// Is a second run the same, in bytes and fuel, with another job in between?
+    Repeat,
+    /// What moves if everything moves, by so much?
+    Shift(u64),
+    /// What moves if only the symbols move?
+    ShiftSymbols(u64),
+    /// What moves if only the places move?
+    ShiftPlaces(u64),
+    /// Do bits around the fields stay, and does it not matter what was in them?
+    Poison,
+    /// Is it the same in another order, by this seed?
+    Permute(u64),
+    /// Do table entries and stubs lead to their symbols, and different symbols have different ones?
+    Slots,
+    /// Does the cost grow in proportion?
+    Cost(Growth),
+    /// Does another plugin agree?
+    Against,
+}
+
+/// Whom to ask, besides the plugin.
+#[derive(Clone, Copy)]
+pub struct Bench<'a> {
+    /// The plugin under test.
+    pub subject: &'a Subject<'a>,
+    /// The one that must agree.
+    pub against: Option<&'a Plugin>,
+}
+
+impl Oracle {
+    /// Asks; `Ok` where nothing can be said.
+    pub fn ask(&self, bench: &Bench<'_>, case: &Case) -> Result<(), Complaint> {
+        let subject = bench.subject;
+        match self {
+            Self::Judge => subject.judge.check(case, &subject.run(case).outcome),
+            Self::Repeat => repeat(subject, case),
+            Self::Shift(by) => relations::shift(subject, case, relations::Moves::Everything, *by),
+            Self::ShiftSymbols(by) => relations::shift(subject, case, relations::Moves::Symbols, *by),
+            Self::ShiftPlaces(by) => relations::shift(subject, case, relations::Moves::Places, *by),
+            Self::Poison => relations::poison(subject, case),
+            Self::Permute(seed) => relations::permute(subject, case, *seed),
+            Self::Slots => slots::destinations(subject, case),
+            Self::Cost(growth) => cost::in_proportion(subject, case, *growth),
+            Self::Against => bench.against.map_or(Ok(()), |other| agree(subject, other, case)),
+        }
+    }
+}
+
+impl fmt::Display for Oracle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Judge => f.write_str("judge"),
+            Self::Repeat => f.write_str("repeat"),
+            Self::Shift(by) => write!(f, "shift {by:#x}"),
+            Self::ShiftSymbols(by) => write!(f, "shift-symbols {by:#x}"),
+            Self::ShiftPlaces(by) => write!(f, "shift-places {by:#x}"),
+            Self::Poison => f.write_str("poison"),
+            Self::Permute(seed) => write!(f, "permute {seed:#x}"),
+            Self::Slots => f.write_str("slots"),
+            Self::Cost(growth) => write!(f, "cost {}", growth.word()),
+            Self::Against => f.write_str("against"),
+        }
+    }
+}
+
+impl std::str::FromStr for Oracle {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (word, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+        let number = || {
+            let digits = rest.trim().strip_prefix("0x").unwrap_or_default();
+            u64::from_str_radix(digits, 16).map_err(|_| format!("{rest:?} is no number that begins with 0x"))
+        };
+        Ok(match word {
+            "judge" => Self::Judge,
+            "repeat" => Self::Repeat,
+            "shift" => Self::Shift(number()?),
+            "shift-symbols" => Self::ShiftSymbols(number()?),
+            "shift-places" => Self::ShiftPlaces(number()?),
+            "poison" => Self::Poison,
+            "permute" => Self::Permute(number()?),
+            "slots" => Self::Slots,
+            "cost" => Self::Cost(Growth::of(rest.trim()).ok_or(format!("{rest:?} is nothing that grows"))?),
+            "against" => Self::Against,
+            _ => return Err(format!("there is no oracle {word:?}")),
+        })
+    }
+}
+
+fn differs(about: &str, expected: String, came: String) -> Complaint {
+    Complaint { wrong: Wrong::Differs, about: about.to_owned(), expected, came }
+}
+
+/// Same bytes, same fuel, same memory, whatever ran in between.
+fn repeat(subject: &Subject<'_>, case: &Case) -> Result<(), Complaint> {
+    let first = subject.run(case);
+    let mut other = case.clone();
+    other.sections.iter_mut().for_each(|s| s.relocations.reverse());
+    other.symbols.iter_mut().for_each(|s| s.value ^= 0x10);
+    let _ = subject.run(&other);
+    let second = subject.run(case);
+    let memory = |run: &super::Run| run.instance.as_ref().map_or(0, |i| i.memory().len());
+    if first.outcome != second.outcome {
+        return Err(differs("two runs of one job", text_of(&first.outcome), text_of(&second.outcome)));
+    }
+    if first.fuel != second.fuel {
+        let (a, b) = (format!("{} units of fuel", first.fuel), format!("{} units", second.fuel));
+        return Err(differs("two runs of one job", a, b));
+    }
+    if memory(&first) != memory(&second) {
+        let (a, b) = (format!("{} bytes of memory", memory(&first)), format!("{} bytes", memory(&second)));
+        return Err(differs("two runs of one job", a, b));
+    }
+    Ok(())
+}
+
+/// Short words for an outcome.
+fn text_of(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Linked(linked) => {
+            let all: Vec<u8> = linked.sections.iter().flatten().copied().collect();
+            format!("bytes {}", hex(&all[..all.len().min(64)]))
+        }
+        Outcome::Refused(faults) => {
+            let kinds: Vec<_> = faults
+                .iter()
+                .take(4)
+                .map(|f| format!("{} of {}", f.kind, f.relocation.map_or("none".into(), |r| r.to_string())))
+                .collect();
+            format!("refused: {}", kinds.join(", "))
+        }
+        Outcome::Misbehaved(what) => format!("it {what}"),
+    }
+}
+
+/// Both give the same bytes, or refuse the same relocation for the same reason.
+fn agree(subject: &Subject<'_>, other: &Plugin, case: &Case) -> Result<(), Complaint> {
+    let (ours, theirs) = (subject.run(case).outcome, run(other, case).outcome);
+    let same = match (&ours, &theirs) {
+        (Outcome::Linked(a), Outcome::Linked(b)) => {
+            // Where their tables lie is each one's own affair, and fields lead there.
+            let table = |made: &super::Linked| {
+                made.made.iter().map(|m| (m.address, m.contents.clone())).collect::<Vec<_>>()
+            };
+            a.sections == b.sections || table(a) != table(b)
+        }
+        (Outcome::Refused(a), Outcome::Refused(b)) => {
+            a.iter().any(|f| b.iter().any(|g| (&f.kind, f.relocation) == (&g.kind, g.relocation)))
+        }
+        _ => false,
+    };
+    if same {
+        return Ok(());
+    }
+    Err(differs(&format!("against {}", other.about.name), text_of(&theirs), text_of(&ours)))
+}
+
+/// Whether that is what was expected.
+pub fn as_expected(expected: &Expected, outcome: &Outcome) -> Result<(), Complaint> {
+    let right = match (expected, outcome) {
+        (Expected::Linked { sections, made }, Outcome::Linked(linked)) => {
+            let bytes = |index: usize| index.checked_sub(1).and_then(|i| linked.sections.get(i));
+            let same = |(name, contents): &(String, Vec<u8>)| {
+                linked.made.iter().any(|m| m.name == *name && m.contents == *contents)
+            };
+            sections.iter().all(|(index, contents)| bytes(*index) == Some(contents)) && made.iter().all(same)
+        }
+        (Expected::Refused(faults), Outcome::Refused(came)) => {
+            faults.iter().all(|(kind, of)| came.iter().any(|f| f.kind == *kind && f.relocation == *of))
+        }
+        _ => false,
+    };
+    if right {
+        return Ok(());
+    }
+    let expected = match expected {
+        Expected::Linked { sections, .. } => {
+            let all: Vec<u8> = sections.iter().flat_map(|(_, bytes)| bytes).copied().collect();
+            format!("bytes {}", hex(&all[..all.len().min(64)]))
+        }
+        Expected::Refused(faults) => {
+            let kinds: Vec<_> = faults.iter().take(4).map(|(kind, _)| kind.as_str()).collect();
+            format!("refused: {}", kinds.join(", "))
+        }
+    };
+    Err(differs("what was recorded", expected, text_of(outcome)))
+}

@@ -1,0 +1,298 @@
+//! The conformance kit: what is checked of a plugin, in groups, and what came of it.
+
+use super::case::Case;
+use super::check::Complaint;
+use super::judge::Verdict;
+use super::minimise::minimise;
+use super::oracle::{Bench, Oracle};
+use super::run::Outcome;
+use super::subject::Subject;
+use super::text::{Expected, Recorded};
+use super::{describe, hostile, pairs, properties, vectors};
+use crate::guests::Plugin;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Checks of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Group {
+    /// What the description says of itself.
+    Description,
+    /// The ends of every range, what stands in and around every field.
+    Vectors,
+    /// Every window at the ends of its section, and beyond.
+    Places,
+    /// Halves and wholes.
+    Pairs,
+    /// What must hold between two links.
+    Properties,
+    /// Table entries and stubs.
+    Slots,
+    /// The same twice.
+    Determinism,
+    /// Fuel and memory in proportion.
+    Cost,
+    /// Records that nobody has checked.
+    Hostile,
+    /// What a second plugin says.
+    Against,
+    /// What was recorded.
+    Recorded,
+}
+
+impl Group {
+    /// All, in order.
+    pub const ALL: [Self; 11] = [
+        Self::Description,
+        Self::Vectors,
+        Self::Places,
+        Self::Pairs,
+        Self::Properties,
+        Self::Slots,
+        Self::Determinism,
+        Self::Cost,
+        Self::Hostile,
+        Self::Against,
+        Self::Recorded,
+    ];
+
+    /// The word for it, as in JSON and in filters.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Description => "description",
+            Self::Vectors => "vectors",
+            Self::Places => "places",
+            Self::Pairs => "pairs",
+            Self::Properties => "properties",
+            Self::Slots => "slots",
+            Self::Determinism => "determinism",
+            Self::Cost => "cost",
+            Self::Hostile => "hostile",
+            Self::Against => "against",
+            Self::Recorded => "recorded",
+        }
+    }
+
+    /// What is checked, in words.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Description => "rows, fields, rules and pairs do not contradict each other",
+            Self::Vectors => "each row: ends of the range, both sides; alignment; bits in and around the field",
+            Self::Places => "each row: windows at the ends of a section, behind it, and around 2^32 and 2^64",
+            Self::Pairs => "halves together, carries, interleaved pairs; a half alone is refused",
+            Self::Properties => "shift everything, symbols, places; poison; another order",
+            Self::Slots => "table entries and stubs lead to their symbols; two symbols never share one",
+            Self::Determinism => "the same job twice: bytes, faults, fuel, memory",
+            Self::Cost => "fuel and memory grow in proportion to relocations, symbols, addends, sections",
+            Self::Hostile => "wrong symbols, types, forms and machines; thousands of faults; records by chance",
+            Self::Against => "a second plugin answers the same (--against)",
+            Self::Recorded => "recorded cases give what they gave (--vectors)",
+        }
+    }
+}
+
+/// A check and what came of it.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// Its group.
+    pub group: Group,
+    /// What it is about: mostly a row.
+    pub name: String,
+    /// How many cases were asked.
+    pub cases: usize,
+    /// Why it says little or nothing.
+    pub partly: Option<String>,
+    /// What was wrong, one for each kind of thing.
+    pub failures: Vec<Failure>,
+    /// In how many cases.
+    pub failed: usize,
+}
+
+/// What a plugin did wrong, and how to see it.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What.
+    pub complaint: Complaint,
+    /// The smallest case that shows it, and who complains; none where the description is wrong.
+    pub reproducer: Option<(Oracle, Case)>,
+}
+
+/// What is wanted of the kit.
+#[derive(Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// Only checks with this in `group/name`.
+    pub filter: Option<&'a str>,
+    /// A plugin that must agree.
+    pub against: Option<&'a Plugin>,
+}
+
+/// Goes through the checks.
+pub struct Prover<'a> {
+    bench: Bench<'a>,
+    filter: Option<&'a str>,
+    checks: Vec<Check>,
+    foretold: BTreeSet<u32>,
+    against: BTreeMap<String, Check>,
+    record: &'a mut dyn FnMut(&str, Recorded),
+}
+
+/// What came of all.
+#[derive(Clone, Debug, Default)]
+pub struct Proof {
+    /// Every check.
+    pub checks: Vec<Check>,
+    /// Types whose bytes were foretold by the judge, and were as foretold.
+    pub foretold: BTreeSet<u32>,
+}
+
+impl Proof {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.checks.iter().all(|check| check.failed == 0)
+    }
+}
+
+/// Everything, in order; each case that was judged, and linked or refused as it should, goes to `record`.
+pub fn prove<'a>(subject: &'a Subject<'a>, wanted: Wanted<'a>, record: &'a mut dyn FnMut(&str, Recorded)) -> Proof {
+    let bench = Bench { subject, against: wanted.against };
+    let mut prover = Prover {
+        bench,
+        filter: wanted.filter,
+        checks: Vec::new(),
+        foretold: BTreeSet::new(),
+        against: BTreeMap::new(),
+        record,
+    };
+    describe::derive(&mut prover);
+    vectors::derive(&mut prover);
+    pairs::derive(&mut prover);
+    properties::derive(&mut prover);
+    hostile::derive(&mut prover);
+    prover.checks.extend(prover.against.into_values());
+    prover.checks.sort_by_key(|check| check.group);
+    Proof { checks: prover.checks, foretold: prover.foretold }
+}
+
+impl<'a> Prover<'a> {
+    /// The plugin.
+    #[must_use]
+    pub fn subject(&self) -> &'a Subject<'a> {
+        self.bench.subject
+    }
+
+    /// A check, if it is wanted.
+    pub fn check(&mut self, group: Group, name: &str, mut of: impl FnMut(&mut Cases<'_>)) {
+        let full = format!("{}/{name}", group.word());
+        if self.filter.is_some_and(|filter| !full.contains(filter)) {
+            return;
+        }
+        let mut cases = Cases {
+            bench: self.bench,
+            check: Check::new(group, name),
+            agreement: self.bench.against.map(|_| Check::new(Group::Against, &full)),
+            foretold: &mut self.foretold,
+            record: self.record,
+        };
+        of(&mut cases);
+        let agreement = cases.agreement.take().filter(|agreement| agreement.cases != 0);
+        self.checks.push(cases.check);
+        if let Some(agreement) = agreement {
+            self.against.insert(full, agreement);
+        }
+    }
+}
+
+impl Check {
+    /// A check that has asked nothing yet.
+    #[must_use]
+    pub fn new(group: Group, name: &str) -> Self {
+        let (name, partly, failures) = (name.to_owned(), None, Vec::new());
+        Self { group, name, cases: 0, partly, failures, failed: 0 }
+    }
+
+    /// Asks about `case`; the first of each kind of failure is made small and kept.
+    pub fn ask(&mut self, bench: &Bench<'_>, oracle: Oracle, case: &Case) -> bool {
+        self.cases += 1;
+        let Err(complaint) = oracle.ask(bench, case) else { return true };
+        self.failed += 1;
+        if self.failures.iter().all(|failure| failure.complaint.wrong != complaint.wrong) {
+            let same = |smaller: &Case| oracle.ask(bench, smaller).is_err_and(|other| other.wrong == complaint.wrong);
+            let small = minimise(case, same);
+            let complaint = oracle.ask(bench, &small).err().unwrap_or(complaint);
+            self.failures.push(Failure { complaint, reproducer: Some((oracle, small)) });
+        }
+        false
+    }
+}
+
+/// One check on its way.
+pub struct Cases<'a> {
+    bench: Bench<'a>,
+    check: Check,
+    agreement: Option<Check>,
+    foretold: &'a mut BTreeSet<u32>,
+    record: &'a mut dyn FnMut(&str, Recorded),
+}
+
+impl<'a> Cases<'a> {
+    /// The plugin.
+    #[must_use]
+    pub fn subject(&self) -> &'a Subject<'a> {
+        self.bench.subject
+    }
+
+    /// Asks about a case.
+    pub fn ask(&mut self, oracle: Oracle, case: &Case) {
+        let judged = oracle == Oracle::Judge;
+        let good = self.check.ask(&self.bench, oracle, case);
+        if !judged || !good {
+            return;
+        }
+        if let Some(agreement) = &mut self.agreement {
+            agreement.ask(&self.bench, Oracle::Against, case);
+        }
+        let subject = self.bench.subject;
+        let outcome = subject.run(case).outcome;
+        if let Outcome::Linked(linked) = &outcome {
+            let verdicts = subject.judge.verdicts(case, &linked.values);
+            let relocations = case.groups().flat_map(|(_, s)| &s.relocations);
+            let foretold = relocations.zip(&verdicts).filter(|(_, v)| matches!(v, Verdict::Bytes(_)));
+            self.foretold.extend(foretold.map(|(r, _)| r.kind & subject.about().kind_mask));
+        }
+        if let Some(expected) = Expected::of(&outcome) {
+            let full = format!("{}-{}-{}", self.check.group.word(), self.check.name, self.check.cases);
+            (self.record)(&full, Recorded { case: case.clone(), expected: Some(expected) });
+        }
+    }
+
+    /// Something is wrong that no case shows.
+    pub fn complain(&mut self, complaint: Complaint) {
+        self.check.failed += 1;
+        self.check.failures.push(Failure { complaint, reproducer: None });
+    }
+
+    /// Counts what was looked at without a case.
+    pub fn count(&mut self) {
+        self.check.cases += 1;
+    }
+
+    /// Nothing is checked, because of this.
+    pub fn skip(&mut self, why: &str) {
+        self.partly(why);
+    }
+
+    /// Not everything is checked, because of this.
+    pub fn partly(&mut self, why: &str) {
+        self.check.partly.get_or_insert_with(|| why.to_owned());
+    }
+
+    /// Whether nothing was asked yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.check.cases == 0
+    }
+}

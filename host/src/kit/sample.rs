@@ -1,0 +1,174 @@
+//! Values that are worth a case, symbols aimed at them, and numbers by chance that are the same everywhere.
+
+use super::case::{Case, Relocation};
+use super::judge::Judge;
+use super::subject::{Ground, Subject};
+use crate::guests::PluginRow;
+use crate::kit::field::Field;
+use relobox_abi::{effect, row_flag, rule};
+use std::collections::HashSet;
+
+/// SplitMix64: the same numbers on every machine.
+pub(super) struct Chance(pub(super) u64);
+
+impl Chance {
+    /// The next number.
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Below `end`, which is not 0.
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        (self.next() % end.max(1) as u64) as usize
+    }
+
+    /// One of them.
+    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
+}
+
+/// The unit in which a row's values move: what it must be a multiple of.
+#[must_use]
+pub(super) fn step(row: &PluginRow) -> i64 {
+    if row.row.effect == effect::PAGES { 0x1000 } else { i64::from(row.row.align.max(1)) }
+}
+
+/// The ends of a row's range, as far as it has one, or of its field: the smallest value and the largest.
+#[must_use]
+pub(super) fn range(row: &PluginRow) -> (i64, i64) {
+    let field = Field::of(row, relobox_abi::order::LITTLE);
+    let bits = match row.row.rule {
+        rule::NONE => field.value_bits(),
+        _ => row.row.bits.into(),
+    };
+    let bits = bits.clamp(1, 64);
+    let (signed_min, unsigned_max) = (i64::MIN >> (64 - bits), (u64::MAX >> (64 - bits)).cast_signed());
+    let (min, max) = match row.row.rule {
+        rule::SIGNED => (signed_min, !signed_min),
+        rule::UNSIGNED => (0, unsigned_max),
+        _ => (signed_min, unsigned_max),
+    };
+    // All 64 bits unsigned have no largest number here.
+    if max < 0 { (signed_min, i64::MAX) } else { (min, max) }
+}
+
+/// Values at the ends of `row`'s range and on both sides of each; where low halves carry; patterns.
+#[must_use]
+pub(super) fn edges(row: &PluginRow) -> Vec<i64> {
+    let step = step(row);
+    let (min, max) = range(row);
+    let last = max & step.wrapping_neg();
+    let within = |pattern: u64| (pattern.cast_signed() & max) & step.wrapping_neg();
+    let mut values = vec![
+        min.wrapping_sub(step),
+        min,
+        min.wrapping_add(step),
+        step.wrapping_neg(),
+        0,
+        step,
+        last.wrapping_sub(step),
+        last,
+        last.wrapping_add(step),
+        within(0xa5a5_a5a5_a5a5_a5a5),
+        within(0x3c69_3c69_3c69_3c69),
+        !within(0x5a5a_5a5a_5a5a_5a5a) & step.wrapping_neg(),
+        // The other reading of a number that may have a sign.
+        (max / 2) & step.wrapping_neg(),
+        ((max / 2) & step.wrapping_neg()).wrapping_add(step),
+    ];
+    if row.row.align > 1 {
+        values.extend([1, within(0x3c69_3c69_3c69_3c69) + 1, within(0xa5a5_a5a5_a5a5_a5a5) + step / 2]);
+    }
+    let half = match row.row.round {
+        0 => 0x800,
+        round => 1i64 << (round - 1).min(62),
+    };
+    values.extend([-1, 0, 1].iter().flat_map(|by| [half + by, -half + by, 2 * half + by, 3 * half + by]));
+    let mut seen = HashSet::new();
+    values.retain(|value| seen.insert(*value));
+    values
+}
+
+/// Sets the symbol (or its size) of a relocation so that its value is `wanted`, as far as the judge knows how.
+pub(super) fn aim(judge: &Judge<'_>, case: &mut Case, (section, index): (usize, usize), wanted: i64) {
+    let r = case.sections[section].relocations[index];
+    let Some(row) = judge.about().row(r.kind) else { return };
+    let Some(symbol) = (r.symbol as usize).checked_sub(1).filter(|i| *i < case.symbols.len()) else { return };
+    if row.row.effect == effect::SIZE {
+        case.symbols[symbol].size = wanted.wrapping_sub(r.addend).cast_unsigned();
+        return;
+    }
+    let low = case.symbols[symbol].value & 0xfff;
+    case.symbols[symbol].value = 0;
+    let Some(base) = judge.value_of(case, section, index) else {
+        // What is near is in range of most.
+        case.symbols[symbol].value = case.cut(case.sections[section].address.wrapping_add(0x20));
+        return;
+    };
+    let value = match row.row.effect {
+        effect::MINUS => base.wrapping_sub(wanted),
+        _ => wanted.wrapping_sub(base),
+    };
+    case.symbols[symbol].value = case.cut(value.cast_unsigned());
+    if row.row.effect == effect::PAGES && judge.value_of(case, section, index) == Some(wanted) {
+        let even = case.clone();
+        case.symbols[symbol].value = case.cut(value.cast_unsigned().wrapping_add(low));
+        if judge.value_of(case, section, index) != Some(wanted) {
+            *case = even;
+        }
+    }
+}
+
+/// Bytes of each relocation's own room in a sample, and where in it the place is.
+const ROOM: [u64; 2] = [32, 16];
+
+/// A case of `units` relocations, each of a row of `rows` by chance, each with a symbol of its own, each in range;
+/// where the judge does not know, what the plugin refuses is left out.
+#[must_use]
+pub(super) fn sample(subject: &Subject<'_>, ground: &Ground, rows: &[&PluginRow], units: usize, seed: u64) -> Option<Ground> {
+    let mut chance = Chance(seed);
+    let mut ground = ground.clone();
+    let [room, inside] = ROOM;
+    ground.case.sections[0].bytes = (0..units as u64 * room).map(|_| chance.next() as u8).collect();
+    ground.case.synthetic = ground.address().wrapping_add((units as u64 * room).next_multiple_of(0x1000));
+    for unit in 0..units {
+        let row = *rows.get(chance.below(rows.len()))?;
+        let at = unit as u64 * room + inside;
+        let width = usize::from(row.row.width);
+        if row.is(row_flag::ZERO) {
+            ground.case.sections[0].bytes[at as usize..][..width].fill(0);
+        }
+        let symbol = ground.symbol(chance.next());
+        let addend = if ground.in_place() { 0 } else { (chance.below(17) as i64 - 8) * 16 };
+        let addend = if row.row.effect == effect::SLOT { 0 } else { addend };
+        let (min, max) = range(row);
+        // The inner half, so that there is room to move.
+        let span = ((max as i128 - min as i128) / 2).max(1);
+        let value = min as i128 + span / 2 + (i128::from(chance.next()) % span);
+        let value = (value as i64) & step(row).wrapping_neg();
+        ground.relocation(Relocation { offset: at, kind: row.row.kind, symbol, addend });
+        aim(&subject.judge, &mut ground.case, (0, unit), value);
+    }
+    // What is out of reach by chance goes.
+    for _ in 0..8 {
+        match subject.run(&ground.case).outcome {
+            super::Outcome::Refused(faults) => {
+                let bad: HashSet<_> = faults.iter().filter_map(|f| f.relocation).collect();
+                let mut index = 0;
+                ground.case.sections[0].relocations.retain(|_| {
+                    index += 1;
+                    !bad.contains(&(index - 1))
+                });
+                if bad.is_empty() || ground.case.sections[0].relocations.is_empty() {
+                    return None;
+                }
+            }
+            _ => return Some(ground),
+        }
+    }
+    None
+}
