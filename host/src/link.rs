@@ -66,7 +66,8 @@ pub fn plugin_of(guests: &Guests, records: &Records<'_>, taken: Option<&Digest>)
     match guests.plugin_beside(taken, p.machine, p.class, p.order, p.elf_flags) {
         Ok(Some((plugin, _))) => Ok(Arc::clone(plugin)),
         Ok(None) => {
-            let problem = Problem::new("no-plugin", records.name, format!("no plugin for {}", kind_of(records)));
+            let other = if taken.is_some() { "other " } else { "" };
+            let problem = Problem::new("no-plugin", records.name, format!("no {other}plugin for {}", kind_of(records)));
             Err(problem.hint("see 'relobox plugin list'; --plugin-dir adds one").into())
         }
         Err(Error::Module(mut problems)) => {

@@ -152,6 +152,6 @@ fn show(args: &PinArgs, path: &PathBuf, pins: &[&Pin]) {
         table.add_row([&pin.name, &hex(&pin.digest), &pin.machines, &pin.comment]);
     }
     for line in table.to_string().lines() {
-        output::line(line.trim_end());
+        output::line(line.trim());
     }
 }
