@@ -79,6 +79,12 @@ pub(crate) struct FuzzArgs {
     /// Exchange inputs with the broker at this address: of other jobs, or of another machine through a tunnel
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) join: Option<SocketAddr>,
+    /// Be a job of the broker at this port
+    #[arg(long, value_name = "PORT", hide = true)]
+    pub(crate) job: Option<u16>,
+    /// The job's own seed
+    #[arg(long, value_name = "N", hide = true)]
+    pub(crate) job_seed: Option<u64>,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -137,7 +143,7 @@ pub(crate) fn run(args: FuzzArgs) -> Result<ExitCode> {
 /// The recorded cases that the plugin does not link as recorded.
 fn vectors<'a>(args: &FuzzArgs, subject: &dyn Fn() -> Result<PluginSubject<'a>>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    if args.vectors.is_empty() {
+    if args.vectors.is_empty() || args.job.is_some() {
         return Ok(findings);
     }
     let subject = subject()?;
@@ -167,7 +173,7 @@ pub(crate) fn fuzz<S: Subject>(
     let stop = Arc::new(AtomicBool::new(false));
     jobs::stop_on_interrupt(&stop)?;
     let plan = Plan {
-        seed: args.seed,
+        seed: args.job_seed.unwrap_or(args.seed),
         time: args.time,
         executions: args.executions,
         first: args.first,
@@ -176,16 +182,28 @@ pub(crate) fn fuzz<S: Subject>(
         stop,
     };
     let mut display = Display::new(args.plugin.clone());
-    let mut summary = if args.jobs > 1 || args.join.is_some() {
-        let wide = jobs::Jobs { count: args.jobs, port: args.broker_port, join: args.join };
-        jobs::run(&wide, &plan, subject, move |progress| display.show(progress))?
-    } else {
-        let summary = driver::alone(&subject()?, &plan, |progress| display.show(progress))?;
-        display.end();
-        summary
+    let mut summary = match args.job {
+        Some(port) => jobs::job(&subject()?, &plan, port)?,
+        None if args.jobs > 1 || args.join.is_some() => {
+            let wide = jobs::Jobs { count: args.jobs, port: args.broker_port, join: args.join };
+            let program = std::env::current_exe().map_err(Error::io("/proc/self/exe"))?;
+            let command = |n: usize| {
+                let mut command = std::process::Command::new(&program);
+                let seed = args.seed.wrapping_add(n as u64).to_string();
+                // What comes last counts.
+                command.args(std::env::args_os().skip(1)).arg("--job").arg(args.broker_port.to_string());
+                command.arg("--job-seed").arg(seed);
+                command
+            };
+            jobs::broker::<S::Input>(&wide, &plan, command, |progress| display.show(progress))?
+        }
+        None => driver::alone(&subject()?, &plan, |progress| display.show(progress))?,
     };
-    summary.findings.splice(0..0, before);
-    tell(args, &summary)?;
+    display.end();
+    if args.job.is_none() {
+        summary.findings.splice(0..0, before);
+        tell(args, &summary)?;
+    }
     Ok(ExitCode::from(u8::from(!summary.findings.is_empty())))
 }
 

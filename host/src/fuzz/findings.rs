@@ -92,7 +92,11 @@ impl Findings {
             Ok(mut file) => {
                 file.write_all(subject.write(input, &remarks).as_bytes()).map_err(Error::io(&path))?;
             }
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                // It is one of this campaign all the same.
+                let file = std::fs::File::options().append(true).open(&path).map_err(Error::io(&path))?;
+                file.set_modified(std::time::SystemTime::now()).map_err(Error::io(&path))?;
+            }
             Err(e) => return Err(Error::io(&path)(e)),
         }
         let Suspicion { oracle, about, detail, .. } = what;
