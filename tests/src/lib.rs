@@ -10,6 +10,7 @@ pub mod hostile;
 pub mod kernel_memory;
 pub mod metamorphic;
 pub mod oracle;
+pub mod planted;
 pub mod real;
 pub mod snapshot;
 pub mod tiny;

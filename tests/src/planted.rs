@@ -1,0 +1,83 @@
+//! The list of planted bugs, `tests/planted/bugs.txt`.
+
+use std::path::Path;
+
+/// The list.
+#[derive(Debug, Default)]
+pub struct Planted {
+    /// The correct plugins.
+    pub plugins: Vec<Correct>,
+    /// The bugs.
+    pub bugs: Vec<Bug>,
+}
+
+/// A correct plugin.
+#[derive(Debug, Default)]
+pub struct Correct {
+    /// Its name, also of its file.
+    pub name: String,
+    /// What it links.
+    pub title: String,
+}
+
+/// A bug.
+#[derive(Debug, Default)]
+pub struct Bug {
+    /// Its name, also of its plugin's file.
+    pub name: String,
+    /// The same plugin without it.
+    pub twin: String,
+    /// Whether only a second plugin can tell.
+    pub against: bool,
+    /// What it is modelled on.
+    pub model: String,
+    /// What is wrong.
+    pub does: String,
+    /// How somebody can know.
+    pub shows: String,
+}
+
+impl Planted {
+    /// Reads the list.
+    ///
+    /// # Panics
+    /// If it is not as it should be: it is part of the repository.
+    #[must_use]
+    pub fn read() -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("planted/bugs.txt");
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let mut planted = Self::default();
+        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let (key, rest) = line.split_once(' ').unwrap_or((line, ""));
+            let rest = rest.trim();
+            match (key, planted.bugs.last_mut()) {
+                ("plugin", _) => {
+                    let mut words = rest.split_whitespace();
+                    let name = words.next().expect("a plugin's name").to_owned();
+                    let title = words.skip(2).collect::<Vec<_>>().join(" ");
+                    planted.plugins.push(Correct { name, title });
+                }
+                ("bug", _) => planted.bugs.push(Bug { name: rest.to_owned(), ..Bug::default() }),
+                ("in", Some(bug)) => rest.clone_into(&mut bug.twin),
+                ("against", Some(bug)) => bug.against = true,
+                ("model", Some(bug)) => rest.clone_into(&mut bug.model),
+                ("does", Some(bug)) => rest.clone_into(&mut bug.does),
+                ("shows", Some(bug)) => rest.clone_into(&mut bug.shows),
+                _ => panic!("{}: what is {line:?}?", path.display()),
+            }
+        }
+        for bug in &planted.bugs {
+            assert!(planted.plugins.iter().any(|p| p.name == bug.twin), "{} is in {:?}", bug.name, bug.twin);
+            assert!(![&bug.model, &bug.does, &bug.shows].iter().any(|text| text.is_empty()), "{}", bug.name);
+        }
+        planted
+    }
+
+    /// The list for people.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let rows = self.bugs.iter().map(|b| format!("| `{}` | {} | {} | {} |\n", b.name, b.does, b.model, b.shows));
+        let head = "| bug | what is wrong | modelled on | how it can be seen |\n|---|---|---|---|\n".to_owned();
+        rows.fold(head, |all, row| all + &row)
+    }
+}
