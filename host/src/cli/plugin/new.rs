@@ -80,6 +80,7 @@ impl NewArgs {
     fn words(&self) -> Vec<(&'static str, String)> {
         let big = self.order == Order::Big;
         let (bytes, bits) = if self.class == "32" { ("4", "32") } else { ("8", "64") };
+        let none = "0".repeat(8);
         let either = |yes: &str, no: &str| if big { yes.to_owned() } else { no.to_owned() };
         vec![
             ("NAME", self.name.clone()),
@@ -95,16 +96,15 @@ impl NewArgs {
             ("BIG", either("1", "0")),
             ("BE", either("be", "le")),
             ("SB", either("MSB", "LSB")),
-            // What the example's .text is once linked, as readelf shows it.
+            // What the example's .text is once linked, as readelf shows it: a word, and two branches in poison.
             (
                 "LINKED",
                 match (bits, big) {
-                    ("32", false) => "fc0f0040 a5a5a5a5 fe03a5a5 feffa5a5",
-                    ("32", true) => "40000ffc a5a5a5a5 a5a503fe a5a5fffe",
-                    (_, false) => "fc0f0040 00000000 fe03a5a5 feffa5a5",
-                    (_, true) => "00000000 40000ffc a5a503fe a5a5fffe",
-                }
-                .into(),
+                    ("32", false) => "fc0f0040 a5a5a5a5 fe03a5a5 feffa5a5".into(),
+                    ("32", true) => "40000ffc a5a5a5a5 a5a503fe a5a5fffe".into(),
+                    (_, false) => format!("fc0f0040 {none} fe03a5a5 feffa5a5"),
+                    (_, true) => format!("{none} 40000ffc a5a503fe a5a5fffe"),
+                },
             ),
             // Made up, like the machine: modules and kernel lie next to each other.
             ("BASE", "0x4000_0000".into()),
