@@ -291,7 +291,7 @@ fn compile_time_bombs() {
         ("straight", 40_000, 7, "bytes of code"),
         ("diamonds", 1000, 16, "branches"),
         ("br_table-once", 1000, 11, "targets of br_table"),
-        ("branches-many-locals", 1000, 100, "pairs of values at branches"),
+        ("branches-many-locals", 1000, 30, "pairs of values at branches"),
     ] {
         assert_eq!(together(name, count, 1), Ok(()), "{name}");
         let refusal = together(name, count, copies).expect_err(name);
