@@ -153,7 +153,7 @@ pub(crate) fn add_name(names: &mut Vec<u8>, name: &[u8]) -> u32 {
 fn section<'a>(out: &mut Output<'a>, s: &Section, contents: &'a [u8], address: u64) -> SectionHeader {
     let (sh_offset, _) = out.add(Cow::Borrowed(contents), s.align.clamp(1, 4096));
     SectionHeader {
-        sh_type: elf::SectionType(s.kind),
+        sh_type: linked_type(elf::SectionType(s.kind)),
         // What groups, merges or links sections says nothing about a linked file.
         sh_flags: elf::SectionFlags(s.flags & (section_flag::ALLOC | section_flag::WRITE | section_flag::EXEC)),
         sh_addr: address,
@@ -162,6 +162,22 @@ fn section<'a>(out: &mut Output<'a>, s: &Section, contents: &'a [u8], address: u
         sh_addralign: s.align,
         ..Default::default()
     }
+}
+
+/// A table of symbols, relocations or sections speaks of the file that it came from: in a linked one it is mere memory.
+fn linked_type(kind: elf::SectionType) -> elf::SectionType {
+    let tables = [
+        elf::SHT_SYMTAB,
+        elf::SHT_RELA,
+        elf::SHT_HASH,
+        elf::SHT_DYNAMIC,
+        elf::SHT_REL,
+        elf::SHT_DYNSYM,
+        elf::SHT_GROUP,
+        elf::SHT_SYMTAB_SHNDX,
+        elf::SHT_RELR,
+    ];
+    if tables.contains(&kind) { elf::SHT_PROGBITS } else { kind }
 }
 
 /// The named symbols that have a value: those of placed sections, absolute ones, and resolved ones.

@@ -104,6 +104,11 @@ fn class<H: FileHeader<Endian = Endianness>>(bytes: &[u8], mode: u32) -> Result<
         let (count, max) = (headers.len() as u64, limits::SECTIONS as u64);
         return Err(fault(relobox_abi::fault::TOO_LARGE, NONE, "number of sections", at, count, max));
     }
+    // Where it is more than nothing, it would be a table that nobody looks for there.
+    let first = headers[0].sh_type(endian);
+    if first != elf::SHT_NULL {
+        return Err(malformed("section 0 is not void: sh_type", at, first.0.into(), elf::SHT_NULL.0.into()));
+    }
     let file = File { bytes, endian, header, headers };
     let section_names = tables::section_names(&file)?;
     let sections = tables::sections(&file, section_names)?;

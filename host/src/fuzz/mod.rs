@@ -7,6 +7,7 @@
 pub mod corpus;
 pub mod dice;
 pub mod driver;
+pub mod engine;
 pub mod findings;
 pub mod instrument;
 pub mod jobs;

@@ -96,7 +96,10 @@ fn other(file: &[u8], before: u64, place: Place, dice: &mut Dice<'_>, constants:
         2 => before.wrapping_add(1 + dice.below(8) as u64),
         3 => before.wrapping_sub(1 + dice.below(8) as u64),
         4 => before ^ 1u64.checked_shl(dice.below(bits as usize) as u32).unwrap_or(0),
-        5 => dice.pick(&[1u64 << 31, u32::MAX.into(), 1 << 32, (1 << 32) + before, 1 << 63]).copied().unwrap_or(0),
+        5 => dice
+            .pick(&[1u64 << 31, u32::MAX.into(), 1 << 32, (1u64 << 32).wrapping_add(before), 1 << 63])
+            .copied()
+            .unwrap_or(0),
         6 => dice.pick(&[before << 1, before >> 1, before.wrapping_neg(), !before]).copied().unwrap_or(0),
         7 => dice.pick(constants).copied().map_or(0, i64::cast_unsigned),
         8 => dice.any(),

@@ -143,8 +143,7 @@ impl Subject for Unpacker {
         let Coverage { edges, comparisons } = coverage;
         let mut cover = |guest: &mut Instance| {
             let (e, c) = self.counted.split(guest.counters());
-            edges.copy_from_slice(e);
-            comparisons.copy_from_slice(c);
+            edges.iter_mut().zip(e).chain(comparisons.iter_mut().zip(c)).for_each(|(to, from)| *to = *from);
         };
         self.try_judge(&self.counting, input.as_ref(), false, &mut cover)
     }
