@@ -168,8 +168,9 @@ fn it_is_listed_with_its_version() -> Result<()> {
     let output =
         command.env("RELOBOX_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled-guests")).output()?;
     let listed = String::from_utf8(output.stdout)?;
-    // Objects of one plugin each; the digest tells which one is meant.
-    let one = listed.split("\"title\"").find(|plugin| plugin.contains(BUILT)).unwrap_or_else(|| panic!("{listed}"));
+    // Objects of one plugin each; its own digest tells which one is meant.
+    let own = format!("\"sha256\": \"{BUILT}\"");
+    let one = listed.split("\"title\"").find(|plugin| plugin.contains(&own)).unwrap_or_else(|| panic!("{listed}"));
     assert!(one.split_whitespace().collect::<String>().contains("\"abi\":1,"), "{one}");
     assert_eq!(listed.matches(&format!("\"abi\": {ABI_VERSION}")).count(), 5, "{listed}");
     Ok(())
