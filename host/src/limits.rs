@@ -255,7 +255,7 @@ pub const FUZZ_INPUT: u64 = 1 << 20;
 pub const FUZZ_GROWTH: usize = 16;
 
 /// Relocations and symbols of a case that is fuzzed: what is not linear shows when one is repeated.
-pub const FUZZ_RECORDS: usize = 96;
+pub const FUZZ_RECORDS: usize = 40;
 
 /// Sections of such a case.
 pub const FUZZ_CASE_SECTIONS: usize = 6;
@@ -306,3 +306,6 @@ pub const FUZZ_APART: u64 = 16;
 pub const fn fuzz_unpack_fuel(input: u64) -> u64 {
     unpack_fuel(input, FUZZ_UNPACKED)
 }
+
+/// Characters of the name of a case's file: what a row may be called, with its group, is longer than file names may be.
+pub const CASE_NAME: usize = 120;

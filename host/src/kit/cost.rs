@@ -26,15 +26,8 @@ pub enum Growth {
 
 impl Growth {
     /// All.
-    pub const ALL: [Self; 7] = [
-        Self::Relocations,
-        Self::Symbols,
-        Self::Backwards,
-        Self::Addends,
-        Self::Sections,
-        Self::Same,
-        Self::Unused,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Relocations, Self::Symbols, Self::Backwards, Self::Addends, Self::Sections, Self::Same, Self::Unused];
 
     /// The word for it.
     #[must_use]
@@ -90,7 +83,8 @@ fn repeated(case: &Case, growth: Growth, times: usize) -> Case {
             }
         }
         for r in &first.relocations {
-            let label = (r.symbol as usize).checked_sub(1).is_some_and(|i| case.symbols.get(i).is_some_and(|s| s.section == 1));
+            let label =
+                (r.symbol as usize).checked_sub(1).is_some_and(|i| case.symbols.get(i).is_some_and(|s| s.section == 1));
             let mut more = *r;
             more.offset = more.offset.wrapping_add(by);
             if r.symbol != 0 && (label || own) {

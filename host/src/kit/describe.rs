@@ -45,7 +45,12 @@ fn look(cases: &mut Cases<'_>, row: &PluginRow) {
     let r = &row.row;
     if !row.writes() {
         if r.window_len != 0 || r.width != 0 {
-            complain(cases, &row.name, "no field and no window, since nothing changes", format!("{} bytes", r.window_len));
+            complain(
+                cases,
+                &row.name,
+                "no field and no window, since nothing changes",
+                format!("{} bytes", r.window_len),
+            );
         }
         return;
     }
@@ -71,7 +76,11 @@ fn look(cases: &mut Cases<'_>, row: &PluginRow) {
     }
     let field = Field::of(row, order::LITTLE);
     let holds = field.value_bits();
-    if !by_hand && matches!(r.rule, rule::SIGNED | rule::UNSIGNED) && !row.is(row_flag::DERIVED) && u32::from(r.bits) > holds {
+    if !by_hand
+        && matches!(r.rule, rule::SIGNED | rule::UNSIGNED)
+        && !row.is(row_flag::DERIVED)
+        && u32::from(r.bits) > holds
+    {
         say("a field that holds all bits that the rule admits", format!("{holds} of {}", r.bits));
     }
     // The lowest bits that the field leaves out must be zero, or another relocation's.

@@ -139,7 +139,8 @@ fn by_chance(cases: &mut Cases<'_>, ground: &Ground) {
     for round in 0..400 {
         let mut made = ground.clone();
         let len = [8, 64, 64, 200][round % 4];
-        made.case.sections[0].bytes = (0..len).map(|_| chance.next() as u8 & if round & 4 == 0 { 0 } else { 0xff }).collect();
+        made.case.sections[0].bytes =
+            (0..len).map(|_| chance.next() as u8 & if round & 4 == 0 { 0 } else { 0xff }).collect();
         let interesting = |chance: &mut Chance| match chance.below(5) {
             0 => chance.next(),
             1 => 1u64 << chance.below(64),

@@ -284,6 +284,10 @@ impl<'a> Judge<'a> {
         if outside {
             kinds.add(Kind::Outside);
         }
+        if row.row.pairing == pairing::LABELLED && (outside || symbol_missing) {
+            // Two at one place are no label for anybody.
+            kinds.add(Kind::Other);
+        }
         if symbol_missing {
             return Verdict::Refused(kinds);
         }
@@ -296,7 +300,8 @@ impl<'a> Judge<'a> {
             return Verdict::Refused(kinds);
         }
         if self.is_torn(site, row) {
-            return Verdict::Refused(Kinds::of(&[Kind::Unpaired, Kind::Other]));
+            // A row that finds its own window finds none behind the section.
+            return Verdict::Refused(Kinds::of(&[Kind::Unpaired, Kind::Other, Kind::Outside]));
         }
         match value {
             Ok(value) => self.settle(site, row, value),
@@ -435,6 +440,9 @@ impl<'a> Judge<'a> {
                 return Verdict::Unknown("the field does not reach, and there is another way");
             }
             kinds.add(Kind::OutOfRange);
+            if row.row.pairing == pairing::LABELLED {
+                kinds.add(Kind::Other);
+            }
         }
         if !certain {
             return Verdict::Unknown("its range is wider than an address");

@@ -111,23 +111,30 @@ fn differs(about: &str, expected: String, came: String) -> Complaint {
 
 /// Same bytes, same fuel, same memory, whatever ran in between.
 fn repeat(subject: &Subject<'_>, case: &Case) -> Result<(), Complaint> {
-    let first = subject.run(case);
+    let once = || {
+        let run = subject.run(case);
+        let memory = run.instance.as_ref().map_or(0, |i| i.memory().len());
+        (run.outcome, run.fuel, memory)
+    };
+    let first = once();
     let mut other = case.clone();
     other.sections.iter_mut().for_each(|s| s.relocations.reverse());
     other.symbols.iter_mut().for_each(|s| s.value ^= 0x10);
     let _ = subject.run(&other);
-    let second = subject.run(case);
-    let memory = |run: &super::Run| run.instance.as_ref().map_or(0, |i| i.memory().len());
-    if first.outcome != second.outcome {
-        return Err(differs("two runs of one job", text_of(&first.outcome), text_of(&second.outcome)));
+    same(&first, &once())
+}
+
+/// Two runs, each with its fuel and memory.
+fn same(first: &(Outcome, u64, usize), second: &(Outcome, u64, usize)) -> Result<(), Complaint> {
+    let about = "two runs of one job";
+    if first.0 != second.0 {
+        return Err(differs(about, text_of(&first.0), text_of(&second.0)));
     }
-    if first.fuel != second.fuel {
-        let (a, b) = (format!("{} units of fuel", first.fuel), format!("{} units", second.fuel));
-        return Err(differs("two runs of one job", a, b));
+    if first.1 != second.1 {
+        return Err(differs(about, format!("{} units of fuel", first.1), format!("{} units", second.1)));
     }
-    if memory(&first) != memory(&second) {
-        let (a, b) = (format!("{} bytes of memory", memory(&first)), format!("{} bytes", memory(&second)));
-        return Err(differs("two runs of one job", a, b));
+    if first.2 != second.2 {
+        return Err(differs(about, format!("{} bytes of memory", first.2), format!("{} bytes", second.2)));
     }
     Ok(())
 }
@@ -157,9 +164,8 @@ fn agree(subject: &Subject<'_>, other: &Plugin, case: &Case) -> Result<(), Compl
     let same = match (&ours, &theirs) {
         (Outcome::Linked(a), Outcome::Linked(b)) => {
             // Where their tables lie is each one's own affair, and fields lead there.
-            let table = |made: &super::Linked| {
-                made.made.iter().map(|m| (m.address, m.contents.clone())).collect::<Vec<_>>()
-            };
+            let table =
+                |made: &super::Linked| made.made.iter().map(|m| (m.address, m.contents.clone())).collect::<Vec<_>>();
             a.sections == b.sections || table(a) != table(b)
         }
         (Outcome::Refused(a), Outcome::Refused(b)) => {
@@ -202,4 +208,20 @@ pub fn as_expected(expected: &Expected, outcome: &Outcome) -> Result<(), Complai
         }
     };
     Err(differs("what was recorded", expected, text_of(outcome)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kit::Linked;
+
+    /// No guest can be different each time, for want of anything that is: so it takes made-up runs to see this.
+    #[test]
+    fn two_runs_that_differ_are_noticed() {
+        let linked = |byte| Outcome::Linked(Linked { sections: vec![vec![byte]], ..Linked::default() });
+        assert_eq!(same(&(linked(1), 2, 3), &(linked(1), 2, 3)), Ok(()));
+        for other in [(linked(0), 2, 3), (linked(1), 1, 3), (linked(1), 2, 4), (Outcome::Refused(Vec::new()), 2, 3)] {
+            assert_eq!(same(&(linked(1), 2, 3), &other).map_err(|c| c.wrong), Err(Wrong::Differs));
+        }
+    }
 }

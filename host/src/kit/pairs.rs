@@ -103,6 +103,9 @@ fn labels(cases: &mut Cases<'_>, ground: &Ground, low: &PluginRow, subject: &Sub
         other.relocations = vec![relocation(low, 24, label)];
         made.case.sections.push(other);
         cases.ask(Oracle::Judge, &made.case);
+        // Nor is there one at the same offset of the other.
+        (made.case.symbols[1].section, made.case.symbols[1].value) = (2, 16);
+        cases.ask(Oracle::Judge, &made.case);
     }
 }
 

@@ -100,7 +100,11 @@ fn entries(cases: &mut Cases<'_>, ground: &Ground, row: &PluginRow) {
             cases.ask(Oracle::Slots, &made.case);
             cases.ask(Oracle::Judge, &made.case);
             // Two addends of one symbol are two targets: whatever is shared, each field must lead right.
-            made.case.sections[0].relocations.iter_mut().skip(1).for_each(|r| r.addend = if ground.in_place() { 0 } else { 16 });
+            made.case.sections[0]
+                .relocations
+                .iter_mut()
+                .skip(1)
+                .for_each(|r| r.addend = if ground.in_place() { 0 } else { 16 });
             cases.ask(Oracle::Slots, &made.case);
         }
     }

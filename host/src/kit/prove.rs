@@ -4,7 +4,7 @@ use super::case::Case;
 use super::check::Complaint;
 use super::judge::Verdict;
 use super::minimise::minimise;
-use super::oracle::{Bench, Oracle};
+use super::oracle::{Bench, Oracle, as_expected};
 use super::run::Outcome;
 use super::subject::Subject;
 use super::text::{Expected, Recorded};
@@ -127,12 +127,14 @@ pub struct Wanted<'a> {
     pub filter: Option<&'a str>,
     /// A plugin that must agree.
     pub against: Option<&'a Plugin>,
+    /// Nothing is asked: only which checks there are.
+    pub names_only: bool,
 }
 
 /// Goes through the checks.
 pub struct Prover<'a> {
     bench: Bench<'a>,
-    filter: Option<&'a str>,
+    wanted: Wanted<'a>,
     checks: Vec<Check>,
     foretold: BTreeSet<u32>,
     against: BTreeMap<String, Check>,
@@ -149,6 +151,11 @@ pub struct Proof {
 }
 
 impl Proof {
+    /// The groups of which anything was checked.
+    pub fn groups(&self) -> impl Iterator<Item = Group> {
+        Group::ALL.into_iter().filter(|group| self.checks.iter().any(|check| check.group == *group))
+    }
+
     /// Whether nothing is wrong.
     #[must_use]
     pub fn holds(&self) -> bool {
@@ -159,14 +166,8 @@ impl Proof {
 /// Everything, in order; each case that was judged, and linked or refused as it should, goes to `record`.
 pub fn prove<'a>(subject: &'a Subject<'a>, wanted: Wanted<'a>, record: &'a mut dyn FnMut(&str, Recorded)) -> Proof {
     let bench = Bench { subject, against: wanted.against };
-    let mut prover = Prover {
-        bench,
-        filter: wanted.filter,
-        checks: Vec::new(),
-        foretold: BTreeSet::new(),
-        against: BTreeMap::new(),
-        record,
-    };
+    let mut prover =
+        Prover { bench, wanted, checks: Vec::new(), foretold: BTreeSet::new(), against: BTreeMap::new(), record };
     describe::derive(&mut prover);
     vectors::derive(&mut prover);
     pairs::derive(&mut prover);
@@ -187,7 +188,11 @@ impl<'a> Prover<'a> {
     /// A check, if it is wanted.
     pub fn check(&mut self, group: Group, name: &str, mut of: impl FnMut(&mut Cases<'_>)) {
         let full = format!("{}/{name}", group.word());
-        if self.filter.is_some_and(|filter| !full.contains(filter)) {
+        if self.wanted.filter.is_some_and(|filter| !full.contains(filter)) {
+            return;
+        }
+        if self.wanted.names_only {
+            self.checks.push(Check::new(group, name));
             return;
         }
         let mut cases = Cases {
@@ -212,6 +217,30 @@ impl Check {
     pub fn new(group: Group, name: &str) -> Self {
         let (name, partly, failures) = (name.to_owned(), None, Vec::new());
         Self { group, name, cases: 0, partly, failures, failed: 0 }
+    }
+
+    /// What came of a recorded case.
+    #[must_use]
+    pub fn recorded(subject: &Subject<'_>, name: &str, recorded: &Recorded) -> Self {
+        let mut check = Self::new(Group::Recorded, name);
+        let Some(expected) = recorded.expected.as_ref().filter(|_| subject.judge.links(&recorded.case)) else {
+            let why =
+                if recorded.expected.is_none() { "it expects nothing" } else { "the machine is another plugin's" };
+            check.partly = Some(why.into());
+            return check;
+        };
+        check.cases = 1;
+        if let Err(complaint) = as_expected(expected, &subject.run(&recorded.case).outcome) {
+            check.failed = 1;
+            check.failures.push(Failure { complaint, reproducer: None });
+        }
+        check
+    }
+
+    /// `group/name`.
+    #[must_use]
+    pub fn full(&self) -> String {
+        format!("{}/{}", self.group.word(), self.name)
     }
 
     /// Asks about `case`; the first of each kind of failure is made small and kept.

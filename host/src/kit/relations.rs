@@ -47,11 +47,36 @@ fn factors(row: &PluginRow, what: Moves, symbol_moves: bool) -> Option<&'static 
     let s = symbol_moves && what != Places;
     Some(match (row.row.effect, what) {
         (effect::RELATIVE | effect::PAGES, Everything) if s => &[0],
-        (effect::RELATIVE | effect::PAGES, Symbols) => if s { &[1] } else { &[0] },
-        (effect::RELATIVE | effect::PAGES, Places) => if symbol_moves { &[-1] } else { return None },
-        (effect::ABSOLUTE | effect::PLUS | effect::IN_PAGE, _) => if s { &[1] } else { &[0] },
-        (effect::MINUS, _) => if s { &[-1] } else { &[0] },
-        (effect::SIZE, _) => &[0],
+        (effect::RELATIVE | effect::PAGES, Symbols) => {
+            if s {
+                &[1]
+            } else {
+                &[0]
+            }
+        }
+        (effect::RELATIVE | effect::PAGES, Places) => {
+            if symbol_moves {
+                &[-1]
+            } else {
+                return None;
+            }
+        }
+        // A page is the least by which it is asked to move.
+        (effect::IN_PAGE | effect::SIZE, _) => &[0],
+        (effect::ABSOLUTE | effect::PLUS, _) => {
+            if s {
+                &[1]
+            } else {
+                &[0]
+            }
+        }
+        (effect::MINUS, _) => {
+            if s {
+                &[-1]
+            } else {
+                &[0]
+            }
+        }
         (effect::PARTNER, _) => &[0, 1, -1],
         (effect::SLOT, Everything | Symbols) => &[0, 1],
         (effect::SLOT, Places) => &[0, -1],
@@ -85,7 +110,10 @@ pub(super) fn shift(subject: &Subject<'_>, case: &Case, what: Moves, by: u64) ->
             let Some(factors) = factors(row, what, along) else { continue };
             let field = Field::of(row, case.order);
             // A field without the low bits moves by a whole number only if these stay.
-            let paged = matches!(row.row.effect, effect::PAGES | effect::IN_PAGE | effect::PARTNER | effect::UNKNOWN | effect::SLOT);
+            let paged = matches!(
+                row.row.effect,
+                effect::PAGES | effect::IN_PAGE | effect::PARTNER | effect::UNKNOWN | effect::SLOT
+            );
             let low = field.holds().trailing_zeros().min(63).max(row.row.round.into()).max(if paged { 12 } else { 0 });
             if field.mask() == 0 || by % (1 << low) != 0 {
                 continue;
@@ -199,8 +227,8 @@ pub(super) fn poison(subject: &Subject<'_>, case: &Case) -> Result<(), Complaint
             .filter(|r| subject.about().row(r.kind).is_some_and(|row| row.is(row_flag::BY_HAND | row_flag::DERIVED)))
             .map(|r| r.offset as usize..(r.offset as usize).saturating_add(16))
             .collect();
-        let differs = (0..own.len())
-            .find(|i| (a[*i] ^ b[*i]) & own[*i] != 0 && !derived.iter().any(|range| range.contains(i)));
+        let differs =
+            (0..own.len()).find(|i| (a[*i] ^ b[*i]) & own[*i] != 0 && !derived.iter().any(|range| range.contains(i)));
         if let Some(i) = differs {
             return Err(Complaint {
                 wrong: Wrong::Bytes,

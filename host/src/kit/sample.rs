@@ -129,7 +129,13 @@ const ROOM: [u64; 2] = [32, 16];
 /// A case of `units` relocations, each of a row of `rows` by chance, each with a symbol of its own, each in range;
 /// where the judge does not know, what the plugin refuses is left out.
 #[must_use]
-pub(super) fn sample(subject: &Subject<'_>, ground: &Ground, rows: &[&PluginRow], units: usize, seed: u64) -> Option<Ground> {
+pub(super) fn sample(
+    subject: &Subject<'_>,
+    ground: &Ground,
+    rows: &[&PluginRow],
+    units: usize,
+    seed: u64,
+) -> Option<Ground> {
     let mut chance = Chance(seed);
     let mut ground = ground.clone();
     let [room, inside] = ROOM;

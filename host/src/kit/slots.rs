@@ -14,7 +14,7 @@ use crate::report::hex;
 use relobox_abi::{effect, order, row_flag};
 use std::collections::HashMap;
 
-/// A relocation without an addend, and the word at its place once it is done.
+/// A relocation, and the word at its place once it is done.
 struct Site<'a> {
     relocation: &'a Relocation,
     place: u64,
@@ -32,7 +32,7 @@ pub(super) fn destinations(subject: &Subject<'_>, case: &Case) -> Result<(), Com
     let field = Field::of(row, case.order);
     let mut sites = Vec::new();
     for (section, s) in case.groups().filter(|(_, s)| !s.in_place) {
-        for r in s.relocations.iter().filter(|r| r.addend == 0 && r.symbol != 0) {
+        for r in s.relocations.iter().filter(|r| r.symbol != 0) {
             let Some(bytes) = linked.sections[section].get(r.offset as usize..) else { continue };
             let value = linked.values.get(r.symbol as usize).copied().unwrap_or(0);
             let place = case.cut(s.address.wrapping_add(r.offset));
@@ -64,8 +64,10 @@ fn holding(case: &Case, linked: &Linked, value: u64) -> Vec<(u64, u64)> {
     linked.made.iter().flat_map(in_one).collect()
 }
 
-/// Ways from an entry to a field's value.
-const WAYS: [fn(u64, u64, u64) -> u64; 5] = [
+/// From the addresses of an entry, a place, and the entry's table, to a field's value.
+type Way = fn(u64, u64, u64) -> u64;
+
+const WAYS: [Way; 5] = [
     |entry, place, _| entry.wrapping_sub(place),
     |entry, place, _| (entry & !0xfff).wrapping_sub(place & !0xfff),
     |entry, _, _| entry & 0xfff,
@@ -73,46 +75,63 @@ const WAYS: [fn(u64, u64, u64) -> u64; 5] = [
     |entry, _, table| entry.wrapping_sub(table & !0xfff),
 ];
 
+/// Whether an entry is for symbol plus addend, or for the symbol, and the addend is added to the way there.
 fn entries(case: &Case, row: &PluginRow, linked: &Linked, sites: &[Site<'_>]) -> Result<(), Complaint> {
-    let field = Field::of(row, case.order);
-    let words: Vec<_> = sites.iter().map(|site| holding(case, linked, site.value)).collect();
+    let addend = |site: &Site<'_>| site.relocation.addend.cast_unsigned();
+    let targets = |site: &Site<'_>| holding(case, linked, case.cut(site.value.wrapping_add(addend(site))));
+    let symbols = |site: &Site<'_>| holding(case, linked, site.value);
+    let of_targets: Vec<_> = sites.iter().map(targets).collect();
+    let of_symbols: Vec<_> = sites.iter().map(symbols).collect();
     // A row that only names the table has no entries.
-    if words.iter().all(Vec::is_empty) {
+    if of_targets.iter().chain(&of_symbols).all(Vec::is_empty) {
         return Ok(());
     }
-    let complain = |site: &Site<'_>, expected: String, came: String| {
-        let about = format!("{} at {:#x}", row.name, site.relocation.offset);
-        Err(Complaint { wrong: Wrong::Bytes, about, expected, came })
-    };
-    for (site, words) in sites.iter().zip(&words) {
-        if words.is_empty() {
-            let value = hex(site.value.cast_signed());
-            return complain(site, format!("an entry that holds {value}"), "none in what the plugin made".into());
-        }
+    if lead(case, row, sites, &of_targets, |_| 0) || lead(case, row, sites, &of_symbols, addend) {
+        return Ok(());
     }
-    // The same way for all, and beside it a distance that is the same for all: an entry may begin before its word.
+    let field = Field::of(row, case.order);
+    let fields: Vec<_> = sites.iter().map(|s| hex(field.extract(s.word).cast_signed())).collect();
+    let missing = sites.iter().zip(&of_targets).zip(&of_symbols).find(|((_, a), b)| a.is_empty() && b.is_empty());
+    let (site, expected) = match missing {
+        Some(((site, _), _)) => (site, format!("an entry that holds {}", hex(site.value.cast_signed()))),
+        None => (&sites[0], "fields that lead to entries of their symbols".to_owned()),
+    };
+    let came = format!("fields {} that lead elsewhere", fields.join(", "));
+    Err(Complaint {
+        wrong: Wrong::Bytes,
+        about: format!("{} at {:#x}", row.name, site.relocation.offset),
+        expected,
+        came,
+    })
+}
+
+/// Whether one way leads from all entries to their fields, and beside it a distance that is the same for all: an entry
+/// may begin before its word.
+fn lead(
+    case: &Case,
+    row: &PluginRow,
+    sites: &[Site<'_>],
+    words: &[Vec<(u64, u64)>],
+    more: impl Fn(&Site<'_>) -> u64,
+) -> bool {
+    let field = Field::of(row, case.order);
     let whole = field.holds() & 1 != 0 || row.row.align > 1;
     let half = if row.row.round == 0 { 0 } else { 1u64 << (row.row.round - 1).min(62) };
-    let fits = |way: fn(u64, u64, u64) -> u64, site: &Site<'_>, entry: &(u64, u64), beside: u64| {
-        let value = way(entry.0, site.place, entry.1).wrapping_add(half).wrapping_add(beside);
-        field.insert(site.word, |_| value.cast_signed()) == site.word
+    let fits = |way: Way, site: &Site<'_>, entry: &(u64, u64), beside: u64| {
+        let value = way(entry.0, site.place, entry.1).wrapping_add(more(site)).wrapping_add(beside);
+        field.insert(site.word, |_| value.wrapping_add(half).cast_signed()) == site.word
     };
-    let Some((first, rest)) = sites.split_first() else { return Ok(()) };
-    let along = |way: fn(u64, u64, u64) -> u64| {
+    let Some((first, rest)) = sites.split_first() else { return true };
+    let held = field.signed(first.word).cast_unsigned();
+    let along = |way: Way| {
         words[0].iter().any(|entry| {
-            let held = field.signed(first.word);
-            let beside = if whole { held.cast_unsigned().wrapping_sub(way(entry.0, first.place, entry.1)) } else { 0 };
-            fits(way, first, entry, beside)
-                && rest.iter().zip(&words[1..]).all(|(site, words)| words.iter().any(|e| fits(way, site, e, beside)))
+            let here = way(entry.0, first.place, entry.1).wrapping_add(more(first));
+            let beside = if whole { held.wrapping_sub(here) } else { 0 };
+            let each = |(site, words): (&Site<'_>, &Vec<(u64, u64)>)| words.iter().any(|e| fits(way, site, e, beside));
+            fits(way, first, entry, beside) && rest.iter().zip(&words[1..]).all(each)
         })
     };
-    if WAYS.iter().any(|way| along(*way)) {
-        return Ok(());
-    }
-    let fields: Vec<_> = sites.iter().map(|s| hex(field.extract(s.word).cast_signed())).collect();
-    let entries: Vec<_> = words.iter().map(|w| hex(w[0].0.cast_signed())).collect();
-    let expected = format!("fields that lead to their entries at {}", entries.join(", "));
-    complain(first, expected, format!("{}, which do not", fields.join(", ")))
+    WAYS.iter().any(|way| along(*way))
 }
 
 /// What does not reach its symbol leads to a stub; no two symbols have the same.
@@ -131,10 +150,12 @@ fn stubs(
     let all: Vec<_> = case.groups().flat_map(|(_, s)| &s.relocations).collect();
     let far = |site: &Site<'_>| {
         let index = all.iter().position(|r| std::ptr::eq(*r, site.relocation));
-        index.is_some_and(|i| matches!(verdicts[i], Verdict::Unknown(why) if why.starts_with("the field does not reach")))
+        index.is_some_and(
+            |i| matches!(verdicts[i], Verdict::Unknown(why) if why.starts_with("the field does not reach")),
+        )
     };
     let mut owners: HashMap<u64, u64> = HashMap::new();
-    for site in sites.iter().filter(|site| far(site)) {
+    for site in sites.iter().filter(|site| site.relocation.addend == 0 && far(site)) {
         // A weak symbol that nobody defines may be called nowhere.
         if site.value == 0 {
             continue;

@@ -60,7 +60,8 @@ pub(super) fn one(
     let section = &mut ground.case.sections[0];
     section.bytes.fill(poison);
     if row.is(row_flag::ZERO)
-        && let Some(place) = usize::try_from(offset).ok().and_then(|at| section.bytes.get_mut(at..)?.get_mut(..field.width))
+        && let Some(place) =
+            usize::try_from(offset).ok().and_then(|at| section.bytes.get_mut(at..)?.get_mut(..field.width))
     {
         place.fill(0);
     }
@@ -113,9 +114,8 @@ fn places(cases: &mut Cases<'_>, ground: &Ground, row: &PluginRow) {
     let len = ground.case.sections[0].bytes.len() as u64;
     let field = u64::from(row.row.width.max(1));
     let before = u64::from(row.row.window_start.min(0).unsigned_abs());
-    let behind = u64::from(row.row.width).max(
-        u64::try_from(i64::from(row.row.window_start) + i64::from(row.row.window_len)).unwrap_or(0),
-    );
+    let behind = u64::from(row.row.width)
+        .max(u64::try_from(i64::from(row.row.window_start) + i64::from(row.row.window_len)).unwrap_or(0));
     let last = len.saturating_sub(behind.max(1));
     let sure = row.row.window_len != 0 || row.row.width != 0;
     let mut offsets = vec![before, before + 8, last & !7, last];

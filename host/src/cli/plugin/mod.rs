@@ -4,6 +4,7 @@ mod info;
 mod list;
 mod new;
 mod pin;
+mod proof;
 mod test;
 
 use super::Common;

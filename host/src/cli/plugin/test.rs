@@ -1,40 +1,200 @@
 //! `relobox plugin test`: the conformance kit.
 
+use super::proof::{self, Report};
+use crate::cli::{Common, output};
 use clap::Args;
-use relobox::kit::{Subject, Wanted, prove};
-use relobox::{Error, Result};
+use relobox::guests::Plugin;
+use relobox::kit::oracle::{Bench, as_expected};
+use relobox::kit::{Check, Group, Recorded, Reproducer, Subject, Wanted, junit, prove};
+use relobox::{Error, Result, limits};
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
 
 /// Prove a plugin: the conformance kit
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  relobox plugin test mine.wasm
+  relobox plugin test mine.wasm --against riscv64 --junit report.xml
+  relobox plugin test riscv64 --filter vectors/R_RISCV_HI20
+  relobox plugin test mine.wasm --replay relobox-failures/vectors-R_MINE_HI20-bytes.case
+
+All cases are derived from the plugin's own description; docs/conformance.md says how. Exit code 0: passed;
+1: something failed; 2: usage; 3: the plugin cannot be used at all.")]
 pub(crate) struct TestArgs {
+    /// A .wasm file, or the name of a plugin
     plugin: String,
-    #[arg(long)]
+    /// A second plugin that must agree in every case: a file or a name
+    #[arg(long, value_name = "PLUGIN")]
+    against: Option<String>,
+    /// Recorded cases that must come out as they did (*.case)
+    #[arg(long, value_name = "DIR")]
+    vectors: Option<PathBuf>,
+    /// Write every derived case here, with what came of it
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
+    /// Write the smallest case of each failure here
+    #[arg(long, value_name = "DIR", default_value = "relobox-failures")]
+    failures: PathBuf,
+    /// Write a report as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Only checks with this in their GROUP/NAME
+    #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
+    /// Print which checks there are, and run none
+    #[arg(long)]
+    list: bool,
+    /// Ask about one case again
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "record", "vectors", "junit"])]
+    replay: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) common: crate::cli::Common,
+    pub(crate) common: Common,
 }
 
 pub(super) fn run(args: TestArgs) -> Result<ExitCode> {
-    let guests = args.common.guests()?;
-    let mut found = None;
-    for (name, plugin) in guests.plugins() {
-        if name == args.plugin { found = Some(plugin?); }
+    let (plugin, against) = plugins(&args)?;
+    let subject = Subject::new(&plugin);
+    if let Some(file) = &args.replay {
+        return replay(&args, &subject, against.as_deref(), file);
     }
-    let Some(plugin) = found else { return Err(Error::Usage("no".into())) };
-    let subject = Subject::new(plugin);
-    let mut n = 0;
-    let mut record = |_: &str, _| n += 1;
-    let proof = prove(&subject, Wanted { filter: args.filter.as_deref(), against: None }, &mut record);
-    for c in &proof.checks {
-        println!("{}/{} cases {} failed {} {:?}", c.group.word(), c.name, c.cases, c.failed, c.partly);
-        for f in &c.failures {
-            println!("    {}", f.complaint);
-            if let Some((o, case)) = &f.reproducer {
-                println!("  oracle {o}\n{}", relobox::kit::Recorded { case: case.clone(), expected: None });
+    let wanted = Wanted { filter: args.filter.as_deref(), against: against.as_deref(), names_only: args.list };
+    let begun = Instant::now();
+    let mut unwritten = None;
+    let mut record = |name: &str, recorded: Recorded| {
+        if let (Some(dir), None) = (&args.record, &unwritten) {
+            unwritten = write(dir, &file_name(name), &recorded.to_string()).err();
+        }
+    };
+    let mut all = prove(&subject, wanted, &mut record);
+    if let Some(error) = unwritten {
+        return Err(error);
+    }
+    if let Some(dir) = &args.vectors {
+        for (name, recorded) in read_all(dir)? {
+            let check = Check::recorded(&subject, &name, &recorded);
+            if args.filter.as_ref().is_none_or(|filter| check.full().contains(filter)) {
+                all.checks.push(if args.list { Check::new(Group::Recorded, &name) } else { check });
             }
         }
     }
-    println!("foretold {}", proof.foretold.len());
-    Ok(ExitCode::SUCCESS)
+    if all.checks.is_empty() {
+        return Err(Error::Usage("no check has such a name: see --list".into()));
+    }
+    if args.list {
+        proof::list(&all, args.common.json);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut report = Report::of(&subject, &all);
+    for (check, of) in report.checks.iter_mut().zip(&all.checks) {
+        for (told, failure) in check.failures.iter_mut().zip(&of.failures) {
+            let file = match (&failure.reproducer, of.group, &args.vectors) {
+                (Some((oracle, case)), ..) => {
+                    let full = format!("{}-{}", of.full(), failure.complaint.wrong.word());
+                    let made = Reproducer::new(&of.full(), &failure.complaint, oracle.clone(), case.clone());
+                    Some(write(&args.failures, &file_name(&full), &made.to_string())?)
+                }
+                (None, Group::Recorded, Some(dir)) => Some(dir.join(&of.name)),
+                _ => None,
+            };
+            if let Some(file) = file {
+                told.replay = Some(command(&args, &file));
+                told.file = Some(file.display().to_string());
+            }
+        }
+    }
+    if let Some(file) = &args.junit {
+        let text = junit(&plugin.about.name, &all, begun.elapsed().as_secs_f64());
+        fs::write(file, text).map_err(Error::io(file))?;
+    }
+    if args.common.json {
+        output::json(&report);
+    } else {
+        report.print();
+    }
+    Ok(ExitCode::from(u8::from(!all.holds())))
+}
+
+/// The plugin, and the one that must agree.
+fn plugins(args: &TestArgs) -> Result<(Arc<Plugin>, Option<Arc<Plugin>>)> {
+    let mut plugins = args.common.plugins(false)?;
+    let first = plugins.one(&args.plugin, None)?;
+    let second = args.against.as_ref().map(|named| plugins.one(named, None)).transpose()?;
+    let guests = args.common.guests_of(plugins)?;
+    let load = |digest| {
+        let missing = || Error::Usage(format!("there is no plugin {:?}", args.plugin));
+        guests.by_digest(digest)?.map(Arc::clone).ok_or_else(missing)
+    };
+    Ok((load(&first)?, second.as_ref().map(load).transpose()?))
+}
+
+/// What a person types to see it again.
+fn command(args: &TestArgs, file: &Path) -> String {
+    let dirs = args.common.plugin_dir.iter().map(|dir| format!(" --plugin-dir {}", quoted(&dir.display().to_string())));
+    let against = args.against.iter().map(|named| format!(" --against {}", quoted(named)));
+    let options: String = dirs.chain(against).collect();
+    let (plugin, file) = (quoted(&args.plugin), quoted(&file.display().to_string()));
+    format!("relobox plugin test {plugin}{options} --replay {file}")
+}
+
+/// As one word of a shell's.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%".contains(c);
+    if word.chars().all(plain) && !word.is_empty() {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+fn file_name(full: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "_-.".contains(c) { c } else { '-' };
+    format!("{}.case", full.chars().map(plain).take(limits::CASE_NAME).collect::<String>())
+}
+
+fn write(dir: &Path, name: &str, text: &str) -> Result<PathBuf> {
+    fs::create_dir_all(dir).map_err(Error::io(dir))?;
+    let path = dir.join(name);
+    fs::write(&path, text).map_err(Error::io(&path))?;
+    Ok(path)
+}
+
+/// A file of a case, which somebody else may have written.
+fn read(path: &Path) -> Result<String> {
+    let mut text = String::new();
+    let opened = fs::File::open(path).map_err(Error::io(path))?;
+    opened.take(limits::CASE as u64).read_to_string(&mut text).map_err(Error::io(path))?;
+    Ok(text)
+}
+
+fn unreadable(path: &Path, error: impl std::fmt::Display) -> Error {
+    Error::Usage(format!("{}: {error}", path.display()))
+}
+
+/// Every `*.case` of a directory, by name.
+fn read_all(dir: &Path) -> Result<Vec<(String, Recorded)>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(dir).map_err(Error::io(dir))? {
+        let path = entry.map_err(Error::io(dir))?.path();
+        if path.extension().is_some_and(|e| e == "case") {
+            let recorded = read(&path)?.parse().map_err(|error| unreadable(&path, error))?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            all.push((name, recorded));
+        }
+    }
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(all)
+}
+
+fn replay(args: &TestArgs, subject: &Subject<'_>, against: Option<&Plugin>, file: &Path) -> Result<ExitCode> {
+    let made: Reproducer = read(file)?.parse().map_err(|error| unreadable(file, error))?;
+    let bench = Bench { subject, against };
+    let mut outcome = made.oracle.ask(&bench, &made.recorded.case);
+    if let (Ok(()), Some(expected)) = (&outcome, &made.recorded.expected) {
+        outcome = as_expected(expected, &subject.run(&made.recorded.case).outcome);
+    }
+    proof::replayed(&made, outcome.err(), args.common.json)
 }

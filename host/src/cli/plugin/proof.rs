@@ -1,0 +1,218 @@
+//! What came of `relobox plugin test`, for people and as JSON.
+
+use crate::cli::output;
+use comfy_table::{CellAlignment, Table, presets};
+use relobox::Result;
+use relobox::kit::{Complaint, Group, Proof, Reproducer, Subject};
+use relobox::sandbox::hex;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+/// The whole report.
+#[derive(Serialize)]
+pub(super) struct Report {
+    plugin: String,
+    plugin_sha256: String,
+    origin: String,
+    abi: u32,
+    addends: Vec<&'static str>,
+    passed: bool,
+    cases: usize,
+    writing_types: usize,
+    foretold_types: usize,
+    not_foretold: Vec<NotForetold>,
+    pub(super) checks: Vec<Told>,
+}
+
+#[derive(Serialize)]
+struct NotForetold {
+    why: String,
+    types: Vec<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Told {
+    group: Group,
+    name: String,
+    result: &'static str,
+    cases: usize,
+    failed: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    pub(super) failures: Vec<ToldFailure>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ToldFailure {
+    #[serde(flatten)]
+    complaint: Complaint,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oracle: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) replay: Option<String>,
+}
+
+impl Report {
+    pub(super) fn of(subject: &Subject<'_>, proof: &Proof) -> Self {
+        let plugin = subject.plugin;
+        let forms = subject.judge.forms();
+        let mut not_foretold: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for row in subject.writing().filter(|row| !proof.foretold.contains(&row.row.kind)) {
+            let why = subject.judge.ignorance(row).unwrap_or("none of its cases was run, or good");
+            not_foretold.entry(why).or_default().push(row.name.clone());
+        }
+        let checks = proof.checks.iter().map(|check| Told {
+            group: check.group,
+            name: check.name.clone(),
+            result: match (check.failed, check.cases) {
+                (0, 0) => "not-applicable",
+                (0, _) => "passed",
+                _ => "failed",
+            },
+            cases: check.cases,
+            failed: check.failed,
+            reason: check.partly.clone(),
+            failures: check
+                .failures
+                .iter()
+                .map(|failure| ToldFailure {
+                    complaint: failure.complaint.clone(),
+                    oracle: failure.reproducer.as_ref().map(|(oracle, _)| oracle.to_string()),
+                    file: None,
+                    replay: None,
+                })
+                .collect(),
+        });
+        Self {
+            plugin: plugin.about.name.clone(),
+            plugin_sha256: hex(plugin.guest.digest()),
+            origin: plugin.origin.to_string(),
+            abi: plugin.about.abi,
+            addends: [("explicit", forms.explicit), ("in-place", forms.in_place)]
+                .iter()
+                .filter(|(_, taken)| *taken)
+                .map(|(form, _)| *form)
+                .collect(),
+            passed: proof.holds(),
+            cases: proof.checks.iter().map(|check| check.cases).sum(),
+            writing_types: subject.writing().count(),
+            foretold_types: proof.foretold.len(),
+            not_foretold: not_foretold
+                .into_iter()
+                .map(|(why, types)| NotForetold { why: why.to_owned(), types })
+                .collect(),
+            checks: checks.collect(),
+        }
+    }
+
+    /// A table by group, what is not covered and why, and each failure with the way to see it again.
+    pub(super) fn print(&self) {
+        let (forms, digest) = (self.addends.join(" and "), &self.plugin_sha256[..16]);
+        output::line(format_args!(
+            "{} ({}, SHA-256 {digest}…): ABI {}, addends {forms}",
+            self.plugin, self.origin, self.abi
+        ));
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING);
+        table.set_header(["", "checks", "cases", "failed", "not applicable"]);
+        for group in Group::ALL {
+            let checks: Vec<_> = self.checks.iter().filter(|check| check.group == group).collect();
+            if checks.is_empty() {
+                continue;
+            }
+            let count = |result| checks.iter().filter(|check| check.result == result).count();
+            let cases: usize = checks.iter().map(|check| check.cases).sum();
+            let (failed, idle) = (count("failed"), count("not-applicable"));
+            table.add_row([
+                group.word().to_owned(),
+                checks.len().to_string(),
+                cases.to_string(),
+                failed.to_string(),
+                idle.to_string(),
+            ]);
+        }
+        for column in 1..5 {
+            if let Some(column) = table.column_mut(column) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        table.to_string().lines().for_each(|line| output::line(line.trim_end()));
+        self.print_gaps();
+        for check in self.checks.iter().filter(|check| check.failed != 0) {
+            let (group, name) = (check.group.word(), &check.name);
+            output::line(format_args!("\nFAILED {group}/{name}: {} of {} cases", check.failed, check.cases));
+            for failure in &check.failures {
+                let c = &failure.complaint;
+                output::line(format_args!("  {}\n    expected {}\n    came     {}", c.about, c.expected, c.came));
+                if let Some(replay) = &failure.replay {
+                    output::line(format_args!("    {replay}"));
+                }
+            }
+        }
+        let verdict = if self.passed { "passed" } else { "FAILED" };
+        output::line(format_args!("\n{verdict}: {} checks, {} cases", self.checks.len(), self.cases));
+    }
+
+    fn print_gaps(&self) {
+        output::line(format_args!(
+            "\nThe judge foretold the bytes of {} of {} types that write.",
+            self.foretold_types, self.writing_types
+        ));
+        for gap in &self.not_foretold {
+            output::line(format_args!("  not of {}, since {}: {}", gap.types.len(), gap.why, gap.types.join(", ")));
+        }
+        let mut reasons: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+        for check in self.checks.iter().filter(|check| check.result == "not-applicable") {
+            let why = check.reason.as_deref().unwrap_or("there is nothing to check");
+            reasons.entry((check.group.word(), why)).or_default().push(&check.name);
+        }
+        for ((group, why), names) in reasons {
+            output::line(format_args!("  {group} not applicable, since {why}: {}", names.join(", ")));
+        }
+    }
+}
+
+/// Groups with what they check, and each check's name.
+pub(super) fn list(proof: &Proof, json: bool) {
+    #[derive(Serialize)]
+    struct Listed<'a> {
+        group: Group,
+        checks: Vec<&'a str>,
+    }
+    let names = |group| proof.checks.iter().filter(move |check| check.group == group).map(|check| check.name.as_str());
+    if json {
+        let groups = proof.groups().map(|group| Listed { group, checks: names(group).collect() });
+        return output::json(&groups.collect::<Vec<_>>());
+    }
+    for group in proof.groups() {
+        output::line(format_args!("{}: {}", group.word(), group.text()));
+        names(group).for_each(|name| output::line(format_args!("  {}/{name}", group.word())));
+    }
+}
+
+/// What came of one case.
+pub(super) fn replayed(made: &Reproducer, complaint: Option<Complaint>, json: bool) -> Result<ExitCode> {
+    #[derive(Serialize)]
+    struct Replayed {
+        oracle: String,
+        passed: bool,
+        #[serde(flatten)]
+        complaint: Option<Complaint>,
+    }
+    let passed = complaint.is_none();
+    if json {
+        output::json(&Replayed { oracle: made.oracle.to_string(), passed, complaint });
+    } else {
+        match complaint {
+            None => output::line(format_args!("passed ({})", made.oracle)),
+            Some(c) => output::line(format_args!(
+                "FAILED ({})\n  {}\n    expected {}\n    came     {}",
+                made.oracle, c.about, c.expected, c.came
+            )),
+        }
+    }
+    Ok(ExitCode::from(u8::from(!passed)))
+}

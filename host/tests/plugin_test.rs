@@ -1,0 +1,272 @@
+//! `relobox plugin test`: the shipped plugins pass, and each group of checks notices a plugin that is wrong.
+//!
+//! The wrong plugins are the documentation's toy with a line changed, and the planted bugs of `tests/planted`.
+
+use relobox::guests::{Guests, Origin, Plugin};
+use relobox::kit::{Group, Proof, Subject, Wanted, prove};
+use relobox::sandbox::Sandbox;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn plugin(name: &str, wasm: &[u8]) -> Plugin {
+    static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
+    let sandbox = SANDBOX.get_or_init(|| Sandbox::new(None).unwrap());
+    Plugin::describe(sandbox.load(name, wasm).unwrap(), Origin::BuiltIn).unwrap()
+}
+
+fn proof(plugin: &Plugin, filter: Option<&str>, against: Option<&Plugin>) -> Proof {
+    let subject = Subject::new(plugin);
+    prove(&subject, Wanted { filter, against, names_only: false }, &mut |_, _| {})
+}
+
+fn failures(proof: &Proof) -> Vec<String> {
+    let failed = proof.checks.iter().filter(|check| check.failed != 0);
+    failed.flat_map(|c| c.failures.iter().map(|f| format!("{}: {}", c.full(), f.complaint))).collect()
+}
+
+fn shipped(name: &str) {
+    let proof = proof(&plugin(name, Guests::wasm_of(name).unwrap()), None, None);
+    assert_eq!(failures(&proof), [""; 0]);
+    let cases: usize = proof.checks.iter().map(|check| check.cases).sum();
+    println!("{name}: {} checks, {cases} cases, bytes of {} types foretold", proof.checks.len(), proof.foretold.len());
+    assert!(cases > 3000 && proof.foretold.len() > 10);
+}
+
+#[test]
+fn x86_64_passes() {
+    shipped("x86_64");
+}
+
+#[test]
+fn aarch64_passes() {
+    shipped("aarch64");
+}
+
+#[test]
+fn riscv64_passes() {
+    shipped("riscv64");
+}
+
+#[test]
+fn mips32_passes() {
+    shipped("mips32");
+}
+
+#[test]
+fn s390x_passes() {
+    shipped("s390x");
+}
+
+/// The documentation's toy, with some text replaced.
+fn toy(changes: &[(&str, &str)]) -> Plugin {
+    let mut text = std::fs::read_to_string(repository().join("docs/examples/toy/toy.wat")).unwrap();
+    for (from, to) in changes {
+        assert!(text.contains(from), "the toy has no {from:?}");
+        text = text.replace(from, to);
+    }
+    plugin("toy", &wat::parse_str(text).unwrap())
+}
+
+/// Every group that has a failure, with the words for what was wrong.
+fn noticed(proof: &Proof) -> Vec<(Group, &'static str)> {
+    let of = |c: &relobox::kit::Check| -> Vec<_> {
+        c.failures.iter().map(|f| (c.group, f.complaint.wrong.word())).collect()
+    };
+    proof.checks.iter().flat_map(of).collect()
+}
+
+#[test]
+fn the_toy_passes() {
+    let proof = proof(&toy(&[]), None, None);
+    assert_eq!(failures(&proof), [""; 0]);
+    assert_eq!(proof.foretold.len(), 2);
+}
+
+#[test]
+fn a_toy_with_a_line_changed_is_noticed() {
+    let slow = "(block $next
+      (local.set $width (i64.extend_i32_u (local.get $index)))
+      (block $slow (loop $on (br_if $slow (i64.eqz (local.get $width)))
+        (local.set $width (i64.sub (local.get $width) (i64.const 1))) (br $on)))";
+    // What is wrong with it, the group that must notice, and as what.
+    let wrong: [(&str, &[(&str, &str)], Group, &str); 14] = [
+        ("refuses the smallest", &[("(i64.const -32768))", "(i64.const -32767))")], Group::Vectors, "refused"),
+        (
+            "takes one more",
+            &[("(i64.gt_s (local.get $value) (i64.const 32767))", "(i64.gt_s (local.get $value) (i64.const 32768))")],
+            Group::Vectors,
+            "accepted",
+        ),
+        (
+            "forgets the place",
+            &[(
+                "(i64.sub (local.get $value)\n                    (i64.add (i64.load (local.get $section)) (local.get $offset)))",
+                "(local.get $value)",
+            )],
+            Group::Vectors,
+            "bytes",
+        ),
+        ("writes beside its field", &[("i32.store16 align=1", "i32.store align=1")], Group::Vectors, "misbehaved"),
+        (
+            "ignores addends in place",
+            &[("(i32.const 1))   ;; group_flag IN_PLACE", "(i32.const 0))")],
+            Group::Vectors,
+            "bytes",
+        ),
+        (
+            "does not look where the section ends",
+            &[("(i64.gt_u (local.get $width) (i64.sub (local.get $len) (local.get $offset)))", "(i32.const 0)")],
+            Group::Places,
+            "misbehaved",
+        ),
+        (
+            "does not look at all",
+            &[
+                ("(i64.gt_u (local.get $offset) (local.get $len))", "(i32.const 0)"),
+                ("(i64.gt_u (local.get $width) (i64.sub (local.get $len) (local.get $offset)))", "(i32.const 0)"),
+            ],
+            Group::Places,
+            "misbehaved",
+        ),
+        (
+            "one symbol too many",
+            &[("(i32.ge_u (local.get $symbol)", "(i32.gt_u (local.get $symbol)")],
+            Group::Hostile,
+            "accepted",
+        ),
+        (
+            "takes any type",
+            &[("(i32.ne (local.get $kind) (i32.const 2))", "(i32.const 0)")],
+            Group::Hostile,
+            "accepted",
+        ),
+        (
+            "does not say which",
+            &[("(call $fault (i32.const 5) (local.get $index)", "(call $fault (i32.const 5) (i32.const -1)")],
+            Group::Hostile,
+            "reason",
+        ),
+        ("another reason", &[("(call $fault (i32.const 5)", "(call $fault (i32.const 4)")], Group::Hostile, "reason"),
+        ("a square", &[("(block $next", slow)], Group::Cost, "cost"),
+        (
+            "a range that its field cannot hold",
+            &[("\"\\02\" \"\\00\" \"\\01\" \"\\10\" \"\\01\"", "\"\\02\" \"\\00\" \"\\01\" \"\\11\" \"\\01\"")],
+            Group::Description,
+            "description",
+        ),
+        (
+            "adds what it was asked before, and does not say what it does",
+            &[
+                ("\"S + A - P\"", "\"X(S, A)  \""),
+                (
+                    "(i32.wrap_i64 (local.get $value))))))\n            (local.set $index",
+                    "(i32.add (global.get $free) (i32.wrap_i64 (local.get $value)))))\n                (global.set $free (i32.add (global.get $free) (i32.const 1)))))\n            (local.set $index",
+                ),
+            ],
+            Group::Properties,
+            "differs",
+        ),
+    ];
+    for (what, changes, group, word) in wrong {
+        let proof = proof(&toy(changes), None, None);
+        let noticed = noticed(&proof);
+        assert!(noticed.contains(&(group, word)), "{what}: {noticed:?}");
+        for failure in proof.checks.iter().flat_map(|c| &c.failures) {
+            let Some((oracle, case)) = &failure.reproducer else { continue };
+            let small = case.relocations() <= 2 && case.sections.iter().all(|s| s.bytes.len() <= 64);
+            assert!(small, "{what}: {oracle} of {case:?}");
+        }
+    }
+}
+
+fn planted(name: &str) -> PathBuf {
+    repository().join("tests/planted/wasm").join(format!("{name}.wasm"))
+}
+
+#[test]
+fn planted_bugs_are_noticed() {
+    let read = |name: &str| plugin(name, &std::fs::read(planted(name)).unwrap());
+    for right in ["riscv", "aarch64", "i386", "mips", "ppc32", "arm64-got"] {
+        assert_eq!(failures(&proof(&read(right), None, None)), [""; 0], "{right}");
+    }
+    for (name, group) in [
+        ("lo16-order", Group::Pairs),
+        ("lo16-shared", Group::Pairs),
+        ("lui-carry", Group::Pairs),
+        ("missing-carry", Group::Pairs),
+        ("unpaired-lo12", Group::Pairs),
+        ("stale-hi20", Group::Pairs),
+        ("sub6-neighbours", Group::Pairs),
+        ("stale-got", Group::Slots),
+        ("range-edge", Group::Vectors),
+        ("hi20-sign", Group::Vectors),
+        ("be-half", Group::Vectors),
+        ("addend-lost", Group::Vectors),
+        ("branch-overflow", Group::Vectors),
+        ("misaligned-load", Group::Vectors),
+        ("movw-truncated", Group::Vectors),
+        ("offset-straddles", Group::Places),
+        ("offset-unchecked", Group::Places),
+        ("symbol-unchecked", Group::Hostile),
+        ("quadratic-veneers", Group::Cost),
+    ] {
+        let proof = proof(&read(name), Some(group.word()), None);
+        assert!(noticed(&proof).iter().any(|(g, _)| *g == group), "{name}: {:?}", failures(&proof));
+    }
+    // What the table says wrong as well, only another plugin knows.
+    let (half, right) = (read("half-range"), read("riscv"));
+    assert_eq!(failures(&proof(&half, Some("vectors"), None)), [""; 0]);
+    let against = proof(&half, Some("vectors"), Some(&right));
+    assert!(noticed(&against).contains(&(Group::Against, "differs")));
+}
+
+fn relobox(dir: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_relobox")).args(args).current_dir(dir).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[test]
+fn the_command() {
+    let dir = std::env::temp_dir().join(format!("relobox-plugin-test-{}", std::process::id()));
+    std::fs::create_dir(&dir).unwrap();
+    let wrong = planted("lo16-order").display().to_string();
+    let right = planted("mips").display().to_string();
+
+    let passed = relobox(&dir, &["plugin", "test", "x86_64", "--filter", "vectors/R_X86_64_PC", "--record", "cases"]);
+    assert_eq!(passed.status.code(), Some(0), "{}", text(&passed));
+    assert!(text(&passed).contains("\npassed: "));
+    let recorded = relobox(&dir, &["plugin", "test", "x86_64", "--filter", "recorded", "--vectors", "cases", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&recorded.stdout).unwrap();
+    assert!(report["cases"].as_u64().unwrap() > 300 && report["passed"] == true, "{}", text(&recorded));
+
+    let args = ["plugin", "test", &wrong, "--filter", "pairs", "--failures", "out", "--junit", "j.xml", "--json"];
+    let failed = relobox(&dir, &args);
+    assert_eq!(failed.status.code(), Some(1));
+    let report: serde_json::Value = serde_json::from_slice(&failed.stdout).unwrap();
+    let failure = &report["checks"][0]["failures"][0];
+    assert_eq!(failure["wrong"], "accepted", "{}", text(&failed));
+    let file = failure["file"].as_str().unwrap();
+    assert!(failure["replay"].as_str().unwrap().ends_with(&format!("--replay {file}")));
+    assert!(std::fs::read_to_string(dir.join("j.xml")).unwrap().contains("<failure type=\"accepted\""));
+    let again = relobox(&dir, &["plugin", "test", &wrong, "--replay", file]);
+    assert_eq!(again.status.code(), Some(1), "{}", text(&again));
+    assert_eq!(relobox(&dir, &["plugin", "test", &right, "--replay", file]).status.code(), Some(0));
+
+    let list = relobox(&dir, &["plugin", "test", &right, "--list"]);
+    assert!(text(&list).contains("  vectors/R_MIPS_26") && list.status.code() == Some(0), "{}", text(&list));
+    for bad in [&["nobody"][..], &[&*right, "--filter", "nobody"], &[&*right, "--replay", "j.xml"]] {
+        let bad = relobox(&dir, &[&["plugin", "test"], bad].concat());
+        assert_eq!(bad.status.code(), Some(2), "{}", text(&bad));
+    }
+    std::fs::write(dir.join("not.wasm"), "no").unwrap();
+    assert_eq!(relobox(&dir, &["plugin", "test", "./not.wasm"]).status.code(), Some(3));
+    std::fs::remove_dir_all(dir).unwrap();
+}
