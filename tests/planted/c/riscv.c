@@ -114,7 +114,8 @@ static void begin(struct at *at) {
         at->r = relocation(at, at->index);
         if (at->r->kind != R_RISCV_PCREL_HI20 || at->r->offset >= at->size)
             continue;
-        if (!HAS(stale_hi20) && highs[at->r->offset]) /* Which one do its low parts mean? */
+        /* Which one do its low parts mean? */
+        if (!HAS(stale_hi20) && highs[at->r->offset] && at->size - at->r->offset >= 4)
             fault(at, RELOBOX_FAULT_OTHER, 0, 0, 0);
         highs[at->r->offset] = at->index + 1;
     }

@@ -123,36 +123,54 @@ fn fuzz(root: &Path, options: &Options, name: &str, bug: Option<&Bug>, seed: u64
         bail!("{command:?}: {}\n{said}{told}", output.status);
     }
     let mut findings = findings(dir.path())?;
-    findings.sort_by(|a, b| a.0.total_cmp(&b.0));
+    findings.sort_by(|a, b| a.after.total_cmp(&b.after));
     if findings.is_empty() != (output.status.code() == Some(0)) {
         bail!("{command:?}: {} findings, and {}\n{said}", findings.len(), output.status);
     }
     let (executions, rate) = executions(&said).with_context(|| format!("no number of executions in {said:?}"))?;
+    // What is found in the bug's plugin must not be there without the bug.
+    if let (Some(bug), Some(first)) = (bug, findings.first()) {
+        let mut replay = Command::new(&options.relobox);
+        replay.arg("fuzz").arg(wasm(&bug.twin)).arg("--replay").arg(&first.file);
+        let output = replay.stdin(Stdio::null()).output().context("relobox fuzz --replay")?;
+        if output.status.code() != Some(0) {
+            let (text, said) = (std::fs::read_to_string(&first.file)?, String::from_utf8_lossy(&output.stdout));
+            eprintln!("{name}, seed {seed}: this is found in {} too: {said}\n{text}", bug.twin);
+            findings.clear();
+        }
+    }
     let first = findings.first();
     Ok(Campaign {
-        after: first.map(|f| f.0),
-        first: first.map_or_else(String::new, |f| f.1.clone()),
+        after: first.map(|f| f.after),
+        first: first.map_or_else(String::new, |f| f.oracle.clone()),
         executions,
         rate,
         findings: findings.len(),
     })
 }
 
-/// When each finding was made, and by which oracle: it stands in its file.
-fn findings(dir: &Path) -> Result<Vec<(f64, String)>> {
+/// A finding, as its file says.
+struct Finding {
+    /// Seconds after the start.
+    after: f64,
+    oracle: String,
+    file: PathBuf,
+}
+
+fn findings(dir: &Path) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            found.extend(findings(&path)?);
+        let file = entry?.path();
+        if file.is_dir() {
+            found.extend(findings(&file)?);
             continue;
         }
-        let text = std::fs::read_to_string(&path)?;
+        let text = std::fs::read_to_string(&file)?;
         let remarks: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# ")).collect();
         let says = |key: &str| remarks.iter().find_map(|r| r.strip_prefix(key)).map(str::to_owned);
         let after = remarks.iter().find_map(|r| r.rsplit_once(" after ")?.1.strip_suffix(" s")?.parse().ok());
         if let (Some(after), Some(oracle)) = (after, says("oracle ")) {
-            found.push((after, oracle));
+            found.push(Finding { after, oracle, file });
         }
     }
     Ok(found)
