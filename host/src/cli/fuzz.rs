@@ -6,9 +6,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use relobox::cache::Cache;
 use relobox::fuzz::corpus::Disk;
 use relobox::fuzz::driver::{Plan, Progress, Summary};
+use relobox::fuzz::engine::Engine;
+use relobox::fuzz::engine::packed::Unpacker;
 use relobox::fuzz::findings::Finding;
 use relobox::fuzz::plugin::PluginSubject;
-use relobox::fuzz::subject::Subject;
+use relobox::fuzz::subject::{Subject, Suspicion};
 use relobox::fuzz::{corpus, driver, jobs, report};
 use relobox::guests::{Guests, Origin, Plugin};
 use relobox::kit::{Outcome, Recorded};
@@ -22,15 +24,22 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-/// Fuzz a plugin: coverage-guided, without its source
+/// Fuzz a plugin, the engine or the unpacker: coverage-guided, without its source
 ///
-/// The plugin is rewritten so that it counts which ways it goes. Inputs are made-up modules; what looks wrong is
-/// confirmed on the plugin as it is, made small, and kept as a file.
+/// The guest is rewritten so that it counts which ways it goes. Inputs are made-up modules; what looks wrong is
+/// confirmed on the guest as it is, made small, and kept as a file.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct FuzzArgs {
     /// The plugin: a file, or the name of a built-in one
-    pub(crate) plugin: String,
+    #[arg(required_unless_present_any = ["engine", "unpack"])]
+    pub(crate) plugin: Option<String>,
+    /// Fuzz the engine instead, with whole modules
+    #[arg(long, conflicts_with_all = ["plugin", "unpack", "against", "vectors", "no_comparisons"])]
+    pub(crate) engine: bool,
+    /// Fuzz the unpacker instead, with packed files
+    #[arg(long, conflicts_with_all = ["plugin", "against", "vectors", "no_comparisons"])]
+    pub(crate) unpack: bool,
     /// Begin with the inputs in this directory, and add those that go new ways
     #[arg(long, value_name = "DIR")]
     pub(crate) corpus: Option<PathBuf>,
@@ -92,6 +101,7 @@ const EXAMPLES: &str = "Examples:
   relobox fuzz mine.wasm --corpus corpus --jobs 8 --time 1h --junit fuzz.xml
   relobox fuzz mine.wasm --replay fuzz-findings/mine-trap-….case
   relobox fuzz mine.wasm --corpus corpus --minimize-corpus
+  relobox fuzz --engine --corpus modules --time 1h
 
 Exit codes:
   0  nothing found
@@ -124,9 +134,26 @@ fn load(sandbox: &Sandbox, named: &str) -> Result<(Plugin, Vec<u8>)> {
     Ok((plugin, file.wasm))
 }
 
+impl FuzzArgs {
+    /// What is fuzzed, as the command names it.
+    fn guest(&self) -> &str {
+        match &self.plugin {
+            Some(plugin) => plugin,
+            None if self.unpack => "--unpack",
+            None => "--engine",
+        }
+    }
+}
+
 pub(crate) fn run(args: FuzzArgs) -> Result<ExitCode> {
+    let Some(named) = &args.plugin else {
+        return match args.unpack {
+            true => with_files(&args, Unpacker::new),
+            false => with_files(&args, Engine::new),
+        };
+    };
     let sandbox = Sandbox::new(Cache::from_environment())?;
-    let (plugin, wasm) = load(&sandbox, &args.plugin)?;
+    let (plugin, wasm) = load(&sandbox, named)?;
     let against = args.against.as_ref().map(|named| load(&sandbox, named)).transpose()?;
     let subject =
         || PluginSubject::new(&plugin, &wasm, against.as_ref().map(|(plugin, _)| plugin), !args.no_comparisons);
@@ -138,6 +165,19 @@ pub(crate) fn run(args: FuzzArgs) -> Result<ExitCode> {
     }
     let vectors = vectors(&args, &subject)?;
     fuzz(&args, vectors, subject)
+}
+
+/// The same for a guest that takes files. A corpus may begin as a directory of such files.
+fn with_files<S: Subject>(args: &FuzzArgs, guest: impl Fn(Vec<Vec<u8>>) -> Result<S>) -> Result<ExitCode> {
+    let subject = || guest(args.corpus.as_deref().map_or(Ok(Vec::new()), corpus::others)?);
+    if let Some(path) = &args.replay {
+        let subject = subject()?;
+        return verdict(subject.confirm(&corpus::read(&subject, path)?, None));
+    }
+    if args.minimize_corpus {
+        return minimise(&subject()?, args);
+    }
+    fuzz(args, Vec::new(), subject)
 }
 
 /// The recorded cases that the plugin does not link as recorded.
@@ -181,7 +221,7 @@ pub(crate) fn fuzz<S: Subject>(
         findings: &args.out,
         stop,
     };
-    let mut display = Display::new(args.plugin.clone());
+    let mut display = Display::new(args.guest().to_owned());
     let mut summary = match args.job {
         Some(port) => jobs::job(&subject()?, &plan, port)?,
         None if args.jobs > 1 || args.join.is_some() => {
@@ -210,7 +250,7 @@ pub(crate) fn fuzz<S: Subject>(
 fn tell(args: &FuzzArgs, summary: &Summary) -> Result<()> {
     for f in &summary.findings {
         output::line(format!("{}: {}: {}", f.oracle, f.about, f.detail));
-        output::line(format!("  relobox fuzz {} --replay {}", args.plugin, f.path.display()));
+        output::line(format!("  relobox fuzz {} --replay {}", args.guest(), f.path.display()));
     }
     output::line(words(&summary.progress));
     if summary.unconfirmed != 0 {
@@ -220,9 +260,9 @@ fn tell(args: &FuzzArgs, summary: &Summary) -> Result<()> {
         Some(path) => std::fs::write(path, text()).map_err(Error::io(path)),
         None => Ok(()),
     };
-    write(&args.sarif, &|| format!("{:#}\n", report::sarif(&args.plugin, &summary.findings)))?;
+    write(&args.sarif, &|| format!("{:#}\n", report::sarif(args.guest(), &summary.findings)))?;
     let seconds = summary.progress.time.as_secs_f64();
-    write(&args.junit, &|| report::junit(&args.plugin, &summary.findings, seconds))
+    write(&args.junit, &|| report::junit(args.guest(), &summary.findings, seconds))
 }
 
 /// `12 s: 600,000 executions (50,000/s), 310 of 900 edges, 120 inputs, 0 findings`
@@ -311,7 +351,11 @@ fn replay(subject: &PluginSubject<'_>, path: &Path) -> Result<ExitCode> {
         }
         Outcome::Misbehaved(what) => output::line(format!("the plugin {what}")),
     }
-    match subject.replay(&recorded) {
+    verdict(subject.replay(&recorded))
+}
+
+fn verdict(wrong: Option<Suspicion>) -> Result<ExitCode> {
+    match wrong {
         Some(wrong) => {
             output::line(format!("{}: {}: {}", wrong.oracle, wrong.about, wrong.detail));
             Ok(ExitCode::from(1))

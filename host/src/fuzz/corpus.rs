@@ -106,6 +106,19 @@ pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// What else is in this directory: modules, or whatever a guest takes. What is too large for an input is left out.
+pub fn others(dir: &Path) -> Result<Vec<Vec<u8>>> {
+    let entries = match std::fs::read_dir(dir) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(Error::io(dir))?,
+    };
+    let mut paths: Vec<_> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
+    let small = |p: &PathBuf| std::fs::metadata(p).is_ok_and(|m| m.is_file() && m.len() <= limits::FUZZ_INPUT);
+    paths.retain(|p| p.extension().is_none_or(|e| e != EXTENSION) && small(p));
+    paths.sort();
+    paths.iter().map(|path| std::fs::read(path).map_err(Error::io(path))).collect()
+}
+
 fn inputs_in(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(dir).map_err(Error::io(dir))?;
     let mut paths: Vec<_> = entries.filter_map(|e| Some(e.ok()?.path())).collect();

@@ -243,7 +243,8 @@ impl Model {
     /// Adds a symbol. `section` may be one of the numbers that are none.
     pub(super) fn add_symbol(&mut self, name: &[u8], info: u8, section: usize, value: u64) -> usize {
         let (table, strings) = self.symbols();
-        let name = if name.is_empty() { 0 } else { self.sections[strings].add_text(name) };
+        let strings = self.sections.get_mut(strings).filter(|_| !name.is_empty());
+        let name = strings.map_or(0, |strings| strings.add_text(name));
         let (form, symbols) = (self.form, &mut self.sections[table].data);
         let at = symbols.len() / form.symbol() * form.symbol();
         symbols.resize(at + form.symbol(), 0);
