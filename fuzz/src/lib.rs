@@ -13,6 +13,7 @@ const COUNTERS: usize = 1 << 16;
 
 /// Where libFuzzer looks for counters that are not its compiler's, on Linux.
 #[used]
+#[allow(unsafe_code, reason = "libFuzzer finds counters by their section")]
 #[unsafe(link_section = "__libfuzzer_extra_counters")]
 static mut EXTRA: [u8; COUNTERS] = [0; COUNTERS];
 
@@ -25,8 +26,9 @@ pub fn execute<S: Subject>(subject: &S, input: &S::Input) {
     assert!(edges + comparisons <= COUNTERS, "{} counts more than there is room for", subject.name());
     let suspicion = {
         let _alone = BUSY.lock();
+        #[allow(unsafe_code, reason = "the counters are libFuzzer's")]
         // SAFETY: libFuzzer reads and clears the counters between executions only, and nobody else here refers to them.
-        let counters: &mut [u8] = unsafe { &mut *(&raw mut EXTRA) };
+        let counters: &mut [u8] = unsafe { std::slice::from_raw_parts_mut((&raw mut EXTRA).cast(), COUNTERS) };
         let (edges, comparisons) = counters[..edges + comparisons].split_at_mut(edges);
         subject.execute(input, Coverage { edges, comparisons })
     };

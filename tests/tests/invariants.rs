@@ -243,6 +243,7 @@ fn unsafe_is_lifted_by_name() {
         "arch-plugins/sdk/src/cx.rs",
         "arch-plugins/sdk/src/guest.rs",
         "engine-wasm/src/guest.rs",
+        "fuzz/src/lib.rs",
         "guest-rt/src/wasm.rs",
         "host/src/isolate/system.rs",
         "host/src/kernel/device.rs",
