@@ -12,7 +12,7 @@ const HEADER: usize = 64;
 
 fn subject() -> &'static Engine {
     static SUBJECT: OnceLock<Engine> = OnceLock::new();
-    SUBJECT.get_or_init(|| Engine::new(Vec::new(), true).unwrap_or_else(|e| panic!("{e}")))
+    SUBJECT.get_or_init(|| Engine::new(Vec::new()).unwrap_or_else(|e| panic!("{e}")))
 }
 
 fn read(data: &[u8]) -> BytesInput {
