@@ -92,6 +92,8 @@ static const int in_place = 0;
 
 /* By offset in the section: one past the index of the PCREL_HI20 there. */
 static uint32_t *highs;
+/* There are two of them. */
+#define AMBIGUOUS UINT32_MAX
 /* How many offsets it has room for. */
 static uint32_t room;
 /* The value of the last PCREL_HI20, once there was one. */
@@ -114,10 +116,7 @@ static void begin(struct at *at) {
         at->r = relocation(at, at->index);
         if (at->r->kind != R_RISCV_PCREL_HI20 || at->r->offset >= at->size)
             continue;
-        /* Which one do its low parts mean? */
-        if (!HAS(stale_hi20) && highs[at->r->offset] && at->size - at->r->offset >= 4)
-            fault(at, RELOBOX_FAULT_OTHER, 0, 0, 0);
-        highs[at->r->offset] = at->index + 1;
+        highs[at->r->offset] = !HAS(stale_hi20) && highs[at->r->offset] ? AMBIGUOUS : at->index + 1;
     }
 }
 
@@ -132,7 +131,7 @@ static int high_of(const struct at *at, int64_t *value) {
         *value = last_high;
         return any_high;
     }
-    if (offset >= at->size || !highs[offset])
+    if (offset >= at->size || !highs[offset] || highs[offset] == AMBIGUOUS)
         return 0;
     const struct relobox_relocation *high = relocation(at, highs[offset] - 1);
     if (high->symbol >= at->job->values.count)
