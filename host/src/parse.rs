@@ -27,7 +27,7 @@ pub struct Module {
 /// The records of a module. Spans in them are relative to [`Records::file`].
 #[derive(Clone, Copy)]
 pub struct Records<'a> {
-    /// The file's name, for messages.
+    /// The file's name, for messages; empty if nobody reads them, and then faults are numbers only.
     pub name: &'a str,
     /// The file.
     pub file: &'a [u8],

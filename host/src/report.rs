@@ -57,6 +57,11 @@ fn relocation_fault(
     let symbol = relocation.map(|r| r.symbol).unwrap_or(f.symbol);
     let kind = kind_of(f.kind);
     let ranged = matches!(f.kind, fault::OUT_OF_RANGE);
+    if records.name.is_empty() {
+        let offset = (f.section != NONE).then_some(f.offset);
+        let index = relocation.is_some().then_some(f.relocation);
+        return Problem { kind, offset, index, value: Some(f.value), ..Problem::default() };
+    }
     let mut problem = Problem {
         kind,
         file: records.name.to_owned(),

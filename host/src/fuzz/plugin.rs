@@ -81,6 +81,10 @@ impl<'a> PluginSubject<'a> {
         if matches!(run.outcome, Outcome::Misbehaved(_)) {
             return None;
         }
+        // Relocations of a section that is not aligned have values that no linker ever sees.
+        if case.sections.iter().any(|s| s.address & (s.align.max(1) - 1) != 0) {
+            return None;
+        }
         if let Some(found) = oracle::judged(&self.judge, case, &run.outcome).filter(wants) {
             return Some(found);
         }

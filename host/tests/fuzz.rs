@@ -1,0 +1,230 @@
+//! `relobox fuzz`: what counts edges computes the same; what is wrong is found, and what is right is not.
+#![cfg(feature = "fuzz")]
+#![allow(missing_docs)]
+
+use libafl_bolts::rands::StdRand;
+use relobox::fuzz::corpus::Disk;
+use relobox::fuzz::dice::Dice;
+use relobox::fuzz::driver::{Plan, Summary, alone};
+use relobox::fuzz::instrument::instrument;
+use relobox::fuzz::plugin::PluginSubject;
+use relobox::fuzz::subject::Subject as _;
+use relobox::guests::{Guests, Origin, Plugin};
+use relobox::kit::{Case, Recorded, run};
+use relobox::sandbox::Sandbox;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const TOY: &str = include_str!("../../docs/examples/toy/toy.wat");
+
+fn plugin(name: &str, wasm: &[u8]) -> Plugin {
+    let guest = Sandbox::new(None).unwrap().load(name, wasm).unwrap();
+    Plugin::describe(guest, Origin::BuiltIn).unwrap()
+}
+
+/// The toy with one text replaced by another.
+fn toy(from: &str, to: &str) -> Vec<u8> {
+    assert!(TOY.contains(from), "{from}");
+    wat::parse_str(TOY.replace(from, to)).unwrap()
+}
+
+/// A directory of one's own, removed in the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).unwrap();
+        Self(dir)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn plan(dir: &Path, executions: u64) -> Plan<'_> {
+    Plan {
+        seed: 1,
+        time: None,
+        executions: Some(executions),
+        first: false,
+        corpus: None,
+        findings: dir,
+        stop: std::sync::Arc::default(),
+    }
+}
+
+fn fuzz(wasm: &[u8], dir: &Path, executions: u64) -> Summary {
+    let plugin = plugin("toy", wasm);
+    let subject = PluginSubject::new(&plugin, wasm, None, true).unwrap();
+    alone(&subject, &plan(dir, executions), |_| ()).unwrap()
+}
+
+#[test]
+fn a_guest_that_counts_computes_the_same() {
+    for (name, wasm) in Guests::built_in_plugins() {
+        let plugin = plugin(name, wasm);
+        let subject = PluginSubject::new(&plugin, wasm, None, true).unwrap();
+        let (counting, code) = subject.counting();
+        assert!(code.edges > 100 && code.comparisons > 10, "{name}");
+        let mut rand = StdRand::with_seed(7);
+        let mut linked = 0;
+        for seed in subject.seeds().into_iter().step_by(4) {
+            let mut case: Case = seed;
+            for _ in 0..3 {
+                let (ours, theirs) = (run(&plugin, &case).outcome, run(counting, &case).outcome);
+                assert_eq!(ours, theirs, "{name}: {}", subject.write(&case, &[]));
+                linked += usize::from(matches!(ours, relobox::kit::Outcome::Linked(_)));
+                subject.mutate(&mut case, None, &mut Dice(&mut rand));
+            }
+        }
+        assert!(linked > 5, "{name}: {linked}");
+    }
+}
+
+#[test]
+fn rewriting_is_deterministic_and_keeps_its_memory_to_itself() {
+    let wasm = wat::parse_str(TOY).unwrap();
+    let (first, second) = (instrument(&wasm, true).unwrap(), instrument(&wasm, true).unwrap());
+    assert_eq!(first.wasm, second.wasm);
+    assert!(first.constants.contains(&32767), "{:?}", first.constants);
+    // The ordinary sandbox takes nothing with a second memory, so no original can name one.
+    let error = Sandbox::new(None).unwrap().load("toy", &first.wasm).map(drop).unwrap_err();
+    assert!(error.to_string().contains("memor"), "{error}");
+    let named = toy("(memory (export \"memory\") 1)", "(memory (export \"memory\") (export \"relobox:counters\") 1)");
+    assert!(instrument(&named, true).unwrap_err().to_string().contains("relobox:counters"));
+}
+
+#[test]
+fn nothing_is_found_in_what_is_right() {
+    let dir = Scratch::new("right");
+    let summary = fuzz(&wat::parse_str(TOY).unwrap(), &dir.0, 6000);
+    let details: Vec<_> = summary.findings.iter().map(|f| &f.detail).collect();
+    assert!(details.is_empty(), "{details:?}");
+    assert!(summary.progress.edges * 10 > summary.progress.all_edges * 7, "{:?}", summary.progress);
+}
+
+#[test]
+fn what_is_wrong_is_found_and_can_be_replayed() {
+    let wrong = [
+        // A range twice as large, and one too large by one.
+        ("(i64.const 32767))) (then", "(i64.const 65535))) (then", "accepted"),
+        ("(i64.const 32767))) (then", "(i64.const 32768))) (then", "accepted"),
+        // A place across the section's end.
+        ("(local.set $width (i64.const 4))", "(local.set $width (i64.const 3))", "window"),
+        // Symbols unchecked.
+        ("(if (i32.ge_u (local.get $symbol) (i32.load offset=52 (local.get $job)))", "(if (i32.const 0)", "accepted"),
+        // A constant that nobody would guess.
+        (
+            "(local.set $value (i64.add\n",
+            "(if (i64.eq (i64.load offset=8 (local.get $relocation)) (i64.const 0x1234567)) (then (unreachable)))\n
+             (local.set $value (i64.add\n",
+            "trap",
+        ),
+    ];
+    let right = plugin("toy", &wat::parse_str(TOY).unwrap());
+    let right_wasm = wat::parse_str(TOY).unwrap();
+    let right = PluginSubject::new(&right, &right_wasm, None, false).unwrap();
+    for (i, (from, to, oracle)) in wrong.into_iter().enumerate() {
+        let wasm = toy(from, to);
+        let dir = Scratch::new(&format!("wrong-{i}"));
+        let summary = fuzz(&wasm, &dir.0, 8_000);
+        let found = summary.findings.iter().find(|f| f.oracle == oracle || oracle == "accepted" && f.oracle == "bytes");
+        let found = found.unwrap_or_else(|| panic!("{to}: {:?}", summary.findings));
+        let text = std::fs::read_to_string(&found.path).unwrap();
+        let recorded: Recorded = text.parse().unwrap();
+        // Small, and wrong with this plugin only.
+        assert!(recorded.case.relocations() <= 2, "{text}");
+        let plugin = plugin("toy", &wasm);
+        let subject = PluginSubject::new(&plugin, &wasm, None, false).unwrap();
+        assert!(subject.replay(&recorded).is_some(), "{text}");
+        assert_eq!(right.replay(&recorded), None, "{text}");
+    }
+}
+
+#[test]
+fn the_same_seed_does_the_same() {
+    let dir = Scratch::new("seed");
+    let wasm = wat::parse_str(TOY).unwrap();
+    let [first, second] = [(); 2].map(|()| fuzz(&wasm, &dir.0, 3000).progress);
+    assert_eq!(
+        (first.executions, first.edges, first.corpus),
+        (second.executions, second.edges, second.corpus),
+        "{first:?} {second:?}"
+    );
+}
+
+#[test]
+fn a_second_plugin_that_differs_is_found() {
+    let right = wat::parse_str(TOY).unwrap();
+    // Eight bits of the value are lost.
+    let other =
+        toy("(i32.wrap_i64 (local.get $value))))", "(i32.wrap_i64 (i64.shl (local.get $value) (i64.const 8)))))");
+    let (plugin, other) = (plugin("toy", &right), plugin("other", &other));
+    let subject = PluginSubject::new(&plugin, &right, Some(&other), true).unwrap();
+    let dir = Scratch::new("against");
+    let summary = alone(&subject, &Plan { first: true, ..plan(&dir.0, 20_000) }, |_| ()).unwrap();
+    assert_eq!(summary.findings.first().map(|f| f.oracle.as_str()), Some("against"));
+}
+
+#[test]
+fn a_small_corpus_takes_the_same_edges() {
+    let (dir, corpus) = (Scratch::new("corpus-out"), Scratch::new("corpus"));
+    let wasm = wat::parse_str(TOY).unwrap();
+    let plugin = plugin("toy", &wasm);
+    let subject = PluginSubject::new(&plugin, &wasm, None, true).unwrap();
+    let plan = Plan { corpus: Some(&corpus.0), ..plan(&dir.0, 3000) };
+    let before = alone(&subject, &plan, |_| ()).unwrap().progress;
+    let (all, left) = Disk::open(Some(&corpus.0)).unwrap().minimize(&subject).unwrap();
+    assert!(all >= before.corpus && left * 2 < all, "{left} of {all}");
+    let plan = Plan { executions: Some(1), ..plan };
+    let after = alone(&subject, &plan, |_| ()).unwrap().progress;
+    assert!(after.edges + 2 >= before.edges, "{after:?} {before:?}");
+}
+
+fn relobox(args: &[&str]) -> (Option<i32>, String) {
+    let out = Command::new(env!("CARGO_BIN_EXE_relobox")).arg("fuzz").args(args).output().unwrap();
+    (out.status.code(), String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned())
+}
+
+#[test]
+fn the_command_says_what_it_found_by_its_exit_code() {
+    let dir = Scratch::new("command");
+    let path = |name: &str| dir.0.join(name).to_string_lossy().into_owned();
+    let (good, bad, out) = (path("good.wasm"), path("bad.wasm"), path("out"));
+    std::fs::write(&good, wat::parse_str(TOY).unwrap()).unwrap();
+    std::fs::write(&bad, toy("(i64.const 32767))) (then", "(i64.const 65535))) (then")).unwrap();
+    let (sarif, junit) = (path("fuzz.sarif"), path("fuzz.xml"));
+    let (code, text) = relobox(&[&good, "--executions", "2000", "--out", &out]);
+    assert_eq!(code, Some(0), "{text}");
+    let reports = ["--sarif", &sarif, "--junit", &junit];
+    let (code, text) =
+        relobox(&[&[bad.as_str(), "--executions", "9000", "--first", "--out", &out], &reports[..]].concat());
+    assert_eq!(code, Some(1), "{text}");
+    assert!(std::fs::read_to_string(&sarif).unwrap().contains("\"ruleId\": \"accepted\""));
+    assert!(std::fs::read_to_string(&junit).unwrap().contains("<failure"));
+    let file = std::fs::read_dir(&out).unwrap().next().unwrap().unwrap().path();
+    let file = file.to_string_lossy();
+    assert_eq!(relobox(&[&bad, "--replay", &file]).0, Some(1));
+    assert_eq!(relobox(&[&good, "--replay", &file]).0, Some(0));
+    assert_eq!(relobox(&[&path("nothing.wasm")]).0, Some(2));
+    let not_wasm = path("not.wasm");
+    std::fs::write(&not_wasm, b"nonsense").unwrap();
+    assert_eq!(relobox(&[&not_wasm, "--executions", "1"]).0, Some(3));
+}
+
+#[test]
+fn jobs_exchange_through_a_broker() {
+    let dir = Scratch::new("jobs");
+    let path = |name: &str| dir.0.join(name).to_string_lossy().into_owned();
+    let (bad, out, port) = (path("bad.wasm"), path("out"), (20_000 + std::process::id() % 20_000).to_string());
+    std::fs::write(&bad, toy("(i64.const 32767))) (then", "(i64.const 65535))) (then")).unwrap();
+    let args = [&bad, "--jobs", "2", "--executions", "9000", "--broker-port", &port, "--out", &out];
+    let (code, text) = relobox(&args);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("accepted: R_TOY_PC16"), "{text}");
+}
