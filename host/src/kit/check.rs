@@ -1,7 +1,7 @@
 //! What came of a case, against what the judge says must come of it.
 
 use super::case::{Case, Relocation};
-use super::judge::{Bytes, Judge, Verdict};
+use super::judge::{Bytes, Judge, Kinds, Verdict};
 use super::run::{Fault, Linked, Outcome};
 use crate::report;
 use relobox_abi::symbol_flag;
@@ -178,7 +178,9 @@ impl Judge<'_> {
         let mut explained = false;
         for fault in faults {
             let Some(index) = fault.relocation else {
-                explained |= fault.kind != "more";
+                // What is wrong with the module as a whole; what is wrong with a relocation has to name it.
+                explained |=
+                    fault.kind != "more" && !Kinds::all().words().any(|word| word == fault.kind && word != "other");
                 continue;
             };
             match verdict(index) {

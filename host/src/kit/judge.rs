@@ -101,6 +101,12 @@ impl Kinds {
         all
     }
 
+    /// Every kind that is about a relocation.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::of(&KINDS.map(|(kind, _)| kind))
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(self) -> bool {
