@@ -35,6 +35,8 @@ pub struct Bug {
     pub does: String,
     /// How somebody can know.
     pub shows: String,
+    /// The group of the conformance kit's checks that finds it.
+    pub kit: String,
 }
 
 impl Planted {
@@ -63,12 +65,13 @@ impl Planted {
                 ("model", Some(bug)) => rest.clone_into(&mut bug.model),
                 ("does", Some(bug)) => rest.clone_into(&mut bug.does),
                 ("shows", Some(bug)) => rest.clone_into(&mut bug.shows),
+                ("kit", Some(bug)) => rest.clone_into(&mut bug.kit),
                 _ => panic!("{}: what is {line:?}?", path.display()),
             }
         }
         for bug in &planted.bugs {
             assert!(planted.plugins.iter().any(|p| p.name == bug.twin), "{} is in {:?}", bug.name, bug.twin);
-            assert!(![&bug.model, &bug.does, &bug.shows].iter().any(|text| text.is_empty()), "{}", bug.name);
+            assert!(![&bug.model, &bug.does, &bug.shows, &bug.kit].iter().any(|text| text.is_empty()), "{}", bug.name);
         }
         planted
     }
@@ -76,8 +79,13 @@ impl Planted {
     /// The list for people.
     #[must_use]
     pub fn table(&self) -> String {
-        let rows = self.bugs.iter().map(|b| format!("| `{}` | {} | {} | {} |\n", b.name, b.does, b.model, b.shows));
-        let head = "| bug | what is wrong | modelled on | how it can be seen |\n|---|---|---|---|\n".to_owned();
+        let rows = self
+            .bugs
+            .iter()
+            .map(|b| format!("| `{}` | {} | {} | {} | {} |\n", b.name, b.does, b.model, b.shows, b.kit));
+        let head =
+            "| bug | what is wrong | modelled on | how it can be seen | the kit's checks |\n|---|---|---|---|---|\n";
+        let head = head.to_owned();
         rows.fold(head, |all, row| all + &row)
     }
 }

@@ -6,7 +6,8 @@
 //! `RELOBOX_BLESS=1` writes into every case what the correct plugin answers.
 
 use relobox::guests::{Guests, Origin, Plugin};
-use relobox::kit::{Case, Expected, Outcome, Recorded, Relocation, Section, Subject, Symbol, run};
+use relobox::kit::{Case, Expected, Outcome, Recorded, Relocation, Section, Subject, Symbol, Wanted};
+use relobox::kit::{prove, run};
 use relobox::sandbox::Sandbox;
 use relobox_tests::planted::{Bug, Planted};
 use sha2::{Digest as _, Sha256};
@@ -214,4 +215,28 @@ fn twice_the_calls_are_twice_the_fuel_only_where_nobody_counts_in_squares() {
     let large = |name: &str| run(&plugins[name], &calls(40_000)).outcome;
     assert!(matches!(large("arm64-got"), Outcome::Linked(_)));
     assert!(matches!(large("quadratic-veneers"), Outcome::Misbehaved(_)));
+}
+
+/// The conformance kit finds every one, those that the description does not contradict with a second plugin; in the
+/// correct ones it finds nothing.
+#[test]
+fn the_conformance_kit_finds_them() {
+    let planted = Planted::read();
+    let plugins = plugins(&planted);
+    let failed = |name: &str, wanted: Wanted<'_>| -> Vec<String> {
+        let subject = Subject::new(&plugins[name]);
+        let proof = prove(&subject, wanted, &mut |_, _| {});
+        proof.checks.into_iter().filter(|check| check.failed != 0).map(|check| check.name).collect()
+    };
+    for twin in &planted.plugins {
+        assert_eq!(failed(&twin.name, Wanted::default()), [""; 0], "{}", twin.name);
+    }
+    for bug in &planted.bugs {
+        let group = format!("{}/", bug.kit);
+        let wanted = match bug.kit.as_str() {
+            "against" => Wanted { against: Some(&plugins[&bug.twin]), ..Wanted::default() },
+            _ => Wanted { filter: Some(&group), ..Wanted::default() },
+        };
+        assert_ne!(failed(&bug.name, wanted), [""; 0], "{}", bug.name);
+    }
 }
