@@ -426,6 +426,9 @@ impl<'a> Judge<'a> {
         let Some(its) = self.about.row(high.kind).filter(|_| row.row.pairing == pairing::LABEL && depth == 0) else {
             return Err(Verdict::Unknown("nobody knows what stands at its label"));
         };
+        if !Places::inside(&its.row, high.offset, section.bytes.len()) {
+            return Err(Verdict::Unknown("the high half at its label lies outside the section"));
+        }
         if high.symbol as usize > site.case.symbols.len() {
             return Err(Verdict::Unknown("the high half at its label has no symbol"));
         }
