@@ -443,7 +443,8 @@ fn set_uleb128(cx: &mut Cx<'_, State>, value: Value) {
 fn sub_uleb128(cx: &mut Cx<'_, State>, value: Value) -> Result<(), Trouble> {
     let offset = cx.relocation.offset;
     let minuend = match cx.state.set.take() {
-        Some((_, at, minuend)) if at == offset => minuend,
+        // Straight behind it: that is how the psABI says which two belong together.
+        Some((index, at, minuend)) if at == offset && index + 1 == cx.index => minuend,
         other => {
             if let Some(set) = other {
                 lone_set(cx, set);

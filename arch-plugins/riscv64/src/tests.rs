@@ -378,6 +378,8 @@ fn uleb128_comes_in_pairs() {
     assert_eq!(link(&[(0, sub), (0, set)]), Err(vec![(lone, 0), (lone, 1)]));
     assert_eq!(link(&[(0, set), (1, sub)]), Err(vec![(lone, 0), (lone, 1)]));
     assert_eq!(link(&[(0, set), (0, set), (0, sub)]), Err(vec![(lone, 0)]));
+    // The second stands straight behind the first.
+    assert_eq!(link(&[(0, set), (4, R_RISCV_SET8), (0, sub)]), Err(vec![(lone, 0), (lone, 2)]));
     assert_eq!(link(&[(9, set), (9, sub)]), Err(vec![(fault::OUTSIDE, 0), (fault::OUTSIDE, 1)]));
     assert_eq!(link(&[(8, set), (8, sub)]), Err(vec![(fault::OTHER, 1)]));
 }

@@ -414,6 +414,8 @@ fn trim(case: &mut Case) {
         section.bytes.truncate(limits::FUZZ_BYTES);
         // No loader puts a section elsewhere, and plugins rely on it.
         section.address &= section.align.max(1).wrapping_neg();
+        // The very last address means "not in memory".
+        section.address = section.address.min(crate::layout::ABSENT - 1);
         if section.bytes.is_empty() {
             section.bytes.push(0);
         }

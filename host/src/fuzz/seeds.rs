@@ -22,6 +22,9 @@ pub fn seeds(about: &About) -> Vec<Case> {
                 if let Some(partner) = partner(about, row) {
                     cases.push(with_rows(machine, in_place, &[row, partner]));
                     cases.push(with_rows(machine, in_place, &[partner, row]));
+                    // Several high halves may share a low one, and the other way round.
+                    cases.push(with_rows(machine, in_place, &[row, row, partner]));
+                    cases.push(with_rows(machine, in_place, &[row, partner, partner]));
                 }
             }
         }

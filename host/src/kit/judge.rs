@@ -280,8 +280,16 @@ impl<'a> Judge<'a> {
             return Verdict::Refused(kinds);
         };
         let outside = !Places::inside(&row.row, r.offset, section.bytes.len());
+        // Two at one place are no label for anybody: whoever looks for labels may say so first.
+        let crowded = || {
+            let relocations = &section.relocations;
+            (0..).zip(relocations).any(|(i, other)| i != site.index && other.offset == r.offset)
+        };
         if row.is(row_flag::REJECT) {
             kinds.add(Kind::Rejected);
+            if crowded() {
+                kinds.add(Kind::Other);
+            }
             return Verdict::Refused(kinds);
         }
         if row.is(row_flag::NOP) {
@@ -290,8 +298,8 @@ impl<'a> Judge<'a> {
         if outside {
             kinds.add(Kind::Outside);
         }
-        if row.row.pairing == pairing::LABELLED && (outside || symbol_missing) {
-            // Two at one place are no label for anybody.
+        let shared_label = row.row.pairing == pairing::LABELLED && crowded();
+        if shared_label {
             kinds.add(Kind::Other);
         }
         if symbol_missing {
@@ -309,9 +317,14 @@ impl<'a> Judge<'a> {
             // A row that finds its own window finds none behind the section.
             return Verdict::Refused(Kinds::of(&[Kind::Unpaired, Kind::Other, Kind::Outside]));
         }
-        match value {
-            Ok(value) => self.settle(site, row, value),
-            Err(verdict) => verdict,
+        match value.map_or_else(|verdict| verdict, |value| self.settle(site, row, value)) {
+            Verdict::Refused(mut kinds) if shared_label => {
+                kinds.add(Kind::Other);
+                Verdict::Refused(kinds)
+            }
+            verdict @ Verdict::Unknown(_) => verdict,
+            _ if shared_label => Verdict::Unknown("others stand at its place, which may be a label"),
+            verdict => verdict,
         }
     }
 
@@ -429,8 +442,9 @@ impl<'a> Judge<'a> {
         if !Places::inside(&its.row, high.offset, section.bytes.len()) {
             return Err(Verdict::Unknown("the high half at its label lies outside the section"));
         }
-        if high.symbol as usize > site.case.symbols.len() {
-            return Err(Verdict::Unknown("the high half at its label has no symbol"));
+        if high.symbol as usize > site.case.symbols.len() || !Places::inside(&its.row, high.offset, section.bytes.len())
+        {
+            return Err(Verdict::Unknown("the high half at its label is refused"));
         }
         match self.value(&Site { index, ..*site }, its, depth + 1) {
             Ok(value) => Ok(Valued { rounded: value.exact, ..value }),
@@ -449,9 +463,6 @@ impl<'a> Judge<'a> {
                 return Verdict::Unknown("the field does not reach, and there is another way");
             }
             kinds.add(Kind::OutOfRange);
-            if row.row.pairing == pairing::LABELLED {
-                kinds.add(Kind::Other);
-            }
         }
         if !certain {
             return Verdict::Unknown("its range is wider than an address");

@@ -354,7 +354,7 @@ impl std::str::FromStr for Recorded {
 }
 
 fn read_section(w: &mut Words<'_>) -> Result<Section, Unreadable> {
-    let (name, address) = (w.name()?, w.number("an address")?);
+    let (name, address): (_, u64) = (w.name()?, w.number("an address")?);
     w.key("align")?;
     let align: u64 = w.number("an alignment")?;
     w.key("flags")?;
@@ -363,6 +363,9 @@ fn read_section(w: &mut Words<'_>) -> Result<Section, Unreadable> {
     w.end()?;
     if !align.is_power_of_two() || align > limits::ALIGN {
         return Err(w.wrong("an alignment is a power of two"));
+    }
+    if address == crate::layout::ABSENT {
+        return Err(w.wrong("no section begins with the last byte that there is"));
     }
     Ok(Section { name, address, align, flags, in_place, ..Section::default() })
 }
