@@ -161,7 +161,7 @@ mod tests {
             ("S + A - (P & -8)", 0x7fc),
             ("(S+A & ~0xff) - (P & ~0xff)", 0x700),
             ("Z + A", 4),
-            ("-S - -A", -0xffc),
+            ("-S - -A", -0x1004),
             ("S + 0x8_000", 0x9000),
         ] {
             assert_eq!(Formula::read(text).map(|f| f.value(&letters)), Some(value), "{text}");
