@@ -250,6 +250,11 @@ impl<'a> Judge<'a> {
                     Verdict::Bytes(_) | Verdict::Accepted if !as_assumed => {
                         Verdict::Unknown("the kernel's numbers are not those that the plugin assumes")
                     }
+                    // For other numbers a plugin may refuse of its own accord, before it looks further.
+                    Verdict::Refused(mut kinds) if !as_assumed => {
+                        kinds.add(Kind::Other);
+                        Verdict::Refused(kinds)
+                    }
                     verdict => verdict,
                 });
             }
