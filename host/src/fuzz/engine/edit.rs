@@ -108,7 +108,11 @@ fn add_section(model: &mut Model, dice: &mut Dice<'_>) {
         flags: dice.pick(&ALLOCATED).copied().unwrap_or(0),
         align: dice.pick(&[0, 1, 4, 8, 64, 4096, 2 << 20]).copied().unwrap_or(0),
         data: if kind == Kind::NoBits { Vec::new() } else { some_bytes(dice) },
-        size: if kind == Kind::NoBits { dice.pick(&[0, 1, 4096, 64 << 20, 1 << 30]).copied().unwrap_or(0) } else { 0 },
+        size: if kind == Kind::NoBits {
+            dice.pick(&[0, 1, 4096, 0x400_0000, 0x4000_0000]).copied().unwrap_or(0)
+        } else {
+            0
+        },
         ..Part::default()
     };
     model.add(&name, part);
@@ -182,9 +186,12 @@ fn change_section(model: &mut Model, dice: &mut Dice<'_>) {
         2 => part.flags ^= dice.pick(&FLAGS).copied().unwrap_or(0),
         3 => part.link = if dice.one_in(8) { count as u32 } else { other },
         4 => part.info = if dice.one_in(8) { count as u32 } else { other },
-        5 => part.align = dice.pick(&[0, 1, 2, 3, 16, 4096, 1 << 21, 1 << 22, 1 << 63]).copied().unwrap_or(0),
+        5 => part.align = dice.pick(&[0, 1, 2, 3, 16, 4096, 0x20_0000, 0x40_0000, 1 << 63]).copied().unwrap_or(0),
         6 => part.entry = dice.pick(&[0, 1, 4, 8, 12, 16, 24, 64, u64::MAX]).copied().unwrap_or(0),
-        _ => part.size = dice.pick(&[0, 1, 1 << 30, (1 << 30) + 1, 1 << 32, 1 << 63, u64::MAX]).copied().unwrap_or(0),
+        _ => {
+            part.size =
+                dice.pick(&[0, 1, 0x4000_0000, 0x4000_0000 + 1, 1 << 32, 1 << 63, u64::MAX]).copied().unwrap_or(0)
+        }
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) fn read(text: &str) -> Result<Vec<u8>, String> {
             continue;
         }
         let digits: String = line.split_whitespace().collect();
-        if !digits.is_ascii() || digits.len() % 2 != 0 {
+        if !digits.is_ascii() || !digits.len().is_multiple_of(2) {
             return Err(bad());
         }
         for at in (0..digits.len()).step_by(2) {
