@@ -112,7 +112,7 @@ fn other_plans_are_named() {
     desk.put("filled.wasm", got(16, 7));
     desk.put(
         "aligned.wasm",
-        other("(data (i32.const 0x710) (i32 0x800 1)) (data (i32.const 0x800) (i32 1 64) (i64 0))"),
+        other("(data (i32.const 0x710) (i32 0x800 1)) (data (i32.const 0x800) (i32 1 0) (i64 64))"),
     );
     let with = |one: &str, two: &str| desk.problems(&["--plugin", one, "--cross-check", two]).join("\n");
     let said = with("./honest.wasm", "./got.wasm");

@@ -34,7 +34,7 @@ impl Dice<'_> {
             1 | 2 => (1i64 << self.below(64)).wrapping_add(near),
             3 => (1i64 << self.below(64)).wrapping_neg().wrapping_add(near),
             4 | 5 => self.pick(constants).copied().unwrap_or(0).wrapping_add(near * i64::from(self.below(2) as u8)),
-            6 => self.below(1 << 16) as i64,
+            6 => self.below(0x1_0000) as i64,
             _ => self.any().cast_signed() >> self.below(64),
         }
     }

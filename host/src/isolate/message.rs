@@ -7,7 +7,7 @@ use crate::kernel::{Export, Load, Machine, Protection, Request as Space};
 use crate::layout::Kind;
 use crate::limits;
 use crate::records::shown;
-use crate::sandbox::Digest;
+use crate::registry::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::PathBuf;

@@ -19,8 +19,8 @@ use std::time::Instant;
 #[command(after_help = "Examples:
   relobox plugin test mine.wasm
   relobox plugin test mine.wasm --against riscv64 --junit report.xml
-  relobox plugin test riscv64 --filter vectors/R_RISCV_HI20
-  relobox plugin test mine.wasm --replay relobox-failures/vectors-R_MINE_HI20-bytes.case
+  relobox plugin test riscv64 --filter vectors
+  relobox plugin test mine.wasm --replay relobox-failures/vectors-CALL26-bytes.case
 
 All cases are derived from the plugin's own description; docs/conformance.md says how. Exit code 0: passed;
 1: something failed; 2: usage; 3: the plugin cannot be used at all.")]

@@ -1,0 +1,50 @@
+//! What fuzzing has found worth keeping, of every shipped plugin: nothing looks wrong, and each case is linked or
+//! refused as it was when it was kept. `RELOBOX_BLESS=1` takes what comes now.
+#![cfg(feature = "fuzz")]
+
+use relobox::fuzz::plugin::PluginSubject;
+use relobox::fuzz::subject::Subject as _;
+use relobox::guests::{Guests, Origin, Plugin};
+use relobox::kit::{Expected, Recorded};
+use relobox::sandbox::Sandbox;
+use std::path::{Path, PathBuf};
+
+/// The cases of a plugin, by name.
+fn cases(plugin: &str) -> Vec<PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz-corpus").join(plugin);
+    let entries = std::fs::read_dir(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn what_was_kept_comes_to_the_same() {
+    let bless = std::env::var_os("RELOBOX_BLESS").is_some();
+    let sandbox = Sandbox::new(None).expect("a sandbox");
+    for (name, wasm) in Guests::built_in_plugins() {
+        let guest = sandbox.load(name, wasm).expect(name);
+        let plugin = Plugin::describe(guest, Origin::BuiltIn).expect(name);
+        let subject = PluginSubject::new(&plugin, wasm, None, false).expect(name);
+        let (mut linked, mut refused) = (0, 0);
+        for path in cases(name) {
+            let text = std::fs::read_to_string(&path).expect("a case");
+            let mut recorded: Recorded = text.parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            if bless {
+                recorded.expected = Expected::of(&subject.outcome(&recorded.case));
+                std::fs::write(&path, recorded.to_string()).expect("a case");
+            }
+            assert_eq!(subject.replay(&recorded), None, "{}", path.display());
+            match recorded.expected {
+                Some(Expected::Linked { .. }) => linked += 1,
+                Some(Expected::Refused(_)) => refused += 1,
+                None => panic!("{}: nothing is expected of it", path.display()),
+            }
+        }
+        // What fuzzing begins with where there is no corpus.
+        let seeds = subject.seeds();
+        seeds.iter().for_each(|case| assert_eq!(subject.confirm(case, None), None, "{}", subject.write(case, &[])));
+        println!("{name}: {} seeds; {linked} cases linked, {refused} refused", seeds.len());
+        assert!(linked > 0 && refused > 5, "{name}: {linked} cases linked, {refused} refused");
+    }
+}
