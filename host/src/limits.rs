@@ -309,3 +309,6 @@ pub const fn fuzz_unpack_fuel(input: u64) -> u64 {
 
 /// Characters of the name of a case's file: what a row may be called, with its group, is longer than file names may be.
 pub const CASE_NAME: usize = 120;
+
+/// Bytes of a page of WebAssembly's linear memory: its unit, and nobody's choice.
+pub const WASM_PAGE: usize = 64 << 10;

@@ -115,7 +115,7 @@ impl Reencode for Rewriter {
         self.memory = section.count();
         utils::parse_memory_section(self, memories, section)?;
         // How many bytes will count is not known yet. Pages that nobody touches cost nothing.
-        let pages = limits::FUZZ_COUNTERS.div_ceil(1 << 16) as u64;
+        let pages = limits::FUZZ_COUNTERS.div_ceil(limits::WASM_PAGE) as u64;
         memories.memory(MemoryType {
             minimum: pages,
             maximum: Some(pages),

@@ -84,7 +84,7 @@ impl Judge<'_> {
         }
     }
 
-    /// `R_FOO at .text+0x8`.
+    /// `WORD32 at .text+0x8`.
     fn name(&self, case: &Case, index: usize) -> String {
         let mut all = case.groups().flat_map(|(_, s)| s.relocations.iter().map(move |r| (s, r)));
         match all.nth(index) {

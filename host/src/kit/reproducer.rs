@@ -77,10 +77,10 @@ mod tests {
         ]);
         oracles.extend(Growth::ALL.map(Oracle::Cost));
         for oracle in oracles {
-            let (about, expected, came) = ("R_X".into(), "a\nb".into(), "c".into());
+            let (about, expected, came) = ("WORD".into(), "a\nb".into(), "c".into());
             let complaint = Complaint { wrong: Wrong::Bytes, about, expected, came };
             let case = Case { machine: 1, class: 64, order: 1, ..Case::default() };
-            let made = Reproducer::new("vectors/R_X", &complaint, oracle.clone(), case.clone());
+            let made = Reproducer::new("vectors/WORD", &complaint, oracle.clone(), case.clone());
             let read: Reproducer = made.to_string().parse().unwrap();
             assert_eq!((read.oracle, read.recorded.case), (oracle, case));
             assert_eq!(read.words[2], "expected: a b");

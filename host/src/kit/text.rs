@@ -10,7 +10,7 @@
 //!   relocation 0x0 type 28 symbol 1 addend 0
 //! symbol printk 0xc0001234 section 0 size 0 info 0x10 other 0 flags 0x1
 //! expected linked
-//!   section 1 000000eb feffffeb 0000000000000000
+//!   section 1 000000eb feffffeb 00000000 00000000
 //! ```
 //!
 //! Symbols and sections are numbered from 1 in their order. Numbers are decimal or `0x…`. What follows `expected`
