@@ -43,10 +43,10 @@ fn fuzz<S: Subject<Input = BytesInput>>(subject: &S, rounds: usize) {
         }
         let (_, suspicion) = execute(subject, &input);
         let examined = suspicion.clone().or_else(|| if round % 8 == 0 { subject.examine(&input) } else { None });
-        if let Some(found) = examined {
-            if let Some(found) = subject.confirm(&input, Some(found.oracle)) {
-                panic!("{found:?}:\n{}", subject.write(&input, &[]));
-            }
+        if let Some(found) = examined
+            && let Some(found) = subject.confirm(&input, Some(found.oracle))
+        {
+            panic!("{found:?}:\n{}", subject.write(&input, &[]));
         }
     }
 }

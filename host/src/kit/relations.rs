@@ -54,13 +54,7 @@ fn factors(row: &PluginRow, what: Moves, symbol_moves: bool) -> Option<&'static 
                 &[0]
             }
         }
-        (effect::RELATIVE | effect::PAGES, Places) => {
-            if symbol_moves {
-                &[-1]
-            } else {
-                return None;
-            }
-        }
+        (effect::RELATIVE | effect::PAGES, Places) if symbol_moves => &[-1],
         // A page is the least by which it is asked to move.
         (effect::IN_PAGE | effect::SIZE, _) => &[0],
         (effect::ABSOLUTE | effect::PLUS, _) => {
@@ -115,7 +109,7 @@ pub(super) fn shift(subject: &Subject<'_>, case: &Case, what: Moves, by: u64) ->
                 effect::PAGES | effect::IN_PAGE | effect::PARTNER | effect::UNKNOWN | effect::SLOT
             );
             let low = field.holds().trailing_zeros().min(63).max(row.row.round.into()).max(if paged { 12 } else { 0 });
-            if field.mask() == 0 || by % (1 << low) != 0 {
+            if field.mask() == 0 || !by.is_multiple_of(1 << low) {
                 continue;
             }
             let held = |linked: &Linked| {

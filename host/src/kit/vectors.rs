@@ -109,7 +109,7 @@ fn values(cases: &mut Cases<'_>, ground: &Ground, row: &PluginRow) {
 }
 
 fn places(cases: &mut Cases<'_>, ground: &Ground, row: &PluginRow) {
-    let value = range(row).1 / 4 & step(row).wrapping_neg();
+    let value = (range(row).1 / 4) & step(row).wrapping_neg();
     let value = if row.row.effect == effect::SLOT { 0 } else { value };
     let len = ground.case.sections[0].bytes.len() as u64;
     let field = u64::from(row.row.width.max(1));

@@ -9,7 +9,7 @@ use relobox::registry::{PluginFile, Plugins, Search};
 use relobox::sandbox::hex;
 use relobox::{Error, Result};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Pin plugins: trust them by their digests
@@ -87,7 +87,7 @@ pub(super) fn run(args: PinArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn add(args: &PinArgs, path: &PathBuf) -> Result<Vec<Pin>> {
+fn add(args: &PinArgs, path: &Path) -> Result<Vec<Pin>> {
     let search = Search::from_environment(false, &args.common.plugin_dir);
     let mut plugins = Plugins::find(&search, &args.common.chosen, Pins::default())?;
     let pins: Vec<_> =
@@ -124,7 +124,7 @@ fn pin(plugins: &mut Plugins, named: &str, comment: &str) -> Result<Pin> {
     Ok(Pin::of(&file, comment))
 }
 
-fn remove(args: &PinArgs, path: &PathBuf) -> Result<Vec<Pin>> {
+fn remove(args: &PinArgs, path: &Path) -> Result<Vec<Pin>> {
     Pins::edit(path, |file| {
         let mut gone = Vec::new();
         for named in &args.plugins {
