@@ -432,7 +432,15 @@ impl<'a> Judge<'a> {
     fn partner(&self, site: &Site<'_>, row: &PluginRow, label: i64, depth: usize) -> Result<Valued, Verdict> {
         let unpaired = Verdict::Refused(Kinds::of(&[Kind::Unpaired, Kind::Rejected, Kind::Other]));
         let section = &site.case.sections[site.section];
+        let end = section.address.checked_add(section.bytes.len() as u64);
+        if end.is_none_or(|end| site.case.cut(end) != end) {
+            return Err(Verdict::Unknown("its section goes on at address 0"));
+        }
         let offset = site.case.cut(label.cast_unsigned().wrapping_sub(section.address));
+        let rejects = |r: &Relocation| self.about.row(r.kind).is_some_and(|row| row.is(row_flag::REJECT));
+        if section.relocations.iter().any(|r| r.offset == offset && rejects(r)) {
+            return Err(Verdict::Unknown("what stands at its label is refused"));
+        }
         let labelled = |r: &Relocation| {
             self.about.row(r.kind).is_some_and(|row| row.writes() && row.row.pairing == pairing::LABELLED)
         };
