@@ -25,7 +25,7 @@ fuzz_target!(|data: &[u8]| relobox_fuzz::execute(subject(), &read(data)));
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     let subject = subject();
     // What is shorter than an ELF header gets nowhere by itself.
-    let mut file = match size < HEADER && seed % 4 != 0 {
+    let mut file = match size < HEADER && !seed.is_multiple_of(4) {
         true => {
             let seeds = subject.seeds();
             seeds[seed as usize % seeds.len()].clone()
