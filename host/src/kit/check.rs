@@ -1,7 +1,8 @@
 //! What came of a case, against what the judge says must come of it.
 
 use super::case::{Case, Relocation};
-use super::judge::{Bytes, Judge, Kinds, Verdict};
+use super::judge::{Bytes, Judge, Verdict};
+use super::kinds::Kinds;
 use super::run::{Fault, Linked, Outcome};
 use crate::report;
 use relobox_abi::symbol_flag;

@@ -11,6 +11,7 @@ pub mod formula;
 mod hostile;
 pub mod judge;
 mod junit;
+pub mod kinds;
 pub mod minimise;
 pub mod oracle;
 mod pairs;

@@ -132,7 +132,8 @@ fn print(listed: &[(Listed, &std::sync::Arc<Plugin>)]) {
         }
     }
     for line in table.to_string().lines() {
-        output::line(line.trim());
+        // The table begins every line with a space.
+        output::line(line.strip_prefix(' ').unwrap_or(line).trim_end());
     }
     for (row, _) in listed.iter().filter(|(row, _)| !row.conflicts_with.is_empty()) {
         let others: Vec<_> = row.conflicts_with.iter().map(|digest| format!("{}…", &digest[..16])).collect();
