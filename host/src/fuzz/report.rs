@@ -2,6 +2,7 @@
 
 use super::findings::Finding;
 use super::oracle;
+use crate::kit::escaped;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -70,23 +71,6 @@ pub fn junit(guest: &str, findings: &[Finding], seconds: f64) -> String {
         out.push_str("</failure>\n</testcase>\n");
     }
     out.push_str("</testsuite>\n</testsuites>\n");
-    out
-}
-
-/// Text in XML; what XML cannot have is left out.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' => out.push('\n'),
-            c if c.is_control() => {}
-            c => out.push(c),
-        }
-    }
     out
 }
 

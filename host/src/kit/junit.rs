@@ -49,8 +49,9 @@ pub fn junit(plugin: &str, proof: &Proof, seconds: f64) -> String {
     out
 }
 
-/// Text in an attribute; what XML cannot have is left out, since names are a plugin's own.
-fn escaped(text: &str) -> String {
+/// Text in XML; what XML cannot have is left out, since names are a plugin's own.
+#[must_use]
+pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -58,7 +59,8 @@ fn escaped(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            '\n' => out.push(' '),
+            // In an attribute a line's end is a space to whoever reads it.
+            '\n' => out.push('\n'),
             '\u{fffe}' | '\u{ffff}' => {}
             c if c.is_control() => {}
             c => out.push(c),

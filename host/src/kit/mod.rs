@@ -30,7 +30,7 @@ mod vectors;
 pub use case::{Case, Relocation, Section, Symbol};
 pub use check::{Complaint, Wrong};
 pub use judge::{Forms, Judge, Verdict};
-pub use junit::junit;
+pub use junit::{escaped, junit};
 pub use minimise::minimise;
 pub use oracle::Oracle;
 pub use prove::{Check, Failure, Group, Proof, Wanted, prove};
