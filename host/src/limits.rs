@@ -238,6 +238,12 @@ pub const FUZZ_COUNTERS: usize = 1 << 20;
 /// How deep a formula of a description may be nested, which is read by recursion. Those of the psABIs have two levels.
 pub const FORMULA: usize = 50;
 
+/// Letters for tables in one formula: those of the psABIs have two.
+pub const FORMULA_TABLES: usize = 3;
+
+/// How far behind its start code may have its target as a word: twice the longest PLT entry of the psABIs.
+pub const CODE_ENTRY: u64 = 64;
+
 /// Cases that are tried to make one smaller: each takes some tenths of a millisecond.
 pub const MINIMISE: usize = 5000;
 

@@ -7,7 +7,7 @@ use super::subject::{Coverage, Subject, Suspicion};
 use super::{oracle, seeds};
 use crate::error::{Error, Result};
 use crate::guests::{Origin, Plugin};
-use crate::kit::{Case, Expected, Forms, Judge, Outcome, Recorded, Run, minimise, run};
+use crate::kit::{Case, Expected, Judge, Outcome, Recorded, Run, minimise, run};
 use crate::sandbox::Sandbox;
 use libafl_bolts::HasLen;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,7 +37,7 @@ impl<'a> PluginSubject<'a> {
         let sandbox = Sandbox::for_fuzzing()?;
         let guest = sandbox.load(plugin.guest.name(), &code.wasm)?;
         let counting = Plugin::describe(guest, Origin::BuiltIn)?;
-        let judge = Judge::new(&plugin.about, Forms::of(plugin));
+        let judge = Judge::of(plugin);
         Ok(Self { plugin, counting, code, judge, against })
     }
 

@@ -86,7 +86,7 @@ impl Judge<'_> {
     }
 
     /// `WORD32 at .text+0x8`.
-    fn name(&self, case: &Case, index: usize) -> String {
+    pub(super) fn name(&self, case: &Case, index: usize) -> String {
         let mut all = case.groups().flat_map(|(_, s)| s.relocations.iter().map(move |r| (s, r)));
         match all.nth(index) {
             Some((s, r)) => format!("{} at {}+{:#x}", self.about().relocation(r.kind), s.name, r.offset),
@@ -109,18 +109,19 @@ impl Judge<'_> {
                 }
                 Verdict::Bytes(bytes) => {
                     let made = linked.sections.get(section).map_or(&[][..], Vec::as_slice);
-                    self.compare(case, index, (section, r), bytes, made)?;
+                    self.compare(case, &|| self.name(case, index), (section, r), bytes, made)?;
                 }
                 Verdict::Accepted | Verdict::Unchanged | Verdict::Unknown(_) => {}
             }
         }
-        Ok(())
+        self.follow(case, linked, &verdicts).map(drop)
     }
 
-    fn compare(
+    /// Whether `bytes` stand at the place of `r`.
+    pub(super) fn compare(
         &self,
         case: &Case,
-        index: usize,
+        name: &dyn Fn() -> String,
         (section, r): (usize, &Relocation),
         bytes: &Bytes,
         made: &[u8],
@@ -141,7 +142,7 @@ impl Judge<'_> {
         let formula = row.map_or("", |row| row.formula.as_str());
         Err(Complaint {
             wrong,
-            about: self.name(case, index),
+            about: name(),
             expected: format!(
                 "{} ({formula} = {}, place was {})",
                 hex(&bytes.bytes[..bytes.len]),
@@ -221,7 +222,8 @@ fn form(in_place: bool) -> &'static str {
     if in_place { "in place" } else { "explicit" }
 }
 
-fn accepted(about: String, kinds: String) -> Complaint {
+/// A complaint about what should have been refused.
+pub(super) fn accepted(about: String, kinds: String) -> Complaint {
     Complaint { wrong: Wrong::Accepted, about, expected: format!("a fault: {kinds}"), came: "a linked module".into() }
 }
 

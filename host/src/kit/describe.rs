@@ -110,7 +110,7 @@ fn contradiction(cases: &mut Cases<'_>, row: &PluginRow) {
             _ => return,
         };
         let half = if row.row.round == 0 { 0 } else { 1i64 << (row.row.round - 1).min(62) };
-        let is = formula.value(&Letters { s, a, p, z });
+        let is = formula.value(&Letters { s, a, p, z, ..Letters::default() });
         if is != said && is != said.wrapping_add(half) {
             let came = format!("formula {} and effect {}", row.formula, row.row.effect);
             return complain(cases, &row.name, "a formula and an effect that agree", came);

@@ -1,7 +1,11 @@
 //! Formulas of the psABIs, as descriptions write them: letters, numbers, `+ - & ~` and parentheses.
 //!
-//! What a function means is for an architecture to say: a formula with one is not read, and neither is one with
-//! a letter for a table or an entry in it.
+//! What a function means is for an architecture to say: a formula with one is not read. Neither is one with a letter
+//! for a table or an entry in it, except by [`Formula::of_tables`], for rows that say of themselves that they have one.
+
+/// The psABIs' letters for tables and entries in them. Each is whatever the plugin means by it: a table's address, an
+/// entry's, its offset.
+pub const TABLES: [&str; 5] = ["G", "GOT", "O", "L", "T"];
 
 /// The letters that a formula may have.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,15 +18,31 @@ pub struct Letters {
     pub p: i64,
     /// The symbol's size.
     pub z: i64,
+    /// Tables and entries in them, by [`TABLES`].
+    pub tables: [i64; 5],
 }
 
 /// A formula, ready to be computed: instructions for a stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Formula(Vec<Step>);
 
+/// What an entry is for, as far as its formula says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// The symbol: the addend is added to the way there.
+    Symbol,
+    /// Symbol plus addend: the addend is the entry's own.
+    Target,
+    /// It has no addend.
+    Either,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Letter(char),
+    Table(usize),
+    Page,
+    InPage,
     Number(i64),
     Not,
     Negate,
@@ -35,9 +55,36 @@ impl Formula {
     /// Reads a formula; `None` if any of it is not known for certain.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
-        let mut reader = Reader { rest: text.trim(), steps: Vec::new(), depth: 0 };
+        let mut reader = Reader { rest: text.trim(), steps: Vec::new(), depth: 0, tables: false, own: false };
         reader.both()?;
         reader.rest.is_empty().then_some(Self(reader.steps))
+    }
+
+    /// Reads a formula of a row whose value is made of tables: letters of [`TABLES`], each with or without what it is
+    /// asked for in parentheses, `page(X)` without the low twelve bits, `lo12(X)` these. With `within`, a function
+    /// around the whole, whose first argument is what it is made of, is passed over.
+    #[must_use]
+    pub fn of_tables(text: &str, within: bool) -> Option<(Self, Holds)> {
+        let text = text.trim();
+        let text = if within { inside(text).unwrap_or(text) } else { text };
+        let mut reader = Reader { rest: text, steps: Vec::new(), depth: 0, tables: true, own: false };
+        reader.both()?;
+        if !reader.rest.is_empty() {
+            return None;
+        }
+        let holds = match (reader.steps.contains(&Step::Letter('A')), reader.own) {
+            (true, true) => return None,
+            (true, false) => Holds::Symbol,
+            (false, true) => Holds::Target,
+            (false, false) => Holds::Either,
+        };
+        Some((Self(reader.steps), holds))
+    }
+
+    /// Which of [`TABLES`] it has, each once, in order.
+    #[must_use]
+    pub fn tables(&self) -> Vec<usize> {
+        (0..TABLES.len()).filter(|i| self.0.contains(&Step::Table(*i))).collect()
     }
 
     /// Its value; all operators wrap.
@@ -51,6 +98,9 @@ impl Formula {
                 Step::Letter('A') => letters.a,
                 Step::Letter('P') => letters.p,
                 Step::Letter(_) => letters.z,
+                Step::Table(which) => letters.tables[*which],
+                Step::Page => pop() & !0xfff,
+                Step::InPage => pop() & 0xfff,
                 Step::Number(number) => *number,
                 Step::Not => !pop(),
                 Step::Negate => 0i64.wrapping_sub(pop()),
@@ -73,6 +123,30 @@ struct Reader<'a> {
     rest: &'a str,
     steps: Vec<Step>,
     depth: usize,
+    /// Whether letters for tables are read.
+    tables: bool,
+    /// Whether one of them has the addend for its own.
+    own: bool,
+}
+
+/// What stands in the parentheses of `f(X, …)`, up to a comma; `None` if the whole is no such call, or one that is read.
+fn inside(text: &str) -> Option<&str> {
+    let (name, rest) = text.strip_suffix(')')?.split_once('(')?;
+    let known = TABLES.contains(&name) || matches!(name, "" | "page" | "lo12");
+    let mut depth = 0i32;
+    let mut end = rest.len();
+    for (i, c) in rest.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            ',' if depth == 0 => end = end.min(i),
+            _ => {}
+        }
+        if depth < 0 {
+            return None;
+        }
+    }
+    (!known && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')).then(|| &rest[..end])
 }
 
 impl Reader<'_> {
@@ -131,11 +205,42 @@ impl Reader<'_> {
         let end = self.rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest.trim_start();
+        if let Some(which) = TABLES.iter().position(|name| self.tables && *name == word) {
+            self.arguments()?;
+            self.steps.push(Step::Table(which));
+            return Some(());
+        }
+        let function = match word {
+            "page" if self.tables => Some(Step::Page),
+            "lo12" if self.tables => Some(Step::InPage),
+            _ => None,
+        };
+        if let Some(step) = function {
+            if !self.next('(') {
+                return None;
+            }
+            self.both()?;
+            self.steps.push(step);
+            return self.next(')').then_some(());
+        }
         let step = match word {
             "S" | "A" | "P" | "Z" => Step::Letter(word.chars().next()?),
             _ => Step::Number(number(word)?),
         };
         self.steps.push(step);
+        Some(())
+    }
+
+    /// What an entry is for, which is not computed.
+    fn arguments(&mut self) -> Option<()> {
+        let Some(rest) = self.rest.strip_prefix('(') else { return Some(()) };
+        let (arguments, rest) = rest.split_once(')')?;
+        // One level is all that is needed to say for which target.
+        if arguments.contains('(') {
+            return None;
+        }
+        self.own |= arguments.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "A");
+        self.rest = rest.trim_start();
         Some(())
     }
 }
@@ -154,7 +259,7 @@ mod tests {
 
     #[test]
     fn formulas_have_values() {
-        let letters = Letters { s: 0x1000, a: -4, p: 0x804, z: 8 };
+        let letters = Letters { s: 0x1000, a: -4, p: 0x804, z: 8, ..Letters::default() };
         for (text, value) in [
             ("S + A", 0xffc),
             ("S + A - P", 0x7f8),
@@ -165,6 +270,30 @@ mod tests {
             ("S + 0x8_000", 0x9000),
         ] {
             assert_eq!(Formula::read(text).map(|f| f.value(&letters)), Some(value), "{text}");
+        }
+    }
+
+    #[test]
+    fn formulas_of_tables_say_what_entries_hold() {
+        let letters = Letters { s: 7, a: -4, p: 0x800, z: 0, tables: [0x3018, 0x3000, 0x18, 0x5000, 0x20] };
+        for (text, within, value, holds, tables) in [
+            ("G + A - P", false, 0x2814, Holds::Symbol, &[0][..]),
+            ("S + A - GOT", false, 3 - 0x3000, Holds::Symbol, &[1]),
+            ("G(A) - GOT", false, 0x18, Holds::Target, &[0, 1]),
+            ("G(S, 0) + A - P", false, 0x2814, Holds::Symbol, &[0]),
+            ("high(G(S + A, A) - P)", true, 0x2818, Holds::Target, &[0]),
+            ("movz_or_movn(G(A) - GOT, 2)", true, 0x18, Holds::Target, &[0, 1]),
+            ("page(G(A)) - page(P)", false, 0x3000, Holds::Target, &[0]),
+            ("lo12(G(A))", true, 0x18, Holds::Target, &[0]),
+            ("G(S + A) & 0xfff", false, 0x18, Holds::Target, &[0]),
+            ("G - P", false, 0x2818, Holds::Either, &[0]),
+            ("L - G + A", false, 0x5000 - 0x3018 - 4, Holds::Symbol, &[0, 3]),
+        ] {
+            let (formula, said) = Formula::of_tables(text, within).expect(text);
+            assert_eq!((formula.value(&letters), said, &*formula.tables()), (value, holds, tables), "{text}");
+        }
+        for (text, within) in [("high(G - P)", false), ("X + A", true), ("G(f(A)) + A", false), ("G(A) + A", false)] {
+            assert_eq!(Formula::of_tables(text, within), None, "{text}");
         }
     }
 

@@ -137,6 +137,7 @@ pub struct Prover<'a> {
     wanted: Wanted<'a>,
     checks: Vec<Check>,
     foretold: BTreeSet<u32>,
+    followed: BTreeSet<u32>,
     against: BTreeMap<String, Check>,
     record: &'a mut dyn FnMut(&str, Recorded),
 }
@@ -148,6 +149,8 @@ pub struct Proof {
     pub checks: Vec<Check>,
     /// Types whose bytes were foretold by the judge, and were as foretold.
     pub foretold: BTreeSet<u32>,
+    /// Types that lead into what the plugin made, and led right; see [`Judge::follows`](super::Judge::follows).
+    pub followed: BTreeSet<u32>,
 }
 
 impl Proof {
@@ -166,8 +169,8 @@ impl Proof {
 /// Everything, in order; each case that was judged, and linked or refused as it should, goes to `record`.
 pub fn prove<'a>(subject: &'a Subject<'a>, wanted: Wanted<'a>, record: &'a mut dyn FnMut(&str, Recorded)) -> Proof {
     let bench = Bench { subject, against: wanted.against };
-    let mut prover =
-        Prover { bench, wanted, checks: Vec::new(), foretold: BTreeSet::new(), against: BTreeMap::new(), record };
+    let (foretold, followed) = (BTreeSet::new(), BTreeSet::new());
+    let mut prover = Prover { bench, wanted, checks: Vec::new(), foretold, followed, against: BTreeMap::new(), record };
     describe::derive(&mut prover);
     vectors::derive(&mut prover);
     pairs::derive(&mut prover);
@@ -175,7 +178,7 @@ pub fn prove<'a>(subject: &'a Subject<'a>, wanted: Wanted<'a>, record: &'a mut d
     hostile::derive(&mut prover);
     prover.checks.extend(prover.against.into_values());
     prover.checks.sort_by_key(|check| check.group);
-    Proof { checks: prover.checks, foretold: prover.foretold }
+    Proof { checks: prover.checks, foretold: prover.foretold, followed: prover.followed }
 }
 
 impl<'a> Prover<'a> {
@@ -200,6 +203,7 @@ impl<'a> Prover<'a> {
             check: Check::new(group, name),
             agreement: self.bench.against.map(|_| Check::new(Group::Against, &full)),
             foretold: &mut self.foretold,
+            followed: &mut self.followed,
             record: self.record,
         };
         of(&mut cases);
@@ -264,6 +268,7 @@ pub struct Cases<'a> {
     check: Check,
     agreement: Option<Check>,
     foretold: &'a mut BTreeSet<u32>,
+    followed: &'a mut BTreeSet<u32>,
     record: &'a mut dyn FnMut(&str, Recorded),
 }
 
@@ -291,6 +296,7 @@ impl<'a> Cases<'a> {
             let relocations = case.groups().flat_map(|(_, s)| &s.relocations);
             let foretold = relocations.zip(&verdicts).filter(|(_, v)| matches!(v, Verdict::Bytes(_)));
             self.foretold.extend(foretold.map(|(r, _)| r.kind & subject.about().kind_mask));
+            self.followed.extend(subject.judge.follow(case, linked, &verdicts).into_iter().flatten());
         }
         if let Some(expected) = Expected::of(&outcome) {
             let full = format!("{}-{}-{}", self.check.group.word(), self.check.name, self.check.cases);

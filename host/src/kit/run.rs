@@ -11,7 +11,7 @@ use crate::limits;
 use crate::plan::{Needs, Planned, ask};
 use crate::resolve::Resolved;
 use crate::sandbox::Instance;
-use relobox_abi::supply;
+use relobox_abi::{supply, synthetic_kind};
 
 /// What came of a case, and what it cost.
 pub struct Run {
@@ -54,6 +54,8 @@ pub struct Made {
     pub address: u64,
     /// What it holds.
     pub contents: Vec<u8>,
+    /// Whether that is code.
+    pub text: bool,
 }
 
 /// A fault.
@@ -109,7 +111,12 @@ pub fn run(plugin: &Plugin, case: &Case) -> Run {
                     sections: (1..=case.sections.len()).map(|i| owned.contents(i).to_vec()).collect(),
                     made: made
                         .into_iter()
-                        .map(|s| Made { name: s.wanted.name, address: s.address, contents: s.contents })
+                        .map(|s| Made {
+                            text: s.wanted.record.kind == synthetic_kind::TEXT,
+                            name: s.wanted.name,
+                            address: s.address,
+                            contents: s.contents,
+                        })
                         .collect(),
                     values: resolved.values,
                 }),

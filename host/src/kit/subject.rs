@@ -15,10 +15,10 @@ pub struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// Asks `plugin` which forms of addends it takes.
+    /// Asks `plugin` what it does not say of itself.
     #[must_use]
     pub fn new(plugin: &'a Plugin) -> Self {
-        Self { plugin, judge: Judge::new(&plugin.about, Forms::of(plugin)) }
+        Self { plugin, judge: Judge::of(plugin) }
     }
 
     /// What the plugin says of itself.
