@@ -3,12 +3,19 @@
 //! Loading compiled code is running it: whoever can write here can run code as this user. So the
 //! directory and each file must belong to the effective user and be writable by nobody else; a cache
 //! that is not like that is not used, silently: it only costs time.
+//!
+//! It grows only when something is written, and that is when it is pruned: what was not used for long goes, and what was
+//! used longest ago while there is too much. The time of a file's last change says when it was used. Whoever has a file
+//! open or mapped keeps it; whoever wants it later compiles it again.
 
+use crate::limits;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
 
 /// A directory of compiled guests.
 #[derive(Debug)]
@@ -56,24 +63,73 @@ impl Cache {
         &self.path
     }
 
-    /// Opens an entry, if it is there and safe.
+    /// Opens an entry, if it is there and safe, and notes that it is used.
     #[must_use]
     pub fn open(&self, name: &str) -> Option<File> {
         let file = self.dir.open_with(name, OpenOptions::new().read(true)).ok()?;
         let meta = file.metadata().ok()?;
-        (meta.is_file() && private(meta.uid(), meta.mode())).then(|| file.into_std())
+        if !meta.is_file() || !private(meta.uid(), meta.mode()) {
+            return None;
+        }
+        let file = file.into_std();
+        let now = SystemTime::now();
+        let used = meta.modified().ok()?.into_std();
+        // One that was used in the future was used by a clock that is wrong.
+        if now.duration_since(used).map_or(true, |unused| unused > Duration::from_secs(limits::CACHE_NOTED)) {
+            let _ = file.set_modified(now);
+        }
+        Some(file)
     }
 
-    /// Writes an entry as a whole, or not at all.
+    /// Writes an entry as a whole, or not at all, and makes room for it.
     pub fn write(&self, name: &str, bytes: &[u8]) {
-        let temporary = format!("{name}.{}", std::process::id());
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let temporary = format!("{name}.{}.{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
-        let written = self.dir.open_with(&temporary, &options).and_then(|mut file| file.write_all(bytes));
-        if written.and_then(|()| self.dir.rename(&temporary, &self.dir, name)).is_err() {
+        // What is there already is somebody else's, and stays.
+        let Ok(mut file) = self.dir.open_with(&temporary, &options) else { return };
+        if file.write_all(bytes).and_then(|()| self.dir.rename(&temporary, &self.dir, name)).is_err() {
             let _ = self.dir.remove_file(&temporary);
         }
+        self.prune(name, SystemTime::now());
     }
+
+    /// Removes entries until those that are left keep to the limits; never `newest`, and nothing that is not an entry.
+    fn prune(&self, newest: &str, now: SystemTime) {
+        let Ok(files) = self.dir.entries() else { return };
+        let mut entries = Vec::new();
+        for file in files.flatten() {
+            // Of a link, this is the link's own: it is not a file.
+            let (Ok(name), Ok(meta)) = (file.file_name().into_string(), file.metadata()) else { continue };
+            if !is_entry(&name) || !meta.is_file() || !private(meta.uid(), meta.mode()) {
+                continue;
+            }
+            let used = meta.modified().map_or(SystemTime::UNIX_EPOCH, cap_std::time::SystemTime::into_std);
+            entries.push((name != newest, now.duration_since(used).unwrap_or_default(), name, meta.len()));
+        }
+        entries.sort_unstable();
+        let mut kept = 0;
+        for (old, unused, name, len) in entries {
+            if old && (unused > Duration::from_secs(limits::CACHE_AGE) || kept + len > limits::CACHE) {
+                let _ = self.dir.remove_file(&name);
+            } else {
+                kept += len;
+            }
+        }
+    }
+}
+
+/// Whether a file of this name is one of ours: `<SHA-256>-<fingerprint>.cwasm`, and what is left of one that was being
+/// written: `.<process>` or `.<process>.<number>` behind it.
+fn is_entry(name: &str) -> bool {
+    let hex = |text: &str, len| text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let mut parts = name.split('.');
+    let stem = parts.next().and_then(|stem| stem.split_once('-'));
+    stem.is_some_and(|(digest, fingerprint)| hex(digest, 64) && hex(fingerprint, 16))
+        && parts.next() == Some("cwasm")
+        && parts.clone().count() <= 2
+        && parts.all(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn private(owner: u32, mode: u32) -> bool {

@@ -57,6 +57,16 @@ pub const PINS: u64 = 200 << 10;
 /// Digits of a plugin's digest that name it: nobody makes a second one with the same twelve by accident.
 pub const DIGITS: usize = 12;
 
+/// Bytes of compiled code that are kept. All that is built in takes 1 MB, and a guest that is admitted 30 MB at most.
+pub const CACHE: u64 = 256 << 20;
+
+/// Seconds that compiled code is kept without being used, 30 days: it is of another version or processor, or of a plugin
+/// that nobody has any more; who does has it again in a second.
+pub const CACHE_AGE: u64 = 30 * 24 * 3600;
+
+/// Seconds after which the use of compiled code is noted again, a day: reading is to write no more than that.
+pub const CACHE_NOTED: u64 = 24 * 3600;
+
 /// Bytes of a symbol file. /proc/kallsyms of a large kernel is 15 MB.
 pub const SYMBOLS: u64 = 256 << 20;
 
