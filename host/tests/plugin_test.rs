@@ -211,6 +211,8 @@ fn planted_bugs_are_noticed() {
         ("stale-hi20", Group::Pairs),
         ("sub6-neighbours", Group::Pairs),
         ("stale-got", Group::Slots),
+        ("got-half", Group::Slots),
+        ("got-addend", Group::Slots),
         ("range-edge", Group::Vectors),
         ("hi20-sign", Group::Vectors),
         ("be-half", Group::Vectors),

@@ -112,7 +112,10 @@ fn G(cx: &mut Cx<'_, Tables>, value: Value) -> Result<Value, Trouble> {
     let slot = cx.state.slots.number(symbol, addend).ok_or(NO_SLOT)? * 8;
     let got = cx.state.got.and_then(|i| cx.synthetic.get_mut(i)).ok_or(NO_SLOT)?;
     let entry = got.contents.get_mut(slot..).ok_or(NO_SLOT)?;
-    WORD64.put(entry, false, value.0);
+    let value = if cfg!(feature = "got_addend") { value - cx.relocation.addend } else { value };
+    let half = cfg!(feature = "got_half") && cx.relocation.kind == types::R_AARCH64_LD64_GOT_LO12_NC;
+    let word = if half { WORD32 } else { WORD64 };
+    word.put(entry, false, value.0);
     Ok(Value::of(got.address) + slot as i64)
 }
 
