@@ -154,6 +154,28 @@ fn list_shows_what_there_is_and_where_from() {
 }
 
 #[test]
+fn info_says_what_values_are_made_of_and_how_rows_pair() {
+    let desk = Desk::new();
+    let info = desk.json(&["plugin", "info", "riscv64", "--json"]);
+    let row = |name: &str| {
+        let rows = info["relocations"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("{name}"));
+        ["effect", "round", "derived", "pairing", "partner"].map(|field| row[field].clone())
+    };
+    let none = Value::Null;
+    let expected = |effect: &str, round: u64, pairing: &str, partner: Value| {
+        [effect.into(), round.into(), false.into(), pairing.into(), partner]
+    };
+    assert_eq!(row("R_RISCV_64"), expected("absolute", 0, "none", none.clone()));
+    assert_eq!(row("R_RISCV_NONE"), expected("unknown", 0, "none", none));
+    assert_eq!(row("R_RISCV_PCREL_HI20"), expected("relative", 12, "labelled", "R_RISCV_PCREL_LO12_I".into()));
+    assert_eq!(row("R_RISCV_PCREL_LO12_S"), expected("partner", 0, "label", "R_RISCV_PCREL_HI20".into()));
+    assert_eq!(row("R_RISCV_SUB8"), expected("minus", 0, "place", "R_RISCV_ADD8".into()));
+    let text = desk.good(&["plugin", "info", "riscv64"]);
+    assert!(text.contains("unchecked; low half of the R_RISCV_PCREL_HI20 at its label\n"), "{text}");
+}
+
+#[test]
 fn two_plugins_for_a_machine_are_an_error_unless_one_is_chosen() {
     let desk = Desk::new();
     let built_in = digest(Guests::wasm_of("aarch64").unwrap());

@@ -173,5 +173,13 @@ fn it_is_listed_with_its_version() -> Result<()> {
     let one = listed.split("\"title\"").find(|plugin| plugin.contains(&own)).unwrap_or_else(|| panic!("{listed}"));
     assert!(one.split_whitespace().collect::<String>().contains("\"abi\":1,"), "{one}");
     assert_eq!(listed.matches(&format!("\"abi\": {ABI_VERSION}")).count(), 5, "{listed}");
+    // What its version cannot say is not said for it.
+    let mut command = Command::new(real::binary()?);
+    command.args(["plugin", "info", BUILT, "--json", "--plugin-dir"]).arg(directory.path());
+    let output =
+        command.env("RELOBOX_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled-guests")).output()?;
+    let info = String::from_utf8(output.stdout)?;
+    let [unknown, alone] = ["\"effect\": \"unknown\"", "\"pairing\": \"none\""].map(|word| info.matches(word).count());
+    assert!(unknown > 0 && unknown == alone && unknown == info.matches("\"effect\"").count(), "{info}");
     Ok(())
 }

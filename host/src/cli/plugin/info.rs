@@ -2,11 +2,12 @@
 
 use super::list::Listed;
 use crate::cli::{Common, output};
-use relobox::guests::{Plugin, PluginRow};
+use relobox::guests::{About, Plugin, PluginRow};
 use relobox::registry::is_named;
 use relobox::sandbox::hex;
 use relobox::support::{markdown, order_of, rule_of, treatment};
 use relobox::{Error, Result};
+use relobox_abi::{effect, pairing, row_flag};
 use serde::Serialize;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -31,10 +32,16 @@ struct RowReport {
     bytes: u8,
     bits: Vec<(u8, u8, u8)>,
     rule: String,
+    effect: &'static str,
+    round: u8,
+    derived: bool,
+    pairing: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partner: Option<String>,
 }
 
 impl RowReport {
-    fn of(row: &PluginRow) -> Self {
+    fn of(row: &PluginRow, about: &About) -> Self {
         Self {
             kind: row.row.kind,
             name: row.name.clone(),
@@ -44,7 +51,54 @@ impl RowReport {
             bytes: row.row.width,
             bits: row.slices.iter().map(|s| (s.value_bit, s.field_bit, s.len)).collect(),
             rule: rule_of(row),
+            effect: effect_of(row.row.effect),
+            round: row.row.round,
+            derived: row.is(row_flag::DERIVED),
+            pairing: pairing_of(row.row.pairing),
+            partner: (row.row.pairing != pairing::NONE).then(|| about.relocation(row.row.partner)),
         }
+    }
+
+    /// How it is paired, for people; empty if it stands alone.
+    fn pair(&self) -> String {
+        let Some(partner) = &self.partner else { return String::new() };
+        match self.pairing {
+            "next" => format!("; completed by the next {partner}"),
+            "label" => format!("; low half of the {partner} at its label"),
+            "labelled" => format!("; {partner} finds it by a label"),
+            "behind" => format!("; straight behind {partner}"),
+            "place" => format!("; goes with {partner} at the same place"),
+            _ => format!("; low part of what {partner} begins"),
+        }
+    }
+}
+
+/// The ABI's word for what a value is made of.
+fn effect_of(word: u8) -> &'static str {
+    match word {
+        effect::ABSOLUTE => "absolute",
+        effect::RELATIVE => "relative",
+        effect::PLUS => "plus",
+        effect::MINUS => "minus",
+        effect::PAGES => "pages",
+        effect::IN_PAGE => "in-page",
+        effect::PARTNER => "partner",
+        effect::SLOT => "slot",
+        effect::SIZE => "size",
+        _ => "unknown",
+    }
+}
+
+/// The ABI's word for how a row goes with its partner.
+fn pairing_of(word: u8) -> &'static str {
+    match word {
+        pairing::NEXT => "next",
+        pairing::LABEL => "label",
+        pairing::LABELLED => "labelled",
+        pairing::BEHIND => "behind",
+        pairing::PLACE => "place",
+        pairing::PART => "part",
+        _ => "none",
     }
 }
 
@@ -75,7 +129,7 @@ pub(super) fn run(arch: &str, as_markdown: bool, common: &Common) -> Result<Exit
             return Err(Error::Usage(text));
         }
     };
-    let rows: Vec<_> = plugin.about.rows.iter().map(RowReport::of).collect();
+    let rows: Vec<_> = plugin.about.rows.iter().map(|row| RowReport::of(row, &plugin.about)).collect();
     if common.json {
         let (psabi, inputs) = (plugin.about.psabi.clone(), plugin.about.inputs.clone());
         output::json(&Info { listed: Listed::of(&guests, plugin), psabi, inputs, relocations: rows });
@@ -106,7 +160,7 @@ fn print_info(plugin: &Plugin, pinned: bool, rows: &[RowReport]) {
     output::line("");
     for r in rows {
         let rest = match r.does {
-            "applied" => format!("{:<28} {:<10} {}", r.formula, r.field, r.rule),
+            "applied" => format!("{:<28} {:<10} {}{}", r.formula, r.field, r.rule, r.pair()),
             "ignored" => "ignored: changes nothing".into(),
             _ => format!("refused: {}", r.formula),
         };
