@@ -22,6 +22,7 @@ use relobox::guests::Guests;
 use relobox::pins::Pins;
 use relobox::registry::{Plugins, Search};
 use relobox::sandbox::Sandbox;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -95,20 +96,39 @@ impl Common {
     }
 }
 
+/// The command of `args`, if it is one of those that a starting machine calls again and again, and is rightly called.
+/// Building the parser of all commands takes longer than parsing; whatever is wrong, that one says.
+fn alone(args: &[OsString]) -> Option<Command> {
+    fn parse<T: Args>(args: &[OsString]) -> Option<T> {
+        let command = T::augment_args(clap::Command::new("relobox"));
+        T::from_arg_matches(&command.try_get_matches_from(args).ok()?).ok()
+    }
+    Some(match args.first()?.to_str()? {
+        "insmod" => Command::Insmod(parse(args)?),
+        "modprobe" => Command::Modprobe(parse(args)?),
+        "lsmod" => Command::Lsmod(parse(args)?),
+        "rmmod" => Command::Rmmod(parse(args)?),
+        _ => return None,
+    })
+}
+
 /// Runs the command of the process's arguments.
 pub(crate) fn main() -> ExitCode {
     if let Some(code) = sim::serve_if_asked().or_else(relobox::isolate::serve_if_asked) {
         return code;
     }
-    // A closed pipe ends the output, not in a panic.
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
-        }
+    let command = match alone(&std::env::args_os().skip(1).collect::<Vec<_>>()) {
+        Some(command) => command,
+        None => match Cli::try_parse() {
+            Ok(cli) => cli.command,
+            // A closed pipe ends the output, not in a panic.
+            Err(error) => {
+                let _ = error.print();
+                return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            }
+        },
     };
-    let (json, result) = match cli.command {
+    let (json, result) = match command {
         Command::Link(args) => (args.common.json, link::run(args)),
         Command::Check(args) => (args.common.json, check::run(args)),
         Command::Inspect(args) => (args.common.json, inspect::run(args)),
@@ -131,6 +151,44 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => {
             output::error(&error, json);
             ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_parsed_alone_is_what_the_whole_parser_makes_of_it() {
+        let lines = [
+            "insmod hello.ko times=2 name=x --kernel sim --socket /s --json",
+            "insmod --kernel=device --plugin-dir a --plugin-dir b --plugin p --pins q -- --hello.ko -x=1",
+            "modprobe --kernel vet a b",
+            "modprobe -r a",
+            "lsmod --json",
+            "rmmod hello --kernel device",
+            // Not rightly called, or not for this: the whole parser answers.
+            "insmod",
+            "insmod --help",
+            "insmod -h",
+            "insmod --version",
+            "insmod a.ko --jsn",
+            "modprobe --kernel none a",
+            "lsmod extra",
+            "ins a.ko",
+            "--json insmod a.ko",
+            "link a.ko",
+            "--version",
+            "",
+        ];
+        for line in lines {
+            let args: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+            let whole = Cli::try_parse_from([OsString::from("relobox")].iter().chain(&args));
+            match alone(&args) {
+                Some(command) => assert_eq!(format!("{command:?}"), format!("{:?}", whole.unwrap().command), "{line}"),
+                None => assert!(whole.is_err() || line.starts_with("link"), "{line}"),
+            }
         }
     }
 }
