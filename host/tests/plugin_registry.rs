@@ -223,7 +223,33 @@ fn two_plugins_for_a_machine_are_an_error_unless_one_is_chosen() {
     assert!(said.contains("nowhere"), "{said}");
 }
 
-/// A pin is a choice, too, and one on the command line comes before it.
+/// To look at a module takes no decision.
+#[test]
+fn inspect_names_all_that_could_be_meant() {
+    let desk = Desk::new();
+    desk.0.sample("math_user");
+    let built_in = digest(Guests::wasm_of(native()).unwrap());
+    let wasm = copy(native(), 1);
+    let mine = digest(&wasm);
+    desk.put("dir/mine.wasm", &wasm);
+    let inspect = ["inspect", "math_user.ko", "--plugin-dir", "dir"];
+    let shown = desk.json(&[&inspect[..], &["--json"]].concat());
+    assert_eq!(shown["plugin"], Value::Null);
+    let candidates = shown["candidates"].as_array().unwrap();
+    let named = |digest: &str| candidates.iter().find(|c| c["sha256"] == digest).unwrap_or_else(|| panic!("{shown}"));
+    assert_eq!((candidates.len(), &named(&built_in)["origin"]), (2, &"built in".into()));
+    assert_eq!((&named(&mine)["name"], &named(&mine)["origin"]), (&native().into(), &"dir/mine.wasm".into()));
+    let text = desk.good(&inspect);
+    let mut lines = text.lines();
+    assert!(lines.next().unwrap().ends_with("; plugin: one of 2"), "{text}");
+    assert!(lines.any(|line| line == format!("candidate: {} (dir/mine.wasm, SHA-256 {mine})", native())), "{text}");
+    // Once it is clear, there is one. What both say of relocations needed no decision.
+    let chosen = desk.json(&[&inspect[..], &["--json", "--plugin", "mine"]].concat());
+    assert_eq!((&chosen["plugin"], &chosen["candidates"]), (&native().into(), &Value::Null));
+    assert!(chosen["relocations"][0]["name"].as_str().unwrap().starts_with("R_"), "{chosen}");
+    assert_eq!(shown["relocations"], chosen["relocations"]);
+}
+
 #[test]
 fn a_pinned_plugin_is_preferred() {
     let desk = Desk::new();

@@ -3,11 +3,12 @@
 use super::{Common, output};
 use clap::Args;
 use relobox::Result;
-use relobox::guests::Guests;
+use relobox::guests::{Guests, Plugin};
 use relobox::link::load;
 use relobox::open::Source;
 use relobox::parse::Records;
 use relobox::records::shown;
+use relobox::sandbox::hex;
 use relobox_abi::{export_flag, order, section_flag, symbol_flag};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -47,12 +48,22 @@ struct Report {
     byte_order: &'static str,
     flags: u32,
     plugin: Option<String>,
+    /// Several that link it, where nobody said which is meant: it takes no decision to look at a module.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    candidates: Vec<Candidate>,
     signature_bytes: u32,
     modinfo: Vec<(String, String)>,
     sections: Vec<SectionReport>,
     exports: Vec<ExportReport>,
     wanted: Vec<Wanted>,
     relocations: Vec<Histogram>,
+}
+
+#[derive(Serialize)]
+struct Candidate {
+    name: String,
+    sha256: String,
+    origin: String,
 }
 
 #[derive(Serialize)]
@@ -93,17 +104,19 @@ struct Histogram {
 impl Report {
     fn of(guests: &Guests, records: &Records<'_>) -> Result<Self> {
         let p = records.parsed;
-        let plugin = guests.plugin_for(p.machine, p.class, p.order, p.elf_flags)?.map(|(plugin, _)| plugin);
+        let plugins = guests.plugins_for(p.machine, p.class, p.order, p.elf_flags)?;
+        let plugins: Vec<_> = plugins.into_iter().map(|(plugin, _)| &**plugin).collect();
+        let kind_mask = agreed(&plugins, |p| p.about.kind_mask).unwrap_or(u32::MAX);
         let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
         for r in records.relocations {
-            *counts.entry(plugin.map_or(r.kind, |p| r.kind & p.about.kind_mask)).or_default() += 1;
+            *counts.entry(r.kind & kind_mask).or_default() += 1;
         }
         let mut relocations: Vec<_> = counts
             .into_iter()
             .map(|(kind, count)| Histogram {
-                name: plugin.map_or_else(|| format!("type {kind}"), |p| p.about.relocation(kind)),
+                name: agreed(&plugins, |p| p.about.relocation(kind)).unwrap_or_else(|| format!("type {kind}")),
                 count,
-                formula: plugin.and_then(|p| p.about.row(kind)).map_or_else(String::new, |r| r.formula.clone()),
+                formula: agreed(&plugins, |p| p.about.row(kind).map(|r| &*r.formula)).flatten().unwrap_or("").into(),
             })
             .collect();
         relocations.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.name.cmp(&b.name)));
@@ -124,7 +137,8 @@ impl Report {
             class: p.class,
             byte_order: if p.order == order::BIG { "big" } else { "little" },
             flags: p.elf_flags,
-            plugin: plugin.map(|p| p.about.name.clone()),
+            plugin: if let [plugin] = plugins[..] { Some(plugin.about.name.clone()) } else { None },
+            candidates: if plugins.len() > 1 { plugins.iter().map(|p| Candidate::of(p)).collect() } else { vec![] },
             signature_bytes: p.signature,
             modinfo: records.modinfo.iter().map(|m| (text(m.key), text(m.value))).collect(),
             sections: sections(records),
@@ -144,11 +158,16 @@ impl Report {
     }
 
     fn print(&self) {
-        let plugin = self.plugin.as_deref().unwrap_or("none");
+        let several = format!("one of {}", self.candidates.len());
+        let none = if self.candidates.is_empty() { "none" } else { &several };
+        let plugin = self.plugin.as_deref().unwrap_or(none);
         output::line(format_args!(
             "{}: machine {}, {} bits, {}-endian, flags {:#x}; plugin: {plugin}",
             self.module, self.machine, self.class, self.byte_order, self.flags
         ));
+        for Candidate { name, sha256, origin } in &self.candidates {
+            output::line(format_args!("candidate: {name} ({origin}, SHA-256 {sha256})"));
+        }
         if self.signature_bytes != 0 {
             output::line(format_args!("signed: {} bytes of signature behind the module", self.signature_bytes));
         }
@@ -180,6 +199,20 @@ impl Report {
             output::line(format_args!("  {:>9}  {:<32} {}", r.count, r.name, r.formula));
         }
     }
+}
+
+impl Candidate {
+    fn of(plugin: &Plugin) -> Self {
+        let (name, sha256) = (plugin.about.name.clone(), hex(plugin.guest.digest()));
+        Self { name, sha256, origin: plugin.origin.to_string() }
+    }
+}
+
+/// What all of them say, if they do.
+fn agreed<'a, T: PartialEq>(plugins: &[&'a Plugin], says: impl Fn(&'a Plugin) -> T) -> Option<T> {
+    let mut all = plugins.iter().map(|plugin| says(plugin));
+    let first = all.next()?;
+    all.all(|other| other == first).then_some(first)
 }
 
 fn heading(what: &str, count: usize) {
