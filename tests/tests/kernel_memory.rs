@@ -2,15 +2,17 @@
 //! the kernel is known to change. GNU ld goes first: that judges the comparison itself. Then relobox's command,
 //! with what a person has at hand: the kernel's kallsyms and the module's directory of /sys/module.
 //!
-//! Needs `tests/scripts/fetch-corpora cloud-amd64`, `tests/scripts/install-oracles --kernel`,
-//! `tests/scripts/kernel-memory`, and `RELOBOX_ORACLES` set.
+//! That is asked of every copy of a kernel's memory that is there: modules loaded by kmod, and loaded by relobox.
+//!
+//! Needs `tests/scripts/kernel-memory`, better also `tests/scripts/kernel-memory --with device`, and `RELOBOX_ORACLES` set.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use object::{Object as _, ObjectSection as _};
 use relobox_tests::corpus::{Corpus, Module};
-use relobox_tests::kernel_memory::{self, ByName, Run, SectionReport};
+use relobox_tests::kernel_memory::{self, ByName, Reason, Run, SectionReport};
 use relobox_tests::oracle::{self, Job, Target, bfd};
 use relobox_tests::real::kernel::{self, Given};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 #[test]
@@ -32,14 +34,18 @@ type Sections = (ByName<u64>, ByName<Vec<u8>>);
 type Linker = fn(&Run, &Module, &Path) -> Result<Sections>;
 
 fn every_module(label: &str, link: Linker) -> Result<()> {
-    let Some((run, corpus)) = inputs()? else { return Ok(()) };
+    let Some((runs, corpus)) = inputs()? else { return Ok(()) };
+    runs.iter().try_for_each(|run| every_module_of(run, &corpus, label, link))
+}
+
+fn every_module_of(run: &Run, corpus: &Corpus, label: &str, link: Linker) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let (mut fixed, mut writable) = (SectionReport::default(), SectionReport::default());
     let mut problems = Vec::new();
     for name in &run.modules {
         let module = corpus.module(name).with_context(|| format!("no module {name}"))?;
         let memory = run.memory(name)?;
-        let (addresses, linked) = link(&run, module, dir.path()).with_context(|| name.clone())?;
+        let (addresses, linked) = link(run, module, dir.path()).with_context(|| name.clone())?;
         for (section, address) in &memory.addresses {
             ensure!(addresses.get(section) == Some(address), "{name}: {section} is not at {address:#x}");
         }
@@ -53,7 +59,8 @@ fn every_module(label: &str, link: Linker) -> Result<()> {
             problems.push(format!("{name}:({}): {section}; {:x?}", section.name, section.unexplained[0]));
         }
     }
-    println!("{label}, {}: {} modules\nread-only: {fixed}\nwritable: {writable}", run.version, run.modules.len());
+    println!("{label}, {}, loaded by {}: {} modules", run.version, run.tool, run.modules.len());
+    println!("read-only: {fixed}\nwritable: {writable}");
     ensure!(problems.is_empty(), "{}", problems.join("\n"));
     ensure!(fixed.equal > 1 << 20, "hardly anything was compared");
     Ok(())
@@ -63,13 +70,17 @@ fn every_module(label: &str, link: Linker) -> Result<()> {
 /// no reason to change.
 #[test]
 fn a_wrong_bit_is_noticed() -> Result<()> {
-    let Some((run, corpus)) = inputs()? else { return Ok(()) };
+    let Some((runs, corpus)) = inputs()? else { return Ok(()) };
+    runs.iter().try_for_each(|run| a_wrong_bit_of(run, &corpus))
+}
+
+fn a_wrong_bit_of(run: &Run, corpus: &Corpus) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let name = "xfs";
     let module = corpus.module(name).context("no module xfs")?;
     let memory = run.memory(name)?;
     for link in [gnu_ld as Linker, relobox as Linker] {
-        let (addresses, linked) = link(&run, module, dir.path())?;
+        let (addresses, linked) = link(run, module, dir.path())?;
         for section in [".text", ".rodata", ".orc_unwind_ip", "__mcount_loc", "__jump_table", ".return_sites"] {
             let mut wrong = linked.clone();
             let bytes = wrong.get_mut(section).with_context(|| section.to_owned())?;
@@ -83,19 +94,109 @@ fn a_wrong_bit_is_noticed() -> Result<()> {
     Ok(())
 }
 
+/// Whoever loaded it, /proc/kallsyms and /sys/module say the same of a module: which symbols it keeps and where, its
+/// sections, parameters, notes, type information and sizes. The kernel keeps no relocations of it.
+#[test]
+fn a_module_looks_the_same_whoever_loaded_it() -> Result<()> {
+    let Some((runs, corpus)) = inputs()? else { return Ok(()) };
+    let Some(stock) = runs.iter().find(|run| run.tool == "stock") else { return Ok(()) };
+    for run in runs.iter().filter(|run| run.tool != "stock" && run.version == stock.version) {
+        let (mut names, mut freed, mut files) = (0, 0, 0);
+        for name in run.modules.iter().filter(|name| stock.modules.contains(name)) {
+            let elf = corpus.module(name).with_context(|| format!("no module {name}"))?.elf()?;
+            let (mut theirs, mut ours) = (stock.names(name, &elf)?, run.names(name, &elf)?);
+            // While anything is hooked by ftrace, as the device's entries are, the kernel keeps the names of functions
+            // that it frees after init, whoever loads the module.
+            theirs.retain(|(_, _, section, _)| section != ".init.text");
+            let all = ours.len();
+            ours.retain(|(_, _, section, _)| section != ".init.text");
+            freed += all - ours.len();
+            let differs = theirs.iter().zip(&ours).find(|(theirs, ours)| theirs != ours);
+            ensure!(theirs.len() == ours.len() && differs.is_none(), "{name}: kallsyms: {differs:?}");
+            names += ours.len();
+            let (theirs, ours) = (stock.sysfs(name)?, run.sysfs(name)?);
+            for (file, text) in &theirs {
+                let Some(same) = ours.get(file) else { bail!("{name}: no {file}") };
+                // The device gives the kernel a changed file, so without its signature.
+                let tainted = file == "taint" && run.tool == "device" && *same == format!("{}E\n", text.trim_end());
+                ensure!(text == same || tainted, "{name}: {file} is {same:?}, and by kmod {text:?}");
+            }
+            files += theirs.len();
+        }
+        println!("kmod and {}, {}: the same {names} symbols and {files} files of sysfs", run.tool, run.version);
+        println!("names of freed functions besides: {freed}");
+        ensure!(names > 0 && files > 0, "nothing was compared");
+    }
+    Ok(())
+}
+
+/// Init changes the same words of a module's data, whoever loaded it; to what depends on the boot.
+#[test]
+fn init_changes_the_same_data_whoever_loaded_the_module() -> Result<()> {
+    let Some((runs, corpus)) = inputs()? else { return Ok(()) };
+    let Some(stock) = runs.iter().find(|run| run.tool == "stock") else { return Ok(()) };
+    let dir = tempfile::tempdir()?;
+    for run in runs.iter().filter(|run| run.tool != "stock" && run.version == stock.version) {
+        let (mut both, mut record, mut elsewhere) = (0, 0, Vec::new());
+        for name in run.modules.iter().filter(|name| stock.modules.contains(name)) {
+            let module = corpus.module(name).with_context(|| format!("no module {name}"))?;
+            let (theirs, ours) = (changed(stock, module, dir.path())?, changed(run, module, dir.path())?);
+            both += theirs.intersection(&ours).count();
+            for (section, at) in theirs.symmetric_difference(&ours) {
+                // `struct module`: taints, whether it was signed, and its place in the tree of modules by address.
+                match section.as_str() {
+                    ".gnu.linkonce.this_module" => record += 1,
+                    _ => elsewhere.push(format!("{name}:({section}+{at:#x})")),
+                }
+            }
+        }
+        println!("kmod and {}, {}: {both} words changed in both", run.tool, run.version);
+        println!("changed in one of them: {record} words of struct module, {} others {elsewhere:?}", elsewhere.len());
+        ensure!(both > 1000, "hardly anything was compared");
+        // What runs in the background may have come further in one boot; mostly there are none.
+        ensure!(elsewhere.len() * 200 < both, "other words were changed");
+    }
+    Ok(())
+}
+
+/// The words of a module's data that are not as relobox linked them; in `.bss`, that are not zero.
+fn changed(run: &Run, module: &Module, dir: &Path) -> Result<BTreeSet<(String, usize)>> {
+    let (elf, memory) = (module.elf()?, run.memory(&module.name())?);
+    let (addresses, mut linked) = relobox(run, module, dir)?;
+    let comparison = kernel_memory::compare(&elf, &addresses, &linked, &memory.contents)?;
+    let data = comparison.sections.iter().filter(|section| section.explained.contains_key(&Reason::Runtime));
+    let mut names: Vec<_> = data.map(|section| section.name.clone()).collect();
+    for (name, kernel) in &memory.contents {
+        let bytes = linked.entry(name.clone()).or_default();
+        if bytes.is_empty() {
+            bytes.resize(kernel.len(), 0);
+            names.push(name.clone());
+        }
+    }
+    let words = names.iter().flat_map(|name| {
+        let pairs = linked[name].chunks(8).zip(memory.contents[name].chunks(8)).enumerate();
+        pairs.filter(|(_, (linked, kernel))| linked != kernel).map(|(word, _)| (name.clone(), word * 8))
+    });
+    Ok(words.collect())
+}
+
 /// An offset around which nothing was patched.
 fn untouched(linked: &[u8], kernel: &[u8]) -> usize {
     let same = |at: &usize| linked[at - 16..at + 16] == kernel[at - 16..at + 16];
     (64..linked.len() - 16).find(same).expect("32 equal bytes")
 }
 
-fn inputs() -> Result<Option<(Run, Corpus)>> {
+/// The copies of a kernel's memory, and the modules that they are of.
+fn inputs() -> Result<Option<(Vec<Run>, Corpus)>> {
     if oracle::wanted().is_none() {
         println!("skipped: RELOBOX_ORACLES is not set");
         return Ok(None);
     }
-    let (run, corpus) = (Run::all()?.into_iter().next_back(), Corpus::open("cloud-amd64")?);
-    let found = run.zip(corpus).filter(|(run, corpus)| corpus.modules_dir.join(&run.version).is_dir());
+    let found = Corpus::open("cloud-amd64")?.zip(Some(Run::all()?)).map(|(corpus, mut runs)| {
+        runs.retain(|run| corpus.modules_dir.join(&run.version).is_dir());
+        (runs, corpus)
+    });
+    let found = found.filter(|(runs, _)| !runs.is_empty());
     if found.is_none() {
         println!("skipped: no copy of a kernel's memory, or of another kernel than the corpus");
     }

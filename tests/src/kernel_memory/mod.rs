@@ -34,6 +34,8 @@ pub struct Run {
     pub dir: PathBuf,
     /// The kernel's version, as `uname -r` says it.
     pub version: String,
+    /// What loaded the modules: `stock` for kmod, or the backend of `relobox insmod --kernel`.
+    pub tool: String,
     /// Every symbol of the kernel and its modules.
     pub symbols: Vec<KernelSymbol>,
     /// Names of the modules whose memory was copied, sorted.
@@ -73,6 +75,7 @@ impl Run {
 
     fn open(dir: PathBuf) -> Result<Run> {
         let version = std::fs::read_to_string(dir.join("version")).context("version")?.trim().to_owned();
+        let tool = std::fs::read_to_string(dir.join("with")).map_or("stock".to_owned(), |text| text.trim().to_owned());
         let text = std::fs::read_to_string(dir.join("kallsyms")).context("kallsyms")?;
         let symbols = text.lines().map(kernel_symbol).collect::<Option<Vec<_>>>().context("kallsyms")?;
         ensure!(symbols.iter().any(|symbol| symbol.address != 0), "kallsyms has no addresses: kptr_restrict?");
@@ -84,7 +87,7 @@ impl Run {
             }
         }
         modules.sort();
-        Ok(Run { dir, version, symbols, modules })
+        Ok(Run { dir, version, tool, symbols, modules })
     }
 
     /// The memory of `module`.
@@ -101,6 +104,41 @@ impl Run {
             memory.contents.insert(name, std::fs::read(&path)?);
         }
         Ok(memory)
+    }
+
+    /// What /proc/kallsyms says of `module`, independent of where it is: name, letter, section and offset. Per-CPU
+    /// symbols have their offset in that section; whatever lies in no section has its value.
+    pub fn names(&self, module: &str, elf: &[u8]) -> Result<Vec<(String, char, String, u64)>> {
+        let file = object::File::parse(elf)?;
+        let memory = self.memory(module)?;
+        let mut places = Vec::new();
+        for section in file.sections() {
+            let name = section.name()?;
+            let address = match name {
+                ".data..percpu" => self.per_cpu_base(module, elf)?,
+                _ => memory.addresses.get(name).copied(),
+            };
+            places.extend(address.map(|start| (start, section.size(), name)));
+        }
+        let mut names = Vec::new();
+        for symbol in self.symbols.iter().filter(|symbol| symbol.module.as_deref() == Some(module)) {
+            // A symbol may stand at the end of a section; one that starts there comes first.
+            let inside = |&(start, size, _): &(u64, u64, &str)| (start..=start + size).contains(&symbol.address);
+            let place = places.iter().copied().filter(inside).max_by_key(|(start, _, _)| *start);
+            let (start, _, section) = place.unwrap_or_default();
+            names.push((symbol.name.clone(), symbol.kind, section.to_owned(), symbol.address - start));
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// What /sys/module says of `module`, by file; empty for a copy that has none.
+    pub fn sysfs(&self, module: &str) -> Result<ByName<String>> {
+        let dir = self.dir.join(module).join("sysfs");
+        if !dir.is_dir() {
+            return Ok(ByName::new());
+        }
+        files(&dir)?.into_iter().map(|(name, path)| Ok((name, std::fs::read_to_string(path)?))).collect()
     }
 
     /// What a module's undefined symbols mean to this kernel: name and value of all that is exported.
