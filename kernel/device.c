@@ -35,7 +35,7 @@ enum { WRITABLE, SEALED, EXECUTABLE };
 	CALL(kernel_executable, set_memory_t, "set_memory_x") \
 	CALL(kernel_find_symbol, find_symbol_t, "find_symbol")
 
-#if SINCE(10)
+#if SIX_12
 #include <linux/execmem.h>
 typedef void *allocator_t(enum execmem_type type, size_t size);
 typedef void __percpu *percpu_t(size_t size, size_t align, bool reserved, gfp_t gfp);
@@ -55,7 +55,7 @@ unsigned long kernel_lookup(const char *name)
 	return static_call(kernel_lookup_name)(name);
 }
 
-/* What this device does is what loading an unsigned module does, and is refused with it. */
+/* What this device does is for loading unsigned modules, and is refused where they are. */
 static bool unsigned_allowed(void)
 {
 	return !is_module_sig_enforced() && !security_locked_down(LOCKDOWN_MODULE_SIGNATURE);
@@ -78,9 +78,9 @@ static bool sound(const struct relobox_area *area)
 	       (area->kind < 7 || area->kind == RELOBOX_KIND_FLAT);
 }
 
-static void *allocate(const struct relobox_area *area)
+void *allocate(const struct relobox_area *area)
 {
-#if SINCE(10)
+#if SIX_12
 	bool data = area->kind < 7 && mod_mem_type_is_data(area->kind);
 	enum execmem_type type = data ? EXECMEM_MODULE_DATA : EXECMEM_MODULE_TEXT;
 
@@ -199,10 +199,15 @@ static long __nocfi do_call(struct session *session, void *argument)
 	struct relobox_call *call = argument;
 	struct relobox_area *area = flat(session, call->address, 1);
 	int (*function)(unsigned long argument) = (void *)(unsigned long)call->address;
+	int err;
 
 	/* Loads ask modules_disabled themselves; for this the device must know it. */
 	if (!kernel_disabled)
 		return -EPERM;
+	/* Security modules judge what is loaded; to them this is init_module(2). */
+	err = security_kernel_load_data(LOADING_MODULE, false);
+	if (err)
+		return err;
 	if (!area || area->reserved != EXECUTABLE)
 		return -EINVAL;
 	call->returned = function(call->argument);
@@ -229,15 +234,14 @@ static long do_about(struct session *session, void *argument)
 static const struct {
 	unsigned int command;
 	long (*run)(struct session *session, void *argument);
-	bool is_unsigned; /* forbidden where unsigned modules are */
 } calls[] = {
 	{ RELOBOX_IOC_ABOUT, do_about },
 	{ RELOBOX_IOC_LIST, do_list },
-	{ RELOBOX_IOC_ALLOCATE, do_allocate, true },
+	{ RELOBOX_IOC_ALLOCATE, do_allocate },
 	{ RELOBOX_IOC_PUT, do_put },
 	{ RELOBOX_IOC_PROTECT, do_protect },
-	{ RELOBOX_IOC_CALL, do_call, true },
-	{ RELOBOX_IOC_ARM, do_arm, true },
+	{ RELOBOX_IOC_CALL, do_call },
+	{ RELOBOX_IOC_ARM, do_arm },
 	{ RELOBOX_IOC_DISARM, do_disarm },
 };
 
@@ -255,7 +259,7 @@ static long relobox_ioctl(struct file *file, unsigned int command, unsigned long
 		;
 	if (i == ARRAY_SIZE(calls))
 		return -ENOTTY;
-	if (calls[i].is_unsigned && !unsigned_allowed())
+	if (command != RELOBOX_IOC_ABOUT && command != RELOBOX_IOC_DISARM && !unsigned_allowed())
 		return -EPERM;
 	if ((_IOC_DIR(command) & _IOC_WRITE) &&
 	    copy_from_user(argument, (void __user *)user, _IOC_SIZE(command)))

@@ -10,21 +10,21 @@
 
 #include "relobox.h"
 
-#define SINCE(minor) (LINUX_VERSION_CODE >= KERNEL_VERSION(6, minor, 0))
-
-/* A layout is named only where it has been tested; elsewhere nothing is steered. */
-#if !defined(CONFIG_X86_64) && !defined(CONFIG_ARM64_4K_PAGES)
-#define LAYOUT RELOBOX_LAYOUT_NONE
-#elif SINCE(1) && !SINCE(2)
-#define LAYOUT RELOBOX_LAYOUT_CORE_INIT
-#elif SINCE(12) && !SINCE(13)
-#define LAYOUT RELOBOX_LAYOUT_SEVEN
+/* What the device relies on is private to the kernel, so it is built only for kernels on which it has been tested. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define SIX_12 0
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define SIX_12 1
 #else
-#define LAYOUT RELOBOX_LAYOUT_NONE
+#error "relobox was never tested on this kernel: it is for Linux 6.1 and 6.12"
+#endif
+#if !defined(CONFIG_X86_64) && !defined(CONFIG_ARM64_4K_PAGES)
+#error "relobox was never tested on this architecture: it is for x86-64, and arm64 with pages of 4 KiB"
 #endif
 
-#define ALLOCATOR (SINCE(10) ? "execmem_alloc" : "module_alloc")
-#define PERCPU (SINCE(10) ? "pcpu_alloc_noprof" : "__alloc_reserved_percpu")
+#define LAYOUT (SIX_12 ? RELOBOX_LAYOUT_SEVEN : RELOBOX_LAYOUT_CORE_INIT)
+#define ALLOCATOR (SIX_12 ? "execmem_alloc" : "module_alloc")
+#define PERCPU (SIX_12 ? "pcpu_alloc_noprof" : "__alloc_reserved_percpu")
 
 /* Owners that a descriptor can hold. Of Debian's modules none depends on more than some twenty others. */
 #define HELD_MAX 256
@@ -54,6 +54,7 @@ typedef bool find_symbol_t(struct find_symbol_arg *fsa);
 DECLARE_STATIC_CALL(kernel_find_symbol, *(find_symbol_t *)NULL);
 DECLARE_STATIC_CALL(kernel_find_area, find_vm_area);
 unsigned long kernel_lookup(const char *name);
+void *allocate(const struct relobox_area *area);
 void free_areas(struct session *session, unsigned int first);
 
 /* list.c */

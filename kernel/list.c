@@ -83,7 +83,7 @@ static void add_module(struct list *list, struct session *session, struct module
 	struct relobox_module record = { .state = module->state, .references = -1 };
 	u32 number = list->at[MODULES] / sizeof(record), i;
 
-#if SINCE(4)
+#if SIX_12
 	for_each_mod_mem_type(type) {
 		record.size[type] = module->mem[type].size;
 		if (record.size[type])
@@ -114,15 +114,18 @@ static void add_modules(struct list *list, struct session *session, bool exports
 	struct module *module = THIS_MODULE;
 	struct vm_struct *vm;
 
-	/* What is in the ring is not freed before a grace period, whatever becomes of it. */
-	rcu_read_lock_sched();
+	/*
+	 * What is in the ring is not freed before a grace period, whatever becomes of it. Not _sched: with
+	 * PREEMPT_RT find_vm_area() may sleep.
+	 */
+	rcu_read_lock();
 	do {
 		vm = static_call(kernel_find_area)(module);
 		if (vm && (vm->flags & VM_ALLOC))
 			add_module(list, session, module, exports);
 		module = list_entry_rcu(module->list.next, struct module, list);
 	} while (module != THIS_MODULE);
-	rcu_read_unlock_sched();
+	rcu_read_unlock();
 }
 
 static bool hold(struct session *session, struct module *owner, u32 *number)
@@ -205,7 +208,9 @@ static long answer(struct session *session, struct relobox_list *request, const 
 	request->needed = end[STRINGS];
 	request->modules = list.at[MODULES] / sizeof(struct relobox_module);
 	request->exports = list.at[EXPORTS] / sizeof(struct relobox_export);
-	if (request->needed > request->size || request->needed > LIST_MAX)
+	if (request->needed > LIST_MAX)
+		return -E2BIG;
+	if (request->needed > request->size)
 		return -ENOSPC;
 	list.buffer = kvmalloc(request->needed, GFP_KERNEL);
 	if (!list.buffer)

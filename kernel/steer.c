@@ -26,8 +26,8 @@ MODULE_PARM_DESC(hooks, "How loads are steered: ftrace, kprobe or auto");
 const char *steer_reason = "", *steer_hooks = "";
 
 /*
- * Sessions whose load is not verified yet: their threads get their areas or nothing. The lock is never taken in
- * an interrupt: hooks look away there.
+ * Sessions whose load is not verified yet: their threads get their areas or nothing. No interrupt allocates modules'
+ * memory, so none takes the lock. Hooks must not ask for in_task(): a breakpoint counts as an NMI.
  */
 static DEFINE_RAW_SPINLOCK(lock);
 static LIST_HEAD(armed);
@@ -37,7 +37,7 @@ static struct session *lock_armed(void)
 {
 	struct session *session;
 
-	if (!in_task() || list_empty(&armed))
+	if (list_empty(&armed))
 		return NULL;
 	raw_spin_lock(&lock);
 	list_for_each_entry(session, &armed, armed)
@@ -94,13 +94,13 @@ static bool take(bool percpu, size_t size, size_t align, unsigned long *result)
 /* module_alloc(size) or execmem_alloc(type, size) */
 static bool on_allocate(struct pt_regs *regs, unsigned long *result)
 {
-	return take(false, regs_get_kernel_argument(regs, SINCE(10)), 0, result);
+	return take(false, regs_get_kernel_argument(regs, SIX_12), 0, result);
 }
 
 /* Both have (size, align); the newer one then `reserved`, which only modules want. */
 static bool on_percpu(struct pt_regs *regs, unsigned long *result)
 {
-	if (SINCE(10) && !(u8)regs_get_kernel_argument(regs, 2))
+	if (SIX_12 && !(u8)regs_get_kernel_argument(regs, 2))
 		return false;
 	return take(true, regs_get_kernel_argument(regs, 0), regs_get_kernel_argument(regs, 1), result);
 }
@@ -130,7 +130,8 @@ static bool verify_symbols(struct session *session, const Elf_Ehdr *header, cons
 static bool verify(struct session *session, const Elf_Ehdr *header, const Elf_Shdr *sections,
 		   const struct module *module)
 {
-	const char *names = (const char *)header + sections[header->e_shstrndx].sh_offset;
+	const Elf_Shdr *strings = &sections[header->e_shstrndx];
+	const char *names = (const char *)header + strings->sh_offset;
 	u32 i, percpu = SHN_UNDEF, taken = session->found.taken;
 	const Elf_Shdr *section, *table = NULL;
 
@@ -146,9 +147,9 @@ static bool verify(struct session *session, const Elf_Ehdr *header, const Elf_Sh
 			table = section;
 		if (section->sh_type == SHT_SYMTAB || section->sh_type == SHT_STRTAB)
 			continue;
-		/* The kernel took its flag away, since every processor has a copy elsewhere. */
+		/* The kernel took its flag away, since every processor has a copy elsewhere. It checks others' names only. */
 		if (!(section->sh_flags & SHF_ALLOC) && module->percpu_size && percpu == SHN_UNDEF &&
-		    !strcmp(names + section->sh_name, ".data..percpu"))
+		    section->sh_name < strings->sh_size && !strcmp(names + section->sh_name, ".data..percpu"))
 			percpu = i;
 		if ((section->sh_flags & SHF_ALLOC) && section->sh_addr != session->sections[i])
 			return refuse(session, RELOBOX_FOUND_SECTION, i, session->sections[i],
@@ -184,8 +185,6 @@ struct hook {
 	bool (*instead)(struct pt_regs *regs, unsigned long *result);
 	struct ftrace_ops ops;
 	struct kprobe probe;
-	unsigned long address;
-	char code[16]; /* found there before */
 };
 
 static struct hook all[] = {
@@ -221,19 +220,6 @@ static void after_probe(struct kprobe *probe, struct pt_regs *regs, unsigned lon
 {
 }
 
-static int hook_by_kprobe(struct hook *hook)
-{
-	hook->probe = (struct kprobe){
-		.symbol_name = hook->name, .pre_handler = on_probe, .post_handler = after_probe
-	};
-	return register_kprobe(&hook->probe);
-}
-
-static void unhook_kprobe(struct hook *hook)
-{
-	unregister_kprobe(&hook->probe);
-}
-
 static void notrace on_trace(unsigned long ip, unsigned long parent, struct ftrace_ops *ops,
 			     struct ftrace_regs *traced)
 {
@@ -243,74 +229,62 @@ static void notrace on_trace(unsigned long ip, unsigned long parent, struct ftra
 		redirect(container_of(ops, struct hook, ops), regs);
 }
 
-static int hook_by_ftrace(struct hook *hook)
+static bool by_ftrace;
+
+static int hook_one(struct hook *hook)
 {
 	int err;
 
+	if (!by_ftrace) {
+		hook->probe = (struct kprobe){
+			.symbol_name = hook->name, .pre_handler = on_probe, .post_handler = after_probe
+		};
+		return register_kprobe(&hook->probe);
+	}
 	hook->ops.func = on_trace;
 	/* PERMANENT: kernel.ftrace_enabled cannot take it away. */
 	hook->ops.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_RECURSION |
 			  FTRACE_OPS_FL_PERMANENT;
-	err = ftrace_set_filter_ip(&hook->ops, hook->address, 0, 0);
-	return err ?: register_ftrace_function(&hook->ops);
+	err = ftrace_set_filter_ip(&hook->ops, kernel_lookup(hook->name), 0, 0) ?:
+	      register_ftrace_function(&hook->ops);
+	if (err)
+		ftrace_free_filter(&hook->ops);
+	return err;
 }
 
-static void unhook_ftrace(struct hook *hook)
+static void unhook(struct hook *hook)
 {
-	unregister_ftrace_function(&hook->ops);
-	ftrace_free_filter(&hook->ops);
+	if (by_ftrace) {
+		unregister_ftrace_function(&hook->ops);
+		ftrace_free_filter(&hook->ops);
+	} else {
+		unregister_kprobe(&hook->probe);
+	}
 }
 
-static const struct way {
-	const char *name;
-	int (*hook)(struct hook *hook);
-	void (*unhook)(struct hook *hook);
-} ways[] = {
-	{ "ftrace", hook_by_ftrace, unhook_ftrace },
-	{ "kprobe", hook_by_kprobe, unhook_kprobe },
-}, *way;
-
-static bool hook_all(const struct way *by)
+static bool hook_all(const char *way)
 {
 	struct hook *hook;
 	int err;
 
+	if (strcmp(hooks, "auto") && strcmp(hooks, way))
+		return false;
+	by_ftrace = !strcmp(way, "ftrace");
 	for (hook = all; hook < all + ARRAY_SIZE(all); hook++) {
-		hook->address = kernel_lookup(hook->name);
-		if (hook->address)
-			memcpy(hook->code, (void *)hook->address, sizeof(hook->code));
-		err = hook->address ? by->hook(hook) : -ENOENT;
+		err = hook_one(hook);
 		if (!err)
 			continue;
-		pr_info("cannot hook %s by %s: %d\n", hook->name, by->name, err);
+		pr_info("cannot hook %s by %s: %d\n", hook->name, way, err);
 		while (hook-- > all)
-			by->unhook(hook);
+			unhook(hook);
 		return false;
 	}
-	way = by;
-	steer_hooks = by->name;
-	return true;
-}
-
-/* A hooked function begins with other bytes. All kprobes of a system can be switched off. */
-static bool hooked(void)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(all); i++)
-		if (!memcmp(all[i].code, (void *)all[i].address, sizeof(all[i].code)))
-			return false;
+	steer_hooks = way;
 	return true;
 }
 
 void steer_init(void)
 {
-	unsigned int i;
-
-	if (LAYOUT == RELOBOX_LAYOUT_NONE) {
-		steer_reason = "steered loads were never tested on this kernel and architecture";
-		return;
-	}
 #ifdef CONFIG_ARM64_ERRATUM_843419
 	/* The kernel keeps ADRP from the end of a page when it relocates; user space is not told to. */
 	if (cpus_have_cap(ARM64_WORKAROUND_843419)) {
@@ -318,23 +292,32 @@ void steer_init(void)
 		return;
 	}
 #endif
-	for (i = 0; i < ARRAY_SIZE(ways); i++)
-		if ((!strcmp(hooks, "auto") || !strcmp(hooks, ways[i].name)) && hook_all(&ways[i]))
-			return;
-	steer_reason = "the module loader cannot be hooked; see the kernel's log";
+	if (!hook_all("ftrace") && !hook_all("kprobe"))
+		steer_reason = "the module loader cannot be hooked; see the kernel's log";
 }
 
 void steer_exit(void)
 {
 	unsigned int i;
 
-	for (i = 0; way && i < ARRAY_SIZE(all); i++)
-		way->unhook(&all[i]);
+	for (i = 0; steer_hooks[0] && i < ARRAY_SIZE(all); i++)
+		unhook(&all[i]);
+}
+
+/* Whether armed threads are refused memory, as long as something was found. All kprobes of a system can be switched off. */
+static bool hooked(void)
+{
+	static const struct relobox_area page = { .kind = RELOBOX_KIND_CORE, .size = PAGE_SIZE };
+	void *memory = allocate(&page);
+
+	vfree(memory);
+	return !memory;
 }
 
 long do_arm(struct session *session, void *argument)
 {
 	struct relobox_arm *arm = argument;
+	struct relobox_disarm found;
 	u64 *values;
 	unsigned int i;
 
@@ -349,8 +332,6 @@ long do_arm(struct session *session, void *argument)
 	for (i = 0; i < session->count; i++)
 		if (session->areas[i].kind == RELOBOX_KIND_FLAT)
 			return -EINVAL;
-	if (!hooked())
-		return -ENODEV;
 	values = kvmalloc_array(arm->section_count + arm->symbol_count, sizeof(*values), GFP_KERNEL);
 	if (!values)
 		return -ENOMEM;
@@ -364,11 +345,16 @@ long do_arm(struct session *session, void *argument)
 	session->sections = values;
 	session->symbols = values + arm->section_count;
 	session->arm = *arm;
-	session->found = (struct relobox_disarm){};
+	session->found = (struct relobox_disarm){ .found = RELOBOX_FOUND_AREA };
 	session->task = get_task_struct(current);
 	raw_spin_lock(&lock);
 	list_add(&session->armed, &armed);
 	raw_spin_unlock(&lock);
+	if (!hooked()) {
+		do_disarm(session, &found);
+		return -ENODEV;
+	}
+	session->found.found = RELOBOX_FOUND_NOTHING;
 	return 0;
 }
 
