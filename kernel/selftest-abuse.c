@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/* What must not happen: the wrong user, races, processes that share or lose a descriptor, noise. */
+#include "selftest.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Another thread takes the descriptor away at a random time; the load is steered and verified, or it fails. */
+static void *close_soon(void *argument)
+{
+	long packed = (long)argument;
+
+	for (volatile long spin = packed >> 32; spin > 0; spin--)
+		;
+	close((int)packed);
+	return NULL;
+}
+
+void test_race(struct target *target)
+{
+	int i, fd, err, loaded = 0, failed = 0, other = 0;
+	pthread_t thread;
+
+	for (i = 0; i < 300; i++) {
+		fd = device();
+		if (arm(fd, target))
+			break;
+		pthread_create(&thread, NULL, close_soon, (void *)((random() % 2000000L) << 32 | fd));
+		err = load(target);
+		pthread_join(thread, NULL);
+		loaded += !err;
+		failed += err == ENOMEM || err == ENOEXEC;
+		other += err && err != ENOMEM && err != ENOEXEC;
+		if (!err && unload(target))
+			break;
+	}
+	close(device()); /* or this thread stays armed with nothing */
+	check(i == 300 && !other, "closed meanwhile: %d loaded, %d refused, %d otherwise", loaded, failed, other);
+}
+
+void test_privilege(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = {};
+	int fd = device(), status;
+	pid_t child = fork();
+
+	if (!child) {
+		if (syscall(SYS_capset, &header, none))
+			_exit(1);
+		if (open("/dev/relobox", O_RDWR) >= 0 || errno != EPERM)
+			_exit(2);
+		_exit(call(fd, RELOBOX_IOC_ABOUT, &about) == EPERM ? 0 : 3);
+	}
+	waitpid(child, &status, 0);
+	check(!status, "without CAP_SYS_MODULE: neither open nor an inherited descriptor");
+	child = fork();
+	if (!child) {
+		/* Root with all capabilities, but in a namespace of its own. */
+		if (unshare(CLONE_NEWUSER))
+			_exit(errno == ENOSYS || errno == EINVAL ? 0 : 1);
+		if (open("/dev/relobox", O_RDWR) >= 0)
+			_exit(2);
+		_exit(call(fd, RELOBOX_IOC_ABOUT, &about) == EPERM ? 0 : 3);
+	}
+	waitpid(child, &status, 0);
+	check(!status, "root of another user namespace: neither");
+	check(syscall(SYS_delete_module, "relobox", O_NONBLOCK) && errno == EWOULDBLOCK,
+	      "the device cannot be unloaded while it is open");
+	close(fd);
+}
+
+static bool write_to(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) > 0;
+
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+static int references(void)
+{
+	FILE *file = fopen("/sys/module/relobox/refcnt", "r");
+	int count = -1;
+
+	if (!file || fscanf(file, "%d", &count) != 1)
+		count = -1;
+	if (file)
+		fclose(file);
+	return count;
+}
+
+/* Sends a descriptor if `fd` is one, otherwise receives one. */
+static int pass(int socket, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {};
+	char byte = 0;
+	struct iovec data = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+
+	if (fd < 0) {
+		if (recvmsg(socket, &message, 0) != 1 || !CMSG_FIRSTHDR(&message))
+			return -1;
+		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
+		return fd;
+	}
+	control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET,
+					   .cmsg_type = SCM_RIGHTS };
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	return sendmsg(socket, &message, 0) == 1 ? 0 : -1;
+}
+
+/* A descriptor that is duplicated, inherited, or passed on: the thread is armed, not who holds it. */
+void test_owners(struct target *target)
+{
+	int before = references(), fd = device(), other, sockets[2], status, err;
+	struct relobox_disarm found;
+	pid_t child;
+
+	err = arm(fd, target);
+	other = dup(fd);
+	close(fd);
+	err = err ?: load(target);
+	check(!err && !call(other, RELOBOX_IOC_DISARM, &found) && found.verified && !unload(target),
+	      "a duplicate keeps it armed: %s", strerror(err));
+	close(other);
+
+	fd = device();
+	err = arm(fd, target);
+	child = fork();
+	if (!child) {
+		if (call(fd, RELOBOX_IOC_DISARM, &found) != EBUSY)
+			_exit(1);
+		close(fd);
+		/* This one is not armed. */
+		_exit(load(target) || unload(target) ? 2 : 0);
+	}
+	waitpid(child, &status, 0);
+	err = err ?: load(target);
+	check(!err && !status && !call(fd, RELOBOX_IOC_DISARM, &found) && found.verified && !unload(target),
+	      "a child neither disarms nor is armed, and closes nothing: %s", strerror(err));
+	child = fork();
+	if (!child)
+		_exit(arm(fd, target) ? 1 : 0);
+	waitpid(child, &status, 0);
+	check(!status && !load(target) && !unload(target) && !call(fd, RELOBOX_IOC_DISARM, &found) && !found.taken,
+	      "what a child armed that is gone, its parent disarms");
+	close(fd);
+
+	err = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets);
+	child = fork();
+	if (!child) {
+		fd = pass(sockets[1], -1);
+		_exit(fd < 0 || call(fd, RELOBOX_IOC_DISARM, &found) != EBUSY || close(fd));
+	}
+	fd = device();
+	err = err ?: arm(fd, target);
+	err = err ?: pass(sockets[0], fd);
+	close(fd);
+	waitpid(child, &status, 0);
+	close(sockets[0]);
+	close(sockets[1]);
+	check(!err && !status && load(target) == ENOMEM, "passed on and closed there: loads are refused");
+	check(references() == before + 1, "and the device stays");
+	close(device());
+	check(references() == before && !load(target) && !unload(target), "until the thread opens the device");
+}
+
+/* All kprobes can be switched off, and then no load would be steered. */
+void test_switched_off(struct target *target)
+{
+	static const char path[] = "/sys/kernel/debug/kprobes/enabled";
+	int fd = device(), off, on;
+
+	if (strcmp(about.hooks, "kprobe") || !write_to(path, "0")) {
+		check(!write_to("/proc/sys/kernel/ftrace_enabled", "0"), "ftrace cannot be switched off");
+		close(fd);
+		return;
+	}
+	off = arm(fd, target);
+	write_to(path, "1");
+	on = arm(fd, target) ?: load(target);
+	check(off == ENODEV && !on && !unload(target), "kprobes switched off: ARM says %s; and on: %s", strerror(off),
+	      strerror(on));
+	close(fd);
+}
+
+/* Threads that call whatever there is on one descriptor, with arguments that the others change meanwhile. */
+static struct {
+	int fd;
+	volatile bool stop;
+	struct target *target;
+	union {
+		struct relobox_list list;
+		struct relobox_allocate allocate;
+		struct relobox_put put;
+		struct relobox_protect protect;
+		struct relobox_arm arm;
+		struct relobox_disarm disarm;
+		struct relobox_about about;
+	} argument;
+	struct relobox_area areas[RELOBOX_AREAS];
+	char buffer[1 << 20];
+} noise;
+
+static void *make_noise(void *seed)
+{
+	static const unsigned long commands[] = { RELOBOX_IOC_ABOUT, RELOBOX_IOC_LIST, RELOBOX_IOC_ALLOCATE,
+						  RELOBOX_IOC_PUT, RELOBOX_IOC_PROTECT, RELOBOX_IOC_ARM,
+						  RELOBOX_IOC_DISARM };
+	static const __u32 kinds[] = { 0, 1, 6, 7, RELOBOX_KIND_PERCPU, RELOBOX_KIND_FLAT, RELOBOX_KIND_FLAT };
+	static char names[] = "_printk\0no_such_name\0kfree";
+	unsigned int state = (long)seed;
+	long calls = 0;
+	int own;
+
+	for (; !noise.stop; calls++) {
+		unsigned int r = rand_r(&state), i = r % RELOBOX_AREAS;
+		unsigned long command = commands[r % 7];
+
+		noise.areas[i] = (struct relobox_area){ .kind = kinds[(r >> 4) % 7], .size = 1 + (r >> 8) % 65536,
+							.align = 1U << (r >> 24) % 8 };
+		switch (command) {
+		case RELOBOX_IOC_LIST:
+			noise.argument.list = (struct relobox_list){
+				.names = r & 256 ? (__u64)names : 0, .names_size = r & 512 ? sizeof(names) : r,
+				.buffer = (__u64)noise.buffer, .size = (r >> 10) % sizeof(noise.buffer) };
+			break;
+		case RELOBOX_IOC_ALLOCATE:
+			noise.argument.allocate = (struct relobox_allocate){ .areas = (__u64)noise.areas,
+									     .count = r >> 5 & 3 };
+			break;
+		case RELOBOX_IOC_PUT:
+			noise.argument.put = (struct relobox_put){ .address = noise.areas[i].address + (r & 255),
+								   .buffer = (__u64)noise.buffer,
+								   .size = (r >> 8) % 65536 };
+			break;
+		case RELOBOX_IOC_PROTECT:
+			noise.argument.protect = (struct relobox_protect){ .address = noise.areas[(i + 1) % 16].address,
+									   .protection = r >> 8 & 3 };
+			break;
+		case RELOBOX_IOC_ARM:
+			noise.argument.arm = (struct relobox_arm){
+				.sections = (__u64)noise.buffer, .symbols = r & 256 ? (__u64)noise.buffer : r,
+				.section_count = (r >> 9) % 70000, .symbol_count = (r >> 9) % 60000 };
+			break;
+		}
+		call(noise.fd, command, &noise.argument);
+		if (!(r >> 20 & 63)) {
+			load(noise.target);
+			unload(noise.target);
+		}
+		if (!(r >> 20 & 127)) {
+			own = device();
+			arm(own, noise.target);
+			close(own);
+		}
+	}
+	close(device());
+	return (void *)calls;
+}
+
+void test_noise(struct target *target)
+{
+	int i, before = mapped(0), after;
+	pthread_t threads[4];
+	long calls = 0;
+	void *result;
+
+	noise.fd = device();
+	noise.target = target;
+	for (i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, make_noise, (void *)(long)(i + 1));
+	sleep(5);
+	noise.stop = true;
+	for (i = 0; i < 4; i++) {
+		pthread_join(threads[i], &result);
+		calls += (long)result;
+	}
+	close(noise.fd);
+	close(device());
+	unload(target);
+	after = mapped(before);
+	check(after <= before && !references(), "noise: %ld calls by 4 threads; areas: %d before, %d after", calls, before,
+	      after);
+	check(!load(target) && !unload(target), "noise: and %s still loads", target->name);
+}
+
+/* Until the next boot no unsigned modules, and then none at all. */
+void test_forbidden(struct target *target)
+{
+	struct relobox_list listing = { .names = (__u64)"x", .names_size = 2 };
+	struct relobox_put put = { .buffer = (__u64)code, .size = code_size };
+	struct relobox_protect protect = {};
+	struct relobox_about now = {};
+	struct relobox_disarm found;
+	struct relobox_call run = {};
+	int fd = device(), err;
+
+	put.address = protect.address = run.address = allocate(fd, RELOBOX_KIND_FLAT, 4096, 0, &err);
+	check(!err && write_to("/sys/module/module/parameters/sig_enforce", "1"), "from now on modules are signed");
+	check(!call(fd, RELOBOX_IOC_ABOUT, &now) && !(now.flags & RELOBOX_ABOUT_UNSIGNED), "signed: ABOUT says so");
+	check(call(fd, RELOBOX_IOC_LIST, &listing) == EPERM, "signed: no list");
+	allocate(fd, RELOBOX_KIND_FLAT, 4096, 0, &err);
+	check(err == EPERM, "signed: no area");
+	check(call(fd, RELOBOX_IOC_PUT, &put) == EPERM && call(fd, RELOBOX_IOC_PROTECT, &protect) == EPERM &&
+	      call(fd, RELOBOX_IOC_CALL, &run) == EPERM, "signed: no flat code");
+	check(call(fd, RELOBOX_IOC_ARM, &found) == EPERM && call(fd, RELOBOX_IOC_DISARM, &found) == EINVAL,
+	      "signed: no arms, but away with them");
+	check(!target || (!load(target) && !unload(target)), "signed: a signed module loads as ever");
+
+	check(write_to("/proc/sys/kernel/modules_disabled", "1"), "from now on there are no modules");
+	if (!(about.flags & RELOBOX_ABOUT_KALLSYMS_ALL))
+		return;
+	check(call(fd, RELOBOX_IOC_ABOUT, &now) == EPERM, "disabled: an open descriptor is of no use");
+	close(fd);
+	check(open("/dev/relobox", O_RDWR) < 0 && errno == EPERM, "disabled: nor is there another");
+}
+
+/* One child for each module, all at once. */
+void test_parallel(struct target *targets, int count)
+{
+	struct relobox_disarm found;
+	int i, j, status, fd, bad = 0;
+
+	for (i = 0; i < count; i++) {
+		if (fork())
+			continue;
+		for (j = 0; j < 100; j++) {
+			fd = device();
+			if (arm(fd, &targets[i]) || load(&targets[i]) || call(fd, RELOBOX_IOC_DISARM, &found) ||
+			    !found.verified || unload(&targets[i]))
+				_exit(1);
+			close(fd);
+			/* Plain loads in between are nobody's business. */
+			if (load(&targets[i]) || unload(&targets[i]))
+				_exit(2);
+		}
+		_exit(0);
+	}
+	while (wait(&status) > 0)
+		bad += status != 0;
+	check(!bad, "%d modules loaded in parallel, steered and plain, 100 times each", count);
+}
+

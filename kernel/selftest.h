@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#ifndef SELFTEST_H
+#define SELFTEST_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "relobox.h"
+
+/* What a module must be loaded with. */
+struct learned {
+	int area; /* -1: absolute */
+	__u64 value;
+};
+
+struct target {
+	const char *path;
+	char name[64];
+	int fd;
+	unsigned int section_count, symbol_count, area_count;
+	struct relobox_area areas[8];
+	struct learned *sections, *symbols;
+};
+
+extern struct relobox_about about;
+extern const unsigned char code[];
+extern const size_t code_size;
+
+void check(bool good, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int device(void);
+/* 0 or the error */
+int call(int fd, unsigned long command, void *argument);
+__u64 allocate(int fd, __u32 kind, __u64 size, __u64 align, int *err);
+void *list(int fd, struct relobox_list *request);
+/* How many areas modules have, when those that wait to be freed are gone or after 5 s. */
+int mapped(int at_most);
+
+int arm(int fd, struct target *target);
+int load(const struct target *target);
+int unload(const struct target *target);
+void test_load(const char *path, struct target *learned);
+
+void test_privilege(void);
+void test_owners(struct target *target);
+void test_race(struct target *target);
+void test_switched_off(struct target *target);
+void test_parallel(struct target *targets, int count);
+void test_noise(struct target *target);
+void test_forbidden(struct target *target);
+
+#endif
