@@ -1,4 +1,4 @@
-//! A real kernel with our device (`kernel/relobox.c`): it reserves a module's areas, steers the kernel's own loader
+//! A real kernel with our device (`kernel/device.c`): it reserves a module's areas, steers the kernel's own loader
 //! into them, and has it refuse what was not relocated for them. Layouts and numbers are those of `kernel/relobox.h`.
 
 use super::{Export, Failure, Form, Kernel, Linux, LinuxAreas, Listing, Load, Loaded, Machine, Module, linux};
@@ -260,6 +260,11 @@ impl Kernel for Device {
         // What the device saw explains a failure; and it must not stay armed.
         let seen = self.disarm()?;
         match done {
+            // Somebody took the hooks away after ARM. It runs where it was not relocated for.
+            Ok(()) if seen.verified == 0 => {
+                let text = format!("'{}' was loaded unchecked, for the device's hooks are gone: reboot", load.name);
+                Err(Failure::Unreachable(text))
+            }
             Ok(()) => Ok(Loaded::default()),
             Err(e) => Err(disagreement(&seen).unwrap_or_else(|| linux::failure(e, &load.name, seen.verified != 0))),
         }
