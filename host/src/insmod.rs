@@ -13,6 +13,7 @@ use crate::parse::{Module, Records};
 use crate::place::{self, Placing};
 use crate::records::shown;
 use crate::resolve::{Sources, crc_mismatch};
+use crate::sandbox::Digest;
 use crate::symbols::{Definition, Symbols};
 use relobox_abi::{Section, section_flag, symbol_flag};
 use std::collections::{HashMap, HashSet};
@@ -29,6 +30,8 @@ pub struct Inserted {
     pub relocations: usize,
     /// The plugin that did them.
     pub plugin: String,
+    /// Its digest; unknown if the module is live, and the process that linked it could not say so any more.
+    pub plugin_digest: Option<Digest>,
     /// The modules that it uses.
     pub uses: Vec<String>,
     /// What init returned.
@@ -62,6 +65,7 @@ pub fn insmod(guests: &Guests, kernel: &mut dyn Kernel, module: Module, args: &s
         name,
         relocations: linked.module.records().relocations.len(),
         plugin: linked.plugin.about.name.clone(),
+        plugin_digest: Some(*linked.plugin.guest.digest()),
         uses: linked.resolved.uses,
         areas: linked.layout.areas,
         returned: loaded.returned,

@@ -254,12 +254,10 @@ impl Plugins {
             .hint(format!("if you trust it: relobox plugin pin --file {pins} {}", file.origin))
     }
 
-    /// The digest of the plugin that calls itself `name`, as far as that can be told without asking it.
+    /// Whether there is a plugin with this digest, among these or built in.
     #[must_use]
-    pub fn digest_of(&self, name: &str) -> Option<Digest> {
-        let meant = |file: &&PluginFile| file.name == name;
-        let chosen = self.files.iter().filter(meant).find(|f| self.chosen.contains(&f.digest));
-        let file = chosen.or_else(|| self.files.iter().find(meant)).map(|file| file.digest);
-        file.or_else(|| Some(Sha256::digest(Guests::wasm_of(name)?).into()))
+    pub fn has(&self, digest: &Digest) -> bool {
+        let built_in = || Guests::built_in_plugins().any(|(_, wasm)| <Digest>::from(Sha256::digest(wasm)) == *digest);
+        self.files.iter().any(|file| file.digest == *digest) || built_in()
     }
 }

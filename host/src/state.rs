@@ -10,7 +10,7 @@ use crate::insmod::Inserted;
 use crate::kernel::{Export, Module};
 use crate::limits;
 use crate::registry::Plugins;
-use crate::sandbox::hex;
+use crate::sandbox::{Digest, hex};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
 use serde::{Deserialize, Serialize};
@@ -61,7 +61,7 @@ pub struct Record {
     pub file_sha256: String,
     /// The plugin that relocated it.
     pub plugin: String,
-    /// SHA-256 of the plugin's Wasm.
+    /// SHA-256 of the plugin's Wasm; empty if that is not known.
     pub plugin_sha256: String,
     /// SHA-256 of the engine's Wasm.
     pub engine_sha256: String,
@@ -117,13 +117,14 @@ pub fn digest(file: &std::fs::File) -> std::io::Result<String> {
 }
 
 impl Origin {
-    /// Of a module from `file`, whose digest is known, and that the plugin `name` of these relocated.
-    pub fn new(file: &Path, file_sha256: String, plugin: &str, plugins: &Plugins) -> Result<Self> {
+    /// Of a module from `file`, whose digest is known, and that one of these plugins relocated. Which one, the linking
+    /// process says: a digest that none of them has is left out.
+    pub fn new(file: &Path, file_sha256: String, plugin: Option<&Digest>, plugins: &Plugins) -> Result<Self> {
         let engine = Guests::wasm_of("engine").map(|wasm| hex(&Sha256::digest(wasm))).unwrap_or_default();
         Ok(Self {
             file: std::path::absolute(file).unwrap_or_else(|_| file.to_owned()).display().to_string(),
             file_sha256,
-            plugin_sha256: plugins.digest_of(plugin).map(|digest| hex(&digest)).unwrap_or_default(),
+            plugin_sha256: plugin.filter(|digest| plugins.has(digest)).map(|digest| hex(digest)).unwrap_or_default(),
             engine_sha256: engine,
         })
     }

@@ -3,8 +3,11 @@
 
 mod workshop;
 
+use relobox::guests::{Guests, Origin};
 use relobox::kernel::{Export, Module};
-use relobox::state::{Boot, Record, SCHEMA, State, Store, exports_in_kallsyms, json};
+use relobox::registry::{PluginFile, Plugins};
+use relobox::sandbox::hex;
+use relobox::state::{self, Boot, Record, SCHEMA, State, Store, exports_in_kallsyms, json};
 use relobox::symbols::Symbols;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
@@ -64,6 +67,37 @@ fn what_is_loaded_is_recorded_and_what_is_removed_is_forgotten() {
     let shown = w.relobox("state", &["show"]);
     assert_eq!((shown.code, shown.stdout.as_str()), (Some(0), ""));
     assert_eq!(shown.stderr, "relobox: math_provider: it is no longer loaded; its record is dropped\n");
+}
+
+/// Two plugins call themselves alike: the digest is that of the one that linked.
+#[test]
+fn the_plugin_that_linked_is_recorded() {
+    let w = Workshop::new();
+    w.samples(&["math_provider", "math_user"]);
+    let mut wasm = Guests::wasm_of("x86_64").unwrap().to_vec();
+    wasm.extend([0, 2, 1, b'm']);
+    std::fs::write(w.directory.join("mine.wasm"), &wasm).unwrap();
+    w.succeed("insmod", &["math_provider.ko", "--plugin", "mine.wasm"]);
+    w.succeed("insmod", &["math_user.ko"]);
+    let state = parse(&w.succeed("state", &["show", "--json"]));
+    let digest = |wasm: &[u8]| hex(&PluginFile::new(String::new(), wasm.to_vec(), Origin::BuiltIn).digest);
+    let recorded = [0, 1].map(|i| (&state["modules"][i]["plugin"], &state["modules"][i]["plugin_sha256"]));
+    let expected = [digest(&wasm), digest(Guests::wasm_of("x86_64").unwrap())];
+    assert_eq!(recorded.map(|(name, _)| name), ["x86_64"; 2]);
+    assert_eq!(recorded.map(|(_, digest)| digest), [&expected[0], &expected[1]]);
+}
+
+/// A linking process may say what it likes of itself: only a digest that a plugin has is written down.
+#[test]
+fn a_digest_that_no_plugin_has_is_left_out() {
+    let recorded = |digest| {
+        let origin = state::Origin::new(Path::new("m.ko"), String::new(), digest, &Plugins::default());
+        origin.unwrap().plugin_sha256
+    };
+    let own = PluginFile::new(String::new(), Guests::wasm_of("x86_64").unwrap().to_vec(), Origin::BuiltIn).digest;
+    assert_eq!(recorded(Some(&own)), hex(&own));
+    assert_eq!(recorded(Some(&[7; 32])), "");
+    assert_eq!(recorded(None), "");
 }
 
 /// Nothing of the first stage but its state: no kallsyms, no Module.symvers.

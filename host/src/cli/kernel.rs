@@ -155,7 +155,7 @@ impl<'a> Loader<'a> {
 
     fn record(&self, path: &Path, inserted: &Inserted, digest: impl FnOnce() -> std::io::Result<String>) {
         state::record(self.which, inserted, || {
-            Origin::new(path, digest().map_err(Error::io(path))?, &inserted.plugin, &self.plugins)
+            Origin::new(path, digest().map_err(Error::io(path))?, inserted.plugin_digest.as_ref(), &self.plugins)
         });
     }
 }

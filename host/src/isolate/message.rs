@@ -161,6 +161,8 @@ pub(super) enum Answer {
         relocations: usize,
         /// The plugin that did them.
         plugin: String,
+        /// Its digest.
+        digest: Option<Digest>,
     },
     /// It cannot be linked, or the kernel would not.
     Module(Vec<ProblemForm>),
@@ -179,7 +181,9 @@ pub(super) enum Answer {
 impl Answer {
     pub(super) fn new(result: Result<Inserted, Error>) -> Self {
         match result {
-            Ok(inserted) => Self::Inserted { relocations: inserted.relocations, plugin: inserted.plugin },
+            Ok(Inserted { relocations, plugin, plugin_digest: digest, .. }) => {
+                Self::Inserted { relocations, plugin, digest }
+            }
             Err(Error::Module(problems)) => Self::Module(problems.into_iter().map(ProblemForm::new).collect()),
             Err(Error::Kernel(problem)) => Self::Kernel(ProblemForm::new(*problem)),
             Err(Error::Usage(text)) => Self::Usage(text),

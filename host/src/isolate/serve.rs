@@ -58,15 +58,17 @@ impl<'a> Job<'a> {
         let Self { file, areas, load, loaded, .. } = self;
         match loaded {
             Some(Ok(loaded)) => {
-                let (relocations, plugin) = match end {
-                    Ok(Answer::Inserted { relocations, plugin }) => (relocations, shown(plugin.as_bytes())),
+                let (relocations, plugin, plugin_digest) = match end {
+                    Ok(Answer::Inserted { relocations, plugin, digest }) => {
+                        (relocations, shown(plugin.as_bytes()), digest)
+                    }
                     // It does not matter any more what became of it.
-                    _ => (0, "unknown".to_owned()),
+                    _ => (0, "unknown".to_owned(), None),
                 };
                 let load = load.unwrap_or_else(empty);
                 let (name, uses) = (load.name, load.uses);
                 let (areas, Loaded { returned, unknown_args }) = (areas.unwrap_or_default(), loaded);
-                Ok(Inserted { name, areas, relocations, plugin, uses, returned, unknown_args })
+                Ok(Inserted { name, areas, relocations, plugin, plugin_digest, uses, returned, unknown_args })
             }
             Some(Err(failure)) => Err(match end.map(Answer::error) {
                 Ok(Some(error @ (Error::Kernel(_) | Error::Module(_)))) => error,
