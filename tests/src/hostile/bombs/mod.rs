@@ -1,0 +1,218 @@
+//! Guests that are valid, small, and a burden for a compiler: each is one shape, in any size.
+//!
+//! What hurts is a product: of two things that are each cheap to write down. A local is a byte, a branch is two, and
+//! where they meet the compiler may need a value for each local at each branch.
+
+mod code;
+mod entries;
+mod flow;
+
+use wasm_encoder::{
+    CodeSection, DataSection, ElementSection, ExportKind, ExportSection, Function, FunctionSection, GlobalSection,
+    ImportSection, Instruction as I, MemArg, MemorySection, MemoryType, Module, RefType, TableSection, TableType,
+    TypeSection, ValType,
+};
+
+/// A shape.
+pub struct Bomb {
+    /// Its name.
+    pub name: &'static str,
+    /// What is many in it.
+    pub what: &'static str,
+    /// Makes it: so many of that in a function, and so many such functions where one function is meant.
+    pub make: fn(usize, usize) -> Vec<u8>,
+    /// So many are too many, for which reason.
+    pub refused: (usize, &'static str),
+}
+
+const fn bomb(
+    name: &'static str,
+    what: &'static str,
+    make: fn(usize, usize) -> Vec<u8>,
+    many: usize,
+    words: &'static str,
+) -> Bomb {
+    Bomb { name, what, make, refused: (many, words) }
+}
+
+/// Every shape.
+pub const BOMBS: &[Bomb] = &[
+    bomb("straight", "instructions in a row", code::straight, 100_000, "bytes of one function"),
+    bomb("stores", "loads and stores", code::stores, 30_000, "bytes of one function"),
+    bomb("divisions", "instructions that may trap", code::divisions, 100_000, "bytes of one function"),
+    bomb("copies", "memory.copy and memory.fill", code::copies, 10_001, "branches in one function"),
+    bomb("selects", "selects, each of the one before", code::selects, 30_000, "bytes of one function"),
+    bomb("constants", "constants added to each other", code::constants, 50_000, "bytes of one function"),
+    bomb("equal", "expressions that are equal", code::equal, 30_000, "bytes of one function"),
+    bomb("live", "values that live across as many branches", flow::live, 2000, "pairs of values at branches"),
+    bomb("live-calls", "values that live across as many calls", flow::live_calls, 20_000, "bytes of one function"),
+    bomb(
+        "live-locals",
+        "locals that live across as many branches",
+        flow::live_locals,
+        2000,
+        "pairs of values at branches",
+    ),
+    bomb("loops", "loops inside each other, around as many locals", flow::loops, 33, "loops inside each other"),
+    bomb(
+        "loops-many-locals",
+        "locals in 32 loops inside each other",
+        flow::loops_many_locals,
+        4000,
+        "pairs of values at branches",
+    ),
+    bomb(
+        "loops-few-locals",
+        "loops inside each other, around ten locals",
+        flow::loops_few_locals,
+        33,
+        "loops inside each other",
+    ),
+    bomb("loops-in-a-row", "loops in a row, each with ten locals", flow::loops_in_a_row, 3000, "bytes of one function"),
+    bomb(
+        "branches",
+        "branches to a loop that changes as many locals",
+        flow::branches,
+        2000,
+        "pairs of values at branches",
+    ),
+    bomb(
+        "branches-many-locals",
+        "locals that change places at eight branches",
+        flow::branches_many_locals,
+        5000,
+        "locals of one function",
+    ),
+    bomb(
+        "branches-few-locals",
+        "branches to a loop that changes 200 locals",
+        flow::branches_few_locals,
+        9000,
+        "pairs of values at branches",
+    ),
+    bomb(
+        "br_table",
+        "targets of a br_table to a loop that changes as many locals",
+        flow::br_table,
+        2000,
+        "pairs of values at branches",
+    ),
+    bomb("br_tables", "br_tables to every block around them", flow::br_tables, 20_000, "targets of br_table"),
+    bomb("br_table-once", "targets of one br_table", flow::br_table_once, 10_001, "targets of br_table"),
+    bomb("diamonds", "ifs with an else, each changing a local", flow::diamonds, 6000, "branches in one function"),
+    bomb("blocks", "blocks inside each other", flow::blocks, 1001, "blocks inside each other"),
+    bomb("ifs", "ifs inside each other", flow::ifs, 1001, "blocks inside each other"),
+    bomb("ladder", "branches out of blocks, each to the next", flow::ladder, 1001, "blocks inside each other"),
+    bomb("functions", "empty functions", entries::functions, 5001, "functions"),
+    bomb("exported", "functions that are exported", entries::exported, 5001, "functions"),
+    bomb("pointed-to", "functions in a table, each of a type of its own", entries::pointed_to, 5001, "types"),
+    bomb("locals", "functions with 50,000 locals", entries::locals, 1, "locals of one function"),
+    bomb("few-locals", "functions with 500 locals", entries::few_locals, 5001, "functions"),
+    bomb("one-locals", "locals of one function", entries::one_locals, 5001, "locals of one function"),
+    bomb("params", "functions with 1,000 parameters", entries::params, 1, "parameters of a function"),
+    bomb("few-params", "functions with 50 parameters", entries::few_params, 5001, "functions"),
+    bomb("calls", "calls with 40 arguments", code::calls, 2000, "bytes of one function"),
+    bomb("calls-plain", "calls without arguments", code::calls_plain, 70_000, "bytes of one function"),
+    bomb("calls-indirect", "calls through a table", code::calls_indirect, 10_001, "branches in one function"),
+    bomb("types", "types", entries::types, 5001, "types"),
+    bomb("imports", "imports", entries::imports, 5001, "imports"),
+    bomb("globals", "globals", entries::globals, 5001, "globals"),
+    bomb("exports", "exports", entries::exports, 5001, "exports"),
+    bomb("data", "data segments", entries::data, 5001, "data segments"),
+    bomb("data-passive", "data segments that are not for the start", entries::data_passive, 5001, "data segments"),
+    bomb("data-apart", "pages with a byte of data each", entries::data_apart, 5001, "data segments"),
+    bomb("elements", "element segments", entries::elements, 5001, "element segments"),
+    bomb("table", "entries of a table", entries::table, 1001, "entries of a table"),
+    bomb(
+        "table-sparse",
+        "size of a table with an element at its end",
+        entries::table_sparse,
+        1001,
+        "entries of a table",
+    ),
+    bomb("custom", "custom sections", entries::custom, 5001, "custom sections"),
+];
+
+/// The parts of a module, in the order in which they stand in it.
+#[derive(Default)]
+struct Parts {
+    types: TypeSection,
+    imports: ImportSection,
+    functions: FunctionSection,
+    tables: TableSection,
+    globals: GlobalSection,
+    exports: ExportSection,
+    elements: ElementSection,
+    code: CodeSection,
+    data: DataSection,
+    pages: u64,
+}
+
+impl Parts {
+    /// Type 0 takes and gives nothing, type 1 takes and gives an i32.
+    fn new() -> Self {
+        let mut parts = Self { pages: 1, ..Self::default() };
+        parts.types.ty().function([], []);
+        parts.types.ty().function([ValType::I32], [ValType::I32]);
+        parts.exports.export("memory", ExportKind::Memory, 0);
+        parts
+    }
+
+    fn function(&mut self, ty: u32, locals: u32, body: impl FnOnce(&mut Function)) {
+        let mut function = Function::new((locals > 0).then_some((locals, ValType::I32)));
+        body(&mut function);
+        function.instruction(&I::End);
+        self.functions.function(ty);
+        self.code.function(&function);
+    }
+
+    fn finish(self) -> Vec<u8> {
+        let mut module = Module::new();
+        let mut memories = MemorySection::new();
+        let memory =
+            MemoryType { minimum: self.pages, maximum: None, memory64: false, shared: false, page_size_log2: None };
+        memories.memory(memory);
+        module.section(&self.types);
+        if !self.imports.is_empty() {
+            module.section(&self.imports);
+        }
+        module.section(&self.functions);
+        if !self.tables.is_empty() {
+            module.section(&self.tables);
+        }
+        module.section(&memories);
+        if !self.globals.is_empty() {
+            module.section(&self.globals);
+        }
+        module.section(&self.exports);
+        if !self.elements.is_empty() {
+            module.section(&self.elements);
+        }
+        module.section(&self.code);
+        if !self.data.is_empty() {
+            module.section(&self.data);
+        }
+        module.finish()
+    }
+}
+
+/// Functions from i32 to i32 with some locals more.
+fn one(copies: usize, locals: usize, body: impl Fn(&mut Function)) -> Vec<u8> {
+    let mut parts = Parts::new();
+    for _ in 0..copies {
+        parts.function(1, locals as u32, &body);
+    }
+    parts.finish()
+}
+
+const AT: MemArg = MemArg { offset: 0, align: 0, memory_index: 0 };
+
+fn all(f: &mut Function, instructions: &[I<'_>]) {
+    for i in instructions {
+        f.instruction(i);
+    }
+}
+
+fn functable(n: usize) -> TableType {
+    TableType { element_type: RefType::FUNCREF, minimum: n as u64, maximum: None, table64: false, shared: false }
+}
