@@ -6,6 +6,7 @@ use libafl_bolts::rands::StdRand;
 use relobox::fuzz::corpus::Disk;
 use relobox::fuzz::dice::Dice;
 use relobox::fuzz::driver::{Plan, Summary, alone};
+use relobox::fuzz::findings::bound_of;
 use relobox::fuzz::instrument::instrument;
 use relobox::fuzz::plugin::PluginSubject;
 use relobox::fuzz::subject::Subject as _;
@@ -147,6 +148,37 @@ fn what_is_wrong_is_found_and_can_be_replayed() {
 }
 
 #[test]
+fn what_is_ten_times_as_dear_is_found_and_replayed_with_its_bound() {
+    let right_wasm = wat::parse_str(TOY).unwrap();
+    let right = plugin("toy", &right_wasm);
+    let right = PluginSubject::new(&right, &right_wasm, None, false).unwrap();
+    // A relocation of the toy takes some seventy units; with this bit in its addend, ten times as many.
+    let slow = "(block $next
+      (if (i64.ne (i64.and (i64.load offset=8 (local.get $relocation)) (i64.const 0x800)) (i64.const 0)) (then
+        (local.set $width (i64.const 100))
+        (block $slow (loop $on (br_if $slow (i64.eqz (local.get $width)))
+          (local.set $width (i64.sub (local.get $width) (i64.const 1))) (br $on)))))";
+    let wasm = toy("(block $next", slow);
+    let dir = Scratch::new("dear");
+    let summary = fuzz(&wasm, &dir.0, 12_000);
+    let found = summary.findings.iter().find(|f| f.oracle == "fuel").expect("a finding");
+    let text = std::fs::read_to_string(&found.path).unwrap();
+    let bound = bound_of(&text).expect("a bound");
+    assert!(text.contains(&format!("and {bound} are enough")), "{text}");
+    let recorded: Recorded = text.parse().unwrap();
+    let slow = plugin("toy", &wasm);
+    let subject = PluginSubject::new(&slow, &wasm, None, false).unwrap();
+    let took = run(&slow, &recorded.case).fuel;
+    // The file's bound counts, and not what the plugin of the day would be measured to need.
+    let says =
+        |subject: &PluginSubject<'_>, bound| subject.replay_within(&recorded, bound).map(|s| (s.oracle, s.bound));
+    assert_eq!(says(&subject, Some(bound)), Some(("fuel", Some(bound))));
+    assert_eq!(says(&subject, Some(took - 1)), Some(("fuel", Some(took - 1))));
+    assert_eq!(says(&subject, Some(took)), None);
+    assert_eq!(says(&right, Some(bound)), None);
+}
+
+#[test]
 fn the_same_seed_does_the_same() {
     let dir = Scratch::new("seed");
     let wasm = wat::parse_str(TOY).unwrap();
@@ -227,4 +259,79 @@ fn jobs_exchange_through_a_broker() {
     let (code, text) = relobox(&args);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("accepted: R_TOY_PC16"), "{text}");
+}
+
+/// Two brokers, as on two machines: what a client of the first has is kept by a job of the second, which could not have
+/// found it. The way in is an addend whose product is a certain number: nothing leads there step by step.
+#[test]
+fn what_one_brokers_client_has_crosses_to_the_other() {
+    let (addend, factor) = (0x1234_5678_9abc_def1u64, 0x9e37_79b9_7f4a_7c15u64);
+    let secret = format!(
+        "(if (i64.eq (i64.mul (i64.load offset=8 (local.get $relocation)) (i64.const {factor:#x})) (i64.const {:#x}))
+           (then (global.set $free (global.get $free))))
+         (local.set $value (i64.add\n",
+        addend.wrapping_mul(factor)
+    );
+    let dir = Scratch::new("brokers");
+    let path = |name: &str| dir.0.join(name).to_string_lossy().into_owned();
+    let (guest, out) = (path("toy.wasm"), path("out"));
+    let wasm = toy("(local.set $value (i64.add\n", &secret);
+    std::fs::write(&guest, &wasm).unwrap();
+    // The client's corpus: one input, the one with the addend.
+    let plugin = plugin("toy", &wasm);
+    let subject = PluginSubject::new(&plugin, &wasm, None, true).unwrap();
+    let with_addend = |case: &mut Case| {
+        let r = case.sections.iter_mut().flat_map(|s| &mut s.relocations).find(|r| r.kind == 1)?;
+        r.addend = addend.cast_signed();
+        Some(())
+    };
+    let seeds = subject.seeds().into_iter();
+    let mut case = seeds.filter(|case| !case.sections[0].in_place).find(|case| case.relocations() == 1).unwrap();
+    with_addend(&mut case).unwrap();
+    assert!(matches!(run(&plugin, &case).outcome, relobox::kit::Outcome::Linked(_)));
+    Disk::open(Some(&dir.0.join("client"))).unwrap().add(&subject, &case).unwrap();
+
+    let ports = [0, 1].map(|n| (42_000 + n * 10_000 + std::process::id() % 10_000).to_string());
+    let start = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_relobox"));
+        command.args(["fuzz", &guest, "--out", &out, "--time", "120s"]).args(args);
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        Ended(command.spawn().unwrap())
+    };
+    let here = path("here");
+    let there = path("there");
+    let _here = start(&["--jobs", "2", "--broker-port", &ports[0], "--corpus", &here]);
+    wait("the first broker", || std::fs::read_dir(&here).is_ok_and(|files| files.count() > 3));
+    let join = format!("127.0.0.1:{}", ports[0]);
+    let _there = start(&["--jobs", "2", "--broker-port", &ports[1], "--join", &join, "--corpus", &there]);
+    wait("the second broker", || std::fs::read_dir(&there).is_ok_and(|files| files.count() > 3));
+    let has = |corpus: &str| {
+        let files = std::fs::read_dir(corpus).into_iter().flatten().flatten();
+        let texts: Vec<_> = files.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect();
+        texts.iter().any(|text| text.contains(&format!("addend {}", addend)))
+    };
+    assert!(!has(&here) && !has(&there));
+    let _client = start(&["--job", &ports[0], "--corpus", &path("client")]);
+    wait("the first machine's jobs", || has(&here));
+    wait("the second machine's jobs", || has(&there));
+}
+
+/// A process that is asked to end.
+struct Ended(std::process::Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let id = rustix::process::Pid::from_child(&self.0);
+        let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
+        let _ = self.0.wait();
+    }
+}
+
+/// Until it is so, or far too long.
+fn wait(what: &str, until: impl Fn() -> bool) {
+    let start = std::time::Instant::now();
+    while !until() {
+        assert!(start.elapsed().as_secs() < 90, "{what} never came");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
 }

@@ -11,7 +11,7 @@ use relobox::fuzz::engine::packed::Unpacker;
 use relobox::fuzz::findings::Finding;
 use relobox::fuzz::plugin::PluginSubject;
 use relobox::fuzz::subject::{Subject, Suspicion};
-use relobox::fuzz::{corpus, driver, jobs, report};
+use relobox::fuzz::{corpus, driver, findings, jobs, report};
 use relobox::guests::{Guests, Origin, Plugin};
 use relobox::kit::{Outcome, Recorded};
 use relobox::registry::PluginFile;
@@ -351,7 +351,8 @@ fn replay(subject: &PluginSubject<'_>, path: &Path) -> Result<ExitCode> {
         }
         Outcome::Misbehaved(what) => output::line(format!("the plugin {what}")),
     }
-    verdict(subject.replay(&recorded))
+    let bound = findings::bound_of(&corpus::text(path)?);
+    verdict(subject.replay_within(&recorded, bound))
 }
 
 fn verdict(wrong: Option<Suspicion>) -> Result<ExitCode> {

@@ -79,12 +79,13 @@ impl Findings {
             return Ok(false);
         }
         let after = self.start.elapsed();
-        let remarks = [
+        let mut remarks = vec![
             format!("oracle {}", what.oracle),
             format!("about {}", what.about),
             what.detail.clone(),
             format!("found in the {} plugin after {:.1} s", subject.name(), after.as_secs_f64()),
         ];
+        remarks.extend(what.bound.map(|bound| format!("{BOUND}{bound}")));
         std::fs::create_dir_all(&self.dir).map_err(Error::io(&self.dir))?;
         let path = self.dir.join(&name);
         // Another job may have found the same.
@@ -103,6 +104,15 @@ impl Findings {
         self.list.push(Finding { oracle: oracle.to_owned(), about, detail, path, after });
         Ok(true)
     }
+}
+
+/// How a remark begins that says which fuel is enough.
+const BOUND: &str = "fuel at most ";
+
+/// The fuel that was enough for the case of a finding's file, if that is what was wrong with it.
+#[must_use]
+pub fn bound_of(text: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix("# ")?.strip_prefix(BOUND)?.trim().parse().ok())
 }
 
 /// A finding's file name: the same for the same finding, whoever finds it.

@@ -9,6 +9,7 @@ pub mod dice;
 pub mod driver;
 pub mod engine;
 pub mod findings;
+pub mod fuel;
 pub mod instrument;
 pub mod jobs;
 pub mod mutate;

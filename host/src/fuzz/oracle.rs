@@ -35,20 +35,12 @@ pub fn meaning(name: &str) -> &'static str {
 }
 
 fn suspicion(oracle: &'static str, about: impl Into<String>, exact: bool, detail: impl Into<String>) -> Suspicion {
-    Suspicion { oracle, about: about.into(), exact, detail: detail.into() }
+    Suspicion { oracle, about: about.into(), exact, detail: detail.into(), bound: None }
 }
 
-/// Fuel that a case may take: see [`limits::FUZZ_FUEL`].
+/// What an outcome says by itself. `bound` is the fuel that it may take; see [`Costs`](super::fuel::Costs).
 #[must_use]
-pub fn fuel_bound(case: &Case) -> u64 {
-    let bytes: usize = case.sections.iter().map(|s| s.bytes.len()).sum();
-    let records = case.relocations() + case.symbols.len() + case.sections.len();
-    limits::FUZZ_FUEL + limits::FUZZ_FUEL_RECORD * records as u64 + limits::FUZZ_FUEL_BYTE * bytes as u64
-}
-
-/// What an outcome says by itself.
-#[must_use]
-pub fn contract(case: &Case, run: &Run) -> Option<Suspicion> {
+pub fn contract(run: &Run, bound: impl FnOnce() -> u64) -> Option<Suspicion> {
     if let Outcome::Misbehaved(what) = &run.outcome {
         let detail = format!("the plugin {what}");
         return Some(match what {
@@ -63,10 +55,10 @@ pub fn contract(case: &Case, run: &Run) -> Option<Suspicion> {
             }
         });
     }
-    let bound = fuel_bound(case);
+    let bound = bound();
     (run.fuel > bound).then(|| {
         let detail = format!("it took {} units of fuel, and {bound} are enough for its records", run.fuel);
-        suspicion("fuel", "too much", false, detail)
+        Suspicion { bound: Some(bound), ..suspicion("fuel", "too much", false, detail) }
     })
 }
 
@@ -173,7 +165,7 @@ pub fn growth(case: &Case, mut run: impl FnMut(&Case) -> Run) -> Option<Suspicio
     // Three times as many more, then twelve times as many more: what is linear takes four times as much.
     let (first, second) = (some.fuel.saturating_sub(few.fuel), many.fuel.saturating_sub(some.fuel));
     let linear = first.saturating_mul(limits::FUZZ_GROWS);
-    (second > linear && second > limits::FUZZ_FUEL).then(|| {
+    (second > linear && second > limits::FUZZ_GROWTH_FUEL).then(|| {
         let detail = format!(
             "{records} records {times}, {} and {} times took {}, {} and {} units of fuel",
             4 * times,

@@ -1,6 +1,7 @@
 //! Plugins as subjects of fuzzing: a case is a made-up module.
 
 use super::dice::Dice;
+use super::fuel::Costs;
 use super::instrument::{Instrumented, instrument};
 use super::mutate::{Knowledge, mutate};
 use super::subject::{Coverage, Subject, Suspicion};
@@ -26,6 +27,9 @@ pub struct PluginSubject<'a> {
     counting: Plugin,
     code: Instrumented,
     judge: Judge<'a>,
+    /// What the plugin's work costs as it is, and while it counts.
+    costs: Costs,
+    counting_costs: Costs,
     against: Option<&'a Plugin>,
 }
 
@@ -38,7 +42,10 @@ impl<'a> PluginSubject<'a> {
         let guest = sandbox.load(plugin.guest.name(), &code.wasm)?;
         let counting = Plugin::describe(guest, Origin::BuiltIn)?;
         let judge = Judge::of(plugin);
-        Ok(Self { plugin, counting, code, judge, against })
+        let (about, forms) = (&plugin.about, judge.forms());
+        let costs = Costs::measure(about, forms, |case| run(plugin, case));
+        let counting_costs = Costs::measure(about, forms, |case| run(&counting, case));
+        Ok(Self { plugin, counting, code, judge, costs, counting_costs, against })
     }
 
     /// The rewritten guest.
@@ -60,7 +67,13 @@ impl<'a> PluginSubject<'a> {
     /// What is wrong with a recorded case: other bytes or faults than are expected of it, or anything else.
     #[must_use]
     pub fn replay(&self, recorded: &Recorded) -> Option<Suspicion> {
-        self.confirm(&recorded.case, None).or_else(|| {
+        self.replay_within(recorded, None)
+    }
+
+    /// The same, where so much fuel is enough.
+    #[must_use]
+    pub fn replay_within(&self, recorded: &Recorded, bound: Option<u64>) -> Option<Suspicion> {
+        self.looked_into(&recorded.case, None, bound).or_else(|| {
             let expected = recorded.expected.as_ref()?;
             let came = Expected::of(&self.outcome(&recorded.case))?;
             (came != *expected).then(|| Suspicion {
@@ -68,14 +81,25 @@ impl<'a> PluginSubject<'a> {
                 about: self.signature(&recorded.case),
                 exact: true,
                 detail: differs(expected, &came),
+                bound: None,
             })
         })
     }
 
+    /// What the oracles say of the plugin as it is; where no fuel is named that is enough, it follows from the records.
+    fn looked_into(&self, case: &Case, wanted: Option<&str>, bound: Option<u64>) -> Option<Suspicion> {
+        let first = match self.original(case) {
+            Ok(first) => first,
+            Err(panic) => return Some(panic).filter(|_| wanted.is_none_or(|w| w == "panic")),
+        };
+        let enough = || bound.unwrap_or_else(|| self.costs.bound(case, &first.outcome));
+        self.cheap(case, &first, wanted, &enough).or_else(|| self.costly(case, &first, wanted))
+    }
+
     /// The oracles that need one execution, and one of the second plugin.
-    fn cheap(&self, case: &Case, run: &Run, wanted: Option<&str>) -> Option<Suspicion> {
+    fn cheap(&self, case: &Case, run: &Run, wanted: Option<&str>, bound: &dyn Fn() -> u64) -> Option<Suspicion> {
         let wants = |s: &Suspicion| wanted.is_none_or(|w| w == s.oracle);
-        if let Some(found) = oracle::contract(case, run).filter(wants) {
+        if let Some(found) = oracle::contract(run, bound).filter(wants) {
             return Some(found);
         }
         if matches!(run.outcome, Outcome::Misbehaved(_)) {
@@ -134,7 +158,7 @@ fn guarded(plugin: &Plugin, case: &Case) -> std::result::Result<Run, Suspicion> 
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default();
         let about: String = text.chars().filter(|c| !c.is_ascii_digit()).collect();
-        Suspicion { oracle: "panic", about, exact: false, detail: format!("the host panicked: {text}") }
+        Suspicion { oracle: "panic", about, exact: false, detail: format!("the host panicked: {text}"), bound: None }
     })
 }
 
@@ -163,7 +187,7 @@ impl Subject for PluginSubject<'_> {
             copy(coverage.edges, edges);
             copy(coverage.comparisons, comparisons);
         }
-        self.cheap(case, &run, None)
+        self.cheap(case, &run, None, &|| self.counting_costs.bound(case, &run.outcome))
     }
 
     fn examine(&self, case: &Case) -> Option<Suspicion> {
@@ -172,11 +196,7 @@ impl Subject for PluginSubject<'_> {
     }
 
     fn confirm(&self, case: &Case, wanted: Option<&str>) -> Option<Suspicion> {
-        let first = match self.original(case) {
-            Ok(first) => first,
-            Err(panic) => return Some(panic).filter(|_| wanted.is_none_or(|w| w == "panic")),
-        };
-        self.cheap(case, &first, wanted).or_else(|| self.costly(case, &first, wanted))
+        self.looked_into(case, wanted, None)
     }
 
     fn signature(&self, case: &Case) -> String {

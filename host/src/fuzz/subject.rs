@@ -16,6 +16,8 @@ pub struct Suspicion {
     pub exact: bool,
     /// What happened, for people.
     pub detail: String,
+    /// The fuel that was enough, where it took more: a replay judges by the same.
+    pub bound: Option<u64>,
 }
 
 /// What one execution has touched.

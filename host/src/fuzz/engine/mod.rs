@@ -254,7 +254,7 @@ impl Trouble {
     fn new(oracle: &'static str, about: &str, detail: impl Into<String>) -> Self {
         let about = about.split(|c: char| c.is_ascii_digit()).collect::<Vec<_>>().join("#");
         let about = about.split(':').next().unwrap_or_default().to_owned();
-        Self::Found(Suspicion { oracle, about, exact: true, detail: detail.into() })
+        Self::Found(Suspicion { oracle, about, exact: true, detail: detail.into(), bound: None })
     }
 }
 
@@ -279,7 +279,13 @@ impl From<Error> for Trouble {
             other => ("unusable", other.to_string()),
         };
         let exact = !matches!(oracle, "trap" | "window");
-        Self::Found(Suspicion { oracle, about: format!("{guest} {about}"), exact, detail: error.to_string() })
+        Self::Found(Suspicion {
+            oracle,
+            about: format!("{guest} {about}"),
+            exact,
+            detail: error.to_string(),
+            bound: None,
+        })
     }
 }
 
