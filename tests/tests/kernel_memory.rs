@@ -217,6 +217,7 @@ fn relobox(run: &Run, module: &Module, dir: &Path) -> Result<Sections> {
 fn gnu_ld(run: &Run, module: &Module, dir: &Path) -> Result<Sections> {
     let (name, elf) = (module.name(), module.elf()?);
     let mut addresses = run.memory(&name)?.addresses;
+    addresses.extend(run.empty_sections(&name, &elf)?);
     if let Some(base) = run.per_cpu_base(&name, &elf)? {
         addresses.insert(".data..percpu".to_owned(), base);
     }

@@ -164,12 +164,33 @@ impl Run {
     /// `None` if the module has none.
     pub fn per_cpu_base(&self, module: &str, elf: &[u8]) -> Result<Option<u64>> {
         let file = object::File::parse(elf)?;
-        let Some(section) = file.section_by_name(".data..percpu") else { return Ok(None) };
+        file.section_by_name(".data..percpu").map_or(Ok(None), |section| self.start_of(module, &file, &section))
+    }
+
+    /// The addresses of `module`'s empty sections, which /sys/module does not list either: code may still name a place
+    /// there, such as that of a lock's class in a kernel that does not check locks.
+    pub fn empty_sections(&self, module: &str, elf: &[u8]) -> Result<ByName<u64>> {
+        let file = object::File::parse(elf)?;
+        let mut found = ByName::new();
+        for section in file.sections().filter(|section| section.size() == 0) {
+            if let Some(start) = self.start_of(module, &file, &section)? {
+                found.insert(section.name()?.to_owned(), start);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Where a section of `module` starts, found from any symbol in it that has a name of its own.
+    fn start_of(&self, module: &str, file: &object::File, section: &object::Section) -> Result<Option<u64>> {
+        let mut names = BTreeMap::<&str, usize>::new();
+        for symbol in file.symbols() {
+            *names.entry(symbol.name()?).or_default() += 1;
+        }
         let inside = file.symbols().filter(|symbol| symbol.section_index() == Some(section.index()));
         for symbol in inside {
             let name = symbol.name()?;
             let mut known = self.symbols.iter().filter(|known| known.module.as_deref() == Some(module));
-            if let Some(known) = known.find(|known| !name.is_empty() && known.name == name) {
+            if let Some(known) = known.find(|known| names[name] == 1 && !name.is_empty() && known.name == name) {
                 return Ok(Some(known.address.wrapping_sub(symbol.address())));
             }
         }

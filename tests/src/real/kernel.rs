@@ -23,7 +23,8 @@ pub struct AtHome {
 /// How relobox is told where the sections are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Given {
-    /// The module's directory of /sys/module. It does not say where per-CPU data is: relobox must find out.
+    /// The module's directory of /sys/module. It does not say where per-CPU data is: relobox must find out. For a module
+    /// with empty sections that something names, which are not there either, as [`Given::File`].
     Directory,
     /// A file of lines, with one for per-CPU data.
     File,
@@ -33,9 +34,10 @@ pub enum Given {
 pub fn link(run: &Run, module: &Module, given: Given, dir: &Path) -> Result<AtHome> {
     let name = module.name();
     let mut sections = run.dir.join(&name).join("sections");
-    if given == Given::File {
+    let empty = run.empty_sections(&name, &module.elf()?)?;
+    if given == Given::File || !empty.is_empty() {
         let mut text = String::new();
-        for (section, address) in run.memory(&name)?.addresses {
+        for (section, address) in run.memory(&name)?.addresses.into_iter().chain(empty) {
             writeln!(text, "{section} {address:#x}")?;
         }
         if let Some(base) = run.per_cpu_base(&name, &module.elf()?)? {
