@@ -164,7 +164,7 @@ impl Costs {
             faults.map(|faults| (run.fuel, faults))
         };
         for ground in &grounds {
-            costs.empty(ground, &fuel);
+            costs.empty(about, ground, &fuel);
         }
         // To refuse one type costs what it costs to refuse another.
         let refused = about.rows.iter().find(|row| row.is(row_flag::REJECT));
@@ -182,7 +182,7 @@ impl Costs {
     }
 
     /// What is there without relocations.
-    fn empty(&mut self, ground: &Ground, fuel: &impl Fn(&Case) -> Option<(u64, u64)>) {
+    fn empty(&mut self, about: &About, ground: &Ground, fuel: &impl Fn(&Case) -> Option<(u64, u64)>) {
         let mut case = ground.case.clone();
         let Some((base, _)) = fuel(&case) else { return };
         self.base = self.base.max(base);
@@ -193,7 +193,8 @@ impl Costs {
         // Relocations of no type, which are faults.
         let of = |count: u64| {
             let mut case = ground.case.clone();
-            let kind = (0..=u32::MAX).rev().find(|kind| !self.rows.contains_key(kind)).unwrap_or(u32::MAX);
+            let kind =
+                (0..=u32::from(u8::MAX)).map(|low| !low).find(|kind| about.row(*kind).is_none()).unwrap_or(u32::MAX);
             let relocation = |i: u64| Relocation { offset: i % 64, kind, symbol: 0, addend: 0 };
             case.sections[0].relocations = (0..count).map(relocation).collect();
             fuel(&case)
