@@ -2,12 +2,12 @@
 //!
 //! The wrong plugins are the documentation's toy with a line changed, and the planted bugs of `tests/planted`.
 
-use relobox::guests::{Guests, Origin, Plugin};
-use relobox::kit::{Group, Proof, Subject, Wanted, prove};
+use relobox::guests::{Guests, Origin, Plugin, PluginRow};
+use relobox::kit::{Group, Proof, Seen, Subject, Wanted, prove};
 use relobox::sandbox::Sandbox;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -29,8 +29,42 @@ fn failures(proof: &Proof) -> Vec<String> {
     failed.flat_map(|c| c.failures.iter().map(|f| format!("{}: {}", c.full(), f.complaint))).collect()
 }
 
+/// The plugin's line in the documentation's table of what is judged. `RELOBOX_BLESS=1` writes it.
+fn documented(name: &str, plugin: &Plugin, proof: &Proof) {
+    static PAGE: Mutex<()> = Mutex::new(());
+    let _page = PAGE.lock().unwrap();
+    let subject = Subject::new(plugin);
+    let judge = &subject.judge;
+    let seen: Vec<_> = subject.writing().map(|row| (row, proof.seen(judge, row))).collect();
+    let count = |wanted| seen.iter().filter(|(_, seen)| *seen == wanted).count();
+    let [foretold, entry, target, code] =
+        [Seen::Foretold, Seen::Entry, Seen::Target, Seen::Code].map(|seen| count(Some(seen)));
+    let stubs = |wanted| {
+        let stub = |row: &PluginRow| proof.foretold.contains(&row.row.kind) && proof.followed.contains(&row.row.kind);
+        seen.iter().filter(|(row, _)| stub(row) && judge.follows(row) == Some(wanted)).count()
+    };
+    let others: Vec<_> = seen.iter().filter(|(_, s)| s.is_none()).map(|(row, _)| format!("`{}`", row.name)).collect();
+    let line = format!(
+        "| `{name}` | {} | {foretold} | {entry} | {target} | {code} | {} and {} | {} |",
+        seen.len(),
+        stubs(Seen::Target),
+        stubs(Seen::Code),
+        if others.is_empty() { "none".to_owned() } else { format!("{}: {}", others.len(), others.join(", ")) }
+    );
+    let path = repository().join("docs/conformance.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    if std::env::var_os("RELOBOX_BLESS").is_some() {
+        let lines = text.lines().map(|l| if l.starts_with(&format!("| `{name}` |")) { &line } else { l });
+        std::fs::write(&path, lines.collect::<Vec<_>>().join("\n") + "\n").unwrap();
+    } else {
+        assert!(text.contains(&line), "docs/conformance.md lacks {line}");
+    }
+}
+
 fn shipped(name: &str) {
-    let proof = proof(&plugin(name, Guests::wasm_of(name).unwrap()), None, None);
+    let plugin = plugin(name, Guests::wasm_of(name).unwrap());
+    let proof = proof(&plugin, None, None);
+    documented(name, &plugin, &proof);
     assert_eq!(failures(&proof), [""; 0]);
     let cases: usize = proof.checks.iter().map(|check| check.cases).sum();
     println!("{name}: {} checks, {cases} cases, bytes of {} types foretold", proof.checks.len(), proof.foretold.len());

@@ -2,14 +2,15 @@
 
 use super::case::Case;
 use super::check::Complaint;
-use super::judge::Verdict;
+use super::follow::Seen;
+use super::judge::{Judge, Verdict};
 use super::minimise::minimise;
 use super::oracle::{Bench, Oracle, as_expected};
 use super::run::Outcome;
 use super::subject::Subject;
 use super::text::{Expected, Recorded};
 use super::{describe, hostile, pairs, properties, vectors};
-use crate::guests::Plugin;
+use crate::guests::{Plugin, PluginRow};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -149,7 +150,7 @@ pub struct Proof {
     pub checks: Vec<Check>,
     /// Types whose bytes were foretold by the judge, and were as foretold.
     pub foretold: BTreeSet<u32>,
-    /// Types that lead into what the plugin made, and led right; see [`Judge::follows`](super::Judge::follows).
+    /// Types that lead into what the plugin made, and led right; see [`Judge::follows`].
     pub followed: BTreeSet<u32>,
 }
 
@@ -157,6 +158,15 @@ impl Proof {
     /// The groups of which anything was checked.
     pub fn groups(&self) -> impl Iterator<Item = Group> {
         Group::ALL.into_iter().filter(|group| self.checks.iter().any(|check| check.group == *group))
+    }
+
+    /// How far the judge saw where relocations of `row` lead; `None` if their values were not judged.
+    #[must_use]
+    pub fn seen(&self, judge: &Judge<'_>, row: &PluginRow) -> Option<Seen> {
+        match self.foretold.contains(&row.row.kind) {
+            true => Some(Seen::Foretold),
+            false => judge.follows(row).filter(|_| self.followed.contains(&row.row.kind)),
+        }
     }
 
     /// Whether nothing is wrong.

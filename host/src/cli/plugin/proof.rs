@@ -3,7 +3,8 @@
 use crate::cli::output;
 use comfy_table::{CellAlignment, Table, presets};
 use relobox::Result;
-use relobox::kit::{Complaint, Group, Proof, Reproducer, Subject};
+use relobox::guests::PluginRow;
+use relobox::kit::{Complaint, Group, Proof, Reproducer, Seen, Subject};
 use relobox::sandbox::hex;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub(super) struct Report {
     cases: usize,
     writing_types: usize,
     foretold_types: usize,
+    followed_types: usize,
     not_foretold: Vec<NotForetold>,
     pub(super) checks: Vec<Told>,
 }
@@ -60,7 +62,8 @@ impl Report {
         let plugin = subject.plugin;
         let forms = subject.judge.forms();
         let mut not_foretold: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for row in subject.writing().filter(|row| !proof.foretold.contains(&row.row.kind)) {
+        let seen = |row: &&PluginRow| proof.seen(&subject.judge, row);
+        for row in subject.writing().filter(|row| seen(row).is_none()) {
             let why = subject.judge.ignorance(row).unwrap_or("none of its cases was run, or good");
             not_foretold.entry(why).or_default().push(row.name.clone());
         }
@@ -100,6 +103,10 @@ impl Report {
             cases: proof.checks.iter().map(|check| check.cases).sum(),
             writing_types: subject.writing().count(),
             foretold_types: proof.foretold.len(),
+            followed_types: subject
+                .writing()
+                .filter(|row| seen(row).is_some_and(|seen| seen != Seen::Foretold))
+                .count(),
             not_foretold: not_foretold
                 .into_iter()
                 .map(|(why, types)| NotForetold { why: why.to_owned(), types })
@@ -161,6 +168,9 @@ impl Report {
             "\nThe judge foretold the bytes of {} of {} types that write.",
             self.foretold_types, self.writing_types
         ));
+        if self.followed_types != 0 {
+            output::line(format_args!("It followed {} more to what the plugin made.", self.followed_types));
+        }
         for gap in &self.not_foretold {
             output::line(format_args!("  not of {}, since {}: {}", gap.types.len(), gap.why, gap.types.join(", ")));
         }
