@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 
@@ -207,9 +208,21 @@ impl Client {
         };
         match decode(&self.buffer[..len])? {
             Reply::Refused { refusal } => Err(refusal.into()),
-            Reply::Oops { report } => Err(died(Some(report))),
+            Reply::Oops { report } => {
+                self.wait_for_its_end();
+                Err(died(Some(report)))
+            }
             reply => Ok(reply),
         }
+    }
+}
+
+impl Client {
+    /// Until its sockets are closed, so that nobody who comes after this connects to what is dying.
+    fn wait_for_its_end(&self) {
+        let limit = Timespec { tv_sec: limits::DYING, tv_nsec: 0 };
+        let mut polled = [PollFd::new(&self.socket, PollFlags::IN)];
+        let _ = rustix::io::retry_on_intr(|| poll(&mut polled, Some(&limit)));
     }
 }
 

@@ -67,3 +67,7 @@ pub const ADDRESS_SPACE: u64 = 1 << 30;
 
 /// Bytes of the console file that an oops is written to.
 pub const CONSOLE: u64 = 1 << 20;
+
+/// Seconds that a client waits for the end of a kernel that has said its last words: it ends within milliseconds,
+/// unless the machine is very busy.
+pub const DYING: i64 = 5;
