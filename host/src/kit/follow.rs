@@ -5,7 +5,7 @@
 //! instructions do, nobody here knows. But two targets never share it, and where the target stands behind it as a word
 //! in all samples, it does in all modules.
 
-use super::case::Case;
+use super::case::{Case, Relocation};
 use super::check::{Complaint, Wrong, accepted, hex};
 use super::field::Field;
 use super::formula::{Holds, Letters};
@@ -247,14 +247,29 @@ impl Judge<'_> {
             }
             None => {
                 let there = letters.p.wrapping_add(held[0]);
+                let ahead = tables.ahead(row.row.kind).cast_signed();
                 // The addend may be the entry's or the way's.
-                add(there, s.wrapping_add(a));
+                add(there.wrapping_add(ahead), s.wrapping_add(a).wrapping_add(ahead));
                 add(there.wrapping_sub(a), s);
             }
         }
         let cut = |(entry, target): (i64, i64)| (case.cut(entry.cast_unsigned()), case.cut(target.cast_unsigned()));
         let inside = |(entry, _): &Code| linked.made.iter().any(|m| m.text && contents(m, *entry).is_some());
         codes.into_iter().map(cut).filter(inside).collect()
+    }
+
+    /// Where the branches of a sample go that do not reach their targets: their places and what their fields hold.
+    /// All relocations are of one row.
+    pub(super) fn detours(&self, case: &Case, linked: &Linked, row: &PluginRow) -> Vec<u64> {
+        let section = &case.sections[0];
+        let field = Field::of(row, case.order);
+        let goes = |(r, verdict): (&Relocation, &Verdict)| {
+            let out = matches!(verdict, Verdict::Unknown(why) if *why == ANOTHER_WAY);
+            let bytes = linked.sections.first()?.get(usize::try_from(r.offset).ok()?..).filter(|_| out)?;
+            let place = section.address.wrapping_add(r.offset);
+            Some(case.cut(place.wrapping_add_signed(joined(row, field.signed(field.word(bytes))))))
+        };
+        section.relocations.iter().zip(&self.verdicts(case, &linked.values)).filter_map(goes).collect()
     }
 
     /// The code that the relocations of a sample lead to, which are all of one row.
@@ -281,7 +296,7 @@ fn solvable(row: &PluginRow) -> bool {
 }
 
 /// What a field held before its low half, which has a sign, was taken from the high one.
-fn joined(row: &PluginRow, held: i64) -> i64 {
+pub(super) fn joined(row: &PluginRow, held: i64) -> i64 {
     let bits = u32::from(row.row.round);
     if bits == 0 {
         return held;

@@ -6,6 +6,7 @@
 use super::case::{Case, Relocation};
 use super::check::{Complaint, Wrong};
 use super::field::Field;
+use super::follow::joined;
 use super::judge::Verdict;
 use super::run::{Linked, Outcome};
 use super::subject::Subject;
@@ -160,15 +161,9 @@ fn stubs(
         if site.value == 0 {
             continue;
         }
-        let held = field.signed(site.word);
-        let value = match row.row.round {
-            0 => held,
-            round => {
-                let low = (held << (64 - u32::from(round))) >> (64 - u32::from(round));
-                (held >> round << round).wrapping_add(low)
-            }
-        };
-        let target = case.cut(site.place.wrapping_add_signed(value));
+        let value = joined(row, field.signed(site.word));
+        let ahead = subject.judge.tables.ahead(row.row.kind);
+        let target = case.cut(site.place.wrapping_add_signed(value).wrapping_add(ahead));
         let inside = linked.made.iter().any(|m| target.wrapping_sub(m.address) < m.contents.len() as u64);
         let complain = |expected: String, came: String| {
             let about = format!("{} at {:#x}", row.name, site.relocation.offset);

@@ -51,6 +51,7 @@ pub(super) struct Tables {
     readings: HashMap<u32, Reading>,
     roles: [Vec<Role>; formula::TABLES.len()],
     targets: HashMap<u32, u64>,
+    ahead: HashMap<u32, u64>,
 }
 
 impl Tables {
@@ -68,6 +69,12 @@ impl Tables {
     /// How far behind the start of its code the target stands as a word, for relocations of this type.
     pub(super) fn target(&self, kind: u32) -> Option<u64> {
         self.targets.get(&kind).copied()
+    }
+
+    /// How many bytes behind its place a branch of this type counts from: a processor's program counter may be one
+    /// or two instructions ahead, which addends make up for, and detours must.
+    pub(super) fn ahead(&self, kind: u32) -> u64 {
+        self.ahead.get(&kind).copied().unwrap_or(0)
     }
 
     /// What can be learnt of `plugin`.
@@ -105,7 +112,11 @@ impl Tables {
             let stub = row.is(row_flag::FALLBACK) && row.row.effect == effect::RELATIVE;
             let linked = match samples.remove(&row.row.kind) {
                 Some(linked) => linked,
-                None if stub => linked(judge, plugin, row),
+                None if stub => {
+                    let linked = linked(judge, plugin, row);
+                    tables.ahead.insert(row.row.kind, ahead(judge, row, &linked));
+                    linked
+                }
                 None => continue,
             };
             tables.targets.extend(tables.distance(judge, row, &linked).map(|distance| (row.row.kind, distance)));
@@ -132,6 +143,17 @@ impl Tables {
         }
         all?.first().copied()
     }
+}
+
+/// The smallest distance at which all detours in `samples` lead into code that the plugin made; 0 if there is none.
+fn ahead(judge: &Judge<'_>, row: &PluginRow, samples: &[(Case, Linked)]) -> u64 {
+    let into = |ahead: &u64| {
+        samples.iter().all(|(case, linked)| {
+            let inside = |to: u64| linked.made.iter().any(|m| m.text && at(m, to).is_some_and(|rest| !rest.is_empty()));
+            judge.detours(case, linked, row).iter().all(|to| inside(case.cut(to.wrapping_add(*ahead))))
+        })
+    };
+    [0, 2, 4, 8].into_iter().find(into).unwrap_or(0)
 }
 
 /// The contents of a section from `address` on.
