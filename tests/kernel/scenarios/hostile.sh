@@ -96,6 +96,7 @@ for phase in $phases; do
 	case $phase in
 	stock)
 		echo 0 >$tracing/events/enable
+		if grep -q '^relobox ' /proc/modules; then rmmod relobox; fi
 		stock_tries "${from:-1}"
 		;;
 	*) relobox_refuses $phase "${from:-1}" ;;
