@@ -95,6 +95,7 @@ for phase in $phases; do
 	STATE=''
 	case $phase in
 	stock)
+		say "resume stock:${from:-1}"
 		echo 0 >$tracing/events/enable
 		if grep -q '^relobox ' /proc/modules; then rmmod relobox; fi
 		stock_tries "${from:-1}"
