@@ -92,6 +92,7 @@ from=${STATE#*:}
 case $STATE in
 stock:*) ;;
 *)
+	if [ -z "$STATE" ]; then say "resume ${phases%% *}:1"; fi
 	echo 1 >$tracing/events/syscalls/sys_enter_finit_module/enable
 	echo 1 >$tracing/events/syscalls/sys_enter_init_module/enable
 	;;
