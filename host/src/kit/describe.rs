@@ -5,6 +5,7 @@ use super::field::Field;
 use super::formula::{Formula, Letters};
 use super::prove::{Cases, Group, Prover};
 use super::sample::Chance;
+use super::value::half;
 use crate::guests::PluginRow;
 use relobox_abi::{effect, order, pairing, row_flag, rule};
 use std::collections::HashSet;
@@ -109,9 +110,8 @@ fn contradiction(cases: &mut Cases<'_>, row: &PluginRow) {
             // The others have no such formula.
             _ => return,
         };
-        let half = if row.row.round == 0 { 0 } else { 1i64 << (row.row.round - 1).min(62) };
         let is = formula.value(&Letters { s, a, p, z, ..Letters::default() });
-        if is != said && is != said.wrapping_add(half) {
+        if is != said && is != said.wrapping_add(half(row)) {
             let came = format!("formula {} and effect {}", row.formula, row.row.effect);
             return complain(cases, &row.name, "a formula and an effect that agree", came);
         }

@@ -198,7 +198,7 @@ impl Judge<'_> {
             let holds = |(entry, target): &Code| {
                 let behind = entry.wrapping_add(distance);
                 let word = word(site.case, *target);
-                linked.made.iter().any(|m| contents(m, behind).is_some_and(|bytes| bytes.starts_with(&word)))
+                linked.made.iter().any(|m| m.at(behind).is_some_and(|bytes| bytes.starts_with(&word)))
             };
             if !codes.iter().any(holds) {
                 let expected = format!("code at {} with {} behind it", show(first), show(target));
@@ -254,7 +254,7 @@ impl Judge<'_> {
             }
         }
         let cut = |(entry, target): (i64, i64)| (case.cut(entry.cast_unsigned()), case.cut(target.cast_unsigned()));
-        let inside = |(entry, _): &Code| linked.made.iter().any(|m| m.text && contents(m, *entry).is_some());
+        let inside = |(entry, _): &Code| linked.made.iter().any(|m| m.text && m.at(*entry).is_some());
         codes.into_iter().map(cut).filter(inside).collect()
     }
 
@@ -314,12 +314,6 @@ fn targets(case: &Case, holds: Holds, letters: &Letters) -> Vec<u64> {
         Holds::Either => vec![symbol, both],
     };
     all.into_iter().map(|target| case.cut(target.cast_unsigned())).collect()
-}
-
-/// The contents of a section from `address` on; `None` behind its end.
-fn contents(made: &Made, address: u64) -> Option<&[u8]> {
-    let at = usize::try_from(address.wrapping_sub(made.address)).ok()?;
-    made.contents.get(at..).filter(|rest| !rest.is_empty())
 }
 
 /// A section for people.

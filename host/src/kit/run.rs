@@ -58,6 +58,14 @@ pub struct Made {
     pub text: bool,
 }
 
+impl Made {
+    /// What it holds from `address` on; `None` behind its end.
+    pub(super) fn at(&self, address: u64) -> Option<&[u8]> {
+        let at = usize::try_from(address.wrapping_sub(self.address)).ok()?;
+        self.contents.get(at..).filter(|rest| !rest.is_empty())
+    }
+}
+
 /// A fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {

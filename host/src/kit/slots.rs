@@ -9,10 +9,13 @@ use super::field::Field;
 use super::follow::joined;
 use super::judge::Verdict;
 use super::run::{Linked, Outcome};
+use super::settle::ANOTHER_WAY;
 use super::subject::Subject;
+use super::tables::word;
+use super::value::half;
 use crate::guests::PluginRow;
 use crate::report::hex;
-use relobox_abi::{effect, order, row_flag};
+use relobox_abi::{effect, row_flag};
 use std::collections::HashMap;
 
 /// A relocation, and the word at its place once it is done.
@@ -51,13 +54,8 @@ pub(super) fn destinations(subject: &Subject<'_>, case: &Case) -> Result<(), Com
 
 /// Addresses, in what the plugin made, of words that hold `value`, each with the table's own address.
 fn holding(case: &Case, linked: &Linked, value: u64) -> Vec<(u64, u64)> {
-    let width = usize::from(case.class / 8);
-    let mut bytes = if case.order == order::BIG { value.to_be_bytes().to_vec() } else { value.to_le_bytes().to_vec() };
-    if case.order == order::BIG {
-        bytes.drain(..8 - width);
-    } else {
-        bytes.truncate(width);
-    }
+    let bytes = word(case, value);
+    let width = bytes.len();
     let in_one = |m: &super::Made| -> Vec<(u64, u64)> {
         let windows = (0u64..).zip(m.contents.windows(width)).step_by(2);
         windows.filter(|(_, w)| *w == bytes).map(|(i, _)| (m.address.wrapping_add(i), m.address)).collect()
@@ -117,7 +115,7 @@ fn lead(
 ) -> bool {
     let field = Field::of(row, case.order);
     let whole = field.holds() & 1 != 0 || row.row.align > 1;
-    let half = if row.row.round == 0 { 0 } else { 1u64 << (row.row.round - 1).min(62) };
+    let half = half(row).cast_unsigned();
     let fits = |way: Way, site: &Site<'_>, entry: &(u64, u64), beside: u64| {
         let value = way(entry.0, site.place, entry.1).wrapping_add(more(site)).wrapping_add(beside);
         field.insert(site.word, |_| value.wrapping_add(half).cast_signed()) == site.word
@@ -151,9 +149,7 @@ fn stubs(
     let all: Vec<_> = case.groups().flat_map(|(_, s)| &s.relocations).collect();
     let far = |site: &Site<'_>| {
         let index = all.iter().position(|r| std::ptr::eq(*r, site.relocation));
-        index.is_some_and(
-            |i| matches!(verdicts[i], Verdict::Unknown(why) if why.starts_with("the field does not reach")),
-        )
+        index.is_some_and(|i| matches!(verdicts[i], Verdict::Unknown(why) if why == ANOTHER_WAY))
     };
     let mut owners: HashMap<u64, u64> = HashMap::new();
     for site in sites.iter().filter(|site| site.relocation.addend == 0 && far(site)) {
@@ -164,7 +160,7 @@ fn stubs(
         let value = joined(row, field.signed(site.word));
         let ahead = subject.judge.tables.ahead(row.row.kind);
         let target = case.cut(site.place.wrapping_add_signed(value).wrapping_add(ahead));
-        let inside = linked.made.iter().any(|m| target.wrapping_sub(m.address) < m.contents.len() as u64);
+        let inside = linked.made.iter().any(|m| m.at(target).is_some());
         let complain = |expected: String, came: String| {
             let about = format!("{} at {:#x}", row.name, site.relocation.offset);
             Err(Complaint { wrong: Wrong::Bytes, about, expected, came })

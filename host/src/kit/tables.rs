@@ -131,7 +131,7 @@ impl Tables {
             for (entry, target) in judge.codes(self, case, linked, row) {
                 let word = word(case, target);
                 let stands = |distance: &u64| {
-                    let behind = linked.made.iter().find_map(|m| at(m, entry.wrapping_add(*distance)));
+                    let behind = linked.made.iter().find_map(|m| m.at(entry.wrapping_add(*distance)));
                     behind.is_some_and(|bytes| bytes.starts_with(&word))
                 };
                 let these = match all {
@@ -149,16 +149,11 @@ impl Tables {
 fn ahead(judge: &Judge<'_>, row: &PluginRow, samples: &[(Case, Linked)]) -> u64 {
     let into = |ahead: &u64| {
         samples.iter().all(|(case, linked)| {
-            let inside = |to: u64| linked.made.iter().any(|m| m.text && at(m, to).is_some_and(|rest| !rest.is_empty()));
+            let inside = |to: u64| linked.made.iter().any(|m| m.text && m.at(to).is_some());
             judge.detours(case, linked, row).iter().all(|to| inside(case.cut(to.wrapping_add(*ahead))))
         })
     };
     [0, 2, 4, 8].into_iter().find(into).unwrap_or(0)
-}
-
-/// The contents of a section from `address` on.
-fn at(made: &Made, address: u64) -> Option<&[u8]> {
-    made.contents.get(usize::try_from(address.wrapping_sub(made.address)).ok()?..)
 }
 
 /// `value` as a word of the class, in the module's byte order.

@@ -74,7 +74,7 @@ fn narrow(case: &Case, value: i64) -> i64 {
 }
 
 /// Half of what a row's low half holds.
-fn half(row: &PluginRow) -> i64 {
+pub(super) fn half(row: &PluginRow) -> i64 {
     match row.row.round {
         0 => 0,
         round => 1i64 << (round - 1).min(62),
