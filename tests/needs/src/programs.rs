@@ -1,0 +1,148 @@
+//! Programs: whether they are installed, and what to install.
+
+use crate::Need;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Every program that a test needs, and the Debian package it is in.
+pub(crate) const TOOLS: [(&str, &str); 26] = [
+    ("aarch64-linux-gnu-ld", "binutils-aarch64-linux-gnu"),
+    ("bash", "bash"),
+    ("cc", "gcc"),
+    ("depmod", "kmod"),
+    ("gdb", "gdb"),
+    ("git", "git"),
+    ("gzip", "gzip"),
+    ("make", "make"),
+    ("mips-linux-gnu-as", "binutils-mips-linux-gnu"),
+    ("mips-linux-gnu-ld", "binutils-mips-linux-gnu"),
+    ("mipsel-linux-gnu-ld", "binutils-mipsel-linux-gnu"),
+    ("modprobe", "kmod"),
+    ("nm", "binutils"),
+    ("objdump", "binutils"),
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("readelf", "binutils"),
+    ("riscv64-linux-gnu-as", "binutils-riscv64-linux-gnu"),
+    ("riscv64-linux-gnu-ld", "binutils-riscv64-linux-gnu"),
+    ("s390x-linux-gnu-ld", "binutils-s390x-linux-gnu"),
+    ("shellcheck", "shellcheck"),
+    ("strip", "binutils"),
+    ("x86_64-linux-gnu-as", "binutils-x86-64-linux-gnu"),
+    ("x86_64-linux-gnu-ld", "binutils-x86-64-linux-gnu"),
+    ("xz", "xz-utils"),
+    ("yaml2obj", "llvm"),
+    ("zstd", "zstd"),
+];
+
+/// A program that can be found by its name alone.
+///
+/// # Panics
+///
+/// If the list above does not know it, so that its package can always be named.
+pub fn tool(name: &str) -> Need {
+    let known = TOOLS.iter().find(|(tool, _)| *tool == name);
+    let (_, package) = known.unwrap_or_else(|| panic!("{name} is not in the list of tests/needs/src/programs.rs"));
+    Need::new(name, program(name).map(drop).ok_or_else(|| format!("apt-get install {package}")))
+}
+
+/// Where a command called `name` is: in `PATH`, or beside it where only root looks.
+pub fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
+    dirs.map(|dir| dir.join(name)).find(|file| is_program(file))
+}
+
+fn is_program(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+/// The directories of LLVM's own programs, the newest version first.
+fn llvm_directories(oldest: u32) -> Vec<PathBuf> {
+    let mut versions: Vec<u32> = std::fs::read_dir("/usr/lib")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.strip_prefix("llvm-")?.parse().ok())
+        .filter(|version| *version >= oldest)
+        .collect();
+    versions.sort_unstable_by(|a, b| b.cmp(a));
+    versions.into_iter().map(|version| format!("/usr/lib/llvm-{version}/bin").into()).collect()
+}
+
+/// `name` of the newest LLVM that has it, of version `oldest` or newer.
+///
+/// # Errors
+///
+/// What is missing, if there is none.
+pub fn llvm(name: &str, oldest: u32) -> Result<PathBuf, String> {
+    let found = llvm_directories(oldest).into_iter().map(|dir| dir.join(name)).find(|file| is_program(file));
+    found.ok_or_else(|| format!("no {name} of LLVM {oldest} or newer; tests/scripts/install-oracles"))
+}
+
+/// clang and a linker that make WebAssembly of C.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WasmC {
+    /// clang.
+    pub clang: PathBuf,
+    /// wasm-ld, under that name.
+    pub linker: PathBuf,
+}
+
+/// `name`, or the newest `name-VERSION` or `name` of an LLVM's own directory, that is `good`.
+fn newest(name: &str, good: fn(&Path) -> bool) -> Option<PathBuf> {
+    let numbered = (11..40).rev().map(|version| format!("{name}-{version}"));
+    let of_llvm = llvm_directories(11).into_iter().map(|dir| dir.join(name)).filter(|file| is_program(file));
+    std::iter::once(name.to_owned()).chain(numbered).filter_map(|name| program(&name)).chain(of_llvm).find(|p| good(p))
+}
+
+fn prints(program: &Path, args: &[&str]) -> Option<String> {
+    let out = Command::new(program).args(args).output().ok().filter(|out| out.status.success())?;
+    Some(String::from_utf8_lossy(&out.stdout).trim().to_owned())
+}
+
+/// A clang that knows wasm32.
+pub fn clang_for_wasm() -> Option<PathBuf> {
+    newest("clang", |clang| prints(clang, &["--print-targets"]).is_some_and(|all| all.contains("wasm32")))
+}
+
+/// What makes WebAssembly of C here.
+pub fn wasm_c() -> (Need, Option<WasmC>) {
+    let linker = newest("wasm-ld", |linker| prints(linker, &["--version"]).is_some());
+    let found = clang_for_wasm().zip(linker).map(|(clang, linker)| WasmC { clang, linker });
+    let missing = || "no clang that knows wasm32, or no wasm-ld; apt-get install clang lld".to_owned();
+    (Need::new("wasm-c", found.as_ref().map(drop).ok_or_else(missing)), found)
+}
+
+/// A Rust compiler for guests: the default toolchain with the target `wasm32v1-none`, or Debian's rustc with its
+/// sources (packages rustc-web and rust-web-src). The templates' `build.sh` looks for the same.
+pub fn wasm_rustc() -> Option<PathBuf> {
+    let has = |rustc: &Path, what: &str| {
+        prints(rustc, &["--print", "sysroot"])
+            .is_some_and(|root| Path::new(&root).join("lib/rustlib").join(what).exists())
+    };
+    let of_rustup = program("rustc").filter(|rustc| has(rustc, "wasm32v1-none"));
+    of_rustup.or_else(|| Some(PathBuf::from("/usr/bin/rustc")).filter(|rustc| has(rustc, "src")))
+}
+
+/// What [`wasm_rustc`] looks for.
+pub fn wasm_rust() -> Need {
+    let missing = || "rustup target add wasm32v1-none".to_owned();
+    Need::new("wasm-rust", wasm_rustc().map(drop).ok_or_else(missing))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "no-such-program is not in the list")]
+    fn a_program_without_a_package_is_refused() {
+        tool("no-such-program");
+    }
+
+    #[test]
+    fn the_list_is_sorted() {
+        assert!(TOOLS.is_sorted());
+    }
+}
