@@ -1,18 +1,24 @@
 //! The real modules that `tests/scripts/fetch-corpora` fetched.
 
 use anyhow::{Context, Result, bail, ensure};
+use relobox_needs::{Need, tool};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Every corpus that the script knows, by its directory name.
 pub const NAMES: [&str; 6] = ["cloud-amd64", "amd64", "arm64", "s390x", "riscv64", "mipsel-4kc-malta"];
 
-/// The directory that holds the corpora: `RELOBOX_CORPORA`, or `target/corpora` of this repository.
-pub fn root() -> PathBuf {
-    match std::env::var_os("RELOBOX_CORPORA") {
-        Some(path) => path.into(),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/corpora"),
-    }
+/// The directory that holds the corpora.
+pub use relobox_needs::corpora as root;
+
+/// What a test needs that takes modules of corpus `name`.
+pub fn needs(name: &str) -> [Need; 2] {
+    [relobox_needs::corpus(name), tool("xz")]
+}
+
+/// What a test needs that takes modules of every corpus.
+pub fn all() -> Vec<Need> {
+    NAMES.iter().map(|name| relobox_needs::corpus(name)).chain([tool("xz")]).collect()
 }
 
 /// One corpus: the modules of one kernel package, in an order that every machine agrees on.
@@ -37,6 +43,11 @@ impl Corpus {
     /// Opens corpus `name` below [`root`]; `None` if it was never completely fetched.
     pub fn open(name: &str) -> Result<Option<Corpus>> {
         Corpus::open_in(&root(), name)
+    }
+
+    /// Opens a corpus that the test said it needs.
+    pub fn get(name: &str) -> Result<Corpus> {
+        Corpus::open(name)?.with_context(|| format!("no corpus {name} in {}", root().display()))
     }
 
     /// As [`Corpus::open`], below a directory of the caller's choice.

@@ -5,34 +5,33 @@
 
 use anyhow::{Context, Result, ensure};
 use object::elf;
+use relobox_needs::{ExitCode, test};
 use relobox_tests::corpus::Corpus;
 use relobox_tests::oracle::{self, Image, Job, Target, bfd, layout, lld, references};
 use std::path::Path;
 
+fn main() -> ExitCode {
+    relobox_needs::run([
+        test!(aarch64_veneers).needs(oracle::corpus("arm64")),
+        test!(s390x_got_entries).needs(oracle::corpus("s390x")),
+    ])
+}
+
 type Linker = fn(&Job, &Path) -> Result<Image>;
 
 /// Branches reach 128 MiB; 3 GiB away is beyond that and within an `adrp`, 64 GiB beyond both.
-#[test]
 fn aarch64_veneers() -> Result<()> {
     let types = [elf::R_AARCH64_CALL26, elf::R_AARCH64_JUMP26];
     check("arm64", 3 << 30, &types, &[("bfd", bfd::link), ("lld", lld::link)])?;
     check("arm64", 64 << 30, &types, &[("bfd", bfd::link), ("lld", lld::link)])
 }
 
-#[test]
 fn s390x_got_entries() -> Result<()> {
     check("s390x", 0, &[elf::R_390_GOTENT], &[("bfd", bfd::link), ("lld", lld::link)])
 }
 
 fn check(name: &str, distance: u64, types: &[elf::RelocationType], linkers: &[(&str, Linker)]) -> Result<()> {
-    let Some(count) = oracle::wanted() else {
-        println!("skipped: RELOBOX_ORACLES is not set");
-        return Ok(());
-    };
-    let Some(corpus) = Corpus::open(name)? else {
-        println!("skipped: no corpus {name}");
-        return Ok(());
-    };
+    let (count, corpus) = (oracle::wanted()?, Corpus::get(name)?);
     let dir = tempfile::tempdir()?;
     let mut through = vec![0; linkers.len()];
     for module in corpus.sample(27, count) {

@@ -4,127 +4,20 @@
 //! The engine runs twice: natively, where arithmetic that overflows and indices that are out of range
 //! panic, and in the sandbox. Both must come to the same verdict.
 
-use relobox::cache::Cache;
-use relobox::error::{Error, Result};
+mod verdict;
+
+use relobox::error::Error;
 use relobox::guests::Guests;
-use relobox::link::{Linked, load, prepare};
+use relobox::link::{load, prepare};
 use relobox::open::Source;
 use relobox::resolve::Sources;
-use relobox::sandbox::Sandbox;
 use relobox::symbols::Symbols;
-use relobox_abi::synthetic_kind;
-use relobox_engine::{Finding, Module, Placed};
 use relobox_simkernel::samples;
-use relobox_tests::corpus;
 use relobox_tests::hostile::damage::{self, Damaged, Elf};
 use relobox_tests::hostile::flips::{Random, mutate};
 use relobox_tests::hostile::sample;
-use relobox_tests::oracle;
-use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Once;
-
-/// Compiled guests are kept from run to run: compiling them takes longer than everything else.
-fn sandbox() -> Sandbox {
-    let cache = Cache::open_dir(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled-guests"));
-    Sandbox::new(cache).expect("a sandbox")
-}
-
-fn guests() -> Guests {
-    Guests::new(sandbox(), &[]).expect("guests")
-}
-
-fn link(guests: &Guests, file: Vec<u8>) -> Result<Linked> {
-    let mut symbols = Symbols::new();
-    symbols.read(sample::KALLSYMS.as_bytes(), |_| true).expect("symbols");
-    let prepared = prepare(guests, load(guests, "sample.ko", Source::Bytes(file))?, &[])?;
-    let layout = prepared.measured.at(prepared.machine.base);
-    prepared.link(layout, Sources { symbols: &symbols, assume: None })
-}
-
-/// Natively, all the way through the engine.
-fn engine(file: &[u8]) -> std::thread::Result<Result<Module, Finding>> {
-    catch_unwind(AssertUnwindSafe(|| {
-        let module = relobox_engine::parse(file, relobox_abi::parse::ALL)?;
-        let exports = relobox_engine::parse(file, relobox_abi::parse::EXPORTS)?;
-        assert_eq!(exports.symbols, module.symbols);
-        let addresses: Vec<u64> = (0..module.sections.len() as u64).map(|i| 0xffff_ffff_c000_0000 + i * 4096).collect();
-        let values = vec![0; module.symbols.len()];
-        // Whether it can be written is another question; that must not panic either.
-        let _ = relobox_engine::emit_linked(file, &module, &addresses, &values, &[]);
-        let mut relocated = file.to_vec();
-        let len = relobox_engine::void_relocations(&mut relocated, &module)?;
-        assert!(len <= file.len());
-        relocated.truncate(len);
-        let made =
-            Placed { address: 0, align: 16, kind: synthetic_kind::TEXT, name: b".relobox.made", contents: &[0; 32] };
-        if let Ok(pieces) = relobox_engine::append_sections(&mut relocated, &module, &[made]) {
-            relocated.extend(pieces.iter().flat_map(|piece| piece.iter()));
-            let again = relobox_engine::parse(&relocated, relobox_abi::parse::ALL)?;
-            assert_eq!(again.sections.len(), module.sections.len() + 2);
-        }
-        Ok(module)
-    }))
-}
-
-/// What is wrong with how a file was taken, if anything is.
-fn judge(guests: &Guests, what: &str, file: &[u8], sandboxed: bool) -> Option<String> {
-    let native = match engine(file) {
-        Ok(native) => native,
-        Err(_) => return Some(format!("{what}: the engine panics")),
-    };
-    if !sandboxed {
-        return None;
-    }
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let linked = link(guests, file.to_vec())?;
-        // What links can also be written, or is refused like a module that does not link.
-        match linked.emit(relobox_abi::emit::LINKED) {
-            Err(error @ Error::Guest { .. }) => Err(error),
-            _ => Ok(()),
-        }
-    }));
-    match (outcome, native) {
-        (Err(_), _) => Some(format!("{what}: the host panics")),
-        (Ok(Ok(_)), Ok(_)) => None,
-        (Ok(Ok(_)), Err(fault)) => Some(format!("{what}: natively {}, sandboxed nothing", fault.text)),
-        (Ok(Err(error @ Error::Module(_))), native) => {
-            let Error::Module(problems) = &error else { unreachable!() };
-            let same = native.err().is_none_or(|fault| problems[0].text == fault.text);
-            let words = error.to_string();
-            let clear = problems.iter().all(|p| !p.kind.is_empty()) && words.starts_with("sample.ko:");
-            if same && clear { None } else { Some(format!("{what}: another message: {words}")) }
-        }
-        (Ok(Err(error)), _) => Some(format!("{what}: exit code {}, {error}", error.exit_code())),
-    }
-}
-
-fn report(wrong: &[String]) {
-    let shown = wrong.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
-    assert!(wrong.is_empty(), "{} files, among them:\n{shown}", wrong.len());
-}
-
-thread_local! {
-    static QUIET: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Panics of `run` are caught and counted, not printed; those of other tests are.
-fn quietly<T>(run: impl FnOnce() -> T) -> T {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let print = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            if !QUIET.get() {
-                print(panic);
-            }
-        }));
-    });
-    QUIET.set(true);
-    let out = run();
-    QUIET.set(false);
-    out
-}
+use verdict::{guests, judge, link, mutations, quietly, report};
 
 #[test]
 fn the_sample_itself_links() {
@@ -194,32 +87,10 @@ fn random_bytes_changed() {
     report(&wrong);
 }
 
-/// Modules that a compiler made, damaged: those of the simulated kernel's samples, and some of Debian's
-/// with the oracle suite (tests/scripts/oracle-suite).
+/// Modules that a compiler made, damaged: those of the simulated kernel's samples. Debian's are in `damaged_modules.rs`.
 #[test]
-fn random_bytes_changed_in_real_modules() {
-    let mut files: Vec<(String, Vec<u8>)> = compiled_samples();
-    assert!(!files.is_empty(), "cc makes no module");
-    let corpora = if oracle::wanted().is_some() { &corpus::NAMES[..] } else { &[] };
-    for corpus in corpora.iter().filter_map(|name| corpus::Corpus::open(name).expect("a corpus")) {
-        for module in corpus.sample(2002, 3) {
-            files.push((module.name(), module.elf().expect("a module")));
-        }
-    }
-    let guests = guests();
-    let mut random = Random::new(27);
-    let wrong: Vec<String> = quietly(|| {
-        let mut wrong = Vec::new();
-        for (name, whole) in files.iter().filter(|(_, whole)| whole.len() < 1 << 20) {
-            for n in 0..500 {
-                let mut file = whole.clone();
-                mutate(&mut file, &mut random);
-                wrong.extend(judge(&guests, &format!("{name} mutation {n}"), &file, n % 10 == 0));
-            }
-        }
-        wrong
-    });
-    report(&wrong);
+fn random_bytes_changed_in_compiled_modules() {
+    report(&mutations(&compiled_samples()));
 }
 
 /// The samples, compiled by `cc`.
@@ -232,10 +103,10 @@ fn compiled_samples() -> Vec<(String, Vec<u8>)> {
         let object = dir.path().join(format!("{name}.ko"));
         let mut cc = std::process::Command::new("cc");
         cc.args(samples::CFLAGS).arg(dir.path().join(name)).arg("-o").arg(&object);
-        let made = cc.status().is_ok_and(|status| status.success());
-        made.then(|| ((*name).to_owned(), std::fs::read(object).expect("an object")))
+        assert!(cc.status().expect("cc").success(), "cc does not compile {name}");
+        ((*name).to_owned(), std::fs::read(object).expect("an object"))
     };
-    samples::SOURCES.iter().filter_map(compiled).collect()
+    samples::SOURCES.iter().map(compiled).collect()
 }
 
 /// A module's signature: with a length that is true, one that is a lie, and one that overflows.

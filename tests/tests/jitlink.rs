@@ -3,15 +3,22 @@
 //! Needs `tests/scripts/fetch-corpora`, `tests/scripts/install-oracles` and `RELOBOX_ORACLES`.
 
 use anyhow::{Context, Result};
-use relobox_tests::corpus::Corpus;
+use relobox_needs::{ExitCode, oracles, test};
+use relobox_tests::corpus::{self, Corpus};
 use relobox_tests::oracle::{self, jitlink, layout};
 
-#[test]
+fn main() -> ExitCode {
+    let of = |name| [oracles(), jitlink::need()].into_iter().chain(corpus::needs(name));
+    relobox_needs::run([
+        test!(links_x86_64_modules_of_every_size).needs(of("amd64")),
+        test!(links_other_targets).needs(["arm64", "riscv64", "s390x"].into_iter().flat_map(of)),
+    ])
+}
+
 fn links_x86_64_modules_of_every_size() -> Result<()> {
     check("amd64", &["amdgpu", "xfs", "dm_zero"])
 }
 
-#[test]
 fn links_other_targets() -> Result<()> {
     check("arm64", &["xfs", "dm_zero"])?;
     check("riscv64", &["xfs", "dm_zero"])?;
@@ -19,10 +26,7 @@ fn links_other_targets() -> Result<()> {
 }
 
 fn check(name: &str, modules: &[&str]) -> Result<()> {
-    let Some(corpus) = oracle::wanted().and_then(|_| Corpus::open(name).transpose()).transpose()? else {
-        println!("skipped: RELOBOX_ORACLES is not set, or there is no corpus {name}");
-        return Ok(());
-    };
+    let corpus = Corpus::get(name)?;
     let dir = tempfile::tempdir()?;
     for name in modules {
         let module = corpus.module(name).with_context(|| format!("no module {name}"))?;

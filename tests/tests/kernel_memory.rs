@@ -4,28 +4,37 @@
 //!
 //! That is asked of every copy of a kernel's memory that is there: modules loaded by kmod, and loaded by relobox.
 //!
-//! Needs `tests/scripts/kernel-memory`, better also `tests/scripts/kernel-memory --with device`, and `RELOBOX_ORACLES` set.
+//! Needs `tests/scripts/kernel-memory` and `tests/scripts/kernel-memory --with device`, and `RELOBOX_ORACLES` set.
 
 use anyhow::{Context, Result, bail, ensure};
 use object::{Object as _, ObjectSection as _};
+use relobox_needs::{ExitCode, test};
 use relobox_tests::corpus::{Corpus, Module};
-use relobox_tests::kernel_memory::{self, ByName, Reason, Run, SectionReport};
-use relobox_tests::oracle::{self, Job, Target, bfd};
+use relobox_tests::kernel_memory::{self, ByName, Reason, Run, SectionReport, inputs, needs};
+use relobox_tests::oracle::{Job, Target, bfd};
 use relobox_tests::real::kernel::{self, Given};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-#[test]
+fn main() -> ExitCode {
+    relobox_needs::run([
+        test!(gnu_ld_gives_the_kernels_bytes).needs(needs()),
+        test!(relobox_gives_the_kernels_bytes).needs(needs()),
+        test!(relobox_gives_the_kernels_bytes_by_a_list_of_sections).needs(needs()),
+        test!(a_wrong_bit_is_noticed).needs(needs()),
+        test!(a_module_looks_the_same_whoever_loaded_it).needs(needs()),
+        test!(init_changes_the_same_data_whoever_loaded_the_module).needs(needs()),
+    ])
+}
+
 fn gnu_ld_gives_the_kernels_bytes() -> Result<()> {
     every_module("GNU ld", gnu_ld)
 }
 
-#[test]
 fn relobox_gives_the_kernels_bytes() -> Result<()> {
     every_module("relobox", relobox)
 }
 
-#[test]
 fn relobox_gives_the_kernels_bytes_by_a_list_of_sections() -> Result<()> {
     every_module("relobox, sections in a file", |run, module, dir| by_relobox(run, module, Given::File, dir))
 }
@@ -34,7 +43,7 @@ type Sections = (ByName<u64>, ByName<Vec<u8>>);
 type Linker = fn(&Run, &Module, &Path) -> Result<Sections>;
 
 fn every_module(label: &str, link: Linker) -> Result<()> {
-    let Some((runs, corpus)) = inputs()? else { return Ok(()) };
+    let (runs, corpus) = inputs()?;
     runs.iter().try_for_each(|run| every_module_of(run, &corpus, label, link))
 }
 
@@ -68,9 +77,8 @@ fn every_module_of(run: &Run, corpus: &Corpus, label: &str, link: Linker) -> Res
 
 /// The comparison must notice a linker that is wrong: one bit, in every section in turn that the kernel has
 /// no reason to change.
-#[test]
 fn a_wrong_bit_is_noticed() -> Result<()> {
-    let Some((runs, corpus)) = inputs()? else { return Ok(()) };
+    let (runs, corpus) = inputs()?;
     runs.iter().try_for_each(|run| a_wrong_bit_of(run, &corpus))
 }
 
@@ -96,11 +104,9 @@ fn a_wrong_bit_of(run: &Run, corpus: &Corpus) -> Result<()> {
 
 /// Whoever loaded it, /proc/kallsyms and /sys/module say the same of a module: which symbols it keeps and where, its
 /// sections, parameters, notes, type information and sizes. The kernel keeps no relocations of it.
-#[test]
 fn a_module_looks_the_same_whoever_loaded_it() -> Result<()> {
-    let Some((runs, corpus)) = inputs()? else { return Ok(()) };
-    let Some(stock) = runs.iter().find(|run| run.tool == "stock") else { return Ok(()) };
-    for run in runs.iter().filter(|run| run.tool != "stock" && run.version == stock.version) {
+    let (runs, corpus) = inputs()?;
+    for (stock, run) in pairs(&runs)? {
         let (mut names, mut freed, mut files) = (0, 0, 0);
         for name in run.modules.iter().filter(|name| stock.modules.contains(name)) {
             let elf = corpus.module(name).with_context(|| format!("no module {name}"))?.elf()?;
@@ -131,12 +137,10 @@ fn a_module_looks_the_same_whoever_loaded_it() -> Result<()> {
 }
 
 /// Init changes the same words of a module's data, whoever loaded it; to what depends on the boot.
-#[test]
 fn init_changes_the_same_data_whoever_loaded_the_module() -> Result<()> {
-    let Some((runs, corpus)) = inputs()? else { return Ok(()) };
-    let Some(stock) = runs.iter().find(|run| run.tool == "stock") else { return Ok(()) };
+    let (runs, corpus) = inputs()?;
     let dir = tempfile::tempdir()?;
-    for run in runs.iter().filter(|run| run.tool != "stock" && run.version == stock.version) {
+    for (stock, run) in pairs(&runs)? {
         let (mut both, mut record, mut elsewhere) = (0, 0, Vec::new());
         for name in run.modules.iter().filter(|name| stock.modules.contains(name)) {
             let module = corpus.module(name).with_context(|| format!("no module {name}"))?;
@@ -186,21 +190,14 @@ fn untouched(linked: &[u8], kernel: &[u8]) -> usize {
     (64..linked.len() - 16).find(same).expect("32 equal bytes")
 }
 
-/// The copies of a kernel's memory, and the modules that they are of.
-fn inputs() -> Result<Option<(Vec<Run>, Corpus)>> {
-    if oracle::wanted().is_none() {
-        println!("skipped: RELOBOX_ORACLES is not set");
-        return Ok(None);
-    }
-    let found = Corpus::open("cloud-amd64")?.zip(Some(Run::all()?)).map(|(corpus, mut runs)| {
-        runs.retain(|run| corpus.modules_dir.join(&run.version).is_dir());
-        (runs, corpus)
-    });
-    let found = found.filter(|(runs, _)| !runs.is_empty());
-    if found.is_none() {
-        println!("skipped: no copy of a kernel's memory, or of another kernel than the corpus");
-    }
-    Ok(found)
+/// Runs of the same kernel, its modules loaded by kmod and by something else.
+fn pairs(runs: &[Run]) -> Result<Vec<(&Run, &Run)>> {
+    let of =
+        |stock: &'_ Run, run: &'_ Run| stock.tool == "stock" && run.tool != "stock" && run.version == stock.version;
+    let all = runs.iter().flat_map(|stock| runs.iter().filter(move |run| of(stock, run)).map(move |run| (stock, run)));
+    let pairs: Vec<_> = all.collect();
+    ensure!(!pairs.is_empty(), "no kernel has copies of modules that kmod loaded, and of the same that relobox did");
+    Ok(pairs)
 }
 
 /// Addresses and contents of a module, linked by relobox's command.

@@ -4,6 +4,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SymbolKind};
+use relobox_needs::{ExitCode, test, tool};
 use relobox_tests::corpus::{self, Corpus};
 use relobox_tests::oracle::{self, Target, layout};
 use relobox_tests::real;
@@ -15,18 +16,16 @@ use std::process::Command;
 /// Modules of each corpus: every one starts half a dozen processes.
 const MODULES: usize = 5;
 
-#[test]
+fn main() -> ExitCode {
+    // The package that has GNU ld for a target has these for it, too.
+    relobox_needs::run([test!(tools_read_what_was_linked).needs(oracle::every_corpus()).needs([tool("gdb")])])
+}
+
 fn tools_read_what_was_linked() -> Result<()> {
-    let Some(wanted) = oracle::wanted() else {
-        println!("skipped: RELOBOX_ORACLES is not set");
-        return Ok(());
-    };
+    let wanted = oracle::wanted()?;
     let dir = tempfile::tempdir()?;
     for name in corpus::NAMES {
-        let Some(corpus) = Corpus::open(name)? else {
-            println!("skipped: no corpus {name}");
-            continue;
-        };
+        let corpus = Corpus::get(name)?;
         let (mut symbols, sample) = (0, corpus.sample(1989, wanted.min(MODULES)));
         for module in &sample {
             let (elf, output) = (module.elf()?, dir.path().join("out.elf"));

@@ -5,38 +5,14 @@
 //! the number of modules to take from each corpus.
 
 use anyhow::{Context, Result, ensure};
+use relobox_needs::{ExitCode, test};
 use relobox_tests::corpus::{self, Corpus};
 use relobox_tests::oracle::compare::{self, Agreement};
 use relobox_tests::oracle::{self, Target, bfd, layout, lld};
 
-#[test]
-fn cloud_amd64() {
-    check("cloud-amd64")
-}
-
-#[test]
-fn amd64() {
-    check("amd64")
-}
-
-#[test]
-fn arm64() {
-    check("arm64")
-}
-
-#[test]
-fn s390x() {
-    check("s390x")
-}
-
-#[test]
-fn riscv64() {
-    check("riscv64")
-}
-
-#[test]
-fn mipsel() {
-    check("mipsel-4kc-malta")
+fn main() -> ExitCode {
+    let of = |name: &'static str| test(name, move || check(name)).needs(oracle::corpus(name));
+    relobox_needs::run(corpus::NAMES.map(of))
 }
 
 fn check(name: &str) {
@@ -46,14 +22,7 @@ fn check(name: &str) {
 }
 
 fn compare(name: &str) -> Result<()> {
-    let Some(count) = oracle::wanted() else {
-        println!("skipped: RELOBOX_ORACLES is not set");
-        return Ok(());
-    };
-    let Some(corpus) = Corpus::open(name)? else {
-        println!("skipped: no corpus {name} in {}", corpus::root().display());
-        return Ok(());
-    };
+    let (count, corpus) = (oracle::wanted()?, Corpus::get(name)?);
     let dir = tempfile::tempdir()?;
     let dir = dir.path();
     let (mut modules, mut total) = (0, Agreement::default());

@@ -9,23 +9,19 @@ use relobox::layout::{ABSENT, Area, Kind};
 use relobox::link::{load, prepare};
 use relobox::open::Source;
 use relobox::sandbox::Sandbox;
+use relobox_needs::{ExitCode, test};
 use relobox_tests::corpus::Corpus;
-use relobox_tests::kernel_memory::Run;
-use relobox_tests::oracle;
+use relobox_tests::kernel_memory::{Run, inputs, needs};
 
-#[test]
+fn main() -> ExitCode {
+    relobox_needs::run([test!(sections_are_where_linux_puts_them).needs(needs())])
+}
+
 fn sections_are_where_linux_puts_them() -> Result<()> {
-    if oracle::wanted().is_none() {
-        println!("skipped: RELOBOX_ORACLES is not set");
-        return Ok(());
-    }
-    let Some(corpus) = Corpus::open("cloud-amd64")? else {
-        println!("skipped: no modules");
-        return Ok(());
-    };
+    let (runs, corpus) = inputs()?;
     let guests = Guests::new(Sandbox::new(Cache::from_environment())?, &[])?;
     // Loaded by kmod, and by relobox, which chose the areas' addresses but not what is where in them.
-    Run::all()?.iter().try_for_each(|run| of_run(run, &corpus, &guests))
+    runs.iter().try_for_each(|run| of_run(run, &corpus, &guests))
 }
 
 fn of_run(run: &Run, corpus: &Corpus, guests: &Guests) -> Result<()> {

@@ -120,9 +120,9 @@ fn each_oracle_fires_for_a_wrong_plugin() {
 /// The golden oracle: a wrong bit in any place of any vector, another verdict, a missing row.
 #[test]
 fn the_golden_oracle_fires() -> Result<()> {
-    for (arch, _) in golden::ARCHITECTURES {
-        let guest = guest::named(arch)?;
-        let vectors = golden::committed(arch)?;
+    for arch in golden::architectures()? {
+        let guest = guest::named(&arch)?;
+        let vectors = golden::committed(&arch)?;
         let mut spoilt = vectors.clone();
         for (i, vector) in spoilt.iter_mut().enumerate() {
             vector.after = match &vector.after {

@@ -5,6 +5,7 @@
 
 use anyhow::{Context, Result, ensure};
 use relobox::modprobe::{Action, Config, Request, Step, Tree, plan};
+use relobox_needs::{ExitCode, oracles, test, tool};
 use relobox_tests::corpus::{self, Corpus};
 use relobox_tests::oracle;
 use std::collections::HashSet;
@@ -28,6 +29,15 @@ softdep null_blk pre: nbd
 install dm-crypt /sbin/modprobe --ignore-install dm-crypt && true
 install loop /bin/false
 ";
+
+fn main() -> ExitCode {
+    let needs = || [oracles(), tool("depmod"), tool("modprobe")].into_iter().chain(corpus::needs("cloud-amd64"));
+    relobox_needs::run([
+        test!(every_module).needs(needs()),
+        test!(with_a_configuration).needs(needs()),
+        test!(aliases_and_symbols).needs(needs()),
+    ])
+}
 
 /// A corpus as depmod leaves it; the corpus itself stays as it is.
 struct Indexed {
@@ -138,28 +148,18 @@ impl Indexed {
     }
 }
 
-fn indexed() -> Result<Option<Indexed>> {
-    let Some(count) = oracle::wanted() else {
-        println!("skipped: RELOBOX_ORACLES is not set");
-        return Ok(None);
-    };
-    let Some(corpus) = Corpus::open("cloud-amd64")? else {
-        println!("skipped: no corpus cloud-amd64 in {}", corpus::root().display());
-        return Ok(None);
-    };
-    Indexed::new(&corpus, count).map(Some)
+fn indexed() -> Result<Indexed> {
+    Indexed::new(&Corpus::get("cloud-amd64")?, oracle::wanted()?)
 }
 
-#[test]
 fn every_module() -> Result<()> {
-    let Some(indexed) = indexed()? else { return Ok(()) };
+    let indexed = indexed()?;
     println!("{} modules as kmod has them", indexed.compare("none", &indexed.names)?);
     Ok(())
 }
 
-#[test]
 fn with_a_configuration() -> Result<()> {
-    let Some(indexed) = indexed()? else { return Ok(()) };
+    let indexed = indexed()?;
     let own =
         ["xfs", "my-fs", "my-disk-7", "kept-out", "btrfs", "dm-crypt", "loop", "nbd", "ext4", "nothing", "libcrc32c"];
     let names: Vec<String> = own.map(String::from).into_iter().chain(indexed.names.iter().cloned()).collect();
@@ -167,9 +167,8 @@ fn with_a_configuration() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn aliases_and_symbols() -> Result<()> {
-    let Some(indexed) = indexed()? else { return Ok(()) };
+    let indexed = indexed()?;
     let nth = |lines: usize| (lines / (2 * indexed.names.len().max(1))).max(1);
     let mut names = indexed.aliases("modules.alias", nth(2400))?;
     names.extend(indexed.aliases("modules.symbols", nth(7000))?);

@@ -4,42 +4,36 @@
 //! each corpus are taken, or of one of them: `all,riscv64=300`.
 
 use anyhow::{Context, Result, ensure};
+use relobox_needs::{ExitCode, oracles, test};
 use relobox_tests::corpus::{self, Corpus};
-use relobox_tests::oracle;
 use relobox_tests::real::dry;
 
-/// Threads for each corpus.
-const THREADS: usize = 2;
+/// Threads for each corpus; the tests of other corpora run beside it.
+const THREADS: usize = 1;
 
-#[test]
-fn every_module_links() -> Result<()> {
-    if oracle::wanted().is_none() {
-        println!("skipped: RELOBOX_ORACLES is not set");
-        return Ok(());
-    }
-    let mut rejected = Vec::new();
-    for name in corpus::NAMES {
-        let Some(corpus) = Corpus::open(name)? else {
-            println!("skipped: no corpus {name} in {}", corpus::root().display());
-            continue;
-        };
-        let sample = corpus.sample(64, limit(name)?);
-        let counts = dry::link_all(&sample, THREADS)?;
-        println!(
-            "{name}: {} of {} modules, {} linked, {} rejected, {} relocations, {} bytes of GOT, PLT and veneers",
-            sample.len(),
-            corpus.modules.len(),
-            counts.linked,
-            counts.rejected.len(),
-            counts.relocations,
-            counts.synthetic
-        );
-        ensure!(counts.linked + counts.rejected.len() == sample.len(), "{name}: some modules were lost");
-        ensure!(counts.relocations > sample.len(), "{name}: hardly any relocation");
-        rejected.extend(counts.rejected.into_iter().map(|reason| format!("{name}: {reason}")));
-    }
-    let shown = rejected.iter().take(30).cloned().collect::<Vec<_>>().join("\n");
-    ensure!(rejected.is_empty(), "{} rejected\n{shown}", rejected.len());
+fn main() -> ExitCode {
+    let of =
+        |name: &'static str| test(name, move || every_module_links(name)).needs([oracles()]).needs(corpus::needs(name));
+    relobox_needs::run(corpus::NAMES.map(of))
+}
+
+fn every_module_links(name: &str) -> Result<()> {
+    let corpus = Corpus::get(name)?;
+    let sample = corpus.sample(64, limit(name)?);
+    let counts = dry::link_all(&sample, THREADS)?;
+    println!(
+        "{name}: {} of {} modules, {} linked, {} rejected, {} relocations, {} bytes of GOT, PLT and veneers",
+        sample.len(),
+        corpus.modules.len(),
+        counts.linked,
+        counts.rejected.len(),
+        counts.relocations,
+        counts.synthetic
+    );
+    ensure!(counts.linked + counts.rejected.len() == sample.len(), "{name}: some modules were lost");
+    ensure!(counts.relocations > sample.len(), "{name}: hardly any relocation");
+    let shown = counts.rejected.iter().take(30).cloned().collect::<Vec<_>>().join("\n");
+    ensure!(counts.rejected.is_empty(), "{name}: {} rejected\n{shown}", counts.rejected.len());
     Ok(())
 }
 

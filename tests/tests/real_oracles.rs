@@ -6,6 +6,7 @@
 
 use anyhow::{Context, Result, ensure};
 use object::elf;
+use relobox_needs::{ExitCode, oracles, test};
 use relobox_tests::corpus::{self, Corpus};
 use relobox_tests::oracle::compare::{self, Agreement};
 use relobox_tests::oracle::references::{self, Followed};
@@ -19,67 +20,44 @@ const LINKERS: [(&str, Linker); 2] = [("GNU ld", bfd::link), ("lld", lld::link)]
 /// Beyond the reach of an `adrp`, an `auipc` and a `brasl`.
 const FAR: u64 = 64 << 30;
 
-#[test]
-fn cloud_amd64() -> Result<()> {
-    near("cloud-amd64")
-}
-
-#[test]
-fn amd64() -> Result<()> {
-    near("amd64")
-}
-
-#[test]
-fn arm64() -> Result<()> {
-    near("arm64")
-}
-
-#[test]
-fn s390x() -> Result<()> {
-    near("s390x")
-}
-
-#[test]
-fn riscv64() -> Result<()> {
-    near("riscv64")
-}
-
-#[test]
-fn mipsel() -> Result<()> {
-    near("mipsel-4kc-malta")
+fn main() -> ExitCode {
+    let near = |name: &'static str| test(name, move || near(name)).needs(oracle::corpus(name));
+    let far = [
+        test!(arm64_beyond_branches).needs(oracle::corpus("arm64")),
+        test!(arm64_far).needs(oracle::corpus("arm64")),
+        test!(s390x_far_data).needs(oracle::corpus("s390x")),
+        test!(s390x_far).needs([oracles()]).needs(corpus::needs("s390x")),
+        test!(riscv64_far).needs([oracles()]).needs(corpus::needs("riscv64")),
+    ];
+    relobox_needs::run(corpus::NAMES.map(near).into_iter().chain(far))
 }
 
 /// Branches reach 128 MiB; 3 GiB away is beyond that and within an `adrp`.
-#[test]
 fn arm64_beyond_branches() -> Result<()> {
     far("arm64", 3 << 30, &[elf::R_AARCH64_CALL26, elf::R_AARCH64_JUMP26], &LINKERS)
 }
 
-#[test]
 fn arm64_far() -> Result<()> {
     far("arm64", FAR, &[elf::R_AARCH64_CALL26, elf::R_AARCH64_JUMP26], &LINKERS)
 }
 
-#[test]
 fn s390x_far_data() -> Result<()> {
     far("s390x", FAR, &[elf::R_390_GOTENT], &LINKERS)
 }
 
 /// A static linker makes no PLT for an absolute symbol, so here the symbol's value alone is the judge.
-#[test]
 fn s390x_far() -> Result<()> {
     far("s390x", FAR, &[elf::R_390_GOTENT, elf::R_390_PLT32DBL], &[])
 }
 
 /// As for s390x.
-#[test]
 fn riscv64_far() -> Result<()> {
     far("riscv64", FAR, &[elf::R_RISCV_CALL, elf::R_RISCV_CALL_PLT, elf::R_RISCV_GOT_HI20], &[])
 }
 
 /// Everything is within reach of everything.
 fn near(name: &str) -> Result<()> {
-    let Some((corpus, count)) = corpus(name)? else { return Ok(()) };
+    let (corpus, count) = (Corpus::get(name)?, oracle::wanted()?);
     let dir = tempfile::tempdir()?;
     let mut totals = [Agreement::default(), Agreement::default()];
     let sample = corpus.sample(seed(), count);
@@ -93,7 +71,7 @@ fn near(name: &str) -> Result<()> {
     }
     report(name, "near", sample.len(), &LINKERS, &totals)?;
     // x86-64 and MIPS have nothing indirect.
-    let direct = ["cloud-amd64", "amd64", "mipsel-4kc-malta"].contains(&name);
+    let direct = name.contains("amd64") || name.contains("mips");
     let indirect: usize = totals.iter().map(|total| total.indirect).sum();
     ensure!(!direct || indirect == 0, "{name}: {indirect} fields are not equal");
     Ok(())
@@ -101,7 +79,7 @@ fn near(name: &str) -> Result<()> {
 
 /// Symbols that only relocations of `types` refer to are `distance` away.
 fn far(name: &str, distance: u64, types: &[elf::RelocationType], linkers: &[(&str, Linker)]) -> Result<()> {
-    let Some((corpus, count)) = corpus(name)? else { return Ok(()) };
+    let (corpus, count) = (Corpus::get(name)?, oracle::wanted()?);
     let dir = tempfile::tempdir()?;
     let mut totals = vec![Agreement::default(); linkers.len()];
     let mut followed = Followed::default();
@@ -161,18 +139,6 @@ fn report(name: &str, distance: &str, modules: usize, linkers: &[(&str, Linker)]
         ensure!(total.bytes > 0, "{name}, {label}: nothing was compared");
     }
     Ok(())
-}
-
-fn corpus(name: &str) -> Result<Option<(Corpus, usize)>> {
-    let Some(count) = oracle::wanted() else {
-        println!("skipped: RELOBOX_ORACLES is not set");
-        return Ok(None);
-    };
-    let corpus = Corpus::open(name)?;
-    if corpus.is_none() {
-        println!("skipped: no corpus {name} in {}", corpus::root().display());
-    }
-    Ok(corpus.map(|corpus| (corpus, count)))
 }
 
 fn seed() -> u64 {

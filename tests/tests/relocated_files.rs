@@ -16,12 +16,18 @@ use relobox::open::Source;
 use relobox::resolve::Sources;
 use relobox::sandbox::Sandbox;
 use relobox::symbols::Symbols;
-use relobox_tests::corpus::{Corpus, Module};
+use relobox_needs::{ExitCode, oracles, test, tool};
+use relobox_tests::corpus::{self, Corpus, Module};
 use relobox_tests::oracle;
 use std::collections::BTreeMap;
 use std::process::Command;
 
 const PAGE: u64 = 4096;
+
+fn main() -> ExitCode {
+    let needs = [oracles(), tool("readelf")].into_iter().chain(corpus::needs("arm64"));
+    relobox_needs::run([test!(a_file_with_veneers_is_laid_out_as_it_was_linked).needs(needs)])
+}
 
 /// A section as the loader sees it.
 struct Seen {
@@ -218,16 +224,8 @@ fn compare(guests: &Guests, module: &Module, areas: LinuxAreas, readelf: &std::p
     Ok(bytes)
 }
 
-#[test]
 fn a_file_with_veneers_is_laid_out_as_it_was_linked() -> Result<()> {
-    let Some(limit) = oracle::wanted() else {
-        println!("skipped: RELOBOX_ORACLES is not set");
-        return Ok(());
-    };
-    let Some(corpus) = Corpus::open("arm64")? else {
-        println!("skipped: no corpus arm64");
-        return Ok(());
-    };
+    let (limit, corpus) = (oracle::wanted()?, Corpus::get("arm64")?);
     let sample = corpus.sample(64, limit);
     let guests = Guests::new(Sandbox::new(Cache::from_environment())?, &[])?;
     for areas in [LinuxAreas::CoreInit, LinuxAreas::Seven] {

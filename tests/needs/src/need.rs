@@ -65,19 +65,13 @@ pub fn corpus(name: &str) -> Need {
     Need::new(format!("corpus {name}"), there.then_some(()).ok_or_else(missing))
 }
 
-/// Copies of a running kernel's memory, made by `tests/scripts/kernel-memory`: at least one.
-pub fn kernel_memory() -> Need {
-    let runs = std::fs::read_dir(kernel_memory_root()).into_iter().flatten().flatten();
-    let there = runs.into_iter().any(|run| run.path().join("kallsyms").is_file());
-    Need::new("kernel-memory", there.then_some(()).ok_or_else(|| "tests/scripts/kernel-memory".to_owned()))
-}
-
 /// The directory of all corpora: `RELOBOX_CORPORA`, or `target/corpora` of this repository.
 pub fn corpora() -> PathBuf {
     directory("RELOBOX_CORPORA", "corpora")
 }
 
-/// The directory of the copies of a kernel's memory: `RELOBOX_KERNEL_MEMORY`, or `target/kernel-memory` of this repository.
+/// The directory of the copies of a kernel's memory: `RELOBOX_KERNEL_MEMORY`, or `target/kernel-memory` of this
+/// repository.
 pub fn kernel_memory_root() -> PathBuf {
     directory("RELOBOX_KERNEL_MEMORY", "kernel-memory")
 }

@@ -38,9 +38,28 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// The architectures that have vectors, and whether their addends stand in place.
-pub const ARCHITECTURES: [(&str, bool); 5] =
-    [("x86_64", false), ("aarch64", false), ("riscv64", false), ("s390x", false), ("mips32", true)];
+/// Architectures whose modules have SHT_REL sections: their addends stand in place.
+const IN_PLACE: [&str; 1] = ["mips32"];
+
+/// Every architecture there is a plugin of in the repository: each must have vectors.
+///
+/// # Errors
+///
+/// If the directory of the plugins cannot be read.
+pub fn architectures() -> Result<Vec<String>> {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../arch-plugins");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&dir).with_context(|| dir.display().to_string())? {
+        let path = entry?.path();
+        let Ok(manifest) = std::fs::read_to_string(path.join("Cargo.toml")) else { continue };
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if manifest.contains(&format!("name = \"relobox-arch-{name}\"")) {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
 
 /// The file of an architecture.
 pub fn path(arch: &str) -> PathBuf {
@@ -61,7 +80,7 @@ pub fn committed(arch: &str) -> Result<Vec<Vector>> {
 
 /// Generates the vectors of an architecture and records them with the linkers that are installed; the file's text.
 pub fn record(arch: &str) -> Result<String> {
-    let (_, in_place) = ARCHITECTURES.iter().find(|a| a.0 == arch).with_context(|| format!("no vectors for {arch}"))?;
+    let in_place = IN_PLACE.contains(&arch);
     let guest = guest::named(arch)?;
     let mut text = format!("# Golden vectors of {arch}.\n#\n{FORMAT}#\n");
     let (mut lines, mut undecided, mut used) = (String::new(), Vec::new(), vec![0; differs::TABLE.len()]);
@@ -72,7 +91,7 @@ pub fn record(arch: &str) -> Result<String> {
                 text += &line;
             }
         }
-        for (vector, said) in machine_vectors(arch, &guest, *machine, *in_place, i)? {
+        for (vector, said) in machine_vectors(arch, &guest, *machine, in_place, i)? {
             match differs::decide(arch, &vector, &said) {
                 Ok((after, by, why)) => {
                     why.iter().for_each(|(_, entry)| used[*entry] += 1);

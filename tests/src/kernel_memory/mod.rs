@@ -11,20 +11,50 @@ mod tables;
 pub use compare::{Comparison, Difference, SectionReport, compare};
 pub use patches::Reason;
 
+use crate::corpus::{self, Corpus};
+use crate::oracle;
 use anyhow::{Context, Result, ensure};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+use relobox_needs::Need;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Section contents or addresses, by section name.
 pub type ByName<T> = BTreeMap<String, T>;
 
-/// Where the copies are: `RELOBOX_KERNEL_MEMORY`, or `target/kernel-memory` of this repository.
-pub fn root() -> PathBuf {
-    match std::env::var_os("RELOBOX_KERNEL_MEMORY") {
-        Some(path) => path.into(),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/kernel-memory"),
-    }
+/// Where the copies are.
+pub use relobox_needs::kernel_memory_root as root;
+
+/// The package whose modules were in the memory that is copied.
+const CORPUS: &str = "cloud-amd64";
+
+/// What a test needs that looks at the copies: linkers to ask, the modules, and two copies of their kernel, one with
+/// modules that kmod loaded, one with modules that relobox's device loaded.
+pub fn needs() -> Vec<Need> {
+    let line = |file: PathBuf| std::fs::read_to_string(file).ok().map(|text| text.trim().to_owned());
+    let modules = corpus::root().join(CORPUS).join("lib/modules");
+    let dirs = root().read_dir().into_iter().flatten().flatten().map(|run| run.path());
+    let runs: Vec<PathBuf> = dirs.filter(|dir| dir.join("kallsyms").is_file()).collect();
+    let fits = |dir: &&PathBuf| line(dir.join("version")).is_some_and(|version| modules.join(version).is_dir());
+    let tools = runs.iter().filter(fits).map(|dir| line(dir.join("with")).unwrap_or_else(|| "stock".to_owned()));
+    let made: BTreeSet<String> = tools.collect();
+    let of = |(tool, command): (&str, &str)| {
+        let others =
+            if runs.is_empty() { "" } else { "; the copies here are of other kernels than the corpus, or by another" };
+        let met = made.contains(tool).then_some(()).ok_or_else(|| format!("{command}{others}"));
+        Need::new(format!("kernel-memory {tool}"), met)
+    };
+    let copies = [("stock", "tests/scripts/kernel-memory"), ("device", "tests/scripts/kernel-memory --with device")];
+    oracle::corpus(CORPUS).into_iter().chain(copies.map(of)).collect()
+}
+
+/// The copies of a kernel's memory that its modules are there for, and these modules.
+pub fn inputs() -> Result<(Vec<Run>, Corpus)> {
+    let corpus = Corpus::get(CORPUS)?;
+    let mut runs = Run::all()?;
+    runs.retain(|run| corpus.modules_dir.join(&run.version).is_dir());
+    ensure!(!runs.is_empty(), "no copy of a kernel's memory, or of another kernel than the corpus");
+    Ok((runs, corpus))
 }
 
 /// One run of a kernel.

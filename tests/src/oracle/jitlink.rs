@@ -6,6 +6,7 @@
 
 use super::{Job, Target, neutral, tool};
 use anyhow::{Context, Result, ensure};
+use relobox_needs::Need;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -24,6 +25,11 @@ pub fn supports(target: Target) -> bool {
 /// Whether a recent enough one is installed.
 pub fn available() -> bool {
     tool::llvm("llvm-jitlink", OLDEST).is_ok()
+}
+
+/// What a test needs that links with it.
+pub fn need() -> Need {
+    Need::new(format!("llvm llvm-jitlink of {OLDEST}"), relobox_needs::llvm("llvm-jitlink", OLDEST).map(drop))
 }
 
 /// The command that links `job`, its files written to `dir`, so that only running it need be timed.

@@ -2,6 +2,7 @@
 
 use super::{Image, Job, tool};
 use anyhow::Result;
+use relobox_needs::Need;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -33,4 +34,9 @@ pub fn program() -> Result<PathBuf> {
 /// Whether a recent enough one is installed.
 pub fn available() -> bool {
     program().is_ok()
+}
+
+/// What a test needs that links with it.
+pub fn need() -> Need {
+    Need::new(format!("llvm ld.lld of {OLDEST}"), relobox_needs::llvm("ld.lld", OLDEST).map(drop))
 }

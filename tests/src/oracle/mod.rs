@@ -23,8 +23,10 @@ mod tool;
 pub use image::{Image, Placed};
 pub use tool::gnu_ld;
 
+use crate::corpus;
 use anyhow::{Context, Result, bail};
 use object::{Architecture, Endianness, Object as _};
+use relobox_needs::Need;
 use std::path::Path;
 
 /// The architectures that at least one oracle can link.
@@ -49,6 +51,18 @@ pub enum Target {
 }
 
 impl Target {
+    /// All of them.
+    pub const ALL: [Target; 8] = [
+        Target::X86_64,
+        Target::Aarch64,
+        Target::Aarch64Be,
+        Target::Riscv32,
+        Target::Riscv64,
+        Target::S390x,
+        Target::Mips,
+        Target::Mipsel,
+    ];
+
     /// Reads the target from an object's header.
     pub fn of(elf: &[u8]) -> Result<Target> {
         let file = object::File::parse(elf).context("the object's ELF header")?;
@@ -81,9 +95,35 @@ pub struct Job<'a> {
     pub symbols: Vec<(String, u64)>,
 }
 
-/// How many modules of each corpus the oracle tests are to take: the number in `RELOBOX_ORACLES`. `None`
-/// if it is not set, so that a plain `cargo test` needs neither linkers nor corpora.
-pub fn wanted() -> Option<usize> {
-    let value = std::env::var("RELOBOX_ORACLES").ok()?;
-    Some(value.parse().expect("RELOBOX_ORACLES is a number of modules"))
+/// How many modules of each corpus the oracle tests are to take: the number in `RELOBOX_ORACLES`. Where it is not set,
+/// tests that need [`relobox_needs::oracles`] do not run.
+pub fn wanted() -> Result<usize> {
+    let value = std::env::var("RELOBOX_ORACLES").context("RELOBOX_ORACLES is not set")?;
+    value.parse().with_context(|| format!("RELOBOX_ORACLES is a number of modules, not {value}"))
+}
+
+/// What a test needs that asks GNU ld and lld about objects for `targets`.
+pub fn linkers(targets: &[Target]) -> Vec<Need> {
+    let gnu = targets.iter().map(|target| relobox_needs::tool(gnu_ld(*target).0));
+    [relobox_needs::oracles(), lld::need()].into_iter().chain(gnu).collect()
+}
+
+/// What a test needs that asks GNU ld and lld about modules of corpus `name`.
+pub fn corpus(name: &str) -> Vec<Need> {
+    let targets: &[Target] = match name {
+        _ if name.contains("amd64") => &[Target::X86_64],
+        _ if name.contains("arm64") => &[Target::Aarch64],
+        _ if name.contains("riscv64") => &[Target::Riscv64],
+        _ if name.contains("s390x") => &[Target::S390x],
+        _ if name.contains("mipsel") => &[Target::Mipsel],
+        _ => panic!("which architecture is corpus {name} of?"),
+    };
+    linkers(targets).into_iter().chain(corpus::needs(name)).collect()
+}
+
+/// What a test needs that asks them about modules of every corpus.
+pub fn every_corpus() -> Vec<Need> {
+    let mut needs: Vec<Need> = corpus::NAMES.iter().flat_map(|name| corpus(name)).collect();
+    needs.dedup();
+    needs
 }

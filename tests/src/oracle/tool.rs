@@ -1,7 +1,7 @@
 //! Running a linker.
 
 use super::{Image, Job, Target, neutral::Neutral, script};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -67,16 +67,5 @@ pub fn gnu_ld(target: Target) -> (&'static str, &'static str) {
 
 /// The newest LLVM's `tool` that is installed, of version `oldest` or newer.
 pub(super) fn llvm(tool: &str, oldest: u32) -> Result<PathBuf> {
-    let mut versions = Vec::new();
-    for entry in std::fs::read_dir("/usr/lib").context("/usr/lib")? {
-        let name = entry?.file_name();
-        let version = name.to_str().and_then(|name| name.strip_prefix("llvm-")?.parse::<u32>().ok());
-        versions.extend(version.filter(|version| *version >= oldest));
-    }
-    versions.sort_unstable();
-    let paths = versions.iter().rev().map(|version| PathBuf::from(format!("/usr/lib/llvm-{version}/bin/{tool}")));
-    paths
-        .into_iter()
-        .find(|path| path.exists())
-        .with_context(|| format!("no {tool} of LLVM {oldest} or newer (tests/scripts/install-oracles installs it)"))
+    relobox_needs::llvm(tool, oldest).map_err(Error::msg)
 }
