@@ -86,6 +86,7 @@ device) phases='device vet stock' ;;
 vet) phases='vet stock' ;;
 stock) phases=stock ;;
 esac
+echo "$phases" | tr ' ' '\n' >/out/phases
 from=${STATE#*:}
 # Switching an event on or off patches the kernel's code, which now and then hangs an emulated machine, without anything of
 # ours in it (one boot in some hundred switches): so it is done once, and only where calls are counted.

@@ -4,9 +4,9 @@
 #: modules snapshot
 #: memory 4096
 #: timeout 3600
+#: only device
 # Addresses are steered, the relocations left to the kernel; relobox has relocated a copy for the same addresses.
 # --set ONLY=NAME,NAME takes a few modules, with what they need.
-[ "$WITH" = device ] || { note "only with the device can addresses be chosen"; return 0; }
 expect "the snapshots are taken" insmod /extra/snapshot.ko
 all_files >/run/order
 lsmod | awk 'NR > 1 { print $1 }' >/run/there

@@ -14,6 +14,7 @@ while read -r file; do
 	grep -q "^$name " /proc/modules || { insmod "$file" 2>/dev/null && echo "$file"; }
 done </run/files >/run/loadable
 unload_all() { tac /run/loadable | while read -r file; do rmmod "$(name_of "$file")"; done; }
+expect "$(wc -l </run/loadable) modules to load" [ -s /run/loadable ]
 unload_all
 unchanged "loaded and unloaded once"
 

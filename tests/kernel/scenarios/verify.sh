@@ -12,7 +12,7 @@ done
 remember
 
 if [ "$WITH" != device ]; then
-	note "only with the device can anything be wrong"
+	# Addresses are the kernel's own here; what there is to hold is the owner of a symbol in use.
 	expect "the owner of symbols in use" load "$user"
 	refuse "cannot go" rmmod raid6_pq
 	rmmod btrfs
