@@ -12,6 +12,7 @@ mod workshop;
 mod killed {
     use crate::tracing::{Stop, Tracee, trace_me};
     use crate::workshop::{Workshop, cache};
+    use relobox_needs::{ExitCode, test};
     use relobox_simkernel::Client;
     use relobox_simkernel::protocol::AreaRequest;
     use std::os::unix::process::CommandExt as _;
@@ -36,13 +37,14 @@ mod killed {
         Exited(i32),
     }
 
-    pub(crate) fn main() {
+    pub(crate) fn main() -> ExitCode {
         if std::env::var_os(TRACED).is_some() {
             become_traced();
         }
-        if !wanted() {
-            return;
-        }
+        relobox_needs::run([test!(at_every_system_call_it_leaves_a_live_module_or_nothing)])
+    }
+
+    fn at_every_system_call_it_leaves_a_live_module_or_nothing() {
         let mut w = Workshop::new();
         w.sample("math_provider");
         w.succeed("sim", &["start"]);
@@ -53,7 +55,6 @@ mod killed {
         with_a_kernel(&w);
         w.succeed("sim", &["stop"]);
         starting_one(&mut w);
-        println!("ok");
     }
 
     /// Every system call of an insmod into a kernel that is there.
@@ -129,14 +130,6 @@ mod killed {
         assert!(near && seen.len() > 100 && live >= 1 && seen.len() - live > 50, "too few to mean something");
     }
 
-    /// `cargo test NAME` and `cargo test -- --list` are for the harness, which is not here.
-    fn wanted() -> bool {
-        let args: Vec<String> = std::env::args().skip(1).collect();
-        let names: Vec<_> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
-        let named = names.is_empty() || names.iter().any(|name| "insmod_killed".contains(*name));
-        named && !args.iter().any(|arg| arg == "--list")
-    }
-
     /// What a shell would start, but traced from its first instruction.
     fn become_traced() {
         trace_me();
@@ -207,7 +200,14 @@ mod killed {
     }
 }
 
-fn main() {
-    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-    killed::main();
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn main() -> std::process::ExitCode {
+    killed::main()
+}
+
+/// The tracing is written for x86-64's registers.
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+fn main() -> std::process::ExitCode {
+    let x86_64 = relobox_needs::Need::new("kernel x86-64", Err("Linux on x86-64".into()));
+    relobox_needs::run([relobox_needs::test("insmod_killed", || ()).needs([x86_64])])
 }

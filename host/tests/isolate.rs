@@ -17,7 +17,6 @@ use relobox::pins::{Pin, Pins};
 use relobox::registry::{Plugins, Search};
 use relobox::sandbox::Sandbox;
 use std::os::fd::AsFd as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use workshop::{Workshop, cache};
 
@@ -100,9 +99,6 @@ fn a_packed_module_is_unpacked_in_there() {
 #[test]
 fn nothing_else_can_be_done() {
     let linker = linker();
-    for missing in linker.ready().unwrap() {
-        eprintln!("note: {missing}");
-    }
     for what in ATTEMPTS {
         let tried = linker.attempt(what).unwrap();
         let refused = match tried {
@@ -125,12 +121,6 @@ fn each_job_has_a_process_without_rights() {
         assert_eq!(field(set), "0000000000000000", "{set}");
     }
     assert_eq!((field("NoNewPrivs:"), field("Seccomp:"), field("Threads:")), ("1".into(), "2".into(), "1".into()));
-    if rustix::process::geteuid().is_root() {
-        assert_eq!(field("CapBnd:"), "0000000000000000");
-        assert_eq!(field("Uid:"), "65534\t65534\t65534\t65534");
-        assert_eq!(field("Gid:"), "65534\t65534\t65534\t65534");
-        assert_eq!(field("Groups:"), "");
-    }
     // Of ours, which this test's directory is one of, it has none; not even those that exec keeps.
     let kept = rustix::fs::open(".", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty()).unwrap();
     let linker = self::linker();
@@ -389,33 +379,6 @@ fn a_plugin_of_somebody_else_is_compiled_in_there() {
     let broken = insmod(&linker, &mut kernel(&w), &hello, "").unwrap_err();
     assert!(matches!(&broken, Error::Guest { guest, .. } if guest == "broken"), "{broken}");
     assert_eq!(broken.exit_code(), 3);
-}
-
-/// Whoever starts it: root, or anybody.
-#[test]
-fn an_ordinary_user_is_as_safe() {
-    let cache = std::env::temp_dir().join(format!("relobox-nobody-{}", std::process::id()));
-    std::fs::create_dir(&cache).unwrap();
-    let mut prove = std::process::Command::new(env!("CARGO_BIN_EXE_relobox"));
-    prove.args(["__linker", "--prove"]).env("RELOBOX_CACHE", &cache).current_dir("/");
-    if rustix::process::geteuid().is_root() {
-        let user = 12345;
-        std::os::unix::fs::chown(&cache, Some(user), Some(user)).unwrap();
-        prove.uid(user).gid(user);
-    }
-    let output = prove.output();
-    std::fs::remove_dir_all(&cache).unwrap();
-    let output = match output {
-        // The target directory may be somewhere that others do not see.
-        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => return eprintln!("note: not tried: {e}"),
-        other => other.unwrap(),
-    };
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(
-        said.lines().filter(|line| line.contains(": refused") || line.contains(": killed")).count(),
-        ATTEMPTS.len()
-    );
 }
 
 /// The privileged side compiles nothing, maps no compiled code, and has no code to look into a module with.

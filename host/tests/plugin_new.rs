@@ -2,9 +2,24 @@
 
 mod plugins;
 
-use plugins::{Built, Place};
+use plugins::{Place, builds, checks};
+use relobox_needs::{ExitCode, test};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+fn main() -> ExitCode {
+    relobox_needs::run([
+        test!(what_is_embedded_is_what_the_tree_has),
+        test!(every_word_is_filled_in),
+        test!(nothing_is_overwritten_and_names_are_checked),
+        test!(the_example_does_not_pass_unchecked),
+        test!(rust_passes_its_own_tests),
+        test!(rust_builds_and_is_right).needs(builds("rust")),
+        test!(c_builds_and_is_right).needs(builds("c")),
+        test!(rust_links_its_example).needs(builds("rust")).needs(checks()),
+        test!(c_links_its_example).needs(builds("c")).needs(checks()),
+    ])
+}
 
 /// Every combination that a template is different for.
 const KINDS: [[&str; 4]; 4] = [
@@ -36,7 +51,6 @@ fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     out
 }
 
-#[test]
 fn what_is_embedded_is_what_the_tree_has() {
     let place = Place::new();
     assert_eq!(new(&place, &["mine"]).0, Some(0));
@@ -49,7 +63,6 @@ fn what_is_embedded_is_what_the_tree_has() {
     assert_eq!(std::fs::read(place.work().join("mine-c/relobox.h")).unwrap(), header);
 }
 
-#[test]
 fn every_word_is_filled_in() {
     let place = Place::new();
     for lang in ["rust", "c"] {
@@ -75,7 +88,6 @@ fn every_word_is_filled_in() {
     }
 }
 
-#[test]
 fn nothing_is_overwritten_and_names_are_checked() {
     let place = Place::new();
     let (mine, other) = (place.work().join("mine"), place.work().join("other"));
@@ -100,40 +112,69 @@ fn nothing_is_overwritten_and_names_are_checked() {
     }
 }
 
-/// From nothing to a linked object whose bytes are as recorded.
+/// From nothing to a plugin that the kit passes.
 fn is_good(place: &Place, name: &str) {
-    match place.build(name) {
-        Built::Done => {}
-        Built::Skipped(why) => return println!("skipped: {name}: {why}"),
-    }
+    place.build(name);
     let dir = place.work().join(name);
-    let checked = place.output("example/check.sh", &dir, &[]);
-    let text = [checked.stdout, checked.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
-    assert!(checked.status.success(), "{name}: {text}");
-    if let Some(why) = text.strip_prefix("check.sh: skipped: ") {
-        println!("skipped: {name}: the example: {why}");
-    }
     let tested = place.output("relobox", &dir, &["plugin", "test", &format!("build/{name}.wasm")]);
     assert!(tested.status.success(), "{name}: {tested:?}");
 }
 
-#[test]
-fn rust_builds_and_is_right() {
+/// From nothing to a linked object whose bytes are as recorded.
+fn links_its_example(place: &Place, name: &str) {
+    place.build(name);
+    let checked = place.output("example/check.sh", &place.work().join(name), &[]);
+    let text = [checked.stdout, checked.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    assert!(checked.status.success() && text.contains("example: .text is as recorded"), "{name}: {text}");
+}
+
+/// A plugin of each kind, with odd names, too: the second is a keyword, and no crate may be called that.
+fn each(lang: &str, then: impl Fn(&Place, &str)) {
     let place = Place::new();
-    for (i, kind) in KINDS.iter().enumerate() {
-        // Odd names, too: the second is a keyword, and no crate may be called that.
-        let name = ["plain", "match", "with-minus", "with_underscore"][i];
-        assert_eq!(new(&place, &[&[name], &kind[..]].concat()).0, Some(0));
-        is_good(&place, name);
+    let keyword = if lang == "c" { "int" } else { "match" };
+    for (name, kind) in ["plain", keyword, "with-minus", "with_underscore"].into_iter().zip(&KINDS) {
+        assert_eq!(new(&place, &[&[name, "--lang", lang], &kind[..]].concat()).0, Some(0));
+        then(&place, name);
     }
 }
 
-#[test]
+fn rust_passes_its_own_tests() {
+    each("rust", |place, name| place.test(name));
+}
+
+fn rust_builds_and_is_right() {
+    each("rust", is_good);
+}
+
 fn c_builds_and_is_right() {
+    each("c", is_good);
+}
+
+fn rust_links_its_example() {
+    each("rust", links_its_example);
+}
+
+fn c_links_its_example() {
+    each("c", links_its_example);
+}
+
+/// Without its tools the example is not checked, and that is no success: whose CI would ever notice?
+fn the_example_does_not_pass_unchecked() {
     let place = Place::new();
-    for (i, kind) in KINDS.iter().enumerate() {
-        let name = ["plain", "int", "with-minus", "with_underscore"][i];
-        assert_eq!(new(&place, &[&[name, "--lang", "c"], &kind[..]].concat()).0, Some(0));
-        is_good(&place, name);
+    let tools = place.work().join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    for tool in ["sh", "dirname"] {
+        std::os::unix::fs::symlink(relobox_needs::program(tool).unwrap(), tools.join(tool)).unwrap();
+    }
+    for lang in ["rust", "c"] {
+        assert_eq!(new(&place, &[lang, "--lang", lang]).0, Some(0));
+        let dir = place.work().join(lang);
+        let checked = place.command("example/check.sh", &dir).env("PATH", &tools).output().unwrap();
+        assert_eq!(checked.status.code(), Some(77), "{checked:?}");
+        let said = String::from_utf8(checked.stderr).unwrap();
+        assert_eq!(said, "check.sh: nothing was checked: there is no yaml2obj (Debian: apt-get install llvm)\n");
+        // What a CI runs ends with it, or says how to go on without.
+        let ci = std::fs::read_to_string(dir.join("ci.sh")).unwrap();
+        assert!(ci.contains("set -e"), "{ci}");
     }
 }

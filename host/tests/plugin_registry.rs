@@ -10,7 +10,7 @@ use relobox::pins::Pins;
 use relobox::registry::{PluginFile, Plugins, Search};
 use relobox::sandbox::hex;
 use serde_json::Value;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use workshop::{Outcome, Workshop, cache};
 
@@ -363,10 +363,6 @@ fn a_malformed_pin_is_an_error_with_its_line() {
     desk.mode(".", 0o1777);
     desk.good(&["link", "a.o", "--pins", "pins"]);
     desk.mode(".", 0o755);
-    if rustix::process::geteuid().is_root() {
-        chown(desk.path("pins"), Some(12345), None).unwrap();
-        assert!(desk.bad(2, &["link", "a.o", "--pins", "pins"]).contains("it belongs to user 12345"));
-    }
     desk.put("long", vec![b'#'; 300 << 10]);
     assert!(desk.bad(2, &["link", "a.o", "--pins", "long"]).contains("more than"));
 }
@@ -374,7 +370,7 @@ fn a_malformed_pin_is_an_error_with_its_line() {
 #[test]
 fn directories_that_others_write_are_not_used() {
     let desk = Desk::new();
-    let mine = desk.put("data/relobox/plugins/mine.wasm", copy("aarch64", 1));
+    desk.put("data/relobox/plugins/mine.wasm", copy("aarch64", 1));
     let list = ["plugin", "list", "--json"];
     assert!(desk.good(&list).contains("mine.wasm"));
     for (path, mode) in [("data/relobox/plugins", 0o777), ("data/relobox/plugins/mine.wasm", 0o664)] {
@@ -387,16 +383,6 @@ fn directories_that_others_write_are_not_used() {
     }
     let search = |system: &Path| Search { system: vec![system.to_owned()], ..Search::default() };
     assert_eq!(search(&desk.path("nowhere")).read().unwrap(), []);
-    if rustix::process::geteuid().is_root() {
-        let dir = mine.parent().unwrap();
-        let read = search(dir).read().unwrap();
-        assert_eq!(read.iter().map(|p| &p.origin).collect::<Vec<_>>(), [&Origin::System(mine.clone())]);
-        chown(dir, Some(12345), None).unwrap();
-        let said = search(dir).read().unwrap_err().to_string();
-        assert!(said.contains("it belongs to user 12345"), "{said}");
-        // Somebody else's home is no error: it is not looked at.
-        assert!(!desk.good(&list).contains("mine.wasm"));
-    }
 }
 
 /// `insmod --kernel vet` of a file that is not there: whatever is decided about plugins comes before.
@@ -411,9 +397,7 @@ fn native() -> &'static str {
 #[test]
 fn an_unpinned_plugin_is_refused_in_privileged_use() {
     let name = native();
-    if Guests::wasm_of(name).is_none() {
-        return println!("skipped: there is no plugin for {name}");
-    }
+    assert!(Guests::wasm_of(name).is_some(), "{name}: relobox has no plugin for the machine it runs on");
     let desk = Desk::new();
     desk.put("pins", "");
     let gone = |said: &str| assert!(said.contains("nowhere.ko: No such file"), "{said}");

@@ -1,6 +1,5 @@
 //! The worked plugin of docs/abi.md, in both languages, does what the page says.
 
-use crate::{path, read};
 use relobox::guests::Guests;
 use relobox::link::{Linked, load, prepare};
 use relobox::open::Source;
@@ -8,8 +7,22 @@ use relobox::resolve::Sources;
 use relobox::sandbox::Sandbox;
 use relobox::symbols::{Definition, Symbols};
 use relobox::{Error, Problem};
-use std::path::PathBuf;
+use relobox_needs::{ExitCode, test, wasm_c};
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+fn main() -> ExitCode {
+    relobox_needs::run([test!(in_wat), test!(in_c).needs([wasm_c().0])])
+}
+
+/// A file of the repository.
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
+}
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
 
 const R_TOY_32: u32 = 1;
 const R_TOY_PC16: u32 = 2;
@@ -148,40 +161,13 @@ fn is_as_documented(wasm: &[u8]) {
     assert_eq!((many.len(), many[32].text.as_str()), (33, "and 8 more faults"));
 }
 
-#[test]
 fn in_wat() {
     let wasm = wat::parse_str(read("docs/examples/toy/toy.wat")).expect("it assembles");
     is_as_documented(&wasm);
 }
 
-/// A command that runs, of several names.
-fn tool(names: &[String]) -> Option<&String> {
-    names.iter().find(|name| Command::new(name).arg("--version").output().is_ok_and(|out| out.status.success()))
-}
-
-#[test]
 fn in_c() {
-    let versions = |name: &str| -> Vec<String> {
-        let numbered = (11..30).rev().map(|v| format!("{name}-{v}"));
-        std::iter::once(name.to_owned()).chain(numbered).collect()
-    };
-    let clangs = versions("clang");
-    let for_wasm = |name: &String| {
-        let targets = Command::new(name).arg("--print-targets").output();
-        targets.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains("wasm32"))
-    };
-    // rust-lld comes with Rust; it is a wasm-ld under another name.
-    let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output().expect("rustc").stdout;
-    let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let sysroot = String::from_utf8_lossy(&sysroot).trim().to_owned();
-    let rust_lld = format!("{sysroot}/lib/rustlib/{host}/bin/rust-lld");
-    let flavoured = std::path::Path::new(&rust_lld).exists();
-    let linkers = versions("wasm-ld");
-    let (clang, linker) = (tool(&clangs).filter(|c| for_wasm(c)), tool(&linkers).or(flavoured.then_some(&rust_lld)));
-    let (Some(clang), Some(linker)) = (clang, linker) else {
-        println!("skipped: there is no clang that knows wasm32, or no wasm-ld (apt-get install clang lld)");
-        return;
-    };
+    let compilers = wasm_c().1.expect("the test needs it");
     let dir = tempfile::tempdir().expect("a directory");
     let (object, wasm) = (dir.path().join("toy.o"), dir.path().join("toy.wasm"));
     let run = |command: &mut Command| {
@@ -192,13 +178,10 @@ fn in_c() {
     let flags = "--target=wasm32 -mcpu=mvp -mbulk-memory -msign-ext -O2 -ffreestanding -c";
     let page = read("docs/abi.md");
     assert!(page.contains(flags), "the page compiles in another way: {flags}");
-    let mut compile = Command::new(clang);
+    let mut compile = Command::new(compilers.clang);
     compile.args(flags.split(' ')).args(["-Wall", "-Wextra", "-Werror"]);
     run(compile.arg(path("docs/examples/toy/toy.c")).arg("-o").arg(&object));
-    let mut link = Command::new(linker);
-    if linker == &rust_lld {
-        link.args(["-flavor", "wasm"]);
-    }
+    let mut link = Command::new(compilers.linker);
     let flags = "--no-entry --strip-all -z stack-size=65536";
     assert!(page.contains(flags), "the page links in another way: {flags}");
     run(link.args(flags.split(' ')).arg(&object).arg("-o").arg(&wasm));

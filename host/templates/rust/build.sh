@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds build/@NAME@.wasm with what is there: a Rust toolchain with the target wasm32v1-none, or Debian's.
+# Builds build/@NAME@.wasm: with rustup's toolchain and its target wasm32v1-none; where that target is not there, with
+# Debian's rustc-web, if it is.
 set -eu
 cd "$(dirname "$0")"
 crate=relobox_arch_$(echo @NAME@ | tr - _)
@@ -20,9 +21,9 @@ elif [ -x "$debian" ] && [ -d "$("$debian" --print sysroot)/lib/rustlib/src" ]; 
     RUSTC=$debian RUSTC_BOOTSTRAP=1 RUSTFLAGS=$flags \
         cargo build --release --lib --target $target -Zbuild-std=core,alloc -Zbuild-std-features= "$@"
 else
-    echo "build.sh: no Rust compiler for WebAssembly. Where rustup manages the toolchain:" >&2
+    echo "build.sh: no Rust compiler for WebAssembly; try:" >&2
     echo "    rustup target add wasm32v1-none" >&2
-    echo "on Debian:" >&2
+    echo "or, on Debian without rustup:" >&2
     echo "    apt-get install rustc-web rust-web-src rust-web-llvm cargo-web" >&2
     exit 1
 fi

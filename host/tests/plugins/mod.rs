@@ -1,6 +1,7 @@
 //! A directory where somebody writes a plugin, with nothing of relobox but the binary.
 #![allow(dead_code, unreachable_pub, reason = "each test binary includes this file and uses a part")]
 
+use relobox_needs::{Need, tool, wasm_c, wasm_rust};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Mutex;
@@ -11,12 +12,17 @@ pub struct Place {
     at: PathBuf,
 }
 
-/// What became of a plugin.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Built {
-    Done,
-    /// There is no compiler for it.
-    Skipped(&'static str),
+/// What building a plugin in this language needs.
+pub fn builds(lang: &str) -> Vec<Need> {
+    match lang {
+        "c" => vec![wasm_c().0, tool("make")],
+        _ => vec![wasm_rust()],
+    }
+}
+
+/// What a template's `example/check.sh` needs.
+pub fn checks() -> [Need; 2] {
+    [tool("yaml2obj"), tool("readelf")]
 }
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -77,30 +83,32 @@ impl Place {
         String::from_utf8(out.stdout).unwrap()
     }
 
-    /// Tests natively, where it can be, and builds.
-    pub fn build(&self, dir: &str) -> Built {
-        let dir = self.work().join(dir);
-        let succeed = |program: &str, args: &[&str]| {
-            let out = self.output(program, &dir, args);
-            let text = [out.stdout, out.stderr].map(|b| String::from_utf8_lossy(&b).into_owned()).concat();
-            assert!(out.status.success(), "{program} {args:?}: {text}");
-        };
-        if dir.join("Makefile").exists() {
-            let (Some(clang), Some(linker)) = (newest("clang", for_wasm), newest("wasm-ld", runs)) else {
-                return Built::Skipped("no clang that knows wasm32, or no wasm-ld (apt-get install clang lld)");
-            };
-            succeed("make", &[&format!("CLANG={clang}"), &format!("WASM_LD={linker}")]);
-            return Built::Done;
-        }
+    fn succeed(&self, dir: &str, program: &str, args: &[&str]) {
+        let out = self.output(program, &self.work().join(dir), args);
+        let text = [out.stdout, out.stderr].map(|b| String::from_utf8_lossy(&b).into_owned()).concat();
+        assert!(out.status.success(), "{program} {args:?}: {text}");
+    }
+
+    /// Runs a crate's tests: natively, so that no compiler for WebAssembly is needed.
+    pub fn test(&self, dir: &str) {
         let _one = CARGO.lock().unwrap_or_else(|e| e.into_inner());
         // The versions that this repository uses are at hand.
-        std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock"), dir.join("Cargo.lock")).unwrap();
-        succeed("cargo", &["test", "--quiet", "--offline"]);
-        if !rust_for_wasm() {
-            return Built::Skipped("no Rust for WebAssembly (rustup target add wasm32v1-none, or Debian's rustc-web)");
+        let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
+        std::fs::copy(lock, self.work().join(dir).join("Cargo.lock")).unwrap();
+        self.succeed(dir, "cargo", &["test", "--quiet", "--offline"]);
+    }
+
+    /// Builds a plugin, in Rust after its tests; [`builds`] is there.
+    pub fn build(&self, dir: &str) {
+        if self.work().join(dir).join("Makefile").exists() {
+            let compilers = wasm_c().1.expect("the test needs it");
+            let set = |name: &str, program: PathBuf| format!("{name}={}", program.display());
+            let (clang, linker) = (set("CLANG", compilers.clang), set("WASM_LD", compilers.linker));
+            return self.succeed(dir, "make", &[&clang, &linker]);
         }
-        succeed("./build.sh", &["--quiet"]);
-        Built::Done
+        self.test(dir);
+        let _one = CARGO.lock().unwrap_or_else(|e| e.into_inner());
+        self.succeed(dir, "./build.sh", &["--quiet"]);
     }
 }
 
@@ -113,32 +121,4 @@ impl Drop for Place {
 /// Where the templates' crates are compiled.
 fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin-new")
-}
-
-fn prints(program: &str, args: &[&str]) -> Option<String> {
-    let out = Command::new(program).args(args).output().ok().filter(|out| out.status.success())?;
-    Some(String::from_utf8_lossy(&out.stdout).trim().to_owned())
-}
-
-pub fn runs(program: &str) -> bool {
-    prints(program, &["--version"]).is_some()
-}
-
-fn for_wasm(clang: &str) -> bool {
-    prints(clang, &["--print-targets"]).is_some_and(|targets| targets.contains("wasm32"))
-}
-
-/// `name`, or the newest `name-VERSION`.
-fn newest(name: &str, good: fn(&str) -> bool) -> Option<String> {
-    let numbered = (11..30).rev().map(|version| format!("{name}-{version}"));
-    std::iter::once(name.to_owned()).chain(numbered).find(|name| good(name))
-}
-
-/// What `build.sh` looks for.
-fn rust_for_wasm() -> bool {
-    let has = |rustc: &str, what: &str| {
-        prints(rustc, &["--print", "sysroot"])
-            .is_some_and(|root| Path::new(&root).join("lib/rustlib").join(what).exists())
-    };
-    has("rustc", "wasm32v1-none") || has("/usr/bin/rustc", "src")
 }

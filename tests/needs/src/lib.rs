@@ -66,7 +66,11 @@ impl Test {
     /// Without all of these the test does not run. Those named before stay.
     #[must_use]
     pub fn needs(mut self, needs: impl IntoIterator<Item = Need>) -> Test {
-        self.needs.extend(needs);
+        for need in needs {
+            if !self.needs.contains(&need) {
+                self.needs.push(need);
+            }
+        }
         self
     }
 

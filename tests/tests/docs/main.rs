@@ -8,7 +8,6 @@ mod header;
 mod limits;
 mod pages;
 mod support;
-mod toy;
 mod words;
 
 use std::path::{Path, PathBuf};
