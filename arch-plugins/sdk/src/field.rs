@@ -22,23 +22,53 @@ pub const fn slice(value_bit: u8, field_bit: u8, len: u8) -> Slice {
     Slice { value_bit, field_bit, len, reserved: 0 }
 }
 
-const WHOLE: [&[Slice]; 4] = [&[slice(0, 0, 8)], &[slice(0, 0, 16)], &[slice(0, 0, 32)], &[slice(0, 0, 64)]];
-
 #[inline(always)]
 const fn ones(len: u8) -> u64 {
     if len == 0 { 0 } else { u64::MAX >> (64 - len as u32) }
 }
 
 impl Field {
-    /// A whole word of data, in the module's byte order; `width` in bytes.
+    /// A whole word of data, in the module's byte order; `width` in bytes: 1, 2, 3, 4 or 8.
+    ///
+    /// # Panics
+    /// With another width: a compile error, since fields are constants.
+    ///
+    /// ```
+    /// # use relobox_plugin::Field;
+    /// const WORD24: Field = Field::data(3);
+    /// assert_eq!(WORD24.mask(), 0xff_ffff);
+    /// ```
+    /// ```compile_fail,E0080
+    /// # use relobox_plugin::Field;
+    /// const WORD40: Field = Field::data(5);
+    /// # let _ = WORD40;
+    /// ```
     #[must_use]
     pub const fn data(width: u8) -> Self {
-        Self { width, order: order::DATA, slices: WHOLE[width.trailing_zeros() as usize] }
+        let slices: &[Slice] = match width {
+            1 => &const { [slice(0, 0, 8)] },
+            2 => &const { [slice(0, 0, 16)] },
+            3 => &const { [slice(0, 0, 24)] },
+            4 => &const { [slice(0, 0, 32)] },
+            8 => &const { [slice(0, 0, 64)] },
+            _ => panic!("a word of data has 1, 2, 3, 4 or 8 bytes"),
+        };
+        Self { width, order: order::DATA, slices }
     }
 
     /// Part of an instruction of `width` bytes in byte order `order`.
+    ///
+    /// # Panics
+    /// If the slices overlap, or leave the instruction or the value: a compile error, since fields are constants.
+    ///
+    /// ```compile_fail,E0080
+    /// # use relobox_plugin::{Field, abi::order, slice};
+    /// const OVERLAPPING: Field = Field::insn(4, order::LITTLE, &[slice(0, 0, 12), slice(12, 11, 4)]);
+    /// # let _ = OVERLAPPING;
+    /// ```
     #[must_use]
     pub const fn insn(width: u8, order: u8, slices: &'static [Slice]) -> Self {
+        crate::verify::field(width, order, slices);
         Self { width, order, slices }
     }
 

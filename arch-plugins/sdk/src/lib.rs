@@ -15,6 +15,7 @@
 //! | `cx` | [`Cx`]: where the relocation at hand stands; [`Trouble`]: what is wrong with it |
 //! | `slots` | GOT and PLT entries, one for each symbol or each symbol and addend |
 //! | `table` | [`architecture!`] |
+//! | `verify` | what a table may say, checked while it is compiled |
 //! | `run` | the two calls, plan and apply, natively |
 //! | `testing` | a made-up module for the tests of an architecture |
 //! | `guest` | the same two calls as exports of a Wasm module |
@@ -34,6 +35,7 @@ mod table;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 mod value;
+mod verify;
 
 pub use cx::{Cx, Finding, Findings, Trouble};
 pub use field::{Field, slice};
@@ -60,3 +62,5 @@ pub use table::{
     effect_of as __effect_of, mentions as __mentions, possible as __possible, unknown as __unknown,
     wrong_addends as __wrong_addends,
 };
+#[doc(hidden)]
+pub use verify::{row as __verify_row, table as __verify_table};

@@ -2,24 +2,96 @@
 
 /// Declares an architecture: its description, its relocation table, and the exports of its guest.
 ///
-/// ```ignore
+/// ```
+/// use relobox_plugin::abi::{Machine, order};
+/// use relobox_plugin::testing::Module;
+/// use relobox_plugin::{Field, architecture, slice};
+///
+/// const WORD32: Field = Field::data(4);
+/// /// Bits 2 to 25 of the distance, in the low bits of the instruction.
+/// const IMM24: Field = Field::insn(4, order::LITTLE, &[slice(2, 0, 24)]);
+/// const UPPER20: Field = Field::insn(4, order::LITTLE, &[slice(12, 12, 20)]);
+/// const LOWER12: Field = Field::insn(4, order::LITTLE, &[slice(0, 20, 12)]);
+///
 /// architecture! {
-///     name: "toy", title: "An example", psabi: "https://…",
-///     machines: [Machine { … }],
+///     name: "toy", title: "An example", psabi: "not published",
+///     machines: [Machine {
+///         machine: 0x7e57, class: 32, order: order::LITTLE, flags_mask: 0, flags_value: 0, reserved: 0,
+///         base: 0x4000_0000, kernel: 0x4100_0000, reach: 0x200_0000,
+///     }],
 ///     addends: explicit,            // explicit (RELA), in_place (REL), or either
 ///     state: (),                    // implements Hooks
 ///     letters: (cx, S, A, P),       // names for the formulas: the context, and the psABI's letters
 ///     rows: {
-///         R_TOY_32   = 1: S + A,           WORD32, either 32;
-///         R_TOY_CALL = 2: S + A - P,       IMM24,  signed 26, align 4, else veneer(cx, S + A)?;
-///         R_TOY_HI   = 3: S + A + 0x800,   UPPER,  signed 32;
-///         R_TOY_LO   = 4: S + A,           IMM12,  unchecked;
+///         R_TOY_32   = 1: S + A,         WORD32,  either 32;
+///         R_TOY_CALL = 2: S + A - P,     IMM24,   signed 26, align 4;
+///         R_TOY_HI   = 3: S + A + 0x800, UPPER20, signed 32;
+///         R_TOY_LO   = 4: S + A,         LOWER12, unchecked;
 ///     }
 ///     values: { is absolute round 12: R_TOY_HI; }
 ///     pairs: { part R_TOY_HI: R_TOY_LO; }
 ///     ignored: { R_TOY_NONE = 0 }
 ///     refused: { R_TOY_COPY = 9 "is for dynamic linking" }
 /// }
+///
+/// fn main() {
+///     let mut module = Module::<Arch>::new();
+///     let text = module.section(".text", 0x4000_0000, &[0; 8]);
+///     let printk = module.symbol("_printk", 0x4000_1000);
+///     module.relocate(text, 4, types::R_TOY_CALL, printk, 0);
+///     let linked = module.link().unwrap();
+///     assert_eq!(linked.section(text)[4..], (0xffcu32 >> 2).to_le_bytes());
+/// }
+/// ```
+///
+/// What contradicts itself does not compile, and the compiler's error names the row: a rule that there is not, more bits
+/// than the field holds, slices that overlap, two rows of one type.
+///
+/// ```compile_fail
+/// # use relobox_plugin::{Field, abi::{Machine, order}, architecture};
+/// # const WORD32: Field = Field::data(4);
+/// # architecture! {
+/// #     name: "toy", title: "", psabi: "",
+/// #     machines: [Machine { machine: 1, class: 32, order: order::LITTLE, flags_mask: 0, flags_value: 0, reserved: 0,
+/// #         base: 0, kernel: 0, reach: 0 }],
+/// #     addends: explicit, state: (), letters: (cx, S, A, P),
+/// #     rows: {
+/// R_TOY_32 = 1: S + A, WORD32, sigend 32;   // no such rule
+/// #     }
+/// #     ignored: {} refused: {}
+/// # }
+/// # fn main() {}
+/// ```
+/// ```compile_fail,E0080
+/// # use relobox_plugin::{Field, abi::{Machine, order}, architecture};
+/// # const WORD32: Field = Field::data(4);
+/// # architecture! {
+/// #     name: "toy", title: "", psabi: "",
+/// #     machines: [Machine { machine: 1, class: 32, order: order::LITTLE, flags_mask: 0, flags_value: 0, reserved: 0,
+/// #         base: 0, kernel: 0, reach: 0 }],
+/// #     addends: explicit, state: (), letters: (cx, S, A, P),
+/// #     rows: {
+/// R_TOY_32 = 1: S + A, WORD32, signed 80;   // a word has 32 bits
+/// #     }
+/// #     ignored: {} refused: {}
+/// # }
+/// # fn main() {}
+/// ```
+/// ```compile_fail,E0080
+/// # use relobox_plugin::{Field, abi::{Machine, order}, architecture};
+/// # const WORD32: Field = Field::data(4);
+/// # architecture! {
+/// #     name: "toy", title: "", psabi: "",
+/// #     machines: [Machine { machine: 1, class: 32, order: order::LITTLE, flags_mask: 0, flags_value: 0, reserved: 0,
+/// #         base: 0, kernel: 0, reach: 0 }],
+/// #     addends: explicit, state: (), letters: (cx, S, A, P),
+/// #     rows: {
+/// R_TOY_32 = 1: S + A, WORD32, signed 32;
+/// R_TOY_16 = 1: S + A, WORD32, signed 16;   // the same type
+/// #     }
+/// #     ignored: {} refused: {}
+/// # }
+/// # fn main() {}
 /// ```
 ///
 /// A row reads: type, formula, field, rule, and then in this order what it needs of: `align N` (the
@@ -92,6 +164,13 @@ macro_rules! architecture {
                 $($($(types::$paired)|+ => ($crate::__pairing!($pairing), types::$partner),)*)?
                 _ => ($crate::abi::pairing::NONE, 0),
             }
+        }
+
+        // Each row under its own name, so that the compiler's error names it.
+        #[allow(dead_code, non_upper_case_globals, reason = "only evaluated")]
+        mod verified {
+            const table: () = $crate::__verify_table(&<super::Arch as $crate::Architecture>::ABOUT);
+            $(const $name: () = $crate::__verify_row(&<super::Arch as $crate::Architecture>::ABOUT, $kind);)*
         }
 
         impl $crate::Architecture for Arch {
@@ -214,8 +293,18 @@ macro_rules! __rule {
     ([either $bits:literal] $align:expr) => {
         $crate::Rule { kind: $crate::abi::rule::EITHER, bits: $bits, align: $align }
     };
-    ([$($other:tt)*] $align:expr) => {
+    ([unchecked] $align:expr) => {
         $crate::Rule { kind: $crate::abi::rule::NONE, bits: 64, align: $align }
+    };
+    ([whole] $align:expr) => {
+        $crate::__rule!([unchecked] $align)
+    };
+    ([by_hand] $align:expr) => {
+        $crate::__rule!([unchecked] $align)
+    };
+    ([$($other:tt)*] $align:expr) => {
+        compile_error!(concat!("no such rule: `", stringify!($($other)*),
+            "`; there are `signed N`, `unsigned N`, `either N`, `unchecked`, `whole` and `by_hand`"))
     };
 }
 
@@ -330,7 +419,7 @@ macro_rules! __dispatch {
 macro_rules! __write {
     ([by_hand] $cx:ident, ($all:ident, $r:ident), $formula:expr, $field:ident, [], $align:expr, $big:ident, $narrow:ident) => {{
         $cx.stand($all, $r);
-        let () = $crate::__value!($cx, $formula);
+        let () = $crate::__value!($cx, ($all, $r), $formula);
     }};
     ([$($rule:tt)*] $cx:ident, ($all:ident, $r:ident), $formula:expr, $field:ident, [$($else:expr)?], $align:expr, $big:ident, $narrow:ident) => {{
         const RULE: $crate::Rule = $crate::__rule!([$($rule)*] $align);
@@ -338,13 +427,13 @@ macro_rules! __write {
         if const { $crate::__mentions(stringify!($formula), stringify!($cx)) } {
             $cx.stand($all, $r);
         }
-        let value: $crate::Value = $crate::__value!($cx, $formula);
+        let value: $crate::Value = $crate::__value!($cx, ($all, $r), $formula);
         let value = if $narrow && $crate::__narrows!($($rule)*) { value.narrow() } else { value };
         $(let value = if RULE.in_range(value) {
             value
         } else {
             $cx.stand($all, $r);
-            $crate::__value!($cx, $else)
+            $crate::__value!($cx, ($all, $r), $else)
         };)?
         let Some(place) = $crate::__place($cx.data, $r.offset, $field.width) else {
             return $cx.stand($all, $r).outside();
@@ -358,16 +447,17 @@ macro_rules! __write {
     }};
 }
 
-/// A formula's value; its trouble is reported, and ends the row.
+/// A formula's value; its trouble is reported of this relocation, also if the formula did not name the context, and ends
+/// the row.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __value {
-    ($cx:ident, $formula:expr) => {
+    ($cx:ident, ($all:ident, $r:ident), $formula:expr) => {
         match (|| Ok($formula))() {
             Ok(value) => value,
             Err(trouble) => {
                 let trouble: $crate::Trouble = trouble;
-                return $cx.report(trouble);
+                return $cx.stand($all, $r).report(trouble);
             }
         }
     };

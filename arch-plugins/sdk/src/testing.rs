@@ -1,13 +1,5 @@
 //! Runs an architecture natively on a module made up in a test.
-//!
-//! ```ignore
-//! let mut m = Module::<Arch>::new();
-//! let text = m.section(".text", 0x1000, &[0; 8]);
-//! let s = m.symbol("printk", 0x2000);
-//! m.relocate(text, 4, types::R_X86_64_PLT32, s, -4);
-//! let out = m.link()?;
-//! assert_eq!(out.section(text), …);
-//! ```
+//! [`architecture!`](crate::architecture) has an example.
 
 use crate::{Architecture, Finding, Session, Synthetic};
 use alloc::vec::Vec;
