@@ -1,7 +1,7 @@
 //! Which guests there are: those built in, and those of plugin directories.
 
 use crate::error::{Error, Misbehaviour, Problem, Result};
-use crate::index::{Wanted, may_link, may_run_on};
+use crate::index::{Wanted, may_link, may_run_on, names_machines};
 use crate::kernel::Machine as Running;
 use crate::records::{record, shown, table};
 use crate::registry::{PluginFile, Plugins, Search};
@@ -42,6 +42,22 @@ struct Candidate {
 impl Candidate {
     fn digest(&self) -> &Digest {
         self.digest.get_or_init(|| Sha256::digest(&self.wasm).into())
+    }
+
+    /// Whether it is a file that does not say which machines it links. What is broken in it is then no reason not to link
+    /// by another plugin.
+    fn may_be_left_out(&self) -> bool {
+        self.origin != Origin::BuiltIn && !names_machines(&self.wasm)
+    }
+
+    /// The error with the file in which it is, since the name alone may be any file's.
+    fn located(&self, error: Error) -> Error {
+        match (error, &self.origin) {
+            (Error::Guest { guest, what }, Origin::System(path) | Origin::User(path) | Origin::File(path)) => {
+                Error::Guest { guest: format!("{guest} ({})", path.display()), what }
+            }
+            (error, _) => error,
+        }
     }
 
     /// Whether it may link modules of a kernel that runs `machine`.
@@ -149,7 +165,7 @@ impl Guests {
     /// The built-in guests, and every `*.wasm` of `dirs`.
     pub fn new(sandbox: Sandbox, dirs: &[PathBuf]) -> Result<Self> {
         let search = Search { given: dirs.to_vec(), ..Search::default() };
-        Ok(Self::with_plugins(sandbox, search.read()?))
+        Ok(Self::with_plugins(sandbox, search.read()?.files))
     }
 
     /// The built-in guests, and what was found; what was chosen or else pinned is preferred.
@@ -263,12 +279,20 @@ impl Guests {
         if let Some(plugin) = candidate.plugin.get() {
             return Ok(plugin);
         }
-        let guest = self.sandbox.load(&candidate.name, &candidate.wasm)?;
-        let plugin = Arc::new(Plugin::describe(guest, candidate.origin.clone())?);
+        let guest = self.sandbox.load(&candidate.name, &candidate.wasm);
+        let plugin = guest.and_then(|guest| Plugin::describe(guest, candidate.origin.clone()));
+        let plugin = Arc::new(plugin.map_err(|error| candidate.located(error))?);
         Ok(candidate.plugin.get_or_init(|| plugin))
     }
 
-    /// Every plugin; one that cannot be described is an error in its place.
+    /// Those that do not say for which machines they are, and cannot be asked either: nothing is linked by them, and
+    /// they stop nothing. The path of each, and why.
+    pub fn unusable(&self) -> impl Iterator<Item = (&Path, Error)> {
+        let silent = self.plugins.iter().filter(|c| c.may_be_left_out());
+        silent.filter_map(|c| Some((c.origin.path(), self.describe(c).err()?)))
+    }
+
+    /// Every plugin; one that cannot be described is an error in its place. See [`Guests::unusable`].
     pub fn plugins(&self) -> impl Iterator<Item = (&str, Result<&Arc<Plugin>>)> {
         self.plugins.iter().map(|c| (c.name.as_str(), self.describe(c)))
     }
@@ -323,10 +347,19 @@ impl Guests {
         let wanted = Wanted { machine, class, order, flags };
         let may: Vec<_> = self.plugins.iter().filter(|c| may_link(&c.wasm, &wanted)).collect();
         let meant = self.meant.iter().filter(|digests| !digests.is_empty()).map(Some);
+        let mut broken = None;
         for digests in meant.chain([None]) {
             let mut found: Vec<(&Arc<Plugin>, Machine)> = Vec::new();
             for candidate in may.iter().filter(|c| digests.is_none_or(|digests| digests.contains(c.digest()))) {
-                let plugin = self.describe(candidate)?;
+                let plugin = match self.describe(candidate) {
+                    Ok(plugin) => plugin,
+                    // It says nothing of this machine. Who chose it hears why it does not work.
+                    Err(error) if candidate.may_be_left_out() && digests.is_none() => {
+                        broken.get_or_insert(error);
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
                 let copy = found.iter().any(|(other, _)| other.guest.digest() == plugin.guest.digest());
                 let machine = plugin.about.machines.iter().find(|m| wanted.is(m)).filter(|_| !copy);
                 found.extend(machine.map(|machine| (plugin, *machine)));
@@ -335,7 +368,35 @@ impl Guests {
                 return Ok(found);
             }
         }
-        Ok(Vec::new())
+        // Without another one, it may be what was meant.
+        broken.map_or(Ok(Vec::new()), Err)
+    }
+
+    /// What links nearly such files, in words: the same machine in another class, byte order or with other flags. Empty
+    /// if nothing does.
+    #[must_use]
+    pub fn near_misses(&self, machine: u16, class: u8, order: u8, flags: u32) -> String {
+        let mut near = Vec::new();
+        for (name, plugin) in self.plugins() {
+            let Ok(plugin) = plugin else { continue };
+            for m in plugin.about.machines.iter().filter(|m| m.machine == machine) {
+                let mut differs = Vec::new();
+                if m.class != class {
+                    differs.push(format!("{} bits", m.class));
+                }
+                if m.order != order {
+                    differs.push(format!("{}-endian", order_of(m.order)));
+                }
+                if flags & m.flags_mask != m.flags_value {
+                    differs.push(format!("flags & {:#x} = {:#x}", m.flags_mask, m.flags_value));
+                }
+                let text = format!("{name} links this machine with {}", differs.join(", "));
+                if !differs.is_empty() && !near.contains(&text) {
+                    near.push(text);
+                }
+            }
+        }
+        near.join("; ")
     }
 }
 

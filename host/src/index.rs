@@ -39,6 +39,12 @@ pub(crate) fn may_run_on(wasm: &[u8], machine: u16, class: u8, order: u8) -> boo
     machines(wasm).is_none_or(|mut machines| machines.any(|m| (m.machine, m.class, m.order) == (machine, class, order)))
 }
 
+/// Whether it says at all which machines it links.
+#[must_use]
+pub(crate) fn names_machines(wasm: &[u8]) -> bool {
+    machines(wasm).is_some_and(|mut machines| machines.next().is_some())
+}
+
 /// What its section says, if it has one.
 pub(crate) fn machines(wasm: &[u8]) -> Option<impl Iterator<Item = relobox_abi::Machine>> {
     Some(custom_section(wasm, MACHINES.as_bytes())?.chunks_exact(12).map(|m| {

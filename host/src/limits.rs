@@ -54,6 +54,9 @@ pub const MOVES: u64 = 200_000_000;
 /// Bytes of a pin file: a thousand pins of 200 characters.
 pub const PINS: u64 = 200 << 10;
 
+/// Characters of a name that are compared when a near miss is looked for: that takes the square of it.
+pub const NAME_COMPARED: usize = 64;
+
 /// Digits of a plugin's digest that name it: nobody makes a second one with the same twelve by accident.
 pub const DIGITS: usize = 12;
 

@@ -68,7 +68,9 @@ pub fn plugin_of(guests: &Guests, records: &Records<'_>, taken: Option<&Digest>)
         Ok(None) => {
             let other = if taken.is_some() { "other " } else { "" };
             let problem = Problem::new("no-plugin", records.name, format!("no {other}plugin for {}", kind_of(records)));
-            Err(problem.hint("see 'relobox plugin list'; --plugin-dir adds one").into())
+            let near = guests.near_misses(p.machine, p.class, p.order, p.elf_flags);
+            let near = if near.is_empty() { near } else { near + "; " };
+            Err(problem.hint(format!("{near}see 'relobox plugin list'; --plugin-dir adds one")).into())
         }
         Err(Error::Module(mut problems)) => {
             problems.iter_mut().for_each(|problem| records.name.clone_into(&mut problem.file));

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Problem, Result};
 use crate::guests::{Guests, Origin};
-use crate::index::may_run_on;
+use crate::index::{may_run_on, names_machines};
 use crate::kernel::Machine;
 use crate::pins::{Pins, others_may_write};
 pub use crate::sandbox::Digest;
@@ -91,18 +91,46 @@ impl Search {
     }
 
     /// Every `*.wasm` there is, as it is: system's, user's, given ones.
-    pub fn read(&self) -> Result<Vec<PluginFile>> {
-        let mut plugins = Vec::new();
+    ///
+    /// # Errors
+    /// If a given directory is missing or cannot be read, or if another user could have written to the system's or the
+    /// user's. A file that cannot be a plugin is no error: it is in [`Found::skipped`].
+    pub fn read(&self) -> Result<Found> {
+        let mut found = Found::default();
         for dir in &self.system {
-            plugins.append(&mut read_dir(dir, Origin::System)?);
+            read_dir(dir, Origin::System, &mut found)?;
         }
         if let Some(dir) = &self.user {
-            plugins.append(&mut read_dir(dir, Origin::User)?);
+            read_dir(dir, Origin::User, &mut found)?;
         }
         for dir in &self.given {
-            plugins.append(&mut read_dir(dir, Origin::File)?);
+            read_dir(dir, Origin::File, &mut found)?;
         }
-        Ok(plugins)
+        Ok(found)
+    }
+}
+
+/// What is in plugin directories.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// What may be a plugin.
+    pub files: Vec<PluginFile>,
+    /// What is called `*.wasm` and is none.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A file in a plugin directory that cannot be a plugin. It concerns only those who meant it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Why it is none.
+    pub why: String,
+}
+
+impl std::fmt::Display for Skipped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}; it is left out", self.path.display(), self.why)
     }
 }
 
@@ -112,19 +140,19 @@ pub(crate) fn user_directory(variable: &str, default: &str) -> Option<PathBuf> {
     Some(var(variable).or_else(|| Some(var("HOME")?.join(default)))?.join("relobox"))
 }
 
-fn read_dir(path: &Path, origin: fn(PathBuf) -> Origin) -> Result<Vec<PluginFile>> {
+fn read_dir(path: &Path, origin: fn(PathBuf) -> Origin, found: &mut Found) -> Result<()> {
     let kind = origin(PathBuf::new());
     let (system, user) = (matches!(kind, Origin::System(_)), matches!(kind, Origin::User(_)));
     let dir = match Dir::open_ambient_dir(path, ambient_authority()) {
-        Err(e) if (system || user) && e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) if (system || user) && e.kind() == ErrorKind::NotFound => return Ok(()),
         // Somebody else's home.
-        Err(e) if user && e.kind() == ErrorKind::PermissionDenied => return Ok(Vec::new()),
+        Err(e) if user && e.kind() == ErrorKind::PermissionDenied => return Ok(()),
         dir => dir.map_err(Error::io(path))?,
     };
     let own = rustix::process::geteuid().as_raw();
     let meta = dir.dir_metadata().map_err(Error::io(path))?;
     if user && meta.uid() != own {
-        return Ok(Vec::new());
+        return Ok(());
     }
     // Whoever gave a directory's name answers for it.
     let safe = |path: &Path, uid: u32, mode: u32| match () {
@@ -140,18 +168,78 @@ fn read_dir(path: &Path, origin: fn(PathBuf) -> Origin) -> Result<Vec<PluginFile
             continue;
         }
         let full = path.join(&file);
-        let opened = dir.open_with(&file, &open::reading()).map_err(Error::io(&full))?;
+        let opened = match dir.open_with(&file, &open::reading()) {
+            Ok(opened) => opened,
+            Err(why) => {
+                found.skipped.push(Skipped { path: full, why: why.to_string() });
+                continue;
+            }
+        };
         let meta = opened.metadata().map_err(Error::io(&full))?;
         safe(&full, meta.uid(), meta.mode())?;
-        out.push(PluginFile::read_from(opened, &full, origin(full.clone()))?);
+        match PluginFile::read_from(opened, &full, origin(full.clone())).map_err(|e| e.to_string()) {
+            Ok(file) => match not_wasm(&file.wasm) {
+                None => out.push(file),
+                Some(why) => found.skipped.push(Skipped { path: full, why: why.into() }),
+            },
+            // The error begins with the path.
+            Err(why) => {
+                let why = why.split_once(": ").map_or(why.clone(), |(_, why)| why.to_owned());
+                found.skipped.push(Skipped { path: full, why });
+            }
+        }
     }
     out.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(out)
+    found.files.append(&mut out);
+    Ok(())
 }
 
-/// Whether somebody means a file by this, and not a plugin's name or digest.
-fn is_path(named: &str) -> bool {
+/// Why a file is not even a Wasm module, at first sight.
+fn not_wasm(wasm: &[u8]) -> Option<&'static str> {
+    match () {
+        () if wasm.is_empty() => Some("it is empty"),
+        () if !wasm.starts_with(b"\0asm") => Some("it does not begin as a Wasm module does"),
+        () if wasm.len() > limits::GUEST => Some("it is larger than a guest may be"),
+        () => None,
+    }
+}
+
+/// Whether a file is meant, and not a plugin's name or digest.
+#[must_use]
+pub fn is_path(named: &str) -> bool {
     named.contains('/') || named.ends_with(".wasm")
+}
+
+/// That there is no plugin of this name, and which there are; one that is written alike comes first.
+#[must_use]
+pub fn no_such(named: &str, mut names: Vec<String>) -> String {
+    names.sort_unstable();
+    names.dedup();
+    let near = names.iter().map(|name| (distance(named, name), name)).min();
+    let near = near.filter(|(edits, name)| *edits <= 1 + name.len() / 4);
+    let near = near.map_or_else(String::new, |(_, name)| format!("did you mean {name}? "));
+    format!("there is no plugin {named:?}; {near}there are: {}", names.join(", "))
+}
+
+/// How many letters are to be put in, left out or changed to make `b` of `a`; case, `-` and `_` do not count.
+fn distance(a: &str, b: &str) -> usize {
+    let plain = |text: &str| -> Vec<char> {
+        text.chars()
+            .take(limits::NAME_COMPARED)
+            .filter(|c| !"-_".contains(*c))
+            .map(|c| c.to_ascii_lowercase())
+            .collect()
+    };
+    let (a, b) = (plain(a), plain(b));
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let best = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], best);
+        }
+    }
+    row[b.len()]
 }
 
 /// Whether a plugin's name or digest is `named`: the whole name, or the digest's first digits.
@@ -166,6 +254,8 @@ pub fn is_named(named: &str, name: &str, digest: &Digest) -> bool {
 pub struct Plugins {
     /// What was found.
     pub files: Vec<PluginFile>,
+    /// What was found and is no plugin.
+    pub skipped: Vec<Skipped>,
     /// Those that were named, built in or not.
     pub chosen: Vec<Digest>,
     /// Those that are trusted.
@@ -175,7 +265,8 @@ pub struct Plugins {
 impl Plugins {
     /// What `search` finds, of which `chosen` are names, digests or files; those files are added.
     pub fn find(search: &Search, chosen: &[String], pins: Pins) -> Result<Self> {
-        let mut plugins = Self { files: search.read()?, chosen: Vec::new(), pins };
+        let Found { files, skipped } = search.read()?;
+        let mut plugins = Self { files, skipped, chosen: Vec::new(), pins };
         for named in chosen {
             let digest = plugins.one(named, None)?;
             plugins.chosen.push(digest);
@@ -206,10 +297,8 @@ impl Plugins {
         match found[..] {
             [one] => Ok(one.1),
             [] => {
-                let mut names: Vec<_> = all.iter().map(|(name, ..)| *name).collect();
-                names.sort_unstable();
-                names.dedup();
-                Err(Error::Usage(format!("there is no plugin {named:?}; there are: {}", names.join(", "))))
+                let names = all.iter().map(|(name, ..)| (*name).to_owned()).collect();
+                Err(Error::Usage(no_such(named, names)))
             }
             _ => {
                 let found: Vec<_> =
@@ -219,6 +308,18 @@ impl Plugins {
                 Err(Error::Usage(text))
             }
         }
+    }
+
+    /// Leaves out files that do not say which machines they link, unless they are pinned or were chosen: no kernel gets
+    /// what an unpinned plugin linked, and a stray file must not stop every load.
+    pub fn leave_out_silent(&mut self) {
+        let meant = |file: &PluginFile| self.pins.has(&file.digest) || self.chosen.contains(&file.digest);
+        let (kept, out) =
+            std::mem::take(&mut self.files).into_iter().partition(|f| names_machines(&f.wasm) || meant(f));
+        self.files = kept;
+        let why = "it is not pinned, and does not say which machines it links";
+        let out = Vec::into_iter(out).map(|f| Skipped { path: f.origin.path().to_owned(), why: why.into() });
+        self.skipped.extend(out);
     }
 
     /// What may go into a process that links for a kernel: plugins of its machine, those that are meant, and only
@@ -259,5 +360,29 @@ impl Plugins {
     pub fn has(&self, digest: &Digest) -> bool {
         let built_in = || Guests::built_in_plugins().any(|(_, wasm)| <Digest>::from(Sha256::digest(wasm)) == *digest);
         self.files.iter().any(|file| file.digest == *digest) || built_in()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_nearly_right_is_told() {
+        let names = || ["aarch64", "mips32", "riscv64", "s390x", "x86_64"].map(str::to_owned).to_vec();
+        for (named, near) in [("x86-64", "x86_64"), ("X86", "x86_64"), ("riscv", "riscv64"), ("arch64", "aarch64")] {
+            let text = no_such(named, names());
+            let expected = format!("did you mean {near}? there are: aarch64, mips32");
+            assert!(text.contains(&expected), "{text}");
+        }
+        assert!(!no_such("sparc", names()).contains("did you mean"));
+        assert!(!no_such("", names()).contains("did you mean"));
+    }
+
+    #[test]
+    fn junk_is_left_out_by_its_path() {
+        for (bytes, why) in [(&b""[..], "empty"), (b"\x7fELF", "begin as"), (b"\0asm\x01\0\0\0", "")] {
+            assert_eq!(not_wasm(bytes).is_some_and(|text| text.contains(why)), !why.is_empty());
+        }
     }
 }

@@ -172,7 +172,7 @@ fn info_says_what_values_are_made_of_and_how_rows_pair() {
     assert_eq!(row("R_RISCV_PCREL_LO12_S"), expected("partner", 0, "label", "R_RISCV_PCREL_HI20".into()));
     assert_eq!(row("R_RISCV_SUB8"), expected("minus", 0, "place", "R_RISCV_ADD8".into()));
     let text = desk.good(&["plugin", "info", "riscv64"]);
-    assert!(text.contains("unchecked; low half of the R_RISCV_PCREL_HI20 at its label\n"), "{text}");
+    assert!(text.contains("; partner; low half of the R_RISCV_PCREL_HI20 at its label\n"), "{text}");
 }
 
 #[test]
@@ -382,7 +382,7 @@ fn directories_that_others_write_are_not_used() {
         desk.mode(path, before);
     }
     let search = |system: &Path| Search { system: vec![system.to_owned()], ..Search::default() };
-    assert_eq!(search(&desk.path("nowhere")).read().unwrap(), []);
+    assert_eq!(search(&desk.path("nowhere")).read().unwrap().files, []);
 }
 
 /// `insmod --kernel vet` of a file that is not there: whatever is decided about plugins comes before.
@@ -447,7 +447,8 @@ fn said_to_do(said: &str) -> Vec<String> {
 #[test]
 fn no_code_of_an_unpinned_plugin_is_compiled() {
     let desk = Desk::new();
-    desk.put("dir/mine.wasm", "no Wasm");
+    // The shortest Wasm module: it has no code, and nothing that says it is none of this machine's.
+    desk.put("dir/mine.wasm", b"\0asm\x01\0\0\0");
     let search = Search { given: vec![desk.path("dir")], ..Search::default() };
     let mut plugins = Plugins::find(&search, &[], Pins::default()).unwrap();
     let machine = Some(Machine { name: "x86_64".into(), machine: 62, class: 64, order: 1 });
@@ -462,6 +463,94 @@ fn no_code_of_an_unpinned_plugin_is_compiled() {
     plugins.pins.add(relobox::pins::Pin::of(&plugins.files[0], ""));
     let said = Linker::start(&options(&plugins)).unwrap_err().to_string();
     assert!(said.contains("/nonexistent/relobox"), "{said}");
+}
+
+/// What lies in a plugin directory and is no plugin is named by its path, and every link that does not need it goes on.
+#[test]
+fn junk_in_a_plugin_directory_stops_no_link() {
+    let desk = Desk::new();
+    let module = |sections: &[u8]| [b"\0asm\x01\0\0\0", sections].concat();
+    let junk: [(&str, Vec<u8>, &str); 5] = [
+        ("empty.wasm", Vec::new(), "empty.wasm: it is empty"),
+        ("text.wasm", b"not Wasm at all".to_vec(), "text.wasm: it does not begin as a Wasm module does"),
+        ("bare.wasm", module(&[]), "bare.wasm"),
+        ("cut.wasm", copy("aarch64", 1)[..40].to_vec(), "cut.wasm"),
+        ("large.wasm", module(&vec![0; relobox::limits::GUEST]), "large.wasm: it is larger than a guest may be"),
+    ];
+    for (name, bytes, _) in &junk {
+        desk.put(&format!("dir/{name}"), bytes);
+    }
+    std::fs::create_dir(desk.path("dir/folder.wasm")).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, desk.path("dir/fifo.wasm"), rustix::fs::Mode::RUSR).unwrap();
+    std::os::unix::fs::symlink("nowhere", desk.path("dir/dangling.wasm")).unwrap();
+    let said = desk.run(&["link", "a.o", "--plugin-dir", "dir", "-o", "out", "--base", "0x1000000"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let others = ["folder.wasm: not a regular file", "fifo.wasm: not a regular file", "dangling.wasm: "];
+    for expected in junk.iter().map(|(.., expected)| *expected).chain(others) {
+        let lines = said.stderr.lines().filter(|line| line.contains(&format!("dir/{expected}")));
+        assert_eq!(lines.count(), 1, "{expected}: {said:?}");
+    }
+    // The same for what needs no link, and for a kernel: nothing of it is pinned, and nothing of it is in the way.
+    desk.good(&["plugin", "info", "mips32", "--plugin-dir", "dir"]);
+    desk.put("pins", "");
+    let said = desk.bad(2, &privileged(&["--plugin-dir", "dir"]));
+    assert!(said.contains("nowhere.ko: No such file") && said.contains("dir/bare.wasm: it is not pinned"), "{said}");
+    // Who means it hears what is wrong with it.
+    for named in ["dir/text.wasm", "dir/bare.wasm"] {
+        let said = desk.run(&["link", "a.o", "--plugin", named, "-o", "out", "--base", "0x1000000"]);
+        assert!(said.code == Some(3) && said.stderr.contains(named), "{said:?}");
+    }
+    // One that says it links this machine, and cannot: that is somebody's plugin.
+    let mut broken = copy("aarch64", 2);
+    let code = broken.len() / 2;
+    broken.truncate(code);
+    let machines: &[u8] = b"\x10relobox.machines\xb7\0\x40\x01\0\0\0\0\0\0\0\0";
+    let section = [&[0, machines.len() as u8], machines].concat();
+    desk.put("theirs/mine.wasm", [&broken[..8], &section, &broken[8..]].concat());
+    let said = desk.run(&["link", "a.o", "--plugin-dir", "theirs", "-o", "out", "--base", "0x1000000"]);
+    assert!(said.code == Some(3) && said.stderr.contains("theirs/mine.wasm"), "{said:?}");
+}
+
+#[test]
+fn near_misses_are_named() {
+    let desk = Desk::new();
+    let said = desk.bad(2, &["plugin", "info", "arch64"]);
+    assert!(said.contains("did you mean aarch64?"), "{said}");
+    let said = desk.bad(2, &["link", "a.o", "--plugin", "Aarch-64", "-o", "out"]);
+    assert!(said.contains("did you mean aarch64?"), "{said}");
+    // The same machine in 32 bits: ILP32, which no plugin links.
+    let mut narrow = object();
+    narrow[4] = 1;
+    desk.put("narrow.o", narrow);
+    let mut other = object();
+    other[18] = 8;
+    desk.put("mips64.o", other);
+    let said = desk.bad(1, &["link", "mips64.o", "-o", "out"]);
+    assert!(said.contains("no plugin for machine 8, 64 bits, little-endian"), "{said}");
+    assert!(said.contains("mips32 links this machine with 32 bits"), "{said}");
+}
+
+#[test]
+fn info_takes_a_file_and_shows_bits_rounding_and_flags() {
+    let desk = Desk::new();
+    desk.put("sub/mine.wasm", copy("mips32", 1));
+    let text = desk.good(&["plugin", "info", "sub/mine.wasm"]);
+    assert!(text.contains("sub/mine.wasm, SHA-256 ") && text.contains("not pinned"), "{text}");
+    // Built in under its own name, and asked for by the file all the same.
+    desk.put("aarch64.wasm", copy("aarch64", 1));
+    assert!(desk.good(&["plugin", "info", "./aarch64.wasm"]).contains(&digest(&copy("aarch64", 1))));
+    let row = |text: &str, name: &str| text.lines().find(|l| l.contains(name)).unwrap().to_owned();
+    let high = row(&text, " R_MIPS_HI16 ");
+    assert!(high.contains("[15:0] = value[31:16]") && high.contains("signed low half of 16 bits"), "{high}");
+    assert!(text.contains("links: machine 8, 32 bits, big-endian, flags & 0x") || text.contains("any flags"), "{text}");
+    let adrp = row(&desk.good(&["plugin", "info", "aarch64"]), " R_AARCH64_ADR_PREL_PG_HI21 ");
+    assert!(adrp.contains("[30:29] = value[13:12]") && adrp.contains("[23:5] = value[32:14]"), "{adrp}");
+    assert!(adrp.contains("; pages"), "{adrp}");
+    let json = desk.json(&["plugin", "info", "sub/mine.wasm", "--json"]);
+    let machine = &json["machines"][0];
+    for field in ["flags_mask", "flags_value", "base", "kernel", "reach"] {
+        assert!(machine[field].is_u64(), "{field}: {machine}");
+    }
 }
 
 /// On a simulated kernel nobody is harmed.

@@ -82,7 +82,13 @@ impl Common {
     /// The plugins that are not built in. In `privileged` use, nothing in a home is looked at.
     pub(crate) fn plugins(&self, privileged: bool) -> Result<Plugins> {
         let pins = Pins::from_environment(privileged, self.pins.as_deref())?;
-        Plugins::find(&Search::from_environment(privileged, &self.plugin_dir), &self.chosen, pins)
+        let search = Search::from_environment(privileged, &self.plugin_dir);
+        let mut plugins = Plugins::find(&search, &self.chosen, pins)?;
+        if privileged {
+            plugins.leave_out_silent();
+        }
+        plugins.skipped.iter().for_each(output::warning);
+        Ok(plugins)
     }
 
     /// The guests, with the cache of compiled code.
@@ -90,9 +96,13 @@ impl Common {
         self.guests_of(self.plugins(false)?)
     }
 
-    /// The same with these plugins.
+    /// The same with these plugins. Those that cannot be used are named on standard error.
     pub(crate) fn guests_of(&self, plugins: Plugins) -> Result<Guests> {
-        Ok(Guests::of(Sandbox::new(Cache::from_environment())?, plugins))
+        let guests = Guests::of(Sandbox::new(Cache::from_environment())?, plugins);
+        for (_, error) in guests.unusable() {
+            output::warning(format_args!("{error}; it does not say which machines it links, and is left out"));
+        }
+        Ok(guests)
     }
 }
 

@@ -71,7 +71,7 @@ struct Zygote {
 impl Linker {
     /// Starts it, and does not wait until it is ready: the first job will.
     pub fn start(options: &Options) -> Result<Self> {
-        let Plugins { files: plugins, chosen, pins } = options.plugins.clone().trusted(options.machine.as_ref())?;
+        let Plugins { files: plugins, chosen, pins, .. } = options.plugins.clone().trusted(options.machine.as_ref())?;
         if plugins.len() >= limits::PACKET_FDS {
             let (many, most) = (plugins.len(), limits::PACKET_FDS - 1);
             return Err(Error::Usage(format!("{many} plugins are too many at once; the limit is {most}")));

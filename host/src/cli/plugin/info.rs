@@ -2,8 +2,9 @@
 
 use super::list::Listed;
 use crate::cli::{Common, output};
-use relobox::guests::{About, Plugin, PluginRow};
-use relobox::registry::is_named;
+use relobox::guests::{About, Guests, Plugin, PluginRow};
+use relobox::registry::{is_named, is_path, no_such};
+use relobox::report::size;
 use relobox::sandbox::hex;
 use relobox::support::{markdown, order_of, rule_of, treatment};
 use relobox::{Error, Result};
@@ -59,6 +60,31 @@ impl RowReport {
         }
     }
 
+    /// Which bits go where, how the value is rounded and what it is made of, for people.
+    fn value(&self) -> String {
+        let whole = matches!(self.bits[..], [(0, 0, len)] if len == self.bytes * 8);
+        let slice = |(value, field, len): &(u8, u8, u8)| {
+            let top = len.saturating_sub(1);
+            match top {
+                0 => format!("[{field}] = value[{value}]"),
+                _ => format!("[{}:{field}] = value[{}:{value}]", field + top, value + top),
+            }
+        };
+        let mut out = String::new();
+        if !whole && !self.bits.is_empty() {
+            out = format!("; {}", self.bits.iter().map(slice).collect::<Vec<_>>().join(" "));
+        }
+        if self.round != 0 {
+            out.push_str(&format!("; rounded for a signed low half of {} bits", self.round));
+        }
+        match (self.effect, self.derived) {
+            ("unknown", _) => {}
+            (effect, false) => out.push_str(&format!("; {effect}")),
+            (effect, true) => out.push_str(&format!("; a function of what is {effect}")),
+        }
+        out
+    }
+
     /// How it is paired, for people; empty if it stands alone.
     fn pair(&self) -> String {
         let Some(partner) = &self.partner else { return String::new() };
@@ -71,6 +97,11 @@ impl RowReport {
             _ => format!("; low part of what {partner} begins"),
         }
     }
+}
+
+/// Which `e_flags` a machine's files have.
+fn flags_of(mask: u32, value: u32) -> String {
+    if mask == 0 { "any flags".into() } else { format!("flags & {mask:#x} = {value:#x}") }
 }
 
 /// The ABI's word for what a value is made of.
@@ -103,32 +134,16 @@ fn pairing_of(word: u8) -> &'static str {
 }
 
 pub(super) fn run(arch: &str, as_markdown: bool, common: &Common) -> Result<ExitCode> {
-    let guests = common.guests()?;
-    let mut names = Vec::new();
-    let mut found: Vec<&Arc<Plugin>> = Vec::new();
-    for (name, plugin) in guests.plugins() {
-        // What is broken is nobody's business but its own.
-        let plugin = match plugin {
-            Err(error) if name == arch => return Err(error),
-            Err(_) => continue,
-            Ok(plugin) => plugin,
-        };
-        let (digest, called) = (plugin.guest.digest(), [name, plugin.about.name.as_str()]);
-        let meant = called.iter().any(|name| is_named(arch, name, digest)) && !guests.is_passed_over(plugin);
-        if meant && found.iter().all(|other| other.guest.digest() != digest) {
-            found.push(plugin);
-        }
-        names.push(plugin.about.name.clone());
+    let (guests, plugin);
+    if is_path(arch) {
+        let mut plugins = common.plugins(false)?;
+        let digest = plugins.one(arch, None)?;
+        guests = common.guests_of(plugins)?;
+        plugin = guests.by_digest(&digest)?.ok_or_else(|| Error::Usage(no_such(arch, Vec::new())))?;
+    } else {
+        guests = common.guests()?;
+        plugin = named(&guests, arch)?;
     }
-    let plugin = match found[..] {
-        [plugin] => plugin,
-        [] => return Err(Error::Usage(format!("there is no plugin {arch:?}; there are: {}", names.join(", ")))),
-        _ => {
-            let digests: Vec<_> = found.iter().map(|p| format!("{} is {}", p.origin, hex(p.guest.digest()))).collect();
-            let text = format!("several plugins are called {arch:?}: name one by its digest; {}", digests.join(", "));
-            return Err(Error::Usage(text));
-        }
-    };
     let rows: Vec<_> = plugin.about.rows.iter().map(|row| RowReport::of(row, &plugin.about)).collect();
     if common.json {
         let (psabi, inputs) = (plugin.about.psabi.clone(), plugin.about.inputs.clone());
@@ -141,6 +156,35 @@ pub(super) fn run(arch: &str, as_markdown: bool, common: &Common) -> Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
+/// The plugin that is called `arch`, by its file's name, its own, or its digest.
+fn named<'a>(guests: &'a Guests, arch: &str) -> Result<&'a Arc<Plugin>> {
+    let mut names = Vec::new();
+    let mut found: Vec<&Arc<Plugin>> = Vec::new();
+    for (name, plugin) in guests.plugins() {
+        // A broken plugin concerns only those who ask for it.
+        let plugin = match plugin {
+            Err(error) if name == arch => return Err(error),
+            Err(_) => continue,
+            Ok(plugin) => plugin,
+        };
+        let (digest, called) = (plugin.guest.digest(), [name, plugin.about.name.as_str()]);
+        let meant = called.iter().any(|name| is_named(arch, name, digest)) && !guests.is_passed_over(plugin);
+        if meant && found.iter().all(|other| other.guest.digest() != digest) {
+            found.push(plugin);
+        }
+        names.push(plugin.about.name.clone());
+    }
+    match found[..] {
+        [plugin] => Ok(plugin),
+        [] => Err(Error::Usage(no_such(arch, names))),
+        _ => {
+            let digests: Vec<_> = found.iter().map(|p| format!("{} is {}", p.origin, hex(p.guest.digest()))).collect();
+            let text = format!("several plugins are called {arch:?}: name one by its digest; {}", digests.join(", "));
+            Err(Error::Usage(text))
+        }
+    }
+}
+
 fn print_info(plugin: &Plugin, pinned: bool, rows: &[RowReport]) {
     let about = &plugin.about;
     output::line(format_args!("{}: {}", about.name, about.title));
@@ -150,8 +194,13 @@ fn print_info(plugin: &Plugin, pinned: bool, rows: &[RowReport]) {
     for m in &about.machines {
         let order = order_of(m.order);
         output::line(format_args!(
-            "links: machine {}, {} bits, {order}-endian; modules at {:#x}",
-            m.machine, m.class, m.base
+            "links: machine {}, {} bits, {order}-endian, {}; modules at {:#x}, kernel at {:#x}{}",
+            m.machine,
+            m.class,
+            flags_of(m.flags_mask, m.flags_value),
+            m.base,
+            m.kernel,
+            if m.reach == 0 { String::new() } else { format!(", within {}", size(m.reach)) }
         ));
     }
     for (name, default) in &about.inputs {
@@ -160,7 +209,7 @@ fn print_info(plugin: &Plugin, pinned: bool, rows: &[RowReport]) {
     output::line("");
     for r in rows {
         let rest = match r.does {
-            "applied" => format!("{:<28} {:<10} {}{}", r.formula, r.field, r.rule, r.pair()),
+            "applied" => format!("{:<28} {:<10} {}{}{}", r.formula, r.field, r.rule, r.value(), r.pair()),
             "ignored" => "ignored: changes nothing".into(),
             _ => format!("refused: {}", r.formula),
         };

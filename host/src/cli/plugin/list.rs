@@ -28,6 +28,26 @@ struct Kind {
     machine: u16,
     class: u8,
     byte_order: &'static str,
+    flags_mask: u32,
+    flags_value: u32,
+    base: u64,
+    kernel: u64,
+    reach: u64,
+}
+
+impl Kind {
+    fn of(m: &relobox_abi::Machine) -> Self {
+        Self {
+            machine: m.machine,
+            class: m.class,
+            byte_order: order_of(m.order),
+            flags_mask: m.flags_mask,
+            flags_value: m.flags_value,
+            base: m.base,
+            kernel: m.kernel,
+            reach: m.reach,
+        }
+    }
 }
 
 impl Listed {
@@ -36,9 +56,7 @@ impl Listed {
         Self {
             name: plugin.about.name.clone(),
             title: plugin.about.title.clone(),
-            machines: machines
-                .map(|m| Kind { machine: m.machine, class: m.class, byte_order: order_of(m.order) })
-                .collect(),
+            machines: machines.map(Kind::of).collect(),
             abi: plugin.about.abi,
             sha256: hex(plugin.guest.digest()),
             origin: plugin.origin.to_string(),
@@ -93,10 +111,12 @@ fn rivals(guests: &Guests, plugin: &Plugin) -> Vec<String> {
 
 pub(super) fn run(common: &Common) -> Result<ExitCode> {
     let guests = common.guests()?;
+    let told: Vec<_> = guests.unusable().map(|(_, error)| error.to_string()).collect();
     let (mut listed, mut failed) = (Vec::new(), None);
     for (_, plugin) in guests.plugins() {
         match plugin {
             Ok(plugin) => listed.push((Listed::of(&guests, plugin), plugin)),
+            Err(error) if told.contains(&error.to_string()) => {}
             Err(error) => {
                 output::error(&error, false);
                 failed = Some(error.exit_code());

@@ -33,10 +33,11 @@ enum Verb {
     /// A plugin's relocation table, as it describes it itself
     #[command(after_help = "Examples:
   relobox plugin info aarch64
+  relobox plugin info ./mine.wasm
   relobox plugin info mine --plugin-dir ./mine --json
   relobox plugin info riscv64 --markdown")]
     Info {
-        /// The plugin's name
+        /// The plugin's name, the first digits of its digest, or a .wasm file
         arch: String,
         /// Print the table as Markdown (the documentation's support table)
         #[arg(long, conflicts_with = "json")]
