@@ -40,8 +40,11 @@ fn templates(host: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
         let dir = host.join("templates").join(part);
         let mut table = Vec::new();
         files(&dir, &dir, &mut table)?;
-        if part == "c" {
-            table.push(("relobox.h".into(), host.join("../docs/examples/toy/relobox.h")));
+        match part {
+            "c" => table.push(("relobox.h".into(), host.join("../docs/examples/toy/relobox.h"))),
+            // The page that a plugin's author needs beside the code.
+            "common" => table.push(("abi.md".into(), host.join("../docs/abi.md"))),
+            _ => {}
         }
         list(&mut source, part, table)?;
     }

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         test!(c_builds_and_is_right).needs(builds("c")),
         test!(rust_links_its_example).needs(builds("rust")).needs(checks()),
         test!(c_links_its_example).needs(builds("c")).needs(checks()),
+        test!(the_two_templates_agree).needs(builds("rust")).needs(builds("c")),
     ])
 }
 
@@ -61,6 +62,13 @@ fn what_is_embedded_is_what_the_tree_has() {
     }
     let header = std::fs::read(here.join("docs/examples/toy/relobox.h")).unwrap();
     assert_eq!(std::fs::read(place.work().join("mine-c/relobox.h")).unwrap(), header);
+    let page = std::fs::read(here.join("docs/abi.md")).unwrap();
+    for dir in ["mine", "mine-c"] {
+        assert_eq!(std::fs::read(place.work().join(dir).join("abi.md")).unwrap(), page);
+    }
+    // Nothing in the lock file comes from a registry.
+    let lock = std::fs::read_to_string(place.work().join("mine/Cargo.lock")).unwrap();
+    assert!(lock.contains("relobox-arch-mine") && !lock.contains("source ="), "{lock}");
 }
 
 fn every_word_is_filled_in() {
@@ -176,5 +184,23 @@ fn the_example_does_not_pass_unchecked() {
         // What a CI runs ends with it, or says how to go on without.
         let ci = std::fs::read_to_string(dir.join("ci.sh")).unwrap();
         assert!(ci.contains("set -e"), "{ci}");
+    }
+}
+
+/// The same architecture twice, in two languages: in every case the kit makes, one opinion.
+fn the_two_templates_agree() {
+    let place = Place::new();
+    for (i, kind) in KINDS.iter().enumerate() {
+        let [rust, c] = ["rust", "c"].map(|lang| {
+            let name = format!("{lang}{i}");
+            assert_eq!(new(&place, &[&[&name, "--lang", lang], &kind[..]].concat()).0, Some(0));
+            place.build(&name);
+            format!("{name}/build/{name}.wasm")
+        });
+        for pair in [[&rust, &c], [&c, &rust]] {
+            let tested = place.output("relobox", &place.work(), &["plugin", "test", pair[0], "--against", pair[1]]);
+            let text = String::from_utf8_lossy(&tested.stdout);
+            assert!(tested.status.success() && text.contains("\npassed: "), "{pair:?}: {text}");
+        }
     }
 }

@@ -13,6 +13,7 @@
 //! A plugin in C or WAT needs only this page; `docs/abi.md` says the same in prose.
 #![no_std]
 
+pub mod cast;
 mod constants;
 pub use constants::*;
 
@@ -61,6 +62,16 @@ macro_rules! records {
         pub struct $name { $($(#[$fmeta])* pub $field: $ty,)* }
         // The size is part of the contract: a padded or grown record breaks every plugin.
         const _: () = assert!(core::mem::size_of::<$name>() == $size);
+        // Its fields are records, and leave no byte between them.
+        const _: () = {
+            const fn is_record<T: cast::Record>() -> usize {
+                size_of::<T>()
+            }
+            assert!(size_of::<$name>() == 0 $(+ is_record::<$ty>())*);
+        };
+        // SAFETY: any bits are a value of each field, and there is no padding: both are asserted above.
+        #[allow(unsafe_code, reason = "see cast")]
+        unsafe impl cast::Record for $name {}
     )*};
 }
 

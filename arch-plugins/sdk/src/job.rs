@@ -1,9 +1,9 @@
 //! A checked view of the job that the host wrote.
 
+use relobox_abi::cast::{self, Record};
 use relobox_abi::{
     ABI_VERSION, Descriptor, Group, Input, Job as Header, Relocation, Section, Span, Symbol, Table, order,
 };
-use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 /// The job, without the bytes to patch. Tables are in the order of the ELF file.
 #[derive(Clone, Copy, Debug)]
@@ -27,13 +27,13 @@ pub struct Job<'a> {
     bytes: &'a [u8],
 }
 
-fn table<T: FromBytes + KnownLayout + Immutable>(bytes: &[u8], table: Table) -> Option<&[T]> {
+fn table<T: Record>(bytes: &[u8], table: Table) -> Option<&[T]> {
     if table.count == 0 {
         return Some(&[]);
     }
     let len = (table.count as usize).checked_mul(size_of::<T>())?;
     let at = table.at as usize;
-    <[T]>::ref_from_bytes(bytes.get(at..at.checked_add(len)?)?).ok()
+    cast::records(bytes.get(at..at.checked_add(len)?)?)
 }
 
 impl<'a> Job<'a> {
@@ -41,10 +41,10 @@ impl<'a> Job<'a> {
     /// `None` if it is not a job of this ABI version: only a broken host writes one.
     #[must_use]
     pub fn split(bytes: &'a mut [u8]) -> Option<(Self, &'a mut [u8])> {
-        let data_at = Header::ref_from_prefix(bytes).ok()?.0.data.at as usize;
+        let data_at = cast::record::<Header>(bytes)?.data.at as usize;
         let (head, data) = bytes.split_at_mut_checked(data_at)?;
         let head: &'a [u8] = head;
-        let header = Header::ref_from_prefix(head).ok()?.0;
+        let header = cast::record::<Header>(head)?;
         if header.abi != ABI_VERSION {
             return None;
         }

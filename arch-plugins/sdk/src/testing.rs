@@ -3,10 +3,10 @@
 
 use crate::{Architecture, Finding, Session, Synthetic};
 use alloc::vec::Vec;
+use relobox_abi::cast::{self, Record};
 use relobox_abi::{
     ABI_VERSION, Group, Input, Job, Machine, Relocation, Section, Span, Symbol, Table, group_flag, supply, symbol_flag,
 };
-use zerocopy::{Immutable, IntoBytes};
 
 /// A module under test. Section and symbol 0 are ELF's null ones.
 pub struct Module<A> {
@@ -121,7 +121,7 @@ impl<A: Architecture> Module<A> {
     pub fn link(mut self) -> Result<Linked, Vec<Finding>> {
         self.relocations.sort_by_key(|(section, _)| *section);
         let mut words = self.write(true);
-        let (mut session, plan) = Session::<A>::plan(words.as_mut_bytes());
+        let (mut session, plan) = Session::<A>::plan(cast::bytes_of_mut(&mut words));
         if !plan.findings.list.is_empty() {
             return Err(plan.findings.list);
         }
@@ -138,11 +138,11 @@ impl<A: Architecture> Module<A> {
             };
         }
         let mut words = self.write(false);
-        let findings = session.apply(words.as_mut_bytes());
+        let findings = session.apply(cast::bytes_of_mut(&mut words));
         if !findings.list.is_empty() {
             return Err(findings.list);
         }
-        let bytes = words.as_bytes();
+        let bytes = cast::bytes_of(&words);
         let mut at = bytes.len() - self.data_len();
         let mut sections = Vec::new();
         for (_, _, contents) in &self.sections {
@@ -194,10 +194,10 @@ impl<A: Architecture> Module<A> {
             name.at += strings_at;
         }
         inputs.iter_mut().for_each(|i| i.name.at += strings_at);
-        fn table<T: IntoBytes + Immutable>(head: &mut Vec<u8>, records: &[T]) -> Table {
+        fn table<T: Record>(head: &mut Vec<u8>, records: &[T]) -> Table {
             head.resize(head.len().next_multiple_of(8), 0);
             let at = head.len() as u32;
-            head.extend_from_slice(records.as_bytes());
+            head.extend_from_slice(cast::bytes_of(records));
             Table { at, count: records.len() as u32 }
         }
         let mut job = Job {
@@ -217,7 +217,7 @@ impl<A: Architecture> Module<A> {
         head.resize(head.len().next_multiple_of(8), 0);
         job.data = Span { at: head.len() as u32, len: data.len() as u32 };
         job.len = (head.len() + data.len()) as u32;
-        head[..size_of::<Job>()].copy_from_slice(job.as_bytes());
+        head[..size_of::<Job>()].copy_from_slice(cast::bytes_of(core::slice::from_ref(&job)));
         head.extend_from_slice(&data);
         // Records are 8-aligned, and so is a buffer of words.
         head.chunks_exact(8).map(|c| u64::from_ne_bytes(c.try_into().unwrap_or_default())).collect()

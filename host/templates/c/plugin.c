@@ -1,8 +1,7 @@
 /* What every plugin does: says what it is, and applies the rows of arch.c. Without a library.
  *
- * relobox's docs/abi.md says what each record is for. An architecture with more than rows can say (GOT, veneers, halves
- * that wait for one another) asks for what it needs in `plan`, and keeps what it must in static variables: an instance of
- * a plugin lives for one module.
+ * abi.md says what each record is for. What cannot be known before apply (which branch reaches) is asked for in plan as
+ * if it were needed. What has to be remembered is kept in static variables: an instance of a plugin lives for one module.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "plugin.h"
@@ -86,16 +85,167 @@ static struct relobox_table listed(uint32_t *more) {
 /* What a table of the job holds; every address in a job is relative to the job. */
 #define TABLE(type, job, table) ((const struct relobox_##type *)((uintptr_t)(job) + (job)->table.at))
 
+static const struct row *row_of(uint32_t kind) {
+    for (uint32_t i = 0; i < ROW_COUNT; i++)
+        if (ROWS[i].kind == kind)
+            return &ROWS[i];
+    return 0;
+}
+
+/* --- slots and stubs: what rows lead through --------------------------------------------------------------------- */
+
+struct entry {
+    uint32_t symbol, through, number; /* number: which slot of the table, which stub */
+    int64_t addend;
+};
+
+static struct relobox_synthetic tables[2];    /* by `through`, counted from GOT_SLOT */
+static uint32_t made;                         /* how many of them there are */
+static uint32_t synthetic_of[2], counted[2];  /* their places in the plan; how many entries each has */
+static struct entry *entries;                 /* all, in the order in which they were wanted */
+static uint32_t *by_hash, hash_size;          /* one more than an index in `entries`; 0 is free */
+static uint32_t entry_count;
+
+/* For an architecture that needs no stubs. */
+__attribute__((weak)) uint32_t stub_bytes(void) {
+    return 0;
+}
+__attribute__((weak)) void write_stub(unsigned char *stub, uint64_t address, uint64_t target) {
+    (void)stub, (void)address, (void)target;
+}
+
+static uint32_t bytes_of(uint32_t through) {
+    return through == GOT_SLOT ? MACHINE.class / 8 : stub_bytes();
+}
+
+/* Where in the hash table the entry is, or would be. A slot holds S alone, a stub leads to S + A. */
+static uint32_t *find(uint32_t symbol, int64_t addend, uint32_t through) {
+    addend = through == GOT_SLOT ? 0 : addend;
+    uint64_t hash = (symbol * 4ull + through + (uint64_t)addend * 0x9e3779b97f4a7c15) * 0x9e3779b97f4a7c15;
+    uint32_t at = (uint32_t)(hash >> 32) & (hash_size - 1);
+    for (; by_hash[at]; at = (at + 1) & (hash_size - 1)) {
+        const struct entry *e = &entries[by_hash[at] - 1];
+        if (e->symbol == symbol && e->addend == addend && e->through == through)
+            break;
+    }
+    return &by_hash[at];
+}
+
+static void want(uint32_t symbol, int64_t addend, uint32_t through) {
+    uint32_t *at = find(symbol, addend, through);
+    if (*at)
+        return;
+    addend = through == GOT_SLOT ? 0 : addend;
+    entries[entry_count] = (struct entry){ symbol, through, counted[through - GOT_SLOT]++, addend };
+    *at = ++entry_count;
+}
+
+/* --- plan: what the module needs ----------------------------------------------------------------------------------- */
+
+static int64_t addend_of(const struct relobox_group *, const struct relobox_relocation *, const struct row *,
+                         const unsigned char *place);
+
+/* What a section's relocations lead through. What is wrong with one is for apply to say. */
+static void plan_group(const struct relobox_job *job, const struct relobox_group *group) {
+    const struct relobox_section *section = TABLE(section, job, sections) + group->section;
+    const struct relobox_symbol *symbol = TABLE(symbol, job, symbols);
+    const unsigned char *data = (unsigned char *)(uintptr_t)job + job->data.at + section->data.at;
+    for (uint32_t i = group->first; i < group->first + group->count; i++) {
+        const struct relobox_relocation *r = TABLE(relocation, job, relocations) + i;
+        const struct row *row = row_of(r->kind);
+        if (!row || row->through == DIRECT || r->symbol >= job->symbols.count ||
+            r->offset > section->data.len || row->field->width > section->data.len - r->offset)
+            continue;
+        /* What the module defines is near: it is smaller than a branch's reach, or the branch is refused. */
+        uint32_t elsewhere = RELOBOX_SYMBOL_FLAG_UNDEFINED | RELOBOX_SYMBOL_FLAG_ABSOLUTE;
+        if (row->through == OR_STUB && !(symbol[r->symbol].flags & elsewhere))
+            continue;
+        want(r->symbol, addend_of(group, r, row, data + r->offset), row->through);
+    }
+}
+
+/* A section of entries, to be filled in apply. */
+static void make(uint32_t through, const char *name, uint32_t kind) {
+    uint32_t size = counted[through - GOT_SLOT] * bytes_of(through);
+    if (!size)
+        return;
+    synthetic_of[through - GOT_SLOT] = made;
+    tables[made++] = (struct relobox_synthetic){
+        .size = size, .align = 16, .name = text(name), .kind = kind, .placement = RELOBOX_PLACEMENT_WITH_KIND,
+        .section = RELOBOX_NONE, .contents = reserve(size),
+    };
+}
+
 RELOBOX_EXPORT("relobox_plan") uint32_t plan(const struct relobox_job *job) {
     const struct relobox_group *group = TABLE(group, job, groups);
-    for (uint32_t i = 0; i < job->groups.count; i++)
-        if (group[i].flags & RELOBOX_GROUP_FLAG_IN_PLACE) {
-            struct relobox_fault f = {
-                .relocation = group[i].first, .section = group[i].section, .symbol = RELOBOX_NONE };
+    const struct relobox_machine *m = &MACHINE;
+    if (job->machine != m->machine || job->class != m->class || job->order != m->order ||
+        (job->elf_flags & m->flags_mask) != m->flags_value) {
+        struct relobox_fault f = { .relocation = RELOBOX_NONE, .section = RELOBOX_NONE, .symbol = RELOBOX_NONE };
+        fault(f, RELOBOX_FAULT_BAD_MACHINE, 0, 0, 0);
+        planned.faults = listed(&planned.more_faults);
+        return AT(&planned);
+    }
+    uint32_t count = job->relocations.count;
+    for (hash_size = 4; hash_size < 2 * count; hash_size *= 2) {}
+    by_hash = (uint32_t *)(uintptr_t)reserve(hash_size * sizeof *by_hash);
+    entries = (struct entry *)(uintptr_t)reserve(count * sizeof *entries);
+    if (!by_hash || !entries)
+        __builtin_trap(); /* no memory: the host names it */
+    for (uint32_t i = 0; i < job->groups.count; i++) {
+        uint8_t form = group[i].flags & RELOBOX_GROUP_FLAG_IN_PLACE ? IN_PLACE : EXPLICIT;
+        struct relobox_fault f = { .relocation = group[i].first, .section = group[i].section, .symbol = RELOBOX_NONE };
+        if (ADDENDS & form)
+            plan_group(job, &group[i]);
+        else
             fault(f, RELOBOX_FAULT_ADDEND_FORM, 0, 0, 0);
-        }
+    }
+    make(GOT_SLOT, ".relobox.got", RELOBOX_SYNTHETIC_KIND_RODATA);
+    make(OR_STUB, ".relobox.stubs", RELOBOX_SYNTHETIC_KIND_TEXT);
+    planned.synthetic = (struct relobox_table){ AT(tables), made };
     planned.faults = listed(&planned.more_faults);
     return AT(&planned);
+}
+
+/* --- apply: the relocations ---------------------------------------------------------------------------------------- */
+
+void put_word(unsigned char *at, uint64_t word, uint32_t bytes) {
+    for (uint32_t i = 0; i < bytes; i++)
+        at[i] = (unsigned char)(word >> 8 * (MACHINE.order == RELOBOX_ORDER_BIG ? bytes - 1 - i : i));
+}
+
+static uint64_t ones(const struct relobox_slice *s) {
+    return ~0ull >> (64 - s->len);
+}
+
+/* The addend: the record's, or what stands in the field, with the sign of its highest bit. */
+static int64_t addend_of(const struct relobox_group *group, const struct relobox_relocation *r, const struct row *row,
+                         const unsigned char *place) {
+    if (!(group->flags & RELOBOX_GROUP_FLAG_IN_PLACE))
+        return r->addend;
+    const struct field *field = row->field;
+    uint64_t word = 0, value = 0;
+    uint32_t top = 0;
+    for (uint32_t i = 0; i < field->width; i++)
+        word = word << 8 | place[MACHINE.order == RELOBOX_ORDER_BIG ? i : field->width - 1 - i];
+    for (uint32_t i = 0; i < field->slices; i++) {
+        const struct relobox_slice *s = &field->slice[i];
+        value |= (word >> s->field_bit & ones(s)) << s->value_bit;
+        top = s->value_bit + s->len > top ? s->value_bit + s->len : top;
+    }
+    return (int64_t)(value << (64 - top)) >> (64 - top);
+}
+
+/* The entry's address, once it is filled in. */
+static uint64_t address_of(const struct entry *e, uint64_t target) {
+    const struct relobox_synthetic *table = &tables[synthetic_of[e->through - GOT_SLOT]];
+    uint32_t at = e->number * bytes_of(e->through);
+    unsigned char *entry = (unsigned char *)(uintptr_t)(table->contents + at);
+    if (e->through == GOT_SLOT)
+        put_word(entry, target, MACHINE.class / 8);
+    else
+        write_stub(entry, table->address + at, target);
+    return table->address + at;
 }
 
 /* Clears the field's bits, then sets them; a byte at a time, since the place need not be aligned. */
@@ -103,21 +253,13 @@ static void put(unsigned char *place, const struct field *field, uint64_t value)
     uint64_t mask = 0, bits = 0;
     for (uint32_t i = 0; i < field->slices; i++) {
         const struct relobox_slice *s = &field->slice[i];
-        uint64_t ones = ~0ull >> (64 - s->len);
-        mask |= ones << s->field_bit;
-        bits |= (value >> s->value_bit & ones) << s->field_bit;
+        mask |= ones(s) << s->field_bit;
+        bits |= (value >> s->value_bit & ones(s)) << s->field_bit;
     }
     for (uint32_t i = 0; i < field->width; i++) {
         uint32_t shift = 8 * (MACHINE.order == RELOBOX_ORDER_BIG ? field->width - 1 - i : i);
         place[i] = (unsigned char)((place[i] & ~(mask >> shift)) | bits >> shift);
     }
-}
-
-static const struct row *row_of(uint32_t kind) {
-    for (uint32_t i = 0; i < ROW_COUNT; i++)
-        if (ROWS[i].kind == kind)
-            return &ROWS[i];
-    return 0;
 }
 
 static void relocate(const struct relobox_job *job, const struct relobox_group *group, uint32_t index) {
@@ -145,10 +287,10 @@ static void relocate(const struct relobox_job *job, const struct relobox_group *
     if (r->offset > section->data.len || width > section->data.len - r->offset)
         return fault(f, RELOBOX_FAULT_OUTSIDE, (int64_t)r->offset, 0, section->data.len);
 
-    uint64_t P = section->address + r->offset;
-    int64_t value = (int64_t)value_of(r->kind, values[r->symbol], (uint64_t)r->addend, P);
-    if (MACHINE.class == 32)
-        value = (int32_t)value; /* what arithmetic of 32 bits leaves */
+    uint64_t P = section->address + r->offset, S = values[r->symbol];
+    uint64_t A = (uint64_t)addend_of(group, r, row, data + r->offset);
+    uint32_t found_at = row->through == DIRECT ? 0 : *find(r->symbol, (int64_t)A, row->through);
+    const struct entry *entry = found_at ? &entries[found_at - 1] : 0;
     int64_t min = INT64_MIN, max = INT64_MAX;
     if (row->rule == RELOBOX_RULE_SIGNED)
         min = -(1ll << (row->bits - 1)), max = (1ll << (row->bits - 1)) - 1;
@@ -156,6 +298,15 @@ static void relocate(const struct relobox_job *job, const struct relobox_group *
         min = 0, max = (1ll << row->bits) - 1;
     if (row->rule == RELOBOX_RULE_EITHER)
         min = -(1ll << (row->bits - 1)), max = (1ll << row->bits) - 1;
+    if (row->through == GOT_SLOT && entry)
+        S = address_of(entry, S);
+    int64_t value = (int64_t)value_of(r->kind, S, A, P);
+    if (MACHINE.class == 32)
+        value = (int32_t)value; /* what arithmetic of 32 bits leaves */
+    if (row->through == OR_STUB && entry && (value < min || value > max)) {
+        value = (int64_t)value_of(r->kind, address_of(entry, S + A), 0, P);
+        value = MACHINE.class == 32 ? (int32_t)value : value;
+    }
     if (value < min || value > max)
         return fault(f, RELOBOX_FAULT_OUT_OF_RANGE, value, min, max);
     if (row->align && value & (row->align - 1))

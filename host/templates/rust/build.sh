@@ -10,7 +10,7 @@ sysroot=$(rustc --print sysroot)
 debian=${RUSTC_WEB:-/usr/bin/rustc}
 if [ -d "$sysroot/lib/rustlib/wasm32v1-none" ]; then
     target=wasm32v1-none
-    cargo build --release --lib --target $target "$@"
+    cargo build --locked --offline --release --lib --target $target "$@"
 elif [ -x "$debian" ] && [ -d "$("$debian" --print sysroot)/lib/rustlib/src" ]; then
     # Debian's rustc-web has the sources of core (rust-web-src), which are built along.
     target=wasm32-unknown-unknown
@@ -19,7 +19,7 @@ elif [ -x "$debian" ] && [ -d "$("$debian" --print sysroot)/lib/rustlib/src" ]; 
     host=$("$debian" -vV | sed -n 's/^host: //p')
     command -v rust-lld >/dev/null || flags="$flags -C linker=$sysroot/lib/rustlib/$host/bin/rust-lld"
     RUSTC=$debian RUSTC_BOOTSTRAP=1 RUSTFLAGS=$flags \
-        cargo build --release --lib --target $target -Zbuild-std=core,alloc -Zbuild-std-features= "$@"
+        cargo build --locked --offline --release --lib --target $target -Zbuild-std=core,alloc -Zbuild-std-features= "$@"
 else
     echo "build.sh: no Rust compiler for WebAssembly; try:" >&2
     echo "    rustup target add wasm32v1-none" >&2

@@ -3,7 +3,7 @@
 # build.sh), yaml2obj, readelf, relobox.
 set -eu
 cd "$(dirname "$0")"
-cargo test
+cargo test --locked --offline
 ./build.sh
 "${RELOBOX:-relobox}" plugin test build/@NAME@.wasm
 example/check.sh

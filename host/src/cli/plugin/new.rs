@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 include!(concat!(env!("OUT_DIR"), "/templates.rs"));
 
-/// Write a template for a new plugin: one worked relocation, tests, a CI file
+/// Write a template for a new plugin: a word, a branch with stubs, a split field and a GOT; tests, a CI file
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relobox plugin new wren --machine 0x7e57 --class 32 --order big

@@ -41,11 +41,55 @@ fn a_branch_reaches_128_kib_either_way() {
         assert_eq!(word(&linked, 4), 0xa5a5_0000 | bits, "{distance:#x}");
         assert_eq!((&linked[..4], &linked[8..]), (&POISON[..4], &POISON[8..]));
     }
-    for distance in [0x2_0000, -0x2_0004] {
-        let far = link(R_@UPPER@_BRANCH16, place.wrapping_add_signed(distance), 0);
-        assert_eq!(far, Err(fault::OUT_OF_RANGE), "{distance:#x}");
-    }
     assert_eq!(link(R_@UPPER@_BRANCH16, place + 2, 0), Err(fault::MISALIGNED));
+}
+
+#[test]
+fn a_stub_reaches_everything() {
+    for target in [TEXT + 0x2_0000, TEXT - 0x2_0004, 0x7fff_fff4] {
+        for in_place in [false, true] {
+            let mut m = Module::<Arch>::new();
+            m = if in_place { m.in_place() } else { m };
+            // In place, the field holds the addend in words.
+            let branch = (0xa5a5_0000u32 | if in_place { 0xfffe } else { 0x1234 }).to_@BE@_bytes();
+            let text = m.section(".text", TEXT, &branch);
+            let symbol = m.symbol("there", target + 8);
+            m.relocate(text, 0, R_@UPPER@_BRANCH16, symbol, if in_place { 0 } else { -8 });
+            m.synthetic_at(TEXT + 0x100);
+            let linked = m.link().unwrap();
+            assert_eq!(word(linked.section(text), 0), 0xa5a5_0000 | 0x100 / 4);
+            let stub = &linked.synthetic[0].contents;
+            assert_eq!(word(stub, 0), 0x7e57_0008);
+            assert_eq!(stub[8..8 + @BYTES@], (target as u@BITS@).to_@BE@_bytes());
+        }
+    }
+}
+
+#[test]
+fn a_split_distance() {
+    let distance = |bits: i64| link(R_@UPPER@_LOAD16, (TEXT + 4).wrapping_add_signed(bits), 0).map(|l| word(&l, 4));
+    let poison = 0xa5a5_a5a5 & !0x03e0_07ff;
+    assert_eq!(distance(0x7ff), Ok(poison | 0x7ff));
+    assert_eq!(distance(0x7fff), Ok(poison | 0x01e0_07ff));
+    assert_eq!(distance(-0x8000), Ok(poison | 0x0200_0000));
+    assert_eq!(distance(0x8000), Err(fault::OUT_OF_RANGE));
+    assert_eq!(distance(-0x8001), Err(fault::OUT_OF_RANGE));
+}
+
+#[test]
+fn a_slot_for_each_symbol() {
+    let mut m = Module::<Arch>::new();
+    let text = m.section(".text", TEXT, &POISON);
+    let (one, two) = (m.symbol("one", 0x1111_1110), m.symbol("two", 0x2222_2220));
+    for (offset, symbol, addend) in [(0, one, 0), (4, two, 0), (8, one, 2)] {
+        m.relocate(text, offset, R_@UPPER@_GOT16, symbol, addend);
+    }
+    m.synthetic_at(TEXT + 0x100);
+    let linked = m.link().unwrap();
+    let slots: Vec<_> = linked.synthetic[0].contents.chunks(@BYTES@).map(<[u8]>::to_vec).collect();
+    assert_eq!(slots, [0x1111_1110u@BITS@, 0x2222_2220].map(|value| value.to_@BE@_bytes().to_vec()));
+    let field = |at: usize| u64::from(word(linked.section(text), at) & 0x7ff);
+    assert_eq!([field(0), field(4), field(8)], [0x100, 0x100 + @BYTES@ - 4, 0x100 + 2 - 8]);
 }
 
 #[test]
