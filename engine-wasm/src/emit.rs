@@ -176,6 +176,7 @@ fn linked_type(kind: elf::SectionType) -> elf::SectionType {
         elf::SHT_GROUP,
         elf::SHT_SYMTAB_SHNDX,
         elf::SHT_RELR,
+        elf::SHT_CREL,
     ];
     if tables.contains(&kind) { elf::SHT_PROGBITS } else { kind }
 }

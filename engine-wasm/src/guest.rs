@@ -60,7 +60,7 @@ extern "C" fn relobox_parse(at: u32, len: u32, what: u32) -> u32 {
         init: module.init,
         exit: module.exit,
         signature: module.signature,
-        reserved: 0,
+        strings: module.strings,
     };
     SESSION.put(Kept { module, file: Span { at, len } });
     keep_one(answer)

@@ -7,8 +7,10 @@
 //! | file | what it does |
 //! |---|---|
 //! | `parse` | the header, the section table, and the order of everything else |
-//! | `tables` | sections, symbols, relocations |
-//! | `linux` | what only kernel modules have: modinfo, versions, exports, the appended signature |
+//! | `tables` | sections, symbols |
+//! | `relocations`, `crel` | relocations, in each of ELF's forms |
+//! | `linux` | what only kernel modules have: modinfo, versions, the appended signature |
+//! | `exports` | the tables of what a module exports |
 //! | `emit` | a linked ELF |
 //! | `relocated` | the module itself with its relocations done |
 //! | `limits` | how much is too much |
@@ -19,12 +21,15 @@
 
 extern crate alloc;
 
+mod crel;
 mod emit;
+mod exports;
 mod guest;
 mod limits;
 mod linux;
 mod parse;
 mod relocated;
+mod relocations;
 mod tables;
 
 pub use emit::{Placed, emit_linked};

@@ -25,3 +25,9 @@ pub(crate) const RELOCATED: u64 = 2 << 30;
 pub(crate) const fn names_for(input: u64) -> u64 {
     (64 << 10) + input.saturating_mul(2)
 }
+
+/// Relocations of a file of `input` bytes: a record has 24 bytes, and the host gives twelve times the file's. An entry of
+/// REL has at least eight bytes; one of CREL may have one, but those of compilers have three, and are not all there is.
+pub(crate) const fn relocations_for(input: u64) -> u64 {
+    (64 << 10) + input / 3
+}

@@ -1,14 +1,14 @@
-//! What only kernel modules have: modinfo, versions, exports, init and exit, an appended signature.
+//! What only kernel modules have: modinfo, versions, init and exit, an appended signature.
 //!
-//! Sources: include/linux/module.h, module_signature.h and export-internal.h of Linux 6.1 and 6.12.
+//! Sources: include/linux/module.h and module_signature.h of Linux 6.1 and 6.12, kernel/module/version.c of 6.14.
 
 use crate::parse::{File, Module};
 use crate::{Finding, bad_section, bytes_of, string_at};
-use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use object::Endianness;
 use object::endian::Endian;
 use object::read::elf::FileHeader;
-use relobox_abi::{Export, Pair, Section, Span, Symbol, Version, export_flag, symbol_flag};
+use relobox_abi::{Pair, Section, Span, Version};
 
 /// What stands after the signature and its trailer.
 const MAGIC: &[u8] = b"~Module signature appended~\n";
@@ -39,12 +39,19 @@ pub(crate) fn read<H: FileHeader<Endian = Endianness>>(file: &File<'_, H>, modul
             _ => {}
         }
     }
-    exports(file, module);
+    extended_versions(file.bytes, file.endian, module)?;
+    for (i, s) in module.symbols.iter().enumerate().filter(|(_, s)| s.section != 0) {
+        match bytes_of(file.bytes, s.name) {
+            b"init_module" => module.init = i as u32,
+            b"cleanup_module" => module.exit = i as u32,
+            _ => {}
+        }
+    }
     Ok(())
 }
 
 /// NUL-separated `key=value`, with runs of NULs between.
-fn modinfo(file: &[u8], data: Span, out: &mut alloc::vec::Vec<Pair>) {
+fn modinfo(file: &[u8], data: Span, out: &mut Vec<Pair>) {
     let mut at = data.at;
     for entry in bytes_of(file, data).split(|b| *b == 0) {
         let len = entry.len() as u32;
@@ -64,7 +71,7 @@ fn versions<H: FileHeader<Endian = Endianness>>(
     index: usize,
     section: &Section,
     class: u8,
-    out: &mut alloc::vec::Vec<Version>,
+    out: &mut Vec<Version>,
 ) -> Result<(), Finding> {
     const ENTRY: usize = 64;
     let word = usize::from(class / 8);
@@ -84,63 +91,35 @@ fn versions<H: FileHeader<Endian = Endianness>>(
     Ok(())
 }
 
-/// Exports are the symbols that have a `__ksymtab_NAME`; its section says for whom.
-fn exports<H: FileHeader<Endian = Endianness>>(file: &File<'_, H>, module: &mut Module) {
-    let name_of = |s: &Symbol| bytes_of(file.bytes, s.name);
-    let section_of = |s: &Symbol| &module.sections[s.section as usize];
-    let mut found: BTreeMap<&[u8], Export> = BTreeMap::new();
-    for s in &module.symbols {
-        if s.section == 0 {
-            continue;
+/// CONFIG_EXTENDED_MODVERSIONS: names of any length, one after the other, and their CRCs in a table of their own.
+/// What `__versions` has as well is not said twice.
+fn extended_versions(file: &[u8], endian: Endianness, module: &mut Module) -> Result<(), Finding> {
+    let named = |name: &[u8]| module.sections.iter().position(|s| bytes_of(file, s.name) == name);
+    let (crcs, names) = match (named(b"__version_ext_crcs"), named(b"__version_ext_names")) {
+        (None, None) => return Ok(()),
+        (Some(crcs), Some(names)) => (crcs, names),
+        (Some(one), None) | (None, Some(one)) => {
+            return Err(bad_section(one, "versions need both names and CRCs: its section", 0, one as u64, 0));
         }
-        let Some(name) = name_of(s).strip_prefix(b"__ksymtab_") else { continue };
-        let table = bytes_of(file.bytes, section_of(s).name);
-        if !table.starts_with(b"__ksymtab") || table == b"__ksymtab_strings" {
-            continue;
-        }
-        let len = name.len() as u32;
-        let span = Span { at: s.name.at + s.name.len - len, len };
-        let flags = if table.starts_with(b"__ksymtab_gpl") { export_flag::GPL } else { 0 };
-        found.insert(name, Export { name: span, flags, ..Default::default() });
+    };
+    let data = module.sections[crcs].data;
+    if !data.len.is_multiple_of(4) {
+        return Err(bad_section(crcs, "not a whole number of versions: sh_size", 0, data.len.into(), 4));
     }
-    for (i, s) in module.symbols.iter().enumerate() {
-        let name = name_of(s);
-        match name {
-            b"init_module" if s.section != 0 => module.init = i as u32,
-            b"cleanup_module" if s.section != 0 => module.exit = i as u32,
-            _ => {}
-        }
-        if found.is_empty() {
-            continue;
-        }
-        if s.flags & (symbol_flag::LOCAL | symbol_flag::UNDEFINED) == 0
-            && let Some(export) = found.get_mut(name)
-        {
-            export.symbol = i as u32;
-        }
-        if !name.starts_with(b"__") {
-            continue;
-        }
-        if let Some(export) = name.strip_prefix(b"__crc_").and_then(|n| found.get_mut(n)) {
-            if let Some(crc) = crc(file, s, section_of(s)) {
-                export.crc = crc;
-                export.flags |= export_flag::CRC;
-            }
-        } else if let Some(export) = name.strip_prefix(b"__kstrtabns_").and_then(|n| found.get_mut(n)) {
-            let data = section_of(s).data;
-            let at = usize::try_from(u64::from(data.at).saturating_add(s.value)).unwrap_or(usize::MAX);
-            export.namespace = string_at(file.bytes, at, (data.at + data.len) as usize).unwrap_or_default();
+    let (mut at, end) = {
+        let names = module.sections[names].data;
+        (names.at as usize, (names.at + names.len) as usize)
+    };
+    let mut known: Vec<(&[u8], u32)> = module.versions.iter().map(|v| (bytes_of(file, v.name), v.crc)).collect();
+    known.sort_unstable();
+    for crc in bytes_of(file, data).as_chunks::<4>().0 {
+        let name = string_at(file, at, end)
+            .ok_or_else(|| bad_section(names, "a version's name does not end: its offset", at as u64, 0, 0))?;
+        at += name.len as usize + 1;
+        let crc = endian.read_u32(*crc);
+        if known.binary_search(&(bytes_of(file, name), crc)).is_err() {
+            module.versions.push(Version { name, crc, reserved: 0 });
         }
     }
-    module.exports.extend(found.into_values().filter(|export| export.symbol != 0));
-}
-
-/// A CRC stands in `__kcrctab`, or is itself the value of an absolute symbol (before Linux 5.19).
-fn crc<H: FileHeader<Endian = Endianness>>(file: &File<'_, H>, symbol: &Symbol, section: &Section) -> Option<u32> {
-    if symbol.flags & symbol_flag::ABSOLUTE != 0 {
-        return Some(symbol.value as u32);
-    }
-    let at = usize::try_from(symbol.value).ok()?;
-    let bytes = bytes_of(file.bytes, section.data).get(at..)?.first_chunk::<4>()?;
-    Some(file.endian.read_u32(*bytes))
+    Ok(())
 }

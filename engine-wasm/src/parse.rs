@@ -1,6 +1,6 @@
 //! The header, the section table, and the order of everything else.
 
-use crate::{Finding, fault, limits, linux, malformed, tables};
+use crate::{Finding, exports, fault, limits, linux, malformed, relocations, tables};
 use alloc::vec::Vec;
 use object::elf::{self, FileHeader32, FileHeader64};
 use object::read::elf::{FileHeader, SectionHeader};
@@ -30,7 +30,7 @@ pub struct Module {
     pub modinfo: Vec<Pair>,
     /// What it exports.
     pub exports: Vec<Export>,
-    /// `__versions`.
+    /// `__versions`, and its extension.
     pub versions: Vec<Version>,
     /// Index of `init_module`, or 0.
     pub init: u32,
@@ -38,6 +38,8 @@ pub struct Module {
     pub exit: u32,
     /// Bytes of the appended signature.
     pub signature: u32,
+    /// The section with the symbols' names, or 0.
+    pub strings: u32,
     /// The sections' names.
     pub section_names: Span,
 }
@@ -117,10 +119,9 @@ fn class<H: FileHeader<Endian = Endianness>>(bytes: &[u8], mode: u32) -> Result<
         Some(table) => tables::symbols(&file, &sections, table)?,
         None => alloc::vec![Symbol::default()],
     };
-    let (groups, relocations) = match mode {
-        what::EXPORTS => Default::default(),
-        _ => tables::relocations(&file, &sections, symtab)?,
-    };
+    let all = relocations::tables(&file, &sections, symtab)?;
+    let wanted = all.into_iter().filter(|t| mode != what::EXPORTS || exports::is_table(bytes, &sections[t.target]));
+    let (groups, relocations) = relocations::relocations(&file, &sections, wanted)?;
     let mut module = Module {
         machine: header.e_machine(endian).0,
         class: if header.is_class_64() { 64 } else { 32 },
@@ -128,11 +129,14 @@ fn class<H: FileHeader<Endian = Endianness>>(bytes: &[u8], mode: u32) -> Result<
         elf_flags: header.e_flags(endian).0,
         sections,
         symbols,
-        groups,
-        relocations,
         section_names,
+        strings: symtab.map_or(0, |symtab| file.link(symtab) as u32),
         ..Default::default()
     };
+    module.exports = exports::exports(bytes, &module, &groups, &relocations)?;
+    if mode != what::EXPORTS {
+        (module.groups, module.relocations) = (groups, relocations);
+    }
     linux::read(&file, &mut module)?;
     Ok(module)
 }

@@ -1,14 +1,14 @@
-//! Sections, symbols, relocations.
+//! Sections and symbols.
 
 use crate::parse::File;
 use crate::{Finding, bad_section, bytes_of, fault, limits, malformed, string_at};
 use alloc::vec::Vec;
 use object::elf;
-use object::read::elf::{FileHeader, Rel, Rela, SectionHeader, Sym};
+use object::read::elf::{FileHeader, SectionHeader, Sym};
 use object::{Endianness, Pod};
-use relobox_abi::{Group, Relocation, Section, Span, Symbol, group_flag, symbol_flag};
+use relobox_abi::{Section, Span, Symbol, symbol_flag};
 
-trait Header: FileHeader<Endian = Endianness> {}
+pub(crate) trait Header: FileHeader<Endian = Endianness> {}
 impl<H: FileHeader<Endian = Endianness>> Header for H {}
 
 /// Every section, its contents inside the file, none overlapping another.
@@ -45,7 +45,7 @@ pub(crate) fn section_names<H: FileHeader<Endian = Endianness>>(file: &File<'_, 
 }
 
 /// A section's contents, as a run of the file.
-fn contents<H: Header>(file: &File<'_, H>, index: usize) -> Result<Span, Finding> {
+pub(crate) fn contents<H: Header>(file: &File<'_, H>, index: usize) -> Result<Span, Finding> {
     let header = &file.headers[index];
     let (at, size): (u64, u64) = (header.sh_offset(file.endian).into(), header.sh_size(file.endian).into());
     if matches!(header.sh_type(file.endian), elf::SHT_NOBITS | elf::SHT_NULL) || size == 0 {
@@ -128,7 +128,7 @@ pub(crate) fn symbol_table<H: FileHeader<Endian = Endianness>>(file: &File<'_, H
     }
 }
 
-fn records<'a, T: Pod, H: Header>(file: &File<'a, H>, section: usize) -> Result<&'a [T], Finding> {
+pub(crate) fn records<'a, T: Pod, H: Header>(file: &File<'a, H>, section: usize) -> Result<&'a [T], Finding> {
     let header = &file.headers[section];
     let entry: u64 = header.sh_entsize(file.endian).into();
     let want = size_of::<T>() as u64;
@@ -160,6 +160,7 @@ pub(crate) fn symbols<H: FileHeader<Endian = Endianness>>(
     let names = sections[link].data;
     let end = (names.at + names.len) as usize;
     let extended = extended_indices(file, table)?;
+    let sparc = SPARC.contains(&file.header.e_machine(e));
     let mut out = Vec::with_capacity(raw.len().max(1));
     let most = limits::names_for(file.bytes.len() as u64);
     let mut length: u64 = sections.iter().map(|s| u64::from(s.name.len)).sum();
@@ -200,7 +201,11 @@ pub(crate) fn symbols<H: FileHeader<Endian = Endianness>>(
                 0
             }
             SHN_XINDEX => extended.and_then(|x| x.get(i)).map_or(u32::MAX, |x| x.get(e)),
-            index @ 0xff00.. => u32::from(index),
+            // Each machine, and each system, has numbers of its own there, and none is a section.
+            index @ SHN_LORESERVE.. => {
+                let text = "a symbol is in a reserved section, of which nothing is known here: st_shndx";
+                return Err(bad_section(table, text, i as u64, index.into(), sections.len() as u64 - 1));
+            }
             index => index.into(),
         };
         if section as usize >= sections.len() {
@@ -215,8 +220,8 @@ pub(crate) fn symbols<H: FileHeader<Endian = Endianness>>(
         if bytes_of(file.bytes, sections[section as usize].name) == b".data..percpu" {
             flags |= symbol_flag::PERCPU;
         }
-        // sparc64's STT_SPARC_REGISTER: a note about a global register, not a reference.
-        if s.st_type().0 == 13 && flags & symbol_flag::UNDEFINED != 0 {
+        // The types from 13 up are each machine's own: on parisc, 13 is a function (STT_PARISC_MILLI).
+        if sparc && s.st_type() == elf::STT_SPARC_REGISTER && flags & symbol_flag::UNDEFINED != 0 {
             flags |= symbol_flag::REGISTER;
         }
         let (value, size) = (s.st_value(e).into(), s.st_size(e).into());
@@ -229,6 +234,10 @@ pub(crate) fn symbols<H: FileHeader<Endian = Endianness>>(
     Ok(out)
 }
 
+/// The machines that have STT_SPARC_REGISTER.
+const SPARC: [elf::Machine; 3] = [elf::EM_SPARC, elf::EM_SPARC32PLUS, elf::EM_SPARCV9];
+
+const SHN_LORESERVE: u16 = elf::SHN_LORESERVE;
 const SHN_ABS: u16 = elf::SHN_ABS.0;
 const SHN_COMMON: u16 = elf::SHN_COMMON.0;
 const SHN_XINDEX: u16 = elf::SHN_XINDEX.0;
@@ -242,85 +251,4 @@ fn extended_indices<'a, H: Header>(
 ) -> Result<Option<&'a [object::U32<Endianness>]>, Finding> {
     let found = (0..file.headers.len()).find(|i| file.kind(*i) == elf::SHT_SYMTAB_SHNDX && file.link(*i) == table);
     found.map(|section| records(file, section)).transpose()
-}
-
-/// The relocations of allocated sections, one group for each relocation section, in file order.
-pub(crate) fn relocations<H: FileHeader<Endian = Endianness>>(
-    file: &File<'_, H>,
-    sections: &[Section],
-    symtab: Option<usize>,
-) -> Result<(Vec<Group>, Vec<Relocation>), Finding> {
-    let e = file.endian;
-    let (mut groups, mut wanted) = (Vec::new(), 0);
-    for (source, header) in file.headers.iter().enumerate() {
-        let entry = match header.sh_type(e) {
-            elf::SHT_REL => size_of::<H::Rel>(),
-            elf::SHT_RELA => size_of::<H::Rela>(),
-            _ => continue,
-        };
-        let target = header.sh_info(e) as usize;
-        let Some(section) = sections.get(target).filter(|_| target != 0) else {
-            let max = sections.len() as u64 - 1;
-            return Err(bad_section(
-                source,
-                "it relocates a section that does not exist: sh_info",
-                0,
-                target as u64,
-                max,
-            ));
-        };
-        // Whoever aims a table elsewhere leaves a section as it is, unrelocated: all tools name it after its section.
-        let (name, relocated) = (bytes_of(file.bytes, sections[source].name), bytes_of(file.bytes, section.name));
-        if ![&b".rel"[..], b".rela"].iter().any(|prefix| name.strip_prefix(*prefix) == Some(relocated)) {
-            let text = "it relocates another section than its name says: sh_info";
-            return Err(bad_section(source, text, 0, target as u64, 0));
-        }
-        if section.flags & elf::SHF_ALLOC.0 == 0 || sections[source].size == 0 {
-            continue;
-        }
-        if section.data.len == 0 {
-            return Err(bad_section(source, "it relocates a section without contents: sh_info", 0, target as u64, 0));
-        }
-        if Some(file.link(source)) != symtab {
-            let text = "its symbols are not the symbol table: sh_link";
-            return Err(bad_section(source, text, 0, file.link(source) as u64, symtab.unwrap_or(0) as u64));
-        }
-        let in_place = header.sh_type(e) == elf::SHT_REL;
-        wanted += sections[source].size as usize / entry;
-        groups.push(Group {
-            section: target as u32,
-            first: 0,
-            count: 0,
-            flags: if in_place { group_flag::IN_PLACE } else { 0 },
-            source: source as u32,
-            reserved: 0,
-        });
-    }
-    let mut out = Vec::with_capacity(wanted);
-    let mips64el = file.header.is_mips64el(e);
-    // All of `r_info` that is not the symbol.
-    let kind_mask = if file.header.is_class_64() { u64::from(u32::MAX) } else { 0xff };
-    for group in &mut groups {
-        group.first = out.len() as u32;
-        let source = group.source as usize;
-        if group.flags & group_flag::IN_PLACE != 0 {
-            let entries: &[H::Rel] = records(file, source)?;
-            out.extend(entries.iter().map(|r| Relocation {
-                offset: r.r_offset(e).into(),
-                addend: 0,
-                kind: (r.r_info(e).into() & kind_mask) as u32,
-                symbol: r.r_sym(e),
-            }));
-        } else {
-            let entries: &[H::Rela] = records(file, source)?;
-            out.extend(entries.iter().map(|r| Relocation {
-                offset: r.r_offset(e).into(),
-                addend: r.r_addend(e).into(),
-                kind: (r.r_info(e, mips64el).into() & kind_mask) as u32,
-                symbol: r.r_sym(e, mips64el),
-            }));
-        }
-        group.count = out.len() as u32 - group.first;
-    }
-    Ok((groups, out))
 }

@@ -66,12 +66,13 @@ fn walk(dir: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Checks `modules` with `jobs` threads. `symbols` is what the kernel defines; `progress` is called
-/// after each step, of which there are two for each module.
+/// Checks `modules` with `jobs` threads. `symbols` is what the kernel defines, `inputs` are numbers
+/// from it; `progress` is called after each step, of which there are two for each module.
 pub fn check(
     guests: &Guests,
     modules: &[PathBuf],
     mut symbols: Symbols,
+    inputs: &[(String, u64)],
     jobs: usize,
     progress: &(dyn Fn() + Sync),
 ) -> Vec<Outcome> {
@@ -89,7 +90,7 @@ pub fn check(
         }
     }
     parallel(jobs, modules, |path| {
-        let result = link_dry(guests, path, &symbols);
+        let result = link_dry(guests, path, &symbols, inputs);
         progress();
         Outcome { path: path.clone(), result }
     })
@@ -123,10 +124,10 @@ pub fn module_name(module: &Module, path: &Path) -> String {
     }
 }
 
-fn link_dry(guests: &Guests, path: &Path, symbols: &Symbols) -> Result<Done> {
+fn link_dry(guests: &Guests, path: &Path, symbols: &Symbols, inputs: &[(String, u64)]) -> Result<Done> {
     let name = path.display().to_string();
     let module = crate::link::load(guests, &name, Source::open(path)?)?;
-    let prepared = prepare(guests, module, &[])?;
+    let prepared = prepare(guests, module, inputs)?;
     let (layout, assume) = (prepared.measured.at(prepared.machine.base), Some(prepared.machine.kernel));
     let linked = prepared.link(layout, Sources { symbols, assume })?;
     Ok(Done {

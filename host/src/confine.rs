@@ -1,5 +1,6 @@
 //! Confine: from the plugin's patched copy, only the windows that relocations declare are taken over;
-//! every other byte must be as it was.
+//! every other byte must be as it was. A window that leaves its section is cut off there: a section may end with the
+//! branch whose window has the instruction behind it, too.
 //!
 //! The image is the file in the engine's memory: windows are copied into it, and afterwards each
 //! section must equal the plugin's copy. So a byte that the plugin changed anywhere else is found
@@ -52,14 +53,16 @@ pub fn take_windows(about: &About, file: &mut [u8], records: &Patching<'_>, plan
         let patched = bytes(memory, planned.copies[group.section as usize]).map_err(Stray::Answer)?;
         let at = section.data.at as usize;
         let image = &mut file[at..at + section.data.len as usize];
-        let stray = |offset| Stray::Byte { section: group.section, offset };
-        let mut take = |start: u64, len: usize| -> Result<(), Stray> {
-            let range = usize::try_from(start).ok().and_then(|start| Some(start..start.checked_add(len)?));
-            let both = range.and_then(|r| Some((image.get_mut(r.clone())?, patched.get(r)?)));
-            // A plugin that finds no fault with a place outside the section has not looked.
-            let (to, from) = both.ok_or_else(|| stray(start))?;
-            to.copy_from_slice(from);
-            Ok(())
+        let len = image.len() as u64;
+        // Nothing of a window that wraps around, or lies behind the section, is in it.
+        let mut take = |start: i128, window: u32| {
+            let range = start.max(0)..(start + i128::from(window)).min(len.into());
+            if range.start < range.end {
+                let range = range.start as usize..range.end as usize;
+                image[range.clone()].copy_from_slice(&patched[range]);
+                return true;
+            }
+            false
         };
         let first = group.first as usize;
         let relocations = &records.relocations[first..first + group.count as usize];
@@ -67,10 +70,14 @@ pub fn take_windows(about: &About, file: &mut [u8], records: &Patching<'_>, plan
             let Some(row) = about.row(relocation.kind) else { continue };
             let row = &row.row;
             if row.window_len != 0 {
-                take(window_start(row, relocation.offset), row.window_len.into())?;
+                let taken = take(window_start(row, relocation.offset), row.window_len.into());
+                if !taken && relocation.offset >= len {
+                    // A plugin that finds no fault with a place outside the section has not looked.
+                    return Err(Stray::Byte { section: group.section, offset: relocation.offset });
+                }
             }
             while let Some(window) = extra.next_if(|w| w.relocation <= index) {
-                take(window.offset, window.len as usize)?;
+                take(window.offset.into(), window.len);
             }
         }
     }
@@ -90,11 +97,11 @@ pub fn take_windows(about: &About, file: &mut [u8], records: &Patching<'_>, plan
     Ok(())
 }
 
-/// Where a row's window begins; what lies outside the section is found by the caller.
-pub(crate) fn window_start(row: &Row, offset: u64) -> u64 {
+/// Where a row's window begins; it may leave the section, before or behind.
+pub(crate) fn window_start(row: &Row, offset: u64) -> i128 {
     let rounded = match row.window_align {
         0 | 1 => offset,
         align => offset - offset % u64::from(align),
     };
-    rounded.wrapping_add_signed(row.window_start.into())
+    i128::from(rounded) + i128::from(row.window_start)
 }

@@ -250,7 +250,8 @@ impl Owners {
                 let rows = linked.iter().filter_map(|l| l.plugin.about.row(relocation.kind));
                 windows.extend(rows.filter(|row| row.row.window_len != 0).map(|row| {
                     let start = window_start(&row.row, relocation.offset);
-                    (start, start.saturating_add(row.row.window_len.into()), index)
+                    let inside = |at: i128| u64::try_from(at.max(0)).unwrap_or(u64::MAX);
+                    (inside(start), inside(start + i128::from(row.row.window_len)), index)
                 }));
             }
         }

@@ -8,14 +8,15 @@ use crate::guests::Guests;
 use crate::kernel::{Export, Failure, Form, Kernel, Listing, Of};
 use crate::layout::Area;
 use crate::layout_linux;
-use crate::link::prepare;
+use crate::link::{ask, plugin_of};
 use crate::parse::{Module, Records};
 use crate::place::{self, Placing};
+use crate::plan::Needs;
 use crate::records::shown;
 use crate::resolve::{Sources, crc_mismatch};
 use crate::sandbox::Digest;
 use crate::symbols::{Definition, Symbols};
-use relobox_abi::{Section, section_flag, symbol_flag};
+use relobox_abi::{Group, Section, section_flag, section_kind};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -40,14 +41,26 @@ pub struct Inserted {
     pub unknown_args: Vec<String>,
 }
 
-/// Links `module` and makes it a live module of `kernel`.
-pub fn insmod(guests: &Guests, kernel: &mut dyn Kernel, module: Module, args: &str) -> Result<Inserted> {
+/// Links `module` and makes it a live module of `kernel`. `inputs` are numbers from the kernel that plugins ask for.
+pub fn insmod(
+    guests: &Guests,
+    kernel: &mut dyn Kernel,
+    module: Module,
+    args: &str,
+    inputs: &[(String, u64)],
+) -> Result<Inserted> {
     let file = module.name.clone();
     let refused = |failure: Failure| refusal(&file, &failure);
-    let listing = kernel.list(Some(&wanted(&module.records()))).map_err(refused)?;
-    let name = check(guests, &module.records(), &listing)?;
-    let symbols = symbols(&module.records(), &listing);
-    let mut prepared = prepare(guests, module, &[])?;
+    // The plugin knows best by what name a symbol is looked up. What it finds wrong is told after what the kernel would:
+    // it may be another's machine.
+    let records = module.records();
+    let asked = plugin_of(guests, &records, None).and_then(|plugin| ask(plugin, &records, inputs));
+    let none = Needs::default();
+    let needs = asked.as_ref().map_or(&none, |asked| &asked.planned.needs);
+    let listing = kernel.list(Some(&wanted(&records, needs))).map_err(refused)?;
+    let name = check(guests, &records, needs, &listing)?;
+    let symbols = symbols(&records, needs, &listing);
+    let mut prepared = asked?.of(module);
     if let Form::Relocated(linux) = listing.form {
         prepared.measured = layout_linux::measure(&prepared.module.records(), prepared.needs(), linux)?;
     }
@@ -104,7 +117,7 @@ fn named(failure: &Failure, records: &Records<'_>) -> Error {
 }
 
 /// Everything that can be refused before anything is allocated; every reason. The module's name.
-fn check(guests: &Guests, records: &Records<'_>, kernel: &Listing) -> Result<String> {
+fn check(guests: &Guests, records: &Records<'_>, needs: &Needs, kernel: &Listing) -> Result<String> {
     let (p, k) = (records.parsed, &kernel.machine);
     if (p.machine, p.class, p.order) != (k.machine, k.class, k.order) {
         // Nothing else it says can be right.
@@ -138,8 +151,34 @@ fn check(guests: &Guests, records: &Records<'_>, kernel: &Listing) -> Result<Str
         let text = format!("a module named '{name}' is already loaded");
         refuse("already-loaded", text, "'relobox rmmod' removes it");
     }
-    problems.extend(check_versions(records, kernel));
+    problems.extend(check_form(records, kernel.form));
+    problems.extend(check_versions(records, needs, kernel));
     if problems.is_empty() { Ok(name) } else { Err(Error::Module(problems)) }
+}
+
+/// Relocations that would not be done: by us for the kernel, or by the kernel for us.
+fn check_form(records: &Records<'_>, form: Form) -> Option<Problem> {
+    let of = |section: u32, text: &str, hint: &str| {
+        let problem = Problem::new("unsupported-relocations", records.name, text).hint(hint);
+        Problem { section: Some(records.section_name(section)), ..problem }
+    };
+    match form {
+        Form::Areas => records
+            .left_to_the_kernel()
+            .next()
+            .map(|section| of(section, "a live patch has relocations that only Linux itself does", "")),
+        // It looks for these two, and takes a module with others for one without relocations.
+        Form::Original => {
+            let read = |g: &&Group| {
+                let kind = records.sections[g.source as usize].kind;
+                kind != section_kind::REL && kind != section_kind::RELA
+            };
+            let text = "the kernel does not know relocations of this form, and would not do them";
+            let hint = "'--kernel device' does them; or compile without --crel";
+            records.groups.iter().find(read).map(|group| of(group.source, text, hint))
+        }
+        Form::Relocated(_) => None,
+    }
 }
 
 /// As the kernel does (same_magic): where every symbol has a version, the releases may differ.
@@ -162,25 +201,24 @@ fn first_word(text: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// The names that the module asks others for.
-fn undefined<'a>(records: &Records<'a>) -> impl Iterator<Item = &'a [u8]> {
-    let undefined = records.symbols.iter().filter(|s| s.flags & symbol_flag::UNDEFINED != 0);
-    undefined.map(|s| records.bytes(s.name)).filter(|name| !name.is_empty())
+fn undefined<'a>(records: &Records<'a>, needs: &'a Needs) -> impl Iterator<Item = &'a [u8]> {
+    needs.looked_up(records).map(|(_, name)| name).filter(|name| !name.is_empty())
 }
 
 /// Those, and the other names that the module has versions of: `module_layout`, which stands for struct module.
-fn wanted<'a>(records: &Records<'a>) -> Vec<&'a [u8]> {
+fn wanted<'a>(records: &Records<'a>, needs: &'a Needs) -> Vec<&'a [u8]> {
     let versions = records.versions.iter().map(|v| records.bytes(v.name)).filter(|name| !name.is_empty());
-    let names: HashSet<&[u8]> = undefined(records).chain(versions).collect();
+    let names: HashSet<&[u8]> = undefined(records, needs).chain(versions).collect();
     let mut names: Vec<_> = names.into_iter().collect();
     names.sort_unstable();
     names
 }
 
 /// What `resolve` will not see: versions of names that no relocation needs, and a module that has none at all.
-fn check_versions(records: &Records<'_>, kernel: &Listing) -> Vec<Problem> {
+fn check_versions(records: &Records<'_>, needs: &Needs, kernel: &Listing) -> Vec<Problem> {
     let live = kernel.modules.iter().filter(|m| m.live).map(|m| &m.exports);
     let exports = || std::iter::once(&kernel.exports).chain(live.clone()).flatten();
-    let needed: HashSet<&[u8]> = undefined(records).collect();
+    let needed: HashSet<&[u8]> = undefined(records, needs).collect();
     if records.versions.is_empty() {
         let versioned = exports().find(|e| e.crc.is_some() && needed.contains(e.name.as_bytes()));
         let problem = |e: &Export| Problem {
@@ -194,24 +232,24 @@ fn check_versions(records: &Records<'_>, kernel: &Listing) -> Vec<Problem> {
         };
         return versioned.map(problem).into_iter().collect();
     }
-    let others: HashMap<&[u8], u32> = records
-        .versions
-        .iter()
-        .map(|v| (records.bytes(v.name), v.crc))
-        .filter(|(name, _)| !needed.contains(name))
-        .collect();
-    let differs =
-        |e: &&Export| matches!((e.crc, others.get(e.name.as_bytes())), (Some(have), Some(want)) if have != *want);
-    let problem = |e: &Export| Problem {
-        symbol: Some(shown(e.name.as_bytes())),
-        ..crc_mismatch(records, others[e.name.as_bytes()], e.crc.unwrap_or(0))
+    // Of a name there may be two that differ, in two tables.
+    let mut others: HashMap<&[u8], Vec<u32>> = HashMap::new();
+    for (name, crc) in records.versions.iter().map(|v| (records.bytes(v.name), v.crc)) {
+        if !needed.contains(name) {
+            others.entry(name).or_default().push(crc);
+        }
+    }
+    let differs = |e: &Export| {
+        let have = e.crc?;
+        let want = others.get(e.name.as_bytes())?.iter().find(|want| **want != have)?;
+        Some(Problem { symbol: Some(shown(e.name.as_bytes())), ..crc_mismatch(records, *want, have) })
     };
-    exports().filter(differs).map(problem).collect()
+    exports().filter_map(differs).collect()
 }
 
 /// What the kernel and its live modules export, of what the module asks for.
-fn symbols(records: &Records<'_>, kernel: &Listing) -> Symbols {
-    let wanted: HashSet<&[u8]> = undefined(records).collect();
+fn symbols(records: &Records<'_>, needs: &Needs, kernel: &Listing) -> Symbols {
+    let wanted: HashSet<&[u8]> = undefined(records, needs).collect();
     let mut symbols = Symbols::new();
     let live = kernel.modules.iter().filter(|m| m.live).map(|m| (Some(Arc::<str>::from(&*m.name)), &m.exports));
     for (owner, exports) in std::iter::once((None, &kernel.exports)).chain(live) {

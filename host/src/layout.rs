@@ -2,8 +2,8 @@
 //!
 //! The order is the kernel's (kernel/module/main.c, 6.1 and 6.12): executable, read-only, read-only
 //! after init, writable; what is named `.init…` apart, since it is freed; each kind on pages of its
-//! own. Linux drops `.modinfo` and `__versions` before it lays a module out, and `.data..percpu` gets
-//! memory of another kind.
+//! own. Linux drops `.modinfo` and the versions before it lays a module out, and `.data..percpu` gets
+//! memory of another kind. All these it knows by their names, and so they are known here.
 
 use crate::error::{Problem, Result};
 use crate::parse::Records;
@@ -120,7 +120,7 @@ pub(crate) fn kind_of(records: &Records<'_>, section: &Section) -> Option<Kind> 
     }
     let name = records.bytes(section.name);
     match name {
-        b".modinfo" | b"__versions" => return None,
+        b".modinfo" | b"__versions" | b"__version_ext_crcs" | b"__version_ext_names" => return None,
         b".data..percpu" => return Some(Kind::PerCpu),
         _ => {}
     }

@@ -15,9 +15,8 @@ use crate::plan::{Needs, Wanted};
 use relobox_abi::synthetic_kind;
 use std::collections::HashMap;
 
-/// `sh_type` of a symbol table and of a string table, in every ELF file.
+/// `sh_type` of a symbol table, in every ELF file.
 const SYMTAB: u32 = 2;
-const STRTAB: u32 = 3;
 
 /// `struct mod_kallsyms` of a 64-bit kernel: three pointers and a count. Bytes.
 const MOD_KALLSYMS: u64 = 32;
@@ -122,7 +121,7 @@ pub fn measure(records: &Records<'_>, needs: &Needs, linux: Linux) -> Result<Mea
         let text = "a section needs another alignment than the kernel gives it".to_owned();
         return unsupported(text, "'--kernel vet' lets the kernel relocate it");
     }
-    if records.modinfo("livepatch").is_some() {
+    if records.modinfo("livepatch").is_some() || records.left_to_the_kernel().next().is_some() {
         let text = "a live patch has relocations that are done while it is enabled".to_owned();
         return unsupported(text, "'--kernel vet' lets the kernel relocate it");
     }
@@ -196,10 +195,9 @@ fn symbol_tables(
     areas: &mut Areas,
     sections: &mut [Option<(Kind, u64)>],
 ) {
-    let find = |wanted: u32, name: &[u8]| {
-        records.sections.iter().position(|s| s.kind == wanted && (name.is_empty() || records.bytes(s.name) == name))
-    };
-    let (Some(symtab), Some(strtab)) = (find(SYMTAB, b""), find(STRTAB, b".strtab")) else { return };
+    let Some(symtab) = records.sections.iter().position(|s| s.kind == SYMTAB) else { return };
+    // Whatever it is called.
+    let strtab = records.parsed.strings as usize;
     let all = records.symbols.len() as u64;
     let table = &records.sections[symtab];
     let entry = if records.parsed.class == 64 { 24 } else { 16 };

@@ -14,7 +14,8 @@ use crate::records::bytes;
 use crate::resolve::{Resolved, Sources, resolve};
 use crate::sandbox::Digest;
 use crate::support::order_of;
-use relobox_abi::Machine;
+use relobox_abi::{Machine, supply};
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -82,16 +83,46 @@ pub fn plugin_of(guests: &Guests, records: &Records<'_>, taken: Option<&Digest>)
 
 /// Asks this plugin what the module needs.
 pub fn prepare_by(plugin: Arc<Plugin>, module: Module, inputs: &[(String, u64)]) -> Result<Prepared> {
-    let records = module.records();
+    let asked = ask(plugin, &module.records(), inputs)?;
+    Ok(asked.of(module))
+}
+
+/// What a plugin answered about a module, which is still its owner's.
+pub(crate) struct Asked {
+    plugin: Arc<Plugin>,
+    machine: Machine,
+    pub(crate) planned: Planned,
+}
+
+/// Asks this plugin what a module needs.
+pub(crate) fn ask(plugin: Arc<Plugin>, records: &Records<'_>, inputs: &[(String, u64)]) -> Result<Asked> {
     let p = records.parsed;
     let wanted = Wanted { machine: p.machine, class: p.class, order: p.order, flags: p.elf_flags };
     let Some(machine) = plugin.about.machines.iter().find(|m| wanted.is(m)).copied() else {
-        let text = format!("plugin {} ({}) does not link {}", plugin.about.name, plugin.origin, kind_of(&records));
+        let text = format!("plugin {} ({}) does not link {}", plugin.about.name, plugin.origin, kind_of(records));
         return Err(Problem::new("no-plugin", records.name, text).into());
     };
-    let planned = plan(&plugin, &records, inputs)?;
-    let measured = layout::measure(&records, &planned.needs);
-    Ok(Prepared { module, plugin, machine, measured, planned })
+    if let Some((unread, _)) =
+        inputs.iter().find(|(given, _)| plugin.about.inputs.iter().all(|(name, _)| name != given))
+    {
+        let known: Vec<_> = plugin.about.inputs.iter().map(|(name, _)| name.as_str()).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        return Err(Error::Usage(format!(
+            "input {unread}: plugin {} does not read it; it reads {known}",
+            plugin.about.name
+        )));
+    }
+    let planned = plan(&plugin, records, inputs)?;
+    Ok(Asked { plugin, machine, planned })
+}
+
+impl Asked {
+    /// Together with the module that it is about.
+    pub(crate) fn of(self, module: Module) -> Prepared {
+        let Self { plugin, machine, planned } = self;
+        let measured = layout::measure(&module.records(), &planned.needs);
+        Prepared { module, plugin, machine, measured, planned }
+    }
 }
 
 fn kind_of(records: &Records<'_>) -> String {
@@ -111,7 +142,9 @@ impl Prepared {
         let Self { mut module, plugin, mut planned, .. } = self;
         let records = module.records();
         let resolved = resolve(&records, &planned.needs, &layout, sources)?;
-        let owner = |symbol| defined_in(&records, sources, symbol);
+        let renamed = planned.needs.supplied.iter().filter(|(s, _)| s.how == supply::RENAME);
+        let renamed: HashMap<u32, Vec<u8>> = renamed.map(|(s, name)| (s.symbol, name.clone())).collect();
+        let owner = |symbol| defined_in(&records, sources, symbol, renamed.get(&symbol));
         let synthetic = apply(&plugin, &records, &mut planned, &layout, &resolved, owner)?;
         confine(&plugin.about, &mut module, &planned)?;
         let fuel = planned.instance.fuel_used();
@@ -119,12 +152,12 @@ impl Prepared {
     }
 }
 
-fn defined_in(records: &Records<'_>, sources: Sources<'_>, symbol: u32) -> Option<String> {
+fn defined_in(records: &Records<'_>, sources: Sources<'_>, symbol: u32, renamed: Option<&Vec<u8>>) -> Option<String> {
     let s = records.symbols.get(symbol as usize).filter(|_| symbol != 0)?;
     if s.section != 0 {
         return (s.name.len != 0).then(|| records.section_name(s.section));
     }
-    let definition = sources.symbols.get(records.bytes(s.name))?;
+    let definition = sources.symbols.get(renamed.map_or_else(|| records.bytes(s.name), Vec::as_slice))?;
     Some(definition.owner.as_deref().unwrap_or("vmlinux").to_owned())
 }
 

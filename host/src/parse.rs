@@ -10,7 +10,7 @@ use crate::records::{bytes, record, shown, table};
 use crate::report;
 use crate::sandbox::Instance;
 use relobox_abi::{
-    Export, Group, Pair, Parsed, Relocation, Section, Span, Symbol, Table, Version, export, section_flag,
+    Export, Group, Pair, Parsed, Relocation, Section, Span, Symbol, Table, Version, export, section_flag, section_kind,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -156,11 +156,22 @@ fn check(name: &str, memory: &[u8], file: Span, at: u32) -> Result<Result<Parsed
         return wild("modinfo");
     }
     let sound = |e: &Export| text(e.name) && text(e.namespace) && (e.symbol as usize) < symbols.len();
-    if !table::<Export>(memory, parsed.exports)?.iter().all(sound) {
+    let exports: &[Export] = table(memory, parsed.exports)?;
+    if !exports.iter().all(sound) {
         return wild("an export");
     }
-    if !table::<Version>(memory, parsed.versions)?.iter().all(|v| text(v.name)) {
+    let versions: &[Version] = table(memory, parsed.versions)?;
+    if !versions.iter().all(|v| text(v.name)) {
         return wild("a version");
+    }
+    // All of them are looked up, and some are kept: names of names would be as long as the file each.
+    let most = limits::names_for(u64::from(file.len));
+    let exported = exports.iter().flat_map(|e| [e.name, e.namespace]).map(|name| u64::from(name.len)).sum::<u64>();
+    if exported > most || versions.iter().map(|v| u64::from(v.name.len)).sum::<u64>() > most {
+        return wild("the length of all names of exports or versions");
+    }
+    if parsed.strings as usize >= sections.len() {
+        return wild("the symbols' table of names");
     }
     if parsed.init as usize >= symbols.len() || parsed.exit as usize >= symbols.len() || parsed.signature > file.len {
         return wild("a module's entry");
@@ -254,6 +265,12 @@ impl<'a> Records<'a> {
             .iter()
             .filter(move |p| bytes(file, p.key).is_ok_and(|k| k == key.as_bytes()))
             .map(move |p| bytes(file, p.value).unwrap_or_default())
+    }
+
+    /// The sections of relocations that a kernel does itself, when what a live patch changes is there.
+    pub fn left_to_the_kernel(&self) -> impl Iterator<Item = u32> + use<'a> {
+        let left = |s: &Section| s.kind == section_kind::RELA && s.flags & section_flag::RELA_LIVEPATCH != 0;
+        (0..).zip(self.sections).filter(move |(_, s)| left(s)).map(|(i, _)| i)
     }
 
     /// The relocations of a group.

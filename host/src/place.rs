@@ -114,7 +114,7 @@ fn load(linked: &Linked, name: &str, args: &str) -> Load {
     let entry = |symbol: u32| (symbol != 0).then(|| value(symbol));
     let export = |e: &relobox_abi::Export| Export {
         name: String::from_utf8_lossy(records.bytes(e.name)).into_owned(),
-        address: value(e.symbol),
+        address: value(e.symbol).wrapping_add_signed(e.offset.cast_signed().into()),
         crc: (e.flags & export_flag::CRC != 0).then_some(e.crc),
         gpl: e.flags & export_flag::GPL != 0,
         namespace: String::from_utf8_lossy(records.bytes(e.namespace)).into_owned(),

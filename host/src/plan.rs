@@ -14,6 +14,7 @@ use crate::sandbox::Instance;
 use relobox_abi::{
     Alignment, NONE, Plan, Span, Supplied, Synthetic, Window, export, placement, supply, symbol_flag, synthetic_kind,
 };
+use std::collections::HashMap;
 
 /// A plugin with a job in its memory.
 pub struct Planned {
@@ -42,6 +43,21 @@ pub struct Needs {
     pub windows: Vec<Window>,
     /// Symbols that the plugin knows, with the name for those that are renamed.
     pub supplied: Vec<(Supplied, Vec<u8>)>,
+}
+
+impl Needs {
+    /// The names by which the module's undefined symbols are looked up, by symbol index: their own, unless the plugin
+    /// knows another or what the symbol is.
+    pub fn looked_up<'a>(&'a self, records: &Records<'a>) -> impl Iterator<Item = (u32, &'a [u8])> + use<'a> {
+        let supplied: HashMap<u32, &(Supplied, Vec<u8>)> = self.supplied.iter().map(|s| (s.0.symbol, s)).collect();
+        let (symbols, file) = (records.symbols, records.file);
+        let undefined = (0..).zip(symbols).filter(|(_, s)| s.flags & symbol_flag::UNDEFINED != 0);
+        undefined.filter_map(move |(i, s)| match supplied.get(&i) {
+            Some((Supplied { how: supply::RENAME, .. }, name)) => Some((i, name.as_slice())),
+            Some(_) => None,
+            None => Some((i, bytes(file, s.name).unwrap_or_default())),
+        })
+    }
 }
 
 /// A synthetic section.

@@ -156,8 +156,8 @@ fn missing(records: &Records<'_>, symbol: u32, found: Option<&Definition>, known
 struct Policy<'a> {
     gpl: bool,
     imports: Vec<&'a [u8]>,
-    /// The CRCs that the module was compiled against.
-    crcs: HashMap<&'a [u8], u32>,
+    /// The CRCs that the module was compiled against, sorted; a name may have two that differ, in two tables.
+    crcs: Vec<(&'a [u8], u32)>,
 }
 
 impl<'a> Policy<'a> {
@@ -167,7 +167,8 @@ impl<'a> Policy<'a> {
             Some(license) => GPL_COMPATIBLE.contains(&license),
             None => records.modinfo.is_empty(),
         };
-        let crcs = records.versions.iter().map(|v| (records.bytes(v.name), v.crc)).collect();
+        let mut crcs: Vec<_> = records.versions.iter().map(|v| (records.bytes(v.name), v.crc)).collect();
+        crcs.sort_unstable();
         Self { gpl, imports: records.modinfo_all("import_ns").collect(), crcs }
     }
 
@@ -180,10 +181,20 @@ impl<'a> Policy<'a> {
             let text = format!("the module does not import the symbol's namespace, {}", found.namespace);
             problems.push(about(records, i, "namespace", text).hint(format!("MODULE_IMPORT_NS({})", found.namespace)));
         }
-        if let (Some(have), Some(want)) = (found.crc, self.crcs.get(name))
-            && have != *want
+        // A symbol that a plugin has looked up by another name may have its version by either.
+        let own = records.bytes(records.symbols[i as usize].name);
+        let versions = self.of(name).iter().chain(if own == name { &[] } else { self.of(own) });
+        if let Some(have) = found.crc
+            && let Some((_, want)) = versions.into_iter().find(|(_, want)| *want != have)
         {
             problems.push(Problem { symbol: records.symbol_name(i), ..crc_mismatch(records, *want, have) });
         }
+    }
+
+    /// The versions of a name.
+    fn of(&self, name: &[u8]) -> &[(&'a [u8], u32)] {
+        let start = self.crcs.partition_point(|(known, _)| *known < name);
+        let rest = &self.crcs[start..];
+        &rest[..rest.partition_point(|(known, _)| *known == name)]
     }
 }

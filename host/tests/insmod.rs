@@ -43,6 +43,19 @@ fn a_chain_comes_in_order_and_goes_in_reverse() {
     assert_eq!(gone, "math_provider: no module named 'math_provider' is loaded; see 'relobox lsmod'");
 }
 
+/// `--input` comes as far as the plugin, which knows none by that name.
+#[test]
+fn numbers_for_plugins_come_from_the_command_line() {
+    let w = Workshop::new();
+    w.sample("hello");
+    w.succeed("sim", &["start"]);
+    let unread = w.fail(2, "insmod", &["hello.ko", "--input", "toc=7"]);
+    assert!(unread.contains("input toc: plugin x86_64 does not read it"), "{unread}");
+    let unread = w.fail(2, "insmod", &["hello.ko", "--input", "toc=seven"]);
+    assert!(unread.contains("an address is 0x… or decimal"), "{unread}");
+    w.assert_empty();
+}
+
 #[test]
 fn a_module_whose_init_fails_is_freed_and_its_dependents_are_refused() {
     let w = Workshop::new();

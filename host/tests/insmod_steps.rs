@@ -59,7 +59,7 @@ fn insert(w: &Workshop, name: &str, before: &mut dyn FnMut(usize, &str) -> Resul
     let source = Source::open(&w.directory.join(name).with_extension("ko"))?;
     let module = load(&guests, name, source)?;
     let mut kernel = Watched { sim: Sim::connect(&w.socket).unwrap(), steps: 0, before };
-    insmod(&guests, &mut kernel, module, "")
+    insmod(&guests, &mut kernel, module, "", &[])
 }
 
 fn kind(result: Result<Inserted>) -> &'static str {

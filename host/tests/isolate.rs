@@ -23,7 +23,13 @@ use workshop::{Workshop, cache};
 fn options() -> Options {
     let machine = Machine { name: "x86_64".into(), machine: 62, class: 64, order: 1 };
     let program = std::env::var_os("RELOBOX_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_relobox").into());
-    Options { program: program.into(), cache: Some(cache()), machine: Some(machine), plugins: Plugins::default() }
+    Options {
+        program: program.into(),
+        cache: Some(cache()),
+        machine: Some(machine),
+        plugins: Plugins::default(),
+        inputs: Vec::new(),
+    }
 }
 
 fn linker() -> Linker {
@@ -341,11 +347,21 @@ fn a_relocated_file_is_the_same_as_ever() {
         let (mut isolated, mut direct) = (Keeps(linux, None), Keeps(linux, None));
         insmod(&linker, &mut isolated, &path, "").unwrap();
         let module = load(&guests, "math_user.ko", Source::open(&path).unwrap()).unwrap();
-        relobox::insmod::insmod(&guests, &mut direct, module, "").unwrap();
+        relobox::insmod::insmod(&guests, &mut direct, module, "", &[]).unwrap();
         let (isolated, direct) = (isolated.1.unwrap(), direct.1.unwrap());
         assert!(!isolated.1.is_empty() && isolated.2.len() > 5 && isolated.3.len() > 5);
         assert!(isolated == direct);
     }
+}
+
+/// What is given for plugins is in each job's message.
+#[test]
+fn numbers_for_plugins_reach_the_job() {
+    let w = Workshop::new();
+    let hello = w.sample("hello");
+    let linker = Linker::start(&Options { inputs: vec![("toc".into(), 7)], ..options() }).unwrap();
+    let error = insmod(&linker, &mut kernel(&w), &hello, "").unwrap_err();
+    assert!(matches!(&error, Error::Usage(text) if text.starts_with("input toc: plugin x86_64")), "{error}");
 }
 
 /// A plugin that is not built in is compiled in the job's own process, after that has given up all but making code.

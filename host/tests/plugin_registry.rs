@@ -457,6 +457,7 @@ fn no_code_of_an_unpinned_plugin_is_compiled() {
         cache: Some(cache()),
         machine: machine.clone(),
         plugins: plugins.clone(),
+        ..Options::default()
     };
     let said = Linker::start(&options(&plugins)).unwrap_err().to_string();
     assert!(said.contains("plugin mine is not pinned"), "{said}");

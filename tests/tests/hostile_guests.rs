@@ -149,7 +149,7 @@ fn every_byte_is_confined() {
     let sections = [
         (".text", 32, windows(&[3, 8, 15, 20], 4)),
         (".data", 24, windows(&[0, 16], 8)),
-        ("__ksymtab_gpl", 12, windows(&[0], 4)),
+        ("__ksymtab_gpl", 12, windows(&[0, 4, 8], 4)),
         (".gnu.linkonce.this_module", 128, windows(&[8], 8)),
     ];
     let mut start = 0;

@@ -16,14 +16,22 @@ pub mod section_flag {
     pub const ALLOC: u64 = 2;
     /// SHF_EXECINSTR.
     pub const EXEC: u64 = 4;
+    /// SHF_RELA_LIVEPATCH, Linux's own: relocations that the kernel does itself, when what they patch is loaded.
+    pub const RELA_LIVEPATCH: u64 = 0x0010_0000;
     /// SHF_RO_AFTER_INIT, Linux's own.
     pub const RO_AFTER_INIT: u64 = 0x0020_0000;
 }
 
 /// Values of [`Section::kind`] that the host reads.
 pub mod section_kind {
+    /// SHT_RELA: relocations with addends.
+    pub const RELA: u32 = 4;
     /// SHT_NOBITS: no contents in the file.
     pub const NOBITS: u32 = 8;
+    /// SHT_REL: relocations whose addends are in place.
+    pub const REL: u32 = 9;
+    /// SHT_CREL: either, compact.
+    pub const CREL: u32 = 0x4000_0014;
 }
 
 /// Bits of [`Symbol::flags`].
@@ -42,13 +50,13 @@ pub mod symbol_flag {
     pub const LIVEPATCH: u16 = 32;
     /// STB_LOCAL.
     pub const LOCAL: u16 = 64;
-    /// An undefined symbol that is an `STT_REGISTER` (sparc64): it has no value and needs none.
+    /// An undefined symbol that is an `STT_SPARC_REGISTER`, on sparc: it has no value and needs none.
     pub const REGISTER: u16 = 128;
 }
 
 /// Bits of [`Group::flags`].
 pub mod group_flag {
-    /// SHT_REL: addends are in place.
+    /// Addends are in place: SHT_REL, or an SHT_CREL that says so.
     pub const IN_PLACE: u32 = 1;
 }
 

@@ -143,7 +143,7 @@ records! {
         pub count: u32,
         /// See [`group_flag`].
         pub flags: u32,
-        /// The section they were read from (SHT_REL or SHT_RELA).
+        /// The section they were read from (SHT_REL, SHT_RELA or SHT_CREL).
         pub source: u32,
         /// Reserved.
         pub reserved: u32,
@@ -449,7 +449,7 @@ records! {
         pub modinfo: Table,
         /// [`Export`]s.
         pub exports: Table,
-        /// [`Version`]s of `__versions`.
+        /// [`Version`]s of `__versions` and of `__version_ext_names`.
         pub versions: Table,
         /// The symbols `init_module` and `cleanup_module`, or 0.
         pub init: u32,
@@ -457,8 +457,8 @@ records! {
         pub exit: u32,
         /// Bytes of an appended signature, with its trailer, at the end of the file; 0 without one.
         pub signature: u32,
-        /// Reserved.
-        pub reserved: u32,
+        /// Index of the section with the symbols' names (`sh_link` of the symbol table), or 0.
+        pub strings: u32,
     }
 
     /// `key=value`.
@@ -475,14 +475,14 @@ records! {
         pub name: Span,
         /// Its namespace, or length 0.
         pub namespace: Span,
-        /// Index of the symbol.
+        /// Index of the symbol that its entry in the table refers to.
         pub symbol: u32,
         /// Its CRC, where `flags` say there is one.
         pub crc: u32,
         /// See [`export_flag`].
         pub flags: u32,
-        /// Reserved.
-        pub reserved: u32,
+        /// How many bytes behind that symbol it is: 0, unless the entry refers to a section.
+        pub offset: u32,
     }
 
     /// The CRC that the module was compiled against.

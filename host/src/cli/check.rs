@@ -1,5 +1,6 @@
 //! `relobox check`: the pre-flight of a whole module tree.
 
+use super::link::Inputs;
 use super::{Common, output};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
@@ -29,6 +30,8 @@ pub(crate) struct CheckArgs {
     /// Symbols: System.map, /proc/kallsyms, or Module.symvers; can be repeated
     #[arg(long, value_name = "FILE")]
     symbols: Vec<PathBuf>,
+    #[command(flatten)]
+    inputs: Inputs,
     /// Threads [default: one for each processor]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16))]
     jobs: Option<u16>,
@@ -49,7 +52,7 @@ pub(crate) fn run(args: CheckArgs) -> Result<ExitCode> {
     let default = std::thread::available_parallelism().map_or(1, usize::from).min(16);
     let jobs = args.jobs.map_or(default, usize::from);
     let bar = progress(modules.len(), args.common.json);
-    let outcomes = check(&guests, &modules, symbols, jobs, &|| bar.inc(1));
+    let outcomes = check(&guests, &modules, symbols, &args.inputs.input, jobs, &|| bar.inc(1));
     bar.finish_and_clear();
     let code = outcomes.iter().filter_map(|o| o.result.as_ref().err()).map(Error::exit_code).max().unwrap_or(0);
     if args.common.json {

@@ -1,6 +1,7 @@
 //! `relobox insmod`, `lsmod`, `rmmod`: modules into a kernel and out of it.
 
 use super::kernel::{Loader, Which, failed};
+use super::link::Inputs;
 use super::{Common, output};
 use clap::Args;
 use relobox::Result;
@@ -28,6 +29,8 @@ pub(crate) struct InsmodArgs {
     #[arg(value_name = "NAME=VALUE")]
     parameters: Vec<String>,
     #[command(flatten)]
+    inputs: Inputs,
+    #[command(flatten)]
     which: Which,
     #[command(flatten)]
     pub(crate) common: Common,
@@ -53,7 +56,8 @@ struct AreaJson {
 
 pub(crate) fn run(args: InsmodArgs) -> Result<ExitCode> {
     let name = args.module.display().to_string();
-    let inserted = Loader::new(&args.which, &args.common)?.insert(&args.module, &join_args(&args.parameters))?;
+    let inserted =
+        Loader::new(&args.which, &args.common, &args.inputs)?.insert(&args.module, &join_args(&args.parameters))?;
     if inserted.returned > 0 {
         output::warning(format_args!("{name}: init returned {}, which should be 0 or negative", inserted.returned));
     }

@@ -1,6 +1,7 @@
 //! Which kernel a command is about, and how a module gets into it.
 
 use super::Common;
+use super::link::Inputs;
 use super::sim::{Socket, connect, unreachable};
 use super::state;
 use clap::{Args, ValueEnum};
@@ -88,6 +89,7 @@ pub(crate) struct Loader<'a> {
     which: &'a Which,
     choice: Choice,
     plugins: Plugins,
+    inputs: &'a Inputs,
     by: By,
 }
 
@@ -100,7 +102,7 @@ enum By {
 }
 
 impl<'a> Loader<'a> {
-    pub(crate) fn new(which: &'a Which, common: &'a Common) -> Result<Self> {
+    pub(crate) fn new(which: &'a Which, common: &'a Common, inputs: &'a Inputs) -> Result<Self> {
         let choice = which.choice();
         // From here on plugins need a pin, and nobody's home is searched for them: see Plugins::trusted.
         let plugins = common.plugins(choice != Choice::Sim)?;
@@ -110,10 +112,11 @@ impl<'a> Loader<'a> {
                 cache: Cache::from_environment().map(|cache| cache.path().to_owned()),
                 machine: Some(relobox::kernel::running_machine()),
                 plugins: plugins.clone(),
+                inputs: inputs.input.clone(),
                 ..Options::default()
             })?),
         };
-        Ok(Self { which, choice, plugins, by })
+        Ok(Self { which, choice, plugins, inputs, by })
     }
 
     /// Links the module at `path`, makes it a live module of the kernel, and records that.
@@ -124,7 +127,8 @@ impl<'a> Loader<'a> {
             By::Guests(guests) => {
                 // A file that is no module starts no kernel.
                 let module = load(guests, &name, source)?;
-                let inserted = insmod(guests, &mut self.which.socket.connect_or_start()?, module, args)?;
+                let inserted =
+                    insmod(guests, &mut self.which.socket.connect_or_start()?, module, args, &self.inputs.input)?;
                 self.record(path, &inserted, || File::open(path).and_then(|file| digest(&file)));
                 return Ok(inserted);
             }

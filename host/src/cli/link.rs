@@ -8,6 +8,7 @@ use relobox::layout::{ABSENT, Layout};
 use relobox::link::{Linked, Prepared, load, plugin_of, prepare_by};
 use relobox::open::Source;
 use relobox::parse::Records;
+use relobox::plan::Needs;
 use relobox::registry::Plugins;
 use relobox::resolve::Sources;
 use relobox::sandbox::hex;
@@ -40,9 +41,8 @@ pub(crate) struct LinkArgs {
     /// Where to lay out what --sections does not name [default: where Linux puts modules]
     #[arg(long, value_name = "ADDR", value_parser = address)]
     base: Option<u64>,
-    /// A number from the kernel that a plugin asks for ('relobox plugin info'); can be repeated
-    #[arg(long, value_name = "NAME=NUMBER", value_parser = input)]
-    input: Vec<(String, u64)>,
+    #[command(flatten)]
+    inputs: Inputs,
     /// Link with this plugin too, at the same addresses, and refuse on any difference: a name, a digest or a file
     #[arg(long, value_name = "PLUGIN")]
     cross_check: Option<String>,
@@ -51,6 +51,14 @@ pub(crate) struct LinkArgs {
     output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) common: Common,
+}
+
+/// What a plugin cannot know and a module does not say.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Inputs {
+    /// A number from the kernel that a plugin asks for ('relobox plugin info'); can be repeated
+    #[arg(long, value_name = "NAME=NUMBER", value_parser = input)]
+    pub(crate) input: Vec<(String, u64)>,
 }
 
 /// `0x…` or decimal.
@@ -73,39 +81,53 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
     let name = args.module.display().to_string();
     let load_module = || load(&guests, &name, Source::open(&args.module)?);
     let module = load_module()?;
-    let symbols = wanted_symbols(&module.records(), &args.symbols)?;
     let second = args.cross_check.as_ref().map(|named| second(&guests, &mut plugins, named)).transpose()?;
     let plugin = plugin_of(&guests, &module.records(), second.as_ref().map(|second| second.guest.digest()))?;
     if guests.is_passed_over(&plugin) {
         let text = format!("none of the plugins given by --plugin links it; {} does", plugin.about.name);
         return Err(Problem::new("no-plugin", name, text).into());
     }
+    let inputs = &args.inputs.input;
     let mut base = args.base;
-    let lay = |prepared: &Prepared, base: Option<u64>| match &args.sections {
+    let lay = |prepared: &Prepared, symbols: &Symbols, base: Option<u64>| match &args.sections {
         Some(path) => {
             let mut given = section_addresses(path)?;
             let records = prepared.module.records();
             let owner = relobox::check::module_name(&prepared.module, &args.module);
-            given.extend(per_cpu_base(&records, &symbols, &owner, &given));
+            given.extend(per_cpu_base(&records, symbols, &owner, &given));
             prepared.measured.at_sections(&records, &given, base)
         }
         None => Ok(prepared.measured.at(base.unwrap_or(prepared.machine.base))),
     };
-    let sources = Sources { symbols: &symbols, assume: None };
     let mut linked = match &second {
         None => {
-            let prepared = prepare_by(plugin, module, &args.input)?;
-            let layout = lay(&prepared, base)?;
-            prepared.link(layout, sources)?
+            let prepared = prepare_by(plugin, module, inputs)?;
+            let symbols = wanted_symbols(&prepared.module.records(), &[prepared.needs()], &args.symbols)?;
+            let layout = lay(&prepared, &symbols, base)?;
+            prepared.link(layout, Sources { symbols: &symbols, assume: None })?
         }
         Some(second) => {
             if args.sections.is_none() {
                 base = base.or_else(|| base_of(&plugin, &module.records()));
             }
-            let (plugins, modules) = ([plugin, Arc::clone(second)], [module, load_module()?]);
-            link_both(plugins, modules, &args.input, |prepared| lay(prepared, base), sources)?
+            let plugins = [plugin, Arc::clone(second)];
+            // What they find wrong, they will say again.
+            let ask = |plugin: &Arc<Plugin>| Ok(prepare_by(Arc::clone(plugin), load_module()?, inputs).ok());
+            let asked = plugins.iter().map(ask).collect::<Result<Vec<_>>>()?;
+            let needs: Vec<_> = asked.iter().flatten().map(Prepared::needs).collect();
+            let symbols = wanted_symbols(&module.records(), &needs, &args.symbols)?;
+            drop(asked);
+            let sources = Sources { symbols: &symbols, assume: None };
+            let modules = [module, load_module()?];
+            link_both(plugins, modules, inputs, |prepared| lay(prepared, &symbols, base), sources)?
         }
     };
+    let records = linked.module.records();
+    for section in records.left_to_the_kernel().map(|section| records.section_name(section)) {
+        output::warning(format_args!(
+            "{name}: {section} is left for the kernel: a live patch's relocations are not done"
+        ));
+    }
     let mut report = Report::of(&linked, args.output.as_deref());
     report.plugin_pinned = guests.is_pinned(&linked.plugin);
     report.cross_check = second.map(|second| CrossCheck::of(&second));
@@ -163,11 +185,13 @@ fn write_file(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Resul
     written
 }
 
-/// Only what the module asks for: a kernel has 200,000 symbols, and a module wants 30.
-pub(crate) fn wanted_symbols(records: &Records<'_>, files: &[PathBuf]) -> Result<Symbols> {
-    let flags = symbol_flag::UNDEFINED | symbol_flag::PERCPU;
-    let asked = records.symbols.iter().filter(|s| s.flags & flags != 0);
-    let wanted: Wanted<'_> = asked.map(|s| records.bytes(s.name)).collect();
+/// Only what the module asks for: a kernel has 200,000 symbols, and a module wants 30. `needs` are those of the plugins
+/// that link it.
+pub(crate) fn wanted_symbols(records: &Records<'_>, needs: &[&Needs], files: &[PathBuf]) -> Result<Symbols> {
+    let per_cpu = records.symbols.iter().filter(|s| s.flags & symbol_flag::PERCPU != 0);
+    let per_cpu = per_cpu.map(|s| records.bytes(s.name));
+    let looked_up = needs.iter().flat_map(|needs| needs.looked_up(records)).map(|(_, name)| name);
+    let wanted: Wanted<'_> = per_cpu.chain(looked_up).collect();
     let mut symbols = Symbols::new();
     for file in files {
         symbols.read_file(file, |name| wanted.contains(name))?;

@@ -1,6 +1,7 @@
 //! `relobox modprobe`: a module with all that it needs, and out again.
 
 use super::kernel::{Choice, Loader, Which, failed};
+use super::link::Inputs;
 use super::{Common, output};
 use clap::Args;
 use relobox::insmod::{Inserted, join_args};
@@ -79,6 +80,8 @@ pub(crate) struct ModprobeArgs {
     #[arg(short = 'C', long, value_name = "DIR", env = "RELOBOX_MODPROBE_D", value_delimiter = ':')]
     config: Vec<PathBuf>,
     #[command(flatten)]
+    inputs: Inputs,
+    #[command(flatten)]
     which: Which,
     #[command(flatten)]
     pub(crate) common: Common,
@@ -143,7 +146,7 @@ fn put_in(args: &ModprobeArgs, tree: &Tree, config: &Config) -> Result<ExitCode>
         return finish(args, &plan, plan.errors.iter().map(Error::exit_code).max().unwrap_or(0));
     }
     let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let loader = Loader::new(&args.which, &args.common)?;
+    let loader = Loader::new(&args.which, &args.common, &args.inputs)?;
     let load = |step: &Step, path: &Path| load(args, &loader, step, path);
     let unload = |step: &Step| {
         let mut kernel = args.which.connect()?;

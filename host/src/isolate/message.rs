@@ -53,6 +53,8 @@ pub(super) enum Job {
         len: u64,
         /// The module's arguments.
         args: String,
+        /// Numbers from the kernel that plugins ask for.
+        inputs: Vec<(String, u64)>,
     },
     /// Try what must not be possible (see [`attempts`](super::attempts)), with the parent's process number.
     Try(String, i32),

@@ -46,11 +46,19 @@ pub struct Options {
     pub machine: Option<Machine>,
     /// The plugins that are not built in. One for this machine that is not pinned is an error.
     pub plugins: Plugins,
+    /// Numbers from the kernel that plugins ask for, by name.
+    pub inputs: Vec<(String, u64)>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { program: "/proc/self/exe".into(), cache: None, machine: None, plugins: Plugins::default() }
+        Self {
+            program: "/proc/self/exe".into(),
+            cache: None,
+            machine: None,
+            plugins: Plugins::default(),
+            inputs: Vec::new(),
+        }
     }
 }
 
@@ -58,6 +66,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Linker {
     control: OwnedFd,
+    inputs: Vec<(String, u64)>,
     zygote: Mutex<Zygote>,
 }
 
@@ -93,7 +102,8 @@ impl Linker {
             plugins: plugins.iter().map(|p| (p.name.clone(), p.origin.path().to_owned())).collect(),
             meant: [chosen, pins.iter().map(|pin| pin.digest).collect()],
         };
-        let linker = Self { control, zygote: Mutex::new(Zygote { process, ready: None }) };
+        let linker =
+            Self { control, inputs: options.inputs.clone(), zygote: Mutex::new(Zygote { process, ready: None }) };
         let wasm = plugins.iter().map(|p| wire::blob(&p.wasm)).collect::<Result<Vec<_>, _>>()?;
         let wasm: Vec<_> = wasm.iter().map(OwnedFd::as_fd).collect();
         wire::send(linker.control.as_fd(), &setup, &wasm).map_err(|fault| linker.why(fault))?;
@@ -159,7 +169,8 @@ impl Linker {
     pub fn insmod(&self, kernel: &mut dyn Kernel, name: &str, file: BorrowedFd<'_>, args: &str) -> Result<Inserted> {
         let file = file.try_clone_to_owned().map_err(Error::io(name))?;
         let len = wire::sealed_len(&file)?;
-        let socket = self.job(&message::Job::Insmod { name: name.into(), len, args: args.into() }, &[file.as_fd()])?;
+        let job = message::Job::Insmod { name: name.into(), len, args: args.into(), inputs: self.inputs.clone() };
+        let socket = self.job(&job, &[file.as_fd()])?;
         serve::Job::new(kernel, &socket, name, args).serve().map_err(|error| match error {
             Error::Linker(fault) => self.why(fault),
             other => other,

@@ -236,25 +236,15 @@ impl Zygote {
         }
         let Received::Message(body, mut fds) = receive(socket.as_fd())? else { return Err(Fault::Gone) };
         let request = match (read(&body)?, fds.pop()) {
-            (Job::Insmod { name, len, args }, Some(file)) => {
-                Request::Answer(Box::new(Answer::new(self.insmod(socket, file, &name, len, &args))))
+            (Job::Insmod { name, len, args, inputs }, Some(file)) => {
+                let source = Source::File(File::from_std(std::fs::File::from(file)), len);
+                let inserted = load(&self.guests, &name, source)
+                    .and_then(|module| insmod(&self.guests, &mut Proxy { socket }, module, &args, &inputs));
+                Request::Answer(Box::new(Answer::new(inserted)))
             }
             (Job::Try(what, parent), _) => Request::Tried(attempt(&what, parent)),
             _ => Request::Tried(Tried::Unknown),
         };
         send(socket.as_fd(), &request, &[])
-    }
-
-    fn insmod(
-        &self,
-        socket: &OwnedFd,
-        file: OwnedFd,
-        name: &str,
-        len: u64,
-        args: &str,
-    ) -> Result<crate::insmod::Inserted> {
-        let source = Source::File(File::from_std(std::fs::File::from(file)), len);
-        let module = load(&self.guests, name, source)?;
-        insmod(&self.guests, &mut Proxy { socket }, module, args)
     }
 }

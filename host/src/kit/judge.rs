@@ -218,6 +218,9 @@ impl<'a> Judge<'a> {
                 .for_each(|kind| kinds.add(*kind));
             return Verdict::Refused(kinds);
         }
+        if Places::cut(&row.row, r.offset, section.bytes.len()) {
+            return Verdict::Unknown("its window is cut off at the end of its section");
+        }
         if self.is_torn(site, row) {
             // A row that finds its own window finds none behind the section.
             return Verdict::Refused(Kinds::of(&[Kind::Unpaired, Kind::Other, Kind::Outside]));

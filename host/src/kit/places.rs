@@ -1,6 +1,7 @@
 //! Which relocations of a section change the same bytes.
 
 use super::case::Section;
+use crate::confine::window_start;
 use crate::guests::{About, PluginRow};
 use relobox_abi::{Row, effect, pairing};
 
@@ -22,21 +23,29 @@ pub struct Places {
 }
 
 /// From where to where a relocation of this row may change bytes, in the section; the end is not one of them.
-fn span(row: &Row, offset: u64) -> Option<(u64, u64)> {
-    let rounded = offset - offset % u64::from(row.window_align.max(1));
-    let start = i128::from(rounded) + i128::from(row.window_start);
+fn span(row: &Row, offset: u64) -> (i128, i128) {
+    let start = window_start(row, offset);
     let end = start + i128::from(row.window_len);
     let field = (i128::from(offset), i128::from(offset) + i128::from(row.width));
-    let (start, end) = if row.window_len == 0 { field } else { (start.min(field.0), end.max(field.1)) };
-    Some((u64::try_from(start).ok()?, u64::try_from(end).ok()?))
+    if row.window_len == 0 { field } else { (start.min(field.0), end.max(field.1)) }
 }
 
 impl Places {
-    /// Whether the field and the window of a relocation lie in a section of `len` bytes.
+    /// Whether the field of a relocation lies in a section of `len` bytes; of a row that finds its own, whether it begins
+    /// there.
     #[must_use]
     pub fn inside(row: &Row, offset: u64, len: usize) -> bool {
-        // A row without a width finds its own window, or none.
-        (row.width == 0 && row.window_len == 0) || span(row, offset).is_some_and(|(_, end)| end <= len as u64)
+        match row.width {
+            0 => row.window_len == 0 || offset < len as u64,
+            width => offset.checked_add(width.into()).is_some_and(|end| end <= len as u64),
+        }
+    }
+
+    /// Whether the window of a relocation is cut off where a section of `len` bytes begins or ends.
+    #[must_use]
+    pub fn cut(row: &Row, offset: u64, len: usize) -> bool {
+        let (start, end) = span(row, offset);
+        row.window_len != 0 && (start < 0 || end > len as i128)
     }
 
     /// The places of the relocations of `section`.
@@ -50,8 +59,10 @@ impl Places {
         let mut spans: Vec<_> = (0..)
             .zip(&section.relocations)
             .filter_map(|(i, r)| {
-                let (start, end) = span(&rows[i]?.row, r.offset)?;
-                (end > start && end <= section.bytes.len() as u64).then_some((start, end, i))
+                let (row, len) = (&rows[i]?.row, section.bytes.len());
+                let (start, end) = span(row, r.offset);
+                let (start, end) = (start.max(0), end.min(len as i128));
+                (end > start && Self::inside(row, r.offset, len)).then_some((start as u64, end as u64, i))
             })
             .collect();
         spans.sort_unstable();

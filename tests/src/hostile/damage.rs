@@ -231,9 +231,27 @@ pub fn lies(sample: &[u8]) -> Vec<(&'static str, Damaged)> {
         let data = elf.named(".rodata");
         elf.set(elf.header(data) + 4, 4, SYMTAB.into());
     });
-    lie("another section than its name says", "relocations aimed at another section", &|elf| {
+    lie("a section without contents", "relocations aimed at a section that has none", &|elf| {
         let (rela, bss) = (elf.of_kind(RELA).next().expect("relocations"), elf.named(".bss"));
         elf.set(elf.header(rela) + 44, 4, bss as u64);
+    });
+    let of_type = |elf: &mut Elf, kind: u64| {
+        let rela = elf.of_kind(RELA).next().expect("relocations");
+        elf.set(elf.header(rela) + 4, 4, kind);
+    };
+    lie("have no place in a module", "relocations that say to be SHT_RELR", &|elf| of_type(elf, 19));
+    lie("not known here", "relocations of a machine's own type", &|elf| of_type(elf, 0x7000_1234));
+    lie("not known here", "relocations of a user's own type", &|elf| of_type(elf, 0x8000_0001));
+    lie("behind its last relocation", "relocations that say to be SHT_CREL", &|elf| of_type(elf, 0x4000_0014));
+    lie("must be SHT_RELA", "a live patch's relocations that say to be SHT_REL", &|elf| {
+        let rela = elf.of_kind(RELA).next().expect("relocations");
+        elf.set(elf.header(rela) + 4, 4, 9);
+        elf.set(elf.header(rela) + 8, 8, 0x10_0042);
+    });
+    lie("lead to its name", "an export without a name", &|elf| {
+        let strings = elf.named("__ksymtab_strings");
+        let (at, size) = elf.contents(strings);
+        elf.bytes[at..at + size].fill(b'x');
     });
     lie("a section without contents", "a section with relocations turned into NOBITS", &|elf| {
         let text = elf.header(elf.named(".text"));

@@ -26,10 +26,11 @@ pub fn module(e_flags: u32) -> Vec<u8> {
     let data = section(&mut o, ".data", SectionKind::Data, &[0; 24], 8);
     let bss = o.add_section(Vec::new(), b".bss".to_vec(), SectionKind::UninitializedData);
     o.append_section_bss(bss, 64, 32);
-    let modinfo = b"license=GPL\0description=sample\0\0\0name=sample\0depends=\0";
+    let modinfo = b"license=GPL\0description=sample\0\0\0name=sample\0depends=\0vermagic=6.1.0 SMP\0";
     section(&mut o, ".modinfo", SectionKind::ReadOnlyData, modinfo, 1);
     section(&mut o, "__versions", SectionKind::ReadOnlyData, &versions(&[("printk", 0x1234_5678), ("helper", 7)]), 32);
     let ksymtab = section(&mut o, "__ksymtab_gpl", SectionKind::ReadOnlyData, &[0; 12], 4);
+    let strings = section(&mut o, "__ksymtab_strings", SectionKind::ReadOnlyData, b"exported\0NS\0", 1);
     let this = section(&mut o, ".gnu.linkonce.this_module", SectionKind::Data, &[0; 128], 64);
 
     let printk = undefined(&mut o, "printk");
@@ -37,7 +38,7 @@ pub fn module(e_flags: u32) -> Vec<u8> {
     let init = defined(&mut o, "init_module", text, 0);
     let exported = defined(&mut o, "exported", text, 16);
     defined(&mut o, PRIVATE_SYMBOL, data, 8);
-    defined(&mut o, "__ksymtab_exported", ksymtab, 0);
+    let strings = o.section_symbol(strings);
     let (rodata, data_symbol, bss) = (o.section_symbol(rodata), o.section_symbol(data), o.section_symbol(bss));
     for (section, offset, symbol, kind, addend) in [
         (text, 3, rodata, elf::R_X86_64_PC32, -4),
@@ -47,6 +48,8 @@ pub fn module(e_flags: u32) -> Vec<u8> {
         (data, 0, exported, elf::R_X86_64_64, 0),
         (data, 16, data_symbol, elf::R_X86_64_64, 8),
         (ksymtab, 0, exported, elf::R_X86_64_PC32, 0),
+        (ksymtab, 4, strings, elf::R_X86_64_PC32, 0),
+        (ksymtab, 8, strings, elf::R_X86_64_PC32, 9),
         (this, 8, init, elf::R_X86_64_64, 0),
     ] {
         let flags = RelocationFlags::Elf { r_type: kind };

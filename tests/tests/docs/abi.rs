@@ -183,10 +183,10 @@ fn compiled() -> Vec<Compiled> {
         Slice { value_bit field_bit len reserved }
         Parsed {
             faults machine class order elf_flags sections symbols groups relocations modinfo exports versions init
-            exit signature reserved
+            exit signature strings
         }
         Pair { key value }
-        Export { name namespace symbol crc flags reserved }
+        Export { name namespace symbol crc flags offset }
         Version { name crc reserved }
         EmitJob { abi format addresses values synthetic reserved }
         EmitSection { address align kind reserved name contents reserved2 }

@@ -5,7 +5,7 @@ use super::model::{Model, Part};
 use crate::fuzz::dice::Dice;
 
 /// Names that mean something to somebody.
-const NAMES: [&[u8]; 24] = [
+const NAMES: [&[u8]; 27] = [
     b".text",
     b".data",
     b".bss",
@@ -20,6 +20,9 @@ const NAMES: [&[u8]; 24] = [
     b"__ksymtab_strings",
     b"__kcrctab",
     b"__kcrctab_gpl",
+    b"__kflagstab",
+    b"__version_ext_crcs",
+    b"__version_ext_names",
     b".gnu.linkonce.this_module",
     b".data..percpu",
     b".data..ro_after_init",
@@ -33,16 +36,13 @@ const NAMES: [&[u8]; 24] = [
 ];
 
 /// Names of symbols that mean something to somebody.
-const SYMBOLS: [&[u8]; 10] = [
+const SYMBOLS: [&[u8]; 7] = [
     b"init_module",
     b"cleanup_module",
     b"__this_module",
     b"_GLOBAL_OFFSET_TABLE_",
     b"printk",
     b"__gnu_lto_slim",
-    b"__ksymtab_",
-    b"__crc_",
-    b"__kstrtabns_",
     b"helper",
 ];
 
@@ -51,7 +51,7 @@ const INFO: [&[u8]; 6] =
     [b"license=GPL", b"name=fuzzed", b"import_ns=NS", b"livepatch=Y", b"vermagic=6.1.0 SMP", b"depends="];
 
 /// Bits of `sh_flags`: those that are Linux's and ELF's own, and whatever.
-const FLAGS: [u64; 10] = [1, 2, 4, 0x10, 0x20, 0x200, 0x800, 0x0020_0000, 0x8000_0000, 1 << 63];
+const FLAGS: [u64; 11] = [1, 2, 4, 0x10, 0x20, 0x200, 0x800, 0x0010_0000, 0x0020_0000, 0x8000_0000, 1 << 63];
 
 /// Allocated, and what may be done with it.
 const ALLOCATED: [u64; 3] = [2, 3, 6];
@@ -70,7 +70,8 @@ pub(super) fn edit(model: &mut Model, other: Option<&Model>, dice: &mut Dice<'_>
         7 | 8 => contents(model, dice),
         9 | 10 => add_symbol(model, dice),
         11 => repeat_records(model, dice),
-        12 | 13 => add_relocation(model, dice),
+        12 => add_relocation(model, dice),
+        13 => add_compact(model, dice),
         14 | 15 => add_export(model, dice),
         16 => add_modinfo(model, dice),
         17 => add_version(model, dice),
@@ -160,7 +161,7 @@ fn renumber(model: &mut Model, new: impl Fn(usize) -> usize) {
     model.names = new(model.names);
     for part in &mut model.sections {
         part.link = new(part.link as usize) as u32;
-        if part.is(Kind::Rel) || part.is(Kind::Rela) {
+        if part.is(Kind::Rel) || part.is(Kind::Rela) || part.is(Kind::Crel) {
             part.info = new(part.info as usize) as u32;
         }
         if part.is(Kind::SymTab) {
@@ -282,10 +283,22 @@ fn add_relocation(model: &mut Model, dice: &mut Dice<'_>) {
     model.add_relocation(section, explicit, [offset, dice.below(320) as u64, symbol, addend]);
 }
 
-/// A symbol that others may use: four symbols, with a version and a namespace.
+/// A compact table, of whatever bytes: small numbers are what it mostly has.
+fn add_compact(model: &mut Model, dice: &mut Dice<'_>) {
+    let (section, symbols) = (some_section(model, dice), model.symbols().0);
+    let count = dice.below(6);
+    let mut data = vec![(count * 8 + dice.below(8)) as u8];
+    for _ in 0..count * 3 {
+        data.push(dice.pick(&[0, 1, 3, 7, 8, 9, 15, 0x7f, 0x80, 0xff]).copied().unwrap_or(0));
+    }
+    let part = Part { kind: Kind::Crel as u32, link: symbols as u32, info: section as u32, data, ..Part::default() };
+    model.add(b".crel", Part { align: 1, entry: 1, ..part });
+}
+
+/// A symbol that others may use, with a version and a namespace; whatever may be missing of it.
 fn add_export(model: &mut Model, dice: &mut Dice<'_>) {
     let name = [b"fuzzed_", &[b'a' + dice.below(8) as u8][..]].concat();
-    let table: &[u8] = if dice.one_in(2) { b"__ksymtab" } else { b"__ksymtab_gpl" };
+    let gpl = dice.one_in(2);
     let section = |model: &mut Model, name: &[u8], data: &[u8]| {
         let there = model.named(name).unwrap_or_else(|| {
             let part = Part { kind: Kind::ProgBits as u32, flags: 2, align: 4, ..Part::default() };
@@ -296,21 +309,31 @@ fn add_export(model: &mut Model, dice: &mut Dice<'_>) {
         (there, (contents.len() - data.len()) as u64)
     };
     let text = model.named(b".text").unwrap_or(0);
-    let (ksymtab, at) = section(model, table, &[0; 12]);
-    let (strings, namespace) = section(model, b"__ksymtab_strings", b"NS\0");
-    let (kcrctab, crc) = section(model, b"__kcrctab", &[1, 2, 3, 4]);
+    let tables: [&[u8]; 2] = if gpl { [b"__ksymtab_gpl", b"__kcrctab_gpl"] } else { [b"__ksymtab", b"__kcrctab"] };
+    let (ksymtab, at) = section(model, tables[0], &[0; 12]);
+    let (strings, named) = section(model, b"__ksymtab_strings", &[&name, &b"\0NS\0"[..]].concat());
     let drop = dice.below(8);
-    let [info, local] = [0x12, 0x00];
-    let symbols = [
-        (&b""[..], info, text, 0),
-        (b"__ksymtab_", local, ksymtab, at),
-        (b"__crc_", local, if dice.one_in(3) { 0xfff1 } else { kcrctab }, crc),
-        (b"__kstrtabns_", local, strings, namespace),
-    ];
-    for (i, (prefix, info, section, value)) in symbols.into_iter().enumerate() {
-        if i != drop {
-            model.add_symbol(&[prefix, &name].concat(), info, section, value);
+    if drop != 3 {
+        let (kcrctab, crc) = section(model, tables[1], &[1, 2, 3, 4]);
+        if dice.one_in(3) {
+            let crc_symbol = model.add_symbol(b"", 0x00, 0xfff1, 0x1234_5678);
+            model.add_relocation(kcrctab, model.form.wide, [crc, 2, crc_symbol as u64, 0]);
         }
+    }
+    let exported = model.add_symbol(&name, 0x12, text, 0) as u64;
+    let strings = model.add_symbol(b"", 0x03, strings, 0) as u64;
+    let namespace = named + name.len() as u64 + 1;
+    let fields = [(0, exported, 0), (4, strings, named), (8, strings, namespace)];
+    for (i, (field, symbol, addend)) in fields.into_iter().enumerate() {
+        if i != drop {
+            if !model.form.wide {
+                model.form.put_number(&mut model.sections[ksymtab].data, (at + field) as usize, 4, addend);
+            }
+            model.add_relocation(ksymtab, model.form.wide, [at + field, 2, symbol, addend]);
+        }
+    }
+    if dice.one_in(4) {
+        section(model, b"__kflagstab", &[dice.below(4) as u8]);
     }
 }
 
@@ -324,10 +347,18 @@ fn add_modinfo(model: &mut Model, dice: &mut Dice<'_>) {
 }
 
 fn add_version(model: &mut Model, dice: &mut Dice<'_>) {
-    let number = model.named(b"__versions").unwrap_or_else(|| {
-        model.add(b"__versions", Part { kind: Kind::ProgBits as u32, flags: 2, align: 32, ..Part::default() })
-    });
+    let part = |model: &mut Model, name: &[u8], align: u64| {
+        model.named(name).unwrap_or_else(|| {
+            model.add(name, Part { kind: Kind::ProgBits as u32, flags: 2, align, ..Part::default() })
+        })
+    };
     let (form, name) = (model.form, dice.pick(&SYMBOLS).copied().unwrap_or_default());
+    if dice.one_in(3) {
+        let (crcs, names) = (part(model, b"__version_ext_crcs", 4), part(model, b"__version_ext_names", 1));
+        model.sections[crcs].data.extend_from_slice(&dice.any().to_le_bytes()[..4]);
+        return model.sections[names].data.extend_from_slice(&[name, b"\0"].concat());
+    }
+    let number = part(model, b"__versions", 32);
     let mut entry = vec![if dice.one_in(8) { b'x' } else { 0 }; 64];
     form.put_number(&mut entry, 0, form.word(), dice.any());
     entry[form.word()..form.word() + name.len()].copy_from_slice(name);

@@ -111,11 +111,21 @@ pub(super) enum Kind {
     NoBits = 8,
     Rel = 9,
     Indices = 18,
+    Crel = 0x4000_0014,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 8] =
-        [Self::Null, Self::ProgBits, Self::SymTab, Self::StrTab, Self::Rela, Self::NoBits, Self::Rel, Self::Indices];
+    pub(super) const ALL: [Self; 9] = [
+        Self::Null,
+        Self::ProgBits,
+        Self::SymTab,
+        Self::StrTab,
+        Self::Rela,
+        Self::NoBits,
+        Self::Rel,
+        Self::Indices,
+        Self::Crel,
+    ];
 
     pub(super) fn is(self, value: u64) -> bool {
         u64::from(self as u32) == value

@@ -6,7 +6,7 @@ use super::elf::{EXECUTABLE, Kind, View, head, relocation, section, symbol};
 use crate::apply::Synthetic;
 use crate::layout::{ABSENT, Layout};
 use crate::parse::Records;
-use relobox_abi::{Section, Span, Symbol, export_flag, section_flag, symbol_flag};
+use relobox_abi::{Export, Relocation, Section, Span, Symbol, Version, section_flag, symbol_flag};
 use std::collections::HashSet;
 
 /// Where records and file contradict each other, in a few words.
@@ -100,7 +100,9 @@ fn relocations(records: &Records<'_>, view: &View<'_>) -> Agreed {
     let mut groups = records.groups.iter();
     let patched = |i: &usize| {
         let target = view.get(*i, section::INFO) as usize;
-        (view.is(*i, Kind::Rel) || view.is(*i, Kind::Rela))
+        let left = view.is(*i, Kind::Rela) && view.get(*i, section::FLAGS) & section_flag::RELA_LIVEPATCH != 0;
+        [Kind::Rel, Kind::Rela, Kind::Crel].iter().any(|kind| view.is(*i, *kind))
+            && !left
             && view.get(target, section::FLAGS) & section_flag::ALLOC != 0
             && !view.is(target, Kind::Null)
             && view.get(*i, section::SIZE) != 0
@@ -109,6 +111,10 @@ fn relocations(records: &Records<'_>, view: &View<'_>) -> Agreed {
         let group = groups.next().ok_or_else(|| format!("the relocations of section {i} are missing"))?;
         let target = view.get(i, section::INFO);
         same(|| "a relocation table".into(), (group.source as usize, u64::from(group.section)), (i, target))?;
+        if view.is(i, Kind::Crel) {
+            compact(i, view, group.flags & 1 == 0, records.relocations_of(group))?;
+            continue;
+        }
         let (explicit, form) = (view.is(i, Kind::Rela), view.form);
         same(|| format!("what table {i} is"), group.flags & 1 == 0, explicit)?;
         let (entry, data) = (form.relocation(explicit), view.data(i));
@@ -139,6 +145,44 @@ fn relocations(records: &Records<'_>, view: &View<'_>) -> Agreed {
     }
 }
 
+/// Compares compact table `i`, read in one go: its numbers first, as wide as they may be, and then their sums.
+fn compact(i: usize, view: &View<'_>, explicit: bool, says: &[Relocation]) -> Agreed {
+    let mut bytes = view.data(i).iter().copied();
+    let mut number = |mut first: Option<u8>| {
+        let (mut value, mut shift) = (0i128, 0);
+        loop {
+            let byte = first.take().or_else(|| bytes.next())?;
+            value |= i128::from(byte & 0x7f) << shift;
+            shift += 7;
+            if byte & 0x80 == 0 {
+                return Some((value, if byte & 0x40 != 0 { value - (1 << shift) } else { value }));
+            }
+        }
+    };
+    let cut = || format!("table {i} ends early");
+    let (header, _) = number(None).ok_or_else(cut)?;
+    let flags = if header & 4 != 0 { 3 } else { 2 };
+    let count = || format!("the number of relocations in table {i}, and whether they have addends");
+    same(count, (says.len() as i128, explicit), (header >> 3, flags == 3))?;
+    let mut sums = [0i128; 4];
+    for (n, r) in says.iter().enumerate() {
+        // Flags and offset are one number, of up to 67 bits.
+        let (first, _) = number(None).ok_or_else(cut)?;
+        sums[0] += first >> flags;
+        for flag in (0..flags).filter(|flag| first >> flag & 1 != 0) {
+            sums[flag + 1] += number(None).ok_or_else(cut)?.1;
+        }
+        let [offset, symbol, kind, addend] = sums;
+        let (offset, addend) = match view.form.wide {
+            true => ((offset << (header & 3)) as u64, addend as i64),
+            false => (u64::from((offset << (header & 3)) as u32), i64::from(addend as i32)),
+        };
+        let is = Relocation { offset, addend, kind: kind as u32, symbol: symbol as u32 };
+        same(|| format!("relocation {n} of table {i}"), *r, is)?;
+    }
+    same(|| format!("what is left of table {i}"), bytes.count(), 0)
+}
+
 /// What Linux has in modules.
 fn linux(records: &Records<'_>, view: &View<'_>) -> Agreed {
     let named = |name: &'static [u8]| (1..view.count).filter(move |i| view.name(*i) == name);
@@ -151,12 +195,23 @@ fn linux(records: &Records<'_>, view: &View<'_>) -> Agreed {
     }
     same(|| "what is left of modinfo".into(), said.next(), None)?;
     let mut said = records.versions.iter();
+    let mut in_versions = 0;
     for entry in named(b"__versions").flat_map(|i| view.data(i).chunks(64)) {
+        in_versions += 1;
         let word = view.form.word();
         let crc = view.form.number(entry, if view.form.big { word - 4 } else { 0 }, 4).unwrap_or(0);
         let name = entry[word..].split(|b| *b == 0).next().unwrap_or_default();
         let says = said.next().map(|v| (records.bytes(v.name), u64::from(v.crc)));
         same(|| "a version".into(), says, Some((name, crc)))?;
+    }
+    let mut texts = named(b"__version_ext_names").take(1).flat_map(|i| view.data(i).split(|b| *b == 0));
+    for crc in named(b"__version_ext_crcs").take(1).flat_map(|i| view.data(i).chunks(4)) {
+        let is = (texts.next().unwrap_or_default(), view.form.number(crc, 0, 4).unwrap_or(0));
+        let has = |v: &Version| (records.bytes(v.name), u64::from(v.crc)) == is;
+        // One that `__versions` has, too, is said once.
+        if !records.versions[..in_versions].iter().any(has) {
+            same(|| "an extended version".into(), said.next().is_some_and(has), true)?;
+        }
     }
     same(|| "what is left of the versions".into(), said.next(), None)?;
     let named = |i: u32, name: &[u8]| {
@@ -167,18 +222,42 @@ fn linux(records: &Records<'_>, view: &View<'_>) -> Agreed {
         let p = records.parsed;
         (named(p.init, b"init_module"), named(p.exit, b"cleanup_module"))
     })?;
-    let all: HashSet<&[u8]> = records.symbols.iter().map(|s| records.bytes(s.name)).collect();
-    for e in records.exports {
-        let name = records.bytes(e.name);
-        let s = records.symbols.get(e.symbol as usize).copied().unwrap_or_default();
-        let entry = |prefix: &str| all.contains(&*[prefix.as_bytes(), name].concat());
-        let unfit = symbol_flag::LOCAL | symbol_flag::UNDEFINED;
-        let fits = records.bytes(s.name) == name && s.flags & unfit == 0 && entry("__ksymtab_");
-        let marked =
-            (e.flags & export_flag::CRC == 0 || entry("__crc_")) && (e.namespace.len == 0 || entry("__kstrtabns_"));
-        same(|| format!("the export {}", crate::records::shown(name)), fits && marked, true)?;
-    }
-    Ok(())
+    records.exports.iter().try_for_each(|e| export(records, view, e))
+}
+
+/// Some table has an entry of it: three places, each as long as the next is away.
+fn export(records: &Records<'_>, view: &View<'_>, e: &Export) -> Agreed {
+    let leads_to = |section: usize, r: &Relocation, in_place: bool, width: usize| {
+        let addend = match view.form.number(view.data(section), r.offset as usize, width) {
+            Some(number) if in_place && width == 4 => i64::from((number as u32).cast_signed()),
+            Some(number) if in_place => number.cast_signed(),
+            _ => r.addend,
+        };
+        let symbol = records.symbols.get(r.symbol as usize).copied().unwrap_or_default();
+        (symbol.section as usize, symbol.value.wrapping_add_signed(addend), addend)
+    };
+    let found = records.groups.iter().any(|group| {
+        let (table, in_place) = (group.section as usize, group.flags & 1 != 0);
+        let all = records.relocations_of(group);
+        view.name(table).starts_with(b"__ksymtab")
+            && [4, view.form.word()].into_iter().any(|width| {
+                let reads = |at: u64, text: &[u8]| {
+                    all.iter().filter(|r| r.offset == at).any(|r| {
+                        let (section, at, _) = leads_to(table, r, in_place, width);
+                        view.text(section, at) == text
+                    })
+                };
+                let [name, namespace] = [e.name, e.namespace].map(|text| records.bytes(text));
+                let is = |r: &Relocation| {
+                    r.symbol == e.symbol
+                        && leads_to(table, r, in_place, width).2 as u32 == e.offset
+                        && reads(r.offset + width as u64, name)
+                        && (namespace.is_empty() || reads(r.offset + 2 * width as u64, namespace))
+                };
+                all.iter().any(is)
+            })
+    });
+    same(|| format!("the export {}", crate::records::shown(records.bytes(e.name))), found, true)
 }
 
 /// Compares a linked file with what it was made of.
@@ -188,7 +267,7 @@ pub(super) fn linked(records: &Records<'_>, layout: &Layout, made: &Synthetic, f
     let placed = |i: &usize| layout.addresses[*i] != ABSENT && records.sections[*i].flags & section_flag::ALLOC != 0;
     let mut next = 1;
     // Of symbols, relocations and sections: they would speak of another file.
-    let tables = [2, 4, 5, 6, 9, 11, 17, 18, 19];
+    let tables = [2, 4, 5, 6, 9, 11, 17, 18, 19, 0x4000_0014];
     for i in (0..records.sections.len()).filter(placed) {
         let s = &records.sections[i];
         let what = |field: &'static str| move || format!("{field} of section {next} of the linked file");
@@ -239,9 +318,6 @@ pub(super) fn relocated(before: &Records<'_>, after: &Records<'_>, made: &[Synth
     }
     same(|| "the symbols".into(), after.symbols, before.symbols)?;
     same(|| "the number of relocations".into(), after.relocations.len(), 0)?;
-    // Their versions and namespaces may be, of all places, in a table that is void now.
-    let exported = |r: &Records<'_>| r.exports.iter().map(|e| (e.name, e.symbol)).collect::<Vec<_>>();
-    same(|| "the exports".into(), exported(after), exported(before))?;
     same(|| "init and exit".into(), (after.parsed.init, after.parsed.exit), (before.parsed.init, before.parsed.exit))?;
     same(|| "the signature".into(), after.parsed.signature, 0)
 }

@@ -1,5 +1,9 @@
-;; Claims a window at the end of the address space.
-;; => Window: byte 0xffffffffffffffff of section .text
+;; Claims a window at the end of the address space, that wraps around to the first bytes, and changes one of them.
+;; => Window: changed byte 0x0 of section .text
 
 (data (i32.const 0x718) (i32 0x800 1))
 (data (i32.const 0x800) (i32 0 4) (i64 -1))
+
+(func (export "relobox_apply") (param $job i32) (result i32)
+  (i32.store8 (i32.add (i32.add (local.get $job) (i32.load offset=72 (local.get $job))) (i32.const 0)) (i32.const 0x77))
+  (i32.const 0x740))

@@ -1,0 +1,240 @@
+//! What a module exports: `__ksymtab` and `__ksymtab_gpl`, read as the kernel will after it has relocated them.
+//!
+//! An entry has three fields: what is exported, its name, its namespace (none before Linux 5.4). Each is the distance from the
+//! field to what it means, in 32 bits (CONFIG_HAVE_ARCH_PREL32_RELOCATIONS), or its address; both are relocations, and what
+//! a field means is their symbol and addend. Of the names here, those of sections are what the kernel itself goes by.
+//!
+//! Sources: include/linux/export-internal.h and kernel/module/main.c of Linux 6.1, 6.12 and 7.0.
+
+use crate::parse::Module;
+use crate::{Finding, bad_section, bytes_of, fault, limits, string_at};
+use alloc::vec::Vec;
+use relobox_abi::{
+    Export, Group, Relocation, Section, Span, Symbol, export_flag, group_flag, order, section_flag, symbol_flag,
+};
+
+/// The tables: for everybody, for GPL-compatible modules, and those that Linux had up to 5.11; and their CRCs.
+const TABLES: [(&[u8], &[u8]); 5] = [
+    (b"__ksymtab", b"__kcrctab"),
+    (b"__ksymtab_gpl", b"__kcrctab_gpl"),
+    (b"__ksymtab_unused", b"__kcrctab_unused"),
+    (b"__ksymtab_unused_gpl", b"__kcrctab_unused_gpl"),
+    (b"__ksymtab_gpl_future", b"__kcrctab_gpl_future"),
+];
+
+/// From Linux 7.0: a byte for each entry of the first table, with [`GPL_ONLY`].
+const FLAGS: &[u8] = b"__kflagstab";
+/// KSYM_FLAG_GPL_ONLY.
+const GPL_ONLY: u8 = 1;
+
+/// Whether the relocations of a section say what is exported.
+pub(crate) fn is_table(file: &[u8], section: &Section) -> bool {
+    let name = bytes_of(file, section.name);
+    TABLES.iter().any(|(table, crcs)| name == *table || name == *crcs)
+}
+
+/// Where a field leads: `offset` bytes behind a symbol.
+#[derive(Clone, Copy)]
+struct Target {
+    symbol: u32,
+    offset: i64,
+}
+
+/// A field: its offset, and the offset and symbol that it leads to.
+type Place = (u64, u64, usize);
+
+impl Target {
+    fn of((_, offset, symbol): &Place) -> Self {
+        Self { symbol: *symbol as u32, offset: offset.cast_signed() }
+    }
+}
+
+/// The file's tables, while exports are looked for.
+struct Tables<'a> {
+    file: &'a [u8],
+    big: bool,
+    /// Bytes of an address.
+    word: u64,
+    sections: &'a [Section],
+    symbols: &'a [Symbol],
+    groups: &'a [Group],
+    relocations: &'a [Relocation],
+}
+
+/// Every export of a module with sections and symbols, sorted by name. `groups` has at least the relocations of the sections
+/// that are [`is_table`].
+pub(crate) fn exports(
+    file: &[u8],
+    module: &Module,
+    groups: &[Group],
+    relocations: &[Relocation],
+) -> Result<Vec<Export>, Finding> {
+    let (sections, symbols) = (&module.sections[..], &module.symbols[..]);
+    let (big, word) = (module.order == order::BIG, u64::from(module.class / 8));
+    let tables = Tables { file, big, word, sections, symbols, groups, relocations };
+    let mut out: Vec<Export> = Vec::new();
+    for (table, crcs) in TABLES {
+        if let Some((i, _)) = tables.named(table) {
+            tables.read(i, table, crcs, &mut out)?;
+        }
+    }
+    // Of two with a name the kernel finds the one in `__ksymtab`, which was read first.
+    let mut names: Vec<(&[u8], u32)> = out.iter().zip(0..).map(|(e, i)| (bytes_of(file, e.name), i)).collect();
+    names.sort_unstable();
+    names.dedup_by_key(|(name, _)| *name);
+    Ok(names.into_iter().map(|(_, i)| out[i as usize]).collect())
+}
+
+impl Tables<'_> {
+    fn read(&self, index: usize, table: &[u8], crcs: &[u8], out: &mut Vec<Export>) -> Result<(), Finding> {
+        let section = &self.sections[index];
+        let word = self.word;
+        let places = self.places(index, word);
+        // One whose relocations are done already says nothing without its address.
+        if places.is_empty() {
+            return Ok(());
+        }
+        let field = if places.iter().all(|(at, ..)| at.is_multiple_of(word)) { word } else { 4 };
+        let first = out.len();
+        let whole = [3, 2].into_iter().any(|fields| {
+            out.truncate(first);
+            self.entries(section, &places, field, fields, out)
+        });
+        if !whole {
+            let text = "an export's entry does not lead to its name: sh_size";
+            return Err(bad_section(index, text, 0, section.size, 0));
+        }
+        let most = limits::names_for(self.file.len() as u64);
+        let length: u64 = out.iter().map(|e| u64::from(e.name.len) + u64::from(e.namespace.len)).sum();
+        if length > most {
+            let text = "exports' names lie on top of each other; their length is";
+            return Err(fault(relobox_abi::fault::TOO_LARGE, index as u32, text, 0, length, most));
+        }
+        self.flags(table, &mut out[first..]);
+        self.crcs(crcs, word, &mut out[first..]);
+        Ok(())
+    }
+
+    /// The section of that name, as the kernel finds it: the first in memory.
+    fn named(&self, name: &[u8]) -> Option<(usize, &Section)> {
+        let is = |s: &Section| s.flags & section_flag::ALLOC != 0 && bytes_of(self.file, s.name) == name;
+        self.sections.iter().enumerate().find(|(_, s)| is(s))
+    }
+
+    /// Where the fields of section `index` lead, by their offset; `word` is the size of an address.
+    fn places(&self, index: usize, word: u64) -> Vec<Place> {
+        let mut places = Vec::new();
+        for group in self.groups.iter().filter(|g| g.section as usize == index) {
+            let of_group = &self.relocations[group.first as usize..][..group.count as usize];
+            let in_place = group.flags & group_flag::IN_PLACE != 0;
+            let narrow = of_group.iter().any(|r| !r.offset.is_multiple_of(word));
+            let width = if narrow { 4 } else { word };
+            for r in of_group {
+                let Some(symbol) = self.symbols.get(r.symbol as usize) else { continue };
+                let offset = if in_place { self.number(index, r.offset, width).unwrap_or(0) } else { r.addend };
+                // Some machines need two relocations for a distance; this one takes the place's own address off.
+                let itself = symbol.section as usize == index && symbol.value.wrapping_add_signed(offset) == r.offset;
+                if !itself {
+                    places.push((r.offset, offset.cast_unsigned(), r.symbol as usize));
+                }
+            }
+        }
+        places.sort_unstable();
+        places.dedup_by_key(|(at, ..)| *at);
+        places
+    }
+
+    /// A signed number of `width` bytes in a section.
+    fn number(&self, index: usize, at: u64, width: u64) -> Option<i64> {
+        let data = bytes_of(self.file, self.sections[index].data);
+        let bytes = data.get(usize::try_from(at).ok()?..)?.get(..width as usize)?;
+        let push = |n: i64, b: &u8| n << 8 | i64::from(*b);
+        let unsigned = if self.big { bytes.iter().fold(0, push) } else { bytes.iter().rev().fold(0, push) };
+        let unused = 64 - 8 * width as u32;
+        Some(unsigned << unused >> unused)
+    }
+
+    /// The entries of a table of `fields` fields of `field` bytes each; `false` if that is not what they are.
+    fn entries(&self, section: &Section, places: &[Place], field: u64, fields: u64, out: &mut Vec<Export>) -> bool {
+        let entry = field * fields;
+        if !section.size.is_multiple_of(entry) {
+            return false;
+        }
+        let mut places = places.iter().peekable();
+        let mut at = |wanted: u64| {
+            while places.next_if(|(at, ..)| *at < wanted).is_some() {}
+            places.next_if(|(at, ..)| *at == wanted).map(Target::of)
+        };
+        for start in (0..section.size).step_by(entry as usize) {
+            let (value, name) = (at(start), at(start + field));
+            let (Some(value), Some((strings, name))) = (value, name.and_then(|name| self.text(name))) else {
+                return false;
+            };
+            let namespace = match if fields == 3 { at(start + 2 * field) } else { None } {
+                None => Span::default(),
+                // A third field that leads elsewhere is the next entry's first.
+                Some(target) => match self.text(target) {
+                    Some((section, text)) if section == strings => text,
+                    _ => return false,
+                },
+            };
+            let Target { symbol, offset } = value;
+            out.push(Export { name, namespace, symbol, offset: offset as u32, ..Default::default() });
+        }
+        true
+    }
+
+    /// The offset of a target in the section that it is in.
+    fn place_of(&self, target: Target) -> Option<(u32, u64)> {
+        let symbol = self.symbols.get(target.symbol as usize).filter(|s| s.section != 0)?;
+        Some((symbol.section, symbol.value.wrapping_add_signed(target.offset)))
+    }
+
+    /// The string that a field leads to, and its section.
+    fn text(&self, target: Target) -> Option<(u32, Span)> {
+        let (section, offset) = self.place_of(target)?;
+        let data = self.sections[section as usize].data;
+        let at = usize::try_from(u64::from(data.at).checked_add(offset)?).ok()?;
+        (offset < u64::from(data.len)).then_some(())?;
+        Some((section, string_at(self.file, at, (data.at + data.len) as usize)?))
+    }
+
+    /// For whom the exports of one table are.
+    fn flags(&self, table: &[u8], exports: &mut [Export]) {
+        let marks = if table == TABLES[0].0 { self.named(FLAGS) } else { None };
+        let marks = marks.map_or(&[][..], |(_, s)| bytes_of(self.file, s.data));
+        let gpl = table.windows(4).any(|part| part == b"_gpl");
+        for (i, export) in exports.iter_mut().enumerate() {
+            if gpl || marks.get(i).is_some_and(|mark| mark & GPL_ONLY != 0) {
+                export.flags |= export_flag::GPL;
+            }
+        }
+    }
+
+    /// The CRCs of one table: numbers, or before Linux 5.19 absolute symbols, or where the number stands.
+    fn crcs(&self, name: &[u8], word: u64, exports: &mut [Export]) {
+        let Some((index, section)) = self.named(name) else { return };
+        let count = exports.len() as u64;
+        let width = if section.size == count * word { word } else { 4 };
+        let places = self.places(index, width);
+        for (i, export) in (0..).zip(exports) {
+            let crc = match places.binary_search_by_key(&(i * width), |(at, ..)| *at) {
+                Ok(found) => self.crc_of(Target::of(&places[found])),
+                Err(_) => self.number(index, i * width, width),
+            };
+            if let Some(crc) = crc {
+                export.crc = crc as u32;
+                export.flags |= export_flag::CRC;
+            }
+        }
+    }
+
+    fn crc_of(&self, target: Target) -> Option<i64> {
+        let symbol = self.symbols.get(target.symbol as usize)?;
+        if symbol.flags & symbol_flag::ABSOLUTE != 0 {
+            return Some(symbol.value.cast_signed().wrapping_add(target.offset));
+        }
+        let (section, offset) = self.place_of(target)?;
+        self.number(section as usize, offset, 4)
+    }
+}

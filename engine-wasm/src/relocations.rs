@@ -1,0 +1,210 @@
+//! Relocations of sections that are in memory, in each of ELF's forms: REL, RELA, CREL.
+//!
+//! What a table relocates says its `sh_info`, whatever its name. A type that may be a relocation table and is not known
+//! is refused: left out, its relocations would be missing in the code.
+
+use crate::crel;
+use crate::parse::File;
+use crate::tables::{Header, records};
+use crate::{Finding, bad_section, bytes_of, fault, limits};
+use alloc::vec::Vec;
+use object::Endianness;
+use object::elf;
+use object::read::elf::Rel;
+use object::read::elf::{FileHeader, Rela, SectionHeader};
+use relobox_abi::{Group, Relocation, Section, group_flag, section_flag, section_kind};
+
+/// A relocation table of a section in memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Table {
+    /// The section that it is.
+    source: usize,
+    /// The section that it relocates.
+    pub(crate) target: usize,
+    form: Form,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    Rel,
+    Rela,
+    Crel,
+}
+
+/// What a section's type says of it.
+enum Type {
+    Table(Form),
+    /// Relocations of another form, whatever `sh_link` says.
+    Foreign,
+    /// Something else that ELF defines.
+    Other,
+    /// Of a system or a machine, and not known here: relocations, if it is linked as they are.
+    Unknown,
+}
+
+/// GNU's relocations that go to a file's second table; not in `object`.
+const SHT_SECONDARY_RELOC: u32 = 0x6000_0004;
+/// AArch64's RELR with signed pointers; the number means something else on other machines.
+const SHT_AARCH64_AUTH_RELR: u32 = 0x7000_0004;
+
+fn type_of(kind: elf::SectionType, machine: elf::Machine) -> Type {
+    match kind {
+        elf::SHT_REL => Type::Table(Form::Rel),
+        elf::SHT_RELA => Type::Table(Form::Rela),
+        elf::SHT_CREL => Type::Table(Form::Crel),
+        elf::SHT_RELR | elf::SHT_ANDROID_REL | elf::SHT_ANDROID_RELA | elf::SHT_ANDROID_RELR => Type::Foreign,
+        elf::SectionType(SHT_SECONDARY_RELOC) => Type::Foreign,
+        elf::SectionType(SHT_AARCH64_AUTH_RELR) if machine == elf::EM_AARCH64 => Type::Foreign,
+        elf::SectionType(..=18) => Type::Other,
+        _ => Type::Unknown,
+    }
+}
+
+/// The relocation tables of allocated sections, in file order, without those that are left for the kernel.
+pub(crate) fn tables<H: FileHeader<Endian = Endianness>>(
+    file: &File<'_, H>,
+    sections: &[Section],
+    symtab: Option<usize>,
+) -> Result<Vec<Table>, Finding> {
+    let e = file.endian;
+    let mut out = Vec::new();
+    for (source, header) in file.headers.iter().enumerate() {
+        let target = header.sh_info(e) as usize;
+        let relocated = sections.get(target).filter(|_| target != 0);
+        let allocated = relocated.is_some_and(|s| s.flags & section_flag::ALLOC != 0);
+        let empty = sections[source].size == 0;
+        let foreign = |text| Err(bad_section(source, text, 0, header.sh_type(e).0.into(), 0));
+        let form = match type_of(header.sh_type(e), file.header.e_machine(e)) {
+            Type::Other => continue,
+            Type::Unknown => {
+                let linked = symtab.is_some() && Some(file.link(source)) == symtab;
+                if allocated && !empty && (linked || sections[source].flags & elf::SHF_INFO_LINK.0 != 0) {
+                    return foreign("it relocates a section in memory, in a form that is not known here: sh_type");
+                }
+                continue;
+            }
+            Type::Foreign => {
+                // Without a target it is about all of the file.
+                if !empty && (allocated || relocated.is_none()) {
+                    return foreign("relocations of this form have no place in a module: sh_type");
+                }
+                continue;
+            }
+            Type::Table(form) => form,
+        };
+        let Some(section) = relocated else {
+            let text = "it relocates a section that does not exist: sh_info";
+            return Err(bad_section(source, text, 0, target as u64, sections.len() as u64 - 1));
+        };
+        if !allocated || empty {
+            continue;
+        }
+        // A live patch's: done by the kernel, when what it patches is there.
+        if sections[source].flags & section_flag::RELA_LIVEPATCH != 0 {
+            if form != Form::Rela {
+                return foreign("a live patch's relocations must be SHT_RELA: sh_type");
+            }
+            continue;
+        }
+        if section.data.len == 0 {
+            return Err(bad_section(source, "it relocates a section without contents: sh_info", 0, target as u64, 0));
+        }
+        if Some(file.link(source)) != symtab {
+            let text = "its symbols are not the symbol table: sh_link";
+            return Err(bad_section(source, text, 0, file.link(source) as u64, symtab.unwrap_or(0) as u64));
+        }
+        out.push(Table { source, target, form });
+    }
+    Ok(out)
+}
+
+/// The relocations of `tables`, one group for each.
+pub(crate) fn relocations<H: FileHeader<Endian = Endianness>>(
+    file: &File<'_, H>,
+    sections: &[Section],
+    tables: impl Iterator<Item = Table> + Clone,
+) -> Result<(Vec<Group>, Vec<Relocation>), Finding> {
+    let most = limits::relocations_for(file.bytes.len() as u64);
+    let mut wanted = 0;
+    for t in tables.clone() {
+        let count = match t.form {
+            Form::Rel => sections[t.source].size / size_of::<H::Rel>() as u64,
+            Form::Rela => sections[t.source].size / size_of::<H::Rela>() as u64,
+            Form::Crel => crel(file, sections, t.source)?.count,
+        };
+        wanted += count;
+        if wanted > most {
+            let text = "number of relocations";
+            return Err(fault(relobox_abi::fault::TOO_LARGE, t.source as u32, text, 0, wanted, most));
+        }
+    }
+    let (mut groups, mut out) = (Vec::new(), Vec::with_capacity(wanted as usize));
+    for t in tables {
+        let first = out.len() as u32;
+        let in_place = read(file, sections, t, &mut out)?;
+        groups.push(Group {
+            section: t.target as u32,
+            first,
+            count: out.len() as u32 - first,
+            flags: if in_place { group_flag::IN_PLACE } else { 0 },
+            source: t.source as u32,
+            reserved: 0,
+        });
+    }
+    Ok((groups, out))
+}
+
+fn crel<'a, H: Header>(file: &File<'a, H>, sections: &[Section], source: usize) -> Result<crel::Crel<'a>, Finding> {
+    crel::Crel::new(source, bytes_of(file.bytes, sections[source].data), file.header.is_class_64())
+}
+
+/// Whether addends are in place.
+fn read<H: Header>(
+    file: &File<'_, H>,
+    sections: &[Section],
+    table: Table,
+    out: &mut Vec<Relocation>,
+) -> Result<bool, Finding> {
+    let e = file.endian;
+    let mips64el = file.header.is_mips64el(e);
+    // All of `r_info` that is not the symbol.
+    let kind_mask = if file.header.is_class_64() { u64::from(u32::MAX) } else { 0xff };
+    match table.form {
+        Form::Rel => {
+            let entries: &[H::Rel] = records(file, table.source)?;
+            out.extend(entries.iter().map(|r| {
+                let info: u64 = r.r_info(e).into();
+                let (symbol, kind) = match mips64el {
+                    // Not a word, but a word and four bytes: the symbol comes first.
+                    true => (info as u32, ((info >> 32) as u32).swap_bytes()),
+                    false => (r.r_sym(e), (info & kind_mask) as u32),
+                };
+                Relocation { offset: r.r_offset(e).into(), addend: 0, kind, symbol }
+            }));
+            Ok(true)
+        }
+        Form::Rela => {
+            let entries: &[H::Rela] = records(file, table.source)?;
+            out.extend(entries.iter().map(|r| Relocation {
+                offset: r.r_offset(e).into(),
+                addend: r.r_addend(e).into(),
+                kind: (r.r_info(e, mips64el).into() & kind_mask) as u32,
+                symbol: r.r_sym(e, mips64el),
+            }));
+            Ok(false)
+        }
+        Form::Crel => {
+            let crel = crel(file, sections, table.source)?;
+            let in_place = !crel.explicit;
+            crel.read(out)?;
+            Ok(in_place)
+        }
+    }
+}
+
+// The host tells the forms apart by the same numbers.
+const _: () = assert!(
+    section_kind::REL == elf::SHT_REL.0
+        && section_kind::RELA == elf::SHT_RELA.0
+        && section_kind::CREL == elf::SHT_CREL.0
+);
