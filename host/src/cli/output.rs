@@ -31,7 +31,7 @@ pub(crate) struct ErrorBody<'a> {
 impl<'a> ErrorBody<'a> {
     pub(crate) fn of(error: &'a Error) -> Self {
         let problems = match error {
-            Error::Module(problems) => problems.as_slice(),
+            Error::Module(problems) | Error::Told(problems) => problems.as_slice(),
             Error::Kernel(problem) => std::slice::from_ref(&**problem),
             _ => &[],
         };

@@ -92,6 +92,8 @@ pub(super) fn zygote() -> Result<bool, Fault> {
         (Resource::Nofile, limits::DESCRIPTORS),
         (Resource::As, limits::ADDRESS_SPACE),
         (Resource::Data, limits::LINKING),
+        // Its stack counts as address space, and not as data.
+        (Resource::Stack, limits::LINKING_STACK),
     ])?;
     let whole = files(None)?;
     seccomp::zygote()?;
