@@ -235,6 +235,10 @@ pub const LINKING_STACK: u64 = 8 << 20;
 /// most. It bounds all memory of its own, also while it compiles.
 pub const ADDRESS_SPACE: u64 = 16 << 30;
 
+/// Bytes of address space that a link takes: two linear memories at once, each of which reserves 4 GiB and guards, and the
+/// program. A limit below this is said before the linking process starts.
+pub const LINK_SPACE: u64 = 9 << 30;
+
 /// Different words for kinds of problems that the linking process may use; there are some sixty.
 pub const KINDS: usize = 500;
 

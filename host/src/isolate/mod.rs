@@ -21,6 +21,7 @@ pub use fault::Fault;
 pub use message::Tried;
 pub use zygote::{ARGUMENT, serve_if_asked, serve_stdin};
 
+use crate::address_space;
 use crate::error::{Error, Result};
 use crate::insmod::Inserted;
 use crate::kernel::{Kernel, Machine};
@@ -74,6 +75,9 @@ struct Zygote {
 impl Linker {
     /// Starts it, and does not wait until it is ready: the first job will.
     pub fn start(options: &Options) -> Result<Self> {
+        if let Some(error) = address_space::short() {
+            return Err(error);
+        }
         let trusted = options.plugins.clone().trusted(options.machine.as_ref())?;
         let Plugins { files: plugins, chosen, pins } = &trusted;
         if plugins.len() >= limits::PACKET_FDS {
