@@ -26,6 +26,8 @@ pub(crate) struct ErrorBody<'a> {
     exit_code: u8,
     message: String,
     problems: &'a [relobox::Problem],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    told: bool,
 }
 
 impl<'a> ErrorBody<'a> {
@@ -35,7 +37,8 @@ impl<'a> ErrorBody<'a> {
             Error::Kernel(problem) => std::slice::from_ref(&**problem),
             _ => &[],
         };
-        Self { exit_code: error.exit_code(), message: error.to_string(), problems }
+        let told = matches!(error, Error::Told(_));
+        Self { exit_code: error.exit_code(), message: error.to_string(), problems, told }
     }
 }
 
