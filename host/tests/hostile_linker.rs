@@ -14,6 +14,7 @@ mod hostile {
     use relobox::open::{Source, seal};
     use relobox::registry::Plugins;
     use relobox::{Error, modprobe};
+    use relobox_needs::{Test, test};
     use rustix::io::IoSliceMut;
     use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg};
     use serde_json::{Value, json};
@@ -24,6 +25,10 @@ mod hostile {
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
+
+    pub(crate) fn tests() -> [Test; 3] {
+        [test!(a_word_makes_no_module_live), test!(a_refusal_of_the_kernels_is_one), test!(a_loaded_module_is_live)]
+    }
 
     /// This program, as the linking process.
     pub(crate) fn serve_if_asked() -> bool {
@@ -212,7 +217,7 @@ mod hostile {
         all
     }
 
-    pub(crate) fn a_word_makes_no_module_live() {
+    fn a_word_makes_no_module_live() {
         let place = Place::new();
         for (answer, code) in answers() {
             for before in [vec![], vec![list()]] {
@@ -233,7 +238,7 @@ mod hostile {
         }
     }
 
-    pub(crate) fn a_refusal_of_the_kernels_is_one() {
+    fn a_refusal_of_the_kernels_is_one() {
         let place = Place::new();
         let failures = [
             (Failure::Exists { name: "ext4".into() }, "already-loaded"),
@@ -254,7 +259,7 @@ mod hostile {
         }
     }
 
-    pub(crate) fn a_loaded_module_is_live() {
+    fn a_loaded_module_is_live() {
         let place = Place::new();
         for (answer, _) in answers() {
             for called in ["m", "ext4", "other"] {
@@ -275,12 +280,9 @@ fn main() -> relobox_needs::ExitCode {
     if hostile::serve_if_asked() {
         return relobox_needs::ExitCode::SUCCESS;
     }
-    relobox_needs::run([
-        #[cfg(target_os = "linux")]
-        relobox_needs::test("a_word_makes_no_module_live", hostile::a_word_makes_no_module_live),
-        #[cfg(target_os = "linux")]
-        relobox_needs::test("a_refusal_of_the_kernels_is_one", hostile::a_refusal_of_the_kernels_is_one),
-        #[cfg(target_os = "linux")]
-        relobox_needs::test("a_loaded_module_is_live", hostile::a_loaded_module_is_live),
-    ])
+    #[cfg(target_os = "linux")]
+    let tests = hostile::tests();
+    #[cfg(not(target_os = "linux"))]
+    let tests = [];
+    relobox_needs::run(tests)
 }
