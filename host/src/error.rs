@@ -1,5 +1,6 @@
 //! What can go wrong, as data. Words are made in [`report`](crate::report).
 
+use crate::isolate::Fault;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -31,9 +32,13 @@ pub enum Error {
     /// A kernel (simulated or real) refused. Exit code 1.
     #[error("{0}")]
     Kernel(Box<Problem>),
-    /// The process that links did not do its work. Exit code 3.
+    /// What the linking process says is wrong with the module. It may lie, so this is only shown: nothing may be decided
+    /// by its kinds. That nothing was loaded is known without it. Exit code 1.
+    #[error("{}", crate::report::problems(.0))]
+    Told(Vec<Problem>),
+    /// The process that links did not do its work. Exit code 3; 2 if it could not get ready for want of something.
     #[error("the linking process {0}")]
-    Linker(#[from] crate::isolate::Fault),
+    Linker(#[from] Fault),
 }
 
 impl Error {
@@ -41,8 +46,8 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Module(_) | Self::Kernel(_) => 1,
-            Self::Usage(_) | Self::Io { .. } => 2,
+            Self::Module(_) | Self::Kernel(_) | Self::Told(_) => 1,
+            Self::Usage(_) | Self::Io { .. } | Self::Linker(Fault::Ready { usage: true, .. }) => 2,
             Self::Guest { .. } | Self::Linker(_) => 3,
         }
     }

@@ -6,6 +6,7 @@
 //! and what they answer is checked ([`records`], [`confine`]) as hostile input.
 #![warn(missing_docs)]
 
+mod address_space;
 pub mod admit;
 pub mod apply;
 pub mod cache;

@@ -227,11 +227,20 @@ pub const COMPUTING: u64 = 300;
 /// Descriptors of the linking process: three and a few for a job; one for each guest's memory image.
 pub const DESCRIPTORS: u64 = 256;
 
-/// Bytes of memory that the linking process may write: the engine, the plugin and the unpacker at their largest.
+/// Bytes of memory that the linking process may have for writing at once: the engine, the plugin and the unpacker at their
+/// largest.
 pub const LINKING: u64 = 12 << 30;
 
-/// Bytes that the linking process may map: a linear memory reserves more than 4 GiB, and there are three at most.
-pub const ADDRESS_SPACE: u64 = 32 << 30;
+/// Bytes of the linking process's stack, which is not in [`LINKING`]: what programs have unless somebody changes it.
+pub const LINKING_STACK: u64 = 8 << 20;
+
+/// Bytes that the linking process may map, whatever for: a linear memory reserves more than 4 GiB, and there are three at
+/// most. It bounds all memory of its own, also while it compiles.
+pub const ADDRESS_SPACE: u64 = 16 << 30;
+
+/// Bytes of address space that a link takes: two linear memories at once, each of which reserves 4 GiB and guards, and the
+/// program. A limit below this is said before the linking process starts.
+pub const LINK_SPACE: u64 = 9 << 30;
 
 /// Different words for kinds of problems that the linking process may use; there are some sixty.
 pub const KINDS: usize = 500;

@@ -1,10 +1,9 @@
 //! Place: a linked module's areas become memory of a kernel, and the kernel is told to make a module of them.
 
-use crate::error::{Error, Problem, Result};
+use crate::error::{Problem, Result};
 use crate::kernel::{Export, Failure, Form, Image, Kernel, Load, Loaded, Protection, Request};
 use crate::layout::{ABSENT, Area, Kind, Layout, Measured};
 use crate::link::Linked;
-use crate::memfd;
 use crate::records::shown;
 use relobox_abi::export_flag;
 use std::path::Path;
@@ -32,17 +31,15 @@ pub fn place(
     }
     let mut load = load(linked, name, args);
     if matches!(form, Form::Relocated(_)) {
-        load.image = Some(image_of(linked).map_err(Placing::Module)?);
+        load.image = Some(image_of(kernel, linked).map_err(Placing::Module)?);
     }
     kernel.load(&load).map_err(Placing::Kernel)
 }
 
 /// The module as a file whose relocations are done, and what they were done for.
-fn image_of(linked: &mut Linked) -> Result<Image> {
+fn image_of(kernel: &mut dyn Kernel, linked: &mut Linked) -> Result<Image> {
     let path = Path::new("memfd");
-    let mut file = memfd::create("relobox").map_err(Error::io(path))?;
-    linked.emit_to(relobox_abi::emit::RELOCATED_KO, path, &mut file)?;
-    let file = memfd::seal(file).map_err(Error::io(path))?;
+    let file = kernel.file(&mut |file| linked.emit_to(relobox_abi::emit::RELOCATED_KO, path, file))?;
     let (mut sections, symbols) = (linked.layout.addresses.clone(), linked.resolved.values.clone());
     if !linked.layout.synthetic.is_empty() {
         // The engine appends them, and a table of names.

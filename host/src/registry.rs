@@ -355,11 +355,20 @@ impl Plugins {
             .hint(format!("if you trust it: relobox plugin pin --file {pins} {}", file.origin))
     }
 
+    /// The name of the plugin with this digest, among these or built in.
+    #[must_use]
+    pub fn name_of(&self, digest: &Digest) -> Option<String> {
+        let built_in = || {
+            let mut guests = Guests::built_in_plugins();
+            guests.find(|(_, wasm)| <Digest>::from(Sha256::digest(wasm)) == *digest).map(|(name, _)| name.to_owned())
+        };
+        self.files.iter().find(|file| file.digest == *digest).map(|file| file.name.clone()).or_else(built_in)
+    }
+
     /// Whether there is a plugin with this digest, among these or built in.
     #[must_use]
     pub fn has(&self, digest: &Digest) -> bool {
-        let built_in = || Guests::built_in_plugins().any(|(_, wasm)| <Digest>::from(Sha256::digest(wasm)) == *digest);
-        self.files.iter().any(|file| file.digest == *digest) || built_in()
+        self.name_of(digest).is_some()
     }
 }
 

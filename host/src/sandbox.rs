@@ -4,12 +4,14 @@
 //! its own memory limit and its own fuel. Only the Wasm features that guests need are enabled: no
 //! floats, so that nothing a guest computes can differ between machines.
 
+use crate::address_space;
 use crate::admit::{Refusal, admit};
 use crate::cache::Cache;
 use crate::error::{Error, Misbehaviour, Result};
 use crate::limits;
 use crate::records::shown;
 use relobox_abi::{ABI_OLDEST, ABI_VERSION, export};
+use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -63,6 +65,8 @@ struct Limits {
     memory: usize,
     /// The last growth that was refused, for the message.
     refused: Option<usize>,
+    /// Why the kernel would not give what the limit allows.
+    starved: Option<String>,
 }
 
 impl ResourceLimiter for Limits {
@@ -71,6 +75,14 @@ impl ResourceLimiter for Limits {
             self.refused = Some(wanted);
         }
         Ok(wanted <= self.memory)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        // Also called for what was refused above.
+        if let Some(reason) = no_memory(&error) {
+            self.starved = Some(reason);
+        }
+        Ok(())
     }
 
     fn table_growing(&mut self, _: usize, wanted: usize, _: Option<usize>) -> wasmtime::Result<bool> {
@@ -96,7 +108,20 @@ fn config() -> Config {
     config
 }
 
+/// The kernel's word for it, if an error is that there is no memory.
+fn no_memory(error: &wasmtime::Error) -> Option<String> {
+    let mut causes = error.chain();
+    causes.find_map(|cause| {
+        let io = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
+        let errno = io.or_else(|| cause.downcast_ref::<Errno>().map(|errno| errno.raw_os_error()));
+        (errno == Some(Errno::NOMEM.raw_os_error())).then(|| cause.to_string())
+    })
+}
+
 fn cannot_start(error: wasmtime::Error) -> Error {
+    if let Some(reason) = no_memory(&error) {
+        return address_space::refused("the sandbox", &reason);
+    }
     Error::Usage(format!("the sandbox cannot start: {error:#}"))
 }
 
@@ -114,7 +139,11 @@ impl Sandbox {
         pool.pagemap_scan(Enabled::Auto);
         pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         // Where address space is short (ulimit -v, containers) memories are mapped one by one instead.
-        let engine = Engine::new(&pooled).or_else(|_| Engine::new(&config())).map_err(cannot_start)?;
+        let engine = match (Engine::new(&pooled), address_space::short()) {
+            (Ok(engine), _) => engine,
+            (Err(_), Some(error)) => return Err(error),
+            (Err(_), None) => Engine::new(&config()).map_err(cannot_start)?,
+        };
         Ok(Self::with(engine, cache))
     }
 
@@ -169,8 +198,10 @@ impl Sandbox {
             Some(module) => module,
             None => {
                 self.admit(wasm).map_err(|refusal| fail(Misbehaviour::Unusable(one_line(&refusal.to_string()))))?;
-                let module = Module::from_binary(&self.engine, wasm)
-                    .map_err(|e| fail(Misbehaviour::Unusable(one_line(&e.root_cause().to_string()))))?;
+                let module = Module::from_binary(&self.engine, wasm).map_err(|e| match no_memory(&e) {
+                    Some(reason) => address_space::refused(&format!("guest {name}"), &reason),
+                    None => fail(Misbehaviour::Unusable(one_line(&e.root_cause().to_string()))),
+                })?;
                 self.keep(&digest, &module);
                 module
             }
@@ -227,13 +258,20 @@ impl Guest {
         Self { only: Some(abi), ..self }
     }
 
+    fn starved(&self, reason: &str) -> Error {
+        address_space::refused(&format!("guest {}", self.name), reason)
+    }
+
     /// A fresh instance with `memory` bytes and `fuel` to spend, of an ABI version that we speak.
     pub fn instantiate(&self, memory: usize, fuel: u64) -> Result<Instance> {
         let fail = |what| Error::Guest { guest: self.name.to_string(), what };
-        let mut store = Store::new(self.pre.module().engine(), Limits { memory, refused: None });
+        let mut store = Store::new(self.pre.module().engine(), Limits { memory, refused: None, starved: None });
         store.limiter(|limits| limits);
         let _ = store.set_fuel(fuel);
         let instance = self.pre.instantiate(&mut store).map_err(|e| {
+            if let Some(reason) = store.data().starved.clone().or_else(|| no_memory(&e)) {
+                return self.starved(&reason);
+            }
             fail(match store.data().refused {
                 Some(bytes) => Misbehaviour::Memory { bytes: bytes as u64, limit: memory as u64 },
                 None => trap("start", fuel, &e),
@@ -287,6 +325,10 @@ impl Instance {
             .get_typed_func(&mut self.store, name)
             .map_err(|_| self.misbehaved(Misbehaviour::Unusable(format!("it does not export a proper {name:?}"))))?;
         function.call(&mut self.store, args).map_err(|e| {
+            // An allocation that fails ends in a trap.
+            if let Some(reason) = &self.store.data().starved {
+                return self.guest.starved(reason);
+            }
             let what = match self.store.data().refused {
                 // An allocation that fails ends in a trap; say what it was about.
                 Some(bytes) if !matches!(e.downcast_ref(), Some(Trap::OutOfFuel)) => {
@@ -305,7 +347,10 @@ impl Instance {
         let Ok(len) = u32::try_from(bytes) else { return Err(self.misbehaved(none)) };
         let at = self.call(export::RESERVE, (len,))?;
         if at == 0 {
-            return Err(self.misbehaved(none));
+            return Err(match &self.store.data().starved {
+                Some(reason) => self.guest.starved(reason),
+                None => self.misbehaved(none),
+            });
         }
         if u64::from(at) + bytes > self.memory().len() as u64 || at % 16 != 0 {
             return Err(self.misbehaved(Misbehaviour::Answer(format!("reserved {bytes} bytes at {at:#x}"))));

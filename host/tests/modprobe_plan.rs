@@ -153,7 +153,7 @@ fn what_the_kernel_will_refuse_is_refused_at_once() {
     m.config.parse_command_line("ro module_blacklist=x,b quiet");
     let plan = m.plan(&["a"]);
     assert!(matches!(&step(&plan, "b").action, Action::Refused(p) if p.kind == "blacklisted"));
-    let report = run(&plan, 2, false, |_, _| -> Result<()> { panic!("nothing may be loaded") }, |_| Ok(()));
+    let report = run(&plan, 2, false, |_, _| -> Result<Option<()>> { panic!("nothing may be loaded") }, |_| Ok(()));
     assert!(matches!(&report.outcomes[..], [Outcome::Failed(_), Outcome::NotTried { because }] if because == "b"));
 }
 
@@ -282,7 +282,7 @@ fn a_failure_stops_its_dependents_and_unwinds_what_was_only_for_them() {
         assert_eq!(names(&plan), ["shared", "own", "bad", "a", "soft", "b"]);
         let load = |step: &Step, _: &Path| {
             log.push("+", step);
-            if step.name == "bad" { Err(init_failed("bad")) } else { Ok(()) }
+            if step.name == "bad" { Err(init_failed("bad")) } else { Ok(Some(())) }
         };
         let unload = |step: &Step| {
             log.push("-", step);
@@ -297,7 +297,7 @@ fn a_failure_stops_its_dependents_and_unwinds_what_was_only_for_them() {
     }
     // What cannot be removed again stays, and that is said.
     let plan = m.plan(&["a"]);
-    let load = |step: &Step, _: &Path| if step.name == "bad" { Err(init_failed("bad")) } else { Ok(()) };
+    let load = |step: &Step, _: &Path| if step.name == "bad" { Err(init_failed("bad")) } else { Ok(Some(())) };
     let report = run(&plan, 1, false, load, |step| {
         if step.name == "own" { Err(Problem::new("in-use", "own", "in use").into()) } else { Ok(()) }
     });
@@ -310,7 +310,7 @@ fn a_soft_dependency_that_fails_is_no_failure() {
     let m = Made::new(&["a:", "pre: p", "p:", "post:"]).config("softdep a pre: pre post: post\n");
     let plan = m.plan(&["a"]);
     let load = |step: &Step, _: &Path| {
-        if step.name.starts_with('p') && step.name != "p" { Err(init_failed("p")) } else { Ok(()) }
+        if step.name.starts_with('p') && step.name != "p" { Err(init_failed("p")) } else { Ok(Some(())) }
     };
     let log = Log::default();
     let report = run(&plan, 3, false, load, |step| {
@@ -339,7 +339,7 @@ fn independent_modules_load_at_the_same_time_and_dependent_ones_do_not() {
         }
         live.lock().unwrap().insert(step.name.clone());
         now.fetch_sub(1, Ordering::SeqCst);
-        Ok(())
+        Ok(Some(()))
     };
     let report = run(&plan, 8, false, load, |_| Ok(()));
     assert_eq!(words(&report.outcomes), ["loaded"; 5]);
@@ -349,23 +349,36 @@ fn independent_modules_load_at_the_same_time_and_dependent_ones_do_not() {
 #[test]
 fn somebody_elses_module_is_as_good_as_ours() {
     let mut m = Made::new(&["a: b", "b:"]);
-    let there = |step: &Step, _: &Path| -> Result<()> {
-        let problem = Problem::new("already-loaded", &step.name, "it is loaded");
-        if step.name == "b" { Err(problem.into()) } else { Ok(()) }
-    };
+    let there = |step: &Step, _: &Path| Ok((step.name != "b").then_some(()));
     assert_eq!(words(&run(&m.plan(&["a"]), 1, true, there, |_| Ok(())).outcomes), ["live", "loaded"]);
     assert_eq!(words(&run(&m.plan(&["b"]), 1, false, there, |_| Ok(())).outcomes), ["live"]);
     assert_eq!(words(&run(&m.plan(&["b"]), 1, true, there, |_| Ok(())).outcomes), ["failed"]);
+    // Whether it is there, the kernel says, and no error's kind.
+    let says_so = |_: &Step, _: &Path| -> Result<Option<()>> {
+        Err(Error::Told(vec![Problem::new("already-loaded", "b", "it is loaded")]))
+    };
+    assert_eq!(words(&run(&m.plan(&["b"]), 1, false, says_so, |_| Ok(())).outcomes), ["failed"]);
     // Known beforehand, nothing is asked of the kernel.
     m.live.insert("b".into());
-    let never = |step: &Step, _: &Path| -> Result<()> { if step.name == "b" { panic!("b is there") } else { Ok(()) } };
+    let never = |step: &Step, _: &Path| -> Result<Option<()>> {
+        assert_ne!(step.name, "b", "it is there");
+        Ok(Some(()))
+    };
     assert_eq!(words(&run(&m.plan(&["a"]), 1, true, never, |_| Ok(())).outcomes), ["live", "loaded"]);
     assert_eq!(words(&run(&m.plan(&["b"]), 1, true, never, |_| Ok(())).outcomes), ["failed"]);
     // What moved while it was linked against is linked again.
     let tries = AtomicUsize::new(0);
     let stale = |_: &Step, _: &Path| match tries.fetch_add(1, Ordering::SeqCst) {
         0 | 1 => Err(Error::Kernel(Box::new(Problem::new("stale", "a", "loaded anew")))),
-        _ => Ok(()),
+        _ => Ok(Some(())),
     };
     assert_eq!(words(&run(&m.plan(&["a"]), 1, false, stale, |_| Ok(())).outcomes), ["live", "loaded"]);
+    // Not because a linking process says that it moved.
+    let tries = AtomicUsize::new(0);
+    let lie = |_: &Step, _: &Path| -> Result<Option<()>> {
+        tries.fetch_add(1, Ordering::SeqCst);
+        Err(Error::Told(vec![Problem::new("stale", "a", "loaded anew")]))
+    };
+    assert_eq!(words(&run(&m.plan(&["a"]), 1, false, lie, |_| Ok(())).outcomes), ["live", "failed"]);
+    assert_eq!(tries.into_inner(), 1);
 }

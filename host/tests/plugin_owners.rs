@@ -69,7 +69,7 @@ mod linux {
         let dir = plugin(&w);
         let search = Search { system: vec![dir.clone()], ..Search::default() };
         let read = search.read().unwrap();
-        let origins: Vec<_> = read.iter().map(|plugin| &plugin.origin).collect();
+        let origins: Vec<_> = read.files.iter().map(|plugin| &plugin.origin).collect();
         assert_eq!(origins, [&Origin::System(dir.join("mine.wasm"))]);
         give_away(&dir);
         let said = search.read().unwrap_err().to_string();

@@ -248,6 +248,7 @@ fn unsafe_is_lifted_by_name() {
         "engine-wasm/src/guest.rs",
         "fuzz/src/lib.rs",
         "guest-rt/src/wasm.rs",
+        "host/src/fuzz/types.rs",
         "host/src/isolate/system.rs",
         "host/src/kernel/device.rs",
         "host/src/sandbox.rs",

@@ -12,13 +12,13 @@ use relobox::modprobe::remove::{How, Modules, Removed, remove};
 use relobox::modprobe::run::Report;
 use relobox::modprobe::{Action, Config, Outcome, Plan, Request, Step, Tree, glob, plan};
 use relobox::open::Source;
-use relobox::{Error, Problem, Result, limits, link, modprobe};
+use relobox::{Error, Result, limits, link, modprobe};
 use relobox_abi::symbol_flag;
 use serde::Serialize;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Load a module with everything that it depends on, or remove it with what nobody uses any more
 #[derive(Debug, Args)]
@@ -209,35 +209,14 @@ fn inspect(common: &Common, path: &Path) -> Result<Needs> {
     Ok(Needs { depends: depends.map(text).collect(), undefined: undefined.filter(|name| !name.is_empty()).collect() })
 }
 
-/// Loads a module, or waits for whoever else is loading it: its users need it live.
-fn load(args: &ModprobeArgs, loader: &Loader<'_>, step: &Step, path: &Path) -> Result<Inserted> {
-    let until = Instant::now() + Duration::from_secs(limits::MODPROBE_WAIT);
-    loop {
-        let error = match loader.insert(path, &step.args) {
-            Err(Error::Kernel(problem)) if may_be_there(&problem) => Error::Kernel(problem),
-            Err(Error::Module(problems)) if problems.iter().all(may_be_there) => Error::Module(problems),
-            inserted => return inserted,
-        };
-        loop {
-            let mut kernel = args.which.connect()?;
-            let listed = list(args, &mut *kernel).map_err(|failure| failed(&step.name, &failure))?;
-            match listed.iter().find(|m| m.name == step.name) {
-                Some(module) if module.live => {
-                    return Err(Problem::new("already-loaded", &step.name, "it is loaded").into());
-                }
-                Some(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
-                // It went, so it can be tried again; or the failure was the module's own.
-                None if matches!(&error, Error::Module(_)) && Instant::now() < until => break,
-                _ => return Err(error),
-            }
-        }
-    }
-}
-
-/// Whether somebody else may be loading the module. finit_module(2) says EEXIST for that, and so may a module's init.
-fn may_be_there(problem: &Problem) -> bool {
-    let exists = i64::from(rustix::io::Errno::EXIST.raw_os_error());
-    problem.kind == "already-loaded" || problem.kind == "init-failed" && problem.value == Some(-exists)
+/// Loads a module, unless the kernel has it.
+fn load(args: &ModprobeArgs, loader: &Loader<'_>, step: &Step, path: &Path) -> Result<Option<Inserted>> {
+    let modules = || {
+        let listed = list(args, &mut *args.which.connect()?);
+        listed.map_err(|failure| failed(&step.name, &failure))
+    };
+    let patience = Duration::from_secs(limits::MODPROBE_WAIT);
+    modprobe::load(&step.name, patience, || loader.insert(path, &step.args), modules)
 }
 
 /// As modprobe shows it.

@@ -26,16 +26,19 @@ pub(crate) struct ErrorBody<'a> {
     exit_code: u8,
     message: String,
     problems: &'a [relobox::Problem],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    told: bool,
 }
 
 impl<'a> ErrorBody<'a> {
     pub(crate) fn of(error: &'a Error) -> Self {
         let problems = match error {
-            Error::Module(problems) => problems.as_slice(),
+            Error::Module(problems) | Error::Told(problems) => problems.as_slice(),
             Error::Kernel(problem) => std::slice::from_ref(&**problem),
             _ => &[],
         };
-        Self { exit_code: error.exit_code(), message: error.to_string(), problems }
+        let told = matches!(error, Error::Told(_));
+        Self { exit_code: error.exit_code(), message: error.to_string(), problems, told }
     }
 }
 

@@ -277,6 +277,7 @@ where
         + SendExiting,
 {
     let start = Instant::now();
+    super::types::register();
     let (edges, comparisons) = subject.counted();
     let edge_map = OwnedMapObserver::new("edges", vec![0u8; edges.max(1)]);
     let comparison_map = OwnedMapObserver::new("comparisons", vec![0u8; comparisons.max(1)]);

@@ -18,3 +18,4 @@ pub mod plugin;
 pub mod report;
 pub mod seeds;
 pub mod subject;
+mod types;

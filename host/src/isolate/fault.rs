@@ -14,17 +14,22 @@ pub enum Fault {
         reason: String,
     },
     /// It could not be made ready.
-    #[error("could not get ready: {}", shown(.0.as_bytes()))]
-    Ready(String),
+    #[error("could not get ready: {}", shown(text.as_bytes()))]
+    Ready {
+        /// Why.
+        text: String,
+        /// Whether the machine or the caller is at fault, and no guest.
+        usage: bool,
+    },
     /// A signal ended it.
     #[error("was killed by {}", signal_name(*.0))]
     Killed(i32),
     /// It ended without an answer.
     #[error("ended with code {0} and without an answer")]
     Ended(i32),
-    /// It panicked.
-    #[error("panicked: {}", shown(.0.as_bytes()))]
-    Panicked(String),
+    /// It says that it could not do its work, or panicked.
+    #[error("failed: {}", shown(.0.as_bytes()))]
+    Failed(String),
     /// It is gone, and nobody knows why.
     #[error("is gone")]
     Gone,

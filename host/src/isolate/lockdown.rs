@@ -92,6 +92,8 @@ pub(super) fn zygote() -> Result<bool, Fault> {
         (Resource::Nofile, limits::DESCRIPTORS),
         (Resource::As, limits::ADDRESS_SPACE),
         (Resource::Data, limits::LINKING),
+        // Its stack counts as address space, and not as data.
+        (Resource::Stack, limits::LINKING_STACK),
     ])?;
     let whole = files(None)?;
     seccomp::zygote()?;
@@ -117,8 +119,8 @@ pub(super) fn no_more_code() -> Result<(), Fault> {
 
 fn limit(resources: &[(Resource, u64)]) -> Result<(), Fault> {
     for (resource, most) in resources {
-        // Never more than there was: raising a hard limit would take a privilege.
-        let most = rustix::process::getrlimit(*resource).maximum.map_or(*most, |hard| hard.min(*most));
+        // Never more than there was: somebody may have wanted it so, and raising a hard limit would take a privilege.
+        let most = rustix::process::getrlimit(*resource).current.map_or(*most, |limit| limit.min(*most));
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         rustix::process::setrlimit(*resource, limit).map_err(Fault::step("limit its resources"))?;
     }

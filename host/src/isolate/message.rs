@@ -1,4 +1,13 @@
 //! What the linking process, its parent and the zygote between them say to each other.
+//!
+//! A job may be in the hands of its module. Each field of what it says is of one class, and its documentation says which:
+//!
+//! * *Believed*: it is checked against what the parent or the kernel knows, and only then used. Said is with what.
+//! * *For the kernel*: it is handed on, and the kernel checks it as it would of anybody who may load modules.
+//! * *Shown only*: it is text or a number for people. Nothing is decided by it: not whether something is tried again, nor
+//!   whether a failure counts, nor what is recorded as fact.
+//!
+//! The zygote has seen no module. What it says is believed as far as it goes: that it is ready, or that it is not.
 
 use super::fault::Fault;
 use crate::error::{Error, Misbehaviour, Problem};
@@ -35,17 +44,22 @@ pub(super) struct NewJob;
 pub(super) enum Ready {
     /// It waits for jobs.
     Yes {
-        /// What is missing of the isolation.
+        /// What is missing of the isolation. Shown only.
         missing: Vec<String>,
     },
     /// It could not.
-    No(String),
+    No {
+        /// Why. Shown only.
+        text: String,
+        /// Whether the machine or the caller is at fault, and no guest: chooses between the exit codes 2 and 3.
+        usage: bool,
+    },
 }
 
-/// Parent to job: what to do.
+/// Parent to job: what to do. [`Rooms`](super::wire::Rooms) are beside it, first.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Job {
-    /// Link the module in the memfd beside it.
+    /// Link the module in the memfd that comes last beside it.
     Insmod {
         /// For messages.
         name: String,
@@ -60,22 +74,23 @@ pub(super) enum Job {
     Try(String, i32),
 }
 
-/// Job to parent. All but the last two have an answer.
+/// Job to parent. All but the last two have an answer. Descriptors never come with it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Request {
-    /// [`Kernel::list`](crate::kernel::Kernel::list).
+    /// [`Kernel::list`](crate::kernel::Kernel::list), once. Believed: at most [`limits::WANTED`] names, and never all.
     List(Option<Vec<Name>>),
-    /// [`Kernel::allocate`](crate::kernel::Kernel::allocate).
+    /// [`Kernel::allocate`](crate::kernel::Kernel::allocate), once, after a list. Believed: number and sizes have limits.
     Allocate(Vec<Space>),
-    /// [`Kernel::put`](crate::kernel::Kernel::put); the bytes are beside it.
-    Put(u64),
-    /// [`Kernel::protect`](crate::kernel::Kernel::protect).
+    /// [`Kernel::put`](crate::kernel::Kernel::put) to an address so many bytes, which are in the room for files. Believed:
+    /// they lie in one area that the kernel has granted.
+    Put(u64, u64),
+    /// [`Kernel::protect`](crate::kernel::Kernel::protect). Believed: it is an area that the kernel has granted.
     Protect(u64, Protection),
-    /// [`Kernel::load`](crate::kernel::Kernel::load); an image's file and numbers are beside it.
+    /// [`Kernel::load`](crate::kernel::Kernel::load), once, after an allocation.
     Load(Box<LoadForm>),
     /// The job is done.
     Answer(Box<Answer>),
-    /// What came of a try.
+    /// What came of a try. Believed, since only [`attempt`](super::Linker::attempt) hears it, whose job has no module.
     Tried(Tried),
 }
 
@@ -122,19 +137,42 @@ impl Name {
 /// [`Load`] without its image's contents.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct LoadForm {
+    /// Believed only as one that a module may have: it stands in what a kernel says of a failure. What the module is called
+    /// that became live, the kernel is asked.
     name: String,
+    /// Believed: just those that the kernel has granted.
     areas: Vec<(u64, Kind)>,
+    /// For the kernel: the simulated one checks that it lies in the areas; a real one reads the file.
     init: Option<u64>,
+    /// For the kernel, in the same way.
     exit: Option<u64>,
+    /// For the kernel, in the same way.
     exports: Vec<Export>,
+    /// Believed only as names that modules may have; for the kernel, in the same way. Which modules are used in the end, the
+    /// kernel is asked.
     uses: Vec<String>,
+    /// For the kernel, in the same way.
     params: Option<(u64, u64)>,
-    /// How many of the numbers beside it are sections' addresses; the rest are symbols' values.
-    pub(super) sections: Option<usize>,
+    /// Whether there is a file, and how large. Believed: the kernel takes files, and it fits the room for files.
+    pub(super) file: Option<FileForm>,
+}
+
+/// The size of an [`Image`](crate::kernel::Image). Its contents are for the kernel: a module is what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct FileForm {
+    /// Bytes of the file in its room. Believed: no more than [`limits::LINKED`].
+    pub(super) bytes: u64,
+    /// How many of the numbers in their room are sections' addresses. Believed: both together are no more than
+    /// [`limits::VALUES`].
+    pub(super) sections: u64,
+    /// How many are symbols' values.
+    pub(super) symbols: u64,
 }
 
 impl LoadForm {
-    pub(super) fn new(load: &Load) -> Self {
+    /// `bytes` of the file, if there is one.
+    pub(super) fn new(load: &Load, bytes: u64) -> Self {
+        let count = |numbers: &[u64]| numbers.len() as u64;
         Self {
             name: load.name.clone(),
             areas: load.areas.clone(),
@@ -143,55 +181,50 @@ impl LoadForm {
             exports: load.exports.clone(),
             uses: load.uses.clone(),
             params: load.params,
-            sections: load.image.as_ref().map(|image| image.sections.len()),
+            file: load.image.as_ref().map(|image| FileForm {
+                bytes,
+                sections: count(&image.sections),
+                symbols: count(&image.symbols),
+            }),
         }
     }
 
     /// The load that it asks for. Arguments are the parent's own.
     pub(super) fn load(self, args: &str) -> Load {
-        let Self { name, areas, init, exit, exports, uses, params, sections: _ } = self;
+        let Self { name, areas, init, exit, exports, uses, params, file: _ } = self;
         Load { name, areas, init, exit, exports, uses, params, args: args.to_owned(), image: None }
     }
 }
 
-/// How a job ended, in the job's words.
+/// How a job ended, in the job's words. Believed: nothing. Whether a module is live, and why it is not if the kernel was
+/// asked, the parent knows; else the answer chooses what is shown, and an exit code that is never 0.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
-    /// The module is live. What the parent knows by itself is left out.
+    /// The module is live. What the parent knows by itself is left out. Exit code 0 if the kernel says so too, else 3.
     Inserted {
-        /// How many relocations were done.
+        /// How many relocations were done. Shown only.
         relocations: usize,
-        /// The plugin that did them.
-        plugin: String,
-        /// Its digest.
+        /// The digest of the plugin that did them. Believed as one of those that the parent has given or that are built in,
+        /// from where its name is; which one of them it was, only the job knows.
         digest: Option<Digest>,
     },
-    /// It cannot be linked, or the kernel would not.
-    Module(Vec<ProblemForm>),
-    /// See [`Error::Kernel`].
-    Kernel(ProblemForm),
-    /// See [`Error::Usage`].
-    Usage(String),
-    /// See [`Error::Io`].
-    Io(PathBuf, String),
-    /// See [`Error::Guest`].
+    /// It cannot be linked. Exit code 1.
+    Refused(Vec<ProblemForm>),
+    /// See [`Error::Guest`]. Exit code 3.
     Guest(String, MisbehaviourForm),
-    /// It panicked.
-    Panicked(String),
+    /// It could not do its work, or panicked. Shown only. Exit code 3.
+    Failed(String),
 }
 
 impl Answer {
     pub(super) fn new(result: Result<Inserted, Error>) -> Self {
+        let all = |problems: Vec<Problem>| problems.into_iter().take(limits::PROBLEMS).map(ProblemForm::new).collect();
         match result {
-            Ok(Inserted { relocations, plugin, plugin_digest: digest, .. }) => {
-                Self::Inserted { relocations, plugin, digest }
-            }
-            Err(Error::Module(problems)) => Self::Module(problems.into_iter().map(ProblemForm::new).collect()),
-            Err(Error::Kernel(problem)) => Self::Kernel(ProblemForm::new(*problem)),
-            Err(Error::Usage(text)) => Self::Usage(text),
-            Err(Error::Io { path, source }) => Self::Io(path, source.to_string()),
+            Ok(Inserted { relocations, plugin_digest: digest, .. }) => Self::Inserted { relocations, digest },
+            Err(Error::Module(problems) | Error::Told(problems)) => Self::Refused(all(problems)),
+            Err(Error::Kernel(problem)) => Self::Refused(all(vec![*problem])),
             Err(Error::Guest { guest, what }) => Self::Guest(guest, MisbehaviourForm::new(what)),
-            Err(Error::Linker(fault)) => Self::Panicked(fault.to_string()),
+            Err(error @ (Error::Usage(_) | Error::Io { .. } | Error::Linker(_))) => Self::Failed(error.to_string()),
         }
     }
 
@@ -199,24 +232,29 @@ impl Answer {
     pub(super) fn error(self) -> Option<Error> {
         Some(match self {
             Self::Inserted { .. } => return None,
-            Self::Module(problems) if problems.is_empty() => Fault::Protocol("a refusal without a reason").into(),
-            Self::Module(mut problems) => {
+            Self::Refused(problems) if problems.is_empty() => Fault::Protocol("a refusal without a reason").into(),
+            Self::Refused(mut problems) => {
                 problems.truncate(limits::PROBLEMS);
-                Error::Module(problems.into_iter().map(ProblemForm::problem).collect())
-            }
-            Self::Kernel(problem) => Error::Kernel(Box::new(problem.problem())),
-            Self::Usage(text) => Error::Usage(shown(text.as_bytes())),
-            Self::Io(path, text) => {
-                let path = shown(path.as_os_str().as_encoded_bytes()).into();
-                Error::Io { path, source: std::io::Error::other(shown(text.as_bytes())) }
+                Error::Told(problems.into_iter().map(ProblemForm::problem).collect())
             }
             Self::Guest(guest, what) => Error::Guest { guest: shown(guest.as_bytes()), what: what.misbehaviour() },
-            Self::Panicked(text) => Fault::Panicked(text).into(),
+            Self::Failed(text) => Fault::Failed(text).into(),
         })
+    }
+
+    /// Of what a kernel disagreed about, which it only has numbers for: the section's name, and the symbol's.
+    pub(super) fn place(self) -> [Option<String>; 2] {
+        match self {
+            Self::Refused(mut problems) if !problems.is_empty() => {
+                let Problem { section, symbol, .. } = problems.swap_remove(0).problem();
+                [section, symbol]
+            }
+            _ => [None, None],
+        }
     }
 }
 
-/// [`Problem`], as it travels.
+/// [`Problem`], as it travels. Shown only, all of it: the kind chooses the wording, and is the kind in JSON.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ProblemForm {
     kind: String,
@@ -234,7 +272,7 @@ pub(super) struct ProblemForm {
 }
 
 impl ProblemForm {
-    fn new(problem: Problem) -> Self {
+    pub(super) fn new(problem: Problem) -> Self {
         let Problem {
             kind,
             file,
@@ -310,7 +348,7 @@ fn word(text: &str) -> &'static str {
     }
 }
 
-/// [`Misbehaviour`], as it travels.
+/// [`Misbehaviour`], as it travels. Shown only.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum MisbehaviourForm {
     Unusable(String),
@@ -372,11 +410,20 @@ mod tests {
         };
         let guest =
             Error::Guest { guest: "engine".into(), what: Misbehaviour::Fuel { export: "relobox_parse", fuel: 9 } };
-        for error in [Error::Module(vec![problem.clone(), problem]), Error::Usage("no".into()), guest] {
+        let usage = Error::Usage("no".into());
+        for (error, code, before) in [
+            (Error::Module(vec![problem.clone(), problem.clone()]), 1, ""),
+            (Error::Kernel(Box::new(problem)), 1, ""),
+            (guest, 3, ""),
+            (usage, 3, "the linking process failed: "),
+        ] {
             let text = error.to_string();
             let json = serde_json::to_vec(&Answer::new(Err(error))).unwrap();
             let back: Answer = serde_json::from_slice(&json).unwrap();
-            assert_eq!(back.error().unwrap().to_string().replace("an export", "relobox_parse"), text);
+            let back = back.error().unwrap();
+            assert!(!matches!(back, Error::Module(_) | Error::Kernel(_)), "nothing may be decided by its kinds");
+            assert_eq!(back.exit_code(), code);
+            assert_eq!(back.to_string().replace("an export", "relobox_parse"), format!("{before}{text}"));
         }
     }
 

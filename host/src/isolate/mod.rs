@@ -21,6 +21,7 @@ pub use fault::Fault;
 pub use message::Tried;
 pub use zygote::{ARGUMENT, serve_if_asked, serve_stdin};
 
+use crate::address_space;
 use crate::error::{Error, Result};
 use crate::insmod::Inserted;
 use crate::kernel::{Kernel, Machine};
@@ -34,6 +35,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
+use wire::Rooms;
 
 /// How to start a [`Linker`].
 #[derive(Clone, Debug)]
@@ -67,6 +69,8 @@ impl Default for Options {
 pub struct Linker {
     control: OwnedFd,
     inputs: Vec<(String, u64)>,
+    /// Those that it was given.
+    plugins: Plugins,
     zygote: Mutex<Zygote>,
 }
 
@@ -80,7 +84,11 @@ struct Zygote {
 impl Linker {
     /// Starts it, and does not wait until it is ready: the first job will.
     pub fn start(options: &Options) -> Result<Self> {
-        let Plugins { files: plugins, chosen, pins, .. } = options.plugins.clone().trusted(options.machine.as_ref())?;
+        if let Some(error) = address_space::short() {
+            return Err(error);
+        }
+        let trusted = options.plugins.clone().trusted(options.machine.as_ref())?;
+        let Plugins { files: plugins, chosen, pins, .. } = &trusted;
         if plugins.len() >= limits::PACKET_FDS {
             let (many, most) = (plugins.len(), limits::PACKET_FDS - 1);
             return Err(Error::Usage(format!("{many} plugins are too many at once; the limit is {most}")));
@@ -100,12 +108,12 @@ impl Linker {
             cache: options.cache.as_ref().map(absolute).transpose()?,
             machine: options.machine.clone(),
             plugins: plugins.iter().map(|p| (p.name.clone(), p.origin.path().to_owned())).collect(),
-            meant: [chosen, pins.iter().map(|pin| pin.digest).collect()],
+            meant: [chosen.clone(), pins.iter().map(|pin| pin.digest).collect()],
         };
-        let linker =
-            Self { control, inputs: options.inputs.clone(), zygote: Mutex::new(Zygote { process, ready: None }) };
         let wasm = plugins.iter().map(|p| wire::blob(&p.wasm)).collect::<Result<Vec<_>, _>>()?;
         let wasm: Vec<_> = wasm.iter().map(OwnedFd::as_fd).collect();
+        let zygote = Mutex::new(Zygote { process, ready: None });
+        let linker = Self { control, inputs: options.inputs.clone(), plugins: trusted, zygote };
         wire::send(linker.control.as_fd(), &setup, &wasm).map_err(|fault| linker.why(fault))?;
         Ok(linker)
     }
@@ -126,10 +134,10 @@ impl Linker {
         if rustix::io::retry_on_intr(|| poll(&mut polled, Some(&timeout))).map_err(Fault::step("wait"))? == 0 {
             return Err(Fault::Silent(limits::SILENCE));
         }
-        match wire::receive(self.control.as_fd())? {
+        match wire::hear(self.control.as_fd(), None)? {
             wire::Received::Message(body, _) => match wire::read(&body)? {
                 Ready::Yes { missing } => Ok(missing),
-                Ready::No(why) => Err(Fault::Ready(why)),
+                Ready::No { text, usage } => Err(Fault::Ready { text, usage }),
             },
             wire::Received::Ended(_) | wire::Received::Closed => Err(Fault::Gone),
         }
@@ -170,8 +178,9 @@ impl Linker {
         let file = file.try_clone_to_owned().map_err(Error::io(name))?;
         let len = wire::sealed_len(&file)?;
         let job = message::Job::Insmod { name: name.into(), len, args: args.into(), inputs: self.inputs.clone() };
-        let socket = self.job(&job, &[file.as_fd()])?;
-        serve::Job::new(kernel, &socket, name, args).serve().map_err(|error| match error {
+        let (socket, rooms) = self.job(&job, &[file.as_fd()])?;
+        let known = |digest: &_| self.plugins.name_of(digest);
+        serve::Job::new(kernel, &socket, &rooms, name, args).serve(&known).map_err(|error| match error {
             Error::Linker(fault) => self.why(fault),
             other => other,
         })
@@ -179,22 +188,23 @@ impl Linker {
 
     /// Tries one of [`ATTEMPTS`] from inside a linking process. For tests, and for whoever wants to see it.
     pub fn attempt(&self, what: &str) -> Result<Tried> {
-        let socket = self.job(&message::Job::Try(what.into(), std::process::id() as i32), &[])?;
-        match serve::next(&socket, limits::SILENCE) {
-            Ok((Request::Tried(tried), _)) => Ok(tried),
+        let (socket, rooms) = self.job(&message::Job::Try(what.into(), std::process::id() as i32), &[])?;
+        match serve::next(&socket, &rooms, limits::SILENCE) {
+            Ok(Request::Tried(tried)) => Ok(tried),
             Ok(_) => Err(Fault::Protocol("it was asked to try").into()),
             Err(Fault::Killed(signal)) => Ok(Tried::Killed(signal)),
             Err(fault) => Err(self.why(fault)),
         }
     }
 
-    /// Starts a job's process; our end of its socket.
-    fn job(&self, job: &message::Job, fds: &[BorrowedFd<'_>]) -> Result<OwnedFd> {
-        let (ours, theirs) = wire::pair()?;
+    /// Starts a job's process; our end of its socket, and the rooms that it may write to.
+    fn job(&self, job: &message::Job, fds: &[BorrowedFd<'_>]) -> Result<(OwnedFd, Rooms)> {
+        let ((ours, theirs), rooms) = (wire::pair()?, Rooms::new()?);
         wire::send(self.control.as_fd(), &NewJob, &[theirs.as_fd()]).map_err(|fault| self.why(fault))?;
         drop(theirs);
-        wire::send(ours.as_fd(), job, fds).map_err(|fault| self.why(fault))?;
-        Ok(ours)
+        let fds = [&rooms.fds()[..], fds].concat();
+        wire::send(ours.as_fd(), job, &fds).map_err(|fault| self.why(fault))?;
+        Ok((ours, rooms))
     }
 }
 

@@ -8,24 +8,20 @@ use std::collections::BTreeMap;
 
 /// What computing, reading the file and answering take.
 const COMPUTING: &[i64] = &[
-    // The socket, and memfds: a module's file, long messages, areas' bytes.
+    // The socket, and the memfds that it brings: a module's file, long messages, rooms to write to.
     libc::SYS_recvmsg,
     libc::SYS_sendmsg,
     libc::SYS_read,
     libc::SYS_pread64,
     libc::SYS_write,
+    libc::SYS_pwrite64,
     libc::SYS_lseek,
     libc::SYS_fstat,
-    libc::SYS_ftruncate,
-    libc::SYS_memfd_create,
     libc::SYS_close,
-    // Memory; mmap and mprotect have conditions.
+    // Memory; mmap, mprotect, mremap and madvise have conditions.
     libc::SYS_brk,
     libc::SYS_munmap,
-    libc::SYS_mremap,
-    libc::SYS_madvise,
-    // The runtime, traps, the end.
-    libc::SYS_futex,
+    // The runtime, traps, the end; futex has conditions.
     libc::SYS_clock_gettime,
     libc::SYS_getrandom,
     libc::SYS_getpid,
@@ -111,6 +107,12 @@ const DEADLY: &[i64] = &[
     libc::SYS_bpf,
     libc::SYS_perf_event_open,
     libc::SYS_userfaultfd,
+    libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_msgget,
+    libc::SYS_semget,
+    libc::SYS_mq_open,
+    libc::SYS_memfd_secret,
     libc::SYS_io_uring_setup,
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
@@ -124,6 +126,17 @@ const DEADLY: &[i64] = &[
     libc::SYS_quotactl,
 ];
 
+/// What a mapping may be, besides private: nothing that is shared, which no limit on data counts; that grows by itself, as
+/// a stack, which none counts either; or that takes another pool's pages.
+const MAPPING: i32 = libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE | libc::MAP_STACK;
+
+/// What the standard library and the C library do with futexes, and no more: those that inherit priorities or requeue keep
+/// memory in the kernel, and have had faults.
+const FUTEX: [i32; 3] = [libc::FUTEX_WAIT, libc::FUTEX_WAKE, libc::FUTEX_WAIT_BITSET];
+
+/// What may be said of memory: that it is not needed now, and that it should be huge pages.
+const ADVICE: [i32; 2] = [libc::MADV_DONTNEED, libc::MADV_HUGEPAGE];
+
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// For the zygote, and so for all that it starts.
@@ -132,6 +145,9 @@ pub(super) fn zygote() -> Result<(), Fault> {
     rules.extend(STARTING.iter().map(|call| (*call, Vec::new())));
     let deadly = DEADLY.iter().map(|call| (*call, Vec::new())).collect();
     apply(deadly, SeccompAction::Allow, SeccompAction::KillProcess)?;
+    // Files in memory are counted by no limit. Of the other errors wasmtime, which can do without them, would make a fault.
+    let missing = BTreeMap::from([(libc::SYS_memfd_create, Vec::new())]);
+    apply(missing, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))?;
     apply(rules, REFUSE, SeccompAction::Allow)
 }
 
@@ -148,17 +164,26 @@ pub(super) fn job(compiling: bool) -> Result<(), Fault> {
 
 const REFUSE: SeccompAction = SeccompAction::Errno(libc::EPERM as u32);
 
+/// `code`: executable memory may be made.
 fn computing(code: bool) -> Result<Rules, Fault> {
     let mut rules: Rules = COMPUTING.iter().map(|call| (*call, Vec::new())).collect();
-    let memory = match code {
-        true => Vec::new(),
-        false => vec![rule(vec![lacks(2, libc::PROT_EXEC)?])?],
+    // Allowed by the filter before this one, which has an error of its own for it.
+    rules.insert(libc::SYS_memfd_create, Vec::new());
+    let mapping = masked(3, !MAPPING, libc::MAP_PRIVATE);
+    let (map, protect) = match code {
+        true => (vec![mapping?], None),
+        // Memory that was written stays writable: what is not is counted no more as written.
+        false => (vec![mapping?, masked(2, libc::PROT_EXEC, 0)?], Some(is(2, libc::PROT_READ | libc::PROT_WRITE)?)),
     };
-    rules.insert(libc::SYS_mmap, memory.clone());
-    rules.insert(libc::SYS_mprotect, memory);
-    let fcntl = [libc::F_GETFD, libc::F_ADD_SEALS, libc::F_GET_SEALS];
-    let fcntl: Result<Vec<_>, Fault> = fcntl.into_iter().map(|command| rule(vec![is(1, command)?])).collect();
-    rules.insert(libc::SYS_fcntl, fcntl?);
+    rules.insert(libc::SYS_mmap, vec![rule(map)?]);
+    rules.insert(libc::SYS_mprotect, protect.map(|only| rule(vec![only])).transpose()?.into_iter().collect());
+    rules.insert(libc::SYS_mremap, vec![rule(vec![is(3, libc::MREMAP_MAYMOVE)?])?]);
+    let any = |argument, mask, values: &[i32]| -> Result<Vec<_>, Fault> {
+        values.iter().map(|value| rule(vec![masked(argument, mask, *value)?])).collect()
+    };
+    rules.insert(libc::SYS_madvise, any(2, !0, &ADVICE)?);
+    rules.insert(libc::SYS_futex, any(1, libc::FUTEX_CMD_MASK, &FUTEX)?);
+    rules.insert(libc::SYS_fcntl, any(1, !0, &[libc::F_GETFD, libc::F_GET_SEALS])?);
     Ok(rules)
 }
 
@@ -167,12 +192,14 @@ fn rule(conditions: Vec<SeccompCondition>) -> Result<SeccompRule, Fault> {
 }
 
 fn is(argument: u8, value: i32) -> Result<SeccompCondition, Fault> {
-    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value as u64).map_err(|e| fault(&e))
+    masked(argument, !0, value)
 }
 
-fn lacks(argument: u8, bits: i32) -> Result<SeccompCondition, Fault> {
-    let op = SeccompCmpOp::MaskedEq(bits as u64);
-    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, op, 0).map_err(|e| fault(&e))
+/// Of an argument of 32 bits, those in `mask` are those of `value`.
+fn masked(argument: u8, mask: i32, value: i32) -> Result<SeccompCondition, Fault> {
+    let (mask, value) = (u64::from(mask as u32), u64::from(value as u32));
+    let op = SeccompCmpOp::MaskedEq(mask);
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, op, value).map_err(|e| fault(&e))
 }
 
 fn apply(rules: Rules, otherwise: SeccompAction, named: SeccompAction) -> Result<(), Fault> {

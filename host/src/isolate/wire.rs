@@ -1,4 +1,5 @@
-//! Messages: one packet each, with descriptors beside it; what is large is in a sealed memfd.
+//! Messages: one packet each. What is large is beside it in a sealed memfd if it comes from the parent, and in a room
+//! that the parent has made if it comes from a job: of a job, the parent takes no descriptors.
 
 use super::fault::Fault;
 use crate::limits;
@@ -22,13 +23,15 @@ enum Tag {
     Inline,
     /// The message is in the first descriptor.
     Apart,
+    /// The message is in the room for messages; its length follows.
+    InRoom,
     /// The zygote's own word about a job's process: how it ended.
     Ended,
 }
 
 impl Tag {
     fn of(byte: u8) -> Option<Self> {
-        [Self::Inline, Self::Apart, Self::Ended].into_iter().find(|tag| *tag as u8 == byte)
+        [Self::Inline, Self::Apart, Self::InRoom, Self::Ended].into_iter().find(|tag| *tag as u8 == byte)
     }
 }
 
@@ -41,6 +44,38 @@ pub(super) enum Received {
     Ended(i32),
     /// The other end is closed.
     Closed,
+}
+
+/// Where a job writes what does not fit into a packet. The parent makes them, and so bounds their number and size; each
+/// is written anew for each message, since the parent has read it when it answers.
+#[derive(Debug)]
+pub(super) struct Rooms {
+    /// Messages that are too long for a packet.
+    pub(super) messages: OwnedFd,
+    /// The module's file, or an area's bytes.
+    pub(super) file: OwnedFd,
+    /// Sections' addresses and symbols' values.
+    pub(super) numbers: OwnedFd,
+}
+
+impl Rooms {
+    pub(super) const COUNT: usize = 3;
+
+    pub(super) fn new() -> Result<Self, Fault> {
+        let room =
+            |bytes| memfd::room(bytes).map_err(|e| Fault::Start { step: "make room for a job", reason: e.to_string() });
+        let (messages, file, numbers) = (room(limits::MESSAGE)?, room(limits::LINKED)?, room(limits::VALUES)?);
+        Ok(Self { messages, file, numbers })
+    }
+
+    /// As they travel.
+    pub(super) fn fds(&self) -> [BorrowedFd<'_>; Self::COUNT] {
+        [self.messages.as_fd(), self.file.as_fd(), self.numbers.as_fd()]
+    }
+
+    pub(super) fn from_fds([messages, file, numbers]: [OwnedFd; Self::COUNT]) -> Self {
+        Self { messages, file, numbers }
+    }
 }
 
 /// Two connected ends.
@@ -59,6 +94,32 @@ pub(super) fn send(socket: BorrowedFd<'_>, message: &impl Serialize, fds: &[Borr
 pub(super) fn reply(socket: BorrowedFd<'_>, message: &impl Serialize) -> Result<(), Fault> {
     let json = serde_json::to_vec(message).map_err(|e| Fault::Malformed(e.to_string()))?;
     send_json(socket, &json, &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+}
+
+/// Says something to the parent, which has made `room` for it.
+pub(super) fn say(socket: BorrowedFd<'_>, room: BorrowedFd<'_>, message: &impl Serialize) -> Result<(), Fault> {
+    let json = serde_json::to_vec(message).map_err(|e| Fault::Malformed(e.to_string()))?;
+    if json.len() <= limits::PACKET {
+        return packet(socket, Tag::Inline, &json, &[], SendFlags::NOSIGNAL);
+    }
+    write_room(room, &json, limits::MESSAGE)?;
+    packet(socket, Tag::InRoom, &(json.len() as u64).to_le_bytes(), &[], SendFlags::NOSIGNAL)
+}
+
+/// Writes `bytes` at the start of a room that has `limit`.
+pub(super) fn write_room(room: BorrowedFd<'_>, bytes: &[u8], limit: u64) -> Result<(), Fault> {
+    if bytes.len() as u64 > limit {
+        return Err(Fault::TooLong { limit });
+    }
+    let mut written = 0;
+    while written < bytes.len() {
+        match rustix::io::pwrite(room, &bytes[written..], written as u64) {
+            Ok(n) => written += n,
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(Fault::Malformed(e.to_string())),
+        }
+    }
+    Ok(())
 }
 
 fn send_json(socket: BorrowedFd<'_>, json: &[u8], fds: &[BorrowedFd<'_>], flags: SendFlags) -> Result<(), Fault> {
@@ -97,13 +158,26 @@ fn packet(
     }
 }
 
-/// Receives a message, which may be hostile.
+/// Receives a message of the parent's, with its descriptors.
 pub(super) fn receive(socket: BorrowedFd<'_>) -> Result<Received, Fault> {
-    let mut buffer = vec![0; limits::PACKET + 1];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::PACKET_FDS))];
-    let mut beside = RecvAncillaryBuffer::new(&mut space);
+    receive_packet(socket, None, &mut RecvAncillaryBuffer::new(&mut space))
+}
+
+/// Receives a message of the zygote's or of a job's, which may be hostile. Descriptors are not taken: one could make the
+/// parent wait, or change under its eyes. `room` is where a job's long messages are.
+pub(super) fn hear(socket: BorrowedFd<'_>, room: Option<BorrowedFd<'_>>) -> Result<Received, Fault> {
+    receive_packet(socket, room, &mut RecvAncillaryBuffer::default())
+}
+
+fn receive_packet(
+    socket: BorrowedFd<'_>,
+    room: Option<BorrowedFd<'_>>,
+    beside: &mut RecvAncillaryBuffer<'_>,
+) -> Result<Received, Fault> {
+    let mut buffer = vec![0; limits::PACKET + 1];
     let received = loop {
-        match recvmsg(socket, &mut [IoSliceMut::new(&mut buffer)], &mut beside, RecvFlags::CMSG_CLOEXEC) {
+        match recvmsg(socket, &mut [IoSliceMut::new(&mut buffer)], beside, RecvFlags::CMSG_CLOEXEC) {
             Ok(received) => break received,
             // The other end was closed before it had read everything: said once, and what it sent before comes after.
             Err(Errno::INTR | Errno::CONNRESET) => continue,
@@ -116,8 +190,11 @@ pub(super) fn receive(socket: BorrowedFd<'_>) -> Result<Received, Fault> {
             fds.extend(rights);
         }
     }
-    if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) || fds.len() > limits::PACKET_FDS {
+    if received.flags.contains(ReturnFlags::TRUNC) {
         return Err(Fault::TooLong { limit: limits::PACKET as u64 });
+    }
+    if received.flags.contains(ReturnFlags::CTRUNC) || fds.len() > limits::PACKET_FDS {
+        return Err(Fault::Protocol("descriptors that were not asked for"));
     }
     buffer.truncate(received.bytes);
     let Some((tag, body)) = buffer.split_first() else { return Ok(Received::Closed) };
@@ -127,6 +204,10 @@ pub(super) fn receive(socket: BorrowedFd<'_>) -> Result<Received, Fault> {
             let apart = fds.remove(0);
             Ok(Received::Message(read_blob(&apart, limits::MESSAGE)?, fds))
         }
+        (Some(Tag::InRoom), body) => match (body.try_into().map(u64::from_le_bytes), room) {
+            (Ok(len), Some(room)) => Ok(Received::Message(read_room(room, len, limits::MESSAGE)?, fds)),
+            _ => Err(Fault::Protocol("a malformed packet")),
+        },
         (Some(Tag::Ended), body) if fds.is_empty() => match body.try_into() {
             Ok(status) => Ok(Received::Ended(i32::from_le_bytes(status))),
             Err(_) => Err(Fault::Protocol("a malformed packet")),
@@ -163,7 +244,12 @@ pub(super) fn sealed_len(fd: &OwnedFd) -> Result<u64, Fault> {
 
 /// The bytes of a sealed memfd, up to `limit`.
 pub(super) fn read_blob(fd: &OwnedFd, limit: u64) -> Result<Vec<u8>, Fault> {
-    let len = sealed_len(fd)?;
+    read_room(fd.as_fd(), sealed_len(fd)?, limit)
+}
+
+/// The first `len` bytes of a room, which has at least `limit`. They are read once, so that it does not matter who else
+/// writes there.
+pub(super) fn read_room(fd: BorrowedFd<'_>, len: u64, limit: u64) -> Result<Vec<u8>, Fault> {
     if len > limit {
         return Err(Fault::TooLong { limit });
     }
@@ -212,10 +298,18 @@ mod tests {
         let raw = |bytes: &[u8]| rustix::net::send(&a, bytes, SendFlags::empty()).unwrap();
         raw(&vec![Tag::Inline as u8; limits::PACKET + 2]);
         assert!(matches!(receive(b.as_fd()), Err(Fault::TooLong { .. })));
-        for bytes in [&[9u8][..], &[Tag::Apart as u8], &[Tag::Ended as u8, 1], &[Tag::Apart as u8, 1]] {
+        let in_room = Tag::InRoom as u8;
+        for bytes in
+            [&[9u8][..], &[Tag::Apart as u8], &[Tag::Ended as u8, 1], &[Tag::Apart as u8, 1], &[in_room], &[in_room; 9]]
+        {
             raw(bytes);
             assert!(matches!(receive(b.as_fd()), Err(Fault::Protocol(_))), "{bytes:?}");
         }
+        let room = memfd::room(limits::MESSAGE).unwrap();
+        raw(&[in_room, 1]);
+        assert!(matches!(hear(b.as_fd(), Some(room.as_fd())), Err(Fault::Protocol(_))));
+        raw(&[in_room; 9]);
+        assert_eq!(hear(b.as_fd(), Some(room.as_fd())).unwrap_err(), Fault::TooLong { limit: limits::MESSAGE });
         // More descriptors than a message has room for.
         let note = blob(b"").unwrap();
         let fds = [note.as_fd(); limits::PACKET_FDS + 1];
@@ -223,7 +317,36 @@ mod tests {
         let mut beside = SendAncillaryBuffer::new(&mut space);
         assert!(beside.push(SendAncillaryMessage::ScmRights(&fds)));
         sendmsg(&a, &[IoSlice::new(&[Tag::Inline as u8])], &mut beside, SendFlags::empty()).unwrap();
-        assert!(matches!(receive(b.as_fd()), Err(Fault::TooLong { .. })));
+        assert!(matches!(receive(b.as_fd()), Err(Fault::Protocol(_))));
+        // Of a job, not one, and it is not even kept open.
+        let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+        let (before, none) = (open(), Fault::Protocol("descriptors that were not asked for"));
+        for fds in [&fds[..1], &fds[..limits::PACKET_FDS]] {
+            send(a.as_fd(), &"x", fds).unwrap();
+            assert_eq!(hear(b.as_fd(), None).unwrap_err(), none);
+        }
+        // Other tests open and close files at the same time.
+        assert!(open() < before + limits::PACKET_FDS, "{before} {}", open());
+    }
+
+    #[test]
+    fn a_long_message_goes_through_the_room_again_and_again() {
+        let ((a, b), rooms) = (pair().unwrap(), Rooms::new().unwrap());
+        let room = rooms.messages.as_fd();
+        for text in ["long ".repeat(limits::PACKET), "short".to_owned(), "l".repeat(limits::PACKET)] {
+            say(a.as_fd(), room, &text).unwrap();
+            let Received::Message(body, _) = hear(b.as_fd(), Some(room)).unwrap() else { panic!() };
+            assert_eq!(read::<String>(&body).unwrap(), text);
+        }
+        // It is as long as it is, also for whoever may write.
+        let room = memfd::room(8).unwrap();
+        assert_eq!(write_room(room.as_fd(), b"12345678", 8), Ok(()));
+        assert_eq!(write_room(room.as_fd(), b"123456789", 8), Err(Fault::TooLong { limit: 8 }));
+        assert_eq!(rustix::io::pwrite(&room, b"123456789", 0), Err(Errno::PERM));
+        assert_eq!(rustix::fs::ftruncate(&room, 9), Err(Errno::PERM));
+        let file = memfd::cut(room.as_fd(), 4).unwrap();
+        assert_eq!(read_blob(&file, 4).unwrap(), b"1234");
+        assert!(rustix::io::pwrite(&room, b"x", 0).is_err());
     }
 
     #[test]

@@ -9,12 +9,12 @@ use super::lockdown;
 use super::message::{Answer, Job, NewJob, Ready, Request, Setup, Tried};
 use super::proxy::Proxy;
 use super::system::{close_from, exit, fork};
-use super::wire::{Received, read, read_blob, receive, send, send_ended};
+use super::wire::{Received, Rooms, read, read_blob, receive, say, send, send_ended};
 use super::{Linker, Options};
 use crate::cache::Cache;
 use crate::error::Result;
 use crate::guests::{Guests, Origin};
-use crate::insmod::insmod;
+use crate::insmod::{Inserted, insmod};
 use crate::kernel::{Machine, running_machine};
 use crate::limits;
 use crate::link::load;
@@ -78,7 +78,10 @@ pub fn serve_stdin() -> ExitCode {
             }
         }
         Err(error) => {
-            let _ = send(control.as_fd(), &Ready::No(error.to_string()), &[]);
+            let usage = error.exit_code() == 2;
+            // A packet has room for it, whatever it quotes.
+            let text = error.to_string().chars().take(limits::PACKET / 8).collect();
+            let _ = send(control.as_fd(), &Ready::No { text, usage }, &[]);
             2
         }
     };
@@ -202,9 +205,10 @@ impl Zygote {
 
     /// A job, from its process's beginning to its end.
     fn job(&self, zygote: Pid, socket: &OwnedFd) -> ! {
-        // With its place, to the parent: there is no terminal.
+        // With its place, to the parent: there is no terminal. In a packet, since there may be no room yet.
         let report = |text: String| {
-            let _ = send(socket.as_fd(), &Request::Answer(Box::new(Answer::Panicked(text))), &[]);
+            let text = text.chars().take(limits::PACKET / 8).collect();
+            let _ = send(socket.as_fd(), &Request::Answer(Box::new(Answer::Failed(text))), &[]);
         };
         let said = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
         let hook = std::sync::Arc::clone(&said);
@@ -221,7 +225,7 @@ impl Zygote {
                 2
             }
             Err(_) => {
-                report(said.lock().map(|said| said.clone()).unwrap_or_default());
+                report(said.lock().map(|said| format!("panicked: {said}")).unwrap_or_default());
                 101
             }
         };
@@ -235,16 +239,30 @@ impl Zygote {
             lockdown::no_more_code()?;
         }
         let Received::Message(body, mut fds) = receive(socket.as_fd())? else { return Err(Fault::Gone) };
+        let rooms = fds.drain(..Rooms::COUNT.min(fds.len())).collect::<Vec<_>>().try_into();
+        let Rooms { messages, file: room, numbers } = Rooms::from_fds(rooms.map_err(|_| Fault::Gone)?);
         let request = match (read(&body)?, fds.pop()) {
             (Job::Insmod { name, len, args, inputs }, Some(file)) => {
-                let source = Source::File(File::from_std(std::fs::File::from(file)), len);
-                let inserted = load(&self.guests, &name, source)
-                    .and_then(|module| insmod(&self.guests, &mut Proxy { socket }, module, &args, &inputs));
+                let (messages, numbers) = (messages.as_fd(), numbers.as_fd());
+                let mut parent = Proxy { socket, name: &name, messages, numbers, file: Some(room), written: 0 };
+                let inserted = self.insmod(&mut parent, file, len, (&args, &inputs));
                 Request::Answer(Box::new(Answer::new(inserted)))
             }
-            (Job::Try(what, parent), _) => Request::Tried(attempt(&what, parent)),
+            (Job::Try(what, parent), _) => Request::Tried(attempt(&what, parent, messages.as_fd())),
             _ => Request::Tried(Tried::Unknown),
         };
-        send(socket.as_fd(), &request, &[])
+        say(socket.as_fd(), messages.as_fd(), &request)
+    }
+
+    fn insmod(
+        &self,
+        parent: &mut Proxy<'_>,
+        file: OwnedFd,
+        len: u64,
+        with: (&str, &[(String, u64)]),
+    ) -> Result<Inserted> {
+        let source = Source::File(File::from_std(std::fs::File::from(file)), len);
+        let module = load(&self.guests, parent.name, source)?;
+        insmod(&self.guests, parent, module, with.0, with.1)
     }
 }

@@ -16,8 +16,10 @@ pub mod vet;
 pub use linux::{areas as loaded_areas, machine as running_machine};
 
 use crate::layout::Kind;
+use crate::memfd;
 use crate::records::shown;
 use serde::{Deserialize, Serialize};
+use std::fs::File;
 use std::os::fd::OwnedFd;
 
 /// A kernel. What was allocated through it and is not part of a live module is freed when it is dropped, also when
@@ -26,12 +28,23 @@ pub trait Kernel {
     /// What is loaded and where, and what is exported: one consistent picture. With `wanted`, a backend may leave other
     /// names out; the addresses of those that it gives stay true as long as this connection lives.
     fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure>;
+    /// The modules that it has, oldest first. Their exports may be left out.
+    fn modules(&mut self) -> Result<Vec<Module>, Failure> {
+        Ok(self.list(Some(&[]))?.modules)
+    }
     /// Allocates all of `areas` or none: their addresses, in that order. They are writable and full of zeros.
     fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure>;
     /// Puts bytes into an area that is still writable.
     fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure>;
     /// Makes an area read-only or executable, and never writable again.
     fn protect(&mut self, area: u64, protection: Protection) -> Result<(), Failure>;
+    /// A file for [`Load::image`], with what `write` writes. Nobody can change it any more.
+    fn file(&mut self, write: &mut dyn FnMut(&mut File) -> crate::Result<()>) -> crate::Result<OwnedFd> {
+        let io = |error| crate::Error::io("memfd")(error);
+        let mut file = memfd::create("relobox").map_err(io)?;
+        write(&mut file)?;
+        memfd::seal(file).map_err(io)
+    }
     /// Makes a module of this connection's areas and calls its init. It is live, or nothing of it is left.
     /// A module in [`Load::uses`] that is no longer the one that was listed is refused: addresses in it are stale.
     fn load(&mut self, load: &Load) -> Result<Loaded, Failure>;

@@ -3,7 +3,7 @@
 //!
 //! The file was read once, into a memfd that nobody can change: what was judged is what is loaded.
 
-use super::{Export, Failure, Form, Kernel, Listing, Load, Loaded, Protection, Request, linux};
+use super::{Export, Failure, Form, Kernel, Listing, Load, Loaded, Module, Protection, Request, linux};
 use crate::layout::{Kind, PAGE};
 use crate::symbols::{Symbols, Wanted};
 use rustix::io::Errno;
@@ -93,6 +93,10 @@ impl Kernel for Vet {
             modules,
             exports: own,
         })
+    }
+
+    fn modules(&mut self) -> Result<Vec<Module>, Failure> {
+        Ok(linux::loaded())
     }
 
     /// Nothing is allocated: the addresses are in reach of the kernel, as those that it will choose.

@@ -5,12 +5,14 @@
 
 pub mod config;
 pub mod glob;
+mod load;
 pub mod plan;
 pub mod remove;
 pub mod run;
 pub mod tree;
 
 pub use config::Config;
+pub use load::load;
 pub use plan::{Action, Plan, Request, Step, Target, plan};
 pub use run::{Outcome, run};
 pub use tree::Tree;

@@ -56,13 +56,13 @@ struct State<T> {
     loaded: Vec<usize>,
 }
 
-/// Runs `plan`: `load` loads a step's file, up to `jobs` at a time, and `unload` removes it. With `first_time`, a target
-/// that is loaded already is an error.
+/// Runs `plan`: `load` loads a step's file, up to `jobs` at a time, and `unload` removes it. `load` answers `None` for a
+/// module that the kernel has already. With `first_time`, a target that is loaded already is an error.
 pub fn run<T: Send>(
     plan: &Plan,
     jobs: usize,
     first_time: bool,
-    load: impl Fn(&Step, &Path) -> Result<T> + Sync,
+    load: impl Fn(&Step, &Path) -> Result<Option<T>> + Sync,
     mut unload: impl FnMut(&Step) -> Result<()>,
 ) -> Report<T> {
     let count = plan.steps.len();
@@ -126,14 +126,15 @@ pub fn run<T: Send>(
     Report { outcomes, left }
 }
 
-fn attempt<T>(step: &Step, path: &Path, strict: bool, load: &impl Fn(&Step, &Path) -> Result<T>) -> Outcome<T> {
+fn attempt<T>(step: &Step, path: &Path, strict: bool, load: &impl Fn(&Step, &Path) -> Result<Option<T>>) -> Outcome<T> {
     let mut tries = 1;
     loop {
         match load(step, path) {
-            Ok(loaded) => return Outcome::Loaded(loaded),
+            Ok(Some(loaded)) => return Outcome::Loaded(loaded),
+            // Somebody else was faster.
+            Ok(None) if strict => return Outcome::Failed(present(step)),
+            Ok(None) => return Outcome::Live,
             Err(error) if only(&error, "stale") && tries < TRIES => tries += 1,
-            // Somebody else was faster, or it is called otherwise than its file.
-            Err(error) if only(&error, "already-loaded") && !strict => return Outcome::Live,
             Err(error) => return Outcome::Failed(error),
         }
     }
@@ -180,8 +181,8 @@ impl<T> State<T> {
     }
 }
 
-/// Whether all that is wrong is of this kind.
-fn only(error: &Error, kind: &str) -> bool {
+/// Whether all that is wrong is of this kind, and is no mere word of a linking process.
+pub(super) fn only(error: &Error, kind: &str) -> bool {
     match error {
         Error::Module(problems) => !problems.is_empty() && problems.iter().all(|p| p.kind == kind),
         Error::Kernel(problem) => problem.kind == kind,

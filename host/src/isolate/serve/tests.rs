@@ -1,25 +1,38 @@
 //! A linking process that lies: the parent says what it did, asks the kernel for nothing that it must not, and ends.
 
 use super::*;
-use crate::isolate::wire::{blob, pair};
-use crate::kernel::{Linux, LinuxAreas, Listing, Machine};
+use crate::isolate::message::{MisbehaviourForm, ProblemForm};
+use crate::isolate::system::call;
+use crate::isolate::wire::{pair, say, send, write_room};
+use crate::kernel::{Linux, LinuxAreas, Listing, Load, Machine};
 use crate::layout::Kind;
-use rustix::fs::{MemfdFlags, memfd_create};
 use std::os::fd::BorrowedFd;
 
 /// A kernel that says yes and remembers what it was asked.
 struct Recorder {
     form: Form,
     asked: Vec<String>,
+    /// What becomes of a load.
     loaded: Result<Loaded, Failure>,
+    /// What a load makes live; the areas that were granted are the first one's.
+    becomes: Vec<&'static str>,
+    modules: Vec<Module>,
+    file: Vec<u8>,
 }
 
 static AREA: u64 = 0x10000;
 
 impl Recorder {
     fn new(form: Form) -> Self {
-        Self { form, asked: Vec::new(), loaded: Ok(Loaded { returned: 7, unknown_args: vec![] }) }
+        let loaded = Ok(Loaded { returned: 7, unknown_args: vec![] });
+        let (asked, modules, file) = (Vec::new(), vec![module("old", true, 0x999)], Vec::new());
+        Self { form, asked, loaded, becomes: vec!["m"], modules, file }
     }
+}
+
+fn module(name: &str, live: bool, address: u64) -> Module {
+    let (users, uses, exports) = (vec![], vec!["old".to_owned()], vec![]);
+    Module { name: name.into(), live, areas: vec![(address, 4096)], users, uses, exports }
 }
 
 impl Kernel for Recorder {
@@ -31,9 +44,13 @@ impl Kernel for Recorder {
             form: self.form,
             complete: true,
             machine: Machine { name: "x86_64".into(), machine: 62, class: 64, order: 1 },
-            modules: vec![],
+            modules: self.modules.clone(),
             exports: vec![],
         })
+    }
+    fn modules(&mut self) -> Result<Vec<Module>, Failure> {
+        self.asked.push("modules".into());
+        Ok(self.modules.clone())
     }
     fn allocate(&mut self, areas: &[Space]) -> Result<Vec<u64>, Failure> {
         self.asked.push(format!("allocate {}", areas.len()));
@@ -50,6 +67,13 @@ impl Kernel for Recorder {
     fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
         let image = load.image.as_ref().map(|i| format!(" {}+{}", i.sections.len(), i.symbols.len()));
         self.asked.push(format!("load {} '{}'{}", load.name, load.args, image.unwrap_or_default()));
+        if let Some(image) = &load.image {
+            self.file = crate::isolate::wire::read_blob(&image.file, limits::LINKED).unwrap();
+        }
+        if self.loaded.is_ok() {
+            let at = |n: u64| if self.form == Form::Original { 0x7000 * (n + 1) } else { AREA * (n + 1) };
+            self.modules.extend((0..).zip(&self.becomes).map(|(n, name)| module(name, true, at(n))));
+        }
         self.loaded.clone()
     }
     fn remove(&mut self, _: &str) -> Result<(), Failure> {
@@ -58,13 +82,18 @@ impl Kernel for Recorder {
 }
 
 enum Say<'a> {
-    Request(Request, Vec<BorrowedFd<'a>>),
+    Request(Request),
+    With(Request, Vec<BorrowedFd<'a>>),
     Bytes(Vec<u8>),
+    /// Not said, but written to the room for files.
+    Write(&'static [u8]),
+    /// And to the one for numbers.
+    Numbers(u64),
 }
-use Say::{Bytes, Request as Ask};
+use Say::{Bytes, Numbers, With, Write};
 
 fn ask(request: Request) -> Say<'static> {
-    Ask(request, vec![])
+    Say::Request(request)
 }
 
 fn list() -> Say<'static> {
@@ -75,11 +104,25 @@ fn allocate(size: u64) -> Say<'static> {
     ask(Request::Allocate(vec![Space { kind: Kind::Text, size, align: 4096 }]))
 }
 
-fn module(name: &str, areas: &[(u64, Kind)], sections: Option<usize>) -> Request {
-    let load = Load { name: name.into(), areas: areas.to_vec(), args: "evil=1".into(), ..empty() };
-    let mut form = LoadForm::new(&load);
-    form.sections = sections;
-    Request::Load(Box::new(form))
+fn load_form(name: &str, areas: &[(u64, Kind)], uses: &[&str], file: Option<FileForm>) -> Say<'static> {
+    let load = Load {
+        name: name.into(),
+        areas: areas.to_vec(),
+        init: None,
+        exit: None,
+        exports: vec![],
+        uses: uses.iter().map(|name| (*name).to_owned()).collect(),
+        params: None,
+        args: "evil=1".into(),
+        image: None,
+    };
+    let mut form = LoadForm::new(&load, 0);
+    form.file = file;
+    ask(Request::Load(Box::new(form)))
+}
+
+fn load(name: &str) -> Say<'static> {
+    load_form(name, TEXT, &[], None)
 }
 
 static TEXT: &[(u64, Kind)] = &[(0x10000, Kind::Text)];
@@ -89,79 +132,112 @@ fn answer(answer: Answer) -> Say<'static> {
 }
 
 fn live() -> Say<'static> {
-    answer(Answer::Inserted { relocations: 5, plugin: "x\x1b[2J".into(), digest: Some([7; 32]) })
+    answer(Answer::Inserted { relocations: 5, digest: Some([7; 32]) })
+}
+
+fn refused(kind: &'static str) -> Say<'static> {
+    let problem = Problem { value: Some(-17), ..Problem::new(kind, "m.ko", "it says") };
+    answer(Answer::Refused(vec![ProblemForm::new(Problem { section: Some(".text".into()), ..problem })]))
 }
 
 /// What comes of a process that says all this and is gone; and what the kernel was asked.
-fn hear(kernel: &mut Recorder, said: Vec<Say<'_>>) -> Result<Inserted, String> {
-    let (ours, theirs) = pair().unwrap();
-    for say in said {
-        match say {
-            Ask(request, fds) => crate::isolate::wire::send(theirs.as_fd(), &request, &fds).unwrap(),
+fn try_all(kernel: &mut Recorder, said: Vec<Say<'_>>) -> Result<Inserted> {
+    let ((ours, theirs), rooms) = (pair().unwrap(), Rooms::new().unwrap());
+    // A job's end takes no more than a few packets, and the parent answers: all is said at once.
+    for (n, what) in said.into_iter().enumerate() {
+        match what {
+            Say::Request(request) => say(theirs.as_fd(), rooms.messages.as_fd(), &request).unwrap(),
+            With(request, fds) => send(theirs.as_fd(), &request, &fds).unwrap(),
             Bytes(bytes) => drop(rustix::net::send(&theirs, &bytes, rustix::net::SendFlags::empty()).unwrap()),
+            Write(bytes) => write_room(rooms.file.as_fd(), bytes, 4096).unwrap(),
+            Numbers(count) => {
+                let numbers: Vec<u8> = (0..count).flat_map(u64::to_le_bytes).collect();
+                write_room(rooms.numbers.as_fd(), &numbers, limits::VALUES).unwrap();
+            }
         }
+        assert!(n < 100);
     }
     rustix::net::shutdown(&theirs, rustix::net::Shutdown::Write).unwrap();
-    Job::new(kernel, &ours, "m.ko", "a=1").serve().map_err(|error| error.to_string())
+    let known = |digest: &Digest| (*digest == [7; 32]).then(|| "x86_64".to_owned());
+    Job::new(kernel, &ours, &rooms, "dir/m.ko", "a=1").serve(&known)
+}
+
+fn hear(kernel: &mut Recorder, said: Vec<Say<'_>>) -> Result<Inserted, String> {
+    try_all(kernel, said).map_err(|error| error.to_string())
 }
 
 #[test]
 fn an_honest_one_is_served() {
-    let code = blob(b"code").unwrap();
     let mut kernel = Recorder::new(Form::Areas);
-    let put = Ask(Request::Put(AREA + 4092), vec![code.as_fd()]);
-    let protect = ask(Request::Protect(AREA, Protection::ReadExecute));
-    let said = vec![list(), allocate(4096), put, protect, ask(module("m", TEXT, None)), live()];
+    let (put, protect) = (ask(Request::Put(AREA + 4092, 4)), ask(Request::Protect(AREA, Protection::ReadExecute)));
+    let said = vec![list(), allocate(4096), Write(b"code"), put, protect, load("m"), live()];
     let inserted = hear(&mut kernel, said).unwrap();
     assert_eq!((inserted.name.as_str(), inserted.relocations, inserted.returned), ("m", 5, 7));
-    assert_eq!((inserted.plugin.as_str(), inserted.plugin_digest), ("x\\u{1b}[2J", Some([7; 32])));
-    assert_eq!(inserted.areas[0].address, AREA);
+    assert_eq!((inserted.plugin.as_str(), inserted.plugin_digest), ("x86_64", Some([7; 32])));
+    assert_eq!((inserted.areas[0].address, inserted.uses), (AREA, vec!["old".to_owned()]));
     // The arguments are the parent's, whatever it says.
-    assert_eq!(kernel.asked, ["list 1", "allocate 1", "put 0x10ffc 4", "protect 0x10000", "load m 'a=1'"]);
+    let asked = ["list 1", "allocate 1", "put 0x10ffc 4", "protect 0x10000", "load m 'a=1'", "modules"];
+    assert_eq!(kernel.asked, asked);
 }
 
 #[test]
-fn a_relocated_file_must_be_sealed_and_whole() {
+fn a_relocated_file_is_what_was_written_and_no_larger_than_its_room() {
     let form = Form::Relocated(Linux { areas: LinuxAreas::Seven, kallsyms_all: true });
-    let (file, numbers, odd) = (blob(b"file").unwrap(), blob(&[0; 40]).unwrap(), blob(&[0; 41]).unwrap());
-    let open = memfd_create("open", MemfdFlags::ALLOW_SEALING).unwrap();
-    let load = |sections, fds: &[&OwnedFd]| -> (Result<Inserted, String>, Vec<String>) {
+    let load = |file, more: Vec<Say<'_>>| -> (Result<Inserted, String>, Recorder) {
         let mut kernel = Recorder::new(form);
-        let fds = fds.iter().map(|fd| fd.as_fd()).collect();
-        let said = vec![list(), allocate(4096), Ask(module("m", TEXT, sections), fds), live()];
-        (hear(&mut kernel, said), kernel.asked)
+        let mut said = vec![list(), allocate(4096), Write(b"file"), Numbers(5), load_form("m", TEXT, &[], file)];
+        said.extend(more);
+        said.push(live());
+        (hear(&mut kernel, said), kernel)
     };
-    let (good, asked) = load(Some(3), &[&file, &numbers]);
+    let file = |bytes, sections, symbols| Some(FileForm { bytes, sections, symbols });
+    let (good, kernel) = load(file(4, 3, 2), vec![]);
     good.unwrap();
-    assert_eq!(asked[2], "load m 'a=1' 3+2");
-    for (sections, fds) in [
-        (None, &[][..]),
-        (None, &[&file, &numbers]),
-        (Some(3), &[&file]),
-        (Some(3), &[&file, &numbers, &numbers]),
-        (Some(3), &[&open, &numbers]),
-        (Some(3), &[&file, &open]),
-        (Some(3), &[&file, &odd]),
-        (Some(6), &[&file, &numbers]),
-        (Some(usize::MAX), &[&file, &numbers]),
+    assert_eq!((kernel.asked[2].as_str(), kernel.file.as_slice()), ("load m 'a=1' 3+2", &b"file"[..]));
+    // The room is that large, and what was not written is zero: what a file is, the kernel judges.
+    let (more, kernel) = load(file(6, 0, 0), vec![]);
+    more.unwrap();
+    assert_eq!(kernel.file, b"file\0\0");
+    for (file, why) in [
+        (None, "a file where none belongs, or none where one does"),
+        (file(limits::LINKED + 1, 3, 2), "more than 1073741824 bytes"),
+        (file(u64::MAX, 3, 2), "more than 1073741824 bytes"),
+        (file(4, limits::VALUES / 8, 1), "more than 67108864 bytes"),
+        (file(4, u64::MAX, 2), "more than 67108864 bytes"),
+        (file(4, u64::MAX / 8, 2), "more than 67108864 bytes"),
     ] {
-        let (bad, asked) = load(sections, fds);
-        assert!(bad.unwrap_err().starts_with("the linking process broke the protocol: "));
-        assert_eq!(asked, ["list 1", "allocate 1"]);
+        let (bad, kernel) = load(file, vec![]);
+        let bad = bad.unwrap_err();
+        assert!(bad.starts_with("the linking process ") && bad.contains(why), "{why}: {bad}");
+        assert_eq!(kernel.asked, ["list 1", "allocate 1"]);
     }
 }
 
 #[test]
+fn a_file_that_could_still_change_is_not_loaded() {
+    let rooms = Rooms::new().unwrap();
+    let form = FileForm { bytes: 4, sections: 0, symbols: 0 };
+    let (writable, shared) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&rooms.file);
+    let mapped = call(libc::SYS_mmap, [0, 4096, writable.into(), shared.into(), fd.into(), 0]).unwrap();
+    assert_eq!(image(form, &rooms).unwrap_err(), Fault::Protocol("its file is still in use"));
+    call(libc::SYS_munmap, [mapped, 4096, 0, 0, 0, 0]).unwrap();
+    image(form, &rooms).unwrap();
+    assert!(write_room(rooms.file.as_fd(), b"late", 4096).is_err());
+}
+
+#[test]
 fn what_is_out_of_order_ends_it() {
-    let code = blob(b"code").unwrap();
-    let put = |address| Ask(Request::Put(address), vec![code.as_fd()]);
-    let load = || ask(module("m", TEXT, None));
+    let note = crate::isolate::wire::blob(b"note").unwrap();
+    let put = |address, len| ask(Request::Put(address, len));
     let area = |size, align| Space { kind: Kind::Data, size, align };
     let spaces = |spaces: Vec<Space>| vec![list(), ask(Request::Allocate(spaces))];
+    let names = |count| ask(Request::List(Some(vec![Name::new(b"x"); count])));
     let cases: Vec<(Vec<Say<'_>>, &str, usize)> = vec![
         (vec![], "is gone", 0),
         (vec![list(), list()], "it listed twice", 1),
         (vec![ask(Request::List(None))], "it asked for all symbols", 0),
+        (vec![names(limits::WANTED + 1)], "it asked for too many names", 0),
         (vec![allocate(1)], "it allocated before it listed, or twice", 0),
         (vec![list(), allocate(1), allocate(1)], "it allocated before it listed, or twice", 2),
         (spaces(vec![area(1, 1); 17]), "it asked for too many areas", 1),
@@ -169,77 +245,157 @@ fn what_is_out_of_order_ends_it() {
         (spaces(vec![area(limits::MODULE, 1), area(1, 1)]), "it asked for too much memory", 1),
         (spaces(vec![area(1, 0)]), "it asked for too much memory", 1),
         (spaces(vec![area(1, 1 << 40)]), "it asked for too much memory", 1),
-        (vec![put(AREA)], "it would write where this kernel is not written", 0),
-        (vec![list(), put(AREA)], "it would write outside its areas", 1),
-        (vec![list(), allocate(4), put(AREA + 1)], "it would write outside its areas", 2),
-        (vec![list(), allocate(4), put(u64::MAX)], "it would write outside its areas", 2),
-        (vec![list(), allocate(4), put(AREA), put(0)], "it would write outside its areas", 3),
+        (vec![put(AREA, 4)], "it would write where this kernel is not written", 0),
+        (vec![list(), put(AREA, 4)], "it would write outside its areas", 1),
+        (vec![list(), allocate(4), put(AREA + 1, 4)], "it would write outside its areas", 2),
+        (vec![list(), allocate(4), put(AREA, 5)], "it would write outside its areas", 2),
+        (vec![list(), allocate(4), put(AREA, u64::MAX)], "it would write outside its areas", 2),
+        (vec![list(), allocate(4), put(u64::MAX, 4)], "it would write outside its areas", 2),
+        (vec![list(), allocate(4), put(AREA, 4), put(0, 4)], "it would write outside its areas", 3),
         (vec![list(), allocate(4), ask(Request::Protect(AREA + 1, Protection::ReadOnly))], "it would write outside", 2),
-        (vec![load()], "it loaded before it allocated, or twice", 0),
-        (vec![list(), load()], "it loaded before it allocated, or twice", 1),
-        (vec![list(), allocate(4), ask(module("m", &[], None))], "its module is not what it allocated", 2),
-        (vec![list(), allocate(4), ask(module("m", &[(AREA, Kind::Init)], None))], "its module is not what it", 2),
+        (vec![load("m")], "it loaded before it allocated, or twice", 0),
+        (vec![list(), load("m")], "it loaded before it allocated, or twice", 1),
+        (vec![list(), allocate(4), load_form("m", &[], &[], None)], "its module is not what it allocated", 2),
+        (vec![list(), allocate(4), load_form("m", &[(AREA, Kind::Init)], &[], None)], "its module is not what it", 2),
         (vec![list(), live()], "it says that the module is live, which it did not ask for", 1),
         (vec![ask(Request::Tried(crate::isolate::Tried::Allowed))], "it was asked to try nothing", 0),
-        (vec![answer(Answer::Module(vec![]))], "a refusal without a reason", 0),
-        (vec![Ask(Request::List(Some(vec![])), vec![code.as_fd()])], "descriptors with a message that has none", 0),
+        (vec![answer(Answer::Refused(vec![]))], "a refusal without a reason", 0),
+        (vec![With(Request::List(Some(vec![])), vec![note.as_fd()])], "descriptors that were not asked for", 0),
         (vec![Bytes(vec![0, b'{'])], "sent a message that cannot be read: ", 0),
         (vec![Bytes(vec![7])], "a malformed packet", 0),
         (vec![Bytes(vec![0; limits::PACKET + 9])], "sent a message of more than 32768 bytes", 0),
+        (vec![Bytes([&[2][..], &u64::MAX.to_le_bytes()].concat())], "sent a message of more than 134217728 bytes", 0),
+        (vec![Bytes([&[2][..], &100u64.to_le_bytes()].concat())], "sent a message that cannot be read: ", 0),
+        (vec![Bytes(vec![1])], "a malformed packet", 0),
         (vec![Bytes(vec![0; 4000])], "sent a message that cannot be read: ", 0),
         (vec![Bytes([&[0][..], "[".repeat(30_000).as_bytes()].concat())], "sent a message that cannot be read: ", 0),
-        (vec![Bytes(vec![2, 31, 0, 0, 0])], "was killed by SIGSYS: it made a forbidden system call", 0),
-        (vec![Bytes(vec![2, 0, 3, 0, 0])], "ended with code 3 and without an answer", 0),
+        (vec![Bytes(vec![3, 31, 0, 0, 0])], "was killed by SIGSYS: it made a forbidden system call", 0),
+        (vec![Bytes(vec![3, 0, 3, 0, 0])], "ended with code 3 and without an answer", 0),
+        (vec![answer(Answer::Failed("no\x1b[2J".into()))], "failed: no\\u{1b}[2J", 0),
     ];
     for (said, why, asked) in cases {
         let mut kernel = Recorder::new(Form::Areas);
-        let error = hear(&mut kernel, said).unwrap_err();
-        assert!(error.starts_with("the linking process ") && error.contains(why), "{why}: {error}");
-        assert_eq!(kernel.asked.len(), asked, "{why}: {:?}", kernel.asked);
+        let error = try_all(&mut kernel, said).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("the linking process ") && text.contains(why), "{why}: {text}");
+        assert_eq!((error.exit_code(), kernel.asked.len()), (3, asked), "{why}: {:?}", kernel.asked);
+    }
+}
+
+/// Every word that decides something elsewhere, in every answer, before the kernel was asked to load.
+#[test]
+fn a_word_of_a_job_is_no_fact() {
+    let kinds =
+        ["already-loaded", "stale", "init-failed", "not-found", "in-use", "permanent", "built-in", "not-loaded"];
+    for kind in kinds.into_iter().chain(crate::report::TOLD_APART).chain(["wrong-machine", "unpinned-plugin", "more"]) {
+        for before in [vec![], vec![list()], vec![list(), allocate(4)]] {
+            let mut kernel = Recorder::new(Form::Original);
+            let said = before.into_iter().chain([refused(kind)]).collect();
+            let error = try_all(&mut kernel, said).unwrap_err();
+            assert!(matches!(error, Error::Told(_)), "{kind}: {error:?}");
+            assert_eq!(error.exit_code(), 1);
+        }
+    }
+    let guest = || answer(Answer::Guest("engine\n".into(), MisbehaviourForm::Answer("x".into())));
+    let error = try_all(&mut Recorder::new(Form::Original), vec![list(), guest()]).unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.exit_code()), ("guest engine\\u{a}: gave a malformed answer: x", 3));
+    // What the kernel listed is one: whatever it says then, somebody else has loaded the module.
+    for said in [refused("out-of-range"), refused("already-loaded"), guest(), live()] {
+        let mut kernel = Recorder::new(Form::Original);
+        kernel.modules.push(module("m", false, 1));
+        let error = try_all(&mut kernel, vec![list(), said]).unwrap_err();
+        assert!(matches!(&error, Error::Module(problems) if problems[0].kind == "already-loaded"), "{error:?}");
     }
 }
 
 #[test]
 fn whether_a_module_is_live_is_for_the_kernel_to_say() {
     // It was loaded, and whatever comes then does not undo it.
-    let lies: [fn() -> Say<'static>; 4] = [
-        || answer(Answer::Usage("no".into())),
-        || Bytes(vec![2, 9, 0, 0, 0]),
+    let lies: [fn() -> Say<'static>; 6] = [
+        || answer(Answer::Failed("no".into())),
+        || refused("init-failed"),
+        || Bytes(vec![3, 9, 0, 0, 0]),
         || Bytes(vec![]),
-        || ask(module("m", TEXT, None)),
+        || load("m"),
+        || answer(Answer::Inserted { relocations: usize::MAX, digest: Some([8; 32]) }),
     ];
     for lie in lies {
         let mut kernel = Recorder::new(Form::Areas);
-        let said = vec![list(), allocate(4), ask(module("m", TEXT, None)), lie()];
-        let inserted = hear(&mut kernel, said).unwrap();
+        let inserted = hear(&mut kernel, vec![list(), allocate(4), load("m"), lie()]).unwrap();
         assert_eq!((inserted.name.as_str(), inserted.returned, inserted.plugin.as_str()), ("m", 7, "unknown"));
-        assert_eq!(kernel.asked.len(), 3);
+        assert_eq!((inserted.plugin_digest, kernel.asked.len()), (None, 4));
     }
-    // It was not, and saying so does not help.
+    // It was not, and saying so does not help, nor does saying why.
+    let failures = [
+        (Failure::Init { errno: -19 }, "init-failed", "dir/m.ko: init returned -19 (No such device)"),
+        (Failure::Exists { name: "m".into() }, "already-loaded", ""),
+        (Failure::Stale { used: "old".into() }, "stale", ""),
+        (Failure::NotAllowed("no".into()), "not-allowed", ""),
+    ];
+    for (failure, kind, text) in failures {
+        for lie in [live(), refused("already-loaded"), refused("stale"), Bytes(vec![]), load("m")] {
+            let mut kernel = Recorder::new(Form::Areas);
+            kernel.loaded = Err(failure.clone());
+            let error = try_all(&mut kernel, vec![list(), allocate(4), load("m"), lie]).unwrap_err();
+            assert!(matches!(&error, Error::Kernel(p) if p.kind == kind && p.section.is_none()), "{error:?}");
+            assert!(error.to_string().starts_with(text), "{error}");
+        }
+    }
+    // Names of what a kernel disagrees about are for people.
     let mut kernel = Recorder::new(Form::Areas);
-    kernel.loaded = Err(Failure::Init { errno: -19 });
-    let said = vec![list(), allocate(4), ask(module("m", TEXT, None)), live()];
-    assert_eq!(hear(&mut kernel, said).unwrap_err(), "m.ko: init returned -19 (No such device)");
-    // No kernel is asked for a module of no name.
-    for name in ["", "a/b", "a b", "a\n", &"m".repeat(56)] {
+    kernel.loaded = Err(Failure::Disagrees { of: crate::kernel::Of::Section(3), expected: 1, found: 2 });
+    let error = try_all(&mut kernel, vec![list(), allocate(4), load("m"), refused("already-loaded")]).unwrap_err();
+    let text = "dir/m.ko:(.text): address of section 3: the kernel came to 0x2, and the module was relocated for 0x1";
+    assert_eq!(error.to_string(), text);
+    assert!(matches!(error, Error::Kernel(problem) if problem.kind == "disagrees"));
+    // No kernel is asked for a module of no name, or that uses one.
+    for (name, uses) in
+        [("", ""), ("a/b", ""), ("a b", ""), ("a\n", ""), (&*"m".repeat(56), ""), ("m", "a/b"), ("m", " ")]
+    {
         let mut kernel = Recorder::new(Form::Original);
-        let said = vec![list(), allocate(4), ask(module(name, TEXT, None))];
-        assert_eq!(hear(&mut kernel, said).unwrap_err(), "m.ko: the kernel refused: no module may be called so");
+        let uses: Vec<&str> = if uses.is_empty() { vec![] } else { vec![uses] };
+        let said = vec![list(), allocate(4), load_form(name, TEXT, &uses, None)];
+        assert_eq!(hear(&mut kernel, said).unwrap_err(), "dir/m.ko: the kernel refused: no module may be called so");
         assert_eq!(kernel.asked.len(), 2);
     }
 }
 
 #[test]
-fn one_that_is_silent_or_does_not_listen_is_not_waited_for() {
-    let (ours, _theirs) = pair().unwrap();
-    let mut kernel = Recorder::new(Form::Areas);
-    let mut job = Job::new(&mut kernel, &ours, "m.ko", "");
-    job.patience = 0;
-    assert_eq!(job.serve().unwrap_err().to_string(), "the linking process said nothing for 0 seconds");
+fn which_module_is_live_is_for_the_kernel_to_say() {
+    let loaded = |form, called: &str, becomes: Vec<&'static str>| {
+        let mut kernel = Recorder::new(form);
+        kernel.becomes = becomes;
+        let said = vec![list(), allocate(4), load_form(called, TEXT, &["lie"], None), live()];
+        hear(&mut kernel, said).map(|inserted| {
+            assert_eq!(inserted.uses, ["old"]);
+            inserted.name
+        })
+    };
+    for called in ["m", "old", "other"] {
+        // The one that has what was granted, whatever else came.
+        assert_eq!(loaded(Form::Areas, called, vec!["real", "other"]), Ok("real".into()));
+        // The only one that was not there.
+        assert_eq!(loaded(Form::Original, called, vec!["real"]), Ok("real".into()));
+        // The one that is called as its file, if others came at the same time.
+        assert_eq!(loaded(Form::Original, called, vec!["other", "m"]), Ok("m".into()));
+        let none = loaded(Form::Original, called, vec![]).unwrap_err();
+        assert!(none.starts_with("dir/m.ko: the kernel took it, and lists no module"), "{none}");
+    }
+    assert_eq!(loaded(Form::Original, "b", vec!["a", "b"]), Ok("b".into()));
+    loaded(Form::Original, "old", vec!["a", "b"]).unwrap_err();
+}
 
-    let code = blob(b"code").unwrap();
+#[test]
+fn one_that_is_silent_or_does_not_listen_is_not_waited_for() {
+    let ((ours, _theirs), rooms) = (pair().unwrap(), Rooms::new().unwrap());
+    let mut kernel = Recorder::new(Form::Areas);
+    let mut job = Job::new(&mut kernel, &ours, &rooms, "m.ko", "");
+    job.patience = 0;
+    let error = job.serve(&|_| None).unwrap_err();
+    assert_eq!(error.to_string(), "the linking process said nothing for 0 seconds");
+
     let mut said = vec![list(), allocate(4)];
-    said.extend((0..limits::REQUESTS).map(|_| Ask(Request::Put(AREA), vec![code.as_fd()])));
+    said.extend((0..limits::REQUESTS).map(|_| ask(Request::Put(AREA, 4))));
     let error = hear(&mut Recorder::new(Form::Areas), said).unwrap_err();
     assert_eq!(error, "the linking process broke the protocol: it asked too often");
 }

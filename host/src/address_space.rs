@@ -1,0 +1,30 @@
+//! Address space: linking reserves much of it, uses little, and a limit (`ulimit -v`) may leave too little.
+
+use crate::error::Error;
+use crate::limits;
+use crate::report::size;
+use rustix::process::{Resource, getrlimit};
+
+/// The error for a limit on this process that leaves too little for a link.
+pub(crate) fn short() -> Option<Error> {
+    let limit = getrlimit(Resource::As).current.filter(|limit| *limit < limits::LINK_SPACE)?;
+    Some(Error::Usage(limited(limit)))
+}
+
+/// The error for memory that the kernel would not give `whom`, with its `reason`: no guest is at fault.
+pub(crate) fn refused(whom: &str, reason: &str) -> Error {
+    let why = match (getrlimit(Resource::As).current, getrlimit(Resource::Data).current) {
+        (Some(limit), _) => limited(limit),
+        (None, Some(limit)) => format!("the data of this process is limited to {} (ulimit -d)", size(limit)),
+        (None, None) => "see vm.overcommit_memory, and the limits of its control group".into(),
+    };
+    Error::Usage(format!("there is no memory for {whom}: {reason}; {why}"))
+}
+
+fn limited(limit: u64) -> String {
+    let (limit, needed) = (size(limit), size(limits::LINK_SPACE));
+    format!(
+        "the address space of this process is limited to {limit} (ulimit -v), and each link takes {needed} of it, \
+         most of it only reserved"
+    )
+}
