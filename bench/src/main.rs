@@ -43,7 +43,7 @@ fn main() -> Result<()> {
     ensure!(relobox.is_file(), "{} is missing: cargo build --release -p relobox", relobox.display());
     let corpus = Corpus::open("amd64")?.context("no corpus: run tests/scripts/fetch-corpora amd64")?;
     // Those are meant, where a built-in one links the same machine.
-    let files = Search { given: args.plugin_dir, ..Search::default() }.read()?;
+    let files = Search { given: args.plugin_dir, ..Search::default() }.read()?.files;
     let chosen = files.iter().map(|file| file.digest).collect();
     let plugins = Plugins { files, chosen, ..Plugins::default() };
     let guests = Guests::of(Sandbox::new(Cache::from_environment())?, plugins);
