@@ -92,7 +92,8 @@ pub fn prepare_by(plugin: Arc<Plugin>, module: Module, inputs: &[(String, u64)])
     Ok(Prepared { module, plugin, machine, measured, planned })
 }
 
-fn kind_of(records: &Records<'_>) -> String {
+/// A module's machine, for people.
+pub(crate) fn kind_of(records: &Records<'_>) -> String {
     let (p, order) = (records.parsed, order_of(records.parsed.order));
     format!("machine {}, {} bits, {order}-endian, flags {:#x}", p.machine, p.class, p.elf_flags)
 }

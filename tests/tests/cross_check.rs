@@ -115,13 +115,14 @@ fn other_plans_are_named() {
         other("(data (i32.const 0x710) (i32 0x800 1)) (data (i32.const 0x800) (i32 1 0) (i64 64))"),
     );
     let with = |one: &str, two: &str| desk.problems(&["--plugin", one, "--cross-check", two]).join("\n");
-    let said = with("./honest.wasm", "./got.wasm");
-    assert!(
-        said.contains("hostile (./honest.wasm) makes nothing, and hostile (./got.wasm) makes \"hostile\", 16 bytes of"),
-        "{said}"
-    );
-    let said = with("./got.wasm", "./larger.wasm");
-    assert!(said.contains("16 bytes") && said.contains("24 bytes") && said.lines().count() == 1, "{said}");
+    // How much room a plugin asks for is its own affair, and so is what nothing leads to and holds nothing.
+    for (one, two) in
+        [("./honest.wasm", "./got.wasm"), ("./got.wasm", "./larger.wasm"), ("./larger.wasm", "./got.wasm")]
+    {
+        let output = desk.link(&["--plugin", one, "--cross-check", two]);
+        assert_eq!(output.status.code(), Some(0), "{one} {two}: {}", String::from_utf8_lossy(&output.stderr));
+        std::fs::remove_file(desk.directory.path().join("out.elf")).expect("a file");
+    }
     let said = with("./got.wasm", "./filled.wasm");
     assert!(
         said.contains("(hostile): differs at 0x8: ")

@@ -2,10 +2,13 @@
 //!
 //! Nothing here knows an architecture: what there is to prove comes from a plugin's own description.
 
+pub mod agree;
+pub mod blame;
 pub mod case;
 pub mod check;
 pub mod cost;
 mod describe;
+mod destination;
 pub mod field;
 pub mod follow;
 pub mod formula;
@@ -13,6 +16,7 @@ mod hostile;
 pub mod judge;
 mod junit;
 pub mod kinds;
+mod measure;
 pub mod minimise;
 pub mod oracle;
 mod pairs;
@@ -25,6 +29,7 @@ pub mod run;
 mod sample;
 mod settle;
 mod slots;
+mod stub;
 pub mod subject;
 mod tables;
 pub mod text;

@@ -22,7 +22,7 @@ pub struct Places {
 }
 
 /// From where to where a relocation of this row may change bytes, in the section; the end is not one of them.
-fn span(row: &Row, offset: u64) -> Option<(u64, u64)> {
+pub(super) fn span(row: &Row, offset: u64) -> Option<(u64, u64)> {
     let rounded = offset - offset % u64::from(row.window_align.max(1));
     let start = i128::from(rounded) + i128::from(row.window_start);
     let end = start + i128::from(row.window_len);
