@@ -3,16 +3,16 @@
 //! What is compared is what a kernel would run: a field's bytes, or, where it leads to something that a plugin made,
 //! what it leads to. How entries and stubs are numbered is each plugin's own affair.
 
-use super::case::{Case, Relocation};
+use super::case::{Case, Relocation, Section};
 use super::destination::{Lead, Side, entries_agree};
 use super::field::Field;
 use super::formula::Formula;
 use super::judge::Judge;
-use super::places::{Sharing, span};
+use super::places::{Places, Sharing, span};
 use super::run::{Fault, Linked, Outcome};
 use super::stub::Stubs;
 use crate::error::{Error, Result};
-use crate::guests::{Plugin, PluginRow};
+use crate::guests::{About, Plugin, PluginRow};
 use relobox_abi::{effect, row_flag};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,13 +39,23 @@ fn same_fault(one: &Fault, other: &Fault) -> bool {
     one.relocation == other.relocation && (one.relocation.is_some() || one.kind == other.kind)
 }
 
-/// Whether both plugins can say anything of `case`: they link its machine, and know its types or do not know them alike.
+/// Whether both plugins can say anything of `case`: they link its machine, know its types or do not know them alike, and
+/// nothing else changes a field that may lead to what one of them makes.
 #[must_use]
 pub fn comparable(plugins: [&Plugin; 2], case: &Case) -> bool {
     let [one, two] = plugins.map(|plugin| &plugin.about);
-    let mut relocations = case.groups().flat_map(|(_, s)| &s.relocations);
-    plugins.iter().all(|plugin| Judge::silent(&plugin.about).links(case))
-        && relocations.all(|r| one.row(r.kind).is_some() == two.row(r.kind).is_some())
+    let links = |about: &About| Judge::silent(about).links(case);
+    let undisturbed = |about: &About, s: &Section| {
+        let places = Places::of(about, s);
+        let leads = |r: &Relocation| about.row(r.kind).is_some_and(leads_on);
+        (0..).zip(&s.relocations).all(|(i, r)| places.sharing(i) != Sharing::Mixed || !leads(r))
+    };
+    let known_alike = |r: &Relocation| one.row(r.kind).is_some() == two.row(r.kind).is_some();
+    links(one)
+        && links(two)
+        && case
+            .groups()
+            .all(|(_, s)| s.relocations.iter().all(known_alike) && undisturbed(one, s) && undisturbed(two, s))
 }
 
 /// Whether `other`, which the user `named`, can say anything of `one`: they have a machine in common.
@@ -236,14 +246,18 @@ fn range(rows: [Option<&PluginRow>; 2], r: &Relocation, len: usize) -> Option<(u
     all.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }
 
-/// Whether a row's field may lead to what its plugin made.
-fn may_lead(row: &PluginRow, linked: &Linked) -> bool {
-    let slot = match row.row.effect {
+/// Whether a row's field may lead to what its plugin makes.
+fn leads_on(row: &PluginRow) -> bool {
+    match row.row.effect {
         effect::SLOT | effect::PARTNER => true,
         effect::UNKNOWN => Formula::read(&row.formula).is_none(),
         _ => row.is(row_flag::FALLBACK),
-    };
-    slot && linked.made.iter().any(|m| !m.contents.is_empty())
+    }
+}
+
+/// Whether it may lead to what its plugin made.
+fn may_lead(row: &PluginRow, linked: &Linked) -> bool {
+    leads_on(row) && linked.made.iter().any(|m| !m.contents.is_empty())
 }
 
 /// Whether bits around the fields differ.

@@ -1,7 +1,7 @@
 //! A description that contradicts itself: what can be seen without running anything.
 
+use super::bits::{dropped, missing};
 use super::check::{Complaint, Wrong};
-use super::field::Field;
 use super::formula::{Formula, Letters};
 use super::prove::{Cases, Group, Prover};
 use super::sample::Chance;
@@ -79,7 +79,7 @@ fn look(cases: &mut Cases<'_>, about: &About, row: &PluginRow) {
         if let Some((expected, came)) = missing(row) {
             say(expected, came);
         }
-        if let Some(came) = dropped(about, row) {
+        if let Some(came) = dropped(&about.rows, row) {
             say("an alignment for the low bits that the field leaves out, or another row that holds them", came);
         }
     }
@@ -93,87 +93,6 @@ fn look(cases: &mut Cases<'_>, about: &About, row: &PluginRow) {
     if r.pairing == pairing::LABEL && r.effect != effect::PARTNER {
         complain(cases, &row.name, "the effect PARTNER, since its symbol is a label", format!("effect {}", r.effect));
     }
-}
-
-/// Bits that a rule admits, or that stand between others, and that the field does not hold.
-fn missing(row: &PluginRow) -> Option<(&'static str, String)> {
-    let holds = Field::of(row, order::LITTLE).holds();
-    let low = holds.trailing_zeros();
-    let end = match row.row.rule {
-        rule::NONE => u64::BITS - holds.leading_zeros(),
-        _ => u32::from(row.row.bits).min(u64::BITS),
-    };
-    let wanted = (low..end).fold(0, |bits, bit| bits | 1u64 << bit);
-    let lacks = wanted & !holds;
-    if lacks == 0 {
-        return None;
-    }
-    let bits: Vec<_> = (0..u64::BITS).filter(|bit| lacks >> bit & 1 != 0).map(|bit| bit.to_string()).collect();
-    let expected = match row.row.rule {
-        rule::NONE => "a field without a hole",
-        _ => "a field that holds all bits that the rule admits",
-    };
-    Some((expected, format!("none for bit {} of the value", bits.join(", "))))
-}
-
-/// What an instruction's field leaves out at most because of alignment, and how far the parts of a value overlap at
-/// most: PA-RISC's right half has three bits of the left one.
-const OVERLAP: u32 = 3;
-
-/// Low bits of the value that may be set, and that go nowhere.
-fn dropped(about: &About, row: &PluginRow) -> Option<String> {
-    let r = &row.row;
-    let span = |row: &PluginRow| {
-        let holds = Field::of(row, order::LITTLE).holds();
-        (holds.trailing_zeros(), u64::BITS - holds.leading_zeros())
-    };
-    let (low, end) = span(row);
-    // A field without a bit is complained of already.
-    if low == 0 || end == 0 || u64::from(r.align.max(1)) >= 1 << low {
-        return None;
-    }
-    // The low half of a high half is another row's, or what stands at a label.
-    let rounded = r.round != 0 && low >= r.round.into();
-    if rounded || matches!(r.pairing, pairing::NEXT | pairing::LABELLED) {
-        return None;
-    }
-    match r.effect {
-        // Whole pages, and entries, which lie as the plugin wants.
-        effect::PAGES if low <= 12 => return None,
-        effect::SLOT => return None,
-        effect::UNKNOWN if Formula::read(&row.formula).is_none_or(|formula| leaves(&formula, low)) => return None,
-        _ => {}
-    }
-    let others = || about.rows.iter().filter(|other| other.writes() && !other.slices.is_empty());
-    let completes = |other: &PluginRow| {
-        let (from, to) = span(other);
-        let same = other.row.effect == r.effect || r.effect == effect::PAGES && other.row.effect == effect::IN_PAGE;
-        same && from < low && (low..=low + OVERLAP).contains(&to) && to < end
-    };
-    if others().any(completes) {
-        return None;
-    }
-    // Bit 0 of an address of code says on some processors in which of two instruction sets it is: there, one has
-    // instructions of two bytes, and all of its branches leave it out; the other has wider ones. A single such row has
-    // rather forgotten its alignment.
-    let mode = |other: &&PluginRow| span(other).0 == 1 && other.row.align <= 1;
-    let halves = |other: &PluginRow| span(other).0 == 1 && other.row.align > 1;
-    let wider = |other: &PluginRow| other.row.effect == effect::RELATIVE && span(other).0 >= 2 && other.row.align >= 4;
-    let modes = low == 1 && r.effect == effect::RELATIVE && others().filter(mode).count() > 1;
-    if modes && others().any(wider) && !others().any(halves) {
-        return None;
-    }
-    let which = if low == 1 { "bit 0".to_owned() } else { format!("bits 0 to {}", low - 1) };
-    Some(format!("{which} of the value dropped in silence"))
-}
-
-/// Whether a formula's value never has a bit below `low`.
-fn leaves(formula: &Formula, low: u32) -> bool {
-    let mut chance = Chance(2);
-    (0..32).all(|_| {
-        let [s, a, p, z] = [0; 4].map(|_: i64| chance.next().cast_signed() >> 8);
-        formula.value(&Letters { s, a, p, z, ..Letters::default() }).trailing_zeros() >= low
-    })
 }
 
 /// A formula that is letters only says what its effect is, but for the rounding.

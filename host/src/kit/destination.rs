@@ -3,14 +3,16 @@
 use super::case::Case;
 use super::field::Field;
 use super::follow::joined;
-use super::formula::Letters;
+use super::formula::{Formula, Holds, Letters};
 use super::judge::{Judge, Site};
 use super::places::Places;
 use super::run::Linked;
 use super::settle::in_range;
 use super::slots::WAYS;
+use super::tables::with;
 use super::value::{Valued, half};
 use crate::guests::{Plugin, PluginRow};
+use crate::limits;
 use relobox_abi::{effect, pairing, row_flag};
 use std::collections::{BTreeSet, HashMap};
 
@@ -117,8 +119,15 @@ fn number(case: &Case, bytes: &[u8]) -> u64 {
     }
 }
 
-/// How a field leads to an entry: one of [`WAYS`], and a distance that is the same for all.
+/// How a field leads to an entry: one of [`WAYS`] and a distance that is the same for all; or, behind these, what the
+/// formula comes to if its letters stand for the entry, its table, or its offset in that.
 type Way = (usize, u64);
+
+/// Every choice of one of three for each of so many letters.
+fn assignments(letters: usize) -> Vec<Vec<usize>> {
+    let choice = |n: usize| (0..letters).map(|i| n / 3usize.pow(i as u32) % 3).collect();
+    (0..3usize.pow(letters as u32)).map(choice).collect()
+}
 
 /// All ways by which a field leads to an entry of its target.
 fn ways(case: &Case, side: &Side<'_>, lead: &Lead) -> BTreeSet<Way> {
@@ -137,6 +146,28 @@ fn ways(case: &Case, side: &Side<'_>, lead: &Lead) -> BTreeSet<Way> {
         kinds.push((cut(s), a.cast_unsigned()));
     }
     let mut found = BTreeSet::new();
+    if let Some((formula, holds)) = Formula::of_tables(&row.formula, row.row.round != 0) {
+        let which = formula.tables();
+        let all = if which.len() <= limits::FORMULA_TABLES { assignments(which.len()) } else { Vec::new() };
+        for (target, more) in &kinds {
+            // Whose the addend is, the formula says.
+            if a != 0 && (holds == Holds::Symbol) == (*more == 0) {
+                continue;
+            }
+            for (entry, table) in side.slots(*target) {
+                for (n, roles) in all.iter().enumerate().filter(|(_, roles)| roles.iter().any(|role| *role != 0)) {
+                    let of = |role: &usize| [*table, *entry, entry.wrapping_sub(*table)][*role].cast_signed();
+                    let letters = with(held.letters, &which, &roles.iter().map(of).collect::<Vec<_>>());
+                    let value = Valued::read(case, row, formula.readings(&letters, case.class));
+                    let made = super::settle::bytes(row, &held.field, case.class, held.word, value);
+                    let known = held.field.word(&made.known);
+                    if (held.field.word(&made.bytes) ^ held.word) & known == 0 {
+                        found.insert((WAYS.len() + n, 0));
+                    }
+                }
+            }
+        }
+    }
     for (target, more) in kinds {
         for (entry, table) in side.slots(target) {
             for (n, way) in WAYS.iter().enumerate() {

@@ -3,6 +3,7 @@
 //! Nothing here knows an architecture: what there is to prove comes from a plugin's own description.
 
 pub mod agree;
+mod bits;
 pub mod blame;
 pub mod case;
 pub mod check;

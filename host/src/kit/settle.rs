@@ -16,6 +16,10 @@ impl Judge<'_> {
     /// Whether the value may be written, and what that gives.
     pub(super) fn settle(&self, site: &Site<'_>, row: &PluginRow, value: Valued) -> Verdict {
         let (case, r) = (site.case, site.relocation());
+        let measured = self.measures.contains_key(&row.row.kind);
+        if measured && site.values.get(r.symbol as usize).is_none_or(|value| *value == 0) {
+            return Verdict::Unknown("a function may treat the address 0 otherwise");
+        }
         let (fits, certain) = in_range(row, value.rounded, case.class);
         if value.readings.iter().any(|other| in_range(row, *other, case.class) != (fits, certain)) {
             return Verdict::Unknown("its formula does not say how wide a number it shifts");
@@ -47,7 +51,6 @@ impl Judge<'_> {
         if !kinds.is_empty() {
             return Verdict::Refused(kinds);
         }
-        let measured = self.measures.contains_key(&row.row.kind);
         if row.is(row_flag::DERIVED) || row.slices.is_empty() || measured {
             return Verdict::Accepted;
         }

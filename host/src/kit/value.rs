@@ -96,7 +96,7 @@ fn is_plain(site: &Site<'_>) -> bool {
     let symbol = (site.relocation().symbol as usize).checked_sub(1).and_then(|i| site.case.symbols.get(i));
     symbol.is_some_and(|s| {
         let letter = s.name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
-        letter && (s.info, s.other, s.section, s.flags) == (0x10, 0, 0, symbol_flag::UNDEFINED) && s.value != 0
+        letter && (s.info, s.other, s.section, s.flags) == (0x10, 0, 0, symbol_flag::UNDEFINED)
     })
 }
 
