@@ -1,19 +1,37 @@
-//! Cross-check: two plugins, written apart, link the same module at the same addresses, and must agree.
+//! Cross-check: two plugins, written apart, link the same module at the same addresses, and must come to the same.
 //!
-//! Whatever differs is a problem of its own: what they ask for, what they find wrong, and then every byte. Their
-//! relocation tables need not be the same, since what is compared is what a kernel would run.
+//! Whatever differs is a problem of its own: the alignments they ask for, what they find wrong, and then every field. What
+//! is compared is what a kernel would run: see [`kit::agree`](crate::kit::agree). Their relocation tables need not be
+//! the same, and neither need the numbers of their GOT entries and stubs.
 
-use crate::confine::window_start;
 use crate::error::{Error, Problem, Result};
 use crate::guests::Plugin;
+use crate::index::Wanted;
+use crate::kit::agree::{Difference, differences};
+use crate::kit::{self, Case};
 use crate::layout::{ABSENT, Layout};
 use crate::limits;
-use crate::link::{Linked, Prepared, prepare_by};
+use crate::link::{Linked, Prepared, kind_of, prepare_by};
 use crate::parse::{Module, Records};
 use crate::resolve::Sources;
-use relobox_abi::{placement, synthetic_kind};
+use relobox_abi::{group_flag, section_flag, synthetic_kind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// Whether `plugin`, which the user `named`, can say anything of a module.
+///
+/// # Errors
+///
+/// [`Error::Usage`] if it is for another machine.
+pub fn must_link(plugin: &Plugin, named: &str, records: &Records<'_>) -> Result<()> {
+    let p = records.parsed;
+    let wanted = Wanted { machine: p.machine, class: p.class, order: p.order, flags: p.elf_flags };
+    if plugin.about.machines.iter().any(|m| wanted.is(m)) {
+        return Ok(());
+    }
+    let (name, what) = (&plugin.about.name, kind_of(records));
+    Err(Error::Usage(format!("--cross-check {named}: plugin {name} is for another machine than {what}")))
+}
 
 /// Links `modules`, the same one twice, with a plugin each, where `lay` puts it. The first one's result, if the second
 /// one's is the same; else every difference.
@@ -29,13 +47,18 @@ pub fn link_both(
     let [one, two] = modules;
     let file = one.name.clone();
     let mut differences = Differences { file: &file, names, found: Vec::new() };
+    let mut made_up = MadeUp::of(&two.records(), inputs);
     let first = attempt(first, one, inputs, &lay, sources)?;
-    let second = attempt(second, two, inputs, &lay, sources)?;
+    let second = match &first {
+        Ok((_, first)) => attempt(second, two, inputs, |prepared| Ok(beside(first, prepared)), sources)?,
+        Err(_) => attempt(second, two, inputs, &lay, sources)?,
+    };
     let linked = match (first, second) {
-        (Ok((plan, linked)), Ok((other_plan, other))) => {
-            differences.plans(&plan, &other_plan);
+        (Ok((asked, linked)), Ok((others, other))) => {
+            differences.alignments(&asked, &others);
             if differences.found.is_empty() {
-                differences.linked(&linked, &other);
+                made_up.lie(&linked.layout);
+                differences.linked(&made_up, &linked, &other);
             }
             Ok(linked)
         }
@@ -69,37 +92,15 @@ fn labels(plugins: &[Arc<Plugin>; 2]) -> [String; 2] {
     plugins.each_ref().map(|p| format!("{} ({})", p.about.name, p.origin))
 }
 
-/// What a plugin asked for, without addresses in its memory.
-#[derive(Default)]
-struct Plan {
-    /// Name, and the rest in words.
-    synthetic: Vec<(String, String)>,
-    /// Section and alignment.
-    alignments: BTreeSet<(String, u64)>,
+/// What a plugin asked of the module's own sections: section and alignment.
+type Alignments = BTreeSet<(String, u64)>;
+
+fn alignments(prepared: &Prepared) -> Alignments {
+    let records = prepared.module.records();
+    prepared.needs().alignments.iter().map(|a| (records.section_name(a.section), a.align)).collect()
 }
 
-impl Plan {
-    fn of(prepared: &Prepared) -> Self {
-        let (records, needs) = (prepared.module.records(), prepared.needs());
-        let made = needs.synthetic.iter().map(|s| {
-            let kind = match s.record.kind {
-                synthetic_kind::TEXT => "code",
-                synthetic_kind::RODATA => "read-only data",
-                _ => "data",
-            };
-            let place = match s.record.placement {
-                placement::WITH_KIND => String::new(),
-                placement::AFTER => format!(" after {}", records.section_name(s.record.section)),
-                _ => format!(" before {}", records.section_name(s.record.section)),
-            };
-            (s.name.clone(), format!("{} bytes of {kind}, aligned to {}{place}", s.record.size, s.record.align))
-        });
-        let alignments = needs.alignments.iter().map(|a| (records.section_name(a.section), a.align));
-        Self { synthetic: made.collect(), alignments: alignments.collect() }
-    }
-}
-
-type Attempt = Result<(Plan, Linked), Vec<Problem>>;
+type Attempt = Result<(Alignments, Linked), Vec<Problem>>;
 
 /// What one makes of it: the module, or what it finds wrong.
 fn attempt(
@@ -110,8 +111,8 @@ fn attempt(
     sources: Sources<'_>,
 ) -> Result<Attempt> {
     let linked = prepare_by(plugin, module, inputs).and_then(|prepared| {
-        let (plan, layout) = (Plan::of(&prepared), lay(&prepared)?);
-        Ok((plan, prepared.link(layout, sources)?))
+        let (asked, layout) = (alignments(&prepared), lay(&prepared)?);
+        Ok((asked, prepared.link(layout, sources)?))
     });
     match linked {
         Err(Error::Module(problems)) => Ok(Err(problems)),
@@ -133,21 +134,10 @@ impl Differences<'_> {
         &mut self.found[last]
     }
 
-    fn plans(&mut self, first: &Plan, second: &Plan) {
+    fn alignments(&mut self, first: &Alignments, second: &Alignments) {
         let [a, b] = self.names.clone();
-        let most = first.synthetic.len().max(second.synthetic.len());
-        for i in 0..most {
-            let of = |plan: &Plan| {
-                plan.synthetic.get(i).map_or("nothing".into(), |(name, what)| format!("{name:?}, {what}"))
-            };
-            let (one, two) = (of(first), of(second));
-            if one != two {
-                let name = first.synthetic.get(i).or(second.synthetic.get(i)).map(|(name, _)| name.clone());
-                self.add(format!("{a} makes {one}, and {b} makes {two}")).section = name;
-            }
-        }
-        for (section, align) in first.alignments.symmetric_difference(&second.alignments) {
-            let who = if first.alignments.contains(&(section.clone(), *align)) { &a } else { &b };
+        for (section, align) in first.symmetric_difference(second) {
+            let who = if first.contains(&(section.clone(), *align)) { &a } else { &b };
             self.add(format!("only {who} aligns it to {align}")).section = Some(section.clone());
         }
     }
@@ -155,9 +145,9 @@ impl Differences<'_> {
     /// What one of them finds wrong, and the other does not.
     fn faults(&mut self, first: &[Problem], second: &[Problem]) {
         let [a, b] = self.names.clone();
+        // Names of types, symbols' values and ends of ranges are each plugin's own words for it.
         let same = |p: &Problem, q: &Problem| {
-            let place = (p.kind, &p.section, p.offset, &p.relocation) == (q.kind, &q.section, q.offset, &q.relocation);
-            place && (&p.symbol, p.value, p.min, p.max) == (&q.symbol, q.value, q.min, q.max)
+            (p.kind, &p.section, p.offset, p.index) == (q.kind, &q.section, q.offset, q.index)
         };
         for (mine, theirs, who, other) in [(first, second, &a, &b), (second, first, &b, &a)] {
             for problem in mine.iter().filter(|p| !theirs.iter().any(|q| same(p, q))) {
@@ -175,99 +165,150 @@ impl Differences<'_> {
         }
     }
 
-    fn linked(&mut self, first: &Linked, second: &Linked) {
+    fn linked(&mut self, made_up: &MadeUp, first: &Linked, second: &Linked) {
         let [a, b] = self.names.clone();
         let records = first.module.records();
-        if first.layout != second.layout {
-            self.add(format!("{a} and {b} do not agree on where sections go"));
-            return;
-        }
+        // What a plugin supplies may lie in what it made, which is elsewhere in the other.
+        let inside = |linked: &Linked, value: u64| {
+            linked.synthetic.iter().any(|s| value.wrapping_sub(s.address) <= s.contents.len() as u64)
+        };
         let values = first.resolved.values.iter().zip(&second.resolved.values);
         for (i, (one, two)) in (0..).zip(values).filter(|(_, (one, two))| one != two) {
+            if inside(first, *one) && inside(second, *two) {
+                continue;
+            }
             let symbol = records.symbol_name(i);
             self.add(format!("a symbol's value differs: {a} has {one:#x}, and {b} {two:#x}")).symbol = symbol;
         }
-        let in_memory = (0..).zip(&first.layout.addresses).filter(|(_, address)| **address != ABSENT);
-        for (section, _) in in_memory {
-            let (one, two) = (first.contents(section), second.contents(section));
-            if one != two {
-                self.section(&records, section, [one, two], [first, second]);
-            }
-        }
-        for (one, two) in first.synthetic.iter().zip(&second.synthetic) {
-            let mut rest = 0;
-            while let Some(at) = first_difference(&one.contents, &two.contents, rest) {
-                // A word around it: what is made is tables of words, and code.
-                let word = at / 8 * 8..(at / 8 * 8 + 8).min(one.contents.len());
-                let text = says(&self.names, word.start, &one.contents[word.clone()], &two.contents[word.clone()]);
-                let problem = self.add(text);
-                (problem.section, problem.offset) = (Some(one.wanted.name.clone()), Some(word.start as u64));
-                rest = word.end;
-            }
-        }
-    }
-
-    /// A problem for each relocation whose bytes differ.
-    fn section(&mut self, records: &Records<'_>, section: u32, [one, two]: [&[u8]; 2], linked: [&Linked; 2]) {
-        let owners = Owners::new(records, section, linked);
-        let mut rest = 0;
-        while let Some(at) = first_difference(one, two, rest) {
-            let (start, end, owner) = owners.of(at as u64);
-            let window = (start as usize).max(rest)..(end as usize).min(one.len()).max(at + 1);
-            let text = says(&self.names, window.start, &one[window.clone()], &two[window.clone()]);
+        let plugins = [&*first.plugin, &*second.plugin];
+        let linked = [first, second].map(|linked| made_up.linked(linked));
+        for found in differences(plugins, &made_up.case, [&linked[0], &linked[1]]) {
+            let text = says(&self.names, &found);
             let problem = self.add(text);
-            problem.section = Some(records.section_name(section));
-            problem.offset = Some(window.start as u64);
-            if let Some(relocation) = owner.and_then(|i| records.relocations.get(i as usize)) {
-                problem.index = owner;
-                problem.relocation = Some(linked[0].plugin.about.relocation(relocation.kind));
+            problem.offset = Some(found.offset);
+            problem.section = match found.section {
+                // The case's first section is section 1.
+                Some(section) => Some(records.section_name(section as u32 + 1)),
+                None => found.made,
+            };
+            let index = found.relocation.and_then(|i| made_up.relocations.get(i).copied());
+            if let Some(relocation) = index.and_then(|i| records.relocations.get(i as usize)) {
+                problem.index = index;
+                problem.relocation = Some(first.plugin.about.relocation(relocation.kind));
                 problem.symbol = records.symbol_name(relocation.symbol);
             }
-            rest = window.end;
         }
     }
 }
 
-fn first_difference(one: &[u8], two: &[u8], from: usize) -> Option<usize> {
-    let common = one.len().min(two.len());
-    (from..common).find(|i| one[*i] != two[*i])
+fn says([a, b]: &[String; 2], found: &Difference) -> String {
+    let [one, two] = found.bytes.each_ref().map(|bytes| {
+        let bytes: Vec<_> = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        if bytes.is_empty() { "nothing".to_owned() } else { bytes.join(" ") }
+    });
+    let what = if found.leads { "does not lead to the same" } else { "differs" };
+    format!("{what} at {:#x}: {a} has {one}, and {b} {two}", found.offset)
 }
 
-fn says([a, b]: &[String; 2], at: usize, one: &[u8], two: &[u8]) -> String {
-    let bytes = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" ");
-    format!("differs at {at:#x}: {a} has {}, and {b} {}", bytes(one), bytes(two))
+/// The second plugin's layout: the module's sections where the first one has them. What a plugin makes lies where the
+/// first one's of that kind does if there is room, or else behind everything: its size is each plugin's own affair.
+fn beside(first: &Linked, prepared: &Prepared) -> Layout {
+    let records = first.module.records();
+    let sections = records.sections.iter().zip(&first.layout.addresses).filter(|(_, address)| **address != ABSENT);
+    let ends = sections.map(|(s, address)| address.saturating_add(s.size));
+    let made = first.synthetic.iter().map(|s| s.address.saturating_add(s.contents.len() as u64));
+    let mut next = ends.chain(made).max().unwrap_or(0);
+    let mut taken = BTreeSet::new();
+    let mut place = |wanted: &relobox_abi::Synthetic| {
+        let fits = |(i, s): &(usize, &crate::apply::Synthetic)| {
+            let r = &s.wanted.record;
+            let room = r.size >= wanted.size && s.address & (wanted.align.max(1) - 1) == 0;
+            !taken.contains(i)
+                && room
+                && (r.kind, r.placement, r.section) == (wanted.kind, wanted.placement, wanted.section)
+        };
+        if let Some((i, s)) = first.synthetic.iter().enumerate().find(fits) {
+            taken.insert(i);
+            return s.address;
+        }
+        let at = next.next_multiple_of(wanted.align.max(1));
+        next = at.saturating_add(wanted.size);
+        at
+    };
+    let synthetic = prepared.needs().synthetic.iter().map(|wanted| place(&wanted.record)).collect();
+    Layout { synthetic, ..first.layout.clone() }
 }
 
-/// Which relocation's bytes are where: start, end and index, by start.
-struct Owners(Vec<(u64, u64, u32)>);
+/// A module as a case of the kit's: section 1 is its first, and its symbols have their own indices.
+struct MadeUp {
+    case: Case,
+    /// The index in the module of each of the case's relocations.
+    relocations: Vec<u32>,
+}
 
-impl Owners {
-    fn new(records: &Records<'_>, section: u32, linked: [&Linked; 2]) -> Self {
-        let mut windows = Vec::new();
-        for group in records.groups.iter().filter(|group| group.section == section) {
-            let first = group.first as usize;
-            for (index, relocation) in (group.first..).zip(&records.relocations[first..first + group.count as usize]) {
-                let rows = linked.iter().filter_map(|l| l.plugin.about.row(relocation.kind));
-                windows.extend(rows.filter(|row| row.row.window_len != 0).map(|row| {
-                    let start = window_start(&row.row, relocation.offset);
-                    let inside = |at: i128| u64::try_from(at.max(0)).unwrap_or(u64::MAX);
-                    (inside(start), inside(start + i128::from(row.row.window_len)), index)
+impl MadeUp {
+    fn of(records: &Records<'_>, inputs: &[(String, u64)]) -> Self {
+        let p = records.parsed;
+        let mut case = Case {
+            machine: p.machine,
+            class: p.class,
+            order: p.order,
+            elf_flags: p.elf_flags,
+            inputs: inputs.to_vec(),
+            ..Case::default()
+        };
+        let mut relocations = Vec::new();
+        for (index, s) in (0..).zip(records.sections).skip(1) {
+            let allocated = s.flags & section_flag::ALLOC != 0;
+            let mut section = kit::Section {
+                name: records.section_name(index),
+                align: s.align,
+                flags: s.flags,
+                bytes: if allocated { records.bytes(s.data).to_vec() } else { Vec::new() },
+                ..kit::Section::default()
+            };
+            for group in records.groups.iter().filter(|group| group.section == index && !section.bytes.is_empty()) {
+                section.in_place = group.flags & group_flag::IN_PLACE != 0;
+                let its = group.first..group.first + group.count;
+                section.relocations.extend(its.clone().filter_map(|i| records.relocations.get(i as usize)).map(|r| {
+                    let relobox_abi::Relocation { offset, addend, kind, symbol } = *r;
+                    kit::Relocation { offset, kind, symbol, addend }
                 }));
+                relocations.extend(its);
             }
+            case.sections.push(section);
         }
-        windows.sort_unstable();
-        windows.dedup();
-        Self(windows)
+        let symbols = (0..).zip(records.symbols).skip(1);
+        case.symbols.extend(symbols.map(|(i, s)| kit::Symbol {
+            name: records.symbol_name(i).unwrap_or_default(),
+            section: s.section,
+            value: s.value,
+            size: s.size,
+            info: s.info,
+            other: s.other,
+            flags: s.flags,
+        }));
+        Self { case, relocations }
     }
 
-    /// The window that a byte lies in; else what the last one before it declared further: plans have such windows.
-    fn of(&self, at: u64) -> (u64, u64, Option<u32>) {
-        let before = &self.0[..self.0.partition_point(|(start, ..)| *start <= at)];
-        let near = before.iter().rev().take(limits::OVERLAPS);
-        match near.clone().find(|(_, end, _)| at < *end).or_else(|| before.last()) {
-            Some((start, end, index)) if at < *end => (*start, *end, Some(*index)),
-            Some((.., index)) => (at, at + 1, Some(*index)),
-            None => (at, at + 1, None),
-        }
+    /// Its sections lie there.
+    fn lie(&mut self, layout: &Layout) {
+        let addresses = layout.addresses.iter().skip(1);
+        self.case.sections.iter_mut().zip(addresses).for_each(|(s, address)| s.address = *address);
+        self.case.synthetic = layout.synthetic.first().copied().unwrap_or_default();
+    }
+
+    fn linked(&self, linked: &Linked) -> kit::Linked {
+        let sections = (1..).zip(&self.case.sections).map(|(i, s)| match s.bytes.is_empty() {
+            true => Vec::new(),
+            false => linked.contents(i).to_vec(),
+        });
+        let made = linked.synthetic.iter().map(|s| kit::Made {
+            name: s.wanted.name.clone(),
+            address: s.address,
+            contents: s.contents.clone(),
+            text: s.wanted.record.kind == synthetic_kind::TEXT,
+        });
+        kit::Linked { sections: sections.collect(), made: made.collect(), values: linked.resolved.values.clone() }
     }
 }

@@ -125,7 +125,8 @@ impl Asked {
     }
 }
 
-fn kind_of(records: &Records<'_>) -> String {
+/// A module's machine, for people.
+pub(crate) fn kind_of(records: &Records<'_>) -> String {
     let (p, order) = (records.parsed, order_of(records.parsed.order));
     format!("machine {}, {} bits, {order}-endian, flags {:#x}", p.machine, p.class, p.elf_flags)
 }

@@ -13,6 +13,7 @@ use relobox::fuzz::plugin::PluginSubject;
 use relobox::fuzz::subject::{Subject, Suspicion};
 use relobox::fuzz::{corpus, driver, findings, jobs, report};
 use relobox::guests::{Guests, Origin, Plugin};
+use relobox::kit::agree::must_share_a_machine;
 use relobox::kit::{Outcome, Recorded};
 use relobox::registry::PluginFile;
 use relobox::sandbox::Sandbox;
@@ -155,6 +156,9 @@ pub(crate) fn run(args: FuzzArgs) -> Result<ExitCode> {
     let sandbox = Sandbox::new(Cache::from_environment())?;
     let (plugin, wasm) = load(&sandbox, named)?;
     let against = args.against.as_ref().map(|named| load(&sandbox, named)).transpose()?;
+    if let (Some((against, _)), Some(named)) = (&against, &args.against) {
+        must_share_a_machine(&plugin, against, named)?;
+    }
     let subject =
         || PluginSubject::new(&plugin, &wasm, against.as_ref().map(|(plugin, _)| plugin), !args.no_comparisons);
     if let Some(path) = &args.replay {

@@ -2,7 +2,7 @@
 
 use super::{Common, output};
 use clap::Args;
-use relobox::cross_check::link_both;
+use relobox::cross_check::{link_both, must_link};
 use relobox::guests::{Guests, Plugin};
 use relobox::layout::{ABSENT, Layout};
 use relobox::link::{Linked, Prepared, load, plugin_of, prepare_by};
@@ -82,6 +82,9 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
     let load_module = || load(&guests, &name, Source::open(&args.module)?);
     let module = load_module()?;
     let second = args.cross_check.as_ref().map(|named| second(&guests, &mut plugins, named)).transpose()?;
+    if let (Some(second), Some(named)) = (&second, &args.cross_check) {
+        must_link(second, named, &module.records())?;
+    }
     let plugin = plugin_of(&guests, &module.records(), second.as_ref().map(|second| second.guest.digest()))?;
     if guests.is_passed_over(&plugin) {
         let text = format!("none of the plugins given by --plugin links it; {} does", plugin.about.name);

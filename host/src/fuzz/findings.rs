@@ -72,11 +72,16 @@ impl Findings {
         self.keep(subject, &small, last)
     }
 
-    fn keep<S: Subject>(&mut self, subject: &S, input: &S::Input, what: Suspicion) -> Result<bool> {
+    fn keep<S: Subject>(&mut self, subject: &S, input: &S::Input, mut what: Suspicion) -> Result<bool> {
         let more = if what.exact { String::new() } else { subject.signature(input) };
         let name = name(subject.name(), what.oracle, &what.about, &more);
         if !self.kept.insert(name.clone()) {
             return Ok(false);
+        }
+        if !what.exact {
+            let told = subject.told(input);
+            what.detail.push_str(if told.is_empty() { "" } else { "; " });
+            what.detail.push_str(&told);
         }
         let after = self.start.elapsed();
         let mut remarks = vec![

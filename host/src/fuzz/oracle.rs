@@ -2,8 +2,9 @@
 
 use super::subject::Suspicion;
 use crate::error::Misbehaviour;
-use crate::guests::{About, PluginRow};
-use crate::kit::{Case, Judge, Outcome, Relocation, Run};
+use crate::guests::{About, Plugin, PluginRow};
+use crate::kit::blame::blame;
+use crate::kit::{Case, Judge, Outcome, Relocation, Run, agree};
 use crate::limits;
 use relobox_abi::{effect, pairing, row_flag};
 
@@ -38,16 +39,19 @@ fn suspicion(oracle: &'static str, about: impl Into<String>, exact: bool, detail
     Suspicion { oracle, about: about.into(), exact, detail: detail.into(), bound: None }
 }
 
-/// What an outcome says by itself. `bound` is the fuel that it may take; see [`Costs`](super::fuel::Costs).
+/// What the outcome of `case` says by itself. `bound` is the fuel that it may take; see [`Costs`](super::fuel::Costs).
 #[must_use]
-pub fn contract(run: &Run, bound: impl FnOnce() -> u64) -> Option<Suspicion> {
+pub fn contract(about: &About, case: &Case, run: &Run, bound: impl FnOnce() -> u64) -> Option<Suspicion> {
     if let Outcome::Misbehaved(what) = &run.outcome {
         let detail = format!("the plugin {what}");
         return Some(match what {
             Misbehaviour::Trap { export, trap } => suspicion("trap", format!("{export}: {trap}"), false, detail),
             Misbehaviour::Fuel { export, .. } => suspicion("fuel", *export, false, detail),
             Misbehaviour::Memory { .. } => suspicion("memory", "", false, detail),
-            Misbehaviour::Window { .. } => suspicion("window", "", false, detail),
+            Misbehaviour::Window { section, offset } => match blame(about, case, section, *offset) {
+                Some(row) => suspicion("window", row, true, detail),
+                None => suspicion("window", "", false, detail),
+            },
             other => {
                 // Without its numbers.
                 let about: String = other.to_string().chars().filter(|c| !c.is_ascii_digit()).collect();
@@ -71,9 +75,9 @@ pub fn judged(judge: &Judge<'_>, case: &Case, outcome: &Outcome) -> Option<Suspi
     Some(suspicion(complaint.wrong.word(), row, true, detail))
 }
 
-/// Two plugins for the same machine.
+/// Two plugins for the same machine, of which each links or refuses `case`.
 #[must_use]
-pub fn against(about: &About, case: &Case, ours: &Outcome, theirs: &Outcome) -> Option<Suspicion> {
+pub fn against(plugins: [&Plugin; 2], case: &Case, outcomes: [&Outcome; 2]) -> Option<Suspicion> {
     let what = |outcome: &Outcome| match outcome {
         Outcome::Linked(_) => "links it".to_owned(),
         Outcome::Refused(faults) => {
@@ -82,19 +86,24 @@ pub fn against(about: &About, case: &Case, ours: &Outcome, theirs: &Outcome) -> 
         }
         Outcome::Misbehaved(what) => what.to_string(),
     };
-    match (ours, theirs) {
-        (Outcome::Linked(a), Outcome::Linked(b)) => {
-            if a.made != b.made && a.sections == b.sections {
+    if !agree::comparable(plugins, case) {
+        return None;
+    }
+    match outcomes {
+        [Outcome::Linked(a), Outcome::Linked(b)] => {
+            let found = agree::differences(plugins, case, [a, b]).into_iter().next()?;
+            let Some(section) = found.section else {
                 return Some(suspicion("against", "what it makes", false, "two plugins make other contents"));
-            }
-            let (s, (x, y)) = (0..).zip(a.sections.iter().zip(&b.sections)).find(|(_, (x, y))| x != y)?;
-            let at = x.iter().zip(y).position(|(a, b)| a != b).unwrap_or(0) as u64;
-            let row = row_at(about, case, s, at).map_or("bytes", |row| &row.name);
-            let name = &case.sections[s].name;
-            Some(suspicion("against", row, true, format!("two plugins come to other bytes at {name}+{at:#x}")))
+            };
+            let mut relocations = case.groups().flat_map(|(_, s)| &s.relocations);
+            let row = found.relocation.and_then(|i| plugins[0].about.row(relocations.nth(i)?.kind));
+            let (row, name) = (row.map_or("bytes", |row| &row.name), &case.sections[section].name);
+            let how = if found.leads { "a field that leads elsewhere" } else { "other bytes" };
+            Some(suspicion("against", row, true, format!("two plugins come to {how} at {name}+{:#x}", found.offset)))
         }
-        (Outcome::Refused(_), Outcome::Refused(_)) => None,
-        (a, b) => {
+        // Which of several faults is found first is each one's own affair.
+        [Outcome::Refused(_), Outcome::Refused(_)] => None,
+        [a, b] => {
             let detail = format!("this plugin {}, the other {}", what(a), what(b));
             Some(suspicion("against", "verdict", false, detail))
         }

@@ -99,7 +99,7 @@ impl<'a> PluginSubject<'a> {
     /// The oracles that need one execution, and one of the second plugin.
     fn cheap(&self, case: &Case, run: &Run, wanted: Option<&str>, bound: &dyn Fn() -> u64) -> Option<Suspicion> {
         let wants = |s: &Suspicion| wanted.is_none_or(|w| w == s.oracle);
-        if let Some(found) = oracle::contract(run, bound).filter(wants) {
+        if let Some(found) = oracle::contract(&self.plugin.about, case, run, bound).filter(wants) {
             return Some(found);
         }
         if matches!(run.outcome, Outcome::Misbehaved(_)) {
@@ -112,8 +112,9 @@ impl<'a> PluginSubject<'a> {
         if let Some(found) = oracle::judged(&self.judge, case, &run.outcome).filter(wants) {
             return Some(found);
         }
-        let theirs = guarded(self.against?, case).ok()?;
-        oracle::against(&self.plugin.about, case, &run.outcome, &theirs.outcome).filter(wants)
+        let other = self.against?;
+        let theirs = guarded(other, case).ok()?;
+        oracle::against([self.plugin, other], case, [&run.outcome, &theirs.outcome]).filter(wants)
     }
 
     /// The oracles that need several.
@@ -205,6 +206,13 @@ impl Subject for PluginSubject<'_> {
         names.sort();
         names.dedup();
         names.join(" ")
+    }
+
+    fn told(&self, case: &Case) -> String {
+        match self.signature(case) {
+            rows if rows.is_empty() => rows,
+            rows => format!("its smallest case has {rows}"),
+        }
     }
 
     fn mutate(&self, case: &mut Case, other: Option<&Case>, dice: &mut Dice<'_>) {

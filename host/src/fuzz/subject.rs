@@ -51,6 +51,11 @@ pub trait Subject {
     /// What tells apart two findings that are about the same thing, of a small input.
     fn signature(&self, input: &Self::Input) -> String;
 
+    /// The same for people, if it says anything to them.
+    fn told(&self, _: &Self::Input) -> String {
+        String::new()
+    }
+
     /// Changes an input; `other` is another one of the corpus.
     fn mutate(&self, input: &mut Self::Input, other: Option<&Self::Input>, dice: &mut Dice<'_>);
 

@@ -1,9 +1,11 @@
 //! What came of a case, against what the judge says must come of it.
 
+use super::blame::blame;
 use super::case::{Case, Relocation};
 use super::judge::{Bytes, Judge, Verdict};
 use super::kinds::Kinds;
 use super::run::{Fault, Linked, Outcome};
+use crate::error::Misbehaviour;
 use crate::report;
 use relobox_abi::symbol_flag;
 use serde::Serialize;
@@ -76,7 +78,11 @@ impl Judge<'_> {
         match outcome {
             Outcome::Misbehaved(what) => Err(Complaint {
                 wrong: Wrong::Misbehaved,
-                about: self.about().name.clone(),
+                about: match what {
+                    Misbehaviour::Window { section, offset } => blame(self.about(), case, section, *offset),
+                    _ => None,
+                }
+                .unwrap_or_else(|| self.about().name.clone()),
                 expected: "an answer within the contract".into(),
                 came: format!("it {what}"),
             }),

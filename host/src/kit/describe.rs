@@ -1,12 +1,12 @@
 //! A description that contradicts itself: what can be seen without running anything.
 
+use super::bits::{dropped, missing};
 use super::check::{Complaint, Wrong};
-use super::field::Field;
 use super::formula::{Formula, Letters};
 use super::prove::{Cases, Group, Prover};
 use super::sample::Chance;
 use super::value::half;
-use crate::guests::PluginRow;
+use crate::guests::{About, PluginRow};
 use relobox_abi::{effect, order, pairing, row_flag, rule};
 use std::collections::HashSet;
 
@@ -32,7 +32,7 @@ pub(super) fn derive(prover: &mut Prover<'_>) {
             if !first {
                 complain(cases, &row.name, "one row for each type", format!("another for type {}", row.row.kind));
             }
-            look(cases, row);
+            look(cases, about, row);
         });
     }
 }
@@ -42,7 +42,7 @@ fn complain(cases: &mut Cases<'_>, about: &str, expected: &str, came: String) {
     cases.complain(Complaint { wrong: Wrong::Description, about, expected, came });
 }
 
-fn look(cases: &mut Cases<'_>, row: &PluginRow) {
+fn look(cases: &mut Cases<'_>, about: &About, row: &PluginRow) {
     let r = &row.row;
     if !row.writes() {
         if r.window_len != 0 || r.width != 0 {
@@ -75,16 +75,14 @@ fn look(cases: &mut Cases<'_>, row: &PluginRow) {
     if r.align > 1 && !r.align.is_power_of_two() {
         say("an alignment that is a power of two", r.align.to_string());
     }
-    let field = Field::of(row, order::LITTLE);
-    let holds = field.value_bits();
-    if !by_hand
-        && matches!(r.rule, rule::SIGNED | rule::UNSIGNED)
-        && !row.is(row_flag::DERIVED)
-        && u32::from(r.bits) > holds
-    {
-        say("a field that holds all bits that the rule admits", format!("{holds} of {}", r.bits));
+    if !by_hand && !row.is(row_flag::DERIVED) {
+        if let Some((expected, came)) = missing(row) {
+            say(expected, came);
+        }
+        if let Some(came) = dropped(&about.rows, row) {
+            say("an alignment for the low bits that the field leaves out, or another row that holds them", came);
+        }
     }
-    // The lowest bits that the field leaves out must be zero, or another relocation's.
     let end = i32::from(r.window_start) + i32::from(r.window_len);
     if r.window_align <= 1 && r.width != 0 && (r.window_start > 0 || end < r.width.into()) {
         say("a window around its field", format!("{} bytes from {}", r.window_len, r.window_start));

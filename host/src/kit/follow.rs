@@ -124,9 +124,9 @@ impl Judge<'_> {
             reading.letters.iter().map(|letter| self.candidates(site.case, linked, *letter, &targets)).collect();
         let mut refused = None;
         for choice in choices(&candidates) {
-            let exact = reading.formula.value(&with(letters, &reading.letters, &choice));
-            let value = Valued::of(site.case, its, exact);
-            let value = if is_low { Valued { rounded: value.exact, ..value } } else { value };
+            let letters = with(letters, &reading.letters, &choice);
+            let value = Valued::read(site.case, its, reading.formula.readings(&letters, site.case.class));
+            let value = if is_low { Valued::plain(value.exact) } else { value };
             let r = site.relocation();
             let made = linked.sections.get(site.section).map_or(&[][..], Vec::as_slice);
             let complaint = match self.settle(site, row, value) {

@@ -1,4 +1,5 @@
-//! Formulas of the psABIs, as descriptions write them: letters, numbers, `+ - & ~` and parentheses.
+//! Formulas of the psABIs, as descriptions write them: letters, numbers, `+ - >> << & ~` and parentheses. Operators bind
+//! as in C and in Rust.
 //!
 //! What a function means is for an architecture to say: a formula with one is not read. Neither is one with a letter
 //! for a table or an entry in it, except by [`Formula::of_tables`], for rows that say of themselves that they have one.
@@ -48,7 +49,33 @@ enum Step {
     Negate,
     Add,
     Subtract,
+    Left,
+    Right,
     And,
+}
+
+/// How wide a number is that is shifted to the right, and what comes in from above. A formula does not say.
+#[derive(Clone, Copy)]
+enum Shifted {
+    /// As it is: 64 bits with a sign.
+    Plain,
+    /// A number of the class's width with a sign.
+    Signed(u8),
+    /// A number of the class's width without one.
+    Unsigned(u8),
+}
+
+impl Shifted {
+    fn right(self, value: i64, by: i64) -> i64 {
+        let by = u32::try_from(by).ok().filter(|by| *by < u64::BITS);
+        match (self, by) {
+            (Self::Signed(32), Some(by)) => i64::from(value as i32) >> by,
+            (Self::Plain | Self::Signed(_), Some(by)) => value >> by,
+            (Self::Unsigned(32), Some(by)) => (value & 0xffff_ffff) >> by,
+            (Self::Unsigned(_), Some(by)) => (value.cast_unsigned() >> by).cast_signed(),
+            (_, None) => 0,
+        }
+    }
 }
 
 impl Formula {
@@ -58,6 +85,12 @@ impl Formula {
         let mut reader = Reader { rest: text.trim(), steps: Vec::new(), depth: 0, tables: false, own: false };
         reader.both()?;
         reader.rest.is_empty().then_some(Self(reader.steps))
+    }
+
+    /// Reads the first argument of a function around the whole.
+    #[must_use]
+    pub fn argument(text: &str) -> Option<Self> {
+        inside(text.trim()).and_then(Self::read)
     }
 
     /// Reads a formula of a row whose value is made of tables: letters of [`TABLES`], each with or without what it is
@@ -87,9 +120,30 @@ impl Formula {
         (0..TABLES.len()).filter(|i| self.0.contains(&Step::Table(*i))).collect()
     }
 
-    /// Its value; all operators wrap.
+    /// Whether its value moves by as much as its letters do: nothing is shifted or cut off, but for whole pages.
+    #[must_use]
+    pub fn is_linear(&self) -> bool {
+        !self.0.iter().any(|step| matches!(step, Step::Left | Step::Right | Step::And | Step::Not))
+    }
+
+    /// Its value; all operators wrap, and `>>` keeps the sign.
     #[must_use]
     pub fn value(&self, letters: &Letters) -> i64 {
+        self.value_as(letters, Shifted::Plain)
+    }
+
+    /// Its value, and two more by other readings of what is shifted to the right: as numbers of `class` bits, with a
+    /// sign and without one. The same three times where nothing is.
+    #[must_use]
+    pub fn readings(&self, letters: &Letters, class: u8) -> [i64; 3] {
+        if self.0.contains(&Step::Right) {
+            return [Shifted::Plain, Shifted::Signed(class), Shifted::Unsigned(class)]
+                .map(|shifted| self.value_as(letters, shifted));
+        }
+        [self.value(letters); 3]
+    }
+
+    fn value_as(&self, letters: &Letters, shifted: Shifted) -> i64 {
         let mut stack = Vec::with_capacity(self.0.len());
         for step in &self.0 {
             let mut pop = || stack.pop().unwrap_or(0);
@@ -109,6 +163,8 @@ impl Formula {
                     match two {
                         Step::Add => left.wrapping_add(right),
                         Step::Subtract => left.wrapping_sub(right),
+                        Step::Right => shifted.right(left, right),
+                        Step::Left => u32::try_from(right).ok().and_then(|by| left.checked_shl(by)).unwrap_or(0),
                         _ => left & right,
                     }
                 }
@@ -156,14 +212,29 @@ impl Reader<'_> {
         found.is_some()
     }
 
-    /// Sums, and `&` between them, which binds less.
+    /// Shifted sums, and `&` between them, which binds less.
     fn both(&mut self) -> Option<()> {
-        self.sum()?;
+        self.shifted()?;
         while self.next('&') {
-            self.sum()?;
+            self.shifted()?;
             self.steps.push(Step::And);
         }
         Some(())
+    }
+
+    /// Sums, and `>>` and `<<` between them.
+    fn shifted(&mut self) -> Option<()> {
+        self.sum()?;
+        loop {
+            let (step, rest) = match self.rest {
+                rest if rest.starts_with(">>") => (Step::Right, rest[2..].trim_start()),
+                rest if rest.starts_with("<<") => (Step::Left, rest[2..].trim_start()),
+                _ => return Some(()),
+            };
+            self.rest = rest;
+            self.sum()?;
+            self.steps.push(step);
+        }
     }
 
     fn sum(&mut self) -> Option<()> {
@@ -268,6 +339,11 @@ mod tests {
             ("Z + A", 4),
             ("-S - -A", -0x1004),
             ("S + 0x8_000", 0x9000),
+            ("(S + A) >> 4", 0xff),
+            ("S + A >> 4 & 0xf", 0xf),
+            ("(P - S) >> 4", -0x80),
+            ("S << 4 >> 8", 0x100),
+            ("(S + A - P >> 2) << 2", 0x7f8),
         ] {
             assert_eq!(Formula::read(text).map(|f| f.value(&letters)), Some(value), "{text}");
         }
@@ -288,6 +364,7 @@ mod tests {
             ("G(S + A) & 0xfff", false, 0x18, Holds::Target, &[0]),
             ("G - P", false, 0x2818, Holds::Either, &[0]),
             ("L - G + A", false, 0x5000 - 0x3018 - 4, Holds::Symbol, &[0, 3]),
+            ("G(S + A) >> 12", false, 0x3, Holds::Target, &[0]),
         ] {
             let (formula, said) = Formula::of_tables(text, within).expect(text);
             assert_eq!((formula.value(&letters), said, &*formula.tables()), (value, holds, tables), "{text}");
@@ -298,8 +375,18 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_in_from_above_is_not_said() {
+        let letters = Letters { s: -0x1_0000, ..Letters::default() };
+        let readings = |text: &str, class| Formula::read(text).map(|f| f.readings(&letters, class));
+        assert_eq!(readings("S + A", 32), Some([-0x1_0000; 3]));
+        assert_eq!(readings("(S + A) >> 16", 32), Some([-1, -1, 0xffff]));
+        assert_eq!(readings("(S + A) >> 16", 64), Some([-1, -1, 0xffff_ffff_ffff]));
+        assert_eq!(readings("S >> 64", 64), Some([0; 3]));
+    }
+
+    #[test]
     fn what_is_not_certain_is_not_read() {
-        for text in ["", "G + A", "page(S)", "S A", "S +", "(S", "S)", "S * 2", "S - 1x"] {
+        for text in ["", "G + A", "page(S)", "S A", "S +", "(S", "S)", "S * 2", "S - 1x", "S > 2", "S >> ", "S >>> 2"] {
             assert_eq!(Formula::read(text), None, "{text}");
         }
         assert_eq!(Formula::read(&"(".repeat(100)), None);

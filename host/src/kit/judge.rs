@@ -5,11 +5,12 @@
 
 use super::case::{Case, Relocation};
 use super::kinds::{Kind, Kinds};
+use super::measure::{self, Measure};
 use super::places::Places;
 use super::tables::Tables;
 use super::value::{Meaning, TABLES, meaning};
 use crate::guests::{About, Plugin, PluginRow};
-use relobox_abi::{pairing, row_flag};
+use relobox_abi::{effect, pairing, row_flag};
 use std::collections::HashMap;
 
 /// Where addends may stand; see [`Forms::of`](super::subject).
@@ -57,6 +58,7 @@ pub struct Judge<'a> {
     /// Whether any row must stand straight behind another.
     completes: bool,
     pub(super) tables: Tables,
+    pub(super) measures: HashMap<u32, Measure>,
 }
 
 /// A relocation and everything about it.
@@ -88,14 +90,20 @@ impl<'a> Judge<'a> {
     pub fn of(plugin: &'a Plugin) -> Self {
         let mut judge = Self::new(&plugin.about, Forms::of(plugin));
         judge.tables = Tables::learn(&judge, plugin);
+        judge.measures = measure::learn(&judge, plugin);
         judge
+    }
+
+    /// A judge of a plugin that is asked nothing: it knows no tables, and takes the forms of addends for granted.
+    pub(super) fn silent(about: &'a About) -> Self {
+        Self::new(about, Forms { explicit: true, in_place: true })
     }
 
     /// A judge of the plugin that describes itself so, and takes addends in these forms.
     fn new(about: &'a About, forms: Forms) -> Self {
         let meanings = about.rows.iter().map(|row| (row.row.kind, meaning(row))).collect();
         let completes = about.rows.iter().any(|row| row.row.pairing == pairing::BEHIND);
-        Self { about, forms, meanings, completes, tables: Tables::default() }
+        Self { about, forms, meanings, completes, tables: Tables::default(), measures: HashMap::new() }
     }
 
     /// The plugin's description.
@@ -118,6 +126,17 @@ impl<'a> Judge<'a> {
             Some(Meaning::Tables) => Some(TABLES),
             _ if row.is(row_flag::DERIVED) => Some("it makes something of its own of the value"),
             _ => None,
+        }
+    }
+
+    /// Whether the value of `row` moves by as much as what it is made of, as far as anybody can tell: a formula may
+    /// shift, cut off, or call a function that does.
+    pub(super) fn is_linear(&self, row: &PluginRow) -> bool {
+        match self.meanings.get(&row.row.kind) {
+            Some(Meaning::Formula(formula)) => formula.is_linear(),
+            Some(Meaning::Tables) => self.tables.is_linear(row.row.kind),
+            Some(Meaning::Unknown(_)) => row.row.effect != effect::UNKNOWN,
+            _ => true,
         }
     }
 

@@ -2,10 +2,14 @@
 //!
 //! Nothing here knows an architecture: what there is to prove comes from a plugin's own description.
 
+pub mod agree;
+mod bits;
+pub mod blame;
 pub mod case;
 pub mod check;
 pub mod cost;
 mod describe;
+mod destination;
 pub mod field;
 pub mod follow;
 pub mod formula;
@@ -13,6 +17,7 @@ mod hostile;
 pub mod judge;
 mod junit;
 pub mod kinds;
+mod measure;
 pub mod minimise;
 pub mod oracle;
 mod pairs;
@@ -25,6 +30,7 @@ pub mod run;
 mod sample;
 mod settle;
 mod slots;
+mod stub;
 pub mod subject;
 mod tables;
 pub mod text;

@@ -6,7 +6,7 @@ use super::cost::{self, Growth};
 use super::run::{Outcome, run};
 use super::subject::Subject;
 use super::text::Expected;
-use super::{relations, slots};
+use super::{agree, relations, slots};
 use crate::guests::Plugin;
 use std::fmt;
 
@@ -158,22 +158,13 @@ fn text_of(outcome: &Outcome) -> String {
     }
 }
 
-/// Both give the same bytes, or refuse the same relocation for the same reason.
+/// Both come to the same, or refuse the same relocation. Where one does not know a type or the machine, it is not asked.
 fn agree(subject: &Subject<'_>, other: &Plugin, case: &Case) -> Result<(), Complaint> {
+    if !agree::comparable([subject.plugin, other], case) {
+        return Ok(());
+    }
     let (ours, theirs) = (subject.run(case).outcome, run(other, case).outcome);
-    let same = match (&ours, &theirs) {
-        (Outcome::Linked(a), Outcome::Linked(b)) => {
-            // Where their tables lie is each one's own affair, and fields lead there.
-            let table =
-                |made: &super::Linked| made.made.iter().map(|m| (m.address, m.contents.clone())).collect::<Vec<_>>();
-            a.sections == b.sections || table(a) != table(b)
-        }
-        (Outcome::Refused(a), Outcome::Refused(b)) => {
-            a.iter().any(|f| b.iter().any(|g| (&f.kind, f.relocation) == (&g.kind, g.relocation)))
-        }
-        _ => false,
-    };
-    if same {
+    if agree::agree([subject.plugin, other], case, [&ours, &theirs]) {
         return Ok(());
     }
     Err(differs(&format!("against {}", other.about.name), text_of(&theirs), text_of(&ours)))

@@ -23,7 +23,7 @@ pub struct Places {
 }
 
 /// From where to where a relocation of this row may change bytes, in the section; the end is not one of them.
-fn span(row: &Row, offset: u64) -> (i128, i128) {
+pub(super) fn span(row: &Row, offset: u64) -> (i128, i128) {
     let start = window_start(row, offset);
     let end = start + i128::from(row.window_len);
     let field = (i128::from(offset), i128::from(offset) + i128::from(row.width));

@@ -4,6 +4,7 @@
 use super::case::{Case, Relocation, Section};
 use super::check::{Complaint, Wrong, hex};
 use super::field::Field;
+use super::judge::Judge;
 use super::places::{Places, Sharing};
 use super::run::{Linked, Outcome};
 use super::sample::Chance;
@@ -39,9 +40,9 @@ fn moved(case: &Case, what: Moves, by: u64) -> Case {
 }
 
 /// By how many times the distance a row's value may move; `None` where nobody knows.
-fn factors(row: &PluginRow, what: Moves, symbol_moves: bool) -> Option<&'static [i64]> {
+fn factors(judge: &Judge<'_>, row: &PluginRow, what: Moves, symbol_moves: bool) -> Option<&'static [i64]> {
     use Moves::{Everything, Places, Symbols};
-    if row.is(row_flag::BY_HAND) || (row.is(row_flag::FALLBACK) && what != Everything) {
+    if row.is(row_flag::BY_HAND) || (row.is(row_flag::FALLBACK) && what != Everything) || !judge.is_linear(row) {
         return None;
     }
     let s = symbol_moves && what != Places;
@@ -101,7 +102,7 @@ pub(super) fn shift(subject: &Subject<'_>, case: &Case, what: Moves, by: u64) ->
             // Symbol 0 has no value, and nothing moves it; a symbol of a section moves with that.
             let symbol = (r.symbol as usize).checked_sub(1).and_then(|i| case.symbols.get(i));
             let along = symbol.is_some_and(|symbol| symbol.section == 0 || what == Moves::Everything);
-            let Some(factors) = factors(row, what, along) else { continue };
+            let Some(factors) = factors(&subject.judge, row, what, along) else { continue };
             let field = Field::of(row, case.order);
             // A field without the low bits moves by a whole number only if these stay.
             let paged = matches!(

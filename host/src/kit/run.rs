@@ -93,6 +93,11 @@ impl Fault {
 /// Links `case` with `plugin`, in a fresh instance.
 #[must_use]
 pub fn run(plugin: &Plugin, case: &Case) -> Run {
+    run_at(plugin, case, |needs| behind(case, needs))
+}
+
+/// The same with what the plugin makes at these addresses, one for each.
+pub(super) fn run_at(plugin: &Plugin, case: &Case, synthetic: impl FnOnce(&Needs) -> Vec<u64>) -> Run {
     let mut owned = case.records();
     let records = owned.records();
     let job = JobWriter::measure(&plugin.about, &records, &case.inputs);
@@ -106,7 +111,7 @@ pub fn run(plugin: &Plugin, case: &Case) -> Run {
         Err(error) => return Run { outcome: failed(error), fuel: instance.fuel_used(), instance: Some(instance) },
     };
     let mut planned = asked.with(instance);
-    let layout = place(case, &planned.needs);
+    let layout = place(case, synthetic(&planned.needs));
     let values = values(case, &planned.needs, &layout);
     let resolved = Resolved { values, uses: Vec::new() };
     let outcome = match apply(plugin, &records, &mut planned, &layout, &resolved, |_| None) {
@@ -143,11 +148,15 @@ fn failed(error: Error) -> Outcome {
     }
 }
 
-/// The case's addresses; what the plugin wants lies behind each other from [`Case::synthetic`] on, wherever it
-/// asked to be.
-fn place(case: &Case, needs: &Needs) -> Layout {
+/// The case's addresses, and those of what the plugin makes.
+fn place(case: &Case, synthetic: Vec<u64>) -> Layout {
     let mut addresses = vec![ABSENT];
     addresses.extend(case.sections.iter().map(|s| case.cut(s.address)));
+    Layout { addresses, synthetic, areas: Vec::new() }
+}
+
+/// What the plugin wants lies behind each other from [`Case::synthetic`] on, wherever it asked to be.
+fn behind(case: &Case, needs: &Needs) -> Vec<u64> {
     let mut next = case.synthetic;
     let mut synthetic = Vec::with_capacity(needs.synthetic.len());
     for wanted in &needs.synthetic {
@@ -156,7 +165,7 @@ fn place(case: &Case, needs: &Needs) -> Layout {
         synthetic.push(case.cut(at));
         next = at.wrapping_add(wanted.record.size);
     }
-    Layout { addresses, synthetic, areas: Vec::new() }
+    synthetic
 }
 
 /// The case's values, and those that the plugin supplies.

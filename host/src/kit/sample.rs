@@ -111,6 +111,7 @@ pub(super) fn aim(judge: &Judge<'_>, case: &mut Case, (section, index): (usize, 
     };
     let value = match row.row.effect {
         effect::MINUS => base.wrapping_sub(wanted),
+        effect::UNKNOWN => return unshift(judge, case, (section, index), (symbol, base, wanted)),
         _ => wanted.wrapping_sub(base),
     };
     case.symbols[symbol].value = case.cut(value.cast_unsigned());
@@ -121,6 +122,35 @@ pub(super) fn aim(judge: &Judge<'_>, case: &mut Case, (section, index): (usize, 
             *case = even;
         }
     }
+}
+
+/// Sets the symbol's value where the formula may shift: by each distance, until the value is the one that is wanted.
+/// What is shifted out is not left 0, so that it is seen not to matter.
+fn unshift(
+    judge: &Judge<'_>,
+    case: &mut Case,
+    (section, index): (usize, usize),
+    (symbol, base, wanted): (usize, i64, i64),
+) {
+    let plain = case.cut(wanted.wrapping_sub(base).cast_unsigned());
+    case.symbols[symbol].value = plain;
+    if judge.value_of(case, section, index) == Some(wanted) {
+        return;
+    }
+    for by in 1..u64::BITS {
+        let below = (1u64 << by) - 1;
+        for low in [0xa5a5_a5a5_a5a5_a5a5 & below, 0] {
+            let rough = (wanted.wrapping_sub(base).cast_unsigned() << by) | low;
+            // What was carried from the letters that the symbol is added to.
+            for carry in [0, 1 << by, (1u64 << by).wrapping_neg()] {
+                case.symbols[symbol].value = case.cut(rough.wrapping_add(carry));
+                if judge.value_of(case, section, index) == Some(wanted) {
+                    return;
+                }
+            }
+        }
+    }
+    case.symbols[symbol].value = plain;
 }
 
 /// Bytes of each relocation's own room in a sample, and where in it the place is.

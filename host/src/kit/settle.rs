@@ -16,7 +16,14 @@ impl Judge<'_> {
     /// Whether the value may be written, and what that gives.
     pub(super) fn settle(&self, site: &Site<'_>, row: &PluginRow, value: Valued) -> Verdict {
         let (case, r) = (site.case, site.relocation());
+        let measured = self.measures.contains_key(&row.row.kind);
+        if measured && site.values.get(r.symbol as usize).is_none_or(|value| *value == 0) {
+            return Verdict::Unknown("a function may treat the address 0 otherwise");
+        }
         let (fits, certain) = in_range(row, value.rounded, case.class);
+        if value.readings.iter().any(|other| in_range(row, *other, case.class) != (fits, certain)) {
+            return Verdict::Unknown("its formula does not say how wide a number it shifts");
+        }
         let mut kinds = Kinds::default();
         if !fits {
             if row.is(row_flag::FALLBACK) {
@@ -44,7 +51,7 @@ impl Judge<'_> {
         if !kinds.is_empty() {
             return Verdict::Refused(kinds);
         }
-        if row.is(row_flag::DERIVED) || row.slices.is_empty() {
+        if row.is(row_flag::DERIVED) || row.slices.is_empty() || measured {
             return Verdict::Accepted;
         }
         Verdict::Bytes(bytes(row, &field, case.class, word, value))
@@ -75,7 +82,7 @@ impl Judge<'_> {
                 effect::PLUS => held.wrapping_add(target),
                 _ => held.wrapping_sub(target),
             };
-            let made = bytes(row, &field, case.class, word, Valued { exact, rounded: exact });
+            let made = bytes(row, &field, case.class, word, Valued::plain(exact));
             place[..made.len].copy_from_slice(&made.bytes[..made.len]);
             last = Some((*index, made));
         }
@@ -112,10 +119,11 @@ pub(super) fn in_range(row: &PluginRow, value: i64, class: u8) -> (bool, bool) {
 
 /// What a value makes of the word `before`.
 pub(super) fn bytes(row: &PluginRow, field: &Field<'_>, class: u8, before: u64, value: Valued) -> Bytes {
-    let rounds = |s: &relobox_abi::Slice| row.row.round != 0 && s.value_bit >= row.row.round;
-    let word = field.insert(before, |s| if rounds(s) { value.rounded } else { value.exact });
+    let joined = value.joined(row.row.round);
+    let word = field.insert(before, |_| joined);
     // What is above an address' bits is the row's own affair: cut and extended, or carried.
-    let unsure = if class == 32 { field.insert(0, |_| !0xffff_ffff) } else { 0 };
+    let above = if class == 32 { !0xffff_ffff } else { 0 };
+    let unsure = field.insert(0, |_| above | value.doubt());
     Bytes {
         len: field.width,
         bytes: field.bytes(word),

@@ -1,12 +1,13 @@
 //! Table entries and stubs: fields that lead to something that the plugin makes, which must lead on to the symbol.
 //!
 //! Where an entry lies is the plugin's affair. But a word with the symbol's value stands somewhere in what it made,
-//! and the way from the fields of one row to these words is the same for all symbols.
+//! and the way from the fields of one row to these words is the same for all symbols. Where the judge can follow a field
+//! to its entry, it does so here too.
 
 use super::case::{Case, Relocation};
 use super::check::{Complaint, Wrong};
 use super::field::Field;
-use super::follow::joined;
+use super::follow::{Seen, joined};
 use super::judge::Verdict;
 use super::run::{Linked, Outcome};
 use super::settle::ANOTHER_WAY;
@@ -46,6 +47,11 @@ pub(super) fn destinations(subject: &Subject<'_>, case: &Case) -> Result<(), Com
     if row.is(row_flag::FALLBACK) {
         return stubs(subject, case, row, &linked, &sites);
     }
+    // Where the formula is read the judge knows the way, and a rounded or shifted one has no other.
+    if subject.judge.follows(row) == Some(Seen::Entry) {
+        let verdicts = subject.judge.verdicts(case, &linked.values);
+        return subject.judge.follow(case, &linked, &verdicts).map(drop);
+    }
     match row.row.effect {
         effect::SLOT | effect::UNKNOWN if !row.is(row_flag::DERIVED) => entries(case, row, &linked, &sites),
         _ => Ok(()),
@@ -64,9 +70,11 @@ fn holding(case: &Case, linked: &Linked, value: u64) -> Vec<(u64, u64)> {
 }
 
 /// From the addresses of an entry, a place, and the entry's table, to a field's value.
-type Way = fn(u64, u64, u64) -> u64;
+pub(super) type Way = fn(u64, u64, u64) -> u64;
 
-const WAYS: [Way; 5] = [
+pub(super) const WAYS: [Way; 7] = [
+    |entry, _, _| entry,
+    |_, _, table| table,
     |entry, place, _| entry.wrapping_sub(place),
     |entry, place, _| (entry & !0xfff).wrapping_sub(place & !0xfff),
     |entry, _, _| entry & 0xfff,
@@ -116,9 +124,11 @@ fn lead(
     let field = Field::of(row, case.order);
     let whole = field.holds() & 1 != 0 || row.row.align > 1;
     let half = half(row).cast_unsigned();
+    // What is above an address's bits is the row's own affair.
+    let unsure = if case.class == 32 { field.insert(0, |_| !0xffff_ffff) } else { 0 };
     let fits = |way: Way, site: &Site<'_>, entry: &(u64, u64), beside: u64| {
         let value = way(entry.0, site.place, entry.1).wrapping_add(more(site)).wrapping_add(beside);
-        field.insert(site.word, |_| value.wrapping_add(half).cast_signed()) == site.word
+        (field.insert(site.word, |_| value.wrapping_add(half).cast_signed()) ^ site.word) & !unsure == 0
     };
     let Some((first, rest)) = sites.split_first() else { return true };
     let held = field.signed(first.word).cast_unsigned();

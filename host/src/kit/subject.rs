@@ -42,13 +42,18 @@ impl<'a> Subject<'a> {
     /// Each machine with each form of addends that it takes.
     #[must_use]
     pub fn grounds(&self) -> Vec<Ground> {
-        let forms = self.judge.forms();
-        let forms = [(false, forms.explicit), (true, forms.in_place)];
-        let machines = self.about().machines.iter();
-        machines
-            .flat_map(|m| forms.iter().filter(|(_, taken)| *taken).map(move |(in_place, _)| Ground::new(*m, *in_place)))
-            .collect()
+        grounds(&self.judge)
     }
+}
+
+/// Each machine with each form of addends that the plugin takes.
+pub(super) fn grounds(judge: &Judge<'_>) -> Vec<Ground> {
+    let forms = judge.forms();
+    let forms = [(false, forms.explicit), (true, forms.in_place)];
+    let machines = judge.about().machines.iter();
+    machines
+        .flat_map(|m| forms.iter().filter(|(_, taken)| *taken).map(move |(in_place, _)| Ground::new(*m, *in_place)))
+        .collect()
 }
 
 impl Forms {

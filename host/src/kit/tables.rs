@@ -61,6 +61,11 @@ impl Tables {
         self.readings.get(&kind).filter(known)
     }
 
+    /// Whether the formula of the row with this type is read, and moves by as much as its letters.
+    pub(super) fn is_linear(&self, kind: u32) -> bool {
+        self.readings.get(&kind).is_some_and(|reading| reading.formula.is_linear())
+    }
+
     /// What `letter` may stand for.
     pub(super) fn roles(&self, letter: usize) -> &[Role] {
         &self.roles[letter]
@@ -234,7 +239,8 @@ fn leads(
         let Ok(letters) = judge.letters(&site, row) else { return false };
         let word = field.word(&linked.sections[0][r.offset as usize..]);
         let fits = |choice: &&Vec<i64>| {
-            let value = Valued::of(case, row, reading.formula.value(&with(letters, &reading.letters, choice)));
+            let letters = with(letters, &reading.letters, choice);
+            let value = Valued::read(case, row, reading.formula.readings(&letters, case.class));
             let made = bytes(row, &field, case.class, word, value);
             let same = (made.bytes.iter().zip(field.bytes(word))).zip(made.known);
             in_range(row, value.rounded, case.class).0 && same.into_iter().all(|((a, b), known)| (a ^ b) & known == 0)

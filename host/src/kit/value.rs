@@ -24,17 +24,12 @@ pub(super) enum Meaning {
 
 /// What the value of `row` is made of.
 pub(super) fn meaning(row: &PluginRow) -> Meaning {
-    let letters = |text| Formula::read(text).map_or(Meaning::Unknown("its formula cannot be read"), Meaning::Formula);
+    let letters = |text| Formula::read(text).map_or(Meaning::Unknown(UNREADABLE), Meaning::Formula);
     if row.is(row_flag::BY_HAND) {
         return Meaning::Unknown("it is written by hand");
     }
-    let round = u32::from(row.row.round);
-    let across = |s: &relobox_abi::Slice| {
-        let low = u32::from(s.value_bit);
-        low < round && low + u32::from(s.len) > round
-    };
-    if row.slices.iter().any(across) || round != 0 && row.row.align > 1 {
-        return Meaning::Unknown("it rounds in the middle of its field");
+    if i64::from(row.row.align) > half(row) && row.row.round != 0 {
+        return Meaning::Unknown("it must be a multiple of more than it is rounded by");
     }
     match row.row.effect {
         effect::UNKNOWN => letters(&row.formula),
@@ -51,6 +46,9 @@ pub(super) fn meaning(row: &PluginRow) -> Meaning {
     }
 }
 
+/// Why nobody can foretell what a formula in words or with a function comes to.
+pub(super) const UNREADABLE: &str = "its formula cannot be read";
+
 /// Why nobody can foretell a value that is made of an entry's address, before the plugin has made the entry.
 pub(super) const TABLES: &str = "its value depends on a table of the plugin's own";
 
@@ -59,13 +57,47 @@ pub(super) const TABLES: &str = "its value depends on a table of the plugin's ow
 pub(super) struct Valued {
     pub(super) exact: i64,
     pub(super) rounded: i64,
+    /// What it is by other readings of its formula, rounded.
+    pub(super) readings: [i64; 2],
 }
 
 impl Valued {
     /// What `row` makes of `exact`.
     pub(super) fn of(case: &Case, row: &PluginRow, exact: i64) -> Self {
-        Self { exact: narrow(case, exact), rounded: narrow(case, exact.wrapping_add(half(row))) }
+        Self::read(case, row, [exact; 3])
     }
+
+    /// The same of a formula that may be read so or so.
+    pub(super) fn read(case: &Case, row: &PluginRow, readings: [i64; 3]) -> Self {
+        let [rounded, a, b] = readings.map(|exact| narrow(case, exact.wrapping_add(half(row))));
+        Self { exact: narrow(case, readings[0]), rounded, readings: [a, b] }
+    }
+
+    /// One that is not rounded, or is already.
+    pub(super) fn plain(value: i64) -> Self {
+        Self { exact: value, rounded: value, readings: [value; 2] }
+    }
+
+    /// The bits that are not the same by all readings.
+    pub(super) fn doubt(&self) -> i64 {
+        self.readings.iter().fold(0, |doubt, other| doubt | (other ^ self.rounded))
+    }
+
+    /// The number whose bits the slices take: from `round` up those of the sum, below those of the value itself.
+    pub(super) fn joined(&self, round: u8) -> i64 {
+        let low = 1i64.checked_shl(round.into()).map_or(-1, |above| above.wrapping_sub(1));
+        (self.rounded & !low) | (self.exact & low)
+    }
+}
+
+/// Whether a relocation's symbol is one that somebody else defines, with nothing special: what a function of the
+/// plugin's own makes of others is not known.
+fn is_plain(site: &Site<'_>) -> bool {
+    let symbol = (site.relocation().symbol as usize).checked_sub(1).and_then(|i| site.case.symbols.get(i));
+    symbol.is_some_and(|s| {
+        let letter = s.name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
+        letter && (s.info, s.other, s.section, s.flags) == (0x10, 0, 0, symbol_flag::UNDEFINED)
+    })
 }
 
 /// In a 32-bit class a value has 32 bits and a sign.
@@ -90,24 +122,29 @@ impl Judge<'_> {
         let held = || field.extract(field.word(site.place(site.relocation().offset))).cast_signed();
         let page = |address: i64| address & !0xfff;
         let exact = match self.meanings.get(&row.row.kind) {
-            Some(Meaning::Formula(formula)) => formula.value(&letters),
+            Some(Meaning::Formula(formula)) => {
+                return Ok(Valued::read(site.case, row, formula.readings(&letters, site.case.class)));
+            }
             Some(Meaning::Plus) => held().wrapping_add(target),
             Some(Meaning::Minus) => held().wrapping_sub(target),
             Some(Meaning::Pages) => {
                 let value = narrow(site.case, page(target.wrapping_add(half(row))).wrapping_sub(page(p)));
-                return Ok(Valued { exact: value, rounded: value });
+                return Ok(Valued::plain(value));
             }
             Some(Meaning::InPage) => target & 0xfff,
             Some(Meaning::Partner) => {
                 let (index, its) = self.high_half(site, row, depth)?;
                 return match self.value(&Site { index, ..*site }, its, depth + 1) {
-                    Ok(value) => Ok(Valued { rounded: value.exact, ..value }),
+                    Ok(value) => Ok(Valued::plain(value.exact)),
                     Err(Verdict::Unknown(why)) => Err(Verdict::Unknown(why)),
                     Err(_) => Err(Verdict::Unknown("the high half at its label is refused")),
                 };
             }
             Some(Meaning::Tables) => return Err(Verdict::Unknown(TABLES)),
-            Some(Meaning::Unknown(why)) => return Err(Verdict::Unknown(why)),
+            Some(Meaning::Unknown(why)) => match self.measures.get(&row.row.kind) {
+                Some(measure) if is_plain(site) => measure.formula.value(&letters).wrapping_add(measure.more),
+                _ => return Err(Verdict::Unknown(why)),
+            },
             None => return Err(Verdict::Unknown("it has no row")),
         };
         Ok(Valued::of(site.case, row, exact))

@@ -4,6 +4,7 @@ use super::proof::{self, Report};
 use crate::cli::{Common, output};
 use clap::Args;
 use relobox::guests::Plugin;
+use relobox::kit::agree::must_share_a_machine;
 use relobox::kit::oracle::{Bench, as_expected};
 use relobox::kit::{Check, Group, Recorded, Reproducer, Subject, Wanted, junit, prove};
 use relobox::{Error, Result, limits};
@@ -57,6 +58,9 @@ pub(crate) struct TestArgs {
 
 pub(super) fn run(args: TestArgs) -> Result<ExitCode> {
     let (plugin, against) = plugins(&args)?;
+    if let (Some(against), Some(named)) = (&against, &args.against) {
+        must_share_a_machine(&plugin, against, named)?;
+    }
     let subject = Subject::new(&plugin);
     if let Some(file) = &args.replay {
         return replay(&args, &subject, against.as_deref(), file);
