@@ -5,7 +5,6 @@
 
 #include <linux/cacheflush.h>
 #include <linux/capability.h>
-#include <linux/elf.h>
 #include <linux/fs.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
@@ -30,25 +29,18 @@ enum { WRITABLE, SEALED, EXECUTABLE };
 #define CALLS(CALL) \
 	CALL(kernel_allocate, allocator_t, ALLOCATOR) \
 	CALL(kernel_percpu, percpu_t, PERCPU) \
+	CALL(kernel_finalize, finalize_t, "module_finalize") \
 	CALL(kernel_find_area, typeof(find_vm_area), "find_vm_area") \
 	CALL(kernel_read_only, set_memory_t, "set_memory_ro") \
 	CALL(kernel_executable, set_memory_t, "set_memory_x") \
 	CALL(kernel_find_symbol, find_symbol_t, "find_symbol")
 
-#if SIX_12
-#include <linux/execmem.h>
-typedef void *allocator_t(enum execmem_type type, size_t size);
-typedef void __percpu *percpu_t(size_t size, size_t align, bool reserved, gfp_t gfp);
-#else
-typedef void *allocator_t(unsigned long size);
-typedef void __percpu *percpu_t(size_t size, size_t align);
-#endif
 typedef int set_memory_t(unsigned long address, int pages);
 
 #define DEFINE(call, type, name) DEFINE_STATIC_CALL_NULL(call, *(type *)NULL);
 CALLS(DEFINE)
 DEFINE_STATIC_CALL_NULL(kernel_lookup_name, kallsyms_lookup_name);
-static const int *kernel_disabled;
+static const int *kernel_disabled __ro_after_init;
 
 unsigned long kernel_lookup(const char *name)
 {
@@ -221,7 +213,9 @@ static long do_about(struct session *session, void *argument)
 	*about = (struct relobox_about){ .abi = RELOBOX_ABI, .machine = ELF_ARCH };
 	about->layout = steer_reason[0] ? RELOBOX_LAYOUT_NONE : LAYOUT;
 	if (IS_ENABLED(CONFIG_KALLSYMS_ALL))
-		about->flags |= RELOBOX_ABOUT_KALLSYMS_ALL | RELOBOX_ABOUT_LIST_ALL;
+		about->flags |= RELOBOX_ABOUT_KALLSYMS_ALL;
+	if (list_all)
+		about->flags |= RELOBOX_ABOUT_LIST_ALL;
 	if (unsigned_allowed())
 		about->flags |= RELOBOX_ABOUT_UNSIGNED;
 	strscpy(about->release, init_utsname()->release, sizeof(about->release));
@@ -337,7 +331,7 @@ static int __init find_symbols(void)
 	static_call_update(call, (void *)address);
 	CALLS(FIND)
 	kernel_disabled = (void *)kernel_lookup("modules_disabled");
-	return 0;
+	return list_init();
 }
 
 static int __init relobox_init(void)

@@ -2,6 +2,7 @@
 #ifndef RELOBOX_INTERNAL_H
 #define RELOBOX_INTERNAL_H
 
+#include <linux/elf.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/static_call.h>
@@ -10,17 +11,8 @@
 
 #include "relobox.h"
 
-/* What the device relies on is private to the kernel, so it is built only for kernels on which it has been tested. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
-#define SIX_12 0
-#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
-#define SIX_12 1
-#else
-#error "relobox was never tested on this kernel: it is for Linux 6.1 and 6.12"
-#endif
-#if !defined(CONFIG_X86_64) && !defined(CONFIG_ARM64_4K_PAGES)
-#error "relobox was never tested on this architecture: it is for x86-64, and arm64 with pages of 4 KiB"
-#endif
+/* Kbuild has refused every other kernel, and every one that lacks something of these two. */
+#define SIX_12 (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0))
 
 #define LAYOUT (SIX_12 ? RELOBOX_LAYOUT_SEVEN : RELOBOX_LAYOUT_CORE_INIT)
 #define ALLOCATOR (SIX_12 ? "execmem_alloc" : "module_alloc")
@@ -46,25 +38,55 @@ struct session {
 	u64 *sections, *symbols; /* one allocation */
 	struct relobox_arm arm;
 	struct relobox_disarm found;
+	enum { NO_TRIAL, REFUSE, ANSWER } trial; /* what every hooked function has to give while ARM tries the hooks */
+	unsigned int landed; /* how often one of them did not run, and its stand-in did */
 };
+
+/* The hooked functions. */
+#if SIX_12
+#include <linux/execmem.h>
+#define ALLOCATOR_ARGUMENTS enum execmem_type type, size_t size
+#define PERCPU_ARGUMENTS size_t size, size_t align, bool reserved, gfp_t gfp
+#else
+#define ALLOCATOR_ARGUMENTS unsigned long size
+#define PERCPU_ARGUMENTS size_t size, size_t align
+#endif
+#define FINALIZE_ARGUMENTS const Elf_Ehdr *header, const Elf_Shdr *sections, struct module *module
+typedef void *allocator_t(ALLOCATOR_ARGUMENTS);
+typedef void __percpu *percpu_t(PERCPU_ARGUMENTS);
+typedef int finalize_t(FINALIZE_ARGUMENTS);
 
 /* device.c */
 struct find_symbol_arg;
 typedef bool find_symbol_t(struct find_symbol_arg *fsa);
 DECLARE_STATIC_CALL(kernel_find_symbol, *(find_symbol_t *)NULL);
 DECLARE_STATIC_CALL(kernel_find_area, find_vm_area);
+DECLARE_STATIC_CALL(kernel_finalize, *(finalize_t *)NULL);
 unsigned long kernel_lookup(const char *name);
 void *allocate(const struct relobox_area *area);
 void free_areas(struct session *session, unsigned int first);
 
-/* list.c */
+/* list.c: whether the kernel's own tables of exports were found. */
+extern bool list_all;
+int list_init(void);
 long do_list(struct session *session, void *argument);
 void list_let_go(struct session *session, unsigned int count);
 
-/* steer.c: why loads cannot be steered, or empty; and how they are. */
+/* hooks.c: why loads cannot be steered, or empty; and how they are. */
 extern const char *steer_reason, *steer_hooks;
 void steer_init(void);
 void steer_exit(void);
+
+/* steer.c, for hooks.c: whether a function is not to run, at its entry; and what runs instead. */
+bool on_allocate(struct pt_regs *regs);
+bool on_percpu(struct pt_regs *regs);
+bool on_finalize(struct pt_regs *regs);
+void *instead_of_allocator(ALLOCATOR_ARGUMENTS);
+void __percpu *instead_of_percpu(PERCPU_ARGUMENTS);
+int instead_of_finalize(FINALIZE_ARGUMENTS);
+bool steer_tried(void);
+
+/* steer.c */
 void steer_bury(void);
 void steer_close(struct session *session);
 bool steer_armed(void);

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* LIST: loaded modules and exported symbols. */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/kprobes.h>
 #include <linux/mm.h>
 #include <linux/rculist.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -9,8 +13,13 @@
 
 /* The answer; all symbols of a Debian kernel with all modules loaded need some 3 MB. */
 #define LIST_MAX (16ULL << 20)
-/* amdgpu asks for less than 1,500 names, with 40 KB. */
-#define NAMES_MAX (1ULL << 20)
+/* What may be asked for: amdgpu asks for less than 1,500 names, with 40 KB. */
+#define NAMES_MAX (1U << 14)
+#define NAMES_SIZE_MAX (1ULL << 20)
+/* The kernel's own exports: a Debian kernel has some 20,000. */
+#define TABLE_MAX (1U << 18)
+/* Of these so many at a time, before others get the processor. */
+#define AT_ONCE 1024U
 
 /* An entry of __ksymtab, and what find_symbol() is asked and answers: private to the kernel. */
 struct exported {
@@ -31,6 +40,14 @@ struct find_symbol_arg {
 	const struct exported *symbol;
 	int gpl_only;
 };
+
+/* The kernel's own tables: as EXPORT_SYMBOL, and as EXPORT_SYMBOL_GPL. Written at load, never later. */
+static struct {
+	const struct exported *first;
+	const s32 *crcs;
+	u32 count;
+} tables[2] __ro_after_init;
+bool list_all __ro_after_init;
 
 /* The answer's parts: how far each has come, and where it must end; what comes later is only counted. */
 enum { MODULES, EXPORTS, STRINGS, PARTS };
@@ -156,33 +173,34 @@ static void add_named(struct list *list, struct session *session, const char *na
 	cond_resched();
 }
 
-/* The kernel's own; only with KALLSYMS_ALL are the bounds to be found. */
 static void add_kernel(struct list *list)
 {
-	static const char *const names[2][3] = {
-		{ "__start___ksymtab", "__stop___ksymtab", "__start___kcrctab" },
-		{ "__start___ksymtab_gpl", "__stop___ksymtab_gpl", "__start___kcrctab_gpl" },
-	};
-	static unsigned long at[2][3];
-	int i, j;
+	u32 from, count, i;
 
-	for (i = 0; i < 2; i++) {
-		for (j = 0; j < 3 && !at[i][j]; j++)
-			at[i][j] = kernel_lookup(names[i][j]);
-		add_exports(list, (void *)at[i][0], (at[i][1] - at[i][0]) / sizeof(struct exported),
-			    (void *)at[i][2], i, U32_MAX);
+	for (i = 0; i < ARRAY_SIZE(tables); i++) {
+		for (from = 0; from < tables[i].count; from += count) {
+			count = min(tables[i].count - from, AT_ONCE);
+			add_exports(list, tables[i].first + from, count,
+				    tables[i].crcs ? tables[i].crcs + from : NULL, i, U32_MAX);
+			cond_resched();
+		}
 	}
 }
 
-static void fill(struct list *list, struct session *session, const char *names, u64 size)
+/* -EINTR: the process is being killed, and need not wait for the answer. */
+static int fill(struct list *list, struct session *session, const char *names, u64 size)
 {
 	const char *name;
 
 	add_modules(list, session, !names);
 	if (!names)
 		add_kernel(list);
-	for (name = names; name && name < names + size; name += strlen(name) + 1)
+	for (name = names; name && name < names + size; name += strlen(name) + 1) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		add_named(list, session, name);
+	}
+	return 0;
 }
 
 void list_let_go(struct session *session, unsigned int count)
@@ -199,9 +217,10 @@ static long answer(struct session *session, struct relobox_list *request, const 
 {
 	struct list list = {};
 	u32 *end = list.end;
-	long err = -ENOSPC;
+	long err = fill(&list, session, names, request->names_size);
 
-	fill(&list, session, names, request->names_size);
+	if (err)
+		return err;
 	end[MODULES] = list.at[MODULES];
 	end[EXPORTS] = end[MODULES] + list.at[EXPORTS];
 	end[STRINGS] = end[EXPORTS] + list.at[STRINGS];
@@ -218,12 +237,34 @@ static long answer(struct session *session, struct relobox_list *request, const 
 	list.at[MODULES] = 0;
 	list.at[EXPORTS] = end[MODULES];
 	list.at[STRINGS] = end[EXPORTS];
-	fill(&list, session, names, request->names_size);
-	if (!memcmp(list.at, list.end, sizeof(list.at)))
-		err = copy_to_user(u64_to_user_ptr(request->buffer), list.buffer, request->needed) ?
-			-EFAULT : 0;
+	err = fill(&list, session, names, request->names_size);
+	if (!err && memcmp(list.at, list.end, sizeof(list.at)))
+		err = -ENOSPC;
+	if (!err && copy_to_user(u64_to_user_ptr(request->buffer), list.buffer, request->needed))
+		err = -EFAULT;
 	kvfree(list.buffer);
 	return err;
+}
+
+/* The names that are asked for; no more of them than anybody needs. */
+static char *read_names(const struct relobox_list *request)
+{
+	u64 size = request->names_size, i;
+	u32 count = 0;
+	char *names;
+
+	if (!size || size > NAMES_SIZE_MAX)
+		return ERR_PTR(-EINVAL);
+	names = vmemdup_user(u64_to_user_ptr(request->names), size);
+	if (IS_ERR(names))
+		return names;
+	for (i = 0; i < size; i++)
+		count += !names[i];
+	if (names[size - 1] || count > NAMES_MAX) {
+		kvfree(names);
+		return ERR_PTR(-EINVAL);
+	}
+	return names;
 }
 
 long do_list(struct session *session, void *argument)
@@ -231,21 +272,77 @@ long do_list(struct session *session, void *argument)
 	struct relobox_list *request = argument;
 	unsigned int held = session->held_count;
 	char *names = NULL;
-	long err = -EINVAL;
+	long err;
 
-	if (!request->names && !IS_ENABLED(CONFIG_KALLSYMS_ALL))
+	if (!request->names && !list_all)
 		return -EOPNOTSUPP;
 	if (request->names) {
-		if (!request->names_size || request->names_size > NAMES_MAX)
-			return -EINVAL;
-		names = vmemdup_user(u64_to_user_ptr(request->names), request->names_size);
+		names = read_names(request);
 		if (IS_ERR(names))
 			return PTR_ERR(names);
 	}
-	if (!names || !names[request->names_size - 1])
-		err = answer(session, request, names);
+	err = answer(session, request, names);
 	if (err)
 		list_let_go(session, held);
 	kvfree(names);
 	return err;
+}
+
+/* ---- at load ---- */
+
+/* Sets table `number` to what is between these symbols, unless that cannot be such a table. */
+static void __init find_table(int number, const char *start, const char *stop, const char *crcs)
+{
+	unsigned long first = kernel_lookup(start), end = kernel_lookup(stop);
+	u64 count = (end - first) / sizeof(struct exported);
+
+	if (!first || first >= end || (end - first) % sizeof(struct exported) || count > TABLE_MAX ||
+	    !IS_ALIGNED(first, __alignof__(struct exported)))
+		return;
+	tables[number].first = (void *)first;
+	tables[number].crcs = (void *)kernel_lookup(crcs);
+	tables[number].count = count;
+}
+
+/*
+ * Asks the kernel for an export that it has, since this module was loaded with it, and compares the answer with what
+ * is known. So an answer of another form is noticed before anything depends on it; until then it is not believed.
+ */
+static bool __init finds(const char *name, bool gpl, bool *in_table)
+{
+	struct find_symbol_arg found = { .name = name, .gplok = true };
+	struct exported entry;
+	char read[32] = "";
+	u64 number;
+	bool yes;
+
+	rcu_read_lock_sched();
+	yes = static_call(kernel_find_symbol)(&found);
+	rcu_read_unlock_sched();
+	if (!yes || found.owner || found.gpl_only != gpl ||
+	    copy_from_kernel_nofault(&entry, found.symbol, sizeof(entry)) ||
+	    copy_from_kernel_nofault(read, (void *)FIELD(found.symbol->name), strlen(name) + 1) ||
+	    strcmp(read, name))
+		return false;
+	number = found.symbol - tables[gpl].first;
+	*in_table = number < tables[gpl].count && found.symbol == tables[gpl].first + number &&
+		    (!IS_ENABLED(CONFIG_MODVERSIONS) || found.crc == tables[gpl].crcs + number);
+	return true;
+}
+
+int __init list_init(void)
+{
+	bool plain, gpl;
+
+	/* Only with KALLSYMS_ALL are these to be found. */
+	find_table(0, "__start___ksymtab", "__stop___ksymtab", "__start___kcrctab");
+	find_table(1, "__start___ksymtab_gpl", "__stop___ksymtab_gpl", "__start___kcrctab_gpl");
+	if (!finds("_printk", false, &plain) || !finds("register_kprobe", true, &gpl)) {
+		pr_err("find_symbol does not answer as that of Linux 6.1 and 6.12 does\n");
+		return -ENOEXEC;
+	}
+	list_all = plain && gpl;
+	if (!list_all && IS_ENABLED(CONFIG_KALLSYMS_ALL))
+		pr_warn("the kernel's tables of exports are not where they should be: no LIST without names\n");
+	return 0;
 }

@@ -42,6 +42,7 @@ struct relobox_about {
  * LIST: every module; and exported symbols: those named, whose owners (up to 256 of them) are then held until the
  * descriptor is closed, so that the addresses stay true; or without names, all of them, and nothing is held.
  * The buffer gets `modules` relobox_module, then `exports` relobox_export, then strings, each with its NUL.
+ * At most 16,384 names, in at most 1 MiB: -EINVAL otherwise. -EINTR: the process is being killed.
  * `needed` is always set; with a buffer too small, or if a module came or went meanwhile, the answer is -ENOSPC; if
  * it is more than 16 MB, -E2BIG. Then nothing more is held than before.
  */
@@ -129,8 +130,8 @@ struct relobox_call {
  * sections[i] is section i's sh_addr; those that are not in memory are not compared, nor are symbol and string tables.
  * symbols[i] is symbol i's final value, for per-CPU data the per-CPU offset; those whose section is not in memory are
  * not compared, nor is symbol 0.
- * -EBUSY: the descriptor or the thread is armed already; -ENODEV: someone switched the hooks off,
- * and the areas are freed; -EINVAL: there are no areas, or a FLAT one.
+ * -EBUSY: the descriptor or the thread is armed already; -ENODEV: refusals do not arrive, since the hooks were switched
+ * off or something else replaces a hooked function; the areas are freed; -EINVAL: there are no areas, or a FLAT one.
  */
 struct relobox_arm {
 	__u64 sections;			/* __u64[] */

@@ -18,18 +18,39 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static bool open_target(struct target *target, const char *path)
+bool open_target(struct target *target, const char *path)
 {
 	const char *base = strrchr(path, '/');
 	struct stat status;
 	Elf64_Ehdr *header;
 	Elf64_Shdr *section;
+	__u64 size;
 	unsigned int i;
 
 	*target = (struct target){ .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC) };
-	if (target->fd < 0 || fstat(target->fd, &status))
+	if (target->fd < 0 || fstat(target->fd, &status)) {
+		perror(path);
 		return false;
-	header = mmap(NULL, status.st_size, PROT_READ, MAP_PRIVATE, target->fd, 0);
+	}
+	size = status.st_size;
+	header = mmap(NULL, size, PROT_READ, MAP_PRIVATE, target->fd, 0);
+	if (header == MAP_FAILED) {
+		perror(path);
+		return false;
+	}
+	/* The kernel reads the file itself, so one that is packed is of no use either. */
+	if (size < sizeof(*header) || memcmp(header->e_ident, ELFMAG, SELFMAG) ||
+	    header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_type != ET_REL || header->e_machine != about.machine) {
+		printf("%s is not a module of this machine; one that is compressed (.ko.xz) must be unpacked first\n", path);
+		munmap(header, size);
+		return false;
+	}
+	if (header->e_shentsize != sizeof(*section) || header->e_shoff % 8 || header->e_shoff > size ||
+	    header->e_shnum > (size - header->e_shoff) / sizeof(*section)) {
+		printf("%s: its sections are not in it\n", path);
+		munmap(header, size);
+		return false;
+	}
 	section = (void *)header + header->e_shoff;
 	target->section_count = header->e_shnum;
 	for (i = 0; i < header->e_shnum; i++)
@@ -46,7 +67,7 @@ static bool open_target(struct target *target, const char *path)
 	for (i = 0; target->name[i]; i++)
 		if (target->name[i] == '-')
 			target->name[i] = '_';
-	munmap(header, status.st_size);
+	munmap(header, size);
 	return true;
 }
 
@@ -98,7 +119,7 @@ int unload(const struct target *target)
 }
 
 /* Finds the sizes, addresses and values by being refused; leaves the module loaded and the descriptor armed. */
-static bool teach(int fd, struct target *target)
+bool teach(int fd, struct target *target)
 {
 	static const __u32 kinds[] = { RELOBOX_KIND_CORE, RELOBOX_KIND_INIT, RELOBOX_KIND_PERCPU };
 	struct relobox_disarm found;
@@ -180,7 +201,7 @@ static void *arm_and_leave(void *argument)
 	return (void *)(long)(err ? -1 : fd);
 }
 
-void test_load(const char *path, struct target *learned)
+void test_load(const char *path, struct target *learned, int rounds)
 {
 	struct relobox_disarm found;
 	struct relobox_arm again = {};
@@ -191,7 +212,8 @@ void test_load(const char *path, struct target *learned)
 	void *result;
 
 	if (!open_target(&target, path)) {
-		check(false, "cannot open %s", path);
+		check(false, "%s can be read", path);
+		close(fd);
 		return;
 	}
 	if (!teach(fd, &target)) {
@@ -268,7 +290,7 @@ void test_load(const char *path, struct target *learned)
 	check(!call(other, RELOBOX_IOC_DISARM, &found) && !found.taken, "a dead thread is disarmed");
 	close(other);
 
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < rounds; i++) {
 		child = fork();
 		if (!child) {
 			other = device();
@@ -283,7 +305,7 @@ void test_load(const char *path, struct target *learned)
 	}
 	check(true, "%d children killed while armed", i);
 	test_owners(&target);
-	test_race(&target);
+	test_race(&target, rounds);
 	*learned = target;
 out:
 	close(fd);

@@ -1,112 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
  * Tries the device on a running kernel; needs nothing but libc.
- * selftest [--forbid] [EXPORT OWNER [MODULE.ko...]]: an export of a loaded module that nobody uses, and modules to
- * load. --forbid at last forbids unsigned modules, and then all modules, until the next boot, and looks what it gets.
+ * selftest [--short] [--forbid] [EXPORT OWNER [MODULE.ko...]]: an export of a loaded module that nobody uses, and
+ * modules to load (unpacked). --short: what is repeated is repeated less often, and without noise. --forbid at last
+ * forbids unsigned modules, and then all modules, until the next boot, and looks what it gets.
  */
 #include "selftest.h"
 
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-struct relobox_about about;
-static int failures;
-
-void check(bool good, const char *format, ...)
-{
-	va_list arguments;
-
-	printf("%s ", good ? "ok  " : "FAIL");
-	va_start(arguments, format);
-	vprintf(format, arguments);
-	va_end(arguments);
-	putchar('\n');
-	failures += !good;
-}
-
-int device(void)
-{
-	int fd = open("/dev/relobox", O_RDWR | O_CLOEXEC);
-
-	if (fd < 0) {
-		perror("/dev/relobox");
-		exit(1);
-	}
-	return fd;
-}
-
-int call(int fd, unsigned long command, void *argument)
-{
-	return ioctl(fd, command, argument) ? errno : 0;
-}
-
-/* Modules' areas, but for those that wait to be purged. */
-static bool module_area(const char *line)
-{
-#if defined(__x86_64__)
-	return strtoull(line, NULL, 16) >= 0xffffffff80000000 && !strstr(line, "unpurged");
-#else
-	return strstr(line, "load_module") || strstr(line, "move_module") || strstr(line, "[relobox]");
-#endif
-}
-
-static int mapped_now(void)
-{
-	FILE *file = fopen("/proc/vmallocinfo", "r");
-	char line[512];
-	int count = 0;
-
-	while (file && fgets(line, sizeof(line), file))
-		count += module_area(line);
-	if (file)
-		fclose(file);
-	return count;
-}
-
-int mapped(int at_most)
-{
-	int tries, count = mapped_now();
-
-	for (tries = 0; tries < 50 && at_most && count > at_most; tries++) {
-		usleep(100000);
-		count = mapped_now();
-	}
-	return count;
-}
-
-__u64 allocate(int fd, __u32 kind, __u64 size, __u64 align, int *err)
-{
-	struct relobox_area area = { .kind = kind, .size = size, .align = align };
-	struct relobox_allocate request = { .areas = (__u64)&area, .count = 1 };
-
-	*err = call(fd, RELOBOX_IOC_ALLOCATE, &request);
-	return area.address;
-}
-
 /* ---- lists ---- */
-
-void *list(int fd, struct relobox_list *request)
-{
-	void *buffer;
-	int err;
-
-	request->buffer = request->size = 0;
-	err = call(fd, RELOBOX_IOC_LIST, request);
-	check(err == ENOSPC && request->needed, "list: %llu bytes are needed", request->needed);
-	request->size = request->needed + 4096;
-	buffer = malloc(request->size);
-	request->buffer = (__u64)buffer;
-	err = call(fd, RELOBOX_IOC_LIST, request);
-	check(!err && request->needed <= request->size, "list: %u modules, %u exports", request->modules,
-	      request->exports);
-	return err ? NULL : buffer;
-}
 
 struct known {
 	unsigned long address;
@@ -187,6 +95,7 @@ static void test_names(const char *of_module, const char *owner)
 	struct relobox_list request = {};
 	struct relobox_module *modules;
 	struct relobox_export *exports;
+	static const char many[2 * 16384 + 2]; /* empty ones */
 	char names[256], path[128];
 	int fd = device(), err;
 	size_t size;
@@ -219,6 +128,9 @@ static void test_names(const char *of_module, const char *owner)
 	check(call(fd, RELOBOX_IOC_LIST, &request) == EINVAL, "names: unterminated is refused");
 	request.names_size = 1ULL << 40;
 	check(call(fd, RELOBOX_IOC_LIST, &request) == EINVAL, "names: too long is refused");
+	request.names = (__u64)many;
+	request.names_size = sizeof(many);
+	check(call(fd, RELOBOX_IOC_LIST, &request) == EINVAL, "names: too many are refused");
 	request.names = 0x1000;
 	request.names_size = 10;
 	check(call(fd, RELOBOX_IOC_LIST, &request) == EFAULT, "names: a bad pointer is refused");
@@ -228,18 +140,9 @@ static void test_names(const char *of_module, const char *owner)
 
 /* ---- flat code ---- */
 
-#if defined(__x86_64__)
-/* endbr64; lea 1(%rdi), %eax; ret: what an int (*)(unsigned long) is. */
-const unsigned char code[] = { 0xf3, 0x0f, 0x1e, 0xfa, 0x8d, 0x47, 0x01, 0xc3 };
-#elif defined(__aarch64__)
-/* bti c; add w0, w0, #1; ret */
-const unsigned char code[] = { 0x5f, 0x24, 0x03, 0xd5, 0x00, 0x04, 0x00, 0x11, 0xc0, 0x03, 0x5f, 0xd6 };
-#endif
-const size_t code_size = sizeof(code);
-
 static void test_flat(void)
 {
-	struct relobox_put put = { .buffer = (__u64)code, .size = sizeof(code) };
+	struct relobox_put put = { .buffer = (__u64)code, .size = code_size };
 	struct relobox_protect protect = { .protection = RELOBOX_READ_EXECUTE };
 	struct relobox_call run = { .argument = 41 };
 	/* Where modules_disabled cannot be seen every call is refused. */
@@ -253,7 +156,7 @@ static void test_flat(void)
 	check(!call(fd, RELOBOX_IOC_PUT, &put), "flat: put");
 	check(call(fd, RELOBOX_IOC_CALL, &run) == refused, "flat: call before protect is refused");
 	check(call(other, RELOBOX_IOC_PUT, &put) == EINVAL, "flat: another descriptor's area is refused");
-	put.address = area + 5000 - sizeof(code) + 1;
+	put.address = area + 5000 - code_size + 1;
 	check(call(fd, RELOBOX_IOC_PUT, &put) == EINVAL, "flat: put past the end is refused");
 	put.address = area - 1;
 	check(call(fd, RELOBOX_IOC_PUT, &put) == EINVAL, "flat: put before the area is refused");
@@ -279,7 +182,7 @@ static void test_flat(void)
 		check(err == EPERM, "flat: call is refused where modules_disabled cannot be seen");
 	check(call(other, RELOBOX_IOC_CALL, &run) == refused, "flat: call from another descriptor is refused");
 	area = allocate(fd, RELOBOX_KIND_FLAT, 4096, 0, &err);
-	put = (struct relobox_put){ .address = area, .buffer = (__u64)code, .size = sizeof(code) };
+	put = (struct relobox_put){ .address = area, .buffer = (__u64)code, .size = code_size };
 	protect = (struct relobox_protect){ .address = area, .protection = RELOBOX_READ_ONLY };
 	run.address = area;
 	check(!call(fd, RELOBOX_IOC_PUT, &put) && !call(fd, RELOBOX_IOC_PROTECT, &protect) &&
@@ -333,17 +236,22 @@ static void test_limits(void)
 
 int main(int argc, char **argv)
 {
-	bool forbid = argc > 1 && !strcmp(argv[1], "--forbid");
-	int fd = device(), before, after, i;
+	bool forbid = false, brief = false;
+	int fd, before, after, i;
 	struct target targets[16] = {};
 
-	argc -= forbid;
-	argv += forbid;
+	for (; argc > 1 && argv[1][0] == '-'; argc--, argv++) {
+		forbid |= !strcmp(argv[1], "--forbid");
+		brief |= !strcmp(argv[1], "--short");
+	}
+	fd = device();
 	setbuf(stdout, NULL);
 	check(!call(fd, RELOBOX_IOC_ABOUT, &about) && about.abi == RELOBOX_ABI, "about");
 	printf("     layout %u flags %u machine %u release %s vermagic '%s' hooks '%s' reason '%s'\n", about.layout,
 	       about.flags, about.machine, about.release, about.vermagic, about.hooks, about.reason);
 	close(fd);
+	/* First of all, for what is done at first use is done here. */
+	test_lists();
 	/* Otherwise addresses in /proc/vmallocinfo are hashed. */
 	fd = open("/proc/sys/kernel/kptr_restrict", O_WRONLY);
 	check(write(fd, "1", 1) == 1, "kptr_restrict");
@@ -353,18 +261,20 @@ int main(int argc, char **argv)
 	test_list();
 	if (argc > 2)
 		test_names(argv[1], argv[2]);
+	test_killed();
 	test_flat();
 	test_limits();
 	after = mapped(before);
 	check(after <= before, "areas: %d before, %d after", before, after);
 	test_privilege();
 	for (i = 3; i < argc && i < 19 && about.layout; i++)
-		test_load(argv[i], &targets[i - 3]);
+		test_load(argv[i], &targets[i - 3], brief ? 20 : 250);
 	if (!failures && i > 3) {
 		test_switched_off(&targets[0]);
-		test_noise(&targets[0]);
+		if (!brief)
+			test_noise(&targets[0]);
 	}
-	if (!failures && i > 4)
+	if (!failures && i > 4 && !brief)
 		test_parallel(targets, i - 3);
 	after = mapped(before);
 	check(after <= before, "areas: %d before, %d after", before, after);

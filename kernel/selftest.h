@@ -27,6 +27,7 @@ struct target {
 };
 
 extern struct relobox_about about;
+extern int failures;
 extern const unsigned char code[];
 extern const size_t code_size;
 
@@ -42,11 +43,17 @@ int mapped(int at_most);
 int arm(int fd, struct target *target);
 int load(const struct target *target);
 int unload(const struct target *target);
-void test_load(const char *path, struct target *learned);
+bool open_target(struct target *target, const char *path);
+/* Finds out what the module must be loaded with; leaves it loaded and the descriptor armed. */
+bool teach(int fd, struct target *target);
+/* `rounds`: of what is tried often. */
+void test_load(const char *path, struct target *learned, int rounds);
 
+void test_lists(void);
+void test_killed(void);
 void test_privilege(void);
 void test_owners(struct target *target);
-void test_race(struct target *target);
+void test_race(struct target *target, int rounds);
 void test_switched_off(struct target *target);
 void test_parallel(struct target *targets, int count);
 void test_noise(struct target *target);

@@ -5,11 +5,7 @@
  *
  * Whatever goes wrong here fails the load. A relocated module at another address must never run.
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
-#include <linux/elf.h>
-#include <linux/ftrace.h>
-#include <linux/kprobes.h>
+#include <linux/ptrace.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -18,12 +14,6 @@
 
 /* amdgpu has 44,000 symbols. They are compared without a pause, so this bounds the latency as well. */
 #define SYMBOLS_MAX (1U << 18)
-
-static char *hooks = "auto";
-module_param(hooks, charp, 0444);
-MODULE_PARM_DESC(hooks, "How loads are steered: ftrace, kprobe or auto");
-
-const char *steer_reason = "", *steer_hooks = "";
 
 /*
  * Sessions whose load is not verified yet: their threads get their areas or nothing. No interrupt allocates modules'
@@ -68,41 +58,42 @@ static bool refuse(struct session *session, u32 what, u32 index, u64 expected, u
 	return false;
 }
 
+/* What ARM's trial of the hooks has to get: what nothing but the stand-ins gives. */
+static void *trial_answer(struct session *session)
+{
+	return session->trial == ANSWER ? session : NULL;
+}
+
+static int trial_error(struct session *session)
+{
+	return session->trial == ANSWER ? -EXDEV : -ENOEXEC;
+}
+
 /* The next area, if that is what the kernel wants; otherwise NULL, which fails the load. */
-static bool take(bool percpu, size_t size, size_t align, unsigned long *result)
+static void *take(bool percpu, size_t size, size_t align)
 {
 	struct session *session = lock_armed();
 	struct relobox_area *area;
+	void *result = NULL;
 	u32 taken;
 
-	if (!session)
-		return false;
+	/* It was armed when it was redirected, and only this thread changes that. */
+	if (WARN_ON_ONCE(!session))
+		return NULL;
 	taken = session->found.taken;
 	area = taken < session->count ? &session->areas[taken] : NULL;
-	*result = 0;
-	if (!area || area->size != size || (area->kind == RELOBOX_KIND_PERCPU) != percpu ||
-	    (percpu && align > area->align)) {
+	if (session->trial) {
+		session->landed++;
+		result = trial_answer(session);
+	} else if (!area || area->size != size || (area->kind == RELOBOX_KIND_PERCPU) != percpu ||
+		   (percpu && align > area->align)) {
 		refuse(session, RELOBOX_FOUND_AREA, taken, area ? area->size : 0, size);
 	} else if (session->found.found == RELOBOX_FOUND_NOTHING) {
-		*result = area->address;
+		result = (void *)(unsigned long)area->address;
 		session->found.taken++;
 	}
 	raw_spin_unlock(&lock);
-	return true;
-}
-
-/* module_alloc(size) or execmem_alloc(type, size) */
-static bool on_allocate(struct pt_regs *regs, unsigned long *result)
-{
-	return take(false, regs_get_kernel_argument(regs, SIX_12), 0, result);
-}
-
-/* Both have (size, align); the newer one then `reserved`, which only modules want. */
-static bool on_percpu(struct pt_regs *regs, unsigned long *result)
-{
-	if (SIX_12 && !(u8)regs_get_kernel_argument(regs, 2))
-		return false;
-	return take(true, regs_get_kernel_argument(regs, 0), regs_get_kernel_argument(regs, 1), result);
+	return result;
 }
 
 static bool verify_symbols(struct session *session, const Elf_Ehdr *header, const Elf_Shdr *sections,
@@ -160,158 +151,135 @@ static bool verify(struct session *session, const Elf_Ehdr *header, const Elf_Sh
 	return verify_symbols(session, header, sections, table, percpu);
 }
 
-static bool on_finalize(struct pt_regs *regs, unsigned long *result)
+/*
+ * Stand-ins: where a hooked function goes on that is not to run. Each is called as that function was, and makes what it
+ * returns itself. The hook could set the register for it, but what lies between the two is not the hook's: with a BPF
+ * program on the same function, the program's trampoline uses that register.
+ */
+noinline notrace void *instead_of_allocator(ALLOCATOR_ARGUMENTS)
+{
+	return take(false, size, 0);
+}
+
+noinline notrace void __percpu *instead_of_percpu(PERCPU_ARGUMENTS)
+{
+	return (void __percpu __force *)take(true, size, align);
+}
+
+noinline notrace int instead_of_finalize(FINALIZE_ARGUMENTS)
+{
+	struct session *session = lock_armed();
+	int err = -ENOEXEC;
+
+	if (WARN_ON_ONCE(!session))
+		return err;
+	if (session->trial) {
+		session->landed++;
+		err = trial_error(session);
+	}
+	raw_spin_unlock(&lock);
+	return err;
+}
+
+/* Hooks: whether the function is not to run. */
+bool on_allocate(struct pt_regs *regs)
+{
+	return steer_armed();
+}
+
+/* Of the newer one only modules want `reserved`, its third argument. */
+bool on_percpu(struct pt_regs *regs)
+{
+	return (!SIX_12 || (u8)regs_get_kernel_argument(regs, 2)) && steer_armed();
+}
+
+bool on_finalize(struct pt_regs *regs)
 {
 	struct session *session = lock_armed();
 	bool good;
 
 	if (!session)
 		return false;
-	good = session->found.found == RELOBOX_FOUND_NOTHING &&
+	good = !session->trial && session->found.found == RELOBOX_FOUND_NOTHING &&
 	       verify(session, (void *)regs_get_kernel_argument(regs, 0),
 		      (void *)regs_get_kernel_argument(regs, 1),
 		      (void *)regs_get_kernel_argument(regs, 2));
+	/* The function itself runs, and nothing of this module any more: it may be unloaded before that ends. */
 	if (good) {
 		session->found.verified = true;
 		list_del_init(&session->armed);
 	}
 	raw_spin_unlock(&lock);
-	*result = -ENOEXEC;
 	return !good;
 }
 
-struct hook {
-	const char *name;
-	bool (*instead)(struct pt_regs *regs, unsigned long *result);
-	struct ftrace_ops ops;
-	struct kprobe probe;
-};
-
-static struct hook all[] = {
-	{ .name = ALLOCATOR, .instead = on_allocate },
-	{ .name = PERCPU, .instead = on_percpu },
-	{ .name = "module_finalize", .instead = on_finalize },
-};
-
-/* Where a hooked function goes on that is not to run. */
-static noinline notrace void nothing(void)
+static bool try_allocate(struct session *session, const struct relobox_area *area)
 {
-	barrier();
+	unsigned int landed = session->landed;
+	void *memory = allocate(area);
+
+	if (session->landed != landed)
+		return memory == trial_answer(session);
+	/* The function itself ran, so this is memory. */
+	if (area->kind == RELOBOX_KIND_PERCPU)
+		free_percpu((void __percpu __force *)memory);
+	else
+		vfree(memory);
+	return false;
 }
 
-static bool redirect(struct hook *hook, struct pt_regs *regs)
+static bool try_finalize(struct session *session)
 {
-	unsigned long result;
+	/* If the function itself should run: a file without sections, of no module. */
+	struct {
+		Elf_Ehdr header;
+		Elf_Shdr section;
+		struct module module;
+	} *nothing = kzalloc(sizeof(*nothing), GFP_KERNEL);
+	unsigned int landed = session->landed;
+	int err = -ENOMEM;
 
-	if (!hook->instead(regs, &result))
-		return false;
-	regs_set_return_value(regs, result);
-	instruction_pointer_set(regs, (unsigned long)nothing);
-	return true;
+	if (nothing)
+		err = static_call(kernel_finalize)(&nothing->header, &nothing->section, &nothing->module);
+	kfree(nothing);
+	return session->landed != landed && err == trial_error(session);
 }
 
-static int on_probe(struct kprobe *probe, struct pt_regs *regs)
+/*
+ * Whether the stand-ins' answers arrive, a refusal and another one, from each hooked function. They do not if the hooks
+ * were switched off, as all kprobes of a system can be, or if something between a function's caller and its stand-in
+ * changes what it returns.
+ */
+static bool hooked(struct session *session)
 {
-	return redirect(container_of(probe, struct hook, probe), regs);
-}
-
-/* That there is one keeps the probe from being optimised into a jump, which cannot redirect. */
-static void after_probe(struct kprobe *probe, struct pt_regs *regs, unsigned long flags)
-{
-}
-
-static void notrace on_trace(unsigned long ip, unsigned long parent, struct ftrace_ops *ops,
-			     struct ftrace_regs *traced)
-{
-	struct pt_regs *regs = ftrace_get_regs(traced);
-
-	if (regs)
-		redirect(container_of(ops, struct hook, ops), regs);
-}
-
-static bool by_ftrace;
-
-static int hook_one(struct hook *hook)
-{
-	int err;
-
-	if (!by_ftrace) {
-		hook->probe = (struct kprobe){
-			.symbol_name = hook->name, .pre_handler = on_probe, .post_handler = after_probe
-		};
-		return register_kprobe(&hook->probe);
-	}
-	hook->ops.func = on_trace;
-	/* PERMANENT: kernel.ftrace_enabled cannot take it away. */
-	hook->ops.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_RECURSION |
-			  FTRACE_OPS_FL_PERMANENT;
-	err = ftrace_set_filter_ip(&hook->ops, kernel_lookup(hook->name), 0, 0) ?:
-	      register_ftrace_function(&hook->ops);
-	if (err)
-		ftrace_free_filter(&hook->ops);
-	return err;
-}
-
-static void unhook(struct hook *hook)
-{
-	if (by_ftrace) {
-		unregister_ftrace_function(&hook->ops);
-		ftrace_free_filter(&hook->ops);
-	} else {
-		unregister_kprobe(&hook->probe);
-	}
-}
-
-static bool hook_all(const char *way)
-{
-	struct hook *hook;
-	int err;
-
-	if (strcmp(hooks, "auto") && strcmp(hooks, way))
-		return false;
-	by_ftrace = !strcmp(way, "ftrace");
-	for (hook = all; hook < all + ARRAY_SIZE(all); hook++) {
-		err = hook_one(hook);
-		if (!err)
-			continue;
-		pr_info("cannot hook %s by %s: %d\n", hook->name, way, err);
-		while (hook-- > all)
-			unhook(hook);
-		return false;
-	}
-	steer_hooks = way;
-	return true;
-}
-
-void steer_init(void)
-{
-#ifdef CONFIG_ARM64_ERRATUM_843419
-	/* The kernel keeps ADRP from the end of a page when it relocates; user space is not told to. */
-	if (cpus_have_cap(ARM64_WORKAROUND_843419)) {
-		steer_reason = "code must be arranged around this processor's erratum 843419";
-		return;
-	}
-#endif
-	if (!hook_all("ftrace") && !hook_all("kprobe"))
-		steer_reason = "the module loader cannot be hooked; see the kernel's log";
-}
-
-void steer_exit(void)
-{
+	static const struct relobox_area page = { .kind = RELOBOX_KIND_CORE, .size = PAGE_SIZE },
+		percpu = { .kind = RELOBOX_KIND_PERCPU, .size = sizeof(u64), .align = sizeof(u64) };
+	static const int trials[] = { REFUSE, ANSWER };
+	bool good = true;
 	unsigned int i;
 
-	for (i = 0; steer_hooks[0] && i < ARRAY_SIZE(all); i++)
-		unhook(&all[i]);
+	for (i = 0; good && i < ARRAY_SIZE(trials); i++) {
+		session->trial = trials[i];
+		good = try_allocate(session, &page) && try_allocate(session, &percpu) && try_finalize(session);
+	}
+	return good;
 }
 
-/* Whether armed threads are refused memory, as long as something was found. All kprobes of a system can be switched off. */
-static bool hooked(void)
+/* Whether this thread is armed now, and the hooks work. */
+static bool arm_and_try(struct session *session)
 {
-	static const struct relobox_area page = { .kind = RELOBOX_KIND_CORE, .size = PAGE_SIZE };
-	void *memory = allocate(&page);
+	bool good;
 
-	vfree(memory);
-	return !memory;
+	session->landed = 0;
+	session->trial = REFUSE;
+	session->task = get_task_struct(current);
+	raw_spin_lock(&lock);
+	list_add(&session->armed, &armed);
+	raw_spin_unlock(&lock);
+	good = hooked(session);
+	if (good)
+		session->trial = NO_TRIAL;
+	return good;
 }
 
 long do_arm(struct session *session, void *argument)
@@ -345,16 +313,11 @@ long do_arm(struct session *session, void *argument)
 	session->sections = values;
 	session->symbols = values + arm->section_count;
 	session->arm = *arm;
-	session->found = (struct relobox_disarm){ .found = RELOBOX_FOUND_AREA };
-	session->task = get_task_struct(current);
-	raw_spin_lock(&lock);
-	list_add(&session->armed, &armed);
-	raw_spin_unlock(&lock);
-	if (!hooked()) {
+	session->found = (struct relobox_disarm){};
+	if (!arm_and_try(session)) {
 		do_disarm(session, &found);
 		return -ENODEV;
 	}
-	session->found.found = RELOBOX_FOUND_NOTHING;
 	return 0;
 }
 
@@ -428,4 +391,21 @@ void steer_bury(void)
 		kfree(session);
 		module_put(THIS_MODULE);
 	}
+}
+
+/* What ARM does before it believes the hooks. */
+bool steer_tried(void)
+{
+	struct session *session = kzalloc(sizeof(*session), GFP_KERNEL);
+	bool good = false;
+
+	if (session) {
+		good = arm_and_try(session);
+		raw_spin_lock(&lock);
+		list_del(&session->armed);
+		raw_spin_unlock(&lock);
+		put_task_struct(session->task);
+		kfree(session);
+	}
+	return good;
 }
