@@ -6,7 +6,7 @@ use relobox::cross_check::link_both;
 use relobox::guests::{Guests, Plugin};
 use relobox::layout::{ABSENT, Layout};
 use relobox::link::{Linked, Prepared, load, plugin_of, prepare_by};
-use relobox::open::Source;
+use relobox::open::{Source, unpacked};
 use relobox::parse::Records;
 use relobox::registry::Plugins;
 use relobox::resolve::Sources;
@@ -31,7 +31,8 @@ use std::sync::Arc;
 pub(crate) struct LinkArgs {
     /// The module: .ko, .ko.gz, .ko.xz, .ko.zst, or a relocatable object
     module: PathBuf,
-    /// Symbols: System.map, /proc/kallsyms, Module.symvers, or what 'relobox state export' wrote; can be repeated
+    /// Symbols: System.map, /proc/kallsyms, Module.symvers, packed or not, or what 'relobox state export' wrote; can be
+    /// repeated
     #[arg(long, value_name = "FILE")]
     symbols: Vec<PathBuf>,
     /// Addresses of sections: lines of 'NAME ADDRESS', or a directory like /sys/module/NAME/sections
@@ -73,7 +74,7 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
     let name = args.module.display().to_string();
     let load_module = || load(&guests, &name, Source::open(&args.module)?);
     let module = load_module()?;
-    let symbols = wanted_symbols(&module.records(), &args.symbols)?;
+    let symbols = wanted_symbols(&guests, &module.records(), &args.symbols)?;
     let second = args.cross_check.as_ref().map(|named| second(&guests, &mut plugins, named)).transpose()?;
     let plugin = plugin_of(&guests, &module.records(), second.as_ref().map(|second| second.guest.digest()))?;
     if guests.is_passed_over(&plugin) {
@@ -85,7 +86,7 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
         Some(path) => {
             let mut given = section_addresses(path)?;
             let records = prepared.module.records();
-            let owner = relobox::check::module_name(&prepared.module, &args.module);
+            let owner = relobox::names::of_module(&records);
             given.extend(per_cpu_base(&records, &symbols, &owner, &given));
             prepared.measured.at_sections(&records, &given, base)
         }
@@ -164,13 +165,13 @@ fn write_file(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Resul
 }
 
 /// Only what the module asks for: a kernel has 200,000 symbols, and a module wants 30.
-pub(crate) fn wanted_symbols(records: &Records<'_>, files: &[PathBuf]) -> Result<Symbols> {
+pub(crate) fn wanted_symbols(guests: &Guests, records: &Records<'_>, files: &[PathBuf]) -> Result<Symbols> {
     let flags = symbol_flag::UNDEFINED | symbol_flag::PERCPU;
     let asked = records.symbols.iter().filter(|s| s.flags & flags != 0);
     let wanted: Wanted<'_> = asked.map(|s| records.bytes(s.name)).collect();
     let mut symbols = Symbols::new();
     for file in files {
-        symbols.read_file(file, |name| wanted.contains(name))?;
+        symbols.read_file(file, |bytes| unpacked(guests, file, bytes), |name| wanted.contains(name))?;
     }
     Ok(symbols)
 }
