@@ -6,7 +6,7 @@ use relobox::cross_check::{link_both, must_link};
 use relobox::guests::{Guests, Plugin};
 use relobox::layout::{ABSENT, Layout};
 use relobox::link::{Linked, Prepared, load, plugin_of, prepare_by};
-use relobox::open::Source;
+use relobox::open::{Source, unpacked};
 use relobox::parse::Records;
 use relobox::plan::Needs;
 use relobox::registry::Plugins;
@@ -32,7 +32,8 @@ use std::sync::Arc;
 pub(crate) struct LinkArgs {
     /// The module: .ko, .ko.gz, .ko.xz, .ko.zst, or a relocatable object
     module: PathBuf,
-    /// Symbols: System.map, /proc/kallsyms, Module.symvers, or what 'relobox state export' wrote; can be repeated
+    /// Symbols: System.map, /proc/kallsyms, Module.symvers, packed or not, or what 'relobox state export' wrote; can be
+    /// repeated
     #[arg(long, value_name = "FILE")]
     symbols: Vec<PathBuf>,
     /// Addresses of sections: lines of 'NAME ADDRESS', or a directory like /sys/module/NAME/sections
@@ -96,7 +97,7 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
         Some(path) => {
             let mut given = section_addresses(path)?;
             let records = prepared.module.records();
-            let owner = relobox::check::module_name(&prepared.module, &args.module);
+            let owner = relobox::names::of_module(&records);
             given.extend(per_cpu_base(&records, symbols, &owner, &given));
             prepared.measured.at_sections(&records, &given, base)
         }
@@ -105,7 +106,7 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
     let mut linked = match &second {
         None => {
             let prepared = prepare_by(plugin, module, inputs)?;
-            let symbols = wanted_symbols(&prepared.module.records(), &[prepared.needs()], &args.symbols)?;
+            let symbols = wanted_symbols(&guests, &prepared.module.records(), &[prepared.needs()], &args.symbols)?;
             let layout = lay(&prepared, &symbols, base)?;
             prepared.link(layout, Sources { symbols: &symbols, assume: None })?
         }
@@ -118,7 +119,7 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
             let ask = |plugin: &Arc<Plugin>| Ok(prepare_by(Arc::clone(plugin), load_module()?, inputs).ok());
             let asked = plugins.iter().map(ask).collect::<Result<Vec<_>>>()?;
             let needs: Vec<_> = asked.iter().flatten().map(Prepared::needs).collect();
-            let symbols = wanted_symbols(&module.records(), &needs, &args.symbols)?;
+            let symbols = wanted_symbols(&guests, &module.records(), &needs, &args.symbols)?;
             drop(asked);
             let sources = Sources { symbols: &symbols, assume: None };
             let modules = [module, load_module()?];
@@ -190,14 +191,19 @@ fn write_file(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Resul
 
 /// Only what the module asks for: a kernel has 200,000 symbols, and a module wants 30. `needs` are those of the plugins
 /// that link it.
-pub(crate) fn wanted_symbols(records: &Records<'_>, needs: &[&Needs], files: &[PathBuf]) -> Result<Symbols> {
+pub(crate) fn wanted_symbols(
+    guests: &Guests,
+    records: &Records<'_>,
+    needs: &[&Needs],
+    files: &[PathBuf],
+) -> Result<Symbols> {
     let per_cpu = records.symbols.iter().filter(|s| s.flags & symbol_flag::PERCPU != 0);
     let per_cpu = per_cpu.map(|s| records.bytes(s.name));
     let looked_up = needs.iter().flat_map(|needs| needs.looked_up(records)).map(|(_, name)| name);
     let wanted: Wanted<'_> = per_cpu.chain(looked_up).collect();
     let mut symbols = Symbols::new();
     for file in files {
-        symbols.read_file(file, |name| wanted.contains(name))?;
+        symbols.read_file(file, |bytes| unpacked(guests, file, bytes), |name| wanted.contains(name))?;
     }
     Ok(symbols)
 }
@@ -219,25 +225,43 @@ fn per_cpu_base(
     })
 }
 
-/// `NAME ADDRESS` lines, or one file for each section with its address in it.
+/// `NAME ADDRESS` lines, or one file for each section with its address in it. No section of a kernel's module is at 0, and 0
+/// is what the kernel shows to those who may not see addresses; older ones show `(null)` or `(ptrval)`.
 pub(crate) fn section_addresses(path: &Path) -> Result<Vec<(Vec<u8>, u64)>> {
     let bad = |what: &str| Error::Usage(format!("{}: {what}", path.display()));
-    let number = |text: &str| u64::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok();
+    let hidden = |section: &str| {
+        let who = "the kernel shows them to root (CAP_SYSLOG) only, and while kernel.kptr_restrict is 0 or 1";
+        bad(&format!("the address of {section} is hidden (0): {who}"))
+    };
+    let number = |name: &str, text: &str| {
+        let digits = text.trim().trim_start_matches("0x").trim_start();
+        match u64::from_str_radix(digits, 16) {
+            Ok(0) => Some(Err(hidden(name))),
+            Ok(address) => Some(Ok(address)),
+            Err(_) if digits.starts_with('(') && digits.ends_with(')') => Some(Err(hidden(name))),
+            Err(_) => None,
+        }
+    };
     let mut out = Vec::new();
     if path.is_dir() {
         for entry in std::fs::read_dir(path).map_err(Error::io(path))? {
             let entry = entry.map_err(Error::io(path))?;
             let text = std::fs::read_to_string(entry.path()).map_err(Error::io(entry.path()))?;
-            let name = entry.file_name().into_encoded_bytes();
-            let address = number(&text).ok_or_else(|| bad(&format!("{}: not an address", entry.path().display())))?;
-            out.push((name, address));
+            let name = entry.file_name();
+            let address = number(&name.to_string_lossy(), &text);
+            let address = address.ok_or_else(|| bad(&format!("{}: not an address", entry.path().display())))??;
+            out.push((name.into_encoded_bytes(), address));
         }
     } else {
         let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
         for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let parsed = line.split_once(char::is_whitespace).and_then(|(n, a)| Some((n.into(), number(a)?)));
-            out.push(parsed.ok_or_else(|| bad(&format!("line {}: not 'NAME ADDRESS'", i + 1)))?);
+            let parsed = line.split_once(char::is_whitespace).and_then(|(n, a)| Some((n.into(), number(n, a)?)));
+            let (name, address) = parsed.ok_or_else(|| bad(&format!("line {}: not 'NAME ADDRESS'", i + 1)))?;
+            out.push((name, address?));
         }
+    }
+    if out.is_empty() {
+        return Err(bad("there is no section in it"));
     }
     out.sort();
     Ok(out)
