@@ -172,8 +172,8 @@ void test_killed(void)
 		last = list_for(names, sizeof(names), 1 + (long)(whole * 1e6 / 8));
 		least = last < least ? last : least;
 	}
-	check(whole > 0 && least < (whole > 0.2 ? whole / 3 : 0.1), "killed: the longest LIST takes %.0f ms, and ends %.0f ms after SIGKILL",
-	      whole * 1e3, least * 1e3);
+	check(whole > 0 && least < (whole > 0.03 ? whole / 3 : 0.01),
+	      "killed: the longest LIST takes %.0f ms, and ends %.0f ms after SIGKILL", whole * 1e3, least * 1e3);
 }
 
 static bool write_to(const char *path, const char *text)

@@ -1,6 +1,7 @@
 #!/bin/busybox sh
 # the device's own test with BPF programs and tracers on the functions that it hooks, from before it came and from after
 #: tools selftest bpf-attach
+#: modules replaced
 #: timeout 900
 if [ "$WITH" != device ]; then
 	note "there is no device to test"
@@ -88,5 +89,40 @@ for hooks in ftrace kprobe; do
 done
 echo >$tracing/kprobe_events
 echo >$tracing/set_ftrace_filter
+
+# A live patch of one of the functions, which leaves no way to hook it: that is told, and nothing is loaded.
+withdraw() {
+	local tries=0
+	echo 0 >/sys/kernel/livepatch/replaced/enabled
+	until rmmod replaced 2>/dev/null; do
+		tries=$((tries + 1))
+		if [ $tries -gt 100 ]; then fail "the live patch stays"; return 1; fi
+		usleep 100000
+	done
+}
+case $(uname -r) in
+6.1.*)
+	expect "a live patch comes first" insmod /extra/replaced.ko
+	expect "patched: the device comes" insmod /extra/relobox.ko
+	/bin/selftest --short >/out/patched-before 2>&1
+	expect "patched: $(grep ' layout ' /out/patched-before)" grep -q " layout 0 .*reason 'the module loader cannot be hooked" /out/patched-before
+	rmmod relobox
+	withdraw
+	expect "ftrace: the device comes first" insmod /extra/relobox.ko hooks=ftrace
+	refuse "ftrace: the live patch does not come" insmod /extra/replaced.ko
+	rmmod relobox
+	expect "kprobe: the device comes first" insmod /extra/relobox.ko hooks=kprobe
+	expect "kprobe: the live patch comes" insmod /extra/replaced.ko
+	insmod /run/ko/cifs_arc4.ko
+	/bin/selftest --short cifs_arc4_crypt cifs_arc4 /run/ko/nf_dup_netdev.ko >/out/patched-after 2>&1
+	expect "kprobe: ARM says that answers do not arrive" grep -q 'arm: No such device' /out/patched-after
+	refuse "kprobe: and nothing was loaded" grep -q '^nf_dup_netdev ' /proc/modules
+	withdraw
+	rmmod cifs_arc4
+	try "kprobe-patch-gone"
+	expect "kprobe: the device goes" rmmod relobox
+	;;
+*) note "the live patch is written for 6.1" ;;
+esac
 rm -r /run/ko /run/trace
 quiet "with programs and tracers"
