@@ -9,9 +9,9 @@ use crate::guests::Guests;
 use crate::link::prepare;
 use crate::open::{Source, open};
 use crate::parse::{Module, parse};
-use crate::records::shown;
 use crate::resolve::Sources;
 use crate::symbols::{Definition, Symbols};
+use crate::text::decoded;
 use relobox_abi::{export_flag, parse as what};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -115,7 +115,7 @@ fn exports_of(guests: &Guests, path: &Path) -> Result<Vec<(Vec<u8>, Definition)>
 #[must_use]
 pub fn module_name(module: &Module, path: &Path) -> String {
     match module.records().modinfo("name") {
-        Some(name) => shown(name),
+        Some(name) => decoded(name),
         None => {
             let file = path.file_name().unwrap_or_default().to_string_lossy();
             file.split('.').next().unwrap_or_default().replace('-', "_")

@@ -11,10 +11,10 @@ use crate::layout_linux;
 use crate::link::prepare;
 use crate::parse::{Module, Records};
 use crate::place::{self, Placing};
-use crate::records::shown;
 use crate::resolve::{Sources, crc_mismatch};
 use crate::sandbox::Digest;
 use crate::symbols::{Definition, Symbols};
+use crate::text::decoded;
 use relobox_abi::{Section, section_flag, symbol_flag};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -130,7 +130,7 @@ fn check(guests: &Guests, records: &Records<'_>, kernel: &Listing) -> Result<Str
             == section_flag::ALLOC | section_flag::WRITE | section_flag::EXEC
     };
     if let Some(section) = records.sections.iter().find(both) {
-        let text = format!("section {} is writable and executable", shown(records.bytes(section.name)));
+        let text = format!("section {} is writable and executable", decoded(records.bytes(section.name)));
         refuse("writable-code", text, "code that changes itself has no place in a kernel");
     }
     let name = place::module_name(records);
@@ -146,14 +146,14 @@ fn check(guests: &Guests, records: &Records<'_>, kernel: &Listing) -> Result<Str
 fn other_kernel(records: &Records<'_>, kernel: &Listing) -> Option<String> {
     let wanted = kernel.vermagic.as_bytes().trim_ascii();
     let Some(own) = records.modinfo("vermagic") else {
-        return Some(format!("the module does not say which kernel it is for, and this is '{}'", shown(wanted)));
+        return Some(format!("the module does not say which kernel it is for, and this is '{}'", decoded(wanted)));
     };
     let (own_release, own_options) = first_word(own.trim_ascii());
     let (release, options) = first_word(wanted);
     let same_release = own_release == release || !records.versions.is_empty();
     let same_options = own_options == options || options.is_empty();
     (!same_release || !same_options)
-        .then(|| format!("the module is for kernel '{}', and this is '{}'", shown(own.trim_ascii()), shown(wanted)))
+        .then(|| format!("the module is for kernel '{}', and this is '{}'", decoded(own.trim_ascii()), decoded(wanted)))
 }
 
 fn first_word(text: &[u8]) -> (&[u8], &[u8]) {
@@ -184,7 +184,7 @@ fn check_versions(records: &Records<'_>, kernel: &Listing) -> Vec<Problem> {
     if records.versions.is_empty() {
         let versioned = exports().find(|e| e.crc.is_some() && needed.contains(e.name.as_bytes()));
         let problem = |e: &Export| Problem {
-            symbol: Some(shown(e.name.as_bytes())),
+            symbol: Some(decoded(e.name.as_bytes())),
             ..Problem::new(
                 "no-versions",
                 records.name,
@@ -203,7 +203,7 @@ fn check_versions(records: &Records<'_>, kernel: &Listing) -> Vec<Problem> {
     let differs =
         |e: &&Export| matches!((e.crc, others.get(e.name.as_bytes())), (Some(have), Some(want)) if have != *want);
     let problem = |e: &Export| Problem {
-        symbol: Some(shown(e.name.as_bytes())),
+        symbol: Some(decoded(e.name.as_bytes())),
         ..crc_mismatch(records, others[e.name.as_bytes()], e.crc.unwrap_or(0))
     };
     exports().filter(differs).map(problem).collect()
@@ -237,7 +237,7 @@ fn symbols(records: &Records<'_>, kernel: &Listing) -> Symbols {
 fn depends(records: &Records<'_>, kernel: &Listing) -> Vec<String> {
     let names = records.modinfo("depends").unwrap_or_default().split(|b| *b == b',').filter(|name| !name.is_empty());
     let live = |name: &[u8]| kernel.modules.iter().any(|m| m.live && m.name.as_bytes() == name);
-    names.filter(|name| !live(name)).map(shown).collect()
+    names.filter(|name| !live(name)).map(decoded).collect()
 }
 
 /// What to do about undefined symbols, where the kernel itself was asked for them.

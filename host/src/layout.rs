@@ -263,7 +263,7 @@ impl Measured {
         }
         for (name, _) in given {
             if !records.sections.iter().any(|s| records.bytes(s.name) == name.as_slice()) {
-                let text = format!("there is no section {}", crate::records::shown(name));
+                let text = format!("there is no section {}", crate::text::decoded(name));
                 problems.push(
                     Problem::new("misplaced-section", records.name, text)
                         .hint("the addresses are those of another module, or of another version of it"),

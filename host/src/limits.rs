@@ -70,6 +70,22 @@ pub const CACHE_NOTED: u64 = 24 * 3600;
 /// Bytes of a symbol file. /proc/kallsyms of a large kernel is 15 MB.
 pub const SYMBOLS: u64 = 256 << 20;
 
+/// Bytes of a file of sections' addresses. A module with debug information has some hundred sections; one compiled with
+/// a section for each function, 30,000.
+pub const SECTIONS: u64 = 16 << 20;
+
+/// Bytes of a file in /sys/module/NAME/sections: an address.
+pub const SECTION_ADDRESS: u64 = 100;
+
+/// Bytes of /proc/sys/kernel/random/boot_id, a UUID.
+pub const BOOT_ID: u64 = 100;
+
+/// Bytes of /proc/modules: a line of some hundred bytes, and users, for each of some thousand modules.
+pub const PROC_MODULES: u64 = 16 << 20;
+
+/// Bytes of a module that the demonstration compiled.
+pub const SAMPLE: u64 = 16 << 20;
+
 /// Bytes of one of depmod's files. The largest of any distribution, modules.alias, has 2 MB.
 pub const MODPROBE_INDEX: u64 = 64 << 20;
 

@@ -6,9 +6,10 @@
 use crate::error::{Error, Misbehaviour, Problem, Result};
 use crate::limits;
 use crate::open::Opened;
-use crate::records::{bytes, record, shown, table};
+use crate::records::{bytes, record, table};
 use crate::report;
 use crate::sandbox::Instance;
+use crate::text::decoded;
 use relobox_abi::{
     Export, Group, Pair, Parsed, Relocation, Section, Span, Symbol, Table, Version, export, section_flag,
 };
@@ -86,7 +87,7 @@ fn check(name: &str, memory: &[u8], file: Span, at: u32) -> Result<Result<Parsed
     let faults = table(memory, parsed.faults)?;
     let sections: &[Section] = table(memory, parsed.sections)?;
     if !faults.is_empty() {
-        let section = |i: u32| sections.get(i as usize).and_then(|s| bytes(content, s.name).ok()).map(shown);
+        let section = |i: u32| sections.get(i as usize).and_then(|s| bytes(content, s.name).ok()).map(decoded);
         return Ok(Err(faults
             .iter()
             .take(limits::FAULTS)
@@ -228,17 +229,17 @@ impl<'a> Records<'a> {
         bytes(self.file, span).unwrap_or_default()
     }
 
-    /// A section's name, fit to be shown.
+    /// A section's name; as it is, but not endless.
     #[must_use]
     pub fn section_name(&self, section: u32) -> String {
-        self.sections.get(section as usize).map_or_else(String::new, |s| shown(self.bytes(s.name)))
+        self.sections.get(section as usize).map_or_else(String::new, |s| decoded(self.bytes(s.name)))
     }
 
-    /// A symbol's name, fit to be shown; a section symbol has its section's.
+    /// A symbol's name, as it is, but not endless; a section symbol has its section's.
     #[must_use]
     pub fn symbol_name(&self, symbol: u32) -> Option<String> {
         let s = self.symbols.get(symbol as usize).filter(|_| symbol != 0)?;
-        Some(if s.name.len == 0 { self.section_name(s.section) } else { shown(self.bytes(s.name)) })
+        Some(if s.name.len == 0 { self.section_name(s.section) } else { decoded(self.bytes(s.name)) })
     }
 
     /// The first value of a modinfo key.

@@ -5,7 +5,7 @@ use crate::kernel::{Export, Failure, Form, Image, Kernel, Load, Loaded, Protecti
 use crate::layout::{ABSENT, Area, Kind, Layout, Measured};
 use crate::link::Linked;
 use crate::memfd;
-use crate::records::shown;
+use crate::text::decoded;
 use relobox_abi::export_flag;
 use std::path::Path;
 
@@ -141,7 +141,7 @@ fn load(linked: &Linked, name: &str, args: &str) -> Load {
 #[must_use]
 pub fn module_name(records: &crate::parse::Records<'_>) -> String {
     match records.modinfo("name") {
-        Some(name) => shown(name),
+        Some(name) => decoded(name),
         None => {
             let file = records.name.rsplit('/').next().unwrap_or_default();
             file.split(".ko").next().unwrap_or_default().trim_end_matches(".o").replace('-', "_")

@@ -8,9 +8,10 @@ use crate::job::JobWriter;
 use crate::layout::kind_of;
 use crate::limits;
 use crate::parse::Records;
-use crate::records::{bytes, record, shown, table};
+use crate::records::{bytes, record, table};
 use crate::report;
 use crate::sandbox::Instance;
+use crate::text::decoded;
 use relobox_abi::{
     Alignment, NONE, Plan, Span, Supplied, Synthetic, Window, export, placement, supply, symbol_flag, synthetic_kind,
 };
@@ -140,7 +141,7 @@ fn check(
         }
         let size = u32::try_from(s.size).map_err(|_| answer("wants an enormous section"))?;
         bytes(memory, Span { at: s.contents, len: size })?;
-        let name = shown(bytes(memory, s.name)?);
+        let name = decoded(bytes(memory, s.name)?);
         needs.synthetic.push(Wanted { name, record: *s, at: plan.synthetic.at + i * size_of::<Synthetic>() as u32 });
     }
     if total > limits::synthetic_for(records.relocations.len() as u64) {

@@ -1,13 +1,11 @@
 //! Who defines what: System.map, /proc/kallsyms, Module.symvers, a state of relobox, loaded modules.
 
 use crate::error::{Error, Result};
+use crate::files::{self, Kind};
 use crate::limits;
 use crate::state::State;
-use cap_std::ambient_authority;
-use cap_std::fs::File;
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -74,13 +72,7 @@ impl Symbols {
 
     /// Reads a file of any of the three formats, or a state; with `wanted`, only the names that it accepts.
     pub fn read_file(&mut self, path: &Path, wanted: impl Fn(&[u8]) -> bool) -> Result<()> {
-        let file = File::open_ambient(path, ambient_authority()).map_err(Error::io(path))?;
-        let mut text = Vec::new();
-        // /proc/kallsyms has no length to ask for.
-        file.take(limits::SYMBOLS + 1).read_to_end(&mut text).map_err(Error::io(path))?;
-        if text.len() as u64 > limits::SYMBOLS {
-            return Err(Error::Usage(format!("{}: more than {} bytes of symbols", path.display(), limits::SYMBOLS)));
-        }
+        let text = files::read(path, Kind::Pipe, limits::SYMBOLS)?;
         if text.starts_with(b"{") {
             self.read_state(&State::parse(&path.display().to_string(), &text)?, wanted);
             return Ok(());

@@ -3,6 +3,7 @@
 use super::{Common, output};
 use clap::Args;
 use relobox::cross_check::link_both;
+use relobox::files::{self, Kind};
 use relobox::guests::{Guests, Plugin};
 use relobox::layout::{ABSENT, Layout};
 use relobox::link::{Linked, Prepared, load, plugin_of, prepare_by};
@@ -12,10 +13,9 @@ use relobox::registry::Plugins;
 use relobox::resolve::Sources;
 use relobox::sandbox::hex;
 use relobox::symbols::{Symbols, Wanted};
-use relobox::{Error, Problem, Result};
+use relobox::{Error, Problem, Result, limits};
 use relobox_abi::symbol_flag;
 use serde::Serialize;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -68,7 +68,14 @@ fn input(text: &str) -> Result<(String, u64), String> {
 }
 
 pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
+    if let Some(output) = &args.output {
+        let inputs = std::iter::once(&args.module).chain(&args.symbols).chain(&args.sections).chain(&args.common.pins);
+        files::apart(output, inputs.map(PathBuf::as_path))?;
+    }
     let mut plugins = args.common.plugins(false)?;
+    if let Some(output) = &args.output {
+        files::apart(output, plugins.files.iter().map(|file| file.origin.path()))?;
+    }
     let guests = args.common.guests_of(plugins.clone())?;
     let name = args.module.display().to_string();
     let load_module = || load(&guests, &name, Source::open(&args.module)?);
@@ -110,7 +117,7 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
     report.plugin_pinned = guests.is_pinned(&linked.plugin);
     report.cross_check = second.map(|second| CrossCheck::of(&second));
     if let Some(path) = &args.output {
-        write_file(path, |file| linked.emit_to(relobox_abi::emit::LINKED, path, file))?;
+        files::replace(path, files::PUBLIC, |file| linked.emit_to(relobox_abi::emit::LINKED, path, file))?;
     }
     if args.common.json {
         output::json(&report)
@@ -144,23 +151,6 @@ fn base_of(plugin: &Plugin, records: &Records<'_>) -> Option<u64> {
     let p = records.parsed;
     let kind = |m: &&relobox_abi::Machine| (m.machine, m.class, m.order) == (p.machine, p.class, p.order);
     plugin.about.machines.iter().filter(kind).find(|m| p.elf_flags & m.flags_mask == m.flags_value).map(|m| m.base)
-}
-
-/// Writes a whole file or none: beside its final name first. What exists and is not a regular file (a
-/// pipe, /dev/stdout) is written as it is.
-fn write_file(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
-    if std::fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
-        return write(&mut File::options().write(true).open(path).map_err(Error::io(path))?);
-    }
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.part", std::process::id()));
-    let temporary = PathBuf::from(temporary);
-    let mut file = File::create(&temporary).map_err(Error::io(path))?;
-    let written = write(&mut file).and_then(|()| std::fs::rename(&temporary, path).map_err(Error::io(path)));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&temporary);
-    }
-    written
 }
 
 /// Only what the module asks for: a kernel has 200,000 symbols, and a module wants 30.
@@ -200,13 +190,13 @@ pub(crate) fn section_addresses(path: &Path) -> Result<Vec<(Vec<u8>, u64)>> {
     if path.is_dir() {
         for entry in std::fs::read_dir(path).map_err(Error::io(path))? {
             let entry = entry.map_err(Error::io(path))?;
-            let text = std::fs::read_to_string(entry.path()).map_err(Error::io(entry.path()))?;
+            let text = files::read_text(&entry.path(), Kind::Regular, limits::SECTION_ADDRESS)?;
             let name = entry.file_name().into_encoded_bytes();
             let address = number(&text).ok_or_else(|| bad(&format!("{}: not an address", entry.path().display())))?;
             out.push((name, address));
         }
     } else {
-        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+        let text = files::read_text(path, Kind::Pipe, limits::SECTIONS)?;
         for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let parsed = line.split_once(char::is_whitespace).and_then(|(n, a)| Some((n.into(), number(a)?)));
             out.push(parsed.ok_or_else(|| bad(&format!("line {}: not 'NAME ADDRESS'", i + 1)))?);

@@ -9,7 +9,7 @@ use crate::insmod::{Inserted, refusal};
 use crate::kernel::{Failure, Form, Image, Kernel, Load, Loaded, Protection, Request as Space};
 use crate::layout::Area;
 use crate::limits;
-use crate::records::shown;
+use crate::text::decoded;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -60,7 +60,7 @@ impl<'a> Job<'a> {
             Some(Ok(loaded)) => {
                 let (relocations, plugin, plugin_digest) = match end {
                     Ok(Answer::Inserted { relocations, plugin, digest }) => {
-                        (relocations, shown(plugin.as_bytes()), digest)
+                        (relocations, decoded(plugin.as_bytes()), digest)
                     }
                     // It does not matter any more what became of it.
                     _ => (0, "unknown".to_owned(), None),

@@ -1,11 +1,14 @@
 //! What every real Linux kernel has: finit_module(2), delete_module(2), /proc/modules.
 
 use super::{Failure, Machine, Module};
+use crate::files;
 use crate::layout::{Area, Kind, PAGE};
+use crate::limits;
 use relobox_abi::order;
 use rustix::io::Errno;
 use std::ffi::CString;
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 
 /// `MODULE_INIT_COMPRESSED_FILE`: the kernel unpacks the file itself.
 pub(super) const COMPRESSED: u32 = 4;
@@ -75,7 +78,8 @@ pub fn machine() -> Machine {
 
 /// /proc/modules: `NAME SIZE REFS USER,USER, STATE ADDRESS`; users are `-` for none.
 pub(super) fn loaded() -> Vec<Module> {
-    let text = std::fs::read_to_string("/proc/modules").unwrap_or_default();
+    let text =
+        files::read_text(Path::new("/proc/modules"), files::Kind::Regular, limits::PROC_MODULES).unwrap_or_default();
     let mut modules: Vec<Module> = text.lines().filter_map(module).collect();
     let pairs: Vec<_> = modules.iter().flat_map(|m| m.users.iter().map(|u| (u.clone(), m.name.clone()))).collect();
     for (user, used) in pairs {

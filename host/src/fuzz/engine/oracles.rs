@@ -176,7 +176,7 @@ fn linux(records: &Records<'_>, view: &View<'_>) -> Agreed {
         let fits = records.bytes(s.name) == name && s.flags & unfit == 0 && entry("__ksymtab_");
         let marked =
             (e.flags & export_flag::CRC == 0 || entry("__crc_")) && (e.namespace.len == 0 || entry("__kstrtabns_"));
-        same(|| format!("the export {}", crate::records::shown(name)), fits && marked, true)?;
+        same(|| format!("the export {}", crate::text::decoded(name)), fits && marked, true)?;
     }
     Ok(())
 }

@@ -114,7 +114,7 @@ fn an_honest_one_is_served() {
     let said = vec![list(), allocate(4096), put, protect, ask(module("m", TEXT, None)), live()];
     let inserted = hear(&mut kernel, said).unwrap();
     assert_eq!((inserted.name.as_str(), inserted.relocations, inserted.returned), ("m", 5, 7));
-    assert_eq!((inserted.plugin.as_str(), inserted.plugin_digest), ("x\\u{1b}[2J", Some([7; 32])));
+    assert_eq!((inserted.plugin.as_str(), inserted.plugin_digest), ("x\u{1b}[2J", Some([7; 32])));
     assert_eq!(inserted.areas[0].address, AREA);
     // The arguments are the parent's, whatever it says.
     assert_eq!(kernel.asked, ["list 1", "allocate 1", "put 0x10ffc 4", "protect 0x10000", "load m 'a=1'"]);
