@@ -2,6 +2,7 @@
 //!
 //! Names in it are as they were found, and escaped by `Display`.
 
+use crate::limits;
 use crate::text::Escaped;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -168,5 +169,48 @@ impl Problem {
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
         Self::Module(vec![problem])
+    }
+}
+
+/// Problems of a module, of which there may be one for each of its symbols: the first [`limits::FAULTS`], and how many more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problems {
+    kept: Vec<Problem>,
+    more: u64,
+}
+
+impl Problems {
+    /// Adds a problem, which is made only if it is kept.
+    pub fn add(&mut self, problem: impl FnOnce() -> Problem) {
+        if self.kept.len() < limits::FAULTS {
+            self.kept.push(problem());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// Those that were kept; behind them, if there are more, a problem of `file` that says how many.
+    #[must_use]
+    pub fn into_vec(mut self, file: &str) -> Vec<Problem> {
+        if self.more != 0 {
+            self.kept.push(Problem::new("more", file, format!("and {} more problems", self.more)));
+        }
+        self.kept
+    }
+}
+
+/// The first of many names, for people: `a, b and 3 more`.
+#[must_use]
+pub fn some_of(names: &[String]) -> String {
+    let first = names.iter().take(limits::NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(limits::NAMED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
     }
 }

@@ -3,7 +3,7 @@
 //! Nothing reaches the kernel before the module was parsed, planned and found to be for it; nothing stays in it
 //! if a later step fails, since what was allocated belongs to the connection until the module is live.
 
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Problem, Problems, Result, some_of};
 use crate::guests::Guests;
 use crate::kernel::{Export, Failure, Form, Kernel, Listing, Of};
 use crate::layout::Area;
@@ -206,7 +206,9 @@ fn check_versions(records: &Records<'_>, kernel: &Listing) -> Vec<Problem> {
         symbol: Some(decoded(e.name.as_bytes())),
         ..crc_mismatch(records, others[e.name.as_bytes()], e.crc.unwrap_or(0))
     };
-    exports().filter(differs).map(problem).collect()
+    let mut problems = Problems::default();
+    exports().filter(differs).for_each(|e| problems.add(|| problem(e)));
+    problems.into_vec(records.name)
 }
 
 /// What the kernel and its live modules export, of what the module asks for.
@@ -236,8 +238,8 @@ fn symbols(records: &Records<'_>, kernel: &Listing) -> Symbols {
 /// The modules that `module` says it depends on, and that are not live.
 fn depends(records: &Records<'_>, kernel: &Listing) -> Vec<String> {
     let names = records.modinfo("depends").unwrap_or_default().split(|b| *b == b',').filter(|name| !name.is_empty());
-    let live = |name: &[u8]| kernel.modules.iter().any(|m| m.live && m.name.as_bytes() == name);
-    names.filter(|name| !live(name)).map(decoded).collect()
+    let live: HashSet<&[u8]> = kernel.modules.iter().filter(|m| m.live).map(|m| m.name.as_bytes()).collect();
+    names.filter(|name| !live.contains(name)).map(decoded).collect()
 }
 
 /// What to do about undefined symbols, where the kernel itself was asked for them.
@@ -246,7 +248,7 @@ fn advise(error: Error, depends: &[String]) -> Error {
     for problem in problems.iter_mut().filter(|p| p.kind == "undefined-symbol") {
         problem.hint = match depends {
             [] => "neither the kernel nor a loaded module exports it".into(),
-            names => format!("load {} first, which the module depends on", names.join(", ")),
+            names => format!("load {} first, which the module depends on", some_of(names)),
         };
     }
     Error::Module(problems)

@@ -46,4 +46,4 @@ pub mod symbols;
 pub mod text;
 mod version;
 
-pub use error::{Error, Problem, Result};
+pub use error::{Error, Problem, Problems, Result};

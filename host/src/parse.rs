@@ -153,15 +153,27 @@ fn check(name: &str, memory: &[u8], file: Span, at: u32) -> Result<Result<Parsed
         next += group.count;
     }
     let text = |span: Span| bytes(content, span).is_ok();
-    if !table::<Pair>(memory, parsed.modinfo)?.iter().all(|p| text(p.key) && text(p.value)) {
+    let modinfo: &[Pair] = table(memory, parsed.modinfo)?;
+    if !modinfo.iter().all(|p| text(p.key) && text(p.value)) {
         return wild("modinfo");
     }
+    let exports: &[Export] = table(memory, parsed.exports)?;
     let sound = |e: &Export| text(e.name) && text(e.namespace) && (e.symbol as usize) < symbols.len();
-    if !table::<Export>(memory, parsed.exports)?.iter().all(sound) {
+    if !exports.iter().all(sound) {
         return wild("an export");
     }
-    if !table::<Version>(memory, parsed.versions)?.iter().all(|v| text(v.name)) {
+    let versions: &[Version] = table(memory, parsed.versions)?;
+    if !versions.iter().all(|v| text(v.name)) {
         return wild("a version");
+    }
+    // Copies are made of them, and a file may have many that are the same bytes.
+    let spans = modinfo.iter().flat_map(|p| [p.key, p.value]).chain(exports.iter().flat_map(|e| [e.name, e.namespace]));
+    let length: u64 = spans.chain(versions.iter().map(|v| v.name)).map(|span| u64::from(span.len)).sum();
+    let most = limits::names_for(u64::from(file.len));
+    if length > most {
+        let text = "texts of exports, versions and modinfo lie on top of each other; their length is";
+        let problem = Problem::new("too-large", name, text);
+        return Ok(Err(vec![Problem { value: Some(length as i64), max: Some(most as i64), ..problem }]));
     }
     if parsed.init as usize >= symbols.len() || parsed.exit as usize >= symbols.len() || parsed.signature > file.len {
         return wild("a module's entry");

@@ -6,12 +6,12 @@
 //! Policy: CRCs agree where both sides have one; GPL-only symbols need a GPL-compatible licence;
 //! a namespace must be imported.
 
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Problem, Problems, Result};
 use crate::layout::{ABSENT, Layout};
-use crate::limits;
 use crate::parse::Records;
 use crate::plan::Needs;
 use crate::symbols::{Definition, Symbols};
+use crate::text::decoded;
 use relobox_abi::{Supplied, Symbol, supply, symbol_flag};
 use std::collections::{HashMap, HashSet};
 
@@ -43,8 +43,9 @@ pub fn resolve(records: &Records<'_>, needs: &Needs, layout: &Layout, sources: S
     for s in &needs.supplied {
         supplied.insert(s.0.symbol, s);
     }
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
     let mut uses: Vec<String> = Vec::new();
+    let mut used: HashSet<&str> = HashSet::new();
     let policy = Policy::new(records);
     let mut value_of = |i: u32, s: &Symbol| -> u64 {
         if s.flags & symbol_flag::UNDEFINED == 0 {
@@ -68,7 +69,7 @@ pub fn resolve(records: &Records<'_>, needs: &Needs, layout: &Layout, sources: S
         if let Some(definition) = found {
             policy.check(records, i, name, definition, &mut problems);
             if let Some(owner) = &definition.owner
-                && !uses.iter().any(|u| **u == **owner)
+                && used.insert(owner)
             {
                 uses.push(owner.to_string());
             }
@@ -79,7 +80,7 @@ pub fn resolve(records: &Records<'_>, needs: &Needs, layout: &Layout, sources: S
             (None, Some(base)) if !sources.symbols.know_kernel() => base.wrapping_add(u64::from(i) * 16),
             (None, _) if s.flags & symbol_flag::WEAK != 0 => 0,
             (found, _) => {
-                problems.push(missing(records, i, found, sources.symbols.know_kernel()));
+                problems.add(|| missing(records, i, found, sources.symbols.know_kernel()));
                 0
             }
         }
@@ -87,35 +88,39 @@ pub fn resolve(records: &Records<'_>, needs: &Needs, layout: &Layout, sources: S
     let mut values = Vec::with_capacity(records.symbols.len());
     values.push(0);
     values.extend((1..).zip(&records.symbols[1..]).map(|(i, s)| value_of(i, s)));
-    problems.extend(gone(records, layout));
-    if problems.is_empty() { Ok(Resolved { values, uses }) } else { Err(Error::Module(problems)) }
+    gone(records, layout, &mut problems);
+    if problems.is_empty() {
+        Ok(Resolved { values, uses })
+    } else {
+        Err(Error::Module(problems.into_vec(records.name)))
+    }
 }
 
 /// Symbols that relocations use, and whose section will not be in memory: what they refer to is somebody else's.
-fn gone(records: &Records<'_>, layout: &Layout) -> Vec<Problem> {
+fn gone(records: &Records<'_>, layout: &Layout, problems: &mut Problems) {
     let absent = |s: &Symbol| s.section != 0 && layout.addresses[s.section as usize] == ABSENT;
     let absent: Vec<bool> = records.symbols.iter().map(absent).collect();
     let used = |symbol: u32| absent.get(symbol as usize).copied().unwrap_or(false);
     let mut seen = HashSet::new();
-    let mut problems = Vec::new();
     for symbol in records.relocations.iter().map(|r| r.symbol).filter(|symbol| used(*symbol)) {
-        if seen.insert(symbol) && problems.len() < limits::FAULTS {
-            let section = records.section_name(records.symbols[symbol as usize].section);
-            let text = format!("it is in {section}, which will not be in memory");
-            problems.push(about(records, symbol, "not-in-memory", text));
+        if seen.insert(symbol) {
+            problems.add(|| {
+                let section = records.section_name(records.symbols[symbol as usize].section);
+                let text = format!("it is in {section}, which will not be in memory");
+                about(records, symbol, "not-in-memory", text)
+            });
         }
     }
-    problems
 }
 
-fn defined(records: &Records<'_>, layout: &Layout, i: u32, s: &Symbol, problems: &mut Vec<Problem>) -> u64 {
+fn defined(records: &Records<'_>, layout: &Layout, i: u32, s: &Symbol, problems: &mut Problems) -> u64 {
     if s.flags & symbol_flag::COMMON != 0 {
         // The kernel tolerates the marker that link-time optimisation leaves.
         if !records.bytes(s.name).starts_with(b"__gnu_lto") {
-            problems.push(
+            problems.add(|| {
                 about(records, i, "common-symbol", "a common symbol has no place in a module")
-                    .hint("compile with -fno-common"),
-            );
+                    .hint("compile with -fno-common")
+            });
         }
         return 0;
     }
@@ -155,7 +160,7 @@ fn missing(records: &Records<'_>, symbol: u32, found: Option<&Definition>, known
 /// What the kernel checks besides.
 struct Policy<'a> {
     gpl: bool,
-    imports: Vec<&'a [u8]>,
+    imports: HashSet<&'a [u8]>,
     /// The CRCs that the module was compiled against.
     crcs: HashMap<&'a [u8], u32>,
 }
@@ -171,19 +176,22 @@ impl<'a> Policy<'a> {
         Self { gpl, imports: records.modinfo_all("import_ns").collect(), crcs }
     }
 
-    fn check(&self, records: &Records<'_>, i: u32, name: &[u8], found: &Definition, problems: &mut Vec<Problem>) {
+    fn check(&self, records: &Records<'_>, i: u32, name: &[u8], found: &Definition, problems: &mut Problems) {
         if found.gpl && !self.gpl {
             let text = "the symbol is for GPL-compatible modules only, and the module's licence is another";
-            problems.push(about(records, i, "gpl-only", text));
+            problems.add(|| about(records, i, "gpl-only", text));
         }
-        if !found.namespace.is_empty() && !self.imports.contains(&found.namespace.as_bytes()) {
-            let text = format!("the module does not import the symbol's namespace, {}", found.namespace);
-            problems.push(about(records, i, "namespace", text).hint(format!("MODULE_IMPORT_NS({})", found.namespace)));
+        if !found.namespace.is_empty() && !self.imports.contains(found.namespace.as_bytes()) {
+            problems.add(|| {
+                let namespace = decoded(found.namespace.as_bytes());
+                let text = format!("the module does not import the symbol's namespace, {namespace}");
+                about(records, i, "namespace", text).hint(format!("MODULE_IMPORT_NS({namespace})"))
+            });
         }
         if let (Some(have), Some(want)) = (found.crc, self.crcs.get(name))
             && have != *want
         {
-            problems.push(Problem { symbol: records.symbol_name(i), ..crc_mismatch(records, *want, have) });
+            problems.add(|| Problem { symbol: records.symbol_name(i), ..crc_mismatch(records, *want, have) });
         }
     }
 }

@@ -189,7 +189,10 @@ impl State {
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
         let own = rustix::process::geteuid().as_raw();
-        match files::read_trusted(path, &[0, own], limits::STATE)? {
+        match files::read_trusted(path, &[0, own], limits::STATE + 1)? {
+            Ok(text) if text.len() as u64 > limits::STATE => {
+                Err(Problem::new("bad-state", name, format!("more than {} bytes", limits::STATE)).into())
+            }
             Ok(text) => Self::parse(&name, &text),
             Err(untrusted) => {
                 let who =
@@ -236,8 +239,9 @@ impl State {
 
     /// Takes exports and areas over from what the kernel lists, where that tells.
     pub fn complete(&mut self, live: &[Module]) {
+        let by_name: HashMap<&str, &Module> = live.iter().map(|m| (m.name.as_str(), m)).collect();
         for record in &mut self.modules {
-            if let Some(module) = live.iter().find(|m| m.name == record.name) {
+            if let Some(module) = by_name.get(record.name.as_str()) {
                 record.areas.clone_from(&module.areas);
                 if !module.exports.is_empty() {
                     record.exports.clone_from(&module.exports);

@@ -53,7 +53,7 @@ struct Entry {
 pub struct Symbols {
     by_name: HashMap<Box<[u8]>, Entry>,
     /// Who has an entry in its export table for a name.
-    exporters: HashMap<Box<[u8]>, Vec<Owner>>,
+    exporters: HashMap<Box<[u8]>, HashSet<Owner>>,
     kernel: bool,
 }
 
@@ -112,7 +112,8 @@ impl Symbols {
     pub fn read(&mut self, text: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Result<(), usize> {
         self.kernel = true;
         // A name's export may be listed before the name and after it, so the choice is made at the end.
-        let mut unsettled: Vec<&[u8]> = Vec::new();
+        // A name may have a line for each of a file's lines, so it is made once.
+        let mut unsettled: HashSet<&[u8]> = HashSet::new();
         let (mut rest, mut number) = (text, 0_usize);
         while !rest.is_empty() {
             number += 1;
@@ -127,7 +128,7 @@ impl Symbols {
         }
         for name in unsettled {
             if let Some(entry) = self.by_name.get_mut(name) {
-                entry.settle(self.exporters.get(name).map_or(&[], Vec::as_slice));
+                entry.settle(self.exporters.get(name));
             }
         }
         Ok(())
@@ -159,7 +160,7 @@ impl Symbols {
             if let Some((b'\n', after)) = after.split_first() { (&[][..], after) } else { line(after) };
         let exported = name.strip_prefix(b"__ksymtab_").filter(|exported| wanted(exported));
         if let Some(exported) = exported {
-            self.exporters.entry(exported.into()).or_default().push(owner_in(owner));
+            self.exporters.entry(exported.into()).or_default().insert(owner_in(owner));
             return Some((Some(exported), after));
         }
         if !wanted(name) {
@@ -245,8 +246,9 @@ impl Entry {
     /// Module.symvers decides, and then the export tables. The letter is the last to be asked: in the kernel a global
     /// symbol has a capital one, but of a module's only those that EXPORT_SYMBOL exports have, and
     /// EXPORT_SYMBOL_GPL's do not.
-    fn settle(&mut self, exporters: &[Owner]) {
-        let rank = |c: &Candidate| (exporters.contains(&c.owner) && (c.global || c.owner.is_some()), c.global);
+    fn settle(&mut self, exporters: Option<&HashSet<Owner>>) {
+        let exported = |owner: &Owner| exporters.is_some_and(|exporters| exporters.contains(owner));
+        let rank = |c: &Candidate| (exported(&c.owner) && (c.global || c.owner.is_some()), c.global);
         let mut chosen: Option<&Candidate> = None;
         for candidate in &self.candidates {
             if self.listed.as_ref().is_some_and(|owner| *owner != candidate.owner) {

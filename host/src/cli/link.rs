@@ -16,6 +16,7 @@ use relobox::symbols::{Symbols, Wanted};
 use relobox::{Error, Problem, Result, limits};
 use relobox_abi::symbol_flag;
 use serde::Serialize;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -173,12 +174,15 @@ fn per_cpu_base(
     module: &str,
     given: &[(Vec<u8>, u64)],
 ) -> Option<(Vec<u8>, u64)> {
+    let given: HashSet<&[u8]> = given.iter().map(|(name, _)| &name[..]).collect();
     let mut inside = records.symbols.iter().filter(|s| s.flags & symbol_flag::PERCPU != 0);
+    let mut tried = HashSet::new();
     inside.find_map(|s| {
         let section = records.bytes(records.sections.get(s.section as usize)?.name);
-        let address = symbols.address_in(module, records.bytes(s.name))?;
-        let known = given.iter().any(|(name, _)| name == section);
-        (!known).then(|| (section.to_vec(), address.wrapping_sub(s.value)))
+        // Many symbols may have one name, and that many lines.
+        let address =
+            tried.insert(records.bytes(s.name)).then(|| symbols.address_in(module, records.bytes(s.name)))??;
+        (!given.contains(section)).then(|| (section.to_vec(), address.wrapping_sub(s.value)))
     })
 }
 
