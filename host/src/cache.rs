@@ -8,13 +8,13 @@
 //! used longest ago while there is too much. The time of a file's last change says when it was used. Whoever has a file
 //! open or mapped keeps it; whoever wants it later compiles it again.
 
-use crate::limits;
+use crate::error::Error;
+use crate::{files, limits};
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// A directory of compiled guests.
@@ -66,7 +66,7 @@ impl Cache {
     /// Opens an entry, if it is there and safe, and notes that it is used.
     #[must_use]
     pub fn open(&self, name: &str) -> Option<File> {
-        let file = self.dir.open_with(name, OpenOptions::new().read(true)).ok()?;
+        let file = self.dir.open_with(name, &files::reading()).ok()?;
         let meta = file.metadata().ok()?;
         if !meta.is_file() || !private(meta.uid(), meta.mode()) {
             return None;
@@ -83,15 +83,11 @@ impl Cache {
 
     /// Writes an entry as a whole, or not at all, and makes room for it.
     pub fn write(&self, name: &str, bytes: &[u8]) {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let temporary = format!("{name}.{}.{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(0o600);
-        // What is there already is somebody else's, and stays.
-        let Ok(mut file) = self.dir.open_with(&temporary, &options) else { return };
-        if file.write_all(bytes).and_then(|()| self.dir.rename(&temporary, &self.dir, name)).is_err() {
-            let _ = self.dir.remove_file(&temporary);
-        }
+        let path = self.path.join(name);
+        // A cache that cannot be written to only costs time.
+        let _ = files::replace_in(&self.dir, name, &path, files::PRIVATE, |file| {
+            file.write_all(bytes).map_err(Error::io(&path))
+        });
         self.prune(name, SystemTime::now());
     }
 
@@ -121,8 +117,11 @@ impl Cache {
 }
 
 /// Whether a file of this name is one of ours: `<SHA-256>-<fingerprint>.cwasm`, and what is left of one that was being
-/// written: `.<process>` or `.<process>.<number>` behind it.
+/// written. Older versions had `.<process>` or `.<process>.<number>` behind the name.
 fn is_entry(name: &str) -> bool {
+    if files::is_temporary(name) {
+        return true;
+    }
     let hex = |text: &str, len| text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let mut parts = name.split('.');
     let stem = parts.next().and_then(|stem| stem.split_once('-'));

@@ -46,7 +46,7 @@ pub fn link_both(
     let [first, second] = plugins;
     let [one, two] = modules;
     let file = one.name.clone();
-    let mut differences = Differences { file: &file, names, found: Vec::new() };
+    let mut differences = Differences { file: &file, names, found: Vec::new(), more: 0, spare: Problem::default() };
     let mut made_up = MadeUp::of(&two.records(), inputs);
     let first = attempt(first, one, inputs, &lay, sources)?;
     let second = match &first {
@@ -75,14 +75,14 @@ pub fn link_both(
             Err(Error::Module(faults))
         }
     };
-    let mut found = differences.found;
+    let (mut found, mut more) = (differences.found, differences.more);
     if found.is_empty() {
         return linked;
     }
-    let more = found.len().saturating_sub(limits::FAULTS);
+    more += found.len().saturating_sub(limits::FAULTS);
     if more != 0 {
         found.truncate(limits::FAULTS);
-        found.push(Problem::new("more", file, format!("and {more} more differences")));
+        found.push(Problem::new("more", file, format!("and at least {more} more differences")));
     }
     Err(Error::Module(found))
 }
@@ -125,10 +125,18 @@ struct Differences<'a> {
     file: &'a str,
     names: [String; 2],
     found: Vec<Problem>,
+    /// How many were not kept. Every symbol and every word may be one.
+    more: usize,
+    /// One that is not kept.
+    spare: Problem,
 }
 
 impl Differences<'_> {
     fn add(&mut self, text: String) -> &mut Problem {
+        if self.found.len() >= limits::FAULTS {
+            self.more += 1;
+            return &mut self.spare;
+        }
         self.found.push(Problem::new("cross-check", self.file, text));
         let last = self.found.len() - 1;
         &mut self.found[last]

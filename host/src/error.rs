@@ -1,6 +1,10 @@
 //! What can go wrong, as data. Words are made in [`report`](crate::report).
+//!
+//! Names in it are as they were found, and escaped by `Display`.
 
 use crate::isolate::Fault;
+use crate::limits;
+use crate::text::Escaped;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -11,10 +15,10 @@ pub enum Error {
     #[error("{}", crate::report::problems(.0))]
     Module(Vec<Problem>),
     /// The request makes no sense. Exit code 2.
-    #[error("{0}")]
+    #[error("{}", Escaped(.0))]
     Usage(String),
     /// A file cannot be read or written. Exit code 2.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", Escaped(path.display()), Escaped(source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -22,7 +26,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A guest did not keep the contract. Exit code 3.
-    #[error("guest {guest}: {what}")]
+    #[error("guest {}: {what}", Escaped(guest))]
     Guest {
         /// Its name.
         guest: String,
@@ -66,16 +70,16 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Misbehaviour {
     /// The bytes are not a guest: not Wasm, wrong exports, too large.
-    #[error("is not a usable guest: {0}")]
+    #[error("is not a usable guest: {}", Escaped(.0))]
     Unusable(String),
     /// It wants something from the host.
-    #[error("imports \"{0}\": a guest may import nothing")]
+    #[error("imports \"{}\": a guest may import nothing", Escaped(.0))]
     Imports(String),
     /// It speaks this version of the records, and this is the newest that we do.
     #[error("{}", crate::version::refusal(*.0, *.1))]
     Version(u32, u32),
     /// It ran into a trap.
-    #[error("trapped in {export}: {trap}")]
+    #[error("trapped in {export}: {}", Escaped(trap))]
     Trap {
         /// The export that was called.
         export: &'static str,
@@ -99,10 +103,10 @@ pub enum Misbehaviour {
         limit: u64,
     },
     /// An answer points outside its memory, or is not what it should be.
-    #[error("gave a malformed answer: {0}")]
+    #[error("gave a malformed answer: {}", Escaped(.0))]
     Answer(String),
     /// It changed a byte that no relocation declares.
-    #[error("changed byte {offset:#x} of section {section}, which no relocation may change")]
+    #[error("changed byte {offset:#x} of section {}, which no relocation may change", Escaped(section))]
     Window {
         /// The section's name.
         section: String,
@@ -170,5 +174,48 @@ impl Problem {
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
         Self::Module(vec![problem])
+    }
+}
+
+/// Problems of a module, of which there may be one for each of its symbols: the first [`limits::FAULTS`], and how many more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problems {
+    kept: Vec<Problem>,
+    more: u64,
+}
+
+impl Problems {
+    /// Adds a problem, which is made only if it is kept.
+    pub fn add(&mut self, problem: impl FnOnce() -> Problem) {
+        if self.kept.len() < limits::FAULTS {
+            self.kept.push(problem());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// Those that were kept; behind them, if there are more, a problem of `file` that says how many.
+    #[must_use]
+    pub fn into_vec(mut self, file: &str) -> Vec<Problem> {
+        if self.more != 0 {
+            self.kept.push(Problem::new("more", file, format!("and {} more problems", self.more)));
+        }
+        self.kept
+    }
+}
+
+/// The first of many names, for people: `a, b and 3 more`.
+#[must_use]
+pub fn some_of(names: &[String]) -> String {
+    let first = names.iter().take(limits::NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(limits::NAMED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
     }
 }

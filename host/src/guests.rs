@@ -3,10 +3,11 @@
 use crate::error::{Error, Misbehaviour, Problem, Result};
 use crate::index::{Wanted, may_link, may_run_on, names_machines};
 use crate::kernel::Machine as Running;
-use crate::records::{record, shown, table};
+use crate::records::{record, table};
 use crate::registry::{PluginFile, Plugins, Search};
 use crate::sandbox::{Digest, Guest, Sandbox, hex};
 use crate::support::order_of;
+use crate::text::decoded;
 use crate::{limits, records, version};
 use relobox_abi::{ABI_VERSION, Description, Machine, Row, Slice, Span, export, row_flag};
 use sha2::{Digest as _, Sha256};
@@ -415,7 +416,7 @@ impl Plugin {
 
 impl About {
     fn read(memory: &[u8], at: u32, abi: u32) -> Result<Self, Misbehaviour> {
-        let text = |span: Span| records::bytes(memory, span).map(shown);
+        let text = |span: Span| records::bytes(memory, span).map(decoded);
         let d: &Description = record(memory, at)?;
         if d.abi != abi {
             let text = format!("its ABI version is {abi}, and its description says {}", d.abi);

@@ -3,7 +3,7 @@
 //! Nothing reaches the kernel before the module was parsed, planned and found to be for it; nothing stays in it
 //! if a later step fails, since what was allocated belongs to the connection until the module is live.
 
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Problem, Problems, Result, some_of};
 use crate::guests::Guests;
 use crate::kernel::{Export, Failure, Form, Kernel, Listing, Of};
 use crate::layout::Area;
@@ -13,10 +13,10 @@ use crate::names;
 use crate::parse::{Module, Records};
 use crate::place::{self, Placing};
 use crate::plan::Needs;
-use crate::records::shown;
 use crate::resolve::{Sources, crc_mismatch};
 use crate::sandbox::Digest;
 use crate::symbols::{Definition, Symbols};
+use crate::text::decoded;
 use relobox_abi::{Group, Section, section_flag, section_kind};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -144,7 +144,7 @@ fn check(guests: &Guests, records: &Records<'_>, needs: &Needs, kernel: &Listing
             == section_flag::ALLOC | section_flag::WRITE | section_flag::EXEC
     };
     if let Some(section) = records.sections.iter().find(both) {
-        let text = format!("section {} is writable and executable", shown(records.bytes(section.name)));
+        let text = format!("section {} is writable and executable", decoded(records.bytes(section.name)));
         refuse("writable-code", text, "code that changes itself has no place in a kernel");
     }
     let name = names::of_module(records);
@@ -190,14 +190,14 @@ fn check_form(records: &Records<'_>, form: Form) -> Option<Problem> {
 fn other_kernel(records: &Records<'_>, kernel: &Listing) -> Option<String> {
     let wanted = kernel.vermagic.as_bytes().trim_ascii();
     let Some(own) = records.modinfo("vermagic") else {
-        return Some(format!("the module does not say which kernel it is for, and this is '{}'", shown(wanted)));
+        return Some(format!("the module does not say which kernel it is for, and this is '{}'", decoded(wanted)));
     };
     let (own_release, own_options) = first_word(own.trim_ascii());
     let (release, options) = first_word(wanted);
     let same_release = own_release == release || !records.versions.is_empty();
     let same_options = own_options == options || options.is_empty();
     (!same_release || !same_options)
-        .then(|| format!("the module is for kernel '{}', and this is '{}'", shown(own.trim_ascii()), shown(wanted)))
+        .then(|| format!("the module is for kernel '{}', and this is '{}'", decoded(own.trim_ascii()), decoded(wanted)))
 }
 
 fn first_word(text: &[u8]) -> (&[u8], &[u8]) {
@@ -227,7 +227,7 @@ fn check_versions(records: &Records<'_>, needs: &Needs, kernel: &Listing) -> Vec
     if records.versions.is_empty() {
         let versioned = exports().find(|e| e.crc.is_some() && needed.contains(e.name.as_bytes()));
         let problem = |e: &Export| Problem {
-            symbol: Some(shown(e.name.as_bytes())),
+            symbol: Some(decoded(e.name.as_bytes())),
             ..Problem::new(
                 "no-versions",
                 records.name,
@@ -244,12 +244,15 @@ fn check_versions(records: &Records<'_>, needs: &Needs, kernel: &Listing) -> Vec
             others.entry(name).or_default().push(crc);
         }
     }
-    let differs = |e: &Export| {
-        let have = e.crc?;
-        let want = others.get(e.name.as_bytes())?.iter().find(|want| **want != have)?;
-        Some(Problem { symbol: Some(shown(e.name.as_bytes())), ..crc_mismatch(records, *want, have) })
-    };
-    exports().filter_map(differs).collect()
+    let mut problems = Problems::default();
+    for e in exports() {
+        let Some(have) = e.crc else { continue };
+        let wanted = others.get(e.name.as_bytes()).and_then(|wanted| wanted.iter().find(|want| **want != have));
+        if let Some(want) = wanted {
+            problems.add(|| Problem { symbol: Some(e.name.clone()), ..crc_mismatch(records, *want, have) });
+        }
+    }
+    problems.into_vec(records.name)
 }
 
 /// What the kernel and its live modules export, of what the module asks for.
@@ -279,8 +282,8 @@ fn symbols(records: &Records<'_>, needs: &Needs, kernel: &Listing) -> Symbols {
 /// The modules that `module` says it depends on, and that are not live.
 fn depends(records: &Records<'_>, kernel: &Listing) -> Vec<String> {
     let names = records.modinfo("depends").unwrap_or_default().split(|b| *b == b',').filter(|name| !name.is_empty());
-    let live = |name: &[u8]| kernel.modules.iter().any(|m| m.live && m.name.as_bytes() == name);
-    names.filter(|name| !live(name)).map(shown).collect()
+    let live: HashSet<&[u8]> = kernel.modules.iter().filter(|m| m.live).map(|m| m.name.as_bytes()).collect();
+    names.filter(|name| !live.contains(name)).map(decoded).collect()
 }
 
 /// What to do about undefined symbols, where the kernel itself was asked for them.
@@ -289,7 +292,7 @@ fn advise(error: Error, depends: &[String]) -> Error {
     for problem in problems.iter_mut().filter(|p| p.kind == "undefined-symbol") {
         problem.hint = match depends {
             [] => "neither the kernel nor a loaded module exports it".into(),
-            names => format!("load {} first, which the module depends on", names.join(", ")),
+            names => format!("load {} first, which the module depends on", some_of(names)),
         };
     }
     Error::Module(problems)

@@ -5,12 +5,12 @@
 //! own. Linux drops `.modinfo` and the versions before it lays a module out, and `.data..percpu` gets
 //! memory of another kind. All these it knows by their names, and so they are known here.
 
-use crate::error::{Problem, Result};
+use crate::error::{Problem, Problems, Result};
 use crate::parse::Records;
 use crate::plan::Needs;
 use relobox_abi::{Section, placement, section_flag, synthetic_kind};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The address of what is not in memory.
 pub const ABSENT: u64 = u64::MAX;
@@ -224,8 +224,11 @@ impl Measured {
     /// The sections that `given` names exactly where it says, by name; everything else from `base` up,
     /// or if that is `None`, from the page after the last of them.
     pub fn at_sections(&self, records: &Records<'_>, given: &[(Vec<u8>, u64)], base: Option<u64>) -> Result<Layout> {
-        let mut problems = Vec::new();
-        let named = |name: &[u8]| given.iter().find(|(n, _)| n == name).map(|(_, address)| *address);
+        let mut problems = Problems::default();
+        // Of several with one name, the first.
+        let by_name: HashMap<&[u8], u64> = given.iter().rev().map(|(name, address)| (&name[..], *address)).collect();
+        let named = |name: &[u8]| by_name.get(name).copied();
+        let misplaced = |text: String| Problem::new("misplaced-section", records.name, text);
         let exact: Vec<Option<u64>> = records
             .sections
             .iter()
@@ -246,10 +249,9 @@ impl Measured {
             layout.addresses[i] = address;
             let align = self.aligned[i];
             if !address.is_multiple_of(align) {
-                let text = format!("{address:#x} is not a multiple of its alignment, {align:#x}");
-                problems.push(Problem {
+                problems.add(|| Problem {
                     section: Some(records.section_name(i as u32)),
-                    ..Problem::new("misplaced-section", records.name, text)
+                    ..misplaced(format!("{address:#x} is not a multiple of its alignment, {align:#x}"))
                 });
             }
         }
@@ -262,20 +264,19 @@ impl Measured {
             let ((start, size, first), (next, _, second)) = (&pair[0], &pair[1]);
             let end = start.saturating_add(*size);
             if *next < end {
-                let text = format!("{first} at {start:#x} ends at {end:#x}, and overlaps {second} at {next:#x}");
-                problems.push(Problem::new("misplaced-section", records.name, text));
+                problems.add(|| {
+                    misplaced(format!("{first} at {start:#x} ends at {end:#x}, and overlaps {second} at {next:#x}"))
+                });
             }
         }
-        for (name, _) in given {
-            if !records.sections.iter().any(|s| records.bytes(s.name) == name.as_slice()) {
-                let text = format!("there is no section {}", crate::records::shown(name));
-                problems.push(
-                    Problem::new("misplaced-section", records.name, text)
-                        .hint("the addresses are those of another module, or of another version of it"),
-                );
-            }
+        let own: HashSet<&[u8]> = records.sections.iter().map(|s| records.bytes(s.name)).collect();
+        for (name, _) in given.iter().filter(|(name, _)| !own.contains(&name[..])) {
+            problems.add(|| {
+                misplaced(format!("there is no section {}", crate::text::decoded(name)))
+                    .hint("the addresses are those of another module, or of another version of it")
+            });
         }
-        if problems.is_empty() { Ok(layout) } else { Err(crate::Error::Module(problems)) }
+        if problems.is_empty() { Ok(layout) } else { Err(crate::Error::Module(problems.into_vec(records.name))) }
     }
 
     fn without(&self, records: &Records<'_>, exact: &[Option<u64>]) -> Self {
@@ -292,7 +293,7 @@ impl Measured {
         }
         // Synthetic sections keep their places behind what the module itself has of that kind.
         let areas = rest.areas.iter_mut();
-        let synthetic: std::collections::HashSet<Kind> = rest.synthetic.iter().map(|(kind, _)| *kind).collect();
+        let synthetic: HashSet<Kind> = rest.synthetic.iter().map(|(kind, _)| *kind).collect();
         areas.for_each(|a| {
             if !synthetic.contains(&a.kind) {
                 a.size = sizes.get(&a.kind).copied().unwrap_or(0);

@@ -15,6 +15,7 @@ pub mod confine;
 pub mod cross_check;
 pub mod emit;
 pub mod error;
+pub mod files;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 pub mod guests;
@@ -44,6 +45,7 @@ pub mod sandbox;
 pub mod state;
 pub mod support;
 pub mod symbols;
+pub mod text;
 mod version;
 
-pub use error::{Error, Problem, Result};
+pub use error::{Error, Problem, Problems, Result};

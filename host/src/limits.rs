@@ -77,6 +77,22 @@ pub const SYMBOLS: u64 = 256 << 20;
 /// aliases. More of them are hidden addresses.
 pub const PER_CPU_AT_ZERO: usize = 16;
 
+/// Bytes of a file of sections' addresses. A module with debug information has some hundred sections; one compiled with
+/// a section for each function, 30,000.
+pub const SECTIONS: u64 = 16 << 20;
+
+/// Bytes of a file in /sys/module/NAME/sections: an address.
+pub const SECTION_ADDRESS: u64 = 100;
+
+/// Bytes of /proc/sys/kernel/random/boot_id, a UUID.
+pub const BOOT_ID: u64 = 100;
+
+/// Bytes of /proc/modules: a line of some hundred bytes, and users, for each of some thousand modules.
+pub const PROC_MODULES: u64 = 16 << 20;
+
+/// Bytes of a module that the demonstration compiled.
+pub const SAMPLE: u64 = 16 << 20;
+
 /// Bytes of one of depmod's files. The largest of any distribution, modules.alias, has 2 MB.
 pub const MODPROBE_INDEX: u64 = 64 << 20;
 
@@ -85,6 +101,9 @@ pub const MODPROBE_CONFIG: u64 = 4 << 20;
 
 /// Modules that depend on each other in a row. Real chains have some ten; the host recurses along them.
 pub const MODPROBE_DEPTH: usize = 500;
+
+/// Modules that a module may say it depends on, each of which is looked for. Real ones name some twenty.
+pub const MODPROBE_DEPENDS: usize = 1000;
 
 /// Seconds to wait for a module that somebody else is loading. An init that probes hardware takes some of them.
 pub const MODPROBE_WAIT: u64 = 30;
@@ -154,7 +173,8 @@ pub const SLICES: u32 = 64;
 /// Bytes of a name that a plugin looks a symbol up by: the kernel's own limit.
 pub const RENAMED: u32 = 512;
 
-/// Bytes of all names of sections and symbols of a file of `input` bytes. Names may share bytes (GNU as
+/// Bytes of all names of sections and symbols of a file of `input` bytes; also of what its exports, versions and modinfo
+/// say, and of the names that a plugin gives symbols of it. Names may share bytes (GNU as
 /// merges tails), but a hostile file could have each of its symbols named by all of it, and a plugin's
 /// job has a copy of each. The engine's limit is the same.
 #[must_use]
@@ -162,7 +182,8 @@ pub const fn names_for(input: u64) -> u64 {
     (64 << 10) + input.saturating_mul(2)
 }
 
-/// Faults kept of one answer. Plugins written with our SDK have the same limit.
+/// Faults kept of one answer, and problems kept of one module: each of its symbols may be one. Plugins written with our
+/// SDK have the same limit.
 pub const FAULTS: usize = 1000;
 
 /// Functions in a guest's table: those that it calls through pointers.
@@ -170,6 +191,9 @@ pub const TABLE: usize = 1000;
 
 /// Relocations that may patch the same byte, when the one that did is looked for: pairs, and RISC-V's ADD and SUB.
 pub const OVERLAPS: usize = 16;
+
+/// Names that a message lists: a module may say that it depends on thousands, and each of its problems names them.
+pub const NAMED: usize = 10;
 
 /// Faults shown for one module; JSON has all that the guest kept.
 pub const SHOWN: usize = 50;

@@ -6,7 +6,7 @@
 //! where there is one ([`of_module`]).
 
 use crate::parse::Records;
-use crate::records::shown;
+use crate::text::decoded;
 use std::path::Path;
 
 /// Endings of modules' files, packed or not: those that kmod knows.
@@ -36,7 +36,7 @@ pub fn of_file(path: impl AsRef<Path>) -> String {
 #[must_use]
 pub fn of_module(records: &Records<'_>) -> String {
     match records.modinfo("name") {
-        Some(name) => shown(name),
+        Some(name) => decoded(name),
         None => of_file(records.name),
     }
 }

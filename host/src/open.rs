@@ -1,17 +1,17 @@
 //! Open: a file's bytes, straight into a guest's memory.
 //!
-//! The only file access there is: through a directory handle, regular files only, up to a limit.
+//! Regular files only, up to a limit.
 //! The host looks at the first bytes of a file, to see whether it is packed, and at nothing else.
 
 use crate::error::{Error, Misbehaviour, Problem, Result};
+use crate::files::{self, Kind};
 use crate::guests::Guests;
 use crate::limits;
 use crate::memfd;
 use crate::records::{bytes, record, table};
 use crate::report;
 use crate::sandbox::Instance;
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt as _};
+use cap_std::fs::File;
 use relobox_abi::{Span, Unpacked, export};
 use std::io::{Read, Seek as _, Write as _};
 use std::os::fd::OwnedFd;
@@ -28,20 +28,7 @@ pub enum Source {
 impl Source {
     /// Opens a regular file.
     pub fn open(path: &Path) -> Result<Self> {
-        let parent = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let Some(name) = path.file_name() else {
-            return Err(Error::Usage(format!("{}: not the name of a file", path.display())));
-        };
-        let dir = Dir::open_ambient_dir(parent, ambient_authority()).map_err(Error::io(path))?;
-        // Symbolic links are followed as a shell user expects, so by the ambient path if cap-std will not leave the folder.
-        let file = match dir.open_with(name, &reading()) {
-            Ok(file) => file,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(Error::io(path)(e)),
-            Err(_) => File::open_ambient_with(path, &reading(), ambient_authority()).map_err(Error::io(path))?,
-        };
+        let file = File::from_std(files::open(path, Kind::Regular)?);
         Self::from_file(file, path)
     }
 
@@ -118,13 +105,6 @@ pub fn seal(mut source: Source, path: &Path) -> Result<(OwnedFd, bool)> {
     }
     file.rewind().map_err(Error::io(path))?;
     Ok((memfd::seal(file).map_err(Error::io(path))?, packed))
-}
-
-/// To read, and not to wait for whoever may open the other end of a pipe.
-pub(crate) fn reading() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
-    options
 }
 
 /// A file in the engine's memory.

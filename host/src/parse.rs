@@ -6,9 +6,10 @@
 use crate::error::{Error, Misbehaviour, Problem, Result};
 use crate::limits;
 use crate::open::Opened;
-use crate::records::{bytes, record, shown, table};
+use crate::records::{bytes, record, table};
 use crate::report;
 use crate::sandbox::Instance;
+use crate::text::decoded;
 use relobox_abi::{
     Export, Group, Pair, Parsed, Relocation, Section, Span, Symbol, Table, Version, export, section_flag, section_kind,
 };
@@ -86,7 +87,7 @@ fn check(name: &str, memory: &[u8], file: Span, at: u32) -> Result<Result<Parsed
     let faults = table(memory, parsed.faults)?;
     let sections: &[Section] = table(memory, parsed.sections)?;
     if !faults.is_empty() {
-        let section = |i: u32| sections.get(i as usize).and_then(|s| bytes(content, s.name).ok()).map(shown);
+        let section = |i: u32| sections.get(i as usize).and_then(|s| bytes(content, s.name).ok()).map(decoded);
         return Ok(Err(faults
             .iter()
             .take(limits::FAULTS)
@@ -152,7 +153,8 @@ fn check(name: &str, memory: &[u8], file: Span, at: u32) -> Result<Result<Parsed
         next += group.count;
     }
     let text = |span: Span| bytes(content, span).is_ok();
-    if !table::<Pair>(memory, parsed.modinfo)?.iter().all(|p| text(p.key) && text(p.value)) {
+    let modinfo: &[Pair] = table(memory, parsed.modinfo)?;
+    if !modinfo.iter().all(|p| text(p.key) && text(p.value)) {
         return wild("modinfo");
     }
     let sound = |e: &Export| text(e.name) && text(e.namespace) && (e.symbol as usize) < symbols.len();
@@ -164,11 +166,14 @@ fn check(name: &str, memory: &[u8], file: Span, at: u32) -> Result<Result<Parsed
     if !versions.iter().all(|v| text(v.name)) {
         return wild("a version");
     }
-    // All of them are looked up, and some are kept: names of names would be as long as the file each.
+    // Copies are made of them, and a file may have many that are the same bytes.
+    let spans = modinfo.iter().flat_map(|p| [p.key, p.value]).chain(exports.iter().flat_map(|e| [e.name, e.namespace]));
+    let length: u64 = spans.chain(versions.iter().map(|v| v.name)).map(|span| u64::from(span.len)).sum();
     let most = limits::names_for(u64::from(file.len));
-    let exported = exports.iter().flat_map(|e| [e.name, e.namespace]).map(|name| u64::from(name.len)).sum::<u64>();
-    if exported > most || versions.iter().map(|v| u64::from(v.name.len)).sum::<u64>() > most {
-        return wild("the length of all names of exports or versions");
+    if length > most {
+        let text = "texts of exports, versions and modinfo lie on top of each other; their length is";
+        let problem = Problem::new("too-large", name, text);
+        return Ok(Err(vec![Problem { value: Some(length as i64), max: Some(most as i64), ..problem }]));
     }
     if parsed.strings as usize >= sections.len() {
         return wild("the symbols' table of names");
@@ -239,17 +244,17 @@ impl<'a> Records<'a> {
         bytes(self.file, span).unwrap_or_default()
     }
 
-    /// A section's name, fit to be shown.
+    /// A section's name; as it is, but not endless.
     #[must_use]
     pub fn section_name(&self, section: u32) -> String {
-        self.sections.get(section as usize).map_or_else(String::new, |s| shown(self.bytes(s.name)))
+        self.sections.get(section as usize).map_or_else(String::new, |s| decoded(self.bytes(s.name)))
     }
 
-    /// A symbol's name, fit to be shown; a section symbol has its section's.
+    /// A symbol's name, as it is, but not endless; a section symbol has its section's.
     #[must_use]
     pub fn symbol_name(&self, symbol: u32) -> Option<String> {
         let s = self.symbols.get(symbol as usize).filter(|_| symbol != 0)?;
-        Some(if s.name.len == 0 { self.section_name(s.section) } else { shown(self.bytes(s.name)) })
+        Some(if s.name.len == 0 { self.section_name(s.section) } else { decoded(self.bytes(s.name)) })
     }
 
     /// The first value of a modinfo key.

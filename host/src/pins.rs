@@ -8,12 +8,12 @@ use crate::index::machines;
 use crate::registry::{PluginFile, is_named, user_directory};
 use crate::sandbox::{Digest, hex};
 use crate::support::order_of;
-use crate::{limits, open};
+use crate::text::Escaped;
+use crate::{files, limits};
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _};
 use rustix::fs::{FlockOperation, flock};
-use std::ffi::OsStr;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 /// The pins that count in privileged use.
@@ -69,8 +69,8 @@ impl Pin {
 
 impl std::fmt::Display for Pin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {} {}", hex(&self.digest), self.name, self.machines)?;
-        if self.comment.is_empty() { Ok(()) } else { write!(f, " # {}", self.comment) }
+        write!(f, "{} {} {}", hex(&self.digest), Escaped(&self.name), Escaped(&self.machines))?;
+        if self.comment.is_empty() { Ok(()) } else { write!(f, " # {}", Escaped(&self.comment)) }
     }
 }
 
@@ -135,29 +135,10 @@ impl Pins {
 
     /// Reads a file, which must belong to one of `owners`; `None` if there is none.
     pub fn read(path: &Path, owners: &[u32]) -> Result<Option<Self>> {
-        let (dir, name) = match parent(path) {
+        let text = match files::read_trusted(path, owners, limits::PINS) {
             Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(None),
-            opened => opened?,
+            read => read?.map_err(|untrusted| not_used(&untrusted.path, &untrusted.why))?,
         };
-        let file = match dir.open_with(name, &open::reading()) {
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-            file => file.map_err(Error::io(path))?,
-        };
-        let meta = file.metadata().map_err(Error::io(path))?;
-        if !meta.is_file() {
-            return Err(Error::Usage(format!("{}: not a regular file", path.display())));
-        }
-        others_may_write(path, meta.uid(), meta.mode(), owners)?;
-        // Nor put another file in its place; in a directory like /tmp only the owner can.
-        let (uid, mode) = dir.dir_metadata().map(|meta| (meta.uid(), meta.mode())).map_err(Error::io(path))?;
-        if mode & 0o1000 == 0 {
-            others_may_write(path.parent().unwrap_or(path), uid, mode, owners)?;
-        }
-        let mut text = Vec::new();
-        file.take(limits::PINS + 1).read_to_end(&mut text).map_err(Error::io(path))?;
-        if text.len() as u64 > limits::PINS {
-            return Err(Error::Usage(format!("{}: more than {} bytes", path.display(), limits::PINS)));
-        }
         let text = String::from_utf8(text).map_err(|_| Error::Usage(format!("{}: not text", path.display())))?;
         Self::parse(path, &text).map(Some)
     }
@@ -220,7 +201,7 @@ impl Pins {
             };
             made.map_err(Error::io(dir))?;
         }
-        let (dir, name) = parent(path)?;
+        let (dir, name) = files::parent(path)?;
         // The handle itself is only good for paths.
         let lock = dir.open(".").map_err(Error::io(path))?;
         flock(&lock, FlockOperation::LockExclusive).map_err(|e| Error::io(path)(e.into()))?;
@@ -231,7 +212,9 @@ impl Pins {
         let before = pins.clone();
         let changed = change(&mut pins)?;
         if pins != before {
-            write(&dir, name, &pins.to_string()).map_err(Error::io(path))?;
+            files::replace_in(&dir, name, path, files::PUBLIC & !0o022, |file| {
+                file.write_all(pins.to_string().as_bytes()).and_then(|()| file.sync_all()).map_err(Error::io(path))
+            })?;
         }
         Ok(changed)
     }
@@ -251,7 +234,7 @@ fn user_file() -> Option<PathBuf> {
 }
 
 fn owner(path: &Path) -> Option<u32> {
-    let (dir, name) = parent(path).ok()?;
+    let (dir, name) = files::parent(path).ok()?;
     Some(dir.metadata(name).ok()?.uid())
 }
 
@@ -261,34 +244,14 @@ fn make(root: &Path, below: &Path) -> std::io::Result<()> {
     Dir::open_ambient_dir(root, ambient_authority())?.create_dir_with(below, &builder)
 }
 
-/// The directory of a file, and the file's name in it.
-fn parent(path: &Path) -> Result<(Dir, &OsStr)> {
-    let name = path.file_name().ok_or_else(|| Error::Usage(format!("{}: not the name of a file", path.display())))?;
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Ok((Dir::open_ambient_dir(dir, ambient_authority()).map_err(Error::io(path))?, name))
-}
-
-fn write(dir: &Dir, name: &OsStr, text: &str) -> std::io::Result<()> {
-    let temporary = format!(".{}.{}", name.to_string_lossy(), std::process::id());
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o644);
-    let written = dir.open_with(&temporary, &options).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    let renamed = written.and_then(|()| dir.rename(&temporary, dir, name));
-    if renamed.is_err() {
-        let _ = dir.remove_file(&temporary);
-    }
-    renamed
-}
-
 /// An error if somebody but `owners` may have written this: whoever can, decides what is trusted.
 pub(crate) fn others_may_write(path: &Path, uid: u32, mode: u32, owners: &[u32]) -> Result<()> {
-    let why = match () {
-        () if !owners.contains(&uid) => format!("it belongs to user {uid}"),
-        () if mode & 0o022 != 0 => format!("its mode is {:04o}", mode & 0o7777),
-        () => return Ok(()),
-    };
-    Err(Error::Usage(format!("{}: others may write it: {why}; it is not used", path.display())))
+    match files::others_may_write(uid, mode, owners) {
+        Some(why) => Err(not_used(path, &why)),
+        None => Ok(()),
+    }
+}
+
+fn not_used(path: &Path, why: &str) -> Error {
+    Error::Usage(format!("{}: others may write it: {why}; it is not used", path.display()))
 }

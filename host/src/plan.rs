@@ -8,9 +8,10 @@ use crate::job::JobWriter;
 use crate::layout::kind_of;
 use crate::limits;
 use crate::parse::Records;
-use crate::records::{bytes, record, shown, table};
+use crate::records::{bytes, record, table};
 use crate::report;
 use crate::sandbox::Instance;
+use crate::text::decoded;
 use relobox_abi::{
     Alignment, NONE, Plan, Span, Supplied, Synthetic, Window, export, placement, supply, symbol_flag, synthetic_kind,
 };
@@ -156,18 +157,23 @@ fn check(
         }
         let size = u32::try_from(s.size).map_err(|_| answer("wants an enormous section"))?;
         bytes(memory, Span { at: s.contents, len: size })?;
-        let name = shown(bytes(memory, s.name)?);
+        let name = decoded(bytes(memory, s.name)?);
         needs.synthetic.push(Wanted { name, record: *s, at: plan.synthetic.at + i * size_of::<Synthetic>() as u32 });
     }
     if total > limits::synthetic_for(records.relocations.len() as u64) {
         return Err(answer("wants more bytes than its relocations can need"));
     }
+    let mut aligned = vec![0; sections];
     for a in table::<Alignment>(memory, plan.alignments)? {
         if a.section as usize >= sections || !a.align.is_power_of_two() || a.align > limits::ALIGN {
             return Err(answer("raises an alignment that cannot be"));
         }
-        needs.alignments.push(*a);
+        let raised = &mut aligned[a.section as usize];
+        *raised = a.align.max(*raised);
     }
+    // One for each section, however often it asks.
+    let raised = (0..).zip(aligned).filter(|(_, align)| *align != 0);
+    needs.alignments = raised.map(|(section, align)| Alignment { section, align, ..Alignment::default() }).collect();
     let windows: &[Window] = table(memory, plan.windows)?;
     let in_order = windows.windows(2).all(|pair| pair[0].relocation < pair[1].relocation);
     if !in_order || windows.last().is_some_and(|w| w.relocation as usize >= records.relocations.len()) {
@@ -184,6 +190,7 @@ fn check(
     if supplied.len() > records.symbols.len() {
         return Err(answer("supplies a symbol that it may not: there are fewer"));
     }
+    let mut renamed = 0u64;
     for s in supplied {
         let undefined = records.symbols.get(s.symbol as usize).is_some_and(|s| s.flags & symbol_flag::UNDEFINED != 0);
         let index = s.index as usize;
@@ -197,7 +204,15 @@ fn check(
         if !undefined || !sound {
             return Err(answer("supplies a symbol that it may not"));
         }
-        let name = if s.how == supply::RENAME { bytes(memory, s.name)?.to_vec() } else { Vec::new() };
+        let mut name = Vec::new();
+        if s.how == supply::RENAME {
+            // Copies are kept, and all of them may be the same bytes of its memory.
+            renamed += u64::from(s.name.len);
+            if renamed > limits::names_for(records.file.len() as u64) {
+                return Err(answer("gives symbols longer names than its module can have"));
+            }
+            name = bytes(memory, s.name)?.to_vec();
+        }
         needs.supplied.push((*s, name));
     }
     Ok(Ok(needs))

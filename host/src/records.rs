@@ -1,7 +1,6 @@
 //! Checked views of records in a guest's memory: every offset and count is hostile.
 
 use crate::error::Misbehaviour;
-use crate::limits;
 use relobox_abi::{Span, Table};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -32,22 +31,4 @@ pub fn bytes(memory: &[u8], span: Span) -> Result<&[u8], Misbehaviour> {
         .get(span.at as usize..)
         .and_then(|rest| rest.get(..span.len as usize))
         .ok_or_else(|| Misbehaviour::Answer(format!("{} bytes at {:#x} lie outside its memory", span.len, span.at)))
-}
-
-/// Text from a guest or a module, fit to be shown: valid, printable, not endless.
-#[must_use]
-pub fn shown(text: &[u8]) -> String {
-    let cut = &text[..text.len().min(limits::TEXT)];
-    let mut out = String::new();
-    for c in String::from_utf8_lossy(cut).chars() {
-        if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-    }
-    if text.len() > cut.len() {
-        out.push('…');
-    }
-    out
 }

@@ -1,13 +1,14 @@
 //! Which plugins this machine has, and which of them are meant: the search path and the choice. See `docs/plugins.md`.
 
 use crate::error::{Error, Problem, Result};
+use crate::files::Kind;
 use crate::guests::{Guests, Origin};
 use crate::index::{may_run_on, names_machines};
 use crate::kernel::Machine;
 use crate::pins::{Pins, others_may_write};
 pub use crate::sandbox::Digest;
 use crate::sandbox::hex;
-use crate::{limits, open};
+use crate::{files, limits};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File, MetadataExt as _};
 use sha2::{Digest as _, Sha256};
@@ -43,11 +44,7 @@ impl PluginFile {
 
     /// Reads a file that somebody named.
     pub fn read(path: &Path) -> Result<Self> {
-        let bare = path.parent().filter(|p| !p.as_os_str().is_empty());
-        let parent = bare.unwrap_or(Path::new("."));
-        let dir = Dir::open_ambient_dir(parent, ambient_authority()).map_err(Error::io(parent))?;
-        let file = path.file_name().ok_or_else(|| Error::Usage(format!("{}: not a file", path.display())))?;
-        let opened = dir.open_with(file, &open::reading()).map_err(Error::io(path))?;
+        let opened = File::from_std(files::open(path, Kind::Regular)?);
         Self::read_from(opened, path, Origin::File(path.to_owned()))
     }
 
@@ -168,7 +165,7 @@ fn read_dir(path: &Path, origin: fn(PathBuf) -> Origin, found: &mut Found) -> Re
             continue;
         }
         let full = path.join(&file);
-        let opened = match dir.open_with(&file, &open::reading()) {
+        let opened = match dir.open_with(&file, &files::reading()) {
             Ok(opened) => opened,
             Err(why) => {
                 found.skipped.push(Skipped { path: full, why: why.to_string() });

@@ -4,7 +4,8 @@ use crate::error::{Misbehaviour, Problem};
 use crate::guests::About;
 use crate::limits;
 use crate::parse::Records;
-use crate::records::{bytes, shown, table};
+use crate::records::{bytes, table};
+use crate::text::{Escaping, decoded};
 use relobox_abi::{Fault, NONE, Table, fault, symbol_flag};
 use std::fmt::{self, Write as _};
 
@@ -32,7 +33,7 @@ fn kind_of(fault: u32) -> &'static str {
 
 /// A fault of the engine or the unpacker.
 pub fn file_fault(memory: &[u8], file: &str, f: &Fault, section: impl Fn(u32) -> Option<String>) -> Problem {
-    let text = bytes(memory, f.text).map(shown).unwrap_or_default();
+    let text = bytes(memory, f.text).map(decoded).unwrap_or_default();
     Problem {
         kind: kind_of(f.kind),
         file: file.to_owned(),
@@ -74,7 +75,7 @@ fn relocation_fault(
         value: Some(f.value),
         min: (ranged || f.kind == fault::MISALIGNED).then_some(f.min),
         max: (ranged || f.kind == fault::OUTSIDE || f.kind == fault::BAD_SYMBOL).then_some(f.max),
-        text: bytes(memory, f.text).map(shown).unwrap_or_default(),
+        text: bytes(memory, f.text).map(decoded).unwrap_or_default(),
         hint: String::new(),
     };
     problem.hint = hint(f, records, about, symbol);
@@ -175,7 +176,9 @@ pub const TOLD_APART: [&str; 14] = [
 
 impl fmt::Display for Problem {
     /// The wording that people know from linkers: `file:(section+offset): what; about which symbol; what to do`.
+    /// Whatever names are in it, it is one line, and harmless.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let f = &mut Escaping(f);
         f.write_str(&self.file)?;
         if let Some(section) = &self.section {
             match (self.relocation.is_some(), self.offset) {
@@ -241,7 +244,7 @@ impl fmt::Display for Problem {
 }
 
 impl Problem {
-    fn words(&self, f: &mut fmt::Formatter<'_>, before: &str) -> fmt::Result {
+    fn words(&self, f: &mut impl fmt::Write, before: &str) -> fmt::Result {
         if self.text.is_empty() { Ok(()) } else { write!(f, "{before}{}", self.text) }
     }
 }

@@ -7,14 +7,13 @@
 //! a namespace must be imported. One that begins with `module:` lists the modules that may use its symbols
 //! (EXPORT_SYMBOL_FOR_MODULES, Linux 6.16), and nobody imports it.
 
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Problem, Problems, Result};
 use crate::layout::{ABSENT, Layout};
-use crate::limits;
 use crate::names;
 use crate::parse::Records;
 use crate::plan::Needs;
-use crate::records::shown;
 use crate::symbols::{Definition, Symbols};
+use crate::text::decoded;
 use relobox_abi::{Supplied, Symbol, supply, symbol_flag};
 use std::collections::{HashMap, HashSet};
 
@@ -46,8 +45,9 @@ pub fn resolve(records: &Records<'_>, needs: &Needs, layout: &Layout, sources: S
     for s in &needs.supplied {
         supplied.insert(s.0.symbol, s);
     }
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
     let mut uses: Vec<String> = Vec::new();
+    let mut used: HashSet<&str> = HashSet::new();
     let policy = Policy::new(records);
     let mut value_of = |i: u32, s: &Symbol| -> u64 {
         if s.flags & symbol_flag::UNDEFINED == 0 {
@@ -71,7 +71,7 @@ pub fn resolve(records: &Records<'_>, needs: &Needs, layout: &Layout, sources: S
         if let Some(definition) = found {
             policy.check(records, i, name, definition, &mut problems);
             if let Some(owner) = &definition.owner
-                && !uses.iter().any(|u| **u == **owner)
+                && used.insert(owner)
             {
                 uses.push(owner.to_string());
             }
@@ -82,7 +82,7 @@ pub fn resolve(records: &Records<'_>, needs: &Needs, layout: &Layout, sources: S
             (None, Some(base)) if !sources.symbols.know_kernel() => base.wrapping_add(u64::from(i) * 16),
             (None, _) if s.flags & symbol_flag::WEAK != 0 => 0,
             (found, _) => {
-                problems.push(missing(records, i, name, found, sources.symbols));
+                problems.add(|| missing(records, i, name, found, sources.symbols));
                 0
             }
         }
@@ -90,36 +90,42 @@ pub fn resolve(records: &Records<'_>, needs: &Needs, layout: &Layout, sources: S
     let mut values = Vec::with_capacity(records.symbols.len());
     values.push(0);
     values.extend((1..).zip(&records.symbols[1..]).map(|(i, s)| value_of(i, s)));
-    problems.extend(gone(records, layout));
-    problems.extend(imported_lists(records));
-    if problems.is_empty() { Ok(Resolved { values, uses }) } else { Err(Error::Module(problems)) }
+    gone(records, layout, &mut problems);
+    if let Some(problem) = imported_lists(records) {
+        problems.add(|| problem);
+    }
+    if problems.is_empty() {
+        Ok(Resolved { values, uses })
+    } else {
+        Err(Error::Module(problems.into_vec(records.name)))
+    }
 }
 
 /// Symbols that relocations use, and whose section will not be in memory: what they refer to is somebody else's.
-fn gone(records: &Records<'_>, layout: &Layout) -> Vec<Problem> {
+fn gone(records: &Records<'_>, layout: &Layout, problems: &mut Problems) {
     let absent = |s: &Symbol| s.section != 0 && layout.addresses[s.section as usize] == ABSENT;
     let absent: Vec<bool> = records.symbols.iter().map(absent).collect();
     let used = |symbol: u32| absent.get(symbol as usize).copied().unwrap_or(false);
     let mut seen = HashSet::new();
-    let mut problems = Vec::new();
     for symbol in records.relocations.iter().map(|r| r.symbol).filter(|symbol| used(*symbol)) {
-        if seen.insert(symbol) && problems.len() < limits::FAULTS {
-            let section = records.section_name(records.symbols[symbol as usize].section);
-            let text = format!("it is in {section}, which will not be in memory");
-            problems.push(about(records, symbol, "not-in-memory", text));
+        if seen.insert(symbol) {
+            problems.add(|| {
+                let section = records.section_name(records.symbols[symbol as usize].section);
+                let text = format!("it is in {section}, which will not be in memory");
+                about(records, symbol, "not-in-memory", text)
+            });
         }
     }
-    problems
 }
 
-fn defined(records: &Records<'_>, layout: &Layout, i: u32, s: &Symbol, problems: &mut Vec<Problem>) -> u64 {
+fn defined(records: &Records<'_>, layout: &Layout, i: u32, s: &Symbol, problems: &mut Problems) -> u64 {
     if s.flags & symbol_flag::COMMON != 0 {
         // The kernel tolerates the marker that link-time optimisation leaves.
         if !records.bytes(s.name).starts_with(b"__gnu_lto") {
-            problems.push(
+            problems.add(|| {
                 about(records, i, "common-symbol", "a common symbol has no place in a module")
-                    .hint("compile with -fno-common"),
-            );
+                    .hint("compile with -fno-common")
+            });
         }
         return 0;
     }
@@ -181,7 +187,7 @@ fn is_listed(list: &[u8], module: &[u8]) -> bool {
 fn imported_lists(records: &Records<'_>) -> Option<Problem> {
     let mut imports = records.modinfo_all("import_ns");
     let list = imports.find(|namespace| namespace.starts_with(FOR_MODULES.as_bytes()))?;
-    let text = format!("the module imports {}, and such a namespace is for those that it lists", shown(list));
+    let text = format!("the module imports {}, and such a namespace is for those that it lists", decoded(list));
     Some(Problem::new("namespace", records.name, text).hint("take the MODULE_IMPORT_NS out"))
 }
 
@@ -208,21 +214,24 @@ impl<'a> Policy<'a> {
         Self { gpl, name: names::of_module(records), imports, crcs }
     }
 
-    fn check(&self, records: &Records<'_>, i: u32, name: &[u8], found: &Definition, problems: &mut Vec<Problem>) {
+    fn check(&self, records: &Records<'_>, i: u32, name: &[u8], found: &Definition, problems: &mut Problems) {
         if found.gpl && !self.gpl {
             let text = "the symbol is for GPL-compatible modules only, and the module's licence is another";
-            problems.push(about(records, i, "gpl-only", text));
+            problems.add(|| about(records, i, "gpl-only", text));
         }
         if let Some(modules) = found.namespace.strip_prefix(FOR_MODULES) {
             if !is_listed(modules.as_bytes(), self.name.as_bytes()) {
-                let text = format!("the symbol is for other modules only: {modules}");
-                problems.push(
-                    about(records, i, "namespace", text).hint("a module's name decides, nothing can be imported"),
-                );
+                problems.add(|| {
+                    let text = format!("the symbol is for other modules only: {}", decoded(modules.as_bytes()));
+                    about(records, i, "namespace", text).hint("a module's name decides, nothing can be imported")
+                });
             }
         } else if !found.namespace.is_empty() && !self.imports.contains(found.namespace.as_bytes()) {
-            let text = format!("the module does not import the symbol's namespace, {}", found.namespace);
-            problems.push(about(records, i, "namespace", text).hint(format!("MODULE_IMPORT_NS({})", found.namespace)));
+            problems.add(|| {
+                let namespace = decoded(found.namespace.as_bytes());
+                let text = format!("the module does not import the symbol's namespace, {namespace}");
+                about(records, i, "namespace", text).hint(format!("MODULE_IMPORT_NS({namespace})"))
+            });
         }
         // A symbol that a plugin has looked up by another name may have its version by either.
         let own = records.bytes(records.symbols[i as usize].name);
@@ -230,7 +239,7 @@ impl<'a> Policy<'a> {
         if let Some(have) = found.crc
             && let Some((_, want)) = versions.into_iter().find(|(_, want)| *want != have)
         {
-            problems.push(Problem { symbol: records.symbol_name(i), ..crc_mismatch(records, *want, have) });
+            problems.add(|| Problem { symbol: records.symbol_name(i), ..crc_mismatch(records, *want, have) });
         }
     }
 

@@ -9,7 +9,7 @@ use crate::admit::{Refusal, admit};
 use crate::cache::Cache;
 use crate::error::{Error, Misbehaviour, Result};
 use crate::limits;
-use crate::records::shown;
+use crate::text::decoded;
 use relobox_abi::{ABI_OLDEST, ABI_VERSION, export};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
@@ -207,7 +207,7 @@ impl Sandbox {
             }
         };
         if let Some(import) = module.imports().next() {
-            return Err(fail(Misbehaviour::Imports(shown(
+            return Err(fail(Misbehaviour::Imports(decoded(
                 format!("{}.{}", import.module(), import.name()).as_bytes(),
             ))));
         }
@@ -296,7 +296,7 @@ impl Guest {
 
 /// Words of wasmtime, some of which quote the guest's bytes over several lines.
 fn one_line(text: &str) -> String {
-    shown(text.split_whitespace().collect::<Vec<_>>().join(" ").as_bytes())
+    decoded(text.split_whitespace().collect::<Vec<_>>().join(" ").as_bytes())
 }
 
 /// Touching a fresh page costs more than relocating what is on it: for a large job, ask for huge ones.

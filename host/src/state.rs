@@ -5,6 +5,7 @@
 //! refused; a module that is no longer where it was is dropped.
 
 use crate::error::{Error, Problem, Result};
+use crate::files::{self, Kind};
 use crate::guests::Guests;
 use crate::insmod::Inserted;
 use crate::kernel::{Export, Module};
@@ -12,11 +13,11 @@ use crate::limits;
 use crate::registry::Plugins;
 use crate::sandbox::{Digest, hex};
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
-use std::io::{Read, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -90,7 +91,7 @@ impl Boot {
     /// This machine's.
     pub fn of_machine() -> Result<Self> {
         let path = "/proc/sys/kernel/random/boot_id";
-        let id = std::fs::read_to_string(path).map_err(Error::io(path))?.trim().to_owned();
+        let id = files::read_text(Path::new(path), Kind::Regular, limits::BOOT_ID)?.trim().to_owned();
         Ok(Self { id, release: rustix::system::uname().release().to_string_lossy().into_owned() })
     }
 
@@ -178,7 +179,7 @@ impl State {
         let state: Self = serde_json::from_slice(text).map_err(|e| bad(format!("malformed: {e}")))?;
         for record in &state.modules {
             if !is_name(&record.name) {
-                return Err(bad(format!("'{}' is no module's name", crate::records::shown(record.name.as_bytes()))));
+                return Err(bad(format!("'{}' is no module's name", crate::text::decoded(record.name.as_bytes()))));
             }
         }
         Ok(state)
@@ -186,26 +187,28 @@ impl State {
 
     /// Reads a file that nobody else than this user, or root, may have written.
     pub fn read(path: &Path) -> Result<Self> {
-        let file = std::fs::File::open(path).map_err(Error::io(path))?;
-        let meta = file.metadata().map_err(Error::io(path))?;
         let name = path.display().to_string();
-        let own = meta.uid() == 0 || meta.uid() == rustix::process::geteuid().as_raw();
-        if meta.is_file() && (!own || meta.mode() & 0o022 != 0) {
-            let text = "others may have written it, and addresses in it would be believed";
-            return Err(Problem::new("unsafe-state", name, text).hint("it should be root's, with mode 0600").into());
+        let own = rustix::process::geteuid().as_raw();
+        match files::read_trusted(path, &[0, own], limits::STATE + 1)? {
+            Ok(text) if text.len() as u64 > limits::STATE => {
+                Err(Problem::new("bad-state", name, format!("more than {} bytes", limits::STATE)).into())
+            }
+            Ok(text) => Self::parse(&name, &text),
+            Err(untrusted) => {
+                let who =
+                    format!("others may have written it, and addresses in it would be believed: {}", untrusted.why);
+                let problem = Problem::new("unsafe-state", untrusted.path.display().to_string(), who);
+                Err(problem
+                    .hint("the file and its directory should be root's, with no mode that lets others write")
+                    .into())
+            }
         }
-        let mut text = Vec::new();
-        file.take(limits::STATE + 1).read_to_end(&mut text).map_err(Error::io(path))?;
-        if text.len() as u64 > limits::STATE {
-            return Err(Problem::new("bad-state", name, format!("more than {} bytes", limits::STATE)).into());
-        }
-        Self::parse(&name, &text)
     }
 
     /// Refuses a state of another boot or another kernel.
     pub fn check(&self, file: &str, boot: &Boot) -> Result<()> {
         let refused = |what: &str, own: &str, is: &str| {
-            let text = format!("it is of {what} '{}', and this is '{is}'", crate::records::shown(own.as_bytes()));
+            let text = format!("it is of {what} '{}', and this is '{is}'", crate::text::decoded(own.as_bytes()));
             Err(Problem::new("foreign-state", file, text).hint("modules are elsewhere now: export it anew").into())
         };
         if self.release != boot.release {
@@ -239,8 +242,9 @@ impl State {
 
     /// Takes exports and areas over from what the kernel lists, where that tells.
     pub fn complete(&mut self, live: &[Module]) {
+        let by_name: HashMap<&str, &Module> = live.iter().map(|m| (m.name.as_str(), m)).collect();
         for record in &mut self.modules {
-            if let Some(module) = live.iter().find(|m| m.name == record.name) {
+            if let Some(module) = by_name.get(record.name.as_str()) {
                 record.areas.clone_from(&module.areas);
                 if !module.exports.is_empty() {
                     record.exports.clone_from(&module.exports);
@@ -315,7 +319,10 @@ impl Store {
         }
         let name = format!("{}.json", record.name);
         let state = State { modules: vec![record], ..State::new(boot) };
-        write_whole(&self.dir, &name, &json(&state)).map_err(Error::io(self.path.join(&name)))
+        let path = self.path.join(&name);
+        files::replace_in(&self.dir, &name, &path, files::PRIVATE, |file| {
+            file.write_all(&json(&state)).map_err(Error::io(&path))
+        })
     }
 
     /// Removes a module's record, if there is one.
@@ -359,22 +366,7 @@ pub fn json(state: &State) -> Vec<u8> {
 
 /// Writes a file that only its owner can read, as a whole or not at all.
 pub fn write(path: &Path, text: &[u8]) -> Result<()> {
-    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().ok_or_else(|| Error::Usage(format!("{}: not the name of a file", path.display())))?;
-    let dir = Dir::open_ambient_dir(parent, ambient_authority()).map_err(Error::io(parent))?;
-    write_whole(&dir, &name.to_string_lossy(), text).map_err(Error::io(path))
-}
-
-fn write_whole(dir: &Dir, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-    let temporary = format!(".{name}.{}.{:?}", std::process::id(), std::thread::current().id());
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let written = dir.open_with(&temporary, &options).and_then(|mut file| file.write_all(bytes));
-    let renamed = written.and_then(|()| dir.rename(&temporary, dir, name));
-    if renamed.is_err() {
-        let _ = dir.remove_file(&temporary);
-    }
-    renamed
+    files::write(path, files::PRIVATE, text)
 }
 
 /// The exports of modules in the text of /proc/kallsyms, by module: all that a kernel tells whose loader is its own.

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::guests::{Guests, Plugin, PluginRow};
+use crate::text::escaped;
 use relobox_abi::{Machine, order, row_flag, rule};
 use std::fmt::Write as _;
 
@@ -47,7 +48,8 @@ pub fn order_of(byte_order: u8) -> &'static str {
 #[must_use]
 pub fn markdown(plugin: &Plugin) -> String {
     let about = &plugin.about;
-    let mut out = format!("## {}\n\n{} · psABI: <{}>\n\n", about.name, about.title, about.psabi);
+    let [name, title, psabi] = [&about.name, &about.title, &about.psabi].map(|text| escaped(text));
+    let mut out = format!("## {name}\n\n{title} · psABI: <{psabi}>\n\n");
     out.push_str("| type | name | formula | field | rule |\n|---:|---|---|---|---|\n");
     for row in &about.rows {
         let cells = match treatment(row) {
@@ -55,7 +57,7 @@ pub fn markdown(plugin: &Plugin) -> String {
             "ignored" => "ignored | |".into(),
             _ => format!("refused: it {} | |", row.formula),
         };
-        let _ = writeln!(out, "| {} | `{}` | {} |", row.row.kind, row.name, cells);
+        let _ = writeln!(out, "| {} | `{}` | {} |", row.row.kind, escaped(&row.name), escaped(&cells));
     }
     out
 }

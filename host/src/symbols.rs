@@ -7,7 +7,7 @@ mod tests;
 pub use read::{Unusable, Wanted, contents};
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// One definition.
@@ -55,7 +55,7 @@ struct Entry {
 pub struct Symbols {
     by_name: HashMap<Box<[u8]>, Entry>,
     /// Who has an entry in its export table for a name.
-    exporters: HashMap<Box<[u8]>, Vec<Owner>>,
+    exporters: HashMap<Box<[u8]>, HashSet<Owner>>,
     kernel: bool,
 }
 
@@ -103,7 +103,8 @@ impl Symbols {
             return Some(&entry.definition.owner);
         }
         let all = self.exporters.get(name)?;
-        all.iter().find(|owner| owner.is_none()).or(all.first())
+        // The kernel, or else the first by name: any order would do, if it is always the same.
+        all.iter().min()
     }
 
     /// Whether export tables were seen: then what is in none of them is not exported.
@@ -138,8 +139,9 @@ impl Entry {
     /// Module.symvers decides, and then the export tables. The letter is the last to be asked: in the kernel a global
     /// symbol has a capital one, but of a module's only those that EXPORT_SYMBOL exports have, and
     /// EXPORT_SYMBOL_GPL's do not.
-    fn settle(&mut self, exporters: &[Owner]) {
-        let rank = |c: &Candidate| (exporters.contains(&c.owner) && (c.global || c.owner.is_some()), c.global);
+    fn settle(&mut self, exporters: Option<&HashSet<Owner>>) {
+        let exported = |owner: &Owner| exporters.is_some_and(|exporters| exporters.contains(owner));
+        let rank = |c: &Candidate| (exported(&c.owner) && (c.global || c.owner.is_some()), c.global);
         let mut chosen: Option<&Candidate> = None;
         for candidate in &self.candidates {
             if self.listed.as_ref().is_some_and(|owner| *owner != candidate.owner) {

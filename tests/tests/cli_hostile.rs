@@ -1,54 +1,10 @@
 //! Bad input on the command line: the documented exit code, one clear message, and no file left behind.
 
+mod desk;
+
+use desk::Desk;
 use relobox_tests::hostile::{damage, guest, sample};
-use relobox_tests::real;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-
-/// A directory with a good module and its symbols.
-struct Desk {
-    directory: tempfile::TempDir,
-    relobox: PathBuf,
-}
-
-impl Desk {
-    fn new() -> Self {
-        let desk =
-            Self { directory: tempfile::tempdir().expect("a directory"), relobox: real::binary().expect("relobox") };
-        desk.put("kallsyms", sample::KALLSYMS);
-        desk.put("good.ko", sample::module(0));
-        desk.put("bad.ko", sample::module(0xbad));
-        desk
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn put(&self, name: &str, contents: impl AsRef<[u8]>) {
-        let path = self.path(name);
-        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
-        std::fs::write(path, contents).expect(name);
-    }
-
-    /// `relobox ARGS` in this directory.
-    fn run(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(&self.relobox);
-        command.args(args).current_dir(self.directory.path()).stdin(Stdio::null());
-        command.env("RELOBOX_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled-guests"));
-        command.output().expect("relobox")
-    }
-
-    /// Must fail with `code`; what it said, each line of which is relobox's own.
-    fn fail(&self, code: i32, args: &[&str]) -> String {
-        let output = self.run(args);
-        let said = String::from_utf8(output.stderr).expect("text");
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
-        assert!(said.lines().count() > 0 && said.lines().all(|line| line.starts_with("relobox: ")), "{args:?}: {said}");
-        assert!(!said.contains("panicked") && output.stdout.is_empty(), "{args:?}: {said}");
-        said
-    }
-}
+use std::process::Command;
 
 const LINK: [&str; 3] = ["link", "--symbols", "kallsyms"];
 

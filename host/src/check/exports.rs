@@ -11,8 +11,8 @@ use crate::limits;
 use crate::names;
 use crate::open::{Source, open};
 use crate::parse::parse;
-use crate::records::shown;
 use crate::symbols::{Definition, Symbols};
+use crate::text::decoded;
 use relobox_abi::{export_flag, parse as what};
 use std::collections::HashMap;
 use std::path::Path;
@@ -124,10 +124,10 @@ fn duplicate(path: &Path, name: &[u8], other: &str) -> Problem {
             ("the module exports it, and the kernel exports it already".to_owned(), "the kernel refuses the module")
         }
         other => (
-            format!("the module exports it, and module {} exports it, too", shown(other.as_bytes())),
+            format!("the module exports it, and module {} exports it, too", other),
             "only one of the two can be loaded at a time",
         ),
     };
     let problem = Problem::new("duplicate-export", path.display().to_string(), text).hint(hint);
-    Problem { symbol: Some(shown(name)), ..problem }
+    Problem { symbol: Some(decoded(name)), ..problem }
 }

@@ -169,7 +169,7 @@ impl Row {
     fn cells(&self, name: &str) -> [String; 6] {
         let numbers = [self.modules, self.linked, self.modules - self.linked, self.relocations, self.synthetic];
         let [a, b, c, d, e] = numbers.map(grouped);
-        [name.to_owned(), a, b, c, d, e]
+        [output::cell(name), a, b, c, d, e]
     }
 }
 
@@ -232,7 +232,7 @@ fn print(outcomes: &[Outcome]) {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    output::line(table);
+    output::lines(table);
     let (linked, rejected) = (grouped(total.linked), grouped(total.modules - total.linked));
     output::line(format_args!("{linked} modules link, {rejected} rejected"));
 }

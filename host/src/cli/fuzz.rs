@@ -4,6 +4,7 @@ use super::output;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use relobox::cache::Cache;
+use relobox::files;
 use relobox::fuzz::corpus::Disk;
 use relobox::fuzz::driver::{Plan, Progress, Summary};
 use relobox::fuzz::engine::Engine;
@@ -253,7 +254,7 @@ pub(crate) fn fuzz<S: Subject>(
 
 fn tell(args: &FuzzArgs, summary: &Summary) -> Result<()> {
     for f in &summary.findings {
-        output::line(format!("{}: {}: {}", f.oracle, f.about, f.detail));
+        output::line(format_args!("{}: {}: {}", f.oracle, f.about, f.detail));
         output::line(format!("  relobox fuzz {} --replay {}", args.guest(), f.path.display()));
     }
     output::line(words(&summary.progress));
@@ -261,10 +262,10 @@ fn tell(args: &FuzzArgs, summary: &Summary) -> Result<()> {
         output::line(format!("{} suspicions were not borne out by the plugin as it is", summary.unconfirmed));
     }
     let write = |path: &Option<PathBuf>, text: &dyn Fn() -> String| match path {
-        Some(path) => std::fs::write(path, text()).map_err(Error::io(path)),
+        Some(path) => files::write(path, files::PUBLIC, text().as_bytes()),
         None => Ok(()),
     };
-    write(&args.sarif, &|| format!("{:#}\n", report::sarif(args.guest(), &summary.findings)))?;
+    write(&args.sarif, &|| report::sarif_text(args.guest(), &summary.findings))?;
     let seconds = summary.progress.time.as_secs_f64();
     write(&args.junit, &|| report::junit(args.guest(), &summary.findings, seconds))
 }
@@ -299,7 +300,7 @@ impl Display {
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
         let bar = terminal.then(|| {
             let style = ProgressStyle::with_template("{spinner} {prefix} {msg}");
-            let bar = ProgressBar::new_spinner().with_prefix(name.clone());
+            let bar = ProgressBar::new_spinner().with_prefix(output::cell(&name));
             style.map_or(bar.clone(), |style| bar.with_style(style))
         });
         Self { bar, name, last: Instant::now(), wait: Duration::ZERO }

@@ -7,8 +7,8 @@ use relobox::guests::{Guests, Plugin};
 use relobox::link::load;
 use relobox::open::Source;
 use relobox::parse::Records;
-use relobox::records::shown;
 use relobox::sandbox::hex;
+use relobox::text::decoded;
 use relobox_abi::{export_flag, order, section_flag, symbol_flag};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -124,13 +124,13 @@ impl Report {
         let undefined = records.symbols.iter().filter(|s| s.flags & symbol_flag::UNDEFINED != 0);
         let mut wanted: Vec<_> = undefined
             .map(|s| Wanted {
-                name: shown(records.bytes(s.name)),
+                name: decoded(records.bytes(s.name)),
                 weak: s.flags & symbol_flag::WEAK != 0,
                 crc: crcs.get(records.bytes(s.name)).copied(),
             })
             .collect();
         wanted.sort_by(|a, b| a.name.cmp(&b.name));
-        let text = |span| shown(records.bytes(span));
+        let text = |span| decoded(records.bytes(span));
         Ok(Self {
             module: records.name.to_owned(),
             machine: p.machine,

@@ -16,7 +16,7 @@ use relobox::link::load;
 use relobox::open::{Source, seal};
 use relobox::registry::Plugins;
 use relobox::state::{Origin, digest};
-use relobox::{Error, Result};
+use relobox::{Error, Result, files};
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::path::Path;
@@ -38,7 +38,14 @@ pub(crate) enum Choice {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Which {
     /// The kernel that modules go into
-    #[arg(long = "kernel", value_name = "KERNEL", value_enum, default_value = "auto", env = "RELOBOX_KERNEL")]
+    #[arg(
+        long = "kernel",
+        value_name = "KERNEL",
+        value_enum,
+        default_value = "auto",
+        env = "RELOBOX_KERNEL",
+        hide_env_values = true
+    )]
     choice: Choice,
     #[arg(skip)]
     decided: OnceLock<Choice>,
@@ -129,7 +136,10 @@ impl<'a> Loader<'a> {
                 let module = load(guests, &name, source)?;
                 let inserted =
                     insmod(guests, &mut self.which.socket.connect_or_start()?, module, args, &self.inputs.input)?;
-                self.record(path, &inserted, || File::open(path).and_then(|file| digest(&file)));
+                self.record(path, &inserted, || {
+                    let file = files::open(path, files::Kind::Regular).map_err(std::io::Error::other)?;
+                    digest(&file)
+                });
                 return Ok(inserted);
             }
             By::Linker(linker) => linker,

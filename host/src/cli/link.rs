@@ -3,6 +3,7 @@
 use super::{Common, output};
 use clap::Args;
 use relobox::cross_check::{link_both, must_link};
+use relobox::files::{self, Kind};
 use relobox::guests::{Guests, Plugin};
 use relobox::layout::{ABSENT, Layout};
 use relobox::link::{Linked, Prepared, load, plugin_of, prepare_by};
@@ -13,10 +14,10 @@ use relobox::registry::Plugins;
 use relobox::resolve::Sources;
 use relobox::sandbox::hex;
 use relobox::symbols::{Symbols, Wanted};
-use relobox::{Error, Problem, Result};
+use relobox::{Error, Problem, Result, limits};
 use relobox_abi::symbol_flag;
 use serde::Serialize;
-use std::fs::File;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -77,7 +78,14 @@ fn input(text: &str) -> Result<(String, u64), String> {
 }
 
 pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
+    if let Some(output) = &args.output {
+        let inputs = std::iter::once(&args.module).chain(&args.symbols).chain(&args.sections).chain(&args.common.pins);
+        files::apart(output, inputs.map(PathBuf::as_path))?;
+    }
     let mut plugins = args.common.plugins(false)?;
+    if let Some(output) = &args.output {
+        files::apart(output, plugins.files.iter().map(|file| file.origin.path()))?;
+    }
     let guests = args.common.guests_of(plugins.clone())?;
     let name = args.module.display().to_string();
     let load_module = || load(&guests, &name, Source::open(&args.module)?);
@@ -136,7 +144,7 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
     report.plugin_pinned = guests.is_pinned(&linked.plugin);
     report.cross_check = second.map(|second| CrossCheck::of(&second));
     if let Some(path) = &args.output {
-        write_file(path, |file| linked.emit_to(relobox_abi::emit::LINKED, path, file))?;
+        files::replace(path, files::PUBLIC, |file| linked.emit_to(relobox_abi::emit::LINKED, path, file))?;
     }
     if args.common.json {
         output::json(&report)
@@ -172,23 +180,6 @@ fn base_of(plugin: &Plugin, records: &Records<'_>) -> Option<u64> {
     plugin.about.machines.iter().filter(kind).find(|m| p.elf_flags & m.flags_mask == m.flags_value).map(|m| m.base)
 }
 
-/// Writes a whole file or none: beside its final name first. What exists and is not a regular file (a
-/// pipe, /dev/stdout) is written as it is.
-fn write_file(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
-    if std::fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
-        return write(&mut File::options().write(true).open(path).map_err(Error::io(path))?);
-    }
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.part", std::process::id()));
-    let temporary = PathBuf::from(temporary);
-    let mut file = File::create(&temporary).map_err(Error::io(path))?;
-    let written = write(&mut file).and_then(|()| std::fs::rename(&temporary, path).map_err(Error::io(path)));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&temporary);
-    }
-    written
-}
-
 /// Only what the module asks for: a kernel has 200,000 symbols, and a module wants 30. `needs` are those of the plugins
 /// that link it.
 pub(crate) fn wanted_symbols(
@@ -216,12 +207,15 @@ fn per_cpu_base(
     module: &str,
     given: &[(Vec<u8>, u64)],
 ) -> Option<(Vec<u8>, u64)> {
+    let given: HashSet<&[u8]> = given.iter().map(|(name, _)| &name[..]).collect();
     let mut inside = records.symbols.iter().filter(|s| s.flags & symbol_flag::PERCPU != 0);
+    let mut tried = HashSet::new();
     inside.find_map(|s| {
         let section = records.bytes(records.sections.get(s.section as usize)?.name);
-        let address = symbols.address_in(module, records.bytes(s.name))?;
-        let known = given.iter().any(|(name, _)| name == section);
-        (!known).then(|| (section.to_vec(), address.wrapping_sub(s.value)))
+        // Many symbols may have one name, and that many lines.
+        let address =
+            tried.insert(records.bytes(s.name)).then(|| symbols.address_in(module, records.bytes(s.name)))??;
+        (!given.contains(section)).then(|| (section.to_vec(), address.wrapping_sub(s.value)))
     })
 }
 
@@ -246,14 +240,14 @@ pub(crate) fn section_addresses(path: &Path) -> Result<Vec<(Vec<u8>, u64)>> {
     if path.is_dir() {
         for entry in std::fs::read_dir(path).map_err(Error::io(path))? {
             let entry = entry.map_err(Error::io(path))?;
-            let text = std::fs::read_to_string(entry.path()).map_err(Error::io(entry.path()))?;
+            let text = files::read_text(&entry.path(), Kind::Regular, limits::SECTION_ADDRESS)?;
             let name = entry.file_name();
             let address = number(&name.to_string_lossy(), &text);
             let address = address.ok_or_else(|| bad(&format!("{}: not an address", entry.path().display())))??;
             out.push((name.into_encoded_bytes(), address));
         }
     } else {
-        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+        let text = files::read_text(path, Kind::Pipe, limits::SECTIONS)?;
         for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let parsed = line.split_once(char::is_whitespace).and_then(|(n, a)| Some((n.into(), number(n, a)?)));
             let (name, address) = parsed.ok_or_else(|| bad(&format!("line {}: not 'NAME ADDRESS'", i + 1)))?;

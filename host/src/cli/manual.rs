@@ -34,6 +34,6 @@ pub(crate) fn man(args: ManArgs) -> Result<ExitCode> {
 pub(crate) fn completions(args: CompletionsArgs) -> Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "relobox", &mut script);
-    output::line(String::from_utf8_lossy(&script).trim_end());
+    output::lines(String::from_utf8_lossy(&script).trim_end());
     Ok(ExitCode::SUCCESS)
 }

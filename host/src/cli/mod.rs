@@ -28,7 +28,14 @@ use std::process::ExitCode;
 
 /// Links Linux kernel modules outside the kernel, inside a WebAssembly sandbox.
 #[derive(Debug, Parser)]
-#[command(name = "relobox", version, max_term_width = 100, arg_required_else_help = true, after_help = EXIT_CODES)]
+#[command(
+    name = "relobox",
+    bin_name = "relobox",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    after_help = EXIT_CODES
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -74,7 +81,7 @@ pub(crate) struct Common {
     #[arg(long = "plugin", value_name = "PLUGIN")]
     pub(crate) chosen: Vec<String>,
     /// The file of trusted plugins, instead of /etc/relobox/pins and the user's
-    #[arg(long, value_name = "FILE", env = "RELOBOX_PINS")]
+    #[arg(long, value_name = "FILE", env = "RELOBOX_PINS", hide_env_values = true)]
     pub(crate) pins: Option<PathBuf>,
 }
 
@@ -124,7 +131,7 @@ fn alone(args: &[OsString]) -> Option<Command> {
 
 /// Runs the command of the process's arguments.
 pub(crate) fn main() -> ExitCode {
-    if let Some(code) = sim::serve_if_asked().or_else(relobox::isolate::serve_if_asked) {
+    if let Some(code) = sim::serve_if_asked().or_else(|| relobox::isolate::serve_if_asked(|line| output::line(line))) {
         return code;
     }
     let command = match alone(&std::env::args_os().skip(1).collect::<Vec<_>>()) {
@@ -133,8 +140,9 @@ pub(crate) fn main() -> ExitCode {
             Ok(cli) => cli.command,
             // A closed pipe ends the output, not in a panic.
             Err(error) => {
-                let _ = error.print();
-                return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+                let code = if error.use_stderr() { 2 } else { 0 };
+                output::usage(error);
+                return ExitCode::from(code);
             }
         },
     };

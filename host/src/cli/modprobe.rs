@@ -4,6 +4,7 @@ use super::kernel::{Choice, Loader, Which, failed};
 use super::link::Inputs;
 use super::{Common, output};
 use clap::Args;
+use relobox::files::{self, Kind};
 use relobox::insmod::{Inserted, join_args};
 use relobox::kernel::{Failure, Kernel, Module};
 use relobox::modprobe::config::DIRECTORIES;
@@ -77,7 +78,14 @@ pub(crate) struct ModprobeArgs {
     #[arg(short = 'S', long, value_name = "VERSION")]
     set_version: Option<String>,
     /// Configuration is here, instead of /etc/modprobe.d and its likes; can be repeated
-    #[arg(short = 'C', long, value_name = "DIR", env = "RELOBOX_MODPROBE_D", value_delimiter = ':')]
+    #[arg(
+        short = 'C',
+        long,
+        value_name = "DIR",
+        env = "RELOBOX_MODPROBE_D",
+        hide_env_values = true,
+        value_delimiter = ':'
+    )]
     config: Vec<PathBuf>,
     #[command(flatten)]
     inputs: Inputs,
@@ -101,7 +109,9 @@ pub(crate) fn run(args: ModprobeArgs) -> Result<ExitCode> {
     let mut config = Config::read(&directories, Some(&root.join("modules.softdep")))?;
     // A simulated kernel was not started with this machine's command line.
     if choice != Choice::Sim {
-        config.parse_command_line(&std::fs::read_to_string("/proc/cmdline").unwrap_or_default());
+        config.parse_command_line(
+            &files::read_text(Path::new("/proc/cmdline"), Kind::Regular, limits::MODPROBE_CONFIG).unwrap_or_default(),
+        );
     }
     for warning in tree.warnings.iter().chain(&config.warnings) {
         output::warning(warning);

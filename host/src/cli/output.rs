@@ -1,18 +1,48 @@
-//! Printing: text for people, JSON for programs.
+//! Printing: text for people, JSON for programs. Nothing else in the program writes to standard output or error, so that
+//! what others named is escaped here, whoever named it (see [`relobox::text`]).
 
+use clap::error::{ContextKind, ContextValue};
 use relobox::Error;
+use relobox::text::{Escaped, escaped, is_harmless, write_json};
 use serde::Serialize;
-use std::io::Write as _;
+use std::fmt::Display;
+use std::io::{IsTerminal as _, Write as _};
 
 /// Prints `value` as JSON on standard output.
 pub(crate) fn json(value: &impl Serialize) {
     let mut out = std::io::stdout().lock();
-    let _ = serde_json::to_writer_pretty(&mut out, value).map_err(std::io::Error::from).and_then(|()| writeln!(out));
+    let _ = write_json(&mut out, value).map_err(std::io::Error::from).and_then(|()| writeln!(out));
 }
 
-/// Prints a line of text on standard output; a closed pipe is nobody's error.
-pub(crate) fn line(text: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+/// Prints a line of text on standard output; a closed pipe is nobody's error. The end of a line in it is escaped.
+pub(crate) fn line(text: impl Display) {
+    let _ = writeln!(std::io::stdout().lock(), "{}", Escaped(text));
+}
+
+/// Prints what has several lines: a table, a page. What others named is escaped in it already, as far as it could end a
+/// line.
+pub(crate) fn lines(text: impl Display) {
+    text.to_string().lines().for_each(line);
+}
+
+/// Prints cells with tabs between them.
+pub(crate) fn row(cells: &[&dyn Display]) {
+    let cells: Vec<_> = cells.iter().map(|cell| Escaped(cell).to_string()).collect();
+    let _ = writeln!(std::io::stdout().lock(), "{}", cells.join("\t"));
+}
+
+/// Prints a line in a colour or a weight, a code of ECMA-48's SGR, where a person is looking.
+pub(crate) fn styled(code: u8, text: impl Display) {
+    let mut out = std::io::stdout().lock();
+    let _ = match out.is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        true => writeln!(out, "\x1b[{code}m{}\x1b[0m", Escaped(text)),
+        false => writeln!(out, "{}", Escaped(text)),
+    };
+}
+
+/// A cell of a table, or another part of what has several lines.
+pub(crate) fn cell(text: &str) -> String {
+    escaped(text).into_owned()
 }
 
 /// The JSON of an error: `{"error": {"exit_code": …, "message": …, "problems": […]}}`.
@@ -48,13 +78,63 @@ pub(crate) fn error(error: &Error, as_json: bool) {
         json(&ErrorJson { error: ErrorBody::of(error) });
         return;
     }
-    let mut err = std::io::stderr().lock();
-    for line in error.to_string().lines() {
-        let _ = writeln!(err, "relobox: {line}");
+    // Its own lines are the only ones: what is in them is escaped.
+    error.to_string().lines().for_each(warning);
+}
+
+/// Prints a line on standard error.
+pub(crate) fn warning(text: impl Display) {
+    let _ = writeln!(std::io::stderr().lock(), "relobox: {}", Escaped(text));
+}
+
+/// Prints what clap has to say: help and version on standard output, errors on standard error.
+pub(crate) fn usage(mut error: clap::Error) {
+    // It quotes what was on the command line.
+    let quoted: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
+    for (kind, value) in quoted {
+        error.insert(kind, escaped_context(kind, value));
+    }
+    let text = error.render();
+    let text = |terminal: bool| match terminal {
+        true => printed(&text.ansi().to_string()),
+        false => printed(&text.to_string()),
+    };
+    let _ = match error.use_stderr() {
+        true => write!(std::io::stderr().lock(), "{}", text(std::io::stderr().is_terminal())),
+        false => write!(std::io::stdout().lock(), "{}", text(std::io::stdout().is_terminal())),
+    };
+}
+
+fn escaped_context(kind: ContextKind, value: ContextValue) -> ContextValue {
+    match value {
+        // Its styles are in it; nothing of the command line is.
+        value @ ContextValue::StyledStr(_) if kind == ContextKind::Usage => value,
+        ContextValue::String(text) => ContextValue::String(cell(&text)),
+        // A suggestion may be what was given, with something before it.
+        ContextValue::StyledStr(text) => ContextValue::String(cell(&text.to_string())),
+        ContextValue::StyledStrs(all) => {
+            ContextValue::StyledStrs(all.iter().map(|text| cell(&text.to_string()).into()).collect())
+        }
+        ContextValue::Strings(all) => ContextValue::Strings(all.iter().map(|text| cell(text)).collect()),
+        value => value,
     }
 }
 
-/// Prints a warning on standard error.
-pub(crate) fn warning(text: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr().lock(), "relobox: {text}");
+/// Clap's text: its lines stay, and so do its own styles, `ESC [ digits m`.
+fn printed(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let style = rest.strip_prefix("\x1b[").and_then(|style| {
+            let end = style.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+            style[end..].starts_with('m').then_some(end + "\x1b[m".len())
+        });
+        let len = style.unwrap_or(c.len_utf8());
+        match style.is_some() || c == '\n' || is_harmless(c) {
+            true => out.push_str(&rest[..len]),
+            false => out.push_str(&escaped(&rest[..len])),
+        }
+        rest = &rest[len..];
+    }
+    out
 }

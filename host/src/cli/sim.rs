@@ -23,7 +23,7 @@ pub(crate) fn serve_if_asked() -> Option<ExitCode> {
     Some(match relobox_simkernel::serve_stdin() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("relobox: {error}");
+            output::warning(error);
             ExitCode::from(2)
         }
     })
@@ -92,7 +92,7 @@ pub(crate) fn dmesg(args: DmesgArgs) -> Result<ExitCode> {
         output::json(&lines);
     } else {
         for (_, text) in lines {
-            output::line(relobox::records::shown(text.as_bytes()));
+            output::line(text);
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -140,7 +140,8 @@ pub(crate) fn run(args: SimArgs) -> Result<ExitCode> {
             }
             for module in &listing.modules {
                 for e in &module.exports {
-                    output::line(format_args!("{:016x} T {}\t[{}]", e.address, e.name, module.name));
+                    let symbol = format_args!("{:016x} T {}", e.address, e.name).to_string();
+                    output::row(&[&symbol, &format_args!("[{}]", module.name)]);
                 }
             }
         }

@@ -3,11 +3,12 @@
 use super::kernel::{Choice, Which, failed};
 use super::output;
 use clap::{Args, Subcommand};
+use relobox::files::{self, Kind};
 use relobox::insmod::Inserted;
 use relobox::kernel::{Failure, Listing};
 use relobox::state::{self, Boot, DIRECTORY, Origin, Record, State, Store};
-use relobox::{Error, Result};
-use std::path::PathBuf;
+use relobox::{Error, Result, limits};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Show, export or import what relobox loaded in this boot: where, what it exports, and what linked it
@@ -57,7 +58,7 @@ pub(crate) fn run(args: StateArgs) -> Result<ExitCode> {
             let state = current(&args)?;
             match output {
                 Some(path) => state::write(path, &state::json(&state))?,
-                None => output::line(String::from_utf8_lossy(&state::json(&state)).trim_end()),
+                None => output::json(&state),
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -116,8 +117,8 @@ fn list(which: &Which) -> Result<Listing> {
     let mut listing = which.connect()?.list(None).map_err(|failure| failed("state", &failure))?;
     if which.choice() == Choice::Vet {
         // Where no device lists exports, kallsyms has at least their names and addresses.
-        let path = "/proc/kallsyms";
-        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+        let path = Path::new("/proc/kallsyms");
+        let text = files::read_text(path, Kind::Regular, limits::SYMBOLS)?;
         let mut exports = state::exports_in_kallsyms(&text);
         for module in &mut listing.modules {
             module.exports = exports.remove(&module.name).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use super::subject::{Coverage, Subject};
 use crate::error::{Error, Result};
+use crate::files::{self, Kind};
 use crate::limits;
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
@@ -40,9 +41,7 @@ impl<'a> Disk<'a> {
             return Ok(());
         }
         // Other jobs read here: a file is there as a whole or not at all.
-        let temporary = path.with_extension(format!("new-{}", std::process::id()));
-        std::fs::write(&temporary, text).map_err(Error::io(&temporary))?;
-        std::fs::rename(&temporary, &path).map_err(Error::io(&path))
+        files::write(&path, files::PUBLIC, text.as_bytes())
     }
 
     /// Keeps the fewest and smallest inputs that together take every edge that all of them take; removes the
@@ -87,11 +86,7 @@ pub fn read<S: Subject>(subject: &S, path: &Path) -> Result<S::Input> {
 
 /// The text of an input's file.
 pub fn text(path: &Path) -> Result<String> {
-    let size = std::fs::metadata(path).map_err(Error::io(path))?.len();
-    if size > limits::FUZZ_INPUT {
-        return Err(Error::Usage(format!("{}: {size} bytes are too many for an input", path.display())));
-    }
-    std::fs::read_to_string(path).map_err(Error::io(path))
+    files::read_text(path, Kind::Regular, limits::FUZZ_INPUT)
 }
 
 /// These files, and the inputs in these directories.
@@ -116,7 +111,7 @@ pub fn others(dir: &Path) -> Result<Vec<Vec<u8>>> {
     let small = |p: &PathBuf| std::fs::metadata(p).is_ok_and(|m| m.is_file() && m.len() <= limits::FUZZ_INPUT);
     paths.retain(|p| p.extension().is_none_or(|e| e != EXTENSION) && small(p));
     paths.sort();
-    paths.iter().map(|path| std::fs::read(path).map_err(Error::io(path))).collect()
+    paths.iter().map(|path| files::read(path, Kind::Regular, limits::FUZZ_INPUT)).collect()
 }
 
 fn inputs_in(dir: &Path) -> Result<Vec<PathBuf>> {

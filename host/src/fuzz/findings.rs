@@ -2,6 +2,7 @@
 
 use super::subject::{Subject, Suspicion};
 use crate::error::{Error, Result};
+use crate::files::{self, Kind};
 use crate::limits;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
@@ -100,7 +101,7 @@ impl Findings {
             }
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
                 // It is one of this campaign all the same.
-                let file = std::fs::File::options().append(true).open(&path).map_err(Error::io(&path))?;
+                let file = files::open(&path, Kind::Regular)?;
                 file.set_modified(std::time::SystemTime::now()).map_err(Error::io(&path))?;
             }
             Err(e) => return Err(Error::io(&path)(e)),
@@ -150,7 +151,7 @@ pub fn left_in(dir: &Path) -> Vec<Finding> {
     let mut paths: Vec<_> = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect();
     paths.sort();
     let read = |path: PathBuf| {
-        let text = std::fs::read_to_string(&path).ok()?;
+        let text = files::read_text(&path, Kind::Regular, limits::FUZZ_INPUT).ok()?;
         let mut remarks = text.lines().filter_map(|l| l.strip_prefix("# "));
         let oracle = remarks.next()?.strip_prefix("oracle ")?.to_owned();
         let about = remarks.next()?.strip_prefix("about ")?.to_owned();

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::guests::{Origin, Plugin};
 use crate::kit::{Case, Expected, Judge, Outcome, Recorded, Run, minimise, run};
 use crate::sandbox::Sandbox;
+use crate::text::Escaped;
 use libafl_bolts::HasLen;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -232,7 +233,7 @@ impl Subject for PluginSubject<'_> {
         let mut text = Recorded { case: case.clone(), expected: None }.to_string();
         // Behind the first line, which says what the file is.
         let at = text.find('\n').map_or(text.len(), |end| end + 1);
-        let remarks: String = remarks.iter().map(|line| format!("# {}\n", line.replace('\n', " "))).collect();
+        let remarks: String = remarks.iter().map(|line| format!("# {}\n", Escaped(line.replace('\n', " ")))).collect();
         text.insert_str(at, &remarks);
         text
     }

@@ -3,6 +3,7 @@
 use super::findings::Finding;
 use super::oracle;
 use crate::kit::escaped;
+use crate::text::write_json;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -38,6 +39,16 @@ pub fn sarif(guest: &str, findings: &[Finding]) -> Value {
     })
 }
 
+/// The same as text.
+#[must_use]
+pub fn sarif_text(guest: &str, findings: &[Finding]) -> String {
+    let mut text = Vec::new();
+    // Its keys are text, and a vector takes whatever is written.
+    let _ = write_json(&mut text, &sarif(guest, findings));
+    text.push(b'\n');
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 /// JUnit: a test case for each oracle, which fails with all its findings.
 #[must_use]
 pub fn junit(guest: &str, findings: &[Finding], seconds: f64) -> String {
@@ -65,8 +76,8 @@ pub fn junit(guest: &str, findings: &[Finding], seconds: f64) -> String {
         let message = escaped(&findings[0].detail);
         let _ = writeln!(out, "<failure message=\"{message}\">");
         for f in findings {
-            let text = format!("{}: {}\n{}", f.about, f.detail, f.path.display());
-            let _ = writeln!(out, "{}", escaped(&text));
+            let text = format!("{}: {}", f.about, f.detail);
+            let _ = writeln!(out, "{}\n{}", escaped(&text), escaped(&f.path.display().to_string()));
         }
         out.push_str("</failure>\n</testcase>\n");
     }

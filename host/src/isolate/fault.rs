@@ -1,12 +1,12 @@
 //! What can go wrong with the linking process itself.
 
-use crate::records::shown;
+use crate::text::Escaped;
 
 /// Why the linking process gave no answer, or none that counts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// It could not be started, or could not give up what it must not have.
-    #[error("could not {step}: {reason}")]
+    #[error("could not {step}: {}", Escaped(reason))]
     Start {
         /// What could not be done.
         step: &'static str,
@@ -14,7 +14,7 @@ pub enum Fault {
         reason: String,
     },
     /// It could not be made ready.
-    #[error("could not get ready: {}", shown(text.as_bytes()))]
+    #[error("could not get ready: {}", Escaped(text))]
     Ready {
         /// Why.
         text: String,
@@ -28,7 +28,7 @@ pub enum Fault {
     #[error("ended with code {0} and without an answer")]
     Ended(i32),
     /// It says that it could not do its work, or panicked.
-    #[error("failed: {}", shown(.0.as_bytes()))]
+    #[error("failed: {}", Escaped(.0))]
     Failed(String),
     /// It is gone, and nobody knows why.
     #[error("is gone")]
@@ -37,7 +37,7 @@ pub enum Fault {
     #[error("broke the protocol: {0}")]
     Protocol(&'static str),
     /// Its message cannot be read.
-    #[error("sent a message that cannot be read: {}", shown(.0.as_bytes()))]
+    #[error("sent a message that cannot be read: {}", Escaped(.0))]
     Malformed(String),
     /// Its message is too long.
     #[error("sent a message of more than {limit} bytes")]

@@ -15,8 +15,8 @@ use crate::insmod::Inserted;
 use crate::kernel::{Export, Load, Machine, Protection, Request as Space};
 use crate::layout::Kind;
 use crate::limits;
-use crate::records::shown;
 use crate::registry::Digest;
+use crate::text::decoded;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -237,7 +237,7 @@ impl Answer {
                 problems.truncate(limits::PROBLEMS);
                 Error::Told(problems.into_iter().map(ProblemForm::problem).collect())
             }
-            Self::Guest(guest, what) => Error::Guest { guest: shown(guest.as_bytes()), what: what.misbehaviour() },
+            Self::Guest(guest, what) => Error::Guest { guest: decoded(guest.as_bytes()), what: what.misbehaviour() },
             Self::Failed(text) => Fault::Failed(text).into(),
         })
     }
@@ -292,42 +292,35 @@ impl ProblemForm {
         Self { kind, file, section, offset, relocation, symbol, defined_in, value, min, max, text, hint }
     }
 
-    /// Fit to be shown, whatever it says: what was escaped already stays as it is.
+    /// Not endless, whatever it says. It is escaped where it is printed.
     fn problem(self) -> Problem {
         let Self { kind, file, section, offset, relocation, symbol, defined_in, value, min, max, text, hint } = self;
-        let text_of = |text: String| shown_all(&text);
         Problem {
             index: None,
             kind: word(&kind),
-            file: text_of(file),
-            section: section.map(text_of),
+            file: cut(file),
+            section: section.map(cut),
             offset,
-            relocation: relocation.map(text_of),
-            symbol: symbol.map(text_of),
-            defined_in: defined_in.map(text_of),
+            relocation: relocation.map(cut),
+            symbol: symbol.map(cut),
+            defined_in: defined_in.map(cut),
             value,
             min,
             max,
-            text: text_of(text),
-            hint: text_of(hint),
+            text: cut(text),
+            hint: cut(hint),
         }
     }
 }
 
-/// Escaped as [`shown`], in pieces: a text that names many things may be longer than what a guest may say at once.
-fn shown_all(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    for _ in 0..limits::TEXTS {
-        let end = rest.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= limits::TEXT).last();
-        let Some(end) = end else { return out };
-        out.push_str(&shown(&rest.as_bytes()[..end]));
-        rest = &rest[end..];
+/// Cut at some [`limits::TEXTS`] times what a guest may say at once: some texts name many things.
+fn cut(mut text: String) -> String {
+    let end = text.floor_char_boundary(limits::TEXTS * limits::TEXT);
+    if end < text.len() {
+        text.truncate(end);
+        text.push('…');
     }
-    if !rest.is_empty() {
-        out.push('…');
-    }
-    out
+    text
 }
 
 /// A word such as a problem's kind. Those of the program itself live for ever, so these do, but not without limit.
@@ -376,16 +369,15 @@ impl MisbehaviourForm {
     }
 
     fn misbehaviour(self) -> Misbehaviour {
-        let text_of = |text: String| shown_all(&text);
         match self {
-            Self::Unusable(text) => Misbehaviour::Unusable(text_of(text)),
-            Self::Imports(text) => Misbehaviour::Imports(text_of(text)),
+            Self::Unusable(text) => Misbehaviour::Unusable(cut(text)),
+            Self::Imports(text) => Misbehaviour::Imports(cut(text)),
             Self::Version(theirs, ours) => Misbehaviour::Version(theirs, ours),
-            Self::Trap(export, trap) => Misbehaviour::Trap { export: export_name(&export), trap: text_of(trap) },
+            Self::Trap(export, trap) => Misbehaviour::Trap { export: export_name(&export), trap: cut(trap) },
             Self::Fuel(export, fuel) => Misbehaviour::Fuel { export: export_name(&export), fuel },
             Self::Memory(bytes, limit) => Misbehaviour::Memory { bytes, limit },
-            Self::Answer(text) => Misbehaviour::Answer(text_of(text)),
-            Self::Window(section, offset) => Misbehaviour::Window { section: text_of(section), offset },
+            Self::Answer(text) => Misbehaviour::Answer(cut(text)),
+            Self::Window(section, offset) => Misbehaviour::Window { section: cut(section), offset },
         }
     }
 }
@@ -433,8 +425,10 @@ mod tests {
         let mut form = ProblemForm::new(problem);
         form.kind = "Bad\x07".into();
         let problem = form.problem();
-        assert_eq!((problem.kind, problem.file.as_str()), ("other", "a\\u{1b}[2Jb"));
-        assert!(problem.text.len() < 100_000 && !problem.text.contains('\n'));
+        assert_eq!((problem.kind, problem.file.as_str()), ("other", "a\x1b[2Jb"));
+        assert!(problem.text.len() < 100_000);
+        let said = problem.to_string();
+        assert!(said.starts_with("a\\u{1b}[2Jb: \\u{a}") && said.lines().count() == 1, "{said}");
         assert!(problem.text.ends_with('…'));
         assert!((0..10 * limits::KINDS).any(|n| word(&format!("kind-{n}")) == "other"));
     }

@@ -31,28 +31,28 @@ use std::process::ExitCode;
 pub const ARGUMENT: &str = "__linker";
 
 /// Becomes the zygote, if that is what this process was started for. It comes before everything else: it has to be
-/// the only thread of its process. With `--prove` as well, it prints what a linking process can do: nothing.
+/// the only thread of its process. With `--prove` as well, it tells what a linking process can do: nothing.
 #[must_use]
-pub fn serve_if_asked() -> Option<ExitCode> {
+pub fn serve_if_asked(tell: fn(&dyn std::fmt::Display)) -> Option<ExitCode> {
     let args: Vec<_> = std::env::args_os().skip(1).take(3).collect();
     match args.iter().map(|arg| arg.to_str()).collect::<Vec<_>>()[..] {
         [Some(ARGUMENT)] => Some(serve_stdin()),
-        [Some(ARGUMENT), Some("--prove")] => Some(prove()),
+        [Some(ARGUMENT), Some("--prove")] => Some(prove(tell)),
         _ => None,
     }
 }
 
-fn prove() -> ExitCode {
+fn prove(tell: fn(&dyn std::fmt::Display)) -> ExitCode {
     let cache = Cache::from_environment().map(|cache| cache.path().to_owned());
     let tried = || -> Result<bool> {
         let linker = Linker::start(&Options { cache, machine: Some(running_machine()), ..Options::default() })?;
         for missing in linker.ready()? {
-            println!("note: {missing}");
+            tell(&format_args!("note: {missing}"));
         }
         let mut safe = true;
         for what in ATTEMPTS {
             let tried = linker.attempt(what)?;
-            println!("{what}: {tried}");
+            tell(&format_args!("{what}: {tried}"));
             safe &= matches!(tried, Tried::Refused(_) | Tried::Killed(_));
         }
         Ok(safe)
@@ -60,7 +60,7 @@ fn prove() -> ExitCode {
     match tried() {
         Ok(safe) => ExitCode::from(u8::from(!safe)),
         Err(error) => {
-            eprintln!("relobox: {error}");
+            tell(&format_args!("error: {error}"));
             ExitCode::from(error.exit_code())
         }
     }

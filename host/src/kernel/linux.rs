@@ -1,11 +1,15 @@
 //! What every real Linux kernel has: finit_module(2), delete_module(2), /proc/modules.
 
 use super::{Failure, Machine, Module};
+use crate::error::Error;
+use crate::files;
 use crate::layout::{Area, Kind, PAGE};
+use crate::limits;
 use relobox_abi::order;
 use rustix::io::Errno;
 use std::ffi::CString;
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 
 /// `MODULE_INIT_COMPRESSED_FILE`: the kernel unpacks the file itself.
 pub(super) const COMPRESSED: u32 = 4;
@@ -75,8 +79,9 @@ pub fn machine() -> Machine {
 
 /// /proc/modules: `NAME SIZE REFS USER,USER, STATE ADDRESS`; users are `-` for none. An address that is hidden from this
 /// process is 0, and stays so: the size beside it is shown.
-pub(super) fn listed() -> std::io::Result<Vec<Module>> {
-    Ok(modules(&std::fs::read_to_string("/proc/modules")?))
+pub(super) fn listed() -> Result<Vec<Module>, Error> {
+    let text = files::read_text(Path::new("/proc/modules"), files::Kind::Regular, limits::PROC_MODULES)?;
+    Ok(modules(&text))
 }
 
 /// The same for what is only told besides: none where it cannot be read.

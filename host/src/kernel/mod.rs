@@ -17,7 +17,7 @@ pub use linux::{areas as loaded_areas, machine as running_machine};
 
 use crate::layout::Kind;
 use crate::memfd;
-use crate::records::shown;
+use crate::text::Escaped;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -228,7 +228,7 @@ pub enum Failure {
         errno: i32,
     },
     /// A parameter did not take its value; nothing of the module is left.
-    #[error("parameter '{}' does not take this value: {errno} ({})", shown(argument.as_bytes()), error_text(*errno))]
+    #[error("parameter '{}' does not take this value: {errno} ({})", Escaped(argument), error_text(*errno))]
     Argument {
         /// The parameter.
         argument: String,
@@ -236,19 +236,19 @@ pub enum Failure {
         errno: i32,
     },
     /// A module of that name is there already.
-    #[error("a module named '{}' is already loaded", shown(name.as_bytes()))]
+    #[error("a module named '{}' is already loaded", Escaped(name))]
     Exists {
         /// The name.
         name: String,
     },
     /// There is no such module.
-    #[error("no module named '{}' is loaded", shown(name.as_bytes()))]
+    #[error("no module named '{}' is loaded", Escaped(name))]
     Unknown {
         /// The name.
         name: String,
     },
     /// Other modules use it.
-    #[error("module '{name}' is in use by {}", users.join(", "))]
+    #[error("module '{}' is in use by {}", Escaped(name), Escaped(users.join(", ")))]
     InUse {
         /// The name.
         name: String,
@@ -256,19 +256,19 @@ pub enum Failure {
         users: Vec<String>,
     },
     /// It has no exit function.
-    #[error("module '{name}' has no exit function and stays for ever")]
+    #[error("module '{}' has no exit function and stays for ever", Escaped(name))]
     Permanent {
         /// The name.
         name: String,
     },
     /// A module that is used is not there, or not live.
-    #[error("module '{needed}', which it uses, is not live")]
+    #[error("module '{}', which it uses, is not live", Escaped(needed))]
     Missing {
         /// Which.
         needed: String,
     },
     /// A module that is used was loaded anew since this connection listed, and its addresses may have changed.
-    #[error("module '{used}', which it uses, was loaded anew in the meantime")]
+    #[error("module '{}', which it uses, was loaded anew in the meantime", Escaped(used))]
     Stale {
         /// Which.
         used: String,
@@ -290,13 +290,13 @@ pub enum Failure {
         found: u64,
     },
     /// Loading is switched off for good, or this process may not.
-    #[error("this process may not load modules: {0}")]
+    #[error("this process may not load modules: {}", Escaped(.0))]
     NotAllowed(String),
     /// Anything else it said no to.
-    #[error("the kernel refused: {0}")]
+    #[error("the kernel refused: {}", Escaped(.0))]
     Refused(String),
     /// The kernel died of it.
-    #[error("the kernel died while it was asked to {during}{}", report.as_deref().map(|r| format!(": {}", shown(r.as_bytes()))).unwrap_or_default())]
+    #[error("the kernel died while it was asked to {}{}", Escaped(during), Escaped(report.as_deref().map(|r| format!(": {r}")).unwrap_or_default()))]
     Died {
         /// What it was asked.
         during: String,
@@ -304,7 +304,7 @@ pub enum Failure {
         report: Option<String>,
     },
     /// It cannot be reached, or its answers cannot be read.
-    #[error("{0}")]
+    #[error("{}", Escaped(.0))]
     Unreachable(String),
 }
 

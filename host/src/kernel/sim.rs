@@ -143,7 +143,10 @@ fn module(m: wire::Module) -> Module {
 fn failure(error: ClientError) -> Failure {
     let refusal = match error {
         ClientError::Refused(refusal) => refusal,
-        ClientError::KernelDied { during, report } => return Failure::Died { during, report },
+        ClientError::KernelDied { during, report } => {
+            let report = report.map(|report| crate::text::decoded(report.as_bytes()));
+            return Failure::Died { during, report };
+        }
         other => return Failure::Unreachable(other.to_string()),
     };
     match refusal {

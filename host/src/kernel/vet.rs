@@ -55,8 +55,7 @@ impl Kernel for Vet {
                 _ => unreadable(&unusable.to_string()),
             })?;
         }
-        let mut modules =
-            linux::listed().map_err(|e| Failure::Unreachable(format!("/proc/modules cannot be read: {e}")))?;
+        let mut modules = linux::listed().map_err(|e| Failure::Unreachable(e.to_string()))?;
         // An address of 0 is a hidden one.
         let shown = modules.iter().filter_map(|m| m.areas.first()).filter(|(address, _)| *address != 0);
         if let Some((address, _)) = shown.min() {

@@ -4,6 +4,7 @@ use super::case::Case;
 use super::check::Complaint;
 use super::oracle::Oracle;
 use super::text::{Recorded, Unreadable};
+use crate::text::Escaped;
 use std::fmt;
 
 /// What a file of a failure says.
@@ -37,7 +38,7 @@ impl Reproducer {
 impl fmt::Display for Reproducer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for line in &self.words {
-            writeln!(f, "# {}", line.replace(['\n', '\r'], " "))?;
+            writeln!(f, "# {}", Escaped(line.replace(['\n', '\r'], " ")))?;
         }
         write!(f, "{ORACLE}{}\n{}", self.oracle, self.recorded)
     }

@@ -125,7 +125,7 @@ impl Config {
                 // weakdep only tells whoever builds an initramfs what might be wanted.
                 "weakdep" => {}
                 "include" | "config" => self.warn(&place, &format!("'{command}' is no longer supported")),
-                _ => self.warn(&place, &format!("unknown command '{}'", crate::records::shown(command.as_bytes()))),
+                _ => self.warn(&place, &format!("unknown command '{}'", crate::text::decoded(command.as_bytes()))),
             }
         }
     }

@@ -20,8 +20,7 @@ pub use run::{Outcome, run};
 pub use tree::Tree;
 
 use crate::error::{Error, Result};
-use std::fs::File;
-use std::io::Read as _;
+use crate::files::{self, Kind};
 use std::path::Path;
 
 /// Where something was said: file and line.
@@ -44,15 +43,9 @@ impl std::fmt::Display for Place {
 
 /// A text file of at most `limit` bytes; `None` if there is none.
 fn read_text(path: &Path, limit: u64) -> Result<Option<String>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::io(path)(e)),
+    let text = match files::read(path, Kind::Config, limit) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        text => text?,
     };
-    let mut text = Vec::new();
-    file.take(limit + 1).read_to_end(&mut text).map_err(Error::io(path))?;
-    if text.len() as u64 > limit {
-        return Err(Error::Usage(format!("{}: more than {limit} bytes", path.display())));
-    }
     Ok(Some(String::from_utf8(text).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())))
 }

@@ -365,6 +365,11 @@ impl Planner<'_> {
                 return Ok(needs);
             }
         };
+        if asked.depends.len() > limits::MODPROBE_DEPENDS {
+            let problem = Problem::new("too-large", path.display().to_string(), "number of modules that it depends on");
+            let (value, max) = (Some(asked.depends.len() as i64), Some(limits::MODPROBE_DEPENDS as i64));
+            return Err(Problem { value, max, ..problem }.into());
+        }
         let mut known: HashSet<String> = needs.iter().cloned().collect();
         let mut add = |owner: &str, why: &str| {
             if listed {

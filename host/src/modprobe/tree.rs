@@ -113,14 +113,8 @@ impl Tree {
     /// The modules that an alias stands for, by modules.alias.
     pub fn by_alias(&self, alias: &str) -> Result<Vec<String>> {
         let text = self.text(&self.aliases, "modules.alias")?;
-        let mut found: Vec<String> = Vec::new();
-        for (_, module) in alias_lines(text).filter(|(pattern, _)| matches(&alias_name(pattern), alias)) {
-            let name = underscored(module);
-            if !found.contains(&name) {
-                found.push(name);
-            }
-        }
-        Ok(found)
+        let names = alias_lines(text).filter(|(pattern, _)| matches(&alias_name(pattern), alias));
+        Ok(once_each(names.map(|(_, module)| underscored(module))))
     }
 
     /// The modules that export a symbol.
@@ -146,23 +140,19 @@ impl Tree {
         let all = match self.built_in.get() {
             Some(all) => all,
             None => {
-                let all = self.file("modules.builtin")?.lines().map(of_file).collect();
+                // Some parts have a name and no file that they could have been.
+                let parts = self.built_in_aliases()?.iter().map(|(_, part)| part.clone());
+                let all = self.file("modules.builtin")?.lines().map(of_file).chain(parts).collect();
                 self.built_in.get_or_init(|| all)
             }
         };
-        // Some parts have a name and no file that they could have been.
-        Ok(all.contains(name) || self.built_in_aliases()?.iter().any(|(_, part)| part == name))
+        Ok(all.contains(name))
     }
 
     /// The parts of the kernel that an alias stands for.
     pub fn built_in_by_alias(&self, alias: &str) -> Result<Vec<String>> {
-        let mut found: Vec<String> = Vec::new();
-        for (_, name) in self.built_in_aliases()?.iter().filter(|(pattern, _)| matches(pattern, alias)) {
-            if !found.contains(name) {
-                found.push(name.clone());
-            }
-        }
-        Ok(found)
+        let names = self.built_in_aliases()?.iter().filter(|(pattern, _)| matches(pattern, alias));
+        Ok(once_each(names.map(|(_, name)| name.clone())))
     }
 
     /// `NAME.alias=PATTERN` of modules.builtin.modinfo: patterns and names.
@@ -190,6 +180,12 @@ impl Tree {
         let text = self.file(name)?;
         Ok(cell.get_or_init(|| text))
     }
+}
+
+/// In the order of their first places.
+fn once_each(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    names.filter(|name| seen.insert(name.clone())).collect()
 }
 
 /// When the file's inode last changed.

@@ -6,12 +6,10 @@
 
 use super::{Candidate, Definition, Owner, Symbols};
 use crate::error::{Error, Result};
+use crate::files::{self, Kind};
 use crate::limits;
 use crate::state::State;
-use cap_std::ambient_authority;
-use cap_std::fs::File;
 use std::collections::HashSet;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -49,16 +47,12 @@ impl Unusable {
     }
 }
 
-/// The bytes of a symbol file.
+/// The bytes of a symbol file: a regular one, or a pipe without a name.
+///
+/// # Errors
+/// If it is neither, cannot be read, or has more than [`limits::SYMBOLS`] bytes.
 pub fn contents(path: &Path) -> Result<Vec<u8>> {
-    let file = File::open_ambient(path, ambient_authority()).map_err(Error::io(path))?;
-    let mut bytes = Vec::new();
-    // /proc/kallsyms has no length to ask for.
-    file.take(limits::SYMBOLS + 1).read_to_end(&mut bytes).map_err(Error::io(path))?;
-    if bytes.len() as u64 > limits::SYMBOLS {
-        return Err(Error::Usage(format!("{}: more than {} bytes of symbols", path.display(), limits::SYMBOLS)));
-    }
-    Ok(bytes)
+    files::read(path, Kind::Pipe, limits::SYMBOLS)
 }
 
 impl Symbols {
@@ -113,7 +107,8 @@ impl Symbols {
             return Err(Unusable::Packed(program));
         }
         // A name's export may be listed before the name and after it, so the choice is made at the end.
-        let mut unsettled: Vec<&[u8]> = Vec::new();
+        // A name may have a line for each of a file's lines, so it is made once.
+        let mut unsettled: HashSet<&[u8]> = HashSet::new();
         let mut tally = Tally::default();
         let (mut rest, mut number) = (text, 0_usize);
         while !rest.is_empty() {
@@ -138,7 +133,7 @@ impl Symbols {
         }
         for name in unsettled {
             if let Some(entry) = self.by_name.get_mut(name) {
-                entry.settle(self.exporters.get(name).map_or(&[], Vec::as_slice));
+                entry.settle(self.exporters.get(name));
             }
         }
         Ok(())
@@ -186,7 +181,7 @@ impl Symbols {
         }
         let exported = name.strip_prefix(b"__ksymtab_").filter(|exported| wanted(exported));
         if let Some(exported) = exported {
-            self.exporters.entry(exported.into()).or_default().push(owner_in(owner));
+            self.exporters.entry(exported.into()).or_default().insert(owner_in(owner));
             return Some((Some(exported), after));
         }
         if !wanted(name) {

@@ -5,7 +5,7 @@ mod stage;
 
 use super::output;
 use clap::Args;
-use relobox::{Error, Result};
+use relobox::{Error, Result, files, limits};
 use relobox_simkernel::samples;
 use stage::{Expect, Stage, bad, good};
 use std::process::{Command, ExitCode};
@@ -120,7 +120,7 @@ fn fail(stage: &mut Stage) -> Result<()> {
     );
     stage.relobox(&["insmod", "failing.ko"], bad(1, "init returned -19 (No such device)"))?;
     let path = stage.directory.join("hello.ko");
-    let mut whole = std::fs::read(&path).map_err(Error::io(&path))?;
+    let mut whole = files::read(&path, files::Kind::Regular, limits::SAMPLE)?;
     stage.write("cut.ko", &whole[..whole.len() / 2])?;
     stage.prompt("head -c $(($(stat -c %s hello.ko) / 2)) hello.ko > cut.ko");
     stage.relobox(&["insmod", "cut.ko"], bad(1, "cut.ko:"))?;

@@ -2,8 +2,7 @@
 
 use crate::cli::output;
 use relobox::kernel::sim::Sim;
-use relobox::{Error, Result};
-use std::io::IsTerminal as _;
+use relobox::{Error, Result, files};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,7 +12,6 @@ pub(super) struct Stage {
     pub(super) directory: PathBuf,
     exe: PathBuf,
     keep: bool,
-    colour: bool,
     /// A cache of compiled guests, where the user has none.
     cache: Option<PathBuf>,
     chapters: usize,
@@ -55,18 +53,14 @@ impl Stage {
             Some(_) => None,
             None => Some(directory.join("cache")),
         };
-        let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Ok(Self { directory, exe, keep, colour, cache, chapters: 0, commands: 0, wrong: Vec::new() })
-    }
-
-    fn styled(&self, code: &str, text: &str) -> String {
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        Ok(Self { directory, exe, keep, cache, chapters: 0, commands: 0, wrong: Vec::new() })
     }
 
     /// A title, and what it is about.
     pub(super) fn chapter(&mut self, title: &str, about: &str) {
         self.chapters += 1;
-        output::line(format_args!("\n{}", self.styled("1", &format!("{}. {title}", self.chapters))));
+        output::line("");
+        output::styled(1, format_args!("{}. {title}", self.chapters));
         for line in about.lines() {
             output::line(format_args!("   {}", line.trim_start()));
         }
@@ -74,7 +68,7 @@ impl Stage {
 
     /// Shows a command line.
     pub(super) fn prompt(&self, line: &str) {
-        output::line(self.styled("36", &format!("   $ {line}")));
+        output::styled(36, format_args!("   $ {line}"));
     }
 
     /// Writes a file beside the modules.
@@ -83,7 +77,7 @@ impl Stage {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(Error::io(parent))?;
         }
-        std::fs::write(&path, contents).map_err(Error::io(&path))?;
+        files::write(&path, files::PUBLIC, contents.as_ref())?;
         Ok(path)
     }
 
@@ -99,7 +93,7 @@ impl Stage {
         self.commands += 1;
         if code == Some(expect.code) && text.contains(expect.says) {
             if expect.code != 0 {
-                output::line(self.styled("32", &format!("     (exit code {}, as it should be)", expect.code)));
+                output::styled(32, format_args!("     (exit code {}, as it should be)", expect.code));
             }
             return Ok(text);
         }
@@ -110,7 +104,7 @@ impl Stage {
             expect.code,
             expect.says
         );
-        output::line(self.styled("31", &format!("     WRONG: {wrong}")));
+        output::styled(31, format_args!("     WRONG: {wrong}"));
         self.wrong.push(wrong);
         Ok(text)
     }
@@ -142,8 +136,8 @@ impl Stage {
         if output.status.success() {
             return Ok(());
         }
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        Err(Error::Usage(format!("cc cannot compile {}:\n{said}", source.display())))
+        String::from_utf8_lossy(&output.stderr).lines().for_each(output::warning);
+        Err(Error::Usage(format!("cc cannot compile {}", source.display())))
     }
 }
 

@@ -149,7 +149,7 @@ pub(super) fn run(arch: &str, as_markdown: bool, common: &Common) -> Result<Exit
         let (psabi, inputs) = (plugin.about.psabi.clone(), plugin.about.inputs.clone());
         output::json(&Info { listed: Listed::of(&guests, plugin), psabi, inputs, relocations: rows });
     } else if as_markdown {
-        output::line(markdown(plugin));
+        output::lines(markdown(plugin));
     } else {
         print_info(plugin, guests.is_pinned(plugin), &rows);
     }

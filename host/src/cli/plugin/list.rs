@@ -76,7 +76,7 @@ impl Listed {
             (_, true) => "yes",
         };
         [
-            self.name.clone(),
+            output::cell(&self.name),
             lines(&|kind| kind.machine.to_string()),
             lines(&|kind| kind.class.to_string()),
             lines(&|kind| kind.byte_order.to_owned()),
@@ -85,9 +85,9 @@ impl Listed {
             format!("{}…", &self.sha256[..16]),
             pinned.to_owned(),
             match plugin.origin {
-                Origin::System(_) => format!("{} (system)", self.origin),
-                Origin::User(_) => format!("{} (user)", self.origin),
-                _ => self.origin.clone(),
+                Origin::System(_) => format!("{} (system)", output::cell(&self.origin)),
+                Origin::User(_) => format!("{} (user)", output::cell(&self.origin)),
+                _ => output::cell(&self.origin),
             },
         ]
     }

@@ -5,7 +5,7 @@
 
 use crate::cli::output;
 use clap::{Args, ValueEnum};
-use relobox::{Error, Result};
+use relobox::{Error, Result, files};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -147,14 +147,8 @@ fn write(path: &Path, text: &str) -> Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(Error::io(parent))?;
     }
-    fs::write(path, text).map_err(Error::io(path))?;
-    if text.starts_with("#!") {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mut mode = fs::metadata(path).map_err(Error::io(path))?.permissions();
-        mode.set_mode(mode.mode() | (mode.mode() & 0o444) >> 2);
-        fs::set_permissions(path, mode).map_err(Error::io(path))?;
-    }
-    Ok(())
+    let mode = if text.starts_with("#!") { files::SCRIPT } else { files::PUBLIC };
+    files::write(path, mode, text.as_bytes())
 }
 
 pub(super) fn run(args: NewArgs) -> Result<ExitCode> {

@@ -149,7 +149,8 @@ fn show(args: &PinArgs, path: &PathBuf, pins: &[&Pin]) {
     table.load_preset(presets::NOTHING);
     table.set_header(["name", "SHA-256", "machines", "comment"]);
     for pin in pins {
-        table.add_row([&pin.name, &hex(&pin.digest), &pin.machines, &pin.comment]);
+        let [name, machines, comment] = [&pin.name, &pin.machines, &pin.comment].map(|text| output::cell(text));
+        table.add_row([name, hex(&pin.digest), machines, comment]);
     }
     for line in table.to_string().lines() {
         output::line(line.trim());

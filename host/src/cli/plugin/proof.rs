@@ -150,22 +150,25 @@ impl Report {
         self.print_gaps();
         for check in self.checks.iter().filter(|check| check.failed != 0) {
             let (group, name) = (check.group.word(), &check.name);
-            output::line(format_args!("\nFAILED {group}/{name}: {} of {} cases", check.failed, check.cases));
+            output::line("");
+            output::line(format_args!("FAILED {group}/{name}: {} of {} cases", check.failed, check.cases));
             for failure in &check.failures {
                 let c = &failure.complaint;
-                output::line(format_args!("  {}\n    expected {}\n    came     {}", c.about, c.expected, c.came));
+                print_complaint(c);
                 if let Some(replay) = &failure.replay {
                     output::line(format_args!("    {replay}"));
                 }
             }
         }
         let verdict = if self.passed { "passed" } else { "FAILED" };
-        output::line(format_args!("\n{verdict}: {} checks, {} cases", self.checks.len(), self.cases));
+        output::line("");
+        output::line(format_args!("{verdict}: {} checks, {} cases", self.checks.len(), self.cases));
     }
 
     fn print_gaps(&self) {
+        output::line("");
         output::line(format_args!(
-            "\nThe judge foretold the bytes of {} of {} types that write.",
+            "The judge foretold the bytes of {} of {} types that write.",
             self.foretold_types, self.writing_types
         ));
         if self.followed_types != 0 {
@@ -183,6 +186,12 @@ impl Report {
             output::line(format_args!("  {group} not applicable, since {why}: {}", names.join(", ")));
         }
     }
+}
+
+fn print_complaint(c: &Complaint) {
+    output::line(format_args!("  {}", c.about));
+    output::line(format_args!("    expected {}", c.expected));
+    output::line(format_args!("    came     {}", c.came));
 }
 
 /// Groups with what they check, and each check's name.
@@ -218,10 +227,10 @@ pub(super) fn replayed(made: &Reproducer, complaint: Option<Complaint>, json: bo
     } else {
         match complaint {
             None => output::line(format_args!("passed ({})", made.oracle)),
-            Some(c) => output::line(format_args!(
-                "FAILED ({})\n  {}\n    expected {}\n    came     {}",
-                made.oracle, c.about, c.expected, c.came
-            )),
+            Some(c) => {
+                output::line(format_args!("FAILED ({})", made.oracle));
+                print_complaint(&c);
+            }
         }
     }
     Ok(ExitCode::from(u8::from(!passed)))

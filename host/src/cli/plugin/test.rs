@@ -3,13 +3,13 @@
 use super::proof::{self, Report};
 use crate::cli::{Common, output};
 use clap::Args;
+use relobox::files::{self, Kind};
 use relobox::guests::Plugin;
 use relobox::kit::agree::must_share_a_machine;
 use relobox::kit::oracle::{Bench, as_expected};
 use relobox::kit::{Check, Group, Recorded, Reproducer, Subject, Wanted, junit, prove};
 use relobox::{Error, Result, limits};
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -112,7 +112,7 @@ pub(super) fn run(args: TestArgs) -> Result<ExitCode> {
     }
     if let Some(file) = &args.junit {
         let text = junit(&plugin.about.name, &all, begun.elapsed().as_secs_f64());
-        fs::write(file, text).map_err(Error::io(file))?;
+        files::write(file, files::PUBLIC, text.as_bytes())?;
     }
     if args.common.json {
         output::json(&report);
@@ -162,16 +162,13 @@ fn file_name(full: &str) -> String {
 fn write(dir: &Path, name: &str, text: &str) -> Result<PathBuf> {
     fs::create_dir_all(dir).map_err(Error::io(dir))?;
     let path = dir.join(name);
-    fs::write(&path, text).map_err(Error::io(&path))?;
+    files::write(&path, files::PUBLIC, text.as_bytes())?;
     Ok(path)
 }
 
 /// A file of a case, which somebody else may have written.
 fn read(path: &Path) -> Result<String> {
-    let mut text = String::new();
-    let opened = fs::File::open(path).map_err(Error::io(path))?;
-    opened.take(limits::CASE as u64).read_to_string(&mut text).map_err(Error::io(path))?;
-    Ok(text)
+    files::read_text(path, Kind::Regular, limits::CASE as u64)
 }
 
 fn unreadable(path: &Path, error: impl std::fmt::Display) -> Error {

@@ -2,6 +2,7 @@
 //! with `#` are for people.
 
 use crate::limits;
+use crate::text::Escaped;
 use std::fmt::Write as _;
 
 const LINE: std::ops::RangeInclusive<usize> = 1..=32;
@@ -10,7 +11,7 @@ const LINE: std::ops::RangeInclusive<usize> = 1..=32;
 pub(super) fn write(bytes: &[u8], remarks: &[String]) -> String {
     let mut out = String::new();
     for remark in remarks {
-        let _ = writeln!(out, "# {}", remark.replace('\n', " "));
+        let _ = writeln!(out, "# {}", Escaped(remark.replace('\n', " ")));
     }
     let mut rest = bytes;
     while let Some(first) = rest.first() {

@@ -257,7 +257,7 @@ fn export(records: &Records<'_>, view: &View<'_>, e: &Export) -> Agreed {
                 all.iter().any(is)
             })
     });
-    same(|| format!("the export {}", crate::records::shown(records.bytes(e.name))), found, true)
+    same(|| format!("the export {}", crate::text::decoded(records.bytes(e.name))), found, true)
 }
 
 /// Compares a linked file with what it was made of.
