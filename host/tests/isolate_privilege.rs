@@ -1,4 +1,9 @@
 //! The linking process of root, of an ordinary user, and on a kernel that has all of its isolation.
+//!
+//! Which files a process has open that hides its memory, as the linking process does, only root can see.
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod workshop;
 
 use relobox_needs::ExitCode;
 
@@ -12,16 +17,22 @@ fn main() -> ExitCode {
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod linux {
+    use crate::workshop::{Workshop, cache};
     use relobox::isolate::{ATTEMPTS, Linker, Options, Tried};
     use relobox::kernel::running_machine;
+    use relobox::kernel::sim::Sim;
+    use relobox::open::{Source, seal};
     use relobox_needs::{Need, Test, root, test};
+    use std::collections::BTreeSet;
+    use std::os::fd::AsFd as _;
     use std::os::unix::fs::{PermissionsExt as _, chown};
     use std::os::unix::process::CommandExt as _;
-    use std::path::Path;
     use std::process::Command;
 
-    pub(crate) fn tests() -> [Test; 3] {
+    pub(crate) fn tests() -> [Test; 5] {
         [
+            test!(it_has_no_file_of_ours).needs([root()]),
+            test!(a_job_has_no_socket_but_its_own).needs([root()]),
             test!(nothing_of_the_isolation_is_missing).needs([whole_isolation()]),
             test!(of_root_it_has_nothing_left).needs([root()]),
             test!(of_an_ordinary_user_it_can_do_as_little),
