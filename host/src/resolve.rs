@@ -11,6 +11,7 @@ use crate::layout::{ABSENT, Layout};
 use crate::limits;
 use crate::parse::Records;
 use crate::plan::Needs;
+use crate::report;
 use crate::symbols::{Definition, Symbols};
 use relobox_abi::{Supplied, Symbol, supply, symbol_flag};
 use std::collections::{HashMap, HashSet};
@@ -98,13 +99,20 @@ fn gone(records: &Records<'_>, layout: &Layout) -> Vec<Problem> {
     let used = |symbol: u32| absent.get(symbol as usize).copied().unwrap_or(false);
     let mut seen = HashSet::new();
     let mut problems = Vec::new();
+    let mut more = 0;
     for symbol in records.relocations.iter().map(|r| r.symbol).filter(|symbol| used(*symbol)) {
-        if seen.insert(symbol) && problems.len() < limits::FAULTS {
-            let section = records.section_name(records.symbols[symbol as usize].section);
-            let text = format!("it is in {section}, which will not be in memory");
-            problems.push(about(records, symbol, "not-in-memory", text));
+        if !seen.insert(symbol) {
+            continue;
         }
+        if problems.len() == limits::FAULTS {
+            more += 1;
+            continue;
+        }
+        let section = records.section_name(records.symbols[symbol as usize].section);
+        let text = format!("it is in {section}, which will not be in memory");
+        problems.push(about(records, symbol, "not-in-memory", text));
     }
+    problems.extend(report::more(records.name, more));
     problems
 }
 

@@ -7,7 +7,7 @@
 use crate::error::{Error, Problem, Result};
 use crate::guests::Guests;
 use crate::insmod::Inserted;
-use crate::kernel::{Export, Module};
+use crate::kernel::{Export, Mode, Module};
 use crate::limits;
 use crate::registry::Plugins;
 use crate::sandbox::{Digest, hex};
@@ -59,7 +59,10 @@ pub struct Record {
     pub file: String,
     /// SHA-256 of that file.
     pub file_sha256: String,
-    /// The plugin that relocated it.
+    /// Who relocated it; unknown in a record of a relobox that did not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<Mode>,
+    /// The plugin that linked it: relocated it, or found that it links.
     pub plugin: String,
     /// SHA-256 of the plugin's Wasm; empty if that is not known.
     pub plugin_sha256: String,
@@ -138,6 +141,7 @@ impl Record {
             name: inserted.name.clone(),
             file: origin.file,
             file_sha256: origin.file_sha256,
+            kernel: Some(inserted.mode),
             plugin: inserted.plugin.clone(),
             plugin_sha256: origin.plugin_sha256,
             engine_sha256: origin.engine_sha256,
@@ -150,8 +154,15 @@ impl Record {
     /// As a kernel would list it.
     #[must_use]
     pub fn module(&self) -> Module {
-        let (name, areas) = (self.name.clone(), self.areas.clone());
-        Module { name, live: true, areas, users: Vec::new(), uses: self.uses.clone(), exports: self.exports.clone() }
+        Module {
+            name: self.name.clone(),
+            live: true,
+            areas: self.areas.clone(),
+            use_count: None,
+            users: Vec::new(),
+            uses: self.uses.clone(),
+            exports: self.exports.clone(),
+        }
     }
 }
 
@@ -223,6 +234,9 @@ impl State {
         let mut dropped = Vec::new();
         self.modules.retain(|record| {
             let why = match by_name.get(record.name.as_str()) {
+                Some(module) if module.live && is_hidden(module) => {
+                    "the kernel hides where it is (kernel.kptr_restrict), so it cannot be confirmed"
+                }
                 Some(module) if module.live && same_place(module, record) => return true,
                 Some(module) if module.live => "it was loaded anew, and is elsewhere",
                 Some(_) => "it is not live",
@@ -245,6 +259,11 @@ impl State {
             }
         }
     }
+}
+
+/// Whether this process may not see where a module is: then its addresses are 0.
+fn is_hidden(module: &Module) -> bool {
+    module.areas.first().is_some_and(|(address, _)| *address == 0)
 }
 
 /// Kernels list areas in different ways, but the first one is always among them.

@@ -139,27 +139,30 @@ pub(crate) fn main() -> ExitCode {
         },
     };
     let (json, result) = match command {
-        Command::Link(args) => (args.common.json, link::run(args)),
-        Command::Check(args) => (args.common.json, check::run(args)),
-        Command::Inspect(args) => (args.common.json, inspect::run(args)),
-        Command::Plugin(args) => (args.json(), plugin::run(args)),
+        Command::Link(args) => (Some(args.common.json), link::run(args)),
+        Command::Check(args) => (Some(args.common.json), check::run(args)),
+        Command::Inspect(args) => (Some(args.common.json), inspect::run(args)),
+        Command::Plugin(args) => (Some(args.json()), plugin::run(args)),
         #[cfg(feature = "fuzz")]
-        Command::Fuzz(args) => (false, fuzz::run(*args)),
-        Command::Insmod(args) => (args.common.json, insmod::run(args)),
-        Command::Modprobe(args) => (args.common.json, modprobe::run(args)),
-        Command::Lsmod(args) => (args.json, insmod::lsmod(args)),
-        Command::Rmmod(args) => (args.json, insmod::rmmod(args)),
-        Command::State(args) => (args.json, state::run(args)),
-        Command::Dmesg(args) => (args.json, sim::dmesg(args)),
-        Command::Sim(args) => (false, sim::run(args)),
-        Command::Demo(args) => (false, demo::run(args)),
-        Command::Man(args) => (false, manual::man(args)),
-        Command::Completions(args) => (false, manual::completions(args)),
+        Command::Fuzz(args) => (None, fuzz::run(*args)),
+        Command::Insmod(args) => (Some(args.common.json), insmod::run(args)),
+        Command::Modprobe(args) => (Some(args.common.json), modprobe::run(args)),
+        Command::Lsmod(args) => (Some(args.json), insmod::lsmod(args)),
+        Command::Rmmod(args) => (Some(args.json), insmod::rmmod(args)),
+        Command::State(args) => (Some(args.json), state::run(args)),
+        Command::Dmesg(args) => (Some(args.json), sim::dmesg(args)),
+        Command::Sim(args) => (None, sim::run(args)),
+        Command::Demo(args) => (None, demo::run(args)),
+        Command::Man(args) => (None, manual::man(args)),
+        Command::Completions(args) => (None, manual::completions(args)),
     };
     match result {
         Ok(code) => code,
         Err(error) => {
-            output::error(&error, json);
+            match json {
+                Some(json) => output::error(&error, json),
+                None => output::plain(&error),
+            }
             ExitCode::from(error.exit_code())
         }
     }

@@ -4,7 +4,7 @@ use super::kernel::{Choice, Which, failed};
 use super::output;
 use clap::{Args, Subcommand};
 use relobox::insmod::Inserted;
-use relobox::kernel::{Failure, Listing};
+use relobox::kernel::{Failure, Listing, Mode};
 use relobox::state::{self, Boot, DIRECTORY, Origin, Record, State, Store};
 use relobox::{Error, Result};
 use std::path::PathBuf;
@@ -91,8 +91,13 @@ fn show(args: &StateArgs) -> Result<ExitCode> {
     for record in &state.modules {
         let at = record.areas.first().map_or(0, |(address, _)| *address);
         let exports = record.exports.len();
-        let Record { name, plugin, file, .. } = record;
-        output::line(format_args!("{name:<24} {at:#018x}  {exports:>4} exports  plugin {plugin}  {file}"));
+        let Record { name, plugin, file, kernel, .. } = record;
+        let plugin = match kernel {
+            Some(Mode::Vet) => format!("checked by plugin {plugin} (vet)"),
+            Some(mode) => format!("relocated by plugin {plugin} ({})", mode.name()),
+            None => format!("plugin {plugin}"),
+        };
+        output::line(format_args!("{name:<24} {at:#018x}  {exports:>4} exports  {plugin}  {file}"));
     }
     Ok(ExitCode::SUCCESS)
 }
