@@ -26,7 +26,7 @@ use std::sync::OnceLock;
 /// The kernel that modules go into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Choice {
-    /// This machine's: by the device if it is there and unsigned modules are allowed, else vetted
+    /// This machine's: by the device if it is there and can load, else vetted, with a warning that says why
     Auto,
     /// This machine's, which relocates nothing: /dev/relobox steers its loader
     Device,

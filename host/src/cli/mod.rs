@@ -172,6 +172,84 @@ pub(crate) fn main() -> ExitCode {
 mod tests {
     use super::*;
 
+    fn page(name: &str) -> String {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
+        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+
+    /// README: the help of every command has examples, and `--json` is on all but those that it names.
+    #[cfg(feature = "fuzz")]
+    #[test]
+    fn every_command_has_examples_and_all_but_a_few_have_json() {
+        fn visit(command: &clap::Command, path: &str, inherited: (bool, bool), without: &mut Vec<String>) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let examples = inherited.0 || help.contains("Example");
+            let json = inherited.1 || command.get_arguments().any(|a| a.get_long() == Some("json"));
+            let mut parts = command.get_subcommands().peekable();
+            if parts.peek().is_none() {
+                assert!(examples, "{path} has no example");
+                if !json {
+                    without.push(path.to_owned());
+                }
+            }
+            for part in parts {
+                visit(part, format!("{path} {}", part.get_name()).trim_start(), (examples, json), without);
+            }
+        }
+        let mut without = Vec::new();
+        visit(&<Cli as clap::CommandFactory>::command(), "", (false, false), &mut without);
+        without.retain(|path| !path.starts_with("sim "));
+        without.push("sim".into());
+        without.sort();
+        assert_eq!(without, ["completions", "demo", "fuzz", "man", "plugin new", "sim"]);
+        let readme = page("README.md");
+        let (said, _) = readme.split_once("do not have it.").expect("the sentence about --json");
+        let said = said.rsplit("[documented]").next().unwrap();
+        assert!(without.iter().all(|name| said.contains(&format!("`{name}`"))), "{said}");
+    }
+
+    /// Words as a shell would split a line, without its comment; `None` for a line that says more than a command.
+    fn split(line: &str) -> Option<Vec<String>> {
+        let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+        for c in line.chars() {
+            match (quote, c) {
+                (Some(q), _) if c == q => quote = None,
+                (None, '\'' | '"') => {
+                    quote = Some(c);
+                    word.get_or_insert_default();
+                }
+                (None, ' ') => words.extend(word.take()),
+                (None, '#') if word.is_none() => break,
+                (None, '>' | '|' | '&' | ';' | '\\') => return None,
+                _ => word.get_or_insert_default().push(c),
+            }
+        }
+        words.extend(word);
+        Some(words)
+    }
+
+    /// What a reader is told to type can be typed.
+    #[cfg(feature = "fuzz")]
+    #[test]
+    fn the_pages_commands_are_commands() {
+        let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+        let docs = std::fs::read_dir(docs).unwrap().map(|e| format!("docs/{}", e.unwrap().file_name().display()));
+        let mut tried = 0;
+        for name in docs.filter(|name| name.ends_with(".md")).chain(["README.md".into(), "kernel/README.md".into()]) {
+            let text = page(&name);
+            let blocks = text.split("```").skip(1).step_by(2).flat_map(str::lines);
+            for line in blocks.map(|line| line.trim_start_matches("$ ")).filter(|line| line.starts_with("relobox ")) {
+                let Some(words) = split(line).filter(|words| !words.iter().any(|w| w.contains('…'))) else {
+                    continue;
+                };
+                let internal = words.get(1).is_some_and(|word| word.starts_with("__") || word == "help");
+                tried += 1;
+                assert!(internal || Cli::try_parse_from(&words).is_ok(), "{name}: {line}: {words:?}");
+            }
+        }
+        assert!(tried > 60, "only {tried} commands were found");
+    }
+
     #[test]
     fn a_command_parsed_alone_is_what_the_whole_parser_makes_of_it() {
         let lines = [

@@ -7,6 +7,7 @@ use super::{Failure, Loaded, Machine, Module};
 use crate::layout::{Area, Kind, PAGE};
 use relobox_abi::order;
 use rustix::io::Errno;
+use std::collections::HashMap;
 use std::ffi::CString;
 use std::os::fd::BorrowedFd;
 
@@ -114,12 +115,43 @@ pub fn areas(name: &str) -> Vec<Area> {
     seen.map(|(address, size)| Area { kind: Kind::Core, address, size, align: PAGE }).collect()
 }
 
-/// Who uses whom, which the device does not say.
+/// Who uses whom, and who is older, which the device does not say.
 pub(super) fn add_users(modules: &mut [Module]) {
-    for known in loaded().unwrap_or_default() {
+    add_known(modules, loaded().unwrap_or_default());
+}
+
+fn add_known(modules: &mut [Module], known: Vec<Module>) {
+    let mut ages = HashMap::new();
+    for (age, known) in known.into_iter().enumerate() {
         if let Some(module) = modules.iter_mut().find(|m| m.name == known.name) {
             module.users = known.users;
             module.uses = known.uses;
         }
+        ages.insert(known.name, age);
+    }
+    // One that came since is the youngest.
+    modules.sort_by_key(|m| ages.get(&m.name).copied().unwrap_or(usize::MAX));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::proc::{modules, tests::MODULES};
+    use super::*;
+
+    #[test]
+    fn a_devices_list_gets_its_users_and_its_order() {
+        // The device begins anywhere in the circle.
+        let mut listed = modules(MODULES);
+        listed.rotate_left(2);
+        let new = Module { name: "new".into(), ..listed[0].clone() };
+        listed.insert(1, new);
+        for module in &mut listed {
+            (module.users, module.uses, module.use_count) = (Vec::new(), Vec::new(), Some(9));
+        }
+        add_known(&mut listed, modules(MODULES));
+        let names: Vec<_> = listed.iter().map(|m| &*m.name).collect();
+        assert_eq!(names, ["btrfs", "libcrc32c", "xfs", "stays", "gone", "slow", "new"]);
+        assert_eq!((&listed[1].users.len(), listed[1].use_count), (&2, Some(9)));
+        assert_eq!(listed[2].uses, ["libcrc32c"]);
     }
 }

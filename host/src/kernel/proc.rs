@@ -37,7 +37,7 @@ impl System {
         self.text(file).ok()?.trim().parse().ok()
     }
 
-    /// /proc/modules, the youngest first, as the kernel has them.
+    /// /proc/modules; the oldest first, unlike there.
     ///
     /// # Errors
     ///
@@ -103,9 +103,9 @@ impl System {
     }
 }
 
-/// The modules of a text as /proc/modules has it, with who uses whom.
+/// The modules of a text as /proc/modules has it, with who uses whom; the oldest first, which are the last there.
 pub(super) fn modules(text: &str) -> Vec<Module> {
-    let mut modules: Vec<Module> = text.lines().filter_map(module).collect();
+    let mut modules: Vec<Module> = text.lines().rev().filter_map(module).collect();
     let pairs: Vec<_> = modules.iter().flat_map(|m| m.users.iter().map(|u| (u.clone(), m.name.clone()))).collect();
     for (user, used) in pairs {
         if let Some(module) = modules.iter_mut().find(|m| m.name == user) {
@@ -183,6 +183,7 @@ btrfs 1 0 - Live 0xffffffffc0100000
         assert_eq!((of("libcrc32c").use_count, of("libcrc32c").users.len()), (Some(2), 2));
         assert_eq!((of("stays").use_count, of("stays").users.len()), (Some(0), 0));
         assert_eq!(of("btrfs").uses, ["libcrc32c"]);
+        assert_eq!([&*modules[0].name, &*modules[5].name], ["btrfs", "slow"]);
         assert!(!of("slow").live && !of("gone").live && of("stays").live);
         // Without CONFIG_MODULE_UNLOAD nothing is counted.
         let alone = super::modules("a 4096 - - Live 0x0000000000000000\n");
