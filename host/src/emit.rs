@@ -69,8 +69,7 @@ pub fn emit(
         let emitted: &Emitted = record(memory, answer)?;
         let faults = table(memory, emitted.faults)?;
         if !faults.is_empty() {
-            let faults = faults.iter().take(limits::FAULTS);
-            return Ok(Err(faults.map(|f| report::file_fault(memory, &name, f, |_| None)).collect()));
+            return Ok(Err(report::file_faults(memory, &name, faults, |_| None)));
         }
         let pieces: &[Span] = table(memory, emitted.pieces)?;
         let mut total = 0;

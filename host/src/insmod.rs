@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Problem, Problems, Result, some_of};
 use crate::guests::Guests;
-use crate::kernel::{Export, Failure, Form, Kernel, Listing, Of};
+use crate::kernel::{Export, Failure, Form, Kernel, Listing, Mode, Of};
 use crate::layout::Area;
 use crate::layout_linux;
 use crate::link::{ask, plugin_of};
@@ -26,9 +26,11 @@ use std::sync::Arc;
 pub struct Inserted {
     /// Its name.
     pub name: String,
+    /// Who relocated it.
+    pub mode: Mode,
     /// Where it is; areas of kinds that only init needed are free again.
     pub areas: Vec<Area>,
-    /// How many relocations were done.
+    /// How many relocations the plugin did: in what the kernel got, or, of a vetted module, in a copy that only had to link.
     pub relocations: usize,
     /// The plugin that did them.
     pub plugin: String,
@@ -77,6 +79,7 @@ pub fn insmod(
     })?;
     Ok(Inserted {
         name,
+        mode: listing.form.mode(),
         relocations: linked.module.records().relocations.len(),
         plugin: linked.plugin.about.name.clone(),
         plugin_digest: Some(*linked.plugin.guest.digest()),
@@ -93,7 +96,12 @@ pub fn refusal(subject: &str, failure: &Failure) -> Error {
     let mut problem = Problem::new(failure.kind(), subject, failure.to_string());
     match failure {
         Failure::Init { errno } | Failure::Argument { errno, .. } => problem.value = Some((*errno).into()),
+        Failure::Unclear { errno, .. } => problem.value = Some((*errno).into()),
+        Failure::InUse { users, .. } if users.is_empty() => {
+            problem.hint = "a mount, an open file, a device or the kernel itself uses it".into();
+        }
         Failure::InUse { .. } => problem.hint = "remove those first".into(),
+        Failure::NotLive { .. } => problem.hint = "try again".into(),
         Failure::Unknown { .. } => problem.hint = "see 'relobox lsmod'".into(),
         Failure::Stale { .. } => problem.hint = "try again".into(),
         Failure::Exists { .. } => problem.hint = "'relobox rmmod' removes it".into(),
@@ -152,9 +160,17 @@ fn check(guests: &Guests, records: &Records<'_>, needs: &Needs, kernel: &Listing
         let text = "it has no name: .modinfo has no name=, and its file's name begins with a dot";
         refuse("not-a-module", text.into(), "rename the file");
     }
-    if kernel.modules.iter().any(|m| m.name == name) {
-        let text = format!("a module named '{name}' is already loaded");
-        refuse("already-loaded", text, "'relobox rmmod' removes it");
+    if let Some(there) = kernel.modules.iter().find(|m| m.name == name) {
+        match there.live {
+            true => {
+                let text = format!("a module named '{name}' is already loaded");
+                refuse("already-loaded", text, "'relobox rmmod' removes it");
+            }
+            false => {
+                let text = format!("a module named '{name}' is just being loaded or removed");
+                refuse("already-loaded", text, "try again");
+            }
+        }
     }
     problems.extend(check_form(records, kernel.form));
     problems.extend(check_versions(records, needs, kernel));

@@ -367,5 +367,14 @@ pub const fn fuzz_unpack_fuel(input: u64) -> u64 {
 /// Characters of the name of a case's file: what a row may be called, with its group, is longer than file names may be.
 pub const CASE_NAME: usize = 120;
 
+/// Bytes of a file of /proc or /sys: /proc/modules has a hundred for each of a few hundred modules.
+pub const PROC: u64 = 16 << 20;
+
+/// Records of the kernel's log that are read after one load: more come only from a module that floods it.
+pub const KERNEL_LOG: usize = 20_000;
+
+/// Bytes of one record: the kernel gives none that is longer.
+pub const KERNEL_LOG_RECORD: usize = 8 << 10;
+
 /// Bytes of a page of WebAssembly's linear memory: its unit, and nobody's choice.
 pub const WASM_PAGE: usize = 64 << 10;

@@ -187,7 +187,7 @@ pub(crate) fn unpack_in(guest: &mut Instance, name: &str, source: Source, limit:
         if faults.is_empty() {
             return Ok(Ok(bytes(memory, unpacked.bytes)?.to_vec()));
         }
-        Ok(Err(faults.iter().take(limits::FAULTS).map(|f| report::file_fault(memory, name, f, |_| None)).collect()))
+        Ok(Err(report::file_faults(memory, name, faults, |_| None)))
     };
     read(guest.memory()).map_err(|what| guest.misbehaved(what))?.map_err(Error::Module)
 }

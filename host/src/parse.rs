@@ -88,11 +88,7 @@ fn check(name: &str, memory: &[u8], file: Span, at: u32) -> Result<Result<Parsed
     let sections: &[Section] = table(memory, parsed.sections)?;
     if !faults.is_empty() {
         let section = |i: u32| sections.get(i as usize).and_then(|s| bytes(content, s.name).ok()).map(decoded);
-        return Ok(Err(faults
-            .iter()
-            .take(limits::FAULTS)
-            .map(|f| report::file_fault(memory, name, f, section))
-            .collect()));
+        return Ok(Err(report::file_faults(memory, name, faults, section)));
     }
     let wild = |what: &str| Err(Misbehaviour::Answer(format!("{what} of the module is out of bounds")));
     // The file is patched while these are read.

@@ -46,6 +46,22 @@ pub fn file_fault(memory: &[u8], file: &str, f: &Fault, section: impl Fn(u32) ->
     }
 }
 
+/// All faults of the engine's or the unpacker's answer that are kept, and how many more there were.
+pub fn file_faults(
+    memory: &[u8],
+    file: &str,
+    faults: &[Fault],
+    section: impl Fn(u32) -> Option<String>,
+) -> Vec<Problem> {
+    let kept = faults.iter().take(limits::FAULTS).map(|f| file_fault(memory, file, f, &section));
+    kept.chain(more(file, faults.len().saturating_sub(limits::FAULTS) as u64)).collect()
+}
+
+/// Says that `count` problems beyond those that are listed were not kept, if there are any.
+pub(crate) fn more(file: &str, count: u64) -> Option<Problem> {
+    (count != 0).then(|| Problem::new("more", file, format!("and {count} more faults")))
+}
+
 /// A fault of a plugin.
 fn relocation_fault(
     memory: &[u8],
@@ -98,9 +114,7 @@ pub fn relocation_faults(
     let kept = &faults[..faults.len().min(limits::FAULTS)];
     let mut problems: Vec<_> = kept.iter().map(|f| relocation_fault(memory, records, about, f, &defined_in)).collect();
     let more = u64::from(more) + (faults.len() - kept.len()) as u64;
-    if more != 0 {
-        problems.push(Problem::new("more", records.name, format!("and {more} more faults")));
-    }
+    problems.extend(self::more(records.name, more));
     Ok(problems)
 }
 
@@ -249,15 +263,57 @@ impl Problem {
     }
 }
 
-/// All problems, one on a line, up to a limit.
+/// All problems, one on a line, up to a limit; and behind them how many were found and not kept.
 #[must_use]
 pub fn problems(problems: &[Problem]) -> String {
-    let mut out = String::new();
-    for (i, problem) in problems.iter().take(limits::SHOWN).enumerate() {
-        let _ = write!(out, "{}{problem}", if i == 0 { "" } else { "\n" });
+    let (listed, rest) = apart(problems);
+    let shown = listed.iter().take(limits::SHOWN).map(Problem::to_string);
+    let hidden = hidden(problems);
+    let hidden = (hidden != 0).then(|| format!("… and {hidden} more"));
+    shown.chain(hidden).chain(rest.map(Problem::to_string)).collect::<Vec<_>>().join("\n")
+}
+
+/// How many of `problems` [`problems()`](problems) only counts.
+#[must_use]
+pub fn hidden(problems: &[Problem]) -> usize {
+    apart(problems).0.len().saturating_sub(limits::SHOWN)
+}
+
+/// Those that say what is wrong, and the one that says how many were not kept.
+fn apart(problems: &[Problem]) -> (&[Problem], Option<&Problem>) {
+    match problems {
+        [listed @ .., last] if last.kind == "more" => (listed, Some(last)),
+        _ => (problems, None),
     }
-    if problems.len() > limits::SHOWN {
-        let _ = write!(out, "\n… and {} more (--json has them all)", problems.len() - limits::SHOWN);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_shown_is_counted_and_what_was_not_kept_is_said() {
+        let many = |count: usize| vec![Problem::new("undefined-symbol", "m.ko", "undefined symbol"); count];
+        assert_eq!((problems(&many(limits::SHOWN)).lines().count(), hidden(&many(limits::SHOWN))), (limits::SHOWN, 0));
+        let mut kept = many(limits::FAULTS);
+        let left = limits::FAULTS - limits::SHOWN;
+        assert!(problems(&kept).ends_with(&format!("\n… and {left} more")));
+        kept.extend(more("m.ko", 5000));
+        assert!(problems(&kept).ends_with(&format!("\n… and {left} more\nm.ko: and 5000 more faults")));
+        assert_eq!(hidden(&kept), left);
+        assert_eq!(more("m.ko", 0), None);
+        // No text promises what only some commands have.
+        assert!(!problems(&kept).contains("--json"));
     }
-    out
+
+    #[test]
+    fn faults_beyond_the_limit_are_counted() {
+        use zerocopy::FromZeros as _;
+        let mut fault = Fault::new_zeroed();
+        (fault.kind, fault.section) = (fault::NOT_ELF, NONE);
+        let all = vec![fault; limits::FAULTS + 3];
+        let kept = file_faults(&[0; 16], "m.ko", &all, |_| None);
+        assert_eq!((kept.len(), kept[limits::FAULTS].text.as_str()), (limits::FAULTS + 1, "and 3 more faults"));
+        assert_eq!(file_faults(&[0; 16], "m.ko", &all[..2], |_| None).len(), 2);
+    }
 }

@@ -8,7 +8,7 @@ use crate::error::{Error, Problem, Result};
 use crate::files::{self, Kind};
 use crate::guests::Guests;
 use crate::insmod::Inserted;
-use crate::kernel::{Export, Module};
+use crate::kernel::{Export, Mode, Module};
 use crate::limits;
 use crate::registry::Plugins;
 use crate::sandbox::{Digest, hex};
@@ -60,7 +60,10 @@ pub struct Record {
     pub file: String,
     /// SHA-256 of that file.
     pub file_sha256: String,
-    /// The plugin that relocated it.
+    /// Who relocated it; unknown in a record of a relobox that did not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<Mode>,
+    /// The plugin that linked it: relocated it, or found that it links.
     pub plugin: String,
     /// SHA-256 of the plugin's Wasm; empty if that is not known.
     pub plugin_sha256: String,
@@ -139,6 +142,7 @@ impl Record {
             name: inserted.name.clone(),
             file: origin.file,
             file_sha256: origin.file_sha256,
+            kernel: Some(inserted.mode),
             plugin: inserted.plugin.clone(),
             plugin_sha256: origin.plugin_sha256,
             engine_sha256: origin.engine_sha256,
@@ -151,8 +155,15 @@ impl Record {
     /// As a kernel would list it.
     #[must_use]
     pub fn module(&self) -> Module {
-        let (name, areas) = (self.name.clone(), self.areas.clone());
-        Module { name, live: true, areas, users: Vec::new(), uses: self.uses.clone(), exports: self.exports.clone() }
+        Module {
+            name: self.name.clone(),
+            live: true,
+            areas: self.areas.clone(),
+            use_count: None,
+            users: Vec::new(),
+            uses: self.uses.clone(),
+            exports: self.exports.clone(),
+        }
     }
 }
 
@@ -228,7 +239,7 @@ impl State {
             let why = match by_name.get(record.name.as_str()) {
                 Some(module) if module.live && same_place(module, record) => return true,
                 Some(module) if module.live && is_hidden(&module.areas) => {
-                    "where it is now is hidden from this process"
+                    "the kernel hides where it is (kernel.kptr_restrict), so it cannot be confirmed"
                 }
                 Some(module) if module.live => "it was loaded anew, and is elsewhere",
                 Some(_) => "it is not live",

@@ -90,7 +90,7 @@ mod hostile {
 
     fn module(name: &str) -> Module {
         let (users, uses, exports) = Default::default();
-        Module { name: name.into(), live: true, areas: vec![(0x1000, 4096)], users, uses, exports }
+        Module { name: name.into(), live: true, areas: vec![(0x1000, 4096)], use_count: None, users, uses, exports }
     }
 
     impl Kernel for Shared<'_> {

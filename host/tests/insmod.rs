@@ -259,3 +259,85 @@ fn a_packed_module_is_unpacked() {
     assert!(w.succeed("insmod", &["hello.ko.gz"]).starts_with("hello: live at 0x"));
     assert_eq!(w.log(), ["hello: hello, world"]);
 }
+
+#[test]
+fn who_relocated_and_how_often_it_is_used_are_said_everywhere() {
+    let w = Workshop::new();
+    w.samples(&["math_provider", "math_user"]);
+    let said = w.succeed("insmod", &["math_provider.ko"]);
+    assert!(said.ends_with(" relocations done by plugin x86_64 (sim)\n"), "{said}");
+    let parsed = |command: &str, args: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&w.succeed(command, args)).unwrap()
+    };
+    assert_eq!(parsed("insmod", &["math_user.ko", "--json"])["kernel"], "sim");
+    let list = parsed("lsmod", &["--json"]);
+    let count = |name: &str| {
+        list["modules"].as_array().unwrap().iter().find(|m| m["name"] == name).unwrap()["use_count"].clone()
+    };
+    assert_eq!((&list["kernel"], count("math_provider"), count("math_user")), (&"sim".into(), 1.into(), 0.into()));
+    assert_eq!(parsed("state", &["show", "--json"])["modules"][0]["kernel"], "sim");
+    assert!(w.succeed("state", &["show"]).contains("relocated by plugin x86_64 (sim)"));
+}
+
+/// `auto` that is not the device says why; a choice by name says nothing. What is no module changes no kernel.
+#[test]
+fn a_downgrade_is_no_secret() {
+    let w = Workshop::new();
+    std::fs::write(w.directory.join("no.ko"), "no module").unwrap();
+    let run = |args: &[&str]| {
+        let output = w.command_of(args).env_remove("RELOBOX_KERNEL").output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = run(&["insmod", "no.ko"]);
+    assert_ne!(code, Some(0), "{said}");
+    let first = said.lines().next().unwrap();
+    // Where the device is, it may be usable, and then there is nothing to say.
+    let device = std::path::Path::new("/dev/relobox").exists();
+    assert!(device || first.starts_with("relobox: /dev/relobox: "), "{said}");
+    assert!(device || first.contains("so the kernel relocates modules itself"), "{said}");
+    let (code, said) = run(&["insmod", "--kernel", "vet", "no.ko"]);
+    assert!(code != Some(0) && !said.contains("relocates modules itself"), "{said}");
+    // Removing holds no device: the same with and without one.
+    for kernel in ["auto", "device", "vet"] {
+        let (code, said) = run(&["rmmod", "--kernel", kernel, "no_such_module_here"]);
+        let known = ["no module named", "not allowed: "].iter().any(|words| said.contains(words));
+        assert!(code == Some(1) && known, "{kernel}: {said}");
+    }
+}
+
+#[test]
+fn a_module_that_something_else_uses_is_not_said_to_be_free() {
+    use relobox::insmod::refusal;
+    use relobox::kernel::{Failure, Stage};
+    let used = Failure::InUse { name: "xfs".into(), users: vec![], count: Some(1) };
+    let said = refusal("xfs", &used).to_string();
+    assert!(said.starts_with("xfs: module 'xfs' is in use, by no module (use count 1); a mount, "), "{said}");
+    let coming = Failure::NotLive { name: "slow".into(), stage: Some(Stage::Loading) };
+    assert_eq!(refusal("slow", &coming).to_string(), "slow: module 'slow' is still being initialised; try again");
+    let unclear = Failure::Unclear { errno: -22, other: "a parameter did not take its value".into() };
+    assert!(
+        matches!(refusal("v.ko", &unclear), relobox::Error::Kernel(p) if p.value == Some(-22) && p.kind == "load-failed")
+    );
+}
+
+#[test]
+fn more_problems_than_are_shown_are_all_in_json() {
+    let w = Workshop::new();
+    let calls: String = (0..70).map(|n| format!("extern void nowhere_{n}(void); ")).collect();
+    let uses: String = (0..70).map(|n| format!("nowhere_{n}(); ")).collect();
+    w.compile(
+        "many",
+        &format!(
+            "#define SIM_MODULE_NAME \"many\"\n#include \"sim_module.h\"\nMODULE_LICENSE(\"GPL\");\n{calls}\n\
+             static int __init start(void) {{ {uses} return 0; }}\nstatic void __exit stop(void) {{}}\n\
+             module_init(start);\nmodule_exit(stop);\nSIM_MODULE();\n"
+        ),
+    );
+    let said = w.fail(1, "insmod", &["many.ko"]);
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines[50..], ["… and 20 more", "--json prints all of these 70 problems"], "{said}");
+    let json: serde_json::Value = serde_json::from_str(&w.relobox("insmod", &["many.ko", "--json"]).stdout).unwrap();
+    assert_eq!(json["error"]["problems"].as_array().unwrap().len(), 70);
+    let message = json["error"]["message"].as_str().unwrap();
+    assert!(message.ends_with("\n… and 20 more") && !message.contains("--json"));
+}

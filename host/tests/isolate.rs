@@ -282,6 +282,7 @@ impl Kernel for Keeps {
             name: kept.0.clone(),
             live: true,
             areas: vec![(0xffff_ffff_c110_0000, 4096)],
+            use_count: None,
             users: vec![],
             uses: vec![],
             exports: vec![],

@@ -108,6 +108,7 @@ fn a_chain_comes_and_goes() {
     let again = s.modprobe(&["math_user"]);
     assert_eq!((again.code, again.stdout.as_str(), again.stderr.as_str()), (Some(0), "", ""));
     let (code, json) = s.json(&["--first-time", "--json", "math_user"]);
+    assert_eq!(json["kernel"], "sim");
     assert_eq!((code, &json["modules"][0]["outcome"]), (Some(1), &"failed".into()));
     assert_eq!(json["modules"][0]["error"]["problems"][0]["kind"], "already-loaded");
 
@@ -123,6 +124,13 @@ fn a_chain_comes_and_goes() {
     assert_eq!(s.modprobe(&["-r", "math_user"]).code, Some(0));
     assert_eq!(s.modprobe(&["-r", "--first-time", "math_user"]).code, Some(1));
     assert_eq!(s.modprobe(&["-r", "nothing"]).code, Some(1));
+    // One document, whatever goes wrong.
+    let (code, json) = s.json(&["-r", "--json", "nothing", "neither"]);
+    assert_eq!((code, json["error"]["problems"].as_array().unwrap().len()), (Some(1), 2), "{json}");
+    assert_eq!(
+        (&json["error"]["exit_code"], json["error"]["message"].as_str().unwrap().lines().count()),
+        (&1.into(), 2)
+    );
 }
 
 #[test]

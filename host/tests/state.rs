@@ -221,6 +221,7 @@ fn many_records_at_once_are_whole() {
         name: name.to_owned(),
         file: "/m.ko".into(),
         file_sha256: String::new(),
+        kernel: None,
         plugin: "p".into(),
         plugin_sha256: String::new(),
         engine_sha256: String::new(),
@@ -269,6 +270,7 @@ fn many_records_at_once_are_whole() {
 #[test]
 fn hidden_addresses_confirm_no_record() {
     let record = |address: u64, exports: &[u64]| Record {
+        kernel: None,
         name: "m".into(),
         file: String::new(),
         file_sha256: String::new(),
@@ -297,7 +299,7 @@ fn hidden_addresses_confirm_no_record() {
     };
     assert_eq!(confirmed(record(0x1000, &[0x1010]), live(0x1000)), (1, String::new()));
     let (kept, said) = confirmed(record(0x1000, &[0x1010]), live(0));
-    assert!(kept == 0 && said.contains("hidden from this process"), "{said}");
+    assert!(kept == 0 && said.contains("the kernel hides where it is"), "{said}");
     assert_eq!(confirmed(record(0, &[]), live(0)).0, 1);
     assert_eq!(confirmed(record(0, &[0x1010]), live(0)).0, 0);
 
@@ -321,4 +323,34 @@ fn kallsyms_tells_what_modules_export() {
     // Where addresses are hidden there is nothing to tell.
     let hidden = "0000000000000000 r __ksymtab_add\t[math]\n0000000000000000 T add\t[math]\n";
     assert!(exports_in_kallsyms(hidden).is_empty());
+}
+
+#[test]
+fn a_hidden_address_confirms_nothing() {
+    let boot = Boot { id: "b".into(), release: "r".into() };
+    let record = Record {
+        name: "m".into(),
+        file: "/m.ko".into(),
+        file_sha256: String::new(),
+        kernel: Some(relobox::kernel::Mode::Vet),
+        plugin: "p".into(),
+        plugin_sha256: String::new(),
+        engine_sha256: String::new(),
+        areas: vec![(0xffff_ffff_c000_0000, 4096)],
+        uses: Vec::new(),
+        exports: Vec::new(),
+    };
+    let live = |address| Module { areas: vec![(address, 4096)], ..record.module() };
+    let confirmed = |address| {
+        let mut state = State { modules: vec![record.clone()], ..State::new(&boot) };
+        (state.confirm(&[live(address)]), state.modules.len())
+    };
+    assert_eq!(confirmed(0xffff_ffff_c000_0000), (vec![], 1));
+    let (warnings, left) = confirmed(0);
+    assert!(left == 0 && warnings[0].contains("kernel.kptr_restrict"), "{warnings:?}");
+    // What an older relobox recorded does not say who relocated it.
+    let text = String::from_utf8(json(&State { modules: vec![record.clone()], ..State::new(&boot) })).unwrap();
+    let older = text.replace("\"kernel\": \"vet\",", "");
+    assert_ne!(older, text);
+    assert_eq!(State::parse("older", older.as_bytes()).unwrap().modules[0].kernel, None);
 }

@@ -6,7 +6,7 @@ use super::{Common, output};
 use clap::Args;
 use relobox::Result;
 use relobox::insmod::{Inserted, join_args};
-use relobox::kernel::Listing;
+use relobox::kernel::{Listing, Mode};
 use relobox::names;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -40,6 +40,7 @@ pub(crate) struct InsmodArgs {
 #[derive(Serialize)]
 struct InsertedJson<'a> {
     name: &'a str,
+    kernel: Mode,
     areas: Vec<AreaJson>,
     relocations: usize,
     plugin: &'a str,
@@ -59,12 +60,7 @@ pub(crate) fn run(args: InsmodArgs) -> Result<ExitCode> {
     let name = args.module.display().to_string();
     let inserted =
         Loader::new(&args.which, &args.common, &args.inputs)?.insert(&args.module, &join_args(&args.parameters))?;
-    if inserted.returned > 0 {
-        output::warning(format_args!("{name}: init returned {}, which should be 0 or negative", inserted.returned));
-    }
-    for unknown in &inserted.unknown_args {
-        output::warning(format_args!("{name}: unknown parameter '{unknown}' ignored"));
-    }
+    odd(&name, &inserted);
     if args.common.json {
         json(&inserted)
     } else {
@@ -73,10 +69,21 @@ pub(crate) fn run(args: InsmodArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Warns of what the kernel only warns of.
+pub(crate) fn odd(name: &str, inserted: &Inserted) {
+    if inserted.returned > 0 {
+        output::warning(format_args!("{name}: init returned {}, which should be 0 or negative", inserted.returned));
+    }
+    for unknown in &inserted.unknown_args {
+        output::warning(format_args!("{name}: unknown parameter '{unknown}' ignored"));
+    }
+}
+
 fn json(inserted: &Inserted) {
     let areas = inserted.areas.iter().map(|a| AreaJson { kind: a.kind.name(), address: a.address, size: a.size });
     output::json(&InsertedJson {
         name: &inserted.name,
+        kernel: inserted.mode,
         areas: areas.collect(),
         relocations: inserted.relocations,
         plugin: &inserted.plugin,
@@ -87,10 +94,25 @@ fn json(inserted: &Inserted) {
 }
 
 pub(crate) fn print(inserted: &Inserted) {
+    output::line(live(inserted));
+}
+
+/// `hello: live at 0x…, 6 relocations done by plugin x86_64 (device); uses …`
+fn live(inserted: &Inserted) -> String {
     let Inserted { name, relocations, plugin, .. } = inserted;
     let at = inserted.areas.first().map_or(String::new(), |area| format!(" at {:#x}", area.address));
     let uses = if inserted.uses.is_empty() { String::new() } else { format!("; uses {}", inserted.uses.join(", ")) };
-    output::line(format_args!("{name}: live{at}, {relocations} relocations done by plugin {plugin}{uses}"));
+    let mode = inserted.mode.name();
+    match inserted.mode {
+        // What the plugin did was done to a copy: the kernel relocated the file itself.
+        Mode::Vet => format!(
+            "{name}: live{at}, relocated by the kernel; checked before: {relocations} relocations link by plugin \
+             {plugin} ({mode}){uses}"
+        ),
+        Mode::Device | Mode::Sim => {
+            format!("{name}: live{at}, {relocations} relocations done by plugin {plugin} ({mode}){uses}")
+        }
+    }
 }
 
 /// List the modules in a kernel: size, use count, and who uses them
@@ -107,24 +129,31 @@ pub(crate) struct LsmodArgs {
 }
 
 pub(crate) fn lsmod(args: LsmodArgs) -> Result<ExitCode> {
-    let listing = args.which.connect()?.list(None).map_err(|failure| failed("lsmod", &failure))?;
+    // Opening the device counts as a use of it.
+    let counts = args.which.use_counts().map_err(|failure| failed("lsmod", &failure))?;
+    let mut listing = args.which.connect()?.list(None).map_err(|failure| failed("lsmod", &failure))?;
+    for module in &mut listing.modules {
+        module.use_count = counts.get(&module.name).copied().unwrap_or(module.use_count);
+    }
     if args.json {
         /// Without the kernel's own exports, which `relobox sim symbols` has.
         #[derive(Serialize)]
         struct Json<'a> {
+            kernel: Mode,
             release: &'a str,
             vermagic: &'a str,
             modules: &'a [relobox::kernel::Module],
         }
         let Listing { release, vermagic, modules, .. } = &listing;
-        output::json(&Json { release, vermagic, modules });
+        output::json(&Json { kernel: listing.form.mode(), release, vermagic, modules });
         return Ok(ExitCode::SUCCESS);
     }
     output::line(format_args!("{:<24}{:>8}  Used by", "Module", "Size"));
     // The youngest first, as lsmod has always done.
     for module in listing.modules.iter().rev() {
         let users = module.users.join(",");
-        let line = format!("{:<24}{:>8}  {} {users}", module.name, module.size(), module.users.len());
+        let count = module.use_count.map_or("-".to_owned(), |count| count.to_string());
+        let line = format!("{:<24}{:>8}  {count} {users}", module.name, module.size());
         output::line(line.trim_end());
     }
     Ok(ExitCode::SUCCESS)
@@ -150,10 +179,41 @@ pub(crate) struct RmmodArgs {
 pub(crate) fn rmmod(args: RmmodArgs) -> Result<ExitCode> {
     let name = names::of_argument(&args.name);
     // "hello: no module …": the name as the person gave it.
-    args.which.connect()?.remove(&name).map_err(|failure| failed(&args.name, &failure))?;
+    args.which.remover()?.remove(&name).map_err(|failure| failed(&args.name, &failure))?;
     super::state::forget(&args.which, &name);
     if args.json {
         output::json(&serde_json::json!({ "removed": name }));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A vetted module was relocated by the kernel, and no text may say otherwise.
+    #[test]
+    fn who_relocated_is_said() {
+        let inserted = |mode| Inserted {
+            name: "hello".into(),
+            mode,
+            areas: Vec::new(),
+            relocations: 6,
+            plugin: "x86_64".into(),
+            plugin_digest: None,
+            uses: vec!["helper".into()],
+            returned: 0,
+            unknown_args: Vec::new(),
+        };
+        for (mode, expected) in [
+            (Mode::Device, "hello: live, 6 relocations done by plugin x86_64 (device); uses helper"),
+            (Mode::Sim, "hello: live, 6 relocations done by plugin x86_64 (sim); uses helper"),
+            (
+                Mode::Vet,
+                "hello: live, relocated by the kernel; checked before: 6 relocations link by plugin x86_64 (vet); uses helper",
+            ),
+        ] {
+            assert_eq!(live(&inserted(mode)), expected);
+        }
+    }
 }

@@ -147,27 +147,30 @@ pub(crate) fn main() -> ExitCode {
         },
     };
     let (json, result) = match command {
-        Command::Link(args) => (args.common.json, link::run(args)),
-        Command::Check(args) => (args.common.json, check::run(args)),
-        Command::Inspect(args) => (args.common.json, inspect::run(args)),
-        Command::Plugin(args) => (args.json(), plugin::run(args)),
+        Command::Link(args) => (Some(args.common.json), link::run(args)),
+        Command::Check(args) => (Some(args.common.json), check::run(args)),
+        Command::Inspect(args) => (Some(args.common.json), inspect::run(args)),
+        Command::Plugin(args) => (Some(args.json()), plugin::run(args)),
         #[cfg(feature = "fuzz")]
-        Command::Fuzz(args) => (false, fuzz::run(*args)),
-        Command::Insmod(args) => (args.common.json, insmod::run(args)),
-        Command::Modprobe(args) => (args.common.json, modprobe::run(args)),
-        Command::Lsmod(args) => (args.json, insmod::lsmod(args)),
-        Command::Rmmod(args) => (args.json, insmod::rmmod(args)),
-        Command::State(args) => (args.json, state::run(args)),
-        Command::Dmesg(args) => (args.json, sim::dmesg(args)),
-        Command::Sim(args) => (false, sim::run(args)),
-        Command::Demo(args) => (false, demo::run(args)),
-        Command::Man(args) => (false, manual::man(args)),
-        Command::Completions(args) => (false, manual::completions(args)),
+        Command::Fuzz(args) => (None, fuzz::run(*args)),
+        Command::Insmod(args) => (Some(args.common.json), insmod::run(args)),
+        Command::Modprobe(args) => (Some(args.common.json), modprobe::run(args)),
+        Command::Lsmod(args) => (Some(args.json), insmod::lsmod(args)),
+        Command::Rmmod(args) => (Some(args.json), insmod::rmmod(args)),
+        Command::State(args) => (Some(args.json), state::run(args)),
+        Command::Dmesg(args) => (Some(args.json), sim::dmesg(args)),
+        Command::Sim(args) => (None, sim::run(args)),
+        Command::Demo(args) => (None, demo::run(args)),
+        Command::Man(args) => (None, manual::man(args)),
+        Command::Completions(args) => (None, manual::completions(args)),
     };
     match result {
         Ok(code) => code,
         Err(error) => {
-            output::error(&error, json);
+            match json {
+                Some(json) => output::error(&error, json),
+                None => output::plain(&error),
+            }
             ExitCode::from(error.exit_code())
         }
     }
@@ -176,6 +179,84 @@ pub(crate) fn main() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn page(name: &str) -> String {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
+        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+
+    /// README: the help of every command has examples, and `--json` is on all but those that it names.
+    #[cfg(feature = "fuzz")]
+    #[test]
+    fn every_command_has_examples_and_all_but_a_few_have_json() {
+        fn visit(command: &clap::Command, path: &str, inherited: (bool, bool), without: &mut Vec<String>) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let examples = inherited.0 || help.contains("Example");
+            let json = inherited.1 || command.get_arguments().any(|a| a.get_long() == Some("json"));
+            let mut parts = command.get_subcommands().peekable();
+            if parts.peek().is_none() {
+                assert!(examples, "{path} has no example");
+                if !json {
+                    without.push(path.to_owned());
+                }
+            }
+            for part in parts {
+                visit(part, format!("{path} {}", part.get_name()).trim_start(), (examples, json), without);
+            }
+        }
+        let mut without = Vec::new();
+        visit(&<Cli as clap::CommandFactory>::command(), "", (false, false), &mut without);
+        without.retain(|path| !path.starts_with("sim "));
+        without.push("sim".into());
+        without.sort();
+        assert_eq!(without, ["completions", "demo", "fuzz", "man", "plugin new", "sim"]);
+        let readme = page("README.md");
+        let (said, _) = readme.split_once("do not have it.").expect("the sentence about --json");
+        let said = said.rsplit("[documented]").next().unwrap();
+        assert!(without.iter().all(|name| said.contains(&format!("`{name}`"))), "{said}");
+    }
+
+    /// Words as a shell would split a line, without its comment; `None` for a line that says more than a command.
+    fn split(line: &str) -> Option<Vec<String>> {
+        let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+        for c in line.chars() {
+            match (quote, c) {
+                (Some(q), _) if c == q => quote = None,
+                (None, '\'' | '"') => {
+                    quote = Some(c);
+                    word.get_or_insert_default();
+                }
+                (None, ' ') => words.extend(word.take()),
+                (None, '#') if word.is_none() => break,
+                (None, '>' | '|' | '&' | ';' | '\\') => return None,
+                _ => word.get_or_insert_default().push(c),
+            }
+        }
+        words.extend(word);
+        Some(words)
+    }
+
+    /// What a reader is told to type can be typed.
+    #[cfg(feature = "fuzz")]
+    #[test]
+    fn the_pages_commands_are_commands() {
+        let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+        let docs = std::fs::read_dir(docs).unwrap().map(|e| format!("docs/{}", e.unwrap().file_name().display()));
+        let mut tried = 0;
+        for name in docs.filter(|name| name.ends_with(".md")).chain(["README.md".into(), "kernel/README.md".into()]) {
+            let text = page(&name);
+            let blocks = text.split("```").skip(1).step_by(2).flat_map(str::lines);
+            for line in blocks.map(|line| line.trim_start_matches("$ ")).filter(|line| line.starts_with("relobox ")) {
+                let Some(words) = split(line).filter(|words| !words.iter().any(|w| w.contains('…'))) else {
+                    continue;
+                };
+                let internal = words.get(1).is_some_and(|word| word.starts_with("__") || word == "help");
+                tried += 1;
+                assert!(internal || Cli::try_parse_from(&words).is_ok(), "{name}: {line}: {words:?}");
+            }
+        }
+        assert!(tried > 60, "only {tried} commands were found");
+    }
 
     #[test]
     fn a_command_parsed_alone_is_what_the_whole_parser_makes_of_it() {

@@ -6,7 +6,7 @@ use super::{Common, output};
 use clap::Args;
 use relobox::files::{self, Kind};
 use relobox::insmod::{Inserted, join_args};
-use relobox::kernel::{Failure, Kernel, Module};
+use relobox::kernel::{Failure, Kernel, Mode, Module};
 use relobox::modprobe::config::DIRECTORIES;
 use relobox::modprobe::plan::Needs;
 use relobox::modprobe::remove::{How, Modules, Removed, remove};
@@ -149,7 +149,7 @@ fn put_in(args: &ModprobeArgs, tree: &Tree, config: &Config) -> Result<ExitCode>
     if args.dry_run || args.show_depends {
         if args.common.json {
             let modules = plan.steps.iter().map(|step| Row::of(step, planned(step))).collect();
-            output::json(&Json { modules, blacklisted: blacklisted(&plan) });
+            output::json(&Json { kernel: args.which.mode(), modules, blacklisted: blacklisted(&plan) });
         } else {
             plan.steps.iter().for_each(show);
         }
@@ -159,7 +159,7 @@ fn put_in(args: &ModprobeArgs, tree: &Tree, config: &Config) -> Result<ExitCode>
     let loader = Loader::new(&args.which, &args.common, &args.inputs)?;
     let load = |step: &Step, path: &Path| load(args, &loader, step, path);
     let unload = |step: &Step| {
-        let mut kernel = args.which.connect()?;
+        let mut kernel = args.which.remover()?;
         kernel.remove(&step.name).map_err(|failure| failed(&step.name, &failure))?;
         super::state::forget(&args.which, &step.name);
         Ok(())
@@ -168,7 +168,7 @@ fn put_in(args: &ModprobeArgs, tree: &Tree, config: &Config) -> Result<ExitCode>
     let rows =
         plan.steps.iter().zip(&report.outcomes).map(|(step, outcome)| Row::of(step, word(outcome)).with(outcome));
     if args.common.json {
-        output::json(&Json { modules: rows.collect(), blacklisted: blacklisted(&plan) });
+        output::json(&Json { kernel: args.which.mode(), modules: rows.collect(), blacklisted: blacklisted(&plan) });
     } else {
         print(&plan, &report);
     }
@@ -246,7 +246,10 @@ fn print(plan: &Plan, report: &Report<Inserted>) {
     for (step, outcome) in plan.steps.iter().zip(&report.outcomes) {
         let Step { name, required, .. } = step;
         match outcome {
-            Outcome::Loaded(inserted) => super::insmod::print(inserted),
+            Outcome::Loaded(inserted) => {
+                super::insmod::odd(name, inserted);
+                super::insmod::print(inserted);
+            }
             Outcome::Failed(error) => {
                 let soft = if *required { "" } else { "; it is a soft dependency, so that is no failure" };
                 error.to_string().lines().for_each(|line| output::warning(format_args!("{line}{soft}")));
@@ -266,6 +269,7 @@ fn print(plan: &Plan, report: &Report<Inserted>) {
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Json<'a> {
+    kernel: Mode,
     modules: Vec<Row<'a>>,
     blacklisted: Vec<&'a str>,
 }
@@ -339,9 +343,14 @@ struct Connected<'a> {
 
 impl Modules for Connected<'_> {
     fn list(&mut self) -> Result<Vec<Module>, Failure> {
-        let mut modules = list(self.args, &mut *self.kernel)?;
+        let mut modules = self.kernel.list(None)?.modules;
         modules.retain(|m| !self.gone.contains(&m.name));
-        modules.iter_mut().for_each(|m| m.users.retain(|user| !self.gone.contains(user)));
+        for module in &mut modules {
+            let users = module.users.len();
+            module.users.retain(|user| !self.gone.contains(user));
+            let fewer = (users - module.users.len()) as u32;
+            module.use_count = module.use_count.map(|count| count.saturating_sub(fewer));
+        }
         Ok(modules)
     }
 
@@ -351,13 +360,20 @@ impl Modules for Connected<'_> {
             super::state::forget(&self.args.which, name);
             return Ok(());
         }
-        self.gone.push(name.to_owned());
+        // As the kernel would: it counts what is no module, too.
+        let listed = self.list()?.into_iter().find(|m| m.name == name);
+        let Some(module) = listed else { return Err(Failure::Unknown { name: name.to_owned() }) };
+        if module.use_count.is_some_and(|count| count != 0) || !module.users.is_empty() {
+            let Module { name, users, use_count: count, .. } = module;
+            return Err(Failure::InUse { name, users, count });
+        }
+        self.gone.push(module.name);
         Ok(())
     }
 }
 
 fn take_out(args: &ModprobeArgs, tree: &Tree, config: &Config) -> Result<ExitCode> {
-    let mut kernel = Connected { args, kernel: args.which.connect()?, gone: Vec::new() };
+    let mut kernel = Connected { args, kernel: args.which.remover()?, gone: Vec::new() };
     let how = How { first_time: args.first_time, ignore_commands: args.ignore_remove };
     let (mut removed, mut errors) = (Removed::default(), Vec::new());
     for name in std::iter::once(&args.name).chain(&args.more) {
@@ -373,11 +389,10 @@ fn take_out(args: &ModprobeArgs, tree: &Tree, config: &Config) -> Result<ExitCod
         removed.names.iter().for_each(|name| output::line(format_args!("rmmod {name}")));
     }
     let code = errors.iter().map(Error::exit_code).max().unwrap_or(0);
-    for error in errors {
-        let missing = matches!(&error, Error::Module(problems) if problems.iter().all(|p| p.kind == "not-found"));
-        if !(args.quiet && missing) {
-            output::error(&error, args.common.json);
-        }
-    }
+    errors.retain(|error| {
+        let missing = matches!(error, Error::Module(problems) if problems.iter().all(|p| p.kind == "not-found"));
+        !(args.quiet && missing)
+    });
+    output::errors(&errors, args.common.json);
     Ok(ExitCode::from(code))
 }

@@ -55,20 +55,38 @@ pub(crate) struct ErrorJson<'a> {
 pub(crate) struct ErrorBody<'a> {
     exit_code: u8,
     message: String,
-    problems: &'a [relobox::Problem],
+    problems: Vec<&'a relobox::Problem>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     told: bool,
 }
 
 impl<'a> ErrorBody<'a> {
     pub(crate) fn of(error: &'a Error) -> Self {
-        let problems = match error {
+        Self::of_all(std::slice::from_ref(error))
+    }
+
+    /// Several in one: the largest exit code, and every problem.
+    fn of_all(errors: &'a [Error]) -> Self {
+        let problems = |error: &'a Error| match error {
             Error::Module(problems) | Error::Told(problems) => problems.as_slice(),
             Error::Kernel(problem) => std::slice::from_ref(&**problem),
             _ => &[],
         };
-        let told = matches!(error, Error::Told(_));
-        Self { exit_code: error.exit_code(), message: error.to_string(), problems, told }
+        Self {
+            exit_code: errors.iter().map(Error::exit_code).max().unwrap_or(0),
+            message: errors.iter().map(Error::to_string).collect::<Vec<_>>().join("\n"),
+            problems: errors.iter().flat_map(problems).collect(),
+            told: errors.iter().any(|error| matches!(error, Error::Told(_))),
+        }
+    }
+}
+
+/// Prints several errors: as text on standard error, or as one document of JSON on standard output.
+pub(crate) fn errors(errors: &[Error], as_json: bool) {
+    match as_json {
+        true if errors.is_empty() => {}
+        true => json(&ErrorJson { error: ErrorBody::of_all(errors) }),
+        false => errors.iter().for_each(|e| error(e, false)),
     }
 }
 
@@ -78,6 +96,16 @@ pub(crate) fn error(error: &Error, as_json: bool) {
         json(&ErrorJson { error: ErrorBody::of(error) });
         return;
     }
+    plain(error);
+    if let Error::Module(problems) | Error::Told(problems) = error
+        && relobox::report::hidden(problems) != 0
+    {
+        warning(format_args!("--json prints all of these {} problems", problems.len()));
+    }
+}
+
+/// Prints an error of a command that has no `--json`.
+pub(crate) fn plain(error: &Error) {
     // Its own lines are the only ones: what is in them is escaped.
     error.to_string().lines().for_each(warning);
 }

@@ -5,7 +5,7 @@ use super::output;
 use clap::{Args, Subcommand};
 use relobox::files::{self, Kind};
 use relobox::insmod::Inserted;
-use relobox::kernel::{Failure, Listing};
+use relobox::kernel::{Failure, Listing, Mode};
 use relobox::state::{self, Boot, DIRECTORY, Origin, Record, State, Store};
 use relobox::{Error, Result, limits};
 use std::path::{Path, PathBuf};
@@ -93,8 +93,13 @@ fn show(args: &StateArgs) -> Result<ExitCode> {
         let at = record.areas.first().map(|(address, _)| *address).filter(|address| *address != 0);
         let at = at.map_or_else(|| "(hidden)".to_owned(), |at| format!("{at:#018x}"));
         let exports = record.exports.len();
-        let Record { name, plugin, file, .. } = record;
-        output::line(format_args!("{name:<24} {at:<18}  {exports:>4} exports  plugin {plugin}  {file}"));
+        let Record { name, plugin, file, kernel, .. } = record;
+        let plugin = match kernel {
+            Some(Mode::Vet) => format!("checked by plugin {plugin} (vet)"),
+            Some(mode) => format!("relocated by plugin {plugin} ({})", mode.name()),
+            None => format!("plugin {plugin}"),
+        };
+        output::line(format_args!("{name:<24} {at:<18}  {exports:>4} exports  {plugin}  {file}"));
     }
     Ok(ExitCode::SUCCESS)
 }

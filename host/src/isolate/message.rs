@@ -234,8 +234,12 @@ impl Answer {
             Self::Inserted { .. } => return None,
             Self::Refused(problems) if problems.is_empty() => Fault::Protocol("a refusal without a reason").into(),
             Self::Refused(mut problems) => {
+                let more = problems.len().saturating_sub(limits::PROBLEMS) as u64;
                 problems.truncate(limits::PROBLEMS);
-                Error::Told(problems.into_iter().map(ProblemForm::problem).collect())
+                let mut problems: Vec<_> = problems.into_iter().map(ProblemForm::problem).collect();
+                let file = problems.first().map_or(String::new(), |first| first.file.clone());
+                problems.extend(crate::report::more(&file, more));
+                Error::Told(problems)
             }
             Self::Guest(guest, what) => Error::Guest { guest: decoded(guest.as_bytes()), what: what.misbehaviour() },
             Self::Failed(text) => Fault::Failed(text).into(),

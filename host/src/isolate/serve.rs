@@ -86,7 +86,9 @@ impl<'a> Job<'a> {
                 };
                 let Module { name, uses, .. } = module;
                 let (areas, Loaded { returned, unknown_args }) = (self.areas.unwrap_or_default(), loaded);
-                Ok(Inserted { name, areas, relocations, plugin, plugin_digest, uses, returned, unknown_args })
+                // It has listed, or it could not have loaded.
+                let mode = self.form.unwrap_or(Form::Original).mode();
+                Ok(Inserted { name, mode, areas, relocations, plugin, plugin_digest, uses, returned, unknown_args })
             }
             (_, Some(failure)) => Err(told(refusal(self.file, &failure), &failure, end)),
             (_, None) => {

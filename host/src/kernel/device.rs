@@ -126,13 +126,14 @@ impl Device {
     /// Opens the device; `Err` also for one that cannot load modules here.
     pub fn open() -> Result<Self, Failure> {
         let device = rustix::fs::open(PATH, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(|e| match e {
-            Errno::ACCESS | Errno::PERM => Failure::NotAllowed(format!("{PATH} is for those with CAP_SYS_MODULE")),
+            Errno::ACCESS | Errno::PERM => linux::forbidden()
+                .unwrap_or_else(|| Failure::NotAllowed(format!("{PATH} is for those with CAP_SYS_MODULE"))),
             e => Failure::Unreachable(format!("{PATH}: {e}")),
         })?;
         // SAFETY: the number says that the kernel fills an `About`, and any bytes are one.
         #[allow(unsafe_code, reason = "ioctl: the device's interface")]
         let about: About = unsafe { rustix::ioctl::ioctl(&device, Getter::<GET_ABOUT, About>::new()) }
-            .map_err(|e| Failure::Unreachable(format!("{PATH}: {e}")))?;
+            .map_err(|e| refused("about", e))?;
         if about.abi != ABI {
             let text = format!("{PATH} speaks version {} of the interface, and this program {ABI}", about.abi);
             return Err(Failure::Unreachable(text));
@@ -256,17 +257,18 @@ impl Kernel for Device {
         #[allow(unsafe_code, reason = "ioctl: the device's interface")]
         let armed = unsafe { rustix::ioctl::ioctl(&self.device, Setter::<DO_ARM, Arm>::new(arm)) };
         armed.map_err(|e| refused("arm", e))?;
-        let done = linux::finit_module(image.file.as_fd(), &load.args, 0);
+        let done = linux::finit_module(image.file.as_fd(), &load.name, &load.args, false);
         // What the device saw explains a failure; and it must not stay armed.
         let seen = self.disarm()?;
-        match done {
+        let verified = seen.verified != 0;
+        if done.succeeded() && !verified {
             // Somebody took the hooks away after ARM. It runs where it was not relocated for.
-            Ok(()) if seen.verified == 0 => {
-                let text = format!("'{}' was loaded unchecked, for the device's hooks are gone: reboot", load.name);
-                Err(Failure::Unreachable(text))
-            }
-            Ok(()) => Ok(Loaded::default()),
-            Err(e) => Err(disagreement(&seen).unwrap_or_else(|| linux::failure(e, &load.name, seen.verified != 0))),
+            let text = format!("'{}' was loaded unchecked, for the device's hooks are gone: reboot", load.name);
+            return Err(Failure::Unreachable(text));
+        }
+        match disagreement(&seen) {
+            Some(failure) if !done.succeeded() => Err(failure),
+            _ => done.outcome(verified),
         }
     }
 
@@ -303,7 +305,10 @@ fn kind(kind: Kind) -> Option<u32> {
 
 fn refused(what: &str, error: Errno) -> Failure {
     match error {
-        Errno::PERM => Failure::NotAllowed("loading modules is switched off, or needs CAP_SYS_MODULE".into()),
+        // Where unsigned modules are forbidden the device does nothing, either.
+        Errno::PERM => linux::forbidden().unwrap_or_else(|| {
+            Failure::NotAllowed(format!("{PATH} does not {what}: this kernel loads signed modules only"))
+        }),
         e => Failure::Refused(format!("{what}: {e}")),
     }
 }
@@ -326,6 +331,7 @@ fn read(buffer: &[u64], list: &List) -> Option<(Vec<Module>, Vec<Export>)> {
         modules.push(Module {
             name: name(module.name)?,
             live: module.state == 0,
+            use_count: u32::try_from(module.references).ok(),
             areas: areas.filter(|(_, size)| *size != 0).collect(),
             users: Vec::new(),
             uses: Vec::new(),

@@ -1,57 +1,76 @@
 //! What every real Linux kernel has: finit_module(2), delete_module(2), /proc/modules.
 
-use super::{Failure, Machine, Module};
-use crate::error::Error;
-use crate::files;
+use super::errno::{self, Attempt};
+use super::log::Reader;
+use super::proc::System;
+use super::{Failure, Loaded, Machine, Module};
 use crate::layout::{Area, Kind, PAGE};
-use crate::limits;
 use relobox_abi::order;
 use rustix::io::Errno;
+use std::collections::HashMap;
 use std::ffi::CString;
 use std::os::fd::BorrowedFd;
-use std::path::Path;
 
 /// `MODULE_INIT_COMPRESSED_FILE`: the kernel unpacks the file itself.
-pub(super) const COMPRESSED: u32 = 4;
+const COMPRESSED: u32 = 4;
 
-/// finit_module(2).
-pub(super) fn finit_module(file: BorrowedFd<'_>, args: &str, flags: u32) -> Result<(), Errno> {
-    let args = CString::new(args).map_err(|_| Errno::INVAL)?;
-    rustix::system::finit_module(file, &args, flags as _)
+/// A load that was tried, and the kernel's log from there on.
+pub(super) struct Done {
+    name: String,
+    args: String,
+    packed: bool,
+    result: Result<(), Errno>,
+    log: Reader,
 }
 
-/// What an error of finit_module means. `ran`: the kernel had come so far that the module's own init may have failed.
-pub(super) fn failure(error: Errno, name: &str, ran: bool) -> Failure {
-    match error {
-        Errno::EXIST if !ran => Failure::Exists { name: name.to_owned() },
-        Errno::PERM if !ran => Failure::NotAllowed("loading modules is switched off, or needs CAP_SYS_MODULE".into()),
-        Errno::KEYREJECTED | Errno::NOKEY => {
-            Failure::Refused(format!("its signature is not accepted: {error}; dmesg may say more"))
+/// finit_module(2).
+pub(super) fn finit_module(file: BorrowedFd<'_>, name: &str, args: &str, packed: bool) -> Done {
+    let log = Reader::open();
+    let flags = if packed { COMPRESSED } else { 0 };
+    let call = |args: CString| rustix::system::finit_module(file, &args, flags as _);
+    let result = CString::new(args).map_err(|_| Errno::INVAL).and_then(call);
+    Done { name: name.to_owned(), args: args.to_owned(), packed, result, log }
+}
+
+impl Done {
+    /// What came of it. `finalized`: the kernel had come past everything but parameters, sysfs and init.
+    pub(super) fn outcome(self, finalized: bool) -> Result<Loaded, Failure> {
+        let Self { name, args, packed, result, log } = self;
+        let log = log.read();
+        match result {
+            Ok(()) => {
+                Ok(Loaded { returned: log.returned(&name).unwrap_or(0), unknown_args: log.unknown_parameters(&name) })
+            }
+            Err(error) => {
+                let attempt = Attempt { name: &name, args: &args, packed, finalized };
+                Err(errno::of_load(error, attempt, &log, &System::default()))
+            }
         }
-        e if ran => Failure::Init { errno: -e.raw_os_error() },
-        e => Failure::Refused(format!("finit_module: {e}; dmesg may say more")),
+    }
+
+    /// Whether the module is live.
+    pub(super) fn succeeded(&self) -> bool {
+        self.result.is_ok()
     }
 }
 
 /// delete_module(2), without waiting for users.
 pub(super) fn remove(name: &str) -> Result<(), Failure> {
-    let unknown = || Failure::Unknown { name: name.to_owned() };
-    let text = CString::new(name).map_err(|_| unknown())?;
+    let Ok(text) = CString::new(name) else { return Err(Failure::Unknown { name: name.to_owned() }) };
     // O_NONBLOCK: a module in use is refused. Its value is the same on every architecture that is not alpha or mips.
     let nonblock = rustix::fs::OFlags::NONBLOCK.bits();
-    rustix::system::delete_module(&text, nonblock as _).map_err(|e| match e {
-        Errno::NOENT => unknown(),
-        Errno::WOULDBLOCK => {
-            let users = loaded().into_iter().find(|m| m.name == name).map(|m| m.users).unwrap_or_default();
-            match users.is_empty() {
-                true => Failure::InUse { name: name.to_owned(), users: vec!["processes, or the kernel itself".into()] },
-                false => Failure::InUse { name: name.to_owned(), users },
-            }
-        }
-        Errno::BUSY => Failure::Permanent { name: name.to_owned() },
-        Errno::PERM => Failure::NotAllowed("removing modules needs CAP_SYS_MODULE".into()),
-        e => Failure::Refused(format!("delete_module: {e}")),
-    })
+    rustix::system::delete_module(&text, nonblock as _)
+        .map_err(|error| errno::of_removal(error, name, &System::default()))
+}
+
+/// Why this process may not load modules, if that can be seen before it tries.
+pub(super) fn forbidden() -> Option<Failure> {
+    errno::forbidden(Errno::PERM, "load", &System::default())
+}
+
+/// Why addresses are hidden from this process.
+pub(super) fn hidden() -> String {
+    System::default().hidden()
 }
 
 /// As areas of bytes: no real kernel takes a module like that.
@@ -77,69 +96,64 @@ pub fn machine() -> Machine {
     }
 }
 
-/// /proc/modules: `NAME SIZE REFS USER,USER, STATE ADDRESS`; users are `-` for none. An address that is hidden from this
-/// process is 0, and stays so: the size beside it is shown.
-pub(super) fn listed() -> Result<Vec<Module>, Error> {
-    let text = files::read_text(Path::new("/proc/modules"), files::Kind::Regular, limits::PROC_MODULES)?;
-    Ok(modules(&text))
-}
-
-/// The same for what is only told besides: none where it cannot be read.
-pub(super) fn loaded() -> Vec<Module> {
-    listed().unwrap_or_default()
-}
-
-fn modules(text: &str) -> Vec<Module> {
-    let mut modules: Vec<Module> = text.lines().filter_map(module).collect();
-    let pairs: Vec<_> = modules.iter().flat_map(|m| m.users.iter().map(|u| (u.clone(), m.name.clone()))).collect();
-    for (user, used) in pairs {
-        if let Some(module) = modules.iter_mut().find(|m| m.name == user) {
-            module.uses.push(used);
-        }
-    }
-    modules
-}
-
-/// Where the running kernel has module `name`, as far as /proc/modules says it.
-#[must_use]
-pub fn areas(name: &str) -> Vec<Area> {
-    let module = loaded().into_iter().find(|m| m.name == name);
-    let areas = module.map(|m| m.areas).unwrap_or_default();
-    // Addresses may be hidden, which is 0.
-    let shown = areas.into_iter().filter(|(address, _)| *address != 0);
-    shown.map(|(address, size)| Area { kind: Kind::Core, address, size, align: PAGE }).collect()
-}
-
-fn module(line: &str) -> Option<Module> {
-    let mut words = line.split(' ');
-    let (name, size, _, users) = (words.next()?, words.next()?.parse().ok()?, words.next()?, words.next()?);
-    let (state, address) = (words.next()?, words.next()?);
-    // Older kernels write `0x          (null)`.
-    let address = u64::from_str_radix(address.strip_prefix("0x")?, 16).unwrap_or(0);
-    Some(Module {
-        name: name.to_owned(),
-        live: state == "Live",
-        areas: vec![(address, size)],
-        // `[permanent]` stands among them for a module without exit.
-        users: users.split(',').filter(|u| !matches!(*u, "" | "-" | "[permanent]")).map(str::to_owned).collect(),
-        uses: Vec::new(),
-        exports: Vec::new(),
+/// What /proc/modules lists.
+pub(super) fn loaded() -> Result<Vec<Module>, Failure> {
+    System::default().modules().map_err(|e| {
+        let hint = match e.kind() {
+            std::io::ErrorKind::NotFound => " (is this kernel built with CONFIG_MODULES, and /proc mounted?)",
+            _ => "",
+        };
+        Failure::Unreachable(format!("/proc/modules: {e}{hint}"))
     })
 }
 
-/// Who uses whom, which the device does not say.
+/// Where the running kernel has module `name`, as far as /proc/modules says it: nothing where addresses are hidden.
+#[must_use]
+pub fn areas(name: &str) -> Vec<Area> {
+    let listed = System::default().listed(name).map(|(module, _)| module.areas);
+    let seen = listed.unwrap_or_default().into_iter().filter(|(address, _)| *address != 0);
+    seen.map(|(address, size)| Area { kind: Kind::Core, address, size, align: PAGE }).collect()
+}
+
+/// Who uses whom, and who is older, which the device does not say.
 pub(super) fn add_users(modules: &mut [Module]) {
-    for known in loaded() {
+    add_known(modules, loaded().unwrap_or_default());
+}
+
+fn add_known(modules: &mut [Module], known: Vec<Module>) {
+    let mut ages = HashMap::new();
+    for (age, known) in known.into_iter().enumerate() {
         if let Some(module) = modules.iter_mut().find(|m| m.name == known.name) {
             module.users = known.users;
             module.uses = known.uses;
         }
+        ages.insert(known.name, age);
     }
+    // One that came since is the youngest.
+    modules.sort_by_key(|m| ages.get(&m.name).copied().unwrap_or(usize::MAX));
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::proc::{modules, tests::MODULES};
     use super::*;
+
+    #[test]
+    fn a_devices_list_gets_its_users_and_its_order() {
+        // The device begins anywhere in the circle.
+        let mut listed = modules(MODULES);
+        listed.rotate_left(2);
+        let new = Module { name: "new".into(), ..listed[0].clone() };
+        listed.insert(1, new);
+        for module in &mut listed {
+            (module.users, module.uses, module.use_count) = (Vec::new(), Vec::new(), Some(9));
+        }
+        add_known(&mut listed, modules(MODULES));
+        let names: Vec<_> = listed.iter().map(|m| &*m.name).collect();
+        assert_eq!(names, ["btrfs", "libcrc32c", "xfs", "stays", "gone", "slow", "new"]);
+        assert_eq!((&listed[1].users.len(), listed[1].use_count), (&2, Some(9)));
+        assert_eq!(listed[2].uses, ["libcrc32c"]);
+    }
 
     /// What is hidden is 0, and the module is there all the same.
     #[test]

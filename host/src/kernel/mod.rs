@@ -9,7 +9,10 @@
 //! what a module may use is decided before (see [`insmod`](crate::insmod)).
 
 pub mod device;
+mod errno;
 mod linux;
+mod log;
+mod proc;
 pub mod sim;
 pub mod vet;
 
@@ -83,6 +86,53 @@ pub enum Form {
     Original,
 }
 
+/// Who relocated a module that is live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// relobox, for a real kernel, which checked it: [`device`].
+    Device,
+    /// The kernel itself, after relobox had linked the same file without a fault: [`vet`].
+    Vet,
+    /// relobox, for a simulated kernel: [`sim`].
+    Sim,
+}
+
+impl Mode {
+    /// As `--kernel` and JSON call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Vet => "vet",
+            Self::Sim => "sim",
+        }
+    }
+}
+
+impl Form {
+    /// Who relocates a module that a kernel takes like this.
+    #[must_use]
+    pub fn mode(self) -> Mode {
+        match self {
+            Self::Areas => Mode::Sim,
+            Self::Relocated(_) => Mode::Device,
+            Self::Original => Mode::Vet,
+        }
+    }
+}
+
+/// How far a module has come, as /sys/module/NAME/initstate says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// Its init runs.
+    Loading,
+    /// It can be used.
+    Live,
+    /// Its exit runs.
+    Unloading,
+}
+
 /// What decides where Linux puts a module's sections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Linux {
@@ -138,9 +188,9 @@ pub struct Load {
 /// What a load has to say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
-    /// What init returned: 0, or a positive number, which is odd.
+    /// What init returned: 0, or a positive number, which is odd. A real kernel says the latter in its log only.
     pub returned: i32,
-    /// Arguments that named no parameter; kernels ignore them.
+    /// Arguments that named no parameter; kernels ignore them. A real kernel says that in its log only.
     pub unknown_args: Vec<String>,
 }
 
@@ -183,6 +233,8 @@ pub struct Module {
     pub live: bool,
     /// Address and bytes of each of its areas.
     pub areas: Vec<(u64, u64)>,
+    /// How often it is used, by the kernel's own count: by modules, open files, mounts. `None` where none is kept.
+    pub use_count: Option<u32>,
     /// The modules that use it.
     pub users: Vec<String>,
     /// The modules that it uses.
@@ -227,6 +279,14 @@ pub enum Failure {
         /// What it returned.
         errno: i32,
     },
+    /// The load failed, and it cannot be known whether init ran; nothing of the module is left.
+    #[error("the load failed with {0} ({1}): init returned that, or {other}; dmesg may say more", errno, error_text(*errno))]
+    Unclear {
+        /// The error, a negative number.
+        errno: i32,
+        /// What else it may be.
+        other: String,
+    },
     /// A parameter did not take its value; nothing of the module is left.
     #[error("parameter '{}' does not take this value: {errno} ({})", Escaped(argument), error_text(*errno))]
     Argument {
@@ -247,13 +307,27 @@ pub enum Failure {
         /// The name.
         name: String,
     },
-    /// Other modules use it.
-    #[error("module '{}' is in use by {}", Escaped(name), Escaped(users.join(", ")))]
+    /// Others use it: modules, open files, mounts.
+    #[error("module '{}' is in use{}", Escaped(name), Escaped(used_by(users, *count)))]
     InUse {
         /// The name.
         name: String,
-        /// By whom.
+        /// By which modules; none where something else uses it.
         users: Vec<String>,
+        /// How often, if the kernel says it.
+        count: Option<u32>,
+    },
+    /// It is not live yet, or no longer.
+    #[error("module '{name}' {}", match stage {
+        Some(Stage::Loading) => "is still being initialised",
+        Some(Stage::Unloading) => "is being removed already",
+        Some(Stage::Live) | None => "was being initialised or removed at that moment",
+    })]
+    NotLive {
+        /// The name.
+        name: String,
+        /// How far it is, if the kernel says it.
+        stage: Option<Stage>,
     },
     /// It has no exit function.
     #[error("module '{}' has no exit function and stays for ever", Escaped(name))]
@@ -289,8 +363,8 @@ pub enum Failure {
         /// What the kernel has.
         found: u64,
     },
-    /// Loading is switched off for good, or this process may not.
-    #[error("this process may not load modules: {}", Escaped(.0))]
+    /// Loading or removing is switched off for good, or this process may not.
+    #[error("not allowed: {}", Escaped(.0))]
     NotAllowed(String),
     /// Anything else it said no to.
     #[error("the kernel refused: {}", Escaped(.0))]
@@ -338,10 +412,12 @@ impl Failure {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Init { .. } => "init-failed",
+            Self::Unclear { .. } => "load-failed",
             Self::Argument { .. } => "bad-argument",
             Self::Exists { .. } => "already-loaded",
             Self::Unknown { .. } => "not-loaded",
             Self::InUse { .. } => "in-use",
+            Self::NotLive { .. } => "not-live",
             Self::Permanent { .. } => "permanent",
             Self::Missing { .. } => "missing-module",
             Self::Stale { .. } => "stale",
@@ -355,6 +431,15 @@ impl Failure {
     }
 }
 
+/// Who uses it, behind "in use".
+fn used_by(users: &[String], count: Option<u32>) -> String {
+    match (users, count) {
+        ([], Some(count)) => format!(", by no module (use count {count})"),
+        ([], None) => ", by no module".into(),
+        (users, _) => format!(" by {}", users.join(", ")),
+    }
+}
+
 /// `No such device`, for -19.
 fn error_text(errno: i32) -> String {
     let text = std::io::Error::from_raw_os_error(errno.saturating_neg()).to_string();
@@ -364,6 +449,14 @@ fn error_text(errno: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn modes_are_called_the_same_everywhere() {
+        for mode in [Mode::Device, Mode::Vet, Mode::Sim] {
+            assert_eq!(serde_json::to_value(mode).unwrap(), mode.name());
+        }
+        assert_eq!([Form::Areas.mode(), Form::Original.mode()], [Mode::Sim, Mode::Vet]);
+    }
 
     #[test]
     fn errors_are_named() {

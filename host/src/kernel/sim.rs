@@ -134,6 +134,8 @@ fn module(m: wire::Module) -> Module {
         name: m.name,
         live: m.state == wire::State::Live,
         areas: m.areas.iter().map(|area| (area.address, area.size)).collect(),
+        // Here only modules use modules.
+        use_count: Some(m.users.len() as u32),
         users: m.users,
         uses: m.uses,
         exports: m.exports.into_iter().map(export).collect(),
@@ -154,7 +156,7 @@ fn failure(error: ClientError) -> Failure {
         Refusal::BadArgument { argument, errno, .. } => Failure::Argument { argument, errno },
         Refusal::Exists { name } => Failure::Exists { name },
         Refusal::Unknown { name } => Failure::Unknown { name },
-        Refusal::InUse { name, users } => Failure::InUse { name, users },
+        Refusal::InUse { name, users } => Failure::InUse { name, count: Some(users.len() as u32), users },
         Refusal::Permanent { name } => Failure::Permanent { name },
         Refusal::NeedsMissing { needed, .. } => Failure::Missing { needed },
         Refusal::Stale { used, .. } => Failure::Stale { used },

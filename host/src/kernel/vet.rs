@@ -6,7 +6,6 @@
 use super::{Export, Failure, Form, Kernel, Listing, Load, Loaded, Module, Protection, Request, linux};
 use crate::layout::{Kind, PAGE};
 use crate::symbols::{Symbols, Unusable, Wanted, contents};
-use rustix::io::Errno;
 use std::collections::HashMap;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
@@ -14,11 +13,12 @@ use std::path::Path;
 /// The kernel's symbols, with addresses for those who may see them.
 const KALLSYMS: &str = "/proc/kallsyms";
 
-/// Where modules are when none is loaded yet: x86-64's module area.
-const MODULES: u64 = 0xffff_ffff_c000_0000;
+/// Names of the kernel's own image that say where it is: its first code and its end, which every architecture's
+/// linker script defines.
+const IMAGE: [&[u8]; 2] = [b"_text", b"_end"];
 
-/// Where a module's per-CPU data might be: an offset behind the kernel's own.
-const PER_CPU: u64 = 0x3_0000;
+/// The end of the kernel's per-CPU data: near 0 where these are offsets, else in the kernel's image.
+const PER_CPU_END: &[u8] = b"__per_cpu_end";
 
 /// A kernel that takes modules as they are.
 pub struct Vet {
@@ -27,39 +27,42 @@ pub struct Vet {
     packed: bool,
     /// Where the next pretended area is.
     next: u64,
+    /// Where per-CPU data is pretended to be; behind the other areas if the kernel does not say.
+    per_cpu: Option<u64>,
 }
 
 impl Vet {
     /// For the module in `file`, a sealed memfd.
     #[must_use]
     pub fn new(file: OwnedFd, packed: bool) -> Self {
-        Self { file: Some(file), packed, next: MODULES }
+        Self { file: Some(file), packed, next: PAGE, per_cpu: None }
     }
 
     /// To list and to remove.
     #[must_use]
     pub fn without_file() -> Self {
-        Self { file: None, packed: false, next: MODULES }
+        Self { file: None, packed: false, next: PAGE, per_cpu: None }
     }
 }
 
 impl Kernel for Vet {
     fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
         let unreadable = |why: &str| Failure::Unreachable(format!("{KALLSYMS}: {why}"));
+        let hidden =
+            || Failure::NotAllowed(format!("{KALLSYMS} hides addresses from this process: {}", linux::hidden()));
         let names: Wanted<'_> = wanted.unwrap_or_default().iter().copied().collect();
         let mut symbols = Symbols::new();
         if wanted.is_some() {
+            let places = |name: &[u8]| name == PER_CPU_END || IMAGE.contains(&name);
             let text = contents(Path::new(KALLSYMS)).map_err(|e| unreadable(&e.to_string()))?;
-            symbols.read(&text, |name| names.contains(name)).map_err(|unusable| match unusable {
-                Unusable::Hidden => Failure::NotAllowed(format!("{KALLSYMS}: {unusable}")),
+            symbols.read(&text, |name| names.contains(name) || places(name)).map_err(|unusable| match unusable {
+                Unusable::Hidden => hidden(),
                 _ => unreadable(&unusable.to_string()),
             })?;
         }
-        let mut modules = linux::listed().map_err(|e| Failure::Unreachable(e.to_string()))?;
-        // An address of 0 is a hidden one.
-        let shown = modules.iter().filter_map(|m| m.areas.first()).filter(|(address, _)| *address != 0);
-        if let Some((address, _)) = shown.min() {
-            self.next = *address;
+        let mut modules = linux::loaded()?;
+        if wanted.is_some() {
+            (self.next, self.per_cpu) = places(&symbols, &modules).ok_or_else(hidden)?;
         }
         let mut own = Vec::new();
         let mut by_owner: HashMap<String, Vec<Export>> = HashMap::new();
@@ -96,14 +99,14 @@ impl Kernel for Vet {
     }
 
     fn modules(&mut self) -> Result<Vec<Module>, Failure> {
-        Ok(linux::loaded())
+        linux::loaded()
     }
 
     /// Nothing is allocated: the addresses are in reach of the kernel, as those that it will choose.
     fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
         let place = |area: &Request| {
-            if area.kind == Kind::PerCpu {
-                return PER_CPU;
+            if let (Kind::PerCpu, Some(at)) = (area.kind, self.per_cpu) {
+                return at.next_multiple_of(area.align.max(1));
             }
             let at = self.next.next_multiple_of(area.align.max(PAGE));
             self.next = at.saturating_add(area.size.next_multiple_of(PAGE));
@@ -121,17 +124,78 @@ impl Kernel for Vet {
     }
 
     fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
-        let flags = if self.packed { linux::COMPRESSED } else { 0 };
         let file = self.file.as_ref().ok_or_else(|| Failure::Refused("there is no file to load".into()))?;
-        match linux::finit_module(file.as_fd(), &load.args, flags) {
-            Ok(()) => Ok(Loaded::default()),
-            Err(Errno::OPNOTSUPP) if self.packed => Err(Failure::Refused("this kernel does not unpack modules".into())),
-            // These are the kernel's own words; any other may be the module's init's.
-            Err(e) => Err(linux::failure(e, &load.name, !matches!(e, Errno::NOEXEC | Errno::EXIST | Errno::PERM))),
-        }
+        // Nothing says how far the kernel comes.
+        linux::finit_module(file.as_fd(), &load.name, &load.args, self.packed).outcome(false)
     }
 
     fn remove(&mut self, name: &str) -> Result<(), Failure> {
         linux::remove(name)
+    }
+}
+
+/// Where a module is pretended to be, in reach of the kernel as the place that the kernel will choose: among the modules
+/// that are loaded, or behind the kernel's image; and where its per-CPU data is, if the kernel says where its own ends.
+///
+/// `None`: addresses are hidden. Then all of them are 0.
+fn places(symbols: &Symbols, modules: &[super::Module]) -> Option<(u64, Option<u64>)> {
+    let address = |name: &[u8]| symbols.get(name).and_then(|found| found.address);
+    let image = IMAGE.iter().filter_map(|name| address(name)).max();
+    if image == Some(0) {
+        return None;
+    }
+    let loaded = modules.iter().filter_map(|m| m.areas.first()).map(|(address, _)| *address).filter(|a| *a != 0).min();
+    let place = loaded.or(image).unwrap_or(0).max(PAGE).checked_next_multiple_of(PAGE)?;
+    Some((place, address(PER_CPU_END)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::proc::modules;
+
+    fn symbols(text: &str) -> Symbols {
+        let mut symbols = Symbols::new();
+        symbols.read(text.as_bytes(), |_| true).unwrap();
+        symbols
+    }
+
+    const X86_64: &str = "0000000000034000 A __per_cpu_end\nffffffff81000000 T _text\nffffffff82e2f000 B _end\n";
+    const ARM64: &str = "ffff800008000000 T _text\nffff800009d16000 D __per_cpu_end\nffff80000a2f0000 B _end\n";
+
+    /// The module's place differs from machine to machine; the kernel's own addresses tell it.
+    #[test]
+    fn a_module_is_laid_out_where_the_running_kernel_is() {
+        assert_eq!(places(&symbols(X86_64), &[]), Some((0xffff_ffff_82e2_f000, Some(0x3_4000))));
+        let (place, per_cpu) = places(&symbols(ARM64), &[]).unwrap();
+        assert_eq!((place, per_cpu), (0xffff_8000_0a2f_0000, Some(0xffff_8000_09d1_6000)));
+        // A branch reaches 128 MiB, and a page-relative address 4 GiB.
+        let text = 0xffff_8000_0800_0000;
+        assert!(place - text < 128 << 20 && place - per_cpu.unwrap() < 128 << 20);
+        // Where modules are, the next one is among them.
+        let loaded = modules("b 4096 0 - Live 0xffff800001234000\na 4096 0 - Live 0xffff800001200000\n");
+        assert_eq!(places(&symbols(ARM64), &loaded).unwrap().0, 0xffff_8000_0120_0000);
+    }
+
+    #[test]
+    fn hidden_addresses_are_no_addresses() {
+        let hidden = |text: &str| text.lines().map(|l| format!("0000000000000000{}\n", &l[16..])).collect::<String>();
+        let loaded = modules("a 4096 0 - Live 0x0000000000000000\n");
+        for text in [X86_64, ARM64] {
+            assert_eq!(places(&symbols(&hidden(text)), &loaded), None);
+        }
+        // Only the modules' addresses are hidden: the image says where.
+        assert_eq!(places(&symbols(X86_64), &loaded).unwrap().0, 0xffff_ffff_82e2_f000);
+    }
+
+    #[test]
+    fn areas_follow_each_other_and_per_cpu_data_is_apart() {
+        let mut vet = Vet::without_file();
+        (vet.next, vet.per_cpu) = (0x10_0000, Some(0x3_4008));
+        let area = |kind, size, align| Request { kind, size, align };
+        let areas = [area(Kind::Text, 100, PAGE), area(Kind::PerCpu, 64, 64), area(Kind::Data, 1, 2 * PAGE)];
+        assert_eq!(vet.allocate(&areas).unwrap(), [0x10_0000, 0x3_4040, 0x10_2000]);
+        vet.per_cpu = None;
+        assert_eq!(vet.allocate(&areas[1..2]).unwrap(), [0x10_3000]);
     }
 }

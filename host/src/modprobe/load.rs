@@ -49,7 +49,7 @@ mod tests {
 
     fn module(name: &str, live: bool) -> Module {
         let (areas, users, uses, exports) = Default::default();
-        Module { name: name.into(), live, areas, users, uses, exports }
+        Module { name: name.into(), live, areas, use_count: None, users, uses, exports }
     }
 
     /// What comes of `errors`, one for each try and then success, where the kernel has `lists`, one for each question.

@@ -126,7 +126,8 @@ fn one(
     // Nearest first; after each, another may be free.
     loop {
         let now = kernel.list().map_err(refused)?;
-        let unused = |need: &&String| now.iter().any(|m| m.name == **need && m.live && m.users.is_empty());
+        let free = |m: &Module| m.live && m.users.is_empty() && m.use_count.is_none_or(|count| count == 0);
+        let unused = |need: &&String| now.iter().any(|m| m.name == **need && free(m));
         let Some(need) = needs.iter().rev().find(unused).cloned() else { break };
         needs.retain(|n| *n != need);
         if kernel.remove(&need).is_ok() {

@@ -126,3 +126,31 @@ fn every_message_is_documented() {
     assert!(seen > 30, "only {seen} messages were found in the sources");
     assert!(all.is_empty(), "docs/kernel.md does not say: {all:?}");
 }
+
+/// Kinds of areas: all that there are, and no other.
+#[test]
+fn every_kind_of_area_is_documented() {
+    use relobox::layout::Kind;
+    let page = read("docs/json.md");
+    let table = page.split("Kinds of areas, ").nth(1).and_then(|rest| rest.split("\n#").next()).expect("the kinds");
+    let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| `")).collect();
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    let named = |row: &str| -> BTreeSet<String> {
+        let kinds = row.split('|').nth(2).expect("a second column");
+        kinds.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let of = |kinds: &[Kind]| -> BTreeSet<String> { kinds.iter().map(|kind| kind.name().to_owned()).collect() };
+    assert_eq!(named(rows[0]), of(&Kind::ALL));
+    assert_eq!(named(rows[1]), of(&[Kind::Core, Kind::Init, Kind::PerCpu]));
+    assert_eq!(named(rows[2]), of(&[Kind::Core]));
+}
+
+/// Who relocated a module has three names, the same everywhere.
+#[test]
+fn every_mode_is_documented() {
+    use relobox::kernel::Mode;
+    let (page, readme) = (read("docs/json.md"), read("README.md"));
+    for mode in [Mode::Device, Mode::Vet, Mode::Sim] {
+        assert!(page.contains(&format!("`{}`", mode.name())) && readme.contains(&format!("| `{}` |", mode.name())));
+    }
+}

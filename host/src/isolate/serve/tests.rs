@@ -32,7 +32,7 @@ impl Recorder {
 
 fn module(name: &str, live: bool, address: u64) -> Module {
     let (users, uses, exports) = (vec![], vec!["old".to_owned()], vec![]);
-    Module { name: name.into(), live, areas: vec![(address, 4096)], users, uses, exports }
+    Module { name: name.into(), live, areas: vec![(address, 4096)], use_count: None, users, uses, exports }
 }
 
 impl Kernel for Recorder {
