@@ -1,14 +1,11 @@
 #!/bin/busybox sh
 # 24 descriptors and 6 threads in processes that are killed, with racing loads, where a warning of the kernel is the end
 #: tools stress
+#: only device
 #: timeout 600
 #: append panic_on_warn=1 oops=panic
 # --set SECONDS_EACH=N with each kind of hook.
 : "${SECONDS_EACH:=40}"
-if [ "$WITH" != device ]; then
-	note "there is no device to test"
-	return 0
-fi
 rmmod relobox
 echo 1 >/proc/sys/kernel/kptr_restrict
 # What four processes ask for at random may use up the per-CPU memory that the kernel keeps for modules; then it says who
