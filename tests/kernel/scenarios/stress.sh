@@ -23,6 +23,11 @@ for name in nf_dup_netdev nls_utf8 pcbc zsmalloc; do
 	esac
 done
 expect "a warning ends this guest" [ "$(cat /proc/sys/kernel/panic_on_warn /proc/sys/kernel/panic_on_oops | tr -d '\n')" = 11 ]
+for step in 0 300 1000 2000 4000 8000; do
+	insmod /extra/relobox.ko
+	expect "a new device, 24 LISTs $step microseconds apart" /bin/stress --lists $step
+	rmmod relobox
+done
 for hooks in ftrace kprobe; do
 	expect "$hooks: the device comes" insmod /extra/relobox.ko hooks=$hooks
 	/bin/stress "$SECONDS_EACH" /run/ko/*.ko >"/out/$hooks" 2>&1
