@@ -7,6 +7,7 @@
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/proc_fs.h>
+#include <linux/spinlock.h>
 #include <linux/uaccess.h>
 #include <linux/version.h>
 #include <linux/vmalloc.h>
@@ -16,6 +17,8 @@
 
 static char *buffer;
 static size_t length;
+/* Modules may be loaded at the same time; the last copy is whole. */
+static DEFINE_RAW_SPINLOCK(lock);
 
 static void add(const void *address, u64 size)
 {
@@ -33,6 +36,7 @@ static int on_finalize(struct kprobe *probe, struct pt_regs *regs)
 {
 	const struct module *module = (void *)regs_get_kernel_argument(regs, 2);
 
+	raw_spin_lock(&lock);
 	length = 0;
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
 	for_each_mod_mem_type(type)
@@ -41,6 +45,7 @@ static int on_finalize(struct kprobe *probe, struct pt_regs *regs)
 	add(module->core_layout.base, module->core_layout.size);
 	add(module->init_layout.base, module->init_layout.size);
 #endif
+	raw_spin_unlock(&lock);
 	return 0;
 }
 
