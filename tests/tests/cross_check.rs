@@ -64,7 +64,7 @@ fn plugins_that_agree() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
     assert!(
-        said.contains("8 relocations done by plugin x86_64, and by x86_64 (./same.wasm) alike -> out.elf"),
+        said.contains("10 relocations done by plugin x86_64, and by x86_64 (./same.wasm) alike -> out.elf"),
         "{said}"
     );
     assert!(desk.directory.path().join("out.elf").exists());

@@ -24,7 +24,7 @@ fn the_sample_itself_links() {
     let linked = link(&guests(), sample::module(0)).expect("a linked sample");
     let file = linked.emit(relobox_abi::emit::LINKED).expect("a file");
     assert_eq!(file[..4], *b"\x7fELF");
-    assert_eq!(relobox_engine::parse(&sample::module(0), 0).expect("records").relocations.len(), 8);
+    assert_eq!(relobox_engine::parse(&sample::module(0), 0).expect("records").relocations.len(), 10);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use relobox::open::Source;
 use relobox::pins::Pins;
 use relobox::registry::{Plugins, Search};
 use relobox::sandbox::Sandbox;
-use relobox_tests::hostile::guest::{case, directory};
+use relobox_tests::hostile::guest::{case, directory, honest};
 use relobox_tests::hostile::sample;
 use relobox_tests::real;
 use std::path::Path;
@@ -80,8 +80,9 @@ impl Desk {
     }
 
     fn guests(&self, plugin: &str) -> Guests {
-        let search = Search { given: vec![self.0.path().join(plugin)], ..Search::default() };
-        let plugins = Plugins::find(&search, &[], Pins::default()).expect("a plugin");
+        let search = Search { given: vec![self.0.path().to_owned()], ..Search::default() };
+        let chosen = [self.0.path().join(plugin).display().to_string()];
+        let plugins = Plugins::find(&search, &chosen, Pins::default()).expect("a plugin");
         Guests::of(Sandbox::new(None).expect("a sandbox"), plugins)
     }
 }
@@ -252,7 +253,7 @@ fn with_table(kind: u32, flags: u64, contents: Option<&[u8]>) -> Vec<u8> {
 #[test]
 fn what_the_kernel_would_leave_out_is_not_given_to_it() {
     let desk = Desk::new();
-    desk.put("honest.wasm", case("plugin", "honest").wasm);
+    desk.put("honest.wasm", honest("plugin"));
     let guests = desk.guests("honest.wasm");
     // One relocation: type 2, of symbol 1, at 3.
     let compact = with_table(0x4000_0014, 0x40, Some(&[1 << 3 | 4, 3 << 3 | 3, 1, 2]));
