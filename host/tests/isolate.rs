@@ -121,19 +121,6 @@ fn each_job_has_a_process_without_rights() {
         assert_eq!(field(set), "0000000000000000", "{set}");
     }
     assert_eq!((field("NoNewPrivs:"), field("Seccomp:"), field("Threads:")), ("1".into(), "2".into(), "1".into()));
-    // Of ours, which this test's directory is one of, it has none; not even those that exec keeps.
-    let kept = rustix::fs::open(".", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty()).unwrap();
-    let linker = self::linker();
-    linker.ready().unwrap();
-    drop(kept);
-    let fds = std::fs::read_dir(format!("/proc/{}/fd", linker.id())).unwrap();
-    let open: Vec<_> = fds.map(|fd| std::fs::read_link(fd.unwrap().path()).unwrap()).collect();
-    for file in &open {
-        let file = file.to_str().unwrap();
-        let own =
-            file == "/dev/null" || file.starts_with("socket:") || file.ends_with(".cwasm") || file.contains("memfd:");
-        assert!(own, "{open:?}");
-    }
 }
 
 #[test]
@@ -219,45 +206,6 @@ fn a_death_half_way_has_a_name_and_leaves_nothing() {
     assert!(matches!(insmod(&linker, &mut dies, &hello, ""), Err(Error::Linker(Fault::Killed(9)))));
     drop(dies);
     assert_empty(&w);
-}
-
-/// A job can neither hear nor disturb another.
-#[test]
-fn a_job_has_no_socket_but_its_own() {
-    let w = Workshop::new();
-    let hello = w.sample("hello");
-    let (linker, sim) = (linker(), kernel(&w));
-    let zygote = linker.id();
-    let sockets = |id: i32| -> std::collections::BTreeSet<_> {
-        let fds = std::fs::read_dir(format!("/proc/{id}/fd")).unwrap();
-        let links =
-            fds.map(|fd| std::fs::read_link(fd.unwrap().path()).unwrap().into_os_string().into_string().unwrap());
-        links.filter(|link| link.starts_with("socket:") || link.starts_with("anon_inode:")).collect()
-    };
-    let mut looks = Then(
-        sim,
-        Some(|| {
-            // Another one, at the same time, with a kernel of its own.
-            let mut other = Then(
-                Sim::connect(&w.socket).unwrap(),
-                Some(|| {
-                    let jobs = children(zygote);
-                    assert_eq!(jobs.len(), 2);
-                    let (one, two) = (sockets(jobs[0]), sockets(jobs[1]));
-                    assert_eq!((one.len(), two.len()), (1, 1), "{one:?} {two:?}");
-                    assert!(one.is_disjoint(&two));
-                }),
-            );
-            let clash = insmod(&linker, &mut other, &hello, "").unwrap();
-            assert_eq!(clash.name, "hello");
-        }),
-    );
-    // The other was faster.
-    let error = insmod(&linker, &mut looks, &hello, "").unwrap_err();
-    assert!(
-        error.to_string().ends_with("a module named 'hello' is already loaded; 'relobox rmmod' removes it"),
-        "{error}"
-    );
 }
 
 #[test]
