@@ -40,10 +40,73 @@ mod linux {
     }
 
     fn linker() -> Linker {
-        let cache = Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
-        let machine = Some(running_machine());
-        Linker::start(&Options { program: env!("CARGO_BIN_EXE_relobox").into(), cache, machine, ..Options::default() })
-            .unwrap()
+        let (program, cache) = (env!("CARGO_BIN_EXE_relobox").into(), Some(cache()));
+        Linker::start(&Options { program, cache, machine: Some(running_machine()), ..Options::default() }).unwrap()
+    }
+
+    /// What a process has open.
+    fn open(process: u32) -> Vec<String> {
+        let fds = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+        let links = fds.map(|fd| std::fs::read_link(fd.unwrap().path()).unwrap());
+        links.map(|link| link.into_os_string().into_string().unwrap()).collect()
+    }
+
+    /// Not this test's directory, which it could inherit; not even what exec keeps.
+    fn it_has_no_file_of_ours() {
+        let kept = rustix::fs::open(".", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty()).unwrap();
+        let linker = linker();
+        linker.ready().unwrap();
+        drop(kept);
+        let open = open(linker.id());
+        let own = |file: &String| {
+            file == "/dev/null" || file.starts_with("socket:") || file.ends_with(".cwasm") || file.contains("memfd:")
+        };
+        assert!(!open.is_empty() && open.iter().all(own), "{open:?}");
+    }
+
+    /// A job can neither hear nor disturb another.
+    fn a_job_has_no_socket_but_its_own() {
+        let w = Workshop::new();
+        // Its init takes a second or more, so that two jobs wait for it at the same time.
+        let hello = relobox_simkernel::samples::SOURCES[0].1;
+        let slow = "\tfor (volatile long i = 0; i < 2000000000; i++)\n\t\t;\n\treturn 0;\n";
+        let slow = hello.replace("\treturn 0;\n", slow);
+        assert_ne!(slow, hello);
+        let modules = ["slow_1", "slow_2"].map(|name| {
+            w.compile(name, &slow.replace("SIM_MODULE_NAME \"hello\"", &format!("SIM_MODULE_NAME \"{name}\"")))
+        });
+        w.succeed("sim", &["start"]);
+        let linker = linker();
+        linker.ready().unwrap();
+        let jobs = || -> Vec<u32> {
+            let text = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", linker.id())).unwrap();
+            text.split_whitespace().map(|process| process.parse().unwrap()).collect()
+        };
+        let sockets = |process: u32| -> BTreeSet<String> {
+            let is_one = |file: &String| file.starts_with("socket:") || file.starts_with("anon_inode:");
+            open(process).into_iter().filter(is_one).collect()
+        };
+        std::thread::scope(|scope| {
+            let loads = modules.map(|path| {
+                let (linker, w) = (&linker, &w);
+                scope.spawn(move || {
+                    let (file, _) = seal(Source::open(&path).unwrap(), &path).unwrap();
+                    let mut kernel = Sim::connect(&w.socket).unwrap();
+                    linker.insmod(&mut kernel, "slow.ko", file.as_fd(), "").unwrap();
+                })
+            });
+            while jobs().len() < 2 {
+                assert!(!loads.iter().any(|load| load.is_finished()), "there were never two jobs");
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            // A job that has just begun still closes what is not its own.
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            let both = jobs();
+            assert_eq!(both.len(), 2, "the jobs were too quick");
+            let (one, two) = (sockets(both[0]), sockets(both[1]));
+            assert_eq!((one.len(), two.len()), (1, 1), "{one:?} {two:?}");
+            assert!(one.is_disjoint(&two));
+        });
     }
 
     /// Landlock in a version that knows files, networks and signals.
