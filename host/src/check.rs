@@ -4,15 +4,18 @@
 //! each against the kernel's symbols and all exports. No address matters: each module goes where its
 //! plugin says modules go, and symbols without an address get one within reach of that.
 
-use crate::error::{Error, Result};
+mod exports;
+mod find;
+
+pub use find::{File, Found, Shadowed, find};
+
+use crate::error::{Error, Problem, Result};
 use crate::guests::Guests;
 use crate::link::prepare;
-use crate::open::{Source, open};
-use crate::parse::{Module, parse};
-use crate::records::shown;
+use crate::open::Source;
 use crate::resolve::Sources;
-use crate::symbols::{Definition, Symbols};
-use relobox_abi::{export_flag, parse as what};
+use crate::symbols::Symbols;
+use exports::Scopes;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,90 +40,49 @@ pub struct Done {
     pub synthetic: usize,
 }
 
-/// Endings of modules, packed or not.
-const ENDINGS: [&str; 4] = [".ko", ".ko.gz", ".ko.xz", ".ko.zst"];
-
-/// Every module under `paths`, sorted; a path that is a file is taken whatever its name.
-pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for path in paths {
-        let meta = std::fs::metadata(path).map_err(Error::io(path))?;
-        if meta.is_dir() { walk(path, &mut found)? } else { found.push(path.clone()) }
-    }
-    found.sort();
-    found.dedup();
-    Ok(found)
-}
-
-fn walk(dir: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in std::fs::read_dir(dir).map_err(Error::io(dir))? {
-        let entry = entry.map_err(Error::io(dir))?;
-        let (path, kind) = (entry.path(), entry.file_type().map_err(Error::io(dir))?);
-        // `build` and `source` are links out of the tree.
-        if kind.is_dir() {
-            walk(&path, found)?;
-        } else if kind.is_file() && ENDINGS.iter().any(|e| path.to_string_lossy().ends_with(e)) {
-            found.push(path);
-        }
-    }
-    Ok(())
-}
-
-/// Checks `modules` with `jobs` threads. `symbols` is what the kernel defines, `inputs` are numbers
-/// from it; `progress` is called after each step, of which there are two for each module.
+/// Checks what was found with `jobs` threads. `symbols` is what the kernel defines, `inputs` are numbers from it;
+/// `progress` is called after each step, of which there are two for each module. Modules of one tree see each other's
+/// exports, and those of the files that were named themselves, but not another tree's.
 pub fn check(
     guests: &Guests,
-    modules: &[PathBuf],
-    mut symbols: Symbols,
+    found: &Found,
+    symbols: Symbols,
     inputs: &[(String, u64)],
     jobs: usize,
     progress: &(dyn Fn() + Sync),
 ) -> Vec<Outcome> {
-    let exports = parallel(jobs, modules, |path| {
-        let exports = exports_of(guests, path);
+    let exports = parallel(jobs, &found.modules, |file| {
+        let exports = match &file.missing {
+            None => exports::of(guests, &file.path),
+            Some(why) => Err(missing(&file.path, why)),
+        };
         progress();
         exports
     });
     // What cannot be read says so in the second pass.
-    for (name, definition) in exports.into_iter().flatten().flatten() {
-        // The kernel's own definition is the better one, but for the CRC that only a module may know.
-        match symbols.get(&name) {
-            Some(known) if known.crc.is_some() || known.exported => {}
-            _ => symbols.define(&name, definition),
-        }
-    }
-    parallel(jobs, modules, |path| {
-        let result = link_dry(guests, path, &symbols, inputs);
+    let scopes = Scopes::new(found, symbols, exports);
+    let items: Vec<_> = found.modules.iter().zip(scopes.duplicates()).collect();
+    parallel(jobs, &items, |(file, duplicates)| {
+        let linked = match &file.missing {
+            None => link_dry(guests, &file.path, scopes.of(file), inputs),
+            Some(why) => Err(missing(&file.path, why)),
+        };
         progress();
-        Outcome { path: path.clone(), result }
+        Outcome { path: file.path.clone(), result: with(linked, duplicates) }
     })
 }
 
-fn exports_of(guests: &Guests, path: &Path) -> Result<Vec<(Vec<u8>, Definition)>> {
-    let name = path.display().to_string();
-    let module = parse(&name, open(guests, &name, Source::open(path)?)?, what::EXPORTS)?;
-    let records = module.records();
-    let owner: std::sync::Arc<str> = module_name(&module, path).into();
-    let definition = |e: &relobox_abi::Export| Definition {
-        address: None,
-        crc: (e.flags & export_flag::CRC != 0 && e.crc != 0).then_some(e.crc),
-        owner: Some(owner.clone()),
-        gpl: e.flags & export_flag::GPL != 0,
-        namespace: String::from_utf8_lossy(records.bytes(e.namespace)).as_ref().into(),
-        exported: true,
-    };
-    Ok(records.exports.iter().map(|e| (records.bytes(e.name).to_vec(), definition(e))).collect())
+fn missing(path: &Path, why: &str) -> Error {
+    Error::io(path)(std::io::Error::new(std::io::ErrorKind::NotFound, why))
 }
 
-/// The module's own name for itself, else its file's.
-#[must_use]
-pub fn module_name(module: &Module, path: &Path) -> String {
-    match module.records().modinfo("name") {
-        Some(name) => shown(name),
-        None => {
-            let file = path.file_name().unwrap_or_default().to_string_lossy();
-            file.split('.').next().unwrap_or_default().replace('-', "_")
-        }
+/// The verdict, with what else the kernel would refuse.
+fn with(linked: Result<Done>, more: &[Problem]) -> Result<Done> {
+    match linked {
+        Ok(done) if more.is_empty() => Ok(done),
+        Ok(_) => Err(Error::Module(more.to_vec())),
+        Err(Error::Module(problems)) => Err(Error::Module([problems, more.to_vec()].concat())),
+        Err(error) => Err(error),
     }
 }
 

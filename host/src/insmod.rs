@@ -9,6 +9,7 @@ use crate::kernel::{Export, Failure, Form, Kernel, Listing, Of};
 use crate::layout::Area;
 use crate::layout_linux;
 use crate::link::{ask, plugin_of};
+use crate::names;
 use crate::parse::{Module, Records};
 use crate::place::{self, Placing};
 use crate::plan::Needs;
@@ -146,7 +147,11 @@ fn check(guests: &Guests, records: &Records<'_>, needs: &Needs, kernel: &Listing
         let text = format!("section {} is writable and executable", shown(records.bytes(section.name)));
         refuse("writable-code", text, "code that changes itself has no place in a kernel");
     }
-    let name = place::module_name(records);
+    let name = names::of_module(records);
+    if name.is_empty() {
+        let text = "it has no name: .modinfo has no name=, and its file's name begins with a dot";
+        refuse("not-a-module", text.into(), "rename the file");
+    }
     if kernel.modules.iter().any(|m| m.name == name) {
         let text = format!("a module named '{name}' is already loaded");
         refuse("already-loaded", text, "'relobox rmmod' removes it");

@@ -30,6 +30,7 @@ pub mod limits;
 pub mod link;
 mod memfd;
 pub mod modprobe;
+pub mod names;
 pub mod open;
 pub mod parse;
 pub mod pins;

@@ -139,7 +139,7 @@ pub struct Opened {
 pub fn open(guests: &Guests, name: &str, mut source: Source) -> Result<Opened> {
     let packed = is_packed(&source.magic().map_err(Error::io(name))?);
     if packed {
-        source = Source::Bytes(unpack(guests, name, source)?);
+        source = Source::Bytes(unpack(guests, name, source, limits::UNPACKED)?);
     }
     let len = length(name, &source)?;
     let mut engine = guests.engine()?.instantiate(limits::memory_for(len), limits::fuel_for(len))?;
@@ -172,8 +172,27 @@ fn is_packed(magic: &[u8; 6]) -> bool {
         || matches!(magic, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
 }
 
-fn unpack(guests: &Guests, name: &str, source: Source) -> Result<Vec<u8>> {
-    let (len, limit) = (length(name, &source)?, limits::UNPACKED);
+/// A symbol file's bytes, unpacked in the sandbox if they are packed. Distributions ship /lib/modules/VERSION/symvers.xz.
+///
+/// # Errors
+///
+/// The stream is damaged, or it unpacks to more than [`limits::SYMBOLS`] bytes.
+pub fn unpacked(guests: &Guests, path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>> {
+    match bytes.first_chunk() {
+        Some(magic) if is_packed(magic) => {
+            let unpacked = unpack(guests, &path.display().to_string(), Source::Bytes(bytes), limits::SYMBOLS);
+            unpacked.map_err(|error| match error {
+                // No module is at fault.
+                Error::Module(_) => Error::Usage(error.to_string()),
+                other => other,
+            })
+        }
+        _ => Ok(bytes),
+    }
+}
+
+fn unpack(guests: &Guests, name: &str, source: Source, limit: u64) -> Result<Vec<u8>> {
+    let len = length(name, &source)?;
     let mut guest = guests.unpack()?.instantiate(limits::unpack_memory(len, limit), limits::unpack_fuel(len, limit))?;
     unpack_in(&mut guest, name, source, limit)
 }

@@ -4,7 +4,6 @@ use crate::error::{Problem, Result};
 use crate::kernel::{Export, Failure, Form, Image, Kernel, Load, Loaded, Protection, Request};
 use crate::layout::{ABSENT, Area, Kind, Layout, Measured};
 use crate::link::Linked;
-use crate::records::shown;
 use relobox_abi::export_flag;
 use std::path::Path;
 
@@ -131,17 +130,5 @@ fn load(linked: &Linked, name: &str, args: &str) -> Load {
         params: params.map(|(s, address)| (*address, s.size)),
         args: args.to_owned(),
         image: None,
-    }
-}
-
-/// The module's name: what modinfo says, else what the file is called, as kbuild makes it.
-#[must_use]
-pub fn module_name(records: &crate::parse::Records<'_>) -> String {
-    match records.modinfo("name") {
-        Some(name) => shown(name),
-        None => {
-            let file = records.name.rsplit('/').next().unwrap_or_default();
-            file.split(".ko").next().unwrap_or_default().trim_end_matches(".o").replace('-', "_")
-        }
     }
 }

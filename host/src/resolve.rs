@@ -4,13 +4,16 @@
 //! its value; an absolute one is its value; an undefined one is looked up; an undefined weak one that
 //! nobody defines is 0; a common one is an error.
 //! Policy: CRCs agree where both sides have one; GPL-only symbols need a GPL-compatible licence;
-//! a namespace must be imported.
+//! a namespace must be imported. One that begins with `module:` lists the modules that may use its symbols
+//! (EXPORT_SYMBOL_FOR_MODULES, Linux 6.16), and nobody imports it.
 
 use crate::error::{Error, Problem, Result};
 use crate::layout::{ABSENT, Layout};
 use crate::limits;
+use crate::names;
 use crate::parse::Records;
 use crate::plan::Needs;
+use crate::records::shown;
 use crate::symbols::{Definition, Symbols};
 use relobox_abi::{Supplied, Symbol, supply, symbol_flag};
 use std::collections::{HashMap, HashSet};
@@ -79,7 +82,7 @@ pub fn resolve(records: &Records<'_>, needs: &Needs, layout: &Layout, sources: S
             (None, Some(base)) if !sources.symbols.know_kernel() => base.wrapping_add(u64::from(i) * 16),
             (None, _) if s.flags & symbol_flag::WEAK != 0 => 0,
             (found, _) => {
-                problems.push(missing(records, i, found, sources.symbols.know_kernel()));
+                problems.push(missing(records, i, name, found, sources.symbols));
                 0
             }
         }
@@ -88,6 +91,7 @@ pub fn resolve(records: &Records<'_>, needs: &Needs, layout: &Layout, sources: S
     values.push(0);
     values.extend((1..).zip(&records.symbols[1..]).map(|(i, s)| value_of(i, s)));
     problems.extend(gone(records, layout));
+    problems.extend(imported_lists(records));
     if problems.is_empty() { Ok(Resolved { values, uses }) } else { Err(Error::Module(problems)) }
 }
 
@@ -138,24 +142,55 @@ fn about(records: &Records<'_>, symbol: u32, kind: &'static str, text: impl Into
     Problem { symbol: records.symbol_name(symbol), ..Problem::new(kind, records.name, text) }
 }
 
-fn missing(records: &Records<'_>, symbol: u32, found: Option<&Definition>, known: bool) -> Problem {
+fn missing(records: &Records<'_>, symbol: u32, name: &[u8], found: Option<&Definition>, symbols: &Symbols) -> Problem {
     match found {
+        Some(_) if symbols.hides(name) => {
+            let hint = "the kernel shows addresses to root (CAP_SYSLOG) only, and while kernel.kptr_restrict is 0 or 1";
+            about(records, symbol, "no-address", "its address is hidden (0) in the files given with --symbols")
+                .hint(hint)
+        }
         Some(definition) => {
             let owner = definition.owner.as_deref().unwrap_or("vmlinux");
             about(records, symbol, "no-address", format!("a symbol of {owner} has no address"))
                 .hint("Module.symvers has no addresses: give System.map or /proc/kallsyms too")
         }
-        None => about(records, symbol, "undefined-symbol", "undefined symbol").hint(match known {
+        None => about(records, symbol, "undefined-symbol", "undefined symbol").hint(match symbols.know_kernel() {
             true => "no file given with --symbols, and no other module, defines it",
             false => "--symbols names System.map, /proc/kallsyms or Module.symvers",
         }),
     }
 }
 
+/// How a namespace begins that lists modules.
+const FOR_MODULES: &str = "module:";
+
+/// Whether a list of `a,b-*` has this module: `*` at the end of a name stands for any ending, and `-` and `_` are the
+/// same. As verify_module_namespace of kernel/module/main.c.
+fn is_listed(list: &[u8], module: &[u8]) -> bool {
+    let same = |a: &[u8], b: &[u8]| {
+        let one = |c: &u8| if *c == b'-' { b'_' } else { *c };
+        a.len() == b.len() && a.iter().map(one).eq(b.iter().map(one))
+    };
+    list.split(|b| *b == b',').any(|name| match name.strip_suffix(b"*") {
+        Some(start) => module.get(..start.len()).is_some_and(|begin| same(start, begin)),
+        None => same(name, module),
+    })
+}
+
+/// What the module imports of that kind, which the kernel refuses whatever else it asks for (setup_modinfo).
+fn imported_lists(records: &Records<'_>) -> Option<Problem> {
+    let mut imports = records.modinfo_all("import_ns");
+    let list = imports.find(|namespace| namespace.starts_with(FOR_MODULES.as_bytes()))?;
+    let text = format!("the module imports {}, and such a namespace is for those that it lists", shown(list));
+    Some(Problem::new("namespace", records.name, text).hint("take the MODULE_IMPORT_NS out"))
+}
+
 /// What the kernel checks besides.
 struct Policy<'a> {
     gpl: bool,
-    imports: Vec<&'a [u8]>,
+    /// As the kernel knows the module.
+    name: String,
+    imports: HashSet<&'a [u8]>,
     /// The CRCs that the module was compiled against, sorted; a name may have two that differ, in two tables.
     crcs: Vec<(&'a [u8], u32)>,
 }
@@ -169,7 +204,7 @@ impl<'a> Policy<'a> {
         };
         let mut crcs: Vec<_> = records.versions.iter().map(|v| (records.bytes(v.name), v.crc)).collect();
         crcs.sort_unstable();
-        Self { gpl, imports: records.modinfo_all("import_ns").collect(), crcs }
+        Self { gpl, name: names::of_module(records), imports: records.modinfo_all("import_ns").collect(), crcs }
     }
 
     fn check(&self, records: &Records<'_>, i: u32, name: &[u8], found: &Definition, problems: &mut Vec<Problem>) {
@@ -177,7 +212,14 @@ impl<'a> Policy<'a> {
             let text = "the symbol is for GPL-compatible modules only, and the module's licence is another";
             problems.push(about(records, i, "gpl-only", text));
         }
-        if !found.namespace.is_empty() && !self.imports.contains(&found.namespace.as_bytes()) {
+        if let Some(modules) = found.namespace.strip_prefix(FOR_MODULES) {
+            if !is_listed(modules.as_bytes(), self.name.as_bytes()) {
+                let text = format!("the symbol is for other modules only: {modules}");
+                problems.push(
+                    about(records, i, "namespace", text).hint("a module's name decides, nothing can be imported"),
+                );
+            }
+        } else if !found.namespace.is_empty() && !self.imports.contains(found.namespace.as_bytes()) {
             let text = format!("the module does not import the symbol's namespace, {}", found.namespace);
             problems.push(about(records, i, "namespace", text).hint(format!("MODULE_IMPORT_NS({})", found.namespace)));
         }
@@ -196,5 +238,42 @@ impl<'a> Policy<'a> {
         let start = self.crcs.partition_point(|(known, _)| *known < name);
         let rest = &self.crcs[start..];
         &rest[..rest.partition_point(|(known, _)| *known == name)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_modules_is_read_as_the_kernel_reads_it() {
+        let yes = [
+            ("kvm", "kvm"),
+            ("a,kvm", "kvm"),
+            ("kvm,b", "kvm"),
+            ("vfio-demo", "vfio_demo"),
+            ("vfio_demo", "vfio-demo"),
+            ("a,kvm-*", "kvm_intel"),
+            ("kvm-*", "kvm_"),
+            ("kvm*", "kvm"),
+            ("*", "anything"),
+        ];
+        let no = [
+            ("kvm", "kvm_intel"),
+            ("kvm-*", "kvm"),
+            ("kvm-intel", "kvm"),
+            ("*kvm", "a_kvm"),
+            ("k*m", "kvm"),
+            ("a, kvm", "kvm"),
+            ("", "kvm"),
+            ("a,,b", "kvm"),
+            ("KVM", "kvm"),
+        ];
+        for (list, module) in yes {
+            assert!(is_listed(list.as_bytes(), module.as_bytes()), "{list} {module}");
+        }
+        for (list, module) in no {
+            assert!(!is_listed(list.as_bytes(), module.as_bytes()), "{list} {module}");
+        }
     }
 }

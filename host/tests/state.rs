@@ -257,7 +257,7 @@ fn many_records_at_once_are_whole() {
     let path = w.directory.join("state.json");
     std::fs::write(&path, json(&state)).unwrap();
     let mut symbols = Symbols::new();
-    symbols.read_file(&path, |name| name != b"symbol_1").unwrap();
+    symbols.read_file(&path, Ok, |name| name != b"symbol_1").unwrap();
     let zero = symbols.get(b"symbol_0").unwrap();
     assert_eq!((zero.address, zero.crc, zero.gpl, &*zero.namespace), (Some(u64::MAX), Some(u32::MAX), true, "NS"));
     assert!(symbols.get(b"symbol_1").is_none() && !symbols.know_kernel());

@@ -5,7 +5,8 @@ use super::{Common, output};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
-use relobox::check::{Outcome, check, find};
+use relobox::check::{Found, Outcome, check, find};
+use relobox::open::unpacked;
 use relobox::symbols::Symbols;
 use relobox::{Error, Problem, Result, limits};
 use serde::Serialize;
@@ -17,7 +18,11 @@ use std::process::ExitCode;
 #[derive(Debug, Args)]
 #[command(after_help = "Symbols are resolved among the modules of the tree. Without --symbols, whatever no module
 exports is taken to be the kernel's. With Module.symvers, names, CRCs, GPL-only exports and
-namespaces are checked too.
+namespaces are checked too, and that no module exports what the kernel exports.
+
+A tree (/lib/modules/VERSION) is judged as modprobe sees it: of several files by one module's name
+the one in modules.dep counts; without modules.dep, the one that depmod would take. Links are
+followed.
 
 Examples:
   relobox check /lib/modules/6.1.0-56-amd64
@@ -27,7 +32,7 @@ pub(crate) struct CheckArgs {
     /// Modules, and directories of modules
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Symbols: System.map, /proc/kallsyms, or Module.symvers; can be repeated
+    /// Symbols: System.map, /proc/kallsyms, or Module.symvers, packed or not; can be repeated
     #[arg(long, value_name = "FILE")]
     symbols: Vec<PathBuf>,
     #[command(flatten)]
@@ -35,29 +40,34 @@ pub(crate) struct CheckArgs {
     /// Threads [default: one for each processor]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16))]
     jobs: Option<u16>,
+    /// Read depmod's configuration here, for trees without modules.dep; can be repeated [default: etc/depmod.d and so on
+    /// of the root directory that the tree is in]
+    #[arg(long, value_name = "DIR")]
+    depmod_config: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) common: Common,
 }
 
 pub(crate) fn run(args: CheckArgs) -> Result<ExitCode> {
     let guests = args.common.guests()?;
-    let modules = find(&args.paths)?;
-    if modules.is_empty() {
+    let found = find(&args.paths, &args.depmod_config)?;
+    if found.modules.is_empty() {
         return Err(Error::Usage("there is no module (*.ko, *.ko.gz, *.ko.xz, *.ko.zst) in the given paths".into()));
     }
     let mut symbols = Symbols::new();
     for file in &args.symbols {
-        symbols.read_file(file, |_| true)?;
+        symbols.read_file(file, |bytes| unpacked(&guests, file, bytes), |_| true)?;
     }
     let default = std::thread::available_parallelism().map_or(1, usize::from).min(16);
     let jobs = args.jobs.map_or(default, usize::from);
-    let bar = progress(modules.len(), args.common.json);
-    let outcomes = check(&guests, &modules, symbols, &args.inputs.input, jobs, &|| bar.inc(1));
+    let bar = progress(found.modules.len(), args.common.json);
+    let outcomes = check(&guests, &found, symbols, &args.inputs.input, jobs, &|| bar.inc(1));
     bar.finish_and_clear();
     let code = outcomes.iter().filter_map(|o| o.result.as_ref().err()).map(Error::exit_code).max().unwrap_or(0);
     if args.common.json {
-        output::json(&Report::of(&outcomes))
+        output::json(&Report::of(&found, &outcomes))
     } else {
+        print_found(&found);
         print(&outcomes)
     }
     Ok(ExitCode::from(code))
@@ -83,6 +93,22 @@ struct Report<'a> {
     relocations: usize,
     synthetic_bytes: usize,
     failures: Vec<Failure<'a>>,
+    shadowed: Vec<ShadowedJson<'a>>,
+    unlisted: &'a [PathBuf],
+    links: Vec<LinkJson<'a>>,
+    warnings: &'a [String],
+}
+
+#[derive(Serialize)]
+struct ShadowedJson<'a> {
+    module: &'a Path,
+    by: &'a Path,
+}
+
+#[derive(Serialize)]
+struct LinkJson<'a> {
+    module: &'a Path,
+    target: &'a Path,
 }
 
 #[derive(Serialize)]
@@ -94,7 +120,7 @@ struct Failure<'a> {
 }
 
 impl<'a> Report<'a> {
-    fn of(outcomes: &'a [Outcome]) -> Self {
+    fn of(found: &'a Found, outcomes: &'a [Outcome]) -> Self {
         let done = || outcomes.iter().filter_map(|o| o.result.as_ref().ok());
         let failures: Vec<_> = outcomes
             .iter()
@@ -113,6 +139,10 @@ impl<'a> Report<'a> {
             relocations: done().map(|d| d.relocations).sum(),
             synthetic_bytes: done().map(|d| d.synthetic).sum(),
             failures,
+            shadowed: found.shadowed.iter().map(|s| ShadowedJson { module: &s.path, by: &s.by }).collect(),
+            unlisted: &found.unlisted,
+            links: found.links.iter().map(|(module, target)| LinkJson { module, target }).collect(),
+            warnings: &found.warnings,
         }
     }
 }
@@ -154,6 +184,26 @@ fn place(path: &Path) -> String {
     let below = parts.iter().position(|p| p == "kernel").map(|i| i + 1).filter(|i| i + 1 < parts.len());
     let parent = parts.len().saturating_sub(2);
     parts.get(below.unwrap_or(parent)).filter(|_| parts.len() > 1).map_or_else(|| ".".into(), ToString::to_string)
+}
+
+/// What is not as one might think, a few lines of each kind.
+fn print_found(found: &Found) {
+    fn some<T>(all: &[T], what: &str, line: impl Fn(&T) -> String) {
+        all.iter().take(limits::SHOWN).for_each(|one| output::warning(line(one)));
+        let more = all.len().saturating_sub(limits::SHOWN);
+        if more != 0 {
+            output::warning(format_args!("… and {more} more {what} (--json has them all)"));
+        }
+    }
+    some(&found.warnings, "warnings", Clone::clone);
+    some(&found.shadowed, "files", |s| format!("{}: not checked: modprobe takes {}", s.path.display(), s.by.display()));
+    some(&found.unlisted, "files", |path| {
+        format!("{}: modprobe does not know it: modules.dep does not have it, or depmod leaves it out", path.display())
+    });
+    let links = found.links.len();
+    if links != 0 {
+        output::warning(format_args!("{links} of the modules are links out of their tree (--json says where)"));
+    }
 }
 
 fn print(outcomes: &[Outcome]) {

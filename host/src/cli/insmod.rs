@@ -7,6 +7,7 @@ use clap::Args;
 use relobox::Result;
 use relobox::insmod::{Inserted, join_args};
 use relobox::kernel::Listing;
+use relobox::names;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -147,8 +148,7 @@ pub(crate) struct RmmodArgs {
 }
 
 pub(crate) fn rmmod(args: RmmodArgs) -> Result<ExitCode> {
-    let file = args.name.rsplit('/').next().unwrap_or_default();
-    let name = file.split(".ko").next().unwrap_or_default().replace('-', "_");
+    let name = names::of_argument(&args.name);
     // "hello: no module …": the name as the person gave it.
     args.which.connect()?.remove(&name).map_err(|failure| failed(&args.name, &failure))?;
     super::state::forget(&args.which, &name);

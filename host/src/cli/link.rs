@@ -6,7 +6,7 @@ use relobox::cross_check::link_both;
 use relobox::guests::{Guests, Plugin};
 use relobox::layout::{ABSENT, Layout};
 use relobox::link::{Linked, Prepared, load, plugin_of, prepare_by};
-use relobox::open::Source;
+use relobox::open::{Source, unpacked};
 use relobox::parse::Records;
 use relobox::plan::Needs;
 use relobox::registry::Plugins;
@@ -32,7 +32,8 @@ use std::sync::Arc;
 pub(crate) struct LinkArgs {
     /// The module: .ko, .ko.gz, .ko.xz, .ko.zst, or a relocatable object
     module: PathBuf,
-    /// Symbols: System.map, /proc/kallsyms, Module.symvers, or what 'relobox state export' wrote; can be repeated
+    /// Symbols: System.map, /proc/kallsyms, Module.symvers, packed or not, or what 'relobox state export' wrote; can be
+    /// repeated
     #[arg(long, value_name = "FILE")]
     symbols: Vec<PathBuf>,
     /// Addresses of sections: lines of 'NAME ADDRESS', or a directory like /sys/module/NAME/sections
@@ -93,7 +94,7 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
         Some(path) => {
             let mut given = section_addresses(path)?;
             let records = prepared.module.records();
-            let owner = relobox::check::module_name(&prepared.module, &args.module);
+            let owner = relobox::names::of_module(&records);
             given.extend(per_cpu_base(&records, symbols, &owner, &given));
             prepared.measured.at_sections(&records, &given, base)
         }
@@ -102,7 +103,7 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
     let mut linked = match &second {
         None => {
             let prepared = prepare_by(plugin, module, inputs)?;
-            let symbols = wanted_symbols(&prepared.module.records(), &[prepared.needs()], &args.symbols)?;
+            let symbols = wanted_symbols(&guests, &prepared.module.records(), &[prepared.needs()], &args.symbols)?;
             let layout = lay(&prepared, &symbols, base)?;
             prepared.link(layout, Sources { symbols: &symbols, assume: None })?
         }
@@ -115,7 +116,7 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
             let ask = |plugin: &Arc<Plugin>| Ok(prepare_by(Arc::clone(plugin), load_module()?, inputs).ok());
             let asked = plugins.iter().map(ask).collect::<Result<Vec<_>>>()?;
             let needs: Vec<_> = asked.iter().flatten().map(Prepared::needs).collect();
-            let symbols = wanted_symbols(&module.records(), &needs, &args.symbols)?;
+            let symbols = wanted_symbols(&guests, &module.records(), &needs, &args.symbols)?;
             drop(asked);
             let sources = Sources { symbols: &symbols, assume: None };
             let modules = [module, load_module()?];
@@ -187,14 +188,19 @@ fn write_file(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Resul
 
 /// Only what the module asks for: a kernel has 200,000 symbols, and a module wants 30. `needs` are those of the plugins
 /// that link it.
-pub(crate) fn wanted_symbols(records: &Records<'_>, needs: &[&Needs], files: &[PathBuf]) -> Result<Symbols> {
+pub(crate) fn wanted_symbols(
+    guests: &Guests,
+    records: &Records<'_>,
+    needs: &[&Needs],
+    files: &[PathBuf],
+) -> Result<Symbols> {
     let per_cpu = records.symbols.iter().filter(|s| s.flags & symbol_flag::PERCPU != 0);
     let per_cpu = per_cpu.map(|s| records.bytes(s.name));
     let looked_up = needs.iter().flat_map(|needs| needs.looked_up(records)).map(|(_, name)| name);
     let wanted: Wanted<'_> = per_cpu.chain(looked_up).collect();
     let mut symbols = Symbols::new();
     for file in files {
-        symbols.read_file(file, |name| wanted.contains(name))?;
+        symbols.read_file(file, |bytes| unpacked(guests, file, bytes), |name| wanted.contains(name))?;
     }
     Ok(symbols)
 }

@@ -10,9 +10,9 @@ use relobox::modprobe::config::DIRECTORIES;
 use relobox::modprobe::plan::Needs;
 use relobox::modprobe::remove::{How, Modules, Removed, remove};
 use relobox::modprobe::run::Report;
-use relobox::modprobe::{Action, Config, Outcome, Plan, Request, Step, Tree, glob, plan};
+use relobox::modprobe::{Action, Config, Outcome, Plan, Request, Step, Tree, plan};
 use relobox::open::Source;
-use relobox::{Error, Result, limits, link, modprobe};
+use relobox::{Error, Result, limits, link, modprobe, names};
 use relobox_abi::symbol_flag;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -351,7 +351,7 @@ fn take_out(args: &ModprobeArgs, tree: &Tree, config: &Config) -> Result<ExitCod
     let how = How { first_time: args.first_time, ignore_commands: args.ignore_remove };
     let (mut removed, mut errors) = (Removed::default(), Vec::new());
     for name in std::iter::once(&args.name).chain(&args.more) {
-        let name = if name.contains(".ko") { glob::name_of_file(name) } else { name.clone() };
+        let name = if names::is_written_as_file(name) { names::of_file(name) } else { name.clone() };
         errors.extend(remove(tree, config, &mut kernel, &name, how, &mut removed).err());
     }
     for warning in &removed.warnings {

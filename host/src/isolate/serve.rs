@@ -10,7 +10,7 @@ use crate::kernel::{Failure, Form, Image, Kernel, Loaded, Module, Protection, Re
 use crate::layout::Area;
 use crate::limits;
 use crate::memfd;
-use crate::modprobe::glob::name_of_file;
+use crate::names;
 use crate::registry::Digest;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
@@ -92,7 +92,7 @@ impl<'a> Job<'a> {
             (_, None) => {
                 let said = end?.error();
                 // Somebody else may have been faster, which the kernel knows.
-                let name = name_of_file(self.file);
+                let name = names::of_file(self.file);
                 if self.before.iter().any(|module| module.name == name) {
                     let text = Failure::Exists { name }.to_string();
                     let problem = Problem::new("already-loaded", self.file, text);
@@ -117,7 +117,7 @@ impl<'a> Job<'a> {
             !self.before.iter().any(|old| same(&old))
         };
         let new: Vec<_> = live.iter().filter(fresh).collect();
-        let (own, called) = (name_of_file(self.file), called.to_owned());
+        let (own, called) = (names::of_file(self.file), called.to_owned());
         let one = match new[..] {
             [one] => Some(one),
             _ => [own, called].iter().find_map(|name| new.iter().find(|m| m.name == *name).copied()),

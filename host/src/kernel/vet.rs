@@ -5,7 +5,7 @@
 
 use super::{Export, Failure, Form, Kernel, Listing, Load, Loaded, Module, Protection, Request, linux};
 use crate::layout::{Kind, PAGE};
-use crate::symbols::{Symbols, Wanted};
+use crate::symbols::{Symbols, Unusable, Wanted, contents};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -49,16 +49,16 @@ impl Kernel for Vet {
         let names: Wanted<'_> = wanted.unwrap_or_default().iter().copied().collect();
         let mut symbols = Symbols::new();
         if wanted.is_some() {
-            symbols
-                .read_file(Path::new(KALLSYMS), |name| names.contains(name) || name == b"_text")
-                .map_err(|e| unreadable(&e.to_string()))?;
-        }
-        let text = symbols.get(b"_text").and_then(|d| d.address);
-        if text == Some(0) {
-            return Err(Failure::NotAllowed(format!("{KALLSYMS} hides addresses from this process")));
+            let text = contents(Path::new(KALLSYMS)).map_err(|e| unreadable(&e.to_string()))?;
+            symbols.read(&text, |name| names.contains(name)).map_err(|unusable| match unusable {
+                Unusable::Hidden => Failure::NotAllowed(format!("{KALLSYMS}: {unusable}")),
+                _ => unreadable(&unusable.to_string()),
+            })?;
         }
         let mut modules = linux::loaded();
-        if let Some((address, _)) = modules.iter().filter_map(|m| m.areas.first()).min() {
+        // An address of 0 is a hidden one.
+        let shown = modules.iter().filter_map(|m| m.areas.first()).filter(|(address, _)| *address != 0);
+        if let Some((address, _)) = shown.min() {
             self.next = *address;
         }
         let mut own = Vec::new();

@@ -1,9 +1,10 @@
 //! Configuration: modprobe.d and the kernel's command line.
 
-use super::glob::{alias_name, matches, module_name};
+use super::glob::{alias_name, matches};
 use super::{Place, read_text};
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::names::underscored;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -115,11 +116,11 @@ impl Config {
                 _ if name.is_empty() => self.warn(&place, "a line of one word"),
                 "alias" if value.is_empty() => self.warn(&place, "an alias for nothing"),
                 "alias" => self.aliases.push(line(alias_name(name))),
-                "options" => self.options.push(line(module_name(name))),
+                "options" => self.options.push(line(underscored(name))),
                 "install" | "remove" if value.is_empty() => self.warn(&place, "no command"),
-                "install" => self.install.push(line(module_name(name))),
-                "remove" => self.remove.push(line(module_name(name))),
-                "blacklist" => self.blacklist.push(line(module_name(name))),
+                "install" => self.install.push(line(underscored(name))),
+                "remove" => self.remove.push(line(underscored(name))),
+                "blacklist" => self.blacklist.push(line(underscored(name))),
                 "softdep" => self.softdeps.push(softdep(name, &value)),
                 // weakdep only tells whoever builds an initramfs what might be wanted.
                 "weakdep" => {}
@@ -137,7 +138,7 @@ impl Config {
     pub fn parse_command_line(&mut self, text: &str) {
         let place = Place { file: "kernel command line".into(), line: 0 };
         for (key, value) in arguments(text) {
-            let line = |name: &str, value| Line { name: module_name(name), value, place: place.clone() };
+            let line = |name: &str, value| Line { name: underscored(name), value, place: place.clone() };
             let names = |value: &Option<String>| -> Vec<Line> {
                 let names = value.as_deref().unwrap_or_default().split(',').filter(|name| !name.is_empty());
                 names.map(|name| line(name, String::new())).collect()
@@ -181,7 +182,7 @@ impl Config {
 }
 
 fn softdep(name: &str, text: &str) -> Softdep {
-    let mut softdep = Softdep { name: module_name(name), pre: Vec::new(), post: Vec::new() };
+    let mut softdep = Softdep { name: underscored(name), pre: Vec::new(), post: Vec::new() };
     let mut list = None;
     for word in text.split_whitespace() {
         match word {

@@ -1,17 +1,4 @@
-//! Names and patterns: `-` and `_` are the same in a module's name, and aliases are shell patterns.
-
-/// A module's name as the kernel has it.
-#[must_use]
-pub fn module_name(name: &str) -> String {
-    name.replace('-', "_")
-}
-
-/// A module's name from its file's: up to the first dot.
-#[must_use]
-pub fn name_of_file(path: &str) -> String {
-    let file = path.rsplit('/').next().unwrap_or_default();
-    module_name(file.split('.').next().unwrap_or_default())
-}
+//! Aliases are shell patterns; `-` and `_` are the same in them, as in a module's name.
 
 /// An alias with underscores, but for what stands in brackets: there a dash makes a range.
 #[must_use]
@@ -127,6 +114,5 @@ mod tests {
     #[test]
     fn dashes_are_underscores_outside_brackets() {
         assert_eq!(alias_name("a-b[0-9]c-d"), "a_b[0-9]c_d");
-        assert_eq!(name_of_file("kernel/crypto/crc32c-intel.ko.xz"), "crc32c_intel");
     }
 }

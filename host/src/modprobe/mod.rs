@@ -4,6 +4,7 @@
 //! and whoever runs it says how one module is loaded. What is read is what kmod's modprobe reads, in its text form.
 
 pub mod config;
+pub mod depmod;
 pub mod glob;
 mod load;
 pub mod plan;
@@ -12,6 +13,7 @@ pub mod run;
 pub mod tree;
 
 pub use config::Config;
+pub use depmod::Depmod;
 pub use load::load;
 pub use plan::{Action, Plan, Request, Step, Target, plan};
 pub use run::{Outcome, run};

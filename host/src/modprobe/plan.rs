@@ -1,10 +1,11 @@
 //! Plan: which modules, in which order, with which parameters. Nothing is loaded here.
 
 use super::config::{Config, Line};
-use super::glob::{alias_name, matches, module_name, name_of_file};
+use super::glob::{alias_name, matches};
 use super::tree::Tree;
 use crate::error::{Error, Problem, Result};
 use crate::limits;
+use crate::names::{of_file, underscored};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -195,7 +196,7 @@ impl Planner<'_> {
     /// What a name stands for. Configured aliases come first, so that a name can be given to another module.
     fn find(&self, name: &str) -> Result<Vec<Found>> {
         if name.starts_with('/') || name.starts_with("./") {
-            return Ok(vec![Found { name: name_of_file(name), alias: None, path: Some(name.into()) }]);
+            return Ok(vec![Found { name: of_file(name), alias: None, path: Some(name.into()) }]);
         }
         let alias = alias_name(name);
         let found = |names: Vec<String>| -> Vec<Found> {
@@ -208,7 +209,7 @@ impl Planner<'_> {
         }
         if !configured.is_empty() {
             // Options for an alias are for it as it is written, pattern and all.
-            let module = |l: &&Line| Found { name: module_name(&l.value), alias: Some(l.name.clone()), path: None };
+            let module = |l: &&Line| Found { name: underscored(&l.value), alias: Some(l.name.clone()), path: None };
             return Ok(configured.iter().map(module).collect());
         }
         if self.tree.path(&alias).is_some() {
@@ -373,7 +374,7 @@ impl Planner<'_> {
             }
             needs.push(owner.to_owned());
         };
-        for depends in asked.depends.iter().map(|depends| module_name(depends)) {
+        for depends in asked.depends.iter().map(|depends| underscored(depends)) {
             if !known.contains(&depends) && depends != name && !self.tree.built_in(&depends)? {
                 add(&depends, "");
                 known.insert(depends);

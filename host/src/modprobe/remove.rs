@@ -1,11 +1,12 @@
 //! modprobe -r: a module, and what was only there for it.
 
 use super::config::Config;
-use super::glob::{alias_name, matches, module_name};
+use super::glob::{alias_name, matches};
 use super::tree::Tree;
 use crate::error::{Error, Problem, Result};
 use crate::insmod::refusal;
 use crate::kernel::{Failure, Module};
+use crate::names::underscored;
 use std::collections::HashSet;
 
 /// How to remove.
@@ -58,7 +59,7 @@ pub fn remove(
 fn find(tree: &Tree, config: &Config, kernel: &mut impl Modules, name: &str) -> Result<Vec<String>> {
     let alias = alias_name(name);
     let configured = config.aliases.iter().filter(|l| matches(&l.name, &alias) && l.value != "off");
-    let configured: Vec<String> = configured.map(|l| module_name(&l.value)).collect();
+    let configured: Vec<String> = configured.map(|l| underscored(&l.value)).collect();
     if !configured.is_empty() {
         return Ok(configured);
     }

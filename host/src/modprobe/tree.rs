@@ -1,9 +1,10 @@
 //! A module tree: what depmod wrote about it, in text.
 
-use super::glob::{alias_name, matches, module_name, name_of_file};
+use super::glob::{alias_name, matches};
 use super::{Place, read_text};
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::names::{of_file, underscored};
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt as _;
@@ -38,7 +39,7 @@ impl Tree {
         for (number, line) in (1..).zip(text.as_deref().unwrap_or_default().lines()) {
             match line.split_once(':') {
                 Some((path, needs)) => {
-                    modules.entry(name_of_file(path)).or_insert_with(|| (path.to_owned(), needs.to_owned()));
+                    modules.entry(of_file(path)).or_insert_with(|| (path.to_owned(), needs.to_owned()));
                 }
                 None if line.trim().is_empty() || line.starts_with('#') => {}
                 None => {
@@ -55,7 +56,7 @@ impl Tree {
                 let packed = ["", ".xz", ".zst", ".gz"].map(|ending| format!("{path}{ending}"));
                 let found = packed.into_iter().find(|path| root.join(path).is_file());
                 modules
-                    .entry(name_of_file(path))
+                    .entry(of_file(path))
                     .or_insert_with(|| (found.unwrap_or_else(|| path.to_owned()), String::new()));
             }
         }
@@ -93,7 +94,7 @@ impl Tree {
     pub fn needs(&self, name: &str) -> Vec<String> {
         let Some((_, needs)) = self.modules.get(name) else { return Vec::new() };
         // depmod writes the nearest first.
-        needs.split_whitespace().rev().map(name_of_file).collect()
+        needs.split_whitespace().rev().map(of_file).collect()
     }
 
     /// Whether modules.dep may not know what this file needs: it does not name it, or is older. (When the file's inode
@@ -114,7 +115,7 @@ impl Tree {
         let text = self.text(&self.aliases, "modules.alias")?;
         let mut found: Vec<String> = Vec::new();
         for (_, module) in alias_lines(text).filter(|(pattern, _)| matches(&alias_name(pattern), alias)) {
-            let name = module_name(module);
+            let name = underscored(module);
             if !found.contains(&name) {
                 found.push(name);
             }
@@ -131,7 +132,7 @@ impl Tree {
                 let mut symbols: HashMap<String, Vec<String>> = HashMap::new();
                 for (alias, module) in alias_lines(&text) {
                     if let Some(symbol) = alias.strip_prefix("symbol:") {
-                        symbols.entry(symbol.to_owned()).or_default().push(module_name(module));
+                        symbols.entry(symbol.to_owned()).or_default().push(underscored(module));
                     }
                 }
                 self.symbols.get_or_init(|| symbols)
@@ -145,7 +146,7 @@ impl Tree {
         let all = match self.built_in.get() {
             Some(all) => all,
             None => {
-                let all = self.file("modules.builtin")?.lines().map(name_of_file).collect();
+                let all = self.file("modules.builtin")?.lines().map(of_file).collect();
                 self.built_in.get_or_init(|| all)
             }
         };
@@ -172,7 +173,7 @@ impl Tree {
         let text = self.file("modules.builtin.modinfo")?;
         let aliases = text.split('\0').filter_map(|line| {
             let (key, pattern) = line.split_once('=')?;
-            Some((alias_name(pattern), module_name(key.strip_suffix(".alias")?)))
+            Some((alias_name(pattern), underscored(key.strip_suffix(".alias")?)))
         });
         let all = aliases.collect();
         Ok(self.built_in_aliases.get_or_init(|| all))

@@ -120,7 +120,7 @@ impl Guest {
             }
         }
         let mut symbols = Symbols::new();
-        symbols.read(map.as_bytes(), |_| true).map_err(|line| Error::Usage(format!("line {line} of the symbols")))?;
+        symbols.read(map.as_bytes(), |_| true).map_err(|what| Error::Usage(format!("the symbols: {what}")))?;
         // The stages as `link` runs them; only the addresses are the module's own.
         let mut parsed = link::load(&self.guests, "vector", Source::Bytes(elf))?;
         let records = parsed.records();

@@ -1,0 +1,273 @@
+//! Which files are checked: those that are named, and of a tree those that depmod and modprobe would take.
+//!
+//! A *tree* is a directory with modules.dep, modules.order, modules.builtin or a directory `kernel`, as
+//! /lib/modules/VERSION; where there is none above a module, the directory that was given is one. Of several files by one
+//! module's name a tree has one that counts: the one in modules.dep, or, without that, the one that depmod would put there
+//! (`updates` first, or as depmod.d says). The others are shadowed, and not checked.
+//!
+//! Links are followed, to modules and to directories, also out of the tree. No directory is looked through twice, so links
+//! in a circle end. `build` and `source` are not followed: they lead to the kernel's headers.
+
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::modprobe::depmod::{DIRECTORIES, Depmod, Rank};
+use crate::names;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ffi::OsStr;
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// A module's file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct File {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Which of [`Found::trees`] it is in; `None` for a file that was named itself.
+    pub tree: Option<usize>,
+    /// Why there is nothing to check: a link that leads nowhere, or a line of modules.dep for no file.
+    pub missing: Option<String>,
+}
+
+/// A file that modprobe does not take, since another has its module's name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shadowed {
+    /// The file.
+    pub path: PathBuf,
+    /// The one that is taken.
+    pub by: PathBuf,
+}
+
+/// What there is.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// What is to be checked, by path.
+    pub modules: Vec<File>,
+    /// Trees.
+    pub trees: Vec<PathBuf>,
+    /// What is not checked.
+    pub shadowed: Vec<Shadowed>,
+    /// What is checked, though modprobe does not know it: the tree's modules.dep does not have it, or depmod is configured to
+    /// leave it out.
+    pub unlisted: Vec<PathBuf>,
+    /// Links that lead out of their tree, and to where.
+    pub links: Vec<(PathBuf, PathBuf)>,
+    /// What was odd.
+    pub warnings: Vec<String>,
+}
+
+/// Every module under `paths`; a path that is a file is taken whatever its name. `depmod` are the directories with depmod's
+/// configuration; without any, those of the root that a tree lies in.
+///
+/// # Errors
+///
+/// A path, a directory below it, a modules.dep or a file of configuration cannot be read.
+pub fn find(paths: &[PathBuf], depmod: &[PathBuf]) -> Result<Found> {
+    let mut found = Found::default();
+    let mut walk = Walk::default();
+    for path in paths {
+        let meta = std::fs::metadata(path).map_err(Error::io(path))?;
+        if meta.is_dir() {
+            walk.tree(path)?;
+        } else {
+            found.modules.push(File { path: path.clone(), tree: None, missing: None });
+        }
+    }
+    let named: HashSet<PathBuf> = found.modules.iter().map(|file| file.path.clone()).collect();
+    let mut by_root: BTreeMap<PathBuf, Vec<File>> = BTreeMap::new();
+    for (root, file) in walk.files {
+        if !named.contains(&file.path) {
+            by_root.entry(root).or_default().push(file);
+        }
+    }
+    found.warnings = walk.warnings;
+    for (root, mut files) in by_root {
+        files.sort();
+        files.dedup();
+        for file in &mut files {
+            file.tree = Some(found.trees.len());
+        }
+        found.links.extend(files.iter().filter_map(|file| out_of(&root, &file.path)));
+        let listed = modules_dep(&root.join("modules.dep"))?;
+        match listed {
+            Some(listed) => found.by_modules_dep(&root, files, listed),
+            None => found.by_depmod(&root, files, &configuration(&root, depmod)?),
+        }
+        found.trees.push(root);
+    }
+    found.modules.sort();
+    found.modules.dedup();
+    found.shadowed.sort();
+    found.unlisted.sort();
+    Ok(found)
+}
+
+impl Found {
+    /// As modprobe sees a tree.
+    fn by_modules_dep(&mut self, root: &Path, files: Vec<File>, listed: HashMap<Vec<u8>, PathBuf>) {
+        let there: HashSet<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
+        for file in files {
+            match listed.get(&names::of_file_bytes(&file.path)).map(|path| root.join(path)) {
+                Some(path) if path == file.path => self.modules.push(file),
+                Some(by) => self.shadowed.push(Shadowed { path: file.path, by }),
+                None => {
+                    self.unlisted.push(file.path.clone());
+                    self.modules.push(file);
+                }
+            }
+        }
+        for path in listed.into_values().map(|path| root.join(path)).filter(|path| !there.contains(path)) {
+            let missing = (!path.exists()).then(|| "modules.dep has it, and there is no such file".to_owned());
+            self.modules.push(File { path, tree: Some(self.trees.len()), missing });
+        }
+    }
+
+    /// As depmod would see it.
+    fn by_depmod(&mut self, root: &Path, files: Vec<File>, depmod: &Depmod) {
+        self.warnings.extend(depmod.warnings.iter().cloned());
+        let kernel = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+        let kernel = kernel.file_name().unwrap_or_default().to_string_lossy();
+        let mut by_name: BTreeMap<Vec<u8>, Vec<(Rank, File)>> = BTreeMap::new();
+        for file in files {
+            match depmod.rank(&kernel, file.path.strip_prefix(root).unwrap_or(&file.path)) {
+                Some(rank) => by_name.entry(names::of_file_bytes(&file.path)).or_default().push((rank, file)),
+                None => {
+                    self.unlisted.push(file.path.clone());
+                    self.modules.push(file);
+                }
+            }
+        }
+        for mut files in by_name.into_values() {
+            // Stable, so that the first by path comes before its equals.
+            files.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
+            let mut files = files.into_iter();
+            let Some((best, taken)) = files.next() else { continue };
+            for (rank, File { path, .. }) in files {
+                if rank == best {
+                    let (path, by) = (path.display(), taken.path.display());
+                    self.warnings.push(format!(
+                        "{path}: {by} has the same module's name, and depmod takes whichever its directory has first"
+                    ));
+                }
+                self.shadowed.push(Shadowed { path, by: taken.path.clone() });
+            }
+            self.modules.push(taken);
+        }
+    }
+}
+
+/// Modules' names and files in modules.dep; the first line about a module counts. `None` if there is no such file.
+fn modules_dep(path: &Path) -> Result<Option<HashMap<Vec<u8>, PathBuf>>> {
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io(path)(e)),
+    };
+    let mut text = Vec::new();
+    file.take(limits::MODPROBE_INDEX + 1).read_to_end(&mut text).map_err(Error::io(path))?;
+    if text.len() as u64 > limits::MODPROBE_INDEX {
+        return Err(Error::Usage(format!("{}: more than {} bytes", path.display(), limits::MODPROBE_INDEX)));
+    }
+    let mut listed = HashMap::new();
+    for line in text.split(|b| *b == b'\n').filter(|line| !line.starts_with(b"#")) {
+        if let Some(colon) = line.iter().position(|b| *b == b':') {
+            let path = Path::new(OsStr::from_bytes(&line[..colon]));
+            listed.entry(names::of_file_bytes(path)).or_insert_with(|| path.to_owned());
+        }
+    }
+    Ok(Some(listed))
+}
+
+/// depmod's configuration in the root directory that a tree is for: ROOT/lib/modules/VERSION, ROOT/usr/lib/modules/VERSION.
+fn configuration(tree: &Path, given: &[PathBuf]) -> Result<Depmod> {
+    if !given.is_empty() {
+        return Depmod::read(given);
+    }
+    let tree = std::fs::canonicalize(tree).map_err(Error::io(tree))?;
+    let above = |path: &Path, name: &str| path.parent().filter(|_| path.ends_with(name)).map(Path::to_owned);
+    let lib = tree.parent().and_then(|modules| above(modules, "modules")).and_then(|lib| above(&lib, "lib"));
+    let Some(root) = lib.map(|root| above(&root, "usr").unwrap_or(root)) else { return Ok(Depmod::default()) };
+    Depmod::read(&DIRECTORIES.map(|directory| root.join(directory)))
+}
+
+/// Where `path` leads, if that is out of `root`.
+fn out_of(root: &Path, path: &Path) -> Option<(PathBuf, PathBuf)> {
+    let (real, root) = (std::fs::canonicalize(path).ok()?, std::fs::canonicalize(root).ok()?);
+    (!real.starts_with(root)).then(|| (path.to_owned(), real))
+}
+
+/// A walk through directories.
+#[derive(Default)]
+struct Walk {
+    /// Modules, each with its tree.
+    files: Vec<(PathBuf, File)>,
+    /// Trees, devices and inodes of directories that were looked through: a tree may have a link into another.
+    seen: HashSet<(Option<PathBuf>, u64, u64)>,
+    warnings: Vec<String>,
+}
+
+impl Walk {
+    /// Everything below `given`. Directories come before links to them, so that a path without links is preferred.
+    fn tree(&mut self, given: &Path) -> Result<()> {
+        let mut open = vec![(given.to_owned(), None::<PathBuf>)];
+        let mut links: BTreeSet<(PathBuf, Option<PathBuf>)> = BTreeSet::new();
+        loop {
+            let ((directory, root), by_link) = match open.pop() {
+                Some(next) => (next, false),
+                None => match links.pop_first() {
+                    Some(next) => (next, true),
+                    None => return Ok(()),
+                },
+            };
+            let meta = std::fs::metadata(&directory).map_err(Error::io(&directory))?;
+            if !self.seen.insert((root.clone(), meta.dev(), meta.ino())) {
+                if by_link {
+                    let text = "a link to a directory that is looked through already; it is not followed again";
+                    self.warnings.push(format!("{}: {text}", directory.display()));
+                }
+                continue;
+            }
+            let root = root.or_else(|| is_tree(&directory).then(|| directory.clone()));
+            let entries = std::fs::read_dir(&directory).map_err(Error::io(&directory))?;
+            for entry in entries {
+                let entry = entry.map_err(Error::io(&directory))?;
+                let (path, kind) = (entry.path(), entry.file_type().map_err(Error::io(&directory))?);
+                let headers = kind.is_symlink() && matches!(entry.file_name().as_bytes(), b"build" | b"source");
+                if headers {
+                    continue;
+                }
+                if kind.is_dir() {
+                    open.push((path, root.clone()));
+                    continue;
+                }
+                let missing = match std::fs::metadata(&path) {
+                    Ok(meta) if meta.is_dir() => {
+                        links.insert((path, root.clone()));
+                        continue;
+                    }
+                    Ok(_) => None,
+                    Err(error) => Some(broken(&path, &error)),
+                };
+                if names::is_module_file(&path) {
+                    let tree = root.clone().unwrap_or_else(|| given.to_owned());
+                    self.files.push((tree, File { path, tree: None, missing }));
+                }
+            }
+        }
+    }
+}
+
+fn is_tree(directory: &Path) -> bool {
+    let marks = ["modules.dep", "modules.order", "modules.builtin"];
+    marks.iter().any(|name| directory.join(name).is_file()) || directory.join("kernel").is_dir()
+}
+
+/// Why there is no file behind a link.
+fn broken(path: &Path, error: &std::io::Error) -> String {
+    let target = std::fs::read_link(path).unwrap_or_default();
+    match error.kind() {
+        std::io::ErrorKind::NotFound => format!("a link to {}, and there is no such file", target.display()),
+        _ => format!("a link to {}: {error}", target.display()),
+    }
+}

@@ -1,0 +1,416 @@
+//! The formats that symbols come in, and what says that a file's addresses are hidden.
+//!
+//! The kernel shows 0 in place of every address to those who may not see them. So a file is refused in which no address,
+//! or no address of code, is another than 0; and of a file that shows only some, the symbols at 0 have no address. What
+//! may be at 0 is an absolute symbol, and where per-CPU data begins at 0 (x86-64 before Linux 6.15), its first ones.
+
+use super::{Candidate, Definition, Owner, Symbols};
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::state::State;
+use cap_std::ambient_authority;
+use cap_std::fs::File;
+use std::collections::HashSet;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Why a text is no table of symbols.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// The first line that is of no known format, from 1.
+    #[error("line {0}: neither 'ADDRESS TYPE NAME [module]' nor 'CRC NAME MODULE EXPORT NAMESPACE'")]
+    Line(usize),
+    /// It defines nothing.
+    #[error("there is no symbol in it")]
+    Empty,
+    /// Its addresses are 0, or `(ptrval)`.
+    #[error(
+        "the addresses in it are hidden: the kernel shows them to root (CAP_SYSLOG) only, and while \
+         kernel.kptr_restrict is 0 or 1"
+    )]
+    Hidden,
+    /// Debian's package of a kernel has one line in the place of System.map.
+    #[error("this only says where the real System.map is: in Debian's package linux-image-VERSION-dbg")]
+    Placeholder,
+    /// With this program.
+    #[error("it is packed with {0}, which relobox does not unpack")]
+    Packed(&'static str),
+}
+
+impl Unusable {
+    /// As an error about `path`.
+    #[must_use]
+    pub fn of(self, path: &Path) -> Error {
+        match self {
+            Self::Line(_) => Error::Usage(format!("{}: {self}", path.display()).replacen(": line ", ":", 1)),
+            _ => Error::Usage(format!("{}: {self}", path.display())),
+        }
+    }
+}
+
+/// The bytes of a symbol file.
+pub fn contents(path: &Path) -> Result<Vec<u8>> {
+    let file = File::open_ambient(path, ambient_authority()).map_err(Error::io(path))?;
+    let mut bytes = Vec::new();
+    // /proc/kallsyms has no length to ask for.
+    file.take(limits::SYMBOLS + 1).read_to_end(&mut bytes).map_err(Error::io(path))?;
+    if bytes.len() as u64 > limits::SYMBOLS {
+        return Err(Error::Usage(format!("{}: more than {} bytes of symbols", path.display(), limits::SYMBOLS)));
+    }
+    Ok(bytes)
+}
+
+impl Symbols {
+    /// Reads a file of any of the three formats, or a state; with `wanted`, only the names that it accepts. `unpack` is
+    /// given what was read, and answers with it as it is where it is not packed.
+    pub fn read_file(
+        &mut self,
+        path: &Path,
+        unpack: impl FnOnce(Vec<u8>) -> Result<Vec<u8>>,
+        wanted: impl Fn(&[u8]) -> bool,
+    ) -> Result<()> {
+        let text = unpack(contents(path)?)?;
+        if text.starts_with(b"{") {
+            self.read_state(&State::parse(&path.display().to_string(), &text)?, wanted);
+            return Ok(());
+        }
+        self.read(&text, wanted).map_err(|unusable| unusable.of(path))
+    }
+
+    /// What modules of a state export. It says nothing of the kernel, whose own definitions come first.
+    fn read_state(&mut self, state: &State, wanted: impl Fn(&[u8]) -> bool) {
+        for record in &state.modules {
+            let owner: Owner = Some(record.name.as_str().into());
+            for export in record.exports.iter().filter(|e| wanted(e.name.as_bytes())) {
+                let known = self.get(export.name.as_bytes());
+                if known.is_some_and(|known| known.address.is_some() && known.owner != owner) {
+                    continue;
+                }
+                // A kernel's module without device tells addresses only.
+                let crc = export.crc.or(known.and_then(|known| known.crc));
+                let gpl = export.gpl || known.is_some_and(|known| known.gpl);
+                let definition = Definition {
+                    // Whoever wrote it might not have been shown addresses.
+                    address: Some(export.address).filter(|address| *address != 0),
+                    crc,
+                    owner: owner.clone(),
+                    gpl,
+                    namespace: export.namespace.as_str().into(),
+                    exported: true,
+                };
+                self.define(export.name.as_bytes(), definition);
+            }
+        }
+    }
+
+    /// The same for text. After an error, what was read before it stays.
+    pub fn read(&mut self, text: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Result<(), Unusable> {
+        if text.starts_with(b"ffffffffffffffff B The real System.map is in ") {
+            return Err(Unusable::Placeholder);
+        }
+        if let Some(program) = packed_otherwise(text) {
+            return Err(Unusable::Packed(program));
+        }
+        // A name's export may be listed before the name and after it, so the choice is made at the end.
+        let mut unsettled: Vec<&[u8]> = Vec::new();
+        let mut tally = Tally::default();
+        let (mut rest, mut number) = (text, 0_usize);
+        while !rest.is_empty() {
+            number += 1;
+            let good = if rest.starts_with(b"0x") {
+                self.symvers_line(rest, &wanted, &mut tally)
+            } else {
+                self.kallsyms_line(rest, &wanted, &mut tally)
+            };
+            let (name, after) = good.ok_or(Unusable::Line(number))?;
+            unsettled.extend(name);
+            rest = after;
+        }
+        tally.verdict()?;
+        self.kernel |= tally.kernel;
+        if !tally.per_cpu_at_zero() {
+            for (name, at) in &tally.doubtful {
+                if let Some(candidate) = self.by_name.get_mut(*name).and_then(|entry| entry.candidates.get_mut(*at)) {
+                    candidate.address = None;
+                }
+            }
+        }
+        for name in unsettled {
+            if let Some(entry) = self.by_name.get_mut(name) {
+                entry.settle(self.exporters.get(name).map_or(&[], Vec::as_slice));
+            }
+        }
+        Ok(())
+    }
+
+    /// `ADDR TYPE NAME [module]`. Of the 200,000 lines of a kernel a module wants thirty, so a line's parts are looked at
+    /// only when they matter.
+    ///
+    /// `None` is a line of another format; the answer is a name that has to be settled, and what follows the line.
+    fn kallsyms_line<'t>(
+        &mut self,
+        text: &'t [u8],
+        wanted: &impl Fn(&[u8]) -> bool,
+        tally: &mut Tally<'t>,
+    ) -> Option<Step<'t>> {
+        if text[0] == b'\n' {
+            return Some((None, &text[1..]));
+        }
+        let padded = match (text.get(16), text.get(8)) {
+            (Some(b' '), _) => digits(text, 16),
+            (_, Some(b' ')) => digits(text, 8),
+            _ => None,
+        };
+        // Not every tool pads its numbers.
+        let parts = padded.or_else(|| digits(text, text.iter().position(|b| *b <= b' ')?));
+        let Some((digits, zero, kind, named)) = parts else { return tally.hidden_line(text) };
+        // The name ends with a blank or the line; both are below every letter.
+        let end = named.iter().position(|b| *b <= b' ').unwrap_or(named.len());
+        let (name, after) = named.split_at(end);
+        let (owner, after) =
+            if let Some((b'\n', after)) = after.split_first() { (&[][..], after) } else { line(after) };
+        let owner = owner.trim_ascii();
+        if owner.first().is_some_and(|b| *b != b'[') {
+            return None;
+        }
+        // Undefined: no address is meant, and none is hidden.
+        if zero && matches!(kind, b'U' | b'w' | b'v') || name.is_empty() {
+            return Some((None, after));
+        }
+        let class = Class::of(kind);
+        tally.add(class, zero);
+        tally.kernel |= owner.is_empty();
+        if name.starts_with(b"__per_cpu_") {
+            tally.per_cpu(name, zero);
+        }
+        let exported = name.strip_prefix(b"__ksymtab_").filter(|exported| wanted(exported));
+        if let Some(exported) = exported {
+            self.exporters.entry(exported.into()).or_default().push(owner_in(owner));
+            return Some((Some(exported), after));
+        }
+        if !wanted(name) {
+            return Some((None, after));
+        }
+        let address = hex(digits)?;
+        let owner = owner_in(owner);
+        let entry = self.by_name.entry(name.into()).or_default();
+        // Per-CPU offsets and absolute symbols stay: modules refer to both. Nothing else is at 0, and nothing of a module.
+        let hidden = zero && (class == Class::Code || owner.is_some());
+        if zero && class == Class::Data && owner.is_none() {
+            tally.doubtful.push((name, entry.candidates.len()));
+        }
+        let address = if hidden { None } else { Some(address) };
+        entry.candidates.push(Candidate { address, owner, global: kind.is_ascii_uppercase() });
+        Some((Some(name), after))
+    }
+
+    /// `CRC NAME MODULE EXPORT NAMESPACE`, separated by tabs; the last may be missing or empty. Linux 5.4 and 5.5 have
+    /// the namespace third: `CRC NAME NAMESPACE MODULE EXPORT`.
+    fn symvers_line<'t>(
+        &mut self,
+        text: &'t [u8],
+        wanted: &impl Fn(&[u8]) -> bool,
+        tally: &mut Tally<'t>,
+    ) -> Option<Step<'t>> {
+        let (this, after) = line(text);
+        let mut fields = this.strip_suffix(b"\r").unwrap_or(this).split(|b| *b == b'\t');
+        let crc = hex(fields.next()?.strip_prefix(b"0x")?)? as u32;
+        let name = fields.next()?;
+        let rest: Vec<&[u8]> = fields.take(4).collect();
+        let (module, kind, namespace) = match rest[..] {
+            [module, kind] if is_export(kind) => (module, kind, &b""[..]),
+            [module, kind, namespace] if is_export(kind) => (module, kind, namespace),
+            [namespace, module, kind] if is_export(kind) => (module, kind, namespace),
+            _ => return None,
+        };
+        tally.exports += 1;
+        tally.kernel |= module == b"vmlinux";
+        if !wanted(name) {
+            return Some((None, after));
+        }
+        let text = |b: &[u8]| Arc::from(String::from_utf8_lossy(b).as_ref());
+        let entry = self.by_name.entry(name.into()).or_default();
+        // A CRC of 0 means that it could not be computed, or that this kernel has none.
+        entry.definition.crc = (crc != 0).then_some(crc);
+        // What modpost knows is the file without its ending, whose dots are the name's.
+        let owner: Owner = (module != b"vmlinux").then(|| {
+            let base = module.rsplit(|b| *b == b'/').next().unwrap_or(module);
+            text(&base.iter().map(|b| if *b == b'-' { b'_' } else { *b }).collect::<Vec<_>>())
+        });
+        entry.definition.owner.clone_from(&owner);
+        entry.listed = Some(owner);
+        entry.definition.gpl = kind.ends_with(b"_GPL");
+        entry.definition.namespace = text(namespace);
+        entry.definition.exported = true;
+        Some((Some(name), after))
+    }
+}
+
+/// How a symbol is exported, in modpost's words; `(unknown)` is one of them.
+fn is_export(kind: &[u8]) -> bool {
+    kind.starts_with(b"EXPORT_") || kind == b"(unknown)"
+}
+
+/// What packed it, if the sandbox's unpacker does not know that.
+fn packed_otherwise(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, ..] => Some("bzip2"),
+        [0x04, 0x22, 0x4d, 0x18, ..] | [0x02, 0x21, 0x4c, 0x18, ..] => Some("lz4"),
+        [0x5d, 0, 0, ..] => Some("lzma"),
+        [0x89, b'L', b'Z', b'O', 0, ..] => Some("lzop"),
+        [0x1f, 0x8b, ..] | [0xfd, b'7', b'z', b'X', b'Z', 0, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            Some("gzip, xz or zstd twice")
+        }
+        _ => None,
+    }
+}
+
+/// What kind of thing a letter of nm's stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Code,
+    Absolute,
+    Data,
+}
+
+impl Class {
+    fn of(letter: u8) -> Self {
+        match letter | 0x20 {
+            b't' => Self::Code,
+            b'a' => Self::Absolute,
+            _ => Self::Data,
+        }
+    }
+}
+
+/// Zeros of data that are believed: where per-CPU data begins at 0, its boundary, its first variable and their aliases.
+const FIRST_PER_CPU: usize = 16;
+
+/// What the lines of a file have been so far.
+#[derive(Debug, Default)]
+struct Tally<'t> {
+    /// Symbols with an address, by class and whether it is 0.
+    seen: [[usize; 2]; 3],
+    /// Addresses that are a word in brackets.
+    words: usize,
+    /// Lines of Module.symvers.
+    exports: usize,
+    /// Something is the kernel's own.
+    kernel: bool,
+    /// Whether `__per_cpu_start` is 0, and `__per_cpu_end` is not.
+    per_cpu: [bool; 2],
+    /// Data at 0: names, and which of a name's candidates.
+    doubtful: Vec<(&'t [u8], usize)>,
+}
+
+impl<'t> Tally<'t> {
+    fn add(&mut self, class: Class, zero: bool) {
+        self.seen[class as usize][usize::from(zero)] += 1;
+    }
+
+    fn per_cpu(&mut self, name: &[u8], zero: bool) {
+        match name {
+            b"__per_cpu_start" => self.per_cpu[0] |= zero,
+            b"__per_cpu_end" => self.per_cpu[1] |= !zero,
+            _ => {}
+        }
+    }
+
+    /// Per-CPU data begins at 0: then some symbols are there.
+    fn per_cpu_at_zero(&self) -> bool {
+        self.per_cpu == [true; 2] && self.seen[Class::Data as usize][1] <= FIRST_PER_CPU
+    }
+
+    /// A line whose address is a word: `(ptrval)`, `(____ptrval____)`, `(null)`, with blanks before it in some kernels.
+    fn hidden_line(&mut self, text: &'t [u8]) -> Option<Step<'t>> {
+        let (this, after) = line(text);
+        let word = this.trim_ascii_start();
+        let end = word.iter().position(|b| *b == b')').filter(|_| word.starts_with(b"("))?;
+        matches!(word.get(end + 1..), Some([b' ', _, b' ', _, ..])).then(|| {
+            self.words += 1;
+            (None, after)
+        })
+    }
+
+    fn verdict(&self) -> Result<(), Unusable> {
+        let [code, absolute, data] = self.seen;
+        let shown = code[0] + absolute[0] + data[0];
+        let zeros = code[1] + absolute[1] + data[1];
+        if self.words != 0 || zeros != 0 && shown == 0 || code[1] != 0 && code[0] == 0 {
+            return Err(Unusable::Hidden);
+        }
+        if shown + self.exports == 0 { Err(Unusable::Empty) } else { Ok(()) }
+    }
+}
+
+/// A name whose choice is to be made, and the text after its line.
+type Step<'t> = (Option<&'t [u8]>, &'t [u8]);
+
+/// `ADDRESS TYPE ` of a line whose address ends at `space`: the address, whether it is 0, the letter, and what follows.
+fn digits(text: &[u8], space: usize) -> Option<(&[u8], bool, u8, &[u8])> {
+    let (digits, rest) = text.split_at(space);
+    let [b' ', kind, b' ', named @ ..] = rest else { return None };
+    // No blank and no line's end, without a branch for each; `hex` looks closer where it matters. Only of zeros is the
+    // union the digit zero.
+    let add = |(good, union): (bool, u8), b: &u8| (good & (*b >= b'0'), union | *b);
+    let (good, union) = digits.iter().fold((!digits.is_empty(), 0), add);
+    good.then_some((digits, union == b'0', *kind, named))
+}
+
+/// The first line, and what follows it.
+fn line(text: &[u8]) -> (&[u8], &[u8]) {
+    match text.iter().position(|b| *b == b'\n') {
+        Some(end) => (&text[..end], &text[end + 1..]),
+        None => (text, &[]),
+    }
+}
+
+/// `[module]` at the end of a line.
+fn owner_in(rest: &[u8]) -> Owner {
+    let start = rest.iter().position(|b| *b == b'[')? + 1;
+    let name = rest[start..].split(|b| *b == b']').next()?;
+    Some(Arc::from(String::from_utf8_lossy(name).as_ref()))
+}
+
+/// Names that are wanted. Asked 200,000 times, and nearly always to say no: so a bit by length and ending comes first.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    names: HashSet<&'a [u8]>,
+    endings: Box<[u64; 1024]>,
+}
+
+impl<'a> FromIterator<&'a [u8]> for Wanted<'a> {
+    fn from_iter<I: IntoIterator<Item = &'a [u8]>>(names: I) -> Self {
+        let mut wanted = Self { names: names.into_iter().collect(), endings: Box::new([0; 1024]) };
+        for name in &wanted.names {
+            let ending = ending(name);
+            wanted.endings[ending / 64] |= 1 << (ending % 64);
+        }
+        wanted
+    }
+}
+
+impl Wanted<'_> {
+    /// Whether `name` is one of them.
+    #[must_use]
+    pub fn contains(&self, name: &[u8]) -> bool {
+        let ending = ending(name);
+        self.endings[ending / 64] >> (ending % 64) & 1 != 0 && self.names.contains(name)
+    }
+}
+
+/// 16 bits of the length and the last eight bytes.
+fn ending(name: &[u8]) -> usize {
+    let last = name
+        .last_chunk::<8>()
+        .map_or_else(|| name.iter().fold(0, |n, b| n << 8 | u64::from(*b)), |last| u64::from_le_bytes(*last));
+    ((last ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize
+}
+
+fn hex(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || digits.len() > 16 {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |n, b| Some(n << 4 | u64::from((*b as char).to_digit(16)?)))
+}
