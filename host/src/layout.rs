@@ -233,7 +233,12 @@ impl Measured {
             .map(|(i, s)| named(records.bytes(s.name)).filter(|_| self.sections[i].is_some()))
             .collect();
         let last = exact.iter().zip(records.sections).filter_map(|(a, s)| a.map(|a| a.wrapping_add(s.size))).max();
-        let rest = base.or(last.map(|end| end.wrapping_add(PAGE - 1) & !(PAGE - 1))).unwrap_or(0);
+        let Some(rest) = base.or(last.map(|end| end.wrapping_add(PAGE - 1) & !(PAGE - 1))) else {
+            let text = "none of the sections that were given an address is in the module's memory";
+            return Err(Problem::new("misplaced-section", records.name, text)
+                .hint("--base gives the rest a place")
+                .into());
+        };
         // What is not named moves together: its areas shrink to it.
         let mut layout = self.without(records, &exact).at(rest);
         for (i, address) in exact.iter().enumerate() {

@@ -224,6 +224,9 @@ impl State {
         self.modules.retain(|record| {
             let why = match by_name.get(record.name.as_str()) {
                 Some(module) if module.live && same_place(module, record) => return true,
+                Some(module) if module.live && is_hidden(&module.areas) => {
+                    "where it is now is hidden from this process"
+                }
                 Some(module) if module.live => "it was loaded anew, and is elsewhere",
                 Some(_) => "it is not live",
                 None => "it is no longer loaded",
@@ -247,9 +250,18 @@ impl State {
     }
 }
 
-/// Kernels list areas in different ways, but the first one is always among them.
+/// Kernels list areas in different ways, but the first one is always among them. A record whose addresses were hidden when
+/// it was made has none to be wrong.
 fn same_place(module: &Module, record: &Record) -> bool {
+    if is_hidden(&record.areas) {
+        return record.exports.iter().all(|export| export.address == 0);
+    }
     module.areas.first().is_some_and(|(first, _)| record.areas.iter().any(|(address, _)| address == first))
+}
+
+/// The kernel shows 0 in place of addresses to those who may not see them.
+fn is_hidden(areas: &[(u64, u64)]) -> bool {
+    areas.iter().all(|(address, _)| *address == 0)
 }
 
 /// A name that can be a file's, too.

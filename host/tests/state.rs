@@ -265,6 +265,50 @@ fn many_records_at_once_are_whole() {
     assert_eq!((modules[8].name.as_str(), modules[8].exports.len(), modules[8].live), ("shared", 19, true));
 }
 
+/// The kernel shows 0 in place of an address: that proves nothing, and is nothing to be believed.
+#[test]
+fn hidden_addresses_confirm_no_record() {
+    let record = |address: u64, exports: &[u64]| Record {
+        name: "m".into(),
+        file: String::new(),
+        file_sha256: String::new(),
+        plugin: String::new(),
+        plugin_sha256: String::new(),
+        engine_sha256: String::new(),
+        areas: vec![(address, 4096)],
+        uses: Vec::new(),
+        exports: exports
+            .iter()
+            .map(|address| Export {
+                name: "e".into(),
+                address: *address,
+                crc: None,
+                gpl: false,
+                namespace: String::new(),
+            })
+            .collect(),
+    };
+    let live = |address: u64| Module { areas: vec![(address, 4096)], ..record(0, &[]).module() };
+    let boot = Boot { id: "b".into(), release: "r".into() };
+    let confirmed = |record: Record, live: Module| {
+        let mut state = State { modules: vec![record], ..State::new(&boot) };
+        let said = state.confirm(&[live]);
+        (state.modules.len(), said.concat())
+    };
+    assert_eq!(confirmed(record(0x1000, &[0x1010]), live(0x1000)), (1, String::new()));
+    let (kept, said) = confirmed(record(0x1000, &[0x1010]), live(0));
+    assert!(kept == 0 && said.contains("hidden from this process"), "{said}");
+    assert_eq!(confirmed(record(0, &[]), live(0)).0, 1);
+    assert_eq!(confirmed(record(0, &[0x1010]), live(0)).0, 0);
+
+    let w = Workshop::new();
+    let path = w.directory.join("state.json");
+    std::fs::write(&path, json(&State { modules: vec![record(0, &[0])], ..State::new(&boot) })).unwrap();
+    let mut symbols = Symbols::new();
+    symbols.read_file(&path, Ok, |_| true).unwrap();
+    assert_eq!(symbols.get(b"e").unwrap().address, None);
+}
+
 #[test]
 fn kallsyms_tells_what_modules_export() {
     let text = "ffffffff81000010 T printk\nffffffff81000020 r __ksymtab_printk\n\

@@ -222,25 +222,43 @@ fn per_cpu_base(
     })
 }
 
-/// `NAME ADDRESS` lines, or one file for each section with its address in it.
+/// `NAME ADDRESS` lines, or one file for each section with its address in it. No section of a kernel's module is at 0, and 0
+/// is what the kernel shows to those who may not see addresses; older ones show `(null)` or `(ptrval)`.
 pub(crate) fn section_addresses(path: &Path) -> Result<Vec<(Vec<u8>, u64)>> {
     let bad = |what: &str| Error::Usage(format!("{}: {what}", path.display()));
-    let number = |text: &str| u64::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok();
+    let hidden = |section: &str| {
+        let who = "the kernel shows them to root (CAP_SYSLOG) only, and while kernel.kptr_restrict is 0 or 1";
+        bad(&format!("the address of {section} is hidden (0): {who}"))
+    };
+    let number = |name: &str, text: &str| {
+        let digits = text.trim().trim_start_matches("0x").trim_start();
+        match u64::from_str_radix(digits, 16) {
+            Ok(0) => Some(Err(hidden(name))),
+            Ok(address) => Some(Ok(address)),
+            Err(_) if digits.starts_with('(') && digits.ends_with(')') => Some(Err(hidden(name))),
+            Err(_) => None,
+        }
+    };
     let mut out = Vec::new();
     if path.is_dir() {
         for entry in std::fs::read_dir(path).map_err(Error::io(path))? {
             let entry = entry.map_err(Error::io(path))?;
             let text = std::fs::read_to_string(entry.path()).map_err(Error::io(entry.path()))?;
-            let name = entry.file_name().into_encoded_bytes();
-            let address = number(&text).ok_or_else(|| bad(&format!("{}: not an address", entry.path().display())))?;
-            out.push((name, address));
+            let name = entry.file_name();
+            let address = number(&name.to_string_lossy(), &text);
+            let address = address.ok_or_else(|| bad(&format!("{}: not an address", entry.path().display())))??;
+            out.push((name.into_encoded_bytes(), address));
         }
     } else {
         let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
         for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let parsed = line.split_once(char::is_whitespace).and_then(|(n, a)| Some((n.into(), number(a)?)));
-            out.push(parsed.ok_or_else(|| bad(&format!("line {}: not 'NAME ADDRESS'", i + 1)))?);
+            let parsed = line.split_once(char::is_whitespace).and_then(|(n, a)| Some((n.into(), number(n, a)?)));
+            let (name, address) = parsed.ok_or_else(|| bad(&format!("line {}: not 'NAME ADDRESS'", i + 1)))?;
+            out.push((name, address?));
         }
+    }
+    if out.is_empty() {
+        return Err(bad("there is no section in it"));
     }
     out.sort();
     Ok(out)

@@ -89,10 +89,11 @@ fn show(args: &StateArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     for record in &state.modules {
-        let at = record.areas.first().map_or(0, |(address, _)| *address);
+        let at = record.areas.first().map(|(address, _)| *address).filter(|address| *address != 0);
+        let at = at.map_or_else(|| "(hidden)".to_owned(), |at| format!("{at:#018x}"));
         let exports = record.exports.len();
         let Record { name, plugin, file, .. } = record;
-        output::line(format_args!("{name:<24} {at:#018x}  {exports:>4} exports  plugin {plugin}  {file}"));
+        output::line(format_args!("{name:<24} {at:<18}  {exports:>4} exports  plugin {plugin}  {file}"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -115,7 +116,8 @@ fn list(which: &Which) -> Result<Listing> {
     let mut listing = which.connect()?.list(None).map_err(|failure| failed("state", &failure))?;
     if which.choice() == Choice::Vet {
         // Where no device lists exports, kallsyms has at least their names and addresses.
-        let text = std::fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+        let path = "/proc/kallsyms";
+        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
         let mut exports = state::exports_in_kallsyms(&text);
         for module in &mut listing.modules {
             module.exports = exports.remove(&module.name).unwrap_or_default();

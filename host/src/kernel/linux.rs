@@ -73,7 +73,8 @@ pub fn machine() -> Machine {
     }
 }
 
-/// /proc/modules: `NAME SIZE REFS USER,USER, STATE ADDRESS`; users are `-` for none.
+/// /proc/modules: `NAME SIZE REFS USER,USER, STATE ADDRESS`; users are `-` for none. An address that is hidden from this
+/// process is 0, and stays so: the size beside it is shown.
 pub(super) fn loaded() -> Vec<Module> {
     let text = std::fs::read_to_string("/proc/modules").unwrap_or_default();
     let mut modules: Vec<Module> = text.lines().filter_map(module).collect();
@@ -91,7 +92,9 @@ pub(super) fn loaded() -> Vec<Module> {
 pub fn areas(name: &str) -> Vec<Area> {
     let module = loaded().into_iter().find(|m| m.name == name);
     let areas = module.map(|m| m.areas).unwrap_or_default();
-    areas.into_iter().map(|(address, size)| Area { kind: Kind::Core, address, size, align: PAGE }).collect()
+    // Addresses may be hidden, which is 0.
+    let shown = areas.into_iter().filter(|(address, _)| *address != 0);
+    shown.map(|(address, size)| Area { kind: Kind::Core, address, size, align: PAGE }).collect()
 }
 
 fn module(line: &str) -> Option<Module> {
