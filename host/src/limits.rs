@@ -73,6 +73,10 @@ pub const CACHE_NOTED: u64 = 24 * 3600;
 /// Bytes of a symbol file. /proc/kallsyms of a large kernel is 15 MB.
 pub const SYMBOLS: u64 = 256 << 20;
 
+/// Symbols of data at 0 that are believed, where per-CPU data begins there: its boundary, its first variable, and their
+/// aliases. More of them are hidden addresses.
+pub const PER_CPU_AT_ZERO: usize = 16;
+
 /// Bytes of one of depmod's files. The largest of any distribution, modules.alias, has 2 MB.
 pub const MODPROBE_INDEX: u64 = 64 << 20;
 

@@ -86,10 +86,10 @@ impl Corpus {
 }
 
 impl Module {
-    /// The name the kernel knows it by: no directory, no suffix, underscores for dashes.
+    /// The name the kernel knows it by: no directory, nothing from the first dot on, underscores for dashes.
     pub fn name(&self) -> String {
         let file = self.path.file_name().unwrap_or_default().to_string_lossy();
-        file.split(".ko").next().unwrap_or_default().replace('-', "_")
+        file.split('.').next().unwrap_or_default().replace('-', "_")
     }
 
     /// The module as ELF. A compressed one goes through the usual command, since relobox's own unpacking

@@ -75,8 +75,16 @@ pub fn machine() -> Machine {
 
 /// /proc/modules: `NAME SIZE REFS USER,USER, STATE ADDRESS`; users are `-` for none. An address that is hidden from this
 /// process is 0, and stays so: the size beside it is shown.
+pub(super) fn listed() -> std::io::Result<Vec<Module>> {
+    Ok(modules(&std::fs::read_to_string("/proc/modules")?))
+}
+
+/// The same for what is only told besides: none where it cannot be read.
 pub(super) fn loaded() -> Vec<Module> {
-    let text = std::fs::read_to_string("/proc/modules").unwrap_or_default();
+    listed().unwrap_or_default()
+}
+
+fn modules(text: &str) -> Vec<Module> {
     let mut modules: Vec<Module> = text.lines().filter_map(module).collect();
     let pairs: Vec<_> = modules.iter().flat_map(|m| m.users.iter().map(|u| (u.clone(), m.name.clone()))).collect();
     for (user, used) in pairs {
@@ -101,7 +109,8 @@ fn module(line: &str) -> Option<Module> {
     let mut words = line.split(' ');
     let (name, size, _, users) = (words.next()?, words.next()?.parse().ok()?, words.next()?, words.next()?);
     let (state, address) = (words.next()?, words.next()?);
-    let address = u64::from_str_radix(address.strip_prefix("0x")?, 16).ok()?;
+    // Older kernels write `0x          (null)`.
+    let address = u64::from_str_radix(address.strip_prefix("0x")?, 16).unwrap_or(0);
     Some(Module {
         name: name.to_owned(),
         live: state == "Live",
@@ -120,5 +129,24 @@ pub(super) fn add_users(modules: &mut [Module]) {
             module.users = known.users;
             module.uses = known.uses;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is hidden is 0, and the module is there all the same.
+    #[test]
+    fn proc_modules_may_hide_addresses() {
+        let text = "xfs 2 1 - Live 0x0000000000000000\next4 3 0 - Live 0x          (null) (E)\n\
+            jbd2 4 1 ext4, Loading 0xffffffffc0000000\n";
+        let seen: Vec<_> = modules(text).into_iter().map(|m| (m.name, m.live, m.areas)).collect();
+        let expected = [
+            ("xfs", true, vec![(0, 2)]),
+            ("ext4", true, vec![(0, 3)]),
+            ("jbd2", false, vec![(0xffff_ffff_c000_0000, 4)]),
+        ];
+        assert_eq!(seen, expected.map(|(name, live, areas)| (name.to_owned(), live, areas)));
     }
 }

@@ -55,7 +55,8 @@ impl Kernel for Vet {
                 _ => unreadable(&unusable.to_string()),
             })?;
         }
-        let mut modules = linux::loaded();
+        let mut modules =
+            linux::listed().map_err(|e| Failure::Unreachable(format!("/proc/modules cannot be read: {e}")))?;
         // An address of 0 is a hidden one.
         let shown = modules.iter().filter_map(|m| m.areas.first()).filter(|(address, _)| *address != 0);
         if let Some((address, _)) = shown.min() {

@@ -284,9 +284,6 @@ impl Class {
     }
 }
 
-/// Zeros of data that are believed: where per-CPU data begins at 0, its boundary, its first variable and their aliases.
-const FIRST_PER_CPU: usize = 16;
-
 /// What the lines of a file have been so far.
 #[derive(Debug, Default)]
 struct Tally<'t> {
@@ -319,7 +316,7 @@ impl<'t> Tally<'t> {
 
     /// Per-CPU data begins at 0: then some symbols are there.
     fn per_cpu_at_zero(&self) -> bool {
-        self.per_cpu == [true; 2] && self.seen[Class::Data as usize][1] <= FIRST_PER_CPU
+        self.per_cpu == [true; 2] && self.seen[Class::Data as usize][1] <= limits::PER_CPU_AT_ZERO
     }
 
     /// A line whose address is a word: `(ptrval)`, `(____ptrval____)`, `(null)`, with blanks before it in some kernels.

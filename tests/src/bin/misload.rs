@@ -42,8 +42,7 @@ impl Wrong {
     }
 
     fn other_name(&self) -> String {
-        let file = self.other().file_name().unwrap_or_default().to_string_lossy();
-        file.split(".ko").next().unwrap_or_default().replace('-', "_")
+        relobox::names::of_file(self.other())
     }
 }
 
