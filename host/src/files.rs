@@ -6,6 +6,7 @@
 //! makes a file of its own, under a name that cannot be foreseen, and then gives it its name.
 
 use crate::error::{Error, Result};
+use crate::limits;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl, fstatfs, makedev, statfs};
@@ -17,9 +18,6 @@ use std::path::{Path, PathBuf};
 
 /// `f_type` of the file system that pipes without a name are in (PIPEFS_MAGIC of linux/magic.h).
 const PIPEFS: u64 = 0x5049_5045;
-
-/// Links to a descriptor, one behind the other: /dev/stdout is two of them.
-const LINKS: usize = 8;
 
 /// Mode of a file that others may read, as far as the umask lets them.
 pub const PUBLIC: u32 = 0o666;
@@ -264,7 +262,7 @@ fn stream(path: &Path) -> Result<Option<File>> {
 fn is_descriptor(path: &Path) -> bool {
     let Ok(descriptors) = std::fs::canonicalize("/proc/self/fd") else { return false };
     let mut path = path.to_owned();
-    for _ in 0..LINKS {
+    for _ in 0..limits::LINKS {
         let dir = directory_of(&path).to_owned();
         if std::fs::canonicalize(&dir).is_ok_and(|dir| dir == descriptors) {
             return true;

@@ -70,6 +70,9 @@ pub const CACHE_AGE: u64 = 30 * 24 * 3600;
 /// Seconds after which the use of compiled code is noted again, a day: reading is to write no more than that.
 pub const CACHE_NOTED: u64 = 24 * 3600;
 
+/// Links that lead to a descriptor, one behind the other: /dev/stdout is two of them.
+pub const LINKS: usize = 8;
+
 /// Bytes of a symbol file. /proc/kallsyms of a large kernel is 15 MB.
 pub const SYMBOLS: u64 = 256 << 20;
 
