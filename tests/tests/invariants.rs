@@ -231,7 +231,11 @@ fn limits_live_in_one_file() {
         }
     }
     for side in ["host", "engine-wasm", "unpack-wasm"] {
-        for (path, text) in rust_files(&format!("{side}/src")).filter(|(path, _)| !path.ends_with("/limits.rs")) {
+        for (path, text) in rust_files(&format!("{side}/src")) {
+            // Tests may have any numbers.
+            if path.ends_with("/limits.rs") || path.ends_with("/tests.rs") {
+                continue;
+            }
             let text = code(&text);
             for line in text.lines() {
                 let Some((_, rest)) = line.split_once("const ") else { continue };
