@@ -169,7 +169,7 @@ enum By {
     /// This process: it has no rights that a module could abuse.
     Guests(Box<Guests>),
     /// A process without any rights; this one then never looks into a module.
-    Linker(Linker),
+    Linker(Box<Linker>),
 }
 
 impl<'a> Loader<'a> {
@@ -180,13 +180,13 @@ impl<'a> Loader<'a> {
         let plugins = common.plugins(choice != Choice::Sim)?;
         let by = match choice {
             Choice::Sim => By::Guests(Box::new(common.guests_of(plugins.clone())?)),
-            Choice::Device | Choice::Vet | Choice::Auto => By::Linker(Linker::start(&Options {
+            Choice::Device | Choice::Vet | Choice::Auto => By::Linker(Box::new(Linker::start(&Options {
                 cache: Cache::from_environment().map(|cache| cache.path().to_owned()),
                 machine: Some(relobox::kernel::running_machine()),
                 plugins: plugins.clone(),
                 inputs: inputs.input.clone(),
                 ..Options::default()
-            })?),
+            })?)),
         };
         Ok(Self { which, choice, plugins, inputs, by })
     }

@@ -247,15 +247,19 @@ mod tests {
             let text = page(&name);
             let blocks = text.split("```").skip(1).step_by(2).flat_map(str::lines);
             for line in blocks.map(|line| line.trim_start_matches("$ ")).filter(|line| line.starts_with("relobox ")) {
-                let Some(words) = split(line).filter(|words| !words.iter().any(|w| w.contains('…'))) else {
+                let Some(words) =
+                    split(&line.replace("$(uname -r)", "6.1")).filter(|words| !words.iter().any(|w| w.contains('…')))
+                else {
                     continue;
                 };
-                let internal = words.get(1).is_some_and(|word| word.starts_with("__") || word == "help");
+                // `relobox case 1` is the first line of a case's file.
+                let internal =
+                    words.get(1).is_some_and(|word| word.starts_with("__") || word == "help" || word == "case");
                 tried += 1;
                 assert!(internal || Cli::try_parse_from(&words).is_ok(), "{name}: {line}: {words:?}");
             }
         }
-        assert!(tried > 60, "only {tried} commands were found");
+        assert!(tried > 40, "only {tried} commands were found");
     }
 
     #[test]
