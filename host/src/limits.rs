@@ -294,6 +294,9 @@ pub const FORMULA: usize = 50;
 /// Letters for tables in one formula: those of the psABIs have two.
 pub const FORMULA_TABLES: usize = 3;
 
+/// Bits that two parts of one value may have in common: PA-RISC's right part has three of the left one's.
+pub const FIELD_OVERLAP: u32 = 3;
+
 /// How far behind its start code may have its target as a word: twice the longest PLT entry of the psABIs.
 pub const CODE_ENTRY: u64 = 64;
 

@@ -3,6 +3,7 @@
 use relobox::guests::{Guests, Origin, Plugin};
 use relobox::kit::{Group, Proof, Subject, Wanted, prove};
 use relobox::sandbox::Sandbox;
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -46,6 +47,20 @@ fn fails(name: &str, wanted: &[(Group, &str)]) {
     let rows: Vec<_> = wanted.iter().map(|(_, row)| *row).collect();
     let stray = failures(&proof).into_iter().filter(|text| !rows.iter().any(|row| text.contains(row)));
     assert_eq!(stray.collect::<Vec<_>>(), [""; 0], "{name}");
+}
+
+#[test]
+fn what_is_kept_is_what_was_built() {
+    let lock = std::fs::read_to_string(cases().join("wasm/lock")).unwrap();
+    let sums: BTreeMap<_, _> = lock.lines().filter_map(|l| l.split_once("  ")).map(|(sum, file)| (file, sum)).collect();
+    let variants = std::fs::read_to_string(cases().join("variants.txt")).unwrap();
+    let names: Vec<_> = variants.lines().filter(|l| !l.starts_with('#')).filter_map(|l| l.split(' ').next()).collect();
+    assert_eq!(sums.len(), names.len(), "run scripts/build-planted");
+    for name in names {
+        let wasm = std::fs::read(cases().join(format!("wasm/{name}.wasm"))).unwrap();
+        let sum: String = Sha256::digest(&wasm).iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(sums.get(&*format!("{name}.wasm")), Some(&&*sum), "{name}: run scripts/build-planted");
+    }
 }
 
 #[test]

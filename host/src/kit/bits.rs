@@ -4,6 +4,7 @@ use super::field::Field;
 use super::formula::{Formula, Letters};
 use super::sample::Chance;
 use crate::guests::PluginRow;
+use crate::limits;
 use relobox_abi::{effect, order, pairing, rule};
 
 /// Bits that a rule admits, or that stand between others, and that the field does not hold.
@@ -26,10 +27,6 @@ pub(super) fn missing(row: &PluginRow) -> Option<(&'static str, String)> {
     };
     Some((expected, format!("none for bit {} of the value", bits.join(", "))))
 }
-
-/// What an instruction's field leaves out at most because of alignment, and how far the parts of a value overlap at
-/// most: PA-RISC's right half has three bits of the left one.
-const OVERLAP: u32 = 3;
 
 /// Low bits of the value that may be set, and that go nowhere.
 pub(super) fn dropped(rows: &[PluginRow], row: &PluginRow) -> Option<String> {
@@ -59,7 +56,7 @@ pub(super) fn dropped(rows: &[PluginRow], row: &PluginRow) -> Option<String> {
     let completes = |other: &PluginRow| {
         let (from, to) = span(other);
         let same = other.row.effect == r.effect || r.effect == effect::PAGES && other.row.effect == effect::IN_PAGE;
-        same && from < low && (low..=low + OVERLAP).contains(&to) && to < end
+        same && from < low && (low..=low + limits::FIELD_OVERLAP).contains(&to) && to < end
     };
     if others().any(completes) {
         return None;
