@@ -289,7 +289,8 @@ impl Guests {
     /// Those that do not say for which machines they are, and cannot be asked either: nothing is linked by them, and
     /// they stop nothing. The path of each, and why.
     pub fn unusable(&self) -> impl Iterator<Item = (&Path, Error)> {
-        let silent = self.plugins.iter().filter(|c| c.may_be_left_out());
+        // Who chose one hears of it when it is asked for.
+        let silent = self.plugins.iter().filter(|c| c.may_be_left_out() && !self.meant[0].contains(c.digest()));
         silent.filter_map(|c| Some((c.origin.path(), self.describe(c).err()?)))
     }
 

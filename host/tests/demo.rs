@@ -29,7 +29,13 @@ fn every_step_does_what_it_should_and_nothing_stays() {
     let (w, path) = workshop();
     let outcome = demo(&w, &path, &[]);
     assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""), "{}", outcome.stdout);
-    for said in ["1. Modules", "hello: hello, Roman Zippel", "guest loops: used up its fuel", "7. A crash", "All 2"] {
+    for said in [
+        "1. Modules",
+        "hello: hello, Roman Zippel",
+        "guest loops (loops/loops.wasm): used up its fuel",
+        "7. A crash",
+        "All 2",
+    ] {
         assert!(outcome.stdout.contains(said), "{said}: {}", outcome.stdout);
     }
     assert!(!outcome.stdout.contains("WRONG") && !outcome.stdout.contains('\x1b'));

@@ -158,8 +158,8 @@ mod tests {
     /// What is hidden is 0, and the module is there all the same.
     #[test]
     fn proc_modules_may_hide_addresses() {
-        let text = "xfs 2 1 - Live 0x0000000000000000\next4 3 0 - Live 0x          (null) (E)\n\
-            jbd2 4 1 ext4, Loading 0xffffffffc0000000\n";
+        let text = "jbd2 4 1 ext4, Loading 0xffffffffc0000000\next4 3 0 - Live 0x          (null) (E)\n\
+            xfs 2 1 - Live 0x0000000000000000\n";
         let seen: Vec<_> = modules(text).into_iter().map(|m| (m.name, m.live, m.areas)).collect();
         let expected = [
             ("xfs", true, vec![(0, 2)]),

@@ -120,7 +120,8 @@ fn module(line: &str) -> Option<Module> {
     let mut words = line.split(' ');
     let (name, size, uses, users) = (words.next()?, words.next()?.parse().ok()?, words.next()?, words.next()?);
     let (state, address) = (words.next()?, words.next()?);
-    let address = u64::from_str_radix(address.strip_prefix("0x")?, 16).ok()?;
+    // Older kernels write `0x          (null)` for one that is hidden.
+    let address = u64::from_str_radix(address.strip_prefix("0x")?, 16).unwrap_or(0);
     Some(Module {
         name: name.to_owned(),
         live: state == "Live",

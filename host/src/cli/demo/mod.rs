@@ -145,10 +145,13 @@ fn attack(stage: &mut Stage) -> Result<()> {
     );
     stage.write("loops/loops.wasm", guests::that_loops())?;
     stage.write("imports/imports.wasm", guests::that_imports())?;
-    stage.relobox(&["insmod", "hello.ko", "--plugin", "loops/loops.wasm"], bad(3, "guest loops: used up its fuel"))?;
+    stage.relobox(
+        &["insmod", "hello.ko", "--plugin", "loops/loops.wasm"],
+        bad(3, "guest loops (loops/loops.wasm): used up its fuel"),
+    )?;
     stage.relobox(
         &["insmod", "hello.ko", "--plugin", "imports/imports.wasm"],
-        bad(3, "guest imports: imports \"env.system\""),
+        bad(3, "guest imports (imports/imports.wasm): imports \"env.system\""),
     )?;
     stage.relobox(&["insmod", "hello.ko"], good("hello: live at"))?;
     Ok(())
