@@ -76,7 +76,7 @@ pub const ATTEMPTS: &[&str] = &[
 pub(super) fn attempt(what: &str, parent: i32, room: BorrowedFd<'_>) -> Tried {
     let room = i64::from(room.as_raw_fd());
     let parent = i64::from(parent);
-    let map = |len: u64, flags: i32, fd: i64| call(libc::SYS_mmap, [0, len as i64, WRITABLE, word(flags), fd, 0]);
+    let map = |len: u64, flags: i32, fd: i64| call(libc::SYS_mmap, [0, len as i64, word(WRITABLE), word(flags), fd, 0]);
     let page = || map(4096, PRIVATE, -1);
     let mut ends = [0i32; 2];
     let result = match what {
@@ -220,7 +220,7 @@ fn futex(operation: i32) -> Result<i64, i32> {
     call(libc::SYS_futex, [at, operation.into(), 0, 0, at, 0])
 }
 
-const WRITABLE: i64 = (libc::PROT_READ | libc::PROT_WRITE) as i64;
+const WRITABLE: i32 = libc::PROT_READ | libc::PROT_WRITE;
 const PRIVATE: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
 
 fn word(value: i32) -> i64 {

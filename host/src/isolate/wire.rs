@@ -59,8 +59,6 @@ pub(super) struct Rooms {
 }
 
 impl Rooms {
-    pub(super) const COUNT: usize = 3;
-
     pub(super) fn new() -> Result<Self, Fault> {
         let room =
             |bytes| memfd::room(bytes).map_err(|e| Fault::Start { step: "make room for a job", reason: e.to_string() });
@@ -69,11 +67,11 @@ impl Rooms {
     }
 
     /// As they travel.
-    pub(super) fn fds(&self) -> [BorrowedFd<'_>; Self::COUNT] {
+    pub(super) fn fds(&self) -> [BorrowedFd<'_>; 3] {
         [self.messages.as_fd(), self.file.as_fd(), self.numbers.as_fd()]
     }
 
-    pub(super) fn from_fds([messages, file, numbers]: [OwnedFd; Self::COUNT]) -> Self {
+    pub(super) fn from_fds([messages, file, numbers]: [OwnedFd; 3]) -> Self {
         Self { messages, file, numbers }
     }
 }

@@ -239,9 +239,11 @@ impl Zygote {
             lockdown::no_more_code()?;
         }
         let Received::Message(body, mut fds) = receive(socket.as_fd())? else { return Err(Fault::Gone) };
-        let rooms = fds.drain(..Rooms::COUNT.min(fds.len())).collect::<Vec<_>>().try_into();
-        let Rooms { messages, file: room, numbers } = Rooms::from_fds(rooms.map_err(|_| Fault::Gone)?);
-        let request = match (read(&body)?, fds.pop()) {
+        // The rooms come first, and after them a module.
+        let module = fds.split_off(fds.len().min(3)).pop();
+        let rooms = fds.try_into().map_err(|_| Fault::Protocol("a job without rooms"))?;
+        let Rooms { messages, file: room, numbers } = Rooms::from_fds(rooms);
+        let request = match (read(&body)?, module) {
             (Job::Insmod { name, len, args, inputs }, Some(file)) => {
                 let (messages, numbers) = (messages.as_fd(), numbers.as_fd());
                 let mut parent = Proxy { socket, name: &name, messages, numbers, file: Some(room), written: 0 };

@@ -198,13 +198,14 @@ fn a_relocated_file_is_what_was_written_and_no_larger_than_its_room() {
     let (more, kernel) = load(file(6, 0, 0), vec![]);
     more.unwrap();
     assert_eq!(kernel.file, b"file\0\0");
+    let [linked, values] = [limits::LINKED, limits::VALUES].map(|limit| format!("more than {limit} bytes"));
     for (file, why) in [
         (None, "a file where none belongs, or none where one does"),
-        (file(limits::LINKED + 1, 3, 2), "more than 1073741824 bytes"),
-        (file(u64::MAX, 3, 2), "more than 1073741824 bytes"),
-        (file(4, limits::VALUES / 8, 1), "more than 67108864 bytes"),
-        (file(4, u64::MAX, 2), "more than 67108864 bytes"),
-        (file(4, u64::MAX / 8, 2), "more than 67108864 bytes"),
+        (file(limits::LINKED + 1, 3, 2), &linked),
+        (file(u64::MAX, 3, 2), &linked),
+        (file(4, limits::VALUES / 8, 1), &values),
+        (file(4, u64::MAX, 2), &values),
+        (file(4, u64::MAX / 8, 2), &values),
     ] {
         let (bad, kernel) = load(file, vec![]);
         let bad = bad.unwrap_err();
@@ -233,6 +234,8 @@ fn what_is_out_of_order_ends_it() {
     let area = |size, align| Space { kind: Kind::Data, size, align };
     let spaces = |spaces: Vec<Space>| vec![list(), ask(Request::Allocate(spaces))];
     let names = |count| ask(Request::List(Some(vec![Name::new(b"x"); count])));
+    let longer = |limit: u64| format!("sent a message of more than {limit} bytes");
+    let (packet, message) = (longer(limits::PACKET as u64), longer(limits::MESSAGE));
     let cases: Vec<(Vec<Say<'_>>, &str, usize)> = vec![
         (vec![], "is gone", 0),
         (vec![list(), list()], "it listed twice", 1),
@@ -263,8 +266,8 @@ fn what_is_out_of_order_ends_it() {
         (vec![With(Request::List(Some(vec![])), vec![note.as_fd()])], "descriptors that were not asked for", 0),
         (vec![Bytes(vec![0, b'{'])], "sent a message that cannot be read: ", 0),
         (vec![Bytes(vec![7])], "a malformed packet", 0),
-        (vec![Bytes(vec![0; limits::PACKET + 9])], "sent a message of more than 32768 bytes", 0),
-        (vec![Bytes([&[2][..], &u64::MAX.to_le_bytes()].concat())], "sent a message of more than 134217728 bytes", 0),
+        (vec![Bytes(vec![0; limits::PACKET + 9])], &packet, 0),
+        (vec![Bytes([&[2][..], &u64::MAX.to_le_bytes()].concat())], &message, 0),
         (vec![Bytes([&[2][..], &100u64.to_le_bytes()].concat())], "sent a message that cannot be read: ", 0),
         (vec![Bytes(vec![1])], "a malformed packet", 0),
         (vec![Bytes(vec![0; 4000])], "sent a message that cannot be read: ", 0),
