@@ -111,14 +111,17 @@ fn an_engine_that_lies_is_found_out() {
     // Other constants in its code make other engines; most are wrong somewhere, if they are engines at all.
     let places: Vec<usize> =
         (0..wasm.len() - 2).filter(|i| wasm[*i] == 0x41 && (8..64).contains(&wasm[i + 1])).collect();
-    for place in places.iter().step_by(places.len() / 4) {
+    for place in places.iter().step_by(places.len() / 40) {
         let mut other = wasm.clone();
         other[place + 1] ^= 4;
         let Ok(engine) = Engine::of(&other, Vec::new()) else { continue };
         tried += 1;
         found += usize::from(seeds.iter().any(|seed| engine.confirm(seed, None).is_some()));
+        if tried > 2 && found > 0 {
+            return;
+        }
     }
-    assert!(tried > 2 && found > 0, "{found} of {tried} wrong engines are found out");
+    panic!("{found} of {tried} wrong engines are found out");
 }
 
 /// Files are replayed from text.

@@ -110,7 +110,10 @@ fn the_image_loads_and_the_real_root_knows_of_it() {
     assert!(m.image.join("etc/modprobe.d/own.conf").is_file());
     // depmod runs after the hooks.
     m.write(&format!("image/lib/modules/{RELEASE}/modules.dep"), "math_provider.ko:\nmath_user.ko: math_provider.ko\n");
-    let said = good(m.script("init-premount"));
+    let premount = m.script("init-premount");
+    // The options of the image's configuration are the module's.
+    assert_eq!(String::from_utf8_lossy(&premount.stderr), "relobox: math_user: unknown parameter 'a' ignored\n");
+    let said = good(Output { stderr: Vec::new(), ..premount });
     assert!(said.contains("math_user: live at"), "{said}");
     assert_eq!(std::fs::read_dir(&cached).unwrap().count(), 3, "nothing was compiled again");
     good(m.script("init-bottom"));
