@@ -112,6 +112,27 @@ fn dependencies_come_first_and_soft_ones_around() {
     );
 }
 
+/// `install X /bin/false`, and nothing that is said besides makes a module of it: neither soft dependencies, of the
+/// configuration or of depmod's index, nor modules that need it.
+#[test]
+fn a_module_that_is_switched_off_stays_off() {
+    for command in ["/bin/false", "/usr/bin/false # CIS", "false", "/bin/true"] {
+        let install = format!("install a {command}\nsoftdep a pre: pre post: post\nsoftdep c post: a\n");
+        let m = Made::new(&["a: n", "n:", "pre:", "post:", "b: a", "c:"]).config(&install);
+        let off = |action: &Action| match command {
+            "/bin/true" => *action == Action::Disabled,
+            _ => matches!(action, Action::Refused(problem) if problem.kind == "install-command"),
+        };
+        for asked in ["a", "b", "c"] {
+            let plan = m.plan(&[asked]);
+            assert!(off(&step(&plan, "a").action), "{asked}, {command}: {:?}", step(&plan, "a").action);
+            assert!(!names(&plan).iter().any(|name| ["pre", "post"].contains(name)), "{asked}: {:?}", names(&plan));
+        }
+        let forced = m.plan_with(&["a"], |r| r.ignore_commands = true);
+        assert!(matches!(step(&forced, "a").action, Action::Load(_)) && names(&forced).contains(&"pre"));
+    }
+}
+
 #[test]
 fn names_are_aliases_blacklists_commands_and_parts_of_the_kernel() {
     let m = Made::new(&["a-x:", "b:", "c: b", "d:"]).config(

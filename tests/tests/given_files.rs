@@ -185,8 +185,16 @@ fn a_state_is_believed_only_if_nobody_else_can_have_written_it() {
     symlink(desk.path("other/state"), desk.path("link")).expect("a link");
     assert_eq!(import("link").0, Some(2));
     fifo(&desk.path("pipe"));
+    // Somebody writes it, and is not left waiting.
+    let mut writer = Command::new("sh");
+    writer.args(["-c", "cat own/state > pipe"]).current_dir(desk.directory.path()).stderr(Stdio::null());
+    let mut writer = writer.spawn().expect("a writer");
     let (code, said) = import("pipe");
     assert!(code == Some(2) && said.contains("not a regular file"), "{said}");
+    while writer.try_wait().expect("a writer").is_none() {
+        // It may not have been there the first time.
+        assert_eq!(import("pipe").0, Some(2));
+    }
     // Root believes nobody's file no more than nobody's pipe.
     if std::fs::metadata(desk.path("own/state")).expect("a file").uid() == 0 {
         let given = Command::new("chown").arg("65534").arg(desk.path("own/state")).status().expect("chown");

@@ -255,18 +255,21 @@ impl Planner<'_> {
             let need = Found { name: need, alias: None, path: None };
             step.requires.push(self.visit(&need, false)?);
         }
-        let softdep = self.config.softdep(name).cloned();
+        let line = Config::command(&self.config.install, name, module.alias.as_deref());
+        let line = line.filter(|_| !(target && self.request.ignore_commands)).cloned();
+        // `install X /bin/false` is how an administrator switches a module off. It stays off whatever else is said of it.
+        let off = line.as_ref().is_some_and(|line| matches!(program(line), "true" | "false"));
+        let softdep = self.config.softdep(name).filter(|_| !off).cloned();
         for pre in softdep.iter().flat_map(|s| &s.pre) {
             step.pre.extend(self.soft(name, pre, true)?);
         }
         self.open.pop();
         step.args = self.config.options_of(name, module.alias.as_deref());
-        // modprobe.d(5): soft dependencies take precedence over commands.
-        let commands = softdep.as_ref().is_none_or(|s| s.pre.is_empty() && s.post.is_empty())
-            && !(target && self.request.ignore_commands);
-        let line = Config::command(&self.config.install, name, module.alias.as_deref()).filter(|_| commands);
-        step.command = line.map(|line| line.value.clone());
-        step.action = self.action(name, path, line)?;
+        // modprobe.d(5): soft dependencies take precedence over other commands.
+        let commands = softdep.as_ref().is_none_or(|s| s.pre.is_empty() && s.post.is_empty());
+        let line = line.filter(|_| commands);
+        step.command = line.as_ref().map(|line| line.value.clone());
+        step.action = self.action(name, path, line.as_ref())?;
         let this = self.push(module, step);
         for post in softdep.iter().flat_map(|s| &s.post) {
             let planned = self.soft(name, post, true)?;
@@ -290,14 +293,12 @@ impl Planner<'_> {
             return Ok(refused(Problem::new("blacklisted", name, text)));
         }
         if let Some(line) = command {
-            let program = line.value.split_whitespace().next().unwrap_or_default();
-            return Ok(match program.rsplit('/').next().unwrap_or_default() {
+            return Ok(match program(line) {
                 "true" => Action::Disabled,
-                "false" => refused(Problem::new(
-                    "install-command",
-                    name,
-                    format!("{} switches it off ('{program}')", line.place),
-                )),
+                "false" => {
+                    let text = format!("{} switches it off ('{}')", line.place, line.value);
+                    refused(Problem::new("install-command", name, text))
+                }
                 _ => {
                     let text = format!("{} has a command in its place, and commands are not run", line.place);
                     refused(
@@ -413,6 +414,12 @@ pub(super) fn kind(error: &Error) -> Option<&'static str> {
         Error::Kernel(problem) => Some(problem.kind),
         _ => None,
     }
+}
+
+/// The program of a command line, without its directory.
+fn program(line: &Line) -> &str {
+    let program = line.value.split_whitespace().next().unwrap_or_default();
+    program.rsplit('/').next().unwrap_or_default()
 }
 
 fn ignore_missing(error: Error) -> Result<Vec<Found>> {
