@@ -61,8 +61,8 @@ fn too_little_data_is_an_ordinary_error() {
     std::fs::write(w.directory.join("large.s"), large).unwrap();
     let done = Command::new("cc").current_dir(&w.directory).args(["-c", "large.s", "-o", "large.ko"]).status().unwrap();
     assert!(done.success());
-    // At first there is none for the guest's memory as it begins, then none for what it needs for this file.
-    for kib in [20 << 10, 50 << 10] {
+    // The program itself takes some 12 MiB.
+    for kib in [40 << 10, 50 << 10] {
         let (code, said) = limited(&w, "-d", kib, &["link", "large.ko"]);
         assert_eq!(code, Some(2), "{kib} KiB: {said}");
         assert!(said.contains("the data of this process is limited to"), "{said}");

@@ -207,7 +207,8 @@ mod hostile {
         let mut all: Vec<_> = kinds.into_iter().map(|kind| (refused(kind), 1)).collect();
         all.extend([
             (live(), 3),
-            (json!({"Answer": {"Failed": "Usage"}}), 3),
+            (json!({"Answer": {"Failed": "no"}}), 3),
+            (json!({"Answer": {"Usage": "no"}}), 3),
             (json!({"Answer": {"Guest": ["engine", {"Answer": "x"}]}}), 3),
             (json!({"Answer": {"Refused": []}}), 3),
             (json!({"Answer": {"Kernel": {"kind": "already-loaded"}}}), 3),

@@ -339,7 +339,8 @@ fn numbers_for_plugins_reach_the_job() {
     let hello = w.sample("hello");
     let linker = Linker::start(&Options { inputs: vec![("toc".into(), 7)], ..options() }).unwrap();
     let error = insmod(&linker, &mut kernel(&w), &hello, "").unwrap_err();
-    assert!(error.to_string().contains("input toc: plugin x86_64 does not read it"), "{error}");
+    assert!(error.to_string().starts_with("input toc: plugin x86_64 does not read it"), "{error}");
+    assert_eq!(error.exit_code(), 2);
 }
 
 /// A plugin that is not built in is compiled in the job's own process, after that has given up all but making code.

@@ -212,19 +212,23 @@ pub(super) enum Answer {
     Refused(Vec<ProblemForm>),
     /// See [`Error::Guest`]. Exit code 3.
     Guest(String, MisbehaviourForm),
+    /// It says that it was asked for what makes no sense. Shown only. Exit code 2 if numbers for plugins were given, since
+    /// only a plugin knows whether it reads them; else 3, for then there is nothing of the caller's that it could mean.
+    Usage(String),
     /// It could not do its work, or panicked. Shown only. Exit code 3.
     Failed(String),
 }
 
 impl Answer {
     pub(super) fn new(result: Result<Inserted, Error>) -> Self {
-        let all = |problems: Vec<Problem>| problems.into_iter().take(limits::PROBLEMS).map(ProblemForm::new).collect();
+        let all = |problems: Vec<Problem>| problems.into_iter().map(ProblemForm::new).collect();
         match result {
             Ok(Inserted { relocations, plugin_digest: digest, .. }) => Self::Inserted { relocations, digest },
             Err(Error::Module(problems) | Error::Told(problems)) => Self::Refused(all(problems)),
             Err(Error::Kernel(problem)) => Self::Refused(all(vec![*problem])),
             Err(Error::Guest { guest, what }) => Self::Guest(guest, MisbehaviourForm::new(what)),
-            Err(error @ (Error::Usage(_) | Error::Io { .. } | Error::Linker(_))) => Self::Failed(error.to_string()),
+            Err(Error::Usage(text)) => Self::Usage(text),
+            Err(error @ (Error::Io { .. } | Error::Linker(_))) => Self::Failed(error.to_string()),
         }
     }
 
@@ -242,6 +246,7 @@ impl Answer {
                 Error::Told(problems)
             }
             Self::Guest(guest, what) => Error::Guest { guest: decoded(guest.as_bytes()), what: what.misbehaviour() },
+            Self::Usage(text) => Error::Usage(cut(text)),
             Self::Failed(text) => Fault::Failed(text).into(),
         })
     }
@@ -411,7 +416,7 @@ mod tests {
             (Error::Module(vec![problem.clone(), problem.clone()]), 1, ""),
             (Error::Kernel(Box::new(problem)), 1, ""),
             (guest, 3, ""),
-            (usage, 3, "the linking process failed: "),
+            (usage, 2, ""),
         ] {
             let text = error.to_string();
             let json = serde_json::to_vec(&Answer::new(Err(error))).unwrap();

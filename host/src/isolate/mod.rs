@@ -182,6 +182,8 @@ impl Linker {
         let known = |digest: &_| self.plugins.name_of(digest);
         serve::Job::new(kernel, &socket, &rooms, name, args).serve(&known).map_err(|error| match error {
             Error::Linker(fault) => self.why(fault),
+            // There is nothing of the caller's that it could mean.
+            Error::Usage(text) if self.inputs.is_empty() => Fault::Failed(text).into(),
             other => other,
         })
     }
