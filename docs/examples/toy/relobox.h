@@ -19,10 +19,14 @@
 #define RELOBOX_SECTION_FLAG_WRITE 1ull
 #define RELOBOX_SECTION_FLAG_ALLOC 2ull
 #define RELOBOX_SECTION_FLAG_EXEC 4ull
+#define RELOBOX_SECTION_FLAG_RELA_LIVEPATCH 0x00100000ull
 #define RELOBOX_SECTION_FLAG_RO_AFTER_INIT 0x00200000ull
 
 /* Values of Section::kind that the host reads. */
+#define RELOBOX_SECTION_KIND_RELA 4u
 #define RELOBOX_SECTION_KIND_NOBITS 8u
+#define RELOBOX_SECTION_KIND_REL 9u
+#define RELOBOX_SECTION_KIND_CREL 0x40000014u
 
 /* Bits of Symbol::flags. */
 #define RELOBOX_SYMBOL_FLAG_UNDEFINED 1u
@@ -195,7 +199,7 @@ struct relobox_group {
     uint32_t count;
     /* 12: See group_flag. */
     uint32_t flags;
-    /* 16: The section they were read from (SHT_REL or SHT_RELA). */
+    /* 16: The section they were read from (SHT_REL, SHT_RELA or SHT_CREL). */
     uint32_t source;
     /* 20: Reserved. */
     uint32_t reserved;
@@ -522,7 +526,7 @@ struct relobox_parsed {
     struct relobox_table modinfo;
     /* 56: Exports. */
     struct relobox_table exports;
-    /* 64: Versions of __versions. */
+    /* 64: Versions of __versions and of __version_ext_names. */
     struct relobox_table versions;
     /* 72: The symbols init_module and cleanup_module, or 0. */
     uint32_t init;
@@ -530,8 +534,8 @@ struct relobox_parsed {
     uint32_t exit;
     /* 80: Bytes of an appended signature, with its trailer, at the end of the file; 0 without one. */
     uint32_t signature;
-    /* 84: Reserved. */
-    uint32_t reserved;
+    /* 84: Index of the section with the symbols' names (sh_link of the symbol table), or 0. */
+    uint32_t strings;
 };
 _Static_assert(sizeof(struct relobox_parsed) == 88, "relobox_parsed");
 
@@ -550,14 +554,14 @@ struct relobox_export {
     struct relobox_span name;
     /* 8: Its namespace, or length 0. */
     struct relobox_span namespace;
-    /* 16: Index of the symbol. */
+    /* 16: Index of the symbol that its entry in the table refers to. */
     uint32_t symbol;
     /* 20: Its CRC, where flags say there is one. */
     uint32_t crc;
     /* 24: See export_flag. */
     uint32_t flags;
-    /* 28: Reserved. */
-    uint32_t reserved;
+    /* 28: How many bytes behind that symbol it is: 0, unless the entry refers to a section. */
+    uint32_t offset;
 };
 _Static_assert(sizeof(struct relobox_export) == 32, "relobox_export");
 
