@@ -11,10 +11,9 @@ use relobox::open::Source;
 use relobox::plan::plan;
 use relobox::resolve::{Sources, resolve};
 use relobox::sandbox::Sandbox;
-use relobox::symbols::Symbols;
+use relobox::symbols::{Definition, Symbols};
 use relobox::{Error, link};
 use relobox_abi::Machine;
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -113,14 +112,14 @@ fn fault(problem: relobox::Problem) -> Fault {
 
 impl Guest {
     fn run(&self, module: &Tiny, elf: Vec<u8>) -> relobox::Result<Answer> {
-        let mut map = String::new();
+        // Not by the text of a symbol file, in which 0 is a hidden address.
+        let mut symbols = Symbols::new();
         for symbol in &module.symbols {
             if let What::Outside(value) = symbol.what {
-                let _ = writeln!(map, "{value:016x} T {}", symbol.name);
+                let definition = Definition { address: Some(value), exported: true, ..Definition::default() };
+                symbols.define(symbol.name.as_bytes(), definition);
             }
         }
-        let mut symbols = Symbols::new();
-        symbols.read(map.as_bytes(), |_| true).map_err(|what| Error::Usage(format!("the symbols: {what}")))?;
         // The stages as `link` runs them; only the addresses are the module's own.
         let mut parsed = link::load(&self.guests, "vector", Source::Bytes(elf))?;
         let records = parsed.records();
