@@ -318,7 +318,7 @@ pub enum Failure {
         count: Option<u32>,
     },
     /// It is not live yet, or no longer.
-    #[error("module '{name}' {}", match stage {
+    #[error("module '{}' {}", Escaped(name), match stage {
         Some(Stage::Loading) => "is still being initialised",
         Some(Stage::Unloading) => "is being removed already",
         Some(Stage::Live) | None => "was being initialised or removed at that moment",
