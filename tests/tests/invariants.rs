@@ -207,7 +207,12 @@ fn limits_live_in_one_file() {
         ("host/src/modprobe/run.rs", &["TRIES"]),
         ("host/src/layout_linux.rs", &["SYMTAB", "STRTAB", "MOD_KALLSYMS", "MOD_KALLSYMS_ALIGN"]),
         ("engine-wasm/src/linux.rs", &["TRAILER", "ENTRY"]),
-        ("engine-wasm/src/tables.rs", &["SHN_ABS", "SHN_COMMON", "SHN_XINDEX", "SHN_LIVEPATCH"]),
+        ("engine-wasm/src/tables.rs", &["SHN_LORESERVE", "SHN_ABS", "SHN_COMMON", "SHN_XINDEX", "SHN_LIVEPATCH"]),
+        ("engine-wasm/src/exports.rs", &["GPL_ONLY"]),
+        ("engine-wasm/src/relocations.rs", &["SHT_SECONDARY_RELOC", "SHT_AARCH64_AUTH_RELR"]),
+        // What system calls are asked for.
+        ("host/src/isolate/attempts.rs", &["WRITABLE", "PRIVATE"]),
+        ("host/src/isolate/seccomp.rs", &["MAPPING"]),
         ("unpack-wasm/src/zstd.rs", &["MAGIC"]),
         ("unpack-wasm/src/gzip.rs", &["DEFLATE", "FHCRC", "FEXTRA", "FNAME", "FCOMMENT", "RESERVED"]),
         ("host/src/kit/case.rs", &["PROGBITS"]),
@@ -268,6 +273,8 @@ fn unsafe_is_lifted_by_name() {
         assert!(manifest.contains("[lints]\nworkspace = true"), "{directory} does not have the workspace's lints");
     }
     let may = [
+        "arch-plugins/abi/src/cast.rs",
+        "arch-plugins/abi/src/lib.rs",
         "arch-plugins/sdk/src/cx.rs",
         "arch-plugins/sdk/src/guest.rs",
         "engine-wasm/src/guest.rs",
@@ -320,7 +327,7 @@ fn a_plugin_sees_only_its_job() {
         assert!(!shows(name), "the plugin sees {}", String::from_utf8_lossy(name));
         hidden += 1;
     }
-    assert!(hidden >= 4);
+    assert!(hidden >= 3);
     // Of the values of symbols, in plan, none.
     let values = &memory[planned.values as usize..][..records.symbols.len() * 8];
     assert!(values.iter().all(|b| *b == 0));

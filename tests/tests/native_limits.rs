@@ -124,7 +124,8 @@ fn sections_times_lines() {
     let mut module = Crafted::new("sections");
     module.sections = (0..60_000).map(|i| format!(".s{i:08}").into_bytes()).collect();
     desk.put("sections.ko", module.write());
-    desk.put("given", (0..MANY).map(|i| format!(".n{i:07} ff\n")).collect::<String>());
+    let given = (0..MANY).map(|i| format!(".n{i:07} ff\n")).collect::<String>();
+    desk.put("given", format!(".text ffffffffc0000000\n{given}"));
     let said = refused(&desk, 1, &["link", "sections.ko", "--sections", "given"]);
     kept(&said, "misplaced-section", MANY);
 }

@@ -1,6 +1,6 @@
 //! Modules written byte by byte: names that are no text, sections and symbols that no compiler makes, any number of them.
 
-/// A relocatable ELF file for x86-64, without relocations.
+/// A relocatable ELF file for x86-64, without relocations but those of exports.
 #[derive(Clone, Debug, Default)]
 pub struct Crafted {
     /// `e_flags`; the hostile plugins link those that have 0xbad here.
@@ -20,6 +20,9 @@ pub struct Crafted {
 const PROGBITS: u32 = 1;
 const SYMTAB: u32 = 2;
 const STRTAB: u32 = 3;
+const RELA: u32 = 4;
+/// `R_X86_64_PC32`.
+const PC32: u64 = 2;
 const ALLOC: u64 = 2;
 const EXEC: u64 = 4;
 
@@ -99,14 +102,26 @@ impl Crafted {
             sections.push(section(name, PROGBITS, ALLOC, vec![0; 16]));
         }
         if !self.exports.is_empty() {
+            // As the kernel has them: an entry's three words are distances to symbol, name and namespace.
             let table = sections.len() as u16 + 1;
-            sections.push(section(b"__ksymtab", PROGBITS, ALLOC, vec![0; 12 * self.exports.len()]));
-            sections.push(section(b"__ksymtab_strings", PROGBITS, ALLOC, [b"\0", &self.namespace[..], b"\0"].concat()));
+            let mut strings = [b"\0", &self.namespace[..], b"\0"].concat();
+            let mut relocations = Vec::new();
+            symbol(b"strings", GLOBAL, table + 1, 0);
             for (i, name) in self.exports.iter().enumerate() {
                 symbol(name, FUNCTION, TEXT, 0);
-                symbol(&[b"__ksymtab_", &name[..]].concat(), GLOBAL, table, 12 * i as u64);
-                symbol(&[b"__kstrtabns_", &name[..]].concat(), GLOBAL, table + 1, 1);
+                for (word, (index, addend)) in [(i as u64 + 2, 0), (1, strings.len()), (1, 1)].into_iter().enumerate() {
+                    relocations.extend((12 * i as u64 + 4 * word as u64).to_le_bytes());
+                    relocations.extend((index << 32 | PC32).to_le_bytes());
+                    relocations.extend((addend as u64).to_le_bytes());
+                }
+                strings.extend(name);
+                strings.push(0);
             }
+            // Of the sections that follow: the table, its strings, its relocations, the symbols.
+            let rest = [u32::from(table) + 3, table.into(), 24];
+            sections.push(section(b"__ksymtab", PROGBITS, ALLOC, vec![0; 12 * self.exports.len()]));
+            sections.push(section(b"__ksymtab_strings", PROGBITS, ALLOC, strings));
+            sections.push(Section { rest, ..section(b".rela__ksymtab", RELA, 0, relocations) });
         }
         for (name, count) in &self.wanted {
             (0..*count).for_each(|_| symbol(name, GLOBAL, 0, 0));
