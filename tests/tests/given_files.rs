@@ -143,7 +143,7 @@ fn too_much_is_refused() {
 }
 
 fn state(desk: &Desk) -> Vec<u8> {
-    let output = desk.relobox().args(["state", "--kernel", "vet", "export"]).env("RELOBOX_STATE", "none").output();
+    let output = desk.relobox().args(["state", "--kernel", "sim", "export"]).env("RELOBOX_STATE", "none").output();
     let output = output.expect("relobox");
     assert!(output.status.success(), "{output:?}");
     output.stdout
@@ -153,9 +153,10 @@ fn state(desk: &Desk) -> Vec<u8> {
 #[test]
 fn a_state_is_believed_only_if_nobody_else_can_have_written_it() {
     let desk = Desk::new();
+    let _kernel = desk.kernel();
     let import = |file: &str| {
         let mut command = desk.relobox();
-        command.args(["state", "--kernel", "vet", "import", file]).env("RELOBOX_STATE", desk.path("imported"));
+        command.args(["state", "--kernel", "sim", "import", file]).env("RELOBOX_STATE", desk.path("imported"));
         let output = command.output().expect("relobox");
         (output.status.code(), String::from_utf8(output.stderr).expect("text"))
     };
@@ -210,10 +211,11 @@ fn a_state_is_believed_only_if_nobody_else_can_have_written_it() {
 #[test]
 fn planted_links_and_files_are_not_written_to() {
     let desk = Desk::new();
+    let _kernel = desk.kernel();
     desk.put("victim", "precious");
     for (name, args) in [
         ("out.elf", &["link", "good.ko", "--symbols", "kallsyms", "-o", "pub/out.elf"][..]),
-        ("state", &["state", "--kernel", "vet", "export", "-o", "pub/state"]),
+        ("state", &["state", "--kernel", "sim", "export", "-o", "pub/state"]),
         ("pins", &["plugin", "pin", "x86_64", "--file", "pub/pins"]),
         ("report.xml", &["plugin", "test", "x86_64", "--filter", "cost/", "--junit", "pub/report.xml"]),
     ] {

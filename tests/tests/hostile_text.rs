@@ -251,11 +251,8 @@ fn what_other_files_say() {
         "state",
         format!("{{\"schema\":1,\"relobox\":{name},\"boot_id\":{name},\"release\":{name},\"modules\":[]}}"),
     );
-    // A simulated kernel, since not every machine that runs tests has modules.
-    desk.put("s/file", "");
-    let socket = desk.path("s/socket");
-    let import = |file: &'static str| [os("state"), os("--socket"), socket.as_os_str(), os("import"), os(file)];
-    said(desk.relobox().args([os("sim"), os("start"), os("--socket"), socket.as_os_str()]));
+    let kernel = desk.kernel();
+    let import = |file: &'static str| ["state", "--kernel", "sim", "import", file].map(os);
     escaped(&both(&desk, &import("state")), "state");
     let one = format!(
         "\"name\":{name},\"file\":{name},\"file_sha256\":\"\",\"plugin\":{name},\"plugin_sha256\":\"\",\"engine_sha256\":\"\""
@@ -266,7 +263,7 @@ fn what_other_files_say() {
         format!("{{\"schema\":1,\"relobox\":\"\",\"boot_id\":\"\",\"release\":\"\",\"modules\":{modules}}}"),
     );
     escaped(&both(&desk, &import("bad-state")), "a name");
-    said(desk.relobox().args([os("sim"), os("stop"), os("--socket"), socket.as_os_str()]));
+    drop(kernel);
     let tree = "lib/modules/6.1.0-relobox-sim";
     desk.put(&format!("{tree}/modules.dep"), format!("kernel/{text}.ko: kernel/{text}x.ko\nkernel/good.ko:\n{text}\n"));
     desk.put(&format!("{tree}/kernel/good.ko"), sample::module(0));

@@ -32,10 +32,19 @@ impl Desk {
         std::fs::write(path, contents).expect(name);
     }
 
+    /// A simulated kernel, which `--kernel sim` means then; not every machine that runs tests has modules of its own.
+    pub(crate) fn kernel(&self) -> Kernel<'_> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        std::fs::DirBuilder::new().mode(0o700).create(self.path("run")).expect("a directory");
+        let started = self.relobox().args(["sim", "start"]).output().expect("relobox");
+        assert!(started.status.success(), "{started:?}");
+        Kernel(self)
+    }
+
     /// `relobox`, with this directory as its own.
     pub(crate) fn relobox(&self) -> Command {
         let mut command = Command::new(&self.relobox);
-        command.current_dir(self.directory.path()).stdin(Stdio::null());
+        command.current_dir(self.directory.path()).stdin(Stdio::null()).env("XDG_RUNTIME_DIR", self.path("run"));
         command.env("RELOBOX_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled-guests"));
         command
     }
@@ -53,5 +62,14 @@ impl Desk {
         assert!(said.lines().count() > 0 && said.lines().all(|line| line.starts_with("relobox: ")), "{args:?}: {said}");
         assert!(!said.contains("panicked") && output.stdout.is_empty(), "{args:?}: {said}");
         said
+    }
+}
+
+/// It ends with this.
+pub(crate) struct Kernel<'a>(&'a Desk);
+
+impl Drop for Kernel<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.relobox().args(["sim", "stop"]).output();
     }
 }
