@@ -52,7 +52,7 @@ fn the_host_knows_no_architecture_and_no_elf() {
     assert!(readers.contains("engine-wasm") && readers.is_subset(&may), "{readers:?} depend on object");
 }
 
-/// 1. What the host knows of machines is where ARCHITECTURE.md says, and nowhere else. Help texts, the demonstration and
+/// Invariant 1: what the host knows of machines is where ARCHITECTURE.md says, and nowhere else. Help texts, the demonstration and
 /// the fuzzer's seeds may name machines.
 #[test]
 fn machines_are_known_in_few_files() {
