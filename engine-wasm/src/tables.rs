@@ -41,6 +41,10 @@ pub(crate) fn section_names<H: FileHeader<Endian = Endianness>>(file: &File<'_, 
     if index >= file.headers.len() {
         return Err(malformed("no such section: e_shstrndx", at, index as u64, file.headers.len() as u64 - 1));
     }
+    // Names in a section of relocations would be gone once these are done.
+    if file.headers[index].sh_type(file.endian) != elf::SHT_STRTAB {
+        return Err(malformed("the section of names is no string table: e_shstrndx", at, index as u64, 0));
+    }
     contents(file, index)
 }
 

@@ -236,26 +236,29 @@ fn export(records: &Records<'_>, view: &View<'_>, e: &Export) -> Agreed {
         let symbol = records.symbols.get(r.symbol as usize).copied().unwrap_or_default();
         (symbol.section as usize, symbol.value.wrapping_add_signed(addend), addend)
     };
-    let found = records.groups.iter().any(|group| {
-        let (table, in_place) = (group.section as usize, group.flags & 1 != 0);
-        let all = records.relocations_of(group);
-        view.name(table).starts_with(b"__ksymtab")
-            && [4, view.form.word()].into_iter().any(|width| {
-                let reads = |at: u64, text: &[u8]| {
-                    all.iter().filter(|r| r.offset == at).any(|r| {
-                        let (section, at, _) = leads_to(table, r, in_place, width);
-                        view.text(section, at) == text
-                    })
-                };
-                let [name, namespace] = [e.name, e.namespace].map(|text| records.bytes(text));
-                let is = |r: &Relocation| {
-                    r.symbol == e.symbol
-                        && leads_to(table, r, in_place, width).2 as u32 == e.offset
-                        && reads(r.offset + width as u64, name)
-                        && (namespace.is_empty() || reads(r.offset + 2 * width as u64, namespace))
-                };
-                all.iter().any(is)
+    let tables = records.groups.iter().filter(|group| view.name(group.section as usize).starts_with(b"__ksymtab"));
+    let found = tables.clone().any(|table| {
+        [4, view.form.word()].into_iter().any(|width| {
+            // A table may have several sections of relocations.
+            let all = || {
+                let groups = tables.clone().filter(|group| group.section == table.section);
+                groups.flat_map(|group| records.relocations_of(group).iter().map(move |r| (r, group.flags & 1 != 0)))
+            };
+            let leads = |r: &Relocation, in_place| leads_to(table.section as usize, r, in_place, width);
+            let reads = |at: u64, text: &[u8]| {
+                all().filter(|(r, _)| r.offset == at).any(|(r, in_place)| {
+                    let (section, at, _) = leads(r, in_place);
+                    view.text(section, at) == text
+                })
+            };
+            let [name, namespace] = [e.name, e.namespace].map(|text| records.bytes(text));
+            all().any(|(r, in_place)| {
+                r.symbol == e.symbol
+                    && leads(r, in_place).2 as u32 == e.offset
+                    && reads(r.offset + width as u64, name)
+                    && (namespace.is_empty() || reads(r.offset + 2 * width as u64, namespace))
             })
+        })
     });
     same(|| format!("the export {}", crate::text::decoded(records.bytes(e.name))), found, true)
 }
