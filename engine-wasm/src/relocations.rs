@@ -78,6 +78,8 @@ pub(crate) fn tables<H: FileHeader<Endian = Endianness>>(
             Type::Other => continue,
             Type::Unknown => {
                 let linked = symtab.is_some() && Some(file.link(source)) == symtab;
+                // Of a section that there is not, a linked file might make one: sections are added behind the last.
+                let allocated = allocated || relocated.is_none() && target != 0;
                 if allocated && !empty && (linked || sections[source].flags & elf::SHF_INFO_LINK.0 != 0) {
                     return foreign("it relocates a section in memory, in a form that is not known here: sh_type");
                 }
