@@ -124,12 +124,13 @@ impl Tables<'_> {
     /// Where the fields of section `index` lead, by their offset; `word` is the size of an address.
     fn places(&self, index: usize, word: u64) -> Vec<Place> {
         let mut places = Vec::new();
-        for group in self.groups.iter().filter(|g| g.section as usize == index) {
-            let of_group = &self.relocations[group.first as usize..][..group.count as usize];
+        let groups = || self.groups.iter().filter(|g| g.section as usize == index);
+        let of = |group: &Group| &self.relocations[group.first as usize..][..group.count as usize];
+        let narrow = groups().any(|group| of(group).iter().any(|r| !r.offset.is_multiple_of(word)));
+        let width = if narrow { 4 } else { word };
+        for group in groups() {
             let in_place = group.flags & group_flag::IN_PLACE != 0;
-            let narrow = of_group.iter().any(|r| !r.offset.is_multiple_of(word));
-            let width = if narrow { 4 } else { word };
-            for r in of_group {
+            for r in of(group) {
                 let Some(symbol) = self.symbols.get(r.symbol as usize) else { continue };
                 let offset = if in_place { self.number(index, r.offset, width).unwrap_or(0) } else { r.addend };
                 // Some machines need two relocations for a distance; this one takes the place's own address off.
