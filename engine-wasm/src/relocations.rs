@@ -94,6 +94,10 @@ pub(crate) fn tables<H: FileHeader<Endian = Endianness>>(
             }
             Type::Table(form) => form,
         };
+        // What is found by its name would be gone once the relocations are done.
+        if allocated && !empty && bytes_of(file.bytes, sections[source].name).starts_with(b"__version") {
+            return foreign("relocations have the name of a module's versions: sh_type");
+        }
         let Some(section) = relocated else {
             let text = "it relocates a section that does not exist: sh_info";
             return Err(bad_section(source, text, 0, target as u64, sections.len() as u64 - 1));
