@@ -153,7 +153,15 @@ fn put_in(args: &ModprobeArgs, tree: &Tree, config: &Config) -> Result<ExitCode>
         } else {
             plan.steps.iter().for_each(show);
         }
-        return finish(args, &plan, plan.errors.iter().map(Error::exit_code).max().unwrap_or(0));
+        let mut code = plan.errors.iter().map(Error::exit_code).max().unwrap_or(0);
+        // A dry run fails where the load would: at a module that is needed and switched off.
+        for step in plan.steps.iter().filter(|step| step.required && !args.show_depends) {
+            if let (Action::Refused(problem), Some(_)) = (&step.action, &step.command) {
+                output::warning(problem);
+                code = code.max(1);
+            }
+        }
+        return finish(args, &plan, code);
     }
     let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let loader = Loader::new(&args.which, &args.common, &args.inputs)?;
@@ -195,7 +203,11 @@ fn finish(args: &ModprobeArgs, plan: &Plan, code: u8) -> Result<ExitCode> {
 /// What is live already. Where there is no simulated kernel, loading will start one.
 fn live(args: &ModprobeArgs) -> Result<HashSet<String>> {
     let listed = match args.which.connect() {
-        Ok(mut kernel) => list(args, &mut *kernel).map_err(|failure| failed("modprobe", &failure))?,
+        Ok(mut kernel) => match list(args, &mut *kernel) {
+            // A plan can be shown where there are no modules at all, as in a container.
+            Err(Failure::Unreachable(_)) if args.dry_run => Vec::new(),
+            listed => listed.map_err(|failure| failed("modprobe", &failure))?,
+        },
         Err(_) if args.which.choice() == Choice::Sim => Vec::new(),
         Err(error) => return Err(error),
     };
