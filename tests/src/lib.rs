@@ -7,6 +7,7 @@
 pub mod corpus;
 pub mod golden;
 pub mod hostile;
+pub mod imports;
 pub mod kernel_memory;
 pub mod made;
 pub mod metamorphic;
