@@ -5,9 +5,11 @@
 #![no_main]
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use relobox::built_in;
 use relobox::fuzz::plugin::PluginSubject;
 use relobox::fuzz::subject::Subject as _;
-use relobox::guests::{Guests, Origin, Plugin};
+use relobox::guests::Plugin;
+use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
 use std::sync::OnceLock;
 
@@ -21,7 +23,7 @@ fn subject() -> &'static PluginSubject<'static> {
     static SUBJECT: OnceLock<PluginSubject<'static>> = OnceLock::new();
     SUBJECT.get_or_init(|| {
         let name = chosen();
-        let wasm = match Guests::wasm_of(&name) {
+        let wasm = match built_in::wasm_of(&name) {
             Some(wasm) => wasm.to_vec(),
             None => std::fs::read(&name).unwrap_or_else(|e| panic!("{name}: {e}")),
         };

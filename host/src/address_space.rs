@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::limits;
-use crate::report::size;
+use crate::text::size;
 use rustix::process::{Resource, getrlimit};
 
 /// The error for a limit on this process that leaves too little for a link.

@@ -1,13 +1,16 @@
 //! Apply: with addresses and values filled in, the plugin patches its own copy.
 
-use crate::error::{Error, Misbehaviour, Problem, Result};
+use crate::areas::ABSENT;
+use crate::error::{Error, Misbehaviour, Result};
 use crate::guests::Plugin;
-use crate::layout::{ABSENT, Layout};
-use crate::parse::Records;
-use crate::plan::{Planned, Wanted};
-use crate::records::{bytes, record};
+use crate::layout::Layout;
+use crate::needs::Wanted;
+use crate::plan::Planned;
+use crate::problem::Problem;
+use crate::records::Records;
 use crate::report;
 use crate::resolve::Resolved;
+use crate::views::{bytes, record};
 use relobox_abi::{Applied, Section, Span, export};
 use zerocopy::IntoBytes as _;
 

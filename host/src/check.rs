@@ -9,10 +9,11 @@ mod find;
 
 pub use find::{File, Found, Shadowed, find};
 
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Result};
 use crate::guests::Guests;
 use crate::link::prepare;
 use crate::open::Source;
+use crate::problem::Problem;
 use crate::resolve::Sources;
 use crate::symbols::Symbols;
 use exports::Scopes;

@@ -6,11 +6,12 @@
 //! section must equal the plugin's copy. So a byte that the plugin changed anywhere else is found
 //! without knowing where to look.
 
+use crate::description::About;
 use crate::error::{Misbehaviour, Result};
-use crate::guests::About;
-use crate::parse::{Module, Patching};
+use crate::parse::Module;
 use crate::plan::Planned;
-use crate::records::bytes;
+use crate::records::Patching;
+use crate::views::bytes;
 use relobox_abi::{Row, section_flag};
 
 /// Patches the module's file in place.

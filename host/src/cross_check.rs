@@ -4,15 +4,18 @@
 //! is compared is what a kernel would run: see [`kit::agree`](crate::kit::agree). Their relocation tables need not be
 //! the same, and neither need the numbers of their GOT entries and stubs.
 
-use crate::error::{Error, Problem, Result};
+use crate::areas::ABSENT;
+use crate::error::{Error, Result};
 use crate::guests::Plugin;
 use crate::index::Wanted;
 use crate::kit::agree::{Difference, differences};
 use crate::kit::{self, Case};
-use crate::layout::{ABSENT, Layout};
+use crate::layout::Layout;
 use crate::limits;
 use crate::link::{Linked, Prepared, kind_of, prepare_by};
-use crate::parse::{Module, Records};
+use crate::parse::Module;
+use crate::problem::Problem;
+use crate::records::Records;
 use crate::resolve::Sources;
 use relobox_abi::{group_flag, section_flag, synthetic_kind};
 use std::collections::BTreeSet;

@@ -1,12 +1,13 @@
 //! Emit: the engine writes an ELF file of what was linked, in pieces that stay in its memory.
 
 use crate::apply::Synthetic;
-use crate::error::{Misbehaviour, Problem, Result};
+use crate::error::{Misbehaviour, Result};
 use crate::layout::Layout;
 use crate::limits;
 use crate::parse::Module;
-use crate::records::{bytes, record, table};
+use crate::problem::Problem;
 use crate::report;
+use crate::views::{bytes, record, table};
 use relobox_abi::{ABI_VERSION, EmitJob, EmitSection, Emitted, Span, Table, export};
 use zerocopy::IntoBytes as _;
 

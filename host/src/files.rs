@@ -306,3 +306,9 @@ pub fn apart<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> R
         None => Ok(()),
     }
 }
+
+/// A user's directory for relobox: in `variable`, or in `default` of the home. As XDG has it, a relative one is none.
+pub(crate) fn user_directory(variable: &str, default: &str) -> Option<PathBuf> {
+    let var = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    Some(var(variable).or_else(|| Some(var("HOME")?.join(default)))?.join("relobox"))
+}

@@ -1,26 +1,22 @@
 //! Which guests there are: those built in, and those of plugin directories.
 
-use crate::error::{Error, Misbehaviour, Problem, Result};
+use crate::built_in::{self, ENGINE, UNPACK};
+use crate::description::About;
+use crate::digest::{Digest, hex};
+use crate::error::{Error, Result};
 use crate::index::{Wanted, may_link, may_run_on, names_machines};
 use crate::kernel::Machine as Running;
-use crate::records::{record, table};
-use crate::registry::{PluginFile, Plugins, Search};
-use crate::sandbox::{Digest, Guest, Sandbox, hex};
-use crate::support::order_of;
-use crate::text::decoded;
-use crate::{limits, records, version};
-use relobox_abi::{ABI_VERSION, Description, Machine, Row, Slice, Span, export, row_flag};
+use crate::limits;
+use crate::plugin_file::{Origin, PluginFile};
+use crate::problem::Problem;
+use crate::registry::{Plugins, Search};
+use crate::sandbox::{Guest, Sandbox};
+use crate::text::order_of;
+use relobox_abi::{ABI_VERSION, Machine, export};
 use sha2::{Digest as _, Sha256};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-
-/// The guests in the repository's `host/guests/`.
-static BUILT_IN: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/guests.rs"));
-
-/// Names of the guests that are not plugins.
-const ENGINE: &str = "engine";
-const UNPACK: &str = "unpack";
 
 /// Every guest this process knows, compiled when first wanted.
 pub struct Guests {
@@ -67,50 +63,6 @@ impl Candidate {
     }
 }
 
-/// Where a plugin came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Built into this program.
-    BuiltIn,
-    /// A file of the system's directories.
-    System(PathBuf),
-    /// A file of the user's own directory.
-    User(PathBuf),
-    /// A file that somebody named, or its directory.
-    File(PathBuf),
-}
-
-impl Origin {
-    /// A stable word for the kind of place.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::BuiltIn => "built-in",
-            Self::System(_) => "system",
-            Self::User(_) => "user",
-            Self::File(_) => "given",
-        }
-    }
-
-    /// The file; empty for what is built in.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        match self {
-            Self::BuiltIn => Path::new(""),
-            Self::System(path) | Self::User(path) | Self::File(path) => path,
-        }
-    }
-}
-
-impl std::fmt::Display for Origin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::BuiltIn => f.write_str("built in"),
-            file => write!(f, "{}", file.path().display()),
-        }
-    }
-}
-
 /// A plugin.
 pub struct Plugin {
     /// The compiled guest.
@@ -119,47 +71,6 @@ pub struct Plugin {
     pub origin: Origin,
     /// What it says of itself.
     pub about: About,
-}
-
-/// What a plugin says of itself, checked.
-#[derive(Debug, Default)]
-pub struct About {
-    /// The version of the ABI that it speaks.
-    pub abi: u32,
-    /// Short name.
-    pub name: String,
-    /// One line.
-    pub title: String,
-    /// Where the psABI is published.
-    pub psabi: String,
-    /// What it links.
-    pub machines: Vec<Machine>,
-    /// Bits of a relocation's kind that select its row.
-    pub kind_mask: u32,
-    /// `sh_flags` bits that mean "near the global pointer".
-    pub small_flags: u64,
-    /// Numbers it reads from the kernel, with their defaults.
-    pub inputs: Vec<(String, u64)>,
-    /// Its table, by type.
-    pub rows: Vec<PluginRow>,
-    /// One past a row's index, by type, for types below [`DENSE`].
-    dense: Vec<u32>,
-    sparse: HashMap<u32, u32>,
-}
-
-/// A row with its texts.
-#[derive(Clone, Debug)]
-pub struct PluginRow {
-    /// The record.
-    pub row: Row,
-    /// The psABI's name.
-    pub name: String,
-    /// The formula, or why it is refused.
-    pub formula: String,
-    /// The field's name.
-    pub field: String,
-    /// The field's bits.
-    pub slices: Vec<Slice>,
 }
 
 impl Guests {
@@ -184,16 +95,11 @@ impl Guests {
             let digest = OnceLock::from(digest);
             plugins.push(Candidate { name, wasm: wasm.into(), digest, origin, plugin: OnceLock::new() });
         }
-        for (name, wasm) in Self::built_in_plugins() {
+        for (name, wasm) in built_in::plugins() {
             let (name, wasm, digest) = (name.to_owned(), wasm.into(), OnceLock::new());
             plugins.push(Candidate { name, wasm, digest, origin: Origin::BuiltIn, plugin: OnceLock::new() });
         }
         Self { sandbox, engine: OnceLock::new(), unpack: OnceLock::new(), plugins, meant: Default::default() }
-    }
-
-    /// Names and Wasm of the built-in plugins.
-    pub fn built_in_plugins() -> impl Iterator<Item = (&'static str, &'static [u8])> {
-        BUILT_IN.iter().filter(|(name, _)| ![ENGINE, UNPACK].contains(name)).copied()
     }
 
     /// Where several plugins link a machine, a `chosen` one is used, else a `pinned` one.
@@ -206,7 +112,7 @@ impl Guests {
     #[must_use]
     pub fn is_pinned(&self, plugin: &Plugin) -> bool {
         let digest = plugin.guest.digest();
-        let copy = || Self::built_in_plugins().any(|(_, wasm)| <Digest>::from(Sha256::digest(wasm)) == *digest);
+        let copy = || built_in::plugins().any(|(_, wasm)| <Digest>::from(Sha256::digest(wasm)) == *digest);
         plugin.origin == Origin::BuiltIn || self.meant[1].contains(digest) || copy()
     }
 
@@ -249,12 +155,6 @@ impl Guests {
         Ok(Self { engine: OnceLock::from(guest), ..self })
     }
 
-    /// The Wasm of a built-in guest.
-    #[must_use]
-    pub fn wasm_of(name: &str) -> Option<&'static [u8]> {
-        BUILT_IN.iter().find(|(n, _)| *n == name).map(|(_, wasm)| *wasm)
-    }
-
     /// The engine.
     pub fn engine(&self) -> Result<&Guest> {
         self.built_in(ENGINE, &self.engine)
@@ -269,7 +169,7 @@ impl Guests {
         if let Some(guest) = cell.get() {
             return Ok(guest);
         }
-        let wasm = Self::wasm_of(name);
+        let wasm = built_in::wasm_of(name);
         let missing = || Error::Usage(format!("this relobox was built without its {name} guest"));
         // Engine and unpacker are built with the host: there is no older one to be kind to.
         let guest = self.sandbox.load(name, wasm.ok_or_else(missing)?)?.of_version(ABI_VERSION);
@@ -402,9 +302,6 @@ impl Guests {
     }
 }
 
-/// Types below this are found by index.
-const DENSE: usize = 1024;
-
 impl Plugin {
     /// Asks a guest what it is.
     pub fn describe(guest: Guest, origin: Origin) -> Result<Self> {
@@ -413,98 +310,4 @@ impl Plugin {
         let about = About::read(instance.memory(), at, instance.abi()).map_err(|what| instance.misbehaved(what))?;
         Ok(Self { guest: guest.of_version(about.abi), origin, about })
     }
-}
-
-impl About {
-    fn read(memory: &[u8], at: u32, abi: u32) -> Result<Self, Misbehaviour> {
-        let text = |span: Span| records::bytes(memory, span).map(decoded);
-        let d: &Description = record(memory, at)?;
-        if d.abi != abi {
-            let text = format!("its ABI version is {abi}, and its description says {}", d.abi);
-            return Err(Misbehaviour::Answer(text));
-        }
-        // What is copied out of the guest must not be larger than the guest: rows may share their slices.
-        let most = limits::ROWS as u32;
-        if d.machines.count.max(d.inputs.count).max(d.rows.count) > most {
-            return Err(Misbehaviour::Answer(format!("more than {most} machines, inputs or rows in its description")));
-        }
-        let mut about = Self {
-            abi,
-            name: text(d.name)?,
-            title: text(d.title)?,
-            psabi: text(d.psabi)?,
-            machines: table::<Machine>(memory, d.machines)?.to_vec(),
-            kind_mask: d.kind_mask,
-            small_flags: d.small_flags,
-            dense: vec![0; DENSE],
-            ..Self::default()
-        };
-        for input in table::<relobox_abi::Input>(memory, d.inputs)? {
-            about.inputs.push((text(input.name)?, input.value));
-        }
-        for row in table::<Row>(memory, d.rows)? {
-            if row.kind & d.kind_mask != row.kind
-                || !matches!(row.width, 0..=4 | 8)
-                || row.slices.count > limits::SLICES
-            {
-                return Err(Misbehaviour::Answer(format!("row {} of its table makes no sense", row.kind)));
-            }
-            about.rows.push(PluginRow {
-                row: version::row(abi, row),
-                name: text(row.name)?,
-                formula: tidy(&text(row.formula)?),
-                field: text(row.field)?,
-                slices: table::<Slice>(memory, row.slices)?.to_vec(),
-            });
-        }
-        for (i, row) in (1..).zip(&about.rows) {
-            match about.dense.get_mut(row.row.kind as usize) {
-                Some(slot) => *slot = i,
-                None => drop(about.sparse.insert(row.row.kind, i)),
-            }
-        }
-        version::consistent(&about)?;
-        Ok(about)
-    }
-
-    /// The row of a relocation's raw type word.
-    #[must_use]
-    #[inline]
-    pub fn row(&self, kind: u32) -> Option<&PluginRow> {
-        let kind = kind & self.kind_mask;
-        let slot = match self.dense.get(kind as usize) {
-            Some(slot) => *slot,
-            None => *self.sparse.get(&kind)?,
-        };
-        self.rows.get((slot as usize).checked_sub(1)?)
-    }
-
-    /// A type's name, or its number.
-    #[must_use]
-    pub fn relocation(&self, kind: u32) -> String {
-        self.row(kind).map_or_else(|| format!("type {}", kind & self.kind_mask), |row| row.name.clone())
-    }
-}
-
-impl PluginRow {
-    /// Whether the row has this flag; see [`row_flag`].
-    #[must_use]
-    pub fn is(&self, flag: u32) -> bool {
-        self.row.flags & flag != 0
-    }
-
-    /// Whether applying it changes bytes.
-    #[must_use]
-    pub fn writes(&self) -> bool {
-        !self.is(row_flag::NOP | row_flag::REJECT)
-    }
-}
-
-/// A formula as the psABI writes it: Rust plugins' have a context argument and question marks.
-fn tidy(formula: &str) -> String {
-    let mut out = formula.replace('?', "");
-    for (rust, plain) in [("(cx)", ""), ("cx, ", ""), (", cx)", ")"), (".0", ""), ("Value(0)", "0"), ("V(&", "V(")] {
-        out = out.replace(rust, plain);
-    }
-    out
 }

@@ -3,18 +3,20 @@
 //! Nothing reaches the kernel before the module was parsed, planned and found to be for it; nothing stays in it
 //! if a later step fails, since what was allocated belongs to the connection until the module is live.
 
-use crate::error::{Error, Problem, Problems, Result, some_of};
+use crate::areas::Area;
+use crate::digest::Digest;
+use crate::error::{Error, Result};
 use crate::guests::Guests;
 use crate::kernel::{Export, Failure, Form, Kernel, Listing, Mode, Of};
-use crate::layout::Area;
 use crate::layout_linux;
 use crate::link::{ask, plugin_of};
 use crate::names;
-use crate::parse::{Module, Records};
+use crate::needs::Needs;
+use crate::parse::Module;
 use crate::place::{self, Placing};
-use crate::plan::Needs;
+use crate::problem::{Problem, Problems, some_of};
+use crate::records::Records;
 use crate::resolve::{Sources, crc_mismatch};
-use crate::sandbox::Digest;
 use crate::symbols::{Definition, Symbols};
 use crate::text::decoded;
 use relobox_abi::{Group, Section, section_flag, section_kind};

@@ -3,8 +3,8 @@
 //! A plugin sees the contents that it may patch, every relocation, and the facts about sections and
 //! symbols. It learns the names of undefined symbols only, and of no other module or file.
 
-use crate::guests::About;
-use crate::parse::Records;
+use crate::description::About;
+use crate::records::Records;
 use relobox_abi::{Group, Input, Job, Relocation, Section, Span, Symbol, Table, symbol_flag};
 use zerocopy::IntoBytes as _;
 

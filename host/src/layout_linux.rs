@@ -7,11 +7,13 @@
 //! writable data stays a symbol table cut down to what kallsyms shows (`layout_symtab`); behind init's writable data
 //! is the whole one for as long as init runs.
 
-use crate::error::{Problem, Result};
+use crate::areas::{Area, Kind, PAGE};
+use crate::error::Result;
 use crate::kernel::{Linux, LinuxAreas};
-use crate::layout::{Area, Kind, Measured, PAGE, kind_of};
-use crate::parse::Records;
-use crate::plan::{Needs, Wanted};
+use crate::layout::{Measured, kind_of};
+use crate::needs::{Needs, Wanted};
+use crate::problem::Problem;
+use crate::records::Records;
 use relobox_abi::synthetic_kind;
 use std::collections::HashMap;
 

@@ -2,18 +2,20 @@
 
 use crate::apply::{Synthetic, apply};
 use crate::confine::confine;
+use crate::digest::Digest;
 use crate::emit::emit;
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Result};
 use crate::guests::{Guests, Plugin};
 use crate::index::Wanted;
 use crate::layout::{self, Layout, Measured};
 use crate::open::{Source, open};
-use crate::parse::{Module, Records, parse};
+use crate::parse::{Module, parse};
 use crate::plan::{Planned, plan};
-use crate::records::bytes;
+use crate::problem::Problem;
+use crate::records::Records;
 use crate::resolve::{Resolved, Sources, resolve};
-use crate::sandbox::Digest;
-use crate::support::order_of;
+use crate::text::order_of;
+use crate::views::bytes;
 use relobox_abi::{Machine, supply};
 use std::collections::HashMap;
 use std::io::Write;
@@ -134,7 +136,7 @@ pub(crate) fn kind_of(records: &Records<'_>) -> String {
 impl Prepared {
     /// What the plugin asked for, for those who lay modules out in their own way.
     #[must_use]
-    pub fn needs(&self) -> &crate::plan::Needs {
+    pub fn needs(&self) -> &crate::needs::Needs {
         &self.planned.needs
     }
 

@@ -5,7 +5,7 @@
 //! is in the module itself: kbuild writes the same name to `__this_module` and to `name=` in .modinfo, so that comes first
 //! where there is one ([`of_module`]).
 
-use crate::parse::Records;
+use crate::records::Records;
 use crate::text::decoded;
 use std::path::Path;
 

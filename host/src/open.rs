@@ -3,14 +3,15 @@
 //! Regular files only, up to a limit.
 //! The host looks at the first bytes of a file, to see whether it is packed, and at nothing else.
 
-use crate::error::{Error, Misbehaviour, Problem, Result};
+use crate::error::{Error, Misbehaviour, Result};
 use crate::files::{self, Kind};
 use crate::guests::Guests;
 use crate::limits;
 use crate::memfd;
-use crate::records::{bytes, record, table};
+use crate::problem::Problem;
 use crate::report;
 use crate::sandbox::Instance;
+use crate::views::{bytes, record, table};
 use cap_std::fs::File;
 use relobox_abi::{Span, Unpacked, export};
 use std::io::{Read, Seek as _, Write as _};

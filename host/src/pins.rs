@@ -3,12 +3,13 @@
 //! One pin a line: the SHA-256, the plugin's name, the machines that it links as `machine/class/byte order`, and a
 //! comment. The digest is what counts; the rest is for people. Lines that begin with `#` are theirs, and are kept.
 
+use crate::digest::{Digest, hex};
 use crate::error::{Error, Result};
+use crate::files::user_directory;
 use crate::index::machines;
-use crate::registry::{PluginFile, is_named, user_directory};
-use crate::sandbox::{Digest, hex};
-use crate::support::order_of;
+use crate::plugin_file::PluginFile;
 use crate::text::Escaped;
+use crate::text::order_of;
 use crate::{files, limits};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _};
@@ -227,6 +228,13 @@ impl std::fmt::Display for Pins {
             Line::Other(text) => writeln!(f, "{text}"),
         })
     }
+}
+
+/// Whether a plugin's name or digest is `named`: the whole name, or the digest's first digits.
+#[must_use]
+pub fn is_named(named: &str, name: &str, digest: &Digest) -> bool {
+    let digits = named.len() >= limits::DIGITS && named.bytes().all(|b| b.is_ascii_hexdigit());
+    name == named || digits && hex(digest).starts_with(&named.to_ascii_lowercase())
 }
 
 fn user_file() -> Option<PathBuf> {

@@ -1,9 +1,11 @@
 //! Place: a linked module's areas become memory of a kernel, and the kernel is told to make a module of them.
 
-use crate::error::{Problem, Result};
+use crate::areas::{ABSENT, Area, Kind};
+use crate::error::Result;
 use crate::kernel::{Export, Failure, Form, Image, Kernel, Load, Loaded, Protection, Request};
-use crate::layout::{ABSENT, Area, Kind, Layout, Measured};
+use crate::layout::{Layout, Measured};
 use crate::link::Linked;
+use crate::problem::Problem;
 use relobox_abi::export_flag;
 use std::path::Path;
 

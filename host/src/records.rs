@@ -1,34 +1,91 @@
-//! Checked views of records in a guest's memory: every offset and count is hostile.
+//! The records of a module: what the engine says of a file, checked by [`parse`](crate::parse).
 
-use crate::error::Misbehaviour;
-use relobox_abi::{Span, Table};
-use zerocopy::{FromBytes, Immutable, KnownLayout};
+use crate::text::decoded;
+use crate::views::bytes;
+use relobox_abi::{
+    Export, Group, Pair, Parsed, Relocation, Section, Span, Symbol, Version, section_flag, section_kind,
+};
 
-// Records are little-endian, and read where they lie.
-#[cfg(target_endian = "big")]
-compile_error!("relobox's host reads guest memory in place, and so far only on little-endian machines");
-
-/// A record at `at`.
-pub fn record<T: FromBytes + KnownLayout + Immutable>(memory: &[u8], at: u32) -> Result<&T, Misbehaviour> {
-    let bytes = bytes(memory, Span { at, len: size_of::<T>() as u32 })?;
-    T::ref_from_bytes(bytes).map_err(|_| Misbehaviour::Answer(format!("a record at {at:#x} is not aligned")))
+/// The records of a module. Spans in them are relative to [`Records::file`].
+#[derive(Clone, Copy)]
+pub struct Records<'a> {
+    /// The file's name, for messages; empty if nobody reads them, and then faults are numbers only.
+    pub name: &'a str,
+    /// The file.
+    pub file: &'a [u8],
+    /// Machine, class, byte order, flags.
+    pub parsed: &'a Parsed,
+    /// By section index.
+    pub sections: &'a [Section],
+    /// By symbol index.
+    pub symbols: &'a [Symbol],
+    /// In file order; their ranges lie in `relocations`, their sections in `sections`.
+    pub groups: &'a [Group],
+    /// In file order. Offsets, types and symbols are whatever the file says.
+    pub relocations: &'a [Relocation],
+    /// `.modinfo`.
+    pub modinfo: &'a [Pair],
+    /// What it exports.
+    pub exports: &'a [Export],
+    /// The CRCs it was compiled against.
+    pub versions: &'a [Version],
 }
 
-/// A table of records.
-pub fn table<T: FromBytes + KnownLayout + Immutable>(memory: &[u8], table: Table) -> Result<&[T], Misbehaviour> {
-    if table.count == 0 {
-        return Ok(&[]);
+/// What confine needs of the records while it patches the file.
+pub struct Patching<'a> {
+    /// By section index.
+    pub sections: &'a [Section],
+    /// In file order.
+    pub groups: &'a [Group],
+    /// In file order.
+    pub relocations: &'a [Relocation],
+}
+
+impl<'a> Records<'a> {
+    /// Text or contents in the file.
+    #[must_use]
+    pub fn bytes(&self, span: Span) -> &'a [u8] {
+        bytes(self.file, span).unwrap_or_default()
     }
-    let outside = || Misbehaviour::Answer(format!("{} records at {:#x} lie outside its memory", table.count, table.at));
-    let len = (table.count as usize).checked_mul(size_of::<T>()).ok_or_else(outside)?;
-    let bytes = memory.get(table.at as usize..).and_then(|rest| rest.get(..len)).ok_or_else(outside)?;
-    <[T]>::ref_from_bytes(bytes).map_err(|_| Misbehaviour::Answer(format!("a table at {:#x} is not aligned", table.at)))
-}
 
-/// A run of bytes.
-pub fn bytes(memory: &[u8], span: Span) -> Result<&[u8], Misbehaviour> {
-    memory
-        .get(span.at as usize..)
-        .and_then(|rest| rest.get(..span.len as usize))
-        .ok_or_else(|| Misbehaviour::Answer(format!("{} bytes at {:#x} lie outside its memory", span.len, span.at)))
+    /// A section's name; as it is, but not endless.
+    #[must_use]
+    pub fn section_name(&self, section: u32) -> String {
+        self.sections.get(section as usize).map_or_else(String::new, |s| decoded(self.bytes(s.name)))
+    }
+
+    /// A symbol's name, as it is, but not endless; a section symbol has its section's.
+    #[must_use]
+    pub fn symbol_name(&self, symbol: u32) -> Option<String> {
+        let s = self.symbols.get(symbol as usize).filter(|_| symbol != 0)?;
+        Some(if s.name.len == 0 { self.section_name(s.section) } else { decoded(self.bytes(s.name)) })
+    }
+
+    /// The first value of a modinfo key.
+    #[must_use]
+    pub fn modinfo(&self, key: &str) -> Option<&'a [u8]> {
+        self.modinfo_all(key).next()
+    }
+
+    /// All values of a modinfo key.
+    pub fn modinfo_all<'k>(&self, key: &'k str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'k> {
+        let (file, pairs) = (self.file, self.modinfo);
+        pairs
+            .iter()
+            .filter(move |p| bytes(file, p.key).is_ok_and(|k| k == key.as_bytes()))
+            .map(move |p| bytes(file, p.value).unwrap_or_default())
+    }
+
+    /// The sections of relocations that a kernel does itself, when what a live patch changes is there.
+    pub fn left_to_the_kernel(&self) -> impl Iterator<Item = u32> + use<'a> {
+        let left = |s: &Section| s.kind == section_kind::RELA && s.flags & section_flag::RELA_LIVEPATCH != 0;
+        (0..).zip(self.sections).filter(move |(_, s)| left(s)).map(|(i, _)| i)
+    }
+
+    /// The relocations of a group.
+    #[must_use]
+    pub fn relocations_of(&self, group: &Group) -> &'a [Relocation] {
+        let first = group.first as usize;
+        self.relocations.get(first..first + group.count as usize).unwrap_or_default()
+    }
 }

@@ -1,18 +1,22 @@
 //! Which plugins this machine has, and which of them are meant: the search path and the choice. See `docs/plugins.md`.
 
-use crate::error::{Error, Problem, Result};
-use crate::files::Kind;
-use crate::guests::{Guests, Origin};
+use crate::built_in;
+pub use crate::digest::Digest;
+use crate::digest::hex;
+use crate::error::{Error, Result};
+use crate::files::user_directory;
 use crate::index::{may_run_on, names_machines};
 use crate::kernel::Machine;
+use crate::pins::is_named;
 use crate::pins::{Pins, others_may_write};
-pub use crate::sandbox::Digest;
-use crate::sandbox::hex;
+use crate::plugin_file::Origin;
+use crate::plugin_file::PluginFile;
+use crate::problem::Problem;
 use crate::{files, limits};
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File, MetadataExt as _};
+use cap_std::fs::{Dir, MetadataExt as _};
 use sha2::{Digest as _, Sha256};
-use std::io::{ErrorKind, Read as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Where a system's plugins are.
@@ -20,44 +24,6 @@ pub const SYSTEM: [&str; 2] = ["/usr/lib/relobox/plugins", "/usr/local/lib/relob
 
 /// More directories, separated by colons.
 const VARIABLE: &str = "RELOBOX_PLUGIN_DIR";
-
-/// A plugin's file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PluginFile {
-    /// What the file is called, without its extension.
-    pub name: String,
-    /// What is in it.
-    pub wasm: Vec<u8>,
-    /// Its SHA-256.
-    pub digest: Digest,
-    /// Where it is, and what kind of place that is.
-    pub origin: Origin,
-}
-
-impl PluginFile {
-    /// Of these bytes.
-    #[must_use]
-    pub fn new(name: String, wasm: Vec<u8>, origin: Origin) -> Self {
-        let digest = Sha256::digest(&wasm).into();
-        Self { name, wasm, digest, origin }
-    }
-
-    /// Reads a file that somebody named.
-    pub fn read(path: &Path) -> Result<Self> {
-        let opened = File::from_std(files::open(path, Kind::Regular)?);
-        Self::read_from(opened, path, Origin::File(path.to_owned()))
-    }
-
-    fn read_from(file: File, path: &Path, origin: Origin) -> Result<Self> {
-        if !file.metadata().map_err(Error::io(path))?.is_file() {
-            return Err(Error::Usage(format!("{}: not a regular file", path.display())));
-        }
-        let mut wasm = Vec::new();
-        file.take(limits::GUEST as u64 + 1).read_to_end(&mut wasm).map_err(Error::io(path))?;
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self::new(name, wasm, origin))
-    }
-}
 
 /// The directories that are searched, beside what is built in.
 #[derive(Clone, Debug, Default)]
@@ -129,12 +95,6 @@ impl std::fmt::Display for Skipped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}; it is left out", self.path.display(), self.why)
     }
-}
-
-/// A user's directory for relobox: in `variable`, or in `default` of the home. As XDG has it, a relative one is none.
-pub(crate) fn user_directory(variable: &str, default: &str) -> Option<PathBuf> {
-    let var = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    Some(var(variable).or_else(|| Some(var("HOME")?.join(default)))?.join("relobox"))
 }
 
 fn read_dir(path: &Path, origin: fn(PathBuf) -> Origin, found: &mut Found) -> Result<()> {
@@ -239,13 +199,6 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// Whether a plugin's name or digest is `named`: the whole name, or the digest's first digits.
-#[must_use]
-pub fn is_named(named: &str, name: &str, digest: &Digest) -> bool {
-    let digits = named.len() >= limits::DIGITS && named.bytes().all(|b| b.is_ascii_hexdigit());
-    name == named || digits && hex(digest).starts_with(&named.to_ascii_lowercase())
-}
-
 /// The plugins that are not built in, and how one is chosen where several link the same machine.
 #[derive(Clone, Debug, Default)]
 pub struct Plugins {
@@ -282,8 +235,7 @@ impl Plugins {
             return Ok(digest);
         }
         let own = self.files.iter().map(|f| (f.name.as_str(), f.digest, f.origin.clone()));
-        let built_in =
-            Guests::built_in_plugins().map(|(name, wasm)| (name, Sha256::digest(wasm).into(), Origin::BuiltIn));
+        let built_in = built_in::plugins().map(|(name, wasm)| (name, Sha256::digest(wasm).into(), Origin::BuiltIn));
         let all: Vec<(&str, Digest, Origin)> = own.chain(built_in).collect();
         let mut found: Vec<&(&str, Digest, Origin)> = Vec::new();
         for plugin in all.iter().filter(|(name, digest, _)| is_named(named, name, digest) && Some(digest) != except) {
@@ -323,10 +275,8 @@ impl Plugins {
     /// pinned ones. No code of any has been compiled by then.
     pub fn trusted(mut self, machine: Option<&Machine>) -> Result<Self> {
         let serves = |wasm: &[u8]| machine.is_none_or(|m| may_run_on(wasm, m.machine, m.class, m.order));
-        let built_in: Vec<Digest> = Guests::built_in_plugins()
-            .filter(|(_, wasm)| serves(wasm))
-            .map(|(_, wasm)| Sha256::digest(wasm).into())
-            .collect();
+        let built_in: Vec<Digest> =
+            built_in::plugins().filter(|(_, wasm)| serves(wasm)).map(|(_, wasm)| Sha256::digest(wasm).into()).collect();
         // A copy of what is built in needs no trust of its own.
         self.files.retain(|file| serves(&file.wasm) && !built_in.contains(&file.digest));
         let any =
@@ -356,7 +306,7 @@ impl Plugins {
     #[must_use]
     pub fn name_of(&self, digest: &Digest) -> Option<String> {
         let built_in = || {
-            let mut guests = Guests::built_in_plugins();
+            let mut guests = built_in::plugins();
             guests.find(|(_, wasm)| <Digest>::from(Sha256::digest(wasm)) == *digest).map(|(name, _)| name.to_owned())
         };
         self.files.iter().find(|file| file.digest == *digest).map(|file| file.name.clone()).or_else(built_in)

@@ -7,11 +7,13 @@
 //! a namespace must be imported. One that begins with `module:` lists the modules that may use its symbols
 //! (EXPORT_SYMBOL_FOR_MODULES, Linux 6.16), and nobody imports it.
 
-use crate::error::{Error, Problem, Problems, Result};
-use crate::layout::{ABSENT, Layout};
+use crate::areas::ABSENT;
+use crate::error::{Error, Result};
+use crate::layout::Layout;
 use crate::names;
-use crate::parse::Records;
-use crate::plan::Needs;
+use crate::needs::Needs;
+use crate::problem::{Problem, Problems};
+use crate::records::Records;
 use crate::symbols::{Definition, Symbols};
 use crate::text::decoded;
 use relobox_abi::{Supplied, Symbol, supply, symbol_flag};

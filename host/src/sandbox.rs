@@ -7,6 +7,7 @@
 use crate::address_space;
 use crate::admit::{Refusal, admit};
 use crate::cache::Cache;
+use crate::digest::{Digest, hex};
 use crate::error::{Error, Misbehaviour, Result};
 use crate::limits;
 use crate::text::decoded;
@@ -19,9 +20,6 @@ use wasmtime::{
     Config, Enabled, Engine, ExternType, InstanceAllocationStrategy, InstancePre, Linker, Memory, Module, OptLevel,
     PoolingAllocationConfig, ResourceLimiter, Store, Trap, TypedFunc, WasmFeatures, WasmParams, WasmTyList,
 };
-
-/// The SHA-256 of a guest's Wasm.
-pub type Digest = [u8; 32];
 
 /// The export of an instrumented guest that counts; see [`Instance::counters`].
 #[cfg(feature = "fuzz")]
@@ -399,14 +397,4 @@ impl Instance {
     pub fn misbehaved(&self, what: Misbehaviour) -> Error {
         Error::Guest { guest: self.guest.name.to_string(), what }
     }
-}
-
-/// Lower-case hexadecimal.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
-        let _ = write!(out, "{b:02x}");
-        out
-    })
 }

@@ -4,14 +4,15 @@
 //! A state is true for one boot of one kernel. Another boot's, or one that others than its owner may have written, is
 //! refused; a module that is no longer where it was is dropped.
 
-use crate::error::{Error, Problem, Result};
+use crate::built_in;
+use crate::digest::{Digest, hex};
+use crate::error::{Error, Result};
 use crate::files::{self, Kind};
-use crate::guests::Guests;
 use crate::insmod::Inserted;
 use crate::kernel::{Export, Mode, Module};
 use crate::limits;
+use crate::problem::Problem;
 use crate::registry::Plugins;
-use crate::sandbox::{Digest, hex};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _};
 use serde::{Deserialize, Serialize};
@@ -124,7 +125,7 @@ impl Origin {
     /// Of a module from `file`, whose digest is known, and that one of these plugins relocated. Which one, the linking
     /// process says: a digest that none of them has is left out.
     pub fn new(file: &Path, file_sha256: String, plugin: Option<&Digest>, plugins: &Plugins) -> Result<Self> {
-        let engine = Guests::wasm_of("engine").map(|wasm| hex(&Sha256::digest(wasm))).unwrap_or_default();
+        let engine = built_in::wasm_of("engine").map(|wasm| hex(&Sha256::digest(wasm))).unwrap_or_default();
         Ok(Self {
             file: std::path::absolute(file).unwrap_or_else(|_| file.to_owned()).display().to_string(),
             file_sha256,

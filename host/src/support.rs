@@ -1,9 +1,11 @@
 //! What plugins support, as a table: each says it itself, nobody writes it down a second time.
 
+use crate::description::PluginRow;
 use crate::error::Result;
-use crate::guests::{Guests, Plugin, PluginRow};
+use crate::guests::{Guests, Plugin};
 use crate::text::escaped;
-use relobox_abi::{Machine, order, row_flag, rule};
+use crate::text::order_of;
+use relobox_abi::{Machine, row_flag, rule};
 use std::fmt::Write as _;
 
 /// What becomes of a relocation of this type: `applied`, `ignored` or `refused`.
@@ -32,16 +34,6 @@ pub fn rule_of(row: &PluginRow) -> String {
     let align = if row.row.align > 1 { format!(", multiple of {}", row.row.align) } else { String::new() };
     let fallback = if row.is(row_flag::FALLBACK) { ", else through a stub" } else { "" };
     format!("{range}{align}{fallback}")
-}
-
-/// A byte order in words.
-#[must_use]
-pub fn order_of(byte_order: u8) -> &'static str {
-    match byte_order {
-        order::LITTLE => "little",
-        order::BIG => "big",
-        _ => "as data",
-    }
 }
 
 /// One plugin's table as Markdown.

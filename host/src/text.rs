@@ -6,6 +6,7 @@
 //! changes nothing, so it does no harm to do it twice.
 
 use crate::limits;
+use relobox_abi::order;
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter};
 use std::borrow::Cow;
@@ -112,6 +113,47 @@ impl Formatter for Json {
             rest = &rest[at + c.len_utf8()..];
         }
         out.write_all(rest.as_bytes())
+    }
+}
+
+/// `2 GiB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..0x10_0000 => format!("{} KiB", bytes >> 10),
+        0x10_0000..0x4000_0000 => format!("{} MiB", bytes >> 20),
+        _ => format!("{} GiB", bytes >> 30),
+    }
+}
+
+/// Hexadecimal in groups of four, with a sign: `-0x8000_0000`.
+#[must_use]
+pub fn hex(value: i64) -> String {
+    let sign = if value < 0 { "-0x" } else { "0x" };
+    format!("{sign}{}", grouped(&format!("{:x}", value.unsigned_abs()), 4, '_'))
+}
+
+/// Digits in groups of `size`, counted from the right.
+#[must_use]
+pub fn grouped(digits: &str, size: usize, separator: char) -> String {
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i != 0 && (digits.len() - i).is_multiple_of(size) {
+            out.push(separator);
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A byte order in words.
+#[must_use]
+pub fn order_of(byte_order: u8) -> &'static str {
+    match byte_order {
+        order::LITTLE => "little",
+        order::BIG => "big",
+        _ => "as data",
     }
 }
 

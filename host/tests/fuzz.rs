@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 
 use libafl_bolts::rands::StdRand;
+use relobox::built_in;
 use relobox::fuzz::corpus::Disk;
 use relobox::fuzz::dice::Dice;
 use relobox::fuzz::driver::{Plan, Summary, alone};
@@ -10,8 +11,9 @@ use relobox::fuzz::findings::bound_of;
 use relobox::fuzz::instrument::instrument;
 use relobox::fuzz::plugin::PluginSubject;
 use relobox::fuzz::subject::Subject as _;
-use relobox::guests::{Guests, Origin, Plugin};
+use relobox::guests::Plugin;
 use relobox::kit::{Case, Recorded, run};
+use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -67,7 +69,7 @@ fn fuzz(wasm: &[u8], dir: &Path, executions: u64) -> Summary {
 
 #[test]
 fn a_guest_that_counts_computes_the_same() {
-    for (name, wasm) in Guests::built_in_plugins() {
+    for (name, wasm) in built_in::plugins() {
         let plugin = plugin(name, wasm);
         let subject = PluginSubject::new(&plugin, wasm, None, true).unwrap();
         let (counting, code) = subject.counting();

@@ -2,10 +2,12 @@
 //! refused as it was when it was kept. `RELOBOX_BLESS=1` takes what comes now.
 #![cfg(feature = "fuzz")]
 
+use relobox::built_in;
 use relobox::fuzz::plugin::PluginSubject;
 use relobox::fuzz::subject::Subject as _;
-use relobox::guests::{Guests, Origin, Plugin};
+use relobox::guests::Plugin;
 use relobox::kit::{Expected, Recorded};
+use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +24,7 @@ fn cases(plugin: &str) -> Vec<PathBuf> {
 fn what_was_kept_comes_to_the_same() {
     let bless = std::env::var_os("RELOBOX_BLESS").is_some();
     let sandbox = Sandbox::new(None).expect("a sandbox");
-    for (name, wasm) in Guests::built_in_plugins() {
+    for (name, wasm) in built_in::plugins() {
         let guest = sandbox.load(name, wasm).expect(name);
         let plugin = Plugin::describe(guest, Origin::BuiltIn).expect(name);
         let subject = PluginSubject::new(&plugin, wasm, None, false).expect(name);

@@ -4,12 +4,12 @@
 
 use libafl::inputs::BytesInput;
 use libafl_bolts::rands::{Rand as _, StdRand};
+use relobox::built_in;
 use relobox::fuzz::corpus::Disk;
 use relobox::fuzz::dice::Dice;
 use relobox::fuzz::engine::Engine;
 use relobox::fuzz::engine::packed::Unpacker;
 use relobox::fuzz::subject::{Coverage, Subject, Suspicion};
-use relobox::guests::Guests;
 use std::path::Path;
 
 fn random(seed: u64) -> StdRand {
@@ -105,7 +105,7 @@ fn mutators_bear_their_own_work() {
 /// An engine that says it has no sections of that name, symbols elsewhere, or what you will, is found out.
 #[test]
 fn an_engine_that_lies_is_found_out() {
-    let wasm = Guests::wasm_of("engine").expect("an engine").to_vec();
+    let wasm = built_in::wasm_of("engine").expect("an engine").to_vec();
     let honest = Engine::new(Vec::new()).expect("an engine");
     let (seeds, mut found, mut tried) = (honest.seeds(), 0, 0);
     // Other constants in its code make other engines; most are wrong somewhere, if they are engines at all.

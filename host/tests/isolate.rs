@@ -3,17 +3,19 @@
 
 mod workshop;
 
+use relobox::built_in;
 use relobox::cache::Cache;
 use relobox::error::Error;
 use relobox::guests::Guests;
 use relobox::insmod::Inserted;
-use relobox::isolate::{ATTEMPTS, Fault, Linker, Options, Tried};
+use relobox::isolate::{ATTEMPTS, Linker, Options, Tried};
 use relobox::kernel::Request;
-use relobox::kernel::sim::Sim;
 use relobox::kernel::{
     Export, Failure, Form, Kernel, Linux, LinuxAreas, Listing, Load, Loaded, Machine, Module, Protection,
 };
+use relobox::kernels::sim::Sim;
 use relobox::link::load;
+use relobox::linker_fault::Fault;
 use relobox::open::{Source, seal};
 use relobox::pins::{Pin, Pins};
 use relobox::registry::{Plugins, Search};
@@ -351,7 +353,7 @@ fn a_plugin_of_somebody_else_is_compiled_in_there() {
     let plugins = w.directory.join("plugins");
     std::fs::create_dir(&plugins).unwrap();
     // The built-in one, and a custom section, so that it is another one.
-    let mut wasm = Guests::wasm_of("x86_64").unwrap().to_vec();
+    let mut wasm = built_in::wasm_of("x86_64").unwrap().to_vec();
     wasm.extend([0, 5, 4, b'm', b'i', b'n', b'e']);
     std::fs::write(plugins.join("mine.wasm"), wasm).unwrap();
     let pinned = || {

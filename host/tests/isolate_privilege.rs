@@ -19,8 +19,8 @@ fn main() -> ExitCode {
 mod linux {
     use crate::workshop::{Workshop, cache};
     use relobox::isolate::{ATTEMPTS, Linker, Options, Tried};
-    use relobox::kernel::running_machine;
-    use relobox::kernel::sim::Sim;
+    use relobox::kernels::linux;
+    use relobox::kernels::sim::Sim;
     use relobox::open::{Source, seal};
     use relobox_needs::{Need, Test, root, test};
     use std::collections::BTreeSet;
@@ -41,7 +41,7 @@ mod linux {
 
     fn linker() -> Linker {
         let (program, cache) = (env!("CARGO_BIN_EXE_relobox").into(), Some(cache()));
-        Linker::start(&Options { program, cache, machine: Some(running_machine()), ..Options::default() }).unwrap()
+        Linker::start(&Options { program, cache, machine: Some(linux::machine()), ..Options::default() }).unwrap()
     }
 
     /// What a process has open.

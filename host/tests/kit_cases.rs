@@ -1,7 +1,9 @@
 //! The conformance kit on plugins that it once judged wrongly: `tests/kit-cases`, whose README says what each is.
 
-use relobox::guests::{Guests, Origin, Plugin};
+use relobox::built_in;
+use relobox::guests::Plugin;
 use relobox::kit::{Group, Proof, Subject, Wanted, prove};
+use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -21,7 +23,7 @@ fn wasm(name: &str) -> PathBuf {
 fn plugin(name: &str) -> Plugin {
     static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
     let sandbox = SANDBOX.get_or_init(|| Sandbox::new(None).unwrap());
-    let wasm = std::fs::read(wasm(name)).unwrap_or_else(|_| Guests::wasm_of(name).unwrap().to_vec());
+    let wasm = std::fs::read(wasm(name)).unwrap_or_else(|_| built_in::wasm_of(name).unwrap().to_vec());
     Plugin::describe(sandbox.load(name, &wasm).unwrap(), Origin::BuiltIn).unwrap()
 }
 

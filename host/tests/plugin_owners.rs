@@ -16,7 +16,8 @@ fn main() -> ExitCode {
 #[cfg(target_os = "linux")]
 mod linux {
     use crate::workshop::{Outcome, Workshop};
-    use relobox::guests::{Guests, Origin};
+    use relobox::built_in;
+    use relobox::plugin_file::Origin;
     use relobox::registry::Search;
     use relobox_needs::{Test, root, test};
     use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -40,7 +41,7 @@ mod linux {
     fn plugin(w: &Workshop) -> std::path::PathBuf {
         let dir = w.directory.join("data/relobox/plugins");
         std::fs::create_dir_all(&dir).unwrap();
-        let mut wasm = Guests::wasm_of("aarch64").unwrap().to_vec();
+        let mut wasm = built_in::wasm_of("aarch64").unwrap().to_vec();
         wasm.extend([0, 3, 1, b'm', 1]);
         std::fs::write(dir.join("mine.wasm"), wasm).unwrap();
         dir

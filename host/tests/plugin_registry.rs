@@ -3,12 +3,14 @@
 
 mod workshop;
 
-use relobox::guests::{Guests, Origin};
+use relobox::built_in;
+use relobox::digest::hex;
 use relobox::isolate::{Linker, Options};
 use relobox::kernel::Machine;
 use relobox::pins::Pins;
-use relobox::registry::{PluginFile, Plugins, Search};
-use relobox::sandbox::hex;
+use relobox::plugin_file::Origin;
+use relobox::plugin_file::PluginFile;
+use relobox::registry::{Plugins, Search};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -16,7 +18,7 @@ use workshop::{Outcome, Workshop, cache};
 
 /// A plugin that does what a built-in one does, and is another: it has one section more.
 fn copy(of: &str, mark: u8) -> Vec<u8> {
-    let mut wasm = Guests::wasm_of(of).unwrap().to_vec();
+    let mut wasm = built_in::wasm_of(of).unwrap().to_vec();
     wasm.extend([0, 3, 1, b'm', mark]);
     wasm
 }
@@ -115,7 +117,7 @@ fn list_shows_what_there_is_and_where_from() {
     let list = list.as_array().unwrap();
     assert_eq!(list.len(), built_in.as_array().unwrap().len() + 1);
     let by = |sha256: &str| list.iter().find(|p| p["sha256"] == sha256).unwrap();
-    let aarch64 = by(&digest(Guests::wasm_of("aarch64").unwrap()));
+    let aarch64 = by(&digest(built_in::wasm_of("aarch64").unwrap()));
     assert_eq!(
         (&aarch64["origin"], &aarch64["source"], &aarch64["pinned"]),
         (&"built in".into(), &"built-in".into(), &true.into())
@@ -129,9 +131,9 @@ fn list_shows_what_there_is_and_where_from() {
     }
     assert_eq!((&user["abi"], &user["relocation_types"]), (&aarch64["abi"], &aarch64["relocation_types"]));
     // Each names the other.
-    assert_eq!(user["conflicts_with"], serde_json::json!([digest(Guests::wasm_of("aarch64").unwrap())]));
+    assert_eq!(user["conflicts_with"], serde_json::json!([digest(built_in::wasm_of("aarch64").unwrap())]));
     assert_eq!(aarch64["conflicts_with"], serde_json::json!([digest(&mine)]));
-    assert_eq!(by(&digest(Guests::wasm_of("s390x").unwrap()))["conflicts_with"], serde_json::json!([]));
+    assert_eq!(by(&digest(built_in::wasm_of("s390x").unwrap()))["conflicts_with"], serde_json::json!([]));
 
     let said = desk.run(&["plugin", "list", "--plugin-dir", "dir"]);
     assert_eq!(said.code, Some(0), "{said:?}");
@@ -178,7 +180,7 @@ fn info_says_what_values_are_made_of_and_how_rows_pair() {
 #[test]
 fn two_plugins_for_a_machine_are_an_error_unless_one_is_chosen() {
     let desk = Desk::new();
-    let built_in = digest(Guests::wasm_of("aarch64").unwrap());
+    let built_in = digest(built_in::wasm_of("aarch64").unwrap());
     assert_eq!(plugin_of(&desk.json(&["link", "a.o", "--json"])), built_in);
     let wasm = copy("aarch64", 1);
     let (mine, own) = (digest(&wasm), desk.put("dir/mine.wasm", &wasm));
@@ -203,7 +205,7 @@ fn two_plugins_for_a_machine_are_an_error_unless_one_is_chosen() {
     // A file need not be in a directory that is searched.
     assert_eq!(plugin_of(&desk.json(&["link", "a.o", "--json", "--plugin", "dir/mine.wasm"])), mine);
     // A copy is no second plugin.
-    desk.put("same/anything.wasm", Guests::wasm_of("aarch64").unwrap());
+    desk.put("same/anything.wasm", built_in::wasm_of("aarch64").unwrap());
     assert_eq!(plugin_of(&desk.json(&["link", "a.o", "--json", "--plugin-dir", "same"])), built_in);
     desk.put("same/mine.wasm", &wasm);
     desk.put("same/twice.wasm", &wasm);
@@ -228,7 +230,7 @@ fn two_plugins_for_a_machine_are_an_error_unless_one_is_chosen() {
 fn inspect_names_all_that_could_be_meant() {
     let desk = Desk::new();
     desk.0.sample("math_user");
-    let built_in = digest(Guests::wasm_of(native()).unwrap());
+    let built_in = digest(built_in::wasm_of(native()).unwrap());
     let wasm = copy(native(), 1);
     let mine = digest(&wasm);
     desk.put("dir/mine.wasm", &wasm);
@@ -272,7 +274,7 @@ fn a_pinned_plugin_is_preferred() {
     // A built-in one can be preferred in the same way.
     desk.good(&["plugin", "pin", "--remove", "first", "second", "--file", "pins"]);
     desk.good(&["plugin", "pin", "aarch64", "--file", "pins"]);
-    assert_eq!(plugin_of(&desk.json(&link)), digest(Guests::wasm_of("aarch64").unwrap()));
+    assert_eq!(plugin_of(&desk.json(&link)), digest(built_in::wasm_of("aarch64").unwrap()));
 }
 
 #[test]
@@ -391,13 +393,13 @@ fn privileged<'a>(more: &[&'a str]) -> Vec<&'a str> {
 }
 
 fn native() -> &'static str {
-    &relobox::kernel::running_machine().name.clone().leak()[..]
+    &relobox::kernels::linux::machine().name.clone().leak()[..]
 }
 
 #[test]
 fn an_unpinned_plugin_is_refused_in_privileged_use() {
     let name = native();
-    assert!(Guests::wasm_of(name).is_some(), "{name}: relobox has no plugin for the machine it runs on");
+    assert!(built_in::wasm_of(name).is_some(), "{name}: relobox has no plugin for the machine it runs on");
     let desk = Desk::new();
     desk.put("pins", "");
     let gone = |said: &str| assert!(said.contains("nowhere.ko: No such file"), "{said}");
@@ -424,7 +426,7 @@ fn an_unpinned_plugin_is_refused_in_privileged_use() {
     gone(&desk.bad(2, &[&args[..], &["--plugin", name]].concat()));
     let other = if name == "s390x" { "mips32" } else { "s390x" };
     desk.put("others/other.wasm", copy(other, 1));
-    desk.put("others/copy.wasm", Guests::wasm_of(name).unwrap());
+    desk.put("others/copy.wasm", built_in::wasm_of(name).unwrap());
     gone(&desk.bad(2, &privileged(&["--plugin-dir", "others"])));
     let said = desk.bad(2, &privileged(&["--plugin", other]));
     assert!(said.contains("no plugin of --plugin links modules of this kernel's machine"), "{said}");

@@ -2,8 +2,11 @@
 //!
 //! The wrong plugins are the documentation's toy with a line changed, and the planted bugs of `tests/planted`.
 
-use relobox::guests::{Guests, Origin, Plugin, PluginRow};
+use relobox::built_in;
+use relobox::description::PluginRow;
+use relobox::guests::Plugin;
 use relobox::kit::{Group, Proof, Seen, Subject, Wanted, prove};
+use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -62,7 +65,7 @@ fn documented(name: &str, plugin: &Plugin, proof: &Proof) {
 }
 
 fn shipped(name: &str) {
-    let plugin = plugin(name, Guests::wasm_of(name).unwrap());
+    let plugin = plugin(name, built_in::wasm_of(name).unwrap());
     let proof = proof(&plugin, None, None);
     documented(name, &plugin, &proof);
     assert_eq!(failures(&proof), [""; 0]);

@@ -3,10 +3,12 @@
 
 mod workshop;
 
-use relobox::guests::{Guests, Origin};
+use relobox::built_in;
+use relobox::digest::hex;
 use relobox::kernel::{Export, Module};
-use relobox::registry::{PluginFile, Plugins};
-use relobox::sandbox::hex;
+use relobox::plugin_file::Origin;
+use relobox::plugin_file::PluginFile;
+use relobox::registry::Plugins;
 use relobox::state::{self, Boot, Record, SCHEMA, State, Store, exports_in_kallsyms, json};
 use relobox::symbols::Symbols;
 use serde_json::Value;
@@ -74,7 +76,7 @@ fn what_is_loaded_is_recorded_and_what_is_removed_is_forgotten() {
 fn the_plugin_that_linked_is_recorded() {
     let w = Workshop::new();
     w.samples(&["math_provider", "math_user"]);
-    let mut wasm = Guests::wasm_of("x86_64").unwrap().to_vec();
+    let mut wasm = built_in::wasm_of("x86_64").unwrap().to_vec();
     wasm.extend([0, 2, 1, b'm']);
     std::fs::write(w.directory.join("mine.wasm"), &wasm).unwrap();
     w.succeed("insmod", &["math_provider.ko", "--plugin", "mine.wasm"]);
@@ -82,7 +84,7 @@ fn the_plugin_that_linked_is_recorded() {
     let state = parse(&w.succeed("state", &["show", "--json"]));
     let digest = |wasm: &[u8]| hex(&PluginFile::new(String::new(), wasm.to_vec(), Origin::BuiltIn).digest);
     let recorded = [0, 1].map(|i| (&state["modules"][i]["plugin"], &state["modules"][i]["plugin_sha256"]));
-    let expected = [digest(&wasm), digest(Guests::wasm_of("x86_64").unwrap())];
+    let expected = [digest(&wasm), digest(built_in::wasm_of("x86_64").unwrap())];
     assert_eq!(recorded.map(|(name, _)| name), ["x86_64"; 2]);
     assert_eq!(recorded.map(|(_, digest)| digest), [&expected[0], &expected[1]]);
 }
@@ -94,7 +96,7 @@ fn a_digest_that_no_plugin_has_is_left_out() {
         let origin = state::Origin::new(Path::new("m.ko"), String::new(), digest, &Plugins::default());
         origin.unwrap().plugin_sha256
     };
-    let own = PluginFile::new(String::new(), Guests::wasm_of("x86_64").unwrap().to_vec(), Origin::BuiltIn).digest;
+    let own = PluginFile::new(String::new(), built_in::wasm_of("x86_64").unwrap().to_vec(), Origin::BuiltIn).digest;
     assert_eq!(recorded(Some(&own)), hex(&own));
     assert_eq!(recorded(Some(&[7; 32])), "");
     assert_eq!(recorded(None), "");

@@ -57,7 +57,7 @@ fn other(text: &str) -> Vec<u8> {
 #[test]
 fn plugins_that_agree() {
     let desk = Desk::new();
-    let mut same = relobox::guests::Guests::wasm_of("x86_64").expect("it is built in").to_vec();
+    let mut same = relobox::built_in::wasm_of("x86_64").expect("it is built in").to_vec();
     same.extend([0, 3, 1, b'm', 1]);
     desk.put("same.wasm", same);
     let output = desk.link(&["--cross-check", "./same.wasm"]);

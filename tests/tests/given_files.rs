@@ -295,7 +295,7 @@ fn what_is_read_is_not_written_onto() {
     symlink(desk.path("good.ko"), desk.path("absolute.ko")).expect("a link");
     std::fs::hard_link(desk.path("good.ko"), desk.path("hard.ko")).expect("a hard link");
     desk.put("sections", ".text 0xffffffff82000000\n");
-    desk.put("plugins/x.wasm", relobox::guests::Guests::wasm_of("x86_64").expect("a plugin"));
+    desk.put("plugins/x.wasm", relobox::built_in::wasm_of("x86_64").expect("a plugin"));
     let more = ["--sections", "sections", "--plugin-dir", "plugins", "--plugin", "x86_64"];
     for output in
         ["good.ko", "./good.ko", "link.ko", "absolute.ko", "hard.ko", "kallsyms", "sections", "plugins/x.wasm"]

@@ -4,7 +4,7 @@
 //! (tests/scripts/install-oracles) and must come out the same.
 
 use anyhow::{Context as _, Result, bail};
-use relobox::guests::Guests;
+use relobox::built_in;
 use relobox_needs::{ExitCode, test};
 use relobox_tests::golden::{self, Vector};
 use relobox_tests::oracle::{Target, linkers};
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 /// The guests in the host and the sources beside them are the same architectures, and there is a file for each.
 fn every_plugin_has_vectors() -> Result<()> {
     let architectures = golden::architectures()?;
-    let mut built: Vec<String> = Guests::built_in_plugins().map(|(name, _)| name.to_owned()).collect();
+    let mut built: Vec<String> = built_in::plugins().map(|(name, _)| name.to_owned()).collect();
     built.sort();
     assert_eq!(architectures, built);
     assert!(architectures.len() >= 5, "{architectures:?}");

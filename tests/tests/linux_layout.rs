@@ -2,10 +2,10 @@
 //! them, against what `tests/scripts/kernel-memory` copied out of a kernel.
 
 use anyhow::{Context as _, Result, ensure};
+use relobox::areas::{ABSENT, Area, Kind};
 use relobox::cache::Cache;
 use relobox::guests::Guests;
 use relobox::kernel::{Linux, LinuxAreas};
-use relobox::layout::{ABSENT, Area, Kind};
 use relobox::link::{load, prepare};
 use relobox::open::Source;
 use relobox::sandbox::Sandbox;

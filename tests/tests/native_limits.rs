@@ -4,8 +4,8 @@
 mod desk;
 
 use desk::Desk;
-use relobox::error::{Problem, Problems, some_of};
 use relobox::limits;
+use relobox::problem::{Problem, Problems, some_of};
 use relobox::symbols::Symbols;
 use relobox_tests::hostile::crafted::Crafted;
 use relobox_tests::hostile::guest;

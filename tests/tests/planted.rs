@@ -5,9 +5,10 @@
 //!
 //! `RELOBOX_BLESS=1` writes into every case what the correct plugin answers.
 
-use relobox::guests::{Guests, Origin, Plugin};
+use relobox::guests::{Guests, Plugin};
 use relobox::kit::{Case, Expected, Outcome, Recorded, Relocation, Section, Subject, Symbol, Wanted};
 use relobox::kit::{prove, run};
+use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
 use relobox_tests::planted::{Bug, Planted};
 use sha2::{Digest as _, Sha256};

@@ -10,7 +10,6 @@ const LEFT: &[&str] = &[
     "arch-plugins/sdk/src/lib.rs",
     "engine-wasm/src/lib.rs",
     "host/src/lib.rs",
-    "host/src/main.rs",
     "simkernel/src/lib.rs",
     "tests/needs/src/lib.rs",
     "tests/src/lib.rs",

@@ -5,12 +5,13 @@
 //! one is first is not known here, so it is the one that Module.symvers names, or else the first by path.
 
 use super::find::{File, Found};
-use crate::error::{Problem, Result};
+use crate::error::Result;
 use crate::guests::Guests;
 use crate::limits;
 use crate::names;
 use crate::open::{Source, open};
 use crate::parse::parse;
+use crate::problem::Problem;
 use crate::symbols::{Definition, Symbols};
 use crate::text::decoded;
 use relobox_abi::{export_flag, parse as what};

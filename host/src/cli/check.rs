@@ -1,7 +1,8 @@
 //! `relobox check`: the pre-flight of a whole module tree.
 
+use super::common::Common;
 use super::link::Inputs;
-use super::{Common, output};
+use super::output;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -175,7 +176,7 @@ impl Row {
 
 /// `1,407,153`.
 fn grouped(number: usize) -> String {
-    relobox::report::grouped(&number.to_string(), 3, ',')
+    relobox::text::grouped(&number.to_string(), 3, ',')
 }
 
 /// Where a module belongs: the folder below `kernel/`, or its own.

@@ -3,6 +3,7 @@
 use super::output;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use relobox::built_in;
 use relobox::cache::Cache;
 use relobox::files;
 use relobox::fuzz::corpus::Disk;
@@ -13,10 +14,11 @@ use relobox::fuzz::findings::Finding;
 use relobox::fuzz::plugin::PluginSubject;
 use relobox::fuzz::subject::{Subject, Suspicion};
 use relobox::fuzz::{corpus, driver, findings, jobs, report};
-use relobox::guests::{Guests, Origin, Plugin};
+use relobox::guests::Plugin;
 use relobox::kit::agree::must_share_a_machine;
 use relobox::kit::{Outcome, Recorded};
-use relobox::registry::PluginFile;
+use relobox::plugin_file::Origin;
+use relobox::plugin_file::PluginFile;
 use relobox::sandbox::Sandbox;
 use relobox::{Error, Result};
 use std::net::SocketAddr;
@@ -128,7 +130,7 @@ fn time(text: &str) -> Result<Duration, String> {
 
 /// A plugin and its Wasm.
 fn load(sandbox: &Sandbox, named: &str) -> Result<(Plugin, Vec<u8>)> {
-    let file = match Guests::wasm_of(named) {
+    let file = match built_in::wasm_of(named) {
         Some(wasm) if !Path::new(named).exists() => PluginFile::new(named.into(), wasm.to_vec(), Origin::BuiltIn),
         _ => PluginFile::read(Path::new(named))?,
     };
@@ -272,7 +274,7 @@ fn tell(args: &FuzzArgs, summary: &Summary) -> Result<()> {
 
 /// `12 s: 600,000 executions (50,000/s), 310 of 900 edges, 120 inputs, 0 findings`
 fn words(p: &Progress) -> String {
-    let grouped = |n: u64| relobox::report::grouped(&n.to_string(), 3, ',');
+    let grouped = |n: u64| relobox::text::grouped(&n.to_string(), 3, ',');
     let rate = (p.executions as f64 / p.time.as_secs_f64().max(0.001)) as u64;
     format!(
         "{:.0} s: {} executions ({}/s), {} of {} edges, {} inputs, {} finding{}",
@@ -338,19 +340,19 @@ fn replay(subject: &PluginSubject<'_>, path: &Path) -> Result<ExitCode> {
     match subject.outcome(&recorded.case) {
         Outcome::Linked(linked) => {
             for (section, bytes) in recorded.case.sections.iter().zip(&linked.sections) {
-                let hex = |bytes: &[u8]| relobox::report::grouped(&relobox::sandbox::hex(bytes), 8, ' ');
+                let hex = |bytes: &[u8]| relobox::text::grouped(&relobox::digest::hex(bytes), 8, ' ');
                 output::line(format!("{} was {}", section.name, hex(&section.bytes)));
                 output::line(format!("{} is  {}", section.name, hex(bytes)));
             }
             for made in &linked.made {
-                let (name, at, contents) = (&made.name, made.address, relobox::sandbox::hex(&made.contents));
+                let (name, at, contents) = (&made.name, made.address, relobox::digest::hex(&made.contents));
                 output::line(format!("{name} at {at:#x} is {contents}"));
             }
         }
         Outcome::Refused(faults) => {
             for fault in faults {
                 let of = fault.relocation.map_or_else(String::new, |r| format!(" of relocation {r}"));
-                let value = relobox::report::hex(fault.value);
+                let value = relobox::text::hex(fault.value);
                 output::line(format!("refused: {}{of} at {:#x}, value {value}", fault.kind, fault.offset));
             }
         }

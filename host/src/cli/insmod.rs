@@ -1,8 +1,10 @@
 //! `relobox insmod`, `lsmod`, `rmmod`: modules into a kernel and out of it.
 
-use super::kernel::{Loader, Which, failed};
+use super::common::Common;
+use super::kernel::{Which, failed};
 use super::link::Inputs;
-use super::{Common, output};
+use super::loader::Loader;
+use super::output;
 use clap::Args;
 use relobox::Result;
 use relobox::insmod::{Inserted, join_args};

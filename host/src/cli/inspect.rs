@@ -1,13 +1,14 @@
 //! `relobox inspect`: what a module is made of.
 
-use super::{Common, output};
+use super::common::Common;
+use super::output;
 use clap::Args;
 use relobox::Result;
+use relobox::digest::hex;
 use relobox::guests::{Guests, Plugin};
 use relobox::link::load;
 use relobox::open::Source;
-use relobox::parse::Records;
-use relobox::sandbox::hex;
+use relobox::records::Records;
 use relobox::text::decoded;
 use relobox_abi::{export_flag, order, section_flag, symbol_flag};
 use serde::Serialize;

@@ -1,26 +1,14 @@
-//! Which kernel a command is about, and how a module gets into it.
+//! Which kernel a command is about.
 
-use super::link::Inputs;
+use super::output;
 use super::sim::{Socket, connect, unreachable};
-use super::state;
-use super::{Common, output};
 use clap::{Args, ValueEnum};
-use relobox::cache::Cache;
-use relobox::guests::Guests;
-use relobox::insmod::{Inserted, insmod, refusal};
-use relobox::isolate::{Linker, Options};
-use relobox::kernel::device::{self, Device};
-use relobox::kernel::vet::Vet;
+use relobox::insmod::refusal;
 use relobox::kernel::{Failure, Kernel, Mode};
-use relobox::link::load;
-use relobox::open::{Source, seal};
-use relobox::registry::Plugins;
-use relobox::state::{Origin, digest};
-use relobox::{Error, Result, files};
+use relobox::kernels::device::{self, Device};
+use relobox::kernels::vet::Vet;
+use relobox::{Error, Result};
 use std::collections::HashMap;
-use std::fs::File;
-use std::os::fd::AsFd as _;
-use std::path::Path;
 use std::sync::OnceLock;
 
 /// The kernel that modules go into.
@@ -143,7 +131,7 @@ fn missing() -> &'static str {
     if device::exists() { "" } else { " (is the module relobox loaded? See kernel/README.md)" }
 }
 
-fn open_device() -> Result<Device> {
+pub(crate) fn open_device() -> Result<Device> {
     let hint = missing();
     let device = Device::open().map_err(|failure| match failure {
         Failure::Unreachable(text) => Error::Usage(format!("{text}{hint}")),
@@ -152,90 +140,6 @@ fn open_device() -> Result<Device> {
     match device.cannot_load() {
         None => Ok(device),
         Some(why) => Err(Error::Usage(format!("{}: {why}; '--kernel vet' may do", device::PATH))),
-    }
-}
-
-/// Puts modules into a kernel; several threads may share it.
-pub(crate) struct Loader<'a> {
-    which: &'a Which,
-    choice: Choice,
-    plugins: Plugins,
-    inputs: &'a Inputs,
-    by: By,
-}
-
-/// Who links.
-enum By {
-    /// This process: it has no rights that a module could abuse.
-    Guests(Box<Guests>),
-    /// A process without any rights; this one then never looks into a module.
-    Linker(Box<Linker>),
-}
-
-impl<'a> Loader<'a> {
-    pub(crate) fn new(which: &'a Which, common: &'a Common, inputs: &'a Inputs) -> Result<Self> {
-        let choice = which.choice();
-        which.warn_of_downgrade();
-        // From here on plugins need a pin, and nobody's home is searched for them: see Plugins::trusted.
-        let plugins = common.plugins(choice != Choice::Sim)?;
-        let by = match choice {
-            Choice::Sim => By::Guests(Box::new(common.guests_of(plugins.clone())?)),
-            Choice::Device | Choice::Vet | Choice::Auto => By::Linker(Box::new(Linker::start(&Options {
-                cache: Cache::from_environment().map(|cache| cache.path().to_owned()),
-                machine: Some(relobox::kernel::running_machine()),
-                plugins: plugins.clone(),
-                inputs: inputs.input.clone(),
-                ..Options::default()
-            })?)),
-        };
-        Ok(Self { which, choice, plugins, inputs, by })
-    }
-
-    /// Links the module at `path`, makes it a live module of the kernel, and records that.
-    pub(crate) fn insert(&self, path: &Path, args: &str) -> Result<Inserted> {
-        let name = path.display().to_string();
-        let source = Source::open(path)?;
-        let linker = match &self.by {
-            By::Guests(guests) => {
-                // A file that is no module starts no kernel.
-                let module = load(guests, &name, source)?;
-                let inserted =
-                    insmod(guests, &mut self.which.socket.connect_or_start()?, module, args, &self.inputs.input)?;
-                self.record(path, &inserted, || {
-                    let file = files::open(path, files::Kind::Regular).map_err(std::io::Error::other)?;
-                    digest(&file)
-                });
-                return Ok(inserted);
-            }
-            By::Linker(linker) => linker,
-        };
-        let (file, packed) = seal(source, path)?;
-        let copy = || file.try_clone().map_err(Error::io(path));
-        let sealed = File::from(copy()?);
-        std::thread::scope(|scope| {
-            // Of the very bytes that are linked, while they are.
-            let digest = state::recorded(self.which).then(|| scope.spawn(|| digest(&sealed)));
-            let inserted = match self.choice {
-                Choice::Device => linker.insmod(&mut open_device()?, &name, file.as_fd(), args)?,
-                _ => {
-                    let inserted = linker.insmod(&mut Vet::new(copy()?, packed), &name, file.as_fd(), args)?;
-                    // The kernel chose other addresses than those that it was linked for.
-                    let areas = relobox::kernel::loaded_areas(&inserted.name);
-                    Inserted { areas, ..inserted }
-                }
-            };
-            if let Some(digest) = digest {
-                let panicked = |_| std::io::Error::other("its digest could not be computed");
-                self.record(path, &inserted, || digest.join().map_err(panicked)?);
-            }
-            Ok(inserted)
-        })
-    }
-
-    fn record(&self, path: &Path, inserted: &Inserted, digest: impl FnOnce() -> std::io::Result<String>) {
-        state::record(self.which, inserted, || {
-            Origin::new(path, digest().map_err(Error::io(path))?, inserted.plugin_digest.as_ref(), &self.plugins)
-        });
     }
 }
 

@@ -1,18 +1,20 @@
 //! `relobox link`: a module at its final addresses, as a file.
 
-use super::{Common, output};
+use super::common::Common;
+use super::output;
 use clap::Args;
+use relobox::areas::ABSENT;
 use relobox::cross_check::{link_both, must_link};
+use relobox::digest::hex;
 use relobox::files::{self, Kind};
 use relobox::guests::{Guests, Plugin};
-use relobox::layout::{ABSENT, Layout};
+use relobox::layout::Layout;
 use relobox::link::{Linked, Prepared, load, plugin_of, prepare_by};
+use relobox::needs::Needs;
 use relobox::open::{Source, unpacked};
-use relobox::parse::Records;
-use relobox::plan::Needs;
+use relobox::records::Records;
 use relobox::registry::Plugins;
 use relobox::resolve::Sources;
-use relobox::sandbox::hex;
 use relobox::symbols::{Symbols, Wanted};
 use relobox::{Error, Problem, Result, limits};
 use relobox_abi::symbol_flag;

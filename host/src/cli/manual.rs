@@ -1,7 +1,7 @@
 //! Man pages and shell completions, from the same definition as the parser.
 
-use super::{Cli, output};
-use clap::{Args, CommandFactory as _};
+use super::output;
+use clap::{Args, Command};
 use relobox::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,16 +24,16 @@ pub(crate) struct CompletionsArgs {
     shell: clap_complete::Shell,
 }
 
-pub(crate) fn man(args: ManArgs) -> Result<ExitCode> {
+pub(crate) fn man(args: ManArgs, command: Command) -> Result<ExitCode> {
     std::fs::create_dir_all(&args.dir).map_err(Error::io(&args.dir))?;
-    clap_mangen::generate_to(Cli::command(), &args.dir).map_err(Error::io(&args.dir))?;
+    clap_mangen::generate_to(command, &args.dir).map_err(Error::io(&args.dir))?;
     output::line(format_args!("man pages written to {}", args.dir.display()));
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn completions(args: CompletionsArgs) -> Result<ExitCode> {
+pub(crate) fn completions(args: CompletionsArgs, mut command: Command) -> Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "relobox", &mut script);
+    clap_complete::generate(args.shell, &mut command, "relobox", &mut script);
     output::lines(String::from_utf8_lossy(&script).trim_end());
     Ok(ExitCode::SUCCESS)
 }

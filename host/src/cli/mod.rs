@@ -1,6 +1,7 @@
 //! The command line: one definition gives the parser, `--help`, man pages and completions.
 
 mod check;
+mod common;
 mod demo;
 #[cfg(feature = "fuzz")]
 mod fuzz;
@@ -8,6 +9,7 @@ mod insmod;
 mod inspect;
 mod kernel;
 mod link;
+mod loader;
 mod manual;
 mod modprobe;
 mod output;
@@ -15,15 +17,8 @@ mod plugin;
 mod sim;
 mod state;
 
-use clap::{Args, Parser, Subcommand};
-use relobox::Result;
-use relobox::cache::Cache;
-use relobox::guests::Guests;
-use relobox::pins::Pins;
-use relobox::registry::{Plugins, Search};
-use relobox::sandbox::Sandbox;
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Links Linux kernel modules outside the kernel, inside a WebAssembly sandbox.
@@ -66,51 +61,6 @@ enum Command {
     Demo(demo::DemoArgs),
     Man(manual::ManArgs),
     Completions(manual::CompletionsArgs),
-}
-
-/// What every command that runs guests takes.
-#[derive(Debug, Args)]
-pub(crate) struct Common {
-    /// Print JSON instead of text (docs/json.md)
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Look for plugins (*.wasm) here as well; can be repeated, and so can paths in RELOBOX_PLUGIN_DIR, with ':'
-    #[arg(long, value_name = "DIR")]
-    pub(crate) plugin_dir: Vec<PathBuf>,
-    /// Use this plugin where several link the same machine: a name, a digest or a file; can be repeated
-    #[arg(long = "plugin", value_name = "PLUGIN")]
-    pub(crate) chosen: Vec<String>,
-    /// The file of trusted plugins, instead of /etc/relobox/pins and the user's
-    #[arg(long, value_name = "FILE", env = "RELOBOX_PINS", hide_env_values = true)]
-    pub(crate) pins: Option<PathBuf>,
-}
-
-impl Common {
-    /// The plugins that are not built in. In `privileged` use, nothing in a home is looked at.
-    pub(crate) fn plugins(&self, privileged: bool) -> Result<Plugins> {
-        let pins = Pins::from_environment(privileged, self.pins.as_deref())?;
-        let search = Search::from_environment(privileged, &self.plugin_dir);
-        let mut plugins = Plugins::find(&search, &self.chosen, pins)?;
-        if privileged {
-            plugins.leave_out_silent();
-        }
-        plugins.skipped.iter().for_each(output::warning);
-        Ok(plugins)
-    }
-
-    /// The guests, with the cache of compiled code.
-    pub(crate) fn guests(&self) -> Result<Guests> {
-        self.guests_of(self.plugins(false)?)
-    }
-
-    /// The same with these plugins. Those that cannot be used are named on standard error.
-    pub(crate) fn guests_of(&self, plugins: Plugins) -> Result<Guests> {
-        let guests = Guests::of(Sandbox::new(Cache::from_environment())?, plugins);
-        for (_, error) in guests.unusable() {
-            output::warning(format_args!("{error}; it does not say which machines it links, and is left out"));
-        }
-        Ok(guests)
-    }
 }
 
 /// The command of `args`, if it is one of those that a starting machine calls again and again, and is rightly called.
@@ -161,8 +111,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Dmesg(args) => (Some(args.json), sim::dmesg(args)),
         Command::Sim(args) => (None, sim::run(args)),
         Command::Demo(args) => (None, demo::run(args)),
-        Command::Man(args) => (None, manual::man(args)),
-        Command::Completions(args) => (None, manual::completions(args)),
+        Command::Man(args) => (None, manual::man(args, Cli::command())),
+        Command::Completions(args) => (None, manual::completions(args, Cli::command())),
     };
     match result {
         Ok(code) => code,

@@ -1,8 +1,10 @@
 //! `relobox modprobe`: a module with all that it needs, and out again.
 
-use super::kernel::{Choice, Loader, Which, failed};
+use super::common::Common;
+use super::kernel::{Choice, Which, failed};
 use super::link::Inputs;
-use super::{Common, output};
+use super::loader::Loader;
+use super::output;
 use clap::Args;
 use relobox::files::{self, Kind};
 use relobox::insmod::{Inserted, join_args};

@@ -98,7 +98,7 @@ pub(crate) fn error(error: &Error, as_json: bool) {
     }
     plain(error);
     if let Error::Module(problems) | Error::Told(problems) = error
-        && relobox::report::hidden(problems) != 0
+        && relobox::problem::hidden(problems) != 0
     {
         warning(format_args!("--json prints all of these {} problems", problems.len()));
     }

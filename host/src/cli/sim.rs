@@ -3,8 +3,8 @@
 use super::output;
 use clap::{Args, Subcommand};
 use relobox::insmod::refusal;
-use relobox::kernel::sim::{Sim, default_socket};
 use relobox::kernel::{Failure, Kernel as _};
+use relobox::kernels::sim::{Sim, default_socket};
 use relobox::{Error, Result};
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 //!
 //! Fuel is the same on every machine, and so is what is measured: no clock, and nothing by chance.
 
-use crate::guests::{About, PluginRow};
+use crate::description::{About, PluginRow};
 use crate::kit::subject::Ground;
 use crate::kit::{Case, Forms, Outcome, Relocation, Run, Symbol};
 use crate::limits;

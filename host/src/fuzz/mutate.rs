@@ -2,7 +2,7 @@
 
 use super::dice::Dice;
 use super::seeds::partner;
-use crate::guests::{About, PluginRow};
+use crate::description::{About, PluginRow};
 use crate::kit::{Case, Relocation, Section, Symbol};
 use crate::limits;
 use relobox_abi::{rule, section_flag, symbol_flag};
@@ -415,7 +415,7 @@ fn trim(case: &mut Case) {
         // No loader puts a section elsewhere, and plugins rely on it.
         section.address &= section.align.max(1).wrapping_neg();
         // The very last address means "not in memory".
-        section.address = section.address.min(crate::layout::ABSENT - 1);
+        section.address = section.address.min(crate::areas::ABSENT - 1);
         if section.bytes.is_empty() {
             section.bytes.push(0);
         }

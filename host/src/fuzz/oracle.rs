@@ -1,8 +1,9 @@
 //! The oracles: what tells that a plugin is wrong, each with a name.
 
 use super::subject::Suspicion;
+use crate::description::{About, PluginRow};
 use crate::error::Misbehaviour;
-use crate::guests::{About, Plugin, PluginRow};
+use crate::guests::Plugin;
 use crate::kit::blame::blame;
 use crate::kit::{Case, Judge, Outcome, Relocation, Run, agree};
 use crate::limits;

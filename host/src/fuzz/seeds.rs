@@ -1,6 +1,6 @@
 //! Cases to begin with, from a plugin's description alone: a few for each row.
 
-use crate::guests::{About, PluginRow};
+use crate::description::{About, PluginRow};
 use crate::kit::{Case, Relocation, Section, Symbol};
 use relobox_abi::{Machine, order, section_flag, symbol_flag};
 

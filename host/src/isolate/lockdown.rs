@@ -4,8 +4,8 @@
 //! Refusals come twice: what no honest linking process ever tries kills it; for the rest, which libraries may probe,
 //! there is an error.
 
-use super::fault::Fault;
 use crate::limits;
+use crate::linker_fault::Fault;
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset,
     RulesetAttr as _, RulesetCreatedAttr as _, RulesetStatus, Scope,

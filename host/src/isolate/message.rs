@@ -9,18 +9,22 @@
 //!
 //! The zygote has seen no module. What it says is believed as far as it goes: that it is ready, or that it is not.
 
-use super::fault::Fault;
-use crate::error::{Error, Misbehaviour, Problem};
+use crate::areas::Kind;
+use crate::digest::Digest;
+use crate::error::{Error, Misbehaviour};
 use crate::insmod::Inserted;
 use crate::kernel::{Export, Load, Machine, Protection, Request as Space};
-use crate::layout::Kind;
 use crate::limits;
-use crate::registry::Digest;
+use crate::linker_fault::Fault;
+use crate::problem::Problem;
 use crate::text::decoded;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Mutex;
+
+/// With this as its only argument, the program becomes the linking process's zygote.
+pub const ARGUMENT: &str = "__linker";
 
 /// Parent to zygote, first: what it needs to get ready. The plugins' Wasm is beside it, a memfd each.
 #[derive(Debug, Serialize, Deserialize)]
@@ -242,7 +246,7 @@ impl Answer {
                 problems.truncate(limits::PROBLEMS);
                 let mut problems: Vec<_> = problems.into_iter().map(ProblemForm::problem).collect();
                 let file = problems.first().map_or(String::new(), |first| first.file.clone());
-                problems.extend(crate::report::more(&file, more));
+                problems.extend(crate::problem::more(&file, more));
                 Error::Told(problems)
             }
             Self::Guest(guest, what) => Error::Guest { guest: decoded(guest.as_bytes()), what: what.misbehaviour() },
@@ -338,7 +342,7 @@ fn word(text: &str) -> &'static str {
     let proper = text.len() <= 40 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     let Ok(mut known) = KNOWN.lock() else { return "other" };
     // Those that decide how a problem reads are there, whatever a job fills the rest with.
-    let known = known.get_or_insert_with(|| HashSet::from(crate::report::TOLD_APART));
+    let known = known.get_or_insert_with(|| HashSet::from(crate::problem::TOLD_APART));
     match known.get(text) {
         Some(word) => word,
         None if proper && known.len() < limits::KINDS => {

@@ -1,11 +1,12 @@
 //! The kernel as the linking process sees it: everything is asked of the parent.
 
-use super::fault::Fault;
 use super::message::{LoadForm, Name, Request};
 use super::wire::{self, Received, read, say, write_room};
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Result};
 use crate::kernel::{Failure, Kernel, Listing, Load, Loaded, Module, Protection, Request as Space};
 use crate::limits;
+use crate::linker_fault::Fault;
+use crate::problem::Problem;
 use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::io::Seek as _;

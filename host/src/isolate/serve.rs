@@ -1,17 +1,18 @@
 //! The parent's side of a job: it does for the linking process what insmod needs, in that order and once, and
 //! nothing else.
 
-use super::fault::Fault;
 use super::message::{Answer, FileForm, LoadForm, Name, Request};
 use super::wire::{Received, Rooms, hear, read, read_room, reply};
-use crate::error::{Error, Problem, Result};
+use crate::areas::Area;
+use crate::digest::Digest;
+use crate::error::{Error, Result};
 use crate::insmod::{Inserted, refusal};
 use crate::kernel::{Failure, Form, Image, Kernel, Loaded, Module, Protection, Request as Space};
-use crate::layout::Area;
 use crate::limits;
+use crate::linker_fault::Fault;
 use crate::memfd;
 use crate::names;
-use crate::registry::Digest;
+use crate::problem::Problem;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 use std::os::fd::{AsFd as _, OwnedFd};

@@ -1,6 +1,6 @@
 //! Four system calls without a safe interface.
 
-use super::fault::Fault;
+use crate::linker_fault::Fault;
 use rustix::process::Pid;
 use std::io::Error;
 

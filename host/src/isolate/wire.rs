@@ -1,8 +1,8 @@
 //! Messages: one packet each. What is large is beside it in a sealed memfd if it comes from the parent, and in a room
 //! that the parent has made if it comes from a job: of a job, the parent takes no descriptors.
 
-use super::fault::Fault;
 use crate::limits;
+use crate::linker_fault::Fault;
 use crate::memfd::{self, SEALS};
 use rustix::fs::{fcntl_get_seals, fstat};
 use rustix::io::{Errno, IoSliceMut, pread};

@@ -3,68 +3,29 @@
 //! It never sees a byte of a module, nor runs a guest that is not built in: what it hears comes from its parent. So
 //! every job begins in a process that nothing hostile has touched, and ends with it.
 
-use super::attempts::{ATTEMPTS, attempt};
-use super::fault::Fault;
+use super::attempts::attempt;
 use super::lockdown;
 use super::message::{Answer, Job, NewJob, Ready, Request, Setup, Tried};
 use super::proxy::Proxy;
 use super::system::{close_from, exit, fork};
 use super::wire::{Received, Rooms, read, read_blob, receive, say, send, send_ended};
-use super::{Linker, Options};
 use crate::cache::Cache;
 use crate::error::Result;
-use crate::guests::{Guests, Origin};
+use crate::guests::Guests;
 use crate::insmod::{Inserted, insmod};
-use crate::kernel::{Machine, running_machine};
+use crate::kernel::Machine;
 use crate::limits;
 use crate::link::load;
+use crate::linker_fault::Fault;
 use crate::open::Source;
-use crate::registry::PluginFile;
+use crate::plugin_file::Origin;
+use crate::plugin_file::PluginFile;
 use crate::sandbox::Sandbox;
 use cap_std::fs::File;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, getpid, pidfd_open, pidfd_send_signal, waitpid};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::ExitCode;
-
-/// With this as its only argument, the program becomes the linking process's zygote.
-pub const ARGUMENT: &str = "__linker";
-
-/// Becomes the zygote, if that is what this process was started for. It comes before everything else: it has to be
-/// the only thread of its process. With `--prove` as well, it tells what a linking process can do: nothing.
-#[must_use]
-pub fn serve_if_asked(tell: fn(&dyn std::fmt::Display)) -> Option<ExitCode> {
-    let args: Vec<_> = std::env::args_os().skip(1).take(3).collect();
-    match args.iter().map(|arg| arg.to_str()).collect::<Vec<_>>()[..] {
-        [Some(ARGUMENT)] => Some(serve_stdin()),
-        [Some(ARGUMENT), Some("--prove")] => Some(prove(tell)),
-        _ => None,
-    }
-}
-
-fn prove(tell: fn(&dyn std::fmt::Display)) -> ExitCode {
-    let cache = Cache::from_environment().map(|cache| cache.path().to_owned());
-    let tried = || -> Result<bool> {
-        let linker = Linker::start(&Options { cache, machine: Some(running_machine()), ..Options::default() })?;
-        for missing in linker.ready()? {
-            tell(&format_args!("note: {missing}"));
-        }
-        let mut safe = true;
-        for what in ATTEMPTS {
-            let tried = linker.attempt(what)?;
-            tell(&format_args!("{what}: {tried}"));
-            safe &= matches!(tried, Tried::Refused(_) | Tried::Killed(_));
-        }
-        Ok(safe)
-    };
-    match tried() {
-        Ok(safe) => ExitCode::from(u8::from(!safe)),
-        Err(error) => {
-            tell(&format_args!("error: {error}"));
-            ExitCode::from(error.exit_code())
-        }
-    }
-}
 
 /// Serves the parent at the other end of standard input, until it is gone.
 pub fn serve_stdin() -> ExitCode {

@@ -11,8 +11,9 @@ use super::judge::Judge;
 use super::places::{Places, Sharing, span};
 use super::run::{Fault, Linked, Outcome};
 use super::stub::Stubs;
+use crate::description::{About, PluginRow};
 use crate::error::{Error, Result};
-use crate::guests::{About, Plugin, PluginRow};
+use crate::guests::Plugin;
 use relobox_abi::{effect, row_flag};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,7 +3,7 @@
 use super::field::Field;
 use super::formula::{Formula, Letters};
 use super::sample::Chance;
-use crate::guests::PluginRow;
+use crate::description::PluginRow;
 use crate::limits;
 use relobox_abi::{effect, order, pairing, rule};
 

@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::places::span;
-use crate::guests::{About, PluginRow};
+use crate::description::{About, PluginRow};
 use relobox_abi::{pairing, row_flag};
 
 /// The row to look at, and its partner if both write alike, for the byte at `offset` of a section of this name; `None`

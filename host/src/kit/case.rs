@@ -5,7 +5,7 @@
 //! offset, type and symbol are not checked, as in a file.
 
 use crate::limits;
-use crate::parse::{Patching, Records};
+use crate::records::{Patching, Records};
 use relobox_abi::{Group, Machine, Parsed, Span, group_flag, section_flag, symbol_flag};
 use serde::{Deserialize, Serialize};
 

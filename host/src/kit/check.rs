@@ -6,7 +6,7 @@ use super::judge::{Bytes, Judge, Verdict};
 use super::kinds::Kinds;
 use super::run::{Fault, Linked, Outcome};
 use crate::error::Misbehaviour;
-use crate::report;
+use crate::text;
 use relobox_abi::symbol_flag;
 use serde::Serialize;
 use std::fmt;
@@ -152,7 +152,7 @@ impl Judge<'_> {
             expected: format!(
                 "{} ({formula} = {}, place was {})",
                 hex(&bytes.bytes[..bytes.len]),
-                report::hex(bytes.value),
+                text::hex(bytes.value),
                 hex(&before)
             ),
             came: hex(&came),
@@ -161,7 +161,7 @@ impl Judge<'_> {
 
     fn check_refused(&self, case: &Case, faults: &[Fault]) -> Result<(), Complaint> {
         let came = |fault: &Fault| match fault.relocation {
-            Some(_) => format!("{} (value {})", fault.kind, report::hex(fault.value)),
+            Some(_) => format!("{} (value {})", fault.kind, text::hex(fault.value)),
             None => format!("{}, of no relocation", fault.kind),
         };
         if case.groups().any(|(_, s)| !self.takes(s.in_place)) {
@@ -245,5 +245,5 @@ fn reason(about: &str, kinds: &str, faults: &[Fault], came: impl Fn(&Fault) -> S
 
 /// Bytes in the order of memory.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    if bytes.is_empty() { "nothing".into() } else { crate::sandbox::hex(bytes) }
+    if bytes.is_empty() { "nothing".into() } else { crate::digest::hex(bytes) }
 }

@@ -6,7 +6,7 @@ use super::formula::{Formula, Letters};
 use super::prove::{Cases, Group, Prover};
 use super::sample::Chance;
 use super::value::half;
-use crate::guests::{About, PluginRow};
+use crate::description::{About, PluginRow};
 use relobox_abi::{effect, order, pairing, row_flag, rule};
 use std::collections::HashSet;
 

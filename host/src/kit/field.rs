@@ -2,7 +2,7 @@
 //!
 //! Written apart from the plugins' SDK, so that neither judges itself.
 
-use crate::guests::PluginRow;
+use crate::description::PluginRow;
 use relobox_abi::{Slice, order};
 
 /// A row's field in a module of one byte order.

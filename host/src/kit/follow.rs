@@ -15,8 +15,8 @@ use super::run::{Linked, Made};
 use super::settle::ANOTHER_WAY;
 use super::tables::{Reading, Role, Tables, choices, slots, starts, with, word};
 use super::value::{TABLES, Valued};
-use crate::guests::PluginRow;
-use crate::report;
+use crate::description::PluginRow;
+use crate::text;
 use relobox_abi::{effect, pairing, row_flag};
 use std::collections::HashMap;
 
@@ -140,7 +140,7 @@ impl Judge<'_> {
             refused.get_or_insert(complaint);
         }
         Err(refused.unwrap_or_else(|| {
-            let values: Vec<_> = targets.iter().map(|target| report::hex(target.cast_signed())).collect();
+            let values: Vec<_> = targets.iter().map(|target| text::hex(target.cast_signed())).collect();
             let tables: Vec<_> = linked.made.iter().filter(|m| !m.text).map(shown).collect();
             Complaint {
                 wrong: Wrong::Bytes,
@@ -193,7 +193,7 @@ impl Judge<'_> {
             let came = hex(bytes.and_then(|b| b.get(..row.row.width.into())).unwrap_or_default());
             return Err(complaint("a way into code that the plugin made".into(), came));
         };
-        let show = |value: u64| report::hex(value.cast_signed());
+        let show = |value: u64| text::hex(value.cast_signed());
         if let Some(distance) = self.tables.target(row.row.kind) {
             let holds = |(entry, target): &Code| {
                 let behind = entry.wrapping_add(distance);
@@ -319,5 +319,5 @@ fn targets(case: &Case, holds: Holds, letters: &Letters) -> Vec<u64> {
 /// A section for people.
 fn shown(made: &Made) -> String {
     let len = made.contents.len().min(64);
-    format!("{} at {} with {}", made.name, report::hex(made.address.cast_signed()), hex(&made.contents[..len]))
+    format!("{} at {} with {}", made.name, text::hex(made.address.cast_signed()), hex(&made.contents[..len]))
 }

@@ -7,7 +7,7 @@ use super::prove::{Cases, Group, Prover};
 use super::run::Outcome;
 use super::sample::Chance;
 use super::subject::{Ground, Subject};
-use crate::guests::PluginRow;
+use crate::description::PluginRow;
 use relobox_abi::{Machine, order, row_flag, symbol_flag};
 
 /// All of them.

@@ -9,7 +9,8 @@ use super::measure::{self, Measure};
 use super::places::Places;
 use super::tables::Tables;
 use super::value::{Meaning, TABLES, meaning};
-use crate::guests::{About, Plugin, PluginRow};
+use crate::description::{About, PluginRow};
+use crate::guests::Plugin;
 use relobox_abi::{effect, pairing, row_flag};
 use std::collections::HashMap;
 

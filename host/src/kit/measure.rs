@@ -13,7 +13,8 @@ use super::sample::{range, step};
 use super::settle::bytes;
 use super::subject::{Ground, grounds};
 use super::value::{UNREADABLE, Valued};
-use crate::guests::{Plugin, PluginRow};
+use crate::description::PluginRow;
+use crate::guests::Plugin;
 use relobox_abi::{pairing, row_flag, rule};
 use std::collections::HashMap;
 

@@ -7,7 +7,7 @@ use super::oracle::Oracle;
 use super::prove::{Cases, Group, Prover};
 use super::sample::aim;
 use super::subject::{Ground, Subject};
-use crate::guests::PluginRow;
+use crate::description::PluginRow;
 use relobox_abi::pairing;
 
 /// All of them.

@@ -2,7 +2,7 @@
 
 use super::case::Section;
 use crate::confine::window_start;
-use crate::guests::{About, PluginRow};
+use crate::description::{About, PluginRow};
 use relobox_abi::{Row, effect, pairing};
 
 /// Whether a relocation has its bytes for itself.

@@ -7,7 +7,7 @@ use super::prove::{Cases, Group, Prover};
 use super::sample::{Chance, aim, sample};
 use super::subject::{Ground, Subject};
 use super::vectors::stands_alone;
-use crate::guests::PluginRow;
+use crate::description::PluginRow;
 use relobox_abi::{effect, pairing, row_flag};
 
 /// Distances by which things move: inside a field, by a page, beyond a branch, beyond 32 bits.

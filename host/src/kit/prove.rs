@@ -10,7 +10,8 @@ use super::run::Outcome;
 use super::subject::Subject;
 use super::text::{Expected, Recorded};
 use super::{describe, hostile, pairs, properties, vectors};
-use crate::guests::{Plugin, PluginRow};
+use crate::description::PluginRow;
+use crate::guests::Plugin;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 

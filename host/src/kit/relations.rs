@@ -9,8 +9,8 @@ use super::places::{Places, Sharing};
 use super::run::{Linked, Outcome};
 use super::sample::Chance;
 use super::subject::Subject;
-use crate::guests::PluginRow;
-use crate::report;
+use crate::description::PluginRow;
+use crate::text;
 use relobox_abi::{effect, pairing, row_flag};
 
 /// What moves.
@@ -133,7 +133,7 @@ pub(super) fn shift(subject: &Subject<'_>, case: &Case, what: Moves, by: u64) ->
             return Err(Complaint {
                 wrong: Wrong::Differs,
                 about: format!("{} at {}+{:#x}", row.name, s.name, r.offset),
-                expected: format!("{} when {} moved by {}", word(expected), thing(what), report::hex(by.cast_signed())),
+                expected: format!("{} when {} moved by {}", word(expected), thing(what), text::hex(by.cast_signed())),
                 came: format!("{} (it was {})", word(new), word(old)),
             });
         }

@@ -2,13 +2,16 @@
 
 use super::case::Case;
 use crate::apply::apply;
+use crate::areas::ABSENT;
 use crate::confine::take_windows;
-use crate::error::{Error, Misbehaviour, Problem};
+use crate::error::{Error, Misbehaviour};
 use crate::guests::Plugin;
 use crate::job::JobWriter;
-use crate::layout::{ABSENT, Layout};
+use crate::layout::Layout;
 use crate::limits;
-use crate::plan::{Needs, Planned, ask};
+use crate::needs::Needs;
+use crate::plan::{Planned, ask};
+use crate::problem::Problem;
 use crate::resolve::Resolved;
 use crate::sandbox::Instance;
 use relobox_abi::{supply, synthetic_kind};

@@ -3,7 +3,7 @@
 use super::case::{Case, Relocation};
 use super::judge::Judge;
 use super::subject::{Ground, Subject};
-use crate::guests::PluginRow;
+use crate::description::PluginRow;
 use crate::kit::field::Field;
 use relobox_abi::{effect, row_flag, rule};
 use std::collections::HashSet;

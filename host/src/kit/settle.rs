@@ -6,7 +6,7 @@ use super::judge::{Bytes, Judge, Site, Verdict};
 use super::kinds::{Kind, Kinds};
 use super::places::Sharing;
 use super::value::Valued;
-use crate::guests::PluginRow;
+use crate::description::PluginRow;
 use relobox_abi::{effect, row_flag, rule};
 
 /// Why nobody can foretell what a branch that does not reach leads to.

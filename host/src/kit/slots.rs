@@ -14,8 +14,8 @@ use super::settle::ANOTHER_WAY;
 use super::subject::Subject;
 use super::tables::word;
 use super::value::half;
-use crate::guests::PluginRow;
-use crate::report::hex;
+use crate::description::PluginRow;
+use crate::text::hex;
 use relobox_abi::{effect, row_flag};
 use std::collections::HashMap;
 

@@ -8,7 +8,7 @@ use super::destination::{Held, Lead, Side};
 use super::run::{Linked, Outcome, run_at};
 use super::tables::word;
 use crate::limits;
-use crate::plan::Needs;
+use crate::needs::Needs;
 use relobox_abi::{effect, symbol_flag, synthetic_kind};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

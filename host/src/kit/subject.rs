@@ -3,7 +3,8 @@
 use super::case::{Case, Relocation, Section, Symbol};
 use super::judge::{Forms, Judge};
 use super::run::{Outcome, Run, run};
-use crate::guests::{About, Plugin, PluginRow};
+use crate::description::{About, PluginRow};
+use crate::guests::Plugin;
 use relobox_abi::{Machine, row_flag, symbol_flag};
 
 /// A plugin under test.
@@ -146,7 +147,7 @@ impl Ground {
     /// For people: machine, class, byte order, form of addends.
     #[must_use]
     pub fn name(&self) -> String {
-        let order = crate::support::order_of(self.case.order);
+        let order = crate::text::order_of(self.case.order);
         let form = if self.in_place() { "rel" } else { "rela" };
         format!("{}/{}/{order}/{form}", self.case.machine, self.case.class)
     }

@@ -364,7 +364,7 @@ fn read_section(w: &mut Words<'_>) -> Result<Section, Unreadable> {
     if !align.is_power_of_two() || align > limits::ALIGN {
         return Err(w.wrong("an alignment is a power of two"));
     }
-    if address == crate::layout::ABSENT {
+    if address == crate::areas::ABSENT {
         return Err(w.wrong("no section begins with the last byte that there is"));
     }
     Ok(Section { name, address, align, flags, in_place, ..Section::default() })

@@ -6,7 +6,7 @@ use super::formula::{Formula, Letters};
 use super::judge::{Judge, Site, Verdict};
 use super::kinds::{Kind, Kinds};
 use super::places::Places;
-use crate::guests::PluginRow;
+use crate::description::PluginRow;
 use relobox_abi::{effect, pairing, row_flag, symbol_flag};
 
 /// What a row's value is made of.

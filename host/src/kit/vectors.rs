@@ -7,7 +7,7 @@ use super::oracle::Oracle;
 use super::prove::{Cases, Group, Prover};
 use super::sample::{aim, edges, range, step};
 use super::subject::Ground;
-use crate::guests::PluginRow;
+use crate::description::PluginRow;
 use relobox_abi::{effect, pairing, row_flag, symbol_flag};
 
 /// What may stand in a section before.

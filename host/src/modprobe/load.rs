@@ -45,7 +45,8 @@ pub fn load<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Error, Problem};
+    use crate::error::Error;
+    use crate::problem::Problem;
 
     fn module(name: &str, live: bool) -> Module {
         let (areas, users, uses, exports) = Default::default();

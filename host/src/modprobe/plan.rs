@@ -3,9 +3,10 @@
 use super::config::{Config, Line};
 use super::glob::{alias_name, matches};
 use super::tree::Tree;
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Result};
 use crate::limits;
 use crate::names::{of_file, underscored};
+use crate::problem::Problem;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 

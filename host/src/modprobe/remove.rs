@@ -3,10 +3,11 @@
 use super::config::Config;
 use super::glob::{alias_name, matches};
 use super::tree::Tree;
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Result};
 use crate::insmod::refusal;
 use crate::kernel::{Failure, Module};
 use crate::names::underscored;
+use crate::problem::Problem;
 use std::collections::HashSet;
 
 /// How to remove.

@@ -3,7 +3,8 @@
 //! A failure stops what requires the module, and what this run loaded for nobody else goes again, in reverse order.
 
 use super::plan::{Action, Plan, Step};
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Result};
+use crate::problem::Problem;
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 

@@ -18,8 +18,8 @@ use relobox::Result;
 use relobox::cache::Cache;
 use relobox::guests::Guests;
 use relobox::insmod::insmod;
-use relobox::kernel::device::Device;
 use relobox::kernel::{Failure, Image, Kernel, Listing, Load, Loaded, Protection, Request};
+use relobox::kernels::device::Device;
 use relobox::link::load;
 use relobox::open::{Source, seal};
 use relobox::sandbox::Sandbox;
@@ -95,7 +95,7 @@ impl Kernel for Wrong {
                 assert!(stock("rmmod", &self.other_name()), "rmmod");
                 // Something else takes its place first.
                 let mut placeholder = Device::open()?;
-                let area = Request { kind: relobox::layout::Kind::Core, size: 1 << 16, align: 4096 };
+                let area = Request { kind: relobox::areas::Kind::Core, size: 1 << 16, align: 4096 };
                 placeholder.allocate(&[area; 8])?;
                 self.placeholder = Some(placeholder);
                 assert!(stock("insmod", &self.other().to_string_lossy()), "insmod");

@@ -3,7 +3,8 @@
 use super::guests;
 use crate::oracle::{Image, Job, Placed};
 use anyhow::{Context, Result, ensure};
-use relobox::layout::{ABSENT, Layout};
+use relobox::areas::ABSENT;
+use relobox::layout::Layout;
 use relobox::link::{Linked, Prepared, load, prepare};
 use relobox::open::Source;
 use relobox::resolve::Sources;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use relobox::cache::Cache;
 use relobox::guests::Guests;
 use relobox::sandbox::Sandbox;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -34,8 +34,10 @@ pub fn binary() -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let profile = test.ancestors().nth(2).context("the tests are in PROFILE/deps")?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--package", "relobox", "--bin", "relobox", "--target-dir"]);
-    cargo.arg(profile.parent().context("the target directory")?).current_dir(env!("CARGO_MANIFEST_DIR"));
+    // From the workspace, not by `--package`: dependencies have the features that `cargo test` gave them, and are not built anew.
+    cargo.args(["build", "--quiet", "--bin", "relobox", "--target-dir"]);
+    cargo.arg(profile.parent().context("the target directory")?);
+    cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
     if profile.ends_with("release") {
         cargo.arg("--release");
     }

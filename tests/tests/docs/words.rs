@@ -130,7 +130,7 @@ fn every_message_is_documented() {
 /// Kinds of areas: all that there are, and no other.
 #[test]
 fn every_kind_of_area_is_documented() {
-    use relobox::layout::Kind;
+    use relobox::areas::Kind;
     let page = read("docs/json.md");
     let table = page.split("Kinds of areas, ").nth(1).and_then(|rest| rest.split("\n#").next()).expect("the kinds");
     let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| `")).collect();

@@ -1,7 +1,7 @@
 //! Runs relobox's own commands before the reader's eyes, and judges what they do.
 
 use crate::cli::output;
-use relobox::kernel::sim::Sim;
+use relobox::kernels::sim::Sim;
 use relobox::{Error, Result, files};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};

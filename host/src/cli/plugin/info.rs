@@ -1,12 +1,16 @@
 //! `relobox plugin info`: a plugin's relocation table, as it describes it itself.
 
 use super::list::Listed;
-use crate::cli::{Common, output};
-use relobox::guests::{About, Guests, Plugin, PluginRow};
-use relobox::registry::{is_named, is_path, no_such};
-use relobox::report::size;
-use relobox::sandbox::hex;
-use relobox::support::{markdown, order_of, rule_of, treatment};
+use crate::cli::common::Common;
+use crate::cli::output;
+use relobox::description::{About, PluginRow};
+use relobox::digest::hex;
+use relobox::guests::{Guests, Plugin};
+use relobox::pins::is_named;
+use relobox::registry::{is_path, no_such};
+use relobox::support::{markdown, rule_of, treatment};
+use relobox::text::order_of;
+use relobox::text::size;
 use relobox::{Error, Result};
 use relobox_abi::{effect, pairing, row_flag};
 use serde::Serialize;

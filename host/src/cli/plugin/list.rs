@@ -1,11 +1,13 @@
 //! `relobox plugin list`: which plugins there are.
 
-use crate::cli::{Common, output};
+use crate::cli::common::Common;
+use crate::cli::output;
 use comfy_table::{CellAlignment, Table, presets};
 use relobox::Result;
-use relobox::guests::{Guests, Origin, Plugin};
-use relobox::sandbox::hex;
-use relobox::support::order_of;
+use relobox::digest::hex;
+use relobox::guests::{Guests, Plugin};
+use relobox::plugin_file::Origin;
+use relobox::text::order_of;
 use serde::Serialize;
 use std::process::ExitCode;
 

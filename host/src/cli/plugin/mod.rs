@@ -7,7 +7,7 @@ mod pin;
 mod proof;
 mod test;
 
-use super::Common;
+use super::common::Common;
 use clap::{Args, Subcommand};
 use relobox::Result;
 use std::process::ExitCode;

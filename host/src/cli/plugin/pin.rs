@@ -1,12 +1,15 @@
 //! `relobox plugin pin`: which plugins are trusted.
 
-use crate::cli::{Common, output};
+use crate::cli::common::Common;
+use crate::cli::output;
 use clap::Args;
 use comfy_table::{Table, presets};
-use relobox::guests::{Guests, Origin};
+use relobox::built_in;
+use relobox::digest::hex;
 use relobox::pins::{Pin, Pins, digest};
-use relobox::registry::{PluginFile, Plugins, Search};
-use relobox::sandbox::hex;
+use relobox::plugin_file::Origin;
+use relobox::plugin_file::PluginFile;
+use relobox::registry::{Plugins, Search};
 use relobox::{Error, Result};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -112,7 +115,7 @@ fn pin(plugins: &mut Plugins, named: &str, comment: &str) -> Result<Pin> {
     let file = match plugins.files.iter().find(|file| file.digest == meant) {
         Some(file) => file.clone(),
         None => {
-            let all = Guests::built_in_plugins();
+            let all = built_in::plugins();
             let mut all = all.map(|(name, wasm)| PluginFile::new(name.to_owned(), wasm.to_vec(), Origin::BuiltIn));
             let gone = || Error::Usage(format!("there is no plugin {named:?}"));
             all.find(|file| file.digest == meant).ok_or_else(gone)?

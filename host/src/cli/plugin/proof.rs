@@ -3,9 +3,9 @@
 use crate::cli::output;
 use comfy_table::{CellAlignment, Table, presets};
 use relobox::Result;
-use relobox::guests::PluginRow;
+use relobox::description::PluginRow;
+use relobox::digest::hex;
 use relobox::kit::{Complaint, Group, Proof, Reproducer, Seen, Subject};
-use relobox::sandbox::hex;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::process::ExitCode;

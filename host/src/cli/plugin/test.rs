@@ -1,7 +1,8 @@
 //! `relobox plugin test`: the conformance kit.
 
 use super::proof::{self, Report};
-use crate::cli::{Common, output};
+use crate::cli::common::Common;
+use crate::cli::output;
 use clap::Args;
 use relobox::files::{self, Kind};
 use relobox::guests::Plugin;

@@ -20,13 +20,15 @@ use super::dice::Dice;
 use super::instrument::{Instrumented, instrument};
 use super::subject::{Coverage, Subject, Suspicion};
 use crate::apply::Synthetic;
+use crate::built_in;
 use crate::error::{Error, Misbehaviour, Result};
 use crate::guests::Guests;
 use crate::layout::Layout;
 use crate::link::prepare;
+use crate::needs::{Needs, Wanted};
 use crate::open::{Opened, Source, bring};
-use crate::parse::{Module, Records, ask, parse};
-use crate::plan::{Needs, Wanted};
+use crate::parse::{Module, ask, parse};
+use crate::records::Records;
 use crate::resolve::Sources;
 use crate::sandbox::{Instance, Sandbox};
 use crate::symbols::Symbols;
@@ -59,7 +61,7 @@ enum Effort {
 impl Engine {
     /// The built-in engine. `files` are inputs to begin with, beside those that are made up.
     pub fn new(files: Vec<Vec<u8>>) -> Result<Self> {
-        Self::of(Guests::wasm_of("engine").unwrap_or_default(), files)
+        Self::of(built_in::wasm_of("engine").unwrap_or_default(), files)
     }
 
     /// Another engine.
@@ -135,7 +137,7 @@ impl Engine {
         let memory = module.engine_mut().memory();
         let pieces = pieces?;
         let file: Vec<u8> =
-            pieces.iter().flat_map(|p| crate::records::bytes(memory, *p).unwrap_or_default()).copied().collect();
+            pieces.iter().flat_map(|p| crate::views::bytes(memory, *p).unwrap_or_default()).copied().collect();
         oracles::linked(&module.records(), &place, &made, &file)
             .map_err(|what| Trouble::new("linked-file", &what, &what))
     }
@@ -154,7 +156,7 @@ impl Engine {
         let pieces = emit::emit(&mut module, format::RELOCATED_KO, &nowhere, &[], made);
         cover(module.engine_mut());
         let memory = module.engine_mut().memory();
-        let bytes = |span| crate::records::bytes(memory, span).unwrap_or_default();
+        let bytes = |span| crate::views::bytes(memory, span).unwrap_or_default();
         let written: Vec<u8> = pieces?.into_iter().flat_map(bytes).copied().collect();
         let bad = |what: String| Trouble::new("relocated-file", &what, &what);
         let opened = self.open(&self.original, &written)?;

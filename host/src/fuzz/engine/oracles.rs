@@ -4,8 +4,9 @@
 
 use super::elf::{EXECUTABLE, Kind, View, head, relocation, section, symbol};
 use crate::apply::Synthetic;
-use crate::layout::{ABSENT, Layout};
-use crate::parse::Records;
+use crate::areas::ABSENT;
+use crate::layout::Layout;
+use crate::records::Records;
 use relobox_abi::{Export, Relocation, Section, Span, Symbol, Version, section_flag, symbol_flag};
 use std::collections::HashSet;
 

@@ -2,11 +2,11 @@
 
 use super::shrink::{minimise, pieces};
 use super::{Judged, Trouble, fields, hex, suspicion};
+use crate::built_in;
 use crate::error::{Error, Result};
 use crate::fuzz::dice::Dice;
 use crate::fuzz::instrument::{Instrumented, instrument};
 use crate::fuzz::subject::{Coverage, Subject, Suspicion};
-use crate::guests::Guests;
 use crate::limits;
 use crate::open::{Source, unpack_in};
 use crate::sandbox::{Guest, Instance, Sandbox};
@@ -43,7 +43,7 @@ const NAME: &str = "fuzz.ko.packed";
 impl Unpacker {
     /// The built-in unpacker. `files` are inputs to begin with, beside those that are made up.
     pub fn new(files: Vec<Vec<u8>>) -> Result<Self> {
-        Self::of(Guests::wasm_of("unpack").unwrap_or_default(), files)
+        Self::of(built_in::wasm_of("unpack").unwrap_or_default(), files)
     }
 
     /// Another unpacker.

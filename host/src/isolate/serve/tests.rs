@@ -1,11 +1,11 @@
 //! A linking process that lies: the parent says what it did, asks the kernel for nothing that it must not, and ends.
 
 use super::*;
+use crate::areas::Kind;
 use crate::isolate::message::{MisbehaviourForm, ProblemForm};
 use crate::isolate::system::call;
 use crate::isolate::wire::{pair, say, send, write_room};
 use crate::kernel::{Linux, LinuxAreas, Listing, Load, Machine};
-use crate::layout::Kind;
 use std::os::fd::BorrowedFd;
 
 /// A kernel that says yes and remembers what it was asked.
@@ -290,7 +290,8 @@ fn what_is_out_of_order_ends_it() {
 fn a_word_of_a_job_is_no_fact() {
     let kinds =
         ["already-loaded", "stale", "init-failed", "not-found", "in-use", "permanent", "built-in", "not-loaded"];
-    for kind in kinds.into_iter().chain(crate::report::TOLD_APART).chain(["wrong-machine", "unpinned-plugin", "more"]) {
+    for kind in kinds.into_iter().chain(crate::problem::TOLD_APART).chain(["wrong-machine", "unpinned-plugin", "more"])
+    {
         for before in [vec![], vec![list()], vec![list(), allocate(4)]] {
             let mut kernel = Recorder::new(Form::Original);
             let said = before.into_iter().chain([refused(kind)]).collect();

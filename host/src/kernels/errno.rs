@@ -2,7 +2,7 @@
 
 use super::log::Log;
 use super::proc::System;
-use super::{Failure, Stage};
+use crate::kernel::{Failure, Stage};
 use rustix::io::Errno;
 
 /// A load that failed.
@@ -38,7 +38,10 @@ pub(super) fn of_load(error: Errno, attempt: Attempt<'_>, log: &Log, system: &Sy
         match error {
             Errno::EXIST if system.listed(name).is_some() => return Failure::Exists { name: name.to_owned() },
             Errno::KEYREJECTED | Errno::NOKEY => {
-                return Failure::Refused(format!("its signature is not accepted: {}", super::error_text(errno)));
+                return Failure::Refused(format!(
+                    "its signature is not accepted: {}",
+                    crate::kernel::error_text(errno)
+                ));
             }
             Errno::OPNOTSUPP | Errno::INVAL if packed && system.compression().is_none() => {
                 return Failure::Refused("it does not unpack modules: unpack the file first".into());
@@ -105,7 +108,7 @@ pub(super) fn of_removal(error: Errno, name: &str, system: &System) -> Failure {
              refused it"
                 .into(),
         ),
-        e => Failure::Refused(format!("delete_module: {}", super::error_text(-e.raw_os_error()))),
+        e => Failure::Refused(format!("delete_module: {}", crate::kernel::error_text(-e.raw_os_error()))),
     }
 }
 

@@ -1,9 +1,10 @@
 //! A real kernel with our device (`kernel/device.c`): it reserves a module's areas, steers the kernel's own loader
 //! into them, and has it refuse what was not relocated for them. Layouts and numbers are those of `kernel/relobox.h`.
 
-use super::{Export, Failure, Form, Kernel, Linux, LinuxAreas, Listing, Load, Loaded, Machine, Module, linux};
-use super::{Of, Protection, Request};
-use crate::layout::Kind;
+use super::linux;
+use crate::areas::Kind;
+use crate::kernel::{Export, Failure, Form, Kernel, Linux, LinuxAreas, Listing, Load, Loaded, Machine, Module};
+use crate::kernel::{Of, Protection, Request};
 use crate::limits;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;

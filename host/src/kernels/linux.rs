@@ -3,8 +3,8 @@
 use super::errno::{self, Attempt};
 use super::log::Reader;
 use super::proc::System;
-use super::{Failure, Loaded, Machine, Module};
-use crate::layout::{Area, Kind, PAGE};
+use crate::areas::{Area, Kind, PAGE};
+use crate::kernel::{Failure, Loaded, Machine, Module};
 use relobox_abi::order;
 use rustix::io::Errno;
 use std::collections::HashMap;

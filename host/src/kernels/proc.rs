@@ -1,6 +1,6 @@
 //! What /proc and /sys of a Linux kernel say about modules, and about who may load and see them.
 
-use super::{Module, Stage};
+use crate::kernel::{Module, Stage};
 use crate::limits;
 use rustix::thread::CapabilitySet;
 use std::fs::File;

@@ -8,17 +8,7 @@
 //! calls init and makes the areas a module, or leaves nothing; and *remove*. A backend adds no policy:
 //! what a module may use is decided before (see [`insmod`](crate::insmod)).
 
-pub mod device;
-mod errno;
-mod linux;
-mod log;
-mod proc;
-pub mod sim;
-pub mod vet;
-
-pub use linux::{areas as loaded_areas, machine as running_machine};
-
-use crate::layout::Kind;
+use crate::areas::Kind;
 use crate::memfd;
 use crate::text::Escaped;
 use serde::{Deserialize, Serialize};
@@ -156,7 +146,7 @@ pub enum LinuxAreas {
 pub struct Image {
     /// The file, in a memfd that nobody can change any more.
     pub file: OwnedFd,
-    /// By section: the address that it was relocated for; [`ABSENT`](crate::layout::ABSENT) for one not in memory.
+    /// By section: the address that it was relocated for; [`ABSENT`](crate::areas::ABSENT) for one not in memory.
     pub sections: Vec<u64>,
     /// By symbol: the value that was used.
     pub symbols: Vec<u64>,
@@ -441,7 +431,7 @@ fn used_by(users: &[String], count: Option<u32>) -> String {
 }
 
 /// `No such device`, for -19.
-fn error_text(errno: i32) -> String {
+pub(crate) fn error_text(errno: i32) -> String {
     let text = std::io::Error::from_raw_os_error(errno.saturating_neg()).to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }

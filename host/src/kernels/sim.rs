@@ -1,7 +1,7 @@
 //! The simulated kernel: a process of its own, reached through a Unix socket.
 
-use super::{Export, Failure, Form, Kernel, Listing, Load, Loaded, Machine, Module, Protection, Request};
-use crate::layout::Kind;
+use crate::areas::Kind;
+use crate::kernel::{Export, Failure, Form, Kernel, Listing, Load, Loaded, Machine, Module, Protection, Request};
 use relobox_abi::order;
 use relobox_simkernel::protocol as wire;
 use relobox_simkernel::{Client, ClientError, Refusal};

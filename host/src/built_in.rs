@@ -1,0 +1,20 @@
+//! The guests that are built into this program.
+
+/// The guests in the repository's `host/guests/`.
+static BUILT_IN: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/guests.rs"));
+
+/// Names of the guests that are not plugins.
+pub(crate) const ENGINE: &str = "engine";
+
+pub(crate) const UNPACK: &str = "unpack";
+
+/// Names and Wasm of the built-in plugins.
+pub fn plugins() -> impl Iterator<Item = (&'static str, &'static [u8])> {
+    BUILT_IN.iter().filter(|(name, _)| ![ENGINE, UNPACK].contains(name)).copied()
+}
+
+/// The Wasm of a built-in guest.
+#[must_use]
+pub fn wasm_of(name: &str) -> Option<&'static [u8]> {
+    BUILT_IN.iter().find(|(n, _)| *n == name).map(|(_, wasm)| *wasm)
+}

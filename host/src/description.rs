@@ -1,0 +1,173 @@
+//! What a plugin says of itself, checked; one of an older ABI version in the words of this one (`docs/abi.md` has the rules).
+
+use crate::error::Misbehaviour;
+use crate::limits;
+use crate::text::decoded;
+use crate::views::{bytes, record, table};
+use relobox_abi::{Description, Machine, Row, Slice, Span, effect, pairing, row_flag};
+use std::collections::HashMap;
+
+/// Types below this are found by index.
+const DENSE: usize = 1024;
+
+/// What a plugin says of itself, checked.
+#[derive(Debug, Default)]
+pub struct About {
+    /// The version of the ABI that it speaks.
+    pub abi: u32,
+    /// Short name.
+    pub name: String,
+    /// One line.
+    pub title: String,
+    /// Where the psABI is published.
+    pub psabi: String,
+    /// What it links.
+    pub machines: Vec<Machine>,
+    /// Bits of a relocation's kind that select its row.
+    pub kind_mask: u32,
+    /// `sh_flags` bits that mean "near the global pointer".
+    pub small_flags: u64,
+    /// Numbers it reads from the kernel, with their defaults.
+    pub inputs: Vec<(String, u64)>,
+    /// Its table, by type.
+    pub rows: Vec<PluginRow>,
+    /// One past a row's index, by type, for types below [`DENSE`].
+    dense: Vec<u32>,
+    sparse: HashMap<u32, u32>,
+}
+
+/// A row with its texts.
+#[derive(Clone, Debug)]
+pub struct PluginRow {
+    /// The record.
+    pub row: Row,
+    /// The psABI's name.
+    pub name: String,
+    /// The formula, or why it is refused.
+    pub formula: String,
+    /// The field's name.
+    pub field: String,
+    /// The field's bits.
+    pub slices: Vec<Slice>,
+}
+
+impl About {
+    /// Reads the description at `at` of a plugin that speaks version `abi`.
+    ///
+    /// # Errors
+    /// If it lies outside of the memory, or contradicts itself.
+    pub(crate) fn read(memory: &[u8], at: u32, abi: u32) -> Result<Self, Misbehaviour> {
+        let text = |span: Span| bytes(memory, span).map(decoded);
+        let d: &Description = record(memory, at)?;
+        if d.abi != abi {
+            let text = format!("its ABI version is {abi}, and its description says {}", d.abi);
+            return Err(Misbehaviour::Answer(text));
+        }
+        // What is copied out of the guest must not be larger than the guest: rows may share their slices.
+        let most = limits::ROWS as u32;
+        if d.machines.count.max(d.inputs.count).max(d.rows.count) > most {
+            return Err(Misbehaviour::Answer(format!("more than {most} machines, inputs or rows in its description")));
+        }
+        let mut about = Self {
+            abi,
+            name: text(d.name)?,
+            title: text(d.title)?,
+            psabi: text(d.psabi)?,
+            machines: table::<Machine>(memory, d.machines)?.to_vec(),
+            kind_mask: d.kind_mask,
+            small_flags: d.small_flags,
+            dense: vec![0; DENSE],
+            ..Self::default()
+        };
+        for input in table::<relobox_abi::Input>(memory, d.inputs)? {
+            about.inputs.push((text(input.name)?, input.value));
+        }
+        for row in table::<Row>(memory, d.rows)? {
+            if row.kind & d.kind_mask != row.kind
+                || !matches!(row.width, 0..=4 | 8)
+                || row.slices.count > limits::SLICES
+            {
+                return Err(Misbehaviour::Answer(format!("row {} of its table makes no sense", row.kind)));
+            }
+            about.rows.push(PluginRow {
+                row: as_meant(abi, row),
+                name: text(row.name)?,
+                formula: tidy(&text(row.formula)?),
+                field: text(row.field)?,
+                slices: table::<Slice>(memory, row.slices)?.to_vec(),
+            });
+        }
+        for (i, row) in (1..).zip(&about.rows) {
+            match about.dense.get_mut(row.row.kind as usize) {
+                Some(slot) => *slot = i,
+                None => drop(about.sparse.insert(row.row.kind, i)),
+            }
+        }
+        consistent(&about)?;
+        Ok(about)
+    }
+
+    /// The row of a relocation's raw type word.
+    #[must_use]
+    #[inline]
+    pub fn row(&self, kind: u32) -> Option<&PluginRow> {
+        let kind = kind & self.kind_mask;
+        let slot = match self.dense.get(kind as usize) {
+            Some(slot) => *slot,
+            None => *self.sparse.get(&kind)?,
+        };
+        self.rows.get((slot as usize).checked_sub(1)?)
+    }
+
+    /// A type's name, or its number.
+    #[must_use]
+    pub fn relocation(&self, kind: u32) -> String {
+        self.row(kind).map_or_else(|| format!("type {}", kind & self.kind_mask), |row| row.name.clone())
+    }
+}
+
+impl PluginRow {
+    /// Whether the row has this flag; see [`row_flag`].
+    #[must_use]
+    pub fn is(&self, flag: u32) -> bool {
+        self.row.flags & flag != 0
+    }
+
+    /// Whether applying it changes bytes.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        !self.is(row_flag::NOP | row_flag::REJECT)
+    }
+}
+
+/// A formula as the psABI writes it: Rust plugins' have a context argument and question marks.
+fn tidy(formula: &str) -> String {
+    let mut out = formula.replace('?', "");
+    for (rust, plain) in [("(cx)", ""), ("cx, ", ""), (", cx)", ")"), (".0", ""), ("Value(0)", "0"), ("V(&", "V(")] {
+        out = out.replace(rust, plain);
+    }
+    out
+}
+
+/// What version 1 knew of a row's flags.
+const FLAGS_1: u32 = row_flag::NOP | row_flag::REJECT | row_flag::BY_HAND | row_flag::FALLBACK | row_flag::ZERO;
+
+/// A row as it was meant: what its version did not know is 0, whatever stands there.
+fn as_meant(abi: u32, row: &Row) -> Row {
+    match abi {
+        1 => Row { flags: row.flags & FLAGS_1, pairing: 0, effect: 0, round: 0, partner: 0, ..*row },
+        _ => *row,
+    }
+}
+
+/// Effects, roundings and pairs that this version knows, and partners that exist.
+fn consistent(about: &About) -> Result<(), Misbehaviour> {
+    for PluginRow { row, .. } in &about.rows {
+        let partner = || about.row(row.partner).is_some_and(|other| other.row.kind == row.partner);
+        let paired = row.pairing <= pairing::PART && (row.pairing == pairing::NONE || partner());
+        if !paired || row.effect > effect::SIZE || u32::from(row.round) >= u64::BITS {
+            return Err(Misbehaviour::Answer(format!("row {} of its table is of no known kind, or pair", row.kind)));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! A plugin as a file, and the kinds of places that it may be in.
+
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::files::{self, Kind};
+use crate::limits;
+use cap_std::fs::File;
+use sha2::{Digest as _, Sha256};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+/// A plugin's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginFile {
+    /// What the file is called, without its extension.
+    pub name: String,
+    /// What is in it.
+    pub wasm: Vec<u8>,
+    /// Its SHA-256.
+    pub digest: Digest,
+    /// Where it is, and what kind of place that is.
+    pub origin: Origin,
+}
+
+impl PluginFile {
+    /// Of these bytes.
+    #[must_use]
+    pub fn new(name: String, wasm: Vec<u8>, origin: Origin) -> Self {
+        let digest = Sha256::digest(&wasm).into();
+        Self { name, wasm, digest, origin }
+    }
+
+    /// Reads a file that somebody named.
+    pub fn read(path: &Path) -> Result<Self> {
+        let opened = File::from_std(files::open(path, Kind::Regular)?);
+        Self::read_from(opened, path, Origin::File(path.to_owned()))
+    }
+
+    /// Reads a file that is open; `path` is for messages.
+    pub(crate) fn read_from(file: File, path: &Path, origin: Origin) -> Result<Self> {
+        if !file.metadata().map_err(Error::io(path))?.is_file() {
+            return Err(Error::Usage(format!("{}: not a regular file", path.display())));
+        }
+        let mut wasm = Vec::new();
+        file.take(limits::GUEST as u64 + 1).read_to_end(&mut wasm).map_err(Error::io(path))?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self::new(name, wasm, origin))
+    }
+}
+
+/// Where a plugin came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Built into this program.
+    BuiltIn,
+    /// A file of the system's directories.
+    System(PathBuf),
+    /// A file of the user's own directory.
+    User(PathBuf),
+    /// A file that somebody named, or its directory.
+    File(PathBuf),
+}
+
+impl Origin {
+    /// A stable word for the kind of place.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::BuiltIn => "built-in",
+            Self::System(_) => "system",
+            Self::User(_) => "user",
+            Self::File(_) => "given",
+        }
+    }
+
+    /// The file; empty for what is built in.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::BuiltIn => Path::new(""),
+            Self::System(path) | Self::User(path) | Self::File(path) => path,
+        }
+    }
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("built in"),
+            file => write!(f, "{}", file.path().display()),
+        }
+    }
+}
