@@ -8,7 +8,6 @@ use relobox_tests::imports;
 const LEFT: &[&str] = &[
     "arch-plugins/abi/src/lib.rs",
     "arch-plugins/sdk/src/lib.rs",
-    "engine-wasm/src/lib.rs",
     "host/src/lib.rs",
     "host/src/main.rs",
     "simkernel/src/lib.rs",
