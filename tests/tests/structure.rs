@@ -13,7 +13,6 @@ const LEFT: &[&str] = &[
     "simkernel/src/lib.rs",
     "tests/needs/src/lib.rs",
     "tests/src/lib.rs",
-    "unpack-wasm/src/lib.rs",
 ];
 
 fn repository() -> &'static Path {
