@@ -6,7 +6,7 @@
 //! type, addend), and the other bits begin the difference of the offsets, which goes on in a ULEB128 if the top bit is
 //! set. Behind it, an SLEB128 for each flag.
 
-use crate::{Finding, bad_section};
+use crate::finding::{Finding, bad_section};
 use alloc::vec::Vec;
 use relobox_abi::Relocation;
 

@@ -1,6 +1,9 @@
 //! A linked ELF.
 
-use crate::{Finding, Module, bytes_of, fault, limits, malformed};
+use crate::file::bytes_of;
+use crate::finding::{Finding, fault, malformed};
+use crate::limits;
+use crate::module::Module;
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use object::elf;

@@ -6,8 +6,10 @@
 //!
 //! Sources: include/linux/export-internal.h and kernel/module/main.c of Linux 6.1, 6.12 and 7.0.
 
-use crate::parse::Module;
-use crate::{Finding, bad_section, bytes_of, fault, limits, string_at};
+use crate::file::{bytes_of, string_at};
+use crate::finding::{Finding, bad_section, fault};
+use crate::limits;
+use crate::module::Module;
 use alloc::vec::Vec;
 use relobox_abi::{
     Export, Group, Relocation, Section, Span, Symbol, export_flag, group_flag, order, section_flag, symbol_flag,

@@ -13,6 +13,9 @@
 //! | `exports` | the tables of what a module exports |
 //! | `emit` | a linked ELF |
 //! | `relocated` | the module itself with its relocations done |
+//! | `module` | the records of a file |
+//! | `file` | the file while it is read |
+//! | `finding` | what is wrong with it |
 //! | `limits` | how much is too much |
 //! | `guest` | the exports |
 //!
@@ -24,56 +27,19 @@ extern crate alloc;
 mod crel;
 mod emit;
 mod exports;
+mod file;
+mod finding;
 mod guest;
 mod limits;
 mod linux;
+mod module;
 mod parse;
 mod relocated;
 mod relocations;
 mod tables;
 
 pub use emit::{Placed, emit_linked};
-pub use parse::{Module, parse};
+pub use finding::Finding;
+pub use module::Module;
+pub use parse::parse;
 pub use relocated::{append_sections, void_relocations};
-
-use relobox_abi::{Fault, NONE, Span};
-
-/// A fault, and words for people.
-#[derive(Clone, Copy, Debug)]
-pub struct Finding {
-    /// The record; [`Fault::text`] is filled in only when it leaves the guest.
-    pub fault: Fault,
-    /// What is wrong, as the end of a sentence.
-    pub text: &'static str,
-}
-
-/// The file is not what ELF says it should be: `value` at `offset` of the file, at most `max`.
-#[cold]
-fn malformed(text: &'static str, offset: u64, value: u64, max: u64) -> Finding {
-    fault(relobox_abi::fault::MALFORMED, NONE, text, offset, value, max)
-}
-
-/// The same, about a section.
-#[cold]
-fn bad_section(section: usize, text: &'static str, offset: u64, value: u64, max: u64) -> Finding {
-    fault(relobox_abi::fault::MALFORMED, section as u32, text, offset, value, max)
-}
-
-#[cold]
-fn fault(kind: u32, section: u32, text: &'static str, offset: u64, value: u64, max: u64) -> Finding {
-    let (value, max) = (value as i64, max as i64);
-    let fault = Fault { kind, relocation: NONE, symbol: NONE, section, offset, value, max, ..Default::default() };
-    Finding { fault, text }
-}
-
-/// Bytes of the file.
-fn bytes_of(file: &[u8], span: Span) -> &[u8] {
-    file.get(span.at as usize..).and_then(|rest| rest.get(..span.len as usize)).unwrap_or(&[])
-}
-
-/// The string that starts at `at` and ends before a NUL that lies before `end`.
-fn string_at(file: &[u8], at: usize, end: usize) -> Option<Span> {
-    let rest = file.get(at..end)?;
-    let len = rest.iter().position(|b| *b == 0)?;
-    Some(Span { at: u32::try_from(at).ok()?, len: len as u32 })
-}

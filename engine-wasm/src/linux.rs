@@ -2,8 +2,9 @@
 //!
 //! Sources: include/linux/module.h and module_signature.h of Linux 6.1 and 6.12, kernel/module/version.c of 6.14.
 
-use crate::parse::{File, Module};
-use crate::{Finding, bad_section, bytes_of, string_at};
+use crate::file::{File, bytes_of, string_at};
+use crate::finding::{Finding, bad_section};
+use crate::module::Module;
 use alloc::vec::Vec;
 use object::Endianness;
 use object::endian::Endian;

@@ -1,63 +1,13 @@
 //! The header, the section table, and the order of everything else.
 
-use crate::{Finding, exports, fault, limits, linux, malformed, relocations, tables};
-use alloc::vec::Vec;
+use crate::file::File;
+use crate::finding::{Finding, fault, malformed};
+use crate::module::Module;
+use crate::{exports, limits, linux, relocations, tables};
 use object::elf::{self, FileHeader32, FileHeader64};
 use object::read::elf::{FileHeader, SectionHeader};
-use object::{Endianness, ReadRef};
-use relobox_abi::{Export, Group, NONE, Pair, Relocation, Section, Span, Symbol, Version, order, parse as what};
-
-/// A file as records.
-#[derive(Debug, Default)]
-pub struct Module {
-    /// `e_machine`.
-    pub machine: u16,
-    /// 32 or 64.
-    pub class: u8,
-    /// 1 little, 2 big.
-    pub order: u8,
-    /// `e_flags`.
-    pub elf_flags: u32,
-    /// By section index.
-    pub sections: Vec<Section>,
-    /// By symbol index.
-    pub symbols: Vec<Symbol>,
-    /// In file order.
-    pub groups: Vec<Group>,
-    /// In file order.
-    pub relocations: Vec<Relocation>,
-    /// `.modinfo`.
-    pub modinfo: Vec<Pair>,
-    /// What it exports.
-    pub exports: Vec<Export>,
-    /// `__versions`, and its extension.
-    pub versions: Vec<Version>,
-    /// Index of `init_module`, or 0.
-    pub init: u32,
-    /// Index of `cleanup_module`, or 0.
-    pub exit: u32,
-    /// Bytes of the appended signature.
-    pub signature: u32,
-    /// The section with the symbols' names, or 0.
-    pub strings: u32,
-    /// The sections' names.
-    pub section_names: Span,
-}
-
-/// What every stage needs of the file.
-pub(crate) struct File<'a, H: FileHeader<Endian = Endianness>> {
-    pub(crate) bytes: &'a [u8],
-    pub(crate) endian: Endianness,
-    pub(crate) header: &'a H,
-    pub(crate) headers: &'a [H::SectionHeader],
-}
-
-impl<H: FileHeader<Endian = Endianness>> File<'_, H> {
-    /// Where the section table is, in bytes from the start of the file.
-    pub(crate) fn section_table(&self) -> u64 {
-        self.header.e_shoff(self.endian).into()
-    }
-}
+use object::{Endian, Endianness, ReadRef};
+use relobox_abi::{NONE, Symbol, order, parse as what};
 
 /// Reads `bytes`. `mode` is one of [`relobox_abi::parse`].
 pub fn parse(bytes: &[u8], mode: u32) -> Result<Module, Finding> {
@@ -139,18 +89,4 @@ fn class<H: FileHeader<Endian = Endianness>>(bytes: &[u8], mode: u32) -> Result<
     }
     linux::read(&file, &mut module)?;
     Ok(module)
-}
-
-use object::Endian as _;
-
-impl<H: FileHeader<Endian = Endianness>> File<'_, H> {
-    /// A section's link field.
-    pub(crate) fn link(&self, section: usize) -> usize {
-        self.headers[section].sh_link(self.endian) as usize
-    }
-
-    /// A section's type.
-    pub(crate) fn kind(&self, section: usize) -> elf::SectionType {
-        self.headers[section].sh_type(self.endian)
-    }
 }

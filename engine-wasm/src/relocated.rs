@@ -1,7 +1,10 @@
 //! The module itself with its relocations done, for a kernel's own loader.
 
 use crate::emit::{Output, Placed, add_name};
-use crate::{Finding, Module, bytes_of, fault, limits, malformed};
+use crate::file::bytes_of;
+use crate::finding::{Finding, fault, malformed};
+use crate::limits;
+use crate::module::Module;
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use object::elf;

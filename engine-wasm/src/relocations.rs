@@ -3,10 +3,10 @@
 //! What a table relocates says its `sh_info`, whatever its name. A type that may be a relocation table and is not known
 //! is refused: left out, its relocations would be missing in the code.
 
-use crate::crel;
-use crate::parse::File;
+use crate::file::{File, bytes_of};
+use crate::finding::{Finding, bad_section, fault};
 use crate::tables::{Header, records};
-use crate::{Finding, bad_section, bytes_of, fault, limits};
+use crate::{crel, limits};
 use alloc::vec::Vec;
 use object::Endianness;
 use object::elf;

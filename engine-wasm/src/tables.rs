@@ -1,7 +1,8 @@
 //! Sections and symbols.
 
-use crate::parse::File;
-use crate::{Finding, bad_section, bytes_of, fault, limits, malformed, string_at};
+use crate::file::{File, bytes_of, string_at};
+use crate::finding::{Finding, bad_section, fault, malformed};
+use crate::limits;
 use alloc::vec::Vec;
 use object::elf;
 use object::read::elf::{FileHeader, SectionHeader, Sym};

@@ -27,73 +27,17 @@ pub mod samples;
 pub mod wire;
 
 mod client;
+mod error;
+mod release;
+mod serve;
 mod start;
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod process;
 
 pub use client::{Client, ClientError};
+pub use error::ServeError;
 pub use refusal::Refusal;
+pub use release::{RELEASE, VERMAGIC};
+pub use serve::{serve, serve_stdin};
 pub use start::{bind, spawn, start};
-
-use std::os::unix::net::UnixListener;
-
-/// The release that this kernel claims; modules for it say so in their `vermagic=`.
-pub const RELEASE: &str = "6.1.0-relobox-sim";
-
-/// What `vermagic=` in a module for this kernel says.
-pub const VERMAGIC: &str = "6.1.0-relobox-sim SMP";
-
-/// Why the kernel could not start, or had to stop.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// Module code is x86-64 code for Linux.
-    #[error("the simulated kernel runs x86-64 module code, so it runs on x86-64 Linux only")]
-    Unsupported,
-    /// The listener keeps no message boundaries.
-    #[error("the simulated kernel needs a SOCK_SEQPACKET listener, as relobox_simkernel::bind makes it")]
-    NotSeqpacket,
-    /// Confinement holds for the thread that asks for it, so there may be no other.
-    #[error("the simulated kernel must be the only thread of its process, which has {threads}")]
-    NotAlone {
-        /// How many there are.
-        threads: usize,
-    },
-    /// A step of starting or serving failed.
-    #[error("the simulated kernel cannot {step}: {error}")]
-    Step {
-        /// Which step.
-        step: &'static str,
-        /// What the system said.
-        error: std::io::Error,
-    },
-    /// The system call filter could not be built.
-    #[error("the simulated kernel cannot confine itself: {reason}")]
-    Filter {
-        /// What the filter compiler said.
-        reason: String,
-    },
-}
-
-/// Serves `listener` until a client powers the kernel off. Standard error is the console.
-///
-/// This takes the whole process over: it closes every descriptor but the standard ones and the listener, gives up
-/// capabilities, new privileges and most system calls, and installs signal handlers. Call it from `main`, before
-/// anything else has been started.
-pub fn serve(listener: UnixListener) -> Result<(), ServeError> {
-    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-    return process::serve(listener);
-    #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-    {
-        drop(listener);
-        Err(ServeError::Unsupported)
-    }
-}
-
-/// Serves the listener that [`spawn`] passes as standard input.
-pub fn serve_stdin() -> Result<(), ServeError> {
-    let listener = rustix::stdio::stdin()
-        .try_clone_to_owned()
-        .map_err(|error| ServeError::Step { step: "take its listener from standard input", error })?;
-    serve(UnixListener::from(listener))
-}

@@ -6,8 +6,7 @@
 use crate::refusal::Refusal;
 use crate::wire::{Bytes, choice, record};
 
-/// The first byte of every message.
-pub const VERSION: u8 = 1;
+pub use crate::wire::VERSION;
 
 record! {
     /// Space that a client asks for.

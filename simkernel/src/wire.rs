@@ -3,6 +3,9 @@
 //! The reader treats its input as hostile: a length is compared with what is left before anything is
 //! reserved, so that no message can make the kernel allocate more than its own size times a small constant.
 
+/// The first byte of every message.
+pub const VERSION: u8 = 1;
+
 /// What is wrong with a message, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed message: {what} at byte {at}")]
@@ -212,7 +215,7 @@ pub(crate) use choice;
 
 /// Writes `value` behind the protocol's version byte.
 pub fn encode<T: Wire>(value: &T) -> Vec<u8> {
-    let mut out = vec![crate::protocol::VERSION];
+    let mut out = vec![VERSION];
     value.put(&mut out);
     out
 }
@@ -220,7 +223,7 @@ pub fn encode<T: Wire>(value: &T) -> Vec<u8> {
 /// Reads one whole message.
 pub fn decode<T: Wire>(bytes: &[u8]) -> Result<T, Malformed> {
     let mut reader = Reader::new(bytes);
-    if u8::take(&mut reader)? != crate::protocol::VERSION {
+    if u8::take(&mut reader)? != VERSION {
         return Err(Malformed { what: "another protocol version", at: 0 });
     }
     let value = T::take(&mut reader)?;

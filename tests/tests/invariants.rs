@@ -272,7 +272,7 @@ fn unsafe_is_lifted_by_name() {
     }
     let may = [
         "arch-plugins/abi/src/cast.rs",
-        "arch-plugins/abi/src/lib.rs",
+        "arch-plugins/abi/src/records.rs",
         "arch-plugins/sdk/src/cx.rs",
         "arch-plugins/sdk/src/guest.rs",
         "engine-wasm/src/guest.rs",

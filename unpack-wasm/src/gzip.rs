@@ -1,7 +1,8 @@
 //! gzip: members of a header, a deflate stream and a trailer (RFC 1952).
 
+use crate::finding::{Finding, bad_stream};
+use crate::limits;
 use crate::output::Output;
-use crate::{Finding, bad_stream, limits};
 use alloc::boxed::Box;
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;

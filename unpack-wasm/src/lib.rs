@@ -11,12 +11,14 @@
 //! | `xz` | the .xz format, by lzma-rust2 |
 //! | `zstd` | RFC 8878, frames by ruzstd |
 //! | `output` | the bytes so far, and their limit |
+//! | `finding` | what is wrong with a file |
 //! | `limits` | how much is too much |
 //! | `guest` | the exports |
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
 extern crate alloc;
 
+mod finding;
 mod guest;
 mod gzip;
 mod limits;
@@ -24,25 +26,17 @@ mod output;
 mod xz;
 mod zstd;
 
-use alloc::vec::Vec;
-use output::Output;
-use relobox_abi::{Fault, NONE, fault};
+pub use finding::Finding;
 
-/// A fault, and words for people.
-#[derive(Clone, Copy, Debug)]
-pub struct Finding {
-    /// The record: [`fault::BAD_STREAM`] or [`fault::TOO_LARGE`], and where in the packed file.
-    /// [`Fault::text`] is filled in only when it leaves the guest.
-    pub fault: Fault,
-    /// What is wrong, as the end of a sentence.
-    pub text: &'static str,
-}
+use alloc::vec::Vec;
+use finding::bad_stream;
+use output::Output;
 
 /// Unpacks `bytes`, which must be gzip, xz or zstd from the first byte to the last, to at most `limit` bytes.
 ///
 /// # Errors
-/// [`fault::TOO_LARGE`] as soon as more than `limit` bytes come out, or if a dictionary or window is
-/// larger than any module's; [`fault::BAD_STREAM`] for everything else that is wrong.
+/// [`TOO_LARGE`](relobox_abi::fault::TOO_LARGE) as soon as more than `limit` bytes come out, or if a dictionary or window
+/// is larger than any module's; [`BAD_STREAM`](relobox_abi::fault::BAD_STREAM) for everything else that is wrong.
 pub fn unpack(bytes: &[u8], limit: usize) -> Result<Vec<u8>, Finding> {
     let mut output = Output::new(limit);
     match bytes {
@@ -52,24 +46,4 @@ pub fn unpack(bytes: &[u8], limit: usize) -> Result<Vec<u8>, Finding> {
         _ => return Err(bad_stream("it is not packed with gzip, xz or zstd", 0)),
     }
     Ok(output.into_bytes())
-}
-
-/// The stream is damaged at `offset` of the packed file.
-#[cold]
-fn bad_stream(text: &'static str, offset: usize) -> Finding {
-    let fault = Fault { kind: fault::BAD_STREAM, offset: offset as u64, ..nowhere() };
-    Finding { fault, text }
-}
-
-/// Something at `offset` of the packed file is `value` large, and may be `max`.
-#[cold]
-fn too_large(text: &'static str, offset: usize, value: u64, max: u64) -> Finding {
-    let (value, max) = (i64::try_from(value).unwrap_or(i64::MAX), i64::try_from(max).unwrap_or(i64::MAX));
-    let fault = Fault { kind: fault::TOO_LARGE, offset: offset as u64, value, max, ..nowhere() };
-    Finding { fault, text }
-}
-
-/// A fault that is about the file, not about a part of a module.
-fn nowhere() -> Fault {
-    Fault { relocation: NONE, section: NONE, symbol: NONE, ..Default::default() }
 }

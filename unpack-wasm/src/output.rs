@@ -1,6 +1,7 @@
 //! The bytes so far, and their limit.
 
-use crate::{Finding, limits, too_large};
+use crate::finding::{Finding, too_large};
+use crate::limits;
 use alloc::vec::Vec;
 
 /// What has come out. Decoders write into [`Output::room`] and say how much with [`Output::advance`].

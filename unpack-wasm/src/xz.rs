@@ -1,7 +1,8 @@
 //! xz: streams, with zeros between them; every header, index, footer and block check is verified.
 
+use crate::finding::{Finding, bad_stream, too_large};
+use crate::limits;
 use crate::output::Output;
-use crate::{Finding, bad_stream, limits, too_large};
 use lzma_rust2::{Action, Error, Status, XzStream};
 
 /// Unpacks every stream of `file`.

@@ -3,8 +3,9 @@
 //! The frame header is read here too: what it promises (window, size, checksum) is what the frame is
 //! held to, and the limits apply before anything is decoded.
 
+use crate::finding::{Finding, bad_stream, too_large};
+use crate::limits;
 use crate::output::Output;
-use crate::{Finding, bad_stream, limits, too_large};
 use ruzstd::decoding::errors::FrameDecoderError;
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use ruzstd::io::Read;

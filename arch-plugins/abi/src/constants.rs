@@ -1,14 +1,11 @@
 //! The constants of the records: flags, kinds, fault numbers.
 
-#[allow(unused_imports, reason = "the documentation links to the records")]
-use crate::{Export, Fault, Group, Row, Section, Supplied, Symbol, Synthetic, export};
-
 /// Name of an optional custom section of a plugin: the first twelve bytes of each of its
 /// [`Machine`](crate::Machine) records (machine, class, order, flags mask, flags value), one after the other.
 /// It lets a host choose a plugin without compiling the others; the description is what counts.
 pub const MACHINES: &str = "relobox.machines";
 
-/// Bits of [`Section::flags`] that the host reads; ELF's own, the same for every machine.
+/// Bits of [`Section::flags`](crate::Section::flags) that the host reads; ELF's own, the same for every machine.
 pub mod section_flag {
     /// SHF_WRITE.
     pub const WRITE: u64 = 1;
@@ -22,7 +19,7 @@ pub mod section_flag {
     pub const RO_AFTER_INIT: u64 = 0x0020_0000;
 }
 
-/// Values of [`Section::kind`] that the host reads.
+/// Values of [`Section::kind`](crate::Section::kind) that the host reads.
 pub mod section_kind {
     /// SHT_RELA: relocations with addends.
     pub const RELA: u32 = 4;
@@ -34,7 +31,7 @@ pub mod section_kind {
     pub const CREL: u32 = 0x4000_0014;
 }
 
-/// Bits of [`Symbol::flags`].
+/// Bits of [`Symbol::flags`](crate::Symbol::flags).
 pub mod symbol_flag {
     /// SHN_UNDEF, and not index 0.
     pub const UNDEFINED: u16 = 1;
@@ -54,13 +51,13 @@ pub mod symbol_flag {
     pub const REGISTER: u16 = 128;
 }
 
-/// Bits of [`Group::flags`].
+/// Bits of [`Group::flags`](crate::Group::flags).
 pub mod group_flag {
     /// Addends are in place: SHT_REL, or an SHT_CREL that says so.
     pub const IN_PLACE: u32 = 1;
 }
 
-/// Bits of [`Export::flags`].
+/// Bits of [`Export::flags`](crate::Export::flags).
 pub mod export_flag {
     /// For GPL-compatible modules only.
     pub const GPL: u32 = 1;
@@ -78,7 +75,7 @@ pub mod order {
     pub const BIG: u8 = 2;
 }
 
-/// Overflow rules of a [`Row`].
+/// Overflow rules of a [`Row`](crate::Row).
 pub mod rule {
     /// The value is cut to the field without a check.
     pub const NONE: u8 = 0;
@@ -90,7 +87,7 @@ pub mod rule {
     pub const EITHER: u8 = 3;
 }
 
-/// Bits of [`Row::flags`].
+/// Bits of [`Row::flags`](crate::Row::flags).
 pub mod row_flag {
     /// Changes nothing.
     pub const NOP: u32 = 1;
@@ -107,8 +104,8 @@ pub mod row_flag {
     pub const DERIVED: u32 = 32;
 }
 
-/// [`Row::effect`]: the value, before the field takes its bits. Where the row also has a FALLBACK, that of the first
-/// formula. P is the place, V what the place's field holds before.
+/// [`Row::effect`](crate::Row::effect): the value, before the field takes its bits. Where the row also has a FALLBACK,
+/// that of the first formula. P is the place, V what the place's field holds before.
 pub mod effect {
     /// Nobody has said.
     pub const UNKNOWN: u8 = 0;
@@ -120,7 +117,8 @@ pub mod effect {
     pub const PLUS: u8 = 3;
     /// V - S - A.
     pub const MINUS: u8 = 4;
-    /// The distance of two pages of 4 KiB: S + A (rounded, see [`Row::round`]) and P, each without its low twelve bits.
+    /// The distance of two pages of 4 KiB: S + A (rounded, see [`Row::round`](crate::Row::round)) and P, each without its
+    /// low twelve bits.
     pub const PAGES: u8 = 5;
     /// What that leaves out: the low twelve bits of S + A.
     pub const IN_PAGE: u8 = 6;
@@ -132,7 +130,7 @@ pub mod effect {
     pub const SIZE: u8 = 9;
 }
 
-/// [`Row::pairing`]: how a row goes with its `partner`.
+/// [`Row::pairing`](crate::Row::pairing): how a row goes with its `partner`.
 pub mod pairing {
     /// It stands alone, or nobody has said.
     pub const NONE: u8 = 0;
@@ -156,7 +154,7 @@ pub mod pairing {
     pub const PART: u8 = 6;
 }
 
-/// [`Synthetic::kind`].
+/// [`Synthetic::kind`](crate::Synthetic::kind).
 pub mod synthetic_kind {
     /// Instructions: executable, never writable.
     pub const TEXT: u32 = 1;
@@ -166,7 +164,7 @@ pub mod synthetic_kind {
     pub const DATA: u32 = 3;
 }
 
-/// [`Synthetic::placement`].
+/// [`Synthetic::placement`](crate::Synthetic::placement).
 pub mod placement {
     /// With the module's other sections of that kind.
     pub const WITH_KIND: u32 = 0;
@@ -176,7 +174,7 @@ pub mod placement {
     pub const AFTER: u32 = 2;
 }
 
-/// [`Supplied::how`].
+/// [`Supplied::how`](crate::Supplied::how).
 pub mod supply {
     /// The symbol is `value`.
     pub const CONSTANT: u32 = 1;
@@ -188,7 +186,7 @@ pub mod supply {
     pub const RENAME: u32 = 4;
 }
 
-/// What [`export::PARSE`] shall do.
+/// What [`export::PARSE`](crate::export::PARSE) shall do.
 pub mod parse {
     /// Everything.
     pub const ALL: u32 = 0;
@@ -196,7 +194,7 @@ pub mod parse {
     pub const EXPORTS: u32 = 1;
 }
 
-/// What [`export::EMIT`] shall write.
+/// What [`export::EMIT`](crate::export::EMIT) shall write.
 pub mod emit {
     /// A linked ELF: allocated sections at their addresses, a symbol table, no relocations.
     pub const LINKED: u32 = 1;
@@ -204,7 +202,7 @@ pub mod emit {
     pub const RELOCATED_KO: u32 = 2;
 }
 
-/// [`Fault::kind`].
+/// [`Fault::kind`](crate::Fault::kind).
 pub mod fault {
     /// A relocation type that has no row. `value` is the type.
     pub const UNKNOWN_TYPE: u32 = 1;

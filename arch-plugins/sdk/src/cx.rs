@@ -1,76 +1,7 @@
-//! Where the relocation at hand stands, and what can be wrong with it.
+//! Where the relocation at hand stands.
 
-use crate::{Field, Job, Rule, Synthetic, Value};
-use alloc::vec::Vec;
+use crate::{Field, Findings, Job, Rule, Synthetic, Trouble, Value};
 use relobox_abi::{Fault, Group, NONE, Relocation, Section, fault};
-
-/// What is wrong with one relocation, before it is known which.
-#[derive(Clone, Copy, Debug)]
-pub struct Trouble {
-    /// See [`fault`].
-    pub kind: u32,
-    /// See [`fault`].
-    pub value: i64,
-    /// See [`fault`].
-    pub min: i64,
-    /// See [`fault`].
-    pub max: i64,
-    /// A few words, or none.
-    pub text: &'static str,
-}
-
-impl Trouble {
-    /// A kind that needs no numbers.
-    #[must_use]
-    pub const fn new(kind: u32, text: &'static str) -> Self {
-        Self { kind, value: 0, min: 0, max: 0, text }
-    }
-
-    /// The other half of a pair is missing.
-    #[must_use]
-    pub const fn unpaired(text: &'static str) -> Self {
-        Self::new(fault::UNPAIRED, text)
-    }
-
-    /// The instruction at the place is not one that this relocation patches.
-    #[must_use]
-    pub const fn instruction(word: u64, text: &'static str) -> Self {
-        Self { value: word as i64, ..Self::new(fault::BAD_INSTRUCTION, text) }
-    }
-}
-
-/// A fault with the words that go with it.
-#[derive(Clone, Copy, Debug)]
-pub struct Finding {
-    /// The record.
-    pub fault: Fault,
-    /// Its text; [`Fault::text`] is filled in only when the record leaves the guest.
-    pub text: &'static str,
-}
-
-/// Everything that was found wrong, up to a limit.
-#[derive(Debug, Default)]
-pub struct Findings {
-    /// The first [`Findings::LIMIT`].
-    pub list: Vec<Finding>,
-    /// How many there were beyond them.
-    pub more: u32,
-}
-
-impl Findings {
-    /// More than anybody reads; a module with more is not going to be mended by hand.
-    pub const LIMIT: usize = 1000;
-
-    /// Adds one.
-    #[cold]
-    pub fn push(&mut self, fault: Fault, text: &'static str) {
-        if self.list.len() < Self::LIMIT {
-            self.list.push(Finding { fault, text });
-        } else {
-            self.more = self.more.saturating_add(1);
-        }
-    }
-}
 
 /// The section being patched, the relocation at hand, and the architecture's state.
 pub struct Cx<'a, T> {

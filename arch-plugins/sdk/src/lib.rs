@@ -11,10 +11,14 @@
 //! | `field` | [`Field`]: bit slices, and how to write and read them |
 //! | `rule` | [`Rule`]: what a field admits |
 //! | `job` | [`Job`]: a checked view of what the host wrote |
+//! | `finding` | [`Trouble`]: what is wrong with a relocation; [`Findings`]: everything that is wrong |
 //! | `plan` | [`Plan`]: what to ask for; [`Synthetic`] sections |
-//! | `cx` | [`Cx`]: where the relocation at hand stands; [`Trouble`]: what is wrong with it |
+//! | `cx` | [`Cx`]: where the relocation at hand stands |
+//! | `hooks` | [`Hooks`]: what an architecture does beyond its table |
 //! | `slots` | GOT and PLT entries, one for each symbol or each symbol and addend |
+//! | `about` | [`About`]: what an architecture says of itself |
 //! | `table` | [`architecture!`] |
+//! | `formula` | what can be read off a formula |
 //! | `verify` | what a table may say, checked while it is compiled |
 //! | `run` | the two calls, plan and apply, natively |
 //! | `testing` | a made-up module for the tests of an architecture |
@@ -23,9 +27,13 @@
 
 extern crate alloc;
 
+mod about;
 mod cx;
 mod field;
+mod finding;
+mod formula;
 mod guest;
+mod hooks;
 mod job;
 mod plan;
 mod rule;
@@ -37,13 +45,16 @@ pub mod testing;
 mod value;
 mod verify;
 
-pub use cx::{Cx, Finding, Findings, Trouble};
+pub use about::{About, RowInfo};
+pub use cx::Cx;
 pub use field::{Field, slice};
+pub use finding::{Finding, Findings, Trouble};
+pub use hooks::Hooks;
 pub use job::Job;
-pub use plan::{Hooks, Plan, Synthetic};
+pub use plan::{Plan, Synthetic};
 pub use relobox_abi as abi;
 pub use rule::Rule;
-pub use run::{About, Architecture, RowInfo, Session};
+pub use run::{Architecture, Session};
 pub use slots::{BySymbol, ByTarget, Targets};
 pub use value::Value;
 
@@ -52,15 +63,14 @@ pub use relobox_guest as __guest;
 
 #[doc(hidden)]
 pub use cx::place as __place;
+#[doc(hidden)]
+pub use formula::{effect_of as __effect_of, mentions as __mentions};
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub use guest::{Kept as __Kept, apply as __apply, describe as __describe, index as __index, plan as __plan};
 #[doc(hidden)]
 pub use run::{each as __each, in_place as __in_place};
 #[doc(hidden)]
-pub use table::{
-    effect_of as __effect_of, mentions as __mentions, possible as __possible, unknown as __unknown,
-    wrong_addends as __wrong_addends,
-};
+pub use table::{possible as __possible, unknown as __unknown, wrong_addends as __wrong_addends};
 #[doc(hidden)]
 pub use verify::{row as __verify_row, table as __verify_table};

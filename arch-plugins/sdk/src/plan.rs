@@ -1,6 +1,6 @@
 //! What an architecture asks for before addresses are given.
 
-use crate::{Cx, Findings, Job};
+use crate::Findings;
 use alloc::vec::Vec;
 use relobox_abi::{Alignment, NONE, Supplied, Window, placement, supply, synthetic_kind};
 
@@ -75,26 +75,3 @@ impl Plan {
         self.windows.push(Window { relocation, len, offset });
     }
 }
-
-/// What an architecture does beyond its rows. The value that implements it is the architecture's
-/// state: made anew for each module, seen by plan first and then by every relocation.
-pub trait Hooks: Default {
-    /// Before addresses are given: count GOT and PLT entries, declare windows, supply symbols.
-    /// `data` is the job's data; a section's part of it is `section.data`.
-    fn plan(&mut self, job: &Job<'_>, data: &[u8], plan: &mut Plan) {
-        let _ = (job, data, plan);
-    }
-
-    /// Before the first relocation of a section; `cx.relocation` is not meaningful.
-    fn begin(cx: &mut Cx<'_, Self>) {
-        let _ = cx;
-    }
-
-    /// After the last relocation of a section: what is still waiting for its pair is a finding.
-    fn end(cx: &mut Cx<'_, Self>) {
-        let _ = cx;
-    }
-}
-
-/// An architecture that keeps nothing.
-impl Hooks for () {}

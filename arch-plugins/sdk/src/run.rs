@@ -1,61 +1,9 @@
 //! The two calls of a plugin, without a sandbox around them: what the exports call, and what tests
 //! and the native benchmark call.
 
-use crate::{Cx, Findings, Hooks, Job, Plan, Rule, Synthetic};
+use crate::{About, Cx, Findings, Hooks, Job, Plan, Synthetic};
 use alloc::vec::Vec;
-use relobox_abi::{Fault, Machine, NONE, Relocation, Slice, fault, group_flag};
-
-/// One row of the table, for descriptions.
-#[derive(Clone, Copy, Debug)]
-pub struct RowInfo {
-    /// The type.
-    pub kind: u32,
-    /// The psABI's name.
-    pub name: &'static str,
-    /// The formula.
-    pub formula: &'static str,
-    /// The field's name.
-    pub field: &'static str,
-    /// The field's bits.
-    pub slices: &'static [Slice],
-    /// Bytes at the place.
-    pub width: u8,
-    /// The field's byte order.
-    pub order: u8,
-    /// The overflow rule.
-    pub rule: Rule,
-    /// See [`row_flag`](relobox_abi::row_flag).
-    pub flags: u32,
-    /// See [`Row`](relobox_abi::Row): start, length and rounding.
-    pub window: (i8, u8, u8),
-    /// Longest window that plan may add.
-    pub extra: u8,
-    /// See [`effect`](relobox_abi::effect).
-    pub effect: u8,
-    /// See [`Row`](relobox_abi::Row).
-    pub round: u8,
-    /// See [`pairing`](relobox_abi::pairing); and the partner's type.
-    pub pair: (u8, u32),
-}
-
-/// What an architecture says of itself.
-#[derive(Clone, Copy, Debug)]
-pub struct About {
-    /// Short name.
-    pub name: &'static str,
-    /// One line.
-    pub title: &'static str,
-    /// Where the psABI is published.
-    pub psabi: &'static str,
-    /// What it links.
-    pub machines: &'static [Machine],
-    /// Bits of a relocation's kind that select its row.
-    pub kind_mask: u32,
-    /// Numbers it reads from the running kernel, with their defaults.
-    pub inputs: &'static [(&'static str, u64)],
-    /// The table, in the order of the source.
-    pub rows: &'static [RowInfo],
-}
+use relobox_abi::{Fault, Machine, NONE, Relocation, fault, group_flag};
 
 /// What [`architecture!`](crate::architecture) implements.
 pub trait Architecture {

@@ -1,6 +1,7 @@
 //! What a table may say: checked while the plugin is compiled, so that a slip in a row is a compile error that names the
 //! row, and not a relocation that is done in another way than it reads.
 
+use crate::formula::mentions;
 use crate::{About, RowInfo};
 use relobox_abi::{Machine, Slice, order, row_flag, rule};
 
@@ -98,7 +99,7 @@ const fn check_row(row: &RowInfo) -> Result<(), &'static str> {
         return Err("a rule speaks of 1 to 64 bits");
     }
     // A function in the formula may put the sign elsewhere: AArch64's MOVZ and MOVN differ by it.
-    let sign_elsewhere = row.rule.kind == rule::SIGNED && crate::table::mentions(row.formula, "(");
+    let sign_elsewhere = row.rule.kind == rule::SIGNED && mentions(row.formula, "(");
     if row.rule.kind != rule::NONE && row.rule.bits as u32 > value_bits(row.slices) + sign_elsewhere as u32 {
         return Err("the rule admits values that the field cannot hold");
     }

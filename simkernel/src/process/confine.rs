@@ -13,7 +13,8 @@ use seccompiler::{
     SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
 };
 
-use crate::{ServeError, limits};
+use crate::error::ServeError;
+use crate::limits;
 
 fn step<T>(step: &'static str, result: rustix::io::Result<T>) -> Result<T, ServeError> {
     result.map_err(|error| ServeError::Step { step, error: error.into() })

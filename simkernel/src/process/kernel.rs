@@ -7,10 +7,11 @@ use super::call::Call;
 use super::exports::{self, Image};
 use super::klog;
 use super::params::Param;
+use crate::limits;
 use crate::protocol::{Area, AreaRequest, Export, Listing, Module, Protection, Reply, Request, State, View};
 use crate::refusal::Refusal;
+use crate::release::{RELEASE, VERMAGIC};
 use crate::wire::{Bytes, encode};
-use crate::{RELEASE, VERMAGIC, limits};
 
 /// Who asks: a connection's number, never used twice.
 pub(super) type ConnectionId = u64;

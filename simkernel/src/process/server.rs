@@ -15,10 +15,11 @@ use rustix::net::{RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 use super::arena::Arena;
 use super::kernel::{ConnectionId, Kernel, too_many};
 use super::{call, confine, descriptors, klog};
+use crate::error::ServeError;
+use crate::limits;
 use crate::protocol::{Reply, Request};
 use crate::refusal::Refusal;
 use crate::wire::{decode, encode};
-use crate::{ServeError, limits};
 
 /// What to do after a message.
 enum Then {

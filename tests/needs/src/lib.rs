@@ -29,6 +29,7 @@
 //!
 //! A function that is not in the list is dead code, which the compiler says.
 
+mod names;
 mod need;
 mod programs;
 mod require;

@@ -27,7 +27,7 @@ impl Need {
     /// # Panics
     ///
     /// If `RELOBOX_REQUIRE` could not ask for it: the first word of the name must be a program of [`crate::tool`] or
-    /// one of the kinds in `require.rs`.
+    /// one of the kinds in `names.rs`.
     pub fn new(name: impl Into<String>, met: Result<(), String>) -> Need {
         let name = name.into();
         assert!(Require::knows(&name), "a need of a new kind: {name}");

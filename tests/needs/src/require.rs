@@ -1,9 +1,6 @@
 //! `RELOBOX_REQUIRE`: which needs must be met.
 
-use crate::programs::TOOLS;
-
-/// First words of the names of needs, besides the programs.
-const KINDS: [&str; 8] = ["wasm-rust", "wasm-c", "llvm", "root", "corpus", "kernel-memory", "oracles", "kernel"];
+use crate::names::{KINDS, TOOLS};
 
 /// What `RELOBOX_REQUIRE` says.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Types that neither linker knows: what the psABI says, written out, and nothing of a plugin's.
 
-use super::generate::OFFSET;
+use super::generator::OFFSET;
 use super::vector::{Outcome, Vector};
 
 /// `vector`'s bytes with `word` at the place.

@@ -3,62 +3,22 @@
 //! It knows ranges, bits and formulas, and nothing of what a linker or a plugin does with them.
 
 use super::edges::{Edge, edges};
+use super::generator::{Generator, OFFSET, POISON, SLOTTED};
+use super::probe::{ANCHOR, Probe, keeps_tables};
 use super::shape::{self, Shape};
 use super::special;
-use super::vector::{Outcome, Site, Vector, machine_name};
+use super::vector::Vector;
 use crate::tiny::Described;
 use anyhow::{Context as _, Result};
-use relobox_abi::{Machine, order, row_flag};
+use relobox_abi::{order, row_flag};
 use std::collections::HashSet;
 
-/// What fields and their surroundings are filled with.
-pub(super) const POISON: [u8; 3] = [0xa5, 0x00, 0xff];
 /// Explicit addends, in turns.
 const ADDENDS: [i64; 5] = [0, 4, -4, 0x1230, -0x7ff0];
-/// Where the field lies in the section of a vector: there are as many bytes of poison behind it.
-pub(super) const OFFSET: u64 = 8;
-/// The value of `s` where it is only what a slot holds.
-pub(super) const SLOTTED: u64 = 0x1122_3344_5566_7788;
 /// The offset of its slot where no linker decides that.
 const UNKNOWN_SLOT: u64 = 0x238;
 
-/// Where the linker that is going to be asked puts its tables.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Probe {
-    /// Who was asked: what it says of a vector made for its tables is what counts.
-    pub(super) linker: &'static str,
-    /// The slot of `s`.
-    pub(super) slot: Option<u64>,
-    /// Where the table begins: what `GOT` stands for.
-    pub(super) table: Option<u64>,
-}
-
-/// Generates for one machine of an architecture.
-pub(super) struct Generator<'a> {
-    pub(super) arch: &'a str,
-    pub(super) machine: Machine,
-    pub(super) in_place: bool,
-    /// Links a first attempt, to see where the tables are.
-    pub(super) probe: &'a dyn Fn(&Vector) -> Result<Probe>,
-    /// Counts, so that poison, addends and places take turns.
-    pub(super) turn: usize,
-}
-
 impl Generator<'_> {
-    /// Where the first section of vectors lies.
-    pub(super) fn base(&self) -> u64 {
-        match (self.arch, self.machine.class) {
-            // Linux' own place is within 2 GiB of address 0, where GNU ld makes `auipc` a `lui`.
-            ("riscv64", 64) => 0x41_0200_0000,
-            _ => self.machine.base,
-        }
-    }
-
-    /// The low 32 bits in a class of 32.
-    pub(super) fn cut(&self, address: u64) -> u64 {
-        if self.machine.class == 32 { address & 0xffff_ffff } else { address }
-    }
-
     /// Vectors for all rows.
     pub(super) fn all(&mut self, rows: &[Described]) -> Result<Vec<Vector>> {
         let mut vectors = Vec::new();
@@ -109,44 +69,22 @@ impl Generator<'_> {
         Ok(vectors)
     }
 
-    /// A vector whose field is poisoned and whose symbol is not yet chosen.
-    pub(super) fn blank(&self, row: &Described, label: &str, poison: u8) -> Vector {
-        let width = usize::from(row.row.width);
-        let around = POISON[(self.turn + 1) % POISON.len()];
-        let mut before = vec![around; 2 * OFFSET as usize + width];
-        let field = if row.is(row_flag::ZERO) { 0 } else { poison };
-        before[OFFSET as usize..][..width].fill(field);
-        let at = self.cut(self.base() + self.turn as u64 % 0x400 * 0x1230);
-        Vector {
-            machine: machine_name(&self.machine, self.in_place),
-            name: row.name.clone(),
-            label: format!("{label}/{:02x}", if row.is(row_flag::ZERO) { around } else { poison }),
-            at,
-            values: Vec::new(),
-            sites: vec![Site { name: row.name.clone(), offset: OFFSET, symbol: "s".to_owned(), addend: 0 }],
-            before,
-            after: Outcome::Unsupported,
-            by: String::new(),
-            differs: None,
-        }
-    }
-
     fn probe(&self, row: &Described, shape: Shape) -> Result<Probe> {
         let mut vector = self.blank(row, "probe", 0);
         vector.values.push(("s".to_owned(), self.slotted(shape)));
-        vector.at = self.base() + super::record::ANCHOR - 0x1000; // Within everybody's reach.
+        vector.at = self.base() + ANCHOR - 0x1000; // Within everybody's reach.
         let probe = (self.probe)(&vector)?;
         if probe != Probe::default() {
             return Ok(probe);
         }
         // No linker knows it, so that what is expected will be written by hand.
-        let table = self.base() + super::record::ANCHOR + 0x1_1000;
+        let table = self.base() + ANCHOR + 0x1_1000;
         Ok(Probe { linker: "psABI", slot: shape.has_slot().then_some(table + UNKNOWN_SLOT), table: Some(table) })
     }
 
     fn slotted(&self, shape: Shape) -> u64 {
         // Where the symbol itself is measured from, it must not be too far.
-        if shape.has_slot() { self.cut(SLOTTED) } else { self.base() + super::record::ANCHOR + 0x1_1000 }
+        if shape.has_slot() { self.cut(SLOTTED) } else { self.base() + ANCHOR + 0x1_1000 }
     }
 
     /// `None` where this shape cannot have the value.
@@ -202,7 +140,7 @@ impl Generator<'_> {
             (s, addend) = (s.wrapping_add(1), addend.wrapping_sub(1));
         }
         let len = vector.before.len() as u64;
-        if shape.has_table() && !super::record::keeps_tables(self.base(), vector.at, len, self.machine.class) {
+        if shape.has_table() && !keeps_tables(self.base(), vector.at, len, self.machine.class) {
             return None;
         }
         if self.in_place {

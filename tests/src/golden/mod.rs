@@ -4,7 +4,8 @@
 //! | file | what it does |
 //! |---|---|
 //! | `vector` | the format of a line, and the module that a line stands for |
-//! | `edges`, `shape`, `generate`, `special` | the generator: from a plugin's description, vectors without answers |
+//! | `edges`, `shape`, `generator`, `generate`, `special` | the generator: from a plugin's description, vectors without answers |
+//! | `probe` | where linkers put their tables |
 //! | `lead` | where a field leads through a PLT entry or a veneer |
 //! | `record` | the recorder: asks GNU ld and lld |
 //! | `formula` | the few types that no linker knows, written out by hand |
@@ -17,7 +18,9 @@ mod differs;
 mod edges;
 mod formula;
 mod generate;
+mod generator;
 mod lead;
+mod probe;
 mod record;
 mod run;
 mod shape;
@@ -30,7 +33,8 @@ pub use vector::{FORMAT, Outcome, Site, Vector};
 
 use crate::tiny::{Linker, guest};
 use anyhow::{Context as _, Result, bail};
-use generate::Generator;
+use generator::Generator;
+use probe::Probe;
 use record::Recorder;
 use relobox_abi::Machine;
 use std::fmt::Write as _;
@@ -121,7 +125,7 @@ fn machine_vectors(arch: &str, guest: &guest::Guest, machine: Machine, in_place:
         Ok(dir)
     };
     let first = recorder("probe")?;
-    let mut generator = Generator { arch, machine, in_place, probe: &|_| Ok(generate::Probe::default()), turn: i };
+    let mut generator = Generator { arch, machine, in_place, probe: &|_| Ok(Probe::default()), turn: i };
     let base = generator.base();
     let probing = Recorder { arch, machine, in_place, base, rows, dir: &first };
     let probe = |vector: &Vector| probing.probe(vector);

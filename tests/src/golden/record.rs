@@ -1,7 +1,7 @@
 //! The recorder: independent linkers say what becomes of a vector.
 
-use super::generate::Probe;
 use super::lead;
+use super::probe::{ANCHOR, Probe};
 use super::shape::{self, Shape};
 use super::vector::{Outcome, Vector, machine_name};
 use crate::oracle::{Image, Job, Target, bfd, lld};
@@ -14,18 +14,8 @@ use std::process::Command;
 /// Linkers in the order in which they are believed.
 pub(super) const LINKERS: [&str; 2] = ["ld", "lld"];
 
-/// How far behind the vectors' sections an empty one lies, behind which linkers put their tables.
-pub(super) const ANCHOR: u64 = 0x0200_0000;
-
 /// Types that make a slot.
 const KEEPERS: [&str; 3] = ["R_X86_64_GOTPCREL", "R_AARCH64_ADR_GOT_PAGE", "R_390_GOTENT"];
-
-/// Whether a section there leaves the tables where they are.
-pub(super) fn keeps_tables(base: u64, at: u64, len: u64, class: u8) -> bool {
-    let anchor = base + ANCHOR;
-    let end = at.checked_add(len).filter(|end| class == 64 || *end <= 1 << 32);
-    end.is_some_and(|end| end <= anchor || end.abs_diff(anchor) > 1 << 30 && at > anchor)
-}
 
 /// The oracles' word for a machine.
 pub(super) fn target(machine: &Machine) -> Result<Target> {

@@ -1,6 +1,6 @@
 //! Vectors that a row alone does not suggest: pairs, numbers of variable length, jumps at the end of a segment.
 
-use super::generate::{Generator, OFFSET, POISON, SLOTTED};
+use super::generator::{Generator, OFFSET, POISON, SLOTTED};
 use super::shape::Shape;
 use super::vector::{Site, Vector};
 use crate::tiny::Described;

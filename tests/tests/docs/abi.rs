@@ -88,7 +88,7 @@ fn measure(ty: &str) -> (usize, usize) {
 
 /// Every record, in the order of the source.
 pub(crate) fn records() -> Vec<Record> {
-    let source = read("arch-plugins/abi/src/lib.rs");
+    let source = read("arch-plugins/abi/src/records.rs");
     let (_, body) = source.split_once("\nrecords! {").expect("the records");
     let (mut out, mut comment) = (Vec::<Record>::new(), Comment::default());
     let mut end = 0;

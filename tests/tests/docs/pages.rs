@@ -77,7 +77,7 @@ fn tables_are_current() {
         seen.push_str(&wanted);
     }
     // Nothing of the boundary is left out: no export, record or constant.
-    let sources = read("arch-plugins/abi/src/lib.rs") + &read("arch-plugins/abi/src/constants.rs");
+    let sources = read("arch-plugins/abi/src/export.rs") + &read("arch-plugins/abi/src/constants.rs");
     let names: Vec<_> = sources.split(": &str = \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert!(names.len() > 8, "{names:?}");
     for name in names {

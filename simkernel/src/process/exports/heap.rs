@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::c_char;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Entry, Kind, functions};
+use super::entry::{Entry, Kind, functions};
 use crate::limits;
 use crate::process::call;
 

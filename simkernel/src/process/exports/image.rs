@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Entry, Kind, entries};
+use super::all::entries;
+use super::entry::{Entry, Kind};
 use crate::process::arena::Arena;
 use crate::protocol::{Export, Protection};
 use crate::refusal::Refusal;

@@ -2,8 +2,8 @@
 
 use std::ffi::c_char;
 
+use super::entry::{Entry, functions};
 use super::print::shown;
-use super::{Entry, functions};
 
 pub(super) fn entries() -> Vec<Entry> {
     functions![Function:

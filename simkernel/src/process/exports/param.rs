@@ -2,10 +2,10 @@
 
 use std::ffi::c_char;
 
+use super::entry::{Entry, Kind, functions};
 use super::heap::{free_if_ours, kstrdup};
 use super::numbers::{EINVAL, parse_as, parse_bool};
 use super::print::shown;
-use super::{Entry, Kind, functions};
 
 /// `struct kernel_param`, as far as a setter looks at it.
 #[repr(C)]

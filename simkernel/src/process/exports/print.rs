@@ -2,8 +2,8 @@
 
 use std::ffi::c_char;
 
+use super::entry::{Entry, functions};
 use super::format::{VaList, format, text};
-use super::{Entry, functions};
 use crate::limits;
 use crate::process::{call, klog};
 

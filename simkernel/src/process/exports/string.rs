@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use super::{Entry, functions};
+use super::entry::{Entry, functions};
 
 pub(super) fn entries() -> Vec<Entry> {
     use libc::{

@@ -1,6 +1,6 @@
 //! Locks and the like. There is one thread, so a lock is a promise that costs nothing.
 
-use super::{Entry, functions};
+use super::entry::{Entry, functions};
 
 pub(super) fn entries() -> Vec<Entry> {
     let mut all = Vec::new();

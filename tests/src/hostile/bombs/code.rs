@@ -1,6 +1,6 @@
 //! Much code: instructions in a row, and calls.
 
-use super::{AT, Parts, all, functable, one};
+use super::parts::{AT, Parts, all, functable, one};
 use wasm_encoder::{Instruction as I, ValType};
 
 pub(super) fn straight(n: usize, copies: usize) -> Vec<u8> {

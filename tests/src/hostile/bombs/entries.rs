@@ -1,6 +1,6 @@
 //! Many entries of a module's sections: functions and their locals, types, exports, segments, tables.
 
-use super::{Parts, functable};
+use super::parts::{Parts, functable};
 use wasm_encoder::{ConstExpr, CustomSection, Elements, EntityType, ExportKind, GlobalType, ValType};
 
 /// `n` functions without a body.

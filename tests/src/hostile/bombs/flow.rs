@@ -1,6 +1,6 @@
 //! Much control flow: loops, branches and blocks, and what is live across them.
 
-use super::{AT, all, one};
+use super::parts::{AT, all, one};
 use wasm_encoder::{BlockType, Instruction as I, ValType};
 
 pub(super) fn live(n: usize, copies: usize) -> Vec<u8> {

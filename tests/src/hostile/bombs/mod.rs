@@ -6,12 +6,7 @@
 mod code;
 mod entries;
 mod flow;
-
-use wasm_encoder::{
-    CodeSection, DataSection, ElementSection, ExportKind, ExportSection, Function, FunctionSection, GlobalSection,
-    ImportSection, Instruction as I, MemArg, MemorySection, MemoryType, Module, RefType, TableSection, TableType,
-    TypeSection, ValType,
-};
+mod parts;
 
 /// A shape.
 pub struct Bomb {
@@ -132,87 +127,3 @@ pub const BOMBS: &[Bomb] = &[
     ),
     bomb("custom", "custom sections", entries::custom, 5001, "custom sections"),
 ];
-
-/// The parts of a module, in the order in which they stand in it.
-#[derive(Default)]
-struct Parts {
-    types: TypeSection,
-    imports: ImportSection,
-    functions: FunctionSection,
-    tables: TableSection,
-    globals: GlobalSection,
-    exports: ExportSection,
-    elements: ElementSection,
-    code: CodeSection,
-    data: DataSection,
-    pages: u64,
-}
-
-impl Parts {
-    /// Type 0 takes and gives nothing, type 1 takes and gives an i32.
-    fn new() -> Self {
-        let mut parts = Self { pages: 1, ..Self::default() };
-        parts.types.ty().function([], []);
-        parts.types.ty().function([ValType::I32], [ValType::I32]);
-        parts.exports.export("memory", ExportKind::Memory, 0);
-        parts
-    }
-
-    fn function(&mut self, ty: u32, locals: u32, body: impl FnOnce(&mut Function)) {
-        let mut function = Function::new((locals > 0).then_some((locals, ValType::I32)));
-        body(&mut function);
-        function.instruction(&I::End);
-        self.functions.function(ty);
-        self.code.function(&function);
-    }
-
-    fn finish(self) -> Vec<u8> {
-        let mut module = Module::new();
-        let mut memories = MemorySection::new();
-        let memory =
-            MemoryType { minimum: self.pages, maximum: None, memory64: false, shared: false, page_size_log2: None };
-        memories.memory(memory);
-        module.section(&self.types);
-        if !self.imports.is_empty() {
-            module.section(&self.imports);
-        }
-        module.section(&self.functions);
-        if !self.tables.is_empty() {
-            module.section(&self.tables);
-        }
-        module.section(&memories);
-        if !self.globals.is_empty() {
-            module.section(&self.globals);
-        }
-        module.section(&self.exports);
-        if !self.elements.is_empty() {
-            module.section(&self.elements);
-        }
-        module.section(&self.code);
-        if !self.data.is_empty() {
-            module.section(&self.data);
-        }
-        module.finish()
-    }
-}
-
-/// Functions from i32 to i32 with some locals more.
-fn one(copies: usize, locals: usize, body: impl Fn(&mut Function)) -> Vec<u8> {
-    let mut parts = Parts::new();
-    for _ in 0..copies {
-        parts.function(1, locals as u32, &body);
-    }
-    parts.finish()
-}
-
-const AT: MemArg = MemArg { offset: 0, align: 0, memory_index: 0 };
-
-fn all(f: &mut Function, instructions: &[I<'_>]) {
-    for i in instructions {
-        f.instruction(i);
-    }
-}
-
-fn functable(n: usize) -> TableType {
-    TableType { element_type: RefType::FUNCREF, minimum: n as u64, maximum: None, table64: false, shared: false }
-}

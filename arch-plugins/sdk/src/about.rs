@@ -1,0 +1,82 @@
+//! What an architecture says of itself.
+
+use crate::Rule;
+use relobox_abi::{Machine, Slice, effect, order, pairing, rule};
+
+/// One row of the table, for descriptions.
+#[derive(Clone, Copy, Debug)]
+pub struct RowInfo {
+    /// The type.
+    pub kind: u32,
+    /// The psABI's name.
+    pub name: &'static str,
+    /// The formula.
+    pub formula: &'static str,
+    /// The field's name.
+    pub field: &'static str,
+    /// The field's bits.
+    pub slices: &'static [Slice],
+    /// Bytes at the place.
+    pub width: u8,
+    /// The field's byte order.
+    pub order: u8,
+    /// The overflow rule.
+    pub rule: Rule,
+    /// See [`row_flag`](relobox_abi::row_flag).
+    pub flags: u32,
+    /// See [`Row`](relobox_abi::Row): start, length and rounding.
+    pub window: (i8, u8, u8),
+    /// Longest window that plan may add.
+    pub extra: u8,
+    /// See [`effect`](relobox_abi::effect).
+    pub effect: u8,
+    /// See [`Row`](relobox_abi::Row).
+    pub round: u8,
+    /// See [`pairing`](relobox_abi::pairing); and the partner's type.
+    pub pair: (u8, u32),
+}
+
+impl RowInfo {
+    /// A row that writes nothing.
+    #[must_use]
+    pub const fn bare(kind: u32, name: &'static str, why: &'static str, flags: u32) -> Self {
+        let rule = Rule { kind: rule::NONE, bits: 64, align: 1 };
+        let (order, slices) = (order::DATA, &[] as &[_]);
+        let (window, effect, pair) = ((0, 0, 1), effect::UNKNOWN, (pairing::NONE, 0));
+        Self {
+            kind,
+            name,
+            formula: why,
+            field: "",
+            slices,
+            width: 0,
+            order,
+            rule,
+            flags,
+            window,
+            extra: 0,
+            effect,
+            round: 0,
+            pair,
+        }
+    }
+}
+
+/// What an architecture says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    /// Short name.
+    pub name: &'static str,
+    /// One line.
+    pub title: &'static str,
+    /// Where the psABI is published.
+    pub psabi: &'static str,
+    /// What it links.
+    pub machines: &'static [Machine],
+    /// Bits of a relocation's kind that select its row.
+    pub kind_mask: u32,
+    /// Numbers it reads from the running kernel, with their defaults.
+    pub inputs: &'static [(&'static str, u64)],
+    /// The table, in the order of the source.
+    pub rows: &'static [RowInfo],
+}

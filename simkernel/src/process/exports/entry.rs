@@ -1,0 +1,35 @@
+//! An export, before it has an address.
+
+/// One export.
+pub(super) struct Entry {
+    pub(super) name: &'static str,
+    pub(super) gpl: bool,
+    pub(super) kind: Kind,
+}
+
+/// What an exported symbol stands for.
+pub(super) enum Kind {
+    /// A function; its stub aligns the stack and jumps.
+    Function(usize),
+    /// A function with `...`: its stub spills the argument registers and passes their address, and that of the
+    /// arguments on the stack.
+    Variadic(usize),
+    /// A few bytes of code that work on the caller's own stack and registers.
+    Code(&'static [u8]),
+    /// A `struct kernel_param_ops` whose functions are exports too.
+    ParamOps { set: &'static str, get: &'static str, free: Option<&'static str>, no_argument: bool },
+    /// Zeroed, writable data.
+    Zeros(usize),
+}
+
+/// Functions under their own names.
+macro_rules! functions {
+    ($kind:ident: $($name:ident),* $(,)?) => {
+        [$($crate::process::exports::entry::Entry {
+            name: stringify!($name),
+            gpl: false,
+            kind: $crate::process::exports::entry::Kind::$kind($name as *const () as usize),
+        }),*]
+    };
+}
+pub(super) use functions;

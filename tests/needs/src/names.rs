@@ -1,0 +1,45 @@
+//! Names of needs.
+
+/// First words of the names of needs, besides the programs.
+pub(crate) const KINDS: [&str; 8] =
+    ["wasm-rust", "wasm-c", "llvm", "root", "corpus", "kernel-memory", "oracles", "kernel"];
+
+/// Every program that a test needs, and the Debian package it is in.
+pub(crate) const TOOLS: [(&str, &str); 26] = [
+    ("aarch64-linux-gnu-ld", "binutils-aarch64-linux-gnu"),
+    ("bash", "bash"),
+    ("cc", "gcc"),
+    ("depmod", "kmod"),
+    ("gdb", "gdb"),
+    ("git", "git"),
+    ("gzip", "gzip"),
+    ("make", "make"),
+    ("mips-linux-gnu-as", "binutils-mips-linux-gnu"),
+    ("mips-linux-gnu-ld", "binutils-mips-linux-gnu"),
+    ("mipsel-linux-gnu-ld", "binutils-mipsel-linux-gnu"),
+    ("modprobe", "kmod"),
+    ("nm", "binutils"),
+    ("objdump", "binutils"),
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("readelf", "binutils"),
+    ("riscv64-linux-gnu-as", "binutils-riscv64-linux-gnu"),
+    ("riscv64-linux-gnu-ld", "binutils-riscv64-linux-gnu"),
+    ("s390x-linux-gnu-ld", "binutils-s390x-linux-gnu"),
+    ("shellcheck", "shellcheck"),
+    ("strip", "binutils"),
+    ("x86_64-linux-gnu-as", "binutils-x86-64-linux-gnu"),
+    ("x86_64-linux-gnu-ld", "binutils-x86-64-linux-gnu"),
+    ("xz", "xz-utils"),
+    ("yaml2obj", "llvm"),
+    ("zstd", "zstd"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_sorted() {
+        assert!(TOOLS.is_sorted());
+    }
+}

@@ -1,0 +1,63 @@
+//! What the generator knows of a machine, and the vectors that it begins with.
+
+use super::probe::Probe;
+use super::vector::{Outcome, Site, Vector, machine_name};
+use crate::tiny::Described;
+use anyhow::Result;
+use relobox_abi::{Machine, row_flag};
+
+/// What fields and their surroundings are filled with.
+pub(super) const POISON: [u8; 3] = [0xa5, 0x00, 0xff];
+/// Where the field lies in the section of a vector: there are as many bytes of poison behind it.
+pub(super) const OFFSET: u64 = 8;
+/// The value of `s` where it is only what a slot holds.
+pub(super) const SLOTTED: u64 = 0x1122_3344_5566_7788;
+
+/// Generates for one machine of an architecture.
+pub(super) struct Generator<'a> {
+    pub(super) arch: &'a str,
+    pub(super) machine: Machine,
+    pub(super) in_place: bool,
+    /// Links a first attempt, to see where the tables are.
+    pub(super) probe: &'a dyn Fn(&Vector) -> Result<Probe>,
+    /// Counts, so that poison, addends and places take turns.
+    pub(super) turn: usize,
+}
+
+impl Generator<'_> {
+    /// Where the first section of vectors lies.
+    pub(super) fn base(&self) -> u64 {
+        match (self.arch, self.machine.class) {
+            // Linux' own place is within 2 GiB of address 0, where GNU ld makes `auipc` a `lui`.
+            ("riscv64", 64) => 0x41_0200_0000,
+            _ => self.machine.base,
+        }
+    }
+
+    /// The low 32 bits in a class of 32.
+    pub(super) fn cut(&self, address: u64) -> u64 {
+        if self.machine.class == 32 { address & 0xffff_ffff } else { address }
+    }
+
+    /// A vector whose field is poisoned and whose symbol is not yet chosen.
+    pub(super) fn blank(&self, row: &Described, label: &str, poison: u8) -> Vector {
+        let width = usize::from(row.row.width);
+        let around = POISON[(self.turn + 1) % POISON.len()];
+        let mut before = vec![around; 2 * OFFSET as usize + width];
+        let field = if row.is(row_flag::ZERO) { 0 } else { poison };
+        before[OFFSET as usize..][..width].fill(field);
+        let at = self.cut(self.base() + self.turn as u64 % 0x400 * 0x1230);
+        Vector {
+            machine: machine_name(&self.machine, self.in_place),
+            name: row.name.clone(),
+            label: format!("{label}/{:02x}", if row.is(row_flag::ZERO) { around } else { poison }),
+            at,
+            values: Vec::new(),
+            sites: vec![Site { name: row.name.clone(), offset: OFFSET, symbol: "s".to_owned(), addend: 0 }],
+            before,
+            after: Outcome::Unsupported,
+            by: String::new(),
+            differs: None,
+        }
+    }
+}
