@@ -1,35 +1,13 @@
-//! Values that are worth a case, symbols aimed at them, and numbers by chance that are the same everywhere.
+//! Values that are worth a case, and symbols aimed at them.
 
 use super::case::{Case, Relocation};
 use super::judge::Judge;
 use super::subject::{Ground, Subject};
 use crate::guests::PluginRow;
 use crate::kit::field::Field;
+use crate::rng::Rng;
 use relobox_abi::{effect, row_flag, rule};
 use std::collections::HashSet;
-
-/// SplitMix64: the same numbers on every machine.
-pub(super) struct Chance(pub(super) u64);
-
-impl Chance {
-    /// The next number.
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Below `end`, which is not 0.
-    pub(super) fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
-    }
-
-    /// One of them.
-    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
-}
 
 /// The unit in which a row's values move: what it must be a multiple of.
 #[must_use]
@@ -166,25 +144,25 @@ pub(super) fn sample(
     units: usize,
     seed: u64,
 ) -> Option<Ground> {
-    let mut chance = Chance(seed);
+    let mut rng = Rng::new(seed);
     let mut ground = ground.clone();
     let [room, inside] = ROOM;
-    ground.case.sections[0].bytes = (0..units as u64 * room).map(|_| chance.next() as u8).collect();
+    ground.case.sections[0].bytes = (0..units as u64 * room).map(|_| rng.next_u64() as u8).collect();
     ground.case.synthetic = ground.address().wrapping_add((units as u64 * room).next_multiple_of(0x1000));
     for unit in 0..units {
-        let row = *rows.get(chance.below(rows.len()))?;
+        let row = *rows.get(rng.below(rows.len()))?;
         let at = unit as u64 * room + inside;
         let width = usize::from(row.row.width);
         if row.is(row_flag::ZERO) {
             ground.case.sections[0].bytes[at as usize..][..width].fill(0);
         }
-        let symbol = ground.symbol(chance.next());
-        let addend = if ground.in_place() { 0 } else { (chance.below(17) as i64 - 8) * 16 };
+        let symbol = ground.symbol(rng.next_u64());
+        let addend = if ground.in_place() { 0 } else { (rng.below(17) as i64 - 8) * 16 };
         let addend = if row.row.effect == effect::SLOT { 0 } else { addend };
         let (min, max) = range(row);
         // The inner half, so that there is room to move.
         let span = ((max as i128 - min as i128) / 2).max(1);
-        let value = min as i128 + span / 2 + (i128::from(chance.next()) % span);
+        let value = min as i128 + span / 2 + (i128::from(rng.next_u64()) % span);
         let value = (value as i64) & step(row).wrapping_neg();
         ground.relocation(Relocation { offset: at, kind: row.row.kind, symbol, addend });
         aim(&subject.judge, &mut ground.case, (0, unit), value);

@@ -11,12 +11,12 @@ use super::formula::{self, Formula, Holds, Letters};
 use super::judge::{Judge, Site};
 use super::places::Places;
 use super::run::{Linked, Made, Outcome, run};
-use super::sample::Chance;
 use super::settle::{bytes, in_range};
 use super::subject::Ground;
 use super::value::Valued;
 use crate::guests::{Plugin, PluginRow};
 use crate::limits;
+use crate::rng::Rng;
 use relobox_abi::{effect, order, row_flag};
 use std::collections::HashMap;
 
@@ -278,8 +278,8 @@ fn linked(judge: &Judge<'_>, plugin: &Plugin, row: &PluginRow) -> Vec<(Case, Lin
     for machine in &judge.about().machines {
         for in_place in [false, true].into_iter().filter(|i| if *i { forms.in_place } else { forms.explicit }) {
             let ground = Ground::new(*machine, in_place);
-            let mut chance = Chance(row.row.kind.into());
-            let anywhere: Vec<_> = (0..3).map(|_| chance.next() & !0xf).collect();
+            let mut rng = Rng::new(row.row.kind.into());
+            let anywhere: Vec<_> = (0..3).map(|_| rng.next_u64() & !0xf).collect();
             let away = |by: i64| (1..4).map(|i| ground.address().wrapping_add_signed(by + 0x100 * i)).collect();
             // As far as branches of all kinds reach, and further.
             let far = [27, 29, 31, 33, 38, 46].map(|bits| 1i64 << bits).into_iter().flat_map(|by| [by, -by]);

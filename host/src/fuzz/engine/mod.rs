@@ -16,7 +16,6 @@ pub mod packed;
 mod seeds;
 mod shrink;
 
-use super::dice::Dice;
 use super::instrument::{Instrumented, instrument};
 use super::subject::{Coverage, Subject, Suspicion};
 use crate::apply::Synthetic;
@@ -28,6 +27,7 @@ use crate::open::{Opened, Source, bring};
 use crate::parse::{Module, Records, ask, parse};
 use crate::plan::{Needs, Wanted};
 use crate::resolve::Sources;
+use crate::rng::Rng;
 use crate::sandbox::{Instance, Sandbox};
 use crate::symbols::Symbols;
 use crate::{emit, layout, limits};
@@ -333,8 +333,8 @@ impl Subject for Engine {
         way
     }
 
-    fn mutate(&self, input: &mut BytesInput, other: Option<&BytesInput>, dice: &mut Dice<'_>) {
-        mutate(input.as_mut(), other.map(|o| o.as_ref().as_slice()), dice, &self.counted.constants);
+    fn mutate(&self, input: &mut BytesInput, other: Option<&BytesInput>, rng: &mut Rng) {
+        mutate(input.as_mut(), other.map(|o| o.as_ref().as_slice()), rng, &self.counted.constants);
     }
 
     fn seeds(&self) -> Vec<BytesInput> {
@@ -356,25 +356,25 @@ impl Subject for Engine {
 }
 
 /// Changes a file in one to six ways, as a whole first.
-fn mutate(file: &mut Vec<u8>, other: Option<&[u8]>, dice: &mut Dice<'_>, constants: &[i64]) {
-    let mut steps = 1 + dice.below(6);
-    if !dice.one_in(3)
+fn mutate(file: &mut Vec<u8>, other: Option<&[u8]>, rng: &mut Rng, constants: &[i64]) {
+    let mut steps = 1 + rng.below(6);
+    if !rng.one_in(3)
         && let Some(mut model) = Model::read(file)
     {
-        let other = other.filter(|_| dice.one_in(3)).and_then(Model::read);
-        for _ in 0..1 + dice.below(steps) {
-            edit::edit(&mut model, other.as_ref(), dice);
+        let other = other.filter(|_| rng.one_in(3)).and_then(Model::read);
+        for _ in 0..1 + rng.below(steps) {
+            edit::edit(&mut model, other.as_ref(), rng);
             steps -= 1;
         }
         if let Some(written) = model.write() {
             *file = written;
         }
-        if dice.one_in(2) {
+        if rng.one_in(2) {
             return;
         }
     }
     for _ in 0..steps.max(1) {
-        fields::damage(file, dice, constants);
+        fields::damage(file, rng, constants);
     }
     file.truncate(limits::FUZZ_FILE);
 }
