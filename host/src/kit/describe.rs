@@ -1,10 +1,11 @@
 //! A description that contradicts itself: what can be seen without running anything.
 
 use super::bits::{dropped, missing};
-use super::check::{Complaint, Wrong};
+use super::complaint::{Complaint, Wrong};
 use super::formula::{Formula, Letters};
-use super::prove::{Cases, Group, Prover};
-use super::value::half;
+use super::group::Group;
+use super::meaning::half;
+use super::prover::{Cases, Prover};
 use crate::guests::{About, PluginRow};
 use crate::rng::Rng;
 use relobox_abi::{effect, order, pairing, row_flag, rule};

@@ -1,11 +1,13 @@
 //! Records that nobody has checked: the plugin has to refuse each by name, and to go on.
 
 use super::case::{Relocation, Section};
-use super::check::{Complaint, Wrong};
+use super::complaint::{Complaint, Wrong};
+use super::ground::Ground;
+use super::group::Group;
 use super::oracle::Oracle;
-use super::prove::{Cases, Group, Prover};
+use super::prover::{Cases, Prover};
 use super::run::Outcome;
-use super::subject::{Ground, Subject};
+use super::subject::Subject;
 use crate::guests::PluginRow;
 use crate::rng::Rng;
 use relobox_abi::{Machine, order, row_flag, symbol_flag};

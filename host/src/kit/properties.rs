@@ -2,10 +2,12 @@
 
 use super::case::Relocation;
 use super::cost::Growth;
+use super::ground::Ground;
+use super::group::Group;
 use super::oracle::Oracle;
-use super::prove::{Cases, Group, Prover};
+use super::prover::{Cases, Prover};
 use super::sample::{aim, sample};
-use super::subject::{Ground, Subject};
+use super::subject::Subject;
 use super::vectors::stands_alone;
 use crate::guests::PluginRow;
 use crate::rng::Rng;

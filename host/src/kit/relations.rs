@@ -2,7 +2,7 @@
 //! a relocation means. Where either is refused there is nothing to compare.
 
 use super::case::{Case, Relocation, Section};
-use super::check::{Complaint, Wrong, hex};
+use super::complaint::{Complaint, Wrong, hex};
 use super::field::Field;
 use super::judge::Judge;
 use super::places::{Places, Sharing};

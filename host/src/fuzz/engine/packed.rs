@@ -1,7 +1,8 @@
 //! Fuzzing of the unpacker, with packed files and what is left of them.
 
 use super::shrink::{minimise, pieces};
-use super::{Judged, Trouble, fields, hex, suspicion};
+use super::trouble::{Judged, Trouble, suspicion};
+use super::{fields, hex};
 use crate::error::{Error, Result};
 use crate::fuzz::instrument::{Instrumented, instrument};
 use crate::fuzz::subject::{Coverage, Subject, Suspicion};
