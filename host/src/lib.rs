@@ -50,6 +50,7 @@ pub mod records;
 pub mod registry;
 pub mod report;
 pub mod resolve;
+pub mod rng;
 pub mod sandbox;
 pub mod state;
 pub mod support;

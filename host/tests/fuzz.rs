@@ -2,10 +2,8 @@
 #![cfg(feature = "fuzz")]
 #![allow(missing_docs)]
 
-use libafl_bolts::rands::StdRand;
 use relobox::built_in;
 use relobox::fuzz::corpus::Disk;
-use relobox::fuzz::dice::Dice;
 use relobox::fuzz::driver::{Plan, Summary, alone};
 use relobox::fuzz::findings::bound_of;
 use relobox::fuzz::instrument::instrument;
@@ -14,6 +12,7 @@ use relobox::fuzz::subject::Subject as _;
 use relobox::guests::Plugin;
 use relobox::kit::{Case, Recorded, run};
 use relobox::plugin_file::Origin;
+use relobox::rng::Rng;
 use relobox::sandbox::Sandbox;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -74,7 +73,7 @@ fn a_guest_that_counts_computes_the_same() {
         let subject = PluginSubject::new(&plugin, wasm, None, true).unwrap();
         let (counting, code) = subject.counting();
         assert!(code.edges > 100 && code.comparisons > 10, "{name}");
-        let mut rand = StdRand::with_seed(7);
+        let mut rng = Rng::new(7);
         let mut linked = 0;
         for seed in subject.seeds().into_iter().step_by(4) {
             let mut case: Case = seed;
@@ -82,7 +81,7 @@ fn a_guest_that_counts_computes_the_same() {
                 let (ours, theirs) = (run(&plugin, &case).outcome, run(counting, &case).outcome);
                 assert_eq!(ours, theirs, "{name}: {}", subject.write(&case, &[]));
                 linked += usize::from(matches!(ours, relobox::kit::Outcome::Linked(_)));
-                subject.mutate(&mut case, None, &mut Dice(&mut rand));
+                subject.mutate(&mut case, None, &mut rng);
             }
         }
         assert!(linked > 5, "{name}: {linked}");

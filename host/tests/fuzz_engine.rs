@@ -3,20 +3,13 @@
 #![cfg(feature = "fuzz")]
 
 use libafl::inputs::BytesInput;
-use libafl_bolts::rands::{Rand as _, StdRand};
 use relobox::built_in;
 use relobox::fuzz::corpus::Disk;
-use relobox::fuzz::dice::Dice;
 use relobox::fuzz::engine::Engine;
 use relobox::fuzz::engine::packed::Unpacker;
 use relobox::fuzz::subject::{Coverage, Subject, Suspicion};
+use relobox::rng::Rng;
 use std::path::Path;
-
-fn random(seed: u64) -> StdRand {
-    let mut random = StdRand::default();
-    random.set_seed(seed);
-    random
-}
 
 /// How many edges an input takes, and what is suspicious.
 fn execute<S: Subject>(subject: &S, input: &S::Input) -> (usize, Option<Suspicion>) {
@@ -33,13 +26,12 @@ fn fuzz<S: Subject<Input = BytesInput>>(subject: &S, rounds: usize) {
     for seed in &seeds {
         assert_eq!(subject.examine(seed), None);
     }
-    let mut random = random(1);
+    let mut rng = Rng::new(1);
     for round in 0..rounds {
-        let mut dice = Dice(&mut random);
-        let mut input = seeds[dice.below(seeds.len())].clone();
-        let other = seeds[dice.below(seeds.len())].clone();
-        for _ in 0..1 + dice.below(3) {
-            subject.mutate(&mut input, Some(&other), &mut dice);
+        let mut input = seeds[rng.below(seeds.len())].clone();
+        let other = seeds[rng.below(seeds.len())].clone();
+        for _ in 0..1 + rng.below(3) {
+            subject.mutate(&mut input, Some(&other), &mut rng);
         }
         let (_, suspicion) = execute(subject, &input);
         let examined = suspicion.clone().or_else(|| if round % 8 == 0 { subject.examine(&input) } else { None });
@@ -90,15 +82,14 @@ fn nothing_is_wrong_with_the_corpus() {
 #[test]
 fn mutators_bear_their_own_work() {
     let engine = Engine::new(Vec::new()).expect("an engine");
-    let (seeds, mut random) = (engine.seeds(), random(2));
+    let (seeds, mut rng) = (engine.seeds(), Rng::new(2));
     let mut input = seeds[0].clone();
     for round in 0..5_000 {
-        let mut dice = Dice(&mut random);
         if round % 50 == 0 {
-            input = seeds[dice.below(seeds.len())].clone();
+            input = seeds[rng.below(seeds.len())].clone();
         }
-        let other = seeds[dice.below(seeds.len())].clone();
-        engine.mutate(&mut input, Some(&other), &mut dice);
+        let other = seeds[rng.below(seeds.len())].clone();
+        engine.mutate(&mut input, Some(&other), &mut rng);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The real modules that `tests/scripts/fetch-corpora` fetched.
 
 use anyhow::{Context, Result, bail, ensure};
+use relobox::rng::Rng;
 use relobox_needs::{Need, tool};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -73,11 +74,11 @@ impl Corpus {
     /// package, in the corpus' order. All of them if there are fewer.
     pub fn sample(&self, seed: u64, count: usize) -> Vec<&Module> {
         let mut order: Vec<usize> = (0..self.modules.len()).collect();
-        let mut random = SplitMix(seed);
+        let mut rng = Rng::new(seed);
         let count = count.min(order.len());
         for at in 0..count {
-            let left = (order.len() - at) as u64;
-            order.swap(at, at + (random.next() % left) as usize);
+            let left = order.len() - at;
+            order.swap(at, at + rng.below(left));
         }
         order.truncate(count);
         order.sort_unstable();
@@ -125,19 +126,6 @@ fn collect(dir: &Path, into: &mut Vec<Module>) -> Result<()> {
 fn is_module(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     [".ko", ".ko.xz", ".ko.gz", ".ko.zst"].iter().any(|suffix| name.ends_with(suffix))
-}
-
-/// Sebastiano Vigna's SplitMix64: small, and its sequence can never change under us.
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
 }
 
 #[cfg(test)]

@@ -9,10 +9,11 @@ use relobox::open::Source;
 use relobox::pins::Pins;
 use relobox::registry::{Plugins, Search};
 use relobox::resolve::Sources;
+use relobox::rng::Rng;
 use relobox::sandbox::Sandbox;
 use relobox::symbols::Symbols;
 use relobox_tests::hostile::bombs::BOMBS;
-use relobox_tests::hostile::flips::{Random, mutate};
+use relobox_tests::hostile::flips::mutate;
 use relobox_tests::hostile::guest::{Case, Expected, case, cases, honest};
 use relobox_tests::hostile::sample;
 use std::path::{Path, PathBuf};
@@ -176,12 +177,12 @@ fn guests_with_random_bytes_changed() {
     // Not the cache of every run: nobody needs these guests again.
     let cache = tempfile::tempdir().expect("a directory");
     let sandbox = Sandbox::new(Cache::open_dir(&cache.path().join("guests"))).expect("a sandbox");
-    let (mut random, mut wrong, mut refused) = (Random::new(1993), Vec::new(), 0);
+    let (mut rng, mut wrong, mut refused) = (Rng::new(1993), Vec::new(), 0);
     for kind in ["plugin", "engine"] {
         let honest = honest(kind);
         for n in 0..150 {
             let mut wasm = honest.clone();
-            mutate(&mut wasm, &mut random);
+            mutate(&mut wasm, &mut rng);
             let case = Case { name: format!("{kind} mutation {n}"), expected: Expected::Links, wasm };
             let (_dir, dirs) = plugin_dir(&case);
             let outcome = match kind {

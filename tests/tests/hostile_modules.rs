@@ -11,10 +11,11 @@ use relobox::guests::Guests;
 use relobox::link::{load, prepare};
 use relobox::open::Source;
 use relobox::resolve::Sources;
+use relobox::rng::Rng;
 use relobox::symbols::Symbols;
 use relobox_simkernel::samples;
 use relobox_tests::hostile::damage::{self, Damaged, Elf};
-use relobox_tests::hostile::flips::{Random, mutate};
+use relobox_tests::hostile::flips::mutate;
 use relobox_tests::hostile::sample;
 use std::path::Path;
 use verdict::{guests, judge, link, mutations, quietly, report};
@@ -74,12 +75,12 @@ fn every_field_at_its_extremes() {
 #[test]
 fn random_bytes_changed() {
     let (guests, sample) = (guests(), sample::module(0));
-    let mut random = Random::new(20_020_927);
+    let mut rng = Rng::new(20_020_927);
     let wrong: Vec<String> = quietly(|| {
         (0..20_000)
             .filter_map(|n| {
                 let mut file = sample.clone();
-                mutate(&mut file, &mut random);
+                mutate(&mut file, &mut rng);
                 judge(&guests, &format!("mutation {n}"), &file, n % 10 == 0)
             })
             .collect()
@@ -251,7 +252,7 @@ mod packed {
     #[test]
     fn damaged_streams() {
         let guests = guests();
-        let mut random = Random::new(7);
+        let mut rng = Rng::new(7);
         for name in ["small.gz", "small.xz", "small.zst"] {
             let whole = vector(name);
             for len in 0..whole.len() {
@@ -259,7 +260,7 @@ mod packed {
             }
             for n in 0..100 {
                 let mut file = whole.clone();
-                mutate(&mut file, &mut random);
+                mutate(&mut file, &mut rng);
                 refused(&guests, &format!("{name} mutation {n}"), file);
             }
         }

@@ -4,10 +4,10 @@
 //! needs none, since a guest stops by itself, on fuel.
 
 use super::corpus::Disk;
-use super::dice::Dice;
 use super::findings::{Finding, Findings};
 use super::subject::{Coverage, Subject};
 use crate::error::{Error, Result};
+use crate::rng::Rng;
 use libafl::corpus::{Corpus as _, CorpusId, HasCurrentCorpusId as _, InMemoryCorpus};
 use libafl::events::{EventFirer, EventReceiver, ProgressReporter, SendExiting, SimpleEventManager};
 use libafl::executors::{Executor, ExitKind, HasObservers};
@@ -21,7 +21,7 @@ use libafl::stages::StdMutationalStage;
 use libafl::state::{HasCorpus, HasExecutions as _, HasRand, StdState};
 use libafl::{feedback_and_fast, feedback_or};
 use libafl_bolts::Named;
-use libafl_bolts::rands::StdRand;
+use libafl_bolts::rands::{Rand as _, StdRand};
 use libafl_bolts::tuples::{RefIndexable, tuple_list};
 use std::borrow::Cow;
 use std::path::Path;
@@ -197,13 +197,13 @@ impl<I: libafl::inputs::Input + libafl_bolts::HasLen> Scheduler<I, State<I>> for
         if count == 0 {
             return Err(libafl::Error::empty("no input to begin with"));
         }
-        let mut dice = Dice(state.rand_mut());
-        let draw = |dice: &mut Dice<'_>| match dice.one_in(3) {
-            true => count - 1 - dice.below(count.min(RECENT)),
-            false => dice.below(count),
+        let mut rng = Rng::new(state.rand_mut().next());
+        let draw = |rng: &mut Rng| match rng.one_in(3) {
+            true => count - 1 - rng.below(count.min(RECENT)),
+            false => rng.below(count),
         };
-        let (mut first, second) = (draw(&mut dice), draw(&mut dice));
-        let prefer_small = !dice.one_in(4);
+        let (mut first, second) = (draw(&mut rng), draw(&mut rng));
+        let prefer_small = !rng.one_in(4);
         let len = |state: &State<I>, n: usize| {
             let testcase = state.corpus().get(state.corpus().nth(n)).map(std::cell::RefCell::borrow);
             testcase.map_or(0, |t| t.input().as_ref().map_or(0, libafl_bolts::HasLen::len))
@@ -236,15 +236,16 @@ impl<S> Named for Mutations<'_, S> {
 impl<S: Subject> Mutator<S::Input, State<S::Input>> for Mutations<'_, S> {
     fn mutate(&mut self, state: &mut State<S::Input>, input: &mut S::Input) -> Result<MutationResult, libafl::Error> {
         let count = state.corpus().count();
-        let splice = Dice(state.rand_mut()).one_in(8);
+        let mut rng = Rng::new(state.rand_mut().next());
+        let splice = rng.one_in(8);
         let other = match splice && count > 1 {
             true => {
-                let n = Dice(state.rand_mut()).below(count);
+                let n = rng.below(count);
                 state.corpus().get(state.corpus().nth(n))?.borrow().input().clone()
             }
             false => None,
         };
-        self.0.mutate(input, other.as_ref(), &mut Dice(state.rand_mut()));
+        self.0.mutate(input, other.as_ref(), &mut rng);
         Ok(MutationResult::Mutated)
     }
 

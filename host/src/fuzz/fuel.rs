@@ -4,7 +4,7 @@
 //! Fuel is the same on every machine, and so is what is measured: no clock, and nothing by chance.
 
 use crate::description::{About, PluginRow};
-use crate::kit::subject::Ground;
+use crate::kit::ground::Ground;
 use crate::kit::{Case, Forms, Outcome, Relocation, Run, Symbol};
 use crate::limits;
 use relobox_abi::{pairing, row_flag, symbol_flag};

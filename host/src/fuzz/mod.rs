@@ -5,7 +5,6 @@
 //! and keeps.
 
 pub mod corpus;
-pub mod dice;
 pub mod driver;
 pub mod engine;
 pub mod findings;

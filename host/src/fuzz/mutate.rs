@@ -1,10 +1,10 @@
 //! Mutations of cases: they know what a record means, and where code that reads it goes wrong.
 
-use super::dice::Dice;
 use super::seeds::partner;
 use crate::description::{About, PluginRow};
 use crate::kit::{Case, Relocation, Section, Symbol};
 use crate::limits;
+use crate::rng::Rng;
 use relobox_abi::{rule, section_flag, symbol_flag};
 
 /// What mutations know of the plugin.
@@ -16,47 +16,47 @@ pub struct Knowledge<'a> {
 }
 
 /// Changes a case in one to eight ways.
-pub fn mutate(know: &Knowledge<'_>, case: &mut Case, other: Option<&Case>, dice: &mut Dice<'_>) {
+pub fn mutate(know: &Knowledge<'_>, case: &mut Case, other: Option<&Case>, rng: &mut Rng) {
     if let Some(other) = other {
-        splice(case, other, dice);
+        splice(case, other, rng);
     }
-    for _ in 0..1 << dice.below(4) {
-        once(know, case, dice);
+    for _ in 0..1 << rng.below(4) {
+        once(know, case, rng);
     }
     trim(case);
 }
 
-fn once(know: &Knowledge<'_>, case: &mut Case, dice: &mut Dice<'_>) {
-    let Some(section) = section_with_relocations(case, dice) else {
-        add_section(know, case, dice);
+fn once(know: &Knowledge<'_>, case: &mut Case, rng: &mut Rng) {
+    let Some(section) = section_with_relocations(case, rng) else {
+        add_section(know, case, rng);
         return;
     };
-    let index = dice.below(case.sections[section].relocations.len());
+    let index = rng.below(case.sections[section].relocations.len());
     let here = (section, index);
-    match dice.below(32) {
-        0..=7 => aim(know, case, here, dice),
-        8..=10 => place(know, case, here, dice),
-        11 | 12 => kind(know, case, here, dice),
-        13 | 14 => add_relocation(know, case, here, dice),
-        15 | 16 => add_partner(know, case, here, dice),
-        17 => order(case, section, dice),
+    match rng.below(32) {
+        0..=7 => aim(know, case, here, rng),
+        8..=10 => place(know, case, here, rng),
+        11 | 12 => kind(know, case, here, rng),
+        13 | 14 => add_relocation(know, case, here, rng),
+        15 | 16 => add_partner(know, case, here, rng),
+        17 => order(case, section, rng),
         18 => drop(case.sections[section].relocations.remove(index)),
-        19 => symbol_of(case, here, dice),
-        20 => case.sections[section].relocations[index].addend = dice.number(know.constants),
-        21..=23 => symbol(know, case, dice),
-        24 => add_symbol(know, case, dice),
-        25..=27 => contents(know, case, here, dice),
-        28 => facts(know, case, section, dice),
-        29 => input(know, case, dice),
-        30 if dice.one_in(16) => multiply(case, section, dice),
-        31 if dice.one_in(8) => add_section(know, case, dice),
-        _ => addend_in_place(know, case, here, dice),
+        19 => symbol_of(case, here, rng),
+        20 => case.sections[section].relocations[index].addend = number(rng, know.constants),
+        21..=23 => symbol(know, case, rng),
+        24 => add_symbol(know, case, rng),
+        25..=27 => contents(know, case, here, rng),
+        28 => facts(know, case, section, rng),
+        29 => input(know, case, rng),
+        30 if rng.one_in(16) => multiply(case, section, rng),
+        31 if rng.one_in(8) => add_section(know, case, rng),
+        _ => addend_in_place(know, case, here, rng),
     }
 }
 
-fn section_with_relocations(case: &Case, dice: &mut Dice<'_>) -> Option<usize> {
+fn section_with_relocations(case: &Case, rng: &mut Rng) -> Option<usize> {
     let count = case.sections.iter().filter(|s| !s.relocations.is_empty()).count();
-    let nth = dice.below(count);
+    let nth = rng.below(count);
     (0..).zip(&case.sections).filter(|(_, s)| !s.relocations.is_empty()).nth(nth).map(|(i, _)| i)
 }
 
@@ -70,12 +70,25 @@ fn range(row: &PluginRow) -> (i64, i64) {
     }
 }
 
+/// A number at which code goes wrong: small, a power of two or close to one, a constant of the code, anything.
+fn number(rng: &mut Rng, constants: &[i64]) -> i64 {
+    let near = rng.below(5) as i64 - 2;
+    match rng.below(8) {
+        0 => near,
+        1 | 2 => (1i64 << rng.below(64)).wrapping_add(near),
+        3 => (1i64 << rng.below(64)).wrapping_neg().wrapping_add(near),
+        4 | 5 => rng.pick(constants).copied().unwrap_or(0).wrapping_add(near * i64::from(rng.below(2) as u8)),
+        6 => rng.below(0x1_0000) as i64,
+        _ => rng.next_u64().cast_signed() >> rng.below(64),
+    }
+}
+
 /// A value at an edge of what the row takes, or of its field.
-fn edge(know: &Knowledge<'_>, row: &PluginRow, dice: &mut Dice<'_>) -> i64 {
+fn edge(know: &Knowledge<'_>, row: &PluginRow, rng: &mut Rng) -> i64 {
     let align = i64::from(row.row.align.max(1));
     let (min, max) = range(row);
-    let near = dice.below(3) as i64 - 1;
-    match dice.below(12) {
+    let near = rng.below(3) as i64 - 1;
+    match rng.below(12) {
         0 | 1 => min.wrapping_add(near),
         2 => min.wrapping_add(near * align),
         3 | 4 => max.wrapping_add(near),
@@ -83,37 +96,37 @@ fn edge(know: &Knowledge<'_>, row: &PluginRow, dice: &mut Dice<'_>) -> i64 {
         6 => align + near,
         // Where the low part of a pair turns negative, and where a slice ends.
         7 => {
-            let bit = match dice.pick(&row.slices) {
-                Some(slice) => slice.value_bit + if dice.one_in(2) { slice.len } else { 0 },
+            let bit = match rng.pick(&row.slices) {
+                Some(slice) => slice.value_bit + if rng.one_in(2) { slice.len } else { 0 },
                 None => 12,
             };
-            (1i64 << bit.min(62)).wrapping_add(near).wrapping_mul(if dice.one_in(2) { -1 } else { 1 })
+            (1i64 << bit.min(62)).wrapping_add(near).wrapping_mul(if rng.one_in(2) { -1 } else { 1 })
         }
         8 => {
-            let page = (dice.any().cast_signed() & max) & !0xfff;
+            let page = (rng.next_u64().cast_signed() & max) & !0xfff;
             let low = [0, 1, 0x7ff, 0x800, 0x801, 0xfff];
-            page | dice.pick(&low).copied().unwrap_or(0)
+            page | rng.pick(&low).copied().unwrap_or(0)
         }
-        9 => (dice.any().cast_signed() & max) & -align,
-        10 => dice.any().cast_signed() & max,
-        _ => dice.number(know.constants),
+        9 => (rng.next_u64().cast_signed() & max) & -align,
+        10 => rng.next_u64().cast_signed() & max,
+        _ => number(rng, know.constants),
     }
 }
 
 /// Chooses the symbol's value, or the addend, so that the row's value comes to an edge.
-fn aim(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), dice: &mut Dice<'_>) {
+fn aim(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
     let r = case.sections[s].relocations[i];
-    let Some(row) = know.about.row(r.kind) else { return kind(know, case, (s, i), dice) };
+    let Some(row) = know.about.row(r.kind) else { return kind(know, case, (s, i), rng) };
     let p = case.sections[s].address.wrapping_add(r.offset);
-    let relative = row.formula.contains("P") != dice.one_in(16);
-    let wanted = edge(know, row, dice).cast_unsigned().wrapping_add(if relative { p } else { 0 });
+    let relative = row.formula.contains("P") != rng.one_in(16);
+    let wanted = edge(know, row, rng).cast_unsigned().wrapping_add(if relative { p } else { 0 });
     let addend = if case.sections[s].in_place { 0 } else { r.addend.cast_unsigned() };
-    let by_addend = !case.sections[s].in_place && dice.one_in(3);
+    let by_addend = !case.sections[s].in_place && rng.one_in(3);
     let values = case.values();
     if by_addend {
         let value = values.get(r.symbol as usize).copied().unwrap_or(0);
         let addend = wanted.wrapping_sub(value).cast_signed();
-        let narrow = case.class == 32 && !dice.one_in(8);
+        let narrow = case.class == 32 && !rng.one_in(8);
         case.sections[s].relocations[i].addend = if narrow { i64::from(addend as i32) } else { addend };
         return;
     }
@@ -122,76 +135,76 @@ fn aim(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), dice: &mut
     let Some(symbol) = (r.symbol as usize).checked_sub(1).and_then(|i| case.symbols.get_mut(i)) else { return };
     match (symbol.section as usize).checked_sub(1).and_then(|i| sections.get(i)) {
         // Far away it is somebody else's.
-        Some(address) if dice.one_in(2) => symbol.value = value.wrapping_sub(*address),
+        Some(address) if rng.one_in(2) => symbol.value = value.wrapping_sub(*address),
         _ => (symbol.section, symbol.value) = (0, value),
     }
 }
 
 /// Moves the place: to the section's ends, across them, onto another's.
-fn place(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), dice: &mut Dice<'_>) {
+fn place(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
     let section = &mut case.sections[s];
     let len = section.bytes.len() as u64;
     let width = know.about.row(section.relocations[i].kind).map_or(4, |row| u64::from(row.row.width.max(1)));
-    let other = section.relocations[dice.below(section.relocations.len())].offset;
-    section.relocations[i].offset = match dice.below(10) {
+    let other = section.relocations[rng.below(section.relocations.len())].offset;
+    section.relocations[i].offset = match rng.below(10) {
         0 => 0,
         1 => len.wrapping_sub(width),
-        2 => len.wrapping_sub(dice.below(9) as u64),
-        3 => len.wrapping_add(dice.below(9) as u64),
+        2 => len.wrapping_sub(rng.below(9) as u64),
+        3 => len.wrapping_add(rng.below(9) as u64),
         4 => other,
-        5 => other.wrapping_add(4).wrapping_sub(dice.below(9) as u64),
-        6 => dice.number(know.constants).cast_unsigned(),
-        7 => u64::MAX - dice.below(9) as u64,
-        8 => dice.below(len as usize + 1) as u64,
-        _ => (dice.below(len as usize + 1) as u64) & !3,
+        5 => other.wrapping_add(4).wrapping_sub(rng.below(9) as u64),
+        6 => number(rng, know.constants).cast_unsigned(),
+        7 => u64::MAX - rng.below(9) as u64,
+        8 => rng.below(len as usize + 1) as u64,
+        _ => (rng.below(len as usize + 1) as u64) & !3,
     };
 }
 
-fn some_kind(know: &Knowledge<'_>, dice: &mut Dice<'_>) -> u32 {
-    match dice.pick(&know.about.rows) {
-        Some(row) if !dice.one_in(24) => {
+fn some_kind(know: &Knowledge<'_>, rng: &mut Rng) -> u32 {
+    match rng.pick(&know.about.rows) {
+        Some(row) if !rng.one_in(24) => {
             let operands = !know.about.kind_mask;
-            let bits = if operands == 0 || dice.one_in(2) { 0 } else { dice.any() as u32 & operands };
+            let bits = if operands == 0 || rng.one_in(2) { 0 } else { rng.next_u64() as u32 & operands };
             row.row.kind | bits
         }
-        Some(row) if dice.one_in(2) => row.row.kind.wrapping_add(1),
-        _ => dice.number(know.constants) as u32,
+        Some(row) if rng.one_in(2) => row.row.kind.wrapping_add(1),
+        _ => number(rng, know.constants) as u32,
     }
 }
 
-fn kind(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), dice: &mut Dice<'_>) {
-    case.sections[s].relocations[i].kind = some_kind(know, dice);
+fn kind(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
+    case.sections[s].relocations[i].kind = some_kind(know, rng);
 }
 
 /// A relocation like this one, of another type or at another place, to the same or another symbol.
-fn add_relocation(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), dice: &mut Dice<'_>) {
+fn add_relocation(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
     let mut new = case.sections[s].relocations[i];
-    if !dice.one_in(3) {
-        new.kind = some_kind(know, dice);
+    if !rng.one_in(3) {
+        new.kind = some_kind(know, rng);
     }
-    if !dice.one_in(4) {
-        new.offset = (dice.below(case.sections[s].bytes.len() + 1) as u64) & !3;
+    if !rng.one_in(4) {
+        new.offset = (rng.below(case.sections[s].bytes.len() + 1) as u64) & !3;
     }
-    if dice.one_in(2) {
-        new.symbol = dice.below(case.symbols.len() + 1) as u32;
+    if rng.one_in(2) {
+        new.symbol = rng.below(case.symbols.len() + 1) as u32;
     }
-    if dice.one_in(3) {
-        new.addend = dice.number(know.constants);
+    if rng.one_in(3) {
+        new.addend = number(rng, know.constants);
     }
-    let at = if dice.one_in(2) { i + 1 } else { dice.below(case.sections[s].relocations.len() + 1) };
+    let at = if rng.one_in(2) { i + 1 } else { rng.below(case.sections[s].relocations.len() + 1) };
     case.sections[s].relocations.insert(at, new);
 }
 
 /// The other half of a pair: of the same symbol, or at a label on the first half.
-fn add_partner(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), dice: &mut Dice<'_>) {
+fn add_partner(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
     let first = case.sections[s].relocations[i];
     let Some(row) = know.about.row(first.kind) else { return };
     let other = match partner(know.about, row) {
         Some(partner) => partner.row.kind,
-        None => some_kind(know, dice),
+        None => some_kind(know, rng),
     };
     let mut new = Relocation { kind: other, offset: first.offset.wrapping_add(4), ..first };
-    match dice.below(4) {
+    match rng.below(4) {
         // A label: the symbol is the first half's place.
         0 => {
             let label = Symbol { section: s as u32 + 1, value: first.offset, info: 0, ..Symbol::default() };
@@ -203,34 +216,34 @@ fn add_partner(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), di
         _ => {}
     }
     let relocations = &mut case.sections[s].relocations;
-    match dice.below(4) {
+    match rng.below(4) {
         0 => relocations.insert(i, new),
         1 => relocations.push(new),
         _ => relocations.insert(i + 1, new),
     }
 }
 
-fn order(case: &mut Case, section: usize, dice: &mut Dice<'_>) {
+fn order(case: &mut Case, section: usize, rng: &mut Rng) {
     let relocations = &mut case.sections[section].relocations;
     let len = relocations.len();
-    match dice.below(4) {
+    match rng.below(4) {
         0 => relocations.reverse(),
         1 => relocations.sort_by_key(|r| r.offset),
         2 => {
-            let copy = relocations[dice.below(len)];
-            relocations.insert(dice.below(len + 1), copy);
+            let copy = relocations[rng.below(len)];
+            relocations.insert(rng.below(len + 1), copy);
         }
-        _ => relocations.swap(dice.below(len), dice.below(len)),
+        _ => relocations.swap(rng.below(len), rng.below(len)),
     }
 }
 
-fn symbol_of(case: &mut Case, (s, i): (usize, usize), dice: &mut Dice<'_>) {
+fn symbol_of(case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
     let count = case.symbols.len();
-    case.sections[s].relocations[i].symbol = match dice.below(8) {
+    case.sections[s].relocations[i].symbol = match rng.below(8) {
         0 => count as u32 + 1,
-        1 => (dice.any() >> dice.below(64)) as u32,
+        1 => (rng.next_u64() >> rng.below(64)) as u32,
         2 => 0,
-        _ => dice.below(count + 1) as u32,
+        _ => rng.below(count + 1) as u32,
     };
 }
 
@@ -249,62 +262,62 @@ const FLAGS: [u16; 8] = [
 const NAMES: [&str; 8] =
     ["_GLOBAL_OFFSET_TABLE_", ".TOC.", "_gp_disp", "__gnu_local_gp", "_gp", "$global$", "printk", ".printk"];
 
-fn symbol(know: &Knowledge<'_>, case: &mut Case, dice: &mut Dice<'_>) {
-    let (sections, index) = (case.sections.len(), dice.below(case.symbols.len()));
+fn symbol(know: &Knowledge<'_>, case: &mut Case, rng: &mut Rng) {
+    let (sections, index) = (case.sections.len(), rng.below(case.symbols.len()));
     let base = case.sections.first().map_or(0, |s| s.address);
-    let Some(symbol) = case.symbols.get_mut(index) else { return add_symbol(know, case, dice) };
-    match dice.below(10) {
-        0 | 1 => symbol.flags = dice.pick(&FLAGS).copied().unwrap_or(0),
-        2 => symbol.section = dice.below(sections + 1) as u32,
-        3 => symbol.value = dice.number(know.constants).cast_unsigned(),
-        4 => symbol.value = symbol.value.wrapping_add_signed(dice.below(17) as i64 - 8),
-        5 => (symbol.section, symbol.value) = (0, base.wrapping_add_signed(dice.number(&[]))),
-        6 => symbol.size = dice.number(know.constants).cast_unsigned(),
-        7 => symbol.info = dice.any() as u8,
-        8 => symbol.other = dice.any() as u8,
+    let Some(symbol) = case.symbols.get_mut(index) else { return add_symbol(know, case, rng) };
+    match rng.below(10) {
+        0 | 1 => symbol.flags = rng.pick(&FLAGS).copied().unwrap_or(0),
+        2 => symbol.section = rng.below(sections + 1) as u32,
+        3 => symbol.value = number(rng, know.constants).cast_unsigned(),
+        4 => symbol.value = symbol.value.wrapping_add_signed(rng.below(17) as i64 - 8),
+        5 => (symbol.section, symbol.value) = (0, base.wrapping_add_signed(number(rng, &[]))),
+        6 => symbol.size = number(rng, know.constants).cast_unsigned(),
+        7 => symbol.info = rng.next_u64() as u8,
+        8 => symbol.other = rng.next_u64() as u8,
         _ => {
-            dice.pick(&NAMES).copied().unwrap_or_default().clone_into(&mut symbol.name);
+            rng.pick(&NAMES).copied().unwrap_or_default().clone_into(&mut symbol.name);
             (symbol.section, symbol.flags) = (0, symbol.flags | symbol_flag::UNDEFINED);
         }
     }
 }
 
-fn add_symbol(know: &Knowledge<'_>, case: &mut Case, dice: &mut Dice<'_>) {
-    let mut new = case.symbols.get(dice.below(case.symbols.len())).cloned().unwrap_or_default();
-    if dice.one_in(2) {
-        new.value = dice.number(know.constants).cast_unsigned();
+fn add_symbol(know: &Knowledge<'_>, case: &mut Case, rng: &mut Rng) {
+    let mut new = case.symbols.get(rng.below(case.symbols.len())).cloned().unwrap_or_default();
+    if rng.one_in(2) {
+        new.value = number(rng, know.constants).cast_unsigned();
     }
     case.symbols.push(new);
 }
 
-fn contents(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), dice: &mut Dice<'_>) {
+fn contents(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
     let section = &mut case.sections[s];
     let len = section.bytes.len();
     let near = section.relocations[i].offset as usize;
-    let at = if near < len && !dice.one_in(4) { near + dice.below((len - near).min(8)) } else { dice.below(len) };
-    match dice.below(8) {
-        0 => section.bytes.fill(if dice.one_in(2) { 0xff } else { 0 }),
-        1 => section.bytes.iter_mut().for_each(|b| *b = dice.any() as u8),
-        2 if len < limits::FUZZ_BYTES => section.bytes.resize(len + 1 + dice.below(16), 0),
-        3 => section.bytes.truncate(dice.below(len + 1).max(1)),
+    let at = if near < len && !rng.one_in(4) { near + rng.below((len - near).min(8)) } else { rng.below(len) };
+    match rng.below(8) {
+        0 => section.bytes.fill(if rng.one_in(2) { 0xff } else { 0 }),
+        1 => section.bytes.iter_mut().for_each(|b| *b = rng.next_u64() as u8),
+        2 if len < limits::FUZZ_BYTES => section.bytes.resize(len + 1 + rng.below(16), 0),
+        3 => section.bytes.truncate(rng.below(len + 1).max(1)),
         4 => {
-            let value = dice.number(know.constants).to_le_bytes();
-            let width = 1 << dice.below(4);
+            let value = number(rng, know.constants).to_le_bytes();
+            let width = 1 << rng.below(4);
             section.bytes[at.min(len)..].iter_mut().zip(&value[..width]).for_each(|(to, from)| *to = *from);
         }
-        5 => section.bytes.iter_mut().skip(at).take(1).for_each(|b| *b ^= 1 << dice.below(8)),
-        _ => section.bytes.iter_mut().skip(at).take(1).for_each(|b| *b = dice.any() as u8),
+        5 => section.bytes.iter_mut().skip(at).take(1).for_each(|b| *b ^= 1 << rng.below(8)),
+        _ => section.bytes.iter_mut().skip(at).take(1).for_each(|b| *b = rng.next_u64() as u8),
     }
 }
 
 /// Puts an edge's value into the field itself, where its addend may stand.
-fn addend_in_place(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), dice: &mut Dice<'_>) {
+fn addend_in_place(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
     let big = super::seeds::big(case);
     let section = &mut case.sections[s];
     let r = section.relocations[i];
     let Some(row) = know.about.row(r.kind) else { return };
-    let value = edge(know, row, dice).cast_unsigned();
-    let mut word = dice.any();
+    let value = edge(know, row, rng).cast_unsigned();
+    let mut word = rng.next_u64();
     for slice in &row.slices {
         let mask = (1u64 << slice.len.min(63)) - 1;
         let bits = value >> slice.value_bit.min(63) & mask;
@@ -323,17 +336,17 @@ fn addend_in_place(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize)
 }
 
 /// Facts about the section and the file.
-fn facts(know: &Knowledge<'_>, case: &mut Case, section: usize, dice: &mut Dice<'_>) {
-    let machine = dice.pick(&know.about.machines).copied();
+fn facts(know: &Knowledge<'_>, case: &mut Case, section: usize, rng: &mut Rng) {
+    let machine = rng.pick(&know.about.machines).copied();
     let s = &mut case.sections[section];
-    match dice.below(8) {
+    match rng.below(8) {
         0 => s.in_place = !s.in_place,
-        1 => s.address = s.address.wrapping_add_signed(dice.number(&[])),
-        2 => s.address = s.address.wrapping_add(1 << dice.below(16)),
-        3 => s.address = dice.number(know.constants).cast_unsigned(),
-        4 => s.flags = section_flag::ALLOC | dice.number(know.constants).cast_unsigned(),
-        5 => case.synthetic = case.synthetic.wrapping_add_signed(dice.number(&[])),
-        6 => case.elf_flags ^= 1 << dice.below(32),
+        1 => s.address = s.address.wrapping_add_signed(number(rng, &[])),
+        2 => s.address = s.address.wrapping_add(1 << rng.below(16)),
+        3 => s.address = number(rng, know.constants).cast_unsigned(),
+        4 => s.flags = section_flag::ALLOC | number(rng, know.constants).cast_unsigned(),
+        5 => case.synthetic = case.synthetic.wrapping_add_signed(number(rng, &[])),
+        6 => case.elf_flags ^= 1 << rng.below(32),
         _ => {
             if let Some(m) = machine {
                 (case.machine, case.class, case.order, case.elf_flags) = (m.machine, m.class, m.order, m.flags_value);
@@ -342,22 +355,22 @@ fn facts(know: &Knowledge<'_>, case: &mut Case, section: usize, dice: &mut Dice<
     }
 }
 
-fn input(know: &Knowledge<'_>, case: &mut Case, dice: &mut Dice<'_>) {
-    if let Some((name, _)) = dice.pick(&know.about.inputs) {
-        let value = dice.number(know.constants).cast_unsigned();
+fn input(know: &Knowledge<'_>, case: &mut Case, rng: &mut Rng) {
+    if let Some((name, _)) = rng.pick(&know.about.inputs) {
+        let value = number(rng, know.constants).cast_unsigned();
         case.inputs.retain(|(n, _)| n != name);
-        if !dice.one_in(4) {
+        if !rng.one_in(4) {
             case.inputs.push((name.clone(), value));
         }
     }
 }
 
 /// Many of the same: what is not linear shows.
-fn multiply(case: &mut Case, section: usize, dice: &mut Dice<'_>) {
-    let times = 1 << dice.below(5);
+fn multiply(case: &mut Case, section: usize, rng: &mut Rng) {
+    let times = 1 << rng.below(5);
     let symbols = case.symbols.len();
     let copies: Vec<Relocation> = case.sections[section].relocations.clone();
-    let distinct = dice.one_in(2);
+    let distinct = rng.one_in(2);
     for n in 1..=times {
         if distinct {
             case.symbols.extend_from_within(..symbols);
@@ -371,8 +384,8 @@ fn multiply(case: &mut Case, section: usize, dice: &mut Dice<'_>) {
     }
 }
 
-fn add_section(know: &Knowledge<'_>, case: &mut Case, dice: &mut Dice<'_>) {
-    let mut new = case.sections.get(dice.below(case.sections.len())).cloned().unwrap_or_else(|| Section {
+fn add_section(know: &Knowledge<'_>, case: &mut Case, rng: &mut Rng) {
+    let mut new = case.sections.get(rng.below(case.sections.len())).cloned().unwrap_or_else(|| Section {
         name: ".text".to_owned(),
         address: know.about.machines.first().map_or(0, |m| m.base),
         align: 4,
@@ -382,23 +395,23 @@ fn add_section(know: &Knowledge<'_>, case: &mut Case, dice: &mut Dice<'_>) {
     });
     new.address = new.address.wrapping_add(0x1000);
     if new.relocations.is_empty() {
-        new.relocations.push(Relocation { offset: 0, kind: some_kind(know, dice), symbol: 1, addend: 0 });
+        new.relocations.push(Relocation { offset: 0, kind: some_kind(know, rng), symbol: 1, addend: 0 });
     }
     case.sections.push(new);
 }
 
 /// Takes a section of another case, with the symbols that it speaks of.
-fn splice(case: &mut Case, other: &Case, dice: &mut Dice<'_>) {
-    let Some(section) = section_with_relocations(other, dice).map(|i| &other.sections[i]) else { return };
+fn splice(case: &mut Case, other: &Case, rng: &mut Rng) {
+    let Some(section) = section_with_relocations(other, rng).map(|i| &other.sections[i]) else { return };
     let symbols = case.symbols.len() as u32;
     case.symbols.extend(other.symbols.iter().cloned());
     let moved =
         |r: &Relocation| Relocation { symbol: if r.symbol == 0 { 0 } else { r.symbol.wrapping_add(symbols) }, ..*r };
     let taken = section.relocations.iter().map(moved);
-    if dice.one_in(2) {
+    if rng.one_in(2) {
         let relocations = taken.collect();
         case.sections.push(Section { relocations, ..section.clone() });
-    } else if let Some(i) = section_with_relocations(case, dice) {
+    } else if let Some(i) = section_with_relocations(case, rng) {
         case.sections[i].relocations.extend(taken);
     }
 }

@@ -1,6 +1,5 @@
 //! Plugins as subjects of fuzzing: a case is a made-up module.
 
-use super::dice::Dice;
 use super::fuel::Costs;
 use super::instrument::{Instrumented, instrument};
 use super::mutate::{Knowledge, mutate};
@@ -10,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::guests::Plugin;
 use crate::kit::{Case, Expected, Judge, Outcome, Recorded, Run, minimise, run};
 use crate::plugin_file::Origin;
+use crate::rng::Rng;
 use crate::sandbox::Sandbox;
 use crate::text::Escaped;
 use libafl_bolts::HasLen;
@@ -217,9 +217,9 @@ impl Subject for PluginSubject<'_> {
         }
     }
 
-    fn mutate(&self, case: &mut Case, other: Option<&Case>, dice: &mut Dice<'_>) {
+    fn mutate(&self, case: &mut Case, other: Option<&Case>, rng: &mut Rng) {
         let know = Knowledge { about: &self.plugin.about, constants: &self.code.constants };
-        mutate(&know, case, other, dice);
+        mutate(&know, case, other, rng);
     }
 
     fn seeds(&self) -> Vec<Case> {

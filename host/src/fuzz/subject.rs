@@ -1,7 +1,7 @@
 //! What is fuzzed: a guest, with its kind of input.
 
-use super::dice::Dice;
 use crate::limits;
+use crate::rng::Rng;
 use libafl::inputs::Input;
 use libafl_bolts::HasLen;
 
@@ -57,7 +57,7 @@ pub trait Subject {
     }
 
     /// Changes an input; `other` is another one of the corpus.
-    fn mutate(&self, input: &mut Self::Input, other: Option<&Self::Input>, dice: &mut Dice<'_>);
+    fn mutate(&self, input: &mut Self::Input, other: Option<&Self::Input>, rng: &mut Rng);
 
     /// Inputs to begin with, from what the guest says of itself.
     fn seeds(&self) -> Vec<Self::Input>;

@@ -2,9 +2,9 @@
 
 use super::field::Field;
 use super::formula::{Formula, Letters};
-use super::sample::Chance;
 use crate::description::PluginRow;
 use crate::limits;
+use crate::rng::Rng;
 use relobox_abi::{effect, order, pairing, rule};
 
 /// Bits that a rule admits, or that stand between others, and that the field does not hold.
@@ -77,9 +77,9 @@ pub(super) fn dropped(rows: &[PluginRow], row: &PluginRow) -> Option<String> {
 
 /// Whether a formula's value never has a bit below `low`.
 fn leaves(formula: &Formula, low: u32) -> bool {
-    let mut chance = Chance(2);
+    let mut rng = Rng::new(2);
     (0..32).all(|_| {
-        let [s, a, p, z] = [0; 4].map(|_: i64| chance.next().cast_signed() >> 8);
+        let [s, a, p, z] = [0; 4].map(|_: i64| rng.next_u64().cast_signed() >> 8);
         formula.value(&Letters { s, a, p, z, ..Letters::default() }).trailing_zeros() >= low
     })
 }

@@ -2,75 +2,14 @@
 
 use super::blame::blame;
 use super::case::{Case, Relocation};
-use super::judge::{Bytes, Judge, Verdict};
+use super::complaint::{Complaint, Wrong, accepted};
+use super::judge::Judge;
 use super::kinds::Kinds;
 use super::run::{Fault, Linked, Outcome};
+use super::verdict::Verdict;
 use crate::error::Misbehaviour;
 use crate::text;
 use relobox_abi::symbol_flag;
-use serde::Serialize;
-use std::fmt;
-
-/// What a plugin did wrong, as one of a few words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Wrong {
-    /// It broke the contract: trap, fuel, memory, malformed answer, a byte outside every window.
-    Misbehaved,
-    /// It wrote other bytes than its description says.
-    Bytes,
-    /// It changed bits around a field.
-    Neighbours,
-    /// It linked what must be refused.
-    Accepted,
-    /// It refused what is good.
-    Refused,
-    /// It refused, and named another reason, or no relocation.
-    Reason,
-    /// Two runs that must agree do not.
-    Differs,
-    /// It costs more than in proportion.
-    Cost,
-    /// Its description contradicts itself.
-    Description,
-}
-
-impl Wrong {
-    /// The word for it, as in JSON.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Misbehaved => "misbehaved",
-            Self::Bytes => "bytes",
-            Self::Neighbours => "neighbours",
-            Self::Accepted => "accepted",
-            Self::Refused => "refused",
-            Self::Reason => "reason",
-            Self::Differs => "differs",
-            Self::Cost => "cost",
-            Self::Description => "description",
-        }
-    }
-}
-
-/// Something that a plugin did wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Complaint {
-    /// What kind of thing.
-    pub wrong: Wrong,
-    /// The relocation's name, or what else it is about.
-    pub about: String,
-    /// What should have come.
-    pub expected: String,
-    /// What came.
-    pub came: String,
-}
-
-impl fmt::Display for Complaint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: expected {}; came {}", self.about, self.expected, self.came)
-    }
-}
 
 impl Judge<'_> {
     /// Whether that may come of `case`.
@@ -88,15 +27,6 @@ impl Judge<'_> {
             }),
             Outcome::Linked(linked) => self.check_linked(case, linked),
             Outcome::Refused(faults) => self.check_refused(case, faults),
-        }
-    }
-
-    /// `WORD32 at .text+0x8`.
-    pub(super) fn name(&self, case: &Case, index: usize) -> String {
-        let mut all = case.groups().flat_map(|(_, s)| s.relocations.iter().map(move |r| (s, r)));
-        match all.nth(index) {
-            Some((s, r)) => format!("{} at {}+{:#x}", self.about().relocation(r.kind), s.name, r.offset),
-            None => format!("relocation {index}"),
         }
     }
 
@@ -121,42 +51,6 @@ impl Judge<'_> {
             }
         }
         self.follow(case, linked, &verdicts).map(drop)
-    }
-
-    /// Whether `bytes` stand at the place of `r`.
-    pub(super) fn compare(
-        &self,
-        case: &Case,
-        name: &dyn Fn() -> String,
-        (section, r): (usize, &Relocation),
-        bytes: &Bytes,
-        made: &[u8],
-    ) -> Result<(), Complaint> {
-        let at = r.offset as usize;
-        let place = |all: &[u8]| -> Vec<u8> {
-            all.get(at..).and_then(|rest| rest.get(..bytes.len)).unwrap_or_default().to_vec()
-        };
-        let (came, before) = (place(made), place(&case.sections[section].bytes));
-        let differs = |i: &usize| came.get(*i).map_or(bytes.known[*i], |c| (c ^ bytes.bytes[*i]) & bytes.known[*i]);
-        if (0..bytes.len).all(|i| differs(&i) == 0) {
-            return Ok(());
-        }
-        let row = self.about().row(r.kind);
-        let field = row.map(|row| super::field::Field::of(row, case.order));
-        let own = field.map_or([0xff; 8], |field| field.bytes(field.mask()));
-        let wrong = if (0..bytes.len).any(|i| differs(&i) & own[i] != 0) { Wrong::Bytes } else { Wrong::Neighbours };
-        let formula = row.map_or("", |row| row.formula.as_str());
-        Err(Complaint {
-            wrong,
-            about: name(),
-            expected: format!(
-                "{} ({formula} = {}, place was {})",
-                hex(&bytes.bytes[..bytes.len]),
-                text::hex(bytes.value),
-                hex(&before)
-            ),
-            came: hex(&came),
-        })
     }
 
     fn check_refused(&self, case: &Case, faults: &[Fault]) -> Result<(), Complaint> {
@@ -228,11 +122,6 @@ fn form(in_place: bool) -> &'static str {
     if in_place { "in place" } else { "explicit" }
 }
 
-/// A complaint about what should have been refused.
-pub(super) fn accepted(about: String, kinds: String) -> Complaint {
-    Complaint { wrong: Wrong::Accepted, about, expected: format!("a fault: {kinds}"), came: "a linked module".into() }
-}
-
 fn reason(about: &str, kinds: &str, faults: &[Fault], came: impl Fn(&Fault) -> String) -> Complaint {
     let came: Vec<_> = faults.iter().take(3).map(came).collect();
     Complaint {
@@ -241,9 +130,4 @@ fn reason(about: &str, kinds: &str, faults: &[Fault], came: impl Fn(&Fault) -> S
         expected: format!("a fault of it: {kinds}"),
         came: if came.is_empty() { "no fault at all".into() } else { came.join("; ") },
     }
-}
-
-/// Bytes in the order of memory.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    if bytes.is_empty() { "nothing".into() } else { crate::digest::hex(bytes) }
 }

@@ -1,7 +1,7 @@
 //! Cost in proportion: a case that is repeated, and what each repetition takes. Fuel counts, and never time.
 
 use super::case::{Case, Section, Symbol};
-use super::check::{Complaint, Wrong};
+use super::complaint::{Complaint, Wrong};
 use super::run::Outcome;
 use super::subject::Subject;
 

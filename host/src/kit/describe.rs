@@ -1,12 +1,13 @@
 //! A description that contradicts itself: what can be seen without running anything.
 
 use super::bits::{dropped, missing};
-use super::check::{Complaint, Wrong};
+use super::complaint::{Complaint, Wrong};
 use super::formula::{Formula, Letters};
-use super::prove::{Cases, Group, Prover};
-use super::sample::Chance;
-use super::value::half;
+use super::group::Group;
+use super::meaning::half;
+use super::prover::{Cases, Prover};
 use crate::description::{About, PluginRow};
+use crate::rng::Rng;
 use relobox_abi::{effect, order, pairing, row_flag, rule};
 use std::collections::HashSet;
 
@@ -98,9 +99,9 @@ fn look(cases: &mut Cases<'_>, about: &About, row: &PluginRow) {
 /// A formula that is letters only says what its effect is, but for the rounding.
 fn contradiction(cases: &mut Cases<'_>, row: &PluginRow) {
     let Some(formula) = Formula::read(&row.formula) else { return };
-    let mut chance = Chance(1);
+    let mut rng = Rng::new(1);
     for _ in 0..8 {
-        let [s, a, p, z] = [0; 4].map(|_: i64| chance.next().cast_signed() >> 8);
+        let [s, a, p, z] = [0; 4].map(|_: i64| rng.next_u64().cast_signed() >> 8);
         let said = match row.row.effect {
             effect::ABSOLUTE => s.wrapping_add(a),
             effect::RELATIVE => s.wrapping_add(a).wrapping_sub(p),

@@ -6,15 +6,17 @@
 //! in all samples, it does in all modules.
 
 use super::case::{Case, Relocation};
-use super::check::{Complaint, Wrong, accepted, hex};
+use super::complaint::{Complaint, Wrong, accepted, hex};
 use super::field::Field;
 use super::formula::{Holds, Letters};
-use super::judge::{Judge, Site, Verdict};
+use super::judge::{Judge, Site};
+use super::meaning::TABLES;
 use super::places::{Places, Sharing};
 use super::run::{Linked, Made};
 use super::settle::ANOTHER_WAY;
 use super::tables::{Reading, Role, Tables, choices, slots, starts, with, word};
-use super::value::{TABLES, Valued};
+use super::value::Valued;
+use super::verdict::Verdict;
 use crate::description::PluginRow;
 use crate::text;
 use relobox_abi::{effect, pairing, row_flag};

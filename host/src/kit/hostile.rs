@@ -1,13 +1,15 @@
 //! Records that nobody has checked: the plugin has to refuse each by name, and to go on.
 
 use super::case::{Relocation, Section};
-use super::check::{Complaint, Wrong};
+use super::complaint::{Complaint, Wrong};
+use super::ground::Ground;
+use super::group::Group;
 use super::oracle::Oracle;
-use super::prove::{Cases, Group, Prover};
+use super::prover::{Cases, Prover};
 use super::run::Outcome;
-use super::sample::Chance;
-use super::subject::{Ground, Subject};
+use super::subject::Subject;
 use crate::description::PluginRow;
+use crate::rng::Rng;
 use relobox_abi::{Machine, order, row_flag, symbol_flag};
 
 /// All of them.
@@ -135,38 +137,38 @@ fn by_chance(cases: &mut Cases<'_>, ground: &Ground) {
     if kinds.is_empty() || writing.is_empty() {
         return cases.skip("no type has a row");
     }
-    let mut chance = Chance(about.rows.len() as u64);
+    let mut rng = Rng::new(about.rows.len() as u64);
     for round in 0..400 {
         let mut made = ground.clone();
         let len = [8, 64, 64, 200][round % 4];
         made.case.sections[0].bytes =
-            (0..len).map(|_| chance.next() as u8 & if round & 4 == 0 { 0 } else { 0xff }).collect();
-        let interesting = |chance: &mut Chance| match chance.below(5) {
-            0 => chance.next(),
-            1 => 1u64 << chance.below(64),
-            2 => (1u64 << chance.below(64)).wrapping_sub(1),
-            3 => chance.next() & 0xfff,
-            _ => (chance.next() as i8 as i64).cast_unsigned(),
+            (0..len).map(|_| rng.next_u64() as u8 & if round & 4 == 0 { 0 } else { 0xff }).collect();
+        let interesting = |rng: &mut Rng| match rng.below(5) {
+            0 => rng.next_u64(),
+            1 => 1u64 << rng.below(64),
+            2 => (1u64 << rng.below(64)).wrapping_sub(1),
+            3 => rng.next_u64() & 0xfff,
+            _ => (rng.next_u64() as i8 as i64).cast_unsigned(),
         };
-        for _ in 0..1 + chance.below(4) {
-            let near = made.address().wrapping_add(interesting(&mut chance));
-            let value = if chance.below(2) == 0 { near } else { interesting(&mut chance) };
+        for _ in 0..1 + rng.below(4) {
+            let near = made.address().wrapping_add(interesting(&mut rng));
+            let value = if rng.below(2) == 0 { near } else { interesting(&mut rng) };
             let symbol = made.symbol(value) as usize;
-            if chance.below(4) == 0 {
+            if rng.below(4) == 0 {
                 let symbol = &mut made.case.symbols[symbol - 1];
                 (symbol.section, symbol.flags, symbol.value) = (1, 0, value & 0x7f);
             }
         }
-        for _ in 0..1 + chance.below(6) {
+        for _ in 0..1 + rng.below(6) {
             let symbols = made.case.symbols.len() as u64;
-            let kind = match chance.below(8) {
-                0 => interesting(&mut chance) as u32,
-                1 => chance.pick(&kinds),
-                _ => chance.pick(&writing),
+            let kind = match rng.below(8) {
+                0 => interesting(&mut rng) as u32,
+                1 => rng.pick(&kinds).copied().unwrap_or_default(),
+                _ => rng.pick(&writing).copied().unwrap_or_default(),
             };
-            let offset = if chance.below(6) == 0 { interesting(&mut chance) } else { chance.next() % len as u64 };
-            let symbol = if chance.below(12) == 0 { interesting(&mut chance) } else { chance.next() % (symbols + 1) };
-            let addend = if ground.in_place() || chance.below(2) == 0 { 0 } else { interesting(&mut chance) };
+            let offset = if rng.below(6) == 0 { interesting(&mut rng) } else { rng.next_u64() % len as u64 };
+            let symbol = if rng.below(12) == 0 { interesting(&mut rng) } else { rng.next_u64() % (symbols + 1) };
+            let addend = if ground.in_place() || rng.below(2) == 0 { 0 } else { interesting(&mut rng) };
             let addend = addend.cast_signed();
             made.relocation(Relocation { offset, kind, symbol: symbol as u32, addend });
         }

@@ -70,8 +70,9 @@ pub fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kit::check::{Complaint, Wrong};
-    use crate::kit::prove::{Check, Failure, Group};
+    use crate::kit::complaint::{Complaint, Wrong};
+    use crate::kit::group::Group;
+    use crate::kit::prover::{Check, Failure};
 
     #[test]
     fn names_are_escaped() {

@@ -5,26 +5,19 @@
 //! field holds that number's bits, the ends are held to the rule.
 
 use super::case::Relocation;
+use super::edges::{range, step};
 use super::field::Field;
 use super::formula::{Formula, Letters};
+use super::ground::{Ground, grounds};
 use super::judge::Judge;
+use super::meaning::{Measure, UNREADABLE};
 use super::run::{Outcome, run};
-use super::sample::{range, step};
 use super::settle::bytes;
-use super::subject::{Ground, grounds};
-use super::value::{UNREADABLE, Valued};
+use super::value::Valued;
 use crate::description::PluginRow;
 use crate::guests::Plugin;
 use relobox_abi::{pairing, row_flag, rule};
 use std::collections::HashMap;
-
-/// The number that a rule speaks of.
-#[derive(Clone, Debug)]
-pub(super) struct Measure {
-    pub(super) formula: Formula,
-    /// What the plugin's own function adds, the same at both ends: it may round, or count from elsewhere.
-    pub(super) more: i64,
-}
 
 /// What a plugin does with a value.
 #[derive(Clone, Copy, PartialEq, Eq)]

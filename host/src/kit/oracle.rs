@@ -1,7 +1,7 @@
 //! What may be asked of one case: each oracle runs it, some also a second one made from it, and complains or not.
 
 use super::case::Case;
-use super::check::{Complaint, Wrong, hex};
+use super::complaint::{Complaint, Wrong, hex};
 use super::cost::{self, Growth};
 use super::run::{Outcome, run};
 use super::subject::Subject;

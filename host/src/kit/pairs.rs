@@ -3,10 +3,12 @@
 
 use super::case::Relocation;
 use super::field::Field;
+use super::ground::Ground;
+use super::group::Group;
 use super::oracle::Oracle;
-use super::prove::{Cases, Group, Prover};
+use super::prover::{Cases, Prover};
 use super::sample::aim;
-use super::subject::{Ground, Subject};
+use super::subject::Subject;
 use crate::description::PluginRow;
 use relobox_abi::pairing;
 

@@ -2,12 +2,15 @@
 
 use super::case::Relocation;
 use super::cost::Growth;
+use super::ground::Ground;
+use super::group::Group;
 use super::oracle::Oracle;
-use super::prove::{Cases, Group, Prover};
-use super::sample::{Chance, aim, sample};
-use super::subject::{Ground, Subject};
+use super::prover::{Cases, Prover};
+use super::sample::{aim, sample};
+use super::subject::Subject;
 use super::vectors::stands_alone;
 use crate::description::PluginRow;
+use crate::rng::Rng;
 use relobox_abi::{effect, pairing, row_flag};
 
 /// Distances by which things move: inside a field, by a page, beyond a branch, beyond 32 bits.
@@ -81,11 +84,11 @@ fn samples(ground: &Ground, subject: &Subject<'_>, mut ask: impl FnMut(&Ground))
 
 /// The same symbol twice, two symbols, by turns; near and far.
 fn entries(cases: &mut Cases<'_>, ground: &Ground, row: &PluginRow) {
-    let mut chance = Chance(row.row.kind.into());
+    let mut rng = Rng::new(row.row.kind.into());
     for far in [true, false] {
         let values: Vec<_> = (0..3)
             .map(|i| match far {
-                true => chance.next() & !0xf,
+                true => rng.next_u64() & !0xf,
                 false => ground.address().wrapping_add(0x100 * (i + 1)),
             })
             .collect();

@@ -2,14 +2,14 @@
 //! a relocation means. Where either is refused there is nothing to compare.
 
 use super::case::{Case, Relocation, Section};
-use super::check::{Complaint, Wrong, hex};
+use super::complaint::{Complaint, Wrong, hex};
 use super::field::Field;
 use super::judge::Judge;
 use super::places::{Places, Sharing};
 use super::run::{Linked, Outcome};
-use super::sample::Chance;
 use super::subject::Subject;
 use crate::description::PluginRow;
+use crate::rng::Rng;
 use crate::text;
 use relobox_abi::{effect, pairing, row_flag};
 
@@ -256,14 +256,14 @@ pub(super) fn permute(subject: &Subject<'_>, case: &Case, seed: u64) -> Result<(
         })
     };
     let mut permuted = case.clone();
-    let mut chance = Chance(seed);
+    let mut rng = Rng::new(seed);
     for (section, s) in case.groups() {
         let places = Places::of(about, s);
         let alone = |i: &usize| places.sharing(*i) == Sharing::Alone && !bound(&s.relocations[*i]);
         let free: Vec<_> = (0..s.relocations.len()).filter(|i| !silent(s) && alone(i)).collect();
         let list = &mut permuted.sections[section].relocations;
         for i in (1..free.len()).rev() {
-            list.swap(free[i], free[chance.below(i + 1)]);
+            list.swap(free[i], free[rng.below(i + 1)]);
         }
         // Of few, chance may leave all in their order.
         if *list == s.relocations {

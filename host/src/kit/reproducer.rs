@@ -1,7 +1,7 @@
 //! A failure as a file: the case, who complained, and about what. `relobox plugin test PLUGIN --replay FILE` asks again.
 
 use super::case::Case;
-use super::check::Complaint;
+use super::complaint::Complaint;
 use super::oracle::Oracle;
 use super::text::{Recorded, Unreadable};
 use crate::text::Escaped;
@@ -64,7 +64,7 @@ impl std::str::FromStr for Reproducer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kit::check::Wrong;
+    use crate::kit::complaint::Wrong;
     use crate::kit::cost::Growth;
 
     #[test]

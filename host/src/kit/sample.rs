@@ -1,97 +1,15 @@
-//! Values that are worth a case, symbols aimed at them, and numbers by chance that are the same everywhere.
+//! Cases of relocations by chance, and symbols that are aimed at values.
 
 use super::case::{Case, Relocation};
+use super::edges::{range, step};
+use super::ground::Ground;
 use super::judge::Judge;
-use super::subject::{Ground, Subject};
+use super::run::Outcome;
+use super::subject::Subject;
 use crate::description::PluginRow;
-use crate::kit::field::Field;
-use relobox_abi::{effect, row_flag, rule};
+use crate::rng::Rng;
+use relobox_abi::{effect, row_flag};
 use std::collections::HashSet;
-
-/// SplitMix64: the same numbers on every machine.
-pub(super) struct Chance(pub(super) u64);
-
-impl Chance {
-    /// The next number.
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Below `end`, which is not 0.
-    pub(super) fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
-    }
-
-    /// One of them.
-    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
-}
-
-/// The unit in which a row's values move: what it must be a multiple of.
-#[must_use]
-pub(super) fn step(row: &PluginRow) -> i64 {
-    if row.row.effect == effect::PAGES { 0x1000 } else { i64::from(row.row.align.max(1)) }
-}
-
-/// The ends of a row's range, as far as it has one, or of its field: the smallest value and the largest.
-#[must_use]
-pub(super) fn range(row: &PluginRow) -> (i64, i64) {
-    let field = Field::of(row, relobox_abi::order::LITTLE);
-    let bits = match row.row.rule {
-        rule::NONE => field.value_bits(),
-        _ => row.row.bits.into(),
-    };
-    let bits = bits.clamp(1, 64);
-    let (signed_min, unsigned_max) = (i64::MIN >> (64 - bits), (u64::MAX >> (64 - bits)).cast_signed());
-    let (min, max) = match row.row.rule {
-        rule::SIGNED => (signed_min, !signed_min),
-        rule::UNSIGNED => (0, unsigned_max),
-        _ => (signed_min, unsigned_max),
-    };
-    // All 64 bits unsigned have no largest number here.
-    if max < 0 { (signed_min, i64::MAX) } else { (min, max) }
-}
-
-/// Values at the ends of `row`'s range and on both sides of each; where low halves carry; patterns.
-#[must_use]
-pub(super) fn edges(row: &PluginRow) -> Vec<i64> {
-    let step = step(row);
-    let (min, max) = range(row);
-    let last = max & step.wrapping_neg();
-    let within = |pattern: u64| (pattern.cast_signed() & max) & step.wrapping_neg();
-    let mut values = vec![
-        min.wrapping_sub(step),
-        min,
-        min.wrapping_add(step),
-        step.wrapping_neg(),
-        0,
-        step,
-        last.wrapping_sub(step),
-        last,
-        last.wrapping_add(step),
-        within(0xa5a5_a5a5_a5a5_a5a5),
-        within(0x3c69_3c69_3c69_3c69),
-        !within(0x5a5a_5a5a_5a5a_5a5a) & step.wrapping_neg(),
-        // The other reading of a number that may have a sign.
-        (max / 2) & step.wrapping_neg(),
-        ((max / 2) & step.wrapping_neg()).wrapping_add(step),
-    ];
-    if row.row.align > 1 {
-        values.extend([1, within(0x3c69_3c69_3c69_3c69) + 1, within(0xa5a5_a5a5_a5a5_a5a5) + step / 2]);
-    }
-    let half = match row.row.round {
-        0 => 0x800,
-        round => 1i64 << (round - 1).min(62),
-    };
-    values.extend([-1, 0, 1].iter().flat_map(|by| [half + by, -half + by, 2 * half + by, 3 * half + by]));
-    let mut seen = HashSet::new();
-    values.retain(|value| seen.insert(*value));
-    values
-}
 
 /// Sets the symbol (or its size) of a relocation so that its value is `wanted`, as far as the judge knows how.
 pub(super) fn aim(judge: &Judge<'_>, case: &mut Case, (section, index): (usize, usize), wanted: i64) {
@@ -166,25 +84,25 @@ pub(super) fn sample(
     units: usize,
     seed: u64,
 ) -> Option<Ground> {
-    let mut chance = Chance(seed);
+    let mut rng = Rng::new(seed);
     let mut ground = ground.clone();
     let [room, inside] = ROOM;
-    ground.case.sections[0].bytes = (0..units as u64 * room).map(|_| chance.next() as u8).collect();
+    ground.case.sections[0].bytes = (0..units as u64 * room).map(|_| rng.next_u64() as u8).collect();
     ground.case.synthetic = ground.address().wrapping_add((units as u64 * room).next_multiple_of(0x1000));
     for unit in 0..units {
-        let row = *rows.get(chance.below(rows.len()))?;
+        let row = *rows.get(rng.below(rows.len()))?;
         let at = unit as u64 * room + inside;
         let width = usize::from(row.row.width);
         if row.is(row_flag::ZERO) {
             ground.case.sections[0].bytes[at as usize..][..width].fill(0);
         }
-        let symbol = ground.symbol(chance.next());
-        let addend = if ground.in_place() { 0 } else { (chance.below(17) as i64 - 8) * 16 };
+        let symbol = ground.symbol(rng.next_u64());
+        let addend = if ground.in_place() { 0 } else { (rng.below(17) as i64 - 8) * 16 };
         let addend = if row.row.effect == effect::SLOT { 0 } else { addend };
         let (min, max) = range(row);
         // The inner half, so that there is room to move.
         let span = ((max as i128 - min as i128) / 2).max(1);
-        let value = min as i128 + span / 2 + (i128::from(chance.next()) % span);
+        let value = min as i128 + span / 2 + (i128::from(rng.next_u64()) % span);
         let value = (value as i64) & step(row).wrapping_neg();
         ground.relocation(Relocation { offset: at, kind: row.row.kind, symbol, addend });
         aim(&subject.judge, &mut ground.case, (0, unit), value);
@@ -192,7 +110,7 @@ pub(super) fn sample(
     // What is out of reach by chance goes.
     for _ in 0..8 {
         match subject.run(&ground.case).outcome {
-            super::Outcome::Refused(faults) => {
+            Outcome::Refused(faults) => {
                 let bad: HashSet<_> = faults.iter().filter_map(|f| f.relocation).collect();
                 let mut index = 0;
                 ground.case.sections[0].relocations.retain(|_| {

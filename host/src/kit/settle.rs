@@ -2,10 +2,11 @@
 
 use super::case::Case;
 use super::field::Field;
-use super::judge::{Bytes, Judge, Site, Verdict};
+use super::judge::{Judge, Site};
 use super::kinds::{Kind, Kinds};
 use super::places::Sharing;
 use super::value::Valued;
+use super::verdict::{Bytes, Verdict};
 use crate::description::PluginRow;
 use relobox_abi::{effect, row_flag, rule};
 

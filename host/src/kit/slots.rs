@@ -5,15 +5,15 @@
 //! to its entry, it does so here too.
 
 use super::case::{Case, Relocation};
-use super::check::{Complaint, Wrong};
+use super::complaint::{Complaint, Wrong};
 use super::field::Field;
 use super::follow::{Seen, joined};
-use super::judge::Verdict;
+use super::meaning::half;
 use super::run::{Linked, Outcome};
 use super::settle::ANOTHER_WAY;
 use super::subject::Subject;
 use super::tables::word;
-use super::value::half;
+use super::verdict::Verdict;
 use crate::description::PluginRow;
 use crate::text::hex;
 use relobox_abi::{effect, row_flag};

@@ -1,56 +1,15 @@
-//! The value that a relocation's field is asked to hold: what rows are made of, addends, pairs.
+//! The value that a relocation's field is asked to hold, with addends and pairs.
 
 use super::case::{Case, Relocation};
 use super::field::Field;
-use super::formula::{Formula, Letters};
-use super::judge::{Judge, Site, Verdict};
+use super::formula::Letters;
+use super::judge::{Judge, Site};
 use super::kinds::{Kind, Kinds};
+use super::meaning::{Meaning, TABLES, half};
 use super::places::Places;
+use super::verdict::Verdict;
 use crate::description::PluginRow;
-use relobox_abi::{effect, pairing, row_flag, symbol_flag};
-
-/// What a row's value is made of.
-pub(super) enum Meaning {
-    Formula(Formula),
-    Plus,
-    Minus,
-    Pages,
-    InPage,
-    Partner,
-    /// An entry of a GOT or a PLT, or the table.
-    Tables,
-    Unknown(&'static str),
-}
-
-/// What the value of `row` is made of.
-pub(super) fn meaning(row: &PluginRow) -> Meaning {
-    let letters = |text| Formula::read(text).map_or(Meaning::Unknown(UNREADABLE), Meaning::Formula);
-    if row.is(row_flag::BY_HAND) {
-        return Meaning::Unknown("it is written by hand");
-    }
-    if i64::from(row.row.align) > half(row) && row.row.round != 0 {
-        return Meaning::Unknown("it must be a multiple of more than it is rounded by");
-    }
-    match row.row.effect {
-        effect::UNKNOWN => letters(&row.formula),
-        effect::ABSOLUTE => letters("S + A"),
-        effect::RELATIVE => letters("S + A - P"),
-        effect::SIZE => letters("Z + A"),
-        effect::PLUS => Meaning::Plus,
-        effect::MINUS => Meaning::Minus,
-        effect::PAGES => Meaning::Pages,
-        effect::IN_PAGE => Meaning::InPage,
-        effect::PARTNER => Meaning::Partner,
-        effect::SLOT => Meaning::Tables,
-        _ => Meaning::Unknown("nobody knows this effect"),
-    }
-}
-
-/// Why nobody can foretell what a formula in words or with a function comes to.
-pub(super) const UNREADABLE: &str = "its formula cannot be read";
-
-/// Why nobody can foretell a value that is made of an entry's address, before the plugin has made the entry.
-pub(super) const TABLES: &str = "its value depends on a table of the plugin's own";
+use relobox_abi::{pairing, row_flag, symbol_flag};
 
 /// A value, and the same rounded for a signed low half.
 #[derive(Clone, Copy)]
@@ -103,14 +62,6 @@ fn is_plain(site: &Site<'_>) -> bool {
 /// In a 32-bit class a value has 32 bits and a sign.
 fn narrow(case: &Case, value: i64) -> i64 {
     if case.class == 32 { i64::from(value as i32) } else { value }
-}
-
-/// Half of what a row's low half holds.
-pub(super) fn half(row: &PluginRow) -> i64 {
-    match row.row.round {
-        0 => 0,
-        round => 1i64 << (round - 1).min(62),
-    }
 }
 
 impl Judge<'_> {

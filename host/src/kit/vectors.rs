@@ -2,11 +2,13 @@
 //! and places at the ends of the section and beyond.
 
 use super::case::Relocation;
+use super::edges::{edges, range, step};
 use super::field::Field;
+use super::ground::Ground;
+use super::group::Group;
 use super::oracle::Oracle;
-use super::prove::{Cases, Group, Prover};
-use super::sample::{aim, edges, range, step};
-use super::subject::Ground;
+use super::prover::{Cases, Prover};
+use super::sample::aim;
 use crate::description::PluginRow;
 use relobox_abi::{effect, pairing, row_flag, symbol_flag};
 

@@ -4,7 +4,6 @@
 //! | file | what it does |
 //! |---|---|
 //! | `sample` | the generator: modules from a table's description, a seed, and a distance that all fields can move |
-//! | `random` | its numbers: the same on every machine |
 //! | `properties` | the oracles: shift, permute, poison, repeat |
 //! | `edges` | the oracle that asks for both sides of every range |
 //! | `fuel` | the oracle that asks for twice the fuel for twice the relocations |
@@ -15,7 +14,6 @@
 mod edges;
 mod fuel;
 mod properties;
-mod random;
 mod sample;
 pub mod wrong;
 

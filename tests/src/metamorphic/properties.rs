@@ -1,8 +1,8 @@
 //! The oracles. Each links a sample twice and compares; none knows what a relocation type means.
 
-use super::random::Random;
 use super::sample::{Effect, Sample, Unit};
 use crate::tiny::{Answer, Described, Linker, Tiny, What};
+use relobox::rng::Rng;
 
 /// An oracle: what is wrong, if anything is.
 pub type Property = fn(&dyn Linker, &Sample) -> Result<(), String>;
@@ -199,10 +199,10 @@ pub fn repeat(linker: &dyn Linker, sample: &Sample) -> Result<(), String> {
 
 /// Units in another order, those of a pair together: the same bytes.
 pub fn permute(linker: &dyn Linker, sample: &Sample) -> Result<(), String> {
-    let mut random = Random(sample.units.len() as u64);
+    let mut rng = Rng::new(sample.units.len() as u64);
     let mut order: Vec<&Unit> = sample.units.iter().collect();
     for i in (1..order.len()).rev() {
-        order.swap(i, random.below(i + 1));
+        order.swap(i, rng.below(i + 1));
     }
     let reversed: Vec<&Unit> = sample.units.iter().rev().collect();
     let before = link(linker, &sample.module)?;

@@ -1,9 +1,9 @@
 //! The generator: a module of many independent relocations, from a table's description of itself.
 
-use super::random::Random;
 use crate::golden::{Shape, shape_of};
 use crate::tiny::guest;
 use crate::tiny::{Described, Linker, Relocation, Section, Symbol, Tiny, What};
+use relobox::rng::Rng;
 use relobox_abi::{Machine, row_flag, rule};
 
 /// What a change of the symbols' values does to a field.
@@ -85,7 +85,7 @@ pub fn sample(
     (units, distance, tables): (usize, u64, bool),
     seed: u64,
 ) -> Sample {
-    let mut random = Random(seed);
+    let mut rng = Rng::new(seed);
     let arch = linker.name();
     let mut choices = Vec::new();
     for (index, row) in linker.rows().iter().enumerate() {
@@ -99,16 +99,16 @@ pub fn sample(
     }
     let address = (machine.base & !0xffff).wrapping_add(0x10_0000);
     let mut module = Tiny::new(machine, in_place);
-    let bytes: Vec<u8> = (0..units as u64 * ROOM).map(|_| random.next() as u8).collect();
+    let bytes: Vec<u8> = (0..units as u64 * ROOM).map(|_| rng.next_u64() as u8).collect();
     module.sections.push(Section { address, bytes, relocations: Vec::new() });
-    let mut maker = Maker { linker, module, random };
+    let mut maker = Maker { linker, module, rng };
     let mut made = Vec::new();
     for n in 0..units {
         let at = n as u64 * ROOM + INSIDE;
         // Both halves of a pair reach 31 bits.
         let pair = if n % 4 == 3 && distance < 1 << 24 { maker.pair(at) } else { None };
         made.extend(pair.or_else(|| {
-            let choice = *choices.get(maker.random.below(choices.len()))?;
+            let choice = *choices.get(maker.rng.below(choices.len()))?;
             Some(maker.single(at, choice))
         }));
     }
@@ -120,7 +120,7 @@ pub fn sample(
 struct Maker<'a> {
     linker: &'a dyn Linker,
     module: Tiny,
-    random: Random,
+    rng: Rng,
 }
 
 impl Maker<'_> {
@@ -150,8 +150,8 @@ impl Maker<'_> {
             rule::UNSIGNED => (0, i64::MAX >> (64 - bits)),
             _ => (i64::MIN, i64::MAX),
         };
-        let v = self.random.between(low, high) & -step;
-        let mut addend = if self.module.in_place { there } else { self.random.between(-8, 8) * 0x10 };
+        let v = self.rng.between(low, high) & -step;
+        let mut addend = if self.module.in_place { there } else { self.rng.between(-8, 8) * 0x10 };
         let p = self.module.sections[0].address.wrapping_add(at) as i64;
         let mut s = match shape {
             Shape::Absolute(round) => v.wrapping_sub(round).wrapping_sub(addend),
@@ -169,7 +169,7 @@ impl Maker<'_> {
             addend = if matches!(shape, Shape::Slot(true, _)) { 0 } else { 0x20 };
             addend =
                 if matches!(shape, Shape::Slot(false, _) | Shape::SlotPage | Shape::SlotFixed) { 0 } else { addend };
-            s = self.random.next() as i64 & !1;
+            s = self.rng.next_u64() as i64 & !1;
         }
         let symbol = self.outside(s);
         let addend = if self.module.in_place { 0 } else { addend };
@@ -190,11 +190,11 @@ impl Maker<'_> {
         ];
         let find = |name: &str| self.linker.rows().iter().position(|row| row.name == name);
         let have: Vec<_> = PAIRS.iter().filter_map(|p| Some((find(p.0)?, find(p.1)?, p.2))).collect();
-        let (high, low, effect) = *have.get(self.random.below(have.len()))?;
+        let (high, low, effect) = *have.get(self.rng.below(have.len()))?;
         let rows = self.linker.rows();
         let (high_kind, low_kind) = (rows[high].row.kind, rows[low].row.kind);
         let p = self.module.sections[0].address.wrapping_add(at) as i64;
-        let v = self.random.between(-0x3fff_0000, 0x3fff_0000) + if effect == Effect::Relative { p } else { 0 };
+        let v = self.rng.between(-0x3fff_0000, 0x3fff_0000) + if effect == Effect::Relative { p } else { 0 };
         let label = rows[low].name.contains("PCREL_LO12");
         let symbol = self.outside(v);
         let low_symbol = match label {
@@ -204,7 +204,7 @@ impl Maker<'_> {
             }
             false => symbol,
         };
-        let addend = if self.module.in_place { 0 } else { self.random.between(-0x9000, 0x9000) };
+        let addend = if self.module.in_place { 0 } else { self.rng.between(-0x9000, 0x9000) };
         let mut low_addend = if label { 0 } else { addend };
         if rows[low].name == "R_MIPS_PCLO16" && !self.module.in_place {
             low_addend += 4;

@@ -7,11 +7,12 @@ use relobox::guests::Guests;
 use relobox::link::{Linked, load, prepare};
 use relobox::open::Source;
 use relobox::resolve::Sources;
+use relobox::rng::Rng;
 use relobox::sandbox::Sandbox;
 use relobox::symbols::Symbols;
 use relobox_abi::synthetic_kind;
 use relobox_engine::{Finding, Module, Placed};
-use relobox_tests::hostile::flips::{Random, mutate};
+use relobox_tests::hostile::flips::mutate;
 use relobox_tests::hostile::sample;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -121,12 +122,12 @@ pub fn quietly<T>(run: impl FnOnce() -> T) -> T {
 
 /// What is wrong with how files are taken that have random bytes changed, 500 times each; the same changes in every run.
 pub fn mutations(files: &[(String, Vec<u8>)]) -> Vec<String> {
-    let (guests, mut random, mut wrong) = (guests(), Random::new(27), Vec::new());
+    let (guests, mut rng, mut wrong) = (guests(), Rng::new(27), Vec::new());
     quietly(|| {
         for (name, whole) in files.iter().filter(|(_, whole)| whole.len() < 1 << 20) {
             for n in 0..500 {
                 let mut file = whole.clone();
-                mutate(&mut file, &mut random);
+                mutate(&mut file, &mut rng);
                 wrong.extend(judge(&guests, &format!("{name} mutation {n}"), &file, n % 10 == 0));
             }
         }

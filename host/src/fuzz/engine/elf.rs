@@ -15,18 +15,18 @@ const fn field(at: [u8; 2], len: [u8; 2]) -> Field {
 /// Fields of the file's header.
 pub(super) mod head {
     use super::{Field, field};
-    pub(in crate::fuzz::engine) const DATA: Field = field([5, 5], [1, 1]);
-    pub(in crate::fuzz::engine) const TYPE: Field = field([16, 16], [2, 2]);
-    pub(in crate::fuzz::engine) const MACHINE: Field = field([18, 18], [2, 2]);
-    pub(in crate::fuzz::engine) const VERSION: Field = field([20, 20], [4, 4]);
-    pub(in crate::fuzz::engine) const SHOFF: Field = field([32, 40], [4, 8]);
-    pub(in crate::fuzz::engine) const FLAGS: Field = field([36, 48], [4, 4]);
-    pub(in crate::fuzz::engine) const EHSIZE: Field = field([40, 52], [2, 2]);
-    pub(in crate::fuzz::engine) const SHENTSIZE: Field = field([46, 58], [2, 2]);
-    pub(in crate::fuzz::engine) const SHNUM: Field = field([48, 60], [2, 2]);
-    pub(in crate::fuzz::engine) const SHSTRNDX: Field = field([50, 62], [2, 2]);
+    pub(crate) const DATA: Field = field([5, 5], [1, 1]);
+    pub(crate) const TYPE: Field = field([16, 16], [2, 2]);
+    pub(crate) const MACHINE: Field = field([18, 18], [2, 2]);
+    pub(crate) const VERSION: Field = field([20, 20], [4, 4]);
+    pub(crate) const SHOFF: Field = field([32, 40], [4, 8]);
+    pub(crate) const FLAGS: Field = field([36, 48], [4, 4]);
+    pub(crate) const EHSIZE: Field = field([40, 52], [2, 2]);
+    pub(crate) const SHENTSIZE: Field = field([46, 58], [2, 2]);
+    pub(crate) const SHNUM: Field = field([48, 60], [2, 2]);
+    pub(crate) const SHSTRNDX: Field = field([50, 62], [2, 2]);
     /// All that the engine may look at, e_ident's class and version among them.
-    pub(in crate::fuzz::engine) const ALL: [Field; 12] = [
+    pub(crate) const ALL: [Field; 12] = [
         field([4, 4], [1, 1]),
         DATA,
         field([6, 6], [1, 1]),
@@ -45,39 +45,38 @@ pub(super) mod head {
 /// Fields of a section header.
 pub(super) mod section {
     use super::{Field, field};
-    pub(in crate::fuzz::engine) const NAME: Field = field([0, 0], [4, 4]);
-    pub(in crate::fuzz::engine) const TYPE: Field = field([4, 4], [4, 4]);
-    pub(in crate::fuzz::engine) const FLAGS: Field = field([8, 8], [4, 8]);
-    pub(in crate::fuzz::engine) const ADDR: Field = field([12, 16], [4, 8]);
-    pub(in crate::fuzz::engine) const OFFSET: Field = field([16, 24], [4, 8]);
-    pub(in crate::fuzz::engine) const SIZE: Field = field([20, 32], [4, 8]);
-    pub(in crate::fuzz::engine) const LINK: Field = field([24, 40], [4, 4]);
-    pub(in crate::fuzz::engine) const INFO: Field = field([28, 44], [4, 4]);
-    pub(in crate::fuzz::engine) const ALIGN: Field = field([32, 48], [4, 8]);
-    pub(in crate::fuzz::engine) const ENTSIZE: Field = field([36, 56], [4, 8]);
-    pub(in crate::fuzz::engine) const ALL: [Field; 10] =
-        [NAME, TYPE, FLAGS, ADDR, OFFSET, SIZE, LINK, INFO, ALIGN, ENTSIZE];
+    pub(crate) const NAME: Field = field([0, 0], [4, 4]);
+    pub(crate) const TYPE: Field = field([4, 4], [4, 4]);
+    pub(crate) const FLAGS: Field = field([8, 8], [4, 8]);
+    pub(crate) const ADDR: Field = field([12, 16], [4, 8]);
+    pub(crate) const OFFSET: Field = field([16, 24], [4, 8]);
+    pub(crate) const SIZE: Field = field([20, 32], [4, 8]);
+    pub(crate) const LINK: Field = field([24, 40], [4, 4]);
+    pub(crate) const INFO: Field = field([28, 44], [4, 4]);
+    pub(crate) const ALIGN: Field = field([32, 48], [4, 8]);
+    pub(crate) const ENTSIZE: Field = field([36, 56], [4, 8]);
+    pub(crate) const ALL: [Field; 10] = [NAME, TYPE, FLAGS, ADDR, OFFSET, SIZE, LINK, INFO, ALIGN, ENTSIZE];
 }
 
 /// Fields of a symbol.
 pub(super) mod symbol {
     use super::{Field, field};
-    pub(in crate::fuzz::engine) const NAME: Field = field([0, 0], [4, 4]);
-    pub(in crate::fuzz::engine) const VALUE: Field = field([4, 8], [4, 8]);
-    pub(in crate::fuzz::engine) const SIZE: Field = field([8, 16], [4, 8]);
-    pub(in crate::fuzz::engine) const INFO: Field = field([12, 4], [1, 1]);
-    pub(in crate::fuzz::engine) const OTHER: Field = field([13, 5], [1, 1]);
-    pub(in crate::fuzz::engine) const SECTION: Field = field([14, 6], [2, 2]);
-    pub(in crate::fuzz::engine) const ALL: [Field; 6] = [NAME, VALUE, SIZE, INFO, OTHER, SECTION];
+    pub(crate) const NAME: Field = field([0, 0], [4, 4]);
+    pub(crate) const VALUE: Field = field([4, 8], [4, 8]);
+    pub(crate) const SIZE: Field = field([8, 16], [4, 8]);
+    pub(crate) const INFO: Field = field([12, 4], [1, 1]);
+    pub(crate) const OTHER: Field = field([13, 5], [1, 1]);
+    pub(crate) const SECTION: Field = field([14, 6], [2, 2]);
+    pub(crate) const ALL: [Field; 6] = [NAME, VALUE, SIZE, INFO, OTHER, SECTION];
 }
 
 /// Fields of a relocation; the addend only where it is explicit.
 pub(super) mod relocation {
     use super::{Field, field};
-    pub(in crate::fuzz::engine) const OFFSET: Field = field([0, 0], [4, 8]);
-    pub(in crate::fuzz::engine) const INFO: Field = field([4, 8], [4, 8]);
-    pub(in crate::fuzz::engine) const ADDEND: Field = field([8, 16], [4, 8]);
-    pub(in crate::fuzz::engine) const ALL: [Field; 3] = [OFFSET, INFO, ADDEND];
+    pub(crate) const OFFSET: Field = field([0, 0], [4, 8]);
+    pub(crate) const INFO: Field = field([4, 8], [4, 8]);
+    pub(crate) const ADDEND: Field = field([8, 16], [4, 8]);
+    pub(crate) const ALL: [Field; 3] = [OFFSET, INFO, ADDEND];
 }
 
 /// `e_type` of a relocatable object.

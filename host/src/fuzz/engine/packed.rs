@@ -1,14 +1,15 @@
 //! Fuzzing of the unpacker, with packed files and what is left of them.
 
 use super::shrink::{minimise, pieces};
-use super::{Judged, Trouble, fields, hex, suspicion};
+use super::trouble::{Judged, Trouble, suspicion};
+use super::{fields, hex};
 use crate::built_in;
 use crate::error::{Error, Result};
-use crate::fuzz::dice::Dice;
 use crate::fuzz::instrument::{Instrumented, instrument};
 use crate::fuzz::subject::{Coverage, Subject, Suspicion};
 use crate::limits;
 use crate::open::{Source, unpack_in};
+use crate::rng::Rng;
 use crate::sandbox::{Guest, Instance, Sandbox};
 use libafl::inputs::BytesInput;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -167,15 +168,15 @@ impl Subject for Unpacker {
         format!("{way:x}")
     }
 
-    fn mutate(&self, input: &mut BytesInput, other: Option<&BytesInput>, dice: &mut Dice<'_>) {
+    fn mutate(&self, input: &mut BytesInput, other: Option<&BytesInput>, rng: &mut Rng) {
         let file: &mut Vec<u8> = input.as_mut();
-        if let Some(other) = other.filter(|_| dice.one_in(16)) {
+        if let Some(other) = other.filter(|_| rng.one_in(16)) {
             file.extend_from_slice(other.as_ref());
         }
-        for _ in 0..1 + dice.below(6) {
-            fields::damage(file, dice, &self.counted.constants);
+        for _ in 0..1 + rng.below(6) {
+            fields::damage(file, rng, &self.counted.constants);
         }
-        if !dice.one_in(4) {
+        if !rng.one_in(4) {
             repair_xz(file);
         }
         file.truncate(limits::FUZZ_FILE);
