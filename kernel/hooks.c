@@ -15,8 +15,6 @@ static char *hooks = "auto";
 module_param(hooks, charp, 0444);
 MODULE_PARM_DESC(hooks, "How loads are steered: ftrace, kprobe or auto");
 
-const char *steer_reason __ro_after_init = "", *steer_hooks __ro_after_init = "";
-
 struct hook {
 	const char *name;
 	bool (*instead)(struct pt_regs *regs);

@@ -56,26 +56,37 @@ typedef void *allocator_t(ALLOCATOR_ARGUMENTS);
 typedef void __percpu *percpu_t(PERCPU_ARGUMENTS);
 typedef int finalize_t(FINALIZE_ARGUMENTS);
 
-/* device.c */
+/* lookup.c: what the kernel does not export. */
 struct find_symbol_arg;
 typedef bool find_symbol_t(struct find_symbol_arg *fsa);
-DECLARE_STATIC_CALL(kernel_find_symbol, *(find_symbol_t *)NULL);
-DECLARE_STATIC_CALL(kernel_find_area, find_vm_area);
+typedef int set_memory_t(unsigned long address, int pages);
+DECLARE_STATIC_CALL(kernel_allocate, *(allocator_t *)NULL);
+DECLARE_STATIC_CALL(kernel_percpu, *(percpu_t *)NULL);
 DECLARE_STATIC_CALL(kernel_finalize, *(finalize_t *)NULL);
+DECLARE_STATIC_CALL(kernel_find_area, find_vm_area);
+DECLARE_STATIC_CALL(kernel_read_only, *(set_memory_t *)NULL);
+DECLARE_STATIC_CALL(kernel_executable, *(set_memory_t *)NULL);
+DECLARE_STATIC_CALL(kernel_find_symbol, *(find_symbol_t *)NULL);
+/* kernel.modules_disabled; NULL where it cannot be seen. */
+extern const int *kernel_disabled;
 unsigned long kernel_lookup(const char *name);
+int lookup_init(void);
+
+/* areas.c */
 void *allocate(const struct relobox_area *area);
 void free_areas(struct session *session, unsigned int first);
+
+/* flat.c: how a FLAT area is protected, in its `reserved`. */
+enum { FLAT_WRITABLE, FLAT_SEALED, FLAT_EXECUTABLE };
+long do_put(struct session *session, void *argument);
+long do_protect(struct session *session, void *argument);
+long do_call(struct session *session, void *argument);
 
 /* list.c: whether the kernel's own tables of exports were found. */
 extern bool list_all;
 int list_init(void);
 long do_list(struct session *session, void *argument);
 void list_let_go(struct session *session, unsigned int count);
-
-/* hooks.c: why loads cannot be steered, or empty; and how they are. */
-extern const char *steer_reason, *steer_hooks;
-void steer_init(void);
-void steer_exit(void);
 
 /* steer.c, for hooks.c: whether a function is not to run, at its entry; and what runs instead. */
 bool on_allocate(struct pt_regs *regs);
@@ -86,11 +97,16 @@ void __percpu *instead_of_percpu(PERCPU_ARGUMENTS);
 int instead_of_finalize(FINALIZE_ARGUMENTS);
 bool steer_tried(void);
 
-/* steer.c */
+/* steer.c: why loads cannot be steered, or empty; and how they are. hooks.c finds out. */
+extern const char *steer_reason, *steer_hooks;
 void steer_bury(void);
 void steer_close(struct session *session);
 bool steer_armed(void);
 long do_arm(struct session *session, void *argument);
 long do_disarm(struct session *session, void *argument);
+
+/* hooks.c */
+void steer_init(void);
+void steer_exit(void);
 
 #endif

@@ -267,8 +267,13 @@ int main(int argc, char **argv)
 	after = mapped(before);
 	check(after <= before, "areas: %d before, %d after", before, after);
 	test_privilege();
-	for (i = 3; i < argc && i < 19 && about.layout; i++)
+	for (i = 3; i < argc && i < 19 && about.layout; i++) {
 		test_load(argv[i], &targets[i - 3], brief ? 20 : 250);
+		if (!targets[i - 3].path)
+			continue;
+		test_owners(&targets[i - 3]);
+		test_race(&targets[i - 3], brief ? 20 : 250);
+	}
 	if (!failures && i > 3) {
 		test_switched_off(&targets[0]);
 		if (!brief)

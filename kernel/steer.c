@@ -12,6 +12,8 @@
 
 #include "internal.h"
 
+const char *steer_reason __ro_after_init = "", *steer_hooks __ro_after_init = "";
+
 /* amdgpu has 44,000 symbols. They are compared without a pause, so this bounds the latency as well. */
 #define SYMBOLS_MAX (1U << 18)
 

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Flat code: bytes that are put into an area of their own, protected, and called. */
+#include <linux/cacheflush.h>
+#include <linux/security.h>
+#include <linux/uaccess.h>
+
+#include "internal.h"
+
+/* The FLAT area that has all of these bytes. */
+static struct relobox_area *flat(struct session *session, u64 address, u64 size)
+{
+	struct relobox_area *area;
+
+	for (area = session->areas; area < &session->areas[session->count]; area++)
+		if (area->kind == RELOBOX_KIND_FLAT && address >= area->address &&
+		    size <= area->size && address - area->address <= area->size - size)
+			return area;
+	return NULL;
+}
+
+long do_put(struct session *session, void *argument)
+{
+	struct relobox_put *put = argument;
+	struct relobox_area *area = flat(session, put->address, put->size);
+
+	if (!area)
+		return -EINVAL;
+	if (area->reserved != FLAT_WRITABLE)
+		return -EACCES;
+	return copy_from_user((void *)(unsigned long)put->address, u64_to_user_ptr(put->buffer),
+			      put->size) ? -EFAULT : 0;
+}
+
+long do_protect(struct session *session, void *argument)
+{
+	struct relobox_protect *protect = argument;
+	struct relobox_area *area = flat(session, protect->address, 1);
+	struct vm_struct *vm;
+	int err, pages;
+
+	if (!area || area->address != protect->address || protect->protection > RELOBOX_READ_EXECUTE)
+		return -EINVAL;
+	if (area->reserved != FLAT_WRITABLE)
+		return -EACCES;
+	vm = static_call(kernel_find_area)((void *)area->address);
+	if (!vm)
+		return -ENOMEM;
+	/* Not every allocator asks vfree() to make the pages writable again before others get them. */
+	vm->flags |= VM_FLUSH_RESET_PERMS;
+	area->reserved = FLAT_SEALED; /* even if it fails half-way: never writable again */
+	pages = PAGE_ALIGN(area->size) >> PAGE_SHIFT;
+	flush_icache_range(area->address, area->address + area->size);
+	err = static_call(kernel_read_only)(area->address, pages);
+	if (err || protect->protection == RELOBOX_READ_ONLY)
+		return err;
+	err = static_call(kernel_executable)(area->address, pages);
+	if (!err)
+		area->reserved = FLAT_EXECUTABLE;
+	return err;
+}
+
+long __nocfi do_call(struct session *session, void *argument)
+{
+	struct relobox_call *call = argument;
+	struct relobox_area *area = flat(session, call->address, 1);
+	int (*function)(unsigned long argument) = (void *)(unsigned long)call->address;
+	int err;
+
+	/* Loads ask modules_disabled themselves; for this the device must know it. */
+	if (!kernel_disabled)
+		return -EPERM;
+	/* Security modules judge what is loaded; to them this is init_module(2). */
+	err = security_kernel_load_data(LOADING_MODULE, false);
+	if (err)
+		return err;
+	if (!area || area->reserved != FLAT_EXECUTABLE)
+		return -EINVAL;
+	call->returned = function(call->argument);
+	return 0;
+}
