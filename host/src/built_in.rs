@@ -1,5 +1,8 @@
 //! The guests that are built into this program.
 
+use crate::digest::Digest;
+use sha2::{Digest as _, Sha256};
+
 /// The guests in the repository's `host/guests/`.
 static BUILT_IN: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 
@@ -17,4 +20,10 @@ pub fn plugins() -> impl Iterator<Item = (&'static str, &'static [u8])> {
 #[must_use]
 pub fn wasm_of(name: &str) -> Option<&'static [u8]> {
     BUILT_IN.iter().find(|(n, _)| *n == name).map(|(_, wasm)| *wasm)
+}
+
+/// The SHA-256 of a built-in guest.
+#[must_use]
+pub fn digest_of(name: &str) -> Option<Digest> {
+    wasm_of(name).map(|wasm| Sha256::digest(wasm).into())
 }

@@ -3,14 +3,12 @@
 //! Nothing reaches the kernel before the module was parsed, planned and found to be for it; nothing stays in it
 //! if a later step fails, since what was allocated belongs to the connection until the module is live.
 
-use crate::areas::Area;
-use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::guests::Guests;
-use crate::kernel::{Export, Failure, Form, Kernel, Listing, Mode, Of};
+use crate::inserted::{Inserted, refusal};
+use crate::kernel::{Export, Failure, Form, Kernel, Listing, Of};
 use crate::layout_linux;
 use crate::link::{ask, plugin_of};
-use crate::names;
 use crate::needs::Needs;
 use crate::parse::Module;
 use crate::place::{self, Placing};
@@ -22,29 +20,6 @@ use crate::text::decoded;
 use relobox_abi::{Group, Section, section_flag, section_kind};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-
-/// A module that is live.
-#[derive(Clone, Debug)]
-pub struct Inserted {
-    /// Its name.
-    pub name: String,
-    /// Who relocated it.
-    pub mode: Mode,
-    /// Where it is; areas of kinds that only init needed are free again.
-    pub areas: Vec<Area>,
-    /// How many relocations the plugin did: in what the kernel got, or, of a vetted module, in a copy that only had to link.
-    pub relocations: usize,
-    /// The plugin that did them.
-    pub plugin: String,
-    /// Its digest; unknown if the module is live, and the process that linked it could not say so any more.
-    pub plugin_digest: Option<Digest>,
-    /// The modules that it uses.
-    pub uses: Vec<String>,
-    /// What init returned.
-    pub returned: i32,
-    /// Arguments that named no parameter.
-    pub unknown_args: Vec<String>,
-}
 
 /// Links `module` and makes it a live module of `kernel`. `inputs` are numbers from the kernel that plugins ask for.
 pub fn insmod(
@@ -92,26 +67,6 @@ pub fn insmod(
     })
 }
 
-/// A kernel's refusal as a problem of `subject`, a file or a module.
-#[must_use]
-pub fn refusal(subject: &str, failure: &Failure) -> Error {
-    let mut problem = Problem::new(failure.kind(), subject, failure.to_string());
-    match failure {
-        Failure::Init { errno } | Failure::Argument { errno, .. } => problem.value = Some((*errno).into()),
-        Failure::Unclear { errno, .. } => problem.value = Some((*errno).into()),
-        Failure::InUse { users, .. } if users.is_empty() => {
-            problem.hint = "a mount, an open file, a device or the kernel itself uses it".into();
-        }
-        Failure::InUse { .. } => problem.hint = "remove those first".into(),
-        Failure::NotLive { .. } => problem.hint = "try again".into(),
-        Failure::Unknown { .. } => problem.hint = "see 'relobox lsmod'".into(),
-        Failure::Stale { .. } => problem.hint = "try again".into(),
-        Failure::Exists { .. } => problem.hint = "'relobox rmmod' removes it".into(),
-        _ => {}
-    }
-    Error::Kernel(Box::new(problem))
-}
-
 /// A refusal, with the names of what the kernel only has numbers for.
 fn named(failure: &Failure, records: &Records<'_>) -> Error {
     let mut error = refusal(records.name, failure);
@@ -157,7 +112,7 @@ fn check(guests: &Guests, records: &Records<'_>, needs: &Needs, kernel: &Listing
         let text = format!("section {} is writable and executable", decoded(records.bytes(section.name)));
         refuse("writable-code", text, "code that changes itself has no place in a kernel");
     }
-    let name = names::of_module(records);
+    let name = records.module_name();
     if name.is_empty() {
         let text = "it has no name: .modinfo has no name=, and its file's name begins with a dot";
         refuse("not-a-module", text.into(), "rename the file");

@@ -24,6 +24,7 @@ pub mod files;
 pub mod fuzz;
 pub mod guests;
 mod index;
+pub mod inserted;
 pub mod insmod;
 pub mod isolate;
 pub mod job;

@@ -3,10 +3,8 @@
 //! The rule is kmod's (and depmod's): the last part of the path, up to its first dot, with underscores for dashes.
 //! `kernel/crypto/crc32c-intel.ko.xz` is `crc32c_intel`, and `foo.bar.ko` is `foo`. What the kernel will call a module
 //! is in the module itself: kbuild writes the same name to `__this_module` and to `name=` in .modinfo, so that comes first
-//! where there is one ([`of_module`]).
+//! where there is one (`Records::module_name`).
 
-use crate::records::Records;
-use crate::text::decoded;
 use std::path::Path;
 
 /// Endings of modules' files, packed or not: those that kmod knows.
@@ -30,15 +28,6 @@ pub fn of_file_bytes(path: &Path) -> Vec<u8> {
 #[must_use]
 pub fn of_file(path: impl AsRef<Path>) -> String {
     String::from_utf8_lossy(&of_file_bytes(path.as_ref())).into_owned()
-}
-
-/// The name that a module has for itself, else its file's.
-#[must_use]
-pub fn of_module(records: &Records<'_>) -> String {
-    match records.modinfo("name") {
-        Some(name) => decoded(name),
-        None => of_file(records.name),
-    }
 }
 
 /// Whether an argument that is to name a module is written like its file: `./foo`, `foo.ko.xz`.

@@ -1,5 +1,6 @@
 //! The records of a module: what the engine says of a file, checked by [`parse`](crate::parse).
 
+use crate::names;
 use crate::text::decoded;
 use crate::views::bytes;
 use relobox_abi::{
@@ -42,6 +43,15 @@ pub struct Patching<'a> {
 }
 
 impl<'a> Records<'a> {
+    /// The name that the module has for itself, else its file's (see [`names`]).
+    #[must_use]
+    pub fn module_name(&self) -> String {
+        match self.modinfo("name") {
+            Some(name) => decoded(name),
+            None => names::of_file(self.name),
+        }
+    }
+
     /// Text or contents in the file.
     #[must_use]
     pub fn bytes(&self, span: Span) -> &'a [u8] {

@@ -312,6 +312,12 @@ impl Plugins {
         self.files.iter().find(|file| file.digest == *digest).map(|file| file.name.clone()).or_else(built_in)
     }
 
+    /// The digest, if one of these or a built-in plugin has it. A linking process may say anything of itself.
+    #[must_use]
+    pub fn known<'a>(&self, digest: Option<&'a Digest>) -> Option<&'a Digest> {
+        digest.filter(|digest| self.has(digest))
+    }
+
     /// Whether there is a plugin with this digest, among these or built in.
     #[must_use]
     pub fn has(&self, digest: &Digest) -> bool {

@@ -10,7 +10,6 @@
 use crate::areas::ABSENT;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
-use crate::names;
 use crate::needs::Needs;
 use crate::problem::{Problem, Problems};
 use crate::records::Records;
@@ -213,7 +212,7 @@ impl<'a> Policy<'a> {
         let mut crcs: Vec<_> = records.versions.iter().map(|v| (records.bytes(v.name), v.crc)).collect();
         crcs.sort_unstable();
         let imports = records.modinfo_all("import_ns").collect();
-        Self { gpl, name: names::of_module(records), imports, crcs }
+        Self { gpl, name: records.module_name(), imports, crcs }
     }
 
     fn check(&self, records: &Records<'_>, i: u32, name: &[u8], found: &Definition, problems: &mut Problems) {

@@ -4,15 +4,13 @@
 //! A state is true for one boot of one kernel. Another boot's, or one that others than its owner may have written, is
 //! refused; a module that is no longer where it was is dropped.
 
-use crate::built_in;
 use crate::digest::{Digest, hex};
 use crate::error::{Error, Result};
 use crate::files::{self, Kind};
-use crate::insmod::Inserted;
+use crate::inserted::Inserted;
 use crate::kernel::{Export, Mode, Module};
 use crate::limits;
 use crate::problem::Problem;
-use crate::registry::Plugins;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _};
 use serde::{Deserialize, Serialize};
@@ -122,16 +120,16 @@ pub fn digest(file: &std::fs::File) -> std::io::Result<String> {
 }
 
 impl Origin {
-    /// Of a module from `file`, whose digest is known, and that one of these plugins relocated. Which one, the linking
-    /// process says: a digest that none of them has is left out.
-    pub fn new(file: &Path, file_sha256: String, plugin: Option<&Digest>, plugins: &Plugins) -> Result<Self> {
-        let engine = built_in::wasm_of("engine").map(|wasm| hex(&Sha256::digest(wasm))).unwrap_or_default();
-        Ok(Self {
+    /// Of a module from `file`, whose digest is known, and the guests that linked it, as far as they are known.
+    #[must_use]
+    pub fn new(file: &Path, file_sha256: String, plugin: Option<&Digest>, engine: Option<&Digest>) -> Self {
+        let digits = |digest: Option<&Digest>| digest.map(|digest| hex(digest)).unwrap_or_default();
+        Self {
             file: std::path::absolute(file).unwrap_or_else(|_| file.to_owned()).display().to_string(),
             file_sha256,
-            plugin_sha256: plugin.filter(|digest| plugins.has(digest)).map(|digest| hex(digest)).unwrap_or_default(),
-            engine_sha256: engine,
-        })
+            plugin_sha256: digits(plugin),
+            engine_sha256: digits(engine),
+        }
     }
 }
 

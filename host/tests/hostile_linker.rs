@@ -152,7 +152,7 @@ mod hostile {
         }
 
         /// What modprobe makes of module `m`, if its linking process says this.
-        fn modprobe(&self, script: &[Value], machine: &Mutex<Machinery>) -> Outcome<relobox::insmod::Inserted> {
+        fn modprobe(&self, script: &[Value], machine: &Mutex<Machinery>) -> Outcome<relobox::inserted::Inserted> {
             std::fs::write(self.0.join("linker.json"), Value::from(script).to_string()).unwrap();
             let plan = self.plan();
             let options = Options { program: self.0.join("linker"), ..Options::default() };

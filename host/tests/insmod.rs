@@ -307,7 +307,7 @@ fn a_downgrade_is_no_secret() {
 
 #[test]
 fn a_module_that_something_else_uses_is_not_said_to_be_free() {
-    use relobox::insmod::refusal;
+    use relobox::inserted::refusal;
     use relobox::kernel::{Failure, Stage};
     let used = Failure::InUse { name: "xfs".into(), users: vec![], count: Some(1) };
     let said = refusal("xfs", &used).to_string();

@@ -5,7 +5,8 @@ mod workshop;
 
 use relobox::cache::Cache;
 use relobox::guests::Guests;
-use relobox::insmod::{Inserted, insmod};
+use relobox::inserted::Inserted;
+use relobox::insmod::insmod;
 use relobox::kernel::{Failure, Kernel, Listing, Load, Loaded, Protection, Request};
 use relobox::kernels::sim::Sim;
 use relobox::link::load;

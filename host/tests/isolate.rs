@@ -7,7 +7,7 @@ use relobox::built_in;
 use relobox::cache::Cache;
 use relobox::error::Error;
 use relobox::guests::Guests;
-use relobox::insmod::Inserted;
+use relobox::inserted::Inserted;
 use relobox::isolate::{ATTEMPTS, Linker, Options, Tried};
 use relobox::kernel::Request;
 use relobox::kernel::{

@@ -4,7 +4,8 @@
 use object::{Object as _, ObjectSymbol as _};
 use relobox::error::{Error, Misbehaviour};
 use relobox::guests::Guests;
-use relobox::insmod::{Inserted, insmod};
+use relobox::inserted::Inserted;
+use relobox::insmod::insmod;
 use relobox::kernel::{Export, Failure, Form, Kernel, Listing, Load, Loaded, Machine, Protection, Request};
 use relobox::link::load;
 use relobox::open::Source;

@@ -8,7 +8,6 @@ use super::find::{File, Found};
 use crate::error::Result;
 use crate::guests::Guests;
 use crate::limits;
-use crate::names;
 use crate::open::{Source, open};
 use crate::parse::parse;
 use crate::problem::Problem;
@@ -31,7 +30,7 @@ pub(super) fn of(guests: &Guests, path: &Path) -> Result<Exports> {
     let name = path.display().to_string();
     let module = parse(&name, open(guests, &name, Source::open(path)?)?, what::EXPORTS)?;
     let records = module.records();
-    let owner: Arc<str> = names::of_module(&records).into();
+    let owner: Arc<str> = records.module_name().into();
     let definition = |e: &relobox_abi::Export| Definition {
         address: None,
         crc: (e.flags & export_flag::CRC != 0 && e.crc != 0).then_some(e.crc),

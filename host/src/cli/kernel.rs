@@ -3,7 +3,7 @@
 use super::output;
 use super::sim::{Socket, connect, unreachable};
 use clap::{Args, ValueEnum};
-use relobox::insmod::refusal;
+use relobox::inserted::refusal;
 use relobox::kernel::{Failure, Kernel, Mode};
 use relobox::kernels::device::{self, Device};
 use relobox::kernels::vet::Vet;

@@ -107,7 +107,7 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
         Some(path) => {
             let mut given = section_addresses(path)?;
             let records = prepared.module.records();
-            let owner = relobox::names::of_module(&records);
+            let owner = records.module_name();
             given.extend(per_cpu_base(&records, symbols, &owner, &given));
             prepared.measured.at_sections(&records, &given, base)
         }

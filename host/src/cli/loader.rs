@@ -4,9 +4,11 @@ use super::common::Common;
 use super::kernel::{Choice, Which, open_device};
 use super::link::Inputs;
 use super::state;
+use relobox::built_in;
 use relobox::cache::Cache;
 use relobox::guests::Guests;
-use relobox::insmod::{Inserted, insmod};
+use relobox::inserted::Inserted;
+use relobox::insmod::insmod;
 use relobox::isolate::{Linker, Options};
 use relobox::kernels::vet::Vet;
 use relobox::link::load;
@@ -97,7 +99,8 @@ impl<'a> Loader<'a> {
 
     fn record(&self, path: &Path, inserted: &Inserted, digest: impl FnOnce() -> std::io::Result<String>) {
         state::record(self.which, inserted, || {
-            Origin::new(path, digest().map_err(Error::io(path))?, inserted.plugin_digest.as_ref(), &self.plugins)
+            let plugin = self.plugins.known(inserted.plugin_digest.as_ref());
+            Ok(Origin::new(path, digest().map_err(Error::io(path))?, plugin, built_in::digest_of("engine").as_ref()))
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use super::output;
 use clap::{Args, Subcommand};
-use relobox::insmod::refusal;
+use relobox::inserted::refusal;
 use relobox::kernel::{Failure, Kernel as _};
 use relobox::kernels::sim::{Sim, default_socket};
 use relobox::{Error, Result};

@@ -4,7 +4,7 @@ use super::kernel::{Choice, Which, failed};
 use super::output;
 use clap::{Args, Subcommand};
 use relobox::files::{self, Kind};
-use relobox::insmod::Inserted;
+use relobox::inserted::Inserted;
 use relobox::kernel::{Failure, Listing, Mode};
 use relobox::state::{self, Boot, DIRECTORY, Origin, Record, State, Store};
 use relobox::{Error, Result, limits};

@@ -5,7 +5,7 @@ use super::serve;
 use super::wire::{self, Rooms};
 use crate::address_space;
 use crate::error::{Error, Result};
-use crate::insmod::Inserted;
+use crate::inserted::Inserted;
 use crate::kernel::{Kernel, Machine};
 use crate::limits;
 use crate::linker_fault::Fault;

@@ -12,7 +12,7 @@
 use crate::areas::Kind;
 use crate::digest::Digest;
 use crate::error::{Error, Misbehaviour};
-use crate::insmod::Inserted;
+use crate::inserted::Inserted;
 use crate::kernel::{Export, Load, Machine, Protection, Request as Space};
 use crate::limits;
 use crate::linker_fault::Fault;

@@ -6,7 +6,7 @@ use super::wire::{Received, Rooms, hear, read, read_room, reply};
 use crate::areas::Area;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::insmod::{Inserted, refusal};
+use crate::inserted::{Inserted, refusal};
 use crate::kernel::{Failure, Form, Image, Kernel, Loaded, Module, Protection, Request as Space};
 use crate::limits;
 use crate::linker_fault::Fault;

@@ -12,7 +12,8 @@ use super::wire::{Received, Rooms, read, read_blob, receive, say, send, send_end
 use crate::cache::Cache;
 use crate::error::Result;
 use crate::guests::Guests;
-use crate::insmod::{Inserted, insmod};
+use crate::inserted::Inserted;
+use crate::insmod::insmod;
 use crate::kernel::Machine;
 use crate::limits;
 use crate::link::load;

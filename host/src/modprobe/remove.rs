@@ -4,7 +4,7 @@ use super::config::Config;
 use super::glob::{alias_name, matches};
 use super::tree::Tree;
 use crate::error::{Error, Result};
-use crate::insmod::refusal;
+use crate::inserted::refusal;
 use crate::kernel::{Failure, Module};
 use crate::names::underscored;
 use crate::problem::Problem;

@@ -155,7 +155,7 @@ fn compared(load: &Load) -> String {
 
 fn run(guests: &Guests, how: &str, file: PathBuf, other: Option<PathBuf>) -> Result<()> {
     let module = load(guests, &file.display().to_string(), Source::open(&file)?)?;
-    let device = Device::open().map_err(|e| relobox::insmod::refusal("device", &e))?;
+    let device = Device::open().map_err(|e| relobox::inserted::refusal("device", &e))?;
     let mut kernel = Wrong { device, how: how.to_owned(), file, other, placeholder: None };
     insmod(guests, &mut kernel, module, "", &[]).map(drop)
 }

@@ -1,0 +1,50 @@
+//! What came of loading a module: it is live, or the kernel refused it.
+
+use crate::areas::Area;
+use crate::digest::Digest;
+use crate::error::Error;
+use crate::kernel::{Failure, Mode};
+use crate::problem::Problem;
+
+/// A module that is live.
+#[derive(Clone, Debug)]
+pub struct Inserted {
+    /// Its name.
+    pub name: String,
+    /// Who relocated it.
+    pub mode: Mode,
+    /// Where it is; areas of kinds that only init needed are free again.
+    pub areas: Vec<Area>,
+    /// How many relocations the plugin did: in what the kernel got, or, of a vetted module, in a copy that only had to link.
+    pub relocations: usize,
+    /// The plugin that did them.
+    pub plugin: String,
+    /// Its digest; unknown if the module is live, and the process that linked it could not say so any more.
+    pub plugin_digest: Option<Digest>,
+    /// The modules that it uses.
+    pub uses: Vec<String>,
+    /// What init returned.
+    pub returned: i32,
+    /// Arguments that named no parameter.
+    pub unknown_args: Vec<String>,
+}
+
+/// A kernel's refusal as a problem of `subject`, a file or a module.
+#[must_use]
+pub fn refusal(subject: &str, failure: &Failure) -> Error {
+    let mut problem = Problem::new(failure.kind(), subject, failure.to_string());
+    match failure {
+        Failure::Init { errno } | Failure::Argument { errno, .. } => problem.value = Some((*errno).into()),
+        Failure::Unclear { errno, .. } => problem.value = Some((*errno).into()),
+        Failure::InUse { users, .. } if users.is_empty() => {
+            problem.hint = "a mount, an open file, a device or the kernel itself uses it".into();
+        }
+        Failure::InUse { .. } => problem.hint = "remove those first".into(),
+        Failure::NotLive { .. } => problem.hint = "try again".into(),
+        Failure::Unknown { .. } => problem.hint = "see 'relobox lsmod'".into(),
+        Failure::Stale { .. } => problem.hint = "try again".into(),
+        Failure::Exists { .. } => problem.hint = "'relobox rmmod' removes it".into(),
+        _ => {}
+    }
+    Error::Kernel(Box::new(problem))
+}
