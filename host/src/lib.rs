@@ -6,39 +6,28 @@
 //! and what they answer is checked ([`records`], [`confine`]) as hostile input.
 #![warn(missing_docs)]
 
-mod address_space;
 pub mod admit;
 pub mod apply;
-pub mod areas;
 pub mod built_in;
 pub mod cache;
 pub mod check;
 pub mod confine;
 pub mod cross_check;
 pub mod description;
-pub mod digest;
 pub mod emit;
-pub mod error;
-pub mod files;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 pub mod guests;
 mod index;
-pub mod inserted;
 pub mod insmod;
 pub mod isolate;
 pub mod job;
-pub mod kernel;
 pub mod kernels;
 pub mod kit;
 pub mod layout;
 pub mod layout_linux;
-pub mod limits;
 pub mod link;
-pub mod linker_fault;
-mod memfd;
 pub mod modprobe;
-pub mod names;
 pub mod needs;
 pub mod open;
 pub mod parse;
@@ -46,18 +35,16 @@ pub mod pins;
 pub mod place;
 pub mod plan;
 pub mod plugin_file;
-pub mod problem;
 pub mod records;
 pub mod registry;
 pub mod report;
 pub mod resolve;
-pub mod rng;
 pub mod sandbox;
-pub mod state;
 pub mod support;
-pub mod symbols;
-pub mod text;
 pub mod views;
 
-pub use error::{Error, Result};
-pub use problem::{Problem, Problems};
+pub use relobox_core::{Error, Problem, Problems, Result};
+pub use relobox_core::{
+    address_space, areas, digest, error, files, inserted, kernel, limits, linker_fault, memfd, names, problem, rng,
+    state, symbols, text,
+};

@@ -107,7 +107,7 @@ pub fn some_of(names: &[String]) -> String {
 }
 
 /// Says that `count` problems beyond those that are listed were not kept, if there are any.
-pub(crate) fn more(file: &str, count: u64) -> Option<Problem> {
+pub fn more(file: &str, count: u64) -> Option<Problem> {
     (count != 0).then(|| Problem::new("more", file, format!("and {count} more faults")))
 }
 

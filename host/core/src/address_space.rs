@@ -6,13 +6,13 @@ use crate::text::size;
 use rustix::process::{Resource, getrlimit};
 
 /// The error for a limit on this process that leaves too little for a link.
-pub(crate) fn short() -> Option<Error> {
+pub fn short() -> Option<Error> {
     let limit = getrlimit(Resource::As).current.filter(|limit| *limit < limits::LINK_SPACE)?;
     Some(Error::Usage(limited(limit)))
 }
 
 /// The error for memory that the kernel would not give `whom`, with its `reason`: no guest is at fault.
-pub(crate) fn refused(whom: &str, reason: &str) -> Error {
+pub fn refused(whom: &str, reason: &str) -> Error {
     let why = match (getrlimit(Resource::As).current, getrlimit(Resource::Data).current) {
         (Some(limit), _) => limited(limit),
         (None, Some(limit)) => format!("the data of this process is limited to {} (ulimit -d)", size(limit)),

@@ -156,7 +156,7 @@ pub fn others_may_write(uid: u32, mode: u32, owners: &[u32]) -> Option<String> {
 }
 
 /// To read through a directory's handle, without waiting for a pipe's other end.
-pub(crate) fn reading() -> OpenOptions {
+pub fn reading() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32);
     options
@@ -171,7 +171,7 @@ fn directory_of(path: &Path) -> &Path {
 ///
 /// # Errors
 /// If the path has no such name, or the directory cannot be opened.
-pub(crate) fn parent(path: &Path) -> Result<(Dir, &OsStr)> {
+pub fn parent(path: &Path) -> Result<(Dir, &OsStr)> {
     let name = path.file_name().ok_or_else(|| Error::Usage(format!("{}: not the name of a file", path.display())))?;
     let dir = Dir::open_ambient_dir(directory_of(path), ambient_authority()).map_err(Error::io(path))?;
     Ok((dir, name))
@@ -203,7 +203,7 @@ pub fn replace(path: &Path, mode: u32, write: impl FnOnce(&mut File) -> Result<(
 ///
 /// # Errors
 /// What `write` says, and if the file cannot be made.
-pub(crate) fn replace_in(
+pub fn replace_in(
     dir: &Dir,
     name: impl AsRef<Path>,
     path: &Path,
@@ -238,7 +238,7 @@ fn fresh(dir: &Dir, mode: u32) -> std::io::Result<(File, String)> {
 const TEMPORARY: &str = ".relobox-";
 
 /// Whether a file of this name is one that was being written when its writer was killed.
-pub(crate) fn is_temporary(name: &str) -> bool {
+pub fn is_temporary(name: &str) -> bool {
     let digits = name.strip_prefix(TEMPORARY).unwrap_or_default();
     digits.len() == 16 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
@@ -308,7 +308,7 @@ pub fn apart<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> R
 }
 
 /// A user's directory for relobox: in `variable`, or in `default` of the home. As XDG has it, a relative one is none.
-pub(crate) fn user_directory(variable: &str, default: &str) -> Option<PathBuf> {
+pub fn user_directory(variable: &str, default: &str) -> Option<PathBuf> {
     let var = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     Some(var(variable).or_else(|| Some(var("HOME")?.join(default)))?.join("relobox"))
 }

@@ -431,7 +431,7 @@ fn used_by(users: &[String], count: Option<u32>) -> String {
 }
 
 /// `No such device`, for -19.
-pub(crate) fn error_text(errno: i32) -> String {
+pub fn error_text(errno: i32) -> String {
     let text = std::io::Error::from_raw_os_error(errno.saturating_neg()).to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }

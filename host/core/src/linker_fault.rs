@@ -52,7 +52,7 @@ pub enum Fault {
 
 impl Fault {
     /// A step of starting that failed.
-    pub(crate) fn step(step: &'static str) -> impl FnOnce(rustix::io::Errno) -> Self {
+    pub fn step(step: &'static str) -> impl FnOnce(rustix::io::Errno) -> Self {
         move |error| Self::Start { step, reason: std::io::Error::from(error).to_string() }
     }
 }

@@ -7,22 +7,21 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 /// What is written into a memfd that then has these seals can never change again.
-pub(crate) const SEALS: SealFlags =
-    SealFlags::SEAL.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::WRITE);
+pub const SEALS: SealFlags = SealFlags::SEAL.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::WRITE);
 
 /// An empty one, to be written and then given to [`seal`]. `name` is for whoever looks into /proc.
-pub(crate) fn create(name: &str) -> io::Result<File> {
+pub fn create(name: &str) -> io::Result<File> {
     Ok(memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?.into())
 }
 
 /// Seals it, for ever.
-pub(crate) fn seal(file: File) -> io::Result<OwnedFd> {
+pub fn seal(file: File) -> io::Result<OwnedFd> {
     fcntl_add_seals(&file, SEALS)?;
     Ok(file.into())
 }
 
 /// A room of `bytes`, all zero: only what is written takes memory. It can never be longer; only [`cut`] makes it shorter.
-pub(crate) fn room(bytes: u64) -> io::Result<OwnedFd> {
+pub fn room(bytes: u64) -> io::Result<OwnedFd> {
     let file: OwnedFd = create("relobox-room")?.into();
     ftruncate(&file, bytes)?;
     fcntl_add_seals(&file, SealFlags::GROW)?;
@@ -30,7 +29,7 @@ pub(crate) fn room(bytes: u64) -> io::Result<OwnedFd> {
 }
 
 /// Makes a room a sealed file of its first `bytes`. An error where it is mapped for writing.
-pub(crate) fn cut(room: BorrowedFd<'_>, bytes: u64) -> io::Result<OwnedFd> {
+pub fn cut(room: BorrowedFd<'_>, bytes: u64) -> io::Result<OwnedFd> {
     ftruncate(room, bytes)?;
     fcntl_add_seals(room.as_fd(), SEALS)?;
     room.try_clone_to_owned()

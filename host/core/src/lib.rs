@@ -1,0 +1,25 @@
+//! What the programs of relobox share: errors and their words, text and files, limits, digests, what is known of symbols,
+//! and the interface of a kernel.
+//!
+//! Nothing here runs a guest, and nothing here reads a module.
+#![warn(missing_docs)]
+
+pub mod address_space;
+pub mod areas;
+pub mod digest;
+pub mod error;
+pub mod files;
+pub mod inserted;
+pub mod kernel;
+pub mod limits;
+pub mod linker_fault;
+pub mod memfd;
+pub mod names;
+pub mod problem;
+pub mod rng;
+pub mod state;
+pub mod symbols;
+pub mod text;
+
+pub use error::{Error, Result};
+pub use problem::{Problem, Problems};
