@@ -1,5 +1,5 @@
-//! Embeds every guest in `guests/`, so that a new architecture edits no existing file; and what `relobox plugin
-//! new` writes: the files in `templates/`, and the sources of the crates that a plugin in Rust stands on.
+//! Embeds what `relobox plugin new` writes: the files in `templates/`, and the sources of the crates that a plugin in Rust
+//! stands on.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -9,28 +9,7 @@ use std::{env, fs};
 fn main() -> Result<(), Box<dyn Error>> {
     let host = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    guests(&host.join("guests"), &out)?;
     templates(&host, &out)
-}
-
-fn guests(dir: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed={}", dir.display());
-    let mut names = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|e| e == "wasm") {
-            names.push(path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
-        }
-    }
-    names.sort();
-    let mut source = String::from("&[\n");
-    for name in names {
-        let path = dir.join(format!("{name}.wasm"));
-        println!("cargo::rerun-if-changed={}", path.display());
-        writeln!(source, "    ({name:?}, include_bytes!({path:?})),")?;
-    }
-    source.push(']');
-    Ok(fs::write(out.join("guests.rs"), source)?)
 }
 
 /// `(path below the new directory, text)`, in a table for each language and one for both.

@@ -8,7 +8,6 @@
 
 pub mod admit;
 pub mod apply;
-pub mod built_in;
 pub mod cache;
 pub mod check;
 pub mod confine;
@@ -18,11 +17,9 @@ pub mod emit;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 pub mod guests;
-mod index;
 pub mod insmod;
 pub mod isolate;
 pub mod job;
-pub mod kernels;
 pub mod kit;
 pub mod layout;
 pub mod layout_linux;
@@ -31,12 +28,9 @@ pub mod modprobe;
 pub mod needs;
 pub mod open;
 pub mod parse;
-pub mod pins;
 pub mod place;
 pub mod plan;
-pub mod plugin_file;
 pub mod records;
-pub mod registry;
 pub mod report;
 pub mod resolve;
 pub mod sandbox;
@@ -48,3 +42,7 @@ pub use relobox_core::{
     address_space, areas, digest, error, files, inserted, kernel, limits, linker_fault, memfd, names, problem, rng,
     state, symbols, text,
 };
+
+pub use relobox_plugins::{built_in, index, pins, plugin_file, registry};
+
+pub use relobox_kernels as kernels;

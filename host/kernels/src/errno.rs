@@ -2,24 +2,24 @@
 
 use super::log::Log;
 use super::proc::System;
-use crate::kernel::{Failure, Stage};
+use relobox_core::kernel::{Failure, Stage};
 use rustix::io::Errno;
 
 /// A load that failed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Attempt<'a> {
+pub(crate) struct Attempt<'a> {
     /// The module.
-    pub(super) name: &'a str,
+    pub(crate) name: &'a str,
     /// Its arguments.
-    pub(super) args: &'a str,
+    pub(crate) args: &'a str,
     /// The kernel was given a packed file.
-    pub(super) packed: bool,
+    pub(crate) packed: bool,
     /// The device saw the kernel come to the module's last section: what failed is a parameter, sysfs, or init.
-    pub(super) finalized: bool,
+    pub(crate) finalized: bool,
 }
 
 /// What finit_module's error means for `attempt`, by what the kernel's log said meanwhile, and what /proc and /sys say now.
-pub(super) fn of_load(error: Errno, attempt: Attempt<'_>, log: &Log, system: &System) -> Failure {
+pub(crate) fn of_load(error: Errno, attempt: Attempt<'_>, log: &Log, system: &System) -> Failure {
     let Attempt { name, args, packed, finalized } = attempt;
     let errno = -error.raw_os_error();
     if let Some(argument) = log.refused_parameter(name).filter(|_| !args.is_empty()) {
@@ -40,7 +40,7 @@ pub(super) fn of_load(error: Errno, attempt: Attempt<'_>, log: &Log, system: &Sy
             Errno::KEYREJECTED | Errno::NOKEY => {
                 return Failure::Refused(format!(
                     "its signature is not accepted: {}",
-                    crate::kernel::error_text(errno)
+                    relobox_core::kernel::error_text(errno)
                 ));
             }
             Errno::OPNOTSUPP | Errno::INVAL if packed && system.compression().is_none() => {
@@ -81,7 +81,7 @@ pub(super) fn of_load(error: Errno, attempt: Attempt<'_>, log: &Log, system: &Sy
 }
 
 /// What delete_module's error means.
-pub(super) fn of_removal(error: Errno, name: &str, system: &System) -> Failure {
+pub(crate) fn of_removal(error: Errno, name: &str, system: &System) -> Failure {
     let name = name.to_owned();
     let listed = system.listed(&name);
     match error {
@@ -108,12 +108,12 @@ pub(super) fn of_removal(error: Errno, name: &str, system: &System) -> Failure {
              refused it"
                 .into(),
         ),
-        e => Failure::Refused(format!("delete_module: {}", crate::kernel::error_text(-e.raw_os_error()))),
+        e => Failure::Refused(format!("delete_module: {}", relobox_core::kernel::error_text(-e.raw_os_error()))),
     }
 }
 
 /// Why nothing may be loaded or removed here at all, if that can be seen.
-pub(super) fn forbidden(error: Errno, what: &str, system: &System) -> Option<Failure> {
+pub(crate) fn forbidden(error: Errno, what: &str, system: &System) -> Option<Failure> {
     let text = match error {
         Errno::NOSYS if system.modules().is_err() => {
             "there is no /proc/modules: this kernel is built without CONFIG_MODULES".into()

@@ -1,8 +1,10 @@
 //! The simulated kernel: a process of its own, reached through a Unix socket.
 
-use crate::areas::Kind;
-use crate::kernel::{Export, Failure, Form, Kernel, Listing, Load, Loaded, Machine, Module, Protection, Request};
 use relobox_abi::order;
+use relobox_core::areas::Kind;
+use relobox_core::kernel::{
+    Export, Failure, Form, Kernel, Listing, Load, Loaded, Machine, Module, Protection, Request,
+};
 use relobox_simkernel::protocol as wire;
 use relobox_simkernel::{Client, ClientError, Refusal};
 use std::ffi::OsString;
@@ -146,7 +148,7 @@ fn failure(error: ClientError) -> Failure {
     let refusal = match error {
         ClientError::Refused(refusal) => refusal,
         ClientError::KernelDied { during, report } => {
-            let report = report.map(|report| crate::text::decoded(report.as_bytes()));
+            let report = report.map(|report| relobox_core::text::decoded(report.as_bytes()));
             return Failure::Died { during, report };
         }
         other => return Failure::Unreachable(other.to_string()),

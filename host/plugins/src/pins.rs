@@ -3,16 +3,16 @@
 //! One pin a line: the SHA-256, the plugin's name, the machines that it links as `machine/class/byte order`, and a
 //! comment. The digest is what counts; the rest is for people. Lines that begin with `#` are theirs, and are kept.
 
-use crate::digest::{Digest, hex};
-use crate::error::{Error, Result};
-use crate::files::user_directory;
 use crate::index::machines;
 use crate::plugin_file::PluginFile;
-use crate::text::Escaped;
-use crate::text::order_of;
-use crate::{files, limits};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _};
+use relobox_core::digest::{Digest, hex};
+use relobox_core::error::{Error, Result};
+use relobox_core::files::user_directory;
+use relobox_core::text::Escaped;
+use relobox_core::text::order_of;
+use relobox_core::{files, limits};
 use rustix::fs::{FlockOperation, flock};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -253,7 +253,7 @@ fn make(root: &Path, below: &Path) -> std::io::Result<()> {
 }
 
 /// An error if somebody but `owners` may have written this: whoever can, decides what is trusted.
-pub(crate) fn others_may_write(path: &Path, uid: u32, mode: u32, owners: &[u32]) -> Result<()> {
+pub fn others_may_write(path: &Path, uid: u32, mode: u32, owners: &[u32]) -> Result<()> {
     match files::others_may_write(uid, mode, owners) {
         Some(why) => Err(not_used(path, &why)),
         None => Ok(()),

@@ -1,10 +1,10 @@
 //! A plugin as a file, and the kinds of places that it may be in.
 
-use crate::digest::Digest;
-use crate::error::{Error, Result};
-use crate::files::{self, Kind};
-use crate::limits;
 use cap_std::fs::File;
+use relobox_core::digest::Digest;
+use relobox_core::error::{Error, Result};
+use relobox_core::files::{self, Kind};
+use relobox_core::limits;
 use sha2::{Digest as _, Sha256};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ impl PluginFile {
     }
 
     /// Reads a file that is open; `path` is for messages.
-    pub(crate) fn read_from(file: File, path: &Path, origin: Origin) -> Result<Self> {
+    pub fn read_from(file: File, path: &Path, origin: Origin) -> Result<Self> {
         if !file.metadata().map_err(Error::io(path))?.is_file() {
             return Err(Error::Usage(format!("{}: not a regular file", path.display())));
         }

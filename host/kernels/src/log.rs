@@ -4,26 +4,26 @@
 //! Lines of /dev/kmsg that programs wrote do not count; a module's own do, and they can look like the loader's. So what
 //! is read here only chooses words for a load that failed anyway.
 
-use crate::limits;
+use relobox_core::limits;
 use rustix::fs::{Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 
 /// The log, from where it was opened on.
-pub(super) struct Reader(Option<OwnedFd>);
+pub(crate) struct Reader(Option<OwnedFd>);
 
 /// What came into it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Log {
+pub(crate) struct Log {
     /// The kernel's lines, oldest first.
-    pub(super) lines: Vec<String>,
+    pub(crate) lines: Vec<String>,
     /// Nothing is missing among them.
-    pub(super) complete: bool,
+    pub(crate) complete: bool,
 }
 
 impl Reader {
     /// Opens it at its end. Where this process may not (kernel.dmesg_restrict), nothing is read later.
-    pub(super) fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let opened = rustix::fs::open("/dev/kmsg", flags, Mode::empty())
             .and_then(|log| rustix::fs::seek(&log, SeekFrom::End(0)).map(|_| log));
@@ -31,7 +31,7 @@ impl Reader {
     }
 
     /// Everything that came since it was opened.
-    pub(super) fn read(self) -> Log {
+    pub(crate) fn read(self) -> Log {
         let Some(file) = self.0 else { return Log::default() };
         let mut log = Log { lines: Vec::new(), complete: true };
         let mut record = vec![0; limits::KERNEL_LOG_RECORD];
@@ -61,7 +61,7 @@ fn text(record: &[u8]) -> Option<String> {
 
 impl Log {
     /// The parameter of module `name` whose value was refused, if that is what the log says.
-    pub(super) fn refused_parameter(&self, name: &str) -> Option<String> {
+    pub(crate) fn refused_parameter(&self, name: &str) -> Option<String> {
         self.of(name).find_map(|line| {
             let (_, parameter) = line
                 .rsplit_once("' invalid for parameter `")
@@ -72,21 +72,21 @@ impl Log {
     }
 
     /// Arguments that named no parameter of module `name`.
-    pub(super) fn unknown_parameters(&self, name: &str) -> Vec<String> {
+    pub(crate) fn unknown_parameters(&self, name: &str) -> Vec<String> {
         let parameter =
             |line: &str| Some(line.strip_prefix("unknown parameter '")?.strip_suffix("' ignored")?.to_owned());
         self.of(name).filter_map(parameter).collect()
     }
 
     /// The positive number that init of module `name` returned, of which the kernel only warns.
-    pub(super) fn returned(&self, name: &str) -> Option<i32> {
+    pub(crate) fn returned(&self, name: &str) -> Option<i32> {
         let start = format!("do_init_module: '{name}'->init suspiciously returned ");
         let number = |line: &String| line.strip_prefix(&start)?.split(',').next()?.parse().ok();
         self.lines.iter().find_map(number)
     }
 
     /// Why the loader refused module `name` before its init, if it said so.
-    pub(super) fn refusal(&self, name: &str) -> Option<String> {
+    pub(crate) fn refusal(&self, name: &str) -> Option<String> {
         let own = |line: &&str| OF_THE_MODULE.iter().any(|words| line.contains(words));
         let any = |line: &&String| OF_ANY.iter().any(|words| line.contains(words));
         let found = self.of(name).find(own).map(str::to_owned);

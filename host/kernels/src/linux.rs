@@ -3,9 +3,9 @@
 use super::errno::{self, Attempt};
 use super::log::Reader;
 use super::proc::System;
-use crate::areas::{Area, Kind, PAGE};
-use crate::kernel::{Failure, Loaded, Machine, Module};
 use relobox_abi::order;
+use relobox_core::areas::{Area, Kind, PAGE};
+use relobox_core::kernel::{Failure, Loaded, Machine, Module};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::CString;
@@ -15,7 +15,7 @@ use std::os::fd::BorrowedFd;
 const COMPRESSED: u32 = 4;
 
 /// A load that was tried, and the kernel's log from there on.
-pub(super) struct Done {
+pub(crate) struct Done {
     name: String,
     args: String,
     packed: bool,
@@ -24,7 +24,7 @@ pub(super) struct Done {
 }
 
 /// finit_module(2).
-pub(super) fn finit_module(file: BorrowedFd<'_>, name: &str, args: &str, packed: bool) -> Done {
+pub(crate) fn finit_module(file: BorrowedFd<'_>, name: &str, args: &str, packed: bool) -> Done {
     let log = Reader::open();
     let flags = if packed { COMPRESSED } else { 0 };
     let call = |args: CString| rustix::system::finit_module(file, &args, flags as _);
@@ -34,7 +34,7 @@ pub(super) fn finit_module(file: BorrowedFd<'_>, name: &str, args: &str, packed:
 
 impl Done {
     /// What came of it. `finalized`: the kernel had come past everything but parameters, sysfs and init.
-    pub(super) fn outcome(self, finalized: bool) -> Result<Loaded, Failure> {
+    pub(crate) fn outcome(self, finalized: bool) -> Result<Loaded, Failure> {
         let Self { name, args, packed, result, log } = self;
         let log = log.read();
         match result {
@@ -49,13 +49,13 @@ impl Done {
     }
 
     /// Whether the module is live.
-    pub(super) fn succeeded(&self) -> bool {
+    pub(crate) fn succeeded(&self) -> bool {
         self.result.is_ok()
     }
 }
 
 /// delete_module(2), without waiting for users.
-pub(super) fn remove(name: &str) -> Result<(), Failure> {
+pub(crate) fn remove(name: &str) -> Result<(), Failure> {
     let Ok(text) = CString::new(name) else { return Err(Failure::Unknown { name: name.to_owned() }) };
     // O_NONBLOCK: a module in use is refused. Its value is the same on every architecture that is not alpha or mips.
     let nonblock = rustix::fs::OFlags::NONBLOCK.bits();
@@ -64,17 +64,17 @@ pub(super) fn remove(name: &str) -> Result<(), Failure> {
 }
 
 /// Why this process may not load modules, if that can be seen before it tries.
-pub(super) fn forbidden() -> Option<Failure> {
+pub(crate) fn forbidden() -> Option<Failure> {
     errno::forbidden(Errno::PERM, "load", &System::default())
 }
 
 /// Why addresses are hidden from this process.
-pub(super) fn hidden() -> String {
+pub(crate) fn hidden() -> String {
     System::default().hidden()
 }
 
 /// As areas of bytes: no real kernel takes a module like that.
-pub(super) fn not_by_bytes() -> Failure {
+pub(crate) fn not_by_bytes() -> Failure {
     Failure::Refused("this kernel takes modules as files".into())
 }
 
@@ -97,7 +97,7 @@ pub fn machine() -> Machine {
 }
 
 /// What /proc/modules lists.
-pub(super) fn loaded() -> Result<Vec<Module>, Failure> {
+pub(crate) fn loaded() -> Result<Vec<Module>, Failure> {
     System::default().modules().map_err(|e| {
         let hint = match e.kind() {
             std::io::ErrorKind::NotFound => " (is this kernel built with CONFIG_MODULES, and /proc mounted?)",
@@ -116,7 +116,7 @@ pub fn areas(name: &str) -> Vec<Area> {
 }
 
 /// Who uses whom, and who is older, which the device does not say.
-pub(super) fn add_users(modules: &mut [Module]) {
+pub(crate) fn add_users(modules: &mut [Module]) {
     add_known(modules, loaded().unwrap_or_default());
 }
 

@@ -4,9 +4,9 @@
 //! The file was read once, into a memfd that nobody can change: what was judged is what is loaded.
 
 use super::linux;
-use crate::areas::{Kind, PAGE};
-use crate::kernel::{Export, Failure, Form, Kernel, Listing, Load, Loaded, Module, Protection, Request};
-use crate::symbols::{Symbols, Unusable, Wanted, contents};
+use relobox_core::areas::{Kind, PAGE};
+use relobox_core::kernel::{Export, Failure, Form, Kernel, Listing, Load, Loaded, Module, Protection, Request};
+use relobox_core::symbols::{Symbols, Unusable, Wanted, contents};
 use std::collections::HashMap;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
@@ -139,7 +139,7 @@ impl Kernel for Vet {
 /// that are loaded, or behind the kernel's image; and where its per-CPU data is, if the kernel says where its own ends.
 ///
 /// `None`: addresses are hidden. Then all of them are 0.
-fn places(symbols: &Symbols, modules: &[crate::kernel::Module]) -> Option<(u64, Option<u64>)> {
+fn places(symbols: &Symbols, modules: &[relobox_core::kernel::Module]) -> Option<(u64, Option<u64>)> {
     let address = |name: &[u8]| symbols.get(name).and_then(|found| found.address);
     let image = IMAGE.iter().filter_map(|name| address(name)).max();
     if image == Some(0) {
@@ -153,7 +153,7 @@ fn places(symbols: &Symbols, modules: &[crate::kernel::Module]) -> Option<(u64, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::proc::modules;
+    use crate::proc::modules;
 
     fn symbols(text: &str) -> Symbols {
         let mut symbols = Symbols::new();

@@ -1,15 +1,16 @@
 //! The guests that are built into this program.
 
-use crate::digest::Digest;
+use relobox_core::digest::Digest;
 use sha2::{Digest as _, Sha256};
 
 /// The guests in the repository's `host/guests/`.
 static BUILT_IN: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 
-/// Names of the guests that are not plugins.
-pub(crate) const ENGINE: &str = "engine";
+/// The name of the engine.
+pub const ENGINE: &str = "engine";
 
-pub(crate) const UNPACK: &str = "unpack";
+/// The name of the unpacker.
+pub const UNPACK: &str = "unpack";
 
 /// Names and Wasm of the built-in plugins.
 pub fn plugins() -> impl Iterator<Item = (&'static str, &'static [u8])> {

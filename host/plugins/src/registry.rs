@@ -1,20 +1,20 @@
 //! Which plugins this machine has, and which of them are meant: the search path and the choice. See `docs/plugins.md`.
 
 use crate::built_in;
-pub use crate::digest::Digest;
-use crate::digest::hex;
-use crate::error::{Error, Result};
-use crate::files::user_directory;
 use crate::index::{may_run_on, names_machines};
-use crate::kernel::Machine;
 use crate::pins::is_named;
 use crate::pins::{Pins, others_may_write};
 use crate::plugin_file::Origin;
 use crate::plugin_file::PluginFile;
-use crate::problem::Problem;
-use crate::{files, limits};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt as _};
+pub use relobox_core::digest::Digest;
+use relobox_core::digest::hex;
+use relobox_core::error::{Error, Result};
+use relobox_core::files::user_directory;
+use relobox_core::kernel::Machine;
+use relobox_core::problem::Problem;
+use relobox_core::{files, limits};
 use sha2::{Digest as _, Sha256};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

@@ -7,21 +7,21 @@ use relobox_abi::MACHINES;
 
 /// A file's class, byte order and so on, as the ELF header has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub struct Wanted {
     /// `e_machine`.
-    pub(crate) machine: u16,
+    pub machine: u16,
     /// 32 or 64.
-    pub(crate) class: u8,
+    pub class: u8,
     /// 1 little, 2 big.
-    pub(crate) order: u8,
+    pub order: u8,
     /// `e_flags`.
-    pub(crate) flags: u32,
+    pub flags: u32,
 }
 
 impl Wanted {
     /// Whether a plugin's machine is this one.
     #[must_use]
-    pub(crate) fn is(&self, m: &relobox_abi::Machine) -> bool {
+    pub fn is(&self, m: &relobox_abi::Machine) -> bool {
         (m.machine, m.class, m.order) == (self.machine, self.class, self.order)
             && self.flags & m.flags_mask == m.flags_value
     }
@@ -29,24 +29,24 @@ impl Wanted {
 
 /// Whether it is worth asking the plugin: `false` only if its section says that it links other machines.
 #[must_use]
-pub(crate) fn may_link(wasm: &[u8], wanted: &Wanted) -> bool {
+pub fn may_link(wasm: &[u8], wanted: &Wanted) -> bool {
     machines(wasm).is_none_or(|mut machines| machines.any(|m| wanted.is(&m)))
 }
 
 /// The same where only the machine is known, and no file for it.
 #[must_use]
-pub(crate) fn may_run_on(wasm: &[u8], machine: u16, class: u8, order: u8) -> bool {
+pub fn may_run_on(wasm: &[u8], machine: u16, class: u8, order: u8) -> bool {
     machines(wasm).is_none_or(|mut machines| machines.any(|m| (m.machine, m.class, m.order) == (machine, class, order)))
 }
 
 /// Whether it says at all which machines it links.
 #[must_use]
-pub(crate) fn names_machines(wasm: &[u8]) -> bool {
+pub fn names_machines(wasm: &[u8]) -> bool {
     machines(wasm).is_some_and(|mut machines| machines.next().is_some())
 }
 
 /// What its section says, if it has one.
-pub(crate) fn machines(wasm: &[u8]) -> Option<impl Iterator<Item = relobox_abi::Machine>> {
+pub fn machines(wasm: &[u8]) -> Option<impl Iterator<Item = relobox_abi::Machine>> {
     Some(custom_section(wasm, MACHINES.as_bytes())?.chunks_exact(12).map(|m| {
         let u32_at = |i: usize| u32::from_le_bytes([m[i], m[i + 1], m[i + 2], m[i + 3]]);
         relobox_abi::Machine {

@@ -2,10 +2,10 @@
 //! into them, and has it refuse what was not relocated for them. Layouts and numbers are those of `kernel/relobox.h`.
 
 use super::linux;
-use crate::areas::Kind;
-use crate::kernel::{Export, Failure, Form, Kernel, Linux, LinuxAreas, Listing, Load, Loaded, Machine, Module};
-use crate::kernel::{Of, Protection, Request};
-use crate::limits;
+use relobox_core::areas::Kind;
+use relobox_core::kernel::{Export, Failure, Form, Kernel, Linux, LinuxAreas, Listing, Load, Loaded, Machine, Module};
+use relobox_core::kernel::{Of, Protection, Request};
+use relobox_core::limits;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::ioctl::{Getter, Opcode, Setter, Updater, opcode};

@@ -1,7 +1,7 @@
 //! What /proc and /sys of a Linux kernel say about modules, and about who may load and see them.
 
-use crate::kernel::{Module, Stage};
-use crate::limits;
+use relobox_core::kernel::{Module, Stage};
+use relobox_core::limits;
 use rustix::thread::CapabilitySet;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// Where /proc and /sys are.
 #[derive(Clone, Debug)]
-pub(super) struct System {
+pub(crate) struct System {
     root: PathBuf,
 }
 
@@ -23,7 +23,7 @@ impl Default for System {
 impl System {
     /// Below `root`, where tests have files of their own.
     #[cfg(test)]
-    pub(super) fn below(root: PathBuf) -> Self {
+    pub(crate) fn below(root: PathBuf) -> Self {
         Self { root }
     }
 
@@ -42,35 +42,35 @@ impl System {
     /// # Errors
     ///
     /// The file cannot be read: a kernel without CONFIG_MODULES has none.
-    pub(super) fn modules(&self) -> io::Result<Vec<Module>> {
+    pub(crate) fn modules(&self) -> io::Result<Vec<Module>> {
         Ok(modules(&self.text("proc/modules")?))
     }
 
     /// kernel.modules_disabled: nothing is loaded or removed any more until the next boot.
-    pub(super) fn modules_disabled(&self) -> bool {
+    pub(crate) fn modules_disabled(&self) -> bool {
         self.number("proc/sys/kernel/modules_disabled") == Some(1)
     }
 
     /// kernel.kptr_restrict: who may see addresses.
-    pub(super) fn kptr_restrict(&self) -> Option<i64> {
+    pub(crate) fn kptr_restrict(&self) -> Option<i64> {
         self.number("proc/sys/kernel/kptr_restrict")
     }
 
     /// Whether this thread has CAP_SYS_MODULE; `None` where that cannot be read.
-    pub(super) fn may_load(&self) -> Option<bool> {
+    pub(crate) fn may_load(&self) -> Option<bool> {
         let status = self.text("proc/thread-self/status").ok()?;
         let set = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
         Some(u64::from_str_radix(set.trim(), 16).ok()? & CapabilitySet::SYS_MODULE.bits() != 0)
     }
 
     /// What the kernel unpacks modules with: `xz`, for one. `None` if it unpacks none (before 5.17 no kernel did).
-    pub(super) fn compression(&self) -> Option<String> {
+    pub(crate) fn compression(&self) -> Option<String> {
         let text = self.text("sys/module/compression").ok()?;
         Some(text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
     /// How far a loaded module has come; `None` if it is not there, or the kernel does not say.
-    pub(super) fn stage(&self, name: &str) -> Option<Stage> {
+    pub(crate) fn stage(&self, name: &str) -> Option<Stage> {
         if name.is_empty() || name.starts_with('.') || name.contains('/') {
             return None;
         }
@@ -83,14 +83,14 @@ impl System {
     }
 
     /// A module's line in /proc/modules, if it has one, and whether it says `[permanent]`.
-    pub(super) fn listed(&self, name: &str) -> Option<(Module, bool)> {
+    pub(crate) fn listed(&self, name: &str) -> Option<(Module, bool)> {
         let text = self.text("proc/modules").ok()?;
         let line = text.lines().find(|line| line.split(' ').next() == Some(name))?;
         Some((module(line)?, line.split([' ', ',']).any(|word| word == "[permanent]")))
     }
 
     /// Why addresses are hidden from this process, and what makes them seen.
-    pub(super) fn hidden(&self) -> String {
+    pub(crate) fn hidden(&self) -> String {
         match self.kptr_restrict() {
             Some(2) => "kernel.kptr_restrict is 2, which hides addresses from everyone: \
                         'sysctl kernel.kptr_restrict=1' shows them to root"
@@ -104,7 +104,7 @@ impl System {
 }
 
 /// The modules of a text as /proc/modules has it, with who uses whom; the oldest first, which are the last there.
-pub(super) fn modules(text: &str) -> Vec<Module> {
+pub(crate) fn modules(text: &str) -> Vec<Module> {
     let mut modules: Vec<Module> = text.lines().rev().filter_map(module).collect();
     let pairs: Vec<_> = modules.iter().flat_map(|m| m.users.iter().map(|u| (u.clone(), m.name.clone()))).collect();
     for (user, used) in pairs {
@@ -135,7 +135,7 @@ fn module(line: &str) -> Option<Module> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     pub(crate) const MODULES: &str = "\
