@@ -9,14 +9,14 @@ mod find;
 
 pub use find::{File, Found, Shadowed, find};
 
-use crate::error::{Error, Result};
 use crate::guests::Guests;
 use crate::link::prepare;
 use crate::open::Source;
-use crate::problem::Problem;
 use crate::resolve::Sources;
-use crate::symbols::Symbols;
 use exports::Scopes;
+use relobox_core::error::{Error, Result};
+use relobox_core::problem::Problem;
+use relobox_core::symbols::Symbols;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -6,36 +6,13 @@
 //! and what they answer is checked ([`records`], [`confine`]) as hostile input.
 #![warn(missing_docs)]
 
-pub mod admit;
-pub mod apply;
-pub mod cache;
 pub mod check;
-pub mod confine;
 pub mod cross_check;
-pub mod description;
-pub mod emit;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
-pub mod guests;
-pub mod insmod;
 pub mod isolate;
-pub mod job;
 pub mod kit;
-pub mod layout;
-pub mod layout_linux;
-pub mod link;
 pub mod modprobe;
-pub mod needs;
-pub mod open;
-pub mod parse;
-pub mod place;
-pub mod plan;
-pub mod records;
-pub mod report;
-pub mod resolve;
-pub mod sandbox;
-pub mod support;
-pub mod views;
 
 pub use relobox_core::{Error, Problem, Problems, Result};
 pub use relobox_core::{
@@ -46,3 +23,8 @@ pub use relobox_core::{
 pub use relobox_plugins::{built_in, index, pins, plugin_file, registry};
 
 pub use relobox_kernels as kernels;
+
+pub use relobox_link::stages::{apply, confine, emit, layout, open, parse, place, plan, resolve};
+pub use relobox_link::{
+    admit, cache, description, guests, insmod, job, layout_linux, link, needs, records, report, sandbox, support, views,
+};

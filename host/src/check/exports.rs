@@ -5,15 +5,15 @@
 //! one is first is not known here, so it is the one that Module.symvers names, or else the first by path.
 
 use super::find::{File, Found};
-use crate::error::Result;
 use crate::guests::Guests;
-use crate::limits;
 use crate::open::{Source, open};
 use crate::parse::parse;
-use crate::problem::Problem;
-use crate::symbols::{Definition, Symbols};
-use crate::text::decoded;
 use relobox_abi::{export_flag, parse as what};
+use relobox_core::error::Result;
+use relobox_core::limits;
+use relobox_core::problem::Problem;
+use relobox_core::symbols::{Definition, Symbols};
+use relobox_core::text::decoded;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -8,10 +8,10 @@
 //! Links are followed, to modules and to directories, also out of the tree. No directory is looked through twice, so links
 //! in a circle end. `build` and `source` are not followed: they lead to the kernel's headers.
 
-use crate::error::{Error, Result};
-use crate::limits;
 use crate::modprobe::depmod::{DIRECTORIES, Depmod, Rank};
-use crate::names;
+use relobox_core::error::{Error, Result};
+use relobox_core::limits;
+use relobox_core::names;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io::Read as _;

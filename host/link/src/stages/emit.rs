@@ -1,14 +1,14 @@
 //! Emit: the engine writes an ELF file of what was linked, in pieces that stay in its memory.
 
-use crate::apply::Synthetic;
-use crate::error::{Misbehaviour, Result};
-use crate::layout::Layout;
-use crate::limits;
-use crate::parse::Module;
-use crate::problem::Problem;
 use crate::report;
+use crate::stages::apply::Synthetic;
+use crate::stages::layout::Layout;
+use crate::stages::parse::Module;
 use crate::views::{bytes, record, table};
 use relobox_abi::{ABI_VERSION, EmitJob, EmitSection, Emitted, Span, Table, export};
+use relobox_core::error::{Misbehaviour, Result};
+use relobox_core::limits;
+use relobox_core::problem::Problem;
 use zerocopy::IntoBytes as _;
 
 /// Makes a file of `format`, one of [`relobox_abi::emit`]: the pieces of the engine's memory that, one after
@@ -83,5 +83,5 @@ pub fn emit(
         }
         Ok(Ok(pieces.to_vec()))
     };
-    read(engine.memory()).map_err(|what| engine.misbehaved(what))?.map_err(crate::Error::Module)
+    read(engine.memory()).map_err(|what| engine.misbehaved(what))?.map_err(relobox_core::Error::Module)
 }

@@ -3,21 +3,21 @@
 //! Nothing reaches the kernel before the module was parsed, planned and found to be for it; nothing stays in it
 //! if a later step fails, since what was allocated belongs to the connection until the module is live.
 
-use crate::error::{Error, Result};
 use crate::guests::Guests;
-use crate::inserted::{Inserted, refusal};
-use crate::kernel::{Export, Failure, Form, Kernel, Listing, Of};
 use crate::layout_linux;
 use crate::link::{ask, plugin_of};
 use crate::needs::Needs;
-use crate::parse::Module;
-use crate::place::{self, Placing};
-use crate::problem::{Problem, Problems, some_of};
 use crate::records::Records;
-use crate::resolve::{Sources, crc_mismatch};
-use crate::symbols::{Definition, Symbols};
-use crate::text::decoded;
+use crate::stages::parse::Module;
+use crate::stages::place::{self, Placing};
+use crate::stages::resolve::{Sources, crc_mismatch};
 use relobox_abi::{Group, Section, section_flag, section_kind};
+use relobox_core::error::{Error, Result};
+use relobox_core::inserted::{Inserted, refusal};
+use relobox_core::kernel::{Export, Failure, Form, Kernel, Listing, Of};
+use relobox_core::problem::{Problem, Problems, some_of};
+use relobox_core::symbols::{Definition, Symbols};
+use relobox_core::text::decoded;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 

@@ -1,17 +1,17 @@
 //! Apply: with addresses and values filled in, the plugin patches its own copy.
 
-use crate::areas::ABSENT;
-use crate::error::{Error, Misbehaviour, Result};
 use crate::guests::Plugin;
-use crate::layout::Layout;
 use crate::needs::Wanted;
-use crate::plan::Planned;
-use crate::problem::Problem;
 use crate::records::Records;
 use crate::report;
-use crate::resolve::Resolved;
+use crate::stages::layout::Layout;
+use crate::stages::plan::Planned;
+use crate::stages::resolve::Resolved;
 use crate::views::{bytes, record};
 use relobox_abi::{Applied, Section, Span, export};
+use relobox_core::areas::ABSENT;
+use relobox_core::error::{Error, Misbehaviour, Result};
+use relobox_core::problem::Problem;
 use zerocopy::IntoBytes as _;
 
 /// A synthetic section with its contents.

@@ -8,10 +8,10 @@
 //! used longest ago while there is too much. The time of a file's last change says when it was used. Whoever has a file
 //! open or mapped keeps it; whoever wants it later compiles it again.
 
-use crate::error::Error;
-use crate::{files, limits};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _};
+use relobox_core::error::Error;
+use relobox_core::{files, limits};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

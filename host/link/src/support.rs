@@ -1,11 +1,11 @@
 //! What plugins support, as a table: each says it itself, nobody writes it down a second time.
 
 use crate::description::PluginRow;
-use crate::error::Result;
 use crate::guests::{Guests, Plugin};
-use crate::text::escaped;
-use crate::text::order_of;
 use relobox_abi::{Machine, row_flag, rule};
+use relobox_core::error::Result;
+use relobox_core::text::escaped;
+use relobox_core::text::order_of;
 use std::fmt::Write as _;
 
 /// What becomes of a relocation of this type: `applied`, `ignored` or `refused`.

@@ -1,11 +1,11 @@
-//! The records of a module: what the engine says of a file, checked by [`parse`](crate::parse).
+//! The records of a module: what the engine says of a file, checked by [`parse`](crate::stages::parse).
 
-use crate::names;
-use crate::text::decoded;
 use crate::views::bytes;
 use relobox_abi::{
     Export, Group, Pair, Parsed, Relocation, Section, Span, Symbol, Version, section_flag, section_kind,
 };
+use relobox_core::names;
+use relobox_core::text::decoded;
 
 /// The records of a module. Spans in them are relative to [`Records::file`].
 #[derive(Clone, Copy)]

@@ -3,18 +3,18 @@
 //! The records stay where the engine left them; a [`Module`] remembers where, and lends them. The
 //! file's own bytes may be patched later: they are disjoint from the records, which is checked here.
 
-use crate::error::{Error, Misbehaviour, Result};
-use crate::limits;
-use crate::open::Opened;
-use crate::problem::Problem;
 use crate::records::{Patching, Records};
 use crate::report;
 use crate::sandbox::Instance;
-use crate::text::decoded;
+use crate::stages::open::Opened;
 use crate::views::{bytes, record, table};
 use relobox_abi::{
     Export, Group, Pair, Parsed, Relocation, Section, Span, Symbol, Table, Version, export, section_flag,
 };
+use relobox_core::error::{Error, Misbehaviour, Result};
+use relobox_core::limits;
+use relobox_core::problem::Problem;
+use relobox_core::text::decoded;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 /// A parsed file, in the engine's memory.
@@ -40,7 +40,7 @@ pub fn parse(name: &str, opened: Opened, mode: u32) -> Result<Module> {
 }
 
 /// The same in an instance that the caller keeps, whatever comes of it; [`Module::of`] puts both together.
-pub(crate) fn ask(name: &str, engine: &mut Instance, file: Span, mode: u32) -> Result<Parsed> {
+pub fn ask(name: &str, engine: &mut Instance, file: Span, mode: u32) -> Result<Parsed> {
     let at = engine.call(export::PARSE, (file.at, file.len, mode))?;
     let checked = check(name, engine.memory(), file, at);
     checked.map_err(|what| engine.misbehaved(what))?.map_err(Error::Module)
@@ -150,7 +150,7 @@ fn check(name: &str, memory: &[u8], file: Span, at: u32) -> Result<Result<Parsed
 impl Module {
     /// A file in `engine` that [`ask`] found to be good.
     #[cfg(feature = "fuzz")]
-    pub(crate) fn of(name: &str, file: Span, parsed: Parsed, engine: Instance) -> Self {
+    pub fn of(name: &str, file: Span, parsed: Parsed, engine: Instance) -> Self {
         Self { name: name.to_owned(), file, parsed, engine }
     }
 

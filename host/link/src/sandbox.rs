@@ -4,14 +4,14 @@
 //! its own memory limit and its own fuel. Only the Wasm features that guests need are enabled: no
 //! floats, so that nothing a guest computes can differ between machines.
 
-use crate::address_space;
 use crate::admit::{Refusal, admit};
 use crate::cache::Cache;
-use crate::digest::{Digest, hex};
-use crate::error::{Error, Misbehaviour, Result};
-use crate::limits;
-use crate::text::decoded;
 use relobox_abi::{ABI_OLDEST, ABI_VERSION, export};
+use relobox_core::address_space;
+use relobox_core::digest::{Digest, hex};
+use relobox_core::error::{Error, Misbehaviour, Result};
+use relobox_core::limits;
+use relobox_core::text::decoded;
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 use std::hash::{Hash as _, Hasher as _};
@@ -23,7 +23,7 @@ use wasmtime::{
 
 /// The export of an instrumented guest that counts; see [`Instance::counters`].
 #[cfg(feature = "fuzz")]
-pub(crate) const COUNTERS: &str = "relobox:counters";
+pub const COUNTERS: &str = "relobox:counters";
 
 /// Compiles and runs guests. One for a process.
 #[derive(Clone)]
@@ -152,7 +152,7 @@ impl Sandbox {
 
     /// The same for guests that were instrumented, and only for those: they have a second memory.
     #[cfg(feature = "fuzz")]
-    pub(crate) fn for_fuzzing() -> Result<Self> {
+    pub fn for_fuzzing() -> Result<Self> {
         let mut config = config();
         config.wasm_features(WasmFeatures::MULTI_MEMORY, true);
         let mut pool = PoolingAllocationConfig::default();
@@ -179,7 +179,7 @@ impl Sandbox {
     }
 
     /// Closes the cache: from now on, what is not loaded is compiled.
-    pub(crate) fn forget_cache(&mut self) {
+    pub fn forget_cache(&mut self) {
         self.cache = None;
     }
 
@@ -252,7 +252,7 @@ impl Guest {
 
     /// The same, and from now on its ABI version must be this one: what it said once, or what this host is built with.
     #[must_use]
-    pub(crate) fn of_version(self, abi: u32) -> Self {
+    pub fn of_version(self, abi: u32) -> Self {
         Self { only: Some(abi), ..self }
     }
 
@@ -369,7 +369,7 @@ impl Instance {
 
     /// What an instrumented guest counted; empty for others.
     #[cfg(feature = "fuzz")]
-    pub(crate) fn counters(&mut self) -> &[u8] {
+    pub fn counters(&mut self) -> &[u8] {
         let memory = self.instance.get_memory(&mut self.store, COUNTERS);
         memory.map_or(&[], |memory| memory.data(&self.store))
     }

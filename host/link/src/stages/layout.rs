@@ -5,12 +5,12 @@
 //! own. Linux drops `.modinfo` and the versions before it lays a module out, and `.data..percpu` gets
 //! memory of another kind. All these it knows by their names, and so they are known here.
 
-use crate::areas::{ABSENT, Area, Kind, PAGE};
-use crate::error::Result;
 use crate::needs::Needs;
-use crate::problem::{Problem, Problems};
 use crate::records::Records;
 use relobox_abi::{Section, placement, section_flag, synthetic_kind};
+use relobox_core::areas::{ABSENT, Area, Kind, PAGE};
+use relobox_core::error::Result;
+use relobox_core::problem::{Problem, Problems};
 use std::collections::{HashMap, HashSet};
 
 /// Sizes, before there are addresses.
@@ -19,13 +19,13 @@ pub struct Measured {
     /// In the kernel's order; only those that are not empty.
     pub areas: Vec<Area>,
     /// By section: its kind and its offset in that area.
-    pub(crate) sections: Vec<Option<(Kind, u64)>>,
+    pub sections: Vec<Option<(Kind, u64)>>,
     /// By synthetic section.
-    pub(crate) synthetic: Vec<(Kind, u64)>,
+    pub synthetic: Vec<(Kind, u64)>,
     /// By section: its alignment, raised where the plugin asked for it.
-    pub(crate) aligned: Vec<u64>,
+    pub aligned: Vec<u64>,
     /// By synthetic section: name and size.
-    pub(crate) made: Vec<(String, u64)>,
+    pub made: Vec<(String, u64)>,
 }
 
 /// Addresses.
@@ -40,7 +40,7 @@ pub struct Layout {
 }
 
 /// The memory that a section goes into; `None` for one that is not in memory.
-pub(crate) fn kind_of(records: &Records<'_>, section: &Section) -> Option<Kind> {
+pub fn kind_of(records: &Records<'_>, section: &Section) -> Option<Kind> {
     if section.flags & section_flag::ALLOC == 0 {
         return None;
     }
@@ -198,11 +198,11 @@ impl Measured {
         let own: HashSet<&[u8]> = records.sections.iter().map(|s| records.bytes(s.name)).collect();
         for (name, _) in given.iter().filter(|(name, _)| !own.contains(&name[..])) {
             problems.add(|| {
-                misplaced(format!("there is no section {}", crate::text::decoded(name)))
+                misplaced(format!("there is no section {}", relobox_core::text::decoded(name)))
                     .hint("the addresses are those of another module, or of another version of it")
             });
         }
-        if problems.is_empty() { Ok(layout) } else { Err(crate::Error::Module(problems.into_vec(records.name))) }
+        if problems.is_empty() { Ok(layout) } else { Err(relobox_core::Error::Module(problems.into_vec(records.name))) }
     }
 
     fn without(&self, records: &Records<'_>, exact: &[Option<u64>]) -> Self {

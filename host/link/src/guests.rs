@@ -1,18 +1,18 @@
 //! Which guests there are: those built in, and those of plugin directories.
 
-use crate::built_in::{self, ENGINE, UNPACK};
 use crate::description::About;
-use crate::digest::{Digest, hex};
-use crate::error::{Error, Result};
-use crate::index::{Wanted, may_link, may_run_on, names_machines};
-use crate::kernel::Machine as Running;
-use crate::limits;
-use crate::plugin_file::{Origin, PluginFile};
-use crate::problem::Problem;
-use crate::registry::{Plugins, Search};
 use crate::sandbox::{Guest, Sandbox};
-use crate::text::order_of;
 use relobox_abi::{ABI_VERSION, Machine, export};
+use relobox_core::digest::{Digest, hex};
+use relobox_core::error::{Error, Result};
+use relobox_core::kernel::Machine as Running;
+use relobox_core::limits;
+use relobox_core::problem::Problem;
+use relobox_core::text::order_of;
+use relobox_plugins::built_in::{self, ENGINE, UNPACK};
+use relobox_plugins::index::{Wanted, may_link, may_run_on, names_machines};
+use relobox_plugins::plugin_file::{Origin, PluginFile};
+use relobox_plugins::registry::{Plugins, Search};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -123,7 +123,7 @@ impl Guests {
     }
 
     /// Loads what is built in now: engine, unpacker, and the plugins of `machine`, or all of them.
-    pub(crate) fn load_built_in(&self, machine: Option<&Running>) -> Result<()> {
+    pub fn load_built_in(&self, machine: Option<&Running>) -> Result<()> {
         self.engine()?;
         self.unpack()?;
         let mut built_in = self.plugins.iter().filter(|c| c.origin == Origin::BuiltIn && c.may_serve(machine));
@@ -131,14 +131,14 @@ impl Guests {
     }
 
     /// Loads the other plugins of `machine` now. One that is broken is an error when it is asked for.
-    pub(crate) fn load_others(&self, machine: Option<&Running>) {
+    pub fn load_others(&self, machine: Option<&Running>) {
         for candidate in self.plugins.iter().filter(|c| c.origin != Origin::BuiltIn && c.may_serve(machine)) {
             let _ = self.describe(candidate);
         }
     }
 
     /// See [`Sandbox::forget_cache`].
-    pub(crate) fn forget_cache(&mut self) {
+    pub fn forget_cache(&mut self) {
         self.sandbox.forget_cache();
     }
 

@@ -7,12 +7,12 @@
 //! without knowing where to look.
 
 use crate::description::About;
-use crate::error::{Misbehaviour, Result};
-use crate::parse::Module;
-use crate::plan::Planned;
 use crate::records::Patching;
+use crate::stages::parse::Module;
+use crate::stages::plan::Planned;
 use crate::views::bytes;
 use relobox_abi::{Row, section_flag};
+use relobox_core::error::{Misbehaviour, Result};
 
 /// Patches the module's file in place.
 pub fn confine(about: &About, module: &mut Module, planned: &Planned) -> Result<()> {
@@ -99,7 +99,7 @@ pub fn take_windows(about: &About, file: &mut [u8], records: &Patching<'_>, plan
 }
 
 /// Where a row's window begins; it may leave the section, before or behind.
-pub(crate) fn window_start(row: &Row, offset: u64) -> i128 {
+pub fn window_start(row: &Row, offset: u64) -> i128 {
     let rounded = match row.window_align {
         0 | 1 => offset,
         align => offset - offset % u64::from(align),

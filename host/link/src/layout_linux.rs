@@ -7,14 +7,14 @@
 //! writable data stays a symbol table cut down to what kallsyms shows (`layout_symtab`); behind init's writable data
 //! is the whole one for as long as init runs.
 
-use crate::areas::{Area, Kind, PAGE};
-use crate::error::Result;
-use crate::kernel::{Linux, LinuxAreas};
-use crate::layout::{Measured, kind_of};
 use crate::needs::{Needs, Wanted};
-use crate::problem::Problem;
 use crate::records::Records;
+use crate::stages::layout::{Measured, kind_of};
 use relobox_abi::synthetic_kind;
+use relobox_core::areas::{Area, Kind, PAGE};
+use relobox_core::error::Result;
+use relobox_core::kernel::{Linux, LinuxAreas};
+use relobox_core::problem::Problem;
 use std::collections::HashMap;
 
 /// `sh_type` of a symbol table, in every ELF file.

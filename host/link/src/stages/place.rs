@@ -1,12 +1,12 @@
 //! Place: a linked module's areas become memory of a kernel, and the kernel is told to make a module of them.
 
-use crate::areas::{ABSENT, Area, Kind};
-use crate::error::Result;
-use crate::kernel::{Export, Failure, Form, Image, Kernel, Load, Loaded, Protection, Request};
-use crate::layout::{Layout, Measured};
 use crate::link::Linked;
-use crate::problem::Problem;
+use crate::stages::layout::{Layout, Measured};
 use relobox_abi::export_flag;
+use relobox_core::areas::{ABSENT, Area, Kind};
+use relobox_core::error::Result;
+use relobox_core::kernel::{Export, Failure, Form, Image, Kernel, Load, Loaded, Protection, Request};
+use relobox_core::problem::Problem;
 use std::path::Path;
 
 /// Asks the kernel for the areas, and gives every section its address in them.
@@ -75,7 +75,7 @@ pub enum Placing {
     /// The kernel would not.
     Kernel(Failure),
     /// What was linked does not fit together.
-    Module(crate::Error),
+    Module(relobox_core::Error),
 }
 
 /// An area's contents, up to the last byte that is not zero of itself: fresh areas are.

@@ -4,7 +4,7 @@
 //! thousands of branches. So before anything is compiled, a guest is validated as a whole, and counted. The counts are the
 //! same on every machine, and so is the verdict; `docs/containment.md` has what the worst admitted guests cost.
 
-use crate::limits;
+use relobox_core::limits;
 use wasmparser::{
     BinaryReaderError, FuncToValidate, FuncValidatorAllocations, FunctionBody, Operator, Parser, Payload, ValidPayload,
     Validator, ValidatorResources, WasmFeatures,
@@ -35,7 +35,7 @@ impl From<BinaryReaderError> for Refusal {
 }
 
 /// All that the verdict depends on besides the guest.
-pub(crate) const LIMITS: [u64; 14] = [
+pub const LIMITS: [u64; 14] = [
     limits::GUEST as u64,
     limits::TABLE as u64,
     limits::CODE,

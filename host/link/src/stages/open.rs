@@ -3,17 +3,17 @@
 //! Regular files only, up to a limit.
 //! The host looks at the first bytes of a file, to see whether it is packed, and at nothing else.
 
-use crate::error::{Error, Misbehaviour, Result};
-use crate::files::{self, Kind};
 use crate::guests::Guests;
-use crate::limits;
-use crate::memfd;
-use crate::problem::Problem;
 use crate::report;
 use crate::sandbox::Instance;
 use crate::views::{bytes, record, table};
 use cap_std::fs::File;
 use relobox_abi::{Span, Unpacked, export};
+use relobox_core::error::{Error, Misbehaviour, Result};
+use relobox_core::files::{self, Kind};
+use relobox_core::limits;
+use relobox_core::memfd;
+use relobox_core::problem::Problem;
 use std::io::{Read, Seek as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -139,7 +139,7 @@ fn length(name: &str, source: &Source) -> Result<u64> {
 }
 
 /// Reads the whole of `source` into room that the guest reserves for it.
-pub(crate) fn bring(guest: &mut Instance, name: &str, source: Source) -> Result<Span> {
+pub fn bring(guest: &mut Instance, name: &str, source: Source) -> Result<Span> {
     let len = source.len();
     let at = guest.reserve(len)?;
     let place = guest.memory_mut().get_mut(at as usize..).and_then(|rest| rest.get_mut(..len as usize));
@@ -179,7 +179,7 @@ fn unpack(guests: &Guests, name: &str, source: Source, limit: u64) -> Result<Vec
 }
 
 /// The same in an instance that the caller keeps, whatever comes of it.
-pub(crate) fn unpack_in(guest: &mut Instance, name: &str, source: Source, limit: u64) -> Result<Vec<u8>> {
+pub fn unpack_in(guest: &mut Instance, name: &str, source: Source, limit: u64) -> Result<Vec<u8>> {
     let packed = bring(guest, name, source)?;
     let answer = guest.call(export::UNPACK, (packed.at, packed.len, limit as u32))?;
     let read = |memory: &[u8]| -> Result<Result<Vec<u8>, Vec<Problem>>, Misbehaviour> {

@@ -1,4 +1,4 @@
-//! What a plugin asked for when it planned, checked by [`plan`](crate::plan).
+//! What a plugin asked for when it planned, checked by [`plan`](crate::stages::plan).
 
 use crate::records::Records;
 use crate::views::bytes;

@@ -1,22 +1,22 @@
 //! The stages, in their order.
 
-use crate::apply::{Synthetic, apply};
-use crate::confine::confine;
-use crate::digest::Digest;
-use crate::emit::emit;
-use crate::error::{Error, Result};
 use crate::guests::{Guests, Plugin};
-use crate::index::Wanted;
-use crate::layout::{self, Layout, Measured};
-use crate::open::{Source, open};
-use crate::parse::{Module, parse};
-use crate::plan::{Planned, plan};
-use crate::problem::Problem;
 use crate::records::Records;
-use crate::resolve::{Resolved, Sources, resolve};
-use crate::text::order_of;
+use crate::stages::apply::{Synthetic, apply};
+use crate::stages::confine::confine;
+use crate::stages::emit::emit;
+use crate::stages::layout::{self, Layout, Measured};
+use crate::stages::open::{Source, open};
+use crate::stages::parse::{Module, parse};
+use crate::stages::plan::{Planned, plan};
+use crate::stages::resolve::{Resolved, Sources, resolve};
 use crate::views::bytes;
 use relobox_abi::{Machine, supply};
+use relobox_core::digest::Digest;
+use relobox_core::error::{Error, Result};
+use relobox_core::problem::Problem;
+use relobox_core::text::order_of;
+use relobox_plugins::index::Wanted;
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
@@ -33,6 +33,7 @@ pub struct Prepared {
     /// How much memory of which kind.
     pub measured: Measured,
     /// The plugin, with its job.
+    /// What the plugin planned, and the instance that it did it in.
     pub planned: Planned,
 }
 
@@ -90,14 +91,14 @@ pub fn prepare_by(plugin: Arc<Plugin>, module: Module, inputs: &[(String, u64)])
 }
 
 /// What a plugin answered about a module, which is still its owner's.
-pub(crate) struct Asked {
+pub struct Asked {
     plugin: Arc<Plugin>,
     machine: Machine,
-    pub(crate) planned: Planned,
+    pub planned: Planned,
 }
 
 /// Asks this plugin what a module needs.
-pub(crate) fn ask(plugin: Arc<Plugin>, records: &Records<'_>, inputs: &[(String, u64)]) -> Result<Asked> {
+pub fn ask(plugin: Arc<Plugin>, records: &Records<'_>, inputs: &[(String, u64)]) -> Result<Asked> {
     let p = records.parsed;
     let wanted = Wanted { machine: p.machine, class: p.class, order: p.order, flags: p.elf_flags };
     let Some(machine) = plugin.about.machines.iter().find(|m| wanted.is(m)).copied() else {
@@ -120,7 +121,7 @@ pub(crate) fn ask(plugin: Arc<Plugin>, records: &Records<'_>, inputs: &[(String,
 
 impl Asked {
     /// Together with the module that it is about.
-    pub(crate) fn of(self, module: Module) -> Prepared {
+    pub fn of(self, module: Module) -> Prepared {
         let Self { plugin, machine, planned } = self;
         let measured = layout::measure(&module.records(), &planned.needs);
         Prepared { module, plugin, machine, measured, planned }
@@ -128,7 +129,7 @@ impl Asked {
 }
 
 /// A module's machine, for people.
-pub(crate) fn kind_of(records: &Records<'_>) -> String {
+pub fn kind_of(records: &Records<'_>) -> String {
     let (p, order) = (records.parsed, order_of(records.parsed.order));
     format!("machine {}, {} bits, {order}-endian, flags {:#x}", p.machine, p.class, p.elf_flags)
 }

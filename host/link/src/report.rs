@@ -1,15 +1,15 @@
 //! Where faults become words, and nowhere else.
 
 use crate::description::About;
-use crate::error::Misbehaviour;
-use crate::limits;
-use crate::problem::Problem;
-use crate::problem::more;
 use crate::records::Records;
-use crate::text::decoded;
-use crate::text::size;
 use crate::views::{bytes, table};
 use relobox_abi::{Fault, NONE, Table, fault, symbol_flag};
+use relobox_core::error::Misbehaviour;
+use relobox_core::limits;
+use relobox_core::problem::Problem;
+use relobox_core::problem::more;
+use relobox_core::text::decoded;
+use relobox_core::text::size;
 
 /// The stable word for a kind of fault, as in JSON.
 fn kind_of(fault: u32) -> &'static str {

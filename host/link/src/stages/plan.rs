@@ -2,21 +2,21 @@
 //!
 //! The job is written into the plugin's memory once; apply only fills in addresses and values.
 
-use crate::error::{Error, Misbehaviour, Result};
 use crate::guests::Plugin;
 use crate::job::JobWriter;
-use crate::layout::kind_of;
-use crate::limits;
 use crate::needs::{Needs, Wanted};
-use crate::problem::Problem;
 use crate::records::Records;
 use crate::report;
 use crate::sandbox::Instance;
-use crate::text::decoded;
+use crate::stages::layout::kind_of;
 use crate::views::{bytes, record, table};
 use relobox_abi::{
     Alignment, NONE, Plan, Span, Supplied, Synthetic, Window, export, placement, supply, symbol_flag, synthetic_kind,
 };
+use relobox_core::error::{Error, Misbehaviour, Result};
+use relobox_core::limits;
+use relobox_core::problem::Problem;
+use relobox_core::text::decoded;
 
 /// A plugin with a job in its memory.
 pub struct Planned {

@@ -1,7 +1,7 @@
 //! Checked views of records in a guest's memory: every offset and count is hostile.
 
-use crate::error::Misbehaviour;
 use relobox_abi::{Span, Table};
+use relobox_core::error::Misbehaviour;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 // Records are little-endian, and read where they lie.

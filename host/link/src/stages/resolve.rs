@@ -7,15 +7,15 @@
 //! a namespace must be imported. One that begins with `module:` lists the modules that may use its symbols
 //! (EXPORT_SYMBOL_FOR_MODULES, Linux 6.16), and nobody imports it.
 
-use crate::areas::ABSENT;
-use crate::error::{Error, Result};
-use crate::layout::Layout;
 use crate::needs::Needs;
-use crate::problem::{Problem, Problems};
 use crate::records::Records;
-use crate::symbols::{Definition, Symbols};
-use crate::text::decoded;
+use crate::stages::layout::Layout;
 use relobox_abi::{Supplied, Symbol, supply, symbol_flag};
+use relobox_core::areas::ABSENT;
+use relobox_core::error::{Error, Result};
+use relobox_core::problem::{Problem, Problems};
+use relobox_core::symbols::{Definition, Symbols};
+use relobox_core::text::decoded;
 use std::collections::{HashMap, HashSet};
 
 /// Where undefined symbols come from.
@@ -140,7 +140,7 @@ fn defined(records: &Records<'_>, layout: &Layout, i: u32, s: &Symbol, problems:
 }
 
 /// The version `want` of a symbol is not the one that there is; the symbol is for the caller to name.
-pub(crate) fn crc_mismatch(records: &Records<'_>, want: u32, have: u32) -> Problem {
+pub fn crc_mismatch(records: &Records<'_>, want: u32, have: u32) -> Problem {
     let text = format!("the module was compiled against version {want:#010x} of a symbol that is now {have:#010x}");
     Problem::new("crc-mismatch", records.name, text).hint("compile it against this kernel")
 }

@@ -1,10 +1,10 @@
 //! What a plugin says of itself, checked; one of an older ABI version in the words of this one (`docs/abi.md` has the rules).
 
-use crate::error::Misbehaviour;
-use crate::limits;
-use crate::text::decoded;
 use crate::views::{bytes, record, table};
 use relobox_abi::{Description, Machine, Row, Slice, Span, effect, pairing, row_flag};
+use relobox_core::error::Misbehaviour;
+use relobox_core::limits;
+use relobox_core::text::decoded;
 use std::collections::HashMap;
 
 /// Types below this are found by index.
@@ -56,7 +56,7 @@ impl About {
     ///
     /// # Errors
     /// If it lies outside of the memory, or contradicts itself.
-    pub(crate) fn read(memory: &[u8], at: u32, abi: u32) -> Result<Self, Misbehaviour> {
+    pub fn read(memory: &[u8], at: u32, abi: u32) -> Result<Self, Misbehaviour> {
         let text = |span: Span| bytes(memory, span).map(decoded);
         let d: &Description = record(memory, at)?;
         if d.abi != abi {

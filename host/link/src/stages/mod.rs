@@ -1,0 +1,11 @@
+//! The stages, in their order. Each takes what the one before it made; [`link`](crate::link) runs them.
+
+pub mod apply;
+pub mod confine;
+pub mod emit;
+pub mod layout;
+pub mod open;
+pub mod parse;
+pub mod place;
+pub mod plan;
+pub mod resolve;
