@@ -3,9 +3,8 @@
 //! Nothing here is compiled with coverage of its own: what counts edges is the guest, rewritten by
 //! [`relobox::fuzz::instrument`], so any toolchain will do.
 
-use libafl_bolts::rands::StdRand;
-use relobox::fuzz::dice::Dice;
 use relobox::fuzz::subject::{Coverage, Subject};
+use relobox::rng::Rng;
 use std::sync::Mutex;
 
 /// Edges and comparisons that libFuzzer may see; more than the largest guest has.
@@ -41,8 +40,7 @@ pub fn execute<S: Subject>(subject: &S, input: &S::Input) {
 
 /// Changes an input as `relobox fuzz` does; the same seed makes the same change.
 pub fn mutate<S: Subject>(subject: &S, input: &mut S::Input, other: Option<&S::Input>, seed: u32) {
-    let mut rand = StdRand::with_seed(seed.into());
-    subject.mutate(input, other, &mut Dice(&mut rand));
+    subject.mutate(input, other, &mut Rng::new(seed.into()));
 }
 
 /// Puts `bytes` into libFuzzer's buffer, if they fit; its new length.

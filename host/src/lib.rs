@@ -8,11 +8,7 @@
 
 pub mod check;
 pub mod cross_check;
-#[cfg(feature = "fuzz")]
-pub mod fuzz;
 pub mod isolate;
-pub mod kit;
-pub mod modprobe;
 
 pub use relobox_core::{Error, Problem, Problems, Result};
 pub use relobox_core::{
@@ -28,3 +24,10 @@ pub use relobox_link::stages::{apply, confine, emit, layout, open, parse, place,
 pub use relobox_link::{
     admit, cache, description, guests, insmod, job, layout_linux, link, needs, records, report, sandbox, support, views,
 };
+
+pub use relobox_modprobe as modprobe;
+
+pub use relobox_kit as kit;
+
+#[cfg(feature = "fuzz")]
+pub use relobox_fuzzer as fuzz;

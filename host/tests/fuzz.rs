@@ -76,7 +76,7 @@ fn a_guest_that_counts_computes_the_same() {
         let mut rng = Rng::new(7);
         let mut linked = 0;
         for seed in subject.seeds().into_iter().step_by(4) {
-            let mut case: Case = seed;
+            let mut case = seed;
             for _ in 0..3 {
                 let (ours, theirs) = (run(&plugin, &case).outcome, run(counting, &case).outcome);
                 assert_eq!(ours, theirs, "{name}: {}", subject.write(&case, &[]));
@@ -288,7 +288,7 @@ fn what_one_brokers_client_has_crosses_to_the_other() {
     };
     let seeds = subject.seeds().into_iter();
     let mut case = seeds.filter(|case| !case.sections[0].in_place).find(|case| case.relocations() == 1).unwrap();
-    with_addend(&mut case).unwrap();
+    with_addend(&mut case.0).unwrap();
     assert!(matches!(run(&plugin, &case).outcome, relobox::kit::Outcome::Linked(_)));
     Disk::open(Some(&dir.0.join("client"))).unwrap().add(&subject, &case).unwrap();
 

@@ -2,7 +2,7 @@
 //! shipped guests on some thousands of them, and that what is wrong with others is found.
 #![cfg(feature = "fuzz")]
 
-use libafl::inputs::BytesInput;
+use relobox::fuzz::BytesInput;
 use relobox::built_in;
 use relobox::fuzz::corpus::Disk;
 use relobox::fuzz::engine::Engine;

@@ -94,6 +94,7 @@ pub fn prepare_by(plugin: Arc<Plugin>, module: Module, inputs: &[(String, u64)])
 pub struct Asked {
     plugin: Arc<Plugin>,
     machine: Machine,
+    /// What it asked for, and the instance that goes on with it.
     pub planned: Planned,
 }
 

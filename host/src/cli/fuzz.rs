@@ -11,7 +11,7 @@ use relobox::fuzz::driver::{Plan, Progress, Summary};
 use relobox::fuzz::engine::Engine;
 use relobox::fuzz::engine::packed::Unpacker;
 use relobox::fuzz::findings::Finding;
-use relobox::fuzz::plugin::PluginSubject;
+use relobox::fuzz::plugin::{CaseInput, PluginSubject};
 use relobox::fuzz::subject::{Subject, Suspicion};
 use relobox::fuzz::{corpus, driver, findings, jobs, report};
 use relobox::guests::Plugin;
@@ -200,7 +200,7 @@ fn vectors<'a>(args: &FuzzArgs, subject: &dyn Fn() -> Result<PluginSubject<'a>>)
             let (about, detail) = (wrong.about, wrong.detail);
             findings.push(Finding { oracle: wrong.oracle.into(), about, detail, path, after: Duration::ZERO });
         } else if let Some(dir) = &args.corpus {
-            Disk::open(Some(dir))?.add(&subject, &recorded.case)?;
+            Disk::open(Some(dir))?.add(&subject, &CaseInput(recorded.case.clone()))?;
         }
     }
     Ok(findings)

@@ -1,0 +1,127 @@
+//! A corpus on disk: one file for each input, named after its contents.
+
+use super::subject::{Coverage, Subject};
+use relobox_core::error::{Error, Result};
+use relobox_core::files::{self, Kind};
+use relobox_core::limits;
+use sha2::{Digest as _, Sha256};
+use std::path::{Path, PathBuf};
+
+/// A directory of inputs, or none.
+pub struct Disk<'a>(Option<&'a Path>);
+
+/// The files of a corpus end so.
+const EXTENSION: &str = "case";
+
+impl<'a> Disk<'a> {
+    /// Opens, and if need be makes, the directory.
+    pub fn open(dir: Option<&'a Path>) -> Result<Self> {
+        if let Some(dir) = dir {
+            std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
+        }
+        Ok(Self(dir))
+    }
+
+    /// Everything in it, in the order of the names.
+    pub fn read<S: Subject>(&self, subject: &S) -> Result<Vec<S::Input>> {
+        let files = self.files()?;
+        files.iter().map(|path| read(subject, path)).collect()
+    }
+
+    fn files(&self) -> Result<Vec<PathBuf>> {
+        self.0.map_or_else(|| Ok(Vec::new()), inputs_in)
+    }
+
+    /// Adds an input, unless it is there.
+    pub fn add<S: Subject>(&self, subject: &S, input: &S::Input) -> Result<()> {
+        let Some(dir) = self.0 else { return Ok(()) };
+        let text = subject.write(input, &[]);
+        let path = dir.join(name(&text));
+        if path.exists() {
+            return Ok(());
+        }
+        // Other jobs read here: a file is there as a whole or not at all.
+        files::write(&path, files::PUBLIC, text.as_bytes())
+    }
+
+    /// Keeps the fewest and smallest inputs that together take every edge that all of them take; removes the
+    /// others' files. How many there were and how many are left.
+    pub fn minimize<S: Subject>(&self, subject: &S) -> Result<(usize, usize)> {
+        let (count, _) = subject.counted();
+        let mut inputs = Vec::new();
+        for path in self.files()? {
+            let input = read(subject, &path)?;
+            let (mut edges, mut none) = (vec![0; count.max(1)], [0; 0]);
+            let coverage = Coverage { edges: &mut edges, comparisons: &mut none };
+            let suspicion = subject.execute(&input, coverage);
+            let taken: Vec<usize> = (0..).zip(&edges).filter(|(_, c)| **c != 0).map(|(i, _)| i).collect();
+            let size = subject.write(&input, &[]).len();
+            inputs.push((path, taken, size, suspicion.is_some()));
+        }
+        // Greedily: who adds most edges, then the smallest, then the first.
+        let (mut taken, mut kept) = (vec![false; count.max(1)], vec![false; inputs.len()]);
+        loop {
+            let new = |edges: &[usize]| edges.iter().filter(|e| !taken[**e]).count();
+            let best = (0..inputs.len())
+                .filter(|i| !kept[*i])
+                .max_by_key(|i| (new(&inputs[*i].1), std::cmp::Reverse(inputs[*i].2), std::cmp::Reverse(*i)));
+            let Some(best) = best.filter(|i| new(&inputs[*i].1) != 0) else { break };
+            kept[best] = true;
+            inputs[best].1.iter().for_each(|e| taken[*e] = true);
+        }
+        for ((path, _, _, suspicious), _) in inputs.iter().zip(&kept).filter(|(_, kept)| !**kept) {
+            // What looks wrong is never thrown away unseen.
+            if !suspicious {
+                std::fs::remove_file(path).map_err(Error::io(path))?;
+            }
+        }
+        Ok((inputs.len(), self.files()?.len()))
+    }
+}
+
+/// Reads an input's file.
+pub fn read<S: Subject>(subject: &S, path: &Path) -> Result<S::Input> {
+    subject.read(&text(path)?).map_err(|what| Error::Usage(format!("{}: {what}", path.display())))
+}
+
+/// The text of an input's file.
+pub fn text(path: &Path) -> Result<String> {
+    files::read_text(path, Kind::Regular, limits::FUZZ_INPUT)
+}
+
+/// These files, and the inputs in these directories.
+pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        match path.is_dir() {
+            true => files.extend(inputs_in(path)?),
+            false => files.push(path.clone()),
+        }
+    }
+    Ok(files)
+}
+
+/// What else is in this directory: modules, or whatever a guest takes. What is too large for an input is left out.
+pub fn others(dir: &Path) -> Result<Vec<Vec<u8>>> {
+    let entries = match std::fs::read_dir(dir) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(Error::io(dir))?,
+    };
+    let mut paths: Vec<_> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
+    let small = |p: &PathBuf| std::fs::metadata(p).is_ok_and(|m| m.is_file() && m.len() <= limits::FUZZ_INPUT);
+    paths.retain(|p| p.extension().is_none_or(|e| e != EXTENSION) && small(p));
+    paths.sort();
+    paths.iter().map(|path| files::read(path, Kind::Regular, limits::FUZZ_INPUT)).collect()
+}
+
+fn inputs_in(dir: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(dir).map_err(Error::io(dir))?;
+    let mut paths: Vec<_> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
+    paths.retain(|p| p.extension().is_some_and(|e| e == EXTENSION));
+    paths.sort();
+    Ok(paths)
+}
+
+fn name(text: &str) -> String {
+    format!("{}.{EXTENSION}", relobox_core::digest::hex(&Sha256::digest(text.as_bytes())[..8]))
+}

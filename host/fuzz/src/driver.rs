@@ -1,0 +1,370 @@
+//! The loop: LibAFL chooses inputs, keeps those that go new ways, and counts.
+//!
+//! Its executor for functions in the same process installs signal handlers, which wasmtime needs for itself; ours
+//! needs none, since a guest stops by itself, on fuel.
+
+use super::corpus::Disk;
+use super::findings::{Finding, Findings};
+use super::subject::{Coverage, Subject};
+use libafl::corpus::{Corpus as _, CorpusId, HasCurrentCorpusId as _, InMemoryCorpus};
+use libafl::events::{EventFirer, EventReceiver, ProgressReporter, SendExiting, SimpleEventManager};
+use libafl::executors::{Executor, ExitKind, HasObservers};
+use libafl::feedbacks::{CrashFeedback, Feedback, MaxMapFeedback, StateInitializer};
+use libafl::fuzzer::{Evaluator as _, Fuzzer as _, StdFuzzer};
+use libafl::monitors::NopMonitor;
+use libafl::mutators::{MutationResult, Mutator};
+use libafl::observers::OwnedMapObserver;
+use libafl::schedulers::Scheduler;
+use libafl::stages::StdMutationalStage;
+use libafl::state::{HasCorpus, HasExecutions as _, HasRand, StdState};
+use libafl::{feedback_and_fast, feedback_or};
+use libafl_bolts::Named;
+use libafl_bolts::rands::{Rand as _, StdRand};
+use libafl_bolts::tuples::{RefIndexable, tuple_list};
+use relobox_core::error::{Error, Result};
+use relobox_core::rng::Rng;
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// What LibAFL knows of a campaign.
+pub type State<I> = StdState<InMemoryCorpus<I>, I, StdRand, InMemoryCorpus<I>>;
+
+/// How long and from where.
+#[derive(Clone, Debug)]
+pub struct Plan<'a> {
+    /// All that is random comes from this.
+    pub seed: u64,
+    /// Ends after this time.
+    pub time: Option<Duration>,
+    /// Ends after this many executions: with the same seed, always in the same state.
+    pub executions: Option<u64>,
+    /// Ends with the first finding.
+    pub first: bool,
+    /// Where inputs are, and where new ones go.
+    pub corpus: Option<&'a Path>,
+    /// Where findings go.
+    pub findings: &'a Path,
+    /// Ends when this is set.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// How far it came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Executions of the counting guest.
+    pub executions: u64,
+    /// Edges that were taken.
+    pub edges: usize,
+    /// Edges that there are.
+    pub all_edges: usize,
+    /// Inputs that went new ways.
+    pub corpus: usize,
+    /// Findings.
+    pub findings: usize,
+    /// Since the start.
+    pub time: Duration,
+}
+
+/// What came of a campaign.
+pub struct Summary {
+    /// How far it came.
+    pub progress: Progress,
+    /// What it found.
+    pub findings: Vec<Finding>,
+    /// Suspicions that the original guest did not bear out.
+    pub unconfirmed: u64,
+}
+
+type Observers = (OwnedMapObserver<u8>, (OwnedMapObserver<u8>, ()));
+
+/// Runs a subject.
+struct Run<'a, S: Subject> {
+    subject: &'a S,
+    observers: Observers,
+    findings: Findings,
+    /// Whether each edge was ever taken.
+    taken: Vec<bool>,
+    edges: usize,
+    failed: Option<Error>,
+}
+
+/// Counts in classes, as AFL has them: a loop that runs once more is not news.
+const fn class(count: u8) -> u8 {
+    match count {
+        0..=3 => count,
+        4..=7 => 4,
+        8..=15 => 5,
+        16..=31 => 6,
+        32..=127 => 7,
+        128.. => 8,
+    }
+}
+
+impl<S: Subject> Run<'_, S> {
+    /// Counters become classes; new edges are noted. What way it was, as a number.
+    fn take(&mut self) -> u64 {
+        let mut way = 0u64;
+        let map: &mut [u8] = &mut self.observers.0;
+        for (i, chunk) in map.chunks_mut(8).enumerate() {
+            if chunk.iter().all(|c| *c == 0) {
+                continue;
+            }
+            for (j, count) in chunk.iter_mut().enumerate().filter(|(_, c)| **c != 0) {
+                let edge = i * 8 + j;
+                *count = class(*count);
+                way = way.rotate_left(5) ^ (edge as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                if !self.taken[edge] {
+                    self.taken[edge] = true;
+                    self.edges += 1;
+                }
+            }
+        }
+        way
+    }
+
+    fn run(&mut self, input: &S::Input) -> ExitKind {
+        let coverage = Coverage { edges: &mut self.observers.0, comparisons: &mut self.observers.1.0 };
+        let suspicion = self.subject.execute(input, coverage);
+        let way = self.take();
+        let Some(suspicion) = suspicion else { return ExitKind::Ok };
+        match self.findings.consider(self.subject, input, suspicion, way) {
+            Ok(true) => ExitKind::Crash,
+            // Known, or not borne out: nothing to build upon.
+            Ok(false) => ExitKind::Oom,
+            Err(error) => {
+                self.failed = Some(error);
+                ExitKind::Oom
+            }
+        }
+    }
+}
+
+impl<S: Subject, EM, Z> Executor<EM, S::Input, State<S::Input>, Z> for Run<'_, S> {
+    fn run_target(
+        &mut self,
+        _: &mut Z,
+        state: &mut State<S::Input>,
+        _: &mut EM,
+        input: &S::Input,
+    ) -> Result<ExitKind, libafl::Error> {
+        *state.executions_mut() += 1;
+        Ok(self.run(input))
+    }
+}
+
+impl<S: Subject> HasObservers for Run<'_, S> {
+    type Observers = Observers;
+
+    fn observers(&self) -> RefIndexable<&Observers, Observers> {
+        RefIndexable::from(&self.observers)
+    }
+
+    fn observers_mut(&mut self) -> RefIndexable<&mut Observers, Observers> {
+        RefIndexable::from(&mut self.observers)
+    }
+}
+
+/// Only what is well is worth building upon.
+struct Well;
+
+impl Named for Well {
+    fn name(&self) -> &Cow<'static, str> {
+        &Cow::Borrowed("well")
+    }
+}
+
+impl<S> StateInitializer<S> for Well {}
+
+impl<EM, I, OT, S> Feedback<EM, I, OT, S> for Well {
+    fn is_interesting(&mut self, _: &mut S, _: &mut EM, _: &I, _: &OT, exit: &ExitKind) -> Result<bool, libafl::Error> {
+        Ok(*exit == ExitKind::Ok)
+    }
+}
+
+/// Chooses among all inputs, more often a recent one and a small one.
+struct Choice;
+
+impl<I: libafl::inputs::Input + libafl_bolts::HasLen> Scheduler<I, State<I>> for Choice {
+    fn on_add(&mut self, _: &mut State<I>, _: CorpusId) -> Result<(), libafl::Error> {
+        Ok(())
+    }
+
+    fn next(&mut self, state: &mut State<I>) -> Result<CorpusId, libafl::Error> {
+        let count = state.corpus().count();
+        if count == 0 {
+            return Err(libafl::Error::empty("no input to begin with"));
+        }
+        let mut rng = Rng::new(state.rand_mut().next());
+        let draw = |rng: &mut Rng| match rng.one_in(3) {
+            true => count - 1 - rng.below(count.min(RECENT)),
+            false => rng.below(count),
+        };
+        let (mut first, second) = (draw(&mut rng), draw(&mut rng));
+        let prefer_small = !rng.one_in(4);
+        let len = |state: &State<I>, n: usize| {
+            let testcase = state.corpus().get(state.corpus().nth(n)).map(std::cell::RefCell::borrow);
+            testcase.map_or(0, |t| t.input().as_ref().map_or(0, libafl_bolts::HasLen::len))
+        };
+        if prefer_small && len(state, second) < len(state, first) {
+            first = second;
+        }
+        let id = state.corpus().nth(first);
+        <Self as Scheduler<I, State<I>>>::set_current_scheduled(self, state, Some(id))?;
+        Ok(id)
+    }
+
+    fn set_current_scheduled(&mut self, state: &mut State<I>, id: Option<CorpusId>) -> Result<(), libafl::Error> {
+        *state.corpus_mut().current_mut() = id;
+        Ok(())
+    }
+}
+
+use relobox_core::limits::FUZZ_RECENT as RECENT;
+
+/// The subject's own mutations.
+struct Mutations<'a, S>(&'a S);
+
+impl<S> Named for Mutations<'_, S> {
+    fn name(&self) -> &Cow<'static, str> {
+        &Cow::Borrowed("records")
+    }
+}
+
+impl<S: Subject> Mutator<S::Input, State<S::Input>> for Mutations<'_, S> {
+    fn mutate(&mut self, state: &mut State<S::Input>, input: &mut S::Input) -> Result<MutationResult, libafl::Error> {
+        let count = state.corpus().count();
+        let mut rng = Rng::new(state.rand_mut().next());
+        let splice = rng.one_in(8);
+        let other = match splice && count > 1 {
+            true => {
+                let n = rng.below(count);
+                state.corpus().get(state.corpus().nth(n))?.borrow().input().clone()
+            }
+            false => None,
+        };
+        self.0.mutate(input, other.as_ref(), &mut rng);
+        Ok(MutationResult::Mutated)
+    }
+
+    fn post_exec(&mut self, _: &mut State<S::Input>, _: Option<CorpusId>) -> Result<(), libafl::Error> {
+        Ok(())
+    }
+}
+
+fn broken(error: libafl::Error) -> Error {
+    Error::Usage(format!("the fuzzing library: {error}"))
+}
+
+/// A campaign with nobody to exchange inputs with.
+pub fn alone<S: Subject>(subject: &S, plan: &Plan<'_>, tell: impl FnMut(&Progress)) -> Result<Summary> {
+    campaign(subject, plan, &mut SimpleEventManager::new(NopMonitor::new()), tell)
+}
+
+/// Runs a campaign in this process. `tell` is called a few times a second.
+pub fn campaign<S, EM>(
+    subject: &S,
+    plan: &Plan<'_>,
+    events: &mut EM,
+    mut tell: impl FnMut(&Progress),
+) -> Result<Summary>
+where
+    S: Subject,
+    EM: EventFirer<S::Input, State<S::Input>>
+        + EventReceiver<S::Input, State<S::Input>>
+        + ProgressReporter<State<S::Input>>
+        + SendExiting,
+{
+    let start = Instant::now();
+    super::types::register();
+    let (edges, comparisons) = subject.counted();
+    let edge_map = OwnedMapObserver::new("edges", vec![0u8; edges.max(1)]);
+    let comparison_map = OwnedMapObserver::new("comparisons", vec![0u8; comparisons.max(1)]);
+    let edge_news = MaxMapFeedback::new(&edge_map);
+    let comparison_news = MaxMapFeedback::new(&comparison_map);
+    let mut feedback = feedback_and_fast!(Well, feedback_or!(edge_news, comparison_news));
+    let mut objective = CrashFeedback::new();
+    let rand = StdRand::with_seed(plan.seed);
+    let mut state: State<S::Input> =
+        StdState::new(rand, InMemoryCorpus::new(), InMemoryCorpus::new(), &mut feedback, &mut objective)
+            .map_err(broken)?;
+    let mut fuzzer = StdFuzzer::builder().scheduler(Choice).feedback(feedback).objective(objective).build();
+    let mut stages = tuple_list!(StdMutationalStage::new(Mutations(subject)));
+    let mut run = Run {
+        subject,
+        observers: tuple_list!(edge_map, comparison_map),
+        findings: Findings::new(plan.findings),
+        taken: vec![false; edges.max(1)],
+        edges: 0,
+        failed: None,
+    };
+    let corpus = Disk::open(plan.corpus)?;
+    let old = corpus.read(subject)?;
+    let fresh = old.is_empty();
+    for input in old.iter().chain(subject.seeds().iter().filter(|_| fresh)) {
+        fuzzer.evaluate_input(&mut state, &mut run, events, input).map_err(broken)?;
+    }
+    if state.corpus().is_empty() {
+        // None is of use: whatever comes of them, begin somewhere.
+        let input = old.into_iter().chain(subject.seeds()).next();
+        let input = input.ok_or_else(|| Error::Usage(format!("{} gives nothing to begin with", subject.name())))?;
+        fuzzer.add_input(&mut state, &mut run, events, input).map_err(broken)?;
+        if state.corpus().is_empty() {
+            // The one that was added is a finding itself.
+            return Ok(summary(&run, &state, start));
+        }
+    }
+    let mut examined = 0;
+    loop {
+        while examined < state.corpus().count() {
+            let id = state.corpus().nth(examined);
+            examined += 1;
+            let input = state.corpus().get(id).map_err(broken)?.borrow().input().clone();
+            let Some(input) = input else { continue };
+            corpus.add(subject, &input)?;
+            if let Some(suspicion) = subject.examine(&input) {
+                run.findings.consider(subject, &input, suspicion, examined as u64)?;
+            }
+        }
+        if let Some(error) = run.failed.take() {
+            return Err(error);
+        }
+        tell(&progress(&run, &state, start));
+        let enough = plan.time.is_some_and(|t| start.elapsed() >= t)
+            || plan.executions.is_some_and(|n| *state.executions() >= n)
+            || (plan.first && !run.findings.list.is_empty());
+        if enough || plan.stop.load(Ordering::Relaxed) {
+            break;
+        }
+        events.maybe_report_progress(&mut state, Duration::from_secs(1)).map_err(broken)?;
+        match fuzzer.fuzz_one(&mut stages, &mut run, &mut state, events) {
+            Ok(_) => {}
+            Err(libafl::Error::ShuttingDown) => break,
+            Err(error) => return Err(broken(error)),
+        }
+    }
+    events.report_progress(&mut state).map_err(broken)?;
+    let _ = state.clear_corpus_id();
+    Ok(summary(&run, &state, start))
+}
+
+fn progress<S: Subject>(run: &Run<'_, S>, state: &State<S::Input>, start: Instant) -> Progress {
+    Progress {
+        executions: *state.executions(),
+        edges: run.edges,
+        all_edges: run.subject.counted().0,
+        corpus: state.corpus().count(),
+        findings: run.findings.list.len(),
+        time: start.elapsed(),
+    }
+}
+
+fn summary<S: Subject>(run: &Run<'_, S>, state: &State<S::Input>, start: Instant) -> Summary {
+    Summary {
+        progress: progress(run, state, start),
+        findings: run.findings.list.clone(),
+        unconfirmed: run.findings.unconfirmed,
+    }
+}

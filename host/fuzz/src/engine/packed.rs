@@ -1,0 +1,231 @@
+//! Fuzzing of the unpacker, with packed files and what is left of them.
+
+use super::shrink::{minimise, pieces};
+use super::trouble::{Judged, Trouble, suspicion};
+use super::{fields, hex};
+use crate::instrument::{Instrumented, instrument};
+use crate::subject::{Coverage, Subject, Suspicion};
+use libafl::inputs::BytesInput;
+use relobox_core::error::{Error, Result};
+use relobox_core::limits;
+use relobox_core::rng::Rng;
+use relobox_link::sandbox::{Guest, Instance, Sandbox};
+use relobox_link::stages::open::{Source, unpack_in};
+use relobox_plugins::built_in;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The unpacker, as it is and counting.
+pub struct Unpacker {
+    original: Guest,
+    counting: Guest,
+    counted: Instrumented,
+    seeds: Vec<Vec<u8>>,
+}
+
+/// Made with gzip, xz and zstd, of a few hundred bytes: each kind of block, each kind of check, and two in a row.
+static SEEDS: [&[u8]; 13] = [
+    include_bytes!("packed/fixed.gz"),
+    include_bytes!("packed/stored.gz"),
+    include_bytes!("packed/dynamic.gz"),
+    include_bytes!("packed/two.gz"),
+    include_bytes!("packed/crc32.xz"),
+    include_bytes!("packed/crc64.xz"),
+    include_bytes!("packed/sha256.xz"),
+    include_bytes!("packed/x86.xz"),
+    include_bytes!("packed/plain.zst"),
+    include_bytes!("packed/checked.zst"),
+    include_bytes!("packed/raw.zst"),
+    include_bytes!("packed/rle.zst"),
+    include_bytes!("packed/two.zst"),
+];
+
+const NAME: &str = "fuzz.ko.packed";
+
+impl Unpacker {
+    /// The built-in unpacker. `files` are inputs to begin with, beside those that are made up.
+    pub fn new(files: Vec<Vec<u8>>) -> Result<Self> {
+        Self::of(built_in::wasm_of("unpack").unwrap_or_default(), files)
+    }
+
+    /// Another unpacker.
+    pub fn of(wasm: &[u8], files: Vec<Vec<u8>>) -> Result<Self> {
+        let unusable = |what| Error::Guest { guest: "unpack".into(), what };
+        let counted = instrument(wasm, true).map_err(unusable)?;
+        let original = Sandbox::new(None)?.load("unpack", wasm)?;
+        let counting = Sandbox::for_fuzzing()?.load("unpack", &counted.wasm)?;
+        Ok(Self { original, counting, counted, seeds: files })
+    }
+
+    fn unpack(&self, guest: &Guest, file: Vec<u8>, limit: u64, cover: &mut dyn FnMut(&mut Instance)) -> Unpacked {
+        let len = file.len() as u64;
+        let fuel = limits::fuzz_unpack_fuel(len) * if std::ptr::eq(guest, &self.counting) { 8 } else { 1 };
+        let memory = limits::unpack_memory(len, limits::FUZZ_UNPACKED);
+        let mut instance = guest.instantiate(memory, fuel)?;
+        let unpacked = unpack_in(&mut instance, NAME, Source::Bytes(file), limit);
+        cover(&mut instance);
+        let bytes = unpacked?;
+        if bytes.len() as u64 > limit {
+            let what = format!("{} bytes came out, of {limit} at most", bytes.len());
+            return Err(Trouble::new("answer", "more than allowed", what));
+        }
+        Ok((bytes, instance.fuel_used()))
+    }
+
+    fn judge(&self, guest: &Guest, file: &[u8], all: bool, cover: &mut dyn FnMut(&mut Instance)) -> Judged {
+        let most = limits::FUZZ_UNPACKED;
+        let first = self.unpack(guest, file.to_vec(), most, cover);
+        if !all {
+            return first.map(drop);
+        }
+        let mut again = |file: Vec<u8>, limit| self.unpack(guest, file, limit, cover);
+        let good = |outcome: &Unpacked| match outcome {
+            Ok((bytes, fuel)) => Some((bytes.clone(), *fuel)),
+            Err(_) => None,
+        };
+        let second = again(file.to_vec(), most);
+        if good(&first) != good(&second) {
+            return Err(Trouble::new(
+                "nondeterminism",
+                "two runs",
+                "two runs differ in what comes out, or in their fuel",
+            ));
+        }
+        second?;
+        let (bytes, _) = first?;
+        let len = bytes.len() as u64;
+        // As much room as it needs, and one byte less.
+        let exact = again(file.to_vec(), len).map(|(bytes, _)| bytes);
+        if !matches!(&exact, Ok(same) if *same == bytes) {
+            return Err(Trouble::new(
+                "limit",
+                "exact",
+                format!("it has {len} bytes, and with that limit it is refused"),
+            ));
+        }
+        if len > 0 && again(file.to_vec(), len - 1).is_ok() {
+            return Err(Trouble::new("limit", "less", format!("it has {len} bytes, and comes out with a lower limit")));
+        }
+        // Members, streams and frames may follow each other.
+        if 2 * len <= most {
+            let twice = again([file, file].concat(), most).map(|(bytes, _)| bytes);
+            if !matches!(&twice, Ok(twice) if *twice == [&*bytes, &*bytes].concat()) {
+                return Err(Trouble::new("twice", "", "the same file twice does not unpack to the same bytes twice"));
+            }
+        }
+        Ok(())
+    }
+
+    fn try_judge(
+        &self,
+        guest: &Guest,
+        file: &[u8],
+        all: bool,
+        cover: &mut dyn FnMut(&mut Instance),
+    ) -> Option<Suspicion> {
+        suspicion(catch_unwind(AssertUnwindSafe(|| self.judge(guest, file, all, cover))))
+    }
+}
+
+/// What came out, and the fuel that it took.
+type Unpacked = Result<(Vec<u8>, u64), Trouble>;
+
+impl Subject for Unpacker {
+    type Input = BytesInput;
+
+    fn name(&self) -> &str {
+        "unpack"
+    }
+
+    fn counted(&self) -> (usize, usize) {
+        (self.counted.edges, self.counted.comparisons)
+    }
+
+    fn execute(&self, input: &BytesInput, coverage: Coverage<'_>) -> Option<Suspicion> {
+        let Coverage { edges, comparisons } = coverage;
+        let mut cover = |guest: &mut Instance| {
+            let (e, c) = self.counted.split(guest.counters());
+            edges.iter_mut().zip(e).chain(comparisons.iter_mut().zip(c)).for_each(|(to, from)| *to = *from);
+        };
+        self.try_judge(&self.counting, input.as_ref(), false, &mut cover)
+    }
+
+    fn examine(&self, input: &BytesInput) -> Option<Suspicion> {
+        self.try_judge(&self.original, input.as_ref(), true, &mut |_| {})
+    }
+
+    fn confirm(&self, input: &BytesInput, oracle: Option<&str>) -> Option<Suspicion> {
+        self.examine(input).filter(|found| oracle.is_none_or(|wanted| wanted == found.oracle))
+    }
+
+    fn signature(&self, input: &BytesInput) -> String {
+        let mut way = 0u64;
+        let mut cover = |guest: &mut Instance| {
+            let (edges, _) = self.counted.split(guest.counters());
+            let taken = edges.iter().enumerate().filter(|(_, n)| **n != 0).map(|(i, _)| i as u64);
+            way = taken.fold(0, |way, i| (way ^ i).wrapping_mul(0x0100_0000_01b3));
+        };
+        let _ = self.try_judge(&self.counting, input.as_ref(), false, &mut cover);
+        format!("{way:x}")
+    }
+
+    fn mutate(&self, input: &mut BytesInput, other: Option<&BytesInput>, rng: &mut Rng) {
+        let file: &mut Vec<u8> = input.as_mut();
+        if let Some(other) = other.filter(|_| rng.one_in(16)) {
+            file.extend_from_slice(other.as_ref());
+        }
+        for _ in 0..1 + rng.below(6) {
+            fields::damage(file, rng, &self.counted.constants);
+        }
+        if !rng.one_in(4) {
+            repair_xz(file);
+        }
+        file.truncate(limits::FUZZ_FILE);
+    }
+
+    fn seeds(&self) -> Vec<BytesInput> {
+        let files = self.seeds.iter().filter(|file| file.len() <= limits::FUZZ_FILE).cloned();
+        SEEDS.iter().map(|file| file.to_vec()).chain(files).map(BytesInput::new).collect()
+    }
+
+    fn minimise(&self, input: &BytesInput, still: &mut dyn FnMut(&BytesInput) -> bool) -> BytesInput {
+        minimise(input, pieces, still)
+    }
+
+    fn write(&self, input: &BytesInput, remarks: &[String]) -> String {
+        hex::write(input.as_ref(), remarks)
+    }
+
+    fn read(&self, text: &str) -> Result<BytesInput, String> {
+        hex::read(text).map(BytesInput::new)
+    }
+}
+
+/// Makes the checksums of an xz file's headers right: without that, nothing behind a damaged one is ever read.
+fn repair_xz(file: &mut [u8]) -> Option<()> {
+    if !file.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {
+        return None;
+    }
+    let size = file.len();
+    let block = usize::from(*file.get(12)?);
+    let words = u32::from_le_bytes(*file.get(size.checked_sub(8)?..)?.first_chunk()?) as usize;
+    let index = words.checked_add(1).and_then(|n| size.checked_sub(12)?.checked_sub(n.checked_mul(4)?));
+    let mut check = |covered: std::ops::Range<usize>, at: usize| {
+        let crc = crc32(file.get(covered)?);
+        file.get_mut(at..at.checked_add(4)?)?.copy_from_slice(&crc.to_le_bytes());
+        Some(())
+    };
+    check(6..8, 8)?;
+    // The index begins with the zero that no block header does.
+    if block != 0 {
+        let end = 12 + block * 4;
+        check(12..end, end);
+    }
+    check(index?..size.checked_sub(16)?, size - 16)?;
+    check(size - 8..size - 2, size - 12)
+}
+
+/// CRC-32 as xz and gzip have it.
+fn crc32(bytes: &[u8]) -> u32 {
+    let bit = |crc: u32| crc >> 1 ^ if crc & 1 != 0 { 0xedb8_8320 } else { 0 };
+    !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| bit(crc)))
+}

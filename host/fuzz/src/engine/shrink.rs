@@ -1,0 +1,94 @@
+//! Simpler files: without a section, a symbol, a piece; with zeros for bytes.
+
+use super::elf::Kind;
+use super::model::Model;
+use libafl::inputs::BytesInput;
+use relobox_core::limits;
+
+/// The simplest file that `still` is the same, of those that `simpler` leads to.
+pub(crate) fn minimise(
+    input: &BytesInput,
+    simpler: impl Fn(&[u8]) -> Vec<Vec<u8>>,
+    still: &mut dyn FnMut(&BytesInput) -> bool,
+) -> BytesInput {
+    let (mut best, mut tried, mut last) = (input.clone(), 0, usize::MAX);
+    'again: loop {
+        let candidates: Vec<_> = simpler(best.as_ref()).into_iter().map(BytesInput::new).collect();
+        // Go on behind what was dropped last: what was tried before mostly is in vain again.
+        let first = if last < candidates.len() { last } else { 0 };
+        for n in (first..candidates.len()).chain(0..first) {
+            tried += 1;
+            if tried > limits::MINIMISE {
+                return best;
+            }
+            if still(&candidates[n]) {
+                (best, last) = (candidates[n].clone(), n);
+                continue 'again;
+            }
+        }
+        return best;
+    }
+}
+
+/// Files that are simpler than `file`, the most promising first.
+pub(crate) fn simpler(file: &[u8]) -> Vec<Vec<u8>> {
+    let mut out = Vec::new();
+    if let Some(model) = Model::read(file) {
+        out.extend(simpler_models(&model).iter().filter_map(Model::write).filter(|new| simpler_than(new, file)));
+    }
+    out.extend(pieces(file));
+    out
+}
+
+/// The file without each of its pieces, or with zeros for it.
+pub(crate) fn pieces(file: &[u8]) -> Vec<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut len = file.len() / 2;
+    while len >= 4.min(file.len()) && len > 0 {
+        for at in (0..file.len()).step_by(len) {
+            let end = (at + len).min(file.len());
+            out.push([&file[..at], &file[end..]].concat());
+            if file[at..end].iter().any(|b| *b != 0) {
+                let zeros = vec![0; end - at];
+                out.push([&file[..at], &zeros, &file[end..]].concat());
+            }
+        }
+        len /= 2;
+    }
+    out
+}
+
+/// Fewer bytes, or as many and fewer that say something.
+fn simpler_than(new: &[u8], old: &[u8]) -> bool {
+    let said = |file: &[u8]| file.iter().filter(|b| **b != 0).count();
+    (new.len(), said(new)) < (old.len(), said(old))
+}
+
+fn simpler_models(model: &Model) -> Vec<Model> {
+    let mut out = Vec::new();
+    let mut with = |change: &mut dyn FnMut(&mut Model)| {
+        let mut new = model.clone();
+        change(&mut new);
+        out.push(new);
+    };
+    with(&mut |m| m.tail.clear());
+    for i in (0..model.sections.len()).rev() {
+        // Where links do not reach behind it, its number may go as well.
+        with(&mut |m| drop(m.sections.remove(i)));
+        let part = &model.sections[i];
+        if part.data.is_empty() {
+            continue;
+        }
+        with(&mut |m| m.sections[i].data.clear());
+        let entry = match part.kind {
+            kind if kind == Kind::ProgBits as u32 || kind == Kind::StrTab as u32 => 1,
+            _ => (part.entry as usize).clamp(1, 64),
+        };
+        let half = (part.data.len() / entry).div_ceil(2) * entry;
+        with(&mut |m| m.sections[i].data.truncate(half));
+        with(&mut |m| drop(m.sections[i].data.drain(..half.min(part.data.len()))));
+        let less = part.data.len().saturating_sub(entry);
+        with(&mut |m| m.sections[i].data.truncate(less));
+    }
+    out
+}

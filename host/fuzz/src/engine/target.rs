@@ -1,0 +1,279 @@
+//! The engine as a target, and what its answers are compared with.
+
+use super::mutate::mutate;
+use super::trouble::{Judged, Trouble, disagreement, suspicion};
+use super::{hex, oracles, seeds, shrink};
+use crate::instrument::{Instrumented, instrument};
+use crate::subject::{Coverage, Subject, Suspicion};
+use libafl::inputs::BytesInput;
+use relobox_abi::{emit as format, parse as mode, synthetic_kind};
+use relobox_core::error::{Error, Result};
+use relobox_core::limits;
+use relobox_core::rng::Rng;
+use relobox_core::symbols::Symbols;
+use relobox_link::guests::Guests;
+use relobox_link::link::prepare;
+use relobox_link::needs::{Needs, Wanted};
+use relobox_link::records::Records;
+use relobox_link::sandbox::{Instance, Sandbox};
+use relobox_link::stages::apply::Synthetic;
+use relobox_link::stages::emit;
+use relobox_link::stages::layout;
+use relobox_link::stages::layout::Layout;
+use relobox_link::stages::open::{Opened, Source, bring};
+use relobox_link::stages::parse::{Module, ask, parse};
+use relobox_link::stages::resolve::Sources;
+use relobox_plugins::built_in;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The engine, as it is and counting.
+pub struct Engine {
+    original: Guests,
+    counting: Guests,
+    counted: Instrumented,
+    seeds: Vec<Vec<u8>>,
+}
+
+/// What a file is called in messages.
+const NAME: &str = "fuzz.ko";
+
+/// How much is asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Effort {
+    /// What every input is put through.
+    Cheap,
+    /// What takes several executions more.
+    All,
+}
+
+impl Engine {
+    /// The built-in engine. `files` are inputs to begin with, beside those that are made up.
+    pub fn new(files: Vec<Vec<u8>>) -> Result<Self> {
+        Self::of(built_in::wasm_of("engine").unwrap_or_default(), files)
+    }
+
+    /// Another engine.
+    pub fn of(wasm: &[u8], files: Vec<Vec<u8>>) -> Result<Self> {
+        let unusable = |what| Error::Guest { guest: "engine".into(), what };
+        let counted = instrument(wasm, true).map_err(unusable)?;
+        let original = Guests::with_plugins(Sandbox::new(None)?, Vec::new()).with_engine(wasm)?;
+        let counting = Guests::with_plugins(Sandbox::for_fuzzing()?, Vec::new()).with_engine(&counted.wasm)?;
+        Ok(Self { original, counting, counted, seeds: files })
+    }
+
+    /// An engine with `file` in it, and as much fuel and memory as the file is worth.
+    fn open(&self, guests: &Guests, file: &[u8]) -> Result<Opened> {
+        let len = file.len() as u64;
+        // Counting costs fuel as well: what is too much is for the original to say.
+        let fuel = limits::fuzz_fuel(len) * if std::ptr::eq(guests, &self.counting) { 8 } else { 1 };
+        let mut engine = guests.engine()?.instantiate(limits::memory_for(len), fuel)?;
+        let file = bring(&mut engine, NAME, Source::Bytes(file.to_vec()))?;
+        Ok(Opened { engine, file })
+    }
+
+    /// Runs the stages on a file; `Ok` whether the file is good or refused for good reasons.
+    fn judge(&self, guests: &Guests, file: &[u8], effort: Effort, cover: &mut dyn FnMut(&mut Instance)) -> Judged {
+        let Opened { mut engine, file: at } = self.open(guests, file)?;
+        let parsed = ask(NAME, &mut engine, at, mode::ALL);
+        cover(&mut engine);
+        if effort == Effort::All {
+            self.same_again(guests, file, &parsed, engine.fuel_used())?;
+        }
+        let mut module = Module::of(NAME, at, parsed?, engine);
+        oracles::records(&module.records()).map_err(disagreement)?;
+        self.write_linked(&mut module, cover)?;
+        // Every other file as it is, or with sections added.
+        let (before, odd) = (module.records(), file.iter().fold(0, |odd, byte| odd ^ byte) & 1 != 0);
+        if odd || effort == Effort::All {
+            self.write_relocated(guests, &before, &[], cover)?;
+        }
+        if !odd || effort == Effort::All {
+            self.write_relocated(guests, &before, &[made(0), made(1)], cover)?;
+        }
+        if effort == Effort::All {
+            self.exports_only(guests, file, &module)?;
+            self.whole_way(guests, file)?;
+        }
+        Ok(())
+    }
+
+    /// The same file, the same answer, for the same fuel.
+    fn same_again<T>(&self, guests: &Guests, file: &[u8], first: &Result<T>, fuel: u64) -> Judged {
+        let Opened { mut engine, file: at } = self.open(guests, file)?;
+        let again = ask(NAME, &mut engine, at, mode::ALL);
+        let text = |outcome: Option<&Error>| outcome.map_or_else(String::new, ToString::to_string);
+        let (one, two) = (text(first.as_ref().err()), text(again.as_ref().err()));
+        if one == two && fuel == engine.fuel_used() {
+            return Ok(());
+        }
+        Err(Trouble::new(
+            "nondeterminism",
+            "two runs",
+            format!("{fuel} and {} units: {one:?}, {two:?}", engine.fuel_used()),
+        ))
+    }
+
+    /// A linked file, at made-up addresses.
+    fn write_linked(&self, module: &mut Module, cover: &mut dyn FnMut(&mut Instance)) -> Judged {
+        let records = module.records();
+        let base = if records.parsed.class == 64 { BASES[1] } else { BASES[0] };
+        let place = layout::measure(&records, &Needs::default()).at(base);
+        let values: Vec<u64> = (0..records.symbols.len() as u64).map(|i| base + i * 16).collect();
+        let made = made(0);
+        let pieces = emit::emit(module, format::LINKED, &place, &values, std::slice::from_ref(&made));
+        cover(module.engine_mut());
+        let memory = module.engine_mut().memory();
+        let pieces = pieces?;
+        let file: Vec<u8> =
+            pieces.iter().flat_map(|p| relobox_link::views::bytes(memory, *p).unwrap_or_default()).copied().collect();
+        oracles::linked(&module.records(), &place, &made, &file)
+            .map_err(|what| Trouble::new("linked-file", &what, &what))
+    }
+
+    /// The module itself, relocated, must be one that the engine takes again.
+    fn write_relocated(
+        &self,
+        guests: &Guests,
+        before: &Records<'_>,
+        made: &[Synthetic],
+        cover: &mut dyn FnMut(&mut Instance),
+    ) -> Judged {
+        let file = before.file;
+        let mut module = parse(NAME, self.open(guests, file)?, mode::ALL)?;
+        let nowhere = Layout { addresses: Vec::new(), synthetic: Vec::new(), areas: Vec::new() };
+        let pieces = emit::emit(&mut module, format::RELOCATED_KO, &nowhere, &[], made);
+        cover(module.engine_mut());
+        let memory = module.engine_mut().memory();
+        let bytes = |span| relobox_link::views::bytes(memory, span).unwrap_or_default();
+        let written: Vec<u8> = pieces?.into_iter().flat_map(bytes).copied().collect();
+        let bad = |what: String| Trouble::new("relocated-file", &what, &what);
+        let opened = self.open(&self.original, &written)?;
+        let after = parse(NAME, opened, mode::ALL).map_err(|error| match error {
+            Error::Module(_) => bad(format!("the engine refuses what it wrote itself: {error}")),
+            other => other.into(),
+        })?;
+        oracles::relocated(before, &after.records(), made).map_err(bad)
+    }
+
+    /// What is asked for dependencies only is the same as in the whole.
+    fn exports_only(&self, guests: &Guests, file: &[u8], all: &Module) -> Judged {
+        let some = parse(NAME, self.open(guests, file)?, mode::EXPORTS)?;
+        let (all, some) = (all.records(), some.records());
+        let same = all.sections == some.sections
+            && all.symbols == some.symbols
+            && all.modinfo == some.modinfo
+            && all.exports == some.exports
+            && all.versions == some.versions;
+        if same { Ok(()) } else { Err(disagreement("the mode for exports has other records".into())) }
+    }
+
+    /// Through all stages of the host, where a plugin can go there: to a dry kernel, at made-up addresses.
+    fn whole_way(&self, guests: &Guests, file: &[u8]) -> Judged {
+        for output in [format::LINKED, format::RELOCATED_KO] {
+            let module = parse(NAME, self.open(guests, file)?, mode::ALL)?;
+            let prepared = prepare(guests, module, &[])?;
+            for areas in [relobox_core::kernel::LinuxAreas::CoreInit, relobox_core::kernel::LinuxAreas::Seven] {
+                let linux = relobox_core::kernel::Linux { areas, kallsyms_all: true };
+                let _ = relobox_link::layout_linux::measure(&prepared.module.records(), prepared.needs(), linux);
+            }
+            let (place, symbols) = (prepared.measured.at(prepared.machine.base), Symbols::new());
+            let sources = Sources { symbols: &symbols, assume: Some(prepared.machine.kernel) };
+            prepared.link(place, sources)?.emit(output)?;
+        }
+        Ok(())
+    }
+
+    /// The same, and whoever panics in it is at fault.
+    fn try_judge(
+        &self,
+        guests: &Guests,
+        file: &[u8],
+        effort: Effort,
+        cover: &mut dyn FnMut(&mut Instance),
+    ) -> Option<Suspicion> {
+        let judged = catch_unwind(AssertUnwindSafe(|| self.judge(guests, file, effort, cover)));
+        suspicion(judged)
+    }
+}
+
+/// Where linked files are, by class: nowhere that their own offsets might be mistaken for.
+static BASES: [u64; 2] = [0x4000_0000, 0xffff_ffff_a000_0000];
+
+/// A section as a plugin might ask for.
+fn made(n: usize) -> Synthetic {
+    let contents = vec![0xd6; [48, 5000][n % 2]];
+    let record = relobox_abi::Synthetic {
+        size: contents.len() as u64,
+        align: [16, 1][n % 2],
+        kind: [synthetic_kind::TEXT, synthetic_kind::RODATA][n % 2],
+        ..Default::default()
+    };
+    let wanted = Wanted { name: format!(".relobox.{n}"), record, at: 0 };
+    Synthetic { wanted, address: 0x3000_0000 + 0x10_0000 * n as u64, contents }
+}
+
+impl Subject for Engine {
+    type Input = BytesInput;
+
+    fn name(&self) -> &str {
+        "engine"
+    }
+
+    fn counted(&self) -> (usize, usize) {
+        (self.counted.edges, self.counted.comparisons)
+    }
+
+    fn execute(&self, input: &BytesInput, coverage: Coverage<'_>) -> Option<Suspicion> {
+        let Coverage { edges, comparisons } = coverage;
+        edges.fill(0);
+        comparisons.fill(0);
+        let mut cover = |engine: &mut Instance| {
+            let (e, c) = self.counted.split(engine.counters());
+            // Several instances: of each counter the largest.
+            edges.iter_mut().zip(e).chain(comparisons.iter_mut().zip(c)).for_each(|(to, from)| *to = (*to).max(*from));
+        };
+        self.try_judge(&self.counting, input.as_ref(), Effort::Cheap, &mut cover)
+    }
+
+    fn examine(&self, input: &BytesInput) -> Option<Suspicion> {
+        self.try_judge(&self.original, input.as_ref(), Effort::All, &mut |_| {})
+    }
+
+    fn confirm(&self, input: &BytesInput, oracle: Option<&str>) -> Option<Suspicion> {
+        let found = self.try_judge(&self.original, input.as_ref(), Effort::All, &mut |_| {});
+        found.filter(|found| oracle.is_none_or(|wanted| wanted == found.oracle))
+    }
+
+    fn signature(&self, input: &BytesInput) -> String {
+        // Traps are told apart by the way to them: the edges of the last call.
+        let mut way = String::new();
+        let mut cover = |engine: &mut Instance| {
+            let (edges, _) = self.counted.split(engine.counters());
+            let taken = edges.iter().enumerate().filter(|(_, n)| **n != 0).map(|(i, _)| i as u64);
+            way = format!("{:x}", taken.fold(0u64, |way, i| (way ^ i).wrapping_mul(0x0100_0000_01b3)));
+        };
+        let _ = self.try_judge(&self.counting, input.as_ref(), Effort::Cheap, &mut cover);
+        way
+    }
+
+    fn mutate(&self, input: &mut BytesInput, other: Option<&BytesInput>, rng: &mut Rng) {
+        mutate(input.as_mut(), other.map(|o| o.as_ref().as_slice()), rng, &self.counted.constants);
+    }
+
+    fn seeds(&self) -> Vec<BytesInput> {
+        let files = self.seeds.iter().filter(|file| file.len() <= limits::FUZZ_FILE).cloned();
+        seeds::made_up().into_iter().chain(files).map(BytesInput::new).collect()
+    }
+
+    fn minimise(&self, input: &BytesInput, still: &mut dyn FnMut(&BytesInput) -> bool) -> BytesInput {
+        shrink::minimise(input, shrink::simpler, still)
+    }
+
+    fn write(&self, input: &BytesInput, remarks: &[String]) -> String {
+        hex::write(input.as_ref(), remarks)
+    }
+
+    fn read(&self, text: &str) -> Result<BytesInput, String> {
+        hex::read(text).map(BytesInput::new)
+    }
+}

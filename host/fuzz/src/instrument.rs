@@ -1,0 +1,325 @@
+//! Counts edges in a guest's Wasm, without its source.
+//!
+//! Every place where control can go one way or another gets a counter of eight bits, and every comparison a
+//! byte for how close its two sides came. Both lie in a second memory, which the guest's own code cannot name:
+//! it was valid before it was rewritten, in a sandbox where there is only one. What it computes stays the same.
+//!
+//! There is no counter where a block ends: control gets there along edges that are counted already.
+
+use relobox_core::error::Misbehaviour;
+use relobox_core::limits;
+use relobox_link::sandbox::COUNTERS;
+use std::collections::BTreeSet;
+use wasm_encoder::reencode::{self, Reencode, utils};
+use wasm_encoder::{
+    CodeSection, ExportKind, ExportSection, Function, FunctionSection, Instruction, MemArg, MemorySection, MemoryType,
+    Module, TypeSection, ValType,
+};
+use wasmparser::{
+    ExportSectionReader, FunctionBody, FunctionSectionReader, MemorySectionReader, Operator, Parser, TypeSectionReader,
+};
+
+/// A guest that counts.
+#[derive(Clone, Debug)]
+pub struct Instrumented {
+    /// Its Wasm.
+    pub wasm: Vec<u8>,
+    /// Bytes in the second memory that count edges, from its start.
+    pub edges: usize,
+    /// Bytes behind those, one for each comparison.
+    pub comparisons: usize,
+    /// The constants in its code, ascending: what it may compare with.
+    pub constants: Vec<i64>,
+}
+
+/// Rewrites `wasm`, which must be valid. `comparisons` says whether those are watched as well.
+pub fn instrument(wasm: &[u8], comparisons: bool) -> Result<Instrumented, Misbehaviour> {
+    // How many edges there are must be known before the first comparison gets its place behind them.
+    let (first, _) = rewrite(wasm, comparisons, 0)?;
+    let at = first.edges.next_multiple_of(16);
+    let (second, wasm) = rewrite(wasm, comparisons, at)?;
+    let Rewriter { edges, comparisons, constants, .. } = second;
+    Ok(Instrumented { wasm, edges, comparisons, constants: constants.into_iter().collect() })
+}
+
+impl Instrumented {
+    /// The counters of edges and the bytes of comparisons, in the second memory.
+    #[must_use]
+    pub fn split<'a>(&self, memory: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+        let edges = memory.get(..self.edges).unwrap_or_default();
+        let behind = memory.get(self.edges.next_multiple_of(16)..).unwrap_or_default();
+        (edges, behind.get(..self.comparisons).unwrap_or_default())
+    }
+}
+
+fn rewrite(wasm: &[u8], comparing: bool, comparisons_at: usize) -> Result<(Rewriter, Vec<u8>), Misbehaviour> {
+    let mut rewriter = Rewriter { comparing, comparisons_at, ..Rewriter::default() };
+    let mut module = Module::new();
+    rewriter.parse_core_module(&mut module, Parser::new(0), wasm).map_err(|e| match e {
+        reencode::Error::UserError(what) => what,
+        other => Misbehaviour::Unusable(format!("it cannot be instrumented: {other}")),
+    })?;
+    Ok((rewriter, module.finish()))
+}
+
+#[derive(Default)]
+struct Rewriter {
+    comparing: bool,
+    comparisons_at: usize,
+    edges: usize,
+    comparisons: usize,
+    constants: BTreeSet<i64>,
+    /// Parameters of each function type.
+    parameters: Vec<u32>,
+    /// The type of each function.
+    types: Vec<u32>,
+    /// How many bodies were seen.
+    bodies: usize,
+    /// The second memory's index.
+    memory: u32,
+}
+
+/// The locals that a function gets.
+#[derive(Clone, Copy)]
+struct Scratch {
+    a: u32,
+    b: u32,
+    x: u32,
+    y: u32,
+    wide_x: u32,
+    wide_y: u32,
+}
+
+impl Reencode for Rewriter {
+    type Error = Misbehaviour;
+
+    fn parse_type_section(&mut self, types: &mut TypeSection, section: TypeSectionReader<'_>) -> Done {
+        for group in section.clone() {
+            for ty in group?.types() {
+                let params = match &ty.composite_type.inner {
+                    wasmparser::CompositeInnerType::Func(f) => f.params().len() as u32,
+                    _ => 0,
+                };
+                self.parameters.push(params);
+            }
+        }
+        utils::parse_type_section(self, types, section)
+    }
+
+    fn parse_function_section(&mut self, functions: &mut FunctionSection, section: FunctionSectionReader<'_>) -> Done {
+        self.types = section.clone().into_iter().collect::<Result<_, _>>()?;
+        utils::parse_function_section(self, functions, section)
+    }
+
+    fn parse_memory_section(&mut self, memories: &mut MemorySection, section: MemorySectionReader<'_>) -> Done {
+        self.memory = section.count();
+        utils::parse_memory_section(self, memories, section)?;
+        // How many bytes will count is not known yet. Pages that nobody touches cost nothing.
+        let pages = limits::FUZZ_COUNTERS.div_ceil(limits::WASM_PAGE) as u64;
+        memories.memory(MemoryType {
+            minimum: pages,
+            maximum: Some(pages),
+            memory64: false,
+            shared: false,
+            page_size_log2: None,
+        });
+        Ok(())
+    }
+
+    fn parse_export_section(&mut self, exports: &mut ExportSection, section: ExportSectionReader<'_>) -> Done {
+        for export in section.clone() {
+            if export?.name == COUNTERS {
+                let what = format!("it exports {:?} itself", COUNTERS);
+                return Err(reencode::Error::UserError(Misbehaviour::Unusable(what)));
+            }
+        }
+        utils::parse_export_section(self, exports, section)?;
+        exports.export(COUNTERS, ExportKind::Memory, self.memory);
+        Ok(())
+    }
+
+    fn parse_function_body(&mut self, code: &mut CodeSection, body: FunctionBody<'_>) -> Done {
+        let mut locals = Vec::new();
+        let mut count = self.parameters_of(self.bodies);
+        self.bodies += 1;
+        for pair in body.get_locals_reader()? {
+            let (n, ty) = pair?;
+            count = count.saturating_add(n);
+            locals.push((n, self.val_type(ty)?));
+        }
+        locals.extend([(4, ValType::I32), (2, ValType::I64)]);
+        let [a, b, x, y, wide_x, wide_y] = [0, 1, 2, 3, 4, 5].map(|i| count.saturating_add(i));
+        let scratch = Scratch { a, b, x, y, wide_x, wide_y };
+        let mut f = Function::new(locals);
+        self.count(&mut f);
+        let mut operators = body.get_operators_reader()?;
+        // For each open block, whether it is an `if` without an `else` so far.
+        let mut open = vec![false];
+        let mut zero = false;
+        while !operators.eof() {
+            let operator = operators.read()?;
+            self.before(&mut f, scratch, &operator, zero)?;
+            if matches!(operator, Operator::End) && open.pop() == Some(true) {
+                f.instruction(&Instruction::Else);
+                self.count(&mut f);
+            }
+            let constant = match operator {
+                Operator::I32Const { value } => Some(i64::from(value)),
+                Operator::I64Const { value } => Some(value),
+                _ => None,
+            };
+            self.constants.extend(constant);
+            zero = constant == Some(0);
+            let counted = matches!(operator, Operator::If { .. } | Operator::Else | Operator::Loop { .. });
+            match operator {
+                Operator::If { .. } => open.push(true),
+                Operator::Block { .. } | Operator::Loop { .. } => open.push(false),
+                Operator::Else => *open.last_mut().unwrap_or(&mut false) = false,
+                _ => {}
+            }
+            f.instruction(&self.instruction(operator)?);
+            if counted {
+                self.count(&mut f);
+            }
+        }
+        self.check()?;
+        code.function(&f);
+        Ok(())
+    }
+}
+
+type Done = Result<(), reencode::Error<Misbehaviour>>;
+
+impl Rewriter {
+    fn parameters_of(&self, function: usize) -> u32 {
+        let params = self.types.get(function).and_then(|ty| self.parameters.get(*ty as usize));
+        params.copied().unwrap_or(0)
+    }
+
+    /// What comes before an instruction that decides or compares; `zero` if the last one was a constant 0.
+    fn before(&mut self, f: &mut Function, s: Scratch, operator: &Operator<'_>, zero: bool) -> Done {
+        match operator {
+            Operator::BrIf { .. } | Operator::Select | Operator::TypedSelect { .. } => {
+                f.instruction(&Instruction::LocalTee(s.a));
+                f.instruction(&Instruction::I32Eqz);
+                self.count_one_of(f, s, 2);
+                f.instruction(&Instruction::LocalGet(s.a));
+            }
+            Operator::BrTable { targets } => {
+                let last = targets.len();
+                f.instruction(&Instruction::LocalSet(s.a));
+                // The smaller of index and default.
+                f.instruction(&Instruction::LocalGet(s.a));
+                f.instruction(&Instruction::I32Const(last.cast_signed()));
+                f.instruction(&Instruction::LocalGet(s.a));
+                f.instruction(&Instruction::I32Const(last.cast_signed()));
+                f.instruction(&Instruction::I32LtU);
+                f.instruction(&Instruction::Select);
+                self.count_one_of(f, s, last as usize + 1);
+                f.instruction(&Instruction::LocalGet(s.a));
+            }
+            // What is compared with 0 is mostly a loop's counter or a flag.
+            _ if !self.comparing || zero => {}
+            Operator::I32Eq
+            | Operator::I32Ne
+            | Operator::I32LtS
+            | Operator::I32LtU
+            | Operator::I32GtS
+            | Operator::I32GtU
+            | Operator::I32LeS
+            | Operator::I32LeU
+            | Operator::I32GeS
+            | Operator::I32GeU => self.compare(f, s, false),
+            Operator::I64Eq
+            | Operator::I64Ne
+            | Operator::I64LtS
+            | Operator::I64LtU
+            | Operator::I64GtS
+            | Operator::I64GtU
+            | Operator::I64LeS
+            | Operator::I64LeU
+            | Operator::I64GeS
+            | Operator::I64GeU => self.compare(f, s, true),
+            _ => {}
+        }
+        self.check()
+    }
+
+    fn check(&self) -> Done {
+        if self.edges.next_multiple_of(16) + self.comparisons > limits::FUZZ_COUNTERS {
+            let what = Misbehaviour::Unusable("it has too many branches to count".into());
+            return Err(reencode::Error::UserError(what));
+        }
+        Ok(())
+    }
+
+    fn at(&self, offset: usize) -> MemArg {
+        MemArg { offset: offset as u64, align: 0, memory_index: self.memory }
+    }
+
+    /// Counts a site.
+    fn count(&mut self, f: &mut Function) {
+        let at = self.at(self.edges);
+        self.edges += 1;
+        f.instruction(&Instruction::I32Const(0));
+        f.instruction(&Instruction::I32Const(0));
+        f.instruction(&Instruction::I32Load8U(at));
+        f.instruction(&Instruction::I32Const(1));
+        f.instruction(&Instruction::I32Add);
+        f.instruction(&Instruction::I32Store8(at));
+    }
+
+    /// Counts one of `sites`, which is on the stack.
+    fn count_one_of(&mut self, f: &mut Function, s: Scratch, sites: usize) {
+        let at = self.at(self.edges);
+        self.edges += sites;
+        f.instruction(&Instruction::LocalTee(s.b));
+        f.instruction(&Instruction::LocalGet(s.b));
+        f.instruction(&Instruction::I32Load8U(at));
+        f.instruction(&Instruction::I32Const(1));
+        f.instruction(&Instruction::I32Add);
+        f.instruction(&Instruction::I32Store8(at));
+    }
+
+    /// Keeps the largest of how many leading zeros the difference has of the two numbers on the stack.
+    fn compare(&mut self, f: &mut Function, s: Scratch, wide: bool) {
+        let at = self.at(self.comparisons_at + self.comparisons);
+        self.comparisons += 1;
+        let (x, y) = if wide { (s.wide_x, s.wide_y) } else { (s.x, s.y) };
+        f.instruction(&Instruction::LocalSet(y));
+        f.instruction(&Instruction::LocalSet(x));
+        // The smaller of both differences: one of them has its high bits clear.
+        for (from, to, result) in [(x, y, s.a), (y, x, s.b)] {
+            f.instruction(&Instruction::LocalGet(from));
+            f.instruction(&Instruction::LocalGet(to));
+            f.instruction(if wide { &Instruction::I64Sub } else { &Instruction::I32Sub });
+            f.instruction(if wide { &Instruction::I64Clz } else { &Instruction::I32Clz });
+            if wide {
+                f.instruction(&Instruction::I32WrapI64);
+            }
+            f.instruction(&Instruction::LocalSet(result));
+        }
+        let max = |f: &mut Function| {
+            for i in [
+                Instruction::LocalGet(s.a),
+                Instruction::LocalGet(s.b),
+                Instruction::LocalGet(s.a),
+                Instruction::LocalGet(s.b),
+                Instruction::I32GtU,
+                Instruction::Select,
+            ] {
+                f.instruction(&i);
+            }
+        };
+        max(f);
+        f.instruction(&Instruction::LocalSet(s.a));
+        f.instruction(&Instruction::I32Const(0));
+        f.instruction(&Instruction::I32Load8U(at));
+        f.instruction(&Instruction::LocalSet(s.b));
+        f.instruction(&Instruction::I32Const(0));
+        max(f);
+        f.instruction(&Instruction::I32Store8(at));
+        f.instruction(&Instruction::LocalGet(x));
+        f.instruction(&Instruction::LocalGet(y));
+    }
+}

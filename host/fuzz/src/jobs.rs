@@ -1,0 +1,173 @@
+//! Several processes that exchange inputs, through LibAFL's broker.
+//!
+//! This process has the broker; each job is the same program once more, which connects to it. Jobs are not forked:
+//! the threads of a process that runs Wasm do not survive that. The broker listens on the loopback interface only;
+//! brokers of several machines exchange with each other, through whatever tunnel connects the machines.
+
+use super::driver::{Plan, Progress, State, Summary, campaign};
+use super::findings::left_in;
+use super::subject::Subject;
+use libafl::events::llmp::{LlmpEventManager, LlmpEventManagerBuilder};
+use libafl::events::{EventConfig, SendExiting as _, StdLlmpEventHook};
+use libafl::inputs::Input;
+use libafl::monitors::Monitor;
+use libafl::monitors::stats::{ClientStatsManager, UserStatsValue};
+use libafl_bolts::ClientId;
+use libafl_bolts::llmp::LlmpBroker;
+use libafl_bolts::shmem::{ShMemProvider as _, StdShMem, StdShMemProvider};
+use libafl_bolts::tuples::tuple_list;
+use relobox_core::error::{Error, Result};
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How many, and with whom they exchange.
+#[derive(Clone, Copy, Debug)]
+pub struct Jobs {
+    /// How many processes.
+    pub count: usize,
+    /// Where their broker listens, on the loopback interface.
+    pub port: u16,
+    /// Another broker to exchange with.
+    pub join: Option<SocketAddr>,
+}
+
+/// Sets `stop` at the first Ctrl-C; the second ends the process.
+pub fn stop_on_interrupt(stop: &Arc<AtomicBool>) -> Result<()> {
+    let fail = |e| Error::Usage(format!("cannot listen for Ctrl-C: {e}"));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(stop)).map_err(fail)?;
+        signal_hook::flag::register(signal, Arc::clone(stop)).map_err(fail)?;
+    }
+    Ok(())
+}
+
+fn broken(error: libafl_bolts::Error) -> Error {
+    Error::Usage(format!("the broker: {error}"))
+}
+
+/// One job: a campaign that exchanges inputs with the broker at `port`.
+pub fn job<S: Subject>(subject: &S, plan: &Plan<'_>, port: u16) -> Result<Summary> {
+    let memory = StdShMemProvider::new().map_err(broken)?;
+    let mut events: LlmpEventManager<(), S::Input, State<S::Input>, StdShMem, StdShMemProvider> =
+        LlmpEventManagerBuilder::new().build_on_port(memory, port, EventConfig::AlwaysUnique).map_err(broken)?;
+    let summary = campaign(subject, plan, &mut events, |_| ());
+    let _ = events.send_exiting();
+    summary
+}
+
+/// The broker and its jobs, each of which `command` starts: it gets the job's number from 0. `I` is what the jobs
+/// exchange.
+pub fn broker<I: Input>(
+    jobs: &Jobs,
+    plan: &Plan<'_>,
+    mut command: impl FnMut(usize) -> Command,
+    mut tell: impl FnMut(&Progress),
+) -> Result<Summary> {
+    let (start, since) = (Instant::now(), SystemTime::now());
+    let seen = Rc::new(RefCell::new(Progress::default()));
+    let memory = StdShMemProvider::new().map_err(broken)?;
+    let hook = StdLlmpEventHook::<I, _>::new(Watch { seen: Rc::clone(&seen), start, of: PhantomData::<I> });
+    let hooks = tuple_list!(hook.map_err(broken)?);
+    let mut broker = LlmpBroker::create_attach_to_tcp(memory, hooks, jobs.port).map_err(broken)?;
+    if let Some(address) = jobs.join {
+        broker.inner_mut().connect_b2b(address).map_err(broken)?;
+    }
+    let mut children = Children(Vec::new());
+    for n in 0..jobs.count {
+        let mut command = command(n);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let program = command.get_program().to_owned();
+        children.0.push(command.spawn().map_err(Error::io(program))?);
+    }
+    let (mut failed, mut stopped) = (0, false);
+    while !children.0.is_empty() {
+        let busy = broker.broker_once().map_err(broken)?;
+        children.0.retain_mut(|child| match child.try_wait() {
+            Ok(None) => true,
+            Ok(Some(status)) => {
+                failed += usize::from(!matches!(status.code(), Some(0 | 1)));
+                false
+            }
+            Err(_) => false,
+        });
+        let mut progress = *seen.borrow();
+        progress.time = start.elapsed();
+        tell(&progress);
+        if plan.stop.load(Ordering::Relaxed) && !stopped {
+            // Once: a second signal would end them on the spot.
+            stopped = true;
+            children.stop();
+        }
+        if !busy {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    if failed == jobs.count {
+        return Err(Error::Usage("no job could do its work; see what each says with --jobs 1".into()));
+    }
+    let recent = |path: &std::path::Path| {
+        let changed = std::fs::metadata(path).and_then(|m| m.modified());
+        changed.is_ok_and(|at| at + Duration::from_secs(1) >= since)
+    };
+    let findings: Vec<_> = left_in(plan.findings).into_iter().filter(|f| recent(&f.path)).collect();
+    let mut progress = *seen.borrow();
+    (progress.time, progress.findings) = (start.elapsed(), findings.len());
+    Ok(Summary { progress, findings, unconfirmed: 0 })
+}
+
+/// Jobs that end with their parent, whatever becomes of it.
+struct Children(Vec<Child>);
+
+impl Children {
+    /// Asks each to end as Ctrl-C does, which reaches them by itself from a terminal.
+    fn stop(&self) {
+        for child in &self.0 {
+            let id = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+            let _ = id.map(|id| rustix::process::kill_process(id, rustix::process::Signal::TERM));
+        }
+    }
+}
+
+impl Drop for Children {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Sums up what the jobs report.
+struct Watch<I> {
+    seen: Rc<RefCell<Progress>>,
+    start: Instant,
+    of: PhantomData<I>,
+}
+
+impl<I> Monitor for Watch<I> {
+    fn display(
+        &mut self,
+        clients: &mut ClientStatsManager,
+        _: &str,
+        _: ClientId,
+    ) -> std::result::Result<(), libafl::Error> {
+        let mut sum = Progress { time: self.start.elapsed(), ..Progress::default() };
+        for client in clients.client_stats().values() {
+            sum.executions += client.executions();
+            // All of them come to the same, sooner or later.
+            sum.corpus = sum.corpus.max(client.corpus_size() as usize);
+            sum.findings = sum.findings.max(client.objective_size() as usize);
+            if let Some(UserStatsValue::Ratio(taken, all)) = client.get_user_stats("edges").map(|s| s.value()) {
+                (sum.edges, sum.all_edges) = (sum.edges.max(*taken as usize), *all as usize);
+            }
+        }
+        *self.seen.borrow_mut() = sum;
+        Ok(())
+    }
+}

@@ -1,0 +1,436 @@
+//! Mutations of cases: they know what a record means, and where code that reads it goes wrong.
+
+use super::seeds::partner;
+use relobox_abi::{rule, section_flag, symbol_flag};
+use relobox_core::limits;
+use relobox_core::rng::Rng;
+use relobox_kit::{Case, Relocation, Section, Symbol};
+use relobox_link::description::{About, PluginRow};
+
+/// What mutations know of the plugin.
+pub struct Knowledge<'a> {
+    /// Its description.
+    pub about: &'a About,
+    /// The constants in its code.
+    pub constants: &'a [i64],
+}
+
+/// Changes a case in one to eight ways.
+pub fn mutate(know: &Knowledge<'_>, case: &mut Case, other: Option<&Case>, rng: &mut Rng) {
+    if let Some(other) = other {
+        splice(case, other, rng);
+    }
+    for _ in 0..1 << rng.below(4) {
+        once(know, case, rng);
+    }
+    trim(case);
+}
+
+fn once(know: &Knowledge<'_>, case: &mut Case, rng: &mut Rng) {
+    let Some(section) = section_with_relocations(case, rng) else {
+        add_section(know, case, rng);
+        return;
+    };
+    let index = rng.below(case.sections[section].relocations.len());
+    let here = (section, index);
+    match rng.below(32) {
+        0..=7 => aim(know, case, here, rng),
+        8..=10 => place(know, case, here, rng),
+        11 | 12 => kind(know, case, here, rng),
+        13 | 14 => add_relocation(know, case, here, rng),
+        15 | 16 => add_partner(know, case, here, rng),
+        17 => order(case, section, rng),
+        18 => drop(case.sections[section].relocations.remove(index)),
+        19 => symbol_of(case, here, rng),
+        20 => case.sections[section].relocations[index].addend = number(rng, know.constants),
+        21..=23 => symbol(know, case, rng),
+        24 => add_symbol(know, case, rng),
+        25..=27 => contents(know, case, here, rng),
+        28 => facts(know, case, section, rng),
+        29 => input(know, case, rng),
+        30 if rng.one_in(16) => multiply(case, section, rng),
+        31 if rng.one_in(8) => add_section(know, case, rng),
+        _ => addend_in_place(know, case, here, rng),
+    }
+}
+
+fn section_with_relocations(case: &Case, rng: &mut Rng) -> Option<usize> {
+    let count = case.sections.iter().filter(|s| !s.relocations.is_empty()).count();
+    let nth = rng.below(count);
+    (0..).zip(&case.sections).filter(|(_, s)| !s.relocations.is_empty()).nth(nth).map(|(i, _)| i)
+}
+
+/// The smallest and largest value that a row takes.
+fn range(row: &PluginRow) -> (i64, i64) {
+    let bits = u32::from(row.row.bits).clamp(1, 63);
+    match row.row.rule {
+        rule::UNSIGNED => (0, (1i64 << bits).wrapping_sub(1)),
+        rule::EITHER => (-(1i64 << (bits - 1)), (1i64 << bits).wrapping_sub(1)),
+        _ => (-(1i64 << (bits - 1)), (1i64 << (bits - 1)).wrapping_sub(1)),
+    }
+}
+
+/// A number at which code goes wrong: small, a power of two or close to one, a constant of the code, anything.
+fn number(rng: &mut Rng, constants: &[i64]) -> i64 {
+    let near = rng.below(5) as i64 - 2;
+    match rng.below(8) {
+        0 => near,
+        1 | 2 => (1i64 << rng.below(64)).wrapping_add(near),
+        3 => (1i64 << rng.below(64)).wrapping_neg().wrapping_add(near),
+        4 | 5 => rng.pick(constants).copied().unwrap_or(0).wrapping_add(near * i64::from(rng.below(2) as u8)),
+        6 => rng.below(0x1_0000) as i64,
+        _ => rng.next_u64().cast_signed() >> rng.below(64),
+    }
+}
+
+/// A value at an edge of what the row takes, or of its field.
+fn edge(know: &Knowledge<'_>, row: &PluginRow, rng: &mut Rng) -> i64 {
+    let align = i64::from(row.row.align.max(1));
+    let (min, max) = range(row);
+    let near = rng.below(3) as i64 - 1;
+    match rng.below(12) {
+        0 | 1 => min.wrapping_add(near),
+        2 => min.wrapping_add(near * align),
+        3 | 4 => max.wrapping_add(near),
+        5 => (max & -align).wrapping_add(near * align),
+        6 => align + near,
+        // Where the low part of a pair turns negative, and where a slice ends.
+        7 => {
+            let bit = match rng.pick(&row.slices) {
+                Some(slice) => slice.value_bit + if rng.one_in(2) { slice.len } else { 0 },
+                None => 12,
+            };
+            (1i64 << bit.min(62)).wrapping_add(near).wrapping_mul(if rng.one_in(2) { -1 } else { 1 })
+        }
+        8 => {
+            let page = (rng.next_u64().cast_signed() & max) & !0xfff;
+            let low = [0, 1, 0x7ff, 0x800, 0x801, 0xfff];
+            page | rng.pick(&low).copied().unwrap_or(0)
+        }
+        9 => (rng.next_u64().cast_signed() & max) & -align,
+        10 => rng.next_u64().cast_signed() & max,
+        _ => number(rng, know.constants),
+    }
+}
+
+/// Chooses the symbol's value, or the addend, so that the row's value comes to an edge.
+fn aim(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
+    let r = case.sections[s].relocations[i];
+    let Some(row) = know.about.row(r.kind) else { return kind(know, case, (s, i), rng) };
+    let p = case.sections[s].address.wrapping_add(r.offset);
+    let relative = row.formula.contains("P") != rng.one_in(16);
+    let wanted = edge(know, row, rng).cast_unsigned().wrapping_add(if relative { p } else { 0 });
+    let addend = if case.sections[s].in_place { 0 } else { r.addend.cast_unsigned() };
+    let by_addend = !case.sections[s].in_place && rng.one_in(3);
+    let values = case.values();
+    if by_addend {
+        let value = values.get(r.symbol as usize).copied().unwrap_or(0);
+        let addend = wanted.wrapping_sub(value).cast_signed();
+        let narrow = case.class == 32 && !rng.one_in(8);
+        case.sections[s].relocations[i].addend = if narrow { i64::from(addend as i32) } else { addend };
+        return;
+    }
+    let value = case.cut(wanted.wrapping_sub(addend));
+    let sections: Vec<u64> = case.sections.iter().map(|s| s.address).collect();
+    let Some(symbol) = (r.symbol as usize).checked_sub(1).and_then(|i| case.symbols.get_mut(i)) else { return };
+    match (symbol.section as usize).checked_sub(1).and_then(|i| sections.get(i)) {
+        // Far away it is somebody else's.
+        Some(address) if rng.one_in(2) => symbol.value = value.wrapping_sub(*address),
+        _ => (symbol.section, symbol.value) = (0, value),
+    }
+}
+
+/// Moves the place: to the section's ends, across them, onto another's.
+fn place(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
+    let section = &mut case.sections[s];
+    let len = section.bytes.len() as u64;
+    let width = know.about.row(section.relocations[i].kind).map_or(4, |row| u64::from(row.row.width.max(1)));
+    let other = section.relocations[rng.below(section.relocations.len())].offset;
+    section.relocations[i].offset = match rng.below(10) {
+        0 => 0,
+        1 => len.wrapping_sub(width),
+        2 => len.wrapping_sub(rng.below(9) as u64),
+        3 => len.wrapping_add(rng.below(9) as u64),
+        4 => other,
+        5 => other.wrapping_add(4).wrapping_sub(rng.below(9) as u64),
+        6 => number(rng, know.constants).cast_unsigned(),
+        7 => u64::MAX - rng.below(9) as u64,
+        8 => rng.below(len as usize + 1) as u64,
+        _ => (rng.below(len as usize + 1) as u64) & !3,
+    };
+}
+
+fn some_kind(know: &Knowledge<'_>, rng: &mut Rng) -> u32 {
+    match rng.pick(&know.about.rows) {
+        Some(row) if !rng.one_in(24) => {
+            let operands = !know.about.kind_mask;
+            let bits = if operands == 0 || rng.one_in(2) { 0 } else { rng.next_u64() as u32 & operands };
+            row.row.kind | bits
+        }
+        Some(row) if rng.one_in(2) => row.row.kind.wrapping_add(1),
+        _ => number(rng, know.constants) as u32,
+    }
+}
+
+fn kind(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
+    case.sections[s].relocations[i].kind = some_kind(know, rng);
+}
+
+/// A relocation like this one, of another type or at another place, to the same or another symbol.
+fn add_relocation(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
+    let mut new = case.sections[s].relocations[i];
+    if !rng.one_in(3) {
+        new.kind = some_kind(know, rng);
+    }
+    if !rng.one_in(4) {
+        new.offset = (rng.below(case.sections[s].bytes.len() + 1) as u64) & !3;
+    }
+    if rng.one_in(2) {
+        new.symbol = rng.below(case.symbols.len() + 1) as u32;
+    }
+    if rng.one_in(3) {
+        new.addend = number(rng, know.constants);
+    }
+    let at = if rng.one_in(2) { i + 1 } else { rng.below(case.sections[s].relocations.len() + 1) };
+    case.sections[s].relocations.insert(at, new);
+}
+
+/// The other half of a pair: of the same symbol, or at a label on the first half.
+fn add_partner(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
+    let first = case.sections[s].relocations[i];
+    let Some(row) = know.about.row(first.kind) else { return };
+    let other = match partner(know.about, row) {
+        Some(partner) => partner.row.kind,
+        None => some_kind(know, rng),
+    };
+    let mut new = Relocation { kind: other, offset: first.offset.wrapping_add(4), ..first };
+    match rng.below(4) {
+        // A label: the symbol is the first half's place.
+        0 => {
+            let label = Symbol { section: s as u32 + 1, value: first.offset, info: 0, ..Symbol::default() };
+            case.symbols.push(label);
+            new.symbol = case.symbols.len() as u32;
+            new.addend = 0;
+        }
+        1 => new.offset = first.offset,
+        _ => {}
+    }
+    let relocations = &mut case.sections[s].relocations;
+    match rng.below(4) {
+        0 => relocations.insert(i, new),
+        1 => relocations.push(new),
+        _ => relocations.insert(i + 1, new),
+    }
+}
+
+fn order(case: &mut Case, section: usize, rng: &mut Rng) {
+    let relocations = &mut case.sections[section].relocations;
+    let len = relocations.len();
+    match rng.below(4) {
+        0 => relocations.reverse(),
+        1 => relocations.sort_by_key(|r| r.offset),
+        2 => {
+            let copy = relocations[rng.below(len)];
+            relocations.insert(rng.below(len + 1), copy);
+        }
+        _ => relocations.swap(rng.below(len), rng.below(len)),
+    }
+}
+
+fn symbol_of(case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
+    let count = case.symbols.len();
+    case.sections[s].relocations[i].symbol = match rng.below(8) {
+        0 => count as u32 + 1,
+        1 => (rng.next_u64() >> rng.below(64)) as u32,
+        2 => 0,
+        _ => rng.below(count + 1) as u32,
+    };
+}
+
+const FLAGS: [u16; 8] = [
+    0,
+    symbol_flag::UNDEFINED,
+    symbol_flag::UNDEFINED | symbol_flag::WEAK,
+    symbol_flag::ABSOLUTE,
+    symbol_flag::LOCAL,
+    symbol_flag::PERCPU,
+    symbol_flag::UNDEFINED | symbol_flag::REGISTER,
+    symbol_flag::COMMON,
+];
+
+/// Names that plugins know, beside those of their constants.
+const NAMES: [&str; 8] =
+    ["_GLOBAL_OFFSET_TABLE_", ".TOC.", "_gp_disp", "__gnu_local_gp", "_gp", "$global$", "printk", ".printk"];
+
+fn symbol(know: &Knowledge<'_>, case: &mut Case, rng: &mut Rng) {
+    let (sections, index) = (case.sections.len(), rng.below(case.symbols.len()));
+    let base = case.sections.first().map_or(0, |s| s.address);
+    let Some(symbol) = case.symbols.get_mut(index) else { return add_symbol(know, case, rng) };
+    match rng.below(10) {
+        0 | 1 => symbol.flags = rng.pick(&FLAGS).copied().unwrap_or(0),
+        2 => symbol.section = rng.below(sections + 1) as u32,
+        3 => symbol.value = number(rng, know.constants).cast_unsigned(),
+        4 => symbol.value = symbol.value.wrapping_add_signed(rng.below(17) as i64 - 8),
+        5 => (symbol.section, symbol.value) = (0, base.wrapping_add_signed(number(rng, &[]))),
+        6 => symbol.size = number(rng, know.constants).cast_unsigned(),
+        7 => symbol.info = rng.next_u64() as u8,
+        8 => symbol.other = rng.next_u64() as u8,
+        _ => {
+            rng.pick(&NAMES).copied().unwrap_or_default().clone_into(&mut symbol.name);
+            (symbol.section, symbol.flags) = (0, symbol.flags | symbol_flag::UNDEFINED);
+        }
+    }
+}
+
+fn add_symbol(know: &Knowledge<'_>, case: &mut Case, rng: &mut Rng) {
+    let mut new = case.symbols.get(rng.below(case.symbols.len())).cloned().unwrap_or_default();
+    if rng.one_in(2) {
+        new.value = number(rng, know.constants).cast_unsigned();
+    }
+    case.symbols.push(new);
+}
+
+fn contents(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
+    let section = &mut case.sections[s];
+    let len = section.bytes.len();
+    let near = section.relocations[i].offset as usize;
+    let at = if near < len && !rng.one_in(4) { near + rng.below((len - near).min(8)) } else { rng.below(len) };
+    match rng.below(8) {
+        0 => section.bytes.fill(if rng.one_in(2) { 0xff } else { 0 }),
+        1 => section.bytes.iter_mut().for_each(|b| *b = rng.next_u64() as u8),
+        2 if len < limits::FUZZ_BYTES => section.bytes.resize(len + 1 + rng.below(16), 0),
+        3 => section.bytes.truncate(rng.below(len + 1).max(1)),
+        4 => {
+            let value = number(rng, know.constants).to_le_bytes();
+            let width = 1 << rng.below(4);
+            section.bytes[at.min(len)..].iter_mut().zip(&value[..width]).for_each(|(to, from)| *to = *from);
+        }
+        5 => section.bytes.iter_mut().skip(at).take(1).for_each(|b| *b ^= 1 << rng.below(8)),
+        _ => section.bytes.iter_mut().skip(at).take(1).for_each(|b| *b = rng.next_u64() as u8),
+    }
+}
+
+/// Puts an edge's value into the field itself, where its addend may stand.
+fn addend_in_place(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
+    let big = super::seeds::big(case);
+    let section = &mut case.sections[s];
+    let r = section.relocations[i];
+    let Some(row) = know.about.row(r.kind) else { return };
+    let value = edge(know, row, rng).cast_unsigned();
+    let mut word = rng.next_u64();
+    for slice in &row.slices {
+        let mask = (1u64 << slice.len.min(63)) - 1;
+        let bits = value >> slice.value_bit.min(63) & mask;
+        word = word & !(mask << slice.field_bit.min(63)) | bits << slice.field_bit.min(63);
+    }
+    let width = usize::from(row.row.width.clamp(1, 8));
+    let mut bytes = word.to_le_bytes();
+    let big = if row.row.order == 0 { big } else { row.row.order == relobox_abi::order::BIG };
+    if big {
+        bytes[..width].reverse();
+    }
+    let place = usize::try_from(r.offset).ok().and_then(|at| section.bytes.get_mut(at..)?.get_mut(..width));
+    if let Some(place) = place {
+        place.copy_from_slice(&bytes[..width]);
+    }
+}
+
+/// Facts about the section and the file.
+fn facts(know: &Knowledge<'_>, case: &mut Case, section: usize, rng: &mut Rng) {
+    let machine = rng.pick(&know.about.machines).copied();
+    let s = &mut case.sections[section];
+    match rng.below(8) {
+        0 => s.in_place = !s.in_place,
+        1 => s.address = s.address.wrapping_add_signed(number(rng, &[])),
+        2 => s.address = s.address.wrapping_add(1 << rng.below(16)),
+        3 => s.address = number(rng, know.constants).cast_unsigned(),
+        4 => s.flags = section_flag::ALLOC | number(rng, know.constants).cast_unsigned(),
+        5 => case.synthetic = case.synthetic.wrapping_add_signed(number(rng, &[])),
+        6 => case.elf_flags ^= 1 << rng.below(32),
+        _ => {
+            if let Some(m) = machine {
+                (case.machine, case.class, case.order, case.elf_flags) = (m.machine, m.class, m.order, m.flags_value);
+            }
+        }
+    }
+}
+
+fn input(know: &Knowledge<'_>, case: &mut Case, rng: &mut Rng) {
+    if let Some((name, _)) = rng.pick(&know.about.inputs) {
+        let value = number(rng, know.constants).cast_unsigned();
+        case.inputs.retain(|(n, _)| n != name);
+        if !rng.one_in(4) {
+            case.inputs.push((name.clone(), value));
+        }
+    }
+}
+
+/// Many of the same: what is not linear shows.
+fn multiply(case: &mut Case, section: usize, rng: &mut Rng) {
+    let times = 1 << rng.below(5);
+    let symbols = case.symbols.len();
+    let copies: Vec<Relocation> = case.sections[section].relocations.clone();
+    let distinct = rng.one_in(2);
+    for n in 1..=times {
+        if distinct {
+            case.symbols.extend_from_within(..symbols);
+        }
+        let shift = if distinct { (n * symbols) as u32 } else { 0 };
+        let moved = |r: &Relocation| Relocation { symbol: r.symbol.wrapping_add(shift), ..*r };
+        case.sections[section].relocations.extend(copies.iter().map(moved));
+        if case.relocations() + case.symbols.len() > limits::FUZZ_RECORDS {
+            break;
+        }
+    }
+}
+
+fn add_section(know: &Knowledge<'_>, case: &mut Case, rng: &mut Rng) {
+    let mut new = case.sections.get(rng.below(case.sections.len())).cloned().unwrap_or_else(|| Section {
+        name: ".text".to_owned(),
+        address: know.about.machines.first().map_or(0, |m| m.base),
+        align: 4,
+        flags: section_flag::ALLOC,
+        bytes: vec![0; 16],
+        ..Section::default()
+    });
+    new.address = new.address.wrapping_add(0x1000);
+    if new.relocations.is_empty() {
+        new.relocations.push(Relocation { offset: 0, kind: some_kind(know, rng), symbol: 1, addend: 0 });
+    }
+    case.sections.push(new);
+}
+
+/// Takes a section of another case, with the symbols that it speaks of.
+fn splice(case: &mut Case, other: &Case, rng: &mut Rng) {
+    let Some(section) = section_with_relocations(other, rng).map(|i| &other.sections[i]) else { return };
+    let symbols = case.symbols.len() as u32;
+    case.symbols.extend(other.symbols.iter().cloned());
+    let moved =
+        |r: &Relocation| Relocation { symbol: if r.symbol == 0 { 0 } else { r.symbol.wrapping_add(symbols) }, ..*r };
+    let taken = section.relocations.iter().map(moved);
+    if rng.one_in(2) {
+        let relocations = taken.collect();
+        case.sections.push(Section { relocations, ..section.clone() });
+    } else if let Some(i) = section_with_relocations(case, rng) {
+        case.sections[i].relocations.extend(taken);
+    }
+}
+
+/// Keeps a case to what is quick to run.
+fn trim(case: &mut Case) {
+    case.sections.truncate(limits::FUZZ_CASE_SECTIONS);
+    case.symbols.truncate(limits::FUZZ_RECORDS);
+    let mut room = limits::FUZZ_RECORDS;
+    for section in &mut case.sections {
+        section.relocations.truncate(room);
+        room -= section.relocations.len();
+        section.bytes.truncate(limits::FUZZ_BYTES);
+        // No loader puts a section elsewhere, and plugins rely on it.
+        section.address &= section.align.max(1).wrapping_neg();
+        // The very last address means "not in memory".
+        section.address = section.address.min(relobox_core::areas::ABSENT - 1);
+        if section.bytes.is_empty() {
+            section.bytes.push(0);
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The oracles: what tells that a plugin is wrong, each with a name.
+
+use super::subject::Suspicion;
+use relobox_abi::{effect, pairing, row_flag};
+use relobox_core::error::Misbehaviour;
+use relobox_core::limits;
+use relobox_kit::blame::blame;
+use relobox_kit::{Case, Judge, Outcome, Relocation, Run, agree};
+use relobox_link::description::{About, PluginRow};
+use relobox_link::guests::Plugin;
+
+/// All oracles: a name, and what it says of a guest.
+pub const ORACLES: [(&str, &str); 17] = [
+    ("trap", "it trapped"),
+    ("fuel", "it computed for longer than its records account for"),
+    ("memory", "it has no room, or took more than its records account for"),
+    ("answer", "its answer is malformed"),
+    ("window", "it changed a byte that no relocation declares"),
+    ("panic", "the host panicked"),
+    ("bytes", "it wrote other bytes than its description says"),
+    ("neighbours", "it changed bits around a field"),
+    ("accepted", "it linked what its description refuses"),
+    ("refused", "it refused what its description takes"),
+    ("reason", "it refused for another reason, or named none"),
+    ("against", "a second plugin links the same otherwise"),
+    ("vectors", "it links a recorded case otherwise"),
+    ("nondeterminism", "the same came to something else"),
+    ("growth", "so many times the records cost far more than so many times the fuel"),
+    ("shift", "moved together, what is relative came to other bytes"),
+    ("order", "what is independent came to other bytes in another order"),
+];
+
+/// What an oracle says.
+#[must_use]
+pub fn meaning(name: &str) -> &'static str {
+    ORACLES.iter().find(|(n, _)| *n == name).map_or("", |(_, meaning)| meaning)
+}
+
+fn suspicion(oracle: &'static str, about: impl Into<String>, exact: bool, detail: impl Into<String>) -> Suspicion {
+    Suspicion { oracle, about: about.into(), exact, detail: detail.into(), bound: None }
+}
+
+/// What the outcome of `case` says by itself. `bound` is the fuel that it may take; see [`Costs`](super::fuel::Costs).
+#[must_use]
+pub fn contract(about: &About, case: &Case, run: &Run, bound: impl FnOnce() -> u64) -> Option<Suspicion> {
+    if let Outcome::Misbehaved(what) = &run.outcome {
+        let detail = format!("the plugin {what}");
+        return Some(match what {
+            Misbehaviour::Trap { export, trap } => suspicion("trap", format!("{export}: {trap}"), false, detail),
+            Misbehaviour::Fuel { export, .. } => suspicion("fuel", *export, false, detail),
+            Misbehaviour::Memory { .. } => suspicion("memory", "", false, detail),
+            Misbehaviour::Window { section, offset } => match blame(about, case, section, *offset) {
+                Some(row) => suspicion("window", row, true, detail),
+                None => suspicion("window", "", false, detail),
+            },
+            other => {
+                // Without its numbers.
+                let about: String = other.to_string().chars().filter(|c| !c.is_ascii_digit()).collect();
+                suspicion("answer", about, false, detail)
+            }
+        });
+    }
+    let bound = bound();
+    (run.fuel > bound).then(|| {
+        let detail = format!("it took {} units of fuel, and {bound} are enough for its records", run.fuel);
+        Suspicion { bound: Some(bound), ..suspicion("fuel", "too much", false, detail) }
+    })
+}
+
+/// What the plugin's description says of an outcome.
+#[must_use]
+pub fn judged(judge: &Judge<'_>, case: &Case, outcome: &Outcome) -> Option<Suspicion> {
+    let complaint = judge.check(case, outcome).err()?;
+    let row = complaint.about.split(" at ").next().unwrap_or_default();
+    let detail = complaint.to_string();
+    Some(suspicion(complaint.wrong.word(), row, true, detail))
+}
+
+/// Two plugins for the same machine, of which each links or refuses `case`.
+#[must_use]
+pub fn against(plugins: [&Plugin; 2], case: &Case, outcomes: [&Outcome; 2]) -> Option<Suspicion> {
+    let what = |outcome: &Outcome| match outcome {
+        Outcome::Linked(_) => "links it".to_owned(),
+        Outcome::Refused(faults) => {
+            let kinds: Vec<_> = faults.iter().take(3).map(|f| f.kind.as_str()).collect();
+            format!("refuses it ({})", kinds.join(", "))
+        }
+        Outcome::Misbehaved(what) => what.to_string(),
+    };
+    if !agree::comparable(plugins, case) {
+        return None;
+    }
+    match outcomes {
+        [Outcome::Linked(a), Outcome::Linked(b)] => {
+            let found = agree::differences(plugins, case, [a, b]).into_iter().next()?;
+            let Some(section) = found.section else {
+                return Some(suspicion("against", "what it makes", false, "two plugins make other contents"));
+            };
+            let mut relocations = case.groups().flat_map(|(_, s)| &s.relocations);
+            let row = found.relocation.and_then(|i| plugins[0].about.row(relocations.nth(i)?.kind));
+            let (row, name) = (row.map_or("bytes", |row| &row.name), &case.sections[section].name);
+            let how = if found.leads { "a field that leads elsewhere" } else { "other bytes" };
+            Some(suspicion("against", row, true, format!("two plugins come to {how} at {name}+{:#x}", found.offset)))
+        }
+        // Which of several faults is found first is each one's own affair.
+        [Outcome::Refused(_), Outcome::Refused(_)] => None,
+        [a, b] => {
+            let detail = format!("this plugin {}, the other {}", what(a), what(b));
+            Some(suspicion("against", "verdict", false, detail))
+        }
+    }
+}
+
+/// The row of the last relocation that may have changed the byte at `at`.
+fn row_at<'a>(about: &'a About, case: &Case, section: usize, at: u64) -> Option<&'a PluginRow> {
+    let rows = case.sections[section].relocations.iter().rev();
+    let covers = |r: &&Relocation| r.offset <= at && at < r.offset.saturating_add(8);
+    rows.filter(covers).find_map(|r| about.row(r.kind))
+}
+
+/// The same again.
+#[must_use]
+pub fn deterministic(first: &Run, second: &Run) -> Option<Suspicion> {
+    if first.outcome != second.outcome {
+        return Some(suspicion("nondeterminism", "outcome", false, "the same case came to another outcome"));
+    }
+    (first.fuel != second.fuel).then(|| {
+        let detail = format!("the same case took {} and {} units of fuel", first.fuel, second.fuel);
+        suspicion("nondeterminism", "fuel", false, detail)
+    })
+}
+
+/// The case with everything in it `times` times, each copy with its own symbols.
+#[must_use]
+pub fn repeated(case: &Case, times: usize) -> Case {
+    let (sections, symbols) = (case.sections.len(), case.symbols.len());
+    let mut out = Case { sections: Vec::new(), symbols: Vec::new(), ..case.clone() };
+    for n in 0..times {
+        let shift = |index: u32, per: usize| if index == 0 { 0 } else { index.saturating_add((n * per) as u32) };
+        out.sections.extend(case.sections.iter().map(|s| {
+            let mut copy = s.clone();
+            copy.relocations
+                .iter_mut()
+                .filter(|r| r.symbol as usize <= symbols)
+                .for_each(|r| r.symbol = shift(r.symbol, symbols));
+            copy
+        }));
+        out.symbols.extend(case.symbols.iter().map(|s| {
+            let section = if s.section as usize <= sections { shift(s.section, sections) } else { 0 };
+            relobox_kit::Symbol { section, ..s.clone() }
+        }));
+    }
+    out
+}
+
+/// Whether fuel grows as records do.
+#[must_use]
+pub fn growth(case: &Case, mut run: impl FnMut(&Case) -> Run) -> Option<Suspicion> {
+    let records = case.relocations() + case.symbols.len();
+    if records == 0 || records > limits::FUZZ_RECORDS {
+        return None;
+    }
+    let times = limits::FUZZ_REPEATED.div_ceil(records);
+    let [few, some, many] = [times, 4 * times, 16 * times].map(|times| run(&repeated(case, times)));
+    if let Outcome::Misbehaved(what) = &many.outcome {
+        let oracle = match what {
+            Misbehaviour::Fuel { .. } => "growth",
+            // The same with fewer is found by itself.
+            _ if matches!(few.outcome, Outcome::Misbehaved(_)) => return None,
+            _ => "growth",
+        };
+        let detail = format!("with its {records} records {} times, the plugin {what}", 16 * times);
+        return Some(suspicion(oracle, "misbehaves", false, detail));
+    }
+    // Three times as many more, then twelve times as many more: what is linear takes four times as much.
+    let (first, second) = (some.fuel.saturating_sub(few.fuel), many.fuel.saturating_sub(some.fuel));
+    let linear = first.saturating_mul(limits::FUZZ_GROWS);
+    (second > linear && second > limits::FUZZ_GROWTH_FUEL).then(|| {
+        let detail = format!(
+            "{records} records {times}, {} and {} times took {}, {} and {} units of fuel",
+            4 * times,
+            16 * times,
+            few.fuel,
+            some.fuel,
+            many.fuel
+        );
+        suspicion("growth", "fuel", false, detail)
+    })
+}
+
+/// A row whose bytes depend on nothing but its own relocation.
+fn plain(about: &About, kind: u32, effects: &[u8]) -> bool {
+    about.row(kind).is_some_and(|row| {
+        let effect = match (row.row.effect, row.formula.as_str()) {
+            (effect::UNKNOWN, "S + A") => effect::ABSOLUTE,
+            (effect::UNKNOWN, "S + A - P") => effect::RELATIVE,
+            (effect, _) => effect,
+        };
+        effects.contains(&effect)
+            && matches!(row.row.pairing, pairing::NONE | pairing::PART)
+            && !row.is(row_flag::BY_HAND | row_flag::FALLBACK)
+            && row.row.extra == 0
+    })
+}
+
+/// Moves everything by the same distance: what is relative stays.
+#[must_use]
+pub fn shift(about: &About, case: &Case, outcome: &Outcome, mut run: impl FnMut(&Case) -> Run) -> Option<Suspicion> {
+    let Outcome::Linked(linked) = outcome else { return None };
+    let mut relocations = case.sections.iter().flat_map(|s| &s.relocations);
+    // A page is the least that keeps what addresses are multiples of.
+    if case.relocations() == 0 || !relocations.all(|r| r.symbol != 0 && plain(about, r.kind, &[effect::RELATIVE])) {
+        return None;
+    }
+    let by = limits::FUZZ_SHIFT;
+    let mut moved = case.clone();
+    moved.synthetic = moved.synthetic.wrapping_add(by);
+    moved.sections.iter_mut().for_each(|s| s.address = s.address.wrapping_add(by));
+    moved.symbols.iter_mut().filter(|s| s.section == 0).for_each(|s| s.value = s.value.wrapping_add(by));
+    // Where something wraps around, distances change.
+    let wraps = case.values().iter().zip(moved.values()).skip(1).any(|(a, b)| b.wrapping_sub(*a) != by);
+    let wrapped = |c: &Case| c.sections.iter().any(|s| c.cut(s.address) != s.address);
+    if wraps || wrapped(case) || wrapped(&moved) {
+        return None;
+    }
+    match run(&moved).outcome {
+        Outcome::Linked(other) if other.sections == linked.sections => None,
+        Outcome::Linked(other) => {
+            let s = (0..).zip(linked.sections.iter().zip(&other.sections)).find(|(_, (a, b))| a != b)?.0;
+            let at = linked.sections[s].iter().zip(&other.sections[s]).position(|(a, b)| a != b)? as u64;
+            let row = row_at(about, case, s, at).map_or("bytes", |row| &row.name);
+            let detail = format!("moved by {by:#x}, the byte at {}+{at:#x} is another", case.sections[s].name);
+            Some(suspicion("shift", row, true, detail))
+        }
+        Outcome::Refused(faults) => {
+            let detail = format!("moved by {by:#x}, it is refused: {}", faults.first().map_or("", |f| &f.kind));
+            Some(suspicion("shift", "verdict", false, detail))
+        }
+        Outcome::Misbehaved(_) => None,
+    }
+}
+
+/// Reverses relocations that have nothing to do with each other.
+#[must_use]
+pub fn order(about: &About, case: &Case, outcome: &Outcome, mut run: impl FnMut(&Case) -> Run) -> Option<Suspicion> {
+    let Outcome::Linked(linked) = outcome else { return None };
+    let effects = [effect::ABSOLUTE, effect::RELATIVE, effect::PAGES, effect::IN_PAGE];
+    let mut reversed = case.clone();
+    let mut changed = false;
+    for section in &mut reversed.sections {
+        if !section.relocations.iter().all(|r| plain(about, r.kind, &effects)) {
+            continue;
+        }
+        let mut offsets: Vec<u64> = section.relocations.iter().map(|r| r.offset).collect();
+        offsets.sort_unstable();
+        // Far enough apart for any window.
+        if offsets.len() > 1 && offsets.windows(2).all(|pair| pair[1] - pair[0] >= limits::FUZZ_APART) {
+            section.relocations.reverse();
+            changed = true;
+        }
+    }
+    if !changed {
+        return None;
+    }
+    let same = match run(&reversed).outcome {
+        Outcome::Linked(other) => other.sections == linked.sections,
+        Outcome::Refused(_) => false,
+        Outcome::Misbehaved(_) => true,
+    };
+    (!same).then(|| suspicion("order", "", false, "the same relocations in reverse order come to other bytes"))
+}

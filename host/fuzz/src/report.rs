@@ -1,0 +1,108 @@
+//! Findings for machines that read reports: SARIF and JUnit.
+
+use super::findings::Finding;
+use super::oracle;
+use relobox_core::text::write_json;
+use relobox_kit::escaped;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// SARIF 2.1.0: a rule for each oracle, a result for each finding.
+#[must_use]
+pub fn sarif(guest: &str, findings: &[Finding]) -> Value {
+    let mut rules: Vec<&str> = findings.iter().map(|f| f.oracle.as_str()).collect();
+    rules.sort_unstable();
+    rules.dedup();
+    let results: Vec<Value> = findings
+        .iter()
+        .map(|f| {
+            let text = format!("{guest}: {}: {}", f.about, f.detail);
+            let file = f.path.to_string_lossy();
+            json!({
+                "ruleId": f.oracle,
+                "level": "error",
+                "message": { "text": text },
+                "locations": [{ "physicalLocation": { "artifactLocation": { "uri": file } } }],
+                "partialFingerprints": { "finding/v1": f.path.file_stem().unwrap_or_default().to_string_lossy() },
+            })
+        })
+        .collect();
+    let rules: Vec<Value> =
+        rules.iter().map(|name| json!({ "id": name, "shortDescription": { "text": oracle::meaning(name) } })).collect();
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": { "name": "relobox fuzz", "version": env!("CARGO_PKG_VERSION"), "rules": rules } },
+            "results": results,
+        }],
+    })
+}
+
+/// The same as text.
+#[must_use]
+pub fn sarif_text(guest: &str, findings: &[Finding]) -> String {
+    let mut text = Vec::new();
+    // Its keys are text, and a vector takes whatever is written.
+    let _ = write_json(&mut text, &sarif(guest, findings));
+    text.push(b'\n');
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// JUnit: a test case for each oracle, which fails with all its findings.
+#[must_use]
+pub fn junit(guest: &str, findings: &[Finding], seconds: f64) -> String {
+    let names = oracle::ORACLES.map(|(name, _)| name);
+    let of = |name: &str| findings.iter().filter(|f| f.oracle == name).collect::<Vec<_>>();
+    let others: Vec<_> = findings.iter().filter(|f| !names.contains(&f.oracle.as_str())).collect();
+    let mut groups: Vec<(&str, Vec<&Finding>)> = names.iter().map(|name| (*name, of(name))).collect();
+    if !others.is_empty() {
+        groups.push(("other", others));
+    }
+    let failures = groups.iter().filter(|(_, f)| !f.is_empty()).count();
+    let (tests, guest) = (groups.len(), escaped(guest));
+    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let _ = writeln!(
+        out,
+        "<testsuites>\n<testsuite name=\"relobox fuzz {guest}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" time=\"{seconds:.1}\">"
+    );
+    for (name, findings) in groups {
+        let _ = write!(out, "<testcase classname=\"relobox.fuzz.{guest}\" name=\"{name}\"");
+        if findings.is_empty() {
+            out.push_str("/>\n");
+            continue;
+        }
+        out.push_str(">\n");
+        let message = escaped(&findings[0].detail);
+        let _ = writeln!(out, "<failure message=\"{message}\">");
+        for f in findings {
+            let text = format!("{}: {}", f.about, f.detail);
+            let _ = writeln!(out, "{}\n{}", escaped(&text), escaped(&f.path.display().to_string()));
+        }
+        out.push_str("</failure>\n</testcase>\n");
+    }
+    out.push_str("</testsuite>\n</testsuites>\n");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_have_what_was_found() {
+        let finding = Finding {
+            oracle: "trap".to_owned(),
+            about: "relobox_apply: \"unreachable\"".to_owned(),
+            detail: "a < b & c".to_owned(),
+            path: "out/x.case".into(),
+            after: std::time::Duration::ZERO,
+        };
+        let text = junit("toy", std::slice::from_ref(&finding), 1.0);
+        assert!(text.contains("failures=\"1\"") && text.contains("a &lt; b &amp; c"), "{text}");
+        assert!(junit("toy", &[], 1.0).contains("failures=\"0\""));
+        let value = sarif("toy", &[finding]);
+        assert_eq!(value["runs"][0]["results"][0]["ruleId"], "trap");
+        assert_eq!(value["runs"][0]["tool"]["driver"]["rules"][0]["id"], "trap");
+    }
+}

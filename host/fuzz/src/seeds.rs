@@ -1,0 +1,79 @@
+//! Cases to begin with, from a plugin's description alone: a few for each row.
+
+use relobox_abi::{Machine, order, section_flag, symbol_flag};
+use relobox_kit::{Case, Relocation, Section, Symbol};
+use relobox_link::description::{About, PluginRow};
+
+/// Offset of the place in its section: rows' windows may begin before it.
+const PLACE: u64 = 16;
+
+/// Bytes of the section, and of the one with the symbol.
+const BYTES: usize = 48;
+
+/// Every seed of a plugin.
+#[must_use]
+pub fn seeds(about: &About) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for machine in &about.machines {
+        for in_place in [false, true] {
+            cases.push(with_rows(machine, in_place, &[]));
+            for row in &about.rows {
+                cases.push(with_rows(machine, in_place, &[row]));
+                if let Some(partner) = partner(about, row) {
+                    cases.push(with_rows(machine, in_place, &[row, partner]));
+                    cases.push(with_rows(machine, in_place, &[partner, row]));
+                    // Several high halves may share a low one, and the other way round.
+                    cases.push(with_rows(machine, in_place, &[row, row, partner]));
+                    cases.push(with_rows(machine, in_place, &[row, partner, partner]));
+                }
+            }
+        }
+    }
+    cases
+}
+
+/// The row that goes with this one, as the description has it.
+#[must_use]
+pub fn partner<'a>(about: &'a About, row: &PluginRow) -> Option<&'a PluginRow> {
+    (row.row.pairing != 0).then(|| about.row(row.row.partner)).flatten()
+}
+
+/// One relocation for each of these rows, four bytes apart, to a symbol in another section.
+fn with_rows(machine: &Machine, in_place: bool, rows: &[&PluginRow]) -> Case {
+    let mut case = Case::new(machine);
+    let relocation =
+        |(i, row): (u64, &&PluginRow)| Relocation { offset: PLACE + 4 * i, kind: row.row.kind, symbol: 1, addend: 0 };
+    case.sections.push(Section {
+        name: ".text".to_owned(),
+        address: machine.base,
+        align: 16,
+        flags: section_flag::ALLOC | section_flag::EXEC,
+        bytes: vec![0; BYTES],
+        in_place,
+        relocations: (0..).zip(rows).map(relocation).collect(),
+    });
+    case.sections.push(Section {
+        name: ".data".to_owned(),
+        address: machine.base.wrapping_add(0x1000),
+        align: 16,
+        flags: section_flag::ALLOC | section_flag::WRITE,
+        bytes: vec![0; BYTES],
+        ..Section::default()
+    });
+    case.symbols.push(Symbol { section: 2, value: 8, size: 8, info: 0x11, ..Symbol::default() });
+    let undefined = symbol_flag::UNDEFINED;
+    case.symbols.push(Symbol {
+        name: "outside".to_owned(),
+        value: machine.kernel,
+        info: 0x10,
+        flags: undefined,
+        ..Symbol::default()
+    });
+    case
+}
+
+/// Whether the case's data is big-endian.
+#[must_use]
+pub fn big(case: &Case) -> bool {
+    case.order == order::BIG
+}

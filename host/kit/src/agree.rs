@@ -1,0 +1,286 @@
+//! A second opinion: whether two plugins come to the same, for one module at the same addresses.
+//!
+//! What is compared is what a kernel would run: a field's bytes, or, where it leads to something that a plugin made,
+//! what it leads to. How entries and stubs are numbered is each plugin's own affair.
+
+use super::case::{Case, Relocation, Section};
+use super::destination::{Lead, Side, entries_agree};
+use super::field::Field;
+use super::formula::Formula;
+use super::judge::Judge;
+use super::places::{Places, Sharing, span};
+use super::run::{Fault, Linked, Outcome};
+use super::stub::Stubs;
+use relobox_abi::{effect, row_flag};
+use relobox_core::error::{Error, Result};
+use relobox_link::description::{About, PluginRow};
+use relobox_link::guests::Plugin;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Something in which two plugins differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Index of the section among the case's; none where it is about something that a plugin made.
+    pub section: Option<usize>,
+    /// The name of what a plugin made.
+    pub made: Option<String>,
+    /// Where it begins, in bytes from the start of either.
+    pub offset: u64,
+    /// Index of the relocation among all of the case's, in their order.
+    pub relocation: Option<usize>,
+    /// What the first has there, and what the second has.
+    pub bytes: [Vec<u8>; 2],
+    /// Whether the bytes are the same or may differ, and what they lead to is not the same.
+    pub leads: bool,
+}
+
+/// Whether two faults are about the same relocation, or the same thing about the module. The reason for which a relocation
+/// is refused is judged by each one's own description.
+fn same_fault(one: &Fault, other: &Fault) -> bool {
+    one.relocation == other.relocation && (one.relocation.is_some() || one.kind == other.kind)
+}
+
+/// Whether both plugins can say anything of `case`: they link its machine, know its types or do not know them alike, and
+/// nothing else changes a field that may lead to what one of them makes.
+#[must_use]
+pub fn comparable(plugins: [&Plugin; 2], case: &Case) -> bool {
+    let [one, two] = plugins.map(|plugin| &plugin.about);
+    let links = |about: &About| Judge::silent(about).links(case);
+    let undisturbed = |about: &About, s: &Section| {
+        let places = Places::of(about, s);
+        let leads = |r: &Relocation| about.row(r.kind).is_some_and(leads_on);
+        (0..).zip(&s.relocations).all(|(i, r)| places.sharing(i) != Sharing::Mixed || !leads(r))
+    };
+    let known_alike = |r: &Relocation| one.row(r.kind).is_some() == two.row(r.kind).is_some();
+    links(one)
+        && links(two)
+        && case
+            .groups()
+            .all(|(_, s)| s.relocations.iter().all(known_alike) && undisturbed(one, s) && undisturbed(two, s))
+}
+
+/// Whether `other`, which the user `named`, can say anything of `one`: they have a machine in common.
+///
+/// # Errors
+///
+/// [`Error::Usage`] if they have none.
+pub fn must_share_a_machine(one: &Plugin, other: &Plugin, named: &str) -> Result<()> {
+    let common = |a: &relobox_abi::Machine, b: &relobox_abi::Machine| {
+        let mask = a.flags_mask & b.flags_mask;
+        (a.machine, a.class, a.order) == (b.machine, b.class, b.order) && (a.flags_value ^ b.flags_value) & mask == 0
+    };
+    if one.about.machines.iter().any(|a| other.about.machines.iter().any(|b| common(a, b))) {
+        return Ok(());
+    }
+    let (name, one) = (&other.about.name, &one.about.name);
+    Err(Error::Usage(format!("--against {named}: plugin {name} is for another machine than {one}")))
+}
+
+/// Whether two outcomes agree: both link and come to the same, or both refuse, and name a relocation in common.
+#[must_use]
+pub fn agree(plugins: [&Plugin; 2], case: &Case, outcomes: [&Outcome; 2]) -> bool {
+    match outcomes {
+        [Outcome::Linked(a), Outcome::Linked(b)] => differences(plugins, case, [a, b]).is_empty(),
+        [Outcome::Refused(a), Outcome::Refused(b)] => a.iter().any(|f| b.iter().any(|g| same_fault(f, g))),
+        _ => false,
+    }
+}
+
+/// In what two linked cases differ; nothing if they come to the same.
+#[must_use]
+pub fn differences(plugins: [&Plugin; 2], case: &Case, linked: [&Linked; 2]) -> Vec<Difference> {
+    if linked[0].sections == linked[1].sections && linked[0].made == linked[1].made {
+        return Vec::new();
+    }
+    let judges = plugins.map(|plugin| Judge::silent(&plugin.about));
+    let sides = [0, 1].map(|i: usize| Side::new(case, plugins[i], &judges[i], linked[i]));
+    let mut comparison = Comparison { case, sides: &sides, found: Vec::new(), leads: BTreeMap::new(), code: false };
+    let mut first = 0;
+    for (section, s) in case.sections.iter().enumerate() {
+        comparison.section(section, first);
+        first += if s.bytes.is_empty() { 0 } else { s.relocations.len() };
+    }
+    comparison.led();
+    if comparison.found.is_empty() {
+        comparison.made();
+    }
+    let mut found = comparison.found;
+    found.sort_by_key(|d| (d.section.is_none(), d.section, d.offset));
+    found
+}
+
+struct Comparison<'a> {
+    case: &'a Case,
+    sides: &'a [Side<'a>; 2],
+    found: Vec<Difference>,
+    /// Relocations that may lead to what a plugin made, by type.
+    leads: BTreeMap<u32, Vec<Lead>>,
+    /// Whether code that a plugin made was followed.
+    code: bool,
+}
+
+impl<'a> Comparison<'a> {
+    fn contents(&self, section: usize) -> [&'a [u8]; 2] {
+        [0, 1].map(|i: usize| self.sides[i].linked.sections.get(section).map_or(&[][..], Vec::as_slice))
+    }
+
+    /// What no relocation may change, and each relocation that leads nowhere.
+    fn section(&mut self, section: usize, first: usize) {
+        let [one, two] = self.contents(section);
+        let s = &self.case.sections[section];
+        let mut owned = vec![false; one.len()];
+        for (index, r) in s.relocations.iter().enumerate() {
+            let rows = self.sides.each_ref().map(|side| side.judge.about().row(r.kind).filter(|row| row.writes()));
+            let Some((start, end)) = range(rows, r, one.len()) else { continue };
+            owned[start..end].fill(true);
+            let (a, b) = (&one[start..end], &two[start.min(two.len())..end.min(two.len())]);
+            let lead = Lead { section, index, relocation: first + index, start, end };
+            let alone = self.sides.iter().all(|side| side.places[section].sharing(index) == Sharing::Alone);
+            let may_lead = (0..2).any(|i| rows[i].is_some_and(|row| may_lead(row, self.sides[i].linked)));
+            if may_lead && alone && rows.iter().all(Option::is_some) {
+                if outside(self.case, rows, &lead, [one, two]) {
+                    self.differ(&lead, [a, b], false);
+                } else {
+                    self.leads.entry(r.kind & self.sides[0].judge.about().kind_mask).or_default().push(lead);
+                }
+            } else if a != b {
+                self.differ(&lead, [a, b], false);
+            }
+        }
+        let differs = |i: &usize| !owned[*i] && one.get(*i) != two.get(*i);
+        let mut at = 0;
+        while let Some(start) = (at..one.len()).find(differs) {
+            let end = (start..one.len()).find(|i| !differs(i)).unwrap_or(one.len());
+            self.found.push(Difference {
+                section: Some(section),
+                made: None,
+                offset: start as u64,
+                relocation: None,
+                bytes: [one, two].map(|all| all.get(start..end).unwrap_or_default().to_vec()),
+                leads: false,
+            });
+            at = end;
+        }
+    }
+
+    fn differ(&mut self, lead: &Lead, [a, b]: [&[u8]; 2], leads: bool) {
+        self.found.push(Difference {
+            section: Some(lead.section),
+            made: None,
+            offset: lead.start as u64,
+            relocation: Some(lead.relocation),
+            bytes: [a.to_vec(), b.to_vec()],
+            leads,
+        });
+    }
+
+    /// What the others lead to, by type: entries of a table, code, or a table.
+    fn led(&mut self) {
+        let same_made = self.sides[0].linked.made == self.sides[1].linked.made;
+        for leads in std::mem::take(&mut self.leads).into_values() {
+            let mut stubs = Stubs::new(self.case, self.sides);
+            let wrong: BTreeSet<usize> = match entries_agree(self.case, self.sides, &leads) {
+                Some(wrong) => wrong,
+                None => {
+                    let wrong = stubs.agree(&leads);
+                    self.code |= stubs.followed;
+                    wrong
+                }
+            };
+            for (i, lead) in leads.iter().enumerate() {
+                let bytes = self.contents(lead.section).map(|all| all.get(lead.start..lead.end).unwrap_or_default());
+                if wrong.contains(&i) && !(same_made && bytes[0] == bytes[1]) {
+                    self.differ(lead, bytes, true);
+                }
+            }
+        }
+    }
+
+    /// Values in tables to which no field leads, and code that nothing reaches.
+    fn made(&mut self) {
+        let width = usize::from(self.case.class / 8).max(1);
+        let words = self.sides.each_ref().map(|side| {
+            let tables = side.linked.made.iter().filter(|m| !m.text);
+            tables.flat_map(|m| m.contents.chunks(width)).filter(|w| w.iter().any(|b| *b != 0)).collect::<BTreeSet<_>>()
+        });
+        for (side, other) in [(0, 1), (1, 0)] {
+            for m in self.sides[side].linked.made.iter().filter(|m| !m.text) {
+                for (i, word) in m.contents.chunks(width).enumerate() {
+                    if word.iter().any(|b| *b != 0) && !words[other].contains(word) {
+                        self.of_made(&m.name, i * width, width);
+                    }
+                }
+            }
+        }
+        if self.code {
+            return;
+        }
+        let [one, two] = self.sides.each_ref().map(|side| &side.linked.made);
+        for (a, b) in one.iter().zip(two).filter(|(a, b)| a.text && b.text) {
+            if let Some(at) = a.contents.iter().zip(&b.contents).position(|(a, b)| a != b) {
+                self.of_made(&a.name, at, 8);
+            }
+        }
+    }
+
+    fn of_made(&mut self, name: &str, at: usize, len: usize) {
+        if self.found.iter().any(|d| d.made.as_deref() == Some(name) && d.offset == at as u64) {
+            return;
+        }
+        let bytes = self.sides.each_ref().map(|side| {
+            let m = side.linked.made.iter().find(|m| m.name == name);
+            m.and_then(|m| m.contents.get(at..)).map_or(Vec::new(), |rest| rest[..len.min(rest.len())].to_vec())
+        });
+        let (made, offset) = (Some(name.to_owned()), at as u64);
+        self.found.push(Difference { section: None, made, offset, relocation: None, bytes, leads: false });
+    }
+}
+
+/// The bytes that a relocation may change by either description, as far as they lie in the section.
+fn range(rows: [Option<&PluginRow>; 2], r: &Relocation, len: usize) -> Option<(usize, usize)> {
+    let of = |row: &PluginRow| {
+        let (start, end) = span(&row.row, r.offset);
+        let end = end.max(i128::from(r.offset) + i128::from(row.row.extra)).min(len as i128);
+        let start = start.max(0);
+        (start < end).then_some((start as usize, end as usize))
+    };
+    let all = rows.into_iter().flatten().filter_map(of);
+    all.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+}
+
+/// Whether a row's field may lead to what its plugin makes.
+fn leads_on(row: &PluginRow) -> bool {
+    match row.row.effect {
+        effect::SLOT | effect::PARTNER => true,
+        effect::UNKNOWN => Formula::read(&row.formula).is_none(),
+        _ => row.is(row_flag::FALLBACK),
+    }
+}
+
+/// Whether it may lead to what its plugin made.
+fn may_lead(row: &PluginRow, linked: &Linked) -> bool {
+    leads_on(row) && linked.made.iter().any(|m| !m.contents.is_empty())
+}
+
+/// Whether bits around the fields differ.
+fn outside(case: &Case, rows: [Option<&PluginRow>; 2], lead: &Lead, contents: [&[u8]; 2]) -> bool {
+    let at = case.sections[lead.section].relocations[lead.index].offset as usize;
+    let bits = |row: &PluginRow| {
+        let field = Field::of(row, case.order);
+        let whole = row.slices.is_empty() || row.is(row_flag::BY_HAND | row_flag::DERIVED);
+        let bytes = field.bytes(if whole { u64::MAX } else { field.mask() });
+        // A row that finds its own window owns all of it.
+        if field.width == 0 { None } else { Some((field.width, bytes)) }
+    };
+    let [Some(one), Some(two)] = rows.map(|row| row.and_then(bits)) else { return false };
+    let own = |i: usize| {
+        let of = |(width, bytes): (usize, [u8; 8])| {
+            i.checked_sub(at).filter(|n| *n < width).map_or(0, |n| bytes.get(n).copied().unwrap_or(0xff))
+        };
+        of(one) | of(two)
+    };
+    (lead.start..lead.end).any(|i| {
+        let [a, b] = contents.map(|all| all.get(i).copied().unwrap_or(0));
+        (a ^ b) & !own(i) != 0
+    })
+}

@@ -1,0 +1,126 @@
+//! What a plugin did wrong, in words, and the comparison of bytes that most complaints are about.
+
+use super::case::{Case, Relocation};
+use super::judge::Judge;
+use super::verdict::Bytes;
+use relobox_core::text;
+use serde::Serialize;
+use std::fmt;
+
+/// What a plugin did wrong, as one of a few words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wrong {
+    /// It broke the contract: trap, fuel, memory, malformed answer, a byte outside every window.
+    Misbehaved,
+    /// It wrote other bytes than its description says.
+    Bytes,
+    /// It changed bits around a field.
+    Neighbours,
+    /// It linked what must be refused.
+    Accepted,
+    /// It refused what is good.
+    Refused,
+    /// It refused, and named another reason, or no relocation.
+    Reason,
+    /// Two runs that must agree do not.
+    Differs,
+    /// It costs more than in proportion.
+    Cost,
+    /// Its description contradicts itself.
+    Description,
+}
+
+impl Wrong {
+    /// The word for it, as in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Misbehaved => "misbehaved",
+            Self::Bytes => "bytes",
+            Self::Neighbours => "neighbours",
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+            Self::Reason => "reason",
+            Self::Differs => "differs",
+            Self::Cost => "cost",
+            Self::Description => "description",
+        }
+    }
+}
+
+/// Something that a plugin did wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Complaint {
+    /// What kind of thing.
+    pub wrong: Wrong,
+    /// The relocation's name, or what else it is about.
+    pub about: String,
+    /// What should have come.
+    pub expected: String,
+    /// What came.
+    pub came: String,
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: expected {}; came {}", self.about, self.expected, self.came)
+    }
+}
+
+impl Judge<'_> {
+    /// `WORD32 at .text+0x8`.
+    pub(crate) fn name(&self, case: &Case, index: usize) -> String {
+        let mut all = case.groups().flat_map(|(_, s)| s.relocations.iter().map(move |r| (s, r)));
+        match all.nth(index) {
+            Some((s, r)) => format!("{} at {}+{:#x}", self.about().relocation(r.kind), s.name, r.offset),
+            None => format!("relocation {index}"),
+        }
+    }
+
+    /// Whether `bytes` stand at the place of `r`.
+    pub(crate) fn compare(
+        &self,
+        case: &Case,
+        name: &dyn Fn() -> String,
+        (section, r): (usize, &Relocation),
+        bytes: &Bytes,
+        made: &[u8],
+    ) -> Result<(), Complaint> {
+        let at = r.offset as usize;
+        let place = |all: &[u8]| -> Vec<u8> {
+            all.get(at..).and_then(|rest| rest.get(..bytes.len)).unwrap_or_default().to_vec()
+        };
+        let (came, before) = (place(made), place(&case.sections[section].bytes));
+        let differs = |i: &usize| came.get(*i).map_or(bytes.known[*i], |c| (c ^ bytes.bytes[*i]) & bytes.known[*i]);
+        if (0..bytes.len).all(|i| differs(&i) == 0) {
+            return Ok(());
+        }
+        let row = self.about().row(r.kind);
+        let field = row.map(|row| super::field::Field::of(row, case.order));
+        let own = field.map_or([0xff; 8], |field| field.bytes(field.mask()));
+        let wrong = if (0..bytes.len).any(|i| differs(&i) & own[i] != 0) { Wrong::Bytes } else { Wrong::Neighbours };
+        let formula = row.map_or("", |row| row.formula.as_str());
+        Err(Complaint {
+            wrong,
+            about: name(),
+            expected: format!(
+                "{} ({formula} = {}, place was {})",
+                hex(&bytes.bytes[..bytes.len]),
+                text::hex(bytes.value),
+                hex(&before)
+            ),
+            came: hex(&came),
+        })
+    }
+}
+
+/// A complaint about what should have been refused.
+pub(crate) fn accepted(about: String, kinds: String) -> Complaint {
+    Complaint { wrong: Wrong::Accepted, about, expected: format!("a fault: {kinds}"), came: "a linked module".into() }
+}
+
+/// Bytes in the order of memory.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    if bytes.is_empty() { "nothing".into() } else { relobox_core::digest::hex(bytes) }
+}

@@ -1,0 +1,325 @@
+//! Fields that lead to something that the plugin made, followed to what stands there.
+//!
+//! A word in a table must be the symbol's value, with the addend where the formula gives it to the entry, and the field
+//! must be what the formula comes to with that word's address. Code can only be followed as far as its start: what
+//! instructions do, nobody here knows. But two targets never share it, and where the target stands behind it as a word
+//! in all samples, it does in all modules.
+
+use super::case::{Case, Relocation};
+use super::complaint::{Complaint, Wrong, accepted, hex};
+use super::field::Field;
+use super::formula::{Holds, Letters};
+use super::judge::{Judge, Site};
+use super::meaning::TABLES;
+use super::places::{Places, Sharing};
+use super::run::{Linked, Made};
+use super::settle::ANOTHER_WAY;
+use super::tables::{Reading, Role, Tables, choices, slots, starts, with, word};
+use super::value::Valued;
+use super::verdict::Verdict;
+use relobox_abi::{effect, pairing, row_flag};
+use relobox_core::text;
+use relobox_link::description::PluginRow;
+use std::collections::HashMap;
+
+/// How far the judge sees where a row's relocations lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Seen {
+    /// The bytes are foretold.
+    Foretold,
+    /// The field and the entry that it leads to, or the field and the table's address.
+    Entry,
+    /// The field leads to code of the symbol's own, behind which the target stands as a word.
+    Target,
+    /// The field leads to code of the symbol's own.
+    Code,
+}
+
+/// A piece of code, and the target that it is for.
+type Code = (u64, u64);
+
+impl Judge<'_> {
+    /// How far relocations of `row` are followed, beyond what bytes are foretold; `None` if not at all.
+    #[must_use]
+    pub fn follows(&self, row: &PluginRow) -> Option<Seen> {
+        let reading = self.tables.reading(row.row.kind);
+        let code = match reading {
+            Some(reading) => reading.letters.iter().any(|letter| self.tables.roles(*letter) == [Role::Code]),
+            None => self.is_stub(row),
+        };
+        match (code, self.tables.target(row.row.kind)) {
+            (true, _) if !solvable(row) => None,
+            (true, Some(_)) => Some(Seen::Target),
+            (true, None) => Some(Seen::Code),
+            // Something is made of the value: that there is an entry is all that can be seen.
+            (false, _) => reading.filter(|_| !row.is(row_flag::DERIVED)).map(|_| Seen::Entry),
+        }
+    }
+
+    fn is_stub(&self, row: &PluginRow) -> bool {
+        row.is(row_flag::FALLBACK)
+            && row.row.effect == effect::RELATIVE
+            && !row.is(row_flag::DERIVED | row_flag::BY_HAND)
+    }
+
+    /// Whether all that leads into what the plugin made leads right; the types of what was followed.
+    pub(crate) fn follow(&self, case: &Case, linked: &Linked, verdicts: &[Verdict]) -> Result<Vec<u32>, Complaint> {
+        let mut followed = Vec::new();
+        let leads = |v: &Verdict| matches!(v, Verdict::Unknown(why) if *why == TABLES || *why == ANOTHER_WAY);
+        if !verdicts.iter().any(leads) || !self.as_assumed(case) {
+            return Ok(followed);
+        }
+        let mut owners: HashMap<u64, u64> = HashMap::new();
+        let mut first = 0;
+        for (section, s) in case.groups() {
+            let places = Places::of(self.about(), s);
+            for index in (0..s.relocations.len()).filter(|i| leads(&verdicts[first + i])) {
+                let site = Site { case, values: &linked.values, section, index, places: &places };
+                let Some(row) = self.about().row(site.relocation().kind) else { continue };
+                if places.sharing(index) != Sharing::Alone {
+                    continue;
+                }
+                let name = || self.name(case, first + index);
+                let known = match &verdicts[first + index] {
+                    Verdict::Unknown(why) if *why == ANOTHER_WAY => {
+                        self.is_stub(row) && self.through_code(&site, row, linked, &name, &mut owners)?
+                    }
+                    _ => self.through_table(&site, row, linked, &name, &mut owners)?,
+                };
+                if known {
+                    followed.push(row.row.kind);
+                }
+            }
+            first += s.relocations.len();
+        }
+        Ok(followed)
+    }
+
+    /// A field that a table's address goes into, or an entry's.
+    fn through_table(
+        &self,
+        site: &Site<'_>,
+        row: &PluginRow,
+        linked: &Linked,
+        name: &dyn Fn() -> String,
+        owners: &mut HashMap<u64, u64>,
+    ) -> Result<bool, Complaint> {
+        // A low half has the value of the high half at its label.
+        let is_low = row.row.pairing == pairing::LABEL;
+        let (at, its) = match is_low {
+            true => match self.high_half(site, row, 0) {
+                Ok((index, its)) => (Site { index, ..*site }, its),
+                Err(_) => return Ok(false),
+            },
+            false => (Site { ..*site }, row),
+        };
+        let Some(reading) = self.tables.reading(its.row.kind) else { return Ok(false) };
+        let Ok(letters) = self.letters(&at, its) else { return Ok(false) };
+        if reading.letters.iter().any(|letter| self.tables.roles(*letter).contains(&Role::Code)) {
+            return match is_low || self.follows(row).is_none() {
+                true => Ok(false),
+                false => self.through_code(site, row, linked, name, owners),
+            };
+        }
+        let targets = targets(site.case, reading.holds, &letters);
+        let candidates: Vec<_> =
+            reading.letters.iter().map(|letter| self.candidates(site.case, linked, *letter, &targets)).collect();
+        let mut refused = None;
+        for choice in choices(&candidates) {
+            let letters = with(letters, &reading.letters, &choice);
+            let value = Valued::read(site.case, its, reading.formula.readings(&letters, site.case.class));
+            let value = if is_low { Valued::plain(value.exact) } else { value };
+            let r = site.relocation();
+            let made = linked.sections.get(site.section).map_or(&[][..], Vec::as_slice);
+            let complaint = match self.settle(site, row, value) {
+                Verdict::Bytes(bytes) => match self.compare(site.case, name, (site.section, r), &bytes, made) {
+                    Ok(()) => return Ok(true),
+                    Err(complaint) => complaint,
+                },
+                Verdict::Refused(kinds) => accepted(name(), kinds.words().collect::<Vec<_>>().join(" or ")),
+                _ => return Ok(false),
+            };
+            refused.get_or_insert(complaint);
+        }
+        Err(refused.unwrap_or_else(|| {
+            let values: Vec<_> = targets.iter().map(|target| text::hex(target.cast_signed())).collect();
+            let tables: Vec<_> = linked.made.iter().filter(|m| !m.text).map(shown).collect();
+            Complaint {
+                wrong: Wrong::Bytes,
+                about: name(),
+                expected: format!("an entry that holds {}", values.join(" or ")),
+                came: match tables.is_empty() {
+                    true => "no table".into(),
+                    false => tables.join(", "),
+                },
+            }
+        }))
+    }
+
+    /// What a letter can be where it is right.
+    fn candidates(&self, case: &Case, linked: &Linked, letter: usize, targets: &[u64]) -> Vec<i64> {
+        let words: Vec<_> = targets.iter().map(|target| word(case, *target)).collect();
+        let right = || slots(case, linked, |held| words.iter().any(|word| word == held));
+        let of = |role: &Role| -> Vec<i64> {
+            match role {
+                Role::Table => starts(linked),
+                Role::Slot => right().into_iter().map(|(slot, _)| slot.cast_signed()).collect(),
+                Role::Offset => {
+                    right().into_iter().map(|(slot, table)| slot.wrapping_sub(table).cast_signed()).collect()
+                }
+                Role::Code => Vec::new(),
+            }
+        };
+        self.tables.roles(letter).iter().flat_map(of).collect()
+    }
+
+    /// A field that leads to code.
+    fn through_code(
+        &self,
+        site: &Site<'_>,
+        row: &PluginRow,
+        linked: &Linked,
+        name: &dyn Fn() -> String,
+        owners: &mut HashMap<u64, u64>,
+    ) -> Result<bool, Complaint> {
+        let Ok(letters) = self.letters(site, row) else { return Ok(false) };
+        // A weak symbol that nobody defines may be called nowhere.
+        if letters.s == 0 || !solvable(row) {
+            return Ok(false);
+        }
+        let codes = self.code(&self.tables, site, row, linked, letters);
+        let complaint =
+            |expected: String, came: String| Complaint { wrong: Wrong::Bytes, about: name(), expected, came };
+        let Some((first, target)) = codes.first().copied() else {
+            let bytes = linked.sections.get(site.section).and_then(|s| s.get(site.relocation().offset as usize..));
+            let came = hex(bytes.and_then(|b| b.get(..row.row.width.into())).unwrap_or_default());
+            return Err(complaint("a way into code that the plugin made".into(), came));
+        };
+        let show = |value: u64| text::hex(value.cast_signed());
+        if let Some(distance) = self.tables.target(row.row.kind) {
+            let holds = |(entry, target): &Code| {
+                let behind = entry.wrapping_add(distance);
+                let word = word(site.case, *target);
+                linked.made.iter().any(|m| m.at(behind).is_some_and(|bytes| bytes.starts_with(&word)))
+            };
+            if !codes.iter().any(holds) {
+                let expected = format!("code at {} with {} behind it", show(first), show(target));
+                let made: Vec<_> = linked.made.iter().filter(|m| m.text).map(shown).collect();
+                return Err(complaint(expected, made.join(", ")));
+            }
+        }
+        // Where the addend may be the entry's or the way's, nobody knows which entry is meant.
+        if letters.a == 0
+            && let Some(other) = owners.insert(first, target).filter(|other| *other != target)
+        {
+            let came = format!("the same code for {} and {}", show(other), show(target));
+            return Err(complaint("code for each target".into(), came));
+        }
+        Ok(true)
+    }
+
+    /// Where code may begin that the field of a relocation leads to, each with its target.
+    fn code(&self, tables: &Tables, site: &Site<'_>, row: &PluginRow, linked: &Linked, letters: Letters) -> Vec<Code> {
+        let (case, field) = (site.case, Field::of(row, site.case.order));
+        let place = linked.sections.get(site.section).and_then(|s| s.get(site.relocation().offset as usize..));
+        let word = field.word(place.unwrap_or_default());
+        let held = [joined(row, field.signed(word)), joined(row, field.extract(word).cast_signed())];
+        let (s, a) = (letters.s, letters.a);
+        let mut codes = Vec::new();
+        let mut add = |entry: i64, target: i64| codes.push((entry, target));
+        match tables.reading(row.row.kind) {
+            Some(Reading { formula, holds, letters: which }) => {
+                let of = |letter: &usize| match tables.roles(*letter) {
+                    [Role::Code] => vec![0],
+                    [Role::Table] => starts(linked),
+                    // Code beside an entry of a table: nobody knows which.
+                    _ => Vec::new(),
+                };
+                let Some(code) = which.iter().position(|letter| tables.roles(*letter) == [Role::Code]) else {
+                    return Vec::new();
+                };
+                let target = if *holds == Holds::Symbol { s } else { s.wrapping_add(a) };
+                for mut choice in choices(&which.iter().map(of).collect::<Vec<_>>()) {
+                    let none = formula.value(&with(letters, which, &choice));
+                    choice[code] = 1;
+                    // The letter itself, or its negative.
+                    let sign = formula.value(&with(letters, which, &choice)).wrapping_sub(none);
+                    held.iter().for_each(|held| add(held.wrapping_sub(none).wrapping_mul(sign), target));
+                }
+            }
+            None => {
+                let there = letters.p.wrapping_add(held[0]);
+                let ahead = tables.ahead(row.row.kind).cast_signed();
+                // The addend may be the entry's or the way's.
+                add(there.wrapping_add(ahead), s.wrapping_add(a).wrapping_add(ahead));
+                add(there.wrapping_sub(a), s);
+            }
+        }
+        let cut = |(entry, target): (i64, i64)| (case.cut(entry.cast_unsigned()), case.cut(target.cast_unsigned()));
+        let inside = |(entry, _): &Code| linked.made.iter().any(|m| m.text && m.at(*entry).is_some());
+        codes.into_iter().map(cut).filter(inside).collect()
+    }
+
+    /// Where the branches of a sample go that do not reach their targets: their places and what their fields hold.
+    /// All relocations are of one row.
+    pub(crate) fn detours(&self, case: &Case, linked: &Linked, row: &PluginRow) -> Vec<u64> {
+        let section = &case.sections[0];
+        let field = Field::of(row, case.order);
+        let goes = |(r, verdict): (&Relocation, &Verdict)| {
+            let out = matches!(verdict, Verdict::Unknown(why) if *why == ANOTHER_WAY);
+            let bytes = linked.sections.first()?.get(usize::try_from(r.offset).ok()?..).filter(|_| out)?;
+            let place = section.address.wrapping_add(r.offset);
+            Some(case.cut(place.wrapping_add_signed(joined(row, field.signed(field.word(bytes))))))
+        };
+        section.relocations.iter().zip(&self.verdicts(case, &linked.values)).filter_map(goes).collect()
+    }
+
+    /// The code that the relocations of a sample lead to, which are all of one row.
+    pub(crate) fn codes(&self, tables: &Tables, case: &Case, linked: &Linked, row: &PluginRow) -> Vec<Code> {
+        let section = &case.sections[0];
+        let places = Places::of(self.about(), section);
+        let verdicts = self.verdicts(case, &linked.values);
+        let through = |i: &usize| matches!(verdicts[*i], Verdict::Unknown(why) if why == TABLES || why == ANOTHER_WAY);
+        let of = |index: usize| {
+            let site = Site { case, values: &linked.values, section: 0, index, places: &places };
+            let letters = self.letters(&site, row).ok()?;
+            self.code(tables, &site, row, linked, letters).first().copied()
+        };
+        (0..section.relocations.len()).filter(through).filter_map(of).collect()
+    }
+}
+
+/// Whether a field holds all of a value.
+fn solvable(row: &PluginRow) -> bool {
+    let holds = Field::of(row, relobox_abi::order::LITTLE).holds();
+    let low = holds.trailing_zeros();
+    let gapless = (holds >> low.min(63)).wrapping_add(1).is_power_of_two() || holds == u64::MAX;
+    !row.is(row_flag::DERIVED) && gapless && u64::from(row.row.align.max(1)) >= 1u64 << low.min(63)
+}
+
+/// What a field held before its low half, which has a sign, was taken from the high one.
+pub(crate) fn joined(row: &PluginRow, held: i64) -> i64 {
+    let bits = u32::from(row.row.round);
+    if bits == 0 {
+        return held;
+    }
+    let low = (held << (64 - bits)) >> (64 - bits);
+    (held >> bits << bits).wrapping_add(low)
+}
+
+/// What an entry holds.
+fn targets(case: &Case, holds: Holds, letters: &Letters) -> Vec<u64> {
+    let (symbol, both) = (letters.s, letters.s.wrapping_add(letters.a));
+    let all = match holds {
+        Holds::Symbol => vec![symbol],
+        Holds::Target => vec![both],
+        Holds::Either => vec![symbol, both],
+    };
+    all.into_iter().map(|target| case.cut(target.cast_unsigned())).collect()
+}
+
+/// A section for people.
+fn shown(made: &Made) -> String {
+    let len = made.contents.len().min(64);
+    format!("{} at {} with {}", made.name, text::hex(made.address.cast_signed()), hex(&made.contents[..len]))
+}

@@ -1,0 +1,117 @@
+//! What is known of a plugin, from its own description and without its code.
+//!
+//! The judge has no architecture. It knows the [`effect`]s, reads formulas that are letters only, and the rules
+//! for fields, ranges and pairs that `docs/abi.md` has. What it does not know for certain it does not judge.
+
+use super::case::{Case, Relocation};
+use super::meaning::{Meaning, Measure, TABLES, meaning};
+use super::places::Places;
+use super::tables::Tables;
+use relobox_abi::{effect, pairing, row_flag};
+use relobox_link::description::{About, PluginRow};
+use std::collections::HashMap;
+
+/// Where addends may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forms {
+    /// In the relocation (SHT_RELA).
+    pub explicit: bool,
+    /// At the place (SHT_REL).
+    pub in_place: bool,
+}
+
+/// A judge of one plugin.
+pub struct Judge<'a> {
+    about: &'a About,
+    forms: Forms,
+    pub(crate) meanings: HashMap<u32, Meaning>,
+    /// Whether any row must stand straight behind another.
+    pub(crate) completes: bool,
+    pub(crate) tables: Tables,
+    pub(crate) measures: HashMap<u32, Measure>,
+}
+
+/// A relocation and everything about it.
+pub(crate) struct Site<'a> {
+    pub(crate) case: &'a Case,
+    pub(crate) values: &'a [u64],
+    /// Index of the section in the case.
+    pub(crate) section: usize,
+    /// Index of the relocation in the section.
+    pub(crate) index: usize,
+    pub(crate) places: &'a Places,
+}
+
+impl<'a> Site<'a> {
+    pub(crate) fn relocation(&self) -> &'a Relocation {
+        &self.case.sections[self.section].relocations[self.index]
+    }
+
+    pub(crate) fn place(&self, offset: u64) -> &'a [u8] {
+        let bytes = &self.case.sections[self.section].bytes;
+        usize::try_from(offset).ok().and_then(|at| bytes.get(at..)).unwrap_or_default()
+    }
+}
+
+impl<'a> Judge<'a> {
+    /// A judge of a plugin that is asked nothing: it knows no tables, and takes the forms of addends for granted.
+    pub(crate) fn silent(about: &'a About) -> Self {
+        Self::new(about, Forms { explicit: true, in_place: true })
+    }
+
+    /// A judge of the plugin that describes itself so, and takes addends in these forms.
+    pub(crate) fn new(about: &'a About, forms: Forms) -> Self {
+        let meanings = about.rows.iter().map(|row| (row.row.kind, meaning(row))).collect();
+        let completes = about.rows.iter().any(|row| row.row.pairing == pairing::BEHIND);
+        Self { about, forms, meanings, completes, tables: Tables::default(), measures: HashMap::new() }
+    }
+
+    /// The plugin's description.
+    #[must_use]
+    pub fn about(&self) -> &'a About {
+        self.about
+    }
+
+    /// Where addends may stand.
+    #[must_use]
+    pub fn forms(&self) -> Forms {
+        self.forms
+    }
+
+    /// Why relocations of `row` have no bytes that can be foretold; `None` if they have.
+    #[must_use]
+    pub fn ignorance(&self, row: &PluginRow) -> Option<&'static str> {
+        match self.meanings.get(&row.row.kind) {
+            Some(Meaning::Unknown(why)) => Some(why),
+            Some(Meaning::Tables) => Some(TABLES),
+            _ if row.is(row_flag::DERIVED) => Some("it makes something of its own of the value"),
+            _ => None,
+        }
+    }
+
+    /// Whether the value of `row` moves by as much as what it is made of, as far as anybody can tell: a formula may
+    /// shift, cut off, or call a function that does.
+    pub(crate) fn is_linear(&self, row: &PluginRow) -> bool {
+        match self.meanings.get(&row.row.kind) {
+            Some(Meaning::Formula(formula)) => formula.is_linear(),
+            Some(Meaning::Tables) => self.tables.is_linear(row.row.kind),
+            Some(Meaning::Unknown(_)) => row.row.effect != effect::UNKNOWN,
+            _ => true,
+        }
+    }
+
+    /// Whether the case is of a machine that the plugin links.
+    #[must_use]
+    pub fn links(&self, case: &Case) -> bool {
+        let fits = |m: &relobox_abi::Machine| {
+            (m.machine, m.class, m.order) == (case.machine, case.class, case.order)
+                && case.elf_flags & m.flags_mask == m.flags_value
+        };
+        self.about.machines.iter().any(fits)
+    }
+
+    /// Whether the kernel's numbers are those that the plugin assumes.
+    pub(crate) fn as_assumed(&self, case: &Case) -> bool {
+        case.inputs.iter().all(|input| self.about.inputs.contains(input))
+    }
+}

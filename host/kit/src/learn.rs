@@ -1,0 +1,215 @@
+//! What a plugin's letters for tables mean: learnt from where its fields lead, never from what stands there.
+//!
+//! `G` is an entry's address in one plugin, a table's in another, and a description does not say which. So a few modules
+//! are linked, and for each letter of each row every role is tried that it could have: a letter for entries leads
+//! different symbols to different places in what the plugin made, one for the table leads all to where it begins.
+//! What entries must hold is not learnt: that is the judge's business, and follows from the formula.
+
+use super::case::{Case, Relocation};
+use super::field::Field;
+use super::formula::{self, Formula};
+use super::ground::Ground;
+use super::judge::{Forms, Judge, Site};
+use super::measure;
+use super::places::Places;
+use super::run::{Linked, Made, Outcome, run};
+use super::settle::{bytes, in_range};
+use super::tables::{Reading, Role, Tables, choices, slots, starts, with, word};
+use super::value::Valued;
+use relobox_abi::{effect, row_flag};
+use relobox_core::limits;
+use relobox_core::rng::Rng;
+use relobox_link::description::PluginRow;
+use relobox_link::guests::Plugin;
+use std::collections::HashMap;
+
+impl<'a> Judge<'a> {
+    /// A judge of `plugin`, which is asked what its description does not say: which forms of addends it takes, and
+    /// what its letters for tables stand for.
+    #[must_use]
+    pub fn of(plugin: &'a Plugin) -> Self {
+        let mut judge = Self::new(&plugin.about, Forms::of(plugin));
+        judge.tables = tables(&judge, plugin);
+        judge.measures = measure::learn(&judge, plugin);
+        judge
+    }
+}
+
+/// What can be learnt of the tables of `plugin`.
+fn tables(judge: &Judge<'_>, plugin: &Plugin) -> Tables {
+    let mut tables = Tables::default();
+    let rows = || judge.about().rows.iter().filter(|row| row.writes() && !row.slices.is_empty());
+    let mut votes = [[0usize; Role::ALL.len()]; formula::TABLES.len()];
+    let mut samples = HashMap::new();
+    for row in rows().filter(|row| row.row.effect == effect::SLOT && !row.is(row_flag::BY_HAND)) {
+        let within = row.row.round != 0 || row.is(row_flag::DERIVED);
+        let Some((formula, holds)) = Formula::of_tables(&row.formula, within) else { continue };
+        let letters = formula.tables();
+        if letters.is_empty() || letters.len() > limits::FORMULA_TABLES {
+            continue;
+        }
+        let reading = Reading { formula, holds, letters };
+        let linked = linked(judge, plugin, row);
+        if !row.is(row_flag::DERIVED) && !linked.is_empty() {
+            let fits = |roles: &Vec<Role>| linked.iter().all(|one| leads(judge, row, &reading, roles, one));
+            let all: Vec<_> = assignments(reading.letters.len()).into_iter().filter(fits).collect();
+            for (n, letter) in reading.letters.iter().enumerate() {
+                for role in Role::ALL.iter().filter(|role| all.iter().any(|roles| roles[n] == **role)) {
+                    votes[*letter][*role as usize] += 1;
+                }
+            }
+        }
+        samples.insert(row.row.kind, linked);
+        tables.readings.insert(row.row.kind, reading);
+    }
+    for (roles, votes) in tables.roles.iter_mut().zip(votes) {
+        let most = votes.into_iter().max().filter(|most| *most != 0);
+        *roles = Role::ALL.into_iter().filter(|role| Some(votes[*role as usize]) == most).collect();
+    }
+    for row in rows().filter(|row| !row.is(row_flag::DERIVED)) {
+        let stub = row.is(row_flag::FALLBACK) && row.row.effect == effect::RELATIVE;
+        let linked = match samples.remove(&row.row.kind) {
+            Some(linked) => linked,
+            None if stub => {
+                let linked = linked(judge, plugin, row);
+                tables.ahead.insert(row.row.kind, ahead(judge, row, &linked));
+                linked
+            }
+            None => continue,
+        };
+        tables.targets.extend(distance(&tables, judge, row, &linked).map(|distance| (row.row.kind, distance)));
+    }
+    tables
+}
+
+/// How far behind the start of every piece of code in `samples` its target stands; `None` if it does not.
+fn distance(tables: &Tables, judge: &Judge<'_>, row: &PluginRow, samples: &[(Case, Linked)]) -> Option<u64> {
+    let mut all: Option<Vec<u64>> = None;
+    for (case, linked) in samples {
+        for (entry, target) in judge.codes(tables, case, linked, row) {
+            let word = word(case, target);
+            let stands = |distance: &u64| {
+                let behind = linked.made.iter().find_map(|m| m.at(entry.wrapping_add(*distance)));
+                behind.is_some_and(|bytes| bytes.starts_with(&word))
+            };
+            let these = match all {
+                Some(all) => all.into_iter().filter(stands).collect(),
+                None => (0..limits::CODE_ENTRY).step_by(2).filter(stands).collect(),
+            };
+            all = Some(these);
+        }
+    }
+    all?.first().copied()
+}
+
+/// The smallest distance at which all detours in `samples` lead into code that the plugin made; 0 if there is none.
+fn ahead(judge: &Judge<'_>, row: &PluginRow, samples: &[(Case, Linked)]) -> u64 {
+    let into = |ahead: &u64| {
+        samples.iter().all(|(case, linked)| {
+            let inside = |to: u64| linked.made.iter().any(|m| m.text && m.at(to).is_some());
+            judge.detours(case, linked, row).iter().all(|to| inside(case.cut(to.wrapping_add(*ahead))))
+        })
+    };
+    [0, 2, 4, 8].into_iter().find(into).unwrap_or(0)
+}
+
+/// Every choice of a role for each of so many letters.
+fn assignments(letters: usize) -> Vec<Vec<Role>> {
+    let mut all = vec![Vec::new()];
+    for _ in 0..letters {
+        let longer = |roles: Vec<Role>| Role::ALL.map(|role| [&roles[..], &[role]].concat());
+        all = all.into_iter().flat_map(longer).collect();
+    }
+    all
+}
+
+/// Everything that a letter can be in this role, whatever stands there.
+fn anywhere(case: &Case, linked: &Linked, role: Role) -> Vec<i64> {
+    let signed = |values: Vec<u64>| values.into_iter().map(u64::cast_signed).collect();
+    let slots = || slots(case, linked, |_| true);
+    match role {
+        Role::Table => starts(linked),
+        Role::Slot => signed(slots().into_iter().map(|(slot, _)| slot).collect()),
+        Role::Offset => signed(slots().into_iter().map(|(slot, table)| slot.wrapping_sub(table)).collect()),
+        Role::Code => {
+            let of = |m: &Made| (0..m.contents.len() as u64).step_by(2).map(|i| m.address.wrapping_add(i)).collect();
+            signed(linked.made.iter().filter(|m| m.text).flat_map::<Vec<_>, _>(of).collect())
+        }
+    }
+}
+
+/// Whether every field of a module leads where these roles say: to places in what was made, and two symbols to two.
+fn leads(
+    judge: &Judge<'_>,
+    row: &PluginRow,
+    reading: &Reading,
+    roles: &[Role],
+    (case, linked): &(Case, Linked),
+) -> bool {
+    let candidates: Vec<_> = roles.iter().map(|role| anywhere(case, linked, *role)).collect();
+    let choices = choices(&candidates);
+    let section = &case.sections[0];
+    let places = Places::of(judge.about(), section);
+    let field = Field::of(row, case.order);
+    let mut of_symbols: HashMap<u32, Vec<Vec<i64>>> = HashMap::new();
+    for (index, r) in section.relocations.iter().enumerate() {
+        let site = Site { case, values: &linked.values, section: 0, index, places: &places };
+        let Ok(letters) = judge.letters(&site, row) else { return false };
+        let word = field.word(&linked.sections[0][r.offset as usize..]);
+        let fits = |choice: &&Vec<i64>| {
+            let letters = with(letters, &reading.letters, choice);
+            let value = Valued::read(case, row, reading.formula.readings(&letters, case.class));
+            let made = bytes(row, &field, case.class, word, value);
+            let same = (made.bytes.iter().zip(field.bytes(word))).zip(made.known);
+            in_range(row, value.rounded, case.class).0 && same.into_iter().all(|((a, b), known)| (a ^ b) & known == 0)
+        };
+        let own: Vec<_> = choices.iter().filter(fits).cloned().collect();
+        if own.is_empty() {
+            return false;
+        }
+        let before = of_symbols.entry(r.symbol).or_insert_with(|| own.clone());
+        before.retain(|choice| own.contains(choice));
+        if before.is_empty() {
+            return false;
+        }
+    }
+    // Where each symbol has one way only, each has its own.
+    let entries = roles.iter().any(|role| *role != Role::Table);
+    let single = of_symbols.values().all(|ways| ways.len() == 1);
+    let mut ways: Vec<_> = of_symbols.into_values().flatten().collect();
+    let count = ways.len();
+    ways.sort_unstable();
+    ways.dedup();
+    !entries || !single || ways.len() == count
+}
+
+/// Modules of relocations of `row`, three symbols by turns, near and far: those that are linked.
+fn linked(judge: &Judge<'_>, plugin: &Plugin, row: &PluginRow) -> Vec<(Case, Linked)> {
+    let forms = judge.forms();
+    let mut all = Vec::new();
+    for machine in &judge.about().machines {
+        for in_place in [false, true].into_iter().filter(|i| if *i { forms.in_place } else { forms.explicit }) {
+            let ground = Ground::new(*machine, in_place);
+            let mut rng = Rng::new(row.row.kind.into());
+            let anywhere: Vec<_> = (0..3).map(|_| rng.next_u64() & !0xf).collect();
+            let away = |by: i64| (1..4).map(|i| ground.address().wrapping_add_signed(by + 0x100 * i)).collect();
+            // As far as branches of all kinds reach, and further.
+            let far = [27, 29, 31, 33, 38, 46].map(|bits| 1i64 << bits).into_iter().flat_map(|by| [by, -by]);
+            let distances: Vec<Vec<u64>> = std::iter::once(0).chain(far).map(away).collect();
+            for values in std::iter::once(anywhere).chain(distances) {
+                let mut made = ground.clone();
+                let symbols: Vec<_> = values.iter().map(|value| made.symbol(*value)).collect();
+                made.case.sections[0].bytes.resize(80, 0);
+                made.case.synthetic = made.case.cut(ground.address().wrapping_add(0x1230));
+                for (i, which) in (0..).zip([2, 1, 0, 1, 2]) {
+                    let symbol = symbols[which];
+                    made.relocation(Relocation { offset: 16 * i, kind: row.row.kind, symbol, addend: 0 });
+                }
+                if let Outcome::Linked(linked) = run(plugin, &made.case).outcome {
+                    all.push((made.case, linked));
+                }
+            }
+        }
+    }
+    all
+}

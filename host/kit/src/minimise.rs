@@ -1,0 +1,206 @@
+//! Smaller cases of which the same is true.
+
+use super::case::Case;
+use relobox_core::limits;
+
+/// The smallest case that could be found of which `still` holds; it holds of `case`.
+///
+/// Tried in turn until nothing helps: without a section, symbols, relocations, contents; then simpler numbers.
+pub fn minimise(case: &Case, mut still: impl FnMut(&Case) -> bool) -> Case {
+    let mut best = case.clone();
+    let mut left = limits::MINIMISE;
+    let mut attempt = |best: &mut Case, change: &dyn Fn(&mut Case)| -> bool {
+        let mut smaller = best.clone();
+        change(&mut smaller);
+        if left == 0 || smaller == *best {
+            return false;
+        }
+        left -= 1;
+        let holds = still(&smaller);
+        if holds {
+            *best = smaller;
+        }
+        holds
+    };
+    loop {
+        let before = best.clone();
+        relocations(&mut best, &mut attempt);
+        symbols(&mut best, &mut attempt);
+        sections(&mut best, &mut attempt);
+        contents(&mut best, &mut attempt);
+        numbers(&mut best, &mut attempt);
+        if best == before {
+            return best;
+        }
+    }
+}
+
+type Attempt<'a> = dyn FnMut(&mut Case, &dyn Fn(&mut Case)) -> bool + 'a;
+
+/// Runs of a list are taken away, halves first.
+fn halves(len: usize, mut take: impl FnMut(usize, usize) -> bool) {
+    let (mut size, mut len) = (len, len);
+    while size > 0 {
+        let mut at = 0;
+        while at < len {
+            let count = size.min(len - at);
+            if take(at, count) {
+                len -= count;
+            } else {
+                at += count;
+            }
+        }
+        size /= 2;
+    }
+}
+
+fn relocations(best: &mut Case, attempt: &mut Attempt<'_>) {
+    for section in 0..best.sections.len() {
+        halves(best.sections[section].relocations.len(), |at, count| {
+            attempt(best, &|case| drop(case.sections[section].relocations.drain(at..at + count)))
+        });
+    }
+}
+
+/// A symbol without a use goes, and indices with it.
+fn symbols(best: &mut Case, attempt: &mut Attempt<'_>) {
+    for symbol in (0..best.symbols.len()).rev() {
+        let index = symbol as u32 + 1;
+        let used = best.sections.iter().flat_map(|s| &s.relocations).any(|r| r.symbol == index);
+        if !used {
+            attempt(best, &|case| {
+                case.symbols.remove(symbol);
+                let relocations = case.sections.iter_mut().flat_map(|s| &mut s.relocations);
+                relocations.filter(|r| r.symbol > index).for_each(|r| r.symbol -= 1);
+            });
+        }
+    }
+    // Two that do for one.
+    for symbol in 1..best.symbols.len() as u32 {
+        attempt(best, &|case| {
+            let relocations = case.sections.iter_mut().flat_map(|s| &mut s.relocations);
+            relocations.filter(|r| r.symbol == symbol + 1).for_each(|r| r.symbol = symbol);
+        });
+    }
+}
+
+fn sections(best: &mut Case, attempt: &mut Attempt<'_>) {
+    for section in (0..best.sections.len()).rev() {
+        let index = section as u32 + 1;
+        if best.symbols.iter().all(|s| s.section != index) {
+            attempt(best, &|case| {
+                case.sections.remove(section);
+                case.symbols.iter_mut().filter(|s| s.section > index).for_each(|s| s.section -= 1);
+            });
+        }
+    }
+    attempt(best, &|case| case.inputs.clear());
+}
+
+fn contents(best: &mut Case, attempt: &mut Attempt<'_>) {
+    for section in 0..best.sections.len() {
+        // From the end, where nothing else has to move.
+        let mut cut = best.sections[section].bytes.len();
+        while cut > 0 {
+            let len = best.sections[section].bytes.len();
+            if cut > len || !attempt(best, &|case| case.sections[section].bytes.truncate(len - cut)) {
+                cut /= 2;
+            }
+        }
+        // From the start, with all that is counted from there.
+        let mut cut = best.sections[section].bytes.len().next_power_of_two();
+        while cut > 0 {
+            let by = cut as u64;
+            let s = &best.sections[section];
+            let index = section as u32 + 1;
+            let fits = cut <= s.bytes.len()
+                && s.relocations.iter().all(|r| r.offset >= by)
+                && best.symbols.iter().all(|s| s.section != index || s.value >= by);
+            let done = fits
+                && attempt(best, &|case| {
+                    let s = &mut case.sections[section];
+                    s.bytes.drain(..cut);
+                    s.address = s.address.wrapping_add(by);
+                    s.relocations.iter_mut().for_each(|r| r.offset -= by);
+                    case.symbols.iter_mut().filter(|s| s.section == index).for_each(|s| s.value -= by);
+                });
+            if !done {
+                cut /= 2;
+            }
+        }
+        halves(best.sections[section].bytes.len(), |at, count| {
+            attempt(best, &|case| case.sections[section].bytes[at..at + count].fill(0));
+            false
+        });
+    }
+}
+
+/// What a number could be instead, the simplest first.
+fn simpler(number: u64) -> impl Iterator<Item = u64> {
+    let high = (1..16).rev().map(move |digits| number >> (4 * digits) << (4 * digits));
+    let low = (1..16).map(move |digits| number & !(u64::MAX << (4 * digits)));
+    [0, 1].into_iter().chain(low).chain(high).filter(move |n| *n < number)
+}
+
+fn numbers(best: &mut Case, attempt: &mut Attempt<'_>) {
+    let mut each = |best: &mut Case, get: &dyn Fn(&Case) -> u64, set: &dyn Fn(&mut Case, u64)| {
+        for number in simpler(get(best)) {
+            if attempt(best, &|case| set(case, number)) {
+                break;
+            }
+        }
+    };
+    for i in 0..best.sections.len() {
+        each(best, &|c| c.sections[i].flags, &|c, n| c.sections[i].flags = n);
+        each(best, &|c| c.sections[i].address, &|c, n| c.sections[i].address = n);
+        for j in 0..best.sections[i].relocations.len() {
+            let r = move |c: &Case| c.sections[i].relocations[j];
+            each(best, &|c| r(c).addend.unsigned_abs(), &|c, n| c.sections[i].relocations[j].addend = n.cast_signed());
+            each(best, &|c| r(c).offset, &|c, n| c.sections[i].relocations[j].offset = n);
+            each(best, &|c| r(c).symbol.into(), &|c, n| c.sections[i].relocations[j].symbol = n as u32);
+        }
+    }
+    for i in 0..best.symbols.len() {
+        each(best, &|c| c.symbols[i].value, &|c, n| c.symbols[i].value = n);
+        each(best, &|c| c.symbols[i].size, &|c, n| c.symbols[i].size = n);
+        each(best, &|c| c.symbols[i].other.into(), &|c, n| c.symbols[i].other = n as u8);
+    }
+    each(best, &|c| c.elf_flags.into(), &|c, n| c.elf_flags = n as u32);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Relocation, Section, Symbol};
+
+    #[test]
+    fn what_does_not_matter_goes() {
+        let relocations: Vec<_> = (0..100u64)
+            .map(|i| Relocation { offset: 8 * i, kind: 1 + (i == 77) as u32, symbol: 3, addend: -5 })
+            .collect();
+        let section = |name: &str| Section {
+            name: name.into(),
+            address: 0x1234_5678,
+            align: 4,
+            bytes: vec![0xaa; 900],
+            relocations: relocations.clone(),
+            ..Section::default()
+        };
+        let symbols = vec![Symbol { value: 0x8000_1234, ..Symbol::default() }; 5];
+        let case = Case { sections: vec![section("a"), section("b")], symbols, ..Case::default() };
+        let fires = |case: &Case| {
+            case.sections.iter().any(|s| {
+                s.relocations.iter().any(|r| {
+                    let symbol = (r.symbol as usize).checked_sub(1).and_then(|i| case.symbols.get(i));
+                    r.kind == 2 && symbol.is_some_and(|s| s.value > 0x8000_0000) && s.bytes.len() as u64 >= r.offset + 4
+                })
+            })
+        };
+        let small = minimise(&case, fires);
+        assert!(fires(&small));
+        assert_eq!((small.sections.len(), small.relocations(), small.symbols.len()), (1, 1, 1), "{small:?}");
+        assert_eq!(small.sections[0].bytes, [0; 4]);
+        assert_eq!((small.sections[0].address, small.sections[0].relocations[0].addend), (0, 0));
+        assert_eq!(small.symbols[0].value, 0x8000_1000);
+    }
+}

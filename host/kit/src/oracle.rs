@@ -1,0 +1,218 @@
+//! What may be asked of one case: each oracle runs it, some also a second one made from it, and complains or not.
+
+use super::case::Case;
+use super::complaint::{Complaint, Wrong, hex};
+use super::cost::{self, Growth};
+use super::run::{Outcome, run};
+use super::subject::Subject;
+use super::text::Expected;
+use super::{agree, relations, slots};
+use relobox_link::guests::Plugin;
+use std::fmt;
+
+/// A question about a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Oracle {
+    /// Is every relocation as the description says?
+    Judge,
+    /// Is a second run the same, in bytes and fuel, with another job in between?
+    Repeat,
+    /// What moves if everything moves, by so much?
+    Shift(u64),
+    /// What moves if only the symbols move?
+    ShiftSymbols(u64),
+    /// What moves if only the places move?
+    ShiftPlaces(u64),
+    /// Do bits around the fields stay, and does it not matter what was in them?
+    Poison,
+    /// Is it the same in another order, by this seed?
+    Permute(u64),
+    /// Do table entries and stubs lead to their symbols, and different symbols have different ones?
+    Slots,
+    /// Does the cost grow in proportion?
+    Cost(Growth),
+    /// Does another plugin agree?
+    Against,
+}
+
+/// Whom to ask, besides the plugin.
+#[derive(Clone, Copy)]
+pub struct Bench<'a> {
+    /// The plugin under test.
+    pub subject: &'a Subject<'a>,
+    /// The one that must agree.
+    pub against: Option<&'a Plugin>,
+}
+
+impl Oracle {
+    /// Asks; `Ok` where nothing can be said.
+    pub fn ask(&self, bench: &Bench<'_>, case: &Case) -> Result<(), Complaint> {
+        let subject = bench.subject;
+        match self {
+            Self::Judge => subject.judge.check(case, &subject.run(case).outcome),
+            Self::Repeat => repeat(subject, case),
+            Self::Shift(by) => relations::shift(subject, case, relations::Moves::Everything, *by),
+            Self::ShiftSymbols(by) => relations::shift(subject, case, relations::Moves::Symbols, *by),
+            Self::ShiftPlaces(by) => relations::shift(subject, case, relations::Moves::Places, *by),
+            Self::Poison => relations::poison(subject, case),
+            Self::Permute(seed) => relations::permute(subject, case, *seed),
+            Self::Slots => slots::destinations(subject, case),
+            Self::Cost(growth) => cost::in_proportion(subject, case, *growth),
+            Self::Against => bench.against.map_or(Ok(()), |other| agree(subject, other, case)),
+        }
+    }
+}
+
+impl fmt::Display for Oracle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Judge => f.write_str("judge"),
+            Self::Repeat => f.write_str("repeat"),
+            Self::Shift(by) => write!(f, "shift {by:#x}"),
+            Self::ShiftSymbols(by) => write!(f, "shift-symbols {by:#x}"),
+            Self::ShiftPlaces(by) => write!(f, "shift-places {by:#x}"),
+            Self::Poison => f.write_str("poison"),
+            Self::Permute(seed) => write!(f, "permute {seed:#x}"),
+            Self::Slots => f.write_str("slots"),
+            Self::Cost(growth) => write!(f, "cost {}", growth.word()),
+            Self::Against => f.write_str("against"),
+        }
+    }
+}
+
+impl std::str::FromStr for Oracle {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (word, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+        let number = || {
+            let digits = rest.trim().strip_prefix("0x").unwrap_or_default();
+            u64::from_str_radix(digits, 16).map_err(|_| format!("{rest:?} is no number that begins with 0x"))
+        };
+        Ok(match word {
+            "judge" => Self::Judge,
+            "repeat" => Self::Repeat,
+            "shift" => Self::Shift(number()?),
+            "shift-symbols" => Self::ShiftSymbols(number()?),
+            "shift-places" => Self::ShiftPlaces(number()?),
+            "poison" => Self::Poison,
+            "permute" => Self::Permute(number()?),
+            "slots" => Self::Slots,
+            "cost" => Self::Cost(Growth::of(rest.trim()).ok_or(format!("{rest:?} is nothing that grows"))?),
+            "against" => Self::Against,
+            _ => return Err(format!("there is no oracle {word:?}")),
+        })
+    }
+}
+
+fn differs(about: &str, expected: String, came: String) -> Complaint {
+    Complaint { wrong: Wrong::Differs, about: about.to_owned(), expected, came }
+}
+
+/// Same bytes, same fuel, same memory, whatever ran in between.
+fn repeat(subject: &Subject<'_>, case: &Case) -> Result<(), Complaint> {
+    let once = || {
+        let run = subject.run(case);
+        let memory = run.instance.as_ref().map_or(0, |i| i.memory().len());
+        (run.outcome, run.fuel, memory)
+    };
+    let first = once();
+    let mut other = case.clone();
+    other.sections.iter_mut().for_each(|s| s.relocations.reverse());
+    other.symbols.iter_mut().for_each(|s| s.value ^= 0x10);
+    let _ = subject.run(&other);
+    same(&first, &once())
+}
+
+/// Two runs, each with its fuel and memory.
+fn same(first: &(Outcome, u64, usize), second: &(Outcome, u64, usize)) -> Result<(), Complaint> {
+    let about = "two runs of one job";
+    if first.0 != second.0 {
+        return Err(differs(about, text_of(&first.0), text_of(&second.0)));
+    }
+    if first.1 != second.1 {
+        return Err(differs(about, format!("{} units of fuel", first.1), format!("{} units", second.1)));
+    }
+    if first.2 != second.2 {
+        return Err(differs(about, format!("{} bytes of memory", first.2), format!("{} bytes", second.2)));
+    }
+    Ok(())
+}
+
+/// Short words for an outcome.
+fn text_of(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Linked(linked) => {
+            let all: Vec<u8> = linked.sections.iter().flatten().copied().collect();
+            format!("bytes {}", hex(&all[..all.len().min(64)]))
+        }
+        Outcome::Refused(faults) => {
+            let kinds: Vec<_> = faults
+                .iter()
+                .take(4)
+                .map(|f| format!("{} of {}", f.kind, f.relocation.map_or("none".into(), |r| r.to_string())))
+                .collect();
+            format!("refused: {}", kinds.join(", "))
+        }
+        Outcome::Misbehaved(what) => format!("it {what}"),
+    }
+}
+
+/// Both come to the same, or refuse the same relocation. Where one does not know a type or the machine, it is not asked.
+fn agree(subject: &Subject<'_>, other: &Plugin, case: &Case) -> Result<(), Complaint> {
+    if !agree::comparable([subject.plugin, other], case) {
+        return Ok(());
+    }
+    let (ours, theirs) = (subject.run(case).outcome, run(other, case).outcome);
+    if agree::agree([subject.plugin, other], case, [&ours, &theirs]) {
+        return Ok(());
+    }
+    Err(differs(&format!("against {}", other.about.name), text_of(&theirs), text_of(&ours)))
+}
+
+/// Whether that is what was expected.
+pub fn as_expected(expected: &Expected, outcome: &Outcome) -> Result<(), Complaint> {
+    let right = match (expected, outcome) {
+        (Expected::Linked { sections, made }, Outcome::Linked(linked)) => {
+            let bytes = |index: usize| index.checked_sub(1).and_then(|i| linked.sections.get(i));
+            let same = |(name, contents): &(String, Vec<u8>)| {
+                linked.made.iter().any(|m| m.name == *name && m.contents == *contents)
+            };
+            sections.iter().all(|(index, contents)| bytes(*index) == Some(contents)) && made.iter().all(same)
+        }
+        (Expected::Refused(faults), Outcome::Refused(came)) => {
+            faults.iter().all(|(kind, of)| came.iter().any(|f| f.kind == *kind && f.relocation == *of))
+        }
+        _ => false,
+    };
+    if right {
+        return Ok(());
+    }
+    let expected = match expected {
+        Expected::Linked { sections, .. } => {
+            let all: Vec<u8> = sections.iter().flat_map(|(_, bytes)| bytes).copied().collect();
+            format!("bytes {}", hex(&all[..all.len().min(64)]))
+        }
+        Expected::Refused(faults) => {
+            let kinds: Vec<_> = faults.iter().take(4).map(|(kind, _)| kind.as_str()).collect();
+            format!("refused: {}", kinds.join(", "))
+        }
+    };
+    Err(differs("what was recorded", expected, text_of(outcome)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Linked;
+
+    /// No guest can be different each time, for want of anything that is: so it takes made-up runs to see this.
+    #[test]
+    fn two_runs_that_differ_are_noticed() {
+        let linked = |byte| Outcome::Linked(Linked { sections: vec![vec![byte]], ..Linked::default() });
+        assert_eq!(same(&(linked(1), 2, 3), &(linked(1), 2, 3)), Ok(()));
+        for other in [(linked(0), 2, 3), (linked(1), 1, 3), (linked(1), 2, 4), (Outcome::Refused(Vec::new()), 2, 3)] {
+            assert_eq!(same(&(linked(1), 2, 3), &other).map_err(|c| c.wrong), Err(Wrong::Differs));
+        }
+    }
+}

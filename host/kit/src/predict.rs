@@ -1,0 +1,139 @@
+//! What must come of each relocation of a case.
+
+use super::case::{Case, Relocation};
+use super::judge::{Judge, Site};
+use super::kinds::{Kind, Kinds};
+use super::places::Places;
+use super::verdict::Verdict;
+use relobox_abi::{pairing, row_flag};
+use relobox_link::description::PluginRow;
+
+impl Judge<'_> {
+    /// What must come of every relocation of `case`, in their order, with the values that the plugin saw.
+    #[must_use]
+    pub fn verdicts(&self, case: &Case, values: &[u64]) -> Vec<Verdict> {
+        let mut verdicts = Vec::with_capacity(case.relocations());
+        let as_assumed = self.as_assumed(case);
+        for (section, s) in case.groups() {
+            let places = Places::of(self.about(), s);
+            let first = verdicts.len();
+            for index in 0..s.relocations.len() {
+                let site = Site { case, values, section, index, places: &places };
+                verdicts.push(match self.one(&site) {
+                    Verdict::Bytes(_) | Verdict::Accepted if !as_assumed => {
+                        Verdict::Unknown("the kernel's numbers are not those that the plugin assumes")
+                    }
+                    // For other numbers a plugin may refuse of its own accord, before it looks further.
+                    Verdict::Refused(mut kinds) if !as_assumed => {
+                        kinds.add(Kind::Other);
+                        Verdict::Refused(kinds)
+                    }
+                    verdict => verdict,
+                });
+            }
+            if as_assumed {
+                places.chains(|chain| self.chain(case, values, section, chain, &mut verdicts[first..]));
+            }
+        }
+        verdicts
+    }
+
+    /// What must come of one relocation.
+    pub(crate) fn one(&self, site: &Site<'_>) -> Verdict {
+        let (case, r) = (site.case, site.relocation());
+        let section = &case.sections[site.section];
+        if !self.links(case) {
+            return Verdict::Unknown("the machine is another plugin's");
+        }
+        if !(if section.in_place { self.forms().in_place } else { self.forms().explicit }) {
+            return Verdict::Unknown("addends do not stand so");
+        }
+        let mut kinds = Kinds::default();
+        let symbol_missing = r.symbol as usize > case.symbols.len();
+        if symbol_missing {
+            kinds.add(Kind::BadSymbol);
+        }
+        let Some(row) = self.about().row(r.kind) else {
+            kinds.add(Kind::UnknownRelocation);
+            return Verdict::Refused(kinds);
+        };
+        let outside = !Places::inside(&row.row, r.offset, section.bytes.len());
+        // Two at one place are no label for anybody: whoever looks for labels may say so first.
+        let crowded = || {
+            let relocations = &section.relocations;
+            (0..).zip(relocations).any(|(i, other)| i != site.index && other.offset == r.offset)
+        };
+        if row.is(row_flag::REJECT) {
+            kinds.add(Kind::Rejected);
+            if crowded() {
+                kinds.add(Kind::Other);
+            }
+            return Verdict::Refused(kinds);
+        }
+        if row.is(row_flag::NOP) {
+            return if symbol_missing { Verdict::Unknown("it does nothing") } else { Verdict::Unchanged };
+        }
+        if outside {
+            kinds.add(Kind::Outside);
+        }
+        let shared_label = row.row.pairing == pairing::LABELLED && crowded();
+        if shared_label {
+            kinds.add(Kind::Other);
+        }
+        if symbol_missing {
+            return Verdict::Refused(kinds);
+        }
+        let value = self.value(site, row, 0);
+        if outside {
+            // What else is wrong with it may be noticed first.
+            [Kind::OutOfRange, Kind::Misaligned, Kind::Unpaired, Kind::NotZero]
+                .iter()
+                .for_each(|kind| kinds.add(*kind));
+            return Verdict::Refused(kinds);
+        }
+        if Places::cut(&row.row, r.offset, section.bytes.len()) {
+            return Verdict::Unknown("its window is cut off at the end of its section");
+        }
+        if self.is_torn(site, row) {
+            // A row that finds its own window finds none behind the section.
+            return Verdict::Refused(Kinds::of(&[Kind::Unpaired, Kind::Other, Kind::Outside]));
+        }
+        match value.map_or_else(|verdict| verdict, |value| self.settle(site, row, value)) {
+            Verdict::Refused(mut kinds) if shared_label => {
+                kinds.add(Kind::Other);
+                Verdict::Refused(kinds)
+            }
+            verdict @ Verdict::Unknown(_) => verdict,
+            _ if shared_label => Verdict::Unknown("others stand at its place, which may be a label"),
+            verdict => verdict,
+        }
+    }
+
+    /// Whether it is one of two that complete each other, and the other is missing.
+    fn is_torn(&self, site: &Site<'_>, row: &PluginRow) -> bool {
+        let relocations = &site.case.sections[site.section].relocations;
+        let r = site.relocation();
+        let is = |other: Option<&Relocation>, kind: u32| {
+            other.is_some_and(|o| o.kind & self.about().kind_mask == kind && o.offset == r.offset)
+        };
+        if row.row.pairing == pairing::BEHIND {
+            return !is(site.index.checked_sub(1).and_then(|i| relocations.get(i)), row.row.partner);
+        }
+        let behind = |other: &&PluginRow| other.row.pairing == pairing::BEHIND && other.row.partner == row.row.kind;
+        let next = relocations.get(site.index + 1);
+        self.completes && {
+            let mut others = self.about().rows.iter().filter(behind).peekable();
+            others.peek().is_some() && !others.any(|other| is(next, other.row.kind))
+        }
+    }
+
+    /// The value that the relocation's field is asked to hold, rounded if its row rounds; `None` where nobody knows.
+    #[must_use]
+    pub fn value_of(&self, case: &Case, section: usize, index: usize) -> Option<i64> {
+        let s = &case.sections[section];
+        let row = self.about().row(s.relocations[index].kind)?;
+        let places = Places::of(self.about(), s);
+        let site = Site { case, values: &case.values(), section, index, places: &places };
+        self.value(&site, row, 0).ok().map(|value| value.rounded)
+    }
+}

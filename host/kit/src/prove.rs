@@ -1,0 +1,57 @@
+//! The conformance kit: what is checked of a plugin, in groups, and what came of it.
+
+use super::follow::Seen;
+use super::group::Group;
+use super::judge::Judge;
+use super::prover::{Check, Prover, Wanted};
+use super::subject::Subject;
+use super::text::Recorded;
+use super::{describe, hostile, pairs, properties, vectors};
+use relobox_link::description::PluginRow;
+use std::collections::BTreeSet;
+
+/// What came of all.
+#[derive(Clone, Debug, Default)]
+pub struct Proof {
+    /// Every check.
+    pub checks: Vec<Check>,
+    /// Types whose bytes were foretold by the judge, and were as foretold.
+    pub foretold: BTreeSet<u32>,
+    /// Types that lead into what the plugin made, and led right; see [`Judge::follows`].
+    pub followed: BTreeSet<u32>,
+}
+
+impl Proof {
+    /// The groups of which anything was checked.
+    pub fn groups(&self) -> impl Iterator<Item = Group> {
+        Group::ALL.into_iter().filter(|group| self.checks.iter().any(|check| check.group == *group))
+    }
+
+    /// How far the judge saw where relocations of `row` lead; `None` if their values were not judged.
+    #[must_use]
+    pub fn seen(&self, judge: &Judge<'_>, row: &PluginRow) -> Option<Seen> {
+        match self.foretold.contains(&row.row.kind) {
+            true => Some(Seen::Foretold),
+            false => judge.follows(row).filter(|_| self.followed.contains(&row.row.kind)),
+        }
+    }
+
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.checks.iter().all(|check| check.failed == 0)
+    }
+}
+
+/// Everything, in order; each case that was judged, and linked or refused as it should, goes to `record`.
+pub fn prove<'a>(subject: &'a Subject<'a>, wanted: Wanted<'a>, record: &'a mut dyn FnMut(&str, Recorded)) -> Proof {
+    let mut prover = Prover::new(subject, wanted, record);
+    describe::derive(&mut prover);
+    vectors::derive(&mut prover);
+    pairs::derive(&mut prover);
+    properties::derive(&mut prover);
+    hostile::derive(&mut prover);
+    prover.checks.extend(prover.against.into_values());
+    prover.checks.sort_by_key(|check| check.group);
+    Proof { checks: prover.checks, foretold: prover.foretold, followed: prover.followed }
+}

@@ -1,0 +1,223 @@
+//! Checks on their way: cases are asked about, and what is wrong is made small and kept.
+
+use super::case::Case;
+use super::complaint::Complaint;
+use super::group::Group;
+use super::minimise::minimise;
+use super::oracle::{Bench, Oracle, as_expected};
+use super::run::Outcome;
+use super::subject::Subject;
+use super::text::{Expected, Recorded};
+use super::verdict::Verdict;
+use relobox_link::guests::Plugin;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A check and what came of it.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// Its group.
+    pub group: Group,
+    /// What it is about: mostly a row.
+    pub name: String,
+    /// How many cases were asked.
+    pub cases: usize,
+    /// Why it says little or nothing.
+    pub partly: Option<String>,
+    /// What was wrong, one for each kind of thing.
+    pub failures: Vec<Failure>,
+    /// In how many cases.
+    pub failed: usize,
+}
+
+/// What a plugin did wrong, and how to see it.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What.
+    pub complaint: Complaint,
+    /// The smallest case that shows it, and who complains; none where the description is wrong.
+    pub reproducer: Option<(Oracle, Case)>,
+}
+
+/// What is wanted of the kit.
+#[derive(Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// Only checks with this in `group/name`.
+    pub filter: Option<&'a str>,
+    /// A plugin that must agree.
+    pub against: Option<&'a Plugin>,
+    /// Nothing is asked: only which checks there are.
+    pub names_only: bool,
+}
+
+/// Goes through the checks.
+pub struct Prover<'a> {
+    bench: Bench<'a>,
+    wanted: Wanted<'a>,
+    /// What was checked so far.
+    pub(crate) checks: Vec<Check>,
+    /// Types whose bytes were foretold.
+    pub(crate) foretold: BTreeSet<u32>,
+    /// Types that lead into what the plugin made.
+    pub(crate) followed: BTreeSet<u32>,
+    /// Checks by the second plugin, by the names of those that they repeat.
+    pub(crate) against: BTreeMap<String, Check>,
+    record: &'a mut dyn FnMut(&str, Recorded),
+}
+
+impl<'a> Prover<'a> {
+    /// Nothing is checked yet; each case that was judged, and linked or refused as it should, goes to `record`.
+    pub fn new(subject: &'a Subject<'a>, wanted: Wanted<'a>, record: &'a mut dyn FnMut(&str, Recorded)) -> Self {
+        let bench = Bench { subject, against: wanted.against };
+        let (foretold, followed) = (BTreeSet::new(), BTreeSet::new());
+        Self { bench, wanted, checks: Vec::new(), foretold, followed, against: BTreeMap::new(), record }
+    }
+
+    /// The plugin.
+    #[must_use]
+    pub fn subject(&self) -> &'a Subject<'a> {
+        self.bench.subject
+    }
+
+    /// A check, if it is wanted.
+    pub fn check(&mut self, group: Group, name: &str, mut of: impl FnMut(&mut Cases<'_>)) {
+        let full = format!("{}/{name}", group.word());
+        if self.wanted.filter.is_some_and(|filter| !full.contains(filter)) {
+            return;
+        }
+        if self.wanted.names_only {
+            self.checks.push(Check::new(group, name));
+            return;
+        }
+        let mut cases = Cases {
+            bench: self.bench,
+            check: Check::new(group, name),
+            agreement: self.bench.against.map(|_| Check::new(Group::Against, &full)),
+            foretold: &mut self.foretold,
+            followed: &mut self.followed,
+            record: self.record,
+        };
+        of(&mut cases);
+        let agreement = cases.agreement.take().filter(|agreement| agreement.cases != 0);
+        self.checks.push(cases.check);
+        if let Some(agreement) = agreement {
+            self.against.insert(full, agreement);
+        }
+    }
+}
+
+impl Check {
+    /// A check that has asked nothing yet.
+    #[must_use]
+    pub fn new(group: Group, name: &str) -> Self {
+        let (name, partly, failures) = (name.to_owned(), None, Vec::new());
+        Self { group, name, cases: 0, partly, failures, failed: 0 }
+    }
+
+    /// What came of a recorded case.
+    #[must_use]
+    pub fn recorded(subject: &Subject<'_>, name: &str, recorded: &Recorded) -> Self {
+        let mut check = Self::new(Group::Recorded, name);
+        let Some(expected) = recorded.expected.as_ref().filter(|_| subject.judge.links(&recorded.case)) else {
+            let why =
+                if recorded.expected.is_none() { "it expects nothing" } else { "the machine is another plugin's" };
+            check.partly = Some(why.into());
+            return check;
+        };
+        check.cases = 1;
+        if let Err(complaint) = as_expected(expected, &subject.run(&recorded.case).outcome) {
+            check.failed = 1;
+            check.failures.push(Failure { complaint, reproducer: None });
+        }
+        check
+    }
+
+    /// `group/name`.
+    #[must_use]
+    pub fn full(&self) -> String {
+        format!("{}/{}", self.group.word(), self.name)
+    }
+
+    /// Asks about `case`; the first of each kind of failure is made small and kept.
+    pub fn ask(&mut self, bench: &Bench<'_>, oracle: Oracle, case: &Case) -> bool {
+        self.cases += 1;
+        let Err(complaint) = oracle.ask(bench, case) else { return true };
+        self.failed += 1;
+        if self.failures.iter().all(|failure| failure.complaint.wrong != complaint.wrong) {
+            let same = |smaller: &Case| oracle.ask(bench, smaller).is_err_and(|other| other.wrong == complaint.wrong);
+            let small = minimise(case, same);
+            let complaint = oracle.ask(bench, &small).err().unwrap_or(complaint);
+            self.failures.push(Failure { complaint, reproducer: Some((oracle, small)) });
+        }
+        false
+    }
+}
+
+/// One check on its way.
+pub struct Cases<'a> {
+    bench: Bench<'a>,
+    check: Check,
+    agreement: Option<Check>,
+    foretold: &'a mut BTreeSet<u32>,
+    followed: &'a mut BTreeSet<u32>,
+    record: &'a mut dyn FnMut(&str, Recorded),
+}
+
+impl<'a> Cases<'a> {
+    /// The plugin.
+    #[must_use]
+    pub fn subject(&self) -> &'a Subject<'a> {
+        self.bench.subject
+    }
+
+    /// Asks about a case.
+    pub fn ask(&mut self, oracle: Oracle, case: &Case) {
+        let judged = oracle == Oracle::Judge;
+        let good = self.check.ask(&self.bench, oracle, case);
+        if !judged || !good {
+            return;
+        }
+        if let Some(agreement) = &mut self.agreement {
+            agreement.ask(&self.bench, Oracle::Against, case);
+        }
+        let subject = self.bench.subject;
+        let outcome = subject.run(case).outcome;
+        if let Outcome::Linked(linked) = &outcome {
+            let verdicts = subject.judge.verdicts(case, &linked.values);
+            let relocations = case.groups().flat_map(|(_, s)| &s.relocations);
+            let foretold = relocations.zip(&verdicts).filter(|(_, v)| matches!(v, Verdict::Bytes(_)));
+            self.foretold.extend(foretold.map(|(r, _)| r.kind & subject.about().kind_mask));
+            self.followed.extend(subject.judge.follow(case, linked, &verdicts).into_iter().flatten());
+        }
+        if let Some(expected) = Expected::of(&outcome) {
+            let full = format!("{}-{}-{}", self.check.group.word(), self.check.name, self.check.cases);
+            (self.record)(&full, Recorded { case: case.clone(), expected: Some(expected) });
+        }
+    }
+
+    /// Something is wrong that no case shows.
+    pub fn complain(&mut self, complaint: Complaint) {
+        self.check.failed += 1;
+        self.check.failures.push(Failure { complaint, reproducer: None });
+    }
+
+    /// Counts what was looked at without a case.
+    pub fn count(&mut self) {
+        self.check.cases += 1;
+    }
+
+    /// Nothing is checked, because of this.
+    pub fn skip(&mut self, why: &str) {
+        self.partly(why);
+    }
+
+    /// Not everything is checked, because of this.
+    pub fn partly(&mut self, why: &str) {
+        self.check.partly.get_or_insert_with(|| why.to_owned());
+    }
+
+    /// Whether nothing was asked yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.check.cases == 0
+    }
+}

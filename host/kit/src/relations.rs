@@ -1,0 +1,306 @@
+//! Metamorphic oracles: a second case is made from the first, and what must hold between the two is known, whatever
+//! a relocation means. Where either is refused there is nothing to compare.
+
+use super::case::{Case, Relocation, Section};
+use super::complaint::{Complaint, Wrong, hex};
+use super::field::Field;
+use super::judge::Judge;
+use super::places::{Places, Sharing};
+use super::run::{Linked, Outcome};
+use super::subject::Subject;
+use relobox_abi::{effect, pairing, row_flag};
+use relobox_core::rng::Rng;
+use relobox_core::text;
+use relobox_link::description::PluginRow;
+
+/// What moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moves {
+    /// Sections, symbols and what the plugin makes.
+    Everything,
+    /// Symbols that are in no section.
+    Symbols,
+    /// Sections; not what the plugin makes.
+    Places,
+}
+
+fn moved(case: &Case, what: Moves, by: u64) -> Case {
+    let mut moved = case.clone();
+    if what != Moves::Symbols {
+        moved.sections.iter_mut().for_each(|s| s.address = case.cut(s.address.wrapping_add(by)));
+    }
+    if what != Moves::Places {
+        let outside = moved.symbols.iter_mut().filter(|s| s.section == 0);
+        outside.for_each(|s| s.value = case.cut(s.value.wrapping_add(by)));
+    }
+    if what == Moves::Everything {
+        moved.synthetic = case.synthetic.wrapping_add(by);
+    }
+    moved
+}
+
+/// By how many times the distance a row's value may move; `None` where nobody knows.
+fn factors(judge: &Judge<'_>, row: &PluginRow, what: Moves, symbol_moves: bool) -> Option<&'static [i64]> {
+    use Moves::{Everything, Places, Symbols};
+    if row.is(row_flag::BY_HAND) || (row.is(row_flag::FALLBACK) && what != Everything) || !judge.is_linear(row) {
+        return None;
+    }
+    let s = symbol_moves && what != Places;
+    Some(match (row.row.effect, what) {
+        (effect::RELATIVE | effect::PAGES, Everything) if s => &[0],
+        (effect::RELATIVE | effect::PAGES, Symbols) => {
+            if s {
+                &[1]
+            } else {
+                &[0]
+            }
+        }
+        (effect::RELATIVE | effect::PAGES, Places) if symbol_moves => &[-1],
+        // A page is the least by which it is asked to move.
+        (effect::IN_PAGE | effect::SIZE, _) => &[0],
+        (effect::ABSOLUTE | effect::PLUS, _) => {
+            if s {
+                &[1]
+            } else {
+                &[0]
+            }
+        }
+        (effect::MINUS, _) => {
+            if s {
+                &[-1]
+            } else {
+                &[0]
+            }
+        }
+        (effect::PARTNER, _) => &[0, 1, -1],
+        (effect::SLOT, Everything | Symbols) => &[0, 1],
+        (effect::SLOT, Places) => &[0, -1],
+        (effect::UNKNOWN, _) => &[0, 1, -1],
+        _ => return None,
+    })
+}
+
+fn linked(subject: &Subject<'_>, case: &Case) -> Option<Linked> {
+    match subject.run(case).outcome {
+        Outcome::Linked(linked) => Some(linked),
+        _ => None,
+    }
+}
+
+/// Values move with what they are made of.
+pub(crate) fn shift(subject: &Subject<'_>, case: &Case, what: Moves, by: u64) -> Result<(), Complaint> {
+    let (Some(before), Some(after)) = (linked(subject, case), linked(subject, &moved(case, what, by))) else {
+        return Ok(());
+    };
+    for (section, s) in case.groups() {
+        let places = Places::of(subject.about(), s);
+        for (index, r) in (0..).zip(&s.relocations) {
+            let Some(row) = subject.about().row(r.kind).filter(|row| row.writes()) else { continue };
+            if places.sharing(index) != Sharing::Alone {
+                continue;
+            }
+            // Symbol 0 has no value, and nothing moves it; a symbol of a section moves with that.
+            let symbol = (r.symbol as usize).checked_sub(1).and_then(|i| case.symbols.get(i));
+            let along = symbol.is_some_and(|symbol| symbol.section == 0 || what == Moves::Everything);
+            let Some(factors) = factors(&subject.judge, row, what, along) else { continue };
+            let field = Field::of(row, case.order);
+            // A field without the low bits moves by a whole number only if these stay.
+            let paged = matches!(
+                row.row.effect,
+                effect::PAGES | effect::IN_PAGE | effect::PARTNER | effect::UNKNOWN | effect::SLOT
+            );
+            let low = field.holds().trailing_zeros().min(63).max(row.row.round.into()).max(if paged { 12 } else { 0 });
+            if field.mask() == 0 || !by.is_multiple_of(1 << low) {
+                continue;
+            }
+            let held = |linked: &Linked| {
+                let at = usize::try_from(r.offset).ok()?;
+                Some(field.word(linked.sections.get(section)?.get(at..)?))
+            };
+            let (Some(old), Some(new)) = (held(&before), held(&after)) else { continue };
+            let expected = |factor: &i64| {
+                let bits = field.extract(old).wrapping_add(factor.cast_unsigned().wrapping_mul(by));
+                field.insert(old, |_| bits.cast_signed())
+            };
+            let good = |factor: &i64| (expected(factor) ^ new) & sure(&field, case.class) == 0;
+            let derived = row.is(row_flag::DERIVED);
+            let holds = if derived { factors != [0] || old == new } else { factors.iter().any(good) };
+            if holds {
+                continue;
+            }
+            let expected = expected(&factors[0]);
+            let word = |word: u64| hex(&field.bytes(word)[..field.width.min(8)]);
+            return Err(Complaint {
+                wrong: Wrong::Differs,
+                about: format!("{} at {}+{:#x}", row.name, s.name, r.offset),
+                expected: format!("{} when {} moved by {}", word(expected), thing(what), text::hex(by.cast_signed())),
+                came: format!("{} (it was {})", word(new), word(old)),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The bits of a word that follow a value of the class: above 32 bits, one may carry or cut.
+fn sure(field: &Field<'_>, class: u8) -> u64 {
+    if class == 32 { !field.insert(0, |_| !0xffff_ffff) } else { u64::MAX }
+}
+
+fn thing(what: Moves) -> &'static str {
+    match what {
+        Moves::Everything => "everything",
+        Moves::Symbols => "all symbols",
+        Moves::Places => "the section",
+    }
+}
+
+/// For each byte of a section: the bits that some relocation owns, and those that one reads as well.
+fn owned(subject: &Subject<'_>, case: &Case, section: &Section) -> (Vec<u8>, Vec<u8>) {
+    let mut own = vec![0u8; section.bytes.len()];
+    let mut read = own.clone();
+    for r in &section.relocations {
+        let Some(row) = subject.about().row(r.kind).filter(|row| row.writes()) else { continue };
+        let (field, at) = (Field::of(row, case.order), r.offset as usize);
+        let whole = row.is(row_flag::BY_HAND | row_flag::DERIVED) || row.slices.is_empty();
+        let reads = section.in_place
+            || row.is(row_flag::ZERO)
+            || matches!(row.row.effect, effect::PLUS | effect::MINUS)
+            || (row.row.effect == effect::UNKNOWN && subject.judge.ignorance(row).is_some());
+        let field_bits = field.bytes(if whole { u64::MAX } else { field.mask() });
+        let field_bits = field_bits.iter().take(field.width).copied();
+        // What is in the window and not in the field, and what plan may declare, is anybody's.
+        let start = r.offset as i64 + i64::from(row.row.window_start) - i64::from(row.row.window_align);
+        let window = usize::from(row.row.window_len) + usize::from(row.row.window_align);
+        if usize::from(row.row.window_len) > field.width || row.row.extra != 0 {
+            let len = window.max(row.row.extra.into()).max(field.width);
+            for i in (0..len as i64).filter_map(|i| usize::try_from(start + i).ok()) {
+                if let (Some(own), Some(read)) = (own.get_mut(i), read.get_mut(i)) {
+                    (*own, *read) = (0xff, 0xff);
+                }
+            }
+        }
+        for (i, bits) in field_bits.enumerate() {
+            if let (Some(own), Some(read)) = (own.get_mut(at + i), read.get_mut(at + i)) {
+                *own |= bits;
+                *read |= if reads { bits } else { 0 };
+            }
+        }
+    }
+    (own, read)
+}
+
+/// Bits around fields stay, and what was in a field does not matter unless it is read.
+pub(crate) fn poison(subject: &Subject<'_>, case: &Case) -> Result<(), Complaint> {
+    let mut inverted = case.clone();
+    let masks: Vec<_> = case.sections.iter().map(|s| owned(subject, case, s)).collect();
+    for (section, (_, read)) in inverted.sections.iter_mut().zip(&masks) {
+        if !section.relocations.is_empty() {
+            section.bytes.iter_mut().zip(read).for_each(|(byte, read)| *byte ^= !read);
+        }
+    }
+    let (Some(clean), Some(dirty)) = (linked(subject, case), linked(subject, &inverted)) else { return Ok(()) };
+    for (section, s) in case.groups() {
+        let own = &masks[section].0;
+        let made = [(&case.sections[section].bytes, &clean), (&inverted.sections[section].bytes, &dirty)];
+        for (was, linked) in made {
+            let is = &linked.sections[section];
+            let stray = (0..was.len()).find(|i| (was[*i] ^ is[*i]) & !own[*i] != 0);
+            if let Some(i) = stray {
+                return Err(Complaint {
+                    wrong: Wrong::Neighbours,
+                    about: near(subject, s, i),
+                    expected: format!("byte {i:#x} to keep its bits {:#04x} of {:#04x}", !own[i], was[i]),
+                    came: format!("{:#04x}", is[i]),
+                });
+            }
+        }
+        let (a, b) = (&clean.sections[section], &dirty.sections[section]);
+        // What a plugin makes of the value and the bytes before is its own affair.
+        let derived: Vec<_> = s
+            .relocations
+            .iter()
+            .filter(|r| subject.about().row(r.kind).is_some_and(|row| row.is(row_flag::BY_HAND | row_flag::DERIVED)))
+            .map(|r| r.offset as usize..(r.offset as usize).saturating_add(16))
+            .collect();
+        let differs =
+            (0..own.len()).find(|i| (a[*i] ^ b[*i]) & own[*i] != 0 && !derived.iter().any(|range| range.contains(i)));
+        if let Some(i) = differs {
+            return Err(Complaint {
+                wrong: Wrong::Bytes,
+                about: near(subject, s, i),
+                expected: format!("byte {i:#x} to be the same whatever was in the field, {:#04x}", a[i]),
+                came: format!("{:#04x}", b[i]),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The relocation nearest to a byte.
+fn near(subject: &Subject<'_>, section: &Section, at: usize) -> String {
+    let nearest = section.relocations.iter().min_by_key(|r| r.offset.abs_diff(at as u64));
+    let name = nearest.map_or_else(String::new, |r| subject.about().relocation(r.kind));
+    format!("{name} near {}+{at:#x}", section.name)
+}
+
+/// Relocations that do not depend on each other, in another order, give the same.
+pub(crate) fn permute(subject: &Subject<'_>, case: &Case, seed: u64) -> Result<(), Complaint> {
+    let about = subject.about();
+    // Who must stand behind whom is only known of plugins that say so.
+    let silent = |s: &Section| about.abi < 2 && s.in_place;
+    let bound = |r: &Relocation| {
+        let kind = r.kind & about.kind_mask;
+        about.rows.iter().any(|row| {
+            let ordered = matches!(row.row.pairing, pairing::NEXT | pairing::BEHIND);
+            ordered && (row.row.kind == kind || row.row.partner == kind)
+        })
+    };
+    let mut permuted = case.clone();
+    let mut rng = Rng::new(seed);
+    for (section, s) in case.groups() {
+        let places = Places::of(about, s);
+        let alone = |i: &usize| places.sharing(*i) == Sharing::Alone && !bound(&s.relocations[*i]);
+        let free: Vec<_> = (0..s.relocations.len()).filter(|i| !silent(s) && alone(i)).collect();
+        let list = &mut permuted.sections[section].relocations;
+        for i in (1..free.len()).rev() {
+            list.swap(free[i], free[rng.below(i + 1)]);
+        }
+        // Of few, chance may leave all in their order.
+        if *list == s.relocations {
+            free.windows(2).for_each(|two| list.swap(two[0], two[1]));
+        }
+    }
+    let (first, second) = (subject.run(case).outcome, subject.run(&permuted).outcome);
+    let complaint = |about: String, expected: String, came: String| {
+        Err(Complaint { wrong: Wrong::Differs, about, expected: format!("{expected} in any order"), came })
+    };
+    match (first, second) {
+        (Outcome::Linked(a), Outcome::Linked(b)) => {
+            for (section, s) in case.groups() {
+                for r in &s.relocations {
+                    let Some(row) = about.row(r.kind).filter(|row| row.writes()) else { continue };
+                    // Entries may be numbered as they come.
+                    let tables = !a.made.is_empty()
+                        && (matches!(row.row.effect, effect::SLOT | effect::UNKNOWN | effect::PARTNER)
+                            || row.is(row_flag::FALLBACK));
+                    let at = r.offset as usize..(r.offset as usize).saturating_add(row.row.width.into());
+                    let both = (a.sections[section].get(at.clone()), b.sections[section].get(at));
+                    if let ((Some(a), Some(b)), false) = (both, tables)
+                        && a != b
+                    {
+                        return complaint(format!("{} at {}+{:#x}", row.name, s.name, r.offset), hex(a), hex(b));
+                    }
+                }
+            }
+            Ok(())
+        }
+        (Outcome::Refused(_), Outcome::Refused(_)) => Ok(()),
+        (Outcome::Linked(_), Outcome::Refused(faults)) | (Outcome::Refused(faults), Outcome::Linked(_)) => {
+            let kind = faults.first().map_or(String::new(), |f| f.kind.clone());
+            complaint("independent relocations".into(), "the same verdict".into(), format!("{kind} in one of two"))
+        }
+        (_, Outcome::Misbehaved(what)) | (Outcome::Misbehaved(what), _) => {
+            complaint("independent relocations".into(), "an answer".into(), format!("it {what}"))
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! A failure as a file: the case, who complained, and about what. `relobox plugin test PLUGIN --replay FILE` asks again.
+
+use super::case::Case;
+use super::complaint::Complaint;
+use super::oracle::Oracle;
+use super::text::{Recorded, Unreadable};
+use relobox_core::text::Escaped;
+use std::fmt;
+
+/// What a file of a failure says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reproducer {
+    /// Who complained; the judge, if the file does not say.
+    pub oracle: Oracle,
+    /// The case, and what must come of it if that is known.
+    pub recorded: Recorded,
+    /// Lines for people.
+    pub words: Vec<String>,
+}
+
+/// How a line begins that names the oracle. To readers of cases it is a comment.
+const ORACLE: &str = "# oracle: ";
+
+impl Reproducer {
+    /// Of a failure of the check `name`.
+    #[must_use]
+    pub fn new(name: &str, complaint: &Complaint, oracle: Oracle, case: Case) -> Self {
+        let words = vec![
+            format!("check: {name}"),
+            format!("about: {}", complaint.about),
+            format!("expected: {}", complaint.expected),
+            format!("came: {}", complaint.came),
+        ];
+        Self { oracle, recorded: Recorded { case, expected: None }, words }
+    }
+}
+
+impl fmt::Display for Reproducer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in &self.words {
+            writeln!(f, "# {}", Escaped(line.replace(['\n', '\r'], " ")))?;
+        }
+        write!(f, "{ORACLE}{}\n{}", self.oracle, self.recorded)
+    }
+}
+
+impl std::str::FromStr for Reproducer {
+    type Err = Unreadable;
+
+    fn from_str(text: &str) -> Result<Self, Unreadable> {
+        let recorded = text.parse()?;
+        let (mut oracle, mut words) = (Oracle::Judge, Vec::new());
+        for (line, content) in (1..).zip(text.lines()) {
+            if let Some(named) = content.strip_prefix(ORACLE) {
+                oracle = named.parse().map_err(|what| Unreadable { line, what })?;
+            } else if let Some(word) = content.strip_prefix("# ") {
+                words.push(word.to_owned());
+            }
+        }
+        Ok(Self { oracle, recorded, words })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::complaint::Wrong;
+    use crate::cost::Growth;
+
+    #[test]
+    fn every_oracle_is_read_back() {
+        let mut oracles = vec![Oracle::Judge, Oracle::Repeat, Oracle::Poison, Oracle::Slots, Oracle::Against];
+        oracles.extend([
+            Oracle::Shift(0x10),
+            Oracle::ShiftSymbols(u64::MAX),
+            Oracle::ShiftPlaces(1),
+            Oracle::Permute(7),
+        ]);
+        oracles.extend(Growth::ALL.map(Oracle::Cost));
+        for oracle in oracles {
+            let (about, expected, came) = ("WORD".into(), "a\nb".into(), "c".into());
+            let complaint = Complaint { wrong: Wrong::Bytes, about, expected, came };
+            let case = Case { machine: 1, class: 64, order: 1, ..Case::default() };
+            let made = Reproducer::new("vectors/WORD", &complaint, oracle.clone(), case.clone());
+            let read: Reproducer = made.to_string().parse().unwrap();
+            assert_eq!((read.oracle, read.recorded.case), (oracle, case));
+            assert_eq!(read.words[2], "expected: a b");
+        }
+        assert!("# oracle: nobody\nrelobox case 1\nmachine 1 64 little 0".parse::<Reproducer>().is_err());
+    }
+}

@@ -1,0 +1,128 @@
+//! Cases of relocations by chance, and symbols that are aimed at values.
+
+use super::case::{Case, Relocation};
+use super::edges::{range, step};
+use super::ground::Ground;
+use super::judge::Judge;
+use super::run::Outcome;
+use super::subject::Subject;
+use relobox_abi::{effect, row_flag};
+use relobox_core::rng::Rng;
+use relobox_link::description::PluginRow;
+use std::collections::HashSet;
+
+/// Sets the symbol (or its size) of a relocation so that its value is `wanted`, as far as the judge knows how.
+pub(crate) fn aim(judge: &Judge<'_>, case: &mut Case, (section, index): (usize, usize), wanted: i64) {
+    let r = case.sections[section].relocations[index];
+    let Some(row) = judge.about().row(r.kind) else { return };
+    let Some(symbol) = (r.symbol as usize).checked_sub(1).filter(|i| *i < case.symbols.len()) else { return };
+    if row.row.effect == effect::SIZE {
+        case.symbols[symbol].size = wanted.wrapping_sub(r.addend).cast_unsigned();
+        return;
+    }
+    let low = case.symbols[symbol].value & 0xfff;
+    case.symbols[symbol].value = 0;
+    let Some(base) = judge.value_of(case, section, index) else {
+        // What is near is in range of most.
+        case.symbols[symbol].value = case.cut(case.sections[section].address.wrapping_add(0x20));
+        return;
+    };
+    let value = match row.row.effect {
+        effect::MINUS => base.wrapping_sub(wanted),
+        effect::UNKNOWN => return unshift(judge, case, (section, index), (symbol, base, wanted)),
+        _ => wanted.wrapping_sub(base),
+    };
+    case.symbols[symbol].value = case.cut(value.cast_unsigned());
+    if row.row.effect == effect::PAGES && judge.value_of(case, section, index) == Some(wanted) {
+        let even = case.clone();
+        case.symbols[symbol].value = case.cut(value.cast_unsigned().wrapping_add(low));
+        if judge.value_of(case, section, index) != Some(wanted) {
+            *case = even;
+        }
+    }
+}
+
+/// Sets the symbol's value where the formula may shift: by each distance, until the value is the one that is wanted.
+/// What is shifted out is not left 0, so that it is seen not to matter.
+fn unshift(
+    judge: &Judge<'_>,
+    case: &mut Case,
+    (section, index): (usize, usize),
+    (symbol, base, wanted): (usize, i64, i64),
+) {
+    let plain = case.cut(wanted.wrapping_sub(base).cast_unsigned());
+    case.symbols[symbol].value = plain;
+    if judge.value_of(case, section, index) == Some(wanted) {
+        return;
+    }
+    for by in 1..u64::BITS {
+        let below = (1u64 << by) - 1;
+        for low in [0xa5a5_a5a5_a5a5_a5a5 & below, 0] {
+            let rough = (wanted.wrapping_sub(base).cast_unsigned() << by) | low;
+            // What was carried from the letters that the symbol is added to.
+            for carry in [0, 1 << by, (1u64 << by).wrapping_neg()] {
+                case.symbols[symbol].value = case.cut(rough.wrapping_add(carry));
+                if judge.value_of(case, section, index) == Some(wanted) {
+                    return;
+                }
+            }
+        }
+    }
+    case.symbols[symbol].value = plain;
+}
+
+/// Bytes of each relocation's own room in a sample, and where in it the place is.
+const ROOM: [u64; 2] = [32, 16];
+
+/// A case of `units` relocations, each of a row of `rows` by chance, each with a symbol of its own, each in range;
+/// where the judge does not know, what the plugin refuses is left out.
+#[must_use]
+pub(crate) fn sample(
+    subject: &Subject<'_>,
+    ground: &Ground,
+    rows: &[&PluginRow],
+    units: usize,
+    seed: u64,
+) -> Option<Ground> {
+    let mut rng = Rng::new(seed);
+    let mut ground = ground.clone();
+    let [room, inside] = ROOM;
+    ground.case.sections[0].bytes = (0..units as u64 * room).map(|_| rng.next_u64() as u8).collect();
+    ground.case.synthetic = ground.address().wrapping_add((units as u64 * room).next_multiple_of(0x1000));
+    for unit in 0..units {
+        let row = *rows.get(rng.below(rows.len()))?;
+        let at = unit as u64 * room + inside;
+        let width = usize::from(row.row.width);
+        if row.is(row_flag::ZERO) {
+            ground.case.sections[0].bytes[at as usize..][..width].fill(0);
+        }
+        let symbol = ground.symbol(rng.next_u64());
+        let addend = if ground.in_place() { 0 } else { (rng.below(17) as i64 - 8) * 16 };
+        let addend = if row.row.effect == effect::SLOT { 0 } else { addend };
+        let (min, max) = range(row);
+        // The inner half, so that there is room to move.
+        let span = ((max as i128 - min as i128) / 2).max(1);
+        let value = min as i128 + span / 2 + (i128::from(rng.next_u64()) % span);
+        let value = (value as i64) & step(row).wrapping_neg();
+        ground.relocation(Relocation { offset: at, kind: row.row.kind, symbol, addend });
+        aim(&subject.judge, &mut ground.case, (0, unit), value);
+    }
+    // What is out of reach by chance goes.
+    for _ in 0..8 {
+        match subject.run(&ground.case).outcome {
+            Outcome::Refused(faults) => {
+                let bad: HashSet<_> = faults.iter().filter_map(|f| f.relocation).collect();
+                let mut index = 0;
+                ground.case.sections[0].relocations.retain(|_| {
+                    index += 1;
+                    !bad.contains(&(index - 1))
+                });
+                if bad.is_empty() || ground.case.sections[0].relocations.is_empty() {
+                    return None;
+                }
+            }
+            _ => return Some(ground),
+        }
+    }
+    None
+}

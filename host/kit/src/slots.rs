@@ -1,0 +1,191 @@
+//! Table entries and stubs: fields that lead to something that the plugin makes, which must lead on to the symbol.
+//!
+//! Where an entry lies is the plugin's affair. But a word with the symbol's value stands somewhere in what it made,
+//! and the way from the fields of one row to these words is the same for all symbols. Where the judge can follow a field
+//! to its entry, it does so here too.
+
+use super::case::{Case, Relocation};
+use super::complaint::{Complaint, Wrong};
+use super::field::Field;
+use super::follow::{Seen, joined};
+use super::meaning::half;
+use super::run::{Linked, Outcome};
+use super::settle::ANOTHER_WAY;
+use super::subject::Subject;
+use super::tables::word;
+use super::verdict::Verdict;
+use relobox_abi::{effect, row_flag};
+use relobox_core::text::hex;
+use relobox_link::description::PluginRow;
+use std::collections::HashMap;
+
+/// A relocation, and the word at its place once it is done.
+struct Site<'a> {
+    relocation: &'a Relocation,
+    place: u64,
+    value: u64,
+    word: u64,
+}
+
+/// Judges cases whose relocations are all of one row: what leads where.
+pub(crate) fn destinations(subject: &Subject<'_>, case: &Case) -> Result<(), Complaint> {
+    let about = subject.about();
+    let mut kinds = case.groups().flat_map(|(_, s)| &s.relocations).map(|r| r.kind & about.kind_mask);
+    let Some(kind) = kinds.next().filter(|kind| kinds.all(|other| other == *kind)) else { return Ok(()) };
+    let Some(row) = about.row(kind).filter(|row| row.writes() && !row.slices.is_empty()) else { return Ok(()) };
+    let Outcome::Linked(linked) = subject.run(case).outcome else { return Ok(()) };
+    let field = Field::of(row, case.order);
+    let mut sites = Vec::new();
+    for (section, s) in case.groups().filter(|(_, s)| !s.in_place) {
+        for r in s.relocations.iter().filter(|r| r.symbol != 0) {
+            let Some(bytes) = linked.sections[section].get(r.offset as usize..) else { continue };
+            let value = linked.values.get(r.symbol as usize).copied().unwrap_or(0);
+            let place = case.cut(s.address.wrapping_add(r.offset));
+            sites.push(Site { relocation: r, place, value, word: field.word(bytes) });
+        }
+    }
+    if row.is(row_flag::FALLBACK) {
+        return stubs(subject, case, row, &linked, &sites);
+    }
+    // Where the formula is read the judge knows the way, and a rounded or shifted one has no other.
+    if subject.judge.follows(row) == Some(Seen::Entry) {
+        let verdicts = subject.judge.verdicts(case, &linked.values);
+        return subject.judge.follow(case, &linked, &verdicts).map(drop);
+    }
+    match row.row.effect {
+        effect::SLOT | effect::UNKNOWN if !row.is(row_flag::DERIVED) => entries(case, row, &linked, &sites),
+        _ => Ok(()),
+    }
+}
+
+/// Addresses, in what the plugin made, of words that hold `value`, each with the table's own address.
+fn holding(case: &Case, linked: &Linked, value: u64) -> Vec<(u64, u64)> {
+    let bytes = word(case, value);
+    let width = bytes.len();
+    let in_one = |m: &super::Made| -> Vec<(u64, u64)> {
+        let windows = (0u64..).zip(m.contents.windows(width)).step_by(2);
+        windows.filter(|(_, w)| *w == bytes).map(|(i, _)| (m.address.wrapping_add(i), m.address)).collect()
+    };
+    linked.made.iter().flat_map(in_one).collect()
+}
+
+/// From the addresses of an entry, a place, and the entry's table, to a field's value.
+pub(crate) type Way = fn(u64, u64, u64) -> u64;
+
+pub(crate) const WAYS: [Way; 7] = [
+    |entry, _, _| entry,
+    |_, _, table| table,
+    |entry, place, _| entry.wrapping_sub(place),
+    |entry, place, _| (entry & !0xfff).wrapping_sub(place & !0xfff),
+    |entry, _, _| entry & 0xfff,
+    |entry, _, table| entry.wrapping_sub(table),
+    |entry, _, table| entry.wrapping_sub(table & !0xfff),
+];
+
+/// Whether an entry is for symbol plus addend, or for the symbol, and the addend is added to the way there.
+fn entries(case: &Case, row: &PluginRow, linked: &Linked, sites: &[Site<'_>]) -> Result<(), Complaint> {
+    let addend = |site: &Site<'_>| site.relocation.addend.cast_unsigned();
+    let targets = |site: &Site<'_>| holding(case, linked, case.cut(site.value.wrapping_add(addend(site))));
+    let symbols = |site: &Site<'_>| holding(case, linked, site.value);
+    let of_targets: Vec<_> = sites.iter().map(targets).collect();
+    let of_symbols: Vec<_> = sites.iter().map(symbols).collect();
+    // A row that only names the table has no entries.
+    if of_targets.iter().chain(&of_symbols).all(Vec::is_empty) {
+        return Ok(());
+    }
+    if lead(case, row, sites, &of_targets, |_| 0) || lead(case, row, sites, &of_symbols, addend) {
+        return Ok(());
+    }
+    let field = Field::of(row, case.order);
+    let fields: Vec<_> = sites.iter().map(|s| hex(field.extract(s.word).cast_signed())).collect();
+    let missing = sites.iter().zip(&of_targets).zip(&of_symbols).find(|((_, a), b)| a.is_empty() && b.is_empty());
+    let (site, expected) = match missing {
+        Some(((site, _), _)) => (site, format!("an entry that holds {}", hex(site.value.cast_signed()))),
+        None => (&sites[0], "fields that lead to entries of their symbols".to_owned()),
+    };
+    let came = format!("fields {} that lead elsewhere", fields.join(", "));
+    Err(Complaint {
+        wrong: Wrong::Bytes,
+        about: format!("{} at {:#x}", row.name, site.relocation.offset),
+        expected,
+        came,
+    })
+}
+
+/// Whether one way leads from all entries to their fields, and beside it a distance that is the same for all: an entry
+/// may begin before its word.
+fn lead(
+    case: &Case,
+    row: &PluginRow,
+    sites: &[Site<'_>],
+    words: &[Vec<(u64, u64)>],
+    more: impl Fn(&Site<'_>) -> u64,
+) -> bool {
+    let field = Field::of(row, case.order);
+    let whole = field.holds() & 1 != 0 || row.row.align > 1;
+    let half = half(row).cast_unsigned();
+    // What is above an address's bits is the row's own affair.
+    let unsure = if case.class == 32 { field.insert(0, |_| !0xffff_ffff) } else { 0 };
+    let fits = |way: Way, site: &Site<'_>, entry: &(u64, u64), beside: u64| {
+        let value = way(entry.0, site.place, entry.1).wrapping_add(more(site)).wrapping_add(beside);
+        (field.insert(site.word, |_| value.wrapping_add(half).cast_signed()) ^ site.word) & !unsure == 0
+    };
+    let Some((first, rest)) = sites.split_first() else { return true };
+    let held = field.signed(first.word).cast_unsigned();
+    let along = |way: Way| {
+        words[0].iter().any(|entry| {
+            let here = way(entry.0, first.place, entry.1).wrapping_add(more(first));
+            let beside = if whole { held.wrapping_sub(here) } else { 0 };
+            let each = |(site, words): (&Site<'_>, &Vec<(u64, u64)>)| words.iter().any(|e| fits(way, site, e, beside));
+            fits(way, first, entry, beside) && rest.iter().zip(&words[1..]).all(each)
+        })
+    };
+    WAYS.iter().any(|way| along(*way))
+}
+
+/// What does not reach its symbol leads to a stub; no two symbols have the same.
+fn stubs(
+    subject: &Subject<'_>,
+    case: &Case,
+    row: &PluginRow,
+    linked: &Linked,
+    sites: &[Site<'_>],
+) -> Result<(), Complaint> {
+    if row.row.effect != effect::RELATIVE || row.is(row_flag::DERIVED) {
+        return Ok(());
+    }
+    let field = Field::of(row, case.order);
+    let verdicts = subject.judge.verdicts(case, &linked.values);
+    let all: Vec<_> = case.groups().flat_map(|(_, s)| &s.relocations).collect();
+    let far = |site: &Site<'_>| {
+        let index = all.iter().position(|r| std::ptr::eq(*r, site.relocation));
+        index.is_some_and(|i| matches!(verdicts[i], Verdict::Unknown(why) if why == ANOTHER_WAY))
+    };
+    let mut owners: HashMap<u64, u64> = HashMap::new();
+    for site in sites.iter().filter(|site| site.relocation.addend == 0 && far(site)) {
+        // A weak symbol that nobody defines may be called nowhere.
+        if site.value == 0 {
+            continue;
+        }
+        let value = joined(row, field.signed(site.word));
+        let ahead = subject.judge.tables.ahead(row.row.kind);
+        let target = case.cut(site.place.wrapping_add_signed(value).wrapping_add(ahead));
+        let inside = linked.made.iter().any(|m| m.at(target).is_some());
+        let complain = |expected: String, came: String| {
+            let about = format!("{} at {:#x}", row.name, site.relocation.offset);
+            Err(Complaint { wrong: Wrong::Bytes, about, expected, came })
+        };
+        let target_of = |target: u64| hex(target.cast_signed());
+        if !inside {
+            return complain("a way through what the plugin made".into(), format!("one to {}", target_of(target)));
+        }
+        match owners.insert(target, site.value) {
+            Some(other) if other != site.value => {
+                let (a, b) = (target_of(other), target_of(site.value));
+                return complain("a stub for each symbol".into(), format!("the same for {a} and {b}"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,289 @@
+//! Branches of two plugins that lead through code that they made: whether it leads to the same target.
+//!
+//! What instructions do, nobody here knows. But where the target stands behind them as a word, that can be seen; and
+//! otherwise the other plugin is asked for its own code for that target, at that address: it must be the same.
+
+use super::case::{Case, Section, Symbol};
+use super::destination::{Held, Lead, Side};
+use super::run::{Linked, Outcome, run_at};
+use super::tables::word;
+use relobox_abi::{effect, symbol_flag, synthetic_kind};
+use relobox_core::limits;
+use relobox_link::needs::Needs;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// From a field to the address of code, and whether the addend is the way's: place, what the field holds, addend,
+/// and a table.
+type Rule = (fn(i64, i64, i64, i64) -> i64, bool);
+
+/// A processor may count from some bytes behind the place; the addend may be the way's or the target's; a field may hold
+/// a distance, an address, or an offset from a table.
+const RULES: [Rule; 9] = [
+    (|p, held, _, _| p.wrapping_add(held), false),
+    (|p, held, a, _| p.wrapping_add(held).wrapping_sub(a), true),
+    (|p, held, _, _| p.wrapping_add(held).wrapping_add(8), false),
+    (|p, held, _, _| p.wrapping_add(held).wrapping_add(4), false),
+    (|p, held, _, _| p.wrapping_add(held).wrapping_add(2), false),
+    (|_, held, _, _| held, false),
+    (|_, held, a, _| held.wrapping_sub(a), true),
+    (|_, held, _, table| held.wrapping_add(table), false),
+    (|_, held, a, table| held.wrapping_add(table).wrapping_sub(a), true),
+];
+
+/// Where a field leads: code, and for which target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Code {
+    at: u64,
+    target: u64,
+}
+
+/// The comparison of what relocations of one type lead to.
+pub(crate) struct Stubs<'a> {
+    case: &'a Case,
+    sides: &'a [Side<'a>; 2],
+    /// Whether any code was followed to its target.
+    pub(crate) followed: bool,
+    /// Code that was looked at already.
+    known: HashMap<(usize, Code), bool>,
+}
+
+/// The code that a field leads to by a rule.
+fn code(case: &Case, held: &Held<'_>, rule: usize, linked: &Linked) -> Option<Code> {
+    let (to, of_way) = RULES[rule];
+    let letters = held.letters;
+    let tables = linked.made.iter().filter(|m| !m.text).map(|m| m.address.cast_signed());
+    let tables: Vec<_> = if rule < 7 { vec![0] } else { tables.collect() };
+    let at = tables.into_iter().find_map(|table| {
+        let at = case.cut(to(letters.p, held.value(), letters.a, table).cast_unsigned());
+        linked.made.iter().any(|m| m.text && m.at(at).is_some()).then_some(at)
+    })?;
+    let target = if of_way { letters.s } else { letters.s.wrapping_add(letters.a) };
+    // What the processor is ahead of, the target is too.
+    let ahead = to(0, 0, 0, 0);
+    Some(Code { at, target: case.cut(target.wrapping_add(ahead).cast_unsigned()) })
+}
+
+impl<'a> Stubs<'a> {
+    pub(crate) fn new(case: &'a Case, sides: &'a [Side<'a>; 2]) -> Self {
+        Self { case, sides, followed: false, known: HashMap::new() }
+    }
+
+    /// Those of one type that do not come to the same on both sides.
+    pub(crate) fn agree(&mut self, leads: &[Lead]) -> BTreeSet<usize> {
+        let (case, sides) = (self.case, self.sides);
+        let held: Vec<_> = leads.iter().map(|lead| [0, 1].map(|i: usize| sides[i].held(case, lead))).collect();
+        let detour = |side: usize, held: &[Option<Held<'_>>; 2], rule: usize| {
+            let held = held[side].as_ref()?;
+            if held.is_direct(case) {
+                return None;
+            }
+            Some(code(case, held, rule, sides[side].linked))
+        };
+        let leads_on = |rule: &usize| {
+            let mut any = false;
+            let all = held.iter().all(|held| {
+                (0..2).all(|side| match detour(side, held, *rule) {
+                    Some(code) => {
+                        any = true;
+                        code.is_some()
+                    }
+                    None => held[side].is_some(),
+                })
+            });
+            let relative = held.iter().flatten().flatten().all(|held| held.row.row.effect == effect::RELATIVE);
+            any && all && (*rule < 5 || !relative)
+        };
+        let Some(rule) = (0..RULES.len()).find(leads_on) else { return self.plainly(leads, &held) };
+        let codes: Vec<_> = held.iter().map(|held| [0, 1].map(|side| detour(side, held, rule).flatten())).collect();
+        let ends = [0, 1].map(|side: usize| {
+            let starts: BTreeSet<u64> = codes.iter().filter_map(|codes| codes[side]).map(|code| code.at).collect();
+            let next: BTreeMap<u64, u64> = starts.iter().copied().zip(starts.iter().copied().skip(1)).collect();
+            next
+        });
+        let behind = [0, 1].map(|side: usize| self.distance(side, &codes, &ends[side]));
+        let mut wrong = BTreeSet::new();
+        for (i, (lead, codes)) in leads.iter().zip(&codes).enumerate() {
+            for side in 0..2 {
+                let Some(code) = codes[side] else { continue };
+                let right = match self.known.get(&(side, code)) {
+                    Some(right) => *right,
+                    None => {
+                        let end = ends[side].get(&code.at).copied();
+                        let right = behind[side].is_some_and(|distance| self.stands(side, code, distance, end))
+                            || self.as_the_other(side, lead, code, rule, end);
+                        self.known.insert((side, code), right);
+                        right
+                    }
+                };
+                self.followed |= right;
+                if !right {
+                    wrong.insert(i);
+                }
+            }
+        }
+        wrong
+    }
+
+    /// Those that differ, where nobody knows what they lead to; a field may hold where a table begins.
+    fn plainly(&self, leads: &[Lead], held: &[[Option<Held<'_>>; 2]]) -> BTreeSet<usize> {
+        let [one, two] = self.sides;
+        let differs = |(i, lead): &(usize, &Lead)| {
+            let bytes = |side: &Side<'a>| {
+                let bytes = side.linked.sections.get(lead.section)?.get(lead.start..lead.end)?;
+                Some(bytes.to_vec())
+            };
+            if bytes(one) == bytes(two) {
+                return false;
+            }
+            let [Some(a), Some(b)] = &held[*i] else { return true };
+            let tables = |side: &Side<'a>| side.linked.made.iter().filter(|m| !m.text).map(|m| m.address).collect();
+            let (mine, theirs): (Vec<u64>, Vec<u64>) = (tables(one), tables(two));
+            let moved = |(from, to): (&u64, &u64)| {
+                let by = to.wrapping_sub(*from);
+                let holds = a.field.holds();
+                let apart = b.field.extract(b.word).wrapping_sub(a.field.extract(a.word)) & holds;
+                by != 0 && holds & 1 != 0 && (apart == by & holds || apart == by.wrapping_neg() & holds)
+            };
+            !mine.iter().zip(&theirs).any(moved)
+        };
+        leads.iter().enumerate().filter(differs).map(|(i, _)| i).collect()
+    }
+
+    /// How far behind the start of most pieces of code their targets stand.
+    fn distance(&self, side: usize, codes: &[[Option<Code>; 2]], ends: &BTreeMap<u64, u64>) -> Option<u64> {
+        let all: BTreeSet<Code> = codes.iter().filter_map(|codes| codes[side]).collect();
+        let mut votes: BTreeMap<u64, usize> = BTreeMap::new();
+        for code in all {
+            for distance in (0..limits::CODE_ENTRY).step_by(2) {
+                if self.stands(side, code, distance, ends.get(&code.at).copied()) {
+                    *votes.entry(distance).or_default() += 1;
+                }
+            }
+        }
+        votes.into_iter().max_by_key(|(distance, count)| (*count, std::cmp::Reverse(*distance))).map(|(d, _)| d)
+    }
+
+    /// Whether the target stands so far behind the start of its code, and before the next one's end.
+    fn stands(&self, side: usize, code: Code, distance: u64, end: Option<u64>) -> bool {
+        let word = word(self.case, code.target);
+        let at = code.at.wrapping_add(distance);
+        // A field may lead some bytes before its code.
+        let before = |end: u64| distance + word.len() as u64 <= end.wrapping_sub(code.at).saturating_add(8);
+        end.is_none_or(before)
+            && self.sides[side].linked.made.iter().any(|m| m.text && m.at(at).is_some_and(|b| b.starts_with(&word)))
+    }
+
+    /// Whether the other plugin makes the same code for this relocation, if it is to lie at the same address. Where its
+    /// instructions are others, the plugin itself is asked: then at least it means that target and no other.
+    fn as_the_other(&self, side: usize, lead: &Lead, code: Code, rule: usize, end: Option<u64>) -> bool {
+        let ask = |by: usize, target_by: u64| self.code_by(by, side, lead, code, (rule, target_by));
+        let mine = self.sides[side].linked.made.iter().filter(|m| m.text).find_map(|m| m.at(code.at));
+        let Some(mine) = mine else { return false };
+        let starts = |theirs: &Vec<u8>| {
+            // As much as it is; what comes behind is zero, or another's.
+            let len = theirs.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+            let len = end.map_or(len, |end| len.min(end.wrapping_sub(code.at) as usize));
+            len != 0 && mine.len() >= len && mine[..len] == theirs[..len]
+        };
+        let theirs = ask(1 - side, 0);
+        if theirs.iter().any(starts) {
+            return true;
+        }
+        if theirs.iter().any(|theirs| self.same_instructions(mine, theirs, |by| ask(1 - side, by))) {
+            return false;
+        }
+        ask(side, 0).iter().any(starts)
+    }
+
+    /// Whether code differs from another piece in nothing but what depends on the target.
+    fn same_instructions(&self, mine: &[u8], theirs: &[u8], other: impl Fn(u64) -> Vec<Vec<u8>>) -> bool {
+        let len = theirs.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1).min(mine.len());
+        let mut depends = vec![0u8; len];
+        for bit in 2..u32::from(self.case.class) {
+            for code in other(1 << bit) {
+                depends.iter_mut().zip(theirs.iter().zip(&code)).for_each(|(bits, (a, b))| *bits |= a ^ b);
+            }
+        }
+        len != 0 && (0..len).all(|i| (mine[i] ^ theirs[i]) & !depends[i] == 0)
+    }
+
+    /// What plugin `by` makes by itself for a relocation of `side`'s, at the address of `code`: its code from there on,
+    /// once for each entry of a table that it may use. The symbol is moved.
+    fn code_by(&self, by: usize, side: usize, lead: &Lead, code: Code, (rule, moved): (usize, u64)) -> Vec<Vec<u8>> {
+        let (mine, by) = (&self.sides[side], &self.sides[by]);
+        let mut alone = self.alone(lead, mine.linked);
+        alone.symbols.iter_mut().for_each(|s| s.value = self.case.cut(s.value.wrapping_add(moved)));
+        let addresses = |text: bool| -> Vec<u64> {
+            mine.linked.made.iter().filter(|m| m.text == text).map(|m| m.address).collect()
+        };
+        let (texts, tables) = (addresses(true), addresses(false));
+        // Where it has its own, moved.
+        let ask = |text_by: u64, table_by: u64| {
+            let place = |needs: &Needs| {
+                let mut next = [0, 0];
+                let of = |kind: u32| {
+                    let text = kind == synthetic_kind::TEXT;
+                    let (all, by) = if text { (&texts, text_by) } else { (&tables, table_by) };
+                    let n = &mut next[usize::from(text)];
+                    let at = all.get(*n).or(all.last()).copied().unwrap_or(self.case.synthetic);
+                    *n += 1;
+                    self.case.cut(at.wrapping_add(by))
+                };
+                needs.synthetic.iter().map(|wanted| wanted.record.kind).map(of).collect()
+            };
+            match run_at(by.plugin, &alone, place).outcome {
+                Outcome::Linked(linked) => Some(linked),
+                _ => None,
+            }
+        };
+        let reached = |linked: &Linked| {
+            let side = Side::new(&alone, by.plugin, by.judge, linked);
+            let lead = Lead { section: 0, index: 0, relocation: 0, start: 0, end: 0 };
+            let held = side.held(&alone, &lead).filter(|held| !held.is_direct(&alone))?;
+            let reached = self::code(&alone, &held, rule, linked)?;
+            Some((reached, side.slots(reached.target).to_vec()))
+        };
+        let Some((there, slots)) = ask(0, 0).and_then(|first| reached(&first)) else { return Vec::new() };
+        let text_by = code.at.wrapping_sub(there.at);
+        let mut tables_by = vec![0];
+        if let Some((slot, _)) = slots.first() {
+            tables_by = mine.slots(code.target).iter().map(|(at, _)| at.wrapping_sub(*slot)).collect();
+        }
+        let made = |table_by: u64| {
+            let linked = ask(text_by, table_by)?;
+            reached(&linked).filter(|(there, _)| there.at == code.at)?;
+            linked.made.iter().filter(|m| m.text).find_map(|m| m.at(code.at)).map(<[u8]>::to_vec)
+        };
+        tables_by.into_iter().filter_map(made).collect()
+    }
+
+    /// The relocation by itself, at its address.
+    fn alone(&self, lead: &Lead, linked: &Linked) -> Case {
+        let s = &self.case.sections[lead.section];
+        let r = s.relocations[lead.index];
+        let from = (r.offset.saturating_sub(16)) & !15;
+        let bytes = &s.bytes[(from as usize).min(s.bytes.len())..];
+        let section = Section {
+            address: self.case.cut(s.address.wrapping_add(from)),
+            bytes: bytes[..bytes.len().min(64)].to_vec(),
+            relocations: vec![super::Relocation { offset: r.offset - from, symbol: r.symbol.min(1), ..r }],
+            name: s.name.clone(),
+            align: s.align.min(16),
+            flags: s.flags,
+            in_place: s.in_place,
+        };
+        let symbol = (r.symbol as usize).checked_sub(1).and_then(|i| self.case.symbols.get(i));
+        let value = linked.values.get(r.symbol as usize).copied().unwrap_or(0);
+        let outside = |symbol: &Symbol| {
+            let flags = symbol.flags | if symbol.section == 0 { 0 } else { symbol_flag::UNDEFINED };
+            Symbol { section: 0, value, flags, ..symbol.clone() }
+        };
+        Case { sections: vec![section], symbols: symbol.map(outside).into_iter().collect(), ..self.without() }
+    }
+
+    /// The case's machine, and nothing in it.
+    fn without(&self) -> Case {
+        let Case { machine, class, order, elf_flags, synthetic, .. } = *self.case;
+        Case { machine, class, order, elf_flags, synthetic, inputs: self.case.inputs.clone(), ..Case::default() }
+    }
+}

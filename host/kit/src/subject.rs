@@ -1,0 +1,48 @@
+//! The plugin that is proved.
+
+use super::case::Case;
+use super::ground::{Ground, grounds};
+use super::judge::Judge;
+use super::run::{Run, run};
+use relobox_link::description::{About, PluginRow};
+use relobox_link::guests::Plugin;
+
+/// A plugin under test.
+pub struct Subject<'a> {
+    /// The plugin.
+    pub plugin: &'a Plugin,
+    /// What its description says must come.
+    pub judge: Judge<'a>,
+}
+
+impl<'a> Subject<'a> {
+    /// Asks `plugin` what it does not say of itself.
+    #[must_use]
+    pub fn new(plugin: &'a Plugin) -> Self {
+        Self { plugin, judge: Judge::of(plugin) }
+    }
+
+    /// What the plugin says of itself.
+    #[must_use]
+    pub fn about(&self) -> &'a About {
+        &self.plugin.about
+    }
+
+    /// What comes of `case`.
+    #[must_use]
+    pub fn run(&self, case: &Case) -> Run {
+        run(self.plugin, case)
+    }
+
+    /// The rows whose relocations change bytes, and that are found under their own type.
+    pub fn writing(&self) -> impl Iterator<Item = &'a PluginRow> {
+        let about = self.about();
+        about.rows.iter().filter(|row| row.writes() && about.row(row.row.kind).is_some_and(|r| std::ptr::eq(r, *row)))
+    }
+
+    /// Each machine with each form of addends that it takes.
+    #[must_use]
+    pub fn grounds(&self) -> Vec<Ground> {
+        grounds(&self.judge)
+    }
+}

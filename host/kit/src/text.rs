@@ -1,0 +1,452 @@
+//! Cases as text, for people and for `git diff`: a line for a record, in the order of the records.
+//!
+//! ```text
+//! relobox case 1
+//! machine 40 32 little 0x5000000
+//! synthetic 0xbf100000
+//! section .text 0xbf000000 align 4 flags 0x6 in-place
+//!   000000eb feffffeb
+//!   zeros 8
+//!   relocation 0x0 type 28 symbol 1 addend 0
+//! symbol printk 0xc0001234 section 0 size 0 info 0x10 other 0 flags 0x1
+//! expected linked
+//!   section 1 000000eb feffffeb 00000000 00000000
+//! ```
+//!
+//! Symbols and sections are numbered from 1 in their order. Numbers are decimal or `0x…`. What follows `expected`
+//! is what a correct plugin answers: `linked` and contents, or `refused` and kinds of faults, each with the number
+//! of its relocation. An empty line, or one that begins with `#`, says nothing.
+
+use super::case::{Case, Relocation, Section, Symbol};
+use super::run::Outcome;
+use relobox_core::limits;
+use std::fmt::{self, Write as _};
+
+/// The first line: a file of another version is refused.
+const FIRST: &str = "relobox case 1";
+
+/// A case that may know what must come of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// The case.
+    pub case: Case,
+    /// What must come of it.
+    pub expected: Option<Expected>,
+}
+
+/// What must come of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Contents of sections, by index from 1, and of what the plugin makes, by name.
+    Linked {
+        /// The case's.
+        sections: Vec<(usize, Vec<u8>)>,
+        /// The plugin's.
+        made: Vec<(String, Vec<u8>)>,
+    },
+    /// Kinds of faults, each with the index of its relocation.
+    Refused(Vec<(String, Option<u32>)>),
+}
+
+impl Expected {
+    /// What came of a case, to be expected from now on; nothing is expected of a plugin that misbehaved.
+    #[must_use]
+    pub fn of(outcome: &Outcome) -> Option<Self> {
+        match outcome {
+            Outcome::Linked(linked) => Some(Self::Linked {
+                sections: (1..).zip(linked.sections.iter().cloned()).collect(),
+                made: linked.made.iter().map(|m| (m.name.clone(), m.contents.clone())).collect(),
+            }),
+            Outcome::Refused(faults) => {
+                Some(Self::Refused(faults.iter().map(|f| (f.kind.clone(), f.relocation)).collect()))
+            }
+            Outcome::Misbehaved(_) => None,
+        }
+    }
+}
+
+/// Why a text is no case.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {what}")]
+pub struct Unreadable {
+    /// The line's number, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl fmt::Display for Recorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let case = &self.case;
+        let order = if case.order == relobox_abi::order::BIG { "big" } else { "little" };
+        writeln!(f, "{FIRST}\nmachine {} {} {order} {:#x}", case.machine, case.class, case.elf_flags)?;
+        writeln!(f, "synthetic {:#x}", case.synthetic)?;
+        for (name, value) in &case.inputs {
+            writeln!(f, "input {} {value:#x}", quoted(name))?;
+        }
+        for s in &case.sections {
+            let form = if s.in_place { " in-place" } else { "" };
+            let (name, address) = (quoted(&s.name), s.address);
+            writeln!(f, "section {name} {address:#x} align {} flags {:#x}{form}", s.align, s.flags)?;
+            contents(f, &s.bytes)?;
+            for r in &s.relocations {
+                let Relocation { offset, kind, symbol, addend } = r;
+                writeln!(f, "  relocation {offset:#x} type {kind} symbol {symbol} addend {addend}")?;
+            }
+        }
+        for s in &case.symbols {
+            let Symbol { value, section, size, info, other, flags, .. } = s;
+            write!(f, "symbol {} {value:#x} section {section} size {size} ", quoted(&s.name))?;
+            writeln!(f, "info {info:#x} other {other:#x} flags {flags:#x}")?;
+        }
+        match &self.expected {
+            None => Ok(()),
+            Some(Expected::Linked { sections, made }) => {
+                writeln!(f, "expected linked")?;
+                for (index, bytes) in sections {
+                    writeln!(f, "  section {index}")?;
+                    contents(f, bytes)?;
+                }
+                for (name, bytes) in made {
+                    writeln!(f, "  made {}", quoted(name))?;
+                    contents(f, bytes)?;
+                }
+                Ok(())
+            }
+            Some(Expected::Refused(faults)) => {
+                writeln!(f, "expected refused")?;
+                for (kind, relocation) in faults {
+                    let of = relocation.map_or_else(|| "none".to_owned(), |r| r.to_string());
+                    writeln!(f, "  fault {} relocation {of}", quoted(kind))?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Bytes in words of four, eight to a line; long runs of zeros as their number.
+fn contents(f: &mut fmt::Formatter<'_>, mut bytes: &[u8]) -> fmt::Result {
+    while !bytes.is_empty() {
+        let zeros = bytes.iter().take_while(|b| **b == 0).count();
+        if zeros >= 32 {
+            writeln!(f, "  zeros {zeros}")?;
+            bytes = &bytes[zeros..];
+            continue;
+        }
+        let (line, rest) = bytes.split_at(bytes.len().min(32));
+        f.write_str(" ")?;
+        for word in line.chunks(4) {
+            f.write_str(" ")?;
+            word.iter().try_for_each(|b| write!(f, "{b:02x}"))?;
+        }
+        f.write_str("\n")?;
+        bytes = rest;
+    }
+    Ok(())
+}
+
+/// A name as one word.
+fn quoted(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_graphic() && c != '\\';
+    let mut out = String::from(if name.is_empty() || name == "-" { "\\" } else { "" });
+    for c in name.chars() {
+        if plain(c) {
+            out.push(c);
+        } else {
+            let _ = write!(out, "\\{:x};", u32::from(c));
+        }
+    }
+    out
+}
+
+fn unquoted(word: &str) -> Option<String> {
+    let (mut out, mut rest) =
+        (String::new(), word.strip_prefix('\\').filter(|r| r.is_empty() || *r == "-").unwrap_or(word));
+    while let Some((before, after)) = rest.split_once('\\') {
+        let (code, next) = after.split_once(';')?;
+        out.push_str(before);
+        out.push(char::from_u32(u32::from_str_radix(code, 16).ok()?)?);
+        rest = next;
+    }
+    out.push_str(rest);
+    Some(out)
+}
+
+/// A line's words.
+struct Words<'a> {
+    line: usize,
+    words: std::iter::Peekable<std::str::SplitAsciiWhitespace<'a>>,
+}
+
+impl<'a> Words<'a> {
+    fn wrong(&self, what: impl Into<String>) -> Unreadable {
+        Unreadable { line: self.line, what: what.into() }
+    }
+
+    fn word(&mut self, what: &str) -> Result<&'a str, Unreadable> {
+        self.words.next().ok_or_else(|| Unreadable { line: self.line, what: format!("{what} is missing") })
+    }
+
+    fn name(&mut self) -> Result<String, Unreadable> {
+        let word = self.word("a name")?;
+        unquoted(word).ok_or_else(|| self.wrong(format!("{word:?} is no name")))
+    }
+
+    fn key(&mut self, key: &str) -> Result<(), Unreadable> {
+        let word = self.word(key)?;
+        if word == key { Ok(()) } else { Err(self.wrong(format!("{key:?} was expected, not {word:?}"))) }
+    }
+
+    fn number<T: TryFrom<i128>>(&mut self, what: &str) -> Result<T, Unreadable> {
+        let word = self.word(what)?;
+        let (digits, negative) = word.strip_prefix('-').map_or((word, false), |digits| (digits, true));
+        let value = match digits.strip_prefix("0x") {
+            Some(hex) => u64::from_str_radix(hex, 16),
+            None => digits.parse(),
+        };
+        let value = value.ok().map(|v| if negative { -i128::from(v) } else { i128::from(v) });
+        let number = value.and_then(|v| T::try_from(v).ok());
+        number.ok_or_else(|| self.wrong(format!("{word:?} is not {what}, or too large")))
+    }
+
+    fn end(&mut self) -> Result<(), Unreadable> {
+        match self.words.next() {
+            Some(word) => Err(self.wrong(format!("{word:?} is too much"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Adds a line of contents.
+fn read_contents(first: &str, words: &mut Words<'_>, bytes: &mut Vec<u8>) -> Result<(), Unreadable> {
+    if first == "zeros" {
+        let count: usize = words.number("a number of zeros")?;
+        if bytes.len().saturating_add(count) > limits::CASE {
+            return Err(words.wrong("the contents are too long"));
+        }
+        bytes.resize(bytes.len() + count, 0);
+        return words.end();
+    }
+    let mut word = Some(first);
+    while let Some(hex) = word {
+        let pairs = hex.as_bytes().chunks(2).map(|pair| {
+            let pair = std::str::from_utf8(pair).ok().filter(|p| p.len() == 2 && !p.starts_with('+'));
+            pair.and_then(|p| u8::from_str_radix(p, 16).ok())
+        });
+        for byte in pairs {
+            bytes.push(byte.ok_or_else(|| words.wrong(format!("{hex:?} is neither a keyword nor hexadecimal bytes")))?);
+        }
+        word = words.words.next();
+    }
+    Ok(())
+}
+
+/// What the lines with more indentation belong to.
+enum Open {
+    Nothing,
+    Section,
+    Linked,
+    LinkedSection,
+    Made,
+    Refused,
+}
+
+impl std::str::FromStr for Recorded {
+    type Err = Unreadable;
+
+    fn from_str(text: &str) -> Result<Self, Unreadable> {
+        let mut recorded = Self::default();
+        let case = &mut recorded.case;
+        let mut expected = None;
+        let mut open = Open::Nothing;
+        let mut lines =
+            (1..).zip(text.lines()).filter(|(_, l)| !l.trim().is_empty() && !l.trim_start().starts_with('#'));
+        if lines.next().is_none_or(|(_, first)| first.trim_end() != FIRST) {
+            return Err(Unreadable { line: 1, what: format!("a case begins with {FIRST:?}") });
+        }
+        for (line, content) in lines {
+            let mut words = Words { line, words: content.split_ascii_whitespace().peekable() };
+            let w = &mut words;
+            let first = w.word("a keyword")?;
+            match (first, &open) {
+                ("machine", _) => {
+                    (case.machine, case.class) = (w.number("e_machine")?, w.number("32 or 64")?);
+                    case.order = match w.word("little or big")? {
+                        "little" => relobox_abi::order::LITTLE,
+                        "big" => relobox_abi::order::BIG,
+                        other => return Err(w.wrong(format!("{other:?} is neither little nor big"))),
+                    };
+                    case.elf_flags = w.number("e_flags")?;
+                    if !matches!(case.class, 32 | 64) {
+                        return Err(w.wrong("the class is 32 or 64"));
+                    }
+                    w.end()?;
+                }
+                ("synthetic", _) => {
+                    case.synthetic = w.number("an address")?;
+                    w.end()?;
+                }
+                ("input", _) => {
+                    case.inputs.push((w.name()?, w.number("a number")?));
+                    w.end()?;
+                }
+                ("section", Open::Linked | Open::LinkedSection | Open::Made) => {
+                    let Some(Expected::Linked { sections, .. }) = &mut expected else { continue };
+                    sections.push((w.number("a section's number")?, Vec::new()));
+                    w.end()?;
+                    open = Open::LinkedSection;
+                }
+                ("section", _) => {
+                    case.sections.push(read_section(w)?);
+                    open = Open::Section;
+                }
+                ("relocation", Open::Section) => {
+                    let relocation = read_relocation(w)?;
+                    case.sections.last_mut().into_iter().for_each(|s| s.relocations.push(relocation));
+                }
+                ("symbol", _) => {
+                    case.symbols.push(read_symbol(w)?);
+                    open = Open::Nothing;
+                }
+                ("expected", _) => {
+                    (expected, open) = match w.word("linked or refused")? {
+                        "linked" => (Some(Expected::Linked { sections: Vec::new(), made: Vec::new() }), Open::Linked),
+                        "refused" => (Some(Expected::Refused(Vec::new())), Open::Refused),
+                        other => return Err(w.wrong(format!("{other:?} is neither linked nor refused"))),
+                    };
+                    w.end()?;
+                }
+                ("made", Open::Linked | Open::LinkedSection | Open::Made) => {
+                    let Some(Expected::Linked { made, .. }) = &mut expected else { continue };
+                    made.push((w.name()?, Vec::new()));
+                    w.end()?;
+                    open = Open::Made;
+                }
+                ("fault", Open::Refused) => {
+                    let Some(Expected::Refused(faults)) = &mut expected else { continue };
+                    let kind = w.name()?;
+                    w.key("relocation")?;
+                    let of = if w.words.next_if_eq(&"none").is_some() { None } else { Some(w.number("a number")?) };
+                    faults.push((kind, of));
+                    w.end()?;
+                }
+                (first, open) => {
+                    let bytes = match (open, &mut expected) {
+                        (Open::Section, _) => case.sections.last_mut().map(|s| &mut s.bytes),
+                        (Open::LinkedSection, Some(Expected::Linked { sections, .. })) => {
+                            sections.last_mut().map(|(_, bytes)| bytes)
+                        }
+                        (Open::Made, Some(Expected::Linked { made, .. })) => made.last_mut().map(|(_, bytes)| bytes),
+                        _ => None,
+                    };
+                    let bytes = bytes.ok_or_else(|| w.wrong(format!("{first:?} is no keyword here")))?;
+                    read_contents(first, w, bytes)?;
+                }
+            }
+        }
+        if recorded.case.class == 0 {
+            return Err(Unreadable { line: text.lines().count(), what: "it has no machine".to_owned() });
+        }
+        recorded.expected = expected;
+        Ok(recorded)
+    }
+}
+
+fn read_section(w: &mut Words<'_>) -> Result<Section, Unreadable> {
+    let (name, address): (_, u64) = (w.name()?, w.number("an address")?);
+    w.key("align")?;
+    let align: u64 = w.number("an alignment")?;
+    w.key("flags")?;
+    let flags = w.number("flags")?;
+    let in_place = w.words.next_if_eq(&"in-place").is_some();
+    w.end()?;
+    if !align.is_power_of_two() || align > limits::ALIGN {
+        return Err(w.wrong("an alignment is a power of two"));
+    }
+    if address == relobox_core::areas::ABSENT {
+        return Err(w.wrong("no section begins with the last byte that there is"));
+    }
+    Ok(Section { name, address, align, flags, in_place, ..Section::default() })
+}
+
+fn read_relocation(w: &mut Words<'_>) -> Result<Relocation, Unreadable> {
+    let offset = w.number("an offset")?;
+    w.key("type")?;
+    let kind = w.number("a type")?;
+    w.key("symbol")?;
+    let symbol = w.number("a symbol's number")?;
+    w.key("addend")?;
+    let addend = w.number("an addend")?;
+    w.end()?;
+    Ok(Relocation { offset, kind, symbol, addend })
+}
+
+fn read_symbol(w: &mut Words<'_>) -> Result<Symbol, Unreadable> {
+    let (name, value) = (w.name()?, w.number("a value")?);
+    w.key("section")?;
+    let section = w.number("a section's number")?;
+    w.key("size")?;
+    let size = w.number("a size")?;
+    w.key("info")?;
+    let info = w.number("st_info")?;
+    w.key("other")?;
+    let other = w.number("st_other")?;
+    w.key("flags")?;
+    let flags = w.number("flags")?;
+    w.end()?;
+    Ok(Symbol { name, section, value, size, info, other, flags })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Recorded {
+        let relocations = vec![Relocation { offset: u64::MAX, kind: 283, symbol: 9, addend: i64::MIN }];
+        let text = Section {
+            name: ".text x".to_owned(),
+            address: 0xffff_ffff_c000_0000,
+            align: 16,
+            flags: 6,
+            bytes: [&[1; 5][..], &[0; 40], &[2; 33]].concat(),
+            in_place: true,
+            relocations,
+        };
+        let symbol = Symbol { name: String::new(), value: 7, info: 0x12, flags: 1, ..Symbol::default() };
+        let odd = Symbol { name: "\\3b;\u{1f600}".to_owned(), section: 1, ..Symbol::default() };
+        let case = Case {
+            machine: 183,
+            class: 64,
+            order: 2,
+            elf_flags: 5,
+            inputs: vec![("percpu".to_owned(), 3)],
+            sections: vec![text, Section { name: "b".to_owned(), align: 1, ..Section::default() }],
+            symbols: vec![symbol, odd],
+            synthetic: 0x1000,
+        };
+        let made = vec![(".got".to_owned(), vec![0; 64])];
+        Recorded { case, expected: Some(Expected::Linked { sections: vec![(1, vec![9; 3])], made }) }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let mut recorded = sample();
+        assert_eq!(recorded.to_string().parse(), Ok(recorded.clone()), "{recorded}");
+        let faults = vec![("out-of-range".to_owned(), Some(3)), ("other".to_owned(), None)];
+        recorded.expected = Some(Expected::Refused(faults));
+        assert_eq!(recorded.to_string().parse(), Ok(recorded.clone()), "{recorded}");
+        recorded.expected = None;
+        assert_eq!(recorded.to_string().parse(), Ok(recorded.clone()), "{recorded}");
+    }
+
+    #[test]
+    fn a_line_that_is_wrong_is_named() {
+        let text = sample().to_string();
+        for (i, line) in text.lines().enumerate().skip(1) {
+            let wrong = text.replacen(line, &format!("{line} nonsense"), 1);
+            let error = wrong.parse::<Recorded>().expect_err(line);
+            assert_eq!(error.line, i + 1, "{error}");
+        }
+    }
+}
