@@ -4,6 +4,7 @@
 //! sections' contents do not overlap, groups follow each other, a symbol's section exists. A relocation's
 //! offset, type and symbol are not checked, as in a file.
 
+use crate::confine::Image;
 use crate::limits;
 use crate::parse::{Patching, Records};
 use relobox_abi::{Group, Machine, Parsed, Span, group_flag, section_flag, symbol_flag};
@@ -206,10 +207,8 @@ impl Case {
 /// `SHT_PROGBITS`.
 const PROGBITS: u32 = 1;
 
-impl Owned {
-    /// As the stages want them.
-    #[must_use]
-    pub fn records(&self) -> Records<'_> {
+impl Image for Owned {
+    fn records(&self) -> Records<'_> {
         Records {
             // Millions of cases are refused while fuzzing, and each word would cost more than the plugin does.
             name: "",
@@ -225,12 +224,13 @@ impl Owned {
         }
     }
 
-    /// The bytes, to patch, and what says where.
-    pub(crate) fn patch(&mut self) -> (&mut [u8], Patching<'_>) {
+    fn patch(&mut self) -> (&mut [u8], Patching<'_>) {
         let Self { file, sections, groups, relocations, .. } = self;
         (file, Patching { sections, groups, relocations })
     }
+}
 
+impl Owned {
     /// A section's contents.
     pub(crate) fn contents(&self, section: usize) -> &[u8] {
         self.records().bytes(self.sections[section].data)

@@ -1,13 +1,13 @@
 //! A case on its way through the host's own stages: plan, addresses, apply, confine.
 
 use super::case::Case;
-use crate::apply::apply;
-use crate::confine::take_windows;
+use crate::confine::Image as _;
 use crate::error::{Error, Misbehaviour, Problem};
 use crate::guests::Plugin;
 use crate::job::JobWriter;
 use crate::layout::{ABSENT, Layout};
 use crate::limits;
+use crate::link::relocate;
 use crate::plan::{Needs, Planned, ask};
 use crate::resolve::Resolved;
 use crate::sandbox::Instance;
@@ -114,27 +114,21 @@ pub(super) fn run_at(plugin: &Plugin, case: &Case, synthetic: impl FnOnce(&Needs
     let layout = place(case, synthetic(&planned.needs));
     let values = values(case, &planned.needs, &layout);
     let resolved = Resolved { values, uses: Vec::new() };
-    let outcome = match apply(plugin, &records, &mut planned, &layout, &resolved, |_| None) {
+    let outcome = match relocate(plugin, &mut owned, &mut planned, &layout, &resolved, |_, _| None) {
         Err(error) => failed(error),
-        Ok(made) => {
-            let (file, patching) = owned.patch();
-            match take_windows(&plugin.about, file, &patching, &planned) {
-                Err(stray) => Outcome::Misbehaved(stray.misbehaviour(|i| case.section_name(i))),
-                Ok(()) => Outcome::Linked(Linked {
-                    sections: (1..=case.sections.len()).map(|i| owned.contents(i).to_vec()).collect(),
-                    made: made
-                        .into_iter()
-                        .map(|s| Made {
-                            text: s.wanted.record.kind == synthetic_kind::TEXT,
-                            name: s.wanted.name,
-                            address: s.address,
-                            contents: s.contents,
-                        })
-                        .collect(),
-                    values: resolved.values,
-                }),
-            }
-        }
+        Ok(made) => Outcome::Linked(Linked {
+            sections: (1..=case.sections.len()).map(|i| owned.contents(i).to_vec()).collect(),
+            made: made
+                .into_iter()
+                .map(|s| Made {
+                    text: s.wanted.record.kind == synthetic_kind::TEXT,
+                    name: s.wanted.name,
+                    address: s.address,
+                    contents: s.contents,
+                })
+                .collect(),
+            values: resolved.values,
+        }),
     };
     let Planned { instance, .. } = planned;
     Run { outcome, fuel: instance.fuel_used(), instance: Some(instance) }
@@ -184,11 +178,4 @@ fn values(case: &Case, needs: &Needs, layout: &Layout) -> Vec<u64> {
         }
     }
     values
-}
-
-impl Case {
-    fn section_name(&self, section: u32) -> String {
-        let section = (section as usize).checked_sub(1).and_then(|i| self.sections.get(i));
-        section.map(|s| s.name.clone()).unwrap_or_default()
-    }
 }
