@@ -23,6 +23,7 @@ mod index;
 pub mod insmod;
 pub mod isolate;
 pub mod job;
+mod junit;
 pub mod kernel;
 pub mod kit;
 pub mod layout;

@@ -52,7 +52,7 @@ pub use follow::Seen;
 pub use ground::Ground;
 pub use group::Group;
 pub use judge::{Forms, Judge};
-pub use junit::{escaped, junit};
+pub use junit::junit;
 pub use minimise::minimise;
 pub use oracle::Oracle;
 pub use prove::{Proof, prove};
