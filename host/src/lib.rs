@@ -31,6 +31,7 @@ pub mod layout_linux;
 pub mod limits;
 pub mod link;
 mod memfd;
+mod minimise;
 pub mod modprobe;
 pub mod names;
 pub mod open;
