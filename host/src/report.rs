@@ -9,6 +9,8 @@ use crate::text::{Escaping, decoded};
 use relobox_abi::{Fault, NONE, Table, fault, symbol_flag};
 use std::fmt::{self, Write as _};
 
+pub use crate::text::grouped;
+
 /// The stable word for a kind of fault, as in JSON.
 fn kind_of(fault: u32) -> &'static str {
     match fault {
@@ -155,19 +157,6 @@ pub fn size(bytes: u64) -> String {
 pub fn hex(value: i64) -> String {
     let sign = if value < 0 { "-0x" } else { "0x" };
     format!("{sign}{}", grouped(&format!("{:x}", value.unsigned_abs()), 4, '_'))
-}
-
-/// Digits in groups of `size`, counted from the right.
-#[must_use]
-pub fn grouped(digits: &str, size: usize, separator: char) -> String {
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i != 0 && (digits.len() - i).is_multiple_of(size) {
-            out.push(separator);
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// The kinds of problems that are told in their own way, below.

@@ -20,6 +20,8 @@ use wasmtime::{
     PoolingAllocationConfig, ResourceLimiter, Store, Trap, TypedFunc, WasmFeatures, WasmParams, WasmTyList,
 };
 
+pub use crate::text::hex;
+
 /// The SHA-256 of a guest's Wasm.
 pub type Digest = [u8; 32];
 
@@ -399,14 +401,4 @@ impl Instance {
     pub fn misbehaved(&self, what: Misbehaviour) -> Error {
         Error::Guest { guest: self.guest.name.to_string(), what }
     }
-}
-
-/// Lower-case hexadecimal.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
-        let _ = write!(out, "{b:02x}");
-        out
-    })
 }

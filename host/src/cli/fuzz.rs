@@ -18,6 +18,7 @@ use relobox::kit::agree::must_share_a_machine;
 use relobox::kit::{Outcome, Recorded};
 use relobox::registry::PluginFile;
 use relobox::sandbox::Sandbox;
+use relobox::text::thousands;
 use relobox::{Error, Result};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -272,13 +273,12 @@ fn tell(args: &FuzzArgs, summary: &Summary) -> Result<()> {
 
 /// `12 s: 600,000 executions (50,000/s), 310 of 900 edges, 120 inputs, 0 findings`
 fn words(p: &Progress) -> String {
-    let grouped = |n: u64| relobox::report::grouped(&n.to_string(), 3, ',');
     let rate = (p.executions as f64 / p.time.as_secs_f64().max(0.001)) as u64;
     format!(
         "{:.0} s: {} executions ({}/s), {} of {} edges, {} inputs, {} finding{}",
         p.time.as_secs_f64(),
-        grouped(p.executions),
-        grouped(rate),
+        thousands(p.executions),
+        thousands(rate),
         p.edges,
         p.all_edges,
         p.corpus,
@@ -338,12 +338,12 @@ fn replay(subject: &PluginSubject<'_>, path: &Path) -> Result<ExitCode> {
     match subject.outcome(&recorded.case) {
         Outcome::Linked(linked) => {
             for (section, bytes) in recorded.case.sections.iter().zip(&linked.sections) {
-                let hex = |bytes: &[u8]| relobox::report::grouped(&relobox::sandbox::hex(bytes), 8, ' ');
+                let hex = |bytes: &[u8]| relobox::text::grouped(&relobox::text::hex(bytes), 8, ' ');
                 output::line(format!("{} was {}", section.name, hex(&section.bytes)));
                 output::line(format!("{} is  {}", section.name, hex(bytes)));
             }
             for made in &linked.made {
-                let (name, at, contents) = (&made.name, made.address, relobox::sandbox::hex(&made.contents));
+                let (name, at, contents) = (&made.name, made.address, relobox::text::hex(&made.contents));
                 output::line(format!("{name} at {at:#x} is {contents}"));
             }
         }

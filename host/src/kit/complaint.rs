@@ -122,5 +122,5 @@ pub(super) fn accepted(about: String, kinds: String) -> Complaint {
 
 /// Bytes in the order of memory.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    if bytes.is_empty() { "nothing".into() } else { crate::sandbox::hex(bytes) }
+    if bytes.is_empty() { "nothing".into() } else { crate::text::hex(bytes) }
 }
