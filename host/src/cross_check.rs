@@ -17,6 +17,7 @@ use crate::parse::Module;
 use crate::problem::Problem;
 use crate::records::Records;
 use crate::resolve::Sources;
+use crate::text::hex;
 use relobox_abi::{group_flag, section_flag, synthetic_kind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -214,7 +215,7 @@ impl Differences<'_> {
 
 fn says([a, b]: &[String; 2], found: &Difference) -> String {
     let [one, two] = found.bytes.each_ref().map(|bytes| {
-        let bytes: Vec<_> = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        let bytes: Vec<_> = bytes.chunks(1).map(hex).collect();
         if bytes.is_empty() { "nothing".to_owned() } else { bytes.join(" ") }
     });
     let what = if found.leads { "does not lead to the same" } else { "differs" };

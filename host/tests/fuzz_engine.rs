@@ -2,8 +2,8 @@
 //! shipped guests on some thousands of them, and that what is wrong with others is found.
 #![cfg(feature = "fuzz")]
 
-use relobox::fuzz::BytesInput;
 use relobox::built_in;
+use relobox::fuzz::BytesInput;
 use relobox::fuzz::corpus::Disk;
 use relobox::fuzz::engine::Engine;
 use relobox::fuzz::engine::packed::Unpacker;

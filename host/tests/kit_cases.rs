@@ -60,7 +60,7 @@ fn what_is_kept_is_what_was_built() {
     assert_eq!(sums.len(), names.len(), "run scripts/build-planted");
     for name in names {
         let wasm = std::fs::read(cases().join(format!("wasm/{name}.wasm"))).unwrap();
-        let sum: String = Sha256::digest(&wasm).iter().map(|b| format!("{b:02x}")).collect();
+        let sum = relobox::text::hex(&Sha256::digest(&wasm));
         assert_eq!(sums.get(&*format!("{name}.wasm")), Some(&&*sum), "{name}: run scripts/build-planted");
     }
 }

@@ -4,13 +4,13 @@
 mod workshop;
 
 use relobox::built_in;
-use relobox::digest::hex;
 use relobox::isolate::{Linker, Options};
 use relobox::kernel::Machine;
 use relobox::pins::Pins;
 use relobox::plugin_file::Origin;
 use relobox::plugin_file::PluginFile;
 use relobox::registry::{Plugins, Search};
+use relobox::text::hex;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

@@ -4,13 +4,13 @@
 mod workshop;
 
 use relobox::built_in;
-use relobox::digest::hex;
 use relobox::kernel::{Export, Module};
 use relobox::plugin_file::Origin;
 use relobox::plugin_file::PluginFile;
 use relobox::registry::Plugins;
 use relobox::state::{self, Boot, Record, SCHEMA, State, Store, exports_in_kallsyms, json};
 use relobox::symbols::Symbols;
+use relobox::text::hex;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

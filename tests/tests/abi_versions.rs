@@ -1,11 +1,11 @@
 //! Plugins of the previous ABI version: a real one, unchanged since, and some that lie. docs/abi.md has the rules.
 
 use anyhow::Result;
-use relobox::digest::hex;
 use relobox::error::{Error, Misbehaviour};
 use relobox::guests::Plugin;
 use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
+use relobox::text::hex;
 use relobox_abi::{ABI_OLDEST, ABI_VERSION, Machine, effect, pairing, row_flag};
 use relobox_tests::golden;
 use relobox_tests::real;

@@ -116,7 +116,7 @@ fn shipped_guests_are_the_locked_ones() {
         let lock = std::fs::read_to_string(repository().join(format!("host/guests/{name}.lock"))).expect("a lock");
         let fields: BTreeMap<_, _> = lock.lines().filter_map(|line| line.split_once(' ')).collect();
         assert!(fields.contains_key("compiler") && fields.get("sources").is_some_and(|s| s.len() == 64), "{name}");
-        let digest: String = Sha256::digest(&wasm).iter().map(|b| format!("{b:02x}")).collect();
+        let digest = relobox::text::hex(&Sha256::digest(&wasm));
         assert_eq!(fields.get("sha256"), Some(&&*digest), "{name}");
     }
 }

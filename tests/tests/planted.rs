@@ -71,7 +71,7 @@ fn what_is_kept_is_what_was_built() {
     let mut wanted = BTreeSet::new();
     for file in names.map(|name| format!("{name}.wasm")) {
         let wasm = std::fs::read(root().join("wasm").join(&file)).unwrap_or_else(|e| panic!("{file}: {e}"));
-        let sum: String = Sha256::digest(&wasm).iter().map(|b| format!("{b:02x}")).collect();
+        let sum = relobox::text::hex(&Sha256::digest(&wasm));
         assert_eq!(sums.get(&*file), Some(&&*sum), "{file}: run scripts/build-planted");
         wanted.insert(file);
     }

@@ -1,14 +1,4 @@
-//! SHA-256 of guests and files, and how digests are written.
+//! SHA-256 of guests and files.
 
-/// The SHA-256 of a guest's Wasm.
+/// The SHA-256 of a guest's Wasm, or of a file.
 pub type Digest = [u8; 32];
-
-/// Lower-case hexadecimal.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
-        let _ = write!(out, "{b:02x}");
-        out
-    })
-}

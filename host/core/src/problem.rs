@@ -3,7 +3,7 @@
 //! Names in it are as they were found, and escaped by `Display`.
 
 use crate::limits;
-use crate::text::{Escaping, hex};
+use crate::text::{Escaping, hex_value};
 use serde::Serialize;
 use std::fmt::{self, Write as _};
 
@@ -148,11 +148,11 @@ impl fmt::Display for Problem {
         let (value, min, max) = (self.value.unwrap_or(0), self.min.unwrap_or(0), self.max.unwrap_or(0));
         match self.kind {
             "out-of-range" => {
-                write!(f, "out of range: {} is not in [{}, {}]", hex(value), hex(min), hex(max))?;
+                write!(f, "out of range: {} is not in [{}, {}]", hex_value(value), hex_value(min), hex_value(max))?;
                 self.words(f, "; ")?;
             }
             "misaligned" => {
-                write!(f, "misaligned: {} is not a multiple of {min}", hex(value))?;
+                write!(f, "misaligned: {} is not a multiple of {min}", hex_value(value))?;
                 self.words(f, "; ")?;
             }
             "outside-section" => write!(f, "does not lie in its section, which has {max:#x} bytes")?,
@@ -162,13 +162,13 @@ impl fmt::Display for Problem {
                 f.write_str("has no partner")?;
                 self.words(f, ": ")?;
             }
-            "not-zero" => write!(f, "finds {} where there should be zero", hex(value))?,
+            "not-zero" => write!(f, "finds {} where there should be zero", hex_value(value))?,
             "rejected-relocation" => {
                 f.write_str("cannot be in a module: it ")?;
                 f.write_str(&self.text)?;
             }
             "bad-instruction" => {
-                write!(f, "does not patch the instruction it finds, {}", hex(value))?;
+                write!(f, "does not patch the instruction it finds, {}", hex_value(value))?;
                 self.words(f, ": ")?;
             }
             "addend-form" => {

@@ -4,13 +4,14 @@
 //! A state is true for one boot of one kernel. Another boot's, or one that others than its owner may have written, is
 //! refused; a module that is no longer where it was is dropped.
 
-use crate::digest::{Digest, hex};
+use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::files::{self, Kind};
 use crate::inserted::Inserted;
 use crate::kernel::{Export, Mode, Module};
 use crate::limits;
 use crate::problem::Problem;
+use crate::text::hex;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _};
 use serde::{Deserialize, Serialize};

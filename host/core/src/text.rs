@@ -78,6 +78,34 @@ pub fn decoded(bytes: &[u8]) -> String {
     out
 }
 
+/// Bytes as lower-case hexadecimal, two digits each.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
+        let _ = write!(out, "{b:02x}");
+        out
+    })
+}
+
+/// Digits in groups of `size`, counted from the right.
+#[must_use]
+pub fn grouped(digits: &str, size: usize, separator: char) -> String {
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i != 0 && (digits.len() - i).is_multiple_of(size) {
+            out.push(separator);
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1,407,153`.
+#[must_use]
+pub fn thousands(number: u64) -> String {
+    grouped(&number.to_string(), 3, ',')
+}
+
 /// Writes JSON in which every character is harmless: others are written as `\uXXXX`, which means the same.
 ///
 /// # Errors
@@ -129,22 +157,9 @@ pub fn size(bytes: u64) -> String {
 
 /// Hexadecimal in groups of four, with a sign: `-0x8000_0000`.
 #[must_use]
-pub fn hex(value: i64) -> String {
+pub fn hex_value(value: i64) -> String {
     let sign = if value < 0 { "-0x" } else { "0x" };
     format!("{sign}{}", grouped(&format!("{:x}", value.unsigned_abs()), 4, '_'))
-}
-
-/// Digits in groups of `size`, counted from the right.
-#[must_use]
-pub fn grouped(digits: &str, size: usize, separator: char) -> String {
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i != 0 && (digits.len() - i).is_multiple_of(size) {
-            out.push(separator);
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// A byte order in words.
@@ -196,6 +211,12 @@ mod tests {
         assert!(text.chars().all(|c| c == '\n' || is_harmless(c)), "{text:?}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
         assert_eq!(text.lines().count(), serde_json::to_string_pretty(&value).unwrap().lines().count());
+    }
+
+    #[test]
+    fn digits_are_in_groups() {
+        assert_eq!([0, 999, 1000, 1_407_153].map(thousands), ["0", "999", "1,000", "1,407,153"]);
+        assert_eq!((hex(&[]).as_str(), hex(&[0, 0xab]).as_str()), ("", "00ab"));
     }
 
     #[test]

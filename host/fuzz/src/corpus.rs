@@ -123,5 +123,5 @@ fn inputs_in(dir: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn name(text: &str) -> String {
-    format!("{}.{EXTENSION}", relobox_core::digest::hex(&Sha256::digest(text.as_bytes())[..8]))
+    format!("{}.{EXTENSION}", relobox_core::text::hex(&Sha256::digest(text.as_bytes())[..8]))
 }

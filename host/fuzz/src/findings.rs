@@ -132,7 +132,7 @@ fn name(guest: &str, oracle: &str, about: &str, more: &str) -> String {
         digest.update(text.as_bytes());
         digest.update([0]);
     }
-    let digest = relobox_core::digest::hex(&digest.finalize()[..4]);
+    let digest = relobox_core::text::hex(&digest.finalize()[..4]);
     format!("{}-{oracle}-{}-{digest}.case", plain(guest), plain(about))
 }
 

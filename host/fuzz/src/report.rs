@@ -2,10 +2,10 @@
 
 use super::findings::Finding;
 use super::oracle;
+use quick_junit::TestCaseStatus;
 use relobox_core::text::write_json;
-use relobox_kit::escaped;
+use relobox_kit::junit_xml::{case, failure, suite, xml};
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 
 /// SARIF 2.1.0: a rule for each oracle, a result for each finding.
 #[must_use]
@@ -59,30 +59,16 @@ pub fn junit(guest: &str, findings: &[Finding], seconds: f64) -> String {
     if !others.is_empty() {
         groups.push(("other", others));
     }
-    let failures = groups.iter().filter(|(_, f)| !f.is_empty()).count();
-    let (tests, guest) = (groups.len(), escaped(guest));
-    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let _ = writeln!(
-        out,
-        "<testsuites>\n<testsuite name=\"relobox fuzz {guest}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" time=\"{seconds:.1}\">"
-    );
-    for (name, findings) in groups {
-        let _ = write!(out, "<testcase classname=\"relobox.fuzz.{guest}\" name=\"{name}\"");
-        if findings.is_empty() {
-            out.push_str("/>\n");
-            continue;
-        }
-        out.push_str(">\n");
-        let message = escaped(&findings[0].detail);
-        let _ = writeln!(out, "<failure message=\"{message}\">");
-        for f in findings {
-            let text = format!("{}: {}", f.about, f.detail);
-            let _ = writeln!(out, "{}\n{}", escaped(&text), escaped(&f.path.display().to_string()));
-        }
-        out.push_str("</failure>\n</testcase>\n");
-    }
-    out.push_str("</testsuite>\n</testsuites>\n");
-    out
+    let cases = groups.into_iter().map(|(name, findings)| {
+        let lines = findings.iter().flat_map(|f| [format!("{}: {}", f.about, f.detail), f.path.display().to_string()]);
+        let status = match findings.first() {
+            Some(first) => failure(&first.detail, lines),
+            None => TestCaseStatus::success(),
+        };
+        case(&format!("relobox.fuzz.{guest}"), name, status)
+    });
+    let name = format!("relobox fuzz {guest}");
+    xml(&name, seconds, [suite(&name, cases)])
 }
 
 #[cfg(test)]

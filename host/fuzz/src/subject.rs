@@ -2,7 +2,6 @@
 
 use libafl::inputs::Input;
 use libafl_bolts::HasLen;
-use relobox_core::limits;
 use relobox_core::rng::Rng;
 
 /// Something that looks wrong.
@@ -62,23 +61,8 @@ pub trait Subject {
     /// Inputs to begin with, from what the guest says of itself.
     fn seeds(&self) -> Vec<Self::Input>;
 
-    /// Inputs that are simpler than this one, the most promising first.
-    fn simpler(&self, _: &Self::Input) -> Vec<Self::Input> {
-        Vec::new()
-    }
-
-    /// The simplest input of which `still` holds; it holds of this one. By itself, tries those that are
-    /// [`simpler`](Self::simpler) until none helps.
-    fn minimise(&self, input: &Self::Input, still: &mut dyn FnMut(&Self::Input) -> bool) -> Self::Input {
-        let (mut best, mut left) = (input.clone(), limits::MINIMISE);
-        while let Some(found) = self.simpler(&best).into_iter().take(left).find(|candidate| {
-            left = left.saturating_sub(1);
-            still(candidate)
-        }) {
-            best = found;
-        }
-        best
-    }
+    /// The simplest input of which `still` holds; it holds of this one.
+    fn minimise(&self, input: &Self::Input, still: &mut dyn FnMut(&Self::Input) -> bool) -> Self::Input;
 
     /// An input as the text of a file. `remarks` are lines for people.
     fn write(&self, input: &Self::Input, remarks: &[String]) -> String;

@@ -3,16 +3,17 @@
 use super::case::Case;
 use super::places::span;
 use relobox_abi::{pairing, row_flag};
+use relobox_core::text::decoded;
 use relobox_link::description::{About, PluginRow};
 
-/// The row to look at, and its partner if both write alike, for the byte at `offset` of a section of this name; `None`
+/// The row to look at, and its partner if both write alike, for the byte at `offset` of a section of this name, as [`decoded`]; `None`
 /// if no relocation of the section writes.
 ///
 /// A relocation that may declare more of its own, and so far, comes first: what it finds at its place may be another
 /// one's work. Else it is the nearest.
 #[must_use]
 pub fn blame(about: &About, case: &Case, section: &str, offset: u64) -> Option<String> {
-    let sections = case.groups().filter(|(_, s)| s.name == section);
+    let sections = case.groups().filter(|(_, s)| decoded(s.name.as_bytes()) == section);
     let relocations = sections.flat_map(|(_, s)| &s.relocations);
     let writing = relocations.filter_map(|r| Some((r, about.row(r.kind).filter(|row| row.writes())?)));
     let far = |(r, row): &(&super::Relocation, &PluginRow)| {

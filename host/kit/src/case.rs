@@ -7,6 +7,7 @@
 use relobox_abi::{Group, Machine, Parsed, Span, group_flag, section_flag, symbol_flag};
 use relobox_core::limits;
 use relobox_link::records::{Patching, Records};
+use relobox_link::stages::confine::Image;
 use serde::{Deserialize, Serialize};
 
 /// A made-up module.
@@ -206,10 +207,8 @@ impl Case {
 /// `SHT_PROGBITS`.
 const PROGBITS: u32 = 1;
 
-impl Owned {
-    /// As the stages want them.
-    #[must_use]
-    pub fn records(&self) -> Records<'_> {
+impl Image for Owned {
+    fn records(&self) -> Records<'_> {
         Records {
             // Millions of cases are refused while fuzzing, and each word would cost more than the plugin does.
             name: "",
@@ -225,12 +224,13 @@ impl Owned {
         }
     }
 
-    /// The bytes, to patch, and what says where.
-    pub fn patch(&mut self) -> (&mut [u8], Patching<'_>) {
+    fn patch(&mut self) -> (&mut [u8], Patching<'_>) {
         let Self { file, sections, groups, relocations, .. } = self;
         (file, Patching { sections, groups, relocations })
     }
+}
 
+impl Owned {
     /// A section's contents.
     pub fn contents(&self, section: usize) -> &[u8] {
         self.records().bytes(self.sections[section].data)

@@ -55,7 +55,7 @@ impl Judge<'_> {
 
     fn check_refused(&self, case: &Case, faults: &[Fault]) -> Result<(), Complaint> {
         let came = |fault: &Fault| match fault.relocation {
-            Some(_) => format!("{} (value {})", fault.kind, text::hex(fault.value)),
+            Some(_) => format!("{} (value {})", fault.kind, text::hex_value(fault.value)),
             None => format!("{}, of no relocation", fault.kind),
         };
         if case.groups().any(|(_, s)| !self.takes(s.in_place)) {

@@ -107,7 +107,7 @@ impl Judge<'_> {
             expected: format!(
                 "{} ({formula} = {}, place was {})",
                 hex(&bytes.bytes[..bytes.len]),
-                text::hex(bytes.value),
+                text::hex_value(bytes.value),
                 hex(&before)
             ),
             came: hex(&came),
@@ -121,6 +121,6 @@ pub(crate) fn accepted(about: String, kinds: String) -> Complaint {
 }
 
 /// Bytes in the order of memory.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    if bytes.is_empty() { "nothing".into() } else { relobox_core::digest::hex(bytes) }
+pub(super) fn hex(bytes: &[u8]) -> String {
+    if bytes.is_empty() { "nothing".into() } else { relobox_core::text::hex(bytes) }
 }

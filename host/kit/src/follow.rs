@@ -142,7 +142,7 @@ impl Judge<'_> {
             refused.get_or_insert(complaint);
         }
         Err(refused.unwrap_or_else(|| {
-            let values: Vec<_> = targets.iter().map(|target| text::hex(target.cast_signed())).collect();
+            let values: Vec<_> = targets.iter().map(|target| text::hex_value(target.cast_signed())).collect();
             let tables: Vec<_> = linked.made.iter().filter(|m| !m.text).map(shown).collect();
             Complaint {
                 wrong: Wrong::Bytes,
@@ -195,7 +195,7 @@ impl Judge<'_> {
             let came = hex(bytes.and_then(|b| b.get(..row.row.width.into())).unwrap_or_default());
             return Err(complaint("a way into code that the plugin made".into(), came));
         };
-        let show = |value: u64| text::hex(value.cast_signed());
+        let show = |value: u64| text::hex_value(value.cast_signed());
         if let Some(distance) = self.tables.target(row.row.kind) {
             let holds = |(entry, target): &Code| {
                 let behind = entry.wrapping_add(distance);
@@ -321,5 +321,5 @@ fn targets(case: &Case, holds: Holds, letters: &Letters) -> Vec<u64> {
 /// A section for people.
 fn shown(made: &Made) -> String {
     let len = made.contents.len().min(64);
-    format!("{} at {} with {}", made.name, text::hex(made.address.cast_signed()), hex(&made.contents[..len]))
+    format!("{} at {} with {}", made.name, text::hex_value(made.address.cast_signed()), hex(&made.contents[..len]))
 }

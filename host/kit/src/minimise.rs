@@ -1,41 +1,25 @@
 //! Smaller cases of which the same is true.
 
 use super::case::Case;
-use relobox_core::limits;
+use crate::minimiser::Minimiser;
 
 /// The smallest case that could be found of which `still` holds; it holds of `case`.
 ///
 /// Tried in turn until nothing helps: without a section, symbols, relocations, contents; then simpler numbers.
 pub fn minimise(case: &Case, mut still: impl FnMut(&Case) -> bool) -> Case {
-    let mut best = case.clone();
-    let mut left = limits::MINIMISE;
-    let mut attempt = |best: &mut Case, change: &dyn Fn(&mut Case)| -> bool {
-        let mut smaller = best.clone();
-        change(&mut smaller);
-        if left == 0 || smaller == *best {
-            return false;
-        }
-        left -= 1;
-        let holds = still(&smaller);
-        if holds {
-            *best = smaller;
-        }
-        holds
-    };
+    let mut small = Minimiser::new(case.clone(), &mut still);
     loop {
-        let before = best.clone();
-        relocations(&mut best, &mut attempt);
-        symbols(&mut best, &mut attempt);
-        sections(&mut best, &mut attempt);
-        contents(&mut best, &mut attempt);
-        numbers(&mut best, &mut attempt);
-        if best == before {
-            return best;
+        let before = small.best().clone();
+        relocations(&mut small);
+        symbols(&mut small);
+        sections(&mut small);
+        contents(&mut small);
+        numbers(&mut small);
+        if *small.best() == before {
+            return small.into_best();
         }
     }
 }
-
-type Attempt<'a> = dyn FnMut(&mut Case, &dyn Fn(&mut Case)) -> bool + 'a;
 
 /// Runs of a list are taken away, halves first.
 fn halves(len: usize, mut take: impl FnMut(usize, usize) -> bool) {
@@ -54,21 +38,21 @@ fn halves(len: usize, mut take: impl FnMut(usize, usize) -> bool) {
     }
 }
 
-fn relocations(best: &mut Case, attempt: &mut Attempt<'_>) {
-    for section in 0..best.sections.len() {
-        halves(best.sections[section].relocations.len(), |at, count| {
-            attempt(best, &|case| drop(case.sections[section].relocations.drain(at..at + count)))
+fn relocations(small: &mut Minimiser<'_, Case>) {
+    for section in 0..small.best().sections.len() {
+        halves(small.best().sections[section].relocations.len(), |at, count| {
+            small.change(|case| drop(case.sections[section].relocations.drain(at..at + count)))
         });
     }
 }
 
 /// A symbol without a use goes, and indices with it.
-fn symbols(best: &mut Case, attempt: &mut Attempt<'_>) {
-    for symbol in (0..best.symbols.len()).rev() {
+fn symbols(small: &mut Minimiser<'_, Case>) {
+    for symbol in (0..small.best().symbols.len()).rev() {
         let index = symbol as u32 + 1;
-        let used = best.sections.iter().flat_map(|s| &s.relocations).any(|r| r.symbol == index);
+        let used = small.best().sections.iter().flat_map(|s| &s.relocations).any(|r| r.symbol == index);
         if !used {
-            attempt(best, &|case| {
+            small.change(|case| {
                 case.symbols.remove(symbol);
                 let relocations = case.sections.iter_mut().flat_map(|s| &mut s.relocations);
                 relocations.filter(|r| r.symbol > index).for_each(|r| r.symbol -= 1);
@@ -76,48 +60,48 @@ fn symbols(best: &mut Case, attempt: &mut Attempt<'_>) {
         }
     }
     // Two that do for one.
-    for symbol in 1..best.symbols.len() as u32 {
-        attempt(best, &|case| {
+    for symbol in 1..small.best().symbols.len() as u32 {
+        small.change(|case| {
             let relocations = case.sections.iter_mut().flat_map(|s| &mut s.relocations);
             relocations.filter(|r| r.symbol == symbol + 1).for_each(|r| r.symbol = symbol);
         });
     }
 }
 
-fn sections(best: &mut Case, attempt: &mut Attempt<'_>) {
-    for section in (0..best.sections.len()).rev() {
+fn sections(small: &mut Minimiser<'_, Case>) {
+    for section in (0..small.best().sections.len()).rev() {
         let index = section as u32 + 1;
-        if best.symbols.iter().all(|s| s.section != index) {
-            attempt(best, &|case| {
+        if small.best().symbols.iter().all(|s| s.section != index) {
+            small.change(|case| {
                 case.sections.remove(section);
                 case.symbols.iter_mut().filter(|s| s.section > index).for_each(|s| s.section -= 1);
             });
         }
     }
-    attempt(best, &|case| case.inputs.clear());
+    small.change(|case| case.inputs.clear());
 }
 
-fn contents(best: &mut Case, attempt: &mut Attempt<'_>) {
-    for section in 0..best.sections.len() {
+fn contents(small: &mut Minimiser<'_, Case>) {
+    for section in 0..small.best().sections.len() {
         // From the end, where nothing else has to move.
-        let mut cut = best.sections[section].bytes.len();
+        let mut cut = small.best().sections[section].bytes.len();
         while cut > 0 {
-            let len = best.sections[section].bytes.len();
-            if cut > len || !attempt(best, &|case| case.sections[section].bytes.truncate(len - cut)) {
+            let len = small.best().sections[section].bytes.len();
+            if cut > len || !small.change(|case| case.sections[section].bytes.truncate(len - cut)) {
                 cut /= 2;
             }
         }
         // From the start, with all that is counted from there.
-        let mut cut = best.sections[section].bytes.len().next_power_of_two();
+        let mut cut = small.best().sections[section].bytes.len().next_power_of_two();
         while cut > 0 {
             let by = cut as u64;
-            let s = &best.sections[section];
+            let s = &small.best().sections[section];
             let index = section as u32 + 1;
             let fits = cut <= s.bytes.len()
                 && s.relocations.iter().all(|r| r.offset >= by)
-                && best.symbols.iter().all(|s| s.section != index || s.value >= by);
+                && small.best().symbols.iter().all(|s| s.section != index || s.value >= by);
             let done = fits
-                && attempt(best, &|case| {
+                && small.change(|case| {
                     let s = &mut case.sections[section];
                     s.bytes.drain(..cut);
                     s.address = s.address.wrapping_add(by);
@@ -128,8 +112,8 @@ fn contents(best: &mut Case, attempt: &mut Attempt<'_>) {
                 cut /= 2;
             }
         }
-        halves(best.sections[section].bytes.len(), |at, count| {
-            attempt(best, &|case| case.sections[section].bytes[at..at + count].fill(0));
+        halves(small.best().sections[section].bytes.len(), |at, count| {
+            small.change(|case| case.sections[section].bytes[at..at + count].fill(0));
             false
         });
     }
@@ -142,30 +126,28 @@ fn simpler(number: u64) -> impl Iterator<Item = u64> {
     [0, 1].into_iter().chain(low).chain(high).filter(move |n| *n < number)
 }
 
-fn numbers(best: &mut Case, attempt: &mut Attempt<'_>) {
-    let mut each = |best: &mut Case, get: &dyn Fn(&Case) -> u64, set: &dyn Fn(&mut Case, u64)| {
-        for number in simpler(get(best)) {
-            if attempt(best, &|case| set(case, number)) {
-                break;
-            }
-        }
-    };
-    for i in 0..best.sections.len() {
-        each(best, &|c| c.sections[i].flags, &|c, n| c.sections[i].flags = n);
-        each(best, &|c| c.sections[i].address, &|c, n| c.sections[i].address = n);
-        for j in 0..best.sections[i].relocations.len() {
+/// The number becomes the simplest that does.
+fn number(small: &mut Minimiser<'_, Case>, get: impl Fn(&Case) -> u64, set: impl Fn(&mut Case, u64)) {
+    let _ = simpler(get(small.best())).find(|number| small.change(|case| set(case, *number)));
+}
+
+fn numbers(small: &mut Minimiser<'_, Case>) {
+    for i in 0..small.best().sections.len() {
+        number(small, |c| c.sections[i].flags, |c, n| c.sections[i].flags = n);
+        number(small, |c| c.sections[i].address, |c, n| c.sections[i].address = n);
+        for j in 0..small.best().sections[i].relocations.len() {
             let r = move |c: &Case| c.sections[i].relocations[j];
-            each(best, &|c| r(c).addend.unsigned_abs(), &|c, n| c.sections[i].relocations[j].addend = n.cast_signed());
-            each(best, &|c| r(c).offset, &|c, n| c.sections[i].relocations[j].offset = n);
-            each(best, &|c| r(c).symbol.into(), &|c, n| c.sections[i].relocations[j].symbol = n as u32);
+            number(small, |c| r(c).addend.unsigned_abs(), |c, n| c.sections[i].relocations[j].addend = n.cast_signed());
+            number(small, |c| r(c).offset, |c, n| c.sections[i].relocations[j].offset = n);
+            number(small, |c| r(c).symbol.into(), |c, n| c.sections[i].relocations[j].symbol = n as u32);
         }
     }
-    for i in 0..best.symbols.len() {
-        each(best, &|c| c.symbols[i].value, &|c, n| c.symbols[i].value = n);
-        each(best, &|c| c.symbols[i].size, &|c, n| c.symbols[i].size = n);
-        each(best, &|c| c.symbols[i].other.into(), &|c, n| c.symbols[i].other = n as u8);
+    for i in 0..small.best().symbols.len() {
+        number(small, |c| c.symbols[i].value, |c, n| c.symbols[i].value = n);
+        number(small, |c| c.symbols[i].size, |c, n| c.symbols[i].size = n);
+        number(small, |c| c.symbols[i].other.into(), |c, n| c.symbols[i].other = n as u8);
     }
-    each(best, &|c| c.elf_flags.into(), &|c, n| c.elf_flags = n as u32);
+    number(small, |c| c.elf_flags.into(), |c, n| c.elf_flags = n as u32);
 }
 
 #[cfg(test)]

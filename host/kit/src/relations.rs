@@ -133,7 +133,12 @@ pub(crate) fn shift(subject: &Subject<'_>, case: &Case, what: Moves, by: u64) ->
             return Err(Complaint {
                 wrong: Wrong::Differs,
                 about: format!("{} at {}+{:#x}", row.name, s.name, r.offset),
-                expected: format!("{} when {} moved by {}", word(expected), thing(what), text::hex(by.cast_signed())),
+                expected: format!(
+                    "{} when {} moved by {}",
+                    word(expected),
+                    thing(what),
+                    text::hex_value(by.cast_signed())
+                ),
                 came: format!("{} (it was {})", word(new), word(old)),
             });
         }

@@ -8,10 +8,10 @@ use relobox_core::limits;
 use relobox_core::problem::Problem;
 use relobox_link::guests::Plugin;
 use relobox_link::job::JobWriter;
+use relobox_link::link::relocate;
 use relobox_link::needs::Needs;
 use relobox_link::sandbox::Instance;
-use relobox_link::stages::apply::apply;
-use relobox_link::stages::confine::take_windows;
+use relobox_link::stages::confine::Image as _;
 use relobox_link::stages::layout::Layout;
 use relobox_link::stages::plan::{Planned, ask};
 use relobox_link::stages::resolve::Resolved;
@@ -117,27 +117,21 @@ pub(crate) fn run_at(plugin: &Plugin, case: &Case, synthetic: impl FnOnce(&Needs
     let layout = place(case, synthetic(&planned.needs));
     let values = values(case, &planned.needs, &layout);
     let resolved = Resolved { values, uses: Vec::new() };
-    let outcome = match apply(plugin, &records, &mut planned, &layout, &resolved, |_| None) {
+    let outcome = match relocate(plugin, &mut owned, &mut planned, &layout, &resolved, |_, _| None) {
         Err(error) => failed(error),
-        Ok(made) => {
-            let (file, patching) = owned.patch();
-            match take_windows(&plugin.about, file, &patching, &planned) {
-                Err(stray) => Outcome::Misbehaved(stray.misbehaviour(|i| case.section_name(i))),
-                Ok(()) => Outcome::Linked(Linked {
-                    sections: (1..=case.sections.len()).map(|i| owned.contents(i).to_vec()).collect(),
-                    made: made
-                        .into_iter()
-                        .map(|s| Made {
-                            text: s.wanted.record.kind == synthetic_kind::TEXT,
-                            name: s.wanted.name,
-                            address: s.address,
-                            contents: s.contents,
-                        })
-                        .collect(),
-                    values: resolved.values,
-                }),
-            }
-        }
+        Ok(made) => Outcome::Linked(Linked {
+            sections: (1..=case.sections.len()).map(|i| owned.contents(i).to_vec()).collect(),
+            made: made
+                .into_iter()
+                .map(|s| Made {
+                    text: s.wanted.record.kind == synthetic_kind::TEXT,
+                    name: s.wanted.name,
+                    address: s.address,
+                    contents: s.contents,
+                })
+                .collect(),
+            values: resolved.values,
+        }),
     };
     let Planned { instance, .. } = planned;
     Run { outcome, fuel: instance.fuel_used(), instance: Some(instance) }
@@ -187,11 +181,4 @@ fn values(case: &Case, needs: &Needs, layout: &Layout) -> Vec<u64> {
         }
     }
     values
-}
-
-impl Case {
-    fn section_name(&self, section: u32) -> String {
-        let section = (section as usize).checked_sub(1).and_then(|i| self.sections.get(i));
-        section.map(|s| s.name.clone()).unwrap_or_default()
-    }
 }

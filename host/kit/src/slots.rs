@@ -15,7 +15,7 @@ use super::subject::Subject;
 use super::tables::word;
 use super::verdict::Verdict;
 use relobox_abi::{effect, row_flag};
-use relobox_core::text::hex;
+use relobox_core::text::hex_value;
 use relobox_link::description::PluginRow;
 use std::collections::HashMap;
 
@@ -97,10 +97,10 @@ fn entries(case: &Case, row: &PluginRow, linked: &Linked, sites: &[Site<'_>]) ->
         return Ok(());
     }
     let field = Field::of(row, case.order);
-    let fields: Vec<_> = sites.iter().map(|s| hex(field.extract(s.word).cast_signed())).collect();
+    let fields: Vec<_> = sites.iter().map(|s| hex_value(field.extract(s.word).cast_signed())).collect();
     let missing = sites.iter().zip(&of_targets).zip(&of_symbols).find(|((_, a), b)| a.is_empty() && b.is_empty());
     let (site, expected) = match missing {
-        Some(((site, _), _)) => (site, format!("an entry that holds {}", hex(site.value.cast_signed()))),
+        Some(((site, _), _)) => (site, format!("an entry that holds {}", hex_value(site.value.cast_signed()))),
         None => (&sites[0], "fields that lead to entries of their symbols".to_owned()),
     };
     let came = format!("fields {} that lead elsewhere", fields.join(", "));
@@ -175,7 +175,7 @@ fn stubs(
             let about = format!("{} at {:#x}", row.name, site.relocation.offset);
             Err(Complaint { wrong: Wrong::Bytes, about, expected, came })
         };
-        let target_of = |target: u64| hex(target.cast_signed());
+        let target_of = |target: u64| hex_value(target.cast_signed());
         if !inside {
             return complain("a way through what the plugin made".into(), format!("one to {}", target_of(target)));
         }

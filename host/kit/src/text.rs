@@ -20,6 +20,7 @@
 use super::case::{Case, Relocation, Section, Symbol};
 use super::run::Outcome;
 use relobox_core::limits;
+use relobox_core::text::hex;
 use std::fmt::{self, Write as _};
 
 /// The first line: a file of another version is refused.
@@ -138,7 +139,7 @@ fn contents(f: &mut fmt::Formatter<'_>, mut bytes: &[u8]) -> fmt::Result {
         f.write_str(" ")?;
         for word in line.chunks(4) {
             f.write_str(" ")?;
-            word.iter().try_for_each(|b| write!(f, "{b:02x}"))?;
+            f.write_str(&hex(word))?;
         }
         f.write_str("\n")?;
         bytes = rest;

@@ -3,11 +3,12 @@
 use crate::description::About;
 use crate::sandbox::{Guest, Sandbox};
 use relobox_abi::{ABI_VERSION, Machine, export};
-use relobox_core::digest::{Digest, hex};
+use relobox_core::digest::Digest;
 use relobox_core::error::{Error, Result};
 use relobox_core::kernel::Machine as Running;
 use relobox_core::limits;
 use relobox_core::problem::Problem;
+use relobox_core::text::hex;
 use relobox_core::text::order_of;
 use relobox_plugins::built_in::{self, ENGINE, UNPACK};
 use relobox_plugins::index::{Wanted, may_link, may_run_on, names_machines};

@@ -3,7 +3,7 @@
 use crate::guests::{Guests, Plugin};
 use crate::records::Records;
 use crate::stages::apply::{Synthetic, apply};
-use crate::stages::confine::confine;
+use crate::stages::confine::{Image, confine};
 use crate::stages::emit::emit;
 use crate::stages::layout::{self, Layout, Measured};
 use crate::stages::open::{Source, open};
@@ -149,12 +149,30 @@ impl Prepared {
         let resolved = resolve(&records, &planned.needs, &layout, sources)?;
         let renamed = planned.needs.supplied.iter().filter(|(s, _)| s.how == supply::RENAME);
         let renamed: HashMap<u32, Vec<u8>> = renamed.map(|(s, name)| (s.symbol, name.clone())).collect();
-        let owner = |symbol| defined_in(&records, sources, symbol, renamed.get(&symbol));
-        let synthetic = apply(&plugin, &records, &mut planned, &layout, &resolved, owner)?;
-        confine(&plugin.about, &mut module, &planned)?;
+        let owner = |records: &Records<'_>, symbol| defined_in(records, sources, symbol, renamed.get(&symbol));
+        let synthetic = relocate(&plugin, &mut module, &mut planned, &layout, &resolved, owner)?;
         let fuel = planned.instance.fuel_used();
         Ok(Linked { module, plugin, layout, resolved, synthetic, fuel })
     }
+}
+
+/// The stages that come when addresses and values are known, in their order: apply, confine. `owner` says where a symbol
+/// is defined, for messages.
+///
+/// # Errors
+/// If relocations cannot be done, or the plugin breaks its contract.
+pub fn relocate(
+    plugin: &Plugin,
+    image: &mut impl Image,
+    planned: &mut Planned,
+    layout: &Layout,
+    resolved: &Resolved,
+    owner: impl Fn(&Records<'_>, u32) -> Option<String>,
+) -> Result<Vec<Synthetic>> {
+    let records = image.records();
+    let synthetic = apply(plugin, &records, planned, layout, resolved, |symbol| owner(&records, symbol))?;
+    confine(&plugin.about, image, planned)?;
+    Ok(synthetic)
 }
 
 fn defined_in(records: &Records<'_>, sources: Sources<'_>, symbol: u32, renamed: Option<&Vec<u8>>) -> Option<String> {

@@ -7,11 +7,10 @@
 use crate::admit::{Refusal, admit};
 use crate::cache::Cache;
 use relobox_abi::{ABI_OLDEST, ABI_VERSION, export};
-use relobox_core::address_space;
-use relobox_core::digest::{Digest, hex};
+use relobox_core::digest::Digest;
 use relobox_core::error::{Error, Misbehaviour, Result};
-use relobox_core::limits;
-use relobox_core::text::decoded;
+use relobox_core::text::{decoded, hex};
+use relobox_core::{address_space, limits};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 use std::hash::{Hash as _, Hasher as _};

@@ -3,9 +3,7 @@
 use super::output;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use relobox::built_in;
 use relobox::cache::Cache;
-use relobox::files;
 use relobox::fuzz::corpus::Disk;
 use relobox::fuzz::driver::{Plan, Progress, Summary};
 use relobox::fuzz::engine::Engine;
@@ -17,10 +15,10 @@ use relobox::fuzz::{corpus, driver, findings, jobs, report};
 use relobox::guests::Plugin;
 use relobox::kit::agree::must_share_a_machine;
 use relobox::kit::{Outcome, Recorded};
-use relobox::plugin_file::Origin;
-use relobox::plugin_file::PluginFile;
+use relobox::plugin_file::{Origin, PluginFile};
 use relobox::sandbox::Sandbox;
-use relobox::{Error, Result};
+use relobox::text::thousands;
+use relobox::{Error, Result, built_in, files};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -274,13 +272,12 @@ fn tell(args: &FuzzArgs, summary: &Summary) -> Result<()> {
 
 /// `12 s: 600,000 executions (50,000/s), 310 of 900 edges, 120 inputs, 0 findings`
 fn words(p: &Progress) -> String {
-    let grouped = |n: u64| relobox::text::grouped(&n.to_string(), 3, ',');
     let rate = (p.executions as f64 / p.time.as_secs_f64().max(0.001)) as u64;
     format!(
         "{:.0} s: {} executions ({}/s), {} of {} edges, {} inputs, {} finding{}",
         p.time.as_secs_f64(),
-        grouped(p.executions),
-        grouped(rate),
+        thousands(p.executions),
+        thousands(rate),
         p.edges,
         p.all_edges,
         p.corpus,
@@ -340,19 +337,19 @@ fn replay(subject: &PluginSubject<'_>, path: &Path) -> Result<ExitCode> {
     match subject.outcome(&recorded.case) {
         Outcome::Linked(linked) => {
             for (section, bytes) in recorded.case.sections.iter().zip(&linked.sections) {
-                let hex = |bytes: &[u8]| relobox::text::grouped(&relobox::digest::hex(bytes), 8, ' ');
+                let hex = |bytes: &[u8]| relobox::text::grouped(&relobox::text::hex(bytes), 8, ' ');
                 output::line(format!("{} was {}", section.name, hex(&section.bytes)));
                 output::line(format!("{} is  {}", section.name, hex(bytes)));
             }
             for made in &linked.made {
-                let (name, at, contents) = (&made.name, made.address, relobox::digest::hex(&made.contents));
+                let (name, at, contents) = (&made.name, made.address, relobox::text::hex(&made.contents));
                 output::line(format!("{name} at {at:#x} is {contents}"));
             }
         }
         Outcome::Refused(faults) => {
             for fault in faults {
                 let of = fault.relocation.map_or_else(String::new, |r| format!(" of relocation {r}"));
-                let value = relobox::text::hex(fault.value);
+                let value = relobox::text::hex_value(fault.value);
                 output::line(format!("refused: {}{of} at {:#x}, value {value}", fault.kind, fault.offset));
             }
         }

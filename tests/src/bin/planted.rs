@@ -8,6 +8,7 @@
 //! the page. One at a time on one core: nothing else should run meanwhile.
 
 use anyhow::{Context as _, Result, bail};
+use relobox::text::thousands;
 use relobox_tests::planted::{Bug, Planted};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -82,8 +83,8 @@ fn main() -> Result<()> {
             "| {} | {} s | {} | {} | {} |",
             twin.name,
             options.seconds,
-            grouped(c.executions),
-            grouped(c.rate),
+            thousands(c.executions),
+            thousands(c.rate),
             if c.findings == 0 { "none".to_owned() } else { format!("**{}**: {}", c.findings, c.first) }
         );
         println!("{line}");
@@ -200,22 +201,9 @@ fn row(bug: &Bug, campaigns: &[Campaign]) -> String {
         bug.twin,
         if bug.against { ", beside the correct one" } else { "" },
         campaigns.len(),
-        grouped(executions[executions.len() / 2]),
+        thousands(executions[executions.len() / 2]),
         oracles.into_iter().collect::<Vec<_>>().join(", ")
     )
-}
-
-/// 12,345
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// Puts `table` between the page's marks.

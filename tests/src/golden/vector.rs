@@ -2,6 +2,7 @@
 
 use crate::tiny::{Described, Relocation, Section, Symbol, Tiny, What};
 use anyhow::{Context as _, Result, bail, ensure};
+use relobox::text::hex;
 use relobox_abi::{Machine, order};
 use std::fmt;
 
@@ -81,10 +82,6 @@ pub enum Outcome {
     Refused,
     /// The linker does not know the type. Never in a file.
     Unsupported,
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn unhex(text: &str) -> Result<Vec<u8>> {

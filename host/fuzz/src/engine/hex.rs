@@ -2,7 +2,7 @@
 //! with `#` are for people.
 
 use relobox_core::limits;
-use relobox_core::text::Escaped;
+use relobox_core::text::{Escaped, hex};
 use std::fmt::Write as _;
 
 const LINE: std::ops::RangeInclusive<usize> = 1..=32;
@@ -24,7 +24,7 @@ pub(crate) fn write(bytes: &[u8], remarks: &[String]) -> String {
         // Up to where the next run begins.
         let run_at = rest.windows(16).take(*LINE.end()).position(|w| w.iter().all(|b| *b == w[0]));
         let (line, after) = rest.split_at(run_at.unwrap_or(*LINE.end()).min(rest.len()));
-        let words: Vec<_> = line.chunks(4).map(relobox_core::digest::hex).collect();
+        let words: Vec<_> = line.chunks(4).map(hex).collect();
         let _ = writeln!(out, "{}", words.join(" "));
         rest = after;
     }

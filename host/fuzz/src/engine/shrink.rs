@@ -3,7 +3,7 @@
 use super::elf::Kind;
 use super::model::Model;
 use libafl::inputs::BytesInput;
-use relobox_core::limits;
+use relobox_kit::minimiser::Minimiser;
 
 /// The simplest file that `still` is the same, of those that `simpler` leads to.
 pub(crate) fn minimise(
@@ -11,22 +11,15 @@ pub(crate) fn minimise(
     simpler: impl Fn(&[u8]) -> Vec<Vec<u8>>,
     still: &mut dyn FnMut(&BytesInput) -> bool,
 ) -> BytesInput {
-    let (mut best, mut tried, mut last) = (input.clone(), 0, usize::MAX);
-    'again: loop {
-        let candidates: Vec<_> = simpler(best.as_ref()).into_iter().map(BytesInput::new).collect();
+    let (mut small, mut last) = (Minimiser::new(input.clone(), still), usize::MAX);
+    loop {
+        let candidates: Vec<_> = simpler(small.best().as_ref()).into_iter().map(BytesInput::new).collect();
         // Go on behind what was dropped last: what was tried before mostly is in vain again.
         let first = if last < candidates.len() { last } else { 0 };
-        for n in (first..candidates.len()).chain(0..first) {
-            tried += 1;
-            if tried > limits::MINIMISE {
-                return best;
-            }
-            if still(&candidates[n]) {
-                (best, last) = (candidates[n].clone(), n);
-                continue 'again;
-            }
+        match (first..candidates.len()).chain(0..first).find(|n| small.offer(candidates[*n].clone())) {
+            Some(n) => last = n,
+            None => return small.into_best(),
         }
-        return best;
     }
 }
 

@@ -7,22 +7,51 @@
 //! without knowing where to look.
 
 use crate::description::About;
-use crate::records::Patching;
+use crate::records::{Patching, Records};
 use crate::stages::parse::Module;
 use crate::stages::plan::Planned;
 use crate::views::bytes;
 use relobox_abi::{Row, section_flag};
 use relobox_core::error::{Misbehaviour, Result};
 
-/// Patches the module's file in place.
-pub fn confine(about: &About, module: &mut Module, planned: &Planned) -> Result<()> {
-    let (file, records) = module.patch();
+/// What is patched: a file in the engine's memory, or one that is made up.
+pub trait Image {
+    /// What the file consists of.
+    fn records(&self) -> Records<'_>;
+
+    /// Its bytes, and the records that say which of them relocations are about.
+    fn patch(&mut self) -> (&mut [u8], Patching<'_>);
+}
+
+impl Image for Module {
+    fn records(&self) -> Records<'_> {
+        Self::records(self)
+    }
+
+    fn patch(&mut self) -> (&mut [u8], Patching<'_>) {
+        Self::patch(self)
+    }
+}
+
+/// Patches the file in place.
+///
+/// # Errors
+/// If the plugin changed a byte that no relocation declares, or its copies are not where they were.
+pub fn confine(about: &About, image: &mut impl Image, planned: &Planned) -> Result<()> {
+    let (file, records) = image.patch();
     let outcome = take_windows(about, file, &records, planned);
-    outcome.map_err(|stray| planned.instance.misbehaved(stray.misbehaviour(|i| module.records().section_name(i))))
+    outcome.map_err(|stray| {
+        planned.instance.misbehaved(match stray {
+            Stray::Byte { section, offset } => {
+                Misbehaviour::Window { section: image.records().section_name(section), offset }
+            }
+            Stray::Answer(what) => what,
+        })
+    })
 }
 
 /// Why a plugin's copy is not taken over.
-pub enum Stray {
+enum Stray {
     /// It changed this byte.
     Byte {
         /// Index of the section.
@@ -34,19 +63,8 @@ pub enum Stray {
     Answer(Misbehaviour),
 }
 
-impl Stray {
-    /// As an error, with the section's name.
-    #[must_use]
-    pub fn misbehaviour(self, name: impl Fn(u32) -> String) -> Misbehaviour {
-        match self {
-            Self::Byte { section, offset } => Misbehaviour::Window { section: name(section), offset },
-            Self::Answer(what) => what,
-        }
-    }
-}
-
 /// Takes the windows over into `file`, and compares the rest.
-pub fn take_windows(about: &About, file: &mut [u8], records: &Patching<'_>, planned: &Planned) -> Result<(), Stray> {
+fn take_windows(about: &About, file: &mut [u8], records: &Patching<'_>, planned: &Planned) -> Result<(), Stray> {
     let memory = planned.instance.memory();
     let mut extra = planned.needs.windows.iter().peekable();
     for group in records.groups {
