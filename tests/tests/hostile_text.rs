@@ -359,7 +359,7 @@ fn arguments_and_the_environment() {
 #[test]
 fn only_one_file_prints() {
     let prints = ["println!", "print!(", "eprint", "stdout()", "stderr()", "dbg!("];
-    let mut found: Vec<_> = source::rust_files("host/src")
+    let mut found: Vec<_> = source::host_files()
         .filter(|(_, text)| {
             // What clap says of its own error is no stream.
             let code = source::code(text).replace("use_stderr()", "");

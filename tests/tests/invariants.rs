@@ -15,7 +15,7 @@ use relobox::symbols::Symbols;
 use relobox_abi::symbol_flag;
 use relobox_tests::hostile::sample;
 use sha2::{Digest as _, Sha256};
-use source::{code, dependencies, directories, guests, repository, rust_files};
+use source::{code, dependencies, directories, guests, host_files, repository, rust_files};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
@@ -40,12 +40,14 @@ fn is_elf_name(word: &str) -> bool {
 #[test]
 fn the_host_knows_no_architecture_and_no_elf() {
     assert!(is_elf_name("R_X86_64_64") && is_elf_name("EM_386") && !is_elf_name("R_") && !is_elf_name("RAM"));
-    for (path, text) in rust_files("host/src").chain(rust_files("host/build.rs")) {
+    for (path, text) in host_files().chain(rust_files("host/build.rs")) {
         let named: Vec<_> = words(&text).filter(|word| is_elf_name(word)).collect();
         assert!(named.is_empty(), "{path} names {named:?}");
     }
     for package in ["object", "goblin", "elf", "elfloader", "gimli"] {
-        assert!(!dependencies("host", false).contains(package), "the host depends on {package}");
+        for host in directories().filter(|d| *d == "host" || d.starts_with("host/")) {
+            assert!(!dependencies(&host, false).contains(package), "{host} depends on {package}");
+        }
     }
     let readers: BTreeSet<_> = directories().filter(|d| dependencies(d, false).contains("object")).collect();
     let may: BTreeSet<_> = ["engine-wasm", "tests", "bench"].map(String::from).into();
@@ -57,17 +59,18 @@ fn the_host_knows_no_architecture_and_no_elf() {
 #[test]
 fn machines_are_known_in_few_files() {
     /// The form of a pin stands in a message: 62/64/little.
-    const PINS: &str = "host/src/pins.rs";
+    const PINS: &str = "host/plugins/src/pins.rs";
     let names = ["x86_64", "aarch64", "arm64", "riscv64", "s390x", "mips32", "62", "183", "243"];
     let knows = |text: &str| words(&code(text)).any(|word| names.contains(&word));
-    let apart = ["host/src/cli/", "host/src/fuzz/", "host/src/kit/", "host/src/isolate/serve/tests.rs", PINS];
-    let files = rust_files("host/src").filter(|(path, _)| !apart.iter().any(|start| path.starts_with(start)));
-    let found: Vec<_> = files.filter(|(_, text)| knows(text)).map(|(path, _)| path).collect();
+    let apart = ["host/src/cli/", "host/fuzz/src/", "host/kit/src/", "host/src/isolate/serve/tests.rs", PINS];
+    let files = host_files().filter(|(path, _)| !apart.iter().any(|start| path.starts_with(start)));
+    let mut found: Vec<_> = files.filter(|(_, text)| knows(text)).map(|(path, _)| path).collect();
+    found.sort();
     let page = std::fs::read_to_string(repository().join("ARCHITECTURE.md")).expect("the page");
     let (_, said) = page.split_once("**The host knows no relocation.**").expect("the invariant");
     let said = said.split("\n\n").next().unwrap_or_default();
     let named = said.split('`').skip(1).step_by(2).filter(|name| name.ends_with(".rs"));
-    let mut expected: Vec<_> = named.map(|name| format!("host/src/{name}")).collect();
+    let mut expected: Vec<_> = named.map(|name| format!("host/{name}")).collect();
     expected.sort();
     assert_eq!(found, expected);
 }
@@ -75,11 +78,12 @@ fn machines_are_known_in_few_files() {
 /// 2. Another sandbox would be one other file.
 #[test]
 fn wasmtime_is_named_in_one_module() {
-    let named: Vec<_> =
-        rust_files("host/src").filter(|(_, text)| code(text).contains("wasmtime")).map(|f| f.0).collect();
-    assert_eq!(named, ["host/src/sandbox.rs"]);
+    let named: Vec<_> = host_files().filter(|(_, text)| code(text).contains("wasmtime")).map(|f| f.0).collect();
+    assert_eq!(named, ["host/link/src/sandbox.rs"]);
     let users: Vec<_> = directories().filter(|d| dependencies(d, false).contains("wasmtime")).collect();
-    assert_eq!(users, ["host"]);
+    assert_eq!(users, ["host/link"]);
+    let users: Vec<_> = directories().filter(|d| dependencies(d, false).contains("libafl")).collect();
+    assert_eq!(users, ["host/fuzz"]);
 }
 
 /// 3. A shipped guest has nothing to call, and needs no more of Wasm than the sandbox enables.
@@ -126,7 +130,7 @@ fn shipped_guests_are_the_locked_ones() {
 fn an_architecture_is_a_directory() {
     let read = |path: &str| std::fs::read_to_string(repository().join(path)).expect(path);
     assert!(read("Cargo.toml").contains("\"arch-plugins/*\""));
-    let build = read("host/build.rs");
+    let build = read("host/plugins/build.rs");
     assert!(build.contains("read_dir") && build.contains("guests"));
     let architectures: BTreeSet<_> = directories()
         .filter_map(|d| d.strip_prefix("arch-plugins/").map(String::from))
@@ -147,7 +151,7 @@ fn an_architecture_is_a_directory() {
             assert!(!text.contains("relobox_arch_"), "{path} names an architecture's crate");
         }
     }
-    for listing in ["host/build.rs", "Cargo.toml", "scripts/build-guests"] {
+    for listing in ["host/build.rs", "host/plugins/build.rs", "Cargo.toml", "scripts/build-guests"] {
         let text = read(listing);
         for name in &architectures {
             assert!(!text.contains(&**name), "{listing} names {name}");
@@ -167,7 +171,14 @@ fn dependencies_run_one_way() {
     assert_eq!(ours("arch-plugins/sdk"), set(&["relobox-abi", "relobox-guest"]));
     assert_eq!(ours("engine-wasm"), set(&["relobox-abi", "relobox-guest"]));
     assert_eq!(ours("unpack-wasm"), set(&["relobox-abi", "relobox-guest"]));
-    assert_eq!(ours("host"), set(&["relobox-abi", "relobox-simkernel"]));
+    assert_eq!(ours("host/core"), set(&["relobox-abi"]));
+    assert_eq!(ours("host/plugins"), set(&["relobox-abi", "relobox-core"]));
+    assert_eq!(ours("host/kernels"), set(&["relobox-abi", "relobox-core", "relobox-simkernel"]));
+    assert_eq!(ours("host/modprobe"), set(&["relobox-core"]));
+    assert_eq!(ours("host/link"), set(&["relobox-abi", "relobox-core", "relobox-plugins"]));
+    assert_eq!(ours("host/kit"), set(&["relobox-abi", "relobox-core", "relobox-link"]));
+    let fuzz = ["relobox-abi", "relobox-core", "relobox-kit", "relobox-link", "relobox-plugins"];
+    assert_eq!(ours("host/fuzz"), set(&fuzz));
     for directory in
         directories().filter(|d| d.starts_with("arch-plugins/") && !d.ends_with("/abi") && !d.ends_with("/sdk"))
     {
@@ -175,19 +186,92 @@ fn dependencies_run_one_way() {
     }
 }
 
+/// What may be privileged: crates that ask the kernel and its files, and run no guest.
+const PRIVILEGED: [&str; 4] = ["relobox-core", "relobox-plugins", "relobox-kernels", "relobox-modprobe"];
+
+/// As Cargo resolves the dependencies, whatever the manifests look like: who of `roots` has, at whatever distance and not for its
+/// tests, one of `packages`.
+fn reached(roots: &[&str], packages: &[&str]) -> BTreeSet<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let out = std::process::Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+        .current_dir(repository())
+        .output()
+        .expect("cargo metadata");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    let list = |value: &serde_json::Value| value.as_array().expect("a list").clone();
+    let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
+    let names: BTreeMap<String, String> =
+        list(&metadata["packages"]).iter().map(|p| (text(&p["id"]), text(&p["name"]))).collect();
+    let edges: BTreeMap<String, Vec<String>> = list(&metadata["resolve"]["nodes"])
+        .iter()
+        .map(|node| {
+            let normal = |dep: &serde_json::Value| list(&dep["dep_kinds"]).iter().any(|kind| kind["kind"].is_null());
+            let to = list(&node["deps"]).iter().filter(|dep| normal(dep)).map(|dep| text(&dep["pkg"])).collect();
+            (text(&node["id"]), to)
+        })
+        .collect();
+    let mut found = BTreeSet::new();
+    for root in roots {
+        let id = names.iter().find(|(_, name)| name == root).map(|(id, _)| id).expect("a package of the workspace");
+        let (mut seen, mut waiting) = (BTreeSet::new(), vec![id]);
+        while let Some(id) = waiting.pop() {
+            if seen.insert(id) {
+                waiting.extend(&edges[id]);
+            }
+        }
+        for name in seen.into_iter().map(|id| &names[id]) {
+            if packages.iter().any(|package| name == package || name.starts_with(&format!("{package}-"))) {
+                found.insert(format!("{root}: {name}"));
+            }
+        }
+    }
+    found
+}
+
+/// 1. and 3. The privileged side has no sandbox, no compiler, no fuzzer, no reader of ELF and no decompressor in its graph.
+#[test]
+fn the_privileged_side_has_no_sandbox() {
+    let never = [
+        "wasmtime",
+        "cranelift",
+        "wasmparser",
+        "libafl",
+        "libafl_bolts",
+        "object",
+        "goblin",
+        "elf",
+        "gimli",
+        "flate2",
+        "miniz_oxide",
+        "xz2",
+        "lzma-rs",
+        "zstd",
+        "ruzstd",
+        "relobox-link",
+        "relobox-engine",
+        "relobox-unpack",
+    ];
+    assert_eq!(reached(&PRIVILEGED, &never), BTreeSet::new());
+    // The same question finds them where they are.
+    let link = reached(&["relobox-link"], &never);
+    assert!(link.contains("relobox-link: wasmtime") && link.iter().any(|l| l.contains("cranelift")), "{link:?}");
+}
+
 /// No stage from parse to emit does I/O, or asks what time it is or where it runs: open, symbols and place do.
 #[test]
 fn stages_compute() {
-    let stages = ["parse", "plan", "layout", "resolve", "apply", "confine", "emit", "records", "report", "link"];
-    for stage in stages {
-        let path = format!("host/src/{stage}.rs");
+    let stages = ["parse", "plan", "layout", "resolve", "apply", "confine", "emit"];
+    let beside = ["records", "report", "link"].map(|name| format!("host/link/src/{name}.rs"));
+    for path in stages.iter().map(|stage| format!("host/link/src/stages/{stage}.rs")).chain(beside) {
         let text = std::fs::read_to_string(repository().join(&path)).expect(&path);
         for word in ["fs", "File", "cap_std", "rustix", "env", "Instant", "SystemTime", "thread", "random"] {
             assert!(!words(&code(&text)).any(|w| w == word), "{path} names {word}");
         }
     }
     // Fuel, never time.
-    let sandbox = std::fs::read_to_string(repository().join("host/src/sandbox.rs")).expect("the sandbox");
+    let sandbox = std::fs::read_to_string(repository().join("host/link/src/sandbox.rs")).expect("the sandbox");
     for word in ["epoch_interruption", "set_epoch_deadline", "Instant", "SystemTime"] {
         assert!(!words(&code(&sandbox)).any(|w| w == word), "the sandbox names {word}");
     }
@@ -199,13 +283,13 @@ fn stages_compute() {
 fn limits_live_in_one_file() {
     let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
         // What formats and the contract say.
-        ("host/src/areas.rs", &["ABSENT", "PAGE"][..]),
-        ("host/src/kernels/sim.rs", &["PARAM"]),
-        ("host/src/kernels/device.rs", &["ABI", "KALLSYMS_ALL", "UNSIGNED", "GPL", "CRC", "NO_OWNER", "PER_CPU"]),
-        ("host/src/kernels/linux.rs", &["COMPRESSED"]),
-        ("host/src/state.rs", &["SCHEMA"]),
-        ("host/src/modprobe/run.rs", &["TRIES"]),
-        ("host/src/layout_linux.rs", &["SYMTAB", "STRTAB", "MOD_KALLSYMS", "MOD_KALLSYMS_ALIGN"]),
+        ("host/core/src/areas.rs", &["ABSENT", "PAGE"][..]),
+        ("host/kernels/src/sim.rs", &["PARAM"]),
+        ("host/kernels/src/device.rs", &["ABI", "KALLSYMS_ALL", "UNSIGNED", "GPL", "CRC", "NO_OWNER", "PER_CPU"]),
+        ("host/kernels/src/linux.rs", &["COMPRESSED"]),
+        ("host/core/src/state.rs", &["SCHEMA"]),
+        ("host/modprobe/src/run.rs", &["TRIES"]),
+        ("host/link/src/layout_linux.rs", &["SYMTAB", "STRTAB", "MOD_KALLSYMS", "MOD_KALLSYMS_ALIGN"]),
         ("engine-wasm/src/linux.rs", &["TRAILER", "ENTRY"]),
         ("engine-wasm/src/tables.rs", &["SHN_LORESERVE", "SHN_ABS", "SHN_COMMON", "SHN_XINDEX", "SHN_LIVEPATCH"]),
         ("engine-wasm/src/exports.rs", &["GPL_ONLY"]),
@@ -215,15 +299,15 @@ fn limits_live_in_one_file() {
         ("host/src/isolate/seccomp.rs", &["MAPPING"]),
         ("unpack-wasm/src/zstd.rs", &["MAGIC"]),
         ("unpack-wasm/src/gzip.rs", &["DEFLATE", "FHCRC", "FEXTRA", "FNAME", "FCOMMENT", "RESERVED"]),
-        ("host/src/kit/case.rs", &["PROGBITS"]),
-        ("host/src/fuzz/seeds.rs", &["PLACE", "BYTES"]),
+        ("host/kit/src/case.rs", &["PROGBITS"]),
+        ("host/fuzz/src/seeds.rs", &["PLACE", "BYTES"]),
         // What a row of version 1 can say; and how wide a table is: nothing is refused.
-        ("host/src/description.rs", &["FLAGS_1", "DENSE"]),
+        ("host/link/src/description.rs", &["FLAGS_1", "DENSE"]),
         // Numbers of Linux: a file system, and modes of files.
-        ("host/src/files.rs", &["PIPEFS", "PUBLIC", "SCRIPT", "PRIVATE"]),
+        ("host/core/src/files.rs", &["PIPEFS", "PUBLIC", "SCRIPT", "PRIVATE"]),
         ("engine-wasm/src/emit.rs", &["ABSENT", "SHORT"]),
     ]);
-    for side in ["host", "engine-wasm", "unpack-wasm", "simkernel"] {
+    for side in ["host/core", "engine-wasm", "unpack-wasm", "simkernel"] {
         let limits = format!("{side}/src/limits.rs");
         let text = std::fs::read_to_string(repository().join(&limits)).expect(&limits);
         let mut documented = false;
@@ -234,7 +318,9 @@ fn limits_live_in_one_file() {
         }
     }
     for side in ["host", "engine-wasm", "unpack-wasm"] {
-        for (path, text) in rust_files(&format!("{side}/src")) {
+        let files: Vec<_> =
+            if side == "host" { host_files().collect() } else { rust_files(&format!("{side}/src")).collect() };
+        for (path, text) in files {
             // Tests may have any numbers.
             if path.ends_with("/limits.rs") || path.ends_with("/tests.rs") {
                 continue;
@@ -278,10 +364,10 @@ fn unsafe_is_lifted_by_name() {
         "engine-wasm/src/guest.rs",
         "fuzz/src/lib.rs",
         "guest-rt/src/wasm.rs",
-        "host/src/fuzz/types.rs",
+        "host/fuzz/src/types.rs",
         "host/src/isolate/system.rs",
-        "host/src/kernels/device.rs",
-        "host/src/sandbox.rs",
+        "host/kernels/src/device.rs",
+        "host/link/src/sandbox.rs",
         "host/tests/tracing/mod.rs",
         "simkernel/src/process/mod.rs",
         "unpack-wasm/src/guest.rs",

@@ -22,6 +22,17 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
 }
 
+/// The source of every crate under `host/`.
+fn crates(files: &mut Vec<String>) {
+    sources(&path("host/src"), files);
+    for entry in std::fs::read_dir(path("host")).expect("the host") {
+        let dir = entry.expect("an entry").path();
+        if dir.join("Cargo.toml").exists() {
+            sources(&dir.join("src"), files);
+        }
+    }
+}
+
 /// The first string behind `at`, if nothing but an argument or two comes before it.
 fn string_behind(at: &str) -> Option<&str> {
     let (before, rest) = at.split_once('"')?;
@@ -32,7 +43,7 @@ fn string_behind(at: &str) -> Option<&str> {
 /// The words of `Problem`s: what `Problem::new`, a helper, a literal or `kind_of` gives.
 fn words() -> BTreeSet<String> {
     let mut files = Vec::new();
-    sources(&path("host/src"), &mut files);
+    crates(&mut files);
     let mut out = BTreeSet::new();
     for text in &files {
         for start in ["Problem::new(", "about(records, ", "refuse(", " kind: \""] {
@@ -71,7 +82,7 @@ fn every_kind_of_problem_is_documented() {
 #[test]
 fn every_field_is_documented() {
     let mut files = Vec::new();
-    sources(&path("host/src"), &mut files);
+    crates(&mut files);
     let page = read("docs/json.md");
     let (mut seen, mut missing) = (0, Vec::new());
     for text in &files {

@@ -11,7 +11,7 @@ pub(crate) fn repository() -> PathBuf {
 /// Directories of all packages of the workspace, relative to the root.
 pub(crate) fn directories() -> impl Iterator<Item = String> {
     let mut found = Vec::new();
-    for parent in ["", "arch-plugins"] {
+    for parent in ["", "arch-plugins", "host"] {
         for entry in std::fs::read_dir(repository().join(parent)).expect("a directory") {
             let path = entry.expect("an entry").path();
             if path.join("Cargo.toml").is_file() {
@@ -63,6 +63,12 @@ pub(crate) fn rust_files(root: &str) -> impl Iterator<Item = (String, String)> {
     assert!(!out.is_empty(), "{root} has no source");
     out.sort();
     out.into_iter()
+}
+
+/// Every source file of the crates under `host/`, as [`rust_files`] has them.
+pub(crate) fn host_files() -> impl Iterator<Item = (String, String)> {
+    let crates = directories().filter(|d| *d == "host" || d.starts_with("host/"));
+    crates.collect::<Vec<_>>().into_iter().flat_map(|d| rust_files(&format!("{d}/src")).collect::<Vec<_>>())
 }
 
 /// A file without its comments and without its unit tests.
