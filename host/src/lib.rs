@@ -10,6 +10,7 @@ mod address_space;
 pub mod admit;
 pub mod apply;
 pub mod cache;
+pub mod call;
 pub mod check;
 pub mod confine;
 pub mod cross_check;

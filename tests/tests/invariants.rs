@@ -201,7 +201,10 @@ fn limits_live_in_one_file() {
         // What formats and the contract say.
         ("host/src/layout.rs", &["ABSENT", "PAGE"][..]),
         ("host/src/kernel/sim.rs", &["PARAM"]),
-        ("host/src/kernel/device.rs", &["ABI", "KALLSYMS_ALL", "UNSIGNED", "GPL", "CRC", "NO_OWNER", "PER_CPU"]),
+        (
+            "host/src/kernel/device.rs",
+            &["ABI", "KALLSYMS_ALL", "UNSIGNED", "GPL", "CRC", "NO_OWNER", "PER_CPU", "FLAT"],
+        ),
         ("host/src/kernel/linux.rs", &["COMPRESSED"]),
         ("host/src/state.rs", &["SCHEMA"]),
         ("host/src/modprobe/run.rs", &["TRIES"]),
@@ -283,6 +286,7 @@ fn unsafe_is_lifted_by_name() {
         "host/src/fuzz/types.rs",
         "host/src/isolate/system.rs",
         "host/src/kernel/device.rs",
+        "host/src/kernel/device/flat.rs",
         "host/src/sandbox.rs",
         "host/tests/tracing/mod.rs",
         "simkernel/src/process/mod.rs",

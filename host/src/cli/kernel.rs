@@ -9,7 +9,7 @@ use relobox::cache::Cache;
 use relobox::guests::Guests;
 use relobox::insmod::{Inserted, insmod, refusal};
 use relobox::isolate::{Linker, Options};
-use relobox::kernel::device::{self, Device};
+use relobox::kernel::device::{self, Device, Flat};
 use relobox::kernel::vet::Vet;
 use relobox::kernel::{Failure, Kernel, Mode};
 use relobox::link::load;
@@ -88,6 +88,16 @@ impl Which {
         }
     }
 
+    /// Whether code is called in the simulated kernel, and not by the device: there is no other that calls any.
+    pub(crate) fn calls_in_sim(&self) -> Result<bool> {
+        match self.choice {
+            Choice::Sim => Ok(true),
+            Choice::Auto => Ok(self.socket.given()),
+            Choice::Device => Ok(false),
+            Choice::Vet => Err(Error::Usage("'--kernel vet' calls nothing: only the device does, and 'sim'".into())),
+        }
+    }
+
     /// Says that the kernel will relocate modules itself, where `auto` had to decide so, and why.
     pub(crate) fn warn_of_downgrade(&self) {
         if let Some(why) = &self.decided().downgrade {
@@ -155,6 +165,26 @@ fn open_device() -> Result<Device> {
     }
 }
 
+/// The device, open for code that is called.
+pub(crate) fn open_flat() -> Result<Flat> {
+    let hint = missing();
+    Flat::open().map_err(|failure| match failure {
+        Failure::Unreachable(text) => Error::Usage(format!("{text}{hint}")),
+        failure => refusal(device::PATH, &failure),
+    })
+}
+
+/// Starts the process without rights that links for a real kernel.
+pub(crate) fn start_linker(plugins: Plugins, inputs: &Inputs) -> Result<Linker> {
+    Linker::start(&Options {
+        cache: Cache::from_environment().map(|cache| cache.path().to_owned()),
+        machine: Some(relobox::kernel::running_machine()),
+        plugins,
+        inputs: inputs.input.clone(),
+        ..Options::default()
+    })
+}
+
 /// Puts modules into a kernel; several threads may share it.
 pub(crate) struct Loader<'a> {
     which: &'a Which,
@@ -180,13 +210,7 @@ impl<'a> Loader<'a> {
         let plugins = common.plugins(choice != Choice::Sim)?;
         let by = match choice {
             Choice::Sim => By::Guests(Box::new(common.guests_of(plugins.clone())?)),
-            Choice::Device | Choice::Vet | Choice::Auto => By::Linker(Box::new(Linker::start(&Options {
-                cache: Cache::from_environment().map(|cache| cache.path().to_owned()),
-                machine: Some(relobox::kernel::running_machine()),
-                plugins: plugins.clone(),
-                inputs: inputs.input.clone(),
-                ..Options::default()
-            })?)),
+            Choice::Device | Choice::Vet | Choice::Auto => By::Linker(Box::new(start_linker(plugins.clone(), inputs)?)),
         };
         Ok(Self { which, choice, plugins, inputs, by })
     }

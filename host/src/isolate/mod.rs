@@ -22,6 +22,7 @@ pub use message::Tried;
 pub use zygote::{ARGUMENT, serve_if_asked, serve_stdin};
 
 use crate::address_space;
+use crate::call::Called;
 use crate::error::{Error, Result};
 use crate::insmod::Inserted;
 use crate::kernel::{Kernel, Machine};
@@ -180,12 +181,37 @@ impl Linker {
         let job = message::Job::Insmod { name: name.into(), len, args: args.into(), inputs: self.inputs.clone() };
         let (socket, rooms) = self.job(&job, &[file.as_fd()])?;
         let known = |digest: &_| self.plugins.name_of(digest);
-        serve::Job::new(kernel, &socket, &rooms, name, args).serve(&known).map_err(|error| match error {
+        serve::Job::new(kernel, &socket, &rooms, name, args).serve(&known).map_err(|error| self.failed(error))
+    }
+
+    /// Links the object in `file` in a process of its own, and has `kernel` call its `function`, or else its only global one.
+    /// What was put into the kernel is freed when `kernel` is dropped. `name` is for messages.
+    ///
+    /// # Errors
+    /// As [`call`](crate::call::call), and if the process did not do its work. Then nothing was called.
+    pub fn call(
+        &self,
+        kernel: &mut dyn Kernel,
+        name: &str,
+        file: BorrowedFd<'_>,
+        function: Option<&str>,
+    ) -> Result<Called> {
+        let file = file.try_clone_to_owned().map_err(Error::io(name))?;
+        let (len, function) = (wire::sealed_len(&file)?, function.map(str::to_owned));
+        let job = message::Job::Call { name: name.into(), len, function, inputs: self.inputs.clone() };
+        let (socket, rooms) = self.job(&job, &[file.as_fd()])?;
+        let known = |digest: &_| self.plugins.name_of(digest);
+        serve::Job::new(kernel, &socket, &rooms, name, "").serve_call(&known).map_err(|error| self.failed(error))
+    }
+
+    /// A job's error, as the caller should read it.
+    fn failed(&self, error: Error) -> Error {
+        match error {
             Error::Linker(fault) => self.why(fault),
             // There is nothing of the caller's that it could mean.
             Error::Usage(text) if self.inputs.is_empty() => Fault::Failed(text).into(),
             other => other,
-        })
+        }
     }
 
     /// Tries one of [`ATTEMPTS`] from inside a linking process. For tests, and for whoever wants to see it.

@@ -1,6 +1,8 @@
 //! The parent's side of a job: it does for the linking process what insmod needs, in that order and once, and
 //! nothing else.
 
+mod call;
+
 use super::fault::Fault;
 use super::message::{Answer, FileForm, LoadForm, Name, Request};
 use super::wire::{Received, Rooms, hear, read, read_room, reply};
@@ -38,6 +40,10 @@ pub(super) struct Job<'a> {
     refused: Option<Failure>,
     /// What became of the load, and the name that the job gave the module.
     loaded: Option<Result<(Loaded, String), ()>>,
+    /// It is to call a function, and not to load.
+    calls: bool,
+    /// What the function returned.
+    called: Option<i32>,
 }
 
 impl<'a> Job<'a> {
@@ -63,6 +69,8 @@ impl<'a> Job<'a> {
             areas: None,
             refused: None,
             loaded: None,
+            calls: false,
+            called: None,
         }
     }
 
@@ -153,6 +161,10 @@ impl<'a> Job<'a> {
                     let loaded = self.load(*form)?;
                     self.reply(loaded)?;
                 }
+                Request::Call(address) => {
+                    let returned = self.call(address)?;
+                    self.reply(returned)?;
+                }
                 Request::Answer(answer) => return Ok(*answer),
                 Request::Tried(_) => return Err(Fault::Protocol("it was asked to try nothing")),
             }
@@ -239,6 +251,9 @@ impl<'a> Job<'a> {
     }
 
     fn load(&mut self, form: LoadForm) -> Result<Result<Loaded, Failure>, Fault> {
+        if self.calls {
+            return Err(Fault::Protocol("it would load what is to be called"));
+        }
         let Some(areas) = self.areas.as_ref().filter(|_| self.loaded.is_none()) else {
             return Err(Fault::Protocol("it loaded before it allocated, or twice"));
         };

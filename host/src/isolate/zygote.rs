@@ -12,13 +12,15 @@ use super::system::{close_from, exit, fork};
 use super::wire::{Received, Rooms, read, read_blob, receive, say, send, send_ended};
 use super::{Linker, Options};
 use crate::cache::Cache;
+use crate::call::call;
 use crate::error::Result;
 use crate::guests::{Guests, Origin};
-use crate::insmod::{Inserted, insmod};
+use crate::insmod::insmod;
 use crate::kernel::{Machine, running_machine};
 use crate::limits;
 use crate::link::load;
 use crate::open::Source;
+use crate::parse::Module;
 use crate::registry::PluginFile;
 use crate::sandbox::Sandbox;
 use cap_std::fs::File;
@@ -247,8 +249,17 @@ impl Zygote {
             (Job::Insmod { name, len, args, inputs }, Some(file)) => {
                 let (messages, numbers) = (messages.as_fd(), numbers.as_fd());
                 let mut parent = Proxy { socket, name: &name, messages, numbers, file: Some(room), written: 0 };
-                let inserted = self.insmod(&mut parent, file, len, (&args, &inputs));
+                let module = self.load(&name, file, len);
+                let inserted = module.and_then(|module| insmod(&self.guests, &mut parent, module, &args, &inputs));
                 Request::Answer(Box::new(Answer::new(inserted)))
+            }
+            (Job::Call { name, len, function, inputs }, Some(file)) => {
+                let (messages, numbers) = (messages.as_fd(), numbers.as_fd());
+                let mut parent = Proxy { socket, name: &name, messages, numbers, file: Some(room), written: 0 };
+                let object = self.load(&name, file, len);
+                let called =
+                    object.and_then(|object| call(&self.guests, &mut parent, object, function.as_deref(), &inputs));
+                Request::Answer(Box::new(Answer::called(called)))
             }
             (Job::Try(what, parent), _) => Request::Tried(attempt(&what, parent, messages.as_fd())),
             _ => Request::Tried(Tried::Unknown),
@@ -256,15 +267,7 @@ impl Zygote {
         say(socket.as_fd(), messages.as_fd(), &request)
     }
 
-    fn insmod(
-        &self,
-        parent: &mut Proxy<'_>,
-        file: OwnedFd,
-        len: u64,
-        with: (&str, &[(String, u64)]),
-    ) -> Result<Inserted> {
-        let source = Source::File(File::from_std(std::fs::File::from(file)), len);
-        let module = load(&self.guests, parent.name, source)?;
-        insmod(&self.guests, parent, module, with.0, with.1)
+    fn load(&self, name: &str, file: OwnedFd, len: u64) -> Result<Module> {
+        load(&self.guests, name, Source::File(File::from_std(std::fs::File::from(file)), len))
     }
 }
