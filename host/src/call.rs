@@ -38,6 +38,9 @@ pub struct Called {
 /// The low four bits of [`relobox_abi::Symbol::info`]: no type, as assemblers give it, and a function.
 const TYPES: [u8; 2] = [0, 2];
 
+/// How names of the padding before a function begin, which a kernel's build gives it: nobody calls that.
+const PADDING: [&str; 2] = ["__pfx_", "__cfi_"];
+
 /// Sections that are memory and nothing else. Each stands for those that continue it after a dot, too.
 const PLAIN: [&str; 6] = [".text", ".rodata", ".data", ".bss", ".eh_frame", ".note"];
 
@@ -199,7 +202,10 @@ fn choose(records: &Records<'_>, function: Option<&str>) -> Result<u32, Box<Prob
             && TYPES.contains(&(symbol.info & 15))
             && symbol.name.len != 0
         {
-            found.push((i, decoded(records.bytes(symbol.name))));
+            let name = decoded(records.bytes(symbol.name));
+            if !PADDING.iter().any(|start| name.starts_with(start)) {
+                found.push((i, name));
+            }
         }
     }
     let problem = |text: String, hint: &str| Box::new(Problem::new("no-function", records.name, text).hint(hint));

@@ -76,6 +76,10 @@ fn a_function_is_chosen_by_name() {
         let expected = format!("two.o: it has no global function '{name}'; its global functions are first, second");
         assert_eq!(refused, expected);
     }
+    // As a kernel's build names what it puts before a function.
+    let padded = "__asm__(\".globl __pfx_f\\n.type __pfx_f, @function\\n__pfx_f: nop\"); int f(void) { return 9; }";
+    compile(&w, "padded", padded, &[]);
+    assert_eq!(w.succeed("call", &["padded.o"]), "padded.o: f returned 9\n");
     assert_eq!(w.fail(1, "call", &["none.o"]), "none.o: it has no global function");
     w.assert_empty();
 }
