@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Flat code: bytes that are put into an area of their own, protected, and called. */
 #include <linux/cacheflush.h>
+#include <linux/panic.h>
+#include <linux/preempt.h>
 #include <linux/security.h>
 #include <linux/uaccess.h>
 
@@ -59,11 +61,43 @@ long do_protect(struct session *session, void *argument)
 	return err;
 }
 
-long __nocfi do_call(struct session *session, void *argument)
+/* Whether an indirect call may land here. The config decides, so that code is refused on every processor or on none. */
+static bool is_target(u64 address)
+{
+	u32 __maybe_unused instruction = *(u32 *)(unsigned long)address;
+
+#ifdef CONFIG_X86_KERNEL_IBT
+	return instruction == 0xfa1e0ff3; /* ENDBR64 */
+#elif defined(CONFIG_ARM64_BTI_KERNEL)
+	/* BTI c, BTI jc, PACIASP, PACIBSP */
+	return instruction == 0xd503245f || instruction == 0xd50324df || instruction == 0xd503233f ||
+	       instruction == 0xd503237f;
+#else
+	return true;
+#endif
+}
+
+/* As the kernel does after a module's init: what the function forgot is told, and put right. */
+static int __nocfi run(u64 address, u64 argument)
+{
+	int (*function)(unsigned long argument) = (void *)(unsigned long)address;
+	int count = preempt_count(), returned = function(argument);
+
+	if (WARN(preempt_count() != count, "relobox: code returned with another preemption count\n"))
+		preempt_count_set(count);
+	if (WARN(irqs_disabled(), "relobox: code returned with interrupts disabled\n"))
+		local_irq_enable();
+	return returned;
+}
+
+/*
+ * Nothing is freed meanwhile: areas go with the descriptor, which this system call holds, and DISARM frees none here, for
+ * a descriptor with a FLAT area is never armed.
+ */
+long do_call(struct session *session, void *argument)
 {
 	struct relobox_call *call = argument;
-	struct relobox_area *area = flat(session, call->address, 1);
-	int (*function)(unsigned long argument) = (void *)(unsigned long)call->address;
+	struct relobox_area *area = flat(session, call->address, sizeof(u32));
 	int err;
 
 	/* Loads ask modules_disabled themselves; for this the device must know it. */
@@ -75,6 +109,10 @@ long __nocfi do_call(struct session *session, void *argument)
 		return err;
 	if (!area || area->reserved != FLAT_EXECUTABLE)
 		return -EINVAL;
-	call->returned = function(call->argument);
+	if (!is_target(call->address))
+		return -ENOEXEC;
+	/* As for a module without signature: whoever reads an Oops later should know. */
+	add_taint(TAINT_UNSIGNED_MODULE, LOCKDEP_STILL_OK);
+	call->returned = run(call->address, call->argument);
 	return 0;
 }

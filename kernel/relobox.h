@@ -115,7 +115,12 @@ struct relobox_protect {
 	__u32 reserved;
 };
 
-/* CALL: int (*)(unsigned long) at an address inside an executable FLAT area; it begins with ENDBR or BTI. */
+/*
+ * CALL: int (*)(unsigned long) at an address inside an executable FLAT area, in the calling thread, which cannot be killed
+ * before it returns. Nothing is freed meanwhile; what it has started itself, nobody knows of. The kernel is tainted as by an
+ * unsigned module. -ENOEXEC: it does not begin with ENDBR or BTI, and the kernel is built to have that at every function
+ * that is called by pointer; -EPERM: kernel.modules_disabled cannot be seen; -EINVAL: not in executable code.
+ */
 struct relobox_call {
 	__u64 address;
 	__u64 argument;

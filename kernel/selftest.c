@@ -180,6 +180,13 @@ static void test_flat(void)
 		check(!err && run.returned == 42, "flat: f(41) = %d", run.returned);
 	else
 		check(err == EPERM, "flat: call is refused where modules_disabled cannot be seen");
+	/* Behind the mark at its beginning; which kernels want it, user space cannot see. */
+	run.address += 4;
+	err = call(fd, RELOBOX_IOC_CALL, &run);
+	check(err == ENOEXEC || err == (refused == EPERM ? EPERM : 0), "flat: code without ENDBR: %s", strerror(err));
+	run.address = area + 5000 - 3;
+	check(call(fd, RELOBOX_IOC_CALL, &run) == refused, "flat: call of the last bytes is refused");
+	run.address = area + 64;
 	check(call(other, RELOBOX_IOC_CALL, &run) == refused, "flat: call from another descriptor is refused");
 	area = allocate(fd, RELOBOX_KIND_FLAT, 4096, 0, &err);
 	put = (struct relobox_put){ .address = area, .buffer = (__u64)code, .size = code_size };

@@ -87,6 +87,16 @@ build_module() {
     compgen -G "$to/*.ko"
 }
 
+# Compiles the .c files of directory $1 as kernel code, each to an object in directory $2; for 'relobox call'.
+build_objects() {
+    local source flags=(-fno-pic -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fcf-protection=branch)
+    [ $machine = x86_64 ] || flags=(-fno-pic -mgeneral-regs-only -mbranch-protection=bti)
+    for source in "$1"/*.c; do
+        "$([ $machine = aarch64 ] && echo aarch64-linux-gnu-)gcc" -O2 -Wall -Wextra -ffreestanding -fno-stack-protector "${flags[@]}" \
+            -c "$source" -o "$2/$(basename "$source" .c).o"
+    done
+}
+
 # A filesystem image with known contents; beside it NAME.sums with their SHA-256.
 build_image() {
     local name=$1 image=$output/images/$1 tree i
@@ -170,6 +180,9 @@ build_initrd() {
     done
     for source in $(header "$scenario" modules); do
         cp "$(build_module "$repository/tests/kernel/$source")" "$root/extra/"
+    done
+    for source in $(header "$scenario" objects); do
+        build_objects "$repository/tests/kernel/$source" "$root/extra"
     done
     if [ "$tool" != stock ]; then
         relobox=${RELOBOX:-$repository/target/release/relobox}

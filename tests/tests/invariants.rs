@@ -285,7 +285,10 @@ fn limits_live_in_one_file() {
         // What formats and the contract say.
         ("host/core/src/areas.rs", &["ABSENT", "PAGE"][..]),
         ("host/kernels/src/sim.rs", &["PARAM"]),
-        ("host/kernels/src/device.rs", &["ABI", "KALLSYMS_ALL", "UNSIGNED", "GPL", "CRC", "NO_OWNER", "PER_CPU"]),
+        (
+            "host/kernels/src/device.rs",
+            &["ABI", "KALLSYMS_ALL", "UNSIGNED", "GPL", "CRC", "NO_OWNER", "PER_CPU", "FLAT"],
+        ),
         ("host/kernels/src/linux.rs", &["COMPRESSED"]),
         ("host/core/src/state.rs", &["SCHEMA"]),
         ("host/modprobe/src/run.rs", &["TRIES"]),
@@ -367,6 +370,7 @@ fn unsafe_is_lifted_by_name() {
         "host/fuzz/src/types.rs",
         "host/src/isolate/system.rs",
         "host/kernels/src/device.rs",
+        "host/kernels/src/device/flat.rs",
         "host/link/src/sandbox.rs",
         "host/tests/tracing/mod.rs",
         "simkernel/src/process/mod.rs",

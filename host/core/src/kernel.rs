@@ -41,6 +41,11 @@ pub trait Kernel {
     /// Makes a module of this connection's areas and calls its init. It is live, or nothing of it is left.
     /// A module in [`Load::uses`] that is no longer the one that was listed is refused: addresses in it are stale.
     fn load(&mut self, load: &Load) -> Result<Loaded, Failure>;
+    /// Calls `int f(void)` in an area of this connection that is executable, and what it returns. The area stays until the
+    /// connection ends; it never ends while the function runs.
+    fn call(&mut self, _address: u64) -> Result<i32, Failure> {
+        Err(Failure::Refused("no code is called here but a module's own".into()))
+    }
     /// Removes a module that nobody uses.
     fn remove(&mut self, name: &str) -> Result<(), Failure>;
 }

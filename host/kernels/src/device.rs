@@ -1,6 +1,10 @@
 //! A real kernel with our device (`kernel/device.c`): it reserves a module's areas, steers the kernel's own loader
 //! into them, and has it refuse what was not relocated for them. Layouts and numbers are those of `kernel/relobox.h`.
 
+mod flat;
+
+pub use flat::Flat;
+
 use super::linux;
 use relobox_core::areas::Kind;
 use relobox_core::kernel::{Export, Failure, Form, Kernel, Linux, LinuxAreas, Listing, Load, Loaded, Machine, Module};
@@ -26,6 +30,7 @@ const GPL: u32 = 1;
 const CRC: u32 = 2;
 const NO_OWNER: u32 = u32::MAX;
 const PER_CPU: u32 = 16;
+const FLAT: u32 = 17;
 
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -179,17 +184,7 @@ impl Device {
         }
     }
 
-    fn disarm(&self) -> Result<Disarm, Failure> {
-        // SAFETY: the number says that the kernel fills a `Disarm`, and any bytes are one.
-        #[allow(unsafe_code, reason = "ioctl: the device's interface")]
-        unsafe { rustix::ioctl::ioctl(&self.device, Getter::<DO_DISARM, Disarm>::new()) }
-            .map_err(|e| refused("disarm", e))
-    }
-}
-
-impl Kernel for Device {
-    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
-        let form = self.form().ok_or_else(|| Failure::Refused(text(&self.about.reason)))?;
+    fn listing(&self, wanted: Option<&[&[u8]]>, form: Form) -> Result<Listing, Failure> {
         let mut names = Vec::new();
         for name in wanted.unwrap_or_default() {
             names.extend_from_slice(name);
@@ -220,13 +215,8 @@ impl Kernel for Device {
         })
     }
 
-    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
-        let area = |wanted: &Request| {
-            Some(Area { kind: kind(wanted.kind)?, reserved: 0, size: wanted.size, align: wanted.align, address: 0 })
-        };
-        let Some(mut areas) = areas.iter().map(area).collect::<Option<Vec<_>>>() else {
-            return Err(Failure::Refused("there is no such kind of area".into()));
-        };
+    /// Allocates all of them or none; their addresses.
+    fn allocate_areas(&self, mut areas: Vec<Area>) -> Result<Vec<u64>, Failure> {
         let mut call = Allocate { areas: areas.as_mut_ptr() as u64, count: areas.len() as u32, reserved: 0 };
         // SAFETY: the kernel reads and writes `count` areas, which outlive the call.
         #[allow(unsafe_code, reason = "ioctl: the device's interface")]
@@ -236,6 +226,30 @@ impl Kernel for Device {
             e => refused("allocate", e),
         })?;
         Ok(areas.iter().map(|a| a.address).collect())
+    }
+
+    fn disarm(&self) -> Result<Disarm, Failure> {
+        // SAFETY: the number says that the kernel fills a `Disarm`, and any bytes are one.
+        #[allow(unsafe_code, reason = "ioctl: the device's interface")]
+        unsafe { rustix::ioctl::ioctl(&self.device, Getter::<DO_DISARM, Disarm>::new()) }
+            .map_err(|e| refused("disarm", e))
+    }
+}
+
+impl Kernel for Device {
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
+        let form = self.form().ok_or_else(|| Failure::Refused(text(&self.about.reason)))?;
+        self.listing(wanted, form)
+    }
+
+    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
+        let area = |wanted: &Request| {
+            Some(Area { kind: kind(wanted.kind)?, reserved: 0, size: wanted.size, align: wanted.align, address: 0 })
+        };
+        let Some(areas) = areas.iter().map(area).collect::<Option<Vec<_>>>() else {
+            return Err(Failure::Refused("there is no such kind of area".into()));
+        };
+        self.allocate_areas(areas)
     }
 
     fn put(&mut self, _: u64, _: &[u8]) -> Result<(), Failure> {

@@ -121,6 +121,10 @@ impl Kernel for Sim {
         Ok(Loaded { returned: loaded.returned, unknown_args: loaded.unknown_args })
     }
 
+    fn call(&mut self, address: u64) -> Result<i32, Failure> {
+        self.client.call(address).map_err(failure)
+    }
+
     fn remove(&mut self, name: &str) -> Result<(), Failure> {
         self.client.remove(name).map_err(failure)
     }

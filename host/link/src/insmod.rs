@@ -84,14 +84,9 @@ fn named(failure: &Failure, records: &Records<'_>) -> Error {
 
 /// Everything that can be refused before anything is allocated; every reason. The module's name.
 fn check(guests: &Guests, records: &Records<'_>, needs: &Needs, kernel: &Listing) -> Result<String> {
-    let (p, k) = (records.parsed, &kernel.machine);
-    if (p.machine, p.class, p.order) != (k.machine, k.class, k.order) {
+    if let Some(problem) = wrong_machine(guests, records, kernel, "module") {
         // Nothing else it says can be right.
-        let own = guests.name_for(p.machine, p.class, p.order, p.elf_flags);
-        let own = own.map_or_else(|| format!("machine {}", p.machine), str::to_owned);
-        let text =
-            format!("the module is for {own}, {} bits, and the kernel runs {}, {} bits", p.class, k.name, k.class);
-        return Err(Problem::new("wrong-machine", records.name, text).into());
+        return Err(problem.into());
     }
     let mut problems = Vec::new();
     let mut refuse = |kind, text: String, hint: &str| problems.push(Problem::new(kind, records.name, text).hint(hint));
@@ -104,14 +99,8 @@ fn check(guests: &Guests, records: &Records<'_>, needs: &Needs, kernel: &Listing
     } else if let Some(text) = other_kernel(records, kernel) {
         refuse("vermagic", text, "compile it for this kernel");
     }
-    let both = |s: &&Section| {
-        s.flags & (section_flag::ALLOC | section_flag::WRITE | section_flag::EXEC)
-            == section_flag::ALLOC | section_flag::WRITE | section_flag::EXEC
-    };
-    if let Some(section) = records.sections.iter().find(both) {
-        let text = format!("section {} is writable and executable", decoded(records.bytes(section.name)));
-        refuse("writable-code", text, "code that changes itself has no place in a kernel");
-    }
+    problems.extend(writable_code(records));
+    let mut refuse = |kind, text: String, hint: &str| problems.push(Problem::new(kind, records.name, text).hint(hint));
     let name = records.module_name();
     if name.is_empty() {
         let text = "it has no name: .modinfo has no name=, and its file's name begins with a dot";
@@ -132,6 +121,30 @@ fn check(guests: &Guests, records: &Records<'_>, needs: &Needs, kernel: &Listing
     problems.extend(check_form(records, kernel.form));
     problems.extend(check_versions(records, needs, kernel));
     if problems.is_empty() { Ok(name) } else { Err(Error::Module(problems)) }
+}
+
+/// That the kernel does not run what a file, a `module` or an `object`, is for.
+pub(crate) fn wrong_machine(guests: &Guests, records: &Records<'_>, kernel: &Listing, what: &str) -> Option<Problem> {
+    let (p, k) = (records.parsed, &kernel.machine);
+    if (p.machine, p.class, p.order) == (k.machine, k.class, k.order) {
+        return None;
+    }
+    let own = guests.name_for(p.machine, p.class, p.order, p.elf_flags);
+    let own = own.map_or_else(|| format!("machine {}", p.machine), str::to_owned);
+    let text = format!("the {what} is for {own}, {} bits, and the kernel runs {}, {} bits", p.class, k.name, k.class);
+    Some(Problem::new("wrong-machine", records.name, text))
+}
+
+/// The first section that is writable and executable.
+pub(crate) fn writable_code(records: &Records<'_>) -> Option<Problem> {
+    let both = |s: &&Section| {
+        s.flags & (section_flag::ALLOC | section_flag::WRITE | section_flag::EXEC)
+            == section_flag::ALLOC | section_flag::WRITE | section_flag::EXEC
+    };
+    let section = records.sections.iter().find(both)?;
+    let text = format!("section {} is writable and executable", decoded(records.bytes(section.name)));
+    let problem = Problem::new("writable-code", records.name, text);
+    Some(problem.hint("code that changes itself has no place in a kernel"))
 }
 
 /// Relocations that would not be done: by us for the kernel, or by the kernel for us.
@@ -179,7 +192,7 @@ fn first_word(text: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// The names that the module asks others for.
-fn undefined<'a>(records: &Records<'a>, needs: &'a Needs) -> impl Iterator<Item = &'a [u8]> {
+pub(crate) fn undefined<'a>(records: &Records<'a>, needs: &'a Needs) -> impl Iterator<Item = &'a [u8]> {
     needs.looked_up(records).map(|(_, name)| name).filter(|name| !name.is_empty())
 }
 
@@ -229,7 +242,7 @@ fn check_versions(records: &Records<'_>, needs: &Needs, kernel: &Listing) -> Vec
 }
 
 /// What the kernel and its live modules export, of what the module asks for.
-fn symbols(records: &Records<'_>, needs: &Needs, kernel: &Listing) -> Symbols {
+pub(crate) fn symbols(records: &Records<'_>, needs: &Needs, kernel: &Listing) -> Symbols {
     let wanted: HashSet<&[u8]> = undefined(records, needs).collect();
     let mut symbols = Symbols::new();
     let live = kernel.modules.iter().filter(|m| m.live).map(|m| (Some(Arc::<str>::from(&*m.name)), &m.exports));
@@ -260,7 +273,7 @@ fn depends(records: &Records<'_>, kernel: &Listing) -> Vec<String> {
 }
 
 /// What to do about undefined symbols, where the kernel itself was asked for them.
-fn advise(error: Error, depends: &[String]) -> Error {
+pub(crate) fn advise(error: Error, depends: &[String]) -> Error {
     let Error::Module(mut problems) = error else { return error };
     for problem in problems.iter_mut().filter(|p| p.kind == "undefined-symbol") {
         problem.hint = match depends {

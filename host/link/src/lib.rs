@@ -6,6 +6,7 @@
 
 pub mod admit;
 pub mod cache;
+pub mod call;
 pub mod description;
 pub mod guests;
 pub mod insmod;

@@ -5,7 +5,7 @@ use super::sim::{Socket, connect, unreachable};
 use clap::{Args, ValueEnum};
 use relobox::inserted::refusal;
 use relobox::kernel::{Failure, Kernel, Mode};
-use relobox::kernels::device::{self, Device};
+use relobox::kernels::device::{self, Device, Flat};
 use relobox::kernels::vet::Vet;
 use relobox::{Error, Result};
 use std::collections::HashMap;
@@ -76,6 +76,16 @@ impl Which {
         }
     }
 
+    /// Whether code is called in the simulated kernel, and not by the device: there is no other that calls any.
+    pub(crate) fn calls_in_sim(&self) -> Result<bool> {
+        match self.choice {
+            Choice::Sim => Ok(true),
+            Choice::Auto => Ok(self.socket.given()),
+            Choice::Device => Ok(false),
+            Choice::Vet => Err(Error::Usage("'--kernel vet' calls nothing: only the device does, and 'sim'".into())),
+        }
+    }
+
     /// Says that the kernel will relocate modules itself, where `auto` had to decide so, and why.
     pub(crate) fn warn_of_downgrade(&self) {
         if let Some(why) = &self.decided().downgrade {
@@ -141,6 +151,15 @@ pub(crate) fn open_device() -> Result<Device> {
         None => Ok(device),
         Some(why) => Err(Error::Usage(format!("{}: {why}; '--kernel vet' may do", device::PATH))),
     }
+}
+
+/// The device, open for code that is called.
+pub(crate) fn open_flat() -> Result<Flat> {
+    let hint = missing();
+    Flat::open().map_err(|failure| match failure {
+        Failure::Unreachable(text) => Error::Usage(format!("{text}{hint}")),
+        failure => refusal(device::PATH, &failure),
+    })
 }
 
 /// A failure as the person should read it.

@@ -4,7 +4,6 @@ use super::common::Common;
 use super::kernel::{Choice, Which, open_device};
 use super::link::Inputs;
 use super::state;
-use relobox::built_in;
 use relobox::cache::Cache;
 use relobox::guests::Guests;
 use relobox::inserted::Inserted;
@@ -15,10 +14,21 @@ use relobox::link::load;
 use relobox::open::{Source, seal};
 use relobox::registry::Plugins;
 use relobox::state::{Origin, digest};
-use relobox::{Error, Result, files};
+use relobox::{Error, Result, built_in, files};
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::path::Path;
+
+/// Starts the process without rights that links for a real kernel.
+pub(crate) fn start_linker(plugins: Plugins, inputs: &Inputs) -> Result<Linker> {
+    Linker::start(&Options {
+        cache: Cache::from_environment().map(|cache| cache.path().to_owned()),
+        machine: Some(relobox::kernels::linux::machine()),
+        plugins,
+        inputs: inputs.input.clone(),
+        ..Options::default()
+    })
+}
 
 /// Puts modules into a kernel; several threads may share it.
 pub(crate) struct Loader<'a> {
@@ -45,13 +55,7 @@ impl<'a> Loader<'a> {
         let plugins = common.plugins(choice != Choice::Sim)?;
         let by = match choice {
             Choice::Sim => By::Guests(Box::new(common.guests_of(plugins.clone())?)),
-            Choice::Device | Choice::Vet | Choice::Auto => By::Linker(Box::new(Linker::start(&Options {
-                cache: Cache::from_environment().map(|cache| cache.path().to_owned()),
-                machine: Some(relobox::kernels::linux::machine()),
-                plugins: plugins.clone(),
-                inputs: inputs.input.clone(),
-                ..Options::default()
-            })?)),
+            Choice::Device | Choice::Vet | Choice::Auto => By::Linker(Box::new(start_linker(plugins.clone(), inputs)?)),
         };
         Ok(Self { which, choice, plugins, inputs, by })
     }

@@ -1,5 +1,6 @@
 //! The command line: one definition gives the parser, `--help`, man pages and completions.
 
+mod call;
 mod check;
 mod common;
 mod demo;
@@ -53,6 +54,7 @@ enum Command {
     Fuzz(Box<fuzz::FuzzArgs>),
     Insmod(insmod::InsmodArgs),
     Modprobe(modprobe::ModprobeArgs),
+    Call(call::CallArgs),
     Lsmod(insmod::LsmodArgs),
     Rmmod(insmod::RmmodArgs),
     State(state::StateArgs),
@@ -105,6 +107,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Fuzz(args) => (None, fuzz::run(*args)),
         Command::Insmod(args) => (Some(args.common.json), insmod::run(args)),
         Command::Modprobe(args) => (Some(args.common.json), modprobe::run(args)),
+        Command::Call(args) => (Some(args.common.json), call::run(args)),
         Command::Lsmod(args) => (Some(args.json), insmod::lsmod(args)),
         Command::Rmmod(args) => (Some(args.json), insmod::rmmod(args)),
         Command::State(args) => (Some(args.json), state::run(args)),

@@ -3,13 +3,13 @@
 use super::message::{self, ARGUMENT, NewJob, Ready, Request, Setup, Tried};
 use super::serve;
 use super::wire::{self, Rooms};
-use crate::address_space;
+use crate::call::Called;
 use crate::error::{Error, Result};
 use crate::inserted::Inserted;
 use crate::kernel::{Kernel, Machine};
-use crate::limits;
 use crate::linker_fault::Fault;
 use crate::registry::Plugins;
+use crate::{address_space, limits};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
@@ -161,15 +161,40 @@ impl Linker {
         let job = message::Job::Insmod { name: name.into(), len, args: args.into(), inputs: self.inputs.clone() };
         let (socket, rooms) = self.job(&job, &[file.as_fd()])?;
         let known = |digest: &_| self.plugins.name_of(digest);
-        serve::Job::new(kernel, &socket, &rooms, name, args).serve(&known).map_err(|error| match error {
+        serve::Job::new(kernel, &socket, &rooms, name, args).serve(&known).map_err(|error| self.failed(error))
+    }
+
+    /// Links the object in `file` in a process of its own, and has `kernel` call its `function`, or else its only global one.
+    /// What was put into the kernel is freed when `kernel` is dropped. `name` is for messages.
+    ///
+    /// # Errors
+    /// As [`call`](crate::call::call), and if the process did not do its work. Then nothing was called.
+    pub fn call(
+        &self,
+        kernel: &mut dyn Kernel,
+        name: &str,
+        file: BorrowedFd<'_>,
+        function: Option<&str>,
+    ) -> Result<Called> {
+        let file = file.try_clone_to_owned().map_err(Error::io(name))?;
+        let (len, function) = (wire::sealed_len(&file)?, function.map(str::to_owned));
+        let job = message::Job::Call { name: name.into(), len, function, inputs: self.inputs.clone() };
+        let (socket, rooms) = self.job(&job, &[file.as_fd()])?;
+        let known = |digest: &_| self.plugins.name_of(digest);
+        serve::Job::new(kernel, &socket, &rooms, name, "").serve_call(&known).map_err(|error| self.failed(error))
+    }
+
+    /// A job's error, as the caller should read it.
+    fn failed(&self, error: Error) -> Error {
+        match error {
             Error::Linker(fault) => self.why(fault),
             // There is nothing of the caller's that it could mean.
             Error::Usage(text) if self.inputs.is_empty() => Fault::Failed(text).into(),
             other => other,
-        })
+        }
     }
 
-    /// Tries one of [`ATTEMPTS`] from inside a linking process. For tests, and for whoever wants to see it.
+    /// Tries one of [`ATTEMPTS`](super::ATTEMPTS) from inside a linking process. For tests, and for whoever wants to see it.
     pub fn attempt(&self, what: &str) -> Result<Tried> {
         let (socket, rooms) = self.job(&message::Job::Try(what.into(), std::process::id() as i32), &[])?;
         match serve::next(&socket, &rooms, limits::SILENCE) {

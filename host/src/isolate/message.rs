@@ -10,6 +10,7 @@
 //! The zygote has seen no module. What it says is believed as far as it goes: that it is ready, or that it is not.
 
 use crate::areas::Kind;
+use crate::call::Called;
 use crate::digest::Digest;
 use crate::error::{Error, Misbehaviour};
 use crate::inserted::Inserted;
@@ -74,6 +75,17 @@ pub(super) enum Job {
         /// Numbers from the kernel that plugins ask for.
         inputs: Vec<(String, u64)>,
     },
+    /// Link the object in the memfd that comes last beside it, and have a function of it called.
+    Call {
+        /// For messages.
+        name: String,
+        /// Bytes of the file.
+        len: u64,
+        /// The function; without one, its only global one.
+        function: Option<String>,
+        /// Numbers from the kernel that plugins ask for.
+        inputs: Vec<(String, u64)>,
+    },
     /// Try what must not be possible (see [`attempts`](super::attempts)), with the parent's process number.
     Try(String, i32),
 }
@@ -92,6 +104,9 @@ pub(super) enum Request {
     Protect(u64, Protection),
     /// [`Kernel::load`](crate::kernel::Kernel::load), once, after an allocation.
     Load(Box<LoadForm>),
+    /// [`Kernel::call`](crate::kernel::Kernel::call), once, after an allocation, and only in a job that is to call. Believed: it
+    /// lies in code that the kernel has granted.
+    Call(u64),
     /// The job is done.
     Answer(Box<Answer>),
     /// What came of a try. Believed, since only [`attempt`](super::Linker::attempt) hears it, whose job has no module.
@@ -212,6 +227,15 @@ pub(super) enum Answer {
         /// from where its name is; which one of them it was, only the job knows.
         digest: Option<Digest>,
     },
+    /// The function has returned; what, the parent knows by itself. Exit code 0 if it does, else 3.
+    Called {
+        /// Its name. Shown only.
+        function: String,
+        /// How many relocations were done. Shown only.
+        relocations: usize,
+        /// As above.
+        digest: Option<Digest>,
+    },
     /// It cannot be linked. Exit code 1.
     Refused(Vec<ProblemForm>),
     /// See [`Error::Guest`]. Exit code 3.
@@ -225,21 +249,36 @@ pub(super) enum Answer {
 
 impl Answer {
     pub(super) fn new(result: Result<Inserted, Error>) -> Self {
-        let all = |problems: Vec<Problem>| problems.into_iter().map(ProblemForm::new).collect();
         match result {
             Ok(Inserted { relocations, plugin_digest: digest, .. }) => Self::Inserted { relocations, digest },
-            Err(Error::Module(problems) | Error::Told(problems)) => Self::Refused(all(problems)),
-            Err(Error::Kernel(problem)) => Self::Refused(all(vec![*problem])),
-            Err(Error::Guest { guest, what }) => Self::Guest(guest, MisbehaviourForm::new(what)),
-            Err(Error::Usage(text)) => Self::Usage(text),
-            Err(error @ (Error::Io { .. } | Error::Linker(_))) => Self::Failed(error.to_string()),
+            Err(error) => Self::failed(error),
+        }
+    }
+
+    pub(super) fn called(result: Result<Called, Error>) -> Self {
+        match result {
+            Ok(Called { function, relocations, plugin_digest: digest, .. }) => {
+                Self::Called { function, relocations, digest }
+            }
+            Err(error) => Self::failed(error),
+        }
+    }
+
+    fn failed(error: Error) -> Self {
+        let all = |problems: Vec<Problem>| problems.into_iter().map(ProblemForm::new).collect();
+        match error {
+            Error::Module(problems) | Error::Told(problems) => Self::Refused(all(problems)),
+            Error::Kernel(problem) => Self::Refused(all(vec![*problem])),
+            Error::Guest { guest, what } => Self::Guest(guest, MisbehaviourForm::new(what)),
+            Error::Usage(text) => Self::Usage(text),
+            error @ (Error::Io { .. } | Error::Linker(_)) => Self::Failed(error.to_string()),
         }
     }
 
     /// The error that it is; `None` for success.
     pub(super) fn error(self) -> Option<Error> {
         Some(match self {
-            Self::Inserted { .. } => return None,
+            Self::Inserted { .. } | Self::Called { .. } => return None,
             Self::Refused(problems) if problems.is_empty() => Fault::Protocol("a refusal without a reason").into(),
             Self::Refused(mut problems) => {
                 let more = problems.len().saturating_sub(limits::PROBLEMS) as u64;

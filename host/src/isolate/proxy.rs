@@ -90,6 +90,10 @@ impl Kernel for Proxy<'_> {
         self.ask(&Request::Load(Box::new(LoadForm::new(load, self.written))))
     }
 
+    fn call(&mut self, address: u64) -> Result<i32, Failure> {
+        self.ask(&Request::Call(address))
+    }
+
     /// Never: insmod removes nothing.
     fn remove(&mut self, _: &str) -> Result<(), Failure> {
         Err(Failure::NotAllowed("the linking process removes nothing".into()))

@@ -1,6 +1,8 @@
 //! The parent's side of a job: it does for the linking process what insmod needs, in that order and once, and
 //! nothing else.
 
+mod call;
+
 use super::message::{Answer, FileForm, LoadForm, Name, Request};
 use super::wire::{Received, Rooms, hear, read, read_room, reply};
 use crate::areas::Area;
@@ -8,11 +10,9 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::inserted::{Inserted, refusal};
 use crate::kernel::{Failure, Form, Image, Kernel, Loaded, Module, Protection, Request as Space};
-use crate::limits;
 use crate::linker_fault::Fault;
-use crate::memfd;
-use crate::names;
 use crate::problem::Problem;
+use crate::{limits, memfd, names};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -39,6 +39,10 @@ pub(super) struct Job<'a> {
     refused: Option<Failure>,
     /// What became of the load, and the name that the job gave the module.
     loaded: Option<Result<(Loaded, String), ()>>,
+    /// It is to call a function, and not to load.
+    calls: bool,
+    /// What the function returned.
+    called: Option<i32>,
 }
 
 impl<'a> Job<'a> {
@@ -64,6 +68,8 @@ impl<'a> Job<'a> {
             areas: None,
             refused: None,
             loaded: None,
+            calls: false,
+            called: None,
         }
     }
 
@@ -154,6 +160,10 @@ impl<'a> Job<'a> {
                     let loaded = self.load(*form)?;
                     self.reply(loaded)?;
                 }
+                Request::Call(address) => {
+                    let returned = self.call(address)?;
+                    self.reply(returned)?;
+                }
                 Request::Answer(answer) => return Ok(*answer),
                 Request::Tried(_) => return Err(Fault::Protocol("it was asked to try nothing")),
             }
@@ -240,6 +250,9 @@ impl<'a> Job<'a> {
     }
 
     fn load(&mut self, form: LoadForm) -> Result<Result<Loaded, Failure>, Fault> {
+        if self.calls {
+            return Err(Fault::Protocol("it would load what is to be called"));
+        }
         let Some(areas) = self.areas.as_ref().filter(|_| self.loaded.is_none()) else {
             return Err(Fault::Protocol("it loaded before it allocated, or twice"));
         };

@@ -10,17 +10,18 @@ use super::proxy::Proxy;
 use super::system::{close_from, exit, fork};
 use super::wire::{Received, Rooms, read, read_blob, receive, say, send, send_ended};
 use crate::cache::Cache;
+use crate::call::call;
 use crate::error::Result;
 use crate::guests::Guests;
-use crate::inserted::Inserted;
 use crate::insmod::insmod;
 use crate::kernel::Machine;
+
 use crate::limits;
 use crate::link::load;
 use crate::linker_fault::Fault;
 use crate::open::Source;
-use crate::plugin_file::Origin;
-use crate::plugin_file::PluginFile;
+use crate::parse::Module;
+use crate::plugin_file::{Origin, PluginFile};
 use crate::sandbox::Sandbox;
 use cap_std::fs::File;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -209,8 +210,17 @@ impl Zygote {
             (Job::Insmod { name, len, args, inputs }, Some(file)) => {
                 let (messages, numbers) = (messages.as_fd(), numbers.as_fd());
                 let mut parent = Proxy { socket, name: &name, messages, numbers, file: Some(room), written: 0 };
-                let inserted = self.insmod(&mut parent, file, len, (&args, &inputs));
+                let module = self.load(&name, file, len);
+                let inserted = module.and_then(|module| insmod(&self.guests, &mut parent, module, &args, &inputs));
                 Request::Answer(Box::new(Answer::new(inserted)))
+            }
+            (Job::Call { name, len, function, inputs }, Some(file)) => {
+                let (messages, numbers) = (messages.as_fd(), numbers.as_fd());
+                let mut parent = Proxy { socket, name: &name, messages, numbers, file: Some(room), written: 0 };
+                let object = self.load(&name, file, len);
+                let called =
+                    object.and_then(|object| call(&self.guests, &mut parent, object, function.as_deref(), &inputs));
+                Request::Answer(Box::new(Answer::called(called)))
             }
             (Job::Try(what, parent), _) => Request::Tried(attempt(&what, parent, messages.as_fd())),
             _ => Request::Tried(Tried::Unknown),
@@ -218,15 +228,7 @@ impl Zygote {
         say(socket.as_fd(), messages.as_fd(), &request)
     }
 
-    fn insmod(
-        &self,
-        parent: &mut Proxy<'_>,
-        file: OwnedFd,
-        len: u64,
-        with: (&str, &[(String, u64)]),
-    ) -> Result<Inserted> {
-        let source = Source::File(File::from_std(std::fs::File::from(file)), len);
-        let module = load(&self.guests, parent.name, source)?;
-        insmod(&self.guests, parent, module, with.0, with.1)
+    fn load(&self, name: &str, file: OwnedFd, len: u64) -> Result<Module> {
+        load(&self.guests, name, Source::File(File::from_std(std::fs::File::from(file)), len))
     }
 }

@@ -51,7 +51,7 @@ fn image_of(kernel: &mut dyn Kernel, linked: &mut Linked) -> Result<Image> {
 }
 
 /// Puts and protects every area.
-fn put(kernel: &mut dyn Kernel, linked: &Linked) -> Result<(), Placing> {
+pub(crate) fn put(kernel: &mut dyn Kernel, linked: &Linked) -> Result<(), Placing> {
     for area in &linked.layout.areas {
         let image = image(linked, area).map_err(Placing::Module)?;
         if !image.is_empty() {

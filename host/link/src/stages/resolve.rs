@@ -169,7 +169,7 @@ fn missing(records: &Records<'_>, symbol: u32, name: &[u8], found: Option<&Defin
 }
 
 /// How a namespace begins that lists modules.
-const FOR_MODULES: &str = "module:";
+pub(crate) const FOR_MODULES: &str = "module:";
 
 /// Whether a list of `a,b-*` has this module: `*` at the end of a name stands for any ending, and `-` and `_` are the
 /// same. As verify_module_namespace of kernel/module/main.c.

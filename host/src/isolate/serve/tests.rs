@@ -76,6 +76,10 @@ impl Kernel for Recorder {
         }
         self.loaded.clone()
     }
+    fn call(&mut self, address: u64) -> Result<i32, Failure> {
+        self.asked.push(format!("call {address:#x}"));
+        self.loaded.clone().map(|loaded| loaded.returned)
+    }
     fn remove(&mut self, _: &str) -> Result<(), Failure> {
         panic!("nothing is removed")
     }
@@ -142,6 +146,14 @@ fn refused(kind: &'static str) -> Say<'static> {
 
 /// What comes of a process that says all this and is gone; and what the kernel was asked.
 fn try_all(kernel: &mut Recorder, said: Vec<Say<'_>>) -> Result<Inserted> {
+    with_all(kernel, said, |job| job.serve(&known))
+}
+
+fn known(digest: &Digest) -> Option<String> {
+    (*digest == [7; 32]).then(|| "x86_64".to_owned())
+}
+
+fn with_all<T>(kernel: &mut Recorder, said: Vec<Say<'_>>, serve: impl FnOnce(Job<'_>) -> T) -> T {
     let ((ours, theirs), rooms) = (pair().unwrap(), Rooms::new().unwrap());
     // A job's end takes no more than a few packets, and the parent answers: all is said at once.
     for (n, what) in said.into_iter().enumerate() {
@@ -158,8 +170,7 @@ fn try_all(kernel: &mut Recorder, said: Vec<Say<'_>>) -> Result<Inserted> {
         assert!(n < 100);
     }
     rustix::net::shutdown(&theirs, rustix::net::Shutdown::Write).unwrap();
-    let known = |digest: &Digest| (*digest == [7; 32]).then(|| "x86_64".to_owned());
-    Job::new(kernel, &ours, &rooms, "dir/m.ko", "a=1").serve(&known)
+    serve(Job::new(kernel, &ours, &rooms, "dir/m.ko", "a=1"))
 }
 
 fn hear(kernel: &mut Recorder, said: Vec<Say<'_>>) -> Result<Inserted, String> {
@@ -402,4 +413,64 @@ fn one_that_is_silent_or_does_not_listen_is_not_waited_for() {
     said.extend((0..limits::REQUESTS).map(|_| ask(Request::Put(AREA, 4))));
     let error = hear(&mut Recorder::new(Form::Areas), said).unwrap_err();
     assert_eq!(error, "the linking process broke the protocol: it asked too often");
+}
+
+/// A job that is to call: once, into code, and whatever it says of that.
+#[test]
+fn a_call_is_what_the_kernel_did() {
+    let call = |kernel: &mut Recorder, said| with_all(kernel, said, |job| job.serve_call(&known));
+    let done = |function: &str, digest| {
+        answer(Answer::Called { function: function.into(), relocations: 5, digest: Some(digest) })
+    };
+    let ready = |more: Vec<Say<'static>>| {
+        let protect = ask(Request::Protect(AREA, Protection::ReadExecute));
+        let mut said = vec![list(), allocate(4096), Write(b"code"), ask(Request::Put(AREA, 4)), protect];
+        said.extend(more);
+        said
+    };
+    let at = |address| ask(Request::Call(address));
+    let mut kernel = Recorder::new(Form::Areas);
+    let called = call(&mut kernel, ready(vec![at(AREA + 16), done("f", [7; 32])])).unwrap();
+    let expected = crate::call::Called {
+        function: "f".into(),
+        returned: 7,
+        relocations: 5,
+        plugin: "x86_64".into(),
+        plugin_digest: Some([7; 32]),
+    };
+    assert_eq!(called, expected);
+    assert_eq!(kernel.asked.last().unwrap(), "call 0x10010");
+    // It returned, whatever the job says or does then.
+    for last in [vec![], vec![refused("no")], vec![live()], vec![done("f", [8; 32])]] {
+        let more = std::iter::once(at(AREA)).chain(last).collect();
+        let called = call(&mut Recorder::new(Form::Areas), ready(more)).unwrap();
+        assert_eq!((called.returned, &*called.plugin, called.plugin_digest), (7, "unknown", None));
+    }
+    for (said, words) in [
+        (vec![list(), at(AREA)], "it would write outside"),
+        (vec![at(AREA)], "it would write where"),
+        (ready(vec![at(AREA + 4096)]), "it would write outside"),
+        (ready(vec![at(AREA - 1)]), "it would write outside"),
+        (ready(vec![done("f", [7; 32])]), "it says that a function was called"),
+        (ready(vec![load("m")]), "it would load what is to be called"),
+        (ready(vec![refused("no")]), "it says"),
+    ] {
+        let mut kernel = Recorder::new(Form::Areas);
+        let error = call(&mut kernel, said).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+        assert!(!kernel.asked.iter().any(|asked| asked.starts_with("call") || asked.starts_with("load")));
+    }
+    // A second one is not made; the first one's value is what there is.
+    let mut kernel = Recorder::new(Form::Areas);
+    assert_eq!(call(&mut kernel, ready(vec![at(AREA), at(AREA)])).unwrap().returned, 7);
+    assert_eq!(kernel.asked.iter().filter(|asked| asked.starts_with("call")).count(), 1);
+    // What the kernel would not do is the failure.
+    let mut kernel = Recorder::new(Form::Areas);
+    kernel.loaded = Err(Failure::NotAllowed("lockdown".into()));
+    let error = call(&mut kernel, ready(vec![at(AREA), done("f", [7; 32])])).unwrap_err();
+    assert_eq!(error.to_string(), "dir/m.ko: not allowed: lockdown");
+    // A job that is to load calls nothing.
+    let mut kernel = Recorder::new(Form::Areas);
+    let error = hear(&mut kernel, ready(vec![at(AREA)])).unwrap_err();
+    assert!(error.contains("it called where nothing is to be called"), "{error}");
 }
