@@ -38,7 +38,15 @@ fn named_files_exist() {
             let directory = name.ends_with('/') && !name.starts_with('/') && !name.contains('<');
             if (file || directory) && !name.contains([' ', '*']) {
                 seen += 1;
-                let places = ["", "host/src/", "host/", "host/link/src/", "arch-plugins/", "arch-plugins/sdk/"];
+                let places = [
+                    "",
+                    "host/src/",
+                    "host/",
+                    "host/link/src/",
+                    "engine-wasm/src/",
+                    "arch-plugins/",
+                    "arch-plugins/sdk/",
+                ];
                 let found = places.iter().any(|place| crate::path(&format!("{place}{name}")).exists());
                 let moved = matches!(name, "sdk/src/table.rs");
                 assert!(found || moved && crate::path("arch-plugins/sdk/src/table.rs").exists(), "{page}: {name}");
