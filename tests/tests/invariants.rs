@@ -191,39 +191,23 @@ fn dependencies_run_one_way() {
 const PRIVILEGED: [&str; 4] = ["relobox-core", "relobox-plugins", "relobox-kernels", "relobox-modprobe"];
 
 /// As Cargo resolves the dependencies, whatever the manifests look like: who of `roots` has, at whatever distance and not for its
-/// tests, one of `packages`.
+/// tests or its build, one of `packages`. `cargo tree` asks for one package's crates only, which are there if this test is.
 fn reached(roots: &[&str], packages: &[&str]) -> BTreeSet<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let out = std::process::Command::new(cargo)
-        .args(["metadata", "--format-version", "1", "--offline", "--locked"])
-        .current_dir(repository())
-        .output()
-        .expect("cargo metadata");
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    let metadata: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
-    let list = |value: &serde_json::Value| value.as_array().expect("a list").clone();
-    let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
-    let names: BTreeMap<String, String> =
-        list(&metadata["packages"]).iter().map(|p| (text(&p["id"]), text(&p["name"]))).collect();
-    let edges: BTreeMap<String, Vec<String>> = list(&metadata["resolve"]["nodes"])
-        .iter()
-        .map(|node| {
-            let normal = |dep: &serde_json::Value| list(&dep["dep_kinds"]).iter().any(|kind| kind["kind"].is_null());
-            let to = list(&node["deps"]).iter().filter(|dep| normal(dep)).map(|dep| text(&dep["pkg"])).collect();
-            (text(&node["id"]), to)
-        })
-        .collect();
     let mut found = BTreeSet::new();
     for root in roots {
-        let id = names.iter().find(|(_, name)| name == root).map(|(id, _)| id).expect("a package of the workspace");
-        let (mut seen, mut waiting) = (BTreeSet::new(), vec![id]);
-        while let Some(id) = waiting.pop() {
-            if seen.insert(id) {
-                waiting.extend(&edges[id]);
-            }
-        }
-        for name in seen.into_iter().map(|id| &names[id]) {
-            if packages.iter().any(|package| name == package || name.starts_with(&format!("{package}-"))) {
+        let out = std::process::Command::new(&cargo)
+            .args(["tree", "--locked", "--edges", "normal", "--prefix", "none", "--format", "{p}"])
+            .args(["--package", root])
+            .current_dir(repository())
+            .output()
+            .expect("cargo tree");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let text = String::from_utf8(out.stdout).expect("names");
+        let names: BTreeSet<_> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+        assert!(names.contains(root) && names.contains("relobox-abi"), "{root}: {names:?}");
+        for name in names {
+            if packages.iter().any(|package| name == *package || name.starts_with(&format!("{package}-"))) {
                 found.insert(format!("{root}: {name}"));
             }
         }
