@@ -191,7 +191,7 @@ fn dependencies_run_one_way() {
 const PRIVILEGED: [&str; 4] = ["relobox-core", "relobox-plugins", "relobox-kernels", "relobox-modprobe"];
 
 /// As Cargo resolves the dependencies, whatever the manifests look like: who of `roots` has, at whatever distance and not for its
-/// tests or its build, one of `packages`. `cargo tree` asks for one package's crates only, which are there if this test is.
+/// tests or its build, one of `packages`. Cargo may fetch crates for it, as it does for the test itself.
 fn reached(roots: &[&str], packages: &[&str]) -> BTreeSet<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut found = BTreeSet::new();
