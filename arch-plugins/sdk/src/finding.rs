@@ -30,12 +30,6 @@ impl Trouble {
     pub const fn unpaired(text: &'static str) -> Self {
         Self::new(fault::UNPAIRED, text)
     }
-
-    /// The instruction at the place is not one that this relocation patches.
-    #[must_use]
-    pub const fn instruction(word: u64, text: &'static str) -> Self {
-        Self { value: word as i64, ..Self::new(fault::BAD_INSTRUCTION, text) }
-    }
 }
 
 /// A fault with the words that go with it.

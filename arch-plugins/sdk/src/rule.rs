@@ -37,13 +37,6 @@ impl Rule {
         }
     }
 
-    /// Whether `value` may be written.
-    #[inline(always)]
-    #[must_use]
-    pub const fn admits(&self, value: Value) -> bool {
-        self.in_range(value) && self.aligned(value)
-    }
-
     /// Whether `value` is in range.
     #[inline(always)]
     #[must_use]
