@@ -133,6 +133,7 @@ pub(crate) fn main() -> ExitCode {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "fuzz")]
     fn page(name: &str) -> String {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
         std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{name}: {e}"))
@@ -169,6 +170,7 @@ mod tests {
         assert!(without.iter().all(|name| said.contains(&format!("`{name}`"))), "{said}");
     }
 
+    #[cfg(feature = "fuzz")]
     /// Words as a shell would split a line, without its comment; `None` for a line that says more than a command.
     fn split(line: &str) -> Option<Vec<String>> {
         let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
