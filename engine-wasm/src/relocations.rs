@@ -60,6 +60,19 @@ fn type_of(kind: elf::SectionType, machine: elf::Machine) -> Type {
     }
 }
 
+/// Hashes of the names of all allocated sections, ascending: whatever the names are, each is read once.
+fn names_in_memory<H: FileHeader<Endian = Endianness>>(file: &File<'_, H>, sections: &[Section]) -> Vec<u64> {
+    let allocated = sections.iter().filter(|s| s.flags & section_flag::ALLOC != 0);
+    let mut hashes: Vec<u64> = allocated.map(|s| hash(bytes_of(file.bytes, s.name))).collect();
+    hashes.sort_unstable();
+    hashes
+}
+
+/// FNV-1a. Names that collide only have a table refused.
+fn hash(name: &[u8]) -> u64 {
+    name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+}
+
 /// The relocation tables of allocated sections, in file order, without those that are left for the kernel.
 pub(crate) fn tables<H: FileHeader<Endian = Endianness>>(
     file: &File<'_, H>,
@@ -68,6 +81,7 @@ pub(crate) fn tables<H: FileHeader<Endian = Endianness>>(
 ) -> Result<Vec<Table>, Finding> {
     let e = file.endian;
     let mut out = Vec::new();
+    let mut in_memory = None;
     for (source, header) in file.headers.iter().enumerate() {
         let target = header.sh_info(e) as usize;
         let relocated = sections.get(target).filter(|_| target != 0);
@@ -102,7 +116,19 @@ pub(crate) fn tables<H: FileHeader<Endian = Endianness>>(
             let text = "it relocates a section that does not exist: sh_info";
             return Err(bad_section(source, text, 0, target as u64, sections.len() as u64 - 1));
         };
-        if !allocated || empty {
+        if empty {
+            continue;
+        }
+        if !allocated {
+            let own = bytes_of(file.bytes, sections[source].name);
+            let says = [&b".rela"[..], b".rel", b".crel"].into_iter().find_map(|start| own.strip_prefix(start));
+            if let Some(says) = says.filter(|says| *says != bytes_of(file.bytes, section.name)) {
+                let in_memory = in_memory.get_or_insert_with(|| names_in_memory(file, sections));
+                if in_memory.binary_search(&hash(says)).is_ok() {
+                    let text = "it is named for a section in memory, and relocates one that is not: sh_info";
+                    return Err(bad_section(source, text, 0, target as u64, 0));
+                }
+            }
             continue;
         }
         // A live patch's: done by the kernel, when what it patches is there.

@@ -180,6 +180,32 @@ fn a_table_is_known_by_what_it_says_it_relocates() {
     refused(&elf, "does not exist");
 }
 
+/// A kernel passes over it, and runs the code without its relocations.
+#[test]
+fn a_table_of_nothing_in_memory_is_passed_over_unless_its_name_says_otherwise() {
+    let aimed_at_comment = |name: &'static str| {
+        let (mut elf, _) = with_text(X86_64, FORMS[0]);
+        let comment = elf.section(Section { name: ".comment", kind: 1, data: vec![0; 64], ..Section::default() });
+        let data = elf.relocation(4, 1, 2, Some(-4));
+        elf.table(name, RELA, comment, data);
+        elf
+    };
+    for name in [".rela.comment", ".rela.debug_info", "x", "", ".rela", ".rel"] {
+        let module = read(&aimed_at_comment(name)).expect(name);
+        assert!(module.groups.is_empty() && module.relocations.is_empty(), "{name}");
+    }
+    for name in [".rela.text", ".rel.text", ".crel.text"] {
+        refused(&aimed_at_comment(name), "named for a section in memory");
+    }
+    // Of itself, and of the symbols.
+    for target in [2, 3] {
+        let (mut elf, _) = with_text(X86_64, FORMS[0]);
+        let data = elf.relocation(4, 1, 2, Some(-4));
+        elf.table(".rela.text", RELA, target, data);
+        refused(&elf, "named for a section in memory");
+    }
+}
+
 #[test]
 fn a_live_patch_keeps_what_the_kernel_does() {
     for name in [".klp.rela.vmlinux..text", ".rela.text", "any"] {
