@@ -1,8 +1,8 @@
 //! The engine under libFuzzer. An input is a file, as it is, or as the text of `relobox fuzz --engine`'s corpus.
 #![no_main]
 
-use libafl::inputs::BytesInput;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use relobox::fuzz::BytesInput;
 use relobox::fuzz::engine::Engine;
 use relobox::fuzz::subject::Subject as _;
 use std::sync::OnceLock;

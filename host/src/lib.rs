@@ -11,12 +11,13 @@ pub mod cross_check;
 pub mod isolate;
 
 pub use relobox_core::{Error, Problem, Problems, Result};
+use relobox_core::{address_space, memfd};
 pub use relobox_core::{
-    address_space, areas, digest, error, files, inserted, kernel, limits, linker_fault, memfd, names, problem, rng,
-    state, symbols, text,
+    areas, digest, error, files, inserted, kernel, limits, linker_fault, names, problem, rng, state, symbols, text,
 };
 
-pub use relobox_plugins::{built_in, index, pins, plugin_file, registry};
+use relobox_plugins::index;
+pub use relobox_plugins::{built_in, pins, plugin_file, registry};
 
 pub use relobox_kernels as kernels;
 
