@@ -5,7 +5,7 @@
 //! same as for a module: it must be exported, and one that is for GPL-compatible modules wants a licence in `.modinfo`.
 
 use crate::guests::Guests;
-use crate::insmod::{advise, symbols, undefined, writable_code, wrong_machine};
+use crate::insmod::{advise, symbols, wanted, writable_code, wrong_machine};
 use crate::link::{ask, plugin_of};
 use crate::needs::Needs;
 use crate::records::Records;
@@ -22,7 +22,6 @@ use relobox_core::kernel::{Failure, Kernel};
 use relobox_core::problem::{Problem, Problems, some_of};
 use relobox_core::symbols::Symbols;
 use relobox_core::text::decoded;
-use std::collections::HashSet;
 
 /// A function that was called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,9 +84,7 @@ pub fn call(
     let asked = plugin_of(guests, &records, None).and_then(|plugin| ask(plugin, &records, inputs));
     let none = Needs::default();
     let needs = asked.as_ref().map_or(&none, |asked| &asked.planned.needs);
-    let mut names: Vec<_> = undefined(&records, needs).collect::<HashSet<_>>().into_iter().collect();
-    names.sort_unstable();
-    let listing = kernel.list(Some(&names)).map_err(refused)?;
+    let listing = kernel.list(Some(&wanted(&records, needs))).map_err(refused)?;
     if let Some(problem) = wrong_machine(guests, &records, &listing, "object") {
         return Err(problem.into());
     }

@@ -192,12 +192,12 @@ fn first_word(text: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// The names that the module asks others for.
-pub(crate) fn undefined<'a>(records: &Records<'a>, needs: &'a Needs) -> impl Iterator<Item = &'a [u8]> {
+fn undefined<'a>(records: &Records<'a>, needs: &'a Needs) -> impl Iterator<Item = &'a [u8]> {
     needs.looked_up(records).map(|(_, name)| name).filter(|name| !name.is_empty())
 }
 
 /// Those, and the other names that the module has versions of: `module_layout`, which stands for struct module.
-fn wanted<'a>(records: &Records<'a>, needs: &'a Needs) -> Vec<&'a [u8]> {
+pub(crate) fn wanted<'a>(records: &Records<'a>, needs: &'a Needs) -> Vec<&'a [u8]> {
     let versions = records.versions.iter().map(|v| records.bytes(v.name)).filter(|name| !name.is_empty());
     let names: HashSet<&[u8]> = undefined(records, needs).chain(versions).collect();
     let mut names: Vec<_> = names.into_iter().collect();
