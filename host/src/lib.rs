@@ -8,16 +8,15 @@
 
 pub mod check;
 pub mod cross_check;
-pub mod isolate;
 
 pub use relobox_core::{Error, Problem, Problems, Result};
-use relobox_core::{address_space, memfd};
 pub use relobox_core::{
-    areas, digest, error, files, inserted, kernel, limits, linker_fault, names, problem, rng, state, symbols, text,
+    areas, digest, error, files, inserted, kernel, limits, linker_fault, memfd, names, parameters, problem, rng,
+    sealed, state, symbols, text,
 };
 
-use relobox_plugins::index;
-pub use relobox_plugins::{built_in, pins, plugin_file, registry};
+pub use relobox_guests as built_in;
+pub use relobox_plugins::{compiled, index, pins, plugin_file, registry};
 
 pub use relobox_kernels as kernels;
 
@@ -28,6 +27,11 @@ pub use relobox_link::{
 };
 
 pub use relobox_modprobe as modprobe;
+
+pub use relobox_isolate as isolate;
+pub use relobox_isolate::message;
+
+pub use relobox_linker as linker;
 
 pub use relobox_kit as kit;
 

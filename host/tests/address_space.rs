@@ -10,7 +10,12 @@ use workshop::{Workshop, cache};
 fn limited(w: &Workshop, option: &str, kib: u64, args: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit \"$0\" \"$1\" && shift && exec \"$@\"", option, &kib.to_string()]);
-    command.arg(env!("CARGO_BIN_EXE_relobox")).args(args).current_dir(&w.directory).env("RELOBOX_CACHE", cache());
+    command
+        .arg(env!("CARGO_BIN_EXE_relobox"))
+        .args(args)
+        .current_dir(&w.directory)
+        .env("RELOBOX_CACHE", cache())
+        .env("RELOBOX_ALL_IN_ONE", "1");
     let Output { status, stdout, stderr } = command.output().unwrap();
     (status.code(), String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr))
 }

@@ -3,11 +3,11 @@
 
 mod workshop;
 
-use relobox::call::Called;
+use relobox::inserted::Called;
 use relobox::isolate::{Linker, Options};
 use relobox::kernel::{Failure, Kernel, Listing, Load, Loaded, Machine, Protection, Request};
 use relobox::kernels::sim::Sim;
-use relobox::open::{Source, seal};
+use relobox::sealed::seal;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -213,7 +213,7 @@ fn the_linking_process_links_and_the_licence_decides() {
     let linker = Linker::start(&options).unwrap();
     let run = |name: &str, gpl, namespace, called| -> Result<Called, String> {
         let mut kernel = Changed { sim: Sim::connect(&w.socket).unwrap(), gpl, namespace, called };
-        let (file, _) = seal(Source::open(&w.directory.join(name)).unwrap(), Path::new(name)).unwrap();
+        let (file, _) = seal(&w.directory.join(name)).unwrap();
         linker.call(&mut kernel, name, file.as_fd(), None).map_err(|error| error.to_string())
     };
     let called = run("one.o", false, "", Ok(())).unwrap();

@@ -11,8 +11,8 @@ mod hostile {
         Failure, Form, Kernel, Listing, Load, Loaded, Machine, Module, Protection, Request as Space,
     };
     use relobox::modprobe::{Config, Outcome, Plan, Request, Tree, plan};
-    use relobox::open::{Source, seal};
     use relobox::registry::Plugins;
+    use relobox::sealed::seal;
     use relobox::{Error, modprobe};
     use relobox_needs::{Test, test};
     use rustix::io::IoSliceMut;
@@ -158,7 +158,7 @@ mod hostile {
             let options = Options { program: self.0.join("linker"), ..Options::default() };
             let linker = Linker::start(&Options { plugins: Plugins::default(), ..options }).unwrap();
             let insert = |path: &Path| {
-                let (file, _) = seal(Source::open(path)?, path)?;
+                let (file, _) = seal(path)?;
                 linker.insmod(&mut Shared(machine), &path.display().to_string(), file.as_fd(), "own=1")
             };
             let modules = || Ok(Shared(machine).modules().unwrap());

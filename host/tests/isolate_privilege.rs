@@ -21,7 +21,7 @@ mod linux {
     use relobox::isolate::{ATTEMPTS, Linker, Options, Tried};
     use relobox::kernels::linux;
     use relobox::kernels::sim::Sim;
-    use relobox::open::{Source, seal};
+    use relobox::sealed::seal;
     use relobox_needs::{Need, Test, root, test};
     use std::collections::BTreeSet;
     use std::os::fd::AsFd as _;
@@ -90,7 +90,7 @@ mod linux {
             let loads = modules.map(|path| {
                 let (linker, w) = (&linker, &w);
                 scope.spawn(move || {
-                    let (file, _) = seal(Source::open(&path).unwrap(), &path).unwrap();
+                    let (file, _) = seal(&path).unwrap();
                     let mut kernel = Sim::connect(&w.socket).unwrap();
                     linker.insmod(&mut kernel, "slow.ko", file.as_fd(), "").unwrap();
                 })

@@ -456,6 +456,7 @@ fn no_code_of_an_unpinned_plugin_is_compiled() {
     let machine = Some(Machine { name: "x86_64".into(), machine: 62, class: 64, order: 1 });
     let options = |plugins: &Plugins| Options {
         program: "/nonexistent/relobox".into(),
+        compiled: workshop::compiled,
         cache: Some(cache()),
         machine: machine.clone(),
         plugins: plugins.clone(),

@@ -120,6 +120,17 @@ pub struct Untrusted {
 /// # Errors
 /// As [`read`]. The inner one: others may have written it.
 pub fn read_trusted(path: &Path, owners: &[u32], limit: u64) -> Result<Result<Vec<u8>, Untrusted>> {
+    match open_trusted(path, owners)? {
+        Ok(file) => read_all(file, path, limit).map(Ok),
+        Err(untrusted) => Ok(Err(untrusted)),
+    }
+}
+
+/// Opens what [`read_trusted`] reads.
+///
+/// # Errors
+/// As [`open`]. The inner one: others may have written it.
+pub fn open_trusted(path: &Path, owners: &[u32]) -> Result<Result<File, Untrusted>> {
     let (dir, name) = parent(path)?;
     let regular = |meta: &cap_std::fs::Metadata| match meta.is_file() {
         true => Ok(()),
@@ -142,7 +153,7 @@ pub fn read_trusted(path: &Path, owners: &[u32], limit: u64) -> Result<Result<Ve
     {
         return Ok(Err(Untrusted { path: directory_of(path).to_owned(), why }));
     }
-    read_all(file.into_std(), path, limit).map(Ok)
+    Ok(Ok(file.into_std()))
 }
 
 /// Why others than `owners` may write something of this owner and mode.

@@ -1,4 +1,4 @@
-//! What came of loading a module: it is live, or the kernel refused it.
+//! What came of loading a module, or of calling a function: it is live, it has returned, or the kernel refused it.
 
 use crate::areas::Area;
 use crate::digest::Digest;
@@ -27,6 +27,21 @@ pub struct Inserted {
     pub returned: i32,
     /// Arguments that named no parameter.
     pub unknown_args: Vec<String>,
+}
+
+/// A function that was called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Called {
+    /// Its name.
+    pub function: String,
+    /// What it returned.
+    pub returned: i32,
+    /// How many relocations were done in the object.
+    pub relocations: usize,
+    /// The plugin that did them.
+    pub plugin: String,
+    /// Its digest; unknown if the process that linked could not say so.
+    pub plugin_digest: Option<Digest>,
 }
 
 /// A kernel's refusal as a problem of `subject`, a file or a module.

@@ -218,6 +218,12 @@ pub const PACKET: usize = 32 << 10;
 /// limit is 253.
 pub const PACKET_FDS: usize = 64;
 
+/// Bytes of a plugin's section of machines that the linking process is told: 128 machines.
+pub const MACHINES: usize = 128 * 12;
+
+/// Bytes of a plugin's compiled code: it is some five times its Wasm, of which there are at most [`GUEST`].
+pub const COMPILED: u64 = 16 * GUEST as u64;
+
 /// Bytes of a message, most of them the names that a module asks for or exports: [`names_for`] a module of 60 MB.
 pub const MESSAGE: u64 = 128 << 20;
 

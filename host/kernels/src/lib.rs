@@ -8,5 +8,6 @@ mod errno;
 pub mod linux;
 mod log;
 mod proc;
+#[cfg(feature = "sim")]
 pub mod sim;
 pub mod vet;

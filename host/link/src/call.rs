@@ -15,28 +15,12 @@ use crate::stages::place::{self, Placing};
 use crate::stages::resolve::{FOR_MODULES, Sources};
 use relobox_abi::{section_flag, symbol_flag};
 use relobox_core::areas::PAGE;
-use relobox_core::digest::Digest;
 use relobox_core::error::{Error, Result};
-use relobox_core::inserted::refusal;
+use relobox_core::inserted::{Called, refusal};
 use relobox_core::kernel::{Failure, Kernel};
 use relobox_core::problem::{Problem, Problems, some_of};
 use relobox_core::symbols::Symbols;
 use relobox_core::text::decoded;
-
-/// A function that was called.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Called {
-    /// Its name.
-    pub function: String,
-    /// What it returned.
-    pub returned: i32,
-    /// How many relocations were done in the object.
-    pub relocations: usize,
-    /// The plugin that did them.
-    pub plugin: String,
-    /// Its digest; unknown if the process that linked could not say so.
-    pub plugin_digest: Option<Digest>,
-}
 
 /// The low four bits of [`relobox_abi::Symbol::info`]: no type, as assemblers give it, and a function.
 const TYPES: [u8; 2] = [0, 2];

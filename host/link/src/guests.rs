@@ -1,56 +1,111 @@
 //! Which guests there are: those built in, and those of plugin directories.
 
 use crate::description::About;
-use crate::sandbox::{Guest, Sandbox};
+use crate::sandbox::{Compiled, Guest, Sandbox};
 use relobox_abi::{ABI_VERSION, Machine, export};
 use relobox_core::digest::Digest;
-use relobox_core::error::{Error, Result};
+use relobox_core::error::{Error, Misbehaviour, Result};
 use relobox_core::kernel::Machine as Running;
 use relobox_core::limits;
 use relobox_core::problem::Problem;
-use relobox_core::text::hex;
-use relobox_core::text::order_of;
-use relobox_plugins::built_in::{self, ENGINE, UNPACK};
-use relobox_plugins::index::{Wanted, may_link, may_run_on, names_machines};
-use relobox_plugins::plugin_file::{Origin, PluginFile};
+use relobox_core::text::{hex, order_of};
+use relobox_guests::{ENGINE, UNPACK, catalogue};
+use relobox_plugins::index::{Machines, Wanted};
+use relobox_plugins::plugin_file::Origin;
+#[cfg(feature = "compiler")]
+use relobox_plugins::plugin_file::PluginFile;
+#[cfg(feature = "compiler")]
 use relobox_plugins::registry::{Plugins, Search};
-use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-/// Every guest this process knows, compiled when first wanted.
+/// Every guest this process knows, loaded when first wanted.
 pub struct Guests {
     sandbox: Sandbox,
-    engine: OnceLock<Guest>,
-    unpack: OnceLock<Guest>,
+    /// Engine and unpacker.
+    own: Vec<Candidate>,
     plugins: Vec<Candidate>,
     /// Which of several that link the same machine is meant: one of the first set, else one of the second.
     meant: [HashSet<Digest>; 2],
 }
 
+/// A guest before it is loaded.
+#[derive(Clone, Debug)]
+pub struct Unloaded {
+    /// Its name.
+    pub name: String,
+    /// The SHA-256 of its Wasm.
+    pub digest: Digest,
+    /// Where it came from.
+    pub origin: Origin,
+    /// The machines that it says it links.
+    pub machines: Machines,
+    /// What there is of it.
+    pub code: Code,
+}
+
+/// What a guest is loaded from.
+#[derive(Clone, Debug)]
+pub enum Code {
+    /// WebAssembly.
+    #[cfg(feature = "compiler")]
+    Wasm(std::borrow::Cow<'static, [u8]>),
+    /// What was made of it ahead.
+    Compiled(Compiled),
+}
+
+impl Unloaded {
+    /// Whether it is the engine or the unpacker. They are built with the host: there is no older one to be kind to.
+    fn is_own(&self) -> bool {
+        self.origin == Origin::BuiltIn && [ENGINE, UNPACK].contains(&&*self.name)
+    }
+}
+
 struct Candidate {
-    name: String,
-    wasm: std::borrow::Cow<'static, [u8]>,
-    digest: OnceLock<Digest>,
-    origin: Origin,
+    unloaded: Unloaded,
+    /// Its code, or why that cannot be used: so that it is loaded once, and where loading code is still possible.
+    guest: OnceLock<Result<Guest, Misbehaviour>>,
+    /// What it says of itself, if it is a plugin.
     plugin: OnceLock<Arc<Plugin>>,
 }
 
 impl Candidate {
-    fn digest(&self) -> &Digest {
-        self.digest.get_or_init(|| Sha256::digest(&self.wasm).into())
+    fn new(unloaded: Unloaded) -> Self {
+        Self { unloaded, guest: OnceLock::new(), plugin: OnceLock::new() }
     }
 
+    fn guest(&self, sandbox: &Sandbox) -> Result<&Guest> {
+        let Unloaded { name, digest, code, .. } = &self.unloaded;
+        let guest = match self.guest.get() {
+            Some(guest) => guest,
+            None => {
+                let loaded = match code {
+                    #[cfg(feature = "compiler")]
+                    Code::Wasm(wasm) => sandbox.load_digested(name, *digest, wasm),
+                    Code::Compiled(code) => sandbox.load_compiled(name, *digest, *code),
+                };
+                let loaded = match loaded {
+                    Ok(guest) if self.unloaded.is_own() => Ok(guest.of_version(ABI_VERSION)),
+                    Ok(guest) => Ok(guest),
+                    Err(Error::Guest { what, .. }) => Err(what),
+                    // It may go better another time.
+                    Err(error) => return Err(error),
+                };
+                self.guest.get_or_init(|| loaded)
+            }
+        };
+        guest.as_ref().map_err(|what| Error::Guest { guest: name.clone(), what: what.clone() })
+    }
     /// Whether it is a file that does not say which machines it links. What is broken in it is then no reason not to link
     /// by another plugin.
     fn may_be_left_out(&self) -> bool {
-        self.origin != Origin::BuiltIn && !names_machines(&self.wasm)
+        self.unloaded.origin != Origin::BuiltIn && !self.unloaded.machines.are_named()
     }
 
     /// The error with the file in which it is, since the name alone may be any file's.
     fn located(&self, error: Error) -> Error {
-        match (error, &self.origin) {
+        match (error, &self.unloaded.origin) {
             (Error::Guest { guest, what }, Origin::System(path) | Origin::User(path) | Origin::File(path)) => {
                 Error::Guest { guest: format!("{guest} ({})", path.display()), what }
             }
@@ -60,7 +115,7 @@ impl Candidate {
 
     /// Whether it may link modules of a kernel that runs `machine`.
     fn may_serve(&self, machine: Option<&Running>) -> bool {
-        machine.is_none_or(|m| may_run_on(&self.wasm, m.machine, m.class, m.order))
+        machine.is_none_or(|m| self.unloaded.machines.may_run_on(m.machine, m.class, m.order))
     }
 }
 
@@ -74,9 +129,10 @@ pub struct Plugin {
     pub about: About,
 }
 
+#[cfg(feature = "compiler")]
 impl Guests {
     /// The built-in guests, and every `*.wasm` of `dirs`.
-    pub fn new(sandbox: Sandbox, dirs: &[PathBuf]) -> Result<Self> {
+    pub fn new(sandbox: Sandbox, dirs: &[std::path::PathBuf]) -> Result<Self> {
         let search = Search { given: dirs.to_vec(), ..Search::default() };
         Ok(Self::with_plugins(sandbox, search.read()?.files))
     }
@@ -91,16 +147,61 @@ impl Guests {
     /// The built-in guests, and these.
     #[must_use]
     pub fn with_plugins(sandbox: Sandbox, files: Vec<PluginFile>) -> Self {
-        let mut plugins = Vec::new();
-        for PluginFile { name, wasm, digest, origin } in files {
-            let digest = OnceLock::from(digest);
-            plugins.push(Candidate { name, wasm: wasm.into(), digest, origin, plugin: OnceLock::new() });
+        let files = files.into_iter().map(|PluginFile { name, wasm, digest, origin }| Unloaded {
+            machines: Machines::of_wasm(&wasm),
+            code: Code::Wasm(wasm.into()),
+            name,
+            digest,
+            origin,
+        });
+        Self::with(sandbox, files.chain(Self::built_in()))
+    }
+
+    /// The guests that are built in, to be compiled.
+    pub fn built_in() -> impl Iterator<Item = Unloaded> {
+        catalogue().iter().filter_map(|entry| {
+            Some(Unloaded {
+                name: entry.name.to_owned(),
+                digest: entry.digest,
+                origin: Origin::BuiltIn,
+                machines: Machines::of_section(entry.machines),
+                code: Code::Wasm(relobox_guests::wasm_of(entry.name)?.into()),
+            })
+        })
+    }
+
+    /// See [`Sandbox::forget_cache`].
+    pub fn forget_cache(&mut self) {
+        self.sandbox.forget_cache();
+    }
+
+    /// Replaces the engine: tests put a hostile one in its place.
+    pub fn with_engine(mut self, wasm: &[u8]) -> Result<Self> {
+        let guest = self.sandbox.load(ENGINE, wasm)?.of_version(ABI_VERSION);
+        for engine in self.own.iter_mut().filter(|own| own.unloaded.name == ENGINE) {
+            engine.guest = OnceLock::from(Ok(guest.clone()));
         }
-        for (name, wasm) in built_in::plugins() {
-            let (name, wasm, digest) = (name.to_owned(), wasm.into(), OnceLock::new());
-            plugins.push(Candidate { name, wasm, digest, origin: Origin::BuiltIn, plugin: OnceLock::new() });
+        Ok(self)
+    }
+
+    /// A plugin that is none of these.
+    pub fn load_plugin(&self, file: &PluginFile) -> Result<Arc<Plugin>> {
+        Ok(Arc::new(Plugin::describe(self.sandbox.load(&file.name, &file.wasm)?, file.origin.clone())?))
+    }
+}
+
+impl Guests {
+    /// These guests, in which there are engine and unpacker, and nothing else. Of several plugins that link the same machine,
+    /// none is preferred.
+    #[must_use]
+    pub fn with(sandbox: Sandbox, guests: impl IntoIterator<Item = Unloaded>) -> Self {
+        let (own, plugins): (Vec<_>, Vec<_>) = guests.into_iter().partition(Unloaded::is_own);
+        Self {
+            sandbox,
+            own: own.into_iter().map(Candidate::new).collect(),
+            plugins: plugins.into_iter().map(Candidate::new).collect(),
+            meant: Default::default(),
         }
-        Self { sandbox, engine: OnceLock::new(), unpack: OnceLock::new(), plugins, meant: Default::default() }
     }
 
     /// Where several plugins link a machine, a `chosen` one is used, else a `pinned` one.
@@ -113,7 +214,7 @@ impl Guests {
     #[must_use]
     pub fn is_pinned(&self, plugin: &Plugin) -> bool {
         let digest = plugin.guest.digest();
-        let copy = || built_in::plugins().any(|(_, wasm)| <Digest>::from(Sha256::digest(wasm)) == *digest);
+        let copy = || catalogue().iter().any(|entry| entry.is_plugin() && entry.digest == *digest);
         plugin.origin == Origin::BuiltIn || self.meant[1].contains(digest) || copy()
     }
 
@@ -127,62 +228,54 @@ impl Guests {
     pub fn load_built_in(&self, machine: Option<&Running>) -> Result<()> {
         self.engine()?;
         self.unpack()?;
-        let mut built_in = self.plugins.iter().filter(|c| c.origin == Origin::BuiltIn && c.may_serve(machine));
+        let mut built_in = self.plugins.iter().filter(|c| c.unloaded.origin == Origin::BuiltIn && c.may_serve(machine));
         built_in.try_for_each(|candidate| self.describe(candidate).map(drop))
+    }
+
+    /// Loads the code of the other plugins of `machine` now, and runs none of it. One that cannot be used is an error when it
+    /// is asked for.
+    pub fn load_code_of_others(&self, machine: Option<&Running>) {
+        for candidate in self.plugins.iter().filter(|c| c.unloaded.origin != Origin::BuiltIn && c.may_serve(machine)) {
+            let _ = candidate.guest(&self.sandbox);
+        }
     }
 
     /// Loads the other plugins of `machine` now. One that is broken is an error when it is asked for.
     pub fn load_others(&self, machine: Option<&Running>) {
-        for candidate in self.plugins.iter().filter(|c| c.origin != Origin::BuiltIn && c.may_serve(machine)) {
+        for candidate in self.plugins.iter().filter(|c| c.unloaded.origin != Origin::BuiltIn && c.may_serve(machine)) {
             let _ = self.describe(candidate);
         }
-    }
-
-    /// See [`Sandbox::forget_cache`].
-    pub fn forget_cache(&mut self) {
-        self.sandbox.forget_cache();
     }
 
     /// The name of the plugin that says it links such files, without loading it.
     #[must_use]
     pub fn name_for(&self, machine: u16, class: u8, order: u8, flags: u32) -> Option<&str> {
         let wanted = Wanted { machine, class, order, flags };
-        self.plugins.iter().find(|c| may_link(&c.wasm, &wanted)).map(|c| c.name.as_str())
-    }
-
-    /// Replaces the engine: tests put a hostile one in its place.
-    pub fn with_engine(self, wasm: &[u8]) -> Result<Self> {
-        let guest = self.sandbox.load(ENGINE, wasm)?.of_version(ABI_VERSION);
-        Ok(Self { engine: OnceLock::from(guest), ..self })
+        self.plugins.iter().find(|c| c.unloaded.machines.may_link(&wanted)).map(|c| c.unloaded.name.as_str())
     }
 
     /// The engine.
     pub fn engine(&self) -> Result<&Guest> {
-        self.built_in(ENGINE, &self.engine)
+        self.own(ENGINE)
     }
 
     /// The unpacker.
     pub fn unpack(&self) -> Result<&Guest> {
-        self.built_in(UNPACK, &self.unpack)
+        self.own(UNPACK)
     }
 
-    fn built_in<'a>(&self, name: &str, cell: &'a OnceLock<Guest>) -> Result<&'a Guest> {
-        if let Some(guest) = cell.get() {
-            return Ok(guest);
-        }
-        let wasm = built_in::wasm_of(name);
+    fn own(&self, name: &str) -> Result<&Guest> {
         let missing = || Error::Usage(format!("this relobox was built without its {name} guest"));
-        // Engine and unpacker are built with the host: there is no older one to be kind to.
-        let guest = self.sandbox.load(name, wasm.ok_or_else(missing)?)?.of_version(ABI_VERSION);
-        Ok(cell.get_or_init(|| guest))
+        let own = self.own.iter().find(|own| own.unloaded.name == name).ok_or_else(missing)?;
+        own.guest(&self.sandbox)
     }
 
     fn describe<'a>(&self, candidate: &'a Candidate) -> Result<&'a Arc<Plugin>> {
         if let Some(plugin) = candidate.plugin.get() {
             return Ok(plugin);
         }
-        let guest = self.sandbox.load(&candidate.name, &candidate.wasm);
-        let plugin = guest.and_then(|guest| Plugin::describe(guest, candidate.origin.clone()));
+        let guest = candidate.guest(&self.sandbox).cloned();
+        let plugin = guest.and_then(|guest| Plugin::describe(guest, candidate.unloaded.origin.clone()));
         let plugin = Arc::new(plugin.map_err(|error| candidate.located(error))?);
         Ok(candidate.plugin.get_or_init(|| plugin))
     }
@@ -191,23 +284,18 @@ impl Guests {
     /// they stop nothing. The path of each, and why.
     pub fn unusable(&self) -> impl Iterator<Item = (&Path, Error)> {
         // Who chose one hears of it when it is asked for.
-        let silent = self.plugins.iter().filter(|c| c.may_be_left_out() && !self.meant[0].contains(c.digest()));
-        silent.filter_map(|c| Some((c.origin.path(), self.describe(c).err()?)))
+        let silent = self.plugins.iter().filter(|c| c.may_be_left_out() && !self.meant[0].contains(&c.unloaded.digest));
+        silent.filter_map(|c| Some((c.unloaded.origin.path(), self.describe(c).err()?)))
     }
 
     /// Every plugin; one that cannot be described is an error in its place. See [`Guests::unusable`].
     pub fn plugins(&self) -> impl Iterator<Item = (&str, Result<&Arc<Plugin>>)> {
-        self.plugins.iter().map(|c| (c.name.as_str(), self.describe(c)))
-    }
-
-    /// A plugin that is none of these.
-    pub fn load_plugin(&self, file: &PluginFile) -> Result<Arc<Plugin>> {
-        Ok(Arc::new(Plugin::describe(self.sandbox.load(&file.name, &file.wasm)?, file.origin.clone())?))
+        self.plugins.iter().map(|c| (c.unloaded.name.as_str(), self.describe(c)))
     }
 
     /// The plugin with this digest.
     pub fn by_digest(&self, digest: &Digest) -> Result<Option<&Arc<Plugin>>> {
-        self.plugins.iter().find(|c| c.digest() == digest).map(|c| self.describe(c)).transpose()
+        self.plugins.iter().find(|c| c.unloaded.digest == *digest).map(|c| self.describe(c)).transpose()
     }
 
     /// The plugin for a module; several are an error, unless one is chosen or pinned. A plugin that might link it and is
@@ -248,12 +336,12 @@ impl Guests {
     /// Those that could be used for a module: more than one if it is not clear which. Copies count once.
     pub fn plugins_for(&self, machine: u16, class: u8, order: u8, flags: u32) -> Result<Vec<(&Arc<Plugin>, Machine)>> {
         let wanted = Wanted { machine, class, order, flags };
-        let may: Vec<_> = self.plugins.iter().filter(|c| may_link(&c.wasm, &wanted)).collect();
+        let may: Vec<_> = self.plugins.iter().filter(|c| c.unloaded.machines.may_link(&wanted)).collect();
         let meant = self.meant.iter().filter(|digests| !digests.is_empty()).map(Some);
         let mut broken = None;
         for digests in meant.chain([None]) {
             let mut found: Vec<(&Arc<Plugin>, Machine)> = Vec::new();
-            for candidate in may.iter().filter(|c| digests.is_none_or(|digests| digests.contains(c.digest()))) {
+            for candidate in may.iter().filter(|c| digests.is_none_or(|digests| digests.contains(&c.unloaded.digest))) {
                 let plugin = match self.describe(candidate) {
                     Ok(plugin) => plugin,
                     // It says nothing of this machine. Who chose it hears why it does not work.

@@ -4,7 +4,9 @@
 //! module: guests do, in the [`sandbox`], and what they answer is checked ([`views`], [`stages::confine`]) as hostile input.
 #![warn(missing_docs)]
 
+#[cfg(feature = "compiler")]
 pub mod admit;
+#[cfg(feature = "compiler")]
 pub mod cache;
 pub mod call;
 pub mod description;

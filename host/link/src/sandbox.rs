@@ -4,35 +4,45 @@
 //! its own memory limit and its own fuel. Only the Wasm features that guests need are enabled: no
 //! floats, so that nothing a guest computes can differ between machines.
 
-use crate::admit::{Refusal, admit};
+#[cfg(feature = "compiler")]
+mod compile;
+mod compiled;
+
+pub use compiled::Compiled;
+
+#[cfg(feature = "compiler")]
 use crate::cache::Cache;
 use relobox_abi::{ABI_OLDEST, ABI_VERSION, export};
 use relobox_core::digest::Digest;
 use relobox_core::error::{Error, Misbehaviour, Result};
-use relobox_core::text::{decoded, hex};
+use relobox_core::text::decoded;
 use relobox_core::{address_space, limits};
 use rustix::io::Errno;
-use sha2::{Digest as _, Sha256};
-use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 use wasmtime::{
-    Config, Enabled, Engine, ExternType, InstanceAllocationStrategy, InstancePre, Linker, Memory, Module, OptLevel,
-    PoolingAllocationConfig, ResourceLimiter, Store, Trap, TypedFunc, WasmFeatures, WasmParams, WasmTyList,
+    Config, Engine, ExternType, InstancePre, Linker, Memory, Module, ResourceLimiter, Store, Trap, TypedFunc,
+    WasmFeatures, WasmParams, WasmTyList,
 };
 
 /// The export of an instrumented guest that counts; see [`Instance::counters`].
 #[cfg(feature = "fuzz")]
 pub const COUNTERS: &str = "relobox:counters";
 
-/// Compiles and runs guests. One for a process.
+/// Runs guests, and compiles them where the compiler is built in. One for a process.
 #[derive(Clone)]
 pub struct Sandbox {
     engine: Engine,
+    /// Compiled code is run where it lies.
+    in_place: bool,
     /// What of Wasm it compiles, and how many times more than from others: our own instrumentation makes guests larger.
+    #[cfg(feature = "compiler")]
     features: WasmFeatures,
+    #[cfg(feature = "compiler")]
     scale: u64,
+    #[cfg(feature = "compiler")]
     cache: Option<Arc<Cache>>,
     /// Tells apart everything that compiled code depends on: wasmtime's version, settings, processor.
+    #[cfg(feature = "compiler")]
     fingerprint: u64,
 }
 
@@ -97,7 +107,8 @@ fn config() -> Config {
     config.wasm_features(WasmFeatures::all(), false);
     config.wasm_features(needed(), true);
     config.consume_fuel(true);
-    config.cranelift_opt_level(OptLevel::Speed);
+    #[cfg(feature = "compiler")]
+    config.cranelift_opt_level(wasmtime::OptLevel::Speed);
     config.max_wasm_stack(limits::STACK);
     // Traps are named, never traced: a guest has no symbols.
     config.wasm_backtrace_max_frames(None);
@@ -123,86 +134,9 @@ fn cannot_start(error: wasmtime::Error) -> Error {
 }
 
 impl Sandbox {
-    /// A sandbox that keeps compiled code in `cache`.
-    pub fn new(cache: Option<Cache>) -> Result<Self> {
-        let mut pooled = config();
-        let mut pool = PoolingAllocationConfig::default();
-        pool.total_core_instances(limits::MEMORIES);
-        pool.total_memories(limits::MEMORIES);
-        pool.total_tables(limits::MEMORIES);
-        pool.max_memory_size(limits::MEMORY);
-        pool.linear_memory_keep_resident(limits::RESIDENT);
-        pool.table_keep_resident(4096);
-        pool.pagemap_scan(Enabled::Auto);
-        pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-        // Where address space is short (ulimit -v, containers) memories are mapped one by one instead.
-        let engine = match (Engine::new(&pooled), address_space::short()) {
-            (Ok(engine), _) => engine,
-            (Err(_), Some(error)) => return Err(error),
-            (Err(_), None) => Engine::new(&config()).map_err(cannot_start)?,
-        };
-        Ok(Self::with(engine, cache))
-    }
-
-    /// The same for a process that does one job: nothing is kept for a second one.
-    pub fn for_one_job(cache: Option<Cache>) -> Result<Self> {
-        Ok(Self::with(Engine::new(&config()).map_err(cannot_start)?, cache))
-    }
-
-    /// The same for guests that were instrumented, and only for those: they have a second memory.
-    #[cfg(feature = "fuzz")]
-    pub fn for_fuzzing() -> Result<Self> {
-        let mut config = config();
-        config.wasm_features(WasmFeatures::MULTI_MEMORY, true);
-        let mut pool = PoolingAllocationConfig::default();
-        pool.total_core_instances(limits::MEMORIES);
-        pool.total_memories(limits::MEMORIES);
-        pool.total_tables(limits::MEMORIES);
-        pool.max_memories_per_module(2);
-        pool.max_memory_size(limits::MEMORY);
-        pool.linear_memory_keep_resident(limits::RESIDENT);
-        pool.table_keep_resident(4096);
-        pool.pagemap_scan(Enabled::Auto);
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-        let this = Self::with(Engine::new(&config).map_err(cannot_start)?, None);
-        Ok(Self { features: needed() | WasmFeatures::MULTI_MEMORY, scale: limits::FUZZ_GROWTH as u64, ..this })
-    }
-
-    fn with(engine: Engine, cache: Option<Cache>) -> Self {
-        let mut hasher = std::hash::DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        // What an earlier version compiled, this one may not admit.
-        crate::admit::LIMITS.hash(&mut hasher);
-        let fingerprint = hasher.finish();
-        Self { engine, features: needed(), scale: 1, cache: cache.map(Arc::new), fingerprint }
-    }
-
-    /// Closes the cache: from now on, what is not loaded is compiled.
-    pub fn forget_cache(&mut self) {
-        self.cache = None;
-    }
-
-    /// Whether `wasm` is valid and no burden to compile.
-    pub fn admit(&self, wasm: &[u8]) -> Result<(), Refusal> {
-        admit(wasm, self.features, self.scale)
-    }
-
-    /// Checks and compiles `wasm`, or takes its compiled code from the cache.
-    pub fn load(&self, name: &str, wasm: &[u8]) -> Result<Guest> {
+    /// A guest of a compiled module, if it is one: it imports nothing, and has a memory.
+    fn guest(&self, name: &str, digest: Digest, module: &Module) -> Result<Guest> {
         let fail = |what| Error::Guest { guest: name.to_owned(), what };
-        let digest: Digest = Sha256::digest(wasm).into();
-        let module = match self.cached(&digest) {
-            Some(module) => module,
-            None => {
-                self.admit(wasm).map_err(|refusal| fail(Misbehaviour::Unusable(one_line(&refusal.to_string()))))?;
-                let module = Module::from_binary(&self.engine, wasm).map_err(|e| match no_memory(&e) {
-                    Some(reason) => address_space::refused(&format!("guest {name}"), &reason),
-                    None => fail(Misbehaviour::Unusable(one_line(&e.root_cause().to_string()))),
-                })?;
-                self.keep(&digest, &module);
-                module
-            }
-        };
         if let Some(import) = module.imports().next() {
             return Err(fail(Misbehaviour::Imports(decoded(
                 format!("{}.{}", import.module(), import.name()).as_bytes(),
@@ -212,27 +146,9 @@ impl Sandbox {
             return Err(fail(Misbehaviour::Unusable(format!("it does not export {:?}", export::MEMORY))));
         }
         let pre = Linker::new(&self.engine)
-            .instantiate_pre(&module)
+            .instantiate_pre(module)
             .map_err(|e| fail(Misbehaviour::Unusable(one_line(&e.to_string()))))?;
         Ok(Guest { name: name.into(), digest, pre, only: None })
-    }
-
-    fn key(&self, digest: &Digest) -> String {
-        format!("{}-{:016x}.cwasm", hex(digest), self.fingerprint)
-    }
-
-    #[allow(unsafe_code, reason = "compiled code from our own cache")]
-    fn cached(&self, digest: &Digest) -> Option<Module> {
-        let file = self.cache.as_ref()?.open(&self.key(digest))?;
-        // SAFETY: the file was written by `keep`, for the same Wasm and the same engine, in a directory
-        // that only this user can write; `Cache` has checked owner and mode of both.
-        unsafe { Module::deserialize_open_file(&self.engine, file) }.ok()
-    }
-
-    fn keep(&self, digest: &Digest, module: &Module) {
-        if let (Some(cache), Ok(code)) = (&self.cache, module.serialize()) {
-            cache.write(&self.key(digest), &code);
-        }
     }
 }
 

@@ -3,7 +3,8 @@
 //! Only a hint that saves time: a plugin without the section is asked, and one that lies in it is
 //! found out, because what it describes is what counts.
 
-use relobox_abi::MACHINES;
+use relobox_abi::Machine;
+use relobox_guests::section;
 
 /// A file's class, byte order and so on, as the ELF header has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,79 +22,71 @@ pub struct Wanted {
 impl Wanted {
     /// Whether a plugin's machine is this one.
     #[must_use]
-    pub fn is(&self, m: &relobox_abi::Machine) -> bool {
+    pub fn is(&self, m: &Machine) -> bool {
         (m.machine, m.class, m.order) == (self.machine, self.class, self.order)
             && self.flags & m.flags_mask == m.flags_value
     }
 }
 
-/// Whether it is worth asking the plugin: `false` only if its section says that it links other machines.
-#[must_use]
-pub fn may_link(wasm: &[u8], wanted: &Wanted) -> bool {
-    machines(wasm).is_none_or(|mut machines| machines.any(|m| wanted.is(&m)))
-}
+/// Which machines a plugin says that it links, if it says so.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Machines(Option<Vec<Machine>>);
 
-/// The same where only the machine is known, and no file for it.
-#[must_use]
-pub fn may_run_on(wasm: &[u8], machine: u16, class: u8, order: u8) -> bool {
-    machines(wasm).is_none_or(|mut machines| machines.any(|m| (m.machine, m.class, m.order) == (machine, class, order)))
-}
-
-/// Whether it says at all which machines it links.
-#[must_use]
-pub fn names_machines(wasm: &[u8]) -> bool {
-    machines(wasm).is_some_and(|mut machines| machines.next().is_some())
-}
-
-/// What its section says, if it has one.
-pub fn machines(wasm: &[u8]) -> Option<impl Iterator<Item = relobox_abi::Machine>> {
-    Some(custom_section(wasm, MACHINES.as_bytes())?.chunks_exact(12).map(|m| {
-        let u32_at = |i: usize| u32::from_le_bytes([m[i], m[i + 1], m[i + 2], m[i + 3]]);
-        relobox_abi::Machine {
-            machine: u16::from_le_bytes([m[0], m[1]]),
-            class: m[2],
-            order: m[3],
-            flags_mask: u32_at(4),
-            flags_value: u32_at(8),
-            ..Default::default()
-        }
-    }))
-}
-
-/// The contents of a custom section of a Wasm module: magic and version, then sections, each an id, a
-/// size and that many bytes; a custom one has id 0 and begins with its name.
-fn custom_section<'a>(wasm: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
-    let mut rest = wasm.get(8..)?;
-    while let Some((id, after)) = rest.split_first() {
-        let (size, after) = leb128(after)?;
-        let (body, next) = after.split_at_checked(size)?;
-        rest = next;
-        if *id == 0 {
-            let (len, text) = leb128(body)?;
-            let (name, contents) = text.split_at_checked(len)?;
-            if name == wanted {
-                return Some(contents);
-            }
-        }
+impl Machines {
+    /// Of a plugin's Wasm.
+    #[must_use]
+    pub fn of_wasm(wasm: &[u8]) -> Self {
+        Self::of_section(section::machines(wasm))
     }
-    None
-}
 
-/// An unsigned number in Wasm's variable-length form, and what follows it.
-fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let mut value = 0usize;
-    for (i, byte) in bytes.iter().take(5).enumerate() {
-        value |= usize::from(byte & 0x7f) << (7 * i);
-        if byte & 0x80 == 0 {
-            return Some((value, &bytes[i + 1..]));
-        }
+    /// Of the contents of its section, if it has one: 12 bytes for each machine, little-endian (`docs/abi.md`).
+    #[must_use]
+    pub fn of_section(section: Option<&[u8]>) -> Self {
+        Self(section.map(|bytes| {
+            let machine = |m: &[u8; 12]| Machine {
+                machine: u16::from_le_bytes([m[0], m[1]]),
+                class: m[2],
+                order: m[3],
+                flags_mask: u32::from_le_bytes([m[4], m[5], m[6], m[7]]),
+                flags_value: u32::from_le_bytes([m[8], m[9], m[10], m[11]]),
+                ..Machine::default()
+            };
+            bytes.as_chunks().0.iter().map(machine).collect()
+        }))
     }
-    None
+
+    /// Those that it names; none if it does not say.
+    pub fn iter(&self) -> impl Iterator<Item = &Machine> {
+        self.0.iter().flatten()
+    }
+
+    /// Whether it is worth asking the plugin for such files: `false` only if its section says that it links other machines.
+    #[must_use]
+    pub fn may_link(&self, wanted: &Wanted) -> bool {
+        self.0.is_none() || self.iter().any(|m| wanted.is(m))
+    }
+
+    /// The same where only the machine is known, and no file for it.
+    #[must_use]
+    pub fn may_run_on(&self, machine: u16, class: u8, order: u8) -> bool {
+        self.0.is_none() || self.iter().any(|m| (m.machine, m.class, m.order) == (machine, class, order))
+    }
+
+    /// Whether it names any.
+    #[must_use]
+    pub fn are_named(&self) -> bool {
+        self.iter().next().is_some()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use relobox_abi::MACHINES;
+
+    fn may_link(wasm: &[u8], wanted: &Wanted) -> bool {
+        Machines::of_wasm(wasm).may_link(wanted)
+    }
 
     #[test]
     fn a_section_rules_out_other_machines_and_nothing_else() {

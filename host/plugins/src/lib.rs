@@ -3,8 +3,10 @@
 //! No guest is compiled or run here. What a plugin says of itself without being run is in its section of machines ([`index`]).
 #![warn(missing_docs)]
 
-pub mod built_in;
+pub mod compiled;
 pub mod index;
 pub mod pins;
 pub mod plugin_file;
 pub mod registry;
+
+pub use relobox_guests::section;

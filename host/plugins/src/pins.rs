@@ -3,7 +3,7 @@
 //! One pin a line: the SHA-256, the plugin's name, the machines that it links as `machine/class/byte order`, and a
 //! comment. The digest is what counts; the rest is for people. Lines that begin with `#` are theirs, and are kept.
 
-use crate::index::machines;
+use crate::index::Machines;
 use crate::plugin_file::PluginFile;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _};
@@ -42,8 +42,9 @@ impl Pin {
     /// Of a plugin, which is not asked anything.
     #[must_use]
     pub fn of(file: &PluginFile, comment: &str) -> Self {
-        let kinds = machines(&file.wasm).into_iter().flatten();
-        let kinds: Vec<_> = kinds.map(|m| format!("{}/{}/{}", m.machine, m.class, order_of(m.order))).collect();
+        let machines = Machines::of_wasm(&file.wasm);
+        let kinds: Vec<_> =
+            machines.iter().map(|m| format!("{}/{}/{}", m.machine, m.class, order_of(m.order))).collect();
         let clean = |text: &str| text.replace(|c: char| c.is_whitespace() || c.is_control() || c == '#', "_");
         let or_none = |text: String| if text.is_empty() { "-".to_owned() } else { text };
         Self {

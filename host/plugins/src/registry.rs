@@ -1,7 +1,6 @@
 //! Which plugins this machine has, and which of them are meant: the search path and the choice. See `docs/plugins.md`.
 
-use crate::built_in;
-use crate::index::{may_run_on, names_machines};
+use crate::index::Machines;
 use crate::pins::is_named;
 use crate::pins::{Pins, others_may_write};
 use crate::plugin_file::Origin;
@@ -15,7 +14,7 @@ use relobox_core::kernel::Machine;
 use relobox_core::problem::Problem;
 use relobox_core::text::hex;
 use relobox_core::{files, limits};
-use sha2::{Digest as _, Sha256};
+use relobox_guests::{Entry, catalogue};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -235,7 +234,7 @@ impl Plugins {
             return Ok(digest);
         }
         let own = self.files.iter().map(|f| (f.name.as_str(), f.digest, f.origin.clone()));
-        let built_in = built_in::plugins().map(|(name, wasm)| (name, Sha256::digest(wasm).into(), Origin::BuiltIn));
+        let built_in = built_in().map(|entry| (entry.name, entry.digest, Origin::BuiltIn));
         let all: Vec<(&str, Digest, Origin)> = own.chain(built_in).collect();
         let mut found: Vec<&(&str, Digest, Origin)> = Vec::new();
         for plugin in all.iter().filter(|(name, digest, _)| is_named(named, name, digest) && Some(digest) != except) {
@@ -263,8 +262,9 @@ impl Plugins {
     /// what an unpinned plugin linked, and a stray file must not stop every load.
     pub fn leave_out_silent(&mut self) {
         let meant = |file: &PluginFile| self.pins.has(&file.digest) || self.chosen.contains(&file.digest);
-        let (kept, out) =
-            std::mem::take(&mut self.files).into_iter().partition(|f| names_machines(&f.wasm) || meant(f));
+        let (kept, out) = std::mem::take(&mut self.files)
+            .into_iter()
+            .partition(|f| Machines::of_wasm(&f.wasm).are_named() || meant(f));
         self.files = kept;
         let why = "it is not pinned, and does not say which machines it links";
         let out = Vec::into_iter(out).map(|f| Skipped { path: f.origin.path().to_owned(), why: why.into() });
@@ -274,11 +274,11 @@ impl Plugins {
     /// What may go into a process that links for a kernel: plugins of its machine, those that are meant, and only
     /// pinned ones. No code of any has been compiled by then.
     pub fn trusted(mut self, machine: Option<&Machine>) -> Result<Self> {
-        let serves = |wasm: &[u8]| machine.is_none_or(|m| may_run_on(wasm, m.machine, m.class, m.order));
-        let built_in: Vec<Digest> =
-            built_in::plugins().filter(|(_, wasm)| serves(wasm)).map(|(_, wasm)| Sha256::digest(wasm).into()).collect();
+        let serves = |machines: &Machines| machine.is_none_or(|m| machines.may_run_on(m.machine, m.class, m.order));
+        let own = built_in().filter(|entry| serves(&Machines::of_section(entry.machines)));
+        let built_in: Vec<Digest> = own.map(|entry| entry.digest).collect();
         // A copy of what is built in needs no trust of its own.
-        self.files.retain(|file| serves(&file.wasm) && !built_in.contains(&file.digest));
+        self.files.retain(|file| serves(&Machines::of_wasm(&file.wasm)) && !built_in.contains(&file.digest));
         let any =
             |meant: &dyn Fn(&Digest) -> bool| built_in.iter().any(meant) || self.files.iter().any(|f| meant(&f.digest));
         let (chosen, pins) = (&self.chosen, &self.pins);
@@ -305,10 +305,7 @@ impl Plugins {
     /// The name of the plugin with this digest, among these or built in.
     #[must_use]
     pub fn name_of(&self, digest: &Digest) -> Option<String> {
-        let built_in = || {
-            let mut guests = built_in::plugins();
-            guests.find(|(_, wasm)| <Digest>::from(Sha256::digest(wasm)) == *digest).map(|(name, _)| name.to_owned())
-        };
+        let built_in = || built_in().find(|entry| entry.digest == *digest).map(|entry| entry.name.to_owned());
         self.files.iter().find(|file| file.digest == *digest).map(|file| file.name.clone()).or_else(built_in)
     }
 
@@ -323,6 +320,11 @@ impl Plugins {
     pub fn has(&self, digest: &Digest) -> bool {
         self.name_of(digest).is_some()
     }
+}
+
+/// The plugins that are built in.
+fn built_in() -> impl Iterator<Item = &'static Entry> {
+    catalogue().iter().filter(|entry| entry.is_plugin())
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! `relobox check`: the pre-flight of a whole module tree.
 
-use super::common::Common;
-use super::link::Inputs;
+use super::common::{self, Common};
 use super::output;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
@@ -10,6 +9,7 @@ use relobox::check::{Found, Outcome, check, find};
 use relobox::open::unpacked;
 use relobox::symbols::Symbols;
 use relobox::{Error, Problem, Result, limits};
+use relobox_kmod::args::Inputs;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ pub(crate) struct CheckArgs {
 }
 
 pub(crate) fn run(args: CheckArgs) -> Result<ExitCode> {
-    let guests = args.common.guests()?;
+    let guests = common::guests(&args.common)?;
     let found = find(&args.paths, &args.depmod_config)?;
     if found.modules.is_empty() {
         return Err(Error::Usage("there is no module (*.ko, *.ko.gz, *.ko.xz, *.ko.zst) in the given paths".into()));

@@ -1,6 +1,6 @@
 //! `relobox inspect`: what a module is made of.
 
-use super::common::Common;
+use super::common::{self, Common};
 use super::output;
 use clap::Args;
 use relobox::Result;
@@ -29,7 +29,7 @@ pub(crate) struct InspectArgs {
 }
 
 pub(crate) fn run(args: InspectArgs) -> Result<ExitCode> {
-    let guests = args.common.guests()?;
+    let guests = common::guests(&args.common)?;
     let module = load(&guests, &args.module.display().to_string(), Source::open(&args.module)?)?;
     let report = Report::of(&guests, &module.records())?;
     if args.common.json {

@@ -1,19 +1,32 @@
-//! Which kernel a command is about.
+//! Which kernel a command is about: a simulated one, or this machine's, which is another program's business.
 
-use super::output;
-use super::sim::{Socket, connect, unreachable};
+use super::common::{Common, guests, guests_of};
+use super::linking;
+use super::sim::{Socket, connect};
 use clap::{Args, ValueEnum};
-use relobox::inserted::refusal;
+use relobox::call::call;
+use relobox::guests::Guests;
+use relobox::inserted::{Called, Inserted};
+use relobox::insmod::insmod;
 use relobox::kernel::{Failure, Kernel, Mode};
-use relobox::kernels::device::{self, Device, Flat};
-use relobox::kernels::vet::Vet;
-use relobox::{Error, Result};
+use relobox::link::load;
+use relobox::modprobe::plan::Needs;
+use relobox::open::Source;
+use relobox::registry::Plugins;
+use relobox::state::{Boot, Origin, digest};
+use relobox::{Error, Result, built_in, files};
+use relobox_abi::symbol_flag;
+use relobox_kmod::args::Inputs;
+use relobox_kmod::real::{self, Real};
+use relobox_kmod::state;
+use relobox_kmod::target::{Loader, Target};
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// The kernel that modules go into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Choice {
+enum Choice {
     /// This machine's: by the device if it is there and can load, else vetted, with a warning that says why
     Auto,
     /// This machine's, which relocates nothing: /dev/relobox steers its loader
@@ -24,6 +37,7 @@ pub(crate) enum Choice {
     Sim,
 }
 
+/// A simulated kernel, or this machine's.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Which {
     /// The kernel that modules go into
@@ -36,160 +50,134 @@ pub(crate) struct Which {
         hide_env_values = true
     )]
     choice: Choice,
+    /// Change this machine's kernel from this program, which has a compiler in it; relobox-kmod and relobox-linker have none
+    #[arg(long, env = "RELOBOX_ALL_IN_ONE", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
+    all_in_one: bool,
     #[arg(skip)]
-    decided: OnceLock<Decided>,
+    real: OnceLock<Real>,
     #[command(flatten)]
-    pub(crate) socket: Socket,
-}
-
-/// The choice, with `auto` decided.
-#[derive(Clone, Debug)]
-struct Decided {
-    choice: Choice,
-    /// Why `auto` is not the device.
-    downgrade: Option<String>,
+    socket: Socket,
 }
 
 impl Which {
-    /// The choice, with `auto` decided: once, since that opens the device.
-    pub(crate) fn choice(&self) -> Choice {
-        self.decided().choice
+    fn is_sim(&self) -> bool {
+        self.choice == Choice::Sim || self.choice == Choice::Auto && self.socket.given()
     }
 
-    fn decided(&self) -> &Decided {
-        self.decided.get_or_init(|| {
-            let as_said = |choice| Decided { choice, downgrade: None };
-            match self.choice {
-                Choice::Auto if self.socket.given() => as_said(Choice::Sim),
-                Choice::Auto => decide(Device::open().map(|device| device.cannot_load())),
-                choice => as_said(choice),
-            }
-        })
+    /// Whether the command is for relobox-kmod, if that is there.
+    pub(crate) fn is_to_be_handed_on(&self) -> bool {
+        !self.is_sim() && !self.all_in_one
     }
 
-    /// Who relocates what is loaded.
-    pub(crate) fn mode(&self) -> Mode {
-        match self.choice() {
-            Choice::Device => Mode::Device,
-            Choice::Vet | Choice::Auto => Mode::Vet,
-            Choice::Sim => Mode::Sim,
-        }
-    }
-
-    /// Whether code is called in the simulated kernel, and not by the device: there is no other that calls any.
-    pub(crate) fn calls_in_sim(&self) -> Result<bool> {
-        match self.choice {
-            Choice::Sim => Ok(true),
-            Choice::Auto => Ok(self.socket.given()),
-            Choice::Device => Ok(false),
-            Choice::Vet => Err(Error::Usage("'--kernel vet' calls nothing: only the device does, and 'sim'".into())),
-        }
-    }
-
-    /// Says that the kernel will relocate modules itself, where `auto` had to decide so, and why.
-    pub(crate) fn warn_of_downgrade(&self) {
-        if let Some(why) = &self.decided().downgrade {
-            output::warning(format_args!(
-                "{why}; so the kernel relocates modules itself, after they were found to link here ('--kernel vet' says \
-                 nothing of this)"
-            ));
-        }
-    }
-
-    /// A connection for removing. It does not hold the device, so that the device's own module can be removed.
-    pub(crate) fn remover(&self) -> Result<Box<dyn Kernel>> {
-        Ok(match self.choice() {
-            Choice::Sim => Box::new(connect(&self.socket)?),
-            Choice::Device | Choice::Vet | Choice::Auto => Box::new(Vet::without_file()),
-        })
-    }
-
-    /// How often each module of this machine's kernel is used, while this program does not hold the device.
-    pub(crate) fn use_counts(&self) -> Result<HashMap<String, Option<u32>>, Failure> {
-        match self.choice() {
-            Choice::Device => {
-                let modules = Vet::without_file().list(None)?.modules;
-                Ok(modules.into_iter().map(|m| (m.name, m.use_count)).collect())
-            }
-            // What these list is all that there is to know.
-            Choice::Vet | Choice::Sim | Choice::Auto => Ok(HashMap::new()),
-        }
-    }
-
-    /// A connection for everything but loading.
-    pub(crate) fn connect(&self) -> Result<Box<dyn Kernel>> {
-        Ok(match self.choice() {
-            Choice::Sim => Box::new(connect(&self.socket)?),
-            Choice::Device => Box::new(open_device()?),
-            Choice::Vet | Choice::Auto => Box::new(Vet::without_file()),
+    fn real(&self) -> &Real {
+        self.real.get_or_init(|| {
+            let choice = match self.choice {
+                Choice::Device => real::Choice::Device,
+                Choice::Vet => real::Choice::Vet,
+                Choice::Auto | Choice::Sim => real::Choice::Auto,
+            };
+            Real::new(choice, linking::all_in_one())
         })
     }
 }
 
-/// What `auto` comes to, by what the device said when it was opened: why it cannot load modules, if it cannot.
-fn decide(device: Result<Option<String>, Failure>) -> Decided {
-    let why = match device {
-        Ok(None) => return Decided { choice: Choice::Device, downgrade: None },
-        Ok(Some(why)) => format!("{}: {why}", device::PATH),
-        Err(failure) => format!("{failure}{}", missing()),
-    };
-    Decided { choice: Choice::Vet, downgrade: Some(why) }
-}
-
-/// What to do about a device that is not there.
-fn missing() -> &'static str {
-    if device::exists() { "" } else { " (is the module relobox loaded? See kernel/README.md)" }
-}
-
-pub(crate) fn open_device() -> Result<Device> {
-    let hint = missing();
-    let device = Device::open().map_err(|failure| match failure {
-        Failure::Unreachable(text) => Error::Usage(format!("{text}{hint}")),
-        failure => refusal(device::PATH, &failure),
-    })?;
-    match device.cannot_load() {
-        None => Ok(device),
-        Some(why) => Err(Error::Usage(format!("{}: {why}; '--kernel vet' may do", device::PATH))),
+impl Target for Which {
+    fn mode(&self) -> Mode {
+        if self.is_sim() { Mode::Sim } else { self.real().mode() }
     }
-}
 
-/// The device, open for code that is called.
-pub(crate) fn open_flat() -> Result<Flat> {
-    let hint = missing();
-    Flat::open().map_err(|failure| match failure {
-        Failure::Unreachable(text) => Error::Usage(format!("{text}{hint}")),
-        failure => refusal(device::PATH, &failure),
-    })
-}
-
-/// A failure as the person should read it.
-pub(crate) fn failed(subject: &str, failure: &Failure) -> Error {
-    match failure {
-        Failure::Unreachable(_) => unreachable(failure.clone()),
-        _ => refusal(subject, failure),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn auto_is_the_device_or_says_why_not() {
-        let decided = decide(Ok(None));
-        assert_eq!((decided.choice, decided.downgrade), (Choice::Device, None));
-        for (device, words) in [
-            (
-                Ok(Some("this kernel loads signed modules only".into())),
-                "/dev/relobox: this kernel loads signed modules",
-            ),
-            (Err(Failure::Unreachable("/dev/relobox: no such file".into())), "/dev/relobox: no such file"),
-            (Err(Failure::NotAllowed("CAP_SYS_MODULE".into())), "not allowed: CAP_SYS_MODULE"),
-        ] {
-            let decided = decide(device);
-            assert_eq!(decided.choice, Choice::Vet);
-            let why = decided.downgrade.unwrap();
-            assert!(why.starts_with(words), "{why}");
+    fn permit(&self) -> Result<()> {
+        if self.is_sim() || self.all_in_one {
+            return Ok(());
         }
+        let text = "this machine's kernel is changed by relobox-kmod and relobox-linker, which are not beside this program \
+                    (scripts/build-programs builds them). This one has a compiler and all of its tools in it; \
+                    '--all-in-one' uses it all the same, and '--kernel sim' a simulated kernel";
+        Err(Error::Usage(text.into()))
+    }
+
+    fn connect(&self) -> Result<Box<dyn Kernel>> {
+        if self.is_sim() { Ok(Box::new(connect(&self.socket)?)) } else { self.real().connect() }
+    }
+
+    fn remover(&self) -> Result<Box<dyn Kernel>> {
+        if self.is_sim() { Ok(Box::new(connect(&self.socket)?)) } else { self.real().remover() }
+    }
+
+    fn use_counts(&self) -> Result<HashMap<String, Option<u32>>, Failure> {
+        if self.is_sim() { Ok(HashMap::new()) } else { self.real().use_counts() }
+    }
+
+    fn loader<'a>(&'a self, common: &Common, inputs: &'a Inputs) -> Result<Box<dyn Loader + 'a>> {
+        if !self.is_sim() {
+            return self.real().loader(common, inputs);
+        }
+        let plugins = common.plugins(false)?;
+        let guests = guests_of(plugins.clone())?;
+        Ok(Box::new(InThisProcess { which: self, plugins, guests, inputs }))
+    }
+
+    fn call(&self, object: &Path, function: Option<&str>, common: &Common, inputs: &Inputs) -> Result<Called> {
+        // Without a word, code is called by the device: a kernel that has none calls nothing.
+        if !self.is_sim() {
+            return self.real().call(object, function, common, inputs);
+        }
+        let guests = guests(common)?;
+        let object = load(&guests, &object.display().to_string(), Source::open(object)?)?;
+        call(&guests, &mut self.socket.connect_or_start()?, object, function, &inputs.input)
+    }
+
+    fn needs(&self, path: &Path, common: &Common) -> Result<Needs> {
+        let module = load(&guests(common)?, &path.display().to_string(), Source::open(path)?)?;
+        let records = module.records();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let depends =
+            records.modinfo("depends").unwrap_or_default().split(|b| *b == b',').filter(|name| !name.is_empty());
+        let strong = |flags: u16| flags & (symbol_flag::UNDEFINED | symbol_flag::WEAK) == symbol_flag::UNDEFINED;
+        let undefined = records.symbols.iter().filter(|s| strong(s.flags)).map(|s| text(records.bytes(s.name)));
+        Ok(Needs {
+            depends: depends.map(text).collect(),
+            undefined: undefined.filter(|name| !name.is_empty()).collect(),
+        })
+    }
+
+    fn release(&self) -> String {
+        if self.is_sim() { relobox_simkernel::RELEASE.to_owned() } else { self.real().release() }
+    }
+
+    fn boot(&self) -> Result<Boot> {
+        match self.is_sim() {
+            true => Boot::of_socket(&self.socket.path(), relobox_simkernel::RELEASE),
+            false => self.real().boot(),
+        }
+    }
+
+    /// A simulated kernel has its own beside its socket.
+    fn state_directory(&self) -> PathBuf {
+        if self.is_sim() { self.socket.path().with_extension("state") } else { self.real().state_directory() }
+    }
+}
+
+/// Links here: a simulated kernel has no rights that a module could abuse.
+struct InThisProcess<'a> {
+    which: &'a Which,
+    plugins: Plugins,
+    guests: Guests,
+    inputs: &'a Inputs,
+}
+
+impl Loader for InThisProcess<'_> {
+    fn insert(&self, path: &Path, args: &str) -> Result<Inserted> {
+        // A file that is no module starts no kernel.
+        let module = load(&self.guests, &path.display().to_string(), Source::open(path)?)?;
+        let mut kernel = self.which.socket.connect_or_start()?;
+        let inserted = insmod(&self.guests, &mut kernel, module, args, &self.inputs.input)?;
+        state::record(self.which, &inserted, || {
+            let file = files::open(path, files::Kind::Regular).map_err(std::io::Error::other);
+            let digest = file.and_then(|file| digest(&file)).map_err(Error::io(path))?;
+            let plugin = self.plugins.known(inserted.plugin_digest.as_ref());
+            Ok(Origin::new(path, digest, plugin, built_in::digest_of("engine").as_ref()))
+        });
+        Ok(inserted)
     }
 }

@@ -1,6 +1,6 @@
 //! `relobox link`: a module at its final addresses, as a file.
 
-use super::common::Common;
+use super::common::{self, Common};
 use super::output;
 use clap::Args;
 use relobox::areas::ABSENT;
@@ -18,6 +18,7 @@ use relobox::symbols::{Symbols, Wanted};
 use relobox::text::hex;
 use relobox::{Error, Problem, Result, limits};
 use relobox_abi::symbol_flag;
+use relobox_kmod::args::{Inputs, address};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -57,28 +58,6 @@ pub(crate) struct LinkArgs {
     pub(crate) common: Common,
 }
 
-/// What a plugin cannot know and a module does not say.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Inputs {
-    /// A number from the kernel that a plugin asks for ('relobox plugin info'); can be repeated
-    #[arg(long, value_name = "NAME=NUMBER", value_parser = input)]
-    pub(crate) input: Vec<(String, u64)>,
-}
-
-/// `0x…` or decimal.
-fn address(text: &str) -> Result<u64, String> {
-    let parsed = match text.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(&digits.replace('_', ""), 16),
-        None => text.parse(),
-    };
-    parsed.map_err(|e| format!("{e}; an address is 0x… or decimal"))
-}
-
-fn input(text: &str) -> Result<(String, u64), String> {
-    let (name, number) = text.split_once('=').ok_or("it has the form NAME=NUMBER")?;
-    Ok((name.to_owned(), address(number)?))
-}
-
 pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
     if let Some(output) = &args.output {
         let inputs = std::iter::once(&args.module).chain(&args.symbols).chain(&args.sections).chain(&args.common.pins);
@@ -88,7 +67,7 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
     if let Some(output) = &args.output {
         files::apart(output, plugins.files.iter().map(|file| file.origin.path()))?;
     }
-    let guests = args.common.guests_of(plugins.clone())?;
+    let guests = common::guests_of(plugins.clone())?;
     let name = args.module.display().to_string();
     let load_module = || load(&guests, &name, Source::open(&args.module)?);
     let module = load_module()?;

@@ -1,25 +1,23 @@
 //! The command line: one definition gives the parser, `--help`, man pages and completions.
 
-mod call;
 mod check;
 mod common;
 mod demo;
 #[cfg(feature = "fuzz")]
 mod fuzz;
-mod insmod;
+mod hand_over;
 mod inspect;
 mod kernel;
 mod link;
-mod loader;
+mod linking;
 mod manual;
-mod modprobe;
-mod output;
 mod plugin;
 mod sim;
-mod state;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use std::ffi::OsString;
+use clap::{CommandFactory as _, Parser, Subcommand};
+use kernel::Which;
+pub(crate) use relobox_kmod::output;
+use relobox_kmod::{call, insmod, modprobe, state};
 use std::process::ExitCode;
 
 /// Links Linux kernel modules outside the kernel, inside a WebAssembly sandbox.
@@ -52,12 +50,12 @@ enum Command {
     Plugin(plugin::PluginArgs),
     #[cfg(feature = "fuzz")]
     Fuzz(Box<fuzz::FuzzArgs>),
-    Insmod(insmod::InsmodArgs),
-    Modprobe(modprobe::ModprobeArgs),
-    Call(call::CallArgs),
-    Lsmod(insmod::LsmodArgs),
-    Rmmod(insmod::RmmodArgs),
-    State(state::StateArgs),
+    Insmod(insmod::InsmodArgs<Which>),
+    Modprobe(modprobe::ModprobeArgs<Which>),
+    Call(call::CallArgs<Which>),
+    Lsmod(insmod::LsmodArgs<Which>),
+    Rmmod(insmod::RmmodArgs<Which>),
+    State(state::StateArgs<Which>),
     Dmesg(sim::DmesgArgs),
     Sim(sim::SimArgs),
     Demo(demo::DemoArgs),
@@ -65,39 +63,41 @@ enum Command {
     Completions(manual::CompletionsArgs),
 }
 
-/// The command of `args`, if it is one of those that a starting machine calls again and again, and is rightly called.
-/// Building the parser of all commands takes longer than parsing; whatever is wrong, that one says.
-fn alone(args: &[OsString]) -> Option<Command> {
-    fn parse<T: Args>(args: &[OsString]) -> Option<T> {
-        let command = T::augment_args(clap::Command::new("relobox"));
-        T::from_arg_matches(&command.try_get_matches_from(args).ok()?).ok()
+impl Command {
+    /// The kernel that it is about, if it is one of those that relobox-kmod has as well.
+    fn target(&self) -> Option<&Which> {
+        Some(match self {
+            Self::Insmod(args) => &args.target,
+            Self::Modprobe(args) => &args.target,
+            Self::Call(args) => &args.target,
+            Self::Lsmod(args) => &args.target,
+            Self::Rmmod(args) => &args.target,
+            Self::State(args) => &args.target,
+            _ => return None,
+        })
     }
-    Some(match args.first()?.to_str()? {
-        "insmod" => Command::Insmod(parse(args)?),
-        "modprobe" => Command::Modprobe(parse(args)?),
-        "lsmod" => Command::Lsmod(parse(args)?),
-        "rmmod" => Command::Rmmod(parse(args)?),
-        _ => return None,
-    })
 }
 
 /// Runs the command of the process's arguments.
 pub(crate) fn main() -> ExitCode {
-    if let Some(code) = sim::serve_if_asked().or_else(|| relobox::isolate::serve_if_asked(|line| output::line(line))) {
+    if let Some(code) = sim::serve_if_asked().or_else(linking::serve_if_asked) {
         return code;
     }
-    let command = match alone(&std::env::args_os().skip(1).collect::<Vec<_>>()) {
-        Some(command) => command,
-        None => match Cli::try_parse() {
-            Ok(cli) => cli.command,
-            // A closed pipe ends the output, not in a panic.
-            Err(error) => {
-                let code = if error.use_stderr() { 2 } else { 0 };
-                output::usage(error);
-                return ExitCode::from(code);
-            }
-        },
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        // A closed pipe ends the output, not in a panic.
+        Err(error) => {
+            let code = if error.use_stderr() { 2 } else { 0 };
+            output::usage(error);
+            return ExitCode::from(code);
+        }
     };
+    if command.target().is_some_and(Which::is_to_be_handed_on)
+        && let Some(error) = hand_over::to_kmod()
+    {
+        output::plain(&error);
+        return ExitCode::from(error.exit_code());
+    }
     let (json, result) = match command {
         Command::Link(args) => (Some(args.common.json), link::run(args)),
         Command::Check(args) => (Some(args.common.json), check::run(args)),
@@ -105,12 +105,12 @@ pub(crate) fn main() -> ExitCode {
         Command::Plugin(args) => (Some(args.json()), plugin::run(args)),
         #[cfg(feature = "fuzz")]
         Command::Fuzz(args) => (None, fuzz::run(*args)),
-        Command::Insmod(args) => (Some(args.common.json), insmod::run(args)),
-        Command::Modprobe(args) => (Some(args.common.json), modprobe::run(args)),
-        Command::Call(args) => (Some(args.common.json), call::run(args)),
-        Command::Lsmod(args) => (Some(args.json), insmod::lsmod(args)),
-        Command::Rmmod(args) => (Some(args.json), insmod::rmmod(args)),
-        Command::State(args) => (Some(args.json), state::run(args)),
+        Command::Insmod(args) => (Some(args.common.json), insmod::run(&args)),
+        Command::Modprobe(args) => (Some(args.common.json), modprobe::run(&args)),
+        Command::Call(args) => (Some(args.common.json), call::run(&args)),
+        Command::Lsmod(args) => (Some(args.json), insmod::lsmod(&args)),
+        Command::Rmmod(args) => (Some(args.json), insmod::rmmod(&args)),
+        Command::State(args) => (Some(args.json), state::run(&args)),
         Command::Dmesg(args) => (Some(args.json), sim::dmesg(args)),
         Command::Sim(args) => (None, sim::run(args)),
         Command::Demo(args) => (None, demo::run(args)),
@@ -215,38 +215,5 @@ mod tests {
             }
         }
         assert!(tried > 40, "only {tried} commands were found");
-    }
-
-    #[test]
-    fn a_command_parsed_alone_is_what_the_whole_parser_makes_of_it() {
-        let lines = [
-            "insmod hello.ko times=2 name=x --kernel sim --socket /s --json",
-            "insmod --kernel=device --plugin-dir a --plugin-dir b --plugin p --pins q -- --hello.ko -x=1",
-            "modprobe --kernel vet a b",
-            "modprobe -r a",
-            "lsmod --json",
-            "rmmod hello --kernel device",
-            // Not rightly called, or not for this: the whole parser answers.
-            "insmod",
-            "insmod --help",
-            "insmod -h",
-            "insmod --version",
-            "insmod a.ko --jsn",
-            "modprobe --kernel none a",
-            "lsmod extra",
-            "ins a.ko",
-            "--json insmod a.ko",
-            "link a.ko",
-            "--version",
-            "",
-        ];
-        for line in lines {
-            let args: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-            let whole = Cli::try_parse_from([OsString::from("relobox")].iter().chain(&args));
-            match alone(&args) {
-                Some(command) => assert_eq!(format!("{command:?}"), format!("{:?}", whole.unwrap().command), "{line}"),
-                None => assert!(whole.is_err() || line.starts_with("link"), "{line}"),
-            }
-        }
     }
 }

@@ -1,7 +1,12 @@
 //! A simulated kernel of a test's own, and modules that `cc` has just compiled.
 #![allow(dead_code, unreachable_pub, reason = "each test binary includes this file and uses a part")]
 
+use relobox::pins::Pins;
+use relobox::plugin_file::PluginFile;
+use relobox::sandbox::Sandbox;
 use relobox_simkernel::{Client, samples};
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,6 +26,13 @@ pub struct Outcome {
 }
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// What `relobox plugin pin` keeps of a plugin, made here.
+pub fn compiled(_: &Pins, plugin: &PluginFile) -> relobox::Result<OwnedFd> {
+    let mut file = relobox::memfd::create("compiled").unwrap();
+    file.write_all(&Sandbox::compile_ahead(&plugin.name, &plugin.wasm)?).unwrap();
+    Ok(relobox::memfd::seal(file).unwrap())
+}
 
 /// Compiled guests, shared by all tests: compiling them takes seconds.
 pub fn cache() -> PathBuf {
@@ -68,7 +80,7 @@ impl Workshop {
     /// A command that is about no kernel.
     pub fn command_of(&self, args: &[&str]) -> Command {
         let mut run = Command::new(env!("CARGO_BIN_EXE_relobox"));
-        run.current_dir(&self.directory).env("RELOBOX_CACHE", cache()).args(args);
+        run.current_dir(&self.directory).env("RELOBOX_CACHE", cache()).env("RELOBOX_ALL_IN_ONE", "1").args(args);
         run
     }
 

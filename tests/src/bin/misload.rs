@@ -21,8 +21,9 @@ use relobox::insmod::insmod;
 use relobox::kernel::{Failure, Image, Kernel, Listing, Load, Loaded, Protection, Request};
 use relobox::kernels::device::Device;
 use relobox::link::load;
-use relobox::open::{Source, seal};
+use relobox::open::Source;
 use relobox::sandbox::Sandbox;
+use relobox::sealed::seal;
 use relobox_tests::snapshot::{self, Comparison};
 use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
@@ -101,8 +102,7 @@ impl Kernel for Wrong {
                 assert!(stock("insmod", &self.other().to_string_lossy()), "insmod");
             }
             "steered" | "compare" => {
-                let source = Source::open(&self.file).map_err(|e| Failure::Refused(e.to_string()))?;
-                let (file, _) = seal(source, &self.file).map_err(|e| Failure::Refused(e.to_string()))?;
+                let (file, _) = seal(&self.file).map_err(|e| Failure::Refused(e.to_string()))?;
                 let Some(Image { sections, symbols, .. }) = &load.image else { unreachable!("the device takes files") };
                 let image = Image { file, sections: sections.clone(), symbols: symbols.clone() };
                 let loaded = self.device.load(&Load {

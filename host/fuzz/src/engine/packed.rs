@@ -11,7 +11,6 @@ use relobox_core::limits;
 use relobox_core::rng::Rng;
 use relobox_link::sandbox::{Guest, Instance, Sandbox};
 use relobox_link::stages::open::{Source, unpack_in};
-use relobox_plugins::built_in;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The unpacker, as it is and counting.
@@ -44,7 +43,7 @@ const NAME: &str = "fuzz.ko.packed";
 impl Unpacker {
     /// The built-in unpacker. `files` are inputs to begin with, beside those that are made up.
     pub fn new(files: Vec<Vec<u8>>) -> Result<Self> {
-        Self::of(built_in::wasm_of("unpack").unwrap_or_default(), files)
+        Self::of(relobox_guests::wasm_of("unpack").unwrap_or_default(), files)
     }
 
     /// Another unpacker.

@@ -23,7 +23,6 @@ use relobox_link::stages::layout::Layout;
 use relobox_link::stages::open::{Opened, Source, bring};
 use relobox_link::stages::parse::{Module, ask, parse};
 use relobox_link::stages::resolve::Sources;
-use relobox_plugins::built_in;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The engine, as it is and counting.
@@ -49,7 +48,7 @@ enum Effort {
 impl Engine {
     /// The built-in engine. `files` are inputs to begin with, beside those that are made up.
     pub fn new(files: Vec<Vec<u8>>) -> Result<Self> {
-        Self::of(built_in::wasm_of("engine").unwrap_or_default(), files)
+        Self::of(relobox_guests::wasm_of("engine").unwrap_or_default(), files)
     }
 
     /// Another engine.

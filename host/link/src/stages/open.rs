@@ -12,10 +12,9 @@ use relobox_abi::{Span, Unpacked, export};
 use relobox_core::error::{Error, Misbehaviour, Result};
 use relobox_core::files::{self, Kind};
 use relobox_core::limits;
-use relobox_core::memfd;
 use relobox_core::problem::Problem;
-use std::io::{Read, Seek as _, Write as _};
-use std::os::fd::OwnedFd;
+use relobox_core::sealed::{checked_length, is_packed};
+use std::io::{Read, Seek as _};
 use std::path::Path;
 
 /// Something to link: a name for messages, and bytes that can be read once.
@@ -90,24 +89,6 @@ impl Source {
     }
 }
 
-/// Copies `source` to where nobody can change it any more: a memfd, sealed, and whether its contents are packed. What is
-/// judged and what is loaded are then the same bytes.
-pub fn seal(mut source: Source, path: &Path) -> Result<(OwnedFd, bool)> {
-    let packed = is_packed(&source.magic().map_err(Error::io(path))?);
-    let length = length(&path.display().to_string(), &source)?;
-    let mut file = memfd::create("relobox-module").map_err(Error::io(path))?;
-    let copied = match source {
-        Source::File(source, _) => std::io::copy(&mut source.into_std().take(length), &mut file),
-        Source::Bytes(bytes) => file.write_all(&bytes).map(|()| length),
-    };
-    if copied.map_err(Error::io(path))? != length {
-        let cut = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the file became shorter while it was read");
-        return Err(Error::io(path)(cut));
-    }
-    file.rewind().map_err(Error::io(path))?;
-    Ok((memfd::seal(file).map_err(Error::io(path))?, packed))
-}
-
 /// A file in the engine's memory.
 pub struct Opened {
     /// The engine, with nothing but the file in it.
@@ -128,14 +109,8 @@ pub fn open(guests: &Guests, name: &str, mut source: Source) -> Result<Opened> {
     Ok(Opened { engine, file })
 }
 
-/// The length of a file that is not too large.
 fn length(name: &str, source: &Source) -> Result<u64> {
-    let (len, most) = (source.len(), limits::FILE);
-    if len > most {
-        let text = format!("the file has {len} bytes, and the limit is {most}");
-        return Err(Problem::new("too-large", name, text).into());
-    }
-    Ok(len)
+    checked_length(name, source.len())
 }
 
 /// Reads the whole of `source` into room that the guest reserves for it.
@@ -145,12 +120,6 @@ pub fn bring(guest: &mut Instance, name: &str, source: Source) -> Result<Span> {
     let place = guest.memory_mut().get_mut(at as usize..).and_then(|rest| rest.get_mut(..len as usize));
     source.read_into(place.unwrap_or_default()).map_err(Error::io(name))?;
     Ok(Span { at, len: len as u32 })
-}
-
-fn is_packed(magic: &[u8; 6]) -> bool {
-    matches!(magic, [0x1f, 0x8b, ..] | [0xfd, b'7', b'z', b'X', b'Z', 0] | [0x28, 0xb5, 0x2f, 0xfd, ..])
-        // A zstd stream may begin with a skippable frame.
-        || matches!(magic, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
 }
 
 /// A symbol file's bytes, unpacked in the sandbox if they are packed. Distributions ship /lib/modules/VERSION/symvers.xz.

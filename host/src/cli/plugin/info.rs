@@ -1,7 +1,7 @@
 //! `relobox plugin info`: a plugin's relocation table, as it describes it itself.
 
 use super::list::Listed;
-use crate::cli::common::Common;
+use crate::cli::common::{self, Common};
 use crate::cli::output;
 use relobox::description::{About, PluginRow};
 use relobox::guests::{Guests, Plugin};
@@ -142,10 +142,10 @@ pub(super) fn run(arch: &str, as_markdown: bool, common: &Common) -> Result<Exit
     if is_path(arch) {
         let mut plugins = common.plugins(false)?;
         let digest = plugins.one(arch, None)?;
-        guests = common.guests_of(plugins)?;
+        guests = common::guests_of(plugins)?;
         plugin = guests.by_digest(&digest)?.ok_or_else(|| Error::Usage(no_such(arch, Vec::new())))?;
     } else {
-        guests = common.guests()?;
+        guests = common::guests(common)?;
         plugin = named(&guests, arch)?;
     }
     let rows: Vec<_> = plugin.about.rows.iter().map(|row| RowReport::of(row, &plugin.about)).collect();

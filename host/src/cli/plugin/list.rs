@@ -1,6 +1,6 @@
 //! `relobox plugin list`: which plugins there are.
 
-use crate::cli::common::Common;
+use crate::cli::common::{self, Common};
 use crate::cli::output;
 use comfy_table::{CellAlignment, Table, presets};
 use relobox::Result;
@@ -112,7 +112,7 @@ fn rivals(guests: &Guests, plugin: &Plugin) -> Vec<String> {
 }
 
 pub(super) fn run(common: &Common) -> Result<ExitCode> {
-    let guests = common.guests()?;
+    let guests = common::guests(common)?;
     let told: Vec<_> = guests.unusable().map(|(_, error)| error.to_string()).collect();
     let (mut listed, mut failed) = (Vec::new(), None);
     for (_, plugin) in guests.plugins() {

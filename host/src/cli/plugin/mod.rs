@@ -48,6 +48,7 @@ enum Verb {
     New(new::NewArgs),
     Test(test::TestArgs),
     Pin(pin::PinArgs),
+    Compile(pin::CompileArgs),
 }
 
 impl PluginArgs {
@@ -57,6 +58,7 @@ impl PluginArgs {
             Verb::New(_) => false,
             Verb::Test(args) => args.common.json,
             Verb::Pin(args) => args.common.json,
+            Verb::Compile(args) => args.common.json,
         }
     }
 }
@@ -68,5 +70,6 @@ pub(crate) fn run(args: PluginArgs) -> Result<ExitCode> {
         Verb::New(args) => new::run(args),
         Verb::Test(args) => test::run(args),
         Verb::Pin(args) => pin::run(args),
+        Verb::Compile(args) => pin::run_compile(args),
     }
 }

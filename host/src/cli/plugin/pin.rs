@@ -1,7 +1,7 @@
-//! `relobox plugin pin`: which plugins are trusted.
+//! `relobox plugin pin`, `relobox plugin compile`: which plugins are trusted, and their compiled code.
 
 use crate::cli::common::Common;
-use crate::cli::output;
+use crate::cli::{linking, output};
 use clap::Args;
 use comfy_table::{Table, presets};
 use relobox::built_in;
@@ -10,7 +10,7 @@ use relobox::plugin_file::Origin;
 use relobox::plugin_file::PluginFile;
 use relobox::registry::{Plugins, Search};
 use relobox::text::hex;
-use relobox::{Error, Result};
+use relobox::{Error, Result, compiled};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,7 +19,8 @@ use std::process::ExitCode;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Only pinned plugins link modules for this machine's kernel (insmod, modprobe). Those that are built in are
-pinned by the program itself. Nothing of a plugin is run to pin it. See docs/plugins.md.
+pinned by the program itself. Nothing of a plugin is run to pin it; a process without rights compiles it, since what loads
+modules has no compiler, and the compiled code is kept in the directory 'compiled' beside the pins. See docs/plugins.md.
 
 Examples:
   relobox plugin pin ./mine.wasm --comment 'of 2027-01-10, cross-checked'
@@ -43,6 +44,21 @@ pub(crate) struct PinArgs {
     /// What to write beside the pins
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, conflicts_with_all = ["list", "remove"])]
     comment: String,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// Compile every pinned plugin anew, in a process without rights: after an upgrade of relobox
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  relobox plugin compile
+  relobox plugin compile --file ./pins --plugin-dir ./plugins
+
+Exit code 2: a pinned plugin is nowhere to be found, so nothing can load modules by it.")]
+pub(crate) struct CompileArgs {
+    /// The pin file [default: --pins, else root's is /etc/relobox/pins, others' ~/.config/relobox/pins]
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -95,11 +111,53 @@ fn add(args: &PinArgs, path: &Path) -> Result<Vec<Pin>> {
     let mut plugins = Plugins::find(&search, &args.common.chosen, Pins::default())?;
     let pins: Vec<_> =
         args.plugins.iter().map(|named| pin(&mut plugins, named, &args.comment)).collect::<Result<_>>()?;
+    // What cannot be compiled is not pinned.
+    let code: Vec<_> = pins.iter().map(|pin| compile(&plugins, pin)).collect::<Result<_>>()?;
     Pins::edit(path, |file| {
         pins.iter().cloned().for_each(|pin| file.add(pin));
         Ok(())
     })?;
+    for (pin, code) in pins.iter().zip(code) {
+        if let Some(code) = code {
+            compiled::keep(path, &pin.digest, &code)?;
+        }
+    }
     Ok(pins)
+}
+
+/// The compiled code of a pinned plugin; `None` if it is not here, or is built in and so compiled with the program.
+fn compile(plugins: &Plugins, pin: &Pin) -> Result<Option<Vec<u8>>> {
+    plugins.files.iter().find(|file| file.digest == pin.digest).map(linking::compiled_bytes).transpose()
+}
+
+pub(super) fn run_compile(args: CompileArgs) -> Result<ExitCode> {
+    let named = args.file.clone().or_else(|| args.common.pins.clone());
+    let path = named.map_or_else(Pins::default_file, Ok)?;
+    let own = rustix::process::geteuid().as_raw();
+    let pins = Pins::read(&path, &[0, own])?.unwrap_or_default();
+    let search = Search::from_environment(false, &args.common.plugin_dir);
+    let plugins = Plugins::find(&search, &args.common.chosen, Pins::default())?;
+    let mut code = 0;
+    for pin in pins.iter().filter(|pin| built_in::catalogue().iter().all(|own| own.digest != pin.digest)) {
+        match compile(&plugins, pin)? {
+            Some(bytes) => {
+                compiled::keep(&path, &pin.digest, &bytes)?;
+                let to = compiled::path(&path, &pin.digest);
+                if !args.common.json {
+                    output::line(format_args!("{}: compiled to {}", pin.name, to.display()));
+                }
+            }
+            None => {
+                let digest = hex(&pin.digest);
+                output::warning(format_args!("{}: there is no plugin with this pin's SHA-256, {digest}", pin.name));
+                code = 2;
+            }
+        }
+    }
+    if args.common.json {
+        output::json(&PinsJson { file: &path, pins: pins.iter().map(PinJson::of).collect() });
+    }
+    Ok(ExitCode::from(code))
 }
 
 fn pin(plugins: &mut Plugins, named: &str, comment: &str) -> Result<Pin> {
@@ -142,6 +200,7 @@ fn remove(args: &PinArgs, path: &Path) -> Result<Vec<Pin>> {
         }
         Ok(gone)
     })
+    .inspect(|gone| gone.iter().for_each(|pin| compiled::forget(path, &pin.digest)))
 }
 
 fn show(args: &PinArgs, path: &PathBuf, pins: &[&Pin]) {

@@ -1,7 +1,7 @@
 //! `relobox plugin test`: the conformance kit.
 
 use super::proof::{self, Report};
-use crate::cli::common::Common;
+use crate::cli::common::{self, Common};
 use crate::cli::output;
 use clap::Args;
 use relobox::files::{self, Kind};
@@ -128,7 +128,7 @@ fn plugins(args: &TestArgs) -> Result<(Arc<Plugin>, Option<Arc<Plugin>>)> {
     let mut plugins = args.common.plugins(false)?;
     let first = plugins.one(&args.plugin, None)?;
     let second = args.against.as_ref().map(|named| plugins.one(named, None)).transpose()?;
-    let guests = args.common.guests_of(plugins)?;
+    let guests = common::guests_of(plugins)?;
     let load = |digest| {
         let missing = || Error::Usage(format!("there is no plugin {:?}", args.plugin));
         guests.by_digest(digest)?.map(Arc::clone).ok_or_else(missing)

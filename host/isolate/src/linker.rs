@@ -1,0 +1,238 @@
+//! The parent: it starts the linking process, and serves its jobs.
+
+use crate::message::{self, ARGUMENT, NewJob, PluginForm, Ready, Request, Setup, Tried};
+use crate::serve;
+use crate::wire::{self, Rooms};
+use relobox_core::error::{Error, Result};
+use relobox_core::inserted::Called;
+use relobox_core::inserted::Inserted;
+use relobox_core::kernel::{Kernel, Machine};
+use relobox_core::linker_fault::Fault;
+use relobox_core::{address_space, limits};
+use relobox_plugins::pins::Pins;
+use relobox_plugins::plugin_file::PluginFile;
+use relobox_plugins::registry::Plugins;
+use relobox_plugins::section;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// How to start a [`Linker`].
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The program: with [`ARGUMENT`] as its only argument, it is to become a linking process. This one, by default.
+    pub program: PathBuf,
+    /// The compiled code of a plugin that is not built in: a file that can be mapped, and that nobody can change.
+    pub compiled: fn(&Pins, &PluginFile) -> Result<OwnedFd>,
+    /// The directory of compiled code; see `relobox_link::cache`.
+    pub cache: Option<PathBuf>,
+    /// What the kernel runs. Without it every plugin is loaded, which takes longer.
+    pub machine: Option<Machine>,
+    /// The plugins that are not built in. One for this machine that is not pinned is an error.
+    pub plugins: Plugins,
+    /// Numbers from the kernel that plugins ask for, by name.
+    pub inputs: Vec<(String, u64)>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            program: "/proc/self/exe".into(),
+            compiled: relobox_plugins::compiled::of_pin,
+            cache: None,
+            machine: None,
+            plugins: Plugins::default(),
+            inputs: Vec::new(),
+        }
+    }
+}
+
+/// The linking process. Jobs may run at the same time, each in a process of its own; they end with this.
+#[derive(Debug)]
+pub struct Linker {
+    control: OwnedFd,
+    inputs: Vec<(String, u64)>,
+    /// Those that it was given.
+    plugins: Plugins,
+    zygote: Mutex<Zygote>,
+}
+
+#[derive(Debug)]
+struct Zygote {
+    process: Child,
+    /// What it said when it was ready, if that was heard.
+    ready: Option<Result<Vec<String>, Fault>>,
+}
+
+impl Linker {
+    /// Starts it, and does not wait until it is ready: the first job will.
+    pub fn start(options: &Options) -> Result<Self> {
+        if let Some(error) = address_space::short() {
+            return Err(error);
+        }
+        let trusted = options.plugins.clone().trusted(options.machine.as_ref())?;
+        let Plugins { files: plugins, chosen, pins, .. } = &trusted;
+        if plugins.len() >= limits::PACKET_FDS {
+            let (many, most) = (plugins.len(), limits::PACKET_FDS - 1);
+            return Err(Error::Usage(format!("{many} plugins are too many at once; the limit is {most}")));
+        }
+        let code = plugins.iter().map(|p| (options.compiled)(pins, p)).collect::<Result<Vec<_>, _>>()?;
+        let code: Vec<_> = code.iter().map(OwnedFd::as_fd).collect();
+        let (control, theirs) = wire::pair()?;
+        let process = Command::new(&options.program)
+            .arg(ARGUMENT)
+            .env_clear()
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(Error::io(&options.program))?;
+        let form = |plugin: &PluginFile| PluginForm {
+            name: plugin.name.clone(),
+            path: plugin.origin.path().to_owned(),
+            digest: plugin.digest,
+            machines: section::machines(&plugin.wasm).map(|s| s[..s.len().min(limits::MACHINES)].to_vec()),
+        };
+        // The zygote leaves this directory.
+        let absolute = |path: &PathBuf| std::path::absolute(path).map_err(Error::io(path));
+        let setup = Setup {
+            cache: options.cache.as_ref().map(absolute).transpose()?,
+            machine: options.machine.clone(),
+            plugins: plugins.iter().map(form).collect(),
+            meant: [chosen.clone(), pins.iter().map(|pin| pin.digest).collect()],
+        };
+        let zygote = Mutex::new(Zygote { process, ready: None });
+        let linker = Self { control, inputs: options.inputs.clone(), plugins: trusted, zygote };
+        wire::send(linker.control.as_fd(), &setup, &code).map_err(|fault| linker.why(fault))?;
+        Ok(linker)
+    }
+
+    /// Waits until it is ready for jobs; what of the isolation this kernel does not have.
+    pub fn ready(&self) -> Result<Vec<String>> {
+        let Ok(mut zygote) = self.zygote.lock() else { return Err(Fault::Gone.into()) };
+        if zygote.ready.is_none() {
+            let heard = self.hear();
+            zygote.ready = Some(heard);
+        }
+        zygote.ready.clone().unwrap_or(Err(Fault::Gone)).map_err(Error::from)
+    }
+
+    fn hear(&self) -> Result<Vec<String>, Fault> {
+        let timeout = Timespec { tv_sec: limits::SILENCE as i64, tv_nsec: 0 };
+        let mut polled = [PollFd::new(&self.control, PollFlags::IN)];
+        if rustix::io::retry_on_intr(|| poll(&mut polled, Some(&timeout))).map_err(Fault::step("wait"))? == 0 {
+            return Err(Fault::Silent(limits::SILENCE));
+        }
+        match wire::hear(self.control.as_fd(), None)? {
+            wire::Received::Message(body, _) => match wire::read(&body)? {
+                Ready::Yes { missing } => Ok(missing),
+                Ready::No { text, usage } => Err(Fault::Ready { text, usage }),
+            },
+            wire::Received::Ended(_) | wire::Received::Closed => Err(Fault::Gone),
+        }
+    }
+
+    /// What is behind a [`Fault::Gone`]: the zygote may have said it, or died.
+    fn why(&self, fault: Fault) -> Error {
+        if fault != Fault::Gone {
+            return fault.into();
+        }
+        match self.ready() {
+            Err(Error::Linker(Fault::Gone)) | Ok(_) => {}
+            Err(error) => return error,
+        }
+        let Ok(mut zygote) = self.zygote.lock() else { return fault.into() };
+        // Its socket is closed, so it is ending.
+        for _ in 0..limits::ENDING {
+            if let Ok(Some(status)) = zygote.process.try_wait() {
+                return match (status.signal(), status.code()) {
+                    (Some(signal), _) => Fault::Killed(signal).into(),
+                    (_, code) => Fault::Ended(code.unwrap_or(0)).into(),
+                };
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        fault.into()
+    }
+
+    /// Its process's number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.zygote.lock().map_or(0, |zygote| zygote.process.id())
+    }
+
+    /// Links the module in `file` (see [`seal`](relobox_core::sealed::seal)) in a process of its own, and has `kernel` load it. `name` is for
+    /// messages.
+    pub fn insmod(&self, kernel: &mut dyn Kernel, name: &str, file: BorrowedFd<'_>, args: &str) -> Result<Inserted> {
+        let file = file.try_clone_to_owned().map_err(Error::io(name))?;
+        let len = wire::sealed_len(&file)?;
+        let job = message::Job::Insmod { name: name.into(), len, args: args.into(), inputs: self.inputs.clone() };
+        let (socket, rooms) = self.job(&job, &[file.as_fd()])?;
+        let known = |digest: &_| self.plugins.name_of(digest);
+        serve::Job::new(kernel, &socket, &rooms, name, args).serve(&known).map_err(|error| self.failed(error))
+    }
+
+    /// Links the object in `file` in a process of its own, and has `kernel` call its `function`, or else its only global one.
+    /// What was put into the kernel is freed when `kernel` is dropped. `name` is for messages.
+    ///
+    /// # Errors
+    /// As `relobox_link::call`, and if the process did not do its work. Then nothing was called.
+    pub fn call(
+        &self,
+        kernel: &mut dyn Kernel,
+        name: &str,
+        file: BorrowedFd<'_>,
+        function: Option<&str>,
+    ) -> Result<Called> {
+        let file = file.try_clone_to_owned().map_err(Error::io(name))?;
+        let (len, function) = (wire::sealed_len(&file)?, function.map(str::to_owned));
+        let job = message::Job::Call { name: name.into(), len, function, inputs: self.inputs.clone() };
+        let (socket, rooms) = self.job(&job, &[file.as_fd()])?;
+        let known = |digest: &_| self.plugins.name_of(digest);
+        serve::Job::new(kernel, &socket, &rooms, name, "").serve_call(&known).map_err(|error| self.failed(error))
+    }
+
+    /// A job's error, as the caller should read it.
+    fn failed(&self, error: Error) -> Error {
+        match error {
+            Error::Linker(fault) => self.why(fault),
+            // There is nothing of the caller's that it could mean.
+            Error::Usage(text) if self.inputs.is_empty() => Fault::Failed(text).into(),
+            other => other,
+        }
+    }
+
+    /// Tries one of [`ATTEMPTS`](crate::ATTEMPTS) from inside a linking process. For tests, and for whoever wants to see it.
+    pub fn attempt(&self, what: &str) -> Result<Tried> {
+        let (socket, rooms) = self.job(&message::Job::Try(what.into(), std::process::id() as i32), &[])?;
+        match serve::next(&socket, &rooms, limits::SILENCE) {
+            Ok(Request::Tried(tried)) => Ok(tried),
+            Ok(_) => Err(Fault::Protocol("it was asked to try").into()),
+            Err(Fault::Killed(signal)) => Ok(Tried::Killed(signal)),
+            Err(fault) => Err(self.why(fault)),
+        }
+    }
+
+    /// Starts a job's process; our end of its socket, and the rooms that it may write to.
+    fn job(&self, job: &message::Job, fds: &[BorrowedFd<'_>]) -> Result<(OwnedFd, Rooms)> {
+        let ((ours, theirs), rooms) = (wire::pair()?, Rooms::new()?);
+        wire::send(self.control.as_fd(), &NewJob, &[theirs.as_fd()]).map_err(|fault| self.why(fault))?;
+        drop(theirs);
+        let fds = [&rooms.fds()[..], fds].concat();
+        wire::send(ours.as_fd(), job, &fds).map_err(|fault| self.why(fault))?;
+        Ok((ours, rooms))
+    }
+}
+
+impl Drop for Linker {
+    fn drop(&mut self) {
+        if let Ok(zygote) = self.zygote.get_mut() {
+            let _ = zygote.process.kill();
+            let _ = zygote.process.wait();
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! A job that has a function called: the same requests, but that the last one is a call and no load.
+
+use super::Job;
+use crate::message::Answer;
+use relobox_core::areas::Kind;
+use relobox_core::digest::Digest;
+use relobox_core::error::Result;
+use relobox_core::inserted::Called;
+use relobox_core::inserted::refusal;
+use relobox_core::kernel::Failure;
+use relobox_core::linker_fault::Fault;
+
+impl Job<'_> {
+    /// Serves until the job ends. Whether the function was called, and what it returned, this process knows by itself.
+    /// `plugin` knows the names of the plugins that it may have used.
+    pub(crate) fn serve_call(mut self, plugin: &dyn Fn(&Digest) -> Option<String>) -> Result<Called> {
+        self.calls = true;
+        let end = self.serve_requests();
+        match (self.called, self.refused.take()) {
+            (Some(returned), _) => {
+                let (function, relocations, digest) = match end {
+                    Ok(Answer::Called { function, relocations, digest }) => (function, relocations, digest),
+                    // It does not matter any more what became of it.
+                    _ => ("unknown".to_owned(), 0, None),
+                };
+                let known = digest.and_then(|digest| Some((plugin(&digest)?, digest)));
+                let plugin_digest = known.as_ref().map(|(_, digest)| *digest);
+                let plugin = known.map_or_else(|| "unknown".to_owned(), |(name, _)| name);
+                let function = relobox_core::text::decoded(function.as_bytes());
+                Ok(Called { function, returned, relocations, plugin, plugin_digest })
+            }
+            (None, Some(failure)) => Err(refusal(self.file, &failure)),
+            (None, None) => {
+                let lie = Fault::Protocol("it says that a function was called, which it did not ask for");
+                Err(end?.error().unwrap_or_else(|| lie.into()))
+            }
+        }
+    }
+
+    /// Once, and only into code that the kernel has granted; whether it is in place, the kernel looks.
+    pub(super) fn call(&mut self, address: u64) -> Result<Result<i32, Failure>, Fault> {
+        if !self.calls || self.called.is_some() {
+            return Err(Fault::Protocol("it called where nothing is to be called, or twice"));
+        }
+        let code = |kind| matches!(kind, Kind::Text | Kind::InitText);
+        self.area(|a| code(a.kind) && address.checked_sub(a.address).is_some_and(|at| at < a.size))?;
+        let returned = self.kernel.call(address);
+        self.called = returned.as_ref().ok().copied();
+        Ok(returned)
+    }
+}

@@ -1,0 +1,487 @@
+//! A linking process that lies: the parent says what it did, asks the kernel for nothing that it must not, and ends.
+
+use super::*;
+use crate::message::{MisbehaviourForm, ProblemForm};
+use crate::wire::{pair, say, send, write_room};
+use relobox_core::areas::Kind;
+use relobox_core::kernel::{Linux, LinuxAreas, Listing, Load, Machine};
+use std::os::fd::BorrowedFd;
+
+/// A kernel that says yes and remembers what it was asked.
+struct Recorder {
+    form: Form,
+    asked: Vec<String>,
+    /// What becomes of a load.
+    loaded: Result<Loaded, Failure>,
+    /// What a load makes live; the areas that were granted are the first one's.
+    becomes: Vec<&'static str>,
+    modules: Vec<Module>,
+    file: Vec<u8>,
+}
+
+static AREA: u64 = 0x10000;
+
+impl Recorder {
+    fn new(form: Form) -> Self {
+        let loaded = Ok(Loaded { returned: 7, unknown_args: vec![] });
+        let (asked, modules, file) = (Vec::new(), vec![module("old", true, 0x999)], Vec::new());
+        Self { form, asked, loaded, becomes: vec!["m"], modules, file }
+    }
+}
+
+fn module(name: &str, live: bool, address: u64) -> Module {
+    let (users, uses, exports) = (vec![], vec!["old".to_owned()], vec![]);
+    Module { name: name.into(), live, areas: vec![(address, 4096)], use_count: None, users, uses, exports }
+}
+
+impl Kernel for Recorder {
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
+        self.asked.push(format!("list {}", wanted.map_or(0, <[_]>::len)));
+        Ok(Listing {
+            release: "6.1".into(),
+            vermagic: "6.1".into(),
+            form: self.form,
+            complete: true,
+            machine: Machine { name: "x86_64".into(), machine: 62, class: 64, order: 1 },
+            modules: self.modules.clone(),
+            exports: vec![],
+        })
+    }
+    fn modules(&mut self) -> Result<Vec<Module>, Failure> {
+        self.asked.push("modules".into());
+        Ok(self.modules.clone())
+    }
+    fn allocate(&mut self, areas: &[Space]) -> Result<Vec<u64>, Failure> {
+        self.asked.push(format!("allocate {}", areas.len()));
+        Ok((1..).map(|n| n * AREA).take(areas.len()).collect())
+    }
+    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure> {
+        self.asked.push(format!("put {address:#x} {}", bytes.len()));
+        Ok(())
+    }
+    fn protect(&mut self, area: u64, _: Protection) -> Result<(), Failure> {
+        self.asked.push(format!("protect {area:#x}"));
+        Ok(())
+    }
+    fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
+        let image = load.image.as_ref().map(|i| format!(" {}+{}", i.sections.len(), i.symbols.len()));
+        self.asked.push(format!("load {} '{}'{}", load.name, load.args, image.unwrap_or_default()));
+        if let Some(image) = &load.image {
+            self.file = crate::wire::read_blob(&image.file, limits::LINKED).unwrap();
+        }
+        if self.loaded.is_ok() {
+            let at = |n: u64| if self.form == Form::Original { 0x7000 * (n + 1) } else { AREA * (n + 1) };
+            self.modules.extend((0..).zip(&self.becomes).map(|(n, name)| module(name, true, at(n))));
+        }
+        self.loaded.clone()
+    }
+    fn call(&mut self, address: u64) -> Result<i32, Failure> {
+        self.asked.push(format!("call {address:#x}"));
+        self.loaded.clone().map(|loaded| loaded.returned)
+    }
+    fn remove(&mut self, _: &str) -> Result<(), Failure> {
+        panic!("nothing is removed")
+    }
+}
+
+enum Say<'a> {
+    Request(Request),
+    With(Request, Vec<BorrowedFd<'a>>),
+    Bytes(Vec<u8>),
+    /// Not said, but written to the room for files.
+    Write(&'static [u8]),
+    /// And to the one for numbers.
+    Numbers(u64),
+}
+use Say::{Bytes, Numbers, With, Write};
+
+fn ask(request: Request) -> Say<'static> {
+    Say::Request(request)
+}
+
+fn list() -> Say<'static> {
+    ask(Request::List(Some(vec![Name::new(b"printk")])))
+}
+
+fn allocate(size: u64) -> Say<'static> {
+    ask(Request::Allocate(vec![Space { kind: Kind::Text, size, align: 4096 }]))
+}
+
+fn load_form(name: &str, areas: &[(u64, Kind)], uses: &[&str], file: Option<FileForm>) -> Say<'static> {
+    let load = Load {
+        name: name.into(),
+        areas: areas.to_vec(),
+        init: None,
+        exit: None,
+        exports: vec![],
+        uses: uses.iter().map(|name| (*name).to_owned()).collect(),
+        params: None,
+        args: "evil=1".into(),
+        image: None,
+    };
+    let mut form = LoadForm::new(&load, 0);
+    form.file = file;
+    ask(Request::Load(Box::new(form)))
+}
+
+fn load(name: &str) -> Say<'static> {
+    load_form(name, TEXT, &[], None)
+}
+
+static TEXT: &[(u64, Kind)] = &[(0x10000, Kind::Text)];
+
+fn answer(answer: Answer) -> Say<'static> {
+    ask(Request::Answer(Box::new(answer)))
+}
+
+fn live() -> Say<'static> {
+    answer(Answer::Inserted { relocations: 5, digest: Some([7; 32]) })
+}
+
+fn refused(kind: &'static str) -> Say<'static> {
+    let problem = Problem { value: Some(-17), ..Problem::new(kind, "m.ko", "it says") };
+    answer(Answer::Refused(vec![ProblemForm::new(Problem { section: Some(".text".into()), ..problem })]))
+}
+
+/// What comes of a process that says all this and is gone; and what the kernel was asked.
+fn try_all(kernel: &mut Recorder, said: Vec<Say<'_>>) -> Result<Inserted> {
+    with_all(kernel, said, |job| job.serve(&known))
+}
+
+fn known(digest: &Digest) -> Option<String> {
+    (*digest == [7; 32]).then(|| "x86_64".to_owned())
+}
+
+fn with_all<T>(kernel: &mut Recorder, said: Vec<Say<'_>>, serve: impl FnOnce(Job<'_>) -> T) -> T {
+    let ((ours, theirs), rooms) = (pair().unwrap(), Rooms::new().unwrap());
+    // A job's end takes no more than a few packets, and the parent answers: all is said at once.
+    for (n, what) in said.into_iter().enumerate() {
+        match what {
+            Say::Request(request) => say(theirs.as_fd(), rooms.messages.as_fd(), &request).unwrap(),
+            With(request, fds) => send(theirs.as_fd(), &request, &fds).unwrap(),
+            Bytes(bytes) => drop(rustix::net::send(&theirs, &bytes, rustix::net::SendFlags::empty()).unwrap()),
+            Write(bytes) => write_room(rooms.file.as_fd(), bytes, 4096).unwrap(),
+            Numbers(count) => {
+                let numbers: Vec<u8> = (0..count).flat_map(u64::to_le_bytes).collect();
+                write_room(rooms.numbers.as_fd(), &numbers, limits::VALUES).unwrap();
+            }
+        }
+        assert!(n < 100);
+    }
+    rustix::net::shutdown(&theirs, rustix::net::Shutdown::Write).unwrap();
+    serve(Job::new(kernel, &ours, &rooms, "dir/m.ko", "a=1"))
+}
+
+fn hear(kernel: &mut Recorder, said: Vec<Say<'_>>) -> Result<Inserted, String> {
+    try_all(kernel, said).map_err(|error| error.to_string())
+}
+
+#[test]
+fn an_honest_one_is_served() {
+    let mut kernel = Recorder::new(Form::Areas);
+    let (put, protect) = (ask(Request::Put(AREA + 4092, 4)), ask(Request::Protect(AREA, Protection::ReadExecute)));
+    let said = vec![list(), allocate(4096), Write(b"code"), put, protect, load("m"), live()];
+    let inserted = hear(&mut kernel, said).unwrap();
+    assert_eq!((inserted.name.as_str(), inserted.relocations, inserted.returned), ("m", 5, 7));
+    assert_eq!((inserted.plugin.as_str(), inserted.plugin_digest), ("x86_64", Some([7; 32])));
+    assert_eq!((inserted.areas[0].address, inserted.uses), (AREA, vec!["old".to_owned()]));
+    // The arguments are the parent's, whatever it says.
+    let asked = ["list 1", "allocate 1", "put 0x10ffc 4", "protect 0x10000", "load m 'a=1'", "modules"];
+    assert_eq!(kernel.asked, asked);
+}
+
+#[test]
+fn a_relocated_file_is_what_was_written_and_no_larger_than_its_room() {
+    let form = Form::Relocated(Linux { areas: LinuxAreas::Seven, kallsyms_all: true });
+    let load = |file, more: Vec<Say<'_>>| -> (Result<Inserted, String>, Recorder) {
+        let mut kernel = Recorder::new(form);
+        let mut said = vec![list(), allocate(4096), Write(b"file"), Numbers(5), load_form("m", TEXT, &[], file)];
+        said.extend(more);
+        said.push(live());
+        (hear(&mut kernel, said), kernel)
+    };
+    let file = |bytes, sections, symbols| Some(FileForm { bytes, sections, symbols });
+    let (good, kernel) = load(file(4, 3, 2), vec![]);
+    good.unwrap();
+    assert_eq!((kernel.asked[2].as_str(), kernel.file.as_slice()), ("load m 'a=1' 3+2", &b"file"[..]));
+    // The room is that large, and what was not written is zero: what a file is, the kernel judges.
+    let (more, kernel) = load(file(6, 0, 0), vec![]);
+    more.unwrap();
+    assert_eq!(kernel.file, b"file\0\0");
+    let [linked, values] = [limits::LINKED, limits::VALUES].map(|limit| format!("more than {limit} bytes"));
+    for (file, why) in [
+        (None, "a file where none belongs, or none where one does"),
+        (file(limits::LINKED + 1, 3, 2), &linked),
+        (file(u64::MAX, 3, 2), &linked),
+        (file(4, limits::VALUES / 8, 1), &values),
+        (file(4, u64::MAX, 2), &values),
+        (file(4, u64::MAX / 8, 2), &values),
+    ] {
+        let (bad, kernel) = load(file, vec![]);
+        let bad = bad.unwrap_err();
+        assert!(bad.starts_with("the linking process ") && bad.contains(why), "{why}: {bad}");
+        assert_eq!(kernel.asked, ["list 1", "allocate 1"]);
+    }
+}
+
+#[allow(unsafe_code, reason = "a mapping, which nothing reads")]
+fn map_shared(file: BorrowedFd<'_>) -> *mut std::ffi::c_void {
+    use rustix::mm::{MapFlags, ProtFlags, mmap};
+    // SAFETY: a new mapping, of which no reference is made.
+    unsafe { mmap(std::ptr::null_mut(), 4096, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, file, 0) }.unwrap()
+}
+
+#[allow(unsafe_code, reason = "a mapping, which nothing reads")]
+fn unmap(mapped: *mut std::ffi::c_void) {
+    // SAFETY: what `map_shared` has made.
+    unsafe { rustix::mm::munmap(mapped, 4096) }.unwrap();
+}
+
+#[test]
+fn a_file_that_could_still_change_is_not_loaded() {
+    let rooms = Rooms::new().unwrap();
+    let form = FileForm { bytes: 4, sections: 0, symbols: 0 };
+    let mapped = map_shared(rooms.file.as_fd());
+    assert_eq!(image(form, &rooms).unwrap_err(), Fault::Protocol("its file is still in use"));
+    unmap(mapped);
+    image(form, &rooms).unwrap();
+    assert!(write_room(rooms.file.as_fd(), b"late", 4096).is_err());
+}
+
+#[test]
+fn what_is_out_of_order_ends_it() {
+    let note = crate::wire::blob(b"note").unwrap();
+    let put = |address, len| ask(Request::Put(address, len));
+    let area = |size, align| Space { kind: Kind::Data, size, align };
+    let spaces = |spaces: Vec<Space>| vec![list(), ask(Request::Allocate(spaces))];
+    let names = |count| ask(Request::List(Some(vec![Name::new(b"x"); count])));
+    let longer = |limit: u64| format!("sent a message of more than {limit} bytes");
+    let (packet, message) = (longer(limits::PACKET as u64), longer(limits::MESSAGE));
+    let cases: Vec<(Vec<Say<'_>>, &str, usize)> = vec![
+        (vec![], "is gone", 0),
+        (vec![list(), list()], "it listed twice", 1),
+        (vec![ask(Request::List(None))], "it asked for all symbols", 0),
+        (vec![names(limits::WANTED + 1)], "it asked for too many names", 0),
+        (vec![allocate(1)], "it allocated before it listed, or twice", 0),
+        (vec![list(), allocate(1), allocate(1)], "it allocated before it listed, or twice", 2),
+        (spaces(vec![area(1, 1); 17]), "it asked for too many areas", 1),
+        (spaces(vec![area(u64::MAX, 1); 2]), "it asked for too much memory", 1),
+        (spaces(vec![area(limits::MODULE, 1), area(1, 1)]), "it asked for too much memory", 1),
+        (spaces(vec![area(1, 0)]), "it asked for too much memory", 1),
+        (spaces(vec![area(1, 1 << 40)]), "it asked for too much memory", 1),
+        (vec![put(AREA, 4)], "it would write where this kernel is not written", 0),
+        (vec![list(), put(AREA, 4)], "it would write outside its areas", 1),
+        (vec![list(), allocate(4), put(AREA + 1, 4)], "it would write outside its areas", 2),
+        (vec![list(), allocate(4), put(AREA, 5)], "it would write outside its areas", 2),
+        (vec![list(), allocate(4), put(AREA, u64::MAX)], "it would write outside its areas", 2),
+        (vec![list(), allocate(4), put(u64::MAX, 4)], "it would write outside its areas", 2),
+        (vec![list(), allocate(4), put(AREA, 4), put(0, 4)], "it would write outside its areas", 3),
+        (vec![list(), allocate(4), ask(Request::Protect(AREA + 1, Protection::ReadOnly))], "it would write outside", 2),
+        (vec![load("m")], "it loaded before it allocated, or twice", 0),
+        (vec![list(), load("m")], "it loaded before it allocated, or twice", 1),
+        (vec![list(), allocate(4), load_form("m", &[], &[], None)], "its module is not what it allocated", 2),
+        (vec![list(), allocate(4), load_form("m", &[(AREA, Kind::Init)], &[], None)], "its module is not what it", 2),
+        (vec![list(), live()], "it says that the module is live, which it did not ask for", 1),
+        (vec![ask(Request::Tried(crate::Tried::Allowed))], "it was asked to try nothing", 0),
+        (vec![answer(Answer::Refused(vec![]))], "a refusal without a reason", 0),
+        (vec![With(Request::List(Some(vec![])), vec![note.as_fd()])], "descriptors that were not asked for", 0),
+        (vec![Bytes(vec![0, b'{'])], "sent a message that cannot be read: ", 0),
+        (vec![Bytes(vec![7])], "a malformed packet", 0),
+        (vec![Bytes(vec![0; limits::PACKET + 9])], &packet, 0),
+        (vec![Bytes([&[2][..], &u64::MAX.to_le_bytes()].concat())], &message, 0),
+        (vec![Bytes([&[2][..], &100u64.to_le_bytes()].concat())], "sent a message that cannot be read: ", 0),
+        (vec![Bytes(vec![1])], "a malformed packet", 0),
+        (vec![Bytes(vec![0; 4000])], "sent a message that cannot be read: ", 0),
+        (vec![Bytes([&[0][..], "[".repeat(30_000).as_bytes()].concat())], "sent a message that cannot be read: ", 0),
+        (vec![Bytes(vec![3, 31, 0, 0, 0])], "was killed by SIGSYS: it made a forbidden system call", 0),
+        (vec![Bytes(vec![3, 0, 3, 0, 0])], "ended with code 3 and without an answer", 0),
+        (vec![answer(Answer::Failed("no\x1b[2J".into()))], "failed: no\\u{1b}[2J", 0),
+    ];
+    for (said, why, asked) in cases {
+        let mut kernel = Recorder::new(Form::Areas);
+        let error = try_all(&mut kernel, said).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("the linking process ") && text.contains(why), "{why}: {text}");
+        assert_eq!((error.exit_code(), kernel.asked.len()), (3, asked), "{why}: {:?}", kernel.asked);
+    }
+}
+
+/// Every word that decides something elsewhere, in every answer, before the kernel was asked to load.
+#[test]
+fn a_word_of_a_job_is_no_fact() {
+    let kinds =
+        ["already-loaded", "stale", "init-failed", "not-found", "in-use", "permanent", "built-in", "not-loaded"];
+    for kind in
+        kinds.into_iter().chain(relobox_core::problem::TOLD_APART).chain(["wrong-machine", "unpinned-plugin", "more"])
+    {
+        for before in [vec![], vec![list()], vec![list(), allocate(4)]] {
+            let mut kernel = Recorder::new(Form::Original);
+            let said = before.into_iter().chain([refused(kind)]).collect();
+            let error = try_all(&mut kernel, said).unwrap_err();
+            assert!(matches!(error, Error::Told(_)), "{kind}: {error:?}");
+            assert_eq!(error.exit_code(), 1);
+        }
+    }
+    let guest = || answer(Answer::Guest("engine\n".into(), MisbehaviourForm::Answer("x".into())));
+    let error = try_all(&mut Recorder::new(Form::Original), vec![list(), guest()]).unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.exit_code()), ("guest engine\\u{a}: gave a malformed answer: x", 3));
+    // What the kernel listed is one: whatever it says then, somebody else has loaded the module.
+    for said in [refused("out-of-range"), refused("already-loaded"), guest(), live()] {
+        let mut kernel = Recorder::new(Form::Original);
+        kernel.modules.push(module("m", false, 1));
+        let error = try_all(&mut kernel, vec![list(), said]).unwrap_err();
+        assert!(matches!(&error, Error::Module(problems) if problems[0].kind == "already-loaded"), "{error:?}");
+    }
+}
+
+#[test]
+fn whether_a_module_is_live_is_for_the_kernel_to_say() {
+    // It was loaded, and whatever comes then does not undo it.
+    let lies: [fn() -> Say<'static>; 6] = [
+        || answer(Answer::Failed("no".into())),
+        || refused("init-failed"),
+        || Bytes(vec![3, 9, 0, 0, 0]),
+        || Bytes(vec![]),
+        || load("m"),
+        || answer(Answer::Inserted { relocations: usize::MAX, digest: Some([8; 32]) }),
+    ];
+    for lie in lies {
+        let mut kernel = Recorder::new(Form::Areas);
+        let inserted = hear(&mut kernel, vec![list(), allocate(4), load("m"), lie()]).unwrap();
+        assert_eq!((inserted.name.as_str(), inserted.returned, inserted.plugin.as_str()), ("m", 7, "unknown"));
+        assert_eq!((inserted.plugin_digest, kernel.asked.len()), (None, 4));
+    }
+    // It was not, and saying so does not help, nor does saying why.
+    let failures = [
+        (Failure::Init { errno: -19 }, "init-failed", "dir/m.ko: init returned -19 (No such device)"),
+        (Failure::Exists { name: "m".into() }, "already-loaded", ""),
+        (Failure::Stale { used: "old".into() }, "stale", ""),
+        (Failure::NotAllowed("no".into()), "not-allowed", ""),
+    ];
+    for (failure, kind, text) in failures {
+        for lie in [live(), refused("already-loaded"), refused("stale"), Bytes(vec![]), load("m")] {
+            let mut kernel = Recorder::new(Form::Areas);
+            kernel.loaded = Err(failure.clone());
+            let error = try_all(&mut kernel, vec![list(), allocate(4), load("m"), lie]).unwrap_err();
+            assert!(matches!(&error, Error::Kernel(p) if p.kind == kind && p.section.is_none()), "{error:?}");
+            assert!(error.to_string().starts_with(text), "{error}");
+        }
+    }
+    // Names of what a kernel disagrees about are for people.
+    let mut kernel = Recorder::new(Form::Areas);
+    kernel.loaded = Err(Failure::Disagrees { of: relobox_core::kernel::Of::Section(3), expected: 1, found: 2 });
+    let error = try_all(&mut kernel, vec![list(), allocate(4), load("m"), refused("already-loaded")]).unwrap_err();
+    let text = "dir/m.ko:(.text): address of section 3: the kernel came to 0x2, and the module was relocated for 0x1";
+    assert_eq!(error.to_string(), text);
+    assert!(matches!(error, Error::Kernel(problem) if problem.kind == "disagrees"));
+    // No kernel is asked for a module of no name, or that uses one.
+    for (name, uses) in
+        [("", ""), ("a/b", ""), ("a b", ""), ("a\n", ""), (&*"m".repeat(56), ""), ("m", "a/b"), ("m", " ")]
+    {
+        let mut kernel = Recorder::new(Form::Original);
+        let uses: Vec<&str> = if uses.is_empty() { vec![] } else { vec![uses] };
+        let said = vec![list(), allocate(4), load_form(name, TEXT, &uses, None)];
+        assert_eq!(hear(&mut kernel, said).unwrap_err(), "dir/m.ko: the kernel refused: no module may be called so");
+        assert_eq!(kernel.asked.len(), 2);
+    }
+}
+
+#[test]
+fn which_module_is_live_is_for_the_kernel_to_say() {
+    let loaded = |form, called: &str, becomes: Vec<&'static str>| {
+        let mut kernel = Recorder::new(form);
+        kernel.becomes = becomes;
+        let said = vec![list(), allocate(4), load_form(called, TEXT, &["lie"], None), live()];
+        hear(&mut kernel, said).map(|inserted| {
+            assert_eq!(inserted.uses, ["old"]);
+            inserted.name
+        })
+    };
+    for called in ["m", "old", "other"] {
+        // The one that has what was granted, whatever else came.
+        assert_eq!(loaded(Form::Areas, called, vec!["real", "other"]), Ok("real".into()));
+        // The only one that was not there.
+        assert_eq!(loaded(Form::Original, called, vec!["real"]), Ok("real".into()));
+        // The one that is called as its file, if others came at the same time.
+        assert_eq!(loaded(Form::Original, called, vec!["other", "m"]), Ok("m".into()));
+        let none = loaded(Form::Original, called, vec![]).unwrap_err();
+        assert!(none.starts_with("dir/m.ko: the kernel took it, and lists no module"), "{none}");
+    }
+    assert_eq!(loaded(Form::Original, "b", vec!["a", "b"]), Ok("b".into()));
+    loaded(Form::Original, "old", vec!["a", "b"]).unwrap_err();
+}
+
+#[test]
+fn one_that_is_silent_or_does_not_listen_is_not_waited_for() {
+    let ((ours, _theirs), rooms) = (pair().unwrap(), Rooms::new().unwrap());
+    let mut kernel = Recorder::new(Form::Areas);
+    let mut job = Job::new(&mut kernel, &ours, &rooms, "m.ko", "");
+    job.patience = 0;
+    let error = job.serve(&|_| None).unwrap_err();
+    assert_eq!(error.to_string(), "the linking process said nothing for 0 seconds");
+
+    let mut said = vec![list(), allocate(4)];
+    said.extend((0..limits::REQUESTS).map(|_| ask(Request::Put(AREA, 4))));
+    let error = hear(&mut Recorder::new(Form::Areas), said).unwrap_err();
+    assert_eq!(error, "the linking process broke the protocol: it asked too often");
+}
+
+/// A job that is to call: once, into code, and whatever it says of that.
+#[test]
+fn a_call_is_what_the_kernel_did() {
+    let call = |kernel: &mut Recorder, said| with_all(kernel, said, |job| job.serve_call(&known));
+    let done = |function: &str, digest| {
+        answer(Answer::Called { function: function.into(), relocations: 5, digest: Some(digest) })
+    };
+    let ready = |more: Vec<Say<'static>>| {
+        let protect = ask(Request::Protect(AREA, Protection::ReadExecute));
+        let mut said = vec![list(), allocate(4096), Write(b"code"), ask(Request::Put(AREA, 4)), protect];
+        said.extend(more);
+        said
+    };
+    let at = |address| ask(Request::Call(address));
+    let mut kernel = Recorder::new(Form::Areas);
+    let called = call(&mut kernel, ready(vec![at(AREA + 16), done("f", [7; 32])])).unwrap();
+    let expected = relobox_core::inserted::Called {
+        function: "f".into(),
+        returned: 7,
+        relocations: 5,
+        plugin: "x86_64".into(),
+        plugin_digest: Some([7; 32]),
+    };
+    assert_eq!(called, expected);
+    assert_eq!(kernel.asked.last().unwrap(), "call 0x10010");
+    // It returned, whatever the job says or does then.
+    for last in [vec![], vec![refused("no")], vec![live()], vec![done("f", [8; 32])]] {
+        let more = std::iter::once(at(AREA)).chain(last).collect();
+        let called = call(&mut Recorder::new(Form::Areas), ready(more)).unwrap();
+        assert_eq!((called.returned, &*called.plugin, called.plugin_digest), (7, "unknown", None));
+    }
+    for (said, words) in [
+        (vec![list(), at(AREA)], "it would write outside"),
+        (vec![at(AREA)], "it would write where"),
+        (ready(vec![at(AREA + 4096)]), "it would write outside"),
+        (ready(vec![at(AREA - 1)]), "it would write outside"),
+        (ready(vec![done("f", [7; 32])]), "it says that a function was called"),
+        (ready(vec![load("m")]), "it would load what is to be called"),
+        (ready(vec![refused("no")]), "it says"),
+    ] {
+        let mut kernel = Recorder::new(Form::Areas);
+        let error = call(&mut kernel, said).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+        assert!(!kernel.asked.iter().any(|asked| asked.starts_with("call") || asked.starts_with("load")));
+    }
+    // A second one is not made; the first one's value is what there is.
+    let mut kernel = Recorder::new(Form::Areas);
+    assert_eq!(call(&mut kernel, ready(vec![at(AREA), at(AREA)])).unwrap().returned, 7);
+    assert_eq!(kernel.asked.iter().filter(|asked| asked.starts_with("call")).count(), 1);
+    // What the kernel would not do is the failure.
+    let mut kernel = Recorder::new(Form::Areas);
+    kernel.loaded = Err(Failure::NotAllowed("lockdown".into()));
+    let error = call(&mut kernel, ready(vec![at(AREA), done("f", [7; 32])])).unwrap_err();
+    assert_eq!(error.to_string(), "dir/m.ko: not allowed: lockdown");
+    // A job that is to load calls nothing.
+    let mut kernel = Recorder::new(Form::Areas);
+    let error = hear(&mut kernel, ready(vec![at(AREA)])).unwrap_err();
+    assert!(error.contains("it called where nothing is to be called"), "{error}");
+}

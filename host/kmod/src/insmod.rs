@@ -1,0 +1,239 @@
+//! `relobox insmod`, `lsmod`, `rmmod`: modules into a kernel and out of it.
+
+use crate::args::{Common, Inputs};
+use crate::output;
+use crate::target::{Target, failed};
+use clap::Args;
+use relobox_core::error::Result;
+use relobox_core::inserted::Inserted;
+use relobox_core::kernel::{Listing, Mode};
+use relobox_core::names;
+use relobox_core::parameters::join_args;
+use serde::Serialize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Link a module inside the sandbox and load it into a kernel
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  relobox insmod hello.ko
+  relobox insmod hello.ko name='Roman Zippel' times=2
+  relobox insmod hello.ko --json
+
+  relobox insmod --kernel sim hello.ko
+
+'--kernel sim' is a simulated kernel, started if there is none; 'relobox dmesg' shows what its modules print.
+Exit code 1: the module cannot be linked, or it was refused, or its init failed; nothing of it is left.")]
+pub struct InsmodArgs<T: Target> {
+    /// The module: .ko, .ko.gz, .ko.xz, .ko.zst
+    module: PathBuf,
+    /// Parameters
+    #[arg(value_name = "NAME=VALUE")]
+    parameters: Vec<String>,
+    #[command(flatten)]
+    inputs: Inputs,
+    /// The kernel.
+    #[command(flatten)]
+    pub target: T,
+    /// Plugins, and how it is printed.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Serialize)]
+struct InsertedJson<'a> {
+    name: &'a str,
+    kernel: Mode,
+    areas: Vec<AreaJson>,
+    relocations: usize,
+    plugin: &'a str,
+    uses: &'a [String],
+    returned: i32,
+    unknown_args: &'a [String],
+}
+
+#[derive(Serialize)]
+struct AreaJson {
+    kind: &'static str,
+    address: u64,
+    size: u64,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// As [`Error::exit_code`](relobox_core::Error::exit_code) has them.
+pub fn run<T: Target>(args: &InsmodArgs<T>) -> Result<ExitCode> {
+    let name = args.module.display().to_string();
+    args.target.permit()?;
+    let loader = args.target.loader(&args.common, &args.inputs)?;
+    let inserted = loader.insert(&args.module, &join_args(&args.parameters))?;
+    odd(&name, &inserted);
+    if args.common.json {
+        json(&inserted)
+    } else {
+        print(&inserted)
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Warns of what the kernel only warns of.
+pub fn odd(name: &str, inserted: &Inserted) {
+    if inserted.returned > 0 {
+        output::warning(format_args!("{name}: init returned {}, which should be 0 or negative", inserted.returned));
+    }
+    for unknown in &inserted.unknown_args {
+        output::warning(format_args!("{name}: unknown parameter '{unknown}' ignored"));
+    }
+}
+
+fn json(inserted: &Inserted) {
+    let areas = inserted.areas.iter().map(|a| AreaJson { kind: a.kind.name(), address: a.address, size: a.size });
+    output::json(&InsertedJson {
+        name: &inserted.name,
+        kernel: inserted.mode,
+        areas: areas.collect(),
+        relocations: inserted.relocations,
+        plugin: &inserted.plugin,
+        uses: &inserted.uses,
+        returned: inserted.returned,
+        unknown_args: &inserted.unknown_args,
+    });
+}
+
+/// Prints what became of a module, in a line.
+pub fn print(inserted: &Inserted) {
+    output::line(live(inserted));
+}
+
+/// `hello: live at 0x…, 6 relocations done by plugin x86_64 (device); uses …`
+fn live(inserted: &Inserted) -> String {
+    let Inserted { name, relocations, plugin, .. } = inserted;
+    let at = inserted.areas.first().map_or(String::new(), |area| format!(" at {:#x}", area.address));
+    let uses = if inserted.uses.is_empty() { String::new() } else { format!("; uses {}", inserted.uses.join(", ")) };
+    let mode = inserted.mode.name();
+    match inserted.mode {
+        // What the plugin did was done to a copy: the kernel relocated the file itself.
+        Mode::Vet => format!(
+            "{name}: live{at}, relocated by the kernel; checked before: {relocations} relocations link by plugin \
+             {plugin} ({mode}){uses}"
+        ),
+        Mode::Device | Mode::Sim => {
+            format!("{name}: live{at}, {relocations} relocations done by plugin {plugin} ({mode}){uses}")
+        }
+    }
+}
+
+/// List the modules in a kernel: size, use count, and who uses them
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  relobox lsmod
+  relobox lsmod --json          # also addresses and exports")]
+pub struct LsmodArgs<T: Target> {
+    /// The kernel.
+    #[command(flatten)]
+    pub target: T,
+    /// Print JSON instead of text (docs/json.md)
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// As [`Error::exit_code`](relobox_core::Error::exit_code) has them.
+pub fn lsmod<T: Target>(args: &LsmodArgs<T>) -> Result<ExitCode> {
+    // Opening the device counts as a use of it.
+    let counts = args.target.use_counts().map_err(|failure| failed("lsmod", &failure))?;
+    let mut listing = args.target.connect()?.list(None).map_err(|failure| failed("lsmod", &failure))?;
+    for module in &mut listing.modules {
+        module.use_count = counts.get(&module.name).copied().unwrap_or(module.use_count);
+    }
+    if args.json {
+        /// Without the kernel's own exports, which `relobox sim symbols` has.
+        #[derive(Serialize)]
+        struct Json<'a> {
+            kernel: Mode,
+            release: &'a str,
+            vermagic: &'a str,
+            modules: &'a [relobox_core::kernel::Module],
+        }
+        let Listing { release, vermagic, modules, .. } = &listing;
+        output::json(&Json { kernel: listing.form.mode(), release, vermagic, modules });
+        return Ok(ExitCode::SUCCESS);
+    }
+    output::line(format_args!("{:<24}{:>8}  Used by", "Module", "Size"));
+    // The youngest first, as lsmod has always done.
+    for module in listing.modules.iter().rev() {
+        let users = module.users.join(",");
+        let count = module.use_count.map_or("-".to_owned(), |count| count.to_string());
+        let line = format!("{:<24}{:>8}  {count} {users}", module.name, module.size());
+        output::line(line.trim_end());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Remove a module that nobody uses from a kernel
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  relobox rmmod hello
+  relobox rmmod math-user.ko    # as the file is called
+
+Exit code 1: there is no such module, or others use it.")]
+pub struct RmmodArgs<T: Target> {
+    /// The module's name
+    name: String,
+    /// The kernel.
+    #[command(flatten)]
+    pub target: T,
+    /// Print errors as JSON (docs/json.md)
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// As [`Error::exit_code`](relobox_core::Error::exit_code) has them.
+pub fn rmmod<T: Target>(args: &RmmodArgs<T>) -> Result<ExitCode> {
+    let name = names::of_argument(&args.name);
+    // "hello: no module …": the name as the person gave it.
+    args.target.permit()?;
+    args.target.remover()?.remove(&name).map_err(|failure| failed(&args.name, &failure))?;
+    crate::state::forget(&args.target, &name);
+    if args.json {
+        output::json(&serde_json::json!({ "removed": name }));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A vetted module was relocated by the kernel, and no text may say otherwise.
+    #[test]
+    fn who_relocated_is_said() {
+        let inserted = |mode| Inserted {
+            name: "hello".into(),
+            mode,
+            areas: Vec::new(),
+            relocations: 6,
+            plugin: "x86_64".into(),
+            plugin_digest: None,
+            uses: vec!["helper".into()],
+            returned: 0,
+            unknown_args: Vec::new(),
+        };
+        for (mode, expected) in [
+            (Mode::Device, "hello: live, 6 relocations done by plugin x86_64 (device); uses helper"),
+            (Mode::Sim, "hello: live, 6 relocations done by plugin x86_64 (sim); uses helper"),
+            (
+                Mode::Vet,
+                "hello: live, relocated by the kernel; checked before: 6 relocations link by plugin x86_64 (vet); uses helper",
+            ),
+        ] {
+            assert_eq!(live(&inserted(mode)), expected);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The program `relobox-kmod`. As `insmod`, `rmmod`, `lsmod` or `modprobe` it is that command.
+
+use clap::{Parser, Subcommand};
+use relobox_core::error::{Error, Result};
+use relobox_kmod::args::{Common, Inputs};
+use relobox_kmod::real::Real;
+use relobox_kmod::{call, insmod, modprobe, output, state};
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Loads kernel modules that were linked in a process without rights.
+#[derive(Debug, Parser)]
+#[command(
+    name = "relobox-kmod",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    after_help = "Exit codes:
+  0  done
+  1  a module cannot be linked, or the kernel refused it; every reason is printed
+  2  wrong usage, or a file cannot be read or written
+  3  the linking process did not do its work, or a guest in it misbehaved"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Insmod(insmod::InsmodArgs<Real>),
+    Modprobe(modprobe::ModprobeArgs<Real>),
+    Rmmod(insmod::RmmodArgs<Real>),
+    Lsmod(insmod::LsmodArgs<Real>),
+    Call(call::CallArgs<Real>),
+    State(state::StateArgs<Real>),
+    /// Try from inside what the linking process can do; exit code 0 if that is nothing
+    Prove(ProveArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ProveArgs {
+    #[command(flatten)]
+    target: Real,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// The commands that this program is where it is called so.
+const NAMES: [&str; 4] = ["insmod", "rmmod", "lsmod", "modprobe"];
+
+/// The command line, with the command that the program's own name says.
+fn command_line(mut args: Vec<OsString>) -> Vec<OsString> {
+    let own = args.first().and_then(|own| Path::new(own).file_name()?.to_str().map(str::to_owned));
+    if let Some(own) = own.filter(|own| NAMES.contains(&&**own)) {
+        args.splice(..1, ["relobox-kmod".into(), own.into()]);
+    }
+    args
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse_from(command_line(std::env::args_os().collect())) {
+        Ok(cli) => cli,
+        // A closed pipe ends the output, not in a panic.
+        Err(error) => {
+            let code = if error.use_stderr() { 2 } else { 0 };
+            output::usage(error);
+            return ExitCode::from(code);
+        }
+    };
+    let (json, result) = match &cli.command {
+        Command::Insmod(args) => (args.common.json, insmod::run(args)),
+        Command::Modprobe(args) => (args.common.json, modprobe::run(args)),
+        Command::Rmmod(args) => (args.json, insmod::rmmod(args)),
+        Command::Lsmod(args) => (args.json, insmod::lsmod(args)),
+        Command::Call(args) => (args.common.json, call::run(args)),
+        Command::State(args) => (args.json, state::run(args)),
+        Command::Prove(args) => (args.common.json, prove(args)),
+    };
+    result.unwrap_or_else(|error: Error| {
+        output::error(&error, json);
+        ExitCode::from(error.exit_code())
+    })
+}
+
+fn prove(args: &ProveArgs) -> Result<ExitCode> {
+    let linker = args.target.start_linker(args.common.plugins(true)?, &Inputs { input: Vec::new() })?;
+    let safe = relobox_isolate::prove(&linker, |line| output::line(line))?;
+    Ok(ExitCode::from(u8::from(!safe)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_own_name_is_a_command() {
+        let line = |words: &str| command_line(words.split(' ').map(OsString::from).collect());
+        assert_eq!(line("/sbin/insmod a.ko x=1"), ["relobox-kmod", "insmod", "a.ko", "x=1"]);
+        assert_eq!(line("relobox-kmod lsmod"), ["relobox-kmod", "lsmod"]);
+        for words in ["rmmod a", "modprobe -r a", "lsmod", "relobox-kmod state show --json"] {
+            assert!(Cli::try_parse_from(line(words)).is_ok(), "{words}");
+        }
+        assert!(Cli::try_parse_from(line("insmod a.ko --kernel sim")).is_err());
+    }
+}

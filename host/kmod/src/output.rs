@@ -1,0 +1,170 @@
+//! Printing: text for people, JSON for programs. Nothing else in the program writes to standard output or error, so that
+//! what others named is escaped here, whoever named it (see [`relobox_core::text`]).
+
+use clap::error::{ContextKind, ContextValue};
+use relobox_core::error::Error;
+use relobox_core::text::{Escaped, escaped, is_harmless, write_json};
+use serde::Serialize;
+use std::fmt::Display;
+use std::io::{IsTerminal as _, Write as _};
+
+/// Prints `value` as JSON on standard output.
+pub fn json(value: &impl Serialize) {
+    let mut out = std::io::stdout().lock();
+    let _ = write_json(&mut out, value).map_err(std::io::Error::from).and_then(|()| writeln!(out));
+}
+
+/// Prints a line of text on standard output; a closed pipe is nobody's error. The end of a line in it is escaped.
+pub fn line(text: impl Display) {
+    let _ = writeln!(std::io::stdout().lock(), "{}", Escaped(text));
+}
+
+/// Prints what has several lines: a table, a page. What others named is escaped in it already, as far as it could end a
+/// line.
+pub fn lines(text: impl Display) {
+    text.to_string().lines().for_each(line);
+}
+
+/// Prints cells with tabs between them.
+pub fn row(cells: &[&dyn Display]) {
+    let cells: Vec<_> = cells.iter().map(|cell| Escaped(cell).to_string()).collect();
+    let _ = writeln!(std::io::stdout().lock(), "{}", cells.join("\t"));
+}
+
+/// Prints a line in a colour or a weight, a code of ECMA-48's SGR, where a person is looking.
+pub fn styled(code: u8, text: impl Display) {
+    let mut out = std::io::stdout().lock();
+    let _ = match out.is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        true => writeln!(out, "\x1b[{code}m{}\x1b[0m", Escaped(text)),
+        false => writeln!(out, "{}", Escaped(text)),
+    };
+}
+
+/// A cell of a table, or another part of what has several lines.
+pub fn cell(text: &str) -> String {
+    escaped(text).into_owned()
+}
+
+/// The JSON of an error: `{"error": {"exit_code": …, "message": …, "problems": […]}}`.
+#[derive(Serialize)]
+pub struct ErrorJson<'a> {
+    error: ErrorBody<'a>,
+}
+
+/// What is in it.
+#[derive(Serialize)]
+pub struct ErrorBody<'a> {
+    exit_code: u8,
+    message: String,
+    problems: Vec<&'a relobox_core::Problem>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    told: bool,
+}
+
+impl<'a> ErrorBody<'a> {
+    /// Of one error.
+    pub fn of(error: &'a Error) -> Self {
+        Self::of_all(std::slice::from_ref(error))
+    }
+
+    /// Several in one: the largest exit code, and every problem.
+    fn of_all(errors: &'a [Error]) -> Self {
+        let problems = |error: &'a Error| match error {
+            Error::Module(problems) | Error::Told(problems) => problems.as_slice(),
+            Error::Kernel(problem) => std::slice::from_ref(&**problem),
+            _ => &[],
+        };
+        Self {
+            exit_code: errors.iter().map(Error::exit_code).max().unwrap_or(0),
+            message: errors.iter().map(Error::to_string).collect::<Vec<_>>().join("\n"),
+            problems: errors.iter().flat_map(problems).collect(),
+            told: errors.iter().any(|error| matches!(error, Error::Told(_))),
+        }
+    }
+}
+
+/// Prints several errors: as text on standard error, or as one document of JSON on standard output.
+pub fn errors(errors: &[Error], as_json: bool) {
+    match as_json {
+        true if errors.is_empty() => {}
+        true => json(&ErrorJson { error: ErrorBody::of_all(errors) }),
+        false => errors.iter().for_each(|e| error(e, false)),
+    }
+}
+
+/// Prints an error: as text on standard error, or as JSON on standard output.
+pub fn error(error: &Error, as_json: bool) {
+    if as_json {
+        json(&ErrorJson { error: ErrorBody::of(error) });
+        return;
+    }
+    plain(error);
+    if let Error::Module(problems) | Error::Told(problems) = error
+        && relobox_core::problem::hidden(problems) != 0
+    {
+        warning(format_args!("--json prints all of these {} problems", problems.len()));
+    }
+}
+
+/// Prints an error of a command that has no `--json`.
+pub fn plain(error: &Error) {
+    // Its own lines are the only ones: what is in them is escaped.
+    error.to_string().lines().for_each(warning);
+}
+
+/// Prints a line on standard error.
+pub fn warning(text: impl Display) {
+    let _ = writeln!(std::io::stderr().lock(), "relobox: {}", Escaped(text));
+}
+
+/// Prints what clap has to say: help and version on standard output, errors on standard error.
+pub fn usage(mut error: clap::Error) {
+    // It quotes what was on the command line.
+    let quoted: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
+    for (kind, value) in quoted {
+        error.insert(kind, escaped_context(kind, value));
+    }
+    let text = error.render();
+    let text = |terminal: bool| match terminal {
+        true => printed(&text.ansi().to_string()),
+        false => printed(&text.to_string()),
+    };
+    let _ = match error.use_stderr() {
+        true => write!(std::io::stderr().lock(), "{}", text(std::io::stderr().is_terminal())),
+        false => write!(std::io::stdout().lock(), "{}", text(std::io::stdout().is_terminal())),
+    };
+}
+
+fn escaped_context(kind: ContextKind, value: ContextValue) -> ContextValue {
+    match value {
+        // Its styles are in it; nothing of the command line is.
+        value @ ContextValue::StyledStr(_) if kind == ContextKind::Usage => value,
+        ContextValue::String(text) => ContextValue::String(cell(&text)),
+        // A suggestion may be what was given, with something before it.
+        ContextValue::StyledStr(text) => ContextValue::String(cell(&text.to_string())),
+        ContextValue::StyledStrs(all) => {
+            ContextValue::StyledStrs(all.iter().map(|text| cell(&text.to_string()).into()).collect())
+        }
+        ContextValue::Strings(all) => ContextValue::Strings(all.iter().map(|text| cell(text)).collect()),
+        value => value,
+    }
+}
+
+/// Clap's text: its lines stay, and so do its own styles, `ESC [ digits m`.
+fn printed(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let style = rest.strip_prefix("\x1b[").and_then(|style| {
+            let end = style.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+            style[end..].starts_with('m').then_some(end + "\x1b[m".len())
+        });
+        let len = style.unwrap_or(c.len_utf8());
+        match style.is_some() || c == '\n' || is_harmless(c) {
+            true => out.push_str(&rest[..len]),
+            false => out.push_str(&escaped(&rest[..len])),
+        }
+        rest = &rest[len..];
+    }
+    out
+}

@@ -1,0 +1,182 @@
+//! `relobox state`: what was loaded, for the next stage of the boot; and the records that it is made of.
+
+use crate::output;
+use crate::target::{Target, failed};
+use clap::{Args, Subcommand};
+use relobox_core::error::{Error, Result};
+use relobox_core::files::{self, Kind};
+use relobox_core::inserted::Inserted;
+use relobox_core::kernel::{Failure, Listing, Mode};
+use relobox_core::limits;
+use relobox_core::state::{self, Origin, Record, State, Store};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Show, export or import what relobox loaded in this boot: where, what it exports, and what linked it
+#[derive(Debug, Args)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:
+  relobox state show
+  relobox state export -o /run/relobox/handover.json      # in the initramfs
+  relobox state import /run/relobox/handover.json         # in the real root
+  relobox link foo.ko --symbols System.map --symbols /run/relobox/handover.json
+
+Each module that relobox loads is recorded in /run/relobox/state (RELOBOX_STATE is another directory; empty, nothing is
+recorded). Exit code 1: the state is of another boot or kernel, or others may have written it."
+)]
+pub struct StateArgs<T: Target> {
+    #[command(subcommand)]
+    what: What,
+    /// The kernel.
+    #[command(flatten)]
+    pub target: T,
+    /// Print JSON instead of text (docs/json.md)
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Print the modules that relobox loaded and that are live
+    Show,
+    /// Write them, with what they export, as a state
+    Export {
+        /// Into this file, instead of standard output
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Take over what an earlier stage of this boot exported
+    Import {
+        /// The state
+        file: PathBuf,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// As [`Error::exit_code`](relobox_core::Error::exit_code) has them.
+pub fn run<T: Target>(args: &StateArgs<T>) -> Result<ExitCode> {
+    match &args.what {
+        What::Show => show(args),
+        What::Export { output } => {
+            let state = current(args)?;
+            match output {
+                Some(path) => state::write(path, &state::json(&state))?,
+                None => output::json(&state),
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        What::Import { file } => {
+            let mut state = State::read(file)?;
+            let (boot, listing) = (args.target.boot()?, list(&args.target)?);
+            state.check(&file.display().to_string(), &boot)?;
+            state.confirm(&listing.modules).iter().for_each(output::warning);
+            let directory = directory(&args.target)
+                .ok_or_else(|| Error::Usage("RELOBOX_STATE is empty: nothing is recorded here".into()))?;
+            let store = Store::create(&directory)?;
+            for record in state.modules.clone() {
+                store.keep(&boot, record)?;
+            }
+            if args.json {
+                output::json(&state);
+            } else {
+                output::line(format_args!("{} modules", state.modules.len()));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn show<T: Target>(args: &StateArgs<T>) -> Result<ExitCode> {
+    let state = current(args)?;
+    if args.json {
+        output::json(&state);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for record in &state.modules {
+        let at = record.areas.first().map(|(address, _)| *address).filter(|address| *address != 0);
+        let at = at.map_or_else(|| "(hidden)".to_owned(), |at| format!("{at:#018x}"));
+        let exports = record.exports.len();
+        let Record { name, plugin, file, kernel, .. } = record;
+        let plugin = match kernel {
+            Some(Mode::Vet) => format!("checked by plugin {plugin} (vet)"),
+            Some(mode) => format!("relocated by plugin {plugin} ({})", mode.name()),
+            None => format!("plugin {plugin}"),
+        };
+        output::line(format_args!("{name:<24} {at:<18}  {exports:>4} exports  {plugin}  {file}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What was recorded and is still true, with what the kernel tells of it now.
+fn current<T: Target>(args: &StateArgs<T>) -> Result<State> {
+    let (boot, listing) = (args.target.boot()?, list(&args.target)?);
+    let (mut state, mut warnings) = match directory(&args.target).map(|path| Store::open(&path)).transpose()?.flatten()
+    {
+        Some(store) => store.state(&boot)?,
+        None => (State::new(&boot), Vec::new()),
+    };
+    warnings.extend(state.confirm(&listing.modules));
+    state.complete(&listing.modules);
+    warnings.iter().for_each(output::warning);
+    Ok(state)
+}
+
+/// The kernel's modules with what they export.
+fn list<T: Target>(target: &T) -> Result<Listing> {
+    let mut listing = target.connect()?.list(None).map_err(|failure| failed("state", &failure))?;
+    if target.mode() == Mode::Vet {
+        // Where no device lists exports, kallsyms has at least their names and addresses.
+        let path = Path::new("/proc/kallsyms");
+        let text = files::read_text(path, Kind::Regular, limits::SYMBOLS)?;
+        let mut exports = state::exports_in_kallsyms(&text);
+        for module in &mut listing.modules {
+            module.exports = exports.remove(&module.name).unwrap_or_default();
+        }
+    }
+    Ok(listing)
+}
+
+/// Where records are; a simulated kernel has its own beside its socket.
+fn directory<T: Target>(target: &T) -> Option<PathBuf> {
+    match std::env::var_os("RELOBOX_STATE") {
+        Some(path) => Some(PathBuf::from(path)).filter(|path| !path.as_os_str().is_empty()),
+        None => Some(target.state_directory()),
+    }
+}
+
+/// Whether modules are recorded.
+pub fn recorded<T: Target>(target: &T) -> bool {
+    directory(target).is_some()
+}
+
+/// Records a module that has just been inserted. It is live whatever happens here, so that is only a warning.
+pub fn record<T: Target>(target: &T, inserted: &Inserted, origin: impl FnOnce() -> Result<Origin>) {
+    let Some(directory) = directory(target) else { return };
+    let keep = || -> Result<()> {
+        // No exports: what they are is asked when a state is exported.
+        let wanted: Option<&[&[u8]]> = if target.mode() == Mode::Device { Some(&[]) } else { None };
+        let listing = target.connect()?.list(wanted).map_err(|failure| failed(&inserted.name, &failure))?;
+        let Some(module) = listing.modules.iter().find(|m| m.name == inserted.name) else {
+            let gone = Failure::Unknown { name: inserted.name.clone() };
+            return Err(failed(&inserted.name, &gone));
+        };
+        Store::create(&directory)?.keep(&target.boot()?, Record::new(inserted, module, origin()?))
+    };
+    if let Err(error) = keep() {
+        output::warning(format_args!("{}: it is loaded, but not recorded: {error}", inserted.name));
+    }
+}
+
+/// Forgets a module that was removed.
+pub fn forget<T: Target>(target: &T, name: &str) {
+    let forgotten = || match directory(target).map(|path| Store::open(&path)).transpose()?.flatten() {
+        Some(store) => store.forget(name),
+        None => Ok(()),
+    };
+    if let Err(error) = forgotten() {
+        output::warning(format_args!("{name}: it is removed, but its record is not: {error}"));
+    }
+}

@@ -1,0 +1,68 @@
+//! The guests of this program: compiled when it was built, in its own code.
+//!
+//! `scripts/build-programs` compiles them for any processor of the architecture, and names their directory in
+//! `RELOBOX_COMPILED` when it builds this program; see the build script. They lie in a section that is mapped to be read and
+//! executed, as all code is. Those of other machines lie beside the program, in `guests/`.
+#![allow(unsafe_code, reason = "compiled code is run as it is")]
+
+use relobox_core::error::{Error, Result};
+use relobox_core::files;
+use relobox_guests::{Entry, catalogue};
+use relobox_isolate::message::Setup;
+use relobox_link::guests::{Code, Guests, Unloaded};
+use relobox_link::sandbox::{Compiled, Sandbox};
+use relobox_plugins::index::Machines;
+use relobox_plugins::plugin_file::Origin;
+use std::path::PathBuf;
+
+include!(concat!(env!("OUT_DIR"), "/ahead.rs"));
+
+/// The directory of other machines' guests, beside this program.
+const BESIDE: &str = "guests";
+
+/// Their names, for people.
+pub(crate) fn names() -> String {
+    let names: Vec<_> = carried().iter().map(|(name, _)| *name).collect();
+    names.join(", ")
+}
+
+/// The guests: those that this program carries, and `others`, which the parent gave.
+pub(crate) fn guests(setup: &Setup, others: Vec<Unloaded>) -> Result<Guests> {
+    let carried = carried();
+    let entry = |name: &str| catalogue().iter().find(|entry| entry.name == name);
+    let mut guests: Vec<_> =
+        carried.into_iter().filter_map(|(name, code)| Some(unloaded(entry(name)?, code))).collect();
+    if let Some(machine) = &setup.machine {
+        let serves = |machines: &Machines| machines.may_run_on(machine.machine, machine.class, machine.order);
+        let plugin = |entry: &&Entry| entry.is_plugin() && serves(&Machines::of_section(entry.machines));
+        if !guests.iter().any(|guest| guest.machines.are_named() && serves(&guest.machines)) {
+            for entry in catalogue().iter().filter(plugin) {
+                guests.push(unloaded(entry, beside(entry.name)?));
+            }
+        }
+    }
+    Ok(Guests::with(Sandbox::of_compiled()?, others.into_iter().chain(guests)))
+}
+
+fn unloaded(entry: &Entry, code: Compiled) -> Unloaded {
+    Unloaded {
+        name: entry.name.to_owned(),
+        digest: entry.digest,
+        origin: Origin::BuiltIn,
+        machines: Machines::of_section(entry.machines),
+        code: Code::Compiled(code),
+    }
+}
+
+/// The compiled guest of this name, from beside this program, where whoever may write could replace the program as well.
+fn beside(name: &str) -> Result<Compiled> {
+    let program = std::env::current_exe().map_err(Error::io("/proc/self/exe"))?;
+    let path: PathBuf = program.with_file_name(BESIDE).join(format!("{name}.cwasm"));
+    let file = files::open(&path, files::Kind::Regular)?;
+    map(&file).map_err(Error::io(path))
+}
+
+fn map(file: &std::fs::File) -> std::io::Result<Compiled> {
+    // SAFETY: it was installed with this program, which it is as trusted as.
+    unsafe { Compiled::map(file) }
+}
