@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
-use relobox::fuzz::BytesInput;
-use relobox::fuzz::engine::Engine;
-use relobox::fuzz::subject::Subject as _;
+use relobox_fuzz::BytesInput;
+use relobox_fuzz::engine::Engine;
+use relobox_fuzz::subject::Subject as _;
 use std::sync::OnceLock;
 
 /// Bytes of ELF's header in its 64-bit class.

@@ -6,8 +6,8 @@
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use relobox::built_in;
-use relobox::fuzz::plugin::PluginSubject;
-use relobox::fuzz::subject::Subject as _;
+use relobox_fuzz::plugin::PluginSubject;
+use relobox_fuzz::subject::Subject as _;
 use relobox::guests::Plugin;
 use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;

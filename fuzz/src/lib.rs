@@ -1,9 +1,9 @@
 //! What the targets share: a guest's own counters as libFuzzer's, and the subject's oracles as its crashes.
 //!
 //! Nothing here is compiled with coverage of its own: what counts edges is the guest, rewritten by
-//! [`relobox::fuzz::instrument`], so any toolchain will do.
+//! [`relobox_fuzz::instrument`], so any toolchain will do.
 
-use relobox::fuzz::subject::{Coverage, Subject};
+use relobox_fuzz::subject::{Coverage, Subject};
 use relobox::rng::Rng;
 use std::sync::Mutex;
 

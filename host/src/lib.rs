@@ -34,6 +34,3 @@ pub use relobox_isolate::message;
 pub use relobox_linker as linker;
 
 pub use relobox_kit as kit;
-
-#[cfg(feature = "fuzz")]
-pub use relobox_fuzzer as fuzz;

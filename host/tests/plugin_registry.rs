@@ -289,7 +289,12 @@ fn the_pin_file_is_for_people() {
     let line = format!("{} my_plugin 8/32/little,8/32/big # of May", digest(&wasm));
     assert!(text.starts_with("# ") && text.lines().last() == Some(&line), "{text}");
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644);
-    assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
+    // Beside it is what was compiled, for its owner alone, and nothing else.
+    assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 2);
+    let compiled = path.with_file_name("compiled");
+    assert_eq!(std::fs::metadata(&compiled).unwrap().permissions().mode() & 0o7777, 0o700);
+    let names: Vec<_> = std::fs::read_dir(&compiled).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, [&*format!("{}.cwasm", digest(&wasm))]);
     // What a person wrote stays; pinning again changes no line but its own.
     let text = text.replace(&line, &format!("\n# mine\n{line}\n"));
     std::fs::write(&path, &text).unwrap();

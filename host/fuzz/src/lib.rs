@@ -5,6 +5,7 @@
 //! and keeps.
 #![warn(missing_docs)]
 
+pub mod command;
 pub mod corpus;
 pub mod driver;
 pub mod engine;

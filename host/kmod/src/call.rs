@@ -1,9 +1,9 @@
 //! `relobox call`: a function of an object, called in a kernel.
 
-use crate::args::{Common, Inputs};
-use crate::output;
 use crate::target::Target;
 use clap::Args;
+use relobox_cli::args::{Common, Inputs};
+use relobox_cli::output;
 use relobox_core::error::Result;
 use relobox_core::inserted::Called;
 use relobox_core::kernel::Mode;

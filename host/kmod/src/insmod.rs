@@ -1,9 +1,9 @@
 //! `relobox insmod`, `lsmod`, `rmmod`: modules into a kernel and out of it.
 
-use crate::args::{Common, Inputs};
-use crate::output;
 use crate::target::{Target, failed};
 use clap::Args;
+use relobox_cli::args::{Common, Inputs};
+use relobox_cli::output;
 use relobox_core::error::Result;
 use relobox_core::inserted::Inserted;
 use relobox_core::kernel::{Listing, Mode};

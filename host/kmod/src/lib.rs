@@ -6,16 +6,13 @@
 //! | [`insmod`], [`modprobe`], [`call`], [`state`] | the commands |
 //! | [`target`] | what the commands ask of a kernel |
 //! | [`real`] | this machine's: its device, or its own loader; `relobox-linker` links |
-//! | [`args`], [`output`] | options that commands share; everything that is printed |
 //!
 //! `relobox`, the workshop, has the same commands for a simulated kernel.
 #![warn(missing_docs)]
 
-pub mod args;
 pub mod call;
 pub mod insmod;
 pub mod modprobe;
-pub mod output;
 pub mod real;
 pub mod state;
 pub mod target;

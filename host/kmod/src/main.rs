@@ -1,10 +1,11 @@
 //! The program `relobox-kmod`. As `insmod`, `rmmod`, `lsmod` or `modprobe` it is that command.
 
 use clap::{Parser, Subcommand};
+use relobox_cli::args::{Common, Inputs};
+use relobox_cli::output;
 use relobox_core::error::{Error, Result};
-use relobox_kmod::args::{Common, Inputs};
 use relobox_kmod::real::Real;
-use relobox_kmod::{call, insmod, modprobe, output, state};
+use relobox_kmod::{call, insmod, modprobe, state};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;

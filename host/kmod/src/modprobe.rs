@@ -1,9 +1,9 @@
 //! `relobox modprobe`: a module with all that it needs, and out again.
 
-use crate::args::{Common, Inputs};
-use crate::output;
 use crate::target::{Loader, Target, failed};
 use clap::Args;
+use relobox_cli::args::{Common, Inputs};
+use relobox_cli::output;
 use relobox_core::error::{Error, Result};
 use relobox_core::files::{self, Kind};
 use relobox_core::inserted::Inserted;

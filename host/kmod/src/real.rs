@@ -1,9 +1,10 @@
 //! This machine's kernel: by its device, or vetted. Modules are linked by another process, without rights.
 
-use crate::args::{Common, Inputs};
+use crate::state;
 use crate::target::{Loader, Target};
-use crate::{output, state};
 use clap::{Args, ValueEnum};
+use relobox_cli::args::{Common, Inputs};
+use relobox_cli::output;
 use relobox_core::error::{Error, Result};
 use relobox_core::files::{self, Kind};
 use relobox_core::inserted::{Called, Inserted, refusal};

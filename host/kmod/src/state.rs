@@ -1,8 +1,8 @@
 //! `relobox state`: what was loaded, for the next stage of the boot; and the records that it is made of.
 
-use crate::output;
 use crate::target::{Target, failed};
 use clap::{Args, Subcommand};
+use relobox_cli::output;
 use relobox_core::error::{Error, Result};
 use relobox_core::files::{self, Kind};
 use relobox_core::inserted::Inserted;

@@ -1,6 +1,6 @@
 //! Which kernel a command is about.
 
-use crate::args::{Common, Inputs};
+use relobox_cli::args::{Common, Inputs};
 use relobox_core::error::{Error, Result};
 use relobox_core::inserted::{Called, Inserted, refusal};
 use relobox_core::kernel::{Failure, Kernel, Mode};

@@ -9,7 +9,7 @@ use relobox::check::{Found, Outcome, check, find};
 use relobox::open::unpacked;
 use relobox::symbols::Symbols;
 use relobox::{Error, Problem, Result, limits};
-use relobox_kmod::args::Inputs;
+use relobox_cli::args::Inputs;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@ use relobox::cache::Cache;
 use relobox::guests::Guests;
 use relobox::registry::Plugins;
 use relobox::sandbox::Sandbox;
-pub(crate) use relobox_kmod::args::Common;
+pub(crate) use relobox_cli::args::Common;
 
 /// The guests, with the cache of compiled code.
 pub(crate) fn guests(common: &Common) -> Result<Guests> {

@@ -1,10 +1,12 @@
-//! Commands for this machine's kernel go to relobox-kmod, where it was installed with this program.
+//! Commands that other programs have: relobox-kmod, for this machine's kernel, and relobox-fuzz.
 
-use relobox::Error;
+use clap::Args;
+use relobox::{Error, Result};
 use relobox_kmod::real::LINKER;
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 /// The program that changes this machine's kernel.
 const KMOD: &str = "relobox-kmod";
@@ -25,4 +27,33 @@ fn beside() -> Option<PathBuf> {
         .into_iter()
         .find(|place| place.join(KMOD).exists() && place.join(LINKER).exists())
         .map(|place| place.join(KMOD))
+}
+
+/// Fuzz a plugin, the engine or the unpacker: coverage-guided, without its source
+///
+/// This is the program relobox-fuzz; 'relobox fuzz --help' shows what it takes.
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+#[command(after_help = "Examples:
+  relobox fuzz mine.wasm --time 60s
+  relobox fuzz --engine --time 1h
+  relobox fuzz --help")]
+pub(crate) struct FuzzArgs {
+    /// As relobox-fuzz takes them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    args: Vec<OsString>,
+}
+
+/// Becomes relobox-fuzz.
+pub(crate) fn to_fuzz(args: &FuzzArgs) -> Result<ExitCode> {
+    let own = std::env::current_exe().map_err(Error::io("/proc/self/exe"))?;
+    let program = own.with_file_name("relobox-fuzz");
+    if !program.exists() {
+        let text = format!(
+            "{} is not there: build it with 'cargo build -p relobox-fuzz', or 'cargo install --path host/fuzz'",
+            program.display()
+        );
+        return Err(Error::Usage(text));
+    }
+    Err(Error::io(&program)(Command::new(&program).args(&args.args).exec()))
 }

@@ -16,7 +16,7 @@ use relobox::registry::Plugins;
 use relobox::state::{Boot, Origin, digest};
 use relobox::{Error, Result, built_in, files};
 use relobox_abi::symbol_flag;
-use relobox_kmod::args::Inputs;
+use relobox_cli::args::Inputs;
 use relobox_kmod::real::{self, Real};
 use relobox_kmod::state;
 use relobox_kmod::target::{Loader, Target};

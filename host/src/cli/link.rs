@@ -18,7 +18,7 @@ use relobox::symbols::{Symbols, Wanted};
 use relobox::text::hex;
 use relobox::{Error, Problem, Result, limits};
 use relobox_abi::symbol_flag;
-use relobox_kmod::args::{Inputs, address};
+use relobox_cli::args::{Inputs, address};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

@@ -3,8 +3,6 @@
 mod check;
 mod common;
 mod demo;
-#[cfg(feature = "fuzz")]
-mod fuzz;
 mod hand_over;
 mod inspect;
 mod kernel;
@@ -16,7 +14,7 @@ mod sim;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use kernel::Which;
-pub(crate) use relobox_kmod::output;
+pub(crate) use relobox_cli::output;
 use relobox_kmod::{call, insmod, modprobe, state};
 use std::process::ExitCode;
 
@@ -48,8 +46,7 @@ enum Command {
     Check(check::CheckArgs),
     Inspect(inspect::InspectArgs),
     Plugin(plugin::PluginArgs),
-    #[cfg(feature = "fuzz")]
-    Fuzz(Box<fuzz::FuzzArgs>),
+    Fuzz(hand_over::FuzzArgs),
     Insmod(insmod::InsmodArgs<Which>),
     Modprobe(modprobe::ModprobeArgs<Which>),
     Call(call::CallArgs<Which>),
@@ -103,8 +100,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(args) => (Some(args.common.json), check::run(args)),
         Command::Inspect(args) => (Some(args.common.json), inspect::run(args)),
         Command::Plugin(args) => (Some(args.json()), plugin::run(args)),
-        #[cfg(feature = "fuzz")]
-        Command::Fuzz(args) => (None, fuzz::run(*args)),
+        Command::Fuzz(args) => (None, hand_over::to_fuzz(&args)),
         Command::Insmod(args) => (Some(args.common.json), insmod::run(&args)),
         Command::Modprobe(args) => (Some(args.common.json), modprobe::run(&args)),
         Command::Call(args) => (Some(args.common.json), call::run(&args)),
@@ -133,14 +129,12 @@ pub(crate) fn main() -> ExitCode {
 mod tests {
     use super::*;
 
-    #[cfg(feature = "fuzz")]
     fn page(name: &str) -> String {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
         std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
     /// README: the help of every command has examples, and `--json` is on all but those that it names.
-    #[cfg(feature = "fuzz")]
     #[test]
     fn every_command_has_examples_and_all_but_a_few_have_json() {
         fn visit(command: &clap::Command, path: &str, inherited: (bool, bool), without: &mut Vec<String>) {
@@ -170,7 +164,6 @@ mod tests {
         assert!(without.iter().all(|name| said.contains(&format!("`{name}`"))), "{said}");
     }
 
-    #[cfg(feature = "fuzz")]
     /// Words as a shell would split a line, without its comment; `None` for a line that says more than a command.
     fn split(line: &str) -> Option<Vec<String>> {
         let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
@@ -192,7 +185,6 @@ mod tests {
     }
 
     /// What a reader is told to type can be typed.
-    #[cfg(feature = "fuzz")]
     #[test]
     fn the_pages_commands_are_commands() {
         let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");

@@ -1,19 +1,18 @@
 //! What fuzzing has found worth keeping, of every shipped plugin: nothing looks wrong, and each case is linked or
 //! refused as it was when it was kept. `RELOBOX_BLESS=1` takes what comes now.
-#![cfg(feature = "fuzz")]
 
-use relobox::built_in;
-use relobox::fuzz::plugin::PluginSubject;
-use relobox::fuzz::subject::Subject as _;
-use relobox::guests::Plugin;
-use relobox::kit::{Expected, Recorded};
-use relobox::plugin_file::Origin;
-use relobox::sandbox::Sandbox;
+use relobox_fuzz::plugin::PluginSubject;
+use relobox_fuzz::subject::Subject as _;
+use relobox_guests as built_in;
+use relobox_kit::{Expected, Recorded};
+use relobox_link::guests::Plugin;
+use relobox_link::sandbox::Sandbox;
+use relobox_plugins::plugin_file::Origin;
 use std::path::{Path, PathBuf};
 
 /// The cases of a plugin, by name.
 fn cases(plugin: &str) -> Vec<PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz-corpus").join(plugin);
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz-corpus").join(plugin);
     let entries = std::fs::read_dir(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();

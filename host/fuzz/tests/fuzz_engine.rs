@@ -1,14 +1,13 @@
 //! `relobox fuzz --engine` and `--unpack`: that their inputs reach what they are meant for, that nothing is wrong with the
 //! shipped guests on some thousands of them, and that what is wrong with others is found.
-#![cfg(feature = "fuzz")]
 
-use relobox::built_in;
-use relobox::fuzz::BytesInput;
-use relobox::fuzz::corpus::Disk;
-use relobox::fuzz::engine::Engine;
-use relobox::fuzz::engine::packed::Unpacker;
-use relobox::fuzz::subject::{Coverage, Subject, Suspicion};
-use relobox::rng::Rng;
+use relobox_core::rng::Rng;
+use relobox_fuzz::BytesInput;
+use relobox_fuzz::corpus::Disk;
+use relobox_fuzz::engine::Engine;
+use relobox_fuzz::engine::packed::Unpacker;
+use relobox_fuzz::subject::{Coverage, Subject, Suspicion};
+use relobox_guests as built_in;
 use std::path::Path;
 
 /// How many edges an input takes, and what is suspicious.
@@ -62,7 +61,7 @@ fn the_unpacker_bears_damaged_streams() {
 
 /// What was found once, and what takes every edge that was ever taken: nothing is wrong with any of it.
 fn replay<S: Subject<Input = BytesInput>>(subject: &S, corpus: &str) {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz-corpus").join(corpus);
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz-corpus").join(corpus);
     let inputs = Disk::open(Some(&dir)).and_then(|disk| disk.read(subject)).expect("a corpus");
     assert!(!inputs.is_empty());
     let wrong: Vec<_> = inputs.iter().filter_map(|input| Some((subject.confirm(input, None)?, input))).collect();

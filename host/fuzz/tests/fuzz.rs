@@ -1,23 +1,22 @@
 //! `relobox fuzz`: what counts edges computes the same; what is wrong is found, and what is right is not.
-#![cfg(feature = "fuzz")]
 #![allow(missing_docs)]
 
-use relobox::built_in;
-use relobox::fuzz::corpus::Disk;
-use relobox::fuzz::driver::{Plan, Summary, alone};
-use relobox::fuzz::findings::bound_of;
-use relobox::fuzz::instrument::instrument;
-use relobox::fuzz::plugin::PluginSubject;
-use relobox::fuzz::subject::Subject as _;
-use relobox::guests::Plugin;
-use relobox::kit::{Case, Recorded, run};
-use relobox::plugin_file::Origin;
-use relobox::rng::Rng;
-use relobox::sandbox::Sandbox;
+use relobox_core::rng::Rng;
+use relobox_fuzz::corpus::Disk;
+use relobox_fuzz::driver::{Plan, Summary, alone};
+use relobox_fuzz::findings::bound_of;
+use relobox_fuzz::instrument::instrument;
+use relobox_fuzz::plugin::PluginSubject;
+use relobox_fuzz::subject::Subject as _;
+use relobox_guests as built_in;
+use relobox_kit::{Case, Recorded, run};
+use relobox_link::guests::Plugin;
+use relobox_link::sandbox::Sandbox;
+use relobox_plugins::plugin_file::Origin;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const TOY: &str = include_str!("../../docs/examples/toy/toy.wat");
+const TOY: &str = include_str!("../../../docs/examples/toy/toy.wat");
 
 fn plugin(name: &str, wasm: &[u8]) -> Plugin {
     let guest = Sandbox::new(None).unwrap().load(name, wasm).unwrap();
@@ -80,7 +79,7 @@ fn a_guest_that_counts_computes_the_same() {
             for _ in 0..3 {
                 let (ours, theirs) = (run(&plugin, &case).outcome, run(counting, &case).outcome);
                 assert_eq!(ours, theirs, "{name}: {}", subject.write(&case, &[]));
-                linked += usize::from(matches!(ours, relobox::kit::Outcome::Linked(_)));
+                linked += usize::from(matches!(ours, relobox_kit::Outcome::Linked(_)));
                 subject.mutate(&mut case, None, &mut rng);
             }
         }
@@ -220,7 +219,7 @@ fn a_small_corpus_takes_the_same_edges() {
 }
 
 fn relobox(args: &[&str]) -> (Option<i32>, String) {
-    let out = Command::new(env!("CARGO_BIN_EXE_relobox")).arg("fuzz").args(args).output().unwrap();
+    let out = Command::new(env!("CARGO_BIN_EXE_relobox-fuzz")).args(args).output().unwrap();
     (out.status.code(), String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned())
 }
 
@@ -289,12 +288,12 @@ fn what_one_brokers_client_has_crosses_to_the_other() {
     let seeds = subject.seeds().into_iter();
     let mut case = seeds.filter(|case| !case.sections[0].in_place).find(|case| case.relocations() == 1).unwrap();
     with_addend(&mut case.0).unwrap();
-    assert!(matches!(run(&plugin, &case).outcome, relobox::kit::Outcome::Linked(_)));
+    assert!(matches!(run(&plugin, &case).outcome, relobox_kit::Outcome::Linked(_)));
     Disk::open(Some(&dir.0.join("client"))).unwrap().add(&subject, &case).unwrap();
 
     let ports = [0, 1].map(|n| (42_000 + n * 10_000 + std::process::id() % 10_000).to_string());
     let start = |args: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_relobox"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_relobox-fuzz"));
         command.args(["fuzz", &guest, "--out", &out, "--time", "120s"]).args(args);
         command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
         Ended(command.spawn().unwrap())

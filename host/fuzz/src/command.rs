@@ -1,24 +1,26 @@
 //! `relobox fuzz`: looks for inputs that a guest gets wrong.
 
-use super::output;
-use clap::Args;
+use crate::corpus::Disk;
+use crate::driver::{Plan, Progress, Summary};
+use crate::engine::Engine;
+use crate::engine::packed::Unpacker;
+use crate::findings::Finding;
+use crate::plugin::{CaseInput, PluginSubject};
+use crate::subject::{Subject, Suspicion};
+use crate::{corpus, driver, findings, jobs, report};
+use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use relobox::cache::Cache;
-use relobox::fuzz::corpus::Disk;
-use relobox::fuzz::driver::{Plan, Progress, Summary};
-use relobox::fuzz::engine::Engine;
-use relobox::fuzz::engine::packed::Unpacker;
-use relobox::fuzz::findings::Finding;
-use relobox::fuzz::plugin::{CaseInput, PluginSubject};
-use relobox::fuzz::subject::{Subject, Suspicion};
-use relobox::fuzz::{corpus, driver, findings, jobs, report};
-use relobox::guests::Plugin;
-use relobox::kit::agree::must_share_a_machine;
-use relobox::kit::{Outcome, Recorded};
-use relobox::plugin_file::{Origin, PluginFile};
-use relobox::sandbox::Sandbox;
-use relobox::text::thousands;
-use relobox::{Error, Result, built_in, files};
+use relobox_cli::output;
+use relobox_core::error::{Error, Result};
+use relobox_core::files;
+use relobox_core::text::thousands;
+use relobox_guests as built_in;
+use relobox_kit::agree::must_share_a_machine;
+use relobox_kit::{Outcome, Recorded};
+use relobox_link::cache::Cache;
+use relobox_link::guests::Plugin;
+use relobox_link::sandbox::Sandbox;
+use relobox_plugins::plugin_file::{Origin, PluginFile};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,72 +32,72 @@ use std::time::{Duration, Instant};
 ///
 /// The guest is rewritten so that it counts which ways it goes. Inputs are made-up modules; what looks wrong is
 /// confirmed on the guest as it is, made small, and kept as a file.
-#[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
-pub(crate) struct FuzzArgs {
+#[derive(Debug, Parser)]
+#[command(name = "relobox-fuzz", version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct FuzzArgs {
     /// The plugin: a file, or the name of a built-in one
     #[arg(required_unless_present_any = ["engine", "unpack"])]
-    pub(crate) plugin: Option<String>,
+    pub plugin: Option<String>,
     /// Fuzz the engine instead, with whole modules
     #[arg(long, conflicts_with_all = ["plugin", "unpack", "against", "vectors", "no_comparisons"])]
-    pub(crate) engine: bool,
+    pub engine: bool,
     /// Fuzz the unpacker instead, with packed files
     #[arg(long, conflicts_with_all = ["plugin", "against", "vectors", "no_comparisons"])]
-    pub(crate) unpack: bool,
+    pub unpack: bool,
     /// Begin with the inputs in this directory, and add those that go new ways
     #[arg(long, value_name = "DIR")]
-    pub(crate) corpus: Option<PathBuf>,
+    pub corpus: Option<PathBuf>,
     /// Where findings go, one file for each
     #[arg(long, value_name = "DIR", default_value = "fuzz-findings")]
-    pub(crate) out: PathBuf,
+    pub out: PathBuf,
     /// How many processes
     #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) jobs: usize,
+    pub jobs: usize,
     /// Stop after this time: 90, 90s, 5m, 1h; without it, with Ctrl-C
     #[arg(long, value_name = "TIME", value_parser = time)]
-    pub(crate) time: Option<Duration>,
+    pub time: Option<Duration>,
     /// Stop after so many executions
     #[arg(long, value_name = "N")]
-    pub(crate) executions: Option<u64>,
+    pub executions: Option<u64>,
     /// Stop with the first finding
     #[arg(long)]
-    pub(crate) first: bool,
+    pub first: bool,
     /// Where random choices come from; one job with the same seed and the same corpus does the same
     #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) seed: u64,
+    pub seed: u64,
     /// A second plugin for the same machine, which must link everything alike
     #[arg(long, value_name = "PLUGIN")]
-    pub(crate) against: Option<String>,
+    pub against: Option<String>,
     /// Recorded cases, files or directories: the plugin must still link them so; the corpus begins with them
     #[arg(long, value_name = "PATH")]
-    pub(crate) vectors: Vec<PathBuf>,
+    pub vectors: Vec<PathBuf>,
     /// Do not watch comparisons: twice as fast, and finds constants later
     #[arg(long)]
-    pub(crate) no_comparisons: bool,
+    pub no_comparisons: bool,
     /// Show what comes of this file, and whether it is still wrong
     #[arg(long, value_name = "FILE", conflicts_with_all = ["corpus", "minimize_corpus"])]
-    pub(crate) replay: Option<PathBuf>,
+    pub replay: Option<PathBuf>,
     /// Keep only the smallest inputs of the corpus that take all the edges of all of them
     #[arg(long, requires = "corpus")]
-    pub(crate) minimize_corpus: bool,
+    pub minimize_corpus: bool,
     /// Write the findings as SARIF
     #[arg(long, value_name = "FILE")]
-    pub(crate) sarif: Option<PathBuf>,
+    pub sarif: Option<PathBuf>,
     /// Write the findings as JUnit XML
     #[arg(long, value_name = "FILE")]
-    pub(crate) junit: Option<PathBuf>,
+    pub junit: Option<PathBuf>,
     /// Where the jobs' broker listens, on the loopback interface
     #[arg(long, value_name = "PORT", default_value_t = 1337)]
-    pub(crate) broker_port: u16,
+    pub broker_port: u16,
     /// Exchange inputs with the broker at this address: of other jobs, or of another machine through a tunnel
     #[arg(long, value_name = "ADDRESS")]
-    pub(crate) join: Option<SocketAddr>,
+    pub join: Option<SocketAddr>,
     /// Be a job of the broker at this port
     #[arg(long, value_name = "PORT", hide = true)]
-    pub(crate) job: Option<u16>,
+    pub job: Option<u16>,
     /// The job's own seed
     #[arg(long, value_name = "N", hide = true)]
-    pub(crate) job_seed: Option<u64>,
+    pub job_seed: Option<u64>,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -147,7 +149,11 @@ impl FuzzArgs {
     }
 }
 
-pub(crate) fn run(args: FuzzArgs) -> Result<ExitCode> {
+/// Runs it.
+///
+/// # Errors
+/// As [`Error::exit_code`] has them.
+pub fn run(args: FuzzArgs) -> Result<ExitCode> {
     let Some(named) = &args.plugin else {
         return match args.unpack {
             true => with_files(&args, Unpacker::new),
@@ -210,11 +216,7 @@ fn recorded(path: &Path) -> Result<Recorded> {
 }
 
 /// A campaign, and what is said of it. `before` was found without one.
-pub(crate) fn fuzz<S: Subject>(
-    args: &FuzzArgs,
-    before: Vec<Finding>,
-    subject: impl Fn() -> Result<S>,
-) -> Result<ExitCode> {
+pub fn fuzz<S: Subject>(args: &FuzzArgs, before: Vec<Finding>, subject: impl Fn() -> Result<S>) -> Result<ExitCode> {
     let stop = Arc::new(AtomicBool::new(false));
     jobs::stop_on_interrupt(&stop)?;
     let plan = Plan {
@@ -337,19 +339,19 @@ fn replay(subject: &PluginSubject<'_>, path: &Path) -> Result<ExitCode> {
     match subject.outcome(&recorded.case) {
         Outcome::Linked(linked) => {
             for (section, bytes) in recorded.case.sections.iter().zip(&linked.sections) {
-                let hex = |bytes: &[u8]| relobox::text::grouped(&relobox::text::hex(bytes), 8, ' ');
+                let hex = |bytes: &[u8]| relobox_core::text::grouped(&relobox_core::text::hex(bytes), 8, ' ');
                 output::line(format!("{} was {}", section.name, hex(&section.bytes)));
                 output::line(format!("{} is  {}", section.name, hex(bytes)));
             }
             for made in &linked.made {
-                let (name, at, contents) = (&made.name, made.address, relobox::text::hex(&made.contents));
+                let (name, at, contents) = (&made.name, made.address, relobox_core::text::hex(&made.contents));
                 output::line(format!("{name} at {at:#x} is {contents}"));
             }
         }
         Outcome::Refused(faults) => {
             for fault in faults {
                 let of = fault.relocation.map_or_else(String::new, |r| format!(" of relocation {r}"));
-                let value = relobox::text::hex_value(fault.value);
+                let value = relobox_core::text::hex_value(fault.value);
                 output::line(format!("refused: {}{of} at {:#x}, value {value}", fault.kind, fault.offset));
             }
         }
@@ -372,7 +374,7 @@ fn verdict(wrong: Option<Suspicion>) -> Result<ExitCode> {
     }
 }
 
-pub(crate) fn minimise<S: Subject>(subject: &S, args: &FuzzArgs) -> Result<ExitCode> {
+fn minimise<S: Subject>(subject: &S, args: &FuzzArgs) -> Result<ExitCode> {
     let (before, after) = Disk::open(args.corpus.as_deref())?.minimize(subject)?;
     output::line(format!("{before} inputs, of which {after} are left"));
     Ok(ExitCode::SUCCESS)
