@@ -185,16 +185,20 @@ build_initrd() {
         build_objects "$repository/tests/kernel/$source" "$root/extra"
     done
     if [ "$tool" != stock ]; then
-        relobox=${RELOBOX:-$repository/target/release/relobox}
+        relobox=${RELOBOX:-$repository/target/programs/relobox-kmod}
         # RELOBOX=... takes a program as it is, and so nothing of the repository is built.
         if [ -n "${RELOBOX:-}" ]; then
             :
         elif [ -n "$userland" ]; then
             relobox=$("$here/build-arm64") || die "relobox does not build for $machine"
         else
-            (cd "$repository" && cargo build --release --quiet -p relobox) || die "relobox does not build"
+            "$repository/scripts/build-programs" --only-kmod >&2 || die "the programs do not build"
         fi
+        # What loads modules, and what links for it; the whole workshop where only that can be built, or was given.
         install "$relobox" "$root/bin/relobox"
+        if [ -x "$(dirname "$relobox")/relobox-linker" ]; then
+            install "$(dirname "$relobox")/relobox-linker" "$root/bin/relobox-linker"
+        fi
         bundle "$relobox" "$root"
     fi
     # Programs of the tests themselves; without their debugging information, since the guest has it all in memory.

@@ -62,7 +62,7 @@ fn machines_are_known_in_few_files() {
     const PINS: &str = "host/plugins/src/pins.rs";
     let names = ["x86_64", "aarch64", "arm64", "riscv64", "s390x", "mips32", "62", "183", "243"];
     let knows = |text: &str| words(&code(text)).any(|word| names.contains(&word));
-    let apart = ["host/src/cli/", "host/fuzz/src/", "host/kit/src/", "host/src/isolate/serve/tests.rs", PINS];
+    let apart = ["host/src/cli/", "host/fuzz/src/", "host/kit/src/", "host/isolate/src/serve/tests.rs", PINS];
     let files = host_files().filter(|(path, _)| !apart.iter().any(|start| path.starts_with(start)));
     let mut found: Vec<_> = files.filter(|(_, text)| knows(text)).map(|(path, _)| path).collect();
     found.sort();
@@ -79,7 +79,8 @@ fn machines_are_known_in_few_files() {
 #[test]
 fn wasmtime_is_named_in_one_module() {
     let named: Vec<_> = host_files().filter(|(_, text)| code(text).contains("wasmtime")).map(|f| f.0).collect();
-    assert_eq!(named, ["host/link/src/sandbox.rs"]);
+    let one = |path: &String| path == "host/link/src/sandbox.rs" || path.starts_with("host/link/src/sandbox/");
+    assert!(named.len() >= 2 && named.iter().all(one), "{named:?}");
     let users: Vec<_> = directories().filter(|d| dependencies(d, false).contains("wasmtime")).collect();
     assert_eq!(users, ["host/link"]);
     let users: Vec<_> = directories().filter(|d| dependencies(d, false).contains("libafl")).collect();
@@ -130,8 +131,8 @@ fn shipped_guests_are_the_locked_ones() {
 fn an_architecture_is_a_directory() {
     let read = |path: &str| std::fs::read_to_string(repository().join(path)).expect(path);
     assert!(read("Cargo.toml").contains("\"arch-plugins/*\""));
-    let build = read("host/plugins/build.rs");
-    assert!(build.contains("read_dir") && build.contains("guests"));
+    let build = read("host/guests/build.rs");
+    assert!(build.contains("read_dir") && build.contains("catalogue"));
     let architectures: BTreeSet<_> = directories()
         .filter_map(|d| d.strip_prefix("arch-plugins/").map(String::from))
         .filter(|name| !["abi", "sdk"].contains(&&**name))
@@ -151,7 +152,7 @@ fn an_architecture_is_a_directory() {
             assert!(!text.contains("relobox_arch_"), "{path} names an architecture's crate");
         }
     }
-    for listing in ["host/build.rs", "host/plugins/build.rs", "Cargo.toml", "scripts/build-guests"] {
+    for listing in ["host/build.rs", "host/guests/build.rs", "Cargo.toml", "scripts/build-guests"] {
         let text = read(listing);
         for name in &architectures {
             assert!(!text.contains(&**name), "{listing} names {name}");
@@ -172,13 +173,18 @@ fn dependencies_run_one_way() {
     assert_eq!(ours("engine-wasm"), set(&["relobox-abi", "relobox-guest"]));
     assert_eq!(ours("unpack-wasm"), set(&["relobox-abi", "relobox-guest"]));
     assert_eq!(ours("host/core"), set(&["relobox-abi"]));
-    assert_eq!(ours("host/plugins"), set(&["relobox-abi", "relobox-core"]));
-    assert_eq!(ours("host/kernels"), set(&["relobox-abi", "relobox-core", "relobox-simkernel"]));
-    assert_eq!(ours("host/modprobe"), set(&["relobox-core"]));
-    assert_eq!(ours("host/link"), set(&["relobox-abi", "relobox-core", "relobox-plugins"]));
-    assert_eq!(ours("host/kit"), set(&["relobox-abi", "relobox-core", "relobox-link"]));
-    let fuzz = ["relobox-abi", "relobox-core", "relobox-kit", "relobox-link", "relobox-plugins"];
-    assert_eq!(ours("host/fuzz"), set(&fuzz));
+    let on = |crates: &[&str]| -> BTreeSet<String> { crates.iter().map(|name| format!("relobox-{name}")).collect() };
+    assert_eq!(ours("host/guests"), set(&[]));
+    assert_eq!(ours("host/plugins"), on(&["abi", "core", "guests"]));
+    assert_eq!(ours("host/kernels"), on(&["abi", "core", "simkernel"]));
+    assert_eq!(ours("host/modprobe"), on(&["core"]));
+    assert_eq!(ours("host/cli"), on(&["core", "plugins"]));
+    assert_eq!(ours("host/isolate"), on(&["abi", "core", "plugins"]));
+    assert_eq!(ours("host/link"), on(&["abi", "core", "guests", "plugins"]));
+    assert_eq!(ours("host/linker"), on(&["core", "guests", "isolate", "link", "plugins"]));
+    assert_eq!(ours("host/kmod"), on(&["cli", "core", "guests", "isolate", "kernels", "modprobe", "plugins"]));
+    assert_eq!(ours("host/kit"), on(&["abi", "core", "link"]));
+    assert_eq!(ours("host/fuzz"), on(&["abi", "cli", "core", "guests", "kit", "link", "plugins"]));
     for directory in
         directories().filter(|d| d.starts_with("arch-plugins/") && !d.ends_with("/abi") && !d.ends_with("/sdk"))
     {
@@ -186,8 +192,11 @@ fn dependencies_run_one_way() {
     }
 }
 
-/// What may be privileged: crates that ask the kernel and its files, and run no guest.
-const PRIVILEGED: [&str; 4] = ["relobox-core", "relobox-plugins", "relobox-kernels", "relobox-modprobe"];
+/// What is privileged: the program that asks the kernel. The crates that it stands on are in its graph.
+const PRIVILEGED: [&str; 1] = ["relobox-kmod"];
+
+/// What has no rights, and no compiler.
+const UNPRIVILEGED: [&str; 1] = ["relobox-linker"];
 
 /// As Cargo resolves the dependencies, whatever the manifests look like: who of `roots` has, at whatever distance and not for its
 /// tests or its build, one of `packages`. Cargo may fetch crates for it, as it does for the test itself.
@@ -239,8 +248,22 @@ fn the_privileged_side_has_no_sandbox() {
     ];
     assert_eq!(reached(&PRIVILEGED, &never), BTreeSet::new());
     // The same question finds them where they are.
-    let link = reached(&["relobox-link"], &never);
-    assert!(link.contains("relobox-link: wasmtime") && link.iter().any(|l| l.contains("cranelift")), "{link:?}");
+    let linker = reached(&UNPRIVILEGED, &never);
+    assert!(linker.contains("relobox-linker: wasmtime"), "{linker:?}");
+    let workshop = reached(&["relobox"], &never);
+    assert!(workshop.iter().any(|l| l.contains("cranelift-codegen")), "{workshop:?}");
+}
+
+/// 3. What links for a kernel runs what was compiled before, and compiles nothing: of Cranelift it has the numbers of entities and
+/// bit sets, which wasmtime's runtime uses, and no code generator.
+#[test]
+fn what_loads_modules_has_no_compiler() {
+    let compiler = ["cranelift-codegen", "cranelift-frontend", "cranelift-native", "cranelift-isle", "regalloc2"];
+    let never = [&compiler[..], &["wasmtime-internal-cranelift", "wasmparser", "libafl", "libafl_bolts"]].concat();
+    assert_eq!(reached(&[PRIVILEGED, UNPRIVILEGED].concat(), &never[..compiler.len() + 1]), BTreeSet::new());
+    assert_eq!(reached(&["relobox"], &["libafl", "libafl_bolts"]), BTreeSet::new());
+    let fuzz = reached(&["relobox-fuzz"], &never);
+    assert!(fuzz.contains("relobox-fuzz: libafl") && fuzz.contains("relobox-fuzz: cranelift-codegen"), "{fuzz:?}");
 }
 
 /// No stage from parse to emit does I/O, or asks what time it is or where it runs: open, symbols and place do.
@@ -282,8 +305,8 @@ fn limits_live_in_one_file() {
         ("engine-wasm/src/exports.rs", &["GPL_ONLY"]),
         ("engine-wasm/src/relocations.rs", &["SHT_SECONDARY_RELOC", "SHT_AARCH64_AUTH_RELR"]),
         // What system calls are asked for.
-        ("host/src/isolate/attempts.rs", &["WRITABLE", "PRIVATE"]),
-        ("host/src/isolate/seccomp.rs", &["MAPPING"]),
+        ("host/linker/src/attempts.rs", &["WRITABLE", "PRIVATE"]),
+        ("host/linker/src/seccomp.rs", &["MAPPING"]),
         ("unpack-wasm/src/zstd.rs", &["MAGIC"]),
         ("unpack-wasm/src/gzip.rs", &["DEFLATE", "FHCRC", "FEXTRA", "FNAME", "FCOMMENT", "RESERVED"]),
         ("host/kit/src/case.rs", &["PROGBITS"]),
@@ -352,10 +375,15 @@ fn unsafe_is_lifted_by_name() {
         "fuzz/src/lib.rs",
         "guest-rt/src/wasm.rs",
         "host/fuzz/src/types.rs",
-        "host/src/isolate/system.rs",
+        "host/isolate/src/serve/tests.rs",
         "host/kernels/src/device.rs",
         "host/kernels/src/device/flat.rs",
         "host/link/src/sandbox.rs",
+        "host/link/src/sandbox/compile.rs",
+        "host/link/src/sandbox/compiled.rs",
+        "host/linker/src/ahead.rs",
+        "host/linker/src/system.rs",
+        "host/linker/src/zygote.rs",
         "host/tests/tracing/mod.rs",
         "simkernel/src/process/mod.rs",
         "unpack-wasm/src/guest.rs",
