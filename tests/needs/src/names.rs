@@ -1,8 +1,8 @@
 //! Names of needs.
 
 /// First words of the names of needs, besides the programs.
-pub(crate) const KINDS: [&str; 8] =
-    ["wasm-rust", "wasm-c", "llvm", "root", "corpus", "kernel-memory", "oracles", "kernel"];
+pub(crate) const KINDS: [&str; 9] =
+    ["wasm-rust", "wasm-c", "llvm", "root", "corpus", "kernel-memory", "oracles", "kernel", "programs"];
 
 /// Every program that a test needs, and the Debian package it is in.
 pub(crate) const TOOLS: [(&str, &str); 26] = [

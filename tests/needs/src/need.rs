@@ -76,6 +76,17 @@ pub fn kernel_memory_root() -> PathBuf {
     directory("RELOBOX_KERNEL_MEMORY", "kernel-memory")
 }
 
+/// The directory of the programs that are installed: `RELOBOX_PROGRAMS`, or `target/programs` of this repository.
+pub fn programs_root() -> PathBuf {
+    directory("RELOBOX_PROGRAMS", "programs")
+}
+
+/// The programs that are installed, built by `scripts/build-programs`.
+pub fn programs() -> Need {
+    let there = ["relobox-kmod", "relobox-linker"].iter().all(|name| programs_root().join(name).is_file());
+    Need::new("programs", there.then_some(()).ok_or_else(|| "scripts/build-programs".to_owned()))
+}
+
 fn directory(variable: &str, name: &str) -> PathBuf {
     let usual = || OsString::from(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target").join(name));
     std::env::var_os(variable).unwrap_or_else(usual).into()
