@@ -1,5 +1,5 @@
 //! Embeds what `relobox plugin new` writes: the files in `templates/`, and the sources of the crates that a plugin in Rust
-//! stands on.
+//! stands on. Those are links in `vendor/`, so that they are in the package that `cargo package` makes.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -14,30 +14,32 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// `(path below the new directory, text)`, in a table for each language and one for both.
 fn templates(host: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
+    let vendor = host.join("vendor");
     let mut source = String::new();
     for part in ["common", "rust", "c"] {
         let dir = host.join("templates").join(part);
         let mut table = Vec::new();
         files(&dir, &dir, &mut table)?;
         match part {
-            "c" => table.push(("relobox.h".into(), host.join("../docs/examples/toy/relobox.h"))),
+            "c" => table.push(("relobox.h".into(), vendor.join("relobox.h"))),
             // The page that a plugin's author needs beside the code.
-            "common" => table.push(("abi.md".into(), host.join("../docs/abi.md"))),
+            "common" => table.push(("abi.md".into(), vendor.join("abi.md"))),
             _ => {}
         }
         list(&mut source, part, table)?;
     }
     // The crates as they are, in a workspace of their own: their manifests inherit from it what they inherit here.
     let mut table = Vec::new();
-    for (name, dir) in [("abi", "../arch-plugins/abi"), ("sdk", "../arch-plugins/sdk"), ("guest-rt", "../guest-rt")] {
-        let (dir, mut own) = (host.join(dir), Vec::new());
+    for name in ["abi", "sdk", "guest-rt"] {
+        let (dir, mut own) = (vendor.join(name), Vec::new());
         files(&dir, &dir, &mut own)?;
-        table.extend(own.into_iter().map(|(to, from)| (format!("{name}/{to}"), from)));
+        // Under its own name Cargo would take it for another package's, and leave the directory out of this one.
+        table.extend(own.into_iter().map(|(to, from)| (format!("{name}/{}", to.trim_end_matches(".in")), from)));
     }
     let manifest = out.join("vendor.toml");
-    fs::write(&manifest, workspace(&host.join("../Cargo.toml"))?)?;
+    fs::write(&manifest, workspace(&vendor.join("workspace.toml"))?)?;
     table.push(("Cargo.toml".into(), manifest));
-    table.extend(["LICENSE-MIT", "LICENSE-APACHE"].map(|name| (name.to_owned(), host.join("..").join(name))));
+    table.extend(["LICENSE-MIT", "LICENSE-APACHE"].map(|name| (name.to_owned(), vendor.join(name))));
     list(&mut source, "vendor", table)?;
     Ok(fs::write(out.join("templates.rs"), source)?)
 }

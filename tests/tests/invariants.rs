@@ -384,6 +384,7 @@ fn unsafe_is_lifted_by_name() {
         "host/linker/src/ahead.rs",
         "host/linker/src/system.rs",
         "host/linker/src/zygote.rs",
+        "host/tests/programs.rs",
         "host/tests/tracing/mod.rs",
         "simkernel/src/process/mod.rs",
         "unpack-wasm/src/guest.rs",

@@ -51,6 +51,10 @@ pub(crate) fn rust_files(root: &str) -> impl Iterator<Item = (String, String)> {
     let mut out = Vec::new();
     let mut waiting = vec![repository().join(root)];
     while let Some(path) = waiting.pop() {
+        // Links lead to files that are read where they are.
+        if path.is_symlink() {
+            continue;
+        }
         if path.is_dir() {
             if path.file_name().is_some_and(|name| name != "target") {
                 waiting.extend(std::fs::read_dir(&path).expect("a directory").map(|e| e.expect("an entry").path()));

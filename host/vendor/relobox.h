@@ -1,0 +1,1 @@
+../../docs/examples/toy/relobox.h
