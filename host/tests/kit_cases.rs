@@ -103,14 +103,14 @@ fn right_plugins_pass() {
     {
         let proof = proof(name, None, None);
         assert_eq!(failures(&proof), [""; 0], "{name}");
-        assert!(proof.foretold.len() > 1, "{name}");
+        assert!(proof.predicted.len() > 1, "{name}");
     }
     let proof = proof("right", None, None);
     for row in [3, 4, 5, 8] {
-        assert!(proof.foretold.contains(&row), "the bytes of type {row} are not foretold");
+        assert!(proof.predicted.contains(&row), "the bytes of type {row} are not foretold");
     }
     for row in [10, 11, 12, 13] {
-        assert!(proof.followed.contains(&row), "type {row} is not followed");
+        assert!(proof.resolved.contains(&row), "type {row} is not followed");
     }
 }
 

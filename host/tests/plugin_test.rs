@@ -5,7 +5,7 @@
 use relobox::built_in;
 use relobox::description::PluginRow;
 use relobox::guests::Plugin;
-use relobox::kit::{Group, Proof, Seen, Subject, Wanted, prove};
+use relobox::kit::{Group, Proof, RowCoverage, Subject, Wanted, prove};
 use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
 use std::path::{Path, PathBuf};
@@ -37,21 +37,23 @@ fn documented(name: &str, plugin: &Plugin, proof: &Proof) {
     static PAGE: Mutex<()> = Mutex::new(());
     let _page = PAGE.lock().unwrap();
     let subject = Subject::new(plugin);
-    let judge = &subject.judge;
-    let seen: Vec<_> = subject.writing().map(|row| (row, proof.seen(judge, row))).collect();
-    let count = |wanted| seen.iter().filter(|(_, seen)| *seen == wanted).count();
-    let [foretold, entry, target, code] =
-        [Seen::Foretold, Seen::Entry, Seen::Target, Seen::Code].map(|seen| count(Some(seen)));
+    let model = &subject.model;
+    let coverage: Vec<_> = subject.writing().map(|row| (row, proof.coverage(model, row))).collect();
+    let count = |wanted| coverage.iter().filter(|(_, coverage)| *coverage == wanted).count();
+    let [predicted, entry, target, code] =
+        [RowCoverage::Predicted, RowCoverage::Entry, RowCoverage::Target, RowCoverage::Code]
+            .map(|coverage| count(Some(coverage)));
     let stubs = |wanted| {
-        let stub = |row: &PluginRow| proof.foretold.contains(&row.row.kind) && proof.followed.contains(&row.row.kind);
-        seen.iter().filter(|(row, _)| stub(row) && judge.follows(row) == Some(wanted)).count()
+        let stub = |row: &PluginRow| proof.predicted.contains(&row.row.kind) && proof.resolved.contains(&row.row.kind);
+        coverage.iter().filter(|(row, _)| stub(row) && model.indirection_coverage(row) == Some(wanted)).count()
     };
-    let others: Vec<_> = seen.iter().filter(|(_, s)| s.is_none()).map(|(row, _)| format!("`{}`", row.name)).collect();
+    let others: Vec<_> =
+        coverage.iter().filter(|(_, s)| s.is_none()).map(|(row, _)| format!("`{}`", row.name)).collect();
     let line = format!(
-        "| `{name}` | {} | {foretold} | {entry} | {target} | {code} | {} and {} | {} |",
-        seen.len(),
-        stubs(Seen::Target),
-        stubs(Seen::Code),
+        "| `{name}` | {} | {predicted} | {entry} | {target} | {code} | {} and {} | {} |",
+        coverage.len(),
+        stubs(RowCoverage::Target),
+        stubs(RowCoverage::Code),
         if others.is_empty() { "none".to_owned() } else { format!("{}: {}", others.len(), others.join(", ")) }
     );
     let path = repository().join("docs/conformance.md");
@@ -70,8 +72,8 @@ fn shipped(name: &str) {
     documented(name, &plugin, &proof);
     assert_eq!(failures(&proof), [""; 0]);
     let cases: usize = proof.checks.iter().map(|check| check.cases).sum();
-    println!("{name}: {} checks, {cases} cases, bytes of {} types foretold", proof.checks.len(), proof.foretold.len());
-    assert!(cases > 3000 && proof.foretold.len() > 10);
+    println!("{name}: {} checks, {cases} cases, bytes of {} types foretold", proof.checks.len(), proof.predicted.len());
+    assert!(cases > 3000 && proof.predicted.len() > 10);
 }
 
 #[test]
@@ -121,7 +123,7 @@ fn noticed(proof: &Proof) -> Vec<(Group, &'static str)> {
 fn the_toy_passes() {
     let proof = proof(&toy(&[]), None, None);
     assert_eq!(failures(&proof), [""; 0]);
-    assert_eq!(proof.foretold.len(), 2);
+    assert_eq!(proof.predicted.len(), 2);
 }
 
 #[test]

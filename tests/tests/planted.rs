@@ -161,7 +161,7 @@ fn each_bug_shows_in_its_case() {
         // A judge that has only the plugin's own description sees it too, unless that is wrong or silent.
         let judged = |name: &str| {
             let subject = Subject::new(&plugins[name]);
-            subject.judge.check(&case.case, &subject.run(&case.case).outcome).map_err(|complaint| complaint.to_string())
+            subject.model.check(&case.case, &subject.run(&case.case).outcome).map_err(|complaint| complaint.to_string())
         };
         assert_eq!(judged(&bug.twin), Ok(()), "{}", bug.twin);
         assert_eq!(judged(&bug.name).is_ok(), bug.against, "{}: {:?}", bug.name, judged(&bug.name));

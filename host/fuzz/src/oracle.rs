@@ -5,7 +5,7 @@ use relobox_abi::{effect, pairing, row_flag};
 use relobox_core::error::Misbehaviour;
 use relobox_core::limits;
 use relobox_kit::blame::blame;
-use relobox_kit::{Case, Judge, Outcome, Relocation, Run, agree};
+use relobox_kit::{Case, Outcome, ReferenceModel, Relocation, Run, agree};
 use relobox_link::description::{About, PluginRow};
 use relobox_link::guests::Plugin;
 
@@ -69,8 +69,8 @@ pub fn contract(about: &About, case: &Case, run: &Run, bound: impl FnOnce() -> u
 
 /// What the plugin's description says of an outcome.
 #[must_use]
-pub fn judged(judge: &Judge<'_>, case: &Case, outcome: &Outcome) -> Option<Suspicion> {
-    let complaint = judge.check(case, outcome).err()?;
+pub fn mismatch(model: &ReferenceModel<'_>, case: &Case, outcome: &Outcome) -> Option<Suspicion> {
+    let complaint = model.check(case, outcome).err()?;
     let row = complaint.about.split(" at ").next().unwrap_or_default();
     let detail = complaint.to_string();
     Some(suspicion(complaint.wrong.word(), row, true, detail))

@@ -9,7 +9,7 @@ use libafl_bolts::HasLen;
 use relobox_core::error::{Error, Result};
 use relobox_core::rng::Rng;
 use relobox_core::text::Escaped;
-use relobox_kit::{Case, Expected, Judge, Outcome, Recorded, Run, minimise, run};
+use relobox_kit::{Case, Expected, Outcome, Recorded, ReferenceModel, Run, minimise, run};
 use relobox_link::guests::Plugin;
 use relobox_link::sandbox::Sandbox;
 use relobox_plugins::plugin_file::Origin;
@@ -42,7 +42,7 @@ pub struct PluginSubject<'a> {
     plugin: &'a Plugin,
     counting: Plugin,
     code: Instrumented,
-    judge: Judge<'a>,
+    model: ReferenceModel<'a>,
     /// What the plugin's work costs as it is, and while it counts.
     costs: Costs,
     counting_costs: Costs,
@@ -57,11 +57,11 @@ impl<'a> PluginSubject<'a> {
         let sandbox = Sandbox::for_fuzzing()?;
         let guest = sandbox.load(plugin.guest.name(), &code.wasm)?;
         let counting = Plugin::describe(guest, Origin::BuiltIn)?;
-        let judge = Judge::of(plugin);
-        let (about, forms) = (&plugin.about, judge.forms());
+        let model = ReferenceModel::of(plugin);
+        let (about, forms) = (&plugin.about, model.forms());
         let costs = Costs::measure(about, forms, |case| run(plugin, case));
         let counting_costs = Costs::measure(about, forms, |case| run(&counting, case));
-        Ok(Self { plugin, counting, code, judge, costs, counting_costs, against })
+        Ok(Self { plugin, counting, code, model, costs, counting_costs, against })
     }
 
     /// The rewritten guest.
@@ -134,7 +134,7 @@ impl<'a> PluginSubject<'a> {
         if case.sections.iter().any(|s| s.address & (s.align.max(1) - 1) != 0) {
             return None;
         }
-        if let Some(found) = oracle::judged(&self.judge, case, &run.outcome).filter(wants) {
+        if let Some(found) = oracle::mismatch(&self.model, case, &run.outcome).filter(wants) {
             return Some(found);
         }
         let other = self.against?;

@@ -7,8 +7,8 @@ use super::case::{Case, Relocation, Section};
 use super::destination::{Lead, Side, entries_agree};
 use super::field::Field;
 use super::formula::Formula;
-use super::judge::Judge;
 use super::places::{Places, Sharing, span};
+use super::reference_model::ReferenceModel;
 use super::run::{Fault, Linked, Outcome};
 use super::stub::Stubs;
 use relobox_abi::{effect, row_flag};
@@ -45,7 +45,7 @@ fn same_fault(one: &Fault, other: &Fault) -> bool {
 #[must_use]
 pub fn comparable(plugins: [&Plugin; 2], case: &Case) -> bool {
     let [one, two] = plugins.map(|plugin| &plugin.about);
-    let links = |about: &About| Judge::silent(about).links(case);
+    let links = |about: &About| ReferenceModel::from_description(about).links(case);
     let undisturbed = |about: &About, s: &Section| {
         let places = Places::of(about, s);
         let leads = |r: &Relocation| about.row(r.kind).is_some_and(leads_on);
@@ -92,7 +92,7 @@ pub fn differences(plugins: [&Plugin; 2], case: &Case, linked: [&Linked; 2]) -> 
     if linked[0].sections == linked[1].sections && linked[0].made == linked[1].made {
         return Vec::new();
     }
-    let judges = plugins.map(|plugin| Judge::silent(&plugin.about));
+    let judges = plugins.map(|plugin| ReferenceModel::from_description(&plugin.about));
     let sides = [0, 1].map(|i: usize| Side::new(case, plugins[i], &judges[i], linked[i]));
     let mut comparison = Comparison { case, sides: &sides, found: Vec::new(), leads: BTreeMap::new(), code: false };
     let mut first = 0;
@@ -130,7 +130,7 @@ impl<'a> Comparison<'a> {
         let s = &self.case.sections[section];
         let mut owned = vec![false; one.len()];
         for (index, r) in s.relocations.iter().enumerate() {
-            let rows = self.sides.each_ref().map(|side| side.judge.about().row(r.kind).filter(|row| row.writes()));
+            let rows = self.sides.each_ref().map(|side| side.model.about().row(r.kind).filter(|row| row.writes()));
             let Some((start, end)) = range(rows, r, one.len()) else { continue };
             owned[start..end].fill(true);
             let (a, b) = (&one[start..end], &two[start.min(two.len())..end.min(two.len())]);
@@ -141,7 +141,7 @@ impl<'a> Comparison<'a> {
                 if outside(self.case, rows, &lead, [one, two]) {
                     self.differ(&lead, [a, b], false);
                 } else {
-                    self.leads.entry(r.kind & self.sides[0].judge.about().kind_mask).or_default().push(lead);
+                    self.leads.entry(r.kind & self.sides[0].model.about().kind_mask).or_default().push(lead);
                 }
             } else if a != b {
                 self.differ(&lead, [a, b], false);
@@ -183,7 +183,7 @@ impl<'a> Comparison<'a> {
                 Some(wrong) => wrong,
                 None => {
                     let wrong = stubs.agree(&leads);
-                    self.code |= stubs.followed;
+                    self.code |= stubs.resolved;
                     wrong
                 }
             };

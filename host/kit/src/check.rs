@@ -3,15 +3,15 @@
 use super::blame::blame;
 use super::case::{Case, Relocation};
 use super::complaint::{Complaint, Wrong, accepted};
-use super::judge::Judge;
-use super::kinds::Kinds;
+use super::fault_kinds::FaultKinds;
+use super::prediction::Prediction;
+use super::reference_model::ReferenceModel;
 use super::run::{Fault, Linked, Outcome};
-use super::verdict::Verdict;
 use relobox_abi::symbol_flag;
 use relobox_core::error::Misbehaviour;
 use relobox_core::text;
 
-impl Judge<'_> {
+impl ReferenceModel<'_> {
     /// Whether that may come of `case`.
     pub fn check(&self, case: &Case, outcome: &Outcome) -> Result<(), Complaint> {
         match outcome {
@@ -35,22 +35,22 @@ impl Judge<'_> {
             let expected = format!("addend-form, since its addends are {}", form(s.in_place));
             return Err(accepted(s.name.clone(), expected));
         }
-        let verdicts = self.verdicts(case, &linked.values);
+        let predictions = self.predictions(case, &linked.values);
         let sites = case.groups().flat_map(|(i, s)| s.relocations.iter().map(move |r| (i, r)));
-        for (index, (verdict, (section, r))) in verdicts.iter().zip(sites).enumerate() {
-            match verdict {
-                Verdict::Refused(kinds) => {
+        for (index, (prediction, (section, r))) in predictions.iter().zip(sites).enumerate() {
+            match prediction {
+                Prediction::Refused(kinds) => {
                     let kinds: Vec<_> = kinds.words().collect();
                     return Err(accepted(self.name(case, index), kinds.join(" or ")));
                 }
-                Verdict::Bytes(bytes) => {
+                Prediction::Bytes(bytes) => {
                     let made = linked.sections.get(section).map_or(&[][..], Vec::as_slice);
                     self.compare(case, &|| self.name(case, index), (section, r), bytes, made)?;
                 }
-                Verdict::Accepted | Verdict::Unchanged | Verdict::Unknown(_) => {}
+                Prediction::Accepted | Prediction::Unchanged | Prediction::Unknown(_) => {}
             }
         }
-        self.follow(case, linked, &verdicts).map(drop)
+        self.resolve_indirection(case, linked, &predictions).map(drop)
     }
 
     fn check_refused(&self, case: &Case, faults: &[Fault]) -> Result<(), Complaint> {
@@ -62,7 +62,7 @@ impl Judge<'_> {
             let form = faults.iter().any(|f| f.kind == "addend-form" && f.relocation.is_some());
             return if form { Ok(()) } else { Err(reason(&case.sections[0].name, "addend-form", faults, came)) };
         }
-        let verdicts = self.verdicts(case, &case.values());
+        let predictions = self.predictions(case, &case.values());
         // A symbol of a name that a plugin may supply has a value that nobody knows now.
         let supplied = |r: &Relocation| {
             let symbol = (r.symbol as usize).checked_sub(1).and_then(|i| case.symbols.get(i));
@@ -72,8 +72,8 @@ impl Judge<'_> {
             })
         };
         let relocations: Vec<_> = case.groups().flat_map(|(_, s)| &s.relocations).collect();
-        let verdict = |i: u32| match (verdicts.get(i as usize), relocations.get(i as usize)) {
-            (Some(verdict), Some(r)) if !supplied(r) => Some(verdict),
+        let prediction = |i: u32| match (predictions.get(i as usize), relocations.get(i as usize)) {
+            (Some(prediction), Some(r)) if !supplied(r) => Some(prediction),
             _ => None,
         };
         // A good relocation that is refused, and one that is refused for the wrong reason.
@@ -81,12 +81,12 @@ impl Judge<'_> {
         for fault in faults {
             let Some(index) = fault.relocation else {
                 // What is wrong with the module as a whole; what is wrong with a relocation has to name it.
-                explained |=
-                    fault.kind != "more" && !Kinds::all().words().any(|word| word == fault.kind && word != "other");
+                explained |= fault.kind != "more"
+                    && !FaultKinds::all().words().any(|word| word == fault.kind && word != "other");
                 continue;
             };
-            match verdict(index) {
-                Some(Verdict::Bytes(_) | Verdict::Accepted | Verdict::Unchanged) => {
+            match prediction(index) {
+                Some(Prediction::Bytes(_) | Prediction::Accepted | Prediction::Unchanged) => {
                     return Err(Complaint {
                         wrong: Wrong::Refused,
                         about: self.name(case, index as usize),
@@ -94,7 +94,7 @@ impl Judge<'_> {
                         came: came(fault),
                     });
                 }
-                Some(Verdict::Refused(kinds)) if kinds.words().all(|word| word != fault.kind) => {
+                Some(Prediction::Refused(kinds)) if kinds.words().all(|word| word != fault.kind) => {
                     let kinds: Vec<_> = kinds.words().collect();
                     let about = self.name(case, index as usize);
                     return Err(reason(&about, &kinds.join(" or "), std::slice::from_ref(fault), came));
@@ -102,10 +102,10 @@ impl Judge<'_> {
                 _ => explained = true,
             }
         }
-        let bad = (0..).zip(&verdicts).find(|(_, v)| matches!(v, Verdict::Refused(_)));
+        let bad = (0..).zip(&predictions).find(|(_, v)| matches!(v, Prediction::Refused(_)));
         match bad {
             // Faults, but none that names a relocation or says why not.
-            Some((index, Verdict::Refused(kinds))) if !explained => {
+            Some((index, Prediction::Refused(kinds))) if !explained => {
                 let kinds: Vec<_> = kinds.words().collect();
                 Err(reason(&self.name(case, index), &kinds.join(" or "), faults, came))
             }

@@ -1,8 +1,8 @@
 //! What a plugin did wrong, in words, and the comparison of bytes that most complaints are about.
 
 use super::case::{Case, Relocation};
-use super::judge::Judge;
-use super::verdict::Bytes;
+use super::prediction::FieldBytes;
+use super::reference_model::ReferenceModel;
 use relobox_core::text;
 use serde::Serialize;
 use std::fmt;
@@ -68,7 +68,7 @@ impl fmt::Display for Complaint {
     }
 }
 
-impl Judge<'_> {
+impl ReferenceModel<'_> {
     /// `WORD32 at .text+0x8`.
     pub(crate) fn name(&self, case: &Case, index: usize) -> String {
         let mut all = case.groups().flat_map(|(_, s)| s.relocations.iter().map(move |r| (s, r)));
@@ -84,7 +84,7 @@ impl Judge<'_> {
         case: &Case,
         name: &dyn Fn() -> String,
         (section, r): (usize, &Relocation),
-        bytes: &Bytes,
+        bytes: &FieldBytes,
         made: &[u8],
     ) -> Result<(), Complaint> {
         let at = r.offset as usize;

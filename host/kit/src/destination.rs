@@ -1,17 +1,17 @@
 //! Fields of two plugins that lead to entries of tables: whether they lead to the same, wherever it stands.
 
 use super::case::Case;
+use super::encode::in_range;
 use super::field::Field;
-use super::follow::joined;
 use super::formula::{Formula, Holds, Letters};
-use super::judge::{Judge, Site};
-use super::meaning::half;
+use super::indirection::joined;
 use super::places::Places;
+use super::reference_model::{ReferenceModel, Site};
 use super::run::Linked;
-use super::settle::in_range;
 use super::slots::WAYS;
 use super::tables::with;
-use super::value::Valued;
+use super::value::FieldValue;
+use super::value_source::half;
 use relobox_abi::{effect, pairing, row_flag};
 use relobox_core::limits;
 use relobox_link::description::PluginRow;
@@ -21,7 +21,7 @@ use std::collections::{BTreeSet, HashMap};
 /// One of two plugins, and what came of the case.
 pub(crate) struct Side<'a> {
     pub(crate) plugin: &'a Plugin,
-    pub(crate) judge: &'a Judge<'a>,
+    pub(crate) model: &'a ReferenceModel<'a>,
     pub(crate) linked: &'a Linked,
     pub(crate) places: Vec<Places>,
     /// Each word in a table, with its address and its table's.
@@ -50,8 +50,8 @@ pub(crate) struct Held<'a> {
 }
 
 impl<'a> Side<'a> {
-    pub(crate) fn new(case: &Case, plugin: &'a Plugin, judge: &'a Judge<'a>, linked: &'a Linked) -> Self {
-        let places = case.sections.iter().map(|s| Places::of(judge.about(), s)).collect();
+    pub(crate) fn new(case: &Case, plugin: &'a Plugin, model: &'a ReferenceModel<'a>, linked: &'a Linked) -> Self {
+        let places = case.sections.iter().map(|s| Places::of(model.about(), s)).collect();
         let width = usize::from(case.class / 8).max(2);
         let mut words: HashMap<u64, Vec<(u64, u64)>> = HashMap::new();
         for m in linked.made.iter().filter(|m| !m.text) {
@@ -60,7 +60,7 @@ impl<'a> Side<'a> {
                 words.entry(number(case, bytes)).or_default().push((m.address.wrapping_add(i), m.address));
             }
         }
-        Self { plugin, judge, linked, places, words }
+        Self { plugin, model, linked, places, words }
     }
 
     /// The field of a relocation. A low half at a label is made of what the high half there is.
@@ -72,12 +72,12 @@ impl<'a> Side<'a> {
             index: lead.index,
             places: &self.places[lead.section],
         };
-        let row = self.judge.about().row(site.relocation().kind)?;
+        let row = self.model.about().row(site.relocation().kind)?;
         let letters = if row.row.pairing == pairing::LABEL {
-            let (index, high) = self.judge.high_half(&site, row, 0).ok()?;
-            self.judge.letters(&Site { index, ..site }, high).ok()?
+            let (index, high) = self.model.high_half(&site, row, 0).ok()?;
+            self.model.letters(&Site { index, ..site }, high).ok()?
         } else {
-            self.judge.letters(&site, row).ok()?
+            self.model.letters(&site, row).ok()?
         };
         let field = Field::of(row, case.order);
         let at = usize::try_from(site.relocation().offset).ok()?;
@@ -105,7 +105,7 @@ impl Held<'_> {
     /// Whether the field leads to the target itself.
     pub(crate) fn is_direct(&self, case: &Case) -> bool {
         let Letters { s, a, p, .. } = self.letters;
-        let value = Valued::of(case, self.row, s.wrapping_add(a).wrapping_sub(p));
+        let value = FieldValue::of(case, self.row, s.wrapping_add(a).wrapping_sub(p));
         let made = self.field.insert(self.word, |_| value.joined(self.row.row.round));
         self.row.row.effect == effect::RELATIVE
             && in_range(self.row, value.rounded, case.class).0
@@ -160,8 +160,8 @@ fn ways(case: &Case, side: &Side<'_>, lead: &Lead) -> BTreeSet<Way> {
                 for (n, roles) in all.iter().enumerate().filter(|(_, roles)| roles.iter().any(|role| *role != 0)) {
                     let of = |role: &usize| [*table, *entry, entry.wrapping_sub(*table)][*role].cast_signed();
                     let letters = with(held.letters, &which, &roles.iter().map(of).collect::<Vec<_>>());
-                    let value = Valued::read(case, row, formula.readings(&letters, case.class));
-                    let made = super::settle::bytes(row, &held.field, case.class, held.word, value);
+                    let value = FieldValue::read(case, row, formula.readings(&letters, case.class));
+                    let made = super::encode::bytes(row, &held.field, case.class, held.word, value);
                     let known = held.field.word(&made.known);
                     if (held.field.word(&made.bytes) ^ held.word) & known == 0 {
                         found.insert((WAYS.len() + n, 0));

@@ -1,7 +1,7 @@
 //! Cases to build on, one for each machine and form of addends.
 
 use super::case::{Case, Relocation, Section, Symbol};
-use super::judge::{Forms, Judge};
+use super::reference_model::{Forms, ReferenceModel};
 use super::run::{Outcome, run};
 use relobox_abi::{Machine, row_flag, symbol_flag};
 use relobox_link::guests::Plugin;
@@ -82,10 +82,10 @@ impl Ground {
 }
 
 /// Each machine with each form of addends that the plugin takes.
-pub(crate) fn grounds(judge: &Judge<'_>) -> Vec<Ground> {
-    let forms = judge.forms();
+pub(crate) fn grounds(model: &ReferenceModel<'_>) -> Vec<Ground> {
+    let forms = model.forms();
     let forms = [(false, forms.explicit), (true, forms.in_place)];
-    let machines = judge.about().machines.iter();
+    let machines = model.about().machines.iter();
     machines
         .flat_map(|m| forms.iter().filter(|(_, taken)| *taken).map(move |(in_place, _)| Ground::new(*m, *in_place)))
         .collect()

@@ -32,7 +32,7 @@ pub(crate) fn derive(prover: &mut Prover<'_>) {
 
 /// A row that needs nothing but a symbol.
 fn plain<'a>(subject: &Subject<'a>) -> Option<&'a PluginRow> {
-    let known = |row: &&PluginRow| subject.judge.ignorance(row).is_none() && row.row.width > 1;
+    let known = |row: &&PluginRow| subject.model.unpredictable(row).is_none() && row.row.width > 1;
     let alone = |row: &&PluginRow| super::vectors::stands_alone(row, true) && row.row.width > 0;
     subject.writing().find(|row| known(row) && alone(row)).or_else(|| subject.writing().find(alone))
 }
@@ -44,7 +44,7 @@ fn symbols(cases: &mut Cases<'_>, ground: &Ground) {
             let mut made = ground.clone();
             made.symbol(ground.address());
             made.relocation(Relocation { offset: 16, kind: row.row.kind, symbol: index, addend: 0 });
-            cases.ask(Oracle::Judge, &made.case);
+            cases.ask(Oracle::ReferenceModel, &made.case);
         }
     }
 }
@@ -64,7 +64,7 @@ fn types(cases: &mut Cases<'_>, ground: &Ground) {
             let mut made = ground.clone();
             let symbol = made.symbol(ground.address());
             made.relocation(Relocation { offset, kind, symbol, addend: -1 });
-            cases.ask(Oracle::Judge, &made.case);
+            cases.ask(Oracle::ReferenceModel, &made.case);
         }
     }
 }
@@ -79,25 +79,25 @@ fn refused(cases: &mut Cases<'_>, ground: &Ground) {
         let mut made = ground.clone();
         let symbol = made.symbol(ground.address());
         made.relocation(Relocation { offset: 16, kind: row.row.kind, symbol, addend: 0 });
-        cases.ask(Oracle::Judge, &made.case);
+        cases.ask(Oracle::ReferenceModel, &made.case);
     }
 }
 
 /// Cases with little in them, and types that change nothing.
 fn nothing(cases: &mut Cases<'_>, ground: &Ground, plain: Option<&PluginRow>) {
     let kind = plain.map_or(0, |row| row.row.kind);
-    cases.ask(Oracle::Judge, &ground.case);
+    cases.ask(Oracle::ReferenceModel, &ground.case);
     let mut empty = ground.clone();
     empty.case.sections.clear();
-    cases.ask(Oracle::Judge, &empty.case);
+    cases.ask(Oracle::ReferenceModel, &empty.case);
     let mut hollow = ground.clone();
     hollow.case.sections[0].bytes.clear();
     let symbol = hollow.symbol(ground.address());
     hollow.relocation(Relocation { offset: 0, kind, symbol, addend: 0 });
-    cases.ask(Oracle::Judge, &hollow.case);
+    cases.ask(Oracle::ReferenceModel, &hollow.case);
     let mut one = hollow.clone();
     one.case.sections[0].bytes = vec![0xa5];
-    cases.ask(Oracle::Judge, &one.case);
+    cases.ask(Oracle::ReferenceModel, &one.case);
     let idle: Vec<_> = cases.subject().about().rows.iter().filter(|row| row.is(row_flag::NOP)).collect();
     for row in idle {
         for offset in [0, 16, 63, 64, u64::MAX] {
@@ -105,7 +105,7 @@ fn nothing(cases: &mut Cases<'_>, ground: &Ground, plain: Option<&PluginRow>) {
             made.case.sections[0].bytes.fill(0xa5);
             let symbol = made.symbol(ground.address());
             made.relocation(Relocation { offset, kind: row.row.kind, symbol, addend: 5 });
-            cases.ask(Oracle::Judge, &made.case);
+            cases.ask(Oracle::ReferenceModel, &made.case);
         }
     }
 }
@@ -123,7 +123,7 @@ fn many(cases: &mut Cases<'_>, ground: &Ground, plain: Option<&PluginRow>) {
                 made.relocation(Relocation { offset, kind: row.row.kind, symbol, addend: 0 });
             }
             made.relocation(Relocation { offset: 16, kind: row.row.kind, symbol, addend: 0 });
-            cases.ask(Oracle::Judge, &made.case);
+            cases.ask(Oracle::ReferenceModel, &made.case);
         }
     }
 }
@@ -172,7 +172,7 @@ fn by_chance(cases: &mut Cases<'_>, ground: &Ground) {
             let addend = addend.cast_signed();
             made.relocation(Relocation { offset, kind, symbol: symbol as u32, addend });
         }
-        cases.ask(Oracle::Judge, &made.case);
+        cases.ask(Oracle::ReferenceModel, &made.case);
         if round % 4 == 0 {
             cases.ask(Oracle::Repeat, &made.case);
         }
@@ -180,7 +180,7 @@ fn by_chance(cases: &mut Cases<'_>, ground: &Ground) {
 }
 
 fn forms(cases: &mut Cases<'_>, machines: &[Machine]) {
-    let taken = cases.subject().judge.forms();
+    let taken = cases.subject().model.forms();
     if taken.explicit && taken.in_place {
         return cases.skip("it takes addends in either form");
     }
@@ -190,13 +190,13 @@ fn forms(cases: &mut Cases<'_>, machines: &[Machine]) {
             let mut made = Ground::new(*machine, taken.explicit);
             let symbol = made.symbol(made.address());
             made.relocation(Relocation { offset: 16, kind: *kind, symbol, addend: 0 });
-            cases.ask(Oracle::Judge, &made.case);
+            cases.ask(Oracle::ReferenceModel, &made.case);
             // One section of each form.
             let mut right = made.case.sections[0].clone();
             right = Section { name: ".data".into(), in_place: !taken.explicit, relocations: Vec::new(), ..right };
             right.address = made.case.cut(right.address.wrapping_add(0x1000));
             made.case.sections.insert(0, right);
-            cases.ask(Oracle::Judge, &made.case);
+            cases.ask(Oracle::ReferenceModel, &made.case);
         }
     }
 }
@@ -212,14 +212,14 @@ fn strangers(cases: &mut Cases<'_>, machines: &[Machine]) {
             Machine { flags_value: m.flags_value ^ m.flags_mask, ..*m },
         ];
         for other in others {
-            let mut made = Ground::new(other, !cases.subject().judge.forms().explicit);
-            if cases.subject().judge.links(&made.case) {
+            let mut made = Ground::new(other, !cases.subject().model.forms().explicit);
+            if cases.subject().model.links(&made.case) {
                 continue;
             }
             let symbol = made.symbol(made.address());
             made.case.symbols[0].flags |= symbol_flag::WEAK;
             made.relocation(Relocation { offset: 16, kind: machines.len() as u32, symbol, addend: 0 });
-            cases.ask(Oracle::Judge, &made.case);
+            cases.ask(Oracle::ReferenceModel, &made.case);
             match cases.subject().run(&made.case).outcome {
                 Outcome::Refused(_) => {}
                 Outcome::Linked(_) => linked = true,

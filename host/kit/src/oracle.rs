@@ -6,7 +6,7 @@ use super::cost::{self, Growth};
 use super::run::{Outcome, run};
 use super::subject::Subject;
 use super::text::Expected;
-use super::{agree, relations, slots};
+use super::{agree, metamorphic, slots};
 use relobox_link::guests::Plugin;
 use std::fmt;
 
@@ -14,7 +14,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Oracle {
     /// Is every relocation as the description says?
-    Judge,
+    ReferenceModel,
     /// Is a second run the same, in bytes and fuel, with another job in between?
     Repeat,
     /// What moves if everything moves, by so much?
@@ -49,13 +49,13 @@ impl Oracle {
     pub fn ask(&self, bench: &Bench<'_>, case: &Case) -> Result<(), Complaint> {
         let subject = bench.subject;
         match self {
-            Self::Judge => subject.judge.check(case, &subject.run(case).outcome),
+            Self::ReferenceModel => subject.model.check(case, &subject.run(case).outcome),
             Self::Repeat => repeat(subject, case),
-            Self::Shift(by) => relations::shift(subject, case, relations::Moves::Everything, *by),
-            Self::ShiftSymbols(by) => relations::shift(subject, case, relations::Moves::Symbols, *by),
-            Self::ShiftPlaces(by) => relations::shift(subject, case, relations::Moves::Places, *by),
-            Self::Poison => relations::poison(subject, case),
-            Self::Permute(seed) => relations::permute(subject, case, *seed),
+            Self::Shift(by) => metamorphic::shift(subject, case, metamorphic::Moves::Everything, *by),
+            Self::ShiftSymbols(by) => metamorphic::shift(subject, case, metamorphic::Moves::Symbols, *by),
+            Self::ShiftPlaces(by) => metamorphic::shift(subject, case, metamorphic::Moves::Places, *by),
+            Self::Poison => metamorphic::poison(subject, case),
+            Self::Permute(seed) => metamorphic::permute(subject, case, *seed),
             Self::Slots => slots::destinations(subject, case),
             Self::Cost(growth) => cost::in_proportion(subject, case, *growth),
             Self::Against => bench.against.map_or(Ok(()), |other| agree(subject, other, case)),
@@ -66,7 +66,7 @@ impl Oracle {
 impl fmt::Display for Oracle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Judge => f.write_str("judge"),
+            Self::ReferenceModel => f.write_str("judge"),
             Self::Repeat => f.write_str("repeat"),
             Self::Shift(by) => write!(f, "shift {by:#x}"),
             Self::ShiftSymbols(by) => write!(f, "shift-symbols {by:#x}"),
@@ -90,7 +90,7 @@ impl std::str::FromStr for Oracle {
             u64::from_str_radix(digits, 16).map_err(|_| format!("{rest:?} is no number that begins with 0x"))
         };
         Ok(match word {
-            "judge" => Self::Judge,
+            "judge" => Self::ReferenceModel,
             "repeat" => Self::Repeat,
             "shift" => Self::Shift(number()?),
             "shift-symbols" => Self::ShiftSymbols(number()?),

@@ -56,31 +56,31 @@ fn labels(cases: &mut Cases<'_>, ground: &Ground, low: &PluginRow, subject: &Sub
                 let label = ground.label(at[0]);
                 ground.relocation(relocation(high, at[0], target));
                 let index = ground.case.sections[0].relocations.len() - 1;
-                aim(&subject.judge, &mut ground.case, (0, index), value);
+                aim(&subject.model, &mut ground.case, (0, index), value);
                 ground.relocation(relocation(low, at[1], label));
                 label
             };
             let mut made = ground.clone();
             made.case.sections[0].bytes.fill(0xa5);
             let label = pair(&mut made, [16, 24], value);
-            cases.ask(Oracle::Judge, &made.case);
+            cases.ask(Oracle::ReferenceModel, &made.case);
             // Another low half of the same, and the low half first, in the file and in the section.
             made.relocation(relocation(low, 40, label));
-            cases.ask(Oracle::Judge, &made.case);
+            cases.ask(Oracle::ReferenceModel, &made.case);
             made.case.sections[0].relocations.reverse();
-            cases.ask(Oracle::Judge, &made.case);
+            cases.ask(Oracle::ReferenceModel, &made.case);
             let mut made = ground.clone();
             let label = pair(&mut made, [48, 0], value);
             made.relocation(relocation(low, 8, label));
-            cases.ask(Oracle::Judge, &made.case);
+            cases.ask(Oracle::ReferenceModel, &made.case);
             // Two pairs, one inside the other.
             let mut made = ground.clone();
             pair(&mut made, [0, 24], value);
             pair(&mut made, [8, 16], value.wrapping_add(0x7531));
-            cases.ask(Oracle::Judge, &made.case);
+            cases.ask(Oracle::ReferenceModel, &made.case);
             made.case.sections[0].relocations.swap(1, 3);
             made.case.sections[0].relocations.swap(0, 2);
-            cases.ask(Oracle::Judge, &made.case);
+            cases.ask(Oracle::ReferenceModel, &made.case);
             cases.ask(Oracle::Permute(value.cast_unsigned()), &made.case);
         }
         // Labels where no high half is: beside it, at a low one, behind the section, before it.
@@ -88,12 +88,12 @@ fn labels(cases: &mut Cases<'_>, ground: &Ground, low: &PluginRow, subject: &Sub
             let mut made = ground.clone();
             let target = made.symbol(0);
             made.relocation(relocation(high, 16, target));
-            aim(&subject.judge, &mut made.case, (0, 0), 0x1234);
+            aim(&subject.model, &mut made.case, (0, 0), 0x1234);
             let label = made.label(offset);
             made.relocation(relocation(low, 24, label));
-            cases.ask(Oracle::Judge, &made.case);
+            cases.ask(Oracle::ReferenceModel, &made.case);
             made.case.sections[0].relocations.remove(0);
-            cases.ask(Oracle::Judge, &made.case);
+            cases.ask(Oracle::ReferenceModel, &made.case);
         }
         // In another section there is no high half, whatever stands in this one.
         let mut made = ground.clone();
@@ -104,10 +104,10 @@ fn labels(cases: &mut Cases<'_>, ground: &Ground, low: &PluginRow, subject: &Sub
         (other.name, other.address) = (".init.text".into(), made.case.cut(made.address().wrapping_add(0x1_0000)));
         other.relocations = vec![relocation(low, 24, label)];
         made.case.sections.push(other);
-        cases.ask(Oracle::Judge, &made.case);
+        cases.ask(Oracle::ReferenceModel, &made.case);
         // Nor is there one at the same offset of the other.
         (made.case.symbols[1].section, made.case.symbols[1].value) = (2, 16);
-        cases.ask(Oracle::Judge, &made.case);
+        cases.ask(Oracle::ReferenceModel, &made.case);
     }
 }
 
@@ -135,19 +135,19 @@ fn halves(cases: &mut Cases<'_>, ground: &Ground, high: &PluginRow, low: &Plugin
             made.relocation(Relocation { addend: explicit, ..relocation(high, 16, symbol) });
             made.relocation(Relocation { addend: explicit, ..relocation(low, 24, symbol) });
             split(&mut made, (high, 16), (low, 24), addend);
-            cases.ask(Oracle::Judge, &made.case);
+            cases.ask(Oracle::ReferenceModel, &made.case);
             if in_place && addend != 0 {
                 // Another high half for the same low one, another low half behind, pairs of two symbols.
                 split(&mut made, (high, 0), (low, 24), addend);
                 made.case.sections[0].relocations.insert(0, relocation(high, 0, symbol));
-                cases.ask(Oracle::Judge, &made.case);
+                cases.ask(Oracle::ReferenceModel, &made.case);
                 made.relocation(relocation(low, 40, symbol));
-                cases.ask(Oracle::Judge, &made.case);
+                cases.ask(Oracle::ReferenceModel, &made.case);
                 let other = made.symbol(made.case.cut(value.cast_unsigned().wrapping_mul(3)));
                 made.relocation(relocation(high, 48, other));
                 made.relocation(relocation(low, 56, other));
                 split(&mut made, (high, 48), (low, 56), addend.wrapping_mul(5));
-                cases.ask(Oracle::Judge, &made.case);
+                cases.ask(Oracle::ReferenceModel, &made.case);
             }
         }
     }
@@ -155,14 +155,14 @@ fn halves(cases: &mut Cases<'_>, ground: &Ground, high: &PluginRow, low: &Plugin
     let mut alone = ground.clone();
     let symbol = alone.symbol(0x1_2345);
     alone.relocation(relocation(high, 16, symbol));
-    cases.ask(Oracle::Judge, &alone.case);
+    cases.ask(Oracle::ReferenceModel, &alone.case);
     let mut crossed = alone.clone();
     let other = crossed.symbol(0x5_4321);
     crossed.relocation(relocation(low, 24, other));
-    cases.ask(Oracle::Judge, &crossed.case);
+    cases.ask(Oracle::ReferenceModel, &crossed.case);
     let mut behind = alone;
     behind.case.sections[0].relocations.insert(0, relocation(low, 24, symbol));
-    cases.ask(Oracle::Judge, &behind.case);
+    cases.ask(Oracle::ReferenceModel, &behind.case);
 }
 
 /// Both are patched alone; that together they hold the value follows from each.
@@ -174,14 +174,14 @@ fn parts(cases: &mut Cases<'_>, ground: &Ground, low: &PluginRow, high: &PluginR
         made.case.sections[0].bytes.fill(0xa5);
         let symbol = made.symbol(0);
         made.relocation(relocation(high, 16, symbol));
-        aim(&cases.subject().judge, &mut made.case, (0, 0), value);
+        aim(&cases.subject().model, &mut made.case, (0, 0), value);
         made.relocation(relocation(low, 24, symbol));
-        cases.ask(Oracle::Judge, &made.case);
+        cases.ask(Oracle::ReferenceModel, &made.case);
         let target = made.address().wrapping_add_signed(value);
         made.case.symbols[0].value = made.case.cut(target);
-        cases.ask(Oracle::Judge, &made.case);
+        cases.ask(Oracle::ReferenceModel, &made.case);
         made.case.sections[0].relocations.reverse();
-        cases.ask(Oracle::Judge, &made.case);
+        cases.ask(Oracle::ReferenceModel, &made.case);
     }
 }
 
@@ -190,22 +190,22 @@ fn behind(cases: &mut Cases<'_>, ground: &Ground, second: &PluginRow, first: &Pl
     let (a, b) = (both.symbol(ground.address().wrapping_add(24)), both.symbol(ground.address().wrapping_add(16)));
     both.relocation(relocation(first, 16, a));
     both.relocation(relocation(second, 16, b));
-    cases.ask(Oracle::Judge, &both.case);
+    cases.ask(Oracle::ReferenceModel, &both.case);
     cases.ask(Oracle::Shift(0x10_0000), &both.case);
     let mut swapped = both.clone();
     swapped.case.sections[0].relocations.reverse();
-    cases.ask(Oracle::Judge, &swapped.case);
+    cases.ask(Oracle::ReferenceModel, &swapped.case);
     let mut apart = both.clone();
     apart.case.sections[0].relocations[1].offset = 32;
-    cases.ask(Oracle::Judge, &apart.case);
+    cases.ask(Oracle::ReferenceModel, &apart.case);
     for i in [0, 1] {
         let mut alone = both.clone();
         alone.case.sections[0].relocations.remove(i);
-        cases.ask(Oracle::Judge, &alone.case);
+        cases.ask(Oracle::ReferenceModel, &alone.case);
     }
     let mut twice = both.clone();
     twice.case.sections[0].relocations.insert(0, relocation(first, 16, a));
-    cases.ask(Oracle::Judge, &twice.case);
+    cases.ask(Oracle::ReferenceModel, &twice.case);
 }
 
 fn places(cases: &mut Cases<'_>, ground: &Ground, row: &PluginRow, partner: &PluginRow) {
@@ -218,10 +218,10 @@ fn places(cases: &mut Cases<'_>, ground: &Ground, row: &PluginRow, partner: &Plu
                 let two = [relocation(row, at, a), relocation(partner, at, b)];
                 made.relocation(two[i]);
                 made.relocation(two[1 - i]);
-                cases.ask(Oracle::Judge, &made.case);
+                cases.ask(Oracle::ReferenceModel, &made.case);
             }
             made.relocation(relocation(row, 16, b));
-            cases.ask(Oracle::Judge, &made.case);
+            cases.ask(Oracle::ReferenceModel, &made.case);
         }
     }
 }

@@ -1,61 +1,61 @@
 //! What must come of each relocation of a case.
 
 use super::case::{Case, Relocation};
-use super::judge::{Judge, Site};
-use super::kinds::{Kind, Kinds};
+use super::fault_kinds::{FaultKind, FaultKinds};
 use super::places::Places;
-use super::verdict::Verdict;
+use super::prediction::Prediction;
+use super::reference_model::{ReferenceModel, Site};
 use relobox_abi::{pairing, row_flag};
 use relobox_link::description::PluginRow;
 
-impl Judge<'_> {
+impl ReferenceModel<'_> {
     /// What must come of every relocation of `case`, in their order, with the values that the plugin saw.
     #[must_use]
-    pub fn verdicts(&self, case: &Case, values: &[u64]) -> Vec<Verdict> {
-        let mut verdicts = Vec::with_capacity(case.relocations());
+    pub fn predictions(&self, case: &Case, values: &[u64]) -> Vec<Prediction> {
+        let mut predictions = Vec::with_capacity(case.relocations());
         let as_assumed = self.as_assumed(case);
         for (section, s) in case.groups() {
             let places = Places::of(self.about(), s);
-            let first = verdicts.len();
+            let first = predictions.len();
             for index in 0..s.relocations.len() {
                 let site = Site { case, values, section, index, places: &places };
-                verdicts.push(match self.one(&site) {
-                    Verdict::Bytes(_) | Verdict::Accepted if !as_assumed => {
-                        Verdict::Unknown("the kernel's numbers are not those that the plugin assumes")
+                predictions.push(match self.one(&site) {
+                    Prediction::Bytes(_) | Prediction::Accepted if !as_assumed => {
+                        Prediction::Unknown("the kernel's numbers are not those that the plugin assumes")
                     }
                     // For other numbers a plugin may refuse of its own accord, before it looks further.
-                    Verdict::Refused(mut kinds) if !as_assumed => {
-                        kinds.add(Kind::Other);
-                        Verdict::Refused(kinds)
+                    Prediction::Refused(mut kinds) if !as_assumed => {
+                        kinds.add(FaultKind::Other);
+                        Prediction::Refused(kinds)
                     }
-                    verdict => verdict,
+                    prediction => prediction,
                 });
             }
             if as_assumed {
-                places.chains(|chain| self.chain(case, values, section, chain, &mut verdicts[first..]));
+                places.chains(|chain| self.chain(case, values, section, chain, &mut predictions[first..]));
             }
         }
-        verdicts
+        predictions
     }
 
     /// What must come of one relocation.
-    pub(crate) fn one(&self, site: &Site<'_>) -> Verdict {
+    pub(crate) fn one(&self, site: &Site<'_>) -> Prediction {
         let (case, r) = (site.case, site.relocation());
         let section = &case.sections[site.section];
         if !self.links(case) {
-            return Verdict::Unknown("the machine is another plugin's");
+            return Prediction::Unknown("the machine is another plugin's");
         }
         if !(if section.in_place { self.forms().in_place } else { self.forms().explicit }) {
-            return Verdict::Unknown("addends do not stand so");
+            return Prediction::Unknown("addends do not stand so");
         }
-        let mut kinds = Kinds::default();
+        let mut kinds = FaultKinds::default();
         let symbol_missing = r.symbol as usize > case.symbols.len();
         if symbol_missing {
-            kinds.add(Kind::BadSymbol);
+            kinds.add(FaultKind::BadSymbol);
         }
         let Some(row) = self.about().row(r.kind) else {
-            kinds.add(Kind::UnknownRelocation);
-            return Verdict::Refused(kinds);
+            kinds.add(FaultKind::UnknownRelocation);
+            return Prediction::Refused(kinds);
         };
         let outside = !Places::inside(&row.row, r.offset, section.bytes.len());
         // Two at one place are no label for anybody: whoever looks for labels may say so first.
@@ -64,48 +64,48 @@ impl Judge<'_> {
             (0..).zip(relocations).any(|(i, other)| i != site.index && other.offset == r.offset)
         };
         if row.is(row_flag::REJECT) {
-            kinds.add(Kind::Rejected);
+            kinds.add(FaultKind::Rejected);
             if crowded() {
-                kinds.add(Kind::Other);
+                kinds.add(FaultKind::Other);
             }
-            return Verdict::Refused(kinds);
+            return Prediction::Refused(kinds);
         }
         if row.is(row_flag::NOP) {
-            return if symbol_missing { Verdict::Unknown("it does nothing") } else { Verdict::Unchanged };
+            return if symbol_missing { Prediction::Unknown("it does nothing") } else { Prediction::Unchanged };
         }
         if outside {
-            kinds.add(Kind::Outside);
+            kinds.add(FaultKind::Outside);
         }
         let shared_label = row.row.pairing == pairing::LABELLED && crowded();
         if shared_label {
-            kinds.add(Kind::Other);
+            kinds.add(FaultKind::Other);
         }
         if symbol_missing {
-            return Verdict::Refused(kinds);
+            return Prediction::Refused(kinds);
         }
         let value = self.value(site, row, 0);
         if outside {
             // What else is wrong with it may be noticed first.
-            [Kind::OutOfRange, Kind::Misaligned, Kind::Unpaired, Kind::NotZero]
+            [FaultKind::OutOfRange, FaultKind::Misaligned, FaultKind::Unpaired, FaultKind::NotZero]
                 .iter()
                 .for_each(|kind| kinds.add(*kind));
-            return Verdict::Refused(kinds);
+            return Prediction::Refused(kinds);
         }
         if Places::cut(&row.row, r.offset, section.bytes.len()) {
-            return Verdict::Unknown("its window is cut off at the end of its section");
+            return Prediction::Unknown("its window is cut off at the end of its section");
         }
         if self.is_torn(site, row) {
             // A row that finds its own window finds none behind the section.
-            return Verdict::Refused(Kinds::of(&[Kind::Unpaired, Kind::Other, Kind::Outside]));
+            return Prediction::Refused(FaultKinds::of(&[FaultKind::Unpaired, FaultKind::Other, FaultKind::Outside]));
         }
-        match value.map_or_else(|verdict| verdict, |value| self.settle(site, row, value)) {
-            Verdict::Refused(mut kinds) if shared_label => {
-                kinds.add(Kind::Other);
-                Verdict::Refused(kinds)
+        match value.map_or_else(|prediction| prediction, |value| self.encode(site, row, value)) {
+            Prediction::Refused(mut kinds) if shared_label => {
+                kinds.add(FaultKind::Other);
+                Prediction::Refused(kinds)
             }
-            verdict @ Verdict::Unknown(_) => verdict,
-            _ if shared_label => Verdict::Unknown("others stand at its place, which may be a label"),
-            verdict => verdict,
+            prediction @ Prediction::Unknown(_) => prediction,
+            _ if shared_label => Prediction::Unknown("others stand at its place, which may be a label"),
+            prediction => prediction,
         }
     }
 

@@ -48,7 +48,7 @@ pub(crate) fn derive(prover: &mut Prover<'_>) {
         }
     });
     let leads = |row: &&PluginRow| {
-        let table = row.row.effect == effect::SLOT || subject.judge.ignorance(row).is_some();
+        let table = row.row.effect == effect::SLOT || subject.model.unpredictable(row).is_some();
         (table && !row.is(row_flag::BY_HAND | row_flag::DERIVED)) || row.is(row_flag::FALLBACK)
     };
     for row in subject.writing().filter(leads) {
@@ -101,7 +101,7 @@ fn entries(cases: &mut Cases<'_>, ground: &Ground, row: &PluginRow) {
                 made.relocation(Relocation { offset: 16 * i, kind: row.row.kind, symbol: symbols[*which], addend: 0 });
             }
             cases.ask(Oracle::Slots, &made.case);
-            cases.ask(Oracle::Judge, &made.case);
+            cases.ask(Oracle::ReferenceModel, &made.case);
             // Two addends of one symbol are two targets: whatever is shared, each field must lead right.
             made.case.sections[0]
                 .relocations
@@ -123,7 +123,7 @@ fn costs(cases: &mut Cases<'_>, ground: &Ground, row: &PluginRow) {
         pairing::LABEL => {
             let Some(high) = about.row(row.row.partner) else { return };
             unit.relocation(one(high, 0, symbol));
-            aim(&cases.subject().judge, &mut unit.case, (0, 0), 0x1234);
+            aim(&cases.subject().model, &mut unit.case, (0, 0), 0x1234);
             let label = unit.label(0);
             unit.relocation(one(row, 8, label));
         }
@@ -139,7 +139,7 @@ fn costs(cases: &mut Cases<'_>, ground: &Ground, row: &PluginRow) {
         }
         _ => {
             unit.relocation(one(row, 0, symbol));
-            aim(&cases.subject().judge, &mut unit.case, (0, 0), 0);
+            aim(&cases.subject().model, &mut unit.case, (0, 0), 0);
         }
     }
     for growth in Growth::ALL {

@@ -1,9 +1,9 @@
 //! The conformance kit: what is checked of a plugin, in groups, and what came of it.
 
-use super::follow::Seen;
 use super::group::Group;
-use super::judge::Judge;
+use super::indirection::RowCoverage;
 use super::prover::{Check, Prover, Wanted};
+use super::reference_model::ReferenceModel;
 use super::subject::Subject;
 use super::text::Recorded;
 use super::{describe, hostile, pairs, properties, vectors};
@@ -16,9 +16,9 @@ pub struct Proof {
     /// Every check.
     pub checks: Vec<Check>,
     /// Types whose bytes were foretold by the judge, and were as foretold.
-    pub foretold: BTreeSet<u32>,
-    /// Types that lead into what the plugin made, and led right; see [`Judge::follows`].
-    pub followed: BTreeSet<u32>,
+    pub predicted: BTreeSet<u32>,
+    /// Types that lead into what the plugin made, and led right; see [`ReferenceModel::indirection_coverage`].
+    pub resolved: BTreeSet<u32>,
 }
 
 impl Proof {
@@ -29,10 +29,10 @@ impl Proof {
 
     /// How far the judge saw where relocations of `row` lead; `None` if their values were not judged.
     #[must_use]
-    pub fn seen(&self, judge: &Judge<'_>, row: &PluginRow) -> Option<Seen> {
-        match self.foretold.contains(&row.row.kind) {
-            true => Some(Seen::Foretold),
-            false => judge.follows(row).filter(|_| self.followed.contains(&row.row.kind)),
+    pub fn coverage(&self, model: &ReferenceModel<'_>, row: &PluginRow) -> Option<RowCoverage> {
+        match self.predicted.contains(&row.row.kind) {
+            true => Some(RowCoverage::Predicted),
+            false => model.indirection_coverage(row).filter(|_| self.resolved.contains(&row.row.kind)),
         }
     }
 
@@ -53,5 +53,5 @@ pub fn prove<'a>(subject: &'a Subject<'a>, wanted: Wanted<'a>, record: &'a mut d
     hostile::derive(&mut prover);
     prover.checks.extend(prover.against.into_values());
     prover.checks.sort_by_key(|check| check.group);
-    Proof { checks: prover.checks, foretold: prover.foretold, followed: prover.followed }
+    Proof { checks: prover.checks, predicted: prover.predicted, resolved: prover.resolved }
 }

@@ -5,10 +5,10 @@ use super::complaint::Complaint;
 use super::group::Group;
 use super::minimise::minimise;
 use super::oracle::{Bench, Oracle, as_expected};
+use super::prediction::Prediction;
 use super::run::Outcome;
 use super::subject::Subject;
 use super::text::{Expected, Recorded};
-use super::verdict::Verdict;
 use relobox_link::guests::Plugin;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,9 +56,9 @@ pub struct Prover<'a> {
     /// What was checked so far.
     pub(crate) checks: Vec<Check>,
     /// Types whose bytes were foretold.
-    pub(crate) foretold: BTreeSet<u32>,
+    pub(crate) predicted: BTreeSet<u32>,
     /// Types that lead into what the plugin made.
-    pub(crate) followed: BTreeSet<u32>,
+    pub(crate) resolved: BTreeSet<u32>,
     /// Checks by the second plugin, by the names of those that they repeat.
     pub(crate) against: BTreeMap<String, Check>,
     record: &'a mut dyn FnMut(&str, Recorded),
@@ -68,8 +68,8 @@ impl<'a> Prover<'a> {
     /// Nothing is checked yet; each case that was judged, and linked or refused as it should, goes to `record`.
     pub fn new(subject: &'a Subject<'a>, wanted: Wanted<'a>, record: &'a mut dyn FnMut(&str, Recorded)) -> Self {
         let bench = Bench { subject, against: wanted.against };
-        let (foretold, followed) = (BTreeSet::new(), BTreeSet::new());
-        Self { bench, wanted, checks: Vec::new(), foretold, followed, against: BTreeMap::new(), record }
+        let (predicted, resolved) = (BTreeSet::new(), BTreeSet::new());
+        Self { bench, wanted, checks: Vec::new(), predicted, resolved, against: BTreeMap::new(), record }
     }
 
     /// The plugin.
@@ -92,8 +92,8 @@ impl<'a> Prover<'a> {
             bench: self.bench,
             check: Check::new(group, name),
             agreement: self.bench.against.map(|_| Check::new(Group::Against, &full)),
-            foretold: &mut self.foretold,
-            followed: &mut self.followed,
+            predicted: &mut self.predicted,
+            resolved: &mut self.resolved,
             record: self.record,
         };
         of(&mut cases);
@@ -117,7 +117,7 @@ impl Check {
     #[must_use]
     pub fn recorded(subject: &Subject<'_>, name: &str, recorded: &Recorded) -> Self {
         let mut check = Self::new(Group::Recorded, name);
-        let Some(expected) = recorded.expected.as_ref().filter(|_| subject.judge.links(&recorded.case)) else {
+        let Some(expected) = recorded.expected.as_ref().filter(|_| subject.model.links(&recorded.case)) else {
             let why =
                 if recorded.expected.is_none() { "it expects nothing" } else { "the machine is another plugin's" };
             check.partly = Some(why.into());
@@ -157,8 +157,8 @@ pub struct Cases<'a> {
     bench: Bench<'a>,
     check: Check,
     agreement: Option<Check>,
-    foretold: &'a mut BTreeSet<u32>,
-    followed: &'a mut BTreeSet<u32>,
+    predicted: &'a mut BTreeSet<u32>,
+    resolved: &'a mut BTreeSet<u32>,
     record: &'a mut dyn FnMut(&str, Recorded),
 }
 
@@ -171,7 +171,7 @@ impl<'a> Cases<'a> {
 
     /// Asks about a case.
     pub fn ask(&mut self, oracle: Oracle, case: &Case) {
-        let judged = oracle == Oracle::Judge;
+        let judged = oracle == Oracle::ReferenceModel;
         let good = self.check.ask(&self.bench, oracle, case);
         if !judged || !good {
             return;
@@ -182,11 +182,11 @@ impl<'a> Cases<'a> {
         let subject = self.bench.subject;
         let outcome = subject.run(case).outcome;
         if let Outcome::Linked(linked) = &outcome {
-            let verdicts = subject.judge.verdicts(case, &linked.values);
+            let predictions = subject.model.predictions(case, &linked.values);
             let relocations = case.groups().flat_map(|(_, s)| &s.relocations);
-            let foretold = relocations.zip(&verdicts).filter(|(_, v)| matches!(v, Verdict::Bytes(_)));
-            self.foretold.extend(foretold.map(|(r, _)| r.kind & subject.about().kind_mask));
-            self.followed.extend(subject.judge.follow(case, linked, &verdicts).into_iter().flatten());
+            let predicted = relocations.zip(&predictions).filter(|(_, v)| matches!(v, Prediction::Bytes(_)));
+            self.predicted.extend(predicted.map(|(r, _)| r.kind & subject.about().kind_mask));
+            self.resolved.extend(subject.model.resolve_indirection(case, linked, &predictions).into_iter().flatten());
         }
         if let Some(expected) = Expected::of(&outcome) {
             let full = format!("{}-{}-{}", self.check.group.word(), self.check.name, self.check.cases);

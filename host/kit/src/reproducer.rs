@@ -49,7 +49,7 @@ impl std::str::FromStr for Reproducer {
 
     fn from_str(text: &str) -> Result<Self, Unreadable> {
         let recorded = text.parse()?;
-        let (mut oracle, mut words) = (Oracle::Judge, Vec::new());
+        let (mut oracle, mut words) = (Oracle::ReferenceModel, Vec::new());
         for (line, content) in (1..).zip(text.lines()) {
             if let Some(named) = content.strip_prefix(ORACLE) {
                 oracle = named.parse().map_err(|what| Unreadable { line, what })?;
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn every_oracle_is_read_back() {
-        let mut oracles = vec![Oracle::Judge, Oracle::Repeat, Oracle::Poison, Oracle::Slots, Oracle::Against];
+        let mut oracles = vec![Oracle::ReferenceModel, Oracle::Repeat, Oracle::Poison, Oracle::Slots, Oracle::Against];
         oracles.extend([
             Oracle::Shift(0x10),
             Oracle::ShiftSymbols(u64::MAX),

@@ -3,7 +3,7 @@
 use super::case::{Case, Relocation};
 use super::edges::{range, step};
 use super::ground::Ground;
-use super::judge::Judge;
+use super::reference_model::ReferenceModel;
 use super::run::Outcome;
 use super::subject::Subject;
 use relobox_abi::{effect, row_flag};
@@ -12,9 +12,9 @@ use relobox_link::description::PluginRow;
 use std::collections::HashSet;
 
 /// Sets the symbol (or its size) of a relocation so that its value is `wanted`, as far as the judge knows how.
-pub(crate) fn aim(judge: &Judge<'_>, case: &mut Case, (section, index): (usize, usize), wanted: i64) {
+pub(crate) fn aim(model: &ReferenceModel<'_>, case: &mut Case, (section, index): (usize, usize), wanted: i64) {
     let r = case.sections[section].relocations[index];
-    let Some(row) = judge.about().row(r.kind) else { return };
+    let Some(row) = model.about().row(r.kind) else { return };
     let Some(symbol) = (r.symbol as usize).checked_sub(1).filter(|i| *i < case.symbols.len()) else { return };
     if row.row.effect == effect::SIZE {
         case.symbols[symbol].size = wanted.wrapping_sub(r.addend).cast_unsigned();
@@ -22,21 +22,21 @@ pub(crate) fn aim(judge: &Judge<'_>, case: &mut Case, (section, index): (usize, 
     }
     let low = case.symbols[symbol].value & 0xfff;
     case.symbols[symbol].value = 0;
-    let Some(base) = judge.value_of(case, section, index) else {
+    let Some(base) = model.value_of(case, section, index) else {
         // What is near is in range of most.
         case.symbols[symbol].value = case.cut(case.sections[section].address.wrapping_add(0x20));
         return;
     };
     let value = match row.row.effect {
         effect::MINUS => base.wrapping_sub(wanted),
-        effect::UNKNOWN => return unshift(judge, case, (section, index), (symbol, base, wanted)),
+        effect::UNKNOWN => return unshift(model, case, (section, index), (symbol, base, wanted)),
         _ => wanted.wrapping_sub(base),
     };
     case.symbols[symbol].value = case.cut(value.cast_unsigned());
-    if row.row.effect == effect::PAGES && judge.value_of(case, section, index) == Some(wanted) {
+    if row.row.effect == effect::PAGES && model.value_of(case, section, index) == Some(wanted) {
         let even = case.clone();
         case.symbols[symbol].value = case.cut(value.cast_unsigned().wrapping_add(low));
-        if judge.value_of(case, section, index) != Some(wanted) {
+        if model.value_of(case, section, index) != Some(wanted) {
             *case = even;
         }
     }
@@ -45,14 +45,14 @@ pub(crate) fn aim(judge: &Judge<'_>, case: &mut Case, (section, index): (usize, 
 /// Sets the symbol's value where the formula may shift: by each distance, until the value is the one that is wanted.
 /// What is shifted out is not left 0, so that it is seen not to matter.
 fn unshift(
-    judge: &Judge<'_>,
+    model: &ReferenceModel<'_>,
     case: &mut Case,
     (section, index): (usize, usize),
     (symbol, base, wanted): (usize, i64, i64),
 ) {
     let plain = case.cut(wanted.wrapping_sub(base).cast_unsigned());
     case.symbols[symbol].value = plain;
-    if judge.value_of(case, section, index) == Some(wanted) {
+    if model.value_of(case, section, index) == Some(wanted) {
         return;
     }
     for by in 1..u64::BITS {
@@ -62,7 +62,7 @@ fn unshift(
             // What was carried from the letters that the symbol is added to.
             for carry in [0, 1 << by, (1u64 << by).wrapping_neg()] {
                 case.symbols[symbol].value = case.cut(rough.wrapping_add(carry));
-                if judge.value_of(case, section, index) == Some(wanted) {
+                if model.value_of(case, section, index) == Some(wanted) {
                     return;
                 }
             }
@@ -105,7 +105,7 @@ pub(crate) fn sample(
         let value = min as i128 + span / 2 + (i128::from(rng.next_u64()) % span);
         let value = (value as i64) & step(row).wrapping_neg();
         ground.relocation(Relocation { offset: at, kind: row.row.kind, symbol, addend });
-        aim(&subject.judge, &mut ground.case, (0, unit), value);
+        aim(&subject.model, &mut ground.case, (0, unit), value);
     }
     // What is out of reach by chance goes.
     for _ in 0..8 {

@@ -6,14 +6,14 @@
 
 use super::case::{Case, Relocation};
 use super::complaint::{Complaint, Wrong};
+use super::encode::HAS_FALLBACK;
 use super::field::Field;
-use super::follow::{Seen, joined};
-use super::meaning::half;
+use super::indirection::{RowCoverage, joined};
+use super::prediction::Prediction;
 use super::run::{Linked, Outcome};
-use super::settle::ANOTHER_WAY;
 use super::subject::Subject;
 use super::tables::word;
-use super::verdict::Verdict;
+use super::value_source::half;
 use relobox_abi::{effect, row_flag};
 use relobox_core::text::hex_value;
 use relobox_link::description::PluginRow;
@@ -48,9 +48,9 @@ pub(crate) fn destinations(subject: &Subject<'_>, case: &Case) -> Result<(), Com
         return stubs(subject, case, row, &linked, &sites);
     }
     // Where the formula is read the judge knows the way, and a rounded or shifted one has no other.
-    if subject.judge.follows(row) == Some(Seen::Entry) {
-        let verdicts = subject.judge.verdicts(case, &linked.values);
-        return subject.judge.follow(case, &linked, &verdicts).map(drop);
+    if subject.model.indirection_coverage(row) == Some(RowCoverage::Entry) {
+        let predictions = subject.model.predictions(case, &linked.values);
+        return subject.model.resolve_indirection(case, &linked, &predictions).map(drop);
     }
     match row.row.effect {
         effect::SLOT | effect::UNKNOWN if !row.is(row_flag::DERIVED) => entries(case, row, &linked, &sites),
@@ -155,11 +155,11 @@ fn stubs(
         return Ok(());
     }
     let field = Field::of(row, case.order);
-    let verdicts = subject.judge.verdicts(case, &linked.values);
+    let predictions = subject.model.predictions(case, &linked.values);
     let all: Vec<_> = case.groups().flat_map(|(_, s)| &s.relocations).collect();
     let far = |site: &Site<'_>| {
         let index = all.iter().position(|r| std::ptr::eq(*r, site.relocation));
-        index.is_some_and(|i| matches!(verdicts[i], Verdict::Unknown(why) if why == ANOTHER_WAY))
+        index.is_some_and(|i| matches!(predictions[i], Prediction::Unknown(why) if why == HAS_FALLBACK))
     };
     let mut owners: HashMap<u64, u64> = HashMap::new();
     for site in sites.iter().filter(|site| site.relocation.addend == 0 && far(site)) {
@@ -168,7 +168,7 @@ fn stubs(
             continue;
         }
         let value = joined(row, field.signed(site.word));
-        let ahead = subject.judge.tables.ahead(row.row.kind);
+        let ahead = subject.model.tables.ahead(row.row.kind);
         let target = case.cut(site.place.wrapping_add_signed(value).wrapping_add(ahead));
         let inside = linked.made.iter().any(|m| m.at(target).is_some());
         let complain = |expected: String, came: String| {

@@ -42,7 +42,7 @@ pub(crate) struct Stubs<'a> {
     case: &'a Case,
     sides: &'a [Side<'a>; 2],
     /// Whether any code was followed to its target.
-    pub(crate) followed: bool,
+    pub(crate) resolved: bool,
     /// Code that was looked at already.
     known: HashMap<(usize, Code), bool>,
 }
@@ -65,7 +65,7 @@ fn code(case: &Case, held: &Held<'_>, rule: usize, linked: &Linked) -> Option<Co
 
 impl<'a> Stubs<'a> {
     pub(crate) fn new(case: &'a Case, sides: &'a [Side<'a>; 2]) -> Self {
-        Self { case, sides, followed: false, known: HashMap::new() }
+        Self { case, sides, resolved: false, known: HashMap::new() }
     }
 
     /// Those of one type that do not come to the same on both sides.
@@ -115,7 +115,7 @@ impl<'a> Stubs<'a> {
                         right
                     }
                 };
-                self.followed |= right;
+                self.resolved |= right;
                 if !right {
                     wrong.insert(i);
                 }
@@ -237,7 +237,7 @@ impl<'a> Stubs<'a> {
             }
         };
         let reached = |linked: &Linked| {
-            let side = Side::new(&alone, by.plugin, by.judge, linked);
+            let side = Side::new(&alone, by.plugin, by.model, linked);
             let lead = Lead { section: 0, index: 0, relocation: 0, start: 0, end: 0 };
             let held = side.held(&alone, &lead).filter(|held| !held.is_direct(&alone))?;
             let reached = self::code(&alone, &held, rule, linked)?;

@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::ground::{Ground, grounds};
-use super::judge::Judge;
+use super::reference_model::ReferenceModel;
 use super::run::{Run, run};
 use relobox_link::description::{About, PluginRow};
 use relobox_link::guests::Plugin;
@@ -12,14 +12,14 @@ pub struct Subject<'a> {
     /// The plugin.
     pub plugin: &'a Plugin,
     /// What its description says must come.
-    pub judge: Judge<'a>,
+    pub model: ReferenceModel<'a>,
 }
 
 impl<'a> Subject<'a> {
     /// Asks `plugin` what it does not say of itself.
     #[must_use]
     pub fn new(plugin: &'a Plugin) -> Self {
-        Self { plugin, judge: Judge::of(plugin) }
+        Self { plugin, model: ReferenceModel::of(plugin) }
     }
 
     /// What the plugin says of itself.
@@ -43,6 +43,6 @@ impl<'a> Subject<'a> {
     /// Each machine with each form of addends that it takes.
     #[must_use]
     pub fn grounds(&self) -> Vec<Ground> {
-        grounds(&self.judge)
+        grounds(&self.model)
     }
 }

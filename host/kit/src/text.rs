@@ -45,7 +45,7 @@ pub enum Expected {
         /// The plugin's.
         made: Vec<(String, Vec<u8>)>,
     },
-    /// Kinds of faults, each with the index of its relocation.
+    /// FaultKinds of faults, each with the index of its relocation.
     Refused(Vec<(String, Option<u32>)>),
 }
 

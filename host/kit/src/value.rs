@@ -1,26 +1,26 @@
 //! The value that a relocation's field is asked to hold, with addends and pairs.
 
 use super::case::{Case, Relocation};
+use super::fault_kinds::{FaultKind, FaultKinds};
 use super::field::Field;
 use super::formula::Letters;
-use super::judge::{Judge, Site};
-use super::kinds::{Kind, Kinds};
-use super::meaning::{Meaning, TABLES, half};
 use super::places::Places;
-use super::verdict::Verdict;
+use super::prediction::Prediction;
+use super::reference_model::{ReferenceModel, Site};
+use super::value_source::{TABLES, ValueSource, half};
 use relobox_abi::{pairing, row_flag, symbol_flag};
 use relobox_link::description::PluginRow;
 
 /// A value, and the same rounded for a signed low half.
 #[derive(Clone, Copy)]
-pub(crate) struct Valued {
+pub(crate) struct FieldValue {
     pub(crate) exact: i64,
     pub(crate) rounded: i64,
     /// What it is by other readings of its formula, rounded.
     pub(crate) readings: [i64; 2],
 }
 
-impl Valued {
+impl FieldValue {
     /// What `row` makes of `exact`.
     pub(crate) fn of(case: &Case, row: &PluginRow, exact: i64) -> Self {
         Self::read(case, row, [exact; 3])
@@ -64,54 +64,56 @@ fn narrow(case: &Case, value: i64) -> i64 {
     if case.class == 32 { i64::from(value as i32) } else { value }
 }
 
-impl Judge<'_> {
+impl ReferenceModel<'_> {
     /// The value, and what can be said without one.
-    pub(crate) fn value(&self, site: &Site<'_>, row: &PluginRow, depth: usize) -> Result<Valued, Verdict> {
+    pub(crate) fn value(&self, site: &Site<'_>, row: &PluginRow, depth: usize) -> Result<FieldValue, Prediction> {
         let letters = self.letters(site, row)?;
         let Letters { s, a, p, .. } = letters;
         let (target, field) = (s.wrapping_add(a), Field::of(row, site.case.order));
         let held = || field.extract(field.word(site.place(site.relocation().offset))).cast_signed();
         let page = |address: i64| address & !0xfff;
-        let exact = match self.meanings.get(&row.row.kind) {
-            Some(Meaning::Formula(formula)) => {
-                return Ok(Valued::read(site.case, row, formula.readings(&letters, site.case.class)));
+        let exact = match self.value_sources.get(&row.row.kind) {
+            Some(ValueSource::Formula(formula)) => {
+                return Ok(FieldValue::read(site.case, row, formula.readings(&letters, site.case.class)));
             }
-            Some(Meaning::Plus) => held().wrapping_add(target),
-            Some(Meaning::Minus) => held().wrapping_sub(target),
-            Some(Meaning::Pages) => {
+            Some(ValueSource::Plus) => held().wrapping_add(target),
+            Some(ValueSource::Minus) => held().wrapping_sub(target),
+            Some(ValueSource::Pages) => {
                 let value = narrow(site.case, page(target.wrapping_add(half(row))).wrapping_sub(page(p)));
-                return Ok(Valued::plain(value));
+                return Ok(FieldValue::plain(value));
             }
-            Some(Meaning::InPage) => target & 0xfff,
-            Some(Meaning::Partner) => {
+            Some(ValueSource::InPage) => target & 0xfff,
+            Some(ValueSource::Partner) => {
                 let (index, its) = self.high_half(site, row, depth)?;
                 return match self.value(&Site { index, ..*site }, its, depth + 1) {
-                    Ok(value) => Ok(Valued::plain(value.exact)),
-                    Err(Verdict::Unknown(why)) => Err(Verdict::Unknown(why)),
-                    Err(_) => Err(Verdict::Unknown("the high half at its label is refused")),
+                    Ok(value) => Ok(FieldValue::plain(value.exact)),
+                    Err(Prediction::Unknown(why)) => Err(Prediction::Unknown(why)),
+                    Err(_) => Err(Prediction::Unknown("the high half at its label is refused")),
                 };
             }
-            Some(Meaning::Tables) => return Err(Verdict::Unknown(TABLES)),
-            Some(Meaning::Unknown(why)) => match self.measures.get(&row.row.kind) {
-                Some(measure) if is_plain(site) => measure.formula.value(&letters).wrapping_add(measure.more),
-                _ => return Err(Verdict::Unknown(why)),
+            Some(ValueSource::Tables) => return Err(Prediction::Unknown(TABLES)),
+            Some(ValueSource::Unknown(why)) => match self.range_formulas.get(&row.row.kind) {
+                Some(infer_range) if is_plain(site) => {
+                    infer_range.formula.value(&letters).wrapping_add(infer_range.more)
+                }
+                _ => return Err(Prediction::Unknown(why)),
             },
-            None => return Err(Verdict::Unknown("it has no row")),
+            None => return Err(Prediction::Unknown("it has no row")),
         };
-        Ok(Valued::of(site.case, row, exact))
+        Ok(FieldValue::of(site.case, row, exact))
     }
 
     /// What the letters of its formula are, but for those that name tables.
-    pub(crate) fn letters(&self, site: &Site<'_>, row: &PluginRow) -> Result<Letters, Verdict> {
+    pub(crate) fn letters(&self, site: &Site<'_>, row: &PluginRow) -> Result<Letters, Prediction> {
         let (case, r) = (site.case, site.relocation());
         let section = &case.sections[site.section];
         let symbol = (r.symbol as usize).checked_sub(1).map(|i| &case.symbols[i]);
         let special = symbol_flag::COMMON | symbol_flag::PERCPU | symbol_flag::LIVEPATCH | symbol_flag::REGISTER;
         if symbol.is_some_and(|symbol| symbol.flags & special != 0) {
-            return Err(Verdict::Unknown("its symbol is a special one"));
+            return Err(Prediction::Unknown("its symbol is a special one"));
         }
         if section.in_place && site.places.disturbed() {
-            return Err(Verdict::Unknown("an addend may have been overwritten"));
+            return Err(Prediction::Unknown("an addend may have been overwritten"));
         }
         let field = Field::of(row, case.order);
         let mut a = if section.in_place { field.signed(field.word(site.place(r.offset))) } else { r.addend };
@@ -124,22 +126,22 @@ impl Judge<'_> {
     }
 
     /// The other half of the addend of a high half whose addends are in place.
-    fn low_addend(&self, site: &Site<'_>, row: &PluginRow) -> Result<i64, Verdict> {
+    fn low_addend(&self, site: &Site<'_>, row: &PluginRow) -> Result<i64, Prediction> {
         let (r, section) = (site.relocation(), &site.case.sections[site.section]);
         let behind = &section.relocations[site.index + 1..];
         let mut lows = behind.iter().filter(|low| low.kind & self.about().kind_mask == row.row.partner);
-        let Some(next) = lows.next() else { return Err(Verdict::Refused(Kinds::of(&[Kind::Unpaired]))) };
+        let Some(next) = lows.next() else { return Err(Prediction::Refused(FaultKinds::of(&[FaultKind::Unpaired]))) };
         if next.symbol != r.symbol {
             let mine = lows.any(|low| low.symbol == r.symbol);
             return Err(match mine {
-                true => Verdict::Unknown("another pair begins before it is complete"),
-                false => Verdict::Refused(Kinds::of(&[Kind::Unpaired])),
+                true => Prediction::Unknown("another pair begins before it is complete"),
+                false => Prediction::Refused(FaultKinds::of(&[FaultKind::Unpaired])),
             });
         }
-        let Some(low) = self.about().row(next.kind) else { return Err(Verdict::Unknown("its partner has no row")) };
+        let Some(low) = self.about().row(next.kind) else { return Err(Prediction::Unknown("its partner has no row")) };
         let place = site.place(next.offset);
         if place.len() < usize::from(low.row.width) {
-            return Err(Verdict::Unknown("its partner lies outside the section"));
+            return Err(Prediction::Unknown("its partner lies outside the section"));
         }
         let field = Field::of(low, site.case.order);
         Ok(field.signed(field.word(place)))
@@ -151,18 +153,19 @@ impl Judge<'_> {
         site: &Site<'_>,
         row: &PluginRow,
         depth: usize,
-    ) -> Result<(usize, &PluginRow), Verdict> {
-        let unpaired = Verdict::Refused(Kinds::of(&[Kind::Unpaired, Kind::Rejected, Kind::Other]));
+    ) -> Result<(usize, &PluginRow), Prediction> {
+        let unpaired =
+            Prediction::Refused(FaultKinds::of(&[FaultKind::Unpaired, FaultKind::Rejected, FaultKind::Other]));
         let section = &site.case.sections[site.section];
         let end = section.address.checked_add(section.bytes.len() as u64);
         if end.is_none_or(|end| site.case.cut(end) != end) {
-            return Err(Verdict::Unknown("its section goes on at address 0"));
+            return Err(Prediction::Unknown("its section goes on at address 0"));
         }
         let label = site.values.get(site.relocation().symbol as usize).copied().unwrap_or(0);
         let offset = site.case.cut(label.wrapping_sub(section.address));
         let rejects = |r: &Relocation| self.about().row(r.kind).is_some_and(|row| row.is(row_flag::REJECT));
         if section.relocations.iter().any(|r| r.offset == offset && rejects(r)) {
-            return Err(Verdict::Unknown("what stands at its label is refused"));
+            return Err(Prediction::Unknown("what stands at its label is refused"));
         }
         let labelled = |r: &Relocation| {
             self.about().row(r.kind).is_some_and(|row| row.writes() && row.row.pairing == pairing::LABELLED)
@@ -170,16 +173,16 @@ impl Judge<'_> {
         let mut highs = (0..).zip(&section.relocations).filter(|(_, r)| r.offset == offset && labelled(r));
         let (Some((index, high)), None) = (highs.next(), highs.next()) else {
             let any = section.relocations.iter().any(|r| r.offset == offset && labelled(r));
-            return Err(if any { Verdict::Unknown("two high halves stand at its label") } else { unpaired });
+            return Err(if any { Prediction::Unknown("two high halves stand at its label") } else { unpaired });
         };
         let Some(its) = self.about().row(high.kind).filter(|_| row.row.pairing == pairing::LABEL && depth == 0) else {
-            return Err(Verdict::Unknown("nobody knows what stands at its label"));
+            return Err(Prediction::Unknown("nobody knows what stands at its label"));
         };
         if !Places::inside(&its.row, high.offset, section.bytes.len()) {
-            return Err(Verdict::Unknown("the high half at its label lies outside the section"));
+            return Err(Prediction::Unknown("the high half at its label lies outside the section"));
         }
         if high.symbol as usize > site.case.symbols.len() {
-            return Err(Verdict::Unknown("the high half at its label is refused"));
+            return Err(Prediction::Unknown("the high half at its label is refused"));
         }
         Ok((index, its))
     }

@@ -35,7 +35,7 @@ pub(crate) fn derive(prover: &mut Prover<'_>) {
                     values(cases, &ground, row);
                 }
             }
-            if let Some(why) = subject.judge.ignorance(row) {
+            if let Some(why) = subject.model.unpredictable(row) {
                 cases.partly(why);
             } else if cases.is_empty() {
                 cases.partly("it is a half of a pair: see pairs");
@@ -69,7 +69,7 @@ pub(crate) fn one(
     }
     let symbol = ground.symbol(0);
     ground.relocation(Relocation { offset, kind: row.row.kind, symbol, addend });
-    aim(&cases.subject().judge, &mut ground.case, (0, 0), value);
+    aim(&cases.subject().model, &mut ground.case, (0, 0), value);
     ground
 }
 
@@ -79,7 +79,7 @@ fn values(cases: &mut Cases<'_>, ground: &Ground, row: &PluginRow) {
     for (i, value) in edges(row).into_iter().enumerate() {
         for (j, poison) in POISON.into_iter().enumerate().take(3 + (i & 1)) {
             let made = one(cases, ground, row, (at, addends[(i + j) % 4], value), poison);
-            cases.ask(Oracle::Judge, &made.case);
+            cases.ask(Oracle::ReferenceModel, &made.case);
             if j == 1 {
                 cases.ask(Oracle::Poison, &made.case);
             }
@@ -89,22 +89,22 @@ fn values(cases: &mut Cases<'_>, ground: &Ground, row: &PluginRow) {
     let mut weak = one(cases, ground, row, (at, 0, 0), POISON[0]);
     let symbol = &mut weak.case.symbols[0];
     (symbol.value, symbol.info, symbol.flags) = (0, 0x20, symbol_flag::UNDEFINED | symbol_flag::WEAK);
-    cases.ask(Oracle::Judge, &weak.case);
+    cases.ask(Oracle::ReferenceModel, &weak.case);
     // No symbol at all has the value 0 too.
     let mut none = weak.clone();
     none.case.symbols.clear();
     none.case.sections[0].relocations[0].symbol = 0;
-    cases.ask(Oracle::Judge, &none.case);
+    cases.ask(Oracle::ReferenceModel, &none.case);
     // One of the module's own.
     let mut own = one(cases, ground, row, (at, 0, 0), POISON[2]);
     let symbol = &mut own.case.symbols[0];
     (symbol.section, symbol.value, symbol.flags) = (1, 40, 0);
-    cases.ask(Oracle::Judge, &own.case);
+    cases.ask(Oracle::ReferenceModel, &own.case);
     if row.is(row_flag::ZERO) {
         let mut again = one(cases, ground, row, (at, 0, step(row)), POISON[0]);
         for i in 0..usize::from(row.row.width) {
             again.case.sections[0].bytes[at as usize + i] = 1;
-            cases.ask(Oracle::Judge, &again.case);
+            cases.ask(Oracle::ReferenceModel, &again.case);
             again.case.sections[0].bytes[at as usize + i] = 0;
         }
     }
@@ -128,12 +128,12 @@ fn places(cases: &mut Cases<'_>, ground: &Ground, row: &PluginRow) {
     offsets.extend([1 << 32, (1 << 32) - 1, (1 << 32) - field, (1 << 32) + 8, 1 << 31, u64::MAX << 32]);
     for offset in offsets {
         let made = one(cases, ground, row, (offset, 0, value), POISON[0]);
-        cases.ask(Oracle::Judge, &made.case);
+        cases.ask(Oracle::ReferenceModel, &made.case);
     }
     // As many bytes as the field has, and one too few.
     for len in [field, field - 1, 1] {
         let mut made = one(cases, ground, row, (0, 0, value), POISON[0]);
         made.case.sections[0].bytes.truncate(len as usize);
-        cases.ask(Oracle::Judge, &made.case);
+        cases.ask(Oracle::ReferenceModel, &made.case);
     }
 }

@@ -4,7 +4,7 @@ use crate::cli::output;
 use comfy_table::{CellAlignment, Table, presets};
 use relobox::Result;
 use relobox::description::PluginRow;
-use relobox::kit::{Complaint, Group, Proof, Reproducer, Seen, Subject};
+use relobox::kit::{Complaint, Group, Proof, Reproducer, RowCoverage, Subject};
 use relobox::text::hex;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 /// The whole report.
 #[derive(Serialize)]
-pub(super) struct Report {
+pub(super) struct TestReport {
     plugin: String,
     plugin_sha256: String,
     origin: String,
@@ -21,20 +21,23 @@ pub(super) struct Report {
     passed: bool,
     cases: usize,
     writing_types: usize,
-    foretold_types: usize,
-    followed_types: usize,
-    not_foretold: Vec<NotForetold>,
-    pub(super) checks: Vec<Told>,
+    #[serde(rename = "foretold_types")]
+    predicted_types: usize,
+    #[serde(rename = "followed_types")]
+    indirect_types: usize,
+    #[serde(rename = "not_foretold")]
+    unpredicted: Vec<UnpredictedTypes>,
+    pub(super) checks: Vec<CheckReport>,
 }
 
 #[derive(Serialize)]
-struct NotForetold {
+struct UnpredictedTypes {
     why: String,
     types: Vec<String>,
 }
 
 #[derive(Serialize)]
-pub(super) struct Told {
+pub(super) struct CheckReport {
     group: Group,
     name: String,
     result: &'static str,
@@ -42,11 +45,11 @@ pub(super) struct Told {
     failed: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    pub(super) failures: Vec<ToldFailure>,
+    pub(super) failures: Vec<FailureReport>,
 }
 
 #[derive(Serialize)]
-pub(super) struct ToldFailure {
+pub(super) struct FailureReport {
     #[serde(flatten)]
     complaint: Complaint,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,17 +60,17 @@ pub(super) struct ToldFailure {
     pub(super) replay: Option<String>,
 }
 
-impl Report {
+impl TestReport {
     pub(super) fn of(subject: &Subject<'_>, proof: &Proof) -> Self {
         let plugin = subject.plugin;
-        let forms = subject.judge.forms();
-        let mut not_foretold: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        let seen = |row: &&PluginRow| proof.seen(&subject.judge, row);
-        for row in subject.writing().filter(|row| seen(row).is_none()) {
-            let why = subject.judge.ignorance(row).unwrap_or("none of its cases was run, or good");
-            not_foretold.entry(why).or_default().push(row.name.clone());
+        let forms = subject.model.forms();
+        let mut unpredicted: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        let coverage = |row: &&PluginRow| proof.coverage(&subject.model, row);
+        for row in subject.writing().filter(|row| coverage(row).is_none()) {
+            let why = subject.model.unpredictable(row).unwrap_or("none of its cases was run, or good");
+            unpredicted.entry(why).or_default().push(row.name.clone());
         }
-        let checks = proof.checks.iter().map(|check| Told {
+        let checks = proof.checks.iter().map(|check| CheckReport {
             group: check.group,
             name: check.name.clone(),
             result: match (check.failed, check.cases) {
@@ -81,7 +84,7 @@ impl Report {
             failures: check
                 .failures
                 .iter()
-                .map(|failure| ToldFailure {
+                .map(|failure| FailureReport {
                     complaint: failure.complaint.clone(),
                     oracle: failure.reproducer.as_ref().map(|(oracle, _)| oracle.to_string()),
                     file: None,
@@ -102,14 +105,14 @@ impl Report {
             passed: proof.holds(),
             cases: proof.checks.iter().map(|check| check.cases).sum(),
             writing_types: subject.writing().count(),
-            foretold_types: proof.foretold.len(),
-            followed_types: subject
+            predicted_types: proof.predicted.len(),
+            indirect_types: subject
                 .writing()
-                .filter(|row| seen(row).is_some_and(|seen| seen != Seen::Foretold))
+                .filter(|row| coverage(row).is_some_and(|coverage| coverage != RowCoverage::Predicted))
                 .count(),
-            not_foretold: not_foretold
+            unpredicted: unpredicted
                 .into_iter()
-                .map(|(why, types)| NotForetold { why: why.to_owned(), types })
+                .map(|(why, types)| UnpredictedTypes { why: why.to_owned(), types })
                 .collect(),
             checks: checks.collect(),
         }
@@ -169,12 +172,12 @@ impl Report {
         output::line("");
         output::line(format_args!(
             "The judge foretold the bytes of {} of {} types that write.",
-            self.foretold_types, self.writing_types
+            self.predicted_types, self.writing_types
         ));
-        if self.followed_types != 0 {
-            output::line(format_args!("It followed {} more to what the plugin made.", self.followed_types));
+        if self.indirect_types != 0 {
+            output::line(format_args!("It followed {} more to what the plugin made.", self.indirect_types));
         }
-        for gap in &self.not_foretold {
+        for gap in &self.unpredicted {
             output::line(format_args!("  not of {}, since {}: {}", gap.types.len(), gap.why, gap.types.join(", ")));
         }
         let mut reasons: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();

@@ -1,6 +1,6 @@
 //! `relobox plugin test`: the conformance kit.
 
-use super::proof::{self, Report};
+use super::proof::{self, TestReport};
 use crate::cli::common::Common;
 use crate::cli::output;
 use clap::Args;
@@ -93,9 +93,9 @@ pub(super) fn run(args: TestArgs) -> Result<ExitCode> {
         proof::list(&all, args.common.json);
         return Ok(ExitCode::SUCCESS);
     }
-    let mut report = Report::of(&subject, &all);
+    let mut report = TestReport::of(&subject, &all);
     for (check, of) in report.checks.iter_mut().zip(&all.checks) {
-        for (told, failure) in check.failures.iter_mut().zip(&of.failures) {
+        for (report_line, failure) in check.failures.iter_mut().zip(&of.failures) {
             let file = match (&failure.reproducer, of.group, &args.vectors) {
                 (Some((oracle, case)), ..) => {
                     let full = format!("{}-{}", of.full(), failure.complaint.wrong.word());
@@ -106,8 +106,8 @@ pub(super) fn run(args: TestArgs) -> Result<ExitCode> {
                 _ => None,
             };
             if let Some(file) = file {
-                told.replay = Some(command(&args, &file));
-                told.file = Some(file.display().to_string());
+                report_line.replay = Some(command(&args, &file));
+                report_line.file = Some(file.display().to_string());
             }
         }
     }

@@ -7,16 +7,16 @@
 
 use super::case::{Case, Relocation};
 use super::complaint::{Complaint, Wrong, accepted, hex};
+use super::encode::HAS_FALLBACK;
 use super::field::Field;
 use super::formula::{Holds, Letters};
-use super::judge::{Judge, Site};
-use super::meaning::TABLES;
 use super::places::{Places, Sharing};
+use super::prediction::Prediction;
+use super::reference_model::{ReferenceModel, Site};
 use super::run::{Linked, Made};
-use super::settle::ANOTHER_WAY;
 use super::tables::{Reading, Role, Tables, choices, slots, starts, with, word};
-use super::value::Valued;
-use super::verdict::Verdict;
+use super::value::FieldValue;
+use super::value_source::TABLES;
 use relobox_abi::{effect, pairing, row_flag};
 use relobox_core::text;
 use relobox_link::description::PluginRow;
@@ -24,9 +24,9 @@ use std::collections::HashMap;
 
 /// How far the judge sees where a row's relocations lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Seen {
+pub enum RowCoverage {
     /// The bytes are foretold.
-    Foretold,
+    Predicted,
     /// The field and the entry that it leads to, or the field and the table's address.
     Entry,
     /// The field leads to code of the symbol's own, behind which the target stands as a word.
@@ -38,10 +38,10 @@ pub enum Seen {
 /// A piece of code, and the target that it is for.
 type Code = (u64, u64);
 
-impl Judge<'_> {
+impl ReferenceModel<'_> {
     /// How far relocations of `row` are followed, beyond what bytes are foretold; `None` if not at all.
     #[must_use]
-    pub fn follows(&self, row: &PluginRow) -> Option<Seen> {
+    pub fn indirection_coverage(&self, row: &PluginRow) -> Option<RowCoverage> {
         let reading = self.tables.reading(row.row.kind);
         let code = match reading {
             Some(reading) => reading.letters.iter().any(|letter| self.tables.roles(*letter) == [Role::Code]),
@@ -49,10 +49,10 @@ impl Judge<'_> {
         };
         match (code, self.tables.target(row.row.kind)) {
             (true, _) if !solvable(row) => None,
-            (true, Some(_)) => Some(Seen::Target),
-            (true, None) => Some(Seen::Code),
+            (true, Some(_)) => Some(RowCoverage::Target),
+            (true, None) => Some(RowCoverage::Code),
             // Something is made of the value: that there is an entry is all that can be seen.
-            (false, _) => reading.filter(|_| !row.is(row_flag::DERIVED)).map(|_| Seen::Entry),
+            (false, _) => reading.filter(|_| !row.is(row_flag::DERIVED)).map(|_| RowCoverage::Entry),
         }
     }
 
@@ -63,36 +63,41 @@ impl Judge<'_> {
     }
 
     /// Whether all that leads into what the plugin made leads right; the types of what was followed.
-    pub(crate) fn follow(&self, case: &Case, linked: &Linked, verdicts: &[Verdict]) -> Result<Vec<u32>, Complaint> {
-        let mut followed = Vec::new();
-        let leads = |v: &Verdict| matches!(v, Verdict::Unknown(why) if *why == TABLES || *why == ANOTHER_WAY);
-        if !verdicts.iter().any(leads) || !self.as_assumed(case) {
-            return Ok(followed);
+    pub(crate) fn resolve_indirection(
+        &self,
+        case: &Case,
+        linked: &Linked,
+        predictions: &[Prediction],
+    ) -> Result<Vec<u32>, Complaint> {
+        let mut resolved = Vec::new();
+        let leads = |v: &Prediction| matches!(v, Prediction::Unknown(why) if *why == TABLES || *why == HAS_FALLBACK);
+        if !predictions.iter().any(leads) || !self.as_assumed(case) {
+            return Ok(resolved);
         }
         let mut owners: HashMap<u64, u64> = HashMap::new();
         let mut first = 0;
         for (section, s) in case.groups() {
             let places = Places::of(self.about(), s);
-            for index in (0..s.relocations.len()).filter(|i| leads(&verdicts[first + i])) {
+            for index in (0..s.relocations.len()).filter(|i| leads(&predictions[first + i])) {
                 let site = Site { case, values: &linked.values, section, index, places: &places };
                 let Some(row) = self.about().row(site.relocation().kind) else { continue };
                 if places.sharing(index) != Sharing::Alone {
                     continue;
                 }
                 let name = || self.name(case, first + index);
-                let known = match &verdicts[first + index] {
-                    Verdict::Unknown(why) if *why == ANOTHER_WAY => {
+                let known = match &predictions[first + index] {
+                    Prediction::Unknown(why) if *why == HAS_FALLBACK => {
                         self.is_stub(row) && self.through_code(&site, row, linked, &name, &mut owners)?
                     }
                     _ => self.through_table(&site, row, linked, &name, &mut owners)?,
                 };
                 if known {
-                    followed.push(row.row.kind);
+                    resolved.push(row.row.kind);
                 }
             }
             first += s.relocations.len();
         }
-        Ok(followed)
+        Ok(resolved)
     }
 
     /// A field that a table's address goes into, or an entry's.
@@ -116,7 +121,7 @@ impl Judge<'_> {
         let Some(reading) = self.tables.reading(its.row.kind) else { return Ok(false) };
         let Ok(letters) = self.letters(&at, its) else { return Ok(false) };
         if reading.letters.iter().any(|letter| self.tables.roles(*letter).contains(&Role::Code)) {
-            return match is_low || self.follows(row).is_none() {
+            return match is_low || self.indirection_coverage(row).is_none() {
                 true => Ok(false),
                 false => self.through_code(site, row, linked, name, owners),
             };
@@ -127,16 +132,16 @@ impl Judge<'_> {
         let mut refused = None;
         for choice in choices(&candidates) {
             let letters = with(letters, &reading.letters, &choice);
-            let value = Valued::read(site.case, its, reading.formula.readings(&letters, site.case.class));
-            let value = if is_low { Valued::plain(value.exact) } else { value };
+            let value = FieldValue::read(site.case, its, reading.formula.readings(&letters, site.case.class));
+            let value = if is_low { FieldValue::plain(value.exact) } else { value };
             let r = site.relocation();
             let made = linked.sections.get(site.section).map_or(&[][..], Vec::as_slice);
-            let complaint = match self.settle(site, row, value) {
-                Verdict::Bytes(bytes) => match self.compare(site.case, name, (site.section, r), &bytes, made) {
+            let complaint = match self.encode(site, row, value) {
+                Prediction::Bytes(bytes) => match self.compare(site.case, name, (site.section, r), &bytes, made) {
                     Ok(()) => return Ok(true),
                     Err(complaint) => complaint,
                 },
-                Verdict::Refused(kinds) => accepted(name(), kinds.words().collect::<Vec<_>>().join(" or ")),
+                Prediction::Refused(kinds) => accepted(name(), kinds.words().collect::<Vec<_>>().join(" or ")),
                 _ => return Ok(false),
             };
             refused.get_or_insert(complaint);
@@ -265,21 +270,22 @@ impl Judge<'_> {
     pub(crate) fn detours(&self, case: &Case, linked: &Linked, row: &PluginRow) -> Vec<u64> {
         let section = &case.sections[0];
         let field = Field::of(row, case.order);
-        let goes = |(r, verdict): (&Relocation, &Verdict)| {
-            let out = matches!(verdict, Verdict::Unknown(why) if *why == ANOTHER_WAY);
+        let goes = |(r, prediction): (&Relocation, &Prediction)| {
+            let out = matches!(prediction, Prediction::Unknown(why) if *why == HAS_FALLBACK);
             let bytes = linked.sections.first()?.get(usize::try_from(r.offset).ok()?..).filter(|_| out)?;
             let place = section.address.wrapping_add(r.offset);
             Some(case.cut(place.wrapping_add_signed(joined(row, field.signed(field.word(bytes))))))
         };
-        section.relocations.iter().zip(&self.verdicts(case, &linked.values)).filter_map(goes).collect()
+        section.relocations.iter().zip(&self.predictions(case, &linked.values)).filter_map(goes).collect()
     }
 
     /// The code that the relocations of a sample lead to, which are all of one row.
     pub(crate) fn codes(&self, tables: &Tables, case: &Case, linked: &Linked, row: &PluginRow) -> Vec<Code> {
         let section = &case.sections[0];
         let places = Places::of(self.about(), section);
-        let verdicts = self.verdicts(case, &linked.values);
-        let through = |i: &usize| matches!(verdicts[*i], Verdict::Unknown(why) if why == TABLES || why == ANOTHER_WAY);
+        let predictions = self.predictions(case, &linked.values);
+        let through =
+            |i: &usize| matches!(predictions[*i], Prediction::Unknown(why) if why == TABLES || why == HAS_FALLBACK);
         let of = |index: usize| {
             let site = Site { case, values: &linked.values, section: 0, index, places: &places };
             let letters = self.letters(&site, row).ok()?;

@@ -1,12 +1,12 @@
-//! Kinds of faults that a judge can foresee, and sets of them.
+//! FaultKinds of faults that a judge can foresee, and sets of them.
 
 /// Some kinds of faults, by the host's words for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Kinds(u16);
+pub struct FaultKinds(u16);
 
 /// A kind of fault that a judge can foresee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FaultKind {
     /// No row has the type.
     UnknownRelocation,
     /// The row refuses.
@@ -27,27 +27,27 @@ pub enum Kind {
     Other,
 }
 
-const KINDS: [(Kind, &str); 9] = [
-    (Kind::UnknownRelocation, "unknown-relocation"),
-    (Kind::Rejected, "rejected-relocation"),
-    (Kind::BadSymbol, "bad-symbol"),
-    (Kind::Outside, "outside-section"),
-    (Kind::OutOfRange, "out-of-range"),
-    (Kind::Misaligned, "misaligned"),
-    (Kind::NotZero, "not-zero"),
-    (Kind::Unpaired, "unpaired"),
-    (Kind::Other, "other"),
+const KINDS: [(FaultKind, &str); 9] = [
+    (FaultKind::UnknownRelocation, "unknown-relocation"),
+    (FaultKind::Rejected, "rejected-relocation"),
+    (FaultKind::BadSymbol, "bad-symbol"),
+    (FaultKind::Outside, "outside-section"),
+    (FaultKind::OutOfRange, "out-of-range"),
+    (FaultKind::Misaligned, "misaligned"),
+    (FaultKind::NotZero, "not-zero"),
+    (FaultKind::Unpaired, "unpaired"),
+    (FaultKind::Other, "other"),
 ];
 
-impl Kinds {
+impl FaultKinds {
     /// Adds one.
-    pub fn add(&mut self, kind: Kind) {
+    pub fn add(&mut self, kind: FaultKind) {
         self.0 |= 1 << kind as u16;
     }
 
     /// These.
     #[must_use]
-    pub fn of(kinds: &[Kind]) -> Self {
+    pub fn of(kinds: &[FaultKind]) -> Self {
         let mut all = Self::default();
         kinds.iter().for_each(|kind| all.add(*kind));
         all

@@ -4,9 +4,9 @@
 //! for fields, ranges and pairs that `docs/abi.md` has. What it does not know for certain it does not judge.
 
 use super::case::{Case, Relocation};
-use super::meaning::{Meaning, Measure, TABLES, meaning};
 use super::places::Places;
 use super::tables::Tables;
+use super::value_source::{RangeFormula, TABLES, ValueSource};
 use relobox_abi::{effect, pairing, row_flag};
 use relobox_link::description::{About, PluginRow};
 use std::collections::HashMap;
@@ -21,14 +21,14 @@ pub struct Forms {
 }
 
 /// A judge of one plugin.
-pub struct Judge<'a> {
+pub struct ReferenceModel<'a> {
     about: &'a About,
     forms: Forms,
-    pub(crate) meanings: HashMap<u32, Meaning>,
+    pub(crate) value_sources: HashMap<u32, ValueSource>,
     /// Whether any row must stand straight behind another.
     pub(crate) completes: bool,
     pub(crate) tables: Tables,
-    pub(crate) measures: HashMap<u32, Measure>,
+    pub(crate) range_formulas: HashMap<u32, RangeFormula>,
 }
 
 /// A relocation and everything about it.
@@ -53,17 +53,17 @@ impl<'a> Site<'a> {
     }
 }
 
-impl<'a> Judge<'a> {
+impl<'a> ReferenceModel<'a> {
     /// A judge of a plugin that is asked nothing: it knows no tables, and takes the forms of addends for granted.
-    pub(crate) fn silent(about: &'a About) -> Self {
+    pub(crate) fn from_description(about: &'a About) -> Self {
         Self::new(about, Forms { explicit: true, in_place: true })
     }
 
     /// A judge of the plugin that describes itself so, and takes addends in these forms.
     pub(crate) fn new(about: &'a About, forms: Forms) -> Self {
-        let meanings = about.rows.iter().map(|row| (row.row.kind, meaning(row))).collect();
+        let value_sources = about.rows.iter().map(|row| (row.row.kind, ValueSource::of(row))).collect();
         let completes = about.rows.iter().any(|row| row.row.pairing == pairing::BEHIND);
-        Self { about, forms, meanings, completes, tables: Tables::default(), measures: HashMap::new() }
+        Self { about, forms, value_sources, completes, tables: Tables::default(), range_formulas: HashMap::new() }
     }
 
     /// The plugin's description.
@@ -80,10 +80,10 @@ impl<'a> Judge<'a> {
 
     /// Why relocations of `row` have no bytes that can be foretold; `None` if they have.
     #[must_use]
-    pub fn ignorance(&self, row: &PluginRow) -> Option<&'static str> {
-        match self.meanings.get(&row.row.kind) {
-            Some(Meaning::Unknown(why)) => Some(why),
-            Some(Meaning::Tables) => Some(TABLES),
+    pub fn unpredictable(&self, row: &PluginRow) -> Option<&'static str> {
+        match self.value_sources.get(&row.row.kind) {
+            Some(ValueSource::Unknown(why)) => Some(why),
+            Some(ValueSource::Tables) => Some(TABLES),
             _ if row.is(row_flag::DERIVED) => Some("it makes something of its own of the value"),
             _ => None,
         }
@@ -92,10 +92,10 @@ impl<'a> Judge<'a> {
     /// Whether the value of `row` moves by as much as what it is made of, as far as anybody can tell: a formula may
     /// shift, cut off, or call a function that does.
     pub(crate) fn is_linear(&self, row: &PluginRow) -> bool {
-        match self.meanings.get(&row.row.kind) {
-            Some(Meaning::Formula(formula)) => formula.is_linear(),
-            Some(Meaning::Tables) => self.tables.is_linear(row.row.kind),
-            Some(Meaning::Unknown(_)) => row.row.effect != effect::UNKNOWN,
+        match self.value_sources.get(&row.row.kind) {
+            Some(ValueSource::Formula(formula)) => formula.is_linear(),
+            Some(ValueSource::Tables) => self.tables.is_linear(row.row.kind),
+            Some(ValueSource::Unknown(_)) => row.row.effect != effect::UNKNOWN,
             _ => true,
         }
     }

@@ -4,8 +4,8 @@
 use super::case::{Case, Relocation, Section};
 use super::complaint::{Complaint, Wrong, hex};
 use super::field::Field;
-use super::judge::Judge;
 use super::places::{Places, Sharing};
+use super::reference_model::ReferenceModel;
 use super::run::{Linked, Outcome};
 use super::subject::Subject;
 use relobox_abi::{effect, pairing, row_flag};
@@ -40,9 +40,9 @@ fn moved(case: &Case, what: Moves, by: u64) -> Case {
 }
 
 /// By how many times the distance a row's value may move; `None` where nobody knows.
-fn factors(judge: &Judge<'_>, row: &PluginRow, what: Moves, symbol_moves: bool) -> Option<&'static [i64]> {
+fn factors(model: &ReferenceModel<'_>, row: &PluginRow, what: Moves, symbol_moves: bool) -> Option<&'static [i64]> {
     use Moves::{Everything, Places, Symbols};
-    if row.is(row_flag::BY_HAND) || (row.is(row_flag::FALLBACK) && what != Everything) || !judge.is_linear(row) {
+    if row.is(row_flag::BY_HAND) || (row.is(row_flag::FALLBACK) && what != Everything) || !model.is_linear(row) {
         return None;
     }
     let s = symbol_moves && what != Places;
@@ -102,7 +102,7 @@ pub(crate) fn shift(subject: &Subject<'_>, case: &Case, what: Moves, by: u64) ->
             // Symbol 0 has no value, and nothing moves it; a symbol of a section moves with that.
             let symbol = (r.symbol as usize).checked_sub(1).and_then(|i| case.symbols.get(i));
             let along = symbol.is_some_and(|symbol| symbol.section == 0 || what == Moves::Everything);
-            let Some(factors) = factors(&subject.judge, row, what, along) else { continue };
+            let Some(factors) = factors(&subject.model, row, what, along) else { continue };
             let field = Field::of(row, case.order);
             // A field without the low bits moves by a whole number only if these stay.
             let paged = matches!(
@@ -170,7 +170,7 @@ fn owned(subject: &Subject<'_>, case: &Case, section: &Section) -> (Vec<u8>, Vec
         let reads = section.in_place
             || row.is(row_flag::ZERO)
             || matches!(row.row.effect, effect::PLUS | effect::MINUS)
-            || (row.row.effect == effect::UNKNOWN && subject.judge.ignorance(row).is_some());
+            || (row.row.effect == effect::UNKNOWN && subject.model.unpredictable(row).is_some());
         let field_bits = field.bytes(if whole { u64::MAX } else { field.mask() });
         let field_bits = field_bits.iter().take(field.width).copied();
         // What is in the window and not in the field, and what plan may declare, is anybody's.
@@ -252,7 +252,7 @@ fn near(subject: &Subject<'_>, section: &Section, at: usize) -> String {
 pub(crate) fn permute(subject: &Subject<'_>, case: &Case, seed: u64) -> Result<(), Complaint> {
     let about = subject.about();
     // Who must stand behind whom is only known of plugins that say so.
-    let silent = |s: &Section| about.abi < 2 && s.in_place;
+    let from_description = |s: &Section| about.abi < 2 && s.in_place;
     let bound = |r: &Relocation| {
         let kind = r.kind & about.kind_mask;
         about.rows.iter().any(|row| {
@@ -265,7 +265,7 @@ pub(crate) fn permute(subject: &Subject<'_>, case: &Case, seed: u64) -> Result<(
     for (section, s) in case.groups() {
         let places = Places::of(about, s);
         let alone = |i: &usize| places.sharing(*i) == Sharing::Alone && !bound(&s.relocations[*i]);
-        let free: Vec<_> = (0..s.relocations.len()).filter(|i| !silent(s) && alone(i)).collect();
+        let free: Vec<_> = (0..s.relocations.len()).filter(|i| !from_description(s) && alone(i)).collect();
         let list = &mut permuted.sections[section].relocations;
         for i in (1..free.len()).rev() {
             list.swap(free[i], free[rng.below(i + 1)]);

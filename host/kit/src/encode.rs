@@ -1,65 +1,72 @@
 //! From a value to bytes: ranges, alignment, fields, and places that several relocations share.
 
 use super::case::Case;
+use super::fault_kinds::{FaultKind, FaultKinds};
 use super::field::Field;
-use super::judge::{Judge, Site};
-use super::kinds::{Kind, Kinds};
 use super::places::Sharing;
-use super::value::Valued;
-use super::verdict::{Bytes, Verdict};
+use super::prediction::{FieldBytes, Prediction};
+use super::reference_model::{ReferenceModel, Site};
+use super::value::FieldValue;
 use relobox_abi::{effect, row_flag, rule};
 use relobox_link::description::PluginRow;
 
 /// Why nobody can foretell what a branch that does not reach leads to.
-pub(crate) const ANOTHER_WAY: &str = "the field does not reach, and there is another way";
+pub(crate) const HAS_FALLBACK: &str = "the field does not reach, and there is another way";
 
-impl Judge<'_> {
+impl ReferenceModel<'_> {
     /// Whether the value may be written, and what that gives.
-    pub(crate) fn settle(&self, site: &Site<'_>, row: &PluginRow, value: Valued) -> Verdict {
+    pub(crate) fn encode(&self, site: &Site<'_>, row: &PluginRow, value: FieldValue) -> Prediction {
         let (case, r) = (site.case, site.relocation());
-        let measured = self.measures.contains_key(&row.row.kind);
+        let measured = self.range_formulas.contains_key(&row.row.kind);
         if measured && site.values.get(r.symbol as usize).is_none_or(|value| *value == 0) {
-            return Verdict::Unknown("a function may treat the address 0 otherwise");
+            return Prediction::Unknown("a function may treat the address 0 otherwise");
         }
         let (fits, certain) = in_range(row, value.rounded, case.class);
         if value.readings.iter().any(|other| in_range(row, *other, case.class) != (fits, certain)) {
-            return Verdict::Unknown("its formula does not say how wide a number it shifts");
+            return Prediction::Unknown("its formula does not say how wide a number it shifts");
         }
-        let mut kinds = Kinds::default();
+        let mut kinds = FaultKinds::default();
         if !fits {
             if row.is(row_flag::FALLBACK) {
-                return Verdict::Unknown(ANOTHER_WAY);
+                return Prediction::Unknown(HAS_FALLBACK);
             }
-            kinds.add(Kind::OutOfRange);
+            kinds.add(FaultKind::OutOfRange);
         }
         if !certain {
-            return Verdict::Unknown("its range is wider than an address");
+            return Prediction::Unknown("its range is wider than an address");
         }
         let align = i64::from(row.row.align.max(1));
         if value.rounded.rem_euclid(align) != 0 {
-            kinds.add(Kind::Misaligned);
+            kinds.add(FaultKind::Misaligned);
         }
         let field = Field::of(row, case.order);
         let word = field.word(site.place(r.offset));
         let sharing = site.places.sharing(site.index);
         let reads = row.is(row_flag::ZERO) || matches!(row.row.effect, effect::PLUS | effect::MINUS);
         if sharing != Sharing::Alone && (kinds.is_empty() || reads || case.sections[site.section].in_place) {
-            return Verdict::Unknown("other relocations change the same bytes");
+            return Prediction::Unknown("other relocations change the same bytes");
         }
         if row.is(row_flag::ZERO) && word != 0 {
-            kinds.add(Kind::NotZero);
+            kinds.add(FaultKind::NotZero);
         }
         if !kinds.is_empty() {
-            return Verdict::Refused(kinds);
+            return Prediction::Refused(kinds);
         }
         if row.is(row_flag::DERIVED) || row.slices.is_empty() || measured {
-            return Verdict::Accepted;
+            return Prediction::Accepted;
         }
-        Verdict::Bytes(bytes(row, &field, case.class, word, value))
+        Prediction::Bytes(bytes(row, &field, case.class, word, value))
     }
 
     /// What several relocations of one place make together: each goes on from what the last has left.
-    pub(crate) fn chain(&self, case: &Case, values: &[u64], section: usize, chain: &[usize], verdicts: &mut [Verdict]) {
+    pub(crate) fn chain(
+        &self,
+        case: &Case,
+        values: &[u64],
+        section: usize,
+        chain: &[usize],
+        predictions: &mut [Prediction],
+    ) {
         let s = &case.sections[section];
         let first = &s.relocations[chain[0]];
         let Some(mut place) = usize::try_from(first.offset).ok().and_then(|at| s.bytes.get(at..)).map(<[u8]>::to_vec)
@@ -83,16 +90,16 @@ impl Judge<'_> {
                 effect::PLUS => held.wrapping_add(target),
                 _ => held.wrapping_sub(target),
             };
-            let made = bytes(row, &field, case.class, word, Valued::plain(exact));
+            let made = bytes(row, &field, case.class, word, FieldValue::plain(exact));
             place[..made.len].copy_from_slice(&made.bytes[..made.len]);
             last = Some((*index, made));
         }
         // What is not foretold stays so: a special symbol, another machine, a form that is not taken.
-        let foretold = "other relocations change the same bytes";
-        if chain.iter().all(|i| verdicts[*i] == Verdict::Unknown(foretold)) {
-            chain.iter().for_each(|i| verdicts[*i] = Verdict::Accepted);
+        let predicted = "other relocations change the same bytes";
+        if chain.iter().all(|i| predictions[*i] == Prediction::Unknown(predicted)) {
+            chain.iter().for_each(|i| predictions[*i] = Prediction::Accepted);
             if let Some((index, made)) = last {
-                verdicts[index] = Verdict::Bytes(made);
+                predictions[index] = Prediction::Bytes(made);
             }
         }
     }
@@ -119,13 +126,13 @@ pub(crate) fn in_range(row: &PluginRow, value: i64, class: u8) -> (bool, bool) {
 }
 
 /// What a value makes of the word `before`.
-pub(crate) fn bytes(row: &PluginRow, field: &Field<'_>, class: u8, before: u64, value: Valued) -> Bytes {
+pub(crate) fn bytes(row: &PluginRow, field: &Field<'_>, class: u8, before: u64, value: FieldValue) -> FieldBytes {
     let joined = value.joined(row.row.round);
     let word = field.insert(before, |_| joined);
     // What is above an address' bits is the row's own affair: cut and extended, or carried.
     let above = if class == 32 { !0xffff_ffff } else { 0 };
     let unsure = field.insert(0, |_| above | value.doubt());
-    Bytes {
+    FieldBytes {
         len: field.width,
         bytes: field.bytes(word),
         known: field.bytes(!unsure),

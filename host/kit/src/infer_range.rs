@@ -6,14 +6,14 @@
 
 use super::case::Relocation;
 use super::edges::{range, step};
+use super::encode::bytes;
 use super::field::Field;
 use super::formula::{Formula, Letters};
 use super::ground::{Ground, grounds};
-use super::judge::Judge;
-use super::meaning::{Measure, UNREADABLE};
+use super::reference_model::ReferenceModel;
 use super::run::{Outcome, run};
-use super::settle::bytes;
-use super::value::Valued;
+use super::value::FieldValue;
+use super::value_source::{RangeFormula, UNREADABLE};
 use relobox_abi::{pairing, row_flag, rule};
 use relobox_link::description::PluginRow;
 use relobox_link::guests::Plugin;
@@ -28,42 +28,42 @@ enum Answer {
 }
 
 /// The measures of the rows that need one, by type.
-pub(crate) fn learn(judge: &Judge<'_>, plugin: &Plugin) -> HashMap<u32, Measure> {
+pub(crate) fn infer(model: &ReferenceModel<'_>, plugin: &Plugin) -> HashMap<u32, RangeFormula> {
     let wanted = |row: &&PluginRow| {
         let r = &row.row;
         row.writes()
-            && judge.ignorance(row) == Some(UNREADABLE)
+            && model.unpredictable(row) == Some(UNREADABLE)
             && r.rule != rule::NONE
             && !row.slices.is_empty()
             && !row.is(row_flag::FALLBACK | row_flag::DERIVED | row_flag::BY_HAND)
             && matches!(r.pairing, pairing::NONE | pairing::PART)
     };
-    let rows = judge.about().rows.iter().filter(wanted);
-    rows.filter_map(|row| Some((row.row.kind, Asked { judge, plugin, row }.measure()?))).collect()
+    let rows = model.about().rows.iter().filter(wanted);
+    rows.filter_map(|row| Some((row.row.kind, Asked { model, plugin, row }.range_formula()?))).collect()
 }
 
 /// A row that is asked about.
 struct Asked<'a> {
-    judge: &'a Judge<'a>,
+    model: &'a ReferenceModel<'a>,
     plugin: &'a Plugin,
     row: &'a PluginRow,
 }
 
 impl Asked<'_> {
-    fn measure(&self) -> Option<Measure> {
+    fn range_formula(&self) -> Option<RangeFormula> {
         let mut formulas = Vec::from_iter(Formula::argument(&self.row.formula));
         for text in ["S + A - P", "S + A"] {
             formulas.extend(Formula::read(text).filter(|formula| !formulas.contains(formula)));
         }
         // A range as wide as an address has no ends.
-        let grounds: Vec<_> = grounds(self.judge).into_iter().filter(|g| self.row.row.bits < g.case.class).collect();
+        let grounds: Vec<_> = grounds(self.model).into_iter().filter(|g| self.row.row.bits < g.case.class).collect();
         // It must not depend on where the section is.
         let grounds: Vec<_> =
             grounds.iter().flat_map(|g| [g.clone(), g.clone().at(g.address().wrapping_add(0x135_7000))]).collect();
         formulas.into_iter().find_map(|formula| {
             let mut found = grounds.iter().map(|ground| self.on(ground, &formula));
             let first = found.next()??;
-            found.all(|more| more == Some(first)).then_some(Measure { formula, more: first })
+            found.all(|more| more == Some(first)).then_some(RangeFormula { formula, more: first })
         })
     }
 
@@ -125,7 +125,7 @@ impl Asked<'_> {
             Outcome::Linked(linked) => {
                 let field = Field::of(self.row, ground.case.order);
                 let word = field.word(&linked.sections[0][offset as usize..]);
-                let made = bytes(self.row, &field, ground.case.class, 0, Valued::of(&ground.case, self.row, value));
+                let made = bytes(self.row, &field, ground.case.class, 0, FieldValue::of(&ground.case, self.row, value));
                 let known = field.word(&made.known);
                 Answer::Linked { holds: (field.word(&made.bytes) ^ word) & known & field.mask() == 0 }
             }

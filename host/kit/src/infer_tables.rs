@@ -6,16 +6,16 @@
 //! What entries must hold is not learnt: that is the judge's business, and follows from the formula.
 
 use super::case::{Case, Relocation};
+use super::encode::{bytes, in_range};
 use super::field::Field;
 use super::formula::{self, Formula};
 use super::ground::Ground;
-use super::judge::{Forms, Judge, Site};
-use super::measure;
+use super::infer_range;
 use super::places::Places;
+use super::reference_model::{Forms, ReferenceModel, Site};
 use super::run::{Linked, Made, Outcome, run};
-use super::settle::{bytes, in_range};
 use super::tables::{Reading, Role, Tables, choices, slots, starts, with, word};
-use super::value::Valued;
+use super::value::FieldValue;
 use relobox_abi::{effect, row_flag};
 use relobox_core::limits;
 use relobox_core::rng::Rng;
@@ -23,22 +23,22 @@ use relobox_link::description::PluginRow;
 use relobox_link::guests::Plugin;
 use std::collections::HashMap;
 
-impl<'a> Judge<'a> {
+impl<'a> ReferenceModel<'a> {
     /// A judge of `plugin`, which is asked what its description does not say: which forms of addends it takes, and
     /// what its letters for tables stand for.
     #[must_use]
     pub fn of(plugin: &'a Plugin) -> Self {
-        let mut judge = Self::new(&plugin.about, Forms::of(plugin));
-        judge.tables = tables(&judge, plugin);
-        judge.measures = measure::learn(&judge, plugin);
-        judge
+        let mut model = Self::new(&plugin.about, Forms::of(plugin));
+        model.tables = tables(&model, plugin);
+        model.range_formulas = infer_range::infer(&model, plugin);
+        model
     }
 }
 
 /// What can be learnt of the tables of `plugin`.
-fn tables(judge: &Judge<'_>, plugin: &Plugin) -> Tables {
+fn tables(model: &ReferenceModel<'_>, plugin: &Plugin) -> Tables {
     let mut tables = Tables::default();
-    let rows = || judge.about().rows.iter().filter(|row| row.writes() && !row.slices.is_empty());
+    let rows = || model.about().rows.iter().filter(|row| row.writes() && !row.slices.is_empty());
     let mut votes = [[0usize; Role::ALL.len()]; formula::TABLES.len()];
     let mut samples = HashMap::new();
     for row in rows().filter(|row| row.row.effect == effect::SLOT && !row.is(row_flag::BY_HAND)) {
@@ -49,9 +49,9 @@ fn tables(judge: &Judge<'_>, plugin: &Plugin) -> Tables {
             continue;
         }
         let reading = Reading { formula, holds, letters };
-        let linked = linked(judge, plugin, row);
+        let linked = linked(model, plugin, row);
         if !row.is(row_flag::DERIVED) && !linked.is_empty() {
-            let fits = |roles: &Vec<Role>| linked.iter().all(|one| leads(judge, row, &reading, roles, one));
+            let fits = |roles: &Vec<Role>| linked.iter().all(|one| leads(model, row, &reading, roles, one));
             let all: Vec<_> = assignments(reading.letters.len()).into_iter().filter(fits).collect();
             for (n, letter) in reading.letters.iter().enumerate() {
                 for role in Role::ALL.iter().filter(|role| all.iter().any(|roles| roles[n] == **role)) {
@@ -71,22 +71,22 @@ fn tables(judge: &Judge<'_>, plugin: &Plugin) -> Tables {
         let linked = match samples.remove(&row.row.kind) {
             Some(linked) => linked,
             None if stub => {
-                let linked = linked(judge, plugin, row);
-                tables.ahead.insert(row.row.kind, ahead(judge, row, &linked));
+                let linked = linked(model, plugin, row);
+                tables.ahead.insert(row.row.kind, ahead(model, row, &linked));
                 linked
             }
             None => continue,
         };
-        tables.targets.extend(distance(&tables, judge, row, &linked).map(|distance| (row.row.kind, distance)));
+        tables.targets.extend(distance(&tables, model, row, &linked).map(|distance| (row.row.kind, distance)));
     }
     tables
 }
 
 /// How far behind the start of every piece of code in `samples` its target stands; `None` if it does not.
-fn distance(tables: &Tables, judge: &Judge<'_>, row: &PluginRow, samples: &[(Case, Linked)]) -> Option<u64> {
+fn distance(tables: &Tables, model: &ReferenceModel<'_>, row: &PluginRow, samples: &[(Case, Linked)]) -> Option<u64> {
     let mut all: Option<Vec<u64>> = None;
     for (case, linked) in samples {
-        for (entry, target) in judge.codes(tables, case, linked, row) {
+        for (entry, target) in model.codes(tables, case, linked, row) {
             let word = word(case, target);
             let stands = |distance: &u64| {
                 let behind = linked.made.iter().find_map(|m| m.at(entry.wrapping_add(*distance)));
@@ -103,11 +103,11 @@ fn distance(tables: &Tables, judge: &Judge<'_>, row: &PluginRow, samples: &[(Cas
 }
 
 /// The smallest distance at which all detours in `samples` lead into code that the plugin made; 0 if there is none.
-fn ahead(judge: &Judge<'_>, row: &PluginRow, samples: &[(Case, Linked)]) -> u64 {
+fn ahead(model: &ReferenceModel<'_>, row: &PluginRow, samples: &[(Case, Linked)]) -> u64 {
     let into = |ahead: &u64| {
         samples.iter().all(|(case, linked)| {
             let inside = |to: u64| linked.made.iter().any(|m| m.text && m.at(to).is_some());
-            judge.detours(case, linked, row).iter().all(|to| inside(case.cut(to.wrapping_add(*ahead))))
+            model.detours(case, linked, row).iter().all(|to| inside(case.cut(to.wrapping_add(*ahead))))
         })
     };
     [0, 2, 4, 8].into_iter().find(into).unwrap_or(0)
@@ -140,7 +140,7 @@ fn anywhere(case: &Case, linked: &Linked, role: Role) -> Vec<i64> {
 
 /// Whether every field of a module leads where these roles say: to places in what was made, and two symbols to two.
 fn leads(
-    judge: &Judge<'_>,
+    model: &ReferenceModel<'_>,
     row: &PluginRow,
     reading: &Reading,
     roles: &[Role],
@@ -149,16 +149,16 @@ fn leads(
     let candidates: Vec<_> = roles.iter().map(|role| anywhere(case, linked, *role)).collect();
     let choices = choices(&candidates);
     let section = &case.sections[0];
-    let places = Places::of(judge.about(), section);
+    let places = Places::of(model.about(), section);
     let field = Field::of(row, case.order);
     let mut of_symbols: HashMap<u32, Vec<Vec<i64>>> = HashMap::new();
     for (index, r) in section.relocations.iter().enumerate() {
         let site = Site { case, values: &linked.values, section: 0, index, places: &places };
-        let Ok(letters) = judge.letters(&site, row) else { return false };
+        let Ok(letters) = model.letters(&site, row) else { return false };
         let word = field.word(&linked.sections[0][r.offset as usize..]);
         let fits = |choice: &&Vec<i64>| {
             let letters = with(letters, &reading.letters, choice);
-            let value = Valued::read(case, row, reading.formula.readings(&letters, case.class));
+            let value = FieldValue::read(case, row, reading.formula.readings(&letters, case.class));
             let made = bytes(row, &field, case.class, word, value);
             let same = (made.bytes.iter().zip(field.bytes(word))).zip(made.known);
             in_range(row, value.rounded, case.class).0 && same.into_iter().all(|((a, b), known)| (a ^ b) & known == 0)
@@ -184,10 +184,10 @@ fn leads(
 }
 
 /// Modules of relocations of `row`, three symbols by turns, near and far: those that are linked.
-fn linked(judge: &Judge<'_>, plugin: &Plugin, row: &PluginRow) -> Vec<(Case, Linked)> {
-    let forms = judge.forms();
+fn linked(model: &ReferenceModel<'_>, plugin: &Plugin, row: &PluginRow) -> Vec<(Case, Linked)> {
+    let forms = model.forms();
     let mut all = Vec::new();
-    for machine in &judge.about().machines {
+    for machine in &model.about().machines {
         for in_place in [false, true].into_iter().filter(|i| if *i { forms.in_place } else { forms.explicit }) {
             let ground = Ground::new(*machine, in_place);
             let mut rng = Rng::new(row.row.kind.into());

@@ -1,25 +1,25 @@
 //! What must come of one relocation.
 
-use super::kinds::Kinds;
+use super::fault_kinds::FaultKinds;
 
 /// What must come of a relocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Prediction {
     /// These bytes at the place.
-    Bytes(Bytes),
+    Bytes(FieldBytes),
     /// It is good; what it makes of the place is not known.
     Accepted,
     /// Nothing changes.
     Unchanged,
     /// A fault of one of these kinds.
-    Refused(Kinds),
+    Refused(FaultKinds),
     /// Nobody knows, because of this.
     Unknown(&'static str),
 }
 
 /// The bytes of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bytes {
+pub struct FieldBytes {
     /// How many.
     pub len: usize,
     /// What they are.
