@@ -36,8 +36,8 @@ fn subject() -> &'static PluginSubject<'static> {
 }
 
 fuzz_target!(|data: &[u8]| {
-    if let Some(case) = std::str::from_utf8(data).ok().and_then(|text| subject().read(text).ok()) {
-        relobox_fuzz::execute(subject(), &case);
+    if let Some(module) = std::str::from_utf8(data).ok().and_then(|text| subject().read(text).ok()) {
+        relobox_fuzz::execute(subject(), &module);
     }
 });
 
@@ -45,13 +45,13 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     let subject = subject();
     let read = std::str::from_utf8(&data[..size]).ok().and_then(|text| subject.read(text).ok());
     // What is no case yet begins as one of the plugin's own.
-    let mut case = match read {
-        Some(case) => case,
+    let mut module = match read {
+        Some(module) => module,
         None => {
             let seeds = subject.seeds();
             seeds[seed as usize % seeds.len()].clone()
         }
     };
-    relobox_fuzz::mutate(subject, &mut case, None, seed);
-    relobox_fuzz::give(subject.write(&case, &[]).as_bytes(), data, size, max_size)
+    relobox_fuzz::mutate(subject, &mut module, None, seed);
+    relobox_fuzz::give(subject.write(&module, &[]).as_bytes(), data, size, max_size)
 });

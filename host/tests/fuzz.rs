@@ -10,7 +10,7 @@ use relobox::fuzz::instrument::instrument;
 use relobox::fuzz::plugin::PluginSubject;
 use relobox::fuzz::subject::Subject as _;
 use relobox::guests::Plugin;
-use relobox::kit::{Case, Recorded, run};
+use relobox::kit::{TestCase, TestModule, run};
 use relobox::plugin_file::Origin;
 use relobox::rng::Rng;
 use relobox::sandbox::Sandbox;
@@ -76,12 +76,12 @@ fn a_guest_that_counts_computes_the_same() {
         let mut rng = Rng::new(7);
         let mut linked = 0;
         for seed in subject.seeds().into_iter().step_by(4) {
-            let mut case = seed;
+            let mut module = seed;
             for _ in 0..3 {
-                let (ours, theirs) = (run(&plugin, &case).outcome, run(counting, &case).outcome);
-                assert_eq!(ours, theirs, "{name}: {}", subject.write(&case, &[]));
+                let (ours, theirs) = (run(&plugin, &module).outcome, run(counting, &module).outcome);
+                assert_eq!(ours, theirs, "{name}: {}", subject.write(&module, &[]));
                 linked += usize::from(matches!(ours, relobox::kit::Outcome::Linked(_)));
-                subject.mutate(&mut case, None, &mut rng);
+                subject.mutate(&mut module, None, &mut rng);
             }
         }
         assert!(linked > 5, "{name}: {linked}");
@@ -138,13 +138,13 @@ fn what_is_wrong_is_found_and_can_be_replayed() {
         let found = summary.findings.iter().find(|f| f.oracle == oracle || oracle == "accepted" && f.oracle == "bytes");
         let found = found.unwrap_or_else(|| panic!("{to}: {:?}", summary.findings));
         let text = std::fs::read_to_string(&found.path).unwrap();
-        let recorded: Recorded = text.parse().unwrap();
+        let test_case: TestCase = text.parse().unwrap();
         // Small, and wrong with this plugin only.
-        assert!(recorded.case.relocations() <= 2, "{text}");
+        assert!(test_case.module.relocations() <= 2, "{text}");
         let plugin = plugin("toy", &wasm);
         let subject = PluginSubject::new(&plugin, &wasm, None, false).unwrap();
-        assert!(subject.replay(&recorded).is_some(), "{text}");
-        assert_eq!(right.replay(&recorded), None, "{text}");
+        assert!(subject.replay(&test_case).is_some(), "{text}");
+        assert_eq!(right.replay(&test_case), None, "{text}");
     }
 }
 
@@ -166,13 +166,13 @@ fn what_is_ten_times_as_dear_is_found_and_replayed_with_its_bound() {
     let text = std::fs::read_to_string(&found.path).unwrap();
     let bound = bound_of(&text).expect("a bound");
     assert!(text.contains(&format!("and {bound} are enough")), "{text}");
-    let recorded: Recorded = text.parse().unwrap();
+    let test_case: TestCase = text.parse().unwrap();
     let slow = plugin("toy", &wasm);
     let subject = PluginSubject::new(&slow, &wasm, None, false).unwrap();
-    let took = run(&slow, &recorded.case).fuel;
+    let took = run(&slow, &test_case.module).fuel;
     // The file's bound counts, and not what the plugin of the day would be measured to need.
     let says =
-        |subject: &PluginSubject<'_>, bound| subject.replay_within(&recorded, bound).map(|s| (s.oracle, s.bound));
+        |subject: &PluginSubject<'_>, bound| subject.replay_within(&test_case, bound).map(|s| (s.oracle, s.bound));
     assert_eq!(says(&subject, Some(bound)), Some(("fuel", Some(bound))));
     assert_eq!(says(&subject, Some(took - 1)), Some(("fuel", Some(took - 1))));
     assert_eq!(says(&subject, Some(took)), None);
@@ -281,16 +281,17 @@ fn what_one_brokers_client_has_crosses_to_the_other() {
     // The client's corpus: one input, the one with the addend.
     let plugin = plugin("toy", &wasm);
     let subject = PluginSubject::new(&plugin, &wasm, None, true).unwrap();
-    let with_addend = |case: &mut Case| {
-        let r = case.sections.iter_mut().flat_map(|s| &mut s.relocations).find(|r| r.kind == 1)?;
+    let with_addend = |module: &mut TestModule| {
+        let r = module.sections.iter_mut().flat_map(|s| &mut s.relocations).find(|r| r.kind == 1)?;
         r.addend = addend.cast_signed();
         Some(())
     };
     let seeds = subject.seeds().into_iter();
-    let mut case = seeds.filter(|case| !case.sections[0].in_place).find(|case| case.relocations() == 1).unwrap();
-    with_addend(&mut case.0).unwrap();
-    assert!(matches!(run(&plugin, &case).outcome, relobox::kit::Outcome::Linked(_)));
-    Disk::open(Some(&dir.0.join("client"))).unwrap().add(&subject, &case).unwrap();
+    let mut module =
+        seeds.filter(|module| !module.sections[0].in_place).find(|module| module.relocations() == 1).unwrap();
+    with_addend(&mut module.0).unwrap();
+    assert!(matches!(run(&plugin, &module).outcome, relobox::kit::Outcome::Linked(_)));
+    Disk::open(Some(&dir.0.join("client"))).unwrap().add(&subject, &module).unwrap();
 
     let ports = [0, 1].map(|n| (42_000 + n * 10_000 + std::process::id() % 10_000).to_string());
     let start = |args: &[&str]| {

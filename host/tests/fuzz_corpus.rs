@@ -6,7 +6,7 @@ use relobox::built_in;
 use relobox::fuzz::plugin::PluginSubject;
 use relobox::fuzz::subject::Subject as _;
 use relobox::guests::Plugin;
-use relobox::kit::{Expected, Recorded};
+use relobox::kit::{Expected, TestCase};
 use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
 use std::path::{Path, PathBuf};
@@ -31,13 +31,13 @@ fn what_was_kept_comes_to_the_same() {
         let (mut linked, mut refused) = (0, 0);
         for path in cases(name) {
             let text = std::fs::read_to_string(&path).expect("a case");
-            let mut recorded: Recorded = text.parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            let mut test_case: TestCase = text.parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
             if bless {
-                recorded.expected = Expected::of(&subject.outcome(&recorded.case));
-                std::fs::write(&path, recorded.to_string()).expect("a case");
+                test_case.expected = Expected::of(&subject.outcome(&test_case.module));
+                std::fs::write(&path, test_case.to_string()).expect("a case");
             }
-            assert_eq!(subject.replay(&recorded), None, "{}", path.display());
-            match recorded.expected {
+            assert_eq!(subject.replay(&test_case), None, "{}", path.display());
+            match test_case.expected {
                 Some(Expected::Linked { .. }) => linked += 1,
                 Some(Expected::Refused(_)) => refused += 1,
                 None => panic!("{}: nothing is expected of it", path.display()),
@@ -45,7 +45,9 @@ fn what_was_kept_comes_to_the_same() {
         }
         // What fuzzing begins with where there is no corpus.
         let seeds = subject.seeds();
-        seeds.iter().for_each(|case| assert_eq!(subject.confirm(case, None), None, "{}", subject.write(case, &[])));
+        seeds
+            .iter()
+            .for_each(|module| assert_eq!(subject.confirm(module, None), None, "{}", subject.write(module, &[])));
         println!("{name}: {} seeds; {linked} cases linked, {refused} refused", seeds.len());
         assert!(linked > 0 && refused > 5, "{name}: {linked} cases linked, {refused} refused");
     }

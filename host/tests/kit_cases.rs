@@ -2,7 +2,7 @@
 
 use relobox::built_in;
 use relobox::guests::Plugin;
-use relobox::kit::{Group, Proof, Subject, Wanted, prove};
+use relobox::kit::{Group, PluginUnderTest, Proof, Wanted, prove};
 use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
 use sha2::{Digest as _, Sha256};
@@ -29,8 +29,8 @@ fn plugin(name: &str) -> Plugin {
 
 fn proof(name: &str, filter: Option<&str>, against: Option<&str>) -> Proof {
     let (plugin, against) = (plugin(name), against.map(plugin));
-    let subject = Subject::new(&plugin);
-    prove(&subject, Wanted { filter, against: against.as_ref(), names_only: false }, &mut |_, _| {})
+    let under_test = PluginUnderTest::new(&plugin);
+    prove(&under_test, Wanted { filter, against: against.as_ref(), names_only: false }, &mut |_, _| {})
 }
 
 fn failures(proof: &Proof) -> Vec<String> {

@@ -5,7 +5,7 @@
 use relobox::built_in;
 use relobox::description::PluginRow;
 use relobox::guests::Plugin;
-use relobox::kit::{Group, Proof, RowCoverage, Subject, Wanted, prove};
+use relobox::kit::{Group, PluginUnderTest, Proof, RowCoverage, Wanted, prove};
 use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
 use std::path::{Path, PathBuf};
@@ -23,8 +23,8 @@ fn plugin(name: &str, wasm: &[u8]) -> Plugin {
 }
 
 fn proof(plugin: &Plugin, filter: Option<&str>, against: Option<&Plugin>) -> Proof {
-    let subject = Subject::new(plugin);
-    prove(&subject, Wanted { filter, against, names_only: false }, &mut |_, _| {})
+    let under_test = PluginUnderTest::new(plugin);
+    prove(&under_test, Wanted { filter, against, names_only: false }, &mut |_, _| {})
 }
 
 fn failures(proof: &Proof) -> Vec<String> {
@@ -36,9 +36,9 @@ fn failures(proof: &Proof) -> Vec<String> {
 fn documented(name: &str, plugin: &Plugin, proof: &Proof) {
     static PAGE: Mutex<()> = Mutex::new(());
     let _page = PAGE.lock().unwrap();
-    let subject = Subject::new(plugin);
-    let model = &subject.model;
-    let coverage: Vec<_> = subject.writing().map(|row| (row, proof.coverage(model, row))).collect();
+    let under_test = PluginUnderTest::new(plugin);
+    let model = &under_test.model;
+    let coverage: Vec<_> = under_test.writing().map(|row| (row, proof.coverage(model, row))).collect();
     let count = |wanted| coverage.iter().filter(|(_, coverage)| *coverage == wanted).count();
     let [predicted, entry, target, code] =
         [RowCoverage::Predicted, RowCoverage::Entry, RowCoverage::Target, RowCoverage::Code]
@@ -219,12 +219,12 @@ fn a_toy_with_a_line_changed_is_noticed() {
             unnoticed.push(format!("{what}: {noticed:?}"));
         }
         for failure in proof.checks.iter().flat_map(|c| &c.failures) {
-            let Some((oracle, case)) = &failure.reproducer else { continue };
+            let Some((oracle, module)) = &failure.reproducer else { continue };
             // A trap may need many of them; what overwrites its own job, some.
             let small = failure.complaint.wrong.word() == "misbehaved"
-                || case.relocations() <= 6 && case.sections.iter().all(|s| s.bytes.len() <= 128);
+                || module.relocations() <= 6 && module.sections.iter().all(|s| s.bytes.len() <= 128);
             if !small {
-                unnoticed.push(format!("{what}: {oracle} of {case:?}"));
+                unnoticed.push(format!("{what}: {oracle} of {module:?}"));
             }
         }
     }
@@ -292,9 +292,10 @@ fn the_command() {
     let passed = relobox(&dir, &["plugin", "test", "x86_64", "--filter", "vectors/R_X86_64_PC", "--record", "cases"]);
     assert_eq!(passed.status.code(), Some(0), "{}", text(&passed));
     assert!(text(&passed).contains("\npassed: "));
-    let recorded = relobox(&dir, &["plugin", "test", "x86_64", "--filter", "recorded", "--vectors", "cases", "--json"]);
-    let report: serde_json::Value = serde_json::from_slice(&recorded.stdout).unwrap();
-    assert!(report["cases"].as_u64().unwrap() > 300 && report["passed"] == true, "{}", text(&recorded));
+    let test_case =
+        relobox(&dir, &["plugin", "test", "x86_64", "--filter", "recorded", "--vectors", "cases", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&test_case.stdout).unwrap();
+    assert!(report["cases"].as_u64().unwrap() > 300 && report["passed"] == true, "{}", text(&test_case));
 
     let args = ["plugin", "test", &wrong, "--filter", "pairs", "--failures", "out", "--junit", "j.xml", "--json"];
     let failed = relobox(&dir, &args);

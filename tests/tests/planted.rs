@@ -6,7 +6,7 @@
 //! `RELOBOX_BLESS=1` writes into every case what the correct plugin answers.
 
 use relobox::guests::{Guests, Plugin};
-use relobox::kit::{Case, Expected, Outcome, Recorded, Relocation, Section, Subject, Symbol, Wanted};
+use relobox::kit::{Expected, Outcome, PluginUnderTest, Relocation, Section, Symbol, TestCase, TestModule, Wanted};
 use relobox::kit::{prove, run};
 use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
@@ -32,34 +32,34 @@ fn plugins(planted: &Planted) -> BTreeMap<String, Plugin> {
     names.map(plugin).collect()
 }
 
-fn recorded(name: &str) -> Recorded {
+fn test_case(name: &str) -> TestCase {
     let path = root().join(format!("cases/{name}.case"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     text.parse().unwrap_or_else(|e| panic!("{}: {e:?}", path.display()))
 }
 
 /// What `plugin` answers; `None` if it misbehaves.
-fn answer(plugin: &Plugin, case: &Case) -> Option<Expected> {
-    Expected::of(&run(plugin, case).outcome)
+fn answer(plugin: &Plugin, module: &TestModule) -> Option<Expected> {
+    Expected::of(&run(plugin, module).outcome)
 }
 
 /// The correct plugin's answer is the one that stands in the case, or is put there.
-fn hold(name: &str, plugin: &Plugin) -> Recorded {
-    let mut recorded = recorded(name);
-    let came = answer(plugin, &recorded.case);
+fn hold(name: &str, plugin: &Plugin) -> TestCase {
+    let mut test_case = test_case(name);
+    let came = answer(plugin, &test_case.module);
     assert!(came.is_some(), "{name}: the correct plugin misbehaves");
-    if std::env::var_os("RELOBOX_BLESS").is_some() && came != recorded.expected {
-        recorded.expected = came;
+    if std::env::var_os("RELOBOX_BLESS").is_some() && came != test_case.expected {
+        test_case.expected = came;
         let path = root().join(format!("cases/{name}.case"));
         let text = std::fs::read_to_string(&path).expect("the case");
         let input = text.split("\nexpected ").next().unwrap_or_default().trim_end();
-        let whole = recorded.to_string();
+        let whole = test_case.to_string();
         let answer = whole.find("\nexpected ").map_or("", |at| &whole[at..]);
         std::fs::write(&path, format!("{input}{answer}")).expect("to write the case");
-        return recorded;
+        return test_case;
     }
-    assert_eq!(came, recorded.expected, "{name}: RELOBOX_BLESS=1 to record what comes now");
-    recorded
+    assert_eq!(came, test_case.expected, "{name}: RELOBOX_BLESS=1 to record what comes now");
+    test_case
 }
 
 #[test]
@@ -123,11 +123,11 @@ fn the_correct_plugins_agree_with_those_that_are_shipped() {
     for twin in ["riscv", "aarch64", "mips"] {
         let bugs = planted.bugs.iter().filter(|bug| bug.twin == twin).map(|bug| bug.name.clone());
         for name in bugs.chain([format!("plain-{twin}")]) {
-            let Case { machine, class, order, elf_flags, .. } = recorded(&name).case;
+            let TestModule { machine, class, order, elf_flags, .. } = test_case(&name).module;
             let (shipped, _) =
                 guests.plugin_for(machine, class, order, elf_flags).expect("a plugin").expect("a plugin");
-            let case = recorded(&name).case;
-            let (own, its) = (answer(&plugins[twin], &case), answer(shipped, &case));
+            let module = test_case(&name).module;
+            let (own, its) = (answer(&plugins[twin], &module), answer(shipped, &module));
             assert!(alike(own.as_ref(), its.as_ref()), "{name}: {own:?}, and the shipped plugin says {its:?}");
             judged += 1;
         }
@@ -145,7 +145,7 @@ fn a_bug_does_not_show_in_a_plain_module() {
         let linked = matches!(plain.expected, Some(Expected::Linked { .. }));
         assert!(linked, "{}: the plain module is refused: {:?}", twin.name, plain.expected);
         for bug in planted.bugs.iter().filter(|bug| bug.twin == twin.name) {
-            assert_eq!(answer(&plugins[&bug.name], &plain.case), plain.expected, "{}", bug.name);
+            assert_eq!(answer(&plugins[&bug.name], &plain.module), plain.expected, "{}", bug.name);
         }
     }
 }
@@ -156,12 +156,15 @@ fn each_bug_shows_in_its_case() {
     let planted = Planted::read();
     let plugins = plugins(&planted);
     for bug in planted.bugs.iter().filter(|bug| bug.name != "quadratic-veneers") {
-        let case = hold(&bug.name, &plugins[&bug.twin]);
-        assert_ne!(answer(&plugins[&bug.name], &case.case), case.expected, "{}", bug.name);
+        let module = hold(&bug.name, &plugins[&bug.twin]);
+        assert_ne!(answer(&plugins[&bug.name], &module.module), module.expected, "{}", bug.name);
         // A judge that has only the plugin's own description sees it too, unless that is wrong or silent.
         let judged = |name: &str| {
-            let subject = Subject::new(&plugins[name]);
-            subject.model.check(&case.case, &subject.run(&case.case).outcome).map_err(|complaint| complaint.to_string())
+            let under_test = PluginUnderTest::new(&plugins[name]);
+            under_test
+                .model
+                .check(&module.module, &under_test.run(&module.module).outcome)
+                .map_err(|complaint| complaint.to_string())
         };
         assert_eq!(judged(&bug.twin), Ok(()), "{}", bug.twin);
         assert_eq!(judged(&bug.name).is_ok(), bug.against, "{}: {:?}", bug.name, judged(&bug.name));
@@ -169,7 +172,7 @@ fn each_bug_shows_in_its_case() {
 }
 
 /// As many calls as there are functions to call.
-fn calls(count: u32) -> Case {
+fn calls(count: u32) -> TestModule {
     let base = 0xffff_8000_0110_0000;
     let relocations = (0..count).map(|i| Relocation { offset: u64::from(i) * 4, kind: 283, symbol: i + 1, addend: 0 });
     let function = |i: u32| Symbol {
@@ -179,7 +182,7 @@ fn calls(count: u32) -> Case {
         flags: relobox_abi::symbol_flag::UNDEFINED,
         ..Symbol::default()
     };
-    Case {
+    TestModule {
         machine: 183,
         class: 64,
         order: relobox_abi::order::LITTLE,
@@ -194,7 +197,7 @@ fn calls(count: u32) -> Case {
         }],
         symbols: (0..count).map(function).collect(),
         synthetic: base + 0x100_0000,
-        ..Case::default()
+        ..TestModule::default()
     }
 }
 
@@ -225,8 +228,8 @@ fn the_conformance_kit_finds_them() {
     let planted = Planted::read();
     let plugins = plugins(&planted);
     let failed = |name: &str, wanted: Wanted<'_>| -> Vec<String> {
-        let subject = Subject::new(&plugins[name]);
-        let proof = prove(&subject, wanted, &mut |_, _| {});
+        let under_test = PluginUnderTest::new(&plugins[name]);
+        let proof = prove(&under_test, wanted, &mut |_, _| {});
         proof.checks.into_iter().filter(|check| check.failed != 0).map(|check| check.name).collect()
     };
     for twin in &planted.plugins {

@@ -5,8 +5,8 @@
 
 use relobox_abi::{pairing, row_flag, symbol_flag};
 use relobox_core::limits;
-use relobox_kit::ground::Ground;
-use relobox_kit::{Case, Forms, Outcome, Relocation, Run, Symbol};
+use relobox_kit::fixture::Fixture;
+use relobox_kit::{Forms, Outcome, Relocation, Run, Symbol, TestModule};
 use relobox_link::description::{About, PluginRow};
 use std::collections::HashMap;
 
@@ -67,20 +67,20 @@ struct Shape<'a> {
 }
 
 impl Shape<'_> {
-    fn case(&self, ground: &Ground, units: u64) -> Case {
+    fn module(&self, fixture: &Fixture, units: u64) -> TestModule {
         let unit_bytes = 16;
-        let mut made = ground.clone();
-        let section = made.case.sections[0].clone();
+        let mut made = fixture.clone();
+        let section = made.module.sections[0].clone();
         let in_each = if self.sections { 1 } else { units };
-        made.case.sections[0].bytes.resize((in_each * unit_bytes).max(64) as usize, 0);
+        made.module.sections[0].bytes.resize((in_each * unit_bytes).max(64) as usize, 0);
         for unit in 0..units {
             if self.sections && unit != 0 {
-                let address = made.case.cut(section.address.wrapping_add(unit * 64));
-                made.case.sections.push(relobox_kit::Section { address, ..section.clone() });
+                let address = made.module.cut(section.address.wrapping_add(unit * 64));
+                made.module.sections.push(relobox_kit::Section { address, ..section.clone() });
             }
             let (at, index) = if self.sections { (0, unit as usize) } else { (unit * unit_bytes, 0) };
             if self.own || unit == 0 || matches!(self.target, Target::Here) {
-                let kernel = ground.address().wrapping_add(0x100 * (unit + 1));
+                let kernel = fixture.address().wrapping_add(0x100 * (unit + 1));
                 let value = match self.target {
                     Target::Here => at,
                     Target::Small | Target::Missing => 16,
@@ -90,7 +90,7 @@ impl Shape<'_> {
                 match self.target {
                     Target::Here => {
                         made.label(value);
-                        made.case.symbols[unit as usize].section = index as u32 + 1;
+                        made.module.symbols[unit as usize].section = index as u32 + 1;
                     }
                     _ => {
                         made.symbol(value);
@@ -99,20 +99,20 @@ impl Shape<'_> {
             }
             let symbol = match self.target {
                 Target::Missing => u32::MAX,
-                _ => made.case.symbols.len() as u32,
+                _ => made.module.symbols.len() as u32,
             };
             for (n, row) in (0..).zip(self.rows) {
                 let place = if self.together { at } else { at + 8 * n };
                 let addend = if self.addends { 16 * unit as i64 } else { 0 };
                 let relocation = Relocation { offset: place, kind: row.row.kind, symbol, addend };
-                made.case.sections[index].relocations.push(relocation);
+                made.module.sections[index].relocations.push(relocation);
             }
         }
         if self.backwards {
-            made.case.sections.iter_mut().for_each(|s| s.relocations.reverse());
+            made.module.sections.iter_mut().for_each(|s| s.relocations.reverse());
         }
-        made.case.synthetic = made.case.cut(ground.address().wrapping_add(0x1_0000));
-        made.case
+        made.module.synthetic = made.module.cut(fixture.address().wrapping_add(0x1_0000));
+        made.module
     }
 }
 
@@ -144,17 +144,17 @@ fn shapes<'a>(rows: &'a [&'a PluginRow]) -> Vec<Shape<'a>> {
 
 impl Costs {
     /// Measures the plugin that describes itself so, takes addends in these forms, and links with `run`.
-    pub fn measure(about: &About, forms: Forms, run: impl Fn(&Case) -> Run) -> Self {
+    pub fn measure(about: &About, forms: Forms, run: impl Fn(&TestModule) -> Run) -> Self {
         let mut costs = Self { kind_mask: about.kind_mask, ..Self::default() };
-        let grounds: Vec<_> = about
+        let fixtures: Vec<_> = about
             .machines
             .iter()
             .flat_map(|machine| [(forms.explicit, false), (forms.in_place, true)].map(|form| (machine, form)))
             .filter(|(_, (taken, _))| *taken)
-            .map(|(machine, (_, in_place))| Ground::new(*machine, in_place))
+            .map(|(machine, (_, in_place))| Fixture::new(*machine, in_place))
             .collect();
-        let fuel = |case: &Case| {
-            let run = run(case);
+        let fuel = |module: &TestModule| {
+            let run = run(module);
             let faults = match &run.outcome {
                 Outcome::Linked(_) => Some(0),
                 Outcome::Refused(faults) => Some(faults.len() as u64),
@@ -163,18 +163,18 @@ impl Costs {
             };
             faults.map(|faults| (run.fuel, faults))
         };
-        for ground in &grounds {
-            costs.empty(about, ground, &fuel);
+        for fixture in &fixtures {
+            costs.empty(about, fixture, &fuel);
         }
         // To refuse one type costs what it costs to refuse another.
         let refused = about.rows.iter().find(|row| row.is(row_flag::REJECT));
         for row in about.rows.iter().filter(|row| !row.is(row_flag::REJECT)).chain(refused) {
             let partner = (row.row.pairing != pairing::NONE).then(|| about.row(row.row.partner)).flatten();
-            for ground in &grounds {
-                costs.row(ground, &[row], &fuel);
+            for fixture in &fixtures {
+                costs.row(fixture, &[row], &fuel);
                 if let Some(partner) = partner {
-                    costs.row(ground, &[partner, row], &fuel);
-                    costs.row(ground, &[row, partner], &fuel);
+                    costs.row(fixture, &[partner, row], &fuel);
+                    costs.row(fixture, &[row, partner], &fuel);
                 }
             }
         }
@@ -182,22 +182,22 @@ impl Costs {
     }
 
     /// What is there without relocations.
-    fn empty(&mut self, about: &About, ground: &Ground, fuel: &impl Fn(&Case) -> Option<(u64, u64)>) {
-        let mut case = ground.case.clone();
-        let Some((base, _)) = fuel(&case) else { return };
+    fn empty(&mut self, about: &About, fixture: &Fixture, fuel: &impl Fn(&TestModule) -> Option<(u64, u64)>) {
+        let mut module = fixture.module.clone();
+        let Some((base, _)) = fuel(&module) else { return };
         self.base = self.base.max(base);
-        case.sections[0].bytes.resize(1024, 0);
-        if let Some((more, _)) = fuel(&case) {
+        module.sections[0].bytes.resize(1024, 0);
+        if let Some((more, _)) = fuel(&module) {
             self.byte = self.byte.max(more.saturating_sub(base).div_ceil(1024 - 64));
         }
         // Relocations of no type, which are faults.
         let of = |count: u64| {
-            let mut case = ground.case.clone();
+            let mut module = fixture.module.clone();
             let kind =
                 (0..=u32::from(u8::MAX)).map(|low| !low).find(|kind| about.row(*kind).is_none()).unwrap_or(u32::MAX);
             let relocation = |i: u64| Relocation { offset: i % 64, kind, symbol: 0, addend: 0 };
-            case.sections[0].relocations = (0..count).map(relocation).collect();
-            fuel(&case)
+            module.sections[0].relocations = (0..count).map(relocation).collect();
+            fuel(&module)
         };
         if let (Some((few, some)), Some((many, all))) = (of(8), of(32)) {
             self.fault = self.fault.max(many.saturating_sub(few).div_ceil(all.saturating_sub(some).max(1)));
@@ -206,10 +206,10 @@ impl Costs {
     }
 
     /// What relocations of `rows` cost, by the last of them.
-    fn row(&mut self, ground: &Ground, rows: &[&PluginRow], fuel: &impl Fn(&Case) -> Option<(u64, u64)>) {
+    fn row(&mut self, fixture: &Fixture, rows: &[&PluginRow], fuel: &impl Fn(&TestModule) -> Option<(u64, u64)>) {
         let units = rows.len() as u64;
         for shape in shapes(rows) {
-            let of = |count: u64| fuel(&shape.case(ground, count / units));
+            let of = |count: u64| fuel(&shape.module(fixture, count / units));
             let (Some((few, none)), Some((many, faults))) = (of(8), of(32)) else { continue };
             let each = many.saturating_sub(few).div_ceil(24);
             if faults > none {
@@ -226,7 +226,7 @@ impl Costs {
             }
             // The same in sections of their own, and with symbols that nobody asks for.
             let apart = Shape { sections: true, ..shape };
-            let of = |count: u64| fuel(&apart.case(ground, count / units));
+            let of = |count: u64| fuel(&apart.module(fixture, count / units));
             if let (Some((few, 0)), Some((many, 0))) = (of(8), of(32)) {
                 let sections = 24 / units;
                 let more = many.saturating_sub(few).saturating_sub(24 * each).div_ceil(sections);
@@ -238,22 +238,22 @@ impl Costs {
                 flags: symbol_flag::UNDEFINED,
                 ..Symbol::default()
             };
-            let mut case = shape.case(ground, 8 / units);
-            case.symbols.extend((0..32).map(unused));
-            if let Some((more, 0)) = fuel(&case) {
+            let mut module = shape.module(fixture, 8 / units);
+            module.symbols.extend((0..32).map(unused));
+            if let Some((more, 0)) = fuel(&module) {
                 self.symbol = self.symbol.max(more.saturating_sub(few).div_ceil(32));
             }
         }
     }
 
-    /// What the parts of `case` cost, of which so many relocations were refused.
+    /// What the parts of `module` cost, of which so many relocations were refused.
     #[must_use]
-    pub fn of(&self, case: &Case, faults: usize) -> u64 {
-        let bytes: usize = case.sections.iter().map(|s| s.bytes.len()).sum();
+    pub fn of(&self, module: &TestModule, faults: usize) -> u64 {
+        let bytes: usize = module.sections.iter().map(|s| s.bytes.len()).sum();
         let mut seen: Vec<u32> = Vec::new();
         let mut sum = self.base + self.fault * faults as u64 + self.byte * bytes as u64;
-        sum += self.symbol * case.symbols.len() as u64 + self.section * case.sections.len() as u64;
-        for (_, section) in case.groups() {
+        sum += self.symbol * module.symbols.len() as u64 + self.section * module.sections.len() as u64;
+        for (_, section) in module.groups() {
             for r in &section.relocations {
                 let kind = r.kind & self.kind_mask;
                 let cost = self.rows.get(&kind).copied().unwrap_or(self.unknown);
@@ -267,13 +267,13 @@ impl Costs {
         sum
     }
 
-    /// The fuel that `case` may take: some times what its parts cost.
+    /// The fuel that `module` may take: some times what its parts cost.
     #[must_use]
-    pub fn bound(&self, case: &Case, outcome: &Outcome) -> u64 {
+    pub fn bound(&self, module: &TestModule, outcome: &Outcome) -> u64 {
         let faults = match outcome {
             Outcome::Refused(faults) => faults.len(),
             _ => 0,
         };
-        limits::FUZZ_FUEL + limits::FUZZ_DEARER * self.of(case, faults)
+        limits::FUZZ_FUEL + limits::FUZZ_DEARER * self.of(module, faults)
     }
 }

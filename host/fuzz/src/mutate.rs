@@ -4,7 +4,7 @@ use super::seeds::partner;
 use relobox_abi::{rule, section_flag, symbol_flag};
 use relobox_core::limits;
 use relobox_core::rng::Rng;
-use relobox_kit::{Case, Relocation, Section, Symbol};
+use relobox_kit::{Relocation, Section, Symbol, TestModule};
 use relobox_link::description::{About, PluginRow};
 
 /// What mutations know of the plugin.
@@ -16,48 +16,48 @@ pub struct Knowledge<'a> {
 }
 
 /// Changes a case in one to eight ways.
-pub fn mutate(know: &Knowledge<'_>, case: &mut Case, other: Option<&Case>, rng: &mut Rng) {
+pub fn mutate(know: &Knowledge<'_>, module: &mut TestModule, other: Option<&TestModule>, rng: &mut Rng) {
     if let Some(other) = other {
-        splice(case, other, rng);
+        splice(module, other, rng);
     }
     for _ in 0..1 << rng.below(4) {
-        once(know, case, rng);
+        once(know, module, rng);
     }
-    trim(case);
+    trim(module);
 }
 
-fn once(know: &Knowledge<'_>, case: &mut Case, rng: &mut Rng) {
-    let Some(section) = section_with_relocations(case, rng) else {
-        add_section(know, case, rng);
+fn once(know: &Knowledge<'_>, module: &mut TestModule, rng: &mut Rng) {
+    let Some(section) = section_with_relocations(module, rng) else {
+        add_section(know, module, rng);
         return;
     };
-    let index = rng.below(case.sections[section].relocations.len());
+    let index = rng.below(module.sections[section].relocations.len());
     let here = (section, index);
     match rng.below(32) {
-        0..=7 => aim(know, case, here, rng),
-        8..=10 => place(know, case, here, rng),
-        11 | 12 => kind(know, case, here, rng),
-        13 | 14 => add_relocation(know, case, here, rng),
-        15 | 16 => add_partner(know, case, here, rng),
-        17 => order(case, section, rng),
-        18 => drop(case.sections[section].relocations.remove(index)),
-        19 => symbol_of(case, here, rng),
-        20 => case.sections[section].relocations[index].addend = number(rng, know.constants),
-        21..=23 => symbol(know, case, rng),
-        24 => add_symbol(know, case, rng),
-        25..=27 => contents(know, case, here, rng),
-        28 => facts(know, case, section, rng),
-        29 => input(know, case, rng),
-        30 if rng.one_in(16) => multiply(case, section, rng),
-        31 if rng.one_in(8) => add_section(know, case, rng),
-        _ => addend_in_place(know, case, here, rng),
+        0..=7 => aim(know, module, here, rng),
+        8..=10 => place(know, module, here, rng),
+        11 | 12 => kind(know, module, here, rng),
+        13 | 14 => add_relocation(know, module, here, rng),
+        15 | 16 => add_partner(know, module, here, rng),
+        17 => order(module, section, rng),
+        18 => drop(module.sections[section].relocations.remove(index)),
+        19 => symbol_of(module, here, rng),
+        20 => module.sections[section].relocations[index].addend = number(rng, know.constants),
+        21..=23 => symbol(know, module, rng),
+        24 => add_symbol(know, module, rng),
+        25..=27 => contents(know, module, here, rng),
+        28 => facts(know, module, section, rng),
+        29 => input(know, module, rng),
+        30 if rng.one_in(16) => multiply(module, section, rng),
+        31 if rng.one_in(8) => add_section(know, module, rng),
+        _ => addend_in_place(know, module, here, rng),
     }
 }
 
-fn section_with_relocations(case: &Case, rng: &mut Rng) -> Option<usize> {
-    let count = case.sections.iter().filter(|s| !s.relocations.is_empty()).count();
+fn section_with_relocations(module: &TestModule, rng: &mut Rng) -> Option<usize> {
+    let count = module.sections.iter().filter(|s| !s.relocations.is_empty()).count();
     let nth = rng.below(count);
-    (0..).zip(&case.sections).filter(|(_, s)| !s.relocations.is_empty()).nth(nth).map(|(i, _)| i)
+    (0..).zip(&module.sections).filter(|(_, s)| !s.relocations.is_empty()).nth(nth).map(|(i, _)| i)
 }
 
 /// The smallest and largest value that a row takes.
@@ -114,25 +114,25 @@ fn edge(know: &Knowledge<'_>, row: &PluginRow, rng: &mut Rng) -> i64 {
 }
 
 /// Chooses the symbol's value, or the addend, so that the row's value comes to an edge.
-fn aim(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
-    let r = case.sections[s].relocations[i];
-    let Some(row) = know.about.row(r.kind) else { return kind(know, case, (s, i), rng) };
-    let p = case.sections[s].address.wrapping_add(r.offset);
+fn aim(know: &Knowledge<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
+    let r = module.sections[s].relocations[i];
+    let Some(row) = know.about.row(r.kind) else { return kind(know, module, (s, i), rng) };
+    let p = module.sections[s].address.wrapping_add(r.offset);
     let relative = row.formula.contains("P") != rng.one_in(16);
     let wanted = edge(know, row, rng).cast_unsigned().wrapping_add(if relative { p } else { 0 });
-    let addend = if case.sections[s].in_place { 0 } else { r.addend.cast_unsigned() };
-    let by_addend = !case.sections[s].in_place && rng.one_in(3);
-    let values = case.values();
+    let addend = if module.sections[s].in_place { 0 } else { r.addend.cast_unsigned() };
+    let by_addend = !module.sections[s].in_place && rng.one_in(3);
+    let values = module.values();
     if by_addend {
         let value = values.get(r.symbol as usize).copied().unwrap_or(0);
         let addend = wanted.wrapping_sub(value).cast_signed();
-        let narrow = case.class == 32 && !rng.one_in(8);
-        case.sections[s].relocations[i].addend = if narrow { i64::from(addend as i32) } else { addend };
+        let narrow = module.class == 32 && !rng.one_in(8);
+        module.sections[s].relocations[i].addend = if narrow { i64::from(addend as i32) } else { addend };
         return;
     }
-    let value = case.cut(wanted.wrapping_sub(addend));
-    let sections: Vec<u64> = case.sections.iter().map(|s| s.address).collect();
-    let Some(symbol) = (r.symbol as usize).checked_sub(1).and_then(|i| case.symbols.get_mut(i)) else { return };
+    let value = module.cut(wanted.wrapping_sub(addend));
+    let sections: Vec<u64> = module.sections.iter().map(|s| s.address).collect();
+    let Some(symbol) = (r.symbol as usize).checked_sub(1).and_then(|i| module.symbols.get_mut(i)) else { return };
     match (symbol.section as usize).checked_sub(1).and_then(|i| sections.get(i)) {
         // Far away it is somebody else's.
         Some(address) if rng.one_in(2) => symbol.value = value.wrapping_sub(*address),
@@ -141,8 +141,8 @@ fn aim(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut 
 }
 
 /// Moves the place: to the section's ends, across them, onto another's.
-fn place(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
-    let section = &mut case.sections[s];
+fn place(know: &Knowledge<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
+    let section = &mut module.sections[s];
     let len = section.bytes.len() as u64;
     let width = know.about.row(section.relocations[i].kind).map_or(4, |row| u64::from(row.row.width.max(1)));
     let other = section.relocations[rng.below(section.relocations.len())].offset;
@@ -172,32 +172,32 @@ fn some_kind(know: &Knowledge<'_>, rng: &mut Rng) -> u32 {
     }
 }
 
-fn kind(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
-    case.sections[s].relocations[i].kind = some_kind(know, rng);
+fn kind(know: &Knowledge<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
+    module.sections[s].relocations[i].kind = some_kind(know, rng);
 }
 
 /// A relocation like this one, of another type or at another place, to the same or another symbol.
-fn add_relocation(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
-    let mut new = case.sections[s].relocations[i];
+fn add_relocation(know: &Knowledge<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
+    let mut new = module.sections[s].relocations[i];
     if !rng.one_in(3) {
         new.kind = some_kind(know, rng);
     }
     if !rng.one_in(4) {
-        new.offset = (rng.below(case.sections[s].bytes.len() + 1) as u64) & !3;
+        new.offset = (rng.below(module.sections[s].bytes.len() + 1) as u64) & !3;
     }
     if rng.one_in(2) {
-        new.symbol = rng.below(case.symbols.len() + 1) as u32;
+        new.symbol = rng.below(module.symbols.len() + 1) as u32;
     }
     if rng.one_in(3) {
         new.addend = number(rng, know.constants);
     }
-    let at = if rng.one_in(2) { i + 1 } else { rng.below(case.sections[s].relocations.len() + 1) };
-    case.sections[s].relocations.insert(at, new);
+    let at = if rng.one_in(2) { i + 1 } else { rng.below(module.sections[s].relocations.len() + 1) };
+    module.sections[s].relocations.insert(at, new);
 }
 
 /// The other half of a pair: of the same symbol, or at a label on the first half.
-fn add_partner(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
-    let first = case.sections[s].relocations[i];
+fn add_partner(know: &Knowledge<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
+    let first = module.sections[s].relocations[i];
     let Some(row) = know.about.row(first.kind) else { return };
     let other = match partner(know.about, row) {
         Some(partner) => partner.row.kind,
@@ -208,14 +208,14 @@ fn add_partner(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rn
         // A label: the symbol is the first half's place.
         0 => {
             let label = Symbol { section: s as u32 + 1, value: first.offset, info: 0, ..Symbol::default() };
-            case.symbols.push(label);
-            new.symbol = case.symbols.len() as u32;
+            module.symbols.push(label);
+            new.symbol = module.symbols.len() as u32;
             new.addend = 0;
         }
         1 => new.offset = first.offset,
         _ => {}
     }
-    let relocations = &mut case.sections[s].relocations;
+    let relocations = &mut module.sections[s].relocations;
     match rng.below(4) {
         0 => relocations.insert(i, new),
         1 => relocations.push(new),
@@ -223,8 +223,8 @@ fn add_partner(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rn
     }
 }
 
-fn order(case: &mut Case, section: usize, rng: &mut Rng) {
-    let relocations = &mut case.sections[section].relocations;
+fn order(module: &mut TestModule, section: usize, rng: &mut Rng) {
+    let relocations = &mut module.sections[section].relocations;
     let len = relocations.len();
     match rng.below(4) {
         0 => relocations.reverse(),
@@ -237,9 +237,9 @@ fn order(case: &mut Case, section: usize, rng: &mut Rng) {
     }
 }
 
-fn symbol_of(case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
-    let count = case.symbols.len();
-    case.sections[s].relocations[i].symbol = match rng.below(8) {
+fn symbol_of(module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
+    let count = module.symbols.len();
+    module.sections[s].relocations[i].symbol = match rng.below(8) {
         0 => count as u32 + 1,
         1 => (rng.next_u64() >> rng.below(64)) as u32,
         2 => 0,
@@ -262,10 +262,10 @@ const FLAGS: [u16; 8] = [
 const NAMES: [&str; 8] =
     ["_GLOBAL_OFFSET_TABLE_", ".TOC.", "_gp_disp", "__gnu_local_gp", "_gp", "$global$", "printk", ".printk"];
 
-fn symbol(know: &Knowledge<'_>, case: &mut Case, rng: &mut Rng) {
-    let (sections, index) = (case.sections.len(), rng.below(case.symbols.len()));
-    let base = case.sections.first().map_or(0, |s| s.address);
-    let Some(symbol) = case.symbols.get_mut(index) else { return add_symbol(know, case, rng) };
+fn symbol(know: &Knowledge<'_>, module: &mut TestModule, rng: &mut Rng) {
+    let (sections, index) = (module.sections.len(), rng.below(module.symbols.len()));
+    let base = module.sections.first().map_or(0, |s| s.address);
+    let Some(symbol) = module.symbols.get_mut(index) else { return add_symbol(know, module, rng) };
     match rng.below(10) {
         0 | 1 => symbol.flags = rng.pick(&FLAGS).copied().unwrap_or(0),
         2 => symbol.section = rng.below(sections + 1) as u32,
@@ -282,16 +282,16 @@ fn symbol(know: &Knowledge<'_>, case: &mut Case, rng: &mut Rng) {
     }
 }
 
-fn add_symbol(know: &Knowledge<'_>, case: &mut Case, rng: &mut Rng) {
-    let mut new = case.symbols.get(rng.below(case.symbols.len())).cloned().unwrap_or_default();
+fn add_symbol(know: &Knowledge<'_>, module: &mut TestModule, rng: &mut Rng) {
+    let mut new = module.symbols.get(rng.below(module.symbols.len())).cloned().unwrap_or_default();
     if rng.one_in(2) {
         new.value = number(rng, know.constants).cast_unsigned();
     }
-    case.symbols.push(new);
+    module.symbols.push(new);
 }
 
-fn contents(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
-    let section = &mut case.sections[s];
+fn contents(know: &Knowledge<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
+    let section = &mut module.sections[s];
     let len = section.bytes.len();
     let near = section.relocations[i].offset as usize;
     let at = if near < len && !rng.one_in(4) { near + rng.below((len - near).min(8)) } else { rng.below(len) };
@@ -311,9 +311,9 @@ fn contents(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: 
 }
 
 /// Puts an edge's value into the field itself, where its addend may stand.
-fn addend_in_place(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize), rng: &mut Rng) {
-    let big = super::seeds::big(case);
-    let section = &mut case.sections[s];
+fn addend_in_place(know: &Knowledge<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
+    let big = super::seeds::big(module);
+    let section = &mut module.sections[s];
     let r = section.relocations[i];
     let Some(row) = know.about.row(r.kind) else { return };
     let value = edge(know, row, rng).cast_unsigned();
@@ -336,56 +336,57 @@ fn addend_in_place(know: &Knowledge<'_>, case: &mut Case, (s, i): (usize, usize)
 }
 
 /// Facts about the section and the file.
-fn facts(know: &Knowledge<'_>, case: &mut Case, section: usize, rng: &mut Rng) {
+fn facts(know: &Knowledge<'_>, module: &mut TestModule, section: usize, rng: &mut Rng) {
     let machine = rng.pick(&know.about.machines).copied();
-    let s = &mut case.sections[section];
+    let s = &mut module.sections[section];
     match rng.below(8) {
         0 => s.in_place = !s.in_place,
         1 => s.address = s.address.wrapping_add_signed(number(rng, &[])),
         2 => s.address = s.address.wrapping_add(1 << rng.below(16)),
         3 => s.address = number(rng, know.constants).cast_unsigned(),
         4 => s.flags = section_flag::ALLOC | number(rng, know.constants).cast_unsigned(),
-        5 => case.synthetic = case.synthetic.wrapping_add_signed(number(rng, &[])),
-        6 => case.elf_flags ^= 1 << rng.below(32),
+        5 => module.synthetic = module.synthetic.wrapping_add_signed(number(rng, &[])),
+        6 => module.elf_flags ^= 1 << rng.below(32),
         _ => {
             if let Some(m) = machine {
-                (case.machine, case.class, case.order, case.elf_flags) = (m.machine, m.class, m.order, m.flags_value);
+                (module.machine, module.class, module.order, module.elf_flags) =
+                    (m.machine, m.class, m.order, m.flags_value);
             }
         }
     }
 }
 
-fn input(know: &Knowledge<'_>, case: &mut Case, rng: &mut Rng) {
+fn input(know: &Knowledge<'_>, module: &mut TestModule, rng: &mut Rng) {
     if let Some((name, _)) = rng.pick(&know.about.inputs) {
         let value = number(rng, know.constants).cast_unsigned();
-        case.inputs.retain(|(n, _)| n != name);
+        module.inputs.retain(|(n, _)| n != name);
         if !rng.one_in(4) {
-            case.inputs.push((name.clone(), value));
+            module.inputs.push((name.clone(), value));
         }
     }
 }
 
 /// Many of the same: what is not linear shows.
-fn multiply(case: &mut Case, section: usize, rng: &mut Rng) {
+fn multiply(module: &mut TestModule, section: usize, rng: &mut Rng) {
     let times = 1 << rng.below(5);
-    let symbols = case.symbols.len();
-    let copies: Vec<Relocation> = case.sections[section].relocations.clone();
+    let symbols = module.symbols.len();
+    let copies: Vec<Relocation> = module.sections[section].relocations.clone();
     let distinct = rng.one_in(2);
     for n in 1..=times {
         if distinct {
-            case.symbols.extend_from_within(..symbols);
+            module.symbols.extend_from_within(..symbols);
         }
         let shift = if distinct { (n * symbols) as u32 } else { 0 };
         let moved = |r: &Relocation| Relocation { symbol: r.symbol.wrapping_add(shift), ..*r };
-        case.sections[section].relocations.extend(copies.iter().map(moved));
-        if case.relocations() + case.symbols.len() > limits::FUZZ_RECORDS {
+        module.sections[section].relocations.extend(copies.iter().map(moved));
+        if module.relocations() + module.symbols.len() > limits::FUZZ_RECORDS {
             break;
         }
     }
 }
 
-fn add_section(know: &Knowledge<'_>, case: &mut Case, rng: &mut Rng) {
-    let mut new = case.sections.get(rng.below(case.sections.len())).cloned().unwrap_or_else(|| Section {
+fn add_section(know: &Knowledge<'_>, module: &mut TestModule, rng: &mut Rng) {
+    let mut new = module.sections.get(rng.below(module.sections.len())).cloned().unwrap_or_else(|| Section {
         name: ".text".to_owned(),
         address: know.about.machines.first().map_or(0, |m| m.base),
         align: 4,
@@ -397,31 +398,31 @@ fn add_section(know: &Knowledge<'_>, case: &mut Case, rng: &mut Rng) {
     if new.relocations.is_empty() {
         new.relocations.push(Relocation { offset: 0, kind: some_kind(know, rng), symbol: 1, addend: 0 });
     }
-    case.sections.push(new);
+    module.sections.push(new);
 }
 
 /// Takes a section of another case, with the symbols that it speaks of.
-fn splice(case: &mut Case, other: &Case, rng: &mut Rng) {
+fn splice(module: &mut TestModule, other: &TestModule, rng: &mut Rng) {
     let Some(section) = section_with_relocations(other, rng).map(|i| &other.sections[i]) else { return };
-    let symbols = case.symbols.len() as u32;
-    case.symbols.extend(other.symbols.iter().cloned());
+    let symbols = module.symbols.len() as u32;
+    module.symbols.extend(other.symbols.iter().cloned());
     let moved =
         |r: &Relocation| Relocation { symbol: if r.symbol == 0 { 0 } else { r.symbol.wrapping_add(symbols) }, ..*r };
     let taken = section.relocations.iter().map(moved);
     if rng.one_in(2) {
         let relocations = taken.collect();
-        case.sections.push(Section { relocations, ..section.clone() });
-    } else if let Some(i) = section_with_relocations(case, rng) {
-        case.sections[i].relocations.extend(taken);
+        module.sections.push(Section { relocations, ..section.clone() });
+    } else if let Some(i) = section_with_relocations(module, rng) {
+        module.sections[i].relocations.extend(taken);
     }
 }
 
 /// Keeps a case to what is quick to run.
-fn trim(case: &mut Case) {
-    case.sections.truncate(limits::FUZZ_CASE_SECTIONS);
-    case.symbols.truncate(limits::FUZZ_RECORDS);
+fn trim(module: &mut TestModule) {
+    module.sections.truncate(limits::FUZZ_CASE_SECTIONS);
+    module.symbols.truncate(limits::FUZZ_RECORDS);
     let mut room = limits::FUZZ_RECORDS;
-    for section in &mut case.sections {
+    for section in &mut module.sections {
         section.relocations.truncate(room);
         room -= section.relocations.len();
         section.bytes.truncate(limits::FUZZ_BYTES);

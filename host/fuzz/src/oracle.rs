@@ -5,7 +5,7 @@ use relobox_abi::{effect, pairing, row_flag};
 use relobox_core::error::Misbehaviour;
 use relobox_core::limits;
 use relobox_kit::blame::blame;
-use relobox_kit::{Case, Outcome, ReferenceModel, Relocation, Run, agree};
+use relobox_kit::{Outcome, ReferenceModel, Relocation, Run, TestModule, agree};
 use relobox_link::description::{About, PluginRow};
 use relobox_link::guests::Plugin;
 
@@ -40,16 +40,16 @@ fn suspicion(oracle: &'static str, about: impl Into<String>, exact: bool, detail
     Suspicion { oracle, about: about.into(), exact, detail: detail.into(), bound: None }
 }
 
-/// What the outcome of `case` says by itself. `bound` is the fuel that it may take; see [`Costs`](super::fuel::Costs).
+/// What the outcome of `module` says by itself. `bound` is the fuel that it may take; see [`Costs`](super::fuel::Costs).
 #[must_use]
-pub fn contract(about: &About, case: &Case, run: &Run, bound: impl FnOnce() -> u64) -> Option<Suspicion> {
+pub fn contract(about: &About, module: &TestModule, run: &Run, bound: impl FnOnce() -> u64) -> Option<Suspicion> {
     if let Outcome::Misbehaved(what) = &run.outcome {
         let detail = format!("the plugin {what}");
         return Some(match what {
             Misbehaviour::Trap { export, trap } => suspicion("trap", format!("{export}: {trap}"), false, detail),
             Misbehaviour::Fuel { export, .. } => suspicion("fuel", *export, false, detail),
             Misbehaviour::Memory { .. } => suspicion("memory", "", false, detail),
-            Misbehaviour::Window { section, offset } => match blame(about, case, section, *offset) {
+            Misbehaviour::Window { section, offset } => match blame(about, module, section, *offset) {
                 Some(row) => suspicion("window", row, true, detail),
                 None => suspicion("window", "", false, detail),
             },
@@ -69,16 +69,16 @@ pub fn contract(about: &About, case: &Case, run: &Run, bound: impl FnOnce() -> u
 
 /// What the plugin's description says of an outcome.
 #[must_use]
-pub fn mismatch(model: &ReferenceModel<'_>, case: &Case, outcome: &Outcome) -> Option<Suspicion> {
-    let complaint = model.check(case, outcome).err()?;
+pub fn mismatch(model: &ReferenceModel<'_>, module: &TestModule, outcome: &Outcome) -> Option<Suspicion> {
+    let complaint = model.check(module, outcome).err()?;
     let row = complaint.about.split(" at ").next().unwrap_or_default();
     let detail = complaint.to_string();
     Some(suspicion(complaint.wrong.word(), row, true, detail))
 }
 
-/// Two plugins for the same machine, of which each links or refuses `case`.
+/// Two plugins for the same machine, of which each links or refuses `module`.
 #[must_use]
-pub fn against(plugins: [&Plugin; 2], case: &Case, outcomes: [&Outcome; 2]) -> Option<Suspicion> {
+pub fn against(plugins: [&Plugin; 2], module: &TestModule, outcomes: [&Outcome; 2]) -> Option<Suspicion> {
     let what = |outcome: &Outcome| match outcome {
         Outcome::Linked(_) => "links it".to_owned(),
         Outcome::Refused(faults) => {
@@ -87,18 +87,18 @@ pub fn against(plugins: [&Plugin; 2], case: &Case, outcomes: [&Outcome; 2]) -> O
         }
         Outcome::Misbehaved(what) => what.to_string(),
     };
-    if !agree::comparable(plugins, case) {
+    if !agree::comparable(plugins, module) {
         return None;
     }
     match outcomes {
         [Outcome::Linked(a), Outcome::Linked(b)] => {
-            let found = agree::differences(plugins, case, [a, b]).into_iter().next()?;
+            let found = agree::differences(plugins, module, [a, b]).into_iter().next()?;
             let Some(section) = found.section else {
                 return Some(suspicion("against", "what it makes", false, "two plugins make other contents"));
             };
-            let mut relocations = case.groups().flat_map(|(_, s)| &s.relocations);
+            let mut relocations = module.groups().flat_map(|(_, s)| &s.relocations);
             let row = found.relocation.and_then(|i| plugins[0].about.row(relocations.nth(i)?.kind));
-            let (row, name) = (row.map_or("bytes", |row| &row.name), &case.sections[section].name);
+            let (row, name) = (row.map_or("bytes", |row| &row.name), &module.sections[section].name);
             let how = if found.leads { "a field that leads elsewhere" } else { "other bytes" };
             Some(suspicion("against", row, true, format!("two plugins come to {how} at {name}+{:#x}", found.offset)))
         }
@@ -112,8 +112,8 @@ pub fn against(plugins: [&Plugin; 2], case: &Case, outcomes: [&Outcome; 2]) -> O
 }
 
 /// The row of the last relocation that may have changed the byte at `at`.
-fn row_at<'a>(about: &'a About, case: &Case, section: usize, at: u64) -> Option<&'a PluginRow> {
-    let rows = case.sections[section].relocations.iter().rev();
+fn row_at<'a>(about: &'a About, module: &TestModule, section: usize, at: u64) -> Option<&'a PluginRow> {
+    let rows = module.sections[section].relocations.iter().rev();
     let covers = |r: &&Relocation| r.offset <= at && at < r.offset.saturating_add(8);
     rows.filter(covers).find_map(|r| about.row(r.kind))
 }
@@ -132,12 +132,12 @@ pub fn deterministic(first: &Run, second: &Run) -> Option<Suspicion> {
 
 /// The case with everything in it `times` times, each copy with its own symbols.
 #[must_use]
-pub fn repeated(case: &Case, times: usize) -> Case {
-    let (sections, symbols) = (case.sections.len(), case.symbols.len());
-    let mut out = Case { sections: Vec::new(), symbols: Vec::new(), ..case.clone() };
+pub fn repeated(module: &TestModule, times: usize) -> TestModule {
+    let (sections, symbols) = (module.sections.len(), module.symbols.len());
+    let mut out = TestModule { sections: Vec::new(), symbols: Vec::new(), ..module.clone() };
     for n in 0..times {
         let shift = |index: u32, per: usize| if index == 0 { 0 } else { index.saturating_add((n * per) as u32) };
-        out.sections.extend(case.sections.iter().map(|s| {
+        out.sections.extend(module.sections.iter().map(|s| {
             let mut copy = s.clone();
             copy.relocations
                 .iter_mut()
@@ -145,7 +145,7 @@ pub fn repeated(case: &Case, times: usize) -> Case {
                 .for_each(|r| r.symbol = shift(r.symbol, symbols));
             copy
         }));
-        out.symbols.extend(case.symbols.iter().map(|s| {
+        out.symbols.extend(module.symbols.iter().map(|s| {
             let section = if s.section as usize <= sections { shift(s.section, sections) } else { 0 };
             relobox_kit::Symbol { section, ..s.clone() }
         }));
@@ -155,13 +155,13 @@ pub fn repeated(case: &Case, times: usize) -> Case {
 
 /// Whether fuel grows as records do.
 #[must_use]
-pub fn growth(case: &Case, mut run: impl FnMut(&Case) -> Run) -> Option<Suspicion> {
-    let records = case.relocations() + case.symbols.len();
+pub fn growth(module: &TestModule, mut run: impl FnMut(&TestModule) -> Run) -> Option<Suspicion> {
+    let records = module.relocations() + module.symbols.len();
     if records == 0 || records > limits::FUZZ_RECORDS {
         return None;
     }
     let times = limits::FUZZ_REPEATED.div_ceil(records);
-    let [few, some, many] = [times, 4 * times, 16 * times].map(|times| run(&repeated(case, times)));
+    let [few, some, many] = [times, 4 * times, 16 * times].map(|times| run(&repeated(module, times)));
     if let Outcome::Misbehaved(what) = &many.outcome {
         let oracle = match what {
             Misbehaviour::Fuel { .. } => "growth",
@@ -205,22 +205,27 @@ fn plain(about: &About, kind: u32, effects: &[u8]) -> bool {
 
 /// Moves everything by the same distance: what is relative stays.
 #[must_use]
-pub fn shift(about: &About, case: &Case, outcome: &Outcome, mut run: impl FnMut(&Case) -> Run) -> Option<Suspicion> {
+pub fn shift(
+    about: &About,
+    module: &TestModule,
+    outcome: &Outcome,
+    mut run: impl FnMut(&TestModule) -> Run,
+) -> Option<Suspicion> {
     let Outcome::Linked(linked) = outcome else { return None };
-    let mut relocations = case.sections.iter().flat_map(|s| &s.relocations);
+    let mut relocations = module.sections.iter().flat_map(|s| &s.relocations);
     // A page is the least that keeps what addresses are multiples of.
-    if case.relocations() == 0 || !relocations.all(|r| r.symbol != 0 && plain(about, r.kind, &[effect::RELATIVE])) {
+    if module.relocations() == 0 || !relocations.all(|r| r.symbol != 0 && plain(about, r.kind, &[effect::RELATIVE])) {
         return None;
     }
     let by = limits::FUZZ_SHIFT;
-    let mut moved = case.clone();
+    let mut moved = module.clone();
     moved.synthetic = moved.synthetic.wrapping_add(by);
     moved.sections.iter_mut().for_each(|s| s.address = s.address.wrapping_add(by));
     moved.symbols.iter_mut().filter(|s| s.section == 0).for_each(|s| s.value = s.value.wrapping_add(by));
     // Where something wraps around, distances change.
-    let wraps = case.values().iter().zip(moved.values()).skip(1).any(|(a, b)| b.wrapping_sub(*a) != by);
-    let wrapped = |c: &Case| c.sections.iter().any(|s| c.cut(s.address) != s.address);
-    if wraps || wrapped(case) || wrapped(&moved) {
+    let wraps = module.values().iter().zip(moved.values()).skip(1).any(|(a, b)| b.wrapping_sub(*a) != by);
+    let wrapped = |c: &TestModule| c.sections.iter().any(|s| c.cut(s.address) != s.address);
+    if wraps || wrapped(module) || wrapped(&moved) {
         return None;
     }
     match run(&moved).outcome {
@@ -228,8 +233,8 @@ pub fn shift(about: &About, case: &Case, outcome: &Outcome, mut run: impl FnMut(
         Outcome::Linked(other) => {
             let s = (0..).zip(linked.sections.iter().zip(&other.sections)).find(|(_, (a, b))| a != b)?.0;
             let at = linked.sections[s].iter().zip(&other.sections[s]).position(|(a, b)| a != b)? as u64;
-            let row = row_at(about, case, s, at).map_or("bytes", |row| &row.name);
-            let detail = format!("moved by {by:#x}, the byte at {}+{at:#x} is another", case.sections[s].name);
+            let row = row_at(about, module, s, at).map_or("bytes", |row| &row.name);
+            let detail = format!("moved by {by:#x}, the byte at {}+{at:#x} is another", module.sections[s].name);
             Some(suspicion("shift", row, true, detail))
         }
         Outcome::Refused(faults) => {
@@ -242,10 +247,15 @@ pub fn shift(about: &About, case: &Case, outcome: &Outcome, mut run: impl FnMut(
 
 /// Reverses relocations that have nothing to do with each other.
 #[must_use]
-pub fn order(about: &About, case: &Case, outcome: &Outcome, mut run: impl FnMut(&Case) -> Run) -> Option<Suspicion> {
+pub fn order(
+    about: &About,
+    module: &TestModule,
+    outcome: &Outcome,
+    mut run: impl FnMut(&TestModule) -> Run,
+) -> Option<Suspicion> {
     let Outcome::Linked(linked) = outcome else { return None };
     let effects = [effect::ABSOLUTE, effect::RELATIVE, effect::PAGES, effect::IN_PAGE];
-    let mut reversed = case.clone();
+    let mut reversed = module.clone();
     let mut changed = false;
     for section in &mut reversed.sections {
         if !section.relocations.iter().all(|r| plain(about, r.kind, &effects)) {

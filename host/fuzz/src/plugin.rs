@@ -9,7 +9,7 @@ use libafl_bolts::HasLen;
 use relobox_core::error::{Error, Result};
 use relobox_core::rng::Rng;
 use relobox_core::text::Escaped;
-use relobox_kit::{Case, Expected, Outcome, Recorded, ReferenceModel, Run, minimise, run};
+use relobox_kit::{Expected, Outcome, ReferenceModel, Run, TestCase, TestModule, minimise, run};
 use relobox_link::guests::Plugin;
 use relobox_link::sandbox::Sandbox;
 use relobox_plugins::plugin_file::Origin;
@@ -19,20 +19,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A case as LibAFL's input.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct CaseInput(pub Case);
+pub struct ModuleInput(pub TestModule);
 
-impl libafl::inputs::Input for CaseInput {}
+impl libafl::inputs::Input for ModuleInput {}
 
-impl HasLen for CaseInput {
+impl HasLen for ModuleInput {
     fn len(&self) -> usize {
         self.0.relocations() + self.0.symbols.len()
     }
 }
 
-impl Deref for CaseInput {
-    type Target = Case;
+impl Deref for ModuleInput {
+    type Target = TestModule;
 
-    fn deref(&self) -> &Case {
+    fn deref(&self) -> &TestModule {
         &self.0
     }
 }
@@ -59,8 +59,8 @@ impl<'a> PluginSubject<'a> {
         let counting = Plugin::describe(guest, Origin::BuiltIn)?;
         let model = ReferenceModel::of(plugin);
         let (about, forms) = (&plugin.about, model.forms());
-        let costs = Costs::measure(about, forms, |case| run(plugin, case));
-        let counting_costs = Costs::measure(about, forms, |case| run(&counting, case));
+        let costs = Costs::measure(about, forms, |module| run(plugin, module));
+        let counting_costs = Costs::measure(about, forms, |module| run(&counting, module));
         Ok(Self { plugin, counting, code, model, costs, counting_costs, against })
     }
 
@@ -71,13 +71,13 @@ impl<'a> PluginSubject<'a> {
     }
 
     /// Runs the original on a case; a panic of the host is a suspicion.
-    fn original(&self, case: &Case) -> std::result::Result<Run, Suspicion> {
-        guarded(self.plugin, case)
+    fn original(&self, module: &TestModule) -> std::result::Result<Run, Suspicion> {
+        guarded(self.plugin, module)
     }
 
     /// The names of the relocation types in a case.
-    fn types(&self, case: &Case) -> String {
-        let kinds = case.sections.iter().flat_map(|s| &s.relocations);
+    fn types(&self, module: &TestModule) -> String {
+        let kinds = module.sections.iter().flat_map(|s| &s.relocations);
         let mut names: Vec<_> = kinds.map(|r| self.plugin.about.relocation(r.kind)).collect();
         names.sort();
         names.dedup();
@@ -85,25 +85,25 @@ impl<'a> PluginSubject<'a> {
     }
 
     /// What comes of a case.
-    pub fn outcome(&self, case: &Case) -> Outcome {
-        run(self.plugin, case).outcome
+    pub fn outcome(&self, module: &TestModule) -> Outcome {
+        run(self.plugin, module).outcome
     }
 
     /// What is wrong with a recorded case: other bytes or faults than are expected of it, or anything else.
     #[must_use]
-    pub fn replay(&self, recorded: &Recorded) -> Option<Suspicion> {
-        self.replay_within(recorded, None)
+    pub fn replay(&self, test_case: &TestCase) -> Option<Suspicion> {
+        self.replay_within(test_case, None)
     }
 
     /// The same, where so much fuel is enough.
     #[must_use]
-    pub fn replay_within(&self, recorded: &Recorded, bound: Option<u64>) -> Option<Suspicion> {
-        self.looked_into(&recorded.case, None, bound).or_else(|| {
-            let expected = recorded.expected.as_ref()?;
-            let came = Expected::of(&self.outcome(&recorded.case))?;
+    pub fn replay_within(&self, test_case: &TestCase, bound: Option<u64>) -> Option<Suspicion> {
+        self.looked_into(&test_case.module, None, bound).or_else(|| {
+            let expected = test_case.expected.as_ref()?;
+            let came = Expected::of(&self.outcome(&test_case.module))?;
             (came != *expected).then(|| Suspicion {
                 oracle: "vectors",
-                about: self.types(&recorded.case),
+                about: self.types(&test_case.module),
                 exact: true,
                 detail: differs(expected, &came),
                 bound: None,
@@ -112,53 +112,59 @@ impl<'a> PluginSubject<'a> {
     }
 
     /// What the oracles say of the plugin as it is; where no fuel is named that is enough, it follows from the records.
-    fn looked_into(&self, case: &Case, wanted: Option<&str>, bound: Option<u64>) -> Option<Suspicion> {
-        let first = match self.original(case) {
+    fn looked_into(&self, module: &TestModule, wanted: Option<&str>, bound: Option<u64>) -> Option<Suspicion> {
+        let first = match self.original(module) {
             Ok(first) => first,
             Err(panic) => return Some(panic).filter(|_| wanted.is_none_or(|w| w == "panic")),
         };
-        let enough = || bound.unwrap_or_else(|| self.costs.bound(case, &first.outcome));
-        self.cheap(case, &first, wanted, &enough).or_else(|| self.costly(case, &first, wanted))
+        let enough = || bound.unwrap_or_else(|| self.costs.bound(module, &first.outcome));
+        self.cheap(module, &first, wanted, &enough).or_else(|| self.costly(module, &first, wanted))
     }
 
     /// The oracles that need one execution, and one of the second plugin.
-    fn cheap(&self, case: &Case, run: &Run, wanted: Option<&str>, bound: &dyn Fn() -> u64) -> Option<Suspicion> {
+    fn cheap(
+        &self,
+        module: &TestModule,
+        run: &Run,
+        wanted: Option<&str>,
+        bound: &dyn Fn() -> u64,
+    ) -> Option<Suspicion> {
         let wants = |s: &Suspicion| wanted.is_none_or(|w| w == s.oracle);
-        if let Some(found) = oracle::contract(&self.plugin.about, case, run, bound).filter(wants) {
+        if let Some(found) = oracle::contract(&self.plugin.about, module, run, bound).filter(wants) {
             return Some(found);
         }
         if matches!(run.outcome, Outcome::Misbehaved(_)) {
             return None;
         }
         // Relocations of a section that is not aligned have values that no linker ever sees.
-        if case.sections.iter().any(|s| s.address & (s.align.max(1) - 1) != 0) {
+        if module.sections.iter().any(|s| s.address & (s.align.max(1) - 1) != 0) {
             return None;
         }
-        if let Some(found) = oracle::mismatch(&self.model, case, &run.outcome).filter(wants) {
+        if let Some(found) = oracle::mismatch(&self.model, module, &run.outcome).filter(wants) {
             return Some(found);
         }
         let other = self.against?;
-        let theirs = guarded(other, case).ok()?;
-        oracle::against([self.plugin, other], case, [&run.outcome, &theirs.outcome]).filter(wants)
+        let theirs = guarded(other, module).ok()?;
+        oracle::against([self.plugin, other], module, [&run.outcome, &theirs.outcome]).filter(wants)
     }
 
     /// The oracles that need several.
-    fn costly(&self, case: &Case, first: &Run, wanted: Option<&str>) -> Option<Suspicion> {
+    fn costly(&self, module: &TestModule, first: &Run, wanted: Option<&str>) -> Option<Suspicion> {
         let wants = |name: &str| wanted.is_none_or(|w| w == name);
         let about = &self.plugin.about;
-        let again = |case: &Case| run(self.plugin, case);
+        let again = |module: &TestModule| run(self.plugin, module);
         let mut found = None;
         if wants("nondeterminism") {
-            found = oracle::deterministic(first, &again(case));
+            found = oracle::deterministic(first, &again(module));
         }
         if found.is_none() && wants("growth") {
-            found = oracle::growth(case, again);
+            found = oracle::growth(module, again);
         }
         if found.is_none() && wants("shift") {
-            found = oracle::shift(about, case, &first.outcome, again);
+            found = oracle::shift(about, module, &first.outcome, again);
         }
         if found.is_none() && wants("order") {
-            found = oracle::order(about, case, &first.outcome, again);
+            found = oracle::order(about, module, &first.outcome, again);
         }
         found
     }
@@ -179,8 +185,8 @@ fn differs(expected: &Expected, came: &Expected) -> String {
     }
 }
 
-fn guarded(plugin: &Plugin, case: &Case) -> std::result::Result<Run, Suspicion> {
-    catch_unwind(AssertUnwindSafe(|| run(plugin, case))).map_err(|panic| {
+fn guarded(plugin: &Plugin, module: &TestModule) -> std::result::Result<Run, Suspicion> {
+    catch_unwind(AssertUnwindSafe(|| run(plugin, module))).map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default();
         let about: String = text.chars().filter(|c| !c.is_ascii_digit()).collect();
@@ -189,7 +195,7 @@ fn guarded(plugin: &Plugin, case: &Case) -> std::result::Result<Run, Suspicion> 
 }
 
 impl Subject for PluginSubject<'_> {
-    type Input = CaseInput;
+    type Input = ModuleInput;
 
     fn name(&self) -> &str {
         &self.plugin.about.name
@@ -199,8 +205,8 @@ impl Subject for PluginSubject<'_> {
         (self.code.edges, self.code.comparisons)
     }
 
-    fn execute(&self, case: &CaseInput, coverage: Coverage<'_>) -> Option<Suspicion> {
-        let mut run = match guarded(&self.counting, case) {
+    fn execute(&self, module: &ModuleInput, coverage: Coverage<'_>) -> Option<Suspicion> {
+        let mut run = match guarded(&self.counting, module) {
             Ok(run) => run,
             Err(suspicion) => return Some(suspicion),
         };
@@ -213,44 +219,44 @@ impl Subject for PluginSubject<'_> {
             copy(coverage.edges, edges);
             copy(coverage.comparisons, comparisons);
         }
-        self.cheap(case, &run, None, &|| self.counting_costs.bound(case, &run.outcome))
+        self.cheap(module, &run, None, &|| self.counting_costs.bound(module, &run.outcome))
     }
 
-    fn examine(&self, case: &CaseInput) -> Option<Suspicion> {
-        let first = self.original(case).ok()?;
-        self.costly(case, &first, None)
+    fn examine(&self, module: &ModuleInput) -> Option<Suspicion> {
+        let first = self.original(module).ok()?;
+        self.costly(module, &first, None)
     }
 
-    fn confirm(&self, case: &CaseInput, wanted: Option<&str>) -> Option<Suspicion> {
-        self.looked_into(case, wanted, None)
+    fn confirm(&self, module: &ModuleInput, wanted: Option<&str>) -> Option<Suspicion> {
+        self.looked_into(module, wanted, None)
     }
 
-    fn signature(&self, case: &CaseInput) -> String {
-        self.types(case)
+    fn signature(&self, module: &ModuleInput) -> String {
+        self.types(module)
     }
 
-    fn told(&self, case: &CaseInput) -> String {
-        match self.signature(case) {
+    fn told(&self, module: &ModuleInput) -> String {
+        match self.signature(module) {
             rows if rows.is_empty() => rows,
             rows => format!("its smallest case has {rows}"),
         }
     }
 
-    fn mutate(&self, case: &mut CaseInput, other: Option<&CaseInput>, rng: &mut Rng) {
+    fn mutate(&self, module: &mut ModuleInput, other: Option<&ModuleInput>, rng: &mut Rng) {
         let know = Knowledge { about: &self.plugin.about, constants: &self.code.constants };
-        mutate(&know, &mut case.0, other.map(|other| &other.0), rng);
+        mutate(&know, &mut module.0, other.map(|other| &other.0), rng);
     }
 
-    fn seeds(&self) -> Vec<CaseInput> {
-        seeds::seeds(&self.plugin.about).into_iter().map(CaseInput).collect()
+    fn seeds(&self) -> Vec<ModuleInput> {
+        seeds::seeds(&self.plugin.about).into_iter().map(ModuleInput).collect()
     }
 
-    fn minimise(&self, case: &CaseInput, still: &mut dyn FnMut(&CaseInput) -> bool) -> CaseInput {
-        CaseInput(minimise(case, |case| still(&CaseInput(case.clone()))))
+    fn minimise(&self, module: &ModuleInput, still: &mut dyn FnMut(&ModuleInput) -> bool) -> ModuleInput {
+        ModuleInput(minimise(module, |module| still(&ModuleInput(module.clone()))))
     }
 
-    fn write(&self, case: &CaseInput, remarks: &[String]) -> String {
-        let mut text = Recorded { case: case.0.clone(), expected: None }.to_string();
+    fn write(&self, module: &ModuleInput, remarks: &[String]) -> String {
+        let mut text = TestCase { module: module.0.clone(), expected: None }.to_string();
         // Behind the first line, which says what the file is.
         let at = text.find('\n').map_or(text.len(), |end| end + 1);
         let remarks: String = remarks.iter().map(|line| format!("# {}\n", Escaped(line.replace('\n', " ")))).collect();
@@ -258,7 +264,7 @@ impl Subject for PluginSubject<'_> {
         text
     }
 
-    fn read(&self, text: &str) -> std::result::Result<CaseInput, String> {
-        text.parse::<Recorded>().map(|recorded| CaseInput(recorded.case)).map_err(|e| e.to_string())
+    fn read(&self, text: &str) -> std::result::Result<ModuleInput, String> {
+        text.parse::<TestCase>().map(|test_case| ModuleInput(test_case.module)).map_err(|e| e.to_string())
     }
 }

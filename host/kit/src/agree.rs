@@ -3,7 +3,6 @@
 //! What is compared is what a kernel would run: a field's bytes, or, where it leads to something that a plugin made,
 //! what it leads to. How entries and stubs are numbered is each plugin's own affair.
 
-use super::case::{Case, Relocation, Section};
 use super::destination::{Lead, Side, entries_agree};
 use super::field::Field;
 use super::formula::Formula;
@@ -11,6 +10,7 @@ use super::places::{Places, Sharing, span};
 use super::reference_model::ReferenceModel;
 use super::run::{Fault, Linked, Outcome};
 use super::stub::Stubs;
+use super::test_module::{Relocation, Section, TestModule};
 use relobox_abi::{effect, row_flag};
 use relobox_core::error::{Error, Result};
 use relobox_link::description::{About, PluginRow};
@@ -40,12 +40,12 @@ fn same_fault(one: &Fault, other: &Fault) -> bool {
     one.relocation == other.relocation && (one.relocation.is_some() || one.kind == other.kind)
 }
 
-/// Whether both plugins can say anything of `case`: they link its machine, know its types or do not know them alike, and
+/// Whether both plugins can say anything of `module`: they link its machine, know its types or do not know them alike, and
 /// nothing else changes a field that may lead to what one of them makes.
 #[must_use]
-pub fn comparable(plugins: [&Plugin; 2], case: &Case) -> bool {
+pub fn comparable(plugins: [&Plugin; 2], module: &TestModule) -> bool {
     let [one, two] = plugins.map(|plugin| &plugin.about);
-    let links = |about: &About| ReferenceModel::from_description(about).links(case);
+    let links = |about: &About| ReferenceModel::from_description(about).links(module);
     let undisturbed = |about: &About, s: &Section| {
         let places = Places::of(about, s);
         let leads = |r: &Relocation| about.row(r.kind).is_some_and(leads_on);
@@ -54,7 +54,7 @@ pub fn comparable(plugins: [&Plugin; 2], case: &Case) -> bool {
     let known_alike = |r: &Relocation| one.row(r.kind).is_some() == two.row(r.kind).is_some();
     links(one)
         && links(two)
-        && case
+        && module
             .groups()
             .all(|(_, s)| s.relocations.iter().all(known_alike) && undisturbed(one, s) && undisturbed(two, s))
 }
@@ -78,9 +78,9 @@ pub fn must_share_a_machine(one: &Plugin, other: &Plugin, named: &str) -> Result
 
 /// Whether two outcomes agree: both link and come to the same, or both refuse, and name a relocation in common.
 #[must_use]
-pub fn agree(plugins: [&Plugin; 2], case: &Case, outcomes: [&Outcome; 2]) -> bool {
+pub fn agree(plugins: [&Plugin; 2], module: &TestModule, outcomes: [&Outcome; 2]) -> bool {
     match outcomes {
-        [Outcome::Linked(a), Outcome::Linked(b)] => differences(plugins, case, [a, b]).is_empty(),
+        [Outcome::Linked(a), Outcome::Linked(b)] => differences(plugins, module, [a, b]).is_empty(),
         [Outcome::Refused(a), Outcome::Refused(b)] => a.iter().any(|f| b.iter().any(|g| same_fault(f, g))),
         _ => false,
     }
@@ -88,15 +88,15 @@ pub fn agree(plugins: [&Plugin; 2], case: &Case, outcomes: [&Outcome; 2]) -> boo
 
 /// In what two linked cases differ; nothing if they come to the same.
 #[must_use]
-pub fn differences(plugins: [&Plugin; 2], case: &Case, linked: [&Linked; 2]) -> Vec<Difference> {
+pub fn differences(plugins: [&Plugin; 2], module: &TestModule, linked: [&Linked; 2]) -> Vec<Difference> {
     if linked[0].sections == linked[1].sections && linked[0].made == linked[1].made {
         return Vec::new();
     }
     let judges = plugins.map(|plugin| ReferenceModel::from_description(&plugin.about));
-    let sides = [0, 1].map(|i: usize| Side::new(case, plugins[i], &judges[i], linked[i]));
-    let mut comparison = Comparison { case, sides: &sides, found: Vec::new(), leads: BTreeMap::new(), code: false };
+    let sides = [0, 1].map(|i: usize| Side::new(module, plugins[i], &judges[i], linked[i]));
+    let mut comparison = Comparison { module, sides: &sides, found: Vec::new(), leads: BTreeMap::new(), code: false };
     let mut first = 0;
-    for (section, s) in case.sections.iter().enumerate() {
+    for (section, s) in module.sections.iter().enumerate() {
         comparison.section(section, first);
         first += if s.bytes.is_empty() { 0 } else { s.relocations.len() };
     }
@@ -110,7 +110,7 @@ pub fn differences(plugins: [&Plugin; 2], case: &Case, linked: [&Linked; 2]) -> 
 }
 
 struct Comparison<'a> {
-    case: &'a Case,
+    module: &'a TestModule,
     sides: &'a [Side<'a>; 2],
     found: Vec<Difference>,
     /// Relocations that may lead to what a plugin made, by type.
@@ -127,7 +127,7 @@ impl<'a> Comparison<'a> {
     /// What no relocation may change, and each relocation that leads nowhere.
     fn section(&mut self, section: usize, first: usize) {
         let [one, two] = self.contents(section);
-        let s = &self.case.sections[section];
+        let s = &self.module.sections[section];
         let mut owned = vec![false; one.len()];
         for (index, r) in s.relocations.iter().enumerate() {
             let rows = self.sides.each_ref().map(|side| side.model.about().row(r.kind).filter(|row| row.writes()));
@@ -138,7 +138,7 @@ impl<'a> Comparison<'a> {
             let alone = self.sides.iter().all(|side| side.places[section].sharing(index) == Sharing::Alone);
             let may_lead = (0..2).any(|i| rows[i].is_some_and(|row| may_lead(row, self.sides[i].linked)));
             if may_lead && alone && rows.iter().all(Option::is_some) {
-                if outside(self.case, rows, &lead, [one, two]) {
+                if outside(self.module, rows, &lead, [one, two]) {
                     self.differ(&lead, [a, b], false);
                 } else {
                     self.leads.entry(r.kind & self.sides[0].model.about().kind_mask).or_default().push(lead);
@@ -178,8 +178,8 @@ impl<'a> Comparison<'a> {
     fn led(&mut self) {
         let same_made = self.sides[0].linked.made == self.sides[1].linked.made;
         for leads in std::mem::take(&mut self.leads).into_values() {
-            let mut stubs = Stubs::new(self.case, self.sides);
-            let wrong: BTreeSet<usize> = match entries_agree(self.case, self.sides, &leads) {
+            let mut stubs = Stubs::new(self.module, self.sides);
+            let wrong: BTreeSet<usize> = match entries_agree(self.module, self.sides, &leads) {
                 Some(wrong) => wrong,
                 None => {
                     let wrong = stubs.agree(&leads);
@@ -198,7 +198,7 @@ impl<'a> Comparison<'a> {
 
     /// Values in tables to which no field leads, and code that nothing reaches.
     fn made(&mut self) {
-        let width = usize::from(self.case.class / 8).max(1);
+        let width = usize::from(self.module.class / 8).max(1);
         let words = self.sides.each_ref().map(|side| {
             let tables = side.linked.made.iter().filter(|m| !m.text);
             tables.flat_map(|m| m.contents.chunks(width)).filter(|w| w.iter().any(|b| *b != 0)).collect::<BTreeSet<_>>()
@@ -263,10 +263,10 @@ fn may_lead(row: &PluginRow, linked: &Linked) -> bool {
 }
 
 /// Whether bits around the fields differ.
-fn outside(case: &Case, rows: [Option<&PluginRow>; 2], lead: &Lead, contents: [&[u8]; 2]) -> bool {
-    let at = case.sections[lead.section].relocations[lead.index].offset as usize;
+fn outside(module: &TestModule, rows: [Option<&PluginRow>; 2], lead: &Lead, contents: [&[u8]; 2]) -> bool {
+    let at = module.sections[lead.section].relocations[lead.index].offset as usize;
     let bits = |row: &PluginRow| {
-        let field = Field::of(row, case.order);
+        let field = Field::of(row, module.order);
         let whole = row.slices.is_empty() || row.is(row_flag::BY_HAND | row_flag::DERIVED);
         let bytes = field.bytes(if whole { u64::MAX } else { field.mask() });
         // A row that finds its own window owns all of it.

@@ -1,7 +1,7 @@
 //! Whose byte that was: the row of the relocation that most likely changed a byte which none declares.
 
-use super::case::Case;
 use super::places::span;
+use super::test_module::TestModule;
 use relobox_abi::{pairing, row_flag};
 use relobox_core::text::decoded;
 use relobox_link::description::{About, PluginRow};
@@ -12,8 +12,8 @@ use relobox_link::description::{About, PluginRow};
 /// A relocation that may declare more of its own, and so far, comes first: what it finds at its place may be another
 /// one's work. Else it is the nearest.
 #[must_use]
-pub fn blame(about: &About, case: &Case, section: &str, offset: u64) -> Option<String> {
-    let sections = case.groups().filter(|(_, s)| decoded(s.name.as_bytes()) == section);
+pub fn blame(about: &About, module: &TestModule, section: &str, offset: u64) -> Option<String> {
+    let sections = module.groups().filter(|(_, s)| decoded(s.name.as_bytes()) == section);
     let relocations = sections.flat_map(|(_, s)| &s.relocations);
     let writing = relocations.filter_map(|r| Some((r, about.row(r.kind).filter(|row| row.writes())?)));
     let far = |(r, row): &(&super::Relocation, &PluginRow)| {

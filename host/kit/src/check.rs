@@ -1,77 +1,77 @@
 //! What came of a case, against what the judge says must come of it.
 
 use super::blame::blame;
-use super::case::{Case, Relocation};
 use super::complaint::{Complaint, Wrong, accepted};
 use super::fault_kinds::FaultKinds;
 use super::prediction::Prediction;
 use super::reference_model::ReferenceModel;
 use super::run::{Fault, Linked, Outcome};
+use super::test_module::{Relocation, TestModule};
 use relobox_abi::symbol_flag;
 use relobox_core::error::Misbehaviour;
 use relobox_core::text;
 
 impl ReferenceModel<'_> {
-    /// Whether that may come of `case`.
-    pub fn check(&self, case: &Case, outcome: &Outcome) -> Result<(), Complaint> {
+    /// Whether that may come of `module`.
+    pub fn check(&self, module: &TestModule, outcome: &Outcome) -> Result<(), Complaint> {
         match outcome {
             Outcome::Misbehaved(what) => Err(Complaint {
                 wrong: Wrong::Misbehaved,
                 about: match what {
-                    Misbehaviour::Window { section, offset } => blame(self.about(), case, section, *offset),
+                    Misbehaviour::Window { section, offset } => blame(self.about(), module, section, *offset),
                     _ => None,
                 }
                 .unwrap_or_else(|| self.about().name.clone()),
                 expected: "an answer within the contract".into(),
                 came: format!("it {what}"),
             }),
-            Outcome::Linked(linked) => self.check_linked(case, linked),
-            Outcome::Refused(faults) => self.check_refused(case, faults),
+            Outcome::Linked(linked) => self.check_linked(module, linked),
+            Outcome::Refused(faults) => self.check_refused(module, faults),
         }
     }
 
-    fn check_linked(&self, case: &Case, linked: &Linked) -> Result<(), Complaint> {
-        if let Some((_, s)) = case.groups().find(|(_, s)| !self.takes(s.in_place)) {
+    fn check_linked(&self, module: &TestModule, linked: &Linked) -> Result<(), Complaint> {
+        if let Some((_, s)) = module.groups().find(|(_, s)| !self.takes(s.in_place)) {
             let expected = format!("addend-form, since its addends are {}", form(s.in_place));
             return Err(accepted(s.name.clone(), expected));
         }
-        let predictions = self.predictions(case, &linked.values);
-        let sites = case.groups().flat_map(|(i, s)| s.relocations.iter().map(move |r| (i, r)));
+        let predictions = self.predictions(module, &linked.values);
+        let sites = module.groups().flat_map(|(i, s)| s.relocations.iter().map(move |r| (i, r)));
         for (index, (prediction, (section, r))) in predictions.iter().zip(sites).enumerate() {
             match prediction {
                 Prediction::Refused(kinds) => {
                     let kinds: Vec<_> = kinds.words().collect();
-                    return Err(accepted(self.name(case, index), kinds.join(" or ")));
+                    return Err(accepted(self.name(module, index), kinds.join(" or ")));
                 }
                 Prediction::Bytes(bytes) => {
                     let made = linked.sections.get(section).map_or(&[][..], Vec::as_slice);
-                    self.compare(case, &|| self.name(case, index), (section, r), bytes, made)?;
+                    self.compare(module, &|| self.name(module, index), (section, r), bytes, made)?;
                 }
                 Prediction::Accepted | Prediction::Unchanged | Prediction::Unknown(_) => {}
             }
         }
-        self.resolve_indirection(case, linked, &predictions).map(drop)
+        self.resolve_indirection(module, linked, &predictions).map(drop)
     }
 
-    fn check_refused(&self, case: &Case, faults: &[Fault]) -> Result<(), Complaint> {
+    fn check_refused(&self, module: &TestModule, faults: &[Fault]) -> Result<(), Complaint> {
         let came = |fault: &Fault| match fault.relocation {
             Some(_) => format!("{} (value {})", fault.kind, text::hex_value(fault.value)),
             None => format!("{}, of no relocation", fault.kind),
         };
-        if case.groups().any(|(_, s)| !self.takes(s.in_place)) {
+        if module.groups().any(|(_, s)| !self.takes(s.in_place)) {
             let form = faults.iter().any(|f| f.kind == "addend-form" && f.relocation.is_some());
-            return if form { Ok(()) } else { Err(reason(&case.sections[0].name, "addend-form", faults, came)) };
+            return if form { Ok(()) } else { Err(reason(&module.sections[0].name, "addend-form", faults, came)) };
         }
-        let predictions = self.predictions(case, &case.values());
+        let predictions = self.predictions(module, &module.values());
         // A symbol of a name that a plugin may supply has a value that nobody knows now.
         let supplied = |r: &Relocation| {
-            let symbol = (r.symbol as usize).checked_sub(1).and_then(|i| case.symbols.get(i));
+            let symbol = (r.symbol as usize).checked_sub(1).and_then(|i| module.symbols.get(i));
             symbol.is_some_and(|s| {
                 let letter = s.name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
                 s.flags & symbol_flag::UNDEFINED != 0 && !letter
             })
         };
-        let relocations: Vec<_> = case.groups().flat_map(|(_, s)| &s.relocations).collect();
+        let relocations: Vec<_> = module.groups().flat_map(|(_, s)| &s.relocations).collect();
         let prediction = |i: u32| match (predictions.get(i as usize), relocations.get(i as usize)) {
             (Some(prediction), Some(r)) if !supplied(r) => Some(prediction),
             _ => None,
@@ -89,14 +89,14 @@ impl ReferenceModel<'_> {
                 Some(Prediction::Bytes(_) | Prediction::Accepted | Prediction::Unchanged) => {
                     return Err(Complaint {
                         wrong: Wrong::Refused,
-                        about: self.name(case, index as usize),
+                        about: self.name(module, index as usize),
                         expected: "to be linked".into(),
                         came: came(fault),
                     });
                 }
                 Some(Prediction::Refused(kinds)) if kinds.words().all(|word| word != fault.kind) => {
                     let kinds: Vec<_> = kinds.words().collect();
-                    let about = self.name(case, index as usize);
+                    let about = self.name(module, index as usize);
                     return Err(reason(&about, &kinds.join(" or "), std::slice::from_ref(fault), came));
                 }
                 _ => explained = true,
@@ -107,7 +107,7 @@ impl ReferenceModel<'_> {
             // Faults, but none that names a relocation or says why not.
             Some((index, Prediction::Refused(kinds))) if !explained => {
                 let kinds: Vec<_> = kinds.words().collect();
-                Err(reason(&self.name(case, index), &kinds.join(" or "), faults, came))
+                Err(reason(&self.name(module, index), &kinds.join(" or "), faults, came))
             }
             _ => Ok(()),
         }

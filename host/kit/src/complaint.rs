@@ -1,8 +1,8 @@
 //! What a plugin did wrong, in words, and the comparison of bytes that most complaints are about.
 
-use super::case::{Case, Relocation};
 use super::prediction::FieldBytes;
 use super::reference_model::ReferenceModel;
+use super::test_module::{Relocation, TestModule};
 use relobox_core::text;
 use serde::Serialize;
 use std::fmt;
@@ -70,8 +70,8 @@ impl fmt::Display for Complaint {
 
 impl ReferenceModel<'_> {
     /// `WORD32 at .text+0x8`.
-    pub(crate) fn name(&self, case: &Case, index: usize) -> String {
-        let mut all = case.groups().flat_map(|(_, s)| s.relocations.iter().map(move |r| (s, r)));
+    pub(crate) fn name(&self, module: &TestModule, index: usize) -> String {
+        let mut all = module.groups().flat_map(|(_, s)| s.relocations.iter().map(move |r| (s, r)));
         match all.nth(index) {
             Some((s, r)) => format!("{} at {}+{:#x}", self.about().relocation(r.kind), s.name, r.offset),
             None => format!("relocation {index}"),
@@ -81,7 +81,7 @@ impl ReferenceModel<'_> {
     /// Whether `bytes` stand at the place of `r`.
     pub(crate) fn compare(
         &self,
-        case: &Case,
+        module: &TestModule,
         name: &dyn Fn() -> String,
         (section, r): (usize, &Relocation),
         bytes: &FieldBytes,
@@ -91,13 +91,13 @@ impl ReferenceModel<'_> {
         let place = |all: &[u8]| -> Vec<u8> {
             all.get(at..).and_then(|rest| rest.get(..bytes.len)).unwrap_or_default().to_vec()
         };
-        let (came, before) = (place(made), place(&case.sections[section].bytes));
+        let (came, before) = (place(made), place(&module.sections[section].bytes));
         let differs = |i: &usize| came.get(*i).map_or(bytes.known[*i], |c| (c ^ bytes.bytes[*i]) & bytes.known[*i]);
         if (0..bytes.len).all(|i| differs(&i) == 0) {
             return Ok(());
         }
         let row = self.about().row(r.kind);
-        let field = row.map(|row| super::field::Field::of(row, case.order));
+        let field = row.map(|row| super::field::Field::of(row, module.order));
         let own = field.map_or([0xff; 8], |field| field.bytes(field.mask()));
         let wrong = if (0..bytes.len).any(|i| differs(&i) & own[i] != 0) { Wrong::Bytes } else { Wrong::Neighbours };
         let formula = row.map_or("", |row| row.formula.as_str());

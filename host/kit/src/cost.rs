@@ -1,9 +1,9 @@
 //! Cost in proportion: a case that is repeated, and what each repetition takes. Fuel counts, and never time.
 
-use super::case::{Case, Section, Symbol};
 use super::complaint::{Complaint, Wrong};
+use super::plugin_under_test::PluginUnderTest;
 use super::run::Outcome;
-use super::subject::Subject;
+use super::test_module::{Section, Symbol, TestModule};
 
 /// What there is more of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,15 +50,15 @@ impl Growth {
     }
 }
 
-/// `case` as often as `times` says.
-fn repeated(case: &Case, growth: Growth, times: usize) -> Case {
-    let mut all = case.clone();
-    let Some(first) = case.sections.first() else { return all };
+/// `module` as often as `times` says.
+fn repeated(module: &TestModule, growth: Growth, times: usize) -> TestModule {
+    let mut all = module.clone();
+    let Some(first) = module.sections.first() else { return all };
     if growth == Growth::Sections {
         let copies = (1..times).map(|i| Section { name: format!("{}.{i}", first.name), ..first.clone() });
         let spread = |(i, s): (usize, Section)| {
             let by = ((i + 1) * first.bytes.len().next_multiple_of(16)) as u64;
-            Section { address: case.cut(s.address.wrapping_add(by)), ..s }
+            Section { address: module.cut(s.address.wrapping_add(by)), ..s }
         };
         all.sections.extend(copies.enumerate().map(spread));
         return all;
@@ -68,11 +68,11 @@ fn repeated(case: &Case, growth: Growth, times: usize) -> Case {
         return all;
     }
     let len = first.bytes.len() as u64;
-    let (section, symbols) = (&mut all.sections[0], case.symbols.len() as u32);
+    let (section, symbols) = (&mut all.sections[0], module.symbols.len() as u32);
     for i in 1..times {
         let by = if growth == Growth::Same { 0 } else { len * i as u64 };
         let own = growth != Growth::Relocations && growth != Growth::Same;
-        for (n, r) in (1..).zip(&case.symbols) {
+        for (n, r) in (1..).zip(&module.symbols) {
             // A label goes with what it marks.
             let label = r.section == 1;
             if label || own {
@@ -83,8 +83,9 @@ fn repeated(case: &Case, growth: Growth, times: usize) -> Case {
             }
         }
         for r in &first.relocations {
-            let label =
-                (r.symbol as usize).checked_sub(1).is_some_and(|i| case.symbols.get(i).is_some_and(|s| s.section == 1));
+            let label = (r.symbol as usize)
+                .checked_sub(1)
+                .is_some_and(|i| module.symbols.get(i).is_some_and(|s| s.section == 1));
             let mut more = *r;
             more.offset = more.offset.wrapping_add(by);
             if r.symbol != 0 && (label || own) {
@@ -103,16 +104,16 @@ fn repeated(case: &Case, growth: Growth, times: usize) -> Case {
     if growth == Growth::Backwards {
         section.relocations.reverse();
     }
-    all.synthetic = case.synthetic.wrapping_add(all.sections[0].bytes.len().next_multiple_of(0x1000) as u64);
+    all.synthetic = module.synthetic.wrapping_add(all.sections[0].bytes.len().next_multiple_of(0x1000) as u64);
     all
 }
 
 /// From a few hundred repetitions to two thousand, each further one costs about the same: what is sorted has a
 /// logarithm more, a square would cost four times as much.
-pub fn in_proportion(subject: &Subject<'_>, case: &Case, growth: Growth) -> Result<(), Complaint> {
+pub fn in_proportion(under_test: &PluginUnderTest<'_>, module: &TestModule, growth: Growth) -> Result<(), Complaint> {
     let mut points = Vec::new();
     for times in [250usize, 500, 1000, 2000] {
-        let run = subject.run(&repeated(case, growth, times));
+        let run = under_test.run(&repeated(module, growth, times));
         if let Outcome::Misbehaved(what) = run.outcome {
             return Err(Complaint {
                 wrong: Wrong::Misbehaved,

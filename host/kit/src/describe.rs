@@ -13,7 +13,7 @@ use std::collections::HashSet;
 
 /// All of it.
 pub(crate) fn derive(prover: &mut Prover<'_>) {
-    let about = prover.subject().about();
+    let about = prover.under_test().about();
     prover.check(Group::Description, "machines", |cases| {
         cases.count();
         let wrong = |m: &relobox_abi::Machine| {

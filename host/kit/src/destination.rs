@@ -1,6 +1,5 @@
 //! Fields of two plugins that lead to entries of tables: whether they lead to the same, wherever it stands.
 
-use super::case::Case;
 use super::encode::in_range;
 use super::field::Field;
 use super::formula::{Formula, Holds, Letters};
@@ -10,6 +9,7 @@ use super::reference_model::{ReferenceModel, Site};
 use super::run::Linked;
 use super::slots::WAYS;
 use super::tables::with;
+use super::test_module::TestModule;
 use super::value::FieldValue;
 use super::value_source::half;
 use relobox_abi::{effect, pairing, row_flag};
@@ -50,23 +50,28 @@ pub(crate) struct Held<'a> {
 }
 
 impl<'a> Side<'a> {
-    pub(crate) fn new(case: &Case, plugin: &'a Plugin, model: &'a ReferenceModel<'a>, linked: &'a Linked) -> Self {
-        let places = case.sections.iter().map(|s| Places::of(model.about(), s)).collect();
-        let width = usize::from(case.class / 8).max(2);
+    pub(crate) fn new(
+        module: &TestModule,
+        plugin: &'a Plugin,
+        model: &'a ReferenceModel<'a>,
+        linked: &'a Linked,
+    ) -> Self {
+        let places = module.sections.iter().map(|s| Places::of(model.about(), s)).collect();
+        let width = usize::from(module.class / 8).max(2);
         let mut words: HashMap<u64, Vec<(u64, u64)>> = HashMap::new();
         for m in linked.made.iter().filter(|m| !m.text) {
             // Half a word: entries may begin with one.
             for (i, bytes) in (0u64..).zip(m.contents.windows(width)).step_by(width / 2) {
-                words.entry(number(case, bytes)).or_default().push((m.address.wrapping_add(i), m.address));
+                words.entry(number(module, bytes)).or_default().push((m.address.wrapping_add(i), m.address));
             }
         }
         Self { plugin, model, linked, places, words }
     }
 
     /// The field of a relocation. A low half at a label is made of what the high half there is.
-    pub(crate) fn held(&self, case: &Case, lead: &Lead) -> Option<Held<'a>> {
+    pub(crate) fn held(&self, module: &TestModule, lead: &Lead) -> Option<Held<'a>> {
         let site = Site {
-            case,
+            module,
             values: &self.linked.values,
             section: lead.section,
             index: lead.index,
@@ -79,7 +84,7 @@ impl<'a> Side<'a> {
         } else {
             self.model.letters(&site, row).ok()?
         };
-        let field = Field::of(row, case.order);
+        let field = Field::of(row, module.order);
         let at = usize::try_from(site.relocation().offset).ok()?;
         let word = field.word(self.linked.sections.get(lead.section)?.get(at..)?);
         Some(Held { row, field, word, letters })
@@ -103,19 +108,19 @@ impl Held<'_> {
     }
 
     /// Whether the field leads to the target itself.
-    pub(crate) fn is_direct(&self, case: &Case) -> bool {
+    pub(crate) fn is_direct(&self, module: &TestModule) -> bool {
         let Letters { s, a, p, .. } = self.letters;
-        let value = FieldValue::of(case, self.row, s.wrapping_add(a).wrapping_sub(p));
+        let value = FieldValue::of(module, self.row, s.wrapping_add(a).wrapping_sub(p));
         let made = self.field.insert(self.word, |_| value.joined(self.row.row.round));
         self.row.row.effect == effect::RELATIVE
-            && in_range(self.row, value.rounded, case.class).0
-            && (made ^ self.word) & !self.unsure(case.class) == 0
+            && in_range(self.row, value.rounded, module.class).0
+            && (made ^ self.word) & !self.unsure(module.class) == 0
     }
 }
 
-fn number(case: &Case, bytes: &[u8]) -> u64 {
+fn number(module: &TestModule, bytes: &[u8]) -> u64 {
     let push = |word: u64, byte: &u8| word << 8 | u64::from(*byte);
-    match case.order {
+    match module.order {
         relobox_abi::order::BIG => bytes.iter().fold(0, push),
         _ => bytes.iter().rev().fold(0, push),
     }
@@ -132,8 +137,8 @@ fn assignments(letters: usize) -> Vec<Vec<usize>> {
 }
 
 /// All ways by which a field leads to an entry of its target.
-fn ways(case: &Case, side: &Side<'_>, lead: &Lead) -> BTreeSet<Way> {
-    let Some(held) = side.held(case, lead) else { return BTreeSet::new() };
+fn ways(module: &TestModule, side: &Side<'_>, lead: &Lead) -> BTreeSet<Way> {
+    let Some(held) = side.held(module, lead) else { return BTreeSet::new() };
     let row = held.row;
     if row.is(row_flag::BY_HAND | row_flag::DERIVED) || row.slices.is_empty() {
         return BTreeSet::new();
@@ -141,7 +146,7 @@ fn ways(case: &Case, side: &Side<'_>, lead: &Lead) -> BTreeSet<Way> {
     let Letters { s, a, p, .. } = held.letters;
     let holds = held.field.holds();
     let whole = holds & 1 != 0 || row.row.align > 1;
-    let cut = |address: i64| case.cut(address.cast_unsigned());
+    let cut = |address: i64| module.cut(address.cast_unsigned());
     // The addend is the entry's own, or it is added to the way there.
     let mut kinds = vec![(cut(s.wrapping_add(a)), 0)];
     if a != 0 {
@@ -160,8 +165,8 @@ fn ways(case: &Case, side: &Side<'_>, lead: &Lead) -> BTreeSet<Way> {
                 for (n, roles) in all.iter().enumerate().filter(|(_, roles)| roles.iter().any(|role| *role != 0)) {
                     let of = |role: &usize| [*table, *entry, entry.wrapping_sub(*table)][*role].cast_signed();
                     let letters = with(held.letters, &which, &roles.iter().map(of).collect::<Vec<_>>());
-                    let value = FieldValue::read(case, row, formula.readings(&letters, case.class));
-                    let made = super::encode::bytes(row, &held.field, case.class, held.word, value);
+                    let value = FieldValue::read(module, row, formula.readings(&letters, module.class));
+                    let made = super::encode::bytes(row, &held.field, module.class, held.word, value);
                     let known = held.field.word(&made.known);
                     if (held.field.word(&made.bytes) ^ held.word) & known == 0 {
                         found.insert((WAYS.len() + n, 0));
@@ -178,7 +183,7 @@ fn ways(case: &Case, side: &Side<'_>, lead: &Lead) -> BTreeSet<Way> {
                 let beside = if whole { value.wrapping_sub(here) & holds } else { 0 };
                 let value = here.wrapping_add(beside).wrapping_add(half(row).cast_unsigned());
                 let made = held.field.insert(held.word, |_| value.cast_signed());
-                if (made ^ held.word) & !held.unsure(case.class) == 0 {
+                if (made ^ held.word) & !held.unsure(module.class) == 0 {
                     found.insert((n, beside));
                 }
             }
@@ -189,8 +194,8 @@ fn ways(case: &Case, side: &Side<'_>, lead: &Lead) -> BTreeSet<Way> {
 
 /// Relocations of one type: those that do not lead to entries of the same target on both sides. `None` where the type
 /// does not lead to entries.
-pub(crate) fn entries_agree(case: &Case, sides: &[Side<'_>; 2], leads: &[Lead]) -> Option<BTreeSet<usize>> {
-    let of = |lead: &Lead| [0, 1].map(|i: usize| ways(case, &sides[i], lead));
+pub(crate) fn entries_agree(module: &TestModule, sides: &[Side<'_>; 2], leads: &[Lead]) -> Option<BTreeSet<usize>> {
+    let of = |lead: &Lead| [0, 1].map(|i: usize| ways(module, &sides[i], lead));
     let all: Vec<_> = leads.iter().map(of).collect();
     let mut votes: HashMap<Way, [usize; 2]> = HashMap::new();
     for ways in &all {

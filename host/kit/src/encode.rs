@@ -1,11 +1,11 @@
 //! From a value to bytes: ranges, alignment, fields, and places that several relocations share.
 
-use super::case::Case;
 use super::fault_kinds::{FaultKind, FaultKinds};
 use super::field::Field;
 use super::places::Sharing;
 use super::prediction::{FieldBytes, Prediction};
 use super::reference_model::{ReferenceModel, Site};
+use super::test_module::TestModule;
 use super::value::FieldValue;
 use relobox_abi::{effect, row_flag, rule};
 use relobox_link::description::PluginRow;
@@ -16,13 +16,13 @@ pub(crate) const HAS_FALLBACK: &str = "the field does not reach, and there is an
 impl ReferenceModel<'_> {
     /// Whether the value may be written, and what that gives.
     pub(crate) fn encode(&self, site: &Site<'_>, row: &PluginRow, value: FieldValue) -> Prediction {
-        let (case, r) = (site.case, site.relocation());
+        let (module, r) = (site.module, site.relocation());
         let measured = self.range_formulas.contains_key(&row.row.kind);
         if measured && site.values.get(r.symbol as usize).is_none_or(|value| *value == 0) {
             return Prediction::Unknown("a function may treat the address 0 otherwise");
         }
-        let (fits, certain) = in_range(row, value.rounded, case.class);
-        if value.readings.iter().any(|other| in_range(row, *other, case.class) != (fits, certain)) {
+        let (fits, certain) = in_range(row, value.rounded, module.class);
+        if value.readings.iter().any(|other| in_range(row, *other, module.class) != (fits, certain)) {
             return Prediction::Unknown("its formula does not say how wide a number it shifts");
         }
         let mut kinds = FaultKinds::default();
@@ -39,11 +39,11 @@ impl ReferenceModel<'_> {
         if value.rounded.rem_euclid(align) != 0 {
             kinds.add(FaultKind::Misaligned);
         }
-        let field = Field::of(row, case.order);
+        let field = Field::of(row, module.order);
         let word = field.word(site.place(r.offset));
         let sharing = site.places.sharing(site.index);
         let reads = row.is(row_flag::ZERO) || matches!(row.row.effect, effect::PLUS | effect::MINUS);
-        if sharing != Sharing::Alone && (kinds.is_empty() || reads || case.sections[site.section].in_place) {
+        if sharing != Sharing::Alone && (kinds.is_empty() || reads || module.sections[site.section].in_place) {
             return Prediction::Unknown("other relocations change the same bytes");
         }
         if row.is(row_flag::ZERO) && word != 0 {
@@ -55,19 +55,19 @@ impl ReferenceModel<'_> {
         if row.is(row_flag::DERIVED) || row.slices.is_empty() || measured {
             return Prediction::Accepted;
         }
-        Prediction::Bytes(bytes(row, &field, case.class, word, value))
+        Prediction::Bytes(bytes(row, &field, module.class, word, value))
     }
 
     /// What several relocations of one place make together: each goes on from what the last has left.
     pub(crate) fn chain(
         &self,
-        case: &Case,
+        module: &TestModule,
         values: &[u64],
         section: usize,
         chain: &[usize],
         predictions: &mut [Prediction],
     ) {
-        let s = &case.sections[section];
+        let s = &module.sections[section];
         let first = &s.relocations[chain[0]];
         let Some(mut place) = usize::try_from(first.offset).ok().and_then(|at| s.bytes.get(at..)).map(<[u8]>::to_vec)
         else {
@@ -77,8 +77,8 @@ impl ReferenceModel<'_> {
         for index in chain {
             let r = &s.relocations[*index];
             let Some(row) = self.about().row(r.kind) else { return };
-            let field = Field::of(row, case.order);
-            let known = r.symbol as usize <= case.symbols.len() && row.row.rule == rule::NONE && row.row.align <= 1;
+            let field = Field::of(row, module.order);
+            let known = r.symbol as usize <= module.symbols.len() && row.row.rule == rule::NONE && row.row.align <= 1;
             if !known || s.in_place {
                 return;
             }
@@ -90,7 +90,7 @@ impl ReferenceModel<'_> {
                 effect::PLUS => held.wrapping_add(target),
                 _ => held.wrapping_sub(target),
             };
-            let made = bytes(row, &field, case.class, word, FieldValue::plain(exact));
+            let made = bytes(row, &field, module.class, word, FieldValue::plain(exact));
             place[..made.len].copy_from_slice(&made.bytes[..made.len]);
             last = Some((*index, made));
         }

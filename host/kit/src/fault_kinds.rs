@@ -1,4 +1,4 @@
-//! FaultKinds of faults that a judge can foresee, and sets of them.
+//! Kinds of faults that a judge can foresee, and sets of them.
 
 /// Some kinds of faults, by the host's words for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

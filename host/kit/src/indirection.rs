@@ -5,7 +5,6 @@
 //! instructions do, nobody here knows. But two targets never share it, and where the target stands behind it as a word
 //! in all samples, it does in all modules.
 
-use super::case::{Case, Relocation};
 use super::complaint::{Complaint, Wrong, accepted, hex};
 use super::encode::HAS_FALLBACK;
 use super::field::Field;
@@ -15,6 +14,7 @@ use super::prediction::Prediction;
 use super::reference_model::{ReferenceModel, Site};
 use super::run::{Linked, Made};
 use super::tables::{Reading, Role, Tables, choices, slots, starts, with, word};
+use super::test_module::{Relocation, TestModule};
 use super::value::FieldValue;
 use super::value_source::TABLES;
 use relobox_abi::{effect, pairing, row_flag};
@@ -65,26 +65,26 @@ impl ReferenceModel<'_> {
     /// Whether all that leads into what the plugin made leads right; the types of what was followed.
     pub(crate) fn resolve_indirection(
         &self,
-        case: &Case,
+        module: &TestModule,
         linked: &Linked,
         predictions: &[Prediction],
     ) -> Result<Vec<u32>, Complaint> {
         let mut resolved = Vec::new();
         let leads = |v: &Prediction| matches!(v, Prediction::Unknown(why) if *why == TABLES || *why == HAS_FALLBACK);
-        if !predictions.iter().any(leads) || !self.as_assumed(case) {
+        if !predictions.iter().any(leads) || !self.as_assumed(module) {
             return Ok(resolved);
         }
         let mut owners: HashMap<u64, u64> = HashMap::new();
         let mut first = 0;
-        for (section, s) in case.groups() {
+        for (section, s) in module.groups() {
             let places = Places::of(self.about(), s);
             for index in (0..s.relocations.len()).filter(|i| leads(&predictions[first + i])) {
-                let site = Site { case, values: &linked.values, section, index, places: &places };
+                let site = Site { module, values: &linked.values, section, index, places: &places };
                 let Some(row) = self.about().row(site.relocation().kind) else { continue };
                 if places.sharing(index) != Sharing::Alone {
                     continue;
                 }
-                let name = || self.name(case, first + index);
+                let name = || self.name(module, first + index);
                 let known = match &predictions[first + index] {
                     Prediction::Unknown(why) if *why == HAS_FALLBACK => {
                         self.is_stub(row) && self.through_code(&site, row, linked, &name, &mut owners)?
@@ -126,18 +126,18 @@ impl ReferenceModel<'_> {
                 false => self.through_code(site, row, linked, name, owners),
             };
         }
-        let targets = targets(site.case, reading.holds, &letters);
+        let targets = targets(site.module, reading.holds, &letters);
         let candidates: Vec<_> =
-            reading.letters.iter().map(|letter| self.candidates(site.case, linked, *letter, &targets)).collect();
+            reading.letters.iter().map(|letter| self.candidates(site.module, linked, *letter, &targets)).collect();
         let mut refused = None;
         for choice in choices(&candidates) {
             let letters = with(letters, &reading.letters, &choice);
-            let value = FieldValue::read(site.case, its, reading.formula.readings(&letters, site.case.class));
+            let value = FieldValue::read(site.module, its, reading.formula.readings(&letters, site.module.class));
             let value = if is_low { FieldValue::plain(value.exact) } else { value };
             let r = site.relocation();
             let made = linked.sections.get(site.section).map_or(&[][..], Vec::as_slice);
             let complaint = match self.encode(site, row, value) {
-                Prediction::Bytes(bytes) => match self.compare(site.case, name, (site.section, r), &bytes, made) {
+                Prediction::Bytes(bytes) => match self.compare(site.module, name, (site.section, r), &bytes, made) {
                     Ok(()) => return Ok(true),
                     Err(complaint) => complaint,
                 },
@@ -162,9 +162,9 @@ impl ReferenceModel<'_> {
     }
 
     /// What a letter can be where it is right.
-    fn candidates(&self, case: &Case, linked: &Linked, letter: usize, targets: &[u64]) -> Vec<i64> {
-        let words: Vec<_> = targets.iter().map(|target| word(case, *target)).collect();
-        let right = || slots(case, linked, |held| words.iter().any(|word| word == held));
+    fn candidates(&self, module: &TestModule, linked: &Linked, letter: usize, targets: &[u64]) -> Vec<i64> {
+        let words: Vec<_> = targets.iter().map(|target| word(module, *target)).collect();
+        let right = || slots(module, linked, |held| words.iter().any(|word| word == held));
         let of = |role: &Role| -> Vec<i64> {
             match role {
                 Role::Table => starts(linked),
@@ -204,7 +204,7 @@ impl ReferenceModel<'_> {
         if let Some(distance) = self.tables.target(row.row.kind) {
             let holds = |(entry, target): &Code| {
                 let behind = entry.wrapping_add(distance);
-                let word = word(site.case, *target);
+                let word = word(site.module, *target);
                 linked.made.iter().any(|m| m.at(behind).is_some_and(|bytes| bytes.starts_with(&word)))
             };
             if !codes.iter().any(holds) {
@@ -225,7 +225,7 @@ impl ReferenceModel<'_> {
 
     /// Where code may begin that the field of a relocation leads to, each with its target.
     fn code(&self, tables: &Tables, site: &Site<'_>, row: &PluginRow, linked: &Linked, letters: Letters) -> Vec<Code> {
-        let (case, field) = (site.case, Field::of(row, site.case.order));
+        let (module, field) = (site.module, Field::of(row, site.module.order));
         let place = linked.sections.get(site.section).and_then(|s| s.get(site.relocation().offset as usize..));
         let word = field.word(place.unwrap_or_default());
         let held = [joined(row, field.signed(word)), joined(row, field.extract(word).cast_signed())];
@@ -260,34 +260,34 @@ impl ReferenceModel<'_> {
                 add(there.wrapping_sub(a), s);
             }
         }
-        let cut = |(entry, target): (i64, i64)| (case.cut(entry.cast_unsigned()), case.cut(target.cast_unsigned()));
+        let cut = |(entry, target): (i64, i64)| (module.cut(entry.cast_unsigned()), module.cut(target.cast_unsigned()));
         let inside = |(entry, _): &Code| linked.made.iter().any(|m| m.text && m.at(*entry).is_some());
         codes.into_iter().map(cut).filter(inside).collect()
     }
 
     /// Where the branches of a sample go that do not reach their targets: their places and what their fields hold.
     /// All relocations are of one row.
-    pub(crate) fn detours(&self, case: &Case, linked: &Linked, row: &PluginRow) -> Vec<u64> {
-        let section = &case.sections[0];
-        let field = Field::of(row, case.order);
+    pub(crate) fn detours(&self, module: &TestModule, linked: &Linked, row: &PluginRow) -> Vec<u64> {
+        let section = &module.sections[0];
+        let field = Field::of(row, module.order);
         let goes = |(r, prediction): (&Relocation, &Prediction)| {
             let out = matches!(prediction, Prediction::Unknown(why) if *why == HAS_FALLBACK);
             let bytes = linked.sections.first()?.get(usize::try_from(r.offset).ok()?..).filter(|_| out)?;
             let place = section.address.wrapping_add(r.offset);
-            Some(case.cut(place.wrapping_add_signed(joined(row, field.signed(field.word(bytes))))))
+            Some(module.cut(place.wrapping_add_signed(joined(row, field.signed(field.word(bytes))))))
         };
-        section.relocations.iter().zip(&self.predictions(case, &linked.values)).filter_map(goes).collect()
+        section.relocations.iter().zip(&self.predictions(module, &linked.values)).filter_map(goes).collect()
     }
 
     /// The code that the relocations of a sample lead to, which are all of one row.
-    pub(crate) fn codes(&self, tables: &Tables, case: &Case, linked: &Linked, row: &PluginRow) -> Vec<Code> {
-        let section = &case.sections[0];
+    pub(crate) fn codes(&self, tables: &Tables, module: &TestModule, linked: &Linked, row: &PluginRow) -> Vec<Code> {
+        let section = &module.sections[0];
         let places = Places::of(self.about(), section);
-        let predictions = self.predictions(case, &linked.values);
+        let predictions = self.predictions(module, &linked.values);
         let through =
             |i: &usize| matches!(predictions[*i], Prediction::Unknown(why) if why == TABLES || why == HAS_FALLBACK);
         let of = |index: usize| {
-            let site = Site { case, values: &linked.values, section: 0, index, places: &places };
+            let site = Site { module, values: &linked.values, section: 0, index, places: &places };
             let letters = self.letters(&site, row).ok()?;
             self.code(tables, &site, row, linked, letters).first().copied()
         };
@@ -314,14 +314,14 @@ pub(crate) fn joined(row: &PluginRow, held: i64) -> i64 {
 }
 
 /// What an entry holds.
-fn targets(case: &Case, holds: Holds, letters: &Letters) -> Vec<u64> {
+fn targets(module: &TestModule, holds: Holds, letters: &Letters) -> Vec<u64> {
     let (symbol, both) = (letters.s, letters.s.wrapping_add(letters.a));
     let all = match holds {
         Holds::Symbol => vec![symbol],
         Holds::Target => vec![both],
         Holds::Either => vec![symbol, both],
     };
-    all.into_iter().map(|target| case.cut(target.cast_unsigned())).collect()
+    all.into_iter().map(|target| module.cut(target.cast_unsigned())).collect()
 }
 
 /// A section for people.

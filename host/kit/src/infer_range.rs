@@ -4,14 +4,14 @@
 //! which of a few numbers a plugin's refusals follow. Only where they do, at one end at least and roughly, or where the
 //! field holds that number's bits, the ends are held to the rule.
 
-use super::case::Relocation;
 use super::edges::{range, step};
 use super::encode::bytes;
 use super::field::Field;
+use super::fixture::{Fixture, fixtures};
 use super::formula::{Formula, Letters};
-use super::ground::{Ground, grounds};
 use super::reference_model::ReferenceModel;
 use super::run::{Outcome, run};
+use super::test_module::Relocation;
 use super::value::FieldValue;
 use super::value_source::{RangeFormula, UNREADABLE};
 use relobox_abi::{pairing, row_flag, rule};
@@ -56,37 +56,38 @@ impl Asked<'_> {
             formulas.extend(Formula::read(text).filter(|formula| !formulas.contains(formula)));
         }
         // A range as wide as an address has no ends.
-        let grounds: Vec<_> = grounds(self.model).into_iter().filter(|g| self.row.row.bits < g.case.class).collect();
+        let fixtures: Vec<_> =
+            fixtures(self.model).into_iter().filter(|g| self.row.row.bits < g.module.class).collect();
         // It must not depend on where the section is.
-        let grounds: Vec<_> =
-            grounds.iter().flat_map(|g| [g.clone(), g.clone().at(g.address().wrapping_add(0x135_7000))]).collect();
+        let fixtures: Vec<_> =
+            fixtures.iter().flat_map(|g| [g.clone(), g.clone().at(g.address().wrapping_add(0x135_7000))]).collect();
         formulas.into_iter().find_map(|formula| {
-            let mut found = grounds.iter().map(|ground| self.on(ground, &formula));
+            let mut found = fixtures.iter().map(|fixture| self.on(fixture, &formula));
             let first = found.next()??;
             found.all(|more| more == Some(first)).then_some(RangeFormula { formula, more: first })
         })
     }
 
     /// What is added to `formula`, if the plugin's refusals follow that.
-    fn on(&self, ground: &Ground, formula: &Formula) -> Option<i64> {
+    fn on(&self, fixture: &Fixture, formula: &Formula) -> Option<i64> {
         let (min, max) = range(self.row);
         let step = step(self.row);
         let even = |value: i64| value & step.wrapping_neg();
         let within = [even(min / 4), even(min / 8), 0, step, even(max / 8), even(max / 4)];
-        let within = within.map(|value| self.ask(ground, formula, value));
+        let within = within.map(|value| self.ask(fixture, formula, value));
         if within.iter().any(|answer| !matches!(answer, Answer::Linked { .. })) {
             return None;
         }
         let holds = within.iter().all(|answer| *answer == Answer::Linked { holds: true });
         // As far as may be wrong by half or by twice; in a narrow class, as far as there is anything.
         let last = even(max);
-        let far = |end: i64| match ground.case.class {
+        let far = |end: i64| match fixture.module.class {
             32 => end.saturating_mul(3).clamp(even(i32::MIN.into()), even(i32::MAX.into())),
             _ => end.saturating_mul(3),
         };
         let below = if min < 0 { far(min) } else { even(far(last).wrapping_neg()) };
-        let upper = self.end(ground, formula, even(max / 4), even(far(last)));
-        let lower = self.end(ground, formula, even(min / 4), below);
+        let upper = self.end(fixture, formula, even(max / 4), even(far(last)));
+        let lower = self.end(fixture, formula, even(min / 4), below);
         let ends = (upper.map(|end| end - last), lower.map(|end| end - min));
         match ends {
             (Some(a), Some(b)) if a == b && a.unsigned_abs() <= max.unsigned_abs() / 8 => Some(a),
@@ -96,15 +97,15 @@ impl Asked<'_> {
     }
 
     /// The last value that is linked on the way from `good` to `bad`; `None` if that one is, too.
-    fn end(&self, ground: &Ground, formula: &Formula, good: i64, bad: i64) -> Option<i64> {
+    fn end(&self, fixture: &Fixture, formula: &Formula, good: i64, bad: i64) -> Option<i64> {
         let step = step(self.row);
-        if self.ask(ground, formula, bad) != Answer::OutOfRange {
+        if self.ask(fixture, formula, bad) != Answer::OutOfRange {
             return None;
         }
         let (mut good, mut bad) = (good / step, bad / step);
         while good.abs_diff(bad) > 1 {
             let middle = good + (bad - good) / 2;
-            match self.ask(ground, formula, middle * step) {
+            match self.ask(fixture, formula, middle * step) {
                 Answer::Linked { .. } => good = middle,
                 Answer::OutOfRange => bad = middle,
                 Answer::Other => return None,
@@ -114,18 +115,19 @@ impl Asked<'_> {
     }
 
     /// A module whose one relocation has this value.
-    fn ask(&self, ground: &Ground, formula: &Formula, value: i64) -> Answer {
-        let mut ground = ground.clone();
+    fn ask(&self, fixture: &Fixture, formula: &Formula, value: i64) -> Answer {
+        let mut fixture = fixture.clone();
         let offset = 24;
-        let place = ground.address().wrapping_add(offset).cast_signed();
+        let place = fixture.address().wrapping_add(offset).cast_signed();
         let base = formula.value(&Letters { p: place, ..Letters::default() });
-        let symbol = ground.symbol(value.wrapping_sub(base).cast_unsigned());
-        ground.relocation(Relocation { offset, kind: self.row.row.kind, symbol, addend: 0 });
-        match run(self.plugin, &ground.case).outcome {
+        let symbol = fixture.symbol(value.wrapping_sub(base).cast_unsigned());
+        fixture.relocation(Relocation { offset, kind: self.row.row.kind, symbol, addend: 0 });
+        match run(self.plugin, &fixture.module).outcome {
             Outcome::Linked(linked) => {
-                let field = Field::of(self.row, ground.case.order);
+                let field = Field::of(self.row, fixture.module.order);
                 let word = field.word(&linked.sections[0][offset as usize..]);
-                let made = bytes(self.row, &field, ground.case.class, 0, FieldValue::of(&ground.case, self.row, value));
+                let made =
+                    bytes(self.row, &field, fixture.module.class, 0, FieldValue::of(&fixture.module, self.row, value));
                 let known = field.word(&made.known);
                 Answer::Linked { holds: (field.word(&made.bytes) ^ word) & known & field.mask() == 0 }
             }

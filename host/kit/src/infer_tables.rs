@@ -5,16 +5,16 @@
 //! different symbols to different places in what the plugin made, one for the table leads all to where it begins.
 //! What entries must hold is not learnt: that is the judge's business, and follows from the formula.
 
-use super::case::{Case, Relocation};
 use super::encode::{bytes, in_range};
 use super::field::Field;
+use super::fixture::Fixture;
 use super::formula::{self, Formula};
-use super::ground::Ground;
 use super::infer_range;
 use super::places::Places;
 use super::reference_model::{Forms, ReferenceModel, Site};
 use super::run::{Linked, Made, Outcome, run};
 use super::tables::{Reading, Role, Tables, choices, slots, starts, with, word};
+use super::test_module::{Relocation, TestModule};
 use super::value::FieldValue;
 use relobox_abi::{effect, row_flag};
 use relobox_core::limits;
@@ -83,11 +83,16 @@ fn tables(model: &ReferenceModel<'_>, plugin: &Plugin) -> Tables {
 }
 
 /// How far behind the start of every piece of code in `samples` its target stands; `None` if it does not.
-fn distance(tables: &Tables, model: &ReferenceModel<'_>, row: &PluginRow, samples: &[(Case, Linked)]) -> Option<u64> {
+fn distance(
+    tables: &Tables,
+    model: &ReferenceModel<'_>,
+    row: &PluginRow,
+    samples: &[(TestModule, Linked)],
+) -> Option<u64> {
     let mut all: Option<Vec<u64>> = None;
-    for (case, linked) in samples {
-        for (entry, target) in model.codes(tables, case, linked, row) {
-            let word = word(case, target);
+    for (module, linked) in samples {
+        for (entry, target) in model.codes(tables, module, linked, row) {
+            let word = word(module, target);
             let stands = |distance: &u64| {
                 let behind = linked.made.iter().find_map(|m| m.at(entry.wrapping_add(*distance)));
                 behind.is_some_and(|bytes| bytes.starts_with(&word))
@@ -103,11 +108,11 @@ fn distance(tables: &Tables, model: &ReferenceModel<'_>, row: &PluginRow, sample
 }
 
 /// The smallest distance at which all detours in `samples` lead into code that the plugin made; 0 if there is none.
-fn ahead(model: &ReferenceModel<'_>, row: &PluginRow, samples: &[(Case, Linked)]) -> u64 {
+fn ahead(model: &ReferenceModel<'_>, row: &PluginRow, samples: &[(TestModule, Linked)]) -> u64 {
     let into = |ahead: &u64| {
-        samples.iter().all(|(case, linked)| {
+        samples.iter().all(|(module, linked)| {
             let inside = |to: u64| linked.made.iter().any(|m| m.text && m.at(to).is_some());
-            model.detours(case, linked, row).iter().all(|to| inside(case.cut(to.wrapping_add(*ahead))))
+            model.detours(module, linked, row).iter().all(|to| inside(module.cut(to.wrapping_add(*ahead))))
         })
     };
     [0, 2, 4, 8].into_iter().find(into).unwrap_or(0)
@@ -124,9 +129,9 @@ fn assignments(letters: usize) -> Vec<Vec<Role>> {
 }
 
 /// Everything that a letter can be in this role, whatever stands there.
-fn anywhere(case: &Case, linked: &Linked, role: Role) -> Vec<i64> {
+fn anywhere(module: &TestModule, linked: &Linked, role: Role) -> Vec<i64> {
     let signed = |values: Vec<u64>| values.into_iter().map(u64::cast_signed).collect();
-    let slots = || slots(case, linked, |_| true);
+    let slots = || slots(module, linked, |_| true);
     match role {
         Role::Table => starts(linked),
         Role::Slot => signed(slots().into_iter().map(|(slot, _)| slot).collect()),
@@ -144,24 +149,24 @@ fn leads(
     row: &PluginRow,
     reading: &Reading,
     roles: &[Role],
-    (case, linked): &(Case, Linked),
+    (module, linked): &(TestModule, Linked),
 ) -> bool {
-    let candidates: Vec<_> = roles.iter().map(|role| anywhere(case, linked, *role)).collect();
+    let candidates: Vec<_> = roles.iter().map(|role| anywhere(module, linked, *role)).collect();
     let choices = choices(&candidates);
-    let section = &case.sections[0];
+    let section = &module.sections[0];
     let places = Places::of(model.about(), section);
-    let field = Field::of(row, case.order);
+    let field = Field::of(row, module.order);
     let mut of_symbols: HashMap<u32, Vec<Vec<i64>>> = HashMap::new();
     for (index, r) in section.relocations.iter().enumerate() {
-        let site = Site { case, values: &linked.values, section: 0, index, places: &places };
+        let site = Site { module, values: &linked.values, section: 0, index, places: &places };
         let Ok(letters) = model.letters(&site, row) else { return false };
         let word = field.word(&linked.sections[0][r.offset as usize..]);
         let fits = |choice: &&Vec<i64>| {
             let letters = with(letters, &reading.letters, choice);
-            let value = FieldValue::read(case, row, reading.formula.readings(&letters, case.class));
-            let made = bytes(row, &field, case.class, word, value);
+            let value = FieldValue::read(module, row, reading.formula.readings(&letters, module.class));
+            let made = bytes(row, &field, module.class, word, value);
             let same = (made.bytes.iter().zip(field.bytes(word))).zip(made.known);
-            in_range(row, value.rounded, case.class).0 && same.into_iter().all(|((a, b), known)| (a ^ b) & known == 0)
+            in_range(row, value.rounded, module.class).0 && same.into_iter().all(|((a, b), known)| (a ^ b) & known == 0)
         };
         let own: Vec<_> = choices.iter().filter(fits).cloned().collect();
         if own.is_empty() {
@@ -184,29 +189,29 @@ fn leads(
 }
 
 /// Modules of relocations of `row`, three symbols by turns, near and far: those that are linked.
-fn linked(model: &ReferenceModel<'_>, plugin: &Plugin, row: &PluginRow) -> Vec<(Case, Linked)> {
+fn linked(model: &ReferenceModel<'_>, plugin: &Plugin, row: &PluginRow) -> Vec<(TestModule, Linked)> {
     let forms = model.forms();
     let mut all = Vec::new();
     for machine in &model.about().machines {
         for in_place in [false, true].into_iter().filter(|i| if *i { forms.in_place } else { forms.explicit }) {
-            let ground = Ground::new(*machine, in_place);
+            let fixture = Fixture::new(*machine, in_place);
             let mut rng = Rng::new(row.row.kind.into());
             let anywhere: Vec<_> = (0..3).map(|_| rng.next_u64() & !0xf).collect();
-            let away = |by: i64| (1..4).map(|i| ground.address().wrapping_add_signed(by + 0x100 * i)).collect();
+            let away = |by: i64| (1..4).map(|i| fixture.address().wrapping_add_signed(by + 0x100 * i)).collect();
             // As far as branches of all kinds reach, and further.
             let far = [27, 29, 31, 33, 38, 46].map(|bits| 1i64 << bits).into_iter().flat_map(|by| [by, -by]);
             let distances: Vec<Vec<u64>> = std::iter::once(0).chain(far).map(away).collect();
             for values in std::iter::once(anywhere).chain(distances) {
-                let mut made = ground.clone();
+                let mut made = fixture.clone();
                 let symbols: Vec<_> = values.iter().map(|value| made.symbol(*value)).collect();
-                made.case.sections[0].bytes.resize(80, 0);
-                made.case.synthetic = made.case.cut(ground.address().wrapping_add(0x1230));
+                made.module.sections[0].bytes.resize(80, 0);
+                made.module.synthetic = made.module.cut(fixture.address().wrapping_add(0x1230));
                 for (i, which) in (0..).zip([2, 1, 0, 1, 2]) {
                     let symbol = symbols[which];
                     made.relocation(Relocation { offset: 16 * i, kind: row.row.kind, symbol, addend: 0 });
                 }
-                if let Outcome::Linked(linked) = run(plugin, &made.case).outcome {
-                    all.push((made.case, linked));
+                if let Outcome::Linked(linked) = run(plugin, &made.module).outcome {
+                    all.push((made.module, linked));
                 }
             }
         }

@@ -1,13 +1,13 @@
 //! Metamorphic oracles: a second case is made from the first, and what must hold between the two is known, whatever
 //! a relocation means. Where either is refused there is nothing to compare.
 
-use super::case::{Case, Relocation, Section};
 use super::complaint::{Complaint, Wrong, hex};
 use super::field::Field;
 use super::places::{Places, Sharing};
+use super::plugin_under_test::PluginUnderTest;
 use super::reference_model::ReferenceModel;
 use super::run::{Linked, Outcome};
-use super::subject::Subject;
+use super::test_module::{Relocation, Section, TestModule};
 use relobox_abi::{effect, pairing, row_flag};
 use relobox_core::rng::Rng;
 use relobox_core::text;
@@ -24,17 +24,17 @@ pub(crate) enum Moves {
     Places,
 }
 
-fn moved(case: &Case, what: Moves, by: u64) -> Case {
-    let mut moved = case.clone();
+fn moved(module: &TestModule, what: Moves, by: u64) -> TestModule {
+    let mut moved = module.clone();
     if what != Moves::Symbols {
-        moved.sections.iter_mut().for_each(|s| s.address = case.cut(s.address.wrapping_add(by)));
+        moved.sections.iter_mut().for_each(|s| s.address = module.cut(s.address.wrapping_add(by)));
     }
     if what != Moves::Places {
         let outside = moved.symbols.iter_mut().filter(|s| s.section == 0);
-        outside.for_each(|s| s.value = case.cut(s.value.wrapping_add(by)));
+        outside.for_each(|s| s.value = module.cut(s.value.wrapping_add(by)));
     }
     if what == Moves::Everything {
-        moved.synthetic = case.synthetic.wrapping_add(by);
+        moved.synthetic = module.synthetic.wrapping_add(by);
     }
     moved
 }
@@ -80,30 +80,35 @@ fn factors(model: &ReferenceModel<'_>, row: &PluginRow, what: Moves, symbol_move
     })
 }
 
-fn linked(subject: &Subject<'_>, case: &Case) -> Option<Linked> {
-    match subject.run(case).outcome {
+fn linked(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Option<Linked> {
+    match under_test.run(module).outcome {
         Outcome::Linked(linked) => Some(linked),
         _ => None,
     }
 }
 
 /// Values move with what they are made of.
-pub(crate) fn shift(subject: &Subject<'_>, case: &Case, what: Moves, by: u64) -> Result<(), Complaint> {
-    let (Some(before), Some(after)) = (linked(subject, case), linked(subject, &moved(case, what, by))) else {
+pub(crate) fn shift(
+    under_test: &PluginUnderTest<'_>,
+    module: &TestModule,
+    what: Moves,
+    by: u64,
+) -> Result<(), Complaint> {
+    let (Some(before), Some(after)) = (linked(under_test, module), linked(under_test, &moved(module, what, by))) else {
         return Ok(());
     };
-    for (section, s) in case.groups() {
-        let places = Places::of(subject.about(), s);
+    for (section, s) in module.groups() {
+        let places = Places::of(under_test.about(), s);
         for (index, r) in (0..).zip(&s.relocations) {
-            let Some(row) = subject.about().row(r.kind).filter(|row| row.writes()) else { continue };
+            let Some(row) = under_test.about().row(r.kind).filter(|row| row.writes()) else { continue };
             if places.sharing(index) != Sharing::Alone {
                 continue;
             }
             // Symbol 0 has no value, and nothing moves it; a symbol of a section moves with that.
-            let symbol = (r.symbol as usize).checked_sub(1).and_then(|i| case.symbols.get(i));
+            let symbol = (r.symbol as usize).checked_sub(1).and_then(|i| module.symbols.get(i));
             let along = symbol.is_some_and(|symbol| symbol.section == 0 || what == Moves::Everything);
-            let Some(factors) = factors(&subject.model, row, what, along) else { continue };
-            let field = Field::of(row, case.order);
+            let Some(factors) = factors(&under_test.model, row, what, along) else { continue };
+            let field = Field::of(row, module.order);
             // A field without the low bits moves by a whole number only if these stay.
             let paged = matches!(
                 row.row.effect,
@@ -122,7 +127,7 @@ pub(crate) fn shift(subject: &Subject<'_>, case: &Case, what: Moves, by: u64) ->
                 let bits = field.extract(old).wrapping_add(factor.cast_unsigned().wrapping_mul(by));
                 field.insert(old, |_| bits.cast_signed())
             };
-            let good = |factor: &i64| (expected(factor) ^ new) & sure(&field, case.class) == 0;
+            let good = |factor: &i64| (expected(factor) ^ new) & sure(&field, module.class) == 0;
             let derived = row.is(row_flag::DERIVED);
             let holds = if derived { factors != [0] || old == new } else { factors.iter().any(good) };
             if holds {
@@ -160,17 +165,17 @@ fn thing(what: Moves) -> &'static str {
 }
 
 /// For each byte of a section: the bits that some relocation owns, and those that one reads as well.
-fn owned(subject: &Subject<'_>, case: &Case, section: &Section) -> (Vec<u8>, Vec<u8>) {
+fn owned(under_test: &PluginUnderTest<'_>, module: &TestModule, section: &Section) -> (Vec<u8>, Vec<u8>) {
     let mut own = vec![0u8; section.bytes.len()];
     let mut read = own.clone();
     for r in &section.relocations {
-        let Some(row) = subject.about().row(r.kind).filter(|row| row.writes()) else { continue };
-        let (field, at) = (Field::of(row, case.order), r.offset as usize);
+        let Some(row) = under_test.about().row(r.kind).filter(|row| row.writes()) else { continue };
+        let (field, at) = (Field::of(row, module.order), r.offset as usize);
         let whole = row.is(row_flag::BY_HAND | row_flag::DERIVED) || row.slices.is_empty();
         let reads = section.in_place
             || row.is(row_flag::ZERO)
             || matches!(row.row.effect, effect::PLUS | effect::MINUS)
-            || (row.row.effect == effect::UNKNOWN && subject.model.unpredictable(row).is_some());
+            || (row.row.effect == effect::UNKNOWN && under_test.model.unpredictable(row).is_some());
         let field_bits = field.bytes(if whole { u64::MAX } else { field.mask() });
         let field_bits = field_bits.iter().take(field.width).copied();
         // What is in the window and not in the field, and what plan may declare, is anybody's.
@@ -195,25 +200,25 @@ fn owned(subject: &Subject<'_>, case: &Case, section: &Section) -> (Vec<u8>, Vec
 }
 
 /// Bits around fields stay, and what was in a field does not matter unless it is read.
-pub(crate) fn poison(subject: &Subject<'_>, case: &Case) -> Result<(), Complaint> {
-    let mut inverted = case.clone();
-    let masks: Vec<_> = case.sections.iter().map(|s| owned(subject, case, s)).collect();
+pub(crate) fn poison(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), Complaint> {
+    let mut inverted = module.clone();
+    let masks: Vec<_> = module.sections.iter().map(|s| owned(under_test, module, s)).collect();
     for (section, (_, read)) in inverted.sections.iter_mut().zip(&masks) {
         if !section.relocations.is_empty() {
             section.bytes.iter_mut().zip(read).for_each(|(byte, read)| *byte ^= !read);
         }
     }
-    let (Some(clean), Some(dirty)) = (linked(subject, case), linked(subject, &inverted)) else { return Ok(()) };
-    for (section, s) in case.groups() {
+    let (Some(clean), Some(dirty)) = (linked(under_test, module), linked(under_test, &inverted)) else { return Ok(()) };
+    for (section, s) in module.groups() {
         let own = &masks[section].0;
-        let made = [(&case.sections[section].bytes, &clean), (&inverted.sections[section].bytes, &dirty)];
+        let made = [(&module.sections[section].bytes, &clean), (&inverted.sections[section].bytes, &dirty)];
         for (was, linked) in made {
             let is = &linked.sections[section];
             let stray = (0..was.len()).find(|i| (was[*i] ^ is[*i]) & !own[*i] != 0);
             if let Some(i) = stray {
                 return Err(Complaint {
                     wrong: Wrong::Neighbours,
-                    about: near(subject, s, i),
+                    about: near(under_test, s, i),
                     expected: format!("byte {i:#x} to keep its bits {:#04x} of {:#04x}", !own[i], was[i]),
                     came: format!("{:#04x}", is[i]),
                 });
@@ -224,7 +229,7 @@ pub(crate) fn poison(subject: &Subject<'_>, case: &Case) -> Result<(), Complaint
         let derived: Vec<_> = s
             .relocations
             .iter()
-            .filter(|r| subject.about().row(r.kind).is_some_and(|row| row.is(row_flag::BY_HAND | row_flag::DERIVED)))
+            .filter(|r| under_test.about().row(r.kind).is_some_and(|row| row.is(row_flag::BY_HAND | row_flag::DERIVED)))
             .map(|r| r.offset as usize..(r.offset as usize).saturating_add(16))
             .collect();
         let differs =
@@ -232,7 +237,7 @@ pub(crate) fn poison(subject: &Subject<'_>, case: &Case) -> Result<(), Complaint
         if let Some(i) = differs {
             return Err(Complaint {
                 wrong: Wrong::Bytes,
-                about: near(subject, s, i),
+                about: near(under_test, s, i),
                 expected: format!("byte {i:#x} to be the same whatever was in the field, {:#04x}", a[i]),
                 came: format!("{:#04x}", b[i]),
             });
@@ -242,15 +247,15 @@ pub(crate) fn poison(subject: &Subject<'_>, case: &Case) -> Result<(), Complaint
 }
 
 /// The relocation nearest to a byte.
-fn near(subject: &Subject<'_>, section: &Section, at: usize) -> String {
+fn near(under_test: &PluginUnderTest<'_>, section: &Section, at: usize) -> String {
     let nearest = section.relocations.iter().min_by_key(|r| r.offset.abs_diff(at as u64));
-    let name = nearest.map_or_else(String::new, |r| subject.about().relocation(r.kind));
+    let name = nearest.map_or_else(String::new, |r| under_test.about().relocation(r.kind));
     format!("{name} near {}+{at:#x}", section.name)
 }
 
 /// Relocations that do not depend on each other, in another order, give the same.
-pub(crate) fn permute(subject: &Subject<'_>, case: &Case, seed: u64) -> Result<(), Complaint> {
-    let about = subject.about();
+pub(crate) fn permute(under_test: &PluginUnderTest<'_>, module: &TestModule, seed: u64) -> Result<(), Complaint> {
+    let about = under_test.about();
     // Who must stand behind whom is only known of plugins that say so.
     let from_description = |s: &Section| about.abi < 2 && s.in_place;
     let bound = |r: &Relocation| {
@@ -260,9 +265,9 @@ pub(crate) fn permute(subject: &Subject<'_>, case: &Case, seed: u64) -> Result<(
             ordered && (row.row.kind == kind || row.row.partner == kind)
         })
     };
-    let mut permuted = case.clone();
+    let mut permuted = module.clone();
     let mut rng = Rng::new(seed);
-    for (section, s) in case.groups() {
+    for (section, s) in module.groups() {
         let places = Places::of(about, s);
         let alone = |i: &usize| places.sharing(*i) == Sharing::Alone && !bound(&s.relocations[*i]);
         let free: Vec<_> = (0..s.relocations.len()).filter(|i| !from_description(s) && alone(i)).collect();
@@ -275,13 +280,13 @@ pub(crate) fn permute(subject: &Subject<'_>, case: &Case, seed: u64) -> Result<(
             free.windows(2).for_each(|two| list.swap(two[0], two[1]));
         }
     }
-    let (first, second) = (subject.run(case).outcome, subject.run(&permuted).outcome);
+    let (first, second) = (under_test.run(module).outcome, under_test.run(&permuted).outcome);
     let complaint = |about: String, expected: String, came: String| {
         Err(Complaint { wrong: Wrong::Differs, about, expected: format!("{expected} in any order"), came })
     };
     match (first, second) {
         (Outcome::Linked(a), Outcome::Linked(b)) => {
-            for (section, s) in case.groups() {
+            for (section, s) in module.groups() {
                 for r in &s.relocations {
                     let Some(row) = about.row(r.kind).filter(|row| row.writes()) else { continue };
                     // Entries may be numbered as they come.

@@ -1,11 +1,11 @@
 //! What may be asked of one case: each oracle runs it, some also a second one made from it, and complains or not.
 
-use super::case::Case;
 use super::complaint::{Complaint, Wrong, hex};
 use super::cost::{self, Growth};
+use super::plugin_under_test::PluginUnderTest;
 use super::run::{Outcome, run};
-use super::subject::Subject;
-use super::text::Expected;
+use super::test_case::Expected;
+use super::test_module::TestModule;
 use super::{agree, metamorphic, slots};
 use relobox_link::guests::Plugin;
 use std::fmt;
@@ -39,26 +39,26 @@ pub enum Oracle {
 #[derive(Clone, Copy)]
 pub struct Bench<'a> {
     /// The plugin under test.
-    pub subject: &'a Subject<'a>,
+    pub under_test: &'a PluginUnderTest<'a>,
     /// The one that must agree.
     pub against: Option<&'a Plugin>,
 }
 
 impl Oracle {
     /// Asks; `Ok` where nothing can be said.
-    pub fn ask(&self, bench: &Bench<'_>, case: &Case) -> Result<(), Complaint> {
-        let subject = bench.subject;
+    pub fn ask(&self, bench: &Bench<'_>, module: &TestModule) -> Result<(), Complaint> {
+        let under_test = bench.under_test;
         match self {
-            Self::ReferenceModel => subject.model.check(case, &subject.run(case).outcome),
-            Self::Repeat => repeat(subject, case),
-            Self::Shift(by) => metamorphic::shift(subject, case, metamorphic::Moves::Everything, *by),
-            Self::ShiftSymbols(by) => metamorphic::shift(subject, case, metamorphic::Moves::Symbols, *by),
-            Self::ShiftPlaces(by) => metamorphic::shift(subject, case, metamorphic::Moves::Places, *by),
-            Self::Poison => metamorphic::poison(subject, case),
-            Self::Permute(seed) => metamorphic::permute(subject, case, *seed),
-            Self::Slots => slots::destinations(subject, case),
-            Self::Cost(growth) => cost::in_proportion(subject, case, *growth),
-            Self::Against => bench.against.map_or(Ok(()), |other| agree(subject, other, case)),
+            Self::ReferenceModel => under_test.model.check(module, &under_test.run(module).outcome),
+            Self::Repeat => repeat(under_test, module),
+            Self::Shift(by) => metamorphic::shift(under_test, module, metamorphic::Moves::Everything, *by),
+            Self::ShiftSymbols(by) => metamorphic::shift(under_test, module, metamorphic::Moves::Symbols, *by),
+            Self::ShiftPlaces(by) => metamorphic::shift(under_test, module, metamorphic::Moves::Places, *by),
+            Self::Poison => metamorphic::poison(under_test, module),
+            Self::Permute(seed) => metamorphic::permute(under_test, module, *seed),
+            Self::Slots => slots::destinations(under_test, module),
+            Self::Cost(growth) => cost::in_proportion(under_test, module, *growth),
+            Self::Against => bench.against.map_or(Ok(()), |other| agree(under_test, other, module)),
         }
     }
 }
@@ -110,17 +110,17 @@ fn differs(about: &str, expected: String, came: String) -> Complaint {
 }
 
 /// Same bytes, same fuel, same memory, whatever ran in between.
-fn repeat(subject: &Subject<'_>, case: &Case) -> Result<(), Complaint> {
+fn repeat(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), Complaint> {
     let once = || {
-        let run = subject.run(case);
+        let run = under_test.run(module);
         let memory = run.instance.as_ref().map_or(0, |i| i.memory().len());
         (run.outcome, run.fuel, memory)
     };
     let first = once();
-    let mut other = case.clone();
+    let mut other = module.clone();
     other.sections.iter_mut().for_each(|s| s.relocations.reverse());
     other.symbols.iter_mut().for_each(|s| s.value ^= 0x10);
-    let _ = subject.run(&other);
+    let _ = under_test.run(&other);
     same(&first, &once())
 }
 
@@ -159,12 +159,12 @@ fn text_of(outcome: &Outcome) -> String {
 }
 
 /// Both come to the same, or refuse the same relocation. Where one does not know a type or the machine, it is not asked.
-fn agree(subject: &Subject<'_>, other: &Plugin, case: &Case) -> Result<(), Complaint> {
-    if !agree::comparable([subject.plugin, other], case) {
+fn agree(under_test: &PluginUnderTest<'_>, other: &Plugin, module: &TestModule) -> Result<(), Complaint> {
+    if !agree::comparable([under_test.plugin, other], module) {
         return Ok(());
     }
-    let (ours, theirs) = (subject.run(case).outcome, run(other, case).outcome);
-    if agree::agree([subject.plugin, other], case, [&ours, &theirs]) {
+    let (ours, theirs) = (under_test.run(module).outcome, run(other, module).outcome);
+    if agree::agree([under_test.plugin, other], module, [&ours, &theirs]) {
         return Ok(());
     }
     Err(differs(&format!("against {}", other.about.name), text_of(&theirs), text_of(&ours)))

@@ -1,6 +1,6 @@
 //! Which relocations of a section change the same bytes.
 
-use super::case::Section;
+use super::test_module::Section;
 use relobox_abi::{Row, effect, pairing};
 use relobox_link::description::{About, PluginRow};
 use relobox_link::stages::confine::window_start;

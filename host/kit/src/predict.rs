@@ -1,24 +1,24 @@
 //! What must come of each relocation of a case.
 
-use super::case::{Case, Relocation};
 use super::fault_kinds::{FaultKind, FaultKinds};
 use super::places::Places;
 use super::prediction::Prediction;
 use super::reference_model::{ReferenceModel, Site};
+use super::test_module::{Relocation, TestModule};
 use relobox_abi::{pairing, row_flag};
 use relobox_link::description::PluginRow;
 
 impl ReferenceModel<'_> {
-    /// What must come of every relocation of `case`, in their order, with the values that the plugin saw.
+    /// What must come of every relocation of `module`, in their order, with the values that the plugin saw.
     #[must_use]
-    pub fn predictions(&self, case: &Case, values: &[u64]) -> Vec<Prediction> {
-        let mut predictions = Vec::with_capacity(case.relocations());
-        let as_assumed = self.as_assumed(case);
-        for (section, s) in case.groups() {
+    pub fn predictions(&self, module: &TestModule, values: &[u64]) -> Vec<Prediction> {
+        let mut predictions = Vec::with_capacity(module.relocations());
+        let as_assumed = self.as_assumed(module);
+        for (section, s) in module.groups() {
             let places = Places::of(self.about(), s);
             let first = predictions.len();
             for index in 0..s.relocations.len() {
-                let site = Site { case, values, section, index, places: &places };
+                let site = Site { module, values, section, index, places: &places };
                 predictions.push(match self.one(&site) {
                     Prediction::Bytes(_) | Prediction::Accepted if !as_assumed => {
                         Prediction::Unknown("the kernel's numbers are not those that the plugin assumes")
@@ -32,7 +32,7 @@ impl ReferenceModel<'_> {
                 });
             }
             if as_assumed {
-                places.chains(|chain| self.chain(case, values, section, chain, &mut predictions[first..]));
+                places.chains(|chain| self.chain(module, values, section, chain, &mut predictions[first..]));
             }
         }
         predictions
@@ -40,16 +40,16 @@ impl ReferenceModel<'_> {
 
     /// What must come of one relocation.
     pub(crate) fn one(&self, site: &Site<'_>) -> Prediction {
-        let (case, r) = (site.case, site.relocation());
-        let section = &case.sections[site.section];
-        if !self.links(case) {
+        let (module, r) = (site.module, site.relocation());
+        let section = &module.sections[site.section];
+        if !self.links(module) {
             return Prediction::Unknown("the machine is another plugin's");
         }
         if !(if section.in_place { self.forms().in_place } else { self.forms().explicit }) {
             return Prediction::Unknown("addends do not stand so");
         }
         let mut kinds = FaultKinds::default();
-        let symbol_missing = r.symbol as usize > case.symbols.len();
+        let symbol_missing = r.symbol as usize > module.symbols.len();
         if symbol_missing {
             kinds.add(FaultKind::BadSymbol);
         }
@@ -111,7 +111,7 @@ impl ReferenceModel<'_> {
 
     /// Whether it is one of two that complete each other, and the other is missing.
     fn is_torn(&self, site: &Site<'_>, row: &PluginRow) -> bool {
-        let relocations = &site.case.sections[site.section].relocations;
+        let relocations = &site.module.sections[site.section].relocations;
         let r = site.relocation();
         let is = |other: Option<&Relocation>, kind: u32| {
             other.is_some_and(|o| o.kind & self.about().kind_mask == kind && o.offset == r.offset)
@@ -129,11 +129,11 @@ impl ReferenceModel<'_> {
 
     /// The value that the relocation's field is asked to hold, rounded if its row rounds; `None` where nobody knows.
     #[must_use]
-    pub fn value_of(&self, case: &Case, section: usize, index: usize) -> Option<i64> {
-        let s = &case.sections[section];
+    pub fn value_of(&self, module: &TestModule, section: usize, index: usize) -> Option<i64> {
+        let s = &module.sections[section];
         let row = self.about().row(s.relocations[index].kind)?;
         let places = Places::of(self.about(), s);
-        let site = Site { case, values: &case.values(), section, index, places: &places };
+        let site = Site { module, values: &module.values(), section, index, places: &places };
         self.value(&site, row, 0).ok().map(|value| value.rounded)
     }
 }

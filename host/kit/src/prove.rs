@@ -2,10 +2,10 @@
 
 use super::group::Group;
 use super::indirection::RowCoverage;
+use super::plugin_under_test::PluginUnderTest;
 use super::prover::{Check, Prover, Wanted};
 use super::reference_model::ReferenceModel;
-use super::subject::Subject;
-use super::text::Recorded;
+use super::test_case::TestCase;
 use super::{describe, hostile, pairs, properties, vectors};
 use relobox_link::description::PluginRow;
 use std::collections::BTreeSet;
@@ -44,8 +44,12 @@ impl Proof {
 }
 
 /// Everything, in order; each case that was judged, and linked or refused as it should, goes to `record`.
-pub fn prove<'a>(subject: &'a Subject<'a>, wanted: Wanted<'a>, record: &'a mut dyn FnMut(&str, Recorded)) -> Proof {
-    let mut prover = Prover::new(subject, wanted, record);
+pub fn prove<'a>(
+    under_test: &'a PluginUnderTest<'a>,
+    wanted: Wanted<'a>,
+    record: &'a mut dyn FnMut(&str, TestCase),
+) -> Proof {
+    let mut prover = Prover::new(under_test, wanted, record);
     describe::derive(&mut prover);
     vectors::derive(&mut prover);
     pairs::derive(&mut prover);

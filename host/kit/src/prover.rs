@@ -1,14 +1,14 @@
 //! Checks on their way: cases are asked about, and what is wrong is made small and kept.
 
-use super::case::Case;
 use super::complaint::Complaint;
 use super::group::Group;
 use super::minimise::minimise;
 use super::oracle::{Bench, Oracle, as_expected};
+use super::plugin_under_test::PluginUnderTest;
 use super::prediction::Prediction;
 use super::run::Outcome;
-use super::subject::Subject;
-use super::text::{Expected, Recorded};
+use super::test_case::{Expected, TestCase};
+use super::test_module::TestModule;
 use relobox_link::guests::Plugin;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +35,7 @@ pub struct Failure {
     /// What.
     pub complaint: Complaint,
     /// The smallest case that shows it, and who complains; none where the description is wrong.
-    pub reproducer: Option<(Oracle, Case)>,
+    pub reproducer: Option<(Oracle, TestModule)>,
 }
 
 /// What is wanted of the kit.
@@ -61,21 +61,25 @@ pub struct Prover<'a> {
     pub(crate) resolved: BTreeSet<u32>,
     /// Checks by the second plugin, by the names of those that they repeat.
     pub(crate) against: BTreeMap<String, Check>,
-    record: &'a mut dyn FnMut(&str, Recorded),
+    record: &'a mut dyn FnMut(&str, TestCase),
 }
 
 impl<'a> Prover<'a> {
     /// Nothing is checked yet; each case that was judged, and linked or refused as it should, goes to `record`.
-    pub fn new(subject: &'a Subject<'a>, wanted: Wanted<'a>, record: &'a mut dyn FnMut(&str, Recorded)) -> Self {
-        let bench = Bench { subject, against: wanted.against };
+    pub fn new(
+        under_test: &'a PluginUnderTest<'a>,
+        wanted: Wanted<'a>,
+        record: &'a mut dyn FnMut(&str, TestCase),
+    ) -> Self {
+        let bench = Bench { under_test, against: wanted.against };
         let (predicted, resolved) = (BTreeSet::new(), BTreeSet::new());
         Self { bench, wanted, checks: Vec::new(), predicted, resolved, against: BTreeMap::new(), record }
     }
 
     /// The plugin.
     #[must_use]
-    pub fn subject(&self) -> &'a Subject<'a> {
-        self.bench.subject
+    pub fn under_test(&self) -> &'a PluginUnderTest<'a> {
+        self.bench.under_test
     }
 
     /// A check, if it is wanted.
@@ -115,16 +119,16 @@ impl Check {
 
     /// What came of a recorded case.
     #[must_use]
-    pub fn recorded(subject: &Subject<'_>, name: &str, recorded: &Recorded) -> Self {
+    pub fn test_case(under_test: &PluginUnderTest<'_>, name: &str, test_case: &TestCase) -> Self {
         let mut check = Self::new(Group::Recorded, name);
-        let Some(expected) = recorded.expected.as_ref().filter(|_| subject.model.links(&recorded.case)) else {
+        let Some(expected) = test_case.expected.as_ref().filter(|_| under_test.model.links(&test_case.module)) else {
             let why =
-                if recorded.expected.is_none() { "it expects nothing" } else { "the machine is another plugin's" };
+                if test_case.expected.is_none() { "it expects nothing" } else { "the machine is another plugin's" };
             check.partly = Some(why.into());
             return check;
         };
         check.cases = 1;
-        if let Err(complaint) = as_expected(expected, &subject.run(&recorded.case).outcome) {
+        if let Err(complaint) = as_expected(expected, &under_test.run(&test_case.module).outcome) {
             check.failed = 1;
             check.failures.push(Failure { complaint, reproducer: None });
         }
@@ -137,14 +141,15 @@ impl Check {
         format!("{}/{}", self.group.word(), self.name)
     }
 
-    /// Asks about `case`; the first of each kind of failure is made small and kept.
-    pub fn ask(&mut self, bench: &Bench<'_>, oracle: Oracle, case: &Case) -> bool {
+    /// Asks about `module`; the first of each kind of failure is made small and kept.
+    pub fn ask(&mut self, bench: &Bench<'_>, oracle: Oracle, module: &TestModule) -> bool {
         self.cases += 1;
-        let Err(complaint) = oracle.ask(bench, case) else { return true };
+        let Err(complaint) = oracle.ask(bench, module) else { return true };
         self.failed += 1;
         if self.failures.iter().all(|failure| failure.complaint.wrong != complaint.wrong) {
-            let same = |smaller: &Case| oracle.ask(bench, smaller).is_err_and(|other| other.wrong == complaint.wrong);
-            let small = minimise(case, same);
+            let same =
+                |smaller: &TestModule| oracle.ask(bench, smaller).is_err_and(|other| other.wrong == complaint.wrong);
+            let small = minimise(module, same);
             let complaint = oracle.ask(bench, &small).err().unwrap_or(complaint);
             self.failures.push(Failure { complaint, reproducer: Some((oracle, small)) });
         }
@@ -159,38 +164,39 @@ pub struct Cases<'a> {
     agreement: Option<Check>,
     predicted: &'a mut BTreeSet<u32>,
     resolved: &'a mut BTreeSet<u32>,
-    record: &'a mut dyn FnMut(&str, Recorded),
+    record: &'a mut dyn FnMut(&str, TestCase),
 }
 
 impl<'a> Cases<'a> {
     /// The plugin.
     #[must_use]
-    pub fn subject(&self) -> &'a Subject<'a> {
-        self.bench.subject
+    pub fn under_test(&self) -> &'a PluginUnderTest<'a> {
+        self.bench.under_test
     }
 
     /// Asks about a case.
-    pub fn ask(&mut self, oracle: Oracle, case: &Case) {
+    pub fn ask(&mut self, oracle: Oracle, module: &TestModule) {
         let judged = oracle == Oracle::ReferenceModel;
-        let good = self.check.ask(&self.bench, oracle, case);
+        let good = self.check.ask(&self.bench, oracle, module);
         if !judged || !good {
             return;
         }
         if let Some(agreement) = &mut self.agreement {
-            agreement.ask(&self.bench, Oracle::Against, case);
+            agreement.ask(&self.bench, Oracle::Against, module);
         }
-        let subject = self.bench.subject;
-        let outcome = subject.run(case).outcome;
+        let under_test = self.bench.under_test;
+        let outcome = under_test.run(module).outcome;
         if let Outcome::Linked(linked) = &outcome {
-            let predictions = subject.model.predictions(case, &linked.values);
-            let relocations = case.groups().flat_map(|(_, s)| &s.relocations);
+            let predictions = under_test.model.predictions(module, &linked.values);
+            let relocations = module.groups().flat_map(|(_, s)| &s.relocations);
             let predicted = relocations.zip(&predictions).filter(|(_, v)| matches!(v, Prediction::Bytes(_)));
-            self.predicted.extend(predicted.map(|(r, _)| r.kind & subject.about().kind_mask));
-            self.resolved.extend(subject.model.resolve_indirection(case, linked, &predictions).into_iter().flatten());
+            self.predicted.extend(predicted.map(|(r, _)| r.kind & under_test.about().kind_mask));
+            self.resolved
+                .extend(under_test.model.resolve_indirection(module, linked, &predictions).into_iter().flatten());
         }
         if let Some(expected) = Expected::of(&outcome) {
             let full = format!("{}-{}-{}", self.check.group.word(), self.check.name, self.check.cases);
-            (self.record)(&full, Recorded { case: case.clone(), expected: Some(expected) });
+            (self.record)(&full, TestCase { module: module.clone(), expected: Some(expected) });
         }
     }
 

@@ -3,9 +3,9 @@
 //! The judge has no architecture. It knows the [`effect`]s, reads formulas that are letters only, and the rules
 //! for fields, ranges and pairs that `docs/abi.md` has. What it does not know for certain it does not judge.
 
-use super::case::{Case, Relocation};
 use super::places::Places;
 use super::tables::Tables;
+use super::test_module::{Relocation, TestModule};
 use super::value_source::{RangeFormula, TABLES, ValueSource};
 use relobox_abi::{effect, pairing, row_flag};
 use relobox_link::description::{About, PluginRow};
@@ -33,7 +33,7 @@ pub struct ReferenceModel<'a> {
 
 /// A relocation and everything about it.
 pub(crate) struct Site<'a> {
-    pub(crate) case: &'a Case,
+    pub(crate) module: &'a TestModule,
     pub(crate) values: &'a [u64],
     /// Index of the section in the case.
     pub(crate) section: usize,
@@ -44,11 +44,11 @@ pub(crate) struct Site<'a> {
 
 impl<'a> Site<'a> {
     pub(crate) fn relocation(&self) -> &'a Relocation {
-        &self.case.sections[self.section].relocations[self.index]
+        &self.module.sections[self.section].relocations[self.index]
     }
 
     pub(crate) fn place(&self, offset: u64) -> &'a [u8] {
-        let bytes = &self.case.sections[self.section].bytes;
+        let bytes = &self.module.sections[self.section].bytes;
         usize::try_from(offset).ok().and_then(|at| bytes.get(at..)).unwrap_or_default()
     }
 }
@@ -102,16 +102,16 @@ impl<'a> ReferenceModel<'a> {
 
     /// Whether the case is of a machine that the plugin links.
     #[must_use]
-    pub fn links(&self, case: &Case) -> bool {
+    pub fn links(&self, module: &TestModule) -> bool {
         let fits = |m: &relobox_abi::Machine| {
-            (m.machine, m.class, m.order) == (case.machine, case.class, case.order)
-                && case.elf_flags & m.flags_mask == m.flags_value
+            (m.machine, m.class, m.order) == (module.machine, module.class, module.order)
+                && module.elf_flags & m.flags_mask == m.flags_value
         };
         self.about.machines.iter().any(fits)
     }
 
     /// Whether the kernel's numbers are those that the plugin assumes.
-    pub(crate) fn as_assumed(&self, case: &Case) -> bool {
-        case.inputs.iter().all(|input| self.about.inputs.contains(input))
+    pub(crate) fn as_assumed(&self, module: &TestModule) -> bool {
+        module.inputs.iter().all(|input| self.about.inputs.contains(input))
     }
 }

@@ -1,9 +1,9 @@
 //! A failure as a file: the case, who complained, and about what. `relobox plugin test PLUGIN --replay FILE` asks again.
 
-use super::case::Case;
 use super::complaint::Complaint;
 use super::oracle::Oracle;
-use super::text::{Recorded, Unreadable};
+use super::test_case::{ParseError, TestCase};
+use super::test_module::TestModule;
 use relobox_core::text::Escaped;
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub struct Reproducer {
     /// Who complained; the judge, if the file does not say.
     pub oracle: Oracle,
     /// The case, and what must come of it if that is known.
-    pub recorded: Recorded,
+    pub test_case: TestCase,
     /// Lines for people.
     pub words: Vec<String>,
 }
@@ -24,14 +24,14 @@ const ORACLE: &str = "# oracle: ";
 impl Reproducer {
     /// Of a failure of the check `name`.
     #[must_use]
-    pub fn new(name: &str, complaint: &Complaint, oracle: Oracle, case: Case) -> Self {
+    pub fn new(name: &str, complaint: &Complaint, oracle: Oracle, module: TestModule) -> Self {
         let words = vec![
             format!("check: {name}"),
             format!("about: {}", complaint.about),
             format!("expected: {}", complaint.expected),
             format!("came: {}", complaint.came),
         ];
-        Self { oracle, recorded: Recorded { case, expected: None }, words }
+        Self { oracle, test_case: TestCase { module, expected: None }, words }
     }
 }
 
@@ -40,24 +40,24 @@ impl fmt::Display for Reproducer {
         for line in &self.words {
             writeln!(f, "# {}", Escaped(line.replace(['\n', '\r'], " ")))?;
         }
-        write!(f, "{ORACLE}{}\n{}", self.oracle, self.recorded)
+        write!(f, "{ORACLE}{}\n{}", self.oracle, self.test_case)
     }
 }
 
 impl std::str::FromStr for Reproducer {
-    type Err = Unreadable;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, Unreadable> {
-        let recorded = text.parse()?;
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let test_case = text.parse()?;
         let (mut oracle, mut words) = (Oracle::ReferenceModel, Vec::new());
         for (line, content) in (1..).zip(text.lines()) {
             if let Some(named) = content.strip_prefix(ORACLE) {
-                oracle = named.parse().map_err(|what| Unreadable { line, what })?;
+                oracle = named.parse().map_err(|what| ParseError { line, what })?;
             } else if let Some(word) = content.strip_prefix("# ") {
                 words.push(word.to_owned());
             }
         }
-        Ok(Self { oracle, recorded, words })
+        Ok(Self { oracle, test_case, words })
     }
 }
 
@@ -80,10 +80,10 @@ mod tests {
         for oracle in oracles {
             let (about, expected, came) = ("WORD".into(), "a\nb".into(), "c".into());
             let complaint = Complaint { wrong: Wrong::Bytes, about, expected, came };
-            let case = Case { machine: 1, class: 64, order: 1, ..Case::default() };
-            let made = Reproducer::new("vectors/WORD", &complaint, oracle.clone(), case.clone());
+            let module = TestModule { machine: 1, class: 64, order: 1, ..TestModule::default() };
+            let made = Reproducer::new("vectors/WORD", &complaint, oracle.clone(), module.clone());
             let read: Reproducer = made.to_string().parse().unwrap();
-            assert_eq!((read.oracle, read.recorded.case), (oracle, case));
+            assert_eq!((read.oracle, read.test_case.module), (oracle, module));
             assert_eq!(read.words[2], "expected: a b");
         }
         assert!("# oracle: nobody\nrelobox case 1\nmachine 1 64 little 0".parse::<Reproducer>().is_err());

@@ -1,6 +1,6 @@
 //! A case on its way through the host's own stages: plan, addresses, apply, confine.
 
-use super::case::Case;
+use super::test_module::TestModule;
 use relobox_abi::{supply, synthetic_kind};
 use relobox_core::areas::ABSENT;
 use relobox_core::error::{Error, Misbehaviour};
@@ -40,7 +40,7 @@ pub enum Outcome {
 /// A linked case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Linked {
-    /// The contents of [`Case::sections`].
+    /// The contents of [`TestModule::sections`].
     pub sections: Vec<Vec<u8>>,
     /// What the plugin made.
     pub made: Vec<Made>,
@@ -93,17 +93,17 @@ impl Fault {
     }
 }
 
-/// Links `case` with `plugin`, in a fresh instance.
+/// Links `module` with `plugin`, in a fresh instance.
 #[must_use]
-pub fn run(plugin: &Plugin, case: &Case) -> Run {
-    run_at(plugin, case, |needs| behind(case, needs))
+pub fn run(plugin: &Plugin, module: &TestModule) -> Run {
+    run_at(plugin, module, |needs| behind(module, needs))
 }
 
 /// The same with what the plugin makes at these addresses, one for each.
-pub(crate) fn run_at(plugin: &Plugin, case: &Case, synthetic: impl FnOnce(&Needs) -> Vec<u64>) -> Run {
-    let mut owned = case.records();
+pub(crate) fn run_at(plugin: &Plugin, module: &TestModule, synthetic: impl FnOnce(&Needs) -> Vec<u64>) -> Run {
+    let mut owned = module.records();
     let records = owned.records();
-    let job = JobWriter::measure(&plugin.about, &records, &case.inputs);
+    let job = JobWriter::measure(&plugin.about, &records, &module.inputs);
     let len = u64::from(job.header.len);
     let mut instance = match plugin.guest.instantiate(limits::memory_for(len), limits::fuel_for(len)) {
         Ok(instance) => instance,
@@ -114,13 +114,13 @@ pub(crate) fn run_at(plugin: &Plugin, case: &Case, synthetic: impl FnOnce(&Needs
         Err(error) => return Run { outcome: failed(error), fuel: instance.fuel_used(), instance: Some(instance) },
     };
     let mut planned = asked.with(instance);
-    let layout = place(case, synthetic(&planned.needs));
-    let values = values(case, &planned.needs, &layout);
+    let layout = place(module, synthetic(&planned.needs));
+    let values = values(module, &planned.needs, &layout);
     let resolved = Resolved { values, uses: Vec::new() };
     let outcome = match relocate(plugin, &mut owned, &mut planned, &layout, &resolved, |_, _| None) {
         Err(error) => failed(error),
         Ok(made) => Outcome::Linked(Linked {
-            sections: (1..=case.sections.len()).map(|i| owned.contents(i).to_vec()).collect(),
+            sections: (1..=module.sections.len()).map(|i| owned.contents(i).to_vec()).collect(),
             made: made
                 .into_iter()
                 .map(|s| Made {
@@ -146,28 +146,28 @@ fn failed(error: Error) -> Outcome {
 }
 
 /// The case's addresses, and those of what the plugin makes.
-fn place(case: &Case, synthetic: Vec<u64>) -> Layout {
+fn place(module: &TestModule, synthetic: Vec<u64>) -> Layout {
     let mut addresses = vec![ABSENT];
-    addresses.extend(case.sections.iter().map(|s| case.cut(s.address)));
+    addresses.extend(module.sections.iter().map(|s| module.cut(s.address)));
     Layout { addresses, synthetic, areas: Vec::new() }
 }
 
-/// What the plugin wants lies behind each other from [`Case::synthetic`] on, wherever it asked to be.
-fn behind(case: &Case, needs: &Needs) -> Vec<u64> {
-    let mut next = case.synthetic;
+/// What the plugin wants lies behind each other from [`TestModule::synthetic`] on, wherever it asked to be.
+fn behind(module: &TestModule, needs: &Needs) -> Vec<u64> {
+    let mut next = module.synthetic;
     let mut synthetic = Vec::with_capacity(needs.synthetic.len());
     for wanted in &needs.synthetic {
         let mask = wanted.record.align - 1;
         let at = next.wrapping_add(mask) & !mask;
-        synthetic.push(case.cut(at));
+        synthetic.push(module.cut(at));
         next = at.wrapping_add(wanted.record.size);
     }
     synthetic
 }
 
 /// The case's values, and those that the plugin supplies.
-fn values(case: &Case, needs: &Needs, layout: &Layout) -> Vec<u64> {
-    let mut values = case.values();
+fn values(module: &TestModule, needs: &Needs, layout: &Layout) -> Vec<u64> {
+    let mut values = module.values();
     for (s, _) in &needs.supplied {
         let at = match s.how {
             supply::CONSTANT => Some(0),
@@ -177,7 +177,7 @@ fn values(case: &Case, needs: &Needs, layout: &Layout) -> Vec<u64> {
             _ => None,
         };
         if let (Some(at), Some(value)) = (at, values.get_mut(s.symbol as usize)) {
-            *value = case.cut(at.wrapping_add(s.value));
+            *value = module.cut(at.wrapping_add(s.value));
         }
     }
     values

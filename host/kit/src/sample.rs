@@ -1,43 +1,43 @@
 //! Cases of relocations by chance, and symbols that are aimed at values.
 
-use super::case::{Case, Relocation};
 use super::edges::{range, step};
-use super::ground::Ground;
+use super::fixture::Fixture;
+use super::plugin_under_test::PluginUnderTest;
 use super::reference_model::ReferenceModel;
 use super::run::Outcome;
-use super::subject::Subject;
+use super::test_module::{Relocation, TestModule};
 use relobox_abi::{effect, row_flag};
 use relobox_core::rng::Rng;
 use relobox_link::description::PluginRow;
 use std::collections::HashSet;
 
 /// Sets the symbol (or its size) of a relocation so that its value is `wanted`, as far as the judge knows how.
-pub(crate) fn aim(model: &ReferenceModel<'_>, case: &mut Case, (section, index): (usize, usize), wanted: i64) {
-    let r = case.sections[section].relocations[index];
+pub(crate) fn aim(model: &ReferenceModel<'_>, module: &mut TestModule, (section, index): (usize, usize), wanted: i64) {
+    let r = module.sections[section].relocations[index];
     let Some(row) = model.about().row(r.kind) else { return };
-    let Some(symbol) = (r.symbol as usize).checked_sub(1).filter(|i| *i < case.symbols.len()) else { return };
+    let Some(symbol) = (r.symbol as usize).checked_sub(1).filter(|i| *i < module.symbols.len()) else { return };
     if row.row.effect == effect::SIZE {
-        case.symbols[symbol].size = wanted.wrapping_sub(r.addend).cast_unsigned();
+        module.symbols[symbol].size = wanted.wrapping_sub(r.addend).cast_unsigned();
         return;
     }
-    let low = case.symbols[symbol].value & 0xfff;
-    case.symbols[symbol].value = 0;
-    let Some(base) = model.value_of(case, section, index) else {
+    let low = module.symbols[symbol].value & 0xfff;
+    module.symbols[symbol].value = 0;
+    let Some(base) = model.value_of(module, section, index) else {
         // What is near is in range of most.
-        case.symbols[symbol].value = case.cut(case.sections[section].address.wrapping_add(0x20));
+        module.symbols[symbol].value = module.cut(module.sections[section].address.wrapping_add(0x20));
         return;
     };
     let value = match row.row.effect {
         effect::MINUS => base.wrapping_sub(wanted),
-        effect::UNKNOWN => return unshift(model, case, (section, index), (symbol, base, wanted)),
+        effect::UNKNOWN => return unshift(model, module, (section, index), (symbol, base, wanted)),
         _ => wanted.wrapping_sub(base),
     };
-    case.symbols[symbol].value = case.cut(value.cast_unsigned());
-    if row.row.effect == effect::PAGES && model.value_of(case, section, index) == Some(wanted) {
-        let even = case.clone();
-        case.symbols[symbol].value = case.cut(value.cast_unsigned().wrapping_add(low));
-        if model.value_of(case, section, index) != Some(wanted) {
-            *case = even;
+    module.symbols[symbol].value = module.cut(value.cast_unsigned());
+    if row.row.effect == effect::PAGES && model.value_of(module, section, index) == Some(wanted) {
+        let even = module.clone();
+        module.symbols[symbol].value = module.cut(value.cast_unsigned().wrapping_add(low));
+        if model.value_of(module, section, index) != Some(wanted) {
+            *module = even;
         }
     }
 }
@@ -46,13 +46,13 @@ pub(crate) fn aim(model: &ReferenceModel<'_>, case: &mut Case, (section, index):
 /// What is shifted out is not left 0, so that it is seen not to matter.
 fn unshift(
     model: &ReferenceModel<'_>,
-    case: &mut Case,
+    module: &mut TestModule,
     (section, index): (usize, usize),
     (symbol, base, wanted): (usize, i64, i64),
 ) {
-    let plain = case.cut(wanted.wrapping_sub(base).cast_unsigned());
-    case.symbols[symbol].value = plain;
-    if model.value_of(case, section, index) == Some(wanted) {
+    let plain = module.cut(wanted.wrapping_sub(base).cast_unsigned());
+    module.symbols[symbol].value = plain;
+    if model.value_of(module, section, index) == Some(wanted) {
         return;
     }
     for by in 1..u64::BITS {
@@ -61,14 +61,14 @@ fn unshift(
             let rough = (wanted.wrapping_sub(base).cast_unsigned() << by) | low;
             // What was carried from the letters that the symbol is added to.
             for carry in [0, 1 << by, (1u64 << by).wrapping_neg()] {
-                case.symbols[symbol].value = case.cut(rough.wrapping_add(carry));
-                if model.value_of(case, section, index) == Some(wanted) {
+                module.symbols[symbol].value = module.cut(rough.wrapping_add(carry));
+                if model.value_of(module, section, index) == Some(wanted) {
                     return;
                 }
             }
         }
     }
-    case.symbols[symbol].value = plain;
+    module.symbols[symbol].value = plain;
 }
 
 /// Bytes of each relocation's own room in a sample, and where in it the place is.
@@ -78,50 +78,50 @@ const ROOM: [u64; 2] = [32, 16];
 /// where the judge does not know, what the plugin refuses is left out.
 #[must_use]
 pub(crate) fn sample(
-    subject: &Subject<'_>,
-    ground: &Ground,
+    under_test: &PluginUnderTest<'_>,
+    fixture: &Fixture,
     rows: &[&PluginRow],
     units: usize,
     seed: u64,
-) -> Option<Ground> {
+) -> Option<Fixture> {
     let mut rng = Rng::new(seed);
-    let mut ground = ground.clone();
+    let mut fixture = fixture.clone();
     let [room, inside] = ROOM;
-    ground.case.sections[0].bytes = (0..units as u64 * room).map(|_| rng.next_u64() as u8).collect();
-    ground.case.synthetic = ground.address().wrapping_add((units as u64 * room).next_multiple_of(0x1000));
+    fixture.module.sections[0].bytes = (0..units as u64 * room).map(|_| rng.next_u64() as u8).collect();
+    fixture.module.synthetic = fixture.address().wrapping_add((units as u64 * room).next_multiple_of(0x1000));
     for unit in 0..units {
         let row = *rows.get(rng.below(rows.len()))?;
         let at = unit as u64 * room + inside;
         let width = usize::from(row.row.width);
         if row.is(row_flag::ZERO) {
-            ground.case.sections[0].bytes[at as usize..][..width].fill(0);
+            fixture.module.sections[0].bytes[at as usize..][..width].fill(0);
         }
-        let symbol = ground.symbol(rng.next_u64());
-        let addend = if ground.in_place() { 0 } else { (rng.below(17) as i64 - 8) * 16 };
+        let symbol = fixture.symbol(rng.next_u64());
+        let addend = if fixture.in_place() { 0 } else { (rng.below(17) as i64 - 8) * 16 };
         let addend = if row.row.effect == effect::SLOT { 0 } else { addend };
         let (min, max) = range(row);
         // The inner half, so that there is room to move.
         let span = ((max as i128 - min as i128) / 2).max(1);
         let value = min as i128 + span / 2 + (i128::from(rng.next_u64()) % span);
         let value = (value as i64) & step(row).wrapping_neg();
-        ground.relocation(Relocation { offset: at, kind: row.row.kind, symbol, addend });
-        aim(&subject.model, &mut ground.case, (0, unit), value);
+        fixture.relocation(Relocation { offset: at, kind: row.row.kind, symbol, addend });
+        aim(&under_test.model, &mut fixture.module, (0, unit), value);
     }
     // What is out of reach by chance goes.
     for _ in 0..8 {
-        match subject.run(&ground.case).outcome {
+        match under_test.run(&fixture.module).outcome {
             Outcome::Refused(faults) => {
                 let bad: HashSet<_> = faults.iter().filter_map(|f| f.relocation).collect();
                 let mut index = 0;
-                ground.case.sections[0].relocations.retain(|_| {
+                fixture.module.sections[0].relocations.retain(|_| {
                     index += 1;
                     !bad.contains(&(index - 1))
                 });
-                if bad.is_empty() || ground.case.sections[0].relocations.is_empty() {
+                if bad.is_empty() || fixture.module.sections[0].relocations.is_empty() {
                     return None;
                 }
             }
-            _ => return Some(ground),
+            _ => return Some(fixture),
         }
     }
     None

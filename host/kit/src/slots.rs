@@ -4,15 +4,15 @@
 //! and the way from the fields of one row to these words is the same for all symbols. Where the judge can follow a field
 //! to its entry, it does so here too.
 
-use super::case::{Case, Relocation};
 use super::complaint::{Complaint, Wrong};
 use super::encode::HAS_FALLBACK;
 use super::field::Field;
 use super::indirection::{RowCoverage, joined};
+use super::plugin_under_test::PluginUnderTest;
 use super::prediction::Prediction;
 use super::run::{Linked, Outcome};
-use super::subject::Subject;
 use super::tables::word;
+use super::test_module::{Relocation, TestModule};
 use super::value_source::half;
 use relobox_abi::{effect, row_flag};
 use relobox_core::text::hex_value;
@@ -28,39 +28,39 @@ struct Site<'a> {
 }
 
 /// Judges cases whose relocations are all of one row: what leads where.
-pub(crate) fn destinations(subject: &Subject<'_>, case: &Case) -> Result<(), Complaint> {
-    let about = subject.about();
-    let mut kinds = case.groups().flat_map(|(_, s)| &s.relocations).map(|r| r.kind & about.kind_mask);
+pub(crate) fn destinations(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), Complaint> {
+    let about = under_test.about();
+    let mut kinds = module.groups().flat_map(|(_, s)| &s.relocations).map(|r| r.kind & about.kind_mask);
     let Some(kind) = kinds.next().filter(|kind| kinds.all(|other| other == *kind)) else { return Ok(()) };
     let Some(row) = about.row(kind).filter(|row| row.writes() && !row.slices.is_empty()) else { return Ok(()) };
-    let Outcome::Linked(linked) = subject.run(case).outcome else { return Ok(()) };
-    let field = Field::of(row, case.order);
+    let Outcome::Linked(linked) = under_test.run(module).outcome else { return Ok(()) };
+    let field = Field::of(row, module.order);
     let mut sites = Vec::new();
-    for (section, s) in case.groups().filter(|(_, s)| !s.in_place) {
+    for (section, s) in module.groups().filter(|(_, s)| !s.in_place) {
         for r in s.relocations.iter().filter(|r| r.symbol != 0) {
             let Some(bytes) = linked.sections[section].get(r.offset as usize..) else { continue };
             let value = linked.values.get(r.symbol as usize).copied().unwrap_or(0);
-            let place = case.cut(s.address.wrapping_add(r.offset));
+            let place = module.cut(s.address.wrapping_add(r.offset));
             sites.push(Site { relocation: r, place, value, word: field.word(bytes) });
         }
     }
     if row.is(row_flag::FALLBACK) {
-        return stubs(subject, case, row, &linked, &sites);
+        return stubs(under_test, module, row, &linked, &sites);
     }
     // Where the formula is read the judge knows the way, and a rounded or shifted one has no other.
-    if subject.model.indirection_coverage(row) == Some(RowCoverage::Entry) {
-        let predictions = subject.model.predictions(case, &linked.values);
-        return subject.model.resolve_indirection(case, &linked, &predictions).map(drop);
+    if under_test.model.indirection_coverage(row) == Some(RowCoverage::Entry) {
+        let predictions = under_test.model.predictions(module, &linked.values);
+        return under_test.model.resolve_indirection(module, &linked, &predictions).map(drop);
     }
     match row.row.effect {
-        effect::SLOT | effect::UNKNOWN if !row.is(row_flag::DERIVED) => entries(case, row, &linked, &sites),
+        effect::SLOT | effect::UNKNOWN if !row.is(row_flag::DERIVED) => entries(module, row, &linked, &sites),
         _ => Ok(()),
     }
 }
 
 /// Addresses, in what the plugin made, of words that hold `value`, each with the table's own address.
-fn holding(case: &Case, linked: &Linked, value: u64) -> Vec<(u64, u64)> {
-    let bytes = word(case, value);
+fn holding(module: &TestModule, linked: &Linked, value: u64) -> Vec<(u64, u64)> {
+    let bytes = word(module, value);
     let width = bytes.len();
     let in_one = |m: &super::Made| -> Vec<(u64, u64)> {
         let windows = (0u64..).zip(m.contents.windows(width)).step_by(2);
@@ -83,20 +83,20 @@ pub(crate) const WAYS: [Way; 7] = [
 ];
 
 /// Whether an entry is for symbol plus addend, or for the symbol, and the addend is added to the way there.
-fn entries(case: &Case, row: &PluginRow, linked: &Linked, sites: &[Site<'_>]) -> Result<(), Complaint> {
+fn entries(module: &TestModule, row: &PluginRow, linked: &Linked, sites: &[Site<'_>]) -> Result<(), Complaint> {
     let addend = |site: &Site<'_>| site.relocation.addend.cast_unsigned();
-    let targets = |site: &Site<'_>| holding(case, linked, case.cut(site.value.wrapping_add(addend(site))));
-    let symbols = |site: &Site<'_>| holding(case, linked, site.value);
+    let targets = |site: &Site<'_>| holding(module, linked, module.cut(site.value.wrapping_add(addend(site))));
+    let symbols = |site: &Site<'_>| holding(module, linked, site.value);
     let of_targets: Vec<_> = sites.iter().map(targets).collect();
     let of_symbols: Vec<_> = sites.iter().map(symbols).collect();
     // A row that only names the table has no entries.
     if of_targets.iter().chain(&of_symbols).all(Vec::is_empty) {
         return Ok(());
     }
-    if lead(case, row, sites, &of_targets, |_| 0) || lead(case, row, sites, &of_symbols, addend) {
+    if lead(module, row, sites, &of_targets, |_| 0) || lead(module, row, sites, &of_symbols, addend) {
         return Ok(());
     }
-    let field = Field::of(row, case.order);
+    let field = Field::of(row, module.order);
     let fields: Vec<_> = sites.iter().map(|s| hex_value(field.extract(s.word).cast_signed())).collect();
     let missing = sites.iter().zip(&of_targets).zip(&of_symbols).find(|((_, a), b)| a.is_empty() && b.is_empty());
     let (site, expected) = match missing {
@@ -115,17 +115,17 @@ fn entries(case: &Case, row: &PluginRow, linked: &Linked, sites: &[Site<'_>]) ->
 /// Whether one way leads from all entries to their fields, and beside it a distance that is the same for all: an entry
 /// may begin before its word.
 fn lead(
-    case: &Case,
+    module: &TestModule,
     row: &PluginRow,
     sites: &[Site<'_>],
     words: &[Vec<(u64, u64)>],
     more: impl Fn(&Site<'_>) -> u64,
 ) -> bool {
-    let field = Field::of(row, case.order);
+    let field = Field::of(row, module.order);
     let whole = field.holds() & 1 != 0 || row.row.align > 1;
     let half = half(row).cast_unsigned();
     // What is above an address's bits is the row's own affair.
-    let unsure = if case.class == 32 { field.insert(0, |_| !0xffff_ffff) } else { 0 };
+    let unsure = if module.class == 32 { field.insert(0, |_| !0xffff_ffff) } else { 0 };
     let fits = |way: Way, site: &Site<'_>, entry: &(u64, u64), beside: u64| {
         let value = way(entry.0, site.place, entry.1).wrapping_add(more(site)).wrapping_add(beside);
         (field.insert(site.word, |_| value.wrapping_add(half).cast_signed()) ^ site.word) & !unsure == 0
@@ -145,8 +145,8 @@ fn lead(
 
 /// What does not reach its symbol leads to a stub; no two symbols have the same.
 fn stubs(
-    subject: &Subject<'_>,
-    case: &Case,
+    under_test: &PluginUnderTest<'_>,
+    module: &TestModule,
     row: &PluginRow,
     linked: &Linked,
     sites: &[Site<'_>],
@@ -154,9 +154,9 @@ fn stubs(
     if row.row.effect != effect::RELATIVE || row.is(row_flag::DERIVED) {
         return Ok(());
     }
-    let field = Field::of(row, case.order);
-    let predictions = subject.model.predictions(case, &linked.values);
-    let all: Vec<_> = case.groups().flat_map(|(_, s)| &s.relocations).collect();
+    let field = Field::of(row, module.order);
+    let predictions = under_test.model.predictions(module, &linked.values);
+    let all: Vec<_> = module.groups().flat_map(|(_, s)| &s.relocations).collect();
     let far = |site: &Site<'_>| {
         let index = all.iter().position(|r| std::ptr::eq(*r, site.relocation));
         index.is_some_and(|i| matches!(predictions[i], Prediction::Unknown(why) if why == HAS_FALLBACK))
@@ -168,8 +168,8 @@ fn stubs(
             continue;
         }
         let value = joined(row, field.signed(site.word));
-        let ahead = subject.model.tables.ahead(row.row.kind);
-        let target = case.cut(site.place.wrapping_add_signed(value).wrapping_add(ahead));
+        let ahead = under_test.model.tables.ahead(row.row.kind);
+        let target = module.cut(site.place.wrapping_add_signed(value).wrapping_add(ahead));
         let inside = linked.made.iter().any(|m| m.at(target).is_some());
         let complain = |expected: String, came: String| {
             let about = format!("{} at {:#x}", row.name, site.relocation.offset);

@@ -3,10 +3,10 @@
 //! What instructions do, nobody here knows. But where the target stands behind them as a word, that can be seen; and
 //! otherwise the other plugin is asked for its own code for that target, at that address: it must be the same.
 
-use super::case::{Case, Section, Symbol};
 use super::destination::{Held, Lead, Side};
 use super::run::{Linked, Outcome, run_at};
 use super::tables::word;
+use super::test_module::{Section, Symbol, TestModule};
 use relobox_abi::{effect, symbol_flag, synthetic_kind};
 use relobox_core::limits;
 use relobox_link::needs::Needs;
@@ -39,7 +39,7 @@ struct Code {
 
 /// The comparison of what relocations of one type lead to.
 pub(crate) struct Stubs<'a> {
-    case: &'a Case,
+    module: &'a TestModule,
     sides: &'a [Side<'a>; 2],
     /// Whether any code was followed to its target.
     pub(crate) resolved: bool,
@@ -48,36 +48,36 @@ pub(crate) struct Stubs<'a> {
 }
 
 /// The code that a field leads to by a rule.
-fn code(case: &Case, held: &Held<'_>, rule: usize, linked: &Linked) -> Option<Code> {
+fn code(module: &TestModule, held: &Held<'_>, rule: usize, linked: &Linked) -> Option<Code> {
     let (to, of_way) = RULES[rule];
     let letters = held.letters;
     let tables = linked.made.iter().filter(|m| !m.text).map(|m| m.address.cast_signed());
     let tables: Vec<_> = if rule < 7 { vec![0] } else { tables.collect() };
     let at = tables.into_iter().find_map(|table| {
-        let at = case.cut(to(letters.p, held.value(), letters.a, table).cast_unsigned());
+        let at = module.cut(to(letters.p, held.value(), letters.a, table).cast_unsigned());
         linked.made.iter().any(|m| m.text && m.at(at).is_some()).then_some(at)
     })?;
     let target = if of_way { letters.s } else { letters.s.wrapping_add(letters.a) };
     // What the processor is ahead of, the target is too.
     let ahead = to(0, 0, 0, 0);
-    Some(Code { at, target: case.cut(target.wrapping_add(ahead).cast_unsigned()) })
+    Some(Code { at, target: module.cut(target.wrapping_add(ahead).cast_unsigned()) })
 }
 
 impl<'a> Stubs<'a> {
-    pub(crate) fn new(case: &'a Case, sides: &'a [Side<'a>; 2]) -> Self {
-        Self { case, sides, resolved: false, known: HashMap::new() }
+    pub(crate) fn new(module: &'a TestModule, sides: &'a [Side<'a>; 2]) -> Self {
+        Self { module, sides, resolved: false, known: HashMap::new() }
     }
 
     /// Those of one type that do not come to the same on both sides.
     pub(crate) fn agree(&mut self, leads: &[Lead]) -> BTreeSet<usize> {
-        let (case, sides) = (self.case, self.sides);
-        let held: Vec<_> = leads.iter().map(|lead| [0, 1].map(|i: usize| sides[i].held(case, lead))).collect();
+        let (module, sides) = (self.module, self.sides);
+        let held: Vec<_> = leads.iter().map(|lead| [0, 1].map(|i: usize| sides[i].held(module, lead))).collect();
         let detour = |side: usize, held: &[Option<Held<'_>>; 2], rule: usize| {
             let held = held[side].as_ref()?;
-            if held.is_direct(case) {
+            if held.is_direct(module) {
                 return None;
             }
-            Some(code(case, held, rule, sides[side].linked))
+            Some(code(module, held, rule, sides[side].linked))
         };
         let leads_on = |rule: &usize| {
             let mut any = false;
@@ -165,7 +165,7 @@ impl<'a> Stubs<'a> {
 
     /// Whether the target stands so far behind the start of its code, and before the next one's end.
     fn stands(&self, side: usize, code: Code, distance: u64, end: Option<u64>) -> bool {
-        let word = word(self.case, code.target);
+        let word = word(self.module, code.target);
         let at = code.at.wrapping_add(distance);
         // A field may lead some bytes before its code.
         let before = |end: u64| distance + word.len() as u64 <= end.wrapping_sub(code.at).saturating_add(8);
@@ -199,7 +199,7 @@ impl<'a> Stubs<'a> {
     fn same_instructions(&self, mine: &[u8], theirs: &[u8], other: impl Fn(u64) -> Vec<Vec<u8>>) -> bool {
         let len = theirs.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1).min(mine.len());
         let mut depends = vec![0u8; len];
-        for bit in 2..u32::from(self.case.class) {
+        for bit in 2..u32::from(self.module.class) {
             for code in other(1 << bit) {
                 depends.iter_mut().zip(theirs.iter().zip(&code)).for_each(|(bits, (a, b))| *bits |= a ^ b);
             }
@@ -212,7 +212,7 @@ impl<'a> Stubs<'a> {
     fn code_by(&self, by: usize, side: usize, lead: &Lead, code: Code, (rule, moved): (usize, u64)) -> Vec<Vec<u8>> {
         let (mine, by) = (&self.sides[side], &self.sides[by]);
         let mut alone = self.alone(lead, mine.linked);
-        alone.symbols.iter_mut().for_each(|s| s.value = self.case.cut(s.value.wrapping_add(moved)));
+        alone.symbols.iter_mut().for_each(|s| s.value = self.module.cut(s.value.wrapping_add(moved)));
         let addresses = |text: bool| -> Vec<u64> {
             mine.linked.made.iter().filter(|m| m.text == text).map(|m| m.address).collect()
         };
@@ -225,9 +225,9 @@ impl<'a> Stubs<'a> {
                     let text = kind == synthetic_kind::TEXT;
                     let (all, by) = if text { (&texts, text_by) } else { (&tables, table_by) };
                     let n = &mut next[usize::from(text)];
-                    let at = all.get(*n).or(all.last()).copied().unwrap_or(self.case.synthetic);
+                    let at = all.get(*n).or(all.last()).copied().unwrap_or(self.module.synthetic);
                     *n += 1;
-                    self.case.cut(at.wrapping_add(by))
+                    self.module.cut(at.wrapping_add(by))
                 };
                 needs.synthetic.iter().map(|wanted| wanted.record.kind).map(of).collect()
             };
@@ -258,13 +258,13 @@ impl<'a> Stubs<'a> {
     }
 
     /// The relocation by itself, at its address.
-    fn alone(&self, lead: &Lead, linked: &Linked) -> Case {
-        let s = &self.case.sections[lead.section];
+    fn alone(&self, lead: &Lead, linked: &Linked) -> TestModule {
+        let s = &self.module.sections[lead.section];
         let r = s.relocations[lead.index];
         let from = (r.offset.saturating_sub(16)) & !15;
         let bytes = &s.bytes[(from as usize).min(s.bytes.len())..];
         let section = Section {
-            address: self.case.cut(s.address.wrapping_add(from)),
+            address: self.module.cut(s.address.wrapping_add(from)),
             bytes: bytes[..bytes.len().min(64)].to_vec(),
             relocations: vec![super::Relocation { offset: r.offset - from, symbol: r.symbol.min(1), ..r }],
             name: s.name.clone(),
@@ -272,18 +272,26 @@ impl<'a> Stubs<'a> {
             flags: s.flags,
             in_place: s.in_place,
         };
-        let symbol = (r.symbol as usize).checked_sub(1).and_then(|i| self.case.symbols.get(i));
+        let symbol = (r.symbol as usize).checked_sub(1).and_then(|i| self.module.symbols.get(i));
         let value = linked.values.get(r.symbol as usize).copied().unwrap_or(0);
         let outside = |symbol: &Symbol| {
             let flags = symbol.flags | if symbol.section == 0 { 0 } else { symbol_flag::UNDEFINED };
             Symbol { section: 0, value, flags, ..symbol.clone() }
         };
-        Case { sections: vec![section], symbols: symbol.map(outside).into_iter().collect(), ..self.without() }
+        TestModule { sections: vec![section], symbols: symbol.map(outside).into_iter().collect(), ..self.without() }
     }
 
     /// The case's machine, and nothing in it.
-    fn without(&self) -> Case {
-        let Case { machine, class, order, elf_flags, synthetic, .. } = *self.case;
-        Case { machine, class, order, elf_flags, synthetic, inputs: self.case.inputs.clone(), ..Case::default() }
+    fn without(&self) -> TestModule {
+        let TestModule { machine, class, order, elf_flags, synthetic, .. } = *self.module;
+        TestModule {
+            machine,
+            class,
+            order,
+            elf_flags,
+            synthetic,
+            inputs: self.module.inputs.clone(),
+            ..TestModule::default()
+        }
     }
 }

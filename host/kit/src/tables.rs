@@ -1,8 +1,8 @@
 //! What a plugin's letters for tables stand for, as far as that is known, and how tables are read.
 
-use super::case::Case;
 use super::formula::{self, Formula, Holds, Letters};
 use super::run::{Linked, Made};
+use super::test_module::TestModule;
 use relobox_abi::order;
 use std::collections::HashMap;
 
@@ -70,17 +70,17 @@ impl Tables {
 }
 
 /// `value` as a word of the class, in the module's byte order.
-pub(crate) fn word(case: &Case, value: u64) -> Vec<u8> {
-    let width = usize::from(case.class / 8);
-    match case.order {
+pub(crate) fn word(module: &TestModule, value: u64) -> Vec<u8> {
+    let width = usize::from(module.class / 8);
+    match module.order {
         order::BIG => value.to_be_bytes()[8 - width..].to_vec(),
         _ => value.to_le_bytes()[..width].to_vec(),
     }
 }
 
 /// Addresses in tables of words that `holds` says yes to, and those of their tables.
-pub(crate) fn slots(case: &Case, linked: &Linked, holds: impl Fn(&[u8]) -> bool) -> Vec<(u64, u64)> {
-    let width = usize::from(case.class / 8);
+pub(crate) fn slots(module: &TestModule, linked: &Linked, holds: impl Fn(&[u8]) -> bool) -> Vec<(u64, u64)> {
+    let width = usize::from(module.class / 8);
     let of = |m: &Made| -> Vec<(u64, u64)> {
         // Half a word: entries may begin with one.
         let windows = (0u64..).zip(m.contents.windows(width)).step_by(width / 2);

@@ -1,12 +1,12 @@
 //! The value that a relocation's field is asked to hold, with addends and pairs.
 
-use super::case::{Case, Relocation};
 use super::fault_kinds::{FaultKind, FaultKinds};
 use super::field::Field;
 use super::formula::Letters;
 use super::places::Places;
 use super::prediction::Prediction;
 use super::reference_model::{ReferenceModel, Site};
+use super::test_module::{Relocation, TestModule};
 use super::value_source::{TABLES, ValueSource, half};
 use relobox_abi::{pairing, row_flag, symbol_flag};
 use relobox_link::description::PluginRow;
@@ -22,14 +22,14 @@ pub(crate) struct FieldValue {
 
 impl FieldValue {
     /// What `row` makes of `exact`.
-    pub(crate) fn of(case: &Case, row: &PluginRow, exact: i64) -> Self {
-        Self::read(case, row, [exact; 3])
+    pub(crate) fn of(module: &TestModule, row: &PluginRow, exact: i64) -> Self {
+        Self::read(module, row, [exact; 3])
     }
 
     /// The same of a formula that may be read so or so.
-    pub(crate) fn read(case: &Case, row: &PluginRow, readings: [i64; 3]) -> Self {
-        let [rounded, a, b] = readings.map(|exact| narrow(case, exact.wrapping_add(half(row))));
-        Self { exact: narrow(case, readings[0]), rounded, readings: [a, b] }
+    pub(crate) fn read(module: &TestModule, row: &PluginRow, readings: [i64; 3]) -> Self {
+        let [rounded, a, b] = readings.map(|exact| narrow(module, exact.wrapping_add(half(row))));
+        Self { exact: narrow(module, readings[0]), rounded, readings: [a, b] }
     }
 
     /// One that is not rounded, or is already.
@@ -52,7 +52,7 @@ impl FieldValue {
 /// Whether a relocation's symbol is one that somebody else defines, with nothing special: what a function of the
 /// plugin's own makes of others is not known.
 fn is_plain(site: &Site<'_>) -> bool {
-    let symbol = (site.relocation().symbol as usize).checked_sub(1).and_then(|i| site.case.symbols.get(i));
+    let symbol = (site.relocation().symbol as usize).checked_sub(1).and_then(|i| site.module.symbols.get(i));
     symbol.is_some_and(|s| {
         let letter = s.name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
         letter && (s.info, s.other, s.section, s.flags) == (0x10, 0, 0, symbol_flag::UNDEFINED)
@@ -60,8 +60,8 @@ fn is_plain(site: &Site<'_>) -> bool {
 }
 
 /// In a 32-bit class a value has 32 bits and a sign.
-fn narrow(case: &Case, value: i64) -> i64 {
-    if case.class == 32 { i64::from(value as i32) } else { value }
+fn narrow(module: &TestModule, value: i64) -> i64 {
+    if module.class == 32 { i64::from(value as i32) } else { value }
 }
 
 impl ReferenceModel<'_> {
@@ -69,17 +69,17 @@ impl ReferenceModel<'_> {
     pub(crate) fn value(&self, site: &Site<'_>, row: &PluginRow, depth: usize) -> Result<FieldValue, Prediction> {
         let letters = self.letters(site, row)?;
         let Letters { s, a, p, .. } = letters;
-        let (target, field) = (s.wrapping_add(a), Field::of(row, site.case.order));
+        let (target, field) = (s.wrapping_add(a), Field::of(row, site.module.order));
         let held = || field.extract(field.word(site.place(site.relocation().offset))).cast_signed();
         let page = |address: i64| address & !0xfff;
         let exact = match self.value_sources.get(&row.row.kind) {
             Some(ValueSource::Formula(formula)) => {
-                return Ok(FieldValue::read(site.case, row, formula.readings(&letters, site.case.class)));
+                return Ok(FieldValue::read(site.module, row, formula.readings(&letters, site.module.class)));
             }
             Some(ValueSource::Plus) => held().wrapping_add(target),
             Some(ValueSource::Minus) => held().wrapping_sub(target),
             Some(ValueSource::Pages) => {
-                let value = narrow(site.case, page(target.wrapping_add(half(row))).wrapping_sub(page(p)));
+                let value = narrow(site.module, page(target.wrapping_add(half(row))).wrapping_sub(page(p)));
                 return Ok(FieldValue::plain(value));
             }
             Some(ValueSource::InPage) => target & 0xfff,
@@ -100,14 +100,14 @@ impl ReferenceModel<'_> {
             },
             None => return Err(Prediction::Unknown("it has no row")),
         };
-        Ok(FieldValue::of(site.case, row, exact))
+        Ok(FieldValue::of(site.module, row, exact))
     }
 
     /// What the letters of its formula are, but for those that name tables.
     pub(crate) fn letters(&self, site: &Site<'_>, row: &PluginRow) -> Result<Letters, Prediction> {
-        let (case, r) = (site.case, site.relocation());
-        let section = &case.sections[site.section];
-        let symbol = (r.symbol as usize).checked_sub(1).map(|i| &case.symbols[i]);
+        let (module, r) = (site.module, site.relocation());
+        let section = &module.sections[site.section];
+        let symbol = (r.symbol as usize).checked_sub(1).map(|i| &module.symbols[i]);
         let special = symbol_flag::COMMON | symbol_flag::PERCPU | symbol_flag::LIVEPATCH | symbol_flag::REGISTER;
         if symbol.is_some_and(|symbol| symbol.flags & special != 0) {
             return Err(Prediction::Unknown("its symbol is a special one"));
@@ -115,19 +115,19 @@ impl ReferenceModel<'_> {
         if section.in_place && site.places.disturbed() {
             return Err(Prediction::Unknown("an addend may have been overwritten"));
         }
-        let field = Field::of(row, case.order);
+        let field = Field::of(row, module.order);
         let mut a = if section.in_place { field.signed(field.word(site.place(r.offset))) } else { r.addend };
         if section.in_place && row.row.pairing == pairing::NEXT {
             a = a.wrapping_add(self.low_addend(site, row)?);
         }
         let s = site.values.get(r.symbol as usize).map_or(0, |v| v.cast_signed());
-        let p = case.cut(section.address.wrapping_add(r.offset)).cast_signed();
+        let p = module.cut(section.address.wrapping_add(r.offset)).cast_signed();
         Ok(Letters { s, a, p, z: symbol.map_or(0, |symbol| symbol.size.cast_signed()), ..Letters::default() })
     }
 
     /// The other half of the addend of a high half whose addends are in place.
     fn low_addend(&self, site: &Site<'_>, row: &PluginRow) -> Result<i64, Prediction> {
-        let (r, section) = (site.relocation(), &site.case.sections[site.section]);
+        let (r, section) = (site.relocation(), &site.module.sections[site.section]);
         let behind = &section.relocations[site.index + 1..];
         let mut lows = behind.iter().filter(|low| low.kind & self.about().kind_mask == row.row.partner);
         let Some(next) = lows.next() else { return Err(Prediction::Refused(FaultKinds::of(&[FaultKind::Unpaired]))) };
@@ -143,7 +143,7 @@ impl ReferenceModel<'_> {
         if place.len() < usize::from(low.row.width) {
             return Err(Prediction::Unknown("its partner lies outside the section"));
         }
-        let field = Field::of(low, site.case.order);
+        let field = Field::of(low, site.module.order);
         Ok(field.signed(field.word(place)))
     }
 
@@ -156,13 +156,13 @@ impl ReferenceModel<'_> {
     ) -> Result<(usize, &PluginRow), Prediction> {
         let unpaired =
             Prediction::Refused(FaultKinds::of(&[FaultKind::Unpaired, FaultKind::Rejected, FaultKind::Other]));
-        let section = &site.case.sections[site.section];
+        let section = &site.module.sections[site.section];
         let end = section.address.checked_add(section.bytes.len() as u64);
-        if end.is_none_or(|end| site.case.cut(end) != end) {
+        if end.is_none_or(|end| site.module.cut(end) != end) {
             return Err(Prediction::Unknown("its section goes on at address 0"));
         }
         let label = site.values.get(site.relocation().symbol as usize).copied().unwrap_or(0);
-        let offset = site.case.cut(label.wrapping_sub(section.address));
+        let offset = site.module.cut(label.wrapping_sub(section.address));
         let rejects = |r: &Relocation| self.about().row(r.kind).is_some_and(|row| row.is(row_flag::REJECT));
         if section.relocations.iter().any(|r| r.offset == offset && rejects(r)) {
             return Err(Prediction::Unknown("what stands at its label is refused"));
@@ -181,7 +181,7 @@ impl ReferenceModel<'_> {
         if !Places::inside(&its.row, high.offset, section.bytes.len()) {
             return Err(Prediction::Unknown("the high half at its label lies outside the section"));
         }
-        if high.symbol as usize > site.case.symbols.len() {
+        if high.symbol as usize > site.module.symbols.len() {
             return Err(Prediction::Unknown("the high half at its label is refused"));
         }
         Ok((index, its))

@@ -9,12 +9,12 @@ use relobox::fuzz::driver::{Plan, Progress, Summary};
 use relobox::fuzz::engine::Engine;
 use relobox::fuzz::engine::packed::Unpacker;
 use relobox::fuzz::findings::Finding;
-use relobox::fuzz::plugin::{CaseInput, PluginSubject};
+use relobox::fuzz::plugin::{ModuleInput, PluginSubject};
 use relobox::fuzz::subject::{Subject, Suspicion};
 use relobox::fuzz::{corpus, driver, findings, jobs, report};
 use relobox::guests::Plugin;
 use relobox::kit::agree::must_share_a_machine;
-use relobox::kit::{Outcome, Recorded};
+use relobox::kit::{Outcome, TestCase};
 use relobox::plugin_file::{Origin, PluginFile};
 use relobox::sandbox::Sandbox;
 use relobox::text::thousands;
@@ -193,18 +193,18 @@ fn vectors<'a>(args: &FuzzArgs, subject: &dyn Fn() -> Result<PluginSubject<'a>>)
     }
     let subject = subject()?;
     for path in corpus::files(&args.vectors)? {
-        let recorded = recorded(&path)?;
-        if let Some(wrong) = subject.replay(&recorded) {
+        let test_case = test_case(&path)?;
+        if let Some(wrong) = subject.replay(&test_case) {
             let (about, detail) = (wrong.about, wrong.detail);
             findings.push(Finding { oracle: wrong.oracle.into(), about, detail, path, after: Duration::ZERO });
         } else if let Some(dir) = &args.corpus {
-            Disk::open(Some(dir))?.add(&subject, &CaseInput(recorded.case.clone()))?;
+            Disk::open(Some(dir))?.add(&subject, &ModuleInput(test_case.module.clone()))?;
         }
     }
     Ok(findings)
 }
 
-fn recorded(path: &Path) -> Result<Recorded> {
+fn test_case(path: &Path) -> Result<TestCase> {
     let text = corpus::text(path)?;
     text.parse().map_err(|e| Error::Usage(format!("{}: {e}", path.display())))
 }
@@ -333,10 +333,10 @@ impl Display {
 
 /// Shows what comes of a file.
 fn replay(subject: &PluginSubject<'_>, path: &Path) -> Result<ExitCode> {
-    let recorded = recorded(path)?;
-    match subject.outcome(&recorded.case) {
+    let test_case = test_case(path)?;
+    match subject.outcome(&test_case.module) {
         Outcome::Linked(linked) => {
-            for (section, bytes) in recorded.case.sections.iter().zip(&linked.sections) {
+            for (section, bytes) in test_case.module.sections.iter().zip(&linked.sections) {
                 let hex = |bytes: &[u8]| relobox::text::grouped(&relobox::text::hex(bytes), 8, ' ');
                 output::line(format!("{} was {}", section.name, hex(&section.bytes)));
                 output::line(format!("{} is  {}", section.name, hex(bytes)));
@@ -356,7 +356,7 @@ fn replay(subject: &PluginSubject<'_>, path: &Path) -> Result<ExitCode> {
         Outcome::Misbehaved(what) => output::line(format!("the plugin {what}")),
     }
     let bound = findings::bound_of(&corpus::text(path)?);
-    verdict(subject.replay_within(&recorded, bound))
+    verdict(subject.replay_within(&test_case, bound))
 }
 
 fn verdict(wrong: Option<Suspicion>) -> Result<ExitCode> {

@@ -4,7 +4,7 @@ use crate::cli::output;
 use comfy_table::{CellAlignment, Table, presets};
 use relobox::Result;
 use relobox::description::PluginRow;
-use relobox::kit::{Complaint, Group, Proof, Reproducer, RowCoverage, Subject};
+use relobox::kit::{Complaint, Group, PluginUnderTest, Proof, Reproducer, RowCoverage};
 use relobox::text::hex;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -61,13 +61,13 @@ pub(super) struct FailureReport {
 }
 
 impl TestReport {
-    pub(super) fn of(subject: &Subject<'_>, proof: &Proof) -> Self {
-        let plugin = subject.plugin;
-        let forms = subject.model.forms();
+    pub(super) fn of(under_test: &PluginUnderTest<'_>, proof: &Proof) -> Self {
+        let plugin = under_test.plugin;
+        let forms = under_test.model.forms();
         let mut unpredicted: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        let coverage = |row: &&PluginRow| proof.coverage(&subject.model, row);
-        for row in subject.writing().filter(|row| coverage(row).is_none()) {
-            let why = subject.model.unpredictable(row).unwrap_or("none of its cases was run, or good");
+        let coverage = |row: &&PluginRow| proof.coverage(&under_test.model, row);
+        for row in under_test.writing().filter(|row| coverage(row).is_none()) {
+            let why = under_test.model.unpredictable(row).unwrap_or("none of its cases was run, or good");
             unpredicted.entry(why).or_default().push(row.name.clone());
         }
         let checks = proof.checks.iter().map(|check| CheckReport {
@@ -104,9 +104,9 @@ impl TestReport {
                 .collect(),
             passed: proof.holds(),
             cases: proof.checks.iter().map(|check| check.cases).sum(),
-            writing_types: subject.writing().count(),
+            writing_types: under_test.writing().count(),
             predicted_types: proof.predicted.len(),
-            indirect_types: subject
+            indirect_types: under_test
                 .writing()
                 .filter(|row| coverage(row).is_some_and(|coverage| coverage != RowCoverage::Predicted))
                 .count(),

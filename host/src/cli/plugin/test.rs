@@ -8,7 +8,7 @@ use relobox::files::{self, Kind};
 use relobox::guests::Plugin;
 use relobox::kit::agree::must_share_a_machine;
 use relobox::kit::oracle::{Bench, as_expected};
-use relobox::kit::{Check, Group, Recorded, Reproducer, Subject, Wanted, junit, prove};
+use relobox::kit::{Check, Group, PluginUnderTest, Reproducer, TestCase, Wanted, junit, prove};
 use relobox::{Error, Result, limits};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -62,25 +62,25 @@ pub(super) fn run(args: TestArgs) -> Result<ExitCode> {
     if let (Some(against), Some(named)) = (&against, &args.against) {
         must_share_a_machine(&plugin, against, named)?;
     }
-    let subject = Subject::new(&plugin);
+    let under_test = PluginUnderTest::new(&plugin);
     if let Some(file) = &args.replay {
-        return replay(&args, &subject, against.as_deref(), file);
+        return replay(&args, &under_test, against.as_deref(), file);
     }
     let wanted = Wanted { filter: args.filter.as_deref(), against: against.as_deref(), names_only: args.list };
     let begun = Instant::now();
     let mut unwritten = None;
-    let mut record = |name: &str, recorded: Recorded| {
+    let mut record = |name: &str, test_case: TestCase| {
         if let (Some(dir), None) = (&args.record, &unwritten) {
-            unwritten = write(dir, &file_name(name), &recorded.to_string()).err();
+            unwritten = write(dir, &file_name(name), &test_case.to_string()).err();
         }
     };
-    let mut all = prove(&subject, wanted, &mut record);
+    let mut all = prove(&under_test, wanted, &mut record);
     if let Some(error) = unwritten {
         return Err(error);
     }
     if let Some(dir) = &args.vectors {
-        for (name, recorded) in read_all(dir)? {
-            let check = Check::recorded(&subject, &name, &recorded);
+        for (name, test_case) in read_all(dir)? {
+            let check = Check::test_case(&under_test, &name, &test_case);
             if args.filter.as_ref().is_none_or(|filter| check.full().contains(filter)) {
                 all.checks.push(if args.list { Check::new(Group::Recorded, &name) } else { check });
             }
@@ -93,13 +93,13 @@ pub(super) fn run(args: TestArgs) -> Result<ExitCode> {
         proof::list(&all, args.common.json);
         return Ok(ExitCode::SUCCESS);
     }
-    let mut report = TestReport::of(&subject, &all);
+    let mut report = TestReport::of(&under_test, &all);
     for (check, of) in report.checks.iter_mut().zip(&all.checks) {
         for (report_line, failure) in check.failures.iter_mut().zip(&of.failures) {
             let file = match (&failure.reproducer, of.group, &args.vectors) {
-                (Some((oracle, case)), ..) => {
+                (Some((oracle, module)), ..) => {
                     let full = format!("{}-{}", of.full(), failure.complaint.wrong.word());
-                    let made = Reproducer::new(&of.full(), &failure.complaint, oracle.clone(), case.clone());
+                    let made = Reproducer::new(&of.full(), &failure.complaint, oracle.clone(), module.clone());
                     Some(write(&args.failures, &file_name(&full), &made.to_string())?)
                 }
                 (None, Group::Recorded, Some(dir)) => Some(dir.join(&of.name)),
@@ -177,26 +177,31 @@ fn unreadable(path: &Path, error: impl std::fmt::Display) -> Error {
 }
 
 /// Every `*.case` of a directory, by name.
-fn read_all(dir: &Path) -> Result<Vec<(String, Recorded)>> {
+fn read_all(dir: &Path) -> Result<Vec<(String, TestCase)>> {
     let mut all = Vec::new();
     for entry in fs::read_dir(dir).map_err(Error::io(dir))? {
         let path = entry.map_err(Error::io(dir))?.path();
         if path.extension().is_some_and(|e| e == "case") {
-            let recorded = read(&path)?.parse().map_err(|error| unreadable(&path, error))?;
+            let test_case = read(&path)?.parse().map_err(|error| unreadable(&path, error))?;
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            all.push((name, recorded));
+            all.push((name, test_case));
         }
     }
     all.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(all)
 }
 
-fn replay(args: &TestArgs, subject: &Subject<'_>, against: Option<&Plugin>, file: &Path) -> Result<ExitCode> {
+fn replay(
+    args: &TestArgs,
+    under_test: &PluginUnderTest<'_>,
+    against: Option<&Plugin>,
+    file: &Path,
+) -> Result<ExitCode> {
     let made: Reproducer = read(file)?.parse().map_err(|error| unreadable(file, error))?;
-    let bench = Bench { subject, against };
-    let mut outcome = made.oracle.ask(&bench, &made.recorded.case);
-    if let (Ok(()), Some(expected)) = (&outcome, &made.recorded.expected) {
-        outcome = as_expected(expected, &subject.run(&made.recorded.case).outcome);
+    let bench = Bench { under_test, against };
+    let mut outcome = made.oracle.ask(&bench, &made.test_case.module);
+    if let (Ok(()), Some(expected)) = (&outcome, &made.test_case.expected) {
+        outcome = as_expected(expected, &under_test.run(&made.test_case.module).outcome);
     }
     proof::replayed(&made, outcome.err(), args.common.json)
 }

@@ -1,21 +1,21 @@
 //! The plugin that is proved.
 
-use super::case::Case;
-use super::ground::{Ground, grounds};
+use super::fixture::{Fixture, fixtures};
 use super::reference_model::ReferenceModel;
 use super::run::{Run, run};
+use super::test_module::TestModule;
 use relobox_link::description::{About, PluginRow};
 use relobox_link::guests::Plugin;
 
 /// A plugin under test.
-pub struct Subject<'a> {
+pub struct PluginUnderTest<'a> {
     /// The plugin.
     pub plugin: &'a Plugin,
     /// What its description says must come.
     pub model: ReferenceModel<'a>,
 }
 
-impl<'a> Subject<'a> {
+impl<'a> PluginUnderTest<'a> {
     /// Asks `plugin` what it does not say of itself.
     #[must_use]
     pub fn new(plugin: &'a Plugin) -> Self {
@@ -28,10 +28,10 @@ impl<'a> Subject<'a> {
         &self.plugin.about
     }
 
-    /// What comes of `case`.
+    /// What comes of `module`.
     #[must_use]
-    pub fn run(&self, case: &Case) -> Run {
-        run(self.plugin, case)
+    pub fn run(&self, module: &TestModule) -> Run {
+        run(self.plugin, module)
     }
 
     /// The rows whose relocations change bytes, and that are found under their own type.
@@ -42,7 +42,7 @@ impl<'a> Subject<'a> {
 
     /// Each machine with each form of addends that it takes.
     #[must_use]
-    pub fn grounds(&self) -> Vec<Ground> {
-        grounds(&self.model)
+    pub fn fixtures(&self) -> Vec<Fixture> {
+        fixtures(&self.model)
     }
 }

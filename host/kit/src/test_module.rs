@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// A made-up module.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Case {
+pub struct TestModule {
     /// `e_machine`.
     pub machine: u16,
     /// 32 or 64.
@@ -57,7 +57,7 @@ pub struct Relocation {
     pub offset: u64,
     /// The raw type word.
     pub kind: u32,
-    /// The symbol's index: 0 is none, 1 is [`Case::symbols`]' first.
+    /// The symbol's index: 0 is none, 1 is [`TestModule::symbols`]' first.
     pub symbol: u32,
     /// The addend; 0 where addends are in place.
     pub addend: i64,
@@ -83,7 +83,7 @@ pub struct Symbol {
 }
 
 /// A case as records, and the bytes that they speak of.
-pub struct Owned {
+pub struct ModuleRecords {
     parsed: Parsed,
     /// Names, then contents.
     pub file: Vec<u8>,
@@ -93,7 +93,7 @@ pub struct Owned {
     relocations: Vec<relobox_abi::Relocation>,
 }
 
-impl Case {
+impl TestModule {
     /// An empty case for `machine`; what the plugin makes lies behind everything.
     #[must_use]
     pub fn new(machine: &Machine) -> Self {
@@ -137,7 +137,7 @@ impl Case {
 
     /// Its records.
     #[must_use]
-    pub fn records(&self) -> Owned {
+    pub fn records(&self) -> ModuleRecords {
         let contents: usize = self.sections.iter().map(|s| s.bytes.len() + s.name.len() + 16).sum();
         let mut file = Vec::with_capacity(contents + 16 * self.symbols.len());
         let mut put = |bytes: &[u8]| {
@@ -200,14 +200,14 @@ impl Case {
             elf_flags: self.elf_flags,
             ..Parsed::default()
         };
-        Owned { parsed, file, sections, symbols, groups, relocations }
+        ModuleRecords { parsed, file, sections, symbols, groups, relocations }
     }
 }
 
 /// `SHT_PROGBITS`.
 const PROGBITS: u32 = 1;
 
-impl Image for Owned {
+impl Image for ModuleRecords {
     fn records(&self) -> Records<'_> {
         Records {
             // Millions of cases are refused while fuzzing, and each word would cost more than the plugin does.
@@ -230,7 +230,7 @@ impl Image for Owned {
     }
 }
 
-impl Owned {
+impl ModuleRecords {
     /// A section's contents.
     pub fn contents(&self, section: usize) -> &[u8] {
         self.records().bytes(self.sections[section].data)

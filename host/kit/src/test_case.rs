@@ -17,8 +17,8 @@
 //! is what a correct plugin answers: `linked` and contents, or `refused` and kinds of faults, each with the number
 //! of its relocation. An empty line, or one that begins with `#`, says nothing.
 
-use super::case::{Case, Relocation, Section, Symbol};
 use super::run::Outcome;
+use super::test_module::{Relocation, Section, Symbol, TestModule};
 use relobox_core::limits;
 use relobox_core::text::hex;
 use std::fmt::{self, Write as _};
@@ -28,9 +28,9 @@ const FIRST: &str = "relobox case 1";
 
 /// A case that may know what must come of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recorded {
+pub struct TestCase {
     /// The case.
-    pub case: Case,
+    pub module: TestModule,
     /// What must come of it.
     pub expected: Option<Expected>,
 }
@@ -45,7 +45,7 @@ pub enum Expected {
         /// The plugin's.
         made: Vec<(String, Vec<u8>)>,
     },
-    /// FaultKinds of faults, each with the index of its relocation.
+    /// Kinds of faults, each with the index of its relocation.
     Refused(Vec<(String, Option<u32>)>),
 }
 
@@ -69,23 +69,23 @@ impl Expected {
 /// Why a text is no case.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {what}")]
-pub struct Unreadable {
+pub struct ParseError {
     /// The line's number, from 1.
     pub line: usize,
     /// What is wrong with it.
     pub what: String,
 }
 
-impl fmt::Display for Recorded {
+impl fmt::Display for TestCase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let case = &self.case;
-        let order = if case.order == relobox_abi::order::BIG { "big" } else { "little" };
-        writeln!(f, "{FIRST}\nmachine {} {} {order} {:#x}", case.machine, case.class, case.elf_flags)?;
-        writeln!(f, "synthetic {:#x}", case.synthetic)?;
-        for (name, value) in &case.inputs {
+        let module = &self.module;
+        let order = if module.order == relobox_abi::order::BIG { "big" } else { "little" };
+        writeln!(f, "{FIRST}\nmachine {} {} {order} {:#x}", module.machine, module.class, module.elf_flags)?;
+        writeln!(f, "synthetic {:#x}", module.synthetic)?;
+        for (name, value) in &module.inputs {
             writeln!(f, "input {} {value:#x}", quoted(name))?;
         }
-        for s in &case.sections {
+        for s in &module.sections {
             let form = if s.in_place { " in-place" } else { "" };
             let (name, address) = (quoted(&s.name), s.address);
             writeln!(f, "section {name} {address:#x} align {} flags {:#x}{form}", s.align, s.flags)?;
@@ -95,7 +95,7 @@ impl fmt::Display for Recorded {
                 writeln!(f, "  relocation {offset:#x} type {kind} symbol {symbol} addend {addend}")?;
             }
         }
-        for s in &case.symbols {
+        for s in &module.symbols {
             let Symbol { value, section, size, info, other, flags, .. } = s;
             write!(f, "symbol {} {value:#x} section {section} size {size} ", quoted(&s.name))?;
             writeln!(f, "info {info:#x} other {other:#x} flags {flags:#x}")?;
@@ -181,25 +181,25 @@ struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    fn wrong(&self, what: impl Into<String>) -> Unreadable {
-        Unreadable { line: self.line, what: what.into() }
+    fn wrong(&self, what: impl Into<String>) -> ParseError {
+        ParseError { line: self.line, what: what.into() }
     }
 
-    fn word(&mut self, what: &str) -> Result<&'a str, Unreadable> {
-        self.words.next().ok_or_else(|| Unreadable { line: self.line, what: format!("{what} is missing") })
+    fn word(&mut self, what: &str) -> Result<&'a str, ParseError> {
+        self.words.next().ok_or_else(|| ParseError { line: self.line, what: format!("{what} is missing") })
     }
 
-    fn name(&mut self) -> Result<String, Unreadable> {
+    fn name(&mut self) -> Result<String, ParseError> {
         let word = self.word("a name")?;
         unquoted(word).ok_or_else(|| self.wrong(format!("{word:?} is no name")))
     }
 
-    fn key(&mut self, key: &str) -> Result<(), Unreadable> {
+    fn key(&mut self, key: &str) -> Result<(), ParseError> {
         let word = self.word(key)?;
         if word == key { Ok(()) } else { Err(self.wrong(format!("{key:?} was expected, not {word:?}"))) }
     }
 
-    fn number<T: TryFrom<i128>>(&mut self, what: &str) -> Result<T, Unreadable> {
+    fn number<T: TryFrom<i128>>(&mut self, what: &str) -> Result<T, ParseError> {
         let word = self.word(what)?;
         let (digits, negative) = word.strip_prefix('-').map_or((word, false), |digits| (digits, true));
         let value = match digits.strip_prefix("0x") {
@@ -211,7 +211,7 @@ impl<'a> Words<'a> {
         number.ok_or_else(|| self.wrong(format!("{word:?} is not {what}, or too large")))
     }
 
-    fn end(&mut self) -> Result<(), Unreadable> {
+    fn end(&mut self) -> Result<(), ParseError> {
         match self.words.next() {
             Some(word) => Err(self.wrong(format!("{word:?} is too much"))),
             None => Ok(()),
@@ -220,7 +220,7 @@ impl<'a> Words<'a> {
 }
 
 /// Adds a line of contents.
-fn read_contents(first: &str, words: &mut Words<'_>, bytes: &mut Vec<u8>) -> Result<(), Unreadable> {
+fn read_contents(first: &str, words: &mut Words<'_>, bytes: &mut Vec<u8>) -> Result<(), ParseError> {
     if first == "zeros" {
         let count: usize = words.number("a number of zeros")?;
         if bytes.len().saturating_add(count) > limits::CASE {
@@ -253,18 +253,18 @@ enum Open {
     Refused,
 }
 
-impl std::str::FromStr for Recorded {
-    type Err = Unreadable;
+impl std::str::FromStr for TestCase {
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, Unreadable> {
-        let mut recorded = Self::default();
-        let case = &mut recorded.case;
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let mut test_case = Self::default();
+        let module = &mut test_case.module;
         let mut expected = None;
         let mut open = Open::Nothing;
         let mut lines =
             (1..).zip(text.lines()).filter(|(_, l)| !l.trim().is_empty() && !l.trim_start().starts_with('#'));
         if lines.next().is_none_or(|(_, first)| first.trim_end() != FIRST) {
-            return Err(Unreadable { line: 1, what: format!("a case begins with {FIRST:?}") });
+            return Err(ParseError { line: 1, what: format!("a case begins with {FIRST:?}") });
         }
         for (line, content) in lines {
             let mut words = Words { line, words: content.split_ascii_whitespace().peekable() };
@@ -272,24 +272,24 @@ impl std::str::FromStr for Recorded {
             let first = w.word("a keyword")?;
             match (first, &open) {
                 ("machine", _) => {
-                    (case.machine, case.class) = (w.number("e_machine")?, w.number("32 or 64")?);
-                    case.order = match w.word("little or big")? {
+                    (module.machine, module.class) = (w.number("e_machine")?, w.number("32 or 64")?);
+                    module.order = match w.word("little or big")? {
                         "little" => relobox_abi::order::LITTLE,
                         "big" => relobox_abi::order::BIG,
                         other => return Err(w.wrong(format!("{other:?} is neither little nor big"))),
                     };
-                    case.elf_flags = w.number("e_flags")?;
-                    if !matches!(case.class, 32 | 64) {
+                    module.elf_flags = w.number("e_flags")?;
+                    if !matches!(module.class, 32 | 64) {
                         return Err(w.wrong("the class is 32 or 64"));
                     }
                     w.end()?;
                 }
                 ("synthetic", _) => {
-                    case.synthetic = w.number("an address")?;
+                    module.synthetic = w.number("an address")?;
                     w.end()?;
                 }
                 ("input", _) => {
-                    case.inputs.push((w.name()?, w.number("a number")?));
+                    module.inputs.push((w.name()?, w.number("a number")?));
                     w.end()?;
                 }
                 ("section", Open::Linked | Open::LinkedSection | Open::Made) => {
@@ -299,15 +299,15 @@ impl std::str::FromStr for Recorded {
                     open = Open::LinkedSection;
                 }
                 ("section", _) => {
-                    case.sections.push(read_section(w)?);
+                    module.sections.push(read_section(w)?);
                     open = Open::Section;
                 }
                 ("relocation", Open::Section) => {
                     let relocation = read_relocation(w)?;
-                    case.sections.last_mut().into_iter().for_each(|s| s.relocations.push(relocation));
+                    module.sections.last_mut().into_iter().for_each(|s| s.relocations.push(relocation));
                 }
                 ("symbol", _) => {
-                    case.symbols.push(read_symbol(w)?);
+                    module.symbols.push(read_symbol(w)?);
                     open = Open::Nothing;
                 }
                 ("expected", _) => {
@@ -334,7 +334,7 @@ impl std::str::FromStr for Recorded {
                 }
                 (first, open) => {
                     let bytes = match (open, &mut expected) {
-                        (Open::Section, _) => case.sections.last_mut().map(|s| &mut s.bytes),
+                        (Open::Section, _) => module.sections.last_mut().map(|s| &mut s.bytes),
                         (Open::LinkedSection, Some(Expected::Linked { sections, .. })) => {
                             sections.last_mut().map(|(_, bytes)| bytes)
                         }
@@ -346,15 +346,15 @@ impl std::str::FromStr for Recorded {
                 }
             }
         }
-        if recorded.case.class == 0 {
-            return Err(Unreadable { line: text.lines().count(), what: "it has no machine".to_owned() });
+        if test_case.module.class == 0 {
+            return Err(ParseError { line: text.lines().count(), what: "it has no machine".to_owned() });
         }
-        recorded.expected = expected;
-        Ok(recorded)
+        test_case.expected = expected;
+        Ok(test_case)
     }
 }
 
-fn read_section(w: &mut Words<'_>) -> Result<Section, Unreadable> {
+fn read_section(w: &mut Words<'_>) -> Result<Section, ParseError> {
     let (name, address): (_, u64) = (w.name()?, w.number("an address")?);
     w.key("align")?;
     let align: u64 = w.number("an alignment")?;
@@ -371,7 +371,7 @@ fn read_section(w: &mut Words<'_>) -> Result<Section, Unreadable> {
     Ok(Section { name, address, align, flags, in_place, ..Section::default() })
 }
 
-fn read_relocation(w: &mut Words<'_>) -> Result<Relocation, Unreadable> {
+fn read_relocation(w: &mut Words<'_>) -> Result<Relocation, ParseError> {
     let offset = w.number("an offset")?;
     w.key("type")?;
     let kind = w.number("a type")?;
@@ -383,7 +383,7 @@ fn read_relocation(w: &mut Words<'_>) -> Result<Relocation, Unreadable> {
     Ok(Relocation { offset, kind, symbol, addend })
 }
 
-fn read_symbol(w: &mut Words<'_>) -> Result<Symbol, Unreadable> {
+fn read_symbol(w: &mut Words<'_>) -> Result<Symbol, ParseError> {
     let (name, value) = (w.name()?, w.number("a value")?);
     w.key("section")?;
     let section = w.number("a section's number")?;
@@ -403,7 +403,7 @@ fn read_symbol(w: &mut Words<'_>) -> Result<Symbol, Unreadable> {
 mod tests {
     use super::*;
 
-    fn sample() -> Recorded {
+    fn sample() -> TestCase {
         let relocations = vec![Relocation { offset: u64::MAX, kind: 283, symbol: 9, addend: i64::MIN }];
         let text = Section {
             name: ".text x".to_owned(),
@@ -416,7 +416,7 @@ mod tests {
         };
         let symbol = Symbol { name: String::new(), value: 7, info: 0x12, flags: 1, ..Symbol::default() };
         let odd = Symbol { name: "\\3b;\u{1f600}".to_owned(), section: 1, ..Symbol::default() };
-        let case = Case {
+        let module = TestModule {
             machine: 183,
             class: 64,
             order: 2,
@@ -427,18 +427,18 @@ mod tests {
             synthetic: 0x1000,
         };
         let made = vec![(".got".to_owned(), vec![0; 64])];
-        Recorded { case, expected: Some(Expected::Linked { sections: vec![(1, vec![9; 3])], made }) }
+        TestCase { module, expected: Some(Expected::Linked { sections: vec![(1, vec![9; 3])], made }) }
     }
 
     #[test]
     fn what_is_written_is_read_back() {
-        let mut recorded = sample();
-        assert_eq!(recorded.to_string().parse(), Ok(recorded.clone()), "{recorded}");
+        let mut test_case = sample();
+        assert_eq!(test_case.to_string().parse(), Ok(test_case.clone()), "{test_case}");
         let faults = vec![("out-of-range".to_owned(), Some(3)), ("other".to_owned(), None)];
-        recorded.expected = Some(Expected::Refused(faults));
-        assert_eq!(recorded.to_string().parse(), Ok(recorded.clone()), "{recorded}");
-        recorded.expected = None;
-        assert_eq!(recorded.to_string().parse(), Ok(recorded.clone()), "{recorded}");
+        test_case.expected = Some(Expected::Refused(faults));
+        assert_eq!(test_case.to_string().parse(), Ok(test_case.clone()), "{test_case}");
+        test_case.expected = None;
+        assert_eq!(test_case.to_string().parse(), Ok(test_case.clone()), "{test_case}");
     }
 
     #[test]
@@ -446,7 +446,7 @@ mod tests {
         let text = sample().to_string();
         for (i, line) in text.lines().enumerate().skip(1) {
             let wrong = text.replacen(line, &format!("{line} nonsense"), 1);
-            let error = wrong.parse::<Recorded>().expect_err(line);
+            let error = wrong.parse::<TestCase>().expect_err(line);
             assert_eq!(error.line, i + 1, "{error}");
         }
     }
