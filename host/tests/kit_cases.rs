@@ -2,7 +2,7 @@
 
 use relobox::built_in;
 use relobox::guests::Plugin;
-use relobox::kit::{Group, PluginUnderTest, Proof, Wanted, prove};
+use relobox::kit::{ConformanceReport, Group, PluginUnderTest, Selection, run_checks};
 use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
 use sha2::{Digest as _, Sha256};
@@ -27,27 +27,27 @@ fn plugin(name: &str) -> Plugin {
     Plugin::describe(sandbox.load(name, &wasm).unwrap(), Origin::BuiltIn).unwrap()
 }
 
-fn proof(name: &str, filter: Option<&str>, against: Option<&str>) -> Proof {
+fn report(name: &str, filter: Option<&str>, against: Option<&str>) -> ConformanceReport {
     let (plugin, against) = (plugin(name), against.map(plugin));
     let under_test = PluginUnderTest::new(&plugin);
-    prove(&under_test, Wanted { filter, against: against.as_ref(), names_only: false }, &mut |_, _| {})
+    run_checks(&under_test, Selection { filter, against: against.as_ref(), names_only: false }, &mut |_, _| {})
 }
 
-fn failures(proof: &Proof) -> Vec<String> {
-    let failed = proof.checks.iter().filter(|check| check.failed != 0);
-    failed.flat_map(|c| c.failures.iter().map(|f| format!("{}: {}", c.full(), f.complaint))).collect()
+fn failures(report: &ConformanceReport) -> Vec<String> {
+    let failed = report.checks.iter().filter(|check| check.failed != 0);
+    failed.flat_map(|c| c.failures.iter().map(|f| format!("{}: {}", c.full_name(), f.diagnostic))).collect()
 }
 
 /// The groups and the checks that fail, and nothing else.
 fn fails(name: &str, wanted: &[(Group, &str)]) {
-    let proof = proof(name, None, None);
+    let report = report(name, None, None);
     let mut failed: BTreeMap<(Group, &str), usize> = BTreeMap::new();
-    proof.checks.iter().filter(|c| c.failed != 0).for_each(|c| *failed.entry((c.group, &c.name)).or_default() += 1);
+    report.checks.iter().filter(|c| c.failed != 0).for_each(|c| *failed.entry((c.group, &c.name)).or_default() += 1);
     for check in wanted {
-        assert!(failed.contains_key(check), "{name}: {check:?} does not fail: {:#?}", failures(&proof));
+        assert!(failed.contains_key(check), "{name}: {check:?} does not fail: {:#?}", failures(&report));
     }
     let rows: Vec<_> = wanted.iter().map(|(_, row)| *row).collect();
-    let stray = failures(&proof).into_iter().filter(|text| !rows.iter().any(|row| text.contains(row)));
+    let stray = failures(&report).into_iter().filter(|text| !rows.iter().any(|row| text.contains(row)));
     assert_eq!(stray.collect::<Vec<_>>(), [""; 0], "{name}");
 }
 
@@ -101,16 +101,16 @@ fn right_plugins_pass() {
     for name in
         ["arm-shift-movt", "loongarch-absolute-got", "stock-template-a", "stock-template-b", "right", "right-literal"]
     {
-        let proof = proof(name, None, None);
-        assert_eq!(failures(&proof), [""; 0], "{name}");
-        assert!(proof.predicted.len() > 1, "{name}");
+        let report = report(name, None, None);
+        assert_eq!(failures(&report), [""; 0], "{name}");
+        assert!(report.predicted.len() > 1, "{name}");
     }
-    let proof = proof("right", None, None);
+    let report = report("right", None, None);
     for row in [3, 4, 5, 8] {
-        assert!(proof.predicted.contains(&row), "the bytes of type {row} are not foretold");
+        assert!(report.predicted.contains(&row), "the bytes of type {row} are not foretold");
     }
     for row in [10, 11, 12, 13] {
-        assert!(proof.resolved.contains(&row), "type {row} is not followed");
+        assert!(report.resolved.contains(&row), "type {row} is not followed");
     }
 }
 
@@ -126,9 +126,9 @@ fn two_right_plugins_agree() {
         ("right", "right-literal-renumbered"),
         ("right-literal", "right-renumbered"),
     ] {
-        let proof = proof(one, None, Some(other));
-        assert_eq!(failures(&proof), [""; 0], "{one} against {other}");
-        let asked: usize = proof.checks.iter().filter(|c| c.group == Group::Against).map(|c| c.cases).sum();
+        let report = report(one, None, Some(other));
+        assert_eq!(failures(&report), [""; 0], "{one} against {other}");
+        let asked: usize = report.checks.iter().filter(|c| c.group == Group::Against).map(|c| c.cases).sum();
         assert!(asked > 500, "{one} against {other}: {asked} cases");
     }
 }
@@ -146,8 +146,8 @@ fn a_wrong_target_still_differs() {
         ("right-literal", "wrong-literal", "R_KIT_BRANCH"),
         ("right", "wrong-literal-branch", "R_KIT_BRANCH"),
     ] {
-        let proof = proof(one, Some(&format!("slots/{row}")), Some(other));
-        let noticed = proof.checks.iter().any(|c| c.group == Group::Against && c.failed != 0);
+        let report = report(one, Some(&format!("slots/{row}")), Some(other));
+        let noticed = report.checks.iter().any(|c| c.group == Group::Against && c.failed != 0);
         assert!(noticed, "{one} against {other}, {row}");
     }
 }

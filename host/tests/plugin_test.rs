@@ -5,7 +5,7 @@
 use relobox::built_in;
 use relobox::description::PluginRow;
 use relobox::guests::Plugin;
-use relobox::kit::{Group, PluginUnderTest, Proof, RowCoverage, Wanted, prove};
+use relobox::kit::{ConformanceReport, Group, PluginUnderTest, RowCoverage, Selection, run_checks};
 use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
 use std::path::{Path, PathBuf};
@@ -22,29 +22,30 @@ fn plugin(name: &str, wasm: &[u8]) -> Plugin {
     Plugin::describe(sandbox.load(name, wasm).unwrap(), Origin::BuiltIn).unwrap()
 }
 
-fn proof(plugin: &Plugin, filter: Option<&str>, against: Option<&Plugin>) -> Proof {
+fn report(plugin: &Plugin, filter: Option<&str>, against: Option<&Plugin>) -> ConformanceReport {
     let under_test = PluginUnderTest::new(plugin);
-    prove(&under_test, Wanted { filter, against, names_only: false }, &mut |_, _| {})
+    run_checks(&under_test, Selection { filter, against, names_only: false }, &mut |_, _| {})
 }
 
-fn failures(proof: &Proof) -> Vec<String> {
-    let failed = proof.checks.iter().filter(|check| check.failed != 0);
-    failed.flat_map(|c| c.failures.iter().map(|f| format!("{}: {}", c.full(), f.complaint))).collect()
+fn failures(report: &ConformanceReport) -> Vec<String> {
+    let failed = report.checks.iter().filter(|check| check.failed != 0);
+    failed.flat_map(|c| c.failures.iter().map(|f| format!("{}: {}", c.full_name(), f.diagnostic))).collect()
 }
 
 /// The plugin's line in the documentation's table of what is judged. `RELOBOX_BLESS=1` writes it.
-fn documented(name: &str, plugin: &Plugin, proof: &Proof) {
+fn documented(name: &str, plugin: &Plugin, report: &ConformanceReport) {
     static PAGE: Mutex<()> = Mutex::new(());
     let _page = PAGE.lock().unwrap();
     let under_test = PluginUnderTest::new(plugin);
     let model = &under_test.model;
-    let coverage: Vec<_> = under_test.writing().map(|row| (row, proof.coverage(model, row))).collect();
+    let coverage: Vec<_> = under_test.writing().map(|row| (row, report.coverage(model, row))).collect();
     let count = |wanted| coverage.iter().filter(|(_, coverage)| *coverage == wanted).count();
     let [predicted, entry, target, code] =
         [RowCoverage::Predicted, RowCoverage::Entry, RowCoverage::Target, RowCoverage::Code]
             .map(|coverage| count(Some(coverage)));
     let stubs = |wanted| {
-        let stub = |row: &PluginRow| proof.predicted.contains(&row.row.kind) && proof.resolved.contains(&row.row.kind);
+        let stub =
+            |row: &PluginRow| report.predicted.contains(&row.row.kind) && report.resolved.contains(&row.row.kind);
         coverage.iter().filter(|(row, _)| stub(row) && model.indirection_coverage(row) == Some(wanted)).count()
     };
     let others: Vec<_> =
@@ -68,12 +69,16 @@ fn documented(name: &str, plugin: &Plugin, proof: &Proof) {
 
 fn shipped(name: &str) {
     let plugin = plugin(name, built_in::wasm_of(name).unwrap());
-    let proof = proof(&plugin, None, None);
-    documented(name, &plugin, &proof);
-    assert_eq!(failures(&proof), [""; 0]);
-    let cases: usize = proof.checks.iter().map(|check| check.cases).sum();
-    println!("{name}: {} checks, {cases} cases, bytes of {} types foretold", proof.checks.len(), proof.predicted.len());
-    assert!(cases > 3000 && proof.predicted.len() > 10);
+    let report = report(&plugin, None, None);
+    documented(name, &plugin, &report);
+    assert_eq!(failures(&report), [""; 0]);
+    let cases: usize = report.checks.iter().map(|check| check.cases).sum();
+    println!(
+        "{name}: {} checks, {cases} cases, bytes of {} types foretold",
+        report.checks.len(),
+        report.predicted.len()
+    );
+    assert!(cases > 3000 && report.predicted.len() > 10);
 }
 
 #[test]
@@ -112,18 +117,18 @@ fn toy(changes: &[(&str, &str)]) -> Plugin {
 }
 
 /// Every group that has a failure, with the words for what was wrong.
-fn noticed(proof: &Proof) -> Vec<(Group, &'static str)> {
+fn noticed(report: &ConformanceReport) -> Vec<(Group, &'static str)> {
     let of = |c: &relobox::kit::Check| -> Vec<_> {
-        c.failures.iter().map(|f| (c.group, f.complaint.wrong.word())).collect()
+        c.failures.iter().map(|f| (c.group, f.diagnostic.kind.as_str())).collect()
     };
-    proof.checks.iter().flat_map(of).collect()
+    report.checks.iter().flat_map(of).collect()
 }
 
 #[test]
 fn the_toy_passes() {
-    let proof = proof(&toy(&[]), None, None);
-    assert_eq!(failures(&proof), [""; 0]);
-    assert_eq!(proof.predicted.len(), 2);
+    let report = report(&toy(&[]), None, None);
+    assert_eq!(failures(&report), [""; 0]);
+    assert_eq!(report.predicted.len(), 2);
 }
 
 #[test]
@@ -213,15 +218,15 @@ fn a_toy_with_a_line_changed_is_noticed() {
     ];
     let mut unnoticed = Vec::new();
     for (what, changes, group, word) in wrong {
-        let proof = proof(&toy(changes), None, None);
-        let noticed = noticed(&proof);
+        let report = report(&toy(changes), None, None);
+        let noticed = noticed(&report);
         if !noticed.contains(&(group, word)) {
             unnoticed.push(format!("{what}: {noticed:?}"));
         }
-        for failure in proof.checks.iter().flat_map(|c| &c.failures) {
+        for failure in report.checks.iter().flat_map(|c| &c.failures) {
             let Some((oracle, module)) = &failure.reproducer else { continue };
             // A trap may need many of them; what overwrites its own job, some.
-            let small = failure.complaint.wrong.word() == "misbehaved"
+            let small = failure.diagnostic.kind.as_str() == "misbehaved"
                 || module.relocations() <= 6 && module.sections.iter().all(|s| s.bytes.len() <= 128);
             if !small {
                 unnoticed.push(format!("{what}: {oracle} of {module:?}"));
@@ -239,7 +244,7 @@ fn planted(name: &str) -> PathBuf {
 fn planted_bugs_are_noticed() {
     let read = |name: &str| plugin(name, &std::fs::read(planted(name)).unwrap());
     for right in ["riscv", "aarch64", "i386", "mips", "ppc32", "arm64-got"] {
-        assert_eq!(failures(&proof(&read(right), None, None)), [""; 0], "{right}");
+        assert_eq!(failures(&report(&read(right), None, None)), [""; 0], "{right}");
     }
     for (name, group) in [
         ("lo16-order", Group::Pairs),
@@ -264,13 +269,13 @@ fn planted_bugs_are_noticed() {
         ("symbol-unchecked", Group::Hostile),
         ("quadratic-veneers", Group::Cost),
     ] {
-        let proof = proof(&read(name), Some(group.word()), None);
-        assert!(noticed(&proof).iter().any(|(g, _)| *g == group), "{name}: {:?}", failures(&proof));
+        let report = report(&read(name), Some(group.as_str()), None);
+        assert!(noticed(&report).iter().any(|(g, _)| *g == group), "{name}: {:?}", failures(&report));
     }
     // What the table says wrong as well, only another plugin knows.
     let (half, right) = (read("half-range"), read("riscv"));
-    assert_eq!(failures(&proof(&half, Some("vectors"), None)), [""; 0]);
-    let against = proof(&half, Some("vectors"), Some(&right));
+    assert_eq!(failures(&report(&half, Some("vectors"), None)), [""; 0]);
+    let against = report(&half, Some("vectors"), Some(&right));
     assert!(noticed(&against).contains(&(Group::Against, "differs")));
 }
 

@@ -6,8 +6,8 @@
 //! `RELOBOX_BLESS=1` writes into every case what the correct plugin answers.
 
 use relobox::guests::{Guests, Plugin};
-use relobox::kit::{Expected, Outcome, PluginUnderTest, Relocation, Section, Symbol, TestCase, TestModule, Wanted};
-use relobox::kit::{prove, run};
+use relobox::kit::{Expected, Outcome, PluginUnderTest, Relocation, Section, Selection, Symbol, TestCase, TestModule};
+use relobox::kit::{run, run_checks};
 use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
 use relobox_tests::planted::{Bug, Planted};
@@ -46,10 +46,10 @@ fn answer(plugin: &Plugin, module: &TestModule) -> Option<Expected> {
 /// The correct plugin's answer is the one that stands in the case, or is put there.
 fn hold(name: &str, plugin: &Plugin) -> TestCase {
     let mut test_case = test_case(name);
-    let came = answer(plugin, &test_case.module);
-    assert!(came.is_some(), "{name}: the correct plugin misbehaves");
-    if std::env::var_os("RELOBOX_BLESS").is_some() && came != test_case.expected {
-        test_case.expected = came;
+    let actual = answer(plugin, &test_case.module);
+    assert!(actual.is_some(), "{name}: the correct plugin misbehaves");
+    if std::env::var_os("RELOBOX_BLESS").is_some() && actual != test_case.expected {
+        test_case.expected = actual;
         let path = root().join(format!("cases/{name}.case"));
         let text = std::fs::read_to_string(&path).expect("the case");
         let input = text.split("\nexpected ").next().unwrap_or_default().trim_end();
@@ -58,7 +58,7 @@ fn hold(name: &str, plugin: &Plugin) -> TestCase {
         std::fs::write(&path, format!("{input}{answer}")).expect("to write the case");
         return test_case;
     }
-    assert_eq!(came, test_case.expected, "{name}: RELOBOX_BLESS=1 to record what comes now");
+    assert_eq!(actual, test_case.expected, "{name}: RELOBOX_BLESS=1 to record what comes now");
     test_case
 }
 
@@ -164,7 +164,7 @@ fn each_bug_shows_in_its_case() {
             under_test
                 .model
                 .check(&module.module, &under_test.run(&module.module).outcome)
-                .map_err(|complaint| complaint.to_string())
+                .map_err(|diagnostic| diagnostic.to_string())
         };
         assert_eq!(judged(&bug.twin), Ok(()), "{}", bug.twin);
         assert_eq!(judged(&bug.name).is_ok(), bug.against, "{}: {:?}", bug.name, judged(&bug.name));
@@ -218,7 +218,7 @@ fn twice_the_calls_are_twice_the_fuel_only_where_nobody_counts_in_squares() {
     // And a module as large as real ones are is stopped.
     let large = |name: &str| run(&plugins[name], &calls(40_000)).outcome;
     assert!(matches!(large("arm64-got"), Outcome::Linked(_)));
-    assert!(matches!(large("quadratic-veneers"), Outcome::Misbehaved(_)));
+    assert!(matches!(large("quadratic-veneers"), Outcome::GuestError(_)));
 }
 
 /// The conformance kit finds every one, those that the description does not contradict with a second plugin; in the
@@ -227,19 +227,19 @@ fn twice_the_calls_are_twice_the_fuel_only_where_nobody_counts_in_squares() {
 fn the_conformance_kit_finds_them() {
     let planted = Planted::read();
     let plugins = plugins(&planted);
-    let failed = |name: &str, wanted: Wanted<'_>| -> Vec<String> {
+    let failed = |name: &str, wanted: Selection<'_>| -> Vec<String> {
         let under_test = PluginUnderTest::new(&plugins[name]);
-        let proof = prove(&under_test, wanted, &mut |_, _| {});
-        proof.checks.into_iter().filter(|check| check.failed != 0).map(|check| check.name).collect()
+        let report = run_checks(&under_test, wanted, &mut |_, _| {});
+        report.checks.into_iter().filter(|check| check.failed != 0).map(|check| check.name).collect()
     };
     for twin in &planted.plugins {
-        assert_eq!(failed(&twin.name, Wanted::default()), [""; 0], "{}", twin.name);
+        assert_eq!(failed(&twin.name, Selection::default()), [""; 0], "{}", twin.name);
     }
     for bug in &planted.bugs {
         let group = format!("{}/", bug.kit);
         let wanted = match bug.kit.as_str() {
-            "against" => Wanted { against: Some(&plugins[&bug.twin]), ..Wanted::default() },
-            _ => Wanted { filter: Some(&group), ..Wanted::default() },
+            "against" => Selection { against: Some(&plugins[&bug.twin]), ..Selection::default() },
+            _ => Selection { filter: Some(&group), ..Selection::default() },
         };
         assert_ne!(failed(&bug.name, wanted), [""; 0], "{}", bug.name);
     }

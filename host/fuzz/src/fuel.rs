@@ -6,7 +6,7 @@
 use relobox_abi::{pairing, row_flag, symbol_flag};
 use relobox_core::limits;
 use relobox_kit::fixture::Fixture;
-use relobox_kit::{Forms, Outcome, Relocation, Run, Symbol, TestModule};
+use relobox_kit::{AddendForms, Outcome, Relocation, Run, Symbol, TestModule};
 use relobox_link::description::{About, PluginRow};
 use std::collections::HashMap;
 
@@ -144,7 +144,7 @@ fn shapes<'a>(rows: &'a [&'a PluginRow]) -> Vec<Shape<'a>> {
 
 impl Costs {
     /// Measures the plugin that describes itself so, takes addends in these forms, and links with `run`.
-    pub fn measure(about: &About, forms: Forms, run: impl Fn(&TestModule) -> Run) -> Self {
+    pub fn measure(about: &About, forms: AddendForms, run: impl Fn(&TestModule) -> Run) -> Self {
         let mut costs = Self { kind_mask: about.kind_mask, ..Self::default() };
         let fixtures: Vec<_> = about
             .machines
@@ -159,7 +159,7 @@ impl Costs {
                 Outcome::Linked(_) => Some(0),
                 Outcome::Refused(faults) => Some(faults.len() as u64),
                 // Others report that.
-                Outcome::Misbehaved(_) => None,
+                Outcome::GuestError(_) => None,
             };
             faults.map(|faults| (run.fuel, faults))
         };

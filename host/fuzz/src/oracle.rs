@@ -43,7 +43,7 @@ fn suspicion(oracle: &'static str, about: impl Into<String>, exact: bool, detail
 /// What the outcome of `module` says by itself. `bound` is the fuel that it may take; see [`Costs`](super::fuel::Costs).
 #[must_use]
 pub fn contract(about: &About, module: &TestModule, run: &Run, bound: impl FnOnce() -> u64) -> Option<Suspicion> {
-    if let Outcome::Misbehaved(what) = &run.outcome {
+    if let Outcome::GuestError(what) = &run.outcome {
         let detail = format!("the plugin {what}");
         return Some(match what {
             Misbehaviour::Trap { export, trap } => suspicion("trap", format!("{export}: {trap}"), false, detail),
@@ -70,10 +70,10 @@ pub fn contract(about: &About, module: &TestModule, run: &Run, bound: impl FnOnc
 /// What the plugin's description says of an outcome.
 #[must_use]
 pub fn mismatch(model: &ReferenceModel<'_>, module: &TestModule, outcome: &Outcome) -> Option<Suspicion> {
-    let complaint = model.check(module, outcome).err()?;
-    let row = complaint.about.split(" at ").next().unwrap_or_default();
-    let detail = complaint.to_string();
-    Some(suspicion(complaint.wrong.word(), row, true, detail))
+    let diagnostic = model.check(module, outcome).err()?;
+    let row = diagnostic.about.split(" at ").next().unwrap_or_default();
+    let detail = diagnostic.to_string();
+    Some(suspicion(diagnostic.kind.as_str(), row, true, detail))
 }
 
 /// Two plugins for the same machine, of which each links or refuses `module`.
@@ -85,7 +85,7 @@ pub fn against(plugins: [&Plugin; 2], module: &TestModule, outcomes: [&Outcome; 
             let kinds: Vec<_> = faults.iter().take(3).map(|f| f.kind.as_str()).collect();
             format!("refuses it ({})", kinds.join(", "))
         }
-        Outcome::Misbehaved(what) => what.to_string(),
+        Outcome::GuestError(what) => what.to_string(),
     };
     if !agree::comparable(plugins, module) {
         return None;
@@ -162,11 +162,11 @@ pub fn growth(module: &TestModule, mut run: impl FnMut(&TestModule) -> Run) -> O
     }
     let times = limits::FUZZ_REPEATED.div_ceil(records);
     let [few, some, many] = [times, 4 * times, 16 * times].map(|times| run(&repeated(module, times)));
-    if let Outcome::Misbehaved(what) = &many.outcome {
+    if let Outcome::GuestError(what) = &many.outcome {
         let oracle = match what {
             Misbehaviour::Fuel { .. } => "growth",
             // The same with fewer is found by itself.
-            _ if matches!(few.outcome, Outcome::Misbehaved(_)) => return None,
+            _ if matches!(few.outcome, Outcome::GuestError(_)) => return None,
             _ => "growth",
         };
         let detail = format!("with its {records} records {} times, the plugin {what}", 16 * times);
@@ -241,7 +241,7 @@ pub fn shift(
             let detail = format!("moved by {by:#x}, it is refused: {}", faults.first().map_or("", |f| &f.kind));
             Some(suspicion("shift", "verdict", false, detail))
         }
-        Outcome::Misbehaved(_) => None,
+        Outcome::GuestError(_) => None,
     }
 }
 
@@ -275,7 +275,7 @@ pub fn order(
     let same = match run(&reversed).outcome {
         Outcome::Linked(other) => other.sections == linked.sections,
         Outcome::Refused(_) => false,
-        Outcome::Misbehaved(_) => true,
+        Outcome::GuestError(_) => true,
     };
     (!same).then(|| suspicion("order", "", false, "the same relocations in reverse order come to other bytes"))
 }

@@ -133,7 +133,7 @@ impl<'a> PluginSubject<'a> {
         if let Some(found) = oracle::contract(&self.plugin.about, module, run, bound).filter(wants) {
             return Some(found);
         }
-        if matches!(run.outcome, Outcome::Misbehaved(_)) {
+        if matches!(run.outcome, Outcome::GuestError(_)) {
             return None;
         }
         // Relocations of a section that is not aligned have values that no linker ever sees.

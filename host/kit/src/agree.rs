@@ -3,7 +3,7 @@
 //! What is compared is what a kernel would run: a field's bytes, or, where it leads to something that a plugin made,
 //! what it leads to. How entries and stubs are numbered is each plugin's own affair.
 
-use super::destination::{Lead, Side, entries_agree};
+use super::destination::{IndirectField, Side, entries_agree};
 use super::field::Field;
 use super::formula::Formula;
 use super::places::{Places, Sharing, span};
@@ -48,7 +48,7 @@ pub fn comparable(plugins: [&Plugin; 2], module: &TestModule) -> bool {
     let links = |about: &About| ReferenceModel::from_description(about).links(module);
     let undisturbed = |about: &About, s: &Section| {
         let places = Places::of(about, s);
-        let leads = |r: &Relocation| about.row(r.kind).is_some_and(leads_on);
+        let leads = |r: &Relocation| about.row(r.kind).is_some_and(may_be_indirect);
         (0..).zip(&s.relocations).all(|(i, r)| places.sharing(i) != Sharing::Mixed || !leads(r))
     };
     let known_alike = |r: &Relocation| one.row(r.kind).is_some() == two.row(r.kind).is_some();
@@ -97,12 +97,12 @@ pub fn differences(plugins: [&Plugin; 2], module: &TestModule, linked: [&Linked;
     let mut comparison = Comparison { module, sides: &sides, found: Vec::new(), leads: BTreeMap::new(), code: false };
     let mut first = 0;
     for (section, s) in module.sections.iter().enumerate() {
-        comparison.section(section, first);
+        comparison.compare_section(section, first);
         first += if s.bytes.is_empty() { 0 } else { s.relocations.len() };
     }
-    comparison.led();
+    comparison.compare_indirect();
     if comparison.found.is_empty() {
-        comparison.made();
+        comparison.compare_synthetic();
     }
     let mut found = comparison.found;
     found.sort_by_key(|d| (d.section.is_none(), d.section, d.offset));
@@ -114,7 +114,7 @@ struct Comparison<'a> {
     sides: &'a [Side<'a>; 2],
     found: Vec<Difference>,
     /// Relocations that may lead to what a plugin made, by type.
-    leads: BTreeMap<u32, Vec<Lead>>,
+    leads: BTreeMap<u32, Vec<IndirectField>>,
     /// Whether code that a plugin made was followed.
     code: bool,
 }
@@ -125,7 +125,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// What no relocation may change, and each relocation that leads nowhere.
-    fn section(&mut self, section: usize, first: usize) {
+    fn compare_section(&mut self, section: usize, first: usize) {
         let [one, two] = self.contents(section);
         let s = &self.module.sections[section];
         let mut owned = vec![false; one.len()];
@@ -134,11 +134,11 @@ impl<'a> Comparison<'a> {
             let Some((start, end)) = range(rows, r, one.len()) else { continue };
             owned[start..end].fill(true);
             let (a, b) = (&one[start..end], &two[start.min(two.len())..end.min(two.len())]);
-            let lead = Lead { section, index, relocation: first + index, start, end };
+            let lead = IndirectField { section, index, relocation: first + index, start, end };
             let alone = self.sides.iter().all(|side| side.places[section].sharing(index) == Sharing::Alone);
-            let may_lead = (0..2).any(|i| rows[i].is_some_and(|row| may_lead(row, self.sides[i].linked)));
-            if may_lead && alone && rows.iter().all(Option::is_some) {
-                if outside(self.module, rows, &lead, [one, two]) {
+            let is_indirect = (0..2).any(|i| rows[i].is_some_and(|row| is_indirect(row, self.sides[i].linked)));
+            if is_indirect && alone && rows.iter().all(Option::is_some) {
+                if differs_outside_fields(self.module, rows, &lead, [one, two]) {
                     self.differ(&lead, [a, b], false);
                 } else {
                     self.leads.entry(r.kind & self.sides[0].model.about().kind_mask).or_default().push(lead);
@@ -163,7 +163,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn differ(&mut self, lead: &Lead, [a, b]: [&[u8]; 2], leads: bool) {
+    fn differ(&mut self, lead: &IndirectField, [a, b]: [&[u8]; 2], leads: bool) {
         self.found.push(Difference {
             section: Some(lead.section),
             made: None,
@@ -175,7 +175,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// What the others lead to, by type: entries of a table, code, or a table.
-    fn led(&mut self) {
+    fn compare_indirect(&mut self) {
         let same_made = self.sides[0].linked.made == self.sides[1].linked.made;
         for leads in std::mem::take(&mut self.leads).into_values() {
             let mut stubs = Stubs::new(self.module, self.sides);
@@ -197,7 +197,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// Values in tables to which no field leads, and code that nothing reaches.
-    fn made(&mut self) {
+    fn compare_synthetic(&mut self) {
         let width = usize::from(self.module.class / 8).max(1);
         let words = self.sides.each_ref().map(|side| {
             let tables = side.linked.made.iter().filter(|m| !m.text);
@@ -207,7 +207,7 @@ impl<'a> Comparison<'a> {
             for m in self.sides[side].linked.made.iter().filter(|m| !m.text) {
                 for (i, word) in m.contents.chunks(width).enumerate() {
                     if word.iter().any(|b| *b != 0) && !words[other].contains(word) {
-                        self.of_made(&m.name, i * width, width);
+                        self.differ_in_synthetic(&m.name, i * width, width);
                     }
                 }
             }
@@ -218,12 +218,12 @@ impl<'a> Comparison<'a> {
         let [one, two] = self.sides.each_ref().map(|side| &side.linked.made);
         for (a, b) in one.iter().zip(two).filter(|(a, b)| a.text && b.text) {
             if let Some(at) = a.contents.iter().zip(&b.contents).position(|(a, b)| a != b) {
-                self.of_made(&a.name, at, 8);
+                self.differ_in_synthetic(&a.name, at, 8);
             }
         }
     }
 
-    fn of_made(&mut self, name: &str, at: usize, len: usize) {
+    fn differ_in_synthetic(&mut self, name: &str, at: usize, len: usize) {
         if self.found.iter().any(|d| d.made.as_deref() == Some(name) && d.offset == at as u64) {
             return;
         }
@@ -249,7 +249,7 @@ fn range(rows: [Option<&PluginRow>; 2], r: &Relocation, len: usize) -> Option<(u
 }
 
 /// Whether a row's field may lead to what its plugin makes.
-fn leads_on(row: &PluginRow) -> bool {
+fn may_be_indirect(row: &PluginRow) -> bool {
     match row.row.effect {
         effect::SLOT | effect::PARTNER => true,
         effect::UNKNOWN => Formula::read(&row.formula).is_none(),
@@ -258,12 +258,17 @@ fn leads_on(row: &PluginRow) -> bool {
 }
 
 /// Whether it may lead to what its plugin made.
-fn may_lead(row: &PluginRow, linked: &Linked) -> bool {
-    leads_on(row) && linked.made.iter().any(|m| !m.contents.is_empty())
+fn is_indirect(row: &PluginRow, linked: &Linked) -> bool {
+    may_be_indirect(row) && linked.made.iter().any(|m| !m.contents.is_empty())
 }
 
 /// Whether bits around the fields differ.
-fn outside(module: &TestModule, rows: [Option<&PluginRow>; 2], lead: &Lead, contents: [&[u8]; 2]) -> bool {
+fn differs_outside_fields(
+    module: &TestModule,
+    rows: [Option<&PluginRow>; 2],
+    lead: &IndirectField,
+    contents: [&[u8]; 2],
+) -> bool {
     let at = module.sections[lead.section].relocations[lead.index].offset as usize;
     let bits = |row: &PluginRow| {
         let field = Field::of(row, module.order);

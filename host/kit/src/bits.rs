@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn holes_are_seen_wherever_they_are() {
-        let lacks = |row: &PluginRow| missing(row).map(|(_, came)| came);
+        let lacks = |row: &PluginRow| missing(row).map(|(_, actual)| actual);
         for flags in [0, row_flag::FALLBACK] {
             for hole in 3..25 {
                 let mut row = row(effect::RELATIVE, (rule::SIGNED, 26, 4), &[(2, hole - 2), (hole + 1, 25 - hole)]);

@@ -1,7 +1,7 @@
 //! What came of a case, against what the judge says must come of it.
 
 use super::blame::blame;
-use super::complaint::{Complaint, Wrong, accepted};
+use super::diagnostic::{Diagnostic, DiagnosticKind, accepted};
 use super::fault_kinds::FaultKinds;
 use super::prediction::Prediction;
 use super::reference_model::ReferenceModel;
@@ -13,24 +13,24 @@ use relobox_core::text;
 
 impl ReferenceModel<'_> {
     /// Whether that may come of `module`.
-    pub fn check(&self, module: &TestModule, outcome: &Outcome) -> Result<(), Complaint> {
+    pub fn check(&self, module: &TestModule, outcome: &Outcome) -> Result<(), Diagnostic> {
         match outcome {
-            Outcome::Misbehaved(what) => Err(Complaint {
-                wrong: Wrong::Misbehaved,
+            Outcome::GuestError(what) => Err(Diagnostic {
+                kind: DiagnosticKind::ContractViolation,
                 about: match what {
                     Misbehaviour::Window { section, offset } => blame(self.about(), module, section, *offset),
                     _ => None,
                 }
                 .unwrap_or_else(|| self.about().name.clone()),
                 expected: "an answer within the contract".into(),
-                came: format!("it {what}"),
+                actual: format!("it {what}"),
             }),
             Outcome::Linked(linked) => self.check_linked(module, linked),
             Outcome::Refused(faults) => self.check_refused(module, faults),
         }
     }
 
-    fn check_linked(&self, module: &TestModule, linked: &Linked) -> Result<(), Complaint> {
+    fn check_linked(&self, module: &TestModule, linked: &Linked) -> Result<(), Diagnostic> {
         if let Some((_, s)) = module.groups().find(|(_, s)| !self.takes(s.in_place)) {
             let expected = format!("addend-form, since its addends are {}", form(s.in_place));
             return Err(accepted(s.name.clone(), expected));
@@ -40,7 +40,7 @@ impl ReferenceModel<'_> {
         for (index, (prediction, (section, r))) in predictions.iter().zip(sites).enumerate() {
             match prediction {
                 Prediction::Refused(kinds) => {
-                    let kinds: Vec<_> = kinds.words().collect();
+                    let kinds: Vec<_> = kinds.names().collect();
                     return Err(accepted(self.name(module, index), kinds.join(" or ")));
                 }
                 Prediction::Bytes(bytes) => {
@@ -53,14 +53,14 @@ impl ReferenceModel<'_> {
         self.resolve_indirection(module, linked, &predictions).map(drop)
     }
 
-    fn check_refused(&self, module: &TestModule, faults: &[Fault]) -> Result<(), Complaint> {
-        let came = |fault: &Fault| match fault.relocation {
+    fn check_refused(&self, module: &TestModule, faults: &[Fault]) -> Result<(), Diagnostic> {
+        let actual = |fault: &Fault| match fault.relocation {
             Some(_) => format!("{} (value {})", fault.kind, text::hex_value(fault.value)),
             None => format!("{}, of no relocation", fault.kind),
         };
         if module.groups().any(|(_, s)| !self.takes(s.in_place)) {
             let form = faults.iter().any(|f| f.kind == "addend-form" && f.relocation.is_some());
-            return if form { Ok(()) } else { Err(reason(&module.sections[0].name, "addend-form", faults, came)) };
+            return if form { Ok(()) } else { Err(reason(&module.sections[0].name, "addend-form", faults, actual)) };
         }
         let predictions = self.predictions(module, &module.values());
         // A symbol of a name that a plugin may supply has a value that nobody knows now.
@@ -82,22 +82,22 @@ impl ReferenceModel<'_> {
             let Some(index) = fault.relocation else {
                 // What is wrong with the module as a whole; what is wrong with a relocation has to name it.
                 explained |= fault.kind != "more"
-                    && !FaultKinds::all().words().any(|word| word == fault.kind && word != "other");
+                    && !FaultKinds::all().names().any(|word| word == fault.kind && word != "other");
                 continue;
             };
             match prediction(index) {
                 Some(Prediction::Bytes(_) | Prediction::Accepted | Prediction::Unchanged) => {
-                    return Err(Complaint {
-                        wrong: Wrong::Refused,
+                    return Err(Diagnostic {
+                        kind: DiagnosticKind::Refused,
                         about: self.name(module, index as usize),
                         expected: "to be linked".into(),
-                        came: came(fault),
+                        actual: actual(fault),
                     });
                 }
-                Some(Prediction::Refused(kinds)) if kinds.words().all(|word| word != fault.kind) => {
-                    let kinds: Vec<_> = kinds.words().collect();
+                Some(Prediction::Refused(kinds)) if kinds.names().all(|word| word != fault.kind) => {
+                    let kinds: Vec<_> = kinds.names().collect();
                     let about = self.name(module, index as usize);
-                    return Err(reason(&about, &kinds.join(" or "), std::slice::from_ref(fault), came));
+                    return Err(reason(&about, &kinds.join(" or "), std::slice::from_ref(fault), actual));
                 }
                 _ => explained = true,
             }
@@ -106,8 +106,8 @@ impl ReferenceModel<'_> {
         match bad {
             // Faults, but none that names a relocation or says why not.
             Some((index, Prediction::Refused(kinds))) if !explained => {
-                let kinds: Vec<_> = kinds.words().collect();
-                Err(reason(&self.name(module, index), &kinds.join(" or "), faults, came))
+                let kinds: Vec<_> = kinds.names().collect();
+                Err(reason(&self.name(module, index), &kinds.join(" or "), faults, actual))
             }
             _ => Ok(()),
         }
@@ -122,12 +122,12 @@ fn form(in_place: bool) -> &'static str {
     if in_place { "in place" } else { "explicit" }
 }
 
-fn reason(about: &str, kinds: &str, faults: &[Fault], came: impl Fn(&Fault) -> String) -> Complaint {
-    let came: Vec<_> = faults.iter().take(3).map(came).collect();
-    Complaint {
-        wrong: Wrong::Reason,
+fn reason(about: &str, kinds: &str, faults: &[Fault], actual: impl Fn(&Fault) -> String) -> Diagnostic {
+    let actual: Vec<_> = faults.iter().take(3).map(actual).collect();
+    Diagnostic {
+        kind: DiagnosticKind::Reason,
         about: about.to_owned(),
         expected: format!("a fault of it: {kinds}"),
-        came: if came.is_empty() { "no fault at all".into() } else { came.join("; ") },
+        actual: if actual.is_empty() { "no fault at all".into() } else { actual.join("; ") },
     }
 }

@@ -1,6 +1,6 @@
 //! Cost in proportion: a case that is repeated, and what each repetition takes. Fuel counts, and never time.
 
-use super::complaint::{Complaint, Wrong};
+use super::diagnostic::{Diagnostic, DiagnosticKind};
 use super::plugin_under_test::PluginUnderTest;
 use super::run::Outcome;
 use super::test_module::{Section, Symbol, TestModule};
@@ -31,7 +31,7 @@ impl Growth {
 
     /// The word for it.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Relocations => "relocations",
             Self::Symbols => "symbols",
@@ -46,7 +46,7 @@ impl Growth {
     /// The same from the word.
     #[must_use]
     pub fn of(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|growth| growth.word() == word)
+        Self::ALL.into_iter().find(|growth| growth.as_str() == word)
     }
 }
 
@@ -110,16 +110,16 @@ fn repeated(module: &TestModule, growth: Growth, times: usize) -> TestModule {
 
 /// From a few hundred repetitions to two thousand, each further one costs about the same: what is sorted has a
 /// logarithm more, a square would cost four times as much.
-pub fn in_proportion(under_test: &PluginUnderTest<'_>, module: &TestModule, growth: Growth) -> Result<(), Complaint> {
+pub fn in_proportion(under_test: &PluginUnderTest<'_>, module: &TestModule, growth: Growth) -> Result<(), Diagnostic> {
     let mut points = Vec::new();
     for times in [250usize, 500, 1000, 2000] {
         let run = under_test.run(&repeated(module, growth, times));
-        if let Outcome::Misbehaved(what) = run.outcome {
-            return Err(Complaint {
-                wrong: Wrong::Misbehaved,
-                about: format!("{times} times the {}", growth.word()),
+        if let Outcome::GuestError(what) = run.outcome {
+            return Err(Diagnostic {
+                kind: DiagnosticKind::ContractViolation,
+                about: format!("{times} times the {}", growth.as_str()),
                 expected: "an answer".into(),
-                came: format!("it {what}"),
+                actual: format!("it {what}"),
             });
         }
         let memory = run.instance.as_ref().map_or(0, |i| i.memory().len()) as u64;
@@ -135,13 +135,13 @@ pub fn in_proportion(under_test: &PluginUnderTest<'_>, module: &TestModule, grow
     // Memory grows by doubling: over the whole way, and with a page to spare.
     let (near, far) = (points[0].2, points[3].2);
     let hoards = far > near.saturating_mul(16) + (4 << 20);
-    let complain = |expected: String, came: String| {
-        let about = format!("{} times the {}", points[3].0, growth.word());
-        Err(Complaint { wrong: Wrong::Cost, about, expected, came })
+    let report = |expected: String, actual: String| {
+        let about = format!("{} times the {}", points[3].0, growth.as_str());
+        Err(Diagnostic { kind: DiagnosticKind::Cost, about, expected, actual })
     };
     match (steeper, hoards) {
-        (true, _) => complain(format!("about {first} units of fuel for each further one"), format!("{last} units")),
-        (_, true) => complain(format!("about 8 times {near} bytes of memory"), format!("{far} bytes")),
+        (true, _) => report(format!("about {first} units of fuel for each further one"), format!("{last} units")),
+        (_, true) => report(format!("about 8 times {near} bytes of memory"), format!("{far} bytes")),
         _ => Ok(()),
     }
 }

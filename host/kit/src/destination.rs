@@ -3,11 +3,11 @@
 use super::encode::in_range;
 use super::field::Field;
 use super::formula::{Formula, Holds, Letters};
-use super::indirection::joined;
+use super::indirection::undo_rounding;
 use super::places::Places;
 use super::reference_model::{ReferenceModel, Site};
 use super::run::Linked;
-use super::slots::WAYS;
+use super::slots::ADDRESS_FORMS;
 use super::tables::with;
 use super::test_module::TestModule;
 use super::value::FieldValue;
@@ -29,7 +29,7 @@ pub(crate) struct Side<'a> {
 }
 
 /// A relocation that may lead to what a plugin made.
-pub(crate) struct Lead {
+pub(crate) struct IndirectField {
     pub(crate) section: usize,
     /// Index in the section.
     pub(crate) index: usize,
@@ -41,7 +41,7 @@ pub(crate) struct Lead {
 }
 
 /// A relocation's field, and what its value is made of.
-pub(crate) struct Held<'a> {
+pub(crate) struct FieldContents<'a> {
     pub(crate) row: &'a PluginRow,
     pub(crate) field: Field<'a>,
     /// The word at its place.
@@ -69,7 +69,7 @@ impl<'a> Side<'a> {
     }
 
     /// The field of a relocation. A low half at a label is made of what the high half there is.
-    pub(crate) fn held(&self, module: &TestModule, lead: &Lead) -> Option<Held<'a>> {
+    pub(crate) fn held(&self, module: &TestModule, lead: &IndirectField) -> Option<FieldContents<'a>> {
         let site = Site {
             module,
             values: &self.linked.values,
@@ -87,7 +87,7 @@ impl<'a> Side<'a> {
         let field = Field::of(row, module.order);
         let at = usize::try_from(site.relocation().offset).ok()?;
         let word = field.word(self.linked.sections.get(lead.section)?.get(at..)?);
-        Some(Held { row, field, word, letters })
+        Some(FieldContents { row, field, word, letters })
     }
 
     /// Words of tables that hold `value`: addresses, and those of their tables.
@@ -96,10 +96,10 @@ impl<'a> Side<'a> {
     }
 }
 
-impl Held<'_> {
+impl FieldContents<'_> {
     /// What it holds, with a sign; a low half with a sign taken from the high one.
     pub(crate) fn value(&self) -> i64 {
-        joined(self.row, self.field.signed(self.word))
+        undo_rounding(self.row, self.field.signed(self.word))
     }
 
     /// The bits of the word that do not follow from a value of the class.
@@ -111,7 +111,7 @@ impl Held<'_> {
     pub(crate) fn is_direct(&self, module: &TestModule) -> bool {
         let Letters { s, a, p, .. } = self.letters;
         let value = FieldValue::of(module, self.row, s.wrapping_add(a).wrapping_sub(p));
-        let made = self.field.insert(self.word, |_| value.joined(self.row.row.round));
+        let made = self.field.insert(self.word, |_| value.combined(self.row.row.round));
         self.row.row.effect == effect::RELATIVE
             && in_range(self.row, value.rounded, module.class).0
             && (made ^ self.word) & !self.unsure(module.class) == 0
@@ -126,7 +126,7 @@ fn number(module: &TestModule, bytes: &[u8]) -> u64 {
     }
 }
 
-/// How a field leads to an entry: one of [`WAYS`] and a distance that is the same for all; or, behind these, what the
+/// How a field leads to an entry: one of [`ADDRESS_FORMS`] and a distance that is the same for all; or, behind these, what the
 /// formula comes to if its letters stand for the entry, its table, or its offset in that.
 type Way = (usize, u64);
 
@@ -137,7 +137,7 @@ fn assignments(letters: usize) -> Vec<Vec<usize>> {
 }
 
 /// All ways by which a field leads to an entry of its target.
-fn ways(module: &TestModule, side: &Side<'_>, lead: &Lead) -> BTreeSet<Way> {
+fn ways(module: &TestModule, side: &Side<'_>, lead: &IndirectField) -> BTreeSet<Way> {
     let Some(held) = side.held(module, lead) else { return BTreeSet::new() };
     let row = held.row;
     if row.is(row_flag::BY_HAND | row_flag::DERIVED) || row.slices.is_empty() {
@@ -169,7 +169,7 @@ fn ways(module: &TestModule, side: &Side<'_>, lead: &Lead) -> BTreeSet<Way> {
                     let made = super::encode::bytes(row, &held.field, module.class, held.word, value);
                     let known = held.field.word(&made.known);
                     if (held.field.word(&made.bytes) ^ held.word) & known == 0 {
-                        found.insert((WAYS.len() + n, 0));
+                        found.insert((ADDRESS_FORMS.len() + n, 0));
                     }
                 }
             }
@@ -177,7 +177,7 @@ fn ways(module: &TestModule, side: &Side<'_>, lead: &Lead) -> BTreeSet<Way> {
     }
     for (target, more) in kinds {
         for (entry, table) in side.slots(target) {
-            for (n, way) in WAYS.iter().enumerate() {
+            for (n, way) in ADDRESS_FORMS.iter().enumerate() {
                 let here = way(*entry, p.cast_unsigned(), *table).wrapping_add(more);
                 let value = held.field.signed(held.word).cast_unsigned();
                 let beside = if whole { value.wrapping_sub(here) & holds } else { 0 };
@@ -194,8 +194,12 @@ fn ways(module: &TestModule, side: &Side<'_>, lead: &Lead) -> BTreeSet<Way> {
 
 /// Relocations of one type: those that do not lead to entries of the same target on both sides. `None` where the type
 /// does not lead to entries.
-pub(crate) fn entries_agree(module: &TestModule, sides: &[Side<'_>; 2], leads: &[Lead]) -> Option<BTreeSet<usize>> {
-    let of = |lead: &Lead| [0, 1].map(|i: usize| ways(module, &sides[i], lead));
+pub(crate) fn entries_agree(
+    module: &TestModule,
+    sides: &[Side<'_>; 2],
+    leads: &[IndirectField],
+) -> Option<BTreeSet<usize>> {
+    let of = |lead: &IndirectField| [0, 1].map(|i: usize| ways(module, &sides[i], lead));
     let all: Vec<_> = leads.iter().map(of).collect();
     let mut votes: HashMap<Way, [usize; 2]> = HashMap::new();
     for ways in &all {

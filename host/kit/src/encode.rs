@@ -127,7 +127,7 @@ pub(crate) fn in_range(row: &PluginRow, value: i64, class: u8) -> (bool, bool) {
 
 /// What a value makes of the word `before`.
 pub(crate) fn bytes(row: &PluginRow, field: &Field<'_>, class: u8, before: u64, value: FieldValue) -> FieldBytes {
-    let joined = value.joined(row.row.round);
+    let joined = value.combined(row.row.round);
     let word = field.insert(before, |_| joined);
     // What is above an address' bits is the row's own affair: cut and extended, or carried.
     let above = if class == 32 { !0xffff_ffff } else { 0 };

@@ -66,7 +66,7 @@ impl FaultKinds {
     }
 
     /// The host's words.
-    pub fn words(self) -> impl Iterator<Item = &'static str> {
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
         KINDS.iter().filter(move |(kind, _)| self.0 >> *kind as u16 & 1 != 0).map(|(_, word)| *word)
     }
 }

@@ -1,6 +1,6 @@
-//! Cases to build on, one for each machine and form of addends.
+//! CheckContext to build on, one for each machine and form of addends.
 
-use super::reference_model::{Forms, ReferenceModel};
+use super::reference_model::{AddendForms, ReferenceModel};
 use super::run::{Outcome, run};
 use super::test_module::{Relocation, Section, Symbol, TestModule};
 use relobox_abi::{Machine, row_flag, symbol_flag};
@@ -97,7 +97,7 @@ pub(crate) fn fixtures(model: &ReferenceModel<'_>) -> Vec<Fixture> {
         .collect()
 }
 
-impl Forms {
+impl AddendForms {
     /// Those that `plugin` takes, on its first machine: a module with nothing wrong tells.
     #[must_use]
     pub fn of(plugin: &Plugin) -> Self {

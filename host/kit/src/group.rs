@@ -48,7 +48,7 @@ impl Group {
 
     /// The word for it, as in JSON and in filters.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Description => "description",
             Self::Vectors => "vectors",

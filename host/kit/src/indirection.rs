@@ -5,7 +5,7 @@
 //! instructions do, nobody here knows. But two targets never share it, and where the target stands behind it as a word
 //! in all samples, it does in all modules.
 
-use super::complaint::{Complaint, Wrong, accepted, hex};
+use super::diagnostic::{Diagnostic, DiagnosticKind, accepted, hex};
 use super::encode::HAS_FALLBACK;
 use super::field::Field;
 use super::formula::{Holds, Letters};
@@ -13,7 +13,7 @@ use super::places::{Places, Sharing};
 use super::prediction::Prediction;
 use super::reference_model::{ReferenceModel, Site};
 use super::run::{Linked, Made};
-use super::tables::{Reading, Role, Tables, choices, slots, starts, with, word};
+use super::tables::{Role, TableFormula, Tables, choices, slots, starts, with, word};
 use super::test_module::{Relocation, TestModule};
 use super::value::FieldValue;
 use super::value_source::TABLES;
@@ -42,9 +42,11 @@ impl ReferenceModel<'_> {
     /// How far relocations of `row` are followed, beyond what bytes are foretold; `None` if not at all.
     #[must_use]
     pub fn indirection_coverage(&self, row: &PluginRow) -> Option<RowCoverage> {
-        let reading = self.tables.reading(row.row.kind);
-        let code = match reading {
-            Some(reading) => reading.letters.iter().any(|letter| self.tables.roles(*letter) == [Role::Code]),
+        let table_formula = self.tables.table_formula(row.row.kind);
+        let code = match table_formula {
+            Some(table_formula) => {
+                table_formula.letters.iter().any(|letter| self.tables.roles(*letter) == [Role::Code])
+            }
             None => self.is_stub(row),
         };
         match (code, self.tables.target(row.row.kind)) {
@@ -52,7 +54,7 @@ impl ReferenceModel<'_> {
             (true, Some(_)) => Some(RowCoverage::Target),
             (true, None) => Some(RowCoverage::Code),
             // Something is made of the value: that there is an entry is all that can be seen.
-            (false, _) => reading.filter(|_| !row.is(row_flag::DERIVED)).map(|_| RowCoverage::Entry),
+            (false, _) => table_formula.filter(|_| !row.is(row_flag::DERIVED)).map(|_| RowCoverage::Entry),
         }
     }
 
@@ -68,7 +70,7 @@ impl ReferenceModel<'_> {
         module: &TestModule,
         linked: &Linked,
         predictions: &[Prediction],
-    ) -> Result<Vec<u32>, Complaint> {
+    ) -> Result<Vec<u32>, Diagnostic> {
         let mut resolved = Vec::new();
         let leads = |v: &Prediction| matches!(v, Prediction::Unknown(why) if *why == TABLES || *why == HAS_FALLBACK);
         if !predictions.iter().any(leads) || !self.as_assumed(module) {
@@ -108,7 +110,7 @@ impl ReferenceModel<'_> {
         linked: &Linked,
         name: &dyn Fn() -> String,
         owners: &mut HashMap<u64, u64>,
-    ) -> Result<bool, Complaint> {
+    ) -> Result<bool, Diagnostic> {
         // A low half has the value of the high half at its label.
         let is_low = row.row.pairing == pairing::LABEL;
         let (at, its) = match is_low {
@@ -118,42 +120,45 @@ impl ReferenceModel<'_> {
             },
             false => (Site { ..*site }, row),
         };
-        let Some(reading) = self.tables.reading(its.row.kind) else { return Ok(false) };
+        let Some(table_formula) = self.tables.table_formula(its.row.kind) else { return Ok(false) };
         let Ok(letters) = self.letters(&at, its) else { return Ok(false) };
-        if reading.letters.iter().any(|letter| self.tables.roles(*letter).contains(&Role::Code)) {
+        if table_formula.letters.iter().any(|letter| self.tables.roles(*letter).contains(&Role::Code)) {
             return match is_low || self.indirection_coverage(row).is_none() {
                 true => Ok(false),
                 false => self.through_code(site, row, linked, name, owners),
             };
         }
-        let targets = targets(site.module, reading.holds, &letters);
-        let candidates: Vec<_> =
-            reading.letters.iter().map(|letter| self.candidates(site.module, linked, *letter, &targets)).collect();
+        let targets = targets(site.module, table_formula.holds, &letters);
+        let candidates: Vec<_> = table_formula
+            .letters
+            .iter()
+            .map(|letter| self.candidates(site.module, linked, *letter, &targets))
+            .collect();
         let mut refused = None;
         for choice in choices(&candidates) {
-            let letters = with(letters, &reading.letters, &choice);
-            let value = FieldValue::read(site.module, its, reading.formula.readings(&letters, site.module.class));
+            let letters = with(letters, &table_formula.letters, &choice);
+            let value = FieldValue::read(site.module, its, table_formula.formula.readings(&letters, site.module.class));
             let value = if is_low { FieldValue::plain(value.exact) } else { value };
             let r = site.relocation();
             let made = linked.sections.get(site.section).map_or(&[][..], Vec::as_slice);
-            let complaint = match self.encode(site, row, value) {
+            let diagnostic = match self.encode(site, row, value) {
                 Prediction::Bytes(bytes) => match self.compare(site.module, name, (site.section, r), &bytes, made) {
                     Ok(()) => return Ok(true),
-                    Err(complaint) => complaint,
+                    Err(diagnostic) => diagnostic,
                 },
-                Prediction::Refused(kinds) => accepted(name(), kinds.words().collect::<Vec<_>>().join(" or ")),
+                Prediction::Refused(kinds) => accepted(name(), kinds.names().collect::<Vec<_>>().join(" or ")),
                 _ => return Ok(false),
             };
-            refused.get_or_insert(complaint);
+            refused.get_or_insert(diagnostic);
         }
         Err(refused.unwrap_or_else(|| {
             let values: Vec<_> = targets.iter().map(|target| text::hex_value(target.cast_signed())).collect();
             let tables: Vec<_> = linked.made.iter().filter(|m| !m.text).map(shown).collect();
-            Complaint {
-                wrong: Wrong::Bytes,
+            Diagnostic {
+                kind: DiagnosticKind::Bytes,
                 about: name(),
                 expected: format!("an entry that holds {}", values.join(" or ")),
-                came: match tables.is_empty() {
+                actual: match tables.is_empty() {
                     true => "no table".into(),
                     false => tables.join(", "),
                 },
@@ -186,19 +191,23 @@ impl ReferenceModel<'_> {
         linked: &Linked,
         name: &dyn Fn() -> String,
         owners: &mut HashMap<u64, u64>,
-    ) -> Result<bool, Complaint> {
+    ) -> Result<bool, Diagnostic> {
         let Ok(letters) = self.letters(site, row) else { return Ok(false) };
         // A weak symbol that nobody defines may be called nowhere.
         if letters.s == 0 || !solvable(row) {
             return Ok(false);
         }
         let codes = self.code(&self.tables, site, row, linked, letters);
-        let complaint =
-            |expected: String, came: String| Complaint { wrong: Wrong::Bytes, about: name(), expected, came };
+        let diagnostic = |expected: String, actual: String| Diagnostic {
+            kind: DiagnosticKind::Bytes,
+            about: name(),
+            expected,
+            actual,
+        };
         let Some((first, target)) = codes.first().copied() else {
             let bytes = linked.sections.get(site.section).and_then(|s| s.get(site.relocation().offset as usize..));
-            let came = hex(bytes.and_then(|b| b.get(..row.row.width.into())).unwrap_or_default());
-            return Err(complaint("a way into code that the plugin made".into(), came));
+            let actual = hex(bytes.and_then(|b| b.get(..row.row.width.into())).unwrap_or_default());
+            return Err(diagnostic("a way into code that the plugin made".into(), actual));
         };
         let show = |value: u64| text::hex_value(value.cast_signed());
         if let Some(distance) = self.tables.target(row.row.kind) {
@@ -210,15 +219,15 @@ impl ReferenceModel<'_> {
             if !codes.iter().any(holds) {
                 let expected = format!("code at {} with {} behind it", show(first), show(target));
                 let made: Vec<_> = linked.made.iter().filter(|m| m.text).map(shown).collect();
-                return Err(complaint(expected, made.join(", ")));
+                return Err(diagnostic(expected, made.join(", ")));
             }
         }
         // Where the addend may be the entry's or the way's, nobody knows which entry is meant.
         if letters.a == 0
             && let Some(other) = owners.insert(first, target).filter(|other| *other != target)
         {
-            let came = format!("the same code for {} and {}", show(other), show(target));
-            return Err(complaint("code for each target".into(), came));
+            let actual = format!("the same code for {} and {}", show(other), show(target));
+            return Err(diagnostic("code for each target".into(), actual));
         }
         Ok(true)
     }
@@ -228,12 +237,12 @@ impl ReferenceModel<'_> {
         let (module, field) = (site.module, Field::of(row, site.module.order));
         let place = linked.sections.get(site.section).and_then(|s| s.get(site.relocation().offset as usize..));
         let word = field.word(place.unwrap_or_default());
-        let held = [joined(row, field.signed(word)), joined(row, field.extract(word).cast_signed())];
+        let held = [undo_rounding(row, field.signed(word)), undo_rounding(row, field.extract(word).cast_signed())];
         let (s, a) = (letters.s, letters.a);
         let mut codes = Vec::new();
         let mut add = |entry: i64, target: i64| codes.push((entry, target));
-        match tables.reading(row.row.kind) {
-            Some(Reading { formula, holds, letters: which }) => {
+        match tables.table_formula(row.row.kind) {
+            Some(TableFormula { formula, holds, letters: which }) => {
                 let of = |letter: &usize| match tables.roles(*letter) {
                     [Role::Code] => vec![0],
                     [Role::Table] => starts(linked),
@@ -254,9 +263,9 @@ impl ReferenceModel<'_> {
             }
             None => {
                 let there = letters.p.wrapping_add(held[0]);
-                let ahead = tables.ahead(row.row.kind).cast_signed();
+                let pc_offset = tables.pc_offset(row.row.kind).cast_signed();
                 // The addend may be the entry's or the way's.
-                add(there.wrapping_add(ahead), s.wrapping_add(a).wrapping_add(ahead));
+                add(there.wrapping_add(pc_offset), s.wrapping_add(a).wrapping_add(pc_offset));
                 add(there.wrapping_sub(a), s);
             }
         }
@@ -274,7 +283,7 @@ impl ReferenceModel<'_> {
             let out = matches!(prediction, Prediction::Unknown(why) if *why == HAS_FALLBACK);
             let bytes = linked.sections.first()?.get(usize::try_from(r.offset).ok()?..).filter(|_| out)?;
             let place = section.address.wrapping_add(r.offset);
-            Some(module.cut(place.wrapping_add_signed(joined(row, field.signed(field.word(bytes))))))
+            Some(module.cut(place.wrapping_add_signed(undo_rounding(row, field.signed(field.word(bytes))))))
         };
         section.relocations.iter().zip(&self.predictions(module, &linked.values)).filter_map(goes).collect()
     }
@@ -304,7 +313,7 @@ fn solvable(row: &PluginRow) -> bool {
 }
 
 /// What a field held before its low half, which has a sign, was taken from the high one.
-pub(crate) fn joined(row: &PluginRow, held: i64) -> i64 {
+pub(crate) fn undo_rounding(row: &PluginRow, held: i64) -> i64 {
     let bits = u32::from(row.row.round);
     if bits == 0 {
         return held;

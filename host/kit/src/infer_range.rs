@@ -39,17 +39,17 @@ pub(crate) fn infer(model: &ReferenceModel<'_>, plugin: &Plugin) -> HashMap<u32,
             && matches!(r.pairing, pairing::NONE | pairing::PART)
     };
     let rows = model.about().rows.iter().filter(wanted);
-    rows.filter_map(|row| Some((row.row.kind, Asked { model, plugin, row }.range_formula()?))).collect()
+    rows.filter_map(|row| Some((row.row.kind, RangeProbe { model, plugin, row }.range_formula()?))).collect()
 }
 
 /// A row that is asked about.
-struct Asked<'a> {
+struct RangeProbe<'a> {
     model: &'a ReferenceModel<'a>,
     plugin: &'a Plugin,
     row: &'a PluginRow,
 }
 
-impl Asked<'_> {
+impl RangeProbe<'_> {
     fn range_formula(&self) -> Option<RangeFormula> {
         let mut formulas = Vec::from_iter(Formula::argument(&self.row.formula));
         for text in ["S + A - P", "S + A"] {
@@ -74,7 +74,7 @@ impl Asked<'_> {
         let step = step(self.row);
         let even = |value: i64| value & step.wrapping_neg();
         let within = [even(min / 4), even(min / 8), 0, step, even(max / 8), even(max / 4)];
-        let within = within.map(|value| self.ask(fixture, formula, value));
+        let within = within.map(|value| self.probe(fixture, formula, value));
         if within.iter().any(|answer| !matches!(answer, Answer::Linked { .. })) {
             return None;
         }
@@ -99,13 +99,13 @@ impl Asked<'_> {
     /// The last value that is linked on the way from `good` to `bad`; `None` if that one is, too.
     fn end(&self, fixture: &Fixture, formula: &Formula, good: i64, bad: i64) -> Option<i64> {
         let step = step(self.row);
-        if self.ask(fixture, formula, bad) != Answer::OutOfRange {
+        if self.probe(fixture, formula, bad) != Answer::OutOfRange {
             return None;
         }
         let (mut good, mut bad) = (good / step, bad / step);
         while good.abs_diff(bad) > 1 {
             let middle = good + (bad - good) / 2;
-            match self.ask(fixture, formula, middle * step) {
+            match self.probe(fixture, formula, middle * step) {
                 Answer::Linked { .. } => good = middle,
                 Answer::OutOfRange => bad = middle,
                 Answer::Other => return None,
@@ -115,7 +115,7 @@ impl Asked<'_> {
     }
 
     /// A module whose one relocation has this value.
-    fn ask(&self, fixture: &Fixture, formula: &Formula, value: i64) -> Answer {
+    fn probe(&self, fixture: &Fixture, formula: &Formula, value: i64) -> Answer {
         let mut fixture = fixture.clone();
         let offset = 24;
         let place = fixture.address().wrapping_add(offset).cast_signed();

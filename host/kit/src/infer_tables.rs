@@ -11,9 +11,9 @@ use super::fixture::Fixture;
 use super::formula::{self, Formula};
 use super::infer_range;
 use super::places::Places;
-use super::reference_model::{Forms, ReferenceModel, Site};
+use super::reference_model::{AddendForms, ReferenceModel, Site};
 use super::run::{Linked, Made, Outcome, run};
-use super::tables::{Reading, Role, Tables, choices, slots, starts, with, word};
+use super::tables::{Role, TableFormula, Tables, choices, slots, starts, with, word};
 use super::test_module::{Relocation, TestModule};
 use super::value::FieldValue;
 use relobox_abi::{effect, row_flag};
@@ -28,7 +28,7 @@ impl<'a> ReferenceModel<'a> {
     /// what its letters for tables stand for.
     #[must_use]
     pub fn of(plugin: &'a Plugin) -> Self {
-        let mut model = Self::new(&plugin.about, Forms::of(plugin));
+        let mut model = Self::new(&plugin.about, AddendForms::of(plugin));
         model.tables = tables(&model, plugin);
         model.range_formulas = infer_range::infer(&model, plugin);
         model
@@ -48,19 +48,19 @@ fn tables(model: &ReferenceModel<'_>, plugin: &Plugin) -> Tables {
         if letters.is_empty() || letters.len() > limits::FORMULA_TABLES {
             continue;
         }
-        let reading = Reading { formula, holds, letters };
+        let table_formula = TableFormula { formula, holds, letters };
         let linked = linked(model, plugin, row);
         if !row.is(row_flag::DERIVED) && !linked.is_empty() {
-            let fits = |roles: &Vec<Role>| linked.iter().all(|one| leads(model, row, &reading, roles, one));
-            let all: Vec<_> = assignments(reading.letters.len()).into_iter().filter(fits).collect();
-            for (n, letter) in reading.letters.iter().enumerate() {
+            let fits = |roles: &Vec<Role>| linked.iter().all(|one| leads(model, row, &table_formula, roles, one));
+            let all: Vec<_> = assignments(table_formula.letters.len()).into_iter().filter(fits).collect();
+            for (n, letter) in table_formula.letters.iter().enumerate() {
                 for role in Role::ALL.iter().filter(|role| all.iter().any(|roles| roles[n] == **role)) {
                     votes[*letter][*role as usize] += 1;
                 }
             }
         }
         samples.insert(row.row.kind, linked);
-        tables.readings.insert(row.row.kind, reading);
+        tables.readings.insert(row.row.kind, table_formula);
     }
     for (roles, votes) in tables.roles.iter_mut().zip(votes) {
         let most = votes.into_iter().max().filter(|most| *most != 0);
@@ -72,7 +72,7 @@ fn tables(model: &ReferenceModel<'_>, plugin: &Plugin) -> Tables {
             Some(linked) => linked,
             None if stub => {
                 let linked = linked(model, plugin, row);
-                tables.ahead.insert(row.row.kind, ahead(model, row, &linked));
+                tables.pc_offset.insert(row.row.kind, pc_offset(model, row, &linked));
                 linked
             }
             None => continue,
@@ -108,11 +108,11 @@ fn distance(
 }
 
 /// The smallest distance at which all detours in `samples` lead into code that the plugin made; 0 if there is none.
-fn ahead(model: &ReferenceModel<'_>, row: &PluginRow, samples: &[(TestModule, Linked)]) -> u64 {
-    let into = |ahead: &u64| {
+fn pc_offset(model: &ReferenceModel<'_>, row: &PluginRow, samples: &[(TestModule, Linked)]) -> u64 {
+    let into = |pc_offset: &u64| {
         samples.iter().all(|(module, linked)| {
             let inside = |to: u64| linked.made.iter().any(|m| m.text && m.at(to).is_some());
-            model.detours(module, linked, row).iter().all(|to| inside(module.cut(to.wrapping_add(*ahead))))
+            model.detours(module, linked, row).iter().all(|to| inside(module.cut(to.wrapping_add(*pc_offset))))
         })
     };
     [0, 2, 4, 8].into_iter().find(into).unwrap_or(0)
@@ -147,7 +147,7 @@ fn anywhere(module: &TestModule, linked: &Linked, role: Role) -> Vec<i64> {
 fn leads(
     model: &ReferenceModel<'_>,
     row: &PluginRow,
-    reading: &Reading,
+    table_formula: &TableFormula,
     roles: &[Role],
     (module, linked): &(TestModule, Linked),
 ) -> bool {
@@ -162,8 +162,8 @@ fn leads(
         let Ok(letters) = model.letters(&site, row) else { return false };
         let word = field.word(&linked.sections[0][r.offset as usize..]);
         let fits = |choice: &&Vec<i64>| {
-            let letters = with(letters, &reading.letters, choice);
-            let value = FieldValue::read(module, row, reading.formula.readings(&letters, module.class));
+            let letters = with(letters, &table_formula.letters, choice);
+            let value = FieldValue::read(module, row, table_formula.formula.readings(&letters, module.class));
             let made = bytes(row, &field, module.class, word, value);
             let same = (made.bytes.iter().zip(field.bytes(word))).zip(made.known);
             in_range(row, value.rounded, module.class).0 && same.into_iter().all(|((a, b), known)| (a ^ b) & known == 0)

@@ -1,7 +1,7 @@
 //! Metamorphic oracles: a second case is made from the first, and what must hold between the two is known, whatever
 //! a relocation means. Where either is refused there is nothing to compare.
 
-use super::complaint::{Complaint, Wrong, hex};
+use super::diagnostic::{Diagnostic, DiagnosticKind, hex};
 use super::field::Field;
 use super::places::{Places, Sharing};
 use super::plugin_under_test::PluginUnderTest;
@@ -93,7 +93,7 @@ pub(crate) fn shift(
     module: &TestModule,
     what: Moves,
     by: u64,
-) -> Result<(), Complaint> {
+) -> Result<(), Diagnostic> {
     let (Some(before), Some(after)) = (linked(under_test, module), linked(under_test, &moved(module, what, by))) else {
         return Ok(());
     };
@@ -135,8 +135,8 @@ pub(crate) fn shift(
             }
             let expected = expected(&factors[0]);
             let word = |word: u64| hex(&field.bytes(word)[..field.width.min(8)]);
-            return Err(Complaint {
-                wrong: Wrong::Differs,
+            return Err(Diagnostic {
+                kind: DiagnosticKind::Differs,
                 about: format!("{} at {}+{:#x}", row.name, s.name, r.offset),
                 expected: format!(
                     "{} when {} moved by {}",
@@ -144,7 +144,7 @@ pub(crate) fn shift(
                     thing(what),
                     text::hex_value(by.cast_signed())
                 ),
-                came: format!("{} (it was {})", word(new), word(old)),
+                actual: format!("{} (it was {})", word(new), word(old)),
             });
         }
     }
@@ -200,7 +200,7 @@ fn owned(under_test: &PluginUnderTest<'_>, module: &TestModule, section: &Sectio
 }
 
 /// Bits around fields stay, and what was in a field does not matter unless it is read.
-pub(crate) fn poison(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), Complaint> {
+pub(crate) fn poison(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), Diagnostic> {
     let mut inverted = module.clone();
     let masks: Vec<_> = module.sections.iter().map(|s| owned(under_test, module, s)).collect();
     for (section, (_, read)) in inverted.sections.iter_mut().zip(&masks) {
@@ -216,11 +216,11 @@ pub(crate) fn poison(under_test: &PluginUnderTest<'_>, module: &TestModule) -> R
             let is = &linked.sections[section];
             let stray = (0..was.len()).find(|i| (was[*i] ^ is[*i]) & !own[*i] != 0);
             if let Some(i) = stray {
-                return Err(Complaint {
-                    wrong: Wrong::Neighbours,
+                return Err(Diagnostic {
+                    kind: DiagnosticKind::Neighbours,
                     about: near(under_test, s, i),
                     expected: format!("byte {i:#x} to keep its bits {:#04x} of {:#04x}", !own[i], was[i]),
-                    came: format!("{:#04x}", is[i]),
+                    actual: format!("{:#04x}", is[i]),
                 });
             }
         }
@@ -235,11 +235,11 @@ pub(crate) fn poison(under_test: &PluginUnderTest<'_>, module: &TestModule) -> R
         let differs =
             (0..own.len()).find(|i| (a[*i] ^ b[*i]) & own[*i] != 0 && !derived.iter().any(|range| range.contains(i)));
         if let Some(i) = differs {
-            return Err(Complaint {
-                wrong: Wrong::Bytes,
+            return Err(Diagnostic {
+                kind: DiagnosticKind::Bytes,
                 about: near(under_test, s, i),
                 expected: format!("byte {i:#x} to be the same whatever was in the field, {:#04x}", a[i]),
-                came: format!("{:#04x}", b[i]),
+                actual: format!("{:#04x}", b[i]),
             });
         }
     }
@@ -254,7 +254,7 @@ fn near(under_test: &PluginUnderTest<'_>, section: &Section, at: usize) -> Strin
 }
 
 /// Relocations that do not depend on each other, in another order, give the same.
-pub(crate) fn permute(under_test: &PluginUnderTest<'_>, module: &TestModule, seed: u64) -> Result<(), Complaint> {
+pub(crate) fn permute(under_test: &PluginUnderTest<'_>, module: &TestModule, seed: u64) -> Result<(), Diagnostic> {
     let about = under_test.about();
     // Who must stand behind whom is only known of plugins that say so.
     let from_description = |s: &Section| about.abi < 2 && s.in_place;
@@ -281,8 +281,8 @@ pub(crate) fn permute(under_test: &PluginUnderTest<'_>, module: &TestModule, see
         }
     }
     let (first, second) = (under_test.run(module).outcome, under_test.run(&permuted).outcome);
-    let complaint = |about: String, expected: String, came: String| {
-        Err(Complaint { wrong: Wrong::Differs, about, expected: format!("{expected} in any order"), came })
+    let diagnostic = |about: String, expected: String, actual: String| {
+        Err(Diagnostic { kind: DiagnosticKind::Differs, about, expected: format!("{expected} in any order"), actual })
     };
     match (first, second) {
         (Outcome::Linked(a), Outcome::Linked(b)) => {
@@ -298,7 +298,7 @@ pub(crate) fn permute(under_test: &PluginUnderTest<'_>, module: &TestModule, see
                     if let ((Some(a), Some(b)), false) = (both, tables)
                         && a != b
                     {
-                        return complaint(format!("{} at {}+{:#x}", row.name, s.name, r.offset), hex(a), hex(b));
+                        return diagnostic(format!("{} at {}+{:#x}", row.name, s.name, r.offset), hex(a), hex(b));
                     }
                 }
             }
@@ -307,10 +307,10 @@ pub(crate) fn permute(under_test: &PluginUnderTest<'_>, module: &TestModule, see
         (Outcome::Refused(_), Outcome::Refused(_)) => Ok(()),
         (Outcome::Linked(_), Outcome::Refused(faults)) | (Outcome::Refused(faults), Outcome::Linked(_)) => {
             let kind = faults.first().map_or(String::new(), |f| f.kind.clone());
-            complaint("independent relocations".into(), "the same verdict".into(), format!("{kind} in one of two"))
+            diagnostic("independent relocations".into(), "the same verdict".into(), format!("{kind} in one of two"))
         }
-        (_, Outcome::Misbehaved(what)) | (Outcome::Misbehaved(what), _) => {
-            complaint("independent relocations".into(), "an answer".into(), format!("it {what}"))
+        (_, Outcome::GuestError(what)) | (Outcome::GuestError(what), _) => {
+            diagnostic("independent relocations".into(), "an answer".into(), format!("it {what}"))
         }
     }
 }

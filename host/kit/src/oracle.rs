@@ -1,7 +1,7 @@
 //! What may be asked of one case: each oracle runs it, some also a second one made from it, and complains or not.
 
-use super::complaint::{Complaint, Wrong, hex};
 use super::cost::{self, Growth};
+use super::diagnostic::{Diagnostic, DiagnosticKind, hex};
 use super::plugin_under_test::PluginUnderTest;
 use super::run::{Outcome, run};
 use super::test_case::Expected;
@@ -37,7 +37,7 @@ pub enum Oracle {
 
 /// Whom to ask, besides the plugin.
 #[derive(Clone, Copy)]
-pub struct Bench<'a> {
+pub struct OracleContext<'a> {
     /// The plugin under test.
     pub under_test: &'a PluginUnderTest<'a>,
     /// The one that must agree.
@@ -46,8 +46,8 @@ pub struct Bench<'a> {
 
 impl Oracle {
     /// Asks; `Ok` where nothing can be said.
-    pub fn ask(&self, bench: &Bench<'_>, module: &TestModule) -> Result<(), Complaint> {
-        let under_test = bench.under_test;
+    pub fn check(&self, context: &OracleContext<'_>, module: &TestModule) -> Result<(), Diagnostic> {
+        let under_test = context.under_test;
         match self {
             Self::ReferenceModel => under_test.model.check(module, &under_test.run(module).outcome),
             Self::Repeat => repeat(under_test, module),
@@ -58,7 +58,7 @@ impl Oracle {
             Self::Permute(seed) => metamorphic::permute(under_test, module, *seed),
             Self::Slots => slots::destinations(under_test, module),
             Self::Cost(growth) => cost::in_proportion(under_test, module, *growth),
-            Self::Against => bench.against.map_or(Ok(()), |other| agree(under_test, other, module)),
+            Self::Against => context.against.map_or(Ok(()), |other| agree(under_test, other, module)),
         }
     }
 }
@@ -74,7 +74,7 @@ impl fmt::Display for Oracle {
             Self::Poison => f.write_str("poison"),
             Self::Permute(seed) => write!(f, "permute {seed:#x}"),
             Self::Slots => f.write_str("slots"),
-            Self::Cost(growth) => write!(f, "cost {}", growth.word()),
+            Self::Cost(growth) => write!(f, "cost {}", growth.as_str()),
             Self::Against => f.write_str("against"),
         }
     }
@@ -105,12 +105,12 @@ impl std::str::FromStr for Oracle {
     }
 }
 
-fn differs(about: &str, expected: String, came: String) -> Complaint {
-    Complaint { wrong: Wrong::Differs, about: about.to_owned(), expected, came }
+fn differs(about: &str, expected: String, actual: String) -> Diagnostic {
+    Diagnostic { kind: DiagnosticKind::Differs, about: about.to_owned(), expected, actual }
 }
 
 /// Same bytes, same fuel, same memory, whatever ran in between.
-fn repeat(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), Complaint> {
+fn repeat(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), Diagnostic> {
     let once = || {
         let run = under_test.run(module);
         let memory = run.instance.as_ref().map_or(0, |i| i.memory().len());
@@ -125,7 +125,7 @@ fn repeat(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), C
 }
 
 /// Two runs, each with its fuel and memory.
-fn same(first: &(Outcome, u64, usize), second: &(Outcome, u64, usize)) -> Result<(), Complaint> {
+fn same(first: &(Outcome, u64, usize), second: &(Outcome, u64, usize)) -> Result<(), Diagnostic> {
     let about = "two runs of one job";
     if first.0 != second.0 {
         return Err(differs(about, text_of(&first.0), text_of(&second.0)));
@@ -154,12 +154,12 @@ fn text_of(outcome: &Outcome) -> String {
                 .collect();
             format!("refused: {}", kinds.join(", "))
         }
-        Outcome::Misbehaved(what) => format!("it {what}"),
+        Outcome::GuestError(what) => format!("it {what}"),
     }
 }
 
 /// Both come to the same, or refuse the same relocation. Where one does not know a type or the machine, it is not asked.
-fn agree(under_test: &PluginUnderTest<'_>, other: &Plugin, module: &TestModule) -> Result<(), Complaint> {
+fn agree(under_test: &PluginUnderTest<'_>, other: &Plugin, module: &TestModule) -> Result<(), Diagnostic> {
     if !agree::comparable([under_test.plugin, other], module) {
         return Ok(());
     }
@@ -171,7 +171,7 @@ fn agree(under_test: &PluginUnderTest<'_>, other: &Plugin, module: &TestModule) 
 }
 
 /// Whether that is what was expected.
-pub fn as_expected(expected: &Expected, outcome: &Outcome) -> Result<(), Complaint> {
+pub fn check_expected(expected: &Expected, outcome: &Outcome) -> Result<(), Diagnostic> {
     let right = match (expected, outcome) {
         (Expected::Linked { sections, made }, Outcome::Linked(linked)) => {
             let bytes = |index: usize| index.checked_sub(1).and_then(|i| linked.sections.get(i));
@@ -180,8 +180,8 @@ pub fn as_expected(expected: &Expected, outcome: &Outcome) -> Result<(), Complai
             };
             sections.iter().all(|(index, contents)| bytes(*index) == Some(contents)) && made.iter().all(same)
         }
-        (Expected::Refused(faults), Outcome::Refused(came)) => {
-            faults.iter().all(|(kind, of)| came.iter().any(|f| f.kind == *kind && f.relocation == *of))
+        (Expected::Refused(faults), Outcome::Refused(actual)) => {
+            faults.iter().all(|(kind, of)| actual.iter().any(|f| f.kind == *kind && f.relocation == *of))
         }
         _ => false,
     };
@@ -212,7 +212,7 @@ mod tests {
         let linked = |byte| Outcome::Linked(Linked { sections: vec![vec![byte]], ..Linked::default() });
         assert_eq!(same(&(linked(1), 2, 3), &(linked(1), 2, 3)), Ok(()));
         for other in [(linked(0), 2, 3), (linked(1), 1, 3), (linked(1), 2, 4), (Outcome::Refused(Vec::new()), 2, 3)] {
-            assert_eq!(same(&(linked(1), 2, 3), &other).map_err(|c| c.wrong), Err(Wrong::Differs));
+            assert_eq!(same(&(linked(1), 2, 3), &other).map_err(|c| c.kind), Err(DiagnosticKind::Differs));
         }
     }
 }

@@ -6,33 +6,33 @@ use super::fixture::Fixture;
 use super::group::Group;
 use super::oracle::Oracle;
 use super::plugin_under_test::PluginUnderTest;
-use super::prover::{Cases, Prover};
+use super::runner::{CheckContext, CheckRunner};
 use super::sample::aim;
 use super::test_module::Relocation;
 use relobox_abi::pairing;
 use relobox_link::description::PluginRow;
 
 /// All of them.
-pub(crate) fn derive(prover: &mut Prover<'_>) {
-    let under_test = prover.under_test();
+pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
+    let under_test = runner.under_test();
     for row in under_test.writing().filter(|row| row.row.pairing != pairing::NONE) {
-        prover.check(Group::Pairs, &row.name, |cases| {
+        runner.check(Group::Pairs, &row.name, |cx| {
             let Some(partner) = under_test.about().row(row.row.partner) else { return };
             for fixture in under_test.fixtures() {
                 match row.row.pairing {
-                    pairing::LABEL => labels(cases, &fixture, row, under_test),
-                    pairing::NEXT => halves(cases, &fixture, row, partner),
-                    pairing::PART => parts(cases, &fixture, row, partner),
-                    pairing::BEHIND => behind(cases, &fixture, row, partner),
-                    pairing::PLACE => places(cases, &fixture, row, partner),
+                    pairing::LABEL => labels(cx, &fixture, row, under_test),
+                    pairing::NEXT => halves(cx, &fixture, row, partner),
+                    pairing::PART => parts(cx, &fixture, row, partner),
+                    pairing::BEHIND => behind(cx, &fixture, row, partner),
+                    pairing::PLACE => places(cx, &fixture, row, partner),
                     // From the low half's side.
-                    _ => cases.partly("it is proved with its low halves"),
+                    _ => cx.set_limitation("it is proved with its low halves"),
                 }
             }
         });
     }
     if under_test.about().abi < 2 {
-        prover.check(Group::Pairs, "all", |cases| cases.partly("the plugin is of ABI version 1, which has no pairs"));
+        runner.check(Group::Pairs, "all", |cx| cx.set_limitation("the plugin is of ABI version 1, which has no pairs"));
     }
 }
 
@@ -47,7 +47,7 @@ fn relocation(row: &PluginRow, offset: u64, symbol: u32) -> Relocation {
     Relocation { offset, kind: row.row.kind, symbol, addend: 0 }
 }
 
-fn labels(cases: &mut Cases<'_>, fixture: &Fixture, low: &PluginRow, under_test: &PluginUnderTest<'_>) {
+fn labels(cx: &mut CheckContext<'_>, fixture: &Fixture, low: &PluginRow, under_test: &PluginUnderTest<'_>) {
     let highs = under_test.writing().filter(|row| row.row.pairing == pairing::LABELLED);
     for high in highs {
         for value in carries(high.row.round.max(12)) {
@@ -63,25 +63,25 @@ fn labels(cases: &mut Cases<'_>, fixture: &Fixture, low: &PluginRow, under_test:
             let mut made = fixture.clone();
             made.module.sections[0].bytes.fill(0xa5);
             let label = pair(&mut made, [16, 24], value);
-            cases.ask(Oracle::ReferenceModel, &made.module);
+            cx.check(Oracle::ReferenceModel, &made.module);
             // Another low half of the same, and the low half first, in the file and in the section.
             made.relocation(relocation(low, 40, label));
-            cases.ask(Oracle::ReferenceModel, &made.module);
+            cx.check(Oracle::ReferenceModel, &made.module);
             made.module.sections[0].relocations.reverse();
-            cases.ask(Oracle::ReferenceModel, &made.module);
+            cx.check(Oracle::ReferenceModel, &made.module);
             let mut made = fixture.clone();
             let label = pair(&mut made, [48, 0], value);
             made.relocation(relocation(low, 8, label));
-            cases.ask(Oracle::ReferenceModel, &made.module);
+            cx.check(Oracle::ReferenceModel, &made.module);
             // Two pairs, one inside the other.
             let mut made = fixture.clone();
             pair(&mut made, [0, 24], value);
             pair(&mut made, [8, 16], value.wrapping_add(0x7531));
-            cases.ask(Oracle::ReferenceModel, &made.module);
+            cx.check(Oracle::ReferenceModel, &made.module);
             made.module.sections[0].relocations.swap(1, 3);
             made.module.sections[0].relocations.swap(0, 2);
-            cases.ask(Oracle::ReferenceModel, &made.module);
-            cases.ask(Oracle::Permute(value.cast_unsigned()), &made.module);
+            cx.check(Oracle::ReferenceModel, &made.module);
+            cx.check(Oracle::Permute(value.cast_unsigned()), &made.module);
         }
         // Labels where no high half is: beside it, at a low one, behind the section, before it.
         for offset in [20, 12, 24, 64, 0x1000, 1 << 31, 0xffff_fff0, 0xffff_ffff_ffff_fff0] {
@@ -91,9 +91,9 @@ fn labels(cases: &mut Cases<'_>, fixture: &Fixture, low: &PluginRow, under_test:
             aim(&under_test.model, &mut made.module, (0, 0), 0x1234);
             let label = made.label(offset);
             made.relocation(relocation(low, 24, label));
-            cases.ask(Oracle::ReferenceModel, &made.module);
+            cx.check(Oracle::ReferenceModel, &made.module);
             made.module.sections[0].relocations.remove(0);
-            cases.ask(Oracle::ReferenceModel, &made.module);
+            cx.check(Oracle::ReferenceModel, &made.module);
         }
         // In another section there is no high half, whatever stands in this one.
         let mut made = fixture.clone();
@@ -104,10 +104,10 @@ fn labels(cases: &mut Cases<'_>, fixture: &Fixture, low: &PluginRow, under_test:
         (other.name, other.address) = (".init.text".into(), made.module.cut(made.address().wrapping_add(0x1_0000)));
         other.relocations = vec![relocation(low, 24, label)];
         made.module.sections.push(other);
-        cases.ask(Oracle::ReferenceModel, &made.module);
+        cx.check(Oracle::ReferenceModel, &made.module);
         // Nor is there one at the same offset of the other.
         (made.module.symbols[1].section, made.module.symbols[1].value) = (2, 16);
-        cases.ask(Oracle::ReferenceModel, &made.module);
+        cx.check(Oracle::ReferenceModel, &made.module);
     }
 }
 
@@ -124,7 +124,7 @@ fn split(fixture: &mut Fixture, (high, at): (&PluginRow, u64), (low, low_at): (&
     }
 }
 
-fn halves(cases: &mut Cases<'_>, fixture: &Fixture, high: &PluginRow, low: &PluginRow) {
+fn halves(cx: &mut CheckContext<'_>, fixture: &Fixture, high: &PluginRow, low: &PluginRow) {
     let in_place = fixture.in_place();
     for value in carries(high.row.round.max(12)) {
         for addend in [0, 0x7fff, 0x8000, -1, 0x1_8000, -0x8001] {
@@ -135,19 +135,19 @@ fn halves(cases: &mut Cases<'_>, fixture: &Fixture, high: &PluginRow, low: &Plug
             made.relocation(Relocation { addend: explicit, ..relocation(high, 16, symbol) });
             made.relocation(Relocation { addend: explicit, ..relocation(low, 24, symbol) });
             split(&mut made, (high, 16), (low, 24), addend);
-            cases.ask(Oracle::ReferenceModel, &made.module);
+            cx.check(Oracle::ReferenceModel, &made.module);
             if in_place && addend != 0 {
                 // Another high half for the same low one, another low half behind, pairs of two symbols.
                 split(&mut made, (high, 0), (low, 24), addend);
                 made.module.sections[0].relocations.insert(0, relocation(high, 0, symbol));
-                cases.ask(Oracle::ReferenceModel, &made.module);
+                cx.check(Oracle::ReferenceModel, &made.module);
                 made.relocation(relocation(low, 40, symbol));
-                cases.ask(Oracle::ReferenceModel, &made.module);
+                cx.check(Oracle::ReferenceModel, &made.module);
                 let other = made.symbol(made.module.cut(value.cast_unsigned().wrapping_mul(3)));
                 made.relocation(relocation(high, 48, other));
                 made.relocation(relocation(low, 56, other));
                 split(&mut made, (high, 48), (low, 56), addend.wrapping_mul(5));
-                cases.ask(Oracle::ReferenceModel, &made.module);
+                cx.check(Oracle::ReferenceModel, &made.module);
             }
         }
     }
@@ -155,18 +155,18 @@ fn halves(cases: &mut Cases<'_>, fixture: &Fixture, high: &PluginRow, low: &Plug
     let mut alone = fixture.clone();
     let symbol = alone.symbol(0x1_2345);
     alone.relocation(relocation(high, 16, symbol));
-    cases.ask(Oracle::ReferenceModel, &alone.module);
+    cx.check(Oracle::ReferenceModel, &alone.module);
     let mut crossed = alone.clone();
     let other = crossed.symbol(0x5_4321);
     crossed.relocation(relocation(low, 24, other));
-    cases.ask(Oracle::ReferenceModel, &crossed.module);
+    cx.check(Oracle::ReferenceModel, &crossed.module);
     let mut behind = alone;
     behind.module.sections[0].relocations.insert(0, relocation(low, 24, symbol));
-    cases.ask(Oracle::ReferenceModel, &behind.module);
+    cx.check(Oracle::ReferenceModel, &behind.module);
 }
 
 /// Both are patched alone; that together they hold the value follows from each.
-fn parts(cases: &mut Cases<'_>, fixture: &Fixture, low: &PluginRow, high: &PluginRow) {
+fn parts(cx: &mut CheckContext<'_>, fixture: &Fixture, low: &PluginRow, high: &PluginRow) {
     let width = Field::of(low, fixture.module.order).value_bits() as u8;
     for value in carries(if high.row.round == 0 { width } else { high.row.round }) {
         let value = value & i64::from(low.row.align.max(1)).wrapping_neg();
@@ -174,41 +174,41 @@ fn parts(cases: &mut Cases<'_>, fixture: &Fixture, low: &PluginRow, high: &Plugi
         made.module.sections[0].bytes.fill(0xa5);
         let symbol = made.symbol(0);
         made.relocation(relocation(high, 16, symbol));
-        aim(&cases.under_test().model, &mut made.module, (0, 0), value);
+        aim(&cx.under_test().model, &mut made.module, (0, 0), value);
         made.relocation(relocation(low, 24, symbol));
-        cases.ask(Oracle::ReferenceModel, &made.module);
+        cx.check(Oracle::ReferenceModel, &made.module);
         let target = made.address().wrapping_add_signed(value);
         made.module.symbols[0].value = made.module.cut(target);
-        cases.ask(Oracle::ReferenceModel, &made.module);
+        cx.check(Oracle::ReferenceModel, &made.module);
         made.module.sections[0].relocations.reverse();
-        cases.ask(Oracle::ReferenceModel, &made.module);
+        cx.check(Oracle::ReferenceModel, &made.module);
     }
 }
 
-fn behind(cases: &mut Cases<'_>, fixture: &Fixture, second: &PluginRow, first: &PluginRow) {
+fn behind(cx: &mut CheckContext<'_>, fixture: &Fixture, second: &PluginRow, first: &PluginRow) {
     let mut both = fixture.clone();
     let (a, b) = (both.symbol(fixture.address().wrapping_add(24)), both.symbol(fixture.address().wrapping_add(16)));
     both.relocation(relocation(first, 16, a));
     both.relocation(relocation(second, 16, b));
-    cases.ask(Oracle::ReferenceModel, &both.module);
-    cases.ask(Oracle::Shift(0x10_0000), &both.module);
+    cx.check(Oracle::ReferenceModel, &both.module);
+    cx.check(Oracle::Shift(0x10_0000), &both.module);
     let mut swapped = both.clone();
     swapped.module.sections[0].relocations.reverse();
-    cases.ask(Oracle::ReferenceModel, &swapped.module);
+    cx.check(Oracle::ReferenceModel, &swapped.module);
     let mut apart = both.clone();
     apart.module.sections[0].relocations[1].offset = 32;
-    cases.ask(Oracle::ReferenceModel, &apart.module);
+    cx.check(Oracle::ReferenceModel, &apart.module);
     for i in [0, 1] {
         let mut alone = both.clone();
         alone.module.sections[0].relocations.remove(i);
-        cases.ask(Oracle::ReferenceModel, &alone.module);
+        cx.check(Oracle::ReferenceModel, &alone.module);
     }
     let mut twice = both.clone();
     twice.module.sections[0].relocations.insert(0, relocation(first, 16, a));
-    cases.ask(Oracle::ReferenceModel, &twice.module);
+    cx.check(Oracle::ReferenceModel, &twice.module);
 }
 
-fn places(cases: &mut Cases<'_>, fixture: &Fixture, row: &PluginRow, partner: &PluginRow) {
+fn places(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow, partner: &PluginRow) {
     for (a, b) in [(0x40, 0x10), (0x10, 0x40), (0xffff_ffff, 1), (0, 0), (0x8000_0080, 0x7fff_ff7f)] {
         for poison in [0, 0xff, 0x5a] {
             let mut made = fixture.clone();
@@ -218,10 +218,10 @@ fn places(cases: &mut Cases<'_>, fixture: &Fixture, row: &PluginRow, partner: &P
                 let two = [relocation(row, at, a), relocation(partner, at, b)];
                 made.relocation(two[i]);
                 made.relocation(two[1 - i]);
-                cases.ask(Oracle::ReferenceModel, &made.module);
+                cx.check(Oracle::ReferenceModel, &made.module);
             }
             made.relocation(relocation(row, 16, b));
-            cases.ask(Oracle::ReferenceModel, &made.module);
+            cx.check(Oracle::ReferenceModel, &made.module);
         }
     }
 }

@@ -5,7 +5,7 @@ use super::fixture::Fixture;
 use super::group::Group;
 use super::oracle::Oracle;
 use super::plugin_under_test::PluginUnderTest;
-use super::prover::{Cases, Prover};
+use super::runner::{CheckContext, CheckRunner};
 use super::sample::{aim, sample};
 use super::test_module::Relocation;
 use super::vectors::stands_alone;
@@ -29,22 +29,22 @@ fn properties() -> Vec<(&'static str, Vec<Oracle>)> {
 }
 
 /// All of them.
-pub(crate) fn derive(prover: &mut Prover<'_>) {
-    let under_test = prover.under_test();
+pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
+    let under_test = runner.under_test();
     for (name, oracles) in properties() {
-        prover.check(Group::Properties, name, |cases| {
+        runner.check(Group::Properties, name, |cx| {
             for fixture in under_test.fixtures() {
                 samples(&fixture, under_test, |sample| {
                     for oracle in &oracles {
-                        cases.ask(oracle.clone(), &sample.module);
+                        cx.check(oracle.clone(), &sample.module);
                     }
                 });
             }
         });
     }
-    prover.check(Group::Determinism, "repeat", |cases| {
+    runner.check(Group::Determinism, "repeat", |cx| {
         for fixture in under_test.fixtures() {
-            samples(&fixture, under_test, |sample| cases.ask(Oracle::Repeat, &sample.module));
+            samples(&fixture, under_test, |sample| cx.check(Oracle::Repeat, &sample.module));
         }
     });
     let leads = |row: &&PluginRow| {
@@ -52,16 +52,16 @@ pub(crate) fn derive(prover: &mut Prover<'_>) {
         (table && !row.is(row_flag::BY_HAND | row_flag::DERIVED)) || row.is(row_flag::FALLBACK)
     };
     for row in under_test.writing().filter(leads) {
-        prover.check(Group::Slots, &row.name, |cases| {
+        runner.check(Group::Slots, &row.name, |cx| {
             for fixture in under_test.fixtures() {
-                entries(cases, &fixture, row);
+                entries(cx, &fixture, row);
             }
         });
     }
     for row in under_test.writing() {
-        prover.check(Group::Cost, &row.name, |cases| {
+        runner.check(Group::Cost, &row.name, |cx| {
             for fixture in under_test.fixtures().into_iter().take(1) {
-                costs(cases, &fixture, row);
+                costs(cx, &fixture, row);
             }
         });
     }
@@ -83,7 +83,7 @@ fn samples(fixture: &Fixture, under_test: &PluginUnderTest<'_>, mut ask: impl Fn
 }
 
 /// The same symbol twice, two symbols, by turns; near and far.
-fn entries(cases: &mut Cases<'_>, fixture: &Fixture, row: &PluginRow) {
+fn entries(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow) {
     let mut rng = Rng::new(row.row.kind.into());
     for far in [true, false] {
         let values: Vec<_> = (0..3)
@@ -100,30 +100,30 @@ fn entries(cases: &mut Cases<'_>, fixture: &Fixture, row: &PluginRow) {
             for (i, which) in (0..).zip(order) {
                 made.relocation(Relocation { offset: 16 * i, kind: row.row.kind, symbol: symbols[*which], addend: 0 });
             }
-            cases.ask(Oracle::Slots, &made.module);
-            cases.ask(Oracle::ReferenceModel, &made.module);
+            cx.check(Oracle::Slots, &made.module);
+            cx.check(Oracle::ReferenceModel, &made.module);
             // Two addends of one symbol are two targets: whatever is shared, each field must lead right.
             made.module.sections[0]
                 .relocations
                 .iter_mut()
                 .skip(1)
                 .for_each(|r| r.addend = if fixture.in_place() { 0 } else { 16 });
-            cases.ask(Oracle::Slots, &made.module);
+            cx.check(Oracle::Slots, &made.module);
         }
     }
 }
 
-fn costs(cases: &mut Cases<'_>, fixture: &Fixture, row: &PluginRow) {
+fn costs(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow) {
     let mut unit = fixture.clone();
     unit.module.sections[0].bytes.truncate(16);
     let symbol = unit.symbol(0);
-    let about = cases.under_test().about();
+    let about = cx.under_test().about();
     let one = |row: &PluginRow, offset, symbol| Relocation { offset, kind: row.row.kind, symbol, addend: 0 };
     match row.row.pairing {
         pairing::LABEL => {
             let Some(high) = about.row(row.row.partner) else { return };
             unit.relocation(one(high, 0, symbol));
-            aim(&cases.under_test().model, &mut unit.module, (0, 0), 0x1234);
+            aim(&cx.under_test().model, &mut unit.module, (0, 0), 0x1234);
             let label = unit.label(0);
             unit.relocation(one(row, 8, label));
         }
@@ -139,15 +139,15 @@ fn costs(cases: &mut Cases<'_>, fixture: &Fixture, row: &PluginRow) {
         }
         _ => {
             unit.relocation(one(row, 0, symbol));
-            aim(&cases.under_test().model, &mut unit.module, (0, 0), 0);
+            aim(&cx.under_test().model, &mut unit.module, (0, 0), 0);
         }
     }
     for growth in Growth::ALL {
-        cases.ask(Oracle::Cost(growth), &unit.module);
+        cx.check(Oracle::Cost(growth), &unit.module);
     }
     // High halves for which no low one comes: whoever looks for it each time looks far.
     if row.row.pairing == pairing::NEXT {
         unit.module.sections[0].relocations.pop();
-        cases.ask(Oracle::Cost(Growth::Relocations), &unit.module);
+        cx.check(Oracle::Cost(Growth::Relocations), &unit.module);
     }
 }

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 /// Where addends may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Forms {
+pub struct AddendForms {
     /// In the relocation (SHT_RELA).
     pub explicit: bool,
     /// At the place (SHT_REL).
@@ -23,7 +23,7 @@ pub struct Forms {
 /// A judge of one plugin.
 pub struct ReferenceModel<'a> {
     about: &'a About,
-    forms: Forms,
+    forms: AddendForms,
     pub(crate) value_sources: HashMap<u32, ValueSource>,
     /// Whether any row must stand straight behind another.
     pub(crate) completes: bool,
@@ -56,11 +56,11 @@ impl<'a> Site<'a> {
 impl<'a> ReferenceModel<'a> {
     /// A judge of a plugin that is asked nothing: it knows no tables, and takes the forms of addends for granted.
     pub(crate) fn from_description(about: &'a About) -> Self {
-        Self::new(about, Forms { explicit: true, in_place: true })
+        Self::new(about, AddendForms { explicit: true, in_place: true })
     }
 
     /// A judge of the plugin that describes itself so, and takes addends in these forms.
-    pub(crate) fn new(about: &'a About, forms: Forms) -> Self {
+    pub(crate) fn new(about: &'a About, forms: AddendForms) -> Self {
         let value_sources = about.rows.iter().map(|row| (row.row.kind, ValueSource::of(row))).collect();
         let completes = about.rows.iter().any(|row| row.row.pairing == pairing::BEHIND);
         Self { about, forms, value_sources, completes, tables: Tables::default(), range_formulas: HashMap::new() }
@@ -74,7 +74,7 @@ impl<'a> ReferenceModel<'a> {
 
     /// Where addends may stand.
     #[must_use]
-    pub fn forms(&self) -> Forms {
+    pub fn forms(&self) -> AddendForms {
         self.forms
     }
 

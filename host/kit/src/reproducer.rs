@@ -1,6 +1,6 @@
 //! A failure as a file: the case, who complained, and about what. `relobox plugin test PLUGIN --replay FILE` asks again.
 
-use super::complaint::Complaint;
+use super::diagnostic::Diagnostic;
 use super::oracle::Oracle;
 use super::test_case::{ParseError, TestCase};
 use super::test_module::TestModule;
@@ -15,7 +15,7 @@ pub struct Reproducer {
     /// The case, and what must come of it if that is known.
     pub test_case: TestCase,
     /// Lines for people.
-    pub words: Vec<String>,
+    pub remarks: Vec<String>,
 }
 
 /// How a line begins that names the oracle. To readers of cases it is a comment.
@@ -24,20 +24,20 @@ const ORACLE: &str = "# oracle: ";
 impl Reproducer {
     /// Of a failure of the check `name`.
     #[must_use]
-    pub fn new(name: &str, complaint: &Complaint, oracle: Oracle, module: TestModule) -> Self {
-        let words = vec![
+    pub fn new(name: &str, diagnostic: &Diagnostic, oracle: Oracle, module: TestModule) -> Self {
+        let remarks = vec![
             format!("check: {name}"),
-            format!("about: {}", complaint.about),
-            format!("expected: {}", complaint.expected),
-            format!("came: {}", complaint.came),
+            format!("about: {}", diagnostic.about),
+            format!("expected: {}", diagnostic.expected),
+            format!("came: {}", diagnostic.actual),
         ];
-        Self { oracle, test_case: TestCase { module, expected: None }, words }
+        Self { oracle, test_case: TestCase { module, expected: None }, remarks }
     }
 }
 
 impl fmt::Display for Reproducer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for line in &self.words {
+        for line in &self.remarks {
             writeln!(f, "# {}", Escaped(line.replace(['\n', '\r'], " ")))?;
         }
         write!(f, "{ORACLE}{}\n{}", self.oracle, self.test_case)
@@ -49,23 +49,23 @@ impl std::str::FromStr for Reproducer {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let test_case = text.parse()?;
-        let (mut oracle, mut words) = (Oracle::ReferenceModel, Vec::new());
+        let (mut oracle, mut remarks) = (Oracle::ReferenceModel, Vec::new());
         for (line, content) in (1..).zip(text.lines()) {
             if let Some(named) = content.strip_prefix(ORACLE) {
                 oracle = named.parse().map_err(|what| ParseError { line, what })?;
             } else if let Some(word) = content.strip_prefix("# ") {
-                words.push(word.to_owned());
+                remarks.push(word.to_owned());
             }
         }
-        Ok(Self { oracle, test_case, words })
+        Ok(Self { oracle, test_case, remarks })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::complaint::Wrong;
     use crate::cost::Growth;
+    use crate::diagnostic::DiagnosticKind;
 
     #[test]
     fn every_oracle_is_read_back() {
@@ -78,13 +78,13 @@ mod tests {
         ]);
         oracles.extend(Growth::ALL.map(Oracle::Cost));
         for oracle in oracles {
-            let (about, expected, came) = ("WORD".into(), "a\nb".into(), "c".into());
-            let complaint = Complaint { wrong: Wrong::Bytes, about, expected, came };
+            let (about, expected, actual) = ("WORD".into(), "a\nb".into(), "c".into());
+            let diagnostic = Diagnostic { kind: DiagnosticKind::Bytes, about, expected, actual };
             let module = TestModule { machine: 1, class: 64, order: 1, ..TestModule::default() };
-            let made = Reproducer::new("vectors/WORD", &complaint, oracle.clone(), module.clone());
+            let made = Reproducer::new("vectors/WORD", &diagnostic, oracle.clone(), module.clone());
             let read: Reproducer = made.to_string().parse().unwrap();
             assert_eq!((read.oracle, read.test_case.module), (oracle, module));
-            assert_eq!(read.words[2], "expected: a b");
+            assert_eq!(read.remarks[2], "expected: a b");
         }
         assert!("# oracle: nobody\nrelobox case 1\nmachine 1 64 little 0".parse::<Reproducer>().is_err());
     }

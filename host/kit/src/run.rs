@@ -34,7 +34,7 @@ pub enum Outcome {
     /// The plugin found these faults.
     Refused(Vec<Fault>),
     /// The plugin broke the contract.
-    Misbehaved(Misbehaviour),
+    GuestError(Misbehaviour),
 }
 
 /// A linked case.
@@ -140,8 +140,8 @@ pub(crate) fn run_at(plugin: &Plugin, module: &TestModule, synthetic: impl FnOnc
 fn failed(error: Error) -> Outcome {
     match error {
         Error::Module(problems) => Outcome::Refused(problems.iter().map(Fault::of).collect()),
-        Error::Guest { what, .. } => Outcome::Misbehaved(what),
-        other => Outcome::Misbehaved(Misbehaviour::Unusable(other.to_string())),
+        Error::Guest { what, .. } => Outcome::GuestError(what),
+        other => Outcome::GuestError(Misbehaviour::Unusable(other.to_string())),
     }
 }
 

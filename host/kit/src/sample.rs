@@ -1,4 +1,4 @@
-//! Cases of relocations by chance, and symbols that are aimed at values.
+//! CheckContext of relocations by chance, and symbols that are aimed at values.
 
 use super::edges::{range, step};
 use super::fixture::Fixture;

@@ -4,10 +4,10 @@
 //! and the way from the fields of one row to these words is the same for all symbols. Where the judge can follow a field
 //! to its entry, it does so here too.
 
-use super::complaint::{Complaint, Wrong};
+use super::diagnostic::{Diagnostic, DiagnosticKind};
 use super::encode::HAS_FALLBACK;
 use super::field::Field;
-use super::indirection::{RowCoverage, joined};
+use super::indirection::{RowCoverage, undo_rounding};
 use super::plugin_under_test::PluginUnderTest;
 use super::prediction::Prediction;
 use super::run::{Linked, Outcome};
@@ -28,7 +28,7 @@ struct Site<'a> {
 }
 
 /// Judges cases whose relocations are all of one row: what leads where.
-pub(crate) fn destinations(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), Complaint> {
+pub(crate) fn destinations(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), Diagnostic> {
     let about = under_test.about();
     let mut kinds = module.groups().flat_map(|(_, s)| &s.relocations).map(|r| r.kind & about.kind_mask);
     let Some(kind) = kinds.next().filter(|kind| kinds.all(|other| other == *kind)) else { return Ok(()) };
@@ -59,7 +59,7 @@ pub(crate) fn destinations(under_test: &PluginUnderTest<'_>, module: &TestModule
 }
 
 /// Addresses, in what the plugin made, of words that hold `value`, each with the table's own address.
-fn holding(module: &TestModule, linked: &Linked, value: u64) -> Vec<(u64, u64)> {
+fn words_with(module: &TestModule, linked: &Linked, value: u64) -> Vec<(u64, u64)> {
     let bytes = word(module, value);
     let width = bytes.len();
     let in_one = |m: &super::Made| -> Vec<(u64, u64)> {
@@ -70,9 +70,9 @@ fn holding(module: &TestModule, linked: &Linked, value: u64) -> Vec<(u64, u64)> 
 }
 
 /// From the addresses of an entry, a place, and the entry's table, to a field's value.
-pub(crate) type Way = fn(u64, u64, u64) -> u64;
+pub(crate) type AddressForm = fn(u64, u64, u64) -> u64;
 
-pub(crate) const WAYS: [Way; 7] = [
+pub(crate) const ADDRESS_FORMS: [AddressForm; 7] = [
     |entry, _, _| entry,
     |_, _, table| table,
     |entry, place, _| entry.wrapping_sub(place),
@@ -83,17 +83,17 @@ pub(crate) const WAYS: [Way; 7] = [
 ];
 
 /// Whether an entry is for symbol plus addend, or for the symbol, and the addend is added to the way there.
-fn entries(module: &TestModule, row: &PluginRow, linked: &Linked, sites: &[Site<'_>]) -> Result<(), Complaint> {
+fn entries(module: &TestModule, row: &PluginRow, linked: &Linked, sites: &[Site<'_>]) -> Result<(), Diagnostic> {
     let addend = |site: &Site<'_>| site.relocation.addend.cast_unsigned();
-    let targets = |site: &Site<'_>| holding(module, linked, module.cut(site.value.wrapping_add(addend(site))));
-    let symbols = |site: &Site<'_>| holding(module, linked, site.value);
+    let targets = |site: &Site<'_>| words_with(module, linked, module.cut(site.value.wrapping_add(addend(site))));
+    let symbols = |site: &Site<'_>| words_with(module, linked, site.value);
     let of_targets: Vec<_> = sites.iter().map(targets).collect();
     let of_symbols: Vec<_> = sites.iter().map(symbols).collect();
     // A row that only names the table has no entries.
     if of_targets.iter().chain(&of_symbols).all(Vec::is_empty) {
         return Ok(());
     }
-    if lead(module, row, sites, &of_targets, |_| 0) || lead(module, row, sites, &of_symbols, addend) {
+    if is_consistent(module, row, sites, &of_targets, |_| 0) || is_consistent(module, row, sites, &of_symbols, addend) {
         return Ok(());
     }
     let field = Field::of(row, module.order);
@@ -103,18 +103,18 @@ fn entries(module: &TestModule, row: &PluginRow, linked: &Linked, sites: &[Site<
         Some(((site, _), _)) => (site, format!("an entry that holds {}", hex_value(site.value.cast_signed()))),
         None => (&sites[0], "fields that lead to entries of their symbols".to_owned()),
     };
-    let came = format!("fields {} that lead elsewhere", fields.join(", "));
-    Err(Complaint {
-        wrong: Wrong::Bytes,
+    let actual = format!("fields {} that lead elsewhere", fields.join(", "));
+    Err(Diagnostic {
+        kind: DiagnosticKind::Bytes,
         about: format!("{} at {:#x}", row.name, site.relocation.offset),
         expected,
-        came,
+        actual,
     })
 }
 
 /// Whether one way leads from all entries to their fields, and beside it a distance that is the same for all: an entry
 /// may begin before its word.
-fn lead(
+fn is_consistent(
     module: &TestModule,
     row: &PluginRow,
     sites: &[Site<'_>],
@@ -126,13 +126,13 @@ fn lead(
     let half = half(row).cast_unsigned();
     // What is above an address's bits is the row's own affair.
     let unsure = if module.class == 32 { field.insert(0, |_| !0xffff_ffff) } else { 0 };
-    let fits = |way: Way, site: &Site<'_>, entry: &(u64, u64), beside: u64| {
+    let fits = |way: AddressForm, site: &Site<'_>, entry: &(u64, u64), beside: u64| {
         let value = way(entry.0, site.place, entry.1).wrapping_add(more(site)).wrapping_add(beside);
         (field.insert(site.word, |_| value.wrapping_add(half).cast_signed()) ^ site.word) & !unsure == 0
     };
     let Some((first, rest)) = sites.split_first() else { return true };
     let held = field.signed(first.word).cast_unsigned();
-    let along = |way: Way| {
+    let along = |way: AddressForm| {
         words[0].iter().any(|entry| {
             let here = way(entry.0, first.place, entry.1).wrapping_add(more(first));
             let beside = if whole { held.wrapping_sub(here) } else { 0 };
@@ -140,7 +140,7 @@ fn lead(
             fits(way, first, entry, beside) && rest.iter().zip(&words[1..]).all(each)
         })
     };
-    WAYS.iter().any(|way| along(*way))
+    ADDRESS_FORMS.iter().any(|way| along(*way))
 }
 
 /// What does not reach its symbol leads to a stub; no two symbols have the same.
@@ -150,7 +150,7 @@ fn stubs(
     row: &PluginRow,
     linked: &Linked,
     sites: &[Site<'_>],
-) -> Result<(), Complaint> {
+) -> Result<(), Diagnostic> {
     if row.row.effect != effect::RELATIVE || row.is(row_flag::DERIVED) {
         return Ok(());
     }
@@ -167,22 +167,22 @@ fn stubs(
         if site.value == 0 {
             continue;
         }
-        let value = joined(row, field.signed(site.word));
-        let ahead = under_test.model.tables.ahead(row.row.kind);
-        let target = module.cut(site.place.wrapping_add_signed(value).wrapping_add(ahead));
+        let value = undo_rounding(row, field.signed(site.word));
+        let pc_offset = under_test.model.tables.pc_offset(row.row.kind);
+        let target = module.cut(site.place.wrapping_add_signed(value).wrapping_add(pc_offset));
         let inside = linked.made.iter().any(|m| m.at(target).is_some());
-        let complain = |expected: String, came: String| {
+        let report = |expected: String, actual: String| {
             let about = format!("{} at {:#x}", row.name, site.relocation.offset);
-            Err(Complaint { wrong: Wrong::Bytes, about, expected, came })
+            Err(Diagnostic { kind: DiagnosticKind::Bytes, about, expected, actual })
         };
         let target_of = |target: u64| hex_value(target.cast_signed());
         if !inside {
-            return complain("a way through what the plugin made".into(), format!("one to {}", target_of(target)));
+            return report("a way through what the plugin made".into(), format!("one to {}", target_of(target)));
         }
         match owners.insert(target, site.value) {
             Some(other) if other != site.value => {
                 let (a, b) = (target_of(other), target_of(site.value));
-                return complain("a stub for each symbol".into(), format!("the same for {a} and {b}"));
+                return report("a stub for each symbol".into(), format!("the same for {a} and {b}"));
             }
             _ => {}
         }

@@ -3,7 +3,7 @@
 //! What instructions do, nobody here knows. But where the target stands behind them as a word, that can be seen; and
 //! otherwise the other plugin is asked for its own code for that target, at that address: it must be the same.
 
-use super::destination::{Held, Lead, Side};
+use super::destination::{FieldContents, IndirectField, Side};
 use super::run::{Linked, Outcome, run_at};
 use super::tables::word;
 use super::test_module::{Section, Symbol, TestModule};
@@ -48,7 +48,7 @@ pub(crate) struct Stubs<'a> {
 }
 
 /// The code that a field leads to by a rule.
-fn code(module: &TestModule, held: &Held<'_>, rule: usize, linked: &Linked) -> Option<Code> {
+fn code(module: &TestModule, held: &FieldContents<'_>, rule: usize, linked: &Linked) -> Option<Code> {
     let (to, of_way) = RULES[rule];
     let letters = held.letters;
     let tables = linked.made.iter().filter(|m| !m.text).map(|m| m.address.cast_signed());
@@ -59,8 +59,8 @@ fn code(module: &TestModule, held: &Held<'_>, rule: usize, linked: &Linked) -> O
     })?;
     let target = if of_way { letters.s } else { letters.s.wrapping_add(letters.a) };
     // What the processor is ahead of, the target is too.
-    let ahead = to(0, 0, 0, 0);
-    Some(Code { at, target: module.cut(target.wrapping_add(ahead).cast_unsigned()) })
+    let pc_offset = to(0, 0, 0, 0);
+    Some(Code { at, target: module.cut(target.wrapping_add(pc_offset).cast_unsigned()) })
 }
 
 impl<'a> Stubs<'a> {
@@ -69,10 +69,10 @@ impl<'a> Stubs<'a> {
     }
 
     /// Those of one type that do not come to the same on both sides.
-    pub(crate) fn agree(&mut self, leads: &[Lead]) -> BTreeSet<usize> {
+    pub(crate) fn agree(&mut self, leads: &[IndirectField]) -> BTreeSet<usize> {
         let (module, sides) = (self.module, self.sides);
         let held: Vec<_> = leads.iter().map(|lead| [0, 1].map(|i: usize| sides[i].held(module, lead))).collect();
-        let detour = |side: usize, held: &[Option<Held<'_>>; 2], rule: usize| {
+        let detour = |side: usize, held: &[Option<FieldContents<'_>>; 2], rule: usize| {
             let held = held[side].as_ref()?;
             if held.is_direct(module) {
                 return None;
@@ -125,9 +125,9 @@ impl<'a> Stubs<'a> {
     }
 
     /// Those that differ, where nobody knows what they lead to; a field may hold where a table begins.
-    fn plainly(&self, leads: &[Lead], held: &[[Option<Held<'_>>; 2]]) -> BTreeSet<usize> {
+    fn plainly(&self, leads: &[IndirectField], held: &[[Option<FieldContents<'_>>; 2]]) -> BTreeSet<usize> {
         let [one, two] = self.sides;
-        let differs = |(i, lead): &(usize, &Lead)| {
+        let differs = |(i, lead): &(usize, &IndirectField)| {
             let bytes = |side: &Side<'a>| {
                 let bytes = side.linked.sections.get(lead.section)?.get(lead.start..lead.end)?;
                 Some(bytes.to_vec())
@@ -175,7 +175,7 @@ impl<'a> Stubs<'a> {
 
     /// Whether the other plugin makes the same code for this relocation, if it is to lie at the same address. Where its
     /// instructions are others, the plugin itself is asked: then at least it means that target and no other.
-    fn as_the_other(&self, side: usize, lead: &Lead, code: Code, rule: usize, end: Option<u64>) -> bool {
+    fn as_the_other(&self, side: usize, lead: &IndirectField, code: Code, rule: usize, end: Option<u64>) -> bool {
         let ask = |by: usize, target_by: u64| self.code_by(by, side, lead, code, (rule, target_by));
         let mine = self.sides[side].linked.made.iter().filter(|m| m.text).find_map(|m| m.at(code.at));
         let Some(mine) = mine else { return false };
@@ -209,7 +209,14 @@ impl<'a> Stubs<'a> {
 
     /// What plugin `by` makes by itself for a relocation of `side`'s, at the address of `code`: its code from there on,
     /// once for each entry of a table that it may use. The symbol is moved.
-    fn code_by(&self, by: usize, side: usize, lead: &Lead, code: Code, (rule, moved): (usize, u64)) -> Vec<Vec<u8>> {
+    fn code_by(
+        &self,
+        by: usize,
+        side: usize,
+        lead: &IndirectField,
+        code: Code,
+        (rule, moved): (usize, u64),
+    ) -> Vec<Vec<u8>> {
         let (mine, by) = (&self.sides[side], &self.sides[by]);
         let mut alone = self.alone(lead, mine.linked);
         alone.symbols.iter_mut().for_each(|s| s.value = self.module.cut(s.value.wrapping_add(moved)));
@@ -238,7 +245,7 @@ impl<'a> Stubs<'a> {
         };
         let reached = |linked: &Linked| {
             let side = Side::new(&alone, by.plugin, by.model, linked);
-            let lead = Lead { section: 0, index: 0, relocation: 0, start: 0, end: 0 };
+            let lead = IndirectField { section: 0, index: 0, relocation: 0, start: 0, end: 0 };
             let held = side.held(&alone, &lead).filter(|held| !held.is_direct(&alone))?;
             let reached = self::code(&alone, &held, rule, linked)?;
             Some((reached, side.slots(reached.target).to_vec()))
@@ -258,7 +265,7 @@ impl<'a> Stubs<'a> {
     }
 
     /// The relocation by itself, at its address.
-    fn alone(&self, lead: &Lead, linked: &Linked) -> TestModule {
+    fn alone(&self, lead: &IndirectField, linked: &Linked) -> TestModule {
         let s = &self.module.sections[lead.section];
         let r = s.relocations[lead.index];
         let from = (r.offset.saturating_sub(16)) & !15;

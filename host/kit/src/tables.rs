@@ -24,7 +24,7 @@ impl Role {
 }
 
 /// A row's formula, which has letters for tables.
-pub(crate) struct Reading {
+pub(crate) struct TableFormula {
     pub(crate) formula: Formula,
     pub(crate) holds: Holds,
     /// Which letters, of [`formula::TABLES`].
@@ -34,22 +34,23 @@ pub(crate) struct Reading {
 /// What is known of a plugin's tables.
 #[derive(Default)]
 pub(crate) struct Tables {
-    pub(crate) readings: HashMap<u32, Reading>,
+    pub(crate) readings: HashMap<u32, TableFormula>,
     pub(crate) roles: [Vec<Role>; formula::TABLES.len()],
     pub(crate) targets: HashMap<u32, u64>,
-    pub(crate) ahead: HashMap<u32, u64>,
+    pub(crate) pc_offset: HashMap<u32, u64>,
 }
 
 impl Tables {
     /// The formula of the row with this type, if its letters are known.
-    pub(crate) fn reading(&self, kind: u32) -> Option<&Reading> {
-        let known = |reading: &&Reading| reading.letters.iter().all(|letter| !self.roles[*letter].is_empty());
+    pub(crate) fn table_formula(&self, kind: u32) -> Option<&TableFormula> {
+        let known =
+            |table_formula: &&TableFormula| table_formula.letters.iter().all(|letter| !self.roles[*letter].is_empty());
         self.readings.get(&kind).filter(known)
     }
 
     /// Whether the formula of the row with this type is read, and moves by as much as its letters.
     pub(crate) fn is_linear(&self, kind: u32) -> bool {
-        self.readings.get(&kind).is_some_and(|reading| reading.formula.is_linear())
+        self.readings.get(&kind).is_some_and(|table_formula| table_formula.formula.is_linear())
     }
 
     /// What `letter` may stand for.
@@ -64,8 +65,8 @@ impl Tables {
 
     /// How many bytes behind its place a branch of this type counts from: a processor's program counter may be one
     /// or two instructions ahead, which addends make up for, and detours must.
-    pub(crate) fn ahead(&self, kind: u32) -> u64 {
-        self.ahead.get(&kind).copied().unwrap_or(0)
+    pub(crate) fn pc_offset(&self, kind: u32) -> u64 {
+        self.pc_offset.get(&kind).copied().unwrap_or(0)
     }
 }
 

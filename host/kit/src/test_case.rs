@@ -1,4 +1,4 @@
-//! Cases as text, for people and for `git diff`: a line for a record, in the order of the records.
+//! CheckContext as text, for people and for `git diff`: a line for a record, in the order of the records.
 //!
 //! ```text
 //! relobox case 1
@@ -61,7 +61,7 @@ impl Expected {
             Outcome::Refused(faults) => {
                 Some(Self::Refused(faults.iter().map(|f| (f.kind.clone(), f.relocation)).collect()))
             }
-            Outcome::Misbehaved(_) => None,
+            Outcome::GuestError(_) => None,
         }
     }
 }
@@ -181,7 +181,7 @@ struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    fn wrong(&self, what: impl Into<String>) -> ParseError {
+    fn error(&self, what: impl Into<String>) -> ParseError {
         ParseError { line: self.line, what: what.into() }
     }
 
@@ -191,12 +191,12 @@ impl<'a> Words<'a> {
 
     fn name(&mut self) -> Result<String, ParseError> {
         let word = self.word("a name")?;
-        unquoted(word).ok_or_else(|| self.wrong(format!("{word:?} is no name")))
+        unquoted(word).ok_or_else(|| self.error(format!("{word:?} is no name")))
     }
 
     fn key(&mut self, key: &str) -> Result<(), ParseError> {
         let word = self.word(key)?;
-        if word == key { Ok(()) } else { Err(self.wrong(format!("{key:?} was expected, not {word:?}"))) }
+        if word == key { Ok(()) } else { Err(self.error(format!("{key:?} was expected, not {word:?}"))) }
     }
 
     fn number<T: TryFrom<i128>>(&mut self, what: &str) -> Result<T, ParseError> {
@@ -208,12 +208,12 @@ impl<'a> Words<'a> {
         };
         let value = value.ok().map(|v| if negative { -i128::from(v) } else { i128::from(v) });
         let number = value.and_then(|v| T::try_from(v).ok());
-        number.ok_or_else(|| self.wrong(format!("{word:?} is not {what}, or too large")))
+        number.ok_or_else(|| self.error(format!("{word:?} is not {what}, or too large")))
     }
 
     fn end(&mut self) -> Result<(), ParseError> {
         match self.words.next() {
-            Some(word) => Err(self.wrong(format!("{word:?} is too much"))),
+            Some(word) => Err(self.error(format!("{word:?} is too much"))),
             None => Ok(()),
         }
     }
@@ -224,7 +224,7 @@ fn read_contents(first: &str, words: &mut Words<'_>, bytes: &mut Vec<u8>) -> Res
     if first == "zeros" {
         let count: usize = words.number("a number of zeros")?;
         if bytes.len().saturating_add(count) > limits::CASE {
-            return Err(words.wrong("the contents are too long"));
+            return Err(words.error("the contents are too long"));
         }
         bytes.resize(bytes.len() + count, 0);
         return words.end();
@@ -236,7 +236,7 @@ fn read_contents(first: &str, words: &mut Words<'_>, bytes: &mut Vec<u8>) -> Res
             pair.and_then(|p| u8::from_str_radix(p, 16).ok())
         });
         for byte in pairs {
-            bytes.push(byte.ok_or_else(|| words.wrong(format!("{hex:?} is neither a keyword nor hexadecimal bytes")))?);
+            bytes.push(byte.ok_or_else(|| words.error(format!("{hex:?} is neither a keyword nor hexadecimal bytes")))?);
         }
         word = words.words.next();
     }
@@ -276,11 +276,11 @@ impl std::str::FromStr for TestCase {
                     module.order = match w.word("little or big")? {
                         "little" => relobox_abi::order::LITTLE,
                         "big" => relobox_abi::order::BIG,
-                        other => return Err(w.wrong(format!("{other:?} is neither little nor big"))),
+                        other => return Err(w.error(format!("{other:?} is neither little nor big"))),
                     };
                     module.elf_flags = w.number("e_flags")?;
                     if !matches!(module.class, 32 | 64) {
-                        return Err(w.wrong("the class is 32 or 64"));
+                        return Err(w.error("the class is 32 or 64"));
                     }
                     w.end()?;
                 }
@@ -314,7 +314,7 @@ impl std::str::FromStr for TestCase {
                     (expected, open) = match w.word("linked or refused")? {
                         "linked" => (Some(Expected::Linked { sections: Vec::new(), made: Vec::new() }), Open::Linked),
                         "refused" => (Some(Expected::Refused(Vec::new())), Open::Refused),
-                        other => return Err(w.wrong(format!("{other:?} is neither linked nor refused"))),
+                        other => return Err(w.error(format!("{other:?} is neither linked nor refused"))),
                     };
                     w.end()?;
                 }
@@ -341,7 +341,7 @@ impl std::str::FromStr for TestCase {
                         (Open::Made, Some(Expected::Linked { made, .. })) => made.last_mut().map(|(_, bytes)| bytes),
                         _ => None,
                     };
-                    let bytes = bytes.ok_or_else(|| w.wrong(format!("{first:?} is no keyword here")))?;
+                    let bytes = bytes.ok_or_else(|| w.error(format!("{first:?} is no keyword here")))?;
                     read_contents(first, w, bytes)?;
                 }
             }
@@ -363,10 +363,10 @@ fn read_section(w: &mut Words<'_>) -> Result<Section, ParseError> {
     let in_place = w.words.next_if_eq(&"in-place").is_some();
     w.end()?;
     if !align.is_power_of_two() || align > limits::ALIGN {
-        return Err(w.wrong("an alignment is a power of two"));
+        return Err(w.error("an alignment is a power of two"));
     }
     if address == relobox_core::areas::ABSENT {
-        return Err(w.wrong("no section begins with the last byte that there is"));
+        return Err(w.error("no section begins with the last byte that there is"));
     }
     Ok(Section { name, address, align, flags, in_place, ..Section::default() })
 }

@@ -43,7 +43,7 @@ impl FieldValue {
     }
 
     /// The number whose bits the slices take: from `round` up those of the sum, below those of the value itself.
-    pub(crate) fn joined(&self, round: u8) -> i64 {
+    pub(crate) fn combined(&self, round: u8) -> i64 {
         let low = 1i64.checked_shl(round.into()).map_or(-1, |above| above.wrapping_sub(1));
         (self.rounded & !low) | (self.exact & low)
     }

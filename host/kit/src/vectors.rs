@@ -1,4 +1,4 @@
-//! Cases of one relocation each, derived from its row: the ends of its range, what stands in and around its field,
+//! CheckContext of one relocation each, derived from its row: the ends of its range, what stands in and around its field,
 //! and places at the ends of the section and beyond.
 
 use super::edges::{edges, range, step};
@@ -6,7 +6,7 @@ use super::field::Field;
 use super::fixture::Fixture;
 use super::group::Group;
 use super::oracle::Oracle;
-use super::prover::{Cases, Prover};
+use super::runner::{CheckContext, CheckRunner};
 use super::sample::aim;
 use super::test_module::Relocation;
 use relobox_abi::{effect, pairing, row_flag, symbol_flag};
@@ -26,24 +26,24 @@ pub(crate) fn stands_alone(row: &PluginRow, in_place: bool) -> bool {
 }
 
 /// All of them.
-pub(crate) fn derive(prover: &mut Prover<'_>) {
-    let under_test = prover.under_test();
+pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
+    let under_test = runner.under_test();
     for row in under_test.writing() {
-        prover.check(Group::Vectors, &row.name, |cases| {
+        runner.check(Group::Vectors, &row.name, |cx| {
             for fixture in under_test.fixtures() {
                 if stands_alone(row, fixture.in_place()) {
-                    values(cases, &fixture, row);
+                    values(cx, &fixture, row);
                 }
             }
             if let Some(why) = under_test.model.unpredictable(row) {
-                cases.partly(why);
-            } else if cases.is_empty() {
-                cases.partly("it is a half of a pair: see pairs");
+                cx.set_limitation(why);
+            } else if cx.is_empty() {
+                cx.set_limitation("it is a half of a pair: see pairs");
             }
         });
-        prover.check(Group::Places, &row.name, |cases| {
+        runner.check(Group::Places, &row.name, |cx| {
             for fixture in under_test.fixtures() {
-                places(cases, &fixture, row);
+                places(cx, &fixture, row);
             }
         });
     }
@@ -51,7 +51,7 @@ pub(crate) fn derive(prover: &mut Prover<'_>) {
 
 /// A relocation of `row` at `offset`, its value aimed at `value`, in a section full of `poison`.
 pub(crate) fn one(
-    cases: &Cases<'_>,
+    cx: &CheckContext<'_>,
     fixture: &Fixture,
     row: &PluginRow,
     (offset, addend, value): (u64, i64, i64),
@@ -69,48 +69,48 @@ pub(crate) fn one(
     }
     let symbol = fixture.symbol(0);
     fixture.relocation(Relocation { offset, kind: row.row.kind, symbol, addend });
-    aim(&cases.under_test().model, &mut fixture.module, (0, 0), value);
+    aim(&cx.under_test().model, &mut fixture.module, (0, 0), value);
     fixture
 }
 
-fn values(cases: &mut Cases<'_>, fixture: &Fixture, row: &PluginRow) {
+fn values(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow) {
     let at = 24;
     let addends = if fixture.in_place() { [0, 0, 0, 0] } else { [0, -8, 16, 0x70] };
     for (i, value) in edges(row).into_iter().enumerate() {
         for (j, poison) in POISON.into_iter().enumerate().take(3 + (i & 1)) {
-            let made = one(cases, fixture, row, (at, addends[(i + j) % 4], value), poison);
-            cases.ask(Oracle::ReferenceModel, &made.module);
+            let made = one(cx, fixture, row, (at, addends[(i + j) % 4], value), poison);
+            cx.check(Oracle::ReferenceModel, &made.module);
             if j == 1 {
-                cases.ask(Oracle::Poison, &made.module);
+                cx.check(Oracle::Poison, &made.module);
             }
         }
     }
     // A symbol that nobody defines and nobody needs has the value 0.
-    let mut weak = one(cases, fixture, row, (at, 0, 0), POISON[0]);
+    let mut weak = one(cx, fixture, row, (at, 0, 0), POISON[0]);
     let symbol = &mut weak.module.symbols[0];
     (symbol.value, symbol.info, symbol.flags) = (0, 0x20, symbol_flag::UNDEFINED | symbol_flag::WEAK);
-    cases.ask(Oracle::ReferenceModel, &weak.module);
+    cx.check(Oracle::ReferenceModel, &weak.module);
     // No symbol at all has the value 0 too.
     let mut none = weak.clone();
     none.module.symbols.clear();
     none.module.sections[0].relocations[0].symbol = 0;
-    cases.ask(Oracle::ReferenceModel, &none.module);
+    cx.check(Oracle::ReferenceModel, &none.module);
     // One of the module's own.
-    let mut own = one(cases, fixture, row, (at, 0, 0), POISON[2]);
+    let mut own = one(cx, fixture, row, (at, 0, 0), POISON[2]);
     let symbol = &mut own.module.symbols[0];
     (symbol.section, symbol.value, symbol.flags) = (1, 40, 0);
-    cases.ask(Oracle::ReferenceModel, &own.module);
+    cx.check(Oracle::ReferenceModel, &own.module);
     if row.is(row_flag::ZERO) {
-        let mut again = one(cases, fixture, row, (at, 0, step(row)), POISON[0]);
+        let mut again = one(cx, fixture, row, (at, 0, step(row)), POISON[0]);
         for i in 0..usize::from(row.row.width) {
             again.module.sections[0].bytes[at as usize + i] = 1;
-            cases.ask(Oracle::ReferenceModel, &again.module);
+            cx.check(Oracle::ReferenceModel, &again.module);
             again.module.sections[0].bytes[at as usize + i] = 0;
         }
     }
 }
 
-fn places(cases: &mut Cases<'_>, fixture: &Fixture, row: &PluginRow) {
+fn places(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow) {
     let value = (range(row).1 / 4) & step(row).wrapping_neg();
     let value = if row.row.effect == effect::SLOT { 0 } else { value };
     let len = fixture.module.sections[0].bytes.len() as u64;
@@ -127,13 +127,13 @@ fn places(cases: &mut Cases<'_>, fixture: &Fixture, row: &PluginRow) {
     offsets.extend([u64::MAX, u64::MAX - field + 1, u64::MAX - behind, 1 << 63, (1 << 63) - 4]);
     offsets.extend([1 << 32, (1 << 32) - 1, (1 << 32) - field, (1 << 32) + 8, 1 << 31, u64::MAX << 32]);
     for offset in offsets {
-        let made = one(cases, fixture, row, (offset, 0, value), POISON[0]);
-        cases.ask(Oracle::ReferenceModel, &made.module);
+        let made = one(cx, fixture, row, (offset, 0, value), POISON[0]);
+        cx.check(Oracle::ReferenceModel, &made.module);
     }
     // As many bytes as the field has, and one too few.
     for len in [field, field - 1, 1] {
-        let mut made = one(cases, fixture, row, (0, 0, value), POISON[0]);
+        let mut made = one(cx, fixture, row, (0, 0, value), POISON[0]);
         made.module.sections[0].bytes.truncate(len as usize);
-        cases.ask(Oracle::ReferenceModel, &made.module);
+        cx.check(Oracle::ReferenceModel, &made.module);
     }
 }

@@ -353,7 +353,7 @@ fn replay(subject: &PluginSubject<'_>, path: &Path) -> Result<ExitCode> {
                 output::line(format!("refused: {}{of} at {:#x}, value {value}", fault.kind, fault.offset));
             }
         }
-        Outcome::Misbehaved(what) => output::line(format!("the plugin {what}")),
+        Outcome::GuestError(what) => output::line(format!("the plugin {what}")),
     }
     let bound = findings::bound_of(&corpus::text(path)?);
     verdict(subject.replay_within(&test_case, bound))

@@ -4,7 +4,7 @@ use crate::cli::output;
 use comfy_table::{CellAlignment, Table, presets};
 use relobox::Result;
 use relobox::description::PluginRow;
-use relobox::kit::{Complaint, Group, PluginUnderTest, Proof, Reproducer, RowCoverage};
+use relobox::kit::{ConformanceReport, Diagnostic, Group, PluginUnderTest, Reproducer, RowCoverage};
 use relobox::text::hex;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ pub(super) struct CheckReport {
 #[derive(Serialize)]
 pub(super) struct FailureReport {
     #[serde(flatten)]
-    complaint: Complaint,
+    diagnostic: Diagnostic,
     #[serde(skip_serializing_if = "Option::is_none")]
     oracle: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,7 +61,7 @@ pub(super) struct FailureReport {
 }
 
 impl TestReport {
-    pub(super) fn of(under_test: &PluginUnderTest<'_>, proof: &Proof) -> Self {
+    pub(super) fn of(under_test: &PluginUnderTest<'_>, proof: &ConformanceReport) -> Self {
         let plugin = under_test.plugin;
         let forms = under_test.model.forms();
         let mut unpredicted: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -80,12 +80,12 @@ impl TestReport {
             },
             cases: check.cases,
             failed: check.failed,
-            reason: check.partly.clone(),
+            reason: check.limitation.clone(),
             failures: check
                 .failures
                 .iter()
                 .map(|failure| FailureReport {
-                    complaint: failure.complaint.clone(),
+                    diagnostic: failure.diagnostic.clone(),
                     oracle: failure.reproducer.as_ref().map(|(oracle, _)| oracle.to_string()),
                     file: None,
                     replay: None,
@@ -137,7 +137,7 @@ impl TestReport {
             let cases: usize = checks.iter().map(|check| check.cases).sum();
             let (failed, idle) = (count("failed"), count("not-applicable"));
             table.add_row([
-                group.word().to_owned(),
+                group.as_str().to_owned(),
                 checks.len().to_string(),
                 cases.to_string(),
                 failed.to_string(),
@@ -152,11 +152,11 @@ impl TestReport {
         table.to_string().lines().for_each(|line| output::line(line.trim_end()));
         self.print_gaps();
         for check in self.checks.iter().filter(|check| check.failed != 0) {
-            let (group, name) = (check.group.word(), &check.name);
+            let (group, name) = (check.group.as_str(), &check.name);
             output::line("");
             output::line(format_args!("FAILED {group}/{name}: {} of {} cases", check.failed, check.cases));
             for failure in &check.failures {
-                let c = &failure.complaint;
+                let c = &failure.diagnostic;
                 print_complaint(c);
                 if let Some(replay) = &failure.replay {
                     output::line(format_args!("    {replay}"));
@@ -183,7 +183,7 @@ impl TestReport {
         let mut reasons: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
         for check in self.checks.iter().filter(|check| check.result == "not-applicable") {
             let why = check.reason.as_deref().unwrap_or("there is nothing to check");
-            reasons.entry((check.group.word(), why)).or_default().push(&check.name);
+            reasons.entry((check.group.as_str(), why)).or_default().push(&check.name);
         }
         for ((group, why), names) in reasons {
             output::line(format_args!("  {group} not applicable, since {why}: {}", names.join(", ")));
@@ -191,14 +191,14 @@ impl TestReport {
     }
 }
 
-fn print_complaint(c: &Complaint) {
+fn print_complaint(c: &Diagnostic) {
     output::line(format_args!("  {}", c.about));
     output::line(format_args!("    expected {}", c.expected));
-    output::line(format_args!("    came     {}", c.came));
+    output::line(format_args!("    came     {}", c.actual));
 }
 
 /// Groups with what they check, and each check's name.
-pub(super) fn list(proof: &Proof, json: bool) {
+pub(super) fn list(proof: &ConformanceReport, json: bool) {
     #[derive(Serialize)]
     struct Listed<'a> {
         group: Group,
@@ -210,25 +210,25 @@ pub(super) fn list(proof: &Proof, json: bool) {
         return output::json(&groups.collect::<Vec<_>>());
     }
     for group in proof.groups() {
-        output::line(format_args!("{}: {}", group.word(), group.text()));
-        names(group).for_each(|name| output::line(format_args!("  {}/{name}", group.word())));
+        output::line(format_args!("{}: {}", group.as_str(), group.text()));
+        names(group).for_each(|name| output::line(format_args!("  {}/{name}", group.as_str())));
     }
 }
 
 /// What came of one case.
-pub(super) fn replayed(made: &Reproducer, complaint: Option<Complaint>, json: bool) -> Result<ExitCode> {
+pub(super) fn replayed(made: &Reproducer, diagnostic: Option<Diagnostic>, json: bool) -> Result<ExitCode> {
     #[derive(Serialize)]
     struct Replayed {
         oracle: String,
         passed: bool,
         #[serde(flatten)]
-        complaint: Option<Complaint>,
+        diagnostic: Option<Diagnostic>,
     }
-    let passed = complaint.is_none();
+    let passed = diagnostic.is_none();
     if json {
-        output::json(&Replayed { oracle: made.oracle.to_string(), passed, complaint });
+        output::json(&Replayed { oracle: made.oracle.to_string(), passed, diagnostic });
     } else {
-        match complaint {
+        match diagnostic {
             None => output::line(format_args!("passed ({})", made.oracle)),
             Some(c) => {
                 output::line(format_args!("FAILED ({})", made.oracle));

@@ -7,8 +7,8 @@ use clap::Args;
 use relobox::files::{self, Kind};
 use relobox::guests::Plugin;
 use relobox::kit::agree::must_share_a_machine;
-use relobox::kit::oracle::{Bench, as_expected};
-use relobox::kit::{Check, Group, PluginUnderTest, Reproducer, TestCase, Wanted, junit, prove};
+use relobox::kit::oracle::{OracleContext, check_expected};
+use relobox::kit::{Check, Group, PluginUnderTest, Reproducer, Selection, TestCase, junit, run_checks};
 use relobox::{Error, Result, limits};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ pub(super) fn run(args: TestArgs) -> Result<ExitCode> {
     if let Some(file) = &args.replay {
         return replay(&args, &under_test, against.as_deref(), file);
     }
-    let wanted = Wanted { filter: args.filter.as_deref(), against: against.as_deref(), names_only: args.list };
+    let wanted = Selection { filter: args.filter.as_deref(), against: against.as_deref(), names_only: args.list };
     let begun = Instant::now();
     let mut unwritten = None;
     let mut record = |name: &str, test_case: TestCase| {
@@ -74,14 +74,14 @@ pub(super) fn run(args: TestArgs) -> Result<ExitCode> {
             unwritten = write(dir, &file_name(name), &test_case.to_string()).err();
         }
     };
-    let mut all = prove(&under_test, wanted, &mut record);
+    let mut all = run_checks(&under_test, wanted, &mut record);
     if let Some(error) = unwritten {
         return Err(error);
     }
     if let Some(dir) = &args.vectors {
         for (name, test_case) in read_all(dir)? {
             let check = Check::test_case(&under_test, &name, &test_case);
-            if args.filter.as_ref().is_none_or(|filter| check.full().contains(filter)) {
+            if args.filter.as_ref().is_none_or(|filter| check.full_name().contains(filter)) {
                 all.checks.push(if args.list { Check::new(Group::Recorded, &name) } else { check });
             }
         }
@@ -98,8 +98,8 @@ pub(super) fn run(args: TestArgs) -> Result<ExitCode> {
         for (report_line, failure) in check.failures.iter_mut().zip(&of.failures) {
             let file = match (&failure.reproducer, of.group, &args.vectors) {
                 (Some((oracle, module)), ..) => {
-                    let full = format!("{}-{}", of.full(), failure.complaint.wrong.word());
-                    let made = Reproducer::new(&of.full(), &failure.complaint, oracle.clone(), module.clone());
+                    let full = format!("{}-{}", of.full_name(), failure.diagnostic.kind.as_str());
+                    let made = Reproducer::new(&of.full_name(), &failure.diagnostic, oracle.clone(), module.clone());
                     Some(write(&args.failures, &file_name(&full), &made.to_string())?)
                 }
                 (None, Group::Recorded, Some(dir)) => Some(dir.join(&of.name)),
@@ -198,10 +198,10 @@ fn replay(
     file: &Path,
 ) -> Result<ExitCode> {
     let made: Reproducer = read(file)?.parse().map_err(|error| unreadable(file, error))?;
-    let bench = Bench { under_test, against };
-    let mut outcome = made.oracle.ask(&bench, &made.test_case.module);
+    let context = OracleContext { under_test, against };
+    let mut outcome = made.oracle.check(&context, &made.test_case.module);
     if let (Ok(()), Some(expected)) = (&outcome, &made.test_case.expected) {
-        outcome = as_expected(expected, &under_test.run(&made.test_case.module).outcome);
+        outcome = check_expected(expected, &under_test.run(&made.test_case.module).outcome);
     }
     proof::replayed(&made, outcome.err(), args.common.json)
 }

@@ -3,8 +3,8 @@
 use super::group::Group;
 use super::indirection::RowCoverage;
 use super::plugin_under_test::PluginUnderTest;
-use super::prover::{Check, Prover, Wanted};
 use super::reference_model::ReferenceModel;
+use super::runner::{Check, CheckRunner, Selection};
 use super::test_case::TestCase;
 use super::{describe, hostile, pairs, properties, vectors};
 use relobox_link::description::PluginRow;
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 /// What came of all.
 #[derive(Clone, Debug, Default)]
-pub struct Proof {
+pub struct ConformanceReport {
     /// Every check.
     pub checks: Vec<Check>,
     /// Types whose bytes were foretold by the judge, and were as foretold.
@@ -21,7 +21,7 @@ pub struct Proof {
     pub resolved: BTreeSet<u32>,
 }
 
-impl Proof {
+impl ConformanceReport {
     /// The groups of which anything was checked.
     pub fn groups(&self) -> impl Iterator<Item = Group> {
         Group::ALL.into_iter().filter(|group| self.checks.iter().any(|check| check.group == *group))
@@ -44,18 +44,18 @@ impl Proof {
 }
 
 /// Everything, in order; each case that was judged, and linked or refused as it should, goes to `record`.
-pub fn prove<'a>(
+pub fn run_checks<'a>(
     under_test: &'a PluginUnderTest<'a>,
-    wanted: Wanted<'a>,
+    wanted: Selection<'a>,
     record: &'a mut dyn FnMut(&str, TestCase),
-) -> Proof {
-    let mut prover = Prover::new(under_test, wanted, record);
-    describe::derive(&mut prover);
-    vectors::derive(&mut prover);
-    pairs::derive(&mut prover);
-    properties::derive(&mut prover);
-    hostile::derive(&mut prover);
-    prover.checks.extend(prover.against.into_values());
-    prover.checks.sort_by_key(|check| check.group);
-    Proof { checks: prover.checks, predicted: prover.predicted, resolved: prover.resolved }
+) -> ConformanceReport {
+    let mut runner = CheckRunner::new(under_test, wanted, record);
+    describe::derive(&mut runner);
+    vectors::derive(&mut runner);
+    pairs::derive(&mut runner);
+    properties::derive(&mut runner);
+    hostile::derive(&mut runner);
+    runner.checks.extend(runner.against.into_values());
+    runner.checks.sort_by_key(|check| check.group);
+    ConformanceReport { checks: runner.checks, predicted: runner.predicted, resolved: runner.resolved }
 }

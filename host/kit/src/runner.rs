@@ -1,9 +1,9 @@
 //! Checks on their way: cases are asked about, and what is wrong is made small and kept.
 
-use super::complaint::Complaint;
+use super::diagnostic::Diagnostic;
 use super::group::Group;
 use super::minimise::minimise;
-use super::oracle::{Bench, Oracle, as_expected};
+use super::oracle::{Oracle, OracleContext, check_expected};
 use super::plugin_under_test::PluginUnderTest;
 use super::prediction::Prediction;
 use super::run::Outcome;
@@ -22,25 +22,25 @@ pub struct Check {
     /// How many cases were asked.
     pub cases: usize,
     /// Why it says little or nothing.
-    pub partly: Option<String>,
+    pub limitation: Option<String>,
     /// What was wrong, one for each kind of thing.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<CheckFailure>,
     /// In how many cases.
     pub failed: usize,
 }
 
 /// What a plugin did wrong, and how to see it.
 #[derive(Clone, Debug)]
-pub struct Failure {
+pub struct CheckFailure {
     /// What.
-    pub complaint: Complaint,
+    pub diagnostic: Diagnostic,
     /// The smallest case that shows it, and who complains; none where the description is wrong.
     pub reproducer: Option<(Oracle, TestModule)>,
 }
 
 /// What is wanted of the kit.
 #[derive(Clone, Copy, Default)]
-pub struct Wanted<'a> {
+pub struct Selection<'a> {
     /// Only checks with this in `group/name`.
     pub filter: Option<&'a str>,
     /// A plugin that must agree.
@@ -50,9 +50,9 @@ pub struct Wanted<'a> {
 }
 
 /// Goes through the checks.
-pub struct Prover<'a> {
-    bench: Bench<'a>,
-    wanted: Wanted<'a>,
+pub struct CheckRunner<'a> {
+    context: OracleContext<'a>,
+    wanted: Selection<'a>,
     /// What was checked so far.
     pub(crate) checks: Vec<Check>,
     /// Types whose bytes were foretold.
@@ -64,38 +64,38 @@ pub struct Prover<'a> {
     record: &'a mut dyn FnMut(&str, TestCase),
 }
 
-impl<'a> Prover<'a> {
+impl<'a> CheckRunner<'a> {
     /// Nothing is checked yet; each case that was judged, and linked or refused as it should, goes to `record`.
     pub fn new(
         under_test: &'a PluginUnderTest<'a>,
-        wanted: Wanted<'a>,
+        wanted: Selection<'a>,
         record: &'a mut dyn FnMut(&str, TestCase),
     ) -> Self {
-        let bench = Bench { under_test, against: wanted.against };
+        let context = OracleContext { under_test, against: wanted.against };
         let (predicted, resolved) = (BTreeSet::new(), BTreeSet::new());
-        Self { bench, wanted, checks: Vec::new(), predicted, resolved, against: BTreeMap::new(), record }
+        Self { context, wanted, checks: Vec::new(), predicted, resolved, against: BTreeMap::new(), record }
     }
 
     /// The plugin.
     #[must_use]
     pub fn under_test(&self) -> &'a PluginUnderTest<'a> {
-        self.bench.under_test
+        self.context.under_test
     }
 
     /// A check, if it is wanted.
-    pub fn check(&mut self, group: Group, name: &str, mut of: impl FnMut(&mut Cases<'_>)) {
-        let full = format!("{}/{name}", group.word());
-        if self.wanted.filter.is_some_and(|filter| !full.contains(filter)) {
+    pub fn check(&mut self, group: Group, name: &str, mut of: impl FnMut(&mut CheckContext<'_>)) {
+        let full_name = format!("{}/{name}", group.as_str());
+        if self.wanted.filter.is_some_and(|filter| !full_name.contains(filter)) {
             return;
         }
         if self.wanted.names_only {
             self.checks.push(Check::new(group, name));
             return;
         }
-        let mut cases = Cases {
-            bench: self.bench,
+        let mut cases = CheckContext {
+            context: self.context,
             check: Check::new(group, name),
-            agreement: self.bench.against.map(|_| Check::new(Group::Against, &full)),
+            agreement: self.context.against.map(|_| Check::new(Group::Against, &full_name)),
             predicted: &mut self.predicted,
             resolved: &mut self.resolved,
             record: self.record,
@@ -104,7 +104,7 @@ impl<'a> Prover<'a> {
         let agreement = cases.agreement.take().filter(|agreement| agreement.cases != 0);
         self.checks.push(cases.check);
         if let Some(agreement) = agreement {
-            self.against.insert(full, agreement);
+            self.against.insert(full_name, agreement);
         }
     }
 }
@@ -113,8 +113,8 @@ impl Check {
     /// A check that has asked nothing yet.
     #[must_use]
     pub fn new(group: Group, name: &str) -> Self {
-        let (name, partly, failures) = (name.to_owned(), None, Vec::new());
-        Self { group, name, cases: 0, partly, failures, failed: 0 }
+        let (name, limitation, failures) = (name.to_owned(), None, Vec::new());
+        Self { group, name, cases: 0, limitation, failures, failed: 0 }
     }
 
     /// What came of a recorded case.
@@ -124,42 +124,42 @@ impl Check {
         let Some(expected) = test_case.expected.as_ref().filter(|_| under_test.model.links(&test_case.module)) else {
             let why =
                 if test_case.expected.is_none() { "it expects nothing" } else { "the machine is another plugin's" };
-            check.partly = Some(why.into());
+            check.limitation = Some(why.into());
             return check;
         };
         check.cases = 1;
-        if let Err(complaint) = as_expected(expected, &under_test.run(&test_case.module).outcome) {
+        if let Err(diagnostic) = check_expected(expected, &under_test.run(&test_case.module).outcome) {
             check.failed = 1;
-            check.failures.push(Failure { complaint, reproducer: None });
+            check.failures.push(CheckFailure { diagnostic, reproducer: None });
         }
         check
     }
 
     /// `group/name`.
     #[must_use]
-    pub fn full(&self) -> String {
-        format!("{}/{}", self.group.word(), self.name)
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.group.as_str(), self.name)
     }
 
     /// Asks about `module`; the first of each kind of failure is made small and kept.
-    pub fn ask(&mut self, bench: &Bench<'_>, oracle: Oracle, module: &TestModule) -> bool {
+    pub fn apply(&mut self, context: &OracleContext<'_>, oracle: Oracle, module: &TestModule) -> bool {
         self.cases += 1;
-        let Err(complaint) = oracle.ask(bench, module) else { return true };
+        let Err(diagnostic) = oracle.check(context, module) else { return true };
         self.failed += 1;
-        if self.failures.iter().all(|failure| failure.complaint.wrong != complaint.wrong) {
+        if self.failures.iter().all(|failure| failure.diagnostic.kind != diagnostic.kind) {
             let same =
-                |smaller: &TestModule| oracle.ask(bench, smaller).is_err_and(|other| other.wrong == complaint.wrong);
+                |smaller: &TestModule| oracle.check(context, smaller).is_err_and(|other| other.kind == diagnostic.kind);
             let small = minimise(module, same);
-            let complaint = oracle.ask(bench, &small).err().unwrap_or(complaint);
-            self.failures.push(Failure { complaint, reproducer: Some((oracle, small)) });
+            let diagnostic = oracle.check(context, &small).err().unwrap_or(diagnostic);
+            self.failures.push(CheckFailure { diagnostic, reproducer: Some((oracle, small)) });
         }
         false
     }
 }
 
 /// One check on its way.
-pub struct Cases<'a> {
-    bench: Bench<'a>,
+pub struct CheckContext<'a> {
+    context: OracleContext<'a>,
     check: Check,
     agreement: Option<Check>,
     predicted: &'a mut BTreeSet<u32>,
@@ -167,24 +167,24 @@ pub struct Cases<'a> {
     record: &'a mut dyn FnMut(&str, TestCase),
 }
 
-impl<'a> Cases<'a> {
+impl<'a> CheckContext<'a> {
     /// The plugin.
     #[must_use]
     pub fn under_test(&self) -> &'a PluginUnderTest<'a> {
-        self.bench.under_test
+        self.context.under_test
     }
 
     /// Asks about a case.
-    pub fn ask(&mut self, oracle: Oracle, module: &TestModule) {
+    pub fn check(&mut self, oracle: Oracle, module: &TestModule) {
         let judged = oracle == Oracle::ReferenceModel;
-        let good = self.check.ask(&self.bench, oracle, module);
+        let good = self.check.apply(&self.context, oracle, module);
         if !judged || !good {
             return;
         }
         if let Some(agreement) = &mut self.agreement {
-            agreement.ask(&self.bench, Oracle::Against, module);
+            agreement.apply(&self.context, Oracle::Against, module);
         }
-        let under_test = self.bench.under_test;
+        let under_test = self.context.under_test;
         let outcome = under_test.run(module).outcome;
         if let Outcome::Linked(linked) = &outcome {
             let predictions = under_test.model.predictions(module, &linked.values);
@@ -195,15 +195,15 @@ impl<'a> Cases<'a> {
                 .extend(under_test.model.resolve_indirection(module, linked, &predictions).into_iter().flatten());
         }
         if let Some(expected) = Expected::of(&outcome) {
-            let full = format!("{}-{}-{}", self.check.group.word(), self.check.name, self.check.cases);
-            (self.record)(&full, TestCase { module: module.clone(), expected: Some(expected) });
+            let full_name = format!("{}-{}-{}", self.check.group.as_str(), self.check.name, self.check.cases);
+            (self.record)(&full_name, TestCase { module: module.clone(), expected: Some(expected) });
         }
     }
 
     /// Something is wrong that no case shows.
-    pub fn complain(&mut self, complaint: Complaint) {
+    pub fn report(&mut self, diagnostic: Diagnostic) {
         self.check.failed += 1;
-        self.check.failures.push(Failure { complaint, reproducer: None });
+        self.check.failures.push(CheckFailure { diagnostic, reproducer: None });
     }
 
     /// Counts what was looked at without a case.
@@ -211,14 +211,9 @@ impl<'a> Cases<'a> {
         self.check.cases += 1;
     }
 
-    /// Nothing is checked, because of this.
-    pub fn skip(&mut self, why: &str) {
-        self.partly(why);
-    }
-
     /// Not everything is checked, because of this.
-    pub fn partly(&mut self, why: &str) {
-        self.check.partly.get_or_insert_with(|| why.to_owned());
+    pub fn set_limitation(&mut self, why: &str) {
+        self.check.limitation.get_or_insert_with(|| why.to_owned());
     }
 
     /// Whether nothing was asked yet.

@@ -10,9 +10,10 @@ use std::fmt;
 /// What a plugin did wrong, as one of a few words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Wrong {
+pub enum DiagnosticKind {
     /// It broke the contract: trap, fuel, memory, malformed answer, a byte outside every window.
-    Misbehaved,
+    #[serde(rename = "misbehaved")]
+    ContractViolation,
     /// It wrote other bytes than its description says.
     Bytes,
     /// It changed bits around a field.
@@ -31,12 +32,12 @@ pub enum Wrong {
     Description,
 }
 
-impl Wrong {
+impl DiagnosticKind {
     /// The word for it, as in JSON.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
-            Self::Misbehaved => "misbehaved",
+            Self::ContractViolation => "misbehaved",
             Self::Bytes => "bytes",
             Self::Neighbours => "neighbours",
             Self::Accepted => "accepted",
@@ -51,20 +52,22 @@ impl Wrong {
 
 /// Something that a plugin did wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Complaint {
+pub struct Diagnostic {
     /// What kind of thing.
-    pub wrong: Wrong,
+    #[serde(rename = "wrong")]
+    pub kind: DiagnosticKind,
     /// The relocation's name, or what else it is about.
     pub about: String,
     /// What should have come.
     pub expected: String,
     /// What came.
-    pub came: String,
+    #[serde(rename = "came")]
+    pub actual: String,
 }
 
-impl fmt::Display for Complaint {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: expected {}; came {}", self.about, self.expected, self.came)
+        write!(f, "{}: expected {}; came {}", self.about, self.expected, self.actual)
     }
 }
 
@@ -86,23 +89,27 @@ impl ReferenceModel<'_> {
         (section, r): (usize, &Relocation),
         bytes: &FieldBytes,
         made: &[u8],
-    ) -> Result<(), Complaint> {
+    ) -> Result<(), Diagnostic> {
         let at = r.offset as usize;
         let place = |all: &[u8]| -> Vec<u8> {
             all.get(at..).and_then(|rest| rest.get(..bytes.len)).unwrap_or_default().to_vec()
         };
-        let (came, before) = (place(made), place(&module.sections[section].bytes));
-        let differs = |i: &usize| came.get(*i).map_or(bytes.known[*i], |c| (c ^ bytes.bytes[*i]) & bytes.known[*i]);
+        let (actual, before) = (place(made), place(&module.sections[section].bytes));
+        let differs = |i: &usize| actual.get(*i).map_or(bytes.known[*i], |c| (c ^ bytes.bytes[*i]) & bytes.known[*i]);
         if (0..bytes.len).all(|i| differs(&i) == 0) {
             return Ok(());
         }
         let row = self.about().row(r.kind);
         let field = row.map(|row| super::field::Field::of(row, module.order));
         let own = field.map_or([0xff; 8], |field| field.bytes(field.mask()));
-        let wrong = if (0..bytes.len).any(|i| differs(&i) & own[i] != 0) { Wrong::Bytes } else { Wrong::Neighbours };
+        let kind = if (0..bytes.len).any(|i| differs(&i) & own[i] != 0) {
+            DiagnosticKind::Bytes
+        } else {
+            DiagnosticKind::Neighbours
+        };
         let formula = row.map_or("", |row| row.formula.as_str());
-        Err(Complaint {
-            wrong,
+        Err(Diagnostic {
+            kind,
             about: name(),
             expected: format!(
                 "{} ({formula} = {}, place was {})",
@@ -110,14 +117,19 @@ impl ReferenceModel<'_> {
                 text::hex_value(bytes.value),
                 hex(&before)
             ),
-            came: hex(&came),
+            actual: hex(&actual),
         })
     }
 }
 
 /// A complaint about what should have been refused.
-pub(crate) fn accepted(about: String, kinds: String) -> Complaint {
-    Complaint { wrong: Wrong::Accepted, about, expected: format!("a fault: {kinds}"), came: "a linked module".into() }
+pub(crate) fn accepted(about: String, kinds: String) -> Diagnostic {
+    Diagnostic {
+        kind: DiagnosticKind::Accepted,
+        about,
+        expected: format!("a fault: {kinds}"),
+        actual: "a linked module".into(),
+    }
 }
 
 /// Bytes in the order of memory.
