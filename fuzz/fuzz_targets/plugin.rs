@@ -6,8 +6,8 @@
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use relobox::built_in;
-use relobox::fuzz::plugin::PluginSubject;
-use relobox::fuzz::subject::Subject as _;
+use relobox::fuzz::plugin::PluginTarget;
+use relobox::fuzz::target::FuzzTarget as _;
 use relobox::guests::Plugin;
 use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
@@ -19,8 +19,8 @@ fn chosen() -> String {
     std::env::var("RELOBOX_FUZZ_PLUGIN").ok().or(own).unwrap_or_else(|| "x86_64".to_owned())
 }
 
-fn subject() -> &'static PluginSubject<'static> {
-    static SUBJECT: OnceLock<PluginSubject<'static>> = OnceLock::new();
+fn target() -> &'static PluginTarget<'static> {
+    static SUBJECT: OnceLock<PluginTarget<'static>> = OnceLock::new();
     SUBJECT.get_or_init(|| {
         let name = chosen();
         let wasm = match built_in::wasm_of(&name) {
@@ -31,27 +31,27 @@ fn subject() -> &'static PluginSubject<'static> {
         let guest = sandbox.load(&name, &wasm).unwrap_or_else(|e| panic!("{e}"));
         let plugin = Plugin::describe(guest, Origin::BuiltIn).unwrap_or_else(|e| panic!("{e}"));
         let plugin: &'static Plugin = Box::leak(Box::new(plugin));
-        PluginSubject::new(plugin, &wasm, None, true).unwrap_or_else(|e| panic!("{e}"))
+        PluginTarget::new(plugin, &wasm, None, true).unwrap_or_else(|e| panic!("{e}"))
     })
 }
 
 fuzz_target!(|data: &[u8]| {
-    if let Some(module) = std::str::from_utf8(data).ok().and_then(|text| subject().read(text).ok()) {
-        relobox_fuzz::execute(subject(), &module);
+    if let Some(module) = std::str::from_utf8(data).ok().and_then(|text| target().read(text).ok()) {
+        relobox_fuzz::execute(target(), &module);
     }
 });
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    let subject = subject();
-    let read = std::str::from_utf8(&data[..size]).ok().and_then(|text| subject.read(text).ok());
+    let target = target();
+    let read = std::str::from_utf8(&data[..size]).ok().and_then(|text| target.read(text).ok());
     // What is no case yet begins as one of the plugin's own.
     let mut module = match read {
         Some(module) => module,
         None => {
-            let seeds = subject.seeds();
+            let seeds = target.seeds();
             seeds[seed as usize % seeds.len()].clone()
         }
     };
-    relobox_fuzz::mutate(subject, &mut module, None, seed);
-    relobox_fuzz::give(subject.write(&module, &[]).as_bytes(), data, size, max_size)
+    relobox_fuzz::mutate(target, &mut module, None, seed);
+    relobox_fuzz::give(target.write(&module, &[]).as_bytes(), data, size, max_size)
 });

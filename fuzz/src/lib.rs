@@ -3,7 +3,7 @@
 //! Nothing here is compiled with coverage of its own: what counts edges is the guest, rewritten by
 //! [`relobox::fuzz::instrument`], so any toolchain will do.
 
-use relobox::fuzz::subject::{Coverage, Subject};
+use relobox::fuzz::target::{Coverage, FuzzTarget};
 use relobox::rng::Rng;
 use std::sync::Mutex;
 
@@ -20,27 +20,27 @@ static mut EXTRA: [u8; COUNTERS] = [0; COUNTERS];
 static BUSY: Mutex<()> = Mutex::new(());
 
 /// Runs one input. What an oracle says, and the original guest bears out, ends the process.
-pub fn execute<S: Subject>(subject: &S, input: &S::Input) {
-    let (edges, comparisons) = subject.counted();
-    assert!(edges + comparisons <= COUNTERS, "{} counts more than there is room for", subject.name());
+pub fn execute<S: FuzzTarget>(target: &S, input: &S::Input) {
+    let (edges, comparisons) = target.map_sizes();
+    assert!(edges + comparisons <= COUNTERS, "{} counts more than there is room for", target.name());
     let suspicion = {
         let _alone = BUSY.lock();
         #[allow(unsafe_code, reason = "the counters are libFuzzer's")]
         // SAFETY: libFuzzer reads and clears the counters between executions only, and nobody else here refers to them.
         let counters: &mut [u8] = unsafe { std::slice::from_raw_parts_mut((&raw mut EXTRA).cast(), COUNTERS) };
         let (edges, comparisons) = counters[..edges + comparisons].split_at_mut(edges);
-        subject.execute(input, Coverage { edges, comparisons })
+        target.execute(input, Coverage { edges, comparisons })
     };
     let Some(suspicion) = suspicion else { return };
-    let Some(found) = subject.confirm(input, Some(suspicion.oracle)) else { return };
+    let Some(found) = target.reproduce(input, Some(suspicion.oracle)) else { return };
     let remarks = [format!("oracle {}", found.oracle), format!("about {}", found.about), found.detail.clone()];
-    eprintln!("{}", subject.write(input, &remarks));
-    panic!("{}: {}: {}", subject.name(), found.oracle, found.detail);
+    eprintln!("{}", target.write(input, &remarks));
+    panic!("{}: {}: {}", target.name(), found.oracle, found.detail);
 }
 
 /// Changes an input as `relobox fuzz` does; the same seed makes the same change.
-pub fn mutate<S: Subject>(subject: &S, input: &mut S::Input, other: Option<&S::Input>, seed: u32) {
-    subject.mutate(input, other, &mut Rng::new(seed.into()));
+pub fn mutate<S: FuzzTarget>(target: &S, input: &mut S::Input, other: Option<&S::Input>, seed: u32) {
+    target.mutate(input, other, &mut Rng::new(seed.into()));
 }
 
 /// Puts `bytes` into libFuzzer's buffer, if they fit; its new length.

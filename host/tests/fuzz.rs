@@ -3,12 +3,12 @@
 #![allow(missing_docs)]
 
 use relobox::built_in;
-use relobox::fuzz::corpus::Disk;
-use relobox::fuzz::driver::{Plan, Summary, alone};
+use relobox::fuzz::corpus::CorpusDir;
+use relobox::fuzz::driver::{CampaignOptions, Summary, run_alone};
 use relobox::fuzz::findings::bound_of;
 use relobox::fuzz::instrument::instrument;
-use relobox::fuzz::plugin::PluginSubject;
-use relobox::fuzz::subject::Subject as _;
+use relobox::fuzz::plugin::PluginTarget;
+use relobox::fuzz::target::FuzzTarget as _;
 use relobox::guests::Plugin;
 use relobox::kit::{TestCase, TestModule, run};
 use relobox::plugin_file::Origin;
@@ -48,8 +48,8 @@ impl Drop for Scratch {
     }
 }
 
-fn plan(dir: &Path, executions: u64) -> Plan<'_> {
-    Plan {
+fn options(dir: &Path, executions: u64) -> CampaignOptions<'_> {
+    CampaignOptions {
         seed: 1,
         time: None,
         executions: Some(executions),
@@ -62,26 +62,26 @@ fn plan(dir: &Path, executions: u64) -> Plan<'_> {
 
 fn fuzz(wasm: &[u8], dir: &Path, executions: u64) -> Summary {
     let plugin = plugin("toy", wasm);
-    let subject = PluginSubject::new(&plugin, wasm, None, true).unwrap();
-    alone(&subject, &plan(dir, executions), |_| ()).unwrap()
+    let target = PluginTarget::new(&plugin, wasm, None, true).unwrap();
+    run_alone(&target, &options(dir, executions), |_| ()).unwrap()
 }
 
 #[test]
 fn a_guest_that_counts_computes_the_same() {
     for (name, wasm) in built_in::plugins() {
         let plugin = plugin(name, wasm);
-        let subject = PluginSubject::new(&plugin, wasm, None, true).unwrap();
-        let (counting, code) = subject.counting();
+        let target = PluginTarget::new(&plugin, wasm, None, true).unwrap();
+        let (instrumented, code) = target.instrumented();
         assert!(code.edges > 100 && code.comparisons > 10, "{name}");
         let mut rng = Rng::new(7);
         let mut linked = 0;
-        for seed in subject.seeds().into_iter().step_by(4) {
+        for seed in target.seeds().into_iter().step_by(4) {
             let mut module = seed;
             for _ in 0..3 {
-                let (ours, theirs) = (run(&plugin, &module).outcome, run(counting, &module).outcome);
-                assert_eq!(ours, theirs, "{name}: {}", subject.write(&module, &[]));
+                let (ours, theirs) = (run(&plugin, &module).outcome, run(instrumented, &module).outcome);
+                assert_eq!(ours, theirs, "{name}: {}", target.write(&module, &[]));
                 linked += usize::from(matches!(ours, relobox::kit::Outcome::Linked(_)));
-                subject.mutate(&mut module, None, &mut rng);
+                target.mutate(&mut module, None, &mut rng);
             }
         }
         assert!(linked > 5, "{name}: {linked}");
@@ -130,7 +130,7 @@ fn what_is_wrong_is_found_and_can_be_replayed() {
     ];
     let right = plugin("toy", &wat::parse_str(TOY).unwrap());
     let right_wasm = wat::parse_str(TOY).unwrap();
-    let right = PluginSubject::new(&right, &right_wasm, None, false).unwrap();
+    let right = PluginTarget::new(&right, &right_wasm, None, false).unwrap();
     for (i, (from, to, oracle)) in wrong.into_iter().enumerate() {
         let wasm = toy(from, to);
         let dir = Scratch::new(&format!("wrong-{i}"));
@@ -142,8 +142,8 @@ fn what_is_wrong_is_found_and_can_be_replayed() {
         // Small, and wrong with this plugin only.
         assert!(test_case.module.relocations() <= 2, "{text}");
         let plugin = plugin("toy", &wasm);
-        let subject = PluginSubject::new(&plugin, &wasm, None, false).unwrap();
-        assert!(subject.replay(&test_case).is_some(), "{text}");
+        let target = PluginTarget::new(&plugin, &wasm, None, false).unwrap();
+        assert!(target.replay(&test_case).is_some(), "{text}");
         assert_eq!(right.replay(&test_case), None, "{text}");
     }
 }
@@ -152,7 +152,7 @@ fn what_is_wrong_is_found_and_can_be_replayed() {
 fn what_is_ten_times_as_dear_is_found_and_replayed_with_its_bound() {
     let right_wasm = wat::parse_str(TOY).unwrap();
     let right = plugin("toy", &right_wasm);
-    let right = PluginSubject::new(&right, &right_wasm, None, false).unwrap();
+    let right = PluginTarget::new(&right, &right_wasm, None, false).unwrap();
     // A relocation of the toy takes some seventy units; with this bit in its addend, ten times as many.
     let slow = "(block $next
       (if (i64.ne (i64.and (i64.load offset=8 (local.get $relocation)) (i64.const 0x800)) (i64.const 0)) (then
@@ -168,14 +168,13 @@ fn what_is_ten_times_as_dear_is_found_and_replayed_with_its_bound() {
     assert!(text.contains(&format!("and {bound} are enough")), "{text}");
     let test_case: TestCase = text.parse().unwrap();
     let slow = plugin("toy", &wasm);
-    let subject = PluginSubject::new(&slow, &wasm, None, false).unwrap();
+    let target = PluginTarget::new(&slow, &wasm, None, false).unwrap();
     let took = run(&slow, &test_case.module).fuel;
     // The file's bound counts, and not what the plugin of the day would be measured to need.
-    let says =
-        |subject: &PluginSubject<'_>, bound| subject.replay_within(&test_case, bound).map(|s| (s.oracle, s.bound));
-    assert_eq!(says(&subject, Some(bound)), Some(("fuel", Some(bound))));
-    assert_eq!(says(&subject, Some(took - 1)), Some(("fuel", Some(took - 1))));
-    assert_eq!(says(&subject, Some(took)), None);
+    let says = |target: &PluginTarget<'_>, bound| target.replay_within(&test_case, bound).map(|s| (s.oracle, s.bound));
+    assert_eq!(says(&target, Some(bound)), Some(("fuel", Some(bound))));
+    assert_eq!(says(&target, Some(took - 1)), Some(("fuel", Some(took - 1))));
+    assert_eq!(says(&target, Some(took)), None);
     assert_eq!(says(&right, Some(bound)), None);
 }
 
@@ -198,9 +197,9 @@ fn a_second_plugin_that_differs_is_found() {
     let other =
         toy("(i32.wrap_i64 (local.get $value))))", "(i32.wrap_i64 (i64.shl (local.get $value) (i64.const 8)))))");
     let (plugin, other) = (plugin("toy", &right), plugin("other", &other));
-    let subject = PluginSubject::new(&plugin, &right, Some(&other), true).unwrap();
+    let target = PluginTarget::new(&plugin, &right, Some(&other), true).unwrap();
     let dir = Scratch::new("against");
-    let summary = alone(&subject, &Plan { first: true, ..plan(&dir.0, 20_000) }, |_| ()).unwrap();
+    let summary = run_alone(&target, &CampaignOptions { first: true, ..options(&dir.0, 20_000) }, |_| ()).unwrap();
     assert_eq!(summary.findings.first().map(|f| f.oracle.as_str()), Some("against"));
 }
 
@@ -209,13 +208,13 @@ fn a_small_corpus_takes_the_same_edges() {
     let (dir, corpus) = (Scratch::new("corpus-out"), Scratch::new("corpus"));
     let wasm = wat::parse_str(TOY).unwrap();
     let plugin = plugin("toy", &wasm);
-    let subject = PluginSubject::new(&plugin, &wasm, None, true).unwrap();
-    let plan = Plan { corpus: Some(&corpus.0), ..plan(&dir.0, 3000) };
-    let before = alone(&subject, &plan, |_| ()).unwrap().progress;
-    let (all, left) = Disk::open(Some(&corpus.0)).unwrap().minimize(&subject).unwrap();
+    let target = PluginTarget::new(&plugin, &wasm, None, true).unwrap();
+    let options = CampaignOptions { corpus: Some(&corpus.0), ..options(&dir.0, 3000) };
+    let before = run_alone(&target, &options, |_| ()).unwrap().progress;
+    let (all, left) = CorpusDir::open(Some(&corpus.0)).unwrap().minimize(&target).unwrap();
     assert!(all >= before.corpus && left * 2 < all, "{left} of {all}");
-    let plan = Plan { executions: Some(1), ..plan };
-    let after = alone(&subject, &plan, |_| ()).unwrap().progress;
+    let options = CampaignOptions { executions: Some(1), ..options };
+    let after = run_alone(&target, &options, |_| ()).unwrap().progress;
     assert!(after.edges + 2 >= before.edges, "{after:?} {before:?}");
 }
 
@@ -280,18 +279,18 @@ fn what_one_brokers_client_has_crosses_to_the_other() {
     std::fs::write(&guest, &wasm).unwrap();
     // The client's corpus: one input, the one with the addend.
     let plugin = plugin("toy", &wasm);
-    let subject = PluginSubject::new(&plugin, &wasm, None, true).unwrap();
+    let target = PluginTarget::new(&plugin, &wasm, None, true).unwrap();
     let with_addend = |module: &mut TestModule| {
         let r = module.sections.iter_mut().flat_map(|s| &mut s.relocations).find(|r| r.kind == 1)?;
         r.addend = addend.cast_signed();
         Some(())
     };
-    let seeds = subject.seeds().into_iter();
+    let seeds = target.seeds().into_iter();
     let mut module =
         seeds.filter(|module| !module.sections[0].in_place).find(|module| module.relocations() == 1).unwrap();
     with_addend(&mut module.0).unwrap();
     assert!(matches!(run(&plugin, &module).outcome, relobox::kit::Outcome::Linked(_)));
-    Disk::open(Some(&dir.0.join("client"))).unwrap().add(&subject, &module).unwrap();
+    CorpusDir::open(Some(&dir.0.join("client"))).unwrap().add(&target, &module).unwrap();
 
     let ports = [0, 1].map(|n| (42_000 + n * 10_000 + std::process::id() % 10_000).to_string());
     let start = |args: &[&str]| {

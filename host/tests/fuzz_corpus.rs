@@ -3,8 +3,8 @@
 #![cfg(feature = "fuzz")]
 
 use relobox::built_in;
-use relobox::fuzz::plugin::PluginSubject;
-use relobox::fuzz::subject::Subject as _;
+use relobox::fuzz::plugin::PluginTarget;
+use relobox::fuzz::target::FuzzTarget as _;
 use relobox::guests::Plugin;
 use relobox::kit::{Expected, TestCase};
 use relobox::plugin_file::Origin;
@@ -27,16 +27,16 @@ fn what_was_kept_comes_to_the_same() {
     for (name, wasm) in built_in::plugins() {
         let guest = sandbox.load(name, wasm).expect(name);
         let plugin = Plugin::describe(guest, Origin::BuiltIn).expect(name);
-        let subject = PluginSubject::new(&plugin, wasm, None, false).expect(name);
+        let target = PluginTarget::new(&plugin, wasm, None, false).expect(name);
         let (mut linked, mut refused) = (0, 0);
         for path in cases(name) {
             let text = std::fs::read_to_string(&path).expect("a case");
             let mut test_case: TestCase = text.parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
             if bless {
-                test_case.expected = Expected::of(&subject.outcome(&test_case.module));
+                test_case.expected = Expected::of(&target.outcome(&test_case.module));
                 std::fs::write(&path, test_case.to_string()).expect("a case");
             }
-            assert_eq!(subject.replay(&test_case), None, "{}", path.display());
+            assert_eq!(target.replay(&test_case), None, "{}", path.display());
             match test_case.expected {
                 Some(Expected::Linked { .. }) => linked += 1,
                 Some(Expected::Refused(_)) => refused += 1,
@@ -44,10 +44,10 @@ fn what_was_kept_comes_to_the_same() {
             }
         }
         // What fuzzing begins with where there is no corpus.
-        let seeds = subject.seeds();
+        let seeds = target.seeds();
         seeds
             .iter()
-            .for_each(|module| assert_eq!(subject.confirm(module, None), None, "{}", subject.write(module, &[])));
+            .for_each(|module| assert_eq!(target.reproduce(module, None), None, "{}", target.write(module, &[])));
         println!("{name}: {} seeds; {linked} cases linked, {refused} refused", seeds.len());
         assert!(linked > 0 && refused > 5, "{name}: {linked} cases linked, {refused} refused");
     }

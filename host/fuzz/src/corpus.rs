@@ -1,6 +1,6 @@
 //! A corpus on disk: one file for each input, named after its contents.
 
-use super::subject::{Coverage, Subject};
+use super::target::{Coverage, FuzzTarget};
 use relobox_core::error::{Error, Result};
 use relobox_core::files::{self, Kind};
 use relobox_core::limits;
@@ -8,12 +8,12 @@ use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 
 /// A directory of inputs, or none.
-pub struct Disk<'a>(Option<&'a Path>);
+pub struct CorpusDir<'a>(Option<&'a Path>);
 
 /// The files of a corpus end so.
 const EXTENSION: &str = "case";
 
-impl<'a> Disk<'a> {
+impl<'a> CorpusDir<'a> {
     /// Opens, and if need be makes, the directory.
     pub fn open(dir: Option<&'a Path>) -> Result<Self> {
         if let Some(dir) = dir {
@@ -23,9 +23,9 @@ impl<'a> Disk<'a> {
     }
 
     /// Everything in it, in the order of the names.
-    pub fn read<S: Subject>(&self, subject: &S) -> Result<Vec<S::Input>> {
+    pub fn read<S: FuzzTarget>(&self, target: &S) -> Result<Vec<S::Input>> {
         let files = self.files()?;
-        files.iter().map(|path| read(subject, path)).collect()
+        files.iter().map(|path| read(target, path)).collect()
     }
 
     fn files(&self) -> Result<Vec<PathBuf>> {
@@ -33,9 +33,9 @@ impl<'a> Disk<'a> {
     }
 
     /// Adds an input, unless it is there.
-    pub fn add<S: Subject>(&self, subject: &S, input: &S::Input) -> Result<()> {
+    pub fn add<S: FuzzTarget>(&self, target: &S, input: &S::Input) -> Result<()> {
         let Some(dir) = self.0 else { return Ok(()) };
-        let text = subject.write(input, &[]);
+        let text = target.write(input, &[]);
         let path = dir.join(name(&text));
         if path.exists() {
             return Ok(());
@@ -46,16 +46,16 @@ impl<'a> Disk<'a> {
 
     /// Keeps the fewest and smallest inputs that together take every edge that all of them take; removes the
     /// others' files. How many there were and how many are left.
-    pub fn minimize<S: Subject>(&self, subject: &S) -> Result<(usize, usize)> {
-        let (count, _) = subject.counted();
+    pub fn minimize<S: FuzzTarget>(&self, target: &S) -> Result<(usize, usize)> {
+        let (count, _) = target.map_sizes();
         let mut inputs = Vec::new();
         for path in self.files()? {
-            let input = read(subject, &path)?;
+            let input = read(target, &path)?;
             let (mut edges, mut none) = (vec![0; count.max(1)], [0; 0]);
             let coverage = Coverage { edges: &mut edges, comparisons: &mut none };
-            let suspicion = subject.execute(&input, coverage);
+            let suspicion = target.execute(&input, coverage);
             let taken: Vec<usize> = (0..).zip(&edges).filter(|(_, c)| **c != 0).map(|(i, _)| i).collect();
-            let size = subject.write(&input, &[]).len();
+            let size = target.write(&input, &[]).len();
             inputs.push((path, taken, size, suspicion.is_some()));
         }
         // Greedily: who adds most edges, then the smallest, then the first.
@@ -80,8 +80,8 @@ impl<'a> Disk<'a> {
 }
 
 /// Reads an input's file.
-pub fn read<S: Subject>(subject: &S, path: &Path) -> Result<S::Input> {
-    subject.read(&text(path)?).map_err(|what| Error::Usage(format!("{}: {what}", path.display())))
+pub fn read<S: FuzzTarget>(target: &S, path: &Path) -> Result<S::Input> {
+    target.read(&text(path)?).map_err(|what| Error::Usage(format!("{}: {what}", path.display())))
 }
 
 /// The text of an input's file.
@@ -102,7 +102,7 @@ pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 /// What else is in this directory: modules, or whatever a guest takes. What is too large for an input is left out.
-pub fn others(dir: &Path) -> Result<Vec<Vec<u8>>> {
+pub fn raw_files(dir: &Path) -> Result<Vec<Vec<u8>>> {
     let entries = match std::fs::read_dir(dir) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(Error::io(dir))?,

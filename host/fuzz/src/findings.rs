@@ -1,6 +1,6 @@
 //! What was found: confirmed, made small, told apart, and kept in files that can be replayed.
 
-use super::subject::{Subject, Suspicion};
+use super::target::{FuzzTarget, Suspicion};
 use relobox_core::error::{Error, Result};
 use relobox_core::files::{self, Kind};
 use relobox_core::limits;
@@ -30,13 +30,13 @@ pub struct Findings {
     dir: PathBuf,
     start: Instant,
     /// What was seen before it was made small: oracle, thing, and edges for those that this does not tell apart.
-    seen: BTreeSet<(&'static str, String, u64)>,
+    considered: BTreeSet<(&'static str, String, u64)>,
     /// Names of those that were kept.
     kept: BTreeSet<String>,
     /// What was kept.
     pub list: Vec<Finding>,
     /// Suspicions that the original guest did not bear out.
-    pub unconfirmed: u64,
+    pub unreproduced: u64,
 }
 
 impl Findings {
@@ -46,50 +46,50 @@ impl Findings {
         Self {
             dir: dir.to_owned(),
             start: Instant::now(),
-            seen: BTreeSet::new(),
+            considered: BTreeSet::new(),
             kept: BTreeSet::new(),
             list: Vec::new(),
-            unconfirmed: 0,
+            unreproduced: 0,
         }
     }
 
     /// Looks into a suspicion. `path` tells apart executions that took different ways. True if it is a new finding.
-    pub fn consider<S: Subject>(
+    pub fn consider<S: FuzzTarget>(
         &mut self,
-        subject: &S,
+        target: &S,
         input: &S::Input,
         suspicion: Suspicion,
         path: u64,
     ) -> Result<bool> {
-        let way = if suspicion.exact { 0 } else { path };
-        if !self.seen.insert((suspicion.oracle, suspicion.about.clone(), way)) {
+        let path_hash = if suspicion.exact { 0 } else { path };
+        if !self.considered.insert((suspicion.oracle, suspicion.about.clone(), path_hash)) {
             return Ok(false);
         }
-        let Some(first) = subject.confirm(input, Some(suspicion.oracle)) else {
-            self.unconfirmed += 1;
+        let Some(first) = target.reproduce(input, Some(suspicion.oracle)) else {
+            self.unreproduced += 1;
             return Ok(false);
         };
-        let (small, last) = minimise(subject, input, first);
-        self.keep(subject, &small, last)
+        let (small, last) = minimise(target, input, first);
+        self.keep(target, &small, last)
     }
 
-    fn keep<S: Subject>(&mut self, subject: &S, input: &S::Input, mut what: Suspicion) -> Result<bool> {
-        let more = if what.exact { String::new() } else { subject.signature(input) };
-        let name = name(subject.name(), what.oracle, &what.about, &more);
+    fn keep<S: FuzzTarget>(&mut self, target: &S, input: &S::Input, mut what: Suspicion) -> Result<bool> {
+        let more = if what.exact { String::new() } else { target.signature(input) };
+        let name = name(target.name(), what.oracle, &what.about, &more);
         if !self.kept.insert(name.clone()) {
             return Ok(false);
         }
         if !what.exact {
-            let told = subject.told(input);
-            what.detail.push_str(if told.is_empty() { "" } else { "; " });
-            what.detail.push_str(&told);
+            let describe_signature = target.describe_signature(input);
+            what.detail.push_str(if describe_signature.is_empty() { "" } else { "; " });
+            what.detail.push_str(&describe_signature);
         }
         let after = self.start.elapsed();
         let mut remarks = vec![
             format!("oracle {}", what.oracle),
             format!("about {}", what.about),
             what.detail.clone(),
-            format!("found in the {} plugin after {:.1} s", subject.name(), after.as_secs_f64()),
+            format!("found in the {} plugin after {:.1} s", target.name(), after.as_secs_f64()),
         ];
         remarks.extend(what.bound.map(|bound| format!("{BOUND}{bound}")));
         std::fs::create_dir_all(&self.dir).map_err(Error::io(&self.dir))?;
@@ -97,7 +97,7 @@ impl Findings {
         // Another job may have found the same.
         match std::fs::File::create_new(&path) {
             Ok(mut file) => {
-                file.write_all(subject.write(input, &remarks).as_bytes()).map_err(Error::io(&path))?;
+                file.write_all(target.write(input, &remarks).as_bytes()).map_err(Error::io(&path))?;
             }
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
                 // It is one of this campaign all the same.
@@ -137,17 +137,17 @@ fn name(guest: &str, oracle: &str, about: &str, more: &str) -> String {
 }
 
 /// The simplest input that the same oracle still says the same of.
-pub fn minimise<S: Subject>(subject: &S, input: &S::Input, what: Suspicion) -> (S::Input, Suspicion) {
+pub fn minimise<S: FuzzTarget>(target: &S, input: &S::Input, what: Suspicion) -> (S::Input, Suspicion) {
     let mut last = what;
-    let small = subject.minimise(input, &mut |candidate| {
-        let same = subject.confirm(candidate, Some(last.oracle)).filter(|s| s.about == last.about);
+    let small = target.minimise(input, &mut |candidate| {
+        let same = target.reproduce(candidate, Some(last.oracle)).filter(|s| s.about == last.about);
         same.map(|s| last = s).is_some()
     });
     (small, last)
 }
 
 /// What an earlier job left in `dir`: the findings' files, as their remarks have them.
-pub fn left_in(dir: &Path) -> Vec<Finding> {
+pub fn read_findings(dir: &Path) -> Vec<Finding> {
     let mut paths: Vec<_> = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect();
     paths.sort();
     let read = |path: PathBuf| {

@@ -21,7 +21,7 @@ struct RowCost {
 
 /// What the parts of a case cost, each as dear as it was seen.
 #[derive(Clone, Debug, Default)]
-pub struct Costs {
+pub struct FuelModel {
     base: u64,
     rows: HashMap<u32, RowCost>,
     /// A relocation of no row.
@@ -35,7 +35,7 @@ pub struct Costs {
 
 /// Where a relocation's symbol is.
 #[derive(Clone, Copy)]
-enum Target {
+enum SymbolPlace {
     /// A label at the place.
     Here,
     /// A small number.
@@ -53,7 +53,7 @@ enum Target {
 struct Shape<'a> {
     /// Each unit has one of each of these, eight bytes apart, or all at one place.
     rows: &'a [&'a PluginRow],
-    target: Target,
+    place: SymbolPlace,
     /// Each unit has symbols of its own.
     own: bool,
     /// Each unit has an addend of its own.
@@ -79,16 +79,16 @@ impl Shape<'_> {
                 made.module.sections.push(relobox_kit::Section { address, ..section.clone() });
             }
             let (at, index) = if self.sections { (0, unit as usize) } else { (unit * unit_bytes, 0) };
-            if self.own || unit == 0 || matches!(self.target, Target::Here) {
+            if self.own || unit == 0 || matches!(self.place, SymbolPlace::Here) {
                 let kernel = fixture.address().wrapping_add(0x100 * (unit + 1));
-                let value = match self.target {
-                    Target::Here => at,
-                    Target::Small | Target::Missing => 16,
-                    Target::Kernel => kernel,
-                    Target::Far => kernel.wrapping_add(1 << 45),
+                let value = match self.place {
+                    SymbolPlace::Here => at,
+                    SymbolPlace::Small | SymbolPlace::Missing => 16,
+                    SymbolPlace::Kernel => kernel,
+                    SymbolPlace::Far => kernel.wrapping_add(1 << 45),
                 };
-                match self.target {
-                    Target::Here => {
+                match self.place {
+                    SymbolPlace::Here => {
                         made.label(value);
                         made.module.symbols[unit as usize].section = index as u32 + 1;
                     }
@@ -97,8 +97,8 @@ impl Shape<'_> {
                     }
                 }
             }
-            let symbol = match self.target {
-                Target::Missing => u32::MAX,
+            let symbol = match self.place {
+                SymbolPlace::Missing => u32::MAX,
                 _ => made.module.symbols.len() as u32,
             };
             for (n, row) in (0..).zip(self.rows) {
@@ -120,21 +120,21 @@ impl Shape<'_> {
 fn shapes<'a>(rows: &'a [&'a PluginRow]) -> Vec<Shape<'a>> {
     let plain = Shape {
         rows,
-        target: Target::Here,
+        place: SymbolPlace::Here,
         own: true,
         addends: false,
         backwards: false,
         together: false,
         sections: false,
     };
-    let targets = [Target::Here, Target::Small, Target::Kernel, Target::Far, Target::Missing];
-    let mut all: Vec<_> = targets.into_iter().map(|target| Shape { target, ..plain }).collect();
-    for target in [Target::Kernel, Target::Far] {
-        all.push(Shape { target, own: false, ..plain });
-        all.push(Shape { target, own: false, addends: true, ..plain });
+    let targets = [SymbolPlace::Here, SymbolPlace::Small, SymbolPlace::Kernel, SymbolPlace::Far, SymbolPlace::Missing];
+    let mut all: Vec<_> = targets.into_iter().map(|place| Shape { place, ..plain }).collect();
+    for place in [SymbolPlace::Kernel, SymbolPlace::Far] {
+        all.push(Shape { place, own: false, ..plain });
+        all.push(Shape { place, own: false, addends: true, ..plain });
     }
     all.push(Shape { backwards: true, ..plain });
-    all.push(Shape { target: Target::Far, backwards: true, ..plain });
+    all.push(Shape { place: SymbolPlace::Far, backwards: true, ..plain });
     if rows.len() > 1 {
         all.push(Shape { together: true, ..plain });
         all.push(Shape { together: true, backwards: true, ..plain });
@@ -142,7 +142,7 @@ fn shapes<'a>(rows: &'a [&'a PluginRow]) -> Vec<Shape<'a>> {
     all
 }
 
-impl Costs {
+impl FuelModel {
     /// Measures the plugin that describes itself so, takes addends in these forms, and links with `run`.
     pub fn measure(about: &About, forms: AddendForms, run: impl Fn(&TestModule) -> Run) -> Self {
         let mut costs = Self { kind_mask: about.kind_mask, ..Self::default() };

@@ -81,7 +81,7 @@ struct Rewriter {
 
 /// The locals that a function gets.
 #[derive(Clone, Copy)]
-struct Scratch {
+struct ScratchLocals {
     a: u32,
     b: u32,
     x: u32,
@@ -93,7 +93,7 @@ struct Scratch {
 impl Reencode for Rewriter {
     type Error = Misbehaviour;
 
-    fn parse_type_section(&mut self, types: &mut TypeSection, section: TypeSectionReader<'_>) -> Done {
+    fn parse_type_section(&mut self, types: &mut TypeSection, section: TypeSectionReader<'_>) -> RewriteResult {
         for group in section.clone() {
             for ty in group?.types() {
                 let params = match &ty.composite_type.inner {
@@ -106,12 +106,20 @@ impl Reencode for Rewriter {
         utils::parse_type_section(self, types, section)
     }
 
-    fn parse_function_section(&mut self, functions: &mut FunctionSection, section: FunctionSectionReader<'_>) -> Done {
+    fn parse_function_section(
+        &mut self,
+        functions: &mut FunctionSection,
+        section: FunctionSectionReader<'_>,
+    ) -> RewriteResult {
         self.types = section.clone().into_iter().collect::<Result<_, _>>()?;
         utils::parse_function_section(self, functions, section)
     }
 
-    fn parse_memory_section(&mut self, memories: &mut MemorySection, section: MemorySectionReader<'_>) -> Done {
+    fn parse_memory_section(
+        &mut self,
+        memories: &mut MemorySection,
+        section: MemorySectionReader<'_>,
+    ) -> RewriteResult {
         self.memory = section.count();
         utils::parse_memory_section(self, memories, section)?;
         // How many bytes will count is not known yet. Pages that nobody touches cost nothing.
@@ -126,7 +134,7 @@ impl Reencode for Rewriter {
         Ok(())
     }
 
-    fn parse_export_section(&mut self, exports: &mut ExportSection, section: ExportSectionReader<'_>) -> Done {
+    fn parse_export_section(&mut self, exports: &mut ExportSection, section: ExportSectionReader<'_>) -> RewriteResult {
         for export in section.clone() {
             if export?.name == COUNTERS {
                 let what = format!("it exports {:?} itself", COUNTERS);
@@ -138,30 +146,30 @@ impl Reencode for Rewriter {
         Ok(())
     }
 
-    fn parse_function_body(&mut self, code: &mut CodeSection, body: FunctionBody<'_>) -> Done {
+    fn parse_function_body(&mut self, code: &mut CodeSection, body: FunctionBody<'_>) -> RewriteResult {
         let mut locals = Vec::new();
-        let mut count = self.parameters_of(self.bodies);
+        let mut locals_count = self.parameters_of(self.bodies);
         self.bodies += 1;
         for pair in body.get_locals_reader()? {
             let (n, ty) = pair?;
-            count = count.saturating_add(n);
+            locals_count = locals_count.saturating_add(n);
             locals.push((n, self.val_type(ty)?));
         }
         locals.extend([(4, ValType::I32), (2, ValType::I64)]);
-        let [a, b, x, y, wide_x, wide_y] = [0, 1, 2, 3, 4, 5].map(|i| count.saturating_add(i));
-        let scratch = Scratch { a, b, x, y, wide_x, wide_y };
+        let [a, b, x, y, wide_x, wide_y] = [0, 1, 2, 3, 4, 5].map(|i| locals_count.saturating_add(i));
+        let scratch = ScratchLocals { a, b, x, y, wide_x, wide_y };
         let mut f = Function::new(locals);
-        self.count(&mut f);
+        self.count_edge(&mut f);
         let mut operators = body.get_operators_reader()?;
         // For each open block, whether it is an `if` without an `else` so far.
         let mut open = vec![false];
         let mut zero = false;
         while !operators.eof() {
             let operator = operators.read()?;
-            self.before(&mut f, scratch, &operator, zero)?;
+            self.instrument_operator(&mut f, scratch, &operator, zero)?;
             if matches!(operator, Operator::End) && open.pop() == Some(true) {
                 f.instruction(&Instruction::Else);
-                self.count(&mut f);
+                self.count_edge(&mut f);
             }
             let constant = match operator {
                 Operator::I32Const { value } => Some(i64::from(value)),
@@ -179,16 +187,16 @@ impl Reencode for Rewriter {
             }
             f.instruction(&self.instruction(operator)?);
             if counted {
-                self.count(&mut f);
+                self.count_edge(&mut f);
             }
         }
-        self.check()?;
+        self.check_limits()?;
         code.function(&f);
         Ok(())
     }
 }
 
-type Done = Result<(), reencode::Error<Misbehaviour>>;
+type RewriteResult = Result<(), reencode::Error<Misbehaviour>>;
 
 impl Rewriter {
     fn parameters_of(&self, function: usize) -> u32 {
@@ -197,7 +205,13 @@ impl Rewriter {
     }
 
     /// What comes before an instruction that decides or compares; `zero` if the last one was a constant 0.
-    fn before(&mut self, f: &mut Function, s: Scratch, operator: &Operator<'_>, zero: bool) -> Done {
+    fn instrument_operator(
+        &mut self,
+        f: &mut Function,
+        s: ScratchLocals,
+        operator: &Operator<'_>,
+        zero: bool,
+    ) -> RewriteResult {
         match operator {
             Operator::BrIf { .. } | Operator::Select | Operator::TypedSelect { .. } => {
                 f.instruction(&Instruction::LocalTee(s.a));
@@ -242,10 +256,10 @@ impl Rewriter {
             | Operator::I64GeU => self.compare(f, s, true),
             _ => {}
         }
-        self.check()
+        self.check_limits()
     }
 
-    fn check(&self) -> Done {
+    fn check_limits(&self) -> RewriteResult {
         if self.edges.next_multiple_of(16) + self.comparisons > limits::FUZZ_COUNTERS {
             let what = Misbehaviour::Unusable("it has too many branches to count".into());
             return Err(reencode::Error::UserError(what));
@@ -258,7 +272,7 @@ impl Rewriter {
     }
 
     /// Counts a site.
-    fn count(&mut self, f: &mut Function) {
+    fn count_edge(&mut self, f: &mut Function) {
         let at = self.at(self.edges);
         self.edges += 1;
         f.instruction(&Instruction::I32Const(0));
@@ -270,7 +284,7 @@ impl Rewriter {
     }
 
     /// Counts one of `sites`, which is on the stack.
-    fn count_one_of(&mut self, f: &mut Function, s: Scratch, sites: usize) {
+    fn count_one_of(&mut self, f: &mut Function, s: ScratchLocals, sites: usize) {
         let at = self.at(self.edges);
         self.edges += sites;
         f.instruction(&Instruction::LocalTee(s.b));
@@ -282,7 +296,7 @@ impl Rewriter {
     }
 
     /// Keeps the largest of how many leading zeros the difference has of the two numbers on the stack.
-    fn compare(&mut self, f: &mut Function, s: Scratch, wide: bool) {
+    fn compare(&mut self, f: &mut Function, s: ScratchLocals, wide: bool) {
         let at = self.at(self.comparisons_at + self.comparisons);
         self.comparisons += 1;
         let (x, y) = if wide { (s.wide_x, s.wide_y) } else { (s.x, s.y) };

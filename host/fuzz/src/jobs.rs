@@ -4,9 +4,9 @@
 //! the threads of a process that runs Wasm do not survive that. The broker listens on the loopback interface only;
 //! brokers of several machines exchange with each other, through whatever tunnel connects the machines.
 
-use super::driver::{Plan, Progress, State, Summary, campaign};
-use super::findings::left_in;
-use super::subject::Subject;
+use super::driver::{CampaignOptions, Progress, State, Summary, campaign};
+use super::findings::read_findings;
+use super::target::FuzzTarget;
 use libafl::events::llmp::{LlmpEventManager, LlmpEventManagerBuilder};
 use libafl::events::{EventConfig, SendExiting as _, StdLlmpEventHook};
 use libafl::inputs::Input;
@@ -47,38 +47,39 @@ pub fn stop_on_interrupt(stop: &Arc<AtomicBool>) -> Result<()> {
     Ok(())
 }
 
-fn broken(error: libafl_bolts::Error) -> Error {
+fn broker_error(error: libafl_bolts::Error) -> Error {
     Error::Usage(format!("the broker: {error}"))
 }
 
 /// One job: a campaign that exchanges inputs with the broker at `port`.
-pub fn job<S: Subject>(subject: &S, plan: &Plan<'_>, port: u16) -> Result<Summary> {
-    let memory = StdShMemProvider::new().map_err(broken)?;
+pub fn run_job<S: FuzzTarget>(target: &S, options: &CampaignOptions<'_>, port: u16) -> Result<Summary> {
+    let memory = StdShMemProvider::new().map_err(broker_error)?;
     let mut events: LlmpEventManager<(), S::Input, State<S::Input>, StdShMem, StdShMemProvider> =
-        LlmpEventManagerBuilder::new().build_on_port(memory, port, EventConfig::AlwaysUnique).map_err(broken)?;
-    let summary = campaign(subject, plan, &mut events, |_| ());
+        LlmpEventManagerBuilder::new().build_on_port(memory, port, EventConfig::AlwaysUnique).map_err(broker_error)?;
+    let summary = campaign(target, options, &mut events, |_| ());
     let _ = events.send_exiting();
     summary
 }
 
 /// The broker and its jobs, each of which `command` starts: it gets the job's number from 0. `I` is what the jobs
 /// exchange.
-pub fn broker<I: Input>(
+pub fn run_broker<I: Input>(
     jobs: &Jobs,
-    plan: &Plan<'_>,
+    options: &CampaignOptions<'_>,
     mut command: impl FnMut(usize) -> Command,
-    mut tell: impl FnMut(&Progress),
+    mut on_progress: impl FnMut(&Progress),
 ) -> Result<Summary> {
     let (start, since) = (Instant::now(), SystemTime::now());
-    let seen = Rc::new(RefCell::new(Progress::default()));
-    let memory = StdShMemProvider::new().map_err(broken)?;
-    let hook = StdLlmpEventHook::<I, _>::new(Watch { seen: Rc::clone(&seen), start, of: PhantomData::<I> });
-    let hooks = tuple_list!(hook.map_err(broken)?);
-    let mut broker = LlmpBroker::create_attach_to_tcp(memory, hooks, jobs.port).map_err(broken)?;
+    let latest = Rc::new(RefCell::new(Progress::default()));
+    let memory = StdShMemProvider::new().map_err(broker_error)?;
+    let hook =
+        StdLlmpEventHook::<I, _>::new(ProgressMonitor { latest: Rc::clone(&latest), start, of: PhantomData::<I> });
+    let hooks = tuple_list!(hook.map_err(broker_error)?);
+    let mut broker = LlmpBroker::create_attach_to_tcp(memory, hooks, jobs.port).map_err(broker_error)?;
     if let Some(address) = jobs.join {
-        broker.inner_mut().connect_b2b(address).map_err(broken)?;
+        broker.inner_mut().connect_b2b(address).map_err(broker_error)?;
     }
-    let mut children = Children(Vec::new());
+    let mut children = JobProcesses(Vec::new());
     for n in 0..jobs.count {
         let mut command = command(n);
         command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -87,7 +88,7 @@ pub fn broker<I: Input>(
     }
     let (mut failed, mut stopped) = (0, false);
     while !children.0.is_empty() {
-        let busy = broker.broker_once().map_err(broken)?;
+        let busy = broker.broker_once().map_err(broker_error)?;
         children.0.retain_mut(|child| match child.try_wait() {
             Ok(None) => true,
             Ok(Some(status)) => {
@@ -96,10 +97,10 @@ pub fn broker<I: Input>(
             }
             Err(_) => false,
         });
-        let mut progress = *seen.borrow();
+        let mut progress = *latest.borrow();
         progress.time = start.elapsed();
-        tell(&progress);
-        if plan.stop.load(Ordering::Relaxed) && !stopped {
+        on_progress(&progress);
+        if options.stop.load(Ordering::Relaxed) && !stopped {
             // Once: a second signal would end them on the spot.
             stopped = true;
             children.stop();
@@ -115,16 +116,16 @@ pub fn broker<I: Input>(
         let changed = std::fs::metadata(path).and_then(|m| m.modified());
         changed.is_ok_and(|at| at + Duration::from_secs(1) >= since)
     };
-    let findings: Vec<_> = left_in(plan.findings).into_iter().filter(|f| recent(&f.path)).collect();
-    let mut progress = *seen.borrow();
+    let findings: Vec<_> = read_findings(options.findings).into_iter().filter(|f| recent(&f.path)).collect();
+    let mut progress = *latest.borrow();
     (progress.time, progress.findings) = (start.elapsed(), findings.len());
-    Ok(Summary { progress, findings, unconfirmed: 0 })
+    Ok(Summary { progress, findings, unreproduced: 0 })
 }
 
 /// Jobs that end with their parent, whatever becomes of it.
-struct Children(Vec<Child>);
+struct JobProcesses(Vec<Child>);
 
-impl Children {
+impl JobProcesses {
     /// Asks each to end as Ctrl-C does, which reaches them by itself from a terminal.
     fn stop(&self) {
         for child in &self.0 {
@@ -134,7 +135,7 @@ impl Children {
     }
 }
 
-impl Drop for Children {
+impl Drop for JobProcesses {
     fn drop(&mut self) {
         for child in &mut self.0 {
             let _ = child.kill();
@@ -144,13 +145,13 @@ impl Drop for Children {
 }
 
 /// Sums up what the jobs report.
-struct Watch<I> {
-    seen: Rc<RefCell<Progress>>,
+struct ProgressMonitor<I> {
+    latest: Rc<RefCell<Progress>>,
     start: Instant,
     of: PhantomData<I>,
 }
 
-impl<I> Monitor for Watch<I> {
+impl<I> Monitor for ProgressMonitor<I> {
     fn display(
         &mut self,
         clients: &mut ClientStatsManager,
@@ -167,7 +168,7 @@ impl<I> Monitor for Watch<I> {
                 (sum.edges, sum.all_edges) = (sum.edges.max(*taken as usize), *all as usize);
             }
         }
-        *self.seen.borrow_mut() = sum;
+        *self.latest.borrow_mut() = sum;
         Ok(())
     }
 }

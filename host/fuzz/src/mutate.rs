@@ -1,4 +1,4 @@
-//! Mutations of cases: they know what a record means, and where code that reads it goes wrong.
+//! TargetMutator of cases: they know what a record means, and where code that reads it goes wrong.
 
 use super::seeds::partner;
 use relobox_abi::{rule, section_flag, symbol_flag};
@@ -8,7 +8,7 @@ use relobox_kit::{Relocation, Section, Symbol, TestModule};
 use relobox_link::description::{About, PluginRow};
 
 /// What mutations know of the plugin.
-pub struct Knowledge<'a> {
+pub struct MutationContext<'a> {
     /// Its description.
     pub about: &'a About,
     /// The constants in its code.
@@ -16,41 +16,41 @@ pub struct Knowledge<'a> {
 }
 
 /// Changes a case in one to eight ways.
-pub fn mutate(know: &Knowledge<'_>, module: &mut TestModule, other: Option<&TestModule>, rng: &mut Rng) {
+pub fn mutate(cx: &MutationContext<'_>, module: &mut TestModule, other: Option<&TestModule>, rng: &mut Rng) {
     if let Some(other) = other {
         splice(module, other, rng);
     }
     for _ in 0..1 << rng.below(4) {
-        once(know, module, rng);
+        once(cx, module, rng);
     }
     trim(module);
 }
 
-fn once(know: &Knowledge<'_>, module: &mut TestModule, rng: &mut Rng) {
+fn once(cx: &MutationContext<'_>, module: &mut TestModule, rng: &mut Rng) {
     let Some(section) = section_with_relocations(module, rng) else {
-        add_section(know, module, rng);
+        add_section(cx, module, rng);
         return;
     };
     let index = rng.below(module.sections[section].relocations.len());
     let here = (section, index);
     match rng.below(32) {
-        0..=7 => aim(know, module, here, rng),
-        8..=10 => place(know, module, here, rng),
-        11 | 12 => kind(know, module, here, rng),
-        13 | 14 => add_relocation(know, module, here, rng),
-        15 | 16 => add_partner(know, module, here, rng),
+        0..=7 => aim(cx, module, here, rng),
+        8..=10 => place(cx, module, here, rng),
+        11 | 12 => kind(cx, module, here, rng),
+        13 | 14 => add_relocation(cx, module, here, rng),
+        15 | 16 => add_partner(cx, module, here, rng),
         17 => order(module, section, rng),
         18 => drop(module.sections[section].relocations.remove(index)),
         19 => symbol_of(module, here, rng),
-        20 => module.sections[section].relocations[index].addend = number(rng, know.constants),
-        21..=23 => symbol(know, module, rng),
-        24 => add_symbol(know, module, rng),
-        25..=27 => contents(know, module, here, rng),
-        28 => facts(know, module, section, rng),
-        29 => input(know, module, rng),
+        20 => module.sections[section].relocations[index].addend = number(rng, cx.constants),
+        21..=23 => symbol(cx, module, rng),
+        24 => add_symbol(cx, module, rng),
+        25..=27 => contents(cx, module, here, rng),
+        28 => facts(cx, module, section, rng),
+        29 => input(cx, module, rng),
         30 if rng.one_in(16) => multiply(module, section, rng),
-        31 if rng.one_in(8) => add_section(know, module, rng),
-        _ => addend_in_place(know, module, here, rng),
+        31 if rng.one_in(8) => add_section(cx, module, rng),
+        _ => addend_in_place(cx, module, here, rng),
     }
 }
 
@@ -84,7 +84,7 @@ fn number(rng: &mut Rng, constants: &[i64]) -> i64 {
 }
 
 /// A value at an edge of what the row takes, or of its field.
-fn edge(know: &Knowledge<'_>, row: &PluginRow, rng: &mut Rng) -> i64 {
+fn edge(cx: &MutationContext<'_>, row: &PluginRow, rng: &mut Rng) -> i64 {
     let align = i64::from(row.row.align.max(1));
     let (min, max) = range(row);
     let near = rng.below(3) as i64 - 1;
@@ -109,17 +109,17 @@ fn edge(know: &Knowledge<'_>, row: &PluginRow, rng: &mut Rng) -> i64 {
         }
         9 => (rng.next_u64().cast_signed() & max) & -align,
         10 => rng.next_u64().cast_signed() & max,
-        _ => number(rng, know.constants),
+        _ => number(rng, cx.constants),
     }
 }
 
 /// Chooses the symbol's value, or the addend, so that the row's value comes to an edge.
-fn aim(know: &Knowledge<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
+fn aim(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
     let r = module.sections[s].relocations[i];
-    let Some(row) = know.about.row(r.kind) else { return kind(know, module, (s, i), rng) };
+    let Some(row) = cx.about.row(r.kind) else { return kind(cx, module, (s, i), rng) };
     let p = module.sections[s].address.wrapping_add(r.offset);
     let relative = row.formula.contains("P") != rng.one_in(16);
-    let wanted = edge(know, row, rng).cast_unsigned().wrapping_add(if relative { p } else { 0 });
+    let wanted = edge(cx, row, rng).cast_unsigned().wrapping_add(if relative { p } else { 0 });
     let addend = if module.sections[s].in_place { 0 } else { r.addend.cast_unsigned() };
     let by_addend = !module.sections[s].in_place && rng.one_in(3);
     let values = module.values();
@@ -141,10 +141,10 @@ fn aim(know: &Knowledge<'_>, module: &mut TestModule, (s, i): (usize, usize), rn
 }
 
 /// Moves the place: to the section's ends, across them, onto another's.
-fn place(know: &Knowledge<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
+fn place(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
     let section = &mut module.sections[s];
     let len = section.bytes.len() as u64;
-    let width = know.about.row(section.relocations[i].kind).map_or(4, |row| u64::from(row.row.width.max(1)));
+    let width = cx.about.row(section.relocations[i].kind).map_or(4, |row| u64::from(row.row.width.max(1)));
     let other = section.relocations[rng.below(section.relocations.len())].offset;
     section.relocations[i].offset = match rng.below(10) {
         0 => 0,
@@ -153,34 +153,34 @@ fn place(know: &Knowledge<'_>, module: &mut TestModule, (s, i): (usize, usize), 
         3 => len.wrapping_add(rng.below(9) as u64),
         4 => other,
         5 => other.wrapping_add(4).wrapping_sub(rng.below(9) as u64),
-        6 => number(rng, know.constants).cast_unsigned(),
+        6 => number(rng, cx.constants).cast_unsigned(),
         7 => u64::MAX - rng.below(9) as u64,
         8 => rng.below(len as usize + 1) as u64,
         _ => (rng.below(len as usize + 1) as u64) & !3,
     };
 }
 
-fn some_kind(know: &Knowledge<'_>, rng: &mut Rng) -> u32 {
-    match rng.pick(&know.about.rows) {
+fn some_kind(cx: &MutationContext<'_>, rng: &mut Rng) -> u32 {
+    match rng.pick(&cx.about.rows) {
         Some(row) if !rng.one_in(24) => {
-            let operands = !know.about.kind_mask;
+            let operands = !cx.about.kind_mask;
             let bits = if operands == 0 || rng.one_in(2) { 0 } else { rng.next_u64() as u32 & operands };
             row.row.kind | bits
         }
         Some(row) if rng.one_in(2) => row.row.kind.wrapping_add(1),
-        _ => number(rng, know.constants) as u32,
+        _ => number(rng, cx.constants) as u32,
     }
 }
 
-fn kind(know: &Knowledge<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
-    module.sections[s].relocations[i].kind = some_kind(know, rng);
+fn kind(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
+    module.sections[s].relocations[i].kind = some_kind(cx, rng);
 }
 
 /// A relocation like this one, of another type or at another place, to the same or another symbol.
-fn add_relocation(know: &Knowledge<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
+fn add_relocation(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
     let mut new = module.sections[s].relocations[i];
     if !rng.one_in(3) {
-        new.kind = some_kind(know, rng);
+        new.kind = some_kind(cx, rng);
     }
     if !rng.one_in(4) {
         new.offset = (rng.below(module.sections[s].bytes.len() + 1) as u64) & !3;
@@ -189,19 +189,19 @@ fn add_relocation(know: &Knowledge<'_>, module: &mut TestModule, (s, i): (usize,
         new.symbol = rng.below(module.symbols.len() + 1) as u32;
     }
     if rng.one_in(3) {
-        new.addend = number(rng, know.constants);
+        new.addend = number(rng, cx.constants);
     }
     let at = if rng.one_in(2) { i + 1 } else { rng.below(module.sections[s].relocations.len() + 1) };
     module.sections[s].relocations.insert(at, new);
 }
 
 /// The other half of a pair: of the same symbol, or at a label on the first half.
-fn add_partner(know: &Knowledge<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
+fn add_partner(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
     let first = module.sections[s].relocations[i];
-    let Some(row) = know.about.row(first.kind) else { return };
-    let other = match partner(know.about, row) {
+    let Some(row) = cx.about.row(first.kind) else { return };
+    let other = match partner(cx.about, row) {
         Some(partner) => partner.row.kind,
-        None => some_kind(know, rng),
+        None => some_kind(cx, rng),
     };
     let mut new = Relocation { kind: other, offset: first.offset.wrapping_add(4), ..first };
     match rng.below(4) {
@@ -262,17 +262,17 @@ const FLAGS: [u16; 8] = [
 const NAMES: [&str; 8] =
     ["_GLOBAL_OFFSET_TABLE_", ".TOC.", "_gp_disp", "__gnu_local_gp", "_gp", "$global$", "printk", ".printk"];
 
-fn symbol(know: &Knowledge<'_>, module: &mut TestModule, rng: &mut Rng) {
+fn symbol(cx: &MutationContext<'_>, module: &mut TestModule, rng: &mut Rng) {
     let (sections, index) = (module.sections.len(), rng.below(module.symbols.len()));
     let base = module.sections.first().map_or(0, |s| s.address);
-    let Some(symbol) = module.symbols.get_mut(index) else { return add_symbol(know, module, rng) };
+    let Some(symbol) = module.symbols.get_mut(index) else { return add_symbol(cx, module, rng) };
     match rng.below(10) {
         0 | 1 => symbol.flags = rng.pick(&FLAGS).copied().unwrap_or(0),
         2 => symbol.section = rng.below(sections + 1) as u32,
-        3 => symbol.value = number(rng, know.constants).cast_unsigned(),
+        3 => symbol.value = number(rng, cx.constants).cast_unsigned(),
         4 => symbol.value = symbol.value.wrapping_add_signed(rng.below(17) as i64 - 8),
         5 => (symbol.section, symbol.value) = (0, base.wrapping_add_signed(number(rng, &[]))),
-        6 => symbol.size = number(rng, know.constants).cast_unsigned(),
+        6 => symbol.size = number(rng, cx.constants).cast_unsigned(),
         7 => symbol.info = rng.next_u64() as u8,
         8 => symbol.other = rng.next_u64() as u8,
         _ => {
@@ -282,15 +282,15 @@ fn symbol(know: &Knowledge<'_>, module: &mut TestModule, rng: &mut Rng) {
     }
 }
 
-fn add_symbol(know: &Knowledge<'_>, module: &mut TestModule, rng: &mut Rng) {
+fn add_symbol(cx: &MutationContext<'_>, module: &mut TestModule, rng: &mut Rng) {
     let mut new = module.symbols.get(rng.below(module.symbols.len())).cloned().unwrap_or_default();
     if rng.one_in(2) {
-        new.value = number(rng, know.constants).cast_unsigned();
+        new.value = number(rng, cx.constants).cast_unsigned();
     }
     module.symbols.push(new);
 }
 
-fn contents(know: &Knowledge<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
+fn contents(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
     let section = &mut module.sections[s];
     let len = section.bytes.len();
     let near = section.relocations[i].offset as usize;
@@ -301,7 +301,7 @@ fn contents(know: &Knowledge<'_>, module: &mut TestModule, (s, i): (usize, usize
         2 if len < limits::FUZZ_BYTES => section.bytes.resize(len + 1 + rng.below(16), 0),
         3 => section.bytes.truncate(rng.below(len + 1).max(1)),
         4 => {
-            let value = number(rng, know.constants).to_le_bytes();
+            let value = number(rng, cx.constants).to_le_bytes();
             let width = 1 << rng.below(4);
             section.bytes[at.min(len)..].iter_mut().zip(&value[..width]).for_each(|(to, from)| *to = *from);
         }
@@ -311,12 +311,12 @@ fn contents(know: &Knowledge<'_>, module: &mut TestModule, (s, i): (usize, usize
 }
 
 /// Puts an edge's value into the field itself, where its addend may stand.
-fn addend_in_place(know: &Knowledge<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
+fn addend_in_place(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
     let big = super::seeds::big(module);
     let section = &mut module.sections[s];
     let r = section.relocations[i];
-    let Some(row) = know.about.row(r.kind) else { return };
-    let value = edge(know, row, rng).cast_unsigned();
+    let Some(row) = cx.about.row(r.kind) else { return };
+    let value = edge(cx, row, rng).cast_unsigned();
     let mut word = rng.next_u64();
     for slice in &row.slices {
         let mask = (1u64 << slice.len.min(63)) - 1;
@@ -336,15 +336,15 @@ fn addend_in_place(know: &Knowledge<'_>, module: &mut TestModule, (s, i): (usize
 }
 
 /// Facts about the section and the file.
-fn facts(know: &Knowledge<'_>, module: &mut TestModule, section: usize, rng: &mut Rng) {
-    let machine = rng.pick(&know.about.machines).copied();
+fn facts(cx: &MutationContext<'_>, module: &mut TestModule, section: usize, rng: &mut Rng) {
+    let machine = rng.pick(&cx.about.machines).copied();
     let s = &mut module.sections[section];
     match rng.below(8) {
         0 => s.in_place = !s.in_place,
         1 => s.address = s.address.wrapping_add_signed(number(rng, &[])),
         2 => s.address = s.address.wrapping_add(1 << rng.below(16)),
-        3 => s.address = number(rng, know.constants).cast_unsigned(),
-        4 => s.flags = section_flag::ALLOC | number(rng, know.constants).cast_unsigned(),
+        3 => s.address = number(rng, cx.constants).cast_unsigned(),
+        4 => s.flags = section_flag::ALLOC | number(rng, cx.constants).cast_unsigned(),
         5 => module.synthetic = module.synthetic.wrapping_add_signed(number(rng, &[])),
         6 => module.elf_flags ^= 1 << rng.below(32),
         _ => {
@@ -356,9 +356,9 @@ fn facts(know: &Knowledge<'_>, module: &mut TestModule, section: usize, rng: &mu
     }
 }
 
-fn input(know: &Knowledge<'_>, module: &mut TestModule, rng: &mut Rng) {
-    if let Some((name, _)) = rng.pick(&know.about.inputs) {
-        let value = number(rng, know.constants).cast_unsigned();
+fn input(cx: &MutationContext<'_>, module: &mut TestModule, rng: &mut Rng) {
+    if let Some((name, _)) = rng.pick(&cx.about.inputs) {
+        let value = number(rng, cx.constants).cast_unsigned();
         module.inputs.retain(|(n, _)| n != name);
         if !rng.one_in(4) {
             module.inputs.push((name.clone(), value));
@@ -385,10 +385,10 @@ fn multiply(module: &mut TestModule, section: usize, rng: &mut Rng) {
     }
 }
 
-fn add_section(know: &Knowledge<'_>, module: &mut TestModule, rng: &mut Rng) {
+fn add_section(cx: &MutationContext<'_>, module: &mut TestModule, rng: &mut Rng) {
     let mut new = module.sections.get(rng.below(module.sections.len())).cloned().unwrap_or_else(|| Section {
         name: ".text".to_owned(),
-        address: know.about.machines.first().map_or(0, |m| m.base),
+        address: cx.about.machines.first().map_or(0, |m| m.base),
         align: 4,
         flags: section_flag::ALLOC,
         bytes: vec![0; 16],
@@ -396,7 +396,7 @@ fn add_section(know: &Knowledge<'_>, module: &mut TestModule, rng: &mut Rng) {
     });
     new.address = new.address.wrapping_add(0x1000);
     if new.relocations.is_empty() {
-        new.relocations.push(Relocation { offset: 0, kind: some_kind(know, rng), symbol: 1, addend: 0 });
+        new.relocations.push(Relocation { offset: 0, kind: some_kind(cx, rng), symbol: 1, addend: 0 });
     }
     module.sections.push(new);
 }

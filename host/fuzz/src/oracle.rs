@@ -1,6 +1,6 @@
 //! The oracles: what tells that a plugin is wrong, each with a name.
 
-use super::subject::Suspicion;
+use super::target::Suspicion;
 use relobox_abi::{effect, pairing, row_flag};
 use relobox_core::error::Misbehaviour;
 use relobox_core::limits;
@@ -40,7 +40,7 @@ fn suspicion(oracle: &'static str, about: impl Into<String>, exact: bool, detail
     Suspicion { oracle, about: about.into(), exact, detail: detail.into(), bound: None }
 }
 
-/// What the outcome of `module` says by itself. `bound` is the fuel that it may take; see [`Costs`](super::fuel::Costs).
+/// What the outcome of `module` says by itself. `bound` is the fuel that it may take; see [`FuelModel`](super::fuel::FuelModel).
 #[must_use]
 pub fn contract(about: &About, module: &TestModule, run: &Run, bound: impl FnOnce() -> u64) -> Option<Suspicion> {
     if let Outcome::GuestError(what) = &run.outcome {

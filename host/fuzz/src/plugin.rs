@@ -1,9 +1,9 @@
 //! Plugins as subjects of fuzzing: a case is a made-up module.
 
-use super::fuel::Costs;
+use super::fuel::FuelModel;
 use super::instrument::{Instrumented, instrument};
-use super::mutate::{Knowledge, mutate};
-use super::subject::{Coverage, Subject, Suspicion};
+use super::mutate::{MutationContext, mutate};
+use super::target::{Coverage, FuzzTarget, Suspicion};
 use super::{oracle, seeds};
 use libafl_bolts::HasLen;
 use relobox_core::error::{Error, Result};
@@ -38,45 +38,45 @@ impl Deref for ModuleInput {
 }
 
 /// A plugin, and the same one that counts.
-pub struct PluginSubject<'a> {
+pub struct PluginTarget<'a> {
     plugin: &'a Plugin,
-    counting: Plugin,
-    code: Instrumented,
+    instrumented: Plugin,
+    instrumentation: Instrumented,
     model: ReferenceModel<'a>,
     /// What the plugin's work costs as it is, and while it counts.
-    costs: Costs,
-    counting_costs: Costs,
+    costs: FuelModel,
+    instrumented_costs: FuelModel,
     against: Option<&'a Plugin>,
 }
 
-impl<'a> PluginSubject<'a> {
+impl<'a> PluginTarget<'a> {
     /// `plugin`, whose Wasm is `wasm`, against a second one for the same machine.
     pub fn new(plugin: &'a Plugin, wasm: &[u8], against: Option<&'a Plugin>, comparisons: bool) -> Result<Self> {
         let fail = |what| Error::Guest { guest: plugin.guest.name().to_owned(), what };
-        let code = instrument(wasm, comparisons).map_err(fail)?;
+        let instrumentation = instrument(wasm, comparisons).map_err(fail)?;
         let sandbox = Sandbox::for_fuzzing()?;
-        let guest = sandbox.load(plugin.guest.name(), &code.wasm)?;
-        let counting = Plugin::describe(guest, Origin::BuiltIn)?;
+        let guest = sandbox.load(plugin.guest.name(), &instrumentation.wasm)?;
+        let instrumented = Plugin::describe(guest, Origin::BuiltIn)?;
         let model = ReferenceModel::of(plugin);
         let (about, forms) = (&plugin.about, model.forms());
-        let costs = Costs::measure(about, forms, |module| run(plugin, module));
-        let counting_costs = Costs::measure(about, forms, |module| run(&counting, module));
-        Ok(Self { plugin, counting, code, model, costs, counting_costs, against })
+        let costs = FuelModel::measure(about, forms, |module| run(plugin, module));
+        let instrumented_costs = FuelModel::measure(about, forms, |module| run(&instrumented, module));
+        Ok(Self { plugin, instrumented, instrumentation, model, costs, instrumented_costs, against })
     }
 
     /// The rewritten guest.
     #[must_use]
-    pub fn counting(&self) -> (&Plugin, &Instrumented) {
-        (&self.counting, &self.code)
+    pub fn instrumented(&self) -> (&Plugin, &Instrumented) {
+        (&self.instrumented, &self.instrumentation)
     }
 
     /// Runs the original on a case; a panic of the host is a suspicion.
-    fn original(&self, module: &TestModule) -> std::result::Result<Run, Suspicion> {
-        guarded(self.plugin, module)
+    fn run_original(&self, module: &TestModule) -> std::result::Result<Run, Suspicion> {
+        run_catching_panics(self.plugin, module)
     }
 
     /// The names of the relocation types in a case.
-    fn types(&self, module: &TestModule) -> String {
+    fn relocation_names(&self, module: &TestModule) -> String {
         let kinds = module.sections.iter().flat_map(|s| &s.relocations);
         let mut names: Vec<_> = kinds.map(|r| self.plugin.about.relocation(r.kind)).collect();
         names.sort();
@@ -98,31 +98,32 @@ impl<'a> PluginSubject<'a> {
     /// The same, where so much fuel is enough.
     #[must_use]
     pub fn replay_within(&self, test_case: &TestCase, bound: Option<u64>) -> Option<Suspicion> {
-        self.looked_into(&test_case.module, None, bound).or_else(|| {
+        self.run_oracles(&test_case.module, None, bound).or_else(|| {
             let expected = test_case.expected.as_ref()?;
             let came = Expected::of(&self.outcome(&test_case.module))?;
             (came != *expected).then(|| Suspicion {
                 oracle: "vectors",
-                about: self.types(&test_case.module),
+                about: self.relocation_names(&test_case.module),
                 exact: true,
-                detail: differs(expected, &came),
+                detail: difference(expected, &came),
                 bound: None,
             })
         })
     }
 
     /// What the oracles say of the plugin as it is; where no fuel is named that is enough, it follows from the records.
-    fn looked_into(&self, module: &TestModule, wanted: Option<&str>, bound: Option<u64>) -> Option<Suspicion> {
-        let first = match self.original(module) {
+    fn run_oracles(&self, module: &TestModule, wanted: Option<&str>, bound: Option<u64>) -> Option<Suspicion> {
+        let first = match self.run_original(module) {
             Ok(first) => first,
             Err(panic) => return Some(panic).filter(|_| wanted.is_none_or(|w| w == "panic")),
         };
         let enough = || bound.unwrap_or_else(|| self.costs.bound(module, &first.outcome));
-        self.cheap(module, &first, wanted, &enough).or_else(|| self.costly(module, &first, wanted))
+        self.single_run_oracles(module, &first, wanted, &enough)
+            .or_else(|| self.multi_run_oracles(module, &first, wanted))
     }
 
     /// The oracles that need one execution, and one of the second plugin.
-    fn cheap(
+    fn single_run_oracles(
         &self,
         module: &TestModule,
         run: &Run,
@@ -144,12 +145,12 @@ impl<'a> PluginSubject<'a> {
             return Some(found);
         }
         let other = self.against?;
-        let theirs = guarded(other, module).ok()?;
+        let theirs = run_catching_panics(other, module).ok()?;
         oracle::against([self.plugin, other], module, [&run.outcome, &theirs.outcome]).filter(wants)
     }
 
     /// The oracles that need several.
-    fn costly(&self, module: &TestModule, first: &Run, wanted: Option<&str>) -> Option<Suspicion> {
+    fn multi_run_oracles(&self, module: &TestModule, first: &Run, wanted: Option<&str>) -> Option<Suspicion> {
         let wants = |name: &str| wanted.is_none_or(|w| w == name);
         let about = &self.plugin.about;
         let again = |module: &TestModule| run(self.plugin, module);
@@ -171,7 +172,7 @@ impl<'a> PluginSubject<'a> {
 }
 
 /// How two expectations differ, in short.
-fn differs(expected: &Expected, came: &Expected) -> String {
+fn difference(expected: &Expected, came: &Expected) -> String {
     let word = |e: &Expected| match e {
         Expected::Linked { .. } => "linked".to_owned(),
         Expected::Refused(faults) => {
@@ -185,7 +186,7 @@ fn differs(expected: &Expected, came: &Expected) -> String {
     }
 }
 
-fn guarded(plugin: &Plugin, module: &TestModule) -> std::result::Result<Run, Suspicion> {
+fn run_catching_panics(plugin: &Plugin, module: &TestModule) -> std::result::Result<Run, Suspicion> {
     catch_unwind(AssertUnwindSafe(|| run(plugin, module))).map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default();
@@ -194,24 +195,24 @@ fn guarded(plugin: &Plugin, module: &TestModule) -> std::result::Result<Run, Sus
     })
 }
 
-impl Subject for PluginSubject<'_> {
+impl FuzzTarget for PluginTarget<'_> {
     type Input = ModuleInput;
 
     fn name(&self) -> &str {
         &self.plugin.about.name
     }
 
-    fn counted(&self) -> (usize, usize) {
-        (self.code.edges, self.code.comparisons)
+    fn map_sizes(&self) -> (usize, usize) {
+        (self.instrumentation.edges, self.instrumentation.comparisons)
     }
 
     fn execute(&self, module: &ModuleInput, coverage: Coverage<'_>) -> Option<Suspicion> {
-        let mut run = match guarded(&self.counting, module) {
+        let mut run = match run_catching_panics(&self.instrumented, module) {
             Ok(run) => run,
             Err(suspicion) => return Some(suspicion),
         };
         if let Some(instance) = &mut run.instance {
-            let (edges, comparisons) = self.code.split(instance.counters());
+            let (edges, comparisons) = self.instrumentation.split(instance.counters());
             let copy = |to: &mut [u8], from: &[u8]| {
                 let len = to.len().min(from.len());
                 to[..len].copy_from_slice(&from[..len]);
@@ -219,23 +220,23 @@ impl Subject for PluginSubject<'_> {
             copy(coverage.edges, edges);
             copy(coverage.comparisons, comparisons);
         }
-        self.cheap(module, &run, None, &|| self.counting_costs.bound(module, &run.outcome))
+        self.single_run_oracles(module, &run, None, &|| self.instrumented_costs.bound(module, &run.outcome))
     }
 
     fn examine(&self, module: &ModuleInput) -> Option<Suspicion> {
-        let first = self.original(module).ok()?;
-        self.costly(module, &first, None)
+        let first = self.run_original(module).ok()?;
+        self.multi_run_oracles(module, &first, None)
     }
 
-    fn confirm(&self, module: &ModuleInput, wanted: Option<&str>) -> Option<Suspicion> {
-        self.looked_into(module, wanted, None)
+    fn reproduce(&self, module: &ModuleInput, wanted: Option<&str>) -> Option<Suspicion> {
+        self.run_oracles(module, wanted, None)
     }
 
     fn signature(&self, module: &ModuleInput) -> String {
-        self.types(module)
+        self.relocation_names(module)
     }
 
-    fn told(&self, module: &ModuleInput) -> String {
+    fn describe_signature(&self, module: &ModuleInput) -> String {
         match self.signature(module) {
             rows if rows.is_empty() => rows,
             rows => format!("its smallest case has {rows}"),
@@ -243,8 +244,8 @@ impl Subject for PluginSubject<'_> {
     }
 
     fn mutate(&self, module: &mut ModuleInput, other: Option<&ModuleInput>, rng: &mut Rng) {
-        let know = Knowledge { about: &self.plugin.about, constants: &self.code.constants };
-        mutate(&know, &mut module.0, other.map(|other| &other.0), rng);
+        let cx = MutationContext { about: &self.plugin.about, constants: &self.instrumentation.constants };
+        mutate(&cx, &mut module.0, other.map(|other| &other.0), rng);
     }
 
     fn seeds(&self) -> Vec<ModuleInput> {

@@ -4,13 +4,13 @@ use super::output;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use relobox::cache::Cache;
-use relobox::fuzz::corpus::Disk;
-use relobox::fuzz::driver::{Plan, Progress, Summary};
-use relobox::fuzz::engine::Engine;
-use relobox::fuzz::engine::packed::Unpacker;
+use relobox::fuzz::corpus::CorpusDir;
+use relobox::fuzz::driver::{CampaignOptions, Progress, Summary};
+use relobox::fuzz::engine::EngineTarget;
+use relobox::fuzz::engine::unpacker::UnpackerTarget;
 use relobox::fuzz::findings::Finding;
-use relobox::fuzz::plugin::{ModuleInput, PluginSubject};
-use relobox::fuzz::subject::{Subject, Suspicion};
+use relobox::fuzz::plugin::{ModuleInput, PluginTarget};
+use relobox::fuzz::target::{FuzzTarget, Suspicion};
 use relobox::fuzz::{corpus, driver, findings, jobs, report};
 use relobox::guests::Plugin;
 use relobox::kit::agree::must_share_a_machine;
@@ -150,8 +150,8 @@ impl FuzzArgs {
 pub(crate) fn run(args: FuzzArgs) -> Result<ExitCode> {
     let Some(named) = &args.plugin else {
         return match args.unpack {
-            true => with_files(&args, Unpacker::new),
-            false => with_files(&args, Engine::new),
+            true => with_files(&args, UnpackerTarget::new),
+            false => with_files(&args, EngineTarget::new),
         };
     };
     let sandbox = Sandbox::new(Cache::from_environment())?;
@@ -160,45 +160,44 @@ pub(crate) fn run(args: FuzzArgs) -> Result<ExitCode> {
     if let (Some((against, _)), Some(named)) = (&against, &args.against) {
         must_share_a_machine(&plugin, against, named)?;
     }
-    let subject =
-        || PluginSubject::new(&plugin, &wasm, against.as_ref().map(|(plugin, _)| plugin), !args.no_comparisons);
+    let target = || PluginTarget::new(&plugin, &wasm, against.as_ref().map(|(plugin, _)| plugin), !args.no_comparisons);
     if let Some(path) = &args.replay {
-        return replay(&subject()?, path);
+        return replay(&target()?, path);
     }
     if args.minimize_corpus {
-        return minimise(&subject()?, &args);
+        return minimise(&target()?, &args);
     }
-    let vectors = vectors(&args, &subject)?;
-    fuzz(&args, vectors, subject)
+    let vectors = vectors(&args, &target)?;
+    fuzz(&args, vectors, target)
 }
 
 /// The same for a guest that takes files. A corpus may begin as a directory of such files.
-fn with_files<S: Subject>(args: &FuzzArgs, guest: impl Fn(Vec<Vec<u8>>) -> Result<S>) -> Result<ExitCode> {
-    let subject = || guest(args.corpus.as_deref().map_or(Ok(Vec::new()), corpus::others)?);
+fn with_files<S: FuzzTarget>(args: &FuzzArgs, guest: impl Fn(Vec<Vec<u8>>) -> Result<S>) -> Result<ExitCode> {
+    let target = || guest(args.corpus.as_deref().map_or(Ok(Vec::new()), corpus::raw_files)?);
     if let Some(path) = &args.replay {
-        let subject = subject()?;
-        return verdict(subject.confirm(&corpus::read(&subject, path)?, None));
+        let target = target()?;
+        return verdict(target.reproduce(&corpus::read(&target, path)?, None));
     }
     if args.minimize_corpus {
-        return minimise(&subject()?, args);
+        return minimise(&target()?, args);
     }
-    fuzz(args, Vec::new(), subject)
+    fuzz(args, Vec::new(), target)
 }
 
 /// The recorded cases that the plugin does not link as recorded.
-fn vectors<'a>(args: &FuzzArgs, subject: &dyn Fn() -> Result<PluginSubject<'a>>) -> Result<Vec<Finding>> {
+fn vectors<'a>(args: &FuzzArgs, target: &dyn Fn() -> Result<PluginTarget<'a>>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     if args.vectors.is_empty() || args.job.is_some() {
         return Ok(findings);
     }
-    let subject = subject()?;
+    let target = target()?;
     for path in corpus::files(&args.vectors)? {
         let test_case = test_case(&path)?;
-        if let Some(wrong) = subject.replay(&test_case) {
+        if let Some(wrong) = target.replay(&test_case) {
             let (about, detail) = (wrong.about, wrong.detail);
             findings.push(Finding { oracle: wrong.oracle.into(), about, detail, path, after: Duration::ZERO });
         } else if let Some(dir) = &args.corpus {
-            Disk::open(Some(dir))?.add(&subject, &ModuleInput(test_case.module.clone()))?;
+            CorpusDir::open(Some(dir))?.add(&target, &ModuleInput(test_case.module.clone()))?;
         }
     }
     Ok(findings)
@@ -210,14 +209,14 @@ fn test_case(path: &Path) -> Result<TestCase> {
 }
 
 /// A campaign, and what is said of it. `before` was found without one.
-pub(crate) fn fuzz<S: Subject>(
+pub(crate) fn fuzz<S: FuzzTarget>(
     args: &FuzzArgs,
     before: Vec<Finding>,
-    subject: impl Fn() -> Result<S>,
+    target: impl Fn() -> Result<S>,
 ) -> Result<ExitCode> {
     let stop = Arc::new(AtomicBool::new(false));
     jobs::stop_on_interrupt(&stop)?;
-    let plan = Plan {
+    let options = CampaignOptions {
         seed: args.job_seed.unwrap_or(args.seed),
         time: args.time,
         executions: args.executions,
@@ -228,7 +227,7 @@ pub(crate) fn fuzz<S: Subject>(
     };
     let mut display = Display::new(args.guest().to_owned());
     let mut summary = match args.job {
-        Some(port) => jobs::job(&subject()?, &plan, port)?,
+        Some(port) => jobs::run_job(&target()?, &options, port)?,
         None if args.jobs > 1 || args.join.is_some() => {
             let wide = jobs::Jobs { count: args.jobs, port: args.broker_port, join: args.join };
             let program = std::env::current_exe().map_err(Error::io("/proc/self/exe"))?;
@@ -240,26 +239,26 @@ pub(crate) fn fuzz<S: Subject>(
                 command.arg("--job-seed").arg(seed);
                 command
             };
-            jobs::broker::<S::Input>(&wide, &plan, command, |progress| display.show(progress))?
+            jobs::run_broker::<S::Input>(&wide, &options, command, |progress| display.show(progress))?
         }
-        None => driver::alone(&subject()?, &plan, |progress| display.show(progress))?,
+        None => driver::run_alone(&target()?, &options, |progress| display.show(progress))?,
     };
     display.end();
     if args.job.is_none() {
         summary.findings.splice(0..0, before);
-        tell(args, &summary)?;
+        on_progress(args, &summary)?;
     }
     Ok(ExitCode::from(u8::from(!summary.findings.is_empty())))
 }
 
-fn tell(args: &FuzzArgs, summary: &Summary) -> Result<()> {
+fn on_progress(args: &FuzzArgs, summary: &Summary) -> Result<()> {
     for f in &summary.findings {
         output::line(format_args!("{}: {}: {}", f.oracle, f.about, f.detail));
         output::line(format!("  relobox fuzz {} --replay {}", args.guest(), f.path.display()));
     }
     output::line(words(&summary.progress));
-    if summary.unconfirmed != 0 {
-        output::line(format!("{} suspicions were not borne out by the plugin as it is", summary.unconfirmed));
+    if summary.unreproduced != 0 {
+        output::line(format!("{} suspicions were not borne out by the plugin as it is", summary.unreproduced));
     }
     let write = |path: &Option<PathBuf>, text: &dyn Fn() -> String| match path {
         Some(path) => files::write(path, files::PUBLIC, text().as_bytes()),
@@ -332,9 +331,9 @@ impl Display {
 }
 
 /// Shows what comes of a file.
-fn replay(subject: &PluginSubject<'_>, path: &Path) -> Result<ExitCode> {
+fn replay(target: &PluginTarget<'_>, path: &Path) -> Result<ExitCode> {
     let test_case = test_case(path)?;
-    match subject.outcome(&test_case.module) {
+    match target.outcome(&test_case.module) {
         Outcome::Linked(linked) => {
             for (section, bytes) in test_case.module.sections.iter().zip(&linked.sections) {
                 let hex = |bytes: &[u8]| relobox::text::grouped(&relobox::text::hex(bytes), 8, ' ');
@@ -356,7 +355,7 @@ fn replay(subject: &PluginSubject<'_>, path: &Path) -> Result<ExitCode> {
         Outcome::GuestError(what) => output::line(format!("the plugin {what}")),
     }
     let bound = findings::bound_of(&corpus::text(path)?);
-    verdict(subject.replay_within(&test_case, bound))
+    verdict(target.replay_within(&test_case, bound))
 }
 
 fn verdict(wrong: Option<Suspicion>) -> Result<ExitCode> {
@@ -372,8 +371,8 @@ fn verdict(wrong: Option<Suspicion>) -> Result<ExitCode> {
     }
 }
 
-pub(crate) fn minimise<S: Subject>(subject: &S, args: &FuzzArgs) -> Result<ExitCode> {
-    let (before, after) = Disk::open(args.corpus.as_deref())?.minimize(subject)?;
+pub(crate) fn minimise<S: FuzzTarget>(target: &S, args: &FuzzArgs) -> Result<ExitCode> {
+    let (before, after) = CorpusDir::open(args.corpus.as_deref())?.minimize(target)?;
     output::line(format!("{before} inputs, of which {after} are left"));
     Ok(ExitCode::SUCCESS)
 }

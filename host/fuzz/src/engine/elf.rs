@@ -80,13 +80,13 @@ pub(crate) mod relocation {
 }
 
 /// `e_type` of a relocatable object.
-pub(crate) const RELOCATABLE: Number = Number(1);
+pub(crate) const ET_REL: Number = Number(1);
 /// `e_type` of a program: what a linked file says it is.
-pub(crate) const EXECUTABLE: Number = Number(2);
+pub(crate) const ET_EXEC: Number = Number(2);
 /// SHN_XINDEX: the index is elsewhere; for `e_shstrndx` in section 0.
-pub(crate) const ELSEWHERE: Number = Number(0xffff);
+pub(crate) const SHN_XINDEX: Number = Number(0xffff);
 /// SHN_LORESERVE: from here up indices mean something else.
-pub(crate) const RESERVED: Number = Number(0xff00);
+pub(crate) const SHN_LORESERVE: Number = Number(0xff00);
 
 /// A number of the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl Number {
 /// `sh_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub(crate) enum Kind {
+pub(crate) enum SectionType {
     Null = 0,
     ProgBits = 1,
     SymTab = 2,
@@ -109,11 +109,11 @@ pub(crate) enum Kind {
     Rela = 4,
     NoBits = 8,
     Rel = 9,
-    Indices = 18,
+    SymTabShndx = 18,
     Crel = 0x4000_0014,
 }
 
-impl Kind {
+impl SectionType {
     pub(crate) const ALL: [Self; 9] = [
         Self::Null,
         Self::ProgBits,
@@ -122,7 +122,7 @@ impl Kind {
         Self::Rela,
         Self::NoBits,
         Self::Rel,
-        Self::Indices,
+        Self::SymTabShndx,
         Self::Crel,
     ];
 
@@ -133,14 +133,14 @@ impl Kind {
 
 /// How a file's records look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Form {
+pub(crate) struct Encoding {
     /// 64 bits, not 32.
     pub(crate) wide: bool,
     /// Big-endian.
     pub(crate) big: bool,
 }
 
-impl Form {
+impl Encoding {
     /// All there are.
     pub(crate) const ALL: [Self; 4] = [
         Self { wide: true, big: false },
@@ -216,7 +216,7 @@ impl Form {
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
     pub(crate) file: &'a [u8],
-    pub(crate) form: Form,
+    pub(crate) encoding: Encoding,
     /// Where the section headers are.
     pub(crate) table: usize,
     /// How many there are.
@@ -228,25 +228,25 @@ pub(crate) struct View<'a> {
 impl<'a> View<'a> {
     /// `None` if it is no ELF file, or its section headers do not lie in it.
     pub(crate) fn of(file: &'a [u8]) -> Option<Self> {
-        let form = Form::of(file)?;
-        let head = |field| form.get(file, 0, field);
+        let encoding = Encoding::of(file)?;
+        let head = |field| encoding.get(file, 0, field);
         let table = usize::try_from(head(head::SHOFF)?).ok().filter(|at| *at != 0)?;
         let count = match head(head::SHNUM)? {
-            0 => form.get(file, table, section::SIZE)?,
+            0 => encoding.get(file, table, section::SIZE)?,
             count => count,
         };
         let names = match head(head::SHSTRNDX)? {
-            names if ELSEWHERE.is(names) => form.get(file, table, section::LINK)?,
+            names if SHN_XINDEX.is(names) => encoding.get(file, table, section::LINK)?,
             names => names,
         };
         let count = usize::try_from(count).ok()?;
-        let end = count.checked_mul(form.section())?.checked_add(table)?;
-        (end <= file.len()).then_some(Self { file, form, table, count, names: names as usize })
+        let end = count.checked_mul(encoding.section())?.checked_add(table)?;
+        (end <= file.len()).then_some(Self { file, encoding, table, count, names: names as usize })
     }
 
     /// Where a section's header is.
     pub(crate) fn header(&self, section: usize) -> usize {
-        self.table + section * self.form.section()
+        self.table + section * self.encoding.section()
     }
 
     /// A field of a section's header; 0 for one that does not exist.
@@ -254,16 +254,16 @@ impl<'a> View<'a> {
         if section >= self.count {
             return 0;
         }
-        self.form.get(self.file, self.header(section), field).unwrap_or(0)
+        self.encoding.get(self.file, self.header(section), field).unwrap_or(0)
     }
 
-    pub(crate) fn is(&self, section: usize, kind: Kind) -> bool {
+    pub(crate) fn is(&self, section: usize, kind: SectionType) -> bool {
         section < self.count && kind.is(self.get(section, section::TYPE))
     }
 
     /// Where a section's contents are: offset and length.
     pub(crate) fn span(&self, section: usize) -> Option<(usize, usize)> {
-        if self.is(section, Kind::NoBits) || self.is(section, Kind::Null) {
+        if self.is(section, SectionType::NoBits) || self.is(section, SectionType::Null) {
             return None;
         }
         let at = usize::try_from(self.get(section, section::OFFSET)).ok()?;
@@ -287,7 +287,7 @@ impl<'a> View<'a> {
     }
 
     /// The first section of a kind.
-    pub(crate) fn first(&self, kind: Kind) -> Option<usize> {
+    pub(crate) fn first(&self, kind: SectionType) -> Option<usize> {
         (0..self.count).find(|i| self.is(*i, kind))
     }
 }

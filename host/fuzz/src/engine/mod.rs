@@ -6,6 +6,7 @@
 //!
 //! The unpacker is the other guest that takes files as they come; see `packed`.
 
+mod check_error;
 mod edit;
 mod elf;
 mod fields;
@@ -13,10 +14,9 @@ mod hex;
 mod model;
 mod mutate;
 mod oracles;
-pub mod packed;
 mod seeds;
 mod shrink;
 mod target;
-mod trouble;
+pub mod unpacker;
 
-pub use target::Engine;
+pub use target::EngineTarget;

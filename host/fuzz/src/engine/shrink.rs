@@ -1,6 +1,6 @@
 //! Simpler files: without a section, a symbol, a piece; with zeros for bytes.
 
-use super::elf::Kind;
+use super::elf::SectionType;
 use super::model::Model;
 use libafl::inputs::BytesInput;
 use relobox_kit::minimiser::Minimiser;
@@ -74,7 +74,7 @@ fn simpler_models(model: &Model) -> Vec<Model> {
         }
         with(&mut |m| m.sections[i].data.clear());
         let entry = match part.kind {
-            kind if kind == Kind::ProgBits as u32 || kind == Kind::StrTab as u32 => 1,
+            kind if kind == SectionType::ProgBits as u32 || kind == SectionType::StrTab as u32 => 1,
             _ => (part.entry as usize).clamp(1, 64),
         };
         let half = (part.data.len() / entry).div_ceil(2) * entry;

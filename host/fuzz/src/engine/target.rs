@@ -1,10 +1,10 @@
 //! The engine as a target, and what its answers are compared with.
 
+use super::check_error::{CheckError, CheckResult, disagreement, suspicion};
 use super::mutate::mutate;
-use super::trouble::{Judged, Trouble, disagreement, suspicion};
 use super::{hex, oracles, seeds, shrink};
 use crate::instrument::{Instrumented, instrument};
-use crate::subject::{Coverage, Subject, Suspicion};
+use crate::target::{Coverage, FuzzTarget, Suspicion};
 use libafl::inputs::BytesInput;
 use relobox_abi::{emit as format, parse as mode, synthetic_kind};
 use relobox_core::error::{Error, Result};
@@ -27,10 +27,10 @@ use relobox_plugins::built_in;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The engine, as it is and counting.
-pub struct Engine {
+pub struct EngineTarget {
     original: Guests,
-    counting: Guests,
-    counted: Instrumented,
+    instrumented: Guests,
+    instrumentation: Instrumented,
     seeds: Vec<Vec<u8>>,
 }
 
@@ -46,7 +46,7 @@ enum Effort {
     All,
 }
 
-impl Engine {
+impl EngineTarget {
     /// The built-in engine. `files` are inputs to begin with, beside those that are made up.
     pub fn new(files: Vec<Vec<u8>>) -> Result<Self> {
         Self::of(built_in::wasm_of("engine").unwrap_or_default(), files)
@@ -55,24 +55,31 @@ impl Engine {
     /// Another engine.
     pub fn of(wasm: &[u8], files: Vec<Vec<u8>>) -> Result<Self> {
         let unusable = |what| Error::Guest { guest: "engine".into(), what };
-        let counted = instrument(wasm, true).map_err(unusable)?;
+        let instrumentation = instrument(wasm, true).map_err(unusable)?;
         let original = Guests::with_plugins(Sandbox::new(None)?, Vec::new()).with_engine(wasm)?;
-        let counting = Guests::with_plugins(Sandbox::for_fuzzing()?, Vec::new()).with_engine(&counted.wasm)?;
-        Ok(Self { original, counting, counted, seeds: files })
+        let instrumented =
+            Guests::with_plugins(Sandbox::for_fuzzing()?, Vec::new()).with_engine(&instrumentation.wasm)?;
+        Ok(Self { original, instrumented, instrumentation, seeds: files })
     }
 
     /// An engine with `file` in it, and as much fuel and memory as the file is worth.
     fn open(&self, guests: &Guests, file: &[u8]) -> Result<Opened> {
         let len = file.len() as u64;
         // Counting costs fuel as well: what is too much is for the original to say.
-        let fuel = limits::fuzz_fuel(len) * if std::ptr::eq(guests, &self.counting) { 8 } else { 1 };
+        let fuel = limits::fuzz_fuel(len) * if std::ptr::eq(guests, &self.instrumented) { 8 } else { 1 };
         let mut engine = guests.engine()?.instantiate(limits::memory_for(len), fuel)?;
         let file = bring(&mut engine, NAME, Source::Bytes(file.to_vec()))?;
         Ok(Opened { engine, file })
     }
 
     /// Runs the stages on a file; `Ok` whether the file is good or refused for good reasons.
-    fn judge(&self, guests: &Guests, file: &[u8], effort: Effort, cover: &mut dyn FnMut(&mut Instance)) -> Judged {
+    fn check_file(
+        &self,
+        guests: &Guests,
+        file: &[u8],
+        effort: Effort,
+        cover: &mut dyn FnMut(&mut Instance),
+    ) -> CheckResult {
         let Opened { mut engine, file: at } = self.open(guests, file)?;
         let parsed = ask(NAME, &mut engine, at, mode::ALL);
         cover(&mut engine);
@@ -98,7 +105,7 @@ impl Engine {
     }
 
     /// The same file, the same answer, for the same fuel.
-    fn same_again<T>(&self, guests: &Guests, file: &[u8], first: &Result<T>, fuel: u64) -> Judged {
+    fn same_again<T>(&self, guests: &Guests, file: &[u8], first: &Result<T>, fuel: u64) -> CheckResult {
         let Opened { mut engine, file: at } = self.open(guests, file)?;
         let again = ask(NAME, &mut engine, at, mode::ALL);
         let text = |outcome: Option<&Error>| outcome.map_or_else(String::new, ToString::to_string);
@@ -106,7 +113,7 @@ impl Engine {
         if one == two && fuel == engine.fuel_used() {
             return Ok(());
         }
-        Err(Trouble::new(
+        Err(CheckError::new(
             "nondeterminism",
             "two runs",
             format!("{fuel} and {} units: {one:?}, {two:?}", engine.fuel_used()),
@@ -114,7 +121,7 @@ impl Engine {
     }
 
     /// A linked file, at made-up addresses.
-    fn write_linked(&self, module: &mut Module, cover: &mut dyn FnMut(&mut Instance)) -> Judged {
+    fn write_linked(&self, module: &mut Module, cover: &mut dyn FnMut(&mut Instance)) -> CheckResult {
         let records = module.records();
         let base = if records.parsed.class == 64 { BASES[1] } else { BASES[0] };
         let place = layout::measure(&records, &Needs::default()).at(base);
@@ -127,7 +134,7 @@ impl Engine {
         let file: Vec<u8> =
             pieces.iter().flat_map(|p| relobox_link::views::bytes(memory, *p).unwrap_or_default()).copied().collect();
         oracles::linked(&module.records(), &place, &made, &file)
-            .map_err(|what| Trouble::new("linked-file", &what, &what))
+            .map_err(|what| CheckError::new("linked-file", &what, &what))
     }
 
     /// The module itself, relocated, must be one that the engine takes again.
@@ -137,7 +144,7 @@ impl Engine {
         before: &Records<'_>,
         made: &[Synthetic],
         cover: &mut dyn FnMut(&mut Instance),
-    ) -> Judged {
+    ) -> CheckResult {
         let file = before.file;
         let mut module = parse(NAME, self.open(guests, file)?, mode::ALL)?;
         let nowhere = Layout { addresses: Vec::new(), synthetic: Vec::new(), areas: Vec::new() };
@@ -146,7 +153,7 @@ impl Engine {
         let memory = module.engine_mut().memory();
         let bytes = |span| relobox_link::views::bytes(memory, span).unwrap_or_default();
         let written: Vec<u8> = pieces?.into_iter().flat_map(bytes).copied().collect();
-        let bad = |what: String| Trouble::new("relocated-file", &what, &what);
+        let bad = |what: String| CheckError::new("relocated-file", &what, &what);
         let opened = self.open(&self.original, &written)?;
         let after = parse(NAME, opened, mode::ALL).map_err(|error| match error {
             Error::Module(_) => bad(format!("the engine refuses what it wrote itself: {error}")),
@@ -156,7 +163,7 @@ impl Engine {
     }
 
     /// What is asked for dependencies only is the same as in the whole.
-    fn exports_only(&self, guests: &Guests, file: &[u8], all: &Module) -> Judged {
+    fn exports_only(&self, guests: &Guests, file: &[u8], all: &Module) -> CheckResult {
         let some = parse(NAME, self.open(guests, file)?, mode::EXPORTS)?;
         let (all, some) = (all.records(), some.records());
         let same = all.sections == some.sections
@@ -168,7 +175,7 @@ impl Engine {
     }
 
     /// Through all stages of the host, where a plugin can go there: to a dry kernel, at made-up addresses.
-    fn whole_way(&self, guests: &Guests, file: &[u8]) -> Judged {
+    fn whole_way(&self, guests: &Guests, file: &[u8]) -> CheckResult {
         for output in [format::LINKED, format::RELOCATED_KO] {
             let module = parse(NAME, self.open(guests, file)?, mode::ALL)?;
             let prepared = prepare(guests, module, &[])?;
@@ -184,15 +191,15 @@ impl Engine {
     }
 
     /// The same, and whoever panics in it is at fault.
-    fn try_judge(
+    fn check_catching_panics(
         &self,
         guests: &Guests,
         file: &[u8],
         effort: Effort,
         cover: &mut dyn FnMut(&mut Instance),
     ) -> Option<Suspicion> {
-        let judged = catch_unwind(AssertUnwindSafe(|| self.judge(guests, file, effort, cover)));
-        suspicion(judged)
+        let checked = catch_unwind(AssertUnwindSafe(|| self.check_file(guests, file, effort, cover)));
+        suspicion(checked)
     }
 }
 
@@ -212,15 +219,15 @@ fn made(n: usize) -> Synthetic {
     Synthetic { wanted, address: 0x3000_0000 + 0x10_0000 * n as u64, contents }
 }
 
-impl Subject for Engine {
+impl FuzzTarget for EngineTarget {
     type Input = BytesInput;
 
     fn name(&self) -> &str {
         "engine"
     }
 
-    fn counted(&self) -> (usize, usize) {
-        (self.counted.edges, self.counted.comparisons)
+    fn map_sizes(&self) -> (usize, usize) {
+        (self.instrumentation.edges, self.instrumentation.comparisons)
     }
 
     fn execute(&self, input: &BytesInput, coverage: Coverage<'_>) -> Option<Suspicion> {
@@ -228,19 +235,19 @@ impl Subject for Engine {
         edges.fill(0);
         comparisons.fill(0);
         let mut cover = |engine: &mut Instance| {
-            let (e, c) = self.counted.split(engine.counters());
+            let (e, c) = self.instrumentation.split(engine.counters());
             // Several instances: of each counter the largest.
             edges.iter_mut().zip(e).chain(comparisons.iter_mut().zip(c)).for_each(|(to, from)| *to = (*to).max(*from));
         };
-        self.try_judge(&self.counting, input.as_ref(), Effort::Cheap, &mut cover)
+        self.check_catching_panics(&self.instrumented, input.as_ref(), Effort::Cheap, &mut cover)
     }
 
     fn examine(&self, input: &BytesInput) -> Option<Suspicion> {
-        self.try_judge(&self.original, input.as_ref(), Effort::All, &mut |_| {})
+        self.check_catching_panics(&self.original, input.as_ref(), Effort::All, &mut |_| {})
     }
 
-    fn confirm(&self, input: &BytesInput, oracle: Option<&str>) -> Option<Suspicion> {
-        let found = self.try_judge(&self.original, input.as_ref(), Effort::All, &mut |_| {});
+    fn reproduce(&self, input: &BytesInput, oracle: Option<&str>) -> Option<Suspicion> {
+        let found = self.check_catching_panics(&self.original, input.as_ref(), Effort::All, &mut |_| {});
         found.filter(|found| oracle.is_none_or(|wanted| wanted == found.oracle))
     }
 
@@ -248,21 +255,21 @@ impl Subject for Engine {
         // Traps are told apart by the way to them: the edges of the last call.
         let mut way = String::new();
         let mut cover = |engine: &mut Instance| {
-            let (edges, _) = self.counted.split(engine.counters());
+            let (edges, _) = self.instrumentation.split(engine.counters());
             let taken = edges.iter().enumerate().filter(|(_, n)| **n != 0).map(|(i, _)| i as u64);
             way = format!("{:x}", taken.fold(0u64, |way, i| (way ^ i).wrapping_mul(0x0100_0000_01b3)));
         };
-        let _ = self.try_judge(&self.counting, input.as_ref(), Effort::Cheap, &mut cover);
+        let _ = self.check_catching_panics(&self.instrumented, input.as_ref(), Effort::Cheap, &mut cover);
         way
     }
 
     fn mutate(&self, input: &mut BytesInput, other: Option<&BytesInput>, rng: &mut Rng) {
-        mutate(input.as_mut(), other.map(|o| o.as_ref().as_slice()), rng, &self.counted.constants);
+        mutate(input.as_mut(), other.map(|o| o.as_ref().as_slice()), rng, &self.instrumentation.constants);
     }
 
     fn seeds(&self) -> Vec<BytesInput> {
         let files = self.seeds.iter().filter(|file| file.len() <= limits::FUZZ_FILE).cloned();
-        seeds::made_up().into_iter().chain(files).map(BytesInput::new).collect()
+        seeds::modules().into_iter().chain(files).map(BytesInput::new).collect()
     }
 
     fn minimise(&self, input: &BytesInput, still: &mut dyn FnMut(&BytesInput) -> bool) -> BytesInput {

@@ -1,34 +1,34 @@
 //! Why a file does not go all the way, and which of that is suspicious.
 
-use crate::subject::Suspicion;
+use crate::target::Suspicion;
 use relobox_core::error::{Error, Misbehaviour, Result};
 
 /// Whether a file is good, or refused for good reasons.
-pub(crate) type Judged = Result<(), Trouble>;
+pub(crate) type CheckResult = Result<(), CheckError>;
 
 /// Why a file did not go all the way.
-pub(crate) enum Trouble {
+pub(crate) enum CheckError {
     /// It was refused, as files are.
     Refused,
     /// Something is wrong.
-    Found(Suspicion),
+    Suspicious(Suspicion),
 }
 
-impl Trouble {
+impl CheckError {
     /// Findings about texts that differ in numbers only are one.
     pub(crate) fn new(oracle: &'static str, about: &str, detail: impl Into<String>) -> Self {
         let about = about.split(|c: char| c.is_ascii_digit()).collect::<Vec<_>>().join("#");
         let about = about.split(':').next().unwrap_or_default().to_owned();
-        Self::Found(Suspicion { oracle, about, exact: true, detail: detail.into(), bound: None })
+        CheckError::Suspicious(Suspicion { oracle, about, exact: true, detail: detail.into(), bound: None })
     }
 }
 
 /// The engine's records and the file contradict each other.
-pub(crate) fn disagreement(what: String) -> Trouble {
-    Trouble::new("disagreement", &what, &what)
+pub(crate) fn disagreement(what: String) -> CheckError {
+    CheckError::new("disagreement", &what, &what)
 }
 
-impl From<Error> for Trouble {
+impl From<Error> for CheckError {
     fn from(error: Error) -> Self {
         let Error::Guest { guest, what } = &error else {
             return match error {
@@ -45,7 +45,7 @@ impl From<Error> for Trouble {
             other => ("unusable", other.to_string()),
         };
         let exact = !matches!(oracle, "trap" | "window");
-        Self::Found(Suspicion {
+        CheckError::Suspicious(Suspicion {
             oracle,
             about: format!("{guest} {about}"),
             exact,
@@ -56,18 +56,18 @@ impl From<Error> for Trouble {
 }
 
 /// What a panic or an error that is nobody's fault but ours amounts to.
-pub(crate) fn suspicion(judged: std::thread::Result<Judged>) -> Option<Suspicion> {
-    let trouble = match judged {
+pub(crate) fn suspicion(checked: std::thread::Result<CheckResult>) -> Option<Suspicion> {
+    let error = match checked {
         Ok(Ok(())) => return None,
-        Ok(Err(trouble)) => trouble,
+        Ok(Err(error)) => error,
         Err(panic) => {
             let words = panic.downcast_ref::<String>().map(String::as_str);
             let words = words.or(panic.downcast_ref::<&str>().copied()).unwrap_or("in other words");
-            Trouble::new("host-panic", words, words)
+            CheckError::new("host-panic", words, words)
         }
     };
-    match trouble {
-        Trouble::Refused => None,
-        Trouble::Found(found) => Some(found),
+    match error {
+        CheckError::Refused => None,
+        CheckError::Suspicious(found) => Some(found),
     }
 }

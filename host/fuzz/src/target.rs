@@ -28,7 +28,7 @@ pub struct Coverage<'a> {
 }
 
 /// A guest that can be fuzzed.
-pub trait Subject {
+pub trait FuzzTarget {
     /// What it is given. Its length is the number of its records.
     type Input: Input + HasLen;
 
@@ -36,7 +36,7 @@ pub trait Subject {
     fn name(&self) -> &str;
 
     /// How many edges and how many comparisons it counts.
-    fn counted(&self) -> (usize, usize);
+    fn map_sizes(&self) -> (usize, usize);
 
     /// Runs the counting guest, and says what the cheap oracles see.
     fn execute(&self, input: &Self::Input, coverage: Coverage<'_>) -> Option<Suspicion>;
@@ -45,13 +45,13 @@ pub trait Subject {
     fn examine(&self, input: &Self::Input) -> Option<Suspicion>;
 
     /// Asks all oracles about the original guest; with `oracle`, only that one.
-    fn confirm(&self, input: &Self::Input, oracle: Option<&str>) -> Option<Suspicion>;
+    fn reproduce(&self, input: &Self::Input, oracle: Option<&str>) -> Option<Suspicion>;
 
     /// What tells apart two findings that are about the same thing, of a small input.
     fn signature(&self, input: &Self::Input) -> String;
 
     /// The same for people, if it says anything to them.
-    fn told(&self, _: &Self::Input) -> String {
+    fn describe_signature(&self, _: &Self::Input) -> String {
         String::new()
     }
 

@@ -1,10 +1,10 @@
 //! Fuzzing of the unpacker, with packed files and what is left of them.
 
+use super::check_error::{CheckError, CheckResult, suspicion};
 use super::shrink::{minimise, pieces};
-use super::trouble::{Judged, Trouble, suspicion};
 use super::{fields, hex};
 use crate::instrument::{Instrumented, instrument};
-use crate::subject::{Coverage, Subject, Suspicion};
+use crate::target::{Coverage, FuzzTarget, Suspicion};
 use libafl::inputs::BytesInput;
 use relobox_core::error::{Error, Result};
 use relobox_core::limits;
@@ -15,10 +15,10 @@ use relobox_plugins::built_in;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The unpacker, as it is and counting.
-pub struct Unpacker {
+pub struct UnpackerTarget {
     original: Guest,
-    counting: Guest,
-    counted: Instrumented,
+    instrumented: Guest,
+    instrumentation: Instrumented,
     seeds: Vec<Vec<u8>>,
 }
 
@@ -41,7 +41,7 @@ static SEEDS: [&[u8]; 13] = [
 
 const NAME: &str = "fuzz.ko.packed";
 
-impl Unpacker {
+impl UnpackerTarget {
     /// The built-in unpacker. `files` are inputs to begin with, beside those that are made up.
     pub fn new(files: Vec<Vec<u8>>) -> Result<Self> {
         Self::of(built_in::wasm_of("unpack").unwrap_or_default(), files)
@@ -50,15 +50,15 @@ impl Unpacker {
     /// Another unpacker.
     pub fn of(wasm: &[u8], files: Vec<Vec<u8>>) -> Result<Self> {
         let unusable = |what| Error::Guest { guest: "unpack".into(), what };
-        let counted = instrument(wasm, true).map_err(unusable)?;
+        let instrumentation = instrument(wasm, true).map_err(unusable)?;
         let original = Sandbox::new(None)?.load("unpack", wasm)?;
-        let counting = Sandbox::for_fuzzing()?.load("unpack", &counted.wasm)?;
-        Ok(Self { original, counting, counted, seeds: files })
+        let instrumented = Sandbox::for_fuzzing()?.load("unpack", &instrumentation.wasm)?;
+        Ok(Self { original, instrumented, instrumentation, seeds: files })
     }
 
     fn unpack(&self, guest: &Guest, file: Vec<u8>, limit: u64, cover: &mut dyn FnMut(&mut Instance)) -> Unpacked {
         let len = file.len() as u64;
-        let fuel = limits::fuzz_unpack_fuel(len) * if std::ptr::eq(guest, &self.counting) { 8 } else { 1 };
+        let fuel = limits::fuzz_unpack_fuel(len) * if std::ptr::eq(guest, &self.instrumented) { 8 } else { 1 };
         let memory = limits::unpack_memory(len, limits::FUZZ_UNPACKED);
         let mut instance = guest.instantiate(memory, fuel)?;
         let unpacked = unpack_in(&mut instance, NAME, Source::Bytes(file), limit);
@@ -66,12 +66,12 @@ impl Unpacker {
         let bytes = unpacked?;
         if bytes.len() as u64 > limit {
             let what = format!("{} bytes came out, of {limit} at most", bytes.len());
-            return Err(Trouble::new("answer", "more than allowed", what));
+            return Err(CheckError::new("answer", "more than allowed", what));
         }
         Ok((bytes, instance.fuel_used()))
     }
 
-    fn judge(&self, guest: &Guest, file: &[u8], all: bool, cover: &mut dyn FnMut(&mut Instance)) -> Judged {
+    fn check_file(&self, guest: &Guest, file: &[u8], all: bool, cover: &mut dyn FnMut(&mut Instance)) -> CheckResult {
         let most = limits::FUZZ_UNPACKED;
         let first = self.unpack(guest, file.to_vec(), most, cover);
         if !all {
@@ -84,7 +84,7 @@ impl Unpacker {
         };
         let second = again(file.to_vec(), most);
         if good(&first) != good(&second) {
-            return Err(Trouble::new(
+            return Err(CheckError::new(
                 "nondeterminism",
                 "two runs",
                 "two runs differ in what comes out, or in their fuel",
@@ -96,75 +96,83 @@ impl Unpacker {
         // As much room as it needs, and one byte less.
         let exact = again(file.to_vec(), len).map(|(bytes, _)| bytes);
         if !matches!(&exact, Ok(same) if *same == bytes) {
-            return Err(Trouble::new(
+            return Err(CheckError::new(
                 "limit",
                 "exact",
                 format!("it has {len} bytes, and with that limit it is refused"),
             ));
         }
         if len > 0 && again(file.to_vec(), len - 1).is_ok() {
-            return Err(Trouble::new("limit", "less", format!("it has {len} bytes, and comes out with a lower limit")));
+            return Err(CheckError::new(
+                "limit",
+                "less",
+                format!("it has {len} bytes, and comes out with a lower limit"),
+            ));
         }
         // Members, streams and frames may follow each other.
         if 2 * len <= most {
             let twice = again([file, file].concat(), most).map(|(bytes, _)| bytes);
             if !matches!(&twice, Ok(twice) if *twice == [&*bytes, &*bytes].concat()) {
-                return Err(Trouble::new("twice", "", "the same file twice does not unpack to the same bytes twice"));
+                return Err(CheckError::new(
+                    "twice",
+                    "",
+                    "the same file twice does not unpack to the same bytes twice",
+                ));
             }
         }
         Ok(())
     }
 
-    fn try_judge(
+    fn check_catching_panics(
         &self,
         guest: &Guest,
         file: &[u8],
         all: bool,
         cover: &mut dyn FnMut(&mut Instance),
     ) -> Option<Suspicion> {
-        suspicion(catch_unwind(AssertUnwindSafe(|| self.judge(guest, file, all, cover))))
+        suspicion(catch_unwind(AssertUnwindSafe(|| self.check_file(guest, file, all, cover))))
     }
 }
 
 /// What came out, and the fuel that it took.
-type Unpacked = Result<(Vec<u8>, u64), Trouble>;
+type Unpacked = Result<(Vec<u8>, u64), CheckError>;
 
-impl Subject for Unpacker {
+impl FuzzTarget for UnpackerTarget {
     type Input = BytesInput;
 
     fn name(&self) -> &str {
         "unpack"
     }
 
-    fn counted(&self) -> (usize, usize) {
-        (self.counted.edges, self.counted.comparisons)
+    fn map_sizes(&self) -> (usize, usize) {
+        (self.instrumentation.edges, self.instrumentation.comparisons)
     }
 
     fn execute(&self, input: &BytesInput, coverage: Coverage<'_>) -> Option<Suspicion> {
         let Coverage { edges, comparisons } = coverage;
         let mut cover = |guest: &mut Instance| {
-            let (e, c) = self.counted.split(guest.counters());
+            let (e, c) = self.instrumentation.split(guest.counters());
             edges.iter_mut().zip(e).chain(comparisons.iter_mut().zip(c)).for_each(|(to, from)| *to = *from);
         };
-        self.try_judge(&self.counting, input.as_ref(), false, &mut cover)
+        self.check_catching_panics(&self.instrumented, input.as_ref(), false, &mut cover)
     }
 
     fn examine(&self, input: &BytesInput) -> Option<Suspicion> {
-        self.try_judge(&self.original, input.as_ref(), true, &mut |_| {})
+        self.check_catching_panics(&self.original, input.as_ref(), true, &mut |_| {})
     }
 
-    fn confirm(&self, input: &BytesInput, oracle: Option<&str>) -> Option<Suspicion> {
+    fn reproduce(&self, input: &BytesInput, oracle: Option<&str>) -> Option<Suspicion> {
         self.examine(input).filter(|found| oracle.is_none_or(|wanted| wanted == found.oracle))
     }
 
     fn signature(&self, input: &BytesInput) -> String {
         let mut way = 0u64;
         let mut cover = |guest: &mut Instance| {
-            let (edges, _) = self.counted.split(guest.counters());
+            let (edges, _) = self.instrumentation.split(guest.counters());
             let taken = edges.iter().enumerate().filter(|(_, n)| **n != 0).map(|(i, _)| i as u64);
             way = taken.fold(0, |way, i| (way ^ i).wrapping_mul(0x0100_0000_01b3));
         };
-        let _ = self.try_judge(&self.counting, input.as_ref(), false, &mut cover);
+        let _ = self.check_catching_panics(&self.instrumented, input.as_ref(), false, &mut cover);
         format!("{way:x}")
     }
 
@@ -174,7 +182,7 @@ impl Subject for Unpacker {
             file.extend_from_slice(other.as_ref());
         }
         for _ in 0..1 + rng.below(6) {
-            fields::damage(file, rng, &self.counted.constants);
+            fields::damage(file, rng, &self.instrumentation.constants);
         }
         if !rng.one_in(4) {
             repair_xz(file);
