@@ -4,16 +4,16 @@ use std::path::Path;
 
 /// The list.
 #[derive(Debug, Default)]
-pub struct Planted {
+pub struct PlantedBugs {
     /// The correct plugins.
-    pub plugins: Vec<Correct>,
+    pub plugins: Vec<CorrectPlugin>,
     /// The bugs.
     pub bugs: Vec<Bug>,
 }
 
 /// A correct plugin.
 #[derive(Debug, Default)]
-pub struct Correct {
+pub struct CorrectPlugin {
     /// Its name, also of its file.
     pub name: String,
     /// What it links.
@@ -39,7 +39,7 @@ pub struct Bug {
     pub kit: String,
 }
 
-impl Planted {
+impl PlantedBugs {
     /// Reads the list.
     ///
     /// # Panics
@@ -57,7 +57,7 @@ impl Planted {
                     let mut words = rest.split_whitespace();
                     let name = words.next().expect("a plugin's name").to_owned();
                     let title = words.skip(2).collect::<Vec<_>>().join(" ");
-                    planted.plugins.push(Correct { name, title });
+                    planted.plugins.push(CorrectPlugin { name, title });
                 }
                 ("bug", _) => planted.bugs.push(Bug { name: rest.to_owned(), ..Bug::default() }),
                 ("in", Some(bug)) => rest.clone_into(&mut bug.twin),

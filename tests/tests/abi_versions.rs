@@ -8,13 +8,13 @@ use relobox::sandbox::Sandbox;
 use relobox::text::hex;
 use relobox_abi::{ABI_OLDEST, ABI_VERSION, Machine, effect, pairing, row_flag};
 use relobox_tests::golden;
+use relobox_tests::module_spec::{LinkError, LinkOutput, Linker, ModuleSpec, RowDescription, guest};
 use relobox_tests::real;
-use relobox_tests::tiny::{Answer, Described, Linker, Refusal, Tiny, guest};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What a host that speaks this version was released with: see the note beside it.
+/// SymbolKind a host that speaks this version was released with: see the note beside it.
 const BUILT: &str = "6b3e5225aabd5c2bf0bb697814c6890859cbb878da62b633536991c42894671e";
 
 fn path() -> PathBuf {
@@ -65,11 +65,11 @@ impl Linker for Both<'_> {
         self.new.machines()
     }
 
-    fn rows(&self) -> &[Described] {
+    fn rows(&self) -> &[RowDescription] {
         self.new.rows()
     }
 
-    fn link(&self, module: &Tiny) -> Result<Answer, Refusal> {
+    fn link(&self, module: &ModuleSpec) -> Result<LinkOutput, LinkError> {
         let (mut old, new) = (self.old.link(module), self.new.link(module));
         if let (Ok(old), Ok(new)) = (&mut old, &new) {
             old.fuel = new.fuel;
@@ -178,7 +178,7 @@ fn it_is_listed_with_its_version() -> Result<()> {
     let one = listed.split("\"title\"").find(|plugin| plugin.contains(&own)).unwrap_or_else(|| panic!("{listed}"));
     assert!(one.split_whitespace().collect::<String>().contains("\"abi\":1,"), "{one}");
     assert_eq!(listed.matches(&format!("\"abi\": {ABI_VERSION}")).count(), 5, "{listed}");
-    // What its version cannot say is not said for it.
+    // SymbolKind its version cannot say is not said for it.
     let mut command = Command::new(real::binary()?);
     command.args(["plugin", "info", BUILT, "--json", "--plugin-dir"]).arg(directory.path());
     let output =

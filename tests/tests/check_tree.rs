@@ -1,6 +1,6 @@
 //! `relobox check` on trees: which of several files counts, links, and exports that are there twice.
 
-use relobox_tests::made::Made;
+use relobox_tests::module_builder::ModuleBuilder;
 use relobox_tests::real;
 use serde_json::Value;
 use std::os::unix::fs::symlink;
@@ -33,7 +33,10 @@ impl TestEnv {
     /// A module of the tree that links, or asks for what nobody has.
     fn module(&self, name: &str, links: bool) {
         let calls = if links { ["_printk"] } else { ["no_such_symbol"] };
-        self.put(&format!("lib/modules/6.1/{name}"), Made { calls: &calls, ..Made::default() }.write());
+        self.put(
+            &format!("lib/modules/6.1/{name}"),
+            ModuleBuilder { calls: &calls, ..ModuleBuilder::default() }.write(),
+        );
     }
 
     fn link(&self, name: &str, target: &str) {
@@ -79,7 +82,7 @@ fn kinds(failure: &Value) -> Vec<&str> {
 fn links_to_modules_are_checked() {
     let env = TestEnv::new();
     env.module("kernel/good.ko", true);
-    env.put("other/bad.ko", Made { calls: &["no_such_symbol"], ..Made::default() }.write());
+    env.put("other/bad.ko", ModuleBuilder { calls: &["no_such_symbol"], ..ModuleBuilder::default() }.write());
     let (code, report) = env.check(TREE);
     assert_eq!((code, &report["modules"]), (Some(0), &1.into()), "{report}");
     env.link("weak-updates/bad.ko", "../../../../other/bad.ko");
@@ -99,7 +102,7 @@ fn links_to_modules_are_checked() {
 fn links_may_lead_to_directories_round_in_circles_and_nowhere() {
     let env = TestEnv::new();
     env.module("kernel/good.ko", true);
-    env.put("elsewhere/deep/far.ko", Made { calls: &["no_such_symbol"], ..Made::default() }.write());
+    env.put("elsewhere/deep/far.ko", ModuleBuilder { calls: &["no_such_symbol"], ..ModuleBuilder::default() }.write());
     env.link("extra", "../../../elsewhere");
     env.link("kernel/up", "..");
     env.link("kernel/self", "self");
@@ -180,8 +183,10 @@ fn with_modules_dep_it_is_as_modprobe_has_it() {
 #[test]
 fn trees_of_other_kernels_have_nothing_to_do_with_each_other() {
     let env = TestEnv::new();
-    let (provider, user) =
-        (Made { exports: &["shared"], ..Made::default() }, Made { calls: &["shared"], ..Made::default() });
+    let (provider, user) = (
+        ModuleBuilder { exports: &["shared"], ..ModuleBuilder::default() },
+        ModuleBuilder { calls: &["shared"], ..ModuleBuilder::default() },
+    );
     env.put("lib/modules/6.1/kernel/provider.ko", provider.write());
     env.put("lib/modules/6.1/kernel/user.ko", user.write());
     env.put("lib/modules/6.2/kernel/provider.ko", provider.write());
@@ -203,9 +208,9 @@ fn trees_of_other_kernels_have_nothing_to_do_with_each_other() {
 #[test]
 fn an_export_that_is_there_already_is_named() {
     let env = TestEnv::new();
-    let exports = Made { exports: &["shared", "own"], ..Made::default() };
+    let exports = ModuleBuilder { exports: &["shared", "own"], ..ModuleBuilder::default() };
     env.put("prov.ko", exports.write());
-    env.put("other.ko", Made { exports: &["shared"], ..Made::default() }.write());
+    env.put("other.ko", ModuleBuilder { exports: &["shared"], ..ModuleBuilder::default() }.write());
     env.put("same/prov.ko", exports.write());
     let duplicates = |symvers: &str, files: &[&str]| {
         env.put("symvers", format!("{SYMVERS}{symvers}"));

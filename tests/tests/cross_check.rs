@@ -3,8 +3,8 @@
 use relobox_abi::order;
 use relobox_tests::hostile::guest::{case, directory, honest};
 use relobox_tests::hostile::sample;
+use relobox_tests::module_spec::{ModuleSpec, Relocation, Section, Symbol, SymbolKind, write};
 use relobox_tests::real;
-use relobox_tests::tiny::{Relocation, Section, Symbol, Tiny, What, write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -50,7 +50,7 @@ impl TestEnv {
 /// The honest plugin with other data or functions.
 fn other(text: &str) -> Vec<u8> {
     let whole = std::fs::read_to_string(directory().join("plugin/honest.wat")).expect("honest.wat");
-    // What comes later is written over what was there.
+    // SymbolKind comes later is written over what was there.
     wat::parse_str(format!("(module {whole}\n{text})")).expect("it assembles")
 }
 
@@ -174,9 +174,9 @@ fn faults_are_compared() {
 fn kit_desk(class: u8, order: u8) -> TestEnv {
     let env = TestEnv::new();
     let machine = relobox_abi::Machine { machine: 0x7e57, class, order, ..relobox_abi::Machine::default() };
-    let mut module = Tiny::new(machine, false);
+    let mut module = ModuleSpec::new(machine, false);
     let symbols = ["alpha", "beta", "gamma"]
-        .map(|name| module.symbol(Symbol { name: name.into(), what: What::Outside(0), size: 0 }));
+        .map(|name| module.symbol(Symbol { name: name.into(), kind: SymbolKind::Outside(0), size: 0 }));
     let kinds = [6, 10, 11, 12, 13, 6, 13, 6];
     let relocation = |(i, kind): (usize, u32)| Relocation {
         offset: 16 * i as u64,

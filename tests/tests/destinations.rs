@@ -47,7 +47,7 @@ fn check(name: &str, distance: u64, types: &[elf::RelocationType], linkers: &[(&
         }
         for ((label, link), through) in linkers.iter().zip(&mut through) {
             let image = link(&job, dir.path()).with_context(|| module.name())?;
-            let followed = references::follow_all(&elf, &job, &image, types);
+            let followed = references::resolve_all(&elf, &job, &image, types);
             *through += followed.with_context(|| format!("{label}: {}", module.name()))?.through;
         }
     }

@@ -10,7 +10,7 @@ use relobox::kit::{Expected, Outcome, PluginUnderTest, Relocation, Section, Sele
 use relobox::kit::{run, run_checks};
 use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
-use relobox_tests::planted::{Bug, Planted};
+use relobox_tests::planted::{Bug, PlantedBugs};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ fn root() -> PathBuf {
 }
 
 /// All plugins, by name.
-fn plugins(planted: &Planted) -> BTreeMap<String, Plugin> {
+fn plugins(planted: &PlantedBugs) -> BTreeMap<String, Plugin> {
     let sandbox = Sandbox::new(None).expect("a sandbox");
     let names = planted.plugins.iter().map(|p| &p.name).chain(planted.bugs.iter().map(|b| &b.name));
     let plugin = |name: &String| {
@@ -66,7 +66,7 @@ fn hold(name: &str, plugin: &Plugin) -> TestCase {
 fn what_is_kept_is_what_was_built() {
     let lock = std::fs::read_to_string(root().join("wasm/lock")).expect("a lock");
     let sums: BTreeMap<_, _> = lock.lines().filter_map(|l| l.split_once("  ")).map(|(sum, file)| (file, sum)).collect();
-    let planted = Planted::read();
+    let planted = PlantedBugs::read();
     let names = planted.plugins.iter().map(|p| &p.name).chain(planted.bugs.iter().map(|b| &b.name));
     let mut wanted = BTreeSet::new();
     for file in names.map(|name| format!("{name}.wasm")) {
@@ -82,7 +82,7 @@ fn what_is_kept_is_what_was_built() {
 
 #[test]
 fn there_are_enough_and_each_says_what_it_is() {
-    let planted = Planted::read();
+    let planted = PlantedBugs::read();
     assert!(planted.bugs.len() >= 12, "{} bugs", planted.bugs.len());
     let plugins = plugins(&planted);
     for Bug { name, twin, .. } in &planted.bugs {
@@ -98,7 +98,7 @@ fn the_page_has_the_list() {
     let text = std::fs::read_to_string(&page).expect("the page");
     let (before, rest) = text.split_once("<!-- list -->\n").expect("a mark");
     let (_, after) = rest.split_once("<!-- /list -->").expect("a mark");
-    let wanted = format!("{before}<!-- list -->\n{}<!-- /list -->{after}", Planted::read().table());
+    let wanted = format!("{before}<!-- list -->\n{}<!-- /list -->{after}", PlantedBugs::read().table());
     if std::env::var_os("RELOBOX_BLESS").is_some() {
         return std::fs::write(&page, wanted).expect("to write the page");
     }
@@ -116,7 +116,7 @@ fn alike(one: Option<&Expected>, other: Option<&Expected>) -> bool {
 /// The correct ones are: they answer as the shipped plugins do, which other linkers have judged.
 #[test]
 fn the_correct_plugins_agree_with_those_that_are_shipped() {
-    let planted = Planted::read();
+    let planted = PlantedBugs::read();
     let guests = Guests::new(Sandbox::new(None).expect("a sandbox"), &[]).expect("guests");
     let plugins = plugins(&planted);
     let mut judged = 0;
@@ -138,7 +138,7 @@ fn the_correct_plugins_agree_with_those_that_are_shipped() {
 /// Narrow: on a plain module nobody can tell a bug from its twin.
 #[test]
 fn a_bug_does_not_show_in_a_plain_module() {
-    let planted = Planted::read();
+    let planted = PlantedBugs::read();
     let plugins = plugins(&planted);
     for twin in &planted.plugins {
         let plain = hold(&format!("plain-{}", twin.name), &plugins[&twin.name]);
@@ -153,7 +153,7 @@ fn a_bug_does_not_show_in_a_plain_module() {
 /// Real: one small module is enough.
 #[test]
 fn each_bug_shows_in_its_case() {
-    let planted = Planted::read();
+    let planted = PlantedBugs::read();
     let plugins = plugins(&planted);
     for bug in planted.bugs.iter().filter(|bug| bug.name != "quadratic-veneers") {
         let module = hold(&bug.name, &plugins[&bug.twin]);
@@ -204,7 +204,7 @@ fn calls(count: u32) -> TestModule {
 /// That one shows in how much it costs.
 #[test]
 fn twice_the_calls_are_twice_the_fuel_only_where_nobody_counts_in_squares() {
-    let planted = Planted::read();
+    let planted = PlantedBugs::read();
     let plugins = plugins(&planted);
     let fuel = |name: &str, count: u32| {
         let run = run(&plugins[name], &calls(count));
@@ -225,7 +225,7 @@ fn twice_the_calls_are_twice_the_fuel_only_where_nobody_counts_in_squares() {
 /// correct ones it finds nothing.
 #[test]
 fn the_conformance_kit_finds_them() {
-    let planted = Planted::read();
+    let planted = PlantedBugs::read();
     let plugins = plugins(&planted);
     let failed = |name: &str, wanted: Selection<'_>| -> Vec<String> {
         let under_test = PluginUnderTest::new(&plugins[name]);

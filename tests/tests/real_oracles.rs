@@ -9,7 +9,7 @@ use object::elf;
 use relobox_needs::{ExitCode, oracles, test};
 use relobox_tests::corpus::{self, Corpus};
 use relobox_tests::oracle::compare::{self, Agreement};
-use relobox_tests::oracle::references::{self, Followed};
+use relobox_tests::oracle::references::{self, ResolvedReferences};
 use relobox_tests::oracle::{self, Image, Job, Target, bfd, layout, lld};
 use relobox_tests::real::image;
 use std::path::Path;
@@ -82,7 +82,7 @@ fn far(name: &str, distance: u64, types: &[elf::RelocationType], linkers: &[(&st
     let (corpus, count) = (Corpus::get(name)?, oracle::wanted()?);
     let dir = tempfile::tempdir()?;
     let mut totals = vec![Agreement::default(); linkers.len()];
-    let mut followed = Followed::default();
+    let mut followed = ResolvedReferences::default();
     let sample = corpus.sample(seed(), count);
     for module in &sample {
         let elf = module.elf()?;
@@ -95,7 +95,7 @@ fn far(name: &str, distance: u64, types: &[elf::RelocationType], linkers: &[(&st
             symbol.1 = symbol.1.wrapping_add(distance);
         }
         let ours = judge(&module.name(), &job, &elf, linkers, &mut totals, dir.path())?;
-        let found = references::follow_all(&elf, &job, &ours, types).with_context(|| module.name())?;
+        let found = references::resolve_all(&elf, &job, &ours, types).with_context(|| module.name())?;
         followed.direct += found.direct;
         followed.through += found.through;
     }

@@ -1,6 +1,6 @@
 //! `--symbols` and `--sections`: what relobox takes from a file, and what it says of one that is of no use.
 
-use relobox_tests::made::Made;
+use relobox_tests::module_builder::ModuleBuilder;
 use relobox_tests::{pack, real};
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +15,7 @@ struct TestEnv(tempfile::TempDir);
 impl TestEnv {
     fn new() -> Self {
         let env = Self(tempfile::tempdir().expect("a directory"));
-        env.put("m.ko", Made { calls: &["_printk", "jiffies"], ..Made::default() }.write());
+        env.put("m.ko", ModuleBuilder { calls: &["_printk", "jiffies"], ..ModuleBuilder::default() }.write());
         env.put("map", MAP);
         env
     }
@@ -154,7 +154,10 @@ fn a_namespace_may_stand_third() {
     );
     let (code, said) = env.run(&["check", "m.ko", "--symbols", "5.4"]);
     assert!(code == Some(1) && said.contains("MODULE_IMPORT_NS(CLOCK)"), "{said}");
-    env.put("m.ko", Made { calls: &["_printk", "jiffies"], imports: &["CLOCK"], ..Made::default() }.write());
+    env.put(
+        "m.ko",
+        ModuleBuilder { calls: &["_printk", "jiffies"], imports: &["CLOCK"], ..ModuleBuilder::default() }.write(),
+    );
     let (code, said) = env.run(&["check", "m.ko", "--symbols", "5.4"]);
     assert_eq!(code, Some(0), "{said}");
 }
@@ -165,7 +168,7 @@ fn some_symbols_are_for_modules_by_name() {
     let env = TestEnv::new();
     env.put("symvers", "0x1\tguarded\tvmlinux\tEXPORT_SYMBOL_GPL\tmodule:vfio-demo,kvm-*\n");
     let verdict = |file: &str, name, imports: &[&str]| {
-        env.put(file, Made { name, calls: &["guarded"], imports, ..Made::default() }.write());
+        env.put(file, ModuleBuilder { name, calls: &["guarded"], imports, ..ModuleBuilder::default() }.write());
         env.run(&["check", file, "--symbols", "symvers"])
     };
     for (file, name) in

@@ -28,7 +28,7 @@ use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-struct Wrong {
+struct FaultyLoader {
     device: Device,
     how: String,
     file: PathBuf,
@@ -36,7 +36,7 @@ struct Wrong {
     placeholder: Option<Device>,
 }
 
-impl Wrong {
+impl FaultyLoader {
     fn other(&self) -> &Path {
         self.other.as_deref().expect("OTHER.ko")
     }
@@ -46,11 +46,11 @@ impl Wrong {
     }
 }
 
-fn stock(command: &str, argument: &str) -> bool {
+fn run_tool(command: &str, argument: &str) -> bool {
     Command::new(command).arg(argument).status().is_ok_and(|status| status.success())
 }
 
-impl Kernel for Wrong {
+impl Kernel for FaultyLoader {
     fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
         if self.how == "reloaded" {
             // Another connection, which is closed at once: nothing is held.
@@ -92,13 +92,13 @@ impl Kernel for Wrong {
                 println!("rmmod {}: {}", self.other_name(), removed.map_or_else(|e| e.to_string(), |()| "done".into()));
             }
             "reloaded" => {
-                assert!(stock("rmmod", &self.other_name()), "rmmod");
+                assert!(run_tool("rmmod", &self.other_name()), "rmmod");
                 // Something else takes its place first.
                 let mut placeholder = Device::open()?;
                 let area = Request { kind: relobox::areas::Kind::Core, size: 1 << 16, align: 4096 };
                 placeholder.allocate(&[area; 8])?;
                 self.placeholder = Some(placeholder);
-                assert!(stock("insmod", &self.other().to_string_lossy()), "insmod");
+                assert!(run_tool("insmod", &self.other().to_string_lossy()), "insmod");
             }
             "steered" | "compare" => {
                 let source = Source::open(&self.file).map_err(|e| Failure::Refused(e.to_string()))?;
@@ -156,7 +156,7 @@ fn compared(load: &Load) -> String {
 fn run(guests: &Guests, how: &str, file: PathBuf, other: Option<PathBuf>) -> Result<()> {
     let module = load(guests, &file.display().to_string(), Source::open(&file)?)?;
     let device = Device::open().map_err(|e| relobox::inserted::refusal("device", &e))?;
-    let mut kernel = Wrong { device, how: how.to_owned(), file, other, placeholder: None };
+    let mut kernel = FaultyLoader { device, how: how.to_owned(), file, other, placeholder: None };
     insmod(guests, &mut kernel, module, "", &[]).map(drop)
 }
 

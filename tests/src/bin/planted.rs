@@ -9,7 +9,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use relobox::text::thousands;
-use relobox_tests::planted::{Bug, Planted};
+use relobox_tests::planted::{Bug, PlantedBugs};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -58,7 +58,7 @@ fn main() -> Result<()> {
             other => bail!("unknown option {other}"),
         }
     }
-    let planted = Planted::read();
+    let planted = PlantedBugs::read();
     let chosen = |name: &str| options.names.is_empty() || options.names.iter().any(|n| n == name);
 
     let mut found =

@@ -3,7 +3,7 @@
 //! An entry that no vector needs any more fails the blessing, and so does a disagreement that no entry decides.
 
 use super::vector::{Outcome, Vector};
-use super::{formula, lead};
+use super::{formula, indirection};
 
 /// Whose answer is the right one.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +60,7 @@ pub(super) fn decide(
         if d.is_about(arch, vector) && (d.when)(vector, ld, lld) {
             let sum = || {
                 let site = &vector.sites[0];
-                let addend = if lead::is_of_symbol(arch, vector) { 0 } else { site.addend };
+                let addend = if indirection::is_of_symbol(arch, vector) { 0 } else { site.addend };
                 vector.value(&site.symbol).unwrap_or(0).wrapping_add_signed(addend)
             };
             let (outcome, by) = match d.take {

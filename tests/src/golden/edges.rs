@@ -1,6 +1,6 @@
 //! Which values are worth a vector: the ends of a row's range, and both sides of each.
 
-use crate::tiny::Described;
+use crate::module_spec::RowDescription;
 use relobox_abi::rule;
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ const A5: i64 = 0xa5a5_a5a5_a5a5_a5a5_u64 as i64;
 const C3: i64 = 0x3c69_3c69_3c69_3c69;
 
 /// The values for `row`, each a multiple of `step` (besides the one that tests that).
-pub(super) fn edges(row: &Described, step: i64) -> Vec<Edge> {
+pub(super) fn edges(row: &RowDescription, step: i64) -> Vec<Edge> {
     let bits = match (row.row.rule, row.row.bits) {
         (rule::NONE, _) | (_, 64..) => u32::from(row.value_bits().max(1)),
         (_, bits) => u32::from(bits),

@@ -8,7 +8,7 @@ use super::probe::{ANCHOR, Probe, keeps_tables};
 use super::shape::{self, Shape};
 use super::special;
 use super::vector::Vector;
-use crate::tiny::Described;
+use crate::module_spec::RowDescription;
 use anyhow::{Context as _, Result};
 use relobox_abi::{order, row_flag};
 use std::collections::HashSet;
@@ -20,7 +20,7 @@ const UNKNOWN_SLOT: u64 = 0x238;
 
 impl Generator<'_> {
     /// Vectors for all rows.
-    pub(super) fn all(&mut self, rows: &[Described]) -> Result<Vec<Vector>> {
+    pub(super) fn all(&mut self, rows: &[RowDescription]) -> Result<Vec<Vector>> {
         let mut vectors = Vec::new();
         for row in rows {
             if self.arch == "aarch64" && self.machine.order == order::BIG && row.row.order != order::DATA {
@@ -33,7 +33,7 @@ impl Generator<'_> {
         Ok(vectors)
     }
 
-    fn row(&mut self, row: &Described, shape: Shape) -> Result<Vec<Vector>> {
+    fn row(&mut self, row: &RowDescription, shape: Shape) -> Result<Vec<Vector>> {
         let step = match shape {
             Shape::Pages | Shape::SlotPage => 0x1000,
             Shape::Relative(_) if self.arch == "riscv64" && row.is(row_flag::FALLBACK) => 2, // It leads to code.
@@ -69,7 +69,7 @@ impl Generator<'_> {
         Ok(vectors)
     }
 
-    fn probe(&self, row: &Described, shape: Shape) -> Result<Probe> {
+    fn probe(&self, row: &RowDescription, shape: Shape) -> Result<Probe> {
         let mut vector = self.blank(row, "probe", 0);
         vector.values.push(("s".to_owned(), self.slotted(shape)));
         vector.at = self.base() + ANCHOR - 0x1000; // Within everybody's reach.
@@ -88,7 +88,7 @@ impl Generator<'_> {
     }
 
     /// `None` where this shape cannot have the value.
-    fn vector(&self, row: &Described, shape: Shape, edge: Edge, poison: u8, probe: Probe) -> Option<Vector> {
+    fn vector(&self, row: &RowDescription, shape: Shape, edge: Edge, poison: u8, probe: Probe) -> Option<Vector> {
         let (label, v) = edge;
         let mut vector = self.blank(row, label, poison);
         let place = &vector.before[OFFSET as usize..];
@@ -132,7 +132,7 @@ impl Generator<'_> {
         }
         let is_branch = row.is(row_flag::FALLBACK);
         if is_branch && self.arch == "s390x" {
-            // What is added to the address of an entry as well: the distance to the start of the instruction.
+            // SymbolKind is added to the address of an entry as well: the distance to the start of the instruction.
             (s, addend) = (s.wrapping_add(addend).wrapping_sub(2), 2);
         }
         if (Shape::has_code(row) || is_branch && self.arch == "riscv64") && s & 1 != 0 {

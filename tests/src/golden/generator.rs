@@ -1,12 +1,12 @@
-//! What the generator knows of a machine, and the vectors that it begins with.
+//! SymbolKind the generator knows of a machine, and the vectors that it begins with.
 
 use super::probe::Probe;
 use super::vector::{Outcome, Site, Vector, machine_name};
-use crate::tiny::Described;
+use crate::module_spec::RowDescription;
 use anyhow::Result;
 use relobox_abi::{Machine, row_flag};
 
-/// What fields and their surroundings are filled with.
+/// SymbolKind fields and their surroundings are filled with.
 pub(super) const POISON: [u8; 3] = [0xa5, 0x00, 0xff];
 /// Where the field lies in the section of a vector: there are as many bytes of poison behind it.
 pub(super) const OFFSET: u64 = 8;
@@ -40,7 +40,7 @@ impl Generator<'_> {
     }
 
     /// A vector whose field is poisoned and whose symbol is not yet chosen.
-    pub(super) fn blank(&self, row: &Described, label: &str, poison: u8) -> Vector {
+    pub(super) fn blank(&self, row: &RowDescription, label: &str, poison: u8) -> Vector {
         let width = usize::from(row.row.width);
         let around = POISON[(self.turn + 1) % POISON.len()];
         let mut before = vec![around; 2 * OFFSET as usize + width];

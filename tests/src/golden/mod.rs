@@ -6,7 +6,7 @@
 //! | `vector` | the format of a line, and the module that a line stands for |
 //! | `edges`, `shape`, `generator`, `generate`, `special` | the generator: from a plugin's description, vectors without answers |
 //! | `probe` | where linkers put their tables |
-//! | `lead` | where a field leads through a PLT entry or a veneer |
+//! | `indirection` | where a field leads through a PLT entry or a veneer |
 //! | `record` | the recorder: asks GNU ld and lld |
 //! | `formula` | the few types that no linker knows, written out by hand |
 //! | `differs` | what to believe where they disagree, and where relobox deliberately differs; by hand |
@@ -19,7 +19,7 @@ mod edges;
 mod formula;
 mod generate;
 mod generator;
-mod lead;
+mod indirection;
 mod probe;
 mod record;
 mod run;
@@ -31,7 +31,7 @@ pub use run::{check, uncovered};
 pub use shape::{Shape, of as shape_of};
 pub use vector::{FORMAT, Outcome, Site, Vector};
 
-use crate::tiny::{Linker, guest};
+use crate::module_spec::{Linker, guest};
 use anyhow::{Context as _, Result, bail};
 use generator::Generator;
 use probe::Probe;

@@ -1,11 +1,11 @@
 //! The recorder: independent linkers say what becomes of a vector.
 
-use super::lead;
+use super::indirection;
 use super::probe::{ANCHOR, Probe};
 use super::shape::{self, Shape};
 use super::vector::{Outcome, Vector, machine_name};
+use crate::module_spec::{ModuleSpec, Relocation, RowDescription, Section, Symbol, SymbolKind, write};
 use crate::oracle::{Image, Job, Target, bfd, lld};
-use crate::tiny::{Described, Relocation, Section, Symbol, Tiny, What, write};
 use anyhow::{Context as _, Result, bail, ensure};
 use relobox_abi::{Machine, order, row_flag};
 use std::path::Path;
@@ -32,7 +32,7 @@ pub(super) fn target(machine: &Machine) -> Result<Target> {
     })
 }
 
-/// What the linkers of a machine say of themselves.
+/// SymbolKind the linkers of a machine say of themselves.
 pub(super) fn versions(machine: &Machine) -> Result<Vec<String>> {
     let (program, _) = crate::oracle::gnu_ld(target(machine)?);
     let mut out = Vec::new();
@@ -51,18 +51,18 @@ pub(super) struct Recorder<'a> {
     pub(super) machine: Machine,
     pub(super) in_place: bool,
     pub(super) base: u64,
-    pub(super) rows: &'a [Described],
+    pub(super) rows: &'a [RowDescription],
     pub(super) dir: &'a Path,
 }
 
-/// What a linker did, and where it put its own.
+/// SymbolKind a linker did, and where it put its own.
 struct Linked {
     after: Vec<u8>,
     image: Image,
 }
 
 impl Recorder<'_> {
-    /// What each linker says; [`Outcome::Unsupported`] from one that does not know the type.
+    /// SymbolKind each linker says; [`Outcome::Unsupported`] from one that does not know the type.
     pub(super) fn ask(&self, vector: &Vector) -> Result<Vec<Outcome>> {
         ensure!(vector.machine == machine_name(&self.machine, self.in_place), "a vector of another machine");
         LINKERS.into_iter().map(|linker| self.ask_one(linker, vector)).collect()
@@ -117,11 +117,11 @@ impl Recorder<'_> {
         if !row.is(row_flag::FALLBACK) {
             return Ok(None);
         }
-        let code = lead::code(&self.machine, self.arch, row, vector, &linked.after);
+        let code = indirection::code(&self.machine, self.arch, row, vector, &linked.after);
         if linked.image.own_bytes(code, 1).is_none() {
             return Ok(None);
         }
-        let end = lead::end(target(&self.machine)?, linked.image.clone(), code);
+        let end = indirection::end(target(&self.machine)?, linked.image.clone(), code);
         end.with_context(|| format!("the linker's code at {code:#x}: {vector}")).map(Some)
     }
 
@@ -151,7 +151,7 @@ impl Recorder<'_> {
     }
 
     fn link(&self, linker: &str, vector: &Vector) -> Result<Result<Linked, Outcome>> {
-        let mut module = Tiny::new(self.machine, self.in_place);
+        let mut module = ModuleSpec::new(self.machine, self.in_place);
         vector.add_to(&mut module, self.rows)?;
         let shape = self.shape(vector);
         let table = shape.is_some_and(|shape| shape.has_table());
@@ -159,9 +159,9 @@ impl Recorder<'_> {
             let mut anchor = Section { address: self.base + ANCHOR, bytes: vec![0; 16], relocations: Vec::new() };
             if shape.is_some_and(|shape| self.names_table(shape)) {
                 let name = "_GLOBAL_OFFSET_TABLE_".to_owned();
-                module.symbol(Symbol { name, what: What::Linkers, size: 0 });
+                module.symbol(Symbol { name, kind: SymbolKind::Linkers, size: 0 });
                 // A table without a slot vanishes, and its symbol with it.
-                let slotted = Symbol { name: "other".to_owned(), what: What::Outside(self.base), size: 0 };
+                let slotted = Symbol { name: "other".to_owned(), kind: SymbolKind::Outside(self.base), size: 0 };
                 let kind = self.rows.iter().find(|row| KEEPERS.contains(&row.name.as_str())).map(|row| row.row.kind);
                 let kind = kind.context("no type that makes a slot")?;
                 anchor.relocations.push(Relocation { offset: 4, kind, symbol: module.symbol(slotted), addend: 0 });
@@ -174,7 +174,7 @@ impl Recorder<'_> {
         let place = |i: usize| (format!("v{i}"), i as u32 + 1, module.sections[i].address);
         let mut symbols = Vec::new();
         for symbol in &module.symbols {
-            if let What::Outside(value) = symbol.what {
+            if let SymbolKind::Outside(value) = symbol.kind {
                 // GNU ld has MIPS addresses of 32 bits sign-extended, and believes what a script says.
                 let extends = self.arch == "mips32" && linker == "ld" && shape == Some(Shape::Absolute(0));
                 let value = if extends { i64::from(value as i32) as u64 } else { value };

@@ -3,11 +3,13 @@
 //! Most vectors share one module, each in a section of its own, so that all of an architecture take a
 //! few links. Those that say where tables lie are modules of their own.
 
-use super::lead;
+use super::indirection;
 use super::record::target;
 use super::vector::{Outcome, Vector, machine_name};
+use crate::module_spec::{
+    Fault, LinkError, LinkOutput, Linker, ModuleSpec, Relocation, RowDescription, Section, Symbol, SymbolKind,
+};
 use crate::oracle::{Image, Placed};
-use crate::tiny::{Answer, Described, Fault, Linker, Refusal, Relocation, Section, Symbol, Tiny, What};
 use anyhow::{Context as _, Result};
 use relobox_abi::Machine;
 use std::collections::BTreeSet;
@@ -59,8 +61,8 @@ fn is(fault: &Fault, expected: &Outcome) -> bool {
 }
 
 impl Runner<'_> {
-    fn module(&self, vectors: &[&Vector]) -> Result<Tiny> {
-        let mut module = Tiny::new(self.machine, self.in_place);
+    fn module(&self, vectors: &[&Vector]) -> Result<ModuleSpec> {
+        let mut module = ModuleSpec::new(self.machine, self.in_place);
         for vector in vectors {
             vector.add_to(&mut module, self.linker.rows()).with_context(|| vector.to_string())?;
         }
@@ -82,7 +84,7 @@ impl Runner<'_> {
 
     fn refused(&self, vectors: &[&Vector], wrong: &mut Vec<String>) -> Result<()> {
         let faults = match self.linker.link(&self.module(vectors)?) {
-            Err(Refusal::Faults(faults)) => faults,
+            Err(LinkError::Faults(faults)) => faults,
             _ => return vectors.iter().try_for_each(|v| self.single(v, wrong)),
         };
         for (index, vector) in vectors.iter().enumerate() {
@@ -98,7 +100,7 @@ impl Runner<'_> {
     fn single(&self, vector: &Vector, wrong: &mut Vec<String>) -> Result<()> {
         let row = self.linker.rows().iter().find(|row| row.name == vector.name);
         let row = row.with_context(|| format!("no row {}", vector.name))?;
-        let mut module = Tiny::new(self.machine, self.in_place);
+        let mut module = ModuleSpec::new(self.machine, self.in_place);
         let (table, slot) = (vector.value("GOT"), vector.value("G"));
         let word = usize::from(self.machine.class / 8);
         let mut skipped = 0;
@@ -127,7 +129,7 @@ impl Runner<'_> {
                     _ => Ok(Outcome::Bytes(bytes, None)),
                 }
             }
-            Err(Refusal::Faults(faults))
+            Err(LinkError::Faults(faults))
                 if !faults.is_empty() && faults.iter().all(|f| f.section == Some(index) && is(f, &vector.after)) =>
             {
                 Ok(vector.after.clone())
@@ -143,10 +145,10 @@ impl Runner<'_> {
     }
 
     /// A section whose relocations want `slots` slots before anybody else does.
-    fn pad(&self, module: &mut Tiny, vector: &Vector, row: &Described, slots: usize) {
+    fn pad(&self, module: &mut ModuleSpec, vector: &Vector, row: &RowDescription, slots: usize) {
         let mut relocations = Vec::new();
         for i in 0..slots {
-            let symbol = Symbol { name: format!("pad{i}"), what: What::Outside(vector.at), size: 0 };
+            let symbol = Symbol { name: format!("pad{i}"), kind: SymbolKind::Outside(vector.at), size: 0 };
             let (symbol, offset) = (module.symbol(symbol), 16 * i as u64);
             relocations.push(Relocation { offset, kind: row.row.kind, symbol, addend: 0 });
         }
@@ -160,8 +162,8 @@ impl Runner<'_> {
     fn through(
         &self,
         vector: &Vector,
-        row: &Described,
-        answer: &Answer,
+        row: &RowDescription,
+        answer: &LinkOutput,
         index: usize,
     ) -> Result<Result<Outcome, String>> {
         let bytes = &answer.sections[index];
@@ -172,8 +174,8 @@ impl Runner<'_> {
             bytes: made.contents.clone(),
         });
         let image = Image { sections: own.collect(), symbols: Default::default() };
-        let code = lead::code(&self.machine, self.linker.name(), row, vector, bytes);
-        let end = lead::end(target(&self.machine)?, image, code).map(Outcome::Through);
+        let code = indirection::code(&self.machine, self.linker.name(), row, vector, bytes);
+        let end = indirection::end(target(&self.machine)?, image, code).map(Outcome::Through);
         Ok(end.ok_or_else(|| format!("{}, which leads to {code:#x}", Outcome::Bytes(bytes.clone(), None))))
     }
 }

@@ -1,9 +1,9 @@
-//! What a formula is made of, so that a symbol, an addend or a place can be chosen for a value.
+//! SymbolKind a formula is made of, so that a symbol, an addend or a place can be chosen for a value.
 //!
 //! The formulas are those of the plugins' descriptions. One that is not here has no vectors, and
 //! the test for completeness names its row.
 
-use crate::tiny::Described;
+use crate::module_spec::RowDescription;
 
 /// A formula, by what has to be chosen for its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,9 +18,9 @@ pub enum Shape {
     Pages,
     /// The symbol's size `+ A`.
     Size,
-    /// What stands there `+ S + A`.
+    /// SymbolKind stands there `+ S + A`.
     Add,
-    /// What stands there `- S - A`.
+    /// SymbolKind stands there `- S - A`.
     Subtract,
     /// The address of a slot `- P`, with an addend or without, and a constant that rounds.
     Slot(bool, i64),
@@ -49,7 +49,7 @@ pub enum Shape {
 use Shape::*;
 
 /// The shape of a row's formula, in the letters of `arch`.
-pub fn of(arch: &str, row: &Described) -> Option<Shape> {
+pub fn of(arch: &str, row: &RowDescription) -> Option<Shape> {
     let formula = row.formula.as_str();
     let inner = formula.strip_prefix("movz_or_movn(").and_then(|f| f.split_once(", ")).map_or(formula, |f| f.0);
     Some(match (arch, inner) {
@@ -104,7 +104,7 @@ impl Shape {
     }
 
     /// Whether the place is code that the `L` of the psABI names.
-    pub fn has_code(row: &Described) -> bool {
+    pub fn has_code(row: &RowDescription) -> bool {
         row.formula.starts_with('L')
     }
 }

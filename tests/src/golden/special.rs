@@ -3,7 +3,7 @@
 use super::generator::{Generator, OFFSET, POISON, SLOTTED};
 use super::shape::Shape;
 use super::vector::{Site, Vector};
-use crate::tiny::Described;
+use crate::module_spec::RowDescription;
 use anyhow::Result;
 
 /// Values around the carry from the low to the high half.
@@ -43,7 +43,7 @@ fn site(name: &str, offset: u64, symbol: &str, addend: i64) -> Site {
 }
 
 /// `HI16` and `LO16`, and what else the psABI allows: several of the first for one of the second.
-pub(super) fn halves(g: &mut Generator<'_>, row: &Described, shape: Shape) -> Result<Vec<Vector>> {
+pub(super) fn halves(g: &mut Generator<'_>, row: &RowDescription, shape: Shape) -> Result<Vec<Vector>> {
     let low = row.name.replace("HI16", "LO16");
     let mut vectors = Vec::new();
     for (label, value) in CARRIES {
@@ -81,7 +81,7 @@ fn row_low(g: &Generator<'_>, place: &[u8]) -> i64 {
 }
 
 /// `PCREL_LO12`, after and before the `PCREL_HI20` that its label points to.
-pub(super) fn low_of_pair(g: &mut Generator<'_>, row: &Described) -> Result<Vec<Vector>> {
+pub(super) fn low_of_pair(g: &mut Generator<'_>, row: &RowDescription) -> Result<Vec<Vector>> {
     let mut vectors = Vec::new();
     for (label, value) in CARRIES12 {
         let mut v = g.blank(row, label, POISON[g.turn % POISON.len()]);
@@ -102,7 +102,7 @@ pub(super) fn low_of_pair(g: &mut Generator<'_>, row: &Described) -> Result<Vec<
 }
 
 /// `SET_ULEB128` and `SUB_ULEB128` over numbers of 1, 2, 5 and 10 bytes.
-pub(super) fn uleb(g: &mut Generator<'_>, row: &Described) -> Result<Vec<Vector>> {
+pub(super) fn uleb(g: &mut Generator<'_>, row: &RowDescription) -> Result<Vec<Vector>> {
     let mut vectors = Vec::new();
     if !row.name.contains("SET") {
         return Ok(vectors); // It comes with its SET.
@@ -132,8 +132,8 @@ pub(super) fn uleb(g: &mut Generator<'_>, row: &Described) -> Result<Vec<Vector>
     Ok(vectors)
 }
 
-/// What is special about single types.
-pub(super) fn extra(g: &mut Generator<'_>, row: &Described) -> Vec<Vector> {
+/// SymbolKind is special about single types.
+pub(super) fn extra(g: &mut Generator<'_>, row: &RowDescription) -> Vec<Vector> {
     let mut vectors = Vec::new();
     match row.name.as_str() {
         // The ends of what counts from the table: slots so far into it that only a plugin's own table is that long.

@@ -1,6 +1,6 @@
 //! One vector, as text and as a module.
 
-use crate::tiny::{Described, Relocation, Section, Symbol, Tiny, What};
+use crate::module_spec::{ModuleSpec, Relocation, RowDescription, Section, Symbol, SymbolKind};
 use anyhow::{Context as _, Result, bail, ensure};
 use relobox::text::hex;
 use relobox_abi::{Machine, order};
@@ -36,7 +36,7 @@ pub struct Vector {
     pub machine: String,
     /// The type under test.
     pub name: String,
-    /// What is special about it.
+    /// SymbolKind is special about it.
     pub label: String,
     /// The section's address.
     pub at: u64,
@@ -46,7 +46,7 @@ pub struct Vector {
     pub sites: Vec<Site>,
     /// The section's bytes.
     pub before: Vec<u8>,
-    /// What becomes of them.
+    /// SymbolKind becomes of them.
     pub after: Outcome,
     /// Who says so.
     pub by: String,
@@ -67,7 +67,7 @@ pub struct Site {
     pub addend: i64,
 }
 
-/// What becomes of a vector.
+/// SymbolKind becomes of a vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// These bytes, and those of the slot of `s`.
@@ -217,7 +217,7 @@ impl Vector {
     }
 
     /// Adds it to `module` as one more section, its symbols renamed after that; its index.
-    pub fn add_to(&self, module: &mut Tiny, rows: &[Described]) -> Result<usize> {
+    pub fn add_to(&self, module: &mut ModuleSpec, rows: &[RowDescription]) -> Result<usize> {
         let index = module.sections.len();
         let mut relocations = Vec::new();
         for site in &self.sites {
@@ -234,18 +234,18 @@ impl Vector {
         Ok(match text.strip_prefix('.') {
             Some(label) => {
                 let (offset, size) = label.split_once(':').unwrap_or((label, "0x0"));
-                Symbol { name, what: What::Label(section, offset.parse()?), size: number(size)? }
+                Symbol { name, kind: SymbolKind::Label(section, offset.parse()?), size: number(size)? }
             }
-            None if text == "w" => Symbol { name, what: What::Missing, size: 0 },
+            None if text == "w" => Symbol { name, kind: SymbolKind::Missing, size: 0 },
             None => {
                 let value = self.value(text).with_context(|| format!("{text} has no value"))?;
-                Symbol { name, what: What::Outside(value), size: 0 }
+                Symbol { name, kind: SymbolKind::Outside(value), size: 0 }
             }
         })
     }
 }
 
-/// What a vector calls a machine.
+/// SymbolKind a vector calls a machine.
 pub(super) fn machine_name(machine: &Machine, in_place: bool) -> String {
     let order = if machine.order == order::BIG { 'b' } else { 'l' };
     format!("{}{order}{}", machine.class, if in_place { "-rel" } else { "" })

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// A hostile guest, and what must come of it.
 #[derive(Debug)]
-pub struct Case {
+pub struct GuestCase {
     /// The file's name, without `.wat`.
     pub name: String,
     /// What must come of it.
@@ -47,7 +47,7 @@ pub fn directory() -> PathBuf {
 /// # Panics
 /// If a file cannot be read, has no expectation or does not assemble: then the test is wrong.
 #[must_use]
-pub fn cases(kind: &str) -> Vec<Case> {
+pub fn cases(kind: &str) -> Vec<GuestCase> {
     let dir = directory().join(kind);
     let mut cases = Vec::new();
     for entry in std::fs::read_dir(&dir).expect("tests/hostile") {
@@ -66,7 +66,7 @@ pub fn cases(kind: &str) -> Vec<Case> {
 /// # Panics
 /// As [`cases`].
 #[must_use]
-pub fn case(kind: &str, name: &str) -> Case {
+pub fn case(kind: &str, name: &str) -> GuestCase {
     let dir = directory().join(kind);
     let text = std::fs::read_to_string(dir.join(format!("{name}.wat"))).expect(name);
     let expected = text.lines().find_map(|line| line.strip_prefix(";; => ")).map(expectation);
@@ -76,7 +76,7 @@ pub fn case(kind: &str, name: &str) -> Case {
         Err(_) => text,
     };
     let wasm = wat::parse_str(&whole).unwrap_or_else(|e| panic!("{name}: {e}"));
-    Case { name: name.to_owned(), expected, wasm }
+    GuestCase { name: name.to_owned(), expected, wasm }
 }
 
 /// The honest guest of a directory: what every case is, but for one thing.

@@ -1,7 +1,7 @@
 //! The oracle for cost: twice the relocations, twice the fuel.
 
 use super::sample::sample;
-use crate::tiny::Linker;
+use crate::module_spec::Linker;
 use relobox_abi::Machine;
 
 /// The first step is far beyond what a job costs at all.

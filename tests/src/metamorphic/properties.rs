@@ -1,7 +1,7 @@
 //! The oracles. Each links a sample twice and compares; none knows what a relocation type means.
 
 use super::sample::{Effect, Sample, Unit};
-use crate::tiny::{Answer, Described, Linker, Tiny, What};
+use crate::module_spec::{LinkOutput, Linker, ModuleSpec, RowDescription, SymbolKind};
 use relobox::rng::Rng;
 
 /// An oracle: what is wrong, if anything is.
@@ -11,18 +11,18 @@ pub type Property = fn(&dyn Linker, &Sample) -> Result<(), String>;
 pub const PROPERTIES: [(&str, Property); 4] =
     [("shift everything", shift_everything), ("shift symbols", shift_symbols), ("poison", poison), ("repeat", repeat)];
 
-fn link(linker: &dyn Linker, module: &Tiny) -> Result<Answer, String> {
+fn link(linker: &dyn Linker, module: &ModuleSpec) -> Result<LinkOutput, String> {
     linker.link(module).map_err(|refusal| format!("refused: {refusal:?}"))
 }
 
-fn cut(module: &Tiny, address: u64) -> u64 {
+fn cut(module: &ModuleSpec, address: u64) -> u64 {
     if module.machine.class == 32 { address & 0xffff_ffff } else { address }
 }
 
-fn symbols_moved(module: &Tiny, by: u64) -> Tiny {
+fn symbols_moved(module: &ModuleSpec, by: u64) -> ModuleSpec {
     let mut moved = module.clone();
     for symbol in &mut moved.symbols {
-        if let What::Outside(value) = &mut symbol.what {
+        if let SymbolKind::Outside(value) = &mut symbol.kind {
             *value = cut(module, value.wrapping_add(by));
         }
     }
@@ -44,7 +44,7 @@ pub fn shift_everything(linker: &dyn Linker, sample: &Sample) -> Result<(), Stri
         let mine = |s: usize| sample.units.iter().find(|u| u.relocations.iter().any(|r| r.symbol == s));
         for (i, symbol) in moved.symbols.iter_mut().enumerate() {
             let along = mine(i).is_some_and(|u| matches!(u.effect, Effect::Relative | Effect::Fixed));
-            if let (What::Outside(value), true) = (&mut symbol.what, along) {
+            if let (SymbolKind::Outside(value), true) = (&mut symbol.kind, along) {
                 *value = cut(&sample.module, value.wrapping_add(by));
             }
         }
@@ -69,8 +69,8 @@ pub fn shift_symbols(linker: &dyn Linker, sample: &Sample) -> Result<(), String>
     })
 }
 
-/// What a unit's fields hold together, and how many bits of that are known.
-fn held(linker: &dyn Linker, module: &Tiny, unit: &Unit, bytes: &[u8]) -> (i64, u32) {
+/// SymbolKind a unit's fields hold together, and how many bits of that are known.
+fn held(linker: &dyn Linker, module: &ModuleSpec, unit: &Unit, bytes: &[u8]) -> (i64, u32) {
     let field = |(at, row): (u64, usize)| {
         let row = &linker.rows()[row];
         (row, row.value(&module.machine, &bytes[at as usize..]))
@@ -103,8 +103,8 @@ fn held(linker: &dyn Linker, module: &Tiny, unit: &Unit, bytes: &[u8]) -> (i64, 
 fn compare(
     linker: &dyn Linker,
     sample: &Sample,
-    before: &Answer,
-    after: &Answer,
+    before: &LinkOutput,
+    after: &LinkOutput,
     distance: impl Fn(Effect) -> i64,
 ) -> Result<(), String> {
     let (old, new) = (&before.sections[0], &after.sections[0]);
@@ -138,12 +138,12 @@ fn owned(linker: &dyn Linker, sample: &Sample) -> Vec<u8> {
     owned
 }
 
-fn is_big(row: &Described, sample: &Sample) -> bool {
+fn is_big(row: &RowDescription, sample: &Sample) -> bool {
     use relobox_abi::order;
     (if row.row.order == order::DATA { sample.module.machine.order } else { row.row.order }) == order::BIG
 }
 
-fn mask(row: &Described) -> u64 {
+fn mask(row: &RowDescription) -> u64 {
     // Some moves also choose between `movz` and `movn`, bit 30.
     row.mask() | if row.formula.starts_with("movz_or_movn") { 1 << 30 } else { 0 }
 }

@@ -1,12 +1,12 @@
 //! The generator: a module of many independent relocations, from a table's description of itself.
 
 use crate::golden::{Shape, shape_of};
-use crate::tiny::guest;
-use crate::tiny::{Described, Linker, Relocation, Section, Symbol, Tiny, What};
+use crate::module_spec::guest;
+use crate::module_spec::{Linker, ModuleSpec, Relocation, RowDescription, Section, Symbol, SymbolKind};
 use relobox::rng::Rng;
 use relobox_abi::{Machine, row_flag, rule};
 
-/// What a change of the symbols' values does to a field.
+/// SymbolKind a change of the symbols' values does to a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// It moves along; and so it does when everything moves.
@@ -34,8 +34,8 @@ pub struct Unit {
 #[derive(Clone, Debug)]
 pub struct Sample {
     /// The module: one section.
-    pub module: Tiny,
-    /// What is in it, in file order.
+    pub module: ModuleSpec,
+    /// SymbolKind is in it, in file order.
     pub units: Vec<Unit>,
     /// How far its symbols can move without anything going out of range.
     pub distance: u64,
@@ -52,7 +52,7 @@ pub fn distances(machine: &Machine) -> &'static [u64] {
 }
 
 /// Whether a field shows it exactly when its value moves by `distance`, and has room for that.
-fn can_move(row: &Described, shape: Shape, distance: u64) -> bool {
+fn can_move(row: &RowDescription, shape: Shape, distance: u64) -> bool {
     let lowest = row.slices.iter().map(|s| u32::from(s.value_bit)).min().unwrap_or(0);
     let lowest = if shape == Shape::Pages { lowest.max(12) } else { lowest };
     let room = distance.ilog2() + 4;
@@ -64,7 +64,7 @@ fn can_move(row: &Described, shape: Shape, distance: u64) -> bool {
         && distance.is_multiple_of(u64::from(row.row.align.max(1)))
 }
 
-fn effect(arch: &str, row: &Described, shape: Shape) -> Option<Effect> {
+fn effect(arch: &str, row: &RowDescription, shape: Shape) -> Option<Effect> {
     Some(match shape {
         // An entry of the plugin's own is what such a form refers to.
         _ if arch == "s390x" && row.formula.starts_with('L') => Effect::Fixed,
@@ -98,7 +98,7 @@ pub fn sample(
         }
     }
     let address = (machine.base & !0xffff).wrapping_add(0x10_0000);
-    let mut module = Tiny::new(machine, in_place);
+    let mut module = ModuleSpec::new(machine, in_place);
     let bytes: Vec<u8> = (0..units as u64 * ROOM).map(|_| rng.next_u64() as u8).collect();
     module.sections.push(Section { address, bytes, relocations: Vec::new() });
     let mut maker = Maker { linker, module, rng };
@@ -119,7 +119,7 @@ pub fn sample(
 
 struct Maker<'a> {
     linker: &'a dyn Linker,
-    module: Tiny,
+    module: ModuleSpec,
     rng: Rng,
 }
 
@@ -131,7 +131,7 @@ impl Maker<'_> {
     fn outside(&mut self, value: i64) -> usize {
         let name = format!("s{:x}", self.module.symbols.len());
         let value = self.cut(value);
-        self.module.symbol(Symbol { name, what: What::Outside(value), size: 0 })
+        self.module.symbol(Symbol { name, kind: SymbolKind::Outside(value), size: 0 })
     }
 
     /// One relocation of a row, its value in the inner half of the range.
@@ -200,7 +200,7 @@ impl Maker<'_> {
         let low_symbol = match label {
             true => {
                 let name = format!("l{at:x}");
-                self.module.symbol(Symbol { name, what: What::Label(0, at), size: 0 })
+                self.module.symbol(Symbol { name, kind: SymbolKind::Label(0, at), size: 0 })
             }
             false => symbol,
         };

@@ -1,8 +1,8 @@
 //! Plugins that are deliberately wrong, each in one way. None is shipped; they run natively, where
 //! nothing confines them, so that the oracles alone have to notice.
 
-use crate::tiny::native::Native;
-use crate::tiny::{Answer, Described, Linker, Refusal, Tiny};
+use crate::module_spec::native::Native;
+use crate::module_spec::{LinkError, LinkOutput, Linker, ModuleSpec, RowDescription};
 use relobox_abi::{Machine, Slice, fault, order};
 use relobox_plugin::{Cx, Field, Hooks, Trouble, Value, slice};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -26,7 +26,7 @@ const MACHINE: Machine = Machine {
     reach: 0,
 };
 
-/// What toys remember, between relocations.
+/// SymbolKind toys remember, between relocations.
 #[derive(Debug, Default)]
 pub struct Memory {
     seen: i64,
@@ -283,13 +283,13 @@ impl<L: Linker> Linker for Quadratic<L> {
         self.0.machines()
     }
 
-    fn rows(&self) -> &[Described] {
+    fn rows(&self) -> &[RowDescription] {
         self.0.rows()
     }
 
-    fn link(&self, module: &Tiny) -> Result<Answer, Refusal> {
+    fn link(&self, module: &ModuleSpec) -> Result<LinkOutput, LinkError> {
         let n = module.relocations() as u64;
-        self.0.link(module).map(|answer| Answer { fuel: Some(10_000 + 10 * n + n * n / 1000), ..answer })
+        self.0.link(module).map(|answer| LinkOutput { fuel: Some(10_000 + 10 * n + n * n / 1000), ..answer })
     }
 }
 

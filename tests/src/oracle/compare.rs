@@ -4,7 +4,7 @@
 //! GOT entry, a PLT entry, a veneer): linkers put these where they like, and there both must lead to the same
 //! place in the end.
 
-use super::follow::{self, Destination};
+use super::destination::{self, Destination};
 use super::{Image, Job, Target};
 use anyhow::{Context, Result};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, RelocationFlags, RelocationTarget, elf};
@@ -67,8 +67,8 @@ pub fn images(job: &Job, object: &[u8], left: &Image, right: &Image) -> Result<A
 
 /// Both lead to the same place, and at least one of them indirectly: otherwise the bytes would be the same.
 fn same_end(target: Target, left: &Image, right: &Image, index: u32, offset: u64) -> bool {
-    let [left, right] = [left, right].map(|image| follow::of(target, image, index, offset));
-    let indirect = |end| matches!(end, Some(Destination::Through(_)));
+    let [left, right] = [left, right].map(|image| destination::resolve(target, image, index, offset));
+    let indirect = |end| matches!(end, Some(Destination::Indirect(_)));
     let end = |end: Option<Destination>| end.map(Destination::address);
     end(left).is_some() && end(left) == end(right) && (indirect(left) || indirect(right))
 }

@@ -10,7 +10,7 @@
 
 pub mod bfd;
 pub mod compare;
-pub mod follow;
+pub mod destination;
 mod image;
 pub mod jitlink;
 mod job;

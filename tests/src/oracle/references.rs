@@ -1,6 +1,6 @@
 //! The references of a module to undefined symbols, followed to their end.
 
-use super::follow::{self, Destination};
+use super::destination::{self, Destination};
 use super::{Image, Job};
 use anyhow::{Context, Result, ensure};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, RelocationFlags, RelocationTarget, elf};
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How many references lead where they should.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Followed {
+pub struct ResolvedReferences {
     /// Straight.
     pub direct: usize,
     /// Through something that the linker made.
@@ -16,10 +16,10 @@ pub struct Followed {
 }
 
 /// Follows every reference of one of `types` to an undefined symbol; it must lead to the symbol's value.
-pub fn follow_all(elf: &[u8], job: &Job, image: &Image, types: &[elf::RelocationType]) -> Result<Followed> {
+pub fn resolve_all(elf: &[u8], job: &Job, image: &Image, types: &[elf::RelocationType]) -> Result<ResolvedReferences> {
     let values: BTreeMap<&str, u64> = job.symbols.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     let file = object::File::parse(elf)?;
-    let mut followed = Followed::default();
+    let mut followed = ResolvedReferences::default();
     for section in file.sections() {
         let index = u32::try_from(section.index().0)?;
         if image.section(index).is_none() {
@@ -34,12 +34,12 @@ pub fn follow_all(elf: &[u8], job: &Job, image: &Image, types: &[elf::Relocation
             }
             let name = symbol.name()?;
             let place = || format!("{}+{offset:#x} to {name}", section.name().unwrap_or_default());
-            let end = follow::of(job.arch, image, index, offset).with_context(place)?;
+            let end = destination::resolve(job.arch, image, index, offset).with_context(place)?;
             let expected = values.get(name).with_context(place)?;
             ensure!(end.address() == *expected, "{}: {end:x?}, not {expected:#x}", place());
             match end {
                 Destination::Direct(_) => followed.direct += 1,
-                Destination::Through(_) => followed.through += 1,
+                Destination::Indirect(_) => followed.through += 1,
             }
         }
     }

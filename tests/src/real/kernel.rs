@@ -11,7 +11,7 @@ use std::process::Command;
 
 /// A module linked where a running kernel has it.
 #[derive(Debug)]
-pub struct AtHome {
+pub struct PlacedModule {
     /// The ELF file that relobox wrote.
     pub path: PathBuf,
     /// Where its sections are.
@@ -22,20 +22,20 @@ pub struct AtHome {
 
 /// How relobox is told where the sections are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Given {
+pub enum SectionSource {
     /// The module's directory of /sys/module. It does not say where per-CPU data is: relobox must find out. For a module
-    /// with empty sections that something names, which are not there either, as [`Given::File`].
+    /// with empty sections that something names, which are not there either, as [`SectionSource::File`].
     Directory,
     /// A file of lines, with one for per-CPU data.
     File,
 }
 
 /// `relobox link MODULE --symbols kallsyms --sections S -o OUT.elf`, in `dir`.
-pub fn link(run: &Run, module: &Module, given: Given, dir: &Path) -> Result<AtHome> {
+pub fn link(run: &Run, module: &Module, given: SectionSource, dir: &Path) -> Result<PlacedModule> {
     let name = module.name();
     let mut sections = run.dir.join(&name).join("sections");
     let empty = run.empty_sections(&name, &module.elf()?)?;
-    if given == Given::File || !empty.is_empty() {
+    if given == SectionSource::File || !empty.is_empty() {
         let mut text = String::new();
         for (section, address) in run.memory(&name)?.addresses.into_iter().chain(empty) {
             writeln!(text, "{section} {address:#x}")?;
@@ -53,7 +53,7 @@ pub fn link(run: &Run, module: &Module, given: Given, dir: &Path) -> Result<AtHo
     let output = command.output().context("relobox")?;
     ensure!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     let (addresses, contents) = read(&path)?;
-    Ok(AtHome { path, addresses, contents })
+    Ok(PlacedModule { path, addresses, contents })
 }
 
 /// Addresses and contents of the allocated sections of a linked file.

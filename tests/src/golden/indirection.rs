@@ -1,13 +1,13 @@
 //! Where a field leads in the end, by way of code that a linker or a plugin made.
 
 use super::vector::Vector;
-use crate::oracle::follow::{self, Destination};
+use crate::module_spec::RowDescription;
+use crate::oracle::destination::{self, Destination};
 use crate::oracle::{Image, Placed, Target};
-use crate::tiny::Described;
 use relobox_abi::Machine;
 
 /// The address that the field of `vector` names, its section being `bytes` now.
-pub(super) fn code(machine: &Machine, arch: &str, row: &Described, vector: &Vector, bytes: &[u8]) -> u64 {
+pub(super) fn code(machine: &Machine, arch: &str, row: &RowDescription, vector: &Vector, bytes: &[u8]) -> u64 {
     let site = &vector.sites[0];
     let place = vector.at.wrapping_add(site.offset);
     let value = row.value(machine, &bytes[site.offset as usize..]);
@@ -27,7 +27,7 @@ pub(super) fn is_of_symbol(arch: &str, vector: &Vector) -> bool {
 pub(super) fn end(target: Target, mut image: Image, code: u64) -> Option<u64> {
     const NEAR: u64 = 0x1000;
     let address = code.wrapping_sub(NEAR);
-    // What is followed is a call of it, put nearby.
+    // SymbolKind is followed is a call of it, put nearby.
     let bytes = match target {
         Target::S390x => [&[0xc0, 0xe5][..], &(NEAR as u32 / 2).to_be_bytes()].concat(),
         Target::Aarch64 | Target::Aarch64Be => (0x9400_0000 | (NEAR as u32 / 4)).to_le_bytes().to_vec(),
@@ -36,8 +36,8 @@ pub(super) fn end(target: Target, mut image: Image, code: u64) -> Option<u64> {
     };
     image.sections.retain(|section| section.input.is_none());
     image.sections.push(Placed { name: "call".to_owned(), input: Some(1), address, bytes });
-    match follow::of(target, &image, 1, if target == Target::S390x { 2 } else { 0 })? {
-        Destination::Through(end) => Some(end),
+    match destination::resolve(target, &image, 1, if target == Target::S390x { 2 } else { 0 })? {
+        Destination::Indirect(end) => Some(end),
         Destination::Direct(_) => None,
     }
 }

@@ -1,6 +1,6 @@
 //! The shipped guests, in the sandbox, through the host's own pipeline.
 
-use super::{Answer, Described, Fault, Linker, Made, Refusal, Tiny, What, write};
+use super::{Fault, LinkError, LinkOutput, Linker, ModuleSpec, RowDescription, SymbolKind, SyntheticSection, write};
 use anyhow::{Context as _, Result};
 use relobox::apply::apply;
 use relobox::cache::Cache;
@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Guest {
     guests: Arc<Guests>,
     plugin: Arc<Plugin>,
-    rows: Vec<Described>,
+    rows: Vec<RowDescription>,
 }
 
 /// Where compiled guests are kept: beside what cargo builds.
@@ -64,7 +64,7 @@ pub fn names() -> Result<Vec<String>> {
 impl Guest {
     fn new(guests: &Arc<Guests>, plugin: Arc<Plugin>) -> Self {
         let writing = plugin.about.rows.iter().filter(|row| row.writes());
-        let rows = writing.map(|r| Described {
+        let rows = writing.map(|r| RowDescription {
             row: r.row,
             name: r.name.clone(),
             formula: r.formula.clone(),
@@ -91,15 +91,15 @@ impl Linker for Guest {
         &self.plugin.about.machines
     }
 
-    fn rows(&self) -> &[Described] {
+    fn rows(&self) -> &[RowDescription] {
         &self.rows
     }
 
-    fn link(&self, module: &Tiny) -> Result<Answer, Refusal> {
-        let elf = write(module).map_err(|e| Refusal::Misbehaved(format!("the module cannot be written: {e}")))?;
+    fn link(&self, module: &ModuleSpec) -> Result<LinkOutput, LinkError> {
+        let elf = write(module).map_err(|e| LinkError::Guest(format!("the module cannot be written: {e}")))?;
         let refusal = |e: Error| match e {
-            Error::Module(problems) => Refusal::Faults(problems.into_iter().map(fault).collect()),
-            other => Refusal::Misbehaved(other.to_string()),
+            Error::Module(problems) => LinkError::Faults(problems.into_iter().map(fault).collect()),
+            other => LinkError::Guest(other.to_string()),
         };
         self.run(module, elf).map_err(refusal)
     }
@@ -112,11 +112,11 @@ fn fault(problem: relobox::Problem) -> Fault {
 }
 
 impl Guest {
-    fn run(&self, module: &Tiny, elf: Vec<u8>) -> relobox::Result<Answer> {
+    fn run(&self, module: &ModuleSpec, elf: Vec<u8>) -> relobox::Result<LinkOutput> {
         // Not by the text of a symbol file, in which 0 is a hidden address.
         let mut symbols = Symbols::new();
         for symbol in &module.symbols {
-            if let What::Outside(value) = symbol.what {
+            if let SymbolKind::Outside(value) = symbol.kind {
                 let definition = Definition { address: Some(value), exported: true, ..Definition::default() };
                 symbols.define(symbol.name.as_bytes(), definition);
             }
@@ -137,10 +137,14 @@ impl Guest {
         let resolved = resolve(&records, &planned.needs, &layout, sources)?;
         let made = apply(&self.plugin, &records, &mut planned, &layout, &resolved, |_| None)?;
         confine(&self.plugin.about, &mut parsed, &planned)?;
-        let made = made.into_iter().map(|s| Made { name: s.wanted.name, address: s.address, contents: s.contents });
+        let made = made.into_iter().map(|s| SyntheticSection {
+            name: s.wanted.name,
+            address: s.address,
+            contents: s.contents,
+        });
         let records = parsed.records();
         let sections = records.sections.iter().skip(1).take(module.sections.len());
-        Ok(Answer {
+        Ok(LinkOutput {
             sections: sections.map(|s| records.bytes(s.data).to_vec()).collect(),
             made: made.collect(),
             fuel: Some(planned.instance.fuel_used()),
@@ -149,7 +153,7 @@ impl Guest {
 }
 
 /// A page-aligned address behind the sections that are near the first one.
-pub(crate) fn behind(module: &Tiny) -> u64 {
+pub(crate) fn behind(module: &ModuleSpec) -> u64 {
     let first = module.sections.first().map_or(0, |s| s.address);
     let ends = module.sections.iter().map(|s| s.address.wrapping_add(s.bytes.len() as u64));
     let last = ends.filter(|end| end.abs_diff(first) < 1 << 24).max().unwrap_or(first);

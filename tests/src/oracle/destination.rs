@@ -15,27 +15,27 @@ pub enum Destination {
     /// Control, or an address, goes here directly.
     Direct(u64),
     /// Through something that the linker made.
-    Through(u64),
+    Indirect(u64),
 }
 
 impl Destination {
     /// The place itself, however it is reached.
     pub fn address(self) -> u64 {
         match self {
-            Destination::Direct(address) | Destination::Through(address) => address,
+            Destination::Direct(address) | Destination::Indirect(address) => address,
         }
     }
 }
 
 /// Whether the field at `offset` of input section `index` leads to the same place in both images.
 pub fn same(target: Target, left: &Image, right: &Image, index: u32, offset: u64) -> bool {
-    let ends = [left, right].map(|image| of(target, image, index, offset).map(Destination::address));
+    let ends = [left, right].map(|image| resolve(target, image, index, offset).map(Destination::address));
     ends[0].is_some() && ends[0] == ends[1]
 }
 
 /// Where the relocated field at `offset` of input section `index` leads; `None` if the instruction there
 /// refers to nothing, or the linker's own code is not understood.
-pub fn of(target: Target, image: &Image, index: u32, offset: u64) -> Option<Destination> {
+pub fn resolve(target: Target, image: &Image, index: u32, offset: u64) -> Option<Destination> {
     let section = image.section(index)?;
     // On s390x the field is the second half of the instruction.
     let start = usize::try_from(offset).ok()?.checked_sub(if target == Target::S390x { 2 } else { 0 })?;
@@ -56,7 +56,7 @@ fn branch(image: &Image, address: u64, run: fn(&Image, u64) -> Option<u64>) -> O
     if image.own_bytes(address, 2).is_none() {
         return Some(Destination::Direct(address));
     }
-    run(image, address).map(Destination::Through)
+    run(image, address).map(Destination::Indirect)
 }
 
 /// The value of the `bits` lowest bits of `value`, the highest of them being the sign.
@@ -79,7 +79,7 @@ mod s390x {
             (0xc0, 4 | 5) => branch(image, end, run),
             // A load, or an address that may have been a load before the linker knew better.
             _ => match image.own_bytes(end, 8) {
-                Some(entry) => Some(Destination::Through(u64::from_be_bytes(entry.try_into().ok()?))),
+                Some(entry) => Some(Destination::Indirect(u64::from_be_bytes(entry.try_into().ok()?))),
                 None => Some(Destination::Direct(end)),
             },
         }
@@ -194,7 +194,7 @@ mod riscv {
         let end = address.wrapping_add(upper(first)).wrapping_add(signed(bits(second, 20, 12), 12));
         match bits(second, 0, 7) {
             0x67 => branch(image, end, run),
-            0x03 if image.own_bytes(end, 8).is_some() => load(image, end).map(Destination::Through),
+            0x03 if image.own_bytes(end, 8).is_some() => load(image, end).map(Destination::Indirect),
             _ => Some(Destination::Direct(end)),
         }
     }
@@ -248,9 +248,9 @@ mod tests {
         let code = words(&[0x0001_0097, 0x0000_80e7]);
         let mut own = words(&[0x0000_0317, 0x0103_3303, 0x0003_0067, 0x0000_0013]);
         own.extend_from_slice(&0xffff_ffff_8000_1234_u64.to_le_bytes());
-        let end = of(Target::Riscv64, &image(&code, &own), 1, 0);
-        assert_eq!(end, Some(Destination::Through(0xffff_ffff_8000_1234)));
-        let end = of(Target::Riscv64, &image(&code, &[]), 1, 0);
+        let end = resolve(Target::Riscv64, &image(&code, &own), 1, 0);
+        assert_eq!(end, Some(Destination::Indirect(0xffff_ffff_8000_1234)));
+        let end = resolve(Target::Riscv64, &image(&code, &[]), 1, 0);
         assert_eq!(end, Some(Destination::Direct(0x20000)));
     }
 
@@ -259,8 +259,8 @@ mod tests {
         // bl; movn x16, #0x1; movk x16, #0x1234, lsl #16; br x16
         let code = words(&[0x9400_4000]);
         let own = words(&[0x9280_0030, 0xf2a2_4690, 0xd61f_0200]);
-        let end = of(Target::Aarch64, &image(&code, &own), 1, 0);
-        assert_eq!(end, Some(Destination::Through(0xffff_ffff_1234_fffe)));
+        let end = resolve(Target::Aarch64, &image(&code, &own), 1, 0);
+        assert_eq!(end, Some(Destination::Indirect(0xffff_ffff_1234_fffe)));
     }
 
     #[test]
@@ -269,7 +269,7 @@ mod tests {
         let code = [0xc0, 0xe5, 0x00, 0x00, 0x80, 0x00];
         let mut own = vec![0x0d, 0x10, 0xe3, 0x10, 0x10, 0x0a, 0x00, 0x04, 0x07, 0xf1, 0, 0];
         own.extend_from_slice(&0x3ff_1234_5678_u64.to_be_bytes());
-        let end = of(Target::S390x, &image(&code, &own), 1, 2);
-        assert_eq!(end, Some(Destination::Through(0x3ff_1234_5678)));
+        let end = resolve(Target::S390x, &image(&code, &own), 1, 2);
+        assert_eq!(end, Some(Destination::Indirect(0x3ff_1234_5678)));
     }
 }

@@ -6,7 +6,7 @@ use object::{SectionKind, SymbolFlags, SymbolKind, SymbolScope};
 
 /// A module.
 #[derive(Clone, Debug, Default)]
-pub struct Made<'a> {
+pub struct ModuleBuilder<'a> {
     /// `name=`, if it has one.
     pub name: Option<&'a str>,
     /// Symbols that its init calls.
@@ -17,7 +17,7 @@ pub struct Made<'a> {
     pub imports: &'a [&'a str],
 }
 
-impl Made<'_> {
+impl ModuleBuilder<'_> {
     /// Its file.
     ///
     /// # Panics

@@ -14,7 +14,7 @@ use relobox_abi::{Machine, Row, Slice, row_flag};
 
 /// The module.
 #[derive(Clone, Debug)]
-pub struct Tiny {
+pub struct ModuleSpec {
     /// Machine, class, byte order, flags.
     pub machine: Machine,
     /// Addends stand in place (SHT_REL).
@@ -45,7 +45,7 @@ pub struct Relocation {
     pub offset: u64,
     /// The type.
     pub kind: u32,
-    /// Index in [`Tiny::symbols`].
+    /// Index in [`ModuleSpec::symbols`].
     pub symbol: usize,
     /// The addend; void if addends are in place.
     pub addend: i64,
@@ -56,15 +56,15 @@ pub struct Relocation {
 pub struct Symbol {
     /// Its name.
     pub name: String,
-    /// What it is.
-    pub what: What,
+    /// SymbolKind it is.
+    pub kind: SymbolKind,
     /// Its size.
     pub size: u64,
 }
 
-/// What a symbol is.
+/// SymbolKind a symbol is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum SymbolKind {
     /// Undefined; somebody else defines it with this value.
     Outside(u64),
     /// Undefined and weak, and nobody defines it.
@@ -77,33 +77,33 @@ pub enum What {
 
 /// A linked module.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// The contents of [`Tiny::sections`].
+pub struct LinkOutput {
+    /// The contents of [`ModuleSpec::sections`].
     pub sections: Vec<Vec<u8>>,
-    /// What the plugin made.
-    pub made: Vec<Made>,
-    /// What it spent, where that is counted.
+    /// SymbolKind the plugin made.
+    pub made: Vec<SyntheticSection>,
+    /// SymbolKind it spent, where that is counted.
     pub fuel: Option<u64>,
 }
 
 /// A section that the plugin made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Made {
+pub struct SyntheticSection {
     /// Its name.
     pub name: String,
     /// Where it is.
     pub address: u64,
-    /// What it holds.
+    /// SymbolKind it holds.
     pub contents: Vec<u8>,
 }
 
 /// Why there is no linked module.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum LinkError {
     /// These faults.
     Faults(Vec<Fault>),
     /// The guest broke the contract.
-    Misbehaved(String),
+    Guest(String),
 }
 
 /// A fault.
@@ -111,7 +111,7 @@ pub enum Refusal {
 pub struct Fault {
     /// The host's word for it: `out-of-range`, `misaligned` …
     pub kind: String,
-    /// Index in [`Tiny::sections`], if it is about one.
+    /// Index in [`ModuleSpec::sections`], if it is about one.
     pub section: Option<usize>,
     /// Offset in it.
     pub offset: u64,
@@ -121,17 +121,17 @@ pub struct Fault {
 pub trait Linker {
     /// Its name.
     fn name(&self) -> &str;
-    /// What kinds of file it links.
+    /// SymbolKind kinds of file it links.
     fn machines(&self) -> &[Machine];
     /// The rows of its table that write.
-    fn rows(&self) -> &[Described];
+    fn rows(&self) -> &[RowDescription];
     /// Links one module.
-    fn link(&self, module: &Tiny) -> Result<Answer, Refusal>;
+    fn link(&self, module: &ModuleSpec) -> Result<LinkOutput, LinkError>;
 }
 
 /// A row of a relocation table, as its plugin describes it.
 #[derive(Clone, Debug)]
-pub struct Described {
+pub struct RowDescription {
     /// The record.
     pub row: Row,
     /// The psABI's name.
@@ -142,7 +142,7 @@ pub struct Described {
     pub slices: Vec<Slice>,
 }
 
-impl Described {
+impl RowDescription {
     /// Whether the row has this flag; see [`row_flag`].
     pub fn is(&self, flag: u32) -> bool {
         self.row.flags & flag != 0
@@ -189,7 +189,7 @@ fn ones(len: u8) -> u64 {
     if len == 0 { 0 } else { u64::MAX >> (64 - u32::from(len)) }
 }
 
-impl Tiny {
+impl ModuleSpec {
     /// An empty module.
     pub fn new(machine: Machine, in_place: bool) -> Self {
         Self { machine, in_place, sections: Vec::new(), symbols: Vec::new(), tables: Vec::new() }
