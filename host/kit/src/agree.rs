@@ -1,7 +1,7 @@
-//! A second opinion: whether two plugins come to the same, for one module at the same addresses.
+//! Comparison of two plugins that linked the same module at the same addresses.
 //!
-//! What is compared is what a kernel would run: a field's bytes, or, where it leads to something that a plugin made,
-//! what it leads to. How entries and stubs are numbered is each plugin's own affair.
+//! The comparison is about what a kernel would execute: the bytes of a field or, where a field refers to a GOT entry or
+//! a stub that the plugin made, the final destination. Each plugin numbers its entries and stubs as it likes.
 
 use super::destination::{IndirectField, Side, entries_agree};
 use super::field::Field;
@@ -17,31 +17,31 @@ use relobox_link::description::{About, PluginRow};
 use relobox_link::guests::Plugin;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Something in which two plugins differ.
+/// A difference between the results of two plugins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// Index of the section among the case's; none where it is about something that a plugin made.
+    /// The index of the section in the module, or `None` if the difference is in a section that a plugin made.
     pub section: Option<usize>,
-    /// The name of what a plugin made.
+    /// The name of the section that a plugin made, if the difference is in one.
     pub made: Option<String>,
-    /// Where it begins, in bytes from the start of either.
+    /// The offset of the first differing byte in that section.
     pub offset: u64,
-    /// Index of the relocation among all of the case's, in their order.
+    /// The index of the relocation among all relocations of the module, in file order.
     pub relocation: Option<usize>,
-    /// What the first has there, and what the second has.
+    /// The bytes of the first plugin and the bytes of the second plugin.
     pub bytes: [Vec<u8>; 2],
-    /// Whether the bytes are the same or may differ, and what they lead to is not the same.
+    /// True if the difference is in the destination of an indirect field; the bytes of such a field may even be equal.
     pub leads: bool,
 }
 
-/// Whether two faults are about the same relocation, or the same thing about the module. The reason for which a relocation
-/// is refused is judged by each one's own description.
+/// Returns whether two faults name the same relocation, or the same kind of fault of the whole module. Why a relocation
+/// is refused is checked against each plugin's own description instead.
 fn same_fault(one: &Fault, other: &Fault) -> bool {
     one.relocation == other.relocation && (one.relocation.is_some() || one.kind == other.kind)
 }
 
-/// Whether both plugins can say anything of `module`: they link its machine, know its types or do not know them alike, and
-/// nothing else changes a field that may lead to what one of them makes.
+/// Returns whether the results of both plugins for `module` can be compared: both link its machine, both know or both
+/// do not know each of its types, and no other relocation changes a field that may be indirect.
 #[must_use]
 pub fn comparable(plugins: [&Plugin; 2], module: &TestModule) -> bool {
     let [one, two] = plugins.map(|plugin| &plugin.about);
@@ -59,11 +59,11 @@ pub fn comparable(plugins: [&Plugin; 2], module: &TestModule) -> bool {
             .all(|(_, s)| s.relocations.iter().all(known_alike) && undisturbed(one, s) && undisturbed(two, s))
 }
 
-/// Whether `other`, which the user `named`, can say anything of `one`: they have a machine in common.
+/// Checks that `other`, which the user called `named`, links a machine that `one` links too.
 ///
 /// # Errors
 ///
-/// [`Error::Usage`] if they have none.
+/// [`Error::Usage`] if the plugins have no machine in common.
 pub fn must_share_a_machine(one: &Plugin, other: &Plugin, named: &str) -> Result<()> {
     let common = |a: &relobox_abi::Machine, b: &relobox_abi::Machine| {
         let mask = a.flags_mask & b.flags_mask;
@@ -76,7 +76,8 @@ pub fn must_share_a_machine(one: &Plugin, other: &Plugin, named: &str) -> Result
     Err(Error::Usage(format!("--against {named}: plugin {name} is for another machine than {one}")))
 }
 
-/// Whether two outcomes agree: both link and come to the same, or both refuse, and name a relocation in common.
+/// Returns whether two outcomes agree: both are linked with equal results, or both are refused and name a common
+/// relocation.
 #[must_use]
 pub fn agree(plugins: [&Plugin; 2], module: &TestModule, outcomes: [&Outcome; 2]) -> bool {
     match outcomes {
@@ -86,14 +87,14 @@ pub fn agree(plugins: [&Plugin; 2], module: &TestModule, outcomes: [&Outcome; 2]
     }
 }
 
-/// In what two linked cases differ; nothing if they come to the same.
+/// Returns the differences between two linked modules, in order of section and offset. The list is empty if they agree.
 #[must_use]
 pub fn differences(plugins: [&Plugin; 2], module: &TestModule, linked: [&Linked; 2]) -> Vec<Difference> {
     if linked[0].sections == linked[1].sections && linked[0].made == linked[1].made {
         return Vec::new();
     }
-    let judges = plugins.map(|plugin| ReferenceModel::from_description(&plugin.about));
-    let sides = [0, 1].map(|i: usize| Side::new(module, plugins[i], &judges[i], linked[i]));
+    let models = plugins.map(|plugin| ReferenceModel::from_description(&plugin.about));
+    let sides = [0, 1].map(|i: usize| Side::new(module, plugins[i], &models[i], linked[i]));
     let mut comparison = Comparison { module, sides: &sides, found: Vec::new(), leads: BTreeMap::new(), code: false };
     let mut first = 0;
     for (section, s) in module.sections.iter().enumerate() {
@@ -113,9 +114,9 @@ struct Comparison<'a> {
     module: &'a TestModule,
     sides: &'a [Side<'a>; 2],
     found: Vec<Difference>,
-    /// Relocations that may lead to what a plugin made, by type.
+    /// Relocations whose fields may be indirect, by type.
     leads: BTreeMap<u32, Vec<IndirectField>>,
-    /// Whether code that a plugin made was followed.
+    /// True if code that a plugin made was followed to its destination.
     code: bool,
 }
 
@@ -124,7 +125,8 @@ impl<'a> Comparison<'a> {
         [0, 1].map(|i: usize| self.sides[i].linked.sections.get(section).map_or(&[][..], Vec::as_slice))
     }
 
-    /// What no relocation may change, and each relocation that leads nowhere.
+    /// Compares the bytes that no relocation may change, and the fields that are not indirect; collects the indirect
+    /// ones.
     fn compare_section(&mut self, section: usize, first: usize) {
         let [one, two] = self.contents(section);
         let s = &self.module.sections[section];
@@ -174,7 +176,7 @@ impl<'a> Comparison<'a> {
         });
     }
 
-    /// What the others lead to, by type: entries of a table, code, or a table.
+    /// Compares the indirect fields of each type: their table entries, their code, or the address of a table.
     fn compare_indirect(&mut self) {
         let same_made = self.sides[0].linked.made == self.sides[1].linked.made;
         for leads in std::mem::take(&mut self.leads).into_values() {
@@ -196,7 +198,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Values in tables to which no field leads, and code that nothing reaches.
+    /// Compares table values to which no field refers, and code that no field reaches.
     fn compare_synthetic(&mut self) {
         let width = usize::from(self.module.class / 8).max(1);
         let words = self.sides.each_ref().map(|side| {
@@ -236,7 +238,7 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// The bytes that a relocation may change by either description, as far as they lie in the section.
+/// Returns the range of bytes that a relocation may change according to either description, clipped to the section.
 fn range(rows: [Option<&PluginRow>; 2], r: &Relocation, len: usize) -> Option<(usize, usize)> {
     let of = |row: &PluginRow| {
         let (start, end) = span(&row.row, r.offset);
@@ -248,7 +250,7 @@ fn range(rows: [Option<&PluginRow>; 2], r: &Relocation, len: usize) -> Option<(u
     all.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }
 
-/// Whether a row's field may lead to what its plugin makes.
+/// Returns whether the field of a row may refer to something that the plugin makes.
 fn may_be_indirect(row: &PluginRow) -> bool {
     match row.row.effect {
         effect::SLOT | effect::PARTNER => true,
@@ -257,12 +259,12 @@ fn may_be_indirect(row: &PluginRow) -> bool {
     }
 }
 
-/// Whether it may lead to what its plugin made.
+/// Returns whether the row may be indirect and the plugin did make something.
 fn is_indirect(row: &PluginRow, linked: &Linked) -> bool {
     may_be_indirect(row) && linked.made.iter().any(|m| !m.contents.is_empty())
 }
 
-/// Whether bits around the fields differ.
+/// Returns whether bits outside the two fields differ.
 fn differs_outside_fields(
     module: &TestModule,
     rows: [Option<&PluginRow>; 2],
@@ -274,7 +276,7 @@ fn differs_outside_fields(
         let field = Field::of(row, module.order);
         let whole = row.slices.is_empty() || row.is(row_flag::BY_HAND | row_flag::DERIVED);
         let bytes = field.bytes(if whole { u64::MAX } else { field.mask() });
-        // A row that finds its own window owns all of it.
+        // A row that finds its own window owns all of its bits.
         if field.width == 0 { None } else { Some((field.width, bytes)) }
     };
     let [Some(one), Some(two)] = rows.map(|row| row.and_then(bits)) else { return false };

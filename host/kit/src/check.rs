@@ -1,4 +1,4 @@
-//! What came of a case, against what the judge says must come of it.
+//! Comparison of the outcome of a module with the predictions of the reference model.
 
 use super::blame::blame;
 use super::diagnostic::{Diagnostic, DiagnosticKind, accepted};
@@ -12,7 +12,12 @@ use relobox_core::error::Misbehaviour;
 use relobox_core::text;
 
 impl ReferenceModel<'_> {
-    /// Whether that may come of `module`.
+    /// Checks the outcome of `module` against the predictions of the model.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Diagnostic`]: a contract violation, wrong bytes, a module that was linked or refused by mistake, or
+    /// a refusal for the wrong reason.
     pub fn check(&self, module: &TestModule, outcome: &Outcome) -> Result<(), Diagnostic> {
         match outcome {
             Outcome::GuestError(what) => Err(Diagnostic {
@@ -63,7 +68,7 @@ impl ReferenceModel<'_> {
             return if form { Ok(()) } else { Err(reason(&module.sections[0].name, "addend-form", faults, actual)) };
         }
         let predictions = self.predictions(module, &module.values());
-        // A symbol of a name that a plugin may supply has a value that nobody knows now.
+        // The plugin may supply a symbol of this name, so its value is not known.
         let supplied = |r: &Relocation| {
             let symbol = (r.symbol as usize).checked_sub(1).and_then(|i| module.symbols.get(i));
             symbol.is_some_and(|s| {
@@ -76,11 +81,11 @@ impl ReferenceModel<'_> {
             (Some(prediction), Some(r)) if !supplied(r) => Some(prediction),
             _ => None,
         };
-        // A good relocation that is refused, and one that is refused for the wrong reason.
+        // Report good relocations that are refused, and relocations that are refused for the wrong reason.
         let mut explained = false;
         for fault in faults {
             let Some(index) = fault.relocation else {
-                // What is wrong with the module as a whole; what is wrong with a relocation has to name it.
+                // A fault of the whole module explains the refusal, but a fault of a relocation has to name it.
                 explained |= fault.kind != "more"
                     && !FaultKinds::all().names().any(|word| word == fault.kind && word != "other");
                 continue;
@@ -104,7 +109,7 @@ impl ReferenceModel<'_> {
         }
         let bad = (0..).zip(&predictions).find(|(_, v)| matches!(v, Prediction::Refused(_)));
         match bad {
-            // Faults, but none that names a relocation or says why not.
+            // There are faults, but none of them names a relocation or gives the reason.
             Some((index, Prediction::Refused(kinds))) if !explained => {
                 let kinds: Vec<_> = kinds.names().collect();
                 Err(reason(&self.name(module, index), &kinds.join(" or "), faults, actual))

@@ -1,4 +1,4 @@
-//! The conformance kit: what is checked of a plugin, in groups, and what came of it.
+//! The conformance test of a plugin: runs all groups of checks and collects the results.
 
 use super::group::Group;
 use super::indirection::RowCoverage;
@@ -10,24 +10,24 @@ use super::{describe, hostile, pairs, properties, vectors};
 use relobox_link::description::PluginRow;
 use std::collections::BTreeSet;
 
-/// What came of all.
+/// The result of a conformance test.
 #[derive(Clone, Debug, Default)]
 pub struct ConformanceReport {
-    /// Every check.
+    /// All checks, ordered by group.
     pub checks: Vec<Check>,
-    /// Types whose bytes were foretold by the judge, and were as foretold.
+    /// Types (masked with `kind_mask`) whose bytes the reference model predicted, and the plugin wrote as predicted.
     pub predicted: BTreeSet<u32>,
-    /// Types that lead into what the plugin made, and led right; see [`ReferenceModel::indirection_coverage`].
+    /// Types whose indirect fields lead to the right destination; see [`ReferenceModel::indirection_coverage`].
     pub resolved: BTreeSet<u32>,
 }
 
 impl ConformanceReport {
-    /// The groups of which anything was checked.
+    /// Returns the groups that contain at least one check.
     pub fn groups(&self) -> impl Iterator<Item = Group> {
         Group::ALL.into_iter().filter(|group| self.checks.iter().any(|check| check.group == *group))
     }
 
-    /// How far the judge saw where relocations of `row` lead; `None` if their values were not judged.
+    /// Returns how much of the values of `row` was verified, or `None` if nothing was.
     #[must_use]
     pub fn coverage(&self, model: &ReferenceModel<'_>, row: &PluginRow) -> Option<RowCoverage> {
         match self.predicted.contains(&row.row.kind) {
@@ -36,14 +36,15 @@ impl ConformanceReport {
         }
     }
 
-    /// Whether nothing is wrong.
+    /// Returns whether no check failed.
     #[must_use]
-    pub fn holds(&self) -> bool {
+    pub fn passed(&self) -> bool {
         self.checks.iter().all(|check| check.failed == 0)
     }
 }
 
-/// Everything, in order; each case that was judged, and linked or refused as it should, goes to `record`.
+/// Runs all groups of checks in order. Each test case that conforms to the reference model is passed to `record` with a
+/// name of the form `GROUP-CHECK-NUMBER`.
 pub fn run_checks<'a>(
     under_test: &'a PluginUnderTest<'a>,
     wanted: Selection<'a>,

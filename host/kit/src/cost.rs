@@ -1,35 +1,36 @@
-//! Cost in proportion: a case that is repeated, and what each repetition takes. Fuel counts, and never time.
+//! Checks that cost grows in proportion: a module is repeated, and the fuel and memory of each repetition are compared.
+//! Time is never measured.
 
 use super::diagnostic::{Diagnostic, DiagnosticKind};
 use super::plugin_under_test::PluginUnderTest;
 use super::run::Outcome;
 use super::test_module::{Section, Symbol, TestModule};
 
-/// What there is more of.
+/// The dimension in which a module is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Growth {
-    /// Relocations at further places, of the same symbols.
+    /// More relocations at further places, to the same symbols.
     Relocations,
-    /// Relocations at further places, each of a further symbol.
+    /// More relocations at further places, each to a symbol of its own.
     Symbols,
-    /// The same with the places in falling order.
+    /// As [`Growth::Symbols`], with places in descending order.
     Backwards,
-    /// The same with one addend more for each.
+    /// As [`Growth::Symbols`], with a different addend for each relocation instead of a symbol.
     Addends,
-    /// Sections, each with the same.
+    /// More sections, each with the same contents.
     Sections,
-    /// Relocations at the same places.
+    /// More relocations at the same places.
     Same,
-    /// Symbols that no relocation names.
+    /// More symbols that no relocation refers to.
     Unused,
 }
 
 impl Growth {
-    /// All.
+    /// All dimensions.
     pub const ALL: [Self; 7] =
         [Self::Relocations, Self::Symbols, Self::Backwards, Self::Addends, Self::Sections, Self::Same, Self::Unused];
 
-    /// The word for it.
+    /// Returns the name that stands in oracle lines of test cases.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -43,14 +44,14 @@ impl Growth {
         }
     }
 
-    /// The same from the word.
+    /// Parses the name that [`Growth::as_str`] returns.
     #[must_use]
     pub fn of(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|growth| growth.as_str() == word)
     }
 }
 
-/// `module` as often as `times` says.
+/// Repeats `module` `times` times in one dimension.
 fn repeated(module: &TestModule, growth: Growth, times: usize) -> TestModule {
     let mut all = module.clone();
     let Some(first) = module.sections.first() else { return all };
@@ -73,7 +74,7 @@ fn repeated(module: &TestModule, growth: Growth, times: usize) -> TestModule {
         let by = if growth == Growth::Same { 0 } else { len * i as u64 };
         let own = growth != Growth::Relocations && growth != Growth::Same;
         for (n, r) in (1..).zip(&module.symbols) {
-            // A label goes with what it marks.
+            // A label moves with the relocation that it marks.
             let label = r.section == 1;
             if label || own {
                 let value = if label { r.value + by } else { r.value };
@@ -108,8 +109,12 @@ fn repeated(module: &TestModule, growth: Growth, times: usize) -> TestModule {
     all
 }
 
-/// From a few hundred repetitions to two thousand, each further one costs about the same: what is sorted has a
-/// logarithm more, a square would cost four times as much.
+/// Checks that the cost of one more repetition is about the same between 250 and 500 repetitions and between 1,000 and
+/// 2,000. Sorting adds a logarithmic factor; a quadratic algorithm would cost four times as much.
+///
+/// # Errors
+///
+/// A [`Diagnostic`] if the plugin breaks the contract, or if fuel or memory grow faster than in proportion.
 pub fn in_proportion(under_test: &PluginUnderTest<'_>, module: &TestModule, growth: Growth) -> Result<(), Diagnostic> {
     let mut points = Vec::new();
     for times in [250usize, 500, 1000, 2000] {
@@ -130,9 +135,9 @@ pub fn in_proportion(under_test: &PluginUnderTest<'_>, module: &TestModule, grow
     };
     let fuel = |a, b| slope(|p| p.1, a, b);
     let (first, last) = (fuel(0, 1), fuel(2, 3));
-    // A few units are what counting takes at all.
+    // Allow for the few units that counting itself takes.
     let steeper = last > first.saturating_mul(2) + 64;
-    // Memory grows by doubling: over the whole way, and with a page to spare.
+    // Memory grows by doubling, so compare over the whole range and allow 4 MiB.
     let (near, far) = (points[0].2, points[3].2);
     let hoards = far > near.saturating_mul(16) + (4 << 20);
     let report = |expected: String, actual: String| {

@@ -1,4 +1,4 @@
-//! A description that contradicts itself: what can be seen without running anything.
+//! Static checks on a description: contradictions that can be seen without running the plugin.
 
 use super::bits::{dropped, missing};
 use super::diagnostic::{Diagnostic, DiagnosticKind};
@@ -11,7 +11,7 @@ use relobox_core::rng::Rng;
 use relobox_link::description::{About, PluginRow};
 use std::collections::HashSet;
 
-/// All of it.
+/// Runs the checks of the group `description`.
 pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
     let about = runner.under_test().about();
     runner.check(Group::Description, "machines", |cx| {
@@ -22,7 +22,7 @@ pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
                 || m.flags_value & !m.flags_mask != 0
         };
         if about.machines.is_empty() || about.machines.iter().any(wrong) {
-            report(cx, "its machines", "class 32 or 64, an order, flags within their mask", "another".into());
+            report(cx, "its machines", "class 32 or 64, a byte order, flags within their mask", "another".into());
         }
     });
     let mut seen = HashSet::new();
@@ -91,7 +91,7 @@ fn look(cx: &mut CheckContext<'_>, about: &About, row: &PluginRow) {
     }
 }
 
-/// A formula that is letters only says what its effect is, but for the rounding.
+/// Reports a formula of plain operands that contradicts the row's effect; the rounding constant may be missing.
 fn contradiction(cx: &mut CheckContext<'_>, row: &PluginRow) {
     let Some(formula) = Formula::read(&row.formula) else { return };
     let mut rng = Rng::new(1);
@@ -101,7 +101,7 @@ fn contradiction(cx: &mut CheckContext<'_>, row: &PluginRow) {
             effect::ABSOLUTE => s.wrapping_add(a),
             effect::RELATIVE => s.wrapping_add(a).wrapping_sub(p),
             effect::SIZE => z.wrapping_add(a),
-            // The others have no such formula.
+            // The other effects have no formula of plain operands.
             _ => return,
         };
         let is = formula.value(&Letters { s, a, p, z, ..Letters::default() });

@@ -1,4 +1,5 @@
-//! Fields of two plugins that lead to entries of tables: whether they lead to the same, wherever it stands.
+//! Comparison of fields of two plugins that refer to table entries: the entries must hold the same targets, wherever
+//! they lie.
 
 use super::encode::in_range;
 use super::field::Field;
@@ -18,33 +19,33 @@ use relobox_link::description::PluginRow;
 use relobox_link::guests::Plugin;
 use std::collections::{BTreeSet, HashMap};
 
-/// One of two plugins, and what came of the case.
+/// One of two plugins with its result.
 pub(crate) struct Side<'a> {
     pub(crate) plugin: &'a Plugin,
     pub(crate) model: &'a ReferenceModel<'a>,
     pub(crate) linked: &'a Linked,
     pub(crate) places: Vec<Places>,
-    /// Each word in a table, with its address and its table's.
+    /// For each word in a table, the address of the word and the address of its table.
     words: HashMap<u64, Vec<(u64, u64)>>,
 }
 
-/// A relocation that may lead to what a plugin made.
+/// A relocation whose field may refer to something that a plugin made.
 pub(crate) struct IndirectField {
     pub(crate) section: usize,
-    /// Index in the section.
+    /// The index of the relocation in its section.
     pub(crate) index: usize,
-    /// Index among all of the case's.
+    /// The index of the relocation among all relocations of the module.
     pub(crate) relocation: usize,
-    /// Its bytes in the section.
+    /// The range of its bytes in the section.
     pub(crate) start: usize,
     pub(crate) end: usize,
 }
 
-/// A relocation's field, and what its value is made of.
+/// The contents of a field after linking, with the operands of its value.
 pub(crate) struct FieldContents<'a> {
     pub(crate) row: &'a PluginRow,
     pub(crate) field: Field<'a>,
-    /// The word at its place.
+    /// The word at the place of the relocation.
     pub(crate) word: u64,
     pub(crate) letters: Letters,
 }
@@ -60,7 +61,7 @@ impl<'a> Side<'a> {
         let width = usize::from(module.class / 8).max(2);
         let mut words: HashMap<u64, Vec<(u64, u64)>> = HashMap::new();
         for m in linked.made.iter().filter(|m| !m.text) {
-            // Half a word: entries may begin with one.
+            // Step by half a word, since entries may begin with a half word.
             for (i, bytes) in (0u64..).zip(m.contents.windows(width)).step_by(width / 2) {
                 words.entry(number(module, bytes)).or_default().push((m.address.wrapping_add(i), m.address));
             }
@@ -68,7 +69,7 @@ impl<'a> Side<'a> {
         Self { plugin, model, linked, places, words }
     }
 
-    /// The field of a relocation. A low half at a label is made of what the high half there is.
+    /// Returns the contents of a field. A low half at a label has the operands of the high half at that label.
     pub(crate) fn held(&self, module: &TestModule, lead: &IndirectField) -> Option<FieldContents<'a>> {
         let site = Site {
             module,
@@ -90,24 +91,24 @@ impl<'a> Side<'a> {
         Some(FieldContents { row, field, word, letters })
     }
 
-    /// Words of tables that hold `value`: addresses, and those of their tables.
+    /// Returns the table words that hold `value`, each with the address of its table.
     pub(crate) fn slots(&self, value: u64) -> &[(u64, u64)] {
         self.words.get(&value).map_or(&[], Vec::as_slice)
     }
 }
 
 impl FieldContents<'_> {
-    /// What it holds, with a sign; a low half with a sign taken from the high one.
+    /// Returns the sign-extended value of the field, with the rounding of a high half undone.
     pub(crate) fn value(&self) -> i64 {
         undo_rounding(self.row, self.field.signed(self.word))
     }
 
-    /// The bits of the word that do not follow from a value of the class.
+    /// Returns the bits of the word that do not follow from a value of the class.
     fn unsure(&self, class: u8) -> u64 {
         if class == 32 { self.field.insert(0, |_| !0xffff_ffff) } else { 0 }
     }
 
-    /// Whether the field leads to the target itself.
+    /// Returns whether the field refers directly to the target.
     pub(crate) fn is_direct(&self, module: &TestModule) -> bool {
         let Letters { s, a, p, .. } = self.letters;
         let value = FieldValue::of(module, self.row, s.wrapping_add(a).wrapping_sub(p));
@@ -126,17 +127,17 @@ fn number(module: &TestModule, bytes: &[u8]) -> u64 {
     }
 }
 
-/// How a field leads to an entry: one of [`ADDRESS_FORMS`] and a distance that is the same for all; or, behind these, what the
-/// formula comes to if its letters stand for the entry, its table, or its offset in that.
+/// How a field refers to an entry: an index into [`ADDRESS_FORMS`] with a constant distance, or, beyond those, a
+/// formula whose letters stand for the entry, its table, or the offset of the entry.
 type Way = (usize, u64);
 
-/// Every choice of one of three for each of so many letters.
+/// Returns all assignments of one of three roles to each of `letters` letters.
 fn assignments(letters: usize) -> Vec<Vec<usize>> {
     let choice = |n: usize| (0..letters).map(|i| n / 3usize.pow(i as u32) % 3).collect();
     (0..3usize.pow(letters as u32)).map(choice).collect()
 }
 
-/// All ways by which a field leads to an entry of its target.
+/// Returns all ways in which a field may refer to an entry for its target.
 fn ways(module: &TestModule, side: &Side<'_>, lead: &IndirectField) -> BTreeSet<Way> {
     let Some(held) = side.held(module, lead) else { return BTreeSet::new() };
     let row = held.row;
@@ -147,7 +148,7 @@ fn ways(module: &TestModule, side: &Side<'_>, lead: &IndirectField) -> BTreeSet<
     let holds = held.field.holds();
     let whole = holds & 1 != 0 || row.row.align > 1;
     let cut = |address: i64| module.cut(address.cast_unsigned());
-    // The addend is the entry's own, or it is added to the way there.
+    // Either the entry holds symbol plus addend, or the addend is added to the address of the entry.
     let mut kinds = vec![(cut(s.wrapping_add(a)), 0)];
     if a != 0 {
         kinds.push((cut(s), a.cast_unsigned()));
@@ -157,7 +158,7 @@ fn ways(module: &TestModule, side: &Side<'_>, lead: &IndirectField) -> BTreeSet<
         let which = formula.tables();
         let all = if which.len() <= limits::FORMULA_TABLES { assignments(which.len()) } else { Vec::new() };
         for (target, more) in &kinds {
-            // Whose the addend is, the formula says.
+            // The formula says to which of the two the addend belongs.
             if a != 0 && (holds == Holds::Symbol) == (*more == 0) {
                 continue;
             }
@@ -192,8 +193,8 @@ fn ways(module: &TestModule, side: &Side<'_>, lead: &IndirectField) -> BTreeSet<
     found
 }
 
-/// Relocations of one type: those that do not lead to entries of the same target on both sides. `None` where the type
-/// does not lead to entries.
+/// Returns the relocations (all of one type) that do not refer to entries for the same target on both sides, or `None`
+/// if the type does not refer to entries.
 pub(crate) fn entries_agree(
     module: &TestModule,
     sides: &[Side<'_>; 2],
@@ -207,11 +208,11 @@ pub(crate) fn entries_agree(
             ways.iter().for_each(|way| votes.entry(*way).or_default()[side] += 1);
         }
     }
-    // The most; of several, one without a distance.
+    // Prefer the way with most votes, then one without a distance.
     let best = votes.into_iter().max_by_key(|((n, beside), [a, b])| (a + b, *beside == 0, std::cmp::Reverse(*n)));
     let (way, [a, b]) = best?;
     let one_side = a == leads.len() || b == leads.len();
-    // A single field is at some distance from any entry.
+    // A single field is at some distance from every entry, which proves nothing.
     let sure = way.1 == 0 || a.max(b) > 1 || a + b == 2;
     (one_side && sure).then(|| {
         let wrong = |(_, ways): &(usize, &[BTreeSet<Way>; 2])| !ways.iter().all(|ways| ways.contains(&way));

@@ -1,4 +1,4 @@
-//! What a plugin did wrong, in words, and the comparison of bytes that most complaints are about.
+//! Diagnostics about a plugin, and the comparison of bytes that most of them come from.
 
 use super::prediction::FieldBytes;
 use super::reference_model::ReferenceModel;
@@ -7,33 +7,34 @@ use relobox_core::text;
 use serde::Serialize;
 use std::fmt;
 
-/// What a plugin did wrong, as one of a few words.
+/// The kind of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DiagnosticKind {
-    /// It broke the contract: trap, fuel, memory, malformed answer, a byte outside every window.
+    /// The plugin broke the contract: a trap, exhausted fuel or memory, a malformed answer, a write outside every
+    /// window.
     #[serde(rename = "misbehaved")]
     ContractViolation,
-    /// It wrote other bytes than its description says.
+    /// The plugin wrote bytes that differ from its description.
     Bytes,
-    /// It changed bits around a field.
+    /// The plugin changed bits around a field.
     Neighbours,
-    /// It linked what must be refused.
+    /// The plugin linked a module that it must refuse.
     Accepted,
-    /// It refused what is good.
+    /// The plugin refused a module that it must link.
     Refused,
-    /// It refused, and named another reason, or no relocation.
+    /// The plugin refused for another reason, or named no relocation.
     Reason,
     /// Two runs that must agree do not.
     Differs,
-    /// It costs more than in proportion.
+    /// The cost grows faster than in proportion.
     Cost,
-    /// Its description contradicts itself.
+    /// The description contradicts itself.
     Description,
 }
 
 impl DiagnosticKind {
-    /// The word for it, as in JSON.
+    /// Returns the name that JSON and JUnit reports use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -50,17 +51,17 @@ impl DiagnosticKind {
     }
 }
 
-/// Something that a plugin did wrong.
+/// A defect of a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
-    /// What kind of thing.
+    /// The kind of defect.
     #[serde(rename = "wrong")]
     pub kind: DiagnosticKind,
-    /// The relocation's name, or what else it is about.
+    /// The relocation as `NAME at SECTION+OFFSET`, or whatever else the diagnostic is about.
     pub about: String,
-    /// What should have come.
+    /// The expected result, as text.
     pub expected: String,
-    /// What came.
+    /// The actual result, as text.
     #[serde(rename = "came")]
     pub actual: String,
 }
@@ -72,7 +73,7 @@ impl fmt::Display for Diagnostic {
 }
 
 impl ReferenceModel<'_> {
-    /// `WORD32 at .text+0x8`.
+    /// Returns the name of a relocation, such as `WORD32 at .text+0x8`. `index` counts all relocations of the module.
     pub(crate) fn name(&self, module: &TestModule, index: usize) -> String {
         let mut all = module.groups().flat_map(|(_, s)| s.relocations.iter().map(move |r| (s, r)));
         match all.nth(index) {
@@ -81,7 +82,11 @@ impl ReferenceModel<'_> {
         }
     }
 
-    /// Whether `bytes` stand at the place of `r`.
+    /// Compares the linked contents `made` with the predicted `bytes` at the place of `r`.
+    ///
+    /// # Errors
+    ///
+    /// A [`Diagnostic`] if known bits differ.
     pub(crate) fn compare(
         &self,
         module: &TestModule,
@@ -122,7 +127,7 @@ impl ReferenceModel<'_> {
     }
 }
 
-/// A complaint about what should have been refused.
+/// Makes the diagnostic about a module that should have been refused.
 pub(crate) fn accepted(about: String, kinds: String) -> Diagnostic {
     Diagnostic {
         kind: DiagnosticKind::Accepted,
@@ -132,7 +137,7 @@ pub(crate) fn accepted(about: String, kinds: String) -> Diagnostic {
     }
 }
 
-/// Bytes in the order of memory.
+/// Formats bytes in memory order, or `nothing` if there are none.
 pub(super) fn hex(bytes: &[u8]) -> String {
     if bytes.is_empty() { "nothing".into() } else { relobox_core::text::hex(bytes) }
 }

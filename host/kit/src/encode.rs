@@ -1,4 +1,4 @@
-//! From a value to bytes: ranges, alignment, fields, and places that several relocations share.
+//! Checked encoding of values into fields: range, alignment, slices, and places that several relocations share.
 
 use super::fault_kinds::{FaultKind, FaultKinds};
 use super::field::Field;
@@ -10,20 +10,20 @@ use super::value::FieldValue;
 use relobox_abi::{effect, row_flag, rule};
 use relobox_link::description::PluginRow;
 
-/// Why nobody can foretell what a branch that does not reach leads to.
-pub(crate) const HAS_FALLBACK: &str = "the field does not reach, and there is another way";
+/// The reason why the destination of an out-of-range branch is not predicted.
+pub(crate) const HAS_FALLBACK: &str = "the value is out of range, and the row has a fallback";
 
 impl ReferenceModel<'_> {
-    /// Whether the value may be written, and what that gives.
+    /// Checks range, alignment and placement of `value`, and encodes it into the field of `row`.
     pub(crate) fn encode(&self, site: &Site<'_>, row: &PluginRow, value: FieldValue) -> Prediction {
         let (module, r) = (site.module, site.relocation());
         let measured = self.range_formulas.contains_key(&row.row.kind);
         if measured && site.values.get(r.symbol as usize).is_none_or(|value| *value == 0) {
-            return Prediction::Unknown("a function may treat the address 0 otherwise");
+            return Prediction::Unknown("a function may treat address 0 specially");
         }
         let (fits, certain) = in_range(row, value.rounded, module.class);
         if value.readings.iter().any(|other| in_range(row, *other, module.class) != (fits, certain)) {
-            return Prediction::Unknown("its formula does not say how wide a number it shifts");
+            return Prediction::Unknown("its formula does not define the width of a shifted number");
         }
         let mut kinds = FaultKinds::default();
         if !fits {
@@ -58,7 +58,8 @@ impl ReferenceModel<'_> {
         Prediction::Bytes(bytes(row, &field, module.class, word, value))
     }
 
-    /// What several relocations of one place make together: each goes on from what the last has left.
+    /// Predicts the bytes at a place that several relocations change in turn, each starting from the result of the one
+    /// before.
     pub(crate) fn chain(
         &self,
         module: &TestModule,
@@ -94,7 +95,7 @@ impl ReferenceModel<'_> {
             place[..made.len].copy_from_slice(&made.bytes[..made.len]);
             last = Some((*index, made));
         }
-        // What is not foretold stays so: a special symbol, another machine, a form that is not taken.
+        // Other unknown predictions (a special symbol, another machine, an addend form that is not taken) stay unknown.
         let predicted = "other relocations change the same bytes";
         if chain.iter().all(|i| predictions[*i] == Prediction::Unknown(predicted)) {
             chain.iter().for_each(|i| predictions[*i] = Prediction::Accepted);
@@ -105,15 +106,15 @@ impl ReferenceModel<'_> {
     }
 }
 
-/// Whether `value` is in a row's range, and whether anybody can tell: what is as wide as an address of the class,
-/// or wider, wraps and has no ends.
+/// Returns whether `value` is in the range of a row, and whether that is certain. A range as wide as an address of the
+/// class, or wider, wraps around and has no ends.
 pub(crate) fn in_range(row: &PluginRow, value: i64, class: u8) -> (bool, bool) {
     let bits = u32::from(row.row.bits);
     if row.row.rule == rule::NONE || bits >= u64::BITS {
         return (true, true);
     }
     if class == 32 && bits >= 32 {
-        // Either reading of 32 bits is one, but for a negative number that should have none.
+        // Signed and unsigned readings of 32 bits are both in range, except a negative value of an unsigned rule.
         return (true, row.row.rule != rule::UNSIGNED || value >= 0);
     }
     let signed = bits.checked_sub(1).map_or(0, |bits| 1i128 << bits);
@@ -125,11 +126,11 @@ pub(crate) fn in_range(row: &PluginRow, value: i64, class: u8) -> (bool, bool) {
     ((min..=max).contains(&i128::from(value)), true)
 }
 
-/// What a value makes of the word `before`.
+/// Encodes `value` into the word `before`, and marks the bits that are not known.
 pub(crate) fn bytes(row: &PluginRow, field: &Field<'_>, class: u8, before: u64, value: FieldValue) -> FieldBytes {
     let joined = value.combined(row.row.round);
     let word = field.insert(before, |_| joined);
-    // What is above an address' bits is the row's own affair: cut and extended, or carried.
+    // The row decides about the bits above an address: they may be cut off, extended, or carried into.
     let above = if class == 32 { !0xffff_ffff } else { 0 };
     let unsure = field.insert(0, |_| above | value.doubt());
     FieldBytes {

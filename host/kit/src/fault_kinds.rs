@@ -1,29 +1,29 @@
-//! Kinds of faults that a judge can foresee, and sets of them.
+//! The kinds of faults that the reference model predicts, and sets of them.
 
-/// Some kinds of faults, by the host's words for them.
+/// A set of fault kinds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FaultKinds(u16);
 
-/// A kind of fault that a judge can foresee.
+/// A kind of fault that the reference model can predict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
-    /// No row has the type.
+    /// No row has the relocation type (`unknown-relocation`).
     UnknownRelocation,
-    /// The row refuses.
+    /// The row rejects the type (`rejected-relocation`).
     Rejected,
-    /// There is no such symbol.
+    /// The symbol index does not exist (`bad-symbol`).
     BadSymbol,
-    /// The place does not lie in the section.
+    /// The place is outside the section (`outside-section`).
     Outside,
-    /// The value does not fit.
+    /// The value is out of range (`out-of-range`).
     OutOfRange,
-    /// The value is no multiple.
+    /// The value is not a multiple of the alignment (`misaligned`).
     Misaligned,
-    /// The place should be zero.
+    /// The place must be zero but is not (`not-zero`).
     NotZero,
-    /// The other half is missing.
+    /// The other half of a pair is missing (`unpaired`).
     Unpaired,
-    /// Something that only this architecture knows.
+    /// An architecture-specific fault (`other`).
     Other,
 }
 
@@ -40,12 +40,12 @@ const KINDS: [(FaultKind, &str); 9] = [
 ];
 
 impl FaultKinds {
-    /// Adds one.
+    /// Adds a kind to the set.
     pub fn add(&mut self, kind: FaultKind) {
         self.0 |= 1 << kind as u16;
     }
 
-    /// These.
+    /// Makes a set of the given kinds.
     #[must_use]
     pub fn of(kinds: &[FaultKind]) -> Self {
         let mut all = Self::default();
@@ -53,19 +53,19 @@ impl FaultKinds {
         all
     }
 
-    /// Every kind that is about a relocation.
+    /// Returns the set of all kinds that concern a relocation.
     #[must_use]
     pub fn all() -> Self {
         Self::of(&KINDS.map(|(kind, _)| kind))
     }
 
-    /// Whether there is none.
+    /// Returns whether the set is empty.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// The host's words.
+    /// Returns the names of the kinds, as the host prints them.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         KINDS.iter().filter(move |(kind, _)| self.0 >> *kind as u16 & 1 != 0).map(|(_, word)| *word)
     }

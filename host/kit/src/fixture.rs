@@ -1,4 +1,4 @@
-//! CheckContext to build on, one for each machine and form of addends.
+//! Fixtures: test modules to start from, one for each machine and addend form.
 
 use super::reference_model::{AddendForms, ReferenceModel};
 use super::run::{Outcome, run};
@@ -6,15 +6,16 @@ use super::test_module::{Relocation, Section, Symbol, TestModule};
 use relobox_abi::{Machine, row_flag, symbol_flag};
 use relobox_link::guests::Plugin;
 
-/// A case to build on: one section of code, of one machine and one form of addends.
+/// A test module with one code section, for one machine and one addend form, to which checks add symbols and
+/// relocations.
 #[derive(Clone)]
 pub struct Fixture {
-    /// The case so far.
+    /// The module in its present state.
     pub module: TestModule,
 }
 
 impl Fixture {
-    /// A section of 64 zero bytes, where the machine's modules lie.
+    /// Makes a module with a section of 64 zero bytes, near the base address of the machine.
     #[must_use]
     pub fn new(machine: Machine, in_place: bool) -> Self {
         let mut module = TestModule::new(&machine);
@@ -22,7 +23,7 @@ impl Fixture {
             name: ".text".into(),
             address: (machine.base & !0xffff).wrapping_add(0x10_0000),
             align: 16,
-            // What is executable may be patched; what is not may be treated otherwise.
+            // Plugins may treat sections that are not executable in another way.
             flags: relobox_abi::section_flag::ALLOC | relobox_abi::section_flag::EXEC,
             bytes: vec![0; 64],
             in_place,
@@ -32,30 +33,30 @@ impl Fixture {
         Self { module }
     }
 
-    /// Whether addends are in place.
+    /// Returns whether addends are in place (SHT_REL).
     #[must_use]
     pub fn in_place(&self) -> bool {
         self.module.sections[0].in_place
     }
 
-    /// The section's address.
+    /// Returns the address of the section.
     #[must_use]
     pub fn address(&self) -> u64 {
         self.module.sections[0].address
     }
 
-    /// The same on an address of one's own.
+    /// Moves the section to `address`.
     #[must_use]
     pub fn at(mut self, address: u64) -> Self {
         self.module.sections[0].address = self.module.cut(address);
         self
     }
 
-    /// A symbol that somebody else defines; its index.
+    /// Adds an undefined symbol with this value and returns its index.
     pub fn symbol(&mut self, value: u64) -> u32 {
         let name = format!("s{}", self.module.symbols.len() + 1);
         let value = self.module.cut(value);
-        // Global, of no type.
+        // A global symbol without a type.
         self.module.symbols.push(Symbol {
             name,
             value,
@@ -66,19 +67,19 @@ impl Fixture {
         self.module.symbols.len() as u32
     }
 
-    /// A label in the section; its index.
+    /// Adds a label in the section and returns its index.
     pub fn label(&mut self, offset: u64) -> u32 {
         let name = format!("l{}", self.module.symbols.len() + 1);
         self.module.symbols.push(Symbol { name, section: 1, value: offset, ..Symbol::default() });
         self.module.symbols.len() as u32
     }
 
-    /// One more relocation.
+    /// Adds a relocation.
     pub fn relocation(&mut self, relocation: Relocation) {
         self.module.sections[0].relocations.push(relocation);
     }
 
-    /// For people: machine, class, byte order, form of addends.
+    /// Returns `MACHINE/CLASS/ORDER/FORM` for the names of checks.
     #[must_use]
     pub fn name(&self) -> String {
         let order = relobox_core::text::order_of(self.module.order);
@@ -87,7 +88,7 @@ impl Fixture {
     }
 }
 
-/// Each machine with each form of addends that the plugin takes.
+/// Returns a fixture for each machine and each addend form that the plugin takes.
 pub(crate) fn fixtures(model: &ReferenceModel<'_>) -> Vec<Fixture> {
     let forms = model.forms();
     let forms = [(false, forms.explicit), (true, forms.in_place)];
@@ -98,7 +99,7 @@ pub(crate) fn fixtures(model: &ReferenceModel<'_>) -> Vec<Fixture> {
 }
 
 impl AddendForms {
-    /// Those that `plugin` takes, on its first machine: a module with nothing wrong tells.
+    /// Determines which addend forms `plugin` takes on its first machine, by linking a module without any other fault.
     #[must_use]
     pub fn of(plugin: &Plugin) -> Self {
         let Some(machine) = plugin.about.machines.first() else { return Self { explicit: true, in_place: true } };
@@ -113,7 +114,7 @@ impl AddendForms {
                 _ => true,
             }
         });
-        // One that takes neither takes both wrongly.
+        // If the plugin refuses both forms, the check of each form should fail.
         if explicit || in_place { Self { explicit, in_place } } else { Self { explicit: true, in_place: true } }
     }
 }

@@ -1,4 +1,5 @@
-//! Records that nobody has checked: the plugin has to refuse each by name, and to go on.
+//! Checks with malformed records: the plugin must refuse each of them with the right fault, without breaking the
+//! contract.
 
 use super::diagnostic::{Diagnostic, DiagnosticKind};
 use super::fixture::Fixture;
@@ -12,7 +13,7 @@ use relobox_abi::{Machine, order, row_flag, symbol_flag};
 use relobox_core::rng::Rng;
 use relobox_link::description::PluginRow;
 
-/// All of them.
+/// Runs the checks of the group `hostile`.
 pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
     let under_test = runner.under_test();
     let plain = plain(under_test);
@@ -30,7 +31,7 @@ pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
     runner.check(Group::Hostile, "wrong machine", |cx| strangers(cx, &machines));
 }
 
-/// A row that needs nothing but a symbol.
+/// Returns a row whose relocations need nothing but a symbol, preferably one with predicted bytes.
 fn plain<'a>(under_test: &PluginUnderTest<'a>) -> Option<&'a PluginRow> {
     let known = |row: &&PluginRow| under_test.model.unpredictable(row).is_none() && row.row.width > 1;
     let alone = |row: &&PluginRow| super::vectors::stands_alone(row, true) && row.row.width > 0;
@@ -57,7 +58,7 @@ fn types(cx: &mut CheckContext<'_>, fixture: &Fixture) {
     unknown.sort_unstable();
     unknown.dedup();
     if unknown.is_empty() {
-        cx.set_limitation("every type within its mask has a row");
+        cx.set_limitation("every type has a row");
     }
     for kind in unknown {
         for offset in [0, 16, u64::MAX] {
@@ -73,7 +74,7 @@ fn refused(cx: &mut CheckContext<'_>, fixture: &Fixture) {
     let about = cx.under_test().about();
     let rows: Vec<_> = about.rows.iter().filter(|row| row.is(row_flag::REJECT)).collect();
     if rows.is_empty() {
-        cx.set_limitation("no type is known and refused");
+        cx.set_limitation("no row rejects its type");
     }
     for row in rows {
         let mut made = fixture.clone();
@@ -83,7 +84,7 @@ fn refused(cx: &mut CheckContext<'_>, fixture: &Fixture) {
     }
 }
 
-/// CheckContext with little in them, and types that change nothing.
+/// Checks modules that are almost empty, and types that change nothing.
 fn nothing(cx: &mut CheckContext<'_>, fixture: &Fixture, plain: Option<&PluginRow>) {
     let kind = plain.map_or(0, |row| row.row.kind);
     cx.check(Oracle::ReferenceModel, &fixture.module);
@@ -110,14 +111,14 @@ fn nothing(cx: &mut CheckContext<'_>, fixture: &Fixture, plain: Option<&PluginRo
     }
 }
 
-/// Thousands of faults: all are counted, those that are listed have their names.
+/// Checks thousands of faults: the plugin must count all of them, and those that it lists must name their relocations.
 fn many(cx: &mut CheckContext<'_>, fixture: &Fixture, plain: Option<&PluginRow>) {
     let Some(row) = plain else { return cx.set_limitation("no row is simple enough") };
     for count in [33u32, 999, 3000] {
         for offset in [u64::MAX, 0] {
             let mut made = fixture.clone();
             let symbol = made.symbol(fixture.address());
-            // Half have no place, or no symbol; a good one behind them changes nothing.
+            // All relocations but the last have a bad place or a bad symbol; the good one at the end must not matter.
             for i in 0..count {
                 let symbol = if offset == 0 { u32::MAX - i } else { symbol };
                 made.relocation(Relocation { offset, kind: row.row.kind, symbol, addend: 0 });
@@ -128,7 +129,7 @@ fn many(cx: &mut CheckContext<'_>, fixture: &Fixture, plain: Option<&PluginRow>)
     }
 }
 
-/// Everything at once, by chance; what is certain of it is judged.
+/// Checks randomly generated modules, as far as the reference model has a prediction.
 fn by_chance(cx: &mut CheckContext<'_>, fixture: &Fixture) {
     let under_test = cx.under_test();
     let about = under_test.about();
@@ -182,7 +183,7 @@ fn by_chance(cx: &mut CheckContext<'_>, fixture: &Fixture) {
 fn forms(cx: &mut CheckContext<'_>, machines: &[Machine]) {
     let taken = cx.under_test().model.forms();
     if taken.explicit && taken.in_place {
-        return cx.set_limitation("it takes addends in either form");
+        return cx.set_limitation("it takes both addend forms");
     }
     let kinds: Vec<_> = cx.under_test().about().rows.iter().map(|row| row.row.kind).collect();
     for machine in machines {
@@ -191,7 +192,7 @@ fn forms(cx: &mut CheckContext<'_>, machines: &[Machine]) {
             let symbol = made.symbol(made.address());
             made.relocation(Relocation { offset: 16, kind: *kind, symbol, addend: 0 });
             cx.check(Oracle::ReferenceModel, &made.module);
-            // One section of each form.
+            // Add a section with the other addend form.
             let mut right = made.module.sections[0].clone();
             right = Section { name: ".data".into(), in_place: !taken.explicit, relocations: Vec::new(), ..right };
             right.address = made.module.cut(right.address.wrapping_add(0x1000));
@@ -201,7 +202,8 @@ fn forms(cx: &mut CheckContext<'_>, machines: &[Machine]) {
     }
 }
 
-/// The host never hands a plugin a machine that it does not describe. One that looks nevertheless is better.
+/// Checks machines that the plugin does not describe. The host never passes these to a plugin, so a plugin that links
+/// them is not at fault, but it must not break the contract.
 fn strangers(cx: &mut CheckContext<'_>, machines: &[Machine]) {
     let mut linked = false;
     for m in machines {
@@ -225,7 +227,7 @@ fn strangers(cx: &mut CheckContext<'_>, machines: &[Machine]) {
                 Outcome::Linked(_) => linked = true,
                 Outcome::GuestError(what) => cx.report(Diagnostic {
                     kind: DiagnosticKind::ContractViolation,
-                    about: "a job of another machine".into(),
+                    about: "a job for another machine".into(),
                     expected: "bad-machine".into(),
                     actual: format!("it {what}"),
                 }),
@@ -233,6 +235,6 @@ fn strangers(cx: &mut CheckContext<'_>, machines: &[Machine]) {
         }
     }
     if linked {
-        cx.set_limitation("it does not look: the host asks for no machine but its own");
+        cx.set_limitation("it does not check the machine, and need not: the host does");
     }
 }

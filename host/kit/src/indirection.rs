@@ -1,9 +1,9 @@
-//! Fields that lead to something that the plugin made, followed to what stands there.
+//! Resolution of indirect fields: fields that refer to a table entry or to code that the plugin made.
 //!
-//! A word in a table must be the symbol's value, with the addend where the formula gives it to the entry, and the field
-//! must be what the formula comes to with that word's address. Code can only be followed as far as its start: what
-//! instructions do, nobody here knows. But two targets never share it, and where the target stands behind it as a word
-//! in all samples, it does in all modules.
+//! A table entry must hold the symbol's value, plus the addend if the formula assigns it to the entry, and the field
+//! must equal the value of the formula for the address of that entry. Code is resolved only up to its start, since the
+//! kit knows no instructions. But two targets must never share code, and where all samples have the target as a word at
+//! a fixed distance behind the start of the code, all modules must have it there.
 
 use super::diagnostic::{Diagnostic, DiagnosticKind, accepted, hex};
 use super::encode::HAS_FALLBACK;
@@ -22,24 +22,24 @@ use relobox_core::text;
 use relobox_link::description::PluginRow;
 use std::collections::HashMap;
 
-/// How far the judge sees where a row's relocations lead.
+/// How much of the value of a row's relocations is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RowCoverage {
-    /// The bytes are foretold.
+    /// The bytes were predicted.
     Predicted,
-    /// The field and the entry that it leads to, or the field and the table's address.
+    /// The field and the table entry to which it refers, or the field and the address of the table.
     Entry,
-    /// The field leads to code of the symbol's own, behind which the target stands as a word.
+    /// The field refers to code of its own symbol, and the target stands behind that code as a word.
     Target,
-    /// The field leads to code of the symbol's own.
+    /// The field refers to code of its own symbol.
     Code,
 }
 
-/// A piece of code, and the target that it is for.
+/// The start address of a piece of code, and the target that it is for.
 type Code = (u64, u64);
 
 impl ReferenceModel<'_> {
-    /// How far relocations of `row` are followed, beyond what bytes are foretold; `None` if not at all.
+    /// Returns how much of the values of `row` is verified beyond predicted bytes, or `None` if nothing is.
     #[must_use]
     pub fn indirection_coverage(&self, row: &PluginRow) -> Option<RowCoverage> {
         let table_formula = self.tables.table_formula(row.row.kind);
@@ -53,7 +53,7 @@ impl ReferenceModel<'_> {
             (true, _) if !solvable(row) => None,
             (true, Some(_)) => Some(RowCoverage::Target),
             (true, None) => Some(RowCoverage::Code),
-            // Something is made of the value: that there is an entry is all that can be seen.
+            // The plugin transforms the value, so only the existence of an entry can be checked.
             (false, _) => table_formula.filter(|_| !row.is(row_flag::DERIVED)).map(|_| RowCoverage::Entry),
         }
     }
@@ -64,7 +64,11 @@ impl ReferenceModel<'_> {
             && !row.is(row_flag::DERIVED | row_flag::BY_HAND)
     }
 
-    /// Whether all that leads into what the plugin made leads right; the types of what was followed.
+    /// Checks all indirect fields of a linked module and returns the types that were verified.
+    ///
+    /// # Errors
+    ///
+    /// A [`Diagnostic`] about the first field with a wrong destination.
     pub(crate) fn resolve_indirection(
         &self,
         module: &TestModule,
@@ -102,7 +106,8 @@ impl ReferenceModel<'_> {
         Ok(resolved)
     }
 
-    /// A field that a table's address goes into, or an entry's.
+    /// Checks a field whose formula contains the address of a table or of an entry. Returns false if it cannot be
+    /// checked.
     fn through_table(
         &self,
         site: &Site<'_>,
@@ -166,7 +171,7 @@ impl ReferenceModel<'_> {
         }))
     }
 
-    /// What a letter can be where it is right.
+    /// Returns the values that a table letter can have in a correct module.
     fn candidates(&self, module: &TestModule, linked: &Linked, letter: usize, targets: &[u64]) -> Vec<i64> {
         let words: Vec<_> = targets.iter().map(|target| word(module, *target)).collect();
         let right = || slots(module, linked, |held| words.iter().any(|word| word == held));
@@ -183,7 +188,7 @@ impl ReferenceModel<'_> {
         self.tables.roles(letter).iter().flat_map(of).collect()
     }
 
-    /// A field that leads to code.
+    /// Checks a field that refers to code. Returns false if it cannot be checked.
     fn through_code(
         &self,
         site: &Site<'_>,
@@ -193,7 +198,7 @@ impl ReferenceModel<'_> {
         owners: &mut HashMap<u64, u64>,
     ) -> Result<bool, Diagnostic> {
         let Ok(letters) = self.letters(site, row) else { return Ok(false) };
-        // A weak symbol that nobody defines may be called nowhere.
+        // A plugin may leave a call of an undefined weak symbol unresolved.
         if letters.s == 0 || !solvable(row) {
             return Ok(false);
         }
@@ -207,7 +212,7 @@ impl ReferenceModel<'_> {
         let Some((first, target)) = codes.first().copied() else {
             let bytes = linked.sections.get(site.section).and_then(|s| s.get(site.relocation().offset as usize..));
             let actual = hex(bytes.and_then(|b| b.get(..row.row.width.into())).unwrap_or_default());
-            return Err(diagnostic("a way into code that the plugin made".into(), actual));
+            return Err(diagnostic("a field that leads to code that the plugin made".into(), actual));
         };
         let show = |value: u64| text::hex_value(value.cast_signed());
         if let Some(distance) = self.tables.target(row.row.kind) {
@@ -222,17 +227,17 @@ impl ReferenceModel<'_> {
                 return Err(diagnostic(expected, made.join(", ")));
             }
         }
-        // Where the addend may be the entry's or the way's, nobody knows which entry is meant.
+        // With an addend it is not certain which target the code is for.
         if letters.a == 0
             && let Some(other) = owners.insert(first, target).filter(|other| *other != target)
         {
             let actual = format!("the same code for {} and {}", show(other), show(target));
-            return Err(diagnostic("code for each target".into(), actual));
+            return Err(diagnostic("different code for each target".into(), actual));
         }
         Ok(true)
     }
 
-    /// Where code may begin that the field of a relocation leads to, each with its target.
+    /// Returns the possible starts of the code to which a field refers, each with its target.
     fn code(&self, tables: &Tables, site: &Site<'_>, row: &PluginRow, linked: &Linked, letters: Letters) -> Vec<Code> {
         let (module, field) = (site.module, Field::of(row, site.module.order));
         let place = linked.sections.get(site.section).and_then(|s| s.get(site.relocation().offset as usize..));
@@ -246,7 +251,7 @@ impl ReferenceModel<'_> {
                 let of = |letter: &usize| match tables.roles(*letter) {
                     [Role::Code] => vec![0],
                     [Role::Table] => starts(linked),
-                    // Code beside an entry of a table: nobody knows which.
+                    // The formula contains both code and a table entry, which is not supported.
                     _ => Vec::new(),
                 };
                 let Some(code) = which.iter().position(|letter| tables.roles(*letter) == [Role::Code]) else {
@@ -256,7 +261,7 @@ impl ReferenceModel<'_> {
                 for mut choice in choices(&which.iter().map(of).collect::<Vec<_>>()) {
                     let none = formula.value(&with(letters, which, &choice));
                     choice[code] = 1;
-                    // The letter itself, or its negative.
+                    // The coefficient of the letter, 1 or -1.
                     let sign = formula.value(&with(letters, which, &choice)).wrapping_sub(none);
                     held.iter().for_each(|held| add(held.wrapping_sub(none).wrapping_mul(sign), target));
                 }
@@ -264,7 +269,7 @@ impl ReferenceModel<'_> {
             None => {
                 let there = letters.p.wrapping_add(held[0]);
                 let pc_offset = tables.pc_offset(row.row.kind).cast_signed();
-                // The addend may be the entry's or the way's.
+                // The addend may belong to the target or to the address of the code.
                 add(there.wrapping_add(pc_offset), s.wrapping_add(a).wrapping_add(pc_offset));
                 add(there.wrapping_sub(a), s);
             }
@@ -274,8 +279,7 @@ impl ReferenceModel<'_> {
         codes.into_iter().map(cut).filter(inside).collect()
     }
 
-    /// Where the branches of a sample go that do not reach their targets: their places and what their fields hold.
-    /// All relocations are of one row.
+    /// Returns where the out-of-range branches of a sample lead. All relocations must be of one row.
     pub(crate) fn detours(&self, module: &TestModule, linked: &Linked, row: &PluginRow) -> Vec<u64> {
         let section = &module.sections[0];
         let field = Field::of(row, module.order);
@@ -288,7 +292,7 @@ impl ReferenceModel<'_> {
         section.relocations.iter().zip(&self.predictions(module, &linked.values)).filter_map(goes).collect()
     }
 
-    /// The code that the relocations of a sample lead to, which are all of one row.
+    /// Returns the code to which the relocations of a sample refer. All relocations must be of one row.
     pub(crate) fn codes(&self, tables: &Tables, module: &TestModule, linked: &Linked, row: &PluginRow) -> Vec<Code> {
         let section = &module.sections[0];
         let places = Places::of(self.about(), section);
@@ -304,7 +308,7 @@ impl ReferenceModel<'_> {
     }
 }
 
-/// Whether a field holds all of a value.
+/// Returns whether the field stores all bits of the value, so that the value can be read back.
 fn solvable(row: &PluginRow) -> bool {
     let holds = Field::of(row, relobox_abi::order::LITTLE).holds();
     let low = holds.trailing_zeros();
@@ -312,7 +316,7 @@ fn solvable(row: &PluginRow) -> bool {
     !row.is(row_flag::DERIVED) && gapless && u64::from(row.row.align.max(1)) >= 1u64 << low.min(63)
 }
 
-/// What a field held before its low half, which has a sign, was taken from the high one.
+/// Reverses the rounding of a high half: the sign of the low half was compensated in the bits from `round` up.
 pub(crate) fn undo_rounding(row: &PluginRow, held: i64) -> i64 {
     let bits = u32::from(row.row.round);
     if bits == 0 {
@@ -322,7 +326,7 @@ pub(crate) fn undo_rounding(row: &PluginRow, held: i64) -> i64 {
     (held >> bits << bits).wrapping_add(low)
 }
 
-/// What an entry holds.
+/// Returns the values that a correct entry may hold.
 fn targets(module: &TestModule, holds: Holds, letters: &Letters) -> Vec<u64> {
     let (symbol, both) = (letters.s, letters.s.wrapping_add(letters.a));
     let all = match holds {
@@ -333,7 +337,7 @@ fn targets(module: &TestModule, holds: Holds, letters: &Letters) -> Vec<u64> {
     all.into_iter().map(|target| module.cut(target.cast_unsigned())).collect()
 }
 
-/// A section for people.
+/// Formats a section that the plugin made, with its first 64 bytes.
 fn shown(made: &Made) -> String {
     let len = made.contents.len().min(64);
     format!("{} at {} with {}", made.name, text::hex_value(made.address.cast_signed()), hex(&made.contents[..len]))

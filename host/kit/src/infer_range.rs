@@ -1,8 +1,8 @@
-//! Ranges of rows whose formula cannot be read: of which number they are the range is learnt by asking.
+//! Inference of the number to which a range rule applies, for rows whose formula cannot be parsed.
 //!
-//! `j1_j2(S + A - P)` may do anything to its argument's bits, and still its rule speaks of that argument. So it is tried
-//! which of a few numbers a plugin's refusals follow. Only where they do, at one end at least and roughly, or where the
-//! field holds that number's bits, the ends are held to the rule.
+//! `j1_j2(S + A - P)` may permute the bits of its argument, but its range rule still applies to some number. A few
+//! candidates are tried, and a candidate is accepted if the plugin refuses values beyond roughly the end of its range,
+//! or if the field holds its bits. The ends of the range are then checked for the accepted candidate.
 
 use super::edges::{range, step};
 use super::encode::bytes;
@@ -19,7 +19,7 @@ use relobox_link::description::PluginRow;
 use relobox_link::guests::Plugin;
 use std::collections::HashMap;
 
-/// What a plugin does with a value.
+/// The reaction of a plugin to a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Answer {
     Linked { holds: bool },
@@ -27,7 +27,7 @@ enum Answer {
     Other,
 }
 
-/// The measures of the rows that need one, by type.
+/// Infers the range formulas of the rows that need one, by type.
 pub(crate) fn infer(model: &ReferenceModel<'_>, plugin: &Plugin) -> HashMap<u32, RangeFormula> {
     let wanted = |row: &&PluginRow| {
         let r = &row.row;
@@ -42,7 +42,7 @@ pub(crate) fn infer(model: &ReferenceModel<'_>, plugin: &Plugin) -> HashMap<u32,
     rows.filter_map(|row| Some((row.row.kind, RangeProbe { model, plugin, row }.range_formula()?))).collect()
 }
 
-/// A row that is asked about.
+/// A row whose range formula is inferred.
 struct RangeProbe<'a> {
     model: &'a ReferenceModel<'a>,
     plugin: &'a Plugin,
@@ -58,7 +58,7 @@ impl RangeProbe<'_> {
         // A range as wide as an address has no ends.
         let fixtures: Vec<_> =
             fixtures(self.model).into_iter().filter(|g| self.row.row.bits < g.module.class).collect();
-        // It must not depend on where the section is.
+        // Try two section addresses, since the result must not depend on the address.
         let fixtures: Vec<_> =
             fixtures.iter().flat_map(|g| [g.clone(), g.clone().at(g.address().wrapping_add(0x135_7000))]).collect();
         formulas.into_iter().find_map(|formula| {
@@ -68,7 +68,8 @@ impl RangeProbe<'_> {
         })
     }
 
-    /// What is added to `formula`, if the plugin's refusals follow that.
+    /// Returns the constant that must be added to `formula` to match the refusals of the plugin, or `None` if they do
+    /// not match.
     fn on(&self, fixture: &Fixture, formula: &Formula) -> Option<i64> {
         let (min, max) = range(self.row);
         let step = step(self.row);
@@ -79,7 +80,7 @@ impl RangeProbe<'_> {
             return None;
         }
         let holds = within.iter().all(|answer| *answer == Answer::Linked { holds: true });
-        // As far as may be wrong by half or by twice; in a narrow class, as far as there is anything.
+        // Probe far enough to notice an end that is off by a factor of two, but within the numbers of the class.
         let last = even(max);
         let far = |end: i64| match fixture.module.class {
             32 => end.saturating_mul(3).clamp(even(i32::MIN.into()), even(i32::MAX.into())),
@@ -96,7 +97,7 @@ impl RangeProbe<'_> {
         }
     }
 
-    /// The last value that is linked on the way from `good` to `bad`; `None` if that one is, too.
+    /// Finds the last value between `good` and `bad` that is linked, or returns `None` if `bad` is not out of range.
     fn end(&self, fixture: &Fixture, formula: &Formula, good: i64, bad: i64) -> Option<i64> {
         let step = step(self.row);
         if self.probe(fixture, formula, bad) != Answer::OutOfRange {
@@ -114,7 +115,7 @@ impl RangeProbe<'_> {
         Some(good * step)
     }
 
-    /// A module whose one relocation has this value.
+    /// Links a module with one relocation of this value.
     fn probe(&self, fixture: &Fixture, formula: &Formula, value: i64) -> Answer {
         let mut fixture = fixture.clone();
         let offset = 24;

@@ -1,9 +1,10 @@
-//! What a plugin's letters for tables mean: learnt from where its fields lead, never from what stands there.
+//! Inference of what a plugin's table letters stand for. Only where fields lead is used for that, never what the tables
+//! contain.
 //!
-//! `G` is an entry's address in one plugin, a table's in another, and a description does not say which. So a few modules
-//! are linked, and for each letter of each row every role is tried that it could have: a letter for entries leads
-//! different symbols to different places in what the plugin made, one for the table leads all to where it begins.
-//! What entries must hold is not learnt: that is the judge's business, and follows from the formula.
+//! `G` is the address of an entry in one plugin and of a table in another, and a description does not say which. So a
+//! few modules are linked, and every possible role is tried for each letter of each row: a letter for entries refers to
+//! different places for different symbols, and a letter for a table always refers to its start. What an entry must hold
+//! is not inferred but follows from the formula.
 
 use super::encode::{bytes, in_range};
 use super::field::Field;
@@ -24,8 +25,8 @@ use relobox_link::guests::Plugin;
 use std::collections::HashMap;
 
 impl<'a> ReferenceModel<'a> {
-    /// A judge of `plugin`, which is asked what its description does not say: which forms of addends it takes, and
-    /// what its letters for tables stand for.
+    /// Makes the reference model of `plugin`, and links a few modules to infer what the description does not say: the
+    /// addend forms that it takes, and what its table letters stand for.
     #[must_use]
     pub fn of(plugin: &'a Plugin) -> Self {
         let mut model = Self::new(&plugin.about, AddendForms::of(plugin));
@@ -35,7 +36,7 @@ impl<'a> ReferenceModel<'a> {
     }
 }
 
-/// What can be learnt of the tables of `plugin`.
+/// Infers the roles of table letters and the properties of code.
 fn tables(model: &ReferenceModel<'_>, plugin: &Plugin) -> Tables {
     let mut tables = Tables::default();
     let rows = || model.about().rows.iter().filter(|row| row.writes() && !row.slices.is_empty());
@@ -82,7 +83,7 @@ fn tables(model: &ReferenceModel<'_>, plugin: &Plugin) -> Tables {
     tables
 }
 
-/// How far behind the start of every piece of code in `samples` its target stands; `None` if it does not.
+/// Returns the distance between the start of code and the word that holds its target, if it is the same in all samples.
 fn distance(
     tables: &Tables,
     model: &ReferenceModel<'_>,
@@ -107,7 +108,8 @@ fn distance(
     all?.first().copied()
 }
 
-/// The smallest distance at which all detours in `samples` lead into code that the plugin made; 0 if there is none.
+/// Returns the smallest distance at which all out-of-range branches of `samples` lead into code that the plugin made,
+/// or 0 if there is none.
 fn pc_offset(model: &ReferenceModel<'_>, row: &PluginRow, samples: &[(TestModule, Linked)]) -> u64 {
     let into = |pc_offset: &u64| {
         samples.iter().all(|(module, linked)| {
@@ -118,7 +120,7 @@ fn pc_offset(model: &ReferenceModel<'_>, row: &PluginRow, samples: &[(TestModule
     [0, 2, 4, 8].into_iter().find(into).unwrap_or(0)
 }
 
-/// Every choice of a role for each of so many letters.
+/// Returns all assignments of a role to each of `letters` letters.
 fn assignments(letters: usize) -> Vec<Vec<Role>> {
     let mut all = vec![Vec::new()];
     for _ in 0..letters {
@@ -128,7 +130,7 @@ fn assignments(letters: usize) -> Vec<Vec<Role>> {
     all
 }
 
-/// Everything that a letter can be in this role, whatever stands there.
+/// Returns all values that a letter can have in this role, whatever the tables contain.
 fn anywhere(module: &TestModule, linked: &Linked, role: Role) -> Vec<i64> {
     let signed = |values: Vec<u64>| values.into_iter().map(u64::cast_signed).collect();
     let slots = || slots(module, linked, |_| true);
@@ -143,7 +145,8 @@ fn anywhere(module: &TestModule, linked: &Linked, role: Role) -> Vec<i64> {
     }
 }
 
-/// Whether every field of a module leads where these roles say: to places in what was made, and two symbols to two.
+/// Returns whether these roles explain every field of a module: each refers to a place in what the plugin made, and
+/// different symbols refer to different places.
 fn leads(
     model: &ReferenceModel<'_>,
     row: &PluginRow,
@@ -178,7 +181,7 @@ fn leads(
             return false;
         }
     }
-    // Where each symbol has one way only, each has its own.
+    // If each symbol has exactly one explanation, all of them must differ.
     let entries = roles.iter().any(|role| *role != Role::Table);
     let single = of_symbols.values().all(|ways| ways.len() == 1);
     let mut ways: Vec<_> = of_symbols.into_values().flatten().collect();
@@ -188,7 +191,7 @@ fn leads(
     !entries || !single || ways.len() == count
 }
 
-/// Modules of relocations of `row`, three symbols by turns, near and far: those that are linked.
+/// Links modules with relocations of `row` to three symbols, near and far, and returns those that the plugin links.
 fn linked(model: &ReferenceModel<'_>, plugin: &Plugin, row: &PluginRow) -> Vec<(TestModule, Linked)> {
     let forms = model.forms();
     let mut all = Vec::new();
@@ -198,7 +201,7 @@ fn linked(model: &ReferenceModel<'_>, plugin: &Plugin, row: &PluginRow) -> Vec<(
             let mut rng = Rng::new(row.row.kind.into());
             let anywhere: Vec<_> = (0..3).map(|_| rng.next_u64() & !0xf).collect();
             let away = |by: i64| (1..4).map(|i| fixture.address().wrapping_add_signed(by + 0x100 * i)).collect();
-            // As far as branches of all kinds reach, and further.
+            // Distances around the reach of all kinds of branches.
             let far = [27, 29, 31, 33, 38, 46].map(|bits| 1i64 << bits).into_iter().flat_map(|by| [by, -by]);
             let distances: Vec<Vec<u64>> = std::iter::once(0).chain(far).map(away).collect();
             for values in std::iter::once(anywhere).chain(distances) {

@@ -1,22 +1,23 @@
-//! A proof as JUnit XML.
+//! A conformance report as JUnit XML.
 
 use super::conformance::ConformanceReport;
 use super::runner::Check;
 use crate::junit_xml::{case, failure, skipped, suite, xml};
 use quick_junit::TestCaseStatus;
 
-/// A test suite for each group, a test case for each check.
+/// Formats a report with a test suite for each group and a test case for each check. `seconds` is the total run time.
 #[must_use]
-pub fn junit(plugin: &str, proof: &ConformanceReport, seconds: f64) -> String {
-    let suites = proof.groups().map(|group| {
+pub fn junit(plugin: &str, report: &ConformanceReport, seconds: f64) -> String {
+    let suites = report.groups().map(|group| {
         let class = format!("relobox.plugin.{plugin}.{}", group.as_str());
-        let checks = proof.checks.iter().filter(|check| check.group == group);
+        let checks = report.checks.iter().filter(|check| check.group == group);
         suite(group.as_str(), checks.map(|check| case(&class, &check.name, status(check))))
     });
     xml(&format!("relobox plugin test {plugin}"), seconds, suites)
 }
 
-/// A failure has the word and the text of the first complaint, and below that how many cases failed, and the others.
+/// Makes the status of a check. A failure has the kind and the text of the first diagnostic, then the number of failed
+/// test cases and the other diagnostics.
 fn status(check: &Check) -> TestCaseStatus {
     let diagnostics: Vec<_> = check.failures.iter().map(|failure| &failure.diagnostic).collect();
     match diagnostics.split_first() {
@@ -49,9 +50,9 @@ mod tests {
         let mut check = Check::new(Group::Vectors, "R_<&\">");
         (check.cases, check.failed) = (3, 1);
         check.failures.extend([failure(DiagnosticKind::Bytes), failure(DiagnosticKind::Reason)]);
-        let proof =
+        let report =
             ConformanceReport { checks: vec![check, Check::new(Group::Cost, "a")], ..ConformanceReport::default() };
-        let text = junit("toy", &proof, 0.5);
+        let text = junit("toy", &report, 0.5);
         assert!(text.contains("name=\"R_&lt;&amp;&quot;&gt;\""), "{text}");
         let diagnostic = "R_&lt;&amp;&quot;&gt;\\u{1}: expected x; came y";
         assert!(text.contains(&format!("message=\"{diagnostic}\" type=\"bytes\">1 of 3 cases\nreason: ")), "{text}");

@@ -1,6 +1,26 @@
-//! The plugin kit: made-up modules, the stages that link them, and what is proved of a plugin with them.
+//! The conformance kit: tests relocation plugins against their own descriptions. It contains no knowledge of any
+//! architecture.
 //!
-//! Nothing here knows an architecture: what there is to prove comes from a plugin's own description.
+//! The modules, in the order of the data flow:
+//!
+//! 1. [`test_module`], [`fixture`] and [`test_case`] make up the input: a kernel module as records, or a `.case` file.
+//! 2. [`run`](mod@run) links it with the plugin, in the host's own stages.
+//! 3. [`reference_model`] predicts the result from the description. [`formula`], `value_source` and `value` compute the
+//!   value,
+//! `encode`, [`field`] and [`places`] turn it into bytes, `predict` combines them into a [`prediction`] with
+//! [`fault_kinds`].
+//! 4. `infer_tables`, `infer_range` and `tables` infer from a few links what the description leaves open.
+//! 5. [`indirection`] and `slots` resolve fields that refer to table entries or stubs.
+//! 6. [`oracle`] compares the result with the prediction (`check`), with a second link (`metamorphic`, [`cost`]) or
+//!   with a
+//! second plugin ([`agree`], `destination`, `stub`), and returns a [`diagnostic`]; [`blame`](mod@blame) attributes
+//! stray writes.
+//! 7. The checks of each [`group`] derive test modules from the rows: `describe`, `bits`, `vectors`, `edges`, `sample`,
+//!   `pairs`,
+//! `properties`, `hostile`.
+//! 8. [`runner`] applies oracles for a [`plugin_under_test`]; [`minimise`](mod@minimise) and [`minimiser`] reduce what
+//!   failed.
+//! 9. [`conformance`] collects the report; `reproducer`, `junit` and [`junit_xml`] write it.
 #![warn(missing_docs)]
 
 pub mod agree;

@@ -1,5 +1,5 @@
-//! Metamorphic oracles: a second case is made from the first, and what must hold between the two is known, whatever
-//! a relocation means. Where either is refused there is nothing to compare.
+//! Metamorphic oracles: a second module is derived from the first, and a relation between the two results must hold,
+//! whatever a relocation means. If the plugin refuses either module, there is nothing to compare.
 
 use super::diagnostic::{Diagnostic, DiagnosticKind, hex};
 use super::field::Field;
@@ -13,14 +13,14 @@ use relobox_core::rng::Rng;
 use relobox_core::text;
 use relobox_link::description::PluginRow;
 
-/// What moves.
+/// What is moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moves {
-    /// Sections, symbols and what the plugin makes.
+    /// Sections, symbols, and the sections that the plugin makes.
     Everything,
     /// Symbols that are in no section.
     Symbols,
-    /// Sections; not what the plugin makes.
+    /// Sections, but not the sections that the plugin makes.
     Places,
 }
 
@@ -39,7 +39,7 @@ fn moved(module: &TestModule, what: Moves, by: u64) -> TestModule {
     moved
 }
 
-/// By how many times the distance a row's value may move; `None` where nobody knows.
+/// Returns the multiples of the distance by which the value of a row may change, or `None` if that is not known.
 fn factors(model: &ReferenceModel<'_>, row: &PluginRow, what: Moves, symbol_moves: bool) -> Option<&'static [i64]> {
     use Moves::{Everything, Places, Symbols};
     if row.is(row_flag::BY_HAND) || (row.is(row_flag::FALLBACK) && what != Everything) || !model.is_linear(row) {
@@ -56,7 +56,7 @@ fn factors(model: &ReferenceModel<'_>, row: &PluginRow, what: Moves, symbol_move
             }
         }
         (effect::RELATIVE | effect::PAGES, Places) if symbol_moves => &[-1],
-        // A page is the least by which it is asked to move.
+        // The distance is at least a page.
         (effect::IN_PAGE | effect::SIZE, _) => &[0],
         (effect::ABSOLUTE | effect::PLUS, _) => {
             if s {
@@ -87,7 +87,11 @@ fn linked(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Option<Linke
     }
 }
 
-/// Values move with what they are made of.
+/// Checks that each value changes with the operands that were moved.
+///
+/// # Errors
+///
+/// A [`Diagnostic`] about the first field that did not change as expected.
 pub(crate) fn shift(
     under_test: &PluginUnderTest<'_>,
     module: &TestModule,
@@ -104,12 +108,12 @@ pub(crate) fn shift(
             if places.sharing(index) != Sharing::Alone {
                 continue;
             }
-            // Symbol 0 has no value, and nothing moves it; a symbol of a section moves with that.
+            // Symbol 0 never moves, and a symbol that is defined in a section moves with the section.
             let symbol = (r.symbol as usize).checked_sub(1).and_then(|i| module.symbols.get(i));
             let along = symbol.is_some_and(|symbol| symbol.section == 0 || what == Moves::Everything);
             let Some(factors) = factors(&under_test.model, row, what, along) else { continue };
             let field = Field::of(row, module.order);
-            // A field without the low bits moves by a whole number only if these stay.
+            // A field that does not store the low bits changes by a whole number only if these bits stay the same.
             let paged = matches!(
                 row.row.effect,
                 effect::PAGES | effect::IN_PAGE | effect::PARTNER | effect::UNKNOWN | effect::SLOT
@@ -151,7 +155,7 @@ pub(crate) fn shift(
     Ok(())
 }
 
-/// The bits of a word that follow a value of the class: above 32 bits, one may carry or cut.
+/// Returns the bits of a word that follow from a value of the class. Bits above 32 may depend on carries.
 fn sure(field: &Field<'_>, class: u8) -> u64 {
     if class == 32 { !field.insert(0, |_| !0xffff_ffff) } else { u64::MAX }
 }
@@ -164,7 +168,7 @@ fn thing(what: Moves) -> &'static str {
     }
 }
 
-/// For each byte of a section: the bits that some relocation owns, and those that one reads as well.
+/// Returns, for each byte of a section, the bits that relocations own and the bits that they also read.
 fn owned(under_test: &PluginUnderTest<'_>, module: &TestModule, section: &Section) -> (Vec<u8>, Vec<u8>) {
     let mut own = vec![0u8; section.bytes.len()];
     let mut read = own.clone();
@@ -178,7 +182,7 @@ fn owned(under_test: &PluginUnderTest<'_>, module: &TestModule, section: &Sectio
             || (row.row.effect == effect::UNKNOWN && under_test.model.unpredictable(row).is_some());
         let field_bits = field.bytes(if whole { u64::MAX } else { field.mask() });
         let field_bits = field_bits.iter().take(field.width).copied();
-        // What is in the window and not in the field, and what plan may declare, is anybody's.
+        // Bits in the window but outside the field, and bits in windows that plan may declare, may be owned and read.
         let start = r.offset as i64 + i64::from(row.row.window_start) - i64::from(row.row.window_align);
         let window = usize::from(row.row.window_len) + usize::from(row.row.window_align);
         if usize::from(row.row.window_len) > field.width || row.row.extra != 0 {
@@ -199,7 +203,11 @@ fn owned(under_test: &PluginUnderTest<'_>, module: &TestModule, section: &Sectio
     (own, read)
 }
 
-/// Bits around fields stay, and what was in a field does not matter unless it is read.
+/// Checks that bits around fields stay, and that the old contents of a field do not matter unless they are read.
+///
+/// # Errors
+///
+/// A [`Diagnostic`] about the first byte that violates this.
 pub(crate) fn poison(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), Diagnostic> {
     let mut inverted = module.clone();
     let masks: Vec<_> = module.sections.iter().map(|s| owned(under_test, module, s)).collect();
@@ -225,7 +233,7 @@ pub(crate) fn poison(under_test: &PluginUnderTest<'_>, module: &TestModule) -> R
             }
         }
         let (a, b) = (&clean.sections[section], &dirty.sections[section]);
-        // What a plugin makes of the value and the bytes before is its own affair.
+        // The plugin may derive such values from the old contents.
         let derived: Vec<_> = s
             .relocations
             .iter()
@@ -246,18 +254,22 @@ pub(crate) fn poison(under_test: &PluginUnderTest<'_>, module: &TestModule) -> R
     Ok(())
 }
 
-/// The relocation nearest to a byte.
+/// Returns the name of the relocation nearest to a byte.
 fn near(under_test: &PluginUnderTest<'_>, section: &Section, at: usize) -> String {
     let nearest = section.relocations.iter().min_by_key(|r| r.offset.abs_diff(at as u64));
     let name = nearest.map_or_else(String::new, |r| under_test.about().relocation(r.kind));
     format!("{name} near {}+{at:#x}", section.name)
 }
 
-/// Relocations that do not depend on each other, in another order, give the same.
+/// Checks that the order of independent relocations does not matter.
+///
+/// # Errors
+///
+/// A [`Diagnostic`] about the first difference.
 pub(crate) fn permute(under_test: &PluginUnderTest<'_>, module: &TestModule, seed: u64) -> Result<(), Diagnostic> {
     let about = under_test.about();
-    // Who must stand behind whom is only known of plugins that say so.
-    let from_description = |s: &Section| about.abi < 2 && s.in_place;
+    // Plugins of ABI version 1 do not declare which relocations must follow which.
+    let unordered = |s: &Section| about.abi < 2 && s.in_place;
     let bound = |r: &Relocation| {
         let kind = r.kind & about.kind_mask;
         about.rows.iter().any(|row| {
@@ -270,12 +282,12 @@ pub(crate) fn permute(under_test: &PluginUnderTest<'_>, module: &TestModule, see
     for (section, s) in module.groups() {
         let places = Places::of(about, s);
         let alone = |i: &usize| places.sharing(*i) == Sharing::Alone && !bound(&s.relocations[*i]);
-        let free: Vec<_> = (0..s.relocations.len()).filter(|i| !from_description(s) && alone(i)).collect();
+        let free: Vec<_> = (0..s.relocations.len()).filter(|i| !unordered(s) && alone(i)).collect();
         let list = &mut permuted.sections[section].relocations;
         for i in (1..free.len()).rev() {
             list.swap(free[i], free[rng.below(i + 1)]);
         }
-        // Of few, chance may leave all in their order.
+        // A random permutation of few elements may be the identity.
         if *list == s.relocations {
             free.windows(2).for_each(|two| list.swap(two[0], two[1]));
         }
@@ -289,7 +301,7 @@ pub(crate) fn permute(under_test: &PluginUnderTest<'_>, module: &TestModule, see
             for (section, s) in module.groups() {
                 for r in &s.relocations {
                     let Some(row) = about.row(r.kind).filter(|row| row.writes()) else { continue };
-                    // Entries may be numbered as they come.
+                    // Table entries may be numbered in the order of the relocations.
                     let tables = !a.made.is_empty()
                         && (matches!(row.row.effect, effect::SLOT | effect::UNKNOWN | effect::PARTNER)
                             || row.is(row_flag::FALLBACK));
@@ -307,7 +319,11 @@ pub(crate) fn permute(under_test: &PluginUnderTest<'_>, module: &TestModule, see
         (Outcome::Refused(_), Outcome::Refused(_)) => Ok(()),
         (Outcome::Linked(_), Outcome::Refused(faults)) | (Outcome::Refused(faults), Outcome::Linked(_)) => {
             let kind = faults.first().map_or(String::new(), |f| f.kind.clone());
-            diagnostic("independent relocations".into(), "the same verdict".into(), format!("{kind} in one of two"))
+            diagnostic(
+                "independent relocations".into(),
+                "the same outcome".into(),
+                format!("{kind} in one of two runs"),
+            )
         }
         (_, Outcome::GuestError(what)) | (Outcome::GuestError(what), _) => {
             diagnostic("independent relocations".into(), "an answer".into(), format!("it {what}"))

@@ -1,11 +1,12 @@
-//! Smaller cases of which the same is true.
+//! Minimisation of test modules.
 
 use super::test_module::TestModule;
 use crate::minimiser::Minimiser;
 
-/// The smallest case that could be found of which `still` holds; it holds of `module`.
+/// Returns the smallest module found for which `still` is true; it must be true for `module`.
 ///
-/// Tried in turn until nothing helps: without a section, symbols, relocations, contents; then simpler numbers.
+/// Repeats these passes until none of them helps: remove relocations, symbols and sections, shorten and clear contents,
+/// and simplify numbers.
 pub fn minimise(module: &TestModule, mut still: impl FnMut(&TestModule) -> bool) -> TestModule {
     let mut small = Minimiser::new(module.clone(), &mut still);
     loop {
@@ -21,7 +22,7 @@ pub fn minimise(module: &TestModule, mut still: impl FnMut(&TestModule) -> bool)
     }
 }
 
-/// Runs of a list are taken away, halves first.
+/// Calls `take(start, count)` to remove runs of a list of `len` elements, first halves, then quarters, and so on.
 fn halves(len: usize, mut take: impl FnMut(usize, usize) -> bool) {
     let (mut size, mut len) = (len, len);
     while size > 0 {
@@ -46,7 +47,7 @@ fn relocations(small: &mut Minimiser<'_, TestModule>) {
     }
 }
 
-/// A symbol without a use goes, and indices with it.
+/// Removes unused symbols and renumbers the others.
 fn symbols(small: &mut Minimiser<'_, TestModule>) {
     for symbol in (0..small.best().symbols.len()).rev() {
         let index = symbol as u32 + 1;
@@ -59,7 +60,7 @@ fn symbols(small: &mut Minimiser<'_, TestModule>) {
             });
         }
     }
-    // Two that do for one.
+    // Try to merge each symbol with its predecessor.
     for symbol in 1..small.best().symbols.len() as u32 {
         small.change(|module| {
             let relocations = module.sections.iter_mut().flat_map(|s| &mut s.relocations);
@@ -83,7 +84,7 @@ fn sections(small: &mut Minimiser<'_, TestModule>) {
 
 fn contents(small: &mut Minimiser<'_, TestModule>) {
     for section in 0..small.best().sections.len() {
-        // From the end, where nothing else has to move.
+        // Cut from the end, where nothing else has to move.
         let mut cut = small.best().sections[section].bytes.len();
         while cut > 0 {
             let len = small.best().sections[section].bytes.len();
@@ -91,7 +92,7 @@ fn contents(small: &mut Minimiser<'_, TestModule>) {
                 cut /= 2;
             }
         }
-        // From the start, with all that is counted from there.
+        // Cut from the start, and move everything whose offset is counted from there.
         let mut cut = small.best().sections[section].bytes.len().next_power_of_two();
         while cut > 0 {
             let by = cut as u64;
@@ -119,14 +120,14 @@ fn contents(small: &mut Minimiser<'_, TestModule>) {
     }
 }
 
-/// What a number could be instead, the simplest first.
+/// Returns simpler candidates for a number, the simplest first.
 fn simpler(number: u64) -> impl Iterator<Item = u64> {
     let high = (1..16).rev().map(move |digits| number >> (4 * digits) << (4 * digits));
     let low = (1..16).map(move |digits| number & !(u64::MAX << (4 * digits)));
     [0, 1].into_iter().chain(low).chain(high).filter(move |n| *n < number)
 }
 
-/// The number becomes the simplest that does.
+/// Replaces a number by the simplest candidate that is accepted.
 fn number(small: &mut Minimiser<'_, TestModule>, get: impl Fn(&TestModule) -> u64, set: impl Fn(&mut TestModule, u64)) {
     let _ = simpler(get(small.best())).find(|number| small.change(|module| set(module, *number)));
 }

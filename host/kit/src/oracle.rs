@@ -1,4 +1,5 @@
-//! What may be asked of one case: each oracle runs it, some also a second one made from it, and complains or not.
+//! The oracles of the conformance test. Each links a test module, some of them also a second one derived from it, and
+//! returns a diagnostic if something is wrong.
 
 use super::cost::{self, Growth};
 use super::diagnostic::{Diagnostic, DiagnosticKind, hex};
@@ -10,42 +11,46 @@ use super::{agree, metamorphic, slots};
 use relobox_link::guests::Plugin;
 use std::fmt;
 
-/// A question about a case.
+/// An oracle. Its text form stands in the `# oracle:` line of a test case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Oracle {
-    /// Is every relocation as the description says?
+    /// Does every relocation conform to the description (text form `judge`)?
     ReferenceModel,
-    /// Is a second run the same, in bytes and fuel, with another job in between?
+    /// Do two runs agree in bytes and fuel, with another job in between?
     Repeat,
-    /// What moves if everything moves, by so much?
+    /// Do values change correctly if everything moves by this distance?
     Shift(u64),
-    /// What moves if only the symbols move?
+    /// Do values change correctly if only the symbols move by this distance?
     ShiftSymbols(u64),
-    /// What moves if only the places move?
+    /// Do values change correctly if only the sections move by this distance?
     ShiftPlaces(u64),
-    /// Do bits around the fields stay, and does it not matter what was in them?
+    /// Do bits around fields stay, and are the old contents of fields irrelevant?
     Poison,
-    /// Is it the same in another order, by this seed?
+    /// Is the result the same in another order of relocations, chosen by this seed?
     Permute(u64),
-    /// Do table entries and stubs lead to their symbols, and different symbols have different ones?
+    /// Do table entries and stubs lead to their symbols, with different ones for different symbols?
     Slots,
     /// Does the cost grow in proportion?
     Cost(Growth),
-    /// Does another plugin agree?
+    /// Does a second plugin agree?
     Against,
 }
 
-/// Whom to ask, besides the plugin.
+/// The plugins that an oracle needs.
 #[derive(Clone, Copy)]
 pub struct OracleContext<'a> {
     /// The plugin under test.
     pub under_test: &'a PluginUnderTest<'a>,
-    /// The one that must agree.
+    /// A second plugin that must agree.
     pub against: Option<&'a Plugin>,
 }
 
 impl Oracle {
-    /// Asks; `Ok` where nothing can be said.
+    /// Applies the oracle to `module`. The result is `Ok` if the oracle has nothing to say about the module.
+    ///
+    /// # Errors
+    ///
+    /// A [`Diagnostic`] if the plugin is wrong.
     pub fn check(&self, context: &OracleContext<'_>, module: &TestModule) -> Result<(), Diagnostic> {
         let under_test = context.under_test;
         match self {
@@ -87,7 +92,7 @@ impl std::str::FromStr for Oracle {
         let (word, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
         let number = || {
             let digits = rest.trim().strip_prefix("0x").unwrap_or_default();
-            u64::from_str_radix(digits, 16).map_err(|_| format!("{rest:?} is no number that begins with 0x"))
+            u64::from_str_radix(digits, 16).map_err(|_| format!("{rest:?} is not a number that begins with 0x"))
         };
         Ok(match word {
             "judge" => Self::ReferenceModel,
@@ -98,7 +103,7 @@ impl std::str::FromStr for Oracle {
             "poison" => Self::Poison,
             "permute" => Self::Permute(number()?),
             "slots" => Self::Slots,
-            "cost" => Self::Cost(Growth::of(rest.trim()).ok_or(format!("{rest:?} is nothing that grows"))?),
+            "cost" => Self::Cost(Growth::of(rest.trim()).ok_or(format!("{rest:?} is not a dimension of cost"))?),
             "against" => Self::Against,
             _ => return Err(format!("there is no oracle {word:?}")),
         })
@@ -109,7 +114,7 @@ fn differs(about: &str, expected: String, actual: String) -> Diagnostic {
     Diagnostic { kind: DiagnosticKind::Differs, about: about.to_owned(), expected, actual }
 }
 
-/// Same bytes, same fuel, same memory, whatever ran in between.
+/// Checks that two runs agree in outcome, fuel and memory, with another job in between.
 fn repeat(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), Diagnostic> {
     let once = || {
         let run = under_test.run(module);
@@ -124,7 +129,7 @@ fn repeat(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), D
     same(&first, &once())
 }
 
-/// Two runs, each with its fuel and memory.
+/// Compares two runs: outcome, fuel, and memory in bytes.
 fn same(first: &(Outcome, u64, usize), second: &(Outcome, u64, usize)) -> Result<(), Diagnostic> {
     let about = "two runs of one job";
     if first.0 != second.0 {
@@ -139,7 +144,7 @@ fn same(first: &(Outcome, u64, usize), second: &(Outcome, u64, usize)) -> Result
     Ok(())
 }
 
-/// Short words for an outcome.
+/// Summarises an outcome.
 fn text_of(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Linked(linked) => {
@@ -158,7 +163,7 @@ fn text_of(outcome: &Outcome) -> String {
     }
 }
 
-/// Both come to the same, or refuse the same relocation. Where one does not know a type or the machine, it is not asked.
+/// Checks that both plugins agree. A module with a machine or a type that one of them does not know is not compared.
 fn agree(under_test: &PluginUnderTest<'_>, other: &Plugin, module: &TestModule) -> Result<(), Diagnostic> {
     if !agree::comparable([under_test.plugin, other], module) {
         return Ok(());
@@ -170,7 +175,11 @@ fn agree(under_test: &PluginUnderTest<'_>, other: &Plugin, module: &TestModule) 
     Err(differs(&format!("against {}", other.about.name), text_of(&theirs), text_of(&ours)))
 }
 
-/// Whether that is what was expected.
+/// Compares an outcome with the expected outcome of a test case. What the test case does not list is not compared.
+///
+/// # Errors
+///
+/// A [`Diagnostic`] of kind [`DiagnosticKind::Differs`] if they differ.
 pub fn check_expected(expected: &Expected, outcome: &Outcome) -> Result<(), Diagnostic> {
     let right = match (expected, outcome) {
         (Expected::Linked { sections, made }, Outcome::Linked(linked)) => {
@@ -198,7 +207,7 @@ pub fn check_expected(expected: &Expected, outcome: &Outcome) -> Result<(), Diag
             format!("refused: {}", kinds.join(", "))
         }
     };
-    Err(differs("what was recorded", expected, text_of(outcome)))
+    Err(differs("the recorded outcome", expected, text_of(outcome)))
 }
 
 #[cfg(test)]
@@ -206,7 +215,7 @@ mod tests {
     use super::*;
     use crate::Linked;
 
-    /// No guest can be different each time, for want of anything that is: so it takes made-up runs to see this.
+    /// The sandbox has no source of nondeterminism, so the comparison is tested with made-up runs.
     #[test]
     fn two_runs_that_differ_are_noticed() {
         let linked = |byte| Outcome::Linked(Linked { sections: vec![vec![byte]], ..Linked::default() });

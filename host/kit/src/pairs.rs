@@ -1,5 +1,6 @@
-//! Pairs, from what rows say of each other: both halves together hold the value, also where the low one carries into
-//! the high one; a half without its other is refused; pairs may be interleaved where they may.
+//! Checks on the pairs that rows declare: both halves together must hold the value, also where the low half carries
+//! into the high half; a half without its partner must be refused; and pairs may be interleaved where the pairing
+//! permits it.
 
 use super::field::Field;
 use super::fixture::Fixture;
@@ -12,7 +13,7 @@ use super::test_module::Relocation;
 use relobox_abi::pairing;
 use relobox_link::description::PluginRow;
 
-/// All of them.
+/// Runs the checks of the group `pairs`.
 pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
     let under_test = runner.under_test();
     for row in under_test.writing().filter(|row| row.row.pairing != pairing::NONE) {
@@ -25,8 +26,8 @@ pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
                     pairing::PART => parts(cx, &fixture, row, partner),
                     pairing::BEHIND => behind(cx, &fixture, row, partner),
                     pairing::PLACE => places(cx, &fixture, row, partner),
-                    // From the low half's side.
-                    _ => cx.set_limitation("it is proved with its low halves"),
+                    // The row of the low half has the test modules.
+                    _ => cx.set_limitation("it is checked with its low halves"),
                 }
             }
         });
@@ -36,7 +37,7 @@ pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
     }
 }
 
-/// Values around the carries of a low half of `bits`.
+/// Returns values around the carries of a low half of `bits` bits.
 fn carries(bits: u8) -> Vec<i64> {
     let half = 1i64 << bits.clamp(1, 30).saturating_sub(1);
     let near = [0, half, 2 * half, 3 * half, 0x1234 * half, 0x7ffe * half, -half, -2 * half, -0x4321 * half];
@@ -64,7 +65,7 @@ fn labels(cx: &mut CheckContext<'_>, fixture: &Fixture, low: &PluginRow, under_t
             made.module.sections[0].bytes.fill(0xa5);
             let label = pair(&mut made, [16, 24], value);
             cx.check(Oracle::ReferenceModel, &made.module);
-            // Another low half of the same, and the low half first, in the file and in the section.
+            // Add a second low half for the same high half, then put the low halves first.
             made.relocation(relocation(low, 40, label));
             cx.check(Oracle::ReferenceModel, &made.module);
             made.module.sections[0].relocations.reverse();
@@ -73,7 +74,7 @@ fn labels(cx: &mut CheckContext<'_>, fixture: &Fixture, low: &PluginRow, under_t
             let label = pair(&mut made, [48, 0], value);
             made.relocation(relocation(low, 8, label));
             cx.check(Oracle::ReferenceModel, &made.module);
-            // Two pairs, one inside the other.
+            // Interleave two pairs.
             let mut made = fixture.clone();
             pair(&mut made, [0, 24], value);
             pair(&mut made, [8, 16], value.wrapping_add(0x7531));
@@ -83,7 +84,7 @@ fn labels(cx: &mut CheckContext<'_>, fixture: &Fixture, low: &PluginRow, under_t
             cx.check(Oracle::ReferenceModel, &made.module);
             cx.check(Oracle::Permute(value.cast_unsigned()), &made.module);
         }
-        // Labels where no high half is: beside it, at a low one, behind the section, before it.
+        // Labels that are not at a high half: beside it, at the low half, behind the section, before it.
         for offset in [20, 12, 24, 64, 0x1000, 1 << 31, 0xffff_fff0, 0xffff_ffff_ffff_fff0] {
             let mut made = fixture.clone();
             let target = made.symbol(0);
@@ -95,7 +96,7 @@ fn labels(cx: &mut CheckContext<'_>, fixture: &Fixture, low: &PluginRow, under_t
             made.module.sections[0].relocations.remove(0);
             cx.check(Oracle::ReferenceModel, &made.module);
         }
-        // In another section there is no high half, whatever stands in this one.
+        // A high half in another section does not count.
         let mut made = fixture.clone();
         let target = made.symbol(made.address());
         made.relocation(relocation(high, 16, target));
@@ -105,13 +106,13 @@ fn labels(cx: &mut CheckContext<'_>, fixture: &Fixture, low: &PluginRow, under_t
         other.relocations = vec![relocation(low, 24, label)];
         made.module.sections.push(other);
         cx.check(Oracle::ReferenceModel, &made.module);
-        // Nor is there one at the same offset of the other.
+        // A label at the same offset of the other section does not count either.
         (made.module.symbols[1].section, made.module.symbols[1].value) = (2, 16);
         cx.check(Oracle::ReferenceModel, &made.module);
     }
 }
 
-/// Writes `addend` into the places of both halves.
+/// Stores `addend` in the places of both halves.
 fn split(fixture: &mut Fixture, (high, at): (&PluginRow, u64), (low, low_at): (&PluginRow, u64), addend: i64) {
     let order = fixture.module.order;
     let bytes = &mut fixture.module.sections[0].bytes;
@@ -137,7 +138,7 @@ fn halves(cx: &mut CheckContext<'_>, fixture: &Fixture, high: &PluginRow, low: &
             split(&mut made, (high, 16), (low, 24), addend);
             cx.check(Oracle::ReferenceModel, &made.module);
             if in_place && addend != 0 {
-                // Another high half for the same low one, another low half behind, pairs of two symbols.
+                // A second high half for the same low half, a second low half, and pairs of two symbols.
                 split(&mut made, (high, 0), (low, 24), addend);
                 made.module.sections[0].relocations.insert(0, relocation(high, 0, symbol));
                 cx.check(Oracle::ReferenceModel, &made.module);
@@ -151,7 +152,7 @@ fn halves(cx: &mut CheckContext<'_>, fixture: &Fixture, high: &PluginRow, low: &
             }
         }
     }
-    // Alone; before the low half of another symbol; behind its low half.
+    // A high half alone, before the low half of another symbol, and behind its low half.
     let mut alone = fixture.clone();
     let symbol = alone.symbol(0x1_2345);
     alone.relocation(relocation(high, 16, symbol));
@@ -165,7 +166,7 @@ fn halves(cx: &mut CheckContext<'_>, fixture: &Fixture, high: &PluginRow, low: &
     cx.check(Oracle::ReferenceModel, &behind.module);
 }
 
-/// Both are patched alone; that together they hold the value follows from each.
+/// Checks two parts that are patched independently of each other.
 fn parts(cx: &mut CheckContext<'_>, fixture: &Fixture, low: &PluginRow, high: &PluginRow) {
     let width = Field::of(low, fixture.module.order).value_bits() as u8;
     for value in carries(if high.row.round == 0 { width } else { high.row.round }) {

@@ -1,4 +1,4 @@
-//! The plugin that is proved.
+//! The plugin under test.
 
 use super::fixture::{Fixture, fixtures};
 use super::reference_model::ReferenceModel;
@@ -7,40 +7,40 @@ use super::test_module::TestModule;
 use relobox_link::description::{About, PluginRow};
 use relobox_link::guests::Plugin;
 
-/// A plugin under test.
+/// A plugin together with the reference model of its description.
 pub struct PluginUnderTest<'a> {
     /// The plugin.
     pub plugin: &'a Plugin,
-    /// What its description says must come.
+    /// The reference model.
     pub model: ReferenceModel<'a>,
 }
 
 impl<'a> PluginUnderTest<'a> {
-    /// Asks `plugin` what it does not say of itself.
+    /// Makes the reference model of `plugin`, which links a few modules to infer what the description does not say.
     #[must_use]
     pub fn new(plugin: &'a Plugin) -> Self {
         Self { plugin, model: ReferenceModel::of(plugin) }
     }
 
-    /// What the plugin says of itself.
+    /// Returns the description of the plugin.
     #[must_use]
     pub fn about(&self) -> &'a About {
         &self.plugin.about
     }
 
-    /// What comes of `module`.
+    /// Links `module` in a fresh instance.
     #[must_use]
     pub fn run(&self, module: &TestModule) -> Run {
         run(self.plugin, module)
     }
 
-    /// The rows whose relocations change bytes, and that are found under their own type.
+    /// Returns the rows whose relocations change bytes. A second row for the same type is left out.
     pub fn writing(&self) -> impl Iterator<Item = &'a PluginRow> {
         let about = self.about();
         about.rows.iter().filter(|row| row.writes() && about.row(row.row.kind).is_some_and(|r| std::ptr::eq(r, *row)))
     }
 
-    /// Each machine with each form of addends that it takes.
+    /// Returns a fixture for each machine and each addend form that the plugin takes.
     #[must_use]
     pub fn fixtures(&self) -> Vec<Fixture> {
         fixtures(&self.model)

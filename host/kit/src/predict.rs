@@ -1,4 +1,4 @@
-//! What must come of each relocation of a case.
+//! Predictions of the reference model for the relocations of a module.
 
 use super::fault_kinds::{FaultKind, FaultKinds};
 use super::places::Places;
@@ -9,7 +9,8 @@ use relobox_abi::{pairing, row_flag};
 use relobox_link::description::PluginRow;
 
 impl ReferenceModel<'_> {
-    /// What must come of every relocation of `module`, in their order, with the values that the plugin saw.
+    /// Predicts the result of every relocation of `module`, in file order. `values` are the symbol values that the
+    /// plugin saw, by symbol index.
     #[must_use]
     pub fn predictions(&self, module: &TestModule, values: &[u64]) -> Vec<Prediction> {
         let mut predictions = Vec::with_capacity(module.relocations());
@@ -21,9 +22,9 @@ impl ReferenceModel<'_> {
                 let site = Site { module, values, section, index, places: &places };
                 predictions.push(match self.one(&site) {
                     Prediction::Bytes(_) | Prediction::Accepted if !as_assumed => {
-                        Prediction::Unknown("the kernel's numbers are not those that the plugin assumes")
+                        Prediction::Unknown("the kernel inputs differ from those that the plugin assumes")
                     }
-                    // For other numbers a plugin may refuse of its own accord, before it looks further.
+                    // The plugin may refuse unexpected kernel inputs before it looks at anything else.
                     Prediction::Refused(mut kinds) if !as_assumed => {
                         kinds.add(FaultKind::Other);
                         Prediction::Refused(kinds)
@@ -38,15 +39,15 @@ impl ReferenceModel<'_> {
         predictions
     }
 
-    /// What must come of one relocation.
+    /// Predicts the result of one relocation.
     pub(crate) fn one(&self, site: &Site<'_>) -> Prediction {
         let (module, r) = (site.module, site.relocation());
         let section = &module.sections[site.section];
         if !self.links(module) {
-            return Prediction::Unknown("the machine is another plugin's");
+            return Prediction::Unknown("the plugin does not link this machine");
         }
         if !(if section.in_place { self.forms().in_place } else { self.forms().explicit }) {
-            return Prediction::Unknown("addends do not stand so");
+            return Prediction::Unknown("the plugin does not take this addend form");
         }
         let mut kinds = FaultKinds::default();
         let symbol_missing = r.symbol as usize > module.symbols.len();
@@ -58,7 +59,7 @@ impl ReferenceModel<'_> {
             return Prediction::Refused(kinds);
         };
         let outside = !Places::inside(&row.row, r.offset, section.bytes.len());
-        // Two at one place are no label for anybody: whoever looks for labels may say so first.
+        // Two relocations at one offset are not a valid label, and a plugin may report that first.
         let crowded = || {
             let relocations = &section.relocations;
             (0..).zip(relocations).any(|(i, other)| i != site.index && other.offset == r.offset)
@@ -71,7 +72,11 @@ impl ReferenceModel<'_> {
             return Prediction::Refused(kinds);
         }
         if row.is(row_flag::NOP) {
-            return if symbol_missing { Prediction::Unknown("it does nothing") } else { Prediction::Unchanged };
+            return if symbol_missing {
+                Prediction::Unknown("relocations of its row change nothing")
+            } else {
+                Prediction::Unchanged
+            };
         }
         if outside {
             kinds.add(FaultKind::Outside);
@@ -85,7 +90,7 @@ impl ReferenceModel<'_> {
         }
         let value = self.value(site, row, 0);
         if outside {
-            // What else is wrong with it may be noticed first.
+            // The plugin may report another fault of the relocation first.
             [FaultKind::OutOfRange, FaultKind::Misaligned, FaultKind::Unpaired, FaultKind::NotZero]
                 .iter()
                 .for_each(|kind| kinds.add(*kind));
@@ -95,7 +100,7 @@ impl ReferenceModel<'_> {
             return Prediction::Unknown("its window is cut off at the end of its section");
         }
         if self.is_torn(site, row) {
-            // A row that finds its own window finds none behind the section.
+            // A row that finds its own window finds none at the end of the section.
             return Prediction::Refused(FaultKinds::of(&[FaultKind::Unpaired, FaultKind::Other, FaultKind::Outside]));
         }
         match value.map_or_else(|prediction| prediction, |value| self.encode(site, row, value)) {
@@ -104,12 +109,12 @@ impl ReferenceModel<'_> {
                 Prediction::Refused(kinds)
             }
             prediction @ Prediction::Unknown(_) => prediction,
-            _ if shared_label => Prediction::Unknown("others stand at its place, which may be a label"),
+            _ if shared_label => Prediction::Unknown("other relocations share its place, which may be a label"),
             prediction => prediction,
         }
     }
 
-    /// Whether it is one of two that complete each other, and the other is missing.
+    /// Returns whether the relocation must be adjacent to a partner that is missing.
     fn is_torn(&self, site: &Site<'_>, row: &PluginRow) -> bool {
         let relocations = &site.module.sections[site.section].relocations;
         let r = site.relocation();
@@ -127,7 +132,8 @@ impl ReferenceModel<'_> {
         }
     }
 
-    /// The value that the relocation's field is asked to hold, rounded if its row rounds; `None` where nobody knows.
+    /// Returns the value that the field of a relocation must hold, rounded if the row rounds, or `None` if it cannot be
+    /// predicted.
     #[must_use]
     pub fn value_of(&self, module: &TestModule, section: usize, index: usize) -> Option<i64> {
         let s = &module.sections[section];

@@ -1,31 +1,31 @@
-//! What must come of one relocation.
+//! The predicted result of one relocation.
 
 use super::fault_kinds::FaultKinds;
 
-/// What must come of a relocation.
+/// The predicted result of one relocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prediction {
-    /// These bytes at the place.
+    /// The place must have these bytes.
     Bytes(FieldBytes),
-    /// It is good; what it makes of the place is not known.
+    /// The plugin must accept the relocation; the bytes are not predicted.
     Accepted,
-    /// Nothing changes.
+    /// The section must not change.
     Unchanged,
-    /// A fault of one of these kinds.
+    /// The plugin must report a fault of one of these kinds.
     Refused(FaultKinds),
-    /// Nobody knows, because of this.
+    /// No prediction, for this reason.
     Unknown(&'static str),
 }
 
-/// The bytes of a field.
+/// The predicted bytes of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FieldBytes {
-    /// How many.
+    /// The number of bytes, at most 8.
     pub len: usize,
-    /// What they are.
+    /// The bytes in memory order.
     pub bytes: [u8; 8],
-    /// The bits of them that are known.
+    /// A mask of the bits that are predicted.
     pub known: [u8; 8],
-    /// The value that they hold a part of.
+    /// The value of which the field stores some bits.
     pub value: i64,
 }

@@ -1,4 +1,4 @@
-//! Metamorphic properties, determinism, table entries, cost: for each row, and for all rows together.
+//! Checks of metamorphic properties, determinism, table entries and cost, for each row and for all rows together.
 
 use super::cost::Growth;
 use super::fixture::Fixture;
@@ -13,10 +13,10 @@ use relobox_abi::{effect, pairing, row_flag};
 use relobox_core::rng::Rng;
 use relobox_link::description::PluginRow;
 
-/// Distances by which things move: inside a field, by a page, beyond a branch, beyond 32 bits.
+/// Distances by which things are moved: within a field, a page, beyond a short branch, beyond 32 bits.
 const DISTANCES: [u64; 6] = [0x10, 0x1000, 0x1_0000, 0x10_0000, 0x40_0000_0000, 0xffff_ffff_ffff_f000];
 
-/// What a sample is asked.
+/// Returns the names of the properties with their oracles.
 fn properties() -> Vec<(&'static str, Vec<Oracle>)> {
     let all = |of: fn(u64) -> Oracle| DISTANCES.into_iter().map(of).collect();
     vec![
@@ -28,7 +28,7 @@ fn properties() -> Vec<(&'static str, Vec<Oracle>)> {
     ]
 }
 
-/// All of them.
+/// Runs the checks of the groups `properties`, `determinism`, `slots` and `cost`.
 pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
     let under_test = runner.under_test();
     for (name, oracles) in properties() {
@@ -67,7 +67,7 @@ pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
     }
 }
 
-/// A sample for each row, and some of all rows.
+/// Calls `ask` with a sample of each row and with samples of all rows.
 fn samples(fixture: &Fixture, under_test: &PluginUnderTest<'_>, mut ask: impl FnMut(&Fixture)) {
     let rows: Vec<_> = under_test.writing().filter(|row| stands_alone(row, fixture.in_place())).collect();
     for (seed, row) in (0..).zip(&rows) {
@@ -82,7 +82,7 @@ fn samples(fixture: &Fixture, under_test: &PluginUnderTest<'_>, mut ask: impl Fn
     }
 }
 
-/// The same symbol twice, two symbols, by turns; near and far.
+/// Checks relocations to one symbol, to two and to three symbols in turn, near and far.
 fn entries(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow) {
     let mut rng = Rng::new(row.row.kind.into());
     for far in [true, false] {
@@ -102,7 +102,7 @@ fn entries(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow) {
             }
             cx.check(Oracle::Slots, &made.module);
             cx.check(Oracle::ReferenceModel, &made.module);
-            // Two addends of one symbol are two targets: whatever is shared, each field must lead right.
+            // Two addends of one symbol are two targets, and each field must lead to its own.
             made.module.sections[0]
                 .relocations
                 .iter_mut()
@@ -145,7 +145,7 @@ fn costs(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow) {
     for growth in Growth::ALL {
         cx.check(Oracle::Cost(growth), &unit.module);
     }
-    // High halves for which no low one comes: whoever looks for it each time looks far.
+    // High halves without a low half: a plugin that searches for it each time takes quadratic time.
     if row.row.pairing == pairing::NEXT {
         unit.module.sections[0].relocations.pop();
         cx.check(Oracle::Cost(Growth::Relocations), &unit.module);

@@ -1,7 +1,7 @@
-//! What is known of a plugin, from its own description and without its code.
+//! The reference model: predicts what a plugin must do, from its description and without its code.
 //!
-//! The judge has no architecture. It knows the [`effect`]s, reads formulas that are letters only, and the rules
-//! for fields, ranges and pairs that `docs/abi.md` has. What it does not know for certain it does not judge.
+//! The model contains no knowledge of any architecture. It knows the [`effect`]s, formulas of plain operands, and the
+//! rules for fields, ranges and pairs in `docs/abi.md`. Where it is not certain, it makes no prediction.
 
 use super::places::Places;
 use super::tables::Tables;
@@ -11,33 +11,33 @@ use relobox_abi::{effect, pairing, row_flag};
 use relobox_link::description::{About, PluginRow};
 use std::collections::HashMap;
 
-/// Where addends may stand.
+/// The addend forms that a plugin takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddendForms {
-    /// In the relocation (SHT_RELA).
+    /// The relocation holds the addend (SHT_RELA).
     pub explicit: bool,
-    /// At the place (SHT_REL).
+    /// The place holds the addend (SHT_REL).
     pub in_place: bool,
 }
 
-/// A judge of one plugin.
+/// The reference model of one plugin.
 pub struct ReferenceModel<'a> {
     about: &'a About,
     forms: AddendForms,
     pub(crate) value_sources: HashMap<u32, ValueSource>,
-    /// Whether any row must stand straight behind another.
+    /// True if any row must directly follow another row.
     pub(crate) completes: bool,
     pub(crate) tables: Tables,
     pub(crate) range_formulas: HashMap<u32, RangeFormula>,
 }
 
-/// A relocation and everything about it.
+/// A relocation in its context.
 pub(crate) struct Site<'a> {
     pub(crate) module: &'a TestModule,
     pub(crate) values: &'a [u64],
-    /// Index of the section in the case.
+    /// The index of the section in the module.
     pub(crate) section: usize,
-    /// Index of the relocation in the section.
+    /// The index of the relocation in the section.
     pub(crate) index: usize,
     pub(crate) places: &'a Places,
 }
@@ -54,43 +54,43 @@ impl<'a> Site<'a> {
 }
 
 impl<'a> ReferenceModel<'a> {
-    /// A judge of a plugin that is asked nothing: it knows no tables, and takes the forms of addends for granted.
+    /// Makes a model from the description alone. It knows no table roles, and assumes that both addend forms are taken.
     pub(crate) fn from_description(about: &'a About) -> Self {
         Self::new(about, AddendForms { explicit: true, in_place: true })
     }
 
-    /// A judge of the plugin that describes itself so, and takes addends in these forms.
+    /// Makes a model from the description and the addend forms.
     pub(crate) fn new(about: &'a About, forms: AddendForms) -> Self {
         let value_sources = about.rows.iter().map(|row| (row.row.kind, ValueSource::of(row))).collect();
         let completes = about.rows.iter().any(|row| row.row.pairing == pairing::BEHIND);
         Self { about, forms, value_sources, completes, tables: Tables::default(), range_formulas: HashMap::new() }
     }
 
-    /// The plugin's description.
+    /// Returns the description of the plugin.
     #[must_use]
     pub fn about(&self) -> &'a About {
         self.about
     }
 
-    /// Where addends may stand.
+    /// Returns the addend forms that the plugin takes.
     #[must_use]
     pub fn forms(&self) -> AddendForms {
         self.forms
     }
 
-    /// Why relocations of `row` have no bytes that can be foretold; `None` if they have.
+    /// Returns why the bytes of `row` cannot be predicted, or `None` if they can.
     #[must_use]
     pub fn unpredictable(&self, row: &PluginRow) -> Option<&'static str> {
         match self.value_sources.get(&row.row.kind) {
             Some(ValueSource::Unknown(why)) => Some(why),
             Some(ValueSource::Tables) => Some(TABLES),
-            _ if row.is(row_flag::DERIVED) => Some("it makes something of its own of the value"),
+            _ if row.is(row_flag::DERIVED) => Some("the plugin transforms its value"),
             _ => None,
         }
     }
 
-    /// Whether the value of `row` moves by as much as what it is made of, as far as anybody can tell: a formula may
-    /// shift, cut off, or call a function that does.
+    /// Returns whether the value of `row` changes by as much as its operands. A formula may shift or mask, and so may a
+    /// function that it calls.
     pub(crate) fn is_linear(&self, row: &PluginRow) -> bool {
         match self.value_sources.get(&row.row.kind) {
             Some(ValueSource::Formula(formula)) => formula.is_linear(),
@@ -100,7 +100,7 @@ impl<'a> ReferenceModel<'a> {
         }
     }
 
-    /// Whether the case is of a machine that the plugin links.
+    /// Returns whether the plugin links the machine, class, byte order and `e_flags` of the module.
     #[must_use]
     pub fn links(&self, module: &TestModule) -> bool {
         let fits = |m: &relobox_abi::Machine| {
@@ -110,7 +110,7 @@ impl<'a> ReferenceModel<'a> {
         self.about.machines.iter().any(fits)
     }
 
-    /// Whether the kernel's numbers are those that the plugin assumes.
+    /// Returns whether all kernel inputs have the values that the plugin assumes.
     pub(crate) fn as_assumed(&self, module: &TestModule) -> bool {
         module.inputs.iter().all(|input| self.about.inputs.contains(input))
     }

@@ -1,4 +1,4 @@
-//! A failure as a file: the case, who complained, and about what. `relobox plugin test PLUGIN --replay FILE` asks again.
+//! A failure as a file that `relobox plugin test PLUGIN --replay FILE` checks again.
 
 use super::diagnostic::Diagnostic;
 use super::oracle::Oracle;
@@ -7,22 +7,22 @@ use super::test_module::TestModule;
 use relobox_core::text::Escaped;
 use std::fmt;
 
-/// What a file of a failure says.
+/// The contents of a failure's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reproducer {
-    /// Who complained; the judge, if the file does not say.
+    /// The oracle that failed. A file without an oracle line means [`Oracle::ReferenceModel`].
     pub oracle: Oracle,
-    /// The case, and what must come of it if that is known.
+    /// The test module, and the expected outcome if the file contains one.
     pub test_case: TestCase,
-    /// Lines for people.
+    /// The other comment lines of the file.
     pub remarks: Vec<String>,
 }
 
-/// How a line begins that names the oracle. To readers of cases it is a comment.
+/// The start of the line that names the oracle. To the test case parser this line is a comment.
 const ORACLE: &str = "# oracle: ";
 
 impl Reproducer {
-    /// Of a failure of the check `name`.
+    /// Makes the reproducer of a failure of the check `name`.
     #[must_use]
     pub fn new(name: &str, diagnostic: &Diagnostic, oracle: Oracle, module: TestModule) -> Self {
         let remarks = vec![

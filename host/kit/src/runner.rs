@@ -1,4 +1,4 @@
-//! Checks on their way: cases are asked about, and what is wrong is made small and kept.
+//! The runner of checks: applies oracles to test modules, and minimises and keeps what failed.
 
 use super::diagnostic::Diagnostic;
 use super::group::Group;
@@ -12,60 +12,60 @@ use super::test_module::TestModule;
 use relobox_link::guests::Plugin;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A check and what came of it.
+/// A check with its result.
 #[derive(Clone, Debug)]
 pub struct Check {
-    /// Its group.
+    /// The group of the check.
     pub group: Group,
-    /// What it is about: mostly a row.
+    /// What is checked, usually the name of a row.
     pub name: String,
-    /// How many cases were asked.
+    /// The number of test modules to which an oracle was applied.
     pub cases: usize,
-    /// Why it says little or nothing.
+    /// Why the check is incomplete or not applicable.
     pub limitation: Option<String>,
-    /// What was wrong, one for each kind of thing.
+    /// The first failure of each kind.
     pub failures: Vec<CheckFailure>,
-    /// In how many cases.
+    /// The number of test modules that failed.
     pub failed: usize,
 }
 
-/// What a plugin did wrong, and how to see it.
+/// A failure of a check.
 #[derive(Clone, Debug)]
 pub struct CheckFailure {
-    /// What.
+    /// What is wrong.
     pub diagnostic: Diagnostic,
-    /// The smallest case that shows it, and who complains; none where the description is wrong.
+    /// The minimised test module and the oracle that reports it, or `None` if no module is involved.
     pub reproducer: Option<(Oracle, TestModule)>,
 }
 
-/// What is wanted of the kit.
+/// The selection of checks.
 #[derive(Clone, Copy, Default)]
 pub struct Selection<'a> {
-    /// Only checks with this in `group/name`.
+    /// Runs only checks whose `GROUP/NAME` contains this text.
     pub filter: Option<&'a str>,
-    /// A plugin that must agree.
+    /// A second plugin that must agree.
     pub against: Option<&'a Plugin>,
-    /// Nothing is asked: only which checks there are.
+    /// Runs nothing, and only lists the names of the checks.
     pub names_only: bool,
 }
 
-/// Goes through the checks.
+/// Runs checks and collects their results.
 pub struct CheckRunner<'a> {
     context: OracleContext<'a>,
     wanted: Selection<'a>,
-    /// What was checked so far.
+    /// The checks so far.
     pub(crate) checks: Vec<Check>,
-    /// Types whose bytes were foretold.
+    /// Types whose bytes were predicted.
     pub(crate) predicted: BTreeSet<u32>,
-    /// Types that lead into what the plugin made.
+    /// Types whose indirect fields were verified.
     pub(crate) resolved: BTreeSet<u32>,
-    /// Checks by the second plugin, by the names of those that they repeat.
+    /// Comparisons with the second plugin, by the name of the check that made the test modules.
     pub(crate) against: BTreeMap<String, Check>,
     record: &'a mut dyn FnMut(&str, TestCase),
 }
 
 impl<'a> CheckRunner<'a> {
-    /// Nothing is checked yet; each case that was judged, and linked or refused as it should, goes to `record`.
+    /// Makes a runner without any results. Each test case that conforms to the reference model is passed to `record`.
     pub fn new(
         under_test: &'a PluginUnderTest<'a>,
         wanted: Selection<'a>,
@@ -76,13 +76,13 @@ impl<'a> CheckRunner<'a> {
         Self { context, wanted, checks: Vec::new(), predicted, resolved, against: BTreeMap::new(), record }
     }
 
-    /// The plugin.
+    /// Returns the plugin under test.
     #[must_use]
     pub fn under_test(&self) -> &'a PluginUnderTest<'a> {
         self.context.under_test
     }
 
-    /// A check, if it is wanted.
+    /// Runs a check, unless the selection excludes it.
     pub fn check(&mut self, group: Group, name: &str, mut of: impl FnMut(&mut CheckContext<'_>)) {
         let full_name = format!("{}/{name}", group.as_str());
         if self.wanted.filter.is_some_and(|filter| !full_name.contains(filter)) {
@@ -110,20 +110,23 @@ impl<'a> CheckRunner<'a> {
 }
 
 impl Check {
-    /// A check that has asked nothing yet.
+    /// Makes a check without any results.
     #[must_use]
     pub fn new(group: Group, name: &str) -> Self {
         let (name, limitation, failures) = (name.to_owned(), None, Vec::new());
         Self { group, name, cases: 0, limitation, failures, failed: 0 }
     }
 
-    /// What came of a recorded case.
+    /// Checks that a recorded test case still has its expected outcome.
     #[must_use]
     pub fn test_case(under_test: &PluginUnderTest<'_>, name: &str, test_case: &TestCase) -> Self {
         let mut check = Self::new(Group::Recorded, name);
         let Some(expected) = test_case.expected.as_ref().filter(|_| under_test.model.links(&test_case.module)) else {
-            let why =
-                if test_case.expected.is_none() { "it expects nothing" } else { "the machine is another plugin's" };
+            let why = if test_case.expected.is_none() {
+                "it has no expected outcome"
+            } else {
+                "the plugin does not link this machine"
+            };
             check.limitation = Some(why.into());
             return check;
         };
@@ -135,13 +138,14 @@ impl Check {
         check
     }
 
-    /// `group/name`.
+    /// Returns `GROUP/NAME`.
     #[must_use]
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.group.as_str(), self.name)
     }
 
-    /// Asks about `module`; the first of each kind of failure is made small and kept.
+    /// Applies `oracle` to `module` and returns whether it passed. The first failure of each kind is minimised and
+    /// kept.
     pub fn apply(&mut self, context: &OracleContext<'_>, oracle: Oracle, module: &TestModule) -> bool {
         self.cases += 1;
         let Err(diagnostic) = oracle.check(context, module) else { return true };
@@ -157,7 +161,7 @@ impl Check {
     }
 }
 
-/// One check on its way.
+/// The context of a running check.
 pub struct CheckContext<'a> {
     context: OracleContext<'a>,
     check: Check,
@@ -168,17 +172,17 @@ pub struct CheckContext<'a> {
 }
 
 impl<'a> CheckContext<'a> {
-    /// The plugin.
+    /// Returns the plugin under test.
     #[must_use]
     pub fn under_test(&self) -> &'a PluginUnderTest<'a> {
         self.context.under_test
     }
 
-    /// Asks about a case.
+    /// Applies `oracle` to a test module.
     pub fn check(&mut self, oracle: Oracle, module: &TestModule) {
-        let judged = oracle == Oracle::ReferenceModel;
+        let predicted_by_model = oracle == Oracle::ReferenceModel;
         let good = self.check.apply(&self.context, oracle, module);
-        if !judged || !good {
+        if !predicted_by_model || !good {
             return;
         }
         if let Some(agreement) = &mut self.agreement {
@@ -200,23 +204,23 @@ impl<'a> CheckContext<'a> {
         }
     }
 
-    /// Something is wrong that no case shows.
+    /// Reports a failure that needs no test module.
     pub fn report(&mut self, diagnostic: Diagnostic) {
         self.check.failed += 1;
         self.check.failures.push(CheckFailure { diagnostic, reproducer: None });
     }
 
-    /// Counts what was looked at without a case.
+    /// Counts something that was checked without a test module.
     pub fn count(&mut self) {
         self.check.cases += 1;
     }
 
-    /// Not everything is checked, because of this.
+    /// Records why the check is incomplete or not applicable; the first reason counts.
     pub fn set_limitation(&mut self, why: &str) {
         self.check.limitation.get_or_insert_with(|| why.to_owned());
     }
 
-    /// Whether nothing was asked yet.
+    /// Returns whether no oracle was applied yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.check.cases == 0

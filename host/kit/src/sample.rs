@@ -1,4 +1,4 @@
-//! CheckContext of relocations by chance, and symbols that are aimed at values.
+//! Randomly generated test modules, and the choice of symbol values for a wanted relocation value.
 
 use super::edges::{range, step};
 use super::fixture::Fixture;
@@ -11,7 +11,8 @@ use relobox_core::rng::Rng;
 use relobox_link::description::PluginRow;
 use std::collections::HashSet;
 
-/// Sets the symbol (or its size) of a relocation so that its value is `wanted`, as far as the judge knows how.
+/// Sets the value (or the size) of a relocation's symbol so that the relocation has the value `wanted`, as far as the
+/// reference model can tell.
 pub(crate) fn aim(model: &ReferenceModel<'_>, module: &mut TestModule, (section, index): (usize, usize), wanted: i64) {
     let r = module.sections[section].relocations[index];
     let Some(row) = model.about().row(r.kind) else { return };
@@ -23,7 +24,7 @@ pub(crate) fn aim(model: &ReferenceModel<'_>, module: &mut TestModule, (section,
     let low = module.symbols[symbol].value & 0xfff;
     module.symbols[symbol].value = 0;
     let Some(base) = model.value_of(module, section, index) else {
-        // What is near is in range of most.
+        // A near symbol is in range of most rows.
         module.symbols[symbol].value = module.cut(module.sections[section].address.wrapping_add(0x20));
         return;
     };
@@ -42,8 +43,8 @@ pub(crate) fn aim(model: &ReferenceModel<'_>, module: &mut TestModule, (section,
     }
 }
 
-/// Sets the symbol's value where the formula may shift: by each distance, until the value is the one that is wanted.
-/// What is shifted out is not left 0, so that it is seen not to matter.
+/// Sets the symbol's value for a formula that may shift: tries each shift distance until the relocation has the wanted
+/// value. Bits that are shifted out are set if possible, to show that they do not matter.
 fn unshift(
     model: &ReferenceModel<'_>,
     module: &mut TestModule,
@@ -59,7 +60,7 @@ fn unshift(
         let below = (1u64 << by) - 1;
         for low in [0xa5a5_a5a5_a5a5_a5a5 & below, 0] {
             let rough = (wanted.wrapping_sub(base).cast_unsigned() << by) | low;
-            // What was carried from the letters that the symbol is added to.
+            // Compensate a carry from the other operands.
             for carry in [0, 1 << by, (1u64 << by).wrapping_neg()] {
                 module.symbols[symbol].value = module.cut(rough.wrapping_add(carry));
                 if model.value_of(module, section, index) == Some(wanted) {
@@ -71,11 +72,11 @@ fn unshift(
     module.symbols[symbol].value = plain;
 }
 
-/// Bytes of each relocation's own room in a sample, and where in it the place is.
+/// The number of bytes of each relocation in a sample, and the offset of the place in them.
 const ROOM: [u64; 2] = [32, 16];
 
-/// A case of `units` relocations, each of a row of `rows` by chance, each with a symbol of its own, each in range;
-/// where the judge does not know, what the plugin refuses is left out.
+/// Makes a module with `units` relocations of random rows of `rows`, each with its own symbol and a value in range. If
+/// the range is not known, relocations that the plugin refuses are removed.
 #[must_use]
 pub(crate) fn sample(
     under_test: &PluginUnderTest<'_>,
@@ -100,14 +101,14 @@ pub(crate) fn sample(
         let addend = if fixture.in_place() { 0 } else { (rng.below(17) as i64 - 8) * 16 };
         let addend = if row.row.effect == effect::SLOT { 0 } else { addend };
         let (min, max) = range(row);
-        // The inner half, so that there is room to move.
+        // Use the inner half of the range, so that values can move.
         let span = ((max as i128 - min as i128) / 2).max(1);
         let value = min as i128 + span / 2 + (i128::from(rng.next_u64()) % span);
         let value = (value as i64) & step(row).wrapping_neg();
         fixture.relocation(Relocation { offset: at, kind: row.row.kind, symbol, addend });
         aim(&under_test.model, &mut fixture.module, (0, unit), value);
     }
-    // What is out of reach by chance goes.
+    // Remove relocations that are out of range by chance.
     for _ in 0..8 {
         match under_test.run(&fixture.module).outcome {
             Outcome::Refused(faults) => {

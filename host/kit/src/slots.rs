@@ -1,8 +1,9 @@
-//! Table entries and stubs: fields that lead to something that the plugin makes, which must lead on to the symbol.
+//! The oracle for table entries and stubs: fields that refer to something that the plugin made must lead on to the
+//! symbol.
 //!
-//! Where an entry lies is the plugin's affair. But a word with the symbol's value stands somewhere in what it made,
-//! and the way from the fields of one row to these words is the same for all symbols. Where the judge can follow a field
-//! to its entry, it does so here too.
+//! The plugin chooses where an entry lies. But a word with the symbol's value must stand in what it made, and one
+//! relation between entry and field must hold for all symbols of a row. Where the reference model can resolve the
+//! field, this oracle uses it.
 
 use super::diagnostic::{Diagnostic, DiagnosticKind};
 use super::encode::HAS_FALLBACK;
@@ -19,7 +20,7 @@ use relobox_core::text::hex_value;
 use relobox_link::description::PluginRow;
 use std::collections::HashMap;
 
-/// A relocation, and the word at its place once it is done.
+/// A relocation with the word at its place after linking.
 struct Site<'a> {
     relocation: &'a Relocation,
     place: u64,
@@ -27,7 +28,11 @@ struct Site<'a> {
     word: u64,
 }
 
-/// Judges cases whose relocations are all of one row: what leads where.
+/// Checks the destinations of a module whose relocations are all of one row.
+///
+/// # Errors
+///
+/// A [`Diagnostic`] about the first field with a wrong destination.
 pub(crate) fn destinations(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), Diagnostic> {
     let about = under_test.about();
     let mut kinds = module.groups().flat_map(|(_, s)| &s.relocations).map(|r| r.kind & about.kind_mask);
@@ -47,7 +52,7 @@ pub(crate) fn destinations(under_test: &PluginUnderTest<'_>, module: &TestModule
     if row.is(row_flag::FALLBACK) {
         return stubs(under_test, module, row, &linked, &sites);
     }
-    // Where the formula is read the judge knows the way, and a rounded or shifted one has no other.
+    // The model can resolve fields of a parsed formula, also if the value is rounded or shifted.
     if under_test.model.indirection_coverage(row) == Some(RowCoverage::Entry) {
         let predictions = under_test.model.predictions(module, &linked.values);
         return under_test.model.resolve_indirection(module, &linked, &predictions).map(drop);
@@ -58,7 +63,7 @@ pub(crate) fn destinations(under_test: &PluginUnderTest<'_>, module: &TestModule
     }
 }
 
-/// Addresses, in what the plugin made, of words that hold `value`, each with the table's own address.
+/// Returns the addresses of words with `value` in the sections that the plugin made, each with the section's address.
 fn words_with(module: &TestModule, linked: &Linked, value: u64) -> Vec<(u64, u64)> {
     let bytes = word(module, value);
     let width = bytes.len();
@@ -69,7 +74,7 @@ fn words_with(module: &TestModule, linked: &Linked, value: u64) -> Vec<(u64, u64
     linked.made.iter().flat_map(in_one).collect()
 }
 
-/// From the addresses of an entry, a place, and the entry's table, to a field's value.
+/// Computes the value of a field from the addresses of an entry, the place, and the entry's table.
 pub(crate) type AddressForm = fn(u64, u64, u64) -> u64;
 
 pub(crate) const ADDRESS_FORMS: [AddressForm; 7] = [
@@ -82,14 +87,14 @@ pub(crate) const ADDRESS_FORMS: [AddressForm; 7] = [
     |entry, _, table| entry.wrapping_sub(table & !0xfff),
 ];
 
-/// Whether an entry is for symbol plus addend, or for the symbol, and the addend is added to the way there.
+/// Checks that fields refer to entries for symbol plus addend, or to entries for the symbol with the addend added.
 fn entries(module: &TestModule, row: &PluginRow, linked: &Linked, sites: &[Site<'_>]) -> Result<(), Diagnostic> {
     let addend = |site: &Site<'_>| site.relocation.addend.cast_unsigned();
     let targets = |site: &Site<'_>| words_with(module, linked, module.cut(site.value.wrapping_add(addend(site))));
     let symbols = |site: &Site<'_>| words_with(module, linked, site.value);
     let of_targets: Vec<_> = sites.iter().map(targets).collect();
     let of_symbols: Vec<_> = sites.iter().map(symbols).collect();
-    // A row that only names the table has no entries.
+    // A row that only refers to the table itself has no entries.
     if of_targets.iter().chain(&of_symbols).all(Vec::is_empty) {
         return Ok(());
     }
@@ -101,7 +106,7 @@ fn entries(module: &TestModule, row: &PluginRow, linked: &Linked, sites: &[Site<
     let missing = sites.iter().zip(&of_targets).zip(&of_symbols).find(|((_, a), b)| a.is_empty() && b.is_empty());
     let (site, expected) = match missing {
         Some(((site, _), _)) => (site, format!("an entry that holds {}", hex_value(site.value.cast_signed()))),
-        None => (&sites[0], "fields that lead to entries of their symbols".to_owned()),
+        None => (&sites[0], "fields that refer to entries for their symbols".to_owned()),
     };
     let actual = format!("fields {} that lead elsewhere", fields.join(", "));
     Err(Diagnostic {
@@ -112,8 +117,8 @@ fn entries(module: &TestModule, row: &PluginRow, linked: &Linked, sites: &[Site<
     })
 }
 
-/// Whether one way leads from all entries to their fields, and beside it a distance that is the same for all: an entry
-/// may begin before its word.
+/// Returns whether one address form explains all fields, up to a constant distance, since an entry may begin before its
+/// word.
 fn is_consistent(
     module: &TestModule,
     row: &PluginRow,
@@ -124,7 +129,7 @@ fn is_consistent(
     let field = Field::of(row, module.order);
     let whole = field.holds() & 1 != 0 || row.row.align > 1;
     let half = half(row).cast_unsigned();
-    // What is above an address's bits is the row's own affair.
+    // The row decides about bits above an address.
     let unsure = if module.class == 32 { field.insert(0, |_| !0xffff_ffff) } else { 0 };
     let fits = |way: AddressForm, site: &Site<'_>, entry: &(u64, u64), beside: u64| {
         let value = way(entry.0, site.place, entry.1).wrapping_add(more(site)).wrapping_add(beside);
@@ -143,7 +148,7 @@ fn is_consistent(
     ADDRESS_FORMS.iter().any(|way| along(*way))
 }
 
-/// What does not reach its symbol leads to a stub; no two symbols have the same.
+/// Checks that out-of-range branches lead to stubs, and that two symbols never share a stub.
 fn stubs(
     under_test: &PluginUnderTest<'_>,
     module: &TestModule,
@@ -163,7 +168,7 @@ fn stubs(
     };
     let mut owners: HashMap<u64, u64> = HashMap::new();
     for site in sites.iter().filter(|site| site.relocation.addend == 0 && far(site)) {
-        // A weak symbol that nobody defines may be called nowhere.
+        // A plugin may leave a call of an undefined weak symbol unresolved.
         if site.value == 0 {
             continue;
         }
@@ -177,12 +182,15 @@ fn stubs(
         };
         let target_of = |target: u64| hex_value(target.cast_signed());
         if !inside {
-            return report("a way through what the plugin made".into(), format!("one to {}", target_of(target)));
+            return report(
+                "a field that leads to a stub".into(),
+                format!("a field that leads to {}", target_of(target)),
+            );
         }
         match owners.insert(target, site.value) {
             Some(other) if other != site.value => {
                 let (a, b) = (target_of(other), target_of(site.value));
-                return report("a stub for each symbol".into(), format!("the same for {a} and {b}"));
+                return report("a different stub for each symbol".into(), format!("the same for {a} and {b}"));
             }
             _ => {}
         }

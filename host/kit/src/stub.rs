@@ -1,7 +1,7 @@
-//! Branches of two plugins that lead through code that they made: whether it leads to the same target.
+//! Comparison of branches of two plugins that lead through code that the plugins made.
 //!
-//! What instructions do, nobody here knows. But where the target stands behind them as a word, that can be seen; and
-//! otherwise the other plugin is asked for its own code for that target, at that address: it must be the same.
+//! The kit knows no instructions. If the target stands behind the code as a word, that is enough; otherwise the other
+//! plugin must make the same code for the same target at the same address.
 
 use super::destination::{FieldContents, IndirectField, Side};
 use super::run::{Linked, Outcome, run_at};
@@ -12,12 +12,12 @@ use relobox_core::limits;
 use relobox_link::needs::Needs;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// From a field to the address of code, and whether the addend is the way's: place, what the field holds, addend,
-/// and a table.
+/// Computes the address of code from the place, the field, the addend and a table. The flag is true if the addend
+/// belongs to the address rather than to the target.
 type Rule = (fn(i64, i64, i64, i64) -> i64, bool);
 
-/// A processor may count from some bytes behind the place; the addend may be the way's or the target's; a field may hold
-/// a distance, an address, or an offset from a table.
+/// A processor may count from a few bytes behind the place, the addend may belong to the address or to the target, and
+/// a field may hold a distance, an address, or an offset from a table.
 const RULES: [Rule; 9] = [
     (|p, held, _, _| p.wrapping_add(held), false),
     (|p, held, a, _| p.wrapping_add(held).wrapping_sub(a), true),
@@ -30,24 +30,24 @@ const RULES: [Rule; 9] = [
     (|_, held, a, table| held.wrapping_add(table).wrapping_sub(a), true),
 ];
 
-/// Where a field leads: code, and for which target.
+/// The code to which a field refers, and its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Code {
     at: u64,
     target: u64,
 }
 
-/// The comparison of what relocations of one type lead to.
+/// The comparison of relocations of one type.
 pub(crate) struct Stubs<'a> {
     module: &'a TestModule,
     sides: &'a [Side<'a>; 2],
-    /// Whether any code was followed to its target.
+    /// True if any code was verified.
     pub(crate) resolved: bool,
-    /// Code that was looked at already.
+    /// The results for code that was compared already.
     known: HashMap<(usize, Code), bool>,
 }
 
-/// The code that a field leads to by a rule.
+/// Returns the code to which a field refers according to a rule.
 fn code(module: &TestModule, held: &FieldContents<'_>, rule: usize, linked: &Linked) -> Option<Code> {
     let (to, of_way) = RULES[rule];
     let letters = held.letters;
@@ -58,7 +58,7 @@ fn code(module: &TestModule, held: &FieldContents<'_>, rule: usize, linked: &Lin
         linked.made.iter().any(|m| m.text && m.at(at).is_some()).then_some(at)
     })?;
     let target = if of_way { letters.s } else { letters.s.wrapping_add(letters.a) };
-    // What the processor is ahead of, the target is too.
+    // The target has the same offset from the program counter as the code.
     let pc_offset = to(0, 0, 0, 0);
     Some(Code { at, target: module.cut(target.wrapping_add(pc_offset).cast_unsigned()) })
 }
@@ -68,7 +68,7 @@ impl<'a> Stubs<'a> {
         Self { module, sides, resolved: false, known: HashMap::new() }
     }
 
-    /// Those of one type that do not come to the same on both sides.
+    /// Returns the relocations (all of one type) whose destinations do not agree.
     pub(crate) fn agree(&mut self, leads: &[IndirectField]) -> BTreeSet<usize> {
         let (module, sides) = (self.module, self.sides);
         let held: Vec<_> = leads.iter().map(|lead| [0, 1].map(|i: usize| sides[i].held(module, lead))).collect();
@@ -124,7 +124,7 @@ impl<'a> Stubs<'a> {
         wrong
     }
 
-    /// Those that differ, where nobody knows what they lead to; a field may hold where a table begins.
+    /// Compares fields whose destinations are not understood. They may differ by the distance between two tables.
     fn plainly(&self, leads: &[IndirectField], held: &[[Option<FieldContents<'_>>; 2]]) -> BTreeSet<usize> {
         let [one, two] = self.sides;
         let differs = |(i, lead): &(usize, &IndirectField)| {
@@ -149,7 +149,7 @@ impl<'a> Stubs<'a> {
         leads.iter().enumerate().filter(differs).map(|(i, _)| i).collect()
     }
 
-    /// How far behind the start of most pieces of code their targets stand.
+    /// Returns the distance from the start of code to the word of its target that most pieces of code share.
     fn distance(&self, side: usize, codes: &[[Option<Code>; 2]], ends: &BTreeMap<u64, u64>) -> Option<u64> {
         let all: BTreeSet<Code> = codes.iter().filter_map(|codes| codes[side]).collect();
         let mut votes: BTreeMap<u64, usize> = BTreeMap::new();
@@ -163,24 +163,25 @@ impl<'a> Stubs<'a> {
         votes.into_iter().max_by_key(|(distance, count)| (*count, std::cmp::Reverse(*distance))).map(|(d, _)| d)
     }
 
-    /// Whether the target stands so far behind the start of its code, and before the next one's end.
+    /// Returns whether the target stands at this distance behind the start of its code and before the end of the code.
     fn stands(&self, side: usize, code: Code, distance: u64, end: Option<u64>) -> bool {
         let word = word(self.module, code.target);
         let at = code.at.wrapping_add(distance);
-        // A field may lead some bytes before its code.
+        // A field may refer to a place some bytes before its code.
         let before = |end: u64| distance + word.len() as u64 <= end.wrapping_sub(code.at).saturating_add(8);
         end.is_none_or(before)
             && self.sides[side].linked.made.iter().any(|m| m.text && m.at(at).is_some_and(|b| b.starts_with(&word)))
     }
 
-    /// Whether the other plugin makes the same code for this relocation, if it is to lie at the same address. Where its
-    /// instructions are others, the plugin itself is asked: then at least it means that target and no other.
+    /// Returns whether the other plugin makes the same code for this relocation at the same address. If its
+    /// instructions differ, the plugin itself is asked, which at least proves that the code is for this target and no
+    /// other.
     fn as_the_other(&self, side: usize, lead: &IndirectField, code: Code, rule: usize, end: Option<u64>) -> bool {
         let ask = |by: usize, target_by: u64| self.code_by(by, side, lead, code, (rule, target_by));
         let mine = self.sides[side].linked.made.iter().filter(|m| m.text).find_map(|m| m.at(code.at));
         let Some(mine) = mine else { return false };
         let starts = |theirs: &Vec<u8>| {
-            // As much as it is; what comes behind is zero, or another's.
+            // Compare only up to the last byte that is not zero; what follows may belong to other code.
             let len = theirs.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
             let len = end.map_or(len, |end| len.min(end.wrapping_sub(code.at) as usize));
             len != 0 && mine.len() >= len && mine[..len] == theirs[..len]
@@ -195,7 +196,7 @@ impl<'a> Stubs<'a> {
         ask(side, 0).iter().any(starts)
     }
 
-    /// Whether code differs from another piece in nothing but what depends on the target.
+    /// Returns whether two pieces of code differ only in bits that depend on the target.
     fn same_instructions(&self, mine: &[u8], theirs: &[u8], other: impl Fn(u64) -> Vec<Vec<u8>>) -> bool {
         let len = theirs.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1).min(mine.len());
         let mut depends = vec![0u8; len];
@@ -207,8 +208,8 @@ impl<'a> Stubs<'a> {
         len != 0 && (0..len).all(|i| (mine[i] ^ theirs[i]) & !depends[i] == 0)
     }
 
-    /// What plugin `by` makes by itself for a relocation of `side`'s, at the address of `code`: its code from there on,
-    /// once for each entry of a table that it may use. The symbol is moved.
+    /// Returns the code that plugin `by` makes for a relocation of `side` alone, at the address of `code`, once for
+    /// each table entry that it may use. `moved` is added to the symbol's value.
     fn code_by(
         &self,
         by: usize,
@@ -224,7 +225,7 @@ impl<'a> Stubs<'a> {
             mine.linked.made.iter().filter(|m| m.text == text).map(|m| m.address).collect()
         };
         let (texts, tables) = (addresses(true), addresses(false));
-        // Where it has its own, moved.
+        // Place the sections at the addresses of this side, moved by these distances.
         let ask = |text_by: u64, table_by: u64| {
             let place = |needs: &Needs| {
                 let mut next = [0, 0];
@@ -264,7 +265,7 @@ impl<'a> Stubs<'a> {
         tables_by.into_iter().filter_map(made).collect()
     }
 
-    /// The relocation by itself, at its address.
+    /// Returns a module with this relocation alone, at its address.
     fn alone(&self, lead: &IndirectField, linked: &Linked) -> TestModule {
         let s = &self.module.sections[lead.section];
         let r = s.relocations[lead.index];
@@ -288,7 +289,7 @@ impl<'a> Stubs<'a> {
         TestModule { sections: vec![section], symbols: symbol.map(outside).into_iter().collect(), ..self.without() }
     }
 
-    /// The case's machine, and nothing in it.
+    /// Returns an empty module for the same machine.
     fn without(&self) -> TestModule {
         let TestModule { machine, class, order, elf_flags, synthetic, .. } = *self.module;
         TestModule {

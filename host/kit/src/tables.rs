@@ -1,4 +1,4 @@
-//! What a plugin's letters for tables stand for, as far as that is known, and how tables are read.
+//! What is known of a plugin's table letters, and access to the contents of tables.
 
 use super::formula::{self, Formula, Holds, Letters};
 use super::run::{Linked, Made};
@@ -6,14 +6,14 @@ use super::test_module::TestModule;
 use relobox_abi::order;
 use std::collections::HashMap;
 
-/// What a letter stands for.
+/// What a table letter stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// The address of a table.
     Table,
-    /// The address of an entry in a table, which holds a value.
+    /// The address of an entry, which holds a value.
     Slot,
-    /// Its offset in the table.
+    /// The offset of an entry in its table.
     Offset,
     /// The address of code that leads to a value.
     Code,
@@ -23,11 +23,11 @@ impl Role {
     pub(crate) const ALL: [Self; 4] = [Self::Table, Self::Slot, Self::Offset, Self::Code];
 }
 
-/// A row's formula, which has letters for tables.
+/// A formula with table letters.
 pub(crate) struct TableFormula {
     pub(crate) formula: Formula,
     pub(crate) holds: Holds,
-    /// Which letters, of [`formula::TABLES`].
+    /// The indices of its letters in [`formula::TABLES`].
     pub(crate) letters: Vec<usize>,
 }
 
@@ -41,36 +41,36 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    /// The formula of the row with this type, if its letters are known.
+    /// Returns the formula of the row with this type, if the roles of all its letters are known.
     pub(crate) fn table_formula(&self, kind: u32) -> Option<&TableFormula> {
         let known =
             |table_formula: &&TableFormula| table_formula.letters.iter().all(|letter| !self.roles[*letter].is_empty());
         self.readings.get(&kind).filter(known)
     }
 
-    /// Whether the formula of the row with this type is read, and moves by as much as its letters.
+    /// Returns whether the formula of the row with this type is parsed and changes by as much as its operands.
     pub(crate) fn is_linear(&self, kind: u32) -> bool {
         self.readings.get(&kind).is_some_and(|table_formula| table_formula.formula.is_linear())
     }
 
-    /// What `letter` may stand for.
+    /// Returns the roles that `letter` may have.
     pub(crate) fn roles(&self, letter: usize) -> &[Role] {
         &self.roles[letter]
     }
 
-    /// How far behind the start of its code the target stands as a word, for relocations of this type.
+    /// Returns the distance from the start of code to the word of its target, for relocations of this type.
     pub(crate) fn target(&self, kind: u32) -> Option<u64> {
         self.targets.get(&kind).copied()
     }
 
-    /// How many bytes behind its place a branch of this type counts from: a processor's program counter may be one
-    /// or two instructions ahead, which addends make up for, and detours must.
+    /// Returns the offset from the place to the program counter that a branch of this type uses, in bytes. Addends
+    /// usually compensate for it, but a branch to a stub has to do so itself.
     pub(crate) fn pc_offset(&self, kind: u32) -> u64 {
         self.pc_offset.get(&kind).copied().unwrap_or(0)
     }
 }
 
-/// `value` as a word of the class, in the module's byte order.
+/// Encodes `value` as a word of the class in the module's byte order.
 pub(crate) fn word(module: &TestModule, value: u64) -> Vec<u8> {
     let width = usize::from(module.class / 8);
     match module.order {
@@ -79,23 +79,23 @@ pub(crate) fn word(module: &TestModule, value: u64) -> Vec<u8> {
     }
 }
 
-/// Addresses in tables of words that `holds` says yes to, and those of their tables.
+/// Returns the addresses of table words for which `holds` is true, each with the address of its table.
 pub(crate) fn slots(module: &TestModule, linked: &Linked, holds: impl Fn(&[u8]) -> bool) -> Vec<(u64, u64)> {
     let width = usize::from(module.class / 8);
     let of = |m: &Made| -> Vec<(u64, u64)> {
-        // Half a word: entries may begin with one.
+        // Step by half a word, since entries may begin with a half word.
         let windows = (0u64..).zip(m.contents.windows(width)).step_by(width / 2);
         windows.filter(|(_, w)| holds(w)).map(|(i, _)| (m.address.wrapping_add(i), m.address)).collect()
     };
     linked.made.iter().filter(|m| !m.text).flat_map(of).collect()
 }
 
-/// Where tables begin.
+/// Returns the addresses of all tables.
 pub(crate) fn starts(linked: &Linked) -> Vec<i64> {
     linked.made.iter().filter(|m| !m.text).map(|m| m.address.cast_signed()).collect()
 }
 
-/// Every way to choose one of each.
+/// Returns the Cartesian product of these lists.
 pub(crate) fn choices(of: &[Vec<i64>]) -> Vec<Vec<i64>> {
     let mut all = vec![Vec::new()];
     for some in of {
@@ -104,7 +104,7 @@ pub(crate) fn choices(of: &[Vec<i64>]) -> Vec<Vec<i64>> {
     all
 }
 
-/// `letters` with those for tables.
+/// Returns `letters` with values for table letters.
 pub(crate) fn with(mut letters: Letters, which: &[usize], values: &[i64]) -> Letters {
     which.iter().zip(values).for_each(|(which, value)| letters.tables[*which] = *value);
     letters

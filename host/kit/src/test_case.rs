@@ -1,4 +1,4 @@
-//! CheckContext as text, for people and for `git diff`: a line for a record, in the order of the records.
+//! Test cases as text, for readers and for `git diff`: one line for each record, in the order of the records.
 //!
 //! ```text
 //! relobox case 1
@@ -13,9 +13,9 @@
 //!   section 1 000000eb feffffeb 00000000 00000000
 //! ```
 //!
-//! Symbols and sections are numbered from 1 in their order. Numbers are decimal or `0x…`. What follows `expected`
-//! is what a correct plugin answers: `linked` and contents, or `refused` and kinds of faults, each with the number
-//! of its relocation. An empty line, or one that begins with `#`, says nothing.
+//! Symbols and sections are numbered from 1 in their order. Numbers are decimal or `0x…`. `expected` begins the answer
+//! of a correct plugin: `linked` and contents, or `refused` and kinds of faults, each with the index of its relocation.
+//! Empty lines and lines that begin with `#` are ignored.
 
 use super::run::Outcome;
 use super::test_module::{Relocation, Section, Symbol, TestModule};
@@ -23,34 +23,35 @@ use relobox_core::limits;
 use relobox_core::text::hex;
 use std::fmt::{self, Write as _};
 
-/// The first line: a file of another version is refused.
+/// The first line, which contains the version of the format.
 const FIRST: &str = "relobox case 1";
 
-/// A case that may know what must come of it.
+/// A test module with its expected outcome, as a `.case` file holds it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TestCase {
-    /// The case.
+    /// The module.
     pub module: TestModule,
-    /// What must come of it.
+    /// The expected outcome, if it is known.
     pub expected: Option<Expected>,
 }
 
-/// What must come of a case.
+/// The expected outcome of a test module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// Contents of sections, by index from 1, and of what the plugin makes, by name.
+    /// The module is linked, and these sections have these contents. Sections that are not listed may have any
+    /// contents.
     Linked {
-        /// The case's.
+        /// Sections of the module, by index from 1.
         sections: Vec<(usize, Vec<u8>)>,
-        /// The plugin's.
+        /// Sections that the plugin makes, by name.
         made: Vec<(String, Vec<u8>)>,
     },
-    /// Kinds of faults, each with the index of its relocation.
+    /// The module is refused with these kinds of faults, each with the index of its relocation.
     Refused(Vec<(String, Option<u32>)>),
 }
 
 impl Expected {
-    /// What came of a case, to be expected from now on; nothing is expected of a plugin that misbehaved.
+    /// Makes an expectation from an outcome, or returns `None` if the plugin broke the contract.
     #[must_use]
     pub fn of(outcome: &Outcome) -> Option<Self> {
         match outcome {
@@ -66,13 +67,13 @@ impl Expected {
     }
 }
 
-/// Why a text is no case.
+/// A syntax error in a test case.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {what}")]
 pub struct ParseError {
-    /// The line's number, from 1.
+    /// The number of the line, from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// What is wrong with the line.
     pub what: String,
 }
 
@@ -126,7 +127,7 @@ impl fmt::Display for TestCase {
     }
 }
 
-/// Bytes in words of four, eight to a line; long runs of zeros as their number.
+/// Writes bytes in words of four, eight words on a line; runs of 32 zeros or more are written as a count.
 fn contents(f: &mut fmt::Formatter<'_>, mut bytes: &[u8]) -> fmt::Result {
     while !bytes.is_empty() {
         let zeros = bytes.iter().take_while(|b| **b == 0).count();
@@ -147,7 +148,7 @@ fn contents(f: &mut fmt::Formatter<'_>, mut bytes: &[u8]) -> fmt::Result {
     Ok(())
 }
 
-/// A name as one word.
+/// Escapes a name so that it is a single word.
 fn quoted(name: &str) -> String {
     let plain = |c: char| c.is_ascii_graphic() && c != '\\';
     let mut out = String::from(if name.is_empty() || name == "-" { "\\" } else { "" });
@@ -174,7 +175,7 @@ fn unquoted(word: &str) -> Option<String> {
     Some(out)
 }
 
-/// A line's words.
+/// The words of a line.
 struct Words<'a> {
     line: usize,
     words: std::iter::Peekable<std::str::SplitAsciiWhitespace<'a>>,
@@ -191,7 +192,7 @@ impl<'a> Words<'a> {
 
     fn name(&mut self) -> Result<String, ParseError> {
         let word = self.word("a name")?;
-        unquoted(word).ok_or_else(|| self.error(format!("{word:?} is no name")))
+        unquoted(word).ok_or_else(|| self.error(format!("{word:?} is not a name")))
     }
 
     fn key(&mut self, key: &str) -> Result<(), ParseError> {
@@ -213,13 +214,13 @@ impl<'a> Words<'a> {
 
     fn end(&mut self) -> Result<(), ParseError> {
         match self.words.next() {
-            Some(word) => Err(self.error(format!("{word:?} is too much"))),
+            Some(word) => Err(self.error(format!("unexpected {word:?} at the end of the line"))),
             None => Ok(()),
         }
     }
 }
 
-/// Adds a line of contents.
+/// Reads a line of contents.
 fn read_contents(first: &str, words: &mut Words<'_>, bytes: &mut Vec<u8>) -> Result<(), ParseError> {
     if first == "zeros" {
         let count: usize = words.number("a number of zeros")?;
@@ -243,7 +244,7 @@ fn read_contents(first: &str, words: &mut Words<'_>, bytes: &mut Vec<u8>) -> Res
     Ok(())
 }
 
-/// What the lines with more indentation belong to.
+/// The record to which indented lines belong.
 enum Open {
     Nothing,
     Section,
@@ -341,13 +342,13 @@ impl std::str::FromStr for TestCase {
                         (Open::Made, Some(Expected::Linked { made, .. })) => made.last_mut().map(|(_, bytes)| bytes),
                         _ => None,
                     };
-                    let bytes = bytes.ok_or_else(|| w.error(format!("{first:?} is no keyword here")))?;
+                    let bytes = bytes.ok_or_else(|| w.error(format!("{first:?} is not a keyword here")))?;
                     read_contents(first, w, bytes)?;
                 }
             }
         }
         if test_case.module.class == 0 {
-            return Err(ParseError { line: text.lines().count(), what: "it has no machine".to_owned() });
+            return Err(ParseError { line: text.lines().count(), what: "the machine line is missing".to_owned() });
         }
         test_case.expected = expected;
         Ok(test_case)
@@ -363,10 +364,10 @@ fn read_section(w: &mut Words<'_>) -> Result<Section, ParseError> {
     let in_place = w.words.next_if_eq(&"in-place").is_some();
     w.end()?;
     if !align.is_power_of_two() || align > limits::ALIGN {
-        return Err(w.error("an alignment is a power of two"));
+        return Err(w.error("an alignment must be a power of two"));
     }
     if address == relobox_core::areas::ABSENT {
-        return Err(w.error("no section begins with the last byte that there is"));
+        return Err(w.error("a section cannot begin at the last address"));
     }
     Ok(Section { name, address, align, flags, in_place, ..Section::default() })
 }

@@ -1,4 +1,4 @@
-//! The value that a relocation's field is asked to hold, with addends and pairs.
+//! The value that a relocation's field must hold, with addends and pairs.
 
 use super::fault_kinds::{FaultKind, FaultKinds};
 use super::field::Field;
@@ -11,46 +11,47 @@ use super::value_source::{TABLES, ValueSource, half};
 use relobox_abi::{pairing, row_flag, symbol_flag};
 use relobox_link::description::PluginRow;
 
-/// A value, and the same rounded for a signed low half.
+/// A value, with and without the rounding for a signed low half.
 #[derive(Clone, Copy)]
 pub(crate) struct FieldValue {
     pub(crate) exact: i64,
     pub(crate) rounded: i64,
-    /// What it is by other readings of its formula, rounded.
+    /// The rounded value under the two other readings of right shifts; see [`super::formula::Formula::readings`].
     pub(crate) readings: [i64; 2],
 }
 
 impl FieldValue {
-    /// What `row` makes of `exact`.
+    /// Rounds `exact` as `row` requires.
     pub(crate) fn of(module: &TestModule, row: &PluginRow, exact: i64) -> Self {
         Self::read(module, row, [exact; 3])
     }
 
-    /// The same of a formula that may be read so or so.
+    /// Rounds the three readings of a formula as `row` requires.
     pub(crate) fn read(module: &TestModule, row: &PluginRow, readings: [i64; 3]) -> Self {
         let [rounded, a, b] = readings.map(|exact| narrow(module, exact.wrapping_add(half(row))));
         Self { exact: narrow(module, readings[0]), rounded, readings: [a, b] }
     }
 
-    /// One that is not rounded, or is already.
+    /// Makes a value that is not rounded, or is rounded already.
     pub(crate) fn plain(value: i64) -> Self {
         Self { exact: value, rounded: value, readings: [value; 2] }
     }
 
-    /// The bits that are not the same by all readings.
+    /// Returns the bits in which the readings differ.
     pub(crate) fn doubt(&self) -> i64 {
         self.readings.iter().fold(0, |doubt, other| doubt | (other ^ self.rounded))
     }
 
-    /// The number whose bits the slices take: from `round` up those of the sum, below those of the value itself.
+    /// Returns the number from which the slices take their bits: the rounded value from bit `round` up, and the exact
+    /// value below.
     pub(crate) fn combined(&self, round: u8) -> i64 {
         let low = 1i64.checked_shl(round.into()).map_or(-1, |above| above.wrapping_sub(1));
         (self.rounded & !low) | (self.exact & low)
     }
 }
 
-/// Whether a relocation's symbol is one that somebody else defines, with nothing special: what a function of the
-/// plugin's own makes of others is not known.
+/// Returns whether a relocation's symbol is an undefined global symbol without special properties. The functions of a
+/// plugin may treat other symbols in another way.
 fn is_plain(site: &Site<'_>) -> bool {
     let symbol = (site.relocation().symbol as usize).checked_sub(1).and_then(|i| site.module.symbols.get(i));
     symbol.is_some_and(|s| {
@@ -59,13 +60,17 @@ fn is_plain(site: &Site<'_>) -> bool {
     })
 }
 
-/// In a 32-bit class a value has 32 bits and a sign.
+/// Sign-extends values of a 32-bit class from 32 bits.
 fn narrow(module: &TestModule, value: i64) -> i64 {
     if module.class == 32 { i64::from(value as i32) } else { value }
 }
 
 impl ReferenceModel<'_> {
-    /// The value, and what can be said without one.
+    /// Computes the value of a relocation. `depth` limits the recursion from a low half to its high half.
+    ///
+    /// # Errors
+    ///
+    /// The prediction, if it does not need a value or none can be computed.
     pub(crate) fn value(&self, site: &Site<'_>, row: &PluginRow, depth: usize) -> Result<FieldValue, Prediction> {
         let letters = self.letters(site, row)?;
         let Letters { s, a, p, .. } = letters;
@@ -98,22 +103,26 @@ impl ReferenceModel<'_> {
                 }
                 _ => return Err(Prediction::Unknown(why)),
             },
-            None => return Err(Prediction::Unknown("it has no row")),
+            None => return Err(Prediction::Unknown("its type has no row")),
         };
         Ok(FieldValue::of(site.module, row, exact))
     }
 
-    /// What the letters of its formula are, but for those that name tables.
+    /// Returns the operands of the formula, except for table letters.
+    ///
+    /// # Errors
+    ///
+    /// The prediction, if the operands are not known.
     pub(crate) fn letters(&self, site: &Site<'_>, row: &PluginRow) -> Result<Letters, Prediction> {
         let (module, r) = (site.module, site.relocation());
         let section = &module.sections[site.section];
         let symbol = (r.symbol as usize).checked_sub(1).map(|i| &module.symbols[i]);
         let special = symbol_flag::COMMON | symbol_flag::PERCPU | symbol_flag::LIVEPATCH | symbol_flag::REGISTER;
         if symbol.is_some_and(|symbol| symbol.flags & special != 0) {
-            return Err(Prediction::Unknown("its symbol is a special one"));
+            return Err(Prediction::Unknown("its symbol has special properties"));
         }
         if section.in_place && site.places.disturbed() {
-            return Err(Prediction::Unknown("an addend may have been overwritten"));
+            return Err(Prediction::Unknown("another relocation may have overwritten an addend"));
         }
         let field = Field::of(row, module.order);
         let mut a = if section.in_place { field.signed(field.word(site.place(r.offset))) } else { r.addend };
@@ -125,7 +134,7 @@ impl ReferenceModel<'_> {
         Ok(Letters { s, a, p, z: symbol.map_or(0, |symbol| symbol.size.cast_signed()), ..Letters::default() })
     }
 
-    /// The other half of the addend of a high half whose addends are in place.
+    /// Returns the low part of the addend of a high half with addends in place.
     fn low_addend(&self, site: &Site<'_>, row: &PluginRow) -> Result<i64, Prediction> {
         let (r, section) = (site.relocation(), &site.module.sections[site.section]);
         let behind = &section.relocations[site.index + 1..];
@@ -134,7 +143,7 @@ impl ReferenceModel<'_> {
         if next.symbol != r.symbol {
             let mine = lows.any(|low| low.symbol == r.symbol);
             return Err(match mine {
-                true => Prediction::Unknown("another pair begins before it is complete"),
+                true => Prediction::Unknown("another pair begins before this one is complete"),
                 false => Prediction::Refused(FaultKinds::of(&[FaultKind::Unpaired])),
             });
         }
@@ -147,7 +156,11 @@ impl ReferenceModel<'_> {
         Ok(field.signed(field.word(place)))
     }
 
-    /// The high half at the label that a low half's symbol is: its index in the section, and its row.
+    /// Finds the high half at the label that is the symbol of a low half: its index in the section, and its row.
+    ///
+    /// # Errors
+    ///
+    /// The prediction of the low half, if there is not exactly one valid high half.
     pub(crate) fn high_half(
         &self,
         site: &Site<'_>,
@@ -159,13 +172,13 @@ impl ReferenceModel<'_> {
         let section = &site.module.sections[site.section];
         let end = section.address.checked_add(section.bytes.len() as u64);
         if end.is_none_or(|end| site.module.cut(end) != end) {
-            return Err(Prediction::Unknown("its section goes on at address 0"));
+            return Err(Prediction::Unknown("its section wraps around to address 0"));
         }
         let label = site.values.get(site.relocation().symbol as usize).copied().unwrap_or(0);
         let offset = site.module.cut(label.wrapping_sub(section.address));
         let rejects = |r: &Relocation| self.about().row(r.kind).is_some_and(|row| row.is(row_flag::REJECT));
         if section.relocations.iter().any(|r| r.offset == offset && rejects(r)) {
-            return Err(Prediction::Unknown("what stands at its label is refused"));
+            return Err(Prediction::Unknown("the relocation at its label is refused"));
         }
         let labelled = |r: &Relocation| {
             self.about().row(r.kind).is_some_and(|row| row.writes() && row.row.pairing == pairing::LABELLED)
@@ -176,7 +189,7 @@ impl ReferenceModel<'_> {
             return Err(if any { Prediction::Unknown("two high halves stand at its label") } else { unpaired });
         };
         let Some(its) = self.about().row(high.kind).filter(|_| row.row.pairing == pairing::LABEL && depth == 0) else {
-            return Err(Prediction::Unknown("nobody knows what stands at its label"));
+            return Err(Prediction::Unknown("the relocation at its label has no known value"));
         };
         if !Places::inside(&its.row, high.offset, section.bytes.len()) {
             return Err(Prediction::Unknown("the high half at its label lies outside the section"));

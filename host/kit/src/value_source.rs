@@ -1,10 +1,10 @@
-//! What rows' values are made of.
+//! The sources of a row's value.
 
 use super::formula::Formula;
 use relobox_abi::{effect, row_flag};
 use relobox_link::description::PluginRow;
 
-/// What a row's value is made of.
+/// How the value of a row is computed.
 pub(crate) enum ValueSource {
     Formula(Formula),
     Plus,
@@ -12,7 +12,7 @@ pub(crate) enum ValueSource {
     Pages,
     InPage,
     Partner,
-    /// An entry of a GOT or a PLT, or the table.
+    /// From the address of a GOT or PLT entry, or of the table.
     Tables,
     Unknown(&'static str),
 }
@@ -22,10 +22,10 @@ impl ValueSource {
     pub(crate) fn of(row: &PluginRow) -> Self {
         let letters = |text| Formula::read(text).map_or(Self::Unknown(UNREADABLE), Self::Formula);
         if row.is(row_flag::BY_HAND) {
-            return Self::Unknown("it is written by hand");
+            return Self::Unknown("the plugin writes its bits with a function");
         }
         if i64::from(row.row.align) > half(row) && row.row.round != 0 {
-            return Self::Unknown("it must be a multiple of more than it is rounded by");
+            return Self::Unknown("its alignment is larger than its rounding constant");
         }
         match row.row.effect {
             effect::UNKNOWN => letters(&row.formula),
@@ -38,26 +38,26 @@ impl ValueSource {
             effect::IN_PAGE => Self::InPage,
             effect::PARTNER => Self::Partner,
             effect::SLOT => Self::Tables,
-            _ => Self::Unknown("nobody knows this effect"),
+            _ => Self::Unknown("its effect is unknown"),
         }
     }
 }
 
-/// Why nobody can foretell what a formula in words or with a function comes to.
-pub(crate) const UNREADABLE: &str = "its formula cannot be read";
+/// The reason why the value of a formula with prose or a function call is not predicted.
+pub(crate) const UNREADABLE: &str = "its formula cannot be parsed";
 
-/// Why nobody can foretell a value that is made of an entry's address, before the plugin has made the entry.
-pub(crate) const TABLES: &str = "its value depends on a table of the plugin's own";
+/// The reason why a value that depends on the address of a table entry is not predicted before linking.
+pub(crate) const TABLES: &str = "its value depends on a table that the plugin makes";
 
-/// The number that a rule speaks of.
+/// The number to which a range rule applies.
 #[derive(Clone, Debug)]
 pub(crate) struct RangeFormula {
     pub(crate) formula: Formula,
-    /// What the plugin's own function adds, the same at both ends: it may round, or count from elsewhere.
+    /// The constant that the plugin's function adds at both ends of the range, for example for rounding.
     pub(crate) more: i64,
 }
 
-/// Half of what a row's low half holds.
+/// Returns half of the range of the signed low half, or 0 if the row does not round.
 pub(crate) fn half(row: &PluginRow) -> i64 {
     match row.row.round {
         0 => 0,

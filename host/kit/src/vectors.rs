@@ -1,4 +1,4 @@
-//! CheckContext of one relocation each, derived from its row: the ends of its range, what stands in and around its field,
+//! Test modules with one relocation, derived from its row: the ends of its range, the contents in and around its field,
 //! and places at the ends of the section and beyond.
 
 use super::edges::{edges, range, step};
@@ -12,10 +12,10 @@ use super::test_module::Relocation;
 use relobox_abi::{effect, pairing, row_flag, symbol_flag};
 use relobox_link::description::PluginRow;
 
-/// What may stand in a section before.
+/// The bytes with which sections are filled before linking.
 const POISON: [u8; 4] = [0x00, 0xff, 0xa5, 0x3c];
 
-/// Whether a row's relocations stand by themselves; those that do not are proved as pairs.
+/// Returns whether relocations of a row can be tested alone; the others are tested as pairs.
 #[must_use]
 pub(crate) fn stands_alone(row: &PluginRow, in_place: bool) -> bool {
     match row.row.pairing {
@@ -25,7 +25,7 @@ pub(crate) fn stands_alone(row: &PluginRow, in_place: bool) -> bool {
     }
 }
 
-/// All of them.
+/// Runs the checks of the groups `vectors` and `places`.
 pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
     let under_test = runner.under_test();
     for row in under_test.writing() {
@@ -38,7 +38,7 @@ pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
             if let Some(why) = under_test.model.unpredictable(row) {
                 cx.set_limitation(why);
             } else if cx.is_empty() {
-                cx.set_limitation("it is a half of a pair: see pairs");
+                cx.set_limitation("it is half of a pair: see the group pairs");
             }
         });
         runner.check(Group::Places, &row.name, |cx| {
@@ -49,7 +49,7 @@ pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
     }
 }
 
-/// A relocation of `row` at `offset`, its value aimed at `value`, in a section full of `poison`.
+/// Makes a module with a relocation of `row` at `offset` that has the value `value`, in a section filled with `poison`.
 pub(crate) fn one(
     cx: &CheckContext<'_>,
     fixture: &Fixture,
@@ -85,17 +85,17 @@ fn values(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow) {
             }
         }
     }
-    // A symbol that nobody defines and nobody needs has the value 0.
+    // An undefined weak symbol has the value 0.
     let mut weak = one(cx, fixture, row, (at, 0, 0), POISON[0]);
     let symbol = &mut weak.module.symbols[0];
     (symbol.value, symbol.info, symbol.flags) = (0, 0x20, symbol_flag::UNDEFINED | symbol_flag::WEAK);
     cx.check(Oracle::ReferenceModel, &weak.module);
-    // No symbol at all has the value 0 too.
+    // A relocation without a symbol has the value 0 for S.
     let mut none = weak.clone();
     none.module.symbols.clear();
     none.module.sections[0].relocations[0].symbol = 0;
     cx.check(Oracle::ReferenceModel, &none.module);
-    // One of the module's own.
+    // A symbol that the module defines.
     let mut own = one(cx, fixture, row, (at, 0, 0), POISON[2]);
     let symbol = &mut own.module.symbols[0];
     (symbol.section, symbol.value, symbol.flags) = (1, 40, 0);
@@ -130,7 +130,7 @@ fn places(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow) {
         let made = one(cx, fixture, row, (offset, 0, value), POISON[0]);
         cx.check(Oracle::ReferenceModel, &made.module);
     }
-    // As many bytes as the field has, and one too few.
+    // Sections of exactly the width of the field, one byte less, and one byte.
     for len in [field, field - 1, 1] {
         let mut made = one(cx, fixture, row, (0, 0, value), POISON[0]);
         made.module.sections[0].bytes.truncate(len as usize);

@@ -102,7 +102,7 @@ impl TestReport {
                 .filter(|(_, taken)| *taken)
                 .map(|(form, _)| *form)
                 .collect(),
-            passed: proof.holds(),
+            passed: proof.passed(),
             cases: proof.checks.iter().map(|check| check.cases).sum(),
             writing_types: under_test.writing().count(),
             predicted_types: proof.predicted.len(),

@@ -120,7 +120,7 @@ pub(super) fn run(args: TestArgs) -> Result<ExitCode> {
     } else {
         report.print();
     }
-    Ok(ExitCode::from(u8::from(!all.holds())))
+    Ok(ExitCode::from(u8::from(!all.passed())))
 }
 
 /// The plugin, and the one that must agree.
