@@ -5,7 +5,7 @@
 
 use relobox_abi::{pairing, row_flag, symbol_flag};
 use relobox_core::limits;
-use relobox_kit::fixture::Fixture;
+use relobox_kit::Fixture;
 use relobox_kit::{AddendForms, Outcome, Relocation, Run, Symbol, TestModule};
 use relobox_link::description::{About, PluginRow};
 use std::collections::HashMap;

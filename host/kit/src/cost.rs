@@ -115,7 +115,11 @@ fn repeated(module: &TestModule, growth: Growth, times: usize) -> TestModule {
 /// # Errors
 ///
 /// A [`Diagnostic`] if the plugin breaks the contract, or if fuel or memory grow faster than in proportion.
-pub fn in_proportion(under_test: &PluginUnderTest<'_>, module: &TestModule, growth: Growth) -> Result<(), Diagnostic> {
+pub(crate) fn in_proportion(
+    under_test: &PluginUnderTest<'_>,
+    module: &TestModule,
+    growth: Growth,
+) -> Result<(), Diagnostic> {
     let mut points = Vec::new();
     for times in [250usize, 500, 1000, 2000] {
         let run = under_test.run(&repeated(module, growth, times));

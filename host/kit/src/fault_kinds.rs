@@ -2,11 +2,11 @@
 
 /// A set of fault kinds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FaultKinds(u16);
+pub(crate) struct FaultKinds(u16);
 
 /// A kind of fault that the reference model can predict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultKind {
+pub(crate) enum FaultKind {
     /// No row has the relocation type (`unknown-relocation`).
     UnknownRelocation,
     /// The row rejects the type (`rejected-relocation`).
@@ -41,13 +41,13 @@ const KINDS: [(FaultKind, &str); 9] = [
 
 impl FaultKinds {
     /// Adds a kind to the set.
-    pub fn add(&mut self, kind: FaultKind) {
+    pub(crate) fn add(&mut self, kind: FaultKind) {
         self.0 |= 1 << kind as u16;
     }
 
     /// Makes a set of the given kinds.
     #[must_use]
-    pub fn of(kinds: &[FaultKind]) -> Self {
+    pub(crate) fn of(kinds: &[FaultKind]) -> Self {
         let mut all = Self::default();
         kinds.iter().for_each(|kind| all.add(*kind));
         all
@@ -55,18 +55,18 @@ impl FaultKinds {
 
     /// Returns the set of all kinds that concern a relocation.
     #[must_use]
-    pub fn all() -> Self {
+    pub(crate) fn all() -> Self {
         Self::of(&KINDS.map(|(kind, _)| kind))
     }
 
     /// Returns whether the set is empty.
     #[must_use]
-    pub fn is_empty(self) -> bool {
+    pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
     }
 
     /// Returns the names of the kinds, as the host prints them.
-    pub fn names(self) -> impl Iterator<Item = &'static str> {
+    pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
         KINDS.iter().filter(move |(kind, _)| self.0 >> *kind as u16 & 1 != 0).map(|(_, word)| *word)
     }
 }

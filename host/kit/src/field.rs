@@ -7,7 +7,7 @@ use relobox_link::description::PluginRow;
 
 /// The field of a row, in a module of one byte order.
 #[derive(Clone, Copy, Debug)]
-pub struct Field<'a> {
+pub(crate) struct Field<'a> {
     /// The width of the field in bytes.
     pub width: usize,
     big: bool,
@@ -31,14 +31,14 @@ fn down(value: u64, bits: u8) -> u64 {
 impl<'a> Field<'a> {
     /// Makes the field of `row` for a module of byte order `data_order` (see [`order`]).
     #[must_use]
-    pub fn of(row: &'a PluginRow, data_order: u8) -> Self {
+    pub(crate) fn of(row: &'a PluginRow, data_order: u8) -> Self {
         let its = if row.row.order == order::DATA { data_order } else { row.row.order };
         Self { width: row.row.width.into(), big: its == order::BIG, slices: &row.slices }
     }
 
     /// Reads the word at the start of `place`, or 0 if `place` is shorter than the field.
     #[must_use]
-    pub fn word(&self, place: &[u8]) -> u64 {
+    pub(crate) fn word(&self, place: &[u8]) -> u64 {
         let Some(bytes) = place.get(..self.width) else { return 0 };
         let push = |word, byte: &u8| up(word, 8) | u64::from(*byte);
         if self.big { bytes.iter().fold(0, push) } else { bytes.iter().rev().fold(0, push) }
@@ -46,7 +46,7 @@ impl<'a> Field<'a> {
 
     /// Returns `word` in memory order; only the first [`Field::width`] bytes are part of the field.
     #[must_use]
-    pub fn bytes(&self, word: u64) -> [u8; 8] {
+    pub(crate) fn bytes(&self, word: u64) -> [u8; 8] {
         let mut bytes = word.to_le_bytes();
         if self.big {
             bytes[..self.width.min(8)].reverse();
@@ -56,38 +56,38 @@ impl<'a> Field<'a> {
 
     /// Returns the bits of the word that belong to the field.
     #[must_use]
-    pub fn mask(&self) -> u64 {
+    pub(crate) fn mask(&self) -> u64 {
         self.slices.iter().fold(0, |mask, s| mask | up(ones(s.len), s.field_bit))
     }
 
     /// Returns the bits of the value that the field stores.
     #[must_use]
-    pub fn holds(&self) -> u64 {
+    pub(crate) fn holds(&self) -> u64 {
         self.slices.iter().fold(0, |mask, s| mask | up(ones(s.len), s.value_bit))
     }
 
     /// Returns the number of the highest value bit that the field stores, plus one.
     #[must_use]
-    pub fn value_bits(&self) -> u32 {
+    pub(crate) fn value_bits(&self) -> u32 {
         u64::BITS - self.holds().leading_zeros()
     }
 
     /// Sets each slice of `word` from the value that `source` returns for it.
     #[must_use]
-    pub fn insert(&self, word: u64, source: impl Fn(&Slice) -> i64) -> u64 {
+    pub(crate) fn insert(&self, word: u64, source: impl Fn(&Slice) -> i64) -> u64 {
         let set = |word, s: &Slice| word | up(down(source(s).cast_unsigned(), s.value_bit) & ones(s.len), s.field_bit);
         self.slices.iter().fold(word & !self.mask(), set)
     }
 
     /// Reads the value from `word`; bits that the field does not store are 0.
     #[must_use]
-    pub fn extract(&self, word: u64) -> u64 {
+    pub(crate) fn extract(&self, word: u64) -> u64 {
         self.slices.iter().fold(0, |value, s| value | up(down(word, s.field_bit) & ones(s.len), s.value_bit))
     }
 
     /// Reads the value, sign-extended from the highest bit that the field stores, as for an addend in place.
     #[must_use]
-    pub fn signed(&self, word: u64) -> i64 {
+    pub(crate) fn signed(&self, word: u64) -> i64 {
         match self.value_bits() {
             0 => 0,
             bits => (self.extract(word) << (u64::BITS - bits)).cast_signed() >> (u64::BITS - bits),

@@ -6,11 +6,11 @@
 
 /// The psABI letters for tables and table entries. Plugins differ in what a letter stands for: the address of a table,
 /// the address of an entry, or the offset of an entry.
-pub const TABLES: [&str; 5] = ["G", "GOT", "O", "L", "T"];
+pub(crate) const TABLES: [&str; 5] = ["G", "GOT", "O", "L", "T"];
 
 /// The operands of a formula.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Letters {
+pub(crate) struct Letters {
     /// The value of the symbol.
     pub s: i64,
     /// The addend.
@@ -25,11 +25,11 @@ pub struct Letters {
 
 /// A parsed formula: operations in postfix order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Formula(Vec<Step>);
+pub(crate) struct Formula(Vec<Step>);
 
 /// What a table entry must hold, as far as the formula says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holds {
+pub(crate) enum Holds {
     /// The symbol; the addend is added to the address of the entry.
     Symbol,
     /// Symbol plus addend.
@@ -81,7 +81,7 @@ impl Shifted {
 impl Formula {
     /// Parses a formula, or returns `None` if any part of it is not understood.
     #[must_use]
-    pub fn read(text: &str) -> Option<Self> {
+    pub(crate) fn read(text: &str) -> Option<Self> {
         let mut reader = Reader { rest: text.trim(), steps: Vec::new(), depth: 0, tables: false, own: false };
         reader.both()?;
         reader.rest.is_empty().then_some(Self(reader.steps))
@@ -89,7 +89,7 @@ impl Formula {
 
     /// Parses the first argument of a function call that is the whole formula.
     #[must_use]
-    pub fn argument(text: &str) -> Option<Self> {
+    pub(crate) fn argument(text: &str) -> Option<Self> {
         inside(text.trim()).and_then(Self::read)
     }
 
@@ -97,7 +97,7 @@ impl Formula {
     /// (the low twelve bits cleared) and `lo12(X)` (the low twelve bits). If `within` is true, a function call around
     /// the whole formula is skipped and its first argument is parsed.
     #[must_use]
-    pub fn of_tables(text: &str, within: bool) -> Option<(Self, Holds)> {
+    pub(crate) fn of_tables(text: &str, within: bool) -> Option<(Self, Holds)> {
         let text = text.trim();
         let text = if within { inside(text).unwrap_or(text) } else { text };
         let mut reader = Reader { rest: text, steps: Vec::new(), depth: 0, tables: true, own: false };
@@ -116,27 +116,27 @@ impl Formula {
 
     /// Returns the indices of the [`TABLES`] letters that occur, each once, in ascending order.
     #[must_use]
-    pub fn tables(&self) -> Vec<usize> {
+    pub(crate) fn tables(&self) -> Vec<usize> {
         (0..TABLES.len()).filter(|i| self.0.contains(&Step::Table(*i))).collect()
     }
 
     /// Returns whether the value changes by as much as its operands: nothing is shifted or masked, except for whole
     /// pages.
     #[must_use]
-    pub fn is_linear(&self) -> bool {
+    pub(crate) fn is_linear(&self) -> bool {
         !self.0.iter().any(|step| matches!(step, Step::Left | Step::Right | Step::And | Step::Not))
     }
 
     /// Evaluates the formula with wrapping operators and an arithmetic `>>`.
     #[must_use]
-    pub fn value(&self, letters: &Letters) -> i64 {
+    pub(crate) fn value(&self, letters: &Letters) -> i64 {
         self.value_as(letters, Shifted::Plain)
     }
 
     /// Evaluates the formula under three readings of right shifts: of 64-bit, of signed `class`-bit and of unsigned
     /// `class`-bit numbers. All three are equal if there is no right shift.
     #[must_use]
-    pub fn readings(&self, letters: &Letters, class: u8) -> [i64; 3] {
+    pub(crate) fn readings(&self, letters: &Letters, class: u8) -> [i64; 3] {
         if self.0.contains(&Step::Right) {
             return [Shifted::Plain, Shifted::Signed(class), Shifted::Unsigned(class)]
                 .map(|shifted| self.value_as(letters, shifted));

@@ -3,73 +3,68 @@
 //!
 //! The modules, in the order of the data flow:
 //!
-//! 1. [`test_module`], [`fixture`] and [`test_case`] make up the input: a kernel module as records, or a `.case` file.
-//! 2. [`run`](mod@run) links it with the plugin, in the host's own stages.
-//! 3. [`reference_model`] predicts the result from the description. [`formula`], `value_source` and `value` compute the
-//!   value,
-//! `encode`, [`field`] and [`places`] turn it into bytes, `predict` combines them into a [`prediction`] with
-//! [`fault_kinds`].
+//! 1. `test_module`, `fixture` and `test_case` make the input: a kernel module as records, or a `.case` file.
+//! 2. `run` links it with the plugin, in the host's own stages.
+//! 3. `reference_model` predicts the result from the description. `formula`, `value_source` and `value` compute the
+//!    value; `encode`, `field` and `places` turn it into bytes; `predict` combines both into a `prediction`.
 //! 4. `infer_tables`, `infer_range` and `tables` infer from a few links what the description leaves open.
-//! 5. [`indirection`] and `slots` resolve fields that refer to table entries or stubs.
-//! 6. [`oracle`] compares the result with the prediction (`check`), with a second link (`metamorphic`, [`cost`]) or
-//!   with a
-//! second plugin ([`agree`], `destination`, `stub`), and returns a [`diagnostic`]; [`blame`](mod@blame) attributes
-//! stray writes.
-//! 7. The checks of each [`group`] derive test modules from the rows: `describe`, `bits`, `vectors`, `edges`, `sample`,
-//!   `pairs`,
-//! `properties`, `hostile`.
-//! 8. [`runner`] applies oracles for a [`plugin_under_test`]; [`minimise`](mod@minimise) and [`minimiser`] reduce what
-//!   failed.
-//! 9. [`conformance`] collects the report; `reproducer`, `junit` and [`junit_xml`] write it.
+//! 5. `indirection` and `slots` resolve fields that refer to table entries or stubs.
+//! 6. [`oracle`] compares the result with the prediction (`check`), with a second link (`metamorphic`, `cost`) or with
+//!    a second plugin ([`agree`], `destination`, `stub`). It returns a `diagnostic`; [`blame`] attributes stray writes.
+//! 7. The checks of each `group` derive modules from the rows: `describe`, `bits`, `vectors`, `edges`, `sample`,
+//!    `pairs`, `properties`, `hostile`.
+//! 8. `runner` applies oracles for a `plugin_under_test`; `minimise` and [`minimiser`] reduce what failed.
+//! 9. `conformance` collects the report; `reproducer`, `junit` and [`junit_xml`] write it.
 #![warn(missing_docs)]
 
 pub mod agree;
 mod bits;
 pub mod blame;
 mod check;
-pub mod conformance;
-pub mod cost;
+mod conformance;
+mod cost;
 mod describe;
 mod destination;
-pub mod diagnostic;
+mod diagnostic;
 mod edges;
 mod encode;
-pub mod fault_kinds;
-pub mod field;
-pub mod fixture;
-pub mod formula;
-pub mod group;
+mod fault_kinds;
+mod field;
+mod fixture;
+mod formula;
+mod group;
 mod hostile;
-pub mod indirection;
+mod indirection;
 mod infer_range;
 mod infer_tables;
 mod junit;
 pub mod junit_xml;
 mod metamorphic;
-pub mod minimise;
+mod minimise;
 pub mod minimiser;
 pub mod oracle;
 mod pairs;
-pub mod places;
-pub mod plugin_under_test;
+mod places;
+mod plugin_under_test;
 mod predict;
-pub mod prediction;
+mod prediction;
 mod properties;
-pub mod reference_model;
+mod reference_model;
 mod reproducer;
-pub mod run;
-pub mod runner;
+mod run;
+mod runner;
 mod sample;
 mod slots;
 mod stub;
 mod tables;
-pub mod test_case;
-pub mod test_module;
+mod test_case;
+mod test_module;
 mod value;
 mod value_source;
 mod vectors;
 
 pub use conformance::{ConformanceReport, run_checks};
+pub use cost::Growth;
 pub use diagnostic::{Diagnostic, DiagnosticKind};
 pub use fixture::Fixture;
 pub use group::Group;
@@ -78,7 +73,6 @@ pub use junit::junit;
 pub use minimise::minimise;
 pub use oracle::Oracle;
 pub use plugin_under_test::PluginUnderTest;
-pub use prediction::Prediction;
 pub use reference_model::{AddendForms, ReferenceModel};
 pub use reproducer::Reproducer;
 pub use run::{Fault, Linked, Made, Outcome, Run, run};

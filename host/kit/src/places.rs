@@ -7,7 +7,7 @@ use relobox_link::stages::confine::window_start;
 
 /// How a relocation shares its bytes with others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sharing {
+pub(crate) enum Sharing {
     /// No other relocation changes them.
     Alone,
     /// Several relocations at the same place change them in turn, each starting from the result of the one before.
@@ -17,7 +17,7 @@ pub enum Sharing {
 }
 
 /// The overlaps between the relocations of a section.
-pub struct Places {
+pub(crate) struct Places {
     sharing: Vec<Sharing>,
     chains: Vec<Vec<usize>>,
 }
@@ -34,7 +34,7 @@ impl Places {
     /// Returns whether the field of a relocation is inside a section of `len` bytes. For a row that finds its own
     /// window, the result is whether its start is inside.
     #[must_use]
-    pub fn inside(row: &Row, offset: u64, len: usize) -> bool {
+    pub(crate) fn inside(row: &Row, offset: u64, len: usize) -> bool {
         match row.width {
             0 => row.window_len == 0 || offset < len as u64,
             width => offset.checked_add(width.into()).is_some_and(|end| end <= len as u64),
@@ -43,14 +43,14 @@ impl Places {
 
     /// Returns whether a section of `len` bytes cuts off a part of the window.
     #[must_use]
-    pub fn cut(row: &Row, offset: u64, len: usize) -> bool {
+    pub(crate) fn cut(row: &Row, offset: u64, len: usize) -> bool {
         let (start, end) = span(row, offset);
         row.window_len != 0 && (start < 0 || end > len as i128)
     }
 
     /// Computes the overlaps between the relocations of `section`.
     #[must_use]
-    pub fn of(about: &About, section: &Section) -> Self {
+    pub(crate) fn of(about: &About, section: &Section) -> Self {
         let rows: Vec<_> = section.relocations.iter().map(|r| about.row(r.kind).filter(|row| row.writes())).collect();
         // Windows that the plan stage declares may be anywhere in the section.
         if rows.iter().flatten().any(|row| row.row.extra != 0) {
@@ -101,18 +101,18 @@ impl Places {
 
     /// Returns whether any relocation is [`Sharing::Mixed`].
     #[must_use]
-    pub fn disturbed(&self) -> bool {
+    pub(crate) fn disturbed(&self) -> bool {
         self.sharing.contains(&Sharing::Mixed)
     }
 
     /// Returns how relocation `index` shares its bytes. `index` must be less than the number of relocations.
     #[must_use]
-    pub fn sharing(&self, index: usize) -> Sharing {
+    pub(crate) fn sharing(&self, index: usize) -> Sharing {
         self.sharing[index]
     }
 
     /// Calls `of` with the relocation indices of each chain, in file order.
-    pub fn chains(&self, of: impl FnMut(&[usize])) {
+    pub(crate) fn chains(&self, of: impl FnMut(&[usize])) {
         self.chains.iter().map(Vec::as_slice).for_each(of);
     }
 }

@@ -12,7 +12,7 @@ impl ReferenceModel<'_> {
     /// Predicts the result of every relocation of `module`, in file order. `values` are the symbol values that the
     /// plugin saw, by symbol index.
     #[must_use]
-    pub fn predictions(&self, module: &TestModule, values: &[u64]) -> Vec<Prediction> {
+    pub(crate) fn predictions(&self, module: &TestModule, values: &[u64]) -> Vec<Prediction> {
         let mut predictions = Vec::with_capacity(module.relocations());
         let as_assumed = self.as_assumed(module);
         for (section, s) in module.groups() {
@@ -135,7 +135,7 @@ impl ReferenceModel<'_> {
     /// Returns the value that the field of a relocation must hold, rounded if the row rounds, or `None` if it cannot be
     /// predicted.
     #[must_use]
-    pub fn value_of(&self, module: &TestModule, section: usize, index: usize) -> Option<i64> {
+    pub(crate) fn value_of(&self, module: &TestModule, section: usize, index: usize) -> Option<i64> {
         let s = &module.sections[section];
         let row = self.about().row(s.relocations[index].kind)?;
         let places = Places::of(self.about(), s);

@@ -4,7 +4,7 @@ use super::fault_kinds::FaultKinds;
 
 /// The predicted result of one relocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Prediction {
+pub(crate) enum Prediction {
     /// The place must have these bytes.
     Bytes(FieldBytes),
     /// The plugin must accept the relocation; the bytes are not predicted.
@@ -19,7 +19,7 @@ pub enum Prediction {
 
 /// The predicted bytes of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FieldBytes {
+pub(crate) struct FieldBytes {
     /// The number of bytes, at most 8.
     pub len: usize,
     /// The bytes in memory order.

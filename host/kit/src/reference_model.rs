@@ -68,7 +68,7 @@ impl<'a> ReferenceModel<'a> {
 
     /// Returns the description of the plugin.
     #[must_use]
-    pub fn about(&self) -> &'a About {
+    pub(crate) fn about(&self) -> &'a About {
         self.about
     }
 
@@ -102,7 +102,7 @@ impl<'a> ReferenceModel<'a> {
 
     /// Returns whether the plugin links the machine, class, byte order and `e_flags` of the module.
     #[must_use]
-    pub fn links(&self, module: &TestModule) -> bool {
+    pub(crate) fn links(&self, module: &TestModule) -> bool {
         let fits = |m: &relobox_abi::Machine| {
             (m.machine, m.class, m.order) == (module.machine, module.class, module.order)
                 && module.elf_flags & m.flags_mask == m.flags_value

@@ -50,7 +50,7 @@ pub struct Selection<'a> {
 }
 
 /// Runs checks and collects their results.
-pub struct CheckRunner<'a> {
+pub(crate) struct CheckRunner<'a> {
     context: OracleContext<'a>,
     wanted: Selection<'a>,
     /// The checks so far.
@@ -66,7 +66,7 @@ pub struct CheckRunner<'a> {
 
 impl<'a> CheckRunner<'a> {
     /// Makes a runner without any results. Each test case that conforms to the reference model is passed to `record`.
-    pub fn new(
+    pub(crate) fn new(
         under_test: &'a PluginUnderTest<'a>,
         wanted: Selection<'a>,
         record: &'a mut dyn FnMut(&str, TestCase),
@@ -78,12 +78,12 @@ impl<'a> CheckRunner<'a> {
 
     /// Returns the plugin under test.
     #[must_use]
-    pub fn under_test(&self) -> &'a PluginUnderTest<'a> {
+    pub(crate) fn under_test(&self) -> &'a PluginUnderTest<'a> {
         self.context.under_test
     }
 
     /// Runs a check, unless the selection excludes it.
-    pub fn check(&mut self, group: Group, name: &str, mut of: impl FnMut(&mut CheckContext<'_>)) {
+    pub(crate) fn check(&mut self, group: Group, name: &str, mut of: impl FnMut(&mut CheckContext<'_>)) {
         let full_name = format!("{}/{name}", group.as_str());
         if self.wanted.filter.is_some_and(|filter| !full_name.contains(filter)) {
             return;
@@ -162,7 +162,7 @@ impl Check {
 }
 
 /// The context of a running check.
-pub struct CheckContext<'a> {
+pub(crate) struct CheckContext<'a> {
     context: OracleContext<'a>,
     check: Check,
     agreement: Option<Check>,
@@ -174,12 +174,12 @@ pub struct CheckContext<'a> {
 impl<'a> CheckContext<'a> {
     /// Returns the plugin under test.
     #[must_use]
-    pub fn under_test(&self) -> &'a PluginUnderTest<'a> {
+    pub(crate) fn under_test(&self) -> &'a PluginUnderTest<'a> {
         self.context.under_test
     }
 
     /// Applies `oracle` to a test module.
-    pub fn check(&mut self, oracle: Oracle, module: &TestModule) {
+    pub(crate) fn check(&mut self, oracle: Oracle, module: &TestModule) {
         let predicted_by_model = oracle == Oracle::ReferenceModel;
         let good = self.check.apply(&self.context, oracle, module);
         if !predicted_by_model || !good {
@@ -205,24 +205,24 @@ impl<'a> CheckContext<'a> {
     }
 
     /// Reports a failure that needs no test module.
-    pub fn report(&mut self, diagnostic: Diagnostic) {
+    pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
         self.check.failed += 1;
         self.check.failures.push(CheckFailure { diagnostic, reproducer: None });
     }
 
     /// Counts something that was checked without a test module.
-    pub fn count(&mut self) {
+    pub(crate) fn count(&mut self) {
         self.check.cases += 1;
     }
 
     /// Records why the check is incomplete or not applicable; the first reason counts.
-    pub fn set_limitation(&mut self, why: &str) {
+    pub(crate) fn set_limitation(&mut self, why: &str) {
         self.check.limitation.get_or_insert_with(|| why.to_owned());
     }
 
     /// Returns whether no oracle was applied yet.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.check.cases == 0
     }
 }
