@@ -1,7 +1,7 @@
-//! The loop: LibAFL chooses inputs, keeps those that go new ways, and counts.
+//! The fuzzing loop: LibAFL schedules inputs and keeps those with new coverage.
 //!
-//! Its executor for functions in the same process installs signal handlers, which wasmtime needs for itself; ours
-//! needs none, since a guest stops by itself, on fuel.
+//! LibAFL's in-process executor installs signal handlers, which would conflict with those of wasmtime. This executor
+//! needs none, since every guest stops when its fuel is used up.
 
 use super::corpus::CorpusDir;
 use super::findings::{Finding, Findings};
@@ -29,69 +29,69 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// What LibAFL knows of a campaign.
+/// The LibAFL state of a campaign.
 pub type State<I> = StdState<InMemoryCorpus<I>, I, StdRand, InMemoryCorpus<I>>;
 
-/// How long and from where.
+/// The options of a campaign.
 #[derive(Clone, Debug)]
 pub struct CampaignOptions<'a> {
-    /// All that is random comes from this.
+    /// The seed of all random choices.
     pub seed: u64,
-    /// Ends after this time.
+    /// The campaign ends after this time.
     pub time: Option<Duration>,
-    /// Ends after this many executions: with the same seed, always in the same state.
+    /// The campaign ends after this many executions. With the same seed and corpus it ends in the same state.
     pub executions: Option<u64>,
-    /// Ends with the first finding.
+    /// The campaign ends with the first finding.
     pub first: bool,
-    /// Where inputs are, and where new ones go.
+    /// The corpus directory, from which inputs are read and to which new ones are written.
     pub corpus: Option<&'a Path>,
-    /// Where findings go.
+    /// The directory to which findings are written.
     pub findings: &'a Path,
-    /// Ends when this is set.
+    /// The campaign ends when this is set.
     pub stop: Arc<AtomicBool>,
 }
 
-/// How far it came.
+/// The progress of a campaign.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Executions of the counting guest.
+    /// The number of executions of the instrumented guest.
     pub executions: u64,
-    /// Edges that were taken.
+    /// The number of edges that were covered.
     pub edges: usize,
-    /// Edges that there are.
+    /// The number of edges in the guest.
     pub all_edges: usize,
-    /// Inputs that went new ways.
+    /// The number of inputs in the corpus.
     pub corpus: usize,
-    /// Findings.
+    /// The number of findings.
     pub findings: usize,
-    /// Since the start.
+    /// The time since the start.
     pub time: Duration,
 }
 
-/// What came of a campaign.
+/// The result of a campaign.
 pub struct Summary {
-    /// How far it came.
+    /// The final progress.
     pub progress: Progress,
-    /// What it found.
+    /// The findings.
     pub findings: Vec<Finding>,
-    /// Suspicions that the original guest did not bear out.
+    /// The number of suspicions that did not reproduce on the original guest.
     pub unreproduced: u64,
 }
 
 type Observers = (OwnedMapObserver<u8>, (OwnedMapObserver<u8>, ()));
 
-/// Runs a subject.
+/// The LibAFL executor of a fuzz target.
 struct TargetExecutor<'a, S: FuzzTarget> {
     target: &'a S,
     observers: Observers,
     findings: Findings,
-    /// Whether each edge was ever taken.
+    /// For each edge, whether it was ever covered.
     covered: Vec<bool>,
     edges: usize,
     failed: Option<Error>,
 }
 
-/// Counts in classes, as AFL has them: a loop that runs once more is not news.
+/// Maps a hit count to its class, as AFL does, so that one more iteration of a loop is not new coverage.
 const fn count_class(count: u8) -> u8 {
     match count {
         0..=3 => count,
@@ -104,7 +104,7 @@ const fn count_class(count: u8) -> u8 {
 }
 
 impl<S: FuzzTarget> TargetExecutor<'_, S> {
-    /// Counters become classes; new edges are noted. What way it was, as a number.
+    /// Replaces hit counts by their classes and records new edges. Returns a hash of the covered edges.
     fn record_coverage(&mut self) -> u64 {
         let mut path_hash = 0u64;
         let map: &mut [u8] = &mut self.observers.0;
@@ -132,7 +132,7 @@ impl<S: FuzzTarget> TargetExecutor<'_, S> {
         let Some(suspicion) = suspicion else { return ExitKind::Ok };
         match self.findings.consider(self.target, input, suspicion, path_hash) {
             Ok(true) => ExitKind::Crash,
-            // Known, or not borne out: nothing to build upon.
+            // The finding is known already, or did not reproduce. The input must not enter the corpus.
             Ok(false) => ExitKind::Oom,
             Err(error) => {
                 self.failed = Some(error);
@@ -167,7 +167,7 @@ impl<S: FuzzTarget> HasObservers for TargetExecutor<'_, S> {
     }
 }
 
-/// Only what is well is worth building upon.
+/// A feedback that rejects inputs with a suspicion.
 struct NoSuspicion;
 
 impl Named for NoSuspicion {
@@ -184,7 +184,7 @@ impl<EM, I, OT, S> Feedback<EM, I, OT, S> for NoSuspicion {
     }
 }
 
-/// Chooses among all inputs, more often a recent one and a small one.
+/// A scheduler that prefers recent inputs and small inputs.
 struct RecentSmallScheduler;
 
 impl<I: libafl::inputs::Input + libafl_bolts::HasLen> Scheduler<I, State<I>> for RecentSmallScheduler {
@@ -195,7 +195,7 @@ impl<I: libafl::inputs::Input + libafl_bolts::HasLen> Scheduler<I, State<I>> for
     fn next(&mut self, state: &mut State<I>) -> Result<CorpusId, libafl::Error> {
         let count = state.corpus().count();
         if count == 0 {
-            return Err(libafl::Error::empty("no input to begin with"));
+            return Err(libafl::Error::empty("the corpus is empty"));
         }
         let mut rng = Rng::new(state.rand_mut().next());
         let draw = |rng: &mut Rng| match rng.one_in(3) {
@@ -224,7 +224,7 @@ impl<I: libafl::inputs::Input + libafl_bolts::HasLen> Scheduler<I, State<I>> for
 
 use relobox_core::limits::FUZZ_RECENT as RECENT;
 
-/// The subject's own mutations.
+/// The LibAFL mutator that calls [`FuzzTarget::mutate`].
 struct TargetMutator<'a, S>(&'a S);
 
 impl<S> Named for TargetMutator<'_, S> {
@@ -258,7 +258,11 @@ fn library_error(error: libafl::Error) -> Error {
     Error::Usage(format!("the fuzzing library: {error}"))
 }
 
-/// A campaign with nobody to exchange inputs with.
+/// Runs a campaign without a broker; see [`campaign`].
+///
+/// # Errors
+///
+/// As [`campaign`].
 pub fn run_alone<S: FuzzTarget>(
     target: &S,
     options: &CampaignOptions<'_>,
@@ -267,7 +271,12 @@ pub fn run_alone<S: FuzzTarget>(
     campaign(target, options, &mut SimpleEventManager::new(NopMonitor::new()), on_progress)
 }
 
-/// Runs a campaign in this process. `on_progress` is called a few times a second.
+/// Runs a campaign in this process. `on_progress` is called after each round.
+///
+/// # Errors
+///
+/// [`Error::Io`] if the corpus or a finding cannot be read or written, [`Error::Usage`] if an input cannot be parsed,
+/// there is the corpus is empty, or LibAFL fails.
 pub fn campaign<S, EM>(
     target: &S,
     options: &CampaignOptions<'_>,
@@ -312,12 +321,12 @@ where
         fuzzer.evaluate_input(&mut state, &mut executor, events, input).map_err(library_error)?;
     }
     if state.corpus().is_empty() {
-        // None is of use: whatever comes of them, begin somewhere.
+        // No input has new coverage without a suspicion, so begin with the first one.
         let input = old.into_iter().chain(target.seeds()).next();
-        let input = input.ok_or_else(|| Error::Usage(format!("{} gives nothing to begin with", target.name())))?;
+        let input = input.ok_or_else(|| Error::Usage(format!("{} has no seed inputs", target.name())))?;
         fuzzer.add_input(&mut state, &mut executor, events, input).map_err(library_error)?;
         if state.corpus().is_empty() {
-            // The one that was added is a finding itself.
+            // The only input is a finding itself.
             return Ok(summary(&executor, &state, start));
         }
     }

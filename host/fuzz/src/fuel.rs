@@ -1,7 +1,7 @@
-//! What a plugin's work costs, measured on the plugin itself before it is fuzzed: so much for each relocation of a row, for
-//! each fault, symbol, section and byte. A case that takes many times what its parts take is reported.
+//! A model of a plugin's fuel consumption, measured on the plugin before it is fuzzed: the cost of each relocation of a
+//! row, and of each fault, symbol, section and byte. A module that takes several times the modelled fuel is reported.
 //!
-//! Fuel is the same on every machine, and so is what is measured: no clock, and nothing by chance.
+//! Fuel is the same on every machine, and the measurement uses neither a clock nor random numbers.
 
 use relobox_abi::{pairing, row_flag, symbol_flag};
 use relobox_core::limits;
@@ -10,21 +10,21 @@ use relobox_kit::{AddendForms, Outcome, Relocation, Run, Symbol, TestModule};
 use relobox_link::description::{About, PluginRow};
 use std::collections::HashMap;
 
-/// What a relocation of one row costs.
+/// The cost of relocations of one row.
 #[derive(Clone, Copy, Debug, Default)]
 struct RowCost {
-    /// That there is any: tables are made.
+    /// The additional cost of the first one, for example because tables are made.
     first: u64,
-    /// Each.
+    /// The cost of each.
     each: u64,
 }
 
-/// What the parts of a case cost, each as dear as it was seen.
+/// The cost of the parts of a module, each as high as it was ever measured, in units of fuel.
 #[derive(Clone, Debug, Default)]
 pub struct FuelModel {
     base: u64,
     rows: HashMap<u32, RowCost>,
-    /// A relocation of no row.
+    /// The cost of a relocation without a row.
     unknown: RowCost,
     fault: u64,
     symbol: u64,
@@ -33,36 +33,36 @@ pub struct FuelModel {
     kind_mask: u32,
 }
 
-/// Where a relocation's symbol is.
+/// Where the symbol of a relocation is.
 #[derive(Clone, Copy)]
 enum SymbolPlace {
-    /// A label at the place.
+    /// A label at the place of the relocation.
     Here,
-    /// A small number.
+    /// At a small address.
     Small,
-    /// In the kernel.
+    /// Near the section.
     Kernel,
-    /// Farther than any branch reaches.
+    /// Out of reach of any branch.
     Far,
-    /// Nowhere: there is no such symbol.
+    /// The symbol index does not exist.
     Missing,
 }
 
-/// A case of so many relocations.
+/// The shape of a module with repeated units.
 #[derive(Clone, Copy)]
 struct Shape<'a> {
-    /// Each unit has one of each of these, eight bytes apart, or all at one place.
+    /// Each unit has one relocation of each of these rows.
     rows: &'a [&'a PluginRow],
     place: SymbolPlace,
-    /// Each unit has symbols of its own.
+    /// Each unit has its own symbol.
     own: bool,
-    /// Each unit has an addend of its own.
+    /// Each unit has its own addend.
     addends: bool,
-    /// The last comes first.
+    /// The relocations are in descending order.
     backwards: bool,
-    /// Both rows of a unit are at one place.
+    /// All relocations of a unit are at the same place; otherwise they are eight bytes apart.
     together: bool,
-    /// Each unit has a section of its own.
+    /// Each unit has its own section.
     sections: bool,
 }
 
@@ -116,7 +116,7 @@ impl Shape<'_> {
     }
 }
 
-/// Every shape in which relocations of `row` are measured.
+/// Returns all shapes that are measured for these rows.
 fn shapes<'a>(rows: &'a [&'a PluginRow]) -> Vec<Shape<'a>> {
     let plain = Shape {
         rows,
@@ -143,7 +143,7 @@ fn shapes<'a>(rows: &'a [&'a PluginRow]) -> Vec<Shape<'a>> {
 }
 
 impl FuelModel {
-    /// Measures the plugin that describes itself so, takes addends in these forms, and links with `run`.
+    /// Measures a plugin with this description and these addend forms. `run` links a module with it.
     pub fn measure(about: &About, forms: AddendForms, run: impl Fn(&TestModule) -> Run) -> Self {
         let mut costs = Self { kind_mask: about.kind_mask, ..Self::default() };
         let fixtures: Vec<_> = about
@@ -158,7 +158,7 @@ impl FuelModel {
             let faults = match &run.outcome {
                 Outcome::Linked(_) => Some(0),
                 Outcome::Refused(faults) => Some(faults.len() as u64),
-                // Others report that.
+                // Other oracles report that.
                 Outcome::GuestError(_) => None,
             };
             faults.map(|faults| (run.fuel, faults))
@@ -166,7 +166,7 @@ impl FuelModel {
         for fixture in &fixtures {
             costs.empty(about, fixture, &fuel);
         }
-        // To refuse one type costs what it costs to refuse another.
+        // Rejecting a type costs the same for every row.
         let refused = about.rows.iter().find(|row| row.is(row_flag::REJECT));
         for row in about.rows.iter().filter(|row| !row.is(row_flag::REJECT)).chain(refused) {
             let partner = (row.row.pairing != pairing::NONE).then(|| about.row(row.row.partner)).flatten();
@@ -181,7 +181,7 @@ impl FuelModel {
         costs
     }
 
-    /// What is there without relocations.
+    /// Measures the cost of a module without relocations, of bytes, and of faults.
     fn empty(&mut self, about: &About, fixture: &Fixture, fuel: &impl Fn(&TestModule) -> Option<(u64, u64)>) {
         let mut module = fixture.module.clone();
         let Some((base, _)) = fuel(&module) else { return };
@@ -190,7 +190,7 @@ impl FuelModel {
         if let Some((more, _)) = fuel(&module) {
             self.byte = self.byte.max(more.saturating_sub(base).div_ceil(1024 - 64));
         }
-        // Relocations of no type, which are faults.
+        // Relocations of an unknown type are faults.
         let of = |count: u64| {
             let mut module = fixture.module.clone();
             let kind =
@@ -205,7 +205,7 @@ impl FuelModel {
         }
     }
 
-    /// What relocations of `rows` cost, by the last of them.
+    /// Measures the cost of relocations of `rows`.
     fn row(&mut self, fixture: &Fixture, rows: &[&PluginRow], fuel: &impl Fn(&TestModule) -> Option<(u64, u64)>) {
         let units = rows.len() as u64;
         for shape in shapes(rows) {
@@ -224,7 +224,7 @@ impl FuelModel {
                 let known = self.rows.entry(row.row.kind & self.kind_mask).or_default();
                 (known.each, known.first) = (known.each.max(each), known.first.max(first));
             }
-            // The same in sections of their own, and with symbols that nobody asks for.
+            // Measure also the cost of sections and of unused symbols.
             let apart = Shape { sections: true, ..shape };
             let of = |count: u64| fuel(&apart.module(fixture, count / units));
             if let (Some((few, 0)), Some((many, 0))) = (of(8), of(32)) {
@@ -246,7 +246,7 @@ impl FuelModel {
         }
     }
 
-    /// What the parts of `module` cost, of which so many relocations were refused.
+    /// Estimates the fuel for `module`, of which `faults` relocations were refused.
     #[must_use]
     pub fn of(&self, module: &TestModule, faults: usize) -> u64 {
         let bytes: usize = module.sections.iter().map(|s| s.bytes.len()).sum();
@@ -267,7 +267,7 @@ impl FuelModel {
         sum
     }
 
-    /// The fuel that `module` may take: some times what its parts cost.
+    /// Returns the fuel bound for `module`: [`limits::FUZZ_DEARER`] times the estimate, plus [`limits::FUZZ_FUEL`].
     #[must_use]
     pub fn bound(&self, module: &TestModule, outcome: &Outcome) -> u64 {
         let faults = match outcome {

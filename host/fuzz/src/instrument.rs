@@ -1,10 +1,10 @@
-//! Counts edges in a guest's Wasm, without its source.
+//! Instruments the Wasm of a guest to count edges. The source of the guest is not needed.
 //!
-//! Every place where control can go one way or another gets a counter of eight bits, and every comparison a
-//! byte for how close its two sides came. Both lie in a second memory, which the guest's own code cannot name:
-//! it was valid before it was rewritten, in a sandbox where there is only one. What it computes stays the same.
+//! Every edge of the control flow gets a counter of eight bits, and every comparison gets a byte that records how close
+//! its operands came. Both are in a second memory. The code of the guest cannot access it, because the original was
+//! validated in a sandbox that allows only one memory. So the guest computes the same results as before.
 //!
-//! There is no counter where a block ends: control gets there along edges that are counted already.
+//! The end of a block has no counter, since all edges that lead there are counted.
 
 use relobox_core::error::Misbehaviour;
 use relobox_core::limits;
@@ -19,22 +19,27 @@ use wasmparser::{
     ExportSectionReader, FunctionBody, FunctionSectionReader, MemorySectionReader, Operator, Parser, TypeSectionReader,
 };
 
-/// A guest that counts.
+/// An instrumented guest.
 #[derive(Clone, Debug)]
 pub struct Instrumented {
-    /// Its Wasm.
+    /// The Wasm binary.
     pub wasm: Vec<u8>,
-    /// Bytes in the second memory that count edges, from its start.
+    /// The number of edge counters, in bytes from the start of the second memory.
     pub edges: usize,
-    /// Bytes behind those, one for each comparison.
+    /// The number of comparison bytes, which follow the edge counters at the next multiple of 16.
     pub comparisons: usize,
-    /// The constants in its code, ascending: what it may compare with.
+    /// The constants in the code, in ascending order, as candidates for mutations.
     pub constants: Vec<i64>,
 }
 
-/// Rewrites `wasm`, which must be valid. `comparisons` says whether those are watched as well.
+/// Instruments `wasm`, which must be valid. Comparisons are recorded only if `comparisons` is true.
+///
+/// # Errors
+///
+/// [`Misbehaviour::Unusable`] if the guest exports a memory with the name of the counters, has too many branches, or
+/// cannot be rewritten.
 pub fn instrument(wasm: &[u8], comparisons: bool) -> Result<Instrumented, Misbehaviour> {
-    // How many edges there are must be known before the first comparison gets its place behind them.
+    // The number of edges must be known before the comparison bytes can be placed behind them.
     let (first, _) = rewrite(wasm, comparisons, 0)?;
     let at = first.edges.next_multiple_of(16);
     let (second, wasm) = rewrite(wasm, comparisons, at)?;
@@ -43,7 +48,7 @@ pub fn instrument(wasm: &[u8], comparisons: bool) -> Result<Instrumented, Misbeh
 }
 
 impl Instrumented {
-    /// The counters of edges and the bytes of comparisons, in the second memory.
+    /// Splits the second memory into edge counters and comparison bytes.
     #[must_use]
     pub fn split<'a>(&self, memory: &'a [u8]) -> (&'a [u8], &'a [u8]) {
         let edges = memory.get(..self.edges).unwrap_or_default();
@@ -57,7 +62,7 @@ fn rewrite(wasm: &[u8], comparing: bool, comparisons_at: usize) -> Result<(Rewri
     let mut module = Module::new();
     rewriter.parse_core_module(&mut module, Parser::new(0), wasm).map_err(|e| match e {
         reencode::Error::UserError(what) => what,
-        other => Misbehaviour::Unusable(format!("it cannot be instrumented: {other}")),
+        other => Misbehaviour::Unusable(format!("instrumentation failed: {other}")),
     })?;
     Ok((rewriter, module.finish()))
 }
@@ -69,17 +74,17 @@ struct Rewriter {
     edges: usize,
     comparisons: usize,
     constants: BTreeSet<i64>,
-    /// Parameters of each function type.
+    /// The number of parameters of each function type.
     parameters: Vec<u32>,
     /// The type of each function.
     types: Vec<u32>,
-    /// How many bodies were seen.
+    /// The number of function bodies so far.
     bodies: usize,
-    /// The second memory's index.
+    /// The index of the second memory.
     memory: u32,
 }
 
-/// The locals that a function gets.
+/// Locals that are added to each function.
 #[derive(Clone, Copy)]
 struct ScratchLocals {
     a: u32,
@@ -122,7 +127,7 @@ impl Reencode for Rewriter {
     ) -> RewriteResult {
         self.memory = section.count();
         utils::parse_memory_section(self, memories, section)?;
-        // How many bytes will count is not known yet. Pages that nobody touches cost nothing.
+        // The number of counters is not known yet. Pages that are never touched cost nothing.
         let pages = limits::FUZZ_COUNTERS.div_ceil(limits::WASM_PAGE) as u64;
         memories.memory(MemoryType {
             minimum: pages,
@@ -204,7 +209,7 @@ impl Rewriter {
         params.copied().unwrap_or(0)
     }
 
-    /// What comes before an instruction that decides or compares; `zero` if the last one was a constant 0.
+    /// Emits code before a branch or a comparison. `zero` is true if the instruction before was a constant 0.
     fn instrument_operator(
         &mut self,
         f: &mut Function,
@@ -222,7 +227,7 @@ impl Rewriter {
             Operator::BrTable { targets } => {
                 let last = targets.len();
                 f.instruction(&Instruction::LocalSet(s.a));
-                // The smaller of index and default.
+                // The branch index is limited to the index of the default target.
                 f.instruction(&Instruction::LocalGet(s.a));
                 f.instruction(&Instruction::I32Const(last.cast_signed()));
                 f.instruction(&Instruction::LocalGet(s.a));
@@ -232,7 +237,7 @@ impl Rewriter {
                 self.count_one_of(f, s, last as usize + 1);
                 f.instruction(&Instruction::LocalGet(s.a));
             }
-            // What is compared with 0 is mostly a loop's counter or a flag.
+            // Comparisons with 0 mostly belong to loop counters and flags.
             _ if !self.comparing || zero => {}
             Operator::I32Eq
             | Operator::I32Ne
@@ -271,7 +276,7 @@ impl Rewriter {
         MemArg { offset: offset as u64, align: 0, memory_index: self.memory }
     }
 
-    /// Counts a site.
+    /// Emits code that increments the next edge counter.
     fn count_edge(&mut self, f: &mut Function) {
         let at = self.at(self.edges);
         self.edges += 1;
@@ -283,7 +288,7 @@ impl Rewriter {
         f.instruction(&Instruction::I32Store8(at));
     }
 
-    /// Counts one of `sites`, which is on the stack.
+    /// Emits code that increments one of the next `sites` edge counters; its index is on the stack.
     fn count_one_of(&mut self, f: &mut Function, s: ScratchLocals, sites: usize) {
         let at = self.at(self.edges);
         self.edges += sites;
@@ -295,14 +300,14 @@ impl Rewriter {
         f.instruction(&Instruction::I32Store8(at));
     }
 
-    /// Keeps the largest of how many leading zeros the difference has of the two numbers on the stack.
+    /// Emits code that records the maximum number of leading zeros in the difference of the two operands on the stack.
     fn compare(&mut self, f: &mut Function, s: ScratchLocals, wide: bool) {
         let at = self.at(self.comparisons_at + self.comparisons);
         self.comparisons += 1;
         let (x, y) = if wide { (s.wide_x, s.wide_y) } else { (s.x, s.y) };
         f.instruction(&Instruction::LocalSet(y));
         f.instruction(&Instruction::LocalSet(x));
-        // The smaller of both differences: one of them has its high bits clear.
+        // Compute both differences; the smaller one has more leading zeros.
         for (from, to, result) in [(x, y, s.a), (y, x, s.b)] {
             f.instruction(&Instruction::LocalGet(from));
             f.instruction(&Instruction::LocalGet(to));

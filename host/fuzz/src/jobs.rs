@@ -1,8 +1,8 @@
-//! Several processes that exchange inputs, through LibAFL's broker.
+//! Several processes that exchange inputs through LibAFL's broker.
 //!
-//! This process has the broker; each job is the same program once more, which connects to it. Jobs are not forked:
-//! the threads of a process that runs Wasm do not survive that. The broker listens on the loopback interface only;
-//! brokers of several machines exchange with each other, through whatever tunnel connects the machines.
+//! The broker runs in this process. Each job is another process of the same program that connects to it. Jobs are not
+//! forked, because the threads of a process that runs Wasm do not survive a fork. The broker listens on the loopback
+//! interface only; brokers on several machines can be connected through tunnels.
 
 use super::driver::{CampaignOptions, Progress, State, Summary, campaign};
 use super::findings::read_findings;
@@ -26,18 +26,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-/// How many, and with whom they exchange.
+/// The number of jobs and the addresses of brokers.
 #[derive(Clone, Copy, Debug)]
 pub struct Jobs {
-    /// How many processes.
+    /// The number of processes.
     pub count: usize,
-    /// Where their broker listens, on the loopback interface.
+    /// The port of the broker, on the loopback interface.
     pub port: u16,
-    /// Another broker to exchange with.
+    /// The address of another broker to exchange inputs with.
     pub join: Option<SocketAddr>,
 }
 
-/// Sets `stop` at the first Ctrl-C; the second ends the process.
+/// Sets `stop` on the first SIGINT or SIGTERM; the second one ends the process with exit code 130.
+///
+/// # Errors
+///
+/// [`Error::Usage`] if the signal handlers cannot be installed.
 pub fn stop_on_interrupt(stop: &Arc<AtomicBool>) -> Result<()> {
     let fail = |e| Error::Usage(format!("cannot listen for Ctrl-C: {e}"));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
@@ -51,7 +55,11 @@ fn broker_error(error: libafl_bolts::Error) -> Error {
     Error::Usage(format!("the broker: {error}"))
 }
 
-/// One job: a campaign that exchanges inputs with the broker at `port`.
+/// Runs a job: a campaign that exchanges inputs with the broker at `port`.
+///
+/// # Errors
+///
+/// As [`campaign`], and [`Error::Usage`] if the broker cannot be reached.
 pub fn run_job<S: FuzzTarget>(target: &S, options: &CampaignOptions<'_>, port: u16) -> Result<Summary> {
     let memory = StdShMemProvider::new().map_err(broker_error)?;
     let mut events: LlmpEventManager<(), S::Input, State<S::Input>, StdShMem, StdShMemProvider> =
@@ -61,8 +69,12 @@ pub fn run_job<S: FuzzTarget>(target: &S, options: &CampaignOptions<'_>, port: u
     summary
 }
 
-/// The broker and its jobs, each of which `command` starts: it gets the job's number from 0. `I` is what the jobs
-/// exchange.
+/// Runs the broker and its jobs until all jobs end. `command` makes the command of each job from its number, which
+/// counts from 0. `I` is the type of the inputs that jobs exchange.
+///
+/// # Errors
+///
+/// [`Error::Io`] if a job cannot be started, [`Error::Usage`] if the broker fails or all jobs fail.
 pub fn run_broker<I: Input>(
     jobs: &Jobs,
     options: &CampaignOptions<'_>,
@@ -101,7 +113,7 @@ pub fn run_broker<I: Input>(
         progress.time = start.elapsed();
         on_progress(&progress);
         if options.stop.load(Ordering::Relaxed) && !stopped {
-            // Once: a second signal would end them on the spot.
+            // Only once, since a second signal would end the jobs immediately.
             stopped = true;
             children.stop();
         }
@@ -110,7 +122,7 @@ pub fn run_broker<I: Input>(
         }
     }
     if failed == jobs.count {
-        return Err(Error::Usage("no job could do its work; see what each says with --jobs 1".into()));
+        return Err(Error::Usage("all jobs failed; run with --jobs 1 to see why".into()));
     }
     let recent = |path: &std::path::Path| {
         let changed = std::fs::metadata(path).and_then(|m| m.modified());
@@ -122,11 +134,11 @@ pub fn run_broker<I: Input>(
     Ok(Summary { progress, findings, unreproduced: 0 })
 }
 
-/// Jobs that end with their parent, whatever becomes of it.
+/// Child processes that are killed when this is dropped.
 struct JobProcesses(Vec<Child>);
 
 impl JobProcesses {
-    /// Asks each to end as Ctrl-C does, which reaches them by itself from a terminal.
+    /// Sends SIGTERM to each job. Jobs in the foreground of a terminal get SIGINT from Ctrl-C anyway.
     fn stop(&self) {
         for child in &self.0 {
             let id = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
@@ -144,7 +156,7 @@ impl Drop for JobProcesses {
     }
 }
 
-/// Sums up what the jobs report.
+/// A LibAFL monitor that aggregates the progress of all jobs.
 struct ProgressMonitor<I> {
     latest: Rc<RefCell<Progress>>,
     start: Instant,
@@ -161,7 +173,7 @@ impl<I> Monitor for ProgressMonitor<I> {
         let mut sum = Progress { time: self.start.elapsed(), ..Progress::default() };
         for client in clients.client_stats().values() {
             sum.executions += client.executions();
-            // All of them come to the same, sooner or later.
+            // Jobs exchange inputs, so their corpora converge.
             sum.corpus = sum.corpus.max(client.corpus_size() as usize);
             sum.findings = sum.findings.max(client.objective_size() as usize);
             if let Some(UserStatsValue::Ratio(taken, all)) = client.get_user_stats("edges").map(|s| s.value()) {

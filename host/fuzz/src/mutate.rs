@@ -1,4 +1,4 @@
-//! TargetMutator of cases: they know what a record means, and where code that reads it goes wrong.
+//! Mutations of test modules that know the meaning of each record and the values at which code usually fails.
 
 use super::seeds::partner;
 use relobox_abi::{rule, section_flag, symbol_flag};
@@ -7,15 +7,15 @@ use relobox_core::rng::Rng;
 use relobox_kit::{Relocation, Section, Symbol, TestModule};
 use relobox_link::description::{About, PluginRow};
 
-/// What mutations know of the plugin.
+/// What the mutator knows about the plugin.
 pub struct MutationContext<'a> {
-    /// Its description.
+    /// The description of the plugin.
     pub about: &'a About,
     /// The constants in its code.
     pub constants: &'a [i64],
 }
 
-/// Changes a case in one to eight ways.
+/// Applies one to eight random changes to a module, after a splice with `other` if there is one.
 pub fn mutate(cx: &MutationContext<'_>, module: &mut TestModule, other: Option<&TestModule>, rng: &mut Rng) {
     if let Some(other) = other {
         splice(module, other, rng);
@@ -60,7 +60,7 @@ fn section_with_relocations(module: &TestModule, rng: &mut Rng) -> Option<usize>
     (0..).zip(&module.sections).filter(|(_, s)| !s.relocations.is_empty()).nth(nth).map(|(i, _)| i)
 }
 
-/// The smallest and largest value that a row takes.
+/// Returns the smallest and the largest value of a row's range.
 fn range(row: &PluginRow) -> (i64, i64) {
     let bits = u32::from(row.row.bits).clamp(1, 63);
     match row.row.rule {
@@ -70,7 +70,7 @@ fn range(row: &PluginRow) -> (i64, i64) {
     }
 }
 
-/// A number at which code goes wrong: small, a power of two or close to one, a constant of the code, anything.
+/// Returns an interesting number: small, near a power of two, near a constant of the code, or random.
 fn number(rng: &mut Rng, constants: &[i64]) -> i64 {
     let near = rng.below(5) as i64 - 2;
     match rng.below(8) {
@@ -83,7 +83,7 @@ fn number(rng: &mut Rng, constants: &[i64]) -> i64 {
     }
 }
 
-/// A value at an edge of what the row takes, or of its field.
+/// Returns a value at a boundary of the row's range, or of its field.
 fn edge(cx: &MutationContext<'_>, row: &PluginRow, rng: &mut Rng) -> i64 {
     let align = i64::from(row.row.align.max(1));
     let (min, max) = range(row);
@@ -94,7 +94,7 @@ fn edge(cx: &MutationContext<'_>, row: &PluginRow, rng: &mut Rng) -> i64 {
         3 | 4 => max.wrapping_add(near),
         5 => (max & -align).wrapping_add(near * align),
         6 => align + near,
-        // Where the low part of a pair turns negative, and where a slice ends.
+        // The sign bit of a signed low half, or the end of a slice.
         7 => {
             let bit = match rng.pick(&row.slices) {
                 Some(slice) => slice.value_bit + if rng.one_in(2) { slice.len } else { 0 },
@@ -113,7 +113,7 @@ fn edge(cx: &MutationContext<'_>, row: &PluginRow, rng: &mut Rng) -> i64 {
     }
 }
 
-/// Chooses the symbol's value, or the addend, so that the row's value comes to an edge.
+/// Sets the symbol's value, or the addend, so that the relocation has a boundary value.
 fn aim(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
     let r = module.sections[s].relocations[i];
     let Some(row) = cx.about.row(r.kind) else { return kind(cx, module, (s, i), rng) };
@@ -134,13 +134,13 @@ fn aim(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (usize, usize)
     let sections: Vec<u64> = module.sections.iter().map(|s| s.address).collect();
     let Some(symbol) = (r.symbol as usize).checked_sub(1).and_then(|i| module.symbols.get_mut(i)) else { return };
     match (symbol.section as usize).checked_sub(1).and_then(|i| sections.get(i)) {
-        // Far away it is somebody else's.
+        // A far target belongs to an undefined symbol.
         Some(address) if rng.one_in(2) => symbol.value = value.wrapping_sub(*address),
         _ => (symbol.section, symbol.value) = (0, value),
     }
 }
 
-/// Moves the place: to the section's ends, across them, onto another's.
+/// Moves the place to or across the ends of the section, or onto another place.
 fn place(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
     let section = &mut module.sections[s];
     let len = section.bytes.len() as u64;
@@ -176,7 +176,7 @@ fn kind(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (usize, usize
     module.sections[s].relocations[i].kind = some_kind(cx, rng);
 }
 
-/// A relocation like this one, of another type or at another place, to the same or another symbol.
+/// Adds a variation of this relocation.
 fn add_relocation(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
     let mut new = module.sections[s].relocations[i];
     if !rng.one_in(3) {
@@ -195,7 +195,7 @@ fn add_relocation(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (us
     module.sections[s].relocations.insert(at, new);
 }
 
-/// The other half of a pair: of the same symbol, or at a label on the first half.
+/// Adds the partner of this relocation, to the same symbol or to a label at this relocation.
 fn add_partner(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
     let first = module.sections[s].relocations[i];
     let Some(row) = cx.about.row(first.kind) else { return };
@@ -205,7 +205,7 @@ fn add_partner(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (usize
     };
     let mut new = Relocation { kind: other, offset: first.offset.wrapping_add(4), ..first };
     match rng.below(4) {
-        // A label: the symbol is the first half's place.
+        // The symbol is a label at the first relocation.
         0 => {
             let label = Symbol { section: s as u32 + 1, value: first.offset, info: 0, ..Symbol::default() };
             module.symbols.push(label);
@@ -258,7 +258,7 @@ const FLAGS: [u16; 8] = [
     symbol_flag::COMMON,
 ];
 
-/// Names that plugins know, beside those of their constants.
+/// Symbol names that plugins know.
 const NAMES: [&str; 8] =
     ["_GLOBAL_OFFSET_TABLE_", ".TOC.", "_gp_disp", "__gnu_local_gp", "_gp", "$global$", "printk", ".printk"];
 
@@ -310,7 +310,7 @@ fn contents(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (usize, u
     }
 }
 
-/// Puts an edge's value into the field itself, where its addend may stand.
+/// Stores a boundary value in the field, as an addend in place.
 fn addend_in_place(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
     let big = super::seeds::big(module);
     let section = &mut module.sections[s];
@@ -335,7 +335,7 @@ fn addend_in_place(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (u
     }
 }
 
-/// Facts about the section and the file.
+/// Changes a property of the section or of the file.
 fn facts(cx: &MutationContext<'_>, module: &mut TestModule, section: usize, rng: &mut Rng) {
     let machine = rng.pick(&cx.about.machines).copied();
     let s = &mut module.sections[section];
@@ -366,7 +366,7 @@ fn input(cx: &MutationContext<'_>, module: &mut TestModule, rng: &mut Rng) {
     }
 }
 
-/// Many of the same: what is not linear shows.
+/// Repeats relocations, to reveal cost that is not linear.
 fn multiply(module: &mut TestModule, section: usize, rng: &mut Rng) {
     let times = 1 << rng.below(5);
     let symbols = module.symbols.len();
@@ -401,7 +401,7 @@ fn add_section(cx: &MutationContext<'_>, module: &mut TestModule, rng: &mut Rng)
     module.sections.push(new);
 }
 
-/// Takes a section of another case, with the symbols that it speaks of.
+/// Adds a section of another module, with its symbols.
 fn splice(module: &mut TestModule, other: &TestModule, rng: &mut Rng) {
     let Some(section) = section_with_relocations(other, rng).map(|i| &other.sections[i]) else { return };
     let symbols = module.symbols.len() as u32;
@@ -417,7 +417,7 @@ fn splice(module: &mut TestModule, other: &TestModule, rng: &mut Rng) {
     }
 }
 
-/// Keeps a case to what is quick to run.
+/// Limits a module to a size that is quick to link.
 fn trim(module: &mut TestModule) {
     module.sections.truncate(limits::FUZZ_CASE_SECTIONS);
     module.symbols.truncate(limits::FUZZ_RECORDS);
@@ -426,9 +426,9 @@ fn trim(module: &mut TestModule) {
         section.relocations.truncate(room);
         room -= section.relocations.len();
         section.bytes.truncate(limits::FUZZ_BYTES);
-        // No loader puts a section elsewhere, and plugins rely on it.
+        // Plugins may rely on aligned sections, which every loader guarantees.
         section.address &= section.align.max(1).wrapping_neg();
-        // The very last address means "not in memory".
+        // The last address means "not in memory".
         section.address = section.address.min(relobox_core::areas::ABSENT - 1);
         if section.bytes.is_empty() {
             section.bytes.push(0);

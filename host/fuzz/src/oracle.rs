@@ -1,4 +1,4 @@
-//! The oracles: what tells that a plugin is wrong, each with a name.
+//! The oracles that decide whether the outcome of a plugin is wrong. Each has a name.
 
 use super::target::Suspicion;
 use relobox_abi::{effect, pairing, row_flag};
@@ -9,11 +9,11 @@ use relobox_kit::{Outcome, ReferenceModel, Relocation, Run, TestModule, agree};
 use relobox_link::description::{About, PluginRow};
 use relobox_link::guests::Plugin;
 
-/// All oracles: a name, and what it says of a guest.
+/// The name of each oracle, and what it says about a guest.
 pub const ORACLES: [(&str, &str); 17] = [
     ("trap", "it trapped"),
     ("fuel", "it computed for longer than its records account for"),
-    ("memory", "it has no room, or took more than its records account for"),
+    ("memory", "it needs more memory than its records account for"),
     ("answer", "its answer is malformed"),
     ("window", "it changed a byte that no relocation declares"),
     ("panic", "the host panicked"),
@@ -21,16 +21,16 @@ pub const ORACLES: [(&str, &str); 17] = [
     ("neighbours", "it changed bits around a field"),
     ("accepted", "it linked what its description refuses"),
     ("refused", "it refused what its description takes"),
-    ("reason", "it refused for another reason, or named none"),
-    ("against", "a second plugin links the same otherwise"),
-    ("vectors", "it links a recorded case otherwise"),
-    ("nondeterminism", "the same came to something else"),
-    ("growth", "so many times the records cost far more than so many times the fuel"),
-    ("shift", "moved together, what is relative came to other bytes"),
-    ("order", "what is independent came to other bytes in another order"),
+    ("reason", "it refused for the wrong reason, or gave none"),
+    ("against", "a second plugin disagrees"),
+    ("vectors", "the outcome of a recorded test case changed"),
+    ("nondeterminism", "two runs of the same input differ"),
+    ("growth", "its fuel grows faster than the number of its records"),
+    ("shift", "moving everything by the same distance changed relative values"),
+    ("order", "the order of independent relocations changed the result"),
 ];
 
-/// What an oracle says.
+/// Returns what the oracle `name` says about a guest, or an empty string for an unknown name.
 #[must_use]
 pub fn meaning(name: &str) -> &'static str {
     ORACLES.iter().find(|(n, _)| *n == name).map_or("", |(_, meaning)| meaning)
@@ -40,7 +40,8 @@ fn suspicion(oracle: &'static str, about: impl Into<String>, exact: bool, detail
     Suspicion { oracle, about: about.into(), exact, detail: detail.into(), bound: None }
 }
 
-/// What the outcome of `module` says by itself. `bound` is the fuel that it may take; see [`FuelModel`](super::fuel::FuelModel).
+/// Checks the outcome of `module` against the contract. `bound` returns the fuel that the module may take; see
+/// [`FuelModel`](super::fuel::FuelModel).
 #[must_use]
 pub fn contract(about: &About, module: &TestModule, run: &Run, bound: impl FnOnce() -> u64) -> Option<Suspicion> {
     if let Outcome::GuestError(what) = &run.outcome {
@@ -54,7 +55,7 @@ pub fn contract(about: &About, module: &TestModule, run: &Run, bound: impl FnOnc
                 None => suspicion("window", "", false, detail),
             },
             other => {
-                // Without its numbers.
+                // Remove the numbers, so that similar messages are one finding.
                 let about: String = other.to_string().chars().filter(|c| !c.is_ascii_digit()).collect();
                 suspicion("answer", about, false, detail)
             }
@@ -62,12 +63,12 @@ pub fn contract(about: &About, module: &TestModule, run: &Run, bound: impl FnOnc
     }
     let bound = bound();
     (run.fuel > bound).then(|| {
-        let detail = format!("it took {} units of fuel, and {bound} are enough for its records", run.fuel);
+        let detail = format!("it took {} units of fuel, but the bound for its records is {bound}", run.fuel);
         Suspicion { bound: Some(bound), ..suspicion("fuel", "too much", false, detail) }
     })
 }
 
-/// What the plugin's description says of an outcome.
+/// Checks an outcome against the reference model of the plugin.
 #[must_use]
 pub fn mismatch(model: &ReferenceModel<'_>, module: &TestModule, outcome: &Outcome) -> Option<Suspicion> {
     let diagnostic = model.check(module, outcome).err()?;
@@ -76,7 +77,7 @@ pub fn mismatch(model: &ReferenceModel<'_>, module: &TestModule, outcome: &Outco
     Some(suspicion(diagnostic.kind.as_str(), row, true, detail))
 }
 
-/// Two plugins for the same machine, of which each links or refuses `module`.
+/// Compares the outcomes of two plugins for the same machine.
 #[must_use]
 pub fn against(plugins: [&Plugin; 2], module: &TestModule, outcomes: [&Outcome; 2]) -> Option<Suspicion> {
     let what = |outcome: &Outcome| match outcome {
@@ -94,15 +95,20 @@ pub fn against(plugins: [&Plugin; 2], module: &TestModule, outcomes: [&Outcome; 
         [Outcome::Linked(a), Outcome::Linked(b)] => {
             let found = agree::differences(plugins, module, [a, b]).into_iter().next()?;
             let Some(section) = found.section else {
-                return Some(suspicion("against", "what it makes", false, "two plugins make other contents"));
+                return Some(suspicion(
+                    "against",
+                    "what it makes",
+                    false,
+                    "two plugins make sections with different contents",
+                ));
             };
             let mut relocations = module.groups().flat_map(|(_, s)| &s.relocations);
             let row = found.relocation.and_then(|i| plugins[0].about.row(relocations.nth(i)?.kind));
             let (row, name) = (row.map_or("bytes", |row| &row.name), &module.sections[section].name);
-            let how = if found.leads { "a field that leads elsewhere" } else { "other bytes" };
-            Some(suspicion("against", row, true, format!("two plugins come to {how} at {name}+{:#x}", found.offset)))
+            let how = if found.leads { "a different destination" } else { "different bytes" };
+            Some(suspicion("against", row, true, format!("two plugins have {how} at {name}+{:#x}", found.offset)))
         }
-        // Which of several faults is found first is each one's own affair.
+        // Plugins may report different faults of the same module first.
         [Outcome::Refused(_), Outcome::Refused(_)] => None,
         [a, b] => {
             let detail = format!("this plugin {}, the other {}", what(a), what(b));
@@ -111,26 +117,26 @@ pub fn against(plugins: [&Plugin; 2], module: &TestModule, outcomes: [&Outcome; 
     }
 }
 
-/// The row of the last relocation that may have changed the byte at `at`.
+/// Returns the row of the last relocation that may have changed the byte at `at`.
 fn row_at<'a>(about: &'a About, module: &TestModule, section: usize, at: u64) -> Option<&'a PluginRow> {
     let rows = module.sections[section].relocations.iter().rev();
     let covers = |r: &&Relocation| r.offset <= at && at < r.offset.saturating_add(8);
     rows.filter(covers).find_map(|r| about.row(r.kind))
 }
 
-/// The same again.
+/// Compares two runs of the same module in outcome and fuel.
 #[must_use]
 pub fn deterministic(first: &Run, second: &Run) -> Option<Suspicion> {
     if first.outcome != second.outcome {
         return Some(suspicion("nondeterminism", "outcome", false, "the same case came to another outcome"));
     }
     (first.fuel != second.fuel).then(|| {
-        let detail = format!("the same case took {} and {} units of fuel", first.fuel, second.fuel);
+        let detail = format!("two runs of the same module took {} and {} units of fuel", first.fuel, second.fuel);
         suspicion("nondeterminism", "fuel", false, detail)
     })
 }
 
-/// The case with everything in it `times` times, each copy with its own symbols.
+/// Repeats a module `times` times, each copy with its own sections and symbols.
 #[must_use]
 pub fn repeated(module: &TestModule, times: usize) -> TestModule {
     let (sections, symbols) = (module.sections.len(), module.symbols.len());
@@ -153,7 +159,7 @@ pub fn repeated(module: &TestModule, times: usize) -> TestModule {
     out
 }
 
-/// Whether fuel grows as records do.
+/// Checks that fuel grows linearly with the number of records.
 #[must_use]
 pub fn growth(module: &TestModule, mut run: impl FnMut(&TestModule) -> Run) -> Option<Suspicion> {
     let records = module.relocations() + module.symbols.len();
@@ -165,14 +171,14 @@ pub fn growth(module: &TestModule, mut run: impl FnMut(&TestModule) -> Run) -> O
     if let Outcome::GuestError(what) = &many.outcome {
         let oracle = match what {
             Misbehaviour::Fuel { .. } => "growth",
-            // The same with fewer is found by itself.
+            // The contract violation with fewer records is a finding of its own.
             _ if matches!(few.outcome, Outcome::GuestError(_)) => return None,
             _ => "growth",
         };
         let detail = format!("with its {records} records {} times, the plugin {what}", 16 * times);
         return Some(suspicion(oracle, "misbehaves", false, detail));
     }
-    // Three times as many more, then twelve times as many more: what is linear takes four times as much.
+    // The steps add 3 and 12 times the records, so linear growth quadruples the additional fuel.
     let (first, second) = (some.fuel.saturating_sub(few.fuel), many.fuel.saturating_sub(some.fuel));
     let linear = first.saturating_mul(limits::FUZZ_GROWS);
     (second > linear && second > limits::FUZZ_GROWTH_FUEL).then(|| {
@@ -188,7 +194,7 @@ pub fn growth(module: &TestModule, mut run: impl FnMut(&TestModule) -> Run) -> O
     })
 }
 
-/// A row whose bytes depend on nothing but its own relocation.
+/// Returns whether a row has one of these effects and depends on nothing but its own relocation.
 fn plain(about: &About, kind: u32, effects: &[u8]) -> bool {
     about.row(kind).is_some_and(|row| {
         let effect = match (row.row.effect, row.formula.as_str()) {
@@ -203,7 +209,7 @@ fn plain(about: &About, kind: u32, effects: &[u8]) -> bool {
     })
 }
 
-/// Moves everything by the same distance: what is relative stays.
+/// Moves everything by the same distance and checks that relative values do not change.
 #[must_use]
 pub fn shift(
     about: &About,
@@ -213,7 +219,7 @@ pub fn shift(
 ) -> Option<Suspicion> {
     let Outcome::Linked(linked) = outcome else { return None };
     let mut relocations = module.sections.iter().flat_map(|s| &s.relocations);
-    // A page is the least that keeps what addresses are multiples of.
+    // The distance is a page, which keeps all alignments.
     if module.relocations() == 0 || !relocations.all(|r| r.symbol != 0 && plain(about, r.kind, &[effect::RELATIVE])) {
         return None;
     }
@@ -222,7 +228,7 @@ pub fn shift(
     moved.synthetic = moved.synthetic.wrapping_add(by);
     moved.sections.iter_mut().for_each(|s| s.address = s.address.wrapping_add(by));
     moved.symbols.iter_mut().filter(|s| s.section == 0).for_each(|s| s.value = s.value.wrapping_add(by));
-    // Where something wraps around, distances change.
+    // If an address wraps around, distances change.
     let wraps = module.values().iter().zip(moved.values()).skip(1).any(|(a, b)| b.wrapping_sub(*a) != by);
     let wrapped = |c: &TestModule| c.sections.iter().any(|s| c.cut(s.address) != s.address);
     if wraps || wrapped(module) || wrapped(&moved) {
@@ -234,18 +240,22 @@ pub fn shift(
             let s = (0..).zip(linked.sections.iter().zip(&other.sections)).find(|(_, (a, b))| a != b)?.0;
             let at = linked.sections[s].iter().zip(&other.sections[s]).position(|(a, b)| a != b)? as u64;
             let row = row_at(about, module, s, at).map_or("bytes", |row| &row.name);
-            let detail = format!("moved by {by:#x}, the byte at {}+{at:#x} is another", module.sections[s].name);
+            let detail =
+                format!("after moving everything by {by:#x}, the byte at {}+{at:#x} differs", module.sections[s].name);
             Some(suspicion("shift", row, true, detail))
         }
         Outcome::Refused(faults) => {
-            let detail = format!("moved by {by:#x}, it is refused: {}", faults.first().map_or("", |f| &f.kind));
+            let detail = format!(
+                "after moving everything by {by:#x}, the module is refused: {}",
+                faults.first().map_or("", |f| &f.kind)
+            );
             Some(suspicion("shift", "verdict", false, detail))
         }
         Outcome::GuestError(_) => None,
     }
 }
 
-/// Reverses relocations that have nothing to do with each other.
+/// Reverses independent relocations and checks that the result does not change.
 #[must_use]
 pub fn order(
     about: &About,
@@ -263,7 +273,7 @@ pub fn order(
         }
         let mut offsets: Vec<u64> = section.relocations.iter().map(|r| r.offset).collect();
         offsets.sort_unstable();
-        // Far enough apart for any window.
+        // The relocations must be far enough apart for any window.
         if offsets.len() > 1 && offsets.windows(2).all(|pair| pair[1] - pair[0] >= limits::FUZZ_APART) {
             section.relocations.reverse();
             changed = true;
@@ -277,5 +287,5 @@ pub fn order(
         Outcome::Refused(_) => false,
         Outcome::GuestError(_) => true,
     };
-    (!same).then(|| suspicion("order", "", false, "the same relocations in reverse order come to other bytes"))
+    (!same).then(|| suspicion("order", "", false, "the same relocations in reverse order give different bytes"))
 }

@@ -1,4 +1,4 @@
-//! Plugins as subjects of fuzzing: a case is a made-up module.
+//! The fuzz target for plugins. An input is a test module.
 
 use super::fuel::FuelModel;
 use super::instrument::{Instrumented, instrument};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// A case as LibAFL's input.
+/// A test module as a LibAFL input. Its length is the number of relocations and symbols.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ModuleInput(pub TestModule);
 
@@ -37,20 +37,25 @@ impl Deref for ModuleInput {
     }
 }
 
-/// A plugin, and the same one that counts.
+/// A plugin with its instrumented copy.
 pub struct PluginTarget<'a> {
     plugin: &'a Plugin,
     instrumented: Plugin,
     instrumentation: Instrumented,
     model: ReferenceModel<'a>,
-    /// What the plugin's work costs as it is, and while it counts.
+    /// The fuel models of the original and of the instrumented plugin.
     costs: FuelModel,
     instrumented_costs: FuelModel,
     against: Option<&'a Plugin>,
 }
 
 impl<'a> PluginTarget<'a> {
-    /// `plugin`, whose Wasm is `wasm`, against a second one for the same machine.
+    /// Instruments `plugin`, whose Wasm is `wasm`, and measures its fuel model. `against` is a second plugin for the
+    /// same machine that must agree. Comparisons are recorded only if `comparisons` is true.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Guest`] if the plugin cannot be instrumented or described.
     pub fn new(plugin: &'a Plugin, wasm: &[u8], against: Option<&'a Plugin>, comparisons: bool) -> Result<Self> {
         let fail = |what| Error::Guest { guest: plugin.guest.name().to_owned(), what };
         let instrumentation = instrument(wasm, comparisons).map_err(fail)?;
@@ -64,18 +69,18 @@ impl<'a> PluginTarget<'a> {
         Ok(Self { plugin, instrumented, instrumentation, model, costs, instrumented_costs, against })
     }
 
-    /// The rewritten guest.
+    /// Returns the instrumented plugin and the layout of its counters.
     #[must_use]
     pub fn instrumented(&self) -> (&Plugin, &Instrumented) {
         (&self.instrumented, &self.instrumentation)
     }
 
-    /// Runs the original on a case; a panic of the host is a suspicion.
+    /// Runs the original plugin on a module; a panic of the host is a suspicion.
     fn run_original(&self, module: &TestModule) -> std::result::Result<Run, Suspicion> {
         run_catching_panics(self.plugin, module)
     }
 
-    /// The names of the relocation types in a case.
+    /// Returns the names of the relocation types in a module, sorted and separated by spaces.
     fn relocation_names(&self, module: &TestModule) -> String {
         let kinds = module.sections.iter().flat_map(|s| &s.relocations);
         let mut names: Vec<_> = kinds.map(|r| self.plugin.about.relocation(r.kind)).collect();
@@ -84,34 +89,35 @@ impl<'a> PluginTarget<'a> {
         names.join(" ")
     }
 
-    /// What comes of a case.
+    /// Links a module with the original plugin.
     pub fn outcome(&self, module: &TestModule) -> Outcome {
         run(self.plugin, module).outcome
     }
 
-    /// What is wrong with a recorded case: other bytes or faults than are expected of it, or anything else.
+    /// Applies all oracles to a test case, and compares the outcome with the expected one.
     #[must_use]
     pub fn replay(&self, test_case: &TestCase) -> Option<Suspicion> {
         self.replay_within(test_case, None)
     }
 
-    /// The same, where so much fuel is enough.
+    /// As [`PluginTarget::replay`], with a given fuel bound instead of the modelled one.
     #[must_use]
     pub fn replay_within(&self, test_case: &TestCase, bound: Option<u64>) -> Option<Suspicion> {
         self.run_oracles(&test_case.module, None, bound).or_else(|| {
             let expected = test_case.expected.as_ref()?;
-            let came = Expected::of(&self.outcome(&test_case.module))?;
-            (came != *expected).then(|| Suspicion {
+            let actual = Expected::of(&self.outcome(&test_case.module))?;
+            (actual != *expected).then(|| Suspicion {
                 oracle: "vectors",
                 about: self.relocation_names(&test_case.module),
                 exact: true,
-                detail: difference(expected, &came),
+                detail: difference(expected, &actual),
                 bound: None,
             })
         })
     }
 
-    /// What the oracles say of the plugin as it is; where no fuel is named that is enough, it follows from the records.
+    /// Applies the oracles to the original plugin, or only the oracle `wanted`. `bound` replaces the modelled fuel
+    /// bound.
     fn run_oracles(&self, module: &TestModule, wanted: Option<&str>, bound: Option<u64>) -> Option<Suspicion> {
         let first = match self.run_original(module) {
             Ok(first) => first,
@@ -122,7 +128,7 @@ impl<'a> PluginTarget<'a> {
             .or_else(|| self.multi_run_oracles(module, &first, wanted))
     }
 
-    /// The oracles that need one execution, and one of the second plugin.
+    /// Applies the oracles that need one run of the plugin, and possibly one of the second plugin.
     fn single_run_oracles(
         &self,
         module: &TestModule,
@@ -137,7 +143,7 @@ impl<'a> PluginTarget<'a> {
         if matches!(run.outcome, Outcome::GuestError(_)) {
             return None;
         }
-        // Relocations of a section that is not aligned have values that no linker ever sees.
+        // No linker ever computes values for a section that is not aligned.
         if module.sections.iter().any(|s| s.address & (s.align.max(1) - 1) != 0) {
             return None;
         }
@@ -149,7 +155,7 @@ impl<'a> PluginTarget<'a> {
         oracle::against([self.plugin, other], module, [&run.outcome, &theirs.outcome]).filter(wants)
     }
 
-    /// The oracles that need several.
+    /// Applies the oracles that need several runs.
     fn multi_run_oracles(&self, module: &TestModule, first: &Run, wanted: Option<&str>) -> Option<Suspicion> {
         let wants = |name: &str| wanted.is_none_or(|w| w == name);
         let about = &self.plugin.about;
@@ -171,8 +177,8 @@ impl<'a> PluginTarget<'a> {
     }
 }
 
-/// How two expectations differ, in short.
-fn difference(expected: &Expected, came: &Expected) -> String {
+/// Describes the difference between two outcomes.
+fn difference(expected: &Expected, actual: &Expected) -> String {
     let word = |e: &Expected| match e {
         Expected::Linked { .. } => "linked".to_owned(),
         Expected::Refused(faults) => {
@@ -180,9 +186,9 @@ fn difference(expected: &Expected, came: &Expected) -> String {
             format!("refused ({})", kinds.join(", "))
         }
     };
-    match (expected, came) {
-        (Expected::Linked { .. }, Expected::Linked { .. }) => "other bytes than were recorded".to_owned(),
-        _ => format!("recorded as {}, and now {}", word(expected), word(came)),
+    match (expected, actual) {
+        (Expected::Linked { .. }, Expected::Linked { .. }) => "bytes that differ from the recorded ones".to_owned(),
+        _ => format!("recorded as {}, and now {}", word(expected), word(actual)),
     }
 }
 
@@ -239,7 +245,7 @@ impl FuzzTarget for PluginTarget<'_> {
     fn describe_signature(&self, module: &ModuleInput) -> String {
         match self.signature(module) {
             rows if rows.is_empty() => rows,
-            rows => format!("its smallest case has {rows}"),
+            rows => format!("its minimised module has {rows}"),
         }
     }
 
@@ -258,7 +264,7 @@ impl FuzzTarget for PluginTarget<'_> {
 
     fn write(&self, module: &ModuleInput, remarks: &[String]) -> String {
         let mut text = TestCase { module: module.0.clone(), expected: None }.to_string();
-        // Behind the first line, which says what the file is.
+        // Insert the remarks behind the first line, which identifies the format.
         let at = text.find('\n').map_or(text.len(), |end| end + 1);
         let remarks: String = remarks.iter().map(|line| format!("# {}\n", Escaped(line.replace('\n', " ")))).collect();
         text.insert_str(at, &remarks);

@@ -1,16 +1,16 @@
-//! Cases to begin with, from a plugin's description alone: a few for each row.
+//! Seed inputs, derived from a plugin's description: a few modules for each row.
 
 use relobox_abi::{Machine, order, section_flag, symbol_flag};
 use relobox_kit::{Relocation, Section, Symbol, TestModule};
 use relobox_link::description::{About, PluginRow};
 
-/// Offset of the place in its section: rows' windows may begin before it.
+/// The offset of the first place in its section; windows may begin before it.
 const PLACE: u64 = 16;
 
-/// Bytes of the section, and of the one with the symbol.
+/// The size of each section in bytes.
 const BYTES: usize = 48;
 
-/// Every seed of a plugin.
+/// Returns all seeds of a plugin.
 #[must_use]
 pub fn seeds(about: &About) -> Vec<TestModule> {
     let mut cases = Vec::new();
@@ -22,7 +22,7 @@ pub fn seeds(about: &About) -> Vec<TestModule> {
                 if let Some(partner) = partner(about, row) {
                     cases.push(with_rows(machine, in_place, &[row, partner]));
                     cases.push(with_rows(machine, in_place, &[partner, row]));
-                    // Several high halves may share a low one, and the other way round.
+                    // Several high halves may share a low half, and the other way round.
                     cases.push(with_rows(machine, in_place, &[row, row, partner]));
                     cases.push(with_rows(machine, in_place, &[row, partner, partner]));
                 }
@@ -32,13 +32,13 @@ pub fn seeds(about: &About) -> Vec<TestModule> {
     cases
 }
 
-/// The row that goes with this one, as the description has it.
+/// Returns the partner of a row, if its description declares one.
 #[must_use]
 pub fn partner<'a>(about: &'a About, row: &PluginRow) -> Option<&'a PluginRow> {
     (row.row.pairing != 0).then(|| about.row(row.row.partner)).flatten()
 }
 
-/// One relocation for each of these rows, four bytes apart, to a symbol in another section.
+/// Makes a module with one relocation for each of these rows, four bytes apart, to a symbol in another section.
 fn with_rows(machine: &Machine, in_place: bool, rows: &[&PluginRow]) -> TestModule {
     let mut module = TestModule::new(machine);
     let relocation =
@@ -72,7 +72,7 @@ fn with_rows(machine: &Machine, in_place: bool, rows: &[&PluginRow]) -> TestModu
     module
 }
 
-/// Whether the case's data is big-endian.
+/// Returns whether the data of a module is big-endian.
 #[must_use]
 pub fn big(module: &TestModule) -> bool {
     module.order == order::BIG

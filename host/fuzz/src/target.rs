@@ -1,72 +1,76 @@
-//! What is fuzzed: a guest, with its kind of input.
+//! The interface between the fuzzing loop and a guest with its type of input.
 
 use libafl::inputs::Input;
 use libafl_bolts::HasLen;
 use relobox_core::rng::Rng;
 
-/// Something that looks wrong.
+/// A possible defect, which has not been reproduced yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suspicion {
-    /// Which oracle says so: a stable word.
+    /// The name of the oracle, which never changes.
     pub oracle: &'static str,
-    /// What it is about: a row, a trap. Findings of one oracle about one thing are one finding.
+    /// The topic, such as a row or a trap. Suspicions of the same oracle with the same topic are one finding.
     pub about: String,
-    /// Whether that says everything; otherwise what the smallest input has in it tells findings apart.
+    /// True if oracle and topic identify the finding; otherwise [`FuzzTarget::signature`] is used as well.
     pub exact: bool,
-    /// What happened, for people.
+    /// A description of what happened.
     pub detail: String,
-    /// The fuel that was enough, where it took more: a replay judges by the same.
+    /// The fuel bound that was exceeded. A replay uses the same bound.
     pub bound: Option<u64>,
 }
 
-/// What one execution has touched.
+/// The coverage maps of one execution.
 pub struct Coverage<'a> {
-    /// How often each edge was taken.
+    /// The hit count of each edge.
     pub edges: &'a mut [u8],
-    /// How close the sides of each comparison came.
+    /// For each comparison, the largest number of leading zeros in the difference of its operands.
     pub comparisons: &'a mut [u8],
 }
 
 /// A guest that can be fuzzed.
 pub trait FuzzTarget {
-    /// What it is given. Its length is the number of its records.
+    /// The type of inputs. The length of an input is the number of its records.
     type Input: Input + HasLen;
 
-    /// The guest's name.
+    /// Returns the name of the guest.
     fn name(&self) -> &str;
 
-    /// How many edges and how many comparisons it counts.
+    /// Returns the number of edge counters and of comparison bytes.
     fn map_sizes(&self) -> (usize, usize);
 
-    /// Runs the counting guest, and says what the cheap oracles see.
+    /// Runs the instrumented guest, fills the coverage maps, and applies the oracles that need a single run.
     fn execute(&self, input: &Self::Input, coverage: Coverage<'_>) -> Option<Suspicion>;
 
-    /// Asks the oracles that take several executions. For inputs that are new in some way.
+    /// Applies the oracles that need several runs. It is called for inputs with new coverage.
     fn examine(&self, input: &Self::Input) -> Option<Suspicion>;
 
-    /// Asks all oracles about the original guest; with `oracle`, only that one.
+    /// Applies all oracles, or only `oracle`, to the original guest.
     fn reproduce(&self, input: &Self::Input, oracle: Option<&str>) -> Option<Suspicion>;
 
-    /// What tells apart two findings that are about the same thing, of a small input.
+    /// Returns text that distinguishes findings with the same oracle and topic, for a minimised input.
     fn signature(&self, input: &Self::Input) -> String;
 
-    /// The same for people, if it says anything to them.
+    /// Describes the signature for the report, or returns an empty string.
     fn describe_signature(&self, _: &Self::Input) -> String {
         String::new()
     }
 
-    /// Changes an input; `other` is another one of the corpus.
+    /// Mutates an input; `other` is another input of the corpus to splice with.
     fn mutate(&self, input: &mut Self::Input, other: Option<&Self::Input>, rng: &mut Rng);
 
-    /// Inputs to begin with, from what the guest says of itself.
+    /// Returns inputs to begin with when the corpus is empty.
     fn seeds(&self) -> Vec<Self::Input>;
 
-    /// The simplest input of which `still` holds; it holds of this one.
+    /// Returns the smallest input found for which `still` is true; it must be true for `input`.
     fn minimise(&self, input: &Self::Input, still: &mut dyn FnMut(&Self::Input) -> bool) -> Self::Input;
 
-    /// An input as the text of a file. `remarks` are lines for people.
+    /// Formats an input as the text of a file, with `remarks` as comments.
     fn write(&self, input: &Self::Input, remarks: &[String]) -> String;
 
-    /// An input from a file's text.
+    /// Parses an input from the text of a file.
+    ///
+    /// # Errors
+    ///
+    /// A description of the syntax error.
     fn read(&self, text: &str) -> Result<Self::Input, String>;
 }

@@ -1,21 +1,21 @@
-//! Why a file does not go all the way, and which of that is suspicious.
+//! The reasons why a file does not pass all stages, and which of them are suspicious.
 
 use crate::target::Suspicion;
 use relobox_core::error::{Error, Misbehaviour, Result};
 
-/// Whether a file is good, or refused for good reasons.
+/// The result of checking a file: it is good, or there is an error.
 pub(crate) type CheckResult = Result<(), CheckError>;
 
-/// Why a file did not go all the way.
+/// The reason why a file did not pass all stages.
 pub(crate) enum CheckError {
-    /// It was refused, as files are.
+    /// The engine or the plugin refused the file, which is allowed.
     Refused,
     /// Something is wrong.
     Suspicious(Suspicion),
 }
 
 impl CheckError {
-    /// Findings about texts that differ in numbers only are one.
+    /// Makes a suspicion. Digits in `about` are replaced, so that texts that differ only in numbers are one finding.
     pub(crate) fn new(oracle: &'static str, about: &str, detail: impl Into<String>) -> Self {
         let about = about.split(|c: char| c.is_ascii_digit()).collect::<Vec<_>>().join("#");
         let about = about.split(':').next().unwrap_or_default().to_owned();
@@ -23,7 +23,7 @@ impl CheckError {
     }
 }
 
-/// The engine's records and the file contradict each other.
+/// Makes the error for a contradiction between the engine's records and the file.
 pub(crate) fn disagreement(what: String) -> CheckError {
     CheckError::new("disagreement", &what, &what)
 }
@@ -55,14 +55,14 @@ impl From<Error> for CheckError {
     }
 }
 
-/// What a panic or an error that is nobody's fault but ours amounts to.
+/// Converts the result of a check to a suspicion; a panic of the host is one too.
 pub(crate) fn suspicion(checked: std::thread::Result<CheckResult>) -> Option<Suspicion> {
     let error = match checked {
         Ok(Ok(())) => return None,
         Ok(Err(error)) => error,
         Err(panic) => {
             let words = panic.downcast_ref::<String>().map(String::as_str);
-            let words = words.or(panic.downcast_ref::<&str>().copied()).unwrap_or("in other words");
+            let words = words.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message");
             CheckError::new("host-panic", words, words)
         }
     };

@@ -1,10 +1,10 @@
-//! Changes that keep a file whole: sections, symbols, relocations, and what Linux has in modules.
+//! Structural mutations of files: sections, symbols, relocations, and the data that Linux stores in modules.
 
 use super::elf::{Encoding, SHN_LORESERVE, SectionType, symbol};
 use super::model::{ElfSection, Model};
 use relobox_core::rng::Rng;
 
-/// Names that mean something to somebody.
+/// Names of sections that are special to the engine or to Linux.
 const NAMES: [&[u8]; 27] = [
     b".text",
     b".data",
@@ -35,7 +35,7 @@ const NAMES: [&[u8]; 27] = [
     b"",
 ];
 
-/// Names of symbols that mean something to somebody.
+/// Names of symbols that are special to the engine or to Linux.
 const SYMBOLS: [&[u8]; 7] = [
     b"init_module",
     b"cleanup_module",
@@ -46,20 +46,20 @@ const SYMBOLS: [&[u8]; 7] = [
     b"helper",
 ];
 
-/// What modinfo may have.
+/// Entries of `.modinfo`.
 const INFO: [&[u8]; 6] =
     [b"license=GPL", b"name=fuzzed", b"import_ns=NS", b"livepatch=Y", b"vermagic=6.1.0 SMP", b"depends="];
 
-/// Bits of `sh_flags`: those that are Linux's and ELF's own, and whatever.
+/// Bits of `sh_flags`: those of ELF and Linux, and some others.
 const FLAGS: [u64; 11] = [1, 2, 4, 0x10, 0x20, 0x200, 0x800, 0x0010_0000, 0x0020_0000, 0x8000_0000, 1 << 63];
 
-/// Allocated, and what may be done with it.
+/// SHF_ALLOC, alone and with SHF_WRITE or SHF_EXECINSTR.
 const ALLOCATED: [u64; 3] = [2, 3, 6];
 
-/// `st_info`: binding above, type below. Sections, functions, objects, registers, of all bindings.
+/// `st_info`: the binding in the upper four bits, the type in the lower four.
 const INFOS: [u8; 9] = [0x00, 0x03, 0x02, 0x10, 0x12, 0x11, 0x20, 0x22, 0x1d];
 
-/// Changes something. `other` is another file, to take from.
+/// Applies one random edit. `other` is a file from which sections are copied.
 pub(crate) fn edit(model: &mut Model, other: Option<&Model>, rng: &mut Rng) {
     match rng.below(20) {
         0 | 1 => add_section(model, rng),
@@ -135,7 +135,7 @@ fn copy_section(model: &mut Model, other: Option<&Model>, rng: &mut Rng) {
     model.add(&name, part);
 }
 
-/// Without a section; those behind it get other numbers, which their links follow, or not.
+/// Removes a section and renumbers the sections behind it, usually with the links to them.
 fn remove_section(model: &mut Model, rng: &mut Rng) {
     let gone = some_section(model, rng);
     if model.sections.len() < 2 || gone == model.names && !rng.one_in(4) {
@@ -161,7 +161,7 @@ fn swap_sections(model: &mut Model, rng: &mut Rng) {
     });
 }
 
-/// Changes all numbers of sections.
+/// Renumbers all section indices.
 fn renumber(model: &mut Model, new: impl Fn(usize) -> usize) {
     let encoding = model.encoding;
     model.names = new(model.names);
@@ -228,7 +228,7 @@ fn add_symbol(model: &mut Model, rng: &mut Rng) {
     };
     let section = match rng.below(4) {
         0 => 0,
-        // Absolute, common, elsewhere, Linux's own for live patches, reserved.
+        // SHN_ABS, SHN_COMMON, SHN_XINDEX, SHN_LIVEPATCH, SHN_LORESERVE.
         1 => rng.pick(&[0xfff1, 0xfff2, 0xffff, 0xff20, 0xff00]).copied().unwrap_or(0),
         _ => some_section(model, rng),
     };
@@ -240,7 +240,7 @@ fn add_symbol(model: &mut Model, rng: &mut Rng) {
     }
 }
 
-/// The table of section numbers that do not fit into a symbol.
+/// Adds or extends the SHT_SYMTAB_SHNDX section.
 fn index_table(model: &mut Model, symbols: usize, rng: &mut Rng) {
     let (encoding, count) = (model.encoding, model.symbol_count());
     let table = model.first(SectionType::SymTabShndx).unwrap_or_else(|| {
@@ -262,7 +262,7 @@ fn index_table(model: &mut Model, symbols: usize, rng: &mut Rng) {
     }
 }
 
-/// Some entries of a table once more, or all of them.
+/// Repeats some entries of a table, or all of them.
 fn repeat_records(model: &mut Model, rng: &mut Rng) {
     let number = some_section(model, rng);
     let part = &mut model.sections[number];
@@ -289,13 +289,13 @@ fn add_relocation(model: &mut Model, rng: &mut Rng) {
     };
     let symbol = rng.below(model.symbol_count() + 1) as u64;
     let addend = rng.pick(&[0, 4, u64::MAX - 3, 1 << 31, 1 << 63]).copied().unwrap_or(0);
-    // What is explicit already stays so, mostly.
+    // Usually keep the addend form of the file.
     let is_rel = model.sections.iter().any(|s| s.is(SectionType::Rel));
     let explicit = if rng.one_in(8) { is_rel } else { !is_rel };
     model.add_relocation(section, explicit, [offset, rng.below(320) as u64, symbol, addend]);
 }
 
-/// A compact table, of whatever bytes: small numbers are what it mostly has.
+/// Adds an SHT_CREL section with random bytes, most of them small numbers.
 fn add_compact(model: &mut Model, rng: &mut Rng) {
     let (section, symbols) = (some_section(model, rng), model.symbols().0);
     let count = rng.below(6);
@@ -313,7 +313,7 @@ fn add_compact(model: &mut Model, rng: &mut Rng) {
     model.add(b".crel", ElfSection { align: 1, entry: 1, ..part });
 }
 
-/// A symbol that others may use, with a version and a namespace; whatever may be missing of it.
+/// Adds an exported symbol with a CRC and a namespace; one part may be missing.
 fn add_export(model: &mut Model, rng: &mut Rng) {
     let name = [b"fuzzed_", &[b'a' + rng.below(8) as u8][..]].concat();
     let gpl = rng.one_in(2);
@@ -386,14 +386,14 @@ fn add_version(model: &mut Model, rng: &mut Rng) {
     model.sections[number].data.extend_from_slice(&entry);
 }
 
-/// An appended signature, as long as it says or not.
+/// Appends a signature, possibly with a wrong length.
 fn sign(model: &mut Model, rng: &mut Rng) {
     let len = rng.below(32);
     let lie = rng.pick(&[0, u32::MAX, 1 << 31, 4096]).copied().unwrap_or(0);
     model.tail = signature(&vec![0x30; len], if rng.one_in(3) { lie } else { len as u32 });
 }
 
-/// A signature with its trailer, which says that it is `len` long.
+/// Returns a signature with its trailer, which declares a length of `len` bytes.
 pub(crate) fn signature(bytes: &[u8], len: u32) -> Vec<u8> {
     [bytes, &[0, 0, 2, 0, 0, 0, 0, 0], &len.to_be_bytes(), b"~Module signature appended~\n"].concat()
 }
@@ -403,11 +403,11 @@ fn header(model: &mut Model, rng: &mut Rng) {
         0 => model.extended = !model.extended,
         1 => model.headers_first = !model.headers_first,
         2 => model.names = some_section(model, rng),
-        // The built-in plugins' machines, and one that nobody has.
+        // The machines of the built-in plugins, and EM_NONE.
         3 => model.machine = rng.pick(&[62, 183, 243, 8, 22, 0]).copied().unwrap_or(0),
         4 => model.flags = rng.pick(&[0, 1, 0x5000_0000, u32::MAX]).copied().unwrap_or(0),
         _ => {
-            // All that is in sections keeps the form it has.
+            // The contents of sections keep their encoding.
             if let Some(encoding) = rng.pick(&Encoding::ALL).copied() {
                 model.encoding = encoding;
             }

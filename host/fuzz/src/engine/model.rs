@@ -1,26 +1,26 @@
-//! A relocatable ELF file as parts: taken apart, changed, and put together again so that all the rest still fits.
+//! A relocatable ELF file as a list of sections that can be changed and written again.
 //!
-//! What a section says of itself stays as it is, however false; only where things lie is made anew. A file that
-//! lies about that is one that was damaged afterwards; see `fields`.
+//! Header fields of a section keep their values, even wrong ones; only offsets are assigned anew. `fields` damages the
+//! offsets afterwards.
 
 use super::elf::{self, ET_REL, Encoding, SHN_XINDEX, SectionType, View, head, section, symbol};
 use relobox_core::limits;
 
-/// A file.
+/// A relocatable ELF file.
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
     pub(crate) encoding: Encoding,
     pub(crate) machine: u16,
     pub(crate) flags: u32,
-    /// Number 0 among them.
+    /// The sections, including section 0.
     pub(crate) sections: Vec<ElfSection>,
-    /// The section with their names.
+    /// The index of the section with the section names.
     pub(crate) names: usize,
-    /// Whether the number of sections stands in section 0, as if there were too many.
+    /// True if the number of sections is in section 0 (extended numbering).
     pub(crate) extended: bool,
-    /// Whether the section headers come before everything else.
+    /// True if the section header table comes before all contents.
     pub(crate) headers_first: bool,
-    /// What follows the last byte that a header speaks of: an appended signature.
+    /// The bytes behind the last section and the section header table: an appended signature.
     pub(crate) tail: Vec<u8>,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct ElfSection {
     pub(crate) align: u64,
     pub(crate) entry: u64,
     pub(crate) data: Vec<u8>,
-    /// `sh_size` of a section without contents, or of one whose contents are not in the file.
+    /// `sh_size` of a section without contents, or of one whose contents are outside the file.
     pub(crate) size: u64,
 }
 
@@ -46,13 +46,13 @@ impl ElfSection {
         self.kind == kind as u32
     }
 
-    /// Its text at `at`.
+    /// Returns the string at offset `at`.
     pub(crate) fn text(&self, at: u32) -> &[u8] {
         let rest = self.data.get(at as usize..).unwrap_or_default();
         rest.split(|byte| *byte == 0).next().unwrap_or_default()
     }
 
-    /// Adds a text, unless it is there; gives its place.
+    /// Adds a string, unless it exists, and returns its offset.
     pub(crate) fn add_text(&mut self, text: &[u8]) -> u32 {
         let wanted: Vec<u8> = text.iter().copied().chain([0]).collect();
         let there = self.data.windows(wanted.len()).position(|w| w == wanted);
@@ -68,7 +68,7 @@ impl ElfSection {
 }
 
 impl Model {
-    /// A file with nothing but a table of names.
+    /// Makes a file with only a section name table.
     pub(crate) fn new(encoding: Encoding, machine: u16) -> Self {
         let mut model = Self {
             encoding,
@@ -85,7 +85,7 @@ impl Model {
         model
     }
 
-    /// Takes a file apart; `None` if its headers cannot be found, or if there is too much of it.
+    /// Parses a file, or returns `None` if its headers are invalid or it is too large.
     pub(crate) fn read(file: &[u8]) -> Option<Self> {
         let view = View::of(file).filter(|view| view.count > 0 && view.count <= limits::FUZZ_ELF_SECTIONS)?;
         let head = |field| view.encoding.get(file, 0, field);
@@ -130,7 +130,7 @@ impl Model {
         })
     }
 
-    /// Puts the file together; `None` if it is too large for one to be fuzzed with.
+    /// Writes the file, or returns `None` if it is too large to be an input.
     pub(crate) fn write(&self) -> Option<Vec<u8>> {
         let (encoding, count) = (self.encoding, self.sections.len());
         let table_len = count * encoding.section();
@@ -192,18 +192,18 @@ impl Model {
         }
     }
 
-    /// A section's name.
+    /// Returns the name of a section.
     pub(crate) fn name(&self, section: usize) -> &[u8] {
         let at = self.sections.get(section).map_or(0, |s| s.name);
         self.sections.get(self.names).map_or(&[], |names| names.text(at))
     }
 
-    /// The place of a section's name, which is added if need be.
+    /// Adds a section name if needed, and returns its offset.
     pub(crate) fn add_name(&mut self, name: &[u8]) -> u32 {
         self.sections.get_mut(self.names).map_or(0, |names| names.add_text(name))
     }
 
-    /// The first section of this name.
+    /// Returns the first section with this name.
     pub(crate) fn named(&self, name: &[u8]) -> Option<usize> {
         (1..self.sections.len()).find(|i| self.name(*i) == name)
     }
@@ -212,14 +212,14 @@ impl Model {
         self.sections.iter().position(|s| s.is(kind))
     }
 
-    /// Adds a section.
+    /// Adds a section and returns its index.
     pub(crate) fn add(&mut self, name: &[u8], part: ElfSection) -> usize {
         let name = self.add_name(name);
         self.sections.push(ElfSection { name, ..part });
         self.sections.len() - 1
     }
 
-    /// The symbol table and its strings, which are added if there are none.
+    /// Returns the indices of the symbol table and its string table, and adds them if needed.
     pub(crate) fn symbols(&mut self) -> (usize, usize) {
         if let Some(symbols) = self.first(SectionType::SymTab) {
             let strings = self.sections[symbols].link as usize;
@@ -240,7 +240,7 @@ impl Model {
         (self.add(b".symtab", table), strings)
     }
 
-    /// Adds a symbol. `section` may be one of the numbers that are none.
+    /// Adds a symbol and returns its index. `section` may be a reserved index.
     pub(crate) fn add_symbol(&mut self, name: &[u8], info: u8, section: usize, value: u64) -> usize {
         let (table, strings) = self.symbols();
         let strings = self.sections.get_mut(strings).filter(|_| !name.is_empty());
@@ -260,12 +260,12 @@ impl Model {
         at / encoding.symbol()
     }
 
-    /// How many symbols there are.
+    /// Returns the number of symbols.
     pub(crate) fn symbol_count(&self) -> usize {
         self.first(SectionType::SymTab).map_or(0, |table| self.sections[table].data.len() / self.encoding.symbol())
     }
 
-    /// Adds a relocation of `section`, and a table for it if there is none.
+    /// Adds a relocation of `section`, and its relocation section if needed. `r` is offset, type, symbol and addend.
     pub(crate) fn add_relocation(&mut self, section: usize, explicit: bool, r: [u64; 4]) {
         let (symbols, _) = self.symbols();
         let (encoding, entry) = (self.encoding, self.encoding.relocation(explicit));

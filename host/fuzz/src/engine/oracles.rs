@@ -1,6 +1,8 @@
-//! What must hold of the engine's answers: that they say what the file says, and that what it writes is what it read.
+//! The oracles of the engine: its records must say what the file says, and the files that it writes must contain what
+//! it read.
 //!
-//! The host's own checks see to it that no answer is wild. These see to it that it is true, by reading the file anew.
+//! The host checks that the engine's answers are consistent. These oracles check that they are true, with a parser of
+//! their own.
 
 use super::elf::{ET_EXEC, SectionType, View, head, relocation, section, symbol};
 use relobox_abi::{Export, Relocation, Section, Span, Symbol, Version, section_flag, symbol_flag};
@@ -10,14 +12,14 @@ use relobox_link::stages::apply::Synthetic;
 use relobox_link::stages::layout::Layout;
 use std::collections::HashSet;
 
-/// Where records and file contradict each other, in a few words.
+/// A comparison; the error describes the contradiction.
 pub(crate) type Agreement = Result<(), String>;
 
 fn same<T: PartialEq + std::fmt::Debug>(what: impl Fn() -> String, says: T, is: T) -> Agreement {
     if says == is { Ok(()) } else { Err(format!("{}: the engine says {says:?}, and it is {is:?}", what())) }
 }
 
-/// Compares the records of a file that the engine took for good with the file.
+/// Compares the records of a file that the engine accepted with the file.
 pub(crate) fn records(records: &Records<'_>) -> Agreement {
     let unsigned = &records.file[..records.file.len() - signature(records.file)];
     let view = View::of(unsigned).ok_or("there are no section headers in it")?;
@@ -36,7 +38,7 @@ pub(crate) fn records(records: &Records<'_>) -> Agreement {
     linux(records, &view)
 }
 
-/// Bytes of the signature at the end, by its trailer.
+/// Returns the length of the appended signature with its trailer, or 0.
 fn signature(file: &[u8]) -> usize {
     let magic = b"~Module signature appended~\n";
     let Some(len) = file.strip_suffix(magic).and_then(|rest| rest.last_chunk()) else { return 0 };
@@ -71,7 +73,7 @@ fn symbols(records: &Records<'_>, view: &View<'_>) -> Agreement {
     for (i, s) in records.symbols.iter().enumerate().skip(1) {
         let what = |field: &'static str| move || format!("{field} of symbol {i}");
         let get = |field| encoding.get(data, i * encoding.symbol(), field).unwrap_or(0);
-        // A symbol whose st_name is 0 has no name, whatever its strings begin with.
+        // A symbol whose st_name is 0 has no name, even if the string table begins with text.
         let name = match get(symbol::NAME) {
             0 => b"",
             at => view.text(strings, at),
@@ -133,7 +135,7 @@ fn relocations(records: &Records<'_>, view: &View<'_>) -> Agreement {
             };
             same(what("r_addend"), r.addend, addend)?;
             let info = get(relocation::INFO);
-            // Little-endian 64-bit files have two ways to write r_info, by machine.
+            // On MIPS, little-endian 64-bit files have another layout of r_info.
             let packed = (info as u32, ((info >> 32) as u32).swap_bytes());
             let plain = if encoding.wide {
                 ((info >> 32) as u32, info as u32)
@@ -145,12 +147,12 @@ fn relocations(records: &Records<'_>, view: &View<'_>) -> Agreement {
         }
     }
     match groups.next() {
-        Some(group) => Err(format!("section {} holds no relocations of anything in memory", group.source)),
+        Some(group) => Err(format!("section {} has no relocations of an allocated section", group.source)),
         None => Ok(()),
     }
 }
 
-/// Compares compact table `i`, read in one go: its numbers first, as wide as they may be, and then their sums.
+/// Compares the SHT_CREL section `i`, whose numbers are read in one pass with arbitrary width and then added up.
 fn compact(i: usize, view: &View<'_>, explicit: bool, says: &[Relocation]) -> Agreement {
     let mut bytes = view.data(i).iter().copied();
     let mut number = |mut first: Option<u8>| {
@@ -171,7 +173,7 @@ fn compact(i: usize, view: &View<'_>, explicit: bool, says: &[Relocation]) -> Ag
     same(count, (says.len() as i128, explicit), (header >> 3, flags == 3))?;
     let mut sums = [0i128; 4];
     for (n, r) in says.iter().enumerate() {
-        // Flags and offset are one number, of up to 67 bits.
+        // Flags and offset form one number of up to 67 bits.
         let (first, _) = number(None).ok_or_else(cut)?;
         sums[0] += first >> flags;
         for flag in (0..flags).filter(|flag| first >> flag & 1 != 0) {
@@ -188,7 +190,7 @@ fn compact(i: usize, view: &View<'_>, explicit: bool, says: &[Relocation]) -> Ag
     same(|| format!("what is left of table {i}"), bytes.count(), 0)
 }
 
-/// What Linux has in modules.
+/// Compares the data that Linux stores in modules.
 fn linux(records: &Records<'_>, view: &View<'_>) -> Agreement {
     let named = |name: &'static [u8]| (1..view.count).filter(move |i| view.name(*i) == name);
     let mut said = records.modinfo.iter();
@@ -213,7 +215,7 @@ fn linux(records: &Records<'_>, view: &View<'_>) -> Agreement {
     for crc in named(b"__version_ext_crcs").take(1).flat_map(|i| view.data(i).chunks(4)) {
         let is = (texts.next().unwrap_or_default(), view.encoding.number(crc, 0, 4).unwrap_or(0));
         let has = |v: &Version| (records.bytes(v.name), u64::from(v.crc)) == is;
-        // One that `__versions` has, too, is said once.
+        // An entry that is also in `__versions` occurs once in the records.
         if !records.versions[..in_versions].iter().any(has) {
             same(|| "an extended version".into(), said.next().is_some_and(has), true)?;
         }
@@ -230,7 +232,7 @@ fn linux(records: &Records<'_>, view: &View<'_>) -> Agreement {
     records.exports.iter().try_for_each(|e| export(records, view, e))
 }
 
-/// Some table has an entry of it: three places, each as long as the next is away.
+/// Checks that an export table has an entry for an export: three places at equal distances.
 fn export(records: &Records<'_>, view: &View<'_>, e: &Export) -> Agreement {
     let leads_to = |section: usize, r: &Relocation, in_place: bool, width: usize| {
         let addend = match view.encoding.number(view.data(section), r.offset as usize, width) {
@@ -244,7 +246,7 @@ fn export(records: &Records<'_>, view: &View<'_>, e: &Export) -> Agreement {
     let tables = records.groups.iter().filter(|group| view.name(group.section as usize).starts_with(b"__ksymtab"));
     let found = tables.clone().any(|table| {
         [4, view.encoding.word()].into_iter().any(|width| {
-            // A table may have several sections of relocations.
+            // A table may have several relocation sections.
             let all = || {
                 let groups = tables.clone().filter(|group| group.section == table.section);
                 groups.flat_map(|group| records.relocations_of(group).iter().map(move |r| (r, group.flags & 1 != 0)))
@@ -268,13 +270,13 @@ fn export(records: &Records<'_>, view: &View<'_>, e: &Export) -> Agreement {
     same(|| format!("the export {}", relobox_core::text::decoded(records.bytes(e.name))), found, true)
 }
 
-/// Compares a linked file with what it was made of.
+/// Compares a linked file with the module and its layout.
 pub(crate) fn linked(records: &Records<'_>, layout: &Layout, made: &Synthetic, file: &[u8]) -> Agreement {
     let view = View::of(file).ok_or("the linked file has no section headers")?;
     same(|| "e_type".into(), view.encoding.get(file, 0, head::TYPE), Some(ET_EXEC.0.into()))?;
     let placed = |i: &usize| layout.addresses[*i] != ABSENT && records.sections[*i].flags & section_flag::ALLOC != 0;
     let mut next = 1;
-    // Of symbols, relocations and sections: they would speak of another file.
+    // Symbol tables, relocations and section groups become SHT_PROGBITS, since they do not describe the linked file.
     let tables = [2, 4, 5, 6, 9, 11, 17, 18, 19, 0x4000_0014];
     for i in (0..records.sections.len()).filter(placed) {
         let s = &records.sections[i];
@@ -303,7 +305,7 @@ pub(crate) fn linked(records: &Records<'_>, layout: &Layout, made: &Synthetic, f
     same(|| "the number of symbols of the linked file".into(), table, Some(symbols))
 }
 
-/// Compares a module before and after its relocations were done; `made` sections were added to it.
+/// Compares a module before and after its relocations were applied and the sections `made` were added.
 pub(crate) fn relocated(before: &Records<'_>, after: &Records<'_>, made: &[Synthetic]) -> Agreement {
     let old = before.sections.len();
     let more = if made.is_empty() { 0 } else { made.len() + 1 };

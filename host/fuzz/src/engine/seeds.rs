@@ -1,13 +1,13 @@
-//! Files to begin with: of each class and byte order a module with everything that the engine reads, and small ones.
+//! Seed files: for each class and byte order a module with everything that the engine reads, and some smaller ones.
 
 use super::edit;
 use super::elf::{Encoding, SectionType};
 use super::model::{ElfSection, Model};
 
-/// Made-up modules.
+/// Returns the seed files.
 pub(crate) fn modules() -> Vec<Vec<u8>> {
     let of = |encoding: Encoding| {
-        // Machines that built-in plugins link, where there are some of that form; their numbers are the files' own.
+        // A machine that a built-in plugin links, if there is one with this encoding.
         let machine = match (encoding.wide, encoding.big) {
             (true, false) => 62,
             (true, true) => 22,
@@ -25,7 +25,7 @@ pub(crate) fn modules() -> Vec<Vec<u8>> {
     Encoding::ALL.into_iter().flat_map(of).filter_map(|model| model.write()).collect()
 }
 
-/// A module with an import, an export, parameters of modinfo, versions, and memory of each kind.
+/// Makes a module with an import, an export, modinfo, versions, and sections of each kind.
 fn module(encoding: Encoding, machine: u16, explicit: bool) -> Model {
     let mut model = Model::new(encoding, machine);
     let prog = |flags: u64, align: u64, data: &[u8]| ElfSection {
@@ -64,7 +64,7 @@ fn module(encoding: Encoding, machine: u16, explicit: bool) -> Model {
     let helper = model.add_symbol(b"helper", 0x12, text, 4);
     let printk = model.add_symbol(b"printk", 0x10, 0, 0);
     model.add_symbol(b"absolute", 0x10, 0xfff1, 42);
-    // Type 2 is a plain one everywhere: a word, relative or not.
+    // On all machines type 2 is a simple relocation of a word.
     model.add_relocation(text, explicit, [4, 2, printk as u64, (-4i64).cast_unsigned()]);
     model.add_relocation(data, explicit, [8, 2, local as u64, 1]);
     for (at, symbol, addend) in [(0, helper, 0), (4, names, 0), (8, names, 7)] {
@@ -76,7 +76,7 @@ fn module(encoding: Encoding, machine: u16, explicit: bool) -> Model {
     model
 }
 
-/// A module whose relocations are compact: two, with addends, of which the second has another symbol and type.
+/// Makes a module with an SHT_CREL section of two relocations with addends.
 fn compact(encoding: Encoding, machine: u16) -> Model {
     let mut model = Model::new(encoding, machine);
     let text = ElfSection {
@@ -90,7 +90,7 @@ fn compact(encoding: Encoding, machine: u16) -> Model {
     model.add_symbol(b"printk", 0x10, 0, 0);
     model.add_symbol(b"own", 0x12, text, 0);
     let (link, _) = model.symbols();
-    // Offset 4, symbol 1, type 2, addend -4; then 8 bytes on, the next symbol, the type before that, the same addend.
+    // Offset 4, symbol 1, type 2, addend -4; then offset + 8, symbol + 1, type - 1, the same addend.
     let data = vec![2 << 3 | 4, 4 << 3 | 7, 1, 2, 0x7c, 8 << 3 | 3, 1, 0x7f];
     let table = ElfSection {
         kind: SectionType::Crel as u32,

@@ -1,4 +1,4 @@
-//! Fuzzing of the unpacker, with packed files and what is left of them.
+//! The fuzz target for the unpacker. An input is a packed file, possibly damaged.
 
 use super::check_error::{CheckError, CheckResult, suspicion};
 use super::shrink::{minimise, pieces};
@@ -14,7 +14,7 @@ use relobox_link::stages::open::{Source, unpack_in};
 use relobox_plugins::built_in;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The unpacker, as it is and counting.
+/// The unpacker with its instrumented copy.
 pub struct UnpackerTarget {
     original: Guest,
     instrumented: Guest,
@@ -22,7 +22,7 @@ pub struct UnpackerTarget {
     seeds: Vec<Vec<u8>>,
 }
 
-/// Made with gzip, xz and zstd, of a few hundred bytes: each kind of block, each kind of check, and two in a row.
+/// Files made with gzip, xz and zstd: each kind of block and of checksum, and two members in a row.
 static SEEDS: [&[u8]; 13] = [
     include_bytes!("packed/fixed.gz"),
     include_bytes!("packed/stored.gz"),
@@ -42,12 +42,20 @@ static SEEDS: [&[u8]; 13] = [
 const NAME: &str = "fuzz.ko.packed";
 
 impl UnpackerTarget {
-    /// The built-in unpacker. `files` are inputs to begin with, beside those that are made up.
+    /// Makes the target for the built-in unpacker. `files` are additional seeds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Guest`] if the unpacker cannot be instrumented.
     pub fn new(files: Vec<Vec<u8>>) -> Result<Self> {
         Self::of(built_in::wasm_of("unpack").unwrap_or_default(), files)
     }
 
-    /// Another unpacker.
+    /// Makes the target for another unpacker. `files` are additional seeds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Guest`] if the unpacker cannot be instrumented or loaded.
     pub fn of(wasm: &[u8], files: Vec<Vec<u8>>) -> Result<Self> {
         let unusable = |what| Error::Guest { guest: "unpack".into(), what };
         let instrumentation = instrument(wasm, true).map_err(unusable)?;
@@ -65,7 +73,7 @@ impl UnpackerTarget {
         cover(&mut instance);
         let bytes = unpacked?;
         if bytes.len() as u64 > limit {
-            let what = format!("{} bytes came out, of {limit} at most", bytes.len());
+            let what = format!("it unpacked {} bytes, more than the limit of {limit}", bytes.len());
             return Err(CheckError::new("answer", "more than allowed", what));
         }
         Ok((bytes, instance.fuel_used()))
@@ -87,27 +95,23 @@ impl UnpackerTarget {
             return Err(CheckError::new(
                 "nondeterminism",
                 "two runs",
-                "two runs differ in what comes out, or in their fuel",
+                "two runs differ in their output or in their fuel",
             ));
         }
         second?;
         let (bytes, _) = first?;
         let len = bytes.len() as u64;
-        // As much room as it needs, and one byte less.
+        // Unpack again with exactly enough room, and with one byte less.
         let exact = again(file.to_vec(), len).map(|(bytes, _)| bytes);
         if !matches!(&exact, Ok(same) if *same == bytes) {
             return Err(CheckError::new(
                 "limit",
                 "exact",
-                format!("it has {len} bytes, and with that limit it is refused"),
+                format!("it unpacks to {len} bytes, but is refused with that limit"),
             ));
         }
         if len > 0 && again(file.to_vec(), len - 1).is_ok() {
-            return Err(CheckError::new(
-                "limit",
-                "less",
-                format!("it has {len} bytes, and comes out with a lower limit"),
-            ));
+            return Err(CheckError::new("limit", "less", format!("it unpacks to {len} bytes despite a lower limit")));
         }
         // Members, streams and frames may follow each other.
         if 2 * len <= most {
@@ -134,7 +138,7 @@ impl UnpackerTarget {
     }
 }
 
-/// What came out, and the fuel that it took.
+/// The unpacked bytes, and the fuel that was used.
 type Unpacked = Result<(Vec<u8>, u64), CheckError>;
 
 impl FuzzTarget for UnpackerTarget {
@@ -208,7 +212,7 @@ impl FuzzTarget for UnpackerTarget {
     }
 }
 
-/// Makes the checksums of an xz file's headers right: without that, nothing behind a damaged one is ever read.
+/// Corrects the checksums of an xz file's headers, since nothing behind a wrong one is ever read.
 fn repair_xz(file: &mut [u8]) -> Option<()> {
     if !file.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {
         return None;
@@ -223,7 +227,7 @@ fn repair_xz(file: &mut [u8]) -> Option<()> {
         Some(())
     };
     check(6..8, 8)?;
-    // The index begins with the zero that no block header does.
+    // The index begins with a zero byte, which no block header does.
     if block != 0 {
         let end = 12 + block * 4;
         check(12..end, end);
@@ -232,7 +236,7 @@ fn repair_xz(file: &mut [u8]) -> Option<()> {
     check(size - 8..size - 2, size - 12)
 }
 
-/// CRC-32 as xz and gzip have it.
+/// CRC-32 as used by xz and gzip.
 fn crc32(bytes: &[u8]) -> u32 {
     let bit = |crc: u32| crc >> 1 ^ if crc & 1 != 0 { 0xedb8_8320 } else { 0 };
     !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| bit(crc)))
