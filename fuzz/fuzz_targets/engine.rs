@@ -1,4 +1,4 @@
-//! The engine under libFuzzer. An input is a file, as it is, or as the text of `relobox fuzz --engine`'s corpus.
+//! The engine under libFuzzer. An input is a binary file, or the text of a `relobox fuzz --engine` input.
 #![no_main]
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
@@ -7,7 +7,7 @@ use relobox::fuzz::engine::EngineTarget;
 use relobox::fuzz::target::FuzzTarget as _;
 use std::sync::OnceLock;
 
-/// Bytes of ELF's header in its 64-bit class.
+/// The size of the ELF header in class 64.
 const HEADER: usize = 64;
 
 fn target() -> &'static EngineTarget {
@@ -24,7 +24,7 @@ fuzz_target!(|data: &[u8]| relobox_fuzz::execute(target(), &read(data)));
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     let target = target();
-    // What is shorter than an ELF header gets nowhere by itself.
+    // An input that is shorter than an ELF header would never reach the parser, so begin with a seed.
     let mut file = match size < HEADER && !seed.is_multiple_of(4) {
         true => {
             let seeds = target.seeds();

@@ -1,7 +1,7 @@
-//! A relocation plugin under libFuzzer. An input is a case as text, as in `relobox fuzz`'s corpus.
+//! A relocation plugin under libFuzzer. An input is the text of a test case, as in the corpus of `relobox fuzz`.
 //!
-//! Which plugin: `RELOBOX_FUZZ_PLUGIN` (a built-in one's name or a file), or what follows `plugin_` in the program's
-//! own name, so that one program serves as many targets as it has names.
+//! `RELOBOX_FUZZ_PLUGIN` names the plugin: a built-in one or a file. Otherwise the rest of the program's name behind
+//! `plugin_` does, so that one program can serve several targets under several names.
 #![no_main]
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
@@ -44,7 +44,7 @@ fuzz_target!(|data: &[u8]| {
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     let target = target();
     let read = std::str::from_utf8(&data[..size]).ok().and_then(|text| target.read(text).ok());
-    // What is no case yet begins as one of the plugin's own.
+    // An input that is not a test case is replaced by a seed.
     let mut module = match read {
         Some(module) => module,
         None => {

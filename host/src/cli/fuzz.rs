@@ -1,4 +1,4 @@
-//! `relobox fuzz`: looks for inputs that a guest gets wrong.
+//! `relobox fuzz`: searches for inputs that a guest handles incorrectly.
 
 use super::output;
 use clap::Args;
@@ -28,8 +28,8 @@ use std::time::{Duration, Instant};
 
 /// Fuzz a plugin, the engine or the unpacker: coverage-guided, without its source
 ///
-/// The guest is rewritten so that it counts which ways it goes. Inputs are made-up modules; what looks wrong is
-/// confirmed on the guest as it is, made small, and kept as a file.
+/// The guest is instrumented to count the edges that it takes. Inputs are made-up modules. A suspicious input is
+/// reproduced on the original guest, minimised, and stored as a file.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct FuzzArgs {
@@ -42,40 +42,40 @@ pub(crate) struct FuzzArgs {
     /// Fuzz the unpacker instead, with packed files
     #[arg(long, conflicts_with_all = ["plugin", "against", "vectors", "no_comparisons"])]
     pub(crate) unpack: bool,
-    /// Begin with the inputs in this directory, and add those that go new ways
+    /// Begin with the inputs in this directory, and add those with new coverage
     #[arg(long, value_name = "DIR")]
     pub(crate) corpus: Option<PathBuf>,
-    /// Where findings go, one file for each
+    /// Write findings here, one file for each
     #[arg(long, value_name = "DIR", default_value = "fuzz-findings")]
     pub(crate) out: PathBuf,
-    /// How many processes
+    /// Number of processes
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) jobs: usize,
-    /// Stop after this time: 90, 90s, 5m, 1h; without it, with Ctrl-C
+    /// Stop after this time: 90, 90s, 5m, 1h; otherwise on Ctrl-C
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) time: Option<Duration>,
-    /// Stop after so many executions
+    /// Stop after this many executions
     #[arg(long, value_name = "N")]
     pub(crate) executions: Option<u64>,
     /// Stop with the first finding
     #[arg(long)]
     pub(crate) first: bool,
-    /// Where random choices come from; one job with the same seed and the same corpus does the same
+    /// Seed of all random choices; a single job with the same seed and corpus is reproducible
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// A second plugin for the same machine, which must link everything alike
+    /// A second plugin for the same machine, which must agree on every module
     #[arg(long, value_name = "PLUGIN")]
     pub(crate) against: Option<String>,
-    /// Recorded cases, files or directories: the plugin must still link them so; the corpus begins with them
+    /// Recorded test cases, files or directories, whose outcome must not change; the corpus begins with them
     #[arg(long, value_name = "PATH")]
     pub(crate) vectors: Vec<PathBuf>,
-    /// Do not watch comparisons: twice as fast, and finds constants later
+    /// Do not record comparisons: twice as fast, but finds constants later
     #[arg(long)]
     pub(crate) no_comparisons: bool,
-    /// Show what comes of this file, and whether it is still wrong
+    /// Run the input in this file, and check whether it is still wrong
     #[arg(long, value_name = "FILE", conflicts_with_all = ["corpus", "minimize_corpus"])]
     pub(crate) replay: Option<PathBuf>,
-    /// Keep only the smallest inputs of the corpus that take all the edges of all of them
+    /// Keep only the smallest inputs that together cover all edges of the corpus
     #[arg(long, requires = "corpus")]
     pub(crate) minimize_corpus: bool,
     /// Write the findings as SARIF
@@ -84,16 +84,16 @@ pub(crate) struct FuzzArgs {
     /// Write the findings as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
-    /// Where the jobs' broker listens, on the loopback interface
+    /// Port of the jobs' broker, on the loopback interface
     #[arg(long, value_name = "PORT", default_value_t = 1337)]
     pub(crate) broker_port: u16,
-    /// Exchange inputs with the broker at this address: of other jobs, or of another machine through a tunnel
+    /// Exchange inputs with the broker at this address, of other jobs or of another machine through a tunnel
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) join: Option<SocketAddr>,
-    /// Be a job of the broker at this port
+    /// Run as a job of the broker at this port
     #[arg(long, value_name = "PORT", hide = true)]
     pub(crate) job: Option<u16>,
-    /// The job's own seed
+    /// The seed of the job
     #[arg(long, value_name = "N", hide = true)]
     pub(crate) job_seed: Option<u64>,
 }
@@ -106,12 +106,12 @@ const EXAMPLES: &str = "Examples:
   relobox fuzz --engine --corpus modules --time 1h
 
 Exit codes:
-  0  nothing found
+  0  no findings
   1  findings; each is a file that --replay shows
   2  wrong usage, or a file cannot be read or written
   3  the guest is unusable";
 
-/// `90`, `90s`, `5m`, `1h`.
+/// Parses a time: `90`, `90s`, `5m`, `1h`.
 fn time(text: &str) -> Result<Duration, String> {
     let (digits, unit) = match text.strip_suffix(['s', 'm', 'h']) {
         Some(digits) => (digits, &text[digits.len()..]),
@@ -123,10 +123,10 @@ fn time(text: &str) -> Result<Duration, String> {
         _ => 1,
     };
     let seconds = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(scale));
-    seconds.map(Duration::from_secs).ok_or_else(|| format!("{text:?} is no time such as 90, 90s, 5m or 1h"))
+    seconds.map(Duration::from_secs).ok_or_else(|| format!("{text:?} is not a time such as 90, 90s, 5m or 1h"))
 }
 
-/// A plugin and its Wasm.
+/// Loads a plugin and its Wasm.
 fn load(sandbox: &Sandbox, named: &str) -> Result<(Plugin, Vec<u8>)> {
     let file = match built_in::wasm_of(named) {
         Some(wasm) if !Path::new(named).exists() => PluginFile::new(named.into(), wasm.to_vec(), Origin::BuiltIn),
@@ -137,7 +137,7 @@ fn load(sandbox: &Sandbox, named: &str) -> Result<(Plugin, Vec<u8>)> {
 }
 
 impl FuzzArgs {
-    /// What is fuzzed, as the command names it.
+    /// Returns the guest as the command line names it.
     fn guest(&self) -> &str {
         match &self.plugin {
             Some(plugin) => plugin,
@@ -171,7 +171,7 @@ pub(crate) fn run(args: FuzzArgs) -> Result<ExitCode> {
     fuzz(&args, vectors, target)
 }
 
-/// The same for a guest that takes files. A corpus may begin as a directory of such files.
+/// Runs the command for a guest that takes files. Files in the corpus directory that are no inputs are seeds.
 fn with_files<S: FuzzTarget>(args: &FuzzArgs, guest: impl Fn(Vec<Vec<u8>>) -> Result<S>) -> Result<ExitCode> {
     let target = || guest(args.corpus.as_deref().map_or(Ok(Vec::new()), corpus::raw_files)?);
     if let Some(path) = &args.replay {
@@ -184,7 +184,7 @@ fn with_files<S: FuzzTarget>(args: &FuzzArgs, guest: impl Fn(Vec<Vec<u8>>) -> Re
     fuzz(args, Vec::new(), target)
 }
 
-/// The recorded cases that the plugin does not link as recorded.
+/// Returns findings for the recorded test cases whose outcome changed.
 fn vectors<'a>(args: &FuzzArgs, target: &dyn Fn() -> Result<PluginTarget<'a>>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     if args.vectors.is_empty() || args.job.is_some() {
@@ -208,7 +208,7 @@ fn test_case(path: &Path) -> Result<TestCase> {
     text.parse().map_err(|e| Error::Usage(format!("{}: {e}", path.display())))
 }
 
-/// A campaign, and what is said of it. `before` was found without one.
+/// Runs a campaign and prints its result. `before` are findings from before the campaign.
 pub(crate) fn fuzz<S: FuzzTarget>(
     args: &FuzzArgs,
     before: Vec<Finding>,
@@ -234,7 +234,7 @@ pub(crate) fn fuzz<S: FuzzTarget>(
             let command = |n: usize| {
                 let mut command = std::process::Command::new(&program);
                 let seed = args.seed.wrapping_add(n as u64).to_string();
-                // What comes last counts.
+                // The last occurrence of an option wins.
                 command.args(std::env::args_os().skip(1)).arg("--job").arg(args.broker_port.to_string());
                 command.arg("--job-seed").arg(seed);
                 command
@@ -246,19 +246,19 @@ pub(crate) fn fuzz<S: FuzzTarget>(
     display.end();
     if args.job.is_none() {
         summary.findings.splice(0..0, before);
-        on_progress(args, &summary)?;
+        print_summary(args, &summary)?;
     }
     Ok(ExitCode::from(u8::from(!summary.findings.is_empty())))
 }
 
-fn on_progress(args: &FuzzArgs, summary: &Summary) -> Result<()> {
+fn print_summary(args: &FuzzArgs, summary: &Summary) -> Result<()> {
     for f in &summary.findings {
         output::line(format_args!("{}: {}: {}", f.oracle, f.about, f.detail));
         output::line(format!("  relobox fuzz {} --replay {}", args.guest(), f.path.display()));
     }
-    output::line(words(&summary.progress));
+    output::line(progress_line(&summary.progress));
     if summary.unreproduced != 0 {
-        output::line(format!("{} suspicions were not borne out by the plugin as it is", summary.unreproduced));
+        output::line(format!("{} suspicions did not reproduce on the original guest", summary.unreproduced));
     }
     let write = |path: &Option<PathBuf>, text: &dyn Fn() -> String| match path {
         Some(path) => files::write(path, files::PUBLIC, text().as_bytes()),
@@ -269,8 +269,8 @@ fn on_progress(args: &FuzzArgs, summary: &Summary) -> Result<()> {
     write(&args.junit, &|| report::junit(args.guest(), &summary.findings, seconds))
 }
 
-/// `12 s: 600,000 executions (50,000/s), 310 of 900 edges, 120 inputs, 0 findings`
-fn words(p: &Progress) -> String {
+/// Formats progress: `12 s: 600,000 executions (50,000/s), 310 of 900 edges, 120 inputs, 0 findings`.
+fn progress_line(p: &Progress) -> String {
     let rate = (p.executions as f64 / p.time.as_secs_f64().max(0.001)) as u64;
     format!(
         "{:.0} s: {} executions ({}/s), {} of {} edges, {} inputs, {} finding{}",
@@ -285,7 +285,7 @@ fn words(p: &Progress) -> String {
     )
 }
 
-/// Progress: a line that changes on a terminal, a line now and then elsewhere.
+/// The display of progress: a changing line on a terminal, otherwise occasional lines.
 struct Display {
     bar: Option<ProgressBar>,
     name: String,
@@ -312,13 +312,13 @@ impl Display {
         match &self.bar {
             Some(bar) => {
                 self.wait = Duration::from_millis(200);
-                bar.set_message(words(progress));
+                bar.set_message(progress_line(progress));
                 bar.tick();
             }
             None => {
-                // Often at first, then every minute.
+                // Every 5 seconds at first, then at growing intervals of up to a minute.
                 self.wait = (self.wait * 2).clamp(Duration::from_secs(5), Duration::from_secs(60));
-                output::warning(format!("{}: {}", self.name, words(progress)));
+                output::warning(format!("{}: {}", self.name, progress_line(progress)));
             }
         }
     }
@@ -330,7 +330,7 @@ impl Display {
     }
 }
 
-/// Shows what comes of a file.
+/// Replays a finding or a test case and prints the outcome.
 fn replay(target: &PluginTarget<'_>, path: &Path) -> Result<ExitCode> {
     let test_case = test_case(path)?;
     match target.outcome(&test_case.module) {
@@ -365,7 +365,7 @@ fn verdict(wrong: Option<Suspicion>) -> Result<ExitCode> {
             Ok(ExitCode::from(1))
         }
         None => {
-            output::line("nothing is wrong with it");
+            output::line("nothing is wrong with this input");
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -373,6 +373,6 @@ fn verdict(wrong: Option<Suspicion>) -> Result<ExitCode> {
 
 pub(crate) fn minimise<S: FuzzTarget>(target: &S, args: &FuzzArgs) -> Result<ExitCode> {
     let (before, after) = CorpusDir::open(args.corpus.as_deref())?.minimize(target)?;
-    output::line(format!("{before} inputs, of which {after} are left"));
+    output::line(format!("kept {after} of {before} inputs"));
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! What came of `relobox plugin test`, for people and as JSON.
+//! The report of `relobox plugin test`, as text and as JSON.
 
 use crate::cli::output;
 use comfy_table::{CellAlignment, Table, presets};
@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-/// The whole report.
+/// The report. Its fields are the JSON keys.
 #[derive(Serialize)]
 pub(super) struct TestReport {
     plugin: String,
@@ -67,7 +67,7 @@ impl TestReport {
         let mut unpredicted: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         let coverage = |row: &&PluginRow| proof.coverage(&under_test.model, row);
         for row in under_test.writing().filter(|row| coverage(row).is_none()) {
-            let why = under_test.model.unpredictable(row).unwrap_or("none of its cases was run, or good");
+            let why = under_test.model.unpredictable(row).unwrap_or("none of its modules was run, or passed");
             unpredicted.entry(why).or_default().push(row.name.clone());
         }
         let checks = proof.checks.iter().map(|check| CheckReport {
@@ -118,7 +118,8 @@ impl TestReport {
         }
     }
 
-    /// A table by group, what is not covered and why, and each failure with the way to see it again.
+    /// Prints a table of the groups, the types that are not covered with the reasons, and each failure with the command
+    /// that replays it.
     pub(super) fn print(&self) {
         let (forms, digest) = (self.addends.join(" and "), &self.plugin_sha256[..16]);
         output::line(format_args!(
@@ -197,7 +198,7 @@ fn print_complaint(c: &Diagnostic) {
     output::line(format_args!("    came     {}", c.actual));
 }
 
-/// Groups with what they check, and each check's name.
+/// Prints the groups with their descriptions and the names of their checks.
 pub(super) fn list(proof: &ConformanceReport, json: bool) {
     #[derive(Serialize)]
     struct Listed<'a> {
@@ -215,7 +216,7 @@ pub(super) fn list(proof: &ConformanceReport, json: bool) {
     }
 }
 
-/// What came of one case.
+/// Prints the result of a replay.
 pub(super) fn replayed(made: &Reproducer, diagnostic: Option<Diagnostic>, json: bool) -> Result<ExitCode> {
     #[derive(Serialize)]
     struct Replayed {

@@ -1,4 +1,4 @@
-//! `relobox plugin test`: the conformance kit.
+//! `relobox plugin test`: runs the conformance kit.
 
 use super::proof::{self, TestReport};
 use crate::cli::common::Common;
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Prove a plugin: the conformance kit
+/// Test a plugin with the conformance kit
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relobox plugin test mine.wasm
@@ -29,28 +29,28 @@ All cases are derived from the plugin's own description; docs/conformance.md say
 pub(crate) struct TestArgs {
     /// A .wasm file, or the name of a plugin
     plugin: String,
-    /// A second plugin that must agree in every case: a file or a name
+    /// A second plugin that must agree on every module: a file or a name
     #[arg(long, value_name = "PLUGIN")]
     against: Option<String>,
-    /// Recorded cases that must come out as they did (*.case)
+    /// Recorded test cases whose outcome must not change (*.case)
     #[arg(long, value_name = "DIR")]
     vectors: Option<PathBuf>,
-    /// Write every derived case here, with what came of it
+    /// Write every derived test case here, with its outcome
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
-    /// Write the smallest case of each failure here
+    /// Write a minimised test case of each failure here
     #[arg(long, value_name = "DIR", default_value = "relobox-failures")]
     failures: PathBuf,
     /// Write a report as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Only checks with this in their GROUP/NAME
+    /// Run only checks whose GROUP/NAME contains this text
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    /// Print which checks there are, and run none
+    /// List the checks without running them
     #[arg(long)]
     list: bool,
-    /// Ask about one case again
+    /// Check a single test case again
     #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "record", "vectors", "junit"])]
     replay: Option<PathBuf>,
     #[command(flatten)]
@@ -87,7 +87,7 @@ pub(super) fn run(args: TestArgs) -> Result<ExitCode> {
         }
     }
     if all.checks.is_empty() {
-        return Err(Error::Usage("no check has such a name: see --list".into()));
+        return Err(Error::Usage("no check matches the filter: see --list".into()));
     }
     if args.list {
         proof::list(&all, args.common.json);
@@ -123,7 +123,7 @@ pub(super) fn run(args: TestArgs) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!all.passed())))
 }
 
-/// The plugin, and the one that must agree.
+/// Loads the plugin and the second plugin.
 fn plugins(args: &TestArgs) -> Result<(Arc<Plugin>, Option<Arc<Plugin>>)> {
     let mut plugins = args.common.plugins(false)?;
     let first = plugins.one(&args.plugin, None)?;
@@ -136,7 +136,7 @@ fn plugins(args: &TestArgs) -> Result<(Arc<Plugin>, Option<Arc<Plugin>>)> {
     Ok((load(&first)?, second.as_ref().map(load).transpose()?))
 }
 
-/// What a person types to see it again.
+/// Returns the command that replays a failure.
 fn command(args: &TestArgs, file: &Path) -> String {
     let dirs = args.common.plugin_dir.iter().map(|dir| format!(" --plugin-dir {}", quoted(&dir.display().to_string())));
     let against = args.against.iter().map(|named| format!(" --against {}", quoted(named)));
@@ -145,7 +145,7 @@ fn command(args: &TestArgs, file: &Path) -> String {
     format!("relobox plugin test {plugin}{options} --replay {file}")
 }
 
-/// As one word of a shell's.
+/// Quotes a word for the shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%".contains(c);
     if word.chars().all(plain) && !word.is_empty() {
@@ -167,7 +167,7 @@ fn write(dir: &Path, name: &str, text: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A file of a case, which somebody else may have written.
+/// Reads a test case, up to [`limits::CASE`] bytes. The file may be hostile.
 fn read(path: &Path) -> Result<String> {
     files::read_text(path, Kind::Regular, limits::CASE as u64)
 }
@@ -176,7 +176,7 @@ fn unreadable(path: &Path, error: impl std::fmt::Display) -> Error {
     Error::Usage(format!("{}: {error}", path.display()))
 }
 
-/// Every `*.case` of a directory, by name.
+/// Reads every `*.case` file of a directory, sorted by name.
 fn read_all(dir: &Path) -> Result<Vec<(String, TestCase)>> {
     let mut all = Vec::new();
     for entry in fs::read_dir(dir).map_err(Error::io(dir))? {
