@@ -14,7 +14,7 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// SymbolKind a host that speaks this version was released with: see the note beside it.
+/// What a host that speaks this version was released with: see the note beside it.
 const BUILT: &str = "6b3e5225aabd5c2bf0bb697814c6890859cbb878da62b633536991c42894671e";
 
 fn path() -> PathBuf {
@@ -178,7 +178,7 @@ fn it_is_listed_with_its_version() -> Result<()> {
     let one = listed.split("\"title\"").find(|plugin| plugin.contains(&own)).unwrap_or_else(|| panic!("{listed}"));
     assert!(one.split_whitespace().collect::<String>().contains("\"abi\":1,"), "{one}");
     assert_eq!(listed.matches(&format!("\"abi\": {ABI_VERSION}")).count(), 5, "{listed}");
-    // SymbolKind its version cannot say is not said for it.
+    // What its version cannot say is not said for it.
     let mut command = Command::new(real::binary()?);
     command.args(["plugin", "info", BUILT, "--json", "--plugin-dir"]).arg(directory.path());
     let output =

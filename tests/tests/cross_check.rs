@@ -50,7 +50,7 @@ impl TestEnv {
 /// The honest plugin with other data or functions.
 fn other(text: &str) -> Vec<u8> {
     let whole = std::fs::read_to_string(directory().join("plugin/honest.wat")).expect("honest.wat");
-    // SymbolKind comes later is written over what was there.
+    // What comes later is written over what was there.
     wat::parse_str(format!("(module {whole}\n{text})")).expect("it assembles")
 }
 

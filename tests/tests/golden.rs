@@ -51,7 +51,7 @@ fn check(arch: &str) -> Result<()> {
     Ok(())
 }
 
-/// SymbolKind the linkers here say, against what is committed. Versions may differ, answers may not.
+/// What the linkers here say, against what is committed. Versions may differ, answers may not.
 fn recorded_again(arch: &str) -> Result<()> {
     let committed = golden::committed(arch)?;
     let text = golden::record(arch).context("recording anew")?;
