@@ -49,7 +49,7 @@ fn a_hostile_plugin_is_exit_code_3() {
 #[test]
 fn a_hostile_module_is_exit_code_1() {
     let env = TestEnv::new();
-    for (n, (words, damaged)) in damage::lies(&sample::module(0)).into_iter().enumerate() {
+    for (n, (words, damaged)) in damage::inconsistencies(&sample::module(0)).into_iter().enumerate() {
         let name = format!("lie-{n}.ko");
         env.put(&name, &damaged.bytes);
         let said = env.fail(1, &args(&[&name, "-o", "out.elf"]));

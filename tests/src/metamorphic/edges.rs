@@ -1,20 +1,20 @@
-//! The oracle for ranges: both sides of the ends that a table's description names.
+//! The range oracle: checks both sides of the ends of each described range.
 
 use crate::golden::{Shape, shape_of};
 use crate::module_spec::{LinkError, Linker, ModuleSpec, Relocation, RowDescription, Section, Symbol, SymbolKind};
 use relobox_abi::{Machine, row_flag, rule};
 
-/// Asks for the ends of every range that is checked; what is wrong, and how many rows were asked about.
+/// Checks the ends of all ranges. Returns the number of rows that were checked, and what is wrong.
 pub fn edges(linker: &dyn Linker, machine: Machine, in_place: bool) -> (usize, Vec<String>) {
     let (mut asked, mut wrong) = (0, Vec::new());
     for row in linker.rows() {
         let shape = match shape_of(linker.name(), row) {
-            // SymbolKind an entry of the plugin's own is about cannot be aimed.
+            // The value of a field that refers to an entry cannot be chosen.
             Some(shape @ (Shape::Absolute(_) | Shape::Relative(_))) if !Shape::has_code(row) => shape,
             _ => continue,
         };
         let bits = u32::from(row.row.bits);
-        // SymbolKind wraps in the class has no ends, and what has another way out has no fault.
+        // A range as wide as the class has no ends, and a row with a fallback reports no fault.
         if row.row.rule == rule::NONE || bits >= u32::from(machine.class) || !row.is_plain() {
             continue;
         }
@@ -51,11 +51,11 @@ pub fn edges(linker: &dyn Linker, machine: Machine, in_place: bool) -> (usize, V
     (asked, wrong)
 }
 
-/// Whether the field, read back, is `value` as far as it has bits for it.
+/// Returns whether the field holds `value`, as far as it has bits for it.
 fn same(row: &RowDescription, held: i64, value: i64) -> bool {
     row.formula.starts_with("movz_or_movn")
         || row.slices.iter().all(|s| {
-            // A low part holds what is left before rounding.
+            // A low part depends on the rounding.
             if row.formula.starts_with("split(") && s.value_bit == 0 {
                 return true;
             }
@@ -64,7 +64,7 @@ fn same(row: &RowDescription, held: i64, value: i64) -> bool {
         })
 }
 
-/// SymbolKind the field holds, or the kind of the one fault.
+/// Returns the value of the field, or the kind of the only fault.
 fn link(
     linker: &dyn Linker,
     machine: Machine,

@@ -6,52 +6,52 @@ use crate::module_spec::{Linker, ModuleSpec, Relocation, RowDescription, Section
 use relobox::rng::Rng;
 use relobox_abi::{Machine, row_flag, rule};
 
-/// SymbolKind a change of the symbols' values does to a field.
+/// How a field changes when symbols move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// It moves along; and so it does when everything moves.
+    /// It changes with the symbols, and also when everything moves.
     Absolute,
-    /// It moves along, and stays when everything moves.
+    /// It changes with the symbols, but not when everything moves.
     Relative,
-    /// It moves the other way; and so it does when everything moves.
+    /// It changes in the opposite direction, and also when everything moves.
     Minus,
-    /// It stays, always: it is about a table, and the module and its tables move together.
+    /// It never changes, since it refers to a table that moves with the module.
     Fixed,
 }
 
-/// Relocations that belong together: one, or a high part and its low part.
+/// Relocations that belong together: a single one, or a high part with its low part.
 #[derive(Clone, Debug)]
 pub struct Unit {
-    /// Their effect; of a pair, on what both together hold.
+    /// The effect on the value, for a pair on the combined value.
     pub effect: Effect,
-    /// Offset in the section, and index of the row, of each.
+    /// The offset in the section and the index of the row, for each field.
     pub fields: Vec<(u64, usize)>,
     /// The relocations.
     pub relocations: Vec<Relocation>,
 }
 
-/// A made-up module, and what is known of it.
+/// A made-up module with what is known about it.
 #[derive(Clone, Debug)]
 pub struct Sample {
-    /// The module: one section.
+    /// The module, which has one section.
     pub module: ModuleSpec,
-    /// SymbolKind is in it, in file order.
+    /// The units in file order.
     pub units: Vec<Unit>,
-    /// How far its symbols can move without anything going out of range.
+    /// The distance by which all symbols can move without leaving a range.
     pub distance: u64,
 }
 
-/// Bytes for each unit, most of them poison.
+/// The number of bytes of each unit, most of them poison.
 const ROOM: u64 = 48;
-/// Where a unit's fields begin.
+/// The offset of a unit's first field.
 const INSIDE: u64 = 16;
 
-/// Distances that some rows of a table can move; one of them carries into nearly every high part.
+/// Distances by which some rows can move; one of them carries into nearly every high part.
 pub fn distances(machine: &Machine) -> &'static [u64] {
     if machine.class == 64 { &[0x10, 0x7ff0, 0x1_0000, 1 << 40, 1 << 52] } else { &[0x10, 0x7ff0, 0x1_0000] }
 }
 
-/// Whether a field shows it exactly when its value moves by `distance`, and has room for that.
+/// Returns whether the field changes by exactly `distance` with its value, and has room for it.
 fn can_move(row: &RowDescription, shape: Shape, distance: u64) -> bool {
     let lowest = row.slices.iter().map(|s| u32::from(s.value_bit)).min().unwrap_or(0);
     let lowest = if shape == Shape::Pages { lowest.max(12) } else { lowest };
@@ -66,7 +66,7 @@ fn can_move(row: &RowDescription, shape: Shape, distance: u64) -> bool {
 
 fn effect(arch: &str, row: &RowDescription, shape: Shape) -> Option<Effect> {
     Some(match shape {
-        // An entry of the plugin's own is what such a form refers to.
+        // Such a formula refers to a table entry.
         _ if arch == "s390x" && row.formula.starts_with('L') => Effect::Fixed,
         Shape::Absolute(_) | Shape::Add | Shape::Segment => Effect::Absolute,
         Shape::Relative(_) | Shape::RelativeTo8 | Shape::Pages | Shape::FromTable => Effect::Relative,
