@@ -57,7 +57,7 @@ fn riscv64_far() -> Result<()> {
 
 /// Everything is within reach of everything.
 fn near(name: &str) -> Result<()> {
-    let (corpus, count) = (Corpus::get(name)?, oracle::wanted()?);
+    let (corpus, count) = (Corpus::get(name)?, oracle::sample_size()?);
     let dir = tempfile::tempdir()?;
     let mut totals = [Agreement::default(), Agreement::default()];
     let sample = corpus.sample(seed(), count);
@@ -79,10 +79,10 @@ fn near(name: &str) -> Result<()> {
 
 /// Symbols that only relocations of `types` refer to are `distance` away.
 fn far(name: &str, distance: u64, types: &[elf::RelocationType], linkers: &[(&str, Linker)]) -> Result<()> {
-    let (corpus, count) = (Corpus::get(name)?, oracle::wanted()?);
+    let (corpus, count) = (Corpus::get(name)?, oracle::sample_size()?);
     let dir = tempfile::tempdir()?;
     let mut totals = vec![Agreement::default(); linkers.len()];
-    let mut followed = ResolvedReferences::default();
+    let mut resolved = ResolvedReferences::default();
     let sample = corpus.sample(seed(), count);
     for module in &sample {
         let elf = module.elf()?;
@@ -96,12 +96,12 @@ fn far(name: &str, distance: u64, types: &[elf::RelocationType], linkers: &[(&st
         }
         let ours = judge(&module.name(), &job, &elf, linkers, &mut totals, dir.path())?;
         let found = references::resolve_all(&elf, &job, &ours, types).with_context(|| module.name())?;
-        followed.direct += found.direct;
-        followed.through += found.through;
+        resolved.direct += found.direct;
+        resolved.indirect += found.indirect;
     }
     report(name, &format!("{distance:#x} away"), sample.len(), linkers, &totals)?;
-    println!("{name}, {distance:#x} away: {} references lead directly, {} through", followed.direct, followed.through);
-    ensure!(followed.through > 0 || count < 10, "{name}: there was nothing to follow");
+    println!("{name}, {distance:#x} away: {} references lead directly, {} through", resolved.direct, resolved.indirect);
+    ensure!(resolved.indirect > 0 || count < 10, "{name}: there was no such reference");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The generator: a module of many independent relocations, from a table's description of itself.
+//! The generator: it builds a module of many independent relocations from a plugin's description of its table.
 
 use crate::golden::{Shape, shape_of};
 use crate::module_spec::guest;
@@ -76,8 +76,8 @@ fn effect(arch: &str, row: &RowDescription, shape: Shape) -> Option<Effect> {
     })
 }
 
-/// A sample of `units` units for one machine, whose symbols can move by `distance`. `tables`: also types that
-/// need a GOT or a PLT, whose entries are numbered in the order of the relocations.
+/// Generates a sample of `units` units for one machine whose symbols can move by `distance` bytes. If `tables` is set,
+/// the sample also contains types that need a GOT or a PLT, whose entries are numbered in the order of the relocations.
 pub fn sample(
     linker: &dyn Linker,
     machine: Machine,
@@ -165,7 +165,7 @@ impl Maker<'_> {
             _ => p,
         };
         if effect == Effect::Fixed {
-            // The slot alone has to be in reach; what is in it is even, as the start of an instruction is.
+            // Only the slot must be in reach. Its contents are even, as the start of an instruction is.
             addend = if matches!(shape, Shape::Slot(true, _)) { 0 } else { 0x20 };
             addend =
                 if matches!(shape, Shape::Slot(false, _) | Shape::SlotPage | Shape::SlotFixed) { 0 } else { addend };
@@ -177,7 +177,7 @@ impl Maker<'_> {
         Unit { effect, fields: vec![(at, index)], relocations: vec![relocation] }
     }
 
-    /// A high part and its low part, if the table has such a pair.
+    /// Adds a high part and its low part, if the table has such a pair.
     fn pair(&mut self, at: u64) -> Option<Unit> {
         const PAIRS: [(&str, &str, Effect); 7] = [
             ("R_MIPS_HI16", "R_MIPS_LO16", Effect::Absolute),

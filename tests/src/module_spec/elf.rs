@@ -1,11 +1,14 @@
-//! The made-up module as an ELF file.
+//! Writes a module specification as an ELF file.
 
 use super::{ModuleSpec, SymbolKind};
 use object::write::elf::{FileHeader, Rel, SectionHeader, Sym, SymbolIndex, Writer};
 use object::{Endianness, elf};
 use relobox_abi::order;
 
-/// The file. Section `i` of the module is ELF section `i + 1`, `.v` and `i` in hexadecimal by name.
+/// Writes the file. Section `i` of the module becomes ELF section `i + 1`, named `.v` followed by `i` in hexadecimal.
+///
+/// # Errors
+/// If the `object` crate cannot write the file.
 pub fn write(module: &ModuleSpec) -> object::write::Result<Vec<u8>> {
     let m = &module.machine;
     let endian = if m.order == order::BIG { Endianness::Big } else { Endianness::Little };
@@ -22,7 +25,7 @@ pub fn write(module: &ModuleSpec) -> object::write::Result<Vec<u8>> {
     for _ in &relocated {
         w.reserve_section_index();
     }
-    // As all tools name them.
+    // The customary names of relocation sections.
     let prefix = if rela { ".rela" } else { ".rel" };
     let said: Vec<String> = relocated.iter().map(|i| format!("{prefix}{}", names[*i])).collect();
     let table_names: Vec<_> = said.iter().map(|name| w.add_section_name(name.as_bytes())).collect();

@@ -1,4 +1,4 @@
-//! The shipped guests, in the sandbox, through the host's own pipeline.
+//! The shipped guests, run in the sandbox through the host's own pipeline.
 
 use super::{Fault, LinkError, LinkOutput, Linker, ModuleSpec, RowDescription, SymbolKind, SyntheticSection, write};
 use anyhow::{Context as _, Result};
@@ -25,13 +25,13 @@ pub struct Guest {
     rows: Vec<RowDescription>,
 }
 
-/// Where compiled guests are kept: beside what cargo builds.
+/// Returns a sandbox whose cache of compiled guests is beside cargo's build output.
 fn sandbox() -> Result<Sandbox> {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
     Ok(Sandbox::new(Cache::open_dir(&target.join("test-guests")))?)
 }
 
-/// All that relobox comes with; compiled once for a process.
+/// Returns all built-in guests, compiled once per process.
 fn guests() -> Result<Arc<Guests>> {
     static GUESTS: Mutex<Option<Arc<Guests>>> = Mutex::new(None);
     let mut shared = GUESTS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,7 +42,10 @@ fn guests() -> Result<Arc<Guests>> {
     Ok(Arc::clone(shared.insert(guests)))
 }
 
-/// One of the plugins that relobox comes with.
+/// Returns the built-in plugin called `name`.
+///
+/// # Errors
+/// If there is no such plugin, or the guests do not compile.
 pub fn named(name: &str) -> Result<Guest> {
     let guests = guests()?;
     let found = guests.plugins().find(|(n, _)| *n == name).with_context(|| format!("no plugin {name}"))?;
@@ -50,13 +53,19 @@ pub fn named(name: &str) -> Result<Guest> {
     Ok(Guest::new(&guests, plugin))
 }
 
-/// Any other plugin, whatever there is for its machine.
+/// Loads any other plugin, whether or not there is a built-in one for its machine.
+///
+/// # Errors
+/// If `wasm` is not a valid plugin.
 pub fn from_wasm(name: &str, wasm: &[u8]) -> Result<Guest> {
     let plugin = Plugin::describe(sandbox()?.load(name, wasm)?, Origin::File(name.into()))?;
     Ok(Guest::new(&guests()?, Arc::new(plugin)))
 }
 
-/// Their names.
+/// Returns the names of the built-in plugins.
+///
+/// # Errors
+/// If the guests do not compile.
 pub fn names() -> Result<Vec<String>> {
     Ok(guests()?.plugins().map(|(name, _)| name.to_owned()).collect())
 }
@@ -76,7 +85,7 @@ impl Guest {
 }
 
 impl Guest {
-    /// The plugin itself.
+    /// Returns the plugin itself.
     pub fn plugin(&self) -> &Plugin {
         &self.plugin
     }
@@ -105,7 +114,7 @@ impl Linker for Guest {
     }
 }
 
-/// The section that `write` named so.
+/// The section that `elf::write` named so.
 fn fault(problem: relobox::Problem) -> Fault {
     let index = problem.section.as_deref().and_then(|s| usize::from_str_radix(s.strip_prefix(".v")?, 16).ok());
     Fault { kind: problem.kind.to_owned(), section: index, offset: problem.offset.unwrap_or(0) }
@@ -113,7 +122,7 @@ fn fault(problem: relobox::Problem) -> Fault {
 
 impl Guest {
     fn run(&self, module: &ModuleSpec, elf: Vec<u8>) -> relobox::Result<LinkOutput> {
-        // Not by the text of a symbol file, in which 0 is a hidden address.
+        // Symbols are added directly rather than through a symbol file, in which 0 stands for a hidden address.
         let mut symbols = Symbols::new();
         for symbol in &module.symbols {
             if let SymbolKind::Outside(value) = symbol.kind {
@@ -121,7 +130,7 @@ impl Guest {
                 symbols.define(symbol.name.as_bytes(), definition);
             }
         }
-        // The stages as `link` runs them; only the addresses are the module's own.
+        // The same stages as in `link`. Only the addresses come from the module specification.
         let mut parsed = link::load(&self.guests, "vector", Source::Bytes(elf))?;
         let records = parsed.records();
         let mut planned = plan(&self.plugin, &records, &[])?;
@@ -152,7 +161,7 @@ impl Guest {
     }
 }
 
-/// A page-aligned address behind the sections that are near the first one.
+/// Returns a page-aligned address after the sections that are near the first one.
 pub(crate) fn behind(module: &ModuleSpec) -> u64 {
     let first = module.sections.first().map_or(0, |s| s.address);
     let ends = module.sections.iter().map(|s| s.address.wrapping_add(s.bytes.len() as u64));

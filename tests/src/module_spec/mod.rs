@@ -1,8 +1,8 @@
-//! A made-up module: some bytes at some addresses, relocations, and symbols with values.
+//! A module specification: bytes at given addresses, relocations, and symbols with given values.
 //!
-//! The golden vectors and the metamorphic properties are stated about these. Whoever can link one
-//! is a [`Linker`]: the shipped guests in the sandbox ([`guest`]), or any architecture of the SDK,
-//! natively ([`native`]); the second is how deliberately wrong plugins are put before the same judges.
+//! The golden vectors and the metamorphic properties are stated in terms of these. A [`Linker`] links them: either the
+//! shipped guests in the sandbox ([`guest`]), or any architecture of the SDK, natively ([`native`]). Deliberately wrong
+//! plugins run natively and are checked by the same oracles.
 
 mod elf;
 pub mod guest;
@@ -12,171 +12,175 @@ pub use elf::write;
 
 use relobox_abi::{Machine, Row, Slice, row_flag};
 
-/// The module.
+/// A module specification.
 #[derive(Clone, Debug)]
 pub struct ModuleSpec {
-    /// Machine, class, byte order, flags.
+    /// The machine, class, byte order and ELF flags.
     pub machine: Machine,
-    /// Addends stand in place (SHT_REL).
+    /// Whether addends are stored in the fields (SHT_REL) instead of in the records (SHT_RELA).
     pub in_place: bool,
-    /// Its sections; all are allocated and executable.
+    /// The sections. All are allocated and executable.
     pub sections: Vec<Section>,
-    /// Its symbols.
+    /// The symbols.
     pub symbols: Vec<Symbol>,
-    /// Where sections that the plugin makes go, by name; others go behind everything.
+    /// Addresses for sections that the plugin makes, by name. A section that is not listed is placed after all others.
     pub tables: Vec<(String, u64)>,
 }
 
 /// A section.
 #[derive(Clone, Debug, Default)]
 pub struct Section {
-    /// Its final address.
+    /// The final address.
     pub address: u64,
-    /// Its contents.
+    /// The contents.
     pub bytes: Vec<u8>,
-    /// Its relocations, in file order.
+    /// The relocations, in file order.
     pub relocations: Vec<Relocation>,
 }
 
 /// A relocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relocation {
-    /// Offset of the place in the section.
+    /// The offset of the field in the section, in bytes.
     pub offset: u64,
-    /// The type.
+    /// The relocation type.
     pub kind: u32,
-    /// Index in [`ModuleSpec::symbols`].
+    /// The index of the symbol in [`ModuleSpec::symbols`].
     pub symbol: usize,
-    /// The addend; void if addends are in place.
+    /// The addend. It is ignored if addends are stored in the fields.
     pub addend: i64,
 }
 
 /// A symbol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Symbol {
-    /// Its name.
+    /// The symbol's name.
     pub name: String,
-    /// SymbolKind it is.
+    /// How the symbol is defined.
     pub kind: SymbolKind,
-    /// Its size.
+    /// The symbol's size, in bytes.
     pub size: u64,
 }
 
-/// SymbolKind a symbol is.
+/// How a symbol is defined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SymbolKind {
-    /// Undefined; somebody else defines it with this value.
+    /// Undefined in the module; it resolves to this value.
     Outside(u64),
-    /// Undefined and weak, and nobody defines it.
+    /// Undefined and weak, and nothing defines it.
     Missing,
-    /// The linker's own: `_GLOBAL_OFFSET_TABLE_`.
+    /// The linker defines it: `_GLOBAL_OFFSET_TABLE_`.
     Linkers,
-    /// Local, so many bytes into a section.
+    /// Local: a section index and an offset in that section, in bytes.
     Label(usize, u64),
 }
 
 /// A linked module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkOutput {
-    /// The contents of [`ModuleSpec::sections`].
+    /// The contents of [`ModuleSpec::sections`], in the same order.
     pub sections: Vec<Vec<u8>>,
-    /// SymbolKind the plugin made.
+    /// The sections that the plugin made.
     pub made: Vec<SyntheticSection>,
-    /// SymbolKind it spent, where that is counted.
+    /// The fuel that the link used; `None` where fuel is not counted.
     pub fuel: Option<u64>,
 }
 
 /// A section that the plugin made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntheticSection {
-    /// Its name.
+    /// The section's name.
     pub name: String,
-    /// Where it is.
+    /// The section's address.
     pub address: u64,
-    /// SymbolKind it holds.
+    /// The section's contents.
     pub contents: Vec<u8>,
 }
 
-/// Why there is no linked module.
+/// The reason why there is no linked module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkError {
-    /// These faults.
+    /// The plugin reported these faults.
     Faults(Vec<Fault>),
-    /// The guest broke the contract.
+    /// The guest broke the contract; the message says how.
     Guest(String),
 }
 
 /// A fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The host's word for it: `out-of-range`, `misaligned` …
+    /// The host's name for the kind of fault: `out-of-range`, `misaligned` and so on.
     pub kind: String,
-    /// Index in [`ModuleSpec::sections`], if it is about one.
+    /// The index of the section in [`ModuleSpec::sections`], if the fault is about one.
     pub section: Option<usize>,
-    /// Offset in it.
+    /// The offset in that section, in bytes.
     pub offset: u64,
 }
 
-/// Somebody who links made-up modules.
+/// A linker for module specifications.
 pub trait Linker {
-    /// Its name.
+    /// Returns the linker's name.
     fn name(&self) -> &str;
-    /// SymbolKind kinds of file it links.
+    /// Returns the machines whose files it links.
     fn machines(&self) -> &[Machine];
-    /// The rows of its table that write.
+    /// Returns the rows of its table that write a field.
     fn rows(&self) -> &[RowDescription];
     /// Links one module.
+    ///
+    /// # Errors
+    /// If the plugin reports faults, or breaks the contract.
     fn link(&self, module: &ModuleSpec) -> Result<LinkOutput, LinkError>;
 }
 
 /// A row of a relocation table, as its plugin describes it.
 #[derive(Clone, Debug)]
 pub struct RowDescription {
-    /// The record.
+    /// The row's binary record.
     pub row: Row,
-    /// The psABI's name.
+    /// The type's name in the psABI.
     pub name: String,
-    /// The formula.
+    /// The formula, as text.
     pub formula: String,
-    /// The field's bits.
+    /// The slices of the field, from which its bits are assembled.
     pub slices: Vec<Slice>,
 }
 
 impl RowDescription {
-    /// Whether the row has this flag; see [`row_flag`].
+    /// Returns whether the row has this flag; see [`row_flag`].
     pub fn is(&self, flag: u32) -> bool {
         self.row.flags & flag != 0
     }
 
-    /// Whether its bits lie where the table says, without a function that writes them.
+    /// Returns whether the slices in the table describe the field completely, without a function that writes it.
     pub fn is_plain(&self) -> bool {
         !self.is(row_flag::BY_HAND) && !self.slices.is_empty()
     }
 
-    /// The bits of the field's word that the relocation owns.
+    /// Returns the mask of the bits in the field's word that the relocation owns.
     pub fn mask(&self) -> u64 {
         self.slices.iter().fold(0, |mask, s| mask | ones(s.len) << s.field_bit)
     }
 
-    /// One past the highest value bit that the field holds.
+    /// Returns the number of value bits up to and including the highest one that the field holds.
     pub fn value_bits(&self) -> u8 {
         self.slices.iter().map(|s| s.value_bit + s.len).max().unwrap_or(0)
     }
 
-    /// Whether the field is big-endian in a module of this byte order.
+    /// Returns whether the field is big-endian in a module of this byte order.
     fn big(&self, machine: &Machine) -> bool {
         use relobox_abi::order;
         (if self.row.order == order::DATA { machine.order } else { self.row.order }) == order::BIG
     }
 
-    /// The field's word in `place`.
+    /// Reads the field's word from the start of `place`.
     pub fn word(&self, machine: &Machine, place: &[u8]) -> u64 {
         let bytes = &place[..usize::from(self.row.width)];
         let join = |word: u64, byte: &u8| word << 8 | u64::from(*byte);
         if self.big(machine) { bytes.iter().fold(0, join) } else { bytes.iter().rev().fold(0, join) }
     }
 
-    /// The value whose bits stand in `place`, sign-extended from the highest bit that the field holds.
+    /// Decodes the value from the field at the start of `place`, sign-extended from the highest bit that the field
+    /// holds.
     pub fn value(&self, machine: &Machine, place: &[u8]) -> i64 {
         let word = self.word(machine, place);
         let value = self.slices.iter().fold(0, |v, s| v | (word >> s.field_bit & ones(s.len)) << s.value_bit);
@@ -190,12 +194,12 @@ fn ones(len: u8) -> u64 {
 }
 
 impl ModuleSpec {
-    /// An empty module.
+    /// Creates an empty module.
     pub fn new(machine: Machine, in_place: bool) -> Self {
         Self { machine, in_place, sections: Vec::new(), symbols: Vec::new(), tables: Vec::new() }
     }
 
-    /// The index of a symbol, which is added if it is new.
+    /// Returns the index of a symbol, and adds the symbol if it is new.
     pub fn symbol(&mut self, symbol: Symbol) -> usize {
         match self.symbols.iter().position(|s| *s == symbol) {
             Some(at) => at,
@@ -206,7 +210,7 @@ impl ModuleSpec {
         }
     }
 
-    /// How many relocations there are.
+    /// Returns the number of relocations in all sections.
     pub fn relocations(&self) -> usize {
         self.sections.iter().map(|s| s.relocations.len()).sum()
     }

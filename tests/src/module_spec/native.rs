@@ -1,6 +1,6 @@
-//! An architecture of the SDK, without a sandbox.
+//! A linker that runs an architecture of the SDK natively, without a sandbox.
 //!
-//! Nothing confines what it writes, and nothing counts what it spends.
+//! Nothing confines its writes and nothing counts its fuel.
 
 use super::{Fault, LinkError, LinkOutput, Linker, ModuleSpec, RowDescription, SymbolKind, SyntheticSection, guest};
 use relobox_abi::{Machine, Row, Symbol, fault, row_flag, symbol_flag};
@@ -8,7 +8,7 @@ use relobox_plugin::testing::Module;
 use relobox_plugin::{Architecture, RowInfo};
 use std::marker::PhantomData;
 
-/// An architecture.
+/// An architecture that runs natively.
 pub struct Native<A> {
     rows: Vec<RowDescription>,
     arch: PhantomData<A>,
@@ -111,7 +111,7 @@ impl<A: Architecture> Linker for Native<A> {
     }
 }
 
-/// The host's words for the faults that tests ask about.
+/// Returns the host's name for a kind of fault.
 fn word(kind: u32) -> &'static str {
     match kind {
         fault::OUT_OF_RANGE => "out-of-range",
