@@ -1,4 +1,4 @@
-//! The same link natively and in the sandbox, measured stage by stage.
+//! Benchmarks that link the same module natively and in the sandbox, with the time of each stage.
 
 use anyhow::{Context as _, Result};
 use relobox::guests::Guests;

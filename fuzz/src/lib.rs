@@ -1,4 +1,4 @@
-//! What the targets have in common: the counters of a guest become libFuzzer's counters, and findings become crashes.
+//! Code that all targets share: the counters of a guest become libFuzzer's counters, and findings become crashes.
 //!
 //! Nothing here needs coverage from the compiler, since the guest is instrumented by [`relobox::fuzz::instrument`]. So
 //! any toolchain will do.

@@ -1,4 +1,4 @@
-//! SymbolKind the shipped plugins' rows say of their values is true: `effect`, `round`, rule and slices, as docs/abi.md reads
+//! What the shipped plugins' rows say of their values is true: `effect`, `round`, rule and slices, as docs/abi.md reads
 //! them, give the very bytes that the plugin writes. Rows that need a partner or a table are judged elsewhere.
 
 use anyhow::Result;
@@ -11,7 +11,7 @@ use relobox_tests::module_spec::{
 const OFFSET: usize = 16;
 const LEN: usize = 40;
 
-/// SymbolKind the page says that a row does with `s` and `a` at `p`, where `before` was: the value, what the rule asks about,
+/// What the page says that a row does with `s` and `a` at `p`, where `before` was: the value, what the rule asks about,
 /// and the field's word.
 fn predicted(row: &RowDescription, machine: &Machine, (s, a, p): (i64, i64, i64), before: u64) -> Option<(i64, u64)> {
     let sum = s.wrapping_add(a);

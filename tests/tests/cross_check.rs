@@ -169,9 +169,9 @@ fn faults_are_compared() {
     assert_eq!(env.link(&["--plugin", "x86_64", "--cross-check", "./loops.wasm"]).status.code(), Some(3));
 }
 
-/// A desk with a module for the made-up machine of `kit-cases`: branches that do not reach and fields that lead to
+/// A test environment with a module for the made-up machine of `kit-cases`: branches that do not reach and fields that lead to
 /// entries, three symbols by turns.
-fn kit_desk(class: u8, order: u8) -> TestEnv {
+fn kit_env(class: u8, order: u8) -> TestEnv {
     let env = TestEnv::new();
     let machine = relobox_abi::Machine { machine: 0x7e57, class, order, ..relobox_abi::Machine::default() };
     let mut module = ModuleSpec::new(machine, false);
@@ -203,7 +203,7 @@ fn kit_desk(class: u8, order: u8) -> TestEnv {
 #[test]
 fn entries_and_stubs_may_have_other_numbers() {
     for (class, order) in [(64, order::LITTLE), (64, order::BIG), (32, order::LITTLE), (32, order::BIG)] {
-        let env = kit_desk(class, order);
+        let env = kit_env(class, order);
         for (one, two) in [
             ("right", "right-renumbered"),
             ("right-renumbered", "right"),
@@ -233,7 +233,7 @@ fn entries_and_stubs_may_have_other_numbers() {
 
 #[test]
 fn a_plugin_for_another_machine_is_wrong_usage() {
-    let env = kit_desk(64, order::LITTLE);
+    let env = kit_env(64, order::LITTLE);
     let output = env.link(&["--plugin", "./right.wasm", "--cross-check", "x86_64"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{said}");

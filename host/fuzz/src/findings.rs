@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 pub struct Finding {
     /// The name of the oracle.
     pub oracle: String,
-    /// What the finding is about, such as a row or a trap.
+    /// The item that the finding concerns, such as a row or a trap.
     pub about: String,
     /// A description of what happened.
     pub detail: String,

@@ -33,7 +33,7 @@ pub struct FuelModel {
     kind_mask: u32,
 }
 
-/// Where the symbol of a relocation is.
+/// The place of a relocation's symbol.
 #[derive(Clone, Copy)]
 enum SymbolPlace {
     /// A label at the place of the relocation.

@@ -7,7 +7,7 @@ use relobox_core::rng::Rng;
 use relobox_kit::{Relocation, Section, Symbol, TestModule};
 use relobox_link::description::{About, PluginRow};
 
-/// What the mutator knows about the plugin.
+/// The knowledge about the plugin that the mutator uses.
 pub struct MutationContext<'a> {
     /// The description of the plugin.
     pub about: &'a About,

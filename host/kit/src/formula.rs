@@ -27,7 +27,7 @@ pub(crate) struct Letters {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Formula(Vec<Step>);
 
-/// What a table entry must hold, as far as the formula says.
+/// The required contents of a table entry, as far as the formula determines them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Holds {
     /// The symbol; the addend is added to the address of the entry.

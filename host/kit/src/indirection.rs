@@ -22,7 +22,7 @@ use relobox_core::text;
 use relobox_link::description::PluginRow;
 use std::collections::HashMap;
 
-/// How much of the value of a row's relocations is verified.
+/// The extent to which the value of a row's relocations is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RowCoverage {
     /// The bytes were predicted.

@@ -13,7 +13,7 @@ use relobox_core::rng::Rng;
 use relobox_core::text;
 use relobox_link::description::PluginRow;
 
-/// What is moved.
+/// The part of the input that is moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moves {
     /// Sections, symbols, and the sections that the plugin makes.

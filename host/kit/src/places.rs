@@ -5,7 +5,7 @@ use relobox_abi::{Row, effect, pairing};
 use relobox_link::description::{About, PluginRow};
 use relobox_link::stages::confine::window_start;
 
-/// How a relocation shares its bytes with others.
+/// The way in which a relocation shares its bytes with others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sharing {
     /// No other relocation changes them.

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Check {
     /// The group of the check.
     pub group: Group,
-    /// What is checked, usually the name of a row.
+    /// The item that is checked, usually the name of a row.
     pub name: String,
     /// The number of test modules to which an oracle was applied.
     pub cases: usize,
@@ -32,7 +32,7 @@ pub struct Check {
 /// A failure of a check.
 #[derive(Clone, Debug)]
 pub struct CheckFailure {
-    /// What is wrong.
+    /// The defect.
     pub diagnostic: Diagnostic,
     /// The minimised test module and the oracle that reports it, or `None` if no module is involved.
     pub reproducer: Option<(Oracle, TestModule)>,

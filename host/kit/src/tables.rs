@@ -1,4 +1,4 @@
-//! What is known of a plugin's table letters, and access to the contents of tables.
+//! Knowledge about a plugin's table letters, and access to the contents of tables.
 
 use super::formula::{self, Formula, Holds, Letters};
 use super::run::{Linked, Made};
@@ -6,7 +6,7 @@ use super::test_module::TestModule;
 use relobox_abi::order;
 use std::collections::HashMap;
 
-/// What a table letter stands for.
+/// The meaning of a table letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// The address of a table.
@@ -31,7 +31,7 @@ pub(crate) struct TableFormula {
     pub(crate) letters: Vec<usize>,
 }
 
-/// What is known of a plugin's tables.
+/// The known facts about a plugin's tables.
 #[derive(Default)]
 pub(crate) struct Tables {
     pub(crate) readings: HashMap<u32, TableFormula>,

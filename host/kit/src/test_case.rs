@@ -73,7 +73,7 @@ impl Expected {
 pub struct ParseError {
     /// The number of the line, from 1.
     pub line: usize,
-    /// What is wrong with the line.
+    /// The message that describes the error.
     pub what: String,
 }
 

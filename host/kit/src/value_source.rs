@@ -4,7 +4,7 @@ use super::formula::Formula;
 use relobox_abi::{effect, row_flag};
 use relobox_link::description::PluginRow;
 
-/// How the value of a row is computed.
+/// The way in which the value of a row is computed.
 pub(crate) enum ValueSource {
     Formula(Formula),
     Plus,

@@ -37,7 +37,7 @@ pub struct EngineTarget {
 /// The file name in messages.
 const NAME: &str = "fuzz.ko";
 
-/// How many checks are made.
+/// The set of checks to make.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Effort {
     /// Checks that every input passes through.

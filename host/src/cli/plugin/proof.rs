@@ -158,7 +158,7 @@ impl TestReport {
             output::line(format_args!("FAILED {group}/{name}: {} of {} cases", check.failed, check.cases));
             for failure in &check.failures {
                 let c = &failure.diagnostic;
-                print_complaint(c);
+                print_diagnostic(c);
                 if let Some(replay) = &failure.replay {
                     output::line(format_args!("    {replay}"));
                 }
@@ -192,7 +192,7 @@ impl TestReport {
     }
 }
 
-fn print_complaint(c: &Diagnostic) {
+fn print_diagnostic(c: &Diagnostic) {
     output::line(format_args!("  {}", c.about));
     output::line(format_args!("    expected {}", c.expected));
     output::line(format_args!("    came     {}", c.actual));
@@ -233,7 +233,7 @@ pub(super) fn replayed(made: &Reproducer, diagnostic: Option<Diagnostic>, json: 
             None => output::line(format_args!("passed ({})", made.oracle)),
             Some(c) => {
                 output::line(format_args!("FAILED ({})", made.oracle));
-                print_complaint(&c);
+                print_diagnostic(&c);
             }
         }
     }

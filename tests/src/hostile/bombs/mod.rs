@@ -12,7 +12,7 @@ mod parts;
 pub struct Bomb {
     /// The name of the shape.
     pub name: &'static str,
-    /// What the size counts.
+    /// The unit of the size.
     pub what: &'static str,
     /// Makes the guest: the size of each function, and the number of functions if the shape is a function.
     pub make: fn(usize, usize) -> Vec<u8>,
