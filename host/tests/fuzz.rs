@@ -149,7 +149,7 @@ fn what_is_wrong_is_found_and_can_be_replayed() {
 }
 
 #[test]
-fn what_is_ten_times_as_dear_is_found_and_replayed_with_its_bound() {
+fn excessive_fuel_is_found_and_replayed_with_its_bound() {
     let right_wasm = wat::parse_str(TOY).unwrap();
     let right = plugin("toy", &right_wasm);
     let right = PluginTarget::new(&right, &right_wasm, None, false).unwrap();
@@ -165,7 +165,7 @@ fn what_is_ten_times_as_dear_is_found_and_replayed_with_its_bound() {
     let found = summary.findings.iter().find(|f| f.oracle == "fuel").expect("a finding");
     let text = std::fs::read_to_string(&found.path).unwrap();
     let bound = bound_of(&text).expect("a bound");
-    assert!(text.contains(&format!("and {bound} are enough")), "{text}");
+    assert!(text.contains(&format!("but the bound for its records is {bound}")), "{text}");
     let test_case: TestCase = text.parse().unwrap();
     let slow = plugin("toy", &wasm);
     let target = PluginTarget::new(&slow, &wasm, None, false).unwrap();

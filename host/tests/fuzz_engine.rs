@@ -105,7 +105,7 @@ fn an_engine_that_lies_is_found_out() {
     for place in places.iter().step_by(places.len() / 40) {
         let mut other = wasm.clone();
         other[place + 1] ^= 4;
-        let Ok(engine) = EngineTarget::of(&other, Vec::new()) else { continue };
+        let Ok(engine) = EngineTarget::from_wasm(&other, Vec::new()) else { continue };
         tried += 1;
         found += usize::from(seeds.iter().any(|seed| engine.reproduce(seed, None).is_some()));
         if tried > 2 && found > 0 {

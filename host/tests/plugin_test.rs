@@ -38,7 +38,7 @@ fn documented(name: &str, plugin: &Plugin, report: &ConformanceReport) {
     let _page = PAGE.lock().unwrap();
     let under_test = PluginUnderTest::new(plugin);
     let model = &under_test.model;
-    let coverage: Vec<_> = under_test.writing().map(|row| (row, report.coverage(model, row))).collect();
+    let coverage: Vec<_> = under_test.writing_rows().map(|row| (row, report.coverage(model, row))).collect();
     let count = |wanted| coverage.iter().filter(|(_, coverage)| *coverage == wanted).count();
     let [predicted, entry, target, code] =
         [RowCoverage::Predicted, RowCoverage::Entry, RowCoverage::Target, RowCoverage::Code]

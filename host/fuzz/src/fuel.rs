@@ -248,7 +248,7 @@ impl FuelModel {
 
     /// Estimates the fuel for `module`, of which `faults` relocations were refused.
     #[must_use]
-    pub fn of(&self, module: &TestModule, faults: usize) -> u64 {
+    pub fn estimate(&self, module: &TestModule, faults: usize) -> u64 {
         let bytes: usize = module.sections.iter().map(|s| s.bytes.len()).sum();
         let mut seen: Vec<u32> = Vec::new();
         let mut sum = self.base + self.fault * faults as u64 + self.byte * bytes as u64;
@@ -274,6 +274,6 @@ impl FuelModel {
             Outcome::Refused(faults) => faults.len(),
             _ => 0,
         };
-        limits::FUZZ_FUEL + limits::FUZZ_DEARER * self.of(module, faults)
+        limits::FUZZ_FUEL + limits::FUZZ_DEARER * self.estimate(module, faults)
     }
 }

@@ -34,7 +34,7 @@ fn once(cx: &MutationContext<'_>, module: &mut TestModule, rng: &mut Rng) {
     let index = rng.below(module.sections[section].relocations.len());
     let here = (section, index);
     match rng.below(32) {
-        0..=7 => aim(cx, module, here, rng),
+        0..=7 => set_value(cx, module, here, rng),
         8..=10 => place(cx, module, here, rng),
         11 | 12 => kind(cx, module, here, rng),
         13 | 14 => add_relocation(cx, module, here, rng),
@@ -114,7 +114,7 @@ fn edge(cx: &MutationContext<'_>, row: &PluginRow, rng: &mut Rng) -> i64 {
 }
 
 /// Sets the symbol's value, or the addend, so that the relocation has a boundary value.
-fn aim(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
+fn set_value(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
     let r = module.sections[s].relocations[i];
     let Some(row) = cx.about.row(r.kind) else { return kind(cx, module, (s, i), rng) };
     let p = module.sections[s].address.wrapping_add(r.offset);
@@ -312,7 +312,7 @@ fn contents(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (usize, u
 
 /// Stores a boundary value in the field, as an addend in place.
 fn addend_in_place(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (usize, usize), rng: &mut Rng) {
-    let big = super::seeds::big(module);
+    let big = super::seeds::is_big_endian(module);
     let section = &mut module.sections[s];
     let r = section.relocations[i];
     let Some(row) = cx.about.row(r.kind) else { return };

@@ -74,6 +74,6 @@ fn with_rows(machine: &Machine, in_place: bool, rows: &[&PluginRow]) -> TestModu
 
 /// Returns whether the data of a module is big-endian.
 #[must_use]
-pub fn big(module: &TestModule) -> bool {
+pub fn is_big_endian(module: &TestModule) -> bool {
     module.order == order::BIG
 }

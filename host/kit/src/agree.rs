@@ -64,7 +64,7 @@ pub fn comparable(plugins: [&Plugin; 2], module: &TestModule) -> bool {
 /// # Errors
 ///
 /// [`Error::Usage`] if the plugins have no machine in common.
-pub fn must_share_a_machine(one: &Plugin, other: &Plugin, named: &str) -> Result<()> {
+pub fn check_same_machine(one: &Plugin, other: &Plugin, named: &str) -> Result<()> {
     let common = |a: &relobox_abi::Machine, b: &relobox_abi::Machine| {
         let mask = a.flags_mask & b.flags_mask;
         (a.machine, a.class, a.order) == (b.machine, b.class, b.order) && (a.flags_value ^ b.flags_value) & mask == 0
@@ -95,7 +95,8 @@ pub fn differences(plugins: [&Plugin; 2], module: &TestModule, linked: [&Linked;
     }
     let models = plugins.map(|plugin| ReferenceModel::from_description(&plugin.about));
     let sides = [0, 1].map(|i: usize| Side::new(module, plugins[i], &models[i], linked[i]));
-    let mut comparison = Comparison { module, sides: &sides, found: Vec::new(), leads: BTreeMap::new(), code: false };
+    let mut comparison =
+        Comparison { module, sides: &sides, found: Vec::new(), indirect_fields: BTreeMap::new(), code: false };
     let mut first = 0;
     for (section, s) in module.sections.iter().enumerate() {
         comparison.compare_section(section, first);
@@ -115,7 +116,7 @@ struct Comparison<'a> {
     sides: &'a [Side<'a>; 2],
     found: Vec<Difference>,
     /// Relocations whose fields may be indirect, by type.
-    leads: BTreeMap<u32, Vec<IndirectField>>,
+    indirect_fields: BTreeMap<u32, Vec<IndirectField>>,
     /// True if code that a plugin made was followed to its destination.
     code: bool,
 }
@@ -136,17 +137,20 @@ impl<'a> Comparison<'a> {
             let Some((start, end)) = range(rows, r, one.len()) else { continue };
             owned[start..end].fill(true);
             let (a, b) = (&one[start..end], &two[start.min(two.len())..end.min(two.len())]);
-            let lead = IndirectField { section, index, relocation: first + index, start, end };
+            let indirect = IndirectField { section, index, relocation: first + index, start, end };
             let alone = self.sides.iter().all(|side| side.places[section].sharing(index) == Sharing::Alone);
             let is_indirect = (0..2).any(|i| rows[i].is_some_and(|row| is_indirect(row, self.sides[i].linked)));
             if is_indirect && alone && rows.iter().all(Option::is_some) {
-                if differs_outside_fields(self.module, rows, &lead, [one, two]) {
-                    self.differ(&lead, [a, b], false);
+                if differs_outside_fields(self.module, rows, &indirect, [one, two]) {
+                    self.differ(&indirect, [a, b], false);
                 } else {
-                    self.leads.entry(r.kind & self.sides[0].model.about().kind_mask).or_default().push(lead);
+                    self.indirect_fields
+                        .entry(r.kind & self.sides[0].model.about().kind_mask)
+                        .or_default()
+                        .push(indirect);
                 }
             } else if a != b {
-                self.differ(&lead, [a, b], false);
+                self.differ(&indirect, [a, b], false);
             }
         }
         let differs = |i: &usize| !owned[*i] && one.get(*i) != two.get(*i);
@@ -165,12 +169,12 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn differ(&mut self, lead: &IndirectField, [a, b]: [&[u8]; 2], leads: bool) {
+    fn differ(&mut self, indirect: &IndirectField, [a, b]: [&[u8]; 2], leads: bool) {
         self.found.push(Difference {
-            section: Some(lead.section),
+            section: Some(indirect.section),
             made: None,
-            offset: lead.start as u64,
-            relocation: Some(lead.relocation),
+            offset: indirect.start as u64,
+            relocation: Some(indirect.relocation),
             bytes: [a.to_vec(), b.to_vec()],
             leads,
         });
@@ -179,20 +183,22 @@ impl<'a> Comparison<'a> {
     /// Compares the indirect fields of each type: their table entries, their code, or the address of a table.
     fn compare_indirect(&mut self) {
         let same_made = self.sides[0].linked.made == self.sides[1].linked.made;
-        for leads in std::mem::take(&mut self.leads).into_values() {
+        for fields in std::mem::take(&mut self.indirect_fields).into_values() {
             let mut stubs = Stubs::new(self.module, self.sides);
-            let wrong: BTreeSet<usize> = match entries_agree(self.module, self.sides, &leads) {
+            let wrong: BTreeSet<usize> = match entries_agree(self.module, self.sides, &fields) {
                 Some(wrong) => wrong,
                 None => {
-                    let wrong = stubs.agree(&leads);
+                    let wrong = stubs.agree(&fields);
                     self.code |= stubs.resolved;
                     wrong
                 }
             };
-            for (i, lead) in leads.iter().enumerate() {
-                let bytes = self.contents(lead.section).map(|all| all.get(lead.start..lead.end).unwrap_or_default());
+            for (i, indirect) in fields.iter().enumerate() {
+                let bytes = self
+                    .contents(indirect.section)
+                    .map(|all| all.get(indirect.start..indirect.end).unwrap_or_default());
                 if wrong.contains(&i) && !(same_made && bytes[0] == bytes[1]) {
-                    self.differ(lead, bytes, true);
+                    self.differ(indirect, bytes, true);
                 }
             }
         }
@@ -254,7 +260,7 @@ fn range(rows: [Option<&PluginRow>; 2], r: &Relocation, len: usize) -> Option<(u
 fn may_be_indirect(row: &PluginRow) -> bool {
     match row.row.effect {
         effect::SLOT | effect::PARTNER => true,
-        effect::UNKNOWN => Formula::read(&row.formula).is_none(),
+        effect::UNKNOWN => Formula::parse(&row.formula).is_none(),
         _ => row.is(row_flag::FALLBACK),
     }
 }
@@ -268,10 +274,10 @@ fn is_indirect(row: &PluginRow, linked: &Linked) -> bool {
 fn differs_outside_fields(
     module: &TestModule,
     rows: [Option<&PluginRow>; 2],
-    lead: &IndirectField,
+    indirect: &IndirectField,
     contents: [&[u8]; 2],
 ) -> bool {
-    let at = module.sections[lead.section].relocations[lead.index].offset as usize;
+    let at = module.sections[indirect.section].relocations[indirect.index].offset as usize;
     let bits = |row: &PluginRow| {
         let field = Field::of(row, module.order);
         let whole = row.slices.is_empty() || row.is(row_flag::BY_HAND | row_flag::DERIVED);
@@ -286,7 +292,7 @@ fn differs_outside_fields(
         };
         of(one) | of(two)
     };
-    (lead.start..lead.end).any(|i| {
+    (indirect.start..indirect.end).any(|i| {
         let [a, b] = contents.map(|all| all.get(i).copied().unwrap_or(0));
         (a ^ b) & !own(i) != 0
     })

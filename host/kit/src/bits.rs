@@ -9,8 +9,8 @@ use relobox_link::description::PluginRow;
 
 /// Finds value bits that the row's rule admits, or that lie between held bits, but that the field does not hold.
 /// Returns the expected and the actual state as text.
-pub(crate) fn missing(row: &PluginRow) -> Option<(&'static str, String)> {
-    let holds = Field::of(row, order::LITTLE).holds();
+pub(crate) fn missing_bits(row: &PluginRow) -> Option<(&'static str, String)> {
+    let holds = Field::of(row, order::LITTLE).stored_bits();
     let low = holds.trailing_zeros();
     let end = match row.row.rule {
         rule::NONE => u64::BITS - holds.leading_zeros(),
@@ -30,10 +30,10 @@ pub(crate) fn missing(row: &PluginRow) -> Option<(&'static str, String)> {
 }
 
 /// Finds low bits of the value that may be set but that no field stores.
-pub(crate) fn dropped(rows: &[PluginRow], row: &PluginRow) -> Option<String> {
+pub(crate) fn dropped_bits(rows: &[PluginRow], row: &PluginRow) -> Option<String> {
     let r = &row.row;
     let span = |row: &PluginRow| {
-        let holds = Field::of(row, order::LITTLE).holds();
+        let holds = Field::of(row, order::LITTLE).stored_bits();
         (holds.trailing_zeros(), u64::BITS - holds.leading_zeros())
     };
     let (low, end) = span(row);
@@ -50,7 +50,7 @@ pub(crate) fn dropped(rows: &[PluginRow], row: &PluginRow) -> Option<String> {
         // The low bits of a page number are zero, and the plugin chooses where table entries lie.
         effect::PAGES if low <= 12 => return None,
         effect::SLOT => return None,
-        effect::UNKNOWN if Formula::read(&row.formula).is_none_or(|formula| leaves(&formula, low)) => return None,
+        effect::UNKNOWN if Formula::parse(&row.formula).is_none_or(|formula| leaves(&formula, low)) => return None,
         _ => {}
     }
     let others = || rows.iter().filter(|other| other.writes() && !other.slices.is_empty());
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn holes_are_seen_wherever_they_are() {
-        let lacks = |row: &PluginRow| missing(row).map(|(_, actual)| actual);
+        let lacks = |row: &PluginRow| missing_bits(row).map(|(_, actual)| actual);
         for flags in [0, row_flag::FALLBACK] {
             for hole in 3..25 {
                 let mut row = row(effect::RELATIVE, (rule::SIGNED, 26, 4), &[(2, hole - 2), (hole + 1, 25 - hole)]);
@@ -129,41 +129,41 @@ mod tests {
         for low in 1..6u8 {
             for align in [0, 1, 1 << (low - 1)] {
                 let row = branch(low, align);
-                assert!(dropped(std::slice::from_ref(&row), &row).is_some(), "{low} {align}");
+                assert!(dropped_bits(std::slice::from_ref(&row), &row).is_some(), "{low} {align}");
                 // A row that stores whole values does not store the missing bits of this one.
                 let whole = self::row(effect::RELATIVE, (rule::SIGNED, 32, 1), &[(0, 32)]);
-                assert!(dropped(&[row.clone(), whole, branch(2, 4)], &row).is_some(), "{low} {align}");
+                assert!(dropped_bits(&[row.clone(), whole, branch(2, 4)], &row).is_some(), "{low} {align}");
             }
             let row = branch(low, 1 << low);
-            assert_eq!(dropped(std::slice::from_ref(&row), &row), None);
+            assert_eq!(dropped_bits(std::slice::from_ref(&row), &row), None);
         }
         let high = |effect: u8, low: u8| row(effect, (rule::NONE, 64, 1), &[(low, 16)]);
         let low = |effect: u8, len: u8| row(effect, (rule::NONE, 64, 1), &[(0, len)]);
         for (bits, overlap) in [(12, 0), (16, 0), (11, 3)] {
             let high = high(effect::ABSOLUTE, bits);
-            assert!(dropped(std::slice::from_ref(&high), &high).is_some());
-            assert_eq!(dropped(&[high.clone(), low(effect::ABSOLUTE, bits + overlap)], &high), None);
-            assert!(dropped(&[high.clone(), low(effect::RELATIVE, bits)], &high).is_some(), "another value's");
+            assert!(dropped_bits(std::slice::from_ref(&high), &high).is_some());
+            assert_eq!(dropped_bits(&[high.clone(), low(effect::ABSOLUTE, bits + overlap)], &high), None);
+            assert!(dropped_bits(&[high.clone(), low(effect::RELATIVE, bits)], &high).is_some(), "another value's");
             let mut rounded = high.clone();
             rounded.row.round = bits;
-            assert_eq!(dropped(std::slice::from_ref(&rounded), &rounded), None);
+            assert_eq!(dropped_bits(std::slice::from_ref(&rounded), &rounded), None);
         }
         // One field holds both halves, and no rule covers the bits below them.
         let mut both = row(effect::RELATIVE, (rule::SIGNED, 38, 4), &[(18, 20), (2, 16)]);
         both.row.round = 18;
-        assert_eq!(dropped(std::slice::from_ref(&both), &both), None);
+        assert_eq!(dropped_bits(std::slice::from_ref(&both), &both), None);
         both.row.align = 1;
-        assert!(dropped(std::slice::from_ref(&both), &both).is_some());
+        assert!(dropped_bits(std::slice::from_ref(&both), &both).is_some());
     }
 
     #[test]
     fn bit_0_may_say_which_instruction_set() {
         let branch = |low: u8, align: u8| row(effect::RELATIVE, (rule::SIGNED, 18, align), &[(low, 18 - low)]);
         let (half, wide) = (branch(1, 1), branch(2, 4));
-        assert_eq!(dropped(&[half.clone(), half.clone(), wide.clone()], &half), None);
-        assert!(dropped(&[half.clone(), wide.clone()], &half).is_some(), "it is one only");
-        assert!(dropped(&[half.clone(), half.clone()], &half).is_some(), "there is no other instruction set");
-        assert!(dropped(&[half.clone(), half.clone(), wide, branch(1, 2)], &half).is_some(), "others say so");
+        assert_eq!(dropped_bits(&[half.clone(), half.clone(), wide.clone()], &half), None);
+        assert!(dropped_bits(&[half.clone(), wide.clone()], &half).is_some(), "it is one only");
+        assert!(dropped_bits(&[half.clone(), half.clone()], &half).is_some(), "there is no other instruction set");
+        assert!(dropped_bits(&[half.clone(), half.clone(), wide, branch(1, 2)], &half).is_some(), "others say so");
     }
 
     #[test]
@@ -172,7 +172,7 @@ mod tests {
         {
             let mut row = row(effect::UNKNOWN, (rule::SIGNED, 18, 1), &[(2, 16)]);
             row.formula = formula.into();
-            assert_eq!(dropped(std::slice::from_ref(&row), &row).is_none(), good, "{formula}");
+            assert_eq!(dropped_bits(std::slice::from_ref(&row), &row).is_none(), good, "{formula}");
         }
     }
 }

@@ -115,7 +115,7 @@ fn repeated(module: &TestModule, growth: Growth, times: usize) -> TestModule {
 /// # Errors
 ///
 /// A [`Diagnostic`] if the plugin breaks the contract, or if fuel or memory grow faster than in proportion.
-pub(crate) fn in_proportion(
+pub(crate) fn check_growth(
     under_test: &PluginUnderTest<'_>,
     module: &TestModule,
     growth: Growth,

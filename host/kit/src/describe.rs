@@ -1,6 +1,6 @@
 //! Static checks on a description: contradictions that can be seen without running the plugin.
 
-use super::bits::{dropped, missing};
+use super::bits::{dropped_bits, missing_bits};
 use super::diagnostic::{Diagnostic, DiagnosticKind};
 use super::formula::{Formula, Letters};
 use super::group::Group;
@@ -72,10 +72,10 @@ fn look(cx: &mut CheckContext<'_>, about: &About, row: &PluginRow) {
         say("an alignment that is a power of two", r.align.to_string());
     }
     if !by_hand && !row.is(row_flag::DERIVED) {
-        if let Some((expected, actual)) = missing(row) {
+        if let Some((expected, actual)) = missing_bits(row) {
             say(expected, actual);
         }
-        if let Some(actual) = dropped(&about.rows, row) {
+        if let Some(actual) = dropped_bits(&about.rows, row) {
             say("an alignment for the low bits that the field leaves out, or another row that holds them", actual);
         }
     }
@@ -93,7 +93,7 @@ fn look(cx: &mut CheckContext<'_>, about: &About, row: &PluginRow) {
 
 /// Reports a formula of plain operands that contradicts the row's effect; the rounding constant may be missing.
 fn contradiction(cx: &mut CheckContext<'_>, row: &PluginRow) {
-    let Some(formula) = Formula::read(&row.formula) else { return };
+    let Some(formula) = Formula::parse(&row.formula) else { return };
     let mut rng = Rng::new(1);
     for _ in 0..8 {
         let [s, a, p, z] = [0; 4].map(|_: i64| rng.next_u64().cast_signed() >> 8);

@@ -3,13 +3,13 @@
 
 use super::encode::in_range;
 use super::field::Field;
-use super::formula::{Formula, Holds, Letters};
+use super::formula::{EntryContents, Formula, Letters};
 use super::indirection::undo_rounding;
 use super::places::Places;
 use super::reference_model::{ReferenceModel, Site};
 use super::run::Linked;
 use super::slots::ADDRESS_FORMS;
-use super::tables::with;
+use super::tables::substitute;
 use super::test_module::TestModule;
 use super::value::FieldValue;
 use super::value_source::half;
@@ -70,13 +70,13 @@ impl<'a> Side<'a> {
     }
 
     /// Returns the contents of a field. A low half at a label has the operands of the high half at that label.
-    pub(crate) fn held(&self, module: &TestModule, lead: &IndirectField) -> Option<FieldContents<'a>> {
+    pub(crate) fn contents(&self, module: &TestModule, indirect: &IndirectField) -> Option<FieldContents<'a>> {
         let site = Site {
             module,
             values: &self.linked.values,
-            section: lead.section,
-            index: lead.index,
-            places: &self.places[lead.section],
+            section: indirect.section,
+            index: indirect.index,
+            places: &self.places[indirect.section],
         };
         let row = self.model.about().row(site.relocation().kind)?;
         let letters = if row.row.pairing == pairing::LABEL {
@@ -87,7 +87,7 @@ impl<'a> Side<'a> {
         };
         let field = Field::of(row, module.order);
         let at = usize::try_from(site.relocation().offset).ok()?;
-        let word = field.word(self.linked.sections.get(lead.section)?.get(at..)?);
+        let word = field.word(self.linked.sections.get(indirect.section)?.get(at..)?);
         Some(FieldContents { row, field, word, letters })
     }
 
@@ -104,7 +104,7 @@ impl FieldContents<'_> {
     }
 
     /// Returns the bits of the word that do not follow from a value of the class.
-    fn unsure(&self, class: u8) -> u64 {
+    fn ambiguous(&self, class: u8) -> u64 {
         if class == 32 { self.field.insert(0, |_| !0xffff_ffff) } else { 0 }
     }
 
@@ -115,7 +115,7 @@ impl FieldContents<'_> {
         let made = self.field.insert(self.word, |_| value.combined(self.row.row.round));
         self.row.row.effect == effect::RELATIVE
             && in_range(self.row, value.rounded, module.class).0
-            && (made ^ self.word) & !self.unsure(module.class) == 0
+            && (made ^ self.word) & !self.ambiguous(module.class) == 0
     }
 }
 
@@ -129,7 +129,7 @@ fn number(module: &TestModule, bytes: &[u8]) -> u64 {
 
 /// How a field refers to an entry: an index into [`ADDRESS_FORMS`] with a constant distance, or, beyond those, a
 /// formula whose letters stand for the entry, its table, or the offset of the entry.
-type Way = (usize, u64);
+type EntryReference = (usize, u64);
 
 /// Returns all assignments of one of three roles to each of `letters` letters.
 fn assignments(letters: usize) -> Vec<Vec<usize>> {
@@ -138,14 +138,14 @@ fn assignments(letters: usize) -> Vec<Vec<usize>> {
 }
 
 /// Returns all ways in which a field may refer to an entry for its target.
-fn ways(module: &TestModule, side: &Side<'_>, lead: &IndirectField) -> BTreeSet<Way> {
-    let Some(held) = side.held(module, lead) else { return BTreeSet::new() };
-    let row = held.row;
+fn entry_references(module: &TestModule, side: &Side<'_>, indirect: &IndirectField) -> BTreeSet<EntryReference> {
+    let Some(contents) = side.contents(module, indirect) else { return BTreeSet::new() };
+    let row = contents.row;
     if row.is(row_flag::BY_HAND | row_flag::DERIVED) || row.slices.is_empty() {
         return BTreeSet::new();
     }
-    let Letters { s, a, p, .. } = held.letters;
-    let holds = held.field.holds();
+    let Letters { s, a, p, .. } = contents.letters;
+    let holds = contents.field.stored_bits();
     let whole = holds & 1 != 0 || row.row.align > 1;
     let cut = |address: i64| module.cut(address.cast_unsigned());
     // Either the entry holds symbol plus addend, or the addend is added to the address of the entry.
@@ -154,22 +154,22 @@ fn ways(module: &TestModule, side: &Side<'_>, lead: &IndirectField) -> BTreeSet<
         kinds.push((cut(s), a.cast_unsigned()));
     }
     let mut found = BTreeSet::new();
-    if let Some((formula, holds)) = Formula::of_tables(&row.formula, row.row.round != 0) {
+    if let Some((formula, holds)) = Formula::parse_table(&row.formula, row.row.round != 0) {
         let which = formula.tables();
         let all = if which.len() <= limits::FORMULA_TABLES { assignments(which.len()) } else { Vec::new() };
         for (target, more) in &kinds {
             // The formula says to which of the two the addend belongs.
-            if a != 0 && (holds == Holds::Symbol) == (*more == 0) {
+            if a != 0 && (holds == EntryContents::Symbol) == (*more == 0) {
                 continue;
             }
             for (entry, table) in side.slots(*target) {
                 for (n, roles) in all.iter().enumerate().filter(|(_, roles)| roles.iter().any(|role| *role != 0)) {
                     let of = |role: &usize| [*table, *entry, entry.wrapping_sub(*table)][*role].cast_signed();
-                    let letters = with(held.letters, &which, &roles.iter().map(of).collect::<Vec<_>>());
+                    let letters = substitute(contents.letters, &which, &roles.iter().map(of).collect::<Vec<_>>());
                     let value = FieldValue::read(module, row, formula.readings(&letters, module.class));
-                    let made = super::encode::bytes(row, &held.field, module.class, held.word, value);
-                    let known = held.field.word(&made.known);
-                    if (held.field.word(&made.bytes) ^ held.word) & known == 0 {
+                    let made = super::encode::bytes(row, &contents.field, module.class, contents.word, value);
+                    let known = contents.field.word(&made.known);
+                    if (contents.field.word(&made.bytes) ^ contents.word) & known == 0 {
                         found.insert((ADDRESS_FORMS.len() + n, 0));
                     }
                 }
@@ -180,11 +180,11 @@ fn ways(module: &TestModule, side: &Side<'_>, lead: &IndirectField) -> BTreeSet<
         for (entry, table) in side.slots(target) {
             for (n, way) in ADDRESS_FORMS.iter().enumerate() {
                 let here = way(*entry, p.cast_unsigned(), *table).wrapping_add(more);
-                let value = held.field.signed(held.word).cast_unsigned();
+                let value = contents.field.signed(contents.word).cast_unsigned();
                 let beside = if whole { value.wrapping_sub(here) & holds } else { 0 };
                 let value = here.wrapping_add(beside).wrapping_add(half(row).cast_unsigned());
-                let made = held.field.insert(held.word, |_| value.cast_signed());
-                if (made ^ held.word) & !held.unsure(module.class) == 0 {
+                let made = contents.field.insert(contents.word, |_| value.cast_signed());
+                if (made ^ contents.word) & !contents.ambiguous(module.class) == 0 {
                     found.insert((n, beside));
                 }
             }
@@ -198,11 +198,11 @@ fn ways(module: &TestModule, side: &Side<'_>, lead: &IndirectField) -> BTreeSet<
 pub(crate) fn entries_agree(
     module: &TestModule,
     sides: &[Side<'_>; 2],
-    leads: &[IndirectField],
+    fields: &[IndirectField],
 ) -> Option<BTreeSet<usize>> {
-    let of = |lead: &IndirectField| [0, 1].map(|i: usize| ways(module, &sides[i], lead));
-    let all: Vec<_> = leads.iter().map(of).collect();
-    let mut votes: HashMap<Way, [usize; 2]> = HashMap::new();
+    let of = |indirect: &IndirectField| [0, 1].map(|i: usize| entry_references(module, &sides[i], indirect));
+    let all: Vec<_> = fields.iter().map(of).collect();
+    let mut votes: HashMap<EntryReference, [usize; 2]> = HashMap::new();
     for ways in &all {
         for (side, ways) in ways.iter().enumerate() {
             ways.iter().for_each(|way| votes.entry(*way).or_default()[side] += 1);
@@ -211,11 +211,11 @@ pub(crate) fn entries_agree(
     // Prefer the way with most votes, then one without a distance.
     let best = votes.into_iter().max_by_key(|((n, beside), [a, b])| (a + b, *beside == 0, std::cmp::Reverse(*n)));
     let (way, [a, b]) = best?;
-    let one_side = a == leads.len() || b == leads.len();
+    let one_side = a == fields.len() || b == fields.len();
     // A single field is at some distance from every entry, which proves nothing.
     let sure = way.1 == 0 || a.max(b) > 1 || a + b == 2;
     (one_side && sure).then(|| {
-        let wrong = |(_, ways): &(usize, &[BTreeSet<Way>; 2])| !ways.iter().all(|ways| ways.contains(&way));
+        let wrong = |(_, ways): &(usize, &[BTreeSet<EntryReference>; 2])| !ways.iter().all(|ways| ways.contains(&way));
         all.iter().enumerate().filter(wrong).map(|(i, _)| i).collect()
     })
 }

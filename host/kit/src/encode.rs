@@ -132,11 +132,11 @@ pub(crate) fn bytes(row: &PluginRow, field: &Field<'_>, class: u8, before: u64, 
     let word = field.insert(before, |_| joined);
     // The row decides about the bits above an address: they may be cut off, extended, or carried into.
     let above = if class == 32 { !0xffff_ffff } else { 0 };
-    let unsure = field.insert(0, |_| above | value.doubt());
+    let ambiguous = field.insert(0, |_| above | value.ambiguous_bits());
     FieldBytes {
         len: field.width,
         bytes: field.bytes(word),
-        known: field.bytes(!unsure),
+        known: field.bytes(!ambiguous),
         value: if row.row.round == 0 { value.exact } else { value.rounded },
     }
 }

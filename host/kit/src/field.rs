@@ -62,14 +62,14 @@ impl<'a> Field<'a> {
 
     /// Returns the bits of the value that the field stores.
     #[must_use]
-    pub(crate) fn holds(&self) -> u64 {
+    pub(crate) fn stored_bits(&self) -> u64 {
         self.slices.iter().fold(0, |mask, s| mask | up(ones(s.len), s.value_bit))
     }
 
     /// Returns the number of the highest value bit that the field stores, plus one.
     #[must_use]
     pub(crate) fn value_bits(&self) -> u32 {
-        u64::BITS - self.holds().leading_zeros()
+        u64::BITS - self.stored_bits().leading_zeros()
     }
 
     /// Sets each slice of `word` from the value that `source` returns for it.

@@ -29,7 +29,7 @@ pub(crate) struct Formula(Vec<Step>);
 
 /// The required contents of a table entry, as far as the formula determines them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holds {
+pub(crate) enum EntryContents {
     /// The symbol; the addend is added to the address of the entry.
     Symbol,
     /// Symbol plus addend.
@@ -81,7 +81,7 @@ impl Shifted {
 impl Formula {
     /// Parses a formula, or returns `None` if any part of it is not understood.
     #[must_use]
-    pub(crate) fn read(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut reader = Reader { rest: text.trim(), steps: Vec::new(), depth: 0, tables: false, own: false };
         reader.both()?;
         reader.rest.is_empty().then_some(Self(reader.steps))
@@ -89,15 +89,15 @@ impl Formula {
 
     /// Parses the first argument of a function call that is the whole formula.
     #[must_use]
-    pub(crate) fn argument(text: &str) -> Option<Self> {
-        inside(text.trim()).and_then(Self::read)
+    pub(crate) fn parse_argument(text: &str) -> Option<Self> {
+        inside(text.trim()).and_then(Self::parse)
     }
 
     /// Parses a formula with letters of [`TABLES`], each with an optional argument in parentheses, and with `page(X)`
     /// (the low twelve bits cleared) and `lo12(X)` (the low twelve bits). If `within` is true, a function call around
     /// the whole formula is skipped and its first argument is parsed.
     #[must_use]
-    pub(crate) fn of_tables(text: &str, within: bool) -> Option<(Self, Holds)> {
+    pub(crate) fn parse_table(text: &str, within: bool) -> Option<(Self, EntryContents)> {
         let text = text.trim();
         let text = if within { inside(text).unwrap_or(text) } else { text };
         let mut reader = Reader { rest: text, steps: Vec::new(), depth: 0, tables: true, own: false };
@@ -107,9 +107,9 @@ impl Formula {
         }
         let holds = match (reader.steps.contains(&Step::Letter('A')), reader.own) {
             (true, true) => return None,
-            (true, false) => Holds::Symbol,
-            (false, true) => Holds::Target,
-            (false, false) => Holds::Either,
+            (true, false) => EntryContents::Symbol,
+            (false, true) => EntryContents::Target,
+            (false, false) => EntryContents::Either,
         };
         Some((Self(reader.steps), holds))
     }
@@ -347,7 +347,7 @@ mod tests {
             ("S << 4 >> 8", 0x100),
             ("(S + A - P >> 2) << 2", 0x7f8),
         ] {
-            assert_eq!(Formula::read(text).map(|f| f.value(&letters)), Some(value), "{text}");
+            assert_eq!(Formula::parse(text).map(|f| f.value(&letters)), Some(value), "{text}");
         }
     }
 
@@ -355,31 +355,31 @@ mod tests {
     fn formulas_of_tables_say_what_entries_hold() {
         let letters = Letters { s: 7, a: -4, p: 0x800, z: 0, tables: [0x3018, 0x3000, 0x18, 0x5000, 0x20] };
         for (text, within, value, holds, tables) in [
-            ("G + A - P", false, 0x2814, Holds::Symbol, &[0][..]),
-            ("S + A - GOT", false, 3 - 0x3000, Holds::Symbol, &[1]),
-            ("G(A) - GOT", false, 0x18, Holds::Target, &[0, 1]),
-            ("G(S, 0) + A - P", false, 0x2814, Holds::Symbol, &[0]),
-            ("high(G(S + A, A) - P)", true, 0x2818, Holds::Target, &[0]),
-            ("movz_or_movn(G(A) - GOT, 2)", true, 0x18, Holds::Target, &[0, 1]),
-            ("page(G(A)) - page(P)", false, 0x3000, Holds::Target, &[0]),
-            ("lo12(G(A))", true, 0x18, Holds::Target, &[0]),
-            ("G(S + A) & 0xfff", false, 0x18, Holds::Target, &[0]),
-            ("G - P", false, 0x2818, Holds::Either, &[0]),
-            ("L - G + A", false, 0x5000 - 0x3018 - 4, Holds::Symbol, &[0, 3]),
-            ("G(S + A) >> 12", false, 0x3, Holds::Target, &[0]),
+            ("G + A - P", false, 0x2814, EntryContents::Symbol, &[0][..]),
+            ("S + A - GOT", false, 3 - 0x3000, EntryContents::Symbol, &[1]),
+            ("G(A) - GOT", false, 0x18, EntryContents::Target, &[0, 1]),
+            ("G(S, 0) + A - P", false, 0x2814, EntryContents::Symbol, &[0]),
+            ("high(G(S + A, A) - P)", true, 0x2818, EntryContents::Target, &[0]),
+            ("movz_or_movn(G(A) - GOT, 2)", true, 0x18, EntryContents::Target, &[0, 1]),
+            ("page(G(A)) - page(P)", false, 0x3000, EntryContents::Target, &[0]),
+            ("lo12(G(A))", true, 0x18, EntryContents::Target, &[0]),
+            ("G(S + A) & 0xfff", false, 0x18, EntryContents::Target, &[0]),
+            ("G - P", false, 0x2818, EntryContents::Either, &[0]),
+            ("L - G + A", false, 0x5000 - 0x3018 - 4, EntryContents::Symbol, &[0, 3]),
+            ("G(S + A) >> 12", false, 0x3, EntryContents::Target, &[0]),
         ] {
-            let (formula, said) = Formula::of_tables(text, within).expect(text);
+            let (formula, said) = Formula::parse_table(text, within).expect(text);
             assert_eq!((formula.value(&letters), said, &*formula.tables()), (value, holds, tables), "{text}");
         }
         for (text, within) in [("high(G - P)", false), ("X + A", true), ("G(f(A)) + A", false), ("G(A) + A", false)] {
-            assert_eq!(Formula::of_tables(text, within), None, "{text}");
+            assert_eq!(Formula::parse_table(text, within), None, "{text}");
         }
     }
 
     #[test]
     fn what_comes_in_from_above_is_not_said() {
         let letters = Letters { s: -0x1_0000, ..Letters::default() };
-        let readings = |text: &str, class| Formula::read(text).map(|f| f.readings(&letters, class));
+        let readings = |text: &str, class| Formula::parse(text).map(|f| f.readings(&letters, class));
         assert_eq!(readings("S + A", 32), Some([-0x1_0000; 3]));
         assert_eq!(readings("(S + A) >> 16", 32), Some([-1, -1, 0xffff]));
         assert_eq!(readings("(S + A) >> 16", 64), Some([-1, -1, 0xffff_ffff_ffff]));
@@ -389,8 +389,8 @@ mod tests {
     #[test]
     fn what_is_not_certain_is_not_read() {
         for text in ["", "G + A", "page(S)", "S A", "S +", "(S", "S)", "S * 2", "S - 1x", "S > 2", "S >> ", "S >>> 2"] {
-            assert_eq!(Formula::read(text), None, "{text}");
+            assert_eq!(Formula::parse(text), None, "{text}");
         }
-        assert_eq!(Formula::read(&"(".repeat(100)), None);
+        assert_eq!(Formula::parse(&"(".repeat(100)), None);
     }
 }

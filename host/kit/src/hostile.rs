@@ -35,11 +35,11 @@ pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
 fn plain<'a>(under_test: &PluginUnderTest<'a>) -> Option<&'a PluginRow> {
     let known = |row: &&PluginRow| under_test.model.unpredictable(row).is_none() && row.row.width > 1;
     let alone = |row: &&PluginRow| super::vectors::stands_alone(row, true) && row.row.width > 0;
-    under_test.writing().find(|row| known(row) && alone(row)).or_else(|| under_test.writing().find(alone))
+    under_test.writing_rows().find(|row| known(row) && alone(row)).or_else(|| under_test.writing_rows().find(alone))
 }
 
 fn symbols(cx: &mut CheckContext<'_>, fixture: &Fixture) {
-    let rows: Vec<_> = cx.under_test().writing().collect();
+    let rows: Vec<_> = cx.under_test().writing_rows().collect();
     for row in rows {
         for index in [2, 3, 0x7fff_ffff, 0x8000_0000, u32::MAX - 1, u32::MAX] {
             let mut made = fixture.clone();
@@ -134,7 +134,7 @@ fn by_chance(cx: &mut CheckContext<'_>, fixture: &Fixture) {
     let under_test = cx.under_test();
     let about = under_test.about();
     let kinds: Vec<_> = about.rows.iter().map(|row| row.row.kind).collect();
-    let writing: Vec<_> = under_test.writing().map(|row| row.row.kind).collect();
+    let writing: Vec<_> = under_test.writing_rows().map(|row| row.row.kind).collect();
     if kinds.is_empty() || writing.is_empty() {
         return cx.set_limitation("no type has a row");
     }

@@ -8,12 +8,12 @@
 use super::diagnostic::{Diagnostic, DiagnosticKind, accepted, hex};
 use super::encode::HAS_FALLBACK;
 use super::field::Field;
-use super::formula::{Holds, Letters};
+use super::formula::{EntryContents, Letters};
 use super::places::{Places, Sharing};
 use super::prediction::Prediction;
 use super::reference_model::{ReferenceModel, Site};
 use super::run::{Linked, Made};
-use super::tables::{Role, TableFormula, Tables, choices, slots, starts, with, word};
+use super::tables::{Role, TableFormula, Tables, combinations, slots, substitute, table_addresses, word};
 use super::test_module::{Relocation, TestModule};
 use super::value::FieldValue;
 use super::value_source::TABLES;
@@ -77,7 +77,7 @@ impl ReferenceModel<'_> {
     ) -> Result<Vec<u32>, Diagnostic> {
         let mut resolved = Vec::new();
         let leads = |v: &Prediction| matches!(v, Prediction::Unknown(why) if *why == TABLES || *why == HAS_FALLBACK);
-        if !predictions.iter().any(leads) || !self.as_assumed(module) {
+        if !predictions.iter().any(leads) || !self.inputs_match(module) {
             return Ok(resolved);
         }
         let mut owners: HashMap<u64, u64> = HashMap::new();
@@ -140,8 +140,8 @@ impl ReferenceModel<'_> {
             .map(|letter| self.candidates(site.module, linked, *letter, &targets))
             .collect();
         let mut refused = None;
-        for choice in choices(&candidates) {
-            let letters = with(letters, &table_formula.letters, &choice);
+        for choice in combinations(&candidates) {
+            let letters = substitute(letters, &table_formula.letters, &choice);
             let value = FieldValue::read(site.module, its, table_formula.formula.readings(&letters, site.module.class));
             let value = if is_low { FieldValue::plain(value.exact) } else { value };
             let r = site.relocation();
@@ -177,7 +177,7 @@ impl ReferenceModel<'_> {
         let right = || slots(module, linked, |held| words.iter().any(|word| word == held));
         let of = |role: &Role| -> Vec<i64> {
             match role {
-                Role::Table => starts(linked),
+                Role::Table => table_addresses(linked),
                 Role::Slot => right().into_iter().map(|(slot, _)| slot.cast_signed()).collect(),
                 Role::Offset => {
                     right().into_iter().map(|(slot, table)| slot.wrapping_sub(table).cast_signed()).collect()
@@ -250,19 +250,19 @@ impl ReferenceModel<'_> {
             Some(TableFormula { formula, holds, letters: which }) => {
                 let of = |letter: &usize| match tables.roles(*letter) {
                     [Role::Code] => vec![0],
-                    [Role::Table] => starts(linked),
+                    [Role::Table] => table_addresses(linked),
                     // The formula contains both code and a table entry, which is not supported.
                     _ => Vec::new(),
                 };
                 let Some(code) = which.iter().position(|letter| tables.roles(*letter) == [Role::Code]) else {
                     return Vec::new();
                 };
-                let target = if *holds == Holds::Symbol { s } else { s.wrapping_add(a) };
-                for mut choice in choices(&which.iter().map(of).collect::<Vec<_>>()) {
-                    let none = formula.value(&with(letters, which, &choice));
+                let target = if *holds == EntryContents::Symbol { s } else { s.wrapping_add(a) };
+                for mut choice in combinations(&which.iter().map(of).collect::<Vec<_>>()) {
+                    let none = formula.value(&substitute(letters, which, &choice));
                     choice[code] = 1;
                     // The coefficient of the letter, 1 or -1.
-                    let sign = formula.value(&with(letters, which, &choice)).wrapping_sub(none);
+                    let sign = formula.value(&substitute(letters, which, &choice)).wrapping_sub(none);
                     held.iter().for_each(|held| add(held.wrapping_sub(none).wrapping_mul(sign), target));
                 }
             }
@@ -280,7 +280,7 @@ impl ReferenceModel<'_> {
     }
 
     /// Returns where the out-of-range branches of a sample lead. All relocations must be of one row.
-    pub(crate) fn detours(&self, module: &TestModule, linked: &Linked, row: &PluginRow) -> Vec<u64> {
+    pub(crate) fn branch_destinations(&self, module: &TestModule, linked: &Linked, row: &PluginRow) -> Vec<u64> {
         let section = &module.sections[0];
         let field = Field::of(row, module.order);
         let goes = |(r, prediction): (&Relocation, &Prediction)| {
@@ -293,7 +293,13 @@ impl ReferenceModel<'_> {
     }
 
     /// Returns the code to which the relocations of a sample refer. All relocations must be of one row.
-    pub(crate) fn codes(&self, tables: &Tables, module: &TestModule, linked: &Linked, row: &PluginRow) -> Vec<Code> {
+    pub(crate) fn stub_references(
+        &self,
+        tables: &Tables,
+        module: &TestModule,
+        linked: &Linked,
+        row: &PluginRow,
+    ) -> Vec<Code> {
         let section = &module.sections[0];
         let places = Places::of(self.about(), section);
         let predictions = self.predictions(module, &linked.values);
@@ -310,7 +316,7 @@ impl ReferenceModel<'_> {
 
 /// Returns whether the field stores all bits of the value, so that the value can be read back.
 fn solvable(row: &PluginRow) -> bool {
-    let holds = Field::of(row, relobox_abi::order::LITTLE).holds();
+    let holds = Field::of(row, relobox_abi::order::LITTLE).stored_bits();
     let low = holds.trailing_zeros();
     let gapless = (holds >> low.min(63)).wrapping_add(1).is_power_of_two() || holds == u64::MAX;
     !row.is(row_flag::DERIVED) && gapless && u64::from(row.row.align.max(1)) >= 1u64 << low.min(63)
@@ -327,12 +333,12 @@ pub(crate) fn undo_rounding(row: &PluginRow, held: i64) -> i64 {
 }
 
 /// Returns the values that a correct entry may hold.
-fn targets(module: &TestModule, holds: Holds, letters: &Letters) -> Vec<u64> {
+fn targets(module: &TestModule, holds: EntryContents, letters: &Letters) -> Vec<u64> {
     let (symbol, both) = (letters.s, letters.s.wrapping_add(letters.a));
     let all = match holds {
-        Holds::Symbol => vec![symbol],
-        Holds::Target => vec![both],
-        Holds::Either => vec![symbol, both],
+        EntryContents::Symbol => vec![symbol],
+        EntryContents::Target => vec![both],
+        EntryContents::Either => vec![symbol, both],
     };
     all.into_iter().map(|target| module.cut(target.cast_unsigned())).collect()
 }

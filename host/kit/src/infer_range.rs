@@ -51,9 +51,9 @@ struct RangeProbe<'a> {
 
 impl RangeProbe<'_> {
     fn range_formula(&self) -> Option<RangeFormula> {
-        let mut formulas = Vec::from_iter(Formula::argument(&self.row.formula));
+        let mut formulas = Vec::from_iter(Formula::parse_argument(&self.row.formula));
         for text in ["S + A - P", "S + A"] {
-            formulas.extend(Formula::read(text).filter(|formula| !formulas.contains(formula)));
+            formulas.extend(Formula::parse(text).filter(|formula| !formulas.contains(formula)));
         }
         // A range as wide as an address has no ends.
         let fixtures: Vec<_> =

@@ -14,7 +14,7 @@ use super::infer_range;
 use super::places::Places;
 use super::reference_model::{AddendForms, ReferenceModel, Site};
 use super::run::{Linked, Made, Outcome, run};
-use super::tables::{Role, TableFormula, Tables, choices, slots, starts, with, word};
+use super::tables::{Role, TableFormula, Tables, combinations, slots, substitute, table_addresses, word};
 use super::test_module::{Relocation, TestModule};
 use super::value::FieldValue;
 use relobox_abi::{effect, row_flag};
@@ -44,7 +44,7 @@ fn tables(model: &ReferenceModel<'_>, plugin: &Plugin) -> Tables {
     let mut samples = HashMap::new();
     for row in rows().filter(|row| row.row.effect == effect::SLOT && !row.is(row_flag::BY_HAND)) {
         let within = row.row.round != 0 || row.is(row_flag::DERIVED);
-        let Some((formula, holds)) = Formula::of_tables(&row.formula, within) else { continue };
+        let Some((formula, holds)) = Formula::parse_table(&row.formula, within) else { continue };
         let letters = formula.tables();
         if letters.is_empty() || letters.len() > limits::FORMULA_TABLES {
             continue;
@@ -92,7 +92,7 @@ fn distance(
 ) -> Option<u64> {
     let mut all: Option<Vec<u64>> = None;
     for (module, linked) in samples {
-        for (entry, target) in model.codes(tables, module, linked, row) {
+        for (entry, target) in model.stub_references(tables, module, linked, row) {
             let word = word(module, target);
             let stands = |distance: &u64| {
                 let behind = linked.made.iter().find_map(|m| m.at(entry.wrapping_add(*distance)));
@@ -114,7 +114,10 @@ fn pc_offset(model: &ReferenceModel<'_>, row: &PluginRow, samples: &[(TestModule
     let into = |pc_offset: &u64| {
         samples.iter().all(|(module, linked)| {
             let inside = |to: u64| linked.made.iter().any(|m| m.text && m.at(to).is_some());
-            model.detours(module, linked, row).iter().all(|to| inside(module.cut(to.wrapping_add(*pc_offset))))
+            model
+                .branch_destinations(module, linked, row)
+                .iter()
+                .all(|to| inside(module.cut(to.wrapping_add(*pc_offset))))
         })
     };
     [0, 2, 4, 8].into_iter().find(into).unwrap_or(0)
@@ -135,7 +138,7 @@ fn anywhere(module: &TestModule, linked: &Linked, role: Role) -> Vec<i64> {
     let signed = |values: Vec<u64>| values.into_iter().map(u64::cast_signed).collect();
     let slots = || slots(module, linked, |_| true);
     match role {
-        Role::Table => starts(linked),
+        Role::Table => table_addresses(linked),
         Role::Slot => signed(slots().into_iter().map(|(slot, _)| slot).collect()),
         Role::Offset => signed(slots().into_iter().map(|(slot, table)| slot.wrapping_sub(table)).collect()),
         Role::Code => {
@@ -155,7 +158,7 @@ fn leads(
     (module, linked): &(TestModule, Linked),
 ) -> bool {
     let candidates: Vec<_> = roles.iter().map(|role| anywhere(module, linked, *role)).collect();
-    let choices = choices(&candidates);
+    let choices = combinations(&candidates);
     let section = &module.sections[0];
     let places = Places::of(model.about(), section);
     let field = Field::of(row, module.order);
@@ -165,7 +168,7 @@ fn leads(
         let Ok(letters) = model.letters(&site, row) else { return false };
         let word = field.word(&linked.sections[0][r.offset as usize..]);
         let fits = |choice: &&Vec<i64>| {
-            let letters = with(letters, &table_formula.letters, choice);
+            let letters = substitute(letters, &table_formula.letters, choice);
             let value = FieldValue::read(module, row, table_formula.formula.readings(&letters, module.class));
             let made = bytes(row, &field, module.class, word, value);
             let same = (made.bytes.iter().zip(field.bytes(word))).zip(made.known);

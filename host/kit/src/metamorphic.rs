@@ -118,7 +118,8 @@ pub(crate) fn shift(
                 row.row.effect,
                 effect::PAGES | effect::IN_PAGE | effect::PARTNER | effect::UNKNOWN | effect::SLOT
             );
-            let low = field.holds().trailing_zeros().min(63).max(row.row.round.into()).max(if paged { 12 } else { 0 });
+            let low =
+                field.stored_bits().trailing_zeros().min(63).max(row.row.round.into()).max(if paged { 12 } else { 0 });
             if field.mask() == 0 || !by.is_multiple_of(1 << low) {
                 continue;
             }

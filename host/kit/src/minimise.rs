@@ -42,7 +42,7 @@ fn halves(len: usize, mut take: impl FnMut(usize, usize) -> bool) {
 fn relocations(small: &mut Minimiser<'_, TestModule>) {
     for section in 0..small.best().sections.len() {
         halves(small.best().sections[section].relocations.len(), |at, count| {
-            small.change(|module| drop(module.sections[section].relocations.drain(at..at + count)))
+            small.try_change(|module| drop(module.sections[section].relocations.drain(at..at + count)))
         });
     }
 }
@@ -53,7 +53,7 @@ fn symbols(small: &mut Minimiser<'_, TestModule>) {
         let index = symbol as u32 + 1;
         let used = small.best().sections.iter().flat_map(|s| &s.relocations).any(|r| r.symbol == index);
         if !used {
-            small.change(|module| {
+            small.try_change(|module| {
                 module.symbols.remove(symbol);
                 let relocations = module.sections.iter_mut().flat_map(|s| &mut s.relocations);
                 relocations.filter(|r| r.symbol > index).for_each(|r| r.symbol -= 1);
@@ -62,7 +62,7 @@ fn symbols(small: &mut Minimiser<'_, TestModule>) {
     }
     // Try to merge each symbol with its predecessor.
     for symbol in 1..small.best().symbols.len() as u32 {
-        small.change(|module| {
+        small.try_change(|module| {
             let relocations = module.sections.iter_mut().flat_map(|s| &mut s.relocations);
             relocations.filter(|r| r.symbol == symbol + 1).for_each(|r| r.symbol = symbol);
         });
@@ -73,13 +73,13 @@ fn sections(small: &mut Minimiser<'_, TestModule>) {
     for section in (0..small.best().sections.len()).rev() {
         let index = section as u32 + 1;
         if small.best().symbols.iter().all(|s| s.section != index) {
-            small.change(|module| {
+            small.try_change(|module| {
                 module.sections.remove(section);
                 module.symbols.iter_mut().filter(|s| s.section > index).for_each(|s| s.section -= 1);
             });
         }
     }
-    small.change(|module| module.inputs.clear());
+    small.try_change(|module| module.inputs.clear());
 }
 
 fn contents(small: &mut Minimiser<'_, TestModule>) {
@@ -88,7 +88,7 @@ fn contents(small: &mut Minimiser<'_, TestModule>) {
         let mut cut = small.best().sections[section].bytes.len();
         while cut > 0 {
             let len = small.best().sections[section].bytes.len();
-            if cut > len || !small.change(|module| module.sections[section].bytes.truncate(len - cut)) {
+            if cut > len || !small.try_change(|module| module.sections[section].bytes.truncate(len - cut)) {
                 cut /= 2;
             }
         }
@@ -102,7 +102,7 @@ fn contents(small: &mut Minimiser<'_, TestModule>) {
                 && s.relocations.iter().all(|r| r.offset >= by)
                 && small.best().symbols.iter().all(|s| s.section != index || s.value >= by);
             let done = fits
-                && small.change(|module| {
+                && small.try_change(|module| {
                     let s = &mut module.sections[section];
                     s.bytes.drain(..cut);
                     s.address = s.address.wrapping_add(by);
@@ -114,7 +114,7 @@ fn contents(small: &mut Minimiser<'_, TestModule>) {
             }
         }
         halves(small.best().sections[section].bytes.len(), |at, count| {
-            small.change(|module| module.sections[section].bytes[at..at + count].fill(0));
+            small.try_change(|module| module.sections[section].bytes[at..at + count].fill(0));
             false
         });
     }
@@ -129,7 +129,7 @@ fn simpler(number: u64) -> impl Iterator<Item = u64> {
 
 /// Replaces a number by the simplest candidate that is accepted.
 fn number(small: &mut Minimiser<'_, TestModule>, get: impl Fn(&TestModule) -> u64, set: impl Fn(&mut TestModule, u64)) {
-    let _ = simpler(get(small.best())).find(|number| small.change(|module| set(module, *number)));
+    let _ = simpler(get(small.best())).find(|number| small.try_change(|module| set(module, *number)));
 }
 
 fn numbers(small: &mut Minimiser<'_, TestModule>) {

@@ -28,7 +28,7 @@ impl<'a, T: Clone + PartialEq> Minimiser<'a, T> {
 
     /// Accepts `candidate` if it differs from the best input and the predicate holds for it; returns whether it was
     /// accepted.
-    pub fn offer(&mut self, candidate: T) -> bool {
+    pub fn try_candidate(&mut self, candidate: T) -> bool {
         if self.left == 0 || candidate == self.best {
             return false;
         }
@@ -41,9 +41,9 @@ impl<'a, T: Clone + PartialEq> Minimiser<'a, T> {
     }
 
     /// Offers a changed copy of the best input; returns whether it was accepted.
-    pub fn change(&mut self, change: impl FnOnce(&mut T)) -> bool {
+    pub fn try_change(&mut self, change: impl FnOnce(&mut T)) -> bool {
         let mut candidate = self.best.clone();
         change(&mut candidate);
-        self.offer(candidate)
+        self.try_candidate(candidate)
     }
 }

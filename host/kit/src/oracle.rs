@@ -62,7 +62,7 @@ impl Oracle {
             Self::Poison => metamorphic::poison(under_test, module),
             Self::Permute(seed) => metamorphic::permute(under_test, module, *seed),
             Self::Slots => slots::destinations(under_test, module),
-            Self::Cost(growth) => cost::in_proportion(under_test, module, *growth),
+            Self::Cost(growth) => cost::check_growth(under_test, module, *growth),
             Self::Against => context.against.map_or(Ok(()), |other| agree(under_test, other, module)),
         }
     }

@@ -8,7 +8,7 @@ use super::group::Group;
 use super::oracle::Oracle;
 use super::plugin_under_test::PluginUnderTest;
 use super::runner::{CheckContext, CheckRunner};
-use super::sample::aim;
+use super::sample::set_value;
 use super::test_module::Relocation;
 use relobox_abi::pairing;
 use relobox_link::description::PluginRow;
@@ -16,7 +16,7 @@ use relobox_link::description::PluginRow;
 /// Runs the checks of the group `pairs`.
 pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
     let under_test = runner.under_test();
-    for row in under_test.writing().filter(|row| row.row.pairing != pairing::NONE) {
+    for row in under_test.writing_rows().filter(|row| row.row.pairing != pairing::NONE) {
         runner.check(Group::Pairs, &row.name, |cx| {
             let Some(partner) = under_test.about().row(row.row.partner) else { return };
             for fixture in under_test.fixtures() {
@@ -49,7 +49,7 @@ fn relocation(row: &PluginRow, offset: u64, symbol: u32) -> Relocation {
 }
 
 fn labels(cx: &mut CheckContext<'_>, fixture: &Fixture, low: &PluginRow, under_test: &PluginUnderTest<'_>) {
-    let highs = under_test.writing().filter(|row| row.row.pairing == pairing::LABELLED);
+    let highs = under_test.writing_rows().filter(|row| row.row.pairing == pairing::LABELLED);
     for high in highs {
         for value in carries(high.row.round.max(12)) {
             let pair = |fixture: &mut Fixture, at: [u64; 2], value: i64| {
@@ -57,7 +57,7 @@ fn labels(cx: &mut CheckContext<'_>, fixture: &Fixture, low: &PluginRow, under_t
                 let label = fixture.label(at[0]);
                 fixture.relocation(relocation(high, at[0], target));
                 let index = fixture.module.sections[0].relocations.len() - 1;
-                aim(&under_test.model, &mut fixture.module, (0, index), value);
+                set_value(&under_test.model, &mut fixture.module, (0, index), value);
                 fixture.relocation(relocation(low, at[1], label));
                 label
             };
@@ -89,7 +89,7 @@ fn labels(cx: &mut CheckContext<'_>, fixture: &Fixture, low: &PluginRow, under_t
             let mut made = fixture.clone();
             let target = made.symbol(0);
             made.relocation(relocation(high, 16, target));
-            aim(&under_test.model, &mut made.module, (0, 0), 0x1234);
+            set_value(&under_test.model, &mut made.module, (0, 0), 0x1234);
             let label = made.label(offset);
             made.relocation(relocation(low, 24, label));
             cx.check(Oracle::ReferenceModel, &made.module);
@@ -175,7 +175,7 @@ fn parts(cx: &mut CheckContext<'_>, fixture: &Fixture, low: &PluginRow, high: &P
         made.module.sections[0].bytes.fill(0xa5);
         let symbol = made.symbol(0);
         made.relocation(relocation(high, 16, symbol));
-        aim(&cx.under_test().model, &mut made.module, (0, 0), value);
+        set_value(&cx.under_test().model, &mut made.module, (0, 0), value);
         made.relocation(relocation(low, 24, symbol));
         cx.check(Oracle::ReferenceModel, &made.module);
         let target = made.address().wrapping_add_signed(value);

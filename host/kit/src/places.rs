@@ -101,7 +101,7 @@ impl Places {
 
     /// Returns whether any relocation is [`Sharing::Mixed`].
     #[must_use]
-    pub(crate) fn disturbed(&self) -> bool {
+    pub(crate) fn has_mixed(&self) -> bool {
         self.sharing.contains(&Sharing::Mixed)
     }
 

@@ -35,7 +35,7 @@ impl<'a> PluginUnderTest<'a> {
     }
 
     /// Returns the rows whose relocations change bytes. A second row for the same type is left out.
-    pub fn writing(&self) -> impl Iterator<Item = &'a PluginRow> {
+    pub fn writing_rows(&self) -> impl Iterator<Item = &'a PluginRow> {
         let about = self.about();
         about.rows.iter().filter(|row| row.writes() && about.row(row.row.kind).is_some_and(|r| std::ptr::eq(r, *row)))
     }

@@ -14,25 +14,25 @@ impl ReferenceModel<'_> {
     #[must_use]
     pub(crate) fn predictions(&self, module: &TestModule, values: &[u64]) -> Vec<Prediction> {
         let mut predictions = Vec::with_capacity(module.relocations());
-        let as_assumed = self.as_assumed(module);
+        let inputs_match = self.inputs_match(module);
         for (section, s) in module.groups() {
             let places = Places::of(self.about(), s);
             let first = predictions.len();
             for index in 0..s.relocations.len() {
                 let site = Site { module, values, section, index, places: &places };
-                predictions.push(match self.one(&site) {
-                    Prediction::Bytes(_) | Prediction::Accepted if !as_assumed => {
+                predictions.push(match self.predict(&site) {
+                    Prediction::Bytes(_) | Prediction::Accepted if !inputs_match => {
                         Prediction::Unknown("the kernel inputs differ from those that the plugin assumes")
                     }
                     // The plugin may refuse unexpected kernel inputs before it looks at anything else.
-                    Prediction::Refused(mut kinds) if !as_assumed => {
+                    Prediction::Refused(mut kinds) if !inputs_match => {
                         kinds.add(FaultKind::Other);
                         Prediction::Refused(kinds)
                     }
                     prediction => prediction,
                 });
             }
-            if as_assumed {
+            if inputs_match {
                 places.chains(|chain| self.chain(module, values, section, chain, &mut predictions[first..]));
             }
         }
@@ -40,7 +40,7 @@ impl ReferenceModel<'_> {
     }
 
     /// Predicts the result of one relocation.
-    pub(crate) fn one(&self, site: &Site<'_>) -> Prediction {
+    pub(crate) fn predict(&self, site: &Site<'_>) -> Prediction {
         let (module, r) = (site.module, site.relocation());
         let section = &module.sections[site.section];
         if !self.links(module) {

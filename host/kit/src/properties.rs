@@ -6,7 +6,7 @@ use super::group::Group;
 use super::oracle::Oracle;
 use super::plugin_under_test::PluginUnderTest;
 use super::runner::{CheckContext, CheckRunner};
-use super::sample::{aim, sample};
+use super::sample::{sample, set_value};
 use super::test_module::Relocation;
 use super::vectors::stands_alone;
 use relobox_abi::{effect, pairing, row_flag};
@@ -51,14 +51,14 @@ pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
         let table = row.row.effect == effect::SLOT || under_test.model.unpredictable(row).is_some();
         (table && !row.is(row_flag::BY_HAND | row_flag::DERIVED)) || row.is(row_flag::FALLBACK)
     };
-    for row in under_test.writing().filter(leads) {
+    for row in under_test.writing_rows().filter(leads) {
         runner.check(Group::Slots, &row.name, |cx| {
             for fixture in under_test.fixtures() {
                 entries(cx, &fixture, row);
             }
         });
     }
-    for row in under_test.writing() {
+    for row in under_test.writing_rows() {
         runner.check(Group::Cost, &row.name, |cx| {
             for fixture in under_test.fixtures().into_iter().take(1) {
                 costs(cx, &fixture, row);
@@ -69,7 +69,7 @@ pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
 
 /// Calls `ask` with a sample of each row and with samples of all rows.
 fn samples(fixture: &Fixture, under_test: &PluginUnderTest<'_>, mut ask: impl FnMut(&Fixture)) {
-    let rows: Vec<_> = under_test.writing().filter(|row| stands_alone(row, fixture.in_place())).collect();
+    let rows: Vec<_> = under_test.writing_rows().filter(|row| stands_alone(row, fixture.in_place())).collect();
     for (seed, row) in (0..).zip(&rows) {
         if let Some(sample) = sample(under_test, fixture, &[*row], 6, seed) {
             ask(&sample);
@@ -123,7 +123,7 @@ fn costs(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow) {
         pairing::LABEL => {
             let Some(high) = about.row(row.row.partner) else { return };
             unit.relocation(one(high, 0, symbol));
-            aim(&cx.under_test().model, &mut unit.module, (0, 0), 0x1234);
+            set_value(&cx.under_test().model, &mut unit.module, (0, 0), 0x1234);
             let label = unit.label(0);
             unit.relocation(one(row, 8, label));
         }
@@ -139,7 +139,7 @@ fn costs(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow) {
         }
         _ => {
             unit.relocation(one(row, 0, symbol));
-            aim(&cx.under_test().model, &mut unit.module, (0, 0), 0);
+            set_value(&cx.under_test().model, &mut unit.module, (0, 0), 0);
         }
     }
     for growth in Growth::ALL {

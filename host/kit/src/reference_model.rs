@@ -111,7 +111,7 @@ impl<'a> ReferenceModel<'a> {
     }
 
     /// Returns whether all kernel inputs have the values that the plugin assumes.
-    pub(crate) fn as_assumed(&self, module: &TestModule) -> bool {
+    pub(crate) fn inputs_match(&self, module: &TestModule) -> bool {
         module.inputs.iter().all(|input| self.about.inputs.contains(input))
     }
 }

@@ -13,7 +13,12 @@ use std::collections::HashSet;
 
 /// Sets the value (or the size) of a relocation's symbol so that the relocation has the value `wanted`, as far as the
 /// reference model can tell.
-pub(crate) fn aim(model: &ReferenceModel<'_>, module: &mut TestModule, (section, index): (usize, usize), wanted: i64) {
+pub(crate) fn set_value(
+    model: &ReferenceModel<'_>,
+    module: &mut TestModule,
+    (section, index): (usize, usize),
+    wanted: i64,
+) {
     let r = module.sections[section].relocations[index];
     let Some(row) = model.about().row(r.kind) else { return };
     let Some(symbol) = (r.symbol as usize).checked_sub(1).filter(|i| *i < module.symbols.len()) else { return };
@@ -106,7 +111,7 @@ pub(crate) fn sample(
         let value = min as i128 + span / 2 + (i128::from(rng.next_u64()) % span);
         let value = (value as i64) & step(row).wrapping_neg();
         fixture.relocation(Relocation { offset: at, kind: row.row.kind, symbol, addend });
-        aim(&under_test.model, &mut fixture.module, (0, unit), value);
+        set_value(&under_test.model, &mut fixture.module, (0, unit), value);
     }
     // Remove relocations that are out of range by chance.
     for _ in 0..8 {

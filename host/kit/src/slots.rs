@@ -127,7 +127,7 @@ fn is_consistent(
     more: impl Fn(&Site<'_>) -> u64,
 ) -> bool {
     let field = Field::of(row, module.order);
-    let whole = field.holds() & 1 != 0 || row.row.align > 1;
+    let whole = field.stored_bits() & 1 != 0 || row.row.align > 1;
     let half = half(row).cast_unsigned();
     // The row decides about bits above an address.
     let unsure = if module.class == 32 { field.insert(0, |_| !0xffff_ffff) } else { 0 };

@@ -19,15 +19,15 @@ type Rule = (fn(i64, i64, i64, i64) -> i64, bool);
 /// A processor may count from a few bytes behind the place, the addend may belong to the address or to the target, and
 /// a field may hold a distance, an address, or an offset from a table.
 const RULES: [Rule; 9] = [
-    (|p, held, _, _| p.wrapping_add(held), false),
-    (|p, held, a, _| p.wrapping_add(held).wrapping_sub(a), true),
-    (|p, held, _, _| p.wrapping_add(held).wrapping_add(8), false),
-    (|p, held, _, _| p.wrapping_add(held).wrapping_add(4), false),
-    (|p, held, _, _| p.wrapping_add(held).wrapping_add(2), false),
-    (|_, held, _, _| held, false),
-    (|_, held, a, _| held.wrapping_sub(a), true),
-    (|_, held, _, table| held.wrapping_add(table), false),
-    (|_, held, a, table| held.wrapping_add(table).wrapping_sub(a), true),
+    (|p, value, _, _| p.wrapping_add(value), false),
+    (|p, value, a, _| p.wrapping_add(value).wrapping_sub(a), true),
+    (|p, value, _, _| p.wrapping_add(value).wrapping_add(8), false),
+    (|p, value, _, _| p.wrapping_add(value).wrapping_add(4), false),
+    (|p, value, _, _| p.wrapping_add(value).wrapping_add(2), false),
+    (|_, value, _, _| value, false),
+    (|_, value, a, _| value.wrapping_sub(a), true),
+    (|_, value, _, table| value.wrapping_add(table), false),
+    (|_, value, a, table| value.wrapping_add(table).wrapping_sub(a), true),
 ];
 
 /// The code to which a field refers, and its target.
@@ -48,13 +48,13 @@ pub(crate) struct Stubs<'a> {
 }
 
 /// Returns the code to which a field refers according to a rule.
-fn code(module: &TestModule, held: &FieldContents<'_>, rule: usize, linked: &Linked) -> Option<Code> {
+fn code(module: &TestModule, contents: &FieldContents<'_>, rule: usize, linked: &Linked) -> Option<Code> {
     let (to, of_way) = RULES[rule];
-    let letters = held.letters;
+    let letters = contents.letters;
     let tables = linked.made.iter().filter(|m| !m.text).map(|m| m.address.cast_signed());
     let tables: Vec<_> = if rule < 7 { vec![0] } else { tables.collect() };
     let at = tables.into_iter().find_map(|table| {
-        let at = module.cut(to(letters.p, held.value(), letters.a, table).cast_unsigned());
+        let at = module.cut(to(letters.p, contents.value(), letters.a, table).cast_unsigned());
         linked.made.iter().any(|m| m.text && m.at(at).is_some()).then_some(at)
     })?;
     let target = if of_way { letters.s } else { letters.s.wrapping_add(letters.a) };
@@ -69,32 +69,35 @@ impl<'a> Stubs<'a> {
     }
 
     /// Returns the relocations (all of one type) whose destinations do not agree.
-    pub(crate) fn agree(&mut self, leads: &[IndirectField]) -> BTreeSet<usize> {
+    pub(crate) fn agree(&mut self, fields: &[IndirectField]) -> BTreeSet<usize> {
         let (module, sides) = (self.module, self.sides);
-        let held: Vec<_> = leads.iter().map(|lead| [0, 1].map(|i: usize| sides[i].held(module, lead))).collect();
-        let detour = |side: usize, held: &[Option<FieldContents<'_>>; 2], rule: usize| {
-            let held = held[side].as_ref()?;
-            if held.is_direct(module) {
+        let contents: Vec<_> =
+            fields.iter().map(|indirect| [0, 1].map(|i: usize| sides[i].contents(module, indirect))).collect();
+        let code_of = |side: usize, contents: &[Option<FieldContents<'_>>; 2], rule: usize| {
+            let contents = contents[side].as_ref()?;
+            if contents.is_direct(module) {
                 return None;
             }
-            Some(code(module, held, rule, sides[side].linked))
+            Some(code(module, contents, rule, sides[side].linked))
         };
-        let leads_on = |rule: &usize| {
+        let all_lead_on = |rule: &usize| {
             let mut any = false;
-            let all = held.iter().all(|held| {
-                (0..2).all(|side| match detour(side, held, *rule) {
+            let all = contents.iter().all(|contents| {
+                (0..2).all(|side| match code_of(side, contents, *rule) {
                     Some(code) => {
                         any = true;
                         code.is_some()
                     }
-                    None => held[side].is_some(),
+                    None => contents[side].is_some(),
                 })
             });
-            let relative = held.iter().flatten().flatten().all(|held| held.row.row.effect == effect::RELATIVE);
+            let relative =
+                contents.iter().flatten().flatten().all(|contents| contents.row.row.effect == effect::RELATIVE);
             any && all && (*rule < 5 || !relative)
         };
-        let Some(rule) = (0..RULES.len()).find(leads_on) else { return self.plainly(leads, &held) };
-        let codes: Vec<_> = held.iter().map(|held| [0, 1].map(|side| detour(side, held, rule).flatten())).collect();
+        let Some(rule) = (0..RULES.len()).find(all_lead_on) else { return self.compare_bytes(fields, &contents) };
+        let codes: Vec<_> =
+            contents.iter().map(|contents| [0, 1].map(|side| code_of(side, contents, rule).flatten())).collect();
         let ends = [0, 1].map(|side: usize| {
             let starts: BTreeSet<u64> = codes.iter().filter_map(|codes| codes[side]).map(|code| code.at).collect();
             let next: BTreeMap<u64, u64> = starts.iter().copied().zip(starts.iter().copied().skip(1)).collect();
@@ -102,15 +105,15 @@ impl<'a> Stubs<'a> {
         });
         let behind = [0, 1].map(|side: usize| self.distance(side, &codes, &ends[side]));
         let mut wrong = BTreeSet::new();
-        for (i, (lead, codes)) in leads.iter().zip(&codes).enumerate() {
+        for (i, (indirect, codes)) in fields.iter().zip(&codes).enumerate() {
             for side in 0..2 {
                 let Some(code) = codes[side] else { continue };
                 let right = match self.known.get(&(side, code)) {
                     Some(right) => *right,
                     None => {
                         let end = ends[side].get(&code.at).copied();
-                        let right = behind[side].is_some_and(|distance| self.stands(side, code, distance, end))
-                            || self.as_the_other(side, lead, code, rule, end);
+                        let right = behind[side].is_some_and(|distance| self.target_is_at(side, code, distance, end))
+                            || self.matches_other_plugin(side, indirect, code, rule, end);
                         self.known.insert((side, code), right);
                         right
                     }
@@ -125,28 +128,28 @@ impl<'a> Stubs<'a> {
     }
 
     /// Compares fields whose destinations are not understood. They may differ by the distance between two tables.
-    fn plainly(&self, leads: &[IndirectField], held: &[[Option<FieldContents<'_>>; 2]]) -> BTreeSet<usize> {
+    fn compare_bytes(&self, fields: &[IndirectField], contents: &[[Option<FieldContents<'_>>; 2]]) -> BTreeSet<usize> {
         let [one, two] = self.sides;
-        let differs = |(i, lead): &(usize, &IndirectField)| {
+        let differs = |(i, indirect): &(usize, &IndirectField)| {
             let bytes = |side: &Side<'a>| {
-                let bytes = side.linked.sections.get(lead.section)?.get(lead.start..lead.end)?;
+                let bytes = side.linked.sections.get(indirect.section)?.get(indirect.start..indirect.end)?;
                 Some(bytes.to_vec())
             };
             if bytes(one) == bytes(two) {
                 return false;
             }
-            let [Some(a), Some(b)] = &held[*i] else { return true };
+            let [Some(a), Some(b)] = &contents[*i] else { return true };
             let tables = |side: &Side<'a>| side.linked.made.iter().filter(|m| !m.text).map(|m| m.address).collect();
             let (mine, theirs): (Vec<u64>, Vec<u64>) = (tables(one), tables(two));
             let moved = |(from, to): (&u64, &u64)| {
                 let by = to.wrapping_sub(*from);
-                let holds = a.field.holds();
+                let holds = a.field.stored_bits();
                 let apart = b.field.extract(b.word).wrapping_sub(a.field.extract(a.word)) & holds;
                 by != 0 && holds & 1 != 0 && (apart == by & holds || apart == by.wrapping_neg() & holds)
             };
             !mine.iter().zip(&theirs).any(moved)
         };
-        leads.iter().enumerate().filter(differs).map(|(i, _)| i).collect()
+        fields.iter().enumerate().filter(differs).map(|(i, _)| i).collect()
     }
 
     /// Returns the distance from the start of code to the word of its target that most pieces of code share.
@@ -155,7 +158,7 @@ impl<'a> Stubs<'a> {
         let mut votes: BTreeMap<u64, usize> = BTreeMap::new();
         for code in all {
             for distance in (0..limits::CODE_ENTRY).step_by(2) {
-                if self.stands(side, code, distance, ends.get(&code.at).copied()) {
+                if self.target_is_at(side, code, distance, ends.get(&code.at).copied()) {
                     *votes.entry(distance).or_default() += 1;
                 }
             }
@@ -164,7 +167,7 @@ impl<'a> Stubs<'a> {
     }
 
     /// Returns whether the target stands at this distance behind the start of its code and before the end of the code.
-    fn stands(&self, side: usize, code: Code, distance: u64, end: Option<u64>) -> bool {
+    fn target_is_at(&self, side: usize, code: Code, distance: u64, end: Option<u64>) -> bool {
         let word = word(self.module, code.target);
         let at = code.at.wrapping_add(distance);
         // A field may refer to a place some bytes before its code.
@@ -176,8 +179,15 @@ impl<'a> Stubs<'a> {
     /// Returns whether the other plugin makes the same code for this relocation at the same address. If its
     /// instructions differ, the plugin itself is asked, which at least proves that the code is for this target and no
     /// other.
-    fn as_the_other(&self, side: usize, lead: &IndirectField, code: Code, rule: usize, end: Option<u64>) -> bool {
-        let ask = |by: usize, target_by: u64| self.code_by(by, side, lead, code, (rule, target_by));
+    fn matches_other_plugin(
+        &self,
+        side: usize,
+        indirect: &IndirectField,
+        code: Code,
+        rule: usize,
+        end: Option<u64>,
+    ) -> bool {
+        let ask = |by: usize, target_by: u64| self.code_by(by, side, indirect, code, (rule, target_by));
         let mine = self.sides[side].linked.made.iter().filter(|m| m.text).find_map(|m| m.at(code.at));
         let Some(mine) = mine else { return false };
         let starts = |theirs: &Vec<u8>| {
@@ -214,12 +224,12 @@ impl<'a> Stubs<'a> {
         &self,
         by: usize,
         side: usize,
-        lead: &IndirectField,
+        indirect: &IndirectField,
         code: Code,
         (rule, moved): (usize, u64),
     ) -> Vec<Vec<u8>> {
         let (mine, by) = (&self.sides[side], &self.sides[by]);
-        let mut alone = self.alone(lead, mine.linked);
+        let mut alone = self.alone(indirect, mine.linked);
         alone.symbols.iter_mut().for_each(|s| s.value = self.module.cut(s.value.wrapping_add(moved)));
         let addresses = |text: bool| -> Vec<u64> {
             mine.linked.made.iter().filter(|m| m.text == text).map(|m| m.address).collect()
@@ -246,9 +256,9 @@ impl<'a> Stubs<'a> {
         };
         let reached = |linked: &Linked| {
             let side = Side::new(&alone, by.plugin, by.model, linked);
-            let lead = IndirectField { section: 0, index: 0, relocation: 0, start: 0, end: 0 };
-            let held = side.held(&alone, &lead).filter(|held| !held.is_direct(&alone))?;
-            let reached = self::code(&alone, &held, rule, linked)?;
+            let indirect = IndirectField { section: 0, index: 0, relocation: 0, start: 0, end: 0 };
+            let contents = side.contents(&alone, &indirect).filter(|contents| !contents.is_direct(&alone))?;
+            let reached = self::code(&alone, &contents, rule, linked)?;
             Some((reached, side.slots(reached.target).to_vec()))
         };
         let Some((there, slots)) = ask(0, 0).and_then(|first| reached(&first)) else { return Vec::new() };
@@ -266,9 +276,9 @@ impl<'a> Stubs<'a> {
     }
 
     /// Returns a module with this relocation alone, at its address.
-    fn alone(&self, lead: &IndirectField, linked: &Linked) -> TestModule {
-        let s = &self.module.sections[lead.section];
-        let r = s.relocations[lead.index];
+    fn alone(&self, indirect: &IndirectField, linked: &Linked) -> TestModule {
+        let s = &self.module.sections[indirect.section];
+        let r = s.relocations[indirect.index];
         let from = (r.offset.saturating_sub(16)) & !15;
         let bytes = &s.bytes[(from as usize).min(s.bytes.len())..];
         let section = Section {

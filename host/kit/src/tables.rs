@@ -1,6 +1,6 @@
 //! Knowledge about a plugin's table letters, and access to the contents of tables.
 
-use super::formula::{self, Formula, Holds, Letters};
+use super::formula::{self, EntryContents, Formula, Letters};
 use super::run::{Linked, Made};
 use super::test_module::TestModule;
 use relobox_abi::order;
@@ -26,7 +26,7 @@ impl Role {
 /// A formula with table letters.
 pub(crate) struct TableFormula {
     pub(crate) formula: Formula,
-    pub(crate) holds: Holds,
+    pub(crate) holds: EntryContents,
     /// The indices of its letters in [`formula::TABLES`].
     pub(crate) letters: Vec<usize>,
 }
@@ -91,12 +91,12 @@ pub(crate) fn slots(module: &TestModule, linked: &Linked, holds: impl Fn(&[u8]) 
 }
 
 /// Returns the addresses of all tables.
-pub(crate) fn starts(linked: &Linked) -> Vec<i64> {
+pub(crate) fn table_addresses(linked: &Linked) -> Vec<i64> {
     linked.made.iter().filter(|m| !m.text).map(|m| m.address.cast_signed()).collect()
 }
 
 /// Returns the Cartesian product of these lists.
-pub(crate) fn choices(of: &[Vec<i64>]) -> Vec<Vec<i64>> {
+pub(crate) fn combinations(of: &[Vec<i64>]) -> Vec<Vec<i64>> {
     let mut all = vec![Vec::new()];
     for some in of {
         all = all.iter().flat_map(|chosen: &Vec<i64>| some.iter().map(|one| [&chosen[..], &[*one]].concat())).collect();
@@ -105,7 +105,7 @@ pub(crate) fn choices(of: &[Vec<i64>]) -> Vec<Vec<i64>> {
 }
 
 /// Returns `letters` with values for table letters.
-pub(crate) fn with(mut letters: Letters, which: &[usize], values: &[i64]) -> Letters {
+pub(crate) fn substitute(mut letters: Letters, which: &[usize], values: &[i64]) -> Letters {
     which.iter().zip(values).for_each(|(which, value)| letters.tables[*which] = *value);
     letters
 }

@@ -38,7 +38,7 @@ impl FieldValue {
     }
 
     /// Returns the bits in which the readings differ.
-    pub(crate) fn doubt(&self) -> i64 {
+    pub(crate) fn ambiguous_bits(&self) -> i64 {
         self.readings.iter().fold(0, |doubt, other| doubt | (other ^ self.rounded))
     }
 
@@ -121,7 +121,7 @@ impl ReferenceModel<'_> {
         if symbol.is_some_and(|symbol| symbol.flags & special != 0) {
             return Err(Prediction::Unknown("its symbol has special properties"));
         }
-        if section.in_place && site.places.disturbed() {
+        if section.in_place && site.places.has_mixed() {
             return Err(Prediction::Unknown("another relocation may have overwritten an addend"));
         }
         let field = Field::of(row, module.order);

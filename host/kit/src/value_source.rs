@@ -20,7 +20,7 @@ pub(crate) enum ValueSource {
 impl ValueSource {
     /// Reads the source of a row's value from its effect and its formula.
     pub(crate) fn of(row: &PluginRow) -> Self {
-        let letters = |text| Formula::read(text).map_or(Self::Unknown(UNREADABLE), Self::Formula);
+        let letters = |text| Formula::parse(text).map_or(Self::Unknown(UNREADABLE), Self::Formula);
         if row.is(row_flag::BY_HAND) {
             return Self::Unknown("the plugin writes its bits with a function");
         }

@@ -7,7 +7,7 @@ use super::fixture::Fixture;
 use super::group::Group;
 use super::oracle::Oracle;
 use super::runner::{CheckContext, CheckRunner};
-use super::sample::aim;
+use super::sample::set_value;
 use super::test_module::Relocation;
 use relobox_abi::{effect, pairing, row_flag, symbol_flag};
 use relobox_link::description::PluginRow;
@@ -28,7 +28,7 @@ pub(crate) fn stands_alone(row: &PluginRow, in_place: bool) -> bool {
 /// Runs the checks of the groups `vectors` and `places`.
 pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
     let under_test = runner.under_test();
-    for row in under_test.writing() {
+    for row in under_test.writing_rows() {
         runner.check(Group::Vectors, &row.name, |cx| {
             for fixture in under_test.fixtures() {
                 if stands_alone(row, fixture.in_place()) {
@@ -50,7 +50,7 @@ pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
 }
 
 /// Makes a module with a relocation of `row` at `offset` that has the value `value`, in a section filled with `poison`.
-pub(crate) fn one(
+pub(crate) fn vector(
     cx: &CheckContext<'_>,
     fixture: &Fixture,
     row: &PluginRow,
@@ -69,7 +69,7 @@ pub(crate) fn one(
     }
     let symbol = fixture.symbol(0);
     fixture.relocation(Relocation { offset, kind: row.row.kind, symbol, addend });
-    aim(&cx.under_test().model, &mut fixture.module, (0, 0), value);
+    set_value(&cx.under_test().model, &mut fixture.module, (0, 0), value);
     fixture
 }
 
@@ -78,7 +78,7 @@ fn values(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow) {
     let addends = if fixture.in_place() { [0, 0, 0, 0] } else { [0, -8, 16, 0x70] };
     for (i, value) in edges(row).into_iter().enumerate() {
         for (j, poison) in POISON.into_iter().enumerate().take(3 + (i & 1)) {
-            let made = one(cx, fixture, row, (at, addends[(i + j) % 4], value), poison);
+            let made = vector(cx, fixture, row, (at, addends[(i + j) % 4], value), poison);
             cx.check(Oracle::ReferenceModel, &made.module);
             if j == 1 {
                 cx.check(Oracle::Poison, &made.module);
@@ -86,7 +86,7 @@ fn values(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow) {
         }
     }
     // An undefined weak symbol has the value 0.
-    let mut weak = one(cx, fixture, row, (at, 0, 0), POISON[0]);
+    let mut weak = vector(cx, fixture, row, (at, 0, 0), POISON[0]);
     let symbol = &mut weak.module.symbols[0];
     (symbol.value, symbol.info, symbol.flags) = (0, 0x20, symbol_flag::UNDEFINED | symbol_flag::WEAK);
     cx.check(Oracle::ReferenceModel, &weak.module);
@@ -96,12 +96,12 @@ fn values(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow) {
     none.module.sections[0].relocations[0].symbol = 0;
     cx.check(Oracle::ReferenceModel, &none.module);
     // A symbol that the module defines.
-    let mut own = one(cx, fixture, row, (at, 0, 0), POISON[2]);
+    let mut own = vector(cx, fixture, row, (at, 0, 0), POISON[2]);
     let symbol = &mut own.module.symbols[0];
     (symbol.section, symbol.value, symbol.flags) = (1, 40, 0);
     cx.check(Oracle::ReferenceModel, &own.module);
     if row.is(row_flag::ZERO) {
-        let mut again = one(cx, fixture, row, (at, 0, step(row)), POISON[0]);
+        let mut again = vector(cx, fixture, row, (at, 0, step(row)), POISON[0]);
         for i in 0..usize::from(row.row.width) {
             again.module.sections[0].bytes[at as usize + i] = 1;
             cx.check(Oracle::ReferenceModel, &again.module);
@@ -127,12 +127,12 @@ fn places(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow) {
     offsets.extend([u64::MAX, u64::MAX - field + 1, u64::MAX - behind, 1 << 63, (1 << 63) - 4]);
     offsets.extend([1 << 32, (1 << 32) - 1, (1 << 32) - field, (1 << 32) + 8, 1 << 31, u64::MAX << 32]);
     for offset in offsets {
-        let made = one(cx, fixture, row, (offset, 0, value), POISON[0]);
+        let made = vector(cx, fixture, row, (offset, 0, value), POISON[0]);
         cx.check(Oracle::ReferenceModel, &made.module);
     }
     // Sections of exactly the width of the field, one byte less, and one byte.
     for len in [field, field - 1, 1] {
-        let mut made = one(cx, fixture, row, (0, 0, value), POISON[0]);
+        let mut made = vector(cx, fixture, row, (0, 0, value), POISON[0]);
         made.module.sections[0].bytes.truncate(len as usize);
         cx.check(Oracle::ReferenceModel, &made.module);
     }

@@ -13,7 +13,7 @@ use relobox::fuzz::plugin::{ModuleInput, PluginTarget};
 use relobox::fuzz::target::{FuzzTarget, Suspicion};
 use relobox::fuzz::{corpus, driver, findings, jobs, report};
 use relobox::guests::Plugin;
-use relobox::kit::agree::must_share_a_machine;
+use relobox::kit::agree::check_same_machine;
 use relobox::kit::{Outcome, TestCase};
 use relobox::plugin_file::{Origin, PluginFile};
 use relobox::sandbox::Sandbox;
@@ -158,7 +158,7 @@ pub(crate) fn run(args: FuzzArgs) -> Result<ExitCode> {
     let (plugin, wasm) = load(&sandbox, named)?;
     let against = args.against.as_ref().map(|named| load(&sandbox, named)).transpose()?;
     if let (Some((against, _)), Some(named)) = (&against, &args.against) {
-        must_share_a_machine(&plugin, against, named)?;
+        check_same_machine(&plugin, against, named)?;
     }
     let target = || PluginTarget::new(&plugin, &wasm, against.as_ref().map(|(plugin, _)| plugin), !args.no_comparisons);
     if let Some(path) = &args.replay {

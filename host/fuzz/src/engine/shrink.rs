@@ -16,7 +16,7 @@ pub(crate) fn minimise(
         let candidates: Vec<_> = simpler(small.best().as_ref()).into_iter().map(BytesInput::new).collect();
         // Continue behind the candidate that was accepted last, since the earlier ones usually fail again.
         let first = if last < candidates.len() { last } else { 0 };
-        match (first..candidates.len()).chain(0..first).find(|n| small.offer(candidates[*n].clone())) {
+        match (first..candidates.len()).chain(0..first).find(|n| small.try_candidate(candidates[*n].clone())) {
             Some(n) => last = n,
             None => return small.into_best(),
         }

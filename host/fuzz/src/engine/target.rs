@@ -53,7 +53,7 @@ impl EngineTarget {
     ///
     /// [`Error::Guest`] if the engine cannot be instrumented.
     pub fn new(files: Vec<Vec<u8>>) -> Result<Self> {
-        Self::of(built_in::wasm_of("engine").unwrap_or_default(), files)
+        Self::from_wasm(built_in::wasm_of("engine").unwrap_or_default(), files)
     }
 
     /// Makes the target for another engine. `files` are additional seeds.
@@ -61,7 +61,7 @@ impl EngineTarget {
     /// # Errors
     ///
     /// [`Error::Guest`] if the engine cannot be instrumented or loaded.
-    pub fn of(wasm: &[u8], files: Vec<Vec<u8>>) -> Result<Self> {
+    pub fn from_wasm(wasm: &[u8], files: Vec<Vec<u8>>) -> Result<Self> {
         let unusable = |what| Error::Guest { guest: "engine".into(), what };
         let instrumentation = instrument(wasm, true).map_err(unusable)?;
         let original = Guests::with_plugins(Sandbox::new(None)?, Vec::new()).with_engine(wasm)?;

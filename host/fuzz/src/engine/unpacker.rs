@@ -48,7 +48,7 @@ impl UnpackerTarget {
     ///
     /// [`Error::Guest`] if the unpacker cannot be instrumented.
     pub fn new(files: Vec<Vec<u8>>) -> Result<Self> {
-        Self::of(built_in::wasm_of("unpack").unwrap_or_default(), files)
+        Self::from_wasm(built_in::wasm_of("unpack").unwrap_or_default(), files)
     }
 
     /// Makes the target for another unpacker. `files` are additional seeds.
@@ -56,7 +56,7 @@ impl UnpackerTarget {
     /// # Errors
     ///
     /// [`Error::Guest`] if the unpacker cannot be instrumented or loaded.
-    pub fn of(wasm: &[u8], files: Vec<Vec<u8>>) -> Result<Self> {
+    pub fn from_wasm(wasm: &[u8], files: Vec<Vec<u8>>) -> Result<Self> {
         let unusable = |what| Error::Guest { guest: "unpack".into(), what };
         let instrumentation = instrument(wasm, true).map_err(unusable)?;
         let original = Sandbox::new(None)?.load("unpack", wasm)?;

@@ -66,7 +66,7 @@ impl TestReport {
         let forms = under_test.model.forms();
         let mut unpredicted: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         let coverage = |row: &&PluginRow| proof.coverage(&under_test.model, row);
-        for row in under_test.writing().filter(|row| coverage(row).is_none()) {
+        for row in under_test.writing_rows().filter(|row| coverage(row).is_none()) {
             let why = under_test.model.unpredictable(row).unwrap_or("none of its modules was run, or passed");
             unpredicted.entry(why).or_default().push(row.name.clone());
         }
@@ -104,10 +104,10 @@ impl TestReport {
                 .collect(),
             passed: proof.passed(),
             cases: proof.checks.iter().map(|check| check.cases).sum(),
-            writing_types: under_test.writing().count(),
+            writing_types: under_test.writing_rows().count(),
             predicted_types: proof.predicted.len(),
             indirect_types: under_test
-                .writing()
+                .writing_rows()
                 .filter(|row| coverage(row).is_some_and(|coverage| coverage != RowCoverage::Predicted))
                 .count(),
             unpredicted: unpredicted

@@ -6,7 +6,7 @@ use crate::cli::output;
 use clap::Args;
 use relobox::files::{self, Kind};
 use relobox::guests::Plugin;
-use relobox::kit::agree::must_share_a_machine;
+use relobox::kit::agree::check_same_machine;
 use relobox::kit::oracle::{OracleContext, check_expected};
 use relobox::kit::{Check, Group, PluginUnderTest, Reproducer, Selection, TestCase, junit, run_checks};
 use relobox::{Error, Result, limits};
@@ -60,7 +60,7 @@ pub(crate) struct TestArgs {
 pub(super) fn run(args: TestArgs) -> Result<ExitCode> {
     let (plugin, against) = plugins(&args)?;
     if let (Some(against), Some(named)) = (&against, &args.against) {
-        must_share_a_machine(&plugin, against, named)?;
+        check_same_machine(&plugin, against, named)?;
     }
     let under_test = PluginUnderTest::new(&plugin);
     if let Some(file) = &args.replay {
