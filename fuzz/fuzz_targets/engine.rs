@@ -11,8 +11,8 @@ use std::sync::OnceLock;
 const HEADER: usize = 64;
 
 fn target() -> &'static EngineTarget {
-    static SUBJECT: OnceLock<EngineTarget> = OnceLock::new();
-    SUBJECT.get_or_init(|| EngineTarget::new(Vec::new()).unwrap_or_else(|e| panic!("{e}")))
+    static TARGET: OnceLock<EngineTarget> = OnceLock::new();
+    TARGET.get_or_init(|| EngineTarget::new(Vec::new()).unwrap_or_else(|e| panic!("{e}")))
 }
 
 fn read(data: &[u8]) -> BytesInput {

@@ -20,8 +20,8 @@ fn chosen() -> String {
 }
 
 fn target() -> &'static PluginTarget<'static> {
-    static SUBJECT: OnceLock<PluginTarget<'static>> = OnceLock::new();
-    SUBJECT.get_or_init(|| {
+    static TARGET: OnceLock<PluginTarget<'static>> = OnceLock::new();
+    TARGET.get_or_init(|| {
         let name = chosen();
         let wasm = match built_in::wasm_of(&name) {
             Some(wasm) => wasm.to_vec(),

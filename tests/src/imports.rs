@@ -52,7 +52,7 @@ pub fn graph(root: &Path) -> Result<Graph> {
 
 /// Returns the cycles: sets of files that reach each other. A file that only uses itself is no cycle.
 #[must_use]
-pub fn circles(graph: &Graph) -> Vec<BTreeSet<PathBuf>> {
+pub fn cycles(graph: &Graph) -> Vec<BTreeSet<PathBuf>> {
     let reach: BTreeMap<&PathBuf, BTreeSet<&PathBuf>> = graph
         .keys()
         .map(|from| {
@@ -63,12 +63,12 @@ pub fn circles(graph: &Graph) -> Vec<BTreeSet<PathBuf>> {
             (from, seen)
         })
         .collect();
-    let circles: BTreeSet<BTreeSet<PathBuf>> = reach
+    let cycles: BTreeSet<BTreeSet<PathBuf>> = reach
         .iter()
         .filter(|(file, seen)| seen.contains(*file))
         .map(|(file, seen)| seen.iter().filter(|to| reach[*to].contains(file)).map(|file| (*file).clone()).collect())
         .collect();
-    circles.into_iter().collect()
+    cycles.into_iter().collect()
 }
 
 /// Reads the file of a module and the files of its submodules, and returns the index of the module.
@@ -313,7 +313,7 @@ mod tests {
             [("lib.rs", "mod a;"), ("a/mod.rs", "mod b; fn f() { b::f() } pub struct P;"), ("a/b.rs", "use super::P;")];
         let graph = crate_of(&files);
         assert_eq!(arrows(&graph), ["a/b.rs a/mod.rs", "a/mod.rs a/b.rs"]);
-        assert_eq!(circles(&graph), [BTreeSet::from(["a/b.rs".into(), "a/mod.rs".into()])]);
+        assert_eq!(cycles(&graph), [BTreeSet::from(["a/b.rs".into(), "a/mod.rs".into()])]);
     }
 
     #[test]
