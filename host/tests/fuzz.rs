@@ -1,4 +1,5 @@
-//! `relobox fuzz`: what counts edges computes the same; what is wrong is found, and what is right is not.
+//! Tests of `relobox fuzz`: instrumentation does not change results, defects are found, and correct plugins have no
+//! findings.
 #![cfg(feature = "fuzz")]
 #![allow(missing_docs)]
 
@@ -24,13 +25,13 @@ fn plugin(name: &str, wasm: &[u8]) -> Plugin {
     Plugin::describe(guest, Origin::BuiltIn).unwrap()
 }
 
-/// The toy with one text replaced by another.
+/// The toy plugin with one text replaced.
 fn toy(from: &str, to: &str) -> Vec<u8> {
     assert!(TOY.contains(from), "{from}");
     wat::parse_str(TOY.replace(from, to)).unwrap()
 }
 
-/// A directory of one's own, removed in the end.
+/// A temporary directory, removed on drop.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -67,7 +68,7 @@ fn fuzz(wasm: &[u8], dir: &Path, executions: u64) -> Summary {
 }
 
 #[test]
-fn a_guest_that_counts_computes_the_same() {
+fn an_instrumented_guest_computes_the_same() {
     for (name, wasm) in built_in::plugins() {
         let plugin = plugin(name, wasm);
         let target = PluginTarget::new(&plugin, wasm, None, true).unwrap();
@@ -89,12 +90,12 @@ fn a_guest_that_counts_computes_the_same() {
 }
 
 #[test]
-fn rewriting_is_deterministic_and_keeps_its_memory_to_itself() {
+fn instrumentation_is_deterministic_and_its_memory_is_separate() {
     let wasm = wat::parse_str(TOY).unwrap();
     let (first, second) = (instrument(&wasm, true).unwrap(), instrument(&wasm, true).unwrap());
     assert_eq!(first.wasm, second.wasm);
     assert!(first.constants.contains(&32767), "{:?}", first.constants);
-    // The ordinary sandbox takes nothing with a second memory, so no original can name one.
+    // The ordinary sandbox rejects a guest with a second memory, so no original guest can access one.
     let error = Sandbox::new(None).unwrap().load("toy", &first.wasm).map(drop).unwrap_err();
     assert!(error.to_string().contains("memor"), "{error}");
     let named = toy("(memory (export \"memory\") 1)", "(memory (export \"memory\") (export \"relobox:counters\") 1)");
@@ -102,7 +103,7 @@ fn rewriting_is_deterministic_and_keeps_its_memory_to_itself() {
 }
 
 #[test]
-fn nothing_is_found_in_what_is_right() {
+fn a_correct_plugin_has_no_findings() {
     let dir = Scratch::new("right");
     let summary = fuzz(&wat::parse_str(TOY).unwrap(), &dir.0, 6000);
     let details: Vec<_> = summary.findings.iter().map(|f| &f.detail).collect();
@@ -111,16 +112,16 @@ fn nothing_is_found_in_what_is_right() {
 }
 
 #[test]
-fn what_is_wrong_is_found_and_can_be_replayed() {
+fn defects_are_found_and_replayed() {
     let wrong = [
-        // A range twice as large, and one too large by one.
+        // A range twice as large, and one that is too large by one.
         ("(i64.const 32767))) (then", "(i64.const 65535))) (then", "accepted"),
         ("(i64.const 32767))) (then", "(i64.const 32768))) (then", "accepted"),
-        // A place across the section's end.
+        // A place across the end of the section.
         ("(local.set $width (i64.const 4))", "(local.set $width (i64.const 3))", "accepted"),
-        // Symbols unchecked.
+        // The symbol index is not checked.
         ("(if (i32.ge_u (local.get $symbol) (i32.load offset=52 (local.get $job)))", "(if (i32.const 0)", "accepted"),
-        // A constant that nobody would guess.
+        // A constant that random mutation would not hit.
         (
             "(local.set $value (i64.add\n",
             "(if (i64.eq (i64.load offset=8 (local.get $relocation)) (i64.const 0x1234567)) (then (unreachable)))\n
@@ -139,7 +140,7 @@ fn what_is_wrong_is_found_and_can_be_replayed() {
         let found = found.unwrap_or_else(|| panic!("{to}: {:?}", summary.findings));
         let text = std::fs::read_to_string(&found.path).unwrap();
         let test_case: TestCase = text.parse().unwrap();
-        // Small, and wrong with this plugin only.
+        // The module is small, and the defect shows only with this plugin.
         assert!(test_case.module.relocations() <= 2, "{text}");
         let plugin = plugin("toy", &wasm);
         let target = PluginTarget::new(&plugin, &wasm, None, false).unwrap();
@@ -153,7 +154,8 @@ fn excessive_fuel_is_found_and_replayed_with_its_bound() {
     let right_wasm = wat::parse_str(TOY).unwrap();
     let right = plugin("toy", &right_wasm);
     let right = PluginTarget::new(&right, &right_wasm, None, false).unwrap();
-    // A relocation of the toy takes some seventy units; with this bit in its addend, ten times as many.
+    // A relocation of the toy takes some seventy units of fuel. With this bit set in its addend it takes ten times as
+    // many.
     let slow = "(block $next
       (if (i64.ne (i64.and (i64.load offset=8 (local.get $relocation)) (i64.const 0x800)) (i64.const 0)) (then
         (local.set $width (i64.const 100))
@@ -170,7 +172,7 @@ fn excessive_fuel_is_found_and_replayed_with_its_bound() {
     let slow = plugin("toy", &wasm);
     let target = PluginTarget::new(&slow, &wasm, None, false).unwrap();
     let took = run(&slow, &test_case.module).fuel;
-    // The file's bound counts, and not what the plugin of the day would be measured to need.
+    // The bound in the file counts, not a bound measured with the current plugin.
     let says = |target: &PluginTarget<'_>, bound| target.replay_within(&test_case, bound).map(|s| (s.oracle, s.bound));
     assert_eq!(says(&target, Some(bound)), Some(("fuel", Some(bound))));
     assert_eq!(says(&target, Some(took - 1)), Some(("fuel", Some(took - 1))));
@@ -193,7 +195,7 @@ fn the_same_seed_does_the_same() {
 #[test]
 fn a_second_plugin_that_differs_is_found() {
     let right = wat::parse_str(TOY).unwrap();
-    // Eight bits of the value are lost.
+    // The second plugin drops eight bits of the value.
     let other =
         toy("(i32.wrap_i64 (local.get $value))))", "(i32.wrap_i64 (i64.shl (local.get $value) (i64.const 8)))))");
     let (plugin, other) = (plugin("toy", &right), plugin("other", &other));
@@ -204,7 +206,7 @@ fn a_second_plugin_that_differs_is_found() {
 }
 
 #[test]
-fn a_small_corpus_takes_the_same_edges() {
+fn a_minimised_corpus_covers_the_same_edges() {
     let (dir, corpus) = (Scratch::new("corpus-out"), Scratch::new("corpus"));
     let wasm = wat::parse_str(TOY).unwrap();
     let plugin = plugin("toy", &wasm);
@@ -224,7 +226,7 @@ fn relobox(args: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn the_command_says_what_it_found_by_its_exit_code() {
+fn the_exit_code_tells_findings() {
     let dir = Scratch::new("command");
     let path = |name: &str| dir.0.join(name).to_string_lossy().into_owned();
     let (good, bad, out) = (path("good.wasm"), path("bad.wasm"), path("out"));
@@ -261,8 +263,9 @@ fn jobs_exchange_through_a_broker() {
     assert!(text.contains("accepted: R_TOY_PC16"), "{text}");
 }
 
-/// Two brokers, as on two machines: what a client of the first has is kept by a job of the second, which could not have
-/// found it. The way in is an addend whose product is a certain number: nothing leads there step by step.
+/// Two brokers, as on two machines: a job of the second keeps an input of a client of the first that it could not have
+/// found itself. The condition is an addend whose product is a certain number, which no sequence of improvements leads
+/// to.
 #[test]
 fn what_one_brokers_client_has_crosses_to_the_other() {
     let (addend, factor) = (0x1234_5678_9abc_def1u64, 0x9e37_79b9_7f4a_7c15u64);
@@ -277,7 +280,7 @@ fn what_one_brokers_client_has_crosses_to_the_other() {
     let (guest, out) = (path("toy.wasm"), path("out"));
     let wasm = toy("(local.set $value (i64.add\n", &secret);
     std::fs::write(&guest, &wasm).unwrap();
-    // The client's corpus: one input, the one with the addend.
+    // The client's corpus is the one input with the addend.
     let plugin = plugin("toy", &wasm);
     let target = PluginTarget::new(&plugin, &wasm, None, true).unwrap();
     let with_addend = |module: &mut TestModule| {
@@ -317,7 +320,7 @@ fn what_one_brokers_client_has_crosses_to_the_other() {
     wait("the second machine's jobs", || has(&there));
 }
 
-/// A process that is asked to end.
+/// A process that gets SIGTERM on drop.
 struct Ended(std::process::Child);
 
 impl Drop for Ended {
@@ -328,7 +331,7 @@ impl Drop for Ended {
     }
 }
 
-/// Until it is so, or far too long.
+/// Waits until the condition holds, and fails after a long time.
 fn wait(what: &str, until: impl Fn() -> bool) {
     let start = std::time::Instant::now();
     while !until() {

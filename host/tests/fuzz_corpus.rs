@@ -1,5 +1,5 @@
-//! What fuzzing has found worth keeping, of every shipped plugin: nothing looks wrong, and each case is linked or
-//! refused as it was when it was kept. `RELOBOX_BLESS=1` takes what comes now.
+//! Replays the fuzzing corpus of every shipped plugin: no case is suspicious, and each is linked or refused as
+//! recorded. `RELOBOX_BLESS=1` records the current outcomes.
 #![cfg(feature = "fuzz")]
 
 use relobox::built_in;
@@ -11,7 +11,7 @@ use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
 use std::path::{Path, PathBuf};
 
-/// The cases of a plugin, by name.
+/// The cases of a plugin, sorted by name.
 fn cases(plugin: &str) -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz-corpus").join(plugin);
     let entries = std::fs::read_dir(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
@@ -21,7 +21,7 @@ fn cases(plugin: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_was_kept_comes_to_the_same() {
+fn the_corpus_has_the_recorded_outcomes() {
     let bless = std::env::var_os("RELOBOX_BLESS").is_some();
     let sandbox = Sandbox::new(None).expect("a sandbox");
     for (name, wasm) in built_in::plugins() {
@@ -43,7 +43,7 @@ fn what_was_kept_comes_to_the_same() {
                 None => panic!("{}: nothing is expected of it", path.display()),
             }
         }
-        // What fuzzing begins with where there is no corpus.
+        // The inputs with which fuzzing starts if there is no corpus.
         let seeds = target.seeds();
         seeds
             .iter()

@@ -1,5 +1,5 @@
-//! `relobox fuzz --engine` and `--unpack`: that their inputs reach what they are meant for, that nothing is wrong with the
-//! shipped guests on some thousands of them, and that what is wrong with others is found.
+//! Tests of `relobox fuzz --engine` and `--unpack`: their inputs reach the intended code, the shipped guests have no
+//! findings on some thousand inputs, and the defects of other guests are found.
 #![cfg(feature = "fuzz")]
 
 use relobox::built_in;
@@ -11,7 +11,7 @@ use relobox::fuzz::target::{Coverage, FuzzTarget, Suspicion};
 use relobox::rng::Rng;
 use std::path::Path;
 
-/// How many edges an input takes, and what is suspicious.
+/// Returns the number of edges that an input covers, and the suspicion if there is one.
 fn execute<S: FuzzTarget>(target: &S, input: &S::Input) -> (usize, Option<Suspicion>) {
     let (edges, comparisons) = target.map_sizes();
     let (mut edges, mut comparisons) = (vec![0; edges], vec![0; comparisons]);
@@ -20,7 +20,7 @@ fn execute<S: FuzzTarget>(target: &S, input: &S::Input) -> (usize, Option<Suspic
     (edges.iter().filter(|n| **n != 0).count(), suspicion)
 }
 
-/// Mutates seeds for a while; nothing may be suspicious.
+/// Mutates seeds for some rounds and fails on a suspicion.
 fn fuzz<S: FuzzTarget<Input = BytesInput>>(target: &S, rounds: usize) {
     let seeds = target.seeds();
     for seed in &seeds {
@@ -44,7 +44,7 @@ fn fuzz<S: FuzzTarget<Input = BytesInput>>(target: &S, rounds: usize) {
 }
 
 #[test]
-fn the_engine_bears_damaged_modules() {
+fn the_engine_survives_damaged_modules() {
     let engine = EngineTarget::new(Vec::new()).expect("an engine");
     let seeds = engine.seeds();
     let (edges, _) = execute(&engine, &BytesInput::new(b"no module".to_vec()));
@@ -55,12 +55,12 @@ fn the_engine_bears_damaged_modules() {
 }
 
 #[test]
-fn the_unpacker_bears_damaged_streams() {
+fn the_unpacker_survives_damaged_streams() {
     let unpacker = UnpackerTarget::new(Vec::new()).expect("an unpacker");
     fuzz(&unpacker, 300);
 }
 
-/// What was found once, and what takes every edge that was ever taken: nothing is wrong with any of it.
+/// Runs former findings and a corpus that covers all known edges; none may be suspicious.
 fn replay<S: FuzzTarget<Input = BytesInput>>(target: &S, corpus: &str) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz-corpus").join(corpus);
     let inputs = CorpusDir::open(Some(&dir)).and_then(|disk| disk.read(target)).expect("a corpus");
@@ -73,14 +73,14 @@ fn replay<S: FuzzTarget<Input = BytesInput>>(target: &S, corpus: &str) {
 }
 
 #[test]
-fn nothing_is_wrong_with_the_corpus() {
+fn the_corpus_has_no_findings() {
     replay(&EngineTarget::new(Vec::new()).expect("an engine"), "engine");
     replay(&UnpackerTarget::new(Vec::new()).expect("an unpacker"), "unpack");
 }
 
-/// Whatever a file has become, it can be changed once more.
+/// A mutated file can be mutated again.
 #[test]
-fn mutators_bear_their_own_work() {
+fn mutators_accept_their_own_output() {
     let engine = EngineTarget::new(Vec::new()).expect("an engine");
     let (seeds, mut rng) = (engine.seeds(), Rng::new(2));
     let mut input = seeds[0].clone();
@@ -93,13 +93,13 @@ fn mutators_bear_their_own_work() {
     }
 }
 
-/// An engine that says it has no sections of that name, symbols elsewhere, or what you will, is found out.
+/// An engine is found that omits a section name, moves symbols, or is wrong in another way.
 #[test]
-fn an_engine_that_lies_is_found_out() {
+fn wrong_engines_are_found() {
     let wasm = built_in::wasm_of("engine").expect("an engine").to_vec();
     let honest = EngineTarget::new(Vec::new()).expect("an engine");
     let (seeds, mut found, mut tried) = (honest.seeds(), 0, 0);
-    // Other constants in its code make other engines; most are wrong somewhere, if they are engines at all.
+    // Changing a constant in the code gives another engine. Most of these are wrong, if they are engines at all.
     let places: Vec<usize> =
         (0..wasm.len() - 2).filter(|i| wasm[*i] == 0x41 && (8..64).contains(&wasm[i + 1])).collect();
     for place in places.iter().step_by(places.len() / 40) {

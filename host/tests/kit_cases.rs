@@ -1,4 +1,4 @@
-//! The conformance kit on plugins that it once judged wrongly: `tests/kit-cases`, whose README says what each is.
+//! The conformance kit on plugins about which it was once wrong: `tests/kit-cases`, whose README describes each.
 
 use relobox::built_in;
 use relobox::guests::Plugin;
@@ -38,7 +38,7 @@ fn failures(report: &ConformanceReport) -> Vec<String> {
     failed.flat_map(|c| c.failures.iter().map(|f| format!("{}: {}", c.full_name(), f.diagnostic))).collect()
 }
 
-/// The groups and the checks that fail, and nothing else.
+/// Asserts that exactly these groups and checks fail.
 fn fails(name: &str, wanted: &[(Group, &str)]) {
     let report = report(name, None, None);
     let mut failed: BTreeMap<(Group, &str), usize> = BTreeMap::new();
@@ -52,7 +52,7 @@ fn fails(name: &str, wanted: &[(Group, &str)]) {
 }
 
 #[test]
-fn what_is_kept_is_what_was_built() {
+fn the_lock_matches_the_built_plugins() {
     let lock = std::fs::read_to_string(cases().join("wasm/lock")).unwrap();
     let sums: BTreeMap<_, _> = lock.lines().filter_map(|l| l.split_once("  ")).map(|(sum, file)| (file, sum)).collect();
     let variants = std::fs::read_to_string(cases().join("variants.txt")).unwrap();
@@ -80,19 +80,19 @@ fn low_bits_that_are_dropped_are_noticed() {
 }
 
 #[test]
-fn a_row_that_rounds_and_aligns_is_judged() {
+fn a_row_that_rounds_and_aligns_is_predicted() {
     fails("round-everywhere", &[(Group::Vectors, "R_KIT_BOTH")]);
 }
 
 #[test]
-fn the_range_of_a_formula_that_cannot_be_read_is_judged() {
+fn the_range_of_an_unparsed_formula_is_checked() {
     for name in ["edge-low", "edge-high", "half-range"] {
         fails(name, &[(Group::Vectors, "R_KIT_MIXED")]);
     }
 }
 
 #[test]
-fn a_part_of_a_got_address_is_judged() {
+fn a_part_of_a_got_address_is_checked() {
     fails("got-part", &[(Group::Slots, "R_KIT_GOT_HI20")]);
 }
 
@@ -122,7 +122,7 @@ fn two_right_plugins_agree() {
         ("right", "right-renumbered"),
         ("right-renumbered", "right"),
         ("right-literal", "right-literal-renumbered"),
-        // Other instructions.
+        // The stubs have different instructions.
         ("right", "right-literal-renumbered"),
         ("right-literal", "right-renumbered"),
     ] {
@@ -168,7 +168,7 @@ fn a_plugin_for_another_machine_is_one_usage_error() {
     }
 }
 
-/// One cause is one finding, and names its row: two relocations of which one changes what the other finds.
+/// One cause is one finding and names its row. Here, one of two relocations changes bytes that the other reads.
 #[test]
 fn overlapping_uleb_is_one_finding() {
     let dir = std::env::temp_dir().join(format!("relobox-uleb-{}", std::process::id()));

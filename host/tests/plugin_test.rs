@@ -1,6 +1,6 @@
-//! `relobox plugin test`: the shipped plugins pass, and each group of checks notices a plugin that is wrong.
+//! Tests of `relobox plugin test`: the shipped plugins pass, and each group of checks finds a defective plugin.
 //!
-//! The wrong plugins are the documentation's toy with a line changed, and the planted bugs of `tests/planted`.
+//! The defective plugins are the documentation's toy with a changed line, and the planted bugs of `tests/planted`.
 
 use relobox::built_in;
 use relobox::description::PluginRow;
@@ -32,7 +32,7 @@ fn failures(report: &ConformanceReport) -> Vec<String> {
     failed.flat_map(|c| c.failures.iter().map(|f| format!("{}: {}", c.full_name(), f.diagnostic))).collect()
 }
 
-/// The plugin's line in the documentation's table of what is judged. `RELOBOX_BLESS=1` writes it.
+/// Compares the plugin's line in the table of docs/conformance.md. `RELOBOX_BLESS=1` writes it.
 fn documented(name: &str, plugin: &Plugin, report: &ConformanceReport) {
     static PAGE: Mutex<()> = Mutex::new(());
     let _page = PAGE.lock().unwrap();
@@ -106,7 +106,7 @@ fn s390x_passes() {
     shipped("s390x");
 }
 
-/// The documentation's toy, with some text replaced.
+/// The documentation's toy, with some texts replaced.
 fn toy(changes: &[(&str, &str)]) -> Plugin {
     let mut text = std::fs::read_to_string(repository().join("docs/examples/toy/toy.wat")).unwrap();
     for (from, to) in changes {
@@ -116,8 +116,8 @@ fn toy(changes: &[(&str, &str)]) -> Plugin {
     plugin("toy", &wat::parse_str(text).unwrap())
 }
 
-/// Every group that has a failure, with the words for what was wrong.
-fn noticed(report: &ConformanceReport) -> Vec<(Group, &'static str)> {
+/// Returns every group that has a failure, with the kind of the diagnostic.
+fn failed_groups(report: &ConformanceReport) -> Vec<(Group, &'static str)> {
     let of = |c: &relobox::kit::Check| -> Vec<_> {
         c.failures.iter().map(|f| (c.group, f.diagnostic.kind.as_str())).collect()
     };
@@ -132,12 +132,12 @@ fn the_toy_passes() {
 }
 
 #[test]
-fn a_toy_with_a_line_changed_is_noticed() {
+fn a_toy_with_a_changed_line_fails() {
     let slow = "(block $next
       (local.set $width (i64.extend_i32_u (local.get $index)))
       (block $slow (loop $on (br_if $slow (i64.eqz (local.get $width)))
         (local.set $width (i64.sub (local.get $width) (i64.const 1))) (br $on)))";
-    // What is wrong with it, the group that must notice, and as what.
+    // The defect, the changes that make it, the group that must find it, and the kind of the diagnostic.
     let wrong: [(&str, &[(&str, &str)], Group, &str); 14] = [
         ("refuses the smallest", &[("(i64.const -32768))", "(i64.const -32767))")], Group::Vectors, "refused"),
         (
@@ -216,24 +216,24 @@ fn a_toy_with_a_line_changed_is_noticed() {
             "differs",
         ),
     ];
-    let mut unnoticed = Vec::new();
+    let mut missed = Vec::new();
     for (what, changes, group, word) in wrong {
         let report = report(&toy(changes), None, None);
-        let noticed = noticed(&report);
+        let noticed = failed_groups(&report);
         if !noticed.contains(&(group, word)) {
-            unnoticed.push(format!("{what}: {noticed:?}"));
+            missed.push(format!("{what}: {noticed:?}"));
         }
         for failure in report.checks.iter().flat_map(|c| &c.failures) {
             let Some((oracle, module)) = &failure.reproducer else { continue };
-            // A trap may need many of them; what overwrites its own job, some.
+            // A trap may need many relocations, and a plugin that overwrites its own job needs some.
             let small = failure.diagnostic.kind.as_str() == "misbehaved"
                 || module.relocations() <= 6 && module.sections.iter().all(|s| s.bytes.len() <= 128);
             if !small {
-                unnoticed.push(format!("{what}: {oracle} of {module:?}"));
+                missed.push(format!("{what}: {oracle} of {module:?}"));
             }
         }
     }
-    assert_eq!(unnoticed, [""; 0]);
+    assert_eq!(missed, [""; 0]);
 }
 
 fn planted(name: &str) -> PathBuf {
@@ -241,7 +241,7 @@ fn planted(name: &str) -> PathBuf {
 }
 
 #[test]
-fn planted_bugs_are_noticed() {
+fn planted_bugs_are_found() {
     let read = |name: &str| plugin(name, &std::fs::read(planted(name)).unwrap());
     for right in ["riscv", "aarch64", "i386", "mips", "ppc32", "arm64-got"] {
         assert_eq!(failures(&report(&read(right), None, None)), [""; 0], "{right}");
@@ -270,13 +270,13 @@ fn planted_bugs_are_noticed() {
         ("quadratic-veneers", Group::Cost),
     ] {
         let report = report(&read(name), Some(group.as_str()), None);
-        assert!(noticed(&report).iter().any(|(g, _)| *g == group), "{name}: {:?}", failures(&report));
+        assert!(failed_groups(&report).iter().any(|(g, _)| *g == group), "{name}: {:?}", failures(&report));
     }
-    // What the table says wrong as well, only another plugin knows.
+    // The plugin's description has the same mistake, so only a second plugin can find it.
     let (half, right) = (read("half-range"), read("riscv"));
     assert_eq!(failures(&report(&half, Some("vectors"), None)), [""; 0]);
     let against = report(&half, Some("vectors"), Some(&right));
-    assert!(noticed(&against).contains(&(Group::Against, "differs")));
+    assert!(failed_groups(&against).contains(&(Group::Against, "differs")));
 }
 
 fn relobox(dir: &Path, args: &[&str]) -> Output {

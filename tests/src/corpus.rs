@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_the_kernels() {
+    fn names_match_the_kernel() {
         let module = Module { path: "kernel/drivers/md/dm-mod.ko.xz".into() };
         assert_eq!(module.name(), "dm_mod");
     }

@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_a_use_is_an_arrow() {
+    fn every_form_of_use_is_an_edge() {
         for text in [
             "use crate::b::X;",
             "use super::b;",
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_use_is_no_arrow() {
+    fn other_text_is_no_edge() {
         for text in [
             "mod b;",
             "mod b; use std::b::X;",

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_snapshot_is_an_error() {
+    fn a_truncated_snapshot_is_an_error() {
         let whole = [&0x1000_u64.to_le_bytes()[..], &2_u64.to_le_bytes(), &[1, 2]].concat();
         assert_eq!(areas(&whole).unwrap(), [(0x1000, &[1, 2][..])]);
         assert!(areas(&whole[..17]).is_err());

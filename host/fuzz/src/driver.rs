@@ -276,7 +276,7 @@ pub fn run_alone<S: FuzzTarget>(
 /// # Errors
 ///
 /// [`Error::Io`] if the corpus or a finding cannot be read or written, [`Error::Usage`] if an input cannot be parsed,
-/// there is the corpus is empty, or LibAFL fails.
+/// the corpus is empty, or LibAFL fails.
 pub fn campaign<S, EM>(
     target: &S,
     options: &CampaignOptions<'_>,

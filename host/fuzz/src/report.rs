@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reports_have_what_was_found() {
+    fn reports_contain_the_findings() {
         let finding = Finding {
             oracle: "trap".to_owned(),
             about: "relobox_apply: \"unreachable\"".to_owned(),

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn holes_are_seen_wherever_they_are() {
+    fn holes_in_a_field_are_found() {
         let lacks = |row: &PluginRow| missing_bits(row).map(|(_, actual)| actual);
         for flags in [0, row_flag::FALLBACK] {
             for hole in 3..25 {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn low_bits_go_somewhere() {
+    fn dropped_low_bits_are_found() {
         let branch = |low: u8, align: u8| row(effect::RELATIVE, (rule::SIGNED, 18, align), &[(low, 18 - low)]);
         for low in 1..6u8 {
             for align in [0, 1, 1 << (low - 1)] {
@@ -143,7 +143,7 @@ mod tests {
             let high = high(effect::ABSOLUTE, bits);
             assert!(dropped_bits(std::slice::from_ref(&high), &high).is_some());
             assert_eq!(dropped_bits(&[high.clone(), low(effect::ABSOLUTE, bits + overlap)], &high), None);
-            assert!(dropped_bits(&[high.clone(), low(effect::RELATIVE, bits)], &high).is_some(), "another value's");
+            assert!(dropped_bits(&[high.clone(), low(effect::RELATIVE, bits)], &high).is_some(), "a different value");
             let mut rounded = high.clone();
             rounded.row.round = bits;
             assert_eq!(dropped_bits(std::slice::from_ref(&rounded), &rounded), None);
@@ -157,17 +157,20 @@ mod tests {
     }
 
     #[test]
-    fn bit_0_may_say_which_instruction_set() {
+    fn bit_0_may_select_the_instruction_set() {
         let branch = |low: u8, align: u8| row(effect::RELATIVE, (rule::SIGNED, 18, align), &[(low, 18 - low)]);
         let (half, wide) = (branch(1, 1), branch(2, 4));
         assert_eq!(dropped_bits(&[half.clone(), half.clone(), wide.clone()], &half), None);
-        assert!(dropped_bits(&[half.clone(), wide.clone()], &half).is_some(), "it is one only");
+        assert!(dropped_bits(&[half.clone(), wide.clone()], &half).is_some(), "there is only one row");
         assert!(dropped_bits(&[half.clone(), half.clone()], &half).is_some(), "there is no other instruction set");
-        assert!(dropped_bits(&[half.clone(), half.clone(), wide, branch(1, 2)], &half).is_some(), "others say so");
+        assert!(
+            dropped_bits(&[half.clone(), half.clone(), wide, branch(1, 2)], &half).is_some(),
+            "other rows use bit 0"
+        );
     }
 
     #[test]
-    fn a_formula_may_leave_them_out() {
+    fn a_formula_may_clear_the_low_bits() {
         for (formula, good) in [("(S + A - P) & ~3", true), ("(S + A - P >> 2) << 2", true), ("S + A - P >> 2", false)]
         {
             let mut row = row(effect::UNKNOWN, (rule::SIGNED, 18, 1), &[(2, 16)]);

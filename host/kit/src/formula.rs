@@ -331,7 +331,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formulas_have_values() {
+    fn formulas_are_evaluated() {
         let letters = Letters { s: 0x1000, a: -4, p: 0x804, z: 8, ..Letters::default() };
         for (text, value) in [
             ("S + A", 0xffc),
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn formulas_of_tables_say_what_entries_hold() {
+    fn table_formulas_determine_the_entry_contents() {
         let letters = Letters { s: 7, a: -4, p: 0x800, z: 0, tables: [0x3018, 0x3000, 0x18, 0x5000, 0x20] };
         for (text, within, value, holds, tables) in [
             ("G + A - P", false, 0x2814, EntryContents::Symbol, &[0][..]),
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_in_from_above_is_not_said() {
+    fn readings_of_a_right_shift_differ() {
         let letters = Letters { s: -0x1_0000, ..Letters::default() };
         let readings = |text: &str, class| Formula::parse(text).map(|f| f.readings(&letters, class));
         assert_eq!(readings("S + A", 32), Some([-0x1_0000; 3]));
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_certain_is_not_read() {
+    fn ambiguous_formulas_are_rejected() {
         for text in ["", "G + A", "page(S)", "S A", "S +", "(S", "S)", "S * 2", "S - 1x", "S > 2", "S >> ", "S >>> 2"] {
             assert_eq!(Formula::parse(text), None, "{text}");
         }

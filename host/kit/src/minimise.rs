@@ -157,7 +157,7 @@ mod tests {
     use crate::{Relocation, Section, Symbol};
 
     #[test]
-    fn what_does_not_matter_goes() {
+    fn irrelevant_parts_are_removed() {
         let relocations: Vec<_> = (0..100u64)
             .map(|i| Relocation { offset: 8 * i, kind: 1 + (i == 77) as u32, symbol: 3, addend: -5 })
             .collect();

@@ -217,7 +217,7 @@ mod tests {
 
     /// The sandbox has no source of nondeterminism, so the comparison is tested with made-up runs.
     #[test]
-    fn two_runs_that_differ_are_noticed() {
+    fn differing_runs_are_reported() {
         let linked = |byte| Outcome::Linked(Linked { sections: vec![vec![byte]], ..Linked::default() });
         assert_eq!(same(&(linked(1), 2, 3), &(linked(1), 2, 3)), Ok(()));
         for other in [(linked(0), 2, 3), (linked(1), 1, 3), (linked(1), 2, 4), (Outcome::Refused(Vec::new()), 2, 3)] {

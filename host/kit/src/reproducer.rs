@@ -68,7 +68,7 @@ mod tests {
     use crate::diagnostic::DiagnosticKind;
 
     #[test]
-    fn every_oracle_is_read_back() {
+    fn every_oracle_round_trips() {
         let mut oracles = vec![Oracle::ReferenceModel, Oracle::Repeat, Oracle::Poison, Oracle::Slots, Oracle::Against];
         oracles.extend([
             Oracle::Shift(0x10),

@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn text_round_trips() {
         let mut test_case = sample();
         assert_eq!(test_case.to_string().parse(), Ok(test_case.clone()), "{test_case}");
         let faults = vec![("out-of-range".to_owned(), Some(3)), ("other".to_owned(), None)];
@@ -443,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_wrong_is_named() {
+    fn syntax_errors_name_the_line() {
         let text = sample().to_string();
         for (i, line) in text.lines().enumerate().skip(1) {
             let wrong = text.replacen(line, &format!("{line} nonsense"), 1);

@@ -62,7 +62,7 @@ mod tests {
     use super::{read, write};
 
     #[test]
-    fn what_is_written_is_read() {
+    fn text_round_trips() {
         for bytes in [vec![], vec![0; 15], vec![0; 16], [vec![1, 2, 3], vec![0; 40], vec![9; 33]].concat()] {
             let text = write(&bytes, &["a remark".to_owned()]);
             assert_eq!(read(&text), Ok(bytes), "{text}");
