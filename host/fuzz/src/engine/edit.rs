@@ -403,7 +403,7 @@ fn header(model: &mut Model, rng: &mut Rng) {
         0 => model.extended = !model.extended,
         1 => model.headers_first = !model.headers_first,
         2 => model.names = some_section(model, rng),
-        // The machines of the built-in plugins, and EM_NONE.
+        // The machines of the built-in plugins, and 0, which is no machine.
         3 => model.machine = rng.pick(&[62, 183, 243, 8, 22, 0]).copied().unwrap_or(0),
         4 => model.flags = rng.pick(&[0, 1, 0x5000_0000, u32::MAX]).copied().unwrap_or(0),
         _ => {
