@@ -5,7 +5,7 @@
 //! code.
 //!
 //! The linkers were made for programs. They merge strings, drop unused sections, sort notes and relax instructions.
-//! [`neutral`] rewrites a copy of the object so that none of this applies, and [`script`] fixes every address.
+//! `neutral` rewrites a copy of the object so that none of this applies, and `script` fixes every address.
 
 pub mod bfd;
 pub mod compare;
