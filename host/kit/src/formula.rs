@@ -2,7 +2,7 @@
 //! parentheses. Operators have the precedence of C and Rust.
 //!
 //! Formulas with function calls are not read, since only the architecture knows what a function does. Letters for
-//! tables and table entries are read only by [`Formula::of_tables`].
+//! tables and table entries are read only by [`Formula::parse_table`].
 
 /// The psABI letters for tables and table entries. Plugins differ in what a letter stands for: the address of a table,
 /// the address of an entry, or the offset of an entry.

@@ -31,7 +31,7 @@ pub(crate) fn write(bytes: &[u8], remarks: &[String]) -> String {
     out
 }
 
-/// Parses the text that [`write`] produces.
+/// Parses the text that [`write()`] produces.
 pub(crate) fn read(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     for (n, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.starts_with('#')) {
