@@ -1,4 +1,4 @@
-//! The same link in two ways: natively, without a sandbox, and in the sandbox; stage by stage.
+//! Benchmarks that link the same module natively and in the sandbox, with the time of each stage.
 
 use anyhow::{Context as _, Result};
 use relobox::guests::Guests;
@@ -18,22 +18,22 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use zerocopy::IntoBytes as _;
 
-/// How long each stage of one link took.
+/// The duration of each stage of one link.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stages {
-    /// Reading the file to where it is parsed.
+    /// Reading the file into the memory in which it is parsed.
     pub open: Duration,
-    /// ELF to records.
+    /// Parsing the ELF file into records.
     pub parse: Duration,
-    /// Writing the job, and asking what the module needs.
+    /// Writing the job, and the plugin's plan call.
     pub plan: Duration,
-    /// Addresses and values.
+    /// Assigning addresses and symbol values.
     pub resolve: Duration,
-    /// Writing addresses and values, and the plugin's apply call.
+    /// Writing addresses and values into the job, and the plugin's apply call.
     pub apply: Duration,
-    /// Taking over the windows (sandboxed only).
+    /// Checking and copying the windows (in the sandbox only).
     pub confine: Duration,
-    /// All of it, with giving memory back.
+    /// The whole link, including the release of memory.
     pub total: Duration,
 }
 
@@ -44,7 +44,11 @@ fn timed<T>(into: &mut Duration, work: impl FnOnce() -> T) -> T {
     out
 }
 
-/// One link in the sandbox, warm: guests are compiled, nothing is written.
+/// Links a module in the sandbox, with compiled guests and without writing a file.
+///
+/// # Errors
+///
+/// Any error of the link.
 pub fn sandboxed(guests: &Guests, path: &Path, symbols: &Symbols) -> Result<Stages> {
     let mut t = Stages::default();
     let start = Instant::now();
@@ -64,7 +68,12 @@ pub fn sandboxed(guests: &Guests, path: &Path, symbols: &Symbols) -> Result<Stag
     Ok(t)
 }
 
-/// The same engine and table, compiled natively: no guests, no copies between them, no confinement.
+/// Links a module with the same engine and plugin compiled natively: without guests, without copies and without
+/// confine.
+///
+/// # Errors
+///
+/// If the file cannot be read or parsed, no plugin links it, or the plugin reports faults.
 pub fn native(guests: &Guests, path: &Path, symbols: &Symbols) -> Result<Stages> {
     let mut t = Stages::default();
     let start = Instant::now();
@@ -120,7 +129,11 @@ pub fn native(guests: &Guests, path: &Path, symbols: &Symbols) -> Result<Stages>
     Ok(t)
 }
 
-/// The median of `runs` alternating measurements of both: native, sandboxed.
+/// Returns the medians of `runs` alternating measurements: native, then sandboxed.
+///
+/// # Errors
+///
+/// As [`native`] and [`sandboxed`].
 pub fn compare(guests: &Guests, path: &Path, symbols: &Symbols, runs: usize) -> Result<(Stages, Stages)> {
     let (mut a, mut b) = (Vec::new(), Vec::new());
     native(guests, path, symbols)?;
@@ -149,15 +162,23 @@ fn median(all: &[Stages]) -> Stages {
     }
 }
 
-/// How many relocations of allocated sections a module has.
+/// Returns the number of relocations in the allocated sections of a module.
+///
+/// # Errors
+///
+/// If the file cannot be read or parsed.
 pub fn relocations(path: &Path) -> Result<usize> {
     let file = std::fs::read(path)?;
     let module = relobox_engine::parse(&file, relobox_abi::parse::ALL).map_err(|f| anyhow::anyhow!("{}", f.text))?;
     Ok(module.relocations.len())
 }
 
-/// An object with one section and `count` relocations, of the three commonest types in turn, to a
-/// thousand symbols in turn: what grows is only the number.
+/// Makes an object with one section and `count` relocations, of the three most common types in turn, to up to 1,000
+/// symbols in turn, so that only the number of relocations varies.
+///
+/// # Errors
+///
+/// If the object cannot be written.
 pub fn many(count: usize) -> Result<tempfile::NamedTempFile> {
     use object::write::{Object, Relocation, StandardSection, Symbol, SymbolSection};
     let mut object = Object::new(object::BinaryFormat::Elf, object::Architecture::X86_64, object::Endianness::Little);

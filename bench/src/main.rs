@@ -1,7 +1,8 @@
-//! `cargo run --release -p relobox-bench`: the table of docs/benchmarks.md, measured side by side.
+//! `cargo run --release -p relobox-bench` measures the table of docs/benchmarks.md.
 //!
-//! Needs tests/scripts/fetch-corpora amd64; other linkers are measured where tests/scripts/install-oracles
-//! has put them. Everything is a median of alternating runs; only ratios mean much on a busy machine.
+//! It needs the corpus of `tests/scripts/fetch-corpora amd64`. Other linkers are measured if
+//! `tests/scripts/install-oracles` has installed them. All numbers are medians of alternating runs; on a busy machine
+//! only the ratios are meaningful.
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
@@ -19,19 +20,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Measure relobox beside its own code without a sandbox, and beside other linkers
+/// Compare relobox with its own code without a sandbox, and with other linkers
 #[derive(Debug, Parser)]
 struct Args {
-    /// Runs of each; the median counts
+    /// Number of runs of each measurement; the median counts
     #[arg(long, default_value_t = 15)]
     runs: usize,
     /// The relobox to start as a process [default: beside this program]
     #[arg(long)]
     relobox: Option<PathBuf>,
-    /// Take plugins from here, to try one out
+    /// Load plugins from this directory
     #[arg(long, value_name = "DIR")]
     plugin_dir: Vec<PathBuf>,
-    /// Only the first table
+    /// Print only the first table
     #[arg(long)]
     quick: bool,
 }
@@ -42,7 +43,7 @@ fn main() -> Result<()> {
     let relobox = args.relobox.unwrap_or(beside);
     ensure!(relobox.is_file(), "{} is missing: cargo build --release -p relobox", relobox.display());
     let corpus = Corpus::open("amd64")?.context("no corpus: run tests/scripts/fetch-corpora amd64")?;
-    // Those are meant, where a built-in one links the same machine.
+    // Given plugins are preferred to built-in ones for the same machine.
     let files = Search { given: args.plugin_dir, ..Search::default() }.read()?.files;
     let chosen = files.iter().map(|file| file.digest).collect();
     let plugins = Plugins { files, chosen, ..Plugins::default() };
@@ -120,7 +121,7 @@ fn find(corpus: &Corpus, name: &str) -> Result<PathBuf> {
     Ok(corpus.module(name).with_context(|| format!("no {name}.ko"))?.path.clone())
 }
 
-/// The module with the median number of relocations, 334 of Debian's.
+/// Finds the module with the median number of relocations (334 in Debian's kernel).
 fn median_module(corpus: &Corpus) -> Result<PathBuf> {
     let mut counts = Vec::new();
     for module in &corpus.modules {
@@ -146,7 +147,7 @@ fn ratio(a: Duration, b: Duration) -> String {
     format!("{:.2}x", a.as_secs_f64() / b.as_secs_f64())
 }
 
-/// One line: relobox and each linker that is installed, doing the same link.
+/// Returns a table row with relobox and each installed linker, all doing the same link.
 fn processes(relobox: &Path, path: &Path, runs: usize) -> Result<Vec<String>> {
     let elf = std::fs::read(path)?;
     let job: Job<'_> = layout::sequential(path, &elf, 0xffff_ffff_c000_0000)?;
@@ -186,7 +187,7 @@ fn processes(relobox: &Path, path: &Path, runs: usize) -> Result<Vec<String>> {
     Ok(row)
 }
 
-/// Each command in turn, `runs` times after one that does not count; the medians.
+/// Runs each command in turn, `runs` times after one warm-up, and returns the medians.
 fn alternate(commands: &mut [Command], runs: usize) -> Result<Vec<Duration>> {
     let mut times = vec![Vec::new(); commands.len()];
     for run in 0..=runs {

@@ -1,37 +1,37 @@
-//! The engine under libFuzzer. An input is a file, as it is, or as the text of `relobox fuzz --engine`'s corpus.
+//! The engine under libFuzzer. An input is a binary file, or the text of a `relobox fuzz --engine` input.
 #![no_main]
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use relobox_fuzz::BytesInput;
-use relobox_fuzz::engine::Engine;
-use relobox_fuzz::subject::Subject as _;
+use relobox_fuzz::engine::EngineTarget;
+use relobox_fuzz::target::FuzzTarget as _;
 use std::sync::OnceLock;
 
-/// Bytes of ELF's header in its 64-bit class.
+/// The size of the ELF header in class 64.
 const HEADER: usize = 64;
 
-fn subject() -> &'static Engine {
-    static SUBJECT: OnceLock<Engine> = OnceLock::new();
-    SUBJECT.get_or_init(|| Engine::new(Vec::new()).unwrap_or_else(|e| panic!("{e}")))
+fn target() -> &'static EngineTarget {
+    static TARGET: OnceLock<EngineTarget> = OnceLock::new();
+    TARGET.get_or_init(|| EngineTarget::new(Vec::new()).unwrap_or_else(|e| panic!("{e}")))
 }
 
 fn read(data: &[u8]) -> BytesInput {
-    let text = std::str::from_utf8(data).ok().and_then(|text| subject().read(text).ok());
+    let text = std::str::from_utf8(data).ok().and_then(|text| target().read(text).ok());
     text.unwrap_or_else(|| data.to_vec().into())
 }
 
-fuzz_target!(|data: &[u8]| relobox_fuzz::execute(subject(), &read(data)));
+fuzz_target!(|data: &[u8]| relobox_libfuzzer::execute(target(), &read(data)));
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    let subject = subject();
-    // What is shorter than an ELF header gets nowhere by itself.
+    let target = target();
+    // An input that is shorter than an ELF header would never reach the parser, so begin with a seed.
     let mut file = match size < HEADER && !seed.is_multiple_of(4) {
         true => {
-            let seeds = subject.seeds();
+            let seeds = target.seeds();
             seeds[seed as usize % seeds.len()].clone()
         }
         false => read(&data[..size]),
     };
-    relobox_fuzz::mutate(subject, &mut file, None, seed);
-    relobox_fuzz::give(file.as_ref(), data, size, max_size)
+    relobox_libfuzzer::mutate(target, &mut file, None, seed);
+    relobox_libfuzzer::give(file.as_ref(), data, size, max_size)
 });

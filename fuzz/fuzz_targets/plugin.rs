@@ -1,13 +1,13 @@
-//! A relocation plugin under libFuzzer. An input is a case as text, as in `relobox fuzz`'s corpus.
+//! A relocation plugin under libFuzzer. An input is the text of a test case, as in the corpus of `relobox fuzz`.
 //!
-//! Which plugin: `RELOBOX_FUZZ_PLUGIN` (a built-in one's name or a file), or what follows `plugin_` in the program's
-//! own name, so that one program serves as many targets as it has names.
+//! `RELOBOX_FUZZ_PLUGIN` names the plugin: a built-in one or a file. Otherwise the rest of the program's name behind
+//! `plugin_` does, so that one program can serve several targets under several names.
 #![no_main]
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use relobox::built_in;
-use relobox_fuzz::plugin::PluginSubject;
-use relobox_fuzz::subject::Subject as _;
+use relobox_fuzz::plugin::PluginTarget;
+use relobox_fuzz::target::FuzzTarget as _;
 use relobox::guests::Plugin;
 use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
@@ -19,9 +19,9 @@ fn chosen() -> String {
     std::env::var("RELOBOX_FUZZ_PLUGIN").ok().or(own).unwrap_or_else(|| "x86_64".to_owned())
 }
 
-fn subject() -> &'static PluginSubject<'static> {
-    static SUBJECT: OnceLock<PluginSubject<'static>> = OnceLock::new();
-    SUBJECT.get_or_init(|| {
+fn target() -> &'static PluginTarget<'static> {
+    static TARGET: OnceLock<PluginTarget<'static>> = OnceLock::new();
+    TARGET.get_or_init(|| {
         let name = chosen();
         let wasm = match built_in::wasm_of(&name) {
             Some(wasm) => wasm.to_vec(),
@@ -31,27 +31,27 @@ fn subject() -> &'static PluginSubject<'static> {
         let guest = sandbox.load(&name, &wasm).unwrap_or_else(|e| panic!("{e}"));
         let plugin = Plugin::describe(guest, Origin::BuiltIn).unwrap_or_else(|e| panic!("{e}"));
         let plugin: &'static Plugin = Box::leak(Box::new(plugin));
-        PluginSubject::new(plugin, &wasm, None, true).unwrap_or_else(|e| panic!("{e}"))
+        PluginTarget::new(plugin, &wasm, None, true).unwrap_or_else(|e| panic!("{e}"))
     })
 }
 
 fuzz_target!(|data: &[u8]| {
-    if let Some(case) = std::str::from_utf8(data).ok().and_then(|text| subject().read(text).ok()) {
-        relobox_fuzz::execute(subject(), &case);
+    if let Some(module) = std::str::from_utf8(data).ok().and_then(|text| target().read(text).ok()) {
+        relobox_libfuzzer::execute(target(), &module);
     }
 });
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    let subject = subject();
-    let read = std::str::from_utf8(&data[..size]).ok().and_then(|text| subject.read(text).ok());
-    // What is no case yet begins as one of the plugin's own.
-    let mut case = match read {
-        Some(case) => case,
+    let target = target();
+    let read = std::str::from_utf8(&data[..size]).ok().and_then(|text| target.read(text).ok());
+    // An input that is not a test case is replaced by a seed.
+    let mut module = match read {
+        Some(module) => module,
         None => {
-            let seeds = subject.seeds();
+            let seeds = target.seeds();
             seeds[seed as usize % seeds.len()].clone()
         }
     };
-    relobox_fuzz::mutate(subject, &mut case, None, seed);
-    relobox_fuzz::give(subject.write(&case, &[]).as_bytes(), data, size, max_size)
+    relobox_libfuzzer::mutate(target, &mut module, None, seed);
+    relobox_libfuzzer::give(target.write(&module, &[]).as_bytes(), data, size, max_size)
 });

@@ -1,49 +1,50 @@
-//! What the targets share: a guest's own counters as libFuzzer's, and the subject's oracles as its crashes.
+//! Code that all targets share: the counters of a guest become libFuzzer's counters, and findings become crashes.
 //!
-//! Nothing here is compiled with coverage of its own: what counts edges is the guest, rewritten by
-//! [`relobox_fuzz::instrument`], so any toolchain will do.
+//! Nothing here needs coverage from the compiler, since the guest is instrumented by [`relobox_fuzz::instrument`]. So
+//! any toolchain will do.
 
-use relobox_fuzz::subject::{Coverage, Subject};
+use relobox_fuzz::target::{Coverage, FuzzTarget};
 use relobox::rng::Rng;
 use std::sync::Mutex;
 
-/// Edges and comparisons that libFuzzer may see; more than the largest guest has.
+/// The number of counter bytes that libFuzzer sees; no guest has more.
 const COUNTERS: usize = 1 << 16;
 
-/// Where libFuzzer looks for counters that are not its compiler's, on Linux.
+/// The section in which libFuzzer looks for additional counters, on Linux.
 #[used]
 #[allow(unsafe_code, reason = "libFuzzer finds counters by their section")]
 #[unsafe(link_section = "__libfuzzer_extra_counters")]
 static mut EXTRA: [u8; COUNTERS] = [0; COUNTERS];
 
-/// One execution at a time writes the counters.
+/// Only one execution at a time may write the counters.
 static BUSY: Mutex<()> = Mutex::new(());
 
-/// Runs one input. What an oracle says, and the original guest bears out, ends the process.
-pub fn execute<S: Subject>(subject: &S, input: &S::Input) {
-    let (edges, comparisons) = subject.counted();
-    assert!(edges + comparisons <= COUNTERS, "{} counts more than there is room for", subject.name());
+/// Runs one input. A suspicion that reproduces on the original guest ends the process.
+pub fn execute<S: FuzzTarget>(target: &S, input: &S::Input) {
+    let (edges, comparisons) = target.map_sizes();
+    assert!(edges + comparisons <= COUNTERS, "{} counts more than there is room for", target.name());
     let suspicion = {
         let _alone = BUSY.lock();
         #[allow(unsafe_code, reason = "the counters are libFuzzer's")]
-        // SAFETY: libFuzzer reads and clears the counters between executions only, and nobody else here refers to them.
+        // SAFETY: libFuzzer reads and clears the counters only between executions, and no other code here refers to
+        // them.
         let counters: &mut [u8] = unsafe { std::slice::from_raw_parts_mut((&raw mut EXTRA).cast(), COUNTERS) };
         let (edges, comparisons) = counters[..edges + comparisons].split_at_mut(edges);
-        subject.execute(input, Coverage { edges, comparisons })
+        target.execute(input, Coverage { edges, comparisons })
     };
     let Some(suspicion) = suspicion else { return };
-    let Some(found) = subject.confirm(input, Some(suspicion.oracle)) else { return };
+    let Some(found) = target.reproduce(input, Some(suspicion.oracle)) else { return };
     let remarks = [format!("oracle {}", found.oracle), format!("about {}", found.about), found.detail.clone()];
-    eprintln!("{}", subject.write(input, &remarks));
-    panic!("{}: {}: {}", subject.name(), found.oracle, found.detail);
+    eprintln!("{}", target.write(input, &remarks));
+    panic!("{}: {}: {}", target.name(), found.oracle, found.detail);
 }
 
-/// Changes an input as `relobox fuzz` does; the same seed makes the same change.
-pub fn mutate<S: Subject>(subject: &S, input: &mut S::Input, other: Option<&S::Input>, seed: u32) {
-    subject.mutate(input, other, &mut Rng::new(seed.into()));
+/// Mutates an input as `relobox fuzz` does; the same seed makes the same change.
+pub fn mutate<S: FuzzTarget>(target: &S, input: &mut S::Input, other: Option<&S::Input>, seed: u32) {
+    target.mutate(input, other, &mut Rng::new(seed.into()));
 }
 
-/// Puts `bytes` into libFuzzer's buffer, if they fit; its new length.
+/// Copies `bytes` into libFuzzer's buffer if they fit, and returns the length of the input.
 pub fn give(bytes: &[u8], data: &mut [u8], size: usize, max_size: usize) -> usize {
     match data.get_mut(..bytes.len()).filter(|_| bytes.len() <= max_size) {
         Some(room) => {

@@ -1,13 +1,13 @@
 //! Where address space is limited (`ulimit -v`), that is said: it is no guest's fault, and no plugin's.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-mod workshop;
+mod test_env;
 
 use std::process::{Command, Output};
-use workshop::{Workshop, cache};
+use test_env::{TestEnv, cache};
 
 /// Runs relobox with `ulimit OPTION KIB`.
-fn limited(w: &Workshop, option: &str, kib: u64, args: &[&str]) -> (Option<i32>, String) {
+fn limited(w: &TestEnv, option: &str, kib: u64, args: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit \"$0\" \"$1\" && shift && exec \"$@\"", option, &kib.to_string()]);
     command
@@ -22,7 +22,7 @@ fn limited(w: &Workshop, option: &str, kib: u64, args: &[&str]) -> (Option<i32>,
 
 #[test]
 fn too_little_address_space_is_an_ordinary_error() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.sample("hello");
     assert!(Command::new("gzip").arg("-k").arg(w.directory.join("hello.ko")).status().unwrap().success());
     let socket = w.socket.to_str().unwrap();
@@ -61,7 +61,7 @@ fn too_little_address_space_is_an_ordinary_error() {
 
 #[test]
 fn too_little_data_is_an_ordinary_error() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     let large = ".globl f\nf: ret\n.data\n.fill 60000000,1,1\n";
     std::fs::write(w.directory.join("large.s"), large).unwrap();
     let done = Command::new("cc").current_dir(&w.directory).args(["-c", "large.s", "-o", "large.ko"]).status().unwrap();

@@ -1,7 +1,7 @@
 //! `relobox call`: functions of objects that `cc` has just compiled, in the simulated kernel.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-mod workshop;
+mod test_env;
 
 use relobox::inserted::Called;
 use relobox::isolate::{Linker, Options};
@@ -11,7 +11,7 @@ use relobox::sealed::seal;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use workshop::{Workshop, cache};
+use test_env::{TestEnv, cache};
 
 /// As the help of the command says it.
 const FLAGS: &[&str] = &[
@@ -26,7 +26,7 @@ const FLAGS: &[&str] = &[
     "-c",
 ];
 
-fn compile(w: &Workshop, name: &str, source: &str, more: &[&str]) -> PathBuf {
+fn compile(w: &TestEnv, name: &str, source: &str, more: &[&str]) -> PathBuf {
     let (c, o) = (w.directory.join(name).with_extension("c"), w.directory.join(name).with_extension("o"));
     std::fs::write(&c, source).unwrap();
     let output = Command::new("cc").args(FLAGS).args(more).arg(&c).arg("-o").arg(&o).output().unwrap();
@@ -42,7 +42,7 @@ const TWO: &str = "int first(void) { return 1; }\nint second(void) { return -2; 
 
 #[test]
 fn the_only_function_is_called_and_leaves_nothing() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     compile(&w, "one", ONE, &[]);
     w.succeed("sim", &["start"]);
     assert_eq!(w.succeed("call", &["one.o"]), "one.o: one returned 42\n");
@@ -60,7 +60,7 @@ fn the_only_function_is_called_and_leaves_nothing() {
 
 #[test]
 fn a_function_is_chosen_by_name() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     compile(&w, "two", TWO, &[]);
     compile(&w, "none", "static int own(void) { return 4; }\nint (*const kept)(void) = own;\n", &[]);
     w.succeed("sim", &["start"]);
@@ -86,7 +86,7 @@ fn a_function_is_chosen_by_name() {
 
 #[test]
 fn what_cannot_be_called_is_refused_before_anything_is_allocated() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.sample("hello");
     let lacks = "extern int no_such_a(void), no_such_b(void); int f(void) { return no_such_a() + no_such_b(); }";
     compile(&w, "lacks", lacks, &[]);
@@ -131,7 +131,7 @@ fn what_cannot_be_called_is_refused_before_anything_is_allocated() {
 
 #[test]
 fn code_is_never_writable() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     compile(&w, "writes", "int f(void) { *(volatile char *)&f = 0; return 1; }", &[]);
     w.succeed("sim", &["start"]);
     let died = w.fail(1, "call", &["writes.o"]);
@@ -141,9 +141,9 @@ fn code_is_never_writable() {
 /// Without the device there is nothing that could call.
 #[test]
 fn other_kernels_call_nothing() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     compile(&w, "one", ONE, &[]);
-    let run = |args: &[&str]| -> workshop::Outcome { w.command_of(args).output().unwrap().into() };
+    let run = |args: &[&str]| -> test_env::Outcome { w.command_of(args).output().unwrap().into() };
     let vet = run(&["call", "--kernel", "vet", "one.o"]);
     assert_eq!(vet.code, Some(2));
     assert!(vet.stderr.contains("'--kernel vet' calls nothing"), "{}", vet.stderr);
@@ -196,7 +196,7 @@ impl Kernel for Changed {
 /// By the linking process, as for a real kernel.
 #[test]
 fn the_linking_process_links_and_the_licence_decides() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     compile(&w, "one", ONE, &[]);
     let licence = |text: &str| {
         let key = "__attribute__((section(\".modinfo\"), used)) static const char";

@@ -1,32 +1,32 @@
 //! The demonstration does what it says, notices when something does not, and cleans up.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-mod workshop;
+mod test_env;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
-use workshop::{Outcome, Workshop, cache};
+use test_env::{Outcome, TestEnv, cache};
 
-fn demo(w: &Workshop, path: &str, args: &[&str]) -> Outcome {
+fn demo(w: &TestEnv, path: &str, args: &[&str]) -> Outcome {
     let mut demo = Command::new(env!("CARGO_BIN_EXE_relobox"));
     demo.env("TMPDIR", w.directory.join("tmp")).env("RELOBOX_CACHE", cache()).env("PATH", path);
     demo.arg("demo").args(args).output().unwrap().into()
 }
 
-fn workshop() -> (Workshop, String) {
-    let w = Workshop::new();
+fn env() -> (TestEnv, String) {
+    let w = TestEnv::new();
     std::fs::create_dir(w.directory.join("tmp")).unwrap();
     (w, std::env::var("PATH").unwrap())
 }
 
-fn left(w: &Workshop) -> Vec<std::path::PathBuf> {
+fn left(w: &TestEnv) -> Vec<std::path::PathBuf> {
     std::fs::read_dir(w.directory.join("tmp")).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
 #[test]
 fn every_step_does_what_it_should_and_nothing_stays() {
-    let (w, path) = workshop();
+    let (w, path) = env();
     let outcome = demo(&w, &path, &[]);
     assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""), "{}", outcome.stdout);
     for said in [
@@ -44,7 +44,7 @@ fn every_step_does_what_it_should_and_nothing_stays() {
 
 #[test]
 fn a_step_that_goes_otherwise_is_noticed() {
-    let (w, path) = workshop();
+    let (w, path) = env();
     // A compiler that makes a module that succeeds, where one that fails should be.
     let cc = w.directory.join("bin").join("cc");
     std::fs::create_dir(cc.parent().unwrap()).unwrap();
@@ -61,7 +61,7 @@ fn a_step_that_goes_otherwise_is_noticed() {
 
 #[test]
 fn without_a_compiler_it_says_so() {
-    let (w, _) = workshop();
+    let (w, _) = env();
     let outcome = demo(&w, "/nowhere", &[]);
     assert_eq!(outcome.code, Some(2));
     assert!(outcome.stderr.contains("apt install gcc"), "{}", outcome.stderr);
@@ -70,7 +70,7 @@ fn without_a_compiler_it_says_so() {
 
 #[test]
 fn what_is_kept_can_be_used() {
-    let (w, path) = workshop();
+    let (w, path) = env();
     let outcome = demo(&w, &path, &["--keep"]);
     assert_eq!(outcome.code, Some(0), "{}", outcome.stdout);
     let [directory] = &left(&w)[..] else { panic!("{:?}", left(&w)) };

@@ -1,9 +1,9 @@
 //! What a kernel says, and what modules are called in it: escaped where it is printed, as all else.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-mod workshop;
+mod test_env;
 
-use workshop::Workshop;
+use test_env::TestEnv;
 
 /// As C has it: a colour, an end of a line that would forge one, CSI as one character, letters that run backwards, one
 /// without width.
@@ -11,7 +11,7 @@ const HOSTILE: &str = r"\033[31m\rforged: x\302\2332J\342\200\256\342\200\213\35
 
 #[test]
 fn what_a_kernel_says() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     let source = format!(
         "#define SIM_MODULE_NAME \"talks\"\n#include \"sim_module.h\"\nMODULE_LICENSE(\"GPL\");\n\
          static int __init start(void) {{ printk(KERN_INFO \"said {HOSTILE}\\n\"); return 0; }}\n\

@@ -1,13 +1,13 @@
 //! What is in `initramfs/`: the hook makes an image's tree, its scripts load into the simulated kernel and hand over.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-mod workshop;
+mod test_env;
 
 use relobox_simkernel::{Client, RELEASE};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use workshop::{Workshop, cache};
+use test_env::{TestEnv, cache};
 
 /// What the hook uses of initramfs-tools, where that is not installed.
 const FUNCTIONS: &str = r#"
@@ -29,15 +29,15 @@ fn shipped(name: &str) -> PathBuf {
 
 /// A machine in a directory: what an image is made from, and the image.
 struct Machine {
-    workshop: Workshop,
+    env: TestEnv,
     root: PathBuf,
     image: PathBuf,
 }
 
 impl Machine {
     fn new(load: &str) -> Self {
-        let workshop = Workshop::new();
-        let (root, image) = (workshop.directory.join("root"), workshop.directory.join("image"));
+        let env = TestEnv::new();
+        let (root, image) = (env.directory.join("root"), env.directory.join("image"));
         let modules = root.join("lib/modules").join(RELEASE);
         for dir in [&modules, &root.join("usr/sbin"), &root.join("etc/relobox"), &root.join("etc/modprobe.d"), &image] {
             std::fs::create_dir_all(dir).unwrap();
@@ -47,9 +47,9 @@ impl Machine {
             std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_relobox"), root.join("usr/sbin").join(program)).unwrap();
         }
         for sample in ["math_provider", "math_user", "failing"] {
-            std::fs::rename(workshop.sample(sample), modules.join(sample).with_extension("ko")).unwrap();
+            std::fs::rename(env.sample(sample), modules.join(sample).with_extension("ko")).unwrap();
         }
-        let machine = Self { workshop, root, image };
+        let machine = Self { env, root, image };
         machine.write("root/etc/relobox/initramfs.conf", &format!("LOAD=\"{load}\"\nDEVICE=no\n"));
         machine.write("root/etc/modprobe.d/own.conf", "options math_user a=1\n");
         machine.write("functions", FUNCTIONS);
@@ -57,21 +57,21 @@ impl Machine {
     }
 
     fn write(&self, path: &str, text: &str) {
-        std::fs::write(self.workshop.directory.join(path), text).unwrap();
+        std::fs::write(self.env.directory.join(path), text).unwrap();
     }
 
     fn command(&self, program: &Path, root: &Path) -> Command {
         let mut command = Command::new(program);
         command.env_clear().env("PATH", "/usr/bin:/bin").env("RELOBOX_ROOT", root);
-        command.env("RELOBOX_KERNEL", "sim").env("XDG_RUNTIME_DIR", &self.workshop.directory);
+        command.env("RELOBOX_KERNEL", "sim").env("XDG_RUNTIME_DIR", &self.env.directory);
         command.env("RELOBOX_MODPROBE_D", root.join("etc/modprobe.d"));
         command
     }
 
     fn hook(&self) -> Output {
         let mut command = self.command(&shipped("hooks/relobox"), &self.root);
-        command.env("DESTDIR", &self.image).env("version", RELEASE).env("HOME", &self.workshop.directory);
-        command.env("RELOBOX_HOOK_FUNCTIONS", self.workshop.directory.join("functions")).output().unwrap()
+        command.env("DESTDIR", &self.image).env("version", RELEASE).env("HOME", &self.env.directory);
+        command.env("RELOBOX_HOOK_FUNCTIONS", self.env.directory.join("functions")).output().unwrap()
     }
 
     fn script(&self, name: &str) -> Output {
@@ -84,13 +84,13 @@ impl Machine {
     }
 
     fn client(&self) -> Client {
-        Client::connect(&self.workshop.directory.join("relobox/kernel.socket")).unwrap()
+        Client::connect(&self.env.directory.join("relobox/kernel.socket")).unwrap()
     }
 }
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        if let Ok(client) = Client::connect(&self.workshop.directory.join("relobox/kernel.socket")) {
+        if let Ok(client) = Client::connect(&self.env.directory.join("relobox/kernel.socket")) {
             let _ = client.power_off();
         }
     }
@@ -123,7 +123,7 @@ fn the_image_loads_and_the_real_root_knows_of_it() {
     assert_eq!(std::fs::metadata(&handover).unwrap().permissions().mode() & 0o777, 0o600);
 
     // The real root, with /run and without what was recorded in the initramfs.
-    std::fs::remove_dir_all(m.workshop.directory.join("relobox/kernel.state")).unwrap();
+    std::fs::remove_dir_all(m.env.directory.join("relobox/kernel.state")).unwrap();
     let handover = handover.to_str().unwrap();
     assert_eq!(good(m.relobox(&["state", "import", handover])), "2 modules\n");
     let shown: serde_json::Value = serde_json::from_str(&good(m.relobox(&["state", "show", "--json"]))).unwrap();

@@ -1,14 +1,14 @@
 //! Real modules, compiled by cc, through the whole path into the simulated kernel and out of it.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-mod workshop;
+mod test_env;
 
 use relobox_simkernel::samples;
-use workshop::Workshop;
+use test_env::TestEnv;
 
 #[test]
 fn a_chain_comes_in_order_and_goes_in_reverse() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.samples(&["math_provider", "math_user"]);
     w.succeed("sim", &["start"]);
     let alone = w.fail(1, "insmod", &["math_user.ko"]);
@@ -46,7 +46,7 @@ fn a_chain_comes_in_order_and_goes_in_reverse() {
 /// `--input` comes as far as the plugin, which knows none by that name.
 #[test]
 fn numbers_for_plugins_come_from_the_command_line() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.sample("hello");
     w.succeed("sim", &["start"]);
     let unread = w.fail(2, "insmod", &["hello.ko", "--input", "toc=7"]);
@@ -58,7 +58,7 @@ fn numbers_for_plugins_come_from_the_command_line() {
 
 #[test]
 fn a_module_whose_init_fails_is_freed_and_its_dependents_are_refused() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.sample("failing");
     w.compile(
         "dependent",
@@ -80,7 +80,7 @@ fn a_module_whose_init_fails_is_freed_and_its_dependents_are_refused() {
 
 #[test]
 fn parameters_arrive() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.sample("hello");
     let outcome = w.relobox("insmod", &["hello.ko", "name=Roman Zippel", "times=2", "loud", "colour=red"]);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
@@ -96,7 +96,7 @@ fn parameters_arrive() {
 
 #[test]
 fn every_kind_of_section_arrives_and_what_only_init_needs_goes() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.sample("counter");
     // It checks its own .bss, .init.data, .rodata, pointers and __ro_after_init, and fails if something is amiss.
     let json: serde_json::Value = serde_json::from_str(&w.succeed("insmod", &["counter.ko", "--json"])).unwrap();
@@ -121,7 +121,7 @@ fn every_kind_of_section_arrives_and_what_only_init_needs_goes() {
 
 #[test]
 fn a_crash_ends_the_kernel_with_a_clear_word_and_the_next_one_is_fresh() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.samples(&["crash", "hello"]);
     w.succeed("insmod", &["hello.ko"]);
     let died = w.fail(1, "insmod", &["crash.ko"]);
@@ -138,7 +138,7 @@ fn a_crash_ends_the_kernel_with_a_clear_word_and_the_next_one_is_fresh() {
 
 #[test]
 fn modules_for_other_kernels_and_machines_are_refused_early() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     let hello = w.sample("hello");
     let mut elf = std::fs::read(&hello).unwrap();
     // e_machine: AArch64, then one that no plugin knows.
@@ -177,7 +177,7 @@ fn modules_for_other_kernels_and_machines_are_refused_early() {
 
 #[test]
 fn gpl_only_symbols_are_for_gpl_modules() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.sample("math_provider");
     let user = samples::SOURCES[2].1;
     assert!(user.contains("MODULE_LICENSE(\"Dual MIT/GPL\")"));
@@ -192,7 +192,7 @@ fn gpl_only_symbols_are_for_gpl_modules() {
 
 #[test]
 fn a_damaged_module_leaves_nothing() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     let whole = std::fs::read(w.sample("hello")).unwrap();
     w.succeed("sim", &["start"]);
     for len in (0..whole.len()).step_by(97) {
@@ -209,7 +209,7 @@ fn a_damaged_module_leaves_nothing() {
 
 #[test]
 fn what_is_no_file_starts_no_kernel() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     let missing = w.fail(2, "insmod", &["missing.ko"]);
     assert!(missing.starts_with("missing.ko: No such file"), "{missing}");
     std::fs::write(w.directory.join("text.ko"), "hello").unwrap();
@@ -220,7 +220,7 @@ fn what_is_no_file_starts_no_kernel() {
 
 #[test]
 fn many_at_once_start_one_kernel() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     let hello = samples::SOURCES[0].1;
     let names: Vec<String> = (0..8).map(|n| format!("hello_{n}")).collect();
     for name in &names {
@@ -252,7 +252,7 @@ fn many_at_once_start_one_kernel() {
 
 #[test]
 fn a_packed_module_is_unpacked() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.sample("hello");
     let packed = std::process::Command::new("gzip").arg(w.directory.join("hello.ko")).status().unwrap();
     assert!(packed.success());
@@ -262,7 +262,7 @@ fn a_packed_module_is_unpacked() {
 
 #[test]
 fn who_relocated_and_how_often_it_is_used_are_said_everywhere() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.samples(&["math_provider", "math_user"]);
     let said = w.succeed("insmod", &["math_provider.ko"]);
     assert!(said.ends_with(" relocations done by plugin x86_64 (sim)\n"), "{said}");
@@ -282,7 +282,7 @@ fn who_relocated_and_how_often_it_is_used_are_said_everywhere() {
 /// `auto` that is not the device says why; a choice by name says nothing. What is no module changes no kernel.
 #[test]
 fn a_downgrade_is_no_secret() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     std::fs::write(w.directory.join("no.ko"), "no module").unwrap();
     let run = |args: &[&str]| {
         let output = w.command_of(args).env_remove("RELOBOX_KERNEL").output().unwrap();
@@ -322,7 +322,7 @@ fn a_module_that_something_else_uses_is_not_said_to_be_free() {
 
 #[test]
 fn more_problems_than_are_shown_are_all_in_json() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     let calls: String = (0..70).map(|n| format!("extern void nowhere_{n}(void); ")).collect();
     let uses: String = (0..70).map(|n| format!("nowhere_{n}(); ")).collect();
     w.compile(

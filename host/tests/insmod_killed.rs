@@ -4,14 +4,14 @@
 //! Without the test harness, since the process that is traced must ask for it itself, between fork and exec: this
 //! program runs itself, asks, and becomes relobox.
 
+mod test_env;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod tracing;
-mod workshop;
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod killed {
+    use crate::test_env::{TestEnv, cache};
     use crate::tracing::{Stop, Tracee, trace_me};
-    use crate::workshop::{Workshop, cache};
     use relobox_needs::{ExitCode, test};
     use relobox_simkernel::Client;
     use relobox_simkernel::protocol::AreaRequest;
@@ -45,7 +45,7 @@ mod killed {
     }
 
     fn at_every_system_call_it_leaves_a_live_module_or_nothing() {
-        let mut w = Workshop::new();
+        let mut w = TestEnv::new();
         w.sample("math_provider");
         w.succeed("sim", &["start"]);
         // Compiles the guests, so that what follows takes their code from the cache.
@@ -58,7 +58,7 @@ mod killed {
     }
 
     /// Every system call of an insmod into a kernel that is there.
-    fn with_a_kernel(w: &Workshop) {
+    fn with_a_kernel(w: &TestEnv) {
         let mut client = w.client();
         // What would be found if something were left: an area of somebody who has not ended.
         let mut other = w.client();
@@ -94,7 +94,7 @@ mod killed {
     }
 
     /// The same where there is no kernel, so that insmod starts one: whatever it left of that, the next one can use.
-    fn starting_one(w: &mut Workshop) {
+    fn starting_one(w: &mut TestEnv) {
         const STRIDE: usize = 16;
         let (mut n, mut near, mut seen) = (1, false, Vec::new());
         loop {
@@ -138,7 +138,7 @@ mod killed {
         panic!("{error}");
     }
 
-    fn insmod_killed_at(w: &Workshop, n: usize) -> End {
+    fn insmod_killed_at(w: &TestEnv, n: usize) -> End {
         let child = Command::new(std::env::current_exe().unwrap())
             .current_dir(&w.directory)
             .env("RELOBOX_CACHE", cache())

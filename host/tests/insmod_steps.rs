@@ -1,7 +1,7 @@
 //! The library's insmod over a kernel in which something happens between its primitives.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-mod workshop;
+mod test_env;
 
 use relobox::cache::Cache;
 use relobox::guests::Guests;
@@ -13,7 +13,7 @@ use relobox::link::load;
 use relobox::open::Source;
 use relobox::sandbox::Sandbox;
 use relobox::{Error, Result};
-use workshop::{Workshop, cache};
+use test_env::{TestEnv, cache};
 
 /// The simulated kernel, with `before` called before each primitive: with its number and its
 /// name. If that fails, so does the primitive.
@@ -55,7 +55,7 @@ fn guests() -> Guests {
     Guests::new(Sandbox::new(Cache::open_dir(&cache())).unwrap(), &[]).unwrap()
 }
 
-fn insert(w: &Workshop, name: &str, before: &mut dyn FnMut(usize, &str) -> Result<(), Failure>) -> Result<Inserted> {
+fn insert(w: &TestEnv, name: &str, before: &mut dyn FnMut(usize, &str) -> Result<(), Failure>) -> Result<Inserted> {
     let guests = guests();
     let source = Source::open(&w.directory.join(name).with_extension("ko"))?;
     let module = load(&guests, name, source)?;
@@ -72,7 +72,7 @@ fn kind(result: Result<Inserted>) -> &'static str {
 
 #[test]
 fn a_kernel_that_refuses_at_any_step_holds_nothing_afterwards() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.sample("math_provider");
     w.succeed("sim", &["start"]);
     let mut seen = Vec::new();
@@ -96,7 +96,7 @@ fn a_kernel_that_refuses_at_any_step_holds_nothing_afterwards() {
 
 #[test]
 fn a_module_that_is_loaded_anew_in_between_is_not_used_at_its_old_addresses() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.samples(&["math_provider", "math_user", "hello"]);
     w.succeed("insmod", &["math_provider.ko"]);
     let stale = insert(&w, "math_user", &mut |_, name| {
@@ -123,7 +123,7 @@ fn a_module_that_is_loaded_anew_in_between_is_not_used_at_its_old_addresses() {
 
 #[test]
 fn a_module_that_goes_in_between_is_missed() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.samples(&["math_provider", "math_user"]);
     w.succeed("insmod", &["math_provider.ko"]);
     let missing = insert(&w, "math_user", &mut |_, name| {

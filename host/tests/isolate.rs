@@ -1,7 +1,7 @@
 //! The linking process: it links, it can do nothing else, and whatever becomes of it the parent gets an error.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-mod workshop;
+mod test_env;
 
 use relobox::built_in;
 use relobox::cache::Cache;
@@ -23,7 +23,7 @@ use relobox::sandbox::Sandbox;
 use relobox::sealed::seal;
 use std::os::fd::AsFd as _;
 use std::path::Path;
-use workshop::{Workshop, cache, compiled};
+use test_env::{TestEnv, cache, compiled};
 
 fn options() -> Options {
     let machine = Machine { name: "x86_64".into(), machine: 62, class: 64, order: 1 };
@@ -48,13 +48,13 @@ fn insmod(linker: &Linker, kernel: &mut dyn Kernel, path: &Path, args: &str) -> 
     linker.insmod(kernel, name, file.as_fd(), args)
 }
 
-fn kernel(w: &Workshop) -> Sim {
+fn kernel(w: &TestEnv) -> Sim {
     w.succeed("sim", &["start"]);
     Sim::connect(&w.socket).unwrap()
 }
 
 /// The kernel holds nothing. Another test's process, between fork and exec, may have held a connection a moment longer.
-fn assert_empty(w: &Workshop) {
+fn assert_empty(w: &TestEnv) {
     for _ in 0..5000 {
         let list = w.client().list().unwrap();
         if (list.modules.len(), list.allocated, list.heap) == (0, 0, 0) {
@@ -67,7 +67,7 @@ fn assert_empty(w: &Workshop) {
 
 #[test]
 fn modules_are_linked_and_refused_as_ever() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.samples(&["math_provider", "math_user", "hello", "failing"]);
     let alone = kernel(&w);
     let linker = linker();
@@ -102,7 +102,7 @@ fn modules_are_linked_and_refused_as_ever() {
 
 #[test]
 fn a_packed_module_is_unpacked_in_there() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.sample("hello");
     let packed = std::process::Command::new("gzip").arg(w.directory.join("hello.ko")).status().unwrap();
     assert!(packed.success());
@@ -141,7 +141,7 @@ fn each_job_has_a_process_without_rights() {
 
 #[test]
 fn many_at_once() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     let hello = relobox_simkernel::samples::SOURCES[0].1;
     let names: Vec<String> = (0..8).map(|n| format!("hello_{n}")).collect();
     for name in &names {
@@ -201,7 +201,7 @@ fn kill(pid: i32) {
 
 #[test]
 fn a_death_half_way_has_a_name_and_leaves_nothing() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     let hello = w.sample("hello");
     let sim = kernel(&w);
     let linker = linker();
@@ -320,7 +320,7 @@ impl Kernel for Keeps {
 /// A process of its own changes nothing of what comes out.
 #[test]
 fn a_relocated_file_is_the_same_as_ever() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     let path = w.sample("math_user");
     let linker = linker();
     let guests = Guests::new(Sandbox::new(Cache::open_dir(&cache())).unwrap(), &[]).unwrap();
@@ -339,7 +339,7 @@ fn a_relocated_file_is_the_same_as_ever() {
 /// What is given for plugins is in each job's message.
 #[test]
 fn numbers_for_plugins_reach_the_job() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     let hello = w.sample("hello");
     let linker = Linker::start(&Options { inputs: vec![("toc".into(), 7)], ..options() }).unwrap();
     let error = insmod(&linker, &mut kernel(&w), &hello, "").unwrap_err();
@@ -350,7 +350,7 @@ fn numbers_for_plugins_reach_the_job() {
 /// A plugin that is not built in comes compiled, and its code does not run before there is a job.
 #[test]
 fn a_pinned_plugin_comes_compiled() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     let hello = w.sample("hello");
     let plugins = w.directory.join("plugins");
     std::fs::create_dir(&plugins).unwrap();
@@ -383,7 +383,7 @@ fn a_pinned_plugin_comes_compiled() {
 /// The privileged side compiles nothing, and maps no compiled code. That it has none, tests/tests/invariants.rs asks Cargo.
 #[test]
 fn the_parent_runs_no_guest() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     let hello = w.sample("hello");
     insmod(&linker(), &mut kernel(&w), &hello, "").unwrap();
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
@@ -399,7 +399,7 @@ fn the_parent_runs_no_guest() {
 #[test]
 #[ignore = "a measurement"]
 fn how_long_it_takes() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     let hello = w.sample("hello");
     let mut kernel = kernel(&w);
     drop(linker().ready());

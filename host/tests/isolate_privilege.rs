@@ -3,7 +3,7 @@
 //! Which files a process has open that hides its memory, as the linking process does, only root can see.
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-mod workshop;
+mod test_env;
 
 use relobox_needs::ExitCode;
 
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod linux {
-    use crate::workshop::{Workshop, cache};
+    use crate::test_env::{TestEnv, cache};
     use relobox::isolate::{ATTEMPTS, Linker, Options, Tried};
     use relobox::kernels::linux;
     use relobox::kernels::sim::Sim;
@@ -66,7 +66,7 @@ mod linux {
 
     /// A job can neither hear nor disturb another.
     fn a_job_has_no_socket_but_its_own() {
-        let w = Workshop::new();
+        let w = TestEnv::new();
         // Its init takes a second or more, so that two jobs wait for it at the same time.
         let hello = relobox_simkernel::samples::SOURCES[0].1;
         let slow = "\tfor (volatile long i = 0; i < 2000000000; i++)\n\t\t;\n\treturn 0;\n";

@@ -1,8 +1,8 @@
-//! The conformance kit on plugins that it once judged wrongly: `tests/kit-cases`, whose README says what each is.
+//! The conformance kit on plugins about which it was once wrong: `tests/kit-cases`, whose README describes each.
 
 use relobox::built_in;
 use relobox::guests::Plugin;
-use relobox::kit::{Group, Proof, Subject, Wanted, prove};
+use relobox::kit::{ConformanceReport, Group, PluginUnderTest, Selection, run_checks};
 use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
 use sha2::{Digest as _, Sha256};
@@ -27,32 +27,32 @@ fn plugin(name: &str) -> Plugin {
     Plugin::describe(sandbox.load(name, &wasm).unwrap(), Origin::BuiltIn).unwrap()
 }
 
-fn proof(name: &str, filter: Option<&str>, against: Option<&str>) -> Proof {
+fn report(name: &str, filter: Option<&str>, against: Option<&str>) -> ConformanceReport {
     let (plugin, against) = (plugin(name), against.map(plugin));
-    let subject = Subject::new(&plugin);
-    prove(&subject, Wanted { filter, against: against.as_ref(), names_only: false }, &mut |_, _| {})
+    let under_test = PluginUnderTest::new(&plugin);
+    run_checks(&under_test, Selection { filter, against: against.as_ref(), names_only: false }, &mut |_, _| {})
 }
 
-fn failures(proof: &Proof) -> Vec<String> {
-    let failed = proof.checks.iter().filter(|check| check.failed != 0);
-    failed.flat_map(|c| c.failures.iter().map(|f| format!("{}: {}", c.full(), f.complaint))).collect()
+fn failures(report: &ConformanceReport) -> Vec<String> {
+    let failed = report.checks.iter().filter(|check| check.failed != 0);
+    failed.flat_map(|c| c.failures.iter().map(|f| format!("{}: {}", c.full_name(), f.diagnostic))).collect()
 }
 
-/// The groups and the checks that fail, and nothing else.
+/// Asserts that exactly these groups and checks fail.
 fn fails(name: &str, wanted: &[(Group, &str)]) {
-    let proof = proof(name, None, None);
+    let report = report(name, None, None);
     let mut failed: BTreeMap<(Group, &str), usize> = BTreeMap::new();
-    proof.checks.iter().filter(|c| c.failed != 0).for_each(|c| *failed.entry((c.group, &c.name)).or_default() += 1);
+    report.checks.iter().filter(|c| c.failed != 0).for_each(|c| *failed.entry((c.group, &c.name)).or_default() += 1);
     for check in wanted {
-        assert!(failed.contains_key(check), "{name}: {check:?} does not fail: {:#?}", failures(&proof));
+        assert!(failed.contains_key(check), "{name}: {check:?} does not fail: {:#?}", failures(&report));
     }
     let rows: Vec<_> = wanted.iter().map(|(_, row)| *row).collect();
-    let stray = failures(&proof).into_iter().filter(|text| !rows.iter().any(|row| text.contains(row)));
+    let stray = failures(&report).into_iter().filter(|text| !rows.iter().any(|row| text.contains(row)));
     assert_eq!(stray.collect::<Vec<_>>(), [""; 0], "{name}");
 }
 
 #[test]
-fn what_is_kept_is_what_was_built() {
+fn the_lock_matches_the_built_plugins() {
     let lock = std::fs::read_to_string(cases().join("wasm/lock")).unwrap();
     let sums: BTreeMap<_, _> = lock.lines().filter_map(|l| l.split_once("  ")).map(|(sum, file)| (file, sum)).collect();
     let variants = std::fs::read_to_string(cases().join("variants.txt")).unwrap();
@@ -80,19 +80,19 @@ fn low_bits_that_are_dropped_are_noticed() {
 }
 
 #[test]
-fn a_row_that_rounds_and_aligns_is_judged() {
+fn a_row_that_rounds_and_aligns_is_predicted() {
     fails("round-everywhere", &[(Group::Vectors, "R_KIT_BOTH")]);
 }
 
 #[test]
-fn the_range_of_a_formula_that_cannot_be_read_is_judged() {
+fn the_range_of_an_unparsed_formula_is_checked() {
     for name in ["edge-low", "edge-high", "half-range"] {
         fails(name, &[(Group::Vectors, "R_KIT_MIXED")]);
     }
 }
 
 #[test]
-fn a_part_of_a_got_address_is_judged() {
+fn a_part_of_a_got_address_is_checked() {
     fails("got-part", &[(Group::Slots, "R_KIT_GOT_HI20")]);
 }
 
@@ -101,16 +101,16 @@ fn right_plugins_pass() {
     for name in
         ["arm-shift-movt", "loongarch-absolute-got", "stock-template-a", "stock-template-b", "right", "right-literal"]
     {
-        let proof = proof(name, None, None);
-        assert_eq!(failures(&proof), [""; 0], "{name}");
-        assert!(proof.foretold.len() > 1, "{name}");
+        let report = report(name, None, None);
+        assert_eq!(failures(&report), [""; 0], "{name}");
+        assert!(report.predicted.len() > 1, "{name}");
     }
-    let proof = proof("right", None, None);
+    let report = report("right", None, None);
     for row in [3, 4, 5, 8] {
-        assert!(proof.foretold.contains(&row), "the bytes of type {row} are not foretold");
+        assert!(report.predicted.contains(&row), "the bytes of type {row} are not foretold");
     }
     for row in [10, 11, 12, 13] {
-        assert!(proof.followed.contains(&row), "type {row} is not followed");
+        assert!(report.resolved.contains(&row), "type {row} is not followed");
     }
 }
 
@@ -122,13 +122,13 @@ fn two_right_plugins_agree() {
         ("right", "right-renumbered"),
         ("right-renumbered", "right"),
         ("right-literal", "right-literal-renumbered"),
-        // Other instructions.
+        // The stubs have different instructions.
         ("right", "right-literal-renumbered"),
         ("right-literal", "right-renumbered"),
     ] {
-        let proof = proof(one, None, Some(other));
-        assert_eq!(failures(&proof), [""; 0], "{one} against {other}");
-        let asked: usize = proof.checks.iter().filter(|c| c.group == Group::Against).map(|c| c.cases).sum();
+        let report = report(one, None, Some(other));
+        assert_eq!(failures(&report), [""; 0], "{one} against {other}");
+        let asked: usize = report.checks.iter().filter(|c| c.group == Group::Against).map(|c| c.cases).sum();
         assert!(asked > 500, "{one} against {other}: {asked} cases");
     }
 }
@@ -146,8 +146,8 @@ fn a_wrong_target_still_differs() {
         ("right-literal", "wrong-literal", "R_KIT_BRANCH"),
         ("right", "wrong-literal-branch", "R_KIT_BRANCH"),
     ] {
-        let proof = proof(one, Some(&format!("slots/{row}")), Some(other));
-        let noticed = proof.checks.iter().any(|c| c.group == Group::Against && c.failed != 0);
+        let report = report(one, Some(&format!("slots/{row}")), Some(other));
+        let noticed = report.checks.iter().any(|c| c.group == Group::Against && c.failed != 0);
         assert!(noticed, "{one} against {other}, {row}");
     }
 }
@@ -168,7 +168,7 @@ fn a_plugin_for_another_machine_is_one_usage_error() {
     }
 }
 
-/// One cause is one finding, and names its row: two relocations of which one changes what the other finds.
+/// One cause is one finding and names its row. Here, one of two relocations changes bytes that the other reads.
 #[test]
 fn overlapping_uleb_is_one_finding() {
     let dir = std::env::temp_dir().join(format!("relobox-uleb-{}", std::process::id()));

@@ -1,43 +1,43 @@
 //! modprobe with real modules, compiled by cc, in the simulated kernel.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-mod workshop;
+mod test_env;
 
 use relobox_simkernel::{RELEASE, samples};
 use std::path::PathBuf;
-use workshop::{Outcome, Workshop};
+use test_env::{Outcome, TestEnv};
 
-/// A workshop with a module tree for the simulated kernel.
-struct Shop {
-    workshop: Workshop,
+/// A test environment with a module tree for the simulated kernel.
+struct ModuleTree {
+    env: TestEnv,
     tree: PathBuf,
 }
 
-impl std::ops::Deref for Shop {
-    type Target = Workshop;
+impl std::ops::Deref for ModuleTree {
+    type Target = TestEnv;
 
-    fn deref(&self) -> &Workshop {
-        &self.workshop
+    fn deref(&self) -> &TestEnv {
+        &self.env
     }
 }
 
-impl Shop {
+impl ModuleTree {
     fn new(modules: &[&str], dep: &str) -> Self {
-        let workshop = Workshop::new();
-        let tree = workshop.directory.join("lib/modules").join(RELEASE);
+        let env = TestEnv::new();
+        let tree = env.directory.join("lib/modules").join(RELEASE);
         std::fs::create_dir_all(&tree).unwrap();
-        let shop = Self { workshop, tree };
+        let module_tree = Self { env, tree };
         for module in modules {
             let built = match *module {
-                "dependent" => shop.dependent("dependent", "failing"),
-                "left" | "right" => shop.hello(module),
-                sample => shop.sample(sample),
+                "dependent" => module_tree.dependent("dependent", "failing"),
+                "left" | "right" => module_tree.hello(module),
+                sample => module_tree.sample(sample),
             };
-            std::fs::rename(built, shop.tree.join(module).with_extension("ko")).unwrap();
+            std::fs::rename(built, module_tree.tree.join(module).with_extension("ko")).unwrap();
         }
-        std::fs::create_dir(shop.directory.join("conf")).unwrap();
-        shop.write("modules.dep", dep);
-        shop
+        std::fs::create_dir(module_tree.directory.join("conf")).unwrap();
+        module_tree.write("modules.dep", dep);
+        module_tree
     }
 
     fn hello(&self, name: &str) -> PathBuf {
@@ -86,7 +86,7 @@ impl Shop {
 
 #[test]
 fn a_chain_comes_and_goes() {
-    let s = Shop::new(
+    let s = ModuleTree::new(
         &["math_provider", "math_user", "hello"],
         "math_provider.ko:\nmath_user.ko: math_provider.ko\nhello.ko:\n",
     );
@@ -135,7 +135,7 @@ fn a_chain_comes_and_goes() {
 
 #[test]
 fn a_failed_init_stops_its_dependents_and_what_was_loaded_for_them_goes() {
-    let s = Shop::new(
+    let s = ModuleTree::new(
         &["failing", "dependent", "math_provider", "math_user", "hello"],
         "failing.ko: hello.ko math_provider.ko\ndependent.ko: failing.ko hello.ko math_provider.ko\n\
          math_provider.ko:\nmath_user.ko: math_provider.ko\nhello.ko:\n",
@@ -176,15 +176,15 @@ fn a_failed_init_stops_its_dependents_and_what_was_loaded_for_them_goes() {
 
 #[test]
 fn many_at_once_load_each_module_once() {
-    let s = Shop::new(
+    let s = ModuleTree::new(
         &["math_provider", "math_user", "hello", "left", "right", "counter"],
         "math_provider.ko:\nmath_user.ko: math_provider.ko\nhello.ko:\nleft.ko: hello.ko\nright.ko: hello.ko\ncounter.ko:\n",
     );
-    let shop = &s;
+    let module_tree = &s;
     for round in 0..3 {
         let outcomes: Vec<_> = std::thread::scope(|scope| {
             let all = ["-a", "--jobs", "4", "left", "right", "math_user", "counter"];
-            let runs: Vec<_> = (0..4).map(|_| scope.spawn(move || shop.modprobe(&all))).collect();
+            let runs: Vec<_> = (0..4).map(|_| scope.spawn(move || module_tree.modprobe(&all))).collect();
             runs.into_iter().map(|run| run.join().unwrap()).collect()
         });
         for outcome in &outcomes {
@@ -200,7 +200,7 @@ fn many_at_once_load_each_module_once() {
 
 #[test]
 fn modules_say_themselves_what_modules_dep_does_not() {
-    let s = Shop::new(&["math_provider"], "");
+    let s = ModuleTree::new(&["math_provider"], "");
     std::fs::remove_file(s.tree.join("modules.dep")).unwrap();
     let user = s.sample("math_user");
     std::fs::rename(user, s.tree.join("math_user.ko")).unwrap();
@@ -224,7 +224,7 @@ fn modules_say_themselves_what_modules_dep_does_not() {
 
 #[test]
 fn what_is_not_there_or_not_wanted_is_named() {
-    let s = Shop::new(&["hello"], "hello.ko:\n");
+    let s = ModuleTree::new(&["hello"], "hello.ko:\n");
     s.write("modules.alias", "alias greeting hello\n");
     s.configure("blacklist hello\ninstall math_user /sbin/modprobe hello && true\n");
     let missing = s.modprobe(&["no-such"]);

@@ -1,7 +1,7 @@
 //! Pins and plugins that belong to another user are not used. Only root can give a file away.
 
 #[cfg(target_os = "linux")]
-mod workshop;
+mod test_env;
 
 use relobox_needs::ExitCode;
 
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use crate::workshop::{Outcome, Workshop};
+    use crate::test_env::{Outcome, TestEnv};
     use relobox::built_in;
     use relobox::plugin_file::Origin;
     use relobox::registry::Search;
@@ -31,14 +31,14 @@ mod linux {
         ]
     }
 
-    fn run(w: &Workshop, args: &[&str]) -> Outcome {
+    fn run(w: &TestEnv, args: &[&str]) -> Outcome {
         let mut command = w.command_of(args);
         command.env("XDG_DATA_HOME", w.directory.join("data")).env("XDG_CONFIG_HOME", w.directory.join("config"));
         command.env_remove("RELOBOX_PINS").env_remove("RELOBOX_PLUGIN_DIR").output().unwrap().into()
     }
 
     /// A plugin of nobody else's: a directory, and a file in it.
-    fn plugin(w: &Workshop) -> std::path::PathBuf {
+    fn plugin(w: &TestEnv) -> std::path::PathBuf {
         let dir = w.directory.join("data/relobox/plugins");
         std::fs::create_dir_all(&dir).unwrap();
         let mut wasm = built_in::wasm_of("aarch64").unwrap().to_vec();
@@ -52,7 +52,7 @@ mod linux {
     }
 
     fn pins_of_another_user_are_refused() {
-        let w = Workshop::new();
+        let w = TestEnv::new();
         let pins = w.directory.join("pins");
         std::fs::write(&pins, "").unwrap();
         std::fs::set_permissions(&pins, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -66,7 +66,7 @@ mod linux {
     }
 
     fn a_system_directory_of_another_user_is_refused() {
-        let w = Workshop::new();
+        let w = TestEnv::new();
         let dir = plugin(&w);
         let search = Search { system: vec![dir.clone()], ..Search::default() };
         let read = search.read().unwrap();
@@ -78,7 +78,7 @@ mod linux {
     }
 
     fn another_users_home_is_not_looked_at() {
-        let w = Workshop::new();
+        let w = TestEnv::new();
         let dir = plugin(&w);
         let list = ["plugin", "list", "--json"];
         assert!(run(&w, &list).stdout.contains("mine.wasm"));

@@ -1,7 +1,7 @@
 //! Where plugins come from, which of several is meant, and which are trusted: docs/plugins.md, line by line.
 #![cfg(target_os = "linux")]
 
-mod workshop;
+mod test_env;
 
 use relobox::built_in;
 use relobox::isolate::{Linker, Options};
@@ -14,7 +14,7 @@ use relobox::text::hex;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use workshop::{Outcome, Workshop, cache};
+use test_env::{Outcome, TestEnv, cache};
 
 /// A plugin that does what a built-in one does, and is another: it has one section more.
 fn copy(of: &str, mark: u8) -> Vec<u8> {
@@ -28,13 +28,13 @@ fn digest(wasm: &[u8]) -> String {
 }
 
 /// A directory with homes of nobody, an aarch64 object and plugins.
-struct Desk(Workshop);
+struct RegistryEnv(TestEnv);
 
-impl Desk {
+impl RegistryEnv {
     fn new() -> Self {
-        let desk = Self(Workshop::new());
-        desk.put("a.o", object());
-        desk
+        let registry = Self(TestEnv::new());
+        registry.put("a.o", object());
+        registry
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -108,12 +108,12 @@ fn plugin_of(link: &Value) -> String {
 
 #[test]
 fn list_shows_what_there_is_and_where_from() {
-    let desk = Desk::new();
+    let registry = RegistryEnv::new();
     let (mine, system) = (copy("aarch64", 1), copy("mips32", 2));
-    desk.put("data/relobox/plugins/mine.wasm", &mine);
-    desk.put("dir/other.wasm", &system);
-    let built_in = desk.json(&["plugin", "list", "--json"]);
-    let list = desk.json(&["plugin", "list", "--plugin-dir", "dir", "--json"]);
+    registry.put("data/relobox/plugins/mine.wasm", &mine);
+    registry.put("dir/other.wasm", &system);
+    let built_in = registry.json(&["plugin", "list", "--json"]);
+    let list = registry.json(&["plugin", "list", "--plugin-dir", "dir", "--json"]);
     let list = list.as_array().unwrap();
     assert_eq!(list.len(), built_in.as_array().unwrap().len() + 1);
     let by = |sha256: &str| list.iter().find(|p| p["sha256"] == sha256).unwrap();
@@ -135,7 +135,7 @@ fn list_shows_what_there_is_and_where_from() {
     assert_eq!(aarch64["conflicts_with"], serde_json::json!([digest(&mine)]));
     assert_eq!(by(&digest(built_in::wasm_of("s390x").unwrap()))["conflicts_with"], serde_json::json!([]));
 
-    let said = desk.run(&["plugin", "list", "--plugin-dir", "dir"]);
+    let said = registry.run(&["plugin", "list", "--plugin-dir", "dir"]);
     assert_eq!(said.code, Some(0), "{said:?}");
     let lines: Vec<_> = said.stdout.lines().collect();
     for word in ["name", "machine", "class", "order", "types", "ABI", "SHA-256", "pinned", "from"] {
@@ -149,16 +149,18 @@ fn list_shows_what_there_is_and_where_from() {
     assert!(rows.iter().any(|row| row.contains("mine.wasm (user)") && row.contains("  no  ")), "{}", said.stdout);
     assert_eq!(said.stderr.matches("choose one with --plugin").count(), 4, "{}", said.stderr);
     // The environment's directories count as well.
-    let mut command = desk.0.command_of(&["plugin", "list", "--json"]);
-    command.env("RELOBOX_PLUGIN_DIR", format!("{}:", desk.path("dir").display())).env("XDG_DATA_HOME", "/nonexistent");
+    let mut command = registry.0.command_of(&["plugin", "list", "--json"]);
+    command
+        .env("RELOBOX_PLUGIN_DIR", format!("{}:", registry.path("dir").display()))
+        .env("XDG_DATA_HOME", "/nonexistent");
     let outcome: Outcome = command.output().unwrap().into();
     assert!(outcome.stdout.contains(&digest(&system)), "{outcome:?}");
 }
 
 #[test]
 fn info_says_what_values_are_made_of_and_how_rows_pair() {
-    let desk = Desk::new();
-    let info = desk.json(&["plugin", "info", "riscv64", "--json"]);
+    let registry = RegistryEnv::new();
+    let info = registry.json(&["plugin", "info", "riscv64", "--json"]);
     let row = |name: &str| {
         let rows = info["relocations"].as_array().unwrap();
         let row = rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("{name}"));
@@ -173,19 +175,19 @@ fn info_says_what_values_are_made_of_and_how_rows_pair() {
     assert_eq!(row("R_RISCV_PCREL_HI20"), expected("relative", 12, "labelled", "R_RISCV_PCREL_LO12_I".into()));
     assert_eq!(row("R_RISCV_PCREL_LO12_S"), expected("partner", 0, "label", "R_RISCV_PCREL_HI20".into()));
     assert_eq!(row("R_RISCV_SUB8"), expected("minus", 0, "place", "R_RISCV_ADD8".into()));
-    let text = desk.good(&["plugin", "info", "riscv64"]);
+    let text = registry.good(&["plugin", "info", "riscv64"]);
     assert!(text.contains("; partner; low half of the R_RISCV_PCREL_HI20 at its label\n"), "{text}");
 }
 
 #[test]
 fn two_plugins_for_a_machine_are_an_error_unless_one_is_chosen() {
-    let desk = Desk::new();
+    let registry = RegistryEnv::new();
     let built_in = digest(built_in::wasm_of("aarch64").unwrap());
-    assert_eq!(plugin_of(&desk.json(&["link", "a.o", "--json"])), built_in);
+    assert_eq!(plugin_of(&registry.json(&["link", "a.o", "--json"])), built_in);
     let wasm = copy("aarch64", 1);
-    let (mine, own) = (digest(&wasm), desk.put("dir/mine.wasm", &wasm));
+    let (mine, own) = (digest(&wasm), registry.put("dir/mine.wasm", &wasm));
     let link = ["link", "a.o", "--json", "--plugin-dir", "dir"];
-    let refused = desk.run(&link);
+    let refused = registry.run(&link);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     let refused: Value = serde_json::from_str(&refused.stdout).unwrap();
     let problem = &refused["error"]["problems"][0];
@@ -197,56 +199,60 @@ fn two_plugins_for_a_machine_are_an_error_unless_one_is_chosen() {
     assert!(problem["hint"].as_str().unwrap().contains("--plugin"), "{problem}");
     // By name, by digest, by its first digits, by file; and the other one.
     for named in ["mine", &mine, &mine[..12], "dir/mine.wasm", own.to_str().unwrap()] {
-        assert_eq!(plugin_of(&desk.json(&[&link[..], &["--plugin", named]].concat())), mine, "{named}");
+        assert_eq!(plugin_of(&registry.json(&[&link[..], &["--plugin", named]].concat())), mine, "{named}");
     }
     for named in ["aarch64", &built_in[..20]] {
-        assert_eq!(plugin_of(&desk.json(&[&link[..], &["--plugin", named]].concat())), built_in, "{named}");
+        assert_eq!(plugin_of(&registry.json(&[&link[..], &["--plugin", named]].concat())), built_in, "{named}");
     }
     // A file need not be in a directory that is searched.
-    assert_eq!(plugin_of(&desk.json(&["link", "a.o", "--json", "--plugin", "dir/mine.wasm"])), mine);
+    assert_eq!(plugin_of(&registry.json(&["link", "a.o", "--json", "--plugin", "dir/mine.wasm"])), mine);
     // A copy is no second plugin.
-    desk.put("same/anything.wasm", built_in::wasm_of("aarch64").unwrap());
-    assert_eq!(plugin_of(&desk.json(&["link", "a.o", "--json", "--plugin-dir", "same"])), built_in);
-    desk.put("same/mine.wasm", &wasm);
-    desk.put("same/twice.wasm", &wasm);
-    assert_eq!(plugin_of(&desk.json(&["link", "a.o", "--json", "--plugin-dir", "same", "--plugin", "twice"])), mine);
+    registry.put("same/anything.wasm", built_in::wasm_of("aarch64").unwrap());
+    assert_eq!(plugin_of(&registry.json(&["link", "a.o", "--json", "--plugin-dir", "same"])), built_in);
+    registry.put("same/mine.wasm", &wasm);
+    registry.put("same/twice.wasm", &wasm);
+    assert_eq!(
+        plugin_of(&registry.json(&["link", "a.o", "--json", "--plugin-dir", "same", "--plugin", "twice"])),
+        mine
+    );
     // Both of a name: it chooses neither.
-    desk.put("dir/aarch64.wasm", copy("aarch64", 2));
-    let said = desk.bad(2, &["link", "a.o", "--plugin-dir", "dir", "--plugin", "aarch64"]);
+    registry.put("dir/aarch64.wasm", copy("aarch64", 2));
+    let said = registry.bad(2, &["link", "a.o", "--plugin-dir", "dir", "--plugin", "aarch64"]);
     assert!(said.contains("several plugins are called \"aarch64\"") && said.contains(&built_in), "{said}");
     // Two chosen ones, and one that is for something else.
-    let said = desk.bad(1, &["link", "a.o", "--plugin-dir", "dir", "--plugin", "mine", "--plugin", "dir/aarch64.wasm"]);
+    let said =
+        registry.bad(1, &["link", "a.o", "--plugin-dir", "dir", "--plugin", "mine", "--plugin", "dir/aarch64.wasm"]);
     assert!(said.contains("several plugins link") && !said.contains(&built_in), "{said}");
-    let said = desk.bad(1, &["link", "a.o", "--plugin", "s390x"]);
+    let said = registry.bad(1, &["link", "a.o", "--plugin", "s390x"]);
     assert!(said.contains("none of the plugins given by --plugin links it"), "{said}");
-    let said = desk.bad(2, &["link", "a.o", "--plugin", "nobody"]);
+    let said = registry.bad(2, &["link", "a.o", "--plugin", "nobody"]);
     assert!(said.contains("there is no plugin \"nobody\"") && said.contains("aarch64"), "{said}");
-    let said = desk.bad(2, &["link", "a.o", "--plugin-dir", "nowhere"]);
+    let said = registry.bad(2, &["link", "a.o", "--plugin-dir", "nowhere"]);
     assert!(said.contains("nowhere"), "{said}");
 }
 
 /// To look at a module takes no decision.
 #[test]
 fn inspect_names_all_that_could_be_meant() {
-    let desk = Desk::new();
-    desk.0.sample("math_user");
+    let registry = RegistryEnv::new();
+    registry.0.sample("math_user");
     let built_in = digest(built_in::wasm_of(native()).unwrap());
     let wasm = copy(native(), 1);
     let mine = digest(&wasm);
-    desk.put("dir/mine.wasm", &wasm);
+    registry.put("dir/mine.wasm", &wasm);
     let inspect = ["inspect", "math_user.ko", "--plugin-dir", "dir"];
-    let shown = desk.json(&[&inspect[..], &["--json"]].concat());
+    let shown = registry.json(&[&inspect[..], &["--json"]].concat());
     assert_eq!(shown["plugin"], Value::Null);
     let candidates = shown["candidates"].as_array().unwrap();
     let named = |digest: &str| candidates.iter().find(|c| c["sha256"] == digest).unwrap_or_else(|| panic!("{shown}"));
     assert_eq!((candidates.len(), &named(&built_in)["origin"]), (2, &"built in".into()));
     assert_eq!((&named(&mine)["name"], &named(&mine)["origin"]), (&native().into(), &"dir/mine.wasm".into()));
-    let text = desk.good(&inspect);
+    let text = registry.good(&inspect);
     let mut lines = text.lines();
     assert!(lines.next().unwrap().ends_with("; plugin: one of 2"), "{text}");
     assert!(lines.any(|line| line == format!("candidate: {} (dir/mine.wasm, SHA-256 {mine})", native())), "{text}");
     // Once it is clear, there is one. What both say of relocations needed no decision.
-    let chosen = desk.json(&[&inspect[..], &["--json", "--plugin", "mine"]].concat());
+    let chosen = registry.json(&[&inspect[..], &["--json", "--plugin", "mine"]].concat());
     assert_eq!((&chosen["plugin"], &chosen["candidates"]), (&native().into(), &Value::Null));
     assert!(chosen["relocations"][0]["name"].as_str().unwrap().starts_with("R_"), "{chosen}");
     assert_eq!(shown["relocations"], chosen["relocations"]);
@@ -254,37 +260,38 @@ fn inspect_names_all_that_could_be_meant() {
 
 #[test]
 fn a_pinned_plugin_is_preferred() {
-    let desk = Desk::new();
+    let registry = RegistryEnv::new();
     let (first, second) = (copy("aarch64", 1), copy("aarch64", 2));
-    desk.put("dir/first.wasm", &first);
-    desk.put("dir/second.wasm", &second);
+    registry.put("dir/first.wasm", &first);
+    registry.put("dir/second.wasm", &second);
     let link = ["link", "a.o", "--json", "--plugin-dir", "dir", "--pins", "pins"];
-    desk.good(&["plugin", "pin", "dir/second.wasm", "--file", "pins"]);
-    let linked = desk.json(&link);
+    registry.good(&["plugin", "pin", "dir/second.wasm", "--file", "pins"]);
+    let linked = registry.json(&link);
     assert_eq!((plugin_of(&linked), &linked["plugin_pinned"]), (digest(&second), &true.into()));
-    let linked = desk.json(&[&link[..], &["--plugin", "first"]].concat());
+    let linked = registry.json(&[&link[..], &["--plugin", "first"]].concat());
     assert_eq!((plugin_of(&linked), &linked["plugin_pinned"]), (digest(&first), &false.into()));
-    let said = desk.good(&["link", "a.o", "--plugin", "dir/first.wasm"]);
+    let said = registry.good(&["link", "a.o", "--plugin", "dir/first.wasm"]);
     assert!(said.contains("done by plugin aarch64 (not pinned)"), "{said}");
-    let said = desk.good(&["link", "a.o"]);
+    let said = registry.good(&["link", "a.o"]);
     assert!(said.contains("done by plugin aarch64\n"), "{said}");
-    desk.good(&["plugin", "pin", "dir/first.wasm", "--file", "pins"]);
-    let said = desk.bad(1, &link[..2].iter().chain(&link[3..]).copied().collect::<Vec<_>>());
+    registry.good(&["plugin", "pin", "dir/first.wasm", "--file", "pins"]);
+    let said = registry.bad(1, &link[..2].iter().chain(&link[3..]).copied().collect::<Vec<_>>());
     assert!(said.contains("several plugins link") && !said.contains("built in"), "{said}");
     // A built-in one can be preferred in the same way.
-    desk.good(&["plugin", "pin", "--remove", "first", "second", "--file", "pins"]);
-    desk.good(&["plugin", "pin", "aarch64", "--file", "pins"]);
-    assert_eq!(plugin_of(&desk.json(&link)), digest(built_in::wasm_of("aarch64").unwrap()));
+    registry.good(&["plugin", "pin", "--remove", "first", "second", "--file", "pins"]);
+    registry.good(&["plugin", "pin", "aarch64", "--file", "pins"]);
+    assert_eq!(plugin_of(&registry.json(&link)), digest(built_in::wasm_of("aarch64").unwrap()));
 }
 
 #[test]
 fn the_pin_file_is_for_people() {
-    let desk = Desk::new();
+    let registry = RegistryEnv::new();
     let wasm = copy("mips32", 1);
-    desk.put("my plugin.wasm", &wasm);
-    let said = desk.good(&["plugin", "pin", "./my plugin.wasm", "--comment", "of  May", "--file", "etc/relobox/pins"]);
+    registry.put("my plugin.wasm", &wasm);
+    let said =
+        registry.good(&["plugin", "pin", "./my plugin.wasm", "--comment", "of  May", "--file", "etc/relobox/pins"]);
     assert!(said.contains(&digest(&wasm)), "{said}");
-    let path = desk.path("etc/relobox/pins");
+    let path = registry.path("etc/relobox/pins");
     let text = std::fs::read_to_string(&path).unwrap();
     let line = format!("{} my_plugin 8/32/little,8/32/big # of May", digest(&wasm));
     assert!(text.starts_with("# ") && text.lines().last() == Some(&line), "{text}");
@@ -298,11 +305,11 @@ fn the_pin_file_is_for_people() {
     // What a person wrote stays; pinning again changes no line but its own.
     let text = text.replace(&line, &format!("\n# mine\n{line}\n"));
     std::fs::write(&path, &text).unwrap();
-    desk.good(&["plugin", "pin", "./my plugin.wasm", "--comment", "of May", "--file", "etc/relobox/pins"]);
+    registry.good(&["plugin", "pin", "./my plugin.wasm", "--comment", "of May", "--file", "etc/relobox/pins"]);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
     let unknown = "ab".repeat(32);
-    desk.good(&["plugin", "pin", &unknown, "s390x", "--file", "etc/relobox/pins"]);
-    let listed = desk.json(&["plugin", "pin", "--list", "--json", "--pins", "etc/relobox/pins"]);
+    registry.good(&["plugin", "pin", &unknown, "s390x", "--file", "etc/relobox/pins"]);
+    let listed = registry.json(&["plugin", "pin", "--list", "--json", "--pins", "etc/relobox/pins"]);
     let names: Vec<_> = listed["pins"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["my_plugin", "-", "s390x"]);
     assert_eq!(listed["pins"][0]["machines"], serde_json::json!(["8/32/little", "8/32/big"]));
@@ -310,9 +317,9 @@ fn the_pin_file_is_for_people() {
         (&listed["pins"][0]["comment"], &listed["pins"][1]["machines"]),
         (&"of May".into(), &serde_json::json!([]))
     );
-    assert!(desk.good(&["plugin", "pin", "--list", "--file", "etc/relobox/pins"]).contains(&unknown));
+    assert!(registry.good(&["plugin", "pin", "--list", "--file", "etc/relobox/pins"]).contains(&unknown));
     // By digest, by file, by name.
-    desk.good(&[
+    registry.good(&[
         "plugin",
         "pin",
         "--remove",
@@ -324,20 +331,20 @@ fn the_pin_file_is_for_people() {
     ]);
     let empty = std::fs::read_to_string(&path).unwrap();
     assert_eq!(empty, text.replace(&format!("{line}\n"), ""));
-    let said = desk.bad(2, &["plugin", "pin", "--remove", "s390x", "--file", "etc/relobox/pins"]);
+    let said = registry.bad(2, &["plugin", "pin", "--remove", "s390x", "--file", "etc/relobox/pins"]);
     assert!(said.contains("there is no pin of \"s390x\""), "{said}");
-    let said = desk.bad(2, &["plugin", "pin", "a.o", "./a.o", "--file", "etc/relobox/pins"]);
+    let said = registry.bad(2, &["plugin", "pin", "a.o", "./a.o", "--file", "etc/relobox/pins"]);
     assert!(said.contains("there is no plugin \"a.o\""), "{said}");
-    let said = desk.bad(2, &["plugin", "pin", "./a.o", "--file", "etc/relobox/pins"]);
+    let said = registry.bad(2, &["plugin", "pin", "./a.o", "--file", "etc/relobox/pins"]);
     assert!(said.contains("not WebAssembly"), "{said}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), empty);
-    let said = desk.bad(2, &["plugin", "list", "--pins", "no/such/file"]);
+    let said = registry.bad(2, &["plugin", "list", "--pins", "no/such/file"]);
     assert!(said.contains("no/such/file"), "{said}");
 }
 
 #[test]
 fn a_malformed_pin_is_an_error_with_its_line() {
-    let desk = Desk::new();
+    let registry = RegistryEnv::new();
     let good = format!("# a comment\n\n{} a 62/64/little\n", "0f".repeat(32));
     let lines = [
         ("0f0f a -", "64 hexadecimal digits"),
@@ -350,46 +357,46 @@ fn a_malformed_pin_is_an_error_with_its_line() {
         (&*format!("{} a x86_64", "0f".repeat(32)), "62/64/little"),
     ];
     for (line, why) in lines {
-        desk.put("pins", format!("{good}{line}\n"));
-        let said = desk.bad(2, &["link", "a.o", "--pins", "pins"]);
+        registry.put("pins", format!("{good}{line}\n"));
+        let said = registry.bad(2, &["link", "a.o", "--pins", "pins"]);
         assert!(said.contains("pins:4: not a pin: ") && said.contains(why), "{line}: {said}");
-        assert!(desk.bad(2, &["plugin", "pin", "s390x", "--file", "pins"]).contains("pins:4: "));
-        assert_eq!(std::fs::read_to_string(desk.path("pins")).unwrap(), format!("{good}{line}\n"));
+        assert!(registry.bad(2, &["plugin", "pin", "s390x", "--file", "pins"]).contains("pins:4: "));
+        assert_eq!(std::fs::read_to_string(registry.path("pins")).unwrap(), format!("{good}{line}\n"));
     }
-    desk.put("pins", &good);
-    desk.good(&["link", "a.o", "--pins", "pins"]);
+    registry.put("pins", &good);
+    registry.good(&["link", "a.o", "--pins", "pins"]);
     // Others could add what they like.
     for mode in [0o664, 0o646] {
-        desk.mode("pins", mode);
-        let said = desk.bad(2, &["link", "a.o", "--pins", "pins"]);
+        registry.mode("pins", mode);
+        let said = registry.bad(2, &["link", "a.o", "--pins", "pins"]);
         assert!(said.contains("pins: others may write it: its mode is 06"), "{said}");
     }
-    desk.mode("pins", 0o600);
-    desk.mode(".", 0o777);
-    assert!(desk.bad(2, &["link", "a.o", "--pins", "pins"]).contains("others may write it"));
-    desk.mode(".", 0o1777);
-    desk.good(&["link", "a.o", "--pins", "pins"]);
-    desk.mode(".", 0o755);
-    desk.put("long", vec![b'#'; 300 << 10]);
-    assert!(desk.bad(2, &["link", "a.o", "--pins", "long"]).contains("more than"));
+    registry.mode("pins", 0o600);
+    registry.mode(".", 0o777);
+    assert!(registry.bad(2, &["link", "a.o", "--pins", "pins"]).contains("others may write it"));
+    registry.mode(".", 0o1777);
+    registry.good(&["link", "a.o", "--pins", "pins"]);
+    registry.mode(".", 0o755);
+    registry.put("long", vec![b'#'; 300 << 10]);
+    assert!(registry.bad(2, &["link", "a.o", "--pins", "long"]).contains("more than"));
 }
 
 #[test]
 fn directories_that_others_write_are_not_used() {
-    let desk = Desk::new();
-    desk.put("data/relobox/plugins/mine.wasm", copy("aarch64", 1));
+    let registry = RegistryEnv::new();
+    registry.put("data/relobox/plugins/mine.wasm", copy("aarch64", 1));
     let list = ["plugin", "list", "--json"];
-    assert!(desk.good(&list).contains("mine.wasm"));
+    assert!(registry.good(&list).contains("mine.wasm"));
     for (path, mode) in [("data/relobox/plugins", 0o777), ("data/relobox/plugins/mine.wasm", 0o664)] {
-        let before = std::fs::metadata(desk.path(path)).unwrap().permissions().mode() & 0o7777;
-        desk.mode(path, mode);
-        let said = desk.run(&["plugin", "list"]);
+        let before = std::fs::metadata(registry.path(path)).unwrap().permissions().mode() & 0o7777;
+        registry.mode(path, mode);
+        let said = registry.run(&["plugin", "list"]);
         assert_eq!(said.code, Some(2), "{said:?}");
         assert!(said.stderr.contains(path) && said.stderr.contains("others may write it"), "{said:?}");
-        desk.mode(path, before);
+        registry.mode(path, before);
     }
     let search = |system: &Path| Search { system: vec![system.to_owned()], ..Search::default() };
-    assert_eq!(search(&desk.path("nowhere")).read().unwrap().files, []);
+    assert_eq!(search(&registry.path("nowhere")).read().unwrap().files, []);
 }
 
 /// `insmod --kernel vet` of a file that is not there: whatever is decided about plugins comes before.
@@ -405,43 +412,43 @@ fn native() -> &'static str {
 fn an_unpinned_plugin_is_refused_in_privileged_use() {
     let name = native();
     assert!(built_in::wasm_of(name).is_some(), "{name}: relobox has no plugin for the machine it runs on");
-    let desk = Desk::new();
-    desk.put("pins", "");
+    let registry = RegistryEnv::new();
+    registry.put("pins", "");
     let gone = |said: &str| assert!(said.contains("nowhere.ko: No such file"), "{said}");
-    gone(&desk.bad(2, &privileged(&[])));
+    gone(&registry.bad(2, &privileged(&[])));
     let wasm = copy(name, 1);
     // In a home it is not even found.
-    desk.put("data/relobox/plugins/mine.wasm", &wasm);
-    assert!(desk.good(&["plugin", "list", "--json"]).contains("mine.wasm"));
-    gone(&desk.bad(2, &privileged(&[])));
-    desk.put("dir/mine.wasm", &wasm);
+    registry.put("data/relobox/plugins/mine.wasm", &wasm);
+    assert!(registry.good(&["plugin", "list", "--json"]).contains("mine.wasm"));
+    gone(&registry.bad(2, &privileged(&[])));
+    registry.put("dir/mine.wasm", &wasm);
     let args = privileged(&["--plugin-dir", "dir"]);
-    let said = desk.bad(1, &args);
+    let said = registry.bad(1, &args);
     assert!(
         said.contains("dir/mine.wasm: plugin mine is not pinned in pins; its SHA-256 is ")
             && said.contains(&digest(&wasm)),
         "{said}"
     );
-    let json: Value = serde_json::from_str(&desk.run(&[&args[..], &["--json"]].concat()).stdout).unwrap();
+    let json: Value = serde_json::from_str(&registry.run(&[&args[..], &["--json"]].concat()).stdout).unwrap();
     assert_eq!(json["error"]["problems"][0]["kind"], "unpinned-plugin");
     for chosen in [&["--plugin", "mine"][..], &["--plugin", "dir/mine.wasm"]] {
-        assert!(desk.bad(1, &[&args[..], chosen].concat()).contains("not pinned"));
+        assert!(registry.bad(1, &[&args[..], chosen].concat()).contains("not pinned"));
     }
     // The built-in one can be chosen instead, and a plugin of another machine is in nobody's way.
-    gone(&desk.bad(2, &[&args[..], &["--plugin", name]].concat()));
+    gone(&registry.bad(2, &[&args[..], &["--plugin", name]].concat()));
     let other = if name == "s390x" { "mips32" } else { "s390x" };
-    desk.put("others/other.wasm", copy(other, 1));
-    desk.put("others/copy.wasm", built_in::wasm_of(name).unwrap());
-    gone(&desk.bad(2, &privileged(&["--plugin-dir", "others"])));
-    let said = desk.bad(2, &privileged(&["--plugin", other]));
+    registry.put("others/other.wasm", copy(other, 1));
+    registry.put("others/copy.wasm", built_in::wasm_of(name).unwrap());
+    gone(&registry.bad(2, &privileged(&["--plugin-dir", "others"])));
+    let said = registry.bad(2, &privileged(&["--plugin", other]));
     assert!(said.contains("no plugin of --plugin links modules of this kernel's machine"), "{said}");
     // What it says to do does it.
-    let command = said_to_do(&desk.bad(1, &args));
-    desk.good(&command.iter().map(String::as_str).collect::<Vec<_>>());
-    gone(&desk.bad(2, &args));
+    let command = said_to_do(&registry.bad(1, &args));
+    registry.good(&command.iter().map(String::as_str).collect::<Vec<_>>());
+    gone(&registry.bad(2, &args));
     // A single other byte is another plugin.
-    desk.put("dir/mine.wasm", copy(name, 2));
-    assert!(desk.bad(1, &args).contains(&digest(&copy(name, 2))));
+    registry.put("dir/mine.wasm", copy(name, 2));
+    assert!(registry.bad(1, &args).contains(&digest(&copy(name, 2))));
 }
 
 /// The arguments of the command in a hint.
@@ -453,15 +460,15 @@ fn said_to_do(said: &str) -> Vec<String> {
 /// Refused before anything is started that could compile it: there is no such program.
 #[test]
 fn no_code_of_an_unpinned_plugin_is_compiled() {
-    let desk = Desk::new();
+    let registry = RegistryEnv::new();
     // The shortest Wasm module: it has no code, and nothing that says it is none of this machine's.
-    desk.put("dir/mine.wasm", b"\0asm\x01\0\0\0");
-    let search = Search { given: vec![desk.path("dir")], ..Search::default() };
+    registry.put("dir/mine.wasm", b"\0asm\x01\0\0\0");
+    let search = Search { given: vec![registry.path("dir")], ..Search::default() };
     let mut plugins = Plugins::find(&search, &[], Pins::default()).unwrap();
     let machine = Some(Machine { name: "x86_64".into(), machine: 62, class: 64, order: 1 });
     let options = |plugins: &Plugins| Options {
         program: "/nonexistent/relobox".into(),
-        compiled: workshop::compiled,
+        compiled: test_env::compiled,
         cache: Some(cache()),
         machine: machine.clone(),
         plugins: plugins.clone(),
@@ -477,7 +484,7 @@ fn no_code_of_an_unpinned_plugin_is_compiled() {
 /// What lies in a plugin directory and is no plugin is named by its path, and every link that does not need it goes on.
 #[test]
 fn junk_in_a_plugin_directory_stops_no_link() {
-    let desk = Desk::new();
+    let registry = RegistryEnv::new();
     let module = |sections: &[u8]| [b"\0asm\x01\0\0\0", sections].concat();
     let junk: [(&str, Vec<u8>, &str); 5] = [
         ("empty.wasm", Vec::new(), "empty.wasm: it is empty"),
@@ -487,12 +494,12 @@ fn junk_in_a_plugin_directory_stops_no_link() {
         ("large.wasm", module(&vec![0; relobox::limits::GUEST]), "large.wasm: it is larger than a guest may be"),
     ];
     for (name, bytes, _) in &junk {
-        desk.put(&format!("dir/{name}"), bytes);
+        registry.put(&format!("dir/{name}"), bytes);
     }
-    std::fs::create_dir(desk.path("dir/folder.wasm")).unwrap();
-    rustix::fs::mkfifoat(rustix::fs::CWD, desk.path("dir/fifo.wasm"), rustix::fs::Mode::RUSR).unwrap();
-    std::os::unix::fs::symlink("nowhere", desk.path("dir/dangling.wasm")).unwrap();
-    let said = desk.run(&["link", "a.o", "--plugin-dir", "dir", "-o", "out", "--base", "0x1000000"]);
+    std::fs::create_dir(registry.path("dir/folder.wasm")).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, registry.path("dir/fifo.wasm"), rustix::fs::Mode::RUSR).unwrap();
+    std::os::unix::fs::symlink("nowhere", registry.path("dir/dangling.wasm")).unwrap();
+    let said = registry.run(&["link", "a.o", "--plugin-dir", "dir", "-o", "out", "--base", "0x1000000"]);
     assert_eq!(said.code, Some(0), "{said:?}");
     let others = ["folder.wasm: not a regular file", "fifo.wasm: not a regular file", "dangling.wasm: "];
     for expected in junk.iter().map(|(.., expected)| *expected).chain(others) {
@@ -500,13 +507,13 @@ fn junk_in_a_plugin_directory_stops_no_link() {
         assert_eq!(lines.count(), 1, "{expected}: {said:?}");
     }
     // The same for what needs no link, and for a kernel: nothing of it is pinned, and nothing of it is in the way.
-    desk.good(&["plugin", "info", "mips32", "--plugin-dir", "dir"]);
-    desk.put("pins", "");
-    let said = desk.bad(2, &privileged(&["--plugin-dir", "dir"]));
+    registry.good(&["plugin", "info", "mips32", "--plugin-dir", "dir"]);
+    registry.put("pins", "");
+    let said = registry.bad(2, &privileged(&["--plugin-dir", "dir"]));
     assert!(said.contains("nowhere.ko: No such file") && said.contains("dir/bare.wasm: it is not pinned"), "{said}");
     // Who means it hears what is wrong with it.
     for named in ["dir/text.wasm", "dir/bare.wasm"] {
-        let said = desk.run(&["link", "a.o", "--plugin", named, "-o", "out", "--base", "0x1000000"]);
+        let said = registry.run(&["link", "a.o", "--plugin", named, "-o", "out", "--base", "0x1000000"]);
         assert!(said.code == Some(3) && said.stderr.contains(named), "{said:?}");
     }
     // One that says it links this machine, and cannot: that is somebody's plugin.
@@ -515,47 +522,47 @@ fn junk_in_a_plugin_directory_stops_no_link() {
     broken.truncate(code);
     let machines: &[u8] = b"\x10relobox.machines\xb7\0\x40\x01\0\0\0\0\0\0\0\0";
     let section = [&[0, machines.len() as u8], machines].concat();
-    desk.put("theirs/mine.wasm", [&broken[..8], &section, &broken[8..]].concat());
-    let said = desk.run(&["link", "a.o", "--plugin-dir", "theirs", "-o", "out", "--base", "0x1000000"]);
+    registry.put("theirs/mine.wasm", [&broken[..8], &section, &broken[8..]].concat());
+    let said = registry.run(&["link", "a.o", "--plugin-dir", "theirs", "-o", "out", "--base", "0x1000000"]);
     assert!(said.code == Some(3) && said.stderr.contains("theirs/mine.wasm"), "{said:?}");
 }
 
 #[test]
 fn near_misses_are_named() {
-    let desk = Desk::new();
-    let said = desk.bad(2, &["plugin", "info", "arch64"]);
+    let registry = RegistryEnv::new();
+    let said = registry.bad(2, &["plugin", "info", "arch64"]);
     assert!(said.contains("did you mean aarch64?"), "{said}");
-    let said = desk.bad(2, &["link", "a.o", "--plugin", "Aarch-64", "-o", "out"]);
+    let said = registry.bad(2, &["link", "a.o", "--plugin", "Aarch-64", "-o", "out"]);
     assert!(said.contains("did you mean aarch64?"), "{said}");
     // The same machine in 32 bits: ILP32, which no plugin links.
     let mut narrow = object();
     narrow[4] = 1;
-    desk.put("narrow.o", narrow);
+    registry.put("narrow.o", narrow);
     let mut other = object();
     other[18] = 8;
-    desk.put("mips64.o", other);
-    let said = desk.bad(1, &["link", "mips64.o", "-o", "out"]);
+    registry.put("mips64.o", other);
+    let said = registry.bad(1, &["link", "mips64.o", "-o", "out"]);
     assert!(said.contains("no plugin for machine 8, 64 bits, little-endian"), "{said}");
     assert!(said.contains("mips32 links this machine with 32 bits"), "{said}");
 }
 
 #[test]
 fn info_takes_a_file_and_shows_bits_rounding_and_flags() {
-    let desk = Desk::new();
-    desk.put("sub/mine.wasm", copy("mips32", 1));
-    let text = desk.good(&["plugin", "info", "sub/mine.wasm"]);
+    let registry = RegistryEnv::new();
+    registry.put("sub/mine.wasm", copy("mips32", 1));
+    let text = registry.good(&["plugin", "info", "sub/mine.wasm"]);
     assert!(text.contains("sub/mine.wasm, SHA-256 ") && text.contains("not pinned"), "{text}");
     // Built in under its own name, and asked for by the file all the same.
-    desk.put("aarch64.wasm", copy("aarch64", 1));
-    assert!(desk.good(&["plugin", "info", "./aarch64.wasm"]).contains(&digest(&copy("aarch64", 1))));
+    registry.put("aarch64.wasm", copy("aarch64", 1));
+    assert!(registry.good(&["plugin", "info", "./aarch64.wasm"]).contains(&digest(&copy("aarch64", 1))));
     let row = |text: &str, name: &str| text.lines().find(|l| l.contains(name)).unwrap().to_owned();
     let high = row(&text, " R_MIPS_HI16 ");
     assert!(high.contains("[15:0] = value[31:16]") && high.contains("signed low half of 16 bits"), "{high}");
     assert!(text.contains("links: machine 8, 32 bits, big-endian, flags & 0x") || text.contains("any flags"), "{text}");
-    let adrp = row(&desk.good(&["plugin", "info", "aarch64"]), " R_AARCH64_ADR_PREL_PG_HI21 ");
+    let adrp = row(&registry.good(&["plugin", "info", "aarch64"]), " R_AARCH64_ADR_PREL_PG_HI21 ");
     assert!(adrp.contains("[30:29] = value[13:12]") && adrp.contains("[23:5] = value[32:14]"), "{adrp}");
     assert!(adrp.contains("; pages"), "{adrp}");
-    let json = desk.json(&["plugin", "info", "sub/mine.wasm", "--json"]);
+    let json = registry.json(&["plugin", "info", "sub/mine.wasm", "--json"]);
     let machine = &json["machines"][0];
     for field in ["flags_mask", "flags_value", "base", "kernel", "reach"] {
         assert!(machine[field].is_u64(), "{field}: {machine}");
@@ -566,10 +573,10 @@ fn info_takes_a_file_and_shows_bits_rounding_and_flags() {
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn an_unpinned_plugin_may_try_itself_on_a_simulated_kernel() {
-    let desk = Desk::new();
-    desk.0.sample("hello");
-    desk.put("mine.wasm", copy("x86_64", 1));
-    desk.0.succeed("sim", &["start"]);
-    desk.0.succeed("insmod", &["hello.ko", "--plugin", "./mine.wasm"]);
-    desk.0.succeed("rmmod", &["hello"]);
+    let registry = RegistryEnv::new();
+    registry.0.sample("hello");
+    registry.put("mine.wasm", copy("x86_64", 1));
+    registry.0.succeed("sim", &["start"]);
+    registry.0.succeed("insmod", &["hello.ko", "--plugin", "./mine.wasm"]);
+    registry.0.succeed("rmmod", &["hello"]);
 }

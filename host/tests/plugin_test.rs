@@ -1,11 +1,11 @@
-//! `relobox plugin test`: the shipped plugins pass, and each group of checks notices a plugin that is wrong.
+//! Tests of `relobox plugin test`: the shipped plugins pass, and each group of checks finds a defective plugin.
 //!
-//! The wrong plugins are the documentation's toy with a line changed, and the planted bugs of `tests/planted`.
+//! The defective plugins are the documentation's toy with a changed line, and the planted bugs of `tests/planted`.
 
 use relobox::built_in;
 use relobox::description::PluginRow;
 use relobox::guests::Plugin;
-use relobox::kit::{Group, Proof, Seen, Subject, Wanted, prove};
+use relobox::kit::{ConformanceReport, Group, PluginUnderTest, RowCoverage, Selection, run_checks};
 use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
 use std::path::{Path, PathBuf};
@@ -22,36 +22,39 @@ fn plugin(name: &str, wasm: &[u8]) -> Plugin {
     Plugin::describe(sandbox.load(name, wasm).unwrap(), Origin::BuiltIn).unwrap()
 }
 
-fn proof(plugin: &Plugin, filter: Option<&str>, against: Option<&Plugin>) -> Proof {
-    let subject = Subject::new(plugin);
-    prove(&subject, Wanted { filter, against, names_only: false }, &mut |_, _| {})
+fn report(plugin: &Plugin, filter: Option<&str>, against: Option<&Plugin>) -> ConformanceReport {
+    let under_test = PluginUnderTest::new(plugin);
+    run_checks(&under_test, Selection { filter, against, names_only: false }, &mut |_, _| {})
 }
 
-fn failures(proof: &Proof) -> Vec<String> {
-    let failed = proof.checks.iter().filter(|check| check.failed != 0);
-    failed.flat_map(|c| c.failures.iter().map(|f| format!("{}: {}", c.full(), f.complaint))).collect()
+fn failures(report: &ConformanceReport) -> Vec<String> {
+    let failed = report.checks.iter().filter(|check| check.failed != 0);
+    failed.flat_map(|c| c.failures.iter().map(|f| format!("{}: {}", c.full_name(), f.diagnostic))).collect()
 }
 
-/// The plugin's line in the documentation's table of what is judged. `RELOBOX_BLESS=1` writes it.
-fn documented(name: &str, plugin: &Plugin, proof: &Proof) {
+/// Compares the plugin's line in the table of docs/conformance.md. `RELOBOX_BLESS=1` writes it.
+fn documented(name: &str, plugin: &Plugin, report: &ConformanceReport) {
     static PAGE: Mutex<()> = Mutex::new(());
     let _page = PAGE.lock().unwrap();
-    let subject = Subject::new(plugin);
-    let judge = &subject.judge;
-    let seen: Vec<_> = subject.writing().map(|row| (row, proof.seen(judge, row))).collect();
-    let count = |wanted| seen.iter().filter(|(_, seen)| *seen == wanted).count();
-    let [foretold, entry, target, code] =
-        [Seen::Foretold, Seen::Entry, Seen::Target, Seen::Code].map(|seen| count(Some(seen)));
+    let under_test = PluginUnderTest::new(plugin);
+    let model = &under_test.model;
+    let coverage: Vec<_> = under_test.writing_rows().map(|row| (row, report.coverage(model, row))).collect();
+    let count = |wanted| coverage.iter().filter(|(_, coverage)| *coverage == wanted).count();
+    let [predicted, entry, target, code] =
+        [RowCoverage::Predicted, RowCoverage::Entry, RowCoverage::Target, RowCoverage::Code]
+            .map(|coverage| count(Some(coverage)));
     let stubs = |wanted| {
-        let stub = |row: &PluginRow| proof.foretold.contains(&row.row.kind) && proof.followed.contains(&row.row.kind);
-        seen.iter().filter(|(row, _)| stub(row) && judge.follows(row) == Some(wanted)).count()
+        let stub =
+            |row: &PluginRow| report.predicted.contains(&row.row.kind) && report.resolved.contains(&row.row.kind);
+        coverage.iter().filter(|(row, _)| stub(row) && model.indirection_coverage(row) == Some(wanted)).count()
     };
-    let others: Vec<_> = seen.iter().filter(|(_, s)| s.is_none()).map(|(row, _)| format!("`{}`", row.name)).collect();
+    let others: Vec<_> =
+        coverage.iter().filter(|(_, s)| s.is_none()).map(|(row, _)| format!("`{}`", row.name)).collect();
     let line = format!(
-        "| `{name}` | {} | {foretold} | {entry} | {target} | {code} | {} and {} | {} |",
-        seen.len(),
-        stubs(Seen::Target),
-        stubs(Seen::Code),
+        "| `{name}` | {} | {predicted} | {entry} | {target} | {code} | {} and {} | {} |",
+        coverage.len(),
+        stubs(RowCoverage::Target),
+        stubs(RowCoverage::Code),
         if others.is_empty() { "none".to_owned() } else { format!("{}: {}", others.len(), others.join(", ")) }
     );
     let path = repository().join("docs/conformance.md");
@@ -66,12 +69,16 @@ fn documented(name: &str, plugin: &Plugin, proof: &Proof) {
 
 fn shipped(name: &str) {
     let plugin = plugin(name, built_in::wasm_of(name).unwrap());
-    let proof = proof(&plugin, None, None);
-    documented(name, &plugin, &proof);
-    assert_eq!(failures(&proof), [""; 0]);
-    let cases: usize = proof.checks.iter().map(|check| check.cases).sum();
-    println!("{name}: {} checks, {cases} cases, bytes of {} types foretold", proof.checks.len(), proof.foretold.len());
-    assert!(cases > 3000 && proof.foretold.len() > 10);
+    let report = report(&plugin, None, None);
+    documented(name, &plugin, &report);
+    assert_eq!(failures(&report), [""; 0]);
+    let cases: usize = report.checks.iter().map(|check| check.cases).sum();
+    println!(
+        "{name}: {} checks, {cases} cases, bytes of {} types foretold",
+        report.checks.len(),
+        report.predicted.len()
+    );
+    assert!(cases > 3000 && report.predicted.len() > 10);
 }
 
 #[test]
@@ -99,7 +106,7 @@ fn s390x_passes() {
     shipped("s390x");
 }
 
-/// The documentation's toy, with some text replaced.
+/// The documentation's toy, with some texts replaced.
 fn toy(changes: &[(&str, &str)]) -> Plugin {
     let mut text = std::fs::read_to_string(repository().join("docs/examples/toy/toy.wat")).unwrap();
     for (from, to) in changes {
@@ -109,28 +116,28 @@ fn toy(changes: &[(&str, &str)]) -> Plugin {
     plugin("toy", &wat::parse_str(text).unwrap())
 }
 
-/// Every group that has a failure, with the words for what was wrong.
-fn noticed(proof: &Proof) -> Vec<(Group, &'static str)> {
+/// Returns every group that has a failure, with the kind of the diagnostic.
+fn failed_groups(report: &ConformanceReport) -> Vec<(Group, &'static str)> {
     let of = |c: &relobox::kit::Check| -> Vec<_> {
-        c.failures.iter().map(|f| (c.group, f.complaint.wrong.word())).collect()
+        c.failures.iter().map(|f| (c.group, f.diagnostic.kind.as_str())).collect()
     };
-    proof.checks.iter().flat_map(of).collect()
+    report.checks.iter().flat_map(of).collect()
 }
 
 #[test]
 fn the_toy_passes() {
-    let proof = proof(&toy(&[]), None, None);
-    assert_eq!(failures(&proof), [""; 0]);
-    assert_eq!(proof.foretold.len(), 2);
+    let report = report(&toy(&[]), None, None);
+    assert_eq!(failures(&report), [""; 0]);
+    assert_eq!(report.predicted.len(), 2);
 }
 
 #[test]
-fn a_toy_with_a_line_changed_is_noticed() {
+fn a_toy_with_a_changed_line_fails() {
     let slow = "(block $next
       (local.set $width (i64.extend_i32_u (local.get $index)))
       (block $slow (loop $on (br_if $slow (i64.eqz (local.get $width)))
         (local.set $width (i64.sub (local.get $width) (i64.const 1))) (br $on)))";
-    // What is wrong with it, the group that must notice, and as what.
+    // The defect, the changes that make it, the group that must find it, and the kind of the diagnostic.
     let wrong: [(&str, &[(&str, &str)], Group, &str); 14] = [
         ("refuses the smallest", &[("(i64.const -32768))", "(i64.const -32767))")], Group::Vectors, "refused"),
         (
@@ -209,24 +216,24 @@ fn a_toy_with_a_line_changed_is_noticed() {
             "differs",
         ),
     ];
-    let mut unnoticed = Vec::new();
+    let mut missed = Vec::new();
     for (what, changes, group, word) in wrong {
-        let proof = proof(&toy(changes), None, None);
-        let noticed = noticed(&proof);
+        let report = report(&toy(changes), None, None);
+        let noticed = failed_groups(&report);
         if !noticed.contains(&(group, word)) {
-            unnoticed.push(format!("{what}: {noticed:?}"));
+            missed.push(format!("{what}: {noticed:?}"));
         }
-        for failure in proof.checks.iter().flat_map(|c| &c.failures) {
-            let Some((oracle, case)) = &failure.reproducer else { continue };
-            // A trap may need many of them; what overwrites its own job, some.
-            let small = failure.complaint.wrong.word() == "misbehaved"
-                || case.relocations() <= 6 && case.sections.iter().all(|s| s.bytes.len() <= 128);
+        for failure in report.checks.iter().flat_map(|c| &c.failures) {
+            let Some((oracle, module)) = &failure.reproducer else { continue };
+            // A trap may need many relocations, and a plugin that overwrites its own job needs some.
+            let small = failure.diagnostic.kind.as_str() == "misbehaved"
+                || module.relocations() <= 6 && module.sections.iter().all(|s| s.bytes.len() <= 128);
             if !small {
-                unnoticed.push(format!("{what}: {oracle} of {case:?}"));
+                missed.push(format!("{what}: {oracle} of {module:?}"));
             }
         }
     }
-    assert_eq!(unnoticed, [""; 0]);
+    assert_eq!(missed, [""; 0]);
 }
 
 fn planted(name: &str) -> PathBuf {
@@ -234,10 +241,10 @@ fn planted(name: &str) -> PathBuf {
 }
 
 #[test]
-fn planted_bugs_are_noticed() {
+fn planted_bugs_are_found() {
     let read = |name: &str| plugin(name, &std::fs::read(planted(name)).unwrap());
     for right in ["riscv", "aarch64", "i386", "mips", "ppc32", "arm64-got"] {
-        assert_eq!(failures(&proof(&read(right), None, None)), [""; 0], "{right}");
+        assert_eq!(failures(&report(&read(right), None, None)), [""; 0], "{right}");
     }
     for (name, group) in [
         ("lo16-order", Group::Pairs),
@@ -262,14 +269,14 @@ fn planted_bugs_are_noticed() {
         ("symbol-unchecked", Group::Hostile),
         ("quadratic-veneers", Group::Cost),
     ] {
-        let proof = proof(&read(name), Some(group.word()), None);
-        assert!(noticed(&proof).iter().any(|(g, _)| *g == group), "{name}: {:?}", failures(&proof));
+        let report = report(&read(name), Some(group.as_str()), None);
+        assert!(failed_groups(&report).iter().any(|(g, _)| *g == group), "{name}: {:?}", failures(&report));
     }
-    // What the table says wrong as well, only another plugin knows.
+    // The plugin's description has the same mistake, so only a second plugin can find it.
     let (half, right) = (read("half-range"), read("riscv"));
-    assert_eq!(failures(&proof(&half, Some("vectors"), None)), [""; 0]);
-    let against = proof(&half, Some("vectors"), Some(&right));
-    assert!(noticed(&against).contains(&(Group::Against, "differs")));
+    assert_eq!(failures(&report(&half, Some("vectors"), None)), [""; 0]);
+    let against = report(&half, Some("vectors"), Some(&right));
+    assert!(failed_groups(&against).contains(&(Group::Against, "differs")));
 }
 
 fn relobox(dir: &Path, args: &[&str]) -> Output {
@@ -290,9 +297,10 @@ fn the_command() {
     let passed = relobox(&dir, &["plugin", "test", "x86_64", "--filter", "vectors/R_X86_64_PC", "--record", "cases"]);
     assert_eq!(passed.status.code(), Some(0), "{}", text(&passed));
     assert!(text(&passed).contains("\npassed: "));
-    let recorded = relobox(&dir, &["plugin", "test", "x86_64", "--filter", "recorded", "--vectors", "cases", "--json"]);
-    let report: serde_json::Value = serde_json::from_slice(&recorded.stdout).unwrap();
-    assert!(report["cases"].as_u64().unwrap() > 300 && report["passed"] == true, "{}", text(&recorded));
+    let test_case =
+        relobox(&dir, &["plugin", "test", "x86_64", "--filter", "recorded", "--vectors", "cases", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&test_case.stdout).unwrap();
+    assert!(report["cases"].as_u64().unwrap() > 300 && report["passed"] == true, "{}", text(&test_case));
 
     let args = ["plugin", "test", &wrong, "--filter", "pairs", "--failures", "out", "--junit", "j.xml", "--json"];
     let failed = relobox(&dir, &args);

@@ -2,7 +2,7 @@
 //! not, and that what links a module never makes memory executable.
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-mod workshop;
+mod test_env;
 
 use relobox_needs::ExitCode;
 
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod linux {
-    use crate::workshop::{Workshop, compiled};
+    use crate::test_env::{TestEnv, compiled};
     use object::read::elf::{ElfFile64, ProgramHeader as _};
     use object::{Endianness, Object as _, elf};
     use relobox::built_in;
@@ -129,7 +129,7 @@ mod linux {
         Linker::start(&Options { machine: Some(linux::machine()), ..options }).unwrap()
     }
 
-    fn links(w: &Workshop, linker: &Linker) -> relobox::Result<relobox::inserted::Inserted> {
+    fn links(w: &TestEnv, linker: &Linker) -> relobox::Result<relobox::inserted::Inserted> {
         let path = w.sample("hello");
         let (file, _) = seal(&path)?;
         let socket = &w.socket;
@@ -140,7 +140,7 @@ mod linux {
 
     /// `PR_SET_MDWE` as systemd's `MemoryDenyWriteExecute=` sets it, inherited by the linking program.
     fn it_links_where_no_memory_may_become_executable() {
-        let w = Workshop::new();
+        let w = TestEnv::new();
         let mut prove = Command::new(program("relobox-kmod"));
         prove.args(["prove", "--kernel", "vet"]);
         never_executable(&mut prove);
@@ -171,7 +171,7 @@ mod linux {
     }
 
     /// The built-in plugin, and a custom section, so that it is another one.
-    fn pinned(w: &Workshop) -> Plugins {
+    fn pinned(w: &TestEnv) -> Plugins {
         let plugins = w.directory.join("plugins");
         std::fs::create_dir(&plugins).unwrap();
         let mut wasm = built_in::wasm_of("x86_64").unwrap().to_vec();
@@ -184,7 +184,7 @@ mod linux {
     }
 
     fn pinned_plugins_come_compiled() {
-        let w = Workshop::new();
+        let w = TestEnv::new();
         let options = Options { program: program("relobox-linker"), plugins: pinned(&w), ..Options::default() };
         let error = Linker::start(&options).unwrap_err().to_string();
         assert!(error.contains("was not compiled") && error.contains("relobox plugin compile"), "{error}");
@@ -193,7 +193,7 @@ mod linux {
     }
 
     fn code_of_another_version_is_refused() {
-        let w = Workshop::new();
+        let w = TestEnv::new();
         let stale = |pins: &Pins, plugin: &relobox::plugin_file::PluginFile| {
             let mut code = Vec::new();
             let mut file = std::fs::File::from(compiled(pins, plugin)?);

@@ -1,7 +1,7 @@
 //! What was loaded, kept and handed over; with real modules in the simulated kernel.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-mod workshop;
+mod test_env;
 
 use relobox::built_in;
 use relobox::kernel::{Export, Module};
@@ -14,7 +14,7 @@ use relobox::text::hex;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use workshop::Workshop;
+use test_env::TestEnv;
 
 fn parse(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
@@ -25,7 +25,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 /// One line on standard error; the problem's kind.
-fn refused(w: &Workshop, args: &[&str]) -> String {
+fn refused(w: &TestEnv, args: &[&str]) -> String {
     let mut json = args.to_vec();
     json.push("--json");
     let outcome = w.relobox("state", &json);
@@ -35,7 +35,7 @@ fn refused(w: &Workshop, args: &[&str]) -> String {
 
 #[test]
 fn what_is_loaded_is_recorded_and_what_is_removed_is_forgotten() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.samples(&["math_provider", "math_user"]);
     w.succeed("insmod", &["math_provider.ko"]);
     w.succeed("insmod", &["math_user.ko"]);
@@ -74,7 +74,7 @@ fn what_is_loaded_is_recorded_and_what_is_removed_is_forgotten() {
 /// Two plugins call themselves alike: the digest is that of the one that linked.
 #[test]
 fn the_plugin_that_linked_is_recorded() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.samples(&["math_provider", "math_user"]);
     let mut wasm = built_in::wasm_of("x86_64").unwrap().to_vec();
     wasm.extend([0, 2, 1, b'm']);
@@ -105,7 +105,7 @@ fn a_digest_that_no_plugin_has_is_left_out() {
 /// Nothing of the first stage but its state: no kallsyms, no Module.symvers.
 #[test]
 fn the_second_stage_links_against_the_first_ones_modules() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.samples(&["math_provider", "math_user"]);
     w.succeed("insmod", &["math_provider.ko"]);
     w.succeed("state", &["export", "-o", "handover.json"]);
@@ -130,7 +130,7 @@ fn the_second_stage_links_against_the_first_ones_modules() {
 
 #[test]
 fn foreign_damaged_and_unsafe_states_are_refused() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.sample("hello");
     w.succeed("insmod", &["hello.ko"]);
     w.succeed("state", &["export", "-o", "good.json"]);
@@ -180,7 +180,7 @@ fn foreign_damaged_and_unsafe_states_are_refused() {
 
 #[test]
 fn a_module_that_was_loaded_anew_elsewhere_is_dropped() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.samples(&["hello", "counter"]);
     w.succeed("insmod", &["hello.ko"]);
     w.succeed("state", &["export", "-o", "old.json"]);
@@ -195,7 +195,7 @@ fn a_module_that_was_loaded_anew_elsewhere_is_dropped() {
 
 #[test]
 fn nothing_is_recorded_where_that_is_switched_off() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     w.sample("hello");
     assert!(w.command("insmod").env("RELOBOX_STATE", "").arg("hello.ko").output().unwrap().status.success());
     assert!(!w.socket.with_extension("state").exists());
@@ -209,7 +209,7 @@ fn nothing_is_recorded_where_that_is_switched_off() {
 
 #[test]
 fn many_records_at_once_are_whole() {
-    let w = Workshop::new();
+    let w = TestEnv::new();
     let directory = w.directory.join("records");
     let boot = Boot { id: "b".into(), release: "r".into() };
     let export = |i: usize| Export {
@@ -305,7 +305,7 @@ fn hidden_addresses_confirm_no_record() {
     assert_eq!(confirmed(record(0, &[]), live(0)).0, 1);
     assert_eq!(confirmed(record(0, &[0x1010]), live(0)).0, 0);
 
-    let w = Workshop::new();
+    let w = TestEnv::new();
     let path = w.directory.join("state.json");
     std::fs::write(&path, json(&State { modules: vec![record(0, &[0])], ..State::new(&boot) })).unwrap();
     let mut symbols = Symbols::new();

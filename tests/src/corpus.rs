@@ -1,4 +1,4 @@
-//! The real modules that `tests/scripts/fetch-corpora` fetched.
+//! The real modules that `tests/scripts/fetch-corpora` downloaded.
 
 use anyhow::{Context, Result, bail, ensure};
 use relobox::rng::Rng;
@@ -6,55 +6,67 @@ use relobox_needs::{Need, tool};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Every corpus that the script knows, by its directory name.
+/// The directory names of all corpora that the script knows.
 pub const NAMES: [&str; 6] = ["cloud-amd64", "amd64", "arm64", "s390x", "riscv64", "mipsel-4kc-malta"];
 
-/// The directory that holds the corpora.
+/// The directory that contains the corpora.
 pub use relobox_needs::corpora as root;
 
-/// What a test needs that takes modules of corpus `name`.
+/// Returns the needs of a test that uses modules of corpus `name`.
 pub fn needs(name: &str) -> [Need; 2] {
     [relobox_needs::corpus(name), tool("xz")]
 }
 
-/// What a test needs that takes modules of every corpus.
+/// Returns the needs of a test that uses modules of every corpus.
 pub fn all() -> Vec<Need> {
     NAMES.iter().map(|name| relobox_needs::corpus(name)).chain([tool("xz")]).collect()
 }
 
-/// One corpus: the modules of one kernel package, in an order that every machine agrees on.
+/// A corpus: the modules of one kernel package, in an order that does not depend on the machine.
 #[derive(Debug)]
 pub struct Corpus {
-    /// The package and its version, as the fetching script recorded them.
+    /// The name and version of the package.
     pub package: String,
-    /// Where the modules are: `lib/modules` of the package.
+    /// The directory `lib/modules` of the package.
     pub modules_dir: PathBuf,
-    /// Sorted by path.
+    /// The modules, sorted by path.
     pub modules: Vec<Module>,
 }
 
-/// One module file, maybe compressed.
+/// A module file, possibly compressed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Module {
-    /// The file.
+    /// The path of the file.
     pub path: PathBuf,
 }
 
 impl Corpus {
-    /// Opens corpus `name` below [`root`]; `None` if it was never completely fetched.
+    /// Opens corpus `name` below [`root`]. Returns `None` if it was not completely downloaded.
+    ///
+    /// # Errors
+    ///
+    /// If a directory cannot be read or contains no modules.
     pub fn open(name: &str) -> Result<Option<Corpus>> {
         Corpus::open_in(&root(), name)
     }
 
-    /// Opens a corpus that the test said it needs.
+    /// Opens a corpus that is one of the test's needs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Corpus::open`], or if the corpus is missing.
     pub fn get(name: &str) -> Result<Corpus> {
         Corpus::open(name)?.with_context(|| format!("no corpus {name} in {}", root().display()))
     }
 
-    /// As [`Corpus::open`], below a directory of the caller's choice.
+    /// As [`Corpus::open`], below another directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Corpus::open`].
     pub fn open_in(root: &Path, name: &str) -> Result<Option<Corpus>> {
         let dir = root.join(name);
-        // Written last by the script, so that an interrupted fetch does not count.
+        // The script writes this file last, so that an interrupted download does not count.
         let Ok(package) = std::fs::read_to_string(dir.join("package")) else { return Ok(None) };
         let modules_dir = dir.join("lib/modules");
         let mut modules = Vec::new();
@@ -64,14 +76,14 @@ impl Corpus {
         Ok(Some(Corpus { package: package.trim().to_owned(), modules_dir, modules }))
     }
 
-    /// The module with this name, dashes and underscores being the same.
+    /// Returns the module with this name; dashes and underscores are equivalent.
     pub fn module(&self, name: &str) -> Option<&Module> {
         let wanted = name.replace('-', "_");
         self.modules.iter().find(|module| module.name() == wanted)
     }
 
-    /// `count` different modules chosen by `seed`: the same ones on every machine that has the same
-    /// package, in the corpus' order. All of them if there are fewer.
+    /// Chooses `count` different modules by `seed`, or all of them if there are fewer. The choice is the same on every
+    /// machine with the same package. The modules are in the order of the corpus.
     pub fn sample(&self, seed: u64, count: usize) -> Vec<&Module> {
         let mut order: Vec<usize> = (0..self.modules.len()).collect();
         let mut rng = Rng::new(seed);
@@ -87,14 +99,19 @@ impl Corpus {
 }
 
 impl Module {
-    /// The name the kernel knows it by: no directory, nothing from the first dot on, underscores for dashes.
+    /// Returns the name by which the kernel knows the module: the file name up to the first dot, with underscores for
+    /// dashes.
     pub fn name(&self) -> String {
         let file = self.path.file_name().unwrap_or_default().to_string_lossy();
         file.split('.').next().unwrap_or_default().replace('-', "_")
     }
 
-    /// The module as ELF. A compressed one goes through the usual command, since relobox's own unpacking
-    /// is one of the things under test.
+    /// Reads the module as ELF. Compressed modules are unpacked by the usual command, because relobox's own unpacker is
+    /// under test.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or unpacked.
     pub fn elf(&self) -> Result<Vec<u8>> {
         let tool = match self.path.extension().and_then(|suffix| suffix.to_str()) {
             Some("ko") => return std::fs::read(&self.path).with_context(|| self.path.display().to_string()),
@@ -149,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_the_kernels() {
+    fn names_match_the_kernel() {
         let module = Module { path: "kernel/drivers/md/dm-mod.ko.xz".into() };
         assert_eq!(module.name(), "dm_mod");
     }

@@ -1,9 +1,10 @@
-//! Which file of a crate uses which other one, computed from the source: the module tree is followed as the compiler
-//! follows it, and every path in the tokens is resolved in it, whether it stands in a `use`, in code, or in a macro.
+//! The import graph of a crate, computed from its source. The module tree is followed as the compiler follows it, and
+//! every path in the tokens is resolved, whether in a `use`, in code, or in a macro.
 //!
-//! A file uses another one if it names its module, or something in it. Re-exports are followed: with `pub use child::Item`
-//! in `mod.rs`, a file that names `crate::parent::Item` uses the child, and `mod.rs` itself uses it only if its own code
-//! names it. `mod child;` alone is no use. What is compiled for tests only does not count.
+//! A file uses another one if it names its module or something in it. Re-exports are followed: with `pub use
+//! child::Item` in `mod.rs`, a file that names `crate::parent::Item` uses the child, and `mod.rs` itself uses the child
+//! only if its own code names the item. `mod child;` alone is not a use. Code that is compiled only for tests does not
+//! count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,24 +14,25 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Attribute, Item, UseTree};
 
-/// Arrows between files, by their paths below the crate's source directory.
+/// The edges between files, by their paths below the crate's source directory.
 pub type Graph = BTreeMap<PathBuf, BTreeSet<PathBuf>>;
 
-/// A module: the file it is in, and the modules declared in it.
+/// A module with its file and its submodules.
 struct Module {
     file: PathBuf,
     parent: Option<usize>,
     children: BTreeMap<String, usize>,
-    /// What `use` brings into the module, by the name that it has there.
+    /// The names that `use` imports into the module, with their paths.
     imported: BTreeMap<String, Vec<String>>,
-    /// The paths in its code and in its private imports; those of re-exports if its code names what they import.
+    /// The paths in its code and in its private imports, and the paths of those re-exports that its code names.
     paths: Vec<Vec<String>>,
 }
 
-/// The import graph of the crate whose root is the file `root`, such as `host/src/lib.rs`.
+/// Returns the import graph of the crate with the root file `root`, such as `host/src/lib.rs`.
 ///
 /// # Errors
-/// If a file cannot be read or is no Rust.
+///
+/// If a file cannot be read or parsed.
 pub fn graph(root: &Path) -> Result<Graph> {
     let dir = root.parent().context("a root without a directory")?;
     let mut modules = Vec::new();
@@ -48,9 +50,9 @@ pub fn graph(root: &Path) -> Result<Graph> {
     Ok(graph)
 }
 
-/// The circles: files each of which reaches every other one, by arrows of `graph`. Those of one file are left out.
+/// Returns the cycles: sets of files that reach each other. A file that only uses itself is no cycle.
 #[must_use]
-pub fn circles(graph: &Graph) -> Vec<BTreeSet<PathBuf>> {
+pub fn cycles(graph: &Graph) -> Vec<BTreeSet<PathBuf>> {
     let reach: BTreeMap<&PathBuf, BTreeSet<&PathBuf>> = graph
         .keys()
         .map(|from| {
@@ -61,20 +63,21 @@ pub fn circles(graph: &Graph) -> Vec<BTreeSet<PathBuf>> {
             (from, seen)
         })
         .collect();
-    let circles: BTreeSet<BTreeSet<PathBuf>> = reach
+    let cycles: BTreeSet<BTreeSet<PathBuf>> = reach
         .iter()
         .filter(|(file, seen)| seen.contains(*file))
         .map(|(file, seen)| seen.iter().filter(|to| reach[*to].contains(file)).map(|file| (*file).clone()).collect())
         .collect();
-    circles.into_iter().collect()
+    cycles.into_iter().collect()
 }
 
-/// Reads the file of a module and those of its children; returns the module's index.
+/// Reads the file of a module and the files of its submodules, and returns the index of the module.
 fn read(path: &Path, dir: &Path, owns: bool, parent: Option<usize>, modules: &mut Vec<Module>) -> Result<usize> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let source = syn::parse_file(&text).with_context(|| path.display().to_string())?;
     let file = path.strip_prefix(dir).unwrap_or(path).to_owned();
-    // Where the files of its children are: beside `mod.rs` and a root, else in a directory of its name.
+    // The files of submodules are beside `mod.rs` and the root file, otherwise in a directory with the name of the
+    // module.
     let folder = if owns { path.with_file_name("") } else { path.with_extension("") };
     module(source.items, &file, &folder, dir, parent, modules)
 }
@@ -122,7 +125,7 @@ fn module(
         let child = match declared.content {
             Some((_, items)) => module(items, file, &folder.join(&name), dir, Some(at), modules)?,
             None => {
-                // Beside the file that declares it, whoever owns the folder.
+                // The path is relative to the file that declares the module.
                 let named = named_path(&declared.attrs).map(|path| dir.join(file).with_file_name(path));
                 let (path, owns) = match named {
                     Some(path) => (path, true),
@@ -144,7 +147,7 @@ fn module(
     Ok(at)
 }
 
-/// What the tree of a `use` imports: the names, and the paths that they stand for; `*` is the name of everything.
+/// Expands a `use` tree to the imported names and their paths; a glob has the name `*`.
 fn expand(tree: &UseTree, prefix: &mut Vec<String>, found: &mut Vec<(String, Vec<String>)>) {
     let mut add = |name: String, last: Option<String>| {
         let path = prefix.iter().cloned().chain(last.filter(|last| last != "self")).collect();
@@ -168,7 +171,7 @@ fn for_tests(attribute: &Attribute) -> bool {
     attribute.path().is_ident("cfg") && attribute.meta.to_token_stream().to_string().replace(' ', "") == "cfg(test)"
 }
 
-/// The file in `#[path = "file"]`.
+/// Returns the file in `#[path = "file"]`.
 fn named_path(attributes: &[Attribute]) -> Option<String> {
     let attribute = attributes.iter().find(|a| a.path().is_ident("path"))?;
     let syn::Expr::Lit(literal) = &attribute.meta.require_name_value().ok()?.value else { return None };
@@ -194,7 +197,7 @@ fn attributes(item: &Item) -> &[Attribute] {
     }
 }
 
-/// Every path in `tokens`, single names as well; a `use` inside of a function is one of them.
+/// Collects every path in `tokens`, including single names and `use` items inside functions.
 fn collect(tokens: &[TokenTree], found: &mut Vec<Vec<String>>) {
     let mut at = 0;
     while at < tokens.len() {
@@ -236,10 +239,10 @@ fn is_colons(tokens: &[TokenTree], at: usize) -> bool {
     colon(at) && colon(at + 1)
 }
 
-/// The module that holds what `path` names, as it is seen from module `at`; nothing if that is in another crate.
+/// Returns the module that contains the item of `path`, as seen from module `at`, or `None` if it is in another crate.
 fn resolve(modules: &[Module], at: usize, path: &[String], depth: usize) -> Option<usize> {
     let (mut module, mut rest) = match path.first()?.as_str() {
-        // Alone it is a visibility or a value.
+        // Without a further segment this is a visibility or a value.
         "crate" | "self" | "super" if path.len() == 1 => return None,
         "crate" => (0, &path[1..]),
         "self" => (at, &path[1..]),
@@ -252,7 +255,7 @@ fn resolve(modules: &[Module], at: usize, path: &[String], depth: usize) -> Opti
             ("super", ..) => module = modules[module].parent?,
             ("self", ..) => {}
             (_, Some(child), _) => module = *child,
-            // Imports may name each other in a circle only through globs, which are not followed; the depth is a precaution.
+            // Only globs, which are not followed, can make imports cyclic; the limit is a precaution.
             (_, None, Some(import)) if depth < 16 => {
                 let path: Vec<_> = import.iter().chain(after).cloned().collect();
                 return resolve(modules, module, &path, depth + 1);
@@ -286,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_a_use_is_an_arrow() {
+    fn every_form_of_use_is_an_edge() {
         for text in [
             "use crate::b::X;",
             "use super::b;",
@@ -310,7 +313,7 @@ mod tests {
             [("lib.rs", "mod a;"), ("a/mod.rs", "mod b; fn f() { b::f() } pub struct P;"), ("a/b.rs", "use super::P;")];
         let graph = crate_of(&files);
         assert_eq!(arrows(&graph), ["a/b.rs a/mod.rs", "a/mod.rs a/b.rs"]);
-        assert_eq!(circles(&graph), [BTreeSet::from(["a/b.rs".into(), "a/mod.rs".into()])]);
+        assert_eq!(cycles(&graph), [BTreeSet::from(["a/b.rs".into(), "a/mod.rs".into()])]);
     }
 
     #[test]
@@ -328,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_use_is_no_arrow() {
+    fn other_text_is_no_edge() {
         for text in [
             "mod b;",
             "mod b; use std::b::X;",

@@ -1,19 +1,19 @@
-//! Integration tests, oracles and generators of relobox.
+//! Integration tests of relobox, with oracles and generators.
 //!
-//! What is here judges relobox and so shares no code with it: the corpora of real modules, the linkers
-//! that serve as a second opinion, and the comparison with a running kernel's memory. Only [`real`] knows
-//! relobox: it makes it do what the others do.
+//! This crate tests relobox and therefore shares no code with it: it has the corpora of real modules, other linkers for
+//! comparison, and the comparison with the memory of a running kernel. Only [`real`] calls relobox, to do the same as
+//! the others.
 
 pub mod corpus;
 pub mod golden;
 pub mod hostile;
 pub mod imports;
 pub mod kernel_memory;
-pub mod made;
 pub mod metamorphic;
+pub mod module_builder;
+pub mod module_spec;
 pub mod oracle;
 pub mod pack;
 pub mod planted;
 pub mod real;
 pub mod snapshot;
-pub mod tiny;

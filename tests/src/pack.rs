@@ -1,6 +1,7 @@
-//! Packed files whose contents stand in them as they are: what an unpacker has to read, without a packer.
+//! Writes packed files that store their contents uncompressed. They let tests give an unpacker input without a
+//! compressor.
 
-/// CRC-32 as gzip and xz have it.
+/// CRC-32 as used by gzip and xz.
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, byte: &u8| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 0 { crc >> 1 } else { crc >> 1 ^ 0xedb8_8320 })
@@ -8,7 +9,7 @@ fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, step)
 }
 
-/// Up to 65,535 bytes as gzip (RFC 1952): one stored block.
+/// Stores up to 65,535 bytes as gzip (RFC 1952): one stored block.
 ///
 /// # Panics
 /// If there are more.
@@ -24,7 +25,7 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Up to 65,535 bytes as zstd (RFC 8878): one raw block.
+/// Stores up to 65,535 bytes as zstd (RFC 8878): one raw block.
 ///
 /// # Panics
 /// If there are more.
@@ -39,7 +40,7 @@ pub fn zstd(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// 1 to 16,383 bytes as xz: one chunk of LZMA2 that is not compressed.
+/// Stores 1 to 16,383 bytes as xz: one uncompressed LZMA2 chunk.
 ///
 /// # Panics
 /// If there are more, or none.
@@ -50,7 +51,7 @@ pub fn xz(bytes: &[u8]) -> Vec<u8> {
     let mut out = b"\xfd7zXZ\0".to_vec();
     out.extend(flags);
     out.extend(crc32(&flags).to_le_bytes());
-    // Block header: 12 bytes, one filter, LZMA2, with the smallest dictionary.
+    // The block header has 12 bytes: one filter, LZMA2, with the smallest dictionary.
     let header = [2, 0, 0x21, 1, 0, 0, 0, 0];
     let mut block = header.to_vec();
     block.extend(crc32(&header).to_le_bytes());
@@ -62,7 +63,7 @@ pub fn xz(bytes: &[u8]) -> Vec<u8> {
     block.resize(block.len().next_multiple_of(4), 0);
     block.extend(crc32(bytes).to_le_bytes());
     out.extend(block);
-    // The index: one record of two numbers, seven bits in each byte.
+    // The index has one record of two numbers, encoded with seven bits per byte.
     let mut index = vec![0, 1];
     for number in [unpadded, bytes.len()] {
         if number < 0x80 {

@@ -1,49 +1,49 @@
-//! The list of planted bugs, `tests/planted/bugs.txt`.
+//! Reads the list of planted bugs, `tests/planted/bugs.txt`.
 
 use std::path::Path;
 
-/// The list.
+/// The list of planted bugs.
 #[derive(Debug, Default)]
-pub struct Planted {
-    /// The correct plugins.
-    pub plugins: Vec<Correct>,
+pub struct PlantedBugs {
+    /// The correct plugins from which the faulty ones are derived.
+    pub plugins: Vec<CorrectPlugin>,
     /// The bugs.
     pub bugs: Vec<Bug>,
 }
 
 /// A correct plugin.
 #[derive(Debug, Default)]
-pub struct Correct {
-    /// Its name, also of its file.
+pub struct CorrectPlugin {
+    /// The plugin's name, which is also the name of its file.
     pub name: String,
-    /// What it links.
+    /// A description of the files that it links.
     pub title: String,
 }
 
-/// A bug.
+/// A planted bug.
 #[derive(Debug, Default)]
 pub struct Bug {
-    /// Its name, also of its plugin's file.
+    /// The bug's name, which is also the name of its plugin's file.
     pub name: String,
-    /// The same plugin without it.
+    /// The name of the correct plugin from which this one is derived.
     pub twin: String,
-    /// Whether only a second plugin can tell.
+    /// Whether only a comparison with a second plugin can find the bug.
     pub against: bool,
-    /// What it is modelled on.
+    /// The real bug on which it is modelled.
     pub model: String,
-    /// What is wrong.
+    /// A description of the wrong behaviour.
     pub does: String,
-    /// How somebody can know.
+    /// The observation that reveals the bug.
     pub shows: String,
     /// The group of the conformance kit's checks that finds it.
     pub kit: String,
 }
 
-impl Planted {
+impl PlantedBugs {
     /// Reads the list.
     ///
     /// # Panics
-    /// If it is not as it should be: it is part of the repository.
+    /// If the list, which is part of the repository, is malformed.
     #[must_use]
     pub fn read() -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("planted/bugs.txt");
@@ -57,7 +57,7 @@ impl Planted {
                     let mut words = rest.split_whitespace();
                     let name = words.next().expect("a plugin's name").to_owned();
                     let title = words.skip(2).collect::<Vec<_>>().join(" ");
-                    planted.plugins.push(Correct { name, title });
+                    planted.plugins.push(CorrectPlugin { name, title });
                 }
                 ("bug", _) => planted.bugs.push(Bug { name: rest.to_owned(), ..Bug::default() }),
                 ("in", Some(bug)) => rest.clone_into(&mut bug.twin),
@@ -76,7 +76,7 @@ impl Planted {
         planted
     }
 
-    /// The list for people.
+    /// Returns the list as a table in Markdown.
     #[must_use]
     pub fn table(&self) -> String {
         let rows = self

@@ -1,28 +1,31 @@
-//! A module's memory in a running kernel, before any of its code has run, beside a file that relobox relocated for the
-//! same addresses. `tests/kernel/snapshot` takes the picture.
+//! Compares a module's memory in a running kernel, before any of its code has run, with a file that relobox relocated
+//! for the same addresses. `tests/kernel/snapshot` takes the snapshot.
 
 use anyhow::{Context as _, Result, ensure};
 use object::Endianness;
 use object::elf::{SHF_ALLOC, SHT_NOBITS, SHT_STRTAB, SHT_SYMTAB};
 use object::read::elf::{ElfFile64, SectionHeader as _};
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// Bytes that are equal.
+    /// The number of equal bytes.
     pub equal: usize,
-    /// Sections that were compared.
+    /// The number of sections that were compared.
     pub sections: usize,
-    /// Bytes of `struct module` that differ: the kernel is filling it.
+    /// The number of differing bytes in `struct module`, which the kernel is filling at that time.
     pub this_module: usize,
-    /// Everything else that differs: section, offset of its first such byte, how many.
+    /// All other differences: the section, the offset of its first differing byte, and the number of differing bytes.
     pub unexplained: Vec<(String, usize, usize)>,
 }
 
-/// An area: its address and its bytes.
+/// A memory area: its address and its bytes.
 type Area<'a> = (u64, &'a [u8]);
 
-/// The areas of a snapshot.
+/// Splits a snapshot into its areas.
+///
+/// # Errors
+/// If the snapshot is truncated or malformed.
 pub fn areas(mut snapshot: &[u8]) -> Result<Vec<Area<'_>>> {
     let mut areas = Vec::new();
     while let Some((head, rest)) = snapshot.split_first_chunk::<16>() {
@@ -35,7 +38,10 @@ pub fn areas(mut snapshot: &[u8]) -> Result<Vec<Area<'_>>> {
     Ok(areas)
 }
 
-/// Compares every section in memory of the relocated file `file`, whose addresses are `sections`.
+/// Compares every section in memory with the relocated file `file`. `sections` holds their addresses.
+///
+/// # Errors
+/// If `file` cannot be parsed, or `sections` has no address for a section.
 pub fn compare(areas: &[Area<'_>], file: &[u8], sections: &[u64]) -> Result<Comparison> {
     let elf = ElfFile64::<Endianness>::parse(file)?;
     let (endian, table) = (elf.endian(), elf.elf_section_table());
@@ -52,13 +58,13 @@ pub fn compare(areas: &[Area<'_>], file: &[u8], sections: &[u64]) -> Result<Comp
             let at = usize::try_from(address.checked_sub(*start)?).ok()?;
             bytes.get(at..)?.get(..size)
         }) else {
-            // Per-CPU data is elsewhere; .modinfo and __versions are not kept.
+            // Per-CPU data is elsewhere. The kernel does not keep .modinfo and __versions.
             continue;
         };
         let zeros = vec![0; if kind == SHT_NOBITS { size } else { 0 }];
         let ours = if kind == SHT_NOBITS { &zeros[..] } else { header.data(endian, file)? };
         result.sections += 1;
-        // The kernel has sorted it by now.
+        // The kernel has sorted this table by now.
         if name == "__ex_table" && sorted(memory) == sorted(ours) {
             result.equal += size;
             continue;
@@ -74,7 +80,7 @@ pub fn compare(areas: &[Area<'_>], file: &[u8], sections: &[u64]) -> Result<Comp
     Ok(result)
 }
 
-/// x86's exception table, with its relative addresses made absolute (from the table's start), sorted.
+/// Sorts x86's exception table, after making its relative addresses absolute (relative to the table's start).
 fn sorted(table: &[u8]) -> Vec<[i64; 3]> {
     let word = |at: usize| i64::from(i32::from_le_bytes(std::array::from_fn(|i| table[at + i])));
     let entry = |at: usize| [at as i64 + word(at), at as i64 + 4 + word(at + 4), word(at + 8)];
@@ -97,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_snapshot_is_an_error() {
+    fn a_truncated_snapshot_is_an_error() {
         let whole = [&0x1000_u64.to_le_bytes()[..], &2_u64.to_le_bytes(), &[1, 2]].concat();
         assert_eq!(areas(&whole).unwrap(), [(0x1000, &[1, 2][..])]);
         assert!(areas(&whole[..17]).is_err());

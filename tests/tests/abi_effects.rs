@@ -3,7 +3,9 @@
 
 use anyhow::Result;
 use relobox_abi::{Machine, effect, pairing, row_flag, rule};
-use relobox_tests::tiny::{Described, Linker, Refusal, Relocation, Section, Symbol, Tiny, What, guest};
+use relobox_tests::module_spec::{
+    LinkError, Linker, ModuleSpec, Relocation, RowDescription, Section, Symbol, SymbolKind, guest,
+};
 
 /// Where the place is in its section, and how long that is.
 const OFFSET: usize = 16;
@@ -11,7 +13,7 @@ const LEN: usize = 40;
 
 /// What the page says that a row does with `s` and `a` at `p`, where `before` was: the value, what the rule asks about,
 /// and the field's word.
-fn predicted(row: &Described, machine: &Machine, (s, a, p): (i64, i64, i64), before: u64) -> Option<(i64, u64)> {
+fn predicted(row: &RowDescription, machine: &Machine, (s, a, p): (i64, i64, i64), before: u64) -> Option<(i64, u64)> {
     let sum = s.wrapping_add(a);
     let half = if row.row.round == 0 { 0 } else { 1i64 << (row.row.round - 1) };
     let value = match row.row.effect {
@@ -35,7 +37,7 @@ fn predicted(row: &Described, machine: &Machine, (s, a, p): (i64, i64, i64), bef
     Some((rounded, word))
 }
 
-fn admitted(row: &Described, value: i64) -> Result<(), &'static str> {
+fn admitted(row: &RowDescription, value: i64) -> Result<(), &'static str> {
     let (bits, value) = (u32::from(row.row.bits), i128::from(value));
     let (min, max) = match row.row.rule {
         rule::SIGNED => (-(1 << (bits - 1)), (1 << (bits - 1)) - 1),
@@ -53,10 +55,10 @@ fn admitted(row: &Described, value: i64) -> Result<(), &'static str> {
 }
 
 /// Links one relocation; the section after it.
-fn link(linker: &dyn Linker, module: &Tiny) -> Result<Vec<u8>, String> {
+fn link(linker: &dyn Linker, module: &ModuleSpec) -> Result<Vec<u8>, String> {
     match linker.link(module) {
         Ok(answer) => Ok(answer.sections[0].clone()),
-        Err(Refusal::Faults(faults)) if faults.len() == 1 => Err(faults[0].kind.clone()),
+        Err(LinkError::Faults(faults)) if faults.len() == 1 => Err(faults[0].kind.clone()),
         Err(other) => Err(format!("{other:?}")),
     }
 }
@@ -65,17 +67,17 @@ fn judge(
     linker: &dyn Linker,
     machine: Machine,
     in_place: bool,
-    row: &Described,
+    row: &RowDescription,
     s: i64,
     a: i64,
 ) -> Result<bool, String> {
     let poison = if row.is(row_flag::ZERO) { 0 } else { 0xa5 };
     let address = machine.base.wrapping_add(0x1_0000);
     let p = address.wrapping_add(OFFSET as u64) as i64;
-    let mut module = Tiny::new(machine, in_place);
+    let mut module = ModuleSpec::new(machine, in_place);
     // Symbols are as wide as the class.
     let s = if machine.class == 32 { s & 0xffff_ffff } else { s };
-    let symbol = module.symbol(Symbol { name: "s".into(), what: What::Outside(s as u64), size: 0 });
+    let symbol = module.symbol(Symbol { name: "s".into(), kind: SymbolKind::Outside(s as u64), size: 0 });
     let relocation = Relocation { offset: OFFSET as u64, kind: row.row.kind, symbol, addend: a };
     module.sections.push(Section { address, bytes: vec![poison; LEN], relocations: vec![relocation] });
     let before = row.word(&machine, &module.sections[0].bytes[OFFSET..]);

@@ -8,8 +8,8 @@ use relobox::sandbox::Sandbox;
 use relobox::text::hex;
 use relobox_abi::{ABI_OLDEST, ABI_VERSION, Machine, effect, pairing, row_flag};
 use relobox_tests::golden;
+use relobox_tests::module_spec::{LinkError, LinkOutput, Linker, ModuleSpec, RowDescription, guest};
 use relobox_tests::real;
-use relobox_tests::tiny::{Answer, Described, Linker, Refusal, Tiny, guest};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -65,11 +65,11 @@ impl Linker for Both<'_> {
         self.new.machines()
     }
 
-    fn rows(&self) -> &[Described] {
+    fn rows(&self) -> &[RowDescription] {
         self.new.rows()
     }
 
-    fn link(&self, module: &Tiny) -> Result<Answer, Refusal> {
+    fn link(&self, module: &ModuleSpec) -> Result<LinkOutput, LinkError> {
         let (mut old, new) = (self.old.link(module), self.new.link(module));
         if let (Ok(old), Ok(new)) = (&mut old, &new) {
             old.fuel = new.fuel;

@@ -1,6 +1,6 @@
 //! `relobox check` on trees: which of several files counts, links, and exports that are there twice.
 
-use relobox_tests::made::Made;
+use relobox_tests::module_builder::ModuleBuilder;
 use relobox_tests::real;
 use serde_json::Value;
 use std::os::unix::fs::symlink;
@@ -10,14 +10,14 @@ use std::process::Command;
 const SYMVERS: &str = "0x1\t_printk\tvmlinux\tEXPORT_SYMBOL\t\n";
 
 /// A root directory with a tree, lib/modules/6.1, and what its kernel exports.
-struct Desk(tempfile::TempDir);
+struct TestEnv(tempfile::TempDir);
 
-impl Desk {
+impl TestEnv {
     fn new() -> Self {
-        let desk = Self(tempfile::tempdir().expect("a directory"));
-        desk.put("symvers", SYMVERS);
-        std::fs::create_dir_all(desk.path("lib/modules/6.1/kernel")).expect("a tree");
-        desk
+        let env = Self(tempfile::tempdir().expect("a directory"));
+        env.put("symvers", SYMVERS);
+        std::fs::create_dir_all(env.path("lib/modules/6.1/kernel")).expect("a tree");
+        env
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -33,7 +33,10 @@ impl Desk {
     /// A module of the tree that links, or asks for what nobody has.
     fn module(&self, name: &str, links: bool) {
         let calls = if links { ["_printk"] } else { ["no_such_symbol"] };
-        self.put(&format!("lib/modules/6.1/{name}"), Made { calls: &calls, ..Made::default() }.write());
+        self.put(
+            &format!("lib/modules/6.1/{name}"),
+            ModuleBuilder { calls: &calls, ..ModuleBuilder::default() }.write(),
+        );
     }
 
     fn link(&self, name: &str, target: &str) {
@@ -77,45 +80,45 @@ fn kinds(failure: &Value) -> Vec<&str> {
 
 #[test]
 fn links_to_modules_are_checked() {
-    let desk = Desk::new();
-    desk.module("kernel/good.ko", true);
-    desk.put("other/bad.ko", Made { calls: &["no_such_symbol"], ..Made::default() }.write());
-    let (code, report) = desk.check(TREE);
+    let env = TestEnv::new();
+    env.module("kernel/good.ko", true);
+    env.put("other/bad.ko", ModuleBuilder { calls: &["no_such_symbol"], ..ModuleBuilder::default() }.write());
+    let (code, report) = env.check(TREE);
     assert_eq!((code, &report["modules"]), (Some(0), &1.into()), "{report}");
-    desk.link("weak-updates/bad.ko", "../../../../other/bad.ko");
-    let (code, report) = desk.check(TREE);
+    env.link("weak-updates/bad.ko", "../../../../other/bad.ko");
+    let (code, report) = env.check(TREE);
     assert_eq!(code, Some(1), "{report}");
     assert_eq!(all(&report["failures"], "module"), ["weak-updates/bad.ko"]);
     assert_eq!(all(&report["links"], "module"), ["weak-updates/bad.ko"]);
-    assert!(desk.said(TREE).contains("1 of the modules are links out of their tree"));
+    assert!(env.said(TREE).contains("1 of the modules are links out of their tree"));
     // A tree of nothing but links.
-    std::fs::create_dir_all(desk.path("nix/kernel")).expect("a directory");
-    symlink("../../lib/modules/6.1/kernel/good.ko", desk.path("nix/kernel/good.ko")).expect("a link");
-    let (code, report) = desk.check(&["nix"]);
+    std::fs::create_dir_all(env.path("nix/kernel")).expect("a directory");
+    symlink("../../lib/modules/6.1/kernel/good.ko", env.path("nix/kernel/good.ko")).expect("a link");
+    let (code, report) = env.check(&["nix"]);
     assert_eq!((code, &report["linked"]), (Some(0), &1.into()), "{report}");
 }
 
 #[test]
 fn links_may_lead_to_directories_round_in_circles_and_nowhere() {
-    let desk = Desk::new();
-    desk.module("kernel/good.ko", true);
-    desk.put("elsewhere/deep/far.ko", Made { calls: &["no_such_symbol"], ..Made::default() }.write());
-    desk.link("extra", "../../../elsewhere");
-    desk.link("kernel/up", "..");
-    desk.link("kernel/self", "self");
-    desk.put("elsewhere/deep/notes", "no module");
-    symlink("../../lib/modules/6.1", desk.path("elsewhere/deep/back")).expect("a link");
+    let env = TestEnv::new();
+    env.module("kernel/good.ko", true);
+    env.put("elsewhere/deep/far.ko", ModuleBuilder { calls: &["no_such_symbol"], ..ModuleBuilder::default() }.write());
+    env.link("extra", "../../../elsewhere");
+    env.link("kernel/up", "..");
+    env.link("kernel/self", "self");
+    env.put("elsewhere/deep/notes", "no module");
+    symlink("../../lib/modules/6.1", env.path("elsewhere/deep/back")).expect("a link");
     // Headers are not followed, wherever they are.
-    desk.link("build", "../../../elsewhere");
-    let (code, report) = desk.check(TREE);
+    env.link("build", "../../../elsewhere");
+    let (code, report) = env.check(TREE);
     assert_eq!((code, &report["modules"]), (Some(1), &2.into()), "{report}");
     assert_eq!(all(&report["failures"], "module"), ["extra/deep/far.ko"]);
     let warnings = report["warnings"].as_array().expect("an array");
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings.iter().all(|w| w.as_str().is_some_and(|w| w.contains("looked through already"))), "{warnings:?}");
-    desk.link("updates/gone.ko.xz", "/nowhere/gone.ko.xz");
-    desk.link("updates/loop.ko", "loop.ko");
-    let (code, report) = desk.check(TREE);
+    env.link("updates/gone.ko.xz", "/nowhere/gone.ko.xz");
+    env.link("updates/loop.ko", "loop.ko");
+    let (code, report) = env.check(TREE);
     assert_eq!(code, Some(2), "{report}");
     assert_eq!(all(&report["failures"], "module"), ["extra/deep/far.ko", "updates/gone.ko.xz", "updates/loop.ko"]);
     let message = report["failures"][1]["message"].as_str().expect("text");
@@ -124,32 +127,32 @@ fn links_may_lead_to_directories_round_in_circles_and_nowhere() {
 
 #[test]
 fn without_modules_dep_it_is_as_depmod_would_have_it() {
-    let desk = Desk::new();
-    desk.module("kernel/fs/a-b.ko", false);
-    desk.module("updates/a_b.ko", true);
-    desk.module("kernel/c.ko", true);
-    desk.module("extra/c.ko", false);
-    let (code, report) = desk.check(TREE);
+    let env = TestEnv::new();
+    env.module("kernel/fs/a-b.ko", false);
+    env.module("updates/a_b.ko", true);
+    env.module("kernel/c.ko", true);
+    env.module("extra/c.ko", false);
+    let (code, report) = env.check(TREE);
     assert_eq!((code, &report["linked"]), (Some(1), &1.into()), "{report}");
     assert_eq!(all(&report["shadowed"], "module"), ["kernel/c.ko", "kernel/fs/a-b.ko"]);
     assert_eq!(all(&report["shadowed"], "by"), ["extra/c.ko", "updates/a_b.ko"]);
     // Neither of the two c has a place of its own.
     assert_eq!(report["warnings"].as_array().map(Vec::len), Some(1), "{report}");
-    assert!(desk.said(TREE).contains("updates/a_b.ko"));
+    assert!(env.said(TREE).contains("updates/a_b.ko"));
 
     // The root directory that the tree is in may say otherwise.
-    desk.put("etc/depmod.d/x.conf", "search built-in updates extra\n");
-    let (code, report) = desk.check(TREE);
+    env.put("etc/depmod.d/x.conf", "search built-in updates extra\n");
+    let (code, report) = env.check(TREE);
     assert_eq!(code, Some(1), "{report}");
     assert_eq!(all(&report["shadowed"], "by"), ["kernel/c.ko", "kernel/fs/a-b.ko"]);
     assert_eq!(report["warnings"].as_array().map(Vec::len), Some(0), "{report}");
-    desk.put("etc/depmod.d/y.conf", "override a_b 6.1 updates\noverride c 5.10 extra\n");
-    let (code, report) = desk.check(TREE);
+    env.put("etc/depmod.d/y.conf", "override a_b 6.1 updates\noverride c 5.10 extra\n");
+    let (code, report) = env.check(TREE);
     assert_eq!(code, Some(0), "{report}");
     assert_eq!(all(&report["shadowed"], "by"), ["kernel/c.ko", "updates/a_b.ko"]);
     // Or who asks.
-    desk.put("conf/z.conf", "search extra updates built-in\nfoo\n");
-    let (code, report) = desk.check(&["lib/modules/6.1", "--depmod-config", "conf"]);
+    env.put("conf/z.conf", "search extra updates built-in\nfoo\n");
+    let (code, report) = env.check(&["lib/modules/6.1", "--depmod-config", "conf"]);
     assert_eq!(code, Some(1), "{report}");
     assert_eq!(all(&report["shadowed"], "by"), ["extra/c.ko", "updates/a_b.ko"]);
     assert!(report["warnings"][0].as_str().is_some_and(|w| w.starts_with("conf/z.conf:2: ")), "{report}");
@@ -157,14 +160,14 @@ fn without_modules_dep_it_is_as_depmod_would_have_it() {
 
 #[test]
 fn with_modules_dep_it_is_as_modprobe_has_it() {
-    let desk = Desk::new();
-    desk.module("kernel/a.ko", true);
-    desk.module("updates/a.ko", false);
-    desk.module("extra/new.ko", false);
-    desk.put("lib/modules/6.1/modules.dep", "kernel/a.ko:\nkernel/gone.ko.xz: kernel/a.ko\n");
+    let env = TestEnv::new();
+    env.module("kernel/a.ko", true);
+    env.module("updates/a.ko", false);
+    env.module("extra/new.ko", false);
+    env.put("lib/modules/6.1/modules.dep", "kernel/a.ko:\nkernel/gone.ko.xz: kernel/a.ko\n");
     // What a file in the root says is for the next depmod.
-    desk.put("etc/depmod.d/x.conf", "search updates built-in\n");
-    let (code, report) = desk.check(TREE);
+    env.put("etc/depmod.d/x.conf", "search updates built-in\n");
+    let (code, report) = env.check(TREE);
     assert_eq!(code, Some(2), "{report}");
     assert_eq!(all(&report["shadowed"], "module"), ["updates/a.ko"]);
     assert_eq!(all(&report["shadowed"], "by"), ["kernel/a.ko"]);
@@ -173,21 +176,23 @@ fn with_modules_dep_it_is_as_modprobe_has_it() {
     let message = report["failures"][1]["message"].as_str().expect("text");
     assert!(message.contains("modules.dep has it, and there is no such file"), "{message}");
     // A file that is named itself is checked, whoever shadows it.
-    let (_, report) = desk.check(&["lib/modules/6.1/updates/a.ko", "lib/modules/6.1"]);
+    let (_, report) = env.check(&["lib/modules/6.1/updates/a.ko", "lib/modules/6.1"]);
     assert_eq!(all(&report["failures"], "module"), ["extra/new.ko", "kernel/gone.ko.xz", "updates/a.ko"]);
 }
 
 #[test]
 fn trees_of_other_kernels_have_nothing_to_do_with_each_other() {
-    let desk = Desk::new();
-    let (provider, user) =
-        (Made { exports: &["shared"], ..Made::default() }, Made { calls: &["shared"], ..Made::default() });
-    desk.put("lib/modules/6.1/kernel/provider.ko", provider.write());
-    desk.put("lib/modules/6.1/kernel/user.ko", user.write());
-    desk.put("lib/modules/6.2/kernel/provider.ko", provider.write());
-    desk.put("lib/modules/6.2/kernel/other.ko", provider.write());
-    desk.put("lib/modules/6.3/kernel/user.ko", user.write());
-    let (code, report) = desk.check(&["lib/modules"]);
+    let env = TestEnv::new();
+    let (provider, user) = (
+        ModuleBuilder { exports: &["shared"], ..ModuleBuilder::default() },
+        ModuleBuilder { calls: &["shared"], ..ModuleBuilder::default() },
+    );
+    env.put("lib/modules/6.1/kernel/provider.ko", provider.write());
+    env.put("lib/modules/6.1/kernel/user.ko", user.write());
+    env.put("lib/modules/6.2/kernel/provider.ko", provider.write());
+    env.put("lib/modules/6.2/kernel/other.ko", provider.write());
+    env.put("lib/modules/6.3/kernel/user.ko", user.write());
+    let (code, report) = env.check(&["lib/modules"]);
     assert_eq!(code, Some(1), "{report}");
     let failures = all(&report["failures"], "module");
     assert_eq!(failures, ["lib/modules/6.2/kernel/provider.ko", "lib/modules/6.3/kernel/user.ko"]);
@@ -195,21 +200,21 @@ fn trees_of_other_kernels_have_nothing_to_do_with_each_other() {
     assert_eq!(kinds(&report["failures"][1]), ["undefined-symbol"]);
     assert!(all(&report["shadowed"], "module").is_empty(), "{report}");
     // One that is named beside a single tree sees that.
-    desk.put("user.ko", user.write());
-    assert_eq!(desk.check(&["user.ko", "lib/modules/6.1"]).0, Some(0));
-    assert_eq!(desk.check(&["user.ko"]).0, Some(1));
+    env.put("user.ko", user.write());
+    assert_eq!(env.check(&["user.ko", "lib/modules/6.1"]).0, Some(0));
+    assert_eq!(env.check(&["user.ko"]).0, Some(1));
 }
 
 #[test]
 fn an_export_that_is_there_already_is_named() {
-    let desk = Desk::new();
-    let exports = Made { exports: &["shared", "own"], ..Made::default() };
-    desk.put("prov.ko", exports.write());
-    desk.put("other.ko", Made { exports: &["shared"], ..Made::default() }.write());
-    desk.put("same/prov.ko", exports.write());
+    let env = TestEnv::new();
+    let exports = ModuleBuilder { exports: &["shared", "own"], ..ModuleBuilder::default() };
+    env.put("prov.ko", exports.write());
+    env.put("other.ko", ModuleBuilder { exports: &["shared"], ..ModuleBuilder::default() }.write());
+    env.put("same/prov.ko", exports.write());
     let duplicates = |symvers: &str, files: &[&str]| {
-        desk.put("symvers", format!("{SYMVERS}{symvers}"));
-        let (code, report) = desk.check(files);
+        env.put("symvers", format!("{SYMVERS}{symvers}"));
+        let (code, report) = env.check(files);
         let failures = report["failures"].as_array().expect("an array").clone();
         assert_eq!(code, Some(i32::from(!failures.is_empty())), "{report}");
         failures.iter().for_each(|f| assert!(kinds(f).iter().all(|kind| *kind == "duplicate-export"), "{f}"));
@@ -234,7 +239,7 @@ fn an_export_that_is_there_already_is_named() {
     assert_eq!(duplicates(&both, &["prov.ko"]), [expected("prov.ko", &["own", "shared"])]);
 
     // The kernel's export tables in kallsyms say so, too; a symbol that is only global is no export.
-    desk.put("symvers", "ffffffff81000000 T own\nffffffff81000010 T shared\nffffffff82000000 r __ksymtab_shared\n");
-    let (code, report) = desk.check(&["prov.ko"]);
+    env.put("symvers", "ffffffff81000000 T own\nffffffff81000010 T shared\nffffffff82000000 r __ksymtab_shared\n");
+    let (code, report) = env.check(&["prov.ko"]);
     assert_eq!((code, all(&report["failures"][0]["problems"], "symbol")), (Some(1), vec!["shared"]), "{report}");
 }

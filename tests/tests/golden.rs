@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result, bail};
 use relobox::built_in;
 use relobox_needs::{ExitCode, test};
 use relobox_tests::golden::{self, Vector};
+use relobox_tests::module_spec::{Linker as _, guest};
 use relobox_tests::oracle::{Target, linkers};
-use relobox_tests::tiny::{Linker as _, guest};
 use std::collections::BTreeMap;
 
 fn main() -> ExitCode {

@@ -14,7 +14,7 @@ use relobox::sandbox::Sandbox;
 use relobox::symbols::Symbols;
 use relobox_tests::hostile::bombs::BOMBS;
 use relobox_tests::hostile::flips::mutate;
-use relobox_tests::hostile::guest::{Case, Expected, case, cases, honest};
+use relobox_tests::hostile::guest::{Expected, GuestCase, case, cases, honest};
 use relobox_tests::hostile::sample;
 use std::path::{Path, PathBuf};
 
@@ -54,7 +54,7 @@ fn link_with(guests: &Guests, file: Vec<u8>, inputs: &[(String, u64)]) -> Result
 }
 
 /// A directory with one plugin in it.
-fn plugin_dir(case: &Case) -> (tempfile::TempDir, Vec<PathBuf>) {
+fn plugin_dir(case: &GuestCase) -> (tempfile::TempDir, Vec<PathBuf>) {
     let dir = tempfile::tempdir().expect("a directory");
     std::fs::write(dir.path().join("hostile.wasm"), &case.wasm).expect("a plugin");
     let dirs = vec![dir.path().to_owned()];
@@ -74,7 +74,7 @@ fn variant(value: &impl std::fmt::Debug) -> String {
 }
 
 /// What is wrong with the outcome of a case, if anything is.
-fn judge<T>(case: &Case, outcome: &Result<T>) -> Option<String> {
+fn judge<T>(case: &GuestCase, outcome: &Result<T>) -> Option<String> {
     let wrong = |got: String| Some(format!("{}: wanted {:?}, got {got}", case.name, case.expected));
     match (outcome, &case.expected) {
         (Ok(_), Expected::Links) => None,
@@ -123,7 +123,7 @@ fn plugins() {
 fn a_plugin_cannot_change_what_the_host_knows() {
     let sandbox = sandbox();
     let emitted = |wasm: Vec<u8>| {
-        let (_dir, dirs) = plugin_dir(&Case { name: String::new(), expected: Expected::Links, wasm });
+        let (_dir, dirs) = plugin_dir(&GuestCase { name: String::new(), expected: Expected::Links, wasm });
         let guests = guests_of(&sandbox, &dirs).expect("guests");
         let linked = link(&guests, sample::module(HOSTILE)).expect("a linked module");
         linked.emit(relobox_abi::emit::LINKED).expect("a file")
@@ -183,7 +183,7 @@ fn guests_with_random_bytes_changed() {
         for n in 0..150 {
             let mut wasm = honest.clone();
             mutate(&mut wasm, &mut rng);
-            let case = Case { name: format!("{kind} mutation {n}"), expected: Expected::Links, wasm };
+            let case = GuestCase { name: format!("{kind} mutation {n}"), expected: Expected::Links, wasm };
             let (_dir, dirs) = plugin_dir(&case);
             let outcome = match kind {
                 "plugin" => guests_of(&sandbox, &dirs).and_then(|g| link(&g, sample::module(HOSTILE))),
@@ -227,7 +227,7 @@ fn not_even_guests() {
     assert!(cases.len() > 30, "only {} cases", cases.len());
     let honest = honest("plugin");
     let mut case = |name: &str, words: &str, wasm: Vec<u8>| {
-        cases.push(Case { name: name.into(), expected: Expected::Guest("Unusable".into(), words.into()), wasm });
+        cases.push(GuestCase { name: name.into(), expected: Expected::Guest("Unusable".into(), words.into()), wasm });
     };
     case("no bytes", "is not a usable guest", Vec::new());
     case("text", "is not a usable guest", b"#!/bin/sh\nexit 0\n".to_vec());

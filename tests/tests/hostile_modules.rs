@@ -31,7 +31,7 @@ fn the_sample_itself_links() {
 #[test]
 fn every_lie_is_refused_for_what_it_is() {
     let (guests, mut wrong) = (guests(), Vec::new());
-    for (words, Damaged { what, bytes }) in damage::lies(&sample::module(0)) {
+    for (words, Damaged { what, bytes }) in damage::inconsistencies(&sample::module(0)) {
         match link(&guests, bytes) {
             Err(error @ Error::Module(_)) if error.exit_code() == 1 && error.to_string().contains(words) => {}
             Err(error) => wrong.push(format!("{what}: exit code {}, {error}", error.exit_code())),

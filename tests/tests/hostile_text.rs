@@ -1,17 +1,17 @@
 //! Text of others, through every command: nothing that moves a cursor, changes the order of letters, forges a line or cannot
 //! be seen reaches a terminal.
 
-mod desk;
 #[allow(dead_code, reason = "a part of it is used")]
 mod source;
+mod test_env;
 
-use desk::Desk;
 use relobox_tests::hostile::crafted::Crafted;
 use relobox_tests::hostile::{guest, sample};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use test_env::TestEnv;
 
 /// A colour, ends of lines that would forge one, CSI as one character, bidirectional ones, some that have no width, a
 /// separator, a private one, a tab; and a byte that is no UTF-8.
@@ -46,9 +46,9 @@ fn harmless(output: &Output, what: &str) -> String {
 }
 
 /// Runs it as it is and with `--json`, which must be JSON if it is there; what both said.
-fn both(desk: &Desk, args: &[&OsStr]) -> String {
+fn both(env: &TestEnv, args: &[&OsStr]) -> String {
     let run = |more: &[&OsStr]| {
-        let mut command = desk.relobox();
+        let mut command = env.relobox();
         command.args(args).args(more);
         said(&mut command)
     };
@@ -91,26 +91,26 @@ fn module(flags: u32) -> Vec<u8> {
 
 #[test]
 fn what_a_module_says() {
-    let desk = Desk::new();
-    desk.put("hostile.ko", module(0));
-    desk.put("exporter.ko", module(0));
+    let env = TestEnv::new();
+    env.put("hostile.ko", module(0));
+    env.put("exporter.ko", module(0));
     let mut user = Crafted::new("user");
     user.wanted = vec![([b"e", HOSTILE].concat(), 1)];
-    desk.put("user.ko", user.write());
-    escaped(&both(&desk, &["inspect", "hostile.ko"].map(os)), "inspect");
-    escaped(&both(&desk, &["link", "hostile.ko"].map(os)), "link");
-    escaped(&both(&desk, &["link", "hostile.ko", "--symbols", "kallsyms"].map(os)), "link");
+    env.put("user.ko", user.write());
+    escaped(&both(&env, &["inspect", "hostile.ko"].map(os)), "inspect");
+    escaped(&both(&env, &["link", "hostile.ko"].map(os)), "link");
+    escaped(&both(&env, &["link", "hostile.ko", "--symbols", "kallsyms"].map(os)), "link");
     // The namespace is not imported, and its name is in the message and in the hint.
-    escaped(&both(&desk, &["check", "user.ko", "exporter.ko"].map(os)), "check");
-    both(&desk, &["insmod", "--kernel", "vet", "hostile.ko"].map(os));
+    escaped(&both(&env, &["check", "user.ko", "exporter.ko"].map(os)), "check");
+    both(&env, &["insmod", "--kernel", "vet", "hostile.ko"].map(os));
     let cut = module(0);
-    desk.put("cut.ko", &cut[..cut.len() - 100]);
-    both(&desk, &["link", "cut.ko"].map(os));
+    env.put("cut.ko", &cut[..cut.len() - 100]);
+    both(&env, &["link", "cut.ko"].map(os));
 }
 
 /// A directory of that name, and what may be in it.
-fn names(desk: &Desk, hostile: &[u8]) -> [PathBuf; 5] {
-    let directory = desk.directory.path().join(OsStr::from_bytes(hostile));
+fn names(env: &TestEnv, hostile: &[u8]) -> [PathBuf; 5] {
+    let directory = env.directory.path().join(OsStr::from_bytes(hostile));
     std::fs::create_dir(&directory).expect("a directory");
     let name = |ending: &str| directory.join(OsStr::from_bytes(&[hostile, ending.as_bytes()].concat()));
     let (ko, map, wasm, missing) = (name(".ko"), name(".map"), name(".wasm"), name(".none"));
@@ -126,11 +126,11 @@ fn names(desk: &Desk, hostile: &[u8]) -> [PathBuf; 5] {
 
 #[test]
 fn names_of_files_and_directories() {
-    let desk = Desk::new();
-    let all = names(&desk, HOSTILE);
+    let env = TestEnv::new();
+    let all = names(&env, HOSTILE);
     let [dir, ko, map, _, missing] = all.each_ref().map(PathBuf::as_path).map(Path::as_os_str);
     // Plugins are named by names or paths, which have to be text.
-    let all = names(&desk, HOSTILE.strip_suffix(b"\xff").expect("a byte"));
+    let all = names(&env, HOSTILE.strip_suffix(b"\xff").expect("a byte"));
     let [_, _, text_map, text_wasm, _] = all.each_ref().map(PathBuf::as_path).map(Path::as_os_str);
     for args in [
         &[os("link"), ko][..],
@@ -158,7 +158,7 @@ fn names_of_files_and_directories() {
         &[os("plugin"), os("test"), text_map],
         &[os("plugin"), os("test"), text_wasm],
     ] {
-        escaped(&both(&desk, args), &format!("{args:?}"));
+        escaped(&both(&env, args), &format!("{args:?}"));
     }
     for args in [
         // A name in a pin file is one word, so it is made one.
@@ -172,18 +172,18 @@ fn names_of_files_and_directories() {
         &[os("fuzz"), os("x86_64"), os("--vectors"), map],
         &[os("sim"), os("symbols"), os("--socket"), missing],
     ] {
-        said(desk.relobox().args(args));
+        said(env.relobox().args(args));
     }
     // What is pinned is listed, and the file can be read by people.
-    both(&desk, &["plugin", "pin", "--list", "--file", "pins"].map(os));
-    let pins = std::fs::read_to_string(desk.path("pins")).expect("pins");
+    both(&env, &["plugin", "pin", "--list", "--file", "pins"].map(os));
+    let pins = std::fs::read_to_string(env.path("pins")).expect("pins");
     assert!(!pins.chars().any(|c| c != '\n' && is_bad(c)) && pins.contains("forged"), "{pins:?}");
 }
 
 #[test]
 fn what_a_plugin_says() {
-    let desk = Desk::new();
-    desk.put("p/hostile.wasm", guest::case("plugin", "describes_itself_in_hostile_text").wasm);
+    let env = TestEnv::new();
+    env.put("p/hostile.wasm", guest::case("plugin", "describes_itself_in_hostile_text").wasm);
     let plugin = "p/hostile.wasm";
     let words = "\\u{1b}[31m\\u{d}\\u{a}forged: x\\u{9b}\\u{202e}";
     for args in [
@@ -196,44 +196,44 @@ fn what_a_plugin_says() {
         &["link", "bad.ko", "--plugin", plugin, "--symbols", "kallsyms"],
         &["check", "bad.ko", "--plugin", plugin],
     ] {
-        let said = both(&desk, &args.iter().map(|arg| os(arg)).collect::<Vec<_>>());
+        let said = both(&env, &args.iter().map(|arg| os(arg)).collect::<Vec<_>>());
         assert!(said.contains(words) || args[0] == "check", "{args:?}: {said}");
     }
-    let page = said(desk.relobox().args(["plugin", "info", "hostile", "--plugin-dir", "p", "--markdown"]));
+    let page = said(env.relobox().args(["plugin", "info", "hostile", "--plugin-dir", "p", "--markdown"]));
     assert!(page.contains(words), "{page}");
     // Reports and cases are files that people read, too.
-    let mut files = vec![desk.path("report.xml")];
-    files.extend(std::fs::read_dir(desk.path("relobox-failures")).expect("cases").map(|e| e.expect("a case").path()));
+    let mut files = vec![env.path("report.xml")];
+    files.extend(std::fs::read_dir(env.path("relobox-failures")).expect("cases").map(|e| e.expect("a case").path()));
     for file in &files {
         let text = std::fs::read_to_string(file).expect("text");
         assert!(!text.chars().any(|c| c != '\n' && is_bad(c)), "{}: {text:?}", file.display());
     }
     assert!(files.len() > 1);
     let case = files[1].as_os_str();
-    both(&desk, &[os("plugin"), os("test"), os(plugin), os("--replay"), case]);
-    said(desk.relobox().args(["fuzz", plugin, "--executions", "50", "--junit", "f.xml", "--sarif", "f.sarif"]));
-    said(desk.relobox().args(["fuzz", plugin, "--replay"]).arg(case));
+    both(&env, &[os("plugin"), os("test"), os(plugin), os("--replay"), case]);
+    said(env.relobox().args(["fuzz", plugin, "--executions", "50", "--junit", "f.xml", "--sarif", "f.sarif"]));
+    said(env.relobox().args(["fuzz", plugin, "--replay"]).arg(case));
     for name in ["f.xml", "f.sarif"] {
-        let text = std::fs::read_to_string(desk.path(name)).expect(name);
+        let text = std::fs::read_to_string(env.path(name)).expect(name);
         assert!(!text.chars().any(|c| c != '\n' && is_bad(c)), "{name}: {text:?}");
     }
-    desk.put("q/other.wasm", guest::case("plugin", "fault_with_control_characters").wasm);
-    both(&desk, &["link", "bad.ko", "--plugin", "q/other.wasm", "--symbols", "kallsyms"].map(os));
+    env.put("q/other.wasm", guest::case("plugin", "fault_with_control_characters").wasm);
+    both(&env, &["link", "bad.ko", "--plugin", "q/other.wasm", "--symbols", "kallsyms"].map(os));
 }
 
 /// Files of text, each field of which says it.
 #[test]
 fn what_other_files_say() {
-    let desk = Desk::new();
+    let env = TestEnv::new();
     let text: String = hostile().chars().filter(|c| !matches!(c, '\n' | '\t' | '\r')).collect();
-    desk.put(
+    env.put(
         "symvers",
         format!("0x00000001\tprintk\t{text}\tEXPORT_SYMBOL\t{text}\n0x1\thelper\tvmlinux\tEXPORT_SYMBOL_GPL\t\n"),
     );
-    desk.put("map", format!("ffffffff81000010 T printk\t[{text}]\nffffffff81000020 T helper\n"));
-    desk.put("sections", format!("{text} 0xffffffffc0000000\n"));
-    desk.put("pins", format!("{text}\n"));
-    desk.put("x.case", format!("relobox case 1\n{text} {text}\n"));
+    env.put("map", format!("ffffffff81000010 T printk\t[{text}]\nffffffff81000020 T helper\n"));
+    env.put("sections", format!("{text} 0xffffffffc0000000\n"));
+    env.put("pins", format!("{text}\n"));
+    env.put("x.case", format!("relobox case 1\n{text} {text}\n"));
     for args in [
         &["link", "good.ko", "--symbols", "symvers"][..],
         &["link", "good.ko", "--symbols", "map"],
@@ -242,44 +242,44 @@ fn what_other_files_say() {
         &["plugin", "test", "x86_64", "--replay", "x.case"],
         &["check", "good.ko", "--symbols", "symvers"],
     ] {
-        both(&desk, &args.iter().map(|arg| os(arg)).collect::<Vec<_>>());
+        both(&env, &args.iter().map(|arg| os(arg)).collect::<Vec<_>>());
     }
-    said(desk.relobox().args(["fuzz", "x86_64", "--replay", "x.case"]));
+    said(env.relobox().args(["fuzz", "x86_64", "--replay", "x.case"]));
     // A state, and what modprobe reads.
     let name = serde_json_string(&hostile());
-    desk.put(
+    env.put(
         "state",
         format!("{{\"schema\":1,\"relobox\":{name},\"boot_id\":{name},\"release\":{name},\"modules\":[]}}"),
     );
-    let kernel = desk.kernel();
+    let kernel = env.kernel();
     let import = |file: &'static str| ["state", "--kernel", "sim", "import", file].map(os);
-    escaped(&both(&desk, &import("state")), "state");
+    escaped(&both(&env, &import("state")), "state");
     let one = format!(
         "\"name\":{name},\"file\":{name},\"file_sha256\":\"\",\"plugin\":{name},\"plugin_sha256\":\"\",\"engine_sha256\":\"\""
     );
     let modules = format!("[{{{one},\"areas\":[],\"uses\":[],\"exports\":[]}}]");
-    desk.put(
+    env.put(
         "bad-state",
         format!("{{\"schema\":1,\"relobox\":\"\",\"boot_id\":\"\",\"release\":\"\",\"modules\":{modules}}}"),
     );
-    escaped(&both(&desk, &import("bad-state")), "a name");
+    escaped(&both(&env, &import("bad-state")), "a name");
     drop(kernel);
     let tree = "lib/modules/6.1.0-relobox-sim";
-    desk.put(&format!("{tree}/modules.dep"), format!("kernel/{text}.ko: kernel/{text}x.ko\nkernel/good.ko:\n{text}\n"));
-    desk.put(&format!("{tree}/kernel/good.ko"), sample::module(0));
-    desk.put(&format!("{tree}/modules.alias"), format!("alias * {text}\n"));
-    desk.put(
+    env.put(&format!("{tree}/modules.dep"), format!("kernel/{text}.ko: kernel/{text}x.ko\nkernel/good.ko:\n{text}\n"));
+    env.put(&format!("{tree}/kernel/good.ko"), sample::module(0));
+    env.put(&format!("{tree}/modules.alias"), format!("alias * {text}\n"));
+    env.put(
         "conf/x.conf",
         format!("{text} {text}\nalias a{text} {text}\ninstall {text} {text}\noptions good {text}\nsoftdep good pre: {text}\n"),
     );
     for names in [&["good"][..], &["-r", "good"], &["-D", "good"], &["-n", "nothing"]] {
-        let socket = desk.path("no/socket");
+        let socket = env.path("no/socket");
         let mut args =
             vec![os("modprobe"), os("-d"), os("."), os("-C"), os("conf"), os("--socket"), socket.as_os_str()];
         args.extend(names.iter().map(|name| os(name)));
-        both(&desk, &args);
+        both(&env, &args);
     }
-    let _ = said(desk.relobox().args(["sim", "stop", "--socket", "no/socket"]));
+    let _ = said(env.relobox().args(["sim", "stop", "--socket", "no/socket"]));
 }
 
 fn serde_json_string(text: &str) -> String {
@@ -293,7 +293,7 @@ fn serde_json_string(text: &str) -> String {
 
 #[test]
 fn arguments_and_the_environment() {
-    let desk = Desk::new();
+    let env = TestEnv::new();
     let (text, raw) = (hostile(), OsStr::from_bytes(HOSTILE));
     let option = format!("--{text}");
     let pair = format!("{text}={text}");
@@ -325,9 +325,9 @@ fn arguments_and_the_environment() {
         &[os("completions"), os(&text)],
         &[os("help"), os(&text)],
     ] {
-        both(&desk, args);
+        both(&env, args);
     }
-    let pins = std::fs::read_to_string(desk.path("pins")).expect("pins");
+    let pins = std::fs::read_to_string(env.path("pins")).expect("pins");
     assert!(!pins.chars().any(|c| c != '\n' && is_bad(c)) && pins.lines().count() == 3, "{pins:?}");
     let variables = ["PINS", "CACHE", "PLUGIN_DIR", "KERNEL", "STATE", "MODPROBE_D"];
     for variable in
@@ -343,13 +343,13 @@ fn arguments_and_the_environment() {
             &["lsmod"],
             &["plugin", "list"],
         ] {
-            said(desk.relobox().env(variable, OsStr::from_bytes(HOSTILE)).args(args));
+            said(env.relobox().env(variable, OsStr::from_bytes(HOSTILE)).args(args));
         }
     }
     // The name that it was called by.
     use std::os::unix::process::CommandExt as _;
     for args in [&["--help"][..], &["link"], &["link", "--help"], &["plugin", "new", "--help"]] {
-        let said = said(desk.relobox().arg0(OsStr::from_bytes(HOSTILE)).args(args));
+        let said = said(env.relobox().arg0(OsStr::from_bytes(HOSTILE)).args(args));
         assert!(said.contains("Usage: relobox"), "{said}");
     }
 }

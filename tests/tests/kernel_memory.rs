@@ -12,7 +12,7 @@ use relobox_needs::{ExitCode, test};
 use relobox_tests::corpus::{Corpus, Module};
 use relobox_tests::kernel_memory::{self, ByName, Reason, Run, SectionReport, inputs, needs};
 use relobox_tests::oracle::{Job, Target, bfd};
-use relobox_tests::real::kernel::{self, Given};
+use relobox_tests::real::kernel::{self, SectionSource};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -36,7 +36,7 @@ fn relobox_gives_the_kernels_bytes() -> Result<()> {
 }
 
 fn relobox_gives_the_kernels_bytes_by_a_list_of_sections() -> Result<()> {
-    every_module("relobox, sections in a file", |run, module, dir| by_relobox(run, module, Given::File, dir))
+    every_module("relobox, sections in a file", |run, module, dir| by_relobox(run, module, SectionSource::File, dir))
 }
 
 type Sections = (ByName<u64>, ByName<Vec<u8>>);
@@ -201,13 +201,13 @@ fn pairs(runs: &[Run]) -> Result<Vec<(&Run, &Run)>> {
 }
 
 /// Addresses and contents of a module, linked by relobox's command.
-fn by_relobox(run: &Run, module: &Module, given: Given, dir: &Path) -> Result<Sections> {
+fn by_relobox(run: &Run, module: &Module, given: SectionSource, dir: &Path) -> Result<Sections> {
     let linked = kernel::link(run, module, given, dir)?;
     Ok((linked.addresses, linked.contents))
 }
 
 fn relobox(run: &Run, module: &Module, dir: &Path) -> Result<Sections> {
-    by_relobox(run, module, Given::Directory, dir)
+    by_relobox(run, module, SectionSource::Directory, dir)
 }
 
 /// The same by GNU ld.

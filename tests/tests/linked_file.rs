@@ -22,11 +22,11 @@ fn main() -> ExitCode {
 }
 
 fn tools_read_what_was_linked() -> Result<()> {
-    let wanted = oracle::wanted()?;
+    let count = oracle::sample_size()?;
     let dir = tempfile::tempdir()?;
     for name in corpus::NAMES {
         let corpus = Corpus::get(name)?;
-        let (mut symbols, sample) = (0, corpus.sample(1989, wanted.min(MODULES)));
+        let (mut symbols, sample) = (0, corpus.sample(1989, count.min(MODULES)));
         for module in &sample {
             let (elf, output) = (module.elf()?, dir.path().join("out.elf"));
             let target = Target::of(&elf)?;

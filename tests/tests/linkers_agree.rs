@@ -22,7 +22,7 @@ fn check(name: &str) {
 }
 
 fn compare(name: &str) -> Result<()> {
-    let (count, corpus) = (oracle::wanted()?, Corpus::get(name)?);
+    let (count, corpus) = (oracle::sample_size()?, Corpus::get(name)?);
     let dir = tempfile::tempdir()?;
     let dir = dir.path();
     let (mut modules, mut total) = (0, Agreement::default());

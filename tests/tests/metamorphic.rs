@@ -4,8 +4,8 @@
 use anyhow::{Result, ensure};
 use relobox_tests::golden::{self, Outcome};
 use relobox_tests::metamorphic::{self, Sample, distances, sample, wrong};
-use relobox_tests::tiny::native::Native;
-use relobox_tests::tiny::{Linker, guest};
+use relobox_tests::module_spec::native::Native;
+use relobox_tests::module_spec::{Linker, guest};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Units of a sample: enough for every row to come up within a few seeds.

@@ -149,7 +149,7 @@ impl Indexed {
 }
 
 fn indexed() -> Result<Indexed> {
-    Indexed::new(&Corpus::get("cloud-amd64")?, oracle::wanted()?)
+    Indexed::new(&Corpus::get("cloud-amd64")?, oracle::sample_size()?)
 }
 
 fn every_module() -> Result<()> {

@@ -1,21 +1,21 @@
 //! What native code keeps or scans for each symbol, line or record: there is no fuel outside the sandbox. Counts are
 //! measured, never time: what compares each with each takes some 10^12 steps here, and is stopped with the tests.
 
-mod desk;
+mod test_env;
 
-use desk::Desk;
 use relobox::limits;
 use relobox::problem::{Problem, Problems, some_of};
 use relobox::symbols::Symbols;
 use relobox_tests::hostile::crafted::Crafted;
 use relobox_tests::hostile::guest;
+use test_env::TestEnv;
 
 /// So many symbols, or lines.
 const MANY: usize = 1_000_000;
 
 /// Runs `relobox … --json`, which must fail with `code`; what it said.
-fn refused(desk: &Desk, code: i32, args: &[&str]) -> String {
-    let output = desk.run(&[args, &["--json"]].concat());
+fn refused(env: &TestEnv, code: i32, args: &[&str]) -> String {
+    let output = env.run(&[args, &["--json"]].concat());
     let said = String::from_utf8(output.stdout).expect("text");
     let start: String = said.chars().take(2000).collect();
     assert_eq!(output.status.code(), Some(code), "{args:?}: {start}");
@@ -36,72 +36,72 @@ fn kept(said: &str, kind: &str, all: usize) {
 /// `undef.py`: every undefined symbol is a problem.
 #[test]
 fn undefined_symbols_without_end() {
-    let desk = Desk::new();
+    let env = TestEnv::new();
     let mut module = Crafted::new("undef");
     module.wanted = vec![(b"x".to_vec(), MANY)];
-    desk.put("undef.ko", module.write());
-    kept(&refused(&desk, 1, &["link", "undef.ko", "--symbols", "kallsyms"]), "undefined-symbol", MANY);
-    let said = refused(&desk, 1, &["check", "undef.ko", "--symbols", "kallsyms"]);
+    env.put("undef.ko", module.write());
+    kept(&refused(&env, 1, &["link", "undef.ko", "--symbols", "kallsyms"]), "undefined-symbol", MANY);
+    let said = refused(&env, 1, &["check", "undef.ko", "--symbols", "kallsyms"]);
     kept(&said, "undefined-symbol", MANY);
 }
 
 /// `nsquad.py`: each symbol's namespace is looked for among all those that are imported.
 #[test]
 fn namespaces_times_symbols() {
-    let desk = Desk::new();
+    let env = TestEnv::new();
     let mut module = Crafted::new("nsquad");
     module.modinfo.extend((0..MANY).map(|_| b"import_ns=other_space".to_vec()));
     module.wanted = vec![(b"e0".to_vec(), MANY)];
-    desk.put("nsquad.ko", module.write());
-    desk.put("symvers", "0x00000000\te0\tvmlinux\tEXPORT_SYMBOL\tspace_other\n");
-    desk.put("map", "ffffffff81000010 T e0\n");
+    env.put("nsquad.ko", module.write());
+    env.put("symvers", "0x00000000\te0\tvmlinux\tEXPORT_SYMBOL\tspace_other\n");
+    env.put("map", "ffffffff81000010 T e0\n");
     let args = ["link", "nsquad.ko", "--symbols", "symvers", "--symbols", "map"];
-    kept(&refused(&desk, 1, &args), "namespace", MANY);
+    kept(&refused(&env, 1, &args), "namespace", MANY);
 }
 
 /// A namespace that would be in each of a thousand messages, twice.
 #[test]
 fn long_namespaces_are_cut() {
-    let desk = Desk::new();
+    let env = TestEnv::new();
     let mut module = Crafted::new("long");
     module.wanted = vec![(b"e0".to_vec(), 5000)];
-    desk.put("long.ko", module.write());
-    desk.put("symvers", format!("0x00000000\te0\tvmlinux\tEXPORT_SYMBOL\t{}\n", "N".repeat(1 << 20)));
-    desk.put("map", "ffffffff81000010 T e0\n");
+    env.put("long.ko", module.write());
+    env.put("symvers", format!("0x00000000\te0\tvmlinux\tEXPORT_SYMBOL\t{}\n", "N".repeat(1 << 20)));
+    env.put("map", "ffffffff81000010 T e0\n");
     let args = ["link", "long.ko", "--symbols", "symvers", "--symbols", "map"];
-    kept(&refused(&desk, 1, &args), "namespace", 5000);
+    kept(&refused(&env, 1, &args), "namespace", 5000);
 }
 
 /// `nsbomb.py`: many exports have one long namespace, of which each would have a copy.
 #[test]
 fn namespaces_on_top_of_each_other() {
-    let desk = Desk::new();
+    let env = TestEnv::new();
     let mut module = Crafted::new("nsbomb");
     module.exports = (0..20_000).map(|i| format!("e{i}").into_bytes()).collect();
     // Much longer ones cost the engine its fuel.
     module.namespace = vec![b'N'; 600];
-    desk.put("nsbomb.ko", module.write());
+    env.put("nsbomb.ko", module.write());
     for command in ["inspect", "link"] {
-        let said = refused(&desk, 1, &[command, "nsbomb.ko"]);
+        let said = refused(&env, 1, &[command, "nsbomb.ko"]);
         assert!(said.contains("too-large") && said.contains("lie on top of each other"), "{said}");
     }
-    assert!(refused(&desk, 1, &["check", "nsbomb.ko"]).contains("too-large"));
+    assert!(refused(&env, 1, &["check", "nsbomb.ko"]).contains("too-large"));
     // As real modules do it.
     module.namespace = b"A_NAMESPACE_OF_SOME_SUBSYSTEM".to_vec();
-    desk.put("good.ko", module.write());
-    assert_eq!(desk.run(&["inspect", "good.ko"]).status.code(), Some(0));
+    env.put("good.ko", module.write());
+    assert_eq!(env.run(&["inspect", "good.ko"]).status.code(), Some(0));
 }
 
 /// `rename.wat`: a plugin renames every symbol, and the host copies the names.
 #[test]
 fn supplied_names_on_top_of_each_other() {
-    let desk = Desk::new();
-    desk.put("hostile.wasm", guest::case("plugin", "supplies_one_long_name_for_all").wasm);
+    let env = TestEnv::new();
+    env.put("hostile.wasm", guest::case("plugin", "supplies_one_long_name_for_all").wasm);
     let mut module = Crafted { flags: 0xbad, ..Crafted::new("rename") };
     module.wanted = vec![(b"x".to_vec(), MANY / 4)];
-    desk.put("rename.ko", module.write());
+    env.put("rename.ko", module.write());
     let args = ["link", "rename.ko", "--symbols", "kallsyms", "--plugin", "./hostile.wasm"];
-    assert!(refused(&desk, 3, &args).contains("gives symbols longer names than its module can have"));
+    assert!(refused(&env, 3, &args).contains("gives symbols longer names than its module can have"));
 }
 
 /// A symbol file with one name on each line, all of them exported by other modules.
@@ -120,13 +120,13 @@ fn one_name_on_every_line() {
 /// Addresses of sections that there are not, for a module with many.
 #[test]
 fn sections_times_lines() {
-    let desk = Desk::new();
+    let env = TestEnv::new();
     let mut module = Crafted::new("sections");
     module.sections = (0..60_000).map(|i| format!(".s{i:08}").into_bytes()).collect();
-    desk.put("sections.ko", module.write());
+    env.put("sections.ko", module.write());
     let given = (0..MANY).map(|i| format!(".n{i:07} ff\n")).collect::<String>();
-    desk.put("given", format!(".text ffffffffc0000000\n{given}"));
-    let said = refused(&desk, 1, &["link", "sections.ko", "--sections", "given"]);
+    env.put("given", format!(".text ffffffffc0000000\n{given}"));
+    let said = refused(&env, 1, &["link", "sections.ko", "--sections", "given"]);
     kept(&said, "misplaced-section", MANY);
 }
 

@@ -6,11 +6,11 @@
 //! `RELOBOX_BLESS=1` writes into every case what the correct plugin answers.
 
 use relobox::guests::{Guests, Plugin};
-use relobox::kit::{Case, Expected, Outcome, Recorded, Relocation, Section, Subject, Symbol, Wanted};
-use relobox::kit::{prove, run};
+use relobox::kit::{Expected, Outcome, PluginUnderTest, Relocation, Section, Selection, Symbol, TestCase, TestModule};
+use relobox::kit::{run, run_checks};
 use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
-use relobox_tests::planted::{Bug, Planted};
+use relobox_tests::planted::{Bug, PlantedBugs};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ fn root() -> PathBuf {
 }
 
 /// All plugins, by name.
-fn plugins(planted: &Planted) -> BTreeMap<String, Plugin> {
+fn plugins(planted: &PlantedBugs) -> BTreeMap<String, Plugin> {
     let sandbox = Sandbox::new(None).expect("a sandbox");
     let names = planted.plugins.iter().map(|p| &p.name).chain(planted.bugs.iter().map(|b| &b.name));
     let plugin = |name: &String| {
@@ -32,41 +32,41 @@ fn plugins(planted: &Planted) -> BTreeMap<String, Plugin> {
     names.map(plugin).collect()
 }
 
-fn recorded(name: &str) -> Recorded {
+fn test_case(name: &str) -> TestCase {
     let path = root().join(format!("cases/{name}.case"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     text.parse().unwrap_or_else(|e| panic!("{}: {e:?}", path.display()))
 }
 
 /// What `plugin` answers; `None` if it misbehaves.
-fn answer(plugin: &Plugin, case: &Case) -> Option<Expected> {
-    Expected::of(&run(plugin, case).outcome)
+fn answer(plugin: &Plugin, module: &TestModule) -> Option<Expected> {
+    Expected::of(&run(plugin, module).outcome)
 }
 
 /// The correct plugin's answer is the one that stands in the case, or is put there.
-fn hold(name: &str, plugin: &Plugin) -> Recorded {
-    let mut recorded = recorded(name);
-    let came = answer(plugin, &recorded.case);
-    assert!(came.is_some(), "{name}: the correct plugin misbehaves");
-    if std::env::var_os("RELOBOX_BLESS").is_some() && came != recorded.expected {
-        recorded.expected = came;
+fn hold(name: &str, plugin: &Plugin) -> TestCase {
+    let mut test_case = test_case(name);
+    let actual = answer(plugin, &test_case.module);
+    assert!(actual.is_some(), "{name}: the correct plugin misbehaves");
+    if std::env::var_os("RELOBOX_BLESS").is_some() && actual != test_case.expected {
+        test_case.expected = actual;
         let path = root().join(format!("cases/{name}.case"));
         let text = std::fs::read_to_string(&path).expect("the case");
         let input = text.split("\nexpected ").next().unwrap_or_default().trim_end();
-        let whole = recorded.to_string();
+        let whole = test_case.to_string();
         let answer = whole.find("\nexpected ").map_or("", |at| &whole[at..]);
         std::fs::write(&path, format!("{input}{answer}")).expect("to write the case");
-        return recorded;
+        return test_case;
     }
-    assert_eq!(came, recorded.expected, "{name}: RELOBOX_BLESS=1 to record what comes now");
-    recorded
+    assert_eq!(actual, test_case.expected, "{name}: RELOBOX_BLESS=1 to record what comes now");
+    test_case
 }
 
 #[test]
 fn what_is_kept_is_what_was_built() {
     let lock = std::fs::read_to_string(root().join("wasm/lock")).expect("a lock");
     let sums: BTreeMap<_, _> = lock.lines().filter_map(|l| l.split_once("  ")).map(|(sum, file)| (file, sum)).collect();
-    let planted = Planted::read();
+    let planted = PlantedBugs::read();
     let names = planted.plugins.iter().map(|p| &p.name).chain(planted.bugs.iter().map(|b| &b.name));
     let mut wanted = BTreeSet::new();
     for file in names.map(|name| format!("{name}.wasm")) {
@@ -82,7 +82,7 @@ fn what_is_kept_is_what_was_built() {
 
 #[test]
 fn there_are_enough_and_each_says_what_it_is() {
-    let planted = Planted::read();
+    let planted = PlantedBugs::read();
     assert!(planted.bugs.len() >= 12, "{} bugs", planted.bugs.len());
     let plugins = plugins(&planted);
     for Bug { name, twin, .. } in &planted.bugs {
@@ -98,7 +98,7 @@ fn the_page_has_the_list() {
     let text = std::fs::read_to_string(&page).expect("the page");
     let (before, rest) = text.split_once("<!-- list -->\n").expect("a mark");
     let (_, after) = rest.split_once("<!-- /list -->").expect("a mark");
-    let wanted = format!("{before}<!-- list -->\n{}<!-- /list -->{after}", Planted::read().table());
+    let wanted = format!("{before}<!-- list -->\n{}<!-- /list -->{after}", PlantedBugs::read().table());
     if std::env::var_os("RELOBOX_BLESS").is_some() {
         return std::fs::write(&page, wanted).expect("to write the page");
     }
@@ -116,18 +116,18 @@ fn alike(one: Option<&Expected>, other: Option<&Expected>) -> bool {
 /// The correct ones are: they answer as the shipped plugins do, which other linkers have judged.
 #[test]
 fn the_correct_plugins_agree_with_those_that_are_shipped() {
-    let planted = Planted::read();
+    let planted = PlantedBugs::read();
     let guests = Guests::new(Sandbox::new(None).expect("a sandbox"), &[]).expect("guests");
     let plugins = plugins(&planted);
     let mut judged = 0;
     for twin in ["riscv", "aarch64", "mips"] {
         let bugs = planted.bugs.iter().filter(|bug| bug.twin == twin).map(|bug| bug.name.clone());
         for name in bugs.chain([format!("plain-{twin}")]) {
-            let Case { machine, class, order, elf_flags, .. } = recorded(&name).case;
+            let TestModule { machine, class, order, elf_flags, .. } = test_case(&name).module;
             let (shipped, _) =
                 guests.plugin_for(machine, class, order, elf_flags).expect("a plugin").expect("a plugin");
-            let case = recorded(&name).case;
-            let (own, its) = (answer(&plugins[twin], &case), answer(shipped, &case));
+            let module = test_case(&name).module;
+            let (own, its) = (answer(&plugins[twin], &module), answer(shipped, &module));
             assert!(alike(own.as_ref(), its.as_ref()), "{name}: {own:?}, and the shipped plugin says {its:?}");
             judged += 1;
         }
@@ -138,14 +138,14 @@ fn the_correct_plugins_agree_with_those_that_are_shipped() {
 /// Narrow: on a plain module nobody can tell a bug from its twin.
 #[test]
 fn a_bug_does_not_show_in_a_plain_module() {
-    let planted = Planted::read();
+    let planted = PlantedBugs::read();
     let plugins = plugins(&planted);
     for twin in &planted.plugins {
         let plain = hold(&format!("plain-{}", twin.name), &plugins[&twin.name]);
         let linked = matches!(plain.expected, Some(Expected::Linked { .. }));
         assert!(linked, "{}: the plain module is refused: {:?}", twin.name, plain.expected);
         for bug in planted.bugs.iter().filter(|bug| bug.twin == twin.name) {
-            assert_eq!(answer(&plugins[&bug.name], &plain.case), plain.expected, "{}", bug.name);
+            assert_eq!(answer(&plugins[&bug.name], &plain.module), plain.expected, "{}", bug.name);
         }
     }
 }
@@ -153,15 +153,18 @@ fn a_bug_does_not_show_in_a_plain_module() {
 /// Real: one small module is enough.
 #[test]
 fn each_bug_shows_in_its_case() {
-    let planted = Planted::read();
+    let planted = PlantedBugs::read();
     let plugins = plugins(&planted);
     for bug in planted.bugs.iter().filter(|bug| bug.name != "quadratic-veneers") {
-        let case = hold(&bug.name, &plugins[&bug.twin]);
-        assert_ne!(answer(&plugins[&bug.name], &case.case), case.expected, "{}", bug.name);
+        let module = hold(&bug.name, &plugins[&bug.twin]);
+        assert_ne!(answer(&plugins[&bug.name], &module.module), module.expected, "{}", bug.name);
         // A judge that has only the plugin's own description sees it too, unless that is wrong or silent.
         let judged = |name: &str| {
-            let subject = Subject::new(&plugins[name]);
-            subject.judge.check(&case.case, &subject.run(&case.case).outcome).map_err(|complaint| complaint.to_string())
+            let under_test = PluginUnderTest::new(&plugins[name]);
+            under_test
+                .model
+                .check(&module.module, &under_test.run(&module.module).outcome)
+                .map_err(|diagnostic| diagnostic.to_string())
         };
         assert_eq!(judged(&bug.twin), Ok(()), "{}", bug.twin);
         assert_eq!(judged(&bug.name).is_ok(), bug.against, "{}: {:?}", bug.name, judged(&bug.name));
@@ -169,7 +172,7 @@ fn each_bug_shows_in_its_case() {
 }
 
 /// As many calls as there are functions to call.
-fn calls(count: u32) -> Case {
+fn calls(count: u32) -> TestModule {
     let base = 0xffff_8000_0110_0000;
     let relocations = (0..count).map(|i| Relocation { offset: u64::from(i) * 4, kind: 283, symbol: i + 1, addend: 0 });
     let function = |i: u32| Symbol {
@@ -179,7 +182,7 @@ fn calls(count: u32) -> Case {
         flags: relobox_abi::symbol_flag::UNDEFINED,
         ..Symbol::default()
     };
-    Case {
+    TestModule {
         machine: 183,
         class: 64,
         order: relobox_abi::order::LITTLE,
@@ -194,14 +197,14 @@ fn calls(count: u32) -> Case {
         }],
         symbols: (0..count).map(function).collect(),
         synthetic: base + 0x100_0000,
-        ..Case::default()
+        ..TestModule::default()
     }
 }
 
 /// That one shows in how much it costs.
 #[test]
 fn twice_the_calls_are_twice_the_fuel_only_where_nobody_counts_in_squares() {
-    let planted = Planted::read();
+    let planted = PlantedBugs::read();
     let plugins = plugins(&planted);
     let fuel = |name: &str, count: u32| {
         let run = run(&plugins[name], &calls(count));
@@ -215,28 +218,28 @@ fn twice_the_calls_are_twice_the_fuel_only_where_nobody_counts_in_squares() {
     // And a module as large as real ones are is stopped.
     let large = |name: &str| run(&plugins[name], &calls(40_000)).outcome;
     assert!(matches!(large("arm64-got"), Outcome::Linked(_)));
-    assert!(matches!(large("quadratic-veneers"), Outcome::Misbehaved(_)));
+    assert!(matches!(large("quadratic-veneers"), Outcome::GuestError(_)));
 }
 
 /// The conformance kit finds every one, those that the description does not contradict with a second plugin; in the
 /// correct ones it finds nothing.
 #[test]
 fn the_conformance_kit_finds_them() {
-    let planted = Planted::read();
+    let planted = PlantedBugs::read();
     let plugins = plugins(&planted);
-    let failed = |name: &str, wanted: Wanted<'_>| -> Vec<String> {
-        let subject = Subject::new(&plugins[name]);
-        let proof = prove(&subject, wanted, &mut |_, _| {});
-        proof.checks.into_iter().filter(|check| check.failed != 0).map(|check| check.name).collect()
+    let failed = |name: &str, wanted: Selection<'_>| -> Vec<String> {
+        let under_test = PluginUnderTest::new(&plugins[name]);
+        let report = run_checks(&under_test, wanted, &mut |_, _| {});
+        report.checks.into_iter().filter(|check| check.failed != 0).map(|check| check.name).collect()
     };
     for twin in &planted.plugins {
-        assert_eq!(failed(&twin.name, Wanted::default()), [""; 0], "{}", twin.name);
+        assert_eq!(failed(&twin.name, Selection::default()), [""; 0], "{}", twin.name);
     }
     for bug in &planted.bugs {
         let group = format!("{}/", bug.kit);
         let wanted = match bug.kit.as_str() {
-            "against" => Wanted { against: Some(&plugins[&bug.twin]), ..Wanted::default() },
-            _ => Wanted { filter: Some(&group), ..Wanted::default() },
+            "against" => Selection { against: Some(&plugins[&bug.twin]), ..Selection::default() },
+            _ => Selection { filter: Some(&group), ..Selection::default() },
         };
         assert_ne!(failed(&bug.name, wanted), [""; 0], "{}", bug.name);
     }

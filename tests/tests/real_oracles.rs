@@ -9,7 +9,7 @@ use object::elf;
 use relobox_needs::{ExitCode, oracles, test};
 use relobox_tests::corpus::{self, Corpus};
 use relobox_tests::oracle::compare::{self, Agreement};
-use relobox_tests::oracle::references::{self, Followed};
+use relobox_tests::oracle::references::{self, ResolvedReferences};
 use relobox_tests::oracle::{self, Image, Job, Target, bfd, layout, lld};
 use relobox_tests::real::image;
 use std::path::Path;
@@ -57,7 +57,7 @@ fn riscv64_far() -> Result<()> {
 
 /// Everything is within reach of everything.
 fn near(name: &str) -> Result<()> {
-    let (corpus, count) = (Corpus::get(name)?, oracle::wanted()?);
+    let (corpus, count) = (Corpus::get(name)?, oracle::sample_size()?);
     let dir = tempfile::tempdir()?;
     let mut totals = [Agreement::default(), Agreement::default()];
     let sample = corpus.sample(seed(), count);
@@ -79,10 +79,10 @@ fn near(name: &str) -> Result<()> {
 
 /// Symbols that only relocations of `types` refer to are `distance` away.
 fn far(name: &str, distance: u64, types: &[elf::RelocationType], linkers: &[(&str, Linker)]) -> Result<()> {
-    let (corpus, count) = (Corpus::get(name)?, oracle::wanted()?);
+    let (corpus, count) = (Corpus::get(name)?, oracle::sample_size()?);
     let dir = tempfile::tempdir()?;
     let mut totals = vec![Agreement::default(); linkers.len()];
-    let mut followed = Followed::default();
+    let mut resolved = ResolvedReferences::default();
     let sample = corpus.sample(seed(), count);
     for module in &sample {
         let elf = module.elf()?;
@@ -95,13 +95,13 @@ fn far(name: &str, distance: u64, types: &[elf::RelocationType], linkers: &[(&st
             symbol.1 = symbol.1.wrapping_add(distance);
         }
         let ours = judge(&module.name(), &job, &elf, linkers, &mut totals, dir.path())?;
-        let found = references::follow_all(&elf, &job, &ours, types).with_context(|| module.name())?;
-        followed.direct += found.direct;
-        followed.through += found.through;
+        let found = references::resolve_all(&elf, &job, &ours, types).with_context(|| module.name())?;
+        resolved.direct += found.direct;
+        resolved.indirect += found.indirect;
     }
     report(name, &format!("{distance:#x} away"), sample.len(), linkers, &totals)?;
-    println!("{name}, {distance:#x} away: {} references lead directly, {} through", followed.direct, followed.through);
-    ensure!(followed.through > 0 || count < 10, "{name}: there was nothing to follow");
+    println!("{name}, {distance:#x} away: {} references lead directly, {} through", resolved.direct, resolved.indirect);
+    ensure!(resolved.indirect > 0 || count < 10, "{name}: there was no such reference");
     Ok(())
 }
 

@@ -49,7 +49,7 @@ fn a_wrong_entry_is_noticed() -> Result<()> {
 fn a_wrong_entry(name: &str, table: &str, distance: u64, types: &[elf::RelocationType]) -> Result<()> {
     let case = Case::new(name, distance, types)?;
     ensure!(case.problems(&case.ours)? == 0, "{name}: there is a difference without any damage");
-    references::follow_all(&case.elf, &case.job(), &case.ours, types)?;
+    references::resolve_all(&case.elf, &case.job(), &case.ours, types)?;
     let is_table = |section: &Placed| section.input.is_none() && section.name.contains(table);
     let own = case.ours.sections.iter().position(is_table).with_context(|| format!("{name}: no {table}"))?;
     let tried = spread((0..case.ours.sections[own].bytes.len()).collect());
@@ -58,7 +58,7 @@ fn a_wrong_entry(name: &str, table: &str, distance: u64, types: &[elf::Relocatio
         let mut wrong = case.ours.clone();
         wrong.sections[own].bytes[*at] ^= 1 << (bit % 8);
         noticed += usize::from(case.problems(&wrong)? > 0);
-        astray += usize::from(references::follow_all(&case.elf, &case.job(), &wrong, types).is_err());
+        astray += usize::from(references::resolve_all(&case.elf, &case.job(), &wrong, types).is_err());
     }
     println!("{name}: of {} wrong entries, {noticed} differ and {astray} lead astray", tried.len());
     // A table also has a header, padding, entries of symbols that turned out to be near, and of the module's own.

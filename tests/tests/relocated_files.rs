@@ -225,7 +225,7 @@ fn compare(guests: &Guests, module: &Module, areas: LinuxAreas, readelf: &std::p
 }
 
 fn a_file_with_veneers_is_laid_out_as_it_was_linked() -> Result<()> {
-    let (limit, corpus) = (oracle::wanted()?, Corpus::get("arm64")?);
+    let (limit, corpus) = (oracle::sample_size()?, Corpus::get("arm64")?);
     let sample = corpus.sample(64, limit);
     let guests = Guests::new(Sandbox::new(Cache::from_environment())?, &[])?;
     for areas in [LinuxAreas::CoreInit, LinuxAreas::Seven] {

@@ -1,4 +1,4 @@
-//! No import circle among the files of a crate.
+//! No import cycle among the files of a crate.
 
 use std::path::{Path, PathBuf};
 
@@ -33,19 +33,19 @@ fn no_files_import_each_other_in_a_circle() {
     let mut found = Vec::new();
     roots(repository(), &mut found);
     assert!(found.len() > 12, "{found:?}");
-    let mut circles = Vec::new();
+    let mut cycles = Vec::new();
     for root in found {
         let graph = imports::graph(&root).unwrap();
         let name = root.strip_prefix(repository()).unwrap().to_owned();
-        for circle in imports::circles(&graph) {
-            let mut text = format!("{}: a circle of {} files", name.display(), circle.len());
-            for from in &circle {
-                for to in graph[from].intersection(&circle) {
+        for cycle in imports::cycles(&graph) {
+            let mut text = format!("{}: a cycle of {} files", name.display(), cycle.len());
+            for from in &cycle {
+                for to in graph[from].intersection(&cycle) {
                     text.push_str(&format!("\n  {} -> {}", from.display(), to.display()));
                 }
             }
-            circles.push(text);
+            cycles.push(text);
         }
     }
-    assert!(circles.is_empty(), "{}", circles.join("\n"));
+    assert!(cycles.is_empty(), "{}", cycles.join("\n"));
 }

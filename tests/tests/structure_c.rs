@@ -1,4 +1,4 @@
-//! No circle of uses among the files of the kernel's device, or among those of its self-test.
+//! No cycle of uses among the files of the kernel's device, or among those of its self-test.
 //!
 //! A file uses another one if it names a function or a variable that the other one defines and that is not static,
 //! whether it calls it or only takes its address. Comments and strings do not count; what macros expand to, does.
@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use relobox_tests::imports::{Graph, circles};
+use relobox_tests::imports::{Graph, cycles};
 
 fn kernel() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("kernel")
@@ -173,10 +173,10 @@ fn of_program(file: &str, line: &str) -> (Vec<String>, Graph) {
 
 fn described(graph: &Graph) -> String {
     let mut text = String::new();
-    for circle in circles(graph) {
-        text.push_str(&format!("a circle of {} files\n", circle.len()));
-        for from in &circle {
-            for to in graph[from].intersection(&circle) {
+    for cycle in cycles(graph) {
+        text.push_str(&format!("a cycle of {} files\n", cycle.len()));
+        for from in &cycle {
+            for to in graph[from].intersection(&cycle) {
                 text.push_str(&format!("  {} -> {}\n", from.display(), to.display()));
             }
         }
@@ -188,8 +188,8 @@ fn described(graph: &Graph) -> String {
 fn no_files_of_the_device_use_each_other_in_a_circle() {
     let (files, graph) = of_program("Kbuild", "relobox-y := ");
     assert!(files.len() > 3, "{files:?}");
-    let circles = described(&graph);
-    assert!(circles.is_empty(), "kernel/: {circles}");
+    let cycles = described(&graph);
+    assert!(cycles.is_empty(), "kernel/: {cycles}");
     let all: BTreeSet<_> = std::fs::read_dir(kernel()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     let sources = all.iter().filter_map(|name| name.to_str()).filter(|name| name.ends_with(".c"));
     let (selftest, _) = of_program("Makefile", "selftest: ");
@@ -237,8 +237,8 @@ fn the_page_says_how_large_the_device_is() {
 fn no_files_of_its_self_test_use_each_other_in_a_circle() {
     let (files, graph) = of_program("Makefile", "selftest: ");
     assert!(files.len() > 3, "{files:?}");
-    let circles = described(&graph);
-    assert!(circles.is_empty(), "kernel/: {circles}");
+    let cycles = described(&graph);
+    assert!(cycles.is_empty(), "kernel/: {cycles}");
 }
 
 #[test]
@@ -268,5 +268,5 @@ fn what_a_file_defines_and_uses_is_seen() {
     assert_eq!(of("b.c"), ["b_one"]);
     assert_eq!(of("c.c"), ["c", "c_data", "c_more", "c_text"]);
     let graph = graph(&names, &read);
-    assert_eq!(described(&graph), "a circle of 3 files\n  a.c -> b.c\n  b.c -> c.c\n  c.c -> a.c\n");
+    assert_eq!(described(&graph), "a cycle of 3 files\n  a.c -> b.c\n  b.c -> c.c\n  c.c -> a.c\n");
 }

@@ -48,17 +48,17 @@ fn renaming(name: &str) -> Vec<u8> {
 }
 
 /// A directory with modules and plugins in it.
-struct Desk(tempfile::TempDir);
+struct TestEnv(tempfile::TempDir);
 
-impl Desk {
+impl TestEnv {
     fn new() -> Self {
-        let desk = Self(tempfile::tempdir().expect("a directory"));
-        desk.put("bad.ko", sample::module(FLAGS));
-        desk.put("dotted.wasm", renaming("dotted"));
-        desk.put("at.wasm", case("plugin", "changes_one_byte").wasm);
-        desk.put("kallsyms", format!("{PRINTK:x} T dotted\n{HELPER:x} T helper\n"));
-        desk.put("without", format!("{PRINTK:x} T printk\n{HELPER:x} T helper\n"));
-        desk
+        let env = Self(tempfile::tempdir().expect("a directory"));
+        env.put("bad.ko", sample::module(FLAGS));
+        env.put("dotted.wasm", renaming("dotted"));
+        env.put("at.wasm", case("plugin", "changes_one_byte").wasm);
+        env.put("kallsyms", format!("{PRINTK:x} T dotted\n{HELPER:x} T helper\n"));
+        env.put("without", format!("{PRINTK:x} T printk\n{HELPER:x} T helper\n"));
+        env
     }
 
     fn put(&self, name: &str, contents: impl AsRef<[u8]>) {
@@ -90,33 +90,33 @@ impl Desk {
 
 #[test]
 fn a_name_that_a_plugin_gives_is_looked_up_in_symbol_files() {
-    let desk = Desk::new();
-    desk.put("same.wasm", [renaming("dotted"), vec![0, 3, 1, b'm', 1]].concat());
+    let env = TestEnv::new();
+    env.put("same.wasm", [renaming("dotted"), vec![0, 3, 1, b'm', 1]].concat());
     for more in [&[][..], &["--cross-check", "./same.wasm"]] {
         let link = ["link", "bad.ko", "--plugin", "./dotted.wasm", "--symbols", "kallsyms", "-o", "out.elf"];
-        assert_eq!(desk.says(0, &[&link[..], more].concat()), "");
-        let file = std::fs::read(desk.0.path().join("out.elf")).expect("a linked file");
+        assert_eq!(env.says(0, &[&link[..], more].concat()), "");
+        let file = std::fs::read(env.0.path().join("out.elf")).expect("a linked file");
         let file = object::File::parse(&*file).expect("ELF");
         let value = |name| file.symbols().find(|s| s.name() == Ok(name)).map(|s| s.address());
         assert_eq!((value("printk"), value("helper")), (Some(PRINTK), Some(HELPER)));
     }
     // The name that the module has is nobody's.
-    let said = desk.says(1, &["link", "bad.ko", "--plugin", "./dotted.wasm", "--symbols", "without"]);
+    let said = env.says(1, &["link", "bad.ko", "--plugin", "./dotted.wasm", "--symbols", "without"]);
     assert!(said.contains("undefined symbol; references 'printk'"), "{said}");
 }
 
 #[test]
 fn a_name_that_a_plugin_gives_is_looked_up_by_check() {
-    let desk = Desk::new();
+    let env = TestEnv::new();
     let check = ["check", "bad.ko", "--plugin", "./dotted.wasm", "--symbols"];
-    assert_eq!(desk.says(0, &[&check[..], &["kallsyms"]].concat()), "");
-    let said = desk.says(1, &[&check[..], &["without"]].concat());
+    assert_eq!(env.says(0, &[&check[..], &["kallsyms"]].concat()), "");
+    let said = env.says(1, &[&check[..], &["without"]].concat());
     assert!(said.contains("undefined symbol; references 'printk'"), "{said}");
     // Its version may be by the module's name or by the other.
-    desk.put("right", "0x12345678\tdotted\tvmlinux\tEXPORT_SYMBOL\n0x00000007\thelper\tvmlinux\tEXPORT_SYMBOL\n");
-    desk.put("wrong", "0x12345679\tdotted\tvmlinux\tEXPORT_SYMBOL\n0x00000007\thelper\tvmlinux\tEXPORT_SYMBOL\n");
-    assert_eq!(desk.says(0, &[&check[..], &["right"]].concat()), "");
-    let said = desk.says(1, &[&check[..], &["wrong"]].concat());
+    env.put("right", "0x12345678\tdotted\tvmlinux\tEXPORT_SYMBOL\n0x00000007\thelper\tvmlinux\tEXPORT_SYMBOL\n");
+    env.put("wrong", "0x12345679\tdotted\tvmlinux\tEXPORT_SYMBOL\n0x00000007\thelper\tvmlinux\tEXPORT_SYMBOL\n");
+    assert_eq!(env.says(0, &[&check[..], &["right"]].concat()), "");
+    let said = env.says(1, &[&check[..], &["wrong"]].concat());
     assert!(said.contains("0x12345678 of a symbol that is now 0x12345679; references 'printk'"), "{said}");
 }
 
@@ -189,8 +189,8 @@ fn put_in(guests: &Guests, kernel: &mut Asked, file: Vec<u8>, inputs: &[(&str, u
 
 #[test]
 fn a_name_that_a_plugin_gives_is_asked_of_the_kernel() {
-    let desk = Desk::new();
-    let guests = desk.guests("dotted.wasm");
+    let env = TestEnv::new();
+    let guests = env.guests("dotted.wasm");
     let mut kernel = Asked::new("dotted", Form::Areas);
     put_in(&guests, &mut kernel, sample::module(FLAGS), &[]).expect("it is loaded");
     assert!(kernel.loaded);
@@ -203,26 +203,26 @@ fn a_name_that_a_plugin_gives_is_asked_of_the_kernel() {
 
 #[test]
 fn numbers_for_plugins_come_from_the_command_line() {
-    let desk = Desk::new();
+    let env = TestEnv::new();
     for command in ["link", "check"] {
         let run = [command, "bad.ko", "--plugin", "./at.wasm", "--symbols", "without"];
         // The byte that it names is in a window, or not.
-        assert_eq!(desk.says(0, &[&run[..], &["--input", "at=3"]].concat()), "");
-        let said = desk.says(3, &[&run[..], &["--input", "at=0x2"]].concat());
+        assert_eq!(env.says(0, &[&run[..], &["--input", "at=3"]].concat()), "");
+        let said = env.says(3, &[&run[..], &["--input", "at=0x2"]].concat());
         assert!(said.contains("changed byte 0x2 of section .text"), "{said}");
-        desk.says(3, &run);
+        env.says(3, &run);
         // One that it does not read was meant to be another.
-        let said = desk.says(2, &[&run[..], &["--input", "att=3"]].concat());
+        let said = env.says(2, &[&run[..], &["--input", "att=3"]].concat());
         assert!(said.contains("input att") && said.contains("it reads at"), "{said}");
-        let said = desk.says(2, &[&run[..], &["--input", "at"]].concat());
+        let said = env.says(2, &[&run[..], &["--input", "at"]].concat());
         assert!(said.contains("NAME=NUMBER"), "{said}");
     }
 }
 
 #[test]
 fn numbers_for_plugins_go_with_a_module() {
-    let desk = Desk::new();
-    let guests = desk.guests("at.wasm");
+    let env = TestEnv::new();
+    let guests = env.guests("at.wasm");
     let file = || sample::module(FLAGS);
     let kernel = || Asked::new("printk", Form::Areas);
     put_in(&guests, &mut kernel(), file(), &[("at", 3)]).expect("it is loaded");
@@ -253,9 +253,9 @@ fn with_table(kind: u32, flags: u64, contents: Option<&[u8]>) -> Vec<u8> {
 /// A module as it is: the kernel would relocate it, and does not know every form.
 #[test]
 fn what_the_kernel_would_leave_out_is_not_given_to_it() {
-    let desk = Desk::new();
-    desk.put("honest.wasm", honest("plugin"));
-    let guests = desk.guests("honest.wasm");
+    let env = TestEnv::new();
+    env.put("honest.wasm", honest("plugin"));
+    let guests = env.guests("honest.wasm");
     // One relocation: type 2, of symbol 1, at 3.
     let compact = with_table(0x4000_0014, 0x40, Some(&[1 << 3 | 4, 3 << 3 | 3, 1, 2]));
     let mut kernel = Asked::new("printk", Form::Original);
@@ -271,7 +271,7 @@ fn what_the_kernel_would_leave_out_is_not_given_to_it() {
     let mut kernel = Asked::new("printk", Form::Original);
     put_in(&guests, &mut kernel, patch.clone(), &[]).expect("the kernel does them");
     assert!(kernel.loaded);
-    desk.put("patch.ko", patch);
-    let said = desk.says(0, &["link", "patch.ko", "--plugin", "./honest.wasm", "--symbols", "without"]);
+    env.put("patch.ko", patch);
+    let said = env.says(0, &["link", "patch.ko", "--plugin", "./honest.wasm", "--symbols", "without"]);
     assert!(said.contains(".rela.text is left for the kernel"), "{said}");
 }

@@ -1,6 +1,6 @@
 //! `--symbols` and `--sections`: what relobox takes from a file, and what it says of one that is of no use.
 
-use relobox_tests::made::Made;
+use relobox_tests::module_builder::ModuleBuilder;
 use relobox_tests::{pack, real};
 use std::path::Path;
 use std::process::Command;
@@ -10,14 +10,14 @@ const SYMVERS: &str =
 const MAP: &str = "ffffffff81000000 T _text\nffffffff81000100 T _printk\nffffffff82000000 D jiffies\n";
 
 /// A directory with a module, `m.ko`.
-struct Desk(tempfile::TempDir);
+struct TestEnv(tempfile::TempDir);
 
-impl Desk {
+impl TestEnv {
     fn new() -> Self {
-        let desk = Self(tempfile::tempdir().expect("a directory"));
-        desk.put("m.ko", Made { calls: &["_printk", "jiffies"], ..Made::default() }.write());
-        desk.put("map", MAP);
-        desk
+        let env = Self(tempfile::tempdir().expect("a directory"));
+        env.put("m.ko", ModuleBuilder { calls: &["_printk", "jiffies"], ..ModuleBuilder::default() }.write());
+        env.put("map", MAP);
+        env
     }
 
     fn put(&self, name: &str, contents: impl AsRef<[u8]>) {
@@ -42,9 +42,9 @@ impl Desk {
 
 #[test]
 fn hidden_addresses_are_refused_with_the_reason() {
-    let desk = Desk::new();
-    assert_eq!(desk.link("map").0, Some(0));
-    std::fs::remove_file(desk.0.path().join("out.elf")).expect("what was linked");
+    let env = TestEnv::new();
+    assert_eq!(env.link("map").0, Some(0));
+    std::fs::remove_file(env.0.path().join("out.elf")).expect("what was linked");
     let files = [
         ("zero", MAP.replace("ffffffff81000", "0000000000000").replace("ffffffff82", "0000000000"), 2),
         ("exact", "0000000000000000 T _printk\n0000000000000000 D jiffies\n0000000000000000 A x\n".into(), 2),
@@ -60,32 +60,32 @@ fn hidden_addresses_are_refused_with_the_reason() {
         } else {
             text
         };
-        desk.put(name, text);
-        let (seen, said) = desk.link(name);
+        env.put(name, text);
+        let (seen, said) = env.link(name);
         assert_eq!(seen, Some(code), "{name}: {said}");
         assert!(
             said.contains("hidden") && said.contains("CAP_SYSLOG") && said.contains("kptr_restrict"),
             "{name}: {said}"
         );
-        assert!(!desk.0.path().join("out.elf").exists(), "{name}");
+        assert!(!env.0.path().join("out.elf").exists(), "{name}");
     }
-    let (seen, said) = desk.run(&["check", "m.ko", "--symbols", "exact"]);
+    let (seen, said) = env.run(&["check", "m.ko", "--symbols", "exact"]);
     assert!(seen == Some(2) && said.contains("hidden"), "{said}");
 }
 
 #[test]
 fn hidden_addresses_of_sections_are_refused() {
-    let desk = Desk::new();
-    desk.put("sections", ".text 0xffffffffa0000000\n");
-    desk.put("zero", ".text 0x0000000000000000\n");
-    desk.put("some", ".text 0xffffffffa0000000\n.data 0x0\n");
-    desk.put("word", ".text 0x          (null)\n");
-    desk.put("none", "\n\n");
-    desk.put("others", ".other 0xffffffffa0000000\n");
-    desk.put("sys/.text", "0x0000000000000000\n");
-    desk.put("old/.text", "0x(____ptrval____)\n");
-    std::fs::create_dir(desk.0.path().join("empty")).expect("a directory");
-    let link = |sections| desk.run(&["link", "m.ko", "--symbols", "map", "--sections", sections]);
+    let env = TestEnv::new();
+    env.put("sections", ".text 0xffffffffa0000000\n");
+    env.put("zero", ".text 0x0000000000000000\n");
+    env.put("some", ".text 0xffffffffa0000000\n.data 0x0\n");
+    env.put("word", ".text 0x          (null)\n");
+    env.put("none", "\n\n");
+    env.put("others", ".other 0xffffffffa0000000\n");
+    env.put("sys/.text", "0x0000000000000000\n");
+    env.put("old/.text", "0x(____ptrval____)\n");
+    std::fs::create_dir(env.0.path().join("empty")).expect("a directory");
+    let link = |sections| env.run(&["link", "m.ko", "--symbols", "map", "--sections", sections]);
     assert_eq!(link("sections").0, Some(0), "{}", link("sections").1);
     for file in ["zero", "some", "word", "sys", "old"] {
         let (code, said) = link(file);
@@ -102,7 +102,7 @@ fn hidden_addresses_of_sections_are_refused() {
 
 #[test]
 fn a_file_that_is_of_no_use_says_why() {
-    let desk = Desk::new();
+    let env = TestEnv::new();
     let files: [(&str, &[u8], &str); 8] = [
         ("nothing", b"", "no symbol"),
         ("blank", b"\n\n\n", "no symbol"),
@@ -114,9 +114,9 @@ fn a_file_that_is_of_no_use_says_why() {
         ("cut.gz", &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 1, 9], "cut.gz"),
     ];
     for (name, text, why) in files {
-        desk.put(name, text);
+        env.put(name, text);
         for args in [["link", "m.ko", "--symbols", name], ["check", "m.ko", "--symbols", name]] {
-            let (code, said) = desk.run(&args);
+            let (code, said) = env.run(&args);
             assert!(code == Some(2) && said.contains(why), "{args:?}: {code:?} {said}");
         }
     }
@@ -124,22 +124,22 @@ fn a_file_that_is_of_no_use_says_why() {
 
 #[test]
 fn packed_files_are_read() {
-    let desk = Desk::new();
+    let env = TestEnv::new();
     let packers: [(&str, fn(&[u8]) -> Vec<u8>); 3] = [("gz", pack::gzip), ("xz", pack::xz), ("zst", pack::zstd)];
     for (ending, packed) in packers {
         // By its contents, whatever it is called.
         for name in [format!("symvers.{ending}"), "Module.symvers".into()] {
-            desk.put(&name, packed(SYMVERS.as_bytes()));
-            let (code, said) = desk.run(&["check", "m.ko", "--symbols", &name]);
+            env.put(&name, packed(SYMVERS.as_bytes()));
+            let (code, said) = env.run(&["check", "m.ko", "--symbols", &name]);
             assert_eq!(code, Some(0), "{name}: {said}");
         }
-        desk.put("other", packed(SYMVERS.replace("_printk", "printk").as_bytes()));
-        let (code, said) = desk.run(&["check", "m.ko", "--symbols", "other"]);
+        env.put("other", packed(SYMVERS.replace("_printk", "printk").as_bytes()));
+        let (code, said) = env.run(&["check", "m.ko", "--symbols", "other"]);
         assert!(code == Some(1) && said.contains("undefined"), "{ending}: {said}");
-        desk.put("map.packed", packed(MAP.as_bytes()));
-        assert_eq!(desk.link("map.packed").0, Some(0), "{ending}");
-        desk.put("twice", pack::gzip(&packed(MAP.as_bytes())));
-        let (code, said) = desk.link("twice");
+        env.put("map.packed", packed(MAP.as_bytes()));
+        assert_eq!(env.link("map.packed").0, Some(0), "{ending}");
+        env.put("twice", pack::gzip(&packed(MAP.as_bytes())));
+        let (code, said) = env.link("twice");
         assert!(code == Some(2) && said.contains("twice"), "{said}");
     }
 }
@@ -147,26 +147,29 @@ fn packed_files_are_read() {
 /// Linux 5.4 and 5.5.
 #[test]
 fn a_namespace_may_stand_third() {
-    let desk = Desk::new();
-    desk.put(
+    let env = TestEnv::new();
+    env.put(
         "5.4",
         "0x1\t_printk\t\tvmlinux\tEXPORT_SYMBOL\n0x2\tjiffies\tCLOCK\tdrivers/clock/jif\tEXPORT_SYMBOL_GPL\n",
     );
-    let (code, said) = desk.run(&["check", "m.ko", "--symbols", "5.4"]);
+    let (code, said) = env.run(&["check", "m.ko", "--symbols", "5.4"]);
     assert!(code == Some(1) && said.contains("MODULE_IMPORT_NS(CLOCK)"), "{said}");
-    desk.put("m.ko", Made { calls: &["_printk", "jiffies"], imports: &["CLOCK"], ..Made::default() }.write());
-    let (code, said) = desk.run(&["check", "m.ko", "--symbols", "5.4"]);
+    env.put(
+        "m.ko",
+        ModuleBuilder { calls: &["_printk", "jiffies"], imports: &["CLOCK"], ..ModuleBuilder::default() }.write(),
+    );
+    let (code, said) = env.run(&["check", "m.ko", "--symbols", "5.4"]);
     assert_eq!(code, Some(0), "{said}");
 }
 
 /// EXPORT_SYMBOL_FOR_MODULES.
 #[test]
 fn some_symbols_are_for_modules_by_name() {
-    let desk = Desk::new();
-    desk.put("symvers", "0x1\tguarded\tvmlinux\tEXPORT_SYMBOL_GPL\tmodule:vfio-demo,kvm-*\n");
+    let env = TestEnv::new();
+    env.put("symvers", "0x1\tguarded\tvmlinux\tEXPORT_SYMBOL_GPL\tmodule:vfio-demo,kvm-*\n");
     let verdict = |file: &str, name, imports: &[&str]| {
-        desk.put(file, Made { name, calls: &["guarded"], imports, ..Made::default() }.write());
-        desk.run(&["check", file, "--symbols", "symvers"])
+        env.put(file, ModuleBuilder { name, calls: &["guarded"], imports, ..ModuleBuilder::default() }.write());
+        env.run(&["check", file, "--symbols", "symvers"])
     };
     for (file, name) in
         [("a.ko", Some("vfio_demo")), ("vfio-demo.ko", None), ("a.ko", Some("kvm_intel")), ("kvm-.ko", None)]

@@ -1,12 +1,12 @@
-//! `relobox fuzz`: looks for inputs that a guest gets wrong.
+//! `relobox fuzz`: searches for inputs that a guest handles incorrectly.
 
-use crate::corpus::Disk;
-use crate::driver::{Plan, Progress, Summary};
-use crate::engine::Engine;
-use crate::engine::packed::Unpacker;
+use crate::corpus::CorpusDir;
+use crate::driver::{CampaignOptions, Progress, Summary};
+use crate::engine::EngineTarget;
+use crate::engine::unpacker::UnpackerTarget;
 use crate::findings::Finding;
-use crate::plugin::{CaseInput, PluginSubject};
-use crate::subject::{Subject, Suspicion};
+use crate::plugin::{ModuleInput, PluginTarget};
+use crate::target::{FuzzTarget, Suspicion};
 use crate::{corpus, driver, findings, jobs, report};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -15,8 +15,8 @@ use relobox_core::error::{Error, Result};
 use relobox_core::files;
 use relobox_core::text::thousands;
 use relobox_guests as built_in;
-use relobox_kit::agree::must_share_a_machine;
-use relobox_kit::{Outcome, Recorded};
+use relobox_kit::agree::check_same_machine;
+use relobox_kit::{Outcome, TestCase};
 use relobox_link::cache::Cache;
 use relobox_link::guests::Plugin;
 use relobox_link::sandbox::Sandbox;
@@ -30,8 +30,8 @@ use std::time::{Duration, Instant};
 
 /// Fuzz a plugin, the engine or the unpacker: coverage-guided, without its source
 ///
-/// The guest is rewritten so that it counts which ways it goes. Inputs are made-up modules; what looks wrong is
-/// confirmed on the guest as it is, made small, and kept as a file.
+/// The guest is instrumented to count the edges that it takes. Inputs are made-up modules. A suspicious input is
+/// reproduced on the original guest, minimised, and stored as a file.
 #[derive(Debug, Parser)]
 #[command(name = "relobox-fuzz", version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct FuzzArgs {
@@ -44,40 +44,40 @@ pub struct FuzzArgs {
     /// Fuzz the unpacker instead, with packed files
     #[arg(long, conflicts_with_all = ["plugin", "against", "vectors", "no_comparisons"])]
     pub unpack: bool,
-    /// Begin with the inputs in this directory, and add those that go new ways
+    /// Begin with the inputs in this directory, and add those with new coverage
     #[arg(long, value_name = "DIR")]
     pub corpus: Option<PathBuf>,
-    /// Where findings go, one file for each
+    /// Write findings here, one file for each
     #[arg(long, value_name = "DIR", default_value = "fuzz-findings")]
     pub out: PathBuf,
-    /// How many processes
+    /// Number of processes
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub jobs: usize,
-    /// Stop after this time: 90, 90s, 5m, 1h; without it, with Ctrl-C
+    /// Stop after this time: 90, 90s, 5m, 1h; otherwise on Ctrl-C
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub time: Option<Duration>,
-    /// Stop after so many executions
+    /// Stop after this many executions
     #[arg(long, value_name = "N")]
     pub executions: Option<u64>,
     /// Stop with the first finding
     #[arg(long)]
     pub first: bool,
-    /// Where random choices come from; one job with the same seed and the same corpus does the same
+    /// Seed of all random choices; a single job with the same seed and corpus is reproducible
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// A second plugin for the same machine, which must link everything alike
+    /// A second plugin for the same machine, which must agree on every module
     #[arg(long, value_name = "PLUGIN")]
     pub against: Option<String>,
-    /// Recorded cases, files or directories: the plugin must still link them so; the corpus begins with them
+    /// Recorded test cases, files or directories, whose outcome must not change; the corpus begins with them
     #[arg(long, value_name = "PATH")]
     pub vectors: Vec<PathBuf>,
-    /// Do not watch comparisons: twice as fast, and finds constants later
+    /// Do not record comparisons: twice as fast, but finds constants later
     #[arg(long)]
     pub no_comparisons: bool,
-    /// Show what comes of this file, and whether it is still wrong
+    /// Run the input in this file, and check whether it is still wrong
     #[arg(long, value_name = "FILE", conflicts_with_all = ["corpus", "minimize_corpus"])]
     pub replay: Option<PathBuf>,
-    /// Keep only the smallest inputs of the corpus that take all the edges of all of them
+    /// Keep only the smallest inputs that together cover all edges of the corpus
     #[arg(long, requires = "corpus")]
     pub minimize_corpus: bool,
     /// Write the findings as SARIF
@@ -86,16 +86,16 @@ pub struct FuzzArgs {
     /// Write the findings as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
-    /// Where the jobs' broker listens, on the loopback interface
+    /// Port of the jobs' broker, on the loopback interface
     #[arg(long, value_name = "PORT", default_value_t = 1337)]
     pub broker_port: u16,
-    /// Exchange inputs with the broker at this address: of other jobs, or of another machine through a tunnel
+    /// Exchange inputs with the broker at this address, of other jobs or of another machine through a tunnel
     #[arg(long, value_name = "ADDRESS")]
     pub join: Option<SocketAddr>,
-    /// Be a job of the broker at this port
+    /// Run as a job of the broker at this port
     #[arg(long, value_name = "PORT", hide = true)]
     pub job: Option<u16>,
-    /// The job's own seed
+    /// The seed of the job
     #[arg(long, value_name = "N", hide = true)]
     pub job_seed: Option<u64>,
 }
@@ -108,12 +108,12 @@ const EXAMPLES: &str = "Examples:
   relobox fuzz --engine --corpus modules --time 1h
 
 Exit codes:
-  0  nothing found
+  0  no findings
   1  findings; each is a file that --replay shows
   2  wrong usage, or a file cannot be read or written
   3  the guest is unusable";
 
-/// `90`, `90s`, `5m`, `1h`.
+/// Parses a time: `90`, `90s`, `5m`, `1h`.
 fn time(text: &str) -> Result<Duration, String> {
     let (digits, unit) = match text.strip_suffix(['s', 'm', 'h']) {
         Some(digits) => (digits, &text[digits.len()..]),
@@ -125,10 +125,10 @@ fn time(text: &str) -> Result<Duration, String> {
         _ => 1,
     };
     let seconds = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(scale));
-    seconds.map(Duration::from_secs).ok_or_else(|| format!("{text:?} is no time such as 90, 90s, 5m or 1h"))
+    seconds.map(Duration::from_secs).ok_or_else(|| format!("{text:?} is not a time such as 90, 90s, 5m or 1h"))
 }
 
-/// A plugin and its Wasm.
+/// Loads a plugin and its Wasm.
 fn load(sandbox: &Sandbox, named: &str) -> Result<(Plugin, Vec<u8>)> {
     let file = match built_in::wasm_of(named) {
         Some(wasm) if !Path::new(named).exists() => PluginFile::new(named.into(), wasm.to_vec(), Origin::BuiltIn),
@@ -139,7 +139,7 @@ fn load(sandbox: &Sandbox, named: &str) -> Result<(Plugin, Vec<u8>)> {
 }
 
 impl FuzzArgs {
-    /// What is fuzzed, as the command names it.
+    /// Returns the guest as the command line names it.
     fn guest(&self) -> &str {
         match &self.plugin {
             Some(plugin) => plugin,
@@ -156,70 +156,69 @@ impl FuzzArgs {
 pub fn run(args: FuzzArgs) -> Result<ExitCode> {
     let Some(named) = &args.plugin else {
         return match args.unpack {
-            true => with_files(&args, Unpacker::new),
-            false => with_files(&args, Engine::new),
+            true => with_files(&args, UnpackerTarget::new),
+            false => with_files(&args, EngineTarget::new),
         };
     };
     let sandbox = Sandbox::new(Cache::from_environment())?;
     let (plugin, wasm) = load(&sandbox, named)?;
     let against = args.against.as_ref().map(|named| load(&sandbox, named)).transpose()?;
     if let (Some((against, _)), Some(named)) = (&against, &args.against) {
-        must_share_a_machine(&plugin, against, named)?;
+        check_same_machine(&plugin, against, named)?;
     }
-    let subject =
-        || PluginSubject::new(&plugin, &wasm, against.as_ref().map(|(plugin, _)| plugin), !args.no_comparisons);
+    let target = || PluginTarget::new(&plugin, &wasm, against.as_ref().map(|(plugin, _)| plugin), !args.no_comparisons);
     if let Some(path) = &args.replay {
-        return replay(&subject()?, path);
+        return replay(&target()?, path);
     }
     if args.minimize_corpus {
-        return minimise(&subject()?, &args);
+        return minimise(&target()?, &args);
     }
-    let vectors = vectors(&args, &subject)?;
-    fuzz(&args, vectors, subject)
+    let vectors = vectors(&args, &target)?;
+    fuzz(&args, vectors, target)
 }
 
-/// The same for a guest that takes files. A corpus may begin as a directory of such files.
-fn with_files<S: Subject>(args: &FuzzArgs, guest: impl Fn(Vec<Vec<u8>>) -> Result<S>) -> Result<ExitCode> {
-    let subject = || guest(args.corpus.as_deref().map_or(Ok(Vec::new()), corpus::others)?);
+/// Runs the command for a guest that takes files. Files in the corpus directory that are no inputs are seeds.
+fn with_files<S: FuzzTarget>(args: &FuzzArgs, guest: impl Fn(Vec<Vec<u8>>) -> Result<S>) -> Result<ExitCode> {
+    let target = || guest(args.corpus.as_deref().map_or(Ok(Vec::new()), corpus::raw_files)?);
     if let Some(path) = &args.replay {
-        let subject = subject()?;
-        return verdict(subject.confirm(&corpus::read(&subject, path)?, None));
+        let target = target()?;
+        return verdict(target.reproduce(&corpus::read(&target, path)?, None));
     }
     if args.minimize_corpus {
-        return minimise(&subject()?, args);
+        return minimise(&target()?, args);
     }
-    fuzz(args, Vec::new(), subject)
+    fuzz(args, Vec::new(), target)
 }
 
-/// The recorded cases that the plugin does not link as recorded.
-fn vectors<'a>(args: &FuzzArgs, subject: &dyn Fn() -> Result<PluginSubject<'a>>) -> Result<Vec<Finding>> {
+/// Returns findings for the recorded test cases whose outcome changed.
+fn vectors<'a>(args: &FuzzArgs, target: &dyn Fn() -> Result<PluginTarget<'a>>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     if args.vectors.is_empty() || args.job.is_some() {
         return Ok(findings);
     }
-    let subject = subject()?;
+    let target = target()?;
     for path in corpus::files(&args.vectors)? {
-        let recorded = recorded(&path)?;
-        if let Some(wrong) = subject.replay(&recorded) {
+        let test_case = test_case(&path)?;
+        if let Some(wrong) = target.replay(&test_case) {
             let (about, detail) = (wrong.about, wrong.detail);
             findings.push(Finding { oracle: wrong.oracle.into(), about, detail, path, after: Duration::ZERO });
         } else if let Some(dir) = &args.corpus {
-            Disk::open(Some(dir))?.add(&subject, &CaseInput(recorded.case.clone()))?;
+            CorpusDir::open(Some(dir))?.add(&target, &ModuleInput(test_case.module.clone()))?;
         }
     }
     Ok(findings)
 }
 
-fn recorded(path: &Path) -> Result<Recorded> {
+fn test_case(path: &Path) -> Result<TestCase> {
     let text = corpus::text(path)?;
     text.parse().map_err(|e| Error::Usage(format!("{}: {e}", path.display())))
 }
 
-/// A campaign, and what is said of it. `before` was found without one.
-pub fn fuzz<S: Subject>(args: &FuzzArgs, before: Vec<Finding>, subject: impl Fn() -> Result<S>) -> Result<ExitCode> {
+/// Runs a campaign and prints its result. `before` are findings from before the campaign.
+pub fn fuzz<S: FuzzTarget>(args: &FuzzArgs, before: Vec<Finding>, target: impl Fn() -> Result<S>) -> Result<ExitCode> {
     let stop = Arc::new(AtomicBool::new(false));
     jobs::stop_on_interrupt(&stop)?;
-    let plan = Plan {
+    let options = CampaignOptions {
         seed: args.job_seed.unwrap_or(args.seed),
         time: args.time,
         executions: args.executions,
@@ -230,38 +229,38 @@ pub fn fuzz<S: Subject>(args: &FuzzArgs, before: Vec<Finding>, subject: impl Fn(
     };
     let mut display = Display::new(args.guest().to_owned());
     let mut summary = match args.job {
-        Some(port) => jobs::job(&subject()?, &plan, port)?,
+        Some(port) => jobs::run_job(&target()?, &options, port)?,
         None if args.jobs > 1 || args.join.is_some() => {
             let wide = jobs::Jobs { count: args.jobs, port: args.broker_port, join: args.join };
             let program = std::env::current_exe().map_err(Error::io("/proc/self/exe"))?;
             let command = |n: usize| {
                 let mut command = std::process::Command::new(&program);
                 let seed = args.seed.wrapping_add(n as u64).to_string();
-                // What comes last counts.
+                // The last occurrence of an option wins.
                 command.args(std::env::args_os().skip(1)).arg("--job").arg(args.broker_port.to_string());
                 command.arg("--job-seed").arg(seed);
                 command
             };
-            jobs::broker::<S::Input>(&wide, &plan, command, |progress| display.show(progress))?
+            jobs::run_broker::<S::Input>(&wide, &options, command, |progress| display.show(progress))?
         }
-        None => driver::alone(&subject()?, &plan, |progress| display.show(progress))?,
+        None => driver::run_alone(&target()?, &options, |progress| display.show(progress))?,
     };
     display.end();
     if args.job.is_none() {
         summary.findings.splice(0..0, before);
-        tell(args, &summary)?;
+        print_summary(args, &summary)?;
     }
     Ok(ExitCode::from(u8::from(!summary.findings.is_empty())))
 }
 
-fn tell(args: &FuzzArgs, summary: &Summary) -> Result<()> {
+fn print_summary(args: &FuzzArgs, summary: &Summary) -> Result<()> {
     for f in &summary.findings {
         output::line(format_args!("{}: {}: {}", f.oracle, f.about, f.detail));
         output::line(format!("  relobox fuzz {} --replay {}", args.guest(), f.path.display()));
     }
-    output::line(words(&summary.progress));
-    if summary.unconfirmed != 0 {
-        output::line(format!("{} suspicions were not borne out by the plugin as it is", summary.unconfirmed));
+    output::line(progress_line(&summary.progress));
+    if summary.unreproduced != 0 {
+        output::line(format!("{} suspicions did not reproduce on the original guest", summary.unreproduced));
     }
     let write = |path: &Option<PathBuf>, text: &dyn Fn() -> String| match path {
         Some(path) => files::write(path, files::PUBLIC, text().as_bytes()),
@@ -272,8 +271,8 @@ fn tell(args: &FuzzArgs, summary: &Summary) -> Result<()> {
     write(&args.junit, &|| report::junit(args.guest(), &summary.findings, seconds))
 }
 
-/// `12 s: 600,000 executions (50,000/s), 310 of 900 edges, 120 inputs, 0 findings`
-fn words(p: &Progress) -> String {
+/// Formats progress: `12 s: 600,000 executions (50,000/s), 310 of 900 edges, 120 inputs, 0 findings`.
+fn progress_line(p: &Progress) -> String {
     let rate = (p.executions as f64 / p.time.as_secs_f64().max(0.001)) as u64;
     format!(
         "{:.0} s: {} executions ({}/s), {} of {} edges, {} inputs, {} finding{}",
@@ -288,7 +287,7 @@ fn words(p: &Progress) -> String {
     )
 }
 
-/// Progress: a line that changes on a terminal, a line now and then elsewhere.
+/// The display of progress: a changing line on a terminal, otherwise occasional lines.
 struct Display {
     bar: Option<ProgressBar>,
     name: String,
@@ -315,13 +314,13 @@ impl Display {
         match &self.bar {
             Some(bar) => {
                 self.wait = Duration::from_millis(200);
-                bar.set_message(words(progress));
+                bar.set_message(progress_line(progress));
                 bar.tick();
             }
             None => {
-                // Often at first, then every minute.
+                // Every 5 seconds at first, then at growing intervals of up to a minute.
                 self.wait = (self.wait * 2).clamp(Duration::from_secs(5), Duration::from_secs(60));
-                output::warning(format!("{}: {}", self.name, words(progress)));
+                output::warning(format!("{}: {}", self.name, progress_line(progress)));
             }
         }
     }
@@ -333,12 +332,12 @@ impl Display {
     }
 }
 
-/// Shows what comes of a file.
-fn replay(subject: &PluginSubject<'_>, path: &Path) -> Result<ExitCode> {
-    let recorded = recorded(path)?;
-    match subject.outcome(&recorded.case) {
+/// Replays a finding or a test case and prints the outcome.
+fn replay(target: &PluginTarget<'_>, path: &Path) -> Result<ExitCode> {
+    let test_case = test_case(path)?;
+    match target.outcome(&test_case.module) {
         Outcome::Linked(linked) => {
-            for (section, bytes) in recorded.case.sections.iter().zip(&linked.sections) {
+            for (section, bytes) in test_case.module.sections.iter().zip(&linked.sections) {
                 let hex = |bytes: &[u8]| relobox_core::text::grouped(&relobox_core::text::hex(bytes), 8, ' ');
                 output::line(format!("{} was {}", section.name, hex(&section.bytes)));
                 output::line(format!("{} is  {}", section.name, hex(bytes)));
@@ -355,10 +354,10 @@ fn replay(subject: &PluginSubject<'_>, path: &Path) -> Result<ExitCode> {
                 output::line(format!("refused: {}{of} at {:#x}, value {value}", fault.kind, fault.offset));
             }
         }
-        Outcome::Misbehaved(what) => output::line(format!("the plugin {what}")),
+        Outcome::GuestError(what) => output::line(format!("the plugin {what}")),
     }
     let bound = findings::bound_of(&corpus::text(path)?);
-    verdict(subject.replay_within(&recorded, bound))
+    verdict(target.replay_within(&test_case, bound))
 }
 
 fn verdict(wrong: Option<Suspicion>) -> Result<ExitCode> {
@@ -368,14 +367,14 @@ fn verdict(wrong: Option<Suspicion>) -> Result<ExitCode> {
             Ok(ExitCode::from(1))
         }
         None => {
-            output::line("nothing is wrong with it");
+            output::line("nothing is wrong with this input");
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-fn minimise<S: Subject>(subject: &S, args: &FuzzArgs) -> Result<ExitCode> {
-    let (before, after) = Disk::open(args.corpus.as_deref())?.minimize(subject)?;
-    output::line(format!("{before} inputs, of which {after} are left"));
+fn minimise<S: FuzzTarget>(target: &S, args: &FuzzArgs) -> Result<ExitCode> {
+    let (before, after) = CorpusDir::open(args.corpus.as_deref())?.minimize(target)?;
+    output::line(format!("kept {after} of {before} inputs"));
     Ok(ExitCode::SUCCESS)
 }

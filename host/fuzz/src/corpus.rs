@@ -1,20 +1,24 @@
-//! A corpus on disk: one file for each input, named after its contents.
+//! The corpus directory: one file for each input, named after the digest of its text.
 
-use super::subject::{Coverage, Subject};
+use super::target::{Coverage, FuzzTarget};
 use relobox_core::error::{Error, Result};
 use relobox_core::files::{self, Kind};
 use relobox_core::limits;
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 
-/// A directory of inputs, or none.
-pub struct Disk<'a>(Option<&'a Path>);
+/// A corpus directory, or no directory: then nothing is read or written.
+pub struct CorpusDir<'a>(Option<&'a Path>);
 
-/// The files of a corpus end so.
+/// The file name extension of inputs.
 const EXTENSION: &str = "case";
 
-impl<'a> Disk<'a> {
-    /// Opens, and if need be makes, the directory.
+impl<'a> CorpusDir<'a> {
+    /// Opens the directory, and creates it if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the directory cannot be created.
     pub fn open(dir: Option<&'a Path>) -> Result<Self> {
         if let Some(dir) = dir {
             std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
@@ -22,43 +26,55 @@ impl<'a> Disk<'a> {
         Ok(Self(dir))
     }
 
-    /// Everything in it, in the order of the names.
-    pub fn read<S: Subject>(&self, subject: &S) -> Result<Vec<S::Input>> {
+    /// Reads all inputs, in the order of their file names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if a file cannot be read, [`Error::Usage`] if its text cannot be parsed.
+    pub fn read<S: FuzzTarget>(&self, target: &S) -> Result<Vec<S::Input>> {
         let files = self.files()?;
-        files.iter().map(|path| read(subject, path)).collect()
+        files.iter().map(|path| read(target, path)).collect()
     }
 
     fn files(&self) -> Result<Vec<PathBuf>> {
         self.0.map_or_else(|| Ok(Vec::new()), inputs_in)
     }
 
-    /// Adds an input, unless it is there.
-    pub fn add<S: Subject>(&self, subject: &S, input: &S::Input) -> Result<()> {
+    /// Writes an input, unless the directory has it already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the file cannot be written.
+    pub fn add<S: FuzzTarget>(&self, target: &S, input: &S::Input) -> Result<()> {
         let Some(dir) = self.0 else { return Ok(()) };
-        let text = subject.write(input, &[]);
+        let text = target.write(input, &[]);
         let path = dir.join(name(&text));
         if path.exists() {
             return Ok(());
         }
-        // Other jobs read here: a file is there as a whole or not at all.
+        // Other jobs read this directory, so the file must appear as a whole.
         files::write(&path, files::PUBLIC, text.as_bytes())
     }
 
-    /// Keeps the fewest and smallest inputs that together take every edge that all of them take; removes the
-    /// others' files. How many there were and how many are left.
-    pub fn minimize<S: Subject>(&self, subject: &S) -> Result<(usize, usize)> {
-        let (count, _) = subject.counted();
+    /// Keeps the fewest and smallest inputs that together cover all edges of the corpus, and removes the other files.
+    /// Returns the number of inputs before and after.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if a file cannot be read or removed, [`Error::Usage`] if its text cannot be parsed.
+    pub fn minimize<S: FuzzTarget>(&self, target: &S) -> Result<(usize, usize)> {
+        let (count, _) = target.map_sizes();
         let mut inputs = Vec::new();
         for path in self.files()? {
-            let input = read(subject, &path)?;
+            let input = read(target, &path)?;
             let (mut edges, mut none) = (vec![0; count.max(1)], [0; 0]);
             let coverage = Coverage { edges: &mut edges, comparisons: &mut none };
-            let suspicion = subject.execute(&input, coverage);
+            let suspicion = target.execute(&input, coverage);
             let taken: Vec<usize> = (0..).zip(&edges).filter(|(_, c)| **c != 0).map(|(i, _)| i).collect();
-            let size = subject.write(&input, &[]).len();
+            let size = target.write(&input, &[]).len();
             inputs.push((path, taken, size, suspicion.is_some()));
         }
-        // Greedily: who adds most edges, then the smallest, then the first.
+        // Greedy choice: the input with the most new edges, then the smallest, then the first.
         let (mut taken, mut kept) = (vec![false; count.max(1)], vec![false; inputs.len()]);
         loop {
             let new = |edges: &[usize]| edges.iter().filter(|e| !taken[**e]).count();
@@ -70,7 +86,7 @@ impl<'a> Disk<'a> {
             inputs[best].1.iter().for_each(|e| taken[*e] = true);
         }
         for ((path, _, _, suspicious), _) in inputs.iter().zip(&kept).filter(|(_, kept)| !**kept) {
-            // What looks wrong is never thrown away unseen.
+            // Suspicious inputs are always kept.
             if !suspicious {
                 std::fs::remove_file(path).map_err(Error::io(path))?;
             }
@@ -79,17 +95,29 @@ impl<'a> Disk<'a> {
     }
 }
 
-/// Reads an input's file.
-pub fn read<S: Subject>(subject: &S, path: &Path) -> Result<S::Input> {
-    subject.read(&text(path)?).map_err(|what| Error::Usage(format!("{}: {what}", path.display())))
+/// Reads an input from a file.
+///
+/// # Errors
+///
+/// [`Error::Io`] if the file cannot be read, [`Error::Usage`] if its text cannot be parsed.
+pub fn read<S: FuzzTarget>(target: &S, path: &Path) -> Result<S::Input> {
+    target.read(&text(path)?).map_err(|what| Error::Usage(format!("{}: {what}", path.display())))
 }
 
-/// The text of an input's file.
+/// Reads the text of an input's file, up to [`limits::FUZZ_INPUT`] bytes.
+///
+/// # Errors
+///
+/// [`Error::Io`] if the file cannot be read, is too large, or is not text.
 pub fn text(path: &Path) -> Result<String> {
     files::read_text(path, Kind::Regular, limits::FUZZ_INPUT)
 }
 
-/// These files, and the inputs in these directories.
+/// Expands directories in `paths` to the inputs that they contain.
+///
+/// # Errors
+///
+/// [`Error::Io`] if a directory cannot be read.
 pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
@@ -101,8 +129,13 @@ pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// What else is in this directory: modules, or whatever a guest takes. What is too large for an input is left out.
-pub fn others(dir: &Path) -> Result<Vec<Vec<u8>>> {
+/// Reads the files of a directory that are not inputs, such as kernel modules. Files above [`limits::FUZZ_INPUT`] bytes
+/// are left out, and a missing directory has none.
+///
+/// # Errors
+///
+/// [`Error::Io`] if the directory or a file cannot be read.
+pub fn raw_files(dir: &Path) -> Result<Vec<Vec<u8>>> {
     let entries = match std::fs::read_dir(dir) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(Error::io(dir))?,

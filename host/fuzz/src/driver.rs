@@ -1,11 +1,11 @@
-//! The loop: LibAFL chooses inputs, keeps those that go new ways, and counts.
+//! The fuzzing loop: LibAFL schedules inputs and keeps those with new coverage.
 //!
-//! Its executor for functions in the same process installs signal handlers, which wasmtime needs for itself; ours
-//! needs none, since a guest stops by itself, on fuel.
+//! LibAFL's in-process executor installs signal handlers, which would conflict with those of wasmtime. This executor
+//! needs none, since every guest stops when its fuel is used up.
 
-use super::corpus::Disk;
+use super::corpus::CorpusDir;
 use super::findings::{Finding, Findings};
-use super::subject::{Coverage, Subject};
+use super::target::{Coverage, FuzzTarget};
 use libafl::corpus::{Corpus as _, CorpusId, HasCurrentCorpusId as _, InMemoryCorpus};
 use libafl::events::{EventFirer, EventReceiver, ProgressReporter, SendExiting, SimpleEventManager};
 use libafl::executors::{Executor, ExitKind, HasObservers};
@@ -29,70 +29,70 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// What LibAFL knows of a campaign.
+/// The LibAFL state of a campaign.
 pub type State<I> = StdState<InMemoryCorpus<I>, I, StdRand, InMemoryCorpus<I>>;
 
-/// How long and from where.
+/// The options of a campaign.
 #[derive(Clone, Debug)]
-pub struct Plan<'a> {
-    /// All that is random comes from this.
+pub struct CampaignOptions<'a> {
+    /// The seed of all random choices.
     pub seed: u64,
-    /// Ends after this time.
+    /// The campaign ends after this time.
     pub time: Option<Duration>,
-    /// Ends after this many executions: with the same seed, always in the same state.
+    /// The campaign ends after this many executions. With the same seed and corpus it ends in the same state.
     pub executions: Option<u64>,
-    /// Ends with the first finding.
+    /// The campaign ends with the first finding.
     pub first: bool,
-    /// Where inputs are, and where new ones go.
+    /// The corpus directory, from which inputs are read and to which new ones are written.
     pub corpus: Option<&'a Path>,
-    /// Where findings go.
+    /// The directory to which findings are written.
     pub findings: &'a Path,
-    /// Ends when this is set.
+    /// The campaign ends when this is set.
     pub stop: Arc<AtomicBool>,
 }
 
-/// How far it came.
+/// The progress of a campaign.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Executions of the counting guest.
+    /// The number of executions of the instrumented guest.
     pub executions: u64,
-    /// Edges that were taken.
+    /// The number of edges that were covered.
     pub edges: usize,
-    /// Edges that there are.
+    /// The number of edges in the guest.
     pub all_edges: usize,
-    /// Inputs that went new ways.
+    /// The number of inputs in the corpus.
     pub corpus: usize,
-    /// Findings.
+    /// The number of findings.
     pub findings: usize,
-    /// Since the start.
+    /// The time since the start.
     pub time: Duration,
 }
 
-/// What came of a campaign.
+/// The result of a campaign.
 pub struct Summary {
-    /// How far it came.
+    /// The final progress.
     pub progress: Progress,
-    /// What it found.
+    /// The findings.
     pub findings: Vec<Finding>,
-    /// Suspicions that the original guest did not bear out.
-    pub unconfirmed: u64,
+    /// The number of suspicions that did not reproduce on the original guest.
+    pub unreproduced: u64,
 }
 
 type Observers = (OwnedMapObserver<u8>, (OwnedMapObserver<u8>, ()));
 
-/// Runs a subject.
-struct Run<'a, S: Subject> {
-    subject: &'a S,
+/// The LibAFL executor of a fuzz target.
+struct TargetExecutor<'a, S: FuzzTarget> {
+    target: &'a S,
     observers: Observers,
     findings: Findings,
-    /// Whether each edge was ever taken.
-    taken: Vec<bool>,
+    /// For each edge, whether it was ever covered.
+    covered: Vec<bool>,
     edges: usize,
     failed: Option<Error>,
 }
 
-/// Counts in classes, as AFL has them: a loop that runs once more is not news.
-const fn class(count: u8) -> u8 {
+/// Maps a hit count to its class, as AFL does, so that one more iteration of a loop is not new coverage.
+const fn count_class(count: u8) -> u8 {
     match count {
         0..=3 => count,
         4..=7 => 4,
@@ -103,10 +103,10 @@ const fn class(count: u8) -> u8 {
     }
 }
 
-impl<S: Subject> Run<'_, S> {
-    /// Counters become classes; new edges are noted. What way it was, as a number.
-    fn take(&mut self) -> u64 {
-        let mut way = 0u64;
+impl<S: FuzzTarget> TargetExecutor<'_, S> {
+    /// Replaces hit counts by their classes and records new edges. Returns a hash of the covered edges.
+    fn record_coverage(&mut self) -> u64 {
+        let mut path_hash = 0u64;
         let map: &mut [u8] = &mut self.observers.0;
         for (i, chunk) in map.chunks_mut(8).enumerate() {
             if chunk.iter().all(|c| *c == 0) {
@@ -114,25 +114,25 @@ impl<S: Subject> Run<'_, S> {
             }
             for (j, count) in chunk.iter_mut().enumerate().filter(|(_, c)| **c != 0) {
                 let edge = i * 8 + j;
-                *count = class(*count);
-                way = way.rotate_left(5) ^ (edge as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                if !self.taken[edge] {
-                    self.taken[edge] = true;
+                *count = count_class(*count);
+                path_hash = path_hash.rotate_left(5) ^ (edge as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                if !self.covered[edge] {
+                    self.covered[edge] = true;
                     self.edges += 1;
                 }
             }
         }
-        way
+        path_hash
     }
 
     fn run(&mut self, input: &S::Input) -> ExitKind {
         let coverage = Coverage { edges: &mut self.observers.0, comparisons: &mut self.observers.1.0 };
-        let suspicion = self.subject.execute(input, coverage);
-        let way = self.take();
+        let suspicion = self.target.execute(input, coverage);
+        let path_hash = self.record_coverage();
         let Some(suspicion) = suspicion else { return ExitKind::Ok };
-        match self.findings.consider(self.subject, input, suspicion, way) {
+        match self.findings.consider(self.target, input, suspicion, path_hash) {
             Ok(true) => ExitKind::Crash,
-            // Known, or not borne out: nothing to build upon.
+            // The finding is known already, or did not reproduce. The input must not enter the corpus.
             Ok(false) => ExitKind::Oom,
             Err(error) => {
                 self.failed = Some(error);
@@ -142,7 +142,7 @@ impl<S: Subject> Run<'_, S> {
     }
 }
 
-impl<S: Subject, EM, Z> Executor<EM, S::Input, State<S::Input>, Z> for Run<'_, S> {
+impl<S: FuzzTarget, EM, Z> Executor<EM, S::Input, State<S::Input>, Z> for TargetExecutor<'_, S> {
     fn run_target(
         &mut self,
         _: &mut Z,
@@ -155,7 +155,7 @@ impl<S: Subject, EM, Z> Executor<EM, S::Input, State<S::Input>, Z> for Run<'_, S
     }
 }
 
-impl<S: Subject> HasObservers for Run<'_, S> {
+impl<S: FuzzTarget> HasObservers for TargetExecutor<'_, S> {
     type Observers = Observers;
 
     fn observers(&self) -> RefIndexable<&Observers, Observers> {
@@ -167,27 +167,27 @@ impl<S: Subject> HasObservers for Run<'_, S> {
     }
 }
 
-/// Only what is well is worth building upon.
-struct Well;
+/// A feedback that rejects inputs with a suspicion.
+struct NoSuspicion;
 
-impl Named for Well {
+impl Named for NoSuspicion {
     fn name(&self) -> &Cow<'static, str> {
         &Cow::Borrowed("well")
     }
 }
 
-impl<S> StateInitializer<S> for Well {}
+impl<S> StateInitializer<S> for NoSuspicion {}
 
-impl<EM, I, OT, S> Feedback<EM, I, OT, S> for Well {
+impl<EM, I, OT, S> Feedback<EM, I, OT, S> for NoSuspicion {
     fn is_interesting(&mut self, _: &mut S, _: &mut EM, _: &I, _: &OT, exit: &ExitKind) -> Result<bool, libafl::Error> {
         Ok(*exit == ExitKind::Ok)
     }
 }
 
-/// Chooses among all inputs, more often a recent one and a small one.
-struct Choice;
+/// A scheduler that prefers recent inputs and small inputs.
+struct RecentSmallScheduler;
 
-impl<I: libafl::inputs::Input + libafl_bolts::HasLen> Scheduler<I, State<I>> for Choice {
+impl<I: libafl::inputs::Input + libafl_bolts::HasLen> Scheduler<I, State<I>> for RecentSmallScheduler {
     fn on_add(&mut self, _: &mut State<I>, _: CorpusId) -> Result<(), libafl::Error> {
         Ok(())
     }
@@ -195,7 +195,7 @@ impl<I: libafl::inputs::Input + libafl_bolts::HasLen> Scheduler<I, State<I>> for
     fn next(&mut self, state: &mut State<I>) -> Result<CorpusId, libafl::Error> {
         let count = state.corpus().count();
         if count == 0 {
-            return Err(libafl::Error::empty("no input to begin with"));
+            return Err(libafl::Error::empty("the corpus is empty"));
         }
         let mut rng = Rng::new(state.rand_mut().next());
         let draw = |rng: &mut Rng| match rng.one_in(3) {
@@ -224,16 +224,16 @@ impl<I: libafl::inputs::Input + libafl_bolts::HasLen> Scheduler<I, State<I>> for
 
 use relobox_core::limits::FUZZ_RECENT as RECENT;
 
-/// The subject's own mutations.
-struct Mutations<'a, S>(&'a S);
+/// The LibAFL mutator that calls [`FuzzTarget::mutate`].
+struct TargetMutator<'a, S>(&'a S);
 
-impl<S> Named for Mutations<'_, S> {
+impl<S> Named for TargetMutator<'_, S> {
     fn name(&self) -> &Cow<'static, str> {
         &Cow::Borrowed("records")
     }
 }
 
-impl<S: Subject> Mutator<S::Input, State<S::Input>> for Mutations<'_, S> {
+impl<S: FuzzTarget> Mutator<S::Input, State<S::Input>> for TargetMutator<'_, S> {
     fn mutate(&mut self, state: &mut State<S::Input>, input: &mut S::Input) -> Result<MutationResult, libafl::Error> {
         let count = state.corpus().count();
         let mut rng = Rng::new(state.rand_mut().next());
@@ -254,24 +254,37 @@ impl<S: Subject> Mutator<S::Input, State<S::Input>> for Mutations<'_, S> {
     }
 }
 
-fn broken(error: libafl::Error) -> Error {
+fn library_error(error: libafl::Error) -> Error {
     Error::Usage(format!("the fuzzing library: {error}"))
 }
 
-/// A campaign with nobody to exchange inputs with.
-pub fn alone<S: Subject>(subject: &S, plan: &Plan<'_>, tell: impl FnMut(&Progress)) -> Result<Summary> {
-    campaign(subject, plan, &mut SimpleEventManager::new(NopMonitor::new()), tell)
+/// Runs a campaign without a broker; see [`campaign`].
+///
+/// # Errors
+///
+/// As [`campaign`].
+pub fn run_alone<S: FuzzTarget>(
+    target: &S,
+    options: &CampaignOptions<'_>,
+    on_progress: impl FnMut(&Progress),
+) -> Result<Summary> {
+    campaign(target, options, &mut SimpleEventManager::new(NopMonitor::new()), on_progress)
 }
 
-/// Runs a campaign in this process. `tell` is called a few times a second.
+/// Runs a campaign in this process. `on_progress` is called after each round.
+///
+/// # Errors
+///
+/// [`Error::Io`] if the corpus or a finding cannot be read or written, [`Error::Usage`] if an input cannot be parsed,
+/// the corpus is empty, or LibAFL fails.
 pub fn campaign<S, EM>(
-    subject: &S,
-    plan: &Plan<'_>,
+    target: &S,
+    options: &CampaignOptions<'_>,
     events: &mut EM,
-    mut tell: impl FnMut(&Progress),
+    mut on_progress: impl FnMut(&Progress),
 ) -> Result<Summary>
 where
-    S: Subject,
+    S: FuzzTarget,
     EM: EventFirer<S::Input, State<S::Input>>
         + EventReceiver<S::Input, State<S::Input>>
         + ProgressReporter<State<S::Input>>
@@ -279,41 +292,42 @@ where
 {
     let start = Instant::now();
     super::types::register();
-    let (edges, comparisons) = subject.counted();
+    let (edges, comparisons) = target.map_sizes();
     let edge_map = OwnedMapObserver::new("edges", vec![0u8; edges.max(1)]);
     let comparison_map = OwnedMapObserver::new("comparisons", vec![0u8; comparisons.max(1)]);
     let edge_news = MaxMapFeedback::new(&edge_map);
     let comparison_news = MaxMapFeedback::new(&comparison_map);
-    let mut feedback = feedback_and_fast!(Well, feedback_or!(edge_news, comparison_news));
+    let mut feedback = feedback_and_fast!(NoSuspicion, feedback_or!(edge_news, comparison_news));
     let mut objective = CrashFeedback::new();
-    let rand = StdRand::with_seed(plan.seed);
+    let rand = StdRand::with_seed(options.seed);
     let mut state: State<S::Input> =
         StdState::new(rand, InMemoryCorpus::new(), InMemoryCorpus::new(), &mut feedback, &mut objective)
-            .map_err(broken)?;
-    let mut fuzzer = StdFuzzer::builder().scheduler(Choice).feedback(feedback).objective(objective).build();
-    let mut stages = tuple_list!(StdMutationalStage::new(Mutations(subject)));
-    let mut run = Run {
-        subject,
+            .map_err(library_error)?;
+    let mut fuzzer =
+        StdFuzzer::builder().scheduler(RecentSmallScheduler).feedback(feedback).objective(objective).build();
+    let mut stages = tuple_list!(StdMutationalStage::new(TargetMutator(target)));
+    let mut executor = TargetExecutor {
+        target,
         observers: tuple_list!(edge_map, comparison_map),
-        findings: Findings::new(plan.findings),
-        taken: vec![false; edges.max(1)],
+        findings: Findings::new(options.findings),
+        covered: vec![false; edges.max(1)],
         edges: 0,
         failed: None,
     };
-    let corpus = Disk::open(plan.corpus)?;
-    let old = corpus.read(subject)?;
+    let corpus = CorpusDir::open(options.corpus)?;
+    let old = corpus.read(target)?;
     let fresh = old.is_empty();
-    for input in old.iter().chain(subject.seeds().iter().filter(|_| fresh)) {
-        fuzzer.evaluate_input(&mut state, &mut run, events, input).map_err(broken)?;
+    for input in old.iter().chain(target.seeds().iter().filter(|_| fresh)) {
+        fuzzer.evaluate_input(&mut state, &mut executor, events, input).map_err(library_error)?;
     }
     if state.corpus().is_empty() {
-        // None is of use: whatever comes of them, begin somewhere.
-        let input = old.into_iter().chain(subject.seeds()).next();
-        let input = input.ok_or_else(|| Error::Usage(format!("{} gives nothing to begin with", subject.name())))?;
-        fuzzer.add_input(&mut state, &mut run, events, input).map_err(broken)?;
+        // No input has new coverage without a suspicion, so begin with the first one.
+        let input = old.into_iter().chain(target.seeds()).next();
+        let input = input.ok_or_else(|| Error::Usage(format!("{} has no seed inputs", target.name())))?;
+        fuzzer.add_input(&mut state, &mut executor, events, input).map_err(library_error)?;
         if state.corpus().is_empty() {
-            // The one that was added is a finding itself.
-            return Ok(summary(&run, &state, start));
+            // The only input is a finding itself.
+            return Ok(summary(&executor, &state, start));
         }
     }
     let mut examined = 0;
@@ -321,50 +335,50 @@ where
         while examined < state.corpus().count() {
             let id = state.corpus().nth(examined);
             examined += 1;
-            let input = state.corpus().get(id).map_err(broken)?.borrow().input().clone();
+            let input = state.corpus().get(id).map_err(library_error)?.borrow().input().clone();
             let Some(input) = input else { continue };
-            corpus.add(subject, &input)?;
-            if let Some(suspicion) = subject.examine(&input) {
-                run.findings.consider(subject, &input, suspicion, examined as u64)?;
+            corpus.add(target, &input)?;
+            if let Some(suspicion) = target.examine(&input) {
+                executor.findings.consider(target, &input, suspicion, examined as u64)?;
             }
         }
-        if let Some(error) = run.failed.take() {
+        if let Some(error) = executor.failed.take() {
             return Err(error);
         }
-        tell(&progress(&run, &state, start));
-        let enough = plan.time.is_some_and(|t| start.elapsed() >= t)
-            || plan.executions.is_some_and(|n| *state.executions() >= n)
-            || (plan.first && !run.findings.list.is_empty());
-        if enough || plan.stop.load(Ordering::Relaxed) {
+        on_progress(&progress(&executor, &state, start));
+        let finished = options.time.is_some_and(|t| start.elapsed() >= t)
+            || options.executions.is_some_and(|n| *state.executions() >= n)
+            || (options.first && !executor.findings.list.is_empty());
+        if finished || options.stop.load(Ordering::Relaxed) {
             break;
         }
-        events.maybe_report_progress(&mut state, Duration::from_secs(1)).map_err(broken)?;
-        match fuzzer.fuzz_one(&mut stages, &mut run, &mut state, events) {
+        events.maybe_report_progress(&mut state, Duration::from_secs(1)).map_err(library_error)?;
+        match fuzzer.fuzz_one(&mut stages, &mut executor, &mut state, events) {
             Ok(_) => {}
             Err(libafl::Error::ShuttingDown) => break,
-            Err(error) => return Err(broken(error)),
+            Err(error) => return Err(library_error(error)),
         }
     }
-    events.report_progress(&mut state).map_err(broken)?;
+    events.report_progress(&mut state).map_err(library_error)?;
     let _ = state.clear_corpus_id();
-    Ok(summary(&run, &state, start))
+    Ok(summary(&executor, &state, start))
 }
 
-fn progress<S: Subject>(run: &Run<'_, S>, state: &State<S::Input>, start: Instant) -> Progress {
+fn progress<S: FuzzTarget>(executor: &TargetExecutor<'_, S>, state: &State<S::Input>, start: Instant) -> Progress {
     Progress {
         executions: *state.executions(),
-        edges: run.edges,
-        all_edges: run.subject.counted().0,
+        edges: executor.edges,
+        all_edges: executor.target.map_sizes().0,
         corpus: state.corpus().count(),
-        findings: run.findings.list.len(),
+        findings: executor.findings.list.len(),
         time: start.elapsed(),
     }
 }
 
-fn summary<S: Subject>(run: &Run<'_, S>, state: &State<S::Input>, start: Instant) -> Summary {
+fn summary<S: FuzzTarget>(executor: &TargetExecutor<'_, S>, state: &State<S::Input>, start: Instant) -> Summary {
     Summary {
-        progress: progress(run, state, start),
-        findings: run.findings.list.clone(),
-        unconfirmed: run.findings.unconfirmed,
+        progress: progress(executor, state, start),
+        findings: executor.findings.list.clone(),
+        unreproduced: executor.findings.unreproduced,
     }
 }

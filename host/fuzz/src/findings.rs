@@ -1,6 +1,6 @@
-//! What was found: confirmed, made small, told apart, and kept in files that can be replayed.
+//! Findings: suspicions that were reproduced, minimised and deduplicated, and are stored in files for replay.
 
-use super::subject::{Subject, Suspicion};
+use super::target::{FuzzTarget, Suspicion};
 use relobox_core::error::{Error, Result};
 use relobox_core::files::{self, Kind};
 use relobox_core::limits;
@@ -10,18 +10,18 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// One confirmed finding.
+/// A finding.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// Which oracle says so.
+    /// The name of the oracle.
     pub oracle: String,
-    /// What it is about.
+    /// The item that the finding concerns, such as a row or a trap.
     pub about: String,
-    /// What happened, for people.
+    /// A description of what happened.
     pub detail: String,
-    /// Its file.
+    /// The file with the minimised input.
     pub path: PathBuf,
-    /// When it was found, after the start.
+    /// The time from the start of the campaign to the finding.
     pub after: Duration,
 }
 
@@ -29,78 +29,83 @@ pub struct Finding {
 pub struct Findings {
     dir: PathBuf,
     start: Instant,
-    /// What was seen before it was made small: oracle, thing, and edges for those that this does not tell apart.
-    seen: BTreeSet<(&'static str, String, u64)>,
-    /// Names of those that were kept.
+    /// Suspicions that were considered: oracle, topic, and the hash of the covered edges if the topic is not exact.
+    considered: BTreeSet<(&'static str, String, u64)>,
+    /// The file names of the findings that were kept.
     kept: BTreeSet<String>,
-    /// What was kept.
+    /// The findings that were kept.
     pub list: Vec<Finding>,
-    /// Suspicions that the original guest did not bear out.
-    pub unconfirmed: u64,
+    /// The number of suspicions that did not reproduce on the original guest.
+    pub unreproduced: u64,
 }
 
 impl Findings {
-    /// None so far; they go into `dir`, which is made when there is one.
+    /// Starts without findings. `dir` is created with the first one.
     #[must_use]
     pub fn new(dir: &Path) -> Self {
         Self {
             dir: dir.to_owned(),
             start: Instant::now(),
-            seen: BTreeSet::new(),
+            considered: BTreeSet::new(),
             kept: BTreeSet::new(),
             list: Vec::new(),
-            unconfirmed: 0,
+            unreproduced: 0,
         }
     }
 
-    /// Looks into a suspicion. `path` tells apart executions that took different ways. True if it is a new finding.
-    pub fn consider<S: Subject>(
+    /// Reproduces, minimises and keeps a suspicion, unless it was considered before. `path` is a hash of the covered
+    /// edges. Returns whether there is a new finding.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the file cannot be written.
+    pub fn consider<S: FuzzTarget>(
         &mut self,
-        subject: &S,
+        target: &S,
         input: &S::Input,
         suspicion: Suspicion,
         path: u64,
     ) -> Result<bool> {
-        let way = if suspicion.exact { 0 } else { path };
-        if !self.seen.insert((suspicion.oracle, suspicion.about.clone(), way)) {
+        let path_hash = if suspicion.exact { 0 } else { path };
+        if !self.considered.insert((suspicion.oracle, suspicion.about.clone(), path_hash)) {
             return Ok(false);
         }
-        let Some(first) = subject.confirm(input, Some(suspicion.oracle)) else {
-            self.unconfirmed += 1;
+        let Some(first) = target.reproduce(input, Some(suspicion.oracle)) else {
+            self.unreproduced += 1;
             return Ok(false);
         };
-        let (small, last) = minimise(subject, input, first);
-        self.keep(subject, &small, last)
+        let (small, last) = minimise(target, input, first);
+        self.keep(target, &small, last)
     }
 
-    fn keep<S: Subject>(&mut self, subject: &S, input: &S::Input, mut what: Suspicion) -> Result<bool> {
-        let more = if what.exact { String::new() } else { subject.signature(input) };
-        let name = name(subject.name(), what.oracle, &what.about, &more);
+    fn keep<S: FuzzTarget>(&mut self, target: &S, input: &S::Input, mut what: Suspicion) -> Result<bool> {
+        let more = if what.exact { String::new() } else { target.signature(input) };
+        let name = name(target.name(), what.oracle, &what.about, &more);
         if !self.kept.insert(name.clone()) {
             return Ok(false);
         }
         if !what.exact {
-            let told = subject.told(input);
-            what.detail.push_str(if told.is_empty() { "" } else { "; " });
-            what.detail.push_str(&told);
+            let describe_signature = target.describe_signature(input);
+            what.detail.push_str(if describe_signature.is_empty() { "" } else { "; " });
+            what.detail.push_str(&describe_signature);
         }
         let after = self.start.elapsed();
         let mut remarks = vec![
             format!("oracle {}", what.oracle),
             format!("about {}", what.about),
             what.detail.clone(),
-            format!("found in the {} plugin after {:.1} s", subject.name(), after.as_secs_f64()),
+            format!("found in the {} plugin after {:.1} s", target.name(), after.as_secs_f64()),
         ];
         remarks.extend(what.bound.map(|bound| format!("{BOUND}{bound}")));
         std::fs::create_dir_all(&self.dir).map_err(Error::io(&self.dir))?;
         let path = self.dir.join(&name);
-        // Another job may have found the same.
+        // Another job may have written the same finding.
         match std::fs::File::create_new(&path) {
             Ok(mut file) => {
-                file.write_all(subject.write(input, &remarks).as_bytes()).map_err(Error::io(&path))?;
+                file.write_all(target.write(input, &remarks).as_bytes()).map_err(Error::io(&path))?;
             }
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                // It is one of this campaign all the same.
+                // Touch the file, so that it counts as a finding of this campaign.
                 let file = files::open(&path, Kind::Regular)?;
                 file.set_modified(std::time::SystemTime::now()).map_err(Error::io(&path))?;
             }
@@ -112,16 +117,16 @@ impl Findings {
     }
 }
 
-/// How a remark begins that says which fuel is enough.
+/// The start of the remark with the fuel bound.
 const BOUND: &str = "fuel at most ";
 
-/// The fuel that was enough for the case of a finding's file, if that is what was wrong with it.
+/// Returns the fuel bound that a finding's file contains, if the finding is about fuel.
 #[must_use]
 pub fn bound_of(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("# ")?.strip_prefix(BOUND)?.trim().parse().ok())
 }
 
-/// A finding's file name: the same for the same finding, whoever finds it.
+/// Returns the file name of a finding. The same finding has the same name in every campaign.
 fn name(guest: &str, oracle: &str, about: &str, more: &str) -> String {
     let plain = |text: &str| -> String {
         let words = text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' });
@@ -136,18 +141,18 @@ fn name(guest: &str, oracle: &str, about: &str, more: &str) -> String {
     format!("{}-{oracle}-{}-{digest}.case", plain(guest), plain(about))
 }
 
-/// The simplest input that the same oracle still says the same of.
-pub fn minimise<S: Subject>(subject: &S, input: &S::Input, what: Suspicion) -> (S::Input, Suspicion) {
+/// Minimises an input as long as the same oracle reports the same topic.
+pub fn minimise<S: FuzzTarget>(target: &S, input: &S::Input, what: Suspicion) -> (S::Input, Suspicion) {
     let mut last = what;
-    let small = subject.minimise(input, &mut |candidate| {
-        let same = subject.confirm(candidate, Some(last.oracle)).filter(|s| s.about == last.about);
+    let small = target.minimise(input, &mut |candidate| {
+        let same = target.reproduce(candidate, Some(last.oracle)).filter(|s| s.about == last.about);
         same.map(|s| last = s).is_some()
     });
     (small, last)
 }
 
-/// What an earlier job left in `dir`: the findings' files, as their remarks have them.
-pub fn left_in(dir: &Path) -> Vec<Finding> {
+/// Reads the findings that jobs left in `dir`.
+pub fn read_findings(dir: &Path) -> Vec<Finding> {
     let mut paths: Vec<_> = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect();
     paths.sort();
     let read = |path: PathBuf| {

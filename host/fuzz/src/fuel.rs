@@ -1,30 +1,30 @@
-//! What a plugin's work costs, measured on the plugin itself before it is fuzzed: so much for each relocation of a row, for
-//! each fault, symbol, section and byte. A case that takes many times what its parts take is reported.
+//! A model of a plugin's fuel consumption, measured on the plugin before it is fuzzed: the cost of each relocation of a
+//! row, and of each fault, symbol, section and byte. A module that takes several times the modelled fuel is reported.
 //!
-//! Fuel is the same on every machine, and so is what is measured: no clock, and nothing by chance.
+//! Fuel is the same on every machine, and the measurement uses neither a clock nor random numbers.
 
 use relobox_abi::{pairing, row_flag, symbol_flag};
 use relobox_core::limits;
-use relobox_kit::ground::Ground;
-use relobox_kit::{Case, Forms, Outcome, Relocation, Run, Symbol};
+use relobox_kit::Fixture;
+use relobox_kit::{AddendForms, Outcome, Relocation, Run, Symbol, TestModule};
 use relobox_link::description::{About, PluginRow};
 use std::collections::HashMap;
 
-/// What a relocation of one row costs.
+/// The cost of relocations of one row.
 #[derive(Clone, Copy, Debug, Default)]
 struct RowCost {
-    /// That there is any: tables are made.
+    /// The additional cost of the first one, for example because tables are made.
     first: u64,
-    /// Each.
+    /// The cost of each.
     each: u64,
 }
 
-/// What the parts of a case cost, each as dear as it was seen.
+/// The cost of the parts of a module, each as high as it was ever measured, in units of fuel.
 #[derive(Clone, Debug, Default)]
-pub struct Costs {
+pub struct FuelModel {
     base: u64,
     rows: HashMap<u32, RowCost>,
-    /// A relocation of no row.
+    /// The cost of a relocation without a row.
     unknown: RowCost,
     fault: u64,
     symbol: u64,
@@ -33,108 +33,108 @@ pub struct Costs {
     kind_mask: u32,
 }
 
-/// Where a relocation's symbol is.
+/// The place of a relocation's symbol.
 #[derive(Clone, Copy)]
-enum Target {
-    /// A label at the place.
+enum SymbolPlace {
+    /// A label at the place of the relocation.
     Here,
-    /// A small number.
+    /// At a small address.
     Small,
-    /// In the kernel.
+    /// Near the section.
     Kernel,
-    /// Farther than any branch reaches.
+    /// Out of reach of any branch.
     Far,
-    /// Nowhere: there is no such symbol.
+    /// The symbol index does not exist.
     Missing,
 }
 
-/// A case of so many relocations.
+/// The shape of a module with repeated units.
 #[derive(Clone, Copy)]
 struct Shape<'a> {
-    /// Each unit has one of each of these, eight bytes apart, or all at one place.
+    /// Each unit has one relocation of each of these rows.
     rows: &'a [&'a PluginRow],
-    target: Target,
-    /// Each unit has symbols of its own.
+    place: SymbolPlace,
+    /// Each unit has its own symbol.
     own: bool,
-    /// Each unit has an addend of its own.
+    /// Each unit has its own addend.
     addends: bool,
-    /// The last comes first.
+    /// The relocations are in descending order.
     backwards: bool,
-    /// Both rows of a unit are at one place.
+    /// All relocations of a unit are at the same place; otherwise they are eight bytes apart.
     together: bool,
-    /// Each unit has a section of its own.
+    /// Each unit has its own section.
     sections: bool,
 }
 
 impl Shape<'_> {
-    fn case(&self, ground: &Ground, units: u64) -> Case {
+    fn module(&self, fixture: &Fixture, units: u64) -> TestModule {
         let unit_bytes = 16;
-        let mut made = ground.clone();
-        let section = made.case.sections[0].clone();
+        let mut made = fixture.clone();
+        let section = made.module.sections[0].clone();
         let in_each = if self.sections { 1 } else { units };
-        made.case.sections[0].bytes.resize((in_each * unit_bytes).max(64) as usize, 0);
+        made.module.sections[0].bytes.resize((in_each * unit_bytes).max(64) as usize, 0);
         for unit in 0..units {
             if self.sections && unit != 0 {
-                let address = made.case.cut(section.address.wrapping_add(unit * 64));
-                made.case.sections.push(relobox_kit::Section { address, ..section.clone() });
+                let address = made.module.cut(section.address.wrapping_add(unit * 64));
+                made.module.sections.push(relobox_kit::Section { address, ..section.clone() });
             }
             let (at, index) = if self.sections { (0, unit as usize) } else { (unit * unit_bytes, 0) };
-            if self.own || unit == 0 || matches!(self.target, Target::Here) {
-                let kernel = ground.address().wrapping_add(0x100 * (unit + 1));
-                let value = match self.target {
-                    Target::Here => at,
-                    Target::Small | Target::Missing => 16,
-                    Target::Kernel => kernel,
-                    Target::Far => kernel.wrapping_add(1 << 45),
+            if self.own || unit == 0 || matches!(self.place, SymbolPlace::Here) {
+                let kernel = fixture.address().wrapping_add(0x100 * (unit + 1));
+                let value = match self.place {
+                    SymbolPlace::Here => at,
+                    SymbolPlace::Small | SymbolPlace::Missing => 16,
+                    SymbolPlace::Kernel => kernel,
+                    SymbolPlace::Far => kernel.wrapping_add(1 << 45),
                 };
-                match self.target {
-                    Target::Here => {
+                match self.place {
+                    SymbolPlace::Here => {
                         made.label(value);
-                        made.case.symbols[unit as usize].section = index as u32 + 1;
+                        made.module.symbols[unit as usize].section = index as u32 + 1;
                     }
                     _ => {
                         made.symbol(value);
                     }
                 }
             }
-            let symbol = match self.target {
-                Target::Missing => u32::MAX,
-                _ => made.case.symbols.len() as u32,
+            let symbol = match self.place {
+                SymbolPlace::Missing => u32::MAX,
+                _ => made.module.symbols.len() as u32,
             };
             for (n, row) in (0..).zip(self.rows) {
                 let place = if self.together { at } else { at + 8 * n };
                 let addend = if self.addends { 16 * unit as i64 } else { 0 };
                 let relocation = Relocation { offset: place, kind: row.row.kind, symbol, addend };
-                made.case.sections[index].relocations.push(relocation);
+                made.module.sections[index].relocations.push(relocation);
             }
         }
         if self.backwards {
-            made.case.sections.iter_mut().for_each(|s| s.relocations.reverse());
+            made.module.sections.iter_mut().for_each(|s| s.relocations.reverse());
         }
-        made.case.synthetic = made.case.cut(ground.address().wrapping_add(0x1_0000));
-        made.case
+        made.module.synthetic = made.module.cut(fixture.address().wrapping_add(0x1_0000));
+        made.module
     }
 }
 
-/// Every shape in which relocations of `row` are measured.
+/// Returns all shapes that are measured for these rows.
 fn shapes<'a>(rows: &'a [&'a PluginRow]) -> Vec<Shape<'a>> {
     let plain = Shape {
         rows,
-        target: Target::Here,
+        place: SymbolPlace::Here,
         own: true,
         addends: false,
         backwards: false,
         together: false,
         sections: false,
     };
-    let targets = [Target::Here, Target::Small, Target::Kernel, Target::Far, Target::Missing];
-    let mut all: Vec<_> = targets.into_iter().map(|target| Shape { target, ..plain }).collect();
-    for target in [Target::Kernel, Target::Far] {
-        all.push(Shape { target, own: false, ..plain });
-        all.push(Shape { target, own: false, addends: true, ..plain });
+    let targets = [SymbolPlace::Here, SymbolPlace::Small, SymbolPlace::Kernel, SymbolPlace::Far, SymbolPlace::Missing];
+    let mut all: Vec<_> = targets.into_iter().map(|place| Shape { place, ..plain }).collect();
+    for place in [SymbolPlace::Kernel, SymbolPlace::Far] {
+        all.push(Shape { place, own: false, ..plain });
+        all.push(Shape { place, own: false, addends: true, ..plain });
     }
     all.push(Shape { backwards: true, ..plain });
-    all.push(Shape { target: Target::Far, backwards: true, ..plain });
+    all.push(Shape { place: SymbolPlace::Far, backwards: true, ..plain });
     if rows.len() > 1 {
         all.push(Shape { together: true, ..plain });
         all.push(Shape { together: true, backwards: true, ..plain });
@@ -142,62 +142,62 @@ fn shapes<'a>(rows: &'a [&'a PluginRow]) -> Vec<Shape<'a>> {
     all
 }
 
-impl Costs {
-    /// Measures the plugin that describes itself so, takes addends in these forms, and links with `run`.
-    pub fn measure(about: &About, forms: Forms, run: impl Fn(&Case) -> Run) -> Self {
+impl FuelModel {
+    /// Measures a plugin with this description and these addend forms. `run` links a module with it.
+    pub fn measure(about: &About, forms: AddendForms, run: impl Fn(&TestModule) -> Run) -> Self {
         let mut costs = Self { kind_mask: about.kind_mask, ..Self::default() };
-        let grounds: Vec<_> = about
+        let fixtures: Vec<_> = about
             .machines
             .iter()
             .flat_map(|machine| [(forms.explicit, false), (forms.in_place, true)].map(|form| (machine, form)))
             .filter(|(_, (taken, _))| *taken)
-            .map(|(machine, (_, in_place))| Ground::new(*machine, in_place))
+            .map(|(machine, (_, in_place))| Fixture::new(*machine, in_place))
             .collect();
-        let fuel = |case: &Case| {
-            let run = run(case);
+        let fuel = |module: &TestModule| {
+            let run = run(module);
             let faults = match &run.outcome {
                 Outcome::Linked(_) => Some(0),
                 Outcome::Refused(faults) => Some(faults.len() as u64),
-                // Others report that.
-                Outcome::Misbehaved(_) => None,
+                // Other oracles report that.
+                Outcome::GuestError(_) => None,
             };
             faults.map(|faults| (run.fuel, faults))
         };
-        for ground in &grounds {
-            costs.empty(about, ground, &fuel);
+        for fixture in &fixtures {
+            costs.empty(about, fixture, &fuel);
         }
-        // To refuse one type costs what it costs to refuse another.
+        // Rejecting a type costs the same for every row.
         let refused = about.rows.iter().find(|row| row.is(row_flag::REJECT));
         for row in about.rows.iter().filter(|row| !row.is(row_flag::REJECT)).chain(refused) {
             let partner = (row.row.pairing != pairing::NONE).then(|| about.row(row.row.partner)).flatten();
-            for ground in &grounds {
-                costs.row(ground, &[row], &fuel);
+            for fixture in &fixtures {
+                costs.row(fixture, &[row], &fuel);
                 if let Some(partner) = partner {
-                    costs.row(ground, &[partner, row], &fuel);
-                    costs.row(ground, &[row, partner], &fuel);
+                    costs.row(fixture, &[partner, row], &fuel);
+                    costs.row(fixture, &[row, partner], &fuel);
                 }
             }
         }
         costs
     }
 
-    /// What is there without relocations.
-    fn empty(&mut self, about: &About, ground: &Ground, fuel: &impl Fn(&Case) -> Option<(u64, u64)>) {
-        let mut case = ground.case.clone();
-        let Some((base, _)) = fuel(&case) else { return };
+    /// Measures the cost of a module without relocations, of bytes, and of faults.
+    fn empty(&mut self, about: &About, fixture: &Fixture, fuel: &impl Fn(&TestModule) -> Option<(u64, u64)>) {
+        let mut module = fixture.module.clone();
+        let Some((base, _)) = fuel(&module) else { return };
         self.base = self.base.max(base);
-        case.sections[0].bytes.resize(1024, 0);
-        if let Some((more, _)) = fuel(&case) {
+        module.sections[0].bytes.resize(1024, 0);
+        if let Some((more, _)) = fuel(&module) {
             self.byte = self.byte.max(more.saturating_sub(base).div_ceil(1024 - 64));
         }
-        // Relocations of no type, which are faults.
+        // Relocations of an unknown type are faults.
         let of = |count: u64| {
-            let mut case = ground.case.clone();
+            let mut module = fixture.module.clone();
             let kind =
                 (0..=u32::from(u8::MAX)).map(|low| !low).find(|kind| about.row(*kind).is_none()).unwrap_or(u32::MAX);
             let relocation = |i: u64| Relocation { offset: i % 64, kind, symbol: 0, addend: 0 };
-            case.sections[0].relocations = (0..count).map(relocation).collect();
-            fuel(&case)
+            module.sections[0].relocations = (0..count).map(relocation).collect();
+            fuel(&module)
         };
         if let (Some((few, some)), Some((many, all))) = (of(8), of(32)) {
             self.fault = self.fault.max(many.saturating_sub(few).div_ceil(all.saturating_sub(some).max(1)));
@@ -205,11 +205,11 @@ impl Costs {
         }
     }
 
-    /// What relocations of `rows` cost, by the last of them.
-    fn row(&mut self, ground: &Ground, rows: &[&PluginRow], fuel: &impl Fn(&Case) -> Option<(u64, u64)>) {
+    /// Measures the cost of relocations of `rows`.
+    fn row(&mut self, fixture: &Fixture, rows: &[&PluginRow], fuel: &impl Fn(&TestModule) -> Option<(u64, u64)>) {
         let units = rows.len() as u64;
         for shape in shapes(rows) {
-            let of = |count: u64| fuel(&shape.case(ground, count / units));
+            let of = |count: u64| fuel(&shape.module(fixture, count / units));
             let (Some((few, none)), Some((many, faults))) = (of(8), of(32)) else { continue };
             let each = many.saturating_sub(few).div_ceil(24);
             if faults > none {
@@ -224,9 +224,9 @@ impl Costs {
                 let known = self.rows.entry(row.row.kind & self.kind_mask).or_default();
                 (known.each, known.first) = (known.each.max(each), known.first.max(first));
             }
-            // The same in sections of their own, and with symbols that nobody asks for.
+            // Measure also the cost of sections and of unused symbols.
             let apart = Shape { sections: true, ..shape };
-            let of = |count: u64| fuel(&apart.case(ground, count / units));
+            let of = |count: u64| fuel(&apart.module(fixture, count / units));
             if let (Some((few, 0)), Some((many, 0))) = (of(8), of(32)) {
                 let sections = 24 / units;
                 let more = many.saturating_sub(few).saturating_sub(24 * each).div_ceil(sections);
@@ -238,22 +238,22 @@ impl Costs {
                 flags: symbol_flag::UNDEFINED,
                 ..Symbol::default()
             };
-            let mut case = shape.case(ground, 8 / units);
-            case.symbols.extend((0..32).map(unused));
-            if let Some((more, 0)) = fuel(&case) {
+            let mut module = shape.module(fixture, 8 / units);
+            module.symbols.extend((0..32).map(unused));
+            if let Some((more, 0)) = fuel(&module) {
                 self.symbol = self.symbol.max(more.saturating_sub(few).div_ceil(32));
             }
         }
     }
 
-    /// What the parts of `case` cost, of which so many relocations were refused.
+    /// Estimates the fuel for `module`, of which `faults` relocations were refused.
     #[must_use]
-    pub fn of(&self, case: &Case, faults: usize) -> u64 {
-        let bytes: usize = case.sections.iter().map(|s| s.bytes.len()).sum();
+    pub fn estimate(&self, module: &TestModule, faults: usize) -> u64 {
+        let bytes: usize = module.sections.iter().map(|s| s.bytes.len()).sum();
         let mut seen: Vec<u32> = Vec::new();
         let mut sum = self.base + self.fault * faults as u64 + self.byte * bytes as u64;
-        sum += self.symbol * case.symbols.len() as u64 + self.section * case.sections.len() as u64;
-        for (_, section) in case.groups() {
+        sum += self.symbol * module.symbols.len() as u64 + self.section * module.sections.len() as u64;
+        for (_, section) in module.groups() {
             for r in &section.relocations {
                 let kind = r.kind & self.kind_mask;
                 let cost = self.rows.get(&kind).copied().unwrap_or(self.unknown);
@@ -267,13 +267,13 @@ impl Costs {
         sum
     }
 
-    /// The fuel that `case` may take: some times what its parts cost.
+    /// Returns the fuel bound for `module`: [`limits::FUZZ_DEARER`] times the estimate, plus [`limits::FUZZ_FUEL`].
     #[must_use]
-    pub fn bound(&self, case: &Case, outcome: &Outcome) -> u64 {
+    pub fn bound(&self, module: &TestModule, outcome: &Outcome) -> u64 {
         let faults = match outcome {
             Outcome::Refused(faults) => faults.len(),
             _ => 0,
         };
-        limits::FUZZ_FUEL + limits::FUZZ_DEARER * self.of(case, faults)
+        limits::FUZZ_FUEL + limits::FUZZ_DEARER * self.estimate(module, faults)
     }
 }

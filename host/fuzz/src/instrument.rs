@@ -1,10 +1,10 @@
-//! Counts edges in a guest's Wasm, without its source.
+//! Instruments the Wasm of a guest to count edges. The source of the guest is not needed.
 //!
-//! Every place where control can go one way or another gets a counter of eight bits, and every comparison a
-//! byte for how close its two sides came. Both lie in a second memory, which the guest's own code cannot name:
-//! it was valid before it was rewritten, in a sandbox where there is only one. What it computes stays the same.
+//! Every edge of the control flow gets a counter of eight bits, and every comparison gets a byte that records how close
+//! its operands came. Both are in a second memory. The code of the guest cannot access it, because the original was
+//! validated in a sandbox that allows only one memory. So the guest computes the same results as before.
 //!
-//! There is no counter where a block ends: control gets there along edges that are counted already.
+//! The end of a block has no counter, since all edges that lead there are counted.
 
 use relobox_core::error::Misbehaviour;
 use relobox_core::limits;
@@ -19,22 +19,27 @@ use wasmparser::{
     ExportSectionReader, FunctionBody, FunctionSectionReader, MemorySectionReader, Operator, Parser, TypeSectionReader,
 };
 
-/// A guest that counts.
+/// An instrumented guest.
 #[derive(Clone, Debug)]
 pub struct Instrumented {
-    /// Its Wasm.
+    /// The Wasm binary.
     pub wasm: Vec<u8>,
-    /// Bytes in the second memory that count edges, from its start.
+    /// The number of edge counters, in bytes from the start of the second memory.
     pub edges: usize,
-    /// Bytes behind those, one for each comparison.
+    /// The number of comparison bytes, which follow the edge counters at the next multiple of 16.
     pub comparisons: usize,
-    /// The constants in its code, ascending: what it may compare with.
+    /// The constants in the code, in ascending order, as candidates for mutations.
     pub constants: Vec<i64>,
 }
 
-/// Rewrites `wasm`, which must be valid. `comparisons` says whether those are watched as well.
+/// Instruments `wasm`, which must be valid. Comparisons are recorded only if `comparisons` is true.
+///
+/// # Errors
+///
+/// [`Misbehaviour::Unusable`] if the guest exports a memory with the name of the counters, has too many branches, or
+/// cannot be rewritten.
 pub fn instrument(wasm: &[u8], comparisons: bool) -> Result<Instrumented, Misbehaviour> {
-    // How many edges there are must be known before the first comparison gets its place behind them.
+    // The number of edges must be known before the comparison bytes can be placed behind them.
     let (first, _) = rewrite(wasm, comparisons, 0)?;
     let at = first.edges.next_multiple_of(16);
     let (second, wasm) = rewrite(wasm, comparisons, at)?;
@@ -43,7 +48,7 @@ pub fn instrument(wasm: &[u8], comparisons: bool) -> Result<Instrumented, Misbeh
 }
 
 impl Instrumented {
-    /// The counters of edges and the bytes of comparisons, in the second memory.
+    /// Splits the second memory into edge counters and comparison bytes.
     #[must_use]
     pub fn split<'a>(&self, memory: &'a [u8]) -> (&'a [u8], &'a [u8]) {
         let edges = memory.get(..self.edges).unwrap_or_default();
@@ -57,7 +62,7 @@ fn rewrite(wasm: &[u8], comparing: bool, comparisons_at: usize) -> Result<(Rewri
     let mut module = Module::new();
     rewriter.parse_core_module(&mut module, Parser::new(0), wasm).map_err(|e| match e {
         reencode::Error::UserError(what) => what,
-        other => Misbehaviour::Unusable(format!("it cannot be instrumented: {other}")),
+        other => Misbehaviour::Unusable(format!("instrumentation failed: {other}")),
     })?;
     Ok((rewriter, module.finish()))
 }
@@ -69,19 +74,19 @@ struct Rewriter {
     edges: usize,
     comparisons: usize,
     constants: BTreeSet<i64>,
-    /// Parameters of each function type.
+    /// The number of parameters of each function type.
     parameters: Vec<u32>,
     /// The type of each function.
     types: Vec<u32>,
-    /// How many bodies were seen.
+    /// The number of function bodies so far.
     bodies: usize,
-    /// The second memory's index.
+    /// The index of the second memory.
     memory: u32,
 }
 
-/// The locals that a function gets.
+/// Locals that are added to each function.
 #[derive(Clone, Copy)]
-struct Scratch {
+struct ScratchLocals {
     a: u32,
     b: u32,
     x: u32,
@@ -93,7 +98,7 @@ struct Scratch {
 impl Reencode for Rewriter {
     type Error = Misbehaviour;
 
-    fn parse_type_section(&mut self, types: &mut TypeSection, section: TypeSectionReader<'_>) -> Done {
+    fn parse_type_section(&mut self, types: &mut TypeSection, section: TypeSectionReader<'_>) -> RewriteResult {
         for group in section.clone() {
             for ty in group?.types() {
                 let params = match &ty.composite_type.inner {
@@ -106,15 +111,23 @@ impl Reencode for Rewriter {
         utils::parse_type_section(self, types, section)
     }
 
-    fn parse_function_section(&mut self, functions: &mut FunctionSection, section: FunctionSectionReader<'_>) -> Done {
+    fn parse_function_section(
+        &mut self,
+        functions: &mut FunctionSection,
+        section: FunctionSectionReader<'_>,
+    ) -> RewriteResult {
         self.types = section.clone().into_iter().collect::<Result<_, _>>()?;
         utils::parse_function_section(self, functions, section)
     }
 
-    fn parse_memory_section(&mut self, memories: &mut MemorySection, section: MemorySectionReader<'_>) -> Done {
+    fn parse_memory_section(
+        &mut self,
+        memories: &mut MemorySection,
+        section: MemorySectionReader<'_>,
+    ) -> RewriteResult {
         self.memory = section.count();
         utils::parse_memory_section(self, memories, section)?;
-        // How many bytes will count is not known yet. Pages that nobody touches cost nothing.
+        // The number of counters is not known yet. Pages that are never touched cost nothing.
         let pages = limits::FUZZ_COUNTERS.div_ceil(limits::WASM_PAGE) as u64;
         memories.memory(MemoryType {
             minimum: pages,
@@ -126,7 +139,7 @@ impl Reencode for Rewriter {
         Ok(())
     }
 
-    fn parse_export_section(&mut self, exports: &mut ExportSection, section: ExportSectionReader<'_>) -> Done {
+    fn parse_export_section(&mut self, exports: &mut ExportSection, section: ExportSectionReader<'_>) -> RewriteResult {
         for export in section.clone() {
             if export?.name == COUNTERS {
                 let what = format!("it exports {:?} itself", COUNTERS);
@@ -138,30 +151,30 @@ impl Reencode for Rewriter {
         Ok(())
     }
 
-    fn parse_function_body(&mut self, code: &mut CodeSection, body: FunctionBody<'_>) -> Done {
+    fn parse_function_body(&mut self, code: &mut CodeSection, body: FunctionBody<'_>) -> RewriteResult {
         let mut locals = Vec::new();
-        let mut count = self.parameters_of(self.bodies);
+        let mut locals_count = self.parameters_of(self.bodies);
         self.bodies += 1;
         for pair in body.get_locals_reader()? {
             let (n, ty) = pair?;
-            count = count.saturating_add(n);
+            locals_count = locals_count.saturating_add(n);
             locals.push((n, self.val_type(ty)?));
         }
         locals.extend([(4, ValType::I32), (2, ValType::I64)]);
-        let [a, b, x, y, wide_x, wide_y] = [0, 1, 2, 3, 4, 5].map(|i| count.saturating_add(i));
-        let scratch = Scratch { a, b, x, y, wide_x, wide_y };
+        let [a, b, x, y, wide_x, wide_y] = [0, 1, 2, 3, 4, 5].map(|i| locals_count.saturating_add(i));
+        let scratch = ScratchLocals { a, b, x, y, wide_x, wide_y };
         let mut f = Function::new(locals);
-        self.count(&mut f);
+        self.count_edge(&mut f);
         let mut operators = body.get_operators_reader()?;
         // For each open block, whether it is an `if` without an `else` so far.
         let mut open = vec![false];
         let mut zero = false;
         while !operators.eof() {
             let operator = operators.read()?;
-            self.before(&mut f, scratch, &operator, zero)?;
+            self.instrument_operator(&mut f, scratch, &operator, zero)?;
             if matches!(operator, Operator::End) && open.pop() == Some(true) {
                 f.instruction(&Instruction::Else);
-                self.count(&mut f);
+                self.count_edge(&mut f);
             }
             let constant = match operator {
                 Operator::I32Const { value } => Some(i64::from(value)),
@@ -179,16 +192,16 @@ impl Reencode for Rewriter {
             }
             f.instruction(&self.instruction(operator)?);
             if counted {
-                self.count(&mut f);
+                self.count_edge(&mut f);
             }
         }
-        self.check()?;
+        self.check_limits()?;
         code.function(&f);
         Ok(())
     }
 }
 
-type Done = Result<(), reencode::Error<Misbehaviour>>;
+type RewriteResult = Result<(), reencode::Error<Misbehaviour>>;
 
 impl Rewriter {
     fn parameters_of(&self, function: usize) -> u32 {
@@ -196,8 +209,14 @@ impl Rewriter {
         params.copied().unwrap_or(0)
     }
 
-    /// What comes before an instruction that decides or compares; `zero` if the last one was a constant 0.
-    fn before(&mut self, f: &mut Function, s: Scratch, operator: &Operator<'_>, zero: bool) -> Done {
+    /// Emits code before a branch or a comparison. `zero` is true if the instruction before was a constant 0.
+    fn instrument_operator(
+        &mut self,
+        f: &mut Function,
+        s: ScratchLocals,
+        operator: &Operator<'_>,
+        zero: bool,
+    ) -> RewriteResult {
         match operator {
             Operator::BrIf { .. } | Operator::Select | Operator::TypedSelect { .. } => {
                 f.instruction(&Instruction::LocalTee(s.a));
@@ -208,7 +227,7 @@ impl Rewriter {
             Operator::BrTable { targets } => {
                 let last = targets.len();
                 f.instruction(&Instruction::LocalSet(s.a));
-                // The smaller of index and default.
+                // The branch index is limited to the index of the default target.
                 f.instruction(&Instruction::LocalGet(s.a));
                 f.instruction(&Instruction::I32Const(last.cast_signed()));
                 f.instruction(&Instruction::LocalGet(s.a));
@@ -218,7 +237,7 @@ impl Rewriter {
                 self.count_one_of(f, s, last as usize + 1);
                 f.instruction(&Instruction::LocalGet(s.a));
             }
-            // What is compared with 0 is mostly a loop's counter or a flag.
+            // Comparisons with 0 mostly belong to loop counters and flags.
             _ if !self.comparing || zero => {}
             Operator::I32Eq
             | Operator::I32Ne
@@ -242,10 +261,10 @@ impl Rewriter {
             | Operator::I64GeU => self.compare(f, s, true),
             _ => {}
         }
-        self.check()
+        self.check_limits()
     }
 
-    fn check(&self) -> Done {
+    fn check_limits(&self) -> RewriteResult {
         if self.edges.next_multiple_of(16) + self.comparisons > limits::FUZZ_COUNTERS {
             let what = Misbehaviour::Unusable("it has too many branches to count".into());
             return Err(reencode::Error::UserError(what));
@@ -257,8 +276,8 @@ impl Rewriter {
         MemArg { offset: offset as u64, align: 0, memory_index: self.memory }
     }
 
-    /// Counts a site.
-    fn count(&mut self, f: &mut Function) {
+    /// Emits code that increments the next edge counter.
+    fn count_edge(&mut self, f: &mut Function) {
         let at = self.at(self.edges);
         self.edges += 1;
         f.instruction(&Instruction::I32Const(0));
@@ -269,8 +288,8 @@ impl Rewriter {
         f.instruction(&Instruction::I32Store8(at));
     }
 
-    /// Counts one of `sites`, which is on the stack.
-    fn count_one_of(&mut self, f: &mut Function, s: Scratch, sites: usize) {
+    /// Emits code that increments one of the next `sites` edge counters; its index is on the stack.
+    fn count_one_of(&mut self, f: &mut Function, s: ScratchLocals, sites: usize) {
         let at = self.at(self.edges);
         self.edges += sites;
         f.instruction(&Instruction::LocalTee(s.b));
@@ -281,14 +300,14 @@ impl Rewriter {
         f.instruction(&Instruction::I32Store8(at));
     }
 
-    /// Keeps the largest of how many leading zeros the difference has of the two numbers on the stack.
-    fn compare(&mut self, f: &mut Function, s: Scratch, wide: bool) {
+    /// Emits code that records the maximum number of leading zeros in the difference of the two operands on the stack.
+    fn compare(&mut self, f: &mut Function, s: ScratchLocals, wide: bool) {
         let at = self.at(self.comparisons_at + self.comparisons);
         self.comparisons += 1;
         let (x, y) = if wide { (s.wide_x, s.wide_y) } else { (s.x, s.y) };
         f.instruction(&Instruction::LocalSet(y));
         f.instruction(&Instruction::LocalSet(x));
-        // The smaller of both differences: one of them has its high bits clear.
+        // Compute both differences; the smaller one has more leading zeros.
         for (from, to, result) in [(x, y, s.a), (y, x, s.b)] {
             f.instruction(&Instruction::LocalGet(from));
             f.instruction(&Instruction::LocalGet(to));

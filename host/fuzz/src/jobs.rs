@@ -1,12 +1,12 @@
-//! Several processes that exchange inputs, through LibAFL's broker.
+//! Several processes that exchange inputs through LibAFL's broker.
 //!
-//! This process has the broker; each job is the same program once more, which connects to it. Jobs are not forked:
-//! the threads of a process that runs Wasm do not survive that. The broker listens on the loopback interface only;
-//! brokers of several machines exchange with each other, through whatever tunnel connects the machines.
+//! The broker runs in this process. Each job is another process of the same program that connects to it. Jobs are not
+//! forked, because the threads of a process that runs Wasm do not survive a fork. The broker listens on the loopback
+//! interface only; brokers on several machines can be connected through tunnels.
 
-use super::driver::{Plan, Progress, State, Summary, campaign};
-use super::findings::left_in;
-use super::subject::Subject;
+use super::driver::{CampaignOptions, Progress, State, Summary, campaign};
+use super::findings::read_findings;
+use super::target::FuzzTarget;
 use libafl::events::llmp::{LlmpEventManager, LlmpEventManagerBuilder};
 use libafl::events::{EventConfig, SendExiting as _, StdLlmpEventHook};
 use libafl::inputs::Input;
@@ -26,18 +26,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-/// How many, and with whom they exchange.
+/// The number of jobs and the addresses of brokers.
 #[derive(Clone, Copy, Debug)]
 pub struct Jobs {
-    /// How many processes.
+    /// The number of processes.
     pub count: usize,
-    /// Where their broker listens, on the loopback interface.
+    /// The port of the broker, on the loopback interface.
     pub port: u16,
-    /// Another broker to exchange with.
+    /// The address of another broker to exchange inputs with.
     pub join: Option<SocketAddr>,
 }
 
-/// Sets `stop` at the first Ctrl-C; the second ends the process.
+/// Sets `stop` on the first SIGINT or SIGTERM; the second one ends the process with exit code 130.
+///
+/// # Errors
+///
+/// [`Error::Usage`] if the signal handlers cannot be installed.
 pub fn stop_on_interrupt(stop: &Arc<AtomicBool>) -> Result<()> {
     let fail = |e| Error::Usage(format!("cannot listen for Ctrl-C: {e}"));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
@@ -47,38 +51,47 @@ pub fn stop_on_interrupt(stop: &Arc<AtomicBool>) -> Result<()> {
     Ok(())
 }
 
-fn broken(error: libafl_bolts::Error) -> Error {
+fn broker_error(error: libafl_bolts::Error) -> Error {
     Error::Usage(format!("the broker: {error}"))
 }
 
-/// One job: a campaign that exchanges inputs with the broker at `port`.
-pub fn job<S: Subject>(subject: &S, plan: &Plan<'_>, port: u16) -> Result<Summary> {
-    let memory = StdShMemProvider::new().map_err(broken)?;
+/// Runs a job: a campaign that exchanges inputs with the broker at `port`.
+///
+/// # Errors
+///
+/// As [`campaign`], and [`Error::Usage`] if the broker cannot be reached.
+pub fn run_job<S: FuzzTarget>(target: &S, options: &CampaignOptions<'_>, port: u16) -> Result<Summary> {
+    let memory = StdShMemProvider::new().map_err(broker_error)?;
     let mut events: LlmpEventManager<(), S::Input, State<S::Input>, StdShMem, StdShMemProvider> =
-        LlmpEventManagerBuilder::new().build_on_port(memory, port, EventConfig::AlwaysUnique).map_err(broken)?;
-    let summary = campaign(subject, plan, &mut events, |_| ());
+        LlmpEventManagerBuilder::new().build_on_port(memory, port, EventConfig::AlwaysUnique).map_err(broker_error)?;
+    let summary = campaign(target, options, &mut events, |_| ());
     let _ = events.send_exiting();
     summary
 }
 
-/// The broker and its jobs, each of which `command` starts: it gets the job's number from 0. `I` is what the jobs
-/// exchange.
-pub fn broker<I: Input>(
+/// Runs the broker and its jobs until all jobs end. `command` makes the command of each job from its number, which
+/// counts from 0. `I` is the type of the inputs that jobs exchange.
+///
+/// # Errors
+///
+/// [`Error::Io`] if a job cannot be started, [`Error::Usage`] if the broker fails or all jobs fail.
+pub fn run_broker<I: Input>(
     jobs: &Jobs,
-    plan: &Plan<'_>,
+    options: &CampaignOptions<'_>,
     mut command: impl FnMut(usize) -> Command,
-    mut tell: impl FnMut(&Progress),
+    mut on_progress: impl FnMut(&Progress),
 ) -> Result<Summary> {
     let (start, since) = (Instant::now(), SystemTime::now());
-    let seen = Rc::new(RefCell::new(Progress::default()));
-    let memory = StdShMemProvider::new().map_err(broken)?;
-    let hook = StdLlmpEventHook::<I, _>::new(Watch { seen: Rc::clone(&seen), start, of: PhantomData::<I> });
-    let hooks = tuple_list!(hook.map_err(broken)?);
-    let mut broker = LlmpBroker::create_attach_to_tcp(memory, hooks, jobs.port).map_err(broken)?;
+    let latest = Rc::new(RefCell::new(Progress::default()));
+    let memory = StdShMemProvider::new().map_err(broker_error)?;
+    let hook =
+        StdLlmpEventHook::<I, _>::new(ProgressMonitor { latest: Rc::clone(&latest), start, of: PhantomData::<I> });
+    let hooks = tuple_list!(hook.map_err(broker_error)?);
+    let mut broker = LlmpBroker::create_attach_to_tcp(memory, hooks, jobs.port).map_err(broker_error)?;
     if let Some(address) = jobs.join {
-        broker.inner_mut().connect_b2b(address).map_err(broken)?;
+        broker.inner_mut().connect_b2b(address).map_err(broker_error)?;
     }
-    let mut children = Children(Vec::new());
+    let mut children = JobProcesses(Vec::new());
     for n in 0..jobs.count {
         let mut command = command(n);
         command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -87,7 +100,7 @@ pub fn broker<I: Input>(
     }
     let (mut failed, mut stopped) = (0, false);
     while !children.0.is_empty() {
-        let busy = broker.broker_once().map_err(broken)?;
+        let busy = broker.broker_once().map_err(broker_error)?;
         children.0.retain_mut(|child| match child.try_wait() {
             Ok(None) => true,
             Ok(Some(status)) => {
@@ -96,11 +109,11 @@ pub fn broker<I: Input>(
             }
             Err(_) => false,
         });
-        let mut progress = *seen.borrow();
+        let mut progress = *latest.borrow();
         progress.time = start.elapsed();
-        tell(&progress);
-        if plan.stop.load(Ordering::Relaxed) && !stopped {
-            // Once: a second signal would end them on the spot.
+        on_progress(&progress);
+        if options.stop.load(Ordering::Relaxed) && !stopped {
+            // Only once, since a second signal would end the jobs immediately.
             stopped = true;
             children.stop();
         }
@@ -109,23 +122,23 @@ pub fn broker<I: Input>(
         }
     }
     if failed == jobs.count {
-        return Err(Error::Usage("no job could do its work; see what each says with --jobs 1".into()));
+        return Err(Error::Usage("all jobs failed; run with --jobs 1 to see why".into()));
     }
     let recent = |path: &std::path::Path| {
         let changed = std::fs::metadata(path).and_then(|m| m.modified());
         changed.is_ok_and(|at| at + Duration::from_secs(1) >= since)
     };
-    let findings: Vec<_> = left_in(plan.findings).into_iter().filter(|f| recent(&f.path)).collect();
-    let mut progress = *seen.borrow();
+    let findings: Vec<_> = read_findings(options.findings).into_iter().filter(|f| recent(&f.path)).collect();
+    let mut progress = *latest.borrow();
     (progress.time, progress.findings) = (start.elapsed(), findings.len());
-    Ok(Summary { progress, findings, unconfirmed: 0 })
+    Ok(Summary { progress, findings, unreproduced: 0 })
 }
 
-/// Jobs that end with their parent, whatever becomes of it.
-struct Children(Vec<Child>);
+/// Child processes that are killed when this is dropped.
+struct JobProcesses(Vec<Child>);
 
-impl Children {
-    /// Asks each to end as Ctrl-C does, which reaches them by itself from a terminal.
+impl JobProcesses {
+    /// Sends SIGTERM to each job. Jobs in the foreground of a terminal get SIGINT from Ctrl-C anyway.
     fn stop(&self) {
         for child in &self.0 {
             let id = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
@@ -134,7 +147,7 @@ impl Children {
     }
 }
 
-impl Drop for Children {
+impl Drop for JobProcesses {
     fn drop(&mut self) {
         for child in &mut self.0 {
             let _ = child.kill();
@@ -143,14 +156,14 @@ impl Drop for Children {
     }
 }
 
-/// Sums up what the jobs report.
-struct Watch<I> {
-    seen: Rc<RefCell<Progress>>,
+/// A LibAFL monitor that aggregates the progress of all jobs.
+struct ProgressMonitor<I> {
+    latest: Rc<RefCell<Progress>>,
     start: Instant,
     of: PhantomData<I>,
 }
 
-impl<I> Monitor for Watch<I> {
+impl<I> Monitor for ProgressMonitor<I> {
     fn display(
         &mut self,
         clients: &mut ClientStatsManager,
@@ -160,14 +173,14 @@ impl<I> Monitor for Watch<I> {
         let mut sum = Progress { time: self.start.elapsed(), ..Progress::default() };
         for client in clients.client_stats().values() {
             sum.executions += client.executions();
-            // All of them come to the same, sooner or later.
+            // Jobs exchange inputs, so their corpora converge.
             sum.corpus = sum.corpus.max(client.corpus_size() as usize);
             sum.findings = sum.findings.max(client.objective_size() as usize);
             if let Some(UserStatsValue::Ratio(taken, all)) = client.get_user_stats("edges").map(|s| s.value()) {
                 (sum.edges, sum.all_edges) = (sum.edges.max(*taken as usize), *all as usize);
             }
         }
-        *self.seen.borrow_mut() = sum;
+        *self.latest.borrow_mut() = sum;
         Ok(())
     }
 }

@@ -1,8 +1,17 @@
-//! Fuzzing of guests: coverage without their source, mutators that know the records, oracles that know the contract.
+//! The fuzzer for guests: coverage by instrumentation of the Wasm, mutators that know the records, and oracles that
+//! know the contract.
 //!
-//! [`instrument`] rewrites a guest so that it counts; a [`subject::Subject`] runs it with one kind of input and says
-//! what looks wrong; [`driver`] has LibAFL choose the inputs; [`findings`] confirms on the original guest, makes small
-//! and keeps.
+//! The modules, in the order of the data flow:
+//!
+//! 1. [`instrument`](mod@instrument) rewrites a guest to count edges.
+//! 2. [`target`] defines [`target::FuzzTarget`]; [`plugin`] and [`engine`] implement it for plugins, the engine and the
+//!    unpacker.
+//! 3. [`seeds`] and [`corpus`] provide the first inputs.
+//! 4. [`driver`] runs a campaign with LibAFL: it schedules inputs, calls [`mutate`](mod@mutate) through the target, and
+//!    keeps inputs with new coverage. [`jobs`] runs several campaigns that exchange inputs.
+//! 5. [`oracle`] and [`fuel`] judge the outcome of each execution and return a [`target::Suspicion`].
+//! 6. [`findings`] reproduces suspicions on the original guest, and minimises, deduplicates and stores them.
+//! 7. [`report`] writes findings as SARIF and JUnit XML.
 #![warn(missing_docs)]
 
 pub mod command;
@@ -18,8 +27,8 @@ pub mod oracle;
 pub mod plugin;
 pub mod report;
 pub mod seeds;
-pub mod subject;
+pub mod target;
 mod types;
 
-/// What the engine and the unpacker are given: the bytes of a file.
+/// The input of the engine and the unpacker: the bytes of a file.
 pub use libafl::inputs::BytesInput;

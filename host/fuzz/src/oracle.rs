@@ -1,19 +1,19 @@
-//! The oracles: what tells that a plugin is wrong, each with a name.
+//! The oracles that decide whether the outcome of a plugin is wrong. Each has a name.
 
-use super::subject::Suspicion;
+use super::target::Suspicion;
 use relobox_abi::{effect, pairing, row_flag};
 use relobox_core::error::Misbehaviour;
 use relobox_core::limits;
 use relobox_kit::blame::blame;
-use relobox_kit::{Case, Judge, Outcome, Relocation, Run, agree};
+use relobox_kit::{Outcome, ReferenceModel, Relocation, Run, TestModule, agree};
 use relobox_link::description::{About, PluginRow};
 use relobox_link::guests::Plugin;
 
-/// All oracles: a name, and what it says of a guest.
+/// The name of each oracle, and what it says about a guest.
 pub const ORACLES: [(&str, &str); 17] = [
     ("trap", "it trapped"),
     ("fuel", "it computed for longer than its records account for"),
-    ("memory", "it has no room, or took more than its records account for"),
+    ("memory", "it needs more memory than its records account for"),
     ("answer", "its answer is malformed"),
     ("window", "it changed a byte that no relocation declares"),
     ("panic", "the host panicked"),
@@ -21,16 +21,16 @@ pub const ORACLES: [(&str, &str); 17] = [
     ("neighbours", "it changed bits around a field"),
     ("accepted", "it linked what its description refuses"),
     ("refused", "it refused what its description takes"),
-    ("reason", "it refused for another reason, or named none"),
-    ("against", "a second plugin links the same otherwise"),
-    ("vectors", "it links a recorded case otherwise"),
-    ("nondeterminism", "the same came to something else"),
-    ("growth", "so many times the records cost far more than so many times the fuel"),
-    ("shift", "moved together, what is relative came to other bytes"),
-    ("order", "what is independent came to other bytes in another order"),
+    ("reason", "it refused for the wrong reason, or gave none"),
+    ("against", "a second plugin disagrees"),
+    ("vectors", "the outcome of a recorded test case changed"),
+    ("nondeterminism", "two runs of the same input differ"),
+    ("growth", "its fuel grows faster than the number of its records"),
+    ("shift", "moving everything by the same distance changed relative values"),
+    ("order", "the order of independent relocations changed the result"),
 ];
 
-/// What an oracle says.
+/// Returns what the oracle `name` says about a guest, or an empty string for an unknown name.
 #[must_use]
 pub fn meaning(name: &str) -> &'static str {
     ORACLES.iter().find(|(n, _)| *n == name).map_or("", |(_, meaning)| meaning)
@@ -40,21 +40,22 @@ fn suspicion(oracle: &'static str, about: impl Into<String>, exact: bool, detail
     Suspicion { oracle, about: about.into(), exact, detail: detail.into(), bound: None }
 }
 
-/// What the outcome of `case` says by itself. `bound` is the fuel that it may take; see [`Costs`](super::fuel::Costs).
+/// Checks the outcome of `module` against the contract. `bound` returns the fuel that the module may take; see
+/// [`FuelModel`](super::fuel::FuelModel).
 #[must_use]
-pub fn contract(about: &About, case: &Case, run: &Run, bound: impl FnOnce() -> u64) -> Option<Suspicion> {
-    if let Outcome::Misbehaved(what) = &run.outcome {
+pub fn contract(about: &About, module: &TestModule, run: &Run, bound: impl FnOnce() -> u64) -> Option<Suspicion> {
+    if let Outcome::GuestError(what) = &run.outcome {
         let detail = format!("the plugin {what}");
         return Some(match what {
             Misbehaviour::Trap { export, trap } => suspicion("trap", format!("{export}: {trap}"), false, detail),
             Misbehaviour::Fuel { export, .. } => suspicion("fuel", *export, false, detail),
             Misbehaviour::Memory { .. } => suspicion("memory", "", false, detail),
-            Misbehaviour::Window { section, offset } => match blame(about, case, section, *offset) {
+            Misbehaviour::Window { section, offset } => match blame(about, module, section, *offset) {
                 Some(row) => suspicion("window", row, true, detail),
                 None => suspicion("window", "", false, detail),
             },
             other => {
-                // Without its numbers.
+                // Remove the numbers, so that similar messages are one finding.
                 let about: String = other.to_string().chars().filter(|c| !c.is_ascii_digit()).collect();
                 suspicion("answer", about, false, detail)
             }
@@ -62,47 +63,52 @@ pub fn contract(about: &About, case: &Case, run: &Run, bound: impl FnOnce() -> u
     }
     let bound = bound();
     (run.fuel > bound).then(|| {
-        let detail = format!("it took {} units of fuel, and {bound} are enough for its records", run.fuel);
+        let detail = format!("it took {} units of fuel, but the bound for its records is {bound}", run.fuel);
         Suspicion { bound: Some(bound), ..suspicion("fuel", "too much", false, detail) }
     })
 }
 
-/// What the plugin's description says of an outcome.
+/// Checks an outcome against the reference model of the plugin.
 #[must_use]
-pub fn judged(judge: &Judge<'_>, case: &Case, outcome: &Outcome) -> Option<Suspicion> {
-    let complaint = judge.check(case, outcome).err()?;
-    let row = complaint.about.split(" at ").next().unwrap_or_default();
-    let detail = complaint.to_string();
-    Some(suspicion(complaint.wrong.word(), row, true, detail))
+pub fn mismatch(model: &ReferenceModel<'_>, module: &TestModule, outcome: &Outcome) -> Option<Suspicion> {
+    let diagnostic = model.check(module, outcome).err()?;
+    let row = diagnostic.about.split(" at ").next().unwrap_or_default();
+    let detail = diagnostic.to_string();
+    Some(suspicion(diagnostic.kind.as_str(), row, true, detail))
 }
 
-/// Two plugins for the same machine, of which each links or refuses `case`.
+/// Compares the outcomes of two plugins for the same machine.
 #[must_use]
-pub fn against(plugins: [&Plugin; 2], case: &Case, outcomes: [&Outcome; 2]) -> Option<Suspicion> {
+pub fn against(plugins: [&Plugin; 2], module: &TestModule, outcomes: [&Outcome; 2]) -> Option<Suspicion> {
     let what = |outcome: &Outcome| match outcome {
         Outcome::Linked(_) => "links it".to_owned(),
         Outcome::Refused(faults) => {
             let kinds: Vec<_> = faults.iter().take(3).map(|f| f.kind.as_str()).collect();
             format!("refuses it ({})", kinds.join(", "))
         }
-        Outcome::Misbehaved(what) => what.to_string(),
+        Outcome::GuestError(what) => what.to_string(),
     };
-    if !agree::comparable(plugins, case) {
+    if !agree::comparable(plugins, module) {
         return None;
     }
     match outcomes {
         [Outcome::Linked(a), Outcome::Linked(b)] => {
-            let found = agree::differences(plugins, case, [a, b]).into_iter().next()?;
+            let found = agree::differences(plugins, module, [a, b]).into_iter().next()?;
             let Some(section) = found.section else {
-                return Some(suspicion("against", "what it makes", false, "two plugins make other contents"));
+                return Some(suspicion(
+                    "against",
+                    "what it makes",
+                    false,
+                    "two plugins make sections with different contents",
+                ));
             };
-            let mut relocations = case.groups().flat_map(|(_, s)| &s.relocations);
+            let mut relocations = module.groups().flat_map(|(_, s)| &s.relocations);
             let row = found.relocation.and_then(|i| plugins[0].about.row(relocations.nth(i)?.kind));
-            let (row, name) = (row.map_or("bytes", |row| &row.name), &case.sections[section].name);
-            let how = if found.leads { "a field that leads elsewhere" } else { "other bytes" };
-            Some(suspicion("against", row, true, format!("two plugins come to {how} at {name}+{:#x}", found.offset)))
+            let (row, name) = (row.map_or("bytes", |row| &row.name), &module.sections[section].name);
+            let how = if found.leads { "a different destination" } else { "different bytes" };
+            Some(suspicion("against", row, true, format!("two plugins have {how} at {name}+{:#x}", found.offset)))
         }
-        // Which of several faults is found first is each one's own affair.
+        // Plugins may report different faults of the same module first.
         [Outcome::Refused(_), Outcome::Refused(_)] => None,
         [a, b] => {
             let detail = format!("this plugin {}, the other {}", what(a), what(b));
@@ -111,33 +117,33 @@ pub fn against(plugins: [&Plugin; 2], case: &Case, outcomes: [&Outcome; 2]) -> O
     }
 }
 
-/// The row of the last relocation that may have changed the byte at `at`.
-fn row_at<'a>(about: &'a About, case: &Case, section: usize, at: u64) -> Option<&'a PluginRow> {
-    let rows = case.sections[section].relocations.iter().rev();
+/// Returns the row of the last relocation that may have changed the byte at `at`.
+fn row_at<'a>(about: &'a About, module: &TestModule, section: usize, at: u64) -> Option<&'a PluginRow> {
+    let rows = module.sections[section].relocations.iter().rev();
     let covers = |r: &&Relocation| r.offset <= at && at < r.offset.saturating_add(8);
     rows.filter(covers).find_map(|r| about.row(r.kind))
 }
 
-/// The same again.
+/// Compares two runs of the same module in outcome and fuel.
 #[must_use]
 pub fn deterministic(first: &Run, second: &Run) -> Option<Suspicion> {
     if first.outcome != second.outcome {
         return Some(suspicion("nondeterminism", "outcome", false, "the same case came to another outcome"));
     }
     (first.fuel != second.fuel).then(|| {
-        let detail = format!("the same case took {} and {} units of fuel", first.fuel, second.fuel);
+        let detail = format!("two runs of the same module took {} and {} units of fuel", first.fuel, second.fuel);
         suspicion("nondeterminism", "fuel", false, detail)
     })
 }
 
-/// The case with everything in it `times` times, each copy with its own symbols.
+/// Repeats a module `times` times, each copy with its own sections and symbols.
 #[must_use]
-pub fn repeated(case: &Case, times: usize) -> Case {
-    let (sections, symbols) = (case.sections.len(), case.symbols.len());
-    let mut out = Case { sections: Vec::new(), symbols: Vec::new(), ..case.clone() };
+pub fn repeated(module: &TestModule, times: usize) -> TestModule {
+    let (sections, symbols) = (module.sections.len(), module.symbols.len());
+    let mut out = TestModule { sections: Vec::new(), symbols: Vec::new(), ..module.clone() };
     for n in 0..times {
         let shift = |index: u32, per: usize| if index == 0 { 0 } else { index.saturating_add((n * per) as u32) };
-        out.sections.extend(case.sections.iter().map(|s| {
+        out.sections.extend(module.sections.iter().map(|s| {
             let mut copy = s.clone();
             copy.relocations
                 .iter_mut()
@@ -145,7 +151,7 @@ pub fn repeated(case: &Case, times: usize) -> Case {
                 .for_each(|r| r.symbol = shift(r.symbol, symbols));
             copy
         }));
-        out.symbols.extend(case.symbols.iter().map(|s| {
+        out.symbols.extend(module.symbols.iter().map(|s| {
             let section = if s.section as usize <= sections { shift(s.section, sections) } else { 0 };
             relobox_kit::Symbol { section, ..s.clone() }
         }));
@@ -153,26 +159,26 @@ pub fn repeated(case: &Case, times: usize) -> Case {
     out
 }
 
-/// Whether fuel grows as records do.
+/// Checks that fuel grows linearly with the number of records.
 #[must_use]
-pub fn growth(case: &Case, mut run: impl FnMut(&Case) -> Run) -> Option<Suspicion> {
-    let records = case.relocations() + case.symbols.len();
+pub fn growth(module: &TestModule, mut run: impl FnMut(&TestModule) -> Run) -> Option<Suspicion> {
+    let records = module.relocations() + module.symbols.len();
     if records == 0 || records > limits::FUZZ_RECORDS {
         return None;
     }
     let times = limits::FUZZ_REPEATED.div_ceil(records);
-    let [few, some, many] = [times, 4 * times, 16 * times].map(|times| run(&repeated(case, times)));
-    if let Outcome::Misbehaved(what) = &many.outcome {
+    let [few, some, many] = [times, 4 * times, 16 * times].map(|times| run(&repeated(module, times)));
+    if let Outcome::GuestError(what) = &many.outcome {
         let oracle = match what {
             Misbehaviour::Fuel { .. } => "growth",
-            // The same with fewer is found by itself.
-            _ if matches!(few.outcome, Outcome::Misbehaved(_)) => return None,
+            // The contract violation with fewer records is a finding of its own.
+            _ if matches!(few.outcome, Outcome::GuestError(_)) => return None,
             _ => "growth",
         };
         let detail = format!("with its {records} records {} times, the plugin {what}", 16 * times);
         return Some(suspicion(oracle, "misbehaves", false, detail));
     }
-    // Three times as many more, then twelve times as many more: what is linear takes four times as much.
+    // The steps add 3 and 12 times the records, so linear growth quadruples the additional fuel.
     let (first, second) = (some.fuel.saturating_sub(few.fuel), many.fuel.saturating_sub(some.fuel));
     let linear = first.saturating_mul(limits::FUZZ_GROWS);
     (second > linear && second > limits::FUZZ_GROWTH_FUEL).then(|| {
@@ -188,7 +194,7 @@ pub fn growth(case: &Case, mut run: impl FnMut(&Case) -> Run) -> Option<Suspicio
     })
 }
 
-/// A row whose bytes depend on nothing but its own relocation.
+/// Returns whether a row has one of these effects and depends on nothing but its own relocation.
 fn plain(about: &About, kind: u32, effects: &[u8]) -> bool {
     about.row(kind).is_some_and(|row| {
         let effect = match (row.row.effect, row.formula.as_str()) {
@@ -203,24 +209,29 @@ fn plain(about: &About, kind: u32, effects: &[u8]) -> bool {
     })
 }
 
-/// Moves everything by the same distance: what is relative stays.
+/// Moves everything by the same distance and checks that relative values do not change.
 #[must_use]
-pub fn shift(about: &About, case: &Case, outcome: &Outcome, mut run: impl FnMut(&Case) -> Run) -> Option<Suspicion> {
+pub fn shift(
+    about: &About,
+    module: &TestModule,
+    outcome: &Outcome,
+    mut run: impl FnMut(&TestModule) -> Run,
+) -> Option<Suspicion> {
     let Outcome::Linked(linked) = outcome else { return None };
-    let mut relocations = case.sections.iter().flat_map(|s| &s.relocations);
-    // A page is the least that keeps what addresses are multiples of.
-    if case.relocations() == 0 || !relocations.all(|r| r.symbol != 0 && plain(about, r.kind, &[effect::RELATIVE])) {
+    let mut relocations = module.sections.iter().flat_map(|s| &s.relocations);
+    // The distance is a page, which keeps all alignments.
+    if module.relocations() == 0 || !relocations.all(|r| r.symbol != 0 && plain(about, r.kind, &[effect::RELATIVE])) {
         return None;
     }
     let by = limits::FUZZ_SHIFT;
-    let mut moved = case.clone();
+    let mut moved = module.clone();
     moved.synthetic = moved.synthetic.wrapping_add(by);
     moved.sections.iter_mut().for_each(|s| s.address = s.address.wrapping_add(by));
     moved.symbols.iter_mut().filter(|s| s.section == 0).for_each(|s| s.value = s.value.wrapping_add(by));
-    // Where something wraps around, distances change.
-    let wraps = case.values().iter().zip(moved.values()).skip(1).any(|(a, b)| b.wrapping_sub(*a) != by);
-    let wrapped = |c: &Case| c.sections.iter().any(|s| c.cut(s.address) != s.address);
-    if wraps || wrapped(case) || wrapped(&moved) {
+    // If an address wraps around, distances change.
+    let wraps = module.values().iter().zip(moved.values()).skip(1).any(|(a, b)| b.wrapping_sub(*a) != by);
+    let wrapped = |c: &TestModule| c.sections.iter().any(|s| c.cut(s.address) != s.address);
+    if wraps || wrapped(module) || wrapped(&moved) {
         return None;
     }
     match run(&moved).outcome {
@@ -228,24 +239,33 @@ pub fn shift(about: &About, case: &Case, outcome: &Outcome, mut run: impl FnMut(
         Outcome::Linked(other) => {
             let s = (0..).zip(linked.sections.iter().zip(&other.sections)).find(|(_, (a, b))| a != b)?.0;
             let at = linked.sections[s].iter().zip(&other.sections[s]).position(|(a, b)| a != b)? as u64;
-            let row = row_at(about, case, s, at).map_or("bytes", |row| &row.name);
-            let detail = format!("moved by {by:#x}, the byte at {}+{at:#x} is another", case.sections[s].name);
+            let row = row_at(about, module, s, at).map_or("bytes", |row| &row.name);
+            let detail =
+                format!("after moving everything by {by:#x}, the byte at {}+{at:#x} differs", module.sections[s].name);
             Some(suspicion("shift", row, true, detail))
         }
         Outcome::Refused(faults) => {
-            let detail = format!("moved by {by:#x}, it is refused: {}", faults.first().map_or("", |f| &f.kind));
+            let detail = format!(
+                "after moving everything by {by:#x}, the module is refused: {}",
+                faults.first().map_or("", |f| &f.kind)
+            );
             Some(suspicion("shift", "verdict", false, detail))
         }
-        Outcome::Misbehaved(_) => None,
+        Outcome::GuestError(_) => None,
     }
 }
 
-/// Reverses relocations that have nothing to do with each other.
+/// Reverses independent relocations and checks that the result does not change.
 #[must_use]
-pub fn order(about: &About, case: &Case, outcome: &Outcome, mut run: impl FnMut(&Case) -> Run) -> Option<Suspicion> {
+pub fn order(
+    about: &About,
+    module: &TestModule,
+    outcome: &Outcome,
+    mut run: impl FnMut(&TestModule) -> Run,
+) -> Option<Suspicion> {
     let Outcome::Linked(linked) = outcome else { return None };
     let effects = [effect::ABSOLUTE, effect::RELATIVE, effect::PAGES, effect::IN_PAGE];
-    let mut reversed = case.clone();
+    let mut reversed = module.clone();
     let mut changed = false;
     for section in &mut reversed.sections {
         if !section.relocations.iter().all(|r| plain(about, r.kind, &effects)) {
@@ -253,7 +273,7 @@ pub fn order(about: &About, case: &Case, outcome: &Outcome, mut run: impl FnMut(
         }
         let mut offsets: Vec<u64> = section.relocations.iter().map(|r| r.offset).collect();
         offsets.sort_unstable();
-        // Far enough apart for any window.
+        // The relocations must be far enough apart for any window.
         if offsets.len() > 1 && offsets.windows(2).all(|pair| pair[1] - pair[0] >= limits::FUZZ_APART) {
             section.relocations.reverse();
             changed = true;
@@ -265,7 +285,7 @@ pub fn order(about: &About, case: &Case, outcome: &Outcome, mut run: impl FnMut(
     let same = match run(&reversed).outcome {
         Outcome::Linked(other) => other.sections == linked.sections,
         Outcome::Refused(_) => false,
-        Outcome::Misbehaved(_) => true,
+        Outcome::GuestError(_) => true,
     };
-    (!same).then(|| suspicion("order", "", false, "the same relocations in reverse order come to other bytes"))
+    (!same).then(|| suspicion("order", "", false, "the same relocations in reverse order give different bytes"))
 }

@@ -1,4 +1,4 @@
-//! Findings for machines that read reports: SARIF and JUnit.
+//! Findings as SARIF and JUnit XML.
 
 use super::findings::Finding;
 use super::oracle;
@@ -7,7 +7,7 @@ use relobox_core::text::write_json;
 use relobox_kit::junit_xml::{case, failure, suite, xml};
 use serde_json::{Value, json};
 
-/// SARIF 2.1.0: a rule for each oracle, a result for each finding.
+/// Formats findings as SARIF 2.1.0, with a rule for each oracle and a result for each finding.
 #[must_use]
 pub fn sarif(guest: &str, findings: &[Finding]) -> Value {
     let mut rules: Vec<&str> = findings.iter().map(|f| f.oracle.as_str()).collect();
@@ -39,17 +39,18 @@ pub fn sarif(guest: &str, findings: &[Finding]) -> Value {
     })
 }
 
-/// The same as text.
+/// Formats findings as SARIF text.
 #[must_use]
 pub fn sarif_text(guest: &str, findings: &[Finding]) -> String {
     let mut text = Vec::new();
-    // Its keys are text, and a vector takes whatever is written.
+    // All keys are strings, and writing to a vector does not fail.
     let _ = write_json(&mut text, &sarif(guest, findings));
     text.push(b'\n');
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// JUnit: a test case for each oracle, which fails with all its findings.
+/// Formats findings as JUnit XML: a test case for each oracle, which fails if the oracle has findings. `seconds` is the
+/// run time.
 #[must_use]
 pub fn junit(guest: &str, findings: &[Finding], seconds: f64) -> String {
     let names = oracle::ORACLES.map(|(name, _)| name);
@@ -76,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reports_have_what_was_found() {
+    fn reports_contain_the_findings() {
         let finding = Finding {
             oracle: "trap".to_owned(),
             about: "relobox_apply: \"unreachable\"".to_owned(),

@@ -1,18 +1,18 @@
-//! Cases to begin with, from a plugin's description alone: a few for each row.
+//! Seed inputs, derived from a plugin's description: a few modules for each row.
 
 use relobox_abi::{Machine, order, section_flag, symbol_flag};
-use relobox_kit::{Case, Relocation, Section, Symbol};
+use relobox_kit::{Relocation, Section, Symbol, TestModule};
 use relobox_link::description::{About, PluginRow};
 
-/// Offset of the place in its section: rows' windows may begin before it.
+/// The offset of the first place in its section; windows may begin before it.
 const PLACE: u64 = 16;
 
-/// Bytes of the section, and of the one with the symbol.
+/// The size of each section in bytes.
 const BYTES: usize = 48;
 
-/// Every seed of a plugin.
+/// Returns all seeds of a plugin.
 #[must_use]
-pub fn seeds(about: &About) -> Vec<Case> {
+pub fn seeds(about: &About) -> Vec<TestModule> {
     let mut cases = Vec::new();
     for machine in &about.machines {
         for in_place in [false, true] {
@@ -22,7 +22,7 @@ pub fn seeds(about: &About) -> Vec<Case> {
                 if let Some(partner) = partner(about, row) {
                     cases.push(with_rows(machine, in_place, &[row, partner]));
                     cases.push(with_rows(machine, in_place, &[partner, row]));
-                    // Several high halves may share a low one, and the other way round.
+                    // Several high halves may share a low half, and the other way round.
                     cases.push(with_rows(machine, in_place, &[row, row, partner]));
                     cases.push(with_rows(machine, in_place, &[row, partner, partner]));
                 }
@@ -32,18 +32,18 @@ pub fn seeds(about: &About) -> Vec<Case> {
     cases
 }
 
-/// The row that goes with this one, as the description has it.
+/// Returns the partner of a row, if its description declares one.
 #[must_use]
 pub fn partner<'a>(about: &'a About, row: &PluginRow) -> Option<&'a PluginRow> {
     (row.row.pairing != 0).then(|| about.row(row.row.partner)).flatten()
 }
 
-/// One relocation for each of these rows, four bytes apart, to a symbol in another section.
-fn with_rows(machine: &Machine, in_place: bool, rows: &[&PluginRow]) -> Case {
-    let mut case = Case::new(machine);
+/// Makes a module with one relocation for each of these rows, four bytes apart, to a symbol in another section.
+fn with_rows(machine: &Machine, in_place: bool, rows: &[&PluginRow]) -> TestModule {
+    let mut module = TestModule::new(machine);
     let relocation =
         |(i, row): (u64, &&PluginRow)| Relocation { offset: PLACE + 4 * i, kind: row.row.kind, symbol: 1, addend: 0 };
-    case.sections.push(Section {
+    module.sections.push(Section {
         name: ".text".to_owned(),
         address: machine.base,
         align: 16,
@@ -52,7 +52,7 @@ fn with_rows(machine: &Machine, in_place: bool, rows: &[&PluginRow]) -> Case {
         in_place,
         relocations: (0..).zip(rows).map(relocation).collect(),
     });
-    case.sections.push(Section {
+    module.sections.push(Section {
         name: ".data".to_owned(),
         address: machine.base.wrapping_add(0x1000),
         align: 16,
@@ -60,20 +60,20 @@ fn with_rows(machine: &Machine, in_place: bool, rows: &[&PluginRow]) -> Case {
         bytes: vec![0; BYTES],
         ..Section::default()
     });
-    case.symbols.push(Symbol { section: 2, value: 8, size: 8, info: 0x11, ..Symbol::default() });
+    module.symbols.push(Symbol { section: 2, value: 8, size: 8, info: 0x11, ..Symbol::default() });
     let undefined = symbol_flag::UNDEFINED;
-    case.symbols.push(Symbol {
+    module.symbols.push(Symbol {
         name: "outside".to_owned(),
         value: machine.kernel,
         info: 0x10,
         flags: undefined,
         ..Symbol::default()
     });
-    case
+    module
 }
 
-/// Whether the case's data is big-endian.
+/// Returns whether the data of a module is big-endian.
 #[must_use]
-pub fn big(case: &Case) -> bool {
-    case.order == order::BIG
+pub fn is_big_endian(module: &TestModule) -> bool {
+    module.order == order::BIG
 }

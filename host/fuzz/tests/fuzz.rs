@@ -1,15 +1,16 @@
-//! `relobox fuzz`: what counts edges computes the same; what is wrong is found, and what is right is not.
+//! Tests of `relobox fuzz`: instrumentation does not change results, defects are found, and correct plugins have no
+//! findings.
 #![allow(missing_docs)]
 
 use relobox_core::rng::Rng;
-use relobox_fuzz::corpus::Disk;
-use relobox_fuzz::driver::{Plan, Summary, alone};
+use relobox_fuzz::corpus::CorpusDir;
+use relobox_fuzz::driver::{CampaignOptions, Summary, run_alone};
 use relobox_fuzz::findings::bound_of;
 use relobox_fuzz::instrument::instrument;
-use relobox_fuzz::plugin::PluginSubject;
-use relobox_fuzz::subject::Subject as _;
+use relobox_fuzz::plugin::PluginTarget;
+use relobox_fuzz::target::FuzzTarget as _;
 use relobox_guests as built_in;
-use relobox_kit::{Case, Recorded, run};
+use relobox_kit::{TestCase, TestModule, run};
 use relobox_link::guests::Plugin;
 use relobox_link::sandbox::Sandbox;
 use relobox_plugins::plugin_file::Origin;
@@ -23,13 +24,13 @@ fn plugin(name: &str, wasm: &[u8]) -> Plugin {
     Plugin::describe(guest, Origin::BuiltIn).unwrap()
 }
 
-/// The toy with one text replaced by another.
+/// The toy plugin with one text replaced.
 fn toy(from: &str, to: &str) -> Vec<u8> {
     assert!(TOY.contains(from), "{from}");
     wat::parse_str(TOY.replace(from, to)).unwrap()
 }
 
-/// A directory of one's own, removed in the end.
+/// A temporary directory, removed on drop.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -47,8 +48,8 @@ impl Drop for Scratch {
     }
 }
 
-fn plan(dir: &Path, executions: u64) -> Plan<'_> {
-    Plan {
+fn options(dir: &Path, executions: u64) -> CampaignOptions<'_> {
+    CampaignOptions {
         seed: 1,
         time: None,
         executions: Some(executions),
@@ -61,26 +62,26 @@ fn plan(dir: &Path, executions: u64) -> Plan<'_> {
 
 fn fuzz(wasm: &[u8], dir: &Path, executions: u64) -> Summary {
     let plugin = plugin("toy", wasm);
-    let subject = PluginSubject::new(&plugin, wasm, None, true).unwrap();
-    alone(&subject, &plan(dir, executions), |_| ()).unwrap()
+    let target = PluginTarget::new(&plugin, wasm, None, true).unwrap();
+    run_alone(&target, &options(dir, executions), |_| ()).unwrap()
 }
 
 #[test]
-fn a_guest_that_counts_computes_the_same() {
+fn an_instrumented_guest_computes_the_same() {
     for (name, wasm) in built_in::plugins() {
         let plugin = plugin(name, wasm);
-        let subject = PluginSubject::new(&plugin, wasm, None, true).unwrap();
-        let (counting, code) = subject.counting();
+        let target = PluginTarget::new(&plugin, wasm, None, true).unwrap();
+        let (instrumented, code) = target.instrumented();
         assert!(code.edges > 100 && code.comparisons > 10, "{name}");
         let mut rng = Rng::new(7);
         let mut linked = 0;
-        for seed in subject.seeds().into_iter().step_by(4) {
-            let mut case = seed;
+        for seed in target.seeds().into_iter().step_by(4) {
+            let mut module = seed;
             for _ in 0..3 {
-                let (ours, theirs) = (run(&plugin, &case).outcome, run(counting, &case).outcome);
-                assert_eq!(ours, theirs, "{name}: {}", subject.write(&case, &[]));
+                let (ours, theirs) = (run(&plugin, &module).outcome, run(instrumented, &module).outcome);
+                assert_eq!(ours, theirs, "{name}: {}", target.write(&module, &[]));
                 linked += usize::from(matches!(ours, relobox_kit::Outcome::Linked(_)));
-                subject.mutate(&mut case, None, &mut rng);
+                target.mutate(&mut module, None, &mut rng);
             }
         }
         assert!(linked > 5, "{name}: {linked}");
@@ -88,12 +89,12 @@ fn a_guest_that_counts_computes_the_same() {
 }
 
 #[test]
-fn rewriting_is_deterministic_and_keeps_its_memory_to_itself() {
+fn instrumentation_is_deterministic_and_its_memory_is_separate() {
     let wasm = wat::parse_str(TOY).unwrap();
     let (first, second) = (instrument(&wasm, true).unwrap(), instrument(&wasm, true).unwrap());
     assert_eq!(first.wasm, second.wasm);
     assert!(first.constants.contains(&32767), "{:?}", first.constants);
-    // The ordinary sandbox takes nothing with a second memory, so no original can name one.
+    // The ordinary sandbox rejects a guest with a second memory, so no original guest can access one.
     let error = Sandbox::new(None).unwrap().load("toy", &first.wasm).map(drop).unwrap_err();
     assert!(error.to_string().contains("memor"), "{error}");
     let named = toy("(memory (export \"memory\") 1)", "(memory (export \"memory\") (export \"relobox:counters\") 1)");
@@ -101,7 +102,7 @@ fn rewriting_is_deterministic_and_keeps_its_memory_to_itself() {
 }
 
 #[test]
-fn nothing_is_found_in_what_is_right() {
+fn a_correct_plugin_has_no_findings() {
     let dir = Scratch::new("right");
     let summary = fuzz(&wat::parse_str(TOY).unwrap(), &dir.0, 6000);
     let details: Vec<_> = summary.findings.iter().map(|f| &f.detail).collect();
@@ -110,16 +111,16 @@ fn nothing_is_found_in_what_is_right() {
 }
 
 #[test]
-fn what_is_wrong_is_found_and_can_be_replayed() {
+fn defects_are_found_and_replayed() {
     let wrong = [
-        // A range twice as large, and one too large by one.
+        // A range twice as large, and one that is too large by one.
         ("(i64.const 32767))) (then", "(i64.const 65535))) (then", "accepted"),
         ("(i64.const 32767))) (then", "(i64.const 32768))) (then", "accepted"),
-        // A place across the section's end.
+        // A place across the end of the section.
         ("(local.set $width (i64.const 4))", "(local.set $width (i64.const 3))", "accepted"),
-        // Symbols unchecked.
+        // The symbol index is not checked.
         ("(if (i32.ge_u (local.get $symbol) (i32.load offset=52 (local.get $job)))", "(if (i32.const 0)", "accepted"),
-        // A constant that nobody would guess.
+        // A constant that random mutation would not hit.
         (
             "(local.set $value (i64.add\n",
             "(if (i64.eq (i64.load offset=8 (local.get $relocation)) (i64.const 0x1234567)) (then (unreachable)))\n
@@ -129,7 +130,7 @@ fn what_is_wrong_is_found_and_can_be_replayed() {
     ];
     let right = plugin("toy", &wat::parse_str(TOY).unwrap());
     let right_wasm = wat::parse_str(TOY).unwrap();
-    let right = PluginSubject::new(&right, &right_wasm, None, false).unwrap();
+    let right = PluginTarget::new(&right, &right_wasm, None, false).unwrap();
     for (i, (from, to, oracle)) in wrong.into_iter().enumerate() {
         let wasm = toy(from, to);
         let dir = Scratch::new(&format!("wrong-{i}"));
@@ -137,22 +138,23 @@ fn what_is_wrong_is_found_and_can_be_replayed() {
         let found = summary.findings.iter().find(|f| f.oracle == oracle || oracle == "accepted" && f.oracle == "bytes");
         let found = found.unwrap_or_else(|| panic!("{to}: {:?}", summary.findings));
         let text = std::fs::read_to_string(&found.path).unwrap();
-        let recorded: Recorded = text.parse().unwrap();
-        // Small, and wrong with this plugin only.
-        assert!(recorded.case.relocations() <= 2, "{text}");
+        let test_case: TestCase = text.parse().unwrap();
+        // The module is small, and the defect shows only with this plugin.
+        assert!(test_case.module.relocations() <= 2, "{text}");
         let plugin = plugin("toy", &wasm);
-        let subject = PluginSubject::new(&plugin, &wasm, None, false).unwrap();
-        assert!(subject.replay(&recorded).is_some(), "{text}");
-        assert_eq!(right.replay(&recorded), None, "{text}");
+        let target = PluginTarget::new(&plugin, &wasm, None, false).unwrap();
+        assert!(target.replay(&test_case).is_some(), "{text}");
+        assert_eq!(right.replay(&test_case), None, "{text}");
     }
 }
 
 #[test]
-fn what_is_ten_times_as_dear_is_found_and_replayed_with_its_bound() {
+fn excessive_fuel_is_found_and_replayed_with_its_bound() {
     let right_wasm = wat::parse_str(TOY).unwrap();
     let right = plugin("toy", &right_wasm);
-    let right = PluginSubject::new(&right, &right_wasm, None, false).unwrap();
-    // A relocation of the toy takes some seventy units; with this bit in its addend, ten times as many.
+    let right = PluginTarget::new(&right, &right_wasm, None, false).unwrap();
+    // A relocation of the toy takes some seventy units of fuel. With this bit set in its addend it takes ten times as
+    // many.
     let slow = "(block $next
       (if (i64.ne (i64.and (i64.load offset=8 (local.get $relocation)) (i64.const 0x800)) (i64.const 0)) (then
         (local.set $width (i64.const 100))
@@ -164,17 +166,16 @@ fn what_is_ten_times_as_dear_is_found_and_replayed_with_its_bound() {
     let found = summary.findings.iter().find(|f| f.oracle == "fuel").expect("a finding");
     let text = std::fs::read_to_string(&found.path).unwrap();
     let bound = bound_of(&text).expect("a bound");
-    assert!(text.contains(&format!("and {bound} are enough")), "{text}");
-    let recorded: Recorded = text.parse().unwrap();
+    assert!(text.contains(&format!("but the bound for its records is {bound}")), "{text}");
+    let test_case: TestCase = text.parse().unwrap();
     let slow = plugin("toy", &wasm);
-    let subject = PluginSubject::new(&slow, &wasm, None, false).unwrap();
-    let took = run(&slow, &recorded.case).fuel;
-    // The file's bound counts, and not what the plugin of the day would be measured to need.
-    let says =
-        |subject: &PluginSubject<'_>, bound| subject.replay_within(&recorded, bound).map(|s| (s.oracle, s.bound));
-    assert_eq!(says(&subject, Some(bound)), Some(("fuel", Some(bound))));
-    assert_eq!(says(&subject, Some(took - 1)), Some(("fuel", Some(took - 1))));
-    assert_eq!(says(&subject, Some(took)), None);
+    let target = PluginTarget::new(&slow, &wasm, None, false).unwrap();
+    let took = run(&slow, &test_case.module).fuel;
+    // The bound in the file counts, not a bound measured with the current plugin.
+    let says = |target: &PluginTarget<'_>, bound| target.replay_within(&test_case, bound).map(|s| (s.oracle, s.bound));
+    assert_eq!(says(&target, Some(bound)), Some(("fuel", Some(bound))));
+    assert_eq!(says(&target, Some(took - 1)), Some(("fuel", Some(took - 1))));
+    assert_eq!(says(&target, Some(took)), None);
     assert_eq!(says(&right, Some(bound)), None);
 }
 
@@ -193,28 +194,28 @@ fn the_same_seed_does_the_same() {
 #[test]
 fn a_second_plugin_that_differs_is_found() {
     let right = wat::parse_str(TOY).unwrap();
-    // Eight bits of the value are lost.
+    // The second plugin drops eight bits of the value.
     let other =
         toy("(i32.wrap_i64 (local.get $value))))", "(i32.wrap_i64 (i64.shl (local.get $value) (i64.const 8)))))");
     let (plugin, other) = (plugin("toy", &right), plugin("other", &other));
-    let subject = PluginSubject::new(&plugin, &right, Some(&other), true).unwrap();
+    let target = PluginTarget::new(&plugin, &right, Some(&other), true).unwrap();
     let dir = Scratch::new("against");
-    let summary = alone(&subject, &Plan { first: true, ..plan(&dir.0, 20_000) }, |_| ()).unwrap();
+    let summary = run_alone(&target, &CampaignOptions { first: true, ..options(&dir.0, 20_000) }, |_| ()).unwrap();
     assert_eq!(summary.findings.first().map(|f| f.oracle.as_str()), Some("against"));
 }
 
 #[test]
-fn a_small_corpus_takes_the_same_edges() {
+fn a_minimised_corpus_covers_the_same_edges() {
     let (dir, corpus) = (Scratch::new("corpus-out"), Scratch::new("corpus"));
     let wasm = wat::parse_str(TOY).unwrap();
     let plugin = plugin("toy", &wasm);
-    let subject = PluginSubject::new(&plugin, &wasm, None, true).unwrap();
-    let plan = Plan { corpus: Some(&corpus.0), ..plan(&dir.0, 3000) };
-    let before = alone(&subject, &plan, |_| ()).unwrap().progress;
-    let (all, left) = Disk::open(Some(&corpus.0)).unwrap().minimize(&subject).unwrap();
+    let target = PluginTarget::new(&plugin, &wasm, None, true).unwrap();
+    let options = CampaignOptions { corpus: Some(&corpus.0), ..options(&dir.0, 3000) };
+    let before = run_alone(&target, &options, |_| ()).unwrap().progress;
+    let (all, left) = CorpusDir::open(Some(&corpus.0)).unwrap().minimize(&target).unwrap();
     assert!(all >= before.corpus && left * 2 < all, "{left} of {all}");
-    let plan = Plan { executions: Some(1), ..plan };
-    let after = alone(&subject, &plan, |_| ()).unwrap().progress;
+    let options = CampaignOptions { executions: Some(1), ..options };
+    let after = run_alone(&target, &options, |_| ()).unwrap().progress;
     assert!(after.edges + 2 >= before.edges, "{after:?} {before:?}");
 }
 
@@ -224,7 +225,7 @@ fn relobox(args: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn the_command_says_what_it_found_by_its_exit_code() {
+fn the_exit_code_tells_findings() {
     let dir = Scratch::new("command");
     let path = |name: &str| dir.0.join(name).to_string_lossy().into_owned();
     let (good, bad, out) = (path("good.wasm"), path("bad.wasm"), path("out"));
@@ -261,8 +262,9 @@ fn jobs_exchange_through_a_broker() {
     assert!(text.contains("accepted: R_TOY_PC16"), "{text}");
 }
 
-/// Two brokers, as on two machines: what a client of the first has is kept by a job of the second, which could not have
-/// found it. The way in is an addend whose product is a certain number: nothing leads there step by step.
+/// Two brokers, as on two machines: a job of the second keeps an input of a client of the first that it could not have
+/// found itself. The condition is an addend whose product is a certain number, which no sequence of improvements leads
+/// to.
 #[test]
 fn what_one_brokers_client_has_crosses_to_the_other() {
     let (addend, factor) = (0x1234_5678_9abc_def1u64, 0x9e37_79b9_7f4a_7c15u64);
@@ -277,19 +279,20 @@ fn what_one_brokers_client_has_crosses_to_the_other() {
     let (guest, out) = (path("toy.wasm"), path("out"));
     let wasm = toy("(local.set $value (i64.add\n", &secret);
     std::fs::write(&guest, &wasm).unwrap();
-    // The client's corpus: one input, the one with the addend.
+    // The client's corpus is the one input with the addend.
     let plugin = plugin("toy", &wasm);
-    let subject = PluginSubject::new(&plugin, &wasm, None, true).unwrap();
-    let with_addend = |case: &mut Case| {
-        let r = case.sections.iter_mut().flat_map(|s| &mut s.relocations).find(|r| r.kind == 1)?;
+    let target = PluginTarget::new(&plugin, &wasm, None, true).unwrap();
+    let with_addend = |module: &mut TestModule| {
+        let r = module.sections.iter_mut().flat_map(|s| &mut s.relocations).find(|r| r.kind == 1)?;
         r.addend = addend.cast_signed();
         Some(())
     };
-    let seeds = subject.seeds().into_iter();
-    let mut case = seeds.filter(|case| !case.sections[0].in_place).find(|case| case.relocations() == 1).unwrap();
-    with_addend(&mut case.0).unwrap();
-    assert!(matches!(run(&plugin, &case).outcome, relobox_kit::Outcome::Linked(_)));
-    Disk::open(Some(&dir.0.join("client"))).unwrap().add(&subject, &case).unwrap();
+    let seeds = target.seeds().into_iter();
+    let mut module =
+        seeds.filter(|module| !module.sections[0].in_place).find(|module| module.relocations() == 1).unwrap();
+    with_addend(&mut module.0).unwrap();
+    assert!(matches!(run(&plugin, &module).outcome, relobox_kit::Outcome::Linked(_)));
+    CorpusDir::open(Some(&dir.0.join("client"))).unwrap().add(&target, &module).unwrap();
 
     let ports = [0, 1].map(|n| (42_000 + n * 10_000 + std::process::id() % 10_000).to_string());
     let start = |args: &[&str]| {
@@ -316,7 +319,7 @@ fn what_one_brokers_client_has_crosses_to_the_other() {
     wait("the second machine's jobs", || has(&there));
 }
 
-/// A process that is asked to end.
+/// A process that gets SIGTERM on drop.
 struct Ended(std::process::Child);
 
 impl Drop for Ended {
@@ -327,7 +330,7 @@ impl Drop for Ended {
     }
 }
 
-/// Until it is so, or far too long.
+/// Waits until the condition holds, and fails after a long time.
 fn wait(what: &str, until: impl Fn() -> bool) {
     let start = std::time::Instant::now();
     while !until() {

@@ -1,16 +1,16 @@
-//! What fuzzing has found worth keeping, of every shipped plugin: nothing looks wrong, and each case is linked or
-//! refused as it was when it was kept. `RELOBOX_BLESS=1` takes what comes now.
+//! Replays the fuzzing corpus of every shipped plugin: no case is suspicious, and each is linked or refused as
+//! recorded. `RELOBOX_BLESS=1` records the current outcomes.
 
-use relobox_fuzz::plugin::PluginSubject;
-use relobox_fuzz::subject::Subject as _;
+use relobox_fuzz::plugin::PluginTarget;
+use relobox_fuzz::target::FuzzTarget as _;
 use relobox_guests as built_in;
-use relobox_kit::{Expected, Recorded};
+use relobox_kit::{Expected, TestCase};
 use relobox_link::guests::Plugin;
 use relobox_link::sandbox::Sandbox;
 use relobox_plugins::plugin_file::Origin;
 use std::path::{Path, PathBuf};
 
-/// The cases of a plugin, by name.
+/// The cases of a plugin, sorted by name.
 fn cases(plugin: &str) -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz-corpus").join(plugin);
     let entries = std::fs::read_dir(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
@@ -20,31 +20,33 @@ fn cases(plugin: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_was_kept_comes_to_the_same() {
+fn the_corpus_has_the_recorded_outcomes() {
     let bless = std::env::var_os("RELOBOX_BLESS").is_some();
     let sandbox = Sandbox::new(None).expect("a sandbox");
     for (name, wasm) in built_in::plugins() {
         let guest = sandbox.load(name, wasm).expect(name);
         let plugin = Plugin::describe(guest, Origin::BuiltIn).expect(name);
-        let subject = PluginSubject::new(&plugin, wasm, None, false).expect(name);
+        let target = PluginTarget::new(&plugin, wasm, None, false).expect(name);
         let (mut linked, mut refused) = (0, 0);
         for path in cases(name) {
             let text = std::fs::read_to_string(&path).expect("a case");
-            let mut recorded: Recorded = text.parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            let mut test_case: TestCase = text.parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
             if bless {
-                recorded.expected = Expected::of(&subject.outcome(&recorded.case));
-                std::fs::write(&path, recorded.to_string()).expect("a case");
+                test_case.expected = Expected::of(&target.outcome(&test_case.module));
+                std::fs::write(&path, test_case.to_string()).expect("a case");
             }
-            assert_eq!(subject.replay(&recorded), None, "{}", path.display());
-            match recorded.expected {
+            assert_eq!(target.replay(&test_case), None, "{}", path.display());
+            match test_case.expected {
                 Some(Expected::Linked { .. }) => linked += 1,
                 Some(Expected::Refused(_)) => refused += 1,
                 None => panic!("{}: nothing is expected of it", path.display()),
             }
         }
-        // What fuzzing begins with where there is no corpus.
-        let seeds = subject.seeds();
-        seeds.iter().for_each(|case| assert_eq!(subject.confirm(case, None), None, "{}", subject.write(case, &[])));
+        // The inputs with which fuzzing starts if there is no corpus.
+        let seeds = target.seeds();
+        seeds
+            .iter()
+            .for_each(|module| assert_eq!(target.reproduce(module, None), None, "{}", target.write(module, &[])));
         println!("{name}: {} seeds; {linked} cases linked, {refused} refused", seeds.len());
         assert!(linked > 0 && refused > 5, "{name}: {linked} cases linked, {refused} refused");
     }

@@ -1,70 +1,70 @@
-//! A second opinion: whether two plugins come to the same, for one module at the same addresses.
+//! Comparison of two plugins that linked the same module at the same addresses.
 //!
-//! What is compared is what a kernel would run: a field's bytes, or, where it leads to something that a plugin made,
-//! what it leads to. How entries and stubs are numbered is each plugin's own affair.
+//! The comparison is about what a kernel would execute: the bytes of a field or, where a field refers to a GOT entry or
+//! a stub that the plugin made, the final destination. Each plugin numbers its entries and stubs as it likes.
 
-use super::case::{Case, Relocation, Section};
-use super::destination::{Lead, Side, entries_agree};
+use super::destination::{IndirectField, Side, entries_agree};
 use super::field::Field;
 use super::formula::Formula;
-use super::judge::Judge;
 use super::places::{Places, Sharing, span};
+use super::reference_model::ReferenceModel;
 use super::run::{Fault, Linked, Outcome};
 use super::stub::Stubs;
+use super::test_module::{Relocation, Section, TestModule};
 use relobox_abi::{effect, row_flag};
 use relobox_core::error::{Error, Result};
 use relobox_link::description::{About, PluginRow};
 use relobox_link::guests::Plugin;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Something in which two plugins differ.
+/// A difference between the results of two plugins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// Index of the section among the case's; none where it is about something that a plugin made.
+    /// The index of the section in the module, or `None` if the difference is in a section that a plugin made.
     pub section: Option<usize>,
-    /// The name of what a plugin made.
+    /// The name of the section that a plugin made, if the difference is in one.
     pub made: Option<String>,
-    /// Where it begins, in bytes from the start of either.
+    /// The offset of the first differing byte in that section.
     pub offset: u64,
-    /// Index of the relocation among all of the case's, in their order.
+    /// The index of the relocation among all relocations of the module, in file order.
     pub relocation: Option<usize>,
-    /// What the first has there, and what the second has.
+    /// The bytes of the first plugin and the bytes of the second plugin.
     pub bytes: [Vec<u8>; 2],
-    /// Whether the bytes are the same or may differ, and what they lead to is not the same.
+    /// True if the difference is in the destination of an indirect field; the bytes of such a field may even be equal.
     pub leads: bool,
 }
 
-/// Whether two faults are about the same relocation, or the same thing about the module. The reason for which a relocation
-/// is refused is judged by each one's own description.
+/// Returns whether two faults name the same relocation, or the same kind of fault of the whole module. Why a relocation
+/// is refused is checked against each plugin's own description instead.
 fn same_fault(one: &Fault, other: &Fault) -> bool {
     one.relocation == other.relocation && (one.relocation.is_some() || one.kind == other.kind)
 }
 
-/// Whether both plugins can say anything of `case`: they link its machine, know its types or do not know them alike, and
-/// nothing else changes a field that may lead to what one of them makes.
+/// Returns whether the results of both plugins for `module` can be compared: both link its machine, both know or both
+/// do not know each of its types, and no other relocation changes a field that may be indirect.
 #[must_use]
-pub fn comparable(plugins: [&Plugin; 2], case: &Case) -> bool {
+pub fn comparable(plugins: [&Plugin; 2], module: &TestModule) -> bool {
     let [one, two] = plugins.map(|plugin| &plugin.about);
-    let links = |about: &About| Judge::silent(about).links(case);
+    let links = |about: &About| ReferenceModel::from_description(about).links(module);
     let undisturbed = |about: &About, s: &Section| {
         let places = Places::of(about, s);
-        let leads = |r: &Relocation| about.row(r.kind).is_some_and(leads_on);
+        let leads = |r: &Relocation| about.row(r.kind).is_some_and(may_be_indirect);
         (0..).zip(&s.relocations).all(|(i, r)| places.sharing(i) != Sharing::Mixed || !leads(r))
     };
     let known_alike = |r: &Relocation| one.row(r.kind).is_some() == two.row(r.kind).is_some();
     links(one)
         && links(two)
-        && case
+        && module
             .groups()
             .all(|(_, s)| s.relocations.iter().all(known_alike) && undisturbed(one, s) && undisturbed(two, s))
 }
 
-/// Whether `other`, which the user `named`, can say anything of `one`: they have a machine in common.
+/// Checks that `other`, which the user called `named`, links a machine that `one` links too.
 ///
 /// # Errors
 ///
-/// [`Error::Usage`] if they have none.
-pub fn must_share_a_machine(one: &Plugin, other: &Plugin, named: &str) -> Result<()> {
+/// [`Error::Usage`] if the plugins have no machine in common.
+pub fn check_same_machine(one: &Plugin, other: &Plugin, named: &str) -> Result<()> {
     let common = |a: &relobox_abi::Machine, b: &relobox_abi::Machine| {
         let mask = a.flags_mask & b.flags_mask;
         (a.machine, a.class, a.order) == (b.machine, b.class, b.order) && (a.flags_value ^ b.flags_value) & mask == 0
@@ -76,33 +76,35 @@ pub fn must_share_a_machine(one: &Plugin, other: &Plugin, named: &str) -> Result
     Err(Error::Usage(format!("--against {named}: plugin {name} is for another machine than {one}")))
 }
 
-/// Whether two outcomes agree: both link and come to the same, or both refuse, and name a relocation in common.
+/// Returns whether two outcomes agree: both are linked with equal results, or both are refused and name a common
+/// relocation.
 #[must_use]
-pub fn agree(plugins: [&Plugin; 2], case: &Case, outcomes: [&Outcome; 2]) -> bool {
+pub fn agree(plugins: [&Plugin; 2], module: &TestModule, outcomes: [&Outcome; 2]) -> bool {
     match outcomes {
-        [Outcome::Linked(a), Outcome::Linked(b)] => differences(plugins, case, [a, b]).is_empty(),
+        [Outcome::Linked(a), Outcome::Linked(b)] => differences(plugins, module, [a, b]).is_empty(),
         [Outcome::Refused(a), Outcome::Refused(b)] => a.iter().any(|f| b.iter().any(|g| same_fault(f, g))),
         _ => false,
     }
 }
 
-/// In what two linked cases differ; nothing if they come to the same.
+/// Returns the differences between two linked modules, in order of section and offset. The list is empty if they agree.
 #[must_use]
-pub fn differences(plugins: [&Plugin; 2], case: &Case, linked: [&Linked; 2]) -> Vec<Difference> {
+pub fn differences(plugins: [&Plugin; 2], module: &TestModule, linked: [&Linked; 2]) -> Vec<Difference> {
     if linked[0].sections == linked[1].sections && linked[0].made == linked[1].made {
         return Vec::new();
     }
-    let judges = plugins.map(|plugin| Judge::silent(&plugin.about));
-    let sides = [0, 1].map(|i: usize| Side::new(case, plugins[i], &judges[i], linked[i]));
-    let mut comparison = Comparison { case, sides: &sides, found: Vec::new(), leads: BTreeMap::new(), code: false };
+    let models = plugins.map(|plugin| ReferenceModel::from_description(&plugin.about));
+    let sides = [0, 1].map(|i: usize| Side::new(module, plugins[i], &models[i], linked[i]));
+    let mut comparison =
+        Comparison { module, sides: &sides, found: Vec::new(), indirect_fields: BTreeMap::new(), code: false };
     let mut first = 0;
-    for (section, s) in case.sections.iter().enumerate() {
-        comparison.section(section, first);
+    for (section, s) in module.sections.iter().enumerate() {
+        comparison.compare_section(section, first);
         first += if s.bytes.is_empty() { 0 } else { s.relocations.len() };
     }
-    comparison.led();
+    comparison.compare_indirect();
     if comparison.found.is_empty() {
-        comparison.made();
+        comparison.compare_synthetic();
     }
     let mut found = comparison.found;
     found.sort_by_key(|d| (d.section.is_none(), d.section, d.offset));
@@ -110,12 +112,12 @@ pub fn differences(plugins: [&Plugin; 2], case: &Case, linked: [&Linked; 2]) -> 
 }
 
 struct Comparison<'a> {
-    case: &'a Case,
+    module: &'a TestModule,
     sides: &'a [Side<'a>; 2],
     found: Vec<Difference>,
-    /// Relocations that may lead to what a plugin made, by type.
-    leads: BTreeMap<u32, Vec<Lead>>,
-    /// Whether code that a plugin made was followed.
+    /// Relocations whose fields may be indirect, by type.
+    indirect_fields: BTreeMap<u32, Vec<IndirectField>>,
+    /// True if code that a plugin made was followed to its destination.
     code: bool,
 }
 
@@ -124,27 +126,31 @@ impl<'a> Comparison<'a> {
         [0, 1].map(|i: usize| self.sides[i].linked.sections.get(section).map_or(&[][..], Vec::as_slice))
     }
 
-    /// What no relocation may change, and each relocation that leads nowhere.
-    fn section(&mut self, section: usize, first: usize) {
+    /// Compares the bytes that no relocation may change, and the fields that are not indirect; collects the indirect
+    /// ones.
+    fn compare_section(&mut self, section: usize, first: usize) {
         let [one, two] = self.contents(section);
-        let s = &self.case.sections[section];
+        let s = &self.module.sections[section];
         let mut owned = vec![false; one.len()];
         for (index, r) in s.relocations.iter().enumerate() {
-            let rows = self.sides.each_ref().map(|side| side.judge.about().row(r.kind).filter(|row| row.writes()));
+            let rows = self.sides.each_ref().map(|side| side.model.about().row(r.kind).filter(|row| row.writes()));
             let Some((start, end)) = range(rows, r, one.len()) else { continue };
             owned[start..end].fill(true);
             let (a, b) = (&one[start..end], &two[start.min(two.len())..end.min(two.len())]);
-            let lead = Lead { section, index, relocation: first + index, start, end };
+            let indirect = IndirectField { section, index, relocation: first + index, start, end };
             let alone = self.sides.iter().all(|side| side.places[section].sharing(index) == Sharing::Alone);
-            let may_lead = (0..2).any(|i| rows[i].is_some_and(|row| may_lead(row, self.sides[i].linked)));
-            if may_lead && alone && rows.iter().all(Option::is_some) {
-                if outside(self.case, rows, &lead, [one, two]) {
-                    self.differ(&lead, [a, b], false);
+            let is_indirect = (0..2).any(|i| rows[i].is_some_and(|row| is_indirect(row, self.sides[i].linked)));
+            if is_indirect && alone && rows.iter().all(Option::is_some) {
+                if differs_outside_fields(self.module, rows, &indirect, [one, two]) {
+                    self.differ(&indirect, [a, b], false);
                 } else {
-                    self.leads.entry(r.kind & self.sides[0].judge.about().kind_mask).or_default().push(lead);
+                    self.indirect_fields
+                        .entry(r.kind & self.sides[0].model.about().kind_mask)
+                        .or_default()
+                        .push(indirect);
                 }
             } else if a != b {
-                self.differ(&lead, [a, b], false);
+                self.differ(&indirect, [a, b], false);
             }
         }
         let differs = |i: &usize| !owned[*i] && one.get(*i) != two.get(*i);
@@ -163,42 +169,44 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn differ(&mut self, lead: &Lead, [a, b]: [&[u8]; 2], leads: bool) {
+    fn differ(&mut self, indirect: &IndirectField, [a, b]: [&[u8]; 2], leads: bool) {
         self.found.push(Difference {
-            section: Some(lead.section),
+            section: Some(indirect.section),
             made: None,
-            offset: lead.start as u64,
-            relocation: Some(lead.relocation),
+            offset: indirect.start as u64,
+            relocation: Some(indirect.relocation),
             bytes: [a.to_vec(), b.to_vec()],
             leads,
         });
     }
 
-    /// What the others lead to, by type: entries of a table, code, or a table.
-    fn led(&mut self) {
+    /// Compares the indirect fields of each type: their table entries, their code, or the address of a table.
+    fn compare_indirect(&mut self) {
         let same_made = self.sides[0].linked.made == self.sides[1].linked.made;
-        for leads in std::mem::take(&mut self.leads).into_values() {
-            let mut stubs = Stubs::new(self.case, self.sides);
-            let wrong: BTreeSet<usize> = match entries_agree(self.case, self.sides, &leads) {
+        for fields in std::mem::take(&mut self.indirect_fields).into_values() {
+            let mut stubs = Stubs::new(self.module, self.sides);
+            let wrong: BTreeSet<usize> = match entries_agree(self.module, self.sides, &fields) {
                 Some(wrong) => wrong,
                 None => {
-                    let wrong = stubs.agree(&leads);
-                    self.code |= stubs.followed;
+                    let wrong = stubs.agree(&fields);
+                    self.code |= stubs.resolved;
                     wrong
                 }
             };
-            for (i, lead) in leads.iter().enumerate() {
-                let bytes = self.contents(lead.section).map(|all| all.get(lead.start..lead.end).unwrap_or_default());
+            for (i, indirect) in fields.iter().enumerate() {
+                let bytes = self
+                    .contents(indirect.section)
+                    .map(|all| all.get(indirect.start..indirect.end).unwrap_or_default());
                 if wrong.contains(&i) && !(same_made && bytes[0] == bytes[1]) {
-                    self.differ(lead, bytes, true);
+                    self.differ(indirect, bytes, true);
                 }
             }
         }
     }
 
-    /// Values in tables to which no field leads, and code that nothing reaches.
-    fn made(&mut self) {
-        let width = usize::from(self.case.class / 8).max(1);
+    /// Compares table values to which no field refers, and code that no field reaches.
+    fn compare_synthetic(&mut self) {
+        let width = usize::from(self.module.class / 8).max(1);
         let words = self.sides.each_ref().map(|side| {
             let tables = side.linked.made.iter().filter(|m| !m.text);
             tables.flat_map(|m| m.contents.chunks(width)).filter(|w| w.iter().any(|b| *b != 0)).collect::<BTreeSet<_>>()
@@ -207,7 +215,7 @@ impl<'a> Comparison<'a> {
             for m in self.sides[side].linked.made.iter().filter(|m| !m.text) {
                 for (i, word) in m.contents.chunks(width).enumerate() {
                     if word.iter().any(|b| *b != 0) && !words[other].contains(word) {
-                        self.of_made(&m.name, i * width, width);
+                        self.differ_in_synthetic(&m.name, i * width, width);
                     }
                 }
             }
@@ -218,12 +226,12 @@ impl<'a> Comparison<'a> {
         let [one, two] = self.sides.each_ref().map(|side| &side.linked.made);
         for (a, b) in one.iter().zip(two).filter(|(a, b)| a.text && b.text) {
             if let Some(at) = a.contents.iter().zip(&b.contents).position(|(a, b)| a != b) {
-                self.of_made(&a.name, at, 8);
+                self.differ_in_synthetic(&a.name, at, 8);
             }
         }
     }
 
-    fn of_made(&mut self, name: &str, at: usize, len: usize) {
+    fn differ_in_synthetic(&mut self, name: &str, at: usize, len: usize) {
         if self.found.iter().any(|d| d.made.as_deref() == Some(name) && d.offset == at as u64) {
             return;
         }
@@ -236,7 +244,7 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// The bytes that a relocation may change by either description, as far as they lie in the section.
+/// Returns the range of bytes that a relocation may change according to either description, clipped to the section.
 fn range(rows: [Option<&PluginRow>; 2], r: &Relocation, len: usize) -> Option<(usize, usize)> {
     let of = |row: &PluginRow| {
         let (start, end) = span(&row.row, r.offset);
@@ -248,28 +256,33 @@ fn range(rows: [Option<&PluginRow>; 2], r: &Relocation, len: usize) -> Option<(u
     all.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }
 
-/// Whether a row's field may lead to what its plugin makes.
-fn leads_on(row: &PluginRow) -> bool {
+/// Returns whether the field of a row may refer to something that the plugin makes.
+fn may_be_indirect(row: &PluginRow) -> bool {
     match row.row.effect {
         effect::SLOT | effect::PARTNER => true,
-        effect::UNKNOWN => Formula::read(&row.formula).is_none(),
+        effect::UNKNOWN => Formula::parse(&row.formula).is_none(),
         _ => row.is(row_flag::FALLBACK),
     }
 }
 
-/// Whether it may lead to what its plugin made.
-fn may_lead(row: &PluginRow, linked: &Linked) -> bool {
-    leads_on(row) && linked.made.iter().any(|m| !m.contents.is_empty())
+/// Returns whether the row may be indirect and the plugin did make something.
+fn is_indirect(row: &PluginRow, linked: &Linked) -> bool {
+    may_be_indirect(row) && linked.made.iter().any(|m| !m.contents.is_empty())
 }
 
-/// Whether bits around the fields differ.
-fn outside(case: &Case, rows: [Option<&PluginRow>; 2], lead: &Lead, contents: [&[u8]; 2]) -> bool {
-    let at = case.sections[lead.section].relocations[lead.index].offset as usize;
+/// Returns whether bits outside the two fields differ.
+fn differs_outside_fields(
+    module: &TestModule,
+    rows: [Option<&PluginRow>; 2],
+    indirect: &IndirectField,
+    contents: [&[u8]; 2],
+) -> bool {
+    let at = module.sections[indirect.section].relocations[indirect.index].offset as usize;
     let bits = |row: &PluginRow| {
-        let field = Field::of(row, case.order);
+        let field = Field::of(row, module.order);
         let whole = row.slices.is_empty() || row.is(row_flag::BY_HAND | row_flag::DERIVED);
         let bytes = field.bytes(if whole { u64::MAX } else { field.mask() });
-        // A row that finds its own window owns all of it.
+        // A row that finds its own window owns all of its bits.
         if field.width == 0 { None } else { Some((field.width, bytes)) }
     };
     let [Some(one), Some(two)] = rows.map(|row| row.and_then(bits)) else { return false };
@@ -279,7 +292,7 @@ fn outside(case: &Case, rows: [Option<&PluginRow>; 2], lead: &Lead, contents: [&
         };
         of(one) | of(two)
     };
-    (lead.start..lead.end).any(|i| {
+    (indirect.start..indirect.end).any(|i| {
         let [a, b] = contents.map(|all| all.get(i).copied().unwrap_or(0));
         (a ^ b) & !own(i) != 0
     })

@@ -1,4 +1,4 @@
-//! Which bits of a value a row's field holds, and whether those that it leaves out go anywhere.
+//! Checks on the bits of a value that a row's field holds, and on what happens to the bits that it does not hold.
 
 use super::field::Field;
 use super::formula::{Formula, Letters};
@@ -7,9 +7,10 @@ use relobox_core::limits;
 use relobox_core::rng::Rng;
 use relobox_link::description::PluginRow;
 
-/// Bits that a rule admits, or that stand between others, and that the field does not hold.
-pub(crate) fn missing(row: &PluginRow) -> Option<(&'static str, String)> {
-    let holds = Field::of(row, order::LITTLE).holds();
+/// Finds value bits that the row's rule admits, or that lie between held bits, but that the field does not hold.
+/// Returns the expected and the actual state as text.
+pub(crate) fn missing_bits(row: &PluginRow) -> Option<(&'static str, String)> {
+    let holds = Field::of(row, order::LITTLE).stored_bits();
     let low = holds.trailing_zeros();
     let end = match row.row.rule {
         rule::NONE => u64::BITS - holds.leading_zeros(),
@@ -22,34 +23,34 @@ pub(crate) fn missing(row: &PluginRow) -> Option<(&'static str, String)> {
     }
     let bits: Vec<_> = (0..u64::BITS).filter(|bit| lacks >> bit & 1 != 0).map(|bit| bit.to_string()).collect();
     let expected = match row.row.rule {
-        rule::NONE => "a field without a hole",
-        _ => "a field that holds all bits that the rule admits",
+        rule::NONE => "a field without gaps",
+        _ => "a field that stores all bits that the rule admits",
     };
     Some((expected, format!("none for bit {} of the value", bits.join(", "))))
 }
 
-/// Low bits of the value that may be set, and that go nowhere.
-pub(crate) fn dropped(rows: &[PluginRow], row: &PluginRow) -> Option<String> {
+/// Finds low bits of the value that may be set but that no field stores.
+pub(crate) fn dropped_bits(rows: &[PluginRow], row: &PluginRow) -> Option<String> {
     let r = &row.row;
     let span = |row: &PluginRow| {
-        let holds = Field::of(row, order::LITTLE).holds();
+        let holds = Field::of(row, order::LITTLE).stored_bits();
         (holds.trailing_zeros(), u64::BITS - holds.leading_zeros())
     };
     let (low, end) = span(row);
-    // A field without a bit is complained of already.
+    // Other checks already report a field without bits.
     if low == 0 || end == 0 || u64::from(r.align.max(1)) >= 1 << low {
         return None;
     }
-    // The low half of a high half is another row's, or what stands at a label.
+    // The bits below a rounded high half are stored by another row, or by the relocation at a label.
     let rounded = r.round != 0 && low >= r.round.into();
     if rounded || matches!(r.pairing, pairing::NEXT | pairing::LABELLED) {
         return None;
     }
     match r.effect {
-        // Whole pages, and entries, which lie as the plugin wants.
+        // The low bits of a page number are zero, and the plugin chooses where table entries lie.
         effect::PAGES if low <= 12 => return None,
         effect::SLOT => return None,
-        effect::UNKNOWN if Formula::read(&row.formula).is_none_or(|formula| leaves(&formula, low)) => return None,
+        effect::UNKNOWN if Formula::parse(&row.formula).is_none_or(|formula| leaves(&formula, low)) => return None,
         _ => {}
     }
     let others = || rows.iter().filter(|other| other.writes() && !other.slices.is_empty());
@@ -61,9 +62,9 @@ pub(crate) fn dropped(rows: &[PluginRow], row: &PluginRow) -> Option<String> {
     if others().any(completes) {
         return None;
     }
-    // Bit 0 of an address of code says on some processors in which of two instruction sets it is: there, one has
-    // instructions of two bytes, and all of its branches leave it out; the other has wider ones. A single such row has
-    // rather forgotten its alignment.
+    // On some processors bit 0 of a code address selects one of two instruction sets. One set has instructions of two
+    // bytes, and all of its branches omit bit 0; the other set has wider instructions. A single such row more likely
+    // lacks its alignment.
     let mode = |other: &&PluginRow| span(other).0 == 1 && other.row.align <= 1;
     let halves = |other: &PluginRow| span(other).0 == 1 && other.row.align > 1;
     let wider = |other: &PluginRow| other.row.effect == effect::RELATIVE && span(other).0 >= 2 && other.row.align >= 4;
@@ -72,10 +73,10 @@ pub(crate) fn dropped(rows: &[PluginRow], row: &PluginRow) -> Option<String> {
         return None;
     }
     let which = if low == 1 { "bit 0".to_owned() } else { format!("bits 0 to {}", low - 1) };
-    Some(format!("{which} of the value dropped in silence"))
+    Some(format!("{which} of the value silently dropped"))
 }
 
-/// Whether a formula's value never has a bit below `low`.
+/// Returns whether the values of a formula never have a bit set below `low`. Tests random operands.
 fn leaves(formula: &Formula, low: u32) -> bool {
     let mut rng = Rng::new(2);
     (0..32).all(|_| {
@@ -89,7 +90,7 @@ mod tests {
     use super::*;
     use relobox_abi::{Row, Slice, row_flag};
 
-    /// A row of this effect, rule and alignment, with these runs of the value's bits.
+    /// Makes a row with this effect, rule and alignment, and with slices for these runs of value bits.
     fn row(effect: u8, (rule, bits, align): (u8, u8, u8), runs: &[(u8, u8)]) -> PluginRow {
         let mut field_bit = 0;
         let slices = runs.iter().map(|(value_bit, len)| {
@@ -102,8 +103,8 @@ mod tests {
     }
 
     #[test]
-    fn holes_are_seen_wherever_they_are() {
-        let lacks = |row: &PluginRow| missing(row).map(|(_, came)| came);
+    fn holes_in_a_field_are_found() {
+        let lacks = |row: &PluginRow| missing_bits(row).map(|(_, actual)| actual);
         for flags in [0, row_flag::FALLBACK] {
             for hole in 3..25 {
                 let mut row = row(effect::RELATIVE, (rule::SIGNED, 26, 4), &[(2, hole - 2), (hole + 1, 25 - hole)]);
@@ -123,55 +124,58 @@ mod tests {
     }
 
     #[test]
-    fn low_bits_go_somewhere() {
+    fn dropped_low_bits_are_found() {
         let branch = |low: u8, align: u8| row(effect::RELATIVE, (rule::SIGNED, 18, align), &[(low, 18 - low)]);
         for low in 1..6u8 {
             for align in [0, 1, 1 << (low - 1)] {
                 let row = branch(low, align);
-                assert!(dropped(std::slice::from_ref(&row), &row).is_some(), "{low} {align}");
-                // Whole values do not complete it.
+                assert!(dropped_bits(std::slice::from_ref(&row), &row).is_some(), "{low} {align}");
+                // A row that stores whole values does not store the missing bits of this one.
                 let whole = self::row(effect::RELATIVE, (rule::SIGNED, 32, 1), &[(0, 32)]);
-                assert!(dropped(&[row.clone(), whole, branch(2, 4)], &row).is_some(), "{low} {align}");
+                assert!(dropped_bits(&[row.clone(), whole, branch(2, 4)], &row).is_some(), "{low} {align}");
             }
             let row = branch(low, 1 << low);
-            assert_eq!(dropped(std::slice::from_ref(&row), &row), None);
+            assert_eq!(dropped_bits(std::slice::from_ref(&row), &row), None);
         }
         let high = |effect: u8, low: u8| row(effect, (rule::NONE, 64, 1), &[(low, 16)]);
         let low = |effect: u8, len: u8| row(effect, (rule::NONE, 64, 1), &[(0, len)]);
         for (bits, overlap) in [(12, 0), (16, 0), (11, 3)] {
             let high = high(effect::ABSOLUTE, bits);
-            assert!(dropped(std::slice::from_ref(&high), &high).is_some());
-            assert_eq!(dropped(&[high.clone(), low(effect::ABSOLUTE, bits + overlap)], &high), None);
-            assert!(dropped(&[high.clone(), low(effect::RELATIVE, bits)], &high).is_some(), "another value's");
+            assert!(dropped_bits(std::slice::from_ref(&high), &high).is_some());
+            assert_eq!(dropped_bits(&[high.clone(), low(effect::ABSOLUTE, bits + overlap)], &high), None);
+            assert!(dropped_bits(&[high.clone(), low(effect::RELATIVE, bits)], &high).is_some(), "a different value");
             let mut rounded = high.clone();
             rounded.row.round = bits;
-            assert_eq!(dropped(std::slice::from_ref(&rounded), &rounded), None);
+            assert_eq!(dropped_bits(std::slice::from_ref(&rounded), &rounded), None);
         }
-        // Both halves in one field, and no rule for what is below them.
+        // One field holds both halves, and no rule covers the bits below them.
         let mut both = row(effect::RELATIVE, (rule::SIGNED, 38, 4), &[(18, 20), (2, 16)]);
         both.row.round = 18;
-        assert_eq!(dropped(std::slice::from_ref(&both), &both), None);
+        assert_eq!(dropped_bits(std::slice::from_ref(&both), &both), None);
         both.row.align = 1;
-        assert!(dropped(std::slice::from_ref(&both), &both).is_some());
+        assert!(dropped_bits(std::slice::from_ref(&both), &both).is_some());
     }
 
     #[test]
-    fn bit_0_may_say_which_instruction_set() {
+    fn bit_0_may_select_the_instruction_set() {
         let branch = |low: u8, align: u8| row(effect::RELATIVE, (rule::SIGNED, 18, align), &[(low, 18 - low)]);
         let (half, wide) = (branch(1, 1), branch(2, 4));
-        assert_eq!(dropped(&[half.clone(), half.clone(), wide.clone()], &half), None);
-        assert!(dropped(&[half.clone(), wide.clone()], &half).is_some(), "it is one only");
-        assert!(dropped(&[half.clone(), half.clone()], &half).is_some(), "there is no other instruction set");
-        assert!(dropped(&[half.clone(), half.clone(), wide, branch(1, 2)], &half).is_some(), "others say so");
+        assert_eq!(dropped_bits(&[half.clone(), half.clone(), wide.clone()], &half), None);
+        assert!(dropped_bits(&[half.clone(), wide.clone()], &half).is_some(), "there is only one row");
+        assert!(dropped_bits(&[half.clone(), half.clone()], &half).is_some(), "there is no other instruction set");
+        assert!(
+            dropped_bits(&[half.clone(), half.clone(), wide, branch(1, 2)], &half).is_some(),
+            "other rows use bit 0"
+        );
     }
 
     #[test]
-    fn a_formula_may_leave_them_out() {
+    fn a_formula_may_clear_the_low_bits() {
         for (formula, good) in [("(S + A - P) & ~3", true), ("(S + A - P >> 2) << 2", true), ("S + A - P >> 2", false)]
         {
             let mut row = row(effect::UNKNOWN, (rule::SIGNED, 18, 1), &[(2, 16)]);
             row.formula = formula.into();
-            assert_eq!(dropped(std::slice::from_ref(&row), &row).is_none(), good, "{formula}");
+            assert_eq!(dropped_bits(std::slice::from_ref(&row), &row).is_none(), good, "{formula}");
         }
     }
 }

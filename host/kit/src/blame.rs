@@ -1,19 +1,20 @@
-//! Whose byte that was: the row of the relocation that most likely changed a byte which none declares.
+//! Attribution of a stray write: finds the relocation that most likely changed a byte outside every window.
 
-use super::case::Case;
 use super::places::span;
+use super::test_module::TestModule;
 use relobox_abi::{pairing, row_flag};
 use relobox_core::text::decoded;
 use relobox_link::description::{About, PluginRow};
 
-/// The row to look at, and its partner if both write alike, for the byte at `offset` of a section of this name, as [`decoded`]; `None`
-/// if no relocation of the section writes.
+/// Returns the name of the row that most likely changed the byte at `offset` of the section `section` (a name as
+/// returned by [`decoded`]), joined with the name of its partner if both rows write in the same way. Returns `None` if
+/// no relocation of the section writes.
 ///
-/// A relocation that may declare more of its own, and so far, comes first: what it finds at its place may be another
-/// one's work. Else it is the nearest.
+/// A relocation that may declare further windows and whose declared range covers the byte comes first; otherwise the
+/// nearest relocation is chosen.
 #[must_use]
-pub fn blame(about: &About, case: &Case, section: &str, offset: u64) -> Option<String> {
-    let sections = case.groups().filter(|(_, s)| decoded(s.name.as_bytes()) == section);
+pub fn blame(about: &About, module: &TestModule, section: &str, offset: u64) -> Option<String> {
+    let sections = module.groups().filter(|(_, s)| decoded(s.name.as_bytes()) == section);
     let relocations = sections.flat_map(|(_, s)| &s.relocations);
     let writing = relocations.filter_map(|r| Some((r, about.row(r.kind).filter(|row| row.writes())?)));
     let far = |(r, row): &(&super::Relocation, &PluginRow)| {

@@ -1,113 +1,118 @@
-//! What came of a case, against what the judge says must come of it.
+//! Comparison of the outcome of a module with the predictions of the reference model.
 
 use super::blame::blame;
-use super::case::{Case, Relocation};
-use super::complaint::{Complaint, Wrong, accepted};
-use super::judge::Judge;
-use super::kinds::Kinds;
+use super::diagnostic::{Diagnostic, DiagnosticKind, accepted};
+use super::fault_kinds::FaultKinds;
+use super::prediction::Prediction;
+use super::reference_model::ReferenceModel;
 use super::run::{Fault, Linked, Outcome};
-use super::verdict::Verdict;
+use super::test_module::{Relocation, TestModule};
 use relobox_abi::symbol_flag;
 use relobox_core::error::Misbehaviour;
 use relobox_core::text;
 
-impl Judge<'_> {
-    /// Whether that may come of `case`.
-    pub fn check(&self, case: &Case, outcome: &Outcome) -> Result<(), Complaint> {
+impl ReferenceModel<'_> {
+    /// Checks the outcome of `module` against the predictions of the model.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Diagnostic`]: a contract violation, wrong bytes, a module that was linked or refused by mistake, or
+    /// a refusal for the wrong reason.
+    pub fn check(&self, module: &TestModule, outcome: &Outcome) -> Result<(), Diagnostic> {
         match outcome {
-            Outcome::Misbehaved(what) => Err(Complaint {
-                wrong: Wrong::Misbehaved,
+            Outcome::GuestError(what) => Err(Diagnostic {
+                kind: DiagnosticKind::ContractViolation,
                 about: match what {
-                    Misbehaviour::Window { section, offset } => blame(self.about(), case, section, *offset),
+                    Misbehaviour::Window { section, offset } => blame(self.about(), module, section, *offset),
                     _ => None,
                 }
                 .unwrap_or_else(|| self.about().name.clone()),
                 expected: "an answer within the contract".into(),
-                came: format!("it {what}"),
+                actual: format!("it {what}"),
             }),
-            Outcome::Linked(linked) => self.check_linked(case, linked),
-            Outcome::Refused(faults) => self.check_refused(case, faults),
+            Outcome::Linked(linked) => self.check_linked(module, linked),
+            Outcome::Refused(faults) => self.check_refused(module, faults),
         }
     }
 
-    fn check_linked(&self, case: &Case, linked: &Linked) -> Result<(), Complaint> {
-        if let Some((_, s)) = case.groups().find(|(_, s)| !self.takes(s.in_place)) {
+    fn check_linked(&self, module: &TestModule, linked: &Linked) -> Result<(), Diagnostic> {
+        if let Some((_, s)) = module.groups().find(|(_, s)| !self.takes(s.in_place)) {
             let expected = format!("addend-form, since its addends are {}", form(s.in_place));
             return Err(accepted(s.name.clone(), expected));
         }
-        let verdicts = self.verdicts(case, &linked.values);
-        let sites = case.groups().flat_map(|(i, s)| s.relocations.iter().map(move |r| (i, r)));
-        for (index, (verdict, (section, r))) in verdicts.iter().zip(sites).enumerate() {
-            match verdict {
-                Verdict::Refused(kinds) => {
-                    let kinds: Vec<_> = kinds.words().collect();
-                    return Err(accepted(self.name(case, index), kinds.join(" or ")));
+        let predictions = self.predictions(module, &linked.values);
+        let sites = module.groups().flat_map(|(i, s)| s.relocations.iter().map(move |r| (i, r)));
+        for (index, (prediction, (section, r))) in predictions.iter().zip(sites).enumerate() {
+            match prediction {
+                Prediction::Refused(kinds) => {
+                    let kinds: Vec<_> = kinds.names().collect();
+                    return Err(accepted(self.name(module, index), kinds.join(" or ")));
                 }
-                Verdict::Bytes(bytes) => {
+                Prediction::Bytes(bytes) => {
                     let made = linked.sections.get(section).map_or(&[][..], Vec::as_slice);
-                    self.compare(case, &|| self.name(case, index), (section, r), bytes, made)?;
+                    self.compare(module, &|| self.name(module, index), (section, r), bytes, made)?;
                 }
-                Verdict::Accepted | Verdict::Unchanged | Verdict::Unknown(_) => {}
+                Prediction::Accepted | Prediction::Unchanged | Prediction::Unknown(_) => {}
             }
         }
-        self.follow(case, linked, &verdicts).map(drop)
+        self.resolve_indirection(module, linked, &predictions).map(drop)
     }
 
-    fn check_refused(&self, case: &Case, faults: &[Fault]) -> Result<(), Complaint> {
-        let came = |fault: &Fault| match fault.relocation {
+    fn check_refused(&self, module: &TestModule, faults: &[Fault]) -> Result<(), Diagnostic> {
+        let actual = |fault: &Fault| match fault.relocation {
             Some(_) => format!("{} (value {})", fault.kind, text::hex_value(fault.value)),
             None => format!("{}, of no relocation", fault.kind),
         };
-        if case.groups().any(|(_, s)| !self.takes(s.in_place)) {
+        if module.groups().any(|(_, s)| !self.takes(s.in_place)) {
             let form = faults.iter().any(|f| f.kind == "addend-form" && f.relocation.is_some());
-            return if form { Ok(()) } else { Err(reason(&case.sections[0].name, "addend-form", faults, came)) };
+            return if form { Ok(()) } else { Err(reason(&module.sections[0].name, "addend-form", faults, actual)) };
         }
-        let verdicts = self.verdicts(case, &case.values());
-        // A symbol of a name that a plugin may supply has a value that nobody knows now.
+        let predictions = self.predictions(module, &module.values());
+        // The plugin may supply a symbol of this name, so its value is not known.
         let supplied = |r: &Relocation| {
-            let symbol = (r.symbol as usize).checked_sub(1).and_then(|i| case.symbols.get(i));
+            let symbol = (r.symbol as usize).checked_sub(1).and_then(|i| module.symbols.get(i));
             symbol.is_some_and(|s| {
                 let letter = s.name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
                 s.flags & symbol_flag::UNDEFINED != 0 && !letter
             })
         };
-        let relocations: Vec<_> = case.groups().flat_map(|(_, s)| &s.relocations).collect();
-        let verdict = |i: u32| match (verdicts.get(i as usize), relocations.get(i as usize)) {
-            (Some(verdict), Some(r)) if !supplied(r) => Some(verdict),
+        let relocations: Vec<_> = module.groups().flat_map(|(_, s)| &s.relocations).collect();
+        let prediction = |i: u32| match (predictions.get(i as usize), relocations.get(i as usize)) {
+            (Some(prediction), Some(r)) if !supplied(r) => Some(prediction),
             _ => None,
         };
-        // A good relocation that is refused, and one that is refused for the wrong reason.
+        // Report good relocations that are refused, and relocations that are refused for the wrong reason.
         let mut explained = false;
         for fault in faults {
             let Some(index) = fault.relocation else {
-                // What is wrong with the module as a whole; what is wrong with a relocation has to name it.
-                explained |=
-                    fault.kind != "more" && !Kinds::all().words().any(|word| word == fault.kind && word != "other");
+                // A fault of the whole module explains the refusal, but a fault of a relocation has to name it.
+                explained |= fault.kind != "more"
+                    && !FaultKinds::all().names().any(|word| word == fault.kind && word != "other");
                 continue;
             };
-            match verdict(index) {
-                Some(Verdict::Bytes(_) | Verdict::Accepted | Verdict::Unchanged) => {
-                    return Err(Complaint {
-                        wrong: Wrong::Refused,
-                        about: self.name(case, index as usize),
+            match prediction(index) {
+                Some(Prediction::Bytes(_) | Prediction::Accepted | Prediction::Unchanged) => {
+                    return Err(Diagnostic {
+                        kind: DiagnosticKind::Refused,
+                        about: self.name(module, index as usize),
                         expected: "to be linked".into(),
-                        came: came(fault),
+                        actual: actual(fault),
                     });
                 }
-                Some(Verdict::Refused(kinds)) if kinds.words().all(|word| word != fault.kind) => {
-                    let kinds: Vec<_> = kinds.words().collect();
-                    let about = self.name(case, index as usize);
-                    return Err(reason(&about, &kinds.join(" or "), std::slice::from_ref(fault), came));
+                Some(Prediction::Refused(kinds)) if kinds.names().all(|word| word != fault.kind) => {
+                    let kinds: Vec<_> = kinds.names().collect();
+                    let about = self.name(module, index as usize);
+                    return Err(reason(&about, &kinds.join(" or "), std::slice::from_ref(fault), actual));
                 }
                 _ => explained = true,
             }
         }
-        let bad = (0..).zip(&verdicts).find(|(_, v)| matches!(v, Verdict::Refused(_)));
+        let bad = (0..).zip(&predictions).find(|(_, v)| matches!(v, Prediction::Refused(_)));
         match bad {
-            // Faults, but none that names a relocation or says why not.
-            Some((index, Verdict::Refused(kinds))) if !explained => {
-                let kinds: Vec<_> = kinds.words().collect();
-                Err(reason(&self.name(case, index), &kinds.join(" or "), faults, came))
+            // There are faults, but none of them names a relocation or gives the reason.
+            Some((index, Prediction::Refused(kinds))) if !explained => {
+                let kinds: Vec<_> = kinds.names().collect();
+                Err(reason(&self.name(module, index), &kinds.join(" or "), faults, actual))
             }
             _ => Ok(()),
         }
@@ -122,12 +127,12 @@ fn form(in_place: bool) -> &'static str {
     if in_place { "in place" } else { "explicit" }
 }
 
-fn reason(about: &str, kinds: &str, faults: &[Fault], came: impl Fn(&Fault) -> String) -> Complaint {
-    let came: Vec<_> = faults.iter().take(3).map(came).collect();
-    Complaint {
-        wrong: Wrong::Reason,
+fn reason(about: &str, kinds: &str, faults: &[Fault], actual: impl Fn(&Fault) -> String) -> Diagnostic {
+    let actual: Vec<_> = faults.iter().take(3).map(actual).collect();
+    Diagnostic {
+        kind: DiagnosticKind::Reason,
         about: about.to_owned(),
         expected: format!("a fault of it: {kinds}"),
-        came: if came.is_empty() { "no fault at all".into() } else { came.join("; ") },
+        actual: if actual.is_empty() { "no fault at all".into() } else { actual.join("; ") },
     }
 }

@@ -1,37 +1,38 @@
-//! Cost in proportion: a case that is repeated, and what each repetition takes. Fuel counts, and never time.
+//! Checks that cost grows in proportion: a module is repeated, and the fuel and memory of each repetition are compared.
+//! Time is never measured.
 
-use super::case::{Case, Section, Symbol};
-use super::complaint::{Complaint, Wrong};
+use super::diagnostic::{Diagnostic, DiagnosticKind};
+use super::plugin_under_test::PluginUnderTest;
 use super::run::Outcome;
-use super::subject::Subject;
+use super::test_module::{Section, Symbol, TestModule};
 
-/// What there is more of.
+/// The dimension in which a module is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Growth {
-    /// Relocations at further places, of the same symbols.
+    /// More relocations at further places, to the same symbols.
     Relocations,
-    /// Relocations at further places, each of a further symbol.
+    /// More relocations at further places, each to a symbol of its own.
     Symbols,
-    /// The same with the places in falling order.
+    /// As [`Growth::Symbols`], with places in descending order.
     Backwards,
-    /// The same with one addend more for each.
+    /// As [`Growth::Symbols`], with a different addend for each relocation instead of a symbol.
     Addends,
-    /// Sections, each with the same.
+    /// More sections, each with the same contents.
     Sections,
-    /// Relocations at the same places.
+    /// More relocations at the same places.
     Same,
-    /// Symbols that no relocation names.
+    /// More symbols that no relocation refers to.
     Unused,
 }
 
 impl Growth {
-    /// All.
+    /// All dimensions.
     pub const ALL: [Self; 7] =
         [Self::Relocations, Self::Symbols, Self::Backwards, Self::Addends, Self::Sections, Self::Same, Self::Unused];
 
-    /// The word for it.
+    /// Returns the name that stands in oracle lines of test cases.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Relocations => "relocations",
             Self::Symbols => "symbols",
@@ -43,22 +44,22 @@ impl Growth {
         }
     }
 
-    /// The same from the word.
+    /// Parses the name that [`Growth::as_str`] returns.
     #[must_use]
     pub fn of(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|growth| growth.word() == word)
+        Self::ALL.into_iter().find(|growth| growth.as_str() == word)
     }
 }
 
-/// `case` as often as `times` says.
-fn repeated(case: &Case, growth: Growth, times: usize) -> Case {
-    let mut all = case.clone();
-    let Some(first) = case.sections.first() else { return all };
+/// Repeats `module` `times` times in one dimension.
+fn repeated(module: &TestModule, growth: Growth, times: usize) -> TestModule {
+    let mut all = module.clone();
+    let Some(first) = module.sections.first() else { return all };
     if growth == Growth::Sections {
         let copies = (1..times).map(|i| Section { name: format!("{}.{i}", first.name), ..first.clone() });
         let spread = |(i, s): (usize, Section)| {
             let by = ((i + 1) * first.bytes.len().next_multiple_of(16)) as u64;
-            Section { address: case.cut(s.address.wrapping_add(by)), ..s }
+            Section { address: module.cut(s.address.wrapping_add(by)), ..s }
         };
         all.sections.extend(copies.enumerate().map(spread));
         return all;
@@ -68,12 +69,12 @@ fn repeated(case: &Case, growth: Growth, times: usize) -> Case {
         return all;
     }
     let len = first.bytes.len() as u64;
-    let (section, symbols) = (&mut all.sections[0], case.symbols.len() as u32);
+    let (section, symbols) = (&mut all.sections[0], module.symbols.len() as u32);
     for i in 1..times {
         let by = if growth == Growth::Same { 0 } else { len * i as u64 };
         let own = growth != Growth::Relocations && growth != Growth::Same;
-        for (n, r) in (1..).zip(&case.symbols) {
-            // A label goes with what it marks.
+        for (n, r) in (1..).zip(&module.symbols) {
+            // A label moves with the relocation that it marks.
             let label = r.section == 1;
             if label || own {
                 let value = if label { r.value + by } else { r.value };
@@ -83,8 +84,9 @@ fn repeated(case: &Case, growth: Growth, times: usize) -> Case {
             }
         }
         for r in &first.relocations {
-            let label =
-                (r.symbol as usize).checked_sub(1).is_some_and(|i| case.symbols.get(i).is_some_and(|s| s.section == 1));
+            let label = (r.symbol as usize)
+                .checked_sub(1)
+                .is_some_and(|i| module.symbols.get(i).is_some_and(|s| s.section == 1));
             let mut more = *r;
             more.offset = more.offset.wrapping_add(by);
             if r.symbol != 0 && (label || own) {
@@ -103,22 +105,30 @@ fn repeated(case: &Case, growth: Growth, times: usize) -> Case {
     if growth == Growth::Backwards {
         section.relocations.reverse();
     }
-    all.synthetic = case.synthetic.wrapping_add(all.sections[0].bytes.len().next_multiple_of(0x1000) as u64);
+    all.synthetic = module.synthetic.wrapping_add(all.sections[0].bytes.len().next_multiple_of(0x1000) as u64);
     all
 }
 
-/// From a few hundred repetitions to two thousand, each further one costs about the same: what is sorted has a
-/// logarithm more, a square would cost four times as much.
-pub fn in_proportion(subject: &Subject<'_>, case: &Case, growth: Growth) -> Result<(), Complaint> {
+/// Checks that the cost of one more repetition is about the same between 250 and 500 repetitions and between 1,000 and
+/// 2,000. Sorting adds a logarithmic factor; a quadratic algorithm would cost four times as much.
+///
+/// # Errors
+///
+/// A [`Diagnostic`] if the plugin breaks the contract, or if fuel or memory grow faster than in proportion.
+pub(crate) fn check_growth(
+    under_test: &PluginUnderTest<'_>,
+    module: &TestModule,
+    growth: Growth,
+) -> Result<(), Diagnostic> {
     let mut points = Vec::new();
     for times in [250usize, 500, 1000, 2000] {
-        let run = subject.run(&repeated(case, growth, times));
-        if let Outcome::Misbehaved(what) = run.outcome {
-            return Err(Complaint {
-                wrong: Wrong::Misbehaved,
-                about: format!("{times} times the {}", growth.word()),
+        let run = under_test.run(&repeated(module, growth, times));
+        if let Outcome::GuestError(what) = run.outcome {
+            return Err(Diagnostic {
+                kind: DiagnosticKind::ContractViolation,
+                about: format!("{times} times the {}", growth.as_str()),
                 expected: "an answer".into(),
-                came: format!("it {what}"),
+                actual: format!("it {what}"),
             });
         }
         let memory = run.instance.as_ref().map_or(0, |i| i.memory().len()) as u64;
@@ -129,18 +139,18 @@ pub fn in_proportion(subject: &Subject<'_>, case: &Case, growth: Growth) -> Resu
     };
     let fuel = |a, b| slope(|p| p.1, a, b);
     let (first, last) = (fuel(0, 1), fuel(2, 3));
-    // A few units are what counting takes at all.
+    // Allow for the few units that counting itself takes.
     let steeper = last > first.saturating_mul(2) + 64;
-    // Memory grows by doubling: over the whole way, and with a page to spare.
+    // Memory grows by doubling, so compare over the whole range and allow 4 MiB.
     let (near, far) = (points[0].2, points[3].2);
     let hoards = far > near.saturating_mul(16) + (4 << 20);
-    let complain = |expected: String, came: String| {
-        let about = format!("{} times the {}", points[3].0, growth.word());
-        Err(Complaint { wrong: Wrong::Cost, about, expected, came })
+    let report = |expected: String, actual: String| {
+        let about = format!("{} times the {}", points[3].0, growth.as_str());
+        Err(Diagnostic { kind: DiagnosticKind::Cost, about, expected, actual })
     };
     match (steeper, hoards) {
-        (true, _) => complain(format!("about {first} units of fuel for each further one"), format!("{last} units")),
-        (_, true) => complain(format!("about 8 times {near} bytes of memory"), format!("{far} bytes")),
+        (true, _) => report(format!("about {first} units of fuel for each further one"), format!("{last} units")),
+        (_, true) => report(format!("about 8 times {near} bytes of memory"), format!("{far} bytes")),
         _ => Ok(()),
     }
 }

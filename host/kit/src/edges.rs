@@ -1,17 +1,17 @@
-//! Values of a row that are worth a case: the ends of its range, both sides of each, carries, patterns.
+//! Boundary values of a row: both sides of the ends of its range, carries, and bit patterns.
 
 use super::field::Field;
 use relobox_abi::{effect, rule};
 use relobox_link::description::PluginRow;
 use std::collections::HashSet;
 
-/// The unit in which a row's values move: what it must be a multiple of.
+/// Returns the unit of a row's values: a page, or the alignment in bytes.
 #[must_use]
 pub(crate) fn step(row: &PluginRow) -> i64 {
     if row.row.effect == effect::PAGES { 0x1000 } else { i64::from(row.row.align.max(1)) }
 }
 
-/// The ends of a row's range, as far as it has one, or of its field: the smallest value and the largest.
+/// Returns the smallest and the largest value of a row's range, or of its field if the row has no range rule.
 #[must_use]
 pub(crate) fn range(row: &PluginRow) -> (i64, i64) {
     let field = Field::of(row, relobox_abi::order::LITTLE);
@@ -26,11 +26,11 @@ pub(crate) fn range(row: &PluginRow) -> (i64, i64) {
         rule::UNSIGNED => (0, unsigned_max),
         _ => (signed_min, unsigned_max),
     };
-    // All 64 bits unsigned have no largest number here.
+    // An unsigned range of 64 bits has no largest `i64`.
     if max < 0 { (signed_min, i64::MAX) } else { (min, max) }
 }
 
-/// Values at the ends of `row`'s range and on both sides of each; where low halves carry; patterns.
+/// Returns the boundary values of `row`, each once.
 #[must_use]
 pub(crate) fn edges(row: &PluginRow) -> Vec<i64> {
     let step = step(row);
@@ -50,7 +50,7 @@ pub(crate) fn edges(row: &PluginRow) -> Vec<i64> {
         within(0xa5a5_a5a5_a5a5_a5a5),
         within(0x3c69_3c69_3c69_3c69),
         !within(0x5a5a_5a5a_5a5a_5a5a) & step.wrapping_neg(),
-        // The other reading of a number that may have a sign.
+        // The boundary of the signed reading of a value that may have either sign.
         (max / 2) & step.wrapping_neg(),
         ((max / 2) & step.wrapping_neg()).wrapping_add(step),
     ];

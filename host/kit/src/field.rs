@@ -1,25 +1,25 @@
-//! Fields, from a description's slices: which bits of a word a value goes to.
+//! Bit fields as a description's slices define them: which bits of a word hold which bits of a value.
 //!
-//! Written apart from the plugins' SDK, so that neither judges itself.
+//! The kit does not share this code with the plugins' SDK, so that each can find errors of the other.
 
 use relobox_abi::{Slice, order};
 use relobox_link::description::PluginRow;
 
-/// A row's field in a module of one byte order.
+/// The field of a row, in a module of one byte order.
 #[derive(Clone, Copy, Debug)]
-pub struct Field<'a> {
-    /// Bytes at the place.
+pub(crate) struct Field<'a> {
+    /// The width of the field in bytes.
     pub width: usize,
     big: bool,
     slices: &'a [Slice],
 }
 
-/// The lowest `len` bits.
+/// Returns a mask of the lowest `len` bits.
 fn ones(len: u8) -> u64 {
     u64::MAX.checked_shr(u64::BITS.saturating_sub(len.into())).unwrap_or(0)
 }
 
-/// Shifts that forget what leaves the word, also where a description shifts it out altogether.
+/// Shifts whose result is 0 where a description shifts by 64 bits or more.
 fn up(value: u64, bits: u8) -> u64 {
     value.checked_shl(bits.into()).unwrap_or(0)
 }
@@ -29,24 +29,24 @@ fn down(value: u64, bits: u8) -> u64 {
 }
 
 impl<'a> Field<'a> {
-    /// The field of `row` where data is of `data_order`.
+    /// Makes the field of `row` for a module of byte order `data_order` (see [`order`]).
     #[must_use]
-    pub fn of(row: &'a PluginRow, data_order: u8) -> Self {
+    pub(crate) fn of(row: &'a PluginRow, data_order: u8) -> Self {
         let its = if row.row.order == order::DATA { data_order } else { row.row.order };
         Self { width: row.row.width.into(), big: its == order::BIG, slices: &row.slices }
     }
 
-    /// The word at the start of `place`; 0 if there is none.
+    /// Reads the word at the start of `place`, or 0 if `place` is shorter than the field.
     #[must_use]
-    pub fn word(&self, place: &[u8]) -> u64 {
+    pub(crate) fn word(&self, place: &[u8]) -> u64 {
         let Some(bytes) = place.get(..self.width) else { return 0 };
         let push = |word, byte: &u8| up(word, 8) | u64::from(*byte);
         if self.big { bytes.iter().fold(0, push) } else { bytes.iter().rev().fold(0, push) }
     }
 
-    /// `word` as it stands in memory; [`Field::width`] bytes of it count.
+    /// Returns `word` in memory order; only the first [`Field::width`] bytes are part of the field.
     #[must_use]
-    pub fn bytes(&self, word: u64) -> [u8; 8] {
+    pub(crate) fn bytes(&self, word: u64) -> [u8; 8] {
         let mut bytes = word.to_le_bytes();
         if self.big {
             bytes[..self.width.min(8)].reverse();
@@ -54,40 +54,40 @@ impl<'a> Field<'a> {
         bytes
     }
 
-    /// The bits of the word that the relocation owns.
+    /// Returns the bits of the word that belong to the field.
     #[must_use]
-    pub fn mask(&self) -> u64 {
+    pub(crate) fn mask(&self) -> u64 {
         self.slices.iter().fold(0, |mask, s| mask | up(ones(s.len), s.field_bit))
     }
 
-    /// The bits of the value that the field holds.
+    /// Returns the bits of the value that the field stores.
     #[must_use]
-    pub fn holds(&self) -> u64 {
+    pub(crate) fn stored_bits(&self) -> u64 {
         self.slices.iter().fold(0, |mask, s| mask | up(ones(s.len), s.value_bit))
     }
 
-    /// One past the highest of them.
+    /// Returns the number of the highest value bit that the field stores, plus one.
     #[must_use]
-    pub fn value_bits(&self) -> u32 {
-        u64::BITS - self.holds().leading_zeros()
+    pub(crate) fn value_bits(&self) -> u32 {
+        u64::BITS - self.stored_bits().leading_zeros()
     }
 
-    /// `word` with each slice set from the value that `source` names for it.
+    /// Sets each slice of `word` from the value that `source` returns for it.
     #[must_use]
-    pub fn insert(&self, word: u64, source: impl Fn(&Slice) -> i64) -> u64 {
+    pub(crate) fn insert(&self, word: u64, source: impl Fn(&Slice) -> i64) -> u64 {
         let set = |word, s: &Slice| word | up(down(source(s).cast_unsigned(), s.value_bit) & ones(s.len), s.field_bit);
         self.slices.iter().fold(word & !self.mask(), set)
     }
 
-    /// The value whose bits stand in `word`; what the field does not hold is 0.
+    /// Reads the value from `word`; bits that the field does not store are 0.
     #[must_use]
-    pub fn extract(&self, word: u64) -> u64 {
+    pub(crate) fn extract(&self, word: u64) -> u64 {
         self.slices.iter().fold(0, |value, s| value | up(down(word, s.field_bit) & ones(s.len), s.value_bit))
     }
 
-    /// The same with the sign of the highest bit: an addend that stands in place.
+    /// Reads the value, sign-extended from the highest bit that the field stores, as for an addend in place.
     #[must_use]
-    pub fn signed(&self, word: u64) -> i64 {
+    pub(crate) fn signed(&self, word: u64) -> i64 {
         match self.value_bits() {
             0 => 0,
             bits => (self.extract(word) << (u64::BITS - bits)).cast_signed() >> (u64::BITS - bits),

@@ -1,40 +1,40 @@
-//! Formulas of the psABIs, as descriptions write them: letters, numbers, `+ - >> << & ~` and parentheses. Operators bind
-//! as in C and in Rust.
+//! Parser and evaluator for psABI formulas as descriptions write them: letters, numbers, `+ - >> << & ~` and
+//! parentheses. Operators have the precedence of C and Rust.
 //!
-//! What a function means is for an architecture to say: a formula with one is not read. Neither is one with a letter
-//! for a table or an entry in it, except by [`Formula::of_tables`], for rows that say of themselves that they have one.
+//! Formulas with function calls are not read, since only the architecture knows what a function does. Letters for
+//! tables and table entries are read only by [`Formula::parse_table`].
 
-/// The psABIs' letters for tables and entries in them. Each is whatever the plugin means by it: a table's address, an
-/// entry's, its offset.
-pub const TABLES: [&str; 5] = ["G", "GOT", "O", "L", "T"];
+/// The psABI letters for tables and table entries. Plugins differ in what a letter stands for: the address of a table,
+/// the address of an entry, or the offset of an entry.
+pub(crate) const TABLES: [&str; 5] = ["G", "GOT", "O", "L", "T"];
 
-/// The letters that a formula may have.
+/// The operands of a formula.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Letters {
-    /// The symbol's value.
+pub(crate) struct Letters {
+    /// The value of the symbol.
     pub s: i64,
     /// The addend.
     pub a: i64,
-    /// The place.
+    /// The address of the place.
     pub p: i64,
-    /// The symbol's size.
+    /// The size of the symbol in bytes.
     pub z: i64,
-    /// Tables and entries in them, by [`TABLES`].
+    /// The values of the letters in [`TABLES`].
     pub tables: [i64; 5],
 }
 
-/// A formula, ready to be computed: instructions for a stack.
+/// A parsed formula: operations in postfix order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Formula(Vec<Step>);
+pub(crate) struct Formula(Vec<Step>);
 
-/// What an entry is for, as far as its formula says.
+/// The required contents of a table entry, as far as the formula determines them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holds {
-    /// The symbol: the addend is added to the way there.
+pub(crate) enum EntryContents {
+    /// The symbol; the addend is added to the address of the entry.
     Symbol,
-    /// Symbol plus addend: the addend is the entry's own.
+    /// Symbol plus addend.
     Target,
-    /// It has no addend.
+    /// The formula has no addend, so both are possible.
     Either,
 }
 
@@ -54,14 +54,14 @@ enum Step {
     And,
 }
 
-/// How wide a number is that is shifted to the right, and what comes in from above. A formula does not say.
+/// The width and sign of a number that is shifted to the right. A formula does not define them.
 #[derive(Clone, Copy)]
 enum Shifted {
-    /// As it is: 64 bits with a sign.
+    /// A signed number of 64 bits.
     Plain,
-    /// A number of the class's width with a sign.
+    /// A signed number of the width of the class.
     Signed(u8),
-    /// A number of the class's width without one.
+    /// An unsigned number of the width of the class.
     Unsigned(u8),
 }
 
@@ -79,25 +79,25 @@ impl Shifted {
 }
 
 impl Formula {
-    /// Reads a formula; `None` if any of it is not known for certain.
+    /// Parses a formula, or returns `None` if any part of it is not understood.
     #[must_use]
-    pub fn read(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut reader = Reader { rest: text.trim(), steps: Vec::new(), depth: 0, tables: false, own: false };
         reader.both()?;
         reader.rest.is_empty().then_some(Self(reader.steps))
     }
 
-    /// Reads the first argument of a function around the whole.
+    /// Parses the first argument of a function call that is the whole formula.
     #[must_use]
-    pub fn argument(text: &str) -> Option<Self> {
-        inside(text.trim()).and_then(Self::read)
+    pub(crate) fn parse_argument(text: &str) -> Option<Self> {
+        inside(text.trim()).and_then(Self::parse)
     }
 
-    /// Reads a formula of a row whose value is made of tables: letters of [`TABLES`], each with or without what it is
-    /// asked for in parentheses, `page(X)` without the low twelve bits, `lo12(X)` these. With `within`, a function
-    /// around the whole, whose first argument is what it is made of, is passed over.
+    /// Parses a formula with letters of [`TABLES`], each with an optional argument in parentheses, and with `page(X)`
+    /// (the low twelve bits cleared) and `lo12(X)` (the low twelve bits). If `within` is true, a function call around
+    /// the whole formula is skipped and its first argument is parsed.
     #[must_use]
-    pub fn of_tables(text: &str, within: bool) -> Option<(Self, Holds)> {
+    pub(crate) fn parse_table(text: &str, within: bool) -> Option<(Self, EntryContents)> {
         let text = text.trim();
         let text = if within { inside(text).unwrap_or(text) } else { text };
         let mut reader = Reader { rest: text, steps: Vec::new(), depth: 0, tables: true, own: false };
@@ -107,35 +107,36 @@ impl Formula {
         }
         let holds = match (reader.steps.contains(&Step::Letter('A')), reader.own) {
             (true, true) => return None,
-            (true, false) => Holds::Symbol,
-            (false, true) => Holds::Target,
-            (false, false) => Holds::Either,
+            (true, false) => EntryContents::Symbol,
+            (false, true) => EntryContents::Target,
+            (false, false) => EntryContents::Either,
         };
         Some((Self(reader.steps), holds))
     }
 
-    /// Which of [`TABLES`] it has, each once, in order.
+    /// Returns the indices of the [`TABLES`] letters that occur, each once, in ascending order.
     #[must_use]
-    pub fn tables(&self) -> Vec<usize> {
+    pub(crate) fn tables(&self) -> Vec<usize> {
         (0..TABLES.len()).filter(|i| self.0.contains(&Step::Table(*i))).collect()
     }
 
-    /// Whether its value moves by as much as its letters do: nothing is shifted or cut off, but for whole pages.
+    /// Returns whether the value changes by as much as its operands: nothing is shifted or masked, except for whole
+    /// pages.
     #[must_use]
-    pub fn is_linear(&self) -> bool {
+    pub(crate) fn is_linear(&self) -> bool {
         !self.0.iter().any(|step| matches!(step, Step::Left | Step::Right | Step::And | Step::Not))
     }
 
-    /// Its value; all operators wrap, and `>>` keeps the sign.
+    /// Evaluates the formula with wrapping operators and an arithmetic `>>`.
     #[must_use]
-    pub fn value(&self, letters: &Letters) -> i64 {
+    pub(crate) fn value(&self, letters: &Letters) -> i64 {
         self.value_as(letters, Shifted::Plain)
     }
 
-    /// Its value, and two more by other readings of what is shifted to the right: as numbers of `class` bits, with a
-    /// sign and without one. The same three times where nothing is.
+    /// Evaluates the formula under three readings of right shifts: of 64-bit, of signed `class`-bit and of unsigned
+    /// `class`-bit numbers. All three are equal if there is no right shift.
     #[must_use]
-    pub fn readings(&self, letters: &Letters, class: u8) -> [i64; 3] {
+    pub(crate) fn readings(&self, letters: &Letters, class: u8) -> [i64; 3] {
         if self.0.contains(&Step::Right) {
             return [Shifted::Plain, Shifted::Signed(class), Shifted::Unsigned(class)]
                 .map(|shifted| self.value_as(letters, shifted));
@@ -179,13 +180,14 @@ struct Reader<'a> {
     rest: &'a str,
     steps: Vec<Step>,
     depth: usize,
-    /// Whether letters for tables are read.
+    /// True if letters for tables are allowed.
     tables: bool,
-    /// Whether one of them has the addend for its own.
+    /// True if the argument of a table letter contains the addend.
     own: bool,
 }
 
-/// What stands in the parentheses of `f(X, …)`, up to a comma; `None` if the whole is no such call, or one that is read.
+/// Returns the first argument of a call `f(X, …)` that is the whole text, or `None` if the text is no such call or `f`
+/// is a function that the parser knows.
 fn inside(text: &str) -> Option<&str> {
     let (name, rest) = text.strip_suffix(')')?.split_once('(')?;
     let known = TABLES.contains(&name) || matches!(name, "" | "page" | "lo12");
@@ -212,7 +214,7 @@ impl Reader<'_> {
         found.is_some()
     }
 
-    /// Shifted sums, and `&` between them, which binds less.
+    /// Parses `&`, which has the lowest precedence.
     fn both(&mut self) -> Option<()> {
         self.shifted()?;
         while self.next('&') {
@@ -222,7 +224,7 @@ impl Reader<'_> {
         Some(())
     }
 
-    /// Sums, and `>>` and `<<` between them.
+    /// Parses `>>` and `<<`.
     fn shifted(&mut self) -> Option<()> {
         self.sum()?;
         loop {
@@ -252,7 +254,7 @@ impl Reader<'_> {
 
     fn term(&mut self) -> Option<()> {
         self.depth += 1;
-        // A description is hostile: no recursion without an end.
+        // Descriptions are hostile input, so the recursion depth is limited.
         let done = if self.depth > relobox_core::limits::FORMULA { None } else { self.inner() };
         self.depth -= 1;
         done
@@ -302,11 +304,11 @@ impl Reader<'_> {
         Some(())
     }
 
-    /// What an entry is for, which is not computed.
+    /// Skips the argument of a table letter, which only says what the entry is for.
     fn arguments(&mut self) -> Option<()> {
         let Some(rest) = self.rest.strip_prefix('(') else { return Some(()) };
         let (arguments, rest) = rest.split_once(')')?;
-        // One level is all that is needed to say for which target.
+        // One level of parentheses is enough to name a target.
         if arguments.contains('(') {
             return None;
         }
@@ -329,7 +331,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formulas_have_values() {
+    fn formulas_are_evaluated() {
         let letters = Letters { s: 0x1000, a: -4, p: 0x804, z: 8, ..Letters::default() };
         for (text, value) in [
             ("S + A", 0xffc),
@@ -345,39 +347,39 @@ mod tests {
             ("S << 4 >> 8", 0x100),
             ("(S + A - P >> 2) << 2", 0x7f8),
         ] {
-            assert_eq!(Formula::read(text).map(|f| f.value(&letters)), Some(value), "{text}");
+            assert_eq!(Formula::parse(text).map(|f| f.value(&letters)), Some(value), "{text}");
         }
     }
 
     #[test]
-    fn formulas_of_tables_say_what_entries_hold() {
+    fn table_formulas_determine_the_entry_contents() {
         let letters = Letters { s: 7, a: -4, p: 0x800, z: 0, tables: [0x3018, 0x3000, 0x18, 0x5000, 0x20] };
         for (text, within, value, holds, tables) in [
-            ("G + A - P", false, 0x2814, Holds::Symbol, &[0][..]),
-            ("S + A - GOT", false, 3 - 0x3000, Holds::Symbol, &[1]),
-            ("G(A) - GOT", false, 0x18, Holds::Target, &[0, 1]),
-            ("G(S, 0) + A - P", false, 0x2814, Holds::Symbol, &[0]),
-            ("high(G(S + A, A) - P)", true, 0x2818, Holds::Target, &[0]),
-            ("movz_or_movn(G(A) - GOT, 2)", true, 0x18, Holds::Target, &[0, 1]),
-            ("page(G(A)) - page(P)", false, 0x3000, Holds::Target, &[0]),
-            ("lo12(G(A))", true, 0x18, Holds::Target, &[0]),
-            ("G(S + A) & 0xfff", false, 0x18, Holds::Target, &[0]),
-            ("G - P", false, 0x2818, Holds::Either, &[0]),
-            ("L - G + A", false, 0x5000 - 0x3018 - 4, Holds::Symbol, &[0, 3]),
-            ("G(S + A) >> 12", false, 0x3, Holds::Target, &[0]),
+            ("G + A - P", false, 0x2814, EntryContents::Symbol, &[0][..]),
+            ("S + A - GOT", false, 3 - 0x3000, EntryContents::Symbol, &[1]),
+            ("G(A) - GOT", false, 0x18, EntryContents::Target, &[0, 1]),
+            ("G(S, 0) + A - P", false, 0x2814, EntryContents::Symbol, &[0]),
+            ("high(G(S + A, A) - P)", true, 0x2818, EntryContents::Target, &[0]),
+            ("movz_or_movn(G(A) - GOT, 2)", true, 0x18, EntryContents::Target, &[0, 1]),
+            ("page(G(A)) - page(P)", false, 0x3000, EntryContents::Target, &[0]),
+            ("lo12(G(A))", true, 0x18, EntryContents::Target, &[0]),
+            ("G(S + A) & 0xfff", false, 0x18, EntryContents::Target, &[0]),
+            ("G - P", false, 0x2818, EntryContents::Either, &[0]),
+            ("L - G + A", false, 0x5000 - 0x3018 - 4, EntryContents::Symbol, &[0, 3]),
+            ("G(S + A) >> 12", false, 0x3, EntryContents::Target, &[0]),
         ] {
-            let (formula, said) = Formula::of_tables(text, within).expect(text);
+            let (formula, said) = Formula::parse_table(text, within).expect(text);
             assert_eq!((formula.value(&letters), said, &*formula.tables()), (value, holds, tables), "{text}");
         }
         for (text, within) in [("high(G - P)", false), ("X + A", true), ("G(f(A)) + A", false), ("G(A) + A", false)] {
-            assert_eq!(Formula::of_tables(text, within), None, "{text}");
+            assert_eq!(Formula::parse_table(text, within), None, "{text}");
         }
     }
 
     #[test]
-    fn what_comes_in_from_above_is_not_said() {
+    fn readings_of_a_right_shift_differ() {
         let letters = Letters { s: -0x1_0000, ..Letters::default() };
-        let readings = |text: &str, class| Formula::read(text).map(|f| f.readings(&letters, class));
+        let readings = |text: &str, class| Formula::parse(text).map(|f| f.readings(&letters, class));
         assert_eq!(readings("S + A", 32), Some([-0x1_0000; 3]));
         assert_eq!(readings("(S + A) >> 16", 32), Some([-1, -1, 0xffff]));
         assert_eq!(readings("(S + A) >> 16", 64), Some([-1, -1, 0xffff_ffff_ffff]));
@@ -385,10 +387,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_certain_is_not_read() {
+    fn ambiguous_formulas_are_rejected() {
         for text in ["", "G + A", "page(S)", "S A", "S +", "(S", "S)", "S * 2", "S - 1x", "S > 2", "S >> ", "S >>> 2"] {
-            assert_eq!(Formula::read(text), None, "{text}");
+            assert_eq!(Formula::parse(text), None, "{text}");
         }
-        assert_eq!(Formula::read(&"(".repeat(100)), None);
+        assert_eq!(Formula::parse(&"(".repeat(100)), None);
     }
 }

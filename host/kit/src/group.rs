@@ -2,36 +2,36 @@
 
 use serde::Serialize;
 
-/// Checks of one kind.
+/// A group of checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Group {
-    /// What the description says of itself.
+    /// Static checks on the description.
     Description,
-    /// The ends of every range, what stands in and around every field.
+    /// The ends of every range, and the bits in and around every field.
     Vectors,
-    /// Every window at the ends of its section, and beyond.
+    /// Windows at the ends of a section and beyond.
     Places,
-    /// Halves and wholes.
+    /// Pairs of relocations and halves without a partner.
     Pairs,
-    /// What must hold between two links.
+    /// Metamorphic properties: relations that must hold between two links.
     Properties,
     /// Table entries and stubs.
     Slots,
-    /// The same twice.
+    /// Two runs of the same job.
     Determinism,
     /// Fuel and memory in proportion.
     Cost,
-    /// Records that nobody has checked.
+    /// Malformed and hostile records.
     Hostile,
-    /// What a second plugin says.
+    /// Comparison with a second plugin.
     Against,
-    /// What was recorded.
+    /// Recorded test cases.
     Recorded,
 }
 
 impl Group {
-    /// All, in order.
+    /// All groups, in the order in which reports list them.
     pub const ALL: [Self; 11] = [
         Self::Description,
         Self::Vectors,
@@ -46,9 +46,9 @@ impl Group {
         Self::Recorded,
     ];
 
-    /// The word for it, as in JSON and in filters.
+    /// Returns the name that JSON reports and filters use.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Description => "description",
             Self::Vectors => "vectors",
@@ -64,21 +64,21 @@ impl Group {
         }
     }
 
-    /// What is checked, in words.
+    /// Returns a description of the group for `--list`.
     #[must_use]
     pub fn text(self) -> &'static str {
         match self {
             Self::Description => "rows, fields, rules and pairs do not contradict each other",
             Self::Vectors => "each row: ends of the range, both sides; alignment; bits in and around the field",
-            Self::Places => "each row: windows at the ends of a section, behind it, and around 2^32 and 2^64",
-            Self::Pairs => "halves together, carries, interleaved pairs; a half alone is refused",
-            Self::Properties => "shift everything, symbols, places; poison; another order",
+            Self::Places => "each row: windows at both ends of a section, beyond it, and around 2^32 and 2^64",
+            Self::Pairs => "both halves together, carries, interleaved pairs; a half without its partner is refused",
+            Self::Properties => "move everything, symbols or sections; invert contents; reorder relocations",
             Self::Slots => "table entries and stubs lead to their symbols; two symbols never share one",
-            Self::Determinism => "the same job twice: bytes, faults, fuel, memory",
+            Self::Determinism => "two runs of the same job agree in bytes, faults, fuel and memory",
             Self::Cost => "fuel and memory grow in proportion to relocations, symbols, addends, sections",
-            Self::Hostile => "wrong symbols, types, forms and machines; thousands of faults; records by chance",
-            Self::Against => "a second plugin answers the same (--against)",
-            Self::Recorded => "recorded cases give what they gave (--vectors)",
+            Self::Hostile => "wrong symbols, types, addend forms and machines; thousands of faults; random records",
+            Self::Against => "a second plugin agrees (--against)",
+            Self::Recorded => "recorded test cases have the same outcome (--vectors)",
         }
     }
 }

@@ -1,33 +1,34 @@
-//! A proof as JUnit XML.
+//! A conformance report as JUnit XML.
 
-use super::prove::Proof;
-use super::prover::Check;
+use super::conformance::ConformanceReport;
+use super::runner::Check;
 use crate::junit_xml::{case, failure, skipped, suite, xml};
 use quick_junit::TestCaseStatus;
 
-/// A test suite for each group, a test case for each check.
+/// Formats a report with a test suite for each group and a test case for each check. `seconds` is the total run time.
 #[must_use]
-pub fn junit(plugin: &str, proof: &Proof, seconds: f64) -> String {
-    let suites = proof.groups().map(|group| {
-        let class = format!("relobox.plugin.{plugin}.{}", group.word());
-        let checks = proof.checks.iter().filter(|check| check.group == group);
-        suite(group.word(), checks.map(|check| case(&class, &check.name, status(check))))
+pub fn junit(plugin: &str, report: &ConformanceReport, seconds: f64) -> String {
+    let suites = report.groups().map(|group| {
+        let class = format!("relobox.plugin.{plugin}.{}", group.as_str());
+        let checks = report.checks.iter().filter(|check| check.group == group);
+        suite(group.as_str(), checks.map(|check| case(&class, &check.name, status(check))))
     });
     xml(&format!("relobox plugin test {plugin}"), seconds, suites)
 }
 
-/// A failure has the word and the text of the first complaint, and below that how many cases failed, and the others.
+/// Makes the status of a check. A failure has the kind and the text of the first diagnostic, then the number of failed
+/// test cases and the other diagnostics.
 fn status(check: &Check) -> TestCaseStatus {
-    let complaints: Vec<_> = check.failures.iter().map(|failure| &failure.complaint).collect();
-    match complaints.split_first() {
+    let diagnostics: Vec<_> = check.failures.iter().map(|failure| &failure.diagnostic).collect();
+    match diagnostics.split_first() {
         Some((first, others)) => {
             let count = format!("{} of {} cases", check.failed, check.cases);
-            let others = others.iter().map(|other| format!("{}: {other}", other.wrong.word()));
+            let others = others.iter().map(|other| format!("{}: {other}", other.kind.as_str()));
             let mut status = failure(&first.to_string(), std::iter::once(count).chain(others));
-            status.set_type(first.wrong.word());
+            status.set_type(first.kind.as_str());
             status
         }
-        None if check.cases == 0 => skipped(check.partly.as_deref().unwrap_or("nothing to check")),
+        None if check.cases == 0 => skipped(check.limitation.as_deref().unwrap_or("nothing to check")),
         None => TestCaseStatus::success(),
     }
 }
@@ -35,25 +36,26 @@ fn status(check: &Check) -> TestCaseStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::complaint::{Complaint, Wrong};
+    use crate::diagnostic::{Diagnostic, DiagnosticKind};
     use crate::group::Group;
 
-    use crate::prover::{Check, Failure};
+    use crate::runner::{Check, CheckFailure};
 
     #[test]
     fn checks_are_test_cases() {
-        let failure = |wrong| {
-            let (about, expected, came) = ("R_<&\">\u{1}".into(), "x".into(), "y".into());
-            Failure { complaint: Complaint { wrong, about, expected, came }, reproducer: None }
+        let failure = |kind| {
+            let (about, expected, actual) = ("R_<&\">\u{1}".into(), "x".into(), "y".into());
+            CheckFailure { diagnostic: Diagnostic { kind, about, expected, actual }, reproducer: None }
         };
         let mut check = Check::new(Group::Vectors, "R_<&\">");
         (check.cases, check.failed) = (3, 1);
-        check.failures.extend([failure(Wrong::Bytes), failure(Wrong::Reason)]);
-        let proof = Proof { checks: vec![check, Check::new(Group::Cost, "a")], ..Proof::default() };
-        let text = junit("toy", &proof, 0.5);
+        check.failures.extend([failure(DiagnosticKind::Bytes), failure(DiagnosticKind::Reason)]);
+        let report =
+            ConformanceReport { checks: vec![check, Check::new(Group::Cost, "a")], ..ConformanceReport::default() };
+        let text = junit("toy", &report, 0.5);
         assert!(text.contains("name=\"R_&lt;&amp;&quot;&gt;\""), "{text}");
-        let complaint = "R_&lt;&amp;&quot;&gt;\\u{1}: expected x; came y";
-        assert!(text.contains(&format!("message=\"{complaint}\" type=\"bytes\">1 of 3 cases\nreason: ")), "{text}");
+        let diagnostic = "R_&lt;&amp;&quot;&gt;\\u{1}: expected x; came y";
+        assert!(text.contains(&format!("message=\"{diagnostic}\" type=\"bytes\">1 of 3 cases\nreason: ")), "{text}");
         assert!(text.contains("<skipped message=\"nothing to check\"/>"), "{text}");
     }
 }

@@ -1,21 +1,21 @@
-//! Reports as JUnit XML, for machines that read reports: of `relobox plugin test` and `relobox fuzz`.
+//! JUnit XML reports of `relobox plugin test` and `relobox fuzz`.
 //!
-//! Names and messages are those of plugins and files, so they are escaped as everywhere; among what that replaces are the
-//! characters that XML cannot have at all.
+//! Names and messages come from plugins and files, so they are escaped. That also removes the characters that XML does
+//! not allow.
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use relobox_core::text::escaped;
 use std::fmt;
 use std::time::Duration;
 
-/// A test case of class `class`.
+/// Makes a test case of class `class`.
 pub fn case(class: &str, name: &str, status: TestCaseStatus) -> TestCase {
     let mut case = TestCase::new(escaped(name), status);
     case.set_classname(escaped(class));
     case
 }
 
-/// What a test case says that failed: `message` in one line, `lines` below it.
+/// Makes the status of a failed test case, with `message` as its summary and `lines` as its text.
 pub fn failure<L: fmt::Display>(message: &str, lines: impl IntoIterator<Item = L>) -> TestCaseStatus {
     let lines: Vec<_> = lines.into_iter().map(|line| escaped(&line.to_string()).into_owned()).collect();
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
@@ -23,26 +23,26 @@ pub fn failure<L: fmt::Display>(message: &str, lines: impl IntoIterator<Item = L
     status
 }
 
-/// What a test case says that had nothing to do.
+/// Makes the status of a test case that was skipped, with the reason.
 pub fn skipped(why: &str) -> TestCaseStatus {
     let mut status = TestCaseStatus::skipped();
     status.set_message(escaped(why));
     status
 }
 
-/// A test suite of these cases.
+/// Makes a test suite of these test cases.
 pub fn suite(name: &str, cases: impl IntoIterator<Item = TestCase>) -> TestSuite {
     let mut suite = TestSuite::new(escaped(name));
     suite.add_test_cases(cases);
     suite
 }
 
-/// The XML of a report on a run that took so long.
+/// Serialises a report; `seconds` is the run time.
 pub fn xml(name: &str, seconds: f64, suites: impl IntoIterator<Item = TestSuite>) -> String {
     let mut report = Report::new(escaped(name));
     report.set_time(Duration::try_from_secs_f64(seconds).unwrap_or_default()).add_test_suites(suites);
     let mut xml = Vec::new();
-    // A vector takes whatever is written.
+    // Writing to a vector does not fail.
     let _ = report.serialize(&mut xml);
     String::from_utf8_lossy(&xml).into_owned()
 }

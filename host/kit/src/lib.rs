@@ -1,67 +1,84 @@
-//! The plugin kit: made-up modules, the stages that link them, and what is proved of a plugin with them.
+//! The conformance kit: tests relocation plugins against their own descriptions. It contains no knowledge of any
+//! architecture.
 //!
-//! Nothing here knows an architecture: what there is to prove comes from a plugin's own description.
+//! The modules, in the order of the data flow:
+//!
+//! 1. `test_module`, `fixture` and `test_case` make the input: a kernel module as records, or a `.case` file.
+//! 2. `run` links it with the plugin, in the host's own stages.
+//! 3. `reference_model` predicts the result from the description. `formula`, `value_source` and `value` compute the
+//!    value; `encode`, `field` and `places` turn it into bytes; `predict` combines both into a `prediction`.
+//! 4. `infer_tables`, `infer_range` and `tables` infer from a few links what the description leaves open.
+//! 5. `indirection` and `slots` resolve fields that refer to table entries or stubs.
+//! 6. [`oracle`] compares the result with the prediction (`check`), with a second link (`metamorphic`, `cost`) or with
+//!    a second plugin ([`agree`], `destination`, `stub`). It returns a `diagnostic`; [`blame`] attributes stray writes.
+//! 7. The checks of each `group` derive modules from the rows: `describe`, `bits`, `vectors`, `edges`, `sample`,
+//!    `pairs`, `properties`, `hostile`.
+//! 8. `runner` applies oracles for a `plugin_under_test`; `minimise` and [`minimiser`] reduce what failed.
+//! 9. `conformance` collects the report; `reproducer`, `junit` and [`junit_xml`] write it.
 #![warn(missing_docs)]
 
 pub mod agree;
 mod bits;
 pub mod blame;
-pub mod case;
 mod check;
-pub mod complaint;
-pub mod cost;
+mod conformance;
+mod cost;
 mod describe;
 mod destination;
+mod diagnostic;
 mod edges;
-pub mod field;
-pub mod follow;
-pub mod formula;
-pub mod ground;
-pub mod group;
+mod encode;
+mod fault_kinds;
+mod field;
+mod fixture;
+mod formula;
+mod group;
 mod hostile;
-pub mod judge;
+mod indirection;
+mod infer_range;
+mod infer_tables;
 mod junit;
 pub mod junit_xml;
-pub mod kinds;
-mod learn;
-mod meaning;
-mod measure;
-pub mod minimise;
+mod metamorphic;
+mod minimise;
 pub mod minimiser;
 pub mod oracle;
 mod pairs;
-pub mod places;
+mod places;
+mod plugin_under_test;
 mod predict;
+mod prediction;
 mod properties;
-pub mod prove;
-pub mod prover;
-mod relations;
+mod reference_model;
 mod reproducer;
-pub mod run;
+mod run;
+mod runner;
 mod sample;
-mod settle;
 mod slots;
 mod stub;
-pub mod subject;
 mod tables;
-pub mod text;
+mod test_case;
+mod test_module;
 mod value;
+mod value_source;
 mod vectors;
-pub mod verdict;
 
-pub use case::{Case, Relocation, Section, Symbol};
-pub use complaint::{Complaint, Wrong};
-pub use follow::Seen;
-pub use ground::Ground;
+pub use conformance::{ConformanceReport, run_checks};
+pub use cost::Growth;
+pub use diagnostic::{Diagnostic, DiagnosticKind};
+pub use fixture::Fixture;
 pub use group::Group;
-pub use judge::{Forms, Judge};
+pub use indirection::RowCoverage;
 pub use junit::junit;
 pub use minimise::minimise;
 pub use oracle::Oracle;
-pub use prove::{Proof, prove};
-pub use prover::{Check, Failure, Wanted};
+pub use plugin_under_test::PluginUnderTest;
+pub use reference_model::{AddendForms, ReferenceModel};
 pub use reproducer::Reproducer;
 pub use run::{Fault, Linked, Made, Outcome, Run, run};
-pub use subject::Subject;
-pub use text::{Expected, Recorded, Unreadable};
-pub use verdict::Verdict;
+pub use runner::{Check, CheckFailure, Selection};
+pub use test_case::{Expected, ParseError, TestCase};
+pub use test_module::{Relocation, Section, Symbol, TestModule};
+
+/// The name under which `relobox link --cross-check` uses [`TestModule`].
+pub type Case = TestModule;

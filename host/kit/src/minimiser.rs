@@ -1,33 +1,34 @@
-//! Inputs made small: whatever they are, candidates are tried until none helps or there were enough.
+//! A minimiser for any kind of input: it accepts a smaller candidate whenever a predicate still holds for it.
 
 use relobox_core::limits;
 
-/// The smallest input so far of which something still holds.
+/// The state of a minimisation.
 pub struct Minimiser<'a, T> {
     best: T,
-    /// How many candidates may still be tried.
+    /// The number of candidates that may still be tried.
     left: usize,
     still: &'a mut dyn FnMut(&T) -> bool,
 }
 
 impl<'a, T: Clone + PartialEq> Minimiser<'a, T> {
-    /// Begins with `input`, of which `still` holds.
+    /// Starts with `input`, for which `still` must be true. At most [`limits::MINIMISE`] candidates are tried.
     pub fn new(input: T, still: &'a mut dyn FnMut(&T) -> bool) -> Self {
         Self { best: input, left: limits::MINIMISE, still }
     }
 
-    /// The smallest so far.
+    /// Returns the smallest input found so far.
     pub fn best(&self) -> &T {
         &self.best
     }
 
-    /// The same, at the end.
+    /// Returns the smallest input found.
     pub fn into_best(self) -> T {
         self.best
     }
 
-    /// Goes on with `candidate` if it is another one, and the same holds of it.
-    pub fn offer(&mut self, candidate: T) -> bool {
+    /// Accepts `candidate` if it differs from the best input and the predicate holds for it; returns whether it was
+    /// accepted.
+    pub fn try_candidate(&mut self, candidate: T) -> bool {
         if self.left == 0 || candidate == self.best {
             return false;
         }
@@ -39,10 +40,10 @@ impl<'a, T: Clone + PartialEq> Minimiser<'a, T> {
         holds
     }
 
-    /// The same with what `change` makes of the smallest so far.
-    pub fn change(&mut self, change: impl FnOnce(&mut T)) -> bool {
+    /// Offers a changed copy of the best input; returns whether it was accepted.
+    pub fn try_change(&mut self, change: impl FnOnce(&mut T)) -> bool {
         let mut candidate = self.best.clone();
         change(&mut candidate);
-        self.offer(candidate)
+        self.try_candidate(candidate)
     }
 }

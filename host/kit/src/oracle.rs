@@ -1,64 +1,69 @@
-//! What may be asked of one case: each oracle runs it, some also a second one made from it, and complains or not.
+//! The oracles of the conformance test. Each links a test module, some of them also a second one derived from it, and
+//! returns a diagnostic if something is wrong.
 
-use super::case::Case;
-use super::complaint::{Complaint, Wrong, hex};
 use super::cost::{self, Growth};
+use super::diagnostic::{Diagnostic, DiagnosticKind, hex};
+use super::plugin_under_test::PluginUnderTest;
 use super::run::{Outcome, run};
-use super::subject::Subject;
-use super::text::Expected;
-use super::{agree, relations, slots};
+use super::test_case::Expected;
+use super::test_module::TestModule;
+use super::{agree, metamorphic, slots};
 use relobox_link::guests::Plugin;
 use std::fmt;
 
-/// A question about a case.
+/// An oracle. Its text form stands in the `# oracle:` line of a test case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Oracle {
-    /// Is every relocation as the description says?
-    Judge,
-    /// Is a second run the same, in bytes and fuel, with another job in between?
+    /// Does every relocation conform to the description (text form `judge`)?
+    ReferenceModel,
+    /// Do two runs agree in bytes and fuel, with another job in between?
     Repeat,
-    /// What moves if everything moves, by so much?
+    /// Do values change correctly if everything moves by this distance?
     Shift(u64),
-    /// What moves if only the symbols move?
+    /// Do values change correctly if only the symbols move by this distance?
     ShiftSymbols(u64),
-    /// What moves if only the places move?
+    /// Do values change correctly if only the sections move by this distance?
     ShiftPlaces(u64),
-    /// Do bits around the fields stay, and does it not matter what was in them?
+    /// Do bits around fields stay, and are the old contents of fields irrelevant?
     Poison,
-    /// Is it the same in another order, by this seed?
+    /// Is the result the same in another order of relocations, chosen by this seed?
     Permute(u64),
-    /// Do table entries and stubs lead to their symbols, and different symbols have different ones?
+    /// Do table entries and stubs lead to their symbols, with different ones for different symbols?
     Slots,
     /// Does the cost grow in proportion?
     Cost(Growth),
-    /// Does another plugin agree?
+    /// Does a second plugin agree?
     Against,
 }
 
-/// Whom to ask, besides the plugin.
+/// The plugins that an oracle needs.
 #[derive(Clone, Copy)]
-pub struct Bench<'a> {
+pub struct OracleContext<'a> {
     /// The plugin under test.
-    pub subject: &'a Subject<'a>,
-    /// The one that must agree.
+    pub under_test: &'a PluginUnderTest<'a>,
+    /// A second plugin that must agree.
     pub against: Option<&'a Plugin>,
 }
 
 impl Oracle {
-    /// Asks; `Ok` where nothing can be said.
-    pub fn ask(&self, bench: &Bench<'_>, case: &Case) -> Result<(), Complaint> {
-        let subject = bench.subject;
+    /// Applies the oracle to `module`. The result is `Ok` if the oracle has nothing to say about the module.
+    ///
+    /// # Errors
+    ///
+    /// A [`Diagnostic`] if the plugin is wrong.
+    pub fn check(&self, context: &OracleContext<'_>, module: &TestModule) -> Result<(), Diagnostic> {
+        let under_test = context.under_test;
         match self {
-            Self::Judge => subject.judge.check(case, &subject.run(case).outcome),
-            Self::Repeat => repeat(subject, case),
-            Self::Shift(by) => relations::shift(subject, case, relations::Moves::Everything, *by),
-            Self::ShiftSymbols(by) => relations::shift(subject, case, relations::Moves::Symbols, *by),
-            Self::ShiftPlaces(by) => relations::shift(subject, case, relations::Moves::Places, *by),
-            Self::Poison => relations::poison(subject, case),
-            Self::Permute(seed) => relations::permute(subject, case, *seed),
-            Self::Slots => slots::destinations(subject, case),
-            Self::Cost(growth) => cost::in_proportion(subject, case, *growth),
-            Self::Against => bench.against.map_or(Ok(()), |other| agree(subject, other, case)),
+            Self::ReferenceModel => under_test.model.check(module, &under_test.run(module).outcome),
+            Self::Repeat => repeat(under_test, module),
+            Self::Shift(by) => metamorphic::shift(under_test, module, metamorphic::Moves::Everything, *by),
+            Self::ShiftSymbols(by) => metamorphic::shift(under_test, module, metamorphic::Moves::Symbols, *by),
+            Self::ShiftPlaces(by) => metamorphic::shift(under_test, module, metamorphic::Moves::Places, *by),
+            Self::Poison => metamorphic::poison(under_test, module),
+            Self::Permute(seed) => metamorphic::permute(under_test, module, *seed),
+            Self::Slots => slots::destinations(under_test, module),
+            Self::Cost(growth) => cost::check_growth(under_test, module, *growth),
+            Self::Against => context.against.map_or(Ok(()), |other| agree(under_test, other, module)),
         }
     }
 }
@@ -66,7 +71,7 @@ impl Oracle {
 impl fmt::Display for Oracle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Judge => f.write_str("judge"),
+            Self::ReferenceModel => f.write_str("judge"),
             Self::Repeat => f.write_str("repeat"),
             Self::Shift(by) => write!(f, "shift {by:#x}"),
             Self::ShiftSymbols(by) => write!(f, "shift-symbols {by:#x}"),
@@ -74,7 +79,7 @@ impl fmt::Display for Oracle {
             Self::Poison => f.write_str("poison"),
             Self::Permute(seed) => write!(f, "permute {seed:#x}"),
             Self::Slots => f.write_str("slots"),
-            Self::Cost(growth) => write!(f, "cost {}", growth.word()),
+            Self::Cost(growth) => write!(f, "cost {}", growth.as_str()),
             Self::Against => f.write_str("against"),
         }
     }
@@ -87,10 +92,10 @@ impl std::str::FromStr for Oracle {
         let (word, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
         let number = || {
             let digits = rest.trim().strip_prefix("0x").unwrap_or_default();
-            u64::from_str_radix(digits, 16).map_err(|_| format!("{rest:?} is no number that begins with 0x"))
+            u64::from_str_radix(digits, 16).map_err(|_| format!("{rest:?} is not a number that begins with 0x"))
         };
         Ok(match word {
-            "judge" => Self::Judge,
+            "judge" => Self::ReferenceModel,
             "repeat" => Self::Repeat,
             "shift" => Self::Shift(number()?),
             "shift-symbols" => Self::ShiftSymbols(number()?),
@@ -98,34 +103,34 @@ impl std::str::FromStr for Oracle {
             "poison" => Self::Poison,
             "permute" => Self::Permute(number()?),
             "slots" => Self::Slots,
-            "cost" => Self::Cost(Growth::of(rest.trim()).ok_or(format!("{rest:?} is nothing that grows"))?),
+            "cost" => Self::Cost(Growth::of(rest.trim()).ok_or(format!("{rest:?} is not a dimension of cost"))?),
             "against" => Self::Against,
             _ => return Err(format!("there is no oracle {word:?}")),
         })
     }
 }
 
-fn differs(about: &str, expected: String, came: String) -> Complaint {
-    Complaint { wrong: Wrong::Differs, about: about.to_owned(), expected, came }
+fn differs(about: &str, expected: String, actual: String) -> Diagnostic {
+    Diagnostic { kind: DiagnosticKind::Differs, about: about.to_owned(), expected, actual }
 }
 
-/// Same bytes, same fuel, same memory, whatever ran in between.
-fn repeat(subject: &Subject<'_>, case: &Case) -> Result<(), Complaint> {
+/// Checks that two runs agree in outcome, fuel and memory, with another job in between.
+fn repeat(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), Diagnostic> {
     let once = || {
-        let run = subject.run(case);
+        let run = under_test.run(module);
         let memory = run.instance.as_ref().map_or(0, |i| i.memory().len());
         (run.outcome, run.fuel, memory)
     };
     let first = once();
-    let mut other = case.clone();
+    let mut other = module.clone();
     other.sections.iter_mut().for_each(|s| s.relocations.reverse());
     other.symbols.iter_mut().for_each(|s| s.value ^= 0x10);
-    let _ = subject.run(&other);
+    let _ = under_test.run(&other);
     same(&first, &once())
 }
 
-/// Two runs, each with its fuel and memory.
-fn same(first: &(Outcome, u64, usize), second: &(Outcome, u64, usize)) -> Result<(), Complaint> {
+/// Compares two runs: outcome, fuel, and memory in bytes.
+fn same(first: &(Outcome, u64, usize), second: &(Outcome, u64, usize)) -> Result<(), Diagnostic> {
     let about = "two runs of one job";
     if first.0 != second.0 {
         return Err(differs(about, text_of(&first.0), text_of(&second.0)));
@@ -139,7 +144,7 @@ fn same(first: &(Outcome, u64, usize), second: &(Outcome, u64, usize)) -> Result
     Ok(())
 }
 
-/// Short words for an outcome.
+/// Summarises an outcome.
 fn text_of(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Linked(linked) => {
@@ -154,24 +159,28 @@ fn text_of(outcome: &Outcome) -> String {
                 .collect();
             format!("refused: {}", kinds.join(", "))
         }
-        Outcome::Misbehaved(what) => format!("it {what}"),
+        Outcome::GuestError(what) => format!("it {what}"),
     }
 }
 
-/// Both come to the same, or refuse the same relocation. Where one does not know a type or the machine, it is not asked.
-fn agree(subject: &Subject<'_>, other: &Plugin, case: &Case) -> Result<(), Complaint> {
-    if !agree::comparable([subject.plugin, other], case) {
+/// Checks that both plugins agree. A module with a machine or a type that one of them does not know is not compared.
+fn agree(under_test: &PluginUnderTest<'_>, other: &Plugin, module: &TestModule) -> Result<(), Diagnostic> {
+    if !agree::comparable([under_test.plugin, other], module) {
         return Ok(());
     }
-    let (ours, theirs) = (subject.run(case).outcome, run(other, case).outcome);
-    if agree::agree([subject.plugin, other], case, [&ours, &theirs]) {
+    let (ours, theirs) = (under_test.run(module).outcome, run(other, module).outcome);
+    if agree::agree([under_test.plugin, other], module, [&ours, &theirs]) {
         return Ok(());
     }
     Err(differs(&format!("against {}", other.about.name), text_of(&theirs), text_of(&ours)))
 }
 
-/// Whether that is what was expected.
-pub fn as_expected(expected: &Expected, outcome: &Outcome) -> Result<(), Complaint> {
+/// Compares an outcome with the expected outcome of a test case. What the test case does not list is not compared.
+///
+/// # Errors
+///
+/// A [`Diagnostic`] of kind [`DiagnosticKind::Differs`] if they differ.
+pub fn check_expected(expected: &Expected, outcome: &Outcome) -> Result<(), Diagnostic> {
     let right = match (expected, outcome) {
         (Expected::Linked { sections, made }, Outcome::Linked(linked)) => {
             let bytes = |index: usize| index.checked_sub(1).and_then(|i| linked.sections.get(i));
@@ -180,8 +189,8 @@ pub fn as_expected(expected: &Expected, outcome: &Outcome) -> Result<(), Complai
             };
             sections.iter().all(|(index, contents)| bytes(*index) == Some(contents)) && made.iter().all(same)
         }
-        (Expected::Refused(faults), Outcome::Refused(came)) => {
-            faults.iter().all(|(kind, of)| came.iter().any(|f| f.kind == *kind && f.relocation == *of))
+        (Expected::Refused(faults), Outcome::Refused(actual)) => {
+            faults.iter().all(|(kind, of)| actual.iter().any(|f| f.kind == *kind && f.relocation == *of))
         }
         _ => false,
     };
@@ -198,7 +207,7 @@ pub fn as_expected(expected: &Expected, outcome: &Outcome) -> Result<(), Complai
             format!("refused: {}", kinds.join(", "))
         }
     };
-    Err(differs("what was recorded", expected, text_of(outcome)))
+    Err(differs("the recorded outcome", expected, text_of(outcome)))
 }
 
 #[cfg(test)]
@@ -206,13 +215,13 @@ mod tests {
     use super::*;
     use crate::Linked;
 
-    /// No guest can be different each time, for want of anything that is: so it takes made-up runs to see this.
+    /// The sandbox has no source of nondeterminism, so the comparison is tested with made-up runs.
     #[test]
-    fn two_runs_that_differ_are_noticed() {
+    fn differing_runs_are_reported() {
         let linked = |byte| Outcome::Linked(Linked { sections: vec![vec![byte]], ..Linked::default() });
         assert_eq!(same(&(linked(1), 2, 3), &(linked(1), 2, 3)), Ok(()));
         for other in [(linked(0), 2, 3), (linked(1), 1, 3), (linked(1), 2, 4), (Outcome::Refused(Vec::new()), 2, 3)] {
-            assert_eq!(same(&(linked(1), 2, 3), &other).map_err(|c| c.wrong), Err(Wrong::Differs));
+            assert_eq!(same(&(linked(1), 2, 3), &other).map_err(|c| c.kind), Err(DiagnosticKind::Differs));
         }
     }
 }

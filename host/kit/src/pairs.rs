@@ -1,42 +1,43 @@
-//! Pairs, from what rows say of each other: both halves together hold the value, also where the low one carries into
-//! the high one; a half without its other is refused; pairs may be interleaved where they may.
+//! Checks on the pairs that rows declare: both halves together must hold the value, also where the low half carries
+//! into the high half; a half without its partner must be refused; and pairs may be interleaved where the pairing
+//! permits it.
 
-use super::case::Relocation;
 use super::field::Field;
-use super::ground::Ground;
+use super::fixture::Fixture;
 use super::group::Group;
 use super::oracle::Oracle;
-use super::prover::{Cases, Prover};
-use super::sample::aim;
-use super::subject::Subject;
+use super::plugin_under_test::PluginUnderTest;
+use super::runner::{CheckContext, CheckRunner};
+use super::sample::set_value;
+use super::test_module::Relocation;
 use relobox_abi::pairing;
 use relobox_link::description::PluginRow;
 
-/// All of them.
-pub(crate) fn derive(prover: &mut Prover<'_>) {
-    let subject = prover.subject();
-    for row in subject.writing().filter(|row| row.row.pairing != pairing::NONE) {
-        prover.check(Group::Pairs, &row.name, |cases| {
-            let Some(partner) = subject.about().row(row.row.partner) else { return };
-            for ground in subject.grounds() {
+/// Runs the checks of the group `pairs`.
+pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
+    let under_test = runner.under_test();
+    for row in under_test.writing_rows().filter(|row| row.row.pairing != pairing::NONE) {
+        runner.check(Group::Pairs, &row.name, |cx| {
+            let Some(partner) = under_test.about().row(row.row.partner) else { return };
+            for fixture in under_test.fixtures() {
                 match row.row.pairing {
-                    pairing::LABEL => labels(cases, &ground, row, subject),
-                    pairing::NEXT => halves(cases, &ground, row, partner),
-                    pairing::PART => parts(cases, &ground, row, partner),
-                    pairing::BEHIND => behind(cases, &ground, row, partner),
-                    pairing::PLACE => places(cases, &ground, row, partner),
-                    // From the low half's side.
-                    _ => cases.partly("it is proved with its low halves"),
+                    pairing::LABEL => labels(cx, &fixture, row, under_test),
+                    pairing::NEXT => halves(cx, &fixture, row, partner),
+                    pairing::PART => parts(cx, &fixture, row, partner),
+                    pairing::BEHIND => behind(cx, &fixture, row, partner),
+                    pairing::PLACE => places(cx, &fixture, row, partner),
+                    // The row of the low half has the test modules.
+                    _ => cx.set_limitation("it is checked with its low halves"),
                 }
             }
         });
     }
-    if subject.about().abi < 2 {
-        prover.check(Group::Pairs, "all", |cases| cases.partly("the plugin is of ABI version 1, which has no pairs"));
+    if under_test.about().abi < 2 {
+        runner.check(Group::Pairs, "all", |cx| cx.set_limitation("the plugin is of ABI version 1, which has no pairs"));
     }
 }
 
-/// Values around the carries of a low half of `bits`.
+/// Returns values around the carries of a low half of `bits` bits.
 fn carries(bits: u8) -> Vec<i64> {
     let half = 1i64 << bits.clamp(1, 30).saturating_sub(1);
     let near = [0, half, 2 * half, 3 * half, 0x1234 * half, 0x7ffe * half, -half, -2 * half, -0x4321 * half];
@@ -47,74 +48,74 @@ fn relocation(row: &PluginRow, offset: u64, symbol: u32) -> Relocation {
     Relocation { offset, kind: row.row.kind, symbol, addend: 0 }
 }
 
-fn labels(cases: &mut Cases<'_>, ground: &Ground, low: &PluginRow, subject: &Subject<'_>) {
-    let highs = subject.writing().filter(|row| row.row.pairing == pairing::LABELLED);
+fn labels(cx: &mut CheckContext<'_>, fixture: &Fixture, low: &PluginRow, under_test: &PluginUnderTest<'_>) {
+    let highs = under_test.writing_rows().filter(|row| row.row.pairing == pairing::LABELLED);
     for high in highs {
         for value in carries(high.row.round.max(12)) {
-            let pair = |ground: &mut Ground, at: [u64; 2], value: i64| {
-                let target = ground.symbol(0);
-                let label = ground.label(at[0]);
-                ground.relocation(relocation(high, at[0], target));
-                let index = ground.case.sections[0].relocations.len() - 1;
-                aim(&subject.judge, &mut ground.case, (0, index), value);
-                ground.relocation(relocation(low, at[1], label));
+            let pair = |fixture: &mut Fixture, at: [u64; 2], value: i64| {
+                let target = fixture.symbol(0);
+                let label = fixture.label(at[0]);
+                fixture.relocation(relocation(high, at[0], target));
+                let index = fixture.module.sections[0].relocations.len() - 1;
+                set_value(&under_test.model, &mut fixture.module, (0, index), value);
+                fixture.relocation(relocation(low, at[1], label));
                 label
             };
-            let mut made = ground.clone();
-            made.case.sections[0].bytes.fill(0xa5);
+            let mut made = fixture.clone();
+            made.module.sections[0].bytes.fill(0xa5);
             let label = pair(&mut made, [16, 24], value);
-            cases.ask(Oracle::Judge, &made.case);
-            // Another low half of the same, and the low half first, in the file and in the section.
+            cx.check(Oracle::ReferenceModel, &made.module);
+            // Add a second low half for the same high half, then put the low halves first.
             made.relocation(relocation(low, 40, label));
-            cases.ask(Oracle::Judge, &made.case);
-            made.case.sections[0].relocations.reverse();
-            cases.ask(Oracle::Judge, &made.case);
-            let mut made = ground.clone();
+            cx.check(Oracle::ReferenceModel, &made.module);
+            made.module.sections[0].relocations.reverse();
+            cx.check(Oracle::ReferenceModel, &made.module);
+            let mut made = fixture.clone();
             let label = pair(&mut made, [48, 0], value);
             made.relocation(relocation(low, 8, label));
-            cases.ask(Oracle::Judge, &made.case);
-            // Two pairs, one inside the other.
-            let mut made = ground.clone();
+            cx.check(Oracle::ReferenceModel, &made.module);
+            // Interleave two pairs.
+            let mut made = fixture.clone();
             pair(&mut made, [0, 24], value);
             pair(&mut made, [8, 16], value.wrapping_add(0x7531));
-            cases.ask(Oracle::Judge, &made.case);
-            made.case.sections[0].relocations.swap(1, 3);
-            made.case.sections[0].relocations.swap(0, 2);
-            cases.ask(Oracle::Judge, &made.case);
-            cases.ask(Oracle::Permute(value.cast_unsigned()), &made.case);
+            cx.check(Oracle::ReferenceModel, &made.module);
+            made.module.sections[0].relocations.swap(1, 3);
+            made.module.sections[0].relocations.swap(0, 2);
+            cx.check(Oracle::ReferenceModel, &made.module);
+            cx.check(Oracle::Permute(value.cast_unsigned()), &made.module);
         }
-        // Labels where no high half is: beside it, at a low one, behind the section, before it.
+        // Labels that are not at a high half: beside it, at the low half, behind the section, before it.
         for offset in [20, 12, 24, 64, 0x1000, 1 << 31, 0xffff_fff0, 0xffff_ffff_ffff_fff0] {
-            let mut made = ground.clone();
+            let mut made = fixture.clone();
             let target = made.symbol(0);
             made.relocation(relocation(high, 16, target));
-            aim(&subject.judge, &mut made.case, (0, 0), 0x1234);
+            set_value(&under_test.model, &mut made.module, (0, 0), 0x1234);
             let label = made.label(offset);
             made.relocation(relocation(low, 24, label));
-            cases.ask(Oracle::Judge, &made.case);
-            made.case.sections[0].relocations.remove(0);
-            cases.ask(Oracle::Judge, &made.case);
+            cx.check(Oracle::ReferenceModel, &made.module);
+            made.module.sections[0].relocations.remove(0);
+            cx.check(Oracle::ReferenceModel, &made.module);
         }
-        // In another section there is no high half, whatever stands in this one.
-        let mut made = ground.clone();
+        // A high half in another section does not count.
+        let mut made = fixture.clone();
         let target = made.symbol(made.address());
         made.relocation(relocation(high, 16, target));
         let label = made.label(16);
-        let mut other = made.case.sections[0].clone();
-        (other.name, other.address) = (".init.text".into(), made.case.cut(made.address().wrapping_add(0x1_0000)));
+        let mut other = made.module.sections[0].clone();
+        (other.name, other.address) = (".init.text".into(), made.module.cut(made.address().wrapping_add(0x1_0000)));
         other.relocations = vec![relocation(low, 24, label)];
-        made.case.sections.push(other);
-        cases.ask(Oracle::Judge, &made.case);
-        // Nor is there one at the same offset of the other.
-        (made.case.symbols[1].section, made.case.symbols[1].value) = (2, 16);
-        cases.ask(Oracle::Judge, &made.case);
+        made.module.sections.push(other);
+        cx.check(Oracle::ReferenceModel, &made.module);
+        // A label at the same offset of the other section does not count either.
+        (made.module.symbols[1].section, made.module.symbols[1].value) = (2, 16);
+        cx.check(Oracle::ReferenceModel, &made.module);
     }
 }
 
-/// Writes `addend` into the places of both halves.
-fn split(ground: &mut Ground, (high, at): (&PluginRow, u64), (low, low_at): (&PluginRow, u64), addend: i64) {
-    let order = ground.case.order;
-    let bytes = &mut ground.case.sections[0].bytes;
+/// Stores `addend` in the places of both halves.
+fn split(fixture: &mut Fixture, (high, at): (&PluginRow, u64), (low, low_at): (&PluginRow, u64), addend: i64) {
+    let order = fixture.module.order;
+    let bytes = &mut fixture.module.sections[0].bytes;
     let (high, low) = (Field::of(high, order), Field::of(low, order));
     let low_part = low.signed(low.insert(0, |_| addend));
     for (field, at, value) in [(high, at, addend.wrapping_sub(low_part)), (low, low_at, low_part)] {
@@ -124,104 +125,104 @@ fn split(ground: &mut Ground, (high, at): (&PluginRow, u64), (low, low_at): (&Pl
     }
 }
 
-fn halves(cases: &mut Cases<'_>, ground: &Ground, high: &PluginRow, low: &PluginRow) {
-    let in_place = ground.in_place();
+fn halves(cx: &mut CheckContext<'_>, fixture: &Fixture, high: &PluginRow, low: &PluginRow) {
+    let in_place = fixture.in_place();
     for value in carries(high.row.round.max(12)) {
         for addend in [0, 0x7fff, 0x8000, -1, 0x1_8000, -0x8001] {
-            let mut made = ground.clone();
-            made.case.sections[0].bytes.fill(0x3c);
-            let symbol = made.symbol(made.case.cut(value.cast_unsigned()));
+            let mut made = fixture.clone();
+            made.module.sections[0].bytes.fill(0x3c);
+            let symbol = made.symbol(made.module.cut(value.cast_unsigned()));
             let explicit = if in_place { 0 } else { addend };
             made.relocation(Relocation { addend: explicit, ..relocation(high, 16, symbol) });
             made.relocation(Relocation { addend: explicit, ..relocation(low, 24, symbol) });
             split(&mut made, (high, 16), (low, 24), addend);
-            cases.ask(Oracle::Judge, &made.case);
+            cx.check(Oracle::ReferenceModel, &made.module);
             if in_place && addend != 0 {
-                // Another high half for the same low one, another low half behind, pairs of two symbols.
+                // A second high half for the same low half, a second low half, and pairs of two symbols.
                 split(&mut made, (high, 0), (low, 24), addend);
-                made.case.sections[0].relocations.insert(0, relocation(high, 0, symbol));
-                cases.ask(Oracle::Judge, &made.case);
+                made.module.sections[0].relocations.insert(0, relocation(high, 0, symbol));
+                cx.check(Oracle::ReferenceModel, &made.module);
                 made.relocation(relocation(low, 40, symbol));
-                cases.ask(Oracle::Judge, &made.case);
-                let other = made.symbol(made.case.cut(value.cast_unsigned().wrapping_mul(3)));
+                cx.check(Oracle::ReferenceModel, &made.module);
+                let other = made.symbol(made.module.cut(value.cast_unsigned().wrapping_mul(3)));
                 made.relocation(relocation(high, 48, other));
                 made.relocation(relocation(low, 56, other));
                 split(&mut made, (high, 48), (low, 56), addend.wrapping_mul(5));
-                cases.ask(Oracle::Judge, &made.case);
+                cx.check(Oracle::ReferenceModel, &made.module);
             }
         }
     }
-    // Alone; before the low half of another symbol; behind its low half.
-    let mut alone = ground.clone();
+    // A high half alone, before the low half of another symbol, and behind its low half.
+    let mut alone = fixture.clone();
     let symbol = alone.symbol(0x1_2345);
     alone.relocation(relocation(high, 16, symbol));
-    cases.ask(Oracle::Judge, &alone.case);
+    cx.check(Oracle::ReferenceModel, &alone.module);
     let mut crossed = alone.clone();
     let other = crossed.symbol(0x5_4321);
     crossed.relocation(relocation(low, 24, other));
-    cases.ask(Oracle::Judge, &crossed.case);
+    cx.check(Oracle::ReferenceModel, &crossed.module);
     let mut behind = alone;
-    behind.case.sections[0].relocations.insert(0, relocation(low, 24, symbol));
-    cases.ask(Oracle::Judge, &behind.case);
+    behind.module.sections[0].relocations.insert(0, relocation(low, 24, symbol));
+    cx.check(Oracle::ReferenceModel, &behind.module);
 }
 
-/// Both are patched alone; that together they hold the value follows from each.
-fn parts(cases: &mut Cases<'_>, ground: &Ground, low: &PluginRow, high: &PluginRow) {
-    let width = Field::of(low, ground.case.order).value_bits() as u8;
+/// Checks two parts that are patched independently of each other.
+fn parts(cx: &mut CheckContext<'_>, fixture: &Fixture, low: &PluginRow, high: &PluginRow) {
+    let width = Field::of(low, fixture.module.order).value_bits() as u8;
     for value in carries(if high.row.round == 0 { width } else { high.row.round }) {
         let value = value & i64::from(low.row.align.max(1)).wrapping_neg();
-        let mut made = ground.clone();
-        made.case.sections[0].bytes.fill(0xa5);
+        let mut made = fixture.clone();
+        made.module.sections[0].bytes.fill(0xa5);
         let symbol = made.symbol(0);
         made.relocation(relocation(high, 16, symbol));
-        aim(&cases.subject().judge, &mut made.case, (0, 0), value);
+        set_value(&cx.under_test().model, &mut made.module, (0, 0), value);
         made.relocation(relocation(low, 24, symbol));
-        cases.ask(Oracle::Judge, &made.case);
+        cx.check(Oracle::ReferenceModel, &made.module);
         let target = made.address().wrapping_add_signed(value);
-        made.case.symbols[0].value = made.case.cut(target);
-        cases.ask(Oracle::Judge, &made.case);
-        made.case.sections[0].relocations.reverse();
-        cases.ask(Oracle::Judge, &made.case);
+        made.module.symbols[0].value = made.module.cut(target);
+        cx.check(Oracle::ReferenceModel, &made.module);
+        made.module.sections[0].relocations.reverse();
+        cx.check(Oracle::ReferenceModel, &made.module);
     }
 }
 
-fn behind(cases: &mut Cases<'_>, ground: &Ground, second: &PluginRow, first: &PluginRow) {
-    let mut both = ground.clone();
-    let (a, b) = (both.symbol(ground.address().wrapping_add(24)), both.symbol(ground.address().wrapping_add(16)));
+fn behind(cx: &mut CheckContext<'_>, fixture: &Fixture, second: &PluginRow, first: &PluginRow) {
+    let mut both = fixture.clone();
+    let (a, b) = (both.symbol(fixture.address().wrapping_add(24)), both.symbol(fixture.address().wrapping_add(16)));
     both.relocation(relocation(first, 16, a));
     both.relocation(relocation(second, 16, b));
-    cases.ask(Oracle::Judge, &both.case);
-    cases.ask(Oracle::Shift(0x10_0000), &both.case);
+    cx.check(Oracle::ReferenceModel, &both.module);
+    cx.check(Oracle::Shift(0x10_0000), &both.module);
     let mut swapped = both.clone();
-    swapped.case.sections[0].relocations.reverse();
-    cases.ask(Oracle::Judge, &swapped.case);
+    swapped.module.sections[0].relocations.reverse();
+    cx.check(Oracle::ReferenceModel, &swapped.module);
     let mut apart = both.clone();
-    apart.case.sections[0].relocations[1].offset = 32;
-    cases.ask(Oracle::Judge, &apart.case);
+    apart.module.sections[0].relocations[1].offset = 32;
+    cx.check(Oracle::ReferenceModel, &apart.module);
     for i in [0, 1] {
         let mut alone = both.clone();
-        alone.case.sections[0].relocations.remove(i);
-        cases.ask(Oracle::Judge, &alone.case);
+        alone.module.sections[0].relocations.remove(i);
+        cx.check(Oracle::ReferenceModel, &alone.module);
     }
     let mut twice = both.clone();
-    twice.case.sections[0].relocations.insert(0, relocation(first, 16, a));
-    cases.ask(Oracle::Judge, &twice.case);
+    twice.module.sections[0].relocations.insert(0, relocation(first, 16, a));
+    cx.check(Oracle::ReferenceModel, &twice.module);
 }
 
-fn places(cases: &mut Cases<'_>, ground: &Ground, row: &PluginRow, partner: &PluginRow) {
+fn places(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow, partner: &PluginRow) {
     for (a, b) in [(0x40, 0x10), (0x10, 0x40), (0xffff_ffff, 1), (0, 0), (0x8000_0080, 0x7fff_ff7f)] {
         for poison in [0, 0xff, 0x5a] {
-            let mut made = ground.clone();
-            made.case.sections[0].bytes.fill(poison);
+            let mut made = fixture.clone();
+            made.module.sections[0].bytes.fill(poison);
             let (a, b) = (made.symbol(a), made.symbol(b));
             for (i, at) in [(0, 16), (1, 40)] {
                 let two = [relocation(row, at, a), relocation(partner, at, b)];
                 made.relocation(two[i]);
                 made.relocation(two[1 - i]);
-                cases.ask(Oracle::Judge, &made.case);
+                cx.check(Oracle::ReferenceModel, &made.module);
             }
             made.relocation(relocation(row, 16, b));
-            cases.ask(Oracle::Judge, &made.case);
+            cx.check(Oracle::ReferenceModel, &made.module);
         }
     }
 }

@@ -1,28 +1,28 @@
-//! Which relocations of a section change the same bytes.
+//! Overlaps between the places of a section's relocations.
 
-use super::case::Section;
+use super::test_module::Section;
 use relobox_abi::{Row, effect, pairing};
 use relobox_link::description::{About, PluginRow};
 use relobox_link::stages::confine::window_start;
 
-/// Whether a relocation has its bytes for itself.
+/// The way in which a relocation shares its bytes with others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sharing {
-    /// It has.
+pub(crate) enum Sharing {
+    /// No other relocation changes them.
     Alone,
-    /// Others are meant to stand at its place too, and each goes on from what the last has left.
+    /// Several relocations at the same place change them in turn, each starting from the result of the one before.
     Chain,
-    /// Others change some of them.
+    /// Other relocations change some of them.
     Mixed,
 }
 
-/// The places of a section's relocations.
-pub struct Places {
+/// The overlaps between the relocations of a section.
+pub(crate) struct Places {
     sharing: Vec<Sharing>,
     chains: Vec<Vec<usize>>,
 }
 
-/// From where to where a relocation of this row may change bytes, in the section; the end is not one of them.
+/// Returns the half-open range of section offsets that a relocation of this row may change.
 pub(crate) fn span(row: &Row, offset: u64) -> (i128, i128) {
     let start = window_start(row, offset);
     let end = start + i128::from(row.window_len);
@@ -31,28 +31,28 @@ pub(crate) fn span(row: &Row, offset: u64) -> (i128, i128) {
 }
 
 impl Places {
-    /// Whether the field of a relocation lies in a section of `len` bytes; of a row that finds its own, whether it begins
-    /// there.
+    /// Returns whether the field of a relocation is inside a section of `len` bytes. For a row that finds its own
+    /// window, the result is whether its start is inside.
     #[must_use]
-    pub fn inside(row: &Row, offset: u64, len: usize) -> bool {
+    pub(crate) fn inside(row: &Row, offset: u64, len: usize) -> bool {
         match row.width {
             0 => row.window_len == 0 || offset < len as u64,
             width => offset.checked_add(width.into()).is_some_and(|end| end <= len as u64),
         }
     }
 
-    /// Whether the window of a relocation is cut off where a section of `len` bytes begins or ends.
+    /// Returns whether a section of `len` bytes cuts off a part of the window.
     #[must_use]
-    pub fn cut(row: &Row, offset: u64, len: usize) -> bool {
+    pub(crate) fn cut(row: &Row, offset: u64, len: usize) -> bool {
         let (start, end) = span(row, offset);
         row.window_len != 0 && (start < 0 || end > len as i128)
     }
 
-    /// The places of the relocations of `section`.
+    /// Computes the overlaps between the relocations of `section`.
     #[must_use]
-    pub fn of(about: &About, section: &Section) -> Self {
+    pub(crate) fn of(about: &About, section: &Section) -> Self {
         let rows: Vec<_> = section.relocations.iter().map(|r| about.row(r.kind).filter(|row| row.writes())).collect();
-        // Where plan declares windows they may be anywhere in the section.
+        // Windows that the plan stage declares may be anywhere in the section.
         if rows.iter().flatten().any(|row| row.row.extra != 0) {
             return Self { sharing: vec![Sharing::Mixed; rows.len()], chains: Vec::new() };
         }
@@ -99,20 +99,20 @@ impl Places {
         places
     }
 
-    /// Whether any byte is changed by several that are not meant to.
+    /// Returns whether any relocation is [`Sharing::Mixed`].
     #[must_use]
-    pub fn disturbed(&self) -> bool {
+    pub(crate) fn has_mixed(&self) -> bool {
         self.sharing.contains(&Sharing::Mixed)
     }
 
-    /// Whether relocation `index` has its bytes for itself.
+    /// Returns how relocation `index` shares its bytes. `index` must be less than the number of relocations.
     #[must_use]
-    pub fn sharing(&self, index: usize) -> Sharing {
+    pub(crate) fn sharing(&self, index: usize) -> Sharing {
         self.sharing[index]
     }
 
-    /// Every chain, in file order.
-    pub fn chains(&self, of: impl FnMut(&[usize])) {
+    /// Calls `of` with the relocation indices of each chain, in file order.
+    pub(crate) fn chains(&self, of: impl FnMut(&[usize])) {
         self.chains.iter().map(Vec::as_slice).for_each(of);
     }
 }

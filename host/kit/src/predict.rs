@@ -1,117 +1,122 @@
-//! What must come of each relocation of a case.
+//! Predictions of the reference model for the relocations of a module.
 
-use super::case::{Case, Relocation};
-use super::judge::{Judge, Site};
-use super::kinds::{Kind, Kinds};
+use super::fault_kinds::{FaultKind, FaultKinds};
 use super::places::Places;
-use super::verdict::Verdict;
+use super::prediction::Prediction;
+use super::reference_model::{ReferenceModel, Site};
+use super::test_module::{Relocation, TestModule};
 use relobox_abi::{pairing, row_flag};
 use relobox_link::description::PluginRow;
 
-impl Judge<'_> {
-    /// What must come of every relocation of `case`, in their order, with the values that the plugin saw.
+impl ReferenceModel<'_> {
+    /// Predicts the result of every relocation of `module`, in file order. `values` are the symbol values that the
+    /// plugin saw, by symbol index.
     #[must_use]
-    pub fn verdicts(&self, case: &Case, values: &[u64]) -> Vec<Verdict> {
-        let mut verdicts = Vec::with_capacity(case.relocations());
-        let as_assumed = self.as_assumed(case);
-        for (section, s) in case.groups() {
+    pub(crate) fn predictions(&self, module: &TestModule, values: &[u64]) -> Vec<Prediction> {
+        let mut predictions = Vec::with_capacity(module.relocations());
+        let inputs_match = self.inputs_match(module);
+        for (section, s) in module.groups() {
             let places = Places::of(self.about(), s);
-            let first = verdicts.len();
+            let first = predictions.len();
             for index in 0..s.relocations.len() {
-                let site = Site { case, values, section, index, places: &places };
-                verdicts.push(match self.one(&site) {
-                    Verdict::Bytes(_) | Verdict::Accepted if !as_assumed => {
-                        Verdict::Unknown("the kernel's numbers are not those that the plugin assumes")
+                let site = Site { module, values, section, index, places: &places };
+                predictions.push(match self.predict(&site) {
+                    Prediction::Bytes(_) | Prediction::Accepted if !inputs_match => {
+                        Prediction::Unknown("the kernel inputs differ from those that the plugin assumes")
                     }
-                    // For other numbers a plugin may refuse of its own accord, before it looks further.
-                    Verdict::Refused(mut kinds) if !as_assumed => {
-                        kinds.add(Kind::Other);
-                        Verdict::Refused(kinds)
+                    // The plugin may refuse unexpected kernel inputs before it looks at anything else.
+                    Prediction::Refused(mut kinds) if !inputs_match => {
+                        kinds.add(FaultKind::Other);
+                        Prediction::Refused(kinds)
                     }
-                    verdict => verdict,
+                    prediction => prediction,
                 });
             }
-            if as_assumed {
-                places.chains(|chain| self.chain(case, values, section, chain, &mut verdicts[first..]));
+            if inputs_match {
+                places.chains(|chain| self.chain(module, values, section, chain, &mut predictions[first..]));
             }
         }
-        verdicts
+        predictions
     }
 
-    /// What must come of one relocation.
-    pub(crate) fn one(&self, site: &Site<'_>) -> Verdict {
-        let (case, r) = (site.case, site.relocation());
-        let section = &case.sections[site.section];
-        if !self.links(case) {
-            return Verdict::Unknown("the machine is another plugin's");
+    /// Predicts the result of one relocation.
+    pub(crate) fn predict(&self, site: &Site<'_>) -> Prediction {
+        let (module, r) = (site.module, site.relocation());
+        let section = &module.sections[site.section];
+        if !self.links(module) {
+            return Prediction::Unknown("the plugin does not link this machine");
         }
         if !(if section.in_place { self.forms().in_place } else { self.forms().explicit }) {
-            return Verdict::Unknown("addends do not stand so");
+            return Prediction::Unknown("the plugin does not take this addend form");
         }
-        let mut kinds = Kinds::default();
-        let symbol_missing = r.symbol as usize > case.symbols.len();
+        let mut kinds = FaultKinds::default();
+        let symbol_missing = r.symbol as usize > module.symbols.len();
         if symbol_missing {
-            kinds.add(Kind::BadSymbol);
+            kinds.add(FaultKind::BadSymbol);
         }
         let Some(row) = self.about().row(r.kind) else {
-            kinds.add(Kind::UnknownRelocation);
-            return Verdict::Refused(kinds);
+            kinds.add(FaultKind::UnknownRelocation);
+            return Prediction::Refused(kinds);
         };
         let outside = !Places::inside(&row.row, r.offset, section.bytes.len());
-        // Two at one place are no label for anybody: whoever looks for labels may say so first.
+        // Two relocations at one offset are not a valid label, and a plugin may report that first.
         let crowded = || {
             let relocations = &section.relocations;
             (0..).zip(relocations).any(|(i, other)| i != site.index && other.offset == r.offset)
         };
         if row.is(row_flag::REJECT) {
-            kinds.add(Kind::Rejected);
+            kinds.add(FaultKind::Rejected);
             if crowded() {
-                kinds.add(Kind::Other);
+                kinds.add(FaultKind::Other);
             }
-            return Verdict::Refused(kinds);
+            return Prediction::Refused(kinds);
         }
         if row.is(row_flag::NOP) {
-            return if symbol_missing { Verdict::Unknown("it does nothing") } else { Verdict::Unchanged };
+            return if symbol_missing {
+                Prediction::Unknown("relocations of its row change nothing")
+            } else {
+                Prediction::Unchanged
+            };
         }
         if outside {
-            kinds.add(Kind::Outside);
+            kinds.add(FaultKind::Outside);
         }
         let shared_label = row.row.pairing == pairing::LABELLED && crowded();
         if shared_label {
-            kinds.add(Kind::Other);
+            kinds.add(FaultKind::Other);
         }
         if symbol_missing {
-            return Verdict::Refused(kinds);
+            return Prediction::Refused(kinds);
         }
         let value = self.value(site, row, 0);
         if outside {
-            // What else is wrong with it may be noticed first.
-            [Kind::OutOfRange, Kind::Misaligned, Kind::Unpaired, Kind::NotZero]
+            // The plugin may report another fault of the relocation first.
+            [FaultKind::OutOfRange, FaultKind::Misaligned, FaultKind::Unpaired, FaultKind::NotZero]
                 .iter()
                 .for_each(|kind| kinds.add(*kind));
-            return Verdict::Refused(kinds);
+            return Prediction::Refused(kinds);
         }
         if Places::cut(&row.row, r.offset, section.bytes.len()) {
-            return Verdict::Unknown("its window is cut off at the end of its section");
+            return Prediction::Unknown("its window is cut off at the end of its section");
         }
         if self.is_torn(site, row) {
-            // A row that finds its own window finds none behind the section.
-            return Verdict::Refused(Kinds::of(&[Kind::Unpaired, Kind::Other, Kind::Outside]));
+            // A row that finds its own window finds none at the end of the section.
+            return Prediction::Refused(FaultKinds::of(&[FaultKind::Unpaired, FaultKind::Other, FaultKind::Outside]));
         }
-        match value.map_or_else(|verdict| verdict, |value| self.settle(site, row, value)) {
-            Verdict::Refused(mut kinds) if shared_label => {
-                kinds.add(Kind::Other);
-                Verdict::Refused(kinds)
+        match value.map_or_else(|prediction| prediction, |value| self.encode(site, row, value)) {
+            Prediction::Refused(mut kinds) if shared_label => {
+                kinds.add(FaultKind::Other);
+                Prediction::Refused(kinds)
             }
-            verdict @ Verdict::Unknown(_) => verdict,
-            _ if shared_label => Verdict::Unknown("others stand at its place, which may be a label"),
-            verdict => verdict,
+            prediction @ Prediction::Unknown(_) => prediction,
+            _ if shared_label => Prediction::Unknown("other relocations share its place, which may be a label"),
+            prediction => prediction,
         }
     }
 
-    /// Whether it is one of two that complete each other, and the other is missing.
+    /// Returns whether the relocation must be adjacent to a partner that is missing.
     fn is_torn(&self, site: &Site<'_>, row: &PluginRow) -> bool {
-        let relocations = &site.case.sections[site.section].relocations;
+        let relocations = &site.module.sections[site.section].relocations;
         let r = site.relocation();
         let is = |other: Option<&Relocation>, kind: u32| {
             other.is_some_and(|o| o.kind & self.about().kind_mask == kind && o.offset == r.offset)
@@ -127,13 +132,14 @@ impl Judge<'_> {
         }
     }
 
-    /// The value that the relocation's field is asked to hold, rounded if its row rounds; `None` where nobody knows.
+    /// Returns the value that the field of a relocation must hold, rounded if the row rounds, or `None` if it cannot be
+    /// predicted.
     #[must_use]
-    pub fn value_of(&self, case: &Case, section: usize, index: usize) -> Option<i64> {
-        let s = &case.sections[section];
+    pub(crate) fn value_of(&self, module: &TestModule, section: usize, index: usize) -> Option<i64> {
+        let s = &module.sections[section];
         let row = self.about().row(s.relocations[index].kind)?;
         let places = Places::of(self.about(), s);
-        let site = Site { case, values: &case.values(), section, index, places: &places };
+        let site = Site { module, values: &module.values(), section, index, places: &places };
         self.value(&site, row, 0).ok().map(|value| value.rounded)
     }
 }

@@ -1,75 +1,75 @@
-//! A failure as a file: the case, who complained, and about what. `relobox plugin test PLUGIN --replay FILE` asks again.
+//! A failure as a file that `relobox plugin test PLUGIN --replay FILE` checks again.
 
-use super::case::Case;
-use super::complaint::Complaint;
+use super::diagnostic::Diagnostic;
 use super::oracle::Oracle;
-use super::text::{Recorded, Unreadable};
+use super::test_case::{ParseError, TestCase};
+use super::test_module::TestModule;
 use relobox_core::text::Escaped;
 use std::fmt;
 
-/// What a file of a failure says.
+/// The contents of a failure's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reproducer {
-    /// Who complained; the judge, if the file does not say.
+    /// The oracle that failed. A file without an oracle line means [`Oracle::ReferenceModel`].
     pub oracle: Oracle,
-    /// The case, and what must come of it if that is known.
-    pub recorded: Recorded,
-    /// Lines for people.
-    pub words: Vec<String>,
+    /// The test module, and the expected outcome if the file contains one.
+    pub test_case: TestCase,
+    /// The other comment lines of the file.
+    pub remarks: Vec<String>,
 }
 
-/// How a line begins that names the oracle. To readers of cases it is a comment.
+/// The start of the line that names the oracle. To the test case parser this line is a comment.
 const ORACLE: &str = "# oracle: ";
 
 impl Reproducer {
-    /// Of a failure of the check `name`.
+    /// Makes the reproducer of a failure of the check `name`.
     #[must_use]
-    pub fn new(name: &str, complaint: &Complaint, oracle: Oracle, case: Case) -> Self {
-        let words = vec![
+    pub fn new(name: &str, diagnostic: &Diagnostic, oracle: Oracle, module: TestModule) -> Self {
+        let remarks = vec![
             format!("check: {name}"),
-            format!("about: {}", complaint.about),
-            format!("expected: {}", complaint.expected),
-            format!("came: {}", complaint.came),
+            format!("about: {}", diagnostic.about),
+            format!("expected: {}", diagnostic.expected),
+            format!("came: {}", diagnostic.actual),
         ];
-        Self { oracle, recorded: Recorded { case, expected: None }, words }
+        Self { oracle, test_case: TestCase { module, expected: None }, remarks }
     }
 }
 
 impl fmt::Display for Reproducer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for line in &self.words {
+        for line in &self.remarks {
             writeln!(f, "# {}", Escaped(line.replace(['\n', '\r'], " ")))?;
         }
-        write!(f, "{ORACLE}{}\n{}", self.oracle, self.recorded)
+        write!(f, "{ORACLE}{}\n{}", self.oracle, self.test_case)
     }
 }
 
 impl std::str::FromStr for Reproducer {
-    type Err = Unreadable;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, Unreadable> {
-        let recorded = text.parse()?;
-        let (mut oracle, mut words) = (Oracle::Judge, Vec::new());
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let test_case = text.parse()?;
+        let (mut oracle, mut remarks) = (Oracle::ReferenceModel, Vec::new());
         for (line, content) in (1..).zip(text.lines()) {
             if let Some(named) = content.strip_prefix(ORACLE) {
-                oracle = named.parse().map_err(|what| Unreadable { line, what })?;
+                oracle = named.parse().map_err(|what| ParseError { line, what })?;
             } else if let Some(word) = content.strip_prefix("# ") {
-                words.push(word.to_owned());
+                remarks.push(word.to_owned());
             }
         }
-        Ok(Self { oracle, recorded, words })
+        Ok(Self { oracle, test_case, remarks })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::complaint::Wrong;
     use crate::cost::Growth;
+    use crate::diagnostic::DiagnosticKind;
 
     #[test]
-    fn every_oracle_is_read_back() {
-        let mut oracles = vec![Oracle::Judge, Oracle::Repeat, Oracle::Poison, Oracle::Slots, Oracle::Against];
+    fn every_oracle_round_trips() {
+        let mut oracles = vec![Oracle::ReferenceModel, Oracle::Repeat, Oracle::Poison, Oracle::Slots, Oracle::Against];
         oracles.extend([
             Oracle::Shift(0x10),
             Oracle::ShiftSymbols(u64::MAX),
@@ -78,13 +78,13 @@ mod tests {
         ]);
         oracles.extend(Growth::ALL.map(Oracle::Cost));
         for oracle in oracles {
-            let (about, expected, came) = ("WORD".into(), "a\nb".into(), "c".into());
-            let complaint = Complaint { wrong: Wrong::Bytes, about, expected, came };
-            let case = Case { machine: 1, class: 64, order: 1, ..Case::default() };
-            let made = Reproducer::new("vectors/WORD", &complaint, oracle.clone(), case.clone());
+            let (about, expected, actual) = ("WORD".into(), "a\nb".into(), "c".into());
+            let diagnostic = Diagnostic { kind: DiagnosticKind::Bytes, about, expected, actual };
+            let module = TestModule { machine: 1, class: 64, order: 1, ..TestModule::default() };
+            let made = Reproducer::new("vectors/WORD", &diagnostic, oracle.clone(), module.clone());
             let read: Reproducer = made.to_string().parse().unwrap();
-            assert_eq!((read.oracle, read.recorded.case), (oracle, case));
-            assert_eq!(read.words[2], "expected: a b");
+            assert_eq!((read.oracle, read.test_case.module), (oracle, module));
+            assert_eq!(read.remarks[2], "expected: a b");
         }
         assert!("# oracle: nobody\nrelobox case 1\nmachine 1 64 little 0".parse::<Reproducer>().is_err());
     }

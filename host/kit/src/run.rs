@@ -1,6 +1,6 @@
-//! A case on its way through the host's own stages: plan, addresses, apply, confine.
+//! Links a test module with the host's own stages: plan, layout, apply and confine.
 
-use super::case::Case;
+use super::test_module::TestModule;
 use relobox_abi::{supply, synthetic_kind};
 use relobox_core::areas::ABSENT;
 use relobox_core::error::{Error, Misbehaviour};
@@ -16,69 +16,70 @@ use relobox_link::stages::layout::Layout;
 use relobox_link::stages::plan::{Planned, ask};
 use relobox_link::stages::resolve::Resolved;
 
-/// What came of a case, and what it cost.
+/// The result of linking a test module.
 pub struct Run {
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// The fuel that was used, in the units of the sandbox.
+    /// The fuel that was used, in units of the sandbox.
     pub fuel: u64,
-    /// The instance, as the plugin left it; none if there never was one.
+    /// The instance in its final state, or `None` if it could not be created.
     pub instance: Option<Instance>,
 }
 
-/// What came of a case.
+/// The outcome of linking a test module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was linked.
+    /// The plugin linked the module.
     Linked(Linked),
-    /// The plugin found these faults.
+    /// The plugin refused the module because of these faults.
     Refused(Vec<Fault>),
     /// The plugin broke the contract.
-    Misbehaved(Misbehaviour),
+    GuestError(Misbehaviour),
 }
 
-/// A linked case.
+/// A linked test module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Linked {
-    /// The contents of [`Case::sections`].
+    /// The contents of [`TestModule::sections`], in the same order.
     pub sections: Vec<Vec<u8>>,
-    /// What the plugin made.
+    /// The sections that the plugin made.
     pub made: Vec<Made>,
-    /// The values that the plugin saw, by symbol index.
+    /// The symbol values that the plugin saw, by symbol index.
     pub values: Vec<u64>,
 }
 
-/// A section that the plugin made.
+/// A section that the plugin made, such as a GOT or a PLT.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Made {
-    /// Its name.
+    /// The name of the section.
     pub name: String,
-    /// Where it is.
+    /// The address of the section.
     pub address: u64,
-    /// What it holds.
+    /// The contents of the section.
     pub contents: Vec<u8>,
-    /// Whether that is code.
+    /// True if the section contains code.
     pub text: bool,
 }
 
 impl Made {
-    /// What it holds from `address` on; `None` behind its end.
+    /// Returns the contents from `address` to the end, or `None` if `address` is outside.
     pub(crate) fn at(&self, address: u64) -> Option<&[u8]> {
         let at = usize::try_from(address.wrapping_sub(self.address)).ok()?;
         self.contents.get(at..).filter(|rest| !rest.is_empty())
     }
 }
 
-/// A fault.
+/// A fault that the plugin reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The host's word for it: `out-of-range`, `misaligned` …
+    /// The host's name for the kind of fault, such as `out-of-range`.
     pub kind: String,
-    /// Index of the relocation among all of the case's, in their order.
+    /// The index of the relocation among all relocations of the module, or `None` if the fault concerns the whole
+    /// module.
     pub relocation: Option<u32>,
-    /// Offset in the section, in bytes.
+    /// The offset in the section, in bytes.
     pub offset: u64,
-    /// The offending value.
+    /// The value that caused the fault.
     pub value: i64,
 }
 
@@ -93,17 +94,17 @@ impl Fault {
     }
 }
 
-/// Links `case` with `plugin`, in a fresh instance.
+/// Links `module` with `plugin` in a fresh instance.
 #[must_use]
-pub fn run(plugin: &Plugin, case: &Case) -> Run {
-    run_at(plugin, case, |needs| behind(case, needs))
+pub fn run(plugin: &Plugin, module: &TestModule) -> Run {
+    run_at(plugin, module, |needs| behind(module, needs))
 }
 
-/// The same with what the plugin makes at these addresses, one for each.
-pub(crate) fn run_at(plugin: &Plugin, case: &Case, synthetic: impl FnOnce(&Needs) -> Vec<u64>) -> Run {
-    let mut owned = case.records();
+/// Links `module`, with the sections that the plugin makes at the addresses that `synthetic` returns, one for each.
+pub(crate) fn run_at(plugin: &Plugin, module: &TestModule, synthetic: impl FnOnce(&Needs) -> Vec<u64>) -> Run {
+    let mut owned = module.records();
     let records = owned.records();
-    let job = JobWriter::measure(&plugin.about, &records, &case.inputs);
+    let job = JobWriter::measure(&plugin.about, &records, &module.inputs);
     let len = u64::from(job.header.len);
     let mut instance = match plugin.guest.instantiate(limits::memory_for(len), limits::fuel_for(len)) {
         Ok(instance) => instance,
@@ -114,13 +115,13 @@ pub(crate) fn run_at(plugin: &Plugin, case: &Case, synthetic: impl FnOnce(&Needs
         Err(error) => return Run { outcome: failed(error), fuel: instance.fuel_used(), instance: Some(instance) },
     };
     let mut planned = asked.with(instance);
-    let layout = place(case, synthetic(&planned.needs));
-    let values = values(case, &planned.needs, &layout);
+    let layout = place(module, synthetic(&planned.needs));
+    let values = values(module, &planned.needs, &layout);
     let resolved = Resolved { values, uses: Vec::new() };
     let outcome = match relocate(plugin, &mut owned, &mut planned, &layout, &resolved, |_, _| None) {
         Err(error) => failed(error),
         Ok(made) => Outcome::Linked(Linked {
-            sections: (1..=case.sections.len()).map(|i| owned.contents(i).to_vec()).collect(),
+            sections: (1..=module.sections.len()).map(|i| owned.contents(i).to_vec()).collect(),
             made: made
                 .into_iter()
                 .map(|s| Made {
@@ -140,44 +141,44 @@ pub(crate) fn run_at(plugin: &Plugin, case: &Case, synthetic: impl FnOnce(&Needs
 fn failed(error: Error) -> Outcome {
     match error {
         Error::Module(problems) => Outcome::Refused(problems.iter().map(Fault::of).collect()),
-        Error::Guest { what, .. } => Outcome::Misbehaved(what),
-        other => Outcome::Misbehaved(Misbehaviour::Unusable(other.to_string())),
+        Error::Guest { what, .. } => Outcome::GuestError(what),
+        other => Outcome::GuestError(Misbehaviour::Unusable(other.to_string())),
     }
 }
 
-/// The case's addresses, and those of what the plugin makes.
-fn place(case: &Case, synthetic: Vec<u64>) -> Layout {
+/// Makes the layout from the addresses of the module and of the sections that the plugin makes.
+fn place(module: &TestModule, synthetic: Vec<u64>) -> Layout {
     let mut addresses = vec![ABSENT];
-    addresses.extend(case.sections.iter().map(|s| case.cut(s.address)));
+    addresses.extend(module.sections.iter().map(|s| module.cut(s.address)));
     Layout { addresses, synthetic, areas: Vec::new() }
 }
 
-/// What the plugin wants lies behind each other from [`Case::synthetic`] on, wherever it asked to be.
-fn behind(case: &Case, needs: &Needs) -> Vec<u64> {
-    let mut next = case.synthetic;
+/// Places the sections that the plugin makes one after the other from [`TestModule::synthetic`] on.
+fn behind(module: &TestModule, needs: &Needs) -> Vec<u64> {
+    let mut next = module.synthetic;
     let mut synthetic = Vec::with_capacity(needs.synthetic.len());
     for wanted in &needs.synthetic {
         let mask = wanted.record.align - 1;
         let at = next.wrapping_add(mask) & !mask;
-        synthetic.push(case.cut(at));
+        synthetic.push(module.cut(at));
         next = at.wrapping_add(wanted.record.size);
     }
     synthetic
 }
 
-/// The case's values, and those that the plugin supplies.
-fn values(case: &Case, needs: &Needs, layout: &Layout) -> Vec<u64> {
-    let mut values = case.values();
+/// Returns the values of the module's symbols and of the symbols that the plugin supplies.
+fn values(module: &TestModule, needs: &Needs, layout: &Layout) -> Vec<u64> {
+    let mut values = module.values();
     for (s, _) in &needs.supplied {
         let at = match s.how {
             supply::CONSTANT => Some(0),
             supply::IN_SECTION => layout.addresses.get(s.index as usize).copied(),
             supply::IN_SYNTHETIC => layout.synthetic.get(s.index as usize).copied(),
-            // Under another name the symbol is what the case says.
+            // A renamed symbol keeps the value that the module defines.
             _ => None,
         };
         if let (Some(at), Some(value)) = (at, values.get_mut(s.symbol as usize)) {
-            *value = case.cut(at.wrapping_add(s.value));
+            *value = module.cut(at.wrapping_add(s.value));
         }
     }
     values

@@ -1,25 +1,26 @@
-//! Table entries and stubs: fields that lead to something that the plugin makes, which must lead on to the symbol.
+//! The oracle for table entries and stubs: fields that refer to something that the plugin made must lead on to the
+//! symbol.
 //!
-//! Where an entry lies is the plugin's affair. But a word with the symbol's value stands somewhere in what it made,
-//! and the way from the fields of one row to these words is the same for all symbols. Where the judge can follow a field
-//! to its entry, it does so here too.
+//! The plugin chooses where an entry lies. But a word with the symbol's value must stand in what it made, and one
+//! relation between entry and field must hold for all symbols of a row. Where the reference model can resolve the
+//! field, this oracle uses it.
 
-use super::case::{Case, Relocation};
-use super::complaint::{Complaint, Wrong};
+use super::diagnostic::{Diagnostic, DiagnosticKind};
+use super::encode::HAS_FALLBACK;
 use super::field::Field;
-use super::follow::{Seen, joined};
-use super::meaning::half;
+use super::indirection::{RowCoverage, undo_rounding};
+use super::plugin_under_test::PluginUnderTest;
+use super::prediction::Prediction;
 use super::run::{Linked, Outcome};
-use super::settle::ANOTHER_WAY;
-use super::subject::Subject;
 use super::tables::word;
-use super::verdict::Verdict;
+use super::test_module::{Relocation, TestModule};
+use super::value_source::half;
 use relobox_abi::{effect, row_flag};
 use relobox_core::text::hex_value;
 use relobox_link::description::PluginRow;
 use std::collections::HashMap;
 
-/// A relocation, and the word at its place once it is done.
+/// A relocation with the word at its place after linking.
 struct Site<'a> {
     relocation: &'a Relocation,
     place: u64,
@@ -27,40 +28,44 @@ struct Site<'a> {
     word: u64,
 }
 
-/// Judges cases whose relocations are all of one row: what leads where.
-pub(crate) fn destinations(subject: &Subject<'_>, case: &Case) -> Result<(), Complaint> {
-    let about = subject.about();
-    let mut kinds = case.groups().flat_map(|(_, s)| &s.relocations).map(|r| r.kind & about.kind_mask);
+/// Checks the destinations of a module whose relocations are all of one row.
+///
+/// # Errors
+///
+/// A [`Diagnostic`] about the first field with a wrong destination.
+pub(crate) fn destinations(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), Diagnostic> {
+    let about = under_test.about();
+    let mut kinds = module.groups().flat_map(|(_, s)| &s.relocations).map(|r| r.kind & about.kind_mask);
     let Some(kind) = kinds.next().filter(|kind| kinds.all(|other| other == *kind)) else { return Ok(()) };
     let Some(row) = about.row(kind).filter(|row| row.writes() && !row.slices.is_empty()) else { return Ok(()) };
-    let Outcome::Linked(linked) = subject.run(case).outcome else { return Ok(()) };
-    let field = Field::of(row, case.order);
+    let Outcome::Linked(linked) = under_test.run(module).outcome else { return Ok(()) };
+    let field = Field::of(row, module.order);
     let mut sites = Vec::new();
-    for (section, s) in case.groups().filter(|(_, s)| !s.in_place) {
+    for (section, s) in module.groups().filter(|(_, s)| !s.in_place) {
         for r in s.relocations.iter().filter(|r| r.symbol != 0) {
             let Some(bytes) = linked.sections[section].get(r.offset as usize..) else { continue };
             let value = linked.values.get(r.symbol as usize).copied().unwrap_or(0);
-            let place = case.cut(s.address.wrapping_add(r.offset));
+            let place = module.cut(s.address.wrapping_add(r.offset));
             sites.push(Site { relocation: r, place, value, word: field.word(bytes) });
         }
     }
     if row.is(row_flag::FALLBACK) {
-        return stubs(subject, case, row, &linked, &sites);
+        return stubs(under_test, module, row, &linked, &sites);
     }
-    // Where the formula is read the judge knows the way, and a rounded or shifted one has no other.
-    if subject.judge.follows(row) == Some(Seen::Entry) {
-        let verdicts = subject.judge.verdicts(case, &linked.values);
-        return subject.judge.follow(case, &linked, &verdicts).map(drop);
+    // The model can resolve fields of a parsed formula, also if the value is rounded or shifted.
+    if under_test.model.indirection_coverage(row) == Some(RowCoverage::Entry) {
+        let predictions = under_test.model.predictions(module, &linked.values);
+        return under_test.model.resolve_indirection(module, &linked, &predictions).map(drop);
     }
     match row.row.effect {
-        effect::SLOT | effect::UNKNOWN if !row.is(row_flag::DERIVED) => entries(case, row, &linked, &sites),
+        effect::SLOT | effect::UNKNOWN if !row.is(row_flag::DERIVED) => entries(module, row, &linked, &sites),
         _ => Ok(()),
     }
 }
 
-/// Addresses, in what the plugin made, of words that hold `value`, each with the table's own address.
-fn holding(case: &Case, linked: &Linked, value: u64) -> Vec<(u64, u64)> {
-    let bytes = word(case, value);
+/// Returns the addresses of words with `value` in the sections that the plugin made, each with the section's address.
+fn words_with(module: &TestModule, linked: &Linked, value: u64) -> Vec<(u64, u64)> {
+    let bytes = word(module, value);
     let width = bytes.len();
     let in_one = |m: &super::Made| -> Vec<(u64, u64)> {
         let windows = (0u64..).zip(m.contents.windows(width)).step_by(2);
@@ -69,10 +74,10 @@ fn holding(case: &Case, linked: &Linked, value: u64) -> Vec<(u64, u64)> {
     linked.made.iter().flat_map(in_one).collect()
 }
 
-/// From the addresses of an entry, a place, and the entry's table, to a field's value.
-pub(crate) type Way = fn(u64, u64, u64) -> u64;
+/// Computes the value of a field from the addresses of an entry, the place, and the entry's table.
+pub(crate) type AddressForm = fn(u64, u64, u64) -> u64;
 
-pub(crate) const WAYS: [Way; 7] = [
+pub(crate) const ADDRESS_FORMS: [AddressForm; 7] = [
     |entry, _, _| entry,
     |_, _, table| table,
     |entry, place, _| entry.wrapping_sub(place),
@@ -82,57 +87,57 @@ pub(crate) const WAYS: [Way; 7] = [
     |entry, _, table| entry.wrapping_sub(table & !0xfff),
 ];
 
-/// Whether an entry is for symbol plus addend, or for the symbol, and the addend is added to the way there.
-fn entries(case: &Case, row: &PluginRow, linked: &Linked, sites: &[Site<'_>]) -> Result<(), Complaint> {
+/// Checks that fields refer to entries for symbol plus addend, or to entries for the symbol with the addend added.
+fn entries(module: &TestModule, row: &PluginRow, linked: &Linked, sites: &[Site<'_>]) -> Result<(), Diagnostic> {
     let addend = |site: &Site<'_>| site.relocation.addend.cast_unsigned();
-    let targets = |site: &Site<'_>| holding(case, linked, case.cut(site.value.wrapping_add(addend(site))));
-    let symbols = |site: &Site<'_>| holding(case, linked, site.value);
+    let targets = |site: &Site<'_>| words_with(module, linked, module.cut(site.value.wrapping_add(addend(site))));
+    let symbols = |site: &Site<'_>| words_with(module, linked, site.value);
     let of_targets: Vec<_> = sites.iter().map(targets).collect();
     let of_symbols: Vec<_> = sites.iter().map(symbols).collect();
-    // A row that only names the table has no entries.
+    // A row that only refers to the table itself has no entries.
     if of_targets.iter().chain(&of_symbols).all(Vec::is_empty) {
         return Ok(());
     }
-    if lead(case, row, sites, &of_targets, |_| 0) || lead(case, row, sites, &of_symbols, addend) {
+    if is_consistent(module, row, sites, &of_targets, |_| 0) || is_consistent(module, row, sites, &of_symbols, addend) {
         return Ok(());
     }
-    let field = Field::of(row, case.order);
+    let field = Field::of(row, module.order);
     let fields: Vec<_> = sites.iter().map(|s| hex_value(field.extract(s.word).cast_signed())).collect();
     let missing = sites.iter().zip(&of_targets).zip(&of_symbols).find(|((_, a), b)| a.is_empty() && b.is_empty());
     let (site, expected) = match missing {
         Some(((site, _), _)) => (site, format!("an entry that holds {}", hex_value(site.value.cast_signed()))),
-        None => (&sites[0], "fields that lead to entries of their symbols".to_owned()),
+        None => (&sites[0], "fields that refer to entries for their symbols".to_owned()),
     };
-    let came = format!("fields {} that lead elsewhere", fields.join(", "));
-    Err(Complaint {
-        wrong: Wrong::Bytes,
+    let actual = format!("fields {} that lead elsewhere", fields.join(", "));
+    Err(Diagnostic {
+        kind: DiagnosticKind::Bytes,
         about: format!("{} at {:#x}", row.name, site.relocation.offset),
         expected,
-        came,
+        actual,
     })
 }
 
-/// Whether one way leads from all entries to their fields, and beside it a distance that is the same for all: an entry
-/// may begin before its word.
-fn lead(
-    case: &Case,
+/// Returns whether one address form explains all fields, up to a constant distance, since an entry may begin before its
+/// word.
+fn is_consistent(
+    module: &TestModule,
     row: &PluginRow,
     sites: &[Site<'_>],
     words: &[Vec<(u64, u64)>],
     more: impl Fn(&Site<'_>) -> u64,
 ) -> bool {
-    let field = Field::of(row, case.order);
-    let whole = field.holds() & 1 != 0 || row.row.align > 1;
+    let field = Field::of(row, module.order);
+    let whole = field.stored_bits() & 1 != 0 || row.row.align > 1;
     let half = half(row).cast_unsigned();
-    // What is above an address's bits is the row's own affair.
-    let unsure = if case.class == 32 { field.insert(0, |_| !0xffff_ffff) } else { 0 };
-    let fits = |way: Way, site: &Site<'_>, entry: &(u64, u64), beside: u64| {
+    // The row decides about bits above an address.
+    let unsure = if module.class == 32 { field.insert(0, |_| !0xffff_ffff) } else { 0 };
+    let fits = |way: AddressForm, site: &Site<'_>, entry: &(u64, u64), beside: u64| {
         let value = way(entry.0, site.place, entry.1).wrapping_add(more(site)).wrapping_add(beside);
         (field.insert(site.word, |_| value.wrapping_add(half).cast_signed()) ^ site.word) & !unsure == 0
     };
     let Some((first, rest)) = sites.split_first() else { return true };
     let held = field.signed(first.word).cast_unsigned();
-    let along = |way: Way| {
+    let along = |way: AddressForm| {
         words[0].iter().any(|entry| {
             let here = way(entry.0, first.place, entry.1).wrapping_add(more(first));
             let beside = if whole { held.wrapping_sub(here) } else { 0 };
@@ -140,49 +145,52 @@ fn lead(
             fits(way, first, entry, beside) && rest.iter().zip(&words[1..]).all(each)
         })
     };
-    WAYS.iter().any(|way| along(*way))
+    ADDRESS_FORMS.iter().any(|way| along(*way))
 }
 
-/// What does not reach its symbol leads to a stub; no two symbols have the same.
+/// Checks that out-of-range branches lead to stubs, and that two symbols never share a stub.
 fn stubs(
-    subject: &Subject<'_>,
-    case: &Case,
+    under_test: &PluginUnderTest<'_>,
+    module: &TestModule,
     row: &PluginRow,
     linked: &Linked,
     sites: &[Site<'_>],
-) -> Result<(), Complaint> {
+) -> Result<(), Diagnostic> {
     if row.row.effect != effect::RELATIVE || row.is(row_flag::DERIVED) {
         return Ok(());
     }
-    let field = Field::of(row, case.order);
-    let verdicts = subject.judge.verdicts(case, &linked.values);
-    let all: Vec<_> = case.groups().flat_map(|(_, s)| &s.relocations).collect();
+    let field = Field::of(row, module.order);
+    let predictions = under_test.model.predictions(module, &linked.values);
+    let all: Vec<_> = module.groups().flat_map(|(_, s)| &s.relocations).collect();
     let far = |site: &Site<'_>| {
         let index = all.iter().position(|r| std::ptr::eq(*r, site.relocation));
-        index.is_some_and(|i| matches!(verdicts[i], Verdict::Unknown(why) if why == ANOTHER_WAY))
+        index.is_some_and(|i| matches!(predictions[i], Prediction::Unknown(why) if why == HAS_FALLBACK))
     };
     let mut owners: HashMap<u64, u64> = HashMap::new();
     for site in sites.iter().filter(|site| site.relocation.addend == 0 && far(site)) {
-        // A weak symbol that nobody defines may be called nowhere.
+        // A plugin may leave a call of an undefined weak symbol unresolved.
         if site.value == 0 {
             continue;
         }
-        let value = joined(row, field.signed(site.word));
-        let ahead = subject.judge.tables.ahead(row.row.kind);
-        let target = case.cut(site.place.wrapping_add_signed(value).wrapping_add(ahead));
+        let value = undo_rounding(row, field.signed(site.word));
+        let pc_offset = under_test.model.tables.pc_offset(row.row.kind);
+        let target = module.cut(site.place.wrapping_add_signed(value).wrapping_add(pc_offset));
         let inside = linked.made.iter().any(|m| m.at(target).is_some());
-        let complain = |expected: String, came: String| {
+        let report = |expected: String, actual: String| {
             let about = format!("{} at {:#x}", row.name, site.relocation.offset);
-            Err(Complaint { wrong: Wrong::Bytes, about, expected, came })
+            Err(Diagnostic { kind: DiagnosticKind::Bytes, about, expected, actual })
         };
         let target_of = |target: u64| hex_value(target.cast_signed());
         if !inside {
-            return complain("a way through what the plugin made".into(), format!("one to {}", target_of(target)));
+            return report(
+                "a field that leads to a stub".into(),
+                format!("a field that leads to {}", target_of(target)),
+            );
         }
         match owners.insert(target, site.value) {
             Some(other) if other != site.value => {
                 let (a, b) = (target_of(other), target_of(site.value));
-                return complain("a stub for each symbol".into(), format!("the same for {a} and {b}"));
+                return report("a different stub for each symbol".into(), format!("the same for {a} and {b}"));
             }
             _ => {}
         }

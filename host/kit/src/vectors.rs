@@ -1,21 +1,21 @@
-//! Cases of one relocation each, derived from its row: the ends of its range, what stands in and around its field,
+//! Test modules with one relocation, derived from its row: the ends of its range, the contents in and around its field,
 //! and places at the ends of the section and beyond.
 
-use super::case::Relocation;
 use super::edges::{edges, range, step};
 use super::field::Field;
-use super::ground::Ground;
+use super::fixture::Fixture;
 use super::group::Group;
 use super::oracle::Oracle;
-use super::prover::{Cases, Prover};
-use super::sample::aim;
+use super::runner::{CheckContext, CheckRunner};
+use super::sample::set_value;
+use super::test_module::Relocation;
 use relobox_abi::{effect, pairing, row_flag, symbol_flag};
 use relobox_link::description::PluginRow;
 
-/// What may stand in a section before.
+/// The bytes with which sections are filled before linking.
 const POISON: [u8; 4] = [0x00, 0xff, 0xa5, 0x3c];
 
-/// Whether a row's relocations stand by themselves; those that do not are proved as pairs.
+/// Returns whether relocations of a row can be tested alone; the others are tested as pairs.
 #[must_use]
 pub(crate) fn stands_alone(row: &PluginRow, in_place: bool) -> bool {
     match row.row.pairing {
@@ -25,41 +25,41 @@ pub(crate) fn stands_alone(row: &PluginRow, in_place: bool) -> bool {
     }
 }
 
-/// All of them.
-pub(crate) fn derive(prover: &mut Prover<'_>) {
-    let subject = prover.subject();
-    for row in subject.writing() {
-        prover.check(Group::Vectors, &row.name, |cases| {
-            for ground in subject.grounds() {
-                if stands_alone(row, ground.in_place()) {
-                    values(cases, &ground, row);
+/// Runs the checks of the groups `vectors` and `places`.
+pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
+    let under_test = runner.under_test();
+    for row in under_test.writing_rows() {
+        runner.check(Group::Vectors, &row.name, |cx| {
+            for fixture in under_test.fixtures() {
+                if stands_alone(row, fixture.in_place()) {
+                    values(cx, &fixture, row);
                 }
             }
-            if let Some(why) = subject.judge.ignorance(row) {
-                cases.partly(why);
-            } else if cases.is_empty() {
-                cases.partly("it is a half of a pair: see pairs");
+            if let Some(why) = under_test.model.unpredictable(row) {
+                cx.set_limitation(why);
+            } else if cx.is_empty() {
+                cx.set_limitation("it is half of a pair: see the group pairs");
             }
         });
-        prover.check(Group::Places, &row.name, |cases| {
-            for ground in subject.grounds() {
-                places(cases, &ground, row);
+        runner.check(Group::Places, &row.name, |cx| {
+            for fixture in under_test.fixtures() {
+                places(cx, &fixture, row);
             }
         });
     }
 }
 
-/// A relocation of `row` at `offset`, its value aimed at `value`, in a section full of `poison`.
-pub(crate) fn one(
-    cases: &Cases<'_>,
-    ground: &Ground,
+/// Makes a module with a relocation of `row` at `offset` that has the value `value`, in a section filled with `poison`.
+pub(crate) fn vector(
+    cx: &CheckContext<'_>,
+    fixture: &Fixture,
     row: &PluginRow,
     (offset, addend, value): (u64, i64, i64),
     poison: u8,
-) -> Ground {
-    let mut ground = ground.clone();
-    let field = Field::of(row, ground.case.order);
-    let section = &mut ground.case.sections[0];
+) -> Fixture {
+    let mut fixture = fixture.clone();
+    let field = Field::of(row, fixture.module.order);
+    let section = &mut fixture.module.sections[0];
     section.bytes.fill(poison);
     if row.is(row_flag::ZERO)
         && let Some(place) =
@@ -67,53 +67,53 @@ pub(crate) fn one(
     {
         place.fill(0);
     }
-    let symbol = ground.symbol(0);
-    ground.relocation(Relocation { offset, kind: row.row.kind, symbol, addend });
-    aim(&cases.subject().judge, &mut ground.case, (0, 0), value);
-    ground
+    let symbol = fixture.symbol(0);
+    fixture.relocation(Relocation { offset, kind: row.row.kind, symbol, addend });
+    set_value(&cx.under_test().model, &mut fixture.module, (0, 0), value);
+    fixture
 }
 
-fn values(cases: &mut Cases<'_>, ground: &Ground, row: &PluginRow) {
+fn values(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow) {
     let at = 24;
-    let addends = if ground.in_place() { [0, 0, 0, 0] } else { [0, -8, 16, 0x70] };
+    let addends = if fixture.in_place() { [0, 0, 0, 0] } else { [0, -8, 16, 0x70] };
     for (i, value) in edges(row).into_iter().enumerate() {
         for (j, poison) in POISON.into_iter().enumerate().take(3 + (i & 1)) {
-            let made = one(cases, ground, row, (at, addends[(i + j) % 4], value), poison);
-            cases.ask(Oracle::Judge, &made.case);
+            let made = vector(cx, fixture, row, (at, addends[(i + j) % 4], value), poison);
+            cx.check(Oracle::ReferenceModel, &made.module);
             if j == 1 {
-                cases.ask(Oracle::Poison, &made.case);
+                cx.check(Oracle::Poison, &made.module);
             }
         }
     }
-    // A symbol that nobody defines and nobody needs has the value 0.
-    let mut weak = one(cases, ground, row, (at, 0, 0), POISON[0]);
-    let symbol = &mut weak.case.symbols[0];
+    // An undefined weak symbol has the value 0.
+    let mut weak = vector(cx, fixture, row, (at, 0, 0), POISON[0]);
+    let symbol = &mut weak.module.symbols[0];
     (symbol.value, symbol.info, symbol.flags) = (0, 0x20, symbol_flag::UNDEFINED | symbol_flag::WEAK);
-    cases.ask(Oracle::Judge, &weak.case);
-    // No symbol at all has the value 0 too.
+    cx.check(Oracle::ReferenceModel, &weak.module);
+    // A relocation without a symbol has the value 0 for S.
     let mut none = weak.clone();
-    none.case.symbols.clear();
-    none.case.sections[0].relocations[0].symbol = 0;
-    cases.ask(Oracle::Judge, &none.case);
-    // One of the module's own.
-    let mut own = one(cases, ground, row, (at, 0, 0), POISON[2]);
-    let symbol = &mut own.case.symbols[0];
+    none.module.symbols.clear();
+    none.module.sections[0].relocations[0].symbol = 0;
+    cx.check(Oracle::ReferenceModel, &none.module);
+    // A symbol that the module defines.
+    let mut own = vector(cx, fixture, row, (at, 0, 0), POISON[2]);
+    let symbol = &mut own.module.symbols[0];
     (symbol.section, symbol.value, symbol.flags) = (1, 40, 0);
-    cases.ask(Oracle::Judge, &own.case);
+    cx.check(Oracle::ReferenceModel, &own.module);
     if row.is(row_flag::ZERO) {
-        let mut again = one(cases, ground, row, (at, 0, step(row)), POISON[0]);
+        let mut again = vector(cx, fixture, row, (at, 0, step(row)), POISON[0]);
         for i in 0..usize::from(row.row.width) {
-            again.case.sections[0].bytes[at as usize + i] = 1;
-            cases.ask(Oracle::Judge, &again.case);
-            again.case.sections[0].bytes[at as usize + i] = 0;
+            again.module.sections[0].bytes[at as usize + i] = 1;
+            cx.check(Oracle::ReferenceModel, &again.module);
+            again.module.sections[0].bytes[at as usize + i] = 0;
         }
     }
 }
 
-fn places(cases: &mut Cases<'_>, ground: &Ground, row: &PluginRow) {
+fn places(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow) {
     let value = (range(row).1 / 4) & step(row).wrapping_neg();
     let value = if row.row.effect == effect::SLOT { 0 } else { value };
-    let len = ground.case.sections[0].bytes.len() as u64;
+    let len = fixture.module.sections[0].bytes.len() as u64;
     let field = u64::from(row.row.width.max(1));
     let before = u64::from(row.row.window_start.min(0).unsigned_abs());
     let behind = u64::from(row.row.width)
@@ -127,13 +127,13 @@ fn places(cases: &mut Cases<'_>, ground: &Ground, row: &PluginRow) {
     offsets.extend([u64::MAX, u64::MAX - field + 1, u64::MAX - behind, 1 << 63, (1 << 63) - 4]);
     offsets.extend([1 << 32, (1 << 32) - 1, (1 << 32) - field, (1 << 32) + 8, 1 << 31, u64::MAX << 32]);
     for offset in offsets {
-        let made = one(cases, ground, row, (offset, 0, value), POISON[0]);
-        cases.ask(Oracle::Judge, &made.case);
+        let made = vector(cx, fixture, row, (offset, 0, value), POISON[0]);
+        cx.check(Oracle::ReferenceModel, &made.module);
     }
-    // As many bytes as the field has, and one too few.
+    // Sections of exactly the width of the field, one byte less, and one byte.
     for len in [field, field - 1, 1] {
-        let mut made = one(cases, ground, row, (0, 0, value), POISON[0]);
-        made.case.sections[0].bytes.truncate(len as usize);
-        cases.ask(Oracle::Judge, &made.case);
+        let mut made = vector(cx, fixture, row, (0, 0, value), POISON[0]);
+        made.module.sections[0].bytes.truncate(len as usize);
+        cx.check(Oracle::ReferenceModel, &made.module);
     }
 }

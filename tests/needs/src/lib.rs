@@ -1,15 +1,15 @@
-//! Tests that need something: a program, root, a corpus of modules.
+//! A test harness for tests with needs: a program, root, a corpus of modules.
 //!
-//! Where that is missing, the test is reported as *ignored*, with what is missing and how to get it. Where
+//! If a need is not met, the test is reported as *ignored*, with what is missing and how to get it. If
 //! `RELOBOX_REQUIRE` names the need, the test *fails* instead:
 //!
 //! | `RELOBOX_REQUIRE` | fails without |
 //! |---|---|
 //! | unset or empty | nothing |
 //! | `all` | anything that a test needs |
-//! | `yaml2obj,corpus` | these; a word is a need's name or the first word of it |
+//! | `yaml2obj,corpus` | these; each word is the name of a need or the first word of a name |
 //!
-//! Rust's own test harness cannot tell that a test was ignored while it ran, so these tests are programs with
+//! Rust's own test harness cannot ignore a test at run time, so these tests are programs with
 //! `harness = false` in their crate's `Cargo.toml`:
 //!
 //! ```no_run
@@ -27,7 +27,7 @@
 //! # fn nothing_is_nothing() {}
 //! ```
 //!
-//! A function that is not in the list is dead code, which the compiler says.
+//! The compiler reports a function that is not in the list as dead code.
 
 mod names;
 mod need;
@@ -41,7 +41,7 @@ pub use std::process::ExitCode;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use require::Require;
 
-/// A test, and what it needs.
+/// A test with its needs.
 pub struct Test {
     name: String,
     needs: Vec<Need>,
@@ -49,7 +49,7 @@ pub struct Test {
     body: Box<dyn FnOnce() -> Result<(), String> + Send>,
 }
 
-/// A test that is called as its function: `test!(function)`.
+/// Makes a test that is named after its function: `test!(function)`.
 #[macro_export]
 macro_rules! test {
     ($function:ident) => {
@@ -57,14 +57,14 @@ macro_rules! test {
     };
 }
 
-/// A test called `name`. It fails if `body` panics or returns an error.
+/// Makes a test called `name`. It fails if `body` panics or returns an error.
 pub fn test<O: Outcome>(name: impl Into<String>, body: impl FnOnce() -> O + Send + 'static) -> Test {
     let body = Box::new(|| body().outcome());
     Test { name: name.into(), needs: Vec::new(), on_request: false, body }
 }
 
 impl Test {
-    /// Without all of these the test does not run. Those named before stay.
+    /// Adds needs. The test only runs if all of them are met.
     #[must_use]
     pub fn needs(mut self, needs: impl IntoIterator<Item = Need>) -> Test {
         for need in needs {
@@ -75,7 +75,7 @@ impl Test {
         self
     }
 
-    /// Only run by `-- --ignored`, as by Rust's `#[ignore]`: a measurement, nothing that can fail.
+    /// Marks the test as a measurement that cannot fail. Like Rust's `#[ignore]`, it only runs with `-- --ignored`.
     #[must_use]
     pub fn on_request(mut self) -> Test {
         self.on_request = true;
@@ -96,13 +96,13 @@ impl Test {
     }
 }
 
-/// What a test's function may return.
+/// The types that a test's function may return.
 pub trait Outcome {
-    /// Why it failed.
+    /// Converts the result; an error contains the reason of the failure.
     ///
     /// # Errors
     ///
-    /// If it did.
+    /// If the test failed.
     fn outcome(self) -> Result<(), String>;
 }
 
@@ -118,7 +118,7 @@ impl<E: std::fmt::Debug> Outcome for Result<(), E> {
     }
 }
 
-/// Runs the tests as Rust's harness would, with its options: the body of a test program's `main`.
+/// Runs the tests with the options of Rust's own test harness. The `main` of a test program calls this.
 pub fn run(tests: impl IntoIterator<Item = Test>) -> ExitCode {
     let require = match Require::from_environment() {
         Ok(require) => require,

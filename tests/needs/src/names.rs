@@ -1,10 +1,10 @@
-//! Names of needs.
+//! The names of needs.
 
-/// First words of the names of needs, besides the programs.
+/// The first words of the names of needs that are not programs.
 pub(crate) const KINDS: [&str; 9] =
     ["wasm-rust", "wasm-c", "llvm", "root", "corpus", "kernel-memory", "oracles", "kernel", "programs"];
 
-/// Every program that a test needs, and the Debian package it is in.
+/// Every program that a test needs, with its Debian package.
 pub(crate) const TOOLS: [(&str, &str); 26] = [
     ("aarch64-linux-gnu-ld", "binutils-aarch64-linux-gnu"),
     ("bash", "bash"),

@@ -1,4 +1,4 @@
-//! What a test may need, and whether it is there.
+//! Needs of a test, and whether they are met.
 
 use crate::require::Require;
 use std::ffi::OsString;
@@ -6,14 +6,14 @@ use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// Something that a test needs.
+/// A need of a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
     name: String,
     missing: Option<String>,
 }
 
-/// What is missing, and what to do about it.
+/// Prints what is missing and how to get it.
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "needs {}", self.name)?;
@@ -22,55 +22,55 @@ impl fmt::Display for Need {
 }
 
 impl Need {
-    /// A need called `name`; if it is not met, what is missing and what to do, in a few words.
+    /// Makes a need called `name`. If it is not met, the error says in a few words what is missing and how to get it.
     ///
     /// # Panics
     ///
-    /// If `RELOBOX_REQUIRE` could not ask for it: the first word of the name must be a program of [`crate::tool`] or
-    /// one of the kinds in `names.rs`.
+    /// If `RELOBOX_REQUIRE` could not name it: the first word of the name must be a program of [`crate::tool`] or one
+    /// of the kinds in `names.rs`.
     pub fn new(name: impl Into<String>, met: Result<(), String>) -> Need {
         let name = name.into();
         assert!(Require::knows(&name), "a need of a new kind: {name}");
         Need { name, missing: met.err() }
     }
 
-    /// As `RELOBOX_REQUIRE` calls it.
+    /// Returns the name that `RELOBOX_REQUIRE` uses.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether it is there.
+    /// Returns whether the need is met.
     pub fn is_met(&self) -> bool {
         self.missing.is_none()
     }
 }
 
-/// A process with all rights.
+/// Returns the need of running as root.
 pub fn root() -> Need {
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
     Need::new("root", is_root.then_some(()).ok_or_else(|| "run the tests as root".to_owned()))
 }
 
-/// `RELOBOX_ORACLES=N`: other linkers and real modules are asked for, N modules of each corpus.
+/// Returns the need of `RELOBOX_ORACLES=N`, which asks for comparisons with other linkers on N modules of each corpus.
 pub fn oracles() -> Need {
     let set = std::env::var_os("RELOBOX_ORACLES").is_some();
     Need::new("oracles", set.then_some(()).ok_or_else(|| "set RELOBOX_ORACLES to a number of modules".to_owned()))
 }
 
-/// The modules of one kernel package, fetched by `tests/scripts/fetch-corpora`.
+/// Returns the need of the modules of one kernel package, which `tests/scripts/fetch-corpora` fetches.
 pub fn corpus(name: &str) -> Need {
-    // Written last by the script.
+    // The script writes this file last.
     let there = corpora().join(name).join("package").is_file();
     let missing = || format!("tests/scripts/fetch-corpora {name}");
     Need::new(format!("corpus {name}"), there.then_some(()).ok_or_else(missing))
 }
 
-/// The directory of all corpora: `RELOBOX_CORPORA`, or `target/corpora` of this repository.
+/// Returns the directory of all corpora: `RELOBOX_CORPORA`, or `target/corpora` of this repository.
 pub fn corpora() -> PathBuf {
     directory("RELOBOX_CORPORA", "corpora")
 }
 
-/// The directory of the copies of a kernel's memory: `RELOBOX_KERNEL_MEMORY`, or `target/kernel-memory` of this
+/// Returns the directory of the copies of kernel memory: `RELOBOX_KERNEL_MEMORY`, or `target/kernel-memory` of this
 /// repository.
 pub fn kernel_memory_root() -> PathBuf {
     directory("RELOBOX_KERNEL_MEMORY", "kernel-memory")

@@ -1,22 +1,22 @@
-//! Programs: whether they are installed, and what to install.
+//! Programs that tests need: whether they are installed, and which package contains them.
 
 use crate::names::TOOLS;
 use crate::need::Need;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A program that can be found by its name alone.
+/// Returns the need of a program that is found by its name.
 ///
 /// # Panics
 ///
-/// If the list in `names.rs` does not know it, so that its package can always be named.
+/// If `names.rs` does not list the program, because then its package is not known.
 pub fn tool(name: &str) -> Need {
     let known = TOOLS.iter().find(|(tool, _)| *tool == name);
     let (_, package) = known.unwrap_or_else(|| panic!("{name} is not in the list of tests/needs/src/names.rs"));
     Need::new(name, program(name).map(drop).ok_or_else(|| format!("apt-get install {package}")))
 }
 
-/// Where a command called `name` is: in `PATH`, or beside it where only root looks.
+/// Finds a command in `PATH`, or in the directories that only root's `PATH` contains.
 pub fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let dirs = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
@@ -28,7 +28,7 @@ fn is_program(file: &Path) -> bool {
     std::fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-/// The directories of LLVM's own programs, the newest version first.
+/// Returns the directories of LLVM's programs, the newest version first.
 fn llvm_directories(oldest: u32) -> Vec<PathBuf> {
     let mut versions: Vec<u32> = std::fs::read_dir("/usr/lib")
         .into_iter()
@@ -41,26 +41,27 @@ fn llvm_directories(oldest: u32) -> Vec<PathBuf> {
     versions.into_iter().map(|version| format!("/usr/lib/llvm-{version}/bin").into()).collect()
 }
 
-/// `name` of the newest LLVM that has it, of version `oldest` or newer.
+/// Finds `name` of the newest installed LLVM of version `oldest` or newer.
 ///
 /// # Errors
 ///
-/// What is missing, if there is none.
+/// The message says what is missing if there is none.
 pub fn llvm(name: &str, oldest: u32) -> Result<PathBuf, String> {
     let found = llvm_directories(oldest).into_iter().map(|dir| dir.join(name)).find(|file| is_program(file));
     found.ok_or_else(|| format!("no {name} of LLVM {oldest} or newer; tests/scripts/install-oracles"))
 }
 
-/// clang and a linker that make WebAssembly of C.
+/// A clang and a linker that compile C to WebAssembly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WasmC {
-    /// clang.
+    /// The path of clang.
     pub clang: PathBuf,
-    /// wasm-ld, under that name.
+    /// The path of wasm-ld, whose file name may contain a version.
     pub linker: PathBuf,
 }
 
-/// `name`, or the newest `name-VERSION` or `name` of an LLVM's own directory, that is `good`.
+/// Finds the first program that is `good`: `name`, then the newest `name-VERSION`, then `name` in the newest directory
+/// of LLVM.
 fn newest(name: &str, good: fn(&Path) -> bool) -> Option<PathBuf> {
     let numbered = (11..40).rev().map(|version| format!("{name}-{version}"));
     let of_llvm = llvm_directories(11).into_iter().map(|dir| dir.join(name)).filter(|file| is_program(file));
@@ -72,12 +73,12 @@ fn prints(program: &Path, args: &[&str]) -> Option<String> {
     Some(String::from_utf8_lossy(&out.stdout).trim().to_owned())
 }
 
-/// A clang that knows wasm32.
+/// Finds a clang that has the target wasm32.
 pub fn clang_for_wasm() -> Option<PathBuf> {
     newest("clang", |clang| prints(clang, &["--print-targets"]).is_some_and(|all| all.contains("wasm32")))
 }
 
-/// What makes WebAssembly of C here.
+/// Returns the need of a C compiler for WebAssembly, and the compiler if there is one.
 pub fn wasm_c() -> (Need, Option<WasmC>) {
     let linker = newest("wasm-ld", |linker| prints(linker, &["--version"]).is_some());
     let found = clang_for_wasm().zip(linker).map(|(clang, linker)| WasmC { clang, linker });
@@ -85,8 +86,8 @@ pub fn wasm_c() -> (Need, Option<WasmC>) {
     (Need::new("wasm-c", found.as_ref().map(drop).ok_or_else(missing)), found)
 }
 
-/// A Rust compiler for guests: the default toolchain with the target `wasm32v1-none`, or Debian's rustc with its
-/// sources (packages rustc-web and rust-web-src). The templates' `build.sh` looks for the same.
+/// Finds a Rust compiler for guests: the default toolchain with the target `wasm32v1-none`, or Debian's rustc with its
+/// sources (packages rustc-web and rust-web-src). The templates' `build.sh` accepts the same ones.
 pub fn wasm_rustc() -> Option<PathBuf> {
     let has = |rustc: &Path, what: &str| {
         prints(rustc, &["--print", "sysroot"])
@@ -96,7 +97,7 @@ pub fn wasm_rustc() -> Option<PathBuf> {
     of_rustup.or_else(|| Some(PathBuf::from("/usr/bin/rustc")).filter(|rustc| has(rustc, "src")))
 }
 
-/// What [`wasm_rustc`] looks for.
+/// Returns the need of a compiler that [`wasm_rustc`] finds.
 pub fn wasm_rust() -> Need {
     let missing = || "rustup target add wasm32v1-none".to_owned();
     Need::new("wasm-rust", wasm_rustc().map(drop).ok_or_else(missing))

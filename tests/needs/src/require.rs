@@ -1,13 +1,13 @@
-//! `RELOBOX_REQUIRE`: which needs must be met.
+//! The environment variable `RELOBOX_REQUIRE`: the needs that must be met.
 
 use crate::names::{KINDS, TOOLS};
 
-/// What `RELOBOX_REQUIRE` says.
+/// The words in `RELOBOX_REQUIRE`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Require(Vec<String>);
 
 impl Require {
-    /// A word that no need is called by is an error: it would require nothing.
+    /// Reads the environment variable. A word that names no need is an error, since it would require nothing.
     pub(crate) fn from_environment() -> Result<Require, String> {
         Require::parse(&std::env::var("RELOBOX_REQUIRE").unwrap_or_default())
     }
@@ -25,13 +25,13 @@ impl Require {
         Ok(Require(words))
     }
 
-    /// Whether the need called `name` must be met.
+    /// Returns whether the need called `name` must be met.
     pub(crate) fn names(&self, name: &str) -> bool {
         let first = name.split(' ').next();
         self.0.iter().any(|word| word == "all" || word == name || Some(word.as_str()) == first)
     }
 
-    /// Whether `name` is one that [`Require::parse`] would know.
+    /// Returns whether [`Require::parse`] accepts `name`.
     pub(crate) fn knows(name: &str) -> bool {
         Require::parse(name).is_ok()
     }

@@ -1,4 +1,4 @@
-//! Writes the golden vectors anew: `cargo run -p relobox-tests --bin bless [ARCHITECTURE...]`.
+//! Records the golden vectors again: `cargo run -p relobox-tests --bin bless [ARCHITECTURE...]`.
 
 use anyhow::{Context as _, Result};
 use relobox_tests::golden::{architectures, path, record};

@@ -1,8 +1,7 @@
-//! What compiling the worst admitted guests costs: for each shape, the largest that the host admits, alone and in
-//! smaller pieces, as many as are admitted together; processor time and memory of the costliest. A table for
-//! docs/containment.md.
+//! Measures the compile time and memory of the worst guests that the host accepts: for each shape, the largest accepted
+//! one, whole and split into as many smaller functions as are accepted. Prints the table of docs/containment.md.
 //!
-//!     cargo run --release -p relobox-tests --bin compile_bombs [NAME...]
+//! `cargo run --release -p relobox-tests --bin compile_bombs [NAME...]`
 
 use relobox::sandbox::Sandbox;
 use relobox_tests::hostile::bombs::{BOMBS, Bomb};
@@ -30,7 +29,7 @@ fn main() -> anyhow::Result<()> {
                 let line = format!("{} | {copies} | {bytes} | {seconds:.2} | {megabytes}", most / part);
                 worst = (seconds, line);
             }
-            // As many copies as one likes: the shape has no functions.
+            // The shape has no functions, so the number of copies is not limited.
             if copies == 1 << 13 {
                 break;
             }
@@ -40,7 +39,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The largest number up to `most` for which `good` holds, as it does for all below.
+/// Returns the largest number up to `most` for which `good` is true; it must be true for all smaller ones.
 fn largest(most: usize, good: impl Fn(usize) -> bool) -> usize {
     let (mut low, mut high) = (0, most);
     while low < high {
@@ -50,7 +49,7 @@ fn largest(most: usize, good: impl Fn(usize) -> bool) -> usize {
     low
 }
 
-/// In a process of its own: seconds of processor time, and megabytes at most.
+/// Compiles a bomb in a process of its own. Returns seconds of processor time and peak memory in megabytes.
 fn measured(bomb: &Bomb, count: usize, copies: usize) -> anyhow::Result<(f64, u64)> {
     let program = std::env::current_exe()?;
     let output = Command::new(program).args(["--one", bomb.name, &count.to_string(), &copies.to_string()]).output()?;
@@ -64,7 +63,7 @@ fn compile(name: &str, count: usize, copies: usize) -> anyhow::Result<()> {
     let wasm = (bomb.make)(count, copies);
     let sandbox = Sandbox::for_one_job(None)?;
     let before = processor_time()?;
-    // Imports and a missing export are errors too, after compiling.
+    // Unexpected imports and missing exports are errors as well, but only after compilation.
     let _ = sandbox.load(name, &wasm);
     let seconds = processor_time()? - before;
     let status = std::fs::read_to_string("/proc/self/status")?;
@@ -74,7 +73,7 @@ fn compile(name: &str, count: usize, copies: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// In hundredths of a second, as Linux counts for everybody.
+/// Returns the processor time of this process in seconds; Linux counts hundredths.
 fn processor_time() -> anyhow::Result<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();

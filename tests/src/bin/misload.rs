@@ -1,17 +1,17 @@
-//! insmod by the device, but wrong in one way: what the kernel's side must notice. Runs inside a test's kernel.
+//! insmod by the device with one deliberate error, which the kernel side must detect. Runs inside a test's kernel.
 //!
 //! `misload HOW FILE.ko [OTHER.ko]` (`compare` takes many files), where HOW is
-//! * `right`: nothing is wrong;
-//! * `layout`: relocated for addresses one page beside those that were granted;
-//! * `size`: a page more is reserved than the kernel will ask for;
-//! * `symbol`: the first symbol from elsewhere has another value;
-//! * `held`: between look-up and load, the owner of a symbol (OTHER) is removed, which must fail;
-//! * `reloaded`: between look-up and load, without holding it, OTHER is removed and loaded again;
-//! * `steered`: right addresses, but the original file: the kernel does the relocations;
-//! * `compare`: the same, and then what the kernel relocated is compared with what relobox did, byte by byte, as it
-//!   was before any of the module's code ran (`tests/kernel/snapshot` must be loaded).
+//! * `right`: no error;
+//! * `layout`: the file is relocated for addresses one page away from the granted ones;
+//! * `size`: one page more is reserved than the kernel will ask for;
+//! * `symbol`: the first symbol of another module has a wrong value;
+//! * `held`: the owner of a symbol (OTHER) is removed between look-up and load, which must fail;
+//! * `reloaded`: OTHER is removed and loaded again between look-up and load, without being held;
+//! * `steered`: the addresses are right, but the file is the original one, so the kernel applies the relocations;
+//! * `compare`: as `steered`, and then what the kernel relocated is compared with what relobox did, byte by byte, in
+//!   the state before any of the module's code ran (`tests/kernel/snapshot` must be loaded).
 //!
-//! Prints `live`, or why it is not, and the exit code is 0 or 1.
+//! Prints `live` or the reason of the failure; the exit code is 0 or 1.
 
 use anyhow::Context as _;
 use relobox::Result;
@@ -29,7 +29,7 @@ use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-struct Wrong {
+struct FaultyLoader {
     device: Device,
     how: String,
     file: PathBuf,
@@ -37,7 +37,7 @@ struct Wrong {
     placeholder: Option<Device>,
 }
 
-impl Wrong {
+impl FaultyLoader {
     fn other(&self) -> &Path {
         self.other.as_deref().expect("OTHER.ko")
     }
@@ -47,14 +47,14 @@ impl Wrong {
     }
 }
 
-fn stock(command: &str, argument: &str) -> bool {
+fn run_tool(command: &str, argument: &str) -> bool {
     Command::new(command).arg(argument).status().is_ok_and(|status| status.success())
 }
 
-impl Kernel for Wrong {
+impl Kernel for FaultyLoader {
     fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
         if self.how == "reloaded" {
-            // Another connection, which is closed at once: nothing is held.
+            // Use another connection, which is closed at once, so that nothing is held.
             return Device::open()?.list(wanted);
         }
         let mut listing = self.device.list(wanted)?;
@@ -93,13 +93,13 @@ impl Kernel for Wrong {
                 println!("rmmod {}: {}", self.other_name(), removed.map_or_else(|e| e.to_string(), |()| "done".into()));
             }
             "reloaded" => {
-                assert!(stock("rmmod", &self.other_name()), "rmmod");
-                // Something else takes its place first.
+                assert!(run_tool("rmmod", &self.other_name()), "rmmod");
+                // Let another allocation take its place first.
                 let mut placeholder = Device::open()?;
                 let area = Request { kind: relobox::areas::Kind::Core, size: 1 << 16, align: 4096 };
                 placeholder.allocate(&[area; 8])?;
                 self.placeholder = Some(placeholder);
-                assert!(stock("insmod", &self.other().to_string_lossy()), "insmod");
+                assert!(run_tool("insmod", &self.other().to_string_lossy()), "insmod");
             }
             "steered" | "compare" => {
                 let (file, _) = seal(&self.file).map_err(|e| Failure::Refused(e.to_string()))?;
@@ -116,7 +116,7 @@ impl Kernel for Wrong {
                     args: load.args.clone(),
                     image: Some(image),
                 });
-                // Also where init failed: it was in memory before.
+                // Compare also if init failed, since the module was in memory before.
                 if self.how == "compare" {
                     println!("{}: {}", load.name, compared(load));
                 }
@@ -156,7 +156,7 @@ fn compared(load: &Load) -> String {
 fn run(guests: &Guests, how: &str, file: PathBuf, other: Option<PathBuf>) -> Result<()> {
     let module = load(guests, &file.display().to_string(), Source::open(&file)?)?;
     let device = Device::open().map_err(|e| relobox::inserted::refusal("device", &e))?;
-    let mut kernel = Wrong { device, how: how.to_owned(), file, other, placeholder: None };
+    let mut kernel = FaultyLoader { device, how: how.to_owned(), file, other, placeholder: None };
     insmod(guests, &mut kernel, module, "", &[]).map(drop)
 }
 

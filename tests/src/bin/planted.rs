@@ -1,15 +1,16 @@
-//! How long the fuzzer takes to find each planted bug, from an empty corpus: the tables of `docs/planted-bugs.md`.
+//! Measures how long the fuzzer takes to find each planted bug from an empty corpus: the tables of
+//! `docs/planted-bugs.md`.
 //!
 //! ```text
 //! planted [--relobox PATH] [--seconds N] [--seeds N] [--write] [NAME...]
 //! ```
 //!
-//! Without names, all bugs, and then the correct plugins, in which nothing may be found. `--write` puts the tables into
-//! the page. One at a time on one core: nothing else should run meanwhile.
+//! Without names, all bugs are measured, and then the correct plugins, which must have no findings. `--write` puts the
+//! tables into the page. Campaigns run one at a time on one core; nothing else should run meanwhile.
 
 use anyhow::{Context as _, Result, bail};
 use relobox::text::thousands;
-use relobox_tests::planted::{Bug, Planted};
+use relobox_tests::planted::{Bug, PlantedBugs};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -24,15 +25,15 @@ struct Options {
     names: Vec<String>,
 }
 
-/// What came of one campaign.
+/// The result of one campaign.
 struct Campaign {
-    /// Seconds until the first finding; none if there was none.
+    /// Seconds until the first finding, if there was one.
     after: Option<f64>,
-    /// The oracle of that one, and what it is about.
+    /// The oracle of the first finding.
     first: String,
-    /// Executions, all in all.
+    /// The total number of executions.
     executions: u64,
-    /// Executions a second.
+    /// Executions per second.
     rate: u64,
     findings: usize,
 }
@@ -58,7 +59,7 @@ fn main() -> Result<()> {
             other => bail!("unknown option {other}"),
         }
     }
-    let planted = Planted::read();
+    let planted = PlantedBugs::read();
     let chosen = |name: &str| options.names.is_empty() || options.names.iter().any(|n| n == name);
 
     let mut found =
@@ -104,7 +105,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// One campaign, from nothing, on one core.
+/// Runs one campaign from an empty corpus on one core.
 fn fuzz(root: &Path, options: &Options, name: &str, bug: Option<&Bug>, seed: u64) -> Result<Campaign> {
     let dir = tempfile::tempdir()?;
     let wasm = |name: &str| root.join(format!("tests/planted/wasm/{name}.wasm"));
@@ -119,7 +120,7 @@ fn fuzz(root: &Path, options: &Options, name: &str, bug: Option<&Bug>, seed: u64
     }
     let output = command.stdin(Stdio::null()).output().context("relobox fuzz")?;
     let (said, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    // 1 says that there are findings.
+    // Exit code 1 means findings.
     if !matches!(output.status.code(), Some(0 | 1)) {
         bail!("{command:?}: {}\n{said}{told}", output.status);
     }
@@ -129,7 +130,7 @@ fn fuzz(root: &Path, options: &Options, name: &str, bug: Option<&Bug>, seed: u64
         bail!("{command:?}: {} findings, and {}\n{said}", findings.len(), output.status);
     }
     let (executions, rate) = executions(&said).with_context(|| format!("no number of executions in {said:?}"))?;
-    // What is found in the bug's plugin must not be there without the bug.
+    // A finding must not occur in the correct plugin as well.
     if let (Some(bug), Some(first)) = (bug, findings.first()) {
         let mut replay = Command::new(&options.relobox);
         replay.arg("fuzz").arg(wasm(&bug.twin)).arg("--replay").arg(&first.file);
@@ -150,7 +151,7 @@ fn fuzz(root: &Path, options: &Options, name: &str, bug: Option<&Bug>, seed: u64
     })
 }
 
-/// A finding, as its file says.
+/// A finding, as read from its file.
 struct Finding {
     /// Seconds after the start.
     after: f64,
@@ -177,7 +178,7 @@ fn findings(dir: &Path) -> Result<Vec<Finding>> {
     Ok(found)
 }
 
-/// `12 s: 600,000 executions (50,000/s), …`: how many, and how many a second.
+/// Parses `12 s: 600,000 executions (50,000/s), …` into executions and executions per second.
 fn executions(said: &str) -> Option<(u64, u64)> {
     let words: Vec<_> = said.split_whitespace().collect();
     let at = words.iter().rposition(|word| *word == "executions")?;
@@ -187,7 +188,7 @@ fn executions(said: &str) -> Option<(u64, u64)> {
 
 fn row(bug: &Bug, campaigns: &[Campaign]) -> String {
     let hits = campaigns.iter().filter(|c| c.after.is_some()).count();
-    // One that found nothing took for ever.
+    // A campaign without a finding counts as infinitely long.
     let mut times: Vec<_> = campaigns.iter().map(|c| c.after.unwrap_or(f64::INFINITY)).collect();
     times.sort_by(f64::total_cmp);
     let mut executions: Vec<_> = campaigns.iter().map(|c| c.executions).collect();
@@ -206,7 +207,7 @@ fn row(bug: &Bug, campaigns: &[Campaign]) -> String {
     )
 }
 
-/// Puts `table` between the page's marks.
+/// Replaces the table between the marks in the page.
 fn write(page: &Path, mark: &str, table: &str) -> Result<()> {
     let text = std::fs::read_to_string(page).with_context(|| page.display().to_string())?;
     let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- /{mark} -->"));

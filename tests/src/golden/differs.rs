@@ -1,36 +1,36 @@
-//! Where the linkers disagree, or where relobox deliberately does otherwise than they: decided by hand.
+//! Decisions, made by hand, where the linkers disagree or where relobox deliberately differs from both.
 //!
-//! An entry that no vector needs any more fails the blessing, and so does a disagreement that no entry decides.
+//! Recording fails if an entry is not needed by any vector, and if no entry decides a disagreement.
 
 use super::vector::{Outcome, Vector};
-use super::{formula, lead};
+use super::{formula, indirection};
 
-/// Whose answer is the right one.
+/// The accepted answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Take {
-    /// GNU ld's.
+    /// The answer of GNU ld.
     Ld,
-    /// lld's.
+    /// The answer of lld.
     Lld,
-    /// Neither's: the value does not fit.
+    /// Neither answer: the value overflows.
     Overflow,
-    /// Neither's: the value is not a multiple of what it must be.
+    /// Neither answer: the value is misaligned.
     Misaligned,
-    /// Neither's: it leads to the symbol through a PLT entry or a veneer.
+    /// Neither answer: the field leads to the symbol through a PLT entry or a veneer.
     Through,
-    /// Neither knows the type: by the formula and the field of the psABI, written out in `formula`.
+    /// Neither linker knows the type. The function implements the formula and the field of the psABI.
     Formula(fn(&Vector) -> Outcome),
 }
 
 /// A decision.
 pub(super) struct Difference {
-    /// The architecture, and the types; the last may end in `*`.
+    /// The architecture and the types; a type may end in `*`.
     pub(super) arch: &'static str,
     pub(super) types: &'static [&'static str],
-    /// Which vectors of those types, and what GNU ld and lld said.
+    /// Selects the vectors of those types, by the vector and the answers of GNU ld and lld.
     pub(super) when: fn(&Vector, &Outcome, &Outcome) -> bool,
     pub(super) take: Take,
-    /// Why, with the chapter that says so.
+    /// The reason, with the chapter that supports it.
     pub(super) why: &'static str,
 }
 
@@ -41,14 +41,18 @@ impl Difference {
     }
 }
 
-/// The answer, who gave it, why it is not everybody's, and which decision that was. `Err` if nobody has decided.
+/// Returns the accepted answer, who gave it, and for a decision its reason and its index.
+///
+/// # Errors
+///
+/// A description of the disagreement, if no entry decides it.
 pub(super) fn decide(
     arch: &str,
     vector: &Vector,
     said: &[Outcome],
 ) -> Result<(Outcome, String, Option<(String, usize)>), String> {
     let [ld, lld] = said else { return Err("two linkers".to_owned()) };
-    // In range by construction: what GNU ld's only word for a refusal is about is the alignment.
+    // The value is in range by construction, so the refusal of GNU ld, which has only one message, is about alignment.
     let odd = vector.label.starts_with("odd/") || vector.label.starts_with("half-odd/");
     let name = |o: &Outcome| if odd && *o == Outcome::Overflow { Outcome::Misaligned } else { o.clone() };
     let (ld, lld) = (&name(ld), &name(lld));
@@ -60,7 +64,7 @@ pub(super) fn decide(
         if d.is_about(arch, vector) && (d.when)(vector, ld, lld) {
             let sum = || {
                 let site = &vector.sites[0];
-                let addend = if lead::is_of_symbol(arch, vector) { 0 } else { site.addend };
+                let addend = if indirection::is_of_symbol(arch, vector) { 0 } else { site.addend };
                 vector.value(&site.symbol).unwrap_or(0).wrapping_add_signed(addend)
             };
             let (outcome, by) = match d.take {
@@ -84,12 +88,12 @@ pub(super) fn decide(
     }
 }
 
-/// One beyond the range of its row.
+/// Returns whether the value is one step outside the range of its row.
 fn is_outside(vector: &Vector) -> bool {
     vector.label.starts_with("min-1/") || vector.label.starts_with("max+1/")
 }
 
-/// Every decision.
+/// All decisions.
 pub(super) const TABLE: &[Difference] = &[
     Difference {
         arch: "x86_64",

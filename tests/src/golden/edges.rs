@@ -1,18 +1,18 @@
-//! Which values are worth a vector: the ends of a row's range, and both sides of each.
+//! The values of golden vectors: both sides of the ends of a row's range, and bit patterns.
 
-use crate::tiny::Described;
+use crate::module_spec::RowDescription;
 use relobox_abi::rule;
 use std::collections::HashSet;
 
-/// A value, by what is special about it.
+/// The name of a value, and the value.
 pub(super) type Edge = (&'static str, i64);
 
-/// Alternating bits, to see each slice land where it should.
+/// Bit patterns that show whether each slice is in the right place.
 const A5: i64 = 0xa5a5_a5a5_a5a5_a5a5_u64 as i64;
 const C3: i64 = 0x3c69_3c69_3c69_3c69;
 
-/// The values for `row`, each a multiple of `step` (besides the one that tests that).
-pub(super) fn edges(row: &Described, step: i64) -> Vec<Edge> {
+/// Returns the values for `row`. All are multiples of `step`, except those that test the alignment.
+pub(super) fn edges(row: &RowDescription, step: i64) -> Vec<Edge> {
     let bits = match (row.row.rule, row.row.bits) {
         (rule::NONE, _) | (_, 64..) => u32::from(row.value_bits().max(1)),
         (_, bits) => u32::from(bits),
@@ -48,7 +48,7 @@ pub(super) fn edges(row: &Described, step: i64) -> Vec<Edge> {
         values.push(("half-odd", cut(C3) + step / 2));
     }
     if row.row.rule == rule::NONE {
-        // There is no range: what the names of its ends say is where the field's bits end.
+        // Without a range the names refer to the ends of the field's bits.
         values.retain(|v| !matches!(v.0, "min-1" | "min+1"));
     }
     let mut seen = HashSet::new();

@@ -1,9 +1,9 @@
-//! Types that neither linker knows: what the psABI says, written out, and nothing of a plugin's.
+//! The formulas of types that neither linker knows, written from the psABI without any code of a plugin.
 
 use super::generator::OFFSET;
 use super::vector::{Outcome, Vector};
 
-/// `vector`'s bytes with `word` at the place.
+/// Returns the bytes of `vector` with `word` at the place.
 fn with(vector: &Vector, word: &[u8], slot: Option<Vec<u8>>) -> Outcome {
     let mut after = vector.before.clone();
     after[OFFSET as usize..][..word.len()].copy_from_slice(word);
@@ -14,7 +14,7 @@ fn is_big(vector: &Vector) -> bool {
     vector.machine.contains('b')
 }
 
-/// `S + A - GOT` in a word of data.
+/// Computes `S + A - GOT` in a data word.
 pub(super) fn from_table(vector: &Vector) -> Outcome {
     let value = |name: &str| vector.value(name).unwrap_or(0);
     let x = value("s").wrapping_add_signed(vector.sites[0].addend).wrapping_sub(value("GOT"));
@@ -27,7 +27,7 @@ pub(super) fn from_table(vector: &Vector) -> Outcome {
     }
 }
 
-/// A group of 16 bits of `G - GOT` in a move. The ones that are checked choose `movz`, bit 30.
+/// Computes a group of 16 bits of `G - GOT` in a move instruction. The checked types select `movz` by bit 30.
 pub(super) fn move_of_slot(vector: &Vector) -> Outcome {
     let value = |name: &str| vector.value(name).unwrap_or(0);
     let x = value("G").wrapping_sub(value("GOT"));
@@ -43,7 +43,7 @@ pub(super) fn move_of_slot(vector: &Vector) -> Outcome {
     with(vector, &word.to_le_bytes(), Some(value("s").to_le_bytes().to_vec()))
 }
 
-/// Twelve bits of `G - GOT`, in units of eight, in a load. Here the table begins with a page.
+/// Computes twelve bits of `G - GOT` in units of eight in a load instruction. The table begins at a page boundary.
 pub(super) fn load_of_slot(vector: &Vector) -> Outcome {
     let value = |name: &str| vector.value(name).unwrap_or(0);
     let x = value("G").wrapping_sub(value("GOT"));
@@ -55,7 +55,7 @@ pub(super) fn load_of_slot(vector: &Vector) -> Outcome {
     with(vector, &word.to_le_bytes(), Some(value("s").to_le_bytes().to_vec()))
 }
 
-/// `S + A - P`, or `G + A - P` where there is a slot, in a word of 32 bits.
+/// Computes `S + A - P`, or `G + A - P` if there is a slot, in a 32-bit word.
 pub(super) fn distance(vector: &Vector) -> Outcome {
     let s = vector.value("G").or(vector.value("s")).unwrap_or(0);
     let x = s.wrapping_add_signed(vector.sites[0].addend).wrapping_sub(vector.at + OFFSET) as u32;

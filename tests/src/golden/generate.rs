@@ -1,6 +1,6 @@
-//! The generator: from a plugin's description of itself, vectors without an answer.
+//! The generator: makes vectors without answers from a plugin's description.
 //!
-//! It knows ranges, bits and formulas, and nothing of what a linker or a plugin does with them.
+//! It knows ranges, bits and formulas, but not what a linker or a plugin does with them.
 
 use super::edges::{Edge, edges};
 use super::generator::{Generator, OFFSET, POISON, SLOTTED};
@@ -8,19 +8,19 @@ use super::probe::{ANCHOR, Probe, keeps_tables};
 use super::shape::{self, Shape};
 use super::special;
 use super::vector::Vector;
-use crate::tiny::Described;
+use crate::module_spec::RowDescription;
 use anyhow::{Context as _, Result};
 use relobox_abi::{order, row_flag};
 use std::collections::HashSet;
 
-/// Explicit addends, in turns.
+/// Explicit addends, used in turn.
 const ADDENDS: [i64; 5] = [0, 4, -4, 0x1230, -0x7ff0];
-/// The offset of its slot where no linker decides that.
+/// The offset of the slot if no linker chooses it.
 const UNKNOWN_SLOT: u64 = 0x238;
 
 impl Generator<'_> {
-    /// Vectors for all rows.
-    pub(super) fn all(&mut self, rows: &[Described]) -> Result<Vec<Vector>> {
+    /// Generates the vectors of all rows.
+    pub(super) fn all(&mut self, rows: &[RowDescription]) -> Result<Vec<Vector>> {
         let mut vectors = Vec::new();
         for row in rows {
             if self.arch == "aarch64" && self.machine.order == order::BIG && row.row.order != order::DATA {
@@ -33,7 +33,7 @@ impl Generator<'_> {
         Ok(vectors)
     }
 
-    fn row(&mut self, row: &Described, shape: Shape) -> Result<Vec<Vector>> {
+    fn row(&mut self, row: &RowDescription, shape: Shape) -> Result<Vec<Vector>> {
         let step = match shape {
             Shape::Pages | Shape::SlotPage => 0x1000,
             Shape::Relative(_) if self.arch == "riscv64" && row.is(row_flag::FALLBACK) => 2, // It leads to code.
@@ -48,7 +48,7 @@ impl Generator<'_> {
         let probe = if shape.has_table() { self.probe(row, shape)? } else { Probe::default() };
         let mut values = edges(row, step);
         if self.machine.class == 32 {
-            // Others are the same values again: what wraps is kept only where nothing says it plainly.
+            // In class 32, drop values that wrap around to a value that occurs anyway.
             let mut seen: HashSet<i64> = values.iter().map(|v| v.1).filter(|v| i64::from(*v as i32) == *v).collect();
             values.retain_mut(|v| {
                 let cut = i64::from(v.1 as i32);
@@ -69,7 +69,7 @@ impl Generator<'_> {
         Ok(vectors)
     }
 
-    fn probe(&self, row: &Described, shape: Shape) -> Result<Probe> {
+    fn probe(&self, row: &RowDescription, shape: Shape) -> Result<Probe> {
         let mut vector = self.blank(row, "probe", 0);
         vector.values.push(("s".to_owned(), self.slotted(shape)));
         vector.at = self.base() + ANCHOR - 0x1000; // Within everybody's reach.
@@ -77,18 +77,18 @@ impl Generator<'_> {
         if probe != Probe::default() {
             return Ok(probe);
         }
-        // No linker knows it, so that what is expected will be written by hand.
+        // No linker knows the type; `formula` computes the expected answer.
         let table = self.base() + ANCHOR + 0x1_1000;
         Ok(Probe { linker: "psABI", slot: shape.has_slot().then_some(table + UNKNOWN_SLOT), table: Some(table) })
     }
 
     fn slotted(&self, shape: Shape) -> u64 {
-        // Where the symbol itself is measured from, it must not be too far.
+        // If the distance to the symbol matters, the symbol must not be too far away.
         if shape.has_slot() { self.cut(SLOTTED) } else { self.base() + ANCHOR + 0x1_1000 }
     }
 
-    /// `None` where this shape cannot have the value.
-    fn vector(&self, row: &Described, shape: Shape, edge: Edge, poison: u8, probe: Probe) -> Option<Vector> {
+    /// Makes a vector, or returns `None` if this shape cannot have the value.
+    fn vector(&self, row: &RowDescription, shape: Shape, edge: Edge, poison: u8, probe: Probe) -> Option<Vector> {
         let (label, v) = edge;
         let mut vector = self.blank(row, label, poison);
         let place = &vector.before[OFFSET as usize..];
@@ -132,11 +132,11 @@ impl Generator<'_> {
         }
         let is_branch = row.is(row_flag::FALLBACK);
         if is_branch && self.arch == "s390x" {
-            // What is added to the address of an entry as well: the distance to the start of the instruction.
+            // The distance to the start of the instruction, which is also added to the address of an entry.
             (s, addend) = (s.wrapping_add(addend).wrapping_sub(2), 2);
         }
         if (Shape::has_code(row) || is_branch && self.arch == "riscv64") && s & 1 != 0 {
-            // There is code at L.
+            // L is the address of code and must be even.
             (s, addend) = (s.wrapping_add(1), addend.wrapping_sub(1));
         }
         let len = vector.before.len() as u64;

@@ -1,46 +1,46 @@
-//! What the generator knows of a machine, and the vectors that it begins with.
+//! The state of the generator, and the vectors that it starts from.
 
 use super::probe::Probe;
 use super::vector::{Outcome, Site, Vector, machine_name};
-use crate::tiny::Described;
+use crate::module_spec::RowDescription;
 use anyhow::Result;
 use relobox_abi::{Machine, row_flag};
 
-/// What fields and their surroundings are filled with.
+/// The bytes with which fields and their surroundings are filled.
 pub(super) const POISON: [u8; 3] = [0xa5, 0x00, 0xff];
-/// Where the field lies in the section of a vector: there are as many bytes of poison behind it.
+/// The offset of the field in the section of a vector. The same number of bytes follows the field.
 pub(super) const OFFSET: u64 = 8;
-/// The value of `s` where it is only what a slot holds.
+/// The value of `s` if it only has to stand in a slot.
 pub(super) const SLOTTED: u64 = 0x1122_3344_5566_7788;
 
-/// Generates for one machine of an architecture.
+/// The generator for one machine of an architecture.
 pub(super) struct Generator<'a> {
     pub(super) arch: &'a str,
     pub(super) machine: Machine,
     pub(super) in_place: bool,
-    /// Links a first attempt, to see where the tables are.
+    /// Links a vector once to find the addresses of the linker's tables.
     pub(super) probe: &'a dyn Fn(&Vector) -> Result<Probe>,
-    /// Counts, so that poison, addends and places take turns.
+    /// A counter, by which poison, addends and places are chosen in turn.
     pub(super) turn: usize,
 }
 
 impl Generator<'_> {
-    /// Where the first section of vectors lies.
+    /// Returns the address of the first section of vectors.
     pub(super) fn base(&self) -> u64 {
         match (self.arch, self.machine.class) {
-            // Linux' own place is within 2 GiB of address 0, where GNU ld makes `auipc` a `lui`.
+            // Linux places modules within 2 GiB of address 0, where GNU ld converts `auipc` to `lui`.
             ("riscv64", 64) => 0x41_0200_0000,
             _ => self.machine.base,
         }
     }
 
-    /// The low 32 bits in a class of 32.
+    /// Truncates an address to the width of the class.
     pub(super) fn cut(&self, address: u64) -> u64 {
         if self.machine.class == 32 { address & 0xffff_ffff } else { address }
     }
 
-    /// A vector whose field is poisoned and whose symbol is not yet chosen.
-    pub(super) fn blank(&self, row: &Described, label: &str, poison: u8) -> Vector {
+    /// Makes a vector with a poisoned field and without a symbol value.
+    pub(super) fn blank(&self, row: &RowDescription, label: &str, poison: u8) -> Vector {
         let width = usize::from(row.row.width);
         let around = POISON[(self.turn + 1) % POISON.len()];
         let mut before = vec![around; 2 * OFFSET as usize + width];

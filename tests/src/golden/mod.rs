@@ -1,12 +1,12 @@
-//! Golden vectors: for every relocation type, the values at the ends of its range, in poisoned bytes,
-//! and what an independent linker makes of them.
+//! Golden vectors: for every relocation type, values at the ends of its range, in poisoned bytes, with the result of
+//! an independent linker.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | `vector` | the format of a line, and the module that a line stands for |
 //! | `edges`, `shape`, `generator`, `generate`, `special` | the generator: from a plugin's description, vectors without answers |
 //! | `probe` | where linkers put their tables |
-//! | `lead` | where a field leads through a PLT entry or a veneer |
+//! | `indirection` | where a field leads through a PLT entry or a veneer |
 //! | `record` | the recorder: asks GNU ld and lld |
 //! | `formula` | the few types that no linker knows, written out by hand |
 //! | `differs` | what to believe where they disagree, and where relobox deliberately differs; by hand |
@@ -19,7 +19,7 @@ mod edges;
 mod formula;
 mod generate;
 mod generator;
-mod lead;
+mod indirection;
 mod probe;
 mod record;
 mod run;
@@ -31,7 +31,7 @@ pub use run::{check, uncovered};
 pub use shape::{Shape, of as shape_of};
 pub use vector::{FORMAT, Outcome, Site, Vector};
 
-use crate::tiny::{Linker, guest};
+use crate::module_spec::{Linker, guest};
 use anyhow::{Context as _, Result, bail};
 use generator::Generator;
 use probe::Probe;
@@ -42,10 +42,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Architectures whose modules have SHT_REL sections: their addends stand in place.
+/// The architectures whose modules have SHT_REL sections, with addends in place.
 const IN_PLACE: [&str; 1] = ["mips32"];
 
-/// Every architecture there is a plugin of in the repository: each must have vectors.
+/// Returns the architectures that have a plugin in the repository. Each of them must have vectors.
 ///
 /// # Errors
 ///
@@ -65,24 +65,37 @@ pub fn architectures() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The file of an architecture.
+/// Returns the path of an architecture's vectors.
 pub fn path(arch: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(format!("{arch}.txt"))
 }
 
-/// The vectors in a file's text.
+/// Parses the text of a file with vectors.
+///
+/// # Errors
+///
+/// If a line is malformed.
 pub fn parse(text: &str) -> Result<Vec<Vector>> {
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     lines.map(|(number, line)| Vector::parse(line).with_context(|| format!("line {number}: {line}"))).collect()
 }
 
-/// The vectors of an architecture, as committed.
+/// Reads the committed vectors of an architecture.
+///
+/// # Errors
+///
+/// If the file cannot be read or parsed.
 pub fn committed(arch: &str) -> Result<Vec<Vector>> {
     let path = path(arch);
     parse(&std::fs::read_to_string(&path).with_context(|| path.display().to_string())?)
 }
 
-/// Generates the vectors of an architecture and records them with the linkers that are installed; the file's text.
+/// Generates the vectors of an architecture, records the answers of the installed linkers, and returns the text of the
+/// file.
+///
+/// # Errors
+///
+/// If a linker fails, or a disagreement is not decided.
 pub fn record(arch: &str) -> Result<String> {
     let in_place = IN_PLACE.contains(&arch);
     let guest = guest::named(arch)?;
@@ -132,7 +145,7 @@ fn machine_vectors(arch: &str, guest: &guest::Guest, machine: Machine, in_place:
     generator.probe = &probe;
     let vectors = generator.all(rows)?;
 
-    // A process for each vector and linker: as many at a time as there are processors.
+    // Each vector and linker needs a process; run as many at a time as there are processors.
     let (next, answers) = (AtomicUsize::new(0), Mutex::new(vec![Vec::new(); vectors.len()]));
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let work = |n: usize| -> Result<()> {

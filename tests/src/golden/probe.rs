@@ -1,20 +1,20 @@
-//! Where linkers put their tables.
+//! The addresses of the linkers' tables.
 
-/// How far behind the vectors' sections an empty one lies, behind which linkers put their tables.
+/// The distance from the vectors' sections to an empty section, behind which linkers put their tables.
 pub(super) const ANCHOR: u64 = 0x0200_0000;
 
-/// Where the linker that is going to be asked puts its tables.
+/// The addresses of a linker's tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Probe {
-    /// Who was asked: what it says of a vector made for its tables is what counts.
+    /// The linker that was probed. Only its answer for the vector counts.
     pub(super) linker: &'static str,
-    /// The slot of `s`.
+    /// The address of the slot of `s`.
     pub(super) slot: Option<u64>,
-    /// Where the table begins: what `GOT` stands for.
+    /// The address of the table, which is the value of `GOT`.
     pub(super) table: Option<u64>,
 }
 
-/// Whether a section there leaves the tables where they are.
+/// Returns whether the tables stay where they are if a section is at `at`.
 pub(super) fn keeps_tables(base: u64, at: u64, len: u64, class: u8) -> bool {
     let anchor = base + ANCHOR;
     let end = at.checked_add(len).filter(|end| class == 64 || *end <= 1 << 32);

@@ -1,23 +1,23 @@
-//! The recorder: independent linkers say what becomes of a vector.
+//! The recorder: asks independent linkers for the answers of vectors.
 
-use super::lead;
+use super::indirection;
 use super::probe::{ANCHOR, Probe};
 use super::shape::{self, Shape};
 use super::vector::{Outcome, Vector, machine_name};
+use crate::module_spec::{ModuleSpec, Relocation, RowDescription, Section, Symbol, SymbolKind, write};
 use crate::oracle::{Image, Job, Target, bfd, lld};
-use crate::tiny::{Described, Relocation, Section, Symbol, Tiny, What, write};
 use anyhow::{Context as _, Result, bail, ensure};
 use relobox_abi::{Machine, order, row_flag};
 use std::path::Path;
 use std::process::Command;
 
-/// Linkers in the order in which they are believed.
+/// The linkers, in order of preference.
 pub(super) const LINKERS: [&str; 2] = ["ld", "lld"];
 
-/// Types that make a slot.
+/// Types for which a linker makes a slot.
 const KEEPERS: [&str; 3] = ["R_X86_64_GOTPCREL", "R_AARCH64_ADR_GOT_PAGE", "R_390_GOTENT"];
 
-/// The oracles' word for a machine.
+/// Returns the oracles' target for a machine.
 pub(super) fn target(machine: &Machine) -> Result<Target> {
     Ok(match (machine.machine, machine.class, machine.order) {
         (62, 64, order::LITTLE) => Target::X86_64,
@@ -32,7 +32,7 @@ pub(super) fn target(machine: &Machine) -> Result<Target> {
     })
 }
 
-/// What the linkers of a machine say of themselves.
+/// Returns the version lines of the linkers for a machine.
 pub(super) fn versions(machine: &Machine) -> Result<Vec<String>> {
     let (program, _) = crate::oracle::gnu_ld(target(machine)?);
     let mut out = Vec::new();
@@ -45,24 +45,28 @@ pub(super) fn versions(machine: &Machine) -> Result<Vec<String>> {
     Ok(out)
 }
 
-/// Asks the linkers about the vectors of one machine.
+/// The recorder for the vectors of one machine.
 pub(super) struct Recorder<'a> {
     pub(super) arch: &'a str,
     pub(super) machine: Machine,
     pub(super) in_place: bool,
     pub(super) base: u64,
-    pub(super) rows: &'a [Described],
+    pub(super) rows: &'a [RowDescription],
     pub(super) dir: &'a Path,
 }
 
-/// What a linker did, and where it put its own.
+/// The linked section, and the image with the linker's own sections.
 struct Linked {
     after: Vec<u8>,
     image: Image,
 }
 
 impl Recorder<'_> {
-    /// What each linker says; [`Outcome::Unsupported`] from one that does not know the type.
+    /// Returns the answer of each linker, which is [`Outcome::Unsupported`] if it does not know the type.
+    ///
+    /// # Errors
+    ///
+    /// If a linker fails for a reason that is not understood.
     pub(super) fn ask(&self, vector: &Vector) -> Result<Vec<Outcome>> {
         ensure!(vector.machine == machine_name(&self.machine, self.in_place), "a vector of another machine");
         LINKERS.into_iter().map(|linker| self.ask_one(linker, vector)).collect()
@@ -75,7 +79,7 @@ impl Recorder<'_> {
     fn ask_one(&self, linker: &'static str, vector: &Vector) -> Result<Outcome> {
         let shape = self.shape(vector).context("a vector without a shape")?;
         if shape.has_table() && vector.by != linker {
-            // This one's table lies elsewhere, and the vector was made for the other's.
+            // The vector was made for the table of the other linker.
             return Ok(Outcome::Unsupported);
         }
         let linked = match self.link(linker, vector)? {
@@ -96,7 +100,7 @@ impl Recorder<'_> {
         Ok(Outcome::Bytes(linked.after, slot.map(<[u8]>::to_vec)))
     }
 
-    /// Where the first linker that knows the type puts its tables.
+    /// Returns the table addresses of the first linker that knows the type.
     pub(super) fn probe(&self, vector: &Vector) -> Result<Probe> {
         for linker in LINKERS {
             if let Ok(linked) = self.link(linker, vector)? {
@@ -111,17 +115,17 @@ impl Recorder<'_> {
         Ok(Probe::default())
     }
 
-    /// Where the field leads, if it is to code that the linker made.
+    /// Returns the destination of the field, if it leads through code that the linker made.
     fn through(&self, vector: &Vector, linked: &Linked) -> Result<Option<u64>> {
         let row = self.rows.iter().find(|row| row.name == vector.name).context("a row")?;
         if !row.is(row_flag::FALLBACK) {
             return Ok(None);
         }
-        let code = lead::code(&self.machine, self.arch, row, vector, &linked.after);
+        let code = indirection::code(&self.machine, self.arch, row, vector, &linked.after);
         if linked.image.own_bytes(code, 1).is_none() {
             return Ok(None);
         }
-        let end = lead::end(target(&self.machine)?, linked.image.clone(), code);
+        let end = indirection::end(target(&self.machine)?, linked.image.clone(), code);
         end.with_context(|| format!("the linker's code at {code:#x}: {vector}")).map(Some)
     }
 
@@ -131,12 +135,12 @@ impl Recorder<'_> {
         Probe { linker, slot, table }
     }
 
-    /// Whether the module also wants the table's own symbol: then a linker says where the table is.
+    /// Returns whether the module also refers to the table's own symbol, so that the linker tells the table's address.
     fn names_table(&self, shape: Shape) -> bool {
         matches!(shape, Shape::Table | Shape::FromTable | Shape::SlotOffset | Shape::SlotFixed)
     }
 
-    /// The word of the linker's own that holds `value`.
+    /// Finds a word with `value` in the linker's own sections.
     fn find(&self, image: &Image, value: u64) -> Option<u64> {
         let width = usize::from(self.machine.class / 8);
         let bytes = if self.machine.order == order::BIG {
@@ -151,7 +155,7 @@ impl Recorder<'_> {
     }
 
     fn link(&self, linker: &str, vector: &Vector) -> Result<Result<Linked, Outcome>> {
-        let mut module = Tiny::new(self.machine, self.in_place);
+        let mut module = ModuleSpec::new(self.machine, self.in_place);
         vector.add_to(&mut module, self.rows)?;
         let shape = self.shape(vector);
         let table = shape.is_some_and(|shape| shape.has_table());
@@ -159,9 +163,9 @@ impl Recorder<'_> {
             let mut anchor = Section { address: self.base + ANCHOR, bytes: vec![0; 16], relocations: Vec::new() };
             if shape.is_some_and(|shape| self.names_table(shape)) {
                 let name = "_GLOBAL_OFFSET_TABLE_".to_owned();
-                module.symbol(Symbol { name, what: What::Linkers, size: 0 });
-                // A table without a slot vanishes, and its symbol with it.
-                let slotted = Symbol { name: "other".to_owned(), what: What::Outside(self.base), size: 0 };
+                module.symbol(Symbol { name, kind: SymbolKind::Linkers, size: 0 });
+                // A table without slots is dropped together with its symbol.
+                let slotted = Symbol { name: "other".to_owned(), kind: SymbolKind::Outside(self.base), size: 0 };
                 let kind = self.rows.iter().find(|row| KEEPERS.contains(&row.name.as_str())).map(|row| row.row.kind);
                 let kind = kind.context("no type that makes a slot")?;
                 anchor.relocations.push(Relocation { offset: 4, kind, symbol: module.symbol(slotted), addend: 0 });
@@ -174,8 +178,8 @@ impl Recorder<'_> {
         let place = |i: usize| (format!("v{i}"), i as u32 + 1, module.sections[i].address);
         let mut symbols = Vec::new();
         for symbol in &module.symbols {
-            if let What::Outside(value) = symbol.what {
-                // GNU ld has MIPS addresses of 32 bits sign-extended, and believes what a script says.
+            if let SymbolKind::Outside(value) = symbol.kind {
+                // GNU ld sign-extends 32-bit MIPS addresses, but takes the values in a script as they are.
                 let extends = self.arch == "mips32" && linker == "ld" && shape == Some(Shape::Absolute(0));
                 let value = if extends { i64::from(value as i32) as u64 } else { value };
                 symbols.push((symbol.name.clone(), value));
@@ -184,7 +188,7 @@ impl Recorder<'_> {
         let job = Job {
             object: &path,
             arch: target(&self.machine)?,
-            // The anchor first: linkers' tables go behind the first section of code.
+            // The anchor comes first, because linkers put their tables behind the first section of code.
             sections: (0..module.sections.len()).rev().map(place).collect(),
             symbols,
         };
@@ -199,10 +203,10 @@ impl Recorder<'_> {
     }
 }
 
-/// A linker's words for why it did not link.
+/// Classifies the error message of a linker.
 fn refusal(said: &str) -> Result<Outcome> {
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    // Binutils 2.40 does not survive SET_ULEB128, which 2.41 knows.
+    // Binutils 2.40 crashes on SET_ULEB128, which 2.41 supports.
     Ok(if has(&["SIGSEGV", "nrecognized reloc", "nknown relocation", "nsupported relocation", "not supported"]) {
         Outcome::Unsupported
     } else if has(&["truncated to fit", "out of range", "overflow", "exceeds available space"]) {

@@ -1,28 +1,34 @@
-//! The runner: puts vectors before somebody who links. Needs no linker.
+//! The runner: checks a plugin against the vectors. It needs no linker.
 //!
-//! Most vectors share one module, each in a section of its own, so that all of an architecture take a
-//! few links. Those that say where tables lie are modules of their own.
+//! Most vectors share one module, each in a section of its own, so that few links are needed. Vectors that depend on
+//! the address of a table are modules of their own.
 
-use super::lead;
+use super::indirection;
 use super::record::target;
 use super::vector::{Outcome, Vector, machine_name};
+use crate::module_spec::{
+    Fault, LinkError, LinkOutput, Linker, ModuleSpec, Relocation, RowDescription, Section, Symbol, SymbolKind,
+};
 use crate::oracle::{Image, Placed};
-use crate::tiny::{Answer, Described, Fault, Linker, Refusal, Relocation, Section, Symbol, Tiny, What};
 use anyhow::{Context as _, Result};
 use relobox_abi::Machine;
 use std::collections::BTreeSet;
 
-/// A plugin reports at most 1000 faults of a module.
+/// The number of vectors in a module; a plugin reports at most 1000 faults.
 const BATCH: usize = 500;
 
-/// The rows that no vector with bytes tests.
+/// Returns the rows that are not tested by any vector with bytes.
 pub fn uncovered(linker: &dyn Linker, vectors: &[Vector]) -> Vec<String> {
     let linked = vectors.iter().filter(|v| v.after.is_linked());
     let tested: BTreeSet<&str> = linked.flat_map(|v| &v.sites).map(|site| site.name.as_str()).collect();
     linker.rows().iter().filter(|row| !tested.contains(row.name.as_str())).map(|row| row.name.clone()).collect()
 }
 
-/// Checks `vectors`; what is wrong, a line for each.
+/// Checks `vectors` and returns a line for each mismatch.
+///
+/// # Errors
+///
+/// If the linker does not link the machine of a vector, or a vector is malformed.
 pub fn check(linker: &dyn Linker, vectors: &[Vector]) -> Result<Vec<String>> {
     let mut wrong = Vec::new();
     let names: BTreeSet<&str> = vectors.iter().map(|v| v.machine.as_str()).collect();
@@ -59,8 +65,8 @@ fn is(fault: &Fault, expected: &Outcome) -> bool {
 }
 
 impl Runner<'_> {
-    fn module(&self, vectors: &[&Vector]) -> Result<Tiny> {
-        let mut module = Tiny::new(self.machine, self.in_place);
+    fn module(&self, vectors: &[&Vector]) -> Result<ModuleSpec> {
+        let mut module = ModuleSpec::new(self.machine, self.in_place);
         for vector in vectors {
             vector.add_to(&mut module, self.linker.rows()).with_context(|| vector.to_string())?;
         }
@@ -69,7 +75,7 @@ impl Runner<'_> {
 
     fn linked(&self, vectors: &[&Vector], wrong: &mut Vec<String>) -> Result<()> {
         let Ok(answer) = self.linker.link(&self.module(vectors)?) else {
-            // One of them is refused: find out which.
+            // Link them one by one to find the one that is refused.
             return vectors.iter().try_for_each(|v| self.single(v, wrong));
         };
         for (vector, bytes) in vectors.iter().zip(&answer.sections) {
@@ -82,7 +88,7 @@ impl Runner<'_> {
 
     fn refused(&self, vectors: &[&Vector], wrong: &mut Vec<String>) -> Result<()> {
         let faults = match self.linker.link(&self.module(vectors)?) {
-            Err(Refusal::Faults(faults)) => faults,
+            Err(LinkError::Faults(faults)) => faults,
             _ => return vectors.iter().try_for_each(|v| self.single(v, wrong)),
         };
         for (index, vector) in vectors.iter().enumerate() {
@@ -94,20 +100,20 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// A vector on its own, the plugin's tables where the linker's were.
+    /// Checks a vector on its own, with the plugin's tables at the addresses of the linker's tables.
     fn single(&self, vector: &Vector, wrong: &mut Vec<String>) -> Result<()> {
         let row = self.linker.rows().iter().find(|row| row.name == vector.name);
         let row = row.with_context(|| format!("no row {}", vector.name))?;
-        let mut module = Tiny::new(self.machine, self.in_place);
+        let mut module = ModuleSpec::new(self.machine, self.in_place);
         let (table, slot) = (vector.value("GOT"), vector.value("G"));
         let word = usize::from(self.machine.class / 8);
         let mut skipped = 0;
         if let (Some(table), Some(slot)) = (table, slot) {
-            // The linker's table begins with entries of its own; ours gets as many slots for others.
+            // The linker's table begins with entries of its own; add as many slots for other symbols.
             skipped = slot.wrapping_sub(table) as usize;
             self.pad(&mut module, vector, row, skipped / word);
         }
-        // Where the linker's code for `s` was; or within reach of the shortest branches.
+        // Place the code where the linker's code for `s` was, or within reach of the shortest branches.
         let near = matches!(vector.after, Outcome::Through(_)).then_some(vector.at + 0x100);
         for name in [".relobox.plt", ".relobox.veneers"] {
             module.tables.extend(vector.value("L").filter(|_| near.is_none()).or(near).map(|at| (name.to_owned(), at)));
@@ -127,7 +133,7 @@ impl Runner<'_> {
                     _ => Ok(Outcome::Bytes(bytes, None)),
                 }
             }
-            Err(Refusal::Faults(faults))
+            Err(LinkError::Faults(faults))
                 if !faults.is_empty() && faults.iter().all(|f| f.section == Some(index) && is(f, &vector.after)) =>
             {
                 Ok(vector.after.clone())
@@ -142,11 +148,11 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// A section whose relocations want `slots` slots before anybody else does.
-    fn pad(&self, module: &mut Tiny, vector: &Vector, row: &Described, slots: usize) {
+    /// Adds a section whose relocations occupy the first `slots` slots.
+    fn pad(&self, module: &mut ModuleSpec, vector: &Vector, row: &RowDescription, slots: usize) {
         let mut relocations = Vec::new();
         for i in 0..slots {
-            let symbol = Symbol { name: format!("pad{i}"), what: What::Outside(vector.at), size: 0 };
+            let symbol = Symbol { name: format!("pad{i}"), kind: SymbolKind::Outside(vector.at), size: 0 };
             let (symbol, offset) = (module.symbol(symbol), 16 * i as u64);
             relocations.push(Relocation { offset, kind: row.row.kind, symbol, addend: 0 });
         }
@@ -156,12 +162,12 @@ impl Runner<'_> {
         }
     }
 
-    /// Where the field leads in the end.
+    /// Returns the destination of the field.
     fn through(
         &self,
         vector: &Vector,
-        row: &Described,
-        answer: &Answer,
+        row: &RowDescription,
+        answer: &LinkOutput,
         index: usize,
     ) -> Result<Result<Outcome, String>> {
         let bytes = &answer.sections[index];
@@ -172,8 +178,8 @@ impl Runner<'_> {
             bytes: made.contents.clone(),
         });
         let image = Image { sections: own.collect(), symbols: Default::default() };
-        let code = lead::code(&self.machine, self.linker.name(), row, vector, bytes);
-        let end = lead::end(target(&self.machine)?, image, code).map(Outcome::Through);
+        let code = indirection::code(&self.machine, self.linker.name(), row, vector, bytes);
+        let end = indirection::end(target(&self.machine)?, image, code).map(Outcome::Through);
         Ok(end.ok_or_else(|| format!("{}, which leads to {code:#x}", Outcome::Bytes(bytes.clone(), None))))
     }
 }

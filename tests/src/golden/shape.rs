@@ -1,55 +1,54 @@
-//! What a formula is made of, so that a symbol, an addend or a place can be chosen for a value.
+//! The shapes of formulas, which tell how to choose a symbol, an addend or a place for a value.
 //!
-//! The formulas are those of the plugins' descriptions. One that is not here has no vectors, and
-//! the test for completeness names its row.
+//! A row whose formula is not listed here has no vectors, and the completeness test reports it.
 
-use crate::tiny::Described;
+use crate::module_spec::RowDescription;
 
-/// A formula, by what has to be chosen for its value.
+/// The shape of a formula.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// `S + A`, and a constant that rounds.
+    /// `S + A`, plus a rounding constant.
     Absolute(i64),
-    /// `S + A - P`, the same.
+    /// `S + A - P`, plus a rounding constant.
     Relative(i64),
     /// `S + A - (P & -8)`.
     RelativeTo8,
     /// `Page(S + A) - Page(P)`.
     Pages,
-    /// The symbol's size `+ A`.
+    /// `Z + A`, where Z is the size of the symbol.
     Size,
-    /// What stands there `+ S + A`.
+    /// `V + S + A`, where V is the old value of the field.
     Add,
-    /// What stands there `- S - A`.
+    /// `V - S - A`, where V is the old value of the field.
     Subtract,
-    /// The address of a slot `- P`, with an addend or without, and a constant that rounds.
+    /// The address of a slot minus P, with or without an addend, plus a rounding constant.
     Slot(bool, i64),
-    /// The page of the slot, `- Page(P)`.
+    /// The page of a slot minus `Page(P)`.
     SlotPage,
-    /// Nothing can be chosen: the linker's slot decides.
+    /// A value that depends only on the address of the linker's slot.
     SlotFixed,
-    /// The offset of the slot in the table, `+ A`.
+    /// The offset of a slot in the table, plus A.
     SlotOffset,
     /// `GOT + A - P`.
     Table,
     /// `S + A - GOT`.
     FromTable,
-    /// A jump in the 256 MB segment of the place.
+    /// A jump within the 256 MiB segment of the place.
     Segment,
-    /// `S + AHL`, whose other half a `LO16` has.
+    /// `S + AHL`, with the other half in a `LO16`.
     Half,
-    /// The same, relative to the place.
+    /// `S + AHL - P`, with the other half in a `LO16`.
     RelativeHalf,
-    /// The low part of what an `auipc` began.
+    /// The low part of the value of an `auipc`.
     LowOfPair,
-    /// A number of variable length, made of two relocations.
+    /// A ULEB128 number that two relocations compute.
     Uleb,
 }
 
 use Shape::*;
 
-/// The shape of a row's formula, in the letters of `arch`.
-pub fn of(arch: &str, row: &Described) -> Option<Shape> {
+/// Returns the shape of a row's formula in the notation of `arch`.
+pub fn of(arch: &str, row: &RowDescription) -> Option<Shape> {
     let formula = row.formula.as_str();
     let inner = formula.strip_prefix("movz_or_movn(").and_then(|f| f.split_once(", ")).map_or(formula, |f| f.0);
     Some(match (arch, inner) {
@@ -74,13 +73,13 @@ pub fn of(arch: &str, row: &Described) -> Option<Shape> {
         ("riscv64", "set_uleb128(S + A)" | "sub_uleb128(S + A)") => Uleb,
         ("riscv64", _) if formula.starts_with("V(") && formula.ends_with("+ S + A") => Add,
         ("riscv64", _) if formula.starts_with("V(") && formula.ends_with("- S - A") => Subtract,
-        // A static linker's L is S itself.
+        // In a static link L equals S.
         ("s390x", "L + A - P") => Relative(0),
         ("s390x", "L - G + A" | "S + A - G") => FromTable,
         ("s390x", "O + A" | "T + A") => SlotOffset,
         ("s390x", "G + A - P") => Table,
         ("s390x", "G + O + A - P" | "G + T + A - P") => Slot(true, 0),
-        // Toys of the tests, whose functions are not part of what they claim.
+        // The deliberately wrong test plugins, whose functions are not part of the formula.
         ("toy", _) if formula.contains("+ 0x8000") => Half,
         ("toy", _) if formula.contains("S + A - P") => Relative(0),
         ("toy", _) if formula.contains("S + A") => Absolute(0),
@@ -93,18 +92,18 @@ pub fn of(arch: &str, row: &Described) -> Option<Shape> {
 }
 
 impl Shape {
-    /// Whether the linker must make a table, and where it lies matters.
+    /// Returns whether the linker must make a table whose address matters.
     pub fn has_table(self) -> bool {
         matches!(self, Slot(..) | SlotPage | SlotFixed | SlotOffset | Table | FromTable)
     }
 
-    /// Whether there is a slot in it.
+    /// Returns whether the table has a slot for the symbol.
     pub fn has_slot(self) -> bool {
         matches!(self, Slot(..) | SlotPage | SlotFixed | SlotOffset)
     }
 
-    /// Whether the place is code that the `L` of the psABI names.
-    pub fn has_code(row: &Described) -> bool {
+    /// Returns whether the formula refers to the psABI's `L`, the address of code.
+    pub fn has_code(row: &RowDescription) -> bool {
         row.formula.starts_with('L')
     }
 }

@@ -1,9 +1,9 @@
-//! Vectors that a row alone does not suggest: pairs, numbers of variable length, jumps at the end of a segment.
+//! Vectors that do not follow from a single row: pairs, ULEB128 numbers, jumps at the end of a segment.
 
 use super::generator::{Generator, OFFSET, POISON, SLOTTED};
 use super::shape::Shape;
 use super::vector::{Site, Vector};
-use crate::tiny::Described;
+use crate::module_spec::RowDescription;
 use anyhow::Result;
 
 /// Values around the carry from the low to the high half.
@@ -22,7 +22,7 @@ const CARRIES: [(&str, i64); 12] = [
     ("c3", 0x3c69_3c69),
 ];
 
-/// The same for RISC-V, whose low part has twelve bits.
+/// Values around the carry on RISC-V, whose low part has twelve bits.
 const CARRIES12: [(&str, i64); 12] = [
     ("0", 0),
     ("1", 1),
@@ -42,8 +42,8 @@ fn site(name: &str, offset: u64, symbol: &str, addend: i64) -> Site {
     Site { name: name.to_owned(), offset, symbol: symbol.to_owned(), addend }
 }
 
-/// `HI16` and `LO16`, and what else the psABI allows: several of the first for one of the second.
-pub(super) fn halves(g: &mut Generator<'_>, row: &Described, shape: Shape) -> Result<Vec<Vector>> {
+/// Makes vectors for `HI16` and `LO16`, also with several high halves for one low half.
+pub(super) fn halves(g: &mut Generator<'_>, row: &RowDescription, shape: Shape) -> Result<Vec<Vector>> {
     let low = row.name.replace("HI16", "LO16");
     let mut vectors = Vec::new();
     for (label, value) in CARRIES {
@@ -61,7 +61,7 @@ pub(super) fn halves(g: &mut Generator<'_>, row: &Described, shape: Shape) -> Re
             }
             v.sites = (OFFSET..last).step_by(4).map(|at| site(&row.name, at, "s", 0)).collect();
             v.sites.push(site(&low, last, "s", 0));
-            // The first of the high halves has the value.
+            // The first high half has the value.
             let half = |at: u64| row_low(g, &v.before[at as usize..]);
             let addend = (half(OFFSET) << 16).wrapping_add(i64::from(half(last) as i16));
             let p = if shape == Shape::RelativeHalf { (v.at + OFFSET) as i64 } else { 0 };
@@ -74,14 +74,14 @@ pub(super) fn halves(g: &mut Generator<'_>, row: &Described, shape: Shape) -> Re
     Ok(vectors)
 }
 
-/// The low half of the word at `place`.
+/// Reads the low half of the word at `place`.
 fn row_low(g: &Generator<'_>, place: &[u8]) -> i64 {
     let (big, little) = (u16::from_be_bytes([place[2], place[3]]), u16::from_le_bytes([place[0], place[1]]));
     if g.machine.order == relobox_abi::order::BIG { i64::from(big) } else { i64::from(little) }
 }
 
-/// `PCREL_LO12`, after and before the `PCREL_HI20` that its label points to.
-pub(super) fn low_of_pair(g: &mut Generator<'_>, row: &Described) -> Result<Vec<Vector>> {
+/// Makes vectors for `PCREL_LO12` after and before the `PCREL_HI20` at its label.
+pub(super) fn low_of_pair(g: &mut Generator<'_>, row: &RowDescription) -> Result<Vec<Vector>> {
     let mut vectors = Vec::new();
     for (label, value) in CARRIES12 {
         let mut v = g.blank(row, label, POISON[g.turn % POISON.len()]);
@@ -90,7 +90,7 @@ pub(super) fn low_of_pair(g: &mut Generator<'_>, row: &Described) -> Result<Vec<
         let filler = v.before[OFFSET as usize];
         v.before.splice(OFFSET as usize..OFFSET as usize, [filler; 4]);
         let addend = [0, 4, -0x7ff0][g.turn % 3];
-        // The addend of the low part means nothing; linkers want none.
+        // The addend of the low part is ignored, and linkers expect 0.
         let pair = [site(&row.name, low, &format!(".{high}"), 0), site("R_RISCV_PCREL_HI20", high, "s", addend)];
         v.sites = pair.to_vec();
         let s = value.wrapping_sub(addend).wrapping_add((v.at + high) as i64);
@@ -101,8 +101,8 @@ pub(super) fn low_of_pair(g: &mut Generator<'_>, row: &Described) -> Result<Vec<
     Ok(vectors)
 }
 
-/// `SET_ULEB128` and `SUB_ULEB128` over numbers of 1, 2, 5 and 10 bytes.
-pub(super) fn uleb(g: &mut Generator<'_>, row: &Described) -> Result<Vec<Vector>> {
+/// Makes vectors for `SET_ULEB128` and `SUB_ULEB128` with numbers of 1, 2 and 5 bytes.
+pub(super) fn uleb(g: &mut Generator<'_>, row: &RowDescription) -> Result<Vec<Vector>> {
     let mut vectors = Vec::new();
     if !row.name.contains("SET") {
         return Ok(vectors); // It comes with its SET.
@@ -132,11 +132,11 @@ pub(super) fn uleb(g: &mut Generator<'_>, row: &Described) -> Result<Vec<Vector>
     Ok(vectors)
 }
 
-/// What is special about single types.
-pub(super) fn extra(g: &mut Generator<'_>, row: &Described) -> Vec<Vector> {
+/// Makes additional vectors for single types.
+pub(super) fn extra(g: &mut Generator<'_>, row: &RowDescription) -> Vec<Vector> {
     let mut vectors = Vec::new();
     match row.name.as_str() {
-        // The ends of what counts from the table: slots so far into it that only a plugin's own table is that long.
+        // The ends of offsets into the table, for which the table must be longer than any linker makes it.
         "R_AARCH64_MOVW_GOTOFF_G0" | "R_AARCH64_LD64_GOTOFF_LO15" | "R_AARCH64_LD64_GOTPAGE_LO15" => {
             let end = if row.name.ends_with("LO15") { 1 << 15 } else { 1 << 16 };
             for (label, slot) in [("slot-max", end - 8), ("slot-max+1", end)] {
@@ -149,7 +149,7 @@ pub(super) fn extra(g: &mut Generator<'_>, row: &Described) -> Vec<Vector> {
             }
         }
         "R_MIPS_26" => {
-            // The segment is that of the delay slot, which here is not that of the jump.
+            // The segment is that of the delay slot, which differs from that of the jump here.
             for (label, s) in [("delay-slot", 0xd000_0000), ("delay-slot-far", 0xcfff_fffc)] {
                 let mut v = g.blank(row, label, 0);
                 v.at = 0xcfff_fffc - OFFSET;

@@ -1,12 +1,12 @@
-//! One vector, as text and as a module.
+//! A vector as text and as a module.
 
-use crate::tiny::{Described, Relocation, Section, Symbol, Tiny, What};
+use crate::module_spec::{ModuleSpec, Relocation, RowDescription, Section, Symbol, SymbolKind};
 use anyhow::{Context as _, Result, bail, ensure};
 use relobox::text::hex;
 use relobox_abi::{Machine, order};
 use std::fmt;
 
-/// The format, written at the top of every file.
+/// The description of the format at the top of every file.
 pub const FORMAT: &str = "\
 # One vector a line:
 #
@@ -29,58 +29,58 @@ pub const FORMAT: &str = "\
 # tests/src/golden/differs.rs.
 ";
 
-/// One vector.
+/// A golden vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vector {
-    /// `64l`, `32b-rel`.
+    /// The machine, such as `64l` or `32b-rel`.
     pub machine: String,
-    /// The type under test.
+    /// The name of the relocation type under test.
     pub name: String,
-    /// What is special about it.
+    /// The name of the value and the poison.
     pub label: String,
-    /// The section's address.
+    /// The address of the section.
     pub at: u64,
-    /// Values of undefined symbols by name, and of `GOT`, `G` and `L`.
+    /// The values of undefined symbols by name, and of `GOT`, `G` and `L`.
     pub values: Vec<(String, u64)>,
-    /// The relocations; the one under test comes first.
+    /// The relocations, beginning with the one under test.
     pub sites: Vec<Site>,
-    /// The section's bytes.
+    /// The contents of the section before linking.
     pub before: Vec<u8>,
-    /// What becomes of them.
+    /// The expected outcome.
     pub after: Outcome,
-    /// Who says so.
+    /// The linkers that gave this answer.
     pub by: String,
-    /// Why that is not what (all) linkers do.
+    /// The reason why the answer differs from that of a linker.
     pub differs: Option<String>,
 }
 
 /// A relocation of a vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
-    /// The type.
+    /// The name of the type.
     pub name: String,
-    /// Where.
+    /// The offset in the section.
     pub offset: u64,
-    /// `s`, `.8`, `.0:0x20`, `w`.
+    /// The symbol: `s`, `.8`, `.0:0x20`, `w`.
     pub symbol: String,
     /// The addend.
     pub addend: i64,
 }
 
-/// What becomes of a vector.
+/// The outcome of linking a vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// These bytes, and those of the slot of `s`.
+    /// The contents after linking, and the contents of the slot of `s`.
     Bytes(Vec<u8>, Option<Vec<u8>>),
-    /// The field leads there, through code that the linker made.
+    /// The field leads to this address through code that the linker made.
     Through(u64),
-    /// The value does not fit.
+    /// The value is out of range.
     Overflow,
-    /// The value is not a multiple of what it must be.
+    /// The value is misaligned.
     Misaligned,
-    /// Refused for another reason.
+    /// The linker refuses the vector for another reason.
     Refused,
-    /// The linker does not know the type. Never in a file.
+    /// The linker does not know the type. This never occurs in a file.
     Unsupported,
 }
 
@@ -125,7 +125,7 @@ impl Outcome {
         })
     }
 
-    /// Whether there are bytes to compare.
+    /// Returns whether the vector was linked.
     pub fn is_linked(&self) -> bool {
         matches!(self, Self::Bytes(..) | Self::Through(_))
     }
@@ -173,7 +173,11 @@ impl fmt::Display for Vector {
 }
 
 impl Vector {
-    /// Reads a line.
+    /// Parses a line.
+    ///
+    /// # Errors
+    ///
+    /// If the line is malformed.
     pub fn parse(line: &str) -> Result<Self> {
         let parts: Vec<&str> = line.split(" | ").collect();
         ensure!(matches!(parts.len(), 5 | 6), "{} parts", parts.len());
@@ -200,24 +204,28 @@ impl Vector {
         Ok(Self { machine, name, label, at, values, sites, before, after, by, differs })
     }
 
-    /// `s`, `G` and so on.
+    /// Returns the value of `s`, `G` and so on.
     pub fn value(&self, name: &str) -> Option<u64> {
         self.values.iter().find(|v| v.0 == name).map(|v| v.1)
     }
 
-    /// Sets such a value, or removes it.
+    /// Sets or removes such a value.
     pub fn set(&mut self, name: &str, value: Option<u64>) {
         self.values.retain(|v| v.0 != name);
         self.values.extend(value.map(|value| (name.to_owned(), value)));
     }
 
-    /// Whether it must be linked on its own, because it says where the linker's sections are.
+    /// Returns whether the vector must be linked in a module of its own, because it depends on the linker's sections.
     pub fn is_alone(&self) -> bool {
         self.value("G").or(self.value("GOT")).or(self.value("L")).is_some() || matches!(self.after, Outcome::Through(_))
     }
 
-    /// Adds it to `module` as one more section, its symbols renamed after that; its index.
-    pub fn add_to(&self, module: &mut Tiny, rows: &[Described]) -> Result<usize> {
+    /// Adds the vector to `module` as a further section with its own symbols, and returns the index of the section.
+    ///
+    /// # Errors
+    ///
+    /// If a type or a symbol of the vector does not exist.
+    pub fn add_to(&self, module: &mut ModuleSpec, rows: &[RowDescription]) -> Result<usize> {
         let index = module.sections.len();
         let mut relocations = Vec::new();
         for site in &self.sites {
@@ -234,18 +242,18 @@ impl Vector {
         Ok(match text.strip_prefix('.') {
             Some(label) => {
                 let (offset, size) = label.split_once(':').unwrap_or((label, "0x0"));
-                Symbol { name, what: What::Label(section, offset.parse()?), size: number(size)? }
+                Symbol { name, kind: SymbolKind::Label(section, offset.parse()?), size: number(size)? }
             }
-            None if text == "w" => Symbol { name, what: What::Missing, size: 0 },
+            None if text == "w" => Symbol { name, kind: SymbolKind::Missing, size: 0 },
             None => {
                 let value = self.value(text).with_context(|| format!("{text} has no value"))?;
-                Symbol { name, what: What::Outside(value), size: 0 }
+                Symbol { name, kind: SymbolKind::Outside(value), size: 0 }
             }
         })
     }
 }
 
-/// What a vector calls a machine.
+/// Returns the name of a machine in vectors.
 pub(super) fn machine_name(machine: &Machine, in_place: bool) -> String {
     let order = if machine.order == order::BIG { 'b' } else { 'l' };
     format!("{}{order}{}", machine.class, if in_place { "-rel" } else { "" })

@@ -1,19 +1,19 @@
-//! Modules written byte by byte: names that are no text, sections and symbols that no compiler makes, any number of them.
+//! Modules written byte by byte, with names that are not text, and with any number of sections and symbols.
 
-/// A relocatable ELF file for x86-64, without relocations but those of exports.
+/// A relocatable ELF file for x86-64. Only exports have relocations.
 #[derive(Clone, Debug, Default)]
 pub struct Crafted {
-    /// `e_flags`; the hostile plugins link those that have 0xbad here.
+    /// `e_flags`. The hostile plugins link files with 0xbad here.
     pub flags: u32,
-    /// `.modinfo`: what is between its NULs.
+    /// The entries of `.modinfo`, without their NULs.
     pub modinfo: Vec<Vec<u8>>,
-    /// Names of undefined symbols, each with how many symbols have it.
+    /// The names of undefined symbols, each with the number of symbols that have it.
     pub wanted: Vec<(Vec<u8>, usize)>,
-    /// Names of exported symbols.
+    /// The names of exported symbols.
     pub exports: Vec<Vec<u8>>,
     /// The namespace of all exports.
     pub namespace: Vec<u8>,
-    /// Names of more sections: allocated, 16 bytes each.
+    /// The names of additional sections, which are allocated and have 16 bytes each.
     pub sections: Vec<Vec<u8>>,
 }
 
@@ -26,10 +26,10 @@ const PC32: u64 = 2;
 const ALLOC: u64 = 2;
 const EXEC: u64 = 4;
 
-/// Index of `.text`, the first section.
+/// The index of `.text`, the first section.
 const TEXT: u16 = 1;
 
-/// `st_info`: a global symbol without a type, and a function.
+/// `st_info` of a global symbol without a type, and of a function.
 const GLOBAL: u8 = 0x10;
 const FUNCTION: u8 = 0x12;
 
@@ -46,7 +46,7 @@ fn section(name: &[u8], kind: u32, flags: u64, contents: Vec<u8>) -> Section {
     Section { name: name.to_vec(), kind, flags, contents, rest: [0; 3] }
 }
 
-/// Strings, each once.
+/// A string table in which each string occurs once.
 #[derive(Default)]
 struct Strings {
     bytes: Vec<u8>,
@@ -71,14 +71,14 @@ impl Strings {
 }
 
 impl Crafted {
-    /// A module with a licence and a name.
+    /// Makes a module with a licence and a name.
     #[must_use]
     pub fn new(name: &str) -> Self {
         let modinfo = vec![b"license=GPL".to_vec(), format!("name={name}").into_bytes()];
         Self { modinfo, ..Self::default() }
     }
 
-    /// The file.
+    /// Writes the file.
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
         let (mut names, mut symbols) = (Strings::default(), vec![0; 24]);
@@ -102,7 +102,7 @@ impl Crafted {
             sections.push(section(name, PROGBITS, ALLOC, vec![0; 16]));
         }
         if !self.exports.is_empty() {
-            // As the kernel has them: an entry's three words are distances to symbol, name and namespace.
+            // As in the kernel, an entry has three words: the distances to the symbol, the name and the namespace.
             let table = sections.len() as u16 + 1;
             let mut strings = [b"\0", &self.namespace[..], b"\0"].concat();
             let mut relocations = Vec::new();
@@ -117,7 +117,7 @@ impl Crafted {
                 strings.extend(name);
                 strings.push(0);
             }
-            // Of the sections that follow: the table, its strings, its relocations, the symbols.
+            // The sections that follow are the table, its strings, its relocations, and the symbols.
             let rest = [u32::from(table) + 3, table.into(), 24];
             sections.push(section(b"__ksymtab", PROGBITS, ALLOC, vec![0; 12 * self.exports.len()]));
             sections.push(section(b"__ksymtab_strings", PROGBITS, ALLOC, strings));
@@ -154,7 +154,7 @@ fn file(flags: u32, mut sections: Vec<Section>) -> Vec<u8> {
     let (at, count) = (out.len() as u64, sections.len() as u16 + 1);
     out.extend(headers);
     let mut header = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
-    // A relocatable file for x86-64.
+    // `e_type` is ET_REL, `e_machine` is EM_X86_64.
     header.extend([1u16, 62].map(u16::to_le_bytes).concat());
     header.extend(1u32.to_le_bytes());
     header.extend([0, 0, at].map(u64::to_le_bytes).concat());

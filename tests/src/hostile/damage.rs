@@ -1,19 +1,19 @@
-//! One thing wrong at a time: every header field at its extremes, and the lies that take more than one.
+//! Damaged files with a single defect: every field set to extreme values, and inconsistencies of several fields.
 //!
-//! Works on 64-bit little-endian files only: what is damaged is the [`sample`](super::sample).
+//! Works only on 64-bit little-endian files such as the [`sample`](super::sample).
 
-/// A damaged file, and what was done to it.
+/// A damaged file with a description of the damage.
 pub struct Damaged {
-    /// For messages: `section 3: sh_size = 0xffffffffffffffff`.
+    /// The damage, such as `section 3: sh_size = 0xffffffffffffffff`.
     pub what: String,
-    /// The file.
+    /// The contents of the file.
     pub bytes: Vec<u8>,
 }
 
-/// A field of a record: name, offset, width.
+/// A field of a record: name, offset and width in bytes.
 type Field = (&'static str, usize, usize);
 
-/// Fields of the ELF header.
+/// The fields of the ELF header.
 const HEADER: [Field; 18] = [
     ("EI_MAG0", 0, 1),
     ("EI_CLASS", 4, 1),
@@ -35,7 +35,7 @@ const HEADER: [Field; 18] = [
     ("e_shstrndx", 62, 2),
 ];
 
-/// Fields of a section header.
+/// The fields of a section header.
 const SECTION: [Field; 10] = [
     ("sh_name", 0, 4),
     ("sh_type", 4, 4),
@@ -49,7 +49,7 @@ const SECTION: [Field; 10] = [
     ("sh_entsize", 56, 8),
 ];
 
-/// Fields of a symbol.
+/// The fields of a symbol.
 const SYMBOL: [Field; 6] = [
     ("st_name", 0, 4),
     ("st_info", 4, 1),
@@ -59,7 +59,7 @@ const SYMBOL: [Field; 6] = [
     ("st_size", 16, 8),
 ];
 
-/// Fields of a relocation with an addend.
+/// The fields of a relocation with an addend.
 const RELOCATION: [Field; 4] = [("r_offset", 0, 8), ("type", 8, 4), ("symbol", 12, 4), ("r_addend", 16, 8)];
 
 const SYMTAB: u32 = 2;
@@ -69,15 +69,15 @@ const NOBITS: u32 = 8;
 const ALLOC: u64 = 2;
 const COMPRESSED: u64 = 0x800;
 
-/// A file, and where its records are.
+/// An ELF file whose records can be changed.
 #[derive(Clone)]
 pub struct Elf {
-    /// The file.
+    /// The contents of the file.
     pub bytes: Vec<u8>,
 }
 
 impl Elf {
-    /// A number in the file.
+    /// Reads a number of `width` bytes.
     #[must_use]
     pub fn get(&self, at: usize, width: usize) -> u64 {
         let mut word = [0; 8];
@@ -85,40 +85,41 @@ impl Elf {
         u64::from_le_bytes(word)
     }
 
-    /// Sets a number in the file.
+    /// Writes a number of `width` bytes.
     pub fn set(&mut self, at: usize, width: usize, value: u64) {
         self.bytes[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
     }
 
-    /// Where the header of section `index` is.
+    /// Returns the offset of the header of section `index`.
     #[must_use]
     pub fn header(&self, index: usize) -> usize {
         self.get(40, 8) as usize + index * 64
     }
 
-    /// How many sections there are.
+    /// Returns the number of sections.
     #[must_use]
     pub fn sections(&self) -> usize {
         self.get(60, 2) as usize
     }
 
-    /// Offset and size of a section's contents.
+    /// Returns the offset and the size of a section's contents.
     #[must_use]
     pub fn contents(&self, index: usize) -> (usize, usize) {
         let header = self.header(index);
         (self.get(header + 24, 8) as usize, self.get(header + 32, 8) as usize)
     }
 
-    /// `sh_type`.
+    /// Returns `sh_type`.
     #[must_use]
     pub fn kind(&self, index: usize) -> u32 {
         self.get(self.header(index) + 4, 4) as u32
     }
 
-    /// The section of a name.
+    /// Returns the section with this name.
     ///
     /// # Panics
-    /// If there is none: the sample is fixed.
+    ///
+    /// If there is none.
     #[must_use]
     pub fn named(&self, name: &str) -> usize {
         let (names, _) = self.contents(self.get(62, 2) as usize);
@@ -134,7 +135,7 @@ impl Elf {
     }
 }
 
-/// What a field of `width` bytes is set to: edges of every width, and of the file itself.
+/// Returns the extreme values for a field of `width` bytes in a file of `len` bytes.
 fn extremes(width: usize, len: u64) -> Vec<u64> {
     let mut out = vec![0, 1, 2, 3, 7, 8, 0xff, len - 1, len, len + 1];
     if width >= 2 {
@@ -151,7 +152,7 @@ fn extremes(width: usize, len: u64) -> Vec<u64> {
     out
 }
 
-/// Every field of every record, at every extreme.
+/// Returns the file with every field of every record set to every extreme value.
 pub fn fields(sample: &[u8]) -> impl Iterator<Item = Damaged> {
     let elf = Elf { bytes: sample.to_vec() };
     let mut places: Vec<(String, usize, usize)> = Vec::new();
@@ -182,56 +183,56 @@ pub fn fields(sample: &[u8]) -> impl Iterator<Item = Damaged> {
     })
 }
 
-/// Cut off after every byte.
+/// Returns the file truncated after every byte.
 pub fn truncations(sample: &[u8]) -> impl Iterator<Item = Damaged> {
     (0..sample.len()).map(|len| Damaged { what: format!("cut off after {len} bytes"), bytes: sample[..len].to_vec() })
 }
 
-/// Lies that take more than one field, each of which must be refused; the words are in the message.
+/// Returns files with inconsistencies of several fields. Each must be refused with a message that contains the words.
 #[must_use]
-pub fn lies(sample: &[u8]) -> Vec<(&'static str, Damaged)> {
+pub fn inconsistencies(sample: &[u8]) -> Vec<(&'static str, Damaged)> {
     let mut out = Vec::new();
-    let mut lie = |expected, what: &str, tell: &dyn Fn(&mut Elf)| {
+    let mut inconsistency = |expected, what: &str, tell: &dyn Fn(&mut Elf)| {
         let mut elf = Elf { bytes: sample.to_vec() };
         tell(&mut elf);
         assert!(elf.bytes != sample, "{what} changes nothing");
         out.push((expected, Damaged { what: what.to_owned(), bytes: elf.bytes }));
     };
-    lie("overlap", "two sections share their bytes", &|elf| {
+    inconsistency("overlap", "two sections share their bytes", &|elf| {
         let (text, _) = elf.contents(elf.named(".text"));
         let data = elf.header(elf.named(".data"));
         elf.set(data + 24, 8, text as u64 + 8);
     });
-    lie("overlap", "a section lies over the section table", &|elf| {
+    inconsistency("overlap", "a section lies over the section table", &|elf| {
         let (table, data) = (elf.header(0), elf.header(elf.named(".data")));
         elf.set(data + 24, 8, table as u64);
     });
-    lie("enormous", ".bss of 2^60 bytes", &|elf| {
+    inconsistency("enormous", ".bss of 2^60 bytes", &|elf| {
         let bss = elf.header(elf.named(".bss"));
         elf.set(bss + 32, 8, 1 << 60);
     });
-    lie("does not end in the string table", "a string table without a NUL", &|elf| {
+    inconsistency("does not end in the string table", "a string table without a NUL", &|elf| {
         let strtab = elf.of_kind(STRTAB).find(|i| *i == link(elf, symtab(elf))).expect("a string table");
         let (at, size) = elf.contents(strtab);
         elf.bytes[at..at + size].fill(b'x');
     });
-    lie("does not end in the name table", "a table of section names without a NUL", &|elf| {
+    inconsistency("does not end in the name table", "a table of section names without a NUL", &|elf| {
         let (at, size) = elf.contents(elf.get(62, 2) as usize);
         elf.bytes[at..at + size].fill(b'x');
     });
-    lie("it has no string table", "symbols whose strings are a relocation section", &|elf| {
+    inconsistency("it has no string table", "symbols whose strings are a relocation section", &|elf| {
         let (symtab, rela) = (symtab(elf), elf.of_kind(RELA).next().expect("relocations"));
         elf.set(elf.header(symtab) + 40, 4, rela as u64);
     });
-    lie("its symbols are not the symbol table", "relocations whose symbols are strings", &|elf| {
+    inconsistency("its symbols are not the symbol table", "relocations whose symbols are strings", &|elf| {
         let (rela, strtab) = (elf.of_kind(RELA).next().expect("relocations"), link(elf, symtab(elf)));
         elf.set(elf.header(rela) + 40, 4, strtab as u64);
     });
-    lie("a second symbol table", "two symbol tables", &|elf| {
+    inconsistency("a second symbol table", "two symbol tables", &|elf| {
         let data = elf.named(".rodata");
         elf.set(elf.header(data) + 4, 4, SYMTAB.into());
     });
-    lie("a section without contents", "relocations aimed at a section that has none", &|elf| {
+    inconsistency("a section without contents", "relocations aimed at a section that has none", &|elf| {
         let (rela, bss) = (elf.of_kind(RELA).next().expect("relocations"), elf.named(".bss"));
         elf.set(elf.header(rela) + 44, 4, bss as u64);
     });
@@ -239,69 +240,75 @@ pub fn lies(sample: &[u8]) -> Vec<(&'static str, Damaged)> {
         let rela = elf.of_kind(RELA).next().expect("relocations");
         elf.set(elf.header(rela) + 4, 4, kind);
     };
-    lie("have no place in a module", "relocations that say to be SHT_RELR", &|elf| of_type(elf, 19));
-    lie("not known here", "relocations of a machine's own type", &|elf| of_type(elf, 0x7000_1234));
-    lie("not known here", "relocations of a user's own type", &|elf| of_type(elf, 0x8000_0001));
-    lie("behind its last relocation", "relocations that say to be SHT_CREL", &|elf| of_type(elf, 0x4000_0014));
-    lie("must be SHT_RELA", "a live patch's relocations that say to be SHT_REL", &|elf| {
+    inconsistency("have no place in a module", "relocations that say to be SHT_RELR", &|elf| of_type(elf, 19));
+    inconsistency("not known here", "relocations of a machine's own type", &|elf| of_type(elf, 0x7000_1234));
+    inconsistency("not known here", "relocations of a user's own type", &|elf| of_type(elf, 0x8000_0001));
+    inconsistency("behind its last relocation", "relocations that say to be SHT_CREL", &|elf| {
+        of_type(elf, 0x4000_0014)
+    });
+    inconsistency("must be SHT_RELA", "a live patch's relocations that say to be SHT_REL", &|elf| {
         let rela = elf.of_kind(RELA).next().expect("relocations");
         elf.set(elf.header(rela) + 4, 4, 9);
         elf.set(elf.header(rela) + 8, 8, 0x10_0042);
     });
-    lie("lead to its name", "an export without a name", &|elf| {
+    inconsistency("lead to its name", "an export without a name", &|elf| {
         let strings = elf.named("__ksymtab_strings");
         let (at, size) = elf.contents(strings);
         elf.bytes[at..at + size].fill(b'x');
     });
-    lie("a section without contents", "a section with relocations turned into NOBITS", &|elf| {
+    inconsistency("a section without contents", "a section with relocations turned into NOBITS", &|elf| {
         let text = elf.header(elf.named(".text"));
         elf.set(text + 4, 4, NOBITS.into());
     });
-    lie("does not exist", "relocations of a section that does not exist", &|elf| {
+    inconsistency("does not exist", "relocations of a section that does not exist", &|elf| {
         let rela = elf.of_kind(RELA).next().expect("relocations");
         elf.set(elf.header(rela) + 44, 4, 1000);
     });
-    lie("cannot be compressed", "a compressed section in memory", &|elf| {
+    inconsistency("cannot be compressed", "a compressed section in memory", &|elf| {
         let data = elf.header(elf.named(".data"));
         elf.set(data + 8, 8, ALLOC | COMPRESSED);
     });
-    lie("section table does not lie in the file", "a section count in section 0", &|elf| {
+    inconsistency("section table does not lie in the file", "a section count in section 0", &|elf| {
         let null = elf.header(0);
         elf.set(60, 2, 0);
         elf.set(null + 32, 8, u64::MAX);
     });
-    lie("section table does not lie in the file", "a section count whose table wraps around", &|elf| {
+    inconsistency("section table does not lie in the file", "a section count whose table wraps around", &|elf| {
         let null = elf.header(0);
         elf.set(60, 2, 0);
         elf.set(null + 32, 8, (1 << 58) + 1);
     });
-    lie("not a whole number of versions", "__versions of odd size", &|elf| {
+    inconsistency("not a whole number of versions", "__versions of odd size", &|elf| {
         let versions = elf.header(elf.named("__versions"));
         elf.set(versions + 32, 8, 127);
     });
-    lie("a version's name does not end", "__versions without a NUL", &|elf| {
+    inconsistency("a version's name does not end", "__versions without a NUL", &|elf| {
         let (at, size) = elf.contents(elf.named("__versions"));
         elf.bytes[at..at + size].fill(b'v');
     });
-    lie("not a whole number of entries", "half a symbol", &|elf| {
+    inconsistency("not a whole number of entries", "half a symbol", &|elf| {
         let symtab = elf.header(symtab(elf));
         let size = elf.get(symtab + 32, 8);
         elf.set(symtab + 32, 8, size - 12);
     });
-    lie("does not lie in its section", "a relocation outside its section", &|elf| first_relocation(elf, 0, 8, 1 << 40));
-    lie("does not lie in its section", "a relocation half outside its section", &|elf| {
+    inconsistency("does not lie in its section", "a relocation outside its section", &|elf| {
+        first_relocation(elf, 0, 8, 1 << 40)
+    });
+    inconsistency("does not lie in its section", "a relocation half outside its section", &|elf| {
         first_relocation(elf, 0, 8, 30);
     });
-    lie("names symbol", "a relocation against a symbol that does not exist", &|elf| {
+    inconsistency("names symbol", "a relocation against a symbol that does not exist", &|elf| {
         first_relocation(elf, 12, 4, 0x00ff_ffff);
     });
-    lie("type that the plugin does not know", "a relocation of no known type", &|elf| first_relocation(elf, 8, 4, 250));
-    lie("out of range", "an addend that leads out of range", &|elf| first_relocation(elf, 16, 8, 1 << 62));
-    lie("not a relocatable ELF file", "not ELF at all", &|elf| elf.bytes.fill(b'#'));
-    lie("neither 32 nor 64 bits", "class 3", &|elf| elf.set(4, 1, 3));
-    lie("byte order", "byte order 3", &|elf| elf.set(5, 1, 3));
-    lie("relocatable object", "an executable", &|elf| elf.set(16, 2, 2));
-    lie("no plugin for machine", "a machine without a plugin", &|elf| elf.set(18, 2, 0x1234));
+    inconsistency("type that the plugin does not know", "a relocation of no known type", &|elf| {
+        first_relocation(elf, 8, 4, 250)
+    });
+    inconsistency("out of range", "an addend that leads out of range", &|elf| first_relocation(elf, 16, 8, 1 << 62));
+    inconsistency("not a relocatable ELF file", "not ELF at all", &|elf| elf.bytes.fill(b'#'));
+    inconsistency("neither 32 nor 64 bits", "class 3", &|elf| elf.set(4, 1, 3));
+    inconsistency("byte order", "byte order 3", &|elf| elf.set(5, 1, 3));
+    inconsistency("relocatable object", "an executable", &|elf| elf.set(16, 2, 2));
+    inconsistency("no plugin for machine", "a machine without a plugin", &|elf| elf.set(18, 2, 0x1234));
     out
 }
 
@@ -313,7 +320,7 @@ fn link(elf: &Elf, section: usize) -> usize {
     elf.get(elf.header(section) + 40, 4) as usize
 }
 
-/// Sets a field of the first relocation of `.text`.
+/// Writes a field of the first relocation of `.text`.
 fn first_relocation(elf: &mut Elf, offset: usize, width: usize, value: u64) {
     let (at, _) = elf.contents(elf.named(".rela.text"));
     elf.set(at + offset, width, value);

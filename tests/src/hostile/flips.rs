@@ -1,8 +1,8 @@
-//! Random damage that is the same on every machine and in every run.
+//! Random damage that is reproducible from a seed.
 
 use relobox::rng::Rng;
 
-/// One to eight changes: a bit flipped, a byte set, a word set to an extreme, a run copied from elsewhere.
+/// Applies one to eight changes: flips a bit, sets a byte, sets a word to an extreme value, or copies a run of bytes.
 pub fn mutate(bytes: &mut [u8], rng: &mut Rng) {
     if bytes.is_empty() {
         return;

@@ -1,53 +1,56 @@
-//! Guests from the `.wat` files of `tests/hostile/`: each holds what is wrong with it, and no more.
+//! Hostile guests from the `.wat` files of `tests/hostile/`. Each file contains only what is wrong with the guest.
 //!
-//! The first lines of a file say what it does and what must come of it:
+//! The first lines of a file describe the guest and the expected outcome:
+//!
 //! ```text
 //! ;; Loops for ever in plan.
 //! ;; => Fuel: in relobox_plan
 //! ```
-//! after `=>` stands `links`, or `Module:` with words of the message, or a variant of the host's
-//! `Misbehaviour` with words of its message.
 //!
-//! What a file does not say is taken from `honest.wat` of its directory: every top-level form of that,
-//! except functions and memories whose export the file has itself. Data is kept, and that of the file,
-//! which comes later, overwrites it. In `raw/` files are whole modules.
+//! `=>` is followed by `links`, by `Module:` and words of the message, or by a variant of the host's `Misbehaviour` and
+//! words of its message.
+//!
+//! The rest of the guest is taken from `honest.wat` in the same directory: every top-level form, except functions and
+//! memories that the file exports itself. Data segments of both are kept, and those of the file come later and
+//! overwrite the others. In `raw/`, files are whole modules.
 
 use std::path::{Path, PathBuf};
 
-/// A hostile guest, and what must come of it.
+/// A hostile guest with its expected outcome.
 #[derive(Debug)]
-pub struct Case {
-    /// The file's name, without `.wat`.
+pub struct GuestCase {
+    /// The name of the file without `.wat`.
     pub name: String,
-    /// What must come of it.
+    /// The expected outcome.
     pub expected: Expected,
-    /// The Wasm.
+    /// The Wasm binary.
     pub wasm: Vec<u8>,
 }
 
-/// What must come of a guest.
+/// The expected outcome of a hostile guest.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// Nothing: what it does is its own affair.
+    /// The module is linked; what the guest does is allowed.
     Links,
-    /// The module is refused, with these words.
+    /// The module is refused, with these words in the message.
     Module(String),
-    /// A variant of `Misbehaviour`, and words of the message.
+    /// The guest breaks the contract: the variant of `Misbehaviour`, and words of the message.
     Guest(String, String),
 }
 
-/// The directory of `.wat` files.
+/// Returns the directory of the `.wat` files.
 #[must_use]
 pub fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile")
 }
 
-/// Every case in a directory of [`directory`], by name.
+/// Reads all guests in a subdirectory of [`directory`], sorted by name.
 ///
 /// # Panics
-/// If a file cannot be read, has no expectation or does not assemble: then the test is wrong.
+///
+/// If a file cannot be read, has no expectation, or cannot be assembled.
 #[must_use]
-pub fn cases(kind: &str) -> Vec<Case> {
+pub fn cases(kind: &str) -> Vec<GuestCase> {
     let dir = directory().join(kind);
     let mut cases = Vec::new();
     for entry in std::fs::read_dir(&dir).expect("tests/hostile") {
@@ -61,12 +64,13 @@ pub fn cases(kind: &str) -> Vec<Case> {
     cases
 }
 
-/// One case.
+/// Reads one guest.
 ///
 /// # Panics
+///
 /// As [`cases`].
 #[must_use]
-pub fn case(kind: &str, name: &str) -> Case {
+pub fn case(kind: &str, name: &str) -> GuestCase {
     let dir = directory().join(kind);
     let text = std::fs::read_to_string(dir.join(format!("{name}.wat"))).expect(name);
     let expected = text.lines().find_map(|line| line.strip_prefix(";; => ")).map(expectation);
@@ -76,12 +80,13 @@ pub fn case(kind: &str, name: &str) -> Case {
         Err(_) => text,
     };
     let wasm = wat::parse_str(&whole).unwrap_or_else(|e| panic!("{name}: {e}"));
-    Case { name: name.to_owned(), expected, wasm }
+    GuestCase { name: name.to_owned(), expected, wasm }
 }
 
-/// The honest guest of a directory: what every case is, but for one thing.
+/// Reads the honest guest of a subdirectory, from which each hostile guest differs in one respect.
 ///
 /// # Panics
+///
 /// As [`cases`].
 #[must_use]
 pub fn honest(kind: &str) -> Vec<u8> {
@@ -110,12 +115,12 @@ fn completed(case: &str, honest: &str) -> String {
     out + case + ")"
 }
 
-/// The name in a form's `(export "NAME")`.
+/// Returns the name in a form's `(export "NAME")`.
 fn export_of(form: &str) -> Option<&str> {
     form.split_once("(export \"")?.1.split_once('"').map(|(name, _)| name)
 }
 
-/// Top-level forms. A line that begins with `(` begins one, and comments stand between them.
+/// Splits text into top-level forms, each of which begins with `(` at the start of a line.
 fn forms(text: &str) -> Vec<&str> {
     let starts: Vec<usize> =
         text.match_indices('(').map(|(i, _)| i).filter(|i| *i == 0 || text.as_bytes()[i - 1] == b'\n').collect();

@@ -1,22 +1,23 @@
-//! A small, well-formed x86-64 module with everything that a kernel module has.
+//! A small, well-formed x86-64 module with all parts of a kernel module.
 
 use object::write::{Object, Relocation, SectionId, Symbol, SymbolId, SymbolSection};
 use object::{Architecture, BinaryFormat, Endianness, FileFlags, RelocationFlags, SectionFlags, elf};
 use object::{SectionKind, SymbolFlags, SymbolKind, SymbolScope};
 
-/// Symbols that [`module`] wants from somebody else, with addresses that it can reach.
+/// The symbols that [`module`] imports, with addresses in its reach.
 pub const KALLSYMS: &str = "ffffffff81000010 T printk\nffffffff81000020 T helper\n";
 
-/// A symbol that is defined in [`module`], by a name that nothing else holds.
+/// A symbol that is defined in [`module`], whose name occurs nowhere else.
 pub const PRIVATE_SYMBOL: &str = "a_name_of_its_own";
 
-/// A string that stands only in a section of [`module`] that has no relocations.
+/// A string that occurs only in a section of [`module`] without relocations.
 pub const PRIVATE_DATA: &str = "a secret of the module";
 
-/// The module; `e_flags` mean nothing on x86-64, and here tell which plugin shall take it.
+/// Makes the module. `e_flags` have no meaning on x86-64; here they select the plugin.
 ///
 /// # Panics
-/// If `object` cannot write what is fixed here.
+///
+/// If `object` cannot write the module.
 #[must_use]
 pub fn module(e_flags: u32) -> Vec<u8> {
     let mut o = Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
@@ -58,7 +59,7 @@ pub fn module(e_flags: u32) -> Vec<u8> {
     o.write().expect("the sample")
 }
 
-/// `lea x(%rip); call printk; …`: only its places matter.
+/// `lea x(%rip); call printk; …`; only the places of the relocations matter.
 const CODE: [u8; 32] = [
     0x48, 0x8d, 0x3d, 0, 0, 0, 0, 0xe8, 0, 0, 0, 0, 0x48, 0xc7, 0xc0, 0, 0, 0, 0, 0xe8, 0, 0, 0, 0, 0xc3, 0xcc, 0xcc,
     0xcc, 0xcc, 0xcc, 0xcc, 0xcc,

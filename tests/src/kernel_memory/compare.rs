@@ -1,4 +1,4 @@
-//! Linked bytes against the kernel's, byte by byte.
+//! Byte-by-byte comparison of linked sections with the memory of a kernel.
 
 use super::ByName;
 use super::patches::{Patches, Reason};
@@ -11,44 +11,48 @@ use std::fmt;
 /// The comparison of one module.
 #[derive(Clone, Debug, Default)]
 pub struct Comparison {
-    /// One report for each section of which both contents are there, in the module's order.
+    /// A report for each section with known contents on both sides, in the order of the module.
     pub sections: Vec<SectionReport>,
-    /// Sections of the module that the kernel had, but that were not linked.
+    /// Sections that the kernel has but that were not linked.
     pub missing: Vec<String>,
 }
 
 /// The comparison of one section.
 #[derive(Clone, Debug, Default)]
 pub struct SectionReport {
-    /// The section.
+    /// The name of the section.
     pub name: String,
-    /// Whether the module may write to it, so that its contents say less.
+    /// True if the module may write to the section, which makes differences less significant.
     pub writable: bool,
-    /// Its size.
+    /// The size in bytes.
     pub size: usize,
-    /// How many bytes are the same.
+    /// The number of equal bytes.
     pub equal: usize,
-    /// How many differ, by reason.
+    /// The number of different bytes, by reason.
     pub explained: BTreeMap<Reason, usize>,
     /// The bytes that differ for no known reason.
     pub unexplained: Vec<Difference>,
 }
 
-/// One byte that differs for no known reason.
+/// A byte that differs for no known reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// The offset in the section.
     pub offset: usize,
-    /// The byte that was linked.
+    /// The linked byte.
     pub linked: u8,
     /// The byte in the kernel.
     pub kernel: u8,
 }
 
-/// Compares what was linked with what the kernel has, for a module of an x86-64 kernel.
+/// Compares linked sections with the memory of an x86-64 kernel.
 ///
-/// `elf` is the module as it came (it tells which sections are writable), `addresses` is where its sections
-/// were, `linked` and `kernel` are contents by section name.
+/// `elf` is the original module, which tells which sections are writable. `addresses` are the addresses of its
+/// sections, and `linked` and `kernel` their contents, by section name.
+///
+/// # Errors
+///
+/// If the module cannot be parsed.
 pub fn compare(
     elf: &[u8],
     addresses: &ByName<u64>,
@@ -63,7 +67,7 @@ pub fn compare(
         let name = section.name().context("a section name")?;
         let SectionFlags::Elf { sh_type, sh_flags } = section.flags() else { continue };
         let Some(theirs) = kernel.get(name) else { continue };
-        // Nothing was linked where there are no contents.
+        // A section without contents in the file was not linked.
         if sh_type == headers::SHT_NOBITS || !done.insert(name.to_owned()) {
             continue;
         }
@@ -87,7 +91,7 @@ pub fn compare(
             }
             let reason = match sorted {
                 Some(true) => Some(Reason::Table),
-                // A table has no other excuse, writable or not.
+                // Differences in a table are not excused by its being writable.
                 Some(false) => None,
                 None => {
                     let patched = patches.reason(address.wrapping_add(offset as u64));
@@ -108,18 +112,18 @@ pub fn compare(
     Ok(comparison)
 }
 
-/// Tables that are writable only because the kernel makes notes in them.
+/// Tables that are writable only because the kernel stores notes in them.
 fn is_table(section: &str) -> bool {
     section == "__bug_table"
 }
 
 impl Comparison {
-    /// How many bytes differ for no known reason.
+    /// Returns the number of bytes that differ for no known reason.
     pub fn unexplained(&self) -> usize {
         self.sections.iter().map(|section| section.unexplained.len()).sum()
     }
 
-    /// The sum of all sections for which `include` holds, as one report.
+    /// Sums up all sections for which `include` returns true.
     pub fn total(&self, include: impl Fn(&SectionReport) -> bool) -> SectionReport {
         let mut total = SectionReport::default();
         for section in self.sections.iter().filter(|section| include(section)) {
@@ -130,7 +134,7 @@ impl Comparison {
 }
 
 impl SectionReport {
-    /// Adds the counts of `other` to this one's.
+    /// Adds the counts of `other`.
     pub fn add(&mut self, other: &SectionReport) {
         self.size += other.size;
         self.equal += other.equal;

@@ -1,8 +1,8 @@
-//! What a running kernel made of its modules, as `tests/scripts/kernel-memory` copied it out.
+//! The memory of a running kernel's modules, as `tests/scripts/kernel-memory` copied it out.
 //!
-//! Between relocation and the copy, the kernel patched code (x86-64: alternatives, retpolines, ftrace, jump
-//! labels, static calls), sorted tables, and the module ran. [`compare()`] tells which of the differing bytes
-//! that accounts for.
+//! Between relocation and the copy, the kernel patched code (x86-64: alternatives, retpolines, ftrace, jump labels,
+//! static calls), sorted tables, and the module ran. [`compare()`] separates the differing bytes that this explains
+//! from those that it does not.
 
 mod compare;
 mod patches;
@@ -19,17 +19,17 @@ use relobox_needs::Need;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Section contents or addresses, by section name.
+/// Section contents or addresses, keyed by section name.
 pub type ByName<T> = BTreeMap<String, T>;
 
-/// Where the copies are.
+/// Returns the directory that holds the copies.
 pub use relobox_needs::kernel_memory_root as root;
 
-/// The package whose modules were in the memory that is copied.
+/// The package whose modules were loaded when the memory was copied.
 const CORPUS: &str = "cloud-amd64";
 
-/// What a test needs that looks at the copies: linkers to ask, the modules, and two copies of their kernel, one with
-/// modules that kmod loaded, one with modules that relobox's device loaded.
+/// Lists what a test on the copies needs: the linkers, the modules, and two copies of the modules' kernel, one with
+/// modules that kmod loaded and one with modules that relobox's device loaded.
 pub fn needs() -> Vec<Need> {
     let line = |file: PathBuf| std::fs::read_to_string(file).ok().map(|text| text.trim().to_owned());
     let modules = corpus::root().join(CORPUS).join("lib/modules");
@@ -48,7 +48,10 @@ pub fn needs() -> Vec<Need> {
     oracle::corpus(CORPUS).into_iter().chain(copies.map(of)).collect()
 }
 
-/// The copies of a kernel's memory that its modules are there for, and these modules.
+/// Returns the copies of kernel memory whose modules are in the corpus, and that corpus.
+///
+/// # Errors
+/// If the corpus or the copies cannot be read.
 pub fn inputs() -> Result<(Vec<Run>, Corpus)> {
     let corpus = Corpus::get(CORPUS)?;
     let mut runs = Run::all()?;
@@ -60,42 +63,45 @@ pub fn inputs() -> Result<(Vec<Run>, Corpus)> {
 /// One run of a kernel.
 #[derive(Debug)]
 pub struct Run {
-    /// The directory of this run; it holds the kernel's `kallsyms`.
+    /// The directory of this run. It holds the kernel's `kallsyms`.
     pub dir: PathBuf,
-    /// The kernel's version, as `uname -r` says it.
+    /// The kernel's version, as `uname -r` prints it.
     pub version: String,
-    /// What loaded the modules: `stock` for kmod, or the backend of `relobox insmod --kernel`.
+    /// The tool that loaded the modules: `stock` for kmod, or the backend of `relobox insmod --kernel`.
     pub tool: String,
-    /// Every symbol of the kernel and its modules.
+    /// The symbols of the kernel and of all its modules.
     pub symbols: Vec<KernelSymbol>,
-    /// Names of the modules whose memory was copied, sorted.
+    /// The names of the modules whose memory was copied, sorted.
     pub modules: Vec<String>,
 }
 
 /// A line of /proc/kallsyms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelSymbol {
-    /// The value.
+    /// The symbol's address.
     pub address: u64,
-    /// The letter of `nm`.
+    /// The type letter, as `nm` prints it.
     pub kind: char,
-    /// The name.
+    /// The symbol's name.
     pub name: String,
-    /// The module it belongs to; none for the kernel itself.
+    /// The module that defines the symbol; `None` for the kernel itself.
     pub module: Option<String>,
 }
 
 /// The memory of one module.
 #[derive(Debug, Default)]
 pub struct Memory {
-    /// The address of every section that ever was in the kernel's memory, freed ones included.
+    /// The address of every section that was ever in the kernel's memory, including sections that have been freed.
     pub addresses: ByName<u64>,
-    /// The contents of those that were still there.
+    /// The contents of the sections that were still there.
     pub contents: ByName<Vec<u8>>,
 }
 
 impl Run {
-    /// Every run below [`root`]; none if the script was never run.
+    /// Reads all runs below [`root`]. The list is empty if the script was never run.
+    ///
+    /// # Errors
+    /// If a run's files cannot be read or parsed.
     pub fn all() -> Result<Vec<Run>> {
         let Ok(entries) = std::fs::read_dir(root()) else { return Ok(Vec::new()) };
         let mut dirs = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
@@ -120,7 +126,10 @@ impl Run {
         Ok(Run { dir, version, tool, symbols, modules })
     }
 
-    /// The memory of `module`.
+    /// Reads the memory of `module`.
+    ///
+    /// # Errors
+    /// If the copy has no such module, or its files cannot be read or parsed.
     pub fn memory(&self, module: &str) -> Result<Memory> {
         let dir = self.dir.join(module);
         let mut memory = Memory::default();
@@ -136,8 +145,12 @@ impl Run {
         Ok(memory)
     }
 
-    /// What /proc/kallsyms says of `module`, independent of where it is: name, letter, section and offset. Per-CPU
-    /// symbols have their offset in that section; whatever lies in no section has its value.
+    /// Returns the entries of `module` in /proc/kallsyms in a form that does not depend on the load address: name,
+    /// letter, section and offset. The offset of a per-CPU symbol is relative to the per-CPU section. A symbol that
+    /// lies in no section keeps its value.
+    ///
+    /// # Errors
+    /// If the memory of the module or the file `elf` cannot be read.
     pub fn names(&self, module: &str, elf: &[u8]) -> Result<Vec<(String, char, String, u64)>> {
         let file = object::File::parse(elf)?;
         let memory = self.memory(module)?;
@@ -152,7 +165,7 @@ impl Run {
         }
         let mut names = Vec::new();
         for symbol in self.symbols.iter().filter(|symbol| symbol.module.as_deref() == Some(module)) {
-            // A symbol may stand at the end of a section; one that starts there comes first.
+            // A symbol may stand at the end of a section. A section that starts there takes precedence.
             let inside = |&(start, size, _): &(u64, u64, &str)| (start..=start + size).contains(&symbol.address);
             let place = places.iter().copied().filter(inside).max_by_key(|(start, _, _)| *start);
             let (start, _, section) = place.unwrap_or_default();
@@ -162,7 +175,10 @@ impl Run {
         Ok(names)
     }
 
-    /// What /sys/module says of `module`, by file; empty for a copy that has none.
+    /// Returns the files below /sys/module for `module`, by file name. The map is empty for a copy that has none.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
     pub fn sysfs(&self, module: &str) -> Result<ByName<String>> {
         let dir = self.dir.join(module).join("sysfs");
         if !dir.is_dir() {
@@ -171,11 +187,11 @@ impl Run {
         files(&dir)?.into_iter().map(|(name, path)| Ok((name, std::fs::read_to_string(path)?))).collect()
     }
 
-    /// What a module's undefined symbols mean to this kernel: name and value of all that is exported.
+    /// Iterates over the name and value of every exported symbol. These resolve the undefined symbols of a module.
     ///
-    /// The letter alone does not tell: it is lower case for most of what a module exports. An entry of the
-    /// export table does, and in the kernel itself, where a file's private name can be another's export, the
-    /// letter must be upper case as well.
+    /// The letter alone does not identify an export: most exports of a module have a lower-case letter. An entry in the
+    /// export table identifies it. In the kernel itself a private name of one file can be an export of another file, so
+    /// the letter must be upper case as well.
     pub fn exports(&self) -> impl Iterator<Item = (&str, u64)> {
         let entries = self
             .symbols
@@ -190,15 +206,21 @@ impl Run {
         wanted.map(|symbol| (symbol.name.as_str(), symbol.address))
     }
 
-    /// The offset of `module`'s per-CPU data, which /sys/module does not tell: found from any symbol in it.
-    /// `None` if the module has none.
+    /// Returns the offset of `module`'s per-CPU data, or `None` if the module has none. /sys/module does not show the
+    /// offset, so it is computed from any symbol in the section.
+    ///
+    /// # Errors
+    /// If the file `elf` cannot be read.
     pub fn per_cpu_base(&self, module: &str, elf: &[u8]) -> Result<Option<u64>> {
         let file = object::File::parse(elf)?;
         file.section_by_name(".data..percpu").map_or(Ok(None), |section| self.start_of(module, &file, &section))
     }
 
-    /// The addresses of `module`'s empty sections, which /sys/module does not list either: code may still name a place
-    /// there, such as that of a lock's class in a kernel that does not check locks.
+    /// Returns the addresses of `module`'s empty sections, which /sys/module does not list either. Code may still refer
+    /// to an address in one, such as that of a lock class in a kernel without lock checking.
+    ///
+    /// # Errors
+    /// If the file `elf` cannot be read.
     pub fn empty_sections(&self, module: &str, elf: &[u8]) -> Result<ByName<u64>> {
         let file = object::File::parse(elf)?;
         let mut found = ByName::new();
@@ -210,7 +232,7 @@ impl Run {
         Ok(found)
     }
 
-    /// Where a section of `module` starts, found from any symbol in it that has a name of its own.
+    /// Computes the start of a section of `module` from any symbol in the section that has a unique name.
     fn start_of(&self, module: &str, file: &object::File, section: &object::Section) -> Result<Option<u64>> {
         let mut names = BTreeMap::<&str, usize>::new();
         for symbol in file.symbols() {

@@ -1,42 +1,42 @@
-//! Where an x86-64 kernel writes into a module after its relocations are done.
+//! The places where an x86-64 kernel writes into a module after relocation.
 //!
-//! The module's own tables say so. They are read from the *linked* sections: tables that were linked
-//! wrongly point elsewhere, and then explain nothing.
+//! They are read from the module's own tables in the *linked* sections, so a table that was linked incorrectly points
+//! elsewhere and explains nothing.
 
 use super::ByName;
 use std::collections::BTreeMap;
 
-/// Why a byte of the kernel's memory may differ from the linked one.
+/// The reason why a byte in the kernel may differ from the linked byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
-    /// An instruction replaced for this processor (`.altinstructions`).
+    /// An instruction was replaced for this processor (`.altinstructions`).
     Alternative,
-    /// A call of the hypervisor made direct (`.parainstructions`).
+    /// A call of the hypervisor was replaced by a direct call (`.parainstructions`).
     Paravirt,
-    /// A call through a register, with or without a thunk (`.retpoline_sites`).
+    /// An indirect call, with or without a thunk (`.retpoline_sites`).
     Retpoline,
     /// A return, with or without a thunk (`.return_sites`).
     Return,
-    /// A call of the tracer made a no-op (`__mcount_loc`).
+    /// A call of the tracer was replaced by a no-op (`__mcount_loc`).
     Trace,
     /// A branch of a static key (`__jump_table`).
     JumpLabel,
-    /// A static call, or its trampoline (`.static_call_sites`, `.static_call.text`).
+    /// A static call or its trampoline (`.static_call_sites`, `.static_call.text`).
     StaticCall,
     /// A lock prefix (`.smp_locks`).
     LockPrefix,
-    /// A table that the kernel sorted, or noted something in: the same entries.
+    /// A table that the kernel sorted or annotated, with the same entries.
     Table,
-    /// A once-only warning that was given (`__bug_table`).
+    /// A WARN_ONCE that was triggered (`__bug_table`).
     Warned,
-    /// Data that the running module writes to.
+    /// Data that the running module may have written.
     Runtime,
 }
 
-/// Why the byte at an address may differ.
+/// The ranges of bytes that the kernel may patch.
 #[derive(Debug, Default)]
 pub(super) struct Patches {
-    /// Start of a range, its end and reason. Ranges may touch, and the later of two that overlap wins.
+    /// For each start of a range, its end and the reason. Ranges may overlap; the one that starts later wins.
     ranges: BTreeMap<u64, (u64, Reason)>,
 }
 
@@ -45,7 +45,7 @@ impl Patches {
     pub(super) fn of(addresses: &ByName<u64>, linked: &ByName<Vec<u8>>) -> Patches {
         let mut patches = Patches::default();
         let module = Module { addresses, linked };
-        // The kernel's order; an alternative may replace an instruction that was patched before.
+        // Follow the order of the kernel: an alternative may replace an instruction that was patched before.
         for entry in module.entries(".parainstructions", 16) {
             patches.add(entry.word(0), entry.bytes[9].into(), Reason::Paravirt);
         }
@@ -82,9 +82,9 @@ impl Patches {
         patches
     }
 
-    /// The reason for a difference at `address`, if there is one.
+    /// Returns the reason for a difference at `address`, if there is one.
     pub(super) fn reason(&self, address: u64) -> Option<Reason> {
-        // No range is longer than 255 bytes, so those that can cover the address start close below it.
+        // No range is longer than 255 bytes.
         let below = self.ranges.range(address.saturating_sub(255)..=address).rev();
         below.into_iter().find(|(_, (end, _))| address < *end).map(|(_, (_, reason))| *reason)
     }
@@ -98,33 +98,33 @@ impl Patches {
     }
 }
 
-/// One entry of a table of a linked module.
+/// An entry of a table.
 pub(super) struct Entry<'a> {
-    /// Where it is.
+    /// The address of the entry.
     pub(super) address: u64,
-    /// What it holds.
+    /// The contents of the entry.
     pub(super) bytes: &'a [u8],
 }
 
 impl Entry<'_> {
-    /// The eight bytes at offset `at`.
+    /// Reads eight bytes at offset `at`.
     pub(super) fn word(&self, at: usize) -> u64 {
         u64::from_le_bytes(self.bytes[at..at + 8].try_into().expect("eight bytes"))
     }
 
-    /// What the four bytes at `at` point to, if they are an offset from themselves.
+    /// Returns the address to which the four bytes at `at` point, relative to themselves.
     pub(super) fn relative(&self, at: usize) -> u64 {
         let offset = i32::from_le_bytes(self.bytes[at..at + 4].try_into().expect("four bytes"));
         (self.address + at as u64).wrapping_add_signed(offset.into())
     }
 
-    /// The same for the eight bytes at `at`.
+    /// Returns the address to which the eight bytes at `at` point, relative to themselves.
     pub(super) fn relative_word(&self, at: usize) -> u64 {
         (self.address + at as u64).wrapping_add(self.word(at))
     }
 }
 
-/// The entries of `size` bytes each of a table at `address`; a rest that is too short is left out.
+/// Returns the entries of `size` bytes of a table at `address`; an incomplete last entry is ignored.
 pub(super) fn entries(address: u64, bytes: &[u8], size: usize) -> impl Iterator<Item = Entry<'_>> {
     let chunks = bytes.chunks_exact(size).enumerate();
     chunks.map(move |(at, bytes)| Entry { address: address.wrapping_add((at * size) as u64), bytes })
@@ -141,7 +141,7 @@ impl<'a> Module<'a> {
         found.into_iter().flat_map(move |(address, bytes)| entries(*address, bytes, size))
     }
 
-    /// The length of the branch, or of the no-op that keeps its place, at `address`.
+    /// Returns the length of the branch at `address`, or of the no-op in its place.
     fn branch_length(&self, address: u64) -> u64 {
         let first = self.byte(address);
         let second = self.byte(address + 1);

@@ -1,15 +1,15 @@
-//! Tables that an x86-64 kernel sorts: compared as sets of what their entries mean.
+//! Tables that an x86-64 kernel sorts. They are compared as sets of entries.
 //!
-//! Most entries point to things by their distance from themselves, so a sorted entry has other bytes.
+//! Most entries contain distances from themselves, so the bytes of an entry change when it is moved.
 
 use super::ByName;
 use super::patches::{Entry, entries};
 
-/// What a table's entry says, independent of where in the table it is.
+/// The meaning of an entry, independent of its place in the table.
 type Meaning = (u64, u64, Vec<u8>);
 
-/// Whether `section` of the two contents has the same entries, in whatever order. `None` if it is not a
-/// table that the kernel sorts.
+/// Returns whether `section` has the same entries in both contents, in any order, or `None` if the kernel does not sort
+/// it.
 pub(super) fn same_entries(
     section: &str,
     addresses: &ByName<u64>,
@@ -32,14 +32,14 @@ fn meanings(section: &str, addresses: &ByName<u64>, contents: &ByName<Vec<u8>>) 
     let mut found = match section {
         "__mcount_loc" => all(section, 8, &|entry| (entry.word(0), 0, Vec::new())),
         "__ex_table" => all(section, 12, &|entry| (entry.relative(0), entry.relative(4), entry.bytes[8..].to_vec())),
-        // The low bits of the key are the kernel's notes.
+        // The kernel uses the low bits of the key.
         "__jump_table" => all(section, 16, &|entry| {
             let key = entry.relative_word(8) & !3;
             (entry.relative(0), entry.relative(4), key.to_le_bytes().to_vec())
         }),
-        // A key that is not exported is reached through its trampoline, and looked up by the kernel.
+        // A key that is not exported is found by its trampoline.
         ".static_call_sites" => all(section, 8, &|entry| (entry.relative(0), 0, Vec::new())),
-        // Two parallel tables, sorted together.
+        // Two parallel tables that are sorted together.
         ".orc_unwind_ip" | ".orc_unwind" => {
             let mut places = all(".orc_unwind_ip", 4, &|entry| (entry.relative(0), 0, Vec::new()))?;
             let rules = all(".orc_unwind", 6, &|entry| (0, 0, entry.bytes.to_vec()))?;

@@ -1,20 +1,20 @@
-//! The oracle for ranges: both sides of the ends that a table's description names.
+//! The range oracle: checks both sides of the ends of each described range.
 
 use crate::golden::{Shape, shape_of};
-use crate::tiny::{Described, Linker, Refusal, Relocation, Section, Symbol, Tiny, What};
+use crate::module_spec::{LinkError, Linker, ModuleSpec, Relocation, RowDescription, Section, Symbol, SymbolKind};
 use relobox_abi::{Machine, row_flag, rule};
 
-/// Asks for the ends of every range that is checked; what is wrong, and how many rows were asked about.
+/// Checks the ends of all ranges. Returns the number of rows that were checked, and what is wrong.
 pub fn edges(linker: &dyn Linker, machine: Machine, in_place: bool) -> (usize, Vec<String>) {
     let (mut asked, mut wrong) = (0, Vec::new());
     for row in linker.rows() {
         let shape = match shape_of(linker.name(), row) {
-            // What an entry of the plugin's own is about cannot be aimed.
+            // The value of a field that refers to an entry cannot be chosen.
             Some(shape @ (Shape::Absolute(_) | Shape::Relative(_))) if !Shape::has_code(row) => shape,
             _ => continue,
         };
         let bits = u32::from(row.row.bits);
-        // What wraps in the class has no ends, and what has another way out has no fault.
+        // A range as wide as the class has no ends, and a row with a fallback reports no fault.
         if row.row.rule == rule::NONE || bits >= u32::from(machine.class) || !row.is_plain() {
             continue;
         }
@@ -51,11 +51,11 @@ pub fn edges(linker: &dyn Linker, machine: Machine, in_place: bool) -> (usize, V
     (asked, wrong)
 }
 
-/// Whether the field, read back, is `value` as far as it has bits for it.
-fn same(row: &Described, held: i64, value: i64) -> bool {
+/// Returns whether the field holds `value`, as far as it has bits for it.
+fn same(row: &RowDescription, held: i64, value: i64) -> bool {
     row.formula.starts_with("movz_or_movn")
         || row.slices.iter().all(|s| {
-            // A low part holds what is left before rounding.
+            // A low part depends on the rounding.
             if row.formula.starts_with("split(") && s.value_bit == 0 {
                 return true;
             }
@@ -64,17 +64,17 @@ fn same(row: &Described, held: i64, value: i64) -> bool {
         })
 }
 
-/// What the field holds, or the kind of the one fault.
+/// Returns the value of the field, or the kind of the only fault.
 fn link(
     linker: &dyn Linker,
     machine: Machine,
     in_place: bool,
-    row: &Described,
+    row: &RowDescription,
     shape: Shape,
     value: i64,
 ) -> Result<i64, String> {
     const AT: u64 = 8;
-    let mut module = Tiny::new(machine, in_place);
+    let mut module = ModuleSpec::new(machine, in_place);
     let address = (machine.base & !0xffff).wrapping_add(0x10_0000);
     let p = address.wrapping_add(AT) as i64;
     let s = match shape {
@@ -83,12 +83,12 @@ fn link(
         _ => return Err("no such shape".to_owned()),
     };
     let s = if machine.class == 32 { s as u64 & 0xffff_ffff } else { s as u64 };
-    let symbol = module.symbol(Symbol { name: "s".to_owned(), what: What::Outside(s), size: 0 });
+    let symbol = module.symbol(Symbol { name: "s".to_owned(), kind: SymbolKind::Outside(s), size: 0 });
     let relocations = vec![Relocation { offset: AT, kind: row.row.kind, symbol, addend: 0 }];
     module.sections.push(Section { address, bytes: vec![0; 24], relocations });
     match linker.link(&module) {
         Ok(answer) => Ok(row.value(&machine, &answer.sections[0][AT as usize..])),
-        Err(Refusal::Faults(faults)) if faults.len() == 1 => Err(faults[0].kind.clone()),
+        Err(LinkError::Faults(faults)) if faults.len() == 1 => Err(faults[0].kind.clone()),
         Err(other) => Err(format!("{other:?}")),
     }
 }

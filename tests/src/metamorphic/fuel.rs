@@ -1,13 +1,17 @@
-//! The oracle for cost: twice the relocations, twice the fuel.
+//! The cost oracle: twice the relocations must take twice the fuel.
 
 use super::sample::sample;
-use crate::tiny::Linker;
+use crate::module_spec::Linker;
 use relobox_abi::Machine;
 
-/// The first step is far beyond what a job costs at all.
+/// The first step must be large compared with the constant cost of a job.
 const UNITS: usize = 1000;
 
-/// Fuel for each more relocation stays within a tenth, from a thousand units to eight thousand.
+/// Checks that the fuel for each additional relocation varies by at most a tenth between 1,000 and 8,000 units.
+///
+/// # Errors
+///
+/// A description of the variation, or of the refusal.
 pub fn fuel_is_linear(linker: &dyn Linker, machine: Machine, in_place: bool) -> Result<(), String> {
     let mut points = Vec::new();
     for times in [1, 2, 4, 8] {

@@ -9,7 +9,7 @@
 //! | `fuel` | the oracle that asks for twice the fuel for twice the relocations |
 //! | `wrong` | plugins that are deliberately wrong, each in one way, to see each oracle fire |
 //!
-//! Generators know no oracle and oracles no generator; both take any [`Linker`](crate::tiny::Linker).
+//! Generators know no oracle and oracles no generator; both take any [`Linker`](crate::module_spec::Linker).
 
 mod edges;
 mod fuel;

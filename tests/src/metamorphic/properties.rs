@@ -1,37 +1,41 @@
-//! The oracles. Each links a sample twice and compares; none knows what a relocation type means.
+//! The oracles. Each links two variants of a sample and compares them. None knows what a relocation type means.
 
 use super::sample::{Effect, Sample, Unit};
-use crate::tiny::{Answer, Described, Linker, Tiny, What};
+use crate::module_spec::{LinkOutput, Linker, ModuleSpec, RowDescription, SymbolKind};
 use relobox::rng::Rng;
 
-/// An oracle: what is wrong, if anything is.
+/// An oracle. The error describes what is wrong.
 pub type Property = fn(&dyn Linker, &Sample) -> Result<(), String>;
 
-/// Those that hold for every sample. ([`permute`] is for samples without tables.)
+/// The properties that hold for every sample. [`permute`] holds only for samples without tables.
 pub const PROPERTIES: [(&str, Property); 4] =
     [("shift everything", shift_everything), ("shift symbols", shift_symbols), ("poison", poison), ("repeat", repeat)];
 
-fn link(linker: &dyn Linker, module: &Tiny) -> Result<Answer, String> {
+fn link(linker: &dyn Linker, module: &ModuleSpec) -> Result<LinkOutput, String> {
     linker.link(module).map_err(|refusal| format!("refused: {refusal:?}"))
 }
 
-fn cut(module: &Tiny, address: u64) -> u64 {
+fn cut(module: &ModuleSpec, address: u64) -> u64 {
     if module.machine.class == 32 { address & 0xffff_ffff } else { address }
 }
 
-fn symbols_moved(module: &Tiny, by: u64) -> Tiny {
+fn symbols_moved(module: &ModuleSpec, by: u64) -> ModuleSpec {
     let mut moved = module.clone();
     for symbol in &mut moved.symbols {
-        if let What::Outside(value) = &mut symbol.what {
+        if let SymbolKind::Outside(value) = &mut symbol.kind {
             *value = cut(module, value.wrapping_add(by));
         }
     }
     moved
 }
 
-/// Sections, symbols and tables move together: relative fields stay, absolute ones move along.
+/// Moves sections, symbols and tables together: relative fields stay, absolute ones change by the distance.
+///
+/// # Errors
+///
+/// A description of the first field that did not change as expected.
 pub fn shift_everything(linker: &dyn Linker, sample: &Sample) -> Result<(), String> {
-    // Tables are laid out by pages.
+    // Tables are aligned to pages.
     let by = sample.distance.max(0x1_0000);
     let mut moved = sample.module.clone();
     if by == sample.distance {
@@ -40,11 +44,11 @@ pub fn shift_everything(linker: &dyn Linker, sample: &Sample) -> Result<(), Stri
     moved.sections.iter_mut().for_each(|s| s.address = cut(&sample.module, s.address.wrapping_add(by)));
     moved.tables.iter_mut().for_each(|t| t.1 = t.1.wrapping_add(by));
     if by != sample.distance {
-        // Absolute fields of this sample have no room for a page: their symbols stay.
+        // Absolute fields of this sample cannot move by a page, so their symbols stay.
         let mine = |s: usize| sample.units.iter().find(|u| u.relocations.iter().any(|r| r.symbol == s));
         for (i, symbol) in moved.symbols.iter_mut().enumerate() {
             let along = mine(i).is_some_and(|u| matches!(u.effect, Effect::Relative | Effect::Fixed));
-            if let (What::Outside(value), true) = (&mut symbol.what, along) {
+            if let (SymbolKind::Outside(value), true) = (&mut symbol.kind, along) {
                 *value = cut(&sample.module, value.wrapping_add(by));
             }
         }
@@ -58,7 +62,11 @@ pub fn shift_everything(linker: &dyn Linker, sample: &Sample) -> Result<(), Stri
     })
 }
 
-/// Only the symbols move: fields that name them do too.
+/// Moves only the symbols: fields that refer to them change by the distance.
+///
+/// # Errors
+///
+/// A description of the first field that did not change as expected.
 pub fn shift_symbols(linker: &dyn Linker, sample: &Sample) -> Result<(), String> {
     let by = sample.distance;
     let (before, after) = (link(linker, &sample.module)?, link(linker, &symbols_moved(&sample.module, by))?);
@@ -69,8 +77,8 @@ pub fn shift_symbols(linker: &dyn Linker, sample: &Sample) -> Result<(), String>
     })
 }
 
-/// What a unit's fields hold together, and how many bits of that are known.
-fn held(linker: &dyn Linker, module: &Tiny, unit: &Unit, bytes: &[u8]) -> (i64, u32) {
+/// Returns the value that a unit's fields hold together, and the number of its bits that are known.
+fn held(linker: &dyn Linker, module: &ModuleSpec, unit: &Unit, bytes: &[u8]) -> (i64, u32) {
     let field = |(at, row): (u64, usize)| {
         let row = &linker.rows()[row];
         (row, row.value(&module.machine, &bytes[at as usize..]))
@@ -78,20 +86,20 @@ fn held(linker: &dyn Linker, module: &Tiny, unit: &Unit, bytes: &[u8]) -> (i64, 
     match unit.fields[..] {
         [high, low] => {
             let ((_, high), (row, low)) = (field(high), field(low));
-            // AArch64's low twelve bits have no sign.
+            // On AArch64 the low twelve bits are unsigned.
             let low = if row.name.starts_with("R_AARCH64") { low & 0xfff } else { low };
             (high.wrapping_add(low), 32)
         }
         [one] => {
             let (row, value) = field(one);
-            // `movn`, bit 30 clear, holds the inverse.
+            // `movn`, with bit 30 clear, holds the inverse.
             let word = row.word(&module.machine, &bytes[unit.fields[0].0 as usize..]);
             let inverse = row.formula.starts_with("movz_or_movn") && word >> 30 & 1 == 0;
             let held = row.slices.iter().fold(0, |held, s| held | (u64::MAX >> (64 - u32::from(s.len))) << s.value_bit);
             let value = if inverse { value ^ held as i64 } else { value };
-            // Two instructions in one field, the second one's immediate signed.
+            // The field holds two instructions, the second with a signed immediate.
             let value = if row.formula.starts_with("split(") { value - ((value & 0x800) << 1) } else { value };
-            // The scaled fields have room for more than the twelve bits that such a formula leaves.
+            // The fields of scaled loads hold more than the twelve bits of such a formula.
             let bits = if row.formula.starts_with("lo12(") { 12 } else { u32::from(row.value_bits()) };
             (value, bits)
         }
@@ -99,12 +107,12 @@ fn held(linker: &dyn Linker, module: &Tiny, unit: &Unit, bytes: &[u8]) -> (i64, 
     }
 }
 
-/// Every field has moved as `distance` says for its effect, and no other bit has changed.
+/// Checks that every field has changed as `distance` says for its effect, and that no other bit has changed.
 fn compare(
     linker: &dyn Linker,
     sample: &Sample,
-    before: &Answer,
-    after: &Answer,
+    before: &LinkOutput,
+    after: &LinkOutput,
     distance: impl Fn(Effect) -> i64,
 ) -> Result<(), String> {
     let (old, new) = (&before.sections[0], &after.sections[0]);
@@ -122,7 +130,7 @@ fn compare(
     stray.map_or(Ok(()), |i| Err(format!("byte {i:#x} changed from {:#x} to {:#x}", old[i], new[i])))
 }
 
-/// For each byte of the section, the bits that some relocation owns.
+/// Returns, for each byte of the section, the bits that belong to some field.
 fn owned(linker: &dyn Linker, sample: &Sample) -> Vec<u8> {
     let mut owned = vec![0u8; sample.module.sections[0].bytes.len()];
     for (at, row) in sample.units.iter().flat_map(|u| &u.fields) {
@@ -138,17 +146,22 @@ fn owned(linker: &dyn Linker, sample: &Sample) -> Vec<u8> {
     owned
 }
 
-fn is_big(row: &Described, sample: &Sample) -> bool {
+fn is_big(row: &RowDescription, sample: &Sample) -> bool {
     use relobox_abi::order;
     (if row.row.order == order::DATA { sample.module.machine.order } else { row.row.order }) == order::BIG
 }
 
-fn mask(row: &Described) -> u64 {
-    // Some moves also choose between `movz` and `movn`, bit 30.
+fn mask(row: &RowDescription) -> u64 {
+    // Some moves also select between `movz` and `movn` by bit 30.
     row.mask() | if row.formula.starts_with("movz_or_movn") { 1 << 30 } else { 0 }
 }
 
-/// Bits around a field stay as they were, and what was in the field does not matter unless it is the addend.
+/// Checks that bits around a field stay, and that the old contents of the field do not matter unless they are the
+/// addend.
+///
+/// # Errors
+///
+/// A description of the first byte that violates this.
 pub fn poison(linker: &dyn Linker, sample: &Sample) -> Result<(), String> {
     let owned = owned(linker, sample);
     let clean = link(linker, &sample.module)?;
@@ -169,7 +182,7 @@ pub fn poison(linker: &dyn Linker, sample: &Sample) -> Result<(), String> {
     differ.map_or(Ok(()), |i| Err(format!("byte {i:#x} is {:#x}, and {:#x} where the place was poisoned", a[i], b[i])))
 }
 
-/// Bits that may be read: addends in place, what `ADD` and `SUB` go on from, places that must be zero.
+/// Returns the bits that may be read: addends in place, operands of `ADD` and `SUB`, and places that must be zero.
 fn reads(linker: &dyn Linker, sample: &Sample, owned: &[u8]) -> Vec<u8> {
     if sample.module.in_place {
         return owned.to_vec();
@@ -185,7 +198,11 @@ fn reads(linker: &dyn Linker, sample: &Sample, owned: &[u8]) -> Vec<u8> {
     reads
 }
 
-/// The same job in a fresh instance: the same bytes for the same fuel.
+/// Checks that two runs of the same job agree in bytes and fuel.
+///
+/// # Errors
+///
+/// A description of the difference.
 pub fn repeat(linker: &dyn Linker, sample: &Sample) -> Result<(), String> {
     let (first, second) = (link(linker, &sample.module)?, link(linker, &sample.module)?);
     if first.sections != second.sections || first.made != second.made {
@@ -197,7 +214,11 @@ pub fn repeat(linker: &dyn Linker, sample: &Sample) -> Result<(), String> {
     Ok(())
 }
 
-/// Units in another order, those of a pair together: the same bytes.
+/// Checks that the order of units does not matter; the relocations of a pair stay together.
+///
+/// # Errors
+///
+/// A description of the first difference.
 pub fn permute(linker: &dyn Linker, sample: &Sample) -> Result<(), String> {
     let mut rng = Rng::new(sample.units.len() as u64);
     let mut order: Vec<&Unit> = sample.units.iter().collect();

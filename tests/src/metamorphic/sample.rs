@@ -1,58 +1,58 @@
-//! The generator: a module of many independent relocations, from a table's description of itself.
+//! The generator: it builds a module of many independent relocations from a plugin's description of its table.
 
 use crate::golden::{Shape, shape_of};
-use crate::tiny::guest;
-use crate::tiny::{Described, Linker, Relocation, Section, Symbol, Tiny, What};
+use crate::module_spec::guest;
+use crate::module_spec::{Linker, ModuleSpec, Relocation, RowDescription, Section, Symbol, SymbolKind};
 use relobox::rng::Rng;
 use relobox_abi::{Machine, row_flag, rule};
 
-/// What a change of the symbols' values does to a field.
+/// How a field changes when symbols move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// It moves along; and so it does when everything moves.
+    /// It changes with the symbols, and also when everything moves.
     Absolute,
-    /// It moves along, and stays when everything moves.
+    /// It changes with the symbols, but not when everything moves.
     Relative,
-    /// It moves the other way; and so it does when everything moves.
+    /// It changes in the opposite direction, and also when everything moves.
     Minus,
-    /// It stays, always: it is about a table, and the module and its tables move together.
+    /// It never changes, since it refers to a table that moves with the module.
     Fixed,
 }
 
-/// Relocations that belong together: one, or a high part and its low part.
+/// Relocations that belong together: a single one, or a high part with its low part.
 #[derive(Clone, Debug)]
 pub struct Unit {
-    /// Their effect; of a pair, on what both together hold.
+    /// The effect on the value, for a pair on the combined value.
     pub effect: Effect,
-    /// Offset in the section, and index of the row, of each.
+    /// The offset in the section and the index of the row, for each field.
     pub fields: Vec<(u64, usize)>,
     /// The relocations.
     pub relocations: Vec<Relocation>,
 }
 
-/// A made-up module, and what is known of it.
+/// A made-up module with what is known about it.
 #[derive(Clone, Debug)]
 pub struct Sample {
-    /// The module: one section.
-    pub module: Tiny,
-    /// What is in it, in file order.
+    /// The module, which has one section.
+    pub module: ModuleSpec,
+    /// The units in file order.
     pub units: Vec<Unit>,
-    /// How far its symbols can move without anything going out of range.
+    /// The distance by which all symbols can move without leaving a range.
     pub distance: u64,
 }
 
-/// Bytes for each unit, most of them poison.
+/// The number of bytes of each unit, most of them poison.
 const ROOM: u64 = 48;
-/// Where a unit's fields begin.
+/// The offset of a unit's first field.
 const INSIDE: u64 = 16;
 
-/// Distances that some rows of a table can move; one of them carries into nearly every high part.
+/// Distances by which some rows can move; one of them carries into nearly every high part.
 pub fn distances(machine: &Machine) -> &'static [u64] {
     if machine.class == 64 { &[0x10, 0x7ff0, 0x1_0000, 1 << 40, 1 << 52] } else { &[0x10, 0x7ff0, 0x1_0000] }
 }
 
-/// Whether a field shows it exactly when its value moves by `distance`, and has room for that.
-fn can_move(row: &Described, shape: Shape, distance: u64) -> bool {
+/// Returns whether the field changes by exactly `distance` with its value, and has room for it.
+fn can_move(row: &RowDescription, shape: Shape, distance: u64) -> bool {
     let lowest = row.slices.iter().map(|s| u32::from(s.value_bit)).min().unwrap_or(0);
     let lowest = if shape == Shape::Pages { lowest.max(12) } else { lowest };
     let room = distance.ilog2() + 4;
@@ -64,9 +64,9 @@ fn can_move(row: &Described, shape: Shape, distance: u64) -> bool {
         && distance.is_multiple_of(u64::from(row.row.align.max(1)))
 }
 
-fn effect(arch: &str, row: &Described, shape: Shape) -> Option<Effect> {
+fn effect(arch: &str, row: &RowDescription, shape: Shape) -> Option<Effect> {
     Some(match shape {
-        // An entry of the plugin's own is what such a form refers to.
+        // Such a formula refers to a table entry.
         _ if arch == "s390x" && row.formula.starts_with('L') => Effect::Fixed,
         Shape::Absolute(_) | Shape::Add | Shape::Segment => Effect::Absolute,
         Shape::Relative(_) | Shape::RelativeTo8 | Shape::Pages | Shape::FromTable => Effect::Relative,
@@ -76,8 +76,8 @@ fn effect(arch: &str, row: &Described, shape: Shape) -> Option<Effect> {
     })
 }
 
-/// A sample of `units` units for one machine, whose symbols can move by `distance`. `tables`: also types that
-/// need a GOT or a PLT, whose entries are numbered in the order of the relocations.
+/// Generates a sample of `units` units for one machine whose symbols can move by `distance` bytes. If `tables` is set,
+/// the sample also contains types that need a GOT or a PLT, whose entries are numbered in the order of the relocations.
 pub fn sample(
     linker: &dyn Linker,
     machine: Machine,
@@ -98,7 +98,7 @@ pub fn sample(
         }
     }
     let address = (machine.base & !0xffff).wrapping_add(0x10_0000);
-    let mut module = Tiny::new(machine, in_place);
+    let mut module = ModuleSpec::new(machine, in_place);
     let bytes: Vec<u8> = (0..units as u64 * ROOM).map(|_| rng.next_u64() as u8).collect();
     module.sections.push(Section { address, bytes, relocations: Vec::new() });
     let mut maker = Maker { linker, module, rng };
@@ -119,7 +119,7 @@ pub fn sample(
 
 struct Maker<'a> {
     linker: &'a dyn Linker,
-    module: Tiny,
+    module: ModuleSpec,
     rng: Rng,
 }
 
@@ -131,7 +131,7 @@ impl Maker<'_> {
     fn outside(&mut self, value: i64) -> usize {
         let name = format!("s{:x}", self.module.symbols.len());
         let value = self.cut(value);
-        self.module.symbol(Symbol { name, what: What::Outside(value), size: 0 })
+        self.module.symbol(Symbol { name, kind: SymbolKind::Outside(value), size: 0 })
     }
 
     /// One relocation of a row, its value in the inner half of the range.
@@ -165,7 +165,7 @@ impl Maker<'_> {
             _ => p,
         };
         if effect == Effect::Fixed {
-            // The slot alone has to be in reach; what is in it is even, as the start of an instruction is.
+            // Only the slot must be in reach. Its contents are even, as the start of an instruction is.
             addend = if matches!(shape, Shape::Slot(true, _)) { 0 } else { 0x20 };
             addend =
                 if matches!(shape, Shape::Slot(false, _) | Shape::SlotPage | Shape::SlotFixed) { 0 } else { addend };
@@ -177,7 +177,7 @@ impl Maker<'_> {
         Unit { effect, fields: vec![(at, index)], relocations: vec![relocation] }
     }
 
-    /// A high part and its low part, if the table has such a pair.
+    /// Adds a high part and its low part, if the table has such a pair.
     fn pair(&mut self, at: u64) -> Option<Unit> {
         const PAIRS: [(&str, &str, Effect); 7] = [
             ("R_MIPS_HI16", "R_MIPS_LO16", Effect::Absolute),
@@ -200,7 +200,7 @@ impl Maker<'_> {
         let low_symbol = match label {
             true => {
                 let name = format!("l{at:x}");
-                self.module.symbol(Symbol { name, what: What::Label(0, at), size: 0 })
+                self.module.symbol(Symbol { name, kind: SymbolKind::Label(0, at), size: 0 })
             }
             false => symbol,
         };

@@ -1,8 +1,8 @@
-//! Plugins that are deliberately wrong, each in one way. None is shipped; they run natively, where
-//! nothing confines them, so that the oracles alone have to notice.
+//! Plugins that are deliberately wrong, each in one way. None is shipped. They run natively, without a sandbox, so the
+//! oracles alone must notice the defect.
 
-use crate::tiny::native::Native;
-use crate::tiny::{Answer, Described, Linker, Refusal, Tiny};
+use crate::module_spec::native::Native;
+use crate::module_spec::{LinkError, LinkOutput, Linker, ModuleSpec, RowDescription};
 use relobox_abi::{Machine, Slice, fault, order};
 use relobox_plugin::{Cx, Field, Hooks, Trouble, Value, slice};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -26,7 +26,7 @@ const MACHINE: Machine = Machine {
     reach: 0,
 };
 
-/// What toys remember, between relocations.
+/// State that a toy plugin keeps between relocations.
 #[derive(Debug, Default)]
 pub struct Memory {
     seen: i64,
@@ -34,8 +34,8 @@ pub struct Memory {
 
 impl Hooks for Memory {}
 
-/// A toy: the same six rows, in each toy one of them wrong. The functions around a formula are what is
-/// wrong with it; the description claims the formula.
+/// Defines a toy plugin. All toys have the same six rows, and in each toy one row is wrong: not its formula, which the
+/// description states correctly, but the functions around the formula.
 macro_rules! toy {
     ($(#[$doc:meta])* $name:ident, ($cx:ident, $S:ident, $A:ident, $P:ident),
      $word:expr, $distance:expr, $imm:expr, $branch:expr, $high:expr, $low:expr) => {
@@ -271,7 +271,8 @@ fn mood() -> i64 {
     MOOD.fetch_add(1, Ordering::SeqCst)
 }
 
-/// Somebody whose cost grows with the square of the relocations: the other linker's answers, and made-up fuel.
+/// A linker whose fuel grows with the square of the number of relocations. It returns the inner linker's output with a
+/// made-up fuel count.
 pub struct Quadratic<L>(pub L);
 
 impl<L: Linker> Linker for Quadratic<L> {
@@ -283,17 +284,17 @@ impl<L: Linker> Linker for Quadratic<L> {
         self.0.machines()
     }
 
-    fn rows(&self) -> &[Described] {
+    fn rows(&self) -> &[RowDescription] {
         self.0.rows()
     }
 
-    fn link(&self, module: &Tiny) -> Result<Answer, Refusal> {
+    fn link(&self, module: &ModuleSpec) -> Result<LinkOutput, LinkError> {
         let n = module.relocations() as u64;
-        self.0.link(module).map(|answer| Answer { fuel: Some(10_000 + 10 * n + n * n / 1000), ..answer })
+        self.0.link(module).map(|answer| LinkOutput { fuel: Some(10_000 + 10 * n + n * n / 1000), ..answer })
     }
 }
 
-/// Every wrong toy, and the oracles of which at least the first must notice it.
+/// Returns every wrong toy with the oracles that may notice it. The first of them must.
 pub fn toys() -> Vec<(&'static str, Box<dyn Linker>, &'static str)> {
     fn toy<A: relobox_plugin::Architecture + 'static>() -> Box<dyn Linker> {
         Box::new(Native::<A>::default())

@@ -5,12 +5,19 @@ use anyhow::Result;
 use std::path::Path;
 use std::process::Command;
 
-/// Links `job`; `dir` takes the intermediate files.
+/// Links `job`. Intermediate files are written to `dir`.
+///
+/// # Errors
+/// If GNU ld is missing or fails, or its output cannot be read.
 pub fn link(job: &Job, dir: &Path) -> Result<Image> {
     tool::link(prepare(job, dir)?, job)
 }
 
-/// The command that [`link()`] runs, its files written to `dir`, for those who want to time only that.
+/// Returns the command that [`link()`] runs, after writing its input files to `dir`. A benchmark can then time the
+/// command alone.
+///
+/// # Errors
+/// If the object cannot be rewritten, or a file cannot be written.
 pub fn command(job: &Job, dir: &Path) -> Result<Command> {
     Ok(prepare(job, dir)?.command)
 }
@@ -22,7 +29,7 @@ fn prepare(job: &Job, dir: &Path) -> Result<tool::Prepared> {
     tool::prepare(command, "bfd", job, dir)
 }
 
-/// Whether the linker for `target` is installed.
+/// Returns whether the linker for `target` is installed.
 pub fn available(target: super::Target) -> bool {
     Command::new(tool::gnu_ld(target).0).arg("--version").output().is_ok()
 }

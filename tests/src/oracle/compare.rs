@@ -1,30 +1,29 @@
-//! Two images of one module, field by field.
+//! Compares two images of one module field by field.
 //!
-//! Bytes must be equal, except in the field of a reference that goes through something that the linker made (a
-//! GOT entry, a PLT entry, a veneer): linkers put these where they like, and there both must lead to the same
-//! place in the end.
+//! Bytes must be equal, except in the field of a reference that goes through something the linker made (a GOT entry, a
+//! PLT entry, a veneer). Linkers place these freely, so for such a field both images must reach the same destination.
 
-use super::follow::{self, Destination};
+use super::destination::{self, Destination};
 use super::{Image, Job, Target};
 use anyhow::{Context, Result};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, RelocationFlags, RelocationTarget, elf};
 use std::collections::BTreeMap;
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Clone, Debug, Default)]
 pub struct Agreement {
-    /// How many sections were compared.
+    /// The number of sections that were compared.
     pub sections: usize,
-    /// How many bytes they have.
+    /// The number of bytes that were compared.
     pub bytes: usize,
-    /// Fields that differ, and lead to the same place through something that a linker made.
+    /// The number of fields that differ and reach the same destination through something a linker made.
     pub indirect: usize,
-    /// Every other difference.
+    /// A message for every other difference.
     pub problems: Vec<String>,
 }
 
 impl Agreement {
-    /// Adds the findings of `other`, of a module called `name`.
+    /// Adds the result for `other`, whose module is called `name`.
     pub fn add(&mut self, name: &str, other: Agreement) {
         self.sections += other.sections;
         self.bytes += other.bytes;
@@ -33,7 +32,10 @@ impl Agreement {
     }
 }
 
-/// Compares the sections of `job` in two images of it; `object` is what was linked.
+/// Compares the sections of `job` in two images. `object` is the file that was linked.
+///
+/// # Errors
+/// If `object` cannot be parsed.
 pub fn images(job: &Job, object: &[u8], left: &Image, right: &Image) -> Result<Agreement> {
     let file = object::File::parse(object)?;
     let mut found = Agreement::default();
@@ -65,15 +67,15 @@ pub fn images(job: &Job, object: &[u8], left: &Image, right: &Image) -> Result<A
     Ok(found)
 }
 
-/// Both lead to the same place, and at least one of them indirectly: otherwise the bytes would be the same.
+/// Both reach the same destination. At least one does so indirectly; otherwise the bytes would be equal.
 fn same_end(target: Target, left: &Image, right: &Image, index: u32, offset: u64) -> bool {
-    let [left, right] = [left, right].map(|image| follow::of(target, image, index, offset));
-    let indirect = |end| matches!(end, Some(Destination::Through(_)));
+    let [left, right] = [left, right].map(|image| destination::resolve(target, image, index, offset));
+    let indirect = |end| matches!(end, Some(Destination::Indirect(_)));
     let end = |end: Option<Destination>| end.map(Destination::address);
     end(left).is_some() && end(left) == end(right) && (indirect(left) || indirect(right))
 }
 
-/// The longest field of a reference that can be indirect.
+/// The length in bytes of the longest field that can hold an indirect reference.
 fn field_length(target: Target) -> u64 {
     match target {
         // `auipc` and the instruction that it belongs to.
@@ -82,13 +84,14 @@ fn field_length(target: Target) -> u64 {
     }
 }
 
-/// The places in section `index` that relocations are for, each with the place to follow the reference from.
+/// Returns the relocated fields of section `index`: their offset, and the offset at which resolving the reference
+/// starts.
 fn fields(file: &object::File, target: Target, index: u32) -> Result<BTreeMap<u64, u64>> {
     let index = object::SectionIndex(index as usize);
     let mut fields = BTreeMap::new();
     for (offset, relocation) in file.section_by_index(index)?.relocations() {
         let mut from = offset;
-        // The second half of a RISC-V pair names the first, wherever that is in the section.
+        // The second half of a RISC-V pair names the first half, which may be anywhere in the section.
         let RelocationFlags::Elf { r_type } = relocation.flags() else { continue };
         let second_half = matches!(target, Target::Riscv32 | Target::Riscv64)
             && [elf::R_RISCV_PCREL_LO12_I, elf::R_RISCV_PCREL_LO12_S].contains(&r_type);
@@ -103,7 +106,7 @@ fn fields(file: &object::File, target: Target, index: u32) -> Result<BTreeMap<u6
     Ok(fields)
 }
 
-/// Where two contents differ: the first byte of every run.
+/// Returns the offset of the first byte of each run of differing bytes.
 fn differences(a: &[u8], b: &[u8]) -> Vec<usize> {
     let differs = |at: &usize| a[*at] != b[*at];
     (0..a.len()).filter(|at| differs(at) && (*at == 0 || !differs(&(at - 1)))).collect()

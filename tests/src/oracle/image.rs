@@ -1,4 +1,4 @@
-//! What an oracle answers.
+//! The image of a linked module, as an oracle returns it.
 
 use super::Job;
 use super::neutral::{self, Neutral};
@@ -10,38 +10,39 @@ use std::path::Path;
 /// A linked module.
 #[derive(Clone, Debug, Default)]
 pub struct Image {
-    /// The sections of the job, and after them those that the linker made itself.
+    /// The sections of the job, followed by those that the linker made itself.
     pub sections: Vec<Placed>,
-    /// Final values by name. Where several local symbols share a name, one of them; a global one wins.
+    /// Final symbol values by name. A global symbol takes precedence over local ones of the same name; among local
+    /// symbols, one is kept.
     pub symbols: BTreeMap<String, u64>,
 }
 
 /// One section of an [`Image`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed {
-    /// The input section's own name, or the linker's name for a section of its own.
+    /// The name of the input section, or the linker's name for a section of its own.
     pub name: String,
     /// The ELF section index in the object; `None` for a GOT, a PLT or a group of veneers that the linker made.
     pub input: Option<u32>,
-    /// The address of its first byte.
+    /// The address of the first byte.
     pub address: u64,
-    /// Its contents; empty for a section without contents in the file (`.bss`).
+    /// The contents; empty for a section without contents in the file (`.bss`).
     pub bytes: Vec<u8>,
 }
 
 impl Image {
-    /// The section that came from section `index` of the object.
+    /// Returns the section that came from section `index` of the object.
     pub fn section(&self, index: u32) -> Option<&Placed> {
         self.sections.iter().find(|section| section.input == Some(index))
     }
 
-    /// The sections that the linker made itself.
+    /// Iterates over the sections that the linker made itself.
     pub fn own_sections(&self) -> impl Iterator<Item = &Placed> {
         self.sections.iter().filter(|section| section.input.is_none())
     }
 
-    /// `length` bytes at `address` of a section that the linker made itself: what a GOT entry holds, what
-    /// a PLT entry or veneer executes. `None` where the linker made nothing.
+    /// Returns `length` bytes at `address` of a section that the linker made itself: the contents of a GOT entry, or
+    /// the instructions of a PLT entry or veneer. Returns `None` if no such section covers them.
     pub fn own_bytes(&self, address: u64, length: usize) -> Option<&[u8]> {
         self.own_sections().find_map(|section| {
             let at = usize::try_from(address.checked_sub(section.address)?).ok()?;
@@ -49,7 +50,7 @@ impl Image {
         })
     }
 
-    /// Reads the linked file back and undoes the renaming of [`neutral`].
+    /// Reads the linked file and reverses the renaming of [`neutral`].
     pub(super) fn read(path: &Path, job: &Job, neutral: &Neutral) -> Result<Image> {
         let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
         let file = object::File::parse(&*bytes).context("the linked file")?;
@@ -74,7 +75,7 @@ impl Image {
             ensure!(address == *wanted, "{name} was put at {address:#x}, not at {wanted:#x}");
             let size = neutral.contents_size(index);
             ensure!(contents.len() >= size, "{name} lost some of its {size} bytes");
-            // Veneers come after the input section, in the same output section.
+            // Veneers follow the input section, in the same output section.
             let tail = contents.split_off(size);
             if !tail.is_empty() && neutral.has_contents(index) {
                 let name = format!("{name} (veneers)");

@@ -1,8 +1,8 @@
 //! LLVM's in-process linker, run as `llvm-jitlink -noexec`.
 //!
-//! It chooses section addresses itself, inside a range that it is given, so its bytes are not compared:
-//! it is here because it is the nearest thing to relobox in what it does, and so the one to be timed
-//! against. The whole process counts, as for the other linkers.
+//! It chooses section addresses itself, within a range that it is given, so its bytes are not compared. It is here as
+//! the program whose task is closest to relobox's, for benchmarks. The time of the whole process counts, as for the
+//! other linkers.
 
 use super::{Job, Target, neutral, tool};
 use anyhow::{Context, Result, ensure};
@@ -11,31 +11,34 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-/// Flags known from this version on.
+/// The oldest version that knows the options used here.
 const OLDEST: u32 = 18;
 
-/// Room for the module: more than any module needs, and it costs nothing.
+/// The size of the address range for the module. It exceeds the size of any module and costs nothing.
 const SLAB: &str = "256Mb";
 
-/// Whether `target` is one it links; MIPS is not.
+/// Returns whether it links files for `target`. It does not support MIPS.
 pub fn supports(target: Target) -> bool {
     !matches!(target, Target::Mips | Target::Mipsel)
 }
 
-/// Whether a recent enough one is installed.
+/// Returns whether a recent enough version is installed.
 pub fn available() -> bool {
     tool::llvm("llvm-jitlink", OLDEST).is_ok()
 }
 
-/// What a test needs that links with it.
+/// Returns what a test needs that links with it.
 pub fn need() -> Need {
     Need::new(format!("llvm llvm-jitlink of {OLDEST}"), relobox_needs::llvm("llvm-jitlink", OLDEST).map(drop))
 }
 
-/// The command that links `job`, its files written to `dir`, so that only running it need be timed.
+/// Returns the command that links `job`, after writing its files to `dir`. A benchmark can then time the command alone.
 ///
-/// A plain run drops every section that no global symbol leads to: the ORC tables, the list of ftrace
-/// sites and a dozen more, which is most of a module's relocations. A symbol per section keeps them.
+/// A plain run drops every section that no global symbol refers to: the ORC tables, the list of ftrace sites and a
+/// dozen more, which hold most of a module's relocations. A global symbol for each section keeps them.
+///
+/// # Errors
+/// If LLVM is missing, the object cannot be rewritten, or a file cannot be written.
 pub fn command(job: &Job, dir: &Path) -> Result<Command> {
     ensure!(supports(job.arch), "llvm-jitlink does not link {:?}", job.arch);
     let object = std::fs::read(job.object).with_context(|| job.object.display().to_string())?;
@@ -53,7 +56,7 @@ pub fn command(job: &Job, dir: &Path) -> Result<Command> {
         .args(["-noexec", "-no-process-syms", "-num-threads=0", "-slab-page-size=4096"])
         .arg(format!("-slab-address={base:#x}"))
         .arg(format!("-slab-allocate={SLAB}"))
-        // Only a name that exists: nothing runs.
+        // The entry point only has to be a name that exists, since nothing is executed.
         .arg(format!("-entry=relobox_section_{entry}"))
         .arg(format!("@{}", arguments.display()))
         .arg(object_copy);
@@ -61,6 +64,9 @@ pub fn command(job: &Job, dir: &Path) -> Result<Command> {
 }
 
 /// Links `job`.
+///
+/// # Errors
+/// If the command cannot be prepared, or fails.
 pub fn link(job: &Job, dir: &Path) -> Result<()> {
     tool::run(&mut command(job, dir)?)
 }

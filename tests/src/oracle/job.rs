@@ -1,4 +1,4 @@
-//! What an oracle gets.
+//! The job for an oracle: an object, the addresses of its sections and the values of its undefined symbols.
 
 use anyhow::{Context, Result, bail};
 use object::{Architecture, Endianness, Object as _};
@@ -26,7 +26,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// All of them.
+    /// All targets.
     pub const ALL: [Target; 8] = [
         Target::X86_64,
         Target::Aarch64,
@@ -39,6 +39,9 @@ impl Target {
     ];
 
     /// Reads the target from an object's header.
+    ///
+    /// # Errors
+    /// If the header cannot be read, or no oracle links for its machine.
     pub fn of(elf: &[u8]) -> Result<Target> {
         let file = object::File::parse(elf).context("the object's ELF header")?;
         Ok(match (file.architecture(), file.endianness()) {
@@ -55,17 +58,17 @@ impl Target {
     }
 }
 
-/// What to link, and where.
+/// The object to link, and its addresses.
 #[derive(Clone, Debug)]
 pub struct Job<'a> {
-    /// A relocatable ELF file, not compressed.
+    /// The path of a relocatable ELF file, not compressed.
     pub object: &'a Path,
-    /// Its architecture.
+    /// The object's architecture.
     pub arch: Target,
-    /// Name, ELF section index and address of each section to place. The index decides; the name is for
-    /// messages. An allocated section that is not listed is left out of the link.
+    /// The name, ELF section index and address of each section to place. The index identifies the section; the name is
+    /// for messages. An allocated section that is not listed is left out of the link.
     pub sections: Vec<(String, u32, u64)>,
-    /// The values of undefined symbols. Ones that the object does not want do no harm; a weak symbol that
-    /// is not listed gets 0.
+    /// The values of undefined symbols. A symbol that the object does not use is ignored; a weak symbol that is not
+    /// listed gets 0.
     pub symbols: Vec<(String, u64)>,
 }

@@ -1,11 +1,11 @@
-//! Addresses for a module that is not going anywhere: a plain layout, for tests that need some addresses.
+//! Plain address layouts, for tests that link a module without loading it.
 
 use super::{Job, Target};
 use anyhow::{Context, Result};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags, elf as headers};
 use std::path::Path;
 
-/// Where modules usually live on `target`.
+/// Returns the address at which modules usually start on `target`.
 pub fn customary_base(target: Target) -> u64 {
     match target {
         Target::X86_64 => 0xffff_ffff_c000_0000,
@@ -17,12 +17,15 @@ pub fn customary_base(target: Target) -> u64 {
     }
 }
 
-/// What a linker may append to a section of code. Other sections there do it no harm, but what it appends to
-/// them would be in the same place, and which of the two a branch leads to could not be told.
+/// The room, in bytes, for what a linker may append to a section of code. Without it, what two linkers append to
+/// different sections could lie at one address, and the destination of a branch there would be ambiguous.
 const ROOM_FOR_VENEERS: u64 = 1 << 16;
 
-/// A job for `elf`, stored in `path`: its allocated sections one after the other from `base`, code first as
-/// the kernel does it, and its undefined symbols 16 bytes apart behind them.
+/// Builds a job for `elf`, stored in `path`. The allocated sections are placed one after the other from `base`, code
+/// first as the kernel places it. The undefined symbols get addresses 16 bytes apart after them.
+///
+/// # Errors
+/// If `elf` cannot be parsed.
 pub fn sequential<'a>(path: &'a Path, elf: &[u8], base: u64) -> Result<Job<'a>> {
     let file = object::File::parse(elf).context("the object")?;
     let mut sections = Vec::new();
@@ -43,7 +46,7 @@ pub fn sequential<'a>(path: &'a Path, elf: &[u8], base: u64) -> Result<Job<'a>> 
             }
         }
     }
-    // A gap for what a linker puts behind the module.
+    // A gap for what a linker puts after the module.
     next = next.next_multiple_of(1 << 16) + (1 << 20);
     let mut symbols = Vec::new();
     for symbol in file.symbols().filter(|symbol| symbol.is_undefined()) {

@@ -1,4 +1,4 @@
-//! LLVM's linker.
+//! LLVM's linker, lld.
 
 use super::{Image, Job, tool};
 use anyhow::Result;
@@ -6,37 +6,47 @@ use relobox_needs::Need;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// s390x needs this one; the other targets are older.
+/// The oldest version that links for s390x. The other targets have been supported for longer.
 const OLDEST: u32 = 18;
 
-/// Links `job`; `dir` takes the intermediate files.
+/// Links `job`. Intermediate files are written to `dir`.
+///
+/// # Errors
+/// If lld is missing or fails, or its output cannot be read.
 pub fn link(job: &Job, dir: &Path) -> Result<Image> {
     tool::link(prepare(job, dir)?, job)
 }
 
-/// The command that [`link()`] runs, its files written to `dir`, for those who want to time only that.
+/// Returns the command that [`link()`] runs, after writing its input files to `dir`. A benchmark can then time the
+/// command alone.
+///
+/// # Errors
+/// If lld is missing, the object cannot be rewritten, or a file cannot be written.
 pub fn command(job: &Job, dir: &Path) -> Result<Command> {
     Ok(prepare(job, dir)?.command)
 }
 
 fn prepare(job: &Job, dir: &Path) -> Result<tool::Prepared> {
     let mut command = Command::new(program()?);
-    // The emulations have GNU ld's names, so that the first input need not decide.
+    // The emulations have the same names as in GNU ld. With one, lld need not infer the target from the first input.
     command.args(["-m", tool::gnu_ld(job.arch).1]);
     tool::prepare(command, "lld", job, dir)
 }
 
-/// The newest one that is installed.
+/// Returns the newest version of lld that is installed.
+///
+/// # Errors
+/// If none is recent enough.
 pub fn program() -> Result<PathBuf> {
     tool::llvm("ld.lld", OLDEST)
 }
 
-/// Whether a recent enough one is installed.
+/// Returns whether a recent enough version is installed.
 pub fn available() -> bool {
     program().is_ok()
 }
 
-/// What a test needs that links with it.
+/// Returns what a test needs that links with lld.
 pub fn need() -> Need {
     Need::new(format!("llvm ld.lld of {OLDEST}"), relobox_needs::llvm("ld.lld", OLDEST).map(drop))
 }

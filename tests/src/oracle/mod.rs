@@ -1,16 +1,15 @@
-//! Other linkers, asked to link the same module at the same addresses.
+//! Other linkers as oracles: they link the same module at the same addresses.
 //!
-//! An oracle gets a [`Job`] (an object, an address for each of its sections, a value for each of its
-//! undefined symbols) and answers with an [`Image`]. Nothing here knows what a relocation is: that the
-//! answer was computed by somebody else's code is the point.
+//! An oracle takes a [`Job`] (an object, an address for each of its sections, a value for each of its undefined
+//! symbols) and returns an [`Image`]. Nothing in this module interprets relocations: the answer comes from independent
+//! code.
 //!
-//! The linkers were made for programs, and merge strings, drop unused sections, sort notes and relax
-//! instructions. [`neutral`] rewrites a copy of the object so that none of that applies, and [`script`]
-//! fixes every address.
+//! The linkers were made for programs. They merge strings, drop unused sections, sort notes and relax instructions.
+//! `neutral` rewrites a copy of the object so that none of this applies, and `script` fixes every address.
 
 pub mod bfd;
 pub mod compare;
-pub mod follow;
+pub mod destination;
 mod image;
 pub mod jitlink;
 mod job;
@@ -24,5 +23,5 @@ mod tool;
 
 pub use image::{Image, Placed};
 pub use job::{Job, Target};
-pub use needs::{corpus, every_corpus, linkers, wanted};
+pub use needs::{corpus, every_corpus, linkers, sample_size};
 pub use tool::gnu_ld;

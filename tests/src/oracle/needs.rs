@@ -1,4 +1,4 @@
-//! What tests need that ask oracles.
+//! Prerequisites of the tests that ask oracles.
 
 use super::job::Target;
 use super::lld;
@@ -7,20 +7,23 @@ use crate::corpus;
 use anyhow::{Context, Result};
 use relobox_needs::Need;
 
-/// How many modules of each corpus the oracle tests are to take: the number in `RELOBOX_ORACLES`. Where it is not set,
-/// tests that need [`relobox_needs::oracles`] do not run.
-pub fn wanted() -> Result<usize> {
+/// Returns the number of modules that the oracle tests take from each corpus, as set in `RELOBOX_ORACLES`. If the
+/// variable is not set, tests that need [`relobox_needs::oracles`] do not run.
+///
+/// # Errors
+/// If the variable is not set, or is not a number.
+pub fn sample_size() -> Result<usize> {
     let value = std::env::var("RELOBOX_ORACLES").context("RELOBOX_ORACLES is not set")?;
     value.parse().with_context(|| format!("RELOBOX_ORACLES is a number of modules, not {value}"))
 }
 
-/// What a test needs that asks GNU ld and lld about objects for `targets`.
+/// Returns what a test needs that asks GNU ld and lld about objects for `targets`.
 pub fn linkers(targets: &[Target]) -> Vec<Need> {
     let gnu = targets.iter().map(|target| relobox_needs::tool(gnu_ld(*target).0));
     [relobox_needs::oracles(), lld::need()].into_iter().chain(gnu).collect()
 }
 
-/// What a test needs that asks GNU ld and lld about modules of corpus `name`.
+/// Returns what a test needs that asks GNU ld and lld about modules of corpus `name`.
 pub fn corpus(name: &str) -> Vec<Need> {
     let targets: &[Target] = match name {
         _ if name.contains("amd64") => &[Target::X86_64],
@@ -33,7 +36,7 @@ pub fn corpus(name: &str) -> Vec<Need> {
     linkers(targets).into_iter().chain(corpus::needs(name)).collect()
 }
 
-/// What a test needs that asks them about modules of every corpus.
+/// Returns what a test needs that asks GNU ld and lld about modules of every corpus.
 pub fn every_corpus() -> Vec<Need> {
     let mut needs: Vec<Need> = corpus::NAMES.iter().flat_map(|name| corpus(name)).collect();
     needs.dedup();

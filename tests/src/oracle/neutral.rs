@@ -1,9 +1,9 @@
-//! A copy of an object in which no section is special.
+//! Rewrites an object so that linkers treat no section specially.
 //!
 //! Linkers recognise sections by name, type and flags: mergeable strings, groups, `.eh_frame`, notes,
-//! `.gnu.linkonce.*`, register information. A module's sections must instead be copied and relocated, one
-//! by one, wherever the script says. So the copy gives every section a unique name that means nothing,
-//! the plainest type, and no flag that invites a transformation. Contents, symbols and relocations stay.
+//! `.gnu.linkonce.*`, register information. The sections of a module must instead be copied and relocated one by one,
+//! at the addresses in the script. The rewritten copy therefore gives every section a unique, meaningless name, the
+//! plainest type, and no flag that causes a transformation. Contents, symbols and relocations are unchanged.
 
 use anyhow::{Context, Result, bail, ensure};
 use object::elf;
@@ -12,7 +12,7 @@ use object::elf;
 pub(super) struct Neutral {
     /// The new file.
     pub(super) bytes: Vec<u8>,
-    /// What the sections were, by index.
+    /// The original kind of each section, by index.
     sections: Vec<Kind>,
 }
 
@@ -26,44 +26,44 @@ struct Kind {
     placeable: bool,
 }
 
-/// The name of section `index` in the copy.
+/// Returns the name of section `index` in the copy.
 pub(super) fn section_name(index: u32) -> String {
     format!("s{index:05}")
 }
 
-/// The inverse of [`section_name`].
+/// Returns the section index for a name that [`section_name`] returned.
 pub(super) fn input_index(name: &str) -> Option<u32> {
     let digits = name.strip_prefix('s')?;
     if digits.len() != 5 { None } else { digits.parse().ok() }
 }
 
 impl Neutral {
-    /// Whether section `index` takes up memory.
+    /// Returns whether section `index` occupies memory.
     pub(super) fn is_allocated(&self, index: u32) -> bool {
         self.kind(index).allocated
     }
 
-    /// Whether section `index` has contents in the file, be they none.
+    /// Returns whether section `index` has contents in the file, possibly of size 0.
     pub(super) fn has_contents(&self, index: u32) -> bool {
         self.kind(index).has_contents
     }
 
-    /// How many bytes of contents section `index` has in the file.
+    /// Returns the size of the contents of section `index` in the file, in bytes.
     pub(super) fn contents_size(&self, index: u32) -> usize {
         self.kind(index).contents
     }
 
-    /// Whether section `index` holds instructions.
+    /// Returns whether section `index` holds instructions.
     pub(super) fn is_executable(&self, index: u32) -> bool {
         self.kind(index).executable
     }
 
-    /// How many bytes of memory section `index` takes up.
+    /// Returns the size of section `index` in memory, in bytes.
     pub(super) fn memory_size(&self, index: u32) -> u64 {
         self.kind(index).memory
     }
 
-    /// The sections that a script has to place or to discard.
+    /// Iterates over the sections that a script has to place or to discard.
     pub(super) fn indices(&self) -> impl Iterator<Item = u32> {
         (0..).zip(&self.sections).filter(|(_, kind)| kind.placeable).map(|(index, _)| index)
     }
@@ -92,13 +92,13 @@ impl Neutral {
                 placeable: false,
             });
 
-            // Into the new table of names, also where there is no new name.
+            // The name offset refers to the new string table, so it is reset even where there is no new name.
             file.set(index, NAME, 0);
             let name = match kind {
                 elf::SHT_NULL => continue,
                 elf::SHT_SYMTAB | elf::SHT_STRTAB => format!("t{index:05}"),
                 elf::SHT_REL | elf::SHT_RELA => {
-                    // The kernel applies only what relocates allocated sections, and so do we.
+                    // The kernel applies only relocations of allocated sections, and so does relobox.
                     let target = u32::try_from(file.get(index, INFO))?;
                     if target >= file.count || file.get(target, FLAGS) & elf::SHF_ALLOC.0 == 0 {
                         file.set(index, TYPE, elf::SHT_NULL.0.into());
@@ -116,7 +116,7 @@ impl Neutral {
                     file.set(index, LINK, 0);
                     file.set(index, INFO, 0);
                     file.set(index, ENTRY_SIZE, 0);
-                    // An empty section would vanish, and its symbols move elsewhere: give it a byte.
+                    // Linkers drop an empty section and move its symbols elsewhere, so it gets one byte.
                     let empty = allocated && size == 0;
                     if empty {
                         file.set(index, SIZE, 1);
@@ -131,7 +131,7 @@ impl Neutral {
             names.extend_from_slice(name.as_bytes());
             names.push(0);
         }
-        // The old table of names may be shared with the symbols', so the new one goes to the end.
+        // The section name table may be shared with the symbol name table, so the new one is appended to the file.
         let table = file.names;
         let shared = (1..file.count).any(|index| {
             file.get(index, TYPE) == u64::from(elf::SHT_SYMTAB.0) && file.get(index, LINK) == u64::from(table)
@@ -144,8 +144,8 @@ impl Neutral {
     }
 }
 
-/// `object` with one global symbol at the start of each allocated section. A linker that drops what no global
-/// symbol leads to must then keep everything.
+/// Returns `object` with one more global symbol at the start of each allocated section. A linker that drops sections to
+/// which no global symbol refers then keeps them all.
 pub(super) fn with_global_section_symbols(object: &[u8]) -> Result<Vec<u8>> {
     let mut file = Headers::open(object.to_vec())?;
     let is_symbols = |index: &u32| file.get(*index, TYPE) == u64::from(elf::SHT_SYMTAB.0);
@@ -162,7 +162,7 @@ pub(super) fn with_global_section_symbols(object: &[u8]) -> Result<Vec<u8>> {
         names.extend_from_slice(format!("relobox_section_{index}\0").as_bytes());
         let info = u64::from(elf::STB_GLOBAL.0) << 4;
         let index = u64::from(index);
-        // Name, value, size, info, other, section; in another order for 64 bits.
+        // Name, value, size, info, other, section; the order is different in ELF64.
         let fields: [(u64, usize); 6] = if file.wide {
             [(name, 4), (info, 1), (0, 1), (index, 2), (0, 8), (0, 8)]
         } else {
@@ -183,7 +183,7 @@ pub(super) fn with_global_section_symbols(object: &[u8]) -> Result<Vec<u8>> {
     Ok(file.bytes)
 }
 
-/// Writes `value` to all of `bytes`.
+/// Writes `value` to `bytes`, filling them.
 fn store(bytes: &mut [u8], value: u64, big: bool) {
     let width = bytes.len();
     if big {
@@ -193,7 +193,7 @@ fn store(bytes: &mut [u8], value: u64, big: bool) {
     }
 }
 
-/// A field of a section header: offset and width, for 32 and for 64 bits.
+/// A field of a section header: its offset and width in ELF32 and in ELF64.
 #[derive(Clone, Copy)]
 struct Field([(usize, usize); 2]);
 

@@ -1,25 +1,28 @@
-//! The references of a module to undefined symbols, followed to their end.
+//! Resolves the references of a module to undefined symbols.
 
-use super::follow::{self, Destination};
+use super::destination::{self, Destination};
 use super::{Image, Job};
 use anyhow::{Context, Result, ensure};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, RelocationFlags, RelocationTarget, elf};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many references lead where they should.
+/// The number of references that have the correct destination.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Followed {
-    /// Straight.
+pub struct ResolvedReferences {
+    /// References that lead there directly.
     pub direct: usize,
-    /// Through something that the linker made.
-    pub through: usize,
+    /// References that lead there through something that the linker made.
+    pub indirect: usize,
 }
 
-/// Follows every reference of one of `types` to an undefined symbol; it must lead to the symbol's value.
-pub fn follow_all(elf: &[u8], job: &Job, image: &Image, types: &[elf::RelocationType]) -> Result<Followed> {
+/// Resolves every reference to an undefined symbol that has one of `types`. Its destination must be the symbol's value.
+///
+/// # Errors
+/// If `elf` cannot be parsed, or a reference has another destination.
+pub fn resolve_all(elf: &[u8], job: &Job, image: &Image, types: &[elf::RelocationType]) -> Result<ResolvedReferences> {
     let values: BTreeMap<&str, u64> = job.symbols.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     let file = object::File::parse(elf)?;
-    let mut followed = Followed::default();
+    let mut resolved = ResolvedReferences::default();
     for section in file.sections() {
         let index = u32::try_from(section.index().0)?;
         if image.section(index).is_none() {
@@ -34,19 +37,23 @@ pub fn follow_all(elf: &[u8], job: &Job, image: &Image, types: &[elf::Relocation
             }
             let name = symbol.name()?;
             let place = || format!("{}+{offset:#x} to {name}", section.name().unwrap_or_default());
-            let end = follow::of(job.arch, image, index, offset).with_context(place)?;
+            let end = destination::resolve(job.arch, image, index, offset).with_context(place)?;
             let expected = values.get(name).with_context(place)?;
             ensure!(end.address() == *expected, "{}: {end:x?}, not {expected:#x}", place());
             match end {
-                Destination::Direct(_) => followed.direct += 1,
-                Destination::Through(_) => followed.through += 1,
+                Destination::Direct(_) => resolved.direct += 1,
+                Destination::Indirect(_) => resolved.indirect += 1,
             }
         }
     }
-    Ok(followed)
+    Ok(resolved)
 }
 
-/// The undefined symbols that relocations of other types than `types` refer to: these cannot be far away.
+/// Returns the undefined symbols to which relocations of types other than `types` refer. Such a symbol must have a
+/// value near the module.
+///
+/// # Errors
+/// If `elf` cannot be parsed.
 pub fn of_other_types(elf: &[u8], types: &[elf::RelocationType]) -> Result<BTreeSet<String>> {
     let file = object::File::parse(elf)?;
     let mut names = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! The linker script: every section where the job says, every undefined symbol with its value.
+//! Writes the linker script: it places every section at its address in the job, and defines every undefined symbol.
 
 use super::Job;
 use super::neutral::{Neutral, section_name};
@@ -7,20 +7,21 @@ use object::{Object as _, ObjectSymbol as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-/// Names that a linker defines itself when they are wanted.
+/// Names that a linker defines itself if they are referenced.
 const LINKERS_OWN: [&str; 2] = ["_GLOBAL_OFFSET_TABLE_", "_gp_disp"];
 
-/// What a linker may fill itself; it must be within reach of the code. On s390x the GOT pointer is the start
-/// of `.got.plt`, and GNU ld wants nothing before it in the same output section.
+/// Sections that a linker may fill itself. They must be within reach of the code. On s390x the GOT pointer is the start
+/// of `.got.plt`, and GNU ld accepts nothing before it in the same output section.
 const GENERATED: [(&str, &str); 2] = [(".got", "*(.got.plt) *(.got) *(.igot.plt)"), (".plt", "*(.plt) *(.iplt)")];
 
-/// How far these are apart: room for tens of thousands of entries, and still near.
+/// The distance between these sections, in bytes. It leaves room for tens of thousands of entries and keeps the
+/// sections near.
 const GENERATED_SPACE: usize = 1 << 20;
 
 /// Tables that a linker insists on having, even empty ones in a static link.
 const TABLES: [&str; 4] = [".rela.dyn", ".rela.plt", ".rel.dyn", ".rel.plt"];
 
-/// The script for `job`.
+/// Writes the script for `job`.
 pub(super) fn write(job: &Job, neutral: &Neutral) -> Result<String> {
     let mut script = String::new();
     for (name, value) in undefined_symbols(job, neutral)? {
@@ -31,7 +32,8 @@ pub(super) fn write(job: &Job, neutral: &Neutral) -> Result<String> {
     sections.dedup_by_key(|section| section.1);
     ensure!(!sections.is_empty(), "there is no section to place");
 
-    // A segment for each section, or a far-away one (per-CPU data, say) would pad the file up to it.
+    // Each section has its own segment. Otherwise the linker would pad the file up to a far section, such as per-CPU
+    // data.
     writeln!(script, "PHDRS {{")?;
     for (_, index, _) in &sections {
         writeln!(script, "  p{index} PT_LOAD;")?;
@@ -55,7 +57,7 @@ pub(super) fn write(job: &Job, neutral: &Neutral) -> Result<String> {
     Ok(script)
 }
 
-/// A page behind the last section that is near the first, where the linker's own sections go.
+/// Returns the page after the last section that is near the first one. The linker's own sections go there.
 fn behind(job: &Job, neutral: &Neutral) -> u64 {
     const NEAR: u64 = 1 << 30;
     const ROOM_FOR_VENEERS: u64 = 1 << 16;

@@ -1,20 +1,20 @@
-//! Running a linker.
+//! Runs a linker.
 
 use super::{Image, Job, Target, neutral::Neutral, script};
 use anyhow::{Context, Error, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A linker's command for a job, with its files written.
+/// A linker's command for a job, with its input files written.
 pub(super) struct Prepared {
-    /// The command; only running it is the linker's own work.
+    /// The command. Running it includes no work but the linker's own.
     pub(super) command: Command,
     label: &'static str,
     neutral: Neutral,
     output: PathBuf,
 }
 
-/// Adds the usual options and files, written to `dir`, to `command`.
+/// Adds the common options to `command`, and the input files, which are written to `dir`.
 pub(super) fn prepare(mut command: Command, label: &'static str, job: &Job, dir: &Path) -> Result<Prepared> {
     let object = std::fs::read(job.object).with_context(|| job.object.display().to_string())?;
     let neutral = Neutral::of(&object).with_context(|| job.object.display().to_string())?;
@@ -32,14 +32,14 @@ pub(super) fn prepare(mut command: Command, label: &'static str, job: &Job, dir:
     Ok(Prepared { command, label, neutral, output: at("elf") })
 }
 
-/// Links `job` with the command that was prepared for it.
+/// Runs the prepared command for `job` and reads its output.
 pub(super) fn link(mut prepared: Prepared, job: &Job) -> Result<Image> {
     run(&mut prepared.command)?;
     let context = || format!("{} on {}", prepared.label, job.object.display());
     Image::read(&prepared.output, job, &prepared.neutral).with_context(context)
 }
 
-/// Runs `command`; what it said becomes the error if it fails.
+/// Runs `command`. If it fails, its output becomes the error message.
 pub(super) fn run(command: &mut Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().with_context(|| format!("{program} (tests/scripts/install-oracles installs it)"))?;
@@ -51,7 +51,7 @@ pub(super) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// GNU ld for `target`, and what it calls that.
+/// Returns the program name of GNU ld for `target`, and GNU ld's name for the emulation.
 pub fn gnu_ld(target: Target) -> (&'static str, &'static str) {
     match target {
         Target::X86_64 => ("x86_64-linux-gnu-ld", "elf_x86_64"),
@@ -65,7 +65,7 @@ pub fn gnu_ld(target: Target) -> (&'static str, &'static str) {
     }
 }
 
-/// The newest LLVM's `tool` that is installed, of version `oldest` or newer.
+/// Returns the path of the newest installed LLVM `tool` of version `oldest` or newer.
 pub(super) fn llvm(tool: &str, oldest: u32) -> Result<PathBuf> {
     relobox_needs::llvm(tool, oldest).map_err(Error::msg)
 }

@@ -1,4 +1,4 @@
-//! Whole corpora, linked dry: every undefined symbol gets some address within reach.
+//! Links whole corpora without loading anything: every undefined symbol gets an address within reach.
 
 use super::guests;
 use crate::corpus::Module;
@@ -10,20 +10,23 @@ use relobox::symbols::Symbols;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What linking many modules came to.
+/// Totals for a set of modules.
 #[derive(Debug, Default)]
 pub struct Counts {
-    /// Modules that were linked.
+    /// The number of modules that were linked.
     pub linked: usize,
-    /// Relocations that were done.
+    /// The number of relocations that were applied.
     pub relocations: usize,
-    /// Bytes of GOT, PLT and veneers that plugins made.
+    /// The number of bytes of GOT, PLT and veneers that plugins made.
     pub synthetic: usize,
-    /// Those that were rejected, each with the reason.
+    /// A message for each module that was rejected, with the reason.
     pub rejected: Vec<String>,
 }
 
-/// Links `modules` with `threads` threads. Their files are given to relobox as they are, compressed or not.
+/// Links `modules` on `threads` threads. relobox gets their files as they are, compressed or not.
+///
+/// # Errors
+/// If the built-in guests do not compile, or a file cannot be read.
 pub fn link_all(modules: &[&Module], threads: usize) -> Result<Counts> {
     guests()?;
     let (next, counts) = (AtomicUsize::new(0), Mutex::new(Counts::default()));

@@ -1,4 +1,4 @@
-//! relobox in the place of a linker: the same job, the same kind of answer.
+//! Uses relobox in the place of an oracle: it takes the same job and returns the same kind of image.
 
 use super::guests;
 use crate::oracle::{Image, Job, Placed};
@@ -10,10 +10,13 @@ use relobox::open::Source;
 use relobox::resolve::Sources;
 use relobox::symbols::{Definition, Symbols};
 
-/// How much room the job's layout leaves between the module and its symbols.
+/// The room, in bytes, that the layout of a job leaves between the module and its symbols.
 const ROOM: u64 = 1 << 20;
 
-/// Links `job` with relobox. What the plugin makes goes behind the last section, clear of everything else.
+/// Links `job` with relobox. Sections that the plugin makes are placed after the last section, without overlap.
+///
+/// # Errors
+/// If the object cannot be read or does not link.
 pub fn link(job: &Job) -> Result<Image> {
     let name = job.object.display().to_string();
     let module = load(guests()?, &name, Source::open(job.object)?)?;
@@ -47,7 +50,10 @@ fn layout(prepared: &Prepared, job: &Job) -> Result<Layout> {
     Ok(Layout { addresses, synthetic, areas: Vec::new() })
 }
 
-/// What relobox linked, in the words of the oracles.
+/// Converts relobox's linked module to an [`Image`].
+///
+/// # Errors
+/// If the name of a symbol cannot be read.
 pub fn image(linked: &Linked) -> Result<Image> {
     let records = linked.module.records();
     let mut image = Image::default();

@@ -1,4 +1,4 @@
-//! relobox's command line, asked for the bytes that a running kernel has.
+//! Uses relobox's command line to link a module at the addresses that it has in a running kernel.
 
 use super::binary;
 use crate::corpus::Module;
@@ -9,33 +9,37 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A module linked where a running kernel has it.
+/// A module linked at its addresses in a running kernel.
 #[derive(Debug)]
-pub struct AtHome {
-    /// The ELF file that relobox wrote.
+pub struct PlacedModule {
+    /// The path of the ELF file that relobox wrote.
     pub path: PathBuf,
-    /// Where its sections are.
+    /// The addresses of its sections.
     pub addresses: ByName<u64>,
-    /// Their contents.
+    /// The contents of its sections.
     pub contents: ByName<Vec<u8>>,
 }
 
-/// How relobox is told where the sections are.
+/// The source from which relobox reads the section addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Given {
-    /// The module's directory of /sys/module. It does not say where per-CPU data is: relobox must find out. For a module
-    /// with empty sections that something names, which are not there either, as [`Given::File`].
+pub enum SectionSource {
+    /// The module's directory in /sys/module. It does not show the address of per-CPU data, which relobox must compute.
+    /// A module that refers to an empty section, which the directory does not show either, needs
+    /// [`SectionSource::File`].
     Directory,
-    /// A file of lines, with one for per-CPU data.
+    /// A text file with a line for each section, including per-CPU data.
     File,
 }
 
-/// `relobox link MODULE --symbols kallsyms --sections S -o OUT.elf`, in `dir`.
-pub fn link(run: &Run, module: &Module, given: Given, dir: &Path) -> Result<AtHome> {
+/// Runs `relobox link MODULE --symbols kallsyms --sections S -o OUT.elf` in `dir`.
+///
+/// # Errors
+/// If a file cannot be written, relobox fails, or its output cannot be read.
+pub fn link(run: &Run, module: &Module, given: SectionSource, dir: &Path) -> Result<PlacedModule> {
     let name = module.name();
     let mut sections = run.dir.join(&name).join("sections");
     let empty = run.empty_sections(&name, &module.elf()?)?;
-    if given == Given::File || !empty.is_empty() {
+    if given == SectionSource::File || !empty.is_empty() {
         let mut text = String::new();
         for (section, address) in run.memory(&name)?.addresses.into_iter().chain(empty) {
             writeln!(text, "{section} {address:#x}")?;
@@ -53,10 +57,10 @@ pub fn link(run: &Run, module: &Module, given: Given, dir: &Path) -> Result<AtHo
     let output = command.output().context("relobox")?;
     ensure!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     let (addresses, contents) = read(&path)?;
-    Ok(AtHome { path, addresses, contents })
+    Ok(PlacedModule { path, addresses, contents })
 }
 
-/// Addresses and contents of the allocated sections of a linked file.
+/// Reads the addresses and contents of the allocated sections of a linked file.
 fn read(path: &Path) -> Result<(ByName<u64>, ByName<Vec<u8>>)> {
     let bytes = std::fs::read(path)?;
     let (mut addresses, mut contents) = (ByName::new(), ByName::new());

@@ -1,4 +1,4 @@
-//! relobox itself, linking real modules for those that judge it.
+//! Links real modules with relobox, for comparison with the oracles.
 
 pub mod dry;
 pub mod image;
@@ -12,7 +12,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// The built-in guests, one set for the whole process.
+/// Returns the built-in guests, one set for the whole process.
+///
+/// # Errors
+/// If the guests do not compile.
 pub fn guests() -> Result<&'static Guests> {
     static GUESTS: OnceLock<Guests> = OnceLock::new();
     if let Some(guests) = GUESTS.get() {
@@ -22,7 +25,11 @@ pub fn guests() -> Result<&'static Guests> {
     Ok(GUESTS.get_or_init(|| guests))
 }
 
-/// The `relobox` command, in `RELOBOX_BINARY` or else built from this source, in the profile of the tests.
+/// Returns the path of the `relobox` command: `RELOBOX_BINARY` if it is set, or else a build of this source in the
+/// profile of the tests.
+///
+/// # Errors
+/// If the build fails.
 pub fn binary() -> Result<PathBuf> {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     if let Some(path) = std::env::var_os("RELOBOX_BINARY") {
@@ -34,7 +41,8 @@ pub fn binary() -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let profile = test.ancestors().nth(2).context("the tests are in PROFILE/deps")?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // From the workspace, not by `--package`: dependencies have the features that `cargo test` gave them, and are not built anew.
+    // Cargo runs in the workspace, without `--package`, so that dependencies keep the features of `cargo test` and are
+    // not rebuilt.
     cargo.args(["build", "--quiet", "--bin", "relobox", "--target-dir"]);
     cargo.arg(profile.parent().context("the target directory")?);
     cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));

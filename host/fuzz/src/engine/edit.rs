@@ -1,10 +1,10 @@
-//! Changes that keep a file whole: sections, symbols, relocations, and what Linux has in modules.
+//! Structural mutations of files: sections, symbols, relocations, and the data that Linux stores in modules.
 
-use super::elf::{Form, Kind, RESERVED, symbol};
-use super::model::{Model, Part};
+use super::elf::{Encoding, SHN_LORESERVE, SectionType, symbol};
+use super::model::{ElfSection, Model};
 use relobox_core::rng::Rng;
 
-/// Names that mean something to somebody.
+/// Names of sections that are special to the engine or to Linux.
 const NAMES: [&[u8]; 27] = [
     b".text",
     b".data",
@@ -35,7 +35,7 @@ const NAMES: [&[u8]; 27] = [
     b"",
 ];
 
-/// Names of symbols that mean something to somebody.
+/// Names of symbols that are special to the engine or to Linux.
 const SYMBOLS: [&[u8]; 7] = [
     b"init_module",
     b"cleanup_module",
@@ -46,20 +46,20 @@ const SYMBOLS: [&[u8]; 7] = [
     b"helper",
 ];
 
-/// What modinfo may have.
+/// Entries of `.modinfo`.
 const INFO: [&[u8]; 6] =
     [b"license=GPL", b"name=fuzzed", b"import_ns=NS", b"livepatch=Y", b"vermagic=6.1.0 SMP", b"depends="];
 
-/// Bits of `sh_flags`: those that are Linux's and ELF's own, and whatever.
+/// Bits of `sh_flags`: those of ELF and Linux, and some others.
 const FLAGS: [u64; 11] = [1, 2, 4, 0x10, 0x20, 0x200, 0x800, 0x0010_0000, 0x0020_0000, 0x8000_0000, 1 << 63];
 
-/// Allocated, and what may be done with it.
+/// SHF_ALLOC, alone and with SHF_WRITE or SHF_EXECINSTR.
 const ALLOCATED: [u64; 3] = [2, 3, 6];
 
-/// `st_info`: binding above, type below. Sections, functions, objects, registers, of all bindings.
+/// `st_info`: the binding in the upper four bits, the type in the lower four.
 const INFOS: [u8; 9] = [0x00, 0x03, 0x02, 0x10, 0x12, 0x11, 0x20, 0x22, 0x1d];
 
-/// Changes something. `other` is another file, to take from.
+/// Applies one random edit. `other` is a file from which sections are copied.
 pub(crate) fn edit(model: &mut Model, other: Option<&Model>, rng: &mut Rng) {
     match rng.below(20) {
         0 | 1 => add_section(model, rng),
@@ -101,26 +101,32 @@ fn some_bytes(rng: &mut Rng) -> Vec<u8> {
 fn add_section(model: &mut Model, rng: &mut Rng) {
     let name = some_name(model, rng);
     let kind = rng
-        .pick(&[Kind::ProgBits, Kind::ProgBits, Kind::NoBits, Kind::StrTab, Kind::Null])
+        .pick(&[
+            SectionType::ProgBits,
+            SectionType::ProgBits,
+            SectionType::NoBits,
+            SectionType::StrTab,
+            SectionType::Null,
+        ])
         .copied()
-        .unwrap_or(Kind::Null);
-    let part = Part {
+        .unwrap_or(SectionType::Null);
+    let part = ElfSection {
         kind: kind as u32,
         flags: rng.pick(&ALLOCATED).copied().unwrap_or(0),
         align: rng.pick(&[0, 1, 4, 8, 64, 4096, 2 << 20]).copied().unwrap_or(0),
-        data: if kind == Kind::NoBits { Vec::new() } else { some_bytes(rng) },
-        size: if kind == Kind::NoBits {
+        data: if kind == SectionType::NoBits { Vec::new() } else { some_bytes(rng) },
+        size: if kind == SectionType::NoBits {
             rng.pick(&[0, 1, 4096, 0x400_0000, 0x4000_0000]).copied().unwrap_or(0)
         } else {
             0
         },
-        ..Part::default()
+        ..ElfSection::default()
     };
     model.add(&name, part);
 }
 
 fn copy_section(model: &mut Model, other: Option<&Model>, rng: &mut Rng) {
-    let from = other.filter(|other| other.form == model.form && rng.one_in(2));
+    let from = other.filter(|other| other.encoding == model.encoding && rng.one_in(2));
     let (name, part) = {
         let from = from.unwrap_or(model);
         let i = some_section(from, rng);
@@ -129,7 +135,7 @@ fn copy_section(model: &mut Model, other: Option<&Model>, rng: &mut Rng) {
     model.add(&name, part);
 }
 
-/// Without a section; those behind it get other numbers, which their links follow, or not.
+/// Removes a section and renumbers the sections behind it, usually with the links to them.
 fn remove_section(model: &mut Model, rng: &mut Rng) {
     let gone = some_section(model, rng);
     if model.sections.len() < 2 || gone == model.names && !rng.one_in(4) {
@@ -155,20 +161,20 @@ fn swap_sections(model: &mut Model, rng: &mut Rng) {
     });
 }
 
-/// Changes all numbers of sections.
+/// Renumbers all section indices.
 fn renumber(model: &mut Model, new: impl Fn(usize) -> usize) {
-    let form = model.form;
+    let encoding = model.encoding;
     model.names = new(model.names);
     for part in &mut model.sections {
         part.link = new(part.link as usize) as u32;
-        if part.is(Kind::Rel) || part.is(Kind::Rela) || part.is(Kind::Crel) {
+        if part.is(SectionType::Rel) || part.is(SectionType::Rela) || part.is(SectionType::Crel) {
             part.info = new(part.info as usize) as u32;
         }
-        if part.is(Kind::SymTab) {
-            for at in (0..part.data.len()).step_by(form.symbol()) {
-                let section = form.get(&part.data, at, symbol::SECTION).unwrap_or(0) as usize;
-                if section < usize::from(RESERVED.0) {
-                    form.put(&mut part.data, at, symbol::SECTION, new(section) as u64);
+        if part.is(SectionType::SymTab) {
+            for at in (0..part.data.len()).step_by(encoding.symbol()) {
+                let section = encoding.get(&part.data, at, symbol::SECTION).unwrap_or(0) as usize;
+                if section < usize::from(SHN_LORESERVE.0) {
+                    encoding.put(&mut part.data, at, symbol::SECTION, new(section) as u64);
                 }
             }
         }
@@ -183,7 +189,7 @@ fn change_section(model: &mut Model, rng: &mut Rng) {
     let part = &mut model.sections[number];
     match rng.below(8) {
         0 => part.name = name,
-        1 => part.kind = rng.pick(&Kind::ALL).copied().map_or(0, |kind| kind as u32),
+        1 => part.kind = rng.pick(&SectionType::ALL).copied().map_or(0, |kind| kind as u32),
         2 => part.flags ^= rng.pick(&FLAGS).copied().unwrap_or(0),
         3 => part.link = if rng.one_in(8) { count as u32 } else { other },
         4 => part.info = if rng.one_in(8) { count as u32 } else { other },
@@ -222,23 +228,29 @@ fn add_symbol(model: &mut Model, rng: &mut Rng) {
     };
     let section = match rng.below(4) {
         0 => 0,
-        // Absolute, common, elsewhere, Linux's own for live patches, reserved.
+        // SHN_ABS, SHN_COMMON, SHN_XINDEX, SHN_LIVEPATCH, SHN_LORESERVE.
         1 => rng.pick(&[0xfff1, 0xfff2, 0xffff, 0xff20, 0xff00]).copied().unwrap_or(0),
         _ => some_section(model, rng),
     };
     let value = rng.pick(&[0, 1, 4, 16, 1 << 31, u64::MAX]).copied().unwrap_or(0);
     model.add_symbol(&name, rng.pick(&INFOS).copied().unwrap_or(0), section, value);
-    if section >= RESERVED.0.into() && rng.one_in(2) {
+    if section >= SHN_LORESERVE.0.into() && rng.one_in(2) {
         let (table, _) = model.symbols();
         index_table(model, table, rng);
     }
 }
 
-/// The table of section numbers that do not fit into a symbol.
+/// Adds or extends the SHT_SYMTAB_SHNDX section.
 fn index_table(model: &mut Model, symbols: usize, rng: &mut Rng) {
-    let (form, count) = (model.form, model.symbol_count());
-    let table = model.first(Kind::Indices).unwrap_or_else(|| {
-        let part = Part { kind: Kind::Indices as u32, link: symbols as u32, align: 4, entry: 4, ..Part::default() };
+    let (encoding, count) = (model.encoding, model.symbol_count());
+    let table = model.first(SectionType::SymTabShndx).unwrap_or_else(|| {
+        let part = ElfSection {
+            kind: SectionType::SymTabShndx as u32,
+            link: symbols as u32,
+            align: 4,
+            entry: 4,
+            ..ElfSection::default()
+        };
         model.add(b".symtab_shndx", part)
     });
     let sections = model.sections.len();
@@ -246,11 +258,11 @@ fn index_table(model: &mut Model, symbols: usize, rng: &mut Rng) {
     let old = data.len();
     data.resize(count * 4, 0);
     for at in (old..data.len()).step_by(4) {
-        form.put_number(data, at, 4, rng.below(sections + 1) as u64);
+        encoding.put_number(data, at, 4, rng.below(sections + 1) as u64);
     }
 }
 
-/// Some entries of a table once more, or all of them.
+/// Repeats some entries of a table, or all of them.
 fn repeat_records(model: &mut Model, rng: &mut Rng) {
     let number = some_section(model, rng);
     let part = &mut model.sections[number];
@@ -277,13 +289,13 @@ fn add_relocation(model: &mut Model, rng: &mut Rng) {
     };
     let symbol = rng.below(model.symbol_count() + 1) as u64;
     let addend = rng.pick(&[0, 4, u64::MAX - 3, 1 << 31, 1 << 63]).copied().unwrap_or(0);
-    // What is explicit already stays so, mostly.
-    let is_rel = model.sections.iter().any(|s| s.is(Kind::Rel));
+    // Usually keep the addend form of the file.
+    let is_rel = model.sections.iter().any(|s| s.is(SectionType::Rel));
     let explicit = if rng.one_in(8) { is_rel } else { !is_rel };
     model.add_relocation(section, explicit, [offset, rng.below(320) as u64, symbol, addend]);
 }
 
-/// A compact table, of whatever bytes: small numbers are what it mostly has.
+/// Adds an SHT_CREL section with random bytes, most of them small numbers.
 fn add_compact(model: &mut Model, rng: &mut Rng) {
     let (section, symbols) = (some_section(model, rng), model.symbols().0);
     let count = rng.below(6);
@@ -291,17 +303,23 @@ fn add_compact(model: &mut Model, rng: &mut Rng) {
     for _ in 0..count * 3 {
         data.push(rng.pick(&[0, 1, 3, 7, 8, 9, 15, 0x7f, 0x80, 0xff]).copied().unwrap_or(0));
     }
-    let part = Part { kind: Kind::Crel as u32, link: symbols as u32, info: section as u32, data, ..Part::default() };
-    model.add(b".crel", Part { align: 1, entry: 1, ..part });
+    let part = ElfSection {
+        kind: SectionType::Crel as u32,
+        link: symbols as u32,
+        info: section as u32,
+        data,
+        ..ElfSection::default()
+    };
+    model.add(b".crel", ElfSection { align: 1, entry: 1, ..part });
 }
 
-/// A symbol that others may use, with a version and a namespace; whatever may be missing of it.
+/// Adds an exported symbol with a CRC and a namespace; one part may be missing.
 fn add_export(model: &mut Model, rng: &mut Rng) {
     let name = [b"fuzzed_", &[b'a' + rng.below(8) as u8][..]].concat();
     let gpl = rng.one_in(2);
     let section = |model: &mut Model, name: &[u8], data: &[u8]| {
         let there = model.named(name).unwrap_or_else(|| {
-            let part = Part { kind: Kind::ProgBits as u32, flags: 2, align: 4, ..Part::default() };
+            let part = ElfSection { kind: SectionType::ProgBits as u32, flags: 2, align: 4, ..ElfSection::default() };
             model.add(name, part)
         });
         let contents = &mut model.sections[there].data;
@@ -317,7 +335,7 @@ fn add_export(model: &mut Model, rng: &mut Rng) {
         let (kcrctab, crc) = section(model, tables[1], &[1, 2, 3, 4]);
         if rng.one_in(3) {
             let crc_symbol = model.add_symbol(b"", 0x00, 0xfff1, 0x1234_5678);
-            model.add_relocation(kcrctab, model.form.wide, [crc, 2, crc_symbol as u64, 0]);
+            model.add_relocation(kcrctab, model.encoding.wide, [crc, 2, crc_symbol as u64, 0]);
         }
     }
     let exported = model.add_symbol(&name, 0x12, text, 0) as u64;
@@ -326,10 +344,10 @@ fn add_export(model: &mut Model, rng: &mut Rng) {
     let fields = [(0, exported, 0), (4, strings, named), (8, strings, namespace)];
     for (i, (field, symbol, addend)) in fields.into_iter().enumerate() {
         if i != drop {
-            if !model.form.wide {
-                model.form.put_number(&mut model.sections[ksymtab].data, (at + field) as usize, 4, addend);
+            if !model.encoding.wide {
+                model.encoding.put_number(&mut model.sections[ksymtab].data, (at + field) as usize, 4, addend);
             }
-            model.add_relocation(ksymtab, model.form.wide, [at + field, 2, symbol, addend]);
+            model.add_relocation(ksymtab, model.encoding.wide, [at + field, 2, symbol, addend]);
         }
     }
     if rng.one_in(4) {
@@ -339,7 +357,10 @@ fn add_export(model: &mut Model, rng: &mut Rng) {
 
 fn add_modinfo(model: &mut Model, rng: &mut Rng) {
     let number = model.named(b".modinfo").unwrap_or_else(|| {
-        model.add(b".modinfo", Part { kind: Kind::ProgBits as u32, flags: 2, align: 1, ..Part::default() })
+        model.add(
+            b".modinfo",
+            ElfSection { kind: SectionType::ProgBits as u32, flags: 2, align: 1, ..ElfSection::default() },
+        )
     });
     let data = &mut model.sections[number].data;
     data.extend_from_slice(rng.pick(&INFO).copied().unwrap_or_default());
@@ -349,10 +370,10 @@ fn add_modinfo(model: &mut Model, rng: &mut Rng) {
 fn add_version(model: &mut Model, rng: &mut Rng) {
     let part = |model: &mut Model, name: &[u8], align: u64| {
         model.named(name).unwrap_or_else(|| {
-            model.add(name, Part { kind: Kind::ProgBits as u32, flags: 2, align, ..Part::default() })
+            model.add(name, ElfSection { kind: SectionType::ProgBits as u32, flags: 2, align, ..ElfSection::default() })
         })
     };
-    let (form, name) = (model.form, rng.pick(&SYMBOLS).copied().unwrap_or_default());
+    let (encoding, name) = (model.encoding, rng.pick(&SYMBOLS).copied().unwrap_or_default());
     if rng.one_in(3) {
         let (crcs, names) = (part(model, b"__version_ext_crcs", 4), part(model, b"__version_ext_names", 1));
         model.sections[crcs].data.extend_from_slice(&rng.next_u64().to_le_bytes()[..4]);
@@ -360,19 +381,19 @@ fn add_version(model: &mut Model, rng: &mut Rng) {
     }
     let number = part(model, b"__versions", 32);
     let mut entry = vec![if rng.one_in(8) { b'x' } else { 0 }; 64];
-    form.put_number(&mut entry, 0, form.word(), rng.next_u64());
-    entry[form.word()..form.word() + name.len()].copy_from_slice(name);
+    encoding.put_number(&mut entry, 0, encoding.word(), rng.next_u64());
+    entry[encoding.word()..encoding.word() + name.len()].copy_from_slice(name);
     model.sections[number].data.extend_from_slice(&entry);
 }
 
-/// An appended signature, as long as it says or not.
+/// Appends a signature, possibly with a wrong length.
 fn sign(model: &mut Model, rng: &mut Rng) {
     let len = rng.below(32);
     let lie = rng.pick(&[0, u32::MAX, 1 << 31, 4096]).copied().unwrap_or(0);
     model.tail = signature(&vec![0x30; len], if rng.one_in(3) { lie } else { len as u32 });
 }
 
-/// A signature with its trailer, which says that it is `len` long.
+/// Returns a signature with its trailer, which declares a length of `len` bytes.
 pub(crate) fn signature(bytes: &[u8], len: u32) -> Vec<u8> {
     [bytes, &[0, 0, 2, 0, 0, 0, 0, 0], &len.to_be_bytes(), b"~Module signature appended~\n"].concat()
 }
@@ -382,13 +403,13 @@ fn header(model: &mut Model, rng: &mut Rng) {
         0 => model.extended = !model.extended,
         1 => model.headers_first = !model.headers_first,
         2 => model.names = some_section(model, rng),
-        // The built-in plugins' machines, and one that nobody has.
+        // The machines of the built-in plugins, and 0, which is no machine.
         3 => model.machine = rng.pick(&[62, 183, 243, 8, 22, 0]).copied().unwrap_or(0),
         4 => model.flags = rng.pick(&[0, 1, 0x5000_0000, u32::MAX]).copied().unwrap_or(0),
         _ => {
-            // All that is in sections keeps the form it has.
-            if let Some(form) = rng.pick(&Form::ALL).copied() {
-                model.form = form;
+            // The contents of sections keep their encoding.
+            if let Some(encoding) = rng.pick(&Encoding::ALL).copied() {
+                model.encoding = encoding;
             }
         }
     }

@@ -1,7 +1,7 @@
-//! What the ELF format says about places and numbers, for the fuzzer alone: to damage a file well one must know where
-//! its fields are. It is written anew here, so that it can contradict the engine's reader.
+//! The layout of ELF records, for the fuzzer alone. It shares no code with the engine, so that it can find errors of
+//! the engine's reader.
 
-/// A field of a record: where it begins and how many bytes it has, in class 32 and in class 64.
+/// A field of a record: its offset and its width in bytes, in class 32 and in class 64.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field {
     at: [u8; 2],
@@ -12,7 +12,7 @@ const fn field(at: [u8; 2], len: [u8; 2]) -> Field {
     Field { at, len }
 }
 
-/// Fields of the file's header.
+/// The fields of the ELF header.
 pub(crate) mod head {
     use super::{Field, field};
     pub(crate) const DATA: Field = field([5, 5], [1, 1]);
@@ -25,7 +25,7 @@ pub(crate) mod head {
     pub(crate) const SHENTSIZE: Field = field([46, 58], [2, 2]);
     pub(crate) const SHNUM: Field = field([48, 60], [2, 2]);
     pub(crate) const SHSTRNDX: Field = field([50, 62], [2, 2]);
-    /// All that the engine may look at, e_ident's class and version among them.
+    /// All fields that the engine may look at, including the class and the version in `e_ident`.
     pub(crate) const ALL: [Field; 12] = [
         field([4, 4], [1, 1]),
         DATA,
@@ -42,7 +42,7 @@ pub(crate) mod head {
     ];
 }
 
-/// Fields of a section header.
+/// The fields of a section header.
 pub(crate) mod section {
     use super::{Field, field};
     pub(crate) const NAME: Field = field([0, 0], [4, 4]);
@@ -58,7 +58,7 @@ pub(crate) mod section {
     pub(crate) const ALL: [Field; 10] = [NAME, TYPE, FLAGS, ADDR, OFFSET, SIZE, LINK, INFO, ALIGN, ENTSIZE];
 }
 
-/// Fields of a symbol.
+/// The fields of a symbol.
 pub(crate) mod symbol {
     use super::{Field, field};
     pub(crate) const NAME: Field = field([0, 0], [4, 4]);
@@ -70,7 +70,7 @@ pub(crate) mod symbol {
     pub(crate) const ALL: [Field; 6] = [NAME, VALUE, SIZE, INFO, OTHER, SECTION];
 }
 
-/// Fields of a relocation; the addend only where it is explicit.
+/// The fields of a relocation; only SHT_RELA has the addend.
 pub(crate) mod relocation {
     use super::{Field, field};
     pub(crate) const OFFSET: Field = field([0, 0], [4, 8]);
@@ -79,16 +79,16 @@ pub(crate) mod relocation {
     pub(crate) const ALL: [Field; 3] = [OFFSET, INFO, ADDEND];
 }
 
-/// `e_type` of a relocatable object.
-pub(crate) const RELOCATABLE: Number = Number(1);
-/// `e_type` of a program: what a linked file says it is.
-pub(crate) const EXECUTABLE: Number = Number(2);
-/// SHN_XINDEX: the index is elsewhere; for `e_shstrndx` in section 0.
-pub(crate) const ELSEWHERE: Number = Number(0xffff);
-/// SHN_LORESERVE: from here up indices mean something else.
-pub(crate) const RESERVED: Number = Number(0xff00);
+/// `e_type` of a relocatable file.
+pub(crate) const ET_REL: Number = Number(1);
+/// `e_type` of an executable, which linked files have.
+pub(crate) const ET_EXEC: Number = Number(2);
+/// The section index is elsewhere; for `e_shstrndx`, in section 0.
+pub(crate) const SHN_XINDEX: Number = Number(0xffff);
+/// The first reserved section index.
+pub(crate) const SHN_LORESERVE: Number = Number(0xff00);
 
-/// A number of the format.
+/// A number of the ELF specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Number(pub(crate) u16);
 
@@ -101,7 +101,7 @@ impl Number {
 /// `sh_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub(crate) enum Kind {
+pub(crate) enum SectionType {
     Null = 0,
     ProgBits = 1,
     SymTab = 2,
@@ -109,11 +109,11 @@ pub(crate) enum Kind {
     Rela = 4,
     NoBits = 8,
     Rel = 9,
-    Indices = 18,
+    SymTabShndx = 18,
     Crel = 0x4000_0014,
 }
 
-impl Kind {
+impl SectionType {
     pub(crate) const ALL: [Self; 9] = [
         Self::Null,
         Self::ProgBits,
@@ -122,7 +122,7 @@ impl Kind {
         Self::Rela,
         Self::NoBits,
         Self::Rel,
-        Self::Indices,
+        Self::SymTabShndx,
         Self::Crel,
     ];
 
@@ -131,17 +131,17 @@ impl Kind {
     }
 }
 
-/// How a file's records look.
+/// The encoding of a file's records: class and byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Form {
-    /// 64 bits, not 32.
+pub(crate) struct Encoding {
+    /// True for class 64, false for class 32.
     pub(crate) wide: bool,
-    /// Big-endian.
+    /// True for big-endian files.
     pub(crate) big: bool,
 }
 
-impl Form {
-    /// All there are.
+impl Encoding {
+    /// All encodings.
     pub(crate) const ALL: [Self; 4] = [
         Self { wide: true, big: false },
         Self { wide: true, big: true },
@@ -149,7 +149,7 @@ impl Form {
         Self { wide: false, big: true },
     ];
 
-    /// What the first bytes say.
+    /// Reads the encoding from `e_ident`.
     pub(crate) fn of(file: &[u8]) -> Option<Self> {
         let [0x7f, b'E', b'L', b'F', class @ (1 | 2), order @ (1 | 2), ..] = file else { return None };
         Some(Self { wide: *class == 2, big: *order == 2 })
@@ -175,36 +175,36 @@ impl Form {
         self.pick(if explicit { [12, 24] } else { [8, 16] })
     }
 
-    /// Bytes of an address.
+    /// Returns the size of an address in bytes.
     pub(crate) fn word(self) -> usize {
         self.pick([4, 8])
     }
 
-    /// Where a field of the record at `at` is, and how long.
+    /// Returns the offset and the width of a field of the record at `at`.
     pub(crate) fn place(self, at: usize, field: Field) -> (usize, usize) {
         (at.saturating_add(self.pick(field.at).into()), self.pick(field.len).into())
     }
 
-    /// The field of the record at `at`.
+    /// Reads a field of the record at `at`.
     pub(crate) fn get(self, bytes: &[u8], at: usize, field: Field) -> Option<u64> {
         let (at, len) = self.place(at, field);
         self.number(bytes, at, len)
     }
 
-    /// The number of `len` bytes at `at`.
+    /// Reads a number of `len` bytes at `at`.
     pub(crate) fn number(self, bytes: &[u8], at: usize, len: usize) -> Option<u64> {
         let number = bytes.get(at..at.checked_add(len)?)?.iter();
         let push = |n: u64, byte: &u8| n << 8 | u64::from(*byte);
         Some(if self.big { number.fold(0, push) } else { number.rev().fold(0, push) })
     }
 
-    /// Sets the field of the record at `at`, if that is inside.
+    /// Writes a field of the record at `at`, if it is inside the file.
     pub(crate) fn put(self, bytes: &mut [u8], at: usize, field: Field, value: u64) {
         let (at, len) = self.place(at, field);
         self.put_number(bytes, at, len, value);
     }
 
-    /// Sets the number of `len` bytes at `at`, if that is inside.
+    /// Writes a number of `len` bytes at `at`, if it is inside the file.
     pub(crate) fn put_number(self, bytes: &mut [u8], at: usize, len: usize, value: u64) {
         let Some(place) = at.checked_add(len).and_then(|end| bytes.get_mut(at..end)) else { return };
         let number = if self.big { value.to_be_bytes() } else { value.to_le_bytes() };
@@ -212,58 +212,58 @@ impl Form {
     }
 }
 
-/// A file, read as the format says, and no further than one asks.
+/// A view of an ELF file that is parsed only as far as needed.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
     pub(crate) file: &'a [u8],
-    pub(crate) form: Form,
-    /// Where the section headers are.
+    pub(crate) encoding: Encoding,
+    /// The offset of the section header table.
     pub(crate) table: usize,
-    /// How many there are.
+    /// The number of sections.
     pub(crate) count: usize,
-    /// Which section has their names.
+    /// The index of the section with the section names.
     pub(crate) names: usize,
 }
 
 impl<'a> View<'a> {
-    /// `None` if it is no ELF file, or its section headers do not lie in it.
+    /// Parses the ELF header, or returns `None` if it is invalid or the section header table is not inside the file.
     pub(crate) fn of(file: &'a [u8]) -> Option<Self> {
-        let form = Form::of(file)?;
-        let head = |field| form.get(file, 0, field);
+        let encoding = Encoding::of(file)?;
+        let head = |field| encoding.get(file, 0, field);
         let table = usize::try_from(head(head::SHOFF)?).ok().filter(|at| *at != 0)?;
         let count = match head(head::SHNUM)? {
-            0 => form.get(file, table, section::SIZE)?,
+            0 => encoding.get(file, table, section::SIZE)?,
             count => count,
         };
         let names = match head(head::SHSTRNDX)? {
-            names if ELSEWHERE.is(names) => form.get(file, table, section::LINK)?,
+            names if SHN_XINDEX.is(names) => encoding.get(file, table, section::LINK)?,
             names => names,
         };
         let count = usize::try_from(count).ok()?;
-        let end = count.checked_mul(form.section())?.checked_add(table)?;
-        (end <= file.len()).then_some(Self { file, form, table, count, names: names as usize })
+        let end = count.checked_mul(encoding.section())?.checked_add(table)?;
+        (end <= file.len()).then_some(Self { file, encoding, table, count, names: names as usize })
     }
 
-    /// Where a section's header is.
+    /// Returns the offset of a section's header.
     pub(crate) fn header(&self, section: usize) -> usize {
-        self.table + section * self.form.section()
+        self.table + section * self.encoding.section()
     }
 
-    /// A field of a section's header; 0 for one that does not exist.
+    /// Reads a field of a section header; 0 if the section does not exist.
     pub(crate) fn get(&self, section: usize, field: Field) -> u64 {
         if section >= self.count {
             return 0;
         }
-        self.form.get(self.file, self.header(section), field).unwrap_or(0)
+        self.encoding.get(self.file, self.header(section), field).unwrap_or(0)
     }
 
-    pub(crate) fn is(&self, section: usize, kind: Kind) -> bool {
+    pub(crate) fn is(&self, section: usize, kind: SectionType) -> bool {
         section < self.count && kind.is(self.get(section, section::TYPE))
     }
 
-    /// Where a section's contents are: offset and length.
+    /// Returns the offset and the size of a section's contents, if it has any.
     pub(crate) fn span(&self, section: usize) -> Option<(usize, usize)> {
-        if self.is(section, Kind::NoBits) || self.is(section, Kind::Null) {
+        if self.is(section, SectionType::NoBits) || self.is(section, SectionType::Null) {
             return None;
         }
         let at = usize::try_from(self.get(section, section::OFFSET)).ok()?;
@@ -271,12 +271,12 @@ impl<'a> View<'a> {
         (at.checked_add(len)? <= self.file.len()).then_some((at, len))
     }
 
-    /// A section's contents, as far as there are any.
+    /// Returns a section's contents, or an empty slice if it has none.
     pub(crate) fn data(&self, section: usize) -> &'a [u8] {
         self.span(section).map_or(&[], |(at, len)| &self.file[at..at + len])
     }
 
-    /// The text at `at` of a table of strings, up to its NUL.
+    /// Returns the string at offset `at` of a string table, without its NUL.
     pub(crate) fn text(&self, strings: usize, at: u64) -> &'a [u8] {
         let rest = self.data(strings).get(usize::try_from(at).unwrap_or(usize::MAX)..).unwrap_or_default();
         rest.split(|byte| *byte == 0).next().unwrap_or_default()
@@ -286,8 +286,8 @@ impl<'a> View<'a> {
         self.text(self.names, self.get(section, section::NAME))
     }
 
-    /// The first section of a kind.
-    pub(crate) fn first(&self, kind: Kind) -> Option<usize> {
+    /// Returns the first section of a type.
+    pub(crate) fn first(&self, kind: SectionType) -> Option<usize> {
         (0..self.count).find(|i| self.is(*i, kind))
     }
 }

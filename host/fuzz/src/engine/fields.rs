@@ -1,34 +1,34 @@
-//! Damage in place: any field of any header may lie, and all else stays where it is.
+//! Mutations in place: overwrites a field of a header or a table, and leaves everything else where it is.
 
-use super::elf::{self, Field, Form, Kind, View, head, section};
+use super::elf::{self, Encoding, Field, SectionType, View, head, section};
 use relobox_core::rng::Rng;
 
-/// Where a number is: offset and bytes, and the byte order it has.
+/// The place of a number: offset, width and encoding.
 #[derive(Clone, Copy)]
 struct Place {
     at: usize,
     len: usize,
-    form: Form,
+    encoding: Encoding,
 }
 
-/// Gives one field of `file` another value, or a few bytes. `constants` are numbers that the guest's code has.
+/// Overwrites a field or a few bytes of `file`. `constants` are the constants of the guest's code.
 pub(crate) fn damage(file: &mut Vec<u8>, rng: &mut Rng, constants: &[i64]) {
     if rng.one_in(12) {
         return resize(file, rng);
     }
-    let place = if rng.one_in(8) { None } else { somewhere(file, rng) };
+    let place = if rng.one_in(8) { None } else { random_field(file, rng) };
     let place = place.or_else(|| {
         let len = rng.pick(&[1, 1, 2, 4, 8]).copied()?;
-        let form = rng.pick(&Form::ALL).copied()?;
-        Some(Place { at: rng.below(file.len()), len, form })
+        let encoding = rng.pick(&Encoding::ALL).copied()?;
+        Some(Place { at: rng.below(file.len()), len, encoding })
     });
     let Some(place) = place else { return };
-    let Some(before) = place.form.number(file, place.at, place.len) else { return };
-    let value = other(file, before, place, rng, constants);
-    place.form.put_number(file, place.at, place.len, value);
+    let Some(before) = place.encoding.number(file, place.at, place.len) else { return };
+    let value = other_value(file, before, place, rng, constants);
+    place.encoding.put_number(file, place.at, place.len, value);
 }
 
-/// Cuts the file off, adds to it, repeats or moves a piece of it.
+/// Truncates or extends the file, or repeats, removes or moves a part of it.
 fn resize(file: &mut Vec<u8>, rng: &mut Rng) {
     let at = rng.below(file.len());
     let len = 1 + rng.below(file.len().saturating_sub(at).min(256));
@@ -48,19 +48,19 @@ fn resize(file: &mut Vec<u8>, rng: &mut Rng) {
     }
 }
 
-/// A field of some header or table.
-fn somewhere(file: &[u8], rng: &mut Rng) -> Option<Place> {
+/// Chooses a field of a header or a table.
+fn random_field(file: &[u8], rng: &mut Rng) -> Option<Place> {
     let view = View::of(file)?;
     let field = |at, field: Field| {
-        let (at, len) = view.form.place(at, field);
-        Place { at, len, form: view.form }
+        let (at, len) = view.encoding.place(at, field);
+        Place { at, len, encoding: view.encoding }
     };
     if rng.one_in(6) {
         return Some(field(0, rng.pick(&head::ALL).copied()?));
     }
     if rng.one_in(24) {
         // The length of an appended signature.
-        return Some(Place { at: file.len().checked_sub(32)?, len: 4, form: Form { wide: true, big: true } });
+        return Some(Place { at: file.len().checked_sub(32)?, len: 4, encoding: Encoding { wide: true, big: true } });
     }
     let number = rng.below(view.count);
     if rng.one_in(2) {
@@ -71,23 +71,23 @@ fn somewhere(file: &[u8], rng: &mut Rng) -> Option<Place> {
         let entry = rng.below(len / size);
         Some(field(at + entry * size, *rng.pick(fields)?))
     };
-    // Some section of a kind that has fields; mostly there are few others.
-    let interesting = |i: &usize| !view.is(*i, Kind::ProgBits) && !view.is(*i, Kind::StrTab);
+    // Prefer sections with fields, since most sections have none.
+    let interesting = |i: &usize| !view.is(*i, SectionType::ProgBits) && !view.is(*i, SectionType::StrTab);
     let number = (0..view.count).cycle().skip(number).take(view.count).find(interesting).unwrap_or(number);
-    let (form, explicit) = (view.form, view.is(number, Kind::Rela));
-    if view.is(number, Kind::SymTab) {
-        record(number, form.symbol(), &elf::symbol::ALL, rng)
-    } else if explicit || view.is(number, Kind::Rel) {
+    let (encoding, explicit) = (view.encoding, view.is(number, SectionType::Rela));
+    if view.is(number, SectionType::SymTab) {
+        record(number, encoding.symbol(), &elf::symbol::ALL, rng)
+    } else if explicit || view.is(number, SectionType::Rel) {
         let fields = &elf::relocation::ALL[..if explicit { 3 } else { 2 }];
-        record(number, form.relocation(explicit), fields, rng)
+        record(number, encoding.relocation(explicit), fields, rng)
     } else {
         let (at, len) = view.span(number)?;
-        Some(Place { at: at + rng.below(len), len: rng.pick(&[1, 4, 8]).copied()?, form })
+        Some(Place { at: at + rng.below(len), len: rng.pick(&[1, 4, 8]).copied()?, encoding })
     }
 }
 
-/// Another value for a field that has `before`.
-fn other(file: &[u8], before: u64, place: Place, rng: &mut Rng, constants: &[i64]) -> u64 {
+/// Returns another value for a field whose value is `before`.
+fn other_value(file: &[u8], before: u64, place: Place, rng: &mut Rng, constants: &[i64]) -> u64 {
     let bits = place.len as u32 * 8;
     let top = 1u64.checked_shl(bits - 1).unwrap_or(0);
     match rng.below(12) {
@@ -103,19 +103,19 @@ fn other(file: &[u8], before: u64, place: Place, rng: &mut Rng, constants: &[i64
         6 => rng.pick(&[before << 1, before >> 1, before.wrapping_neg(), !before]).copied().unwrap_or(0),
         7 => rng.pick(constants).copied().map_or(0, i64::cast_unsigned),
         8 => rng.next_u64(),
-        // What some other field has, or where something ends.
-        9 => somewhere(file, rng).and_then(|p| p.form.number(file, p.at, p.len)).unwrap_or(0),
+        // The value of another field.
+        9 => random_field(file, rng).and_then(|p| p.encoding.number(file, p.at, p.len)).unwrap_or(0),
         10 => (file.len() as u64).wrapping_add_signed(rng.below(3) as i64 - 1).wrapping_sub(before * (before & 1)),
         _ => landmark(file, rng).wrapping_add_signed(rng.below(3) as i64 - 1),
     }
 }
 
-/// Where something begins or ends, or how many there are of it.
+/// Returns an offset, a size, a count or an index that occurs in the file.
 fn landmark(file: &[u8], rng: &mut Rng) -> u64 {
     let Some(view) = View::of(file) else { return 0 };
     let number = rng.below(view.count);
     let (at, size) = (view.get(number, section::OFFSET), view.get(number, section::SIZE));
-    let symbols = view.first(Kind::SymTab).map_or(0, |i| view.data(i).len() / view.form.symbol());
+    let symbols = view.first(SectionType::SymTab).map_or(0, |i| view.data(i).len() / view.encoding.symbol());
     let marks = [at, at.wrapping_add(size), size, view.count as u64, view.table as u64, symbols as u64, number as u64];
     rng.pick(&marks).copied().unwrap_or(0)
 }

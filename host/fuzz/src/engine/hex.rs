@@ -1,5 +1,5 @@
-//! Files as text: 32 bytes a line in hexadecimal, a run of equal ones as how many there are of what. Lines that begin
-//! with `#` are for people.
+//! Binary files as text: 32 bytes on each line in hexadecimal, and runs of equal bytes as `COUNT * BYTE`. Lines that
+//! begin with `#` are comments.
 
 use relobox_core::limits;
 use relobox_core::text::{Escaped, hex};
@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 const LINE: std::ops::RangeInclusive<usize> = 1..=32;
 
-/// `bytes` as text, after `remarks`.
+/// Formats `bytes`, after `remarks` as comments.
 pub(crate) fn write(bytes: &[u8], remarks: &[String]) -> String {
     let mut out = String::new();
     for remark in remarks {
@@ -21,7 +21,7 @@ pub(crate) fn write(bytes: &[u8], remarks: &[String]) -> String {
             rest = &rest[run..];
             continue;
         }
-        // Up to where the next run begins.
+        // End the line where a run begins.
         let run_at = rest.windows(16).take(*LINE.end()).position(|w| w.iter().all(|b| *b == w[0]));
         let (line, after) = rest.split_at(run_at.unwrap_or(*LINE.end()).min(rest.len()));
         let words: Vec<_> = line.chunks(4).map(hex).collect();
@@ -31,7 +31,7 @@ pub(crate) fn write(bytes: &[u8], remarks: &[String]) -> String {
     out
 }
 
-/// The bytes of such a text.
+/// Parses the text that [`write()`] produces.
 pub(crate) fn read(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     for (n, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.starts_with('#')) {
@@ -41,7 +41,7 @@ pub(crate) fn read(text: &str) -> Result<Vec<u8>, String> {
             let run: usize = run.trim().parse().map_err(|_| bad())?;
             let end = bytes.len().saturating_add(run);
             if end as u64 > limits::FUZZ_INPUT {
-                return Err(format!("line {n} makes it larger than {} bytes", limits::FUZZ_INPUT));
+                return Err(format!("line {n} makes the file larger than {} bytes", limits::FUZZ_INPUT));
             }
             bytes.resize(end, byte(value.trim())?);
             continue;
@@ -62,7 +62,7 @@ mod tests {
     use super::{read, write};
 
     #[test]
-    fn what_is_written_is_read() {
+    fn text_round_trips() {
         for bytes in [vec![], vec![0; 15], vec![0; 16], [vec![1, 2, 3], vec![0; 40], vec![9; 33]].concat()] {
             let text = write(&bytes, &["a remark".to_owned()]);
             assert_eq!(read(&text), Ok(bytes), "{text}");

@@ -1,11 +1,10 @@
-//! Fuzzing of the engine, with whole files.
+//! Fuzz targets for the guests that take whole files: the engine and the unpacker.
 //!
-//! An input is a file, as bytes. Those that can be taken apart are changed as files: a section, a symbol, an export more
-//! (`model`, `edit`); then fields begin to lie (`fields`). What the engine says of a file is compared with the file
-//! (`oracles`, which read ELF anew with `elf`), and what it writes with what it read.
-//!
-//! The unpacker is the other guest that takes files as they come; see `packed`.
+//! An input is a file. `model` parses it into sections, `edit` changes it structurally, and `fields` then damages it in
+//! place. `oracles` compare the answers of the engine with the file, which they parse again with `elf`, and the files
+//! that it writes with the file that it read. [`unpacker`] does the same for packed files.
 
+mod check_error;
 mod edit;
 mod elf;
 mod fields;
@@ -13,10 +12,9 @@ mod hex;
 mod model;
 mod mutate;
 mod oracles;
-pub mod packed;
 mod seeds;
 mod shrink;
 mod target;
-mod trouble;
+pub mod unpacker;
 
-pub use target::Engine;
+pub use target::EngineTarget;

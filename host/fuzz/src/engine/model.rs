@@ -1,32 +1,32 @@
-//! A relocatable ELF file as parts: taken apart, changed, and put together again so that all the rest still fits.
+//! A relocatable ELF file as a list of sections that can be changed and written again.
 //!
-//! What a section says of itself stays as it is, however false; only where things lie is made anew. A file that
-//! lies about that is one that was damaged afterwards; see `fields`.
+//! Header fields of a section keep their values, even wrong ones; only offsets are assigned anew. `fields` damages the
+//! offsets afterwards.
 
-use super::elf::{self, ELSEWHERE, Form, Kind, RELOCATABLE, View, head, section, symbol};
+use super::elf::{self, ET_REL, Encoding, SHN_XINDEX, SectionType, View, head, section, symbol};
 use relobox_core::limits;
 
-/// A file.
+/// A relocatable ELF file.
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
-    pub(crate) form: Form,
+    pub(crate) encoding: Encoding,
     pub(crate) machine: u16,
     pub(crate) flags: u32,
-    /// Number 0 among them.
-    pub(crate) sections: Vec<Part>,
-    /// The section with their names.
+    /// The sections, including section 0.
+    pub(crate) sections: Vec<ElfSection>,
+    /// The index of the section with the section names.
     pub(crate) names: usize,
-    /// Whether the number of sections stands in section 0, as if there were too many.
+    /// True if the number of sections is in section 0 (extended numbering).
     pub(crate) extended: bool,
-    /// Whether the section headers come before everything else.
+    /// True if the section header table comes before all contents.
     pub(crate) headers_first: bool,
-    /// What follows the last byte that a header speaks of: an appended signature.
+    /// The bytes behind the last section and the section header table: an appended signature.
     pub(crate) tail: Vec<u8>,
 }
 
 /// A section.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Part {
+pub(crate) struct ElfSection {
     /// `sh_name`.
     pub(crate) name: u32,
     pub(crate) kind: u32,
@@ -37,22 +37,22 @@ pub(crate) struct Part {
     pub(crate) align: u64,
     pub(crate) entry: u64,
     pub(crate) data: Vec<u8>,
-    /// `sh_size` of a section without contents, or of one whose contents are not in the file.
+    /// `sh_size` of a section without contents, or of one whose contents are outside the file.
     pub(crate) size: u64,
 }
 
-impl Part {
-    pub(crate) fn is(&self, kind: Kind) -> bool {
+impl ElfSection {
+    pub(crate) fn is(&self, kind: SectionType) -> bool {
         self.kind == kind as u32
     }
 
-    /// Its text at `at`.
+    /// Returns the string at offset `at`.
     pub(crate) fn text(&self, at: u32) -> &[u8] {
         let rest = self.data.get(at as usize..).unwrap_or_default();
         rest.split(|byte| *byte == 0).next().unwrap_or_default()
     }
 
-    /// Adds a text, unless it is there; gives its place.
+    /// Adds a string, unless it exists, and returns its offset.
     pub(crate) fn add_text(&mut self, text: &[u8]) -> u32 {
         let wanted: Vec<u8> = text.iter().copied().chain([0]).collect();
         let there = self.data.windows(wanted.len()).position(|w| w == wanted);
@@ -68,28 +68,28 @@ impl Part {
 }
 
 impl Model {
-    /// A file with nothing but a table of names.
-    pub(crate) fn new(form: Form, machine: u16) -> Self {
+    /// Makes a file with only a section name table.
+    pub(crate) fn new(encoding: Encoding, machine: u16) -> Self {
         let mut model = Self {
-            form,
+            encoding,
             machine,
             flags: 0,
-            sections: vec![Part::default()],
+            sections: vec![ElfSection::default()],
             names: 1,
             extended: false,
             headers_first: false,
             tail: Vec::new(),
         };
-        model.sections.push(Part { kind: Kind::StrTab as u32, align: 1, ..Part::default() });
+        model.sections.push(ElfSection { kind: SectionType::StrTab as u32, align: 1, ..ElfSection::default() });
         model.sections[1].name = model.add_name(b".shstrtab");
         model
     }
 
-    /// Takes a file apart; `None` if its headers cannot be found, or if there is too much of it.
+    /// Parses a file, or returns `None` if its headers are invalid or it is too large.
     pub(crate) fn read(file: &[u8]) -> Option<Self> {
         let view = View::of(file).filter(|view| view.count > 0 && view.count <= limits::FUZZ_ELF_SECTIONS)?;
-        let head = |field| view.form.get(file, 0, field);
-        let mut end = view.header(view.count).max(view.form.header());
+        let head = |field| view.encoding.get(file, 0, field);
+        let mut end = view.header(view.count).max(view.encoding.header());
         let mut total = 0;
         let mut sections = Vec::with_capacity(view.count);
         for i in 0..view.count {
@@ -100,7 +100,7 @@ impl Model {
                 return None;
             }
             end = end.max(view.span(i).map_or(0, |(at, len)| at + len));
-            sections.push(Part {
+            sections.push(ElfSection {
                 name: get(section::NAME) as u32,
                 kind: get(section::TYPE) as u32,
                 flags: get(section::FLAGS),
@@ -119,26 +119,26 @@ impl Model {
             (sections[0].size, sections[0].link) = (0, 0);
         }
         Some(Self {
-            form: view.form,
+            encoding: view.encoding,
             machine: head(head::MACHINE)? as u16,
             flags: head(head::FLAGS)? as u32,
             names: view.names,
-            headers_first: view.table == view.form.header(),
+            headers_first: view.table == view.encoding.header(),
             sections,
             extended,
             tail,
         })
     }
 
-    /// Puts the file together; `None` if it is too large for one to be fuzzed with.
+    /// Writes the file, or returns `None` if it is too large to be an input.
     pub(crate) fn write(&self) -> Option<Vec<u8>> {
-        let (form, count) = (self.form, self.sections.len());
-        let table_len = count * form.section();
+        let (encoding, count) = (self.encoding, self.sections.len());
+        let table_len = count * encoding.section();
         let all: usize = self.sections.iter().map(|s| s.data.len() + 16).sum();
         if count > limits::FUZZ_ELF_SECTIONS || all + table_len + self.tail.len() > limits::FUZZ_FILE {
             return None;
         }
-        let mut file = vec![0; form.header() + if self.headers_first { table_len } else { 0 }];
+        let mut file = vec![0; encoding.header() + if self.headers_first { table_len } else { 0 }];
         let mut offsets = Vec::with_capacity(count);
         for part in &self.sections {
             let align = if part.data.is_empty() { 1 } else { part.align.clamp(1, 16) as usize };
@@ -146,7 +146,7 @@ impl Model {
             offsets.push(file.len());
             file.extend_from_slice(&part.data);
         }
-        let table = if self.headers_first { form.header() } else { file.len().next_multiple_of(8) };
+        let table = if self.headers_first { encoding.header() } else { file.len().next_multiple_of(8) };
         file.resize(file.len().max(table + table_len), 0);
         self.write_header(&mut file, table);
         for (i, (part, offset)) in self.sections.iter().zip(offsets).enumerate() {
@@ -165,7 +165,7 @@ impl Model {
                 (section::ENTSIZE, part.entry),
             ];
             for (field, value) in fields {
-                form.put(&mut file, table + i * form.section(), field, value);
+                encoding.put(&mut file, table + i * encoding.section(), field, value);
             }
         }
         file.extend_from_slice(&self.tail);
@@ -173,81 +173,81 @@ impl Model {
     }
 
     fn write_header(&self, file: &mut [u8], table: usize) {
-        let (form, count) = (self.form, self.sections.len() as u64);
-        let ident = [0x7f, b'E', b'L', b'F', 1 + u8::from(form.wide), 1 + u8::from(form.big), 1];
+        let (encoding, count) = (self.encoding, self.sections.len() as u64);
+        let ident = [0x7f, b'E', b'L', b'F', 1 + u8::from(encoding.wide), 1 + u8::from(encoding.big), 1];
         file[..ident.len()].copy_from_slice(&ident);
         let fields = [
-            (head::TYPE, RELOCATABLE.0.into()),
+            (head::TYPE, ET_REL.0.into()),
             (head::MACHINE, self.machine.into()),
             (head::VERSION, 1),
             (head::SHOFF, table as u64),
             (head::FLAGS, self.flags.into()),
-            (head::EHSIZE, form.header() as u64),
-            (head::SHENTSIZE, form.section() as u64),
+            (head::EHSIZE, encoding.header() as u64),
+            (head::SHENTSIZE, encoding.section() as u64),
             (head::SHNUM, if self.extended { 0 } else { count }),
-            (head::SHSTRNDX, if self.extended { ELSEWHERE.0.into() } else { self.names as u64 }),
+            (head::SHSTRNDX, if self.extended { SHN_XINDEX.0.into() } else { self.names as u64 }),
         ];
         for (field, value) in fields {
-            form.put(file, 0, field, value);
+            encoding.put(file, 0, field, value);
         }
     }
 
-    /// A section's name.
+    /// Returns the name of a section.
     pub(crate) fn name(&self, section: usize) -> &[u8] {
         let at = self.sections.get(section).map_or(0, |s| s.name);
         self.sections.get(self.names).map_or(&[], |names| names.text(at))
     }
 
-    /// The place of a section's name, which is added if need be.
+    /// Adds a section name if needed, and returns its offset.
     pub(crate) fn add_name(&mut self, name: &[u8]) -> u32 {
         self.sections.get_mut(self.names).map_or(0, |names| names.add_text(name))
     }
 
-    /// The first section of this name.
+    /// Returns the first section with this name.
     pub(crate) fn named(&self, name: &[u8]) -> Option<usize> {
         (1..self.sections.len()).find(|i| self.name(*i) == name)
     }
 
-    pub(crate) fn first(&self, kind: Kind) -> Option<usize> {
+    pub(crate) fn first(&self, kind: SectionType) -> Option<usize> {
         self.sections.iter().position(|s| s.is(kind))
     }
 
-    /// Adds a section.
-    pub(crate) fn add(&mut self, name: &[u8], part: Part) -> usize {
+    /// Adds a section and returns its index.
+    pub(crate) fn add(&mut self, name: &[u8], part: ElfSection) -> usize {
         let name = self.add_name(name);
-        self.sections.push(Part { name, ..part });
+        self.sections.push(ElfSection { name, ..part });
         self.sections.len() - 1
     }
 
-    /// The symbol table and its strings, which are added if there are none.
+    /// Returns the indices of the symbol table and its string table, and adds them if needed.
     pub(crate) fn symbols(&mut self) -> (usize, usize) {
-        if let Some(symbols) = self.first(Kind::SymTab) {
+        if let Some(symbols) = self.first(SectionType::SymTab) {
             let strings = self.sections[symbols].link as usize;
             return (symbols, if strings < self.sections.len() { strings } else { self.names });
         }
-        let strings = Part { kind: Kind::StrTab as u32, align: 1, data: vec![0], ..Part::default() };
+        let strings = ElfSection { kind: SectionType::StrTab as u32, align: 1, data: vec![0], ..ElfSection::default() };
         let strings = self.add(b".strtab", strings);
-        let entry = self.form.symbol();
-        let table = Part {
-            kind: Kind::SymTab as u32,
+        let entry = self.encoding.symbol();
+        let table = ElfSection {
+            kind: SectionType::SymTab as u32,
             link: strings as u32,
             info: 1,
-            align: self.form.word() as u64,
+            align: self.encoding.word() as u64,
             entry: entry as u64,
             data: vec![0; entry],
-            ..Part::default()
+            ..ElfSection::default()
         };
         (self.add(b".symtab", table), strings)
     }
 
-    /// Adds a symbol. `section` may be one of the numbers that are none.
+    /// Adds a symbol and returns its index. `section` may be a reserved index.
     pub(crate) fn add_symbol(&mut self, name: &[u8], info: u8, section: usize, value: u64) -> usize {
         let (table, strings) = self.symbols();
         let strings = self.sections.get_mut(strings).filter(|_| !name.is_empty());
         let name = strings.map_or(0, |strings| strings.add_text(name));
-        let (form, symbols) = (self.form, &mut self.sections[table].data);
-        let at = symbols.len() / form.symbol() * form.symbol();
-        symbols.resize(at + form.symbol(), 0);
+        let (encoding, symbols) = (self.encoding, &mut self.sections[table].data);
+        let at = symbols.len() / encoding.symbol() * encoding.symbol();
+        symbols.resize(at + encoding.symbol(), 0);
         let fields = [
             (symbol::NAME, name.into()),
             (symbol::VALUE, value),
@@ -255,43 +255,43 @@ impl Model {
             (symbol::SECTION, section as u64),
         ];
         for (field, value) in fields {
-            form.put(symbols, at, field, value);
+            encoding.put(symbols, at, field, value);
         }
-        at / form.symbol()
+        at / encoding.symbol()
     }
 
-    /// How many symbols there are.
+    /// Returns the number of symbols.
     pub(crate) fn symbol_count(&self) -> usize {
-        self.first(Kind::SymTab).map_or(0, |table| self.sections[table].data.len() / self.form.symbol())
+        self.first(SectionType::SymTab).map_or(0, |table| self.sections[table].data.len() / self.encoding.symbol())
     }
 
-    /// Adds a relocation of `section`, and a table for it if there is none.
+    /// Adds a relocation of `section`, and its relocation section if needed. `r` is offset, type, symbol and addend.
     pub(crate) fn add_relocation(&mut self, section: usize, explicit: bool, r: [u64; 4]) {
         let (symbols, _) = self.symbols();
-        let (form, entry) = (self.form, self.form.relocation(explicit));
-        let kind = if explicit { Kind::Rela } else { Kind::Rel };
+        let (encoding, entry) = (self.encoding, self.encoding.relocation(explicit));
+        let kind = if explicit { SectionType::Rela } else { SectionType::Rel };
         let there = self.sections.iter().position(|s| s.is(kind) && s.info as usize == section);
         let table = there.unwrap_or_else(|| {
             let prefix: &[u8] = if explicit { b".rela" } else { b".rel" };
             let name = [prefix, self.name(section)].concat();
-            let part = Part {
+            let part = ElfSection {
                 kind: kind as u32,
                 link: symbols as u32,
                 info: section as u32,
-                align: form.word() as u64,
+                align: encoding.word() as u64,
                 entry: entry as u64,
-                ..Part::default()
+                ..ElfSection::default()
             };
             self.add(&name, part)
         });
         let [offset, kind, symbol, addend] = r;
-        let info = if form.wide { symbol << 32 | kind & 0xffff_ffff } else { symbol << 8 | kind & 0xff };
+        let info = if encoding.wide { symbol << 32 | kind & 0xffff_ffff } else { symbol << 8 | kind & 0xff };
         let data = &mut self.sections[table].data;
         let at = data.len() / entry * entry;
         data.resize(at + entry, 0);
         let fields = [(elf::relocation::OFFSET, offset), (elf::relocation::INFO, info)];
         for (field, value) in fields.into_iter().chain(explicit.then_some((elf::relocation::ADDEND, addend))) {
-            form.put(data, at, field, value);
+            encoding.put(data, at, field, value);
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Changes of files: as a whole, then in place.
+//! Mutations of files: structural edits first, then damage in place.
 
 use super::model::Model;
 use super::{edit, fields};
 use relobox_core::limits;
 use relobox_core::rng::Rng;
 
-/// Changes a file in one to six ways, as a whole first.
+/// Applies one to six mutations to a file.
 pub(crate) fn mutate(file: &mut Vec<u8>, other: Option<&[u8]>, rng: &mut Rng, constants: &[i64]) {
     let mut steps = 1 + rng.below(6);
     if !rng.one_in(3)

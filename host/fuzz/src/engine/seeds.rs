@@ -1,44 +1,47 @@
-//! Files to begin with: of each class and byte order a module with everything that the engine reads, and small ones.
+//! Seed files: for each class and byte order a module with everything that the engine reads, and some smaller ones.
 
 use super::edit;
-use super::elf::{Form, Kind};
-use super::model::{Model, Part};
+use super::elf::{Encoding, SectionType};
+use super::model::{ElfSection, Model};
 
-/// Made-up modules.
-pub(crate) fn made_up() -> Vec<Vec<u8>> {
-    let of = |form: Form| {
-        // Machines that built-in plugins link, where there are some of that form; their numbers are the files' own.
-        let machine = match (form.wide, form.big) {
+/// Returns the seed files.
+pub(crate) fn modules() -> Vec<Vec<u8>> {
+    let of = |encoding: Encoding| {
+        // A machine that a built-in plugin links, if there is one with this encoding.
+        let machine = match (encoding.wide, encoding.big) {
             (true, false) => 62,
             (true, true) => 22,
             _ => 8,
         };
-        let explicit = form.wide;
-        let mut others = vec![Model::new(form, machine), module(form, machine, explicit)];
-        let mut signed = module(form, machine, !explicit);
+        let explicit = encoding.wide;
+        let mut others = vec![Model::new(encoding, machine), module(encoding, machine, explicit)];
+        let mut signed = module(encoding, machine, !explicit);
         signed.tail = edit::signature(&[0x30; 16], 16);
-        let mut extended = Model::new(form, machine);
+        let mut extended = Model::new(encoding, machine);
         extended.extended = true;
-        others.extend([signed, extended, compact(form, machine)]);
+        others.extend([signed, extended, compact(encoding, machine)]);
         others
     };
-    Form::ALL.into_iter().flat_map(of).filter_map(|model| model.write()).collect()
+    Encoding::ALL.into_iter().flat_map(of).filter_map(|model| model.write()).collect()
 }
 
-/// A module with an import, an export, parameters of modinfo, versions, and memory of each kind.
-fn module(form: Form, machine: u16, explicit: bool) -> Model {
-    let mut model = Model::new(form, machine);
-    let prog = |flags: u64, align: u64, data: &[u8]| Part {
-        kind: Kind::ProgBits as u32,
+/// Makes a module with an import, an export, modinfo, versions, and sections of each kind.
+fn module(encoding: Encoding, machine: u16, explicit: bool) -> Model {
+    let mut model = Model::new(encoding, machine);
+    let prog = |flags: u64, align: u64, data: &[u8]| ElfSection {
+        kind: SectionType::ProgBits as u32,
         flags,
         align,
         data: data.to_vec(),
-        ..Part::default()
+        ..ElfSection::default()
     };
     let text = model.add(b".text", prog(6, 16, &[0; 32]));
     let init = model.add(b".init.text", prog(6, 4, &[0; 16]));
     let data = model.add(b".data", prog(3, 8, &[0; 24]));
-    model.add(b".bss", Part { kind: Kind::NoBits as u32, flags: 3, align: 32, size: 100, ..Part::default() });
+    model.add(
+        b".bss",
+        ElfSection { kind: SectionType::NoBits as u32, flags: 3, align: 32, size: 100, ..ElfSection::default() },
+    );
     model.add(b".data..percpu", prog(3, 64, &[0; 8]));
     model.add(b".modinfo", prog(2, 1, b"license=GPL\0name=seed\0import_ns=NS\0depends=\0"));
     let ksymtab = model.add(b"__ksymtab", prog(2, 4, &[0; 12]));
@@ -47,8 +50,8 @@ fn module(form: Form, machine: u16, explicit: bool) -> Model {
     model.add(b"__kflagstab", prog(2, 1, &[1]));
     let this = model.add(b".gnu.linkonce.this_module", prog(3, 64, &[0; 64]));
     let mut version = vec![0; 64];
-    form.put_number(&mut version, 0, form.word(), 0x1234_5678);
-    version[form.word()..form.word() + 6].copy_from_slice(b"printk");
+    encoding.put_number(&mut version, 0, encoding.word(), 0x1234_5678);
+    version[encoding.word()..encoding.word() + 6].copy_from_slice(b"printk");
     model.add(b"__versions", prog(2, 32, &version));
     model.add(b"__version_ext_crcs", prog(2, 4, &[4, 3, 2, 1]));
     model.add(b"__version_ext_names", prog(2, 1, b"a_longer_name\0"));
@@ -61,29 +64,41 @@ fn module(form: Form, machine: u16, explicit: bool) -> Model {
     let helper = model.add_symbol(b"helper", 0x12, text, 4);
     let printk = model.add_symbol(b"printk", 0x10, 0, 0);
     model.add_symbol(b"absolute", 0x10, 0xfff1, 42);
-    // Type 2 is a plain one everywhere: a word, relative or not.
+    // On all machines type 2 is a simple relocation of a word.
     model.add_relocation(text, explicit, [4, 2, printk as u64, (-4i64).cast_unsigned()]);
     model.add_relocation(data, explicit, [8, 2, local as u64, 1]);
     for (at, symbol, addend) in [(0, helper, 0), (4, names, 0), (8, names, 7)] {
         if !explicit {
-            form.put_number(&mut model.sections[ksymtab].data, at, 4, addend);
+            encoding.put_number(&mut model.sections[ksymtab].data, at, 4, addend);
         }
         model.add_relocation(ksymtab, explicit, [at as u64, 2, symbol as u64, addend]);
     }
     model
 }
 
-/// A module whose relocations are compact: two, with addends, of which the second has another symbol and type.
-fn compact(form: Form, machine: u16) -> Model {
-    let mut model = Model::new(form, machine);
-    let text = Part { kind: Kind::ProgBits as u32, flags: 6, align: 4, data: vec![0; 32], ..Part::default() };
+/// Makes a module with an SHT_CREL section of two relocations with addends.
+fn compact(encoding: Encoding, machine: u16) -> Model {
+    let mut model = Model::new(encoding, machine);
+    let text = ElfSection {
+        kind: SectionType::ProgBits as u32,
+        flags: 6,
+        align: 4,
+        data: vec![0; 32],
+        ..ElfSection::default()
+    };
     let text = model.add(b".text", text);
     model.add_symbol(b"printk", 0x10, 0, 0);
     model.add_symbol(b"own", 0x12, text, 0);
     let (link, _) = model.symbols();
-    // Offset 4, symbol 1, type 2, addend -4; then 8 bytes on, the next symbol, the type before that, the same addend.
+    // Offset 4, symbol 1, type 2, addend -4; then offset + 8, symbol + 1, type - 1, the same addend.
     let data = vec![2 << 3 | 4, 4 << 3 | 7, 1, 2, 0x7c, 8 << 3 | 3, 1, 0x7f];
-    let table = Part { kind: Kind::Crel as u32, link: link as u32, info: text as u32, data, ..Part::default() };
-    model.add(b".crel.text", Part { align: 1, entry: 1, ..table });
+    let table = ElfSection {
+        kind: SectionType::Crel as u32,
+        link: link as u32,
+        info: text as u32,
+        data,
+        ..ElfSection::default()
+    };
+    model.add(b".crel.text", ElfSection { align: 1, entry: 1, ..table });
     model
 }

@@ -1,11 +1,11 @@
-//! Simpler files: without a section, a symbol, a piece; with zeros for bytes.
+//! Minimisation of files: removes sections, symbols and bytes, and replaces bytes by zeros.
 
-use super::elf::Kind;
+use super::elf::SectionType;
 use super::model::Model;
 use libafl::inputs::BytesInput;
 use relobox_kit::minimiser::Minimiser;
 
-/// The simplest file that `still` is the same, of those that `simpler` leads to.
+/// Returns the smallest file found for which `still` is true, among those that `simpler` returns repeatedly.
 pub(crate) fn minimise(
     input: &BytesInput,
     simpler: impl Fn(&[u8]) -> Vec<Vec<u8>>,
@@ -14,16 +14,16 @@ pub(crate) fn minimise(
     let (mut small, mut last) = (Minimiser::new(input.clone(), still), usize::MAX);
     loop {
         let candidates: Vec<_> = simpler(small.best().as_ref()).into_iter().map(BytesInput::new).collect();
-        // Go on behind what was dropped last: what was tried before mostly is in vain again.
+        // Continue behind the candidate that was accepted last, since the earlier ones usually fail again.
         let first = if last < candidates.len() { last } else { 0 };
-        match (first..candidates.len()).chain(0..first).find(|n| small.offer(candidates[*n].clone())) {
+        match (first..candidates.len()).chain(0..first).find(|n| small.try_candidate(candidates[*n].clone())) {
             Some(n) => last = n,
             None => return small.into_best(),
         }
     }
 }
 
-/// Files that are simpler than `file`, the most promising first.
+/// Returns simpler variants of `file`, the most promising first.
 pub(crate) fn simpler(file: &[u8]) -> Vec<Vec<u8>> {
     let mut out = Vec::new();
     if let Some(model) = Model::read(file) {
@@ -33,7 +33,7 @@ pub(crate) fn simpler(file: &[u8]) -> Vec<Vec<u8>> {
     out
 }
 
-/// The file without each of its pieces, or with zeros for it.
+/// Returns the file without each of its pieces, and with zeros instead of each piece.
 pub(crate) fn pieces(file: &[u8]) -> Vec<Vec<u8>> {
     let mut out = Vec::new();
     let mut len = file.len() / 2;
@@ -51,7 +51,7 @@ pub(crate) fn pieces(file: &[u8]) -> Vec<Vec<u8>> {
     out
 }
 
-/// Fewer bytes, or as many and fewer that say something.
+/// Returns whether `new` is shorter than `old`, or as long and with fewer bytes that are not zero.
 fn simpler_than(new: &[u8], old: &[u8]) -> bool {
     let said = |file: &[u8]| file.iter().filter(|b| **b != 0).count();
     (new.len(), said(new)) < (old.len(), said(old))
@@ -66,7 +66,7 @@ fn simpler_models(model: &Model) -> Vec<Model> {
     };
     with(&mut |m| m.tail.clear());
     for i in (0..model.sections.len()).rev() {
-        // Where links do not reach behind it, its number may go as well.
+        // Without links to later sections, the section's number can be removed as well.
         with(&mut |m| drop(m.sections.remove(i)));
         let part = &model.sections[i];
         if part.data.is_empty() {
@@ -74,7 +74,7 @@ fn simpler_models(model: &Model) -> Vec<Model> {
         }
         with(&mut |m| m.sections[i].data.clear());
         let entry = match part.kind {
-            kind if kind == Kind::ProgBits as u32 || kind == Kind::StrTab as u32 => 1,
+            kind if kind == SectionType::ProgBits as u32 || kind == SectionType::StrTab as u32 => 1,
             _ => (part.entry as usize).clamp(1, 64),
         };
         let half = (part.data.len() / entry).div_ceil(2) * entry;

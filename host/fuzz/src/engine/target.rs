@@ -1,10 +1,10 @@
-//! The engine as a target, and what its answers are compared with.
+//! The fuzz target for the engine.
 
+use super::check_error::{CheckError, CheckResult, disagreement, suspicion};
 use super::mutate::mutate;
-use super::trouble::{Judged, Trouble, disagreement, suspicion};
 use super::{hex, oracles, seeds, shrink};
 use crate::instrument::{Instrumented, instrument};
-use crate::subject::{Coverage, Subject, Suspicion};
+use crate::target::{Coverage, FuzzTarget, Suspicion};
 use libafl::inputs::BytesInput;
 use relobox_abi::{emit as format, parse as mode, synthetic_kind};
 use relobox_core::error::{Error, Result};
@@ -25,79 +25,98 @@ use relobox_link::stages::parse::{Module, ask, parse};
 use relobox_link::stages::resolve::Sources;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The engine, as it is and counting.
-pub struct Engine {
+/// The engine with its instrumented copy.
+pub struct EngineTarget {
     original: Guests,
-    counting: Guests,
-    counted: Instrumented,
+    instrumented: Guests,
+    instrumentation: Instrumented,
     seeds: Vec<Vec<u8>>,
 }
 
-/// What a file is called in messages.
+/// The file name in messages.
 const NAME: &str = "fuzz.ko";
 
-/// How much is asked.
+/// The set of checks to make.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Effort {
-    /// What every input is put through.
+    /// Checks that every input passes through.
     Cheap,
-    /// What takes several executions more.
+    /// All checks, which need several executions.
     All,
 }
 
-impl Engine {
-    /// The built-in engine. `files` are inputs to begin with, beside those that are made up.
+impl EngineTarget {
+    /// Makes the target for the built-in engine. `files` are additional seeds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Guest`] if the engine cannot be instrumented.
     pub fn new(files: Vec<Vec<u8>>) -> Result<Self> {
-        Self::of(relobox_guests::wasm_of("engine").unwrap_or_default(), files)
+        Self::from_wasm(relobox_guests::wasm_of("engine").unwrap_or_default(), files)
     }
 
-    /// Another engine.
-    pub fn of(wasm: &[u8], files: Vec<Vec<u8>>) -> Result<Self> {
+    /// Makes the target for another engine. `files` are additional seeds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Guest`] if the engine cannot be instrumented or loaded.
+    pub fn from_wasm(wasm: &[u8], files: Vec<Vec<u8>>) -> Result<Self> {
         let unusable = |what| Error::Guest { guest: "engine".into(), what };
-        let counted = instrument(wasm, true).map_err(unusable)?;
+        let instrumentation = instrument(wasm, true).map_err(unusable)?;
         let original = Guests::with_plugins(Sandbox::new(None)?, Vec::new()).with_engine(wasm)?;
-        let counting = Guests::with_plugins(Sandbox::for_fuzzing()?, Vec::new()).with_engine(&counted.wasm)?;
-        Ok(Self { original, counting, counted, seeds: files })
+        let instrumented =
+            Guests::with_plugins(Sandbox::for_fuzzing()?, Vec::new()).with_engine(&instrumentation.wasm)?;
+        Ok(Self { original, instrumented, instrumentation, seeds: files })
     }
 
-    /// An engine with `file` in it, and as much fuel and memory as the file is worth.
+    /// Makes an instance of the engine that contains `file`, with fuel and memory in proportion to its size.
     fn open(&self, guests: &Guests, file: &[u8]) -> Result<Opened> {
         let len = file.len() as u64;
-        // Counting costs fuel as well: what is too much is for the original to say.
-        let fuel = limits::fuzz_fuel(len) * if std::ptr::eq(guests, &self.counting) { 8 } else { 1 };
+        // Counting costs fuel as well, so only the original guest decides whether it takes too much.
+        let fuel = limits::fuzz_fuel(len) * if std::ptr::eq(guests, &self.instrumented) { 8 } else { 1 };
         let mut engine = guests.engine()?.instantiate(limits::memory_for(len), fuel)?;
         let file = bring(&mut engine, NAME, Source::Bytes(file.to_vec()))?;
         Ok(Opened { engine, file })
     }
 
-    /// Runs the stages on a file; `Ok` whether the file is good or refused for good reasons.
-    fn judge(&self, guests: &Guests, file: &[u8], effort: Effort, cover: &mut dyn FnMut(&mut Instance)) -> Judged {
+    /// Runs all stages on a file.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckError::Refused`] if the file is refused, [`CheckError::Suspicious`] if something is wrong.
+    fn check_file(
+        &self,
+        guests: &Guests,
+        file: &[u8],
+        effort: Effort,
+        cover: &mut dyn FnMut(&mut Instance),
+    ) -> CheckResult {
         let Opened { mut engine, file: at } = self.open(guests, file)?;
         let parsed = ask(NAME, &mut engine, at, mode::ALL);
         cover(&mut engine);
         if effort == Effort::All {
-            self.same_again(guests, file, &parsed, engine.fuel_used())?;
+            self.check_determinism(guests, file, &parsed, engine.fuel_used())?;
         }
         let mut module = Module::of(NAME, at, parsed?, engine);
         oracles::records(&module.records()).map_err(disagreement)?;
-        self.write_linked(&mut module, cover)?;
-        // Every other file as it is, or with sections added.
+        self.check_linked_file(&mut module, cover)?;
+        // Alternate between writing a file unchanged and with added sections.
         let (before, odd) = (module.records(), file.iter().fold(0, |odd, byte| odd ^ byte) & 1 != 0);
         if odd || effort == Effort::All {
-            self.write_relocated(guests, &before, &[], cover)?;
+            self.check_relocated_file(guests, &before, &[], cover)?;
         }
         if !odd || effort == Effort::All {
-            self.write_relocated(guests, &before, &[made(0), made(1)], cover)?;
+            self.check_relocated_file(guests, &before, &[made(0), made(1)], cover)?;
         }
         if effort == Effort::All {
-            self.exports_only(guests, file, &module)?;
-            self.whole_way(guests, file)?;
+            self.check_exports_mode(guests, file, &module)?;
+            self.run_all_stages(guests, file)?;
         }
         Ok(())
     }
 
-    /// The same file, the same answer, for the same fuel.
-    fn same_again<T>(&self, guests: &Guests, file: &[u8], first: &Result<T>, fuel: u64) -> Judged {
+    /// Checks that parsing the same file again gives the same answer for the same fuel.
+    fn check_determinism<T>(&self, guests: &Guests, file: &[u8], first: &Result<T>, fuel: u64) -> CheckResult {
         let Opened { mut engine, file: at } = self.open(guests, file)?;
         let again = ask(NAME, &mut engine, at, mode::ALL);
         let text = |outcome: Option<&Error>| outcome.map_or_else(String::new, ToString::to_string);
@@ -105,15 +124,15 @@ impl Engine {
         if one == two && fuel == engine.fuel_used() {
             return Ok(());
         }
-        Err(Trouble::new(
+        Err(CheckError::new(
             "nondeterminism",
             "two runs",
             format!("{fuel} and {} units: {one:?}, {two:?}", engine.fuel_used()),
         ))
     }
 
-    /// A linked file, at made-up addresses.
-    fn write_linked(&self, module: &mut Module, cover: &mut dyn FnMut(&mut Instance)) -> Judged {
+    /// Checks the linked file that the engine writes, at made-up addresses.
+    fn check_linked_file(&self, module: &mut Module, cover: &mut dyn FnMut(&mut Instance)) -> CheckResult {
         let records = module.records();
         let base = if records.parsed.class == 64 { BASES[1] } else { BASES[0] };
         let place = layout::measure(&records, &Needs::default()).at(base);
@@ -126,17 +145,17 @@ impl Engine {
         let file: Vec<u8> =
             pieces.iter().flat_map(|p| relobox_link::views::bytes(memory, *p).unwrap_or_default()).copied().collect();
         oracles::linked(&module.records(), &place, &made, &file)
-            .map_err(|what| Trouble::new("linked-file", &what, &what))
+            .map_err(|what| CheckError::new("linked-file", &what, &what))
     }
 
-    /// The module itself, relocated, must be one that the engine takes again.
-    fn write_relocated(
+    /// Checks the relocated module that the engine writes; the engine must also accept it as input.
+    fn check_relocated_file(
         &self,
         guests: &Guests,
         before: &Records<'_>,
         made: &[Synthetic],
         cover: &mut dyn FnMut(&mut Instance),
-    ) -> Judged {
+    ) -> CheckResult {
         let file = before.file;
         let mut module = parse(NAME, self.open(guests, file)?, mode::ALL)?;
         let nowhere = Layout { addresses: Vec::new(), synthetic: Vec::new(), areas: Vec::new() };
@@ -145,17 +164,17 @@ impl Engine {
         let memory = module.engine_mut().memory();
         let bytes = |span| relobox_link::views::bytes(memory, span).unwrap_or_default();
         let written: Vec<u8> = pieces?.into_iter().flat_map(bytes).copied().collect();
-        let bad = |what: String| Trouble::new("relocated-file", &what, &what);
+        let bad = |what: String| CheckError::new("relocated-file", &what, &what);
         let opened = self.open(&self.original, &written)?;
         let after = parse(NAME, opened, mode::ALL).map_err(|error| match error {
-            Error::Module(_) => bad(format!("the engine refuses what it wrote itself: {error}")),
+            Error::Module(_) => bad(format!("the engine refuses the file that it wrote: {error}")),
             other => other.into(),
         })?;
         oracles::relocated(before, &after.records(), made).map_err(bad)
     }
 
-    /// What is asked for dependencies only is the same as in the whole.
-    fn exports_only(&self, guests: &Guests, file: &[u8], all: &Module) -> Judged {
+    /// Checks that the records of the exports mode equal those of a full parse.
+    fn check_exports_mode(&self, guests: &Guests, file: &[u8], all: &Module) -> CheckResult {
         let some = parse(NAME, self.open(guests, file)?, mode::EXPORTS)?;
         let (all, some) = (all.records(), some.records());
         let same = all.sections == some.sections
@@ -166,8 +185,8 @@ impl Engine {
         if same { Ok(()) } else { Err(disagreement("the mode for exports has other records".into())) }
     }
 
-    /// Through all stages of the host, where a plugin can go there: to a dry kernel, at made-up addresses.
-    fn whole_way(&self, guests: &Guests, file: &[u8]) -> Judged {
+    /// Runs all stages of the host, if there is a plugin for the machine, at made-up addresses.
+    fn run_all_stages(&self, guests: &Guests, file: &[u8]) -> CheckResult {
         for output in [format::LINKED, format::RELOCATED_KO] {
             let module = parse(NAME, self.open(guests, file)?, mode::ALL)?;
             let prepared = prepare(guests, module, &[])?;
@@ -182,23 +201,23 @@ impl Engine {
         Ok(())
     }
 
-    /// The same, and whoever panics in it is at fault.
-    fn try_judge(
+    /// As [`Self::check_file`]; a panic of the host is a suspicion.
+    fn check_catching_panics(
         &self,
         guests: &Guests,
         file: &[u8],
         effort: Effort,
         cover: &mut dyn FnMut(&mut Instance),
     ) -> Option<Suspicion> {
-        let judged = catch_unwind(AssertUnwindSafe(|| self.judge(guests, file, effort, cover)));
-        suspicion(judged)
+        let checked = catch_unwind(AssertUnwindSafe(|| self.check_file(guests, file, effort, cover)));
+        suspicion(checked)
     }
 }
 
-/// Where linked files are, by class: nowhere that their own offsets might be mistaken for.
+/// The base addresses of linked files, by class. They must not look like file offsets.
 static BASES: [u64; 2] = [0x4000_0000, 0xffff_ffff_a000_0000];
 
-/// A section as a plugin might ask for.
+/// Makes a section as a plugin might make it.
 fn made(n: usize) -> Synthetic {
     let contents = vec![0xd6; [48, 5000][n % 2]];
     let record = relobox_abi::Synthetic {
@@ -211,15 +230,15 @@ fn made(n: usize) -> Synthetic {
     Synthetic { wanted, address: 0x3000_0000 + 0x10_0000 * n as u64, contents }
 }
 
-impl Subject for Engine {
+impl FuzzTarget for EngineTarget {
     type Input = BytesInput;
 
     fn name(&self) -> &str {
         "engine"
     }
 
-    fn counted(&self) -> (usize, usize) {
-        (self.counted.edges, self.counted.comparisons)
+    fn map_sizes(&self) -> (usize, usize) {
+        (self.instrumentation.edges, self.instrumentation.comparisons)
     }
 
     fn execute(&self, input: &BytesInput, coverage: Coverage<'_>) -> Option<Suspicion> {
@@ -227,41 +246,41 @@ impl Subject for Engine {
         edges.fill(0);
         comparisons.fill(0);
         let mut cover = |engine: &mut Instance| {
-            let (e, c) = self.counted.split(engine.counters());
-            // Several instances: of each counter the largest.
+            let (e, c) = self.instrumentation.split(engine.counters());
+            // Several instances run; keep the largest count of each counter.
             edges.iter_mut().zip(e).chain(comparisons.iter_mut().zip(c)).for_each(|(to, from)| *to = (*to).max(*from));
         };
-        self.try_judge(&self.counting, input.as_ref(), Effort::Cheap, &mut cover)
+        self.check_catching_panics(&self.instrumented, input.as_ref(), Effort::Cheap, &mut cover)
     }
 
     fn examine(&self, input: &BytesInput) -> Option<Suspicion> {
-        self.try_judge(&self.original, input.as_ref(), Effort::All, &mut |_| {})
+        self.check_catching_panics(&self.original, input.as_ref(), Effort::All, &mut |_| {})
     }
 
-    fn confirm(&self, input: &BytesInput, oracle: Option<&str>) -> Option<Suspicion> {
-        let found = self.try_judge(&self.original, input.as_ref(), Effort::All, &mut |_| {});
+    fn reproduce(&self, input: &BytesInput, oracle: Option<&str>) -> Option<Suspicion> {
+        let found = self.check_catching_panics(&self.original, input.as_ref(), Effort::All, &mut |_| {});
         found.filter(|found| oracle.is_none_or(|wanted| wanted == found.oracle))
     }
 
     fn signature(&self, input: &BytesInput) -> String {
-        // Traps are told apart by the way to them: the edges of the last call.
+        // Traps are distinguished by the edges that the last call covered.
         let mut way = String::new();
         let mut cover = |engine: &mut Instance| {
-            let (edges, _) = self.counted.split(engine.counters());
+            let (edges, _) = self.instrumentation.split(engine.counters());
             let taken = edges.iter().enumerate().filter(|(_, n)| **n != 0).map(|(i, _)| i as u64);
             way = format!("{:x}", taken.fold(0u64, |way, i| (way ^ i).wrapping_mul(0x0100_0000_01b3)));
         };
-        let _ = self.try_judge(&self.counting, input.as_ref(), Effort::Cheap, &mut cover);
+        let _ = self.check_catching_panics(&self.instrumented, input.as_ref(), Effort::Cheap, &mut cover);
         way
     }
 
     fn mutate(&self, input: &mut BytesInput, other: Option<&BytesInput>, rng: &mut Rng) {
-        mutate(input.as_mut(), other.map(|o| o.as_ref().as_slice()), rng, &self.counted.constants);
+        mutate(input.as_mut(), other.map(|o| o.as_ref().as_slice()), rng, &self.instrumentation.constants);
     }
 
     fn seeds(&self) -> Vec<BytesInput> {
         let files = self.seeds.iter().filter(|file| file.len() <= limits::FUZZ_FILE).cloned();
-        seeds::made_up().into_iter().chain(files).map(BytesInput::new).collect()
+        seeds::modules().into_iter().chain(files).map(BytesInput::new).collect()
     }
 
     fn minimise(&self, input: &BytesInput, still: &mut dyn FnMut(&BytesInput) -> bool) -> BytesInput {

@@ -1,18 +1,18 @@
-//! What came of `relobox plugin test`, for people and as JSON.
+//! The report of `relobox plugin test`, as text and as JSON.
 
 use crate::cli::output;
 use comfy_table::{CellAlignment, Table, presets};
 use relobox::Result;
 use relobox::description::PluginRow;
-use relobox::kit::{Complaint, Group, Proof, Reproducer, Seen, Subject};
+use relobox::kit::{ConformanceReport, Diagnostic, Group, PluginUnderTest, Reproducer, RowCoverage};
 use relobox::text::hex;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-/// The whole report.
+/// The report. Its fields are the JSON keys.
 #[derive(Serialize)]
-pub(super) struct Report {
+pub(super) struct TestReport {
     plugin: String,
     plugin_sha256: String,
     origin: String,
@@ -21,20 +21,23 @@ pub(super) struct Report {
     passed: bool,
     cases: usize,
     writing_types: usize,
-    foretold_types: usize,
-    followed_types: usize,
-    not_foretold: Vec<NotForetold>,
-    pub(super) checks: Vec<Told>,
+    #[serde(rename = "foretold_types")]
+    predicted_types: usize,
+    #[serde(rename = "followed_types")]
+    indirect_types: usize,
+    #[serde(rename = "not_foretold")]
+    unpredicted: Vec<UnpredictedTypes>,
+    pub(super) checks: Vec<CheckReport>,
 }
 
 #[derive(Serialize)]
-struct NotForetold {
+struct UnpredictedTypes {
     why: String,
     types: Vec<String>,
 }
 
 #[derive(Serialize)]
-pub(super) struct Told {
+pub(super) struct CheckReport {
     group: Group,
     name: String,
     result: &'static str,
@@ -42,13 +45,13 @@ pub(super) struct Told {
     failed: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    pub(super) failures: Vec<ToldFailure>,
+    pub(super) failures: Vec<FailureReport>,
 }
 
 #[derive(Serialize)]
-pub(super) struct ToldFailure {
+pub(super) struct FailureReport {
     #[serde(flatten)]
-    complaint: Complaint,
+    diagnostic: Diagnostic,
     #[serde(skip_serializing_if = "Option::is_none")]
     oracle: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,17 +60,17 @@ pub(super) struct ToldFailure {
     pub(super) replay: Option<String>,
 }
 
-impl Report {
-    pub(super) fn of(subject: &Subject<'_>, proof: &Proof) -> Self {
-        let plugin = subject.plugin;
-        let forms = subject.judge.forms();
-        let mut not_foretold: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        let seen = |row: &&PluginRow| proof.seen(&subject.judge, row);
-        for row in subject.writing().filter(|row| seen(row).is_none()) {
-            let why = subject.judge.ignorance(row).unwrap_or("none of its cases was run, or good");
-            not_foretold.entry(why).or_default().push(row.name.clone());
+impl TestReport {
+    pub(super) fn of(under_test: &PluginUnderTest<'_>, proof: &ConformanceReport) -> Self {
+        let plugin = under_test.plugin;
+        let forms = under_test.model.forms();
+        let mut unpredicted: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        let coverage = |row: &&PluginRow| proof.coverage(&under_test.model, row);
+        for row in under_test.writing_rows().filter(|row| coverage(row).is_none()) {
+            let why = under_test.model.unpredictable(row).unwrap_or("none of its modules was run, or passed");
+            unpredicted.entry(why).or_default().push(row.name.clone());
         }
-        let checks = proof.checks.iter().map(|check| Told {
+        let checks = proof.checks.iter().map(|check| CheckReport {
             group: check.group,
             name: check.name.clone(),
             result: match (check.failed, check.cases) {
@@ -77,12 +80,12 @@ impl Report {
             },
             cases: check.cases,
             failed: check.failed,
-            reason: check.partly.clone(),
+            reason: check.limitation.clone(),
             failures: check
                 .failures
                 .iter()
-                .map(|failure| ToldFailure {
-                    complaint: failure.complaint.clone(),
+                .map(|failure| FailureReport {
+                    diagnostic: failure.diagnostic.clone(),
                     oracle: failure.reproducer.as_ref().map(|(oracle, _)| oracle.to_string()),
                     file: None,
                     replay: None,
@@ -99,23 +102,24 @@ impl Report {
                 .filter(|(_, taken)| *taken)
                 .map(|(form, _)| *form)
                 .collect(),
-            passed: proof.holds(),
+            passed: proof.passed(),
             cases: proof.checks.iter().map(|check| check.cases).sum(),
-            writing_types: subject.writing().count(),
-            foretold_types: proof.foretold.len(),
-            followed_types: subject
-                .writing()
-                .filter(|row| seen(row).is_some_and(|seen| seen != Seen::Foretold))
+            writing_types: under_test.writing_rows().count(),
+            predicted_types: proof.predicted.len(),
+            indirect_types: under_test
+                .writing_rows()
+                .filter(|row| coverage(row).is_some_and(|coverage| coverage != RowCoverage::Predicted))
                 .count(),
-            not_foretold: not_foretold
+            unpredicted: unpredicted
                 .into_iter()
-                .map(|(why, types)| NotForetold { why: why.to_owned(), types })
+                .map(|(why, types)| UnpredictedTypes { why: why.to_owned(), types })
                 .collect(),
             checks: checks.collect(),
         }
     }
 
-    /// A table by group, what is not covered and why, and each failure with the way to see it again.
+    /// Prints a table of the groups, the types that are not covered with the reasons, and each failure with the command
+    /// that replays it.
     pub(super) fn print(&self) {
         let (forms, digest) = (self.addends.join(" and "), &self.plugin_sha256[..16]);
         output::line(format_args!(
@@ -134,7 +138,7 @@ impl Report {
             let cases: usize = checks.iter().map(|check| check.cases).sum();
             let (failed, idle) = (count("failed"), count("not-applicable"));
             table.add_row([
-                group.word().to_owned(),
+                group.as_str().to_owned(),
                 checks.len().to_string(),
                 cases.to_string(),
                 failed.to_string(),
@@ -149,12 +153,12 @@ impl Report {
         table.to_string().lines().for_each(|line| output::line(line.trim_end()));
         self.print_gaps();
         for check in self.checks.iter().filter(|check| check.failed != 0) {
-            let (group, name) = (check.group.word(), &check.name);
+            let (group, name) = (check.group.as_str(), &check.name);
             output::line("");
             output::line(format_args!("FAILED {group}/{name}: {} of {} cases", check.failed, check.cases));
             for failure in &check.failures {
-                let c = &failure.complaint;
-                print_complaint(c);
+                let c = &failure.diagnostic;
+                print_diagnostic(c);
                 if let Some(replay) = &failure.replay {
                     output::line(format_args!("    {replay}"));
                 }
@@ -169,18 +173,18 @@ impl Report {
         output::line("");
         output::line(format_args!(
             "The judge foretold the bytes of {} of {} types that write.",
-            self.foretold_types, self.writing_types
+            self.predicted_types, self.writing_types
         ));
-        if self.followed_types != 0 {
-            output::line(format_args!("It followed {} more to what the plugin made.", self.followed_types));
+        if self.indirect_types != 0 {
+            output::line(format_args!("It followed {} more to what the plugin made.", self.indirect_types));
         }
-        for gap in &self.not_foretold {
+        for gap in &self.unpredicted {
             output::line(format_args!("  not of {}, since {}: {}", gap.types.len(), gap.why, gap.types.join(", ")));
         }
         let mut reasons: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
         for check in self.checks.iter().filter(|check| check.result == "not-applicable") {
             let why = check.reason.as_deref().unwrap_or("there is nothing to check");
-            reasons.entry((check.group.word(), why)).or_default().push(&check.name);
+            reasons.entry((check.group.as_str(), why)).or_default().push(&check.name);
         }
         for ((group, why), names) in reasons {
             output::line(format_args!("  {group} not applicable, since {why}: {}", names.join(", ")));
@@ -188,14 +192,14 @@ impl Report {
     }
 }
 
-fn print_complaint(c: &Complaint) {
+fn print_diagnostic(c: &Diagnostic) {
     output::line(format_args!("  {}", c.about));
     output::line(format_args!("    expected {}", c.expected));
-    output::line(format_args!("    came     {}", c.came));
+    output::line(format_args!("    came     {}", c.actual));
 }
 
-/// Groups with what they check, and each check's name.
-pub(super) fn list(proof: &Proof, json: bool) {
+/// Prints the groups with their descriptions and the names of their checks.
+pub(super) fn list(proof: &ConformanceReport, json: bool) {
     #[derive(Serialize)]
     struct Listed<'a> {
         group: Group,
@@ -207,29 +211,29 @@ pub(super) fn list(proof: &Proof, json: bool) {
         return output::json(&groups.collect::<Vec<_>>());
     }
     for group in proof.groups() {
-        output::line(format_args!("{}: {}", group.word(), group.text()));
-        names(group).for_each(|name| output::line(format_args!("  {}/{name}", group.word())));
+        output::line(format_args!("{}: {}", group.as_str(), group.text()));
+        names(group).for_each(|name| output::line(format_args!("  {}/{name}", group.as_str())));
     }
 }
 
-/// What came of one case.
-pub(super) fn replayed(made: &Reproducer, complaint: Option<Complaint>, json: bool) -> Result<ExitCode> {
+/// Prints the result of a replay.
+pub(super) fn replayed(made: &Reproducer, diagnostic: Option<Diagnostic>, json: bool) -> Result<ExitCode> {
     #[derive(Serialize)]
     struct Replayed {
         oracle: String,
         passed: bool,
         #[serde(flatten)]
-        complaint: Option<Complaint>,
+        diagnostic: Option<Diagnostic>,
     }
-    let passed = complaint.is_none();
+    let passed = diagnostic.is_none();
     if json {
-        output::json(&Replayed { oracle: made.oracle.to_string(), passed, complaint });
+        output::json(&Replayed { oracle: made.oracle.to_string(), passed, diagnostic });
     } else {
-        match complaint {
+        match diagnostic {
             None => output::line(format_args!("passed ({})", made.oracle)),
             Some(c) => {
                 output::line(format_args!("FAILED ({})", made.oracle));
-                print_complaint(&c);
+                print_diagnostic(&c);
             }
         }
     }

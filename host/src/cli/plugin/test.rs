@@ -1,14 +1,14 @@
-//! `relobox plugin test`: the conformance kit.
+//! `relobox plugin test`: runs the conformance kit.
 
-use super::proof::{self, Report};
+use super::proof::{self, TestReport};
 use crate::cli::common::{self, Common};
 use crate::cli::output;
 use clap::Args;
 use relobox::files::{self, Kind};
 use relobox::guests::Plugin;
-use relobox::kit::agree::must_share_a_machine;
-use relobox::kit::oracle::{Bench, as_expected};
-use relobox::kit::{Check, Group, Recorded, Reproducer, Subject, Wanted, junit, prove};
+use relobox::kit::agree::check_same_machine;
+use relobox::kit::oracle::{OracleContext, check_expected};
+use relobox::kit::{Check, Group, PluginUnderTest, Reproducer, Selection, TestCase, junit, run_checks};
 use relobox::{Error, Result, limits};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Prove a plugin: the conformance kit
+/// Test a plugin with the conformance kit
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relobox plugin test mine.wasm
@@ -29,28 +29,28 @@ All cases are derived from the plugin's own description; docs/conformance.md say
 pub(crate) struct TestArgs {
     /// A .wasm file, or the name of a plugin
     plugin: String,
-    /// A second plugin that must agree in every case: a file or a name
+    /// A second plugin that must agree on every module: a file or a name
     #[arg(long, value_name = "PLUGIN")]
     against: Option<String>,
-    /// Recorded cases that must come out as they did (*.case)
+    /// Recorded test cases whose outcome must not change (*.case)
     #[arg(long, value_name = "DIR")]
     vectors: Option<PathBuf>,
-    /// Write every derived case here, with what came of it
+    /// Write every derived test case here, with its outcome
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
-    /// Write the smallest case of each failure here
+    /// Write a minimised test case of each failure here
     #[arg(long, value_name = "DIR", default_value = "relobox-failures")]
     failures: PathBuf,
     /// Write a report as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Only checks with this in their GROUP/NAME
+    /// Run only checks whose GROUP/NAME contains this text
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    /// Print which checks there are, and run none
+    /// List the checks without running them
     #[arg(long)]
     list: bool,
-    /// Ask about one case again
+    /// Check a single test case again
     #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "record", "vectors", "junit"])]
     replay: Option<PathBuf>,
     #[command(flatten)]
@@ -60,54 +60,54 @@ pub(crate) struct TestArgs {
 pub(super) fn run(args: TestArgs) -> Result<ExitCode> {
     let (plugin, against) = plugins(&args)?;
     if let (Some(against), Some(named)) = (&against, &args.against) {
-        must_share_a_machine(&plugin, against, named)?;
+        check_same_machine(&plugin, against, named)?;
     }
-    let subject = Subject::new(&plugin);
+    let under_test = PluginUnderTest::new(&plugin);
     if let Some(file) = &args.replay {
-        return replay(&args, &subject, against.as_deref(), file);
+        return replay(&args, &under_test, against.as_deref(), file);
     }
-    let wanted = Wanted { filter: args.filter.as_deref(), against: against.as_deref(), names_only: args.list };
+    let wanted = Selection { filter: args.filter.as_deref(), against: against.as_deref(), names_only: args.list };
     let begun = Instant::now();
     let mut unwritten = None;
-    let mut record = |name: &str, recorded: Recorded| {
+    let mut record = |name: &str, test_case: TestCase| {
         if let (Some(dir), None) = (&args.record, &unwritten) {
-            unwritten = write(dir, &file_name(name), &recorded.to_string()).err();
+            unwritten = write(dir, &file_name(name), &test_case.to_string()).err();
         }
     };
-    let mut all = prove(&subject, wanted, &mut record);
+    let mut all = run_checks(&under_test, wanted, &mut record);
     if let Some(error) = unwritten {
         return Err(error);
     }
     if let Some(dir) = &args.vectors {
-        for (name, recorded) in read_all(dir)? {
-            let check = Check::recorded(&subject, &name, &recorded);
-            if args.filter.as_ref().is_none_or(|filter| check.full().contains(filter)) {
+        for (name, test_case) in read_all(dir)? {
+            let check = Check::test_case(&under_test, &name, &test_case);
+            if args.filter.as_ref().is_none_or(|filter| check.full_name().contains(filter)) {
                 all.checks.push(if args.list { Check::new(Group::Recorded, &name) } else { check });
             }
         }
     }
     if all.checks.is_empty() {
-        return Err(Error::Usage("no check has such a name: see --list".into()));
+        return Err(Error::Usage("no check matches the filter: see --list".into()));
     }
     if args.list {
         proof::list(&all, args.common.json);
         return Ok(ExitCode::SUCCESS);
     }
-    let mut report = Report::of(&subject, &all);
+    let mut report = TestReport::of(&under_test, &all);
     for (check, of) in report.checks.iter_mut().zip(&all.checks) {
-        for (told, failure) in check.failures.iter_mut().zip(&of.failures) {
+        for (report_line, failure) in check.failures.iter_mut().zip(&of.failures) {
             let file = match (&failure.reproducer, of.group, &args.vectors) {
-                (Some((oracle, case)), ..) => {
-                    let full = format!("{}-{}", of.full(), failure.complaint.wrong.word());
-                    let made = Reproducer::new(&of.full(), &failure.complaint, oracle.clone(), case.clone());
+                (Some((oracle, module)), ..) => {
+                    let full = format!("{}-{}", of.full_name(), failure.diagnostic.kind.as_str());
+                    let made = Reproducer::new(&of.full_name(), &failure.diagnostic, oracle.clone(), module.clone());
                     Some(write(&args.failures, &file_name(&full), &made.to_string())?)
                 }
                 (None, Group::Recorded, Some(dir)) => Some(dir.join(&of.name)),
                 _ => None,
             };
             if let Some(file) = file {
-                told.replay = Some(command(&args, &file));
-                told.file = Some(file.display().to_string());
+                report_line.replay = Some(command(&args, &file));
+                report_line.file = Some(file.display().to_string());
             }
         }
     }
@@ -120,10 +120,10 @@ pub(super) fn run(args: TestArgs) -> Result<ExitCode> {
     } else {
         report.print();
     }
-    Ok(ExitCode::from(u8::from(!all.holds())))
+    Ok(ExitCode::from(u8::from(!all.passed())))
 }
 
-/// The plugin, and the one that must agree.
+/// Loads the plugin and the second plugin.
 fn plugins(args: &TestArgs) -> Result<(Arc<Plugin>, Option<Arc<Plugin>>)> {
     let mut plugins = args.common.plugins(false)?;
     let first = plugins.one(&args.plugin, None)?;
@@ -136,7 +136,7 @@ fn plugins(args: &TestArgs) -> Result<(Arc<Plugin>, Option<Arc<Plugin>>)> {
     Ok((load(&first)?, second.as_ref().map(load).transpose()?))
 }
 
-/// What a person types to see it again.
+/// Returns the command that replays a failure.
 fn command(args: &TestArgs, file: &Path) -> String {
     let dirs = args.common.plugin_dir.iter().map(|dir| format!(" --plugin-dir {}", quoted(&dir.display().to_string())));
     let against = args.against.iter().map(|named| format!(" --against {}", quoted(named)));
@@ -145,7 +145,7 @@ fn command(args: &TestArgs, file: &Path) -> String {
     format!("relobox plugin test {plugin}{options} --replay {file}")
 }
 
-/// As one word of a shell's.
+/// Quotes a word for the shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%".contains(c);
     if word.chars().all(plain) && !word.is_empty() {
@@ -167,7 +167,7 @@ fn write(dir: &Path, name: &str, text: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A file of a case, which somebody else may have written.
+/// Reads a test case, up to [`limits::CASE`] bytes. The file may be hostile.
 fn read(path: &Path) -> Result<String> {
     files::read_text(path, Kind::Regular, limits::CASE as u64)
 }
@@ -176,27 +176,32 @@ fn unreadable(path: &Path, error: impl std::fmt::Display) -> Error {
     Error::Usage(format!("{}: {error}", path.display()))
 }
 
-/// Every `*.case` of a directory, by name.
-fn read_all(dir: &Path) -> Result<Vec<(String, Recorded)>> {
+/// Reads every `*.case` file of a directory, sorted by name.
+fn read_all(dir: &Path) -> Result<Vec<(String, TestCase)>> {
     let mut all = Vec::new();
     for entry in fs::read_dir(dir).map_err(Error::io(dir))? {
         let path = entry.map_err(Error::io(dir))?.path();
         if path.extension().is_some_and(|e| e == "case") {
-            let recorded = read(&path)?.parse().map_err(|error| unreadable(&path, error))?;
+            let test_case = read(&path)?.parse().map_err(|error| unreadable(&path, error))?;
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            all.push((name, recorded));
+            all.push((name, test_case));
         }
     }
     all.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(all)
 }
 
-fn replay(args: &TestArgs, subject: &Subject<'_>, against: Option<&Plugin>, file: &Path) -> Result<ExitCode> {
+fn replay(
+    args: &TestArgs,
+    under_test: &PluginUnderTest<'_>,
+    against: Option<&Plugin>,
+    file: &Path,
+) -> Result<ExitCode> {
     let made: Reproducer = read(file)?.parse().map_err(|error| unreadable(file, error))?;
-    let bench = Bench { subject, against };
-    let mut outcome = made.oracle.ask(&bench, &made.recorded.case);
-    if let (Ok(()), Some(expected)) = (&outcome, &made.recorded.expected) {
-        outcome = as_expected(expected, &subject.run(&made.recorded.case).outcome);
+    let context = OracleContext { under_test, against };
+    let mut outcome = made.oracle.check(&context, &made.test_case.module);
+    if let (Ok(()), Some(expected)) = (&outcome, &made.test_case.expected) {
+        outcome = check_expected(expected, &under_test.run(&made.test_case.module).outcome);
     }
     proof::replayed(&made, outcome.err(), args.common.json)
 }

@@ -1,4 +1,4 @@
-//! Much code: instructions in a row, and calls.
+//! Bombs with much code: long runs of instructions, and calls.
 
 use super::parts::{AT, Parts, all, functable, one};
 use wasm_encoder::{Instruction as I, ValType};

@@ -1,9 +1,9 @@
-//! Many entries of a module's sections: functions and their locals, types, exports, segments, tables.
+//! Bombs with many entries in a section: functions, locals, types, exports, segments, tables.
 
 use super::parts::{Parts, functable};
 use wasm_encoder::{ConstExpr, CustomSection, Elements, EntityType, ExportKind, GlobalType, ValType};
 
-/// `n` functions without a body.
+/// Makes `n` functions with empty bodies.
 fn many(n: usize, params: usize, locals: u32) -> Vec<u8> {
     let mut parts = Parts::new();
     parts.types.ty().function(vec![ValType::I32; params], []);
@@ -46,7 +46,7 @@ pub(super) fn exported(n: usize, _: usize) -> Vec<u8> {
     parts.finish()
 }
 
-/// Each type is another mix of i32 and i64.
+/// Each type is a different combination of i32 and i64.
 pub(super) fn pointed_to(n: usize, _: usize) -> Vec<u8> {
     let mut parts = Parts::new();
     let refer: Vec<u32> = (0..n as u32).collect();

@@ -1,4 +1,4 @@
-//! Much control flow: loops, branches and blocks, and what is live across them.
+//! Bombs with much control flow: loops, branches and blocks, and values that are live across them.
 
 use super::parts::{AT, all, one};
 use wasm_encoder::{BlockType, Instruction as I, ValType};
@@ -46,7 +46,7 @@ pub(super) fn live_locals(n: usize, copies: usize) -> Vec<u8> {
     })
 }
 
-/// `depth` loops inside each other, in which `count` locals change.
+/// Makes `depth` nested loops in which `count` locals change.
 fn nest(copies: usize, count: usize, depth: usize) -> Vec<u8> {
     one(copies, count, |f| {
         for _ in 0..depth {
@@ -87,7 +87,7 @@ pub(super) fn loops_in_a_row(n: usize, copies: usize) -> Vec<u8> {
     })
 }
 
-/// A loop in which each of `count` locals takes the value of the next, and `back` branches to its beginning.
+/// Makes a loop in which each of `count` locals takes the value of the next one, with `back` branches to its start.
 fn rotate(copies: usize, count: usize, back: usize) -> Vec<u8> {
     let count = count.max(1) as u32;
     one(copies, count as usize, |f| {
@@ -123,7 +123,7 @@ pub(super) fn br_table(n: usize, copies: usize) -> Vec<u8> {
     })
 }
 
-/// As many br_tables as each has targets, all different, each with a value.
+/// Makes as many br_tables as each of them has targets; all targets differ, and each has a value.
 pub(super) fn br_tables(n: usize, copies: usize) -> Vec<u8> {
     let root = (n as f64).sqrt() as u32 + 1;
     one(copies, 0, |f| {
@@ -185,7 +185,7 @@ pub(super) fn ifs(n: usize, copies: usize) -> Vec<u8> {
     })
 }
 
-/// Every block is left from the innermost one: joins with as many ways in as there are blocks.
+/// Leaves every block from the innermost one, so that each join has as many predecessors as there are blocks.
 pub(super) fn ladder(n: usize, copies: usize) -> Vec<u8> {
     one(copies, 8, |f| {
         for _ in 0..n {

@@ -1,22 +1,22 @@
-//! Guests that are valid, small, and a burden for a compiler: each is one shape, in any size.
+//! Compile-time bombs: guests that are valid and small but expensive to compile. Each bomb is a shape of any size.
 //!
-//! What hurts is a product: of two things that are each cheap to write down. A local is a byte, a branch is two, and
-//! where they meet the compiler may need a value for each local at each branch.
+//! The cost is usually a product of two numbers that are each cheap to encode. A local takes one byte and a branch two,
+//! but the compiler may need a value for each local at each branch.
 
 mod code;
 mod entries;
 mod flow;
 mod parts;
 
-/// A shape.
+/// A shape of code that is expensive to compile.
 pub struct Bomb {
-    /// Its name.
+    /// The name of the shape.
     pub name: &'static str,
-    /// What is many in it.
+    /// The unit of the size.
     pub what: &'static str,
-    /// Makes it: so many of that in a function, and so many such functions where one function is meant.
+    /// Makes the guest: the size of each function, and the number of functions if the shape is a function.
     pub make: fn(usize, usize) -> Vec<u8>,
-    /// So many are too many, for which reason.
+    /// A size that the host refuses, and words of the reason.
     pub refused: (usize, &'static str),
 }
 
@@ -30,7 +30,7 @@ const fn bomb(
     Bomb { name, what, make, refused: (many, words) }
 }
 
-/// Every shape.
+/// All shapes.
 pub const BOMBS: &[Bomb] = &[
     bomb("straight", "instructions in a row", code::straight, 100_000, "bytes of one function"),
     bomb("stores", "loads and stores", code::stores, 30_000, "bytes of one function"),

@@ -1,4 +1,4 @@
-//! What the shapes are made of.
+//! The sections of a Wasm module from which bombs are built.
 
 use wasm_encoder::{
     CodeSection, DataSection, ElementSection, ExportKind, ExportSection, Function, FunctionSection, GlobalSection,
@@ -6,7 +6,7 @@ use wasm_encoder::{
     TypeSection, ValType,
 };
 
-/// The parts of a module, in the order in which they stand in it.
+/// The sections of a module, in the order of the binary format.
 #[derive(Default)]
 pub(super) struct Parts {
     pub(super) types: TypeSection,
@@ -22,7 +22,7 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Type 0 takes and gives nothing, type 1 takes and gives an i32.
+    /// Type 0 is `() -> ()`, and type 1 is `(i32) -> i32`.
     pub(super) fn new() -> Self {
         let mut parts = Self { pages: 1, ..Self::default() };
         parts.types.ty().function([], []);
@@ -69,7 +69,7 @@ impl Parts {
     }
 }
 
-/// Functions from i32 to i32 with some locals more.
+/// Makes functions from i32 to i32 with `locals` additional locals.
 pub(super) fn one(copies: usize, locals: usize, body: impl Fn(&mut Function)) -> Vec<u8> {
     let mut parts = Parts::new();
     for _ in 0..copies {

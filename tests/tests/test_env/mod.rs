@@ -1,4 +1,4 @@
-//! A directory to run the command in.
+//! A test environment: a temporary directory to run `relobox` in.
 #![allow(dead_code, reason = "each test binary includes this file and uses a part")]
 
 use relobox_tests::hostile::sample;
@@ -6,20 +6,20 @@ use relobox_tests::real;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// A directory with a good module and its symbols.
-pub(crate) struct Desk {
+/// A temporary directory with a good module, a bad module and a symbol file.
+pub(crate) struct TestEnv {
     pub(crate) directory: tempfile::TempDir,
     relobox: PathBuf,
 }
 
-impl Desk {
+impl TestEnv {
     pub(crate) fn new() -> Self {
-        let desk =
+        let env =
             Self { directory: tempfile::tempdir().expect("a directory"), relobox: real::binary().expect("relobox") };
-        desk.put("kallsyms", sample::KALLSYMS);
-        desk.put("good.ko", sample::module(0));
-        desk.put("bad.ko", sample::module(0xbad));
-        desk
+        env.put("kallsyms", sample::KALLSYMS);
+        env.put("good.ko", sample::module(0));
+        env.put("bad.ko", sample::module(0xbad));
+        env
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -32,7 +32,8 @@ impl Desk {
         std::fs::write(path, contents).expect(name);
     }
 
-    /// A simulated kernel, which `--kernel sim` means then; not every machine that runs tests has modules of its own.
+    /// Starts a simulated kernel, to which `--kernel sim` then refers. The machine that runs the tests may have no
+    /// modules of its own.
     pub(crate) fn kernel(&self) -> Kernel<'_> {
         use std::os::unix::fs::DirBuilderExt as _;
         std::fs::DirBuilder::new().mode(0o700).create(self.path("run")).expect("a directory");
@@ -41,7 +42,7 @@ impl Desk {
         Kernel(self)
     }
 
-    /// `relobox`, with this directory as its own.
+    /// Builds a `relobox` command with this directory as its working directory.
     pub(crate) fn relobox(&self) -> Command {
         let mut command = Command::new(&self.relobox);
         command.current_dir(self.directory.path()).stdin(Stdio::null()).env("XDG_RUNTIME_DIR", self.path("run"));
@@ -49,12 +50,12 @@ impl Desk {
         command
     }
 
-    /// `relobox ARGS` in this directory.
+    /// Runs `relobox ARGS` in this directory.
     pub(crate) fn run(&self, args: &[&str]) -> Output {
         self.relobox().args(args).output().expect("relobox")
     }
 
-    /// Must fail with `code`; what it said, each line of which is relobox's own.
+    /// Runs `relobox ARGS`, requires exit code `code` and returns stderr, whose lines must all begin with `relobox: `.
     pub(crate) fn fail(&self, code: i32, args: &[&str]) -> String {
         let output = self.run(args);
         let said = String::from_utf8(output.stderr).expect("text");
@@ -65,8 +66,8 @@ impl Desk {
     }
 }
 
-/// It ends with this.
-pub(crate) struct Kernel<'a>(&'a Desk);
+/// A running simulated kernel; dropping this stops it.
+pub(crate) struct Kernel<'a>(&'a TestEnv);
 
 impl Drop for Kernel<'_> {
     fn drop(&mut self) {

@@ -1,34 +1,34 @@
-//! Why a file does not go all the way, and which of that is suspicious.
+//! The reasons why a file does not pass all stages, and which of them are suspicious.
 
-use crate::subject::Suspicion;
+use crate::target::Suspicion;
 use relobox_core::error::{Error, Misbehaviour, Result};
 
-/// Whether a file is good, or refused for good reasons.
-pub(crate) type Judged = Result<(), Trouble>;
+/// The result of checking a file: it is good, or there is an error.
+pub(crate) type CheckResult = Result<(), CheckError>;
 
-/// Why a file did not go all the way.
-pub(crate) enum Trouble {
-    /// It was refused, as files are.
+/// The reason why a file did not pass all stages.
+pub(crate) enum CheckError {
+    /// The engine or the plugin refused the file, which is allowed.
     Refused,
     /// Something is wrong.
-    Found(Suspicion),
+    Suspicious(Suspicion),
 }
 
-impl Trouble {
-    /// Findings about texts that differ in numbers only are one.
+impl CheckError {
+    /// Makes a suspicion. Digits in `about` are replaced, so that texts that differ only in numbers are one finding.
     pub(crate) fn new(oracle: &'static str, about: &str, detail: impl Into<String>) -> Self {
         let about = about.split(|c: char| c.is_ascii_digit()).collect::<Vec<_>>().join("#");
         let about = about.split(':').next().unwrap_or_default().to_owned();
-        Self::Found(Suspicion { oracle, about, exact: true, detail: detail.into(), bound: None })
+        CheckError::Suspicious(Suspicion { oracle, about, exact: true, detail: detail.into(), bound: None })
     }
 }
 
-/// The engine's records and the file contradict each other.
-pub(crate) fn disagreement(what: String) -> Trouble {
-    Trouble::new("disagreement", &what, &what)
+/// Makes the error for a contradiction between the engine's records and the file.
+pub(crate) fn disagreement(what: String) -> CheckError {
+    CheckError::new("disagreement", &what, &what)
 }
 
-impl From<Error> for Trouble {
+impl From<Error> for CheckError {
     fn from(error: Error) -> Self {
         let Error::Guest { guest, what } = &error else {
             return match error {
@@ -45,7 +45,7 @@ impl From<Error> for Trouble {
             other => ("unusable", other.to_string()),
         };
         let exact = !matches!(oracle, "trap" | "window");
-        Self::Found(Suspicion {
+        CheckError::Suspicious(Suspicion {
             oracle,
             about: format!("{guest} {about}"),
             exact,
@@ -55,19 +55,19 @@ impl From<Error> for Trouble {
     }
 }
 
-/// What a panic or an error that is nobody's fault but ours amounts to.
-pub(crate) fn suspicion(judged: std::thread::Result<Judged>) -> Option<Suspicion> {
-    let trouble = match judged {
+/// Converts the result of a check to a suspicion; a panic of the host is one too.
+pub(crate) fn suspicion(checked: std::thread::Result<CheckResult>) -> Option<Suspicion> {
+    let error = match checked {
         Ok(Ok(())) => return None,
-        Ok(Err(trouble)) => trouble,
+        Ok(Err(error)) => error,
         Err(panic) => {
             let words = panic.downcast_ref::<String>().map(String::as_str);
-            let words = words.or(panic.downcast_ref::<&str>().copied()).unwrap_or("in other words");
-            Trouble::new("host-panic", words, words)
+            let words = words.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message");
+            CheckError::new("host-panic", words, words)
         }
     };
-    match trouble {
-        Trouble::Refused => None,
-        Trouble::Found(found) => Some(found),
+    match error {
+        CheckError::Refused => None,
+        CheckError::Suspicious(found) => Some(found),
     }
 }

@@ -1,8 +1,8 @@
-//! A case: a made-up module with its addresses and values, for one plugin and without an ELF file.
+//! A test module: a made-up kernel module with final addresses and symbol values, as records and without an ELF file.
 //!
-//! Whatever a case says, its records are as sound as those of a parsed file, which is what the stages rely on:
-//! sections' contents do not overlap, groups follow each other, a symbol's section exists. A relocation's
-//! offset, type and symbol are not checked, as in a file.
+//! Like the records of a parsed file, the records of a test module are consistent, which the stages rely on: the
+//! contents of sections do not overlap, groups follow each other, and the section of a symbol exists. As in a file, the
+//! offset, the type and the symbol of a relocation may have any value.
 
 use relobox_abi::{Group, Machine, Parsed, Span, group_flag, section_flag, symbol_flag};
 use relobox_core::limits;
@@ -12,80 +12,80 @@ use serde::{Deserialize, Serialize};
 
 /// A made-up module.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Case {
+pub struct TestModule {
     /// `e_machine`.
     pub machine: u16,
-    /// 32 or 64.
+    /// The class: 32 or 64.
     pub class: u8,
-    /// 1 little, 2 big.
+    /// The byte order: 1 is little-endian, 2 is big-endian (see [`relobox_abi::order`]).
     pub order: u8,
     /// `e_flags`.
     pub elf_flags: u32,
-    /// Numbers from the kernel, by name.
+    /// Kernel inputs: names and values.
     pub inputs: Vec<(String, u64)>,
-    /// Its sections; the first is section 1, as in ELF.
+    /// The sections. The first one has index 1, as in ELF.
     pub sections: Vec<Section>,
-    /// Its symbols; the first is symbol 1.
+    /// The symbols. The first one has index 1, as in ELF.
     pub symbols: Vec<Symbol>,
-    /// Where the sections lie that the plugin makes, one after the other.
+    /// The address of the first section that the plugin makes; the others follow it.
     pub synthetic: u64,
 }
 
-/// A section, allocated and with contents.
+/// An allocated section with contents.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Section {
-    /// Its name.
+    /// The name of the section.
     pub name: String,
-    /// Its final address.
+    /// The final address of the section.
     pub address: u64,
-    /// Its alignment in bytes: a power of two.
+    /// The alignment in bytes, a power of two.
     pub align: u64,
-    /// `sh_flags`, to which ALLOC is added.
+    /// `sh_flags`; SHF_ALLOC is always added.
     pub flags: u64,
-    /// Its contents.
+    /// The contents of the section.
     pub bytes: Vec<u8>,
-    /// Its addends stand in place (SHT_REL).
+    /// True if addends are in place (SHT_REL).
     pub in_place: bool,
-    /// Its relocations, in file order.
+    /// The relocations, in file order.
     pub relocations: Vec<Relocation>,
 }
 
 /// A relocation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Relocation {
-    /// Offset of the place in the section, in bytes.
+    /// The offset of the place in the section, in bytes.
     pub offset: u64,
-    /// The raw type word.
+    /// The relocation type, including the bits outside of `kind_mask`.
     pub kind: u32,
-    /// The symbol's index: 0 is none, 1 is [`Case::symbols`]' first.
+    /// The index of the symbol: 0 is no symbol, 1 is the first of [`TestModule::symbols`].
     pub symbol: u32,
-    /// The addend; 0 where addends are in place.
+    /// The addend; ignored if addends are in place.
     pub addend: i64,
 }
 
 /// A symbol.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Symbol {
-    /// Its name; plugins see those of undefined symbols.
+    /// The name. Plugins see only the names of undefined symbols.
     pub name: String,
-    /// Its section's index, or 0: then [`Symbol::value`] is final.
+    /// The index of its section, or 0 if [`Symbol::value`] is final.
     pub section: u32,
-    /// An offset in its section, or the final value.
+    /// The offset in its section, or the final value.
     pub value: u64,
-    /// Its size in bytes.
+    /// The size in bytes.
     pub size: u64,
     /// `st_info`.
     pub info: u8,
     /// `st_other`.
     pub other: u8,
-    /// See [`symbol_flag`].
+    /// Flags; see [`symbol_flag`].
     pub flags: u16,
 }
 
-/// A case as records, and the bytes that they speak of.
-pub struct Owned {
+/// A test module as ABI records, with the bytes to which they refer.
+pub struct ModuleRecords {
     parsed: Parsed,
-    /// Names, then contents.
+    /// The names and the contents.
     pub file: Vec<u8>,
     sections: Vec<relobox_abi::Section>,
     symbols: Vec<relobox_abi::Symbol>,
@@ -93,8 +93,9 @@ pub struct Owned {
     relocations: Vec<relobox_abi::Relocation>,
 }
 
-impl Case {
-    /// An empty case for `machine`; what the plugin makes lies behind everything.
+impl TestModule {
+    /// Makes an empty module for `machine`. The sections that the plugin makes are placed 16 MiB behind the base
+    /// address.
     #[must_use]
     pub fn new(machine: &Machine) -> Self {
         Self {
@@ -107,24 +108,26 @@ impl Case {
         }
     }
 
-    /// The sections with relocations that count, each with its index: what has no contents cannot be patched.
+    /// Returns the sections whose relocations are applied, each with its index from 0. A section without contents
+    /// cannot be patched.
     pub fn groups(&self) -> impl Iterator<Item = (usize, &Section)> {
         (0..).zip(&self.sections).filter(|(_, s)| !s.relocations.is_empty() && !s.bytes.is_empty())
     }
 
-    /// How many relocations there are.
+    /// Returns the number of relocations that are applied.
     #[must_use]
     pub fn relocations(&self) -> usize {
         self.groups().map(|(_, s)| s.relocations.len()).sum()
     }
 
-    /// An address or a value as wide as the class.
+    /// Truncates an address or a value to the width of the class.
     #[must_use]
     pub fn cut(&self, address: u64) -> u64 {
         if self.class == 32 { address & 0xffff_ffff } else { address }
     }
 
-    /// The values of all symbols, the null one first; those that the plugin supplies apart.
+    /// Returns the values of all symbols by index, starting with the null symbol. Symbols that the plugin supplies are
+    /// not considered.
     #[must_use]
     pub fn values(&self) -> Vec<u64> {
         let value = |s: &Symbol| match (s.section as usize).checked_sub(1).and_then(|i| self.sections.get(i)) {
@@ -135,9 +138,9 @@ impl Case {
         std::iter::once(0).chain(values).collect()
     }
 
-    /// Its records.
+    /// Converts the module to records.
     #[must_use]
-    pub fn records(&self) -> Owned {
+    pub fn records(&self) -> ModuleRecords {
         let contents: usize = self.sections.iter().map(|s| s.bytes.len() + s.name.len() + 16).sum();
         let mut file = Vec::with_capacity(contents + 16 * self.symbols.len());
         let mut put = |bytes: &[u8]| {
@@ -178,7 +181,7 @@ impl Case {
         let mut symbols = vec![relobox_abi::Symbol::default()];
         for s in &self.symbols {
             let section = if (s.section as usize) < sections.len() { s.section } else { 0 };
-            // What has a section is not undefined, whatever its flags say.
+            // A symbol with a section is defined, whatever its flags are.
             let outside = symbol_flag::UNDEFINED | symbol_flag::REGISTER;
             let flags = if section == 0 { s.flags } else { s.flags & !outside };
             let undefined = flags & symbol_flag::UNDEFINED != 0;
@@ -200,17 +203,17 @@ impl Case {
             elf_flags: self.elf_flags,
             ..Parsed::default()
         };
-        Owned { parsed, file, sections, symbols, groups, relocations }
+        ModuleRecords { parsed, file, sections, symbols, groups, relocations }
     }
 }
 
 /// `SHT_PROGBITS`.
 const PROGBITS: u32 = 1;
 
-impl Image for Owned {
+impl Image for ModuleRecords {
     fn records(&self) -> Records<'_> {
         Records {
-            // Millions of cases are refused while fuzzing, and each word would cost more than the plugin does.
+            // A name would be copied into every fault, which would dominate the cost of fuzzing.
             name: "",
             file: &self.file,
             parsed: &self.parsed,
@@ -230,8 +233,8 @@ impl Image for Owned {
     }
 }
 
-impl Owned {
-    /// A section's contents.
+impl ModuleRecords {
+    /// Returns the contents of a section; `section` is an index from 1.
     pub fn contents(&self, section: usize) -> &[u8] {
         self.records().bytes(self.sections[section].data)
     }

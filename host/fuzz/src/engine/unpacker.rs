@@ -1,10 +1,10 @@
-//! Fuzzing of the unpacker, with packed files and what is left of them.
+//! The fuzz target for the unpacker. An input is a packed file, possibly damaged.
 
+use super::check_error::{CheckError, CheckResult, suspicion};
 use super::shrink::{minimise, pieces};
-use super::trouble::{Judged, Trouble, suspicion};
 use super::{fields, hex};
 use crate::instrument::{Instrumented, instrument};
-use crate::subject::{Coverage, Subject, Suspicion};
+use crate::target::{Coverage, FuzzTarget, Suspicion};
 use libafl::inputs::BytesInput;
 use relobox_core::error::{Error, Result};
 use relobox_core::limits;
@@ -13,15 +13,15 @@ use relobox_link::sandbox::{Guest, Instance, Sandbox};
 use relobox_link::stages::open::{Source, unpack_in};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The unpacker, as it is and counting.
-pub struct Unpacker {
+/// The unpacker with its instrumented copy.
+pub struct UnpackerTarget {
     original: Guest,
-    counting: Guest,
-    counted: Instrumented,
+    instrumented: Guest,
+    instrumentation: Instrumented,
     seeds: Vec<Vec<u8>>,
 }
 
-/// Made with gzip, xz and zstd, of a few hundred bytes: each kind of block, each kind of check, and two in a row.
+/// Files made with gzip, xz and zstd: each kind of block and of checksum, and two members in a row.
 static SEEDS: [&[u8]; 13] = [
     include_bytes!("packed/fixed.gz"),
     include_bytes!("packed/stored.gz"),
@@ -40,37 +40,45 @@ static SEEDS: [&[u8]; 13] = [
 
 const NAME: &str = "fuzz.ko.packed";
 
-impl Unpacker {
-    /// The built-in unpacker. `files` are inputs to begin with, beside those that are made up.
+impl UnpackerTarget {
+    /// Makes the target for the built-in unpacker. `files` are additional seeds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Guest`] if the unpacker cannot be instrumented.
     pub fn new(files: Vec<Vec<u8>>) -> Result<Self> {
-        Self::of(relobox_guests::wasm_of("unpack").unwrap_or_default(), files)
+        Self::from_wasm(relobox_guests::wasm_of("unpack").unwrap_or_default(), files)
     }
 
-    /// Another unpacker.
-    pub fn of(wasm: &[u8], files: Vec<Vec<u8>>) -> Result<Self> {
+    /// Makes the target for another unpacker. `files` are additional seeds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Guest`] if the unpacker cannot be instrumented or loaded.
+    pub fn from_wasm(wasm: &[u8], files: Vec<Vec<u8>>) -> Result<Self> {
         let unusable = |what| Error::Guest { guest: "unpack".into(), what };
-        let counted = instrument(wasm, true).map_err(unusable)?;
+        let instrumentation = instrument(wasm, true).map_err(unusable)?;
         let original = Sandbox::new(None)?.load("unpack", wasm)?;
-        let counting = Sandbox::for_fuzzing()?.load("unpack", &counted.wasm)?;
-        Ok(Self { original, counting, counted, seeds: files })
+        let instrumented = Sandbox::for_fuzzing()?.load("unpack", &instrumentation.wasm)?;
+        Ok(Self { original, instrumented, instrumentation, seeds: files })
     }
 
     fn unpack(&self, guest: &Guest, file: Vec<u8>, limit: u64, cover: &mut dyn FnMut(&mut Instance)) -> Unpacked {
         let len = file.len() as u64;
-        let fuel = limits::fuzz_unpack_fuel(len) * if std::ptr::eq(guest, &self.counting) { 8 } else { 1 };
+        let fuel = limits::fuzz_unpack_fuel(len) * if std::ptr::eq(guest, &self.instrumented) { 8 } else { 1 };
         let memory = limits::unpack_memory(len, limits::FUZZ_UNPACKED);
         let mut instance = guest.instantiate(memory, fuel)?;
         let unpacked = unpack_in(&mut instance, NAME, Source::Bytes(file), limit);
         cover(&mut instance);
         let bytes = unpacked?;
         if bytes.len() as u64 > limit {
-            let what = format!("{} bytes came out, of {limit} at most", bytes.len());
-            return Err(Trouble::new("answer", "more than allowed", what));
+            let what = format!("it unpacked {} bytes, more than the limit of {limit}", bytes.len());
+            return Err(CheckError::new("answer", "more than allowed", what));
         }
         Ok((bytes, instance.fuel_used()))
     }
 
-    fn judge(&self, guest: &Guest, file: &[u8], all: bool, cover: &mut dyn FnMut(&mut Instance)) -> Judged {
+    fn check_file(&self, guest: &Guest, file: &[u8], all: bool, cover: &mut dyn FnMut(&mut Instance)) -> CheckResult {
         let most = limits::FUZZ_UNPACKED;
         let first = self.unpack(guest, file.to_vec(), most, cover);
         if !all {
@@ -83,87 +91,91 @@ impl Unpacker {
         };
         let second = again(file.to_vec(), most);
         if good(&first) != good(&second) {
-            return Err(Trouble::new(
+            return Err(CheckError::new(
                 "nondeterminism",
                 "two runs",
-                "two runs differ in what comes out, or in their fuel",
+                "two runs differ in their output or in their fuel",
             ));
         }
         second?;
         let (bytes, _) = first?;
         let len = bytes.len() as u64;
-        // As much room as it needs, and one byte less.
+        // Unpack again with exactly enough room, and with one byte less.
         let exact = again(file.to_vec(), len).map(|(bytes, _)| bytes);
         if !matches!(&exact, Ok(same) if *same == bytes) {
-            return Err(Trouble::new(
+            return Err(CheckError::new(
                 "limit",
                 "exact",
-                format!("it has {len} bytes, and with that limit it is refused"),
+                format!("it unpacks to {len} bytes, but is refused with that limit"),
             ));
         }
         if len > 0 && again(file.to_vec(), len - 1).is_ok() {
-            return Err(Trouble::new("limit", "less", format!("it has {len} bytes, and comes out with a lower limit")));
+            return Err(CheckError::new("limit", "less", format!("it unpacks to {len} bytes despite a lower limit")));
         }
         // Members, streams and frames may follow each other.
         if 2 * len <= most {
             let twice = again([file, file].concat(), most).map(|(bytes, _)| bytes);
             if !matches!(&twice, Ok(twice) if *twice == [&*bytes, &*bytes].concat()) {
-                return Err(Trouble::new("twice", "", "the same file twice does not unpack to the same bytes twice"));
+                return Err(CheckError::new(
+                    "twice",
+                    "",
+                    "the same file twice does not unpack to the same bytes twice",
+                ));
             }
         }
         Ok(())
     }
 
-    fn try_judge(
+    fn check_catching_panics(
         &self,
         guest: &Guest,
         file: &[u8],
         all: bool,
         cover: &mut dyn FnMut(&mut Instance),
     ) -> Option<Suspicion> {
-        suspicion(catch_unwind(AssertUnwindSafe(|| self.judge(guest, file, all, cover))))
+        suspicion(catch_unwind(AssertUnwindSafe(|| self.check_file(guest, file, all, cover))))
     }
 }
 
-/// What came out, and the fuel that it took.
-type Unpacked = Result<(Vec<u8>, u64), Trouble>;
+/// The unpacked bytes, and the fuel that was used.
+type Unpacked = Result<(Vec<u8>, u64), CheckError>;
 
-impl Subject for Unpacker {
+impl FuzzTarget for UnpackerTarget {
     type Input = BytesInput;
 
     fn name(&self) -> &str {
         "unpack"
     }
 
-    fn counted(&self) -> (usize, usize) {
-        (self.counted.edges, self.counted.comparisons)
+    fn map_sizes(&self) -> (usize, usize) {
+        (self.instrumentation.edges, self.instrumentation.comparisons)
     }
 
     fn execute(&self, input: &BytesInput, coverage: Coverage<'_>) -> Option<Suspicion> {
         let Coverage { edges, comparisons } = coverage;
         let mut cover = |guest: &mut Instance| {
-            let (e, c) = self.counted.split(guest.counters());
+            let (e, c) = self.instrumentation.split(guest.counters());
             edges.iter_mut().zip(e).chain(comparisons.iter_mut().zip(c)).for_each(|(to, from)| *to = *from);
         };
-        self.try_judge(&self.counting, input.as_ref(), false, &mut cover)
+        self.check_catching_panics(&self.instrumented, input.as_ref(), false, &mut cover)
     }
 
     fn examine(&self, input: &BytesInput) -> Option<Suspicion> {
-        self.try_judge(&self.original, input.as_ref(), true, &mut |_| {})
+        self.check_catching_panics(&self.original, input.as_ref(), true, &mut |_| {})
     }
 
-    fn confirm(&self, input: &BytesInput, oracle: Option<&str>) -> Option<Suspicion> {
+    fn reproduce(&self, input: &BytesInput, oracle: Option<&str>) -> Option<Suspicion> {
         self.examine(input).filter(|found| oracle.is_none_or(|wanted| wanted == found.oracle))
     }
 
     fn signature(&self, input: &BytesInput) -> String {
         let mut way = 0u64;
         let mut cover = |guest: &mut Instance| {
-            let (edges, _) = self.counted.split(guest.counters());
+            let (edges, _) = self.instrumentation.split(guest.counters());
             let taken = edges.iter().enumerate().filter(|(_, n)| **n != 0).map(|(i, _)| i as u64);
             way = taken.fold(0, |way, i| (way ^ i).wrapping_mul(0x0100_0000_01b3));
         };
-        let _ = self.try_judge(&self.counting, input.as_ref(), false, &mut cover);
+        let _ = self.check_catching_panics(&self.instrumented, input.as_ref(), false, &mut cover);
         format!("{way:x}")
     }
 
@@ -173,7 +185,7 @@ impl Subject for Unpacker {
             file.extend_from_slice(other.as_ref());
         }
         for _ in 0..1 + rng.below(6) {
-            fields::damage(file, rng, &self.counted.constants);
+            fields::damage(file, rng, &self.instrumentation.constants);
         }
         if !rng.one_in(4) {
             repair_xz(file);
@@ -199,7 +211,7 @@ impl Subject for Unpacker {
     }
 }
 
-/// Makes the checksums of an xz file's headers right: without that, nothing behind a damaged one is ever read.
+/// Corrects the checksums of an xz file's headers, since nothing behind a wrong one is ever read.
 fn repair_xz(file: &mut [u8]) -> Option<()> {
     if !file.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {
         return None;
@@ -214,7 +226,7 @@ fn repair_xz(file: &mut [u8]) -> Option<()> {
         Some(())
     };
     check(6..8, 8)?;
-    // The index begins with the zero that no block header does.
+    // The index begins with a zero byte, which no block header does.
     if block != 0 {
         let end = 12 + block * 4;
         check(12..end, end);
@@ -223,7 +235,7 @@ fn repair_xz(file: &mut [u8]) -> Option<()> {
     check(size - 8..size - 2, size - 12)
 }
 
-/// CRC-32 as xz and gzip have it.
+/// CRC-32 as used by xz and gzip.
 fn crc32(bytes: &[u8]) -> u32 {
     let bit = |crc: u32| crc >> 1 ^ if crc & 1 != 0 { 0xedb8_8320 } else { 0 };
     !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| bit(crc)))

@@ -1,16 +1,16 @@
-//! An architecture of the SDK, without a sandbox.
+//! A linker that runs an architecture of the SDK natively, without a sandbox.
 //!
-//! Nothing confines what it writes, and nothing counts what it spends.
+//! Nothing confines its writes and nothing counts its fuel.
 
-use super::{Answer, Described, Fault, Linker, Made, Refusal, Tiny, What, guest};
+use super::{Fault, LinkError, LinkOutput, Linker, ModuleSpec, RowDescription, SymbolKind, SyntheticSection, guest};
 use relobox_abi::{Machine, Row, Symbol, fault, row_flag, symbol_flag};
 use relobox_plugin::testing::Module;
 use relobox_plugin::{Architecture, RowInfo};
 use std::marker::PhantomData;
 
-/// An architecture.
+/// An architecture that runs natively.
 pub struct Native<A> {
-    rows: Vec<Described>,
+    rows: Vec<RowDescription>,
     arch: PhantomData<A>,
 }
 
@@ -22,7 +22,7 @@ impl<A: Architecture> Default for Native<A> {
     }
 }
 
-fn describe(r: &RowInfo) -> Described {
+fn describe(r: &RowInfo) -> RowDescription {
     let row = Row {
         kind: r.kind,
         flags: r.flags,
@@ -41,7 +41,7 @@ fn describe(r: &RowInfo) -> Described {
         partner: r.pair.1,
         ..Row::default()
     };
-    Described { row, name: r.name.to_owned(), formula: r.formula.to_owned(), slices: r.slices.to_vec() }
+    RowDescription { row, name: r.name.to_owned(), formula: r.formula.to_owned(), slices: r.slices.to_vec() }
 }
 
 impl<A: Architecture> Linker for Native<A> {
@@ -53,11 +53,11 @@ impl<A: Architecture> Linker for Native<A> {
         A::ABOUT.machines
     }
 
-    fn rows(&self) -> &[Described] {
+    fn rows(&self) -> &[RowDescription] {
         &self.rows
     }
 
-    fn link(&self, module: &Tiny) -> Result<Answer, Refusal> {
+    fn link(&self, module: &ModuleSpec) -> Result<LinkOutput, LinkError> {
         let mut m = Module::<A>::for_machine(module.machine);
         if module.in_place {
             m = m.in_place();
@@ -68,11 +68,11 @@ impl<A: Architecture> Linker for Native<A> {
         for s in &module.symbols {
             let record = Symbol { size: s.size, info: 0x10, flags: symbol_flag::UNDEFINED, ..Symbol::default() };
             let weak = Symbol { flags: symbol_flag::UNDEFINED | symbol_flag::WEAK, ..record };
-            symbols.push(match s.what {
-                What::Outside(value) => m.raw_symbol(record, &s.name, value),
-                What::Missing => m.raw_symbol(weak, &s.name, 0),
-                What::Linkers => m.raw_symbol(record, &s.name, 0),
-                What::Label(section, value) => {
+            symbols.push(match s.kind {
+                SymbolKind::Outside(value) => m.raw_symbol(record, &s.name, value),
+                SymbolKind::Missing => m.raw_symbol(weak, &s.name, 0),
+                SymbolKind::Linkers => m.raw_symbol(record, &s.name, 0),
+                SymbolKind::Label(section, value) => {
                     let flags = symbol_flag::LOCAL;
                     let address = module.sections[section].address.wrapping_add(value);
                     let label = Symbol { info: 0, flags, value, section: sections[section], ..record };
@@ -86,7 +86,7 @@ impl<A: Architecture> Linker for Native<A> {
             }
         }
         let out = m.link().map_err(|found| {
-            Refusal::Faults(
+            LinkError::Faults(
                 found
                     .iter()
                     .map(|f| Fault {
@@ -98,8 +98,12 @@ impl<A: Architecture> Linker for Native<A> {
             )
         })?;
         let made = out.synthetic.iter();
-        let made = made.map(|s| Made { name: s.name.to_owned(), address: s.address, contents: s.contents.clone() });
-        Ok(Answer {
+        let made = made.map(|s| SyntheticSection {
+            name: s.name.to_owned(),
+            address: s.address,
+            contents: s.contents.clone(),
+        });
+        Ok(LinkOutput {
             made: made.collect(),
             sections: sections.iter().map(|s| out.section(*s).to_vec()).collect(),
             fuel: None,
@@ -107,7 +111,7 @@ impl<A: Architecture> Linker for Native<A> {
     }
 }
 
-/// The host's words for the faults that tests ask about.
+/// Returns the host's name for a kind of fault.
 fn word(kind: u32) -> &'static str {
     match kind {
         fault::OUT_OF_RANGE => "out-of-range",

@@ -1,12 +1,15 @@
-//! The made-up module as an ELF file.
+//! Writes a module specification as an ELF file.
 
-use super::{Tiny, What};
+use super::{ModuleSpec, SymbolKind};
 use object::write::elf::{FileHeader, Rel, SectionHeader, Sym, SymbolIndex, Writer};
 use object::{Endianness, elf};
 use relobox_abi::order;
 
-/// The file. Section `i` of the module is ELF section `i + 1`, `.v` and `i` in hexadecimal by name.
-pub fn write(module: &Tiny) -> object::write::Result<Vec<u8>> {
+/// Writes the file. Section `i` of the module becomes ELF section `i + 1`, named `.v` followed by `i` in hexadecimal.
+///
+/// # Errors
+/// If the `object` crate cannot write the file.
+pub fn write(module: &ModuleSpec) -> object::write::Result<Vec<u8>> {
     let m = &module.machine;
     let endian = if m.order == order::BIG { Endianness::Big } else { Endianness::Little };
     let names: Vec<String> = (0..module.sections.len()).map(|i| format!(".v{i:x}")).collect();
@@ -22,7 +25,7 @@ pub fn write(module: &Tiny) -> object::write::Result<Vec<u8>> {
     for _ in &relocated {
         w.reserve_section_index();
     }
-    // As all tools name them.
+    // The customary names of relocation sections.
     let prefix = if rela { ".rela" } else { ".rel" };
     let said: Vec<String> = relocated.iter().map(|i| format!("{prefix}{}", names[*i])).collect();
     let table_names: Vec<_> = said.iter().map(|name| w.add_section_name(name.as_bytes())).collect();
@@ -32,7 +35,7 @@ pub fn write(module: &Tiny) -> object::write::Result<Vec<u8>> {
 
     // Local symbols come first.
     w.reserve_null_symbol_index();
-    let is_local = |i: &usize| matches!(module.symbols[*i].what, What::Label(..));
+    let is_local = |i: &usize| matches!(module.symbols[*i].kind, SymbolKind::Label(..));
     let all = 0..module.symbols.len();
     let ordered: Vec<usize> = all.clone().filter(is_local).chain(all.filter(|i| !is_local(i))).collect();
     let locals = ordered.iter().filter(|i| is_local(i)).count() as u32 + 1;
@@ -74,10 +77,10 @@ pub fn write(module: &Tiny) -> object::write::Result<Vec<u8>> {
     w.write_null_symbol();
     for (i, name) in ordered.iter().zip(strings) {
         let symbol = &module.symbols[*i];
-        let (section, value, binding) = match symbol.what {
-            What::Label(section, offset) => (Some(sections[section].1), offset, elf::STB_LOCAL),
-            What::Missing => (None, 0, elf::STB_WEAK),
-            What::Outside(_) | What::Linkers => (None, 0, elf::STB_GLOBAL),
+        let (section, value, binding) = match symbol.kind {
+            SymbolKind::Label(section, offset) => (Some(sections[section].1), offset, elf::STB_LOCAL),
+            SymbolKind::Missing => (None, 0, elf::STB_WEAK),
+            SymbolKind::Outside(_) | SymbolKind::Linkers => (None, 0, elf::STB_GLOBAL),
         };
         w.write_symbol(&Sym {
             st_name: w.string_offset(Some(name)),

@@ -1,48 +1,48 @@
-//! Metamorphic oracles: a second case is made from the first, and what must hold between the two is known, whatever
-//! a relocation means. Where either is refused there is nothing to compare.
+//! Metamorphic oracles: a second module is derived from the first, and a relation between the two results must hold,
+//! whatever a relocation means. If the plugin refuses either module, there is nothing to compare.
 
-use super::case::{Case, Relocation, Section};
-use super::complaint::{Complaint, Wrong, hex};
+use super::diagnostic::{Diagnostic, DiagnosticKind, hex};
 use super::field::Field;
-use super::judge::Judge;
 use super::places::{Places, Sharing};
+use super::plugin_under_test::PluginUnderTest;
+use super::reference_model::ReferenceModel;
 use super::run::{Linked, Outcome};
-use super::subject::Subject;
+use super::test_module::{Relocation, Section, TestModule};
 use relobox_abi::{effect, pairing, row_flag};
 use relobox_core::rng::Rng;
 use relobox_core::text;
 use relobox_link::description::PluginRow;
 
-/// What moves.
+/// The part of the input that is moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moves {
-    /// Sections, symbols and what the plugin makes.
+    /// Sections, symbols, and the sections that the plugin makes.
     Everything,
     /// Symbols that are in no section.
     Symbols,
-    /// Sections; not what the plugin makes.
+    /// Sections, but not the sections that the plugin makes.
     Places,
 }
 
-fn moved(case: &Case, what: Moves, by: u64) -> Case {
-    let mut moved = case.clone();
+fn moved(module: &TestModule, what: Moves, by: u64) -> TestModule {
+    let mut moved = module.clone();
     if what != Moves::Symbols {
-        moved.sections.iter_mut().for_each(|s| s.address = case.cut(s.address.wrapping_add(by)));
+        moved.sections.iter_mut().for_each(|s| s.address = module.cut(s.address.wrapping_add(by)));
     }
     if what != Moves::Places {
         let outside = moved.symbols.iter_mut().filter(|s| s.section == 0);
-        outside.for_each(|s| s.value = case.cut(s.value.wrapping_add(by)));
+        outside.for_each(|s| s.value = module.cut(s.value.wrapping_add(by)));
     }
     if what == Moves::Everything {
-        moved.synthetic = case.synthetic.wrapping_add(by);
+        moved.synthetic = module.synthetic.wrapping_add(by);
     }
     moved
 }
 
-/// By how many times the distance a row's value may move; `None` where nobody knows.
-fn factors(judge: &Judge<'_>, row: &PluginRow, what: Moves, symbol_moves: bool) -> Option<&'static [i64]> {
+/// Returns the multiples of the distance by which the value of a row may change, or `None` if that is not known.
+fn factors(model: &ReferenceModel<'_>, row: &PluginRow, what: Moves, symbol_moves: bool) -> Option<&'static [i64]> {
     use Moves::{Everything, Places, Symbols};
-    if row.is(row_flag::BY_HAND) || (row.is(row_flag::FALLBACK) && what != Everything) || !judge.is_linear(row) {
+    if row.is(row_flag::BY_HAND) || (row.is(row_flag::FALLBACK) && what != Everything) || !model.is_linear(row) {
         return None;
     }
     let s = symbol_moves && what != Places;
@@ -56,7 +56,7 @@ fn factors(judge: &Judge<'_>, row: &PluginRow, what: Moves, symbol_moves: bool) 
             }
         }
         (effect::RELATIVE | effect::PAGES, Places) if symbol_moves => &[-1],
-        // A page is the least by which it is asked to move.
+        // The distance is at least a page.
         (effect::IN_PAGE | effect::SIZE, _) => &[0],
         (effect::ABSOLUTE | effect::PLUS, _) => {
             if s {
@@ -80,36 +80,46 @@ fn factors(judge: &Judge<'_>, row: &PluginRow, what: Moves, symbol_moves: bool) 
     })
 }
 
-fn linked(subject: &Subject<'_>, case: &Case) -> Option<Linked> {
-    match subject.run(case).outcome {
+fn linked(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Option<Linked> {
+    match under_test.run(module).outcome {
         Outcome::Linked(linked) => Some(linked),
         _ => None,
     }
 }
 
-/// Values move with what they are made of.
-pub(crate) fn shift(subject: &Subject<'_>, case: &Case, what: Moves, by: u64) -> Result<(), Complaint> {
-    let (Some(before), Some(after)) = (linked(subject, case), linked(subject, &moved(case, what, by))) else {
+/// Checks that each value changes with the operands that were moved.
+///
+/// # Errors
+///
+/// A [`Diagnostic`] about the first field that did not change as expected.
+pub(crate) fn shift(
+    under_test: &PluginUnderTest<'_>,
+    module: &TestModule,
+    what: Moves,
+    by: u64,
+) -> Result<(), Diagnostic> {
+    let (Some(before), Some(after)) = (linked(under_test, module), linked(under_test, &moved(module, what, by))) else {
         return Ok(());
     };
-    for (section, s) in case.groups() {
-        let places = Places::of(subject.about(), s);
+    for (section, s) in module.groups() {
+        let places = Places::of(under_test.about(), s);
         for (index, r) in (0..).zip(&s.relocations) {
-            let Some(row) = subject.about().row(r.kind).filter(|row| row.writes()) else { continue };
+            let Some(row) = under_test.about().row(r.kind).filter(|row| row.writes()) else { continue };
             if places.sharing(index) != Sharing::Alone {
                 continue;
             }
-            // Symbol 0 has no value, and nothing moves it; a symbol of a section moves with that.
-            let symbol = (r.symbol as usize).checked_sub(1).and_then(|i| case.symbols.get(i));
+            // Symbol 0 never moves, and a symbol that is defined in a section moves with the section.
+            let symbol = (r.symbol as usize).checked_sub(1).and_then(|i| module.symbols.get(i));
             let along = symbol.is_some_and(|symbol| symbol.section == 0 || what == Moves::Everything);
-            let Some(factors) = factors(&subject.judge, row, what, along) else { continue };
-            let field = Field::of(row, case.order);
-            // A field without the low bits moves by a whole number only if these stay.
+            let Some(factors) = factors(&under_test.model, row, what, along) else { continue };
+            let field = Field::of(row, module.order);
+            // A field that does not store the low bits changes by a whole number only if these bits stay the same.
             let paged = matches!(
                 row.row.effect,
                 effect::PAGES | effect::IN_PAGE | effect::PARTNER | effect::UNKNOWN | effect::SLOT
             );
-            let low = field.holds().trailing_zeros().min(63).max(row.row.round.into()).max(if paged { 12 } else { 0 });
+            let low =
+                field.stored_bits().trailing_zeros().min(63).max(row.row.round.into()).max(if paged { 12 } else { 0 });
             if field.mask() == 0 || !by.is_multiple_of(1 << low) {
                 continue;
             }
@@ -122,7 +132,7 @@ pub(crate) fn shift(subject: &Subject<'_>, case: &Case, what: Moves, by: u64) ->
                 let bits = field.extract(old).wrapping_add(factor.cast_unsigned().wrapping_mul(by));
                 field.insert(old, |_| bits.cast_signed())
             };
-            let good = |factor: &i64| (expected(factor) ^ new) & sure(&field, case.class) == 0;
+            let good = |factor: &i64| (expected(factor) ^ new) & sure(&field, module.class) == 0;
             let derived = row.is(row_flag::DERIVED);
             let holds = if derived { factors != [0] || old == new } else { factors.iter().any(good) };
             if holds {
@@ -130,8 +140,8 @@ pub(crate) fn shift(subject: &Subject<'_>, case: &Case, what: Moves, by: u64) ->
             }
             let expected = expected(&factors[0]);
             let word = |word: u64| hex(&field.bytes(word)[..field.width.min(8)]);
-            return Err(Complaint {
-                wrong: Wrong::Differs,
+            return Err(Diagnostic {
+                kind: DiagnosticKind::Differs,
                 about: format!("{} at {}+{:#x}", row.name, s.name, r.offset),
                 expected: format!(
                     "{} when {} moved by {}",
@@ -139,14 +149,14 @@ pub(crate) fn shift(subject: &Subject<'_>, case: &Case, what: Moves, by: u64) ->
                     thing(what),
                     text::hex_value(by.cast_signed())
                 ),
-                came: format!("{} (it was {})", word(new), word(old)),
+                actual: format!("{} (it was {})", word(new), word(old)),
             });
         }
     }
     Ok(())
 }
 
-/// The bits of a word that follow a value of the class: above 32 bits, one may carry or cut.
+/// Returns the bits of a word that follow from a value of the class. Bits above 32 may depend on carries.
 fn sure(field: &Field<'_>, class: u8) -> u64 {
     if class == 32 { !field.insert(0, |_| !0xffff_ffff) } else { u64::MAX }
 }
@@ -159,21 +169,21 @@ fn thing(what: Moves) -> &'static str {
     }
 }
 
-/// For each byte of a section: the bits that some relocation owns, and those that one reads as well.
-fn owned(subject: &Subject<'_>, case: &Case, section: &Section) -> (Vec<u8>, Vec<u8>) {
+/// Returns, for each byte of a section, the bits that relocations own and the bits that they also read.
+fn owned(under_test: &PluginUnderTest<'_>, module: &TestModule, section: &Section) -> (Vec<u8>, Vec<u8>) {
     let mut own = vec![0u8; section.bytes.len()];
     let mut read = own.clone();
     for r in &section.relocations {
-        let Some(row) = subject.about().row(r.kind).filter(|row| row.writes()) else { continue };
-        let (field, at) = (Field::of(row, case.order), r.offset as usize);
+        let Some(row) = under_test.about().row(r.kind).filter(|row| row.writes()) else { continue };
+        let (field, at) = (Field::of(row, module.order), r.offset as usize);
         let whole = row.is(row_flag::BY_HAND | row_flag::DERIVED) || row.slices.is_empty();
         let reads = section.in_place
             || row.is(row_flag::ZERO)
             || matches!(row.row.effect, effect::PLUS | effect::MINUS)
-            || (row.row.effect == effect::UNKNOWN && subject.judge.ignorance(row).is_some());
+            || (row.row.effect == effect::UNKNOWN && under_test.model.unpredictable(row).is_some());
         let field_bits = field.bytes(if whole { u64::MAX } else { field.mask() });
         let field_bits = field_bits.iter().take(field.width).copied();
-        // What is in the window and not in the field, and what plan may declare, is anybody's.
+        // Bits in the window but outside the field, and bits in windows that plan may declare, may be owned and read.
         let start = r.offset as i64 + i64::from(row.row.window_start) - i64::from(row.row.window_align);
         let window = usize::from(row.row.window_len) + usize::from(row.row.window_align);
         if usize::from(row.row.window_len) > field.width || row.row.extra != 0 {
@@ -194,65 +204,73 @@ fn owned(subject: &Subject<'_>, case: &Case, section: &Section) -> (Vec<u8>, Vec
     (own, read)
 }
 
-/// Bits around fields stay, and what was in a field does not matter unless it is read.
-pub(crate) fn poison(subject: &Subject<'_>, case: &Case) -> Result<(), Complaint> {
-    let mut inverted = case.clone();
-    let masks: Vec<_> = case.sections.iter().map(|s| owned(subject, case, s)).collect();
+/// Checks that bits around fields stay, and that the old contents of a field do not matter unless they are read.
+///
+/// # Errors
+///
+/// A [`Diagnostic`] about the first byte that violates this.
+pub(crate) fn poison(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), Diagnostic> {
+    let mut inverted = module.clone();
+    let masks: Vec<_> = module.sections.iter().map(|s| owned(under_test, module, s)).collect();
     for (section, (_, read)) in inverted.sections.iter_mut().zip(&masks) {
         if !section.relocations.is_empty() {
             section.bytes.iter_mut().zip(read).for_each(|(byte, read)| *byte ^= !read);
         }
     }
-    let (Some(clean), Some(dirty)) = (linked(subject, case), linked(subject, &inverted)) else { return Ok(()) };
-    for (section, s) in case.groups() {
+    let (Some(clean), Some(dirty)) = (linked(under_test, module), linked(under_test, &inverted)) else { return Ok(()) };
+    for (section, s) in module.groups() {
         let own = &masks[section].0;
-        let made = [(&case.sections[section].bytes, &clean), (&inverted.sections[section].bytes, &dirty)];
+        let made = [(&module.sections[section].bytes, &clean), (&inverted.sections[section].bytes, &dirty)];
         for (was, linked) in made {
             let is = &linked.sections[section];
             let stray = (0..was.len()).find(|i| (was[*i] ^ is[*i]) & !own[*i] != 0);
             if let Some(i) = stray {
-                return Err(Complaint {
-                    wrong: Wrong::Neighbours,
-                    about: near(subject, s, i),
+                return Err(Diagnostic {
+                    kind: DiagnosticKind::Neighbours,
+                    about: near(under_test, s, i),
                     expected: format!("byte {i:#x} to keep its bits {:#04x} of {:#04x}", !own[i], was[i]),
-                    came: format!("{:#04x}", is[i]),
+                    actual: format!("{:#04x}", is[i]),
                 });
             }
         }
         let (a, b) = (&clean.sections[section], &dirty.sections[section]);
-        // What a plugin makes of the value and the bytes before is its own affair.
+        // The plugin may derive such values from the old contents.
         let derived: Vec<_> = s
             .relocations
             .iter()
-            .filter(|r| subject.about().row(r.kind).is_some_and(|row| row.is(row_flag::BY_HAND | row_flag::DERIVED)))
+            .filter(|r| under_test.about().row(r.kind).is_some_and(|row| row.is(row_flag::BY_HAND | row_flag::DERIVED)))
             .map(|r| r.offset as usize..(r.offset as usize).saturating_add(16))
             .collect();
         let differs =
             (0..own.len()).find(|i| (a[*i] ^ b[*i]) & own[*i] != 0 && !derived.iter().any(|range| range.contains(i)));
         if let Some(i) = differs {
-            return Err(Complaint {
-                wrong: Wrong::Bytes,
-                about: near(subject, s, i),
+            return Err(Diagnostic {
+                kind: DiagnosticKind::Bytes,
+                about: near(under_test, s, i),
                 expected: format!("byte {i:#x} to be the same whatever was in the field, {:#04x}", a[i]),
-                came: format!("{:#04x}", b[i]),
+                actual: format!("{:#04x}", b[i]),
             });
         }
     }
     Ok(())
 }
 
-/// The relocation nearest to a byte.
-fn near(subject: &Subject<'_>, section: &Section, at: usize) -> String {
+/// Returns the name of the relocation nearest to a byte.
+fn near(under_test: &PluginUnderTest<'_>, section: &Section, at: usize) -> String {
     let nearest = section.relocations.iter().min_by_key(|r| r.offset.abs_diff(at as u64));
-    let name = nearest.map_or_else(String::new, |r| subject.about().relocation(r.kind));
+    let name = nearest.map_or_else(String::new, |r| under_test.about().relocation(r.kind));
     format!("{name} near {}+{at:#x}", section.name)
 }
 
-/// Relocations that do not depend on each other, in another order, give the same.
-pub(crate) fn permute(subject: &Subject<'_>, case: &Case, seed: u64) -> Result<(), Complaint> {
-    let about = subject.about();
-    // Who must stand behind whom is only known of plugins that say so.
-    let silent = |s: &Section| about.abi < 2 && s.in_place;
+/// Checks that the order of independent relocations does not matter.
+///
+/// # Errors
+///
+/// A [`Diagnostic`] about the first difference.
+pub(crate) fn permute(under_test: &PluginUnderTest<'_>, module: &TestModule, seed: u64) -> Result<(), Diagnostic> {
+    let about = under_test.about();
+    // Plugins of ABI version 1 do not declare which relocations must follow which.
+    let unordered = |s: &Section| about.abi < 2 && s.in_place;
     let bound = |r: &Relocation| {
         let kind = r.kind & about.kind_mask;
         about.rows.iter().any(|row| {
@@ -260,31 +278,31 @@ pub(crate) fn permute(subject: &Subject<'_>, case: &Case, seed: u64) -> Result<(
             ordered && (row.row.kind == kind || row.row.partner == kind)
         })
     };
-    let mut permuted = case.clone();
+    let mut permuted = module.clone();
     let mut rng = Rng::new(seed);
-    for (section, s) in case.groups() {
+    for (section, s) in module.groups() {
         let places = Places::of(about, s);
         let alone = |i: &usize| places.sharing(*i) == Sharing::Alone && !bound(&s.relocations[*i]);
-        let free: Vec<_> = (0..s.relocations.len()).filter(|i| !silent(s) && alone(i)).collect();
+        let free: Vec<_> = (0..s.relocations.len()).filter(|i| !unordered(s) && alone(i)).collect();
         let list = &mut permuted.sections[section].relocations;
         for i in (1..free.len()).rev() {
             list.swap(free[i], free[rng.below(i + 1)]);
         }
-        // Of few, chance may leave all in their order.
+        // A random permutation of few elements may be the identity.
         if *list == s.relocations {
             free.windows(2).for_each(|two| list.swap(two[0], two[1]));
         }
     }
-    let (first, second) = (subject.run(case).outcome, subject.run(&permuted).outcome);
-    let complaint = |about: String, expected: String, came: String| {
-        Err(Complaint { wrong: Wrong::Differs, about, expected: format!("{expected} in any order"), came })
+    let (first, second) = (under_test.run(module).outcome, under_test.run(&permuted).outcome);
+    let diagnostic = |about: String, expected: String, actual: String| {
+        Err(Diagnostic { kind: DiagnosticKind::Differs, about, expected: format!("{expected} in any order"), actual })
     };
     match (first, second) {
         (Outcome::Linked(a), Outcome::Linked(b)) => {
-            for (section, s) in case.groups() {
+            for (section, s) in module.groups() {
                 for r in &s.relocations {
                     let Some(row) = about.row(r.kind).filter(|row| row.writes()) else { continue };
-                    // Entries may be numbered as they come.
+                    // Table entries may be numbered in the order of the relocations.
                     let tables = !a.made.is_empty()
                         && (matches!(row.row.effect, effect::SLOT | effect::UNKNOWN | effect::PARTNER)
                             || row.is(row_flag::FALLBACK));
@@ -293,7 +311,7 @@ pub(crate) fn permute(subject: &Subject<'_>, case: &Case, seed: u64) -> Result<(
                     if let ((Some(a), Some(b)), false) = (both, tables)
                         && a != b
                     {
-                        return complaint(format!("{} at {}+{:#x}", row.name, s.name, r.offset), hex(a), hex(b));
+                        return diagnostic(format!("{} at {}+{:#x}", row.name, s.name, r.offset), hex(a), hex(b));
                     }
                 }
             }
@@ -302,10 +320,14 @@ pub(crate) fn permute(subject: &Subject<'_>, case: &Case, seed: u64) -> Result<(
         (Outcome::Refused(_), Outcome::Refused(_)) => Ok(()),
         (Outcome::Linked(_), Outcome::Refused(faults)) | (Outcome::Refused(faults), Outcome::Linked(_)) => {
             let kind = faults.first().map_or(String::new(), |f| f.kind.clone());
-            complaint("independent relocations".into(), "the same verdict".into(), format!("{kind} in one of two"))
+            diagnostic(
+                "independent relocations".into(),
+                "the same outcome".into(),
+                format!("{kind} in one of two runs"),
+            )
         }
-        (_, Outcome::Misbehaved(what)) | (Outcome::Misbehaved(what), _) => {
-            complaint("independent relocations".into(), "an answer".into(), format!("it {what}"))
+        (_, Outcome::GuestError(what)) | (Outcome::GuestError(what), _) => {
+            diagnostic("independent relocations".into(), "an answer".into(), format!("it {what}"))
         }
     }
 }

@@ -1,41 +1,41 @@
-//! Where a reference leads in the end.
+//! Finds the destination of a reference.
 //!
-//! Linkers are free in where they put a GOT entry, a PLT entry or a veneer, and in what code a veneer is made
-//! of. Two images of a module are the same if every reference leads to the same place: the entry is read,
-//! and the few instructions of a veneer are carried out until they jump.
+//! Linkers choose where they place a GOT entry, a PLT entry or a veneer, and which instructions a veneer consists of.
+//! Two images of a module are equivalent if every reference has the same destination. To find it, the GOT entry is
+//! read, and the few instructions of a veneer are interpreted until they jump.
 
 use super::{Image, Target};
 
-/// More instructions than any PLT entry or veneer has.
+/// The most instructions to interpret. No PLT entry or veneer has as many.
 const LONGEST_VENEER: usize = 8;
 
-/// What a reference finds at its end.
+/// The destination of a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// Control, or an address, goes here directly.
+    /// The reference leads directly to this address.
     Direct(u64),
-    /// Through something that the linker made.
-    Through(u64),
+    /// The reference leads to this address through something that the linker made.
+    Indirect(u64),
 }
 
 impl Destination {
-    /// The place itself, however it is reached.
+    /// Returns the address, whether it is reached directly or not.
     pub fn address(self) -> u64 {
         match self {
-            Destination::Direct(address) | Destination::Through(address) => address,
+            Destination::Direct(address) | Destination::Indirect(address) => address,
         }
     }
 }
 
-/// Whether the field at `offset` of input section `index` leads to the same place in both images.
+/// Returns whether the field at `offset` of input section `index` has the same destination in both images.
 pub fn same(target: Target, left: &Image, right: &Image, index: u32, offset: u64) -> bool {
-    let ends = [left, right].map(|image| of(target, image, index, offset).map(Destination::address));
+    let ends = [left, right].map(|image| resolve(target, image, index, offset).map(Destination::address));
     ends[0].is_some() && ends[0] == ends[1]
 }
 
-/// Where the relocated field at `offset` of input section `index` leads; `None` if the instruction there
-/// refers to nothing, or the linker's own code is not understood.
-pub fn of(target: Target, image: &Image, index: u32, offset: u64) -> Option<Destination> {
+/// Returns the destination of the relocated field at `offset` of input section `index`. Returns `None` if the
+/// instruction there refers to nothing, or if the linker's own code is not understood.
+pub fn resolve(target: Target, image: &Image, index: u32, offset: u64) -> Option<Destination> {
     let section = image.section(index)?;
     // On s390x the field is the second half of the instruction.
     let start = usize::try_from(offset).ok()?.checked_sub(if target == Target::S390x { 2 } else { 0 })?;
@@ -46,25 +46,25 @@ pub fn of(target: Target, image: &Image, index: u32, offset: u64) -> Option<Dest
         Target::Aarch64 => aarch64::reference(image, address, code, false),
         Target::Aarch64Be => aarch64::reference(image, address, code, true),
         Target::Riscv32 | Target::Riscv64 => riscv::reference(image, address, code),
-        // These have no code of the linker's on the way.
+        // On these targets linkers insert no code between a branch and its target.
         Target::X86_64 | Target::Mips | Target::Mipsel => None,
     }
 }
 
-/// The end of a branch to `address`: that place, or where the veneer there jumps to.
+/// Returns the destination of a branch to `address`: that address, or the one to which the veneer there jumps.
 fn branch(image: &Image, address: u64, run: fn(&Image, u64) -> Option<u64>) -> Option<Destination> {
     if image.own_bytes(address, 2).is_none() {
         return Some(Destination::Direct(address));
     }
-    run(image, address).map(Destination::Through)
+    run(image, address).map(Destination::Indirect)
 }
 
-/// The value of the `bits` lowest bits of `value`, the highest of them being the sign.
+/// Sign-extends the lowest `bits` bits of `value`.
 fn signed(value: u64, bits: u32) -> u64 {
     ((value << (64 - bits)) as i64 >> (64 - bits)) as u64
 }
 
-/// The `count` bits of `word` from bit `from` on.
+/// Extracts `count` bits of `word`, starting at bit `from`.
 fn bits(word: u32, from: u32, count: u32) -> u64 {
     u64::from(word >> from) & ((1 << count) - 1)
 }
@@ -72,20 +72,20 @@ fn bits(word: u32, from: u32, count: u32) -> u64 {
 mod s390x {
     use super::{Destination, Image, LONGEST_VENEER, branch, signed};
 
-    /// The end of a relative-long instruction: a branch, a load, or an address.
+    /// Returns the destination of a relative-long instruction: a branch, a load, or an address.
     pub(super) fn reference(image: &Image, address: u64, code: &[u8]) -> Option<Destination> {
         let end = relative(address, code)?;
         match (code[0], code[1] & 15) {
             (0xc0, 4 | 5) => branch(image, end, run),
-            // A load, or an address that may have been a load before the linker knew better.
+            // A load, or an address computation that the linker relaxed from a load.
             _ => match image.own_bytes(end, 8) {
-                Some(entry) => Some(Destination::Through(u64::from_be_bytes(entry.try_into().ok()?))),
+                Some(entry) => Some(Destination::Indirect(u64::from_be_bytes(entry.try_into().ok()?))),
                 None => Some(Destination::Direct(end)),
             },
         }
     }
 
-    /// What an instruction with a 32-bit offset, counted in halfwords, refers to.
+    /// Returns the address to which an instruction with a 32-bit offset in halfwords refers.
     fn relative(address: u64, code: &[u8]) -> Option<u64> {
         let offset = i32::from_be_bytes(code.get(2..6)?.try_into().ok()?);
         Some(address.wrapping_add_signed(i64::from(offset) * 2))
@@ -105,7 +105,7 @@ mod s390x {
                         (0xc0, 0, _) => registers[high] = Some(relative(at, code)?),
                         (0xc0, 4, _) if high == 15 => return relative(at, code),
                         (0xc4, 8, _) => registers[high] = Some(load(image, relative(at, code)?)?),
-                        // A load with base and 20-bit displacement, without index.
+                        // A load with a base and a 20-bit displacement, without an index.
                         (0xe3, 0, 0x04) => {
                             let displacement =
                                 u64::from(code[4]) << 12 | u64::from(code[2] & 15) << 8 | u64::from(code[3]);
@@ -130,7 +130,7 @@ mod s390x {
 mod aarch64 {
     use super::{Destination, Image, LONGEST_VENEER, bits, branch, signed};
 
-    /// The end of a `b` or `bl`.
+    /// Returns the destination of a `b` or `bl`.
     pub(super) fn reference(image: &Image, address: u64, code: &[u8], big: bool) -> Option<Destination> {
         let word = u32::from_le_bytes(code.get(..4)?.try_into().ok()?);
         branch(image, target(address, word)?, if big { run::<true> } else { run::<false> })
@@ -141,7 +141,7 @@ mod aarch64 {
         is_branch.then(|| address.wrapping_add(signed(bits(word, 0, 26), 26) << 2))
     }
 
-    /// Instructions are little-endian even where data, and so a literal, is not.
+    /// Instructions are little-endian even where data, and therefore a literal, is big-endian.
     fn run<const BIG: bool>(image: &Image, mut at: u64) -> Option<u64> {
         let mut registers = [None; 32];
         for _ in 0..LONGEST_VENEER {
@@ -184,7 +184,7 @@ mod aarch64 {
 mod riscv {
     use super::{Destination, Image, LONGEST_VENEER, bits, branch, signed};
 
-    /// The end of a far call (`auipc` and `jalr`), or of a load or an address through `auipc`.
+    /// Returns the destination of a far call (`auipc` and `jalr`), or of a load or an address that uses `auipc`.
     pub(super) fn reference(image: &Image, address: u64, code: &[u8]) -> Option<Destination> {
         let word = |at: usize| Some(u32::from_le_bytes(code.get(at..at + 4)?.try_into().ok()?));
         let (first, second) = (word(0)?, word(4)?);
@@ -194,7 +194,7 @@ mod riscv {
         let end = address.wrapping_add(upper(first)).wrapping_add(signed(bits(second, 20, 12), 12));
         match bits(second, 0, 7) {
             0x67 => branch(image, end, run),
-            0x03 if image.own_bytes(end, 8).is_some() => load(image, end).map(Destination::Through),
+            0x03 if image.own_bytes(end, 8).is_some() => load(image, end).map(Destination::Indirect),
             _ => Some(Destination::Direct(end)),
         }
     }
@@ -248,9 +248,9 @@ mod tests {
         let code = words(&[0x0001_0097, 0x0000_80e7]);
         let mut own = words(&[0x0000_0317, 0x0103_3303, 0x0003_0067, 0x0000_0013]);
         own.extend_from_slice(&0xffff_ffff_8000_1234_u64.to_le_bytes());
-        let end = of(Target::Riscv64, &image(&code, &own), 1, 0);
-        assert_eq!(end, Some(Destination::Through(0xffff_ffff_8000_1234)));
-        let end = of(Target::Riscv64, &image(&code, &[]), 1, 0);
+        let end = resolve(Target::Riscv64, &image(&code, &own), 1, 0);
+        assert_eq!(end, Some(Destination::Indirect(0xffff_ffff_8000_1234)));
+        let end = resolve(Target::Riscv64, &image(&code, &[]), 1, 0);
         assert_eq!(end, Some(Destination::Direct(0x20000)));
     }
 
@@ -259,8 +259,8 @@ mod tests {
         // bl; movn x16, #0x1; movk x16, #0x1234, lsl #16; br x16
         let code = words(&[0x9400_4000]);
         let own = words(&[0x9280_0030, 0xf2a2_4690, 0xd61f_0200]);
-        let end = of(Target::Aarch64, &image(&code, &own), 1, 0);
-        assert_eq!(end, Some(Destination::Through(0xffff_ffff_1234_fffe)));
+        let end = resolve(Target::Aarch64, &image(&code, &own), 1, 0);
+        assert_eq!(end, Some(Destination::Indirect(0xffff_ffff_1234_fffe)));
     }
 
     #[test]
@@ -269,7 +269,7 @@ mod tests {
         let code = [0xc0, 0xe5, 0x00, 0x00, 0x80, 0x00];
         let mut own = vec![0x0d, 0x10, 0xe3, 0x10, 0x10, 0x0a, 0x00, 0x04, 0x07, 0xf1, 0, 0];
         own.extend_from_slice(&0x3ff_1234_5678_u64.to_be_bytes());
-        let end = of(Target::S390x, &image(&code, &own), 1, 2);
-        assert_eq!(end, Some(Destination::Through(0x3ff_1234_5678)));
+        let end = resolve(Target::S390x, &image(&code, &own), 1, 2);
+        assert_eq!(end, Some(Destination::Indirect(0x3ff_1234_5678)));
     }
 }

@@ -1,6 +1,6 @@
-//! The shipped guests, in the sandbox, through the host's own pipeline.
+//! The shipped guests, run in the sandbox through the host's own pipeline.
 
-use super::{Answer, Described, Fault, Linker, Made, Refusal, Tiny, What, write};
+use super::{Fault, LinkError, LinkOutput, Linker, ModuleSpec, RowDescription, SymbolKind, SyntheticSection, write};
 use anyhow::{Context as _, Result};
 use relobox::apply::apply;
 use relobox::cache::Cache;
@@ -22,16 +22,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Guest {
     guests: Arc<Guests>,
     plugin: Arc<Plugin>,
-    rows: Vec<Described>,
+    rows: Vec<RowDescription>,
 }
 
-/// Where compiled guests are kept: beside what cargo builds.
+/// Returns a sandbox whose cache of compiled guests is beside cargo's build output.
 fn sandbox() -> Result<Sandbox> {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
     Ok(Sandbox::new(Cache::open_dir(&target.join("test-guests")))?)
 }
 
-/// All that relobox comes with; compiled once for a process.
+/// Returns all built-in guests, compiled once per process.
 fn guests() -> Result<Arc<Guests>> {
     static GUESTS: Mutex<Option<Arc<Guests>>> = Mutex::new(None);
     let mut shared = GUESTS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,7 +42,10 @@ fn guests() -> Result<Arc<Guests>> {
     Ok(Arc::clone(shared.insert(guests)))
 }
 
-/// One of the plugins that relobox comes with.
+/// Returns the built-in plugin called `name`.
+///
+/// # Errors
+/// If there is no such plugin, or the guests do not compile.
 pub fn named(name: &str) -> Result<Guest> {
     let guests = guests()?;
     let found = guests.plugins().find(|(n, _)| *n == name).with_context(|| format!("no plugin {name}"))?;
@@ -50,13 +53,19 @@ pub fn named(name: &str) -> Result<Guest> {
     Ok(Guest::new(&guests, plugin))
 }
 
-/// Any other plugin, whatever there is for its machine.
+/// Loads any other plugin, whether or not there is a built-in one for its machine.
+///
+/// # Errors
+/// If `wasm` is not a valid plugin.
 pub fn from_wasm(name: &str, wasm: &[u8]) -> Result<Guest> {
     let plugin = Plugin::describe(sandbox()?.load(name, wasm)?, Origin::File(name.into()))?;
     Ok(Guest::new(&guests()?, Arc::new(plugin)))
 }
 
-/// Their names.
+/// Returns the names of the built-in plugins.
+///
+/// # Errors
+/// If the guests do not compile.
 pub fn names() -> Result<Vec<String>> {
     Ok(guests()?.plugins().map(|(name, _)| name.to_owned()).collect())
 }
@@ -64,7 +73,7 @@ pub fn names() -> Result<Vec<String>> {
 impl Guest {
     fn new(guests: &Arc<Guests>, plugin: Arc<Plugin>) -> Self {
         let writing = plugin.about.rows.iter().filter(|row| row.writes());
-        let rows = writing.map(|r| Described {
+        let rows = writing.map(|r| RowDescription {
             row: r.row,
             name: r.name.clone(),
             formula: r.formula.clone(),
@@ -76,7 +85,7 @@ impl Guest {
 }
 
 impl Guest {
-    /// The plugin itself.
+    /// Returns the plugin itself.
     pub fn plugin(&self) -> &Plugin {
         &self.plugin
     }
@@ -91,37 +100,37 @@ impl Linker for Guest {
         &self.plugin.about.machines
     }
 
-    fn rows(&self) -> &[Described] {
+    fn rows(&self) -> &[RowDescription] {
         &self.rows
     }
 
-    fn link(&self, module: &Tiny) -> Result<Answer, Refusal> {
-        let elf = write(module).map_err(|e| Refusal::Misbehaved(format!("the module cannot be written: {e}")))?;
+    fn link(&self, module: &ModuleSpec) -> Result<LinkOutput, LinkError> {
+        let elf = write(module).map_err(|e| LinkError::Guest(format!("the module cannot be written: {e}")))?;
         let refusal = |e: Error| match e {
-            Error::Module(problems) => Refusal::Faults(problems.into_iter().map(fault).collect()),
-            other => Refusal::Misbehaved(other.to_string()),
+            Error::Module(problems) => LinkError::Faults(problems.into_iter().map(fault).collect()),
+            other => LinkError::Guest(other.to_string()),
         };
         self.run(module, elf).map_err(refusal)
     }
 }
 
-/// The section that `write` named so.
+/// The section that `elf::write` named so.
 fn fault(problem: relobox::Problem) -> Fault {
     let index = problem.section.as_deref().and_then(|s| usize::from_str_radix(s.strip_prefix(".v")?, 16).ok());
     Fault { kind: problem.kind.to_owned(), section: index, offset: problem.offset.unwrap_or(0) }
 }
 
 impl Guest {
-    fn run(&self, module: &Tiny, elf: Vec<u8>) -> relobox::Result<Answer> {
-        // Not by the text of a symbol file, in which 0 is a hidden address.
+    fn run(&self, module: &ModuleSpec, elf: Vec<u8>) -> relobox::Result<LinkOutput> {
+        // Symbols are added directly rather than through a symbol file, in which 0 stands for a hidden address.
         let mut symbols = Symbols::new();
         for symbol in &module.symbols {
-            if let What::Outside(value) = symbol.what {
+            if let SymbolKind::Outside(value) = symbol.kind {
                 let definition = Definition { address: Some(value), exported: true, ..Definition::default() };
                 symbols.define(symbol.name.as_bytes(), definition);
             }
         }
-        // The stages as `link` runs them; only the addresses are the module's own.
+        // The same stages as in `link`. Only the addresses come from the module specification.
         let mut parsed = link::load(&self.guests, "vector", Source::Bytes(elf))?;
         let records = parsed.records();
         let mut planned = plan(&self.plugin, &records, &[])?;
@@ -137,10 +146,14 @@ impl Guest {
         let resolved = resolve(&records, &planned.needs, &layout, sources)?;
         let made = apply(&self.plugin, &records, &mut planned, &layout, &resolved, |_| None)?;
         confine(&self.plugin.about, &mut parsed, &planned)?;
-        let made = made.into_iter().map(|s| Made { name: s.wanted.name, address: s.address, contents: s.contents });
+        let made = made.into_iter().map(|s| SyntheticSection {
+            name: s.wanted.name,
+            address: s.address,
+            contents: s.contents,
+        });
         let records = parsed.records();
         let sections = records.sections.iter().skip(1).take(module.sections.len());
-        Ok(Answer {
+        Ok(LinkOutput {
             sections: sections.map(|s| records.bytes(s.data).to_vec()).collect(),
             made: made.collect(),
             fuel: Some(planned.instance.fuel_used()),
@@ -148,8 +161,8 @@ impl Guest {
     }
 }
 
-/// A page-aligned address behind the sections that are near the first one.
-pub(crate) fn behind(module: &Tiny) -> u64 {
+/// Returns a page-aligned address after the sections that are near the first one.
+pub(crate) fn behind(module: &ModuleSpec) -> u64 {
     let first = module.sections.first().map_or(0, |s| s.address);
     let ends = module.sections.iter().map(|s| s.address.wrapping_add(s.bytes.len() as u64));
     let last = ends.filter(|end| end.abs_diff(first) < 1 << 24).max().unwrap_or(first);

@@ -1,26 +1,28 @@
-//! Small x86-64 modules that ask for symbols and export others, with what `MODULE_…` and `EXPORT_SYMBOL_…` leave in a file.
+//! A builder for small x86-64 modules that import and export symbols, with the sections that `MODULE_…` and
+//! `EXPORT_SYMBOL_…` produce.
 
 use object::write::{Object, Relocation, SectionId, Symbol, SymbolId, SymbolSection};
 use object::{Architecture, BinaryFormat, Endianness, RelocationFlags, SectionFlags, elf};
 use object::{SectionKind, SymbolFlags, SymbolKind, SymbolScope};
 
-/// A module.
+/// The contents of a module.
 #[derive(Clone, Debug, Default)]
-pub struct Made<'a> {
-    /// `name=`, if it has one.
+pub struct ModuleBuilder<'a> {
+    /// The name in modinfo, if there is one.
     pub name: Option<&'a str>,
-    /// Symbols that its init calls.
+    /// The symbols that init calls.
     pub calls: &'a [&'a str],
-    /// Symbols that it exports, GPL-only.
+    /// The exported symbols, which are GPL-only.
     pub exports: &'a [&'a str],
-    /// Namespaces that it imports.
+    /// The imported namespaces.
     pub imports: &'a [&'a str],
 }
 
-impl Made<'_> {
-    /// Its file.
+impl ModuleBuilder<'_> {
+    /// Writes the module.
     ///
     /// # Panics
+    ///
     /// If `object` cannot write it.
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
@@ -49,7 +51,8 @@ impl Made<'_> {
         o.write().expect("a module")
     }
 
-    /// `__ksymtab_gpl` and `__ksymtab_strings`: of each symbol the distances to it, to its name and to its namespace.
+    /// Writes `__ksymtab_gpl` and `__ksymtab_strings`: for each symbol the distances to it, to its name and to its
+    /// namespace.
     fn export(&self, o: &mut Object<'_>, text: SectionId) {
         let mut strings = b"\0".to_vec();
         let mut names = Vec::new();

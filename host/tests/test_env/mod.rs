@@ -1,4 +1,4 @@
-//! A simulated kernel of a test's own, and modules that `cc` has just compiled.
+//! A test environment: a simulated kernel of its own, and modules compiled with `cc`.
 #![allow(dead_code, unreachable_pub, reason = "each test binary includes this file and uses a part")]
 
 use relobox::pins::Pins;
@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A directory with modules and a kernel's socket; both end with the test.
-pub struct Workshop {
+/// A temporary directory with modules and the socket of a simulated kernel. Dropping it stops the kernel and removes
+/// the directory.
+pub struct TestEnv {
     pub directory: PathBuf,
     pub socket: PathBuf,
 }
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Outcome {
     pub code: Option<i32>,
@@ -34,14 +35,14 @@ pub fn compiled(_: &Pins, plugin: &PluginFile) -> relobox::Result<OwnedFd> {
     Ok(relobox::memfd::seal(file).unwrap())
 }
 
-/// Compiled guests, shared by all tests: compiling them takes seconds.
+/// Returns the cache of compiled guests, which all tests share because compiling takes seconds.
 pub fn cache() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")
 }
 
-impl Workshop {
+impl TestEnv {
     pub fn new() -> Self {
-        // Not in the target directory: a socket's path may have 107 bytes.
+        // Not in the target directory: the path of a socket is limited to 107 bytes.
         let name = format!("relobox-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let directory = std::env::temp_dir().join(name);
         std::fs::create_dir(&directory).unwrap();
@@ -51,7 +52,7 @@ impl Workshop {
         Self { directory, socket }
     }
 
-    /// Compiles one of the samples.
+    /// Compiles a sample of the simulated kernel and returns the path of its `.ko` file.
     pub fn sample(&self, name: &str) -> PathBuf {
         let source = samples::SOURCES.iter().find(|(file, _)| file.strip_suffix(".c") == Some(name));
         self.compile(name, source.unwrap_or_else(|| panic!("no sample {name}")).1)
@@ -61,7 +62,7 @@ impl Workshop {
         names.iter().for_each(|name| drop(self.sample(name)));
     }
 
-    /// Compiles C.
+    /// Compiles C source to a `.ko` file and returns its path.
     pub fn compile(&self, name: &str, source: &str) -> PathBuf {
         let (c, ko) = (self.directory.join(name).with_extension("c"), self.directory.join(name).with_extension("ko"));
         std::fs::write(&c, source).unwrap();
@@ -70,21 +71,21 @@ impl Workshop {
         ko
     }
 
-    /// A command of relobox, with this kernel's socket.
+    /// Builds `relobox COMMAND --socket SOCKET` for this kernel.
     pub fn command(&self, command: &str) -> Command {
         let mut run = Command::new(env!("CARGO_BIN_EXE_relobox"));
         run.current_dir(&self.directory).env("RELOBOX_CACHE", cache()).args([command, "--socket"]).arg(&self.socket);
         run
     }
 
-    /// A command that is about no kernel.
+    /// Builds `relobox ARGS`, for commands that take no kernel socket.
     pub fn command_of(&self, args: &[&str]) -> Command {
         let mut run = Command::new(env!("CARGO_BIN_EXE_relobox"));
         run.current_dir(&self.directory).env("RELOBOX_CACHE", cache()).env("RELOBOX_ALL_IN_ONE", "1").args(args);
         run
     }
 
-    /// Its output.
+    /// Runs `relobox ARGS`, requires exit code 0 and returns stdout.
     pub fn json_of(&self, args: &[&str]) -> String {
         let outcome: Outcome = self.command_of(args).output().unwrap().into();
         assert_eq!(outcome.code, Some(0), "{args:?}: {outcome:?}");
@@ -95,14 +96,14 @@ impl Workshop {
         self.command(command).args(args).output().unwrap().into()
     }
 
-    /// Must succeed; its output.
+    /// Runs a command, requires exit code 0 and returns stdout.
     pub fn succeed(&self, command: &str, args: &[&str]) -> String {
         let outcome = self.relobox(command, args);
         assert_eq!(outcome.code, Some(0), "{command} {args:?}: {outcome:?}");
         outcome.stdout
     }
 
-    /// Must fail with this code; what it said, without the prefix.
+    /// Runs a command, requires exit code `code` and returns stderr without the `relobox: ` prefixes.
     pub fn fail(&self, code: i32, command: &str, args: &[&str]) -> String {
         let outcome = self.relobox(command, args);
         assert_eq!(outcome.code, Some(code), "{command} {args:?}: {outcome:?}");
@@ -114,13 +115,13 @@ impl Workshop {
         Client::connect(&self.socket).unwrap()
     }
 
-    /// What modules printed.
+    /// Returns the lines that modules printed to the kernel log.
     pub fn log(&self) -> Vec<String> {
         self.succeed("dmesg", &[]).lines().skip(1).map(str::to_owned).collect()
     }
 
-    /// The kernel holds nothing: no module, no area, no heap. It may have yet to notice that a client went; each
-    /// answer lets it look at all of them, so this needs no clock.
+    /// Asserts that the kernel holds no module, no area and no heap. It may not have noticed yet that a client
+    /// disconnected; each answer makes it check all clients, so that polling needs no clock.
     pub fn assert_empty(&self) {
         let mut client = self.client();
         for _ in 0..1000 {
@@ -133,7 +134,7 @@ impl Workshop {
     }
 }
 
-impl Drop for Workshop {
+impl Drop for TestEnv {
     fn drop(&mut self) {
         if let Ok(client) = Client::connect(&self.socket) {
             let _ = client.power_off();

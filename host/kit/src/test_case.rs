@@ -1,4 +1,4 @@
-//! Cases as text, for people and for `git diff`: a line for a record, in the order of the records.
+//! Test cases as text, for readers and for `git diff`: one line for each record, in the order of the records.
 //!
 //! ```text
 //! relobox case 1
@@ -13,44 +13,45 @@
 //!   section 1 000000eb feffffeb 00000000 00000000
 //! ```
 //!
-//! Symbols and sections are numbered from 1 in their order. Numbers are decimal or `0x…`. What follows `expected`
-//! is what a correct plugin answers: `linked` and contents, or `refused` and kinds of faults, each with the number
-//! of its relocation. An empty line, or one that begins with `#`, says nothing.
+//! Symbols and sections are numbered from 1 in their order. Numbers are decimal or `0x…`. `expected` begins the answer
+//! of a correct plugin: `linked` and contents, or `refused` and kinds of faults, each with the index of its relocation.
+//! Empty lines and lines that begin with `#` are ignored.
 
-use super::case::{Case, Relocation, Section, Symbol};
 use super::run::Outcome;
+use super::test_module::{Relocation, Section, Symbol, TestModule};
 use relobox_core::limits;
 use relobox_core::text::hex;
 use std::fmt::{self, Write as _};
 
-/// The first line: a file of another version is refused.
+/// The first line, which contains the version of the format.
 const FIRST: &str = "relobox case 1";
 
-/// A case that may know what must come of it.
+/// A test module with its expected outcome, as a `.case` file holds it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recorded {
-    /// The case.
-    pub case: Case,
-    /// What must come of it.
+pub struct TestCase {
+    /// The module.
+    pub module: TestModule,
+    /// The expected outcome, if it is known.
     pub expected: Option<Expected>,
 }
 
-/// What must come of a case.
+/// The expected outcome of a test module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// Contents of sections, by index from 1, and of what the plugin makes, by name.
+    /// The module is linked, and these sections have these contents. Sections that are not listed may have any
+    /// contents.
     Linked {
-        /// The case's.
+        /// Sections of the module, by index from 1.
         sections: Vec<(usize, Vec<u8>)>,
-        /// The plugin's.
+        /// Sections that the plugin makes, by name.
         made: Vec<(String, Vec<u8>)>,
     },
-    /// Kinds of faults, each with the index of its relocation.
+    /// The module is refused with these kinds of faults, each with the index of its relocation.
     Refused(Vec<(String, Option<u32>)>),
 }
 
 impl Expected {
-    /// What came of a case, to be expected from now on; nothing is expected of a plugin that misbehaved.
+    /// Makes an expectation from an outcome, or returns `None` if the plugin broke the contract.
     #[must_use]
     pub fn of(outcome: &Outcome) -> Option<Self> {
         match outcome {
@@ -61,31 +62,31 @@ impl Expected {
             Outcome::Refused(faults) => {
                 Some(Self::Refused(faults.iter().map(|f| (f.kind.clone(), f.relocation)).collect()))
             }
-            Outcome::Misbehaved(_) => None,
+            Outcome::GuestError(_) => None,
         }
     }
 }
 
-/// Why a text is no case.
+/// A syntax error in a test case.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {what}")]
-pub struct Unreadable {
-    /// The line's number, from 1.
+pub struct ParseError {
+    /// The number of the line, from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// The message that describes the error.
     pub what: String,
 }
 
-impl fmt::Display for Recorded {
+impl fmt::Display for TestCase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let case = &self.case;
-        let order = if case.order == relobox_abi::order::BIG { "big" } else { "little" };
-        writeln!(f, "{FIRST}\nmachine {} {} {order} {:#x}", case.machine, case.class, case.elf_flags)?;
-        writeln!(f, "synthetic {:#x}", case.synthetic)?;
-        for (name, value) in &case.inputs {
+        let module = &self.module;
+        let order = if module.order == relobox_abi::order::BIG { "big" } else { "little" };
+        writeln!(f, "{FIRST}\nmachine {} {} {order} {:#x}", module.machine, module.class, module.elf_flags)?;
+        writeln!(f, "synthetic {:#x}", module.synthetic)?;
+        for (name, value) in &module.inputs {
             writeln!(f, "input {} {value:#x}", quoted(name))?;
         }
-        for s in &case.sections {
+        for s in &module.sections {
             let form = if s.in_place { " in-place" } else { "" };
             let (name, address) = (quoted(&s.name), s.address);
             writeln!(f, "section {name} {address:#x} align {} flags {:#x}{form}", s.align, s.flags)?;
@@ -95,7 +96,7 @@ impl fmt::Display for Recorded {
                 writeln!(f, "  relocation {offset:#x} type {kind} symbol {symbol} addend {addend}")?;
             }
         }
-        for s in &case.symbols {
+        for s in &module.symbols {
             let Symbol { value, section, size, info, other, flags, .. } = s;
             write!(f, "symbol {} {value:#x} section {section} size {size} ", quoted(&s.name))?;
             writeln!(f, "info {info:#x} other {other:#x} flags {flags:#x}")?;
@@ -126,7 +127,7 @@ impl fmt::Display for Recorded {
     }
 }
 
-/// Bytes in words of four, eight to a line; long runs of zeros as their number.
+/// Writes bytes in words of four, eight words on a line; runs of 32 zeros or more are written as a count.
 fn contents(f: &mut fmt::Formatter<'_>, mut bytes: &[u8]) -> fmt::Result {
     while !bytes.is_empty() {
         let zeros = bytes.iter().take_while(|b| **b == 0).count();
@@ -147,7 +148,7 @@ fn contents(f: &mut fmt::Formatter<'_>, mut bytes: &[u8]) -> fmt::Result {
     Ok(())
 }
 
-/// A name as one word.
+/// Escapes a name so that it is a single word.
 fn quoted(name: &str) -> String {
     let plain = |c: char| c.is_ascii_graphic() && c != '\\';
     let mut out = String::from(if name.is_empty() || name == "-" { "\\" } else { "" });
@@ -174,32 +175,32 @@ fn unquoted(word: &str) -> Option<String> {
     Some(out)
 }
 
-/// A line's words.
+/// The words of a line.
 struct Words<'a> {
     line: usize,
     words: std::iter::Peekable<std::str::SplitAsciiWhitespace<'a>>,
 }
 
 impl<'a> Words<'a> {
-    fn wrong(&self, what: impl Into<String>) -> Unreadable {
-        Unreadable { line: self.line, what: what.into() }
+    fn error(&self, what: impl Into<String>) -> ParseError {
+        ParseError { line: self.line, what: what.into() }
     }
 
-    fn word(&mut self, what: &str) -> Result<&'a str, Unreadable> {
-        self.words.next().ok_or_else(|| Unreadable { line: self.line, what: format!("{what} is missing") })
+    fn word(&mut self, what: &str) -> Result<&'a str, ParseError> {
+        self.words.next().ok_or_else(|| ParseError { line: self.line, what: format!("{what} is missing") })
     }
 
-    fn name(&mut self) -> Result<String, Unreadable> {
+    fn name(&mut self) -> Result<String, ParseError> {
         let word = self.word("a name")?;
-        unquoted(word).ok_or_else(|| self.wrong(format!("{word:?} is no name")))
+        unquoted(word).ok_or_else(|| self.error(format!("{word:?} is not a name")))
     }
 
-    fn key(&mut self, key: &str) -> Result<(), Unreadable> {
+    fn key(&mut self, key: &str) -> Result<(), ParseError> {
         let word = self.word(key)?;
-        if word == key { Ok(()) } else { Err(self.wrong(format!("{key:?} was expected, not {word:?}"))) }
+        if word == key { Ok(()) } else { Err(self.error(format!("{key:?} was expected, not {word:?}"))) }
     }
 
-    fn number<T: TryFrom<i128>>(&mut self, what: &str) -> Result<T, Unreadable> {
+    fn number<T: TryFrom<i128>>(&mut self, what: &str) -> Result<T, ParseError> {
         let word = self.word(what)?;
         let (digits, negative) = word.strip_prefix('-').map_or((word, false), |digits| (digits, true));
         let value = match digits.strip_prefix("0x") {
@@ -208,23 +209,23 @@ impl<'a> Words<'a> {
         };
         let value = value.ok().map(|v| if negative { -i128::from(v) } else { i128::from(v) });
         let number = value.and_then(|v| T::try_from(v).ok());
-        number.ok_or_else(|| self.wrong(format!("{word:?} is not {what}, or too large")))
+        number.ok_or_else(|| self.error(format!("{word:?} is not {what}, or too large")))
     }
 
-    fn end(&mut self) -> Result<(), Unreadable> {
+    fn end(&mut self) -> Result<(), ParseError> {
         match self.words.next() {
-            Some(word) => Err(self.wrong(format!("{word:?} is too much"))),
+            Some(word) => Err(self.error(format!("unexpected {word:?} at the end of the line"))),
             None => Ok(()),
         }
     }
 }
 
-/// Adds a line of contents.
-fn read_contents(first: &str, words: &mut Words<'_>, bytes: &mut Vec<u8>) -> Result<(), Unreadable> {
+/// Reads a line of contents.
+fn read_contents(first: &str, words: &mut Words<'_>, bytes: &mut Vec<u8>) -> Result<(), ParseError> {
     if first == "zeros" {
         let count: usize = words.number("a number of zeros")?;
         if bytes.len().saturating_add(count) > limits::CASE {
-            return Err(words.wrong("the contents are too long"));
+            return Err(words.error("the contents are too long"));
         }
         bytes.resize(bytes.len() + count, 0);
         return words.end();
@@ -236,14 +237,14 @@ fn read_contents(first: &str, words: &mut Words<'_>, bytes: &mut Vec<u8>) -> Res
             pair.and_then(|p| u8::from_str_radix(p, 16).ok())
         });
         for byte in pairs {
-            bytes.push(byte.ok_or_else(|| words.wrong(format!("{hex:?} is neither a keyword nor hexadecimal bytes")))?);
+            bytes.push(byte.ok_or_else(|| words.error(format!("{hex:?} is neither a keyword nor hexadecimal bytes")))?);
         }
         word = words.words.next();
     }
     Ok(())
 }
 
-/// What the lines with more indentation belong to.
+/// The record to which indented lines belong.
 enum Open {
     Nothing,
     Section,
@@ -253,18 +254,18 @@ enum Open {
     Refused,
 }
 
-impl std::str::FromStr for Recorded {
-    type Err = Unreadable;
+impl std::str::FromStr for TestCase {
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, Unreadable> {
-        let mut recorded = Self::default();
-        let case = &mut recorded.case;
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let mut test_case = Self::default();
+        let module = &mut test_case.module;
         let mut expected = None;
         let mut open = Open::Nothing;
         let mut lines =
             (1..).zip(text.lines()).filter(|(_, l)| !l.trim().is_empty() && !l.trim_start().starts_with('#'));
         if lines.next().is_none_or(|(_, first)| first.trim_end() != FIRST) {
-            return Err(Unreadable { line: 1, what: format!("a case begins with {FIRST:?}") });
+            return Err(ParseError { line: 1, what: format!("a case begins with {FIRST:?}") });
         }
         for (line, content) in lines {
             let mut words = Words { line, words: content.split_ascii_whitespace().peekable() };
@@ -272,24 +273,24 @@ impl std::str::FromStr for Recorded {
             let first = w.word("a keyword")?;
             match (first, &open) {
                 ("machine", _) => {
-                    (case.machine, case.class) = (w.number("e_machine")?, w.number("32 or 64")?);
-                    case.order = match w.word("little or big")? {
+                    (module.machine, module.class) = (w.number("e_machine")?, w.number("32 or 64")?);
+                    module.order = match w.word("little or big")? {
                         "little" => relobox_abi::order::LITTLE,
                         "big" => relobox_abi::order::BIG,
-                        other => return Err(w.wrong(format!("{other:?} is neither little nor big"))),
+                        other => return Err(w.error(format!("{other:?} is neither little nor big"))),
                     };
-                    case.elf_flags = w.number("e_flags")?;
-                    if !matches!(case.class, 32 | 64) {
-                        return Err(w.wrong("the class is 32 or 64"));
+                    module.elf_flags = w.number("e_flags")?;
+                    if !matches!(module.class, 32 | 64) {
+                        return Err(w.error("the class is 32 or 64"));
                     }
                     w.end()?;
                 }
                 ("synthetic", _) => {
-                    case.synthetic = w.number("an address")?;
+                    module.synthetic = w.number("an address")?;
                     w.end()?;
                 }
                 ("input", _) => {
-                    case.inputs.push((w.name()?, w.number("a number")?));
+                    module.inputs.push((w.name()?, w.number("a number")?));
                     w.end()?;
                 }
                 ("section", Open::Linked | Open::LinkedSection | Open::Made) => {
@@ -299,22 +300,22 @@ impl std::str::FromStr for Recorded {
                     open = Open::LinkedSection;
                 }
                 ("section", _) => {
-                    case.sections.push(read_section(w)?);
+                    module.sections.push(read_section(w)?);
                     open = Open::Section;
                 }
                 ("relocation", Open::Section) => {
                     let relocation = read_relocation(w)?;
-                    case.sections.last_mut().into_iter().for_each(|s| s.relocations.push(relocation));
+                    module.sections.last_mut().into_iter().for_each(|s| s.relocations.push(relocation));
                 }
                 ("symbol", _) => {
-                    case.symbols.push(read_symbol(w)?);
+                    module.symbols.push(read_symbol(w)?);
                     open = Open::Nothing;
                 }
                 ("expected", _) => {
                     (expected, open) = match w.word("linked or refused")? {
                         "linked" => (Some(Expected::Linked { sections: Vec::new(), made: Vec::new() }), Open::Linked),
                         "refused" => (Some(Expected::Refused(Vec::new())), Open::Refused),
-                        other => return Err(w.wrong(format!("{other:?} is neither linked nor refused"))),
+                        other => return Err(w.error(format!("{other:?} is neither linked nor refused"))),
                     };
                     w.end()?;
                 }
@@ -334,27 +335,27 @@ impl std::str::FromStr for Recorded {
                 }
                 (first, open) => {
                     let bytes = match (open, &mut expected) {
-                        (Open::Section, _) => case.sections.last_mut().map(|s| &mut s.bytes),
+                        (Open::Section, _) => module.sections.last_mut().map(|s| &mut s.bytes),
                         (Open::LinkedSection, Some(Expected::Linked { sections, .. })) => {
                             sections.last_mut().map(|(_, bytes)| bytes)
                         }
                         (Open::Made, Some(Expected::Linked { made, .. })) => made.last_mut().map(|(_, bytes)| bytes),
                         _ => None,
                     };
-                    let bytes = bytes.ok_or_else(|| w.wrong(format!("{first:?} is no keyword here")))?;
+                    let bytes = bytes.ok_or_else(|| w.error(format!("{first:?} is not a keyword here")))?;
                     read_contents(first, w, bytes)?;
                 }
             }
         }
-        if recorded.case.class == 0 {
-            return Err(Unreadable { line: text.lines().count(), what: "it has no machine".to_owned() });
+        if test_case.module.class == 0 {
+            return Err(ParseError { line: text.lines().count(), what: "the machine line is missing".to_owned() });
         }
-        recorded.expected = expected;
-        Ok(recorded)
+        test_case.expected = expected;
+        Ok(test_case)
     }
 }
 
-fn read_section(w: &mut Words<'_>) -> Result<Section, Unreadable> {
+fn read_section(w: &mut Words<'_>) -> Result<Section, ParseError> {
     let (name, address): (_, u64) = (w.name()?, w.number("an address")?);
     w.key("align")?;
     let align: u64 = w.number("an alignment")?;
@@ -363,15 +364,15 @@ fn read_section(w: &mut Words<'_>) -> Result<Section, Unreadable> {
     let in_place = w.words.next_if_eq(&"in-place").is_some();
     w.end()?;
     if !align.is_power_of_two() || align > limits::ALIGN {
-        return Err(w.wrong("an alignment is a power of two"));
+        return Err(w.error("an alignment must be a power of two"));
     }
     if address == relobox_core::areas::ABSENT {
-        return Err(w.wrong("no section begins with the last byte that there is"));
+        return Err(w.error("a section cannot begin at the last address"));
     }
     Ok(Section { name, address, align, flags, in_place, ..Section::default() })
 }
 
-fn read_relocation(w: &mut Words<'_>) -> Result<Relocation, Unreadable> {
+fn read_relocation(w: &mut Words<'_>) -> Result<Relocation, ParseError> {
     let offset = w.number("an offset")?;
     w.key("type")?;
     let kind = w.number("a type")?;
@@ -383,7 +384,7 @@ fn read_relocation(w: &mut Words<'_>) -> Result<Relocation, Unreadable> {
     Ok(Relocation { offset, kind, symbol, addend })
 }
 
-fn read_symbol(w: &mut Words<'_>) -> Result<Symbol, Unreadable> {
+fn read_symbol(w: &mut Words<'_>) -> Result<Symbol, ParseError> {
     let (name, value) = (w.name()?, w.number("a value")?);
     w.key("section")?;
     let section = w.number("a section's number")?;
@@ -403,7 +404,7 @@ fn read_symbol(w: &mut Words<'_>) -> Result<Symbol, Unreadable> {
 mod tests {
     use super::*;
 
-    fn sample() -> Recorded {
+    fn sample() -> TestCase {
         let relocations = vec![Relocation { offset: u64::MAX, kind: 283, symbol: 9, addend: i64::MIN }];
         let text = Section {
             name: ".text x".to_owned(),
@@ -416,7 +417,7 @@ mod tests {
         };
         let symbol = Symbol { name: String::new(), value: 7, info: 0x12, flags: 1, ..Symbol::default() };
         let odd = Symbol { name: "\\3b;\u{1f600}".to_owned(), section: 1, ..Symbol::default() };
-        let case = Case {
+        let module = TestModule {
             machine: 183,
             class: 64,
             order: 2,
@@ -427,26 +428,26 @@ mod tests {
             synthetic: 0x1000,
         };
         let made = vec![(".got".to_owned(), vec![0; 64])];
-        Recorded { case, expected: Some(Expected::Linked { sections: vec![(1, vec![9; 3])], made }) }
+        TestCase { module, expected: Some(Expected::Linked { sections: vec![(1, vec![9; 3])], made }) }
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
-        let mut recorded = sample();
-        assert_eq!(recorded.to_string().parse(), Ok(recorded.clone()), "{recorded}");
+    fn text_round_trips() {
+        let mut test_case = sample();
+        assert_eq!(test_case.to_string().parse(), Ok(test_case.clone()), "{test_case}");
         let faults = vec![("out-of-range".to_owned(), Some(3)), ("other".to_owned(), None)];
-        recorded.expected = Some(Expected::Refused(faults));
-        assert_eq!(recorded.to_string().parse(), Ok(recorded.clone()), "{recorded}");
-        recorded.expected = None;
-        assert_eq!(recorded.to_string().parse(), Ok(recorded.clone()), "{recorded}");
+        test_case.expected = Some(Expected::Refused(faults));
+        assert_eq!(test_case.to_string().parse(), Ok(test_case.clone()), "{test_case}");
+        test_case.expected = None;
+        assert_eq!(test_case.to_string().parse(), Ok(test_case.clone()), "{test_case}");
     }
 
     #[test]
-    fn a_line_that_is_wrong_is_named() {
+    fn syntax_errors_name_the_line() {
         let text = sample().to_string();
         for (i, line) in text.lines().enumerate().skip(1) {
             let wrong = text.replacen(line, &format!("{line} nonsense"), 1);
-            let error = wrong.parse::<Recorded>().expect_err(line);
+            let error = wrong.parse::<TestCase>().expect_err(line);
             assert_eq!(error.line, i + 1, "{error}");
         }
     }
