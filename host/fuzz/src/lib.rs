@@ -9,7 +9,7 @@
 //! 3. [`seeds`] and [`corpus`] provide the first inputs.
 //! 4. [`driver`] runs a campaign with LibAFL: it schedules inputs, calls [`mutate`](mod@mutate) through the target, and
 //!    keeps inputs with new coverage. [`jobs`] runs several campaigns that exchange inputs.
-//! 5. [`oracle`] and [`fuel`] judge the outcome of each execution and return a [`target::Suspicion`].
+//! 5. [`oracle`] and [`fuel`] check the outcome of each execution and return a [`target::Suspicion`].
 //! 6. [`findings`] reproduces suspicions on the original guest, and minimises, deduplicates and stores them.
 //! 7. [`report`] writes findings as SARIF and JUnit XML.
 #![warn(missing_docs)]

@@ -119,17 +119,17 @@ fn fuzz(root: &Path, options: &Options, name: &str, bug: Option<&Bug>, seed: u64
         }
     }
     let output = command.stdin(Stdio::null()).output().context("relobox fuzz")?;
-    let (said, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     // Exit code 1 means findings.
     if !matches!(output.status.code(), Some(0 | 1)) {
-        bail!("{command:?}: {}\n{said}{told}", output.status);
+        bail!("{command:?}: {}\n{stdout}{stderr}", output.status);
     }
     let mut findings = findings(dir.path())?;
     findings.sort_by(|a, b| a.after.total_cmp(&b.after));
     if findings.is_empty() != (output.status.code() == Some(0)) {
-        bail!("{command:?}: {} findings, and {}\n{said}", findings.len(), output.status);
+        bail!("{command:?}: {} findings, and {}\n{stdout}", findings.len(), output.status);
     }
-    let (executions, rate) = executions(&said).with_context(|| format!("no number of executions in {said:?}"))?;
+    let (executions, rate) = executions(&stdout).with_context(|| format!("no number of executions in {stdout:?}"))?;
     // A finding must not occur in the correct plugin as well.
     if let (Some(bug), Some(first)) = (bug, findings.first()) {
         let mut replay = Command::new(&options.relobox);
