@@ -224,6 +224,9 @@ pub const MACHINES: usize = 128 * 12;
 /// Bytes of a plugin's compiled code: it is some five times its Wasm, of which there are at most [`GUEST`].
 pub const COMPILED: u64 = 16 * GUEST as u64;
 
+/// Bytes of a room in a guest's memory from which on its pages are asked for at once, before it is written.
+pub const POPULATED: usize = 64 << 10;
+
 /// Bytes of a message, most of them the names that a module asks for or exports: [`names_for`] a module of 60 MB.
 pub const MESSAGE: u64 = 128 << 20;
 

@@ -297,7 +297,7 @@ fn what_one_brokers_client_has_crosses_to_the_other() {
     let ports = [0, 1].map(|n| (42_000 + n * 10_000 + std::process::id() % 10_000).to_string());
     let start = |args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_relobox-fuzz"));
-        command.args(["fuzz", &guest, "--out", &out, "--time", "120s"]).args(args);
+        command.args([&guest, "--out", &out, "--time", "120s"]).args(args);
         command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
         Ended(command.spawn().unwrap())
     };

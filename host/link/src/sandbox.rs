@@ -222,6 +222,20 @@ fn ask_for_huge_pages(start: *mut u8, limit: usize) {
     }
 }
 
+/// What is about to be written as a whole gets its pages at once: each of them by a fault of its own takes twice as long.
+#[allow(unsafe_code, reason = "advice about memory of wasmtime's, which changes nothing that it holds")]
+fn populate(room: &mut [u8]) {
+    if room.len() < limits::POPULATED {
+        return;
+    }
+    let page = rustix::param::page_size();
+    let before = room.as_ptr().align_offset(page).min(room.len());
+    let whole = &mut room[before..];
+    let len = whole.len() / page * page;
+    // SAFETY: whole pages of a slice that is ours to write. Kernels before 5.14 do not know it, and then pages come by faults.
+    let _ = unsafe { rustix::mm::madvise(whole.as_mut_ptr().cast(), len, rustix::mm::Advice::LinuxPopulateWrite) };
+}
+
 fn trap(export: &'static str, fuel: u64, error: &wasmtime::Error) -> Misbehaviour {
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => Misbehaviour::Fuel { export, fuel },
@@ -268,6 +282,7 @@ impl Instance {
         if u64::from(at) + bytes > self.memory().len() as u64 || at % 16 != 0 {
             return Err(self.misbehaved(Misbehaviour::Answer(format!("reserved {bytes} bytes at {at:#x}"))));
         }
+        populate(&mut self.memory_mut()[at as usize..][..len as usize]);
         Ok(at)
     }
 

@@ -134,8 +134,8 @@ const MAPPING: i32 = libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE
 /// memory in the kernel, and have had faults.
 const FUTEX: [i32; 3] = [libc::FUTEX_WAIT, libc::FUTEX_WAKE, libc::FUTEX_WAIT_BITSET];
 
-/// What may be said of memory: that it is not needed now, and that it should be huge pages.
-const ADVICE: [i32; 2] = [libc::MADV_DONTNEED, libc::MADV_HUGEPAGE];
+/// What may be said of memory: that it is not needed now, that it should be huge pages, and that it will be written.
+const ADVICE: [i32; 3] = [libc::MADV_DONTNEED, libc::MADV_HUGEPAGE, libc::MADV_POPULATE_WRITE];
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
