@@ -1,7 +1,7 @@
 //! Cross-check: two plugins, written apart, link the same module at the same addresses, and must come to the same.
 //!
 //! Whatever differs is a problem of its own: the alignments they ask for, what they find wrong, and then every field. What
-//! is compared is what a kernel would run: see [`kit::agree`](crate::kit::agree). Their relocation tables need not be
+//! is compared is what a kernel would run: see [`crate::kit::agree`]. Their relocation tables need not be
 //! the same, and neither need the numbers of their GOT entries and stubs.
 
 use crate::areas::ABSENT;

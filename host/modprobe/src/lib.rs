@@ -1,6 +1,6 @@
 //! modprobe: from a name to everything that has to be loaded for it, in order.
 //!
-//! Reading ([`Tree`], [`Config`]), deciding ([`plan`]) and doing ([`run`], [`remove`]) are apart: a plan is data,
+//! Reading ([`Tree`], [`Config`]), deciding ([`plan()`]) and doing ([`run()`], [`remove`]) are apart: a plan is data,
 //! and whoever runs it says how one module is loaded. What is read is what kmod's modprobe reads, in its text form.
 #![warn(missing_docs)]
 

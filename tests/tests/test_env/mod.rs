@@ -47,6 +47,8 @@ impl TestEnv {
         let mut command = Command::new(&self.relobox);
         command.current_dir(self.directory.path()).stdin(Stdio::null()).env("XDG_RUNTIME_DIR", self.path("run"));
         command.env("RELOBOX_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled-guests"));
+        // There may be no other program to change the kernel by; here nothing gets so far.
+        command.env("RELOBOX_ALL_IN_ONE", "1");
         command
     }
 
