@@ -76,6 +76,13 @@ impl<'a> Job<'a> {
         self.relocations.get(first..first.saturating_add(group.count as usize)).unwrap_or(&[])
     }
 
+    /// The index of one of the job's relocations.
+    #[must_use]
+    pub fn index_of(&self, relocation: &Relocation) -> u32 {
+        let bytes = core::ptr::from_ref(relocation).addr().wrapping_sub(self.relocations.as_ptr().addr());
+        (bytes / size_of::<Relocation>()) as u32
+    }
+
     /// A symbol's name; empty unless it is undefined.
     #[must_use]
     pub fn symbol_name(&self, symbol: u32) -> &'a [u8] {

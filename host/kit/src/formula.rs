@@ -302,16 +302,22 @@ impl Reader<'_> {
         Some(())
     }
 
-    /// What an entry is for, which is not computed.
+    /// What an entry is for, which is not computed: `G(S + A)`, or in one more word, as AArch64's `G(GDAT(S + A))`.
     fn arguments(&mut self) -> Option<()> {
         let Some(rest) = self.rest.strip_prefix('(') else { return Some(()) };
-        let (arguments, rest) = rest.split_once(')')?;
-        // One level is all that is needed to say for which target.
+        let (mut arguments, rest) = rest.split_once(')')?;
+        self.rest = rest.trim_start();
+        if let Some(entry) = arguments.strip_prefix("GDAT(") {
+            arguments = entry;
+            if !self.next(')') {
+                return None;
+            }
+        }
+        // That is all that is needed to say for which target.
         if arguments.contains('(') {
             return None;
         }
         self.own |= arguments.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "A");
-        self.rest = rest.trim_start();
         Some(())
     }
 }
@@ -362,6 +368,10 @@ mod tests {
             ("page(G(A)) - page(P)", false, 0x3000, Holds::Target, &[0]),
             ("lo12(G(A))", true, 0x18, Holds::Target, &[0]),
             ("G(S + A) & 0xfff", false, 0x18, Holds::Target, &[0]),
+            ("G(GDAT(S + A)) - P", false, 0x2818, Holds::Target, &[0]),
+            ("page(G(GDAT(S + A))) - page(P)", false, 0x3000, Holds::Target, &[0]),
+            ("G(GDAT(S)) + A - P", false, 0x2814, Holds::Symbol, &[0]),
+            ("O + GOT + A - P", false, 0x2814, Holds::Symbol, &[1, 2]),
             ("G - P", false, 0x2818, Holds::Either, &[0]),
             ("L - G + A", false, 0x5000 - 0x3018 - 4, Holds::Symbol, &[0, 3]),
             ("G(S + A) >> 12", false, 0x3, Holds::Target, &[0]),
@@ -369,7 +379,14 @@ mod tests {
             let (formula, said) = Formula::of_tables(text, within).expect(text);
             assert_eq!((formula.value(&letters), said, &*formula.tables()), (value, holds, tables), "{text}");
         }
-        for (text, within) in [("high(G - P)", false), ("X + A", true), ("G(f(A)) + A", false), ("G(A) + A", false)] {
+        for (text, within) in [
+            ("high(G - P)", false),
+            ("X + A", true),
+            ("G(f(A)) + A", false),
+            ("G(GDAT(S)", false),
+            ("G(GDAT(f(S)))", false),
+            ("G(A) + A", false),
+        ] {
             assert_eq!(Formula::of_tables(text, within), None, "{text}");
         }
     }

@@ -56,7 +56,7 @@ fn same(row: &Described, held: i64, value: i64) -> bool {
     row.formula.starts_with("movz_or_movn")
         || row.slices.iter().all(|s| {
             // A low part holds what is left before rounding.
-            if row.formula.starts_with("split(") && s.value_bit == 0 {
+            if s.value_bit < row.row.round {
                 return true;
             }
             let mask = (u64::MAX >> (64 - u32::from(s.len))) << s.value_bit;

@@ -90,7 +90,8 @@ fn held(linker: &dyn Linker, module: &Tiny, unit: &Unit, bytes: &[u8]) -> (i64, 
             let held = row.slices.iter().fold(0, |held, s| held | (u64::MAX >> (64 - u32::from(s.len))) << s.value_bit);
             let value = if inverse { value ^ held as i64 } else { value };
             // Two instructions in one field, the second one's immediate signed.
-            let value = if row.formula.starts_with("split(") { value - ((value & 0x800) << 1) } else { value };
+            let both = row.slices.iter().any(|s| s.value_bit < row.row.round);
+            let value = if both { value - ((value & 1 << (row.row.round - 1)) << 1) } else { value };
             // The scaled fields have room for more than the twelve bits that such a formula leaves.
             let bits = if row.formula.starts_with("lo12(") { 12 } else { u32::from(row.value_bits()) };
             (value, bits)
@@ -177,7 +178,9 @@ fn reads(linker: &dyn Linker, sample: &Sample, owned: &[u8]) -> Vec<u8> {
     let mut reads = vec![0u8; owned.len()];
     for (at, row) in sample.units.iter().flat_map(|u| &u.fields) {
         let row = &linker.rows()[*row];
-        if row.is(relobox_abi::row_flag::ZERO) || row.formula.starts_with("V(") {
+        if row.is(relobox_abi::row_flag::ZERO)
+            || matches!(row.row.effect, relobox_abi::effect::PLUS | relobox_abi::effect::MINUS)
+        {
             let range = *at as usize..*at as usize + usize::from(row.row.width);
             reads[range.clone()].copy_from_slice(&owned[range]);
         }
