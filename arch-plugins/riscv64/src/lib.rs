@@ -17,7 +17,7 @@
 //! * The distance of two labels is made of two relocations at one place, `ADD` and `SUB` or `SET` and
 //!   `SUB`, since relaxation may change it. They read what is there and go on from it; half-way, the
 //!   word has overflowed, so it cannot be checked. `SUB6` and `SET6` leave the top two bits alone.
-//! * `SET_ULEB128` and `SUB_ULEB128` write a number of variable length. Its length stays as it is.
+//! * `SET_ULEB128` and `SUB_ULEB128` write a number of variable length ([`uleb128`]). Its length stays as it is.
 //! * A linker may shorten code: `RELAX` permits it (we do not), `ALIGN` demands it, since the padding
 //!   is always too long. No kernel can honour `ALIGN`; modules are compiled with `-mno-relax`.
 //!
@@ -30,35 +30,37 @@ extern crate alloc;
 
 #[cfg(test)]
 mod tests;
+pub mod uleb128;
 
 use alloc::vec::Vec;
-use relobox_plugin::abi::{Machine, Relocation, fault, order};
+use relobox_plugin::abi::{Machine, Relocation, Slice, fault, order};
 use relobox_plugin::{
-    Cx, DYNAMIC, Field, Hooks, Job, Plan, Site, TLS, Table, Trouble, Value, architecture, code, ha, needs, put_address,
-    slice, sort,
+    Cx, DYNAMIC, Field, Hooks, Job, Plan, Site, TLS, Table, Trouble, Value, architecture, code, ha, put_address, slice,
+    sort,
 };
+use uleb128::{Numbers, ULEB, set_uleb128, sub_uleb128};
+
+const fn insn(width: u8, slices: &'static [Slice]) -> Field {
+    Field::insn(width, order::LITTLE, slices)
+}
 
 const NOTHING: Field = Field::nothing();
-const WORD6: Field = Field::insn(1, order::LITTLE, &[slice(0, 0, 6)]);
+const WORD6: Field = insn(1, &[slice(0, 0, 6)]);
 const WORD8: Field = Field::data(1);
 const WORD16: Field = Field::data(2);
 const WORD32: Field = Field::data(4);
 const WORD64: Field = Field::data(8);
 
-const U_TYPE: Field = Field::insn(4, order::LITTLE, &[slice(12, 12, 20)]);
-const I_TYPE: Field = Field::insn(4, order::LITTLE, &[slice(0, 20, 12)]);
-const S_TYPE: Field = Field::insn(4, order::LITTLE, &[slice(0, 7, 5), slice(5, 25, 7)]);
-const B_TYPE: Field =
-    Field::insn(4, order::LITTLE, &[slice(11, 7, 1), slice(1, 8, 4), slice(5, 25, 6), slice(12, 31, 1)]);
-const J_TYPE: Field =
-    Field::insn(4, order::LITTLE, &[slice(12, 12, 8), slice(11, 20, 1), slice(1, 21, 10), slice(20, 31, 1)]);
+const U_TYPE: Field = insn(4, &[slice(12, 12, 20)]);
+const I_TYPE: Field = insn(4, &[slice(0, 20, 12)]);
+const S_TYPE: Field = insn(4, &[slice(0, 7, 5), slice(5, 25, 7)]);
+const B_TYPE: Field = insn(4, &[slice(11, 7, 1), slice(1, 8, 4), slice(5, 25, 6), slice(12, 31, 1)]);
+const J_TYPE: Field = insn(4, &[slice(12, 12, 8), slice(11, 20, 1), slice(1, 21, 10), slice(20, 31, 1)]);
 /// `auipc` and the `jalr` behind it.
-const U_I_TYPE: Field = Field::insn(8, order::LITTLE, &[slice(12, 12, 20), slice(0, 52, 12)]);
-const CB_TYPE: Field =
-    Field::insn(2, order::LITTLE, &[slice(5, 2, 1), slice(1, 3, 2), slice(6, 5, 2), slice(3, 10, 2), slice(8, 12, 1)]);
-const CJ_TYPE: Field = Field::insn(
+const U_I_TYPE: Field = insn(8, &[slice(12, 12, 20), slice(0, 52, 12)]);
+const CB_TYPE: Field = insn(2, &[slice(5, 2, 1), slice(1, 3, 2), slice(6, 5, 2), slice(3, 10, 2), slice(8, 12, 1)]);
+const CJ_TYPE: Field = insn(
     2,
-    order::LITTLE,
     &[
         slice(5, 2, 1),
         slice(1, 3, 3),
@@ -158,17 +160,11 @@ const RECENT: usize = 16;
 /// Bytes of a PLT entry.
 const PLT_ENTRY: usize = 16;
 
-/// A number of variable length, whose window is to be declared.
-const ULEB: u16 = needs::OWN;
-
 /// The pairs at hand, and what PLT entries load from.
 #[derive(Default)]
 pub struct State {
     got_plt: Table,
-    /// Every `SUB_ULEB128`, with the length of its number.
-    ulebs: Vec<(u32, usize)>,
-    /// The `SET_ULEB128` that waits: its index, offset and value.
-    set: Option<(u32, u64, Value)>,
+    numbers: Numbers,
     recent: [High; RECENT],
     /// Where the next high part stands at least, if they ascend.
     next: u64,
@@ -184,10 +180,7 @@ impl Hooks for State {
     const GOT: &'static str = "";
 
     fn need(&mut self, _: u16, site: &Site<'_>, plan: &mut Plan) {
-        if let Some(len) = uleb128_len(site.data, site.relocation.offset) {
-            self.ulebs.push((site.index, len));
-            plan.window(site.index, site.relocation.offset, len as u32);
-        }
+        self.numbers.measure(site, plan);
     }
 
     fn plan(&mut self, job: &Job<'_>, plan: &mut Plan) {
@@ -204,9 +197,7 @@ impl Hooks for State {
     }
 
     fn end(cx: &mut Cx<'_, Self>) {
-        if let Some(set) = cx.state.set.take() {
-            lone_set(cx, set);
-        }
+        uleb128::end(cx);
     }
 }
 
@@ -312,54 +303,4 @@ fn sort_highs(cx: &mut Cx<'_, State>) {
         }
     }
     cx.state.highs = Some(highs);
-}
-
-/// Bytes of the number at `offset`; `None` if it does not end within 10, or within the section.
-fn uleb128_len(section: &[u8], offset: u64) -> Option<usize> {
-    let number = section.get(usize::try_from(offset).ok()?..)?;
-    Some(number.iter().take(10).position(|byte| byte & 0x80 == 0)? + 1)
-}
-
-fn set_uleb128(cx: &mut Cx<'_, State>, value: Value) {
-    if let Some(set) = cx.state.set.replace((cx.index(), cx.relocation.offset, value)) {
-        lone_set(cx, set);
-    }
-}
-
-fn sub_uleb128(cx: &mut Cx<'_, State>, value: Value) -> Result<(), Trouble> {
-    let offset = cx.relocation.offset;
-    let minuend = match cx.state.set.take() {
-        // Straight behind it: that is how the psABI says which two belong together.
-        Some((index, at, minuend)) if at == offset && index + 1 == cx.index() => minuend,
-        other => {
-            if let Some(set) = other {
-                lone_set(cx, set);
-            }
-            return Err(Trouble::unpaired("no SET_ULEB128 at the same place precedes it"));
-        }
-    };
-    // The length that plan saw: an earlier relocation may have written here.
-    let planned = cx.state.ulebs.binary_search_by_key(&cx.index(), |u| u.0).ok().map(|i| cx.state.ulebs[i].1);
-    let len = planned.ok_or(Trouble::new(fault::OTHER, "finds no ULEB128 number of at most 10 bytes"))?;
-    let number = cx.data.get_mut(offset as usize..).and_then(|rest| rest.get_mut(..len));
-    let number = number.ok_or(Trouble::new(fault::OUTSIDE, ""))?;
-    let value = minuend - value.0;
-    let value = if cx.job.header.class == 32 { value.narrow() } else { value };
-    let max = if len < 9 { (1 << (7 * len)) - 1 } else { i64::MAX };
-    if value.0 < 0 || value.0 > max {
-        return Err(Trouble { kind: fault::OUT_OF_RANGE, value: value.0, min: 0, max, text: "" });
-    }
-    let mut rest = value.0;
-    for (i, byte) in number.iter_mut().enumerate() {
-        *byte = (rest & 0x7f) as u8 | if i + 1 < len { 0x80 } else { 0 };
-        rest >>= 7;
-    }
-    Ok(())
-}
-
-#[cold]
-fn lone_set(cx: &mut Cx<'_, State>, (index, _, _): (u32, u64, Value)) {
-    if let Some(r) = cx.job.relocations.get(index as usize) {
-        cx.report_at(index, r, Trouble::unpaired("no SUB_ULEB128 at the same place follows it"));
-    }
 }
