@@ -33,9 +33,9 @@
 extern crate alloc;
 
 use erratum::{ERRATUM, Erratum};
-use relobox_plugin::abi::{Machine, Slice, fault, order, symbol_flag};
+use relobox_plugin::abi::{Machine, Slice, fault, loader, order, symbol_flag, synthetic_kind};
 use relobox_plugin::{
-    Cx, DYNAMIC, Field, Hooks, Job, Plan, Site, TLS, Trouble, Value, architecture, code, lo12, page, slice,
+    Cx, DYNAMIC, Field, Hooks, Job, Plan, Remade, Site, TLS, Trouble, Value, architecture, code, lo12, page, slice,
 };
 
 pub mod erratum;
@@ -85,6 +85,13 @@ const fn machine(order: u8) -> Machine {
     }
 }
 
+/// Linux's own room for branches that do not reach: sized by the relocations that the kernel would have to do, which are
+/// none here, and then by ftrace's wishes. From arch/arm64/kernel/module-plts.c: an entry has 12 bytes, there is one for
+/// nothing, and ftrace has two up to 6.3, later one.
+const fn remade(name: &'static str, loaders: u32, kind: u32, entries: u64, align: u64) -> Remade {
+    Remade { name, loaders, kind, size: entries * 12, align }
+}
+
 architecture! {
     name: "aarch64",
     title: "AArch64 (64-bit Arm), either byte order of data, RELA",
@@ -92,6 +99,13 @@ architecture! {
     machines: [machine(order::LITTLE), machine(order::BIG)],
     addends: explicit,
     inputs: ["erratum_843419" = 0],
+    remade: [
+        remade(".plt", loader::CORE_INIT | loader::KINDS, synthetic_kind::TEXT, 1, 64),
+        remade(".init.plt", loader::CORE_INIT | loader::KINDS, synthetic_kind::INIT_TEXT, 1, 64),
+        remade(".text.ftrace_trampoline", loader::CORE_INIT, synthetic_kind::TEXT, 2, 4),
+        remade(".text.ftrace_trampoline", loader::KINDS, synthetic_kind::TEXT, 1, 4),
+        remade(".init.text.ftrace_trampoline", loader::KINDS, synthetic_kind::INIT_TEXT, 1, 4),
+    ],
     state: Erratum,
     letters: (cx, S, A, P; GOT = cx.got()?),
     rows: {

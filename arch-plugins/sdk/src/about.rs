@@ -1,7 +1,7 @@
 //! What an architecture says of itself.
 
 use crate::Rule;
-use relobox_abi::{Machine, Slice, effect, order, pairing, row_flag, rule};
+use relobox_abi::{Detail, Machine, Slice, effect, order, pairing, row_flag, rule};
 
 /// One row of the table, for descriptions.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +81,25 @@ pub struct About {
     pub rows: &'static [RowInfo],
     /// The types that are refused.
     pub refused: &'static [Refused],
+    /// Sections that Linux's loader makes anew.
+    pub remade: &'static [Remade],
+    /// More of rows, ascending by type.
+    pub details: &'static [Detail],
+}
+
+/// A section that Linux's loader makes anew; see [`Remade`](relobox_abi::Remade).
+#[derive(Clone, Copy, Debug)]
+pub struct Remade {
+    /// Its name.
+    pub name: &'static str,
+    /// See [`loader`](relobox_abi::loader).
+    pub loaders: u32,
+    /// See [`synthetic_kind`](relobox_abi::synthetic_kind).
+    pub kind: u32,
+    /// Bytes.
+    pub size: u64,
+    /// Bytes, a power of two.
+    pub align: u64,
 }
 
 /// Types with consecutive numbers that are refused for one reason.

@@ -176,6 +176,14 @@ mod wasm {
         }
         let text = |s: &'static str| keep_bytes(s.as_bytes());
         let inputs = about.inputs.iter().map(|(name, value)| abi::Input { name: text(name), value: *value });
+        let remade = about.remade.iter().map(|r| abi::Remade {
+            name: text(r.name),
+            loaders: r.loaders,
+            kind: r.kind,
+            size: r.size,
+            align: r.align,
+            reserved: 0,
+        });
         let machines = abi::Table { at: about.machines.as_ptr() as usize as u32, count: about.machines.len() as u32 };
         keep_one(abi::Description {
             abi: abi::ABI_VERSION,
@@ -186,8 +194,8 @@ mod wasm {
             machines,
             rows: keep(rows),
             inputs: keep(inputs.collect()),
-            small_flags: 0,
-            reserved: 0,
+            remade: keep(remade.collect()),
+            details: abi::Table { at: about.details.as_ptr() as usize as u32, count: about.details.len() as u32 },
         })
     }
 }

@@ -52,7 +52,7 @@ pub mod testing;
 mod value;
 mod verify;
 
-pub use about::{About, Refused, RowInfo};
+pub use about::{About, Refused, Remade, RowInfo};
 pub use cx::{Cx, put_address};
 pub use field::{Field, slice};
 pub use finding::{Finding, Findings, Trouble};

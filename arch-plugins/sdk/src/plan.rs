@@ -46,6 +46,16 @@ impl Plan {
         self.section(name, synthetic_kind::TEXT, bytes, align)
     }
 
+    /// Asks for `bytes` of instructions that are freed when init has run; the name begins with `.init`.
+    pub fn init_text(&mut self, name: &'static str, bytes: usize, align: u64) -> Option<usize> {
+        self.section(name, synthetic_kind::INIT_TEXT, bytes, align)
+    }
+
+    /// Asks for `bytes` that can be written.
+    pub fn data(&mut self, name: &'static str, bytes: usize, align: u64) -> Option<usize> {
+        self.section(name, synthetic_kind::DATA, bytes, align)
+    }
+
     /// Asks for `bytes` that are read-only once placed. `None` and no section if `bytes` is 0.
     pub fn rodata(&mut self, name: &'static str, bytes: usize, align: u64) -> Option<usize> {
         self.section(name, synthetic_kind::RODATA, bytes, align)

@@ -125,6 +125,9 @@
 /// [`Trouble`](crate::Trouble) on. Where `kind_mask` is given, the row is chosen by those bits only.
 /// With `zero_places: true` a place that is not zero before is a fault.
 ///
+/// `inputs`, `remade` and `details` may be left out: numbers from the kernel with their defaults, the sections that Linux's
+/// loader makes anew ([`Remade`](crate::Remade)), and what rows cannot say of themselves ([`Detail`](crate::abi::Detail)).
+///
 /// `refused` has for each reason the numbers, and names in the order of the numbers; [`TLS`](crate::TLS) and
 /// [`DYNAMIC`](crate::DYNAMIC) are reasons that most architectures have.
 #[macro_export]
@@ -136,6 +139,8 @@ macro_rules! architecture {
         $(kind_mask: $mask:literal,)?
         $(zero_places: $zero:literal,)?
         $(inputs: [$($input:literal = $default:literal),* $(,)?],)?
+        $(remade: [$($remade:expr),* $(,)?],)?
+        $(details: [$($detail:expr),* $(,)?],)?
         state: $state:ty,
         letters: $letters:tt,
         rows: { $(
@@ -222,6 +227,8 @@ macro_rules! architecture {
                         why: $why,
                     },)+)*
                 ],
+                remade: &[$($($remade),*)?],
+                details: &[$($($detail),*)?],
             };
 
             const NEEDS: u16 = 0 $(| $crate::__needs!($($($need)|+)?))*;

@@ -226,7 +226,18 @@ mod tests {
     };
 
     fn about(machines: &'static [Machine], rows: &'static [RowInfo]) -> About {
-        About { name: "toy", title: "", psabi: "", machines, kind_mask: 0xff, inputs: &[], rows, refused: &[] }
+        About {
+            name: "toy",
+            title: "",
+            psabi: "",
+            machines,
+            kind_mask: 0xff,
+            inputs: &[],
+            rows,
+            refused: &[],
+            remade: &[],
+            details: &[],
+        }
     }
 
     #[test]
