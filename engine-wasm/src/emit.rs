@@ -31,8 +31,8 @@ impl Placed<'_> {
     pub(crate) fn flags(&self) -> u64 {
         section_flag::ALLOC
             | match self.kind {
-                synthetic_kind::TEXT => section_flag::EXEC,
-                synthetic_kind::DATA => section_flag::WRITE,
+                synthetic_kind::TEXT | synthetic_kind::INIT_TEXT => section_flag::EXEC,
+                synthetic_kind::DATA | synthetic_kind::INIT_DATA => section_flag::WRITE,
                 _ => 0,
             }
     }

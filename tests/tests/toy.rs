@@ -12,7 +12,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn main() -> ExitCode {
-    relobox_needs::run([test!(in_wat), test!(in_c).needs([wasm_c().0])])
+    relobox_needs::run([
+        test!(in_wat),
+        test!(in_c).needs([wasm_c().0]),
+        test!(an_input_is_a_symbol_of_the_kernel),
+        test!(sections_for_init_only),
+    ])
 }
 
 /// A file of the repository.
@@ -164,6 +169,78 @@ fn is_as_documented(wasm: &[u8]) {
 fn in_wat() {
     let wasm = wat::parse_str(read("docs/examples/toy/toy.wat")).expect("it assembles");
     is_as_documented(&wasm);
+}
+
+/// The plugin in WAT, with some of its text replaced.
+fn changed(changes: &[(&str, &str)]) -> Toy {
+    let mut text = read("docs/examples/toy/toy.wat");
+    for (old, new) in changes {
+        assert!(text.contains(old), "{old}");
+        text = text.replacen(old, new, 1);
+    }
+    Toy::new(&wat::parse_str(text).expect("it assembles"))
+}
+
+/// One whose R_TOY_32 writes its one input instead of S + A.
+fn an_input_is_a_symbol_of_the_kernel() {
+    let toy = changed(&[
+        (
+            r#""\00\00\00\00" "\00\00\00\00"       ;; inputs: none"#,
+            r#""\c0\00\00\00" "\01\00\00\00"       ;; inputs: one"#,
+        ),
+        (
+            "(func (export \"relobox_abi\")",
+            r#"(data (i32.const 0x0c0) "\d0\00\00\00\09\00\00\00\07\00\00\00\00\00\00\00" "&$global$")
+               (func (export "relobox_abi")"#,
+        ),
+        (
+            "(i32.load offset=48 (local.get $job)))\n                  (i32.mul (local.get $symbol) (i32.const 8))))",
+            "(i32.load offset=56 (local.get $job))) (i32.const 8)))",
+        ),
+    ]);
+    let link = |defined: &[u8], given: &[(String, u64)]| {
+        let mut symbols = Symbols::new();
+        for name in [b"there".as_slice(), defined] {
+            symbols.define(name, Definition { address: Some(0x4010_0000), ..Definition::default() });
+        }
+        let object = Source::Bytes(object(&[(0, R_TOY_32, HERE, 0)], false));
+        let prepared = prepare(&toy.guests, load(&toy.guests, "toy.o", object)?, given)?;
+        let asked: Vec<_> =
+            prepared.needs().looked_up(&prepared.module.records()).map(|(_, name)| name.to_vec()).collect();
+        let layout = prepared.measured.at(prepared.machine.base);
+        let linked = prepared.link(layout, Sources { symbols: &symbols, assume: None })?;
+        Ok::<_, Error>((asked, u32::from_le_bytes(linked.contents(1)[..4].try_into().expect("four bytes"))))
+    };
+    let both = vec![b"there".to_vec(), b"$global$".to_vec()];
+    assert_eq!(link(b"$global$", &[]).unwrap_or_else(|e| panic!("{e}")), (both.clone(), 0x4010_0000));
+    assert_eq!(link(b"elsewhere", &[]).unwrap_or_else(|e| panic!("{e}")), (both, 7));
+    let given = link(b"$global$", &[("&$global$".into(), 5)]).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(given, (vec![b"there".to_vec()], 5));
+}
+
+/// One that plans a section of a kind and a name.
+fn sections_for_init_only() {
+    let with = |kind: u32, name: &str| {
+        let record = format!(
+            r#"(data (i32.const 0x0c0) "{name}")
+               (data (i32.const 0x208) "\d0\0d\00\00\01\00\00\00")
+               (data (i32.const 0xdd0) (i64 0 8 4) (i32 0xc0 {} {kind} 0 -1 0xe20) (i64 0))
+               (func (export "relobox_abi")"#,
+            name.len()
+        );
+        changed(&[("(func (export \"relobox_abi\")", &record)])
+    };
+    let toy = with(4, ".init.relobox.stubs");
+    let linked = toy.link(object(&[], false), 0).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(linked.synthetic[0].wanted.memory(), relobox::areas::Kind::InitText);
+    for (kind, name, words) in [
+        (4, ".relobox.stubs", "a section whose name is not of its kind"),
+        (1, ".init.relobox.stubs", "a section whose name is not of its kind"),
+        (7, ".init.relobox.stubs", "a section of an unknown kind"),
+    ] {
+        let Err(error) = with(kind, name).link(object(&[], false), 0) else { panic!("{kind} {name} passes") };
+        assert!(error.to_string().contains(words), "{error}");
+    }
 }
 
 fn in_c() {

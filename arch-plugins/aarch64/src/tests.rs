@@ -1,7 +1,8 @@
 //! What independent linkers made of the same places, and what they were not asked.
 
+use super::Arch;
+use super::erratum::{forbidden, safe_alignment};
 use super::types::*;
-use super::{Arch, forbidden, safe_alignment};
 use relobox_plugin::Architecture;
 use relobox_plugin::abi::{Machine, Symbol, fault, rule, symbol_flag};
 use relobox_plugin::testing::{Linked, Module};
@@ -563,7 +564,7 @@ fn addends_are_explicit() {
 /// AAELF64 2025Q4 leaves no other code unexplained.
 #[test]
 fn every_code_of_the_psabi_is_named() {
-    let mut kinds: Vec<_> = Arch::ABOUT.rows.iter().map(|r| r.kind).collect();
+    let mut kinds: Vec<_> = Arch::ABOUT.every_row().map(|r| r.kind).collect();
     kinds.sort_unstable();
     let all = [0..=0, 256..=280, 282..=293, 299..=317, 512..=573, 580..=597, 1024..=1032, 1041..=1044];
     assert_eq!(kinds, all.into_iter().flatten().collect::<Vec<_>>());

@@ -162,6 +162,33 @@ pub mod synthetic_kind {
     pub const RODATA: u32 = 2;
     /// Data.
     pub const DATA: u32 = 3;
+    /// As TEXT, and freed when init has run. Its name begins with `.init`, by which Linux knows. Since version 3.
+    pub const INIT_TEXT: u32 = 4;
+    /// As RODATA, in the same way. Since version 3.
+    pub const INIT_RODATA: u32 = 5;
+    /// As DATA, in the same way. Since version 3.
+    pub const INIT_DATA: u32 = 6;
+}
+
+/// Bits of [`Remade::loaders`](crate::Remade::loaders): how the kernel's loader divides a module's memory.
+pub mod loader {
+    /// Two areas, what stays and what init needs: Linux up to 6.3.
+    pub const CORE_INIT: u32 = 1;
+    /// An area for each kind of memory: Linux from 6.4.
+    pub const KINDS: u32 = 2;
+}
+
+/// [`Detail::what`](crate::Detail::what).
+pub mod detail {
+    /// `min` and `max` are the range of the number that `effect` names; one beyond either is OUT_OF_RANGE.
+    pub const RANGE: u32 = 1;
+    /// The word `offset` bytes from the place is an instruction whose bits `mask` are `value`; else it is
+    /// BAD_INSTRUCTION. (PowerPC: the `nop` behind a call)
+    pub const STANDS: u32 = 2;
+    /// The same only where the row's second formula is used: see FALLBACK.
+    pub const STANDS_IF_FAR: u32 = 3;
+    /// The same, `offset` bytes from the place plus the addend. (Alpha: GPDISP's second instruction)
+    pub const STANDS_AT_ADDEND: u32 = 4;
 }
 
 /// [`Synthetic::placement`](crate::Synthetic::placement).

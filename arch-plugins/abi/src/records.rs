@@ -3,8 +3,8 @@
 use crate::cast;
 #[allow(unused_imports, reason = "the documentation links to the constants")]
 use crate::constants::{
-    effect, emit, export_flag, fault, group_flag, order, pairing, placement, row_flag, rule, section_flag, supply,
-    symbol_flag, synthetic_kind,
+    detail, effect, emit, export_flag, fault, group_flag, loader, order, pairing, placement, row_flag, rule,
+    section_flag, supply, symbol_flag, synthetic_kind,
 };
 #[cfg(feature = "zerocopy")]
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -128,16 +128,6 @@ records! {
         pub value: u64,
     }
 
-    /// What lies at a symbol whose value is a function descriptor (ppc64 ELFv1, ia64, parisc64).
-    pub struct Descriptor: 40 {
-        /// The symbol.
-        pub symbol: u32,
-        /// How many of `bytes` are known: 16 to 32.
-        pub len: u32,
-        /// The bytes, in the target's order.
-        pub bytes: [u8; 32],
-    }
-
     /// A plugin's job. Every `at` in it is **relative to the job's own address**, so that it can be written in one piece.
     pub struct Job: 96 {
         /// The version that the plugin answered.
@@ -164,8 +154,8 @@ records! {
         pub values: Table,
         /// [`Input`]s.
         pub inputs: Table,
-        /// [`Descriptor`]s.
-        pub descriptors: Table,
+        /// Empty. (Meant for function descriptors, up to version 2; code can load what it needs of them.)
+        pub unused: Table,
         /// The plugin's own copy of the contents it may patch; comes last.
         pub data: Span,
         /// Reserved.
@@ -301,10 +291,54 @@ records! {
         pub rows: Table,
         /// [`Input`]s it reads, with the value it assumes where the host has none.
         pub inputs: Table,
-        /// `sh_flags` bits that mean "near the global pointer" (alpha, ia64), else 0.
-        pub small_flags: u64,
+        /// [`Remade`] sections. Since version 3; up to version 2 these eight bytes were a number that nobody read.
+        pub remade: Table,
+        /// [`Detail`]s, ascending by type. Since version 3.
+        pub details: Table,
+    }
+
+    /// A section that Linux's own loader gives another size before it lays a module out, whatever the file says: room for
+    /// stubs, sized by what is left to relocate. A module that was relocated before has none, and what remains is known.
+    pub struct Remade: 40 {
+        /// The section's name. Of several with that name, the last is meant.
+        pub name: Span,
+        /// Which kernels do so; see [`loader`].
+        pub loaders: u32,
+        /// The memory that it goes into; see [`synthetic_kind`].
+        pub kind: u32,
+        /// Its size then, in bytes.
+        pub size: u64,
+        /// Its alignment then, in bytes, a power of two.
+        pub align: u64,
         /// Reserved.
         pub reserved: u64,
+    }
+
+    /// One more thing to say of a row. It changes nothing in how a module is linked: it is for tests, which can so make and
+    /// judge cases of rows whose formula they cannot read.
+    pub struct Detail: 48 {
+        /// The row's type.
+        pub kind: u32,
+        /// What is said; see [`detail`].
+        pub what: u32,
+        /// Where the word begins that is spoken of, in bytes from what `what` says.
+        pub offset: i32,
+        /// Bytes of that word: 1, 2, 3, 4 or 8.
+        pub width: u8,
+        /// Its byte order; see [`order`].
+        pub order: u8,
+        /// Of which number the range is: one of [`effect`], ABSOLUTE or RELATIVE.
+        pub effect: u8,
+        /// Reserved.
+        pub reserved: u8,
+        /// The bits of the word that are spoken of.
+        pub mask: u64,
+        /// What these bits are.
+        pub value: u64,
+        /// The smallest number that is admitted.
+        pub min: i64,
+        /// The largest number that is admitted.
+        pub max: i64,
     }
 
     /// One kind of ELF file that a plugin links.

@@ -24,7 +24,7 @@
 extern crate alloc;
 
 use relobox_plugin::abi::{Fault, Machine, NONE, fault, group_flag, order};
-use relobox_plugin::{Cx, Field, Hooks, Job, Plan, Trouble, Value, architecture, slice};
+use relobox_plugin::{Cx, DYNAMIC, Field, Hooks, Job, Plan, TLS, Trouble, Value, architecture, slice};
 
 #[cfg(test)]
 mod tests;
@@ -71,32 +71,22 @@ architecture! {
     machines: [machine(order::LITTLE), machine(order::BIG)],
     addends: either,
     state: Lows,
-    letters: (cx, S, A, P),
+    letters: (cx, S, A, P; AHL = ahl(cx, A)?),
     rows: {
-        R_MIPS_16           = 1:   S + A,                          IMM16,     signed 16;
-        R_MIPS_32           = 2:   S + A,                          WORD32,    unchecked;
-        R_MIPS_26           = 4:   jump(cx, S, A, P)?,             JUMP26,    unsigned 28, align 4;
-        R_MIPS_HI16         = 5:   S + AHL(cx, A)? + 0x8000,       UPPER16,   unchecked;
-        R_MIPS_LO16         = 6:   S + A,                          IMM16,     unchecked;
-        R_MIPS_PC16         = 10:  S + A - P,                      WORDS16,   signed 18, align 4;
-        R_MIPS_PC21_S2      = 60:  S + A - P,                      WORDS21,   signed 23, align 4;
-        R_MIPS_PC26_S2      = 61:  S + A - P,                      WORDS26,   signed 28, align 4;
-        R_MIPS_PC18_S3      = 62:  S + A - (P & -8).0,             DOUBLES18, signed 21, align 8;
-        R_MIPS_PC19_S2      = 63:  S + A - P,                      WORDS19,   signed 21, align 4;
-        R_MIPS_PCHI16       = 64:  S + AHL(cx, A)? - P + 0x8000,   UPPER16,   unchecked;
-        R_MIPS_PCLO16       = 65:  S + A - P,                      IMM16,     unchecked;
-        R_MIPS_PC32         = 248: S + A - P,                      WORD32,    unchecked;
-        R_MIPS_GNU_REL16_S2 = 250: S + A - P,                      WORDS16,   signed 18, align 4;
-    }
-    values: {
-        is absolute round 16: R_MIPS_HI16;
-        is relative round 16: R_MIPS_PCHI16;
-    }
-    pairs: {
-        next R_MIPS_LO16: R_MIPS_HI16;
-        part R_MIPS_HI16: R_MIPS_LO16;
-        next R_MIPS_PCLO16: R_MIPS_PCHI16;
-        part R_MIPS_PCHI16: R_MIPS_PCLO16;
+        R_MIPS_16           = 1:   S + A,               IMM16,     signed 16;
+        R_MIPS_32           = 2:   S + A,               WORD32,    unchecked;
+        R_MIPS_26           = 4:   jump(cx, S, A, P)?,  JUMP26,    unsigned 28, align 4;
+        R_MIPS_HI16         = 5:   S + AHL,             UPPER16,   unchecked, high 16, pair next R_MIPS_LO16;
+        R_MIPS_LO16         = 6:   S + A,               IMM16,     unchecked, low R_MIPS_HI16;
+        R_MIPS_PC16         = 10:  S + A - P,           WORDS16,   signed 18, align 4;
+        R_MIPS_PC21_S2      = 60:  S + A - P,           WORDS21,   signed 23, align 4;
+        R_MIPS_PC26_S2      = 61:  S + A - P,           WORDS26,   signed 28, align 4;
+        R_MIPS_PC18_S3      = 62:  S + A - (P & -8).0,  DOUBLES18, signed 21, align 8;
+        R_MIPS_PC19_S2      = 63:  S + A - P,           WORDS19,   signed 21, align 4;
+        R_MIPS_PCHI16       = 64:  S + AHL - P,         UPPER16,   unchecked, high 16, pair next R_MIPS_PCLO16;
+        R_MIPS_PCLO16       = 65:  S + A - P,           IMM16,     unchecked, low R_MIPS_PCHI16;
+        R_MIPS_PC32         = 248: S + A - P,           WORD32,    unchecked;
+        R_MIPS_GNU_REL16_S2 = 250: S + A - P,           WORDS16,   signed 18, align 4;
     }
     ignored: {
         R_MIPS_NONE = 0,
@@ -107,103 +97,42 @@ architecture! {
         R_MIPS_GNU_VTENTRY = 254,
     }
     refused: {
-        R_MIPS_REL32 = 3 "is for dynamic linking",
-        R_MIPS_GPREL16 = 7 "is relative to $gp, which is the kernel's own: compile with -G 0",
-        R_MIPS_LITERAL = 8 "is relative to $gp, which is the kernel's own: compile with -G 0",
-        R_MIPS_GOT16 = 9 "needs a global offset table, which a kernel does not have: compile with -mno-abicalls",
-        R_MIPS_CALL16 = 11 "needs a global offset table, which a kernel does not have: compile with -mno-abicalls",
-        R_MIPS_GPREL32 = 12 "is relative to $gp, which is the kernel's own: compile with -mno-abicalls",
-        R_MIPS_UNUSED1 = 13 "is reserved",
-        R_MIPS_UNUSED2 = 14 "is reserved",
-        R_MIPS_UNUSED3 = 15 "is reserved",
-        R_MIPS_SHIFT5 = 16 "is not written by any assembler",
-        R_MIPS_SHIFT6 = 17 "is not written by any assembler",
-        R_MIPS_64 = 18 "is for 64-bit addresses",
-        R_MIPS_GOT_DISP = 19 "needs a global offset table, which a kernel does not have: compile with -mno-abicalls",
-        R_MIPS_GOT_PAGE = 20 "needs a global offset table, which a kernel does not have: compile with -mno-abicalls",
-        R_MIPS_GOT_OFST = 21 "needs a global offset table, which a kernel does not have: compile with -mno-abicalls",
-        R_MIPS_GOT_HI16 = 22 "needs a global offset table, which a kernel does not have: compile with -mno-abicalls",
-        R_MIPS_GOT_LO16 = 23 "needs a global offset table, which a kernel does not have: compile with -mno-abicalls",
-        R_MIPS_SUB = 24 "is a part of the compound relocations of the 64-bit ABIs",
-        R_MIPS_INSERT_A = 25 "inserts an instruction, which moves the code behind it",
-        R_MIPS_INSERT_B = 26 "inserts an instruction, which moves the code behind it",
-        R_MIPS_DELETE = 27 "deletes an instruction, which moves the code behind it",
-        R_MIPS_HIGHER = 28 "is for 64-bit addresses",
-        R_MIPS_HIGHEST = 29 "is for 64-bit addresses",
-        R_MIPS_CALL_HI16 = 30 "needs a global offset table, which a kernel does not have: compile with -mno-abicalls",
-        R_MIPS_CALL_LO16 = 31 "needs a global offset table, which a kernel does not have: compile with -mno-abicalls",
-        R_MIPS_SCN_DISP = 32 "is for IRIX's profiling tools",
-        R_MIPS_REL16 = 33 "is not written by any assembler",
-        R_MIPS_ADD_IMMEDIATE = 34 "is not written by any assembler",
-        R_MIPS_PJUMP = 35 "is not written by any assembler",
-        R_MIPS_RELGOT = 36 "is for dynamic linking",
-        R_MIPS_TLS_DTPMOD32 = 38 "is thread-local storage, which a kernel does not have",
-        R_MIPS_TLS_DTPREL32 = 39 "is thread-local storage, which a kernel does not have",
-        R_MIPS_TLS_DTPMOD64 = 40 "is thread-local storage, which a kernel does not have",
-        R_MIPS_TLS_DTPREL64 = 41 "is thread-local storage, which a kernel does not have",
-        R_MIPS_TLS_GD = 42 "is thread-local storage, which a kernel does not have",
-        R_MIPS_TLS_LDM = 43 "is thread-local storage, which a kernel does not have",
-        R_MIPS_TLS_DTPREL_HI16 = 44 "is thread-local storage, which a kernel does not have",
-        R_MIPS_TLS_DTPREL_LO16 = 45 "is thread-local storage, which a kernel does not have",
-        R_MIPS_TLS_GOTTPREL = 46 "is thread-local storage, which a kernel does not have",
-        R_MIPS_TLS_TPREL32 = 47 "is thread-local storage, which a kernel does not have",
-        R_MIPS_TLS_TPREL64 = 48 "is thread-local storage, which a kernel does not have",
-        R_MIPS_TLS_TPREL_HI16 = 49 "is thread-local storage, which a kernel does not have",
-        R_MIPS_TLS_TPREL_LO16 = 50 "is thread-local storage, which a kernel does not have",
-        R_MIPS_GLOB_DAT = 51 "is for dynamic linking",
-        R_MIPS16_26 = 100 "patches MIPS16e code, which kernels do not load",
-        R_MIPS16_GPREL = 101 "patches MIPS16e code, which kernels do not load",
-        R_MIPS16_GOT16 = 102 "patches MIPS16e code, which kernels do not load",
-        R_MIPS16_CALL16 = 103 "patches MIPS16e code, which kernels do not load",
-        R_MIPS16_HI16 = 104 "patches MIPS16e code, which kernels do not load",
-        R_MIPS16_LO16 = 105 "patches MIPS16e code, which kernels do not load",
-        R_MIPS16_TLS_GD = 106 "patches MIPS16e code, which kernels do not load",
-        R_MIPS16_TLS_LDM = 107 "patches MIPS16e code, which kernels do not load",
-        R_MIPS16_TLS_DTPREL_HI16 = 108 "patches MIPS16e code, which kernels do not load",
-        R_MIPS16_TLS_DTPREL_LO16 = 109 "patches MIPS16e code, which kernels do not load",
-        R_MIPS16_TLS_GOTTPREL = 110 "patches MIPS16e code, which kernels do not load",
-        R_MIPS16_TLS_TPREL_HI16 = 111 "patches MIPS16e code, which kernels do not load",
-        R_MIPS16_TLS_TPREL_LO16 = 112 "patches MIPS16e code, which kernels do not load",
-        R_MIPS16_PC16_S1 = 113 "patches MIPS16e code, which kernels do not load",
-        R_MIPS_COPY = 126 "is for dynamic linking",
-        R_MIPS_JUMP_SLOT = 127 "is for dynamic linking",
-        R_MICROMIPS_26_S1 = 133 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_HI16 = 134 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_LO16 = 135 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_GPREL16 = 136 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_LITERAL = 137 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_GOT16 = 138 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_PC7_S1 = 139 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_PC10_S1 = 140 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_PC16_S1 = 141 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_CALL16 = 142 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_GOT_DISP = 145 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_GOT_PAGE = 146 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_GOT_OFST = 147 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_GOT_HI16 = 148 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_GOT_LO16 = 149 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_SUB = 150 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_HIGHER = 151 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_HIGHEST = 152 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_CALL_HI16 = 153 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_CALL_LO16 = 154 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_SCN_DISP = 155 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_JALR = 156 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_HI0_LO16 = 157 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_TLS_GD = 162 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_TLS_LDM = 163 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_TLS_DTPREL_HI16 = 164 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_TLS_DTPREL_LO16 = 165 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_TLS_GOTTPREL = 166 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_TLS_TPREL_HI16 = 169 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_TLS_TPREL_LO16 = 170 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_GPREL7_S2 = 172 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_PC23_S2 = 173 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_PC21_S1 = 174 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_PC26_S1 = 175 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_PC18_S3 = 176 "patches microMIPS code, which kernels do not load",
-        R_MICROMIPS_PC19_S2 = 177 "patches microMIPS code, which kernels do not load",
-        R_MIPS_EH = 249 "is for exception tables, which kernel code does not have",
+        DYNAMIC =>
+            3 [R_MIPS_REL32], 36 [R_MIPS_RELGOT], 51 [R_MIPS_GLOB_DAT], 126..=127 [R_MIPS_COPY, R_MIPS_JUMP_SLOT];
+        "is relative to $gp, which is the kernel's own: compile with -G 0" => 7..=8 [R_MIPS_GPREL16, R_MIPS_LITERAL];
+        "needs a global offset table, which a kernel does not have: compile with -mno-abicalls" =>
+            9 [R_MIPS_GOT16], 11 [R_MIPS_CALL16],
+            19..=23 [R_MIPS_GOT_DISP, R_MIPS_GOT_PAGE, R_MIPS_GOT_OFST, R_MIPS_GOT_HI16, R_MIPS_GOT_LO16],
+            30..=31 [R_MIPS_CALL_HI16, R_MIPS_CALL_LO16];
+        "is relative to $gp, which is the kernel's own: compile with -mno-abicalls" => 12 [R_MIPS_GPREL32];
+        "is reserved" => 13..=15 [R_MIPS_UNUSED1, R_MIPS_UNUSED2, R_MIPS_UNUSED3];
+        "is not written by any assembler" =>
+            16..=17 [R_MIPS_SHIFT5, R_MIPS_SHIFT6], 33..=35 [R_MIPS_REL16, R_MIPS_ADD_IMMEDIATE, R_MIPS_PJUMP];
+        "is for 64-bit addresses" => 18 [R_MIPS_64], 28..=29 [R_MIPS_HIGHER, R_MIPS_HIGHEST];
+        "is a part of the compound relocations of the 64-bit ABIs" => 24 [R_MIPS_SUB];
+        "inserts an instruction, which moves the code behind it" => 25..=26 [R_MIPS_INSERT_A, R_MIPS_INSERT_B];
+        "deletes an instruction, which moves the code behind it" => 27 [R_MIPS_DELETE];
+        "is for IRIX's profiling tools" => 32 [R_MIPS_SCN_DISP];
+        TLS =>
+            38..=50 [R_MIPS_TLS_DTPMOD32, R_MIPS_TLS_DTPREL32, R_MIPS_TLS_DTPMOD64, R_MIPS_TLS_DTPREL64, R_MIPS_TLS_GD,
+                R_MIPS_TLS_LDM, R_MIPS_TLS_DTPREL_HI16, R_MIPS_TLS_DTPREL_LO16, R_MIPS_TLS_GOTTPREL, R_MIPS_TLS_TPREL32,
+                R_MIPS_TLS_TPREL64, R_MIPS_TLS_TPREL_HI16, R_MIPS_TLS_TPREL_LO16];
+        "patches MIPS16e code, which kernels do not load" =>
+            100..=113 [R_MIPS16_26, R_MIPS16_GPREL, R_MIPS16_GOT16, R_MIPS16_CALL16, R_MIPS16_HI16, R_MIPS16_LO16,
+                R_MIPS16_TLS_GD, R_MIPS16_TLS_LDM, R_MIPS16_TLS_DTPREL_HI16, R_MIPS16_TLS_DTPREL_LO16,
+                R_MIPS16_TLS_GOTTPREL, R_MIPS16_TLS_TPREL_HI16, R_MIPS16_TLS_TPREL_LO16, R_MIPS16_PC16_S1];
+        "patches microMIPS code, which kernels do not load" =>
+            133..=142 [R_MICROMIPS_26_S1, R_MICROMIPS_HI16, R_MICROMIPS_LO16, R_MICROMIPS_GPREL16, R_MICROMIPS_LITERAL,
+                R_MICROMIPS_GOT16, R_MICROMIPS_PC7_S1, R_MICROMIPS_PC10_S1, R_MICROMIPS_PC16_S1, R_MICROMIPS_CALL16],
+            145..=157 [R_MICROMIPS_GOT_DISP, R_MICROMIPS_GOT_PAGE, R_MICROMIPS_GOT_OFST, R_MICROMIPS_GOT_HI16,
+                R_MICROMIPS_GOT_LO16, R_MICROMIPS_SUB, R_MICROMIPS_HIGHER, R_MICROMIPS_HIGHEST, R_MICROMIPS_CALL_HI16,
+                R_MICROMIPS_CALL_LO16, R_MICROMIPS_SCN_DISP, R_MICROMIPS_JALR, R_MICROMIPS_HI0_LO16],
+            162..=166 [R_MICROMIPS_TLS_GD, R_MICROMIPS_TLS_LDM, R_MICROMIPS_TLS_DTPREL_HI16,
+                R_MICROMIPS_TLS_DTPREL_LO16, R_MICROMIPS_TLS_GOTTPREL],
+            169..=170 [R_MICROMIPS_TLS_TPREL_HI16, R_MICROMIPS_TLS_TPREL_LO16],
+            172..=177 [R_MICROMIPS_GPREL7_S2, R_MICROMIPS_PC23_S2, R_MICROMIPS_PC21_S1, R_MICROMIPS_PC26_S1,
+                R_MICROMIPS_PC18_S3, R_MICROMIPS_PC19_S2];
+        "is for exception tables, which kernel code does not have" => 249 [R_MIPS_EH];
     }
 }
 
@@ -225,7 +154,7 @@ struct Low {
 const NO_MORE: u32 = u32::MAX;
 
 impl Hooks for Lows {
-    fn plan(&mut self, job: &Job<'_>, _: &[u8], plan: &mut Plan) {
+    fn plan(&mut self, job: &Job<'_>, plan: &mut Plan) {
         let mut refuse = |symbol, text| {
             let kind = fault::OTHER;
             plan.findings.push(Fault { kind, relocation: NONE, section: NONE, symbol, ..Default::default() }, text);
@@ -247,18 +176,17 @@ impl Hooks for Lows {
     }
 }
 
-/// The addend of a `HI16`: its own half, and the signed one that stands in its `LO16`.
-#[allow(non_snake_case, reason = "the psABI's letters")]
+/// `AHL`, the addend of a `HI16`: its own half, and the signed one that stands in its `LO16`.
 #[inline(always)]
-fn AHL(cx: &mut Cx<'_, Lows>, A: Value) -> Result<Value, Trouble> {
+fn ahl(cx: &mut Cx<'_, Lows>, half: Value) -> Result<Value, Trouble> {
     if cx.group.flags & group_flag::IN_PLACE == 0 {
-        return Ok(A);
+        return Ok(half);
     }
     let (which, kind) = match cx.relocation.kind {
         types::R_MIPS_PCHI16 => (1, types::R_MIPS_PCLO16),
         _ => (0, types::R_MIPS_LO16),
     };
-    if cx.state.0[which].at <= cx.index {
+    if cx.state.0[which].at <= cx.index() {
         cx.state.0[which] = next_low(cx, kind);
     }
     let low = &cx.state.0[which];
@@ -268,7 +196,7 @@ fn AHL(cx: &mut Cx<'_, Lows>, A: Value) -> Result<Value, Trouble> {
     if low.symbol != cx.relocation.symbol {
         return Err(Trouble::unpaired("the LO16 that follows it is of another symbol"));
     }
-    Ok(A + low.addend)
+    Ok(half + low.addend)
 }
 
 /// The next relocation of type `kind` in file order. Each is passed over once, whatever their number:
@@ -276,8 +204,8 @@ fn AHL(cx: &mut Cx<'_, Lows>, A: Value) -> Result<Value, Trouble> {
 fn next_low(cx: &mut Cx<'_, Lows>, kind: u32) -> Low {
     let end = cx.group.first.saturating_add(cx.group.count) as usize;
     let relocations = cx.job.relocations;
-    let rest = relocations.get(cx.index as usize + 1..end.min(relocations.len())).unwrap_or(&[]);
-    let Some((at, low)) = (cx.index + 1..).zip(rest).find(|(_, r)| r.kind == kind) else {
+    let rest = relocations.get(cx.index() as usize + 1..end.min(relocations.len())).unwrap_or(&[]);
+    let Some((at, low)) = (cx.index() + 1..).zip(rest).find(|(_, r)| r.kind == kind) else {
         return Low { at: NO_MORE, ..Low::default() };
     };
     let big = cx.job.big_endian();

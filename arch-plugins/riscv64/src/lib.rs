@@ -17,7 +17,7 @@
 //! * The distance of two labels is made of two relocations at one place, `ADD` and `SUB` or `SET` and
 //!   `SUB`, since relaxation may change it. They read what is there and go on from it; half-way, the
 //!   word has overflowed, so it cannot be checked. `SUB6` and `SET6` leave the top two bits alone.
-//! * `SET_ULEB128` and `SUB_ULEB128` write a number of variable length. Its length stays as it is.
+//! * `SET_ULEB128` and `SUB_ULEB128` write a number of variable length ([`uleb128`]). Its length stays as it is.
 //! * A linker may shorten code: `RELAX` permits it (we do not), `ALIGN` demands it, since the padding
 //!   is always too long. No kernel can honour `ALIGN`; modules are compiled with `-mno-relax`.
 //!
@@ -30,32 +30,37 @@ extern crate alloc;
 
 #[cfg(test)]
 mod tests;
+pub mod uleb128;
 
 use alloc::vec::Vec;
-use relobox_plugin::abi::{Machine, Relocation, fault, order, symbol_flag};
-use relobox_plugin::{BySymbol, ByTarget, Cx, Field, Hooks, Job, Plan, Rule, Trouble, Value, architecture, slice};
+use relobox_plugin::abi::{Machine, Relocation, Slice, fault, order};
+use relobox_plugin::{
+    Cx, DYNAMIC, Field, Hooks, Job, Plan, Site, TLS, Table, Trouble, Value, architecture, code, ha, put_address, slice,
+    sort,
+};
+use uleb128::{Numbers, ULEB, set_uleb128, sub_uleb128};
+
+const fn insn(width: u8, slices: &'static [Slice]) -> Field {
+    Field::insn(width, order::LITTLE, slices)
+}
 
 const NOTHING: Field = Field::nothing();
-const WORD6: Field = Field::insn(1, order::LITTLE, &[slice(0, 0, 6)]);
+const WORD6: Field = insn(1, &[slice(0, 0, 6)]);
 const WORD8: Field = Field::data(1);
 const WORD16: Field = Field::data(2);
 const WORD32: Field = Field::data(4);
 const WORD64: Field = Field::data(8);
 
-const U_TYPE: Field = Field::insn(4, order::LITTLE, &[slice(12, 12, 20)]);
-const I_TYPE: Field = Field::insn(4, order::LITTLE, &[slice(0, 20, 12)]);
-const S_TYPE: Field = Field::insn(4, order::LITTLE, &[slice(0, 7, 5), slice(5, 25, 7)]);
-const B_TYPE: Field =
-    Field::insn(4, order::LITTLE, &[slice(11, 7, 1), slice(1, 8, 4), slice(5, 25, 6), slice(12, 31, 1)]);
-const J_TYPE: Field =
-    Field::insn(4, order::LITTLE, &[slice(12, 12, 8), slice(11, 20, 1), slice(1, 21, 10), slice(20, 31, 1)]);
+const U_TYPE: Field = insn(4, &[slice(12, 12, 20)]);
+const I_TYPE: Field = insn(4, &[slice(0, 20, 12)]);
+const S_TYPE: Field = insn(4, &[slice(0, 7, 5), slice(5, 25, 7)]);
+const B_TYPE: Field = insn(4, &[slice(11, 7, 1), slice(1, 8, 4), slice(5, 25, 6), slice(12, 31, 1)]);
+const J_TYPE: Field = insn(4, &[slice(12, 12, 8), slice(11, 20, 1), slice(1, 21, 10), slice(20, 31, 1)]);
 /// `auipc` and the `jalr` behind it.
-const U_I_TYPE: Field = Field::insn(8, order::LITTLE, &[slice(12, 12, 20), slice(0, 52, 12)]);
-const CB_TYPE: Field =
-    Field::insn(2, order::LITTLE, &[slice(5, 2, 1), slice(1, 3, 2), slice(6, 5, 2), slice(3, 10, 2), slice(8, 12, 1)]);
-const CJ_TYPE: Field = Field::insn(
+const U_I_TYPE: Field = insn(8, &[slice(12, 12, 20), slice(0, 52, 12)]);
+const CB_TYPE: Field = insn(2, &[slice(5, 2, 1), slice(1, 3, 2), slice(6, 5, 2), slice(3, 10, 2), slice(8, 12, 1)]);
+const CJ_TYPE: Field = insn(
     2,
-    order::LITTLE,
     &[
         slice(5, 2, 1),
         slice(1, 3, 3),
@@ -89,130 +94,62 @@ architecture! {
     machines: [RISCV, Machine { class: 32, base: 0xa000_0000, kernel: 0xc000_0000, reach: 0, ..RISCV }],
     addends: explicit,
     state: State,
-    letters: (cx, S, A, P),
+    letters: (cx, S, A, P, V; GOT = cx.got()?),
     rows: {
-        R_RISCV_32            = 1:  S + A,                          WORD32,   either 32;
-        R_RISCV_64            = 2:  S + A,                          WORD64,   whole;
-        R_RISCV_BRANCH        = 16: S + A - P,                      B_TYPE,   signed 13, align 2;
-        R_RISCV_JAL           = 17: S + A - P,                      J_TYPE,   signed 21, align 2;
-        R_RISCV_CALL          = 18: split(S + A - P),               U_I_TYPE, signed 32, else split(L(cx, S + A, A) - P);
-        R_RISCV_CALL_PLT      = 19: split(S + A - P),               U_I_TYPE, signed 32, else split(L(cx, S + A, A) - P);
-        R_RISCV_GOT_HI20      = 20: high(G(cx, S + A, A)? - P, cx), U_TYPE,   signed 32;
-        R_RISCV_PCREL_HI20    = 23: high(S + A - P, cx),            U_TYPE,   signed 32;
-        R_RISCV_PCREL_LO12_I  = 24: low(cx, S)?,                    I_TYPE,   unchecked;
-        R_RISCV_PCREL_LO12_S  = 25: low(cx, S)?,                    S_TYPE,   unchecked;
-        R_RISCV_HI20          = 26: S + A + 0x800,                  U_TYPE,   signed 32;
-        R_RISCV_LO12_I        = 27: S + A,                          I_TYPE,   unchecked;
-        R_RISCV_LO12_S        = 28: S + A,                          S_TYPE,   unchecked;
-        R_RISCV_ADD8          = 33: V(cx, &WORD8)? + S + A,         WORD8,    unchecked;
-        R_RISCV_ADD16         = 34: V(cx, &WORD16)? + S + A,        WORD16,   unchecked;
-        R_RISCV_ADD32         = 35: V(cx, &WORD32)? + S + A,        WORD32,   unchecked;
-        R_RISCV_ADD64         = 36: V(cx, &WORD64)? + S + A,        WORD64,   whole;
-        R_RISCV_SUB8          = 37: V(cx, &WORD8)? - S - A,         WORD8,    unchecked;
-        R_RISCV_SUB16         = 38: V(cx, &WORD16)? - S - A,        WORD16,   unchecked;
-        R_RISCV_SUB32         = 39: V(cx, &WORD32)? - S - A,        WORD32,   unchecked;
-        R_RISCV_SUB64         = 40: V(cx, &WORD64)? - S - A,        WORD64,   whole;
-        R_RISCV_GOT32_PCREL   = 41: G(cx, S, Value(0))? + A - P,    WORD32,   signed 32;
-        R_RISCV_RVC_BRANCH    = 44: S + A - P,                      CB_TYPE,  signed 9, align 2;
-        R_RISCV_RVC_JUMP      = 45: S + A - P,                      CJ_TYPE,  signed 12, align 2;
-        R_RISCV_SUB6          = 52: V(cx, &WORD6)? - S - A,         WORD6,    unchecked;
-        R_RISCV_SET6          = 53: S + A,                          WORD6,    unchecked;
-        R_RISCV_SET8          = 54: S + A,                          WORD8,    unchecked;
-        R_RISCV_SET16         = 55: S + A,                          WORD16,   unchecked;
-        R_RISCV_SET32         = 56: S + A,                          WORD32,   unchecked;
-        R_RISCV_32_PCREL      = 57: S + A - P,                      WORD32,   signed 32;
-        R_RISCV_PLT32         = 59: S + A - P,                      WORD32,   signed 32, else L(cx, S, Value(0)) + A - P;
-        R_RISCV_SET_ULEB128   = 60: set_uleb128(cx, S + A),         NOTHING,  by_hand;
-        R_RISCV_SUB_ULEB128   = 61: sub_uleb128(cx, S + A)?,        NOTHING,  by_hand, extra 10;
-    }
-    values: {
-        is absolute round 12: R_RISCV_HI20;
-        is relative round 12: R_RISCV_PCREL_HI20, R_RISCV_CALL, R_RISCV_CALL_PLT;
-        is slot round 12: R_RISCV_GOT_HI20;
-        is partner: R_RISCV_PCREL_LO12_I, R_RISCV_PCREL_LO12_S;
-        is plus: R_RISCV_ADD8, R_RISCV_ADD16, R_RISCV_ADD32, R_RISCV_ADD64;
-        is minus: R_RISCV_SUB6, R_RISCV_SUB8, R_RISCV_SUB16, R_RISCV_SUB32, R_RISCV_SUB64;
-        of absolute: R_RISCV_SET_ULEB128;
-        of minus: R_RISCV_SUB_ULEB128;
-    }
-    pairs: {
-        part R_RISCV_HI20: R_RISCV_LO12_I, R_RISCV_LO12_S;
-        labelled R_RISCV_PCREL_LO12_I: R_RISCV_PCREL_HI20, R_RISCV_GOT_HI20;
-        label R_RISCV_PCREL_HI20: R_RISCV_PCREL_LO12_I, R_RISCV_PCREL_LO12_S;
-        place R_RISCV_SET6: R_RISCV_SUB6;
-        place R_RISCV_SUB6: R_RISCV_SET6;
-        place R_RISCV_SUB8: R_RISCV_ADD8, R_RISCV_SET8;
-        place R_RISCV_ADD8: R_RISCV_SUB8;
-        place R_RISCV_SUB16: R_RISCV_ADD16, R_RISCV_SET16;
-        place R_RISCV_ADD16: R_RISCV_SUB16;
-        place R_RISCV_SUB32: R_RISCV_ADD32, R_RISCV_SET32;
-        place R_RISCV_ADD32: R_RISCV_SUB32;
-        place R_RISCV_SUB64: R_RISCV_ADD64;
-        place R_RISCV_ADD64: R_RISCV_SUB64;
-        behind R_RISCV_SET_ULEB128: R_RISCV_SUB_ULEB128;
+        R_RISCV_32            = 1:  S + A,                        WORD32,   either 32;
+        R_RISCV_64            = 2:  S + A,                        WORD64,   whole;
+        R_RISCV_BRANCH        = 16: S + A - P,                    B_TYPE,   signed 13, align 2;
+        R_RISCV_JAL           = 17: S + A - P,                    J_TYPE,   signed 21, align 2;
+        R_RISCV_CALL          = 18: S + A - P,                    U_I_TYPE, signed 32, else L(cx, A) - P,
+                                    needs TARGET_STUB | OUTSIDE, high 12;
+        R_RISCV_CALL_PLT      = 19: S + A - P,                    U_I_TYPE, signed 32, else L(cx, A) - P,
+                                    needs TARGET_STUB | OUTSIDE, high 12;
+        R_RISCV_GOT_HI20      = 20: high(G(cx, A)? + GOT - P, cx), U_TYPE, signed 32, needs TARGET_SLOT, high 12,
+                                    pair labelled R_RISCV_PCREL_LO12_I;
+        R_RISCV_PCREL_HI20    = 23: high(S + A - P, cx),          U_TYPE,   signed 32, high 12,
+                                    pair labelled R_RISCV_PCREL_LO12_I;
+        R_RISCV_PCREL_LO12_I  = 24: low(cx, S)?,                  I_TYPE,   unchecked, is partner, pair label R_RISCV_PCREL_HI20;
+        R_RISCV_PCREL_LO12_S  = 25: low(cx, S)?,                  S_TYPE,   unchecked, is partner, pair label R_RISCV_PCREL_HI20;
+        R_RISCV_HI20          = 26: S + A,                        U_TYPE,   signed 32, high 12;
+        R_RISCV_LO12_I        = 27: S + A,                        I_TYPE,   unchecked, low R_RISCV_HI20;
+        R_RISCV_LO12_S        = 28: S + A,                        S_TYPE,   unchecked, low R_RISCV_HI20;
+        R_RISCV_ADD8          = 33: V + S + A,                    WORD8,    unchecked, pair place R_RISCV_SUB8;
+        R_RISCV_ADD16         = 34: V + S + A,                    WORD16,   unchecked, pair place R_RISCV_SUB16;
+        R_RISCV_ADD32         = 35: V + S + A,                    WORD32,   unchecked, pair place R_RISCV_SUB32;
+        R_RISCV_ADD64         = 36: V + S + A,                    WORD64,   whole,     pair place R_RISCV_SUB64;
+        R_RISCV_SUB8          = 37: V - S - A,                    WORD8,    unchecked, pair place R_RISCV_ADD8;
+        R_RISCV_SUB16         = 38: V - S - A,                    WORD16,   unchecked, pair place R_RISCV_ADD16;
+        R_RISCV_SUB32         = 39: V - S - A,                    WORD32,   unchecked, pair place R_RISCV_ADD32;
+        R_RISCV_SUB64         = 40: V - S - A,                    WORD64,   whole,     pair place R_RISCV_ADD64;
+        R_RISCV_GOT32_PCREL   = 41: G(cx, Value(0))? + GOT + A - P, WORD32,   signed 32, needs SLOT;
+        R_RISCV_RVC_BRANCH    = 44: S + A - P,                    CB_TYPE,  signed 9,  align 2;
+        R_RISCV_RVC_JUMP      = 45: S + A - P,                    CJ_TYPE,  signed 12, align 2;
+        R_RISCV_SUB6          = 52: V - S - A,                    WORD6,    unchecked, pair place R_RISCV_SET6;
+        R_RISCV_SET6          = 53: S + A,                        WORD6,    unchecked, pair place R_RISCV_SUB6;
+        R_RISCV_SET8          = 54: S + A,                        WORD8,    unchecked, pair place R_RISCV_SUB8;
+        R_RISCV_SET16         = 55: S + A,                        WORD16,   unchecked, pair place R_RISCV_SUB16;
+        R_RISCV_SET32         = 56: S + A,                        WORD32,   unchecked, pair place R_RISCV_SUB32;
+        R_RISCV_32_PCREL      = 57: S + A - P,                    WORD32,   signed 32;
+        R_RISCV_PLT32         = 59: S + A - P,                    WORD32,   signed 32, else L(cx, Value(0)) + A - P,
+                                    needs STUB | OUTSIDE;
+        R_RISCV_SET_ULEB128   = 60: set_uleb128(cx, S + A),       NOTHING,  by_hand, of absolute;
+        R_RISCV_SUB_ULEB128   = 61: sub_uleb128(cx, S + A)?,      NOTHING,  by_hand, needs ULEB, extra 10, of minus,
+                                    pair behind R_RISCV_SET_ULEB128;
     }
     ignored: { R_RISCV_NONE = 0, R_RISCV_RELAX = 51 }
     refused: {
-        R_RISCV_RELATIVE = 3 "is for dynamic linking",
-        R_RISCV_COPY = 4 "is for dynamic linking",
-        R_RISCV_JUMP_SLOT = 5 "is for dynamic linking",
-        R_RISCV_TLS_DTPMOD32 = 6 "is thread-local storage, which a kernel does not have",
-        R_RISCV_TLS_DTPMOD64 = 7 "is thread-local storage, which a kernel does not have",
-        R_RISCV_TLS_DTPREL32 = 8 "is thread-local storage, which a kernel does not have",
-        R_RISCV_TLS_DTPREL64 = 9 "is thread-local storage, which a kernel does not have",
-        R_RISCV_TLS_TPREL32 = 10 "is thread-local storage, which a kernel does not have",
-        R_RISCV_TLS_TPREL64 = 11 "is thread-local storage, which a kernel does not have",
-        R_RISCV_TLSDESC = 12 "is thread-local storage, which a kernel does not have",
-        R_RISCV_TLS_GOT_HI20 = 21 "is thread-local storage, which a kernel does not have",
-        R_RISCV_TLS_GD_HI20 = 22 "is thread-local storage, which a kernel does not have",
-        R_RISCV_TPREL_HI20 = 29 "is thread-local storage, which a kernel does not have",
-        R_RISCV_TPREL_LO12_I = 30 "is thread-local storage, which a kernel does not have",
-        R_RISCV_TPREL_LO12_S = 31 "is thread-local storage, which a kernel does not have",
-        R_RISCV_TPREL_ADD = 32 "is thread-local storage, which a kernel does not have",
-        R_RISCV_GNU_VTENTRY = 42 "was withdrawn from the psABI",
-        R_RISCV_ALIGN = 43 "needs linker relaxation, which kernels do not do: compile with -mno-relax",
-        R_RISCV_RVC_LUI = 46 "was withdrawn from the psABI: only linkers made it, while relaxing",
-        R_RISCV_GPREL_I = 47 "was withdrawn from the psABI: only linkers made it, while relaxing",
-        R_RISCV_GPREL_S = 48 "was withdrawn from the psABI: only linkers made it, while relaxing",
-        R_RISCV_TPREL_I = 49 "was withdrawn from the psABI: only linkers made it, while relaxing",
-        R_RISCV_TPREL_S = 50 "was withdrawn from the psABI: only linkers made it, while relaxing",
-        R_RISCV_IRELATIVE = 58 "is for dynamic linking",
-        R_RISCV_TLSDESC_HI20 = 62 "is thread-local storage, which a kernel does not have",
-        R_RISCV_TLSDESC_LOAD_LO12 = 63 "is thread-local storage, which a kernel does not have",
-        R_RISCV_TLSDESC_ADD_LO12 = 64 "is thread-local storage, which a kernel does not have",
-        R_RISCV_TLSDESC_CALL = 65 "is thread-local storage, which a kernel does not have",
-        R_RISCV_VENDOR = 191 "announces a vendor's own relocation, which has no meaning to us",
-    }
-}
-
-/// Entries for symbol plus addend. Nearly all are for a global symbol plus 0, and those need no search.
-#[derive(Default)]
-struct Entries {
-    /// By symbol, counted from `first`.
-    plain: BySymbol,
-    other: ByTarget,
-    /// The first symbol after the local ones, which are far more than all others.
-    first: u32,
-    section: Option<usize>,
-}
-
-impl Entries {
-    fn want(&mut self, symbol: u32, addend: i64, symbols: usize) {
-        match symbol.checked_sub(self.first) {
-            Some(global) if addend == 0 => self.plain.want(global, symbols - self.first as usize),
-            _ => self.other.want(symbol, addend),
-        }
-    }
-
-    fn seal(&mut self) -> usize {
-        self.plain.count() + self.other.seal()
-    }
-
-    fn number(&self, symbol: u32, addend: i64) -> Option<usize> {
-        match symbol.checked_sub(self.first) {
-            Some(global) if addend == 0 => self.plain.number(global),
-            _ => Some(self.plain.count() + self.other.number(symbol, addend)?),
-        }
+        DYNAMIC => 3..=5 [R_RISCV_RELATIVE, R_RISCV_COPY, R_RISCV_JUMP_SLOT], 58 [R_RISCV_IRELATIVE];
+        TLS =>
+            6..=12 [R_RISCV_TLS_DTPMOD32, R_RISCV_TLS_DTPMOD64, R_RISCV_TLS_DTPREL32, R_RISCV_TLS_DTPREL64,
+                R_RISCV_TLS_TPREL32, R_RISCV_TLS_TPREL64, R_RISCV_TLSDESC],
+            21..=22 [R_RISCV_TLS_GOT_HI20, R_RISCV_TLS_GD_HI20],
+            29..=32 [R_RISCV_TPREL_HI20, R_RISCV_TPREL_LO12_I, R_RISCV_TPREL_LO12_S, R_RISCV_TPREL_ADD],
+            62..=65 [R_RISCV_TLSDESC_HI20, R_RISCV_TLSDESC_LOAD_LO12, R_RISCV_TLSDESC_ADD_LO12, R_RISCV_TLSDESC_CALL];
+        "was withdrawn from the psABI" => 42 [R_RISCV_GNU_VTENTRY];
+        "needs linker relaxation, which kernels do not do: compile with -mno-relax" => 43 [R_RISCV_ALIGN];
+        "was withdrawn from the psABI: only linkers made it, while relaxing" =>
+            46..=50 [R_RISCV_RVC_LUI, R_RISCV_GPREL_I, R_RISCV_GPREL_S, R_RISCV_TPREL_I, R_RISCV_TPREL_S];
+        "announces a vendor's own relocation, which has no meaning to us" => 191 [R_RISCV_VENDOR];
     }
 }
 
@@ -223,21 +160,15 @@ const RECENT: usize = 16;
 /// Bytes of a PLT entry.
 const PLT_ENTRY: usize = 16;
 
-/// The tables that a module wants, and the pairs at hand.
+/// The pairs at hand, and what PLT entries load from.
 #[derive(Default)]
 pub struct State {
-    got: Entries,
-    plt: Entries,
-    got_plt: Option<usize>,
-    /// Every `SUB_ULEB128`, with the length of its number.
-    ulebs: Vec<(u32, usize)>,
-    /// The `SET_ULEB128` that waits: its index, offset and value.
-    set: Option<(u32, u64, Value)>,
+    got_plt: Table,
+    numbers: Numbers,
     recent: [High; RECENT],
     /// Where the next high part stands at least, if they ascend.
     next: u64,
     /// Offset and index of every high part in the section, sorted; made only if needed.
-    /// (The types are those of [`ByTarget`], so that a guest has one sorting routine.)
     highs: Option<Vec<(u32, i64)>>,
 }
 
@@ -246,43 +177,16 @@ const fn recent(offset: u64) -> usize {
 }
 
 impl Hooks for State {
-    fn plan(&mut self, job: &Job<'_>, data: &[u8], plan: &mut Plan) {
-        use types::*;
-        let (wide, symbols) = (job.header.class == 64, job.symbols.len());
-        let local = job.symbols.iter().rposition(|s| s.flags & symbol_flag::LOCAL != 0);
-        self.got.first = local.map_or(0, |last| last as u32 + 1);
-        self.plt.first = self.got.first;
-        // A module is smaller than 2 GiB: only what lies outside can be out of reach.
-        let far = |symbol: u32| {
-            let outside = symbol_flag::UNDEFINED | symbol_flag::ABSOLUTE;
-            wide && job.symbols.get(symbol as usize).is_some_and(|s| s.flags & outside != 0)
-        };
-        for group in job.groups {
-            for (r, index) in job.relocations_of(group).iter().zip(group.first..) {
-                match r.kind {
-                    R_RISCV_CALL | R_RISCV_CALL_PLT if far(r.symbol) => self.plt.want(r.symbol, r.addend, symbols),
-                    R_RISCV_PLT32 if far(r.symbol) => self.plt.want(r.symbol, 0, symbols),
-                    R_RISCV_GOT_HI20 => self.got.want(r.symbol, r.addend, symbols),
-                    R_RISCV_GOT32_PCREL => self.got.want(r.symbol, 0, symbols),
-                    R_RISCV_SUB_ULEB128 => {
-                        let section = job.sections.get(group.section as usize).map_or(&[][..], |s| {
-                            let at = s.data.at as usize;
-                            data.get(at..at.saturating_add(s.data.len as usize)).unwrap_or_default()
-                        });
-                        if let Some(len) = uleb128_len(section, r.offset) {
-                            self.ulebs.push((index, len));
-                            plan.window(index, r.offset, len as u32);
-                        }
-                    }
-                    _ => {}
-                }
-            }
-        }
-        let word = if wide { 8 } else { 4 };
-        let calls = self.plt.seal();
-        self.got.section = plan.rodata(".relobox.got", self.got.seal() * word, word as u64);
-        self.got_plt = plan.rodata(".relobox.got.plt", calls * word, word as u64);
-        self.plt.section = plan.text(".relobox.plt", calls * PLT_ENTRY, PLT_ENTRY as u64);
+    const GOT: &'static str = "";
+
+    fn need(&mut self, _: u16, site: &Site<'_>, plan: &mut Plan) {
+        self.numbers.measure(site, plan);
+    }
+
+    fn plan(&mut self, job: &Job<'_>, plan: &mut Plan) {
+        let (calls, word) = (plan.tables.plt.seal(), usize::from(job.header.class / 8));
+        self.got_plt.lies_in(plan.rodata(".relobox.got.plt", calls * word, word as u64), word);
+        plan.stubs(".relobox.plt", PLT_ENTRY, PLT_ENTRY as u64, 0);
     }
 
     fn begin(cx: &mut Cx<'_, Self>) {
@@ -293,69 +197,42 @@ impl Hooks for State {
     }
 
     fn end(cx: &mut Cx<'_, Self>) {
-        if let Some(set) = cx.state.set.take() {
-            lone_set(cx, set);
-        }
+        uleb128::end(cx);
     }
 }
 
-/// The high 20 bits rounded, the low 12 as they are: what the two instructions hold.
-fn split(value: Value) -> Value {
-    value + ((value & 0x800) << 1)
-}
-
-/// What the place holds.
-#[inline(always)]
+/// The offset in the GOT of the slot for the symbol plus `addend`. In the psABI's `GOT_HI20`, the addend is added to the way
+/// there; kernels add it to what is there, and so do we.
 #[allow(non_snake_case, reason = "the psABI's letter")]
-fn V(cx: &mut Cx<'_, State>, field: &Field) -> Result<Value, Trouble> {
-    Ok(Value::of(cx.word(field, cx.relocation.offset)?))
+fn G(cx: &mut Cx<'_, State>, addend: Value) -> Result<Value, Trouble> {
+    cx.slot_of(cx.relocation.symbol, addend)
 }
 
-/// The GOT slot of the symbol at hand plus `addend`, filled in with `target`.
-#[allow(non_snake_case, reason = "the psABI's letters, G and GOT in one")]
-fn G(cx: &mut Cx<'_, State>, target: Value, addend: Value) -> Result<Value, Trouble> {
-    got_slot(cx, cx.relocation.symbol, target, addend)
-}
-
-fn got_slot(cx: &mut Cx<'_, State>, symbol: u32, target: Value, addend: Value) -> Result<Value, Trouble> {
-    let slot = cx.state.got.number(symbol, addend.0);
-    slot.and_then(|slot| fill(cx, cx.state.got.section, slot, target)).ok_or(Trouble::unpaired("has no GOT slot"))
-}
-
-/// Writes `target` into slot `number` of a table; the slot's address.
-fn fill(cx: &mut Cx<'_, State>, table: Option<usize>, number: usize, target: Value) -> Option<Value> {
-    let word = if cx.job.header.class == 64 { WORD64 } else { WORD32 };
-    let table = cx.synthetic.get_mut(table?)?;
-    let at = number * word.width as usize;
-    word.put(table.contents.get_mut(at..)?, false, target.0);
-    Some(Value::of(table.address) + at as i64)
-}
-
-/// The PLT entry of the symbol at hand plus `addend`, or `target` itself where there is none.
+/// The PLT entry for the symbol plus `addend`, or their sum, where there is none.
 #[cold]
 #[allow(non_snake_case, reason = "the psABIs' customary letter")]
-fn L(cx: &mut Cx<'_, State>, target: Value, addend: Value) -> Value {
-    plt_entry(cx, target, addend).unwrap_or(target)
+fn L(cx: &mut Cx<'_, State>, addend: Value) -> Value {
+    let target = cx.value(cx.relocation.symbol) + addend.0;
+    let Some(stub) = cx.stub_of(addend) else { return target };
+    if stub.bytes[0] != 0 {
+        return stub.address;
+    }
+    let (number, entry) = (stub.number, stub.address);
+    let Some(slot) = cx.state.got_plt.entry(cx.synthetic, number) else { return target };
+    put_address(&cx.job, slot.bytes, target);
+    let distance = slot.address - entry;
+    let high = ha(distance, 12);
+    let Some(stub) = cx.stub_of(addend).filter(|_| high.sign_extend(32) == high) else { return target };
+    code! { stub.bytes, false;
+        U_TYPE(0x0000_0e17, high)     // auipc t3, %pcrel_hi(slot)
+        I_TYPE(0x000e_3e03, distance) // ld    t3, %pcrel_lo(slot)(t3)
+        WORD32(0x000e_0067)           // jr    t3
+        WORD32(0x0000_0013)           // nop
+    }
+    entry
 }
 
-fn plt_entry(cx: &mut Cx<'_, State>, target: Value, addend: Value) -> Option<Value> {
-    // auipc t3, %pcrel_hi(slot); ld t3, %pcrel_lo(slot)(t3); jr t3; nop
-    const LOAD: u64 = 0x000e_3e03_0000_0e17;
-    const JUMP: u64 = 0x0000_0013_000e_0067;
-    const PAIR: Rule = Rule { kind: relobox_plugin::abi::rule::SIGNED, bits: 32, align: 1 };
-    let number = cx.state.plt.number(cx.relocation.symbol, addend.0)?;
-    let slot = fill(cx, cx.state.got_plt, number, target)?;
-    let plt = cx.synthetic.get_mut(cx.state.plt.section?)?;
-    let at = number * PLT_ENTRY;
-    let entry = Value::of(plt.address) + at as i64;
-    let distance = split(slot - entry);
-    let code = plt.contents.get_mut(at..at + PLT_ENTRY)?;
-    U_I_TYPE.set_word(code, false, U_I_TYPE.insert(LOAD, distance.0));
-    U_I_TYPE.set_word(&mut code[8..], false, JUMP);
-    PAIR.in_range(distance).then_some(entry)
-}
-
-/// Keeps the value of a high part for its low parts, and rounds it.
+/// Keeps the value of a high part for its low parts.
 #[inline(always)]
 fn high(value: Value, cx: &mut Cx<'_, State>) -> Value {
     let offset = cx.relocation.offset;
@@ -365,7 +242,7 @@ fn high(value: Value, cx: &mut Cx<'_, State>) -> Value {
     }
     cx.state.next = offset + 1;
     cx.state.recent[recent(offset)] = (offset, value);
-    value + 0x800
+    value
 }
 
 /// The value of the high part that stands where the symbol points.
@@ -388,8 +265,8 @@ fn find_high(cx: &mut Cx<'_, State>, offset: u64) -> Result<Value, Trouble> {
     let target = Value::of(*symbol) + r.addend;
     let value = match r.kind {
         types::R_RISCV_PCREL_HI20 => target - cx.address(offset).0,
-        types::R_RISCV_GOT_HI20 => got_slot(cx, r.symbol, target, Value(r.addend))? - cx.address(offset).0,
-        _ => return Err(Trouble::new(fault::REJECTED, "is thread-local storage, which a kernel does not have")),
+        types::R_RISCV_GOT_HI20 => cx.slot_of(r.symbol, Value(r.addend))? + cx.got()?.0 - cx.address(offset).0,
+        _ => return Err(Trouble::new(fault::REJECTED, TLS)),
     };
     cx.state.recent[recent(offset)] = (offset, value);
     Ok(value)
@@ -415,7 +292,7 @@ fn sort_highs(cx: &mut Cx<'_, State>) {
             highs.push((offset, index));
         }
     }
-    highs.sort_unstable();
+    sort(&mut highs);
     for pair in highs.windows(2) {
         let index = pair[1].1 as u32;
         if pair[0].0 == pair[1].0
@@ -426,54 +303,4 @@ fn sort_highs(cx: &mut Cx<'_, State>) {
         }
     }
     cx.state.highs = Some(highs);
-}
-
-/// Bytes of the number at `offset`; `None` if it does not end within 10, or within the section.
-fn uleb128_len(section: &[u8], offset: u64) -> Option<usize> {
-    let number = section.get(usize::try_from(offset).ok()?..)?;
-    Some(number.iter().take(10).position(|byte| byte & 0x80 == 0)? + 1)
-}
-
-fn set_uleb128(cx: &mut Cx<'_, State>, value: Value) {
-    if let Some(set) = cx.state.set.replace((cx.index, cx.relocation.offset, value)) {
-        lone_set(cx, set);
-    }
-}
-
-fn sub_uleb128(cx: &mut Cx<'_, State>, value: Value) -> Result<(), Trouble> {
-    let offset = cx.relocation.offset;
-    let minuend = match cx.state.set.take() {
-        // Straight behind it: that is how the psABI says which two belong together.
-        Some((index, at, minuend)) if at == offset && index + 1 == cx.index => minuend,
-        other => {
-            if let Some(set) = other {
-                lone_set(cx, set);
-            }
-            return Err(Trouble::unpaired("no SET_ULEB128 at the same place precedes it"));
-        }
-    };
-    // The length that plan saw: an earlier relocation may have written here.
-    let planned = cx.state.ulebs.binary_search_by_key(&cx.index, |u| u.0).ok().map(|i| cx.state.ulebs[i].1);
-    let len = planned.ok_or(Trouble::new(fault::OTHER, "finds no ULEB128 number of at most 10 bytes"))?;
-    let number = cx.data.get_mut(offset as usize..).and_then(|rest| rest.get_mut(..len));
-    let number = number.ok_or(Trouble::new(fault::OUTSIDE, ""))?;
-    let value = minuend - value.0;
-    let value = if cx.job.header.class == 32 { value.narrow() } else { value };
-    let max = if len < 9 { (1 << (7 * len)) - 1 } else { i64::MAX };
-    if value.0 < 0 || value.0 > max {
-        return Err(Trouble { kind: fault::OUT_OF_RANGE, value: value.0, min: 0, max, text: "" });
-    }
-    let mut rest = value.0;
-    for (i, byte) in number.iter_mut().enumerate() {
-        *byte = (rest & 0x7f) as u8 | if i + 1 < len { 0x80 } else { 0 };
-        rest >>= 7;
-    }
-    Ok(())
-}
-
-#[cold]
-fn lone_set(cx: &mut Cx<'_, State>, (index, _, _): (u32, u64, Value)) {
-    if let Some(r) = cx.job.relocations.get(index as usize) {
-        cx.report_at(index, r, Trouble::unpaired("no SUB_ULEB128 at the same place follows it"));
-    }
 }

@@ -1,7 +1,9 @@
 //! s390x.
 //!
 //! psABI: ELF Application Binary Interface, s390x Supplement,
-//! <https://github.com/IBM/s390x-abi>, chapter "Relocation".
+//! <https://github.com/IBM/s390x-abi>, section 3.2, "Relocation". The letters are those of its table of relocation fields
+//! and of "Relocation Types": G is the address of the global offset table, O the offset in it of the symbol's slot, L the
+//! address of the symbol's entry in the procedure linkage table.
 //!
 //! What to know of it:
 //!
@@ -31,7 +33,10 @@
 extern crate alloc;
 
 use relobox_plugin::abi::{Machine, fault, order};
-use relobox_plugin::{BySymbol, Cx, Field, Hooks, Job, Plan, Trouble, Value, architecture, slice};
+use relobox_plugin::{Cx, DYNAMIC, Field, Hooks, Job, Plan, TLS, Trouble, Value, architecture, code, slice};
+
+#[cfg(test)]
+mod tests;
 
 const BYTE8: Field = Field::data(1);
 const HALF16: Field = Field::data(2);
@@ -62,233 +67,116 @@ architecture! {
     }],
     addends: explicit,
     inputs: ["expoline" = 0],
-    state: Tables,
-    letters: (cx, S, A, P),
+    state: Linkage,
+    letters: (cx, S, A, P; G = cx.got()?, O = cx.slot()?, T = cx.slot()?, L = plt(cx, S)?.ok_or(NO_ENTRY)?),
     rows: {
-        R_390_8         = 1:  S + A,                   BYTE8,  unsigned 8;
-        R_390_12        = 2:  S + A,                   LOW12,  unsigned 12;
-        R_390_16        = 3:  S + A,                   HALF16, either 16;
-        R_390_32        = 4:  S + A,                   WORD32, either 32;
-        R_390_PC32      = 5:  S + A - P,               WORD32, signed 32;
-        R_390_GOT12     = 6:  O(cx)? + A,              LOW12,  unsigned 12;
-        R_390_GOT32     = 7:  O(cx)? + A,              WORD32, either 32;
-        R_390_PLT32     = 8:  L(cx)? + A - P,          WORD32, signed 32;
-        R_390_GOTOFF32  = 13: S + A - G(cx)?,          WORD32, either 32;
-        R_390_GOTPC     = 14: G(cx)? + A - P,          QUAD64, unchecked;
-        R_390_GOT16     = 15: O(cx)? + A,              HALF16, either 16;
-        R_390_PC16      = 16: S + A - P,               HALF16, signed 16;
-        R_390_PC16DBL   = 17: S + A - P,               PC16,   signed 17, align 2;
-        R_390_PLT16DBL  = 18: S + A - P,               PC16,   signed 17, align 2, else far(cx, S)? + A - P;
-        R_390_PC32DBL   = 19: S + A - P,               PC32,   signed 33, align 2;
-        R_390_PLT32DBL  = 20: S + A - P,               PC32,   signed 33, align 2, else far(cx, S)? + A - P;
-        R_390_GOTPCDBL  = 21: G(cx)? + A - P,          PC32,   signed 33, align 2;
-        R_390_64        = 22: S + A,                   QUAD64, unchecked;
-        R_390_PC64      = 23: S + A - P,               QUAD64, unchecked;
-        R_390_GOT64     = 24: O(cx)? + A,              QUAD64, unchecked;
-        R_390_PLT64     = 25: L(cx)? + A - P,          QUAD64, unchecked;
-        R_390_GOTENT    = 26: G(cx)? + O(cx)? + A - P, PC32,   signed 33, align 2;
-        R_390_GOTOFF16  = 27: S + A - G(cx)?,          HALF16, either 16;
-        R_390_GOTOFF64  = 28: S + A - G(cx)?,          QUAD64, unchecked;
-        R_390_GOTPLT12  = 29: T(cx)? + A,              LOW12,  unsigned 12;
-        R_390_GOTPLT16  = 30: T(cx)? + A,              HALF16, either 16;
-        R_390_GOTPLT32  = 31: T(cx)? + A,              WORD32, either 32;
-        R_390_GOTPLT64  = 32: T(cx)? + A,              QUAD64, unchecked;
-        R_390_GOTPLTENT = 33: G(cx)? + T(cx)? + A - P, PC32,   signed 33, align 2;
-        R_390_PLTOFF16  = 34: L(cx)? - G(cx)? + A,     HALF16, either 16;
-        R_390_PLTOFF32  = 35: L(cx)? - G(cx)? + A,     WORD32, either 32;
-        R_390_PLTOFF64  = 36: L(cx)? - G(cx)? + A,     QUAD64, unchecked;
-        R_390_20        = 57: S + A,                   MID20,  signed 20;
-        R_390_GOT20     = 58: O(cx)? + A,              MID20,  signed 20;
-        R_390_GOTPLT20  = 59: T(cx)? + A,              MID20,  signed 20;
-        R_390_PC12DBL   = 62: S + A - P,               PC12,   signed 13, align 2;
-        R_390_PLT12DBL  = 63: S + A - P,               PC12,   signed 13, align 2, else far(cx, S)? + A - P;
-        R_390_PC24DBL   = 64: S + A - P,               PC24,   signed 25, align 2;
-        R_390_PLT24DBL  = 65: S + A - P,               PC24,   signed 25, align 2, else far(cx, S)? + A - P;
+        R_390_8         = 1:  S + A,         BYTE8,  unsigned 8;
+        R_390_12        = 2:  S + A,         LOW12,  unsigned 12;
+        R_390_16        = 3:  S + A,         HALF16, either 16;
+        R_390_32        = 4:  S + A,         WORD32, either 32;
+        R_390_PC32      = 5:  S + A - P,     WORD32, signed 32;
+        R_390_GOT12     = 6:  O + A,         LOW12,  unsigned 12, needs SLOT;
+        R_390_GOT32     = 7:  O + A,         WORD32, either 32, needs SLOT;
+        R_390_PLT32     = 8:  L + A - P,     WORD32, signed 32, needs STUB;
+        R_390_GOTOFF32  = 13: S + A - G,     WORD32, either 32, needs GOT;
+        R_390_GOTPC     = 14: G + A - P,     QUAD64, unchecked, needs GOT;
+        R_390_GOT16     = 15: O + A,         HALF16, either 16, needs SLOT;
+        R_390_PC16      = 16: S + A - P,     HALF16, signed 16;
+        R_390_PC16DBL   = 17: S + A - P,     PC16,   signed 17, align 2;
+        R_390_PLT16DBL  = 18: S + A - P,     PC16,   signed 17, align 2, else far(cx, S)? + A - P, needs STUB;
+        R_390_PC32DBL   = 19: S + A - P,     PC32,   signed 33, align 2;
+        R_390_PLT32DBL  = 20: S + A - P,     PC32,   signed 33, align 2, else far(cx, S)? + A - P, needs STUB | OUTSIDE;
+        R_390_GOTPCDBL  = 21: G + A - P,     PC32,   signed 33, align 2, needs GOT;
+        R_390_64        = 22: S + A,         QUAD64, unchecked;
+        R_390_PC64      = 23: S + A - P,     QUAD64, unchecked;
+        R_390_GOT64     = 24: O + A,         QUAD64, unchecked, needs SLOT;
+        R_390_PLT64     = 25: L + A - P,     QUAD64, unchecked, needs STUB;
+        R_390_GOTENT    = 26: G + O + A - P, PC32,   signed 33, align 2, needs SLOT;
+        R_390_GOTOFF16  = 27: S + A - G,     HALF16, either 16, needs GOT;
+        R_390_GOTOFF64  = 28: S + A - G,     QUAD64, unchecked, needs GOT;
+        R_390_GOTPLT12  = 29: T + A,         LOW12,  unsigned 12, needs SLOT;
+        R_390_GOTPLT16  = 30: T + A,         HALF16, either 16, needs SLOT;
+        R_390_GOTPLT32  = 31: T + A,         WORD32, either 32, needs SLOT;
+        R_390_GOTPLT64  = 32: T + A,         QUAD64, unchecked, needs SLOT;
+        R_390_GOTPLTENT = 33: G + T + A - P, PC32,   signed 33, align 2, needs SLOT;
+        R_390_PLTOFF16  = 34: L - G + A,     HALF16, either 16, needs GOT | STUB;
+        R_390_PLTOFF32  = 35: L - G + A,     WORD32, either 32, needs GOT | STUB;
+        R_390_PLTOFF64  = 36: L - G + A,     QUAD64, unchecked, needs GOT | STUB;
+        R_390_20        = 57: S + A,         MID20,  signed 20;
+        R_390_GOT20     = 58: O + A,         MID20,  signed 20, needs SLOT;
+        R_390_GOTPLT20  = 59: T + A,         MID20,  signed 20, needs SLOT;
+        R_390_PC12DBL   = 62: S + A - P,     PC12,   signed 13, align 2;
+        R_390_PLT12DBL  = 63: S + A - P,     PC12,   signed 13, align 2, else far(cx, S)? + A - P, needs STUB;
+        R_390_PC24DBL   = 64: S + A - P,     PC24,   signed 25, align 2;
+        R_390_PLT24DBL  = 65: S + A - P,     PC24,   signed 25, align 2, else far(cx, S)? + A - P, needs STUB;
     }
     ignored: { R_390_NONE = 0 }
     refused: {
-        R_390_COPY = 9 "is for dynamic linking",
-        R_390_GLOB_DAT = 10 "is for dynamic linking",
-        R_390_JMP_SLOT = 11 "is for dynamic linking",
-        R_390_RELATIVE = 12 "is for dynamic linking",
-        R_390_TLS_LOAD = 37 "is thread-local storage, which a kernel does not have",
-        R_390_TLS_GDCALL = 38 "is thread-local storage, which a kernel does not have",
-        R_390_TLS_LDCALL = 39 "is thread-local storage, which a kernel does not have",
-        R_390_TLS_GD32 = 40 "is thread-local storage of 31-bit code",
-        R_390_TLS_GD64 = 41 "is thread-local storage, which a kernel does not have",
-        R_390_TLS_GOTIE12 = 42 "is thread-local storage, which a kernel does not have",
-        R_390_TLS_GOTIE32 = 43 "is thread-local storage of 31-bit code",
-        R_390_TLS_GOTIE64 = 44 "is thread-local storage, which a kernel does not have",
-        R_390_TLS_LDM32 = 45 "is thread-local storage of 31-bit code",
-        R_390_TLS_LDM64 = 46 "is thread-local storage, which a kernel does not have",
-        R_390_TLS_IE32 = 47 "is thread-local storage of 31-bit code",
-        R_390_TLS_IE64 = 48 "is thread-local storage, which a kernel does not have",
-        R_390_TLS_IEENT = 49 "is thread-local storage, which a kernel does not have",
-        R_390_TLS_LE32 = 50 "is thread-local storage of 31-bit code",
-        R_390_TLS_LE64 = 51 "is thread-local storage, which a kernel does not have",
-        R_390_TLS_LDO32 = 52 "is thread-local storage of 31-bit code",
-        R_390_TLS_LDO64 = 53 "is thread-local storage, which a kernel does not have",
-        R_390_TLS_DTPMOD = 54 "is thread-local storage, which a kernel does not have",
-        R_390_TLS_DTPOFF = 55 "is thread-local storage, which a kernel does not have",
-        R_390_TLS_TPOFF = 56 "is thread-local storage, which a kernel does not have",
-        R_390_TLS_GOTIE20 = 60 "is thread-local storage, which a kernel does not have",
-        R_390_IRELATIVE = 61 "is for dynamic linking",
+        DYNAMIC => 9..=12 [R_390_COPY, R_390_GLOB_DAT, R_390_JMP_SLOT, R_390_RELATIVE], 61 [R_390_IRELATIVE];
+        TLS =>
+            37..=39 [R_390_TLS_LOAD, R_390_TLS_GDCALL, R_390_TLS_LDCALL], 41..=42 [R_390_TLS_GD64, R_390_TLS_GOTIE12],
+            44 [R_390_TLS_GOTIE64], 46 [R_390_TLS_LDM64], 48..=49 [R_390_TLS_IE64, R_390_TLS_IEENT], 51 [R_390_TLS_LE64],
+            53..=56 [R_390_TLS_LDO64, R_390_TLS_DTPMOD, R_390_TLS_DTPOFF, R_390_TLS_TPOFF], 60 [R_390_TLS_GOTIE20];
+        "is thread-local storage of 31-bit code" =>
+            40 [R_390_TLS_GD32], 43 [R_390_TLS_GOTIE32], 45 [R_390_TLS_LDM32], 47 [R_390_TLS_IE32], 50 [R_390_TLS_LE32],
+            52 [R_390_TLS_LDO32];
     }
 }
 
-/// Global offset table and procedure linkage table.
+/// How PLT entries go on to their targets.
 #[derive(Default)]
-pub struct Tables {
-    got: Entries,
-    plt: Entries,
+pub struct Linkage {
     expoline: bool,
 }
 
-/// One table: an entry for each symbol that needs one.
-#[derive(Default)]
-struct Entries {
-    slots: BySymbol,
-    section: Option<usize>,
-}
+/// Bytes of a PLT entry: its code, and eight bytes of target.
+const PLT: usize = 8 + 8;
+/// The same where a branch to a register must not be predicted.
+const PLT_EXPOLINE: usize = 24 + 8;
 
-/// A PLT entry without its last eight bytes, the target.
-///
-/// ```text
-///  0  lgrl %r1, target
-///  6  br   %r1
-/// ```
-const PLT: [u8; 8] = [0xc4, 0x18, 0, 0, 0, 4, 0x07, 0xf1];
-
-/// The same where a branch to a register must not be predicted: gcc's thunk, inline.
-///
-/// ```text
-///  0  lgrl %r1, target
-///  6  exrl %r0, 16
-/// 12  j    12
-/// 16  br   %r1
-/// ```
-const PLT_EXPOLINE: [u8; 24] =
-    [0xc4, 0x18, 0, 0, 0, 12, 0xc6, 0, 0, 0, 0, 5, 0xa7, 0xf4, 0, 0, 0x07, 0xf1, 0, 0, 0, 0, 0, 0];
-
-/// What a type asks of plan: a GOT to count from,
-const GOT: u8 = 1;
-/// an entry in it,
-const SLOT: u8 = 2;
-/// a PLT entry,
-const ENTRY: u8 = 4;
-/// a PLT entry if the symbol is not the module's own: every part of a module reaches every other.
-const ENTRY_OUTSIDE: u8 = 8;
-
-/// Compiles to a look-up table.
-const fn needs(kind: u32) -> u8 {
-    use types::*;
-    match kind {
-        R_390_GOT12 | R_390_GOT16 | R_390_GOT20 | R_390_GOT32 | R_390_GOT64 | R_390_GOTENT => GOT | SLOT,
-        R_390_GOTPLT12 | R_390_GOTPLT16 | R_390_GOTPLT20 => GOT | SLOT,
-        R_390_GOTPLT32 | R_390_GOTPLT64 | R_390_GOTPLTENT => GOT | SLOT,
-        R_390_GOTOFF16 | R_390_GOTOFF32 | R_390_GOTOFF64 | R_390_GOTPC | R_390_GOTPCDBL => GOT,
-        R_390_PLTOFF16 | R_390_PLTOFF32 | R_390_PLTOFF64 => GOT | ENTRY,
-        R_390_PLT32 | R_390_PLT64 | R_390_PLT12DBL | R_390_PLT16DBL | R_390_PLT24DBL => ENTRY,
-        R_390_PLT32DBL => ENTRY_OUTSIDE,
-        _ => 0,
-    }
-}
-
-impl Hooks for Tables {
-    fn plan(&mut self, job: &Job<'_>, _: &[u8], plan: &mut Plan) {
-        let (mut all, count) = (0, job.symbols.len());
-        for r in job.relocations {
-            let needs = needs(r.kind);
-            all |= needs;
-            if needs & SLOT != 0 {
-                self.got.slots.want(r.symbol, count);
-            }
-            let outside = || job.symbols.get(r.symbol as usize).is_some_and(|s| s.section == 0);
-            if needs & ENTRY != 0 || needs & ENTRY_OUTSIDE != 0 && outside() {
-                self.plt.slots.want(r.symbol, count);
-            }
-        }
-        let is_table = |i: &u32| job.symbol_name(*i) == b"_GLOBAL_OFFSET_TABLE_";
-        let table = (0..).zip(job.symbols).filter(|(_, s)| s.name.len != 0).map(|(i, _)| i).find(is_table);
-        // A table that is only named still needs an address.
-        let named = all & GOT != 0 || table.is_some();
-        let bytes = (self.got.slots.count() * 8).max(if named { 8 } else { 0 });
-        self.got.section = plan.rodata(".relobox.got", bytes, 8);
-        if let (Some(symbol), Some(section)) = (table, self.got.section) {
-            plan.supply_in(symbol, section, 0);
-        }
+impl Hooks for Linkage {
+    fn plan(&mut self, job: &Job<'_>, plan: &mut Plan) {
         self.expoline = job.input("expoline").is_some_and(|on| on != 0);
-        self.plt.section = plan.text(".relobox.plt", self.plt.slots.count() * self.plt_entry(), 8);
+        plan.stubs(".relobox.plt", if self.expoline { PLT_EXPOLINE } else { PLT }, 8, 0);
     }
 }
 
-impl Tables {
-    /// Bytes of a PLT entry.
-    fn plt_entry(&self) -> usize {
-        8 + if self.expoline { PLT_EXPOLINE.len() } else { PLT.len() }
+const NO_ENTRY: Trouble = Trouble::unpaired("no PLT entry was planned for it");
+
+/// `L`: the address of the symbol's PLT entry, which is filled in.
+fn plt(cx: &mut Cx<'_, Linkage>, symbol: Value) -> Result<Option<Value>, Trouble> {
+    let expoline = cx.state.expoline;
+    let Some(entry) = cx.stub() else { return Ok(None) };
+    if entry.bytes[0] != 0 {
+        return Ok(Some(entry.address));
     }
-}
-
-/// The address of the GOT.
-#[allow(non_snake_case, reason = "the psABI's letter")]
-fn G(cx: &mut Cx<'_, Tables>) -> Result<Value, Trouble> {
-    let got = cx.state.got.section.and_then(|i| cx.synthetic.get(i));
-    got.map(|got| Value::of(got.address)).ok_or(Trouble::unpaired("no GOT was planned"))
-}
-
-/// The offset in the GOT of the symbol's address, which is filled in.
-#[allow(non_snake_case, reason = "the psABI's letter")]
-fn O(cx: &mut Cx<'_, Tables>) -> Result<Value, Trouble> {
-    const NO_SLOT: Trouble = Trouble::unpaired("no GOT slot was planned for it");
-    let (symbol, got) = (cx.relocation.symbol, &cx.state.got);
-    let offset = got.slots.number(symbol).ok_or(NO_SLOT)? * 8;
-    let section = got.section.and_then(|i| cx.synthetic.get_mut(i)).ok_or(NO_SLOT)?;
-    let entry = section.contents.get_mut(offset..).ok_or(NO_SLOT)?;
-    QUAD64.put(entry, true, value(cx.job.values, symbol).0);
-    Ok(Value(offset as i64))
-}
-
-/// The psABI lets this slot hold the address of the PLT entry, for lazy binding; a kernel binds at once.
-#[allow(non_snake_case, reason = "the psABI's letter")]
-fn T(cx: &mut Cx<'_, Tables>) -> Result<Value, Trouble> {
-    O(cx)
-}
-
-/// The address of the symbol's PLT entry, which is filled in.
-#[allow(non_snake_case, reason = "the psABI's letter")]
-fn L(cx: &mut Cx<'_, Tables>) -> Result<Value, Trouble> {
-    const NO_ENTRY: Trouble = Trouble::unpaired("no PLT entry was planned for it");
-    let (symbol, plt) = (cx.relocation.symbol, &cx.state.plt);
-    let len = cx.state.plt_entry();
-    let offset = plt.slots.number(symbol).ok_or(NO_ENTRY)? * len;
-    let section = plt.section.and_then(|i| cx.synthetic.get_mut(i)).ok_or(NO_ENTRY)?;
-    let entry = section.contents.get_mut(offset..offset + len).ok_or(NO_ENTRY)?;
-    let (code, target) = entry.split_at_mut(len - 8);
-    if code[0] == 0 {
-        let value = value(cx.job.values, symbol);
-        if value.0 & 1 != 0 {
-            // The distance to the entry is even whatever the target is.
-            let odd = Trouble::new(fault::MISALIGNED, "is not where an instruction can be");
-            return Err(Trouble { value: value.0, min: 2, ..odd });
+    if symbol.0 & 1 != 0 {
+        // The distance to the entry is even whatever the target is.
+        let odd = Trouble::new(fault::MISALIGNED, "is not where an instruction can be");
+        return Err(Trouble { value: symbol.0, min: 2, ..odd });
+    }
+    if expoline {
+        // gcc's thunk, inline.
+        code! { entry.bytes, true;
+            HALF16(0xc418) PC32(0, Value(24)) // lgrl %r1, .+24
+            HALF16(0xc600) PC32(0, Value(10)) // exrl %r0, .+10
+            HALF16(0xa7f4) PC16(0, Value(0))  // j .
+            HALF16(0x07f1)                    // br %r1
+            HALF16(0) WORD32(0)
+            QUAD64(0, symbol)
         }
-        code.copy_from_slice(if cx.state.expoline { &PLT_EXPOLINE } else { &PLT });
-        QUAD64.put(target, true, value.0);
+    } else {
+        code! { entry.bytes, true;
+            HALF16(0xc418) PC32(0, Value(8))  // lgrl %r1, .+8
+            HALF16(0x07f1)                    // br %r1
+            QUAD64(0, symbol)
+        }
     }
-    Ok(Value::of(section.address) + offset as i64)
+    Ok(Some(entry.address))
 }
 
 /// `L` where a branch does not reach `S`. A symbol of the module itself may have no entry (somebody has
 /// torn the module's sections apart); then it stays `S`, and the fault says how far away it is.
-fn far(cx: &mut Cx<'_, Tables>, s: Value) -> Result<Value, Trouble> {
-    match cx.state.plt.slots.number(cx.relocation.symbol) {
-        Some(_) => L(cx),
-        None => Ok(s),
-    }
+fn far(cx: &mut Cx<'_, Linkage>, symbol: Value) -> Result<Value, Trouble> {
+    Ok(plt(cx, symbol)?.unwrap_or(symbol))
 }
-
-fn value(values: &[u64], symbol: u32) -> Value {
-    Value::of(values.get(symbol as usize).map_or(0, |v| *v))
-}
-
-#[cfg(test)]
-mod tests;

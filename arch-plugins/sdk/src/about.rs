@@ -1,7 +1,7 @@
 //! What an architecture says of itself.
 
 use crate::Rule;
-use relobox_abi::{Machine, Slice, effect, order, pairing, rule};
+use relobox_abi::{Detail, Machine, Slice, effect, order, pairing, row_flag, rule};
 
 /// One row of the table, for descriptions.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +77,50 @@ pub struct About {
     pub kind_mask: u32,
     /// Numbers it reads from the running kernel, with their defaults.
     pub inputs: &'static [(&'static str, u64)],
-    /// The table, in the order of the source.
+    /// The types that are applied or ignored, in the order of the source.
     pub rows: &'static [RowInfo],
+    /// The types that are refused.
+    pub refused: &'static [Refused],
+    /// Sections that Linux's loader makes anew.
+    pub remade: &'static [Remade],
+    /// More of rows, ascending by type.
+    pub details: &'static [Detail],
+}
+
+/// A section that Linux's loader makes anew; see [`Remade`](relobox_abi::Remade).
+#[derive(Clone, Copy, Debug)]
+pub struct Remade {
+    /// Its name.
+    pub name: &'static str,
+    /// See [`loader`](relobox_abi::loader).
+    pub loaders: u32,
+    /// See [`synthetic_kind`](relobox_abi::synthetic_kind).
+    pub kind: u32,
+    /// Bytes.
+    pub size: u64,
+    /// Bytes, a power of two.
+    pub align: u64,
+}
+
+/// Types with consecutive numbers that are refused for one reason.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused {
+    /// The first type.
+    pub first: u32,
+    /// The last type.
+    pub last: u32,
+    /// Their names.
+    pub names: &'static [&'static str],
+    /// The reason.
+    pub why: &'static str,
+}
+
+impl About {
+    /// Every type that it knows: those that are applied, ignored and refused.
+    pub fn every_row(&self) -> impl Iterator<Item = RowInfo> {
+        let refused = self.refused.iter().flat_map(|r| {
+            (r.first..).zip(r.names).map(|(kind, name)| RowInfo::bare(kind, name, r.why, row_flag::REJECT))
+        });
+        self.rows.iter().copied().chain(refused)
+    }
 }

@@ -1,6 +1,6 @@
 //! Where the relocation at hand stands.
 
-use crate::{Field, Findings, Job, Rule, Synthetic, Trouble, Value};
+use crate::{Entry, Field, Findings, Job, Rule, Synthetic, Tables, Trouble, Value};
 use relobox_abi::{Fault, Group, NONE, Relocation, Section, fault};
 
 /// The section being patched, the relocation at hand, and the architecture's state.
@@ -13,12 +13,12 @@ pub struct Cx<'a, T> {
     pub section: &'a Section,
     /// Its bytes. A hook writes only inside the windows that the rows declare.
     pub data: &'a mut [u8],
-    /// Index of the relocation at hand, in the whole job.
-    pub index: u32,
     /// The relocation at hand.
     pub relocation: &'a Relocation,
     /// The synthetic sections, with addresses.
     pub synthetic: &'a mut [Synthetic],
+    /// The global offset table, and stubs.
+    pub tables: &'a Tables,
     /// What has been found wrong.
     pub findings: &'a mut Findings,
     /// The architecture's state.
@@ -26,20 +26,89 @@ pub struct Cx<'a, T> {
 }
 
 impl<'a, T> Cx<'a, T> {
-    /// Says which relocation of the group's is at hand.
-    #[inline]
+    /// Says which relocation is at hand.
+    #[inline(always)]
     #[doc(hidden)]
-    pub fn stand(&mut self, all: &'a [Relocation], relocation: &'a Relocation) -> &mut Self {
-        let bytes = core::ptr::from_ref(relocation).addr() - all.as_ptr().addr();
-        self.index = self.group.first + (bytes / size_of::<Relocation>()) as u32;
+    pub fn stand(&mut self, relocation: &'a Relocation) -> &mut Self {
         self.relocation = relocation;
         self
+    }
+
+    /// Index of the relocation at hand, in the whole job.
+    #[inline]
+    #[must_use]
+    pub fn index(&self) -> u32 {
+        self.job.index_of(self.relocation)
     }
 
     /// The address of `offset` in the section being patched.
     #[must_use]
     pub fn address(&self, offset: u64) -> Value {
         Value::of(self.section.address.wrapping_add(offset))
+    }
+
+    /// The size of the symbol at hand: `Z` in the psABIs' letters.
+    #[must_use]
+    pub fn size(&self) -> Value {
+        Value(self.job.symbols.get(self.relocation.symbol as usize).map_or(0, |s| s.size as i64))
+    }
+
+    /// The value of a symbol; 0 if there is none.
+    #[must_use]
+    pub fn value(&self, symbol: u32) -> Value {
+        Value::of(self.job.values.get(symbol as usize).map_or(0, |v| *v))
+    }
+
+    /// How far behind its symbol a function's local entry point lies, as the top three bits of `st_other` say (ppc64
+    /// ELFv2): for calls that need not set up the TOC.
+    #[must_use]
+    pub fn local(&self) -> Value {
+        let other = self.job.symbols.get(self.relocation.symbol as usize).map_or(0, |s| s.other);
+        Value((1 << (other >> 5) >> 2) << 2)
+    }
+
+    /// The address of the global offset table.
+    ///
+    /// # Errors
+    /// If there is none: the row must say `needs GOT`.
+    #[inline(never)]
+    pub fn got(&self) -> Result<Value, Trouble> {
+        self.tables.got.address(self.synthetic)
+    }
+
+    /// Where in the global offset table the symbol's slot is, in bytes; it gets filled in.
+    ///
+    /// # Errors
+    /// If there is none: the row must say `needs SLOT`.
+    #[inline(never)]
+    pub fn slot(&mut self) -> Result<Value, Trouble> {
+        self.slot_of(self.relocation.symbol, Value(0))
+    }
+
+    /// The same for a symbol plus an addend: the row must say `needs TARGET_SLOT`.
+    ///
+    /// # Errors
+    /// If there is none.
+    #[inline]
+    pub fn slot_of(&mut self, symbol: u32, addend: Value) -> Result<Value, Trouble> {
+        const NO_SLOT: Trouble = Trouble::unpaired("no GOT slot was planned for it");
+        let target = self.value(symbol) + addend.0;
+        let slot = self.tables.got.of(self.synthetic, symbol, addend.0).ok_or(NO_SLOT)?;
+        put_address(&self.job, slot.bytes, target);
+        Ok(slot.offset)
+    }
+
+    /// The symbol's stub, whose contents are for the architecture to fill in. `None` if there is none: the row must say
+    /// `needs STUB`.
+    #[inline]
+    pub fn stub(&mut self) -> Option<Entry<'_>> {
+        self.tables.plt.of(self.synthetic, self.relocation.symbol, 0)
+    }
+
+    /// The same for the symbol plus an addend: the row must say `needs TARGET_STUB`.
+    #[inline]
+    pub fn stub_of(&mut self, addend: Value) -> Option<Entry<'_>> {
+        self.tables.plt.of(self.synthetic, self.relocation.symbol, addend.0)
     }
 
     /// The bytes at `offset` of the section, as many as `field` is wide.
@@ -77,7 +146,7 @@ impl<'a, T> Cx<'a, T> {
     #[cold]
     #[inline(never)]
     pub fn report(&mut self, trouble: Trouble) {
-        let (index, relocation) = (self.index, self.relocation);
+        let (index, relocation) = (self.index(), self.relocation);
         self.report_at(index, relocation, trouble);
     }
 
@@ -128,6 +197,12 @@ impl<'a, T> Cx<'a, T> {
         };
         self.findings.push(fault, trouble.text);
     }
+}
+
+/// Writes an address, as wide as the class has them, to the start of `place`.
+pub fn put_address(job: &Job<'_>, place: &mut [u8], address: Value) {
+    let word = if job.header.class == 32 { &const { Field::data(4) } } else { &const { Field::data(8) } };
+    word.set_word(place, job.big_endian(), address.bits());
 }
 
 /// `width` bytes at `offset`, if they lie in `data`.

@@ -168,7 +168,7 @@ mod wasm {
 
     /// The self-description as records.
     pub fn describe(about: &'static About) -> u32 {
-        let mut rows: Vec<_> = about.rows.iter().map(row).collect();
+        let mut rows: Vec<_> = about.every_row().map(|r| row(&r)).collect();
         // By hand: the library's sort is 7 KB, and rows come nearly sorted.
         for i in 1..rows.len() {
             let at = rows[..i].partition_point(|r| r.kind <= rows[i].kind);
@@ -176,6 +176,14 @@ mod wasm {
         }
         let text = |s: &'static str| keep_bytes(s.as_bytes());
         let inputs = about.inputs.iter().map(|(name, value)| abi::Input { name: text(name), value: *value });
+        let remade = about.remade.iter().map(|r| abi::Remade {
+            name: text(r.name),
+            loaders: r.loaders,
+            kind: r.kind,
+            size: r.size,
+            align: r.align,
+            reserved: 0,
+        });
         let machines = abi::Table { at: about.machines.as_ptr() as usize as u32, count: about.machines.len() as u32 };
         keep_one(abi::Description {
             abi: abi::ABI_VERSION,
@@ -186,8 +194,8 @@ mod wasm {
             machines,
             rows: keep(rows),
             inputs: keep(inputs.collect()),
-            small_flags: 0,
-            reserved: 0,
+            remade: keep(remade.collect()),
+            details: abi::Table { at: about.details.as_ptr() as usize as u32, count: about.details.len() as u32 },
         })
     }
 }

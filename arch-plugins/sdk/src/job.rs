@@ -1,9 +1,7 @@
 //! A checked view of the job that the host wrote.
 
 use relobox_abi::cast::{self, Record};
-use relobox_abi::{
-    ABI_VERSION, Descriptor, Group, Input, Job as Header, Relocation, Section, Span, Symbol, Table, order,
-};
+use relobox_abi::{ABI_VERSION, Group, Input, Job as Header, Relocation, Section, Span, Symbol, Table, order};
 
 /// The job, without the bytes to patch. Tables are in the order of the ELF file.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +20,6 @@ pub struct Job<'a> {
     pub relocations: &'a [Relocation],
     /// Numbers from the running kernel.
     pub inputs: &'a [Input],
-    /// Function descriptors that symbols' values point to.
-    pub descriptors: &'a [Descriptor],
     bytes: &'a [u8],
 }
 
@@ -57,7 +53,6 @@ impl<'a> Job<'a> {
             groups: table(head, header.groups)?,
             relocations: table(head, header.relocations)?,
             inputs: table(head, header.inputs)?,
-            descriptors: table(head, header.descriptors)?,
             bytes: head,
         };
         Some((job, data))
@@ -74,6 +69,13 @@ impl<'a> Job<'a> {
     pub fn relocations_of(&self, group: &Group) -> &'a [Relocation] {
         let first = group.first as usize;
         self.relocations.get(first..first.saturating_add(group.count as usize)).unwrap_or(&[])
+    }
+
+    /// The index of one of the job's relocations.
+    #[must_use]
+    pub fn index_of(&self, relocation: &Relocation) -> u32 {
+        let bytes = core::ptr::from_ref(relocation).addr().wrapping_sub(self.relocations.as_ptr().addr());
+        (bytes / size_of::<Relocation>()) as u32
     }
 
     /// A symbol's name; empty unless it is undefined.

@@ -3,7 +3,7 @@
 //! An architecture is one crate with one file: it teaches the instruction set's oddities, names its
 //! [`Field`]s, and lists its relocations in [`architecture!`]. What a row cannot say is a function
 //! beside the table, named in the row's formula; what needs to be known before addresses are given
-//! (GOT, PLT, veneers) is in [`Hooks::plan`].
+//! (GOT, PLT, veneers) is the row's column `needs`; [`Hooks`] do what that cannot say.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -15,9 +15,12 @@
 //! | `plan` | [`Plan`]: what to ask for; [`Synthetic`] sections |
 //! | `cx` | [`Cx`]: where the relocation at hand stands |
 //! | `hooks` | [`Hooks`]: what an architecture does beyond its table |
-//! | `slots` | GOT and PLT entries, one for each symbol or each symbol and addend |
+//! | `needs` | what a row needs before there are addresses |
+//! | `tables` | [`Table`]: GOT, PLT and stubs, an entry for each symbol or each symbol and addend |
+//! | `code` | [`code!`]: code of stubs, as templates with fields |
+//! | `reason` | why types are refused |
 //! | `about` | [`About`]: what an architecture says of itself |
-//! | `table` | [`architecture!`] |
+//! | `table`, `row` | [`architecture!`] |
 //! | `formula` | what can be read off a formula |
 //! | `verify` | what a table may say, checked while it is compiled |
 //! | `run` | the two calls, plan and apply, natively |
@@ -28,6 +31,7 @@
 extern crate alloc;
 
 mod about;
+mod code;
 mod cx;
 mod field;
 mod finding;
@@ -35,28 +39,32 @@ mod formula;
 mod guest;
 mod hooks;
 mod job;
+pub mod needs;
 mod plan;
+mod reason;
+mod row;
 mod rule;
 mod run;
-mod slots;
 mod table;
+mod tables;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 mod value;
 mod verify;
 
-pub use about::{About, RowInfo};
-pub use cx::Cx;
+pub use about::{About, Refused, Remade, RowInfo};
+pub use cx::{Cx, put_address};
 pub use field::{Field, slice};
 pub use finding::{Finding, Findings, Trouble};
-pub use hooks::Hooks;
+pub use hooks::{Hooks, Site};
 pub use job::Job;
 pub use plan::{Plan, Synthetic};
+pub use reason::{DYNAMIC, TLS};
 pub use relobox_abi as abi;
 pub use rule::Rule;
 pub use run::{Architecture, Session};
-pub use slots::{BySymbol, ByTarget, Targets};
-pub use value::Value;
+pub use tables::{Entry, Table, Tables, sort};
+pub use value::{Value, ha, lo12, page};
 
 #[doc(hidden)]
 pub use relobox_guest as __guest;
@@ -64,10 +72,12 @@ pub use relobox_guest as __guest;
 #[doc(hidden)]
 pub use cx::place as __place;
 #[doc(hidden)]
-pub use formula::{effect_of as __effect_of, mentions as __mentions};
+pub use formula::{effect_of as __effect_of, names as __names, shown as __shown};
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub use guest::{Kept as __Kept, apply as __apply, describe as __describe, index as __index, plan as __plan};
+#[doc(hidden)]
+pub use row::{High, for_target as __for_target, in_place_too as __in_place_too};
 #[doc(hidden)]
 pub use run::{each as __each, in_place as __in_place};
 #[doc(hidden)]

@@ -1,6 +1,6 @@
 //! What an architecture asks for before addresses are given.
 
-use crate::Findings;
+use crate::{Findings, Job, Tables};
 use alloc::vec::Vec;
 use relobox_abi::{Alignment, NONE, Supplied, Window, placement, supply, synthetic_kind};
 
@@ -36,6 +36,8 @@ pub struct Plan {
     pub windows: Vec<Window>,
     /// Undefined symbols that the plugin knows.
     pub supplied: Vec<Supplied>,
+    /// The tables that the column `needs` asks for.
+    pub tables: Tables,
 }
 
 impl Plan {
@@ -44,9 +46,62 @@ impl Plan {
         self.section(name, synthetic_kind::TEXT, bytes, align)
     }
 
+    /// Asks for `bytes` of instructions that are freed when init has run; the name begins with `.init`.
+    pub fn init_text(&mut self, name: &'static str, bytes: usize, align: u64) -> Option<usize> {
+        self.section(name, synthetic_kind::INIT_TEXT, bytes, align)
+    }
+
+    /// Asks for `bytes` that can be written.
+    pub fn data(&mut self, name: &'static str, bytes: usize, align: u64) -> Option<usize> {
+        self.section(name, synthetic_kind::DATA, bytes, align)
+    }
+
     /// Asks for `bytes` that are read-only once placed. `None` and no section if `bytes` is 0.
     pub fn rodata(&mut self, name: &'static str, bytes: usize, align: u64) -> Option<usize> {
         self.section(name, synthetic_kind::RODATA, bytes, align)
+    }
+
+    /// Makes the section of the stubs: `bytes` for each that is needed, and for `more`. How many are needed; each is at
+    /// its own multiple of `bytes`.
+    pub fn stubs(&mut self, name: &'static str, bytes: usize, align: u64, more: usize) -> usize {
+        let count = self.tables.plt.seal();
+        let section = self.text(name, (count + more) * bytes, align);
+        self.tables.plt.lies_in(section, bytes);
+        count
+    }
+
+    /// Makes the global offset table, if it has slots, or a row `needs` it, or a relocation refers to it by `name`.
+    pub(crate) fn got(&mut self, job: &Job<'_>, needed: bool, name: &str) {
+        let mut symbols = Vec::new();
+        let mut rest = if name.is_empty() { &[][..] } else { job.symbols };
+        // Most symbols have no name here.
+        while let Some(i) = rest.iter().position(|s| s.name.len as usize == name.len()) {
+            let symbol = (job.symbols.len() - rest.len() + i) as u32;
+            if job.symbol_name(symbol) == name.as_bytes() {
+                symbols.push(symbol);
+            }
+            rest = &rest[i + 1..];
+        }
+        let slots = self.tables.got.seal();
+        // A table that is only named still needs an address.
+        let needed = needed || !symbols.is_empty() && job.relocations.iter().any(|r| symbols.contains(&r.symbol));
+        let word = usize::from(job.header.class / 8);
+        let section = self.rodata(".relobox.got", slots.max(needed.into()) * word, word as u64);
+        self.tables.got.lies_in(section, word);
+        for symbol in symbols {
+            match section {
+                Some(section) => self.supply_in(symbol, section, 0),
+                None => self.supply(symbol, 0),
+            }
+        }
+    }
+
+    /// Raises the alignment of a section to at least `align` bytes. For one section after the other.
+    pub fn align(&mut self, section: u32, align: u64) {
+        match self.alignments.last_mut() {
+            Some(last) if last.section == section => last.align = last.align.max(align),
+            _ => self.alignments.push(Alignment { section, reserved: 0, align }),
+        }
     }
 
     fn section(&mut self, name: &'static str, kind: u32, bytes: usize, align: u64) -> Option<usize> {

@@ -1,7 +1,7 @@
 //! The two calls of a plugin, without a sandbox around them: what the exports call, and what tests
 //! and the native benchmark call.
 
-use crate::{About, Cx, Findings, Hooks, Job, Plan, Synthetic};
+use crate::{About, Cx, Findings, Hooks, Job, Plan, Site, Synthetic, Tables, needs};
 use alloc::vec::Vec;
 use relobox_abi::{Fault, Machine, NONE, Relocation, fault, group_flag};
 
@@ -11,6 +11,14 @@ pub trait Architecture {
     type State: Hooks;
     /// The self-description.
     const ABOUT: About;
+    /// Everything that any row needs; see [`needs`].
+    const NEEDS: u16;
+    /// Whether addends may be in place.
+    const IN_PLACE: bool;
+    /// What the row of a type needs.
+    fn needs(kind: u32) -> u16;
+    /// The addend that stands at the start of `place`, of a row that needs an entry for symbol plus addend.
+    fn addend(kind: u32, place: &[u8], big: bool) -> i64;
     /// Applies one group's relocations. `cx` stands at the group's section.
     fn apply<'a>(cx: &mut Cx<'a, Self::State>, relocations: &'a [Relocation]);
 }
@@ -18,6 +26,7 @@ pub trait Architecture {
 /// One module on its way through plan and apply.
 pub struct Session<A: Architecture> {
     state: A::State,
+    tables: Tables,
     /// The synthetic sections. Between plan and apply, somebody gives them addresses.
     pub synthetic: Vec<Synthetic>,
 }
@@ -40,16 +49,15 @@ impl<A: Architecture> Session<A> {
                     (m.machine, m.class, m.order) == (h.machine, h.class, h.order)
                         && h.elf_flags & m.flags_mask == m.flags_value
                 };
-                if A::ABOUT.machines.iter().any(|m| fits(&m)) {
-                    state.plan(&job, data, &mut plan);
-                } else {
-                    plan.findings = refused(fault::BAD_MACHINE, NONE, "");
+                match A::ABOUT.machines.iter().find(fits) {
+                    Some(machine) => needed::<A>(machine, &job, data, &mut state, &mut plan),
+                    None => plan.findings = refused(fault::BAD_MACHINE, NONE, ""),
                 }
             }
             None => plan.findings = refused(fault::BAD_MACHINE, NONE, "not a job of this ABI version"),
         }
-        let synthetic = plan.synthetic.clone();
-        (Self { state, synthetic }, plan)
+        let (synthetic, tables) = (plan.synthetic.clone(), core::mem::take(&mut plan.tables));
+        (Self { state, tables, synthetic }, plan)
     }
 
     /// Patches the job's data and fills the synthetic sections.
@@ -67,9 +75,9 @@ impl<A: Architecture> Session<A> {
                 group,
                 section,
                 data,
-                index: group.first,
                 relocation: &const { Relocation { offset: 0, addend: 0, kind: 0, symbol: 0 } },
                 synthetic: &mut self.synthetic,
+                tables: &self.tables,
                 findings: &mut findings,
                 state: &mut self.state,
             };
@@ -79,6 +87,42 @@ impl<A: Architecture> Session<A> {
         }
         findings
     }
+}
+
+/// Counts what the rows need, and makes the sections for it.
+fn needed<A: Architecture>(machine: &Machine, job: &Job<'_>, data: &[u8], state: &mut A::State, plan: &mut Plan) {
+    let mut all = 0;
+    state.start(job);
+    for group in job.groups.iter().filter(|_| const { A::NEEDS != 0 }) {
+        let section = job.sections.get(group.section as usize).map_or(&[][..], |s| {
+            let at = s.data.at as usize;
+            data.get(at..at.saturating_add(s.data.len as usize)).unwrap_or_default()
+        });
+        for relocation in job.relocations_of(group) {
+            // So that the compiler knows which bits there are.
+            let needs = A::needs(relocation.kind) & A::NEEDS;
+            if needs == 0 {
+                continue;
+            }
+            all |= needs;
+            if needs & needs::ENTRIES != 0 {
+                let mut addend = relocation.addend;
+                if const { A::IN_PLACE } && group.flags & group_flag::IN_PLACE != 0 {
+                    let place = usize::try_from(relocation.offset).ok().and_then(|at| section.get(at..));
+                    addend = A::addend(relocation.kind, place.unwrap_or_default(), job.big_endian());
+                }
+                plan.tables.want(job, needs, group.section, machine.reach != 0, relocation.symbol, addend);
+            }
+            if needs >= needs::OWN {
+                let index = job.index_of(relocation);
+                state.need(needs, &Site { job, group, data: section, index, relocation }, plan);
+            }
+        }
+    }
+    if const { A::NEEDS & (needs::GOT | needs::SLOT | needs::TARGET_SLOT) != 0 } {
+        plan.got(job, all & needs::GOT != 0, A::State::GOT);
+    }
+    state.plan(job, plan);
 }
 
 /// Applies each relocation with `patch`. Inlined into each table.
@@ -96,7 +140,7 @@ pub fn each<'a, T>(
     for relocation in relocations {
         match values.get(relocation.symbol as usize) {
             Some(value) => patch(cx, relocation, *value),
-            None => cx.stand(relocations, relocation).no_symbol(),
+            None => cx.stand(relocation).no_symbol(),
         }
     }
 }

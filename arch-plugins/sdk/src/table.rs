@@ -5,7 +5,7 @@
 /// ```
 /// use relobox_plugin::abi::{Machine, order};
 /// use relobox_plugin::testing::Module;
-/// use relobox_plugin::{Field, architecture, slice};
+/// use relobox_plugin::{DYNAMIC, Field, architecture, slice};
 ///
 /// const WORD32: Field = Field::data(4);
 /// /// Bits 2 to 25 of the distance, in the low bits of the instruction.
@@ -23,15 +23,16 @@
 ///     state: (),                    // implements Hooks
 ///     letters: (cx, S, A, P),       // names for the formulas: the context, and the psABI's letters
 ///     rows: {
-///         R_TOY_32   = 1: S + A,         WORD32,  either 32;
-///         R_TOY_CALL = 2: S + A - P,     IMM24,   signed 26, align 4;
-///         R_TOY_HI   = 3: S + A + 0x800, UPPER20, signed 32;
-///         R_TOY_LO   = 4: S + A,         LOWER12, unchecked;
+///         R_TOY_32   = 1: S + A,     WORD32,  either 32;
+///         R_TOY_CALL = 2: S + A - P, IMM24,   signed 26, align 4;
+///         R_TOY_HI   = 3: S + A,     UPPER20, signed 32, high 12;
+///         R_TOY_LO   = 4: S + A,     LOWER12, unchecked, low R_TOY_HI;
 ///     }
-///     values: { is absolute round 12: R_TOY_HI; }
-///     pairs: { part R_TOY_HI: R_TOY_LO; }
 ///     ignored: { R_TOY_NONE = 0 }
-///     refused: { R_TOY_COPY = 9 "is for dynamic linking" }
+///     refused: {
+///         DYNAMIC => 9..=10 [R_TOY_COPY, R_TOY_RELATIVE], 12 [R_TOY_IRELATIVE];
+///         "is for a processor that was never built" => 11 [R_TOY_WIDE];
+///     }
 /// }
 ///
 /// fn main() {
@@ -94,15 +95,27 @@
 /// # fn main() {}
 /// ```
 ///
-/// A row reads: type, formula, field, rule, and then in this order what it needs of: `align N` (the
-/// value is a multiple of N), `else FORMULA` (used where the first is out of range), `window START, LEN, ROUND` (bytes it may change, if not just the field),
-/// `extra N` (plan may declare one more window of up to N bytes).
+/// A row reads: type, formula, field, rule, and then in this order what it needs of
 ///
-/// `values` and `pairs`, which may be left out, say what the conformance kit and the fuzzer cannot see in a formula.
-/// `is E: ROWS` names the [`effect`](crate::abi::effect) that these formulas have, in lower case, and `of E: ROWS` the one
-/// that they are a function of; `round N` behind it says that they round for a signed low half of N bits. `S + A` and
-/// `S + A - P` need no words; a formula that calls a function named by a psABI's letter for a table or an entry in it
-/// (`G`, `GOT`, `O`, `L`, `T`) says `slot` by itself. `HOW R_OTHER: ROWS` pairs rows; see [`pairing`](crate::abi::pairing).
+/// | | |
+/// |---|---|
+/// | `align N` | the value is a multiple of N |
+/// | `else FORMULA` | used where the first is out of range |
+/// | `needs SLOT \| GOT` | what must be made before there are addresses: bits of [`needs`](crate::needs), or the architecture's own, from [`OWN`](crate::needs::OWN) up, for [`Hooks::need`](crate::Hooks::need) |
+/// | `window START, LEN, ROUND` | bytes it may change, if not just the field |
+/// | `extra N` | plan may declare one more window of up to N bytes |
+/// | `high N` | the value is rounded, since the N bits below the field belong to a low half that has a sign: the rule speaks of value + 2^(N-1), and the bits from N up come from that |
+/// | `is E`, `of E` | the [`effect`](crate::abi::effect) in lower case that the formula has, or that it is a function of; `is E round N` if the formula rounds by itself |
+/// | `pair HOW R_OTHER` | the row's [`pairing`](crate::abi::pairing), in lower case |
+/// | `low R_OTHER` | it holds the part of a value below the one that `R_OTHER` holds: `pair part R_OTHER` |
+///
+/// `is`, `of` and `pair` say what the conformance kit and the fuzzer cannot see in a formula. They see `S + A`, `S + A - P`,
+/// `Z + A`, `V + S + A`, `V - S - A`, `page(S + A) - page(P)`, `lo12(S + A)`; that a value depends on a table, by the letters
+/// `G`, `GOT`, `O`, `L` and `T`; and with `high`, the same in the first argument of a function around the whole.
+///
+/// Letters beyond the first four stand in the same parentheses: a fifth is what the field holds before (`V`); behind a
+/// semicolon, each has its meaning, an expression that is computed for the rows whose formula has the letter:
+/// `letters: (cx, S, A, P, V; GOT = cx.got()?, G = cx.slot()?)`.
 ///
 /// Rules: `signed N`, `unsigned N`, `either N`, `unchecked`, `whole` (unchecked, and in a 32-bit class
 /// the formula's 64 bits are not cut to 32 and sign-extended), and `by_hand`: then the formula is a
@@ -111,6 +124,12 @@
 /// A formula is an expression of type [`Value`](crate::Value); `?` passes a
 /// [`Trouble`](crate::Trouble) on. Where `kind_mask` is given, the row is chosen by those bits only.
 /// With `zero_places: true` a place that is not zero before is a fault.
+///
+/// `inputs`, `remade` and `details` may be left out: numbers from the kernel with their defaults, the sections that Linux's
+/// loader makes anew ([`Remade`](crate::Remade)), and what rows cannot say of themselves ([`Detail`](crate::abi::Detail)).
+///
+/// `refused` has for each reason the numbers, and names in the order of the numbers; [`TLS`](crate::TLS) and
+/// [`DYNAMIC`](crate::DYNAMIC) are reasons that most architectures have.
 #[macro_export]
 macro_rules! architecture {
     (
@@ -120,18 +139,22 @@ macro_rules! architecture {
         $(kind_mask: $mask:literal,)?
         $(zero_places: $zero:literal,)?
         $(inputs: [$($input:literal = $default:literal),* $(,)?],)?
+        $(remade: [$($remade:expr),* $(,)?],)?
+        $(details: [$($detail:expr),* $(,)?],)?
         state: $state:ty,
-        letters: ($cx:ident, $S:ident, $A:ident, $P:ident),
+        letters: $letters:tt,
         rows: { $(
             $(#[$meta:meta])*
             $name:ident = $kind:literal: $formula:expr, $field:ident, $rule:ident $($bits:literal)?
-            $(, align $align:literal)? $(, else $else:expr)?
-            $(, window $wstart:literal, $wlen:literal, $wround:literal)? $(, extra $extra:literal)?;
+            $(, align $align:literal)? $(, else $else:expr)? $(, needs $($need:ident)|+)?
+            $(, window $wstart:literal, $wlen:literal, $wround:literal)? $(, extra $extra:literal)?
+            $(, high $high:literal)? $(, is $is:ident $(round $round:literal)?)? $(, of $of:ident)?
+            $(, pair $pairing:ident $partner:ident)? $(, low $above:ident)?;
         )* }
-        $(values: { $($is:ident $effect:ident $(round $round:literal)?: $($valued:ident),+ $(,)?;)* })?
-        $(pairs: { $($pairing:ident $partner:ident: $($paired:ident),+ $(,)?;)* })?
         ignored: { $($iname:ident = $ikind:literal),* $(,)? }
-        refused: { $($rname:ident = $rkind:literal $why:literal),* $(,)? }
+        refused: { $(
+            $why:expr => $($rfirst:literal $(..= $rlast:literal)? [$rname:ident $(, $rnext:ident)* $(,)?]),+;
+        )* }
     ) => {
         /// The architecture.
         pub struct Arch;
@@ -141,30 +164,21 @@ macro_rules! architecture {
         pub mod types {
             $(pub const $name: u32 = $kind;)*
             $(pub const $iname: u32 = $ikind;)*
-            $(pub const $rname: u32 = $rkind;)*
+            // Counts, and refuses a number that is given twice.
+            #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+            #[repr(u32)]
+            enum Refused {
+                $($($rname = $rfirst, $($rnext,)*)+)*
+                Last = u32::MAX,
+            }
+            $($(
+                pub const $rname: u32 = Refused::$rname as u32;
+                $(pub const $rnext: u32 = Refused::$rnext as u32;)*
+            )+)*
         }
 
         const KIND_MASK: u32 = $crate::__or!([$($mask)?] u32::MAX);
         const ZERO_PLACES: bool = $crate::__or!([$($zero)?] false);
-
-        /// Effect, rounding and flag of a row.
-        const fn value_of(kind: u32, formula: &str) -> (u8, u8, u32) {
-            match kind {
-                $($($(types::$valued)|+ => (
-                    $crate::__effect!($effect),
-                    $crate::__or!([$($round)?] 0),
-                    $crate::__derived!($is),
-                ),)*)?
-                _ => ($crate::__effect_of(formula), 0, 0),
-            }
-        }
-
-        const fn pair_of(kind: u32) -> (u8, u32) {
-            match kind {
-                $($($(types::$paired)|+ => ($crate::__pairing!($pairing), types::$partner),)*)?
-                _ => ($crate::abi::pairing::NONE, 0),
-            }
-        }
 
         // Each row under its own name, so that the compiler's error names it.
         #[allow(dead_code, non_upper_case_globals, reason = "only evaluated")]
@@ -187,24 +201,54 @@ macro_rules! architecture {
                     $($crate::RowInfo {
                         kind: $kind,
                         name: stringify!($name),
-                        formula: stringify!($formula),
+                        formula: $crate::__formula!([$($high)?] $formula),
                         field: stringify!($field),
                         slices: $field.slices,
                         width: $field.width,
                         order: $field.order,
                         rule: $crate::__rule!([$rule $($bits)?] $crate::__or!([$($align)?] 1)),
                         flags: $crate::__flags!([$rule $($bits)?] ZERO_PLACES [$($else)?])
-                            | value_of($kind, stringify!($formula)).2,
+                            | $crate::__derived!([$($of)?]),
                         window: $crate::__or!([$(($wstart, $wlen, $wround))?] (0, $field.width, 1)),
                         extra: $crate::__or!([$($extra)?] 0),
-                        effect: value_of($kind, stringify!($formula)).0,
-                        round: value_of($kind, stringify!($formula)).1,
-                        pair: pair_of($kind),
+                        effect: $crate::__effect!(
+                            [$($is)? $($of)?] $crate::__effect_of(stringify!($formula), $crate::__or!([$($high)?] 0) != 0)
+                        ),
+                        round: $crate::__or!([$($high)? $($($round)?)?] 0),
+                        pair: $crate::__pair!([$($pairing $partner)? $(part $above)?] types),
                     },)*
                     $($crate::RowInfo::bare($ikind, stringify!($iname), "", $crate::abi::row_flag::NOP),)*
-                    $($crate::RowInfo::bare($rkind, stringify!($rname), $why, $crate::abi::row_flag::REJECT),)*
                 ],
+                refused: &[
+                    $($($crate::Refused {
+                        first: $rfirst,
+                        last: $crate::__or!([$($rlast)?] $rfirst),
+                        names: &[stringify!($rname) $(, stringify!($rnext))*],
+                        why: $why,
+                    },)+)*
+                ],
+                remade: &[$($($remade),*)?],
+                details: &[$($($detail),*)?],
             };
+
+            const NEEDS: u16 = 0 $(| $crate::__needs!($($($need)|+)?))*;
+            const IN_PLACE: bool = $crate::__in_place_too(&$crate::__addends!($addends));
+
+            #[inline(always)]
+            fn needs(kind: u32) -> u16 {
+                // Compiles to a look-up table.
+                match kind & KIND_MASK {
+                    $($kind => $crate::__needs!($($($need)|+)?),)*
+                    _ => 0,
+                }
+            }
+
+            fn addend(kind: u32, place: &[u8], big: bool) -> i64 {
+                match kind & KIND_MASK {
+                    $($kind if const { $crate::__for_target($crate::__needs!($($($need)|+)?)) } => $field.addend(place, big),)*
+                    _ => 0,
+                }
+            }
 
             fn apply<'a>(cx: &mut $crate::Cx<'a, $state>, relocations: &'a [$crate::abi::Relocation]) {
                 let have = (cx.job.big_endian(), cx.job.header.class == 32, $crate::__in_place(cx));
@@ -226,240 +270,33 @@ macro_rules! architecture {
             relocations: &'a [$crate::abi::Relocation],
         ) {
             let base = cx.section.address;
-            $crate::__each(cx, relocations, #[inline(always)] |$cx, r, s| {
-                let $S = $crate::Value::of(s);
-                let $P = $crate::Value::of(base.wrapping_add(r.offset));
+            $crate::__each(cx, relocations, #[inline(always)] |cx, r, s| {
+                let (s, p) = ($crate::Value::of(s), $crate::Value::of(base.wrapping_add(r.offset)));
                 match r.kind & KIND_MASK {
                     $($kind => {
-                        let Some(place) = $crate::__place($cx.data, r.offset, $field.width) else {
-                            return $cx.stand(relocations, r).outside();
+                        let Some(place) = $crate::__place(cx.data, r.offset, $field.width) else {
+                            return cx.stand(r).outside();
                         };
-                        let $A = if IN_PLACE {
+                        let a = if IN_PLACE {
                             $crate::Value($field.addend(place, BIG))
                         } else {
                             $crate::Value(r.addend)
                         };
+                        let v = $crate::__held!($letters, $formula, place, $field, BIG);
                         $crate::__write!(
-                            [$rule $($bits)?] $cx, (relocations, r), $formula, $field, [$($else)?],
-                            $crate::__or!([$($align)?] 1), BIG, NARROW
+                            [$rule $($bits)?] $letters, (cx, r, s, a, p, v), $formula, $field, [$($else)?],
+                            $crate::__or!([$($align)?] 1), $crate::__or!([$($high)?] 0), BIG, NARROW
                         )
                     })*
                     $($ikind => {})*
-                    $($rkind => $cx.stand(relocations, r).report($crate::Trouble::new($crate::abi::fault::REJECTED, $why)),)*
-                    other => $cx.stand(relocations, r).report($crate::__unknown(other)),
+                    $($($rfirst $(..= $rlast)? =>
+                        cx.stand(r).report($crate::Trouble::new($crate::abi::fault::REJECTED, $why)),)+)*
+                    other => cx.stand(r).report($crate::__unknown(other)),
                 }
             });
         }
 
         $crate::guest!(Arch);
-    };
-}
-
-/// The first if there is one, else the second.
-#[macro_export]
-#[doc(hidden)]
-macro_rules! __or {
-    ([] $default:expr) => {
-        $default
-    };
-    ([$value:expr] $default:expr) => {
-        $value
-    };
-}
-
-#[macro_export]
-#[doc(hidden)]
-macro_rules! __addends {
-    (explicit) => {
-        [false]
-    };
-    (in_place) => {
-        [true]
-    };
-    (either) => {
-        [false, true]
-    };
-}
-
-#[macro_export]
-#[doc(hidden)]
-macro_rules! __rule {
-    ([signed $bits:literal] $align:expr) => {
-        $crate::Rule { kind: $crate::abi::rule::SIGNED, bits: $bits, align: $align }
-    };
-    ([unsigned $bits:literal] $align:expr) => {
-        $crate::Rule { kind: $crate::abi::rule::UNSIGNED, bits: $bits, align: $align }
-    };
-    ([either $bits:literal] $align:expr) => {
-        $crate::Rule { kind: $crate::abi::rule::EITHER, bits: $bits, align: $align }
-    };
-    ([unchecked] $align:expr) => {
-        $crate::Rule { kind: $crate::abi::rule::NONE, bits: 64, align: $align }
-    };
-    ([whole] $align:expr) => {
-        $crate::__rule!([unchecked] $align)
-    };
-    ([by_hand] $align:expr) => {
-        $crate::__rule!([unchecked] $align)
-    };
-    ([$($other:tt)*] $align:expr) => {
-        compile_error!(concat!("no such rule: `", stringify!($($other)*),
-            "`; there are `signed N`, `unsigned N`, `either N`, `unchecked`, `whole` and `by_hand`"))
-    };
-}
-
-#[macro_export]
-#[doc(hidden)]
-macro_rules! __flags {
-    ([by_hand] $zero:ident []) => {
-        $crate::abi::row_flag::BY_HAND
-    };
-    ([$($rule:tt)*] $zero:ident []) => {
-        if $zero { $crate::abi::row_flag::ZERO } else { 0 }
-    };
-    ([$($rule:tt)*] $zero:ident [$else:expr]) => {
-        $crate::abi::row_flag::FALLBACK
-    };
-}
-
-#[macro_export]
-#[doc(hidden)]
-macro_rules! __derived {
-    (is) => {
-        0
-    };
-    (of) => {
-        $crate::abi::row_flag::DERIVED
-    };
-}
-
-#[macro_export]
-#[doc(hidden)]
-macro_rules! __effect {
-    (absolute) => {
-        $crate::abi::effect::ABSOLUTE
-    };
-    (relative) => {
-        $crate::abi::effect::RELATIVE
-    };
-    (plus) => {
-        $crate::abi::effect::PLUS
-    };
-    (minus) => {
-        $crate::abi::effect::MINUS
-    };
-    (pages) => {
-        $crate::abi::effect::PAGES
-    };
-    (in_page) => {
-        $crate::abi::effect::IN_PAGE
-    };
-    (partner) => {
-        $crate::abi::effect::PARTNER
-    };
-    (slot) => {
-        $crate::abi::effect::SLOT
-    };
-    (size) => {
-        $crate::abi::effect::SIZE
-    };
-}
-
-#[macro_export]
-#[doc(hidden)]
-macro_rules! __pairing {
-    (next) => {
-        $crate::abi::pairing::NEXT
-    };
-    (label) => {
-        $crate::abi::pairing::LABEL
-    };
-    (labelled) => {
-        $crate::abi::pairing::LABELLED
-    };
-    (behind) => {
-        $crate::abi::pairing::BEHIND
-    };
-    (place) => {
-        $crate::abi::pairing::PLACE
-    };
-    (part) => {
-        $crate::abi::pairing::PART
-    };
-}
-
-#[macro_export]
-#[doc(hidden)]
-macro_rules! __narrows {
-    (whole) => {
-        false
-    };
-    ($($other:tt)*) => {
-        true
-    };
-}
-
-/// `apply` with the constants that `$have` holds at run time.
-#[macro_export]
-#[doc(hidden)]
-macro_rules! __dispatch {
-    ($apply:ident($cx:expr, $relocations:expr), $have:expr, $addends:expr; $(($big:literal $narrow:literal $in_place:literal))*) => {$(
-        if const { $crate::__possible(&<Arch as $crate::Architecture>::ABOUT, &$addends, $big, $narrow, $in_place) }
-            && $have == ($big, $narrow, $in_place)
-        {
-            return $apply::<$big, $narrow, $in_place>($cx, $relocations);
-        }
-    )*};
-}
-
-/// One row. Few branches on the way that nearly all relocations take: fuel is counted at each, and
-/// what goes wrong is found out again, apart.
-#[macro_export]
-#[doc(hidden)]
-macro_rules! __write {
-    ([by_hand] $cx:ident, ($all:ident, $r:ident), $formula:expr, $field:ident, [], $align:expr, $big:ident, $narrow:ident) => {{
-        $cx.stand($all, $r);
-        let () = $crate::__value!($cx, ($all, $r), $formula);
-    }};
-    ([$($rule:tt)*] $cx:ident, ($all:ident, $r:ident), $formula:expr, $field:ident, [$($else:expr)?], $align:expr, $big:ident, $narrow:ident) => {{
-        const RULE: $crate::Rule = $crate::__rule!([$($rule)*] $align);
-        // A formula that is letters only does not ask where it stands.
-        if const { $crate::__mentions(stringify!($formula), stringify!($cx)) } {
-            $cx.stand($all, $r);
-        }
-        let value: $crate::Value = $crate::__value!($cx, ($all, $r), $formula);
-        let value = if $narrow && $crate::__narrows!($($rule)*) { value.narrow() } else { value };
-        $(let value = if RULE.in_range(value) {
-            value
-        } else {
-            $cx.stand($all, $r);
-            $crate::__value!($cx, ($all, $r), $else)
-        };)?
-        let Some(place) = $crate::__place($cx.data, $r.offset, $field.width) else {
-            return $cx.stand($all, $r).outside();
-        };
-        let before = if ZERO_PLACES { $field.word(place, $big) } else { 0 };
-        if RULE.in_range(value) & RULE.aligned(value) & (before == 0) {
-            $field.put(place, $big, value.0);
-        } else {
-            $cx.stand($all, $r).inadmissible(&RULE, value, before);
-        }
-    }};
-}
-
-/// A formula's value; its trouble is reported of this relocation, also if the formula did not name the context, and ends
-/// the row.
-#[macro_export]
-#[doc(hidden)]
-macro_rules! __value {
-    ($cx:ident, ($all:ident, $r:ident), $formula:expr) => {
-        match (|| Ok($formula))() {
-            Ok(value) => value,
-            Err(trouble) => {
-                let trouble: $crate::Trouble = trouble;
-                return $cx.stand($all, $r).report(trouble);
-            }
-        }
     };
 }
 
@@ -493,5 +330,5 @@ pub const fn unknown(kind: u32) -> Trouble {
 /// The whole group has its addends in the wrong place.
 #[cold]
 pub fn wrong_addends<T>(cx: &mut Cx<'_, T>) {
-    cx.report(Trouble::new(fault::ADDEND_FORM, ""));
+    cx.report_at(cx.group.first, cx.relocation, Trouble::new(fault::ADDEND_FORM, ""));
 }

@@ -83,3 +83,25 @@ impl Neg for Value {
         Self(self.0.wrapping_neg())
     }
 }
+
+/// The address of the page of 4 KiB that `x` lies in, whatever pages the kernel uses.
+#[inline(always)]
+#[must_use]
+pub const fn page(x: Value) -> Value {
+    Value(x.0 & !0xfff)
+}
+
+/// The low twelve bits, which [`page`] leaves out.
+#[inline(always)]
+#[must_use]
+pub const fn lo12(x: Value) -> Value {
+    Value(x.0 & 0xfff)
+}
+
+/// `x` rounded for a low half of `bits` bits that has a sign: what the instruction with the high half must hold. Rows say
+/// `high N` instead; this is for stubs.
+#[inline(always)]
+#[must_use]
+pub const fn ha(x: Value, bits: u32) -> Value {
+    Value(x.0.wrapping_add(1 << (bits - 1)))
+}

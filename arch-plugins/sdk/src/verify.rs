@@ -1,7 +1,6 @@
 //! What a table may say: checked while the plugin is compiled, so that a slip in a row is a compile error that names the
 //! row, and not a relocation that is done in another way than it reads.
 
-use crate::formula::mentions;
 use crate::{About, RowInfo};
 use relobox_abi::{Machine, Slice, order, row_flag, rule};
 
@@ -73,6 +72,15 @@ const fn check_field(width: u8, order: u8, slices: &[Slice]) -> Result<(), &'sta
     Ok(())
 }
 
+/// Whether a formula has parentheses.
+const fn has_function(formula: &str) -> bool {
+    let (text, mut i) = (formula.as_bytes(), 0);
+    while i < text.len() && text[i] != b'(' {
+        i += 1;
+    }
+    i < text.len()
+}
+
 /// One past the highest bit of the value that the field holds.
 const fn value_bits(slices: &[Slice]) -> u32 {
     let (mut top, mut i) = (0, 0);
@@ -99,7 +107,7 @@ const fn check_row(row: &RowInfo) -> Result<(), &'static str> {
         return Err("a rule speaks of 1 to 64 bits");
     }
     // A function in the formula may put the sign elsewhere: AArch64's MOVZ and MOVN differ by it.
-    let sign_elsewhere = row.rule.kind == rule::SIGNED && mentions(row.formula, "(");
+    let sign_elsewhere = row.rule.kind == rule::SIGNED && has_function(row.formula);
     if row.rule.kind != rule::NONE && row.rule.bits as u32 > value_bits(row.slices) + sign_elsewhere as u32 {
         return Err("the rule admits values that the field cannot hold");
     }
@@ -158,13 +166,36 @@ const fn check_table(about: &About) -> Result<(), &'static str> {
         }
         i += 1;
     }
+    check_refused(about)
+}
+
+const fn check_refused(about: &About) -> Result<(), &'static str> {
+    let mut i = 0;
+    while i < about.refused.len() {
+        let r = about.refused[i];
+        if r.last < r.first || r.names.len() as u64 != r.last as u64 - r.first as u64 + 1 {
+            return Err("a range of refused types has a name for each, no more");
+        }
+        if r.last & !about.kind_mask != 0 {
+            return Err("a type has bits outside kind_mask, so no relocation selects its row");
+        }
+        let mut j = 0;
+        while j < about.rows.len() {
+            if about.rows[j].kind >= r.first && about.rows[j].kind <= r.last {
+                return Err("a type is refused, and has a row");
+            }
+            j += 1;
+        }
+        i += 1;
+    }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Rule, slice};
+    use crate::{Refused, Rule, slice};
+    use alloc::boxed::Box;
 
     const GOOD: RowInfo = RowInfo {
         kind: 1,
@@ -195,7 +226,18 @@ mod tests {
     };
 
     fn about(machines: &'static [Machine], rows: &'static [RowInfo]) -> About {
-        About { name: "toy", title: "", psabi: "", machines, kind_mask: 0xff, inputs: &[], rows }
+        About {
+            name: "toy",
+            title: "",
+            psabi: "",
+            machines,
+            kind_mask: 0xff,
+            inputs: &[],
+            rows,
+            refused: &[],
+            remade: &[],
+            details: &[],
+        }
     }
 
     #[test]
@@ -246,9 +288,18 @@ mod tests {
             (about(&[MACHINE], &[BEYOND]), "kind_mask"),
             (about(&[MACHINE], &[GOOD, SECOND, GOOD]), "same type"),
         ];
+        let refused = |first, last, names| {
+            const WHY: &str = "is old";
+            let refused = [Refused { first, last, names, why: WHY }];
+            check_table(&About { refused: Box::leak(Box::new(refused)), ..about(&[MACHINE], &[GOOD]) })
+        };
+        assert_eq!(refused(2, 3, &["A", "B"]), Ok(()));
         for (about, expected) in wrong {
             let text = check_table(&about).expect_err(expected);
             assert!(text.contains(expected), "{text}");
+        }
+        for (first, last, expected) in [(2, 4, "a name for each"), (3, 2, "a name for each"), (0, 1, "has a row")] {
+            assert!(refused(first, last, &["A", "B"]).expect_err(expected).contains(expected));
         }
     }
 }

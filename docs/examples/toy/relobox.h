@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define RELOBOX_ABI_VERSION 2u
+#define RELOBOX_ABI_VERSION 3u
 /* No such index. */
 #define RELOBOX_NONE 0xffffffffu
 
@@ -90,6 +90,19 @@
 #define RELOBOX_SYNTHETIC_KIND_TEXT 1u
 #define RELOBOX_SYNTHETIC_KIND_RODATA 2u
 #define RELOBOX_SYNTHETIC_KIND_DATA 3u
+#define RELOBOX_SYNTHETIC_KIND_INIT_TEXT 4u
+#define RELOBOX_SYNTHETIC_KIND_INIT_RODATA 5u
+#define RELOBOX_SYNTHETIC_KIND_INIT_DATA 6u
+
+/* Bits of Remade::loaders: how the kernel's loader divides a module's memory. */
+#define RELOBOX_LOADER_CORE_INIT 1u
+#define RELOBOX_LOADER_KINDS 2u
+
+/* Detail::what. */
+#define RELOBOX_DETAIL_RANGE 1u
+#define RELOBOX_DETAIL_STANDS 2u
+#define RELOBOX_DETAIL_STANDS_IF_FAR 3u
+#define RELOBOX_DETAIL_STANDS_AT_ADDEND 4u
 
 /* Synthetic::placement. */
 #define RELOBOX_PLACEMENT_WITH_KIND 0u
@@ -230,17 +243,6 @@ struct relobox_input {
 };
 _Static_assert(sizeof(struct relobox_input) == 16, "relobox_input");
 
-/* What lies at a symbol whose value is a function descriptor (ppc64 ELFv1, ia64, parisc64). */
-struct relobox_descriptor {
-    /* 0: The symbol. */
-    uint32_t symbol;
-    /* 4: How many of bytes are known: 16 to 32. */
-    uint32_t len;
-    /* 8: The bytes, in the target's order. */
-    uint8_t bytes[32];
-};
-_Static_assert(sizeof(struct relobox_descriptor) == 40, "relobox_descriptor");
-
 /* A plugin's job. Every at in it is **relative to the job's own address**, so that it can be written in one
  * piece. */
 struct relobox_job {
@@ -268,8 +270,8 @@ struct relobox_job {
     struct relobox_table values;
     /* 56: Inputs. */
     struct relobox_table inputs;
-    /* 64: Descriptors. */
-    struct relobox_table descriptors;
+    /* 64: Empty. (Meant for function descriptors, up to version 2; code can load what it needs of them.) */
+    struct relobox_table unused;
     /* 72: The plugin's own copy of the contents it may patch; comes last. */
     struct relobox_span data;
     /* 80: Reserved. */
@@ -413,12 +415,59 @@ struct relobox_description {
     struct relobox_table rows;
     /* 48: Inputs it reads, with the value it assumes where the host has none. */
     struct relobox_table inputs;
-    /* 56: sh_flags bits that mean "near the global pointer" (alpha, ia64), else 0. */
-    uint64_t small_flags;
-    /* 64: Reserved. */
-    uint64_t reserved;
+    /* 56: Remade sections. Since version 3; up to version 2 these eight bytes were a number that nobody read. */
+    struct relobox_table remade;
+    /* 64: Details, ascending by type. Since version 3. */
+    struct relobox_table details;
 };
 _Static_assert(sizeof(struct relobox_description) == 72, "relobox_description");
+
+/* A section that Linux's own loader gives another size before it lays a module out, whatever the file says:
+ * room for stubs, sized by what is left to relocate. A module that was relocated before has none, and what
+ * remains is known. */
+struct relobox_remade {
+    /* 0: The section's name. Of several with that name, the last is meant. */
+    struct relobox_span name;
+    /* 8: Which kernels do so; see loader. */
+    uint32_t loaders;
+    /* 12: The memory that it goes into; see synthetic_kind. */
+    uint32_t kind;
+    /* 16: Its size then, in bytes. */
+    uint64_t size;
+    /* 24: Its alignment then, in bytes, a power of two. */
+    uint64_t align;
+    /* 32: Reserved. */
+    uint64_t reserved;
+};
+_Static_assert(sizeof(struct relobox_remade) == 40, "relobox_remade");
+
+/* One more thing to say of a row. It changes nothing in how a module is linked: it is for tests, which can so
+ * make and judge cases of rows whose formula they cannot read. */
+struct relobox_detail {
+    /* 0: The row's type. */
+    uint32_t kind;
+    /* 4: What is said; see detail. */
+    uint32_t what;
+    /* 8: Where the word begins that is spoken of, in bytes from what what says. */
+    int32_t offset;
+    /* 12: Bytes of that word: 1, 2, 3, 4 or 8. */
+    uint8_t width;
+    /* 13: Its byte order; see order. */
+    uint8_t order;
+    /* 14: Of which number the range is: one of effect, ABSOLUTE or RELATIVE. */
+    uint8_t effect;
+    /* 15: Reserved. */
+    uint8_t reserved;
+    /* 16: The bits of the word that are spoken of. */
+    uint64_t mask;
+    /* 24: What these bits are. */
+    uint64_t value;
+    /* 32: The smallest number that is admitted. */
+    int64_t min;
+    /* 40: The largest number that is admitted. */
+    int64_t max;
+};
+_Static_assert(sizeof(struct relobox_detail) == 48, "relobox_detail");
 
 /* One kind of ELF file that a plugin links. */
 struct relobox_machine {

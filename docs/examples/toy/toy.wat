@@ -22,7 +22,7 @@
   (data (i32.const 0x0a8) "word16")
 
   (data (i32.const 0x100)               ;; Description
-    "\02\00\00\00"                      ;; abi
+    "\03\00\00\00"                      ;; abi
     "\ff\00\00\00"                      ;; kind_mask: the low byte of r_info
     "\10\00\00\00" "\03\00\00\00"       ;; name
     "\20\00\00\00" "\27\00\00\00"       ;; title
@@ -30,7 +30,7 @@
     "\50\01\00\00" "\01\00\00\00"       ;; machines
     "\80\01\00\00" "\02\00\00\00"       ;; rows
     "\00\00\00\00" "\00\00\00\00"       ;; inputs: none
-    "\00\00\00\00\00\00\00\00")         ;; small_flags; reserved is zero, as all memory is
+    "\00\00\00\00" "\00\00\00\00")      ;; remade: none; details has none either, as all memory is zero
   (data (i32.const 0x150)               ;; Machine
     "\ed\fe"                            ;; machine
     "\20"                               ;; class: 32
@@ -66,7 +66,7 @@
   (global $faults (mut i32) (i32.const 0))  ;; how many were found
 
   (func (export "relobox_abi") (result i32)
-    (i32.const 2))
+    (i32.const 3))
 
   (func (export "relobox_describe") (result i32)
     (i32.const 0x100))

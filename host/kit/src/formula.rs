@@ -304,16 +304,23 @@ impl Reader<'_> {
         Some(())
     }
 
-    /// Skips the argument of a table letter, which only says what the entry is for.
+    /// Skips the argument of a table letter, which only says what the entry is for: `G(S + A)`, or `G(GDAT(S + A))` as AArch64's
+    /// psABI writes it.
     fn arguments(&mut self) -> Option<()> {
         let Some(rest) = self.rest.strip_prefix('(') else { return Some(()) };
-        let (arguments, rest) = rest.split_once(')')?;
-        // One level of parentheses is enough to name a target.
+        let (mut arguments, rest) = rest.split_once(')')?;
+        self.rest = rest.trim_start();
+        if let Some(entry) = arguments.strip_prefix("GDAT(") {
+            arguments = entry;
+            if !self.next(')') {
+                return None;
+            }
+        }
+        // One more level of parentheses is enough to name a target.
         if arguments.contains('(') {
             return None;
         }
         self.own |= arguments.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "A");
-        self.rest = rest.trim_start();
         Some(())
     }
 }
@@ -364,6 +371,10 @@ mod tests {
             ("page(G(A)) - page(P)", false, 0x3000, EntryContents::Target, &[0]),
             ("lo12(G(A))", true, 0x18, EntryContents::Target, &[0]),
             ("G(S + A) & 0xfff", false, 0x18, EntryContents::Target, &[0]),
+            ("G(GDAT(S + A)) - P", false, 0x2818, EntryContents::Target, &[0]),
+            ("page(G(GDAT(S + A))) - page(P)", false, 0x3000, EntryContents::Target, &[0]),
+            ("G(GDAT(S)) + A - P", false, 0x2814, EntryContents::Symbol, &[0]),
+            ("O + GOT + A - P", false, 0x2814, EntryContents::Symbol, &[1, 2]),
             ("G - P", false, 0x2818, EntryContents::Either, &[0]),
             ("L - G + A", false, 0x5000 - 0x3018 - 4, EntryContents::Symbol, &[0, 3]),
             ("G(S + A) >> 12", false, 0x3, EntryContents::Target, &[0]),
@@ -371,7 +382,14 @@ mod tests {
             let (formula, said) = Formula::parse_table(text, within).expect(text);
             assert_eq!((formula.value(&letters), said, &*formula.tables()), (value, holds, tables), "{text}");
         }
-        for (text, within) in [("high(G - P)", false), ("X + A", true), ("G(f(A)) + A", false), ("G(A) + A", false)] {
+        for (text, within) in [
+            ("high(G - P)", false),
+            ("X + A", true),
+            ("G(f(A)) + A", false),
+            ("G(GDAT(S)", false),
+            ("G(GDAT(f(S)))", false),
+            ("G(A) + A", false),
+        ] {
             assert_eq!(Formula::parse_table(text, within), None, "{text}");
         }
     }

@@ -1,7 +1,8 @@
 //! What a plugin says of itself, checked; one of an older ABI version in the words of this one (`docs/abi.md` has the rules).
 
+use crate::needs::{Remade, memory_of};
 use crate::views::{bytes, record, table};
-use relobox_abi::{Description, Machine, Row, Slice, Span, effect, pairing, row_flag};
+use relobox_abi::{Description, Detail, Machine, Row, Slice, Span, detail, effect, loader, order, pairing, row_flag};
 use relobox_core::error::Misbehaviour;
 use relobox_core::limits;
 use relobox_core::text::decoded;
@@ -25,12 +26,14 @@ pub struct About {
     pub machines: Vec<Machine>,
     /// Bits of a relocation's kind that select its row.
     pub kind_mask: u32,
-    /// `sh_flags` bits that mean "near the global pointer".
-    pub small_flags: u64,
     /// Numbers it reads from the kernel, with their defaults.
     pub inputs: Vec<(String, u64)>,
     /// Its table, by type.
     pub rows: Vec<PluginRow>,
+    /// Sections that the kernel's loader makes anew.
+    pub remade: Vec<Remade>,
+    /// More of rows, ascending by type.
+    pub details: Vec<Detail>,
     /// One past a row's index, by type, for types below [`DENSE`].
     dense: Vec<u32>,
     sparse: HashMap<u32, u32>,
@@ -75,7 +78,6 @@ impl About {
             psabi: text(d.psabi)?,
             machines: table::<Machine>(memory, d.machines)?.to_vec(),
             kind_mask: d.kind_mask,
-            small_flags: d.small_flags,
             dense: vec![0; DENSE],
             ..Self::default()
         };
@@ -104,6 +106,11 @@ impl About {
             }
         }
         consistent(&about)?;
+        // What version 2 had in their place means nothing.
+        if abi >= 3 {
+            about.remade = remade(memory, d)?;
+            about.details = details(memory, d, &about)?;
+        }
         Ok(about)
     }
 
@@ -157,6 +164,51 @@ fn as_meant(abi: u32, row: &Row) -> Row {
     match abi {
         1 => Row { flags: row.flags & FLAGS_1, pairing: 0, effect: 0, round: 0, partner: 0, ..*row },
         _ => *row,
+    }
+}
+
+fn remade(memory: &[u8], d: &Description) -> Result<Vec<Remade>, Misbehaviour> {
+    let wrong = || Misbehaviour::Answer("it describes a section that no kernel can make anew".into());
+    let records: &[relobox_abi::Remade] = table(memory, d.remade)?;
+    if records.len() > limits::ROWS {
+        return Err(wrong());
+    }
+    let read = |r: &relobox_abi::Remade| {
+        let kind = memory_of(r.kind).ok_or_else(wrong)?;
+        let known = r.loaders & !(loader::CORE_INIT | loader::KINDS) == 0;
+        let sound = known && r.size <= limits::ALIGN && r.align.is_power_of_two() && r.align <= limits::ALIGN;
+        if !sound || r.name.len > limits::RENAMED {
+            return Err(wrong());
+        }
+        let name = bytes(memory, r.name)?.to_vec();
+        Ok(Remade { name, loaders: r.loaders, kind, size: r.size, align: r.align })
+    };
+    records.iter().map(read).collect()
+}
+
+fn details(memory: &[u8], d: &Description, about: &About) -> Result<Vec<Detail>, Misbehaviour> {
+    let details: &[Detail] = table(memory, d.details)?;
+    if details.len() > limits::ROWS {
+        return Err(Misbehaviour::Answer(format!("more than {} details in its description", limits::ROWS)));
+    }
+    let in_order = details.is_sorted_by_key(|detail| detail.kind);
+    let sound = |one: &Detail| {
+        let row = about.row(one.kind).is_some_and(|row| row.row.kind == one.kind);
+        row && match one.what {
+            detail::RANGE => one.min <= one.max && matches!(one.effect, effect::ABSOLUTE | effect::RELATIVE),
+            detail::STANDS | detail::STANDS_IF_FAR | detail::STANDS_AT_ADDEND => {
+                let bits = u64::MAX.checked_shl(u32::from(one.width) * 8).unwrap_or(0);
+                matches!(one.width, 1..=4 | 8)
+                    && one.order <= order::BIG
+                    && one.mask & bits == 0
+                    && one.value & !one.mask == 0
+            }
+            _ => false,
+        }
+    };
+    match details.iter().find(|one| !in_order || !sound(one)) {
+        Some(one) => Err(Misbehaviour::Answer(format!("what it says of row {} makes no sense", one.kind))),
+        None => Ok(details.to_vec()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! symbols. It learns the names of undefined symbols only, and of no other module or file.
 
 use crate::description::About;
+use crate::needs::{KernelSymbol, kernel_symbols};
 use crate::records::Records;
 use relobox_abi::{Group, Input, Job, Relocation, Section, Span, Symbol, Table, symbol_flag};
 use zerocopy::IntoBytes as _;
@@ -18,6 +19,8 @@ pub struct JobWriter {
     section_names: Vec<Span>,
     symbol_names: Vec<(u32, Span)>,
     inputs: Vec<Input>,
+    /// Inputs that are symbols of the kernel: 0 until apply.
+    pub kernel_symbols: Vec<KernelSymbol>,
     /// Each section's place in the data, relative to it.
     pub copies: Vec<Span>,
 }
@@ -39,7 +42,8 @@ impl JobWriter {
             .filter(|(_, s)| undefined(s))
             .map(|(i, s)| (i, text(records.bytes(s.name))))
             .collect();
-        let inputs: Vec<_> = about
+        let kernel_symbols = if about.abi < 3 { Vec::new() } else { kernel_symbols(&about.inputs, given) };
+        let mut inputs: Vec<_> = about
             .inputs
             .iter()
             .map(|(name, default)| {
@@ -47,6 +51,9 @@ impl JobWriter {
                 Input { name: text(name.as_bytes()), value }
             })
             .collect();
+        for symbol in &kernel_symbols {
+            inputs[symbol.input].value = 0;
+        }
 
         let mut end = size_of::<Job>() as u64;
         let mut room = |count: usize, size: usize| {
@@ -85,7 +92,7 @@ impl JobWriter {
         // What does not fit into 32 bits has wrong offsets above, and is refused: no guest has so much room.
         let len = end.next_multiple_of(16) + data_len;
         header.len = u32::try_from(len).unwrap_or(u32::MAX);
-        Self { header, strings, strings_at, section_names, symbol_names, inputs, copies }
+        Self { header, strings, strings_at, section_names, symbol_names, inputs, kernel_symbols, copies }
     }
 
     /// Writes the job into `place`, which is zero and has `header.len` bytes.

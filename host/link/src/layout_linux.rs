@@ -10,7 +10,7 @@
 use crate::needs::{Needs, Wanted};
 use crate::records::Records;
 use crate::stages::layout::{Measured, kind_of};
-use relobox_abi::synthetic_kind;
+use relobox_abi::loader;
 use relobox_core::areas::{Area, Kind, PAGE};
 use relobox_core::error::Result;
 use relobox_core::kernel::{Linux, LinuxAreas};
@@ -24,38 +24,9 @@ const SYMTAB: u32 = 2;
 const MOD_KALLSYMS: u64 = 32;
 const MOD_KALLSYMS_ALIGN: u64 = 8;
 
-/// How names begin that mean nothing to Linux, so that a section of the plugin's is just memory to it.
-const OURS: &str = ".relobox.";
-
-/// A section that Linux makes anew before it lays a module out, whatever the file has there.
-struct Remade {
-    /// `e_machine`.
-    machine: u16,
-    areas: LinuxAreas,
-    name: &'static [u8],
-    kind: Kind,
-    size: u64,
-    align: u64,
-}
-
-/// Room for branches that do not reach: it is sized by the relocations that the kernel would have to do, which are none
-/// here, and then by ftrace's wishes. From arch/arm64/kernel/module-plts.c: an entry has 12 bytes, there is one
-/// for nothing, and ftrace has two up to 6.3, later one.
-const REMADE: [Remade; 7] = {
-    const fn remade(areas: LinuxAreas, name: &'static [u8], kind: Kind, entries: u64, align: u64) -> Remade {
-        Remade { machine: 183, areas, name, kind, size: entries * 12, align }
-    }
-    use LinuxAreas::{CoreInit, Seven};
-    [
-        remade(CoreInit, b".plt", Kind::Text, 1, 64),
-        remade(CoreInit, b".init.plt", Kind::InitText, 1, 64),
-        remade(CoreInit, b".text.ftrace_trampoline", Kind::Text, 2, 4),
-        remade(Seven, b".plt", Kind::Text, 1, 64),
-        remade(Seven, b".init.plt", Kind::InitText, 1, 64),
-        remade(Seven, b".text.ftrace_trampoline", Kind::Text, 1, 4),
-        remade(Seven, b".init.text.ftrace_trampoline", Kind::InitText, 1, 4),
-    ]
-};
+/// How names begin that mean nothing to Linux, so that a section of the plugin's is just memory to it; and those of which
+/// it means that init is all who needs it.
+const OURS: [&str; 2] = [".relobox.", ".init.relobox."];
 
 /// The order in which Linux allocates, up to 6.3.
 const CORE_INIT: [Kind; 3] = [Kind::Core, Kind::Init, Kind::PerCpu];
@@ -114,7 +85,7 @@ pub fn measure(records: &Records<'_>, needs: &Needs, linux: Linux) -> Result<Mea
         Err(Problem::new("unsupported-layout", records.name, text).hint(hint).into())
     };
     // It goes where its name and its flags say, behind all others of its kind.
-    let placed = |made: &Wanted| made.with_kind() && made.name.starts_with(OURS);
+    let placed = |made: &Wanted| made.with_kind() && OURS.iter().any(|ours| made.name.starts_with(ours));
     if let Some(made) = needs.synthetic.iter().find(|made| !placed(made)) {
         let text = format!("it needs {} bytes of {}, for which this kernel has no place", made.record.size, made.name);
         return unsupported(text, "'--kernel vet' lets the kernel relocate it");
@@ -129,9 +100,13 @@ pub fn measure(records: &Records<'_>, needs: &Needs, linux: Linux) -> Result<Mea
     }
     let mut kinds: Vec<Option<Kind>> = records.sections.iter().map(|s| kind_of(records, s)).collect();
     let mut sizes: Vec<(u64, u64)> = records.sections.iter().map(|s| (s.size, s.align)).collect();
-    for remade in REMADE.iter().filter(|r| r.machine == records.parsed.machine && r.areas == linux.areas) {
+    let loader = match linux.areas {
+        LinuxAreas::CoreInit => loader::CORE_INIT,
+        LinuxAreas::Seven => loader::KINDS,
+    };
+    for remade in needs.remade.iter().filter(|r| r.loaders & loader != 0) {
         // Of several with that name, the last.
-        if let Some(i) = records.sections.iter().rposition(|s| records.bytes(s.name) == remade.name) {
+        if let Some(i) = records.sections.iter().rposition(|s| records.bytes(s.name) == remade.name.as_slice()) {
             (kinds[i], sizes[i]) = (Some(remade.kind), (remade.size, remade.align));
         }
     }
@@ -143,7 +118,7 @@ pub fn measure(records: &Records<'_>, needs: &Needs, linux: Linux) -> Result<Mea
         for (i, (size, align)) in sizes.iter().enumerate().filter(|(i, _)| kinds[*i] == Some(kind)) {
             sections[i] = Some(areas.add(kind, *size, *align));
         }
-        for (place, made) in synthetic.iter_mut().zip(&needs.synthetic).filter(|(_, made)| kind_made(made) == kind) {
+        for (place, made) in synthetic.iter_mut().zip(&needs.synthetic).filter(|(_, made)| made.memory() == kind) {
             *place = areas.add(kind, made.record.size, made.record.align);
         }
     };
@@ -178,15 +153,6 @@ pub fn measure(records: &Records<'_>, needs: &Needs, linux: Linux) -> Result<Mea
         aligned,
         made: needs.synthetic.iter().map(|made| (made.name.clone(), made.record.size)).collect(),
     })
-}
-
-/// Where Linux puts a section with the flags that the engine gives to what a plugin makes.
-fn kind_made(made: &Wanted) -> Kind {
-    match made.record.kind {
-        synthetic_kind::TEXT => Kind::Text,
-        synthetic_kind::DATA => Kind::Data,
-        _ => Kind::RoData,
-    }
 }
 
 /// The symbol tables: the one that stays, and the one that init has.

@@ -55,8 +55,8 @@ pub fn edges(linker: &dyn Linker, machine: Machine, in_place: bool) -> (usize, V
 fn same(row: &RowDescription, held: i64, value: i64) -> bool {
     row.formula.starts_with("movz_or_movn")
         || row.slices.iter().all(|s| {
-            // A low part depends on the rounding.
-            if row.formula.starts_with("split(") && s.value_bit == 0 {
+            // A low part holds what is left before rounding.
+            if s.value_bit < row.row.round {
                 return true;
             }
             let mask = (u64::MAX >> (64 - u32::from(s.len))) << s.value_bit;

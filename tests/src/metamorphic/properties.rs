@@ -98,7 +98,8 @@ fn held(linker: &dyn Linker, module: &ModuleSpec, unit: &Unit, bytes: &[u8]) -> 
             let held = row.slices.iter().fold(0, |held, s| held | (u64::MAX >> (64 - u32::from(s.len))) << s.value_bit);
             let value = if inverse { value ^ held as i64 } else { value };
             // The field holds two instructions, the second with a signed immediate.
-            let value = if row.formula.starts_with("split(") { value - ((value & 0x800) << 1) } else { value };
+            let both = row.slices.iter().any(|s| s.value_bit < row.row.round);
+            let value = if both { value - ((value & 1 << (row.row.round - 1)) << 1) } else { value };
             // The fields of scaled loads hold more than the twelve bits of such a formula.
             let bits = if row.formula.starts_with("lo12(") { 12 } else { u32::from(row.value_bits()) };
             (value, bits)
@@ -190,7 +191,9 @@ fn reads(linker: &dyn Linker, sample: &Sample, owned: &[u8]) -> Vec<u8> {
     let mut reads = vec![0u8; owned.len()];
     for (at, row) in sample.units.iter().flat_map(|u| &u.fields) {
         let row = &linker.rows()[*row];
-        if row.is(relobox_abi::row_flag::ZERO) || row.formula.starts_with("V(") {
+        if row.is(relobox_abi::row_flag::ZERO)
+            || matches!(row.row.effect, relobox_abi::effect::PLUS | relobox_abi::effect::MINUS)
+        {
             let range = *at as usize..*at as usize + usize::from(row.row.width);
             reads[range.clone()].copy_from_slice(&owned[range]);
         }

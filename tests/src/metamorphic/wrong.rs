@@ -57,7 +57,7 @@ macro_rules! toy {
                     R_TOY_LO16   = 6: $low,      IMM16,   unchecked;
                 }
                 ignored: { R_TOY_NONE = 0 }
-                refused: { R_TOY_COPY = 7 "is for dynamic linking" }
+                refused: { "is for dynamic linking" => 7 [R_TOY_COPY]; }
             }
         }
     };

@@ -79,7 +79,7 @@ fn measure(ty: &str) -> (usize, usize) {
     match ty {
         "u8" | "i8" => (1, 1),
         "u16" => (2, 2),
-        "u32" => (4, 4),
+        "u32" | "i32" => (4, 4),
         "u64" | "i64" => (8, 8),
         "Span" | "Table" => (8, 4),
         other => panic!("the documentation does not know the type {other}"),
@@ -162,9 +162,8 @@ fn compiled() -> Vec<Compiled> {
         Group { section first count flags source reserved }
         Relocation { offset addend kind symbol }
         Input { name value }
-        Descriptor { symbol len bytes }
         Job {
-            abi machine class order elf_flags len sections symbols groups relocations values inputs descriptors data
+            abi machine class order elf_flags len sections symbols groups relocations values inputs unused data
             reserved
         }
         Plan { faults synthetic alignments windows supplied more_faults reserved }
@@ -174,7 +173,9 @@ fn compiled() -> Vec<Compiled> {
         Supplied { symbol how index reserved value name }
         Applied { faults more_faults reserved }
         Fault { kind relocation section symbol offset value min max text reserved }
-        Description { abi kind_mask name title psabi machines rows inputs small_flags reserved }
+        Description { abi kind_mask name title psabi machines rows inputs remade details }
+        Remade { name loaders kind size align reserved }
+        Detail { kind what offset width order effect reserved mask value min max }
         Machine { machine class order flags_mask flags_value reserved base kernel reach }
         Row {
             kind flags name formula field slices width order rule bits align window_align window_start window_len

@@ -14,6 +14,7 @@ fn field(ty: &str, name: &str) -> String {
         "i8" => "int8_t".into(),
         "u16" => "uint16_t".into(),
         "u32" => "uint32_t".into(),
+        "i32" => "int32_t".into(),
         "u64" => "uint64_t".into(),
         "i64" => "int64_t".into(),
         record => format!("struct {}", snake(record)),

@@ -8,7 +8,7 @@ use crate::stages::layout::Layout;
 use crate::stages::plan::Planned;
 use crate::stages::resolve::Resolved;
 use crate::views::{bytes, record};
-use relobox_abi::{Applied, Section, Span, export};
+use relobox_abi::{Applied, Input, Section, Span, export};
 use relobox_core::areas::ABSENT;
 use relobox_core::error::{Error, Misbehaviour, Result};
 use relobox_core::problem::Problem;
@@ -36,6 +36,7 @@ pub fn apply(
     defined_in: impl Fn(u32) -> Option<String>,
 ) -> Result<Vec<Synthetic>> {
     let (sections, values, job) = (planned.sections as usize, planned.values as usize, planned.job);
+    let inputs = planned.inputs as usize;
     let memory = planned.instance.memory_mut();
     let mut put = |at: usize, bytes: &[u8]| {
         if let Some(place) = memory.get_mut(at..).and_then(|rest| rest.get_mut(..bytes.len())) {
@@ -47,6 +48,10 @@ pub fn apply(
         put(sections + i * size_of::<Section>(), &address.to_le_bytes());
     }
     put(values, resolved.values.as_bytes());
+    for (symbol, value) in planned.needs.kernel_symbols.iter().zip(&resolved.kernel_symbols) {
+        // The value is the record's second field.
+        put(inputs + symbol.input * size_of::<Input>() + 8, &value.to_le_bytes());
+    }
     for (wanted, address) in planned.needs.synthetic.iter().zip(&layout.synthetic) {
         put(wanted.at as usize, &address.to_le_bytes());
     }

@@ -7,7 +7,7 @@
 
 use crate::needs::Needs;
 use crate::records::Records;
-use relobox_abi::{Section, placement, section_flag, synthetic_kind};
+use relobox_abi::{Section, placement, section_flag};
 use relobox_core::areas::{ABSENT, Area, Kind, PAGE};
 use relobox_core::error::Result;
 use relobox_core::problem::{Problem, Problems};
@@ -104,11 +104,7 @@ pub fn measure(records: &Records<'_>, needs: &Needs) -> Measured {
         }
     }
     for (n, wanted) in needs.synthetic.iter().enumerate().filter(|(_, n)| n.with_kind()) {
-        let kind = match wanted.record.kind {
-            synthetic_kind::TEXT => Kind::Text,
-            synthetic_kind::DATA => Kind::Data,
-            _ => Kind::RoData,
-        };
+        let kind = wanted.memory();
         synthetic[n] = (kind, room(kind, wanted.record.size, wanted.record.align));
     }
     let areas = Kind::ALL

@@ -4,7 +4,7 @@
 
 use crate::guests::Plugin;
 use crate::job::JobWriter;
-use crate::needs::{Needs, Wanted};
+use crate::needs::{Needs, Wanted, memory_of};
 use crate::records::Records;
 use crate::report;
 use crate::sandbox::Instance;
@@ -13,6 +13,7 @@ use crate::views::{bytes, record, table};
 use relobox_abi::{
     Alignment, NONE, Plan, Span, Supplied, Synthetic, Window, export, placement, supply, symbol_flag, synthetic_kind,
 };
+use relobox_core::areas::Kind;
 use relobox_core::error::{Error, Misbehaviour, Result};
 use relobox_core::limits;
 use relobox_core::problem::Problem;
@@ -28,6 +29,8 @@ pub struct Planned {
     pub sections: u32,
     /// Where apply writes symbol values.
     pub values: u32,
+    /// Where apply writes inputs that are symbols of the kernel.
+    pub inputs: u32,
     /// Where each section's copy lies, absolute; length 0 without one.
     pub copies: Vec<Span>,
     /// What the plugin asked for.
@@ -48,6 +51,7 @@ pub struct Asked {
     job: u32,
     sections: u32,
     values: u32,
+    inputs: u32,
     copies: Vec<Span>,
     needs: Needs,
 }
@@ -56,8 +60,8 @@ impl Asked {
     /// The plan, and the instance that made it.
     #[must_use]
     pub fn with(self, instance: Instance) -> Planned {
-        let Self { job, sections, values, copies, needs } = self;
-        Planned { instance, job, sections, values, copies, needs }
+        let Self { job, sections, values, inputs, copies, needs } = self;
+        Planned { instance, job, sections, values, inputs, copies, needs }
     }
 }
 
@@ -69,11 +73,12 @@ pub fn ask(plugin: &Plugin, records: &Records<'_>, job: &JobWriter, instance: &m
     job.write(records, place.unwrap_or_default());
     let answer = instance.call(export::PLAN, (at,))?;
     let checked = check(instance.memory(), records, plugin, answer);
-    let needs = checked.map_err(|what| instance.misbehaved(what))?.map_err(Error::Module)?;
+    let mut needs = checked.map_err(|what| instance.misbehaved(what))?.map_err(Error::Module)?;
+    needs.kernel_symbols.clone_from(&job.kernel_symbols);
     let base = at + job.header.data.at;
     let copies = job.copies.iter().map(|s| Span { at: if s.len == 0 { 0 } else { base + s.at }, len: s.len }).collect();
     let (sections, values) = (at + job.header.sections.at, at + job.header.values.at);
-    Ok(Asked { job: at, sections, values, copies, needs })
+    Ok(Asked { job: at, sections, values, inputs: at + job.header.inputs.at, copies, needs })
 }
 
 /// The plan, as hostile input.
@@ -89,7 +94,7 @@ fn check(
     if !found.is_empty() {
         return Ok(Err(found));
     }
-    let mut needs = Needs::default();
+    let mut needs = Needs { remade: plugin.about.remade.clone(), ..Needs::default() };
     let sections = records.sections.len();
     let wanted: &[Synthetic] = table(memory, plan.synthetic)?;
     if wanted.len() > limits::SYNTHETIC {
@@ -105,12 +110,18 @@ fn check(
         if !s.align.is_power_of_two() || s.align > limits::ALIGN || bad_place || bad_section {
             return Err(answer("wants a section that cannot be placed"));
         }
-        if !matches!(s.kind, synthetic_kind::TEXT | synthetic_kind::RODATA | synthetic_kind::DATA) {
+        let known = if plugin.about.abi < 3 { synthetic_kind::DATA } else { synthetic_kind::INIT_DATA };
+        let Some(kind) = memory_of(s.kind).filter(|_| s.kind <= known) else {
             return Err(answer("wants a section of an unknown kind"));
-        }
+        };
         let size = u32::try_from(s.size).map_err(|_| answer("wants an enormous section"))?;
         bytes(memory, Span { at: s.contents, len: size })?;
         let name = decoded(bytes(memory, s.name)?);
+        // By its name Linux knows what to free.
+        let init = matches!(kind, Kind::InitText | Kind::InitRoData | Kind::InitData);
+        if plugin.about.abi >= 3 && init != name.starts_with(".init") {
+            return Err(answer("wants a section whose name is not of its kind"));
+        }
         needs.synthetic.push(Wanted { name, record: *s, at: plan.synthetic.at + i * size_of::<Synthetic>() as u32 });
     }
     if total > limits::synthetic_for(records.relocations.len() as u64) {

@@ -32,6 +32,8 @@ pub struct Sources<'a> {
 pub struct Resolved {
     /// By symbol index.
     pub values: Vec<u64>,
+    /// By [`Needs::kernel_symbols`].
+    pub kernel_symbols: Vec<u64>,
     /// The modules that define what this one needs, in the order of first use.
     pub uses: Vec<String>,
 }
@@ -96,7 +98,11 @@ pub fn resolve(records: &Records<'_>, needs: &Needs, layout: &Layout, sources: S
         problems.add(|| problem);
     }
     if problems.is_empty() {
-        Ok(Resolved { values, uses })
+        let kernel_symbols = needs.kernel_symbols.iter().map(|wanted| {
+            let found = sources.symbols.get(&wanted.name).and_then(|definition| definition.address);
+            found.or(sources.assume.filter(|_| !sources.symbols.know_kernel())).unwrap_or(wanted.default)
+        });
+        Ok(Resolved { values, kernel_symbols: kernel_symbols.collect(), uses })
     } else {
         Err(Error::Module(problems.into_vec(records.name)))
     }

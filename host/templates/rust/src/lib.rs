@@ -10,10 +10,8 @@
 
 extern crate alloc;
 
-use relobox_plugin::abi::{Machine, group_flag, order, symbol_flag};
-use relobox_plugin::{
-    BySymbol, ByTarget, Cx, Field, Hooks, Job, Plan, Trouble, Value, architecture, slice,
-};
+use relobox_plugin::abi::{Machine, order};
+use relobox_plugin::{Cx, DYNAMIC, Field, Hooks, Job, Plan, Value, architecture, code, put_address, slice};
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +23,8 @@ const @WORD@: Field = Field::data(@BYTES@);
 const DISTANCE16: Field = Field::insn(4, order::DATA, &[slice(2, 0, 16)]);
 /// The distance of a load, in a split field: its low 11 bits in bits 0 to 10, the next 5 in bits 21 to 25.
 const SPLIT16: Field = Field::insn(4, order::DATA, &[slice(0, 0, 11), slice(11, 21, 5)]);
+/// A whole instruction.
+const INSN: Field = Field::insn(4, order::DATA, &[slice(0, 0, 32)]);
 
 architecture! {
     name: "@NAME@",
@@ -46,85 +46,45 @@ architecture! {
     // Addends in the records (`explicit`, SHT_RELA), in the fields (`in_place`, SHT_REL), or in both ways, for the
     // example; most psABIs have one.
     addends: either,
-    state: Entries,
-    letters: (cx, S, A, P),
-    // Type = number: formula, field, rule. What a row cannot say is a function of yours, called in its formula; then
-    // `values: {}` and `pairs: {}` behind the rows tell the conformance kit what it means (see `architecture!`).
+    state: Stubs,
+    // The psABI's letters; behind the semicolon, those that need more than a relocation and its symbol.
+    letters: (cx, S, A, P; GOT = cx.got()?, G = cx.slot()?),
+    // Type = number: formula, field, rule, and what it needs before there are addresses. What a row cannot say is a function
+    // of yours, called in its formula; then `is`, `of` and `pair` tell the conformance kit what it means (see `architecture!`).
     rows: {
-        R_@UPPER@_@WORD@   = 1: S + A,             @WORD@,     unchecked;
-        R_@UPPER@_BRANCH16 = 2: S + A - P,         DISTANCE16, signed 18, align 4, else stub(cx, S, A) - P;
-        R_@UPPER@_LOAD16   = 4: S + A - P,         SPLIT16,    signed 16;
-        R_@UPPER@_GOT16    = 5: G(cx, S)? + A - P, SPLIT16,    signed 16;
+        R_@UPPER@_@WORD@   = 1: S + A,           @WORD@,     unchecked;
+        R_@UPPER@_BRANCH16 = 2: S + A - P,       DISTANCE16, signed 18, align 4, else stub(cx, A) - P,
+                                needs TARGET_STUB | OUTSIDE;
+        R_@UPPER@_LOAD16   = 4: S + A - P,       SPLIT16,    signed 16;
+        R_@UPPER@_GOT16    = 5: G + GOT + A - P, SPLIT16,    signed 16, needs SLOT;
     }
     ignored: { R_@UPPER@_NONE = 0 }
-    refused: { R_@UPPER@_COPY = 3 "is for dynamic linking" }
+    refused: { DYNAMIC => 3 [R_@UPPER@_COPY]; }
 }
 
-/// What the module's own code leads through: a slot for each symbol of the GOT, a stub for each far target.
+/// Nothing that is kept from one relocation to the next.
 #[derive(Default)]
-pub struct Entries {
-    slots: BySymbol,
-    got: Option<usize>,
-    targets: ByTarget,
-    stubs: Option<usize>,
-}
+pub struct Stubs;
 
-/// Bytes of a slot.
-const SLOT: usize = @BYTES@;
-/// Bytes of a stub: an instruction that jumps to the address in the word behind it. Made up, as the machine is.
+/// Bytes of a stub: an instruction that jumps to the address in the words behind it. Made up, as the machine is.
 const STUB: usize = 16;
-/// The stub's instruction.
-const JUMP: u64 = 0x7e57_0008;
 
-impl Hooks for Entries {
-    /// Addresses are not known yet: there is room for whatever may be needed.
-    fn plan(&mut self, job: &Job<'_>, data: &[u8], plan: &mut Plan) {
-        for group in job.groups {
-            let section = job.sections.get(group.section as usize).map_or(&[][..], |s| {
-                let at = s.data.at as usize;
-                data.get(at..at.saturating_add(s.data.len as usize)).unwrap_or_default()
-            });
-            for r in job.relocations_of(group) {
-                // What is wrong with a relocation is for its row to say.
-                let Some(symbol) = job.symbols.get(r.symbol as usize) else { continue };
-                let Some(place) = section.get(r.offset as usize..).filter(|place| place.len() >= 4) else { continue };
-                // What the module defines is near: it is smaller than a branch's reach, or the branch is refused.
-                let elsewhere = symbol.flags & (symbol_flag::UNDEFINED | symbol_flag::ABSOLUTE) != 0;
-                match r.kind {
-                    types::R_@UPPER@_GOT16 => self.slots.want(r.symbol, job.symbols.len()),
-                    types::R_@UPPER@_BRANCH16 if elsewhere => {
-                        let in_place = group.flags & group_flag::IN_PLACE != 0;
-                        let addend = if in_place { DISTANCE16.addend(place, job.big_endian()) } else { r.addend };
-                        self.targets.want(r.symbol, addend);
-                    }
-                    _ => {}
-                }
-            }
-        }
-        self.got = plan.rodata(".relobox.got", self.slots.count() * SLOT, 16);
-        self.stubs = plan.text(".relobox.stubs", self.targets.seal() * STUB, 16);
+impl Hooks for Stubs {
+    /// Addresses are not known yet: there is room for whatever rows need.
+    fn plan(&mut self, _: &Job<'_>, plan: &mut Plan) {
+        plan.stubs(".relobox.stubs", STUB, STUB as u64, 0);
     }
 }
 
-/// The symbol's slot in the GOT, filled in: G + GOT in the psABI's letters.
-#[allow(non_snake_case, reason = "the psABI's letter")]
-fn G(cx: &mut Cx<'_, Entries>, symbol: Value) -> Result<Value, Trouble> {
-    const NONE: Trouble = Trouble::unpaired("no GOT slot was planned for it");
-    let (big, number) = (cx.job.big_endian(), cx.state.slots.number(cx.relocation.symbol).ok_or(NONE)?);
-    let got = cx.state.got.and_then(|index| cx.synthetic.get_mut(index)).ok_or(NONE)?;
-    @WORD@.put(got.contents.get_mut(number * SLOT..).ok_or(NONE)?, big, symbol.0);
-    Ok(Value::of(got.address) + (number * SLOT) as i64)
-}
-
-/// The stub for a target that is out of reach, filled in; the target itself, which the rule then refuses, if there is none.
+/// The stub for the symbol plus `addend`, which is out of reach, filled in; their sum, which the rule then refuses, if
+/// there is none.
 #[cold]
-fn stub(cx: &mut Cx<'_, Entries>, symbol: Value, addend: Value) -> Value {
-    let (big, target) = (cx.job.big_endian(), symbol + addend.0);
-    let number = cx.state.targets.number(cx.relocation.symbol, addend.0);
-    let section = cx.state.stubs.and_then(|index| cx.synthetic.get_mut(index));
-    let (Some(number), Some(section)) = (number, section) else { return target };
-    let Some(stub) = section.contents.get_mut(number * STUB..) else { return target };
-    DISTANCE16.set_word(stub, big, JUMP);
-    @WORD@.put(&mut stub[8..], big, target.0);
-    Value::of(section.address) + (number * STUB) as i64
+fn stub(cx: &mut Cx<'_, Stubs>, addend: Value) -> Value {
+    let (job, target) = (cx.job, cx.value(cx.relocation.symbol) + addend.0);
+    let Some(stub) = cx.stub_of(addend) else { return target };
+    code! { stub.bytes, job.big_endian();
+        INSN(0x7e57_0008) // jmp [.+8]
+    }
+    put_address(&job, &mut stub.bytes[8..], target);
+    stub.address
 }

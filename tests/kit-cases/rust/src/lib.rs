@@ -8,7 +8,7 @@
 extern crate alloc;
 
 use relobox_plugin::abi::{Machine, Slice, fault, order, symbol_flag};
-use relobox_plugin::{BySymbol, ByTarget, Cx, Field, Hooks, Job, Plan, Trouble, Value, architecture, slice};
+use relobox_plugin::{Cx, DYNAMIC, Field, Hooks, Job, Plan, Table, Trouble, Value, architecture, put_address, slice};
 
 const WORD32: Field = Field::data(4);
 const WORD64: Field = Field::data(8);
@@ -57,32 +57,29 @@ architecture! {
         R_KIT_MIDDLE   = 5:  (S + A) >> 8 & 0xffff,   LOW16,  unchecked;
         R_KIT_BRANCH   = 6:  S + A - P,               BRANCH, signed 24, align 4, else stub(cx, S + A) - P;
         R_KIT_NEAR     = 7:  S + A - P,               NEAR,   signed 12;
-        R_KIT_BOTH     = 8:  rounded(S + A - P),      BOTH,   signed 30, align 4;
+        R_KIT_BOTH     = 8:  rounded(S + A - P),      BOTH,   signed 30, align 4, is relative round 12;
         R_KIT_MIXED    = 9:  mixed(cx, S + A - P)?,   MIXED,  signed 22, align 4;
         R_KIT_GOT_HI20 = 10: G(cx, S)? + A,           HIGH20, unchecked;
         R_KIT_GOT_LO12 = 11: G(cx, S)? + A,           LOW12,  unchecked;
         R_KIT_GOT_HI16 = 12: (G(cx, S)? + A) >> 16,   LOW16,  unchecked;
         R_KIT_GOT_PC   = 13: G(cx, S)? + A - P,       WORD32, unchecked;
     }
-    values: { is relative round 12: R_KIT_BOTH; }
     ignored: { R_KIT_NONE = 0 }
-    refused: { R_KIT_COPY = 20 "is for dynamic linking" }
+    refused: { DYNAMIC => 20 [R_KIT_COPY]; }
 }
 
 /// Bytes of a stub, and entries that a table begins with and that are for nothing.
 const STUB: usize = 16;
 const HEADER: usize = if cfg!(feature = "renumbered") { 2 } else { 0 };
 
-/// A GOT with an entry for each symbol, and a stub for each target.
+/// A GOT with an entry for each symbol, and a stub for each target. Where entries stand is what variants differ in, so
+/// that they are counted here.
 #[derive(Default)]
 pub struct Tables {
-    slots: BySymbol,
-    got: Option<usize>,
-    targets: ByTarget,
-    count: usize,
-    stubs: Option<usize>,
-    big: bool,
-    wide: bool,
+    got: Table,
+    slots: usize,
+    stubs: Table,
+    targets: usize,
 }
 
 /// Where number `number` of `count` stands.
@@ -91,8 +88,7 @@ fn place(number: usize, count: usize) -> usize {
 }
 
 impl Hooks for Tables {
-    fn plan(&mut self, job: &Job<'_>, _: &[u8], plan: &mut Plan) {
-        (self.big, self.wide) = (job.big_endian(), job.header.class == 64);
+    fn plan(&mut self, job: &Job<'_>, plan: &mut Plan) {
         for r in job.relocations {
             let outside = job
                 .symbols
@@ -100,17 +96,17 @@ impl Hooks for Tables {
                 .is_some_and(|s| s.section == 0 || s.flags & symbol_flag::UNDEFINED != 0);
             match r.kind {
                 types::R_KIT_GOT_HI20 | types::R_KIT_GOT_LO12 | types::R_KIT_GOT_HI16 | types::R_KIT_GOT_PC => {
-                    self.slots.want(r.symbol, job.symbols.len());
+                    self.got.want(job, r.symbol, 0);
                 }
-                types::R_KIT_BRANCH if outside => self.targets.want(r.symbol, r.addend),
+                types::R_KIT_BRANCH if outside => self.stubs.want(job, r.symbol, r.addend),
                 _ => {}
             }
         }
-        let slots = if self.slots.count() == 0 { 0 } else { self.slots.count() + HEADER };
-        self.got = plan.rodata(".kit.got", slots * 8, 8);
-        self.count = self.targets.seal();
-        let stubs = if self.count == 0 { 0 } else { self.count + HEADER };
-        self.stubs = plan.text(".kit.stubs", stubs * STUB, STUB as u64);
+        let with_header = |count: usize| if count == 0 { 0 } else { count + HEADER };
+        (self.slots, self.targets) = (self.got.seal(), self.stubs.seal());
+        let word = usize::from(job.header.class / 8);
+        self.got.lies_in(plan.rodata(".kit.got", with_header(self.slots) * 8, 8), word);
+        self.stubs.lies_in(plan.text(".kit.stubs", with_header(self.targets) * STUB, STUB as u64), STUB);
     }
 }
 
@@ -118,25 +114,18 @@ impl Hooks for Tables {
 #[allow(non_snake_case, reason = "the psABIs' letter")]
 fn G(cx: &mut Cx<'_, Tables>, value: Value) -> Result<Value, Trouble> {
     const NO_SLOT: Trouble = Trouble::unpaired("no slot was planned for it");
-    let count = cx.state.slots.count();
-    let number = cx.state.slots.number(cx.relocation.symbol).ok_or(NO_SLOT)?;
-    let slot = place(number, count) * if cx.state.wide { 8 } else { 4 };
-    let (big, wide) = (cx.state.big, cx.state.wide);
-    let got = cx.state.got.and_then(|i| cx.synthetic.get_mut(i)).ok_or(NO_SLOT)?;
-    let entry = got.contents.get_mut(slot..).ok_or(NO_SLOT)?;
+    let (job, count) = (cx.job, cx.state.slots);
+    let number = cx.state.got.number(cx.relocation.symbol, 0).ok_or(NO_SLOT)?;
+    let slot = cx.state.got.entry(cx.synthetic, place(number, count)).ok_or(NO_SLOT)?;
     let value = if cfg!(feature = "wrong_entry") && number == 1 { value + 8 } else { value };
-    if wide {
-        WORD64.put(entry, big, value.0)
-    } else {
-        WORD32.put(entry, big, value.0)
-    }
-    let slot = match number {
+    put_address(&job, slot.bytes, value);
+    let address = match number {
         // The entry of another symbol.
-        1 if cfg!(feature = "wrong_slot") => place(0, count) * if wide { 8 } else { 4 },
-        _ => slot,
+        1 if cfg!(feature = "wrong_slot") => cx.state.got.entry(cx.synthetic, place(0, count)).ok_or(NO_SLOT)?.address,
+        _ => slot.address,
     };
     let wrong = cfg!(feature = "got_part") && cx.relocation.kind == types::R_KIT_GOT_HI20;
-    Ok(Value::of(got.address) + slot as i64 + if wrong { 0x1000 } else { 0 })
+    Ok(address + if wrong { 0x1000 } else { 0 })
 }
 
 /// The stub that leads to `value`, which gets filled in, or `value` itself if there is none.
@@ -145,18 +134,15 @@ fn stub(cx: &mut Cx<'_, Tables>, value: Value) -> Value {
     if value.0 & 3 != 0 {
         return value;
     }
-    let number = cx.state.targets.number(cx.relocation.symbol, cx.relocation.addend);
-    let (big, wide, count) = (cx.state.big, cx.state.wide, cx.state.count);
-    let stubs = cx.state.stubs.and_then(|i| cx.synthetic.get_mut(i));
-    let Some((number, stubs)) = number.zip(stubs) else { return value };
-    let at = place(number, count) * STUB;
-    let Some(entry) = stubs.contents.get_mut(at..) else { return value };
-    let here = Value::of(stubs.address) + at as i64;
+    let (job, big, count) = (cx.job, cx.job.big_endian(), cx.state.targets);
+    let Some(number) = cx.state.stubs.number(cx.relocation.symbol, cx.relocation.addend) else { return value };
+    let Some(stub) = cx.state.stubs.entry(cx.synthetic, place(number, count)) else { return value };
+    let (here, entry) = (stub.address, stub.bytes);
     let to = if cfg!(feature = "wrong_stub") && number == 1 { value + 4 } else { value };
     if cfg!(feature = "literal") {
         WORD32.set_word(entry, big, 0x5800_0050);
         WORD32.set_word(&mut entry[4..], big, 0xd61f_0200);
-        if wide { WORD64.put(&mut entry[8..], big, to.0) } else { WORD32.put(&mut entry[8..], big, to.0) }
+        put_address(&job, &mut entry[8..], to);
     } else {
         // Two instructions that add to where they are.
         let away = to - here;
@@ -167,7 +153,7 @@ fn stub(cx: &mut Cx<'_, Tables>, value: Value) -> Value {
     }
     if cfg!(feature = "wrong_branch") && number == 1 {
         // The stub of another symbol.
-        return Value::of(stubs.address) + (place(0, count) * STUB) as i64;
+        return cx.state.stubs.entry(cx.synthetic, place(0, count)).map_or(here, |stub| stub.address);
     }
     here
 }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 use relobox_plugin::abi::{Machine, order, symbol_flag};
-use relobox_plugin::{ByTarget, Cx, Field, Hooks, Job, Plan, Trouble, Value, architecture, slice};
+use relobox_plugin::{Cx, DYNAMIC, Field, Hooks, Job, Plan, Table, Trouble, Value, architecture, code, page, slice};
 
 const WORD32: Field = Field::data(4);
 const WORD64: Field = Field::data(8);
@@ -30,38 +30,29 @@ architecture! {
     state: Tables,
     letters: (cx, S, A, P),
     rows: {
-        R_AARCH64_ABS64            = 257: S + A,                       WORD64,  unchecked;
-        R_AARCH64_PREL32           = 261: S + A - P,                   WORD32,  signed 32;
-        R_AARCH64_ADR_PREL_PG_HI21 = 275: page(S + A) - page(P),       ADRP,    signed 33;
-        R_AARCH64_ADD_ABS_LO12_NC  = 277: (S + A) & 0xfff,             IMM12,   unchecked;
-        R_AARCH64_JUMP26           = 282: S + A - P,                   IMM26,   signed 28, align 4, else veneer(cx, S + A) - P;
-        R_AARCH64_CALL26           = 283: S + A - P,                   IMM26,   signed 28, align 4, else veneer(cx, S + A) - P;
-        R_AARCH64_ADR_GOT_PAGE     = 311: page(G(cx, S + A)?) - page(P), ADRP,  signed 33;
-        R_AARCH64_LD64_GOT_LO12_NC = 312: G(cx, S + A)? & 0xfff,       IMM12_8, unchecked, align 8;
-    }
-    values: {
-        is pages: R_AARCH64_ADR_PREL_PG_HI21;
-        is in_page: R_AARCH64_ADD_ABS_LO12_NC;
-    }
-    pairs: {
-        part R_AARCH64_ADR_PREL_PG_HI21: R_AARCH64_ADD_ABS_LO12_NC;
-        part R_AARCH64_ADR_GOT_PAGE: R_AARCH64_LD64_GOT_LO12_NC;
+        R_AARCH64_ABS64            = 257: S + A,                         WORD64,  unchecked;
+        R_AARCH64_PREL32           = 261: S + A - P,                     WORD32,  signed 32;
+        R_AARCH64_ADR_PREL_PG_HI21 = 275: page(S + A) - page(P),         ADRP,    signed 33;
+        R_AARCH64_ADD_ABS_LO12_NC  = 277: (S + A) & 0xfff,               IMM12,   unchecked, is in_page,
+                                          low R_AARCH64_ADR_PREL_PG_HI21;
+        R_AARCH64_JUMP26           = 282: S + A - P,                     IMM26,   signed 28, align 4, else veneer(cx, S, A) - P;
+        R_AARCH64_CALL26           = 283: S + A - P,                     IMM26,   signed 28, align 4, else veneer(cx, S, A) - P;
+        R_AARCH64_ADR_GOT_PAGE     = 311: page(G(cx, S + A)?) - page(P), ADRP,    signed 33;
+        R_AARCH64_LD64_GOT_LO12_NC = 312: G(cx, S + A)? & 0xfff,         IMM12_8, unchecked, align 8, low R_AARCH64_ADR_GOT_PAGE;
     }
     ignored: { R_AARCH64_NONE = 0 }
-    refused: { R_AARCH64_COPY = 1024 "is for dynamic linking" }
+    refused: { DYNAMIC => 1024 [R_AARCH64_COPY]; }
 }
 
 /// `ldr x16, .+8; br x16` and the target.
 const VENEER: usize = 16;
 const CODE: u64 = 0xd61f_0200_5800_0050;
 
-/// GOT and veneers, an entry each for symbol plus addend.
+/// GOT and veneers, an entry each for symbol plus addend. The bugs are in what is counted, so it is counted here.
 #[derive(Default)]
 pub struct Tables {
-    slots: ByTarget,
-    got: Option<usize>,
-    targets: ByTarget,
-    veneers: Option<usize>,
+    got: Table,
+    veneers: Table,
 }
 
 /// What a slot is for.
@@ -70,7 +61,7 @@ fn target(symbol: u32, addend: i64) -> (u32, i64) {
 }
 
 impl Hooks for Tables {
-    fn plan(&mut self, job: &Job<'_>, _: &[u8], plan: &mut Plan) {
+    fn plan(&mut self, job: &Job<'_>, plan: &mut Plan) {
         let outside = |symbol: u32| {
             let flags = symbol_flag::UNDEFINED | symbol_flag::ABSOLUTE;
             job.symbols.get(symbol as usize).is_some_and(|s| s.section == 0 || s.flags & flags != 0)
@@ -80,7 +71,7 @@ impl Hooks for Tables {
             match r.kind {
                 types::R_AARCH64_ADR_GOT_PAGE | types::R_AARCH64_LD64_GOT_LO12_NC => {
                     let (symbol, addend) = target(r.symbol, r.addend);
-                    self.slots.want(symbol, addend);
+                    self.got.want(job, symbol, addend);
                 }
                 types::R_AARCH64_JUMP26 | types::R_AARCH64_CALL26 if outside(r.symbol) => {
                     if cfg!(feature = "quadratic_veneers") {
@@ -90,18 +81,15 @@ impl Hooks for Tables {
                         }
                         seen.push((r.symbol, r.addend));
                     }
-                    self.targets.want(r.symbol, r.addend);
+                    self.veneers.want(job, r.symbol, r.addend);
                 }
                 _ => {}
             }
         }
-        self.got = plan.rodata(".relobox.got", self.slots.seal() * 8, 8);
-        self.veneers = plan.text(".relobox.veneers", self.targets.seal() * VENEER, VENEER as u64);
+        let (slots, veneers) = (self.got.seal(), self.veneers.seal());
+        self.got.lies_in(plan.rodata(".relobox.got", slots * 8, 8), 8);
+        self.veneers.lies_in(plan.text(".relobox.veneers", veneers * VENEER, VENEER as u64), VENEER);
     }
-}
-
-fn page(value: Value) -> Value {
-    value & !0xfff
 }
 
 /// `G(GDAT(S + A))`: the address of the slot for symbol plus addend, which gets filled in.
@@ -109,27 +97,25 @@ fn page(value: Value) -> Value {
 fn G(cx: &mut Cx<'_, Tables>, value: Value) -> Result<Value, Trouble> {
     const NO_SLOT: Trouble = Trouble::unpaired("no GOT slot was planned for it");
     let (symbol, addend) = target(cx.relocation.symbol, cx.relocation.addend);
-    let slot = cx.state.slots.number(symbol, addend).ok_or(NO_SLOT)? * 8;
-    let got = cx.state.got.and_then(|i| cx.synthetic.get_mut(i)).ok_or(NO_SLOT)?;
-    let entry = got.contents.get_mut(slot..).ok_or(NO_SLOT)?;
+    let slot = cx.state.got.of(cx.synthetic, symbol, addend).ok_or(NO_SLOT)?;
     let value = if cfg!(feature = "got_addend") { value - cx.relocation.addend } else { value };
     let half = cfg!(feature = "got_half") && cx.relocation.kind == types::R_AARCH64_LD64_GOT_LO12_NC;
     let word = if half { WORD32 } else { WORD64 };
-    word.put(entry, false, value.0);
-    Ok(Value::of(got.address) + slot as i64)
+    word.put(slot.bytes, false, value.0);
+    Ok(slot.address)
 }
 
-/// The veneer that leads to `value`, which gets filled in, or `value` itself if there is none.
+/// The veneer that leads to symbol plus addend, which gets filled in, or their sum if there is none.
 #[cold]
-fn veneer(cx: &mut Cx<'_, Tables>, value: Value) -> Value {
+fn veneer(cx: &mut Cx<'_, Tables>, symbol: Value, addend: Value) -> Value {
+    let value = symbol + addend.0;
     if value.0 & 3 != 0 {
         return value;
     }
-    let number = cx.state.targets.number(cx.relocation.symbol, cx.relocation.addend);
-    let veneers = cx.state.veneers.and_then(|i| cx.synthetic.get_mut(i));
-    let Some((number, veneers)) = number.zip(veneers) else { return value };
-    let Some(entry) = veneers.contents.get_mut(number * VENEER..) else { return value };
-    WORD64.set_word(entry, false, CODE);
-    WORD64.set_word(&mut entry[8..], false, value.bits());
-    Value::of(veneers.address) + (number * VENEER) as i64
+    let Some(veneer) = cx.state.veneers.of(cx.synthetic, cx.relocation.symbol, addend.0) else { return value };
+    code! { veneer.bytes, false;
+        WORD64(CODE) // ldr x16, .+8; br x16
+        WORD64(0, value)
+    }
+    veneer.address
 }

@@ -1,7 +1,7 @@
 //! PowerPC, 32 bits, big-endian: the types of code without a GOT and a PLT.
 
 use relobox_plugin::abi::{Machine, order};
-use relobox_plugin::{Field, Value, architecture, slice};
+use relobox_plugin::{DYNAMIC, Field, Value, architecture, slice};
 
 const WORD32: Field = Field::data(4);
 /// Half of an address, in an instruction's second half: the place is that half.
@@ -31,17 +31,15 @@ architecture! {
     rows: {
         R_PPC_ADDR32    = 1:  S + A,        WORD32, unchecked;
         R_PPC_ADDR16    = 3:  S + A,        LO16,   either 16;
-        R_PPC_ADDR16_LO = 4:  S + A,        LO16,   unchecked;
+        R_PPC_ADDR16_LO = 4:  S + A,        LO16,   unchecked, low R_PPC_ADDR16_HA;
         R_PPC_ADDR16_HI = 5:  S + A,        HI16,   unchecked;
-        R_PPC_ADDR16_HA = 6:  high(S + A),  HI16,   unchecked;
+        R_PPC_ADDR16_HA = 6:  high(S + A),  HI16,   unchecked, is absolute round 16;
         R_PPC_REL24     = 10: S + A - P,    LOW24,  signed 26, align 4;
         R_PPC_REL14     = 11: S + A - P,    LOW14,  signed 16, align 4;
         R_PPC_REL32     = 26: S + A - P,    WORD32, unchecked;
     }
-    values: { is absolute round 16: R_PPC_ADDR16_HA; }
-    pairs: { part R_PPC_ADDR16_HA: R_PPC_ADDR16_LO; }
     ignored: { R_PPC_NONE = 0 }
-    refused: { R_PPC_COPY = 19 "is for dynamic linking" }
+    refused: { DYNAMIC => 19 [R_PPC_COPY]; }
 }
 
 /// The high half beside a low half that is signed: `#ha`.

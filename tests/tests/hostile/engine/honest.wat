@@ -36,7 +36,7 @@
 
 (global $next (mut i32) (i32.const 0x10000))
 
-(func (export "relobox_abi") (result i32) (i32.const 2))
+(func (export "relobox_abi") (result i32) (i32.const 3))
 
 (func (export "relobox_reserve") (param $bytes i32) (result i32)
   (local $at i32)
