@@ -6,7 +6,7 @@
 //! *List* what is loaded and where; *allocate* space, which belongs to this connection until the module
 //! is live, so that a killed insmod leaks nothing; *put* bytes there and *protect* them; *load*, which
 //! calls init and makes the areas a module, or leaves nothing; and *remove*. A backend adds no policy:
-//! what a module may use is decided before (see [`insmod`](crate::insmod)).
+//! what a module may use is decided before (see `relobox_link::insmod`).
 
 use crate::areas::Kind;
 use crate::memfd;
@@ -85,11 +85,11 @@ pub enum Form {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// relobox, for a real kernel, which checked it: [`device`].
+    /// relobox, for a real kernel, which checked it: `relobox_kernels::device`.
     Device,
-    /// The kernel itself, after relobox had linked the same file without a fault: [`vet`].
+    /// The kernel itself, after relobox had linked the same file without a fault: `relobox_kernels::vet`.
     Vet,
-    /// relobox, for a simulated kernel: [`sim`].
+    /// relobox, for a simulated kernel: `relobox_kernels::sim`.
     Sim,
 }
 
