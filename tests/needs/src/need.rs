@@ -81,9 +81,15 @@ pub fn programs_root() -> PathBuf {
     directory("RELOBOX_PROGRAMS", "programs")
 }
 
-/// The programs that are installed, built by `scripts/build-programs`.
+/// The programs that are installed, built by `scripts/build-programs`, and not before the guests that are in them.
 pub fn programs() -> Need {
-    let there = ["relobox-kmod", "relobox-linker"].iter().all(|name| programs_root().join(name).is_file());
+    let changed = |path: &Path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    let guests = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../host/guests"));
+    let locks = guests.into_iter().flatten().flatten().map(|entry| entry.path());
+    let newest =
+        locks.filter(|path| path.extension().is_some_and(|e| e == "lock")).filter_map(|path| changed(&path)).max();
+    let fresh = |name: &&str| changed(&programs_root().join(name)) > newest;
+    let there = ["relobox-kmod", "relobox-linker"].iter().all(|name| fresh(&name));
     Need::new("programs", there.then_some(()).ok_or_else(|| "scripts/build-programs".to_owned()))
 }
 
