@@ -197,6 +197,24 @@ fn newest(remade: &str, detail: &str) -> Result<Plugin, Error> {
     described(&wat::parse_str(text).expect("WAT"))
 }
 
+/// From arch/arm64/kernel/module-plts.c: entries of 12 bytes, in both kinds of kernels.
+#[test]
+fn arm64_says_what_its_loader_makes_anew() -> Result<()> {
+    use relobox_abi::loader::{CORE_INIT, KINDS};
+    let guest = guest::named("aarch64")?;
+    let of = |loader| {
+        let remade = guest.plugin().about.remade.iter().filter(move |r| r.loaders & loader != 0);
+        remade.map(|r| (String::from_utf8_lossy(&r.name).into_owned(), r.size)).collect::<Vec<_>>()
+    };
+    let plt = |rest: &[(&str, u64)]| {
+        let all = [&[(".plt", 12), (".init.plt", 12)], rest].concat();
+        all.into_iter().map(|(name, size)| (name.to_owned(), size)).collect::<Vec<_>>()
+    };
+    assert_eq!(of(CORE_INIT), plt(&[(".text.ftrace_trampoline", 24)]));
+    assert_eq!(of(KINDS), plt(&[(".text.ftrace_trampoline", 12), (".init.text.ftrace_trampoline", 12)]));
+    Ok(())
+}
+
 #[test]
 fn version_3_says_more() {
     let remade = "(i32 3 4) (i64 12 64 0)";

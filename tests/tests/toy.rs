@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         test!(in_c).needs([wasm_c().0]),
         test!(an_input_is_a_symbol_of_the_kernel),
         test!(sections_for_init_only),
+        test!(functions_are_known_by_their_descriptors),
     ])
 }
 
@@ -240,6 +241,35 @@ fn sections_for_init_only() {
     ] {
         let Err(error) = with(kind, name).link(object(&[], false), 0) else { panic!("{kind} {name} passes") };
         assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+/// One that plans a section, and a descriptor of symbol `here` or another in it.
+fn functions_are_known_by_their_descriptors() {
+    let with = |descriptors: &str, count: u32| {
+        let record = format!(
+            r#"(data (i32.const 0x0c0) ".relobox.opd")
+               (data (i32.const 0x208) "\d0\0d\00\00\01\00\00\00")
+               (data (i32.const 0x22c) (i32 0xd90 {count}))
+               (data (i32.const 0xd90) {descriptors})
+               (data (i32.const 0xdd0) (i64 0 16 8) (i32 0xc0 12 3 0 -1 0xe20) (i64 0))
+               (func (export "relobox_abi")"#
+        );
+        changed(&[("(func (export \"relobox_abi\")", &record)])
+    };
+    let linked = with("(i32 1 0) (i64 8)", 1).link(object(&[], false), 0).unwrap_or_else(|e| panic!("{e}"));
+    let (resolved, table) = (&linked.resolved, linked.synthetic[0].address);
+    assert_eq!((resolved.values[1], resolved.known_by(1)), (0x8000_0004, table + 8));
+    assert_eq!(resolved.known_by(2), resolved.values[2]);
+    for (descriptors, count) in [
+        ("(i32 2 0) (i64 0)", 1),
+        ("(i32 1 1) (i64 0)", 1),
+        ("(i32 1 0) (i64 16)", 1),
+        ("(i32 1 0) (i64 0) (i32 1 0) (i64 8)", 2),
+        ("(i32 99 0) (i64 0)", 1),
+    ] {
+        let Err(error) = with(descriptors, count).link(object(&[], false), 0) else { panic!("{descriptors} passes") };
+        assert!(error.to_string().contains("a function that it may not"), "{error}");
     }
 }
 

@@ -1,9 +1,9 @@
-//! Erratum 843419 of Cortex-A53: an `adrp` in the last two words of a page of 4 KiB may give a wrong address, depending on
-//! what follows it.
+//! Erratum 843419 of Cortex-A53: an `adrp` in the last two words of a page of 4 KiB may give a wrong address, depending
+//! on what follows it.
 //!
-//! Arm's errata notice for Cortex-A53 (EPM-048406), <https://developer.arm.com/documentation/epm048406/latest>. As kernels do,
-//! no instruction behind is looked at: every `adrp` there is replaced. Where the section's alignment can keep it from there,
-//! plan raises that.
+//! Arm's errata notice for Cortex-A53 (EPM-048406), <https://developer.arm.com/documentation/epm048406/latest>. As
+//! kernels do, no instruction behind is looked at: every `adrp` there is replaced. Where the section's alignment can
+//! keep it from there, plan raises that.
 
 use super::{ADR, ADRP, IMM26, INSN};
 use relobox_plugin::abi::fault;

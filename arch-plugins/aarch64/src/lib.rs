@@ -1,8 +1,9 @@
 //! AArch64 (64-bit Arm, LP64).
 //!
 //! psABI: ELF for the Arm 64-bit Architecture (AAELF64),
-//! <https://github.com/ARM-software/abi-aa/blob/main/aaelf64/aaelf64.rst>, section 5.7, "Relocation". Operations are written
-//! as in its 5.7.3: `GDAT(x)` is the entry of the GOT that holds x, `G(e)` the address of entry e, `GOT` the table's.
+//! <https://github.com/ARM-software/abi-aa/blob/main/aaelf64/aaelf64.rst>, chapter "Relocation". Operations are written
+//! as in its section "Relocation operations": `GDAT(x)` is the entry of the GOT that holds x, `G(e)` the address of
+//! entry e, `GOT` the table's.
 //!
 //! What to know of it:
 //!
@@ -85,9 +86,9 @@ const fn machine(order: u8) -> Machine {
     }
 }
 
-/// Linux's own room for branches that do not reach: sized by the relocations that the kernel would have to do, which are
-/// none here, and then by ftrace's wishes. From arch/arm64/kernel/module-plts.c: an entry has 12 bytes, there is one for
-/// nothing, and ftrace has two up to 6.3, later one.
+/// Linux's own room for branches that do not reach: sized by the relocations that the kernel would have to do, which
+/// are none here, and then by ftrace's wishes. From arch/arm64/kernel/module-plts.c: an entry has 12 bytes, there is
+/// one for nothing, and ftrace has two up to 6.3, later one.
 const fn remade(name: &'static str, loaders: u32, kind: u32, entries: u64, align: u64) -> Remade {
     Remade { name, loaders, kind, size: entries * 12, align }
 }

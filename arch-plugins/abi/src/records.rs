@@ -176,8 +176,10 @@ records! {
         pub supplied: Table,
         /// Faults found beyond those in the table.
         pub more_faults: u32,
+        /// [`FunctionDescriptor`]s. Since version 3.
+        pub descriptors: Table,
         /// Reserved.
-        pub reserved: [u32; 3],
+        pub reserved: u32,
     }
 
     /// A section that the module does not have and the plugin fills in apply: GOT, PLT, veneers, stubs.
@@ -200,6 +202,17 @@ records! {
         pub contents: u32,
         /// Reserved.
         pub reserved: u64,
+    }
+
+    /// What the kernel and other modules call a function of the module by, where that is not its first instruction (ia64,
+    /// parisc64): the address of a descriptor that the plugin fills in.
+    pub struct FunctionDescriptor: 16 {
+        /// Index of the symbol, which the module defines.
+        pub symbol: u32,
+        /// Index in the plan's synthetic table.
+        pub index: u32,
+        /// Offset in that section, in bytes.
+        pub offset: u64,
     }
 
     /// Raise a section's alignment.

@@ -1,7 +1,8 @@
 //! RISC-V, 64 and 32 bits.
 //!
-//! psABI: RISC-V ABIs Specification, <https://github.com/riscv-non-isa/riscv-elf-psabi-doc>, chapter
-//! "ELF Object Files", section "Relocations".
+//! psABI: RISC-V ABIs Specification, <https://github.com/riscv-non-isa/riscv-elf-psabi-doc>, chapter "ELF Object
+//! Files", section "Relocations". The letters are those of its table "Variables used in relocation calculation": GOT is
+//! the address of the global offset table, G the offset in it of a slot, V what the place holds.
 //!
 //! What to know of it:
 //!
@@ -108,8 +109,10 @@ architecture! {
                                     pair labelled R_RISCV_PCREL_LO12_I;
         R_RISCV_PCREL_HI20    = 23: high(S + A - P, cx),          U_TYPE,   signed 32, high 12,
                                     pair labelled R_RISCV_PCREL_LO12_I;
-        R_RISCV_PCREL_LO12_I  = 24: low(cx, S)?,                  I_TYPE,   unchecked, is partner, pair label R_RISCV_PCREL_HI20;
-        R_RISCV_PCREL_LO12_S  = 25: low(cx, S)?,                  S_TYPE,   unchecked, is partner, pair label R_RISCV_PCREL_HI20;
+        R_RISCV_PCREL_LO12_I  = 24: low(cx, S)?,                  I_TYPE,   unchecked, is partner,
+                                    pair label R_RISCV_PCREL_HI20;
+        R_RISCV_PCREL_LO12_S  = 25: low(cx, S)?,                  S_TYPE,   unchecked, is partner,
+                                    pair label R_RISCV_PCREL_HI20;
         R_RISCV_HI20          = 26: S + A,                        U_TYPE,   signed 32, high 12;
         R_RISCV_LO12_I        = 27: S + A,                        I_TYPE,   unchecked, low R_RISCV_HI20;
         R_RISCV_LO12_S        = 28: S + A,                        S_TYPE,   unchecked, low R_RISCV_HI20;
@@ -201,8 +204,8 @@ impl Hooks for State {
     }
 }
 
-/// The offset in the GOT of the slot for the symbol plus `addend`. In the psABI's `GOT_HI20`, the addend is added to the way
-/// there; kernels add it to what is there, and so do we.
+/// The offset in the GOT of the slot for the symbol plus `addend`. In the psABI's `GOT_HI20`, the addend is added to
+/// the way there; kernels add it to what is there, and so do we.
 #[allow(non_snake_case, reason = "the psABI's letter")]
 fn G(cx: &mut Cx<'_, State>, addend: Value) -> Result<Value, Trouble> {
     cx.slot_of(cx.relocation.symbol, addend)

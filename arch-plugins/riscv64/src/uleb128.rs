@@ -1,7 +1,7 @@
 //! Numbers of variable length: seven bits in each byte, the lowest first, and the top bit where another byte follows.
 //!
-//! A pair writes the distance of two labels into the bytes that are there: `SET_ULEB128`, and straight behind it, at the same
-//! place, `SUB_ULEB128`. psABI: section "Relocations", table note on `R_RISCV_SET_ULEB128`.
+//! A pair writes the distance of two labels into the bytes that are there: `SET_ULEB128`, and straight behind it, at
+//! the same place, `SUB_ULEB128`.
 
 use super::State;
 use alloc::vec::Vec;

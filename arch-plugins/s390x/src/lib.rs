@@ -1,9 +1,8 @@
 //! s390x.
 //!
-//! psABI: ELF Application Binary Interface, s390x Supplement,
-//! <https://github.com/IBM/s390x-abi>, section 3.2, "Relocation". The letters are those of its table of relocation fields
-//! and of "Relocation Types": G is the address of the global offset table, O the offset in it of the symbol's slot, L the
-//! address of the symbol's entry in the procedure linkage table.
+//! psABI: ELF Application Binary Interface, s390x Supplement, <https://github.com/IBM/s390x-abi>, chapter "Relocation",
+//! whose letters the formulas have: G is the address of the global offset table, O the offset in it of the symbol's
+//! slot, L the address of the symbol's entry in the procedure linkage table.
 //!
 //! What to know of it:
 //!

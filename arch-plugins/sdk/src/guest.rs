@@ -1,6 +1,7 @@
 //! The same two calls as exports of a Wasm module.
 
-/// Exports an [`Architecture`](crate::Architecture) from a guest; [`architecture!`](crate::architecture) does it for you.
+/// Exports an [`Architecture`](crate::Architecture) from a guest; [`architecture!`](crate::architecture) does it for
+/// you.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! guest {
@@ -121,7 +122,8 @@ mod wasm {
             windows: keep(plan.windows),
             supplied: keep(plan.supplied),
             more_faults,
-            reserved: [0; 3],
+            descriptors: keep(plan.descriptors),
+            reserved: 0,
         };
         (Kept { session, synthetic: synthetic.at }, keep_one(answer))
     }

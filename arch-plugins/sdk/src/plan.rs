@@ -2,7 +2,7 @@
 
 use crate::{Findings, Job, Tables};
 use alloc::vec::Vec;
-use relobox_abi::{Alignment, NONE, Supplied, Window, placement, supply, synthetic_kind};
+use relobox_abi::{Alignment, FunctionDescriptor, NONE, Supplied, Window, placement, supply, synthetic_kind};
 
 /// A section that the plugin makes: GOT, PLT, veneers.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct Plan {
     pub windows: Vec<Window>,
     /// Undefined symbols that the plugin knows.
     pub supplied: Vec<Supplied>,
+    /// Function descriptors: what the kernel and other modules call functions by.
+    pub descriptors: Vec<FunctionDescriptor>,
     /// The tables that the column `needs` asks for.
     pub tables: Tables,
 }
@@ -118,6 +120,12 @@ impl Plan {
     pub fn supply_in(&mut self, symbol: u32, index: usize, offset: u64) {
         let (how, index) = (supply::IN_SYNTHETIC, index as u32);
         self.supplied.push(Supplied { symbol, how, index, value: offset, ..Default::default() });
+    }
+
+    /// The kernel and other modules call a function of the module by the descriptor `offset` bytes into synthetic section
+    /// `index`.
+    pub fn describe(&mut self, symbol: u32, index: usize, offset: u64) {
+        self.descriptors.push(FunctionDescriptor { symbol, index: index as u32, offset });
     }
 
     /// An undefined symbol is the number `value`.

@@ -254,8 +254,8 @@ macro_rules! __held {
     };
 }
 
-/// A formula's value; its trouble is reported of this relocation, also if the formula did not name the context, and ends
-/// the row.
+/// A formula's value; its trouble is reported of this relocation, also if the formula did not name the context, and
+/// ends the row.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __value {

@@ -34,9 +34,14 @@ impl Table {
     /// Makes sure that symbol plus addend has an entry.
     #[inline]
     pub fn want(&mut self, job: &Job<'_>, symbol: u32, addend: i64) {
+        self.add(job.symbols.len(), symbol, addend);
+    }
+
+    #[inline]
+    fn add(&mut self, symbols: usize, symbol: u32, addend: i64) {
         if addend == 0 {
             if self.plain.is_empty() {
-                self.plain = alloc::vec![0; job.symbols.len()];
+                self.plain = alloc::vec![0; symbols];
             }
             if let Some(number @ 0) = self.plain.get_mut(symbol as usize) {
                 self.count += 1;
@@ -163,22 +168,35 @@ mod tests {
 
     #[test]
     fn targets_are_numbered_once_each() {
-        let mut sorted = Vec::new();
+        let (mut table, mut wanted) = (Table::default(), Vec::new());
         let mut random = 1u32;
         for _ in 0..5000 {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            sorted.push((random >> 8 & 31, i64::from(random >> 16 & 63) - 32));
+            let target = (random >> 8 & 31, i64::from(random >> 16 & 63) - 32);
+            wanted.push(target);
+            table.add(32, target.0, target.1);
         }
-        let mut table = Table { offset: sorted.clone(), plain: alloc::vec![0; 32], ..Table::default() };
+        let first = wanted.iter().find(|(_, addend)| *addend == 0).unwrap();
         let count = table.seal();
-        assert!(table.offset.is_sorted());
-        let offsets = sorted.iter().filter(|(_, a)| *a != 0);
-        let mut numbers: Vec<_> = offsets.map(|(s, a)| table.number(*s, *a).unwrap()).collect();
+        let mut numbers: Vec<_> = wanted.iter().map(|(s, a)| table.number(*s, *a).unwrap()).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        let zeros = table.offset.iter().filter(|(_, a)| *a == 0).count();
-        assert_eq!(numbers.len(), count - zeros);
-        assert_eq!(table.number(32, 0), None);
+        assert_eq!(numbers, (0..count).collect::<Vec<_>>());
+        // Those without an addend come first, as they were wanted; the others are sorted.
+        assert_eq!(table.number(first.0, 0), Some(0));
+        assert!(table.offset.is_sorted() && table.number(32, 0).is_none() && table.number(0, 99).is_none());
         assert!(table.entry(&mut [], 0).is_none());
+    }
+
+    #[test]
+    fn any_list_is_sorted() {
+        for len in [0u32, 1, 2, 3, 5, 8, 100] {
+            let mut list: Vec<_> =
+                (0..len).map(|i| (i.wrapping_mul(2_654_435_761) >> 29, i64::from(i % 3) - 1)).collect();
+            let mut expected = list.clone();
+            expected.sort_unstable();
+            sort(&mut list);
+            assert_eq!(list, expected);
+        }
     }
 }

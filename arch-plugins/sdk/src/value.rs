@@ -98,8 +98,8 @@ pub const fn lo12(x: Value) -> Value {
     Value(x.0 & 0xfff)
 }
 
-/// `x` rounded for a low half of `bits` bits that has a sign: what the instruction with the high half must hold. Rows say
-/// `high N` instead; this is for stubs.
+/// `x` rounded for a low half of `bits` bits that has a sign: what the instruction with the high half must hold. Rows
+/// say `high N` instead; this is for stubs.
 #[inline(always)]
 #[must_use]
 pub const fn ha(x: Value, bits: u32) -> Value {

@@ -166,7 +166,38 @@ const fn check_table(about: &About) -> Result<(), &'static str> {
         }
         i += 1;
     }
-    check_refused(about)
+    if let Err(text) = check_refused(about) {
+        return Err(text);
+    }
+    check_details(about)
+}
+
+const fn check_details(about: &About) -> Result<(), &'static str> {
+    let mut i = 0;
+    while i < about.details.len() {
+        let (one, mut j) = (about.details[i], 0);
+        while j < about.rows.len() && about.rows[j].kind != one.kind {
+            j += 1;
+        }
+        if j == about.rows.len() {
+            return Err("a detail is of no row");
+        }
+        if i > 0 && about.details[i - 1].kind > one.kind {
+            return Err("details come in the order of their types");
+        }
+        if one.value & !one.mask != 0 || one.min > one.max {
+            return Err("a detail contradicts itself");
+        }
+        i += 1;
+    }
+    let mut i = 0;
+    while i < about.remade.len() {
+        if !about.remade[i].align.is_power_of_two() {
+            return Err("a section's alignment is a power of two");
+        }
+        i += 1;
+    }
+    Ok(())
 }
 
 const fn check_refused(about: &About) -> Result<(), &'static str> {

@@ -1,8 +1,8 @@
 //! What a row does with a formula that fails.
 
-use relobox_plugin::abi::{Machine, fault, order};
+use relobox_plugin::abi::{Detail, Machine, detail, effect, fault, loader, order, synthetic_kind};
 use relobox_plugin::testing::Module;
-use relobox_plugin::{Field, Trouble, Value, architecture};
+use relobox_plugin::{Architecture as _, DYNAMIC, Field, Remade, Trouble, Value, architecture};
 
 const WORD32: Field = Field::data(4);
 const WORD24: Field = Field::data(3);
@@ -12,6 +12,20 @@ fn even(value: Value) -> Result<Value, Trouble> {
     if value.0 & 1 == 0 { Ok(value) } else { Err(Trouble::new(fault::OTHER, "is odd")) }
 }
 
+const NO_DETAIL: Detail = Detail {
+    kind: 0,
+    what: 0,
+    offset: 0,
+    width: 0,
+    order: 0,
+    effect: 0,
+    reserved: 0,
+    mask: 0,
+    value: 0,
+    min: 0,
+    max: 0,
+};
+
 architecture! {
     name: "toy", title: "For tests", psabi: "none",
     machines: [Machine {
@@ -19,6 +33,10 @@ architecture! {
         base: 0, kernel: 0, reach: 0,
     }],
     addends: explicit,
+    remade: [Remade { name: ".plt", loaders: loader::KINDS, kind: synthetic_kind::TEXT, size: 12, align: 4 }],
+    details: [
+        Detail { kind: types::R_TOY_EVEN, what: detail::RANGE, effect: effect::ABSOLUTE, min: 0, max: 254, ..NO_DETAIL },
+    ],
     state: (),
     letters: (cx, S, A, P),
     rows: {
@@ -27,7 +45,7 @@ architecture! {
         R_TOY_24   = 3: S + A,       WORD24, either 24;
     }
     ignored: {}
-    refused: {}
+    refused: { DYNAMIC => 5..=6 [R_TOY_COPY, R_TOY_RELATIVE], 9 [R_TOY_IRELATIVE]; "is old" => 7 [R_TOY_OLD]; }
 }
 
 /// The place and the relocation that a finding is about.
@@ -61,4 +79,23 @@ fn a_word_of_three_bytes_has_24_bits() {
     module.relocate(text, 0, types::R_TOY_24, symbol, 0);
     assert_eq!(module.link().unwrap().section(text), [0x56, 0x34, 0x12, 0xff]);
     assert_eq!(blamed(types::R_TOY_24, 1 << 24), (1, 8, 2));
+}
+
+#[test]
+fn refused_types_are_numbered_by_their_ranges() {
+    assert_eq!([types::R_TOY_COPY, types::R_TOY_RELATIVE, types::R_TOY_OLD, types::R_TOY_IRELATIVE], [5, 6, 7, 9]);
+    let refused = Arch::ABOUT.every_row().filter(|row| row.flags == relobox_plugin::abi::row_flag::REJECT);
+    let said: Vec<_> = refused.map(|row| (row.kind, row.name, row.formula)).collect();
+    let expected = [
+        (5, "R_TOY_COPY", DYNAMIC),
+        (6, "R_TOY_RELATIVE", DYNAMIC),
+        (9, "R_TOY_IRELATIVE", DYNAMIC),
+        (7, "R_TOY_OLD", "is old"),
+    ];
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn a_description_has_what_rows_cannot_say() {
+    assert_eq!((Arch::ABOUT.remade[0].name, Arch::ABOUT.details[0].max), (".plt", 254));
 }

@@ -1,7 +1,7 @@
 //! x86-64.
 //!
 //! psABI: System V Application Binary Interface, AMD64 Architecture Processor Supplement,
-//! <https://gitlab.com/x86-psABIs/x86-64-ABI>, chapter 4.4, "Relocation". The letters are those of its section 4.4.1: GOT is
+//! <https://gitlab.com/x86-psABIs/x86-64-ABI>, chapter "Relocation", whose letters the formulas have: GOT is
 //! the table's address, G the offset in it of the symbol's slot, Z the symbol's size.
 //!
 //! What to know of it:

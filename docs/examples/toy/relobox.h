@@ -293,8 +293,10 @@ struct relobox_plan {
     struct relobox_table supplied;
     /* 40: Faults found beyond those in the table. */
     uint32_t more_faults;
-    /* 44: Reserved. */
-    uint32_t reserved[3];
+    /* 44: FunctionDescriptors. Since version 3. */
+    struct relobox_table descriptors;
+    /* 52: Reserved. */
+    uint32_t reserved;
 };
 _Static_assert(sizeof(struct relobox_plan) == 56, "relobox_plan");
 
@@ -320,6 +322,18 @@ struct relobox_synthetic {
     uint64_t reserved;
 };
 _Static_assert(sizeof(struct relobox_synthetic) == 56, "relobox_synthetic");
+
+/* What the kernel and other modules call a function of the module by, where that is not its first instruction
+ * (ia64, parisc64): the address of a descriptor that the plugin fills in. */
+struct relobox_function_descriptor {
+    /* 0: Index of the symbol, which the module defines. */
+    uint32_t symbol;
+    /* 4: Index in the plan's synthetic table. */
+    uint32_t index;
+    /* 8: Offset in that section, in bytes. */
+    uint64_t offset;
+};
+_Static_assert(sizeof(struct relobox_function_descriptor) == 16, "relobox_function_descriptor");
 
 /* Raise a section's alignment. */
 struct relobox_alignment {

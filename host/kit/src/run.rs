@@ -117,7 +117,7 @@ pub(crate) fn run_at(plugin: &Plugin, module: &TestModule, synthetic: impl FnOnc
     let mut planned = asked.with(instance);
     let layout = place(module, synthetic(&planned.needs));
     let values = values(module, &planned.needs, &layout);
-    let resolved = Resolved { values, uses: Vec::new(), kernel_symbols: Vec::new() };
+    let resolved = Resolved { values, ..Resolved::default() };
     let outcome = match relocate(plugin, &mut owned, &mut planned, &layout, &resolved, |_, _| None) {
         Err(error) => failed(error),
         Ok(made) => Outcome::Linked(Linked {

@@ -104,9 +104,10 @@ pub fn measure(records: &Records<'_>, needs: &Needs, linux: Linux) -> Result<Mea
         LinuxAreas::CoreInit => loader::CORE_INIT,
         LinuxAreas::Seven => loader::KINDS,
     };
+    // Of several with that name, the last.
+    let named: HashMap<&[u8], usize> = (0..).zip(records.sections).map(|(i, s)| (records.bytes(s.name), i)).collect();
     for remade in needs.remade.iter().filter(|r| r.loaders & loader != 0) {
-        // Of several with that name, the last.
-        if let Some(i) = records.sections.iter().rposition(|s| records.bytes(s.name) == remade.name.as_slice()) {
+        if let Some(i) = named.get(remade.name.as_slice()).copied() {
             (kinds[i], sizes[i]) = (Some(remade.kind), (remade.size, remade.align));
         }
     }

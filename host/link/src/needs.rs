@@ -2,7 +2,9 @@
 
 use crate::records::Records;
 use crate::views::bytes;
-use relobox_abi::{Alignment, Supplied, Synthetic, Window, placement, supply, symbol_flag, synthetic_kind};
+use relobox_abi::{
+    Alignment, FunctionDescriptor, Supplied, Synthetic, Window, placement, supply, symbol_flag, synthetic_kind,
+};
 use relobox_core::areas::Kind;
 use std::collections::HashMap;
 
@@ -19,6 +21,8 @@ pub struct Needs {
     pub supplied: Vec<(Supplied, Vec<u8>)>,
     /// Sections that the kernel's loader makes anew, as the plugin describes them.
     pub remade: Vec<Remade>,
+    /// Function descriptors, by which the kernel and other modules know functions of the module.
+    pub descriptors: Vec<FunctionDescriptor>,
     /// Symbols of the kernel that the plugin itself wants to know.
     pub kernel_symbols: Vec<KernelSymbol>,
 }

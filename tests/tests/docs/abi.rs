@@ -166,8 +166,9 @@ fn compiled() -> Vec<Compiled> {
             abi machine class order elf_flags len sections symbols groups relocations values inputs unused data
             reserved
         }
-        Plan { faults synthetic alignments windows supplied more_faults reserved }
+        Plan { faults synthetic alignments windows supplied more_faults descriptors reserved }
         Synthetic { address size align name kind placement section contents reserved }
+        FunctionDescriptor { symbol index offset }
         Alignment { section reserved align }
         Window { relocation len offset }
         Supplied { symbol how index reserved value name }

@@ -108,7 +108,7 @@ fn image(linked: &Linked, area: &Area) -> Result<Vec<u8>> {
 
 fn load(linked: &Linked, name: &str, args: &str) -> Load {
     let records = linked.module.records();
-    let value = |symbol: u32| linked.resolved.values.get(symbol as usize).copied().unwrap_or(0);
+    let value = |symbol: u32| linked.resolved.known_by(symbol);
     let entry = |symbol: u32| (symbol != 0).then(|| value(symbol));
     let export = |e: &relobox_abi::Export| Export {
         name: String::from_utf8_lossy(records.bytes(e.name)).into_owned(),

@@ -11,7 +11,8 @@ use crate::sandbox::Instance;
 use crate::stages::layout::kind_of;
 use crate::views::{bytes, record, table};
 use relobox_abi::{
-    Alignment, NONE, Plan, Span, Supplied, Synthetic, Window, export, placement, supply, symbol_flag, synthetic_kind,
+    Alignment, FunctionDescriptor, NONE, Plan, Span, Supplied, Synthetic, Window, export, placement, supply,
+    symbol_flag, synthetic_kind,
 };
 use relobox_core::areas::Kind;
 use relobox_core::error::{Error, Misbehaviour, Result};
@@ -179,5 +180,26 @@ fn check(
         }
         needs.supplied.push((*s, name));
     }
+    if plugin.about.abi >= 3 {
+        needs.descriptors = descriptors(memory, records, plan, wanted)?;
+    }
     Ok(Ok(needs))
+}
+
+/// Function descriptors: of symbols that the module defines, each at most once in ascending order, in what is planned.
+fn descriptors(
+    memory: &[u8],
+    records: &Records<'_>,
+    plan: &Plan,
+    wanted: &[Synthetic],
+) -> Result<Vec<FunctionDescriptor>, Misbehaviour> {
+    let all: &[FunctionDescriptor] = table(memory, plan.descriptors)?;
+    let sound = |d: &FunctionDescriptor| {
+        let defined = records.symbols.get(d.symbol as usize).is_some_and(|s| s.section != 0);
+        defined && wanted.get(d.index as usize).is_some_and(|s| d.offset < s.size)
+    };
+    if !all.is_sorted_by(|a, b| a.symbol < b.symbol) || !all.iter().all(sound) {
+        return Err(Misbehaviour::Answer("its plan describes a function that it may not".into()));
+    }
+    Ok(all.to_vec())
 }

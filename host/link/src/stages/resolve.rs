@@ -29,13 +29,27 @@ pub struct Sources<'a> {
 }
 
 /// Values, and where they came from.
+#[derive(Default)]
 pub struct Resolved {
     /// By symbol index.
     pub values: Vec<u64>,
     /// By [`Needs::kernel_symbols`].
     pub kernel_symbols: Vec<u64>,
+    /// Addresses of function descriptors, by symbol, ascending.
+    pub descriptors: Vec<(u32, u64)>,
     /// The modules that define what this one needs, in the order of first use.
     pub uses: Vec<String>,
+}
+
+impl Resolved {
+    /// What others know a symbol of the module by: its function descriptor where it has one, else its value.
+    #[must_use]
+    pub fn known_by(&self, symbol: u32) -> u64 {
+        match self.descriptors.binary_search_by_key(&symbol, |d| d.0) {
+            Ok(i) => self.descriptors[i].1,
+            Err(_) => self.values.get(symbol as usize).copied().unwrap_or(0),
+        }
+    }
 }
 
 /// Licences that may use GPL-only symbols (include/linux/license.h).
@@ -102,7 +116,11 @@ pub fn resolve(records: &Records<'_>, needs: &Needs, layout: &Layout, sources: S
             let found = sources.symbols.get(&wanted.name).and_then(|definition| definition.address);
             found.or(sources.assume.filter(|_| !sources.symbols.know_kernel())).unwrap_or(wanted.default)
         });
-        Ok(Resolved { values, kernel_symbols: kernel_symbols.collect(), uses })
+        let descriptors = needs.descriptors.iter().map(|d| {
+            let section = layout.synthetic.get(d.index as usize).copied().unwrap_or(ABSENT);
+            (d.symbol, section.wrapping_add(d.offset))
+        });
+        Ok(Resolved { values, kernel_symbols: kernel_symbols.collect(), descriptors: descriptors.collect(), uses })
     } else {
         Err(Error::Module(problems.into_vec(records.name)))
     }

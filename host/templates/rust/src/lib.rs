@@ -49,8 +49,9 @@ architecture! {
     state: Stubs,
     // The psABI's letters; behind the semicolon, those that need more than a relocation and its symbol.
     letters: (cx, S, A, P; GOT = cx.got()?, G = cx.slot()?),
-    // Type = number: formula, field, rule, and what it needs before there are addresses. What a row cannot say is a function
-    // of yours, called in its formula; then `is`, `of` and `pair` tell the conformance kit what it means (see `architecture!`).
+    // Type = number: formula, field, rule, and what it needs before there are addresses. What a row cannot say is a
+    // function of yours, called in its formula; then `is`, `of` and `pair` tell the conformance kit what it means (see
+    // `architecture!`).
     rows: {
         R_@UPPER@_@WORD@   = 1: S + A,           @WORD@,     unchecked;
         R_@UPPER@_BRANCH16 = 2: S + A - P,       DISTANCE16, signed 18, align 4, else stub(cx, A) - P,

@@ -35,10 +35,13 @@ architecture! {
         R_AARCH64_ADR_PREL_PG_HI21 = 275: page(S + A) - page(P),         ADRP,    signed 33;
         R_AARCH64_ADD_ABS_LO12_NC  = 277: (S + A) & 0xfff,               IMM12,   unchecked, is in_page,
                                           low R_AARCH64_ADR_PREL_PG_HI21;
-        R_AARCH64_JUMP26           = 282: S + A - P,                     IMM26,   signed 28, align 4, else veneer(cx, S, A) - P;
-        R_AARCH64_CALL26           = 283: S + A - P,                     IMM26,   signed 28, align 4, else veneer(cx, S, A) - P;
+        R_AARCH64_JUMP26           = 282: S + A - P,                     IMM26,   signed 28, align 4,
+                                          else veneer(cx, S, A) - P;
+        R_AARCH64_CALL26           = 283: S + A - P,                     IMM26,   signed 28, align 4,
+                                          else veneer(cx, S, A) - P;
         R_AARCH64_ADR_GOT_PAGE     = 311: page(G(cx, S + A)?) - page(P), ADRP,    signed 33;
-        R_AARCH64_LD64_GOT_LO12_NC = 312: G(cx, S + A)? & 0xfff,         IMM12_8, unchecked, align 8, low R_AARCH64_ADR_GOT_PAGE;
+        R_AARCH64_LD64_GOT_LO12_NC = 312: G(cx, S + A)? & 0xfff,         IMM12_8, unchecked, align 8,
+                                          low R_AARCH64_ADR_GOT_PAGE;
     }
     ignored: { R_AARCH64_NONE = 0 }
     refused: { DYNAMIC => 1024 [R_AARCH64_COPY]; }
