@@ -89,7 +89,7 @@ pub fn programs() -> Need {
     let newest =
         locks.filter(|path| path.extension().is_some_and(|e| e == "lock")).filter_map(|path| changed(&path)).max();
     let fresh = |name: &&str| changed(&programs_root().join(name)) > newest;
-    let there = ["relobox-kmod", "relobox-linker"].iter().all(|name| fresh(name));
+    let there = ["relobox-kmod", "relobox-linker"].iter().all(fresh);
     Need::new("programs", there.then_some(()).ok_or_else(|| "scripts/build-programs".to_owned()))
 }
 
