@@ -251,7 +251,11 @@ impl Guests {
     #[must_use]
     pub fn name_for(&self, machine: u16, class: u8, order: u8, flags: u32) -> Option<&str> {
         let wanted = Wanted { machine, class, order, flags };
-        self.plugins.iter().find(|c| c.unloaded.machines.may_link(&wanted)).map(|c| c.unloaded.name.as_str())
+        let here = self.plugins.iter().find(|c| c.unloaded.machines.may_link(&wanted));
+        // A program that loads modules has only the plugin of its own machine, and the names of all.
+        let shipped =
+            || catalogue().iter().find(|e| e.is_plugin() && Machines::of_section(e.machines).may_link(&wanted));
+        here.map(|c| c.unloaded.name.as_str()).or_else(|| shipped().map(|entry| entry.name))
     }
 
     /// The engine.
