@@ -5,9 +5,9 @@
 //! kernels do, no instruction behind is looked at: every `adrp` there is replaced. Where the section's alignment can
 //! keep it from there, plan raises that.
 
-use super::{ADR, ADRP, IMM26, INSN};
+use crate::fields::{ADR, ADRP, IMM26, INSN};
 use relobox_plugin::abi::fault;
-use relobox_plugin::{Architecture as _, Cx, Plan, Site, Trouble, Value, code, needs, page};
+use relobox_plugin::{Cx, Plan, Site, Trouble, Value, code, needs, page};
 
 /// The row patches an `adrp`.
 pub const ERRATUM: u16 = needs::OWN;
@@ -37,13 +37,13 @@ impl Erratum {
     }
 }
 
-/// After the relocations of a section.
-pub(super) fn mend(cx: &mut Cx<'_, Erratum>) {
+/// After the relocations of a section. `patches`: rows of that type patch an `adrp`.
+pub(super) fn mend(cx: &mut Cx<'_, Erratum>, patches: impl Fn(u32) -> bool) {
     if !cx.state.on {
         return;
     }
     for (index, r) in (cx.group.first..).zip(cx.job.relocations_of(cx.group)) {
-        if super::Arch::needs(r.kind) & ERRATUM != 0
+        if patches(r.kind)
             && let Err(trouble) = mend_adrp(cx, r.offset)
         {
             cx.report_at(index, r, trouble);

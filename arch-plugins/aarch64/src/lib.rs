@@ -34,29 +34,23 @@
 extern crate alloc;
 
 use erratum::{ERRATUM, Erratum};
-use relobox_plugin::abi::{Machine, Slice, fault, loader, order, symbol_flag, synthetic_kind};
+use fields::{ADR, ADRP, IMM26, INSN, insn};
+use relobox_plugin::abi::{Machine, fault, loader, order, symbol_flag, synthetic_kind};
 use relobox_plugin::{
     Cx, DYNAMIC, Field, Hooks, Job, Plan, Remade, Site, TLS, Trouble, Value, architecture, code, lo12, page, slice,
 };
 
 pub mod erratum;
+mod fields;
 #[cfg(test)]
 mod tests;
-
-const fn insn(slices: &'static [Slice]) -> Field {
-    Field::insn(4, order::LITTLE, slices)
-}
 
 const WORD16: Field = Field::data(2);
 const WORD32: Field = Field::data(4);
 const WORD64: Field = Field::data(8);
-const INSN: Field = insn(&[slice(0, 0, 32)]);
 // Branches and literal loads count in instructions.
 const IMM14: Field = insn(&[slice(2, 5, 14)]);
 const IMM19: Field = insn(&[slice(2, 5, 19)]);
-const IMM26: Field = insn(&[slice(2, 0, 26)]);
-const ADR: Field = insn(&[slice(0, 29, 2), slice(2, 5, 19)]);
-const ADRP: Field = insn(&[slice(12, 29, 2), slice(14, 5, 19)]);
 // The unsigned immediate of add, load and store; the last number is the size of what is accessed.
 const IMM12: Field = insn(&[slice(0, 10, 12)]);
 const IMM12_2: Field = insn(&[slice(1, 10, 12)]);
@@ -258,7 +252,7 @@ impl Hooks for Erratum {
     }
 
     fn end(cx: &mut Cx<'_, Self>) {
-        erratum::mend(cx);
+        erratum::mend(cx, |kind| <Arch as relobox_plugin::Architecture>::needs(kind) & ERRATUM != 0);
     }
 }
 

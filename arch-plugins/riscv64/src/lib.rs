@@ -175,6 +175,12 @@ pub struct State {
     highs: Option<Vec<(u32, i64)>>,
 }
 
+impl AsMut<Numbers> for State {
+    fn as_mut(&mut self) -> &mut Numbers {
+        &mut self.numbers
+    }
+}
+
 const fn recent(offset: u64) -> usize {
     (offset >> 1) as usize % RECENT
 }

@@ -3,7 +3,6 @@
 //! A pair writes the distance of two labels into the bytes that are there: `SET_ULEB128`, and straight behind it, at
 //! the same place, `SUB_ULEB128`.
 
-use super::State;
 use alloc::vec::Vec;
 use relobox_plugin::abi::fault;
 use relobox_plugin::{Cx, Plan, Site, Trouble, Value, needs};
@@ -31,8 +30,8 @@ impl Numbers {
 }
 
 /// After the relocations of a section.
-pub(super) fn end(cx: &mut Cx<'_, State>) {
-    if let Some(set) = cx.state.numbers.set.take() {
+pub(super) fn end<S: AsMut<Numbers>>(cx: &mut Cx<'_, S>) {
+    if let Some(set) = cx.state.as_mut().set.take() {
         lone_set(cx, set);
     }
 }
@@ -43,15 +42,16 @@ fn len_at(section: &[u8], offset: u64) -> Option<usize> {
     Some(number.iter().take(10).position(|byte| byte & 0x80 == 0)? + 1)
 }
 
-pub(super) fn set_uleb128(cx: &mut Cx<'_, State>, value: Value) {
-    if let Some(set) = cx.state.numbers.set.replace((cx.index(), cx.relocation.offset, value)) {
+pub(super) fn set_uleb128<S: AsMut<Numbers>>(cx: &mut Cx<'_, S>, value: Value) {
+    let set = (cx.index(), cx.relocation.offset, value);
+    if let Some(set) = cx.state.as_mut().set.replace(set) {
         lone_set(cx, set);
     }
 }
 
-pub(super) fn sub_uleb128(cx: &mut Cx<'_, State>, value: Value) -> Result<(), Trouble> {
+pub(super) fn sub_uleb128<S: AsMut<Numbers>>(cx: &mut Cx<'_, S>, value: Value) -> Result<(), Trouble> {
     let offset = cx.relocation.offset;
-    let minuend = match cx.state.numbers.set.take() {
+    let minuend = match cx.state.as_mut().set.take() {
         // Straight behind it: that is how the psABI says which two belong together.
         Some((index, at, minuend)) if at == offset && index + 1 == cx.index() => minuend,
         other => {
@@ -62,8 +62,9 @@ pub(super) fn sub_uleb128(cx: &mut Cx<'_, State>, value: Value) -> Result<(), Tr
         }
     };
     // The length that plan saw: an earlier relocation may have written here.
-    let planned =
-        cx.state.numbers.lengths.binary_search_by_key(&cx.index(), |u| u.0).ok().map(|i| cx.state.numbers.lengths[i].1);
+    let index = cx.index();
+    let lengths = &cx.state.as_mut().lengths;
+    let planned = lengths.binary_search_by_key(&index, |u| u.0).ok().map(|i| lengths[i].1);
     let len = planned.ok_or(Trouble::new(fault::OTHER, "finds no ULEB128 number of at most 10 bytes"))?;
     let number = cx.data.get_mut(offset as usize..).and_then(|rest| rest.get_mut(..len));
     let number = number.ok_or(Trouble::new(fault::OUTSIDE, ""))?;
@@ -82,7 +83,7 @@ pub(super) fn sub_uleb128(cx: &mut Cx<'_, State>, value: Value) -> Result<(), Tr
 }
 
 #[cold]
-fn lone_set(cx: &mut Cx<'_, State>, (index, _, _): (u32, u64, Value)) {
+fn lone_set<S>(cx: &mut Cx<'_, S>, (index, _, _): (u32, u64, Value)) {
     if let Some(r) = cx.job.relocations.get(index as usize) {
         cx.report_at(index, r, Trouble::unpaired("no SUB_ULEB128 at the same place follows it"));
     }

@@ -45,6 +45,7 @@ mod reason;
 mod row;
 mod rule;
 mod run;
+mod synthetic;
 mod table;
 mod tables;
 #[cfg(not(target_arch = "wasm32"))]
@@ -52,17 +53,20 @@ pub mod testing;
 mod value;
 mod verify;
 
+#[doc(hidden)]
+pub use about::possible as __possible;
 pub use about::{About, Refused, Remade, RowInfo};
 pub use cx::{Cx, put_address};
 pub use field::{Field, slice};
 pub use finding::{Finding, Findings, Trouble};
 pub use hooks::{Hooks, Site};
 pub use job::Job;
-pub use plan::{Plan, Synthetic};
+pub use plan::Plan;
 pub use reason::{DYNAMIC, TLS};
 pub use relobox_abi as abi;
 pub use rule::Rule;
 pub use run::{Architecture, Session};
+pub use synthetic::Synthetic;
 pub use tables::{Entry, Table, Tables, sort};
 pub use value::{Value, ha, lo12, page};
 
@@ -81,6 +85,6 @@ pub use row::{High, for_target as __for_target, in_place_too as __in_place_too};
 #[doc(hidden)]
 pub use run::{each as __each, in_place as __in_place};
 #[doc(hidden)]
-pub use table::{possible as __possible, unknown as __unknown, wrong_addends as __wrong_addends};
+pub use table::{unknown as __unknown, wrong_addends as __wrong_addends};
 #[doc(hidden)]
 pub use verify::{row as __verify_row, table as __verify_table};

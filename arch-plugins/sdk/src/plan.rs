@@ -1,27 +1,8 @@
 //! What an architecture asks for before addresses are given.
 
-use crate::{Findings, Job, Tables};
+use crate::{Findings, Job, Synthetic, Tables};
 use alloc::vec::Vec;
 use relobox_abi::{Alignment, FunctionDescriptor, NONE, Supplied, Window, placement, supply, synthetic_kind};
-
-/// A section that the plugin makes: GOT, PLT, veneers.
-#[derive(Clone, Debug)]
-pub struct Synthetic {
-    /// `.relobox.got`, say.
-    pub name: &'static str,
-    /// See [`synthetic_kind`].
-    pub kind: u32,
-    /// Alignment in bytes.
-    pub align: u64,
-    /// See [`placement`].
-    pub placement: u32,
-    /// The section that `placement` is relative to.
-    pub section: u32,
-    /// The final address; 0 in plan.
-    pub address: u64,
-    /// The contents, all zero until somebody fills them in.
-    pub contents: Vec<u8>,
-}
 
 /// The answer to plan.
 #[derive(Debug, Default)]

@@ -300,25 +300,8 @@ macro_rules! architecture {
     };
 }
 
-use crate::{About, Cx, Trouble};
-use relobox_abi::{fault, order};
-
-/// Whether a plugin can meet this combination at all.
-#[must_use]
-pub const fn possible(about: &About, addends: &[bool], big: bool, narrow: bool, in_place: bool) -> bool {
-    let (mut form, mut i) = (false, 0);
-    while i < addends.len() {
-        form |= addends[i] == in_place;
-        i += 1;
-    }
-    let (mut machine, mut i) = (false, 0);
-    while i < about.machines.len() {
-        let m = &about.machines[i];
-        machine |= (m.order == order::BIG) == big && (m.class == 32) == narrow;
-        i += 1;
-    }
-    form && machine
-}
+use crate::{Cx, Trouble};
+use relobox_abi::fault;
 
 /// No row has this type.
 #[cold]
