@@ -6,11 +6,11 @@
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use relobox::built_in;
-use relobox_fuzz::plugin::PluginTarget;
-use relobox_fuzz::target::FuzzTarget as _;
 use relobox::guests::Plugin;
 use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
+use relobox_fuzz::plugin::PluginTarget;
+use relobox_fuzz::target::FuzzTarget as _;
 use std::sync::OnceLock;
 
 fn chosen() -> String {

@@ -3,8 +3,8 @@
 //! Nothing here needs coverage from the compiler, since the guest is instrumented by [`relobox_fuzz::instrument`]. So
 //! any toolchain will do.
 
-use relobox_fuzz::target::{Coverage, FuzzTarget};
 use relobox::rng::Rng;
+use relobox_fuzz::target::{Coverage, FuzzTarget};
 use std::sync::Mutex;
 
 /// The number of counter bytes that libFuzzer sees; no guest has more.
