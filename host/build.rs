@@ -61,8 +61,12 @@ fn files(root: &Path, dir: &Path, table: &mut Vec<(String, PathBuf)>) -> Result<
 fn list(source: &mut String, name: &str, mut table: Vec<(String, PathBuf)>) -> Result<(), Box<dyn Error>> {
     table.sort();
     writeln!(source, "const {}: &[(&str, &str)] = &[", name.to_uppercase())?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
     for (to, from) in table {
-        println!("cargo::rerun-if-changed={}", from.display());
+        // What this script writes is newer than its own last run, so that it would run again each time.
+        if !from.starts_with(&out) {
+            println!("cargo::rerun-if-changed={}", from.display());
+        }
         writeln!(source, "    ({to:?}, include_str!({from:?})),")?;
     }
     Ok(writeln!(source, "];")?)
