@@ -4,7 +4,6 @@ use crate::error::{Error, Result};
 use crate::files::{self, Kind};
 use crate::problem::Problem;
 use crate::{limits, memfd};
-use std::fs::File;
 use std::io::{ErrorKind, Read as _, Seek as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
@@ -17,15 +16,8 @@ use std::path::Path;
 /// [`Error::Io`] and [`Error::Usage`] if it cannot be read or is no regular file, [`Error::Module`] if it has more than
 /// [`limits::FILE`] bytes.
 pub fn seal(path: &Path) -> Result<(OwnedFd, bool)> {
-    seal_file(&files::open(path, Kind::Regular)?, path)
-}
-
-/// The same of a file that is open, from where it stands; `path` is for messages.
-///
-/// # Errors
-/// As [`seal`].
-pub fn seal_file(file: &File, path: &Path) -> Result<(OwnedFd, bool)> {
     let io = |error| Error::io(path)(error);
+    let file = files::open(path, Kind::Regular)?;
     let mut magic = [0; 6];
     let packed = file.read_exact_at(&mut magic, 0).is_ok() && is_packed(&magic);
     let length = checked_length(&path.display().to_string(), file.metadata().map_err(io)?.len())?;

@@ -1,6 +1,6 @@
 //! `relobox modprobe`: a module with all that it needs, and out again.
 
-use crate::target::{Loader, Target, failed};
+use crate::target::{Loader, Target, failed, no_depmod};
 use clap::Args;
 use relobox_cli::args::{Common, Inputs};
 use relobox_cli::output;
@@ -137,9 +137,7 @@ fn put_in<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Config) -> Re
             live: &live,
             inspect: &|path| match may_parse {
                 true => args.target.needs(path, &args.common),
-                false => {
-                    Err(Error::Usage(format!("{}: modules.dep does not say what it needs: run depmod", path.display())))
-                }
+                false => Err(no_depmod(path)),
             },
         },
     );

@@ -1,15 +1,14 @@
 //! This machine's kernel: by its device, or vetted. Modules are linked by another process, without rights.
 
 use crate::state;
-use crate::target::{Loader, Target};
+use crate::target::{Loader, Target, no_depmod};
 use clap::{Args, ValueEnum};
 use relobox_cli::args::{Common, Inputs};
 use relobox_cli::output;
 use relobox_core::error::{Error, Result};
-use relobox_core::files::{self, Kind};
 use relobox_core::inserted::{Called, Inserted, refusal};
 use relobox_core::kernel::{Failure, Kernel, Mode};
-use relobox_core::sealed::seal_file;
+use relobox_core::sealed::seal;
 use relobox_core::state::{Boot, DIRECTORY, Origin, digest};
 use relobox_isolate::{Linker, Options};
 use relobox_kernels::device::{self, Device, Flat};
@@ -167,7 +166,6 @@ impl Target for Real {
     }
 
     fn loader<'a>(&'a self, common: &Common, inputs: &'a Inputs) -> Result<Box<dyn Loader + 'a>> {
-        self.decided();
         self.warn_of_downgrade();
         // From here on plugins need a pin, and nobody's home is searched for them: see Plugins::trusted.
         let plugins = common.plugins(true)?;
@@ -181,14 +179,13 @@ impl Target for Real {
         }
         let plugins = common.plugins(true)?;
         let mut kernel = open_flat()?;
-        let (file, _) = seal_file(&files::open(object, Kind::Regular)?, object)?;
+        let (file, _) = seal(object)?;
         let name = object.display().to_string();
         self.start_linker(plugins, inputs)?.call(&mut kernel, &name, file.as_fd(), function)
     }
 
     fn needs(&self, path: &Path, _: &Common) -> Result<Needs> {
-        let text = format!("{}: modules.dep does not say what it needs: run depmod", path.display());
-        Err(Error::Usage(text))
+        Err(no_depmod(path))
     }
 
     fn release(&self) -> String {
@@ -214,7 +211,7 @@ struct ByLinker<'a> {
 impl Loader for ByLinker<'_> {
     fn insert(&self, path: &Path, args: &str) -> Result<Inserted> {
         let name = path.display().to_string();
-        let (file, packed) = seal_file(&files::open(path, Kind::Regular)?, path)?;
+        let (file, packed) = seal(path)?;
         let copy = || file.try_clone().map_err(Error::io(path));
         let sealed = File::from(copy()?);
         std::thread::scope(|scope| {

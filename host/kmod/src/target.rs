@@ -78,6 +78,12 @@ pub trait Loader: Sync {
     fn insert(&self, path: &Path, args: &str) -> Result<Inserted>;
 }
 
+/// That depmod has not said what a module's file needs, where that is not looked up in the file.
+#[must_use]
+pub fn no_depmod(path: &Path) -> Error {
+    Error::Usage(format!("{}: modules.dep does not say what it needs: run depmod", path.display()))
+}
+
 /// A failure as the person should read it.
 pub fn failed(subject: &str, failure: &Failure) -> Error {
     match failure {

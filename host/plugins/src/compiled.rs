@@ -3,7 +3,7 @@
 //! The program that links for a kernel has no compiler. Each file is called as its plugin's SHA-256, and is what `wasmtime` made of
 //! it; that of another version of relobox is refused where it is loaded.
 
-use crate::pins::Pins;
+use crate::pins::{Pins, not_used};
 use crate::plugin_file::PluginFile;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _};
@@ -38,10 +38,7 @@ pub fn open(pins: &Pins, digest: &Digest) -> Result<Option<OwnedFd>> {
         Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
         Ok(Ok(file)) => Ok(Some(file.into())),
-        Ok(Err(files::Untrusted { path, why })) => {
-            let text = format!("{}: others may write it: {why}; it is not used", path.display());
-            Err(Error::Usage(text))
-        }
+        Ok(Err(untrusted)) => Err(not_used(&untrusted.path, &untrusted.why)),
     }
 }
 

@@ -262,6 +262,7 @@ pub fn others_may_write(path: &Path, uid: u32, mode: u32, owners: &[u32]) -> Res
     }
 }
 
-fn not_used(path: &Path, why: &str) -> Error {
+/// That a file or directory is not used, because of `why` others may write it.
+pub(crate) fn not_used(path: &Path, why: &str) -> Error {
     Error::Usage(format!("{}: others may write it: {why}; it is not used", path.display()))
 }

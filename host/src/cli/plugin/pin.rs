@@ -85,8 +85,7 @@ impl<'a> PinJson<'a> {
 }
 
 pub(super) fn run(args: PinArgs) -> Result<ExitCode> {
-    let named = args.file.clone().or_else(|| args.common.pins.clone());
-    let path = named.map_or_else(Pins::default_file, Ok)?;
+    let path = pin_file(args.file.as_ref(), &args.common)?;
     if args.list {
         let own = rustix::process::geteuid().as_raw();
         let pins = Pins::read(&path, &[0, own])?.unwrap_or_default();
@@ -104,6 +103,11 @@ pub(super) fn run(args: PinArgs) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The pin file that a command is about: of `--file`, else of `--pins`, else the usual one.
+fn pin_file(file: Option<&PathBuf>, common: &Common) -> Result<PathBuf> {
+    file.or(common.pins.as_ref()).cloned().map_or_else(Pins::default_file, Ok)
 }
 
 fn add(args: &PinArgs, path: &Path) -> Result<Vec<Pin>> {
@@ -131,8 +135,7 @@ fn compile(plugins: &Plugins, pin: &Pin) -> Result<Option<Vec<u8>>> {
 }
 
 pub(super) fn run_compile(args: CompileArgs) -> Result<ExitCode> {
-    let named = args.file.clone().or_else(|| args.common.pins.clone());
-    let path = named.map_or_else(Pins::default_file, Ok)?;
+    let path = pin_file(args.file.as_ref(), &args.common)?;
     let own = rustix::process::geteuid().as_raw();
     let pins = Pins::read(&path, &[0, own])?.unwrap_or_default();
     let search = Search::from_environment(false, &args.common.plugin_dir);
