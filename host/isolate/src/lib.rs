@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`wire`] | packets, memfds and rooms: how bytes get from one process to the other |
 //! | [`message`] | what the processes say to each other, and which of it is believed |
+//! | [`shown`] | what a job says is wrong: text for people |
 //! | `linker` | [`Linker`]: it starts the process, and its jobs |
 //! | `serve` | one job: each request is checked, and then done |
 //! | `prove` | what a linking process can do, tried from inside it |
@@ -19,6 +20,7 @@ mod linker;
 pub mod message;
 mod prove;
 mod serve;
+pub mod shown;
 pub mod wire;
 
 pub use linker::{Linker, Options};

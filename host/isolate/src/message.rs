@@ -9,9 +9,10 @@
 //!
 //! The zygote has seen no module. What it says is believed as far as it goes: that it is ready, or that it is not.
 
+use crate::shown::{MisbehaviourForm, ProblemForm, cut};
 use relobox_core::areas::Kind;
 use relobox_core::digest::Digest;
-use relobox_core::error::{Error, Misbehaviour};
+use relobox_core::error::Error;
 use relobox_core::inserted::Called;
 use relobox_core::inserted::Inserted;
 use relobox_core::kernel::{Export, Load, Machine, Protection, Request as Space};
@@ -20,9 +21,7 @@ use relobox_core::linker_fault::Fault;
 use relobox_core::problem::Problem;
 use relobox_core::text::decoded;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Mutex;
 
 /// With this as its only argument, the program becomes the linking process's zygote.
 pub const ARGUMENT: &str = "__linker";
@@ -327,153 +326,10 @@ impl Answer {
     }
 }
 
-/// [`Problem`], as it travels. Shown only, all of it: the kind chooses the wording, and is the kind in JSON.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct ProblemForm {
-    kind: String,
-    file: String,
-    section: Option<String>,
-    offset: Option<u64>,
-    relocation: Option<String>,
-    symbol: Option<String>,
-    defined_in: Option<String>,
-    value: Option<i64>,
-    min: Option<i64>,
-    max: Option<i64>,
-    text: String,
-    hint: String,
-}
-
-impl ProblemForm {
-    /// Of a problem, without its place in a list.
-    pub fn new(problem: Problem) -> Self {
-        let Problem {
-            kind,
-            file,
-            section,
-            offset,
-            relocation,
-            symbol,
-            defined_in,
-            value,
-            min,
-            max,
-            text,
-            hint,
-            index: _,
-        } = problem;
-        let kind = kind.to_owned();
-        Self { kind, file, section, offset, relocation, symbol, defined_in, value, min, max, text, hint }
-    }
-
-    /// Not endless, whatever it says. It is escaped where it is printed.
-    fn problem(self) -> Problem {
-        let Self { kind, file, section, offset, relocation, symbol, defined_in, value, min, max, text, hint } = self;
-        Problem {
-            index: None,
-            kind: word(&kind),
-            file: cut(file),
-            section: section.map(cut),
-            offset,
-            relocation: relocation.map(cut),
-            symbol: symbol.map(cut),
-            defined_in: defined_in.map(cut),
-            value,
-            min,
-            max,
-            text: cut(text),
-            hint: cut(hint),
-        }
-    }
-}
-
-/// Cut at some [`limits::TEXTS`] times what a guest may say at once: some texts name many things.
-fn cut(mut text: String) -> String {
-    let end = text.floor_char_boundary(limits::TEXTS * limits::TEXT);
-    if end < text.len() {
-        text.truncate(end);
-        text.push('…');
-    }
-    text
-}
-
-/// A word such as a problem's kind. Those of the program itself live for ever, so these do, but not without limit.
-fn word(text: &str) -> &'static str {
-    static KNOWN: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
-    let proper = text.len() <= 40 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    let Ok(mut known) = KNOWN.lock() else { return "other" };
-    // Those that decide how a problem reads are there, whatever a job fills the rest with.
-    let known = known.get_or_insert_with(|| HashSet::from(relobox_core::problem::TOLD_APART));
-    match known.get(text) {
-        Some(word) => word,
-        None if proper && known.len() < limits::KINDS => {
-            let word = &*String::leak(text.to_owned());
-            known.insert(word);
-            word
-        }
-        None => "other",
-    }
-}
-
-/// [`Misbehaviour`], as it travels. Shown only.
-#[derive(Debug, Serialize, Deserialize)]
-pub enum MisbehaviourForm {
-    /// See [`Misbehaviour::Unusable`].
-    Unusable(String),
-    /// See [`Misbehaviour::Imports`].
-    Imports(String),
-    /// See [`Misbehaviour::Version`].
-    Version(u32, u32),
-    /// See [`Misbehaviour::Trap`].
-    Trap(String, String),
-    /// See [`Misbehaviour::Fuel`].
-    Fuel(String, u64),
-    /// See [`Misbehaviour::Memory`].
-    Memory(u64, u64),
-    /// See [`Misbehaviour::Answer`].
-    Answer(String),
-    /// See [`Misbehaviour::Window`].
-    Window(String, u64),
-}
-
-impl MisbehaviourForm {
-    fn new(what: Misbehaviour) -> Self {
-        match what {
-            Misbehaviour::Unusable(text) => Self::Unusable(text),
-            Misbehaviour::Imports(text) => Self::Imports(text),
-            Misbehaviour::Version(theirs, ours) => Self::Version(theirs, ours),
-            Misbehaviour::Trap { export, trap } => Self::Trap(export.into(), trap),
-            Misbehaviour::Fuel { export, fuel } => Self::Fuel(export.into(), fuel),
-            Misbehaviour::Memory { bytes, limit } => Self::Memory(bytes, limit),
-            Misbehaviour::Answer(text) => Self::Answer(text),
-            Misbehaviour::Window { section, offset } => Self::Window(section, offset),
-        }
-    }
-
-    fn misbehaviour(self) -> Misbehaviour {
-        match self {
-            Self::Unusable(text) => Misbehaviour::Unusable(cut(text)),
-            Self::Imports(text) => Misbehaviour::Imports(cut(text)),
-            Self::Version(theirs, ours) => Misbehaviour::Version(theirs, ours),
-            Self::Trap(export, trap) => Misbehaviour::Trap { export: export_name(&export), trap: cut(trap) },
-            Self::Fuel(export, fuel) => Misbehaviour::Fuel { export: export_name(&export), fuel },
-            Self::Memory(bytes, limit) => Misbehaviour::Memory { bytes, limit },
-            Self::Answer(text) => Misbehaviour::Answer(cut(text)),
-            Self::Window(section, offset) => Misbehaviour::Window { section: cut(section), offset },
-        }
-    }
-}
-
-/// A guest's export by name: there are a handful.
-fn export_name(text: &str) -> &'static str {
-    use relobox_abi::export::*;
-    let known = [ABI, RESERVE, DESCRIBE, PARSE, PLAN, APPLY, EMIT, UNPACK, "start"];
-    known.into_iter().find(|name| *name == text).unwrap_or("an export")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use relobox_core::error::Misbehaviour;
 
     #[test]
     fn an_answer_arrives_as_it_was() {
@@ -499,20 +355,6 @@ mod tests {
             assert_eq!(back.exit_code(), code);
             assert_eq!(back.to_string().replace("an export", "relobox_parse"), format!("{before}{text}"));
         }
-    }
-
-    #[test]
-    fn hostile_words_are_tamed() {
-        let problem = Problem::new("ok", "a\x1b[2Jb", "\n".repeat(100_000));
-        let mut form = ProblemForm::new(problem);
-        form.kind = "Bad\x07".into();
-        let problem = form.problem();
-        assert_eq!((problem.kind, problem.file.as_str()), ("other", "a\x1b[2Jb"));
-        assert!(problem.text.len() < 100_000);
-        let said = problem.to_string();
-        assert!(said.starts_with("a\\u{1b}[2Jb: \\u{a}") && said.lines().count() == 1, "{said}");
-        assert!(problem.text.ends_with('…'));
-        assert!((0..10 * limits::KINDS).any(|n| word(&format!("kind-{n}")) == "other"));
     }
 
     #[test]

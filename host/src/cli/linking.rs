@@ -102,8 +102,14 @@ pub(crate) fn compile(plugin: &PluginFile) -> Result<OwnedFd> {
 /// The compiled code of a plugin, in memory.
 pub(crate) fn compiled_bytes(plugin: &PluginFile) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let file = File::from(compile(plugin)?);
-    file.take(limits::COMPILED).read_to_end(&mut bytes).map_err(Error::io("memfd"))?;
+    let mut file = File::from(compile(plugin)?);
+    let len = file.metadata().map_err(Error::io("memfd"))?.len();
+    // A part of it would be worse than none.
+    if len > limits::COMPILED {
+        let what = relobox::error::Misbehaviour::Unusable(format!("its compiled code has {len} bytes"));
+        return Err(Error::Guest { guest: plugin.name.clone(), what });
+    }
+    file.read_to_end(&mut bytes).map_err(Error::io("memfd"))?;
     Ok(bytes)
 }
 

@@ -1,7 +1,7 @@
 //! A linking process that lies: the parent says what it did, asks the kernel for nothing that it must not, and ends.
 
 use super::*;
-use crate::message::{MisbehaviourForm, ProblemForm};
+use crate::shown::{MisbehaviourForm, ProblemForm};
 use crate::wire::{pair, say, send, write_room};
 use relobox_core::areas::Kind;
 use relobox_core::kernel::{Linux, LinuxAreas, Listing, Load, Machine};
