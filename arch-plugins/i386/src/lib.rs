@@ -20,7 +20,8 @@
 //!   in its operand that holds GOT, or without any. ModRM is the byte before the field where there is no SIB byte; mod = 0
 //!   and r/m = 5 is an operand without a register. `lea` then wants the distance all the same. An assembler writes no
 //!   `mov` with opcode 0xa1 there, which has no ModRM.
-//! * A module that was compiled for an 80486 may say so (`e_machine` 6); Linux takes both.
+//! * Linux also takes modules with `e_machine` 6, which once meant the 80486 and now means Intel's MCUs: the types are the
+//!   same.
 //! * Linux links `32`, `PC32` and `PLT32`, checks nothing, since nothing can overflow, and does not mind an undefined
 //!   `_GLOBAL_OFFSET_TABLE_` that nothing refers to. The other types, which it refuses, are done as linkers do them.
 #![cfg_attr(target_arch = "wasm32", no_std)]

@@ -139,9 +139,9 @@ impl ReferenceModel<'_> {
             .iter()
             .map(|letter| self.candidates(site.module, linked, *letter, &targets))
             .collect();
-        // A reference to a table by its own name may mean the table instead of a slot with its address (m68k's GOT32).
+        // A distance to a table by its own name may mean the table instead of a slot with its address (m68k's GOT32).
         let itself = site.module.cut(letters.s.cast_unsigned()).cast_signed();
-        if table_addresses(linked).contains(&itself) {
+        if its.formula.ends_with("- P") && table_addresses(linked).contains(&itself) {
             for (values, letter) in candidates.iter_mut().zip(&table_formula.letters) {
                 values.extend(self.tables.roles(*letter).iter().filter_map(|role| match role {
                     Role::Slot => Some(itself),
