@@ -289,11 +289,19 @@ macro_rules! architecture {
                         )
                     })*
                     $($ikind => {})*
-                    $($($rfirst $(..= $rlast)? =>
-                        cx.stand(r).report($crate::Trouble::new($crate::abi::fault::REJECTED, $why)),)+)*
-                    other => cx.stand(r).report($crate::__unknown(other)),
+                    other => cx.stand(r).report(refusal(other)),
                 }
             });
+        }
+
+        /// Why a type that has no row is not applied. Apart from `apply`, of which there are up to eight.
+        #[cold]
+        #[inline(never)]
+        const fn refusal(kind: u32) -> $crate::Trouble {
+            match kind {
+                $($($rfirst $(..= $rlast)? => $crate::Trouble::new($crate::abi::fault::REJECTED, $why),)+)*
+                other => $crate::__unknown(other),
+            }
         }
 
         $crate::guest!(Arch);
