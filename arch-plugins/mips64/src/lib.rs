@@ -93,30 +93,30 @@ architecture! {
     // The type of a low half is one above that of its high half.
     letters: (cx, S, A, P; AHL = cx.with_low(A, cx.relocation.kind + 1, &IMM16)?),
     rows: {
-        R_MIPS_16           = 1:      S + A,                             IMM16,     signed 16;
-        R_MIPS_32           = 2:      S + A,                             WORD32,    unchecked;
-        R_MIPS_26           = 4:      S + A - ((P + 4) & -0x1000_0000).0,JUMP26,    unsigned 28, align 4;
+        R_MIPS_16           = 1:      S + A,                              IMM16,     signed 16;
+        R_MIPS_32           = 2:      S + A,                              WORD32,    unchecked;
+        R_MIPS_26           = 4:      S + A - ((P + 4) & -0x1000_0000).0, JUMP26,    unsigned 28, align 4;
         R_MIPS_HI16         = 5:      S + AHL,          UPPER16,   unchecked, high 16, pair next R_MIPS_LO16;
-        R_MIPS_LO16         = 6:      S + A,                             IMM16,     unchecked, low R_MIPS_HI16;
-        R_MIPS_PC16         = 10:     S + A - P,                         WORDS16,   signed 18, align 4;
-        R_MIPS_64           = 18:     S + A,                             DOUBLE64,  whole;
-        R_MIPS_SUB          = 24:     S - A,                             DOUBLE64,  whole;
-        R_MIPS_HIGHER       = 28:     S + A + 0x8000_8000,               HIGHER16,  whole;
-        R_MIPS_HIGHEST      = 29:     S + A + 0x8000_8000_8000,          HIGHEST16, whole;
-        R_MIPS_PC21_S2      = 60:     S + A - P,                         WORDS21,   signed 23, align 4;
-        R_MIPS_PC26_S2      = 61:     S + A - P,                         WORDS26,   signed 28, align 4;
-        R_MIPS_PC18_S3      = 62:     S + A - (P & -8).0,                DOUBLES18, signed 21, align 8;
-        R_MIPS_PC19_S2      = 63:     S + A - P,                         WORDS19,   signed 21, align 4;
+        R_MIPS_LO16         = 6:      S + A,                              IMM16,     unchecked, low R_MIPS_HI16;
+        R_MIPS_PC16         = 10:     S + A - P,                          WORDS16,   signed 18, align 4;
+        R_MIPS_64           = 18:     S + A,                              DOUBLE64,  whole;
+        R_MIPS_SUB          = 24:     S - A,                              DOUBLE64,  whole;
+        R_MIPS_HIGHER       = 28:     S + A + 0x8000_8000,                HIGHER16,  whole;
+        R_MIPS_HIGHEST      = 29:     S + A + 0x8000_8000_8000,           HIGHEST16, whole;
+        R_MIPS_PC21_S2      = 60:     S + A - P,                          WORDS21,   signed 23, align 4;
+        R_MIPS_PC26_S2      = 61:     S + A - P,                          WORDS26,   signed 28, align 4;
+        R_MIPS_PC18_S3      = 62:     S + A - (P & -8).0,                 DOUBLES18, signed 21, align 8;
+        R_MIPS_PC19_S2      = 63:     S + A - P,                          WORDS19,   signed 21, align 4;
         R_MIPS_PCHI16       = 64:     S + AHL - P,      UPPER16,   signed 32, high 16, pair next R_MIPS_PCLO16;
-        R_MIPS_PCLO16       = 65:     S + A - P,                         IMM16,     unchecked, low R_MIPS_PCHI16;
-        R_MIPS_PC32         = 248:    S + A - P,                         WORD32,    signed 32;
-        R_MIPS_GNU_REL16_S2 = 250:    S + A - P,                         WORDS16,   signed 18, align 4;
+        R_MIPS_PCLO16       = 65:     S + A - P,                          IMM16,     unchecked, low R_MIPS_PCHI16;
+        R_MIPS_PC32         = 248:    S + A - P,                          WORD32,    signed 32;
+        R_MIPS_GNU_REL16_S2 = 250:    S + A - P,                          WORDS16,   signed 18, align 4;
         // Two types in one.
-        R_MIPS_SUB_HI16     = 0x0518: S - A + 0x8000,                    UPPER16,   whole;
-        R_MIPS_SUB_LO16     = 0x0618: S - A,                             IMM16,     whole;
-        R_MIPS_SUB_HIGHER   = 0x1c18: S - A + 0x8000_8000,               HIGHER16,  whole;
-        R_MIPS_SUB_HIGHEST  = 0x1d18: S - A + 0x8000_8000_8000,          HIGHEST16, whole;
-        R_MIPS_PC32_64      = 0x12f8: S + A - P,                         DOUBLE64,  whole;
+        R_MIPS_SUB_HI16     = 0x0518: S - A + 0x8000,                     UPPER16,   whole;
+        R_MIPS_SUB_LO16     = 0x0618: S - A,                              IMM16,     whole;
+        R_MIPS_SUB_HIGHER   = 0x1c18: S - A + 0x8000_8000,                HIGHER16,  whole;
+        R_MIPS_SUB_HIGHEST  = 0x1d18: S - A + 0x8000_8000_8000,           HIGHEST16, whole;
+        R_MIPS_PC32_64      = 0x12f8: S + A - P,                          DOUBLE64,  whole;
     }
     ignored: {
         R_MIPS_NONE = 0,
@@ -173,30 +173,32 @@ pub struct Refusals;
 
 impl Hooks for Refusals {
     fn plan(&mut self, job: &Job<'_>, plan: &mut Plan) {
-        let mut refuse = |kind, relocation, section, symbol, text| {
-            plan.findings.push(Fault { kind, relocation, section, symbol, ..Default::default() }, text);
+        let mut refuse = |section, symbol, offset, text| {
+            let (kind, relocation) = (fault::OTHER, NONE);
+            plan.findings.push(Fault { kind, relocation, section, symbol, offset, ..Default::default() }, text);
         };
         if job.header.elf_flags & COMPRESSED != 0 {
             // A pointer to such a function would need its lowest bit set.
-            let text = "the module has MIPS16e or microMIPS code, which kernels do not load";
-            refuse(fault::OTHER, NONE, NONE, NONE, text);
+            refuse(NONE, NONE, 0, "the module has MIPS16e or microMIPS code, which kernels do not load");
         }
         for (i, symbol) in (0..).zip(job.symbols) {
             // Only undefined symbols have names here.
             if matches!(symbol.name.len, 3 | 8 | 14)
                 && matches!(job.symbol_name(i), b"_gp" | b"_gp_disp" | b"__gnu_local_gp")
             {
-                let text = "code that sets up $gp, which is the kernel's own: compile with -mno-abicalls";
-                refuse(fault::OTHER, NONE, NONE, i, text);
+                refuse(NONE, i, 0, "code that sets up $gp, which is the kernel's own: compile with -mno-abicalls");
             }
         }
         for group in job.groups.iter().filter(|_| job.header.class == 32) {
-            let relocations = job.relocations_of(group);
-            for two in relocations.windows(2) {
+            for two in job.relocations_of(group).windows(2) {
                 let [first, then] = two else { continue };
                 if (first.offset, then.symbol) == (then.offset, 0) && composed(first.kind, then.kind) {
-                    let text = "goes on from the one before it, which only code for 64-bit addresses needs";
-                    refuse(fault::REJECTED, job.index_of(then), group.section, 0, text);
+                    refuse(
+                        group.section,
+                        NONE,
+                        then.offset,
+                        "two relocations of n32 are composed here, which is not supported",
+                    );
                 }
             }
         }
