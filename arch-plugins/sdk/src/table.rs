@@ -123,7 +123,8 @@
 ///
 /// A formula is an expression of type [`Value`](crate::Value); `?` passes a
 /// [`Trouble`](crate::Trouble) on. Where `kind_mask` is given, the row is chosen by those bits only.
-/// With `zero_places: true` a place that is not zero before is a fault.
+/// With `zero_places: true` a place that is not zero before is a fault. With `sign_extends: true` the addresses of a 32-bit
+/// class are sign-extended, for processors that hold them so in 64 bits: what is `whole` then has the right upper half.
 ///
 /// `inputs`, `remade` and `details` may be left out: numbers from the kernel with their defaults, the sections that Linux's
 /// loader makes anew ([`Remade`](crate::Remade)), and what rows cannot say of themselves ([`Detail`](crate::abi::Detail)).
@@ -138,6 +139,7 @@ macro_rules! architecture {
         addends: $addends:ident,
         $(kind_mask: $mask:literal,)?
         $(zero_places: $zero:literal,)?
+        $(sign_extends: $extends:literal,)?
         $(inputs: [$($input:literal = $default:literal),* $(,)?],)?
         $(remade: [$($remade:expr),* $(,)?],)?
         $(details: [$($detail:expr),* $(,)?],)?
@@ -179,6 +181,7 @@ macro_rules! architecture {
 
         const KIND_MASK: u32 = $crate::__or!([$($mask)?] u32::MAX);
         const ZERO_PLACES: bool = $crate::__or!([$($zero)?] false);
+        const SIGN_EXTENDS: bool = $crate::__or!([$($extends)?] false);
 
         // Each row under its own name, so that the compiler's error names it.
         #[allow(dead_code, non_upper_case_globals, reason = "only evaluated")]
@@ -272,6 +275,7 @@ macro_rules! architecture {
             let base = cx.section.address;
             $crate::__each(cx, relocations, #[inline(always)] |cx, r, s| {
                 let (s, p) = ($crate::Value::of(s), $crate::Value::of(base.wrapping_add(r.offset)));
+                let (s, p) = if NARROW && SIGN_EXTENDS { (s.narrow(), p.narrow()) } else { (s, p) };
                 match r.kind & KIND_MASK {
                     $($kind => {
                         let Some(place) = $crate::__place(cx.data, r.offset, $field.width) else {
@@ -289,11 +293,19 @@ macro_rules! architecture {
                         )
                     })*
                     $($ikind => {})*
-                    $($($rfirst $(..= $rlast)? =>
-                        cx.stand(r).report($crate::Trouble::new($crate::abi::fault::REJECTED, $why)),)+)*
-                    other => cx.stand(r).report($crate::__unknown(other)),
+                    other => cx.stand(r).report(refusal(other)),
                 }
             });
+        }
+
+        /// Why a type that has no row is not applied. Apart from `apply`, of which there are up to eight.
+        #[cold]
+        #[inline(never)]
+        const fn refusal(kind: u32) -> $crate::Trouble {
+            match kind {
+                $($($rfirst $(..= $rlast)? => $crate::Trouble::new($crate::abi::fault::REJECTED, $why),)+)*
+                other => $crate::__unknown(other),
+            }
         }
 
         $crate::guest!(Arch);
