@@ -1,5 +1,5 @@
-//! How Arm and Thumb instructions hold numbers that are not just bits: the tables "relocation actions by instruction type" of
-//! AAELF32, both ways. All values are modulo 2^32.
+//! How Arm and Thumb instructions hold numbers that are not just bits: the tables "relocation actions by instruction
+//! type" of AAELF32, both ways. All values are modulo 2^32.
 
 use super::types::*;
 use super::{INSN, Veneers};

@@ -1,42 +1,46 @@
 //! Arm, 32 bits: AArch32 with the instruction sets A32 ("Arm") and T32 ("Thumb").
 //!
 //! psABI: ELF for the Arm Architecture (AAELF32),
-//! <https://github.com/ARM-software/abi-aa/blob/main/aaelf32/aaelf32.rst>, chapter "Relocation". `GOT` is its GOT_ORG, the
-//! address of the global offset table, and `G` its GOT(S), the address of the symbol's entry. An `A` with something behind it is
-//! the addend where an instruction holds it in another way than as a signed number; see [`Held`].
+//! <https://github.com/ARM-software/abi-aa/blob/main/aaelf32/aaelf32.rst>, chapter "Relocation". `GOT` is its GOT_ORG,
+//! the address of the global offset table, and `G` its GOT(S), the address of the symbol's entry. `Ai` is the
+//! addend where an instruction holds it in another way than as a signed number.
 //!
 //! What to know of it:
 //!
-//! * Arm instructions are words. Thumb instructions are one halfword, or two: then the **first** halfword has the upper bits of
-//!   the value. Read as a little-endian word, as fields here are, the first halfword is the lower one.
-//! * **Byte order.** Linux's big-endian kernels since ARMv6 are BE8: data is big-endian, instructions are little-endian. An
-//!   assembler writes both big-endian (BE32); `ld --be8` turns the instructions around, also for modules (`ld -r`), and sets
-//!   EF_ARM_BE8. Big-endian objects without this flag are not modules of such a kernel, and are not linked.
-//! * **Bit 0** of a code address selects Thumb, and a Thumb function's symbol is odd. The psABI takes the bit off and puts
-//!   it back as `T`: `(S + A) | T`. Here, as in Linux, it stays in `S`. That is the same for even addends, and also right for the
-//!   kernel's functions, whose type is not known. A Thumb branch has no place for it: `& -2`.
-//! * **No interworking.** Linkers turn a call of the other instruction set into `blx`, or lead it through a veneer. A kernel is
-//!   all Arm or all Thumb, and its loader refuses such calls; so do we. An Arm branch to Thumb code is not a multiple of 4.
-//! * The program counter is 8 bytes ahead in Arm code, 4 in Thumb code. The assembler puts it into the addend. Thumb loads
-//!   relative to it take it rounded down to 4 (`Pa` in the psABI).
-//! * Addends stand in the instructions (REL). `movw` and `movt` hold halves of a value, but each the *whole* addend, as 16 bits
-//!   with a sign: for `movt` the field is thus the low bits of `(S + A) >> 16`.
-//! * `bl` and `b.w` have 24 bits: S, J1, J2 and 21 others. Bits 23 and 22 of the distance are J1 and J2 inverted where S is 0:
-//!   the first Thumb `bl` had 22 bits, and J1 and J2 were 1 in both directions. `b<cond>.w` has J1 and J2 as they are, and in the
-//!   other order.
-//! * Loads and stores hold a magnitude, and a bit U that says whether it is added. `add` and `sub` are two opcodes; they hold
-//!   eight bits, rotated right by an even number. An address takes up to three of these, the last of which may be a load:
-//!   **group** relocations give the first its eight highest bits, the second the next eight, and so on. The sum is formed of the
-//!   absolute value; by its sign all are `add` or all are `sub`.
-//! * `b` and `bl` reach ±32 MiB, in Thumb ±16 MiB; modules lie in the 16 MiB below the kernel, or, if that is full, far away. What
-//!   is out of reach is called through a veneer, which is `ldr pc` of the word behind it. (The kernel's own collect words
-//!   behind a cache line of `ldr`; and the kernel takes one for the last word of the range, too.)
+//! * Arm instructions are words. Thumb instructions are one halfword, or two: then the **first** halfword has the
+//!   upper bits of the value. Read as a little-endian word, as fields here are, the first halfword is the lower one.
+//! * **Byte order.** Linux's big-endian kernels since ARMv6 are BE8: data is big-endian, instructions are
+//!   little-endian. An assembler writes both big-endian (BE32); `ld --be8` turns the instructions around, also for
+//!   modules (`ld -r`), and sets EF_ARM_BE8. Big-endian objects without this flag are not modules of such a kernel,
+//!   and are not linked.
+//! * **Bit 0** of a code address selects Thumb, and a Thumb function's symbol is odd. The psABI takes the bit off and
+//!   puts it back as `T`: `(S + A) | T`. Here, as in Linux, it stays in `S`. That is the same for even addends, and
+//!   also right for the kernel's functions, whose type is not known. A Thumb branch has no place for it: `& -2`.
+//! * **No interworking.** Linkers turn a call of the other instruction set into `blx`, or lead it through a veneer. A
+//!   kernel is all Arm or all Thumb, and its loader refuses such calls; so do we. An Arm branch to Thumb code is not a
+//!   multiple of 4.
+//! * The program counter is 8 bytes ahead in Arm code, 4 in Thumb code. The assembler puts it into the addend. Thumb
+//!   loads relative to it take it rounded down to 4 (`Pa` in the psABI).
+//! * Addends stand in the instructions (REL). `movw` and `movt` hold halves of a value, but each the *whole* addend,
+//!   as 16 bits with a sign: for `movt` the field is thus the low bits of `(S + A) >> 16`.
+//! * `bl` and `b.w` have 24 bits: S, J1, J2 and 21 others. Bits 23 and 22 of the distance are J1 and J2 inverted where
+//!   S is 0: the first Thumb `bl` had 22 bits, and J1 and J2 were 1 in both directions. `b<cond>.w` has J1 and J2 as
+//!   they are, and in the other order.
+//! * Loads and stores hold a magnitude, and a bit U that says whether it is added. `add` and `sub` are two opcodes;
+//!   they hold eight bits, rotated right by an even number. An address takes up to three of these, the last of which
+//!   may be a load: **group** relocations give the first its eight highest bits, the second the next eight, and so on.
+//!   The sum is formed of the absolute value; by its sign all are `add` or all are `sub`.
+//! * `b` and `bl` reach ±32 MiB, in Thumb ±16 MiB; modules lie in the 16 MiB below the kernel, or, if that is full,
+//!   far away. What is out of reach is called through a veneer, which is `ldr pc` of the word behind it. (The kernel's
+//!   own collect words behind a cache line of `ldr`; and the kernel takes one for the last word of the range, too.)
 //! * An unresolved weak function is called as if it were the next instruction, as the psABI demands.
 //! * `V4BX` marks a `bx` for processors without Thumb. Linkers change it on demand, Linux always: to `mov pc`.
-//! * `TARGET1` is `ABS32` and `TARGET2` is `GOT_PREL`, as for all of Linux. `BASE_PREL` is for `_GLOBAL_OFFSET_TABLE_` alone.
-//! * Linux handles few of these types: no GOT, no loads but `LDR_PC_G2`, no short Thumb branches. It does not check whether
-//!   `REL32` overflows, and neither does the psABI.
-//! * Erratum 657417 of Cortex-A8 (a Thumb branch on two pages) is mended by linkers of programs, not by kernels, nor here.
+//! * `TARGET1` is `ABS32` and `TARGET2` is `GOT_PREL`, as for all of Linux. `BASE_PREL` is for `_GLOBAL_OFFSET_TABLE_`
+//!   alone.
+//! * Linux handles few of these types: no GOT, no loads but `LDR_PC_G2`, no short Thumb branches. It does not check
+//!   whether `REL32` overflows, and neither does the psABI.
+//! * Erratum 657417 of Cortex-A8 (a Thumb branch on two pages) is mended by linkers of programs, not by kernels, nor
+//!   here.
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
 extern crate alloc;
@@ -112,8 +116,8 @@ const fn machine(order: u8, flags: u32) -> Machine {
     }
 }
 
-/// Linux's own room for veneers, in arch/arm/kernel/module-plts.c: with nothing left to relocate, two for ftrace remain, and
-/// a veneer's cache lines are two, of 64 bytes since ARMv7.
+/// Linux's own room for veneers, in arch/arm/kernel/module-plts.c: with nothing left to relocate, two for ftrace
+/// remain, and a veneer's cache lines are two, of 64 bytes since ARMv7.
 const fn remade(name: &'static str, kind: u32) -> Remade {
     Remade { name, loaders: loader::CORE_INIT | loader::KINDS, kind, size: 128, align: 64 }
 }
@@ -126,8 +130,8 @@ architecture! {
     addends: either,
     remade: [remade(".plt", synthetic_kind::TEXT), remade(".init.plt", synthetic_kind::INIT_TEXT)],
     details: [Detail {
-        kind: types::R_ARM_V4BX, what: detail::STANDS, offset: 0, width: 4, order: order::LITTLE, effect: 0, reserved: 0,
-        mask: 0x0fff_fff0, value: 0x012f_ff10, min: 0, max: 0,
+        kind: types::R_ARM_V4BX, what: detail::STANDS, offset: 0, width: 4, order: order::LITTLE, effect: 0,
+        reserved: 0, mask: 0x0fff_fff0, value: 0x012f_ff10, min: 0, max: 0,
     }],
     state: Veneers,
     letters: (cx, S, A, P; GOT = cx.got()?, G = entry(cx)?, T = thumb_bit(cx), Ai = held(A, cx)),
@@ -148,10 +152,14 @@ architecture! {
         R_ARM_GOT_ABS           = 95:  G + A,       WORD32, unchecked, needs SLOT;
         R_ARM_GOT_PREL          = 96:  G + A - P,   WORD32, unchecked, needs SLOT;
 
-        R_ARM_PC24              = 1:   S + A - P,        IMM24, signed 26, align 4, else far(A, cx), needs TARGET_STUB | APART;
-        R_ARM_PLT32             = 27:  S + A - P,        IMM24, signed 26, align 4, else far(A, cx), needs TARGET_STUB | APART;
-        R_ARM_CALL              = 28:  S + A - P,        IMM24, signed 26, align 4, else far(A, cx), needs TARGET_STUB | APART;
-        R_ARM_JUMP24            = 29:  S + A - P,        IMM24, signed 26, align 4, else far(A, cx), needs TARGET_STUB | APART;
+        R_ARM_PC24              = 1:   S + A - P,        IMM24, signed 26, align 4,
+                                   else far(A, cx), needs TARGET_STUB | APART;
+        R_ARM_PLT32             = 27:  S + A - P,        IMM24, signed 26, align 4,
+                                   else far(A, cx), needs TARGET_STUB | APART;
+        R_ARM_CALL              = 28:  S + A - P,        IMM24, signed 26, align 4,
+                                   else far(A, cx), needs TARGET_STUB | APART;
+        R_ARM_JUMP24            = 29:  S + A - P,        IMM24, signed 26, align 4,
+                                   else far(A, cx), needs TARGET_STUB | APART;
         R_ARM_MOVW_ABS_NC       = 43:  S + A,            IMM16, unchecked;
         R_ARM_MOVT_ABS          = 44:  (S + A) >> 16,    IMM16, unchecked;
         R_ARM_MOVW_PREL_NC      = 45:  S + A - P,        IMM16, unchecked;
@@ -175,8 +183,10 @@ architecture! {
         R_ARM_ALU_PC_G2         = 61:  alu(S + Ai - P, 2, cx)?,    ALU12, unchecked;
         R_ARM_V4BX              = 40:  mov_pc(cx)?,                BX,    unchecked;
 
-        R_ARM_THM_CALL          = 10:  j1_j2((S + Ai - P) & -2),   THM24, signed 25, else j1_j2(thm_far(Ai, cx)), needs THUMB;
-        R_ARM_THM_JUMP24        = 30:  j1_j2((S + Ai - P) & -2),   THM24, signed 25, else j1_j2(thm_far(Ai, cx)), needs THUMB;
+        R_ARM_THM_CALL          = 10:  j1_j2((S + Ai - P) & -2),   THM24, signed 25,
+                                   else j1_j2(thm_far(Ai, cx)), needs THUMB;
+        R_ARM_THM_JUMP24        = 30:  j1_j2((S + Ai - P) & -2),   THM24, signed 25,
+                                   else j1_j2(thm_far(Ai, cx)), needs THUMB;
         R_ARM_THM_JUMP19        = 51:  (S + A - P) & -2,           THM19, signed 21, else thm_far(A, cx), needs THUMB;
         R_ARM_THM_JUMP11        = 102: (S + A - P) & -2,           THM11, signed 12;
         R_ARM_THM_JUMP8         = 103: (S + A - P) & -2,           THM8,  signed 9;
@@ -205,8 +215,9 @@ architecture! {
     }
     refused: {
         DYNAMIC =>
-            12 [R_ARM_BREL_ADJ], 20..=23 [R_ARM_COPY, R_ARM_GLOB_DAT, R_ARM_JUMP_SLOT, R_ARM_RELATIVE], 160 [R_ARM_IRELATIVE],
-            249..=255 [R_ARM_RXPC25, R_ARM_RSBREL32, R_ARM_THM_RPC22, R_ARM_RREL32, R_ARM_RABS32, R_ARM_RPC24, R_ARM_RBASE];
+            12 [R_ARM_BREL_ADJ], 20..=23 [R_ARM_COPY, R_ARM_GLOB_DAT, R_ARM_JUMP_SLOT, R_ARM_RELATIVE],
+            160 [R_ARM_IRELATIVE], 249..=255 [R_ARM_RXPC25, R_ARM_RSBREL32, R_ARM_THM_RPC22, R_ARM_RREL32,
+                R_ARM_RABS32, R_ARM_RPC24, R_ARM_RBASE];
         "is relative to a static base in r9, which kernel code does not have" =>
             9 [R_ARM_SBREL32], 31 [R_ARM_BASE_ABS],
             35..=37 [R_ARM_LDR_SBREL_11_0_NC, R_ARM_ALU_SBREL_19_12_NC, R_ARM_ALU_SBREL_27_20_CK], 39 [R_ARM_SBREL31],
@@ -217,22 +228,22 @@ architecture! {
         TLS =>
             13 [R_ARM_TLS_DESC], 17..=19 [R_ARM_TLS_DTPMOD32, R_ARM_TLS_DTPOFF32, R_ARM_TLS_TPOFF32],
             90..=93 [R_ARM_TLS_GOTDESC, R_ARM_TLS_CALL, R_ARM_TLS_DESCSEQ, R_ARM_THM_TLS_CALL],
-            104..=111 [R_ARM_TLS_GD32, R_ARM_TLS_LDM32, R_ARM_TLS_LDO32, R_ARM_TLS_IE32, R_ARM_TLS_LE32, R_ARM_TLS_LDO12,
-                R_ARM_TLS_LE12, R_ARM_TLS_IE12GP],
+            104..=111 [R_ARM_TLS_GD32, R_ARM_TLS_LDM32, R_ARM_TLS_LDO32, R_ARM_TLS_IE32, R_ARM_TLS_LE32,
+                R_ARM_TLS_LDO12, R_ARM_TLS_LE12, R_ARM_TLS_IE12GP],
             129..=130 [R_ARM_THM_TLS_DESCSEQ16, R_ARM_THM_TLS_DESCSEQ32];
         "calls code of the other instruction set, which kernels do not" => 15..=16 [R_ARM_XPC25, R_ARM_THM_XPC22];
         "is obsolete, and no assembler writes it" =>
             14 [R_ARM_THM_SWI8], 32..=34 [R_ARM_ALU_PCREL_7_0, R_ARM_ALU_PCREL_15_8, R_ARM_ALU_PCREL_23_15],
             128 [R_ARM_ME_TOO];
         "is private to a toolchain" =>
-            112..=127 [R_ARM_PRIVATE_0, R_ARM_PRIVATE_1, R_ARM_PRIVATE_2, R_ARM_PRIVATE_3, R_ARM_PRIVATE_4, R_ARM_PRIVATE_5,
-                R_ARM_PRIVATE_6, R_ARM_PRIVATE_7, R_ARM_PRIVATE_8, R_ARM_PRIVATE_9, R_ARM_PRIVATE_10, R_ARM_PRIVATE_11,
-                R_ARM_PRIVATE_12, R_ARM_PRIVATE_13, R_ARM_PRIVATE_14, R_ARM_PRIVATE_15];
+            112..=127 [R_ARM_PRIVATE_0, R_ARM_PRIVATE_1, R_ARM_PRIVATE_2, R_ARM_PRIVATE_3, R_ARM_PRIVATE_4,
+                R_ARM_PRIVATE_5, R_ARM_PRIVATE_6, R_ARM_PRIVATE_7, R_ARM_PRIVATE_8, R_ARM_PRIVATE_9, R_ARM_PRIVATE_10,
+                R_ARM_PRIVATE_11, R_ARM_PRIVATE_12, R_ARM_PRIVATE_13, R_ARM_PRIVATE_14, R_ARM_PRIVATE_15];
         "is for branches of Armv8.1-M, for which there is no Linux" =>
             136..=138 [R_ARM_THM_BF16, R_ARM_THM_BF12, R_ARM_THM_BF18];
         "is for function descriptors of FDPIC programs" =>
-            161..=167 [R_ARM_GOTFUNCDESC, R_ARM_GOTOFFFUNCDESC, R_ARM_FUNCDESC, R_ARM_FUNCDESC_VALUE, R_ARM_TLS_GD32_FDPIC,
-                R_ARM_TLS_LDM32_FDPIC, R_ARM_TLS_IE32_FDPIC];
+            161..=167 [R_ARM_GOTFUNCDESC, R_ARM_GOTOFFFUNCDESC, R_ARM_FUNCDESC, R_ARM_FUNCDESC_VALUE,
+                R_ARM_TLS_GD32_FDPIC, R_ARM_TLS_LDM32_FDPIC, R_ARM_TLS_IE32_FDPIC];
     }
 }
 
