@@ -2,35 +2,38 @@
 //! type" of AAELF32, both ways. All values are modulo 2^32.
 
 use super::types::*;
-use super::{INSN, Veneers};
+use super::{
+    ALU12, INSN, LDC8, LDR12, LDRS8, THM_ADR12, THM_IMM8, THM_LDR12, THM_PC8, THM5, THM6, THM12, THM19, THM24, Veneers,
+};
 use relobox_plugin::abi::fault;
-use relobox_plugin::{Cx, Trouble, Value};
+use relobox_plugin::{Cx, Field, Trouble, Value};
 
-/// The addend that an instruction holds; `held` is what its field's bits are as a signed number.
+/// The addend that the instruction at `place` holds.
 #[inline(never)]
-pub(crate) fn addend(kind: u32, held: i64) -> i64 {
+pub(crate) fn addend(kind: u32, place: &[u8]) -> i64 {
+    let bits = |field: &Field| field.addend(place, false);
     match kind {
-        R_ARM_THM_CALL | R_ARM_THM_JUMP24 => j1_j2(Value(held)).0,
-        R_ARM_LDRS_PC_G0..=R_ARM_LDRS_PC_G2 => up_down(held, 8),
-        R_ARM_LDC_PC_G0..=R_ARM_LDC_PC_G2 => up_down(held, 10),
+        R_ARM_THM_CALL | R_ARM_THM_JUMP24 => j1_j2(Value(bits(&THM24))).0,
+        R_ARM_THM_JUMP19 => bits(&THM19),
+        R_ARM_LDRS_PC_G0..=R_ARM_LDRS_PC_G2 => up_down(bits(&LDRS8), 8),
+        R_ARM_LDC_PC_G0..=R_ARM_LDC_PC_G2 => up_down(bits(&LDC8), 10),
         R_ARM_ALU_PC_G0_NC..=R_ARM_ALU_PC_G2 => {
+            let held = bits(&ALU12);
             let rotated = (held as u32 & 0xff).rotate_right(held as u32 >> 7 & 30);
             if held & SUB != 0 { -i64::from(rotated) } else { rotated.into() }
         }
         R_ARM_THM_ALU_PREL_11_0 => {
-            if held & ADR_SUB != 0 {
-                -(held & 0xfff)
-            } else {
-                held & 0xfff
-            }
+            let held = bits(&THM_ADR12);
+            if held & ADR_SUB != 0 { -(held & 0xfff) } else { held & 0xfff }
         }
-        R_ARM_THM_ABS5 => held & 0x7f,
-        R_ARM_THM_GOT_BREL12 => held & 0xfff,
-        R_ARM_THM_ALU_ABS_G0_NC..=R_ARM_THM_ALU_ABS_G3 => held & 0xff,
+        R_ARM_THM_PC12 => up_down(bits(&THM_LDR12), 12),
+        R_ARM_THM_GOT_BREL12 => bits(&THM12) & 0xfff,
+        R_ARM_THM_ABS5 => bits(&THM5) & 0x7f,
+        R_ARM_THM_ALU_ABS_G0_NC..=R_ARM_THM_ALU_ABS_G3 => bits(&THM_IMM8) & 0xff,
         // -4, which is nearly all that there is, and what is not negative.
-        R_ARM_THM_JUMP6 => ((held + 4) & 0x7f) - 4,
-        R_ARM_THM_PC8 => ((held + 4) & 0x3ff) - 4,
-        _ => up_down(held, 12),
+        R_ARM_THM_JUMP6 => ((bits(&THM6) + 4) & 0x7f) - 4,
+        R_ARM_THM_PC8 => ((bits(&THM_PC8) + 4) & 0x3ff) - 4,
+        _ => up_down(bits(&LDR12), 12),
     }
 }
 

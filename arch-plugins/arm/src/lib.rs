@@ -47,7 +47,7 @@ extern crate alloc;
 
 use addends::{addend, adr, alu, group, j1_j2, load, within};
 use relobox_plugin::abi::{
-    Detail, Fault, Machine, Slice, detail, fault, group_flag, loader, order, symbol_flag, synthetic_kind,
+    Detail, Group, Machine, Relocation, Slice, detail, fault, group_flag, loader, order, symbol_flag, synthetic_kind,
 };
 use relobox_plugin::{
     Cx, DYNAMIC, Field, Hooks, Job, Plan, Remade, Site, TLS, Table, Trouble, Value, architecture, code, needs, slice,
@@ -68,7 +68,7 @@ const fn insn(slices: &'static [Slice]) -> Field {
     Field::insn(4, order::LITTLE, slices)
 }
 /// A Thumb instruction of one halfword.
-const fn thumb(slices: &'static [Slice]) -> Field {
+const fn half(slices: &'static [Slice]) -> Field {
     Field::insn(2, order::LITTLE, slices)
 }
 
@@ -91,12 +91,12 @@ const THM12: Field = insn(&[slice(0, 16, 12)]);
 const THM_LDR12: Field = insn(&[slice(0, 16, 12), slice(12, 7, 1)]);
 // Of `adr.w`: two bits of the opcode are set for `sub`.
 const THM_ADR12: Field = insn(&[slice(0, 16, 8), slice(8, 28, 3), slice(11, 10, 1), slice(12, 5, 1), slice(13, 7, 1)]);
-const THM11: Field = thumb(&[slice(1, 0, 11)]);
-const THM8: Field = thumb(&[slice(1, 0, 8)]);
-const THM6: Field = thumb(&[slice(1, 3, 5), slice(6, 9, 1)]);
-const THM5: Field = thumb(&[slice(2, 6, 5)]);
-const THM_PC8: Field = thumb(&[slice(2, 0, 8)]);
-const THM_IMM8: Field = thumb(&[slice(0, 0, 8)]);
+const THM11: Field = half(&[slice(1, 0, 11)]);
+const THM8: Field = half(&[slice(1, 0, 8)]);
+const THM6: Field = half(&[slice(1, 3, 5), slice(6, 9, 1)]);
+const THM5: Field = half(&[slice(2, 6, 5)]);
+const THM_PC8: Field = half(&[slice(2, 0, 8)]);
+const THM_IMM8: Field = half(&[slice(0, 0, 8)]);
 
 /// `e_flags`: instructions are little-endian, data is big-endian.
 const BE8: u32 = 0x0080_0000;
@@ -134,7 +134,7 @@ architecture! {
         reserved: 0, mask: 0x0fff_fff0, value: 0x012f_ff10, min: 0, max: 0,
     }],
     state: Veneers,
-    letters: (cx, S, A, P; GOT = cx.got()?, G = entry(cx)?, T = thumb_bit(cx), Ai = held(A, cx)),
+    letters: (cx, S, A, P; GOT = cx.got()?, G = entry(cx)?, Ai = held(cx)),
     rows: {
         R_ARM_ABS32             = 2:   S + A,       WORD32, unchecked;
         R_ARM_REL32             = 3:   S + A - P,   WORD32, unchecked;
@@ -146,8 +146,8 @@ architecture! {
         R_ARM_TARGET1           = 38:  S + A,       WORD32, unchecked;
         R_ARM_TARGET2           = 41:  G + A - P,   WORD32, unchecked, needs SLOT;
         R_ARM_PREL31            = 42:  S + A - P,   WORD31, signed 31;
-        R_ARM_ABS32_NOI         = 55:  S + A - T,     WORD32, unchecked, is absolute;
-        R_ARM_REL32_NOI         = 56:  S + A - T - P, WORD32, unchecked, is relative;
+        R_ARM_ABS32_NOI         = 55:  plain(S, cx) + A,     WORD32, unchecked;
+        R_ARM_REL32_NOI         = 56:  plain(S, cx) + A - P, WORD32, unchecked;
         R_ARM_PLT32_ABS         = 94:  S + A,       WORD32, unchecked;
         R_ARM_GOT_ABS           = 95:  G + A,       WORD32, unchecked, needs SLOT;
         R_ARM_GOT_PREL          = 96:  G + A - P,   WORD32, unchecked, needs SLOT;
@@ -183,11 +183,12 @@ architecture! {
         R_ARM_ALU_PC_G2         = 61:  alu(S + Ai - P, 2, cx)?,    ALU12, unchecked;
         R_ARM_V4BX              = 40:  mov_pc(cx)?,                BX,    unchecked;
 
-        R_ARM_THM_CALL          = 10:  j1_j2((S + Ai - P) & -2),   THM24, signed 25,
+        R_ARM_THM_CALL          = 10:  j1_j2((thumb(S, cx)? + Ai - P) & -2), THM24, signed 25,
                                    else j1_j2(thm_far(Ai, cx)), needs THUMB;
-        R_ARM_THM_JUMP24        = 30:  j1_j2((S + Ai - P) & -2),   THM24, signed 25,
+        R_ARM_THM_JUMP24        = 30:  j1_j2((thumb(S, cx)? + Ai - P) & -2), THM24, signed 25,
                                    else j1_j2(thm_far(Ai, cx)), needs THUMB;
-        R_ARM_THM_JUMP19        = 51:  (S + A - P) & -2,           THM19, signed 21, else thm_far(A, cx), needs THUMB;
+        R_ARM_THM_JUMP19        = 51:  (thumb(S, cx)? + Ai - P) & -2,        THM19, signed 21,
+                                   else thm_far(Ai, cx), needs THUMB;
         R_ARM_THM_JUMP11        = 102: (S + A - P) & -2,           THM11, signed 12;
         R_ARM_THM_JUMP8         = 103: (S + A - P) & -2,           THM8,  signed 9;
         R_ARM_THM_JUMP6         = 52:  within((S + Ai - P) & -2, 0x7e, 2)?, THM6,  unchecked;
@@ -247,8 +248,6 @@ architecture! {
     }
 }
 
-/// STT_FUNC, in the low bits of `st_info`.
-const FUNC: u8 = 2;
 /// The row is a Thumb branch that may need a veneer.
 const THUMB: u16 = needs::OWN;
 /// Bytes of a veneer: `ldr pc`, and the word that it loads.
@@ -261,19 +260,10 @@ pub struct Veneers {
 }
 
 impl Hooks for Veneers {
-    fn need(&mut self, _: u16, site: &Site<'_>, plan: &mut Plan) {
+    fn need(&mut self, _: u16, site: &Site<'_>, _: &mut Plan) {
         let (r, section) = (site.relocation, site.group.section);
-        let Some(symbol) = site.job.symbols.get(r.symbol as usize) else { return };
-        if symbol.section != 0 && symbol.info & 15 == FUNC && symbol.value & 1 == 0 {
-            let (kind, offset) = (fault::OTHER, r.offset);
-            let fault = Fault { kind, relocation: site.index, section, symbol: r.symbol, offset, ..Default::default() };
-            plan.findings.push(fault, "a Thumb branch to an Arm function: kernels have one instruction set");
-        } else if symbol.section != section {
-            let place = usize::try_from(r.offset).ok().and_then(|at| site.data.get(at..)).unwrap_or_default();
-            let field = if r.kind == types::R_ARM_THM_JUMP19 { THM19 } else { THM24 };
-            let in_place = site.group.flags & group_flag::IN_PLACE != 0;
-            let addend = if in_place { addend(r.kind, field.addend(place, false)) } else { r.addend };
-            self.thumb.want(site.job, r.symbol, addend);
+        if site.job.symbols.get(r.symbol as usize).is_some_and(|symbol| symbol.section != section) {
+            self.thumb.want(site.job, r.symbol, addend_of(site.group, r, site.data));
         }
     }
 
@@ -285,11 +275,18 @@ impl Hooks for Veneers {
     }
 }
 
-/// `Ai`: the addend, where an instruction holds it in a way of its own.
+/// The addend of a relocation whose instruction holds it in a way of its own.
+fn addend_of(group: &Group, r: &Relocation, data: &[u8]) -> i64 {
+    if group.flags & group_flag::IN_PLACE == 0 {
+        return r.addend;
+    }
+    addend(r.kind, usize::try_from(r.offset).ok().and_then(|at| data.get(at..)).unwrap_or_default())
+}
+
+/// `Ai`: the same of the relocation at hand.
 #[inline(never)]
-fn held(explicit: Value, cx: &Cx<'_, Veneers>) -> Value {
-    let in_place = cx.group.flags & group_flag::IN_PLACE != 0;
-    if in_place { Value(addend(cx.relocation.kind, explicit.0)) } else { explicit }
+fn held(cx: &Cx<'_, Veneers>) -> Value {
+    Value(addend_of(cx.group, cx.relocation, cx.data))
 }
 
 /// `G`: the address of the symbol's entry in the global offset table.
@@ -298,12 +295,24 @@ fn entry(cx: &mut Cx<'_, Veneers>) -> Result<Value, Trouble> {
     Ok(cx.slot()? + cx.got()?.0)
 }
 
-/// `T`: 1 if the symbol is a Thumb function.
+/// Whether the symbol is a function, and not just a label.
+fn is_function(cx: &Cx<'_, Veneers>) -> bool {
+    const FUNC: u8 = 2;
+    cx.job.symbols.get(cx.relocation.symbol as usize).is_some_and(|s| s.info & 15 == FUNC)
+}
+
+/// `S` without the Thumb bit.
 #[inline(never)]
-fn thumb_bit(cx: &Cx<'_, Veneers>) -> Value {
-    let symbol = cx.relocation.symbol;
-    let function = cx.job.symbols.get(symbol as usize).is_some_and(|s| s.info & 15 == FUNC);
-    if function { cx.value(symbol) & 1 } else { Value(0) }
+fn plain(symbol: Value, cx: &Cx<'_, Veneers>) -> Value {
+    if is_function(cx) { symbol & -2 } else { symbol }
+}
+
+/// `S`, which a Thumb branch goes to: a label may be anything, but a function says what it is.
+#[inline(never)]
+fn thumb(symbol: Value, cx: &Cx<'_, Veneers>) -> Result<Value, Trouble> {
+    const ARM: Trouble =
+        Trouble::new(fault::OTHER, "a Thumb branch to an Arm function: kernels have one instruction set");
+    if is_function(cx) && symbol.0 & 1 == 0 { Err(ARM) } else { Ok(symbol) }
 }
 
 /// `mov pc` in the place of `bx`: both have the same condition and register.
