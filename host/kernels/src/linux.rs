@@ -81,11 +81,23 @@ pub(crate) fn not_by_bytes() -> Failure {
 /// What the kernel runs, which is what this program was compiled for; ELF's number, or 0 where it is not known here.
 #[must_use]
 pub fn machine() -> Machine {
+    // Rust's names, and ELF's numbers (gABI, ELF Header, e_machine).
     let machine = match std::env::consts::ARCH {
-        "x86_64" => 62,
-        "aarch64" => 183,
+        "sparc" => 2,
+        "x86" => 3,
+        "m68k" => 4,
+        "mips" | "mips32r6" | "mips64" | "mips64r6" => 8,
+        "powerpc" => 20,
+        "powerpc64" => 21,
         "s390x" => 22,
-        "riscv64" => 243,
+        "arm" => 40,
+        "sparc64" => 43,
+        "x86_64" => 62,
+        "hexagon" => 164,
+        "aarch64" => 183,
+        "riscv32" | "riscv64" => 243,
+        "csky" => 252,
+        "loongarch32" | "loongarch64" => 258,
         _ => 0,
     };
     Machine {
