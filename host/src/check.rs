@@ -39,6 +39,10 @@ pub struct Done {
     pub relocations: usize,
     /// How many bytes the plugin made (GOT, PLT, veneers).
     pub synthetic: usize,
+    /// The address at which the module was assumed to be.
+    pub base: u64,
+    /// The address near which symbols without an address were assumed to be.
+    pub kernel: u64,
 }
 
 /// Checks what was found with `jobs` threads. `symbols` is what the kernel defines, `inputs` are
@@ -91,12 +95,15 @@ fn link_dry(guests: &Guests, path: &Path, symbols: &Symbols, inputs: &[(String, 
     let name = path.display().to_string();
     let module = crate::link::load(guests, &name, Source::open(path)?)?;
     let prepared = prepare(guests, module, inputs)?;
-    let (layout, assume) = (prepared.measured.at(prepared.machine.base), Some(prepared.machine.kernel));
+    let (base, kernel) = (prepared.machine.base, prepared.machine.kernel);
+    let (layout, assume) = (prepared.measured.at(base), Some(kernel));
     let linked = prepared.link(layout, Sources { symbols, assume })?;
     Ok(Done {
         plugin: linked.plugin.about.name.clone(),
         relocations: linked.module.records().relocations.len(),
         synthetic: linked.synthetic.iter().map(|s| s.contents.len()).sum(),
+        base,
+        kernel,
     })
 }
 

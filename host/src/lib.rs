@@ -8,6 +8,7 @@
 
 pub mod check;
 pub mod cross_check;
+pub mod picture;
 
 pub use relobox_core::{Error, Problem, Problems, Result};
 pub use relobox_core::{

@@ -243,3 +243,37 @@ fn an_export_that_is_there_already_is_named() {
     let (code, report) = env.check(&["prov.ko"]);
     assert_eq!((code, all(&report["failures"][0]["problems"], "symbol")), (Some(1), vec!["shared"]), "{report}");
 }
+
+/// A tree of another machine's modules is judged as easily; what was assumed is said, and types are summed up.
+#[test]
+fn what_was_assumed_and_what_is_refused_is_summed_up() {
+    let env = TestEnv::new();
+    let good = ModuleBuilder { calls: &["_printk", "_printk"], ..ModuleBuilder::default() }.write();
+    env.put("good.ko", &good);
+    // R_X86_64_PLT32 becomes R_X86_64_GLOB_DAT, then a type that does not exist.
+    for (file, kind) in [("bad.ko", 6_u8), ("worse.ko", 6), ("new.ko", 0xee)] {
+        let mut bytes = good.clone();
+        let entries: Vec<usize> = (0..bytes.len() - 24).filter(|at| bytes[at + 8..at + 12] == [4, 0, 0, 0]).collect();
+        let entries: Vec<usize> = entries
+            .into_iter()
+            .filter(|at| bytes[at + 16..at + 24] == [0xfc, 255, 255, 255, 255, 255, 255, 255])
+            .collect();
+        assert_eq!(entries.len(), 2);
+        entries.into_iter().for_each(|at| bytes[at + 8] = kind);
+        env.put(file, bytes);
+    }
+    let (code, report) = env.check(&["good.ko", "bad.ko", "worse.ko", "new.ko"]);
+    assert_eq!(code, Some(1), "{report}");
+    let placed = &report["placed"];
+    assert_eq!((placed[0]["plugin"].as_str(), placed[0]["modules"].as_u64()), (Some("x86_64"), Some(1)), "{report}");
+    let types = report["refused_types"].as_array().expect("an array");
+    let of =
+        |t: &Value| (t["relocation"].as_str().unwrap().to_owned(), t["relocations"].as_u64(), t["modules"].as_u64());
+    let of: Vec<_> = types.iter().map(of).collect();
+    let expected = [("R_X86_64_GLOB_DAT", Some(4), Some(2)), ("type 238", Some(2), Some(1))];
+    assert_eq!(of, expected.map(|(name, count, modules)| (name.to_owned(), count, modules)));
+    let output = env.command(&["bad.ko", "good.ko"]).output().expect("relobox");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("relocation R_X86_64_GLOB_DAT is refused: 2 places in 1 module\n"), "{said}");
+    assert!(said.contains("plugin x86_64: 1 module, assumed to be at 0x"), "{said}");
+}

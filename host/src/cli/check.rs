@@ -93,11 +93,59 @@ struct Report<'a> {
     rejected: usize,
     relocations: usize,
     synthetic_bytes: usize,
+    placed: Vec<Placed<'a>>,
+    refused_types: Vec<RefusedType<'a>>,
     failures: Vec<Failure<'a>>,
     shadowed: Vec<ShadowedJson<'a>>,
     unlisted: &'a [PathBuf],
     links: Vec<LinkJson<'a>>,
     warnings: &'a [String],
+}
+
+/// Where modules of one plugin were assumed to be.
+#[derive(Serialize)]
+struct Placed<'a> {
+    plugin: &'a str,
+    base: u64,
+    kernel: u64,
+    modules: usize,
+}
+
+/// A relocation type that a plugin does not know, or refuses.
+#[derive(Serialize)]
+struct RefusedType<'a> {
+    relocation: &'a str,
+    kind: &'a str,
+    relocations: usize,
+    modules: usize,
+}
+
+fn placed(outcomes: &[Outcome]) -> Vec<Placed<'_>> {
+    let mut places: BTreeMap<(&str, u64, u64), usize> = BTreeMap::new();
+    for done in outcomes.iter().filter_map(|outcome| outcome.result.as_ref().ok()) {
+        *places.entry((&done.plugin, done.base, done.kernel)).or_default() += 1;
+    }
+    places.into_iter().map(|((plugin, base, kernel), modules)| Placed { plugin, base, kernel, modules }).collect()
+}
+
+/// The types in the problems that were kept of each module, the most frequent one first.
+fn refused_types(outcomes: &[Outcome]) -> Vec<RefusedType<'_>> {
+    let mut types: BTreeMap<(&str, &str), (usize, usize)> = BTreeMap::new();
+    for outcome in outcomes {
+        let Err(Error::Module(problems)) = &outcome.result else { continue };
+        let mut of_module: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for problem in problems.iter().filter(|p| matches!(p.kind, "unknown-relocation" | "rejected-relocation")) {
+            *of_module.entry((problem.relocation.as_deref().unwrap_or("?"), problem.kind)).or_default() += 1;
+        }
+        for (kind, count) in of_module {
+            let total = types.entry(kind).or_default();
+            *total = (total.0 + count, total.1 + 1);
+        }
+    }
+    let row = |((relocation, kind), (relocations, modules))| RefusedType { relocation, kind, relocations, modules };
+    let mut rows: Vec<_> = types.into_iter().map(row).collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.relocations));
+    rows
 }
 
 #[derive(Serialize)]
@@ -139,6 +187,8 @@ impl<'a> Report<'a> {
             rejected: failures.len(),
             relocations: done().map(|d| d.relocations).sum(),
             synthetic_bytes: done().map(|d| d.synthetic).sum(),
+            placed: placed(outcomes),
+            refused_types: refused_types(outcomes),
             failures,
             shadowed: found.shadowed.iter().map(|s| ShadowedJson { module: &s.path, by: &s.by }).collect(),
             unlisted: &found.unlisted,
@@ -177,6 +227,11 @@ impl Row {
 /// `1,407,153`.
 fn grouped(number: usize) -> String {
     relobox::text::grouped(&number.to_string(), 3, ',')
+}
+
+/// `1 module`, `1,407 modules`.
+fn counted(number: usize, what: &str) -> String {
+    format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
 /// Where a module belongs: the folder below `kernel/`, or its own.
@@ -234,6 +289,24 @@ fn print(outcomes: &[Outcome]) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     output::lines(table);
+    for place in placed(outcomes) {
+        output::line(format_args!(
+            "plugin {1}: {0}, assumed to be at {2:#x}, with the kernel's symbols at {3:#x}",
+            counted(place.modules, "module"),
+            place.plugin,
+            place.base,
+            place.kernel
+        ));
+    }
+    for row in refused_types(outcomes) {
+        let what = if row.kind == "unknown-relocation" { "is unknown" } else { "is refused" };
+        output::line(format_args!(
+            "relocation {} {what}: {} in {}",
+            row.relocation,
+            counted(row.relocations, "place"),
+            counted(row.modules, "module")
+        ));
+    }
     let (linked, rejected) = (grouped(total.linked), grouped(total.modules - total.linked));
     output::line(format_args!("{linked} modules link, {rejected} rejected"));
 }

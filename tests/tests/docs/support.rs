@@ -3,6 +3,7 @@
 use crate::hold;
 use anyhow::{Context as _, Result};
 use relobox::guests::Guests;
+use relobox::picture::svg;
 use relobox::sandbox::Sandbox;
 use relobox::support::page;
 use relobox_abi::Machine;
@@ -18,7 +19,15 @@ fn the_support_table_is_current() {
     let types = page(&guests).unwrap_or_else(|e| panic!("{e}"));
     let (totals, each) = types.split_once("\n## ").expect("a section for each plugin");
     let judges = judges().unwrap_or_else(|e| panic!("{e:#}"));
-    hold("docs/relocation-support.md", &format!("{totals}\n{judges}\n## {each}"));
+    let mut each = format!("\n## {each}");
+    for (name, plugin) in guests.plugins() {
+        let about = &plugin.unwrap_or_else(|e| panic!("{name}: {e}")).about;
+        let name = &about.name;
+        hold(&format!("docs/pictures/{name}.svg"), &svg(about));
+        let head = format!("\n## {name}\n\n");
+        each = each.replace(&head, &format!("{head}![Where the bits of each value go](pictures/{name}.svg)\n\n"));
+    }
+    hold("docs/relocation-support.md", &format!("{totals}\n{judges}{each}"));
 }
 
 /// Returns the table of what judged each plugin, from the tests' own files.

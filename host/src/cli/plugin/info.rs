@@ -5,6 +5,7 @@ use crate::cli::common::{self, Common};
 use crate::cli::output;
 use relobox::description::{About, PluginRow};
 use relobox::guests::{Guests, Plugin};
+use relobox::picture::svg;
 use relobox::pins::is_named;
 use relobox::registry::{is_path, no_such};
 use relobox::support::{markdown, rule_of, treatment};
@@ -14,6 +15,7 @@ use relobox::text::size;
 use relobox::{Error, Result};
 use relobox_abi::{effect, pairing, row_flag};
 use serde::Serialize;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -137,7 +139,7 @@ fn pairing_of(word: u8) -> &'static str {
     }
 }
 
-pub(super) fn run(arch: &str, as_markdown: bool, common: &Common) -> Result<ExitCode> {
+pub(super) fn run(arch: &str, as_markdown: bool, picture: Option<&Path>, common: &Common) -> Result<ExitCode> {
     let (guests, plugin);
     if is_path(arch) {
         let mut plugins = common.plugins(false)?;
@@ -147,6 +149,9 @@ pub(super) fn run(arch: &str, as_markdown: bool, common: &Common) -> Result<Exit
     } else {
         guests = common::guests(common)?;
         plugin = named(&guests, arch)?;
+    }
+    if let Some(path) = picture {
+        relobox::files::write(path, relobox::files::PUBLIC, svg(&plugin.about).as_bytes())?;
     }
     let rows: Vec<_> = plugin.about.rows.iter().map(|row| RowReport::of(row, &plugin.about)).collect();
     if common.json {

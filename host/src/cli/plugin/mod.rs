@@ -10,6 +10,7 @@ mod test;
 use super::common::Common;
 use clap::{Args, Subcommand};
 use relobox::Result;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// List, describe, write, prove and pin relocation plugins
@@ -35,13 +36,17 @@ enum Verb {
   relobox plugin info aarch64
   relobox plugin info ./mine.wasm
   relobox plugin info mine --plugin-dir ./mine --json
-  relobox plugin info riscv64 --markdown")]
+  relobox plugin info riscv64 --markdown
+  relobox plugin info aarch64 --svg aarch64.svg")]
     Info {
         /// The plugin's name, the first digits of its digest, or a .wasm file
         arch: String,
         /// Print the table as Markdown (the documentation's support table)
         #[arg(long, conflicts_with = "json")]
         markdown: bool,
+        /// Also draw where the bits of each value go, into this SVG file
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
         #[command(flatten)]
         common: Common,
     },
@@ -66,7 +71,7 @@ impl PluginArgs {
 pub(crate) fn run(args: PluginArgs) -> Result<ExitCode> {
     match args.command {
         Verb::List { common } => list::run(&common),
-        Verb::Info { arch, markdown, common } => info::run(&arch, markdown, &common),
+        Verb::Info { arch, markdown, svg, common } => info::run(&arch, markdown, svg.as_deref(), &common),
         Verb::New(args) => new::run(args),
         Verb::Test(args) => test::run(args),
         Verb::Pin(args) => pin::run(args),
