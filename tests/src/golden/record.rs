@@ -221,7 +221,7 @@ fn refusal(said: &str) -> Result<Outcome> {
     // Binutils 2.40 crashes on SET_ULEB128, which 2.41 supports; lld 22 on R_MIPS_SUB.
     Ok(if has(&["(SIG", "nrecognized reloc", "nknown relocation", "nsupported relocation", "not supported"]) {
         Outcome::Unsupported
-    } else if has(&["truncated to fit", "out of range", "overflow", "exceeds available space"]) {
+    } else if has(&["truncated to fit", "out of range", "verflow", "exceeds available space", "unencodeable"]) {
         Outcome::Overflow
     } else if has(&["lignment", "aligned", "between ISA modes", "non-word"]) {
         Outcome::Misaligned
