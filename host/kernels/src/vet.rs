@@ -125,7 +125,7 @@ impl Kernel for Vet {
     }
 
     fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
-        let file = self.file.as_ref().ok_or_else(|| Failure::Refused("there is no file to load".into()))?;
+        let file = self.file.as_ref().ok_or_else(|| Failure::Refused("no file was given to load".into()))?;
         // Nothing says how far the kernel comes.
         linux::finit_module(file.as_fd(), &load.name, &load.args, self.packed).outcome(false)
     }
