@@ -229,7 +229,7 @@ fn what_is_not_there_or_not_wanted_is_named() {
     s.configure("blacklist hello\ninstall math_user /sbin/modprobe hello && true\n");
     let missing = s.modprobe(&["no-such"]);
     let text = format!(
-        "relobox: no-such: no module or alias of that name in ./lib/modules/{RELEASE}; 'depmod' indexes new modules\n"
+        "relobox: no-such: no module or alias has this name in ./lib/modules/{RELEASE}; run 'depmod' to index new modules\n"
     );
     assert_eq!((missing.code, missing.stderr), (Some(1), text));
     let quiet = s.modprobe(&["-q", "no-such"]);
@@ -242,7 +242,7 @@ fn what_is_not_there_or_not_wanted_is_named() {
     let command = s.modprobe(&["math_user"]);
     assert_eq!(command.code, Some(1));
     assert!(
-        command.stderr.contains("conf/test.conf:2 has a command in its place, and commands are not run"),
+        command.stderr.contains("conf/test.conf:2 has a command for it, and relobox does not run commands"),
         "{command:?}"
     );
     let nowhere = s.modprobe(&["-S", "9.9.9", "hello"]);

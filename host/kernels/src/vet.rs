@@ -135,8 +135,9 @@ impl Kernel for Vet {
     }
 }
 
-/// Where a module is pretended to be, in reach of the kernel as the place that the kernel will choose: among the modules
-/// that are loaded, or behind the kernel's image; and where its per-CPU data is, if the kernel says where its own ends.
+/// Where a module is pretended to be, in reach of the kernel as the place that the kernel will choose: among the
+/// modules that are loaded, or behind the kernel's image; and where its per-CPU data is, if the kernel says where its
+/// own ends.
 ///
 /// `None`: addresses are hidden. Then all of them are 0.
 fn places(symbols: &Symbols, modules: &[relobox_core::kernel::Module]) -> Option<(u64, Option<u64>)> {

@@ -11,9 +11,9 @@ use relobox_core::kernel::{Failure, Kernel, Mode, Module};
 use relobox_core::parameters::join_args;
 use relobox_core::{limits, names};
 use relobox_modprobe::config::DIRECTORIES;
-use relobox_modprobe::remove::{How, Modules, Removed, remove};
-use relobox_modprobe::run::Report;
-use relobox_modprobe::{Action, Config, Outcome, Plan, Request, Step, Tree, plan};
+use relobox_modprobe::remove::{Modules, RemoveOptions, Removed, remove};
+use relobox_modprobe::run::RunReport;
+use relobox_modprobe::{Action, Config, LoadPlan, Outcome, Request, Step, Tree, plan};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -189,7 +189,7 @@ fn put_in<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Config) -> Re
 }
 
 /// The names that could not be planned, and the exit code.
-fn finish<T: Target>(args: &ModprobeArgs<T>, plan: &Plan, code: u8) -> Result<ExitCode> {
+fn finish<T: Target>(args: &ModprobeArgs<T>, plan: &LoadPlan, code: u8) -> Result<ExitCode> {
     for error in &plan.errors {
         let missing = matches!(error, Error::Module(problems) if problems.iter().all(|p| p.kind == "not-found"));
         if !(args.quiet && missing) {
@@ -242,7 +242,7 @@ fn show(step: &Step) {
     output::line(format_args!("{command} {what} {args}").to_string().trim_end());
 }
 
-fn print(plan: &Plan, report: &Report<Inserted>) {
+fn print(plan: &LoadPlan, report: &RunReport<Inserted>) {
     for (step, outcome) in plan.steps.iter().zip(&report.outcomes) {
         let Step { name, required, .. } = step;
         match outcome {
@@ -330,7 +330,7 @@ fn word(outcome: &Outcome<Inserted>) -> &'static str {
     }
 }
 
-fn blacklisted(plan: &Plan) -> Vec<&str> {
+fn blacklisted(plan: &LoadPlan) -> Vec<&str> {
     plan.blacklisted.iter().map(|(name, _)| name.as_str()).collect()
 }
 
@@ -377,7 +377,7 @@ fn take_out<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Config) -> 
         args.target.permit()?;
     }
     let mut kernel = Connected { args, kernel: args.target.remover()?, gone: Vec::new() };
-    let how = How { first_time: args.first_time, ignore_commands: args.ignore_remove };
+    let how = RemoveOptions { first_time: args.first_time, ignore_commands: args.ignore_remove };
     let (mut removed, mut errors) = (Removed::default(), Vec::new());
     for name in std::iter::once(&args.name).chain(&args.more) {
         let name = if names::is_written_as_file(name) { names::of_file(name) } else { name.clone() };

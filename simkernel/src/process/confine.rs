@@ -35,8 +35,8 @@ pub(crate) fn confine(listener: &impl AsRawFd) -> Result<(), ServeError> {
     // A session of its own: the terminal's interrupt is for the client, not for the kernel. It fails harmlessly for
     // a process that leads a group already.
     let _ = rustix::process::setsid();
-    step("leave its directory", rustix::process::chdir("/"))?;
-    step("hide its memory", rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable))?;
+    step("change its directory", rustix::process::chdir("/"))?;
+    step("make its memory undumpable", rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable))?;
     limit_resources(listener)?;
     drop_capabilities()?;
     step("give up new privileges", rustix::thread::set_no_new_privs(true))?;
