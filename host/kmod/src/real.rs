@@ -26,7 +26,7 @@ use std::sync::OnceLock;
 
 /// How modules are loaded into the kernel of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Choice {
+pub enum Backend {
     /// Use 'device' if it is available, otherwise 'vet' with a warning that gives the reason
     Auto,
     /// relobox relocates the module; /dev/relobox makes the kernel's loader use the result
@@ -47,7 +47,7 @@ pub struct Real {
         env = "RELOBOX_KERNEL",
         hide_env_values = true
     )]
-    choice: Choice,
+    choice: Backend,
     #[arg(skip)]
     decided: OnceLock<Decided>,
     #[arg(skip)]
@@ -88,7 +88,7 @@ fn beside() -> Result<PathBuf> {
 /// The choice, after `auto` was replaced.
 #[derive(Clone, Debug)]
 struct Decided {
-    choice: Choice,
+    choice: Backend,
     /// Why `auto` did not choose the device.
     downgrade: Option<String>,
 }
@@ -96,18 +96,18 @@ struct Decided {
 impl Real {
     /// Makes a choice without a command line.
     #[must_use]
-    pub fn new(choice: Choice, linking: Linking) -> Self {
+    pub fn new(choice: Backend, linking: Linking) -> Self {
         Self { choice, decided: OnceLock::new(), linking }
     }
 
     /// True if modules are loaded with the device. Decides `auto` once, because that opens the device.
     fn by_device(&self) -> bool {
-        self.decided().choice == Choice::Device
+        self.decided().choice == Backend::Device
     }
 
     fn decided(&self) -> &Decided {
         self.decided.get_or_init(|| match self.choice {
-            Choice::Auto => decide(Device::open().map(|device| device.cannot_load())),
+            Backend::Auto => decide(Device::open().map(|device| device.cannot_load())),
             choice => Decided { choice, downgrade: None },
         })
     }
@@ -176,7 +176,7 @@ impl Target for Real {
     }
 
     fn call(&self, object: &Path, function: Option<&str>, common: &Common, inputs: &Inputs) -> Result<Called> {
-        if self.choice == Choice::Vet {
+        if self.choice == Backend::Vet {
             return Err(Error::Usage("'--kernel vet' cannot call code: only the device can".into()));
         }
         let plugins = common.plugins(true)?;
@@ -244,11 +244,11 @@ impl Loader for ByLinker<'_> {
 /// Decides `auto`. `device` is the result of opening the device: the reason why it cannot load modules, if it cannot.
 fn decide(device: Result<Option<String>, Failure>) -> Decided {
     let why = match device {
-        Ok(None) => return Decided { choice: Choice::Device, downgrade: None },
+        Ok(None) => return Decided { choice: Backend::Device, downgrade: None },
         Ok(Some(why)) => format!("{}: {why}", device::PATH),
         Err(failure) => format!("{failure}{}", missing()),
     };
-    Decided { choice: Choice::Vet, downgrade: Some(why) }
+    Decided { choice: Backend::Vet, downgrade: Some(why) }
 }
 
 /// A hint for a device that does not exist.
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn auto_is_the_device_or_says_why_not() {
         let decided = decide(Ok(None));
-        assert_eq!((decided.choice, decided.downgrade), (Choice::Device, None));
+        assert_eq!((decided.choice, decided.downgrade), (Backend::Device, None));
         for (device, words) in [
             (
                 Ok(Some("this kernel loads signed modules only".into())),
@@ -294,7 +294,7 @@ mod tests {
             (Err(Failure::NotAllowed("CAP_SYS_MODULE".into())), "not allowed: CAP_SYS_MODULE"),
         ] {
             let decided = decide(device);
-            assert_eq!(decided.choice, Choice::Vet);
+            assert_eq!(decided.choice, Backend::Vet);
             let why = decided.downgrade.unwrap();
             assert!(why.starts_with(words), "{why}");
         }
