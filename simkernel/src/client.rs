@@ -80,9 +80,11 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::Stranger`] if it belongs to another user.
-    pub fn from_socket(socket: OwnedFd) -> Result<Client, ClientError> {
-        let peer = rustix::net::sockopt::socket_peercred(&socket)
-            .map_err(|error| ClientError::Io { during: "read the user of the kernel's socket".into(), error: error.into() })?;
+    pub(crate) fn from_socket(socket: OwnedFd) -> Result<Client, ClientError> {
+        let peer = rustix::net::sockopt::socket_peercred(&socket).map_err(|error| ClientError::Io {
+            during: "read the user of the kernel's socket".into(),
+            error: error.into(),
+        })?;
         if peer.uid != rustix::process::geteuid() {
             return Err(ClientError::Stranger { uid: peer.uid.as_raw() });
         }

@@ -64,7 +64,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The error for an unknown tag of an enum.
-    pub fn unknown_tag(&self) -> Malformed {
+    pub(crate) fn unknown_tag(&self) -> Malformed {
         Malformed { what: "unknown tag", at: self.at.saturating_sub(1) }
     }
 }

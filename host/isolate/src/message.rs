@@ -208,12 +208,12 @@ pub struct LoadForm {
     /// For the kernel, as `init`: address and size in bytes.
     params: Option<(u64, u64)>,
     /// The size of the file, if there is one. Checked: this kernel takes files, and the file fits its buffer.
-    pub file: Option<FileForm>,
+    pub(crate) file: Option<FileForm>,
 }
 
 /// The size of an [`Image`](relobox_core::kernel::Image). Its contents are for the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileForm {
+pub(crate) struct FileForm {
     /// The number of bytes in the buffer for files. Checked: at most [`limits::LINKED`].
     pub bytes: u64,
     /// How many words in the buffer for numbers are addresses of sections. Checked: with `symbols`, at most

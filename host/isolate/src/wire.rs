@@ -195,7 +195,7 @@ pub fn receive(socket: BorrowedFd<'_>) -> Result<Received, Fault> {
 ///
 /// # Errors
 /// [`Fault::TooLong`] and [`Fault::Protocol`] if the packet is not one of this protocol, or carries descriptors.
-pub fn receive_untrusted(socket: BorrowedFd<'_>, buffer: Option<BorrowedFd<'_>>) -> Result<Received, Fault> {
+pub(crate) fn receive_untrusted(socket: BorrowedFd<'_>, buffer: Option<BorrowedFd<'_>>) -> Result<Received, Fault> {
     receive_packet(socket, buffer, &mut RecvAncillaryBuffer::default())
 }
 
@@ -271,7 +271,7 @@ pub fn blob(bytes: &[u8]) -> Result<OwnedFd, Fault> {
 ///
 /// # Errors
 /// [`Fault::Protocol`] for any other descriptor.
-pub fn sealed_len(fd: &OwnedFd) -> Result<u64, Fault> {
+pub(crate) fn sealed_len(fd: &OwnedFd) -> Result<u64, Fault> {
     match fcntl_get_seals(fd) {
         Ok(seals) if seals.contains(SEALS) => {}
         _ => return Err(Fault::Protocol("a descriptor that is not a sealed memfd")),
@@ -284,7 +284,7 @@ pub fn sealed_len(fd: &OwnedFd) -> Result<u64, Fault> {
 ///
 /// # Errors
 /// [`Fault::Protocol`] if it is not sealed, [`Fault::TooLong`] if it is longer.
-pub fn read_blob(fd: &OwnedFd, limit: u64) -> Result<Vec<u8>, Fault> {
+pub(crate) fn read_blob(fd: &OwnedFd, limit: u64) -> Result<Vec<u8>, Fault> {
     read_buffer(fd.as_fd(), sealed_len(fd)?, limit)
 }
 
@@ -293,7 +293,7 @@ pub fn read_blob(fd: &OwnedFd, limit: u64) -> Result<Vec<u8>, Fault> {
 ///
 /// # Errors
 /// [`Fault::TooLong`] if `len` exceeds `limit`.
-pub fn read_buffer(fd: BorrowedFd<'_>, len: u64, limit: u64) -> Result<Vec<u8>, Fault> {
+pub(crate) fn read_buffer(fd: BorrowedFd<'_>, len: u64, limit: u64) -> Result<Vec<u8>, Fault> {
     if len > limit {
         return Err(Fault::TooLong { limit });
     }

@@ -1,7 +1,7 @@
-//! Any real kernel: a module is linked here against the kernel's own symbols, and only if that goes well are its
-//! original bytes, unchanged and signature and all, given to finit_module(2).
+//! Any real kernel. relobox links a module against the kernel's own symbols, as a check. Only if that succeeds does
+//! finit_module(2) get the original bytes, with their signature.
 //!
-//! The file was read once, into a memfd that nobody can change: what was judged is what is loaded.
+//! The file was read once, into a sealed memfd. So the checked bytes are the loaded ones.
 
 use super::linux;
 use relobox_core::areas::{Kind, PAGE};

@@ -81,7 +81,7 @@ pub trait Loader: Sync {
 
 /// The error for a module that depmod has not indexed, in a program that must not parse modules.
 #[must_use]
-pub fn no_depmod(path: &Path) -> Error {
+pub(crate) fn no_depmod(path: &Path) -> Error {
     Error::Usage(format!("{}: modules.dep does not list its dependencies: run depmod", path.display()))
 }
 

@@ -128,7 +128,11 @@ impl LoadPlan {
     /// The indices of the steps `from`, and of all steps that are planned because of them, directly or not. A step that
     /// `go_on` rejects is left out, with what only that step needs.
     #[must_use]
-    pub fn reachable(&self, from: impl IntoIterator<Item = usize>, go_on: impl Fn(usize) -> bool) -> HashSet<usize> {
+    pub(crate) fn reachable(
+        &self,
+        from: impl IntoIterator<Item = usize>,
+        go_on: impl Fn(usize) -> bool,
+    ) -> HashSet<usize> {
         let (mut all, mut open) = (HashSet::new(), from.into_iter().collect::<Vec<_>>());
         while let Some(i) = open.pop() {
             if let Some(step) = self.steps.get(i).filter(|_| go_on(i) && all.insert(i)) {

@@ -46,7 +46,7 @@ pub struct RunReport<T> {
 impl<T> Outcome<T> {
     /// True if a module that requires this one may be loaded.
     #[must_use]
-    pub fn is_satisfied(&self) -> bool {
+    pub(crate) fn is_satisfied(&self) -> bool {
         matches!(self, Self::Loaded(_) | Self::Live | Self::BuiltIn | Self::Disabled)
     }
 }

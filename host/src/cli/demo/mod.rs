@@ -33,8 +33,10 @@ pub(crate) fn run(args: DemoArgs) -> Result<ExitCode> {
         ))
     })?;
     let mut session = Session::new(args.keep)?;
-    output::line("relobox links Linux kernel modules outside the kernel: what reads and relocates a module is");
-    output::line("WebAssembly that can import nothing. Here it does so, into a kernel that is only simulated.");
+    output::line(
+        "relobox links Linux kernel modules outside the kernel, in a WebAssembly sandbox that imports nothing.",
+    );
+    output::line("This demonstration loads them into a simulated kernel.");
     modules(&mut session, &String::from_utf8_lossy(&compiler.stdout))?;
     link(&mut session)?;
     load(&mut session)?;
@@ -48,7 +50,7 @@ pub(crate) fn run(args: DemoArgs) -> Result<ExitCode> {
 fn modules(session: &mut Session, compiler: &str) -> Result<()> {
     session.chapter(
         "Modules",
-        "Real ones, in C, compiled now. A module is code with holes; relocations say how to fill them.",
+        "These are real modules in C, compiled now. A module is code with gaps; its relocations say how to fill them.",
     );
     session.prompt(&format!(
         "cc {} … hello.c -o hello.ko     # {}",
@@ -61,16 +63,18 @@ fn modules(session: &mut Session, compiler: &str) -> Result<()> {
         let source = session.write(file, source)?;
         session.cc(&source, &file.replace(".c", ".ko"), &samples::CFLAGS)?;
     }
-    output::line("   (If the guests were never compiled on this machine, that happens now: some seconds, once.)");
+    output::line(
+        "   (The guests are compiled now, if they were never compiled on this machine. This takes some seconds, once.)",
+    );
     session.relobox(&["inspect", "hello.ko"], Expect { code: 0, says: "PLT32", from: "relocations:" })?;
     Ok(())
 }
 
 fn link(session: &mut Session) -> Result<()> {
     session.chapter(
-        "Linking, to look at",
-        "With the kernel's symbols, every section gets an address, and every hole its value. A module that
-         would lie too far from the kernel is refused, and each relocation at fault is named.",
+        "Linking to a file",
+        "With the kernel's symbols, each section gets an address, and each gap its value. A module that is
+         too far from the kernel is refused, and each relocation that does not fit is named.",
     );
     session.relobox(&["sim", "start"], succeeds("simulated kernel"))?;
     session.prompt("relobox sim symbols > kernel.map");
@@ -89,8 +93,8 @@ fn link(session: &mut Session) -> Result<()> {
 fn load(session: &mut Session) -> Result<()> {
     session.chapter(
         "Loading",
-        "insmod asks the kernel for memory, links at those addresses, puts the bytes there, and has init
-         called. The kernel relocates nothing and parses nothing.",
+        "insmod asks the kernel for memory, links at those addresses, copies the bytes there, and has init
+         called. The kernel neither relocates nor parses anything.",
     );
     session.prompt("export RELOBOX_KERNEL=sim");
     session.relobox(&["insmod", "hello.ko", "name=Roman Zippel", "times=2"], succeeds("hello: live at"))?;
@@ -100,7 +104,10 @@ fn load(session: &mut Session) -> Result<()> {
 }
 
 fn depend(session: &mut Session) -> Result<()> {
-    session.chapter("A module that needs another", "Who uses whom is counted, and nobody is removed while in use.");
+    session.chapter(
+        "A module that needs another",
+        "The kernel counts the users of a module, and does not remove it while it is in use.",
+    );
     session.relobox(&["insmod", "math_user.ko"], fails(1, "load math_provider first"))?;
     session.relobox(&["insmod", "math_provider.ko"], succeeds("live"))?;
     session.relobox(&["insmod", "math_user.ko"], succeeds("uses math_provider"))?;
@@ -115,8 +122,8 @@ fn depend(session: &mut Session) -> Result<()> {
 
 fn fail(session: &mut Session) -> Result<()> {
     session.chapter(
-        "What goes wrong leaves nothing",
-        "An init that fails; a file that was cut off; a file for another machine.",
+        "Errors leave nothing behind",
+        "An init that fails, a truncated file, and a file for another machine.",
     );
     session.relobox(&["insmod", "failing.ko"], fails(1, "init returned -19 (No such device)"))?;
     let path = session.directory.join("hello.ko");
@@ -140,8 +147,8 @@ fn fail(session: &mut Session) -> Result<()> {
 fn attack(session: &mut Session) -> Result<()> {
     session.chapter(
         "Hostile plugins",
-        "Somebody replaces the plugin that does the relocations. One never ends, one wants to run commands
-         on the host. Both are stopped, by name; the kernel has noticed nothing.",
+        "Suppose that an attacker replaces the plugin that applies relocations. One plugin loops forever, another
+         wants to run commands on the host. Both are stopped with a named error, and the kernel is unaffected.",
     );
     session.write("loops/loops.wasm", guests::looping())?;
     session.write("imports/imports.wasm", guests::importing())?;
@@ -160,8 +167,8 @@ fn attack(session: &mut Session) -> Result<()> {
 fn crash(session: &mut Session) -> Result<()> {
     session.chapter(
         "A crash",
-        "What a module does once it runs is beyond any linker. This one writes to address 0, and the simulated
-         kernel dies of it, as a real one may; relobox says so. The next kernel is a fresh one.",
+        "No linker can restrict a module that runs. This one writes to address 0, and the simulated kernel dies of
+         it, as a real one can. relobox reports that. The next kernel starts without modules.",
     );
     session.relobox(&["insmod", "crash.ko"], fails(1, "the kernel died"))?;
     session.relobox(&["sim", "start"], succeeds("simulated kernel"))?;
@@ -177,15 +184,15 @@ fn summary(session: &Session) -> ExitCode {
         }
         return ExitCode::FAILURE;
     }
-    output::line(format_args!("All {} commands did what they should.", session.commands));
+    output::line(format_args!("All {} commands gave the expected result.", session.commands));
     if session.kept() {
         output::line(format_args!("The modules are in {}.", session.directory.display()));
     }
-    output::line("What to try next:");
-    output::line("  relobox inspect $(modinfo -n xfs)                 a module of your own kernel");
-    output::line("  relobox check /lib/modules/$(uname -r)            does all of it link? (changes nothing)");
-    output::line("  relobox plugin info x86_64                        the relocation table as data");
-    output::line("  relobox help                                      every command, with examples");
+    output::line("Next steps:");
+    output::line("  relobox inspect $(modinfo -n xfs)                 inspect a module of your own kernel");
+    output::line("  relobox check /lib/modules/$(uname -r)            check that all modules link (changes nothing)");
+    output::line("  relobox plugin info x86_64                        show a relocation table");
+    output::line("  relobox help                                      list all commands");
     ExitCode::SUCCESS
 }
 

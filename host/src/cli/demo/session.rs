@@ -93,7 +93,7 @@ impl Session {
         self.commands += 1;
         if code == Some(expect.code) && text.contains(expect.says) {
             if expect.code != 0 {
-                output::styled(32, format_args!("     (exit code {}, as it should be)", expect.code));
+                output::styled(32, format_args!("     (exit code {}, as expected)", expect.code));
             }
             return Ok(text);
         }
