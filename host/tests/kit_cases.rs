@@ -110,7 +110,7 @@ fn right_plugins_pass() {
         assert!(report.predicted.contains(&row), "the bytes of type {row} are not predicted");
     }
     for row in [10, 11, 12, 13] {
-        assert!(report.resolved.contains(&row), "type {row} is not followed");
+        assert!(report.resolved.contains(&row), "type {row} is not resolved");
     }
 }
 

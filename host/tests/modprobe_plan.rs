@@ -217,7 +217,7 @@ fn a_file_is_asked_where_modules_dep_may_not_know() {
     let plan = m.plan(&["a"]);
     assert_eq!(names(&plan), ["b", "c", "a"]);
     assert_eq!(plan.warnings.len(), 2, "{:?}", plan.warnings);
-    assert!(plan.warnings[0].starts_with("a: needs c for 'c_one', which modules.dep does not say"));
+    assert!(plan.warnings[0].starts_with("a: needs c for 'c_one', which is not in modules.dep"));
     // A file that it does not name at all.
     m.write("new.ko", "");
     let path = m.root.join("new.ko");

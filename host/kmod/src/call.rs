@@ -20,22 +20,26 @@ use std::process::ExitCode;
 
   relobox call --kernel sim probe.o
 
-The function has the type int f(void). It runs once, in kernel mode, in this process, which cannot be killed
-before the function returns. Then its code is freed. THE FUNCTION MUST STOP WHATEVER IT HAS STARTED (A TIMER,
-A THREAD, A KPROBE, A CALLBACK, QUEUED WORK). OTHERWISE FREED MEMORY IS EXECUTED LATER, WITHOUT A WARNING.
-Code that must stay belongs in a module.
+The function has the type int f(void). It runs once, in kernel mode, in this process, which cannot
+be killed before the function returns. Then its code is freed. THE FUNCTION MUST STOP WHATEVER IT
+HAS STARTED (A TIMER, A THREAD, A KPROBE, A CALLBACK, QUEUED WORK). OTHERWISE FREED MEMORY IS
+EXECUTED LATER, WITHOUT A WARNING. Code that must stay belongs in a module.
 
 The object is compiled as kernel code, but it is not a module:
-  gcc -O2 -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-stack-protector \\
-      -fcf-protection=branch -c probe.c
-Without -mno-red-zone, interrupts overwrite the function's stack. This cannot be detected in an object file.
-The object can use exports of the kernel and of modules. For GPL-only exports, .modinfo must contain a
-compatible licence:
-  static const char license[] __attribute__((section(\".modinfo\"), used)) = \"license=GPL\";
-relobox cannot tell which kernel's headers the object was compiled with: use those of the running kernel.
+  gcc -O2 -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \\
+      -fno-stack-protector -fcf-protection=branch -c probe.c
+Without -mno-red-zone, interrupts overwrite the function's stack. This cannot be detected in an
+object file.
 
-The command needs /dev/relobox (see kernel/README.md), CAP_SYS_MODULE, and a kernel that accepts unsigned
-modules. Exit code 1: the object cannot be linked, or the call was refused. Nothing was called then.")]
+The object can use exports of the kernel and of modules. For GPL-only exports, its .modinfo must
+contain a compatible licence:
+  static const char license[] __attribute__((section(\".modinfo\"), used)) = \"license=GPL\";
+relobox cannot tell which kernel's headers the object was compiled with: use those of the running
+kernel.
+
+The command needs /dev/relobox (see kernel/README.md), CAP_SYS_MODULE, and a kernel that accepts
+unsigned modules. Exit code 1: the object cannot be linked, or the call was refused. Nothing was
+called then.")]
 pub struct CallArgs<T: Target> {
     /// The object file, compiled with 'cc -c' for this kernel's machine
     object: PathBuf,

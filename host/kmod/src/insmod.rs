@@ -23,7 +23,8 @@ use std::process::ExitCode;
   relobox insmod --kernel sim hello.ko
 
 '--kernel sim' is a simulated kernel, which is started if necessary. 'relobox dmesg' shows its log.
-Exit code 1: the module cannot be linked or was refused, or its init failed. Nothing of it is left then.")]
+Exit code 1: the module cannot be linked or was refused, or its init failed. Nothing of it is left
+then.")]
 pub struct InsmodArgs<T: Target> {
     /// The module file (.ko, .ko.gz, .ko.xz or .ko.zst)
     module: PathBuf,

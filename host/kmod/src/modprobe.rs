@@ -29,10 +29,11 @@ use std::time::Duration;
   relobox modprobe -a xfs btrfs nfsd    # several, independent ones at the same time
   relobox modprobe -r xfs
 
-The command reads the indices of depmod (modules.dep, .alias, .softdep, .symbols, .builtin) and modprobe.d like
-kmod's modprobe. It does not run the commands of 'install' and 'remove' lines (see docs/modprobe.md).
-Exit code 1: a module was not found, cannot be linked or was refused, or its init failed. Modules that were
-loaded only for it are removed again.")]
+The command reads the indices of depmod (modules.dep, .alias, .softdep, .symbols, .builtin) and
+modprobe.d like kmod's modprobe. It does not run the commands of 'install' and 'remove' lines (see
+docs/modprobe.md).
+Exit code 1: a module was not found, cannot be linked or was refused, or its init failed. Modules
+that were loaded only for it are removed again.")]
 pub struct ModprobeArgs<T: Target> {
     /// A module name, an alias, or a file ('/…' or './…')
     #[arg(required = true)]

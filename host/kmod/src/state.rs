@@ -22,8 +22,9 @@ use std::process::ExitCode;
   relobox state import /run/relobox/handover.json         # in the real root
   relobox link foo.ko --symbols System.map --symbols /run/relobox/handover.json
 
-relobox records each module that it loads in /run/relobox/state. RELOBOX_STATE names another directory; if it is empty,
-nothing is recorded. Exit code 1: the state belongs to another boot or kernel, or other users can write to it."
+relobox records each module that it loads in /run/relobox/state. RELOBOX_STATE names another
+directory; if it is empty, nothing is recorded. Exit code 1: the state belongs to another boot or
+kernel, or other users can write to it."
 )]
 pub struct StateArgs<T: Target> {
     #[command(subcommand)]

@@ -18,12 +18,12 @@ use std::process::ExitCode;
 /// Check that every module of a tree can be linked: that its symbols exist and its relocations fit
 #[derive(Debug, Args)]
 #[command(after_help = "Symbols are resolved among the modules of the tree. Without --symbols, a symbol that no module
-exports is assumed to be in the kernel. With Module.symvers, the command also checks names, CRCs, GPL-only
-exports and namespaces, and that no module exports a symbol of the kernel.
+exports is assumed to be in the kernel. With Module.symvers, the command also checks names, CRCs,
+GPL-only exports and namespaces, and that no module exports a symbol of the kernel.
 
-A tree (/lib/modules/VERSION) is treated as modprobe does: if several files have the same module name, the one
-in modules.dep is checked, or, without modules.dep, the one that depmod would choose. Symbolic links are
-followed.
+A tree (/lib/modules/VERSION) is treated as modprobe does: if several files have the same module
+name, the one in modules.dep is checked, or, without modules.dep, the one that depmod would
+choose. Symbolic links are followed.
 
 Examples:
   relobox check /lib/modules/6.1.0-56-amd64

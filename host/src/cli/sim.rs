@@ -107,7 +107,8 @@ pub(crate) fn dmesg(args: DmesgArgs) -> Result<ExitCode> {
   relobox sim symbols > kernel.map && relobox link hello.ko --symbols kernel.map
   relobox sim stop
 
-The simulated kernel is a process of its own, without rights, in which x86-64 module code really runs."
+The simulated kernel is a process of its own, without rights, in which x86-64 module code really
+runs."
 )]
 pub(crate) struct SimArgs {
     #[command(subcommand)]

@@ -28,7 +28,7 @@ enum Then {
     PowerOff,
 }
 
-/// See [`crate::serve`].
+/// See [`crate::serve()`].
 pub(crate) fn serve(listener: UnixListener) -> Result<(), ServeError> {
     let step = |step: &'static str| move |error: io::Error| ServeError::Step { step, error };
     if sockopt::socket_type(&listener).map_err(|e| step("check its listener")(e.into()))? != SocketType::SEQPACKET {

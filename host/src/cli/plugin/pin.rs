@@ -17,18 +17,16 @@ use std::process::ExitCode;
 
 /// Pin plugins: trust them by their digests
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Only pinned plugins can link modules for this machine's kernel (insmod, modprobe). Built-in plugins
-are always pinned. Pinning does not run a plugin, but compiles it in a process without rights, because the programs
-that load modules contain no compiler. The code is kept in the directory 'compiled' beside the pin file. See
-docs/plugins.md.
+#[command(after_help = "Only pinned plugins can link modules for this machine's kernel (insmod, modprobe). Built-in
+plugins are always pinned. Pinning does not run a plugin, but compiles it in a process without
+rights, because the programs that load modules contain no compiler. The code is kept in the
+directory 'compiled' beside the pin file. See docs/plugins.md.
 
 Examples:
   relobox plugin pin ./mine.wasm --comment 'of 2027-01-10, cross-checked'
   relobox plugin pin mine --plugin-dir ./plugins
   relobox plugin pin --list
-  relobox plugin pin --remove mine"
-)]
+  relobox plugin pin --remove mine")]
 pub(crate) struct PinArgs {
     /// Files, names of installed plugins, or digests
     #[arg(required_unless_present = "list", conflicts_with = "list", value_name = "PLUGIN")]

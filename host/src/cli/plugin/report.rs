@@ -198,7 +198,7 @@ impl TestReport {
 fn print_diagnostic(c: &Diagnostic) {
     output::line(format_args!("  {}", c.about));
     output::line(format_args!("    expected {}", c.expected));
-    output::line(format_args!("    actual   {}", c.actual));
+    output::line(format_args!("    got      {}", c.actual));
 }
 
 /// Prints the groups with their descriptions and the names of their checks.

@@ -24,8 +24,13 @@ use std::time::Instant;
   relobox plugin test riscv64 --filter vectors
   relobox plugin test mine.wasm --replay relobox-failures/vectors-CALL26-bytes.case
 
-All test cases are derived from the plugin's own description (see docs/conformance.md). Exit code 0: passed;
-1: a check failed; 2: wrong usage; 3: the plugin cannot be used at all.")]
+All test cases are derived from the plugin's own description (see docs/conformance.md).
+
+Exit codes:
+  0  every check passed
+  1  a check failed
+  2  wrong usage
+  3  the plugin cannot be used at all")]
 pub(crate) struct TestArgs {
     /// A .wasm file, or the name of a plugin
     plugin: String,
