@@ -157,7 +157,7 @@ struct relobox_arm {
  * the device again.
  */
 #define RELOBOX_FOUND_NOTHING 0		/* the load did not reach the comparison, or everything agreed */
-#define RELOBOX_FOUND_AREA 1		/* area `index`: the kernel asked for `found_value` bytes (0: not at all), not `expected` */
+#define RELOBOX_FOUND_AREA 1		/* area `index`: the kernel wants `found_value` bytes instead of `expected`; 0: none */
 #define RELOBOX_FOUND_SECTION 2		/* section `index` is at `found_value` instead of `expected` */
 #define RELOBOX_FOUND_SYMBOL 3		/* symbol `index` is `found_value` instead of `expected` */
 #define RELOBOX_FOUND_COUNT 4		/* `found_value` sections (index 0) or symbols (1) instead of `expected` */

@@ -20,7 +20,10 @@ pub enum ClientError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The kernel died.
-    #[error("the kernel died while it was asked to {during}{}", report.as_deref().map(|r| format!(": {r}")).unwrap_or_default())]
+    #[error(
+        "the kernel died while it was asked to {during}{}",
+        report.as_deref().map(|r| format!(": {r}")).unwrap_or_default()
+    )]
     KernelDied {
         /// The request, as a verb phrase.
         during: String,

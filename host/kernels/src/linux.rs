@@ -15,7 +15,7 @@ use std::os::fd::BorrowedFd;
 const COMPRESSED: u32 = 4;
 
 /// A finished call of finit_module(2), with the kernel's log since its beginning.
-pub(crate) struct Done {
+pub(crate) struct LoadCall {
     name: String,
     args: String,
     packed: bool,
@@ -24,15 +24,15 @@ pub(crate) struct Done {
 }
 
 /// Calls finit_module(2). `packed` says that the kernel has to decompress the file.
-pub(crate) fn finit_module(file: BorrowedFd<'_>, name: &str, args: &str, packed: bool) -> Done {
+pub(crate) fn finit_module(file: BorrowedFd<'_>, name: &str, args: &str, packed: bool) -> LoadCall {
     let log = Reader::open();
     let flags = if packed { COMPRESSED } else { 0 };
     let call = |args: CString| rustix::system::finit_module(file, &args, flags as _);
     let result = CString::new(args).map_err(|_| Errno::INVAL).and_then(call);
-    Done { name: name.to_owned(), args: args.to_owned(), packed, result, log }
+    LoadCall { name: name.to_owned(), args: args.to_owned(), packed, result, log }
 }
 
-impl Done {
+impl LoadCall {
     /// Returns the outcome. `finalized` says that only parameters, sysfs and init were left to do.
     pub(crate) fn outcome(self, finalized: bool) -> Result<Loaded, Failure> {
         let Self { name, args, packed, result, log } = self;

@@ -70,7 +70,7 @@ pub fn run<T: Target>(args: &InsmodArgs<T>) -> Result<ExitCode> {
     args.target.permit()?;
     let loader = args.target.loader(&args.common, &args.inputs)?;
     let inserted = loader.insert(&args.module, &join_args(&args.parameters))?;
-    odd(&name, &inserted);
+    print_warnings(&name, &inserted);
     if args.common.json {
         json(&inserted)
     } else {
@@ -80,7 +80,7 @@ pub fn run<T: Target>(args: &InsmodArgs<T>) -> Result<ExitCode> {
 }
 
 /// Prints a warning for what the kernel only warns about.
-pub fn odd(name: &str, inserted: &Inserted) {
+pub fn print_warnings(name: &str, inserted: &Inserted) {
     if inserted.returned > 0 {
         output::warning(format_args!("{name}: init returned {}, which should be 0 or negative", inserted.returned));
     }
@@ -232,7 +232,8 @@ mod tests {
             (Mode::Sim, "hello: live, 6 relocations done by plugin x86_64 (sim); uses helper"),
             (
                 Mode::Vet,
-                "hello: live, relocated by the kernel; checked before: 6 relocations link by plugin x86_64 (vet); uses helper",
+                "hello: live, relocated by the kernel; checked before: 6 relocations link by plugin x86_64 (vet); \
+                 uses helper",
             ),
         ] {
             assert_eq!(live(&inserted(mode)), expected);

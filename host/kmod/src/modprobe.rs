@@ -118,10 +118,10 @@ pub fn run<T: Target>(args: &ModprobeArgs<T>) -> Result<ExitCode> {
     for warning in tree.warnings.iter().chain(&config.warnings) {
         output::warning(warning);
     }
-    if args.remove { take_out(args, &tree, &config) } else { put_in(args, &tree, &config) }
+    if args.remove { remove_modules(args, &tree, &config) } else { load_modules(args, &tree, &config) }
 }
 
-fn put_in<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Config) -> Result<ExitCode> {
+fn load_modules<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Config) -> Result<ExitCode> {
     let several = std::iter::once(&args.name).chain(&args.more).cloned().collect();
     let (names, parameters) =
         if args.all { (several, String::new()) } else { (vec![args.name.clone()], join_args(&args.more)) };
@@ -148,7 +148,7 @@ fn put_in<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Config) -> Re
     }
     if args.dry_run || args.show_depends {
         if args.common.json {
-            let modules = plan.steps.iter().map(|step| Row::of(step, planned(step))).collect();
+            let modules = plan.steps.iter().map(|step| Row::of(step, action_name(step))).collect();
             output::json(&Json { kernel: args.target.mode(), modules, blacklisted: blacklisted(&plan) });
         } else {
             plan.steps.iter().for_each(show);
@@ -174,8 +174,11 @@ fn put_in<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Config) -> Re
         Ok(())
     };
     let report = relobox_modprobe::run(&plan, jobs, args.first_time, load, unload);
-    let rows =
-        plan.steps.iter().zip(&report.outcomes).map(|(step, outcome)| Row::of(step, word(outcome)).with(outcome));
+    let rows = plan
+        .steps
+        .iter()
+        .zip(&report.outcomes)
+        .map(|(step, outcome)| Row::of(step, outcome_name(outcome)).with(outcome));
     if args.common.json {
         output::json(&Json { kernel: args.target.mode(), modules: rows.collect(), blacklisted: blacklisted(&plan) });
     } else {
@@ -249,7 +252,7 @@ fn print(plan: &LoadPlan, report: &RunReport<Inserted>) {
         let Step { name, required, .. } = step;
         match outcome {
             Outcome::Loaded(inserted) => {
-                crate::insmod::odd(name, inserted);
+                crate::insmod::print_warnings(name, inserted);
                 crate::insmod::print(inserted);
             }
             Outcome::Failed(error) => {
@@ -310,7 +313,7 @@ impl<'a> Row<'a> {
     }
 }
 
-fn planned(step: &Step) -> &'static str {
+fn action_name(step: &Step) -> &'static str {
     match step.action {
         Action::Load(_) => "planned",
         Action::Live => "live",
@@ -320,7 +323,7 @@ fn planned(step: &Step) -> &'static str {
     }
 }
 
-fn word(outcome: &Outcome<Inserted>) -> &'static str {
+fn outcome_name(outcome: &Outcome<Inserted>) -> &'static str {
     match outcome {
         Outcome::Loaded(_) => "loaded",
         Outcome::Live => "live",
@@ -336,20 +339,20 @@ fn blacklisted(plan: &LoadPlan) -> Vec<&str> {
     plan.blacklisted.iter().map(|(name, _)| name.as_str()).collect()
 }
 
-struct Connected<'a, T: Target> {
+struct KernelModules<'a, T: Target> {
     args: &'a ModprobeArgs<T>,
     kernel: Box<dyn Kernel>,
     /// The modules that a dry run treats as removed.
-    gone: Vec<String>,
+    removed: Vec<String>,
 }
 
-impl<T: Target> Modules for Connected<'_, T> {
+impl<T: Target> Modules for KernelModules<'_, T> {
     fn list(&mut self) -> Result<Vec<Module>, Failure> {
         let mut modules = self.kernel.list(None)?.modules;
-        modules.retain(|m| !self.gone.contains(&m.name));
+        modules.retain(|m| !self.removed.contains(&m.name));
         for module in &mut modules {
             let users = module.users.len();
-            module.users.retain(|user| !self.gone.contains(user));
+            module.users.retain(|user| !self.removed.contains(user));
             let fewer = (users - module.users.len()) as u32;
             module.use_count = module.use_count.map(|count| count.saturating_sub(fewer));
         }
@@ -369,21 +372,21 @@ impl<T: Target> Modules for Connected<'_, T> {
             let Module { name, users, use_count: count, .. } = module;
             return Err(Failure::InUse { name, users, count });
         }
-        self.gone.push(module.name);
+        self.removed.push(module.name);
         Ok(())
     }
 }
 
-fn take_out<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Config) -> Result<ExitCode> {
+fn remove_modules<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Config) -> Result<ExitCode> {
     if !args.dry_run {
         args.target.permit()?;
     }
-    let mut kernel = Connected { args, kernel: args.target.remover()?, gone: Vec::new() };
-    let how = RemoveOptions { first_time: args.first_time, ignore_commands: args.ignore_remove };
+    let mut kernel = KernelModules { args, kernel: args.target.remover()?, removed: Vec::new() };
+    let options = RemoveOptions { first_time: args.first_time, ignore_commands: args.ignore_remove };
     let (mut removed, mut errors) = (Removed::default(), Vec::new());
     for name in std::iter::once(&args.name).chain(&args.more) {
         let name = if names::is_written_as_file(name) { names::of_file(name) } else { name.clone() };
-        errors.extend(remove(tree, config, &mut kernel, &name, how, &mut removed).err());
+        errors.extend(remove(tree, config, &mut kernel, &name, options, &mut removed).err());
     }
     for warning in &removed.warnings {
         output::warning(warning);

@@ -49,7 +49,7 @@ pub struct Real {
     )]
     choice: Backend,
     #[arg(skip)]
-    decided: OnceLock<Decided>,
+    decision: OnceLock<Decision>,
     #[arg(skip)]
     linking: Linking,
 }
@@ -68,7 +68,7 @@ pub struct Linking {
 impl Default for Linking {
     /// Starts `relobox-linker`, which has no compiler.
     fn default() -> Self {
-        Self { program: beside, cache: || None, compiled: compiled::of_pin }
+        Self { program: linker_program, cache: || None, compiled: compiled::of_pin }
     }
 }
 
@@ -76,7 +76,7 @@ impl Default for Linking {
 pub const LINKER: &str = "relobox-linker";
 
 /// The path of `relobox-linker`: beside this program, or in the directory where packages install it.
-fn beside() -> Result<PathBuf> {
+fn linker_program() -> Result<PathBuf> {
     let program = std::env::current_exe().map_err(Error::io("/proc/self/exe"))?;
     let places = [program.with_file_name(LINKER), Path::new("/usr/lib/relobox").join(LINKER)];
     places.iter().find(|path| path.exists()).cloned().ok_or_else(|| {
@@ -87,7 +87,7 @@ fn beside() -> Result<PathBuf> {
 
 /// The choice, after `auto` was replaced.
 #[derive(Clone, Debug)]
-struct Decided {
+struct Decision {
     choice: Backend,
     /// Why `auto` did not choose the device.
     downgrade: Option<String>,
@@ -97,24 +97,24 @@ impl Real {
     /// Makes a choice without a command line.
     #[must_use]
     pub fn new(choice: Backend, linking: Linking) -> Self {
-        Self { choice, decided: OnceLock::new(), linking }
+        Self { choice, decision: OnceLock::new(), linking }
     }
 
     /// True if modules are loaded with the device. Decides `auto` once, because that opens the device.
     fn by_device(&self) -> bool {
-        self.decided().choice == Backend::Device
+        self.decision().choice == Backend::Device
     }
 
-    fn decided(&self) -> &Decided {
-        self.decided.get_or_init(|| match self.choice {
+    fn decision(&self) -> &Decision {
+        self.decision.get_or_init(|| match self.choice {
             Backend::Auto => decide(Device::open().map(|device| device.cannot_load())),
-            choice => Decided { choice, downgrade: None },
+            choice => Decision { choice, downgrade: None },
         })
     }
 
     /// Warns that the kernel relocates modules itself if `auto` chose that, with the reason.
     fn warn_of_downgrade(&self) {
-        if let Some(why) = &self.decided().downgrade {
+        if let Some(why) = &self.decision().downgrade {
             output::warning(format_args!(
                 "{why}; so the kernel relocates modules itself, after relobox has checked that they link \
                  ('--kernel vet' suppresses this warning)"
@@ -172,7 +172,7 @@ impl Target for Real {
         // From here on, plugins need a pin, and no home directory is searched for them: see Plugins::trusted.
         let plugins = common.plugins(true)?;
         let linker = self.start_linker(plugins.clone(), inputs)?;
-        Ok(Box::new(ByLinker { real: self, plugins, linker }))
+        Ok(Box::new(LinkerLoader { real: self, plugins, linker }))
     }
 
     fn call(&self, object: &Path, function: Option<&str>, common: &Common, inputs: &Inputs) -> Result<Called> {
@@ -204,13 +204,13 @@ impl Target for Real {
 }
 
 /// Links in a process without rights. This process never parses a module.
-struct ByLinker<'a> {
+struct LinkerLoader<'a> {
     real: &'a Real,
     plugins: Plugins,
     linker: Linker,
 }
 
-impl Loader for ByLinker<'_> {
+impl Loader for LinkerLoader<'_> {
     fn insert(&self, path: &Path, args: &str) -> Result<Inserted> {
         let name = path.display().to_string();
         let (file, packed) = seal(path)?;
@@ -242,13 +242,13 @@ impl Loader for ByLinker<'_> {
 }
 
 /// Decides `auto`. `device` is the result of opening the device: the reason why it cannot load modules, if it cannot.
-fn decide(device: Result<Option<String>, Failure>) -> Decided {
+fn decide(device: Result<Option<String>, Failure>) -> Decision {
     let why = match device {
-        Ok(None) => return Decided { choice: Backend::Device, downgrade: None },
+        Ok(None) => return Decision { choice: Backend::Device, downgrade: None },
         Ok(Some(why)) => format!("{}: {why}", device::PATH),
         Err(failure) => format!("{failure}{}", missing()),
     };
-    Decided { choice: Backend::Vet, downgrade: Some(why) }
+    Decision { choice: Backend::Vet, downgrade: Some(why) }
 }
 
 /// A hint for a device that does not exist.
@@ -283,8 +283,8 @@ mod tests {
 
     #[test]
     fn auto_is_the_device_or_says_why_not() {
-        let decided = decide(Ok(None));
-        assert_eq!((decided.choice, decided.downgrade), (Backend::Device, None));
+        let decision = decide(Ok(None));
+        assert_eq!((decision.choice, decision.downgrade), (Backend::Device, None));
         for (device, words) in [
             (
                 Ok(Some("this kernel loads signed modules only".into())),
@@ -293,9 +293,9 @@ mod tests {
             (Err(Failure::Unreachable("/dev/relobox: no such file".into())), "/dev/relobox: no such file"),
             (Err(Failure::NotAllowed("CAP_SYS_MODULE".into())), "not allowed: CAP_SYS_MODULE"),
         ] {
-            let decided = decide(device);
-            assert_eq!(decided.choice, Backend::Vet);
-            let why = decided.downgrade.unwrap();
+            let decision = decide(device);
+            assert_eq!(decision.choice, Backend::Vet);
+            let why = decision.downgrade.unwrap();
             assert!(why.starts_with(words), "{why}");
         }
     }

@@ -266,7 +266,8 @@ mod tests {
         c.parse(
             "a.conf",
             "# comment\n\nalias net-pf-[0-9] my-proto\noptions my-proto a=1 \\\n  b=\"x y\"\noptions my_proto c=2\n\
-             install bad /bin/false\nblacklist old-one\nsoftdep x-y pre: a b post: c\nsoftdep z gcm\ninclude /x\nfoo bar\nalias\n",
+             install bad /bin/false\nblacklist old-one\nsoftdep x-y pre: a b post: c\nsoftdep z gcm\n\
+             include /x\nfoo bar\nalias\n",
         );
         assert_eq!(c.aliases[0].name, "net_pf_[0-9]");
         assert_eq!(c.options_of("my_proto", None), "a=1   b=\"x y\" c=2");

@@ -174,7 +174,8 @@ mod tests {
 
     #[test]
     fn overrides_come_first_and_the_last_of_them_before_others() {
-        let config = "search updates built-in\noverride a-b * extra\noverride a-b 6.1 kernel/fs\noverride a-b 5.10 updates/dkms\n";
+        let config = "search updates built-in\noverride a-b * extra\noverride a-b 6.1 kernel/fs\n\
+            override a-b 5.10 updates/dkms\n";
         let taken = order(config, "6.1", &FILES[..3]);
         assert_eq!(taken, ["kernel/fs/a-b.ko.xz", "extra/a-b.ko", "updates/dkms/a-b.ko"]);
         assert_eq!(order("override a * extra\n", "6.1", &FILES[1..3])[0], "updates/dkms/a-b.ko");

@@ -1,6 +1,6 @@
 //! Loads one module that other processes may be loading at the same time.
 
-use super::run::only;
+use super::run::is_only;
 use relobox_core::error::Result;
 use relobox_core::kernel::Module;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ pub fn load<T>(
             Err(error) => error,
         };
         // The module existed when it was linked, or finit_module(2) returned EEXIST, which an init may return as well.
-        let mut was_there = matches!(error, relobox_core::Error::Module(_)) && only(&error, "already-loaded");
+        let mut was_there = matches!(error, relobox_core::Error::Module(_)) && is_only(&error, "already-loaded");
         loop {
             let Ok(modules) = modules() else { return Err(error) };
             match modules.iter().find(|module| module.name == name) {

@@ -52,7 +52,7 @@ pub fn remove(
     config: &Config,
     kernel: &mut impl Modules,
     name: &str,
-    how: RemoveOptions,
+    options: RemoveOptions,
     removed: &mut Removed,
 ) -> Result<()> {
     let names = find(tree, config, kernel, name)?;
@@ -62,7 +62,7 @@ pub fn remove(
         return Err(Problem::new("not-found", name, text).into());
     }
     for name in names {
-        one(tree, config, kernel, &name, how, removed, &mut HashSet::new())?;
+        remove_one(tree, config, kernel, &name, options, removed, &mut HashSet::new())?;
     }
     Ok(())
 }
@@ -81,12 +81,12 @@ fn find(tree: &Tree, config: &Config, kernel: &mut impl Modules, name: &str) -> 
     tree.by_alias(&alias)
 }
 
-fn one(
+fn remove_one(
     tree: &Tree,
     config: &Config,
     kernel: &mut impl Modules,
     name: &str,
-    how: RemoveOptions,
+    options: RemoveOptions,
     removed: &mut Removed,
     visited: &mut HashSet<String>,
 ) -> Result<()> {
@@ -100,29 +100,29 @@ fn one(
             return Err(Problem::new("built-in", name, "it is part of the kernel").into());
         }
         let missing = Failure::Unknown { name: name.to_owned() };
-        return if how.first_time { Err(refused(missing)) } else { Ok(()) };
+        return if options.first_time { Err(refused(missing)) } else { Ok(()) };
     };
-    if let Some(line) = Config::command(&config.remove, name, None).filter(|_| !how.ignore_commands) {
+    if let Some(line) = Config::command(&config.remove, name, None).filter(|_| !options.ignore_commands) {
         let text = format!("{} has a command for it, and relobox does not run commands", line.place);
         return Err(Problem::new("remove-command", name, text)
             .hint("--ignore-remove ignores the command and removes the module")
             .into());
     }
     let soft = config.softdep(name).cloned();
-    let quietly = RemoveOptions { first_time: false, ..how };
-    let mut soft_ones = |wanted: &[String], kernel: &mut _, removed: &mut Removed| {
+    let soft_options = RemoveOptions { first_time: false, ..options };
+    let mut remove_soft = |wanted: &[String], kernel: &mut _, removed: &mut Removed| {
         for wanted in wanted.iter().rev() {
             // It may be in use for other reasons. That is not an error of this removal.
             let names = find(tree, config, kernel, wanted).unwrap_or_default();
             for name in names {
-                let gone = one(tree, config, kernel, &name, quietly, removed, visited);
-                if let Err(error) = gone.or_else(expected) {
+                let gone = remove_one(tree, config, kernel, &name, soft_options, removed, visited);
+                if let Err(error) = gone.or_else(ignore_expected) {
                     removed.warnings.push(format!("{error}; it stays"));
                 }
             }
         }
     };
-    soft_ones(soft.as_ref().map_or(&[], |s| &s.post), kernel, removed);
+    remove_soft(soft.as_ref().map_or(&[], |s| &s.post), kernel, removed);
     // The kernel knows which modules use which symbols. modules.dep has the other dependencies.
     let mut needs = tree.needs(name);
     let mut open = module.uses.clone();
@@ -145,12 +145,12 @@ fn one(
             removed.names.push(need);
         }
     }
-    soft_ones(soft.as_ref().map_or(&[], |s| &s.pre), kernel, removed);
+    remove_soft(soft.as_ref().map_or(&[], |s| &s.pre), kernel, removed);
     Ok(())
 }
 
 /// Ignores the error if a soft dependency is in use or part of the kernel.
-fn expected(error: Error) -> Result<()> {
+fn ignore_expected(error: Error) -> Result<()> {
     match super::plan::kind(&error) {
         Some("in-use" | "built-in" | "permanent") => Ok(()),
         _ => Err(error),

@@ -75,7 +75,7 @@ pub fn run<T: Send>(
         let target = first_time && plan.targets.iter().any(|t| t.step == i);
         state.outcomes.push(match &step.action {
             Action::Load(_) => None,
-            Action::Live | Action::BuiltIn if target => Some(Outcome::Failed(present(step))),
+            Action::Live | Action::BuiltIn if target => Some(Outcome::Failed(already_loaded(step))),
             Action::Live => Some(Outcome::Live),
             Action::BuiltIn => Some(Outcome::BuiltIn),
             Action::Disabled => Some(Outcome::Disabled),
@@ -136,9 +136,9 @@ fn attempt<T>(step: &Step, path: &Path, strict: bool, load: &impl Fn(&Step, &Pat
         match load(step, path) {
             Ok(Some(loaded)) => return Outcome::Loaded(loaded),
             // Another process loaded it first.
-            Ok(None) if strict => return Outcome::Failed(present(step)),
+            Ok(None) if strict => return Outcome::Failed(already_loaded(step)),
             Ok(None) => return Outcome::Live,
-            Err(error) if only(&error, "stale") && tries < TRIES => tries += 1,
+            Err(error) if is_only(&error, "stale") && tries < TRIES => tries += 1,
             Err(error) => return Outcome::Failed(error),
         }
     }
@@ -187,7 +187,7 @@ impl<T> State<T> {
 
 /// True if the only kind of problem is `kind`, as a fact from this process or the kernel. What a linking process
 /// reports ([`Error::Told`]) does not count.
-pub(crate) fn only(error: &Error, kind: &str) -> bool {
+pub(crate) fn is_only(error: &Error, kind: &str) -> bool {
     match error {
         Error::Module(problems) => !problems.is_empty() && problems.iter().all(|p| p.kind == kind),
         Error::Kernel(problem) => problem.kind == kind,
@@ -195,7 +195,7 @@ pub(crate) fn only(error: &Error, kind: &str) -> bool {
     }
 }
 
-fn present(step: &Step) -> Error {
+fn already_loaded(step: &Step) -> Error {
     let text = match step.action {
         Action::BuiltIn => "it is part of the kernel",
         _ => "it is loaded",

@@ -96,8 +96,8 @@ impl Target for KernelArgs {
         if self.is_sim() || self.all_in_one {
             return Ok(());
         }
-        let text = "relobox-kmod and relobox-linker change this machine's kernel, but they are not installed beside this \
-                    program (scripts/build-programs builds them). This program contains a compiler; '--all-in-one' \
+        let text = "relobox-kmod and relobox-linker change this machine's kernel, but they are not installed beside \
+                    this program (scripts/build-programs builds them). This program contains a compiler; '--all-in-one' \
                     permits it nevertheless, and '--kernel sim' uses a simulated kernel";
         Err(Error::Usage(text.into()))
     }

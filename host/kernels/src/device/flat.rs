@@ -97,8 +97,8 @@ impl Kernel for Flat {
         let done = unsafe { rustix::ioctl::ioctl(&self.0.device, Updater::<DO_CALL, Call>::new(&mut call)) };
         done.map_err(|e| match e {
             Errno::NOEXEC => Failure::Refused(
-                "the function does not begin with the instruction that this kernel requires at the target of an indirect \
-                 call: compile with -fcf-protection=branch, or with the option that does this for your machine"
+                "the function does not begin with the instruction that this kernel requires at the target of an \
+                 indirect call: compile with -fcf-protection=branch, or with the option that does this for your machine"
                     .into(),
             ),
             Errno::ACCESS => Failure::NotAllowed("a security module does not let code be called".into()),
