@@ -177,7 +177,8 @@ impl Linker {
     ///
     /// # Errors
     /// [`Error::Kernel`] if the kernel refuses, [`Error::Told`] if the linking process reports that the module cannot
-    /// be linked, [`Error::Linker`] if that process fails. Then the module is not live.
+    /// be linked, [`Error::Linker`] if that process fails. The module is not live then, except if the kernel loaded it
+    /// but does not list it (a problem of kind `not-listed`).
     pub fn insmod(&self, kernel: &mut dyn Kernel, name: &str, file: BorrowedFd<'_>, args: &str) -> Result<Inserted> {
         let file = file.try_clone_to_owned().map_err(Error::io(name))?;
         let len = wire::sealed_len(&file)?;
