@@ -141,7 +141,6 @@ struct relobox_call {
  * hooks were switched off, or because other code replaces a hooked function; the areas are freed. -EINVAL: there are no
  * areas, or there is a FLAT one.
  */
- */
 struct relobox_arm {
 	__u64 sections;			/* __u64[] */
 	__u64 symbols;			/* __u64[] */

@@ -90,7 +90,7 @@ fn links_to_modules_are_checked() {
     assert_eq!(code, Some(1), "{report}");
     assert_eq!(all(&report["failures"], "module"), ["weak-updates/bad.ko"]);
     assert_eq!(all(&report["links"], "module"), ["weak-updates/bad.ko"]);
-    assert!(env.said(TREE).contains("1 of the modules are links out of their tree"));
+    assert!(env.said(TREE).contains("1 of the modules are symbolic links out of their tree"));
     // A tree of nothing but links.
     std::fs::create_dir_all(env.path("nix/kernel")).expect("a directory");
     symlink("../../lib/modules/6.1/kernel/good.ko", env.path("nix/kernel/good.ko")).expect("a link");
