@@ -5,7 +5,7 @@ mod test_env;
 
 use relobox::inserted::Called;
 use relobox::isolate::{Linker, Options};
-use relobox::kernel::{Failure, Kernel, Listing, Load, Loaded, Machine, Protection, Request};
+use relobox::kernel::{Kernel, KernelError, Listing, Load, Loaded, Machine, Protection, Request};
 use relobox::kernels::sim::Sim;
 use relobox::sealed::seal;
 use std::os::fd::AsFd as _;
@@ -161,34 +161,34 @@ struct Changed {
     sim: Sim,
     gpl: bool,
     namespace: &'static str,
-    called: Result<(), Failure>,
+    called: Result<(), KernelError>,
 }
 
 impl Kernel for Changed {
-    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, KernelError> {
         let mut listing = self.sim.list(wanted)?;
         for export in listing.exports.iter_mut().filter(|export| export.name == "_printk") {
             (export.gpl, export.namespace) = (self.gpl, self.namespace.into());
         }
         Ok(listing)
     }
-    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
+    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, KernelError> {
         self.sim.allocate(areas)
     }
-    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure> {
+    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), KernelError> {
         self.sim.put(address, bytes)
     }
-    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), Failure> {
+    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), KernelError> {
         self.sim.protect(area, protection)
     }
-    fn call(&mut self, address: u64) -> Result<i32, Failure> {
+    fn call(&mut self, address: u64) -> Result<i32, KernelError> {
         self.called.clone()?;
         self.sim.call(address)
     }
-    fn load(&mut self, _: &Load) -> Result<Loaded, Failure> {
+    fn load(&mut self, _: &Load) -> Result<Loaded, KernelError> {
         panic!("nothing is loaded")
     }
-    fn remove(&mut self, _: &str) -> Result<(), Failure> {
+    fn remove(&mut self, _: &str) -> Result<(), KernelError> {
         panic!("nothing is removed")
     }
 }
@@ -232,7 +232,7 @@ fn the_linking_process_links_and_the_licence_decides() {
     let modules = run("imports.o", true, "module:one,gpl", Ok(())).unwrap_err();
     assert!(modules.contains("for some modules only"), "{modules}");
 
-    let refused = run("one.o", false, "", Err(Failure::NotAllowed("no".into()))).unwrap_err();
+    let refused = run("one.o", false, "", Err(KernelError::NotAllowed("no".into()))).unwrap_err();
     assert_eq!(refused, "one.o: not allowed: no");
     w.assert_empty();
 }

@@ -3,7 +3,7 @@
 //! One request, one reply, each one message of a `SOCK_SEQPACKET` Unix socket: a version byte, a tag byte, the
 //! fields. The shape is a device's: a connection owns what it allocated, as an open file of a device would.
 
-use crate::refusal::Refusal;
+use crate::sim_error::SimError;
 use crate::wire::{Bytes, choice, record};
 
 pub use crate::wire::VERSION;
@@ -236,7 +236,7 @@ choice! {
         /// Done.
         0 = Done,
         /// Not done, and nothing changed unless the refusal says so.
-        1 = Refused { /** Why. */ refusal: Refusal },
+        1 = Refused { /** Why. */ refusal: SimError },
         /// The size of the snapshot.
         2 = Length { /** Bytes. */ length: u64 },
         /// A piece of the snapshot.

@@ -1,7 +1,7 @@
 //! Plugins of the previous ABI version: a real one, unchanged since, and some that lie. docs/abi.md has the rules.
 
 use anyhow::Result;
-use relobox::error::{Error, Misbehaviour};
+use relobox::error::{Error, GuestError};
 use relobox::guests::Plugin;
 use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
@@ -175,7 +175,7 @@ fn a_version_that_nobody_speaks_is_refused_by_name() {
             Err(other) => panic!("{other}"),
             Ok(_) => panic!("{export} and {description} pass"),
         };
-        let named = matches!(what, Misbehaviour::Version(theirs, ABI_VERSION) if theirs == export);
+        let named = matches!(what, GuestError::Version(theirs, ABI_VERSION) if theirs == export);
         assert_eq!(named, version, "{what:?}");
         assert!(what.to_string().contains(words), "{what}");
     }
@@ -253,7 +253,7 @@ fn a_version_does_not_change_with_the_job() {
     assert_eq!(plugin.about.abi, 1);
     let Err(error) = plugin.guest.instantiate(64 << 20, 1_000_000) else { panic!("it passes") };
     let words = "it is of ABI version 2, where only 1 will do";
-    assert!(matches!(&error, Error::Guest { what: Misbehaviour::Answer(text), .. } if text == words), "{error}");
+    assert!(matches!(&error, Error::Guest { what: GuestError::MalformedAnswer(text), .. } if text == words), "{error}");
 }
 
 #[test]

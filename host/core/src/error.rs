@@ -2,8 +2,8 @@
 //!
 //! Names in it are as they were found, and escaped by `Display`.
 
-use crate::linker_fault::Fault;
-use crate::problem::Problem;
+use crate::diagnostic::Diagnostic;
+use crate::linker_error::LinkerError;
 use crate::text::Escaped;
 use relobox_abi::ABI_OLDEST;
 use std::path::PathBuf;
@@ -12,8 +12,8 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The module cannot be linked; every problem that was found. Exit code 1.
-    #[error("{}", crate::problem::problems(.0))]
-    Module(Vec<Problem>),
+    #[error("{}", crate::diagnostic::problems(.0))]
+    Module(Vec<Diagnostic>),
     /// The request makes no sense. Exit code 2.
     #[error("{}", Escaped(.0))]
     Usage(String),
@@ -31,18 +31,18 @@ pub enum Error {
         /// Its name.
         guest: String,
         /// What it did.
-        what: Misbehaviour,
+        what: GuestError,
     },
     /// A kernel (simulated or real) refused. Exit code 1.
     #[error("{0}")]
-    Kernel(Box<Problem>),
+    Kernel(Box<Diagnostic>),
     /// What the linking process says is wrong with the module. It may lie, so this is only shown: nothing may be decided
     /// by its kinds. That nothing was loaded is known without it. Exit code 1.
-    #[error("{}", crate::problem::problems(.0))]
-    Told(Vec<Problem>),
+    #[error("{}", crate::diagnostic::problems(.0))]
+    Reported(Vec<Diagnostic>),
     /// The process that links did not do its work. Exit code 3; 2 if it could not get ready for want of something.
     #[error("the linking process {0}")]
-    Linker(#[from] Fault),
+    Linker(#[from] LinkerError),
 }
 
 impl Error {
@@ -50,8 +50,8 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Module(_) | Self::Kernel(_) | Self::Told(_) => 1,
-            Self::Usage(_) | Self::Io { .. } | Self::Linker(Fault::Ready { usage: true, .. }) => 2,
+            Self::Module(_) | Self::Kernel(_) | Self::Reported(_) => 1,
+            Self::Usage(_) | Self::Io { .. } | Self::Linker(LinkerError::Ready { usage: true, .. }) => 2,
             Self::Guest { .. } | Self::Linker(_) => 3,
         }
     }
@@ -78,7 +78,7 @@ fn version(theirs: u32, ours: u32) -> String {
 
 /// How a guest broke the contract.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Misbehaviour {
+pub enum GuestError {
     /// The bytes are not a guest: not Wasm, wrong exports, too large.
     #[error("is not a usable guest: {}", Escaped(.0))]
     Unusable(String),
@@ -114,10 +114,10 @@ pub enum Misbehaviour {
     },
     /// An answer points outside its memory, or is not what it should be.
     #[error("gave a malformed answer: {}", Escaped(.0))]
-    Answer(String),
+    MalformedAnswer(String),
     /// It changed a byte that no relocation declares.
     #[error("changed byte {offset:#x} of section {}, which no relocation may change", Escaped(section))]
-    Window {
+    OutOfWindowWrite {
         /// The section's name.
         section: String,
         /// The first such byte.
@@ -125,8 +125,8 @@ pub enum Misbehaviour {
     },
 }
 
-impl From<Problem> for Error {
-    fn from(problem: Problem) -> Self {
+impl From<Diagnostic> for Error {
+    fn from(problem: Diagnostic) -> Self {
         Self::Module(vec![problem])
     }
 }

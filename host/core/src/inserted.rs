@@ -1,10 +1,10 @@
 //! What came of loading a module, or of calling a function: it is live, it has returned, or the kernel refused it.
 
 use crate::areas::Area;
+use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::error::Error;
-use crate::kernel::{Failure, Mode};
-use crate::problem::Problem;
+use crate::kernel::{KernelError, Mode};
 
 /// A module that is live.
 #[derive(Clone, Debug)]
@@ -46,19 +46,19 @@ pub struct Called {
 
 /// A kernel's refusal as a problem of `subject`, a file or a module.
 #[must_use]
-pub fn refusal(subject: &str, failure: &Failure) -> Error {
-    let mut problem = Problem::new(failure.kind(), subject, failure.to_string());
+pub fn kernel_error(subject: &str, failure: &KernelError) -> Error {
+    let mut problem = Diagnostic::new(failure.kind(), subject, failure.to_string());
     match failure {
-        Failure::Init { errno } | Failure::Argument { errno, .. } => problem.value = Some((*errno).into()),
-        Failure::Unclear { errno, .. } => problem.value = Some((*errno).into()),
-        Failure::InUse { users, .. } if users.is_empty() => {
+        KernelError::Init { errno } | KernelError::Argument { errno, .. } => problem.value = Some((*errno).into()),
+        KernelError::Unclear { errno, .. } => problem.value = Some((*errno).into()),
+        KernelError::InUse { users, .. } if users.is_empty() => {
             problem.hint = "a mount, an open file, a device or the kernel itself uses it".into();
         }
-        Failure::InUse { .. } => problem.hint = "remove those first".into(),
-        Failure::NotLive { .. } => problem.hint = "try again".into(),
-        Failure::Unknown { .. } => problem.hint = "see 'relobox lsmod'".into(),
-        Failure::Stale { .. } => problem.hint = "try again".into(),
-        Failure::Exists { .. } => problem.hint = "'relobox rmmod' removes it".into(),
+        KernelError::InUse { .. } => problem.hint = "remove those first".into(),
+        KernelError::NotLive { .. } => problem.hint = "try again".into(),
+        KernelError::Unknown { .. } => problem.hint = "see 'relobox lsmod'".into(),
+        KernelError::Stale { .. } => problem.hint = "try again".into(),
+        KernelError::Exists { .. } => problem.hint = "'relobox rmmod' removes it".into(),
         _ => {}
     }
     Error::Kernel(Box::new(problem))

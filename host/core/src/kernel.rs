@@ -1,6 +1,6 @@
 //! A kernel that modules are placed in, by the primitives of the 2002 proposal.
 //!
-//! Kernels take a module in different ways ([`Form`]): the simulated one as areas full of bytes, a real one with our
+//! Kernels take a module in different ways ([`LoadFormat`]): the simulated one as areas full of bytes, a real one with our
 //! device as a file whose relocations are done, and any other real one as the file it always was.
 //!
 //! *List* what is loaded and where; *allocate* space, which belongs to this connection until the module
@@ -20,17 +20,17 @@ use std::os::fd::OwnedFd;
 pub trait Kernel {
     /// What is loaded and where, and what is exported: one consistent picture. With `wanted`, a backend may leave other
     /// names out; the addresses of those that it gives stay true as long as this connection lives.
-    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure>;
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, KernelError>;
     /// The modules that it has, oldest first. Their exports may be left out.
-    fn modules(&mut self) -> Result<Vec<Module>, Failure> {
+    fn modules(&mut self) -> Result<Vec<Module>, KernelError> {
         Ok(self.list(Some(&[]))?.modules)
     }
     /// Allocates all of `areas` or none: their addresses, in that order. They are writable and full of zeros.
-    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure>;
+    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, KernelError>;
     /// Puts bytes into an area that is still writable.
-    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure>;
+    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), KernelError>;
     /// Makes an area read-only or executable, and never writable again.
-    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), Failure>;
+    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), KernelError>;
     /// A file for [`Load::image`], with what `write` writes. Nobody can change it any more.
     fn file(&mut self, write: &mut dyn FnMut(&mut File) -> crate::Result<()>) -> crate::Result<OwnedFd> {
         let io = |error| crate::Error::io("memfd")(error);
@@ -40,14 +40,14 @@ pub trait Kernel {
     }
     /// Makes a module of this connection's areas and calls its init. It is live, or nothing of it is left.
     /// A module in [`Load::uses`] that is no longer the one that was listed is refused: addresses in it are stale.
-    fn load(&mut self, load: &Load) -> Result<Loaded, Failure>;
+    fn load(&mut self, load: &Load) -> Result<Loaded, KernelError>;
     /// Calls `int f(void)` in an area of this connection that is executable, and what it returns. The area stays until the
     /// connection ends; it never ends while the function runs.
-    fn call(&mut self, _address: u64) -> Result<i32, Failure> {
-        Err(Failure::Refused("no code is called here but a module's own".into()))
+    fn call(&mut self, _address: u64) -> Result<i32, KernelError> {
+        Err(KernelError::Refused("no code is called here but a module's own".into()))
     }
     /// Removes a module that nobody uses.
-    fn remove(&mut self, name: &str) -> Result<(), Failure>;
+    fn remove(&mut self, name: &str) -> Result<(), KernelError>;
 }
 
 /// Space that is wanted.
@@ -72,7 +72,7 @@ pub enum Protection {
 
 /// How a kernel takes a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Form {
+pub enum LoadFormat {
     /// As areas: every byte is put where it belongs, and [`Load`] says what is what.
     Areas,
     /// As a file with its relocations done ([`Load::image`]), for areas of just the sizes that Linux will ask for.
@@ -105,7 +105,7 @@ impl Mode {
     }
 }
 
-impl Form {
+impl LoadFormat {
     /// Who relocates a module that a kernel takes like this.
     #[must_use]
     pub fn mode(self) -> Mode {
@@ -176,7 +176,7 @@ pub struct Load {
     pub params: Option<(u64, u64)>,
     /// Its arguments: `name=value`, separated by blanks.
     pub args: String,
-    /// The file, for a kernel that takes [`Form::Relocated`].
+    /// The file, for a kernel that takes [`LoadFormat::Relocated`].
     pub image: Option<Image>,
 }
 
@@ -254,7 +254,7 @@ pub struct Listing {
     /// What a module's `vermagic=` must say; only its first word, the release, where the kernel does not tell more.
     pub vermagic: String,
     /// How it takes modules.
-    pub form: Form,
+    pub form: LoadFormat,
     /// Whether a name that is not here is not exported. Not so for a kernel whose list has functions only.
     pub complete: bool,
     /// What code it runs.
@@ -267,7 +267,7 @@ pub struct Listing {
 
 /// Why a kernel did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-pub enum Failure {
+pub enum KernelError {
     /// Init returned a negative number; nothing of the module is left.
     #[error("init returned {0} ({1})", errno, error_text(*errno))]
     Init {
@@ -352,7 +352,7 @@ pub enum Failure {
     #[error("{of}: the kernel came to {found:#x}, and the module was relocated for {expected:#x}")]
     Disagrees {
         /// What it is of.
-        of: Of,
+        of: MismatchKind,
         /// What was used here.
         expected: u64,
         /// What the kernel has.
@@ -379,7 +379,7 @@ pub enum Failure {
 
 /// What a kernel and a relocated module can disagree about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Of {
+pub enum MismatchKind {
     /// The size of an area, by its place in the order of allocation.
     Area(u32),
     /// A section's address.
@@ -390,7 +390,7 @@ pub enum Of {
     Count,
 }
 
-impl std::fmt::Display for Of {
+impl std::fmt::Display for MismatchKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Area(n) => write!(f, "size of area {n}"),
@@ -401,7 +401,7 @@ impl std::fmt::Display for Of {
     }
 }
 
-impl Failure {
+impl KernelError {
     /// A stable word for it, as in JSON.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -450,13 +450,13 @@ mod tests {
         for mode in [Mode::Device, Mode::Vet, Mode::Sim] {
             assert_eq!(serde_json::to_value(mode).unwrap(), mode.name());
         }
-        assert_eq!([Form::Areas.mode(), Form::Original.mode()], [Mode::Sim, Mode::Vet]);
+        assert_eq!([LoadFormat::Areas.mode(), LoadFormat::Original.mode()], [Mode::Sim, Mode::Vet]);
     }
 
     #[test]
     fn errors_are_named() {
-        assert_eq!(Failure::Init { errno: -19 }.to_string(), "init returned -19 (No such device)");
-        let hostile = Failure::Unknown { name: "a\nb".into() };
+        assert_eq!(KernelError::Init { errno: -19 }.to_string(), "init returned -19 (No such device)");
+        let hostile = KernelError::Unknown { name: "a\nb".into() };
         assert_eq!(hostile.to_string(), "no module named 'a\\u{a}b' is loaded");
     }
 }

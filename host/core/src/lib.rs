@@ -6,22 +6,23 @@
 
 pub mod address_space;
 pub mod areas;
+pub mod diagnostic;
 pub mod digest;
 pub mod error;
 pub mod files;
 pub mod inserted;
 pub mod kernel;
 pub mod limits;
-pub mod linker_fault;
+pub mod linker_error;
 pub mod memfd;
 pub mod names;
 pub mod parameters;
-pub mod problem;
+
 pub mod rng;
 pub mod sealed;
 pub mod state;
 pub mod symbols;
 pub mod text;
 
+pub use diagnostic::{Diagnostic, Diagnostics};
 pub use error::{Error, Result};
-pub use problem::{Problem, Problems};

@@ -285,7 +285,7 @@ pub const LINK_SPACE: u64 = 9 << 30;
 /// Different words for kinds of problems that the linking process may use; there are some sixty.
 pub const KINDS: usize = 500;
 
-/// Problems of one answer.
+/// Diagnostics of one answer.
 pub const PROBLEMS: usize = FAULTS + 1;
 
 /// A text of a problem may be this many times [`TEXT`]: some name every module or namespace that is meant.

@@ -1,8 +1,8 @@
 //! A module's file, copied to where nobody can change it any more.
 
+use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
 use crate::files::{self, Kind};
-use crate::problem::Problem;
 use crate::{limits, memfd};
 use std::io::{ErrorKind, Read as _, Seek as _};
 use std::os::fd::OwnedFd;
@@ -38,7 +38,7 @@ pub fn checked_length(name: &str, len: u64) -> Result<u64> {
     let most = limits::FILE;
     if len > most {
         let text = format!("the file has {len} bytes, and the limit is {most}");
-        return Err(Problem::new("too-large", name, text).into());
+        return Err(Diagnostic::new("too-large", name, text).into());
     }
     Ok(len)
 }

@@ -4,13 +4,13 @@
 //! A state is true for one boot of one kernel. Another boot's, or one that others than its owner may have written, is
 //! refused; a module that is no longer where it was is dropped.
 
+use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::files::{self, Kind};
 use crate::inserted::Inserted;
 use crate::kernel::{Export, Mode, Module};
 use crate::limits;
-use crate::problem::Problem;
 use crate::text::hex;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _};
@@ -177,7 +177,7 @@ impl State {
 
     /// Reads JSON; `file` is for messages.
     pub fn parse(file: &str, text: &[u8]) -> Result<Self> {
-        let bad = |text: String| Error::from(Problem::new("bad-state", file, text));
+        let bad = |text: String| Error::from(Diagnostic::new("bad-state", file, text));
         // The version first: another one's fields may be others.
         #[derive(Deserialize)]
         struct Version {
@@ -202,13 +202,13 @@ impl State {
         let own = rustix::process::geteuid().as_raw();
         match files::read_trusted(path, &[0, own], limits::STATE + 1)? {
             Ok(text) if text.len() as u64 > limits::STATE => {
-                Err(Problem::new("bad-state", name, format!("more than {} bytes", limits::STATE)).into())
+                Err(Diagnostic::new("bad-state", name, format!("more than {} bytes", limits::STATE)).into())
             }
             Ok(text) => Self::parse(&name, &text),
             Err(untrusted) => {
                 let who =
                     format!("others may have written it, and addresses in it would be believed: {}", untrusted.why);
-                let problem = Problem::new("unsafe-state", untrusted.path.display().to_string(), who);
+                let problem = Diagnostic::new("unsafe-state", untrusted.path.display().to_string(), who);
                 Err(problem
                     .hint("the file and its directory should be root's, with no mode that lets others write")
                     .into())
@@ -220,7 +220,7 @@ impl State {
     pub fn check(&self, file: &str, boot: &Boot) -> Result<()> {
         let refused = |what: &str, own: &str, is: &str| {
             let text = format!("it is of {what} '{}', and this is '{is}'", crate::text::decoded(own.as_bytes()));
-            Err(Problem::new("foreign-state", file, text).hint("modules are elsewhere now: export it anew").into())
+            Err(Diagnostic::new("foreign-state", file, text).hint("modules are elsewhere now: export it anew").into())
         };
         if self.release != boot.release {
             return refused("kernel", &self.release, &boot.release);
@@ -317,7 +317,7 @@ impl Store {
         let meta = dir.dir_metadata().map_err(Error::io(path))?;
         if meta.uid() != rustix::process::geteuid().as_raw() || meta.mode() & 0o077 != 0 {
             let text = "others may read or write this directory";
-            let problem = Problem::new("unsafe-state", path.display().to_string(), text);
+            let problem = Diagnostic::new("unsafe-state", path.display().to_string(), text);
             return Err(problem.hint("it should be this user's, with mode 0700").into());
         }
         Ok(Self { dir, path: path.to_owned() })

@@ -4,7 +4,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use read::{Unusable, Wanted, contents};
+pub use read::{NameFilter, SymbolFileError, contents};
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};

@@ -5,8 +5,10 @@
 
 use super::linux;
 use relobox_core::areas::{Kind, PAGE};
-use relobox_core::kernel::{Export, Failure, Form, Kernel, Listing, Load, Loaded, Module, Protection, Request};
-use relobox_core::symbols::{Symbols, Unusable, Wanted, contents};
+use relobox_core::kernel::{
+    Export, Kernel, KernelError, Listing, Load, LoadFormat, Loaded, Module, Protection, Request,
+};
+use relobox_core::symbols::{NameFilter, SymbolFileError, Symbols, contents};
 use std::collections::HashMap;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
@@ -47,17 +49,17 @@ impl Vet {
 }
 
 impl Kernel for Vet {
-    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
-        let unreadable = |why: &str| Failure::Unreachable(format!("{KALLSYMS}: {why}"));
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, KernelError> {
+        let unreadable = |why: &str| KernelError::Unreachable(format!("{KALLSYMS}: {why}"));
         let hidden =
-            || Failure::NotAllowed(format!("{KALLSYMS} hides addresses from this process: {}", linux::hidden()));
-        let names: Wanted<'_> = wanted.unwrap_or_default().iter().copied().collect();
+            || KernelError::NotAllowed(format!("{KALLSYMS} hides addresses from this process: {}", linux::hidden()));
+        let names: NameFilter<'_> = wanted.unwrap_or_default().iter().copied().collect();
         let mut symbols = Symbols::new();
         if wanted.is_some() {
             let places = |name: &[u8]| name == PER_CPU_END || IMAGE.contains(&name);
             let text = contents(Path::new(KALLSYMS)).map_err(|e| unreadable(&e.to_string()))?;
             symbols.read(&text, |name| names.contains(name) || places(name)).map_err(|unusable| match unusable {
-                Unusable::Hidden => hidden(),
+                SymbolFileError::Hidden => hidden(),
                 _ => unreadable(&unusable.to_string()),
             })?;
         }
@@ -90,7 +92,7 @@ impl Kernel for Vet {
         Ok(Listing {
             release: uname.release().to_string_lossy().into_owned(),
             vermagic: uname.release().to_string_lossy().into_owned(),
-            form: Form::Original,
+            form: LoadFormat::Original,
             // Where it has export tables' names, it has everything.
             complete: symbols.know_exports(),
             machine: linux::machine(),
@@ -99,12 +101,12 @@ impl Kernel for Vet {
         })
     }
 
-    fn modules(&mut self) -> Result<Vec<Module>, Failure> {
+    fn modules(&mut self) -> Result<Vec<Module>, KernelError> {
         linux::loaded()
     }
 
     /// Nothing is allocated: the addresses are in reach of the kernel, as those that it will choose.
-    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
+    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, KernelError> {
         let place = |area: &Request| {
             if let (Kind::PerCpu, Some(at)) = (area.kind, self.per_cpu) {
                 return at.next_multiple_of(area.align.max(1));
@@ -116,21 +118,21 @@ impl Kernel for Vet {
         Ok(areas.iter().map(place).collect())
     }
 
-    fn put(&mut self, _: u64, _: &[u8]) -> Result<(), Failure> {
+    fn put(&mut self, _: u64, _: &[u8]) -> Result<(), KernelError> {
         Err(linux::not_by_bytes())
     }
 
-    fn protect(&mut self, _: u64, _: Protection) -> Result<(), Failure> {
+    fn protect(&mut self, _: u64, _: Protection) -> Result<(), KernelError> {
         Err(linux::not_by_bytes())
     }
 
-    fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
-        let file = self.file.as_ref().ok_or_else(|| Failure::Refused("there is no file to load".into()))?;
+    fn load(&mut self, load: &Load) -> Result<Loaded, KernelError> {
+        let file = self.file.as_ref().ok_or_else(|| KernelError::Refused("there is no file to load".into()))?;
         // Nothing says how far the kernel comes.
         linux::finit_module(file.as_fd(), &load.name, &load.args, self.packed).outcome(false)
     }
 
-    fn remove(&mut self, name: &str) -> Result<(), Failure> {
+    fn remove(&mut self, name: &str) -> Result<(), KernelError> {
         linux::remove(name)
     }
 }
@@ -184,7 +186,7 @@ mod tests {
         let loaded = modules("a 4096 0 - Live 0x0000000000000000\n");
         for text in [X86_64, ARM64] {
             let mut symbols = Symbols::new();
-            assert_eq!(symbols.read(hidden(text).as_bytes(), |_| true), Err(Unusable::Hidden));
+            assert_eq!(symbols.read(hidden(text).as_bytes(), |_| true), Err(SymbolFileError::Hidden));
         }
         // Only the modules' addresses are hidden: the image says where.
         assert_eq!(places(&symbols(X86_64), &loaded).unwrap().0, 0xffff_ffff_82e2_f000);

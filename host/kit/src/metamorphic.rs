@@ -1,7 +1,7 @@
 //! Metamorphic oracles: a second module is derived from the first, and a relation between the two results must hold,
 //! whatever a relocation means. If the plugin refuses either module, there is nothing to compare.
 
-use super::diagnostic::{Diagnostic, DiagnosticKind, hex};
+use super::diagnostic::{DiagnosticKind, PluginDiagnostic, hex};
 use super::field::Field;
 use super::places::{Places, Sharing};
 use super::plugin_under_test::PluginUnderTest;
@@ -91,13 +91,13 @@ fn linked(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Option<Linke
 ///
 /// # Errors
 ///
-/// A [`Diagnostic`] about the first field that did not change as expected.
+/// A [`PluginDiagnostic`] about the first field that did not change as expected.
 pub(crate) fn shift(
     under_test: &PluginUnderTest<'_>,
     module: &TestModule,
     what: Moves,
     by: u64,
-) -> Result<(), Diagnostic> {
+) -> Result<(), PluginDiagnostic> {
     let (Some(before), Some(after)) = (linked(under_test, module), linked(under_test, &moved(module, what, by))) else {
         return Ok(());
     };
@@ -140,7 +140,7 @@ pub(crate) fn shift(
             }
             let expected = expected(&factors[0]);
             let word = |word: u64| hex(&field.bytes(word)[..field.width.min(8)]);
-            return Err(Diagnostic {
+            return Err(PluginDiagnostic {
                 kind: DiagnosticKind::Differs,
                 about: format!("{} at {}+{:#x}", row.name, s.name, r.offset),
                 expected: format!(
@@ -208,8 +208,8 @@ fn owned(under_test: &PluginUnderTest<'_>, module: &TestModule, section: &Sectio
 ///
 /// # Errors
 ///
-/// A [`Diagnostic`] about the first byte that violates this.
-pub(crate) fn poison(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), Diagnostic> {
+/// A [`PluginDiagnostic`] about the first byte that violates this.
+pub(crate) fn poison(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), PluginDiagnostic> {
     let mut inverted = module.clone();
     let masks: Vec<_> = module.sections.iter().map(|s| owned(under_test, module, s)).collect();
     for (section, (_, read)) in inverted.sections.iter_mut().zip(&masks) {
@@ -225,7 +225,7 @@ pub(crate) fn poison(under_test: &PluginUnderTest<'_>, module: &TestModule) -> R
             let is = &linked.sections[section];
             let stray = (0..was.len()).find(|i| (was[*i] ^ is[*i]) & !own[*i] != 0);
             if let Some(i) = stray {
-                return Err(Diagnostic {
+                return Err(PluginDiagnostic {
                     kind: DiagnosticKind::Neighbours,
                     about: near(under_test, s, i),
                     expected: format!("byte {i:#x} to keep its bits {:#04x} of {:#04x}", !own[i], was[i]),
@@ -244,7 +244,7 @@ pub(crate) fn poison(under_test: &PluginUnderTest<'_>, module: &TestModule) -> R
         let differs =
             (0..own.len()).find(|i| (a[*i] ^ b[*i]) & own[*i] != 0 && !derived.iter().any(|range| range.contains(i)));
         if let Some(i) = differs {
-            return Err(Diagnostic {
+            return Err(PluginDiagnostic {
                 kind: DiagnosticKind::Bytes,
                 about: near(under_test, s, i),
                 expected: format!("byte {i:#x} to be the same whatever was in the field, {:#04x}", a[i]),
@@ -266,8 +266,12 @@ fn near(under_test: &PluginUnderTest<'_>, section: &Section, at: usize) -> Strin
 ///
 /// # Errors
 ///
-/// A [`Diagnostic`] about the first difference.
-pub(crate) fn permute(under_test: &PluginUnderTest<'_>, module: &TestModule, seed: u64) -> Result<(), Diagnostic> {
+/// A [`PluginDiagnostic`] about the first difference.
+pub(crate) fn permute(
+    under_test: &PluginUnderTest<'_>,
+    module: &TestModule,
+    seed: u64,
+) -> Result<(), PluginDiagnostic> {
     let about = under_test.about();
     // Plugins of ABI version 1 do not declare which relocations must follow which.
     let unordered = |s: &Section| about.abi < 2 && s.in_place;
@@ -295,7 +299,12 @@ pub(crate) fn permute(under_test: &PluginUnderTest<'_>, module: &TestModule, see
     }
     let (first, second) = (under_test.run(module).outcome, under_test.run(&permuted).outcome);
     let diagnostic = |about: String, expected: String, actual: String| {
-        Err(Diagnostic { kind: DiagnosticKind::Differs, about, expected: format!("{expected} in any order"), actual })
+        Err(PluginDiagnostic {
+            kind: DiagnosticKind::Differs,
+            about,
+            expected: format!("{expected} in any order"),
+            actual,
+        })
     };
     match (first, second) {
         (Outcome::Linked(a), Outcome::Linked(b)) => {

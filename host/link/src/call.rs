@@ -11,14 +11,14 @@ use crate::needs::Needs;
 use crate::records::Records;
 use crate::stages::layout::kind_of;
 use crate::stages::parse::Module;
-use crate::stages::place::{self, Placing};
+use crate::stages::place::{self, PlaceError};
 use crate::stages::resolve::{FOR_MODULES, Sources};
 use relobox_abi::{section_flag, symbol_flag};
 use relobox_core::areas::PAGE;
+use relobox_core::diagnostic::{Diagnostic, Diagnostics, some_of};
 use relobox_core::error::{Error, Result};
-use relobox_core::inserted::{Called, refusal};
-use relobox_core::kernel::{Failure, Kernel};
-use relobox_core::problem::{Problem, Problems, some_of};
+use relobox_core::inserted::{Called, kernel_error};
+use relobox_core::kernel::{Kernel, KernelError};
 use relobox_core::symbols::Symbols;
 use relobox_core::text::decoded;
 
@@ -63,7 +63,7 @@ pub fn call(
     inputs: &[(String, u64)],
 ) -> Result<Called> {
     let file = object.name.clone();
-    let refused = |failure: Failure| refusal(&file, &failure);
+    let refused = |failure: KernelError| kernel_error(&file, &failure);
     let records = object.records();
     let asked = plugin_of(guests, &records, None).and_then(|plugin| ask(plugin, &records, inputs));
     let none = Needs::default();
@@ -79,8 +79,8 @@ pub fn call(
     let linked = prepared.link(layout, Sources { symbols: &symbols, assume: None });
     let linked = linked.map_err(|error| advise(error, &[]))?;
     place::put(kernel, &linked).map_err(|why| match why {
-        Placing::Kernel(failure) => refused(failure),
-        Placing::Module(error) => error,
+        PlaceError::Kernel(failure) => refused(failure),
+        PlaceError::Module(error) => error,
     })?;
     let address = linked.resolved.values.get(index as usize).copied().unwrap_or(0);
     let returned = kernel.call(address).map_err(refused)?;
@@ -97,10 +97,11 @@ pub fn call(
 fn check(records: &Records<'_>, needs: &Needs, symbols: &Symbols, function: Option<&str>) -> Result<u32> {
     if records.sections.iter().any(|s| records.bytes(s.name) == b".gnu.linkonce.this_module") {
         // Nothing else that is wrong with it matters.
-        let problem = Problem::new("is-a-module", records.name, "it is a module, which the kernel's loader has to see");
+        let problem =
+            Diagnostic::new("is-a-module", records.name, "it is a module, which the kernel's loader has to see");
         return Err(problem.hint("'relobox insmod' loads it").into());
     }
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     for problem in sections(records) {
         problems.add(|| problem);
     }
@@ -118,7 +119,7 @@ fn check(records: &Records<'_>, needs: &Needs, symbols: &Symbols, function: Opti
 }
 
 /// What is wrong with its sections.
-fn sections(records: &Records<'_>) -> Vec<Problem> {
+fn sections(records: &Records<'_>) -> Vec<Diagnostic> {
     let continues = |name: &[u8], start: &str| {
         let rest = name.strip_prefix(start.as_bytes());
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"."))
@@ -134,8 +135,8 @@ fn sections(records: &Records<'_>) -> Vec<Problem> {
             continue;
         }
         let mut refuse = |kind, text: String, hint: &str| {
-            let problem = Problem::new(kind, records.name, text).hint(hint);
-            problems.push(Problem { section: Some(records.section_name(i)), ..problem });
+            let problem = Diagnostic::new(kind, records.name, text).hint(hint);
+            problems.push(Diagnostic { section: Some(records.section_name(i)), ..problem });
         };
         if !plain(records.bytes(section.name)) {
             let text = "it is for the kernel's module loader, which does not see this object";
@@ -150,13 +151,13 @@ fn sections(records: &Records<'_>) -> Vec<Problem> {
 }
 
 /// Symbols that it may not use. What nobody exports is found when it is linked.
-fn borrowed(records: &Records<'_>, needs: &Needs, symbols: &Symbols) -> Vec<Problem> {
+fn borrowed(records: &Records<'_>, needs: &Needs, symbols: &Symbols) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     for (index, name) in needs.looked_up(records) {
         let Some(found) = symbols.get(name) else { continue };
         let mut refuse = |kind, text: String, hint: String| {
-            let problem = Problem::new(kind, records.name, text).hint(hint);
-            problems.push(Problem { symbol: records.symbol_name(index), ..problem });
+            let problem = Diagnostic::new(kind, records.name, text).hint(hint);
+            problems.push(Diagnostic { symbol: records.symbol_name(index), ..problem });
         };
         if let Some((_, text, option)) = COMPILERS.iter().find(|(other, ..)| *other == name) {
             refuse("compiler-symbol", (*text).into(), format!("compile with {option}"));
@@ -176,7 +177,7 @@ fn borrowed(records: &Records<'_>, needs: &Needs, symbols: &Symbols) -> Vec<Prob
 }
 
 /// The symbol of the function that is meant.
-fn choose(records: &Records<'_>, function: Option<&str>) -> Result<u32, Box<Problem>> {
+fn choose(records: &Records<'_>, function: Option<&str>) -> Result<u32, Box<Diagnostic>> {
     let elsewhere = symbol_flag::UNDEFINED | symbol_flag::ABSOLUTE | symbol_flag::COMMON | symbol_flag::LOCAL;
     let mut found = Vec::new();
     for (i, symbol) in (0..).zip(records.symbols) {
@@ -193,7 +194,7 @@ fn choose(records: &Records<'_>, function: Option<&str>) -> Result<u32, Box<Prob
             }
         }
     }
-    let problem = |text: String, hint: &str| Box::new(Problem::new("no-function", records.name, text).hint(hint));
+    let problem = |text: String, hint: &str| Box::new(Diagnostic::new("no-function", records.name, text).hint(hint));
     let names: Vec<_> = found.iter().map(|(_, name)| name.clone()).collect();
     let there = || format!("its global functions are {}", some_of(&names));
     match (function, &found[..]) {

@@ -3,7 +3,7 @@
 use crate::needs::{Remade, memory_of};
 use crate::views::{bytes, record, table};
 use relobox_abi::{Description, Detail, Machine, Row, Slice, Span, detail, effect, loader, order, pairing, row_flag};
-use relobox_core::error::Misbehaviour;
+use relobox_core::error::GuestError;
 use relobox_core::limits;
 use relobox_core::text::decoded;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ const DENSE: usize = 1024;
 
 /// What a plugin says of itself, checked.
 #[derive(Debug, Default)]
-pub struct About {
+pub struct PluginDescription {
     /// The version of the ABI that it speaks.
     pub abi: u32,
     /// Short name.
@@ -54,22 +54,24 @@ pub struct PluginRow {
     pub slices: Vec<Slice>,
 }
 
-impl About {
+impl PluginDescription {
     /// Reads the description at `at` of a plugin that speaks version `abi`.
     ///
     /// # Errors
     /// If it lies outside of the memory, or contradicts itself.
-    pub fn read(memory: &[u8], at: u32, abi: u32) -> Result<Self, Misbehaviour> {
+    pub fn read(memory: &[u8], at: u32, abi: u32) -> Result<Self, GuestError> {
         let text = |span: Span| bytes(memory, span).map(decoded);
         let d: &Description = record(memory, at)?;
         if d.abi != abi {
             let text = format!("its ABI version is {abi}, and its description says {}", d.abi);
-            return Err(Misbehaviour::Answer(text));
+            return Err(GuestError::MalformedAnswer(text));
         }
         // What is copied out of the guest must not be larger than the guest: rows may share their slices.
         let most = limits::ROWS as u32;
         if d.machines.count.max(d.inputs.count).max(d.rows.count) > most {
-            return Err(Misbehaviour::Answer(format!("more than {most} machines, inputs or rows in its description")));
+            return Err(GuestError::MalformedAnswer(format!(
+                "more than {most} machines, inputs or rows in its description"
+            )));
         }
         let mut about = Self {
             abi,
@@ -89,7 +91,7 @@ impl About {
                 || !matches!(row.width, 0..=4 | 8)
                 || row.slices.count > limits::SLICES
             {
-                return Err(Misbehaviour::Answer(format!("row {} of its table makes no sense", row.kind)));
+                return Err(GuestError::MalformedAnswer(format!("row {} of its table makes no sense", row.kind)));
             }
             about.rows.push(PluginRow {
                 row: as_meant(abi, row),
@@ -167,8 +169,8 @@ fn as_meant(abi: u32, row: &Row) -> Row {
     }
 }
 
-fn remade(memory: &[u8], d: &Description) -> Result<Vec<Remade>, Misbehaviour> {
-    let wrong = || Misbehaviour::Answer("it describes a section that no kernel can make anew".into());
+fn remade(memory: &[u8], d: &Description) -> Result<Vec<Remade>, GuestError> {
+    let wrong = || GuestError::MalformedAnswer("it describes a section that no kernel can make anew".into());
     let records: &[relobox_abi::Remade] = table(memory, d.remade)?;
     if records.len() > limits::ROWS {
         return Err(wrong());
@@ -186,10 +188,10 @@ fn remade(memory: &[u8], d: &Description) -> Result<Vec<Remade>, Misbehaviour> {
     records.iter().map(read).collect()
 }
 
-fn details(memory: &[u8], d: &Description, about: &About) -> Result<Vec<Detail>, Misbehaviour> {
+fn details(memory: &[u8], d: &Description, about: &PluginDescription) -> Result<Vec<Detail>, GuestError> {
     let details: &[Detail] = table(memory, d.details)?;
     if details.len() > limits::ROWS {
-        return Err(Misbehaviour::Answer(format!("more than {} details in its description", limits::ROWS)));
+        return Err(GuestError::MalformedAnswer(format!("more than {} details in its description", limits::ROWS)));
     }
     let in_order = details.is_sorted_by_key(|detail| detail.kind);
     let sound = |one: &Detail| {
@@ -207,18 +209,21 @@ fn details(memory: &[u8], d: &Description, about: &About) -> Result<Vec<Detail>,
         }
     };
     match details.iter().find(|one| !in_order || !sound(one)) {
-        Some(one) => Err(Misbehaviour::Answer(format!("what it says of row {} makes no sense", one.kind))),
+        Some(one) => Err(GuestError::MalformedAnswer(format!("what it says of row {} makes no sense", one.kind))),
         None => Ok(details.to_vec()),
     }
 }
 
 /// Effects, roundings and pairs that this version knows, and partners that exist.
-fn consistent(about: &About) -> Result<(), Misbehaviour> {
+fn consistent(about: &PluginDescription) -> Result<(), GuestError> {
     for PluginRow { row, .. } in &about.rows {
         let partner = || about.row(row.partner).is_some_and(|other| other.row.kind == row.partner);
         let paired = row.pairing <= pairing::PART && (row.pairing == pairing::NONE || partner());
         if !paired || row.effect > effect::SIZE || u32::from(row.round) >= u64::BITS {
-            return Err(Misbehaviour::Answer(format!("row {} of its table is of no known kind, or pair", row.kind)));
+            return Err(GuestError::MalformedAnswer(format!(
+                "row {} of its table is of no known kind, or pair",
+                row.kind
+            )));
         }
     }
     Ok(())

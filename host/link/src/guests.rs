@@ -1,16 +1,16 @@
 //! Which guests there are: those built in, and those of plugin directories.
 
-use crate::description::About;
+use crate::description::PluginDescription;
 use crate::sandbox::{Compiled, Guest, Sandbox};
 use relobox_abi::{ABI_VERSION, Machine, export};
+use relobox_core::diagnostic::Diagnostic;
 use relobox_core::digest::Digest;
-use relobox_core::error::{Error, Misbehaviour, Result};
+use relobox_core::error::{Error, GuestError, Result};
 use relobox_core::kernel::Machine as Running;
 use relobox_core::limits;
-use relobox_core::problem::Problem;
 use relobox_core::text::{hex, order_of};
 use relobox_guests::{ENGINE, UNPACK, catalogue};
-use relobox_plugins::index::{Machines, Wanted};
+use relobox_plugins::index::{Machines, TargetId};
 use relobox_plugins::plugin_file::Origin;
 #[cfg(feature = "compiler")]
 use relobox_plugins::plugin_file::PluginFile;
@@ -65,7 +65,7 @@ impl Unloaded {
 struct Candidate {
     unloaded: Unloaded,
     /// Its code, or why that cannot be used: so that it is loaded once, and where loading code is still possible.
-    guest: OnceLock<Result<Guest, Misbehaviour>>,
+    guest: OnceLock<Result<Guest, GuestError>>,
     /// What it says of itself, if it is a plugin.
     plugin: OnceLock<Arc<Plugin>>,
 }
@@ -126,7 +126,7 @@ pub struct Plugin {
     /// Where it came from.
     pub origin: Origin,
     /// What it says of itself.
-    pub about: About,
+    pub about: PluginDescription,
 }
 
 #[cfg(feature = "compiler")]
@@ -220,7 +220,7 @@ impl Guests {
 
     /// Whether somebody chose plugins, and this is none of them.
     #[must_use]
-    pub fn is_passed_over(&self, plugin: &Plugin) -> bool {
+    pub fn is_excluded(&self, plugin: &Plugin) -> bool {
         !self.meant[0].is_empty() && !self.meant[0].contains(plugin.guest.digest())
     }
 
@@ -250,7 +250,7 @@ impl Guests {
     /// The name of the plugin that says it links such files, without loading it.
     #[must_use]
     pub fn name_for(&self, machine: u16, class: u8, order: u8, flags: u32) -> Option<&str> {
-        let wanted = Wanted { machine, class, order, flags };
+        let wanted = TargetId { machine, class, order, flags };
         let here = self.plugins.iter().find(|c| c.unloaded.machines.may_link(&wanted));
         // A program that loads modules has only the plugin of its own machine, and the names of all.
         let shipped =
@@ -311,11 +311,11 @@ impl Guests {
         order: u8,
         flags: u32,
     ) -> Result<Option<(&Arc<Plugin>, Machine)>> {
-        self.plugin_beside(None, machine, class, order, flags)
+        self.plugin_excluding(None, machine, class, order, flags)
     }
 
     /// The same, but for one plugin, which is spoken for.
-    pub fn plugin_beside(
+    pub fn plugin_excluding(
         &self,
         taken: Option<&Digest>,
         machine: u16,
@@ -331,7 +331,7 @@ impl Guests {
             };
             let (names, order) = (found.iter().map(name).collect::<Vec<_>>().join(" and "), order_of(order));
             let text = format!("several plugins link machine {machine}, {class} bits, {order}-endian: {names}");
-            let problem = Problem::new("plugin-conflict", "plugins", text);
+            let problem = Diagnostic::new("plugin-conflict", "plugins", text);
             return Err(problem.hint("choose one with --plugin, or pin it ('relobox plugin pin')").into());
         }
         Ok(found.first().copied())
@@ -339,7 +339,7 @@ impl Guests {
 
     /// Those that could be used for a module: more than one if it is not clear which. Copies count once.
     pub fn plugins_for(&self, machine: u16, class: u8, order: u8, flags: u32) -> Result<Vec<(&Arc<Plugin>, Machine)>> {
-        let wanted = Wanted { machine, class, order, flags };
+        let wanted = TargetId { machine, class, order, flags };
         let may: Vec<_> = self.plugins.iter().filter(|c| c.unloaded.machines.may_link(&wanted)).collect();
         let meant = self.meant.iter().filter(|digests| !digests.is_empty()).map(Some);
         let mut broken = None;
@@ -400,7 +400,8 @@ impl Plugin {
     pub fn describe(guest: Guest, origin: Origin) -> Result<Self> {
         let mut instance = guest.instantiate(limits::memory_for(0), limits::fuel_for(0))?;
         let at = instance.call(export::DESCRIBE, ())?;
-        let about = About::read(instance.memory(), at, instance.abi()).map_err(|what| instance.misbehaved(what))?;
+        let about = PluginDescription::read(instance.memory(), at, instance.abi())
+            .map_err(|what| instance.guest_error(what))?;
         Ok(Self { guest: guest.of_version(about.abi), origin, about })
     }
 }

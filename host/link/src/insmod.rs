@@ -9,13 +9,13 @@ use crate::link::{ask, plugin_of};
 use crate::needs::Needs;
 use crate::records::Records;
 use crate::stages::parse::Module;
-use crate::stages::place::{self, Placing};
+use crate::stages::place::{self, PlaceError};
 use crate::stages::resolve::{Sources, crc_mismatch};
 use relobox_abi::{Group, Section, section_flag, section_kind};
+use relobox_core::diagnostic::{Diagnostic, Diagnostics, some_of};
 use relobox_core::error::{Error, Result};
-use relobox_core::inserted::{Inserted, refusal};
-use relobox_core::kernel::{Export, Failure, Form, Kernel, Listing, Of};
-use relobox_core::problem::{Problem, Problems, some_of};
+use relobox_core::inserted::{Inserted, kernel_error};
+use relobox_core::kernel::{Export, Kernel, KernelError, Listing, LoadFormat, MismatchKind};
 use relobox_core::symbols::{Definition, Symbols};
 use relobox_core::text::decoded;
 use std::collections::{HashMap, HashSet};
@@ -30,7 +30,7 @@ pub fn insmod(
     inputs: &[(String, u64)],
 ) -> Result<Inserted> {
     let file = module.name.clone();
-    let refused = |failure: Failure| refusal(&file, &failure);
+    let refused = |failure: KernelError| kernel_error(&file, &failure);
     // The plugin knows best by what name a symbol is looked up. What it finds wrong is told after what the kernel would:
     // it may be another's machine.
     let records = module.records();
@@ -41,7 +41,7 @@ pub fn insmod(
     let name = check(guests, &records, needs, &listing)?;
     let symbols = symbols(&records, needs, &listing);
     let mut prepared = asked?.of(module);
-    if let Form::Relocated(linux) = listing.form {
+    if let LoadFormat::Relocated(linux) = listing.form {
         prepared.measured = layout_linux::measure(&prepared.module.records(), prepared.needs(), linux)?;
     }
     let layout = place::allocate(kernel, &prepared.measured).map_err(refused)?;
@@ -51,8 +51,8 @@ pub fn insmod(
     let linked = prepared.link(layout, Sources { symbols: &symbols, assume });
     let mut linked = linked.map_err(|error| advise(error, &depends))?;
     let loaded = place::place(kernel, listing.form, &mut linked, &name, args).map_err(|why| match why {
-        Placing::Kernel(failure) => named(&failure, &linked.module.records()),
-        Placing::Module(error) => error,
+        PlaceError::Kernel(failure) => named(&failure, &linked.module.records()),
+        PlaceError::Module(error) => error,
     })?;
     Ok(Inserted {
         name,
@@ -68,14 +68,16 @@ pub fn insmod(
 }
 
 /// A refusal, with the names of what the kernel only has numbers for.
-fn named(failure: &Failure, records: &Records<'_>) -> Error {
-    let mut error = refusal(records.name, failure);
-    if let (Error::Kernel(problem), Failure::Disagrees { of, .. }) = (&mut error, failure) {
+fn named(failure: &KernelError, records: &Records<'_>) -> Error {
+    let mut error = kernel_error(records.name, failure);
+    if let (Error::Kernel(problem), KernelError::Disagrees { of, .. }) = (&mut error, failure) {
         match of {
-            Of::Section(i) if (*i as usize) < records.sections.len() => {
+            MismatchKind::Section(i) if (*i as usize) < records.sections.len() => {
                 problem.section = Some(records.section_name(*i));
             }
-            Of::Symbol(i) if (*i as usize) < records.symbols.len() => problem.symbol = records.symbol_name(*i),
+            MismatchKind::Symbol(i) if (*i as usize) < records.symbols.len() => {
+                problem.symbol = records.symbol_name(*i)
+            }
             _ => {}
         }
     }
@@ -89,7 +91,8 @@ fn check(guests: &Guests, records: &Records<'_>, needs: &Needs, kernel: &Listing
         return Err(problem.into());
     }
     let mut problems = Vec::new();
-    let mut refuse = |kind, text: String, hint: &str| problems.push(Problem::new(kind, records.name, text).hint(hint));
+    let mut refuse =
+        |kind, text: String, hint: &str| problems.push(Diagnostic::new(kind, records.name, text).hint(hint));
     if records.modinfo.is_empty() {
         refuse(
             "not-a-module",
@@ -100,7 +103,8 @@ fn check(guests: &Guests, records: &Records<'_>, needs: &Needs, kernel: &Listing
         refuse("vermagic", text, "compile it for this kernel");
     }
     problems.extend(writable_code(records));
-    let mut refuse = |kind, text: String, hint: &str| problems.push(Problem::new(kind, records.name, text).hint(hint));
+    let mut refuse =
+        |kind, text: String, hint: &str| problems.push(Diagnostic::new(kind, records.name, text).hint(hint));
     let name = records.module_name();
     if name.is_empty() {
         let text = "it has no name: .modinfo has no name=, and its file's name begins with a dot";
@@ -124,7 +128,12 @@ fn check(guests: &Guests, records: &Records<'_>, needs: &Needs, kernel: &Listing
 }
 
 /// That the kernel does not run what a file, a `module` or an `object`, is for.
-pub(crate) fn wrong_machine(guests: &Guests, records: &Records<'_>, kernel: &Listing, what: &str) -> Option<Problem> {
+pub(crate) fn wrong_machine(
+    guests: &Guests,
+    records: &Records<'_>,
+    kernel: &Listing,
+    what: &str,
+) -> Option<Diagnostic> {
     let (p, k) = (records.parsed, &kernel.machine);
     if (p.machine, p.class, p.order) == (k.machine, k.class, k.order) {
         return None;
@@ -132,34 +141,34 @@ pub(crate) fn wrong_machine(guests: &Guests, records: &Records<'_>, kernel: &Lis
     let own = guests.name_for(p.machine, p.class, p.order, p.elf_flags);
     let own = own.map_or_else(|| format!("machine {}", p.machine), str::to_owned);
     let text = format!("the {what} is for {own}, {} bits, and the kernel runs {}, {} bits", p.class, k.name, k.class);
-    Some(Problem::new("wrong-machine", records.name, text))
+    Some(Diagnostic::new("wrong-machine", records.name, text))
 }
 
 /// The first section that is writable and executable.
-pub(crate) fn writable_code(records: &Records<'_>) -> Option<Problem> {
+pub(crate) fn writable_code(records: &Records<'_>) -> Option<Diagnostic> {
     let both = |s: &&Section| {
         s.flags & (section_flag::ALLOC | section_flag::WRITE | section_flag::EXEC)
             == section_flag::ALLOC | section_flag::WRITE | section_flag::EXEC
     };
     let section = records.sections.iter().find(both)?;
     let text = format!("section {} is writable and executable", decoded(records.bytes(section.name)));
-    let problem = Problem::new("writable-code", records.name, text);
+    let problem = Diagnostic::new("writable-code", records.name, text);
     Some(problem.hint("code that changes itself has no place in a kernel"))
 }
 
 /// Relocations that would not be done: by us for the kernel, or by the kernel for us.
-fn check_form(records: &Records<'_>, form: Form) -> Option<Problem> {
+fn check_form(records: &Records<'_>, form: LoadFormat) -> Option<Diagnostic> {
     let of = |section: u32, text: &str, hint: &str| {
-        let problem = Problem::new("unsupported-relocations", records.name, text).hint(hint);
-        Problem { section: Some(records.section_name(section)), ..problem }
+        let problem = Diagnostic::new("unsupported-relocations", records.name, text).hint(hint);
+        Diagnostic { section: Some(records.section_name(section)), ..problem }
     };
     match form {
-        Form::Areas => records
+        LoadFormat::Areas => records
             .left_to_the_kernel()
             .next()
             .map(|section| of(section, "a live patch has relocations that only Linux itself does", "")),
         // It looks for these two, and takes a module with others for one without relocations.
-        Form::Original => {
+        LoadFormat::Original => {
             let read = |g: &&Group| {
                 let kind = records.sections[g.source as usize].kind;
                 kind != section_kind::REL && kind != section_kind::RELA
@@ -168,7 +177,7 @@ fn check_form(records: &Records<'_>, form: Form) -> Option<Problem> {
             let hint = "'--kernel device' does them; or compile without --crel";
             records.groups.iter().find(read).map(|group| of(group.source, text, hint))
         }
-        Form::Relocated(_) => None,
+        LoadFormat::Relocated(_) => None,
     }
 }
 
@@ -206,15 +215,15 @@ pub(crate) fn wanted<'a>(records: &Records<'a>, needs: &'a Needs) -> Vec<&'a [u8
 }
 
 /// What `resolve` will not see: versions of names that no relocation needs, and a module that has none at all.
-fn check_versions(records: &Records<'_>, needs: &Needs, kernel: &Listing) -> Vec<Problem> {
+fn check_versions(records: &Records<'_>, needs: &Needs, kernel: &Listing) -> Vec<Diagnostic> {
     let live = kernel.modules.iter().filter(|m| m.live).map(|m| &m.exports);
     let exports = || std::iter::once(&kernel.exports).chain(live.clone()).flatten();
     let needed: HashSet<&[u8]> = undefined(records, needs).collect();
     if records.versions.is_empty() {
         let versioned = exports().find(|e| e.crc.is_some() && needed.contains(e.name.as_bytes()));
-        let problem = |e: &Export| Problem {
+        let problem = |e: &Export| Diagnostic {
             symbol: Some(decoded(e.name.as_bytes())),
-            ..Problem::new(
+            ..Diagnostic::new(
                 "no-versions",
                 records.name,
                 "this kernel has versions of its symbols, and the module has none",
@@ -230,12 +239,12 @@ fn check_versions(records: &Records<'_>, needs: &Needs, kernel: &Listing) -> Vec
             others.entry(name).or_default().push(crc);
         }
     }
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     for e in exports() {
         let Some(have) = e.crc else { continue };
         let wanted = others.get(e.name.as_bytes()).and_then(|wanted| wanted.iter().find(|want| **want != have));
         if let Some(want) = wanted {
-            problems.add(|| Problem { symbol: Some(e.name.clone()), ..crc_mismatch(records, *want, have) });
+            problems.add(|| Diagnostic { symbol: Some(e.name.clone()), ..crc_mismatch(records, *want, have) });
         }
     }
     problems.into_vec(records.name)

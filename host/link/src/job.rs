@@ -3,7 +3,7 @@
 //! A plugin sees the contents that it may patch, every relocation, and the facts about sections and
 //! symbols. It learns the names of undefined symbols only, and of no other module or file.
 
-use crate::description::About;
+use crate::description::PluginDescription;
 use crate::needs::{KernelSymbol, kernel_symbols};
 use crate::records::Records;
 use relobox_abi::{Group, Input, Job, Relocation, Section, Span, Symbol, Table, symbol_flag};
@@ -28,7 +28,7 @@ pub struct JobWriter {
 impl JobWriter {
     /// Lays the job out. `about` says which numbers the plugin reads, `given` has their values.
     #[must_use]
-    pub fn measure(about: &About, records: &Records<'_>, given: &[(String, u64)]) -> Self {
+    pub fn measure(about: &PluginDescription, records: &Records<'_>, given: &[(String, u64)]) -> Self {
         let mut strings = Vec::new();
         let mut text = |s: &[u8]| {
             strings.extend_from_slice(s);

@@ -7,14 +7,14 @@
 //! writable data stays a symbol table cut down to what kallsyms shows (`layout_symtab`); behind init's writable data
 //! is the whole one for as long as init runs.
 
-use crate::needs::{Needs, Wanted};
+use crate::needs::{Needs, SyntheticRequest};
 use crate::records::Records;
 use crate::stages::layout::{Measured, kind_of};
 use relobox_abi::loader;
 use relobox_core::areas::{Area, Kind, PAGE};
+use relobox_core::diagnostic::Diagnostic;
 use relobox_core::error::Result;
 use relobox_core::kernel::{Linux, LinuxAreas};
-use relobox_core::problem::Problem;
 use std::collections::HashMap;
 
 /// `sh_type` of a symbol table, in every ELF file.
@@ -82,10 +82,10 @@ impl Areas {
 /// whose place we cannot know.
 pub fn measure(records: &Records<'_>, needs: &Needs, linux: Linux) -> Result<Measured> {
     let unsupported = |text: String, hint: &str| -> Result<Measured> {
-        Err(Problem::new("unsupported-layout", records.name, text).hint(hint).into())
+        Err(Diagnostic::new("unsupported-layout", records.name, text).hint(hint).into())
     };
     // It goes where its name and its flags say, behind all others of its kind.
-    let placed = |made: &Wanted| made.with_kind() && OURS.iter().any(|ours| made.name.starts_with(ours));
+    let placed = |made: &SyntheticRequest| made.with_kind() && OURS.iter().any(|ours| made.name.starts_with(ours));
     if let Some(made) = needs.synthetic.iter().find(|made| !placed(made)) {
         let text = format!("it needs {} bytes of {}, for which this kernel has no place", made.record.size, made.name);
         return unsupported(text, "'--kernel vet' lets the kernel relocate it");

@@ -5,10 +5,10 @@
 #![warn(missing_docs)]
 
 #[cfg(feature = "compiler")]
-pub mod admit;
-#[cfg(feature = "compiler")]
 pub mod cache;
 pub mod call;
+#[cfg(feature = "compiler")]
+pub mod complexity;
 pub mod description;
 pub mod guests;
 pub mod insmod;

@@ -12,11 +12,11 @@ use crate::stages::plan::{Planned, plan};
 use crate::stages::resolve::{Resolved, Sources, resolve};
 use crate::views::bytes;
 use relobox_abi::{Machine, supply};
+use relobox_core::diagnostic::Diagnostic;
 use relobox_core::digest::Digest;
 use relobox_core::error::{Error, Result};
-use relobox_core::problem::Problem;
 use relobox_core::text::order_of;
-use relobox_plugins::index::Wanted;
+use relobox_plugins::index::TargetId;
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
@@ -67,11 +67,12 @@ pub fn prepare(guests: &Guests, module: Module, inputs: &[(String, u64)]) -> Res
 /// The plugin that links a module, other than one that is `taken`.
 pub fn plugin_of(guests: &Guests, records: &Records<'_>, taken: Option<&Digest>) -> Result<Arc<Plugin>> {
     let p = records.parsed;
-    match guests.plugin_beside(taken, p.machine, p.class, p.order, p.elf_flags) {
+    match guests.plugin_excluding(taken, p.machine, p.class, p.order, p.elf_flags) {
         Ok(Some((plugin, _))) => Ok(Arc::clone(plugin)),
         Ok(None) => {
             let other = if taken.is_some() { "other " } else { "" };
-            let problem = Problem::new("no-plugin", records.name, format!("no {other}plugin for {}", kind_of(records)));
+            let problem =
+                Diagnostic::new("no-plugin", records.name, format!("no {other}plugin for {}", kind_of(records)));
             let near = guests.near_misses(p.machine, p.class, p.order, p.elf_flags);
             let near = if near.is_empty() { near } else { near + "; " };
             Err(problem.hint(format!("{near}see 'relobox plugin list'; --plugin-dir adds one")).into())
@@ -91,7 +92,7 @@ pub fn prepare_by(plugin: Arc<Plugin>, module: Module, inputs: &[(String, u64)])
 }
 
 /// What a plugin answered about a module, which is still its owner's.
-pub struct Asked {
+pub struct PlannedPlugin {
     plugin: Arc<Plugin>,
     machine: Machine,
     /// What it asked for, and the instance that goes on with it.
@@ -99,12 +100,12 @@ pub struct Asked {
 }
 
 /// Asks this plugin what a module needs.
-pub fn ask(plugin: Arc<Plugin>, records: &Records<'_>, inputs: &[(String, u64)]) -> Result<Asked> {
+pub fn ask(plugin: Arc<Plugin>, records: &Records<'_>, inputs: &[(String, u64)]) -> Result<PlannedPlugin> {
     let p = records.parsed;
-    let wanted = Wanted { machine: p.machine, class: p.class, order: p.order, flags: p.elf_flags };
+    let wanted = TargetId { machine: p.machine, class: p.class, order: p.order, flags: p.elf_flags };
     let Some(machine) = plugin.about.machines.iter().find(|m| wanted.is(m)).copied() else {
         let text = format!("plugin {} ({}) does not link {}", plugin.about.name, plugin.origin, kind_of(records));
-        return Err(Problem::new("no-plugin", records.name, text).into());
+        return Err(Diagnostic::new("no-plugin", records.name, text).into());
     };
     if let Some((unread, _)) =
         inputs.iter().find(|(given, _)| plugin.about.inputs.iter().all(|(name, _)| name != given))
@@ -117,10 +118,10 @@ pub fn ask(plugin: Arc<Plugin>, records: &Records<'_>, inputs: &[(String, u64)])
         )));
     }
     let planned = plan(&plugin, records, inputs)?;
-    Ok(Asked { plugin, machine, planned })
+    Ok(PlannedPlugin { plugin, machine, planned })
 }
 
-impl Asked {
+impl PlannedPlugin {
     /// Together with the module that it is about.
     pub fn of(self, module: Module) -> Prepared {
         let Self { plugin, machine, planned } = self;

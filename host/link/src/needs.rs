@@ -12,7 +12,7 @@ use std::collections::HashMap;
 #[derive(Debug, Default)]
 pub struct Needs {
     /// Sections to make.
-    pub synthetic: Vec<Wanted>,
+    pub synthetic: Vec<SyntheticRequest>,
     /// Alignments to raise.
     pub alignments: Vec<Alignment>,
     /// More bytes that a relocation may change, ascending by relocation.
@@ -84,7 +84,7 @@ pub struct Remade {
 
 /// A synthetic section.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct SyntheticRequest {
     /// Its name.
     pub name: String,
     /// Size, alignment, kind, placement.
@@ -107,8 +107,8 @@ pub fn memory_of(kind: u32) -> Option<Kind> {
     })
 }
 
-/// Fields of [`Wanted::record`] that matter to layout.
-impl Wanted {
+/// Fields of [`SyntheticRequest::record`] that matter to layout.
+impl SyntheticRequest {
     /// The memory that it goes into.
     #[must_use]
     pub fn memory(&self) -> Kind {

@@ -1,13 +1,13 @@
 //! Where faults become words, and nowhere else.
 
-use crate::description::About;
+use crate::description::PluginDescription;
 use crate::records::Records;
 use crate::views::{bytes, table};
 use relobox_abi::{Fault, NONE, Table, fault, symbol_flag};
-use relobox_core::error::Misbehaviour;
+use relobox_core::diagnostic::Diagnostic;
+use relobox_core::diagnostic::more;
+use relobox_core::error::GuestError;
 use relobox_core::limits;
-use relobox_core::problem::Problem;
-use relobox_core::problem::more;
 use relobox_core::text::decoded;
 use relobox_core::text::size;
 
@@ -34,9 +34,9 @@ fn kind_of(fault: u32) -> &'static str {
 }
 
 /// A fault of the engine or the unpacker.
-pub fn file_fault(memory: &[u8], file: &str, f: &Fault, section: impl Fn(u32) -> Option<String>) -> Problem {
+pub fn file_fault(memory: &[u8], file: &str, f: &Fault, section: impl Fn(u32) -> Option<String>) -> Diagnostic {
     let text = bytes(memory, f.text).map(decoded).unwrap_or_default();
-    Problem {
+    Diagnostic {
         kind: kind_of(f.kind),
         file: file.to_owned(),
         section: (f.section != NONE).then(|| section(f.section).unwrap_or_else(|| format!("#{}", f.section))),
@@ -44,7 +44,7 @@ pub fn file_fault(memory: &[u8], file: &str, f: &Fault, section: impl Fn(u32) ->
         value: Some(f.value),
         max: (f.max != 0).then_some(f.max),
         text,
-        ..Problem::default()
+        ..Diagnostic::default()
     }
 }
 
@@ -54,7 +54,7 @@ pub fn file_faults(
     file: &str,
     faults: &[Fault],
     section: impl Fn(u32) -> Option<String>,
-) -> Vec<Problem> {
+) -> Vec<Diagnostic> {
     let kept = faults.iter().take(limits::FAULTS).map(|f| file_fault(memory, file, f, &section));
     kept.chain(more(file, faults.len().saturating_sub(limits::FAULTS) as u64)).collect()
 }
@@ -63,10 +63,10 @@ pub fn file_faults(
 fn relocation_fault(
     memory: &[u8],
     records: &Records<'_>,
-    about: &About,
+    about: &PluginDescription,
     f: &Fault,
     defined_in: impl Fn(u32) -> Option<String>,
-) -> Problem {
+) -> Diagnostic {
     let relocation = records.relocations.get(f.relocation as usize);
     let symbol = relocation.map(|r| r.symbol).unwrap_or(f.symbol);
     let kind = kind_of(f.kind);
@@ -74,9 +74,9 @@ fn relocation_fault(
     if records.name.is_empty() {
         let offset = (f.section != NONE).then_some(f.offset);
         let index = relocation.is_some().then_some(f.relocation);
-        return Problem { kind, offset, index, value: Some(f.value), ..Problem::default() };
+        return Diagnostic { kind, offset, index, value: Some(f.value), ..Diagnostic::default() };
     }
-    let mut problem = Problem {
+    let mut problem = Diagnostic {
         kind,
         file: records.name.to_owned(),
         section: (f.section != NONE).then(|| records.section_name(f.section)),
@@ -99,14 +99,14 @@ fn relocation_fault(
 pub fn relocation_faults(
     memory: &[u8],
     records: &Records<'_>,
-    about: &About,
+    about: &PluginDescription,
     faults: Table,
     more: u32,
     defined_in: impl Fn(u32) -> Option<String>,
-) -> Result<Vec<Problem>, Misbehaviour> {
+) -> Result<Vec<Diagnostic>, GuestError> {
     let faults: &[Fault] = table(memory, faults)?;
     if faults.is_empty() && more != 0 {
-        return Err(Misbehaviour::Answer(format!("it counts {more} more faults than none")));
+        return Err(GuestError::MalformedAnswer(format!("it counts {more} more faults than none")));
     }
     let kept = &faults[..faults.len().min(limits::FAULTS)];
     let mut problems: Vec<_> = kept.iter().map(|f| relocation_fault(memory, records, about, f, &defined_in)).collect();
@@ -116,7 +116,7 @@ pub fn relocation_faults(
 }
 
 /// What to do about it.
-fn hint(f: &Fault, records: &Records<'_>, about: &About, symbol: u32) -> String {
+fn hint(f: &Fault, records: &Records<'_>, about: &PluginDescription, symbol: u32) -> String {
     let flags = records.symbols.get(symbol as usize).map_or(0, |s| s.flags);
     match f.kind {
         fault::OUT_OF_RANGE if flags & symbol_flag::WEAK != 0 && flags & symbol_flag::UNDEFINED != 0 => {

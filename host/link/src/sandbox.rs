@@ -14,7 +14,7 @@ pub use compiled::Compiled;
 use crate::cache::Cache;
 use relobox_abi::{ABI_OLDEST, ABI_VERSION, export};
 use relobox_core::digest::Digest;
-use relobox_core::error::{Error, Misbehaviour, Result};
+use relobox_core::error::{Error, GuestError, Result};
 use relobox_core::text::decoded;
 use relobox_core::{address_space, limits};
 use rustix::io::Errno;
@@ -138,16 +138,16 @@ impl Sandbox {
     fn guest(&self, name: &str, digest: Digest, module: &Module) -> Result<Guest> {
         let fail = |what| Error::Guest { guest: name.to_owned(), what };
         if let Some(import) = module.imports().next() {
-            return Err(fail(Misbehaviour::Imports(decoded(
+            return Err(fail(GuestError::Imports(decoded(
                 format!("{}.{}", import.module(), import.name()).as_bytes(),
             ))));
         }
         if !matches!(module.get_export(export::MEMORY), Some(ExternType::Memory(_))) {
-            return Err(fail(Misbehaviour::Unusable(format!("it does not export {:?}", export::MEMORY))));
+            return Err(fail(GuestError::Unusable(format!("it does not export {:?}", export::MEMORY))));
         }
         let pre = Linker::new(&self.engine)
             .instantiate_pre(module)
-            .map_err(|e| fail(Misbehaviour::Unusable(one_line(&e.to_string()))))?;
+            .map_err(|e| fail(GuestError::Unusable(one_line(&e.to_string()))))?;
         Ok(Guest { name: name.into(), digest, pre, only: None })
     }
 }
@@ -186,22 +186,22 @@ impl Guest {
                 return self.starved(&reason);
             }
             fail(match store.data().refused {
-                Some(bytes) => Misbehaviour::Memory { bytes: bytes as u64, limit: memory as u64 },
+                Some(bytes) => GuestError::Memory { bytes: bytes as u64, limit: memory as u64 },
                 None => trap("start", fuel, &e),
             })
         })?;
         let memory = instance
             .get_memory(&mut store, export::MEMORY)
-            .ok_or_else(|| fail(Misbehaviour::Unusable("its memory is not a memory".into())))?;
+            .ok_or_else(|| fail(GuestError::Unusable("its memory is not a memory".into())))?;
         ask_for_huge_pages(memory.data_ptr(&store), store.data().memory);
         let mut instance = Instance { guest: self.clone(), store, instance, memory, fuel, abi: 0 };
         instance.abi = instance.call(export::ABI, ())?;
         if !(ABI_OLDEST..=ABI_VERSION).contains(&instance.abi) {
-            return Err(fail(Misbehaviour::Version(instance.abi, ABI_VERSION)));
+            return Err(fail(GuestError::Version(instance.abi, ABI_VERSION)));
         }
         if self.only.is_some_and(|abi| abi != instance.abi) {
             let text = format!("it is of ABI version {}, where only {} will do", instance.abi, self.only.unwrap_or(0));
-            return Err(fail(Misbehaviour::Answer(text)));
+            return Err(fail(GuestError::MalformedAnswer(text)));
         }
         Ok(instance)
     }
@@ -236,11 +236,11 @@ fn populate(room: &mut [u8]) {
     let _ = unsafe { rustix::mm::madvise(whole.as_mut_ptr().cast(), len, rustix::mm::Advice::LinuxPopulateWrite) };
 }
 
-fn trap(export: &'static str, fuel: u64, error: &wasmtime::Error) -> Misbehaviour {
+fn trap(export: &'static str, fuel: u64, error: &wasmtime::Error) -> GuestError {
     match error.downcast_ref::<Trap>() {
-        Some(Trap::OutOfFuel) => Misbehaviour::Fuel { export, fuel },
-        Some(trap) => Misbehaviour::Trap { export, trap: trap.to_string() },
-        None => Misbehaviour::Trap { export, trap: error.root_cause().to_string() },
+        Some(Trap::OutOfFuel) => GuestError::Fuel { export, fuel },
+        Some(trap) => GuestError::Trap { export, trap: trap.to_string() },
+        None => GuestError::Trap { export, trap: error.root_cause().to_string() },
     }
 }
 
@@ -250,7 +250,7 @@ impl Instance {
         let function: TypedFunc<P, u32> = self
             .instance
             .get_typed_func(&mut self.store, name)
-            .map_err(|_| self.misbehaved(Misbehaviour::Unusable(format!("it does not export a proper {name:?}"))))?;
+            .map_err(|_| self.guest_error(GuestError::Unusable(format!("it does not export a proper {name:?}"))))?;
         function.call(&mut self.store, args).map_err(|e| {
             // An allocation that fails ends in a trap.
             if let Some(reason) = &self.store.data().starved {
@@ -259,28 +259,28 @@ impl Instance {
             let what = match self.store.data().refused {
                 // An allocation that fails ends in a trap; say what it was about.
                 Some(bytes) if !matches!(e.downcast_ref(), Some(Trap::OutOfFuel)) => {
-                    Misbehaviour::Memory { bytes: bytes as u64, limit: self.store.data().memory as u64 }
+                    GuestError::Memory { bytes: bytes as u64, limit: self.store.data().memory as u64 }
                 }
                 _ => trap(name, self.fuel, &e),
             };
-            self.misbehaved(what)
+            self.guest_error(what)
         })
     }
 
     /// Room for `bytes` in the guest's memory, 16-aligned. Its contents are the guest's affair.
     pub fn reserve(&mut self, bytes: u64) -> Result<u32> {
         let limit = self.store.data().memory as u64;
-        let none = Misbehaviour::Memory { bytes, limit };
-        let Ok(len) = u32::try_from(bytes) else { return Err(self.misbehaved(none)) };
+        let none = GuestError::Memory { bytes, limit };
+        let Ok(len) = u32::try_from(bytes) else { return Err(self.guest_error(none)) };
         let at = self.call(export::RESERVE, (len,))?;
         if at == 0 {
             return Err(match &self.store.data().starved {
                 Some(reason) => self.guest.starved(reason),
-                None => self.misbehaved(none),
+                None => self.guest_error(none),
             });
         }
         if u64::from(at) + bytes > self.memory().len() as u64 || at % 16 != 0 {
-            return Err(self.misbehaved(Misbehaviour::Answer(format!("reserved {bytes} bytes at {at:#x}"))));
+            return Err(self.guest_error(GuestError::MalformedAnswer(format!("reserved {bytes} bytes at {at:#x}"))));
         }
         populate(&mut self.memory_mut()[at as usize..][..len as usize]);
         Ok(at)
@@ -324,7 +324,7 @@ impl Instance {
 
     /// The error that this guest broke the contract.
     #[must_use]
-    pub fn misbehaved(&self, what: Misbehaviour) -> Error {
+    pub fn guest_error(&self, what: GuestError) -> Error {
         Error::Guest { guest: self.guest.name.to_string(), what }
     }
 }

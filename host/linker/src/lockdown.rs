@@ -11,7 +11,7 @@ use landlock::{
     RulesetAttr as _, RulesetCreatedAttr as _, RulesetStatus, Scope,
 };
 use relobox_core::limits;
-use relobox_core::linker_fault::Fault;
+use relobox_core::linker_error::LinkerError;
 use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, Signal};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::path::Path;
@@ -23,14 +23,14 @@ mod seccomp;
 /// Without a filter there is no linking process: landlock alone leaves too much.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod seccomp {
-    use crate::Fault;
-    fn none() -> Result<(), Fault> {
-        Err(Fault::Start { step: "filter system calls", reason: "not implemented for this architecture".into() })
+    use crate::LinkerError;
+    fn none() -> Result<(), LinkerError> {
+        Err(LinkerError::Start { step: "filter system calls", reason: "not implemented for this architecture".into() })
     }
-    pub(super) fn zygote() -> Result<(), Fault> {
+    pub(super) fn zygote() -> Result<(), LinkerError> {
         none()
     }
-    pub(super) fn job() -> Result<(), Fault> {
+    pub(super) fn job() -> Result<(), LinkerError> {
         none()
     }
 }
@@ -42,8 +42,8 @@ const NOBODY: (u32, u32) = (65534, 65534);
 const LANDLOCK: ABI = ABI::V6;
 
 /// Files: those of `directory` and no others. True if this kernel does all of it.
-pub fn files(directory: Option<&Path>) -> Result<bool, Fault> {
-    let fail = |e: &dyn std::fmt::Display| Fault::Start { step: "give up files", reason: e.to_string() };
+pub fn files(directory: Option<&Path>) -> Result<bool, LinkerError> {
+    let fail = |e: &dyn std::fmt::Display| LinkerError::Start { step: "give up files", reason: e.to_string() };
     let ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(LANDLOCK))
@@ -69,13 +69,13 @@ pub fn files(directory: Option<&Path>) -> Result<bool, Fault> {
 
 /// Before the first job: user, groups, capabilities, files, and every system call that starting jobs does not take.
 /// True if this kernel does all of it.
-pub(crate) fn zygote() -> Result<bool, Fault> {
+pub(crate) fn zygote() -> Result<bool, LinkerError> {
     for capability in CapabilitySet::all().iter() {
         // Fails without CAP_SETPCAP, and then exec is refused all the same; and for what this kernel does not know.
         let _ = rustix::thread::remove_capability_from_bounding_set(capability);
     }
     if rustix::process::geteuid().is_root() {
-        let step = |r: rustix::io::Result<()>| r.map_err(Fault::step("become nobody"));
+        let step = |r: rustix::io::Result<()>| r.map_err(LinkerError::step("become nobody"));
         let (group, user) = (rustix::process::Gid::from_raw(NOBODY.1), rustix::process::Uid::from_raw(NOBODY.0));
         step(rustix::thread::set_thread_groups(&[]))?;
         step(rustix::thread::set_thread_res_gid(group, group, group))?;
@@ -84,8 +84,9 @@ pub(crate) fn zygote() -> Result<bool, Fault> {
     let _ = rustix::thread::clear_ambient_capability_set();
     let none = CapabilitySet::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
-    rustix::thread::set_capabilities(None, sets).map_err(Fault::step("drop capabilities"))?;
-    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(Fault::step("hide its memory"))?;
+    rustix::thread::set_capabilities(None, sets).map_err(LinkerError::step("drop capabilities"))?;
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(LinkerError::step("hide its memory"))?;
     limit(&[
         (Resource::Core, 0),
         (Resource::Memlock, 0),
@@ -105,11 +106,11 @@ pub(crate) fn zygote() -> Result<bool, Fault> {
 
 /// In a job, before it sees its first byte: no more processes, an end with the zygote's, and only what computing and
 /// answering take.
-pub(crate) fn job(zygote: Pid) -> Result<(), Fault> {
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(Fault::step("tie its life"))?;
+pub(crate) fn job(zygote: Pid) -> Result<(), LinkerError> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(LinkerError::step("tie its life"))?;
     // It may have died just before.
     if rustix::process::getppid() != Some(zygote) {
-        return Err(Fault::Gone);
+        return Err(LinkerError::Gone);
     }
     limit(&[(Resource::Nproc, 0), (Resource::Cpu, limits::COMPUTING)])?;
     seccomp::job()
@@ -119,19 +120,19 @@ pub(crate) fn job(zygote: Pid) -> Result<(), Fault> {
 ///
 /// # Errors
 /// If the kernel does not let it give something up.
-pub fn alone() -> Result<(), Fault> {
-    rustix::thread::set_no_new_privs(true).map_err(Fault::step("give up new privileges"))?;
+pub fn alone() -> Result<(), LinkerError> {
+    rustix::thread::set_no_new_privs(true).map_err(LinkerError::step("give up new privileges"))?;
     zygote()?;
     limit(&[(Resource::Nproc, 0), (Resource::Cpu, limits::COMPUTING)])?;
     seccomp::job()
 }
 
-fn limit(resources: &[(Resource, u64)]) -> Result<(), Fault> {
+fn limit(resources: &[(Resource, u64)]) -> Result<(), LinkerError> {
     for (resource, most) in resources {
         // Never more than there was: somebody may have wanted it so, and raising a hard limit would take a privilege.
         let most = rustix::process::getrlimit(*resource).current.map_or(*most, |limit| limit.min(*most));
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
-        rustix::process::setrlimit(*resource, limit).map_err(Fault::step("limit its resources"))?;
+        rustix::process::setrlimit(*resource, limit).map_err(LinkerError::step("limit its resources"))?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use cap_std::fs::File;
 use relobox_core::error::{Error, Result};
 use relobox_core::kernel::Machine;
 use relobox_core::limits;
-use relobox_core::linker_fault::Fault;
+use relobox_core::linker_error::LinkerError;
 use relobox_isolate::message::{Answer, Job, NewJob, Ready, Request, Setup, Tried};
 use relobox_isolate::wire::{Received, Rooms, read, receive, say, send, send_ended};
 use relobox_link::call::call;
@@ -69,12 +69,12 @@ pub type Load = fn(&Setup, Vec<Unloaded>) -> Result<Guests>;
 
 /// Loads the guests and gives up everything; what this kernel cannot take away.
 fn ready(control: &OwnedFd, load: Load) -> Result<(Zygote, Vec<String>)> {
-    let Received::Message(body, plugins) = receive(control.as_fd())? else { return Err(Fault::Gone.into()) };
+    let Received::Message(body, plugins) = receive(control.as_fd())? else { return Err(LinkerError::Gone.into()) };
     let setup: Setup = read(&body)?;
     // The terminal's interrupt is for the parent, and the parent's end is ours.
     let _ = rustix::process::setsid();
-    rustix::process::chdir("/").map_err(Fault::step("leave its directory"))?;
-    rustix::thread::set_no_new_privs(true).map_err(Fault::step("give up new privileges"))?;
+    rustix::process::chdir("/").map_err(LinkerError::step("leave its directory"))?;
+    rustix::thread::set_no_new_privs(true).map_err(LinkerError::step("give up new privileges"))?;
     let others = setup.plugins.iter().zip(plugins).map(|(plugin, fd)| {
         let code = map(fd).map_err(Error::io(&plugin.path))?;
         Ok(Unloaded {
@@ -105,8 +105,8 @@ fn map(code: OwnedFd) -> std::io::Result<Compiled> {
 }
 
 /// Filters and capabilities are a thread's: there may be no other that keeps them.
-fn alone() -> Result<(), Fault> {
-    let fault = |reason: String| Fault::Start { step: "be alone", reason };
+fn alone() -> Result<(), LinkerError> {
+    let fault = |reason: String| LinkerError::Start { step: "be alone", reason };
     // Landlock hides /proc; the count of links does not need it to be opened.
     match rustix::fs::stat("/proc/self/task") {
         Ok(stat) if stat.st_nlink > 3 => Err(fault(format!("{} threads", stat.st_nlink - 2))),
@@ -126,7 +126,7 @@ struct Running {
 }
 
 impl Zygote {
-    fn serve(self, control: OwnedFd) -> Result<(), Fault> {
+    fn serve(self, control: OwnedFd) -> Result<(), LinkerError> {
         let mut running: Vec<Running> = Vec::new();
         loop {
             let more = if running.len() < limits::JOBS { PollFlags::IN } else { PollFlags::empty() };
@@ -137,7 +137,7 @@ impl Zygote {
                     polled.push(PollFd::new(&job.socket, PollFlags::empty()));
                 }
             }
-            rustix::io::retry_on_intr(|| poll(&mut polled, None)).map_err(Fault::step("wait"))?;
+            rustix::io::retry_on_intr(|| poll(&mut polled, None)).map_err(LinkerError::step("wait"))?;
             let mut ready = polled.iter().map(|p| !p.revents().is_empty()).collect::<Vec<_>>().into_iter();
             let asked = ready.next() == Some(true);
             running.retain_mut(|job| {
@@ -159,7 +159,8 @@ impl Zygote {
                         let zygote = getpid();
                         match fork()? {
                             Some(pid) => {
-                                let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(Fault::step("watch a job"))?;
+                                let pidfd =
+                                    pidfd_open(pid, PidfdFlags::empty()).map_err(LinkerError::step("watch a job"))?;
                                 running.push(Running { pid, pidfd, socket, ended: false });
                             }
                             None => {
@@ -205,13 +206,13 @@ impl Zygote {
         exit(code)
     }
 
-    fn run(&self, zygote: Pid, socket: &OwnedFd) -> Result<(), Fault> {
+    fn run(&self, zygote: Pid, socket: &OwnedFd) -> Result<(), LinkerError> {
         lockdown::job(zygote)?;
         self.guests.load_others(self.machine.as_ref());
-        let Received::Message(body, mut fds) = receive(socket.as_fd())? else { return Err(Fault::Gone) };
+        let Received::Message(body, mut fds) = receive(socket.as_fd())? else { return Err(LinkerError::Gone) };
         // The rooms come first, and after them a module.
         let module = fds.split_off(fds.len().min(3)).pop();
-        let rooms = fds.try_into().map_err(|_| Fault::Protocol("a job without rooms"))?;
+        let rooms = fds.try_into().map_err(|_| LinkerError::Protocol("a job without rooms"))?;
         let Rooms { messages, file: room, numbers } = Rooms::from_fds(rooms);
         let request = match (read(&body)?, module) {
             (Job::Insmod { name, len, args, inputs }, Some(file)) => {

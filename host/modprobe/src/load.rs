@@ -10,7 +10,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Loads module `name` by `insert`, or waits up to `patience` for whoever else is loading it: its users need it live. `None`:
 /// it is live already. Only `modules`, which asks the kernel, can say so; what `insert` fails with decides nothing but
-/// whether it is tried again, and that only if it is a fact of the kernel's ([`Error::Told`](relobox_core::Error::Told) is none).
+/// whether it is tried again, and that only if it is a fact of the kernel's ([`Error::Reported`](relobox_core::Error::Reported) is none).
 ///
 /// # Errors
 /// What `insert` failed with, if the kernel does not say that the module is live in the end.
@@ -45,8 +45,8 @@ pub fn load<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use relobox_core::diagnostic::Diagnostic;
     use relobox_core::error::Error;
-    use relobox_core::problem::Problem;
 
     fn module(name: &str, live: bool) -> Module {
         let (areas, users, uses, exports) = Default::default();
@@ -64,8 +64,8 @@ mod tests {
         (loaded.map_err(|error| error.to_string()), tries)
     }
 
-    fn problem(kind: &'static str) -> Problem {
-        Problem { value: Some(-17), ..Problem::new(kind, "m.ko", "it says") }
+    fn problem(kind: &'static str) -> Diagnostic {
+        Diagnostic { value: Some(-17), ..Diagnostic::new(kind, "m.ko", "it says") }
     }
 
     #[test]
@@ -73,11 +73,11 @@ mod tests {
         let no = || Err("m.ko: it says".to_owned());
         let other = || vec![module("other", true)];
         for kind in ["already-loaded", "init-failed", "stale", "disagrees", "not-found", "vermagic"] {
-            for error in [Error::Told(vec![problem(kind)]), Error::Kernel(Box::new(problem(kind)))] {
+            for error in [Error::Reported(vec![problem(kind)]), Error::Kernel(Box::new(problem(kind)))] {
                 // Whatever the linking process says, and whatever name it gave the module when it was refused.
                 assert_eq!(tried(vec![error], vec![other()]), (no(), 1), "{kind}");
             }
-            let error = Error::Told(vec![problem(kind)]);
+            let error = Error::Reported(vec![problem(kind)]);
             assert_eq!(tried(vec![error], vec![vec![module("m", true)]]), (Ok(None), 1), "{kind}");
         }
         let usage = Error::Usage("m.ko: it says".into());

@@ -3,8 +3,8 @@
 //! A failure stops what requires the module, and what this run loaded for nobody else goes again, in reverse order.
 
 use super::plan::{Action, Plan, Step};
+use relobox_core::diagnostic::Diagnostic;
 use relobox_core::error::{Error, Result};
-use relobox_core::problem::Problem;
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -196,5 +196,5 @@ fn present(step: &Step) -> Error {
         Action::BuiltIn => "it is part of the kernel",
         _ => "it is loaded",
     };
-    Problem::new("already-loaded", &step.name, text).into()
+    Diagnostic::new("already-loaded", &step.name, text).into()
 }

@@ -8,7 +8,7 @@ use relobox_guests::section;
 
 /// A file's class, byte order and so on, as the ELF header has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct TargetId {
     /// `e_machine`.
     pub machine: u16,
     /// 32 or 64.
@@ -19,7 +19,7 @@ pub struct Wanted {
     pub flags: u32,
 }
 
-impl Wanted {
+impl TargetId {
     /// Whether a plugin's machine is this one.
     #[must_use]
     pub fn is(&self, m: &Machine) -> bool {
@@ -62,7 +62,7 @@ impl Machines {
 
     /// Whether it is worth asking the plugin for such files: `false` only if its section says that it links other machines.
     #[must_use]
-    pub fn may_link(&self, wanted: &Wanted) -> bool {
+    pub fn may_link(&self, wanted: &TargetId) -> bool {
         self.0.is_none() || self.iter().any(|m| wanted.is(m))
     }
 
@@ -84,14 +84,14 @@ mod tests {
     use super::*;
     use relobox_abi::MACHINES;
 
-    fn may_link(wasm: &[u8], wanted: &Wanted) -> bool {
+    fn may_link(wasm: &[u8], wanted: &TargetId) -> bool {
         Machines::of_wasm(wasm).may_link(wanted)
     }
 
     #[test]
     fn a_section_rules_out_other_machines_and_nothing_else() {
         let mut wasm = b"\0asm\x01\0\0\0".to_vec();
-        let wanted = Wanted { machine: 62, class: 64, order: 1, flags: 0 };
+        let wanted = TargetId { machine: 62, class: 64, order: 1, flags: 0 };
         assert!(may_link(&wasm, &wanted));
         let mut body = vec![MACHINES.len() as u8];
         body.extend_from_slice(MACHINES.as_bytes());
@@ -99,7 +99,7 @@ mod tests {
         wasm.extend_from_slice(&[0, body.len() as u8]);
         wasm.extend_from_slice(&body);
         assert!(may_link(&wasm, &wanted));
-        assert!(!may_link(&wasm, &Wanted { order: 2, ..wanted }));
+        assert!(!may_link(&wasm, &TargetId { order: 2, ..wanted }));
         // Cut anywhere: nothing is ruled out, or the truth is.
         for len in 0..wasm.len() {
             assert!(may_link(&wasm[..len], &wanted));

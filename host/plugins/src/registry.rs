@@ -7,11 +7,11 @@ use crate::plugin_file::Origin;
 use crate::plugin_file::PluginFile;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt as _};
+use relobox_core::diagnostic::Diagnostic;
 pub use relobox_core::digest::Digest;
 use relobox_core::error::{Error, Result};
 use relobox_core::files::user_directory;
 use relobox_core::kernel::Machine;
-use relobox_core::problem::Problem;
 use relobox_core::text::hex;
 use relobox_core::{files, limits};
 use relobox_guests::{Entry, catalogue};
@@ -295,10 +295,10 @@ impl Plugins {
         if refused.is_empty() { Ok(self) } else { Err(Error::Module(refused)) }
     }
 
-    fn refuse(&self, file: &PluginFile) -> Problem {
+    fn refuse(&self, file: &PluginFile) -> Diagnostic {
         let (pins, digest) = (self.pins.path().display(), hex(&file.digest));
         let text = format!("plugin {} is not pinned in {pins}; its SHA-256 is {digest}", file.name);
-        Problem::new("unpinned-plugin", file.origin.to_string(), text)
+        Diagnostic::new("unpinned-plugin", file.origin.to_string(), text)
             .hint(format!("if you trust it: relobox plugin pin --file {pins} {}", file.origin))
     }
 

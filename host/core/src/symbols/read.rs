@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// Why a text is no table of symbols.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
+pub enum SymbolFileError {
     /// The first line that is of no known format, from 1.
     #[error("line {0}: neither 'ADDRESS TYPE NAME [module]' nor 'CRC NAME MODULE EXPORT NAMESPACE'")]
     Line(usize),
@@ -36,7 +36,7 @@ pub enum Unusable {
     Packed(&'static str),
 }
 
-impl Unusable {
+impl SymbolFileError {
     /// As an error about `path`.
     #[must_use]
     pub fn of(self, path: &Path) -> Error {
@@ -99,12 +99,12 @@ impl Symbols {
     }
 
     /// The same for text. After an error, what was read before it stays.
-    pub fn read(&mut self, text: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Result<(), Unusable> {
+    pub fn read(&mut self, text: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Result<(), SymbolFileError> {
         if text.starts_with(b"ffffffffffffffff B The real System.map is in ") {
-            return Err(Unusable::Placeholder);
+            return Err(SymbolFileError::Placeholder);
         }
         if let Some(program) = packed_otherwise(text) {
-            return Err(Unusable::Packed(program));
+            return Err(SymbolFileError::Packed(program));
         }
         // A name's export may be listed before the name and after it, so the choice is made at the end.
         // A name may have a line for each of a file's lines, so it is made once.
@@ -118,7 +118,7 @@ impl Symbols {
             } else {
                 self.kallsyms_line(rest, &wanted, &mut tally)
             };
-            let (name, after) = good.ok_or(Unusable::Line(number))?;
+            let (name, after) = good.ok_or(SymbolFileError::Line(number))?;
             unsettled.extend(name);
             rest = after;
         }
@@ -325,14 +325,14 @@ impl<'t> Tally<'t> {
         })
     }
 
-    fn verdict(&self) -> Result<(), Unusable> {
+    fn verdict(&self) -> Result<(), SymbolFileError> {
         let [code, absolute, data] = self.seen;
         let shown = code[0] + absolute[0] + data[0];
         let zeros = code[1] + absolute[1] + data[1];
         if self.words != 0 || zeros != 0 && shown == 0 || code[1] != 0 && code[0] == 0 {
-            return Err(Unusable::Hidden);
+            return Err(SymbolFileError::Hidden);
         }
-        if shown + self.exports == 0 { Err(Unusable::Empty) } else { Ok(()) }
+        if shown + self.exports == 0 { Err(SymbolFileError::Empty) } else { Ok(()) }
     }
 }
 
@@ -367,12 +367,12 @@ fn owner_in(rest: &[u8]) -> Owner {
 
 /// Names that are wanted. Asked 200,000 times, and nearly always to say no: so a bit by length and ending comes first.
 #[derive(Clone, Debug)]
-pub struct Wanted<'a> {
+pub struct NameFilter<'a> {
     names: HashSet<&'a [u8]>,
     endings: Box<[u64; 1024]>,
 }
 
-impl<'a> FromIterator<&'a [u8]> for Wanted<'a> {
+impl<'a> FromIterator<&'a [u8]> for NameFilter<'a> {
     fn from_iter<I: IntoIterator<Item = &'a [u8]>>(names: I) -> Self {
         let mut wanted = Self { names: names.into_iter().collect(), endings: Box::new([0; 1024]) };
         for name in &wanted.names {
@@ -383,7 +383,7 @@ impl<'a> FromIterator<&'a [u8]> for Wanted<'a> {
     }
 }
 
-impl Wanted<'_> {
+impl NameFilter<'_> {
     /// Whether `name` is one of them.
     #[must_use]
     pub fn contains(&self, name: &[u8]) -> bool {

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn the_three_formats() {
     let mut s = Symbols::new();
-    assert_eq!(s.read(b"rub\nffffffff8100 T a\n", |_| false), Err(Unusable::Line(1)));
+    assert_eq!(s.read(b"rub\nffffffff8100 T a\n", |_| false), Err(SymbolFileError::Line(1)));
     s.read(b"ffffffff81000000 T _text\nffffffffc0000010 t helper\t[xfs]\n0000000000001000 A percpu_x\n", |_| true)
         .unwrap();
     s.read(b"0x12345678\t_text\tvmlinux\tEXPORT_SYMBOL_GPL\tNS\n0x1\tnew\tfs/xfs/xfs\tEXPORT_SYMBOL\t\n", |_| true)
@@ -16,7 +16,7 @@ fn the_three_formats() {
     assert_eq!(s.get(b"helper").unwrap().owner.as_deref(), Some("xfs"));
     assert_eq!(s.get(b"new").unwrap().owner.as_deref(), Some("xfs"));
     assert_eq!(s.get(b"new").unwrap().address, None);
-    assert_eq!(s.read(b"ffffffff81000000 T a\nrubbish\n", |_| true), Err(Unusable::Line(2)));
+    assert_eq!(s.read(b"ffffffff81000000 T a\nrubbish\n", |_| true), Err(SymbolFileError::Line(2)));
 }
 
 fn chosen(text: &[u8], name: &[u8]) -> (Option<u64>, Option<String>) {
@@ -85,7 +85,7 @@ fn hidden_addresses_are_no_addresses() {
     for text in hidden {
         for wanted in [true, false] {
             let said = Symbols::new().read(text, |_| wanted);
-            assert_eq!(said, Err(Unusable::Hidden), "{}", String::from_utf8_lossy(text));
+            assert_eq!(said, Err(SymbolFileError::Hidden), "{}", String::from_utf8_lossy(text));
         }
     }
 }
@@ -135,13 +135,13 @@ fn per_cpu_data_may_begin_at_0() {
 fn a_file_without_symbols_says_so() {
     for text in [&b""[..], b"\n\n", b"0000000000000000 w weak\n                 \n", b"0 U printk\n"] {
         let said = Symbols::new().read(text, |_| true);
-        assert!(matches!(said, Err(Unusable::Empty | Unusable::Line(_))), "{said:?}");
+        assert!(matches!(said, Err(SymbolFileError::Empty | SymbolFileError::Line(_))), "{said:?}");
     }
     let debian = b"ffffffffffffffff B The real System.map is in the linux-image-<version>-dbg package\n";
-    assert_eq!(Symbols::new().read(debian, |_| true), Err(Unusable::Placeholder));
+    assert_eq!(Symbols::new().read(debian, |_| true), Err(SymbolFileError::Placeholder));
     // More words than a line has are another format's.
-    assert_eq!(Symbols::new().read(b"ffffffff81000000 T a b c\n", |_| true), Err(Unusable::Line(1)));
-    assert!(matches!(Symbols::new().read(b"BZh91AY&SY", |_| true), Err(Unusable::Packed("bzip2"))));
+    assert_eq!(Symbols::new().read(b"ffffffff81000000 T a b c\n", |_| true), Err(SymbolFileError::Line(1)));
+    assert!(matches!(Symbols::new().read(b"BZh91AY&SY", |_| true), Err(SymbolFileError::Packed("bzip2"))));
 }
 
 /// Linux 5.4 and 5.5 have the namespace third, older ones have none.
@@ -167,7 +167,7 @@ fn every_order_of_module_symvers() {
         assert_eq!(s.know_kernel(), owner == "vmlinux");
     }
     for text in [&b"0x1\tf\tvmlinux"[..], b"0x1\tf\ta\tb\tc", b"0x1\tf\tvmlinux\tEXPORT_SYMBOL\tNS\tmore", b"0x1"] {
-        assert_eq!(Symbols::new().read(text, |_| true), Err(Unusable::Line(1)));
+        assert_eq!(Symbols::new().read(text, |_| true), Err(SymbolFileError::Line(1)));
     }
 }
 

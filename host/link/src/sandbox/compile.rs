@@ -1,10 +1,10 @@
 //! From Wasm to a guest: what is admitted is compiled, for this process or ahead for another program.
 
 use super::{Guest, Sandbox, cannot_start, config, needed, no_memory, one_line};
-use crate::admit::{Refusal, admit};
 use crate::cache::Cache;
+use crate::complexity::{ComplexityError, check_complexity};
 use relobox_core::digest::Digest;
-use relobox_core::error::{Error, Misbehaviour, Result};
+use relobox_core::error::{Error, GuestError, Result};
 use relobox_core::text::hex;
 use relobox_core::{address_space, limits};
 use sha2::{Digest as _, Sha256};
@@ -67,8 +67,8 @@ impl Sandbox {
     fn with(engine: Engine, cache: Option<Cache>) -> Self {
         let mut hasher = std::hash::DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        // What an earlier version compiled, this one may not admit.
-        crate::admit::LIMITS.hash(&mut hasher);
+        // What an earlier version compiled, this one may not accept.
+        crate::complexity::LIMITS.hash(&mut hasher);
         let fingerprint = hasher.finish();
         Self { engine, in_place: false, features: needed(), scale: 1, cache: cache.map(Arc::new), fingerprint }
     }
@@ -79,8 +79,8 @@ impl Sandbox {
     }
 
     /// Whether `wasm` is valid and no burden to compile.
-    pub fn admit(&self, wasm: &[u8]) -> Result<(), Refusal> {
-        admit(wasm, self.features, self.scale)
+    pub fn check_complexity(&self, wasm: &[u8]) -> Result<(), ComplexityError> {
+        check_complexity(wasm, self.features, self.scale)
     }
 
     /// Checks and compiles `wasm`, or takes its compiled code from the cache.
@@ -94,10 +94,11 @@ impl Sandbox {
         let module = match self.cached(&digest) {
             Some(module) => module,
             None => {
-                self.admit(wasm).map_err(|refusal| fail(Misbehaviour::Unusable(one_line(&refusal.to_string()))))?;
+                self.check_complexity(wasm)
+                    .map_err(|refusal| fail(GuestError::Unusable(one_line(&refusal.to_string()))))?;
                 let module = Module::from_binary(&self.engine, wasm).map_err(|e| match no_memory(&e) {
                     Some(reason) => address_space::refused(&format!("guest {name}"), &reason),
-                    None => fail(Misbehaviour::Unusable(one_line(&e.root_cause().to_string()))),
+                    None => fail(GuestError::Unusable(one_line(&e.root_cause().to_string()))),
                 })?;
                 self.keep(&digest, &module);
                 module
@@ -116,9 +117,8 @@ impl Sandbox {
         // Naming the target leaves out what only this machine's processor has.
         config.target(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH)).map_err(cannot_start)?;
         let this = Self::with(Engine::new(&config).map_err(cannot_start)?, None);
-        let fail =
-            |text: String| Error::Guest { guest: name.to_owned(), what: Misbehaviour::Unusable(one_line(&text)) };
-        this.admit(wasm).map_err(|refusal| fail(refusal.to_string()))?;
+        let fail = |text: String| Error::Guest { guest: name.to_owned(), what: GuestError::Unusable(one_line(&text)) };
+        this.check_complexity(wasm).map_err(|refusal| fail(refusal.to_string()))?;
         this.engine.precompile_module(wasm).map_err(|e| match no_memory(&e) {
             Some(reason) => address_space::refused(&format!("guest {name}"), &reason),
             None => fail(e.root_cause().to_string()),

@@ -6,7 +6,7 @@
 
 use super::{Guest, Sandbox, cannot_start, config, one_line};
 use relobox_core::digest::Digest;
-use relobox_core::error::{Error, Misbehaviour, Result};
+use relobox_core::error::{Error, GuestError, Result};
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 use std::fs::File;
 use std::ptr::NonNull;
@@ -102,7 +102,7 @@ impl Sandbox {
         let module = module.map_err(|e| {
             let why = one_line(&format!("{e:#}"));
             let text = format!("its compiled code cannot be used ({why}); 'relobox plugin compile' makes it anew");
-            Error::Guest { guest: name.to_owned(), what: Misbehaviour::Unusable(text) }
+            Error::Guest { guest: name.to_owned(), what: GuestError::Unusable(text) }
         })?;
         self.guest(name, digest, &module)
     }

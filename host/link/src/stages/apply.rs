@@ -1,7 +1,7 @@
 //! Apply: with addresses and values filled in, the plugin patches its own copy.
 
 use crate::guests::Plugin;
-use crate::needs::Wanted;
+use crate::needs::SyntheticRequest;
 use crate::records::Records;
 use crate::report;
 use crate::stages::layout::Layout;
@@ -10,15 +10,15 @@ use crate::stages::resolve::Resolved;
 use crate::views::{bytes, record};
 use relobox_abi::{Applied, Input, Section, Span, export};
 use relobox_core::areas::ABSENT;
-use relobox_core::error::{Error, Misbehaviour, Result};
-use relobox_core::problem::Problem;
+use relobox_core::diagnostic::Diagnostic;
+use relobox_core::error::{Error, GuestError, Result};
 use zerocopy::IntoBytes as _;
 
 /// A synthetic section with its contents.
 #[derive(Clone, Debug)]
 pub struct Synthetic {
     /// What was asked for.
-    pub wanted: Wanted,
+    pub wanted: SyntheticRequest,
     /// Where it is.
     pub address: u64,
     /// What it holds.
@@ -57,7 +57,7 @@ pub fn apply(
     }
     let at = planned.instance.call(export::APPLY, (job,))?;
     let outcome = read(planned, plugin, records, layout, at, defined_in);
-    outcome.map_err(|what| planned.instance.misbehaved(what))?.map_err(Error::Module)
+    outcome.map_err(|what| planned.instance.guest_error(what))?.map_err(Error::Module)
 }
 
 fn read(
@@ -67,7 +67,7 @@ fn read(
     layout: &Layout,
     at: u32,
     defined_in: impl Fn(u32) -> Option<String>,
-) -> Result<Result<Vec<Synthetic>, Vec<Problem>>, Misbehaviour> {
+) -> Result<Result<Vec<Synthetic>, Vec<Diagnostic>>, GuestError> {
     let memory = planned.instance.memory();
     let applied: &Applied = record(memory, at)?;
     let (faults, more) = (applied.faults, applied.more_faults);

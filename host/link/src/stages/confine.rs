@@ -6,13 +6,13 @@
 //! section must equal the plugin's copy. So a byte that the plugin changed anywhere else is found
 //! without knowing where to look.
 
-use crate::description::About;
+use crate::description::PluginDescription;
 use crate::records::{Patching, Records};
 use crate::stages::parse::Module;
 use crate::stages::plan::Planned;
 use crate::views::bytes;
 use relobox_abi::{Row, section_flag};
-use relobox_core::error::{Misbehaviour, Result};
+use relobox_core::error::{GuestError, Result};
 
 /// What is patched: a file in the engine's memory, or one that is made up.
 pub trait Image {
@@ -37,21 +37,21 @@ impl Image for Module {
 ///
 /// # Errors
 /// If the plugin changed a byte that no relocation declares, or its copies are not where they were.
-pub fn confine(about: &About, image: &mut impl Image, planned: &Planned) -> Result<()> {
+pub fn confine(about: &PluginDescription, image: &mut impl Image, planned: &Planned) -> Result<()> {
     let (file, records) = image.patch();
     let outcome = take_windows(about, file, &records, planned);
     outcome.map_err(|stray| {
-        planned.instance.misbehaved(match stray {
-            Stray::Byte { section, offset } => {
-                Misbehaviour::Window { section: image.records().section_name(section), offset }
+        planned.instance.guest_error(match stray {
+            OutOfWindowWrite::Byte { section, offset } => {
+                GuestError::OutOfWindowWrite { section: image.records().section_name(section), offset }
             }
-            Stray::Answer(what) => what,
+            OutOfWindowWrite::Answer(what) => what,
         })
     })
 }
 
 /// Why a plugin's copy is not taken over.
-enum Stray {
+enum OutOfWindowWrite {
     /// It changed this byte.
     Byte {
         /// Index of the section.
@@ -60,16 +60,21 @@ enum Stray {
         offset: u64,
     },
     /// Its copy is not where it was.
-    Answer(Misbehaviour),
+    Answer(GuestError),
 }
 
 /// Takes the windows over into `file`, and compares the rest.
-fn take_windows(about: &About, file: &mut [u8], records: &Patching<'_>, planned: &Planned) -> Result<(), Stray> {
+fn take_windows(
+    about: &PluginDescription,
+    file: &mut [u8],
+    records: &Patching<'_>,
+    planned: &Planned,
+) -> Result<(), OutOfWindowWrite> {
     let memory = planned.instance.memory();
     let mut extra = planned.needs.windows.iter().peekable();
     for group in records.groups {
         let section = &records.sections[group.section as usize];
-        let patched = bytes(memory, planned.copies[group.section as usize]).map_err(Stray::Answer)?;
+        let patched = bytes(memory, planned.copies[group.section as usize]).map_err(OutOfWindowWrite::Answer)?;
         let at = section.data.at as usize;
         let image = &mut file[at..at + section.data.len as usize];
         let len = image.len() as u64;
@@ -92,7 +97,7 @@ fn take_windows(about: &About, file: &mut [u8], records: &Patching<'_>, planned:
                 let taken = take(window_start(row, relocation.offset), row.window_len.into());
                 if !taken && relocation.offset >= len {
                     // A plugin that finds no fault with a place outside the section has not looked.
-                    return Err(Stray::Byte { section: group.section, offset: relocation.offset });
+                    return Err(OutOfWindowWrite::Byte { section: group.section, offset: relocation.offset });
                 }
             }
             while let Some(window) = extra.next_if(|w| w.relocation <= index) {
@@ -105,12 +110,12 @@ fn take_windows(about: &About, file: &mut [u8], records: &Patching<'_>, planned:
         if copy.len == 0 || section.flags & section_flag::ALLOC == 0 {
             continue;
         }
-        let patched = bytes(memory, copy).map_err(Stray::Answer)?;
+        let patched = bytes(memory, copy).map_err(OutOfWindowWrite::Answer)?;
         let at = section.data.at as usize;
         let image = &file[at..at + section.data.len as usize];
         if image != patched {
             let offset = image.iter().zip(patched).position(|(a, b)| a != b).unwrap_or(0) as u64;
-            return Err(Stray::Byte { section: i, offset });
+            return Err(OutOfWindowWrite::Byte { section: i, offset });
         }
     }
     Ok(())

@@ -6,9 +6,9 @@ use crate::stages::layout::Layout;
 use crate::stages::parse::Module;
 use crate::views::{bytes, record, table};
 use relobox_abi::{ABI_VERSION, EmitJob, EmitSection, Emitted, Span, Table, export};
-use relobox_core::error::{Misbehaviour, Result};
+use relobox_core::diagnostic::Diagnostic;
+use relobox_core::error::{GuestError, Result};
 use relobox_core::limits;
-use relobox_core::problem::Problem;
 use zerocopy::IntoBytes as _;
 
 /// Makes a file of `format`, one of [`relobox_abi::emit`]: the pieces of the engine's memory that, one after
@@ -66,7 +66,7 @@ pub fn emit(
 
     let answer = engine.call(export::EMIT, (at,))?;
     let most = limits::memory_for(module_len) as u64;
-    let read = |memory: &[u8]| -> Result<Result<Vec<Span>, Vec<Problem>>, Misbehaviour> {
+    let read = |memory: &[u8]| -> Result<Result<Vec<Span>, Vec<Diagnostic>>, GuestError> {
         let emitted: &Emitted = record(memory, answer)?;
         let faults = table(memory, emitted.faults)?;
         if !faults.is_empty() {
@@ -79,9 +79,9 @@ pub fn emit(
         }
         // Pieces may be the same bytes again and again.
         if total > most {
-            return Err(Misbehaviour::Answer(format!("its file has {total} bytes, more than it could hold")));
+            return Err(GuestError::MalformedAnswer(format!("its file has {total} bytes, more than it could hold")));
         }
         Ok(Ok(pieces.to_vec()))
     };
-    read(engine.memory()).map_err(|what| engine.misbehaved(what))?.map_err(relobox_core::Error::Module)
+    read(engine.memory()).map_err(|what| engine.guest_error(what))?.map_err(relobox_core::Error::Module)
 }

@@ -9,8 +9,8 @@ use crate::needs::Needs;
 use crate::records::Records;
 use relobox_abi::{Section, placement, section_flag};
 use relobox_core::areas::{ABSENT, Area, Kind, PAGE};
+use relobox_core::diagnostic::{Diagnostic, Diagnostics};
 use relobox_core::error::Result;
-use relobox_core::problem::{Problem, Problems};
 use std::collections::{HashMap, HashSet};
 
 /// Sizes, before there are addresses.
@@ -146,11 +146,11 @@ impl Measured {
     /// The sections that `given` names exactly where it says, by name; everything else from `base` up,
     /// or if that is `None`, from the page after the last of them.
     pub fn at_sections(&self, records: &Records<'_>, given: &[(Vec<u8>, u64)], base: Option<u64>) -> Result<Layout> {
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         // Of several with one name, the first.
         let by_name: HashMap<&[u8], u64> = given.iter().rev().map(|(name, address)| (&name[..], *address)).collect();
         let named = |name: &[u8]| by_name.get(name).copied();
-        let misplaced = |text: String| Problem::new("misplaced-section", records.name, text);
+        let misplaced = |text: String| Diagnostic::new("misplaced-section", records.name, text);
         let exact: Vec<Option<u64>> = records
             .sections
             .iter()
@@ -160,7 +160,7 @@ impl Measured {
         let last = exact.iter().zip(records.sections).filter_map(|(a, s)| a.map(|a| a.wrapping_add(s.size))).max();
         let Some(rest) = base.or(last.map(|end| end.wrapping_add(PAGE - 1) & !(PAGE - 1))) else {
             let text = "none of the sections that were given an address is in the module's memory";
-            return Err(Problem::new("misplaced-section", records.name, text)
+            return Err(Diagnostic::new("misplaced-section", records.name, text)
                 .hint("--base gives the rest a place")
                 .into());
         };
@@ -171,7 +171,7 @@ impl Measured {
             layout.addresses[i] = address;
             let align = self.aligned[i];
             if !address.is_multiple_of(align) {
-                problems.add(|| Problem {
+                problems.add(|| Diagnostic {
                     section: Some(records.section_name(i as u32)),
                     ..misplaced(format!("{address:#x} is not a multiple of its alignment, {align:#x}"))
                 });

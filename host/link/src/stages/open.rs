@@ -9,10 +9,10 @@ use crate::sandbox::Instance;
 use crate::views::{bytes, record, table};
 use cap_std::fs::File;
 use relobox_abi::{Span, Unpacked, export};
-use relobox_core::error::{Error, Misbehaviour, Result};
+use relobox_core::diagnostic::Diagnostic;
+use relobox_core::error::{Error, GuestError, Result};
 use relobox_core::files::{self, Kind};
 use relobox_core::limits;
-use relobox_core::problem::Problem;
 use relobox_core::sealed::{checked_length, is_packed};
 use std::io::{Read, Seek as _};
 use std::path::Path;
@@ -151,7 +151,7 @@ fn unpack(guests: &Guests, name: &str, source: Source, limit: u64) -> Result<Vec
 pub fn unpack_in(guest: &mut Instance, name: &str, source: Source, limit: u64) -> Result<Vec<u8>> {
     let packed = bring(guest, name, source)?;
     let answer = guest.call(export::UNPACK, (packed.at, packed.len, limit as u32))?;
-    let read = |memory: &[u8]| -> Result<Result<Vec<u8>, Vec<Problem>>, Misbehaviour> {
+    let read = |memory: &[u8]| -> Result<Result<Vec<u8>, Vec<Diagnostic>>, GuestError> {
         let unpacked: &Unpacked = record(memory, answer)?;
         let faults = table(memory, unpacked.faults)?;
         if faults.is_empty() {
@@ -159,5 +159,5 @@ pub fn unpack_in(guest: &mut Instance, name: &str, source: Source, limit: u64) -
         }
         Ok(Err(report::file_faults(memory, name, faults, |_| None)))
     };
-    read(guest.memory()).map_err(|what| guest.misbehaved(what))?.map_err(Error::Module)
+    read(guest.memory()).map_err(|what| guest.guest_error(what))?.map_err(Error::Module)
 }

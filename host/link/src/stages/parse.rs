@@ -11,9 +11,9 @@ use crate::views::{bytes, record, table};
 use relobox_abi::{
     Export, Group, Pair, Parsed, Relocation, Section, Span, Symbol, Table, Version, export, section_flag,
 };
-use relobox_core::error::{Error, Misbehaviour, Result};
+use relobox_core::diagnostic::Diagnostic;
+use relobox_core::error::{Error, GuestError, Result};
 use relobox_core::limits;
-use relobox_core::problem::Problem;
 use relobox_core::text::decoded;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -43,12 +43,12 @@ pub fn parse(name: &str, opened: Opened, mode: u32) -> Result<Module> {
 pub fn ask(name: &str, engine: &mut Instance, file: Span, mode: u32) -> Result<Parsed> {
     let at = engine.call(export::PARSE, (file.at, file.len, mode))?;
     let checked = check(name, engine.memory(), file, at);
-    checked.map_err(|what| engine.misbehaved(what))?.map_err(Error::Module)
+    checked.map_err(|what| engine.guest_error(what))?.map_err(Error::Module)
 }
 
 /// Everything that later stages rely on: afterwards no index or range in the records is wild, except
 /// those of single relocations, which the plugin and confine look at one by one.
-fn check(name: &str, memory: &[u8], file: Span, at: u32) -> Result<Result<Parsed, Vec<Problem>>, Misbehaviour> {
+fn check(name: &str, memory: &[u8], file: Span, at: u32) -> Result<Result<Parsed, Vec<Diagnostic>>, GuestError> {
     let parsed: &Parsed = record(memory, at)?;
     let content = bytes(memory, file)?;
     let faults = table(memory, parsed.faults)?;
@@ -57,7 +57,7 @@ fn check(name: &str, memory: &[u8], file: Span, at: u32) -> Result<Result<Parsed
         let section = |i: u32| sections.get(i as usize).and_then(|s| bytes(content, s.name).ok()).map(decoded);
         return Ok(Err(report::file_faults(memory, name, faults, section)));
     }
-    let wild = |what: &str| Err(Misbehaviour::Answer(format!("{what} of the module is out of bounds")));
+    let wild = |what: &str| Err(GuestError::MalformedAnswer(format!("{what} of the module is out of bounds")));
     // The file is patched while these are read.
     let apart = |t: Table, size: usize| {
         let end = u64::from(t.at) + u64::from(t.count) * size as u64;
@@ -135,8 +135,8 @@ fn check(name: &str, memory: &[u8], file: Span, at: u32) -> Result<Result<Parsed
     let most = limits::names_for(u64::from(file.len));
     if length > most {
         let text = "texts of exports, versions and modinfo lie on top of each other; their length is";
-        let problem = Problem::new("too-large", name, text);
-        return Ok(Err(vec![Problem { value: Some(length as i64), max: Some(most as i64), ..problem }]));
+        let problem = Diagnostic::new("too-large", name, text);
+        return Ok(Err(vec![Diagnostic { value: Some(length as i64), max: Some(most as i64), ..problem }]));
     }
     if parsed.strings as usize >= sections.len() {
         return wild("the symbols' table of names");

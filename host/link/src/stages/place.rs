@@ -4,13 +4,13 @@ use crate::link::Linked;
 use crate::stages::layout::{Layout, Measured};
 use relobox_abi::export_flag;
 use relobox_core::areas::{ABSENT, Area, Kind};
+use relobox_core::diagnostic::Diagnostic;
 use relobox_core::error::Result;
-use relobox_core::kernel::{Export, Failure, Form, Image, Kernel, Load, Loaded, Protection, Request};
-use relobox_core::problem::Problem;
+use relobox_core::kernel::{Export, Image, Kernel, KernelError, Load, LoadFormat, Loaded, Protection, Request};
 use std::path::Path;
 
 /// Asks the kernel for the areas, and gives every section its address in them.
-pub fn allocate(kernel: &mut dyn Kernel, measured: &Measured) -> Result<Layout, Failure> {
+pub fn allocate(kernel: &mut dyn Kernel, measured: &Measured) -> Result<Layout, KernelError> {
     let wanted: Vec<_> =
         measured.areas.iter().map(|a| Request { kind: a.kind, size: a.size, align: a.align }).collect();
     let addresses = kernel.allocate(&wanted)?;
@@ -21,20 +21,20 @@ pub fn allocate(kernel: &mut dyn Kernel, measured: &Measured) -> Result<Layout, 
 /// Hands the module to the kernel in the form that it takes.
 pub fn place(
     kernel: &mut dyn Kernel,
-    form: Form,
+    form: LoadFormat,
     linked: &mut Linked,
     name: &str,
     args: &str,
-) -> Result<Loaded, Placing> {
+) -> Result<Loaded, PlaceError> {
     match form {
-        Form::Areas => put(kernel, linked)?,
-        Form::Relocated(_) | Form::Original => {}
+        LoadFormat::Areas => put(kernel, linked)?,
+        LoadFormat::Relocated(_) | LoadFormat::Original => {}
     }
     let mut load = load(linked, name, args);
-    if matches!(form, Form::Relocated(_)) {
-        load.image = Some(image_of(kernel, linked).map_err(Placing::Module)?);
+    if matches!(form, LoadFormat::Relocated(_)) {
+        load.image = Some(image_of(kernel, linked).map_err(PlaceError::Module)?);
     }
-    kernel.load(&load).map_err(Placing::Kernel)
+    kernel.load(&load).map_err(PlaceError::Kernel)
 }
 
 /// The module as a file whose relocations are done, and what they were done for.
@@ -51,11 +51,11 @@ fn image_of(kernel: &mut dyn Kernel, linked: &mut Linked) -> Result<Image> {
 }
 
 /// Puts and protects every area.
-pub(crate) fn put(kernel: &mut dyn Kernel, linked: &Linked) -> Result<(), Placing> {
+pub(crate) fn put(kernel: &mut dyn Kernel, linked: &Linked) -> Result<(), PlaceError> {
     for area in &linked.layout.areas {
-        let image = image(linked, area).map_err(Placing::Module)?;
+        let image = image(linked, area).map_err(PlaceError::Module)?;
         if !image.is_empty() {
-            kernel.put(area.address, &image).map_err(Placing::Kernel)?;
+            kernel.put(area.address, &image).map_err(PlaceError::Kernel)?;
         }
     }
     // Nothing is executable before everything has arrived.
@@ -65,15 +65,15 @@ pub(crate) fn put(kernel: &mut dyn Kernel, linked: &Linked) -> Result<(), Placin
             Kind::RoData | Kind::InitRoData => Protection::ReadOnly,
             Kind::RoAfterInit | Kind::Data | Kind::InitData | Kind::PerCpu | Kind::Core | Kind::Init => continue,
         };
-        kernel.protect(area.address, protection).map_err(Placing::Kernel)?;
+        kernel.protect(area.address, protection).map_err(PlaceError::Kernel)?;
     }
     Ok(())
 }
 
 /// Why a module was not placed.
-pub enum Placing {
+pub enum PlaceError {
     /// The kernel would not.
-    Kernel(Failure),
+    Kernel(KernelError),
     /// What was linked does not fit together.
     Module(relobox_core::Error),
 }
@@ -95,7 +95,7 @@ fn image(linked: &Linked, area: &Area) -> Result<Vec<u8>> {
         let end = start.checked_add(contents.len() as u64).filter(|end| *end <= area.size);
         let Some(end) = end else {
             let text = format!("{} bytes at {address:#x} do not fit their area", contents.len());
-            return Err(Problem::new("misplaced-section", records.name, text).into());
+            return Err(Diagnostic::new("misplaced-section", records.name, text).into());
         };
         // The kernel has granted the area, so its size is one that memory can have.
         if image.len() < end as usize {

@@ -4,7 +4,7 @@
 
 use crate::guests::Plugin;
 use crate::job::JobWriter;
-use crate::needs::{Needs, Wanted, memory_of};
+use crate::needs::{Needs, SyntheticRequest, memory_of};
 use crate::records::Records;
 use crate::report;
 use crate::sandbox::Instance;
@@ -15,9 +15,9 @@ use relobox_abi::{
     symbol_flag, synthetic_kind,
 };
 use relobox_core::areas::Kind;
-use relobox_core::error::{Error, Misbehaviour, Result};
+use relobox_core::diagnostic::Diagnostic;
+use relobox_core::error::{Error, GuestError, Result};
 use relobox_core::limits;
-use relobox_core::problem::Problem;
 use relobox_core::text::decoded;
 
 /// A plugin with a job in its memory.
@@ -48,7 +48,7 @@ pub fn plan(plugin: &Plugin, records: &Records<'_>, inputs: &[(String, u64)]) ->
 }
 
 /// A plan without the instance that made it, whose addresses it has.
-pub struct Asked {
+pub struct PlanAnswer {
     job: u32,
     sections: u32,
     values: u32,
@@ -57,7 +57,7 @@ pub struct Asked {
     needs: Needs,
 }
 
-impl Asked {
+impl PlanAnswer {
     /// The plan, and the instance that made it.
     #[must_use]
     pub fn with(self, instance: Instance) -> Planned {
@@ -67,19 +67,19 @@ impl Asked {
 }
 
 /// The same in an instance that the caller keeps, whatever comes of it.
-pub fn ask(plugin: &Plugin, records: &Records<'_>, job: &JobWriter, instance: &mut Instance) -> Result<Asked> {
+pub fn ask(plugin: &Plugin, records: &Records<'_>, job: &JobWriter, instance: &mut Instance) -> Result<PlanAnswer> {
     let len = u64::from(job.header.len);
     let at = instance.reserve(len)?;
     let place = instance.memory_mut().get_mut(at as usize..).and_then(|rest| rest.get_mut(..len as usize));
     job.write(records, place.unwrap_or_default());
     let answer = instance.call(export::PLAN, (at,))?;
     let checked = check(instance.memory(), records, plugin, answer);
-    let mut needs = checked.map_err(|what| instance.misbehaved(what))?.map_err(Error::Module)?;
+    let mut needs = checked.map_err(|what| instance.guest_error(what))?.map_err(Error::Module)?;
     needs.kernel_symbols.clone_from(&job.kernel_symbols);
     let base = at + job.header.data.at;
     let copies = job.copies.iter().map(|s| Span { at: if s.len == 0 { 0 } else { base + s.at }, len: s.len }).collect();
     let (sections, values) = (at + job.header.sections.at, at + job.header.values.at);
-    Ok(Asked { job: at, sections, values, inputs: at + job.header.inputs.at, copies, needs })
+    Ok(PlanAnswer { job: at, sections, values, inputs: at + job.header.inputs.at, copies, needs })
 }
 
 /// The plan, as hostile input.
@@ -88,8 +88,8 @@ fn check(
     records: &Records<'_>,
     plugin: &Plugin,
     at: u32,
-) -> Result<Result<Needs, Vec<Problem>>, Misbehaviour> {
-    let answer = |what: &str| Misbehaviour::Answer(format!("its plan {what}"));
+) -> Result<Result<Needs, Vec<Diagnostic>>, GuestError> {
+    let answer = |what: &str| GuestError::MalformedAnswer(format!("its plan {what}"));
     let plan: &Plan = record(memory, at)?;
     let found = report::relocation_faults(memory, records, &plugin.about, plan.faults, plan.more_faults, |_| None)?;
     if !found.is_empty() {
@@ -123,7 +123,11 @@ fn check(
         if plugin.about.abi >= 3 && init != name.starts_with(".init") {
             return Err(answer("wants a section whose name is not of its kind"));
         }
-        needs.synthetic.push(Wanted { name, record: *s, at: plan.synthetic.at + i * size_of::<Synthetic>() as u32 });
+        needs.synthetic.push(SyntheticRequest {
+            name,
+            record: *s,
+            at: plan.synthetic.at + i * size_of::<Synthetic>() as u32,
+        });
     }
     if total > limits::synthetic_for(records.relocations.len() as u64) {
         return Err(answer("wants more bytes than its relocations can need"));
@@ -192,14 +196,14 @@ fn descriptors(
     records: &Records<'_>,
     plan: &Plan,
     wanted: &[Synthetic],
-) -> Result<Vec<FunctionDescriptor>, Misbehaviour> {
+) -> Result<Vec<FunctionDescriptor>, GuestError> {
     let all: &[FunctionDescriptor] = table(memory, plan.descriptors)?;
     let sound = |d: &FunctionDescriptor| {
         let defined = records.symbols.get(d.symbol as usize).is_some_and(|s| s.section != 0);
         defined && wanted.get(d.index as usize).is_some_and(|s| d.offset < s.size)
     };
     if !all.is_sorted_by(|a, b| a.symbol < b.symbol) || !all.iter().all(sound) {
-        return Err(Misbehaviour::Answer("its plan describes a function that it may not".into()));
+        return Err(GuestError::MalformedAnswer("its plan describes a function that it may not".into()));
     }
     Ok(all.to_vec())
 }

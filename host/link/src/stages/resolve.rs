@@ -12,8 +12,8 @@ use crate::records::Records;
 use crate::stages::layout::Layout;
 use relobox_abi::{Supplied, Symbol, supply, symbol_flag};
 use relobox_core::areas::ABSENT;
+use relobox_core::diagnostic::{Diagnostic, Diagnostics};
 use relobox_core::error::{Error, Result};
-use relobox_core::problem::{Problem, Problems};
 use relobox_core::symbols::{Definition, Symbols};
 use relobox_core::text::decoded;
 use std::collections::{HashMap, HashSet};
@@ -62,7 +62,7 @@ pub fn resolve(records: &Records<'_>, needs: &Needs, layout: &Layout, sources: S
     for s in &needs.supplied {
         supplied.insert(s.0.symbol, s);
     }
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let mut uses: Vec<String> = Vec::new();
     let mut used: HashSet<&str> = HashSet::new();
     let policy = Policy::new(records);
@@ -127,7 +127,7 @@ pub fn resolve(records: &Records<'_>, needs: &Needs, layout: &Layout, sources: S
 }
 
 /// Symbols that relocations use, and whose section will not be in memory: what they refer to is somebody else's.
-fn gone(records: &Records<'_>, layout: &Layout, problems: &mut Problems) {
+fn gone(records: &Records<'_>, layout: &Layout, problems: &mut Diagnostics) {
     let absent = |s: &Symbol| s.section != 0 && layout.addresses[s.section as usize] == ABSENT;
     let absent: Vec<bool> = records.symbols.iter().map(absent).collect();
     let used = |symbol: u32| absent.get(symbol as usize).copied().unwrap_or(false);
@@ -143,7 +143,7 @@ fn gone(records: &Records<'_>, layout: &Layout, problems: &mut Problems) {
     }
 }
 
-fn defined(records: &Records<'_>, layout: &Layout, i: u32, s: &Symbol, problems: &mut Problems) -> u64 {
+fn defined(records: &Records<'_>, layout: &Layout, i: u32, s: &Symbol, problems: &mut Diagnostics) -> u64 {
     if s.flags & symbol_flag::COMMON != 0 {
         // The kernel tolerates the marker that link-time optimisation leaves.
         if !records.bytes(s.name).starts_with(b"__gnu_lto") {
@@ -164,16 +164,22 @@ fn defined(records: &Records<'_>, layout: &Layout, i: u32, s: &Symbol, problems:
 }
 
 /// The version `want` of a symbol is not the one that there is; the symbol is for the caller to name.
-pub fn crc_mismatch(records: &Records<'_>, want: u32, have: u32) -> Problem {
+pub fn crc_mismatch(records: &Records<'_>, want: u32, have: u32) -> Diagnostic {
     let text = format!("the module was compiled against version {want:#010x} of a symbol that is now {have:#010x}");
-    Problem::new("crc-mismatch", records.name, text).hint("compile it against this kernel")
+    Diagnostic::new("crc-mismatch", records.name, text).hint("compile it against this kernel")
 }
 
-fn about(records: &Records<'_>, symbol: u32, kind: &'static str, text: impl Into<String>) -> Problem {
-    Problem { symbol: records.symbol_name(symbol), ..Problem::new(kind, records.name, text) }
+fn about(records: &Records<'_>, symbol: u32, kind: &'static str, text: impl Into<String>) -> Diagnostic {
+    Diagnostic { symbol: records.symbol_name(symbol), ..Diagnostic::new(kind, records.name, text) }
 }
 
-fn missing(records: &Records<'_>, symbol: u32, name: &[u8], found: Option<&Definition>, symbols: &Symbols) -> Problem {
+fn missing(
+    records: &Records<'_>,
+    symbol: u32,
+    name: &[u8],
+    found: Option<&Definition>,
+    symbols: &Symbols,
+) -> Diagnostic {
     match found {
         Some(_) if symbols.hides(name) => {
             let hint = "the kernel shows addresses to root (CAP_SYSLOG) only, and while kernel.kptr_restrict is 0 or 1";
@@ -209,11 +215,11 @@ fn is_listed(list: &[u8], module: &[u8]) -> bool {
 }
 
 /// What the module imports of that kind, which the kernel refuses whatever else it asks for (setup_modinfo).
-fn imported_lists(records: &Records<'_>) -> Option<Problem> {
+fn imported_lists(records: &Records<'_>) -> Option<Diagnostic> {
     let mut imports = records.modinfo_all("import_ns");
     let list = imports.find(|namespace| namespace.starts_with(FOR_MODULES.as_bytes()))?;
     let text = format!("the module imports {}, and such a namespace is for those that it lists", decoded(list));
-    Some(Problem::new("namespace", records.name, text).hint("take the MODULE_IMPORT_NS out"))
+    Some(Diagnostic::new("namespace", records.name, text).hint("take the MODULE_IMPORT_NS out"))
 }
 
 /// What the kernel checks besides.
@@ -239,7 +245,7 @@ impl<'a> Policy<'a> {
         Self { gpl, name: records.module_name(), imports, crcs }
     }
 
-    fn check(&self, records: &Records<'_>, i: u32, name: &[u8], found: &Definition, problems: &mut Problems) {
+    fn check(&self, records: &Records<'_>, i: u32, name: &[u8], found: &Definition, problems: &mut Diagnostics) {
         if found.gpl && !self.gpl {
             let text = "the symbol is for GPL-compatible modules only, and the module's licence is another";
             problems.add(|| about(records, i, "gpl-only", text));
@@ -264,7 +270,7 @@ impl<'a> Policy<'a> {
         if let Some(have) = found.crc
             && let Some((_, want)) = versions.into_iter().find(|(_, want)| *want != have)
         {
-            problems.add(|| Problem { symbol: records.symbol_name(i), ..crc_mismatch(records, *want, have) });
+            problems.add(|| Diagnostic { symbol: records.symbol_name(i), ..crc_mismatch(records, *want, have) });
         }
     }
 

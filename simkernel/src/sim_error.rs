@@ -5,7 +5,7 @@ use crate::wire::choice;
 choice! {
     /// Why the kernel did not do what it was asked. Unless a variant says otherwise, nothing changed.
     #[derive(thiserror::Error)]
-    pub enum Refusal {
+    pub enum SimError {
         /// The message could not be read.
         #[error("the kernel could not read the request: {what} at byte {at}")]
         0 = Malformed { /** What is wrong. */ what: String, /** Where. */ at: u32 },

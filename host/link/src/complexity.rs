@@ -12,7 +12,7 @@ use wasmparser::{
 
 /// Why a guest is not compiled.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum ComplexityError {
     /// There is more of something than the compiler is given.
     #[error("{is} {what} are too many: at most {limit} are compiled")]
     TooMany {
@@ -28,7 +28,7 @@ pub enum Refusal {
     Invalid(String),
 }
 
-impl From<BinaryReaderError> for Refusal {
+impl From<BinaryReaderError> for ComplexityError {
     fn from(error: BinaryReaderError) -> Self {
         Self::Invalid(error.to_string())
     }
@@ -65,7 +65,7 @@ struct Counts {
 
 /// Refuses what is not valid, or would be a burden to compile. For a guest that we instrumented ourselves, each limit is
 /// `scale` times as high.
-pub fn admit(wasm: &[u8], features: WasmFeatures, scale: u64) -> Result<(), Refusal> {
+pub fn check_complexity(wasm: &[u8], features: WasmFeatures, scale: u64) -> Result<(), ComplexityError> {
     let mut counts = Counts { scale, elements: 0, custom: 0, places: 0, targets: 0, moves: 0 };
     counts.at_most("bytes", wasm.len() as u64, limits::GUEST as u64)?;
     let mut validator = Validator::new_with_features(features);
@@ -81,13 +81,13 @@ pub fn admit(wasm: &[u8], features: WasmFeatures, scale: u64) -> Result<(), Refu
 }
 
 impl Counts {
-    fn at_most(&self, what: &'static str, is: u64, limit: u64) -> Result<(), Refusal> {
+    fn at_most(&self, what: &'static str, is: u64, limit: u64) -> Result<(), ComplexityError> {
         let limit = limit.saturating_mul(self.scale);
-        if is > limit { Err(Refusal::TooMany { what, is, limit }) } else { Ok(()) }
+        if is > limit { Err(ComplexityError::TooMany { what, is, limit }) } else { Ok(()) }
     }
 
     /// Before the section is validated: that takes time and memory for each entry.
-    fn section(&mut self, payload: &Payload<'_>) -> Result<(), Refusal> {
+    fn section(&mut self, payload: &Payload<'_>) -> Result<(), ComplexityError> {
         let entries = |what, count: u32| self.at_most(what, count.into(), limits::ENTRIES);
         match payload {
             Payload::TypeSection(types) => {
@@ -133,7 +133,7 @@ impl Counts {
         function: FuncToValidate<ValidatorResources>,
         body: &FunctionBody<'_>,
         allocations: FuncValidatorAllocations,
-    ) -> Result<FuncValidatorAllocations, Refusal> {
+    ) -> Result<FuncValidatorAllocations, ComplexityError> {
         let mut validator = function.into_validator(allocations);
         let mut reader = body.get_binary_reader();
         validator.read_locals(&mut reader)?;

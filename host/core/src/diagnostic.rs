@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 
 /// One thing that is wrong with a module.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Problem {
+pub struct Diagnostic {
     /// A stable word for it: `out-of-range`, `undefined-symbol` …
     pub kind: &'static str,
     /// The module's file name.
@@ -49,7 +49,7 @@ pub struct Problem {
     pub hint: String,
 }
 
-impl Problem {
+impl Diagnostic {
     /// A problem of a file, with words.
     pub fn new(kind: &'static str, file: impl Into<String>, text: impl Into<String>) -> Self {
         Self { kind, file: file.into(), text: text.into(), ..Self::default() }
@@ -63,16 +63,16 @@ impl Problem {
     }
 }
 
-/// Problems of a module, of which there may be one for each of its symbols: the first [`limits::FAULTS`], and how many more.
+/// Diagnostics of a module, of which there may be one for each of its symbols: the first [`limits::FAULTS`], and how many more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Problems {
-    kept: Vec<Problem>,
+pub struct Diagnostics {
+    kept: Vec<Diagnostic>,
     more: u64,
 }
 
-impl Problems {
+impl Diagnostics {
     /// Adds a problem, which is made only if it is kept.
-    pub fn add(&mut self, problem: impl FnOnce() -> Problem) {
+    pub fn add(&mut self, problem: impl FnOnce() -> Diagnostic) {
         if self.kept.len() < limits::FAULTS {
             self.kept.push(problem());
         } else {
@@ -88,9 +88,9 @@ impl Problems {
 
     /// Those that were kept; behind them, if there are more, a problem of `file` that says how many.
     #[must_use]
-    pub fn into_vec(mut self, file: &str) -> Vec<Problem> {
+    pub fn into_vec(mut self, file: &str) -> Vec<Diagnostic> {
         if self.more != 0 {
-            self.kept.push(Problem::new("more", file, format!("and {} more problems", self.more)));
+            self.kept.push(Diagnostic::new("more", file, format!("and {} more problems", self.more)));
         }
         self.kept
     }
@@ -107,12 +107,12 @@ pub fn some_of(names: &[String]) -> String {
 }
 
 /// Says that `count` problems beyond those that are listed were not kept, if there are any.
-pub fn more(file: &str, count: u64) -> Option<Problem> {
-    (count != 0).then(|| Problem::new("more", file, format!("and {count} more faults")))
+pub fn more(file: &str, count: u64) -> Option<Diagnostic> {
+    (count != 0).then(|| Diagnostic::new("more", file, format!("and {count} more faults")))
 }
 
 /// The kinds of problems that are told in their own way, below.
-pub const TOLD_APART: [&str; 14] = [
+pub const FORMATTED_KINDS: [&str; 14] = [
     "out-of-range",
     "misaligned",
     "outside-section",
@@ -129,7 +129,7 @@ pub const TOLD_APART: [&str; 14] = [
     "bad-stream",
 ];
 
-impl fmt::Display for Problem {
+impl fmt::Display for Diagnostic {
     /// The wording that people know from linkers: `file:(section+offset): what; about which symbol; what to do`.
     /// Whatever names are in it, it is one line, and harmless.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -198,7 +198,7 @@ impl fmt::Display for Problem {
     }
 }
 
-impl Problem {
+impl Diagnostic {
     fn words(&self, f: &mut impl fmt::Write, before: &str) -> fmt::Result {
         if self.text.is_empty() { Ok(()) } else { write!(f, "{before}{}", self.text) }
     }
@@ -206,22 +206,22 @@ impl Problem {
 
 /// All problems, one on a line, up to a limit; and behind them how many were found and not kept.
 #[must_use]
-pub fn problems(problems: &[Problem]) -> String {
+pub fn problems(problems: &[Diagnostic]) -> String {
     let (listed, rest) = apart(problems);
-    let shown = listed.iter().take(limits::SHOWN).map(Problem::to_string);
+    let shown = listed.iter().take(limits::SHOWN).map(Diagnostic::to_string);
     let hidden = hidden(problems);
     let hidden = (hidden != 0).then(|| format!("… and {hidden} more"));
-    shown.chain(hidden).chain(rest.map(Problem::to_string)).collect::<Vec<_>>().join("\n")
+    shown.chain(hidden).chain(rest.map(Diagnostic::to_string)).collect::<Vec<_>>().join("\n")
 }
 
 /// How many of `problems` [`problems()`](problems) only counts.
 #[must_use]
-pub fn hidden(problems: &[Problem]) -> usize {
+pub fn hidden(problems: &[Diagnostic]) -> usize {
     apart(problems).0.len().saturating_sub(limits::SHOWN)
 }
 
 /// Those that say what is wrong, and the one that says how many were not kept.
-fn apart(problems: &[Problem]) -> (&[Problem], Option<&Problem>) {
+fn apart(problems: &[Diagnostic]) -> (&[Diagnostic], Option<&Diagnostic>) {
     match problems {
         [listed @ .., last] if last.kind == "more" => (listed, Some(last)),
         _ => (problems, None),
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn what_is_not_shown_is_counted_and_what_was_not_kept_is_said() {
-        let many = |count: usize| vec![Problem::new("undefined-symbol", "m.ko", "undefined symbol"); count];
+        let many = |count: usize| vec![Diagnostic::new("undefined-symbol", "m.ko", "undefined symbol"); count];
         assert_eq!((problems(&many(limits::SHOWN)).lines().count(), hidden(&many(limits::SHOWN))), (limits::SHOWN, 0));
         let mut kept = many(limits::FAULTS);
         let left = limits::FAULTS - limits::SHOWN;

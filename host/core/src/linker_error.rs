@@ -4,7 +4,7 @@ use crate::text::Escaped;
 
 /// Why the linking process gave no answer, or none that counts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum LinkerError {
     /// It could not be started, or could not give up what it must not have.
     #[error("could not {step}: {}", Escaped(reason))]
     Start {
@@ -50,7 +50,7 @@ pub enum Fault {
     Silent(u64),
 }
 
-impl Fault {
+impl LinkerError {
     /// A step of starting that failed.
     pub fn step(step: &'static str) -> impl FnOnce(rustix::io::Errno) -> Self {
         move |error| Self::Start { step, reason: std::io::Error::from(error).to_string() }
