@@ -149,21 +149,21 @@ fn what_a_version_did_not_know_is_not_read() {
 }
 
 #[test]
-fn a_version_that_nobody_speaks_is_refused_by_name() {
+fn an_unsupported_version_is_refused_by_name() {
     for (export, description, version, words) in [
         (
             0,
             0,
             true,
-            "has ABI version 0, and this host speaks 1 to 3: build it anew, with the header or SDK of this version",
+            "has ABI version 0, and this host supports 1 to 3: rebuild it with the header or SDK of this version",
         ),
         (
             4,
             4,
             true,
-            "has ABI version 4, and this host speaks 1 to 3: use a newer relobox, or build it for one of these",
+            "has ABI version 4, and this host supports 1 to 3: use a newer relobox, or build it for one of these",
         ),
-        (u32::MAX, 1, true, "has ABI version 4294967295, and this host speaks 1 to 3: use a newer relobox"),
+        (u32::MAX, 1, true, "has ABI version 4294967295, and this host supports 1 to 3: use a newer relobox"),
         (1, 2, false, "its ABI version is 1, and its description says 2"),
         (2, 1, false, "its ABI version is 2, and its description says 1"),
         (2, 3, false, "its ABI version is 2, and its description says 3"),

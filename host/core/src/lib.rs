@@ -1,7 +1,7 @@
-//! What the programs of relobox share: errors and their words, text and files, limits, digests, what is known of symbols,
-//! and the interface of a kernel.
+//! What the programs of relobox share: errors, diagnostics, text and files, limits, digests, symbol tables, and the
+//! interface of a kernel.
 //!
-//! Nothing here runs a guest, and nothing here reads a module.
+//! This crate runs no guest and reads no module.
 #![warn(missing_docs)]
 
 pub mod address_space;

@@ -297,7 +297,7 @@ pub fn inconsistencies(sample: &[u8]) -> Vec<(&'static str, Damaged)> {
     inconsistency("does not lie in its section", "a relocation half outside its section", &|elf| {
         first_relocation(elf, 0, 8, 30);
     });
-    inconsistency("names symbol", "a relocation against a symbol that does not exist", &|elf| {
+    inconsistency("refers to symbol", "a relocation against a symbol that does not exist", &|elf| {
         first_relocation(elf, 12, 4, 0x00ff_ffff);
     });
     inconsistency("type that the plugin does not know", "a relocation of no known type", &|elf| {

@@ -374,7 +374,7 @@ fn whether_a_module_is_live_is_for_the_kernel_to_say() {
     kernel.loaded =
         Err(KernelError::Disagrees { of: relobox_core::kernel::MismatchKind::Section(3), expected: 1, found: 2 });
     let error = try_all(&mut kernel, vec![list(), allocate(4), load("m"), refused("already-loaded")]).unwrap_err();
-    let text = "dir/m.ko:(.text): address of section 3: the kernel came to 0x2, and the module was relocated for 0x1";
+    let text = "dir/m.ko:(.text): address of section 3: the kernel computed 0x2, but the module was relocated for 0x1";
     assert_eq!(error.to_string(), text);
     assert!(matches!(error, Error::Kernel(problem) if problem.kind == "disagrees"));
     // No kernel is asked for a module of no name, or that uses one.
@@ -421,7 +421,7 @@ fn one_that_is_silent_or_does_not_listen_is_not_waited_for() {
     let mut job = Job::new(&mut kernel, &ours, &rooms, "m.ko", "");
     job.patience = 0;
     let error = job.serve(&|_| None).unwrap_err();
-    assert_eq!(error.to_string(), "the linking process said nothing for 0 seconds");
+    assert_eq!(error.to_string(), "the linking process sent nothing for 0 seconds");
 
     let mut said = vec![list(), allocate(4)];
     said.extend((0..limits::REQUESTS).map(|_| ask(Request::Put(AREA, 4))));
