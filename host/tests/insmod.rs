@@ -160,13 +160,13 @@ fn modules_for_other_kernels_and_machines_are_refused_early() {
         ("odd.ko", "the module is for machine 30583, 64 bits, and the kernel runs x86_64, 64 bits"),
         (
             "other.ko",
-            "the module is for kernel '6.12.0-other SMP', and this is '6.1.0-relobox-sim SMP'; compile it for this kernel",
+            "the module is for kernel '6.12.0-other SMP', but this is '6.1.0-relobox-sim SMP'; compile it for this kernel",
         ),
         (
             "silent.ko",
-            "the module does not say which kernel it is for, and this is '6.1.0-relobox-sim SMP'; compile it for this kernel",
+            "the module does not say which kernel it is for, but this is '6.1.0-relobox-sim SMP'; compile it for this kernel",
         ),
-        ("plain.ko", "the file has no .modinfo, so it is no module; 'relobox link' links any object"),
+        ("plain.ko", "the file has no .modinfo, so it is not a module; 'relobox link' links any object"),
     ];
     for (file, why) in cases {
         assert_eq!(w.fail(1, "insmod", &[file]), format!("{file}: {why}"));

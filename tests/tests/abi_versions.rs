@@ -168,7 +168,7 @@ fn an_unsupported_version_is_refused_by_name() {
         (2, 1, false, "its ABI version is 2, and its description says 1"),
         (2, 3, false, "its ABI version is 2, and its description says 3"),
         // Its row, read as version 2 means it, makes no sense.
-        (2, 2, false, "row 5 of its table is of no known kind, or pair"),
+        (2, 2, false, "row 5 of its table has an unknown effect, rounding or pair"),
     ] {
         let what = match described(&plugin(&format!("(i32.const {export})"), description)) {
             Err(Error::Guest { guest, what }) if guest == "liar" => what,
@@ -225,8 +225,8 @@ fn version_3_says_more() {
     assert_eq!((about.details[0].min, about.details[0].max), (-8, 7));
     let about = newest(remade, nop).unwrap_or_else(|e| panic!("{e}")).about;
     assert_eq!((about.details[0].offset, about.details[0].value), (4, 0x6000_0000));
-    let section = "a section that no kernel can make anew";
-    let row = "what it says of row 5 makes no sense";
+    let section = "a section that no kernel can rebuild";
+    let row = "a detail of row 5 is invalid";
     for (remade, detail, words) in [
         ("(i32 3 7) (i64 12 64 0)", range, section),
         ("(i32 4 4) (i64 12 64 0)", range, section),
@@ -238,7 +238,7 @@ fn version_3_says_more() {
         (remade, "(i32 5 2 0) (i8 5 0 0 0) (i64 0 0 0 0)", row),
         (remade, "(i32 5 2 0) (i8 2 0 0 0) (i64 0x10000 0 0 0)", row),
         (remade, "(i32 5 2 0) (i8 4 0 0 0) (i64 0xff 0x100 0 0)", row),
-        (remade, "(i32 6 1 0) (i8 0 0 1 0) (i64 0 0 -8 7)", "what it says of row 6 makes no sense"),
+        (remade, "(i32 6 1 0) (i8 0 0 1 0) (i64 0 0 -8 7)", "a detail of row 6 is invalid"),
     ] {
         let Err(error) = newest(remade, detail) else { panic!("{remade} {detail} pass") };
         assert!(error.to_string().contains(words), "{error}");
@@ -252,7 +252,7 @@ fn a_version_does_not_change_with_the_job() {
     let plugin = described(&plugin(grows, 1)).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(plugin.about.abi, 1);
     let Err(error) = plugin.guest.instantiate(64 << 20, 1_000_000) else { panic!("it passes") };
-    let words = "it is of ABI version 2, where only 1 will do";
+    let words = "it has ABI version 2, but 1 is required";
     assert!(matches!(&error, Error::Guest { what: GuestError::MalformedAnswer(text), .. } if text == words), "{error}");
 }
 

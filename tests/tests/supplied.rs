@@ -267,7 +267,7 @@ fn what_the_kernel_would_leave_out_is_not_given_to_it() {
     let patch = with_table(4, 0x10_0042, None);
     let mut kernel = Asked::new("printk", LoadFormat::Areas);
     let said = put_in(&guests, &mut kernel, patch.clone(), &[]).expect_err("a live patch").to_string();
-    assert!(said.contains("a live patch has relocations that only Linux itself does") && !kernel.loaded, "{said}");
+    assert!(said.contains("a live patch has relocations that only Linux itself applies") && !kernel.loaded, "{said}");
     let mut kernel = Asked::new("printk", LoadFormat::Original);
     put_in(&guests, &mut kernel, patch.clone(), &[]).expect("the kernel does them");
     assert!(kernel.loaded);

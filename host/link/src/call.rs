@@ -1,8 +1,9 @@
-//! A function of an object: put into a kernel at areas of its own, called once, and taken out again.
+//! Calls a function of an object in a kernel: its sections go into areas of their own, the function is called once, and
+//! the memory is freed.
 //!
-//! The object is any relocatable file, and no module: the kernel's loader never sees it. So nothing is done for it that
-//! only the loader does, and an object that counts on it is refused. What decides whether a symbol may be used is the
-//! same as for a module: it must be exported, and one that is for GPL-compatible modules wants a licence in `.modinfo`.
+//! The object is a relocatable file that is not a module. The kernel's module loader never sees it, so work that only
+//! the loader does is not done, and an object that depends on it is refused. The same policy as for modules decides
+//! which symbols it may use: they must be exported, and GPL-only symbols need a licence in `.modinfo`.
 
 use crate::guests::Guests;
 use crate::insmod::{advise, symbols, wanted, writable_code, wrong_machine};
@@ -22,17 +23,17 @@ use relobox_core::kernel::{Kernel, KernelError};
 use relobox_core::symbols::Symbols;
 use relobox_core::text::decoded;
 
-/// The low four bits of [`relobox_abi::Symbol::info`]: no type, as assemblers give it, and a function.
+/// Symbol types, the low four bits of [`relobox_abi::Symbol::info`]: STT_NOTYPE, which assemblers use, and STT_FUNC.
 const TYPES: [u8; 2] = [0, 2];
 
-/// How names of the padding before a function begin, which a kernel's build gives it: nobody calls that.
+/// Prefixes of symbols for the padding before a function, which the kernel's build generates. They are not functions.
 const PADDING: [&str; 2] = ["__pfx_", "__cfi_"];
 
-/// Sections that are memory and nothing else. Each stands for those that continue it after a dot, too.
+/// Sections that only hold code or data. Each stands for its variants after a dot, too.
 const PLAIN: [&str; 6] = [".text", ".rodata", ".data", ".bss", ".eh_frame", ".note"];
 
-/// Lists that only the kernel's loader reads, and that code does without: for stack traces, for tracers, and to make code
-/// faster that works as it is. What begins like this is put where it belongs and stays unread.
+/// Sections that only the kernel's loader reads, and that code works without: data for stack traces and tracers, and
+/// optional optimisations. A section with such a prefix is placed in memory, and not read.
 const UNREAD: [&str; 7] = [
     ".orc_",
     "__mcount_loc",
@@ -43,18 +44,19 @@ const UNREAD: [&str; 7] = [
     ".ibt_endbr",
 ];
 
-/// Exported symbols that compilers call, and that are right only in code which was compiled, or is patched at load, for
-/// just this kernel; and the option that does without.
+/// Exported symbols that compilers call, and that only work in code which was compiled for this very kernel or is
+/// patched at load; and the compiler option that avoids each.
 const COMPILERS: [(&[u8], &str, &str); 2] = [
     (b"__stack_chk_fail", "a program's stack protector is not the kernel's", "-fno-stack-protector"),
     (b"__x86_return_thunk", "only the kernel's loader patches such returns", "-mfunction-return=keep"),
 ];
 
-/// Links `object`, has `kernel` call its `function`, or else its only global one, and leaves nothing there when `kernel` is
-/// dropped. `inputs` are numbers from the kernel that plugins ask for.
+/// Links `object` and calls its `function` in `kernel`. Without a name, it calls the only global function. When
+/// `kernel` is dropped, nothing of the object is left. `inputs` are values from the kernel that plugins read, by name.
 ///
 /// # Errors
-/// What is wrong with the object, or why the kernel would not. Then nothing was called.
+/// [`Error::Module`] if the object cannot be linked or called, [`Error::Kernel`] if the kernel refuses,
+/// [`Error::Guest`] if a guest breaks its contract. In all cases nothing was called.
 pub fn call(
     guests: &Guests,
     kernel: &mut dyn Kernel,
@@ -93,12 +95,13 @@ pub fn call(
     })
 }
 
-/// Everything that can be refused before anything is allocated; every reason. The function's symbol.
+/// Checks everything that can be checked before memory is allocated, and reports all that is wrong. Returns the index
+/// of the function's symbol.
 fn check(records: &Records<'_>, needs: &Needs, symbols: &Symbols, function: Option<&str>) -> Result<u32> {
     if records.sections.iter().any(|s| records.bytes(s.name) == b".gnu.linkonce.this_module") {
-        // Nothing else that is wrong with it matters.
+        // Other diagnostics would not matter.
         let problem =
-            Diagnostic::new("is-a-module", records.name, "it is a module, which the kernel's loader has to see");
+            Diagnostic::new("is-a-module", records.name, "it is a module, which only the kernel's loader can load");
         return Err(problem.hint("'relobox insmod' loads it").into());
     }
     let mut problems = Diagnostics::default();
@@ -118,7 +121,7 @@ fn check(records: &Records<'_>, needs: &Needs, symbols: &Symbols, function: Opti
     }
 }
 
-/// What is wrong with its sections.
+/// Checks the sections.
 fn sections(records: &Records<'_>) -> Vec<Diagnostic> {
     let continues = |name: &[u8], start: &str| {
         let rest = name.strip_prefix(start.as_bytes());
@@ -143,14 +146,15 @@ fn sections(records: &Records<'_>) -> Vec<Diagnostic> {
             refuse("loader-section", text.into(), "make a module of it, or compile it without");
         }
         if section.align > PAGE {
-            let text = format!("its alignment is {:#x}, and more than a page cannot be had", section.align);
+            let text = format!("its alignment is {:#x}, and areas are aligned to at most a page", section.align);
             refuse("alignment", text, "");
         }
     }
     problems
 }
 
-/// Symbols that it may not use. What nobody exports is found when it is linked.
+/// Checks the undefined symbols for those that the object may not use. Symbols that are not exported are found later,
+/// when it is linked.
 fn borrowed(records: &Records<'_>, needs: &Needs, symbols: &Symbols) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     for (index, name) in needs.looked_up(records) {
@@ -162,9 +166,9 @@ fn borrowed(records: &Records<'_>, needs: &Needs, symbols: &Symbols) -> Vec<Diag
         if let Some((_, text, option)) = COMPILERS.iter().find(|(other, ..)| *other == name) {
             refuse("compiler-symbol", (*text).into(), format!("compile with {option}"));
         }
-        // With one, its licence is judged when it is linked, as a module's is.
+        // If there is a licence, it is checked when the object is linked, as for a module.
         if found.gpl && records.modinfo.is_empty() {
-            let text = "the symbol is for GPL-compatible code only, and the object does not say its licence";
+            let text = "the symbol is for GPL-compatible code only, and the object has no licence";
             let hint = "static const char license[] __attribute__((section(\".modinfo\"), used)) = \"license=GPL\";";
             refuse("gpl-only", text.into(), hint.into());
         }
@@ -176,7 +180,7 @@ fn borrowed(records: &Records<'_>, needs: &Needs, symbols: &Symbols) -> Vec<Diag
     problems
 }
 
-/// The symbol of the function that is meant.
+/// Returns the symbol of the function to call.
 fn choose(records: &Records<'_>, function: Option<&str>) -> Result<u32, Box<Diagnostic>> {
     let elsewhere = symbol_flag::UNDEFINED | symbol_flag::ABSOLUTE | symbol_flag::COMMON | symbol_flag::LOCAL;
     let mut found = Vec::new();

@@ -1,7 +1,8 @@
-//! Linking: the sandbox that guests run in, and the nine [`stages`] that a module goes through.
+//! The linker: the sandbox that runs guests, and the nine [`stages`] that a module goes through.
 //!
-//! Data flows one way; each stage borrows the one before it. [`link`] runs them. Native code never interprets a byte of a
-//! module: guests do, in the [`sandbox`], and what they answer is checked ([`views`], [`stages::confine`]) as hostile input.
+//! Data flows one way, and each stage borrows the results of the one before. [`link`] runs them. Native code never
+//! parses a module: guests do that in the [`sandbox`], and their answers are checked ([`views`], [`stages::confine`])
+//! as hostile input.
 #![warn(missing_docs)]
 
 #[cfg(feature = "compiler")]

@@ -1,4 +1,4 @@
-//! Where faults become words, and nowhere else.
+//! Converts the faults of guests to diagnostics. This is the only place that does so.
 
 use crate::description::PluginDescription;
 use crate::records::Records;
@@ -11,7 +11,7 @@ use relobox_core::limits;
 use relobox_core::text::decoded;
 use relobox_core::text::size;
 
-/// The stable word for a kind of fault, as in JSON.
+/// Returns the stable identifier of a kind of fault, as in JSON.
 fn kind_of(fault: u32) -> &'static str {
     match fault {
         fault::UNKNOWN_TYPE => "unknown-relocation",
@@ -33,7 +33,7 @@ fn kind_of(fault: u32) -> &'static str {
     }
 }
 
-/// A fault of the engine or the unpacker.
+/// Converts a fault of the engine or the unpacker.
 pub fn file_fault(memory: &[u8], file: &str, f: &Fault, section: impl Fn(u32) -> Option<String>) -> Diagnostic {
     let text = bytes(memory, f.text).map(decoded).unwrap_or_default();
     Diagnostic {
@@ -48,7 +48,8 @@ pub fn file_fault(memory: &[u8], file: &str, f: &Fault, section: impl Fn(u32) ->
     }
 }
 
-/// All faults of the engine's or the unpacker's answer that are kept, and how many more there were.
+/// Converts all faults of an answer of the engine or the unpacker, up to the limit. A last diagnostic has the number of
+/// the others.
 pub fn file_faults(
     memory: &[u8],
     file: &str,
@@ -59,7 +60,7 @@ pub fn file_faults(
     kept.chain(more(file, faults.len().saturating_sub(limits::FAULTS) as u64)).collect()
 }
 
-/// A fault of a plugin.
+/// Converts a fault of a plugin.
 fn relocation_fault(
     memory: &[u8],
     records: &Records<'_>,
@@ -95,7 +96,10 @@ fn relocation_fault(
     problem
 }
 
-/// All faults of a plugin's answer; `more` is how many it found beyond those that it kept.
+/// Converts all faults of a plugin's answer. `more` is the number of faults that the plugin did not keep.
+///
+/// # Errors
+/// [`GuestError::MalformedAnswer`] if the answer points outside of the guest's memory or is inconsistent.
 pub fn relocation_faults(
     memory: &[u8],
     records: &Records<'_>,
@@ -115,12 +119,12 @@ pub fn relocation_faults(
     Ok(problems)
 }
 
-/// What to do about it.
+/// Returns a hint for the user.
 fn hint(f: &Fault, records: &Records<'_>, about: &PluginDescription, symbol: u32) -> String {
     let flags = records.symbols.get(symbol as usize).map_or(0, |s| s.flags);
     match f.kind {
         fault::OUT_OF_RANGE if flags & symbol_flag::WEAK != 0 && flags & symbol_flag::UNDEFINED != 0 => {
-            "the symbol is weak and nobody defines it, so its value is 0".into()
+            "the symbol is weak and not defined, so its value is 0".into()
         }
         fault::OUT_OF_RANGE if flags & symbol_flag::UNDEFINED != 0 => {
             let reach = about.machines.first().map_or(0, |m| m.reach);

@@ -1,4 +1,4 @@
-//! What plugins support, as a table: each says it itself, nobody writes it down a second time.
+//! The relocations that plugins support, as tables from their own descriptions.
 
 use crate::description::PluginRow;
 use crate::guests::{Guests, Plugin};
@@ -8,7 +8,7 @@ use relobox_core::text::escaped;
 use relobox_core::text::order_of;
 use std::fmt::Write as _;
 
-/// What becomes of a relocation of this type: `applied`, `ignored` or `refused`.
+/// Returns what happens with a relocation of this type: `applied`, `ignored` or `refused`.
 #[must_use]
 pub fn treatment(row: &PluginRow) -> &'static str {
     match row.row.flags {
@@ -18,7 +18,7 @@ pub fn treatment(row: &PluginRow) -> &'static str {
     }
 }
 
-/// The overflow rule in words: `signed 33, multiple of 4`; empty for what writes nothing.
+/// Returns the overflow rule as text: `signed 33, multiple of 4`. It is empty for rows that write nothing.
 #[must_use]
 pub fn rule_of(row: &PluginRow) -> String {
     if !row.writes() {
@@ -36,7 +36,7 @@ pub fn rule_of(row: &PluginRow) -> String {
     format!("{range}{align}{fallback}")
 }
 
-/// One plugin's table as Markdown.
+/// Formats one plugin's table as Markdown.
 #[must_use]
 pub fn markdown(plugin: &Plugin) -> String {
     let about = &plugin.about;
@@ -54,7 +54,10 @@ pub fn markdown(plugin: &Plugin) -> String {
     out
 }
 
-/// The documentation's page: a summary, then each plugin's table.
+/// Formats docs/relocation-support.md: a summary, and the table of each plugin.
+///
+/// # Errors
+/// The error of the first plugin that cannot be described.
 pub fn page(guests: &Guests) -> Result<String> {
     let plugins = guests.plugins().map(|(_, plugin)| plugin).collect::<Result<Vec<_>>>()?;
     let mut out = String::from(

@@ -1,4 +1,4 @@
-//! Apply: with addresses and values filled in, the plugin patches its own copy.
+//! Apply: with addresses and values filled in, the plugin patches its own copy of the module.
 
 use crate::guests::Plugin;
 use crate::needs::SyntheticRequest;
@@ -17,16 +17,19 @@ use zerocopy::IntoBytes as _;
 /// A synthetic section with its contents.
 #[derive(Clone, Debug)]
 pub struct Synthetic {
-    /// What was asked for.
+    /// The plugin's request.
     pub wanted: SyntheticRequest,
-    /// Where it is.
+    /// Its address.
     pub address: u64,
-    /// What it holds.
+    /// Its contents.
     pub contents: Vec<u8>,
 }
 
-/// Fills in, calls, and reads what the plugin found wrong. Its copy of the module is then patched, and
-/// nothing in it is believed before confine has looked.
+/// Fills in addresses and values, calls the plugin, and reads its faults. Afterwards the plugin's copy is patched. It
+/// is not used before confine has checked it.
+///
+/// # Errors
+/// [`Error::Module`] with the plugin's faults, [`Error::Guest`](relobox_core::Error::Guest) if it breaks its contract.
 pub fn apply(
     plugin: &Plugin,
     records: &Records<'_>,
@@ -44,12 +47,12 @@ pub fn apply(
         }
     };
     for (i, address) in layout.addresses.iter().enumerate().filter(|(_, a)| **a != ABSENT) {
-        // The address is the record's first field.
+        // The address is the first field of the record.
         put(sections + i * size_of::<Section>(), &address.to_le_bytes());
     }
     put(values, resolved.values.as_bytes());
     for (symbol, value) in planned.needs.kernel_symbols.iter().zip(&resolved.kernel_symbols) {
-        // The value is the record's second field.
+        // The value is the second field of the record.
         put(inputs + symbol.input * size_of::<Input>() + 8, &value.to_le_bytes());
     }
     for (wanted, address) in planned.needs.synthetic.iter().zip(&layout.synthetic) {

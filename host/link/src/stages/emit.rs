@@ -1,4 +1,4 @@
-//! Emit: the engine writes an ELF file of what was linked, in pieces that stay in its memory.
+//! Emit: the engine writes an ELF file of the linked module, as pieces in its memory.
 
 use crate::report;
 use crate::stages::apply::Synthetic;
@@ -11,8 +11,12 @@ use relobox_core::error::{GuestError, Result};
 use relobox_core::limits;
 use zerocopy::IntoBytes as _;
 
-/// Makes a file of `format`, one of [`relobox_abi::emit`]: the pieces of the engine's memory that, one after
-/// the other, are the file. The engine can do this once.
+/// Writes a file of `format`, one of [`relobox_abi::emit`]. The result lists pieces of the engine's memory, which make
+/// up the file in this order. The engine can do this once.
+///
+/// # Errors
+/// [`Error::Module`](relobox_core::Error::Module) if the module cannot be written in this format,
+/// [`Error::Guest`](relobox_core::Error::Guest) if the engine breaks its contract.
 pub fn emit(
     module: &mut Module,
     format: u32,
@@ -23,7 +27,7 @@ pub fn emit(
     let (name, module_len) = (module.name.clone(), u64::from(module.file.len));
     let engine = module.engine_mut();
     let mut blob = Vec::new();
-    // Offsets in the blob, which becomes one reservation.
+    // Offsets are relative to the blob, which becomes one reservation.
     let add = |blob: &mut Vec<u8>, bytes: &[u8]| {
         blob.resize(blob.len().next_multiple_of(16), 0);
         let at = blob.len() as u32;
@@ -77,7 +81,7 @@ pub fn emit(
         for piece in pieces {
             total += bytes(memory, *piece)?.len() as u64;
         }
-        // Pieces may be the same bytes again and again.
+        // Several pieces may be the same bytes.
         if total > most {
             return Err(GuestError::MalformedAnswer(format!("its file has {total} bytes, more than it could hold")));
         }

@@ -1,4 +1,4 @@
-//! Place: a linked module's areas become memory of a kernel, and the kernel is told to make a module of them.
+//! Place: a linked module's areas become memory of a kernel, which makes a module of them.
 
 use crate::link::Linked;
 use crate::stages::layout::{Layout, Measured};
@@ -9,7 +9,10 @@ use relobox_core::error::Result;
 use relobox_core::kernel::{Export, Image, Kernel, KernelError, Load, LoadFormat, Loaded, Protection, Request};
 use std::path::Path;
 
-/// Asks the kernel for the areas, and gives every section its address in them.
+/// Allocates the areas in the kernel, and gives every section its address in them.
+///
+/// # Errors
+/// A [`KernelError`] if the kernel does not allocate them.
 pub fn allocate(kernel: &mut dyn Kernel, measured: &Measured) -> Result<Layout, KernelError> {
     let wanted: Vec<_> =
         measured.areas.iter().map(|a| Request { kind: a.kind, size: a.size, align: a.align }).collect();
@@ -18,7 +21,10 @@ pub fn allocate(kernel: &mut dyn Kernel, measured: &Measured) -> Result<Layout, 
     Ok(measured.in_areas(areas.collect()))
 }
 
-/// Hands the module to the kernel in the form that it takes.
+/// Hands the module to the kernel in the format that it takes. `args` are the module's parameters.
+///
+/// # Errors
+/// A [`PlaceError`] if the kernel refuses the module, or if the module does not fit into its areas.
 pub fn place(
     kernel: &mut dyn Kernel,
     form: LoadFormat,
@@ -37,20 +43,20 @@ pub fn place(
     kernel.load(&load).map_err(PlaceError::Kernel)
 }
 
-/// The module as a file whose relocations are done, and what they were done for.
+/// Writes the module as a relocated file, with the addresses and values that it was relocated for.
 fn image_of(kernel: &mut dyn Kernel, linked: &mut Linked) -> Result<Image> {
     let path = Path::new("memfd");
     let file = kernel.file(&mut |file| linked.emit_to(relobox_abi::emit::RELOCATED_KO, path, file))?;
     let (mut sections, symbols) = (linked.layout.addresses.clone(), linked.resolved.values.clone());
     if !linked.layout.synthetic.is_empty() {
-        // The engine appends them, and a table of names.
+        // The engine appends these, and a table of names.
         sections.extend(&linked.layout.synthetic);
         sections.push(ABSENT);
     }
     Ok(Image { file, sections, symbols })
 }
 
-/// Puts and protects every area.
+/// Writes and protects every area.
 pub(crate) fn put(kernel: &mut dyn Kernel, linked: &Linked) -> Result<(), PlaceError> {
     for area in &linked.layout.areas {
         let image = image(linked, area).map_err(PlaceError::Module)?;
@@ -58,7 +64,7 @@ pub(crate) fn put(kernel: &mut dyn Kernel, linked: &Linked) -> Result<(), PlaceE
             kernel.put(area.address, &image).map_err(PlaceError::Kernel)?;
         }
     }
-    // Nothing is executable before everything has arrived.
+    // No area becomes executable before all of them are written.
     for area in &linked.layout.areas {
         let protection = match area.kind {
             Kind::Text | Kind::InitText => Protection::ReadExecute,
@@ -70,15 +76,15 @@ pub(crate) fn put(kernel: &mut dyn Kernel, linked: &Linked) -> Result<(), PlaceE
     Ok(())
 }
 
-/// Why a module was not placed.
+/// Why a module was not loaded.
 pub enum PlaceError {
-    /// The kernel would not.
+    /// The kernel refused it.
     Kernel(KernelError),
-    /// What was linked does not fit together.
+    /// The module does not fit into its areas, or the engine could not write it.
     Module(relobox_core::Error),
 }
 
-/// An area's contents, up to the last byte that is not zero of itself: fresh areas are.
+/// Returns an area's contents, up to the last section that has any: new areas are zero.
 fn image(linked: &Linked, area: &Area) -> Result<Vec<u8>> {
     let records = linked.module.records();
     let own = (0..)
@@ -97,7 +103,7 @@ fn image(linked: &Linked, area: &Area) -> Result<Vec<u8>> {
             let text = format!("{} bytes at {address:#x} do not fit their area", contents.len());
             return Err(Diagnostic::new("misplaced-section", records.name, text).into());
         };
-        // The kernel has granted the area, so its size is one that memory can have.
+        // The kernel has granted the area, so its size is possible for memory.
         if image.len() < end as usize {
             image.resize(end as usize, 0);
         }
