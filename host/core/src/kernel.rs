@@ -307,7 +307,11 @@ pub enum KernelError {
         errno: i32,
     },
     /// The load failed, and it is not known whether init ran. Nothing of the module is left.
-    #[error("the load failed with {0} ({1}): init returned that, or {other}; dmesg may say more", errno, error_text(*errno))]
+    #[error(
+        "the load failed with {0} ({1}): init returned that, or {other}; dmesg may say more",
+        errno,
+        error_text(*errno)
+    )]
     Unclear {
         /// The error, a negative number.
         errno: i32,
@@ -397,7 +401,11 @@ pub enum KernelError {
     #[error("the kernel refused: {}", Escaped(.0))]
     Refused(String),
     /// The kernel died during the request.
-    #[error("the kernel died while it was asked to {}{}", Escaped(during), Escaped(report.as_deref().map(|r| format!(": {r}")).unwrap_or_default()))]
+    #[error(
+        "the kernel died while it was asked to {}{}",
+        Escaped(during),
+        Escaped(report.as_deref().map(|r| format!(": {r}")).unwrap_or_default())
+    )]
     Died {
         /// The request.
         during: String,

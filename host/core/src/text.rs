@@ -178,9 +178,9 @@ mod tests {
 
     /// One character of each kind that must not reach a terminal.
     const HOSTILE: &str = "\0\u{7}\t\n\r\u{1b}\u{7f}\u{80}\u{85}\u{9b}\u{9f}\u{a0}\u{ad}\u{34f}\u{61c}\u{115f}\u{180e}\
-        \u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2060}\u{2066}\
-        \u{2067}\u{2068}\u{2069}\u{206f}\u{3000}\u{3164}\u{e000}\u{fe0f}\u{feff}\u{ffa0}\u{fff9}\u{ffff}\u{378}\u{e0001}\
-        \u{e0041}\u{e0100}\u{f0000}\u{10ffff}";
+        \u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2060}\
+        \u{2066}\u{2067}\u{2068}\u{2069}\u{206f}\u{3000}\u{3164}\u{e000}\u{fe0f}\u{feff}\u{ffa0}\u{fff9}\u{ffff}\u{378}\
+        \u{e0001}\u{e0041}\u{e0100}\u{f0000}\u{10ffff}";
 
     #[test]
     fn what_is_not_seen_is_escaped() {

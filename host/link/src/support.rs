@@ -62,16 +62,22 @@ pub fn page(guests: &Guests) -> Result<String> {
     let plugins = guests.plugins().map(|(_, plugin)| plugin).collect::<Result<Vec<_>>>()?;
     let mut out = String::from(
         "# Relocation types by architecture\n\n\
-         Generated from what the plugins say of themselves, by `scripts/support-table`; do not edit. `relobox plugin info\n\
+         Generated from what the plugins say of themselves, by `scripts/support-table`; do not edit. `relobox plugin \
+         info\n\
          NAME` prints the same for one plugin.\n\n\
-         *Applied* types change bytes. *Ignored* ones are known and change nothing. *Refused* ones are known, and an error\n\
+         *Applied* types change bytes. *Ignored* ones are known and change nothing. *Refused* ones are known, and an \
+         error\n\
          in a kernel module. Any other type is an error too.\n\n\
-         Formulas have the letters of the psABI that each section links to: S is the symbol's value, A the addend, P the\n\
-         address of the place, GOT the address of the global offset table, G an entry in it, L an entry in the procedure\n\
+         Formulas have the letters of the psABI that each section links to: S is the symbol's value, A the addend, P \
+         the\n\
+         address of the place, GOT the address of the global offset table, G an entry in it, L an entry in the \
+         procedure\n\
          linkage table, V what the field holds before. A name with parentheses is a function in the plugin's source,\n\
          `arch-plugins/NAME/src/lib.rs`, which says what it does.\n\n\
-         A rule says which values fit: `signed N` is -2^(N-1) to 2^(N-1)-1; `unsigned N` is 0 to 2^N-1; `unchecked` cuts\n\
-         the value to its field; `by hand` is for code that checks by itself. `relobox plugin info NAME --json` has each\n\
+         A rule says which values fit: `signed N` is -2^(N-1) to 2^(N-1)-1; `unsigned N` is 0 to 2^N-1; `unchecked` \
+         cuts\n\
+         the value to its field; `by hand` is for code that checks by itself. `relobox plugin info NAME --json` has \
+         each\n\
          field's bits.\n\n\
          | plugin | ELF machine, class, byte order | applied | ignored | refused |\n|---|---|---:|---:|---:|\n",
     );

@@ -240,10 +240,10 @@ pub fn inconsistencies(sample: &[u8]) -> Vec<(&'static str, Damaged)> {
         let rela = elf.of_kind(RELA).next().expect("relocations");
         elf.set(elf.header(rela) + 4, 4, kind);
     };
-    inconsistency("have no place in a module", "relocations that say to be SHT_RELR", &|elf| of_type(elf, 19));
-    inconsistency("not known here", "relocations of a machine's own type", &|elf| of_type(elf, 0x7000_1234));
-    inconsistency("not known here", "relocations of a user's own type", &|elf| of_type(elf, 0x8000_0001));
-    inconsistency("behind its last relocation", "relocations that say to be SHT_CREL", &|elf| {
+    inconsistency("are not allowed in a module", "relocations that say to be SHT_RELR", &|elf| of_type(elf, 19));
+    inconsistency("unknown format", "relocations of a machine's own type", &|elf| of_type(elf, 0x7000_1234));
+    inconsistency("unknown format", "relocations of a user's own type", &|elf| of_type(elf, 0x8000_0001));
+    inconsistency("after its last relocation", "relocations that say to be SHT_CREL", &|elf| {
         of_type(elf, 0x4000_0014)
     });
     inconsistency("must be SHT_RELA", "a live patch's relocations that say to be SHT_REL", &|elf| {
@@ -268,12 +268,12 @@ pub fn inconsistencies(sample: &[u8]) -> Vec<(&'static str, Damaged)> {
         let data = elf.header(elf.named(".data"));
         elf.set(data + 8, 8, ALLOC | COMPRESSED);
     });
-    inconsistency("section table does not lie in the file", "a section count in section 0", &|elf| {
+    inconsistency("section table lies outside the file", "a section count in section 0", &|elf| {
         let null = elf.header(0);
         elf.set(60, 2, 0);
         elf.set(null + 32, 8, u64::MAX);
     });
-    inconsistency("section table does not lie in the file", "a section count whose table wraps around", &|elf| {
+    inconsistency("section table lies outside the file", "a section count whose table wraps around", &|elf| {
         let null = elf.header(0);
         elf.set(60, 2, 0);
         elf.set(null + 32, 8, (1 << 58) + 1);
