@@ -211,7 +211,7 @@ fn tables_that_lead_nowhere_are_refused() {
         let table = elf.sections.iter_mut().find(|s| s.name == ".rel_of_exports").unwrap();
         table.data.drain(24 * (lose - 1)..24 * lose);
         let error = parse(&elf.write(), mode::ALL).expect_err("an entry without a name");
-        assert!(error.text.contains("lead to its name"), "{}", error.text);
+        assert!(error.text.contains("refer to its name"), "{}", error.text);
     }
     let mut elf = with_table(SHAPE, "__ksymtab", &[("a", "", 0)], Crcs::None);
     elf.sections.iter_mut().find(|s| s.name == "__ksymtab").unwrap().data.push(0);

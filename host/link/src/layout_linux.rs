@@ -81,7 +81,7 @@ impl Areas {
 /// Computes how much memory Linux will ask for, and the place of every section in it.
 ///
 /// # Errors
-/// [`Error::Module`] for a module that Linux would load, but whose layout is not known here.
+/// [`Error::Module`](relobox_core::Error::Module) for a module that Linux would load, but whose layout is unknown.
 pub fn measure(records: &Records<'_>, needs: &Needs, linux: Linux) -> Result<Measured> {
     let unsupported = |text: String, hint: &str| -> Result<Measured> {
         Err(Diagnostic::new("unsupported-layout", records.name, text).hint(hint).into())

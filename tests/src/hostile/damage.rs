@@ -251,7 +251,7 @@ pub fn inconsistencies(sample: &[u8]) -> Vec<(&'static str, Damaged)> {
         elf.set(elf.header(rela) + 4, 4, 9);
         elf.set(elf.header(rela) + 8, 8, 0x10_0042);
     });
-    inconsistency("lead to its name", "an export without a name", &|elf| {
+    inconsistency("refer to its name", "an export without a name", &|elf| {
         let strings = elf.named("__ksymtab_strings");
         let (at, size) = elf.contents(strings);
         elf.bytes[at..at + size].fill(b'x');

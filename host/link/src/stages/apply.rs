@@ -29,7 +29,7 @@ pub struct Synthetic {
 /// is not used before confine has checked it.
 ///
 /// # Errors
-/// [`Error::Module`] with the plugin's faults, [`Error::Guest`](relobox_core::Error::Guest) if it breaks its contract.
+/// [`Error::Module`] with the plugin's faults, [`Error::Guest`] if it breaks its contract.
 pub fn apply(
     plugin: &Plugin,
     records: &Records<'_>,

@@ -41,8 +41,8 @@ pub struct Planned {
 /// Writes the job, and has the plugin plan.
 ///
 /// # Errors
-/// [`Error::Module`](relobox_core::Error::Module) with the plugin's faults,
-/// [`Error::Guest`](relobox_core::Error::Guest) if it breaks its contract.
+/// [`Error::Module`] with the plugin's faults,
+/// [`Error::Guest`] if it breaks its contract.
 pub fn plan(plugin: &Plugin, records: &Records<'_>, inputs: &[(String, u64)]) -> Result<Planned> {
     let job = JobWriter::measure(&plugin.about, records, inputs);
     let len = u64::from(job.header.len);

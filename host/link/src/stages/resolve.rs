@@ -61,7 +61,7 @@ const GPL_COMPATIBLE: [&[u8]; 6] =
 /// Computes the value of every symbol.
 ///
 /// # Errors
-/// [`Error::Module`](relobox_core::Error::Module) with every symbol that has no value, and every breach of the policy.
+/// [`Error::Module`] with every symbol that has no value, and every breach of the policy.
 pub fn resolve(records: &Records<'_>, needs: &Needs, layout: &Layout, sources: Sources<'_>) -> Result<Resolved> {
     let mut supplied: HashMap<u32, &(Supplied, Vec<u8>)> = HashMap::new();
     for s in &needs.supplied {
