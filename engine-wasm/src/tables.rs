@@ -145,8 +145,7 @@ pub(crate) fn records<'a, T: Pod, H: Header>(file: &File<'a, H>, section: usize)
         return Err(bad_section(section, "not a whole number of entries: sh_size", 0, size, want));
     }
     let at = header.sh_offset(file.endian).into();
-    let bad =
-        |_| bad_section(section, "its contents lie outside the file: sh_size", at, size, file.bytes.len() as u64);
+    let bad = |_| bad_section(section, "its contents lie outside the file: sh_size", at, size, file.bytes.len() as u64);
     header.data_as_array(file.endian, file.bytes).map_err(bad)
 }
 

@@ -22,8 +22,8 @@ pub use relobox_kernels as kernels;
 
 pub use relobox_link::stages::{apply, confine, emit, layout, open, parse, place, plan, resolve};
 pub use relobox_link::{
-    cache, call, complexity, description, guests, insmod, job, layout_linux, link, needs, records, report, sandbox,
-    support, views,
+    cache, call, complexity, description, guests, insmod, job, layout_linux, link, needs, records, sandbox, support,
+    views,
 };
 
 pub use relobox_modprobe as modprobe;

@@ -260,7 +260,7 @@ fn what_the_kernel_would_leave_out_is_not_given_to_it() {
     let compact = with_table(0x4000_0014, 0x40, Some(&[1 << 3 | 4, 3 << 3 | 3, 1, 2]));
     let mut kernel = Asked::new("printk", LoadFormat::Original);
     let said = put_in(&guests, &mut kernel, compact.clone(), &[]).expect_err("CREL").to_string();
-    assert!(said.contains("the kernel does not know relocations of this form") && !kernel.loaded, "{said}");
+    assert!(said.contains("the kernel does not support relocations of this form") && !kernel.loaded, "{said}");
     let mut kernel = Asked::new("printk", LoadFormat::Areas);
     put_in(&guests, &mut kernel, compact, &[]).expect("here it is known");
     // And what only the kernel does is not left out elsewhere.

@@ -36,7 +36,7 @@ impl From<BinaryReaderError> for ComplexityError {
 }
 
 /// Everything but the guest that the verdict depends on.
-pub const LIMITS: [u64; 14] = [
+pub(crate) const LIMITS: [u64; 14] = [
     limits::GUEST as u64,
     limits::TABLE as u64,
     limits::CODE,

@@ -262,7 +262,7 @@ impl Guests {
 
     /// Returns the name of a plugin that says it links such files, without loading it.
     #[must_use]
-    pub fn name_for(&self, machine: u16, class: u8, order: u8, flags: u32) -> Option<&str> {
+    pub(crate) fn name_for(&self, machine: u16, class: u8, order: u8, flags: u32) -> Option<&str> {
         let wanted = TargetId { machine, class, order, flags };
         let here = self.plugins.iter().find(|c| c.unloaded.machines.may_link(&wanted));
         // `relobox-linker` has only the plugin of its own machine, but the names of all.
@@ -344,7 +344,7 @@ impl Guests {
     ///
     /// # Errors
     /// As [`Guests::plugin_for`].
-    pub fn plugin_excluding(
+    pub(crate) fn plugin_excluding(
         &self,
         taken: Option<&Digest>,
         machine: u16,
@@ -403,7 +403,7 @@ impl Guests {
     /// Describes the plugins that link nearly such files: the same machine with another class, byte order or flags. The
     /// result is empty if there are none.
     #[must_use]
-    pub fn near_misses(&self, machine: u16, class: u8, order: u8, flags: u32) -> String {
+    pub(crate) fn near_misses(&self, machine: u16, class: u8, order: u8, flags: u32) -> String {
         let mut near = Vec::new();
         for (name, plugin) in self.plugins() {
             let Ok(plugin) = plugin else { continue };

@@ -18,7 +18,7 @@ pub mod layout_linux;
 pub mod link;
 pub mod needs;
 pub mod records;
-pub mod report;
+mod report;
 pub mod sandbox;
 pub mod stages;
 pub mod support;

@@ -43,7 +43,7 @@ const KERNEL_SYMBOL: char = '&';
 
 /// Returns those of `inputs` that are kernel symbols, without those whose value is among `given`.
 #[must_use]
-pub fn kernel_symbols(inputs: &[(String, u64)], given: &[(String, u64)]) -> Vec<KernelSymbol> {
+pub(crate) fn kernel_symbols(inputs: &[(String, u64)], given: &[(String, u64)]) -> Vec<KernelSymbol> {
     let read = |(input, (name, default)): (usize, &(String, u64))| {
         let symbol = name.strip_prefix(KERNEL_SYMBOL).filter(|_| !given.iter().any(|(known, _)| known == name))?;
         Some(KernelSymbol { input, name: symbol.into(), default: *default })
@@ -96,7 +96,7 @@ pub struct SyntheticRequest {
 
 /// Returns the memory for a section of a [`synthetic_kind`], or `None` if there is no such kind.
 #[must_use]
-pub fn memory_of(kind: u32) -> Option<Kind> {
+pub(crate) fn memory_of(kind: u32) -> Option<Kind> {
     Some(match kind {
         synthetic_kind::TEXT => Kind::Text,
         synthetic_kind::RODATA => Kind::RoData,

@@ -78,7 +78,7 @@ impl<'a> Records<'a> {
     }
 
     /// Returns all values of a modinfo key.
-    pub fn modinfo_all<'k>(&self, key: &'k str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'k> {
+    pub(crate) fn modinfo_all<'k>(&self, key: &'k str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'k> {
         let (file, pairs) = (self.file, self.modinfo);
         pairs
             .iter()

@@ -34,7 +34,7 @@ fn kind_of(fault: u32) -> &'static str {
 }
 
 /// Converts a fault of the engine or the unpacker.
-pub fn file_fault(memory: &[u8], file: &str, f: &Fault, section: impl Fn(u32) -> Option<String>) -> Diagnostic {
+pub(crate) fn file_fault(memory: &[u8], file: &str, f: &Fault, section: impl Fn(u32) -> Option<String>) -> Diagnostic {
     let text = bytes(memory, f.text).map(decoded).unwrap_or_default();
     Diagnostic {
         kind: kind_of(f.kind),
@@ -50,7 +50,7 @@ pub fn file_fault(memory: &[u8], file: &str, f: &Fault, section: impl Fn(u32) ->
 
 /// Converts all faults of an answer of the engine or the unpacker, up to the limit. A last diagnostic has the number of
 /// the others.
-pub fn file_faults(
+pub(crate) fn file_faults(
     memory: &[u8],
     file: &str,
     faults: &[Fault],
@@ -100,7 +100,7 @@ fn relocation_fault(
 ///
 /// # Errors
 /// [`GuestError::MalformedAnswer`] if the answer points outside of the guest's memory or is inconsistent.
-pub fn relocation_faults(
+pub(crate) fn relocation_faults(
     memory: &[u8],
     records: &Records<'_>,
     about: &PluginDescription,

@@ -168,7 +168,7 @@ impl Guest {
 
     /// Requires this ABI version from now on: the one that the guest answered before, or the one of this host.
     #[must_use]
-    pub fn of_version(self, abi: u32) -> Self {
+    pub(crate) fn of_version(self, abi: u32) -> Self {
         Self { only: Some(abi), ..self }
     }
 
@@ -307,7 +307,7 @@ impl Instance {
     }
 
     /// Returns the guest's memory for writing.
-    pub fn memory_mut(&mut self) -> &mut [u8] {
+    pub(crate) fn memory_mut(&mut self) -> &mut [u8] {
         self.memory.data_mut(&mut self.store)
     }
 
@@ -338,7 +338,7 @@ impl Instance {
 
     /// Returns the error that this guest broke its contract.
     #[must_use]
-    pub fn guest_error(&self, what: GuestError) -> Error {
+    pub(crate) fn guest_error(&self, what: GuestError) -> Error {
         Error::Guest { guest: self.guest.name.to_string(), what }
     }
 }

@@ -40,7 +40,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 /// The pin file for privileged use.
-pub const SYSTEM: &str = "/etc/relobox/pins";
+pub(crate) const SYSTEM: &str = "/etc/relobox/pins";
 
 /// The comment at the start of a new file.
 const HEADING: &str = "# Relocation plugins that are trusted. Written by 'relobox plugin pin'; see docs/plugins.md.

@@ -43,7 +43,7 @@ impl PluginFile {
     ///
     /// # Errors
     /// As [`PluginFile::read`].
-    pub fn read_from(file: File, path: &Path, origin: Origin) -> Result<Self> {
+    pub(crate) fn read_from(file: File, path: &Path, origin: Origin) -> Result<Self> {
         if !file.metadata().map_err(Error::io(path))?.is_file() {
             return Err(Error::Usage(format!("{}: not a regular file", path.display())));
         }

@@ -19,7 +19,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The system's plugin directories.
-pub const SYSTEM: [&str; 2] = ["/usr/lib/relobox/plugins", "/usr/local/lib/relobox/plugins"];
+pub(crate) const SYSTEM: [&str; 2] = ["/usr/lib/relobox/plugins", "/usr/local/lib/relobox/plugins"];
 
 /// The environment variable with more directories, separated by colons.
 const VARIABLE: &str = "RELOBOX_PLUGIN_DIR";

@@ -243,9 +243,7 @@ pub fn inconsistencies(sample: &[u8]) -> Vec<(&'static str, Damaged)> {
     inconsistency("are not allowed in a module", "relocations that say to be SHT_RELR", &|elf| of_type(elf, 19));
     inconsistency("unknown format", "relocations of a machine's own type", &|elf| of_type(elf, 0x7000_1234));
     inconsistency("unknown format", "relocations of a user's own type", &|elf| of_type(elf, 0x8000_0001));
-    inconsistency("after its last relocation", "relocations that say to be SHT_CREL", &|elf| {
-        of_type(elf, 0x4000_0014)
-    });
+    inconsistency("after its last relocation", "relocations that say to be SHT_CREL", &|elf| of_type(elf, 0x4000_0014));
     inconsistency("must be SHT_RELA", "a live patch's relocations that say to be SHT_REL", &|elf| {
         let rela = elf.of_kind(RELA).next().expect("relocations");
         elf.set(elf.header(rela) + 4, 4, 9);

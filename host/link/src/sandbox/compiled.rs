@@ -92,7 +92,7 @@ impl Sandbox {
     /// # Errors
     /// [`Error::Guest`] if another version of wasmtime compiled it, or for another processor or with other settings.
     #[allow(unsafe_code, reason = "compiled code is run as it is")]
-    pub fn load_compiled(&self, name: &str, digest: Digest, code: Compiled) -> Result<Guest> {
+    pub(crate) fn load_compiled(&self, name: &str, digest: Digest, code: Compiled) -> Result<Guest> {
         // SAFETY: a `Compiled` can only be created by a caller that guarantees what it contains, and that it does not
         // change.
         let module = unsafe {

@@ -40,7 +40,7 @@ impl Source {
     ///
     /// # Errors
     /// As [`Source::open`].
-    pub fn from_file(file: File, path: &Path) -> Result<Self> {
+    pub(crate) fn from_file(file: File, path: &Path) -> Result<Self> {
         let meta = file.metadata().map_err(Error::io(path))?;
         if !meta.is_file() {
             return Err(Error::Usage(format!("{}: not a regular file", path.display())));

@@ -170,7 +170,7 @@ fn defined(records: &Records<'_>, layout: &Layout, i: u32, s: &Symbol, problems:
 
 /// Returns a diagnostic that the module was compiled against version `want` of a symbol, and that it has version
 /// `have`. The caller adds the symbol's name.
-pub fn crc_mismatch(records: &Records<'_>, want: u32, have: u32) -> Diagnostic {
+pub(crate) fn crc_mismatch(records: &Records<'_>, want: u32, have: u32) -> Diagnostic {
     let text = format!("the module was compiled against version {want:#010x} of a symbol that is now {have:#010x}");
     Diagnostic::new("crc-mismatch", records.name, text).hint("compile it against this kernel")
 }
