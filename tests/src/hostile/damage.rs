@@ -207,7 +207,7 @@ pub fn inconsistencies(sample: &[u8]) -> Vec<(&'static str, Damaged)> {
         let (table, data) = (elf.header(0), elf.header(elf.named(".data")));
         elf.set(data + 24, 8, table as u64);
     });
-    inconsistency("enormous", ".bss of 2^60 bytes", &|elf| {
+    inconsistency("too large: sh_size", ".bss of 2^60 bytes", &|elf| {
         let bss = elf.header(elf.named(".bss"));
         elf.set(bss + 32, 8, 1 << 60);
     });
@@ -289,10 +289,10 @@ pub fn inconsistencies(sample: &[u8]) -> Vec<(&'static str, Damaged)> {
         let size = elf.get(symtab + 32, 8);
         elf.set(symtab + 32, 8, size - 12);
     });
-    inconsistency("does not lie in its section", "a relocation outside its section", &|elf| {
+    inconsistency("lies outside its section", "a relocation outside its section", &|elf| {
         first_relocation(elf, 0, 8, 1 << 40)
     });
-    inconsistency("does not lie in its section", "a relocation half outside its section", &|elf| {
+    inconsistency("lies outside its section", "a relocation half outside its section", &|elf| {
         first_relocation(elf, 0, 8, 30);
     });
     inconsistency("refers to symbol", "a relocation against a symbol that does not exist", &|elf| {
