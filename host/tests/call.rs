@@ -114,7 +114,7 @@ fn what_cannot_be_called_is_refused_before_anything_is_allocated() {
         ("tables.o", "(__ex_table): it is for the kernel's module loader"),
         ("percpu.o", "(.data..percpu): it is for the kernel's module loader"),
         ("aligned.o", "its alignment is 0x2000"),
-        ("common.o", "a common symbol has no place"),
+        ("common.o", "a common symbol is not allowed"),
         ("thunk.o", "compile with -mfunction-return=keep"),
         ("both.o", "section .text.x is writable and executable"),
         ("other.o", "the object is for aarch64, 64 bits, and the kernel runs x86_64"),
