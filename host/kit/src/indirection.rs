@@ -5,7 +5,7 @@
 //! kit knows no instructions. But two targets must never share code, and where all samples have the target as a word at
 //! a fixed distance behind the start of the code, all modules must have it there.
 
-use super::diagnostic::{Diagnostic, DiagnosticKind, accepted, hex};
+use super::diagnostic::{DiagnosticKind, PluginDiagnostic, accepted, hex};
 use super::encode::HAS_FALLBACK;
 use super::field::Field;
 use super::formula::{EntryContents, Letters};
@@ -68,13 +68,13 @@ impl ReferenceModel<'_> {
     ///
     /// # Errors
     ///
-    /// A [`Diagnostic`] about the first field with a wrong destination.
+    /// A [`PluginDiagnostic`] about the first field with a wrong destination.
     pub(crate) fn resolve_indirection(
         &self,
         module: &TestModule,
         linked: &Linked,
         predictions: &[Prediction],
-    ) -> Result<Vec<u32>, Diagnostic> {
+    ) -> Result<Vec<u32>, PluginDiagnostic> {
         let mut resolved = Vec::new();
         let leads = |v: &Prediction| matches!(v, Prediction::Unknown(why) if *why == TABLES || *why == HAS_FALLBACK);
         if !predictions.iter().any(leads) || !self.inputs_match(module) {
@@ -115,7 +115,7 @@ impl ReferenceModel<'_> {
         linked: &Linked,
         name: &dyn Fn() -> String,
         owners: &mut HashMap<u64, u64>,
-    ) -> Result<bool, Diagnostic> {
+    ) -> Result<bool, PluginDiagnostic> {
         // A low half has the value of the high half at its label.
         let is_low = row.row.pairing == pairing::LABEL;
         let (at, its) = match is_low {
@@ -170,7 +170,7 @@ impl ReferenceModel<'_> {
         Err(refused.unwrap_or_else(|| {
             let values: Vec<_> = targets.iter().map(|target| text::hex_value(target.cast_signed())).collect();
             let tables: Vec<_> = linked.made.iter().filter(|m| !m.text).map(shown).collect();
-            Diagnostic {
+            PluginDiagnostic {
                 kind: DiagnosticKind::Bytes,
                 about: name(),
                 expected: format!("an entry that holds {}", values.join(" or ")),
@@ -207,14 +207,14 @@ impl ReferenceModel<'_> {
         linked: &Linked,
         name: &dyn Fn() -> String,
         owners: &mut HashMap<u64, u64>,
-    ) -> Result<bool, Diagnostic> {
+    ) -> Result<bool, PluginDiagnostic> {
         let Ok(letters) = self.letters(site, row) else { return Ok(false) };
         // A plugin may leave a call of an undefined weak symbol unresolved.
         if letters.s == 0 || !solvable(row) {
             return Ok(false);
         }
         let codes = self.code(&self.tables, site, row, linked, letters);
-        let diagnostic = |expected: String, actual: String| Diagnostic {
+        let diagnostic = |expected: String, actual: String| PluginDiagnostic {
             kind: DiagnosticKind::Bytes,
             about: name(),
             expected,
