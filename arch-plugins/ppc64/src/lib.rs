@@ -41,10 +41,13 @@
 extern crate alloc;
 
 use alloc::vec::Vec;
-use relobox_plugin::abi::{Detail, Machine, Slice, Supplied, detail, effect, fault, loader, order, supply, symbol_flag};
-use relobox_plugin::abi::{Symbol, synthetic_kind};
+use relobox_plugin::abi::{
+    Detail, Machine, Slice, Supplied, detail, effect, fault, loader, order, supply, symbol_flag,
+};
+use relobox_plugin::abi::{Symbol, rule, synthetic_kind};
 use relobox_plugin::{
-    Cx, DYNAMIC, Field, Hooks, Job, Plan, Remade, Site, TLS, Table, Trouble, Value, architecture, code, ha, slice, sort,
+    Cx, DYNAMIC, Field, Hooks, Job, Plan, Remade, Rule, Site, TLS, Table, Trouble, Value, architecture, code, ha,
+    slice, sort,
 };
 use types::*;
 
@@ -55,7 +58,6 @@ const fn insn(width: u8, slices: &'static [Slice]) -> Field {
     Field::insn(width, order::DATA, slices)
 }
 
-const NOTHING: Field = Field::nothing();
 const WORD32: Field = Field::data(4);
 const WORD64: Field = Field::data(8);
 const LO16: Field = Field::data(2);
@@ -74,6 +76,10 @@ const SI16: Field = insn(4, &[slice(0, 0, 16)]);
 const SI16_HI: Field = insn(4, &[slice(16, 0, 16)]);
 const PREFIX12: Field = insn(4, &[slice(16, 0, 12)]);
 const PREFIX18: Field = insn(4, &[slice(16, 0, 18)]);
+/// Two whole words, as they lie on a little-endian machine; on a big-endian one the first has the high bits.
+const PREFIXED: Field = insn(8, &[slice(16, 0, 18), slice(0, 32, 16)]);
+const PREFIXED28: Field = insn(8, &[slice(16, 0, 12), slice(0, 32, 16)]);
+const ENTRY: Field = Field::data(8);
 
 const fn machine(order: u8, flags_mask: u32, flags_value: u32) -> Machine {
     Machine {
@@ -92,7 +98,19 @@ const fn machine(order: u8, flags_mask: u32, flags_value: u32) -> Machine {
 
 const fn range(kind: u32, effect: u8, bits: u32) -> Detail {
     let (min, max) = (-1 << (bits - 1), (1 << (bits - 1)) - 1);
-    Detail { kind, what: detail::RANGE, offset: 0, width: 0, order: 0, effect, reserved: 0, mask: 0, value: 0, min, max }
+    Detail {
+        kind,
+        what: detail::RANGE,
+        offset: 0,
+        width: 0,
+        order: 0,
+        effect,
+        reserved: 0,
+        mask: 0,
+        value: 0,
+        min,
+        max,
+    }
 }
 
 architecture! {
@@ -124,26 +142,26 @@ architecture! {
         R_PPC64_ADDR16_HI        = 5:   S + A,     HI16,      signed 32;
         R_PPC64_ADDR16_HA        = 6:   S + A,     HI16,      signed 32, high 16;
         R_PPC64_ADDR14           = 7:   S + A,     BD14,      signed 16, align 4;
-        R_PPC64_ADDR14_BRTAKEN   = 8:   hinted(S + A, 1, cx)?,     BD14, signed 16, align 4, of absolute;
-        R_PPC64_ADDR14_BRNTAKEN  = 9:   hinted(S + A, 0, cx)?,     BD14, signed 16, align 4, of absolute;
-        R_PPC64_REL24            = 10:  L(cx, S + A)? - P,         LI24, signed 26, align 4, needs CALL, window 0, 8, 1;
-        R_PPC64_REL14            = 11:  L(cx, S + A)? - P,         BD14, signed 16, align 4, needs CALL, window 0, 8, 1;
-        R_PPC64_REL14_BRTAKEN    = 12:  hinted(L(cx, S + A)? - P, 1, cx)?, BD14, signed 16, align 4, needs CALL,
+        R_PPC64_ADDR14_BRTAKEN   = 8:   hinted(S + A, 1, cx),     BD14, signed 16, align 4, of absolute;
+        R_PPC64_ADDR14_BRNTAKEN  = 9:   hinted(S + A, 0, cx),     BD14, signed 16, align 4, of absolute;
+        R_PPC64_REL24            = 10:  L(cx, S + A) - P,         LI24, signed 26, align 4, needs CALL, window 0, 8, 1;
+        R_PPC64_REL14            = 11:  L(cx, S + A) - P,         BD14, signed 16, align 4, needs CALL, window 0, 8, 1;
+        R_PPC64_REL14_BRTAKEN    = 12:  hinted(L(cx, S + A) - P, 1, cx), BD14, signed 16, align 4, needs CALL,
                                         window 0, 8, 1, of slot;
-        R_PPC64_REL14_BRNTAKEN   = 13:  hinted(L(cx, S + A)? - P, 0, cx)?, BD14, signed 16, align 4, needs CALL,
+        R_PPC64_REL14_BRNTAKEN   = 13:  hinted(L(cx, S + A) - P, 0, cx), BD14, signed 16, align 4, needs CALL,
                                         window 0, 8, 1, of slot;
-        R_PPC64_GOT16            = 14:  G(cx, A)? - GOT - 0x8000,  LO16, signed 16, needs TARGET_SLOT | TOC;
-        R_PPC64_GOT16_LO         = 15:  G(cx, A)? - GOT - 0x8000,  LO16, unchecked, needs TARGET_SLOT | TOC,
+        R_PPC64_GOT16            = 14:  G(cx, A) - GOT - 0x8000,  LO16, signed 16, needs TARGET_SLOT | TOC;
+        R_PPC64_GOT16_LO         = 15:  G(cx, A) - GOT - 0x8000,  LO16, unchecked, needs TARGET_SLOT | TOC,
                                         low R_PPC64_GOT16_HA;
-        R_PPC64_GOT16_HI         = 16:  G(cx, A)? - GOT - 0x8000,  HI16, signed 32, needs TARGET_SLOT | TOC;
-        R_PPC64_GOT16_HA         = 17:  G(cx, A)? - GOT - 0x8000,  HI16, signed 32, needs TARGET_SLOT | TOC, high 16;
+        R_PPC64_GOT16_HI         = 16:  G(cx, A) - GOT - 0x8000,  HI16, signed 32, needs TARGET_SLOT | TOC;
+        R_PPC64_GOT16_HA         = 17:  G(cx, A) - GOT - 0x8000,  HI16, signed 32, needs TARGET_SLOT | TOC, high 16;
         R_PPC64_UADDR32          = 24:  S + A,     WORD32,    either 32;
         R_PPC64_UADDR16          = 25:  S + A,     LO16,      either 16;
         R_PPC64_REL32            = 26:  S + A - P, WORD32,    signed 32;
-        R_PPC64_PLT16_LO         = 29:  O(cx, A)? - GOT - 0x8000,  LO16, unchecked, needs TARGET_SLOT | TOC,
+        R_PPC64_PLT16_LO         = 29:  O(cx, A) - GOT - 0x8000,  LO16, unchecked, needs TARGET_SLOT | TOC,
                                         low R_PPC64_PLT16_HA;
-        R_PPC64_PLT16_HI         = 30:  O(cx, A)? - GOT - 0x8000,  HI16, signed 32, needs TARGET_SLOT | TOC;
-        R_PPC64_PLT16_HA         = 31:  O(cx, A)? - GOT - 0x8000,  HI16, signed 32, needs TARGET_SLOT | TOC, high 16;
+        R_PPC64_PLT16_HI         = 30:  O(cx, A) - GOT - 0x8000,  HI16, signed 32, needs TARGET_SLOT | TOC;
+        R_PPC64_PLT16_HA         = 31:  O(cx, A) - GOT - 0x8000,  HI16, signed 32, needs TARGET_SLOT | TOC, high 16;
         R_PPC64_REL30            = 37:  S + A - P, WORD30,    signed 32, align 4;
         R_PPC64_ADDR64           = 38:  S + A,     WORD64,    unchecked;
         R_PPC64_ADDR16_HIGHER    = 39:  S + A,     HIGHER16,  unchecked;
@@ -159,38 +177,38 @@ architecture! {
         R_PPC64_TOC              = 51:  GOT + 0x8000 + A,          WORD64, unchecked, needs TOC;
         R_PPC64_ADDR16_DS        = 56:  S + A,     DS14,      signed 16, align 4;
         R_PPC64_ADDR16_LO_DS     = 57:  S + A,     DS14,      unchecked, align 4, low R_PPC64_ADDR16_HA;
-        R_PPC64_GOT16_DS         = 58:  G(cx, A)? - GOT - 0x8000,  DS14, signed 16, align 4, needs TARGET_SLOT | TOC;
-        R_PPC64_GOT16_LO_DS      = 59:  G(cx, A)? - GOT - 0x8000,  DS14, unchecked, align 4, needs TARGET_SLOT | TOC,
+        R_PPC64_GOT16_DS         = 58:  G(cx, A) - GOT - 0x8000,  DS14, signed 16, align 4, needs TARGET_SLOT | TOC;
+        R_PPC64_GOT16_LO_DS      = 59:  G(cx, A) - GOT - 0x8000,  DS14, unchecked, align 4, needs TARGET_SLOT | TOC,
                                         low R_PPC64_GOT16_HA;
-        R_PPC64_PLT16_LO_DS      = 60:  O(cx, A)? - GOT - 0x8000,  DS14, unchecked, align 4, needs TARGET_SLOT | TOC,
+        R_PPC64_PLT16_LO_DS      = 60:  O(cx, A) - GOT - 0x8000,  DS14, unchecked, align 4, needs TARGET_SLOT | TOC,
                                         low R_PPC64_PLT16_HA;
         R_PPC64_TOC16_DS         = 63:  S + A - GOT - 0x8000,      DS14, signed 16, align 4, needs TOC;
         R_PPC64_TOC16_LO_DS      = 64:  S + A - GOT - 0x8000,      DS14, unchecked, align 4, needs TOC,
                                         low R_PPC64_TOC16_HA;
         R_PPC64_ADDR16_HIGH      = 110: S + A,     HI16,      unchecked;
         R_PPC64_ADDR16_HIGHA     = 111: S + A,     HI16,      unchecked, high 16;
-        R_PPC64_REL24_NOTOC      = 116: L(cx, S + A)? - P,         LI24, signed 26, align 4, needs CALL;
+        R_PPC64_REL24_NOTOC      = 116: L(cx, S + A) - P,         LI24, signed 26, align 4, needs CALL;
         R_PPC64_ADDR64_LOCAL     = 117: S + A + cx.local().0,      WORD64, unchecked;
-        R_PPC64_ENTRY            = 118: entry(cx, GOT + 0x8000 - P)?, NOTHING, by_hand, needs TOC, window 0, 8, 1;
-        R_PPC64_REL24_P9NOTOC    = 124: L(cx, S + A)? - P,         LI24, signed 26, align 4, needs CALL;
-        R_PPC64_D34              = 128: prefixed(S + A, 34, cx)?,  NOTHING, by_hand, window 0, 8, 1, of absolute;
-        R_PPC64_D34_LO           = 129: prefixed((S + A).sign_extend(34), 34, cx)?,     NOTHING, by_hand, window 0, 8, 1, of absolute;
-        R_PPC64_D34_HI30         = 130: prefixed((S + A) >> 34 & 0x3fff_ffff, 34, cx)?, NOTHING, by_hand, window 0, 8, 1;
-        R_PPC64_D34_HA30         = 131: prefixed(ha(S + A, 34) >> 34 & 0x3fff_ffff, 34, cx)?, NOTHING, by_hand, window 0, 8, 1;
-        R_PPC64_PCREL34          = 132: prefixed(S + A - P, 34, cx)?,       NOTHING, by_hand, window 0, 8, 1, of relative;
-        R_PPC64_GOT_PCREL34      = 133: prefixed(G(cx, A)? - P, 34, cx)?,   NOTHING, by_hand, needs TARGET_SLOT, window 0, 8, 1, of slot;
-        R_PPC64_PLT_PCREL34      = 134: prefixed(O(cx, A)? - P, 34, cx)?,   NOTHING, by_hand, needs TARGET_SLOT, window 0, 8, 1, of slot;
-        R_PPC64_PLT_PCREL34_NOTOC = 135: prefixed(O(cx, A)? - P, 34, cx)?,  NOTHING, by_hand, needs TARGET_SLOT, window 0, 8, 1, of slot;
+        R_PPC64_ENTRY            = 118: entry(cx, GOT + 0x8000 - P), ENTRY, by_hand, needs TOC;
+        R_PPC64_REL24_P9NOTOC    = 124: L(cx, S + A) - P,         LI24, signed 26, align 4, needs CALL;
+        R_PPC64_D34              = 128: prefixed(S + A, 34, cx),  PREFIXED, by_hand, of absolute;
+        R_PPC64_D34_LO           = 129: prefixed((S + A).sign_extend(34), 34, cx),     PREFIXED, by_hand, of absolute;
+        R_PPC64_D34_HI30         = 130: prefixed((S + A) >> 34 & 0x3fff_ffff, 34, cx), PREFIXED, by_hand;
+        R_PPC64_D34_HA30         = 131: prefixed(ha(S + A, 34) >> 34 & 0x3fff_ffff, 34, cx), PREFIXED, by_hand;
+        R_PPC64_PCREL34          = 132: prefixed(S + A - P, 34, cx),       PREFIXED, by_hand, of relative;
+        R_PPC64_GOT_PCREL34      = 133: prefixed(G(cx, A) - P, 34, cx),   PREFIXED, by_hand, needs TARGET_SLOT, of slot;
+        R_PPC64_PLT_PCREL34      = 134: prefixed(O(cx, A) - P, 34, cx),   PREFIXED, by_hand, needs TARGET_SLOT, of slot;
+        R_PPC64_PLT_PCREL34_NOTOC = 135: prefixed(O(cx, A) - P, 34, cx),  PREFIXED, by_hand, needs TARGET_SLOT, of slot;
         R_PPC64_ADDR16_HIGHER34  = 136: S + A,     HIGHER34,  unchecked;
         R_PPC64_ADDR16_HIGHERA34 = 137: S + A,     HIGHER34,  unchecked, high 34;
         R_PPC64_ADDR16_HIGHEST34 = 138: (S + A) >> 50 & 0x3fff,    LO16, unchecked;
-        R_PPC64_ADDR16_HIGHESTA34 = 139: ha(S + A, 34) >> 50 & 0x3fff, LO16, unchecked;
+        R_PPC64_ADDR16_HIGHESTA34 = 139: (S + A + 0x2_0000_0000) >> 50 & 0x3fff, LO16, unchecked;
         R_PPC64_REL16_HIGHER34   = 140: S + A - P, HIGHER34,  unchecked;
         R_PPC64_REL16_HIGHERA34  = 141: S + A - P, HIGHER34,  unchecked, high 34;
         R_PPC64_REL16_HIGHEST34  = 142: (S + A - P) >> 50 & 0x3fff, LO16, unchecked;
-        R_PPC64_REL16_HIGHESTA34 = 143: ha(S + A - P, 34) >> 50 & 0x3fff, LO16, unchecked;
-        R_PPC64_D28              = 144: prefixed(S + A, 28, cx)?,           NOTHING, by_hand, window 0, 8, 1, of absolute;
-        R_PPC64_PCREL28          = 145: prefixed(S + A - P, 28, cx)?,       NOTHING, by_hand, window 0, 8, 1, of relative;
+        R_PPC64_REL16_HIGHESTA34 = 143: (S + A - P + 0x2_0000_0000) >> 50 & 0x3fff, LO16, unchecked;
+        R_PPC64_D28              = 144: prefixed(S + A, 28, cx),           PREFIXED28, by_hand, of absolute;
+        R_PPC64_PCREL28          = 145: prefixed(S + A - P, 28, cx),       PREFIXED28, by_hand, of relative;
         R_PPC64_REL16_HIGH       = 240: S + A - P, HI16,      unchecked;
         R_PPC64_REL16_HIGHA      = 241: S + A - P, HI16,      unchecked, high 16;
         R_PPC64_REL16_HIGHER     = 242: S + A - P, HIGHER16,  unchecked;
@@ -266,8 +284,10 @@ pub struct Toc {
     base: Value,
     /// Stubs for code that has no TOC.
     notoc: Table,
-    /// `_mcount` and its kind.
+    /// Undefined symbols: `_mcount` and its kind, `.TOC.`, other dot symbols.
     ftrace: Vec<u32>,
+    named: Vec<u32>,
+    dotted: Vec<u32>,
     /// `.opd`, and its relocations by offset, once somebody has asked.
     opd: Option<u32>,
     functions: Option<Vec<(u32, i64)>>,
@@ -300,11 +320,24 @@ impl Hooks for Toc {
 
     fn start(&mut self, job: &Job<'_>) {
         self.v1 = job.header.elf_flags & 3 != 2;
-        let named = |name: &[u8]| (0..).zip(job.sections).filter(|(_, s)| job.text(s.name) == name).map(|(i, _)| i).last();
-        self.section = named(b".toc").or(named(b".stubs"));
-        self.opd = named(b".opd").filter(|_| self.v1);
-        let ftrace = |i: &u32| matches!(job.symbol_name(*i), b"_mcount" | b"ftrace_caller" | b"ftrace_regs_caller");
-        self.ftrace = (0..job.symbols.len() as u32).filter(|i| !self.v1 && ftrace(i)).collect();
+        let mut stubs = None;
+        for (i, section) in (0..).zip(job.sections) {
+            match job.text(section.name) {
+                b".toc" => self.section = Some(i),
+                b".stubs" => stubs = Some(i),
+                b".opd" if self.v1 => self.opd = Some(i),
+                _ => {}
+            }
+        }
+        self.section = self.section.or(stubs);
+        for symbol in 0..job.symbols.len() as u32 {
+            match job.symbol_name(symbol) {
+                b"_mcount" | b"ftrace_caller" | b"ftrace_regs_caller" if !self.v1 => self.ftrace.push(symbol),
+                b".TOC." => self.named.push(symbol),
+                [b'.', ..] => self.dotted.push(symbol),
+                _ => {}
+            }
+        }
     }
 
     fn need(&mut self, needs: u16, site: &Site<'_>, plan: &mut Plan) {
@@ -322,32 +355,27 @@ impl Hooks for Toc {
         self.wanted |= plan.stubs(".relobox.stubs", STUB, 8, 0) != 0;
         let bytes = self.notoc.seal() * STUB;
         self.notoc.lies_in(plan.text(".relobox.stubs.notoc", bytes, 8), STUB);
-        let mut named = Vec::new();
-        for symbol in 0..job.symbols.len() as u32 {
-            match job.symbol_name(symbol) {
-                b".TOC." => named.push(symbol),
-                [b'.', name @ ..] => plan.rename(symbol, name),
-                _ => {}
-            }
+        for symbol in &self.dotted {
+            plan.rename(*symbol, job.symbol_name(*symbol).get(1..).unwrap_or_default());
         }
-        if !self.wanted && named.is_empty() {
+        if !self.wanted && self.named.is_empty() {
             return;
         }
-        match self.section {
-            Some(section) => plan.align(section, 256),
-            None => self.made = plan.rodata(".relobox.toc", 8, 256),
-        }
-        let (how, index) = match (self.section, self.made) {
-            (Some(section), _) => (supply::IN_SECTION, section),
-            (None, made) => (supply::IN_SYNTHETIC, made.unwrap_or_default() as u32),
+        let (how, index) = match self.section {
+            Some(section) => {
+                plan.align(section, 256);
+                (supply::IN_SECTION, section)
+            }
+            None => {
+                let got = plan.synthetic.iter().position(|s| s.name == ".relobox.got");
+                self.made = got.or_else(|| plan.rodata(".relobox.toc", 8, 256));
+                self.made.and_then(|i| plan.synthetic.get_mut(i)).into_iter().for_each(|toc| toc.align = 256);
+                (supply::IN_SYNTHETIC, self.made.unwrap_or_default() as u32)
+            }
         };
-        plan.supplied.extend(named.into_iter().map(|symbol| Supplied {
-            symbol,
-            how,
-            index,
-            value: 0x8000,
-            ..Default::default()
-        }));
+        for symbol in &self.named {
+            plan.supplied.push(Supplied { symbol: *symbol, how, index, value: 0x8000, ..Default::default() });
+        }
     }
 
     fn begin(cx: &mut Cx<'_, Self>) {
@@ -357,26 +385,39 @@ impl Hooks for Toc {
     }
 }
 
+/// What trouble leaves of a value: it is reported, and the value that stands in for it is admitted.
+fn or<T>(cx: &mut Cx<'_, Toc>, value: Result<T, Trouble>, instead: T) -> T {
+    value.unwrap_or_else(|trouble| {
+        cx.report(trouble);
+        instead
+    })
+}
+
 /// The address of the slot that holds the symbol plus `addend`.
 #[allow(non_snake_case, reason = "the psABI's letter")]
 #[inline(never)]
-fn G(cx: &mut Cx<'_, Toc>, addend: Value) -> Result<Value, Trouble> {
-    Ok(cx.slot_of(cx.relocation.symbol, addend)? + cx.got()?.0)
+fn G(cx: &mut Cx<'_, Toc>, addend: Value) -> Value {
+    let slot = cx.slot_of(cx.relocation.symbol, addend).and_then(|slot| Ok(slot + cx.got()?.0));
+    or(cx, slot, cx.state.base + 0x8000)
 }
 
 /// The same for a call by a slot of the procedure linkage table, which in ELFv2 holds nothing but an address, too.
 #[allow(non_snake_case, reason = "a letter of its own")]
-fn O(cx: &mut Cx<'_, Toc>, addend: Value) -> Result<Value, Trouble> {
+fn O(cx: &mut Cx<'_, Toc>, addend: Value) -> Value {
     if cx.state.v1 {
-        return Err(Trouble::new(fault::REJECTED, "needs a copy of a function descriptor, which only a running program has"));
+        cx.report(Trouble::new(fault::REJECTED, "needs a copy of a function descriptor, which only a program has"));
     }
     G(cx, addend)
 }
 
 /// Where a call of `target` goes: its stub, which is filled in, its local entry point, or the code of its descriptor.
 #[allow(non_snake_case, reason = "the psABIs' customary letter")]
-#[inline(never)]
-fn L(cx: &mut Cx<'_, Toc>, target: Value) -> Result<Value, Trouble> {
+fn L(cx: &mut Cx<'_, Toc>, target: Value) -> Value {
+    let (way, place) = (way(cx, target), cx.address(cx.relocation.offset));
+    or(cx, way, place)
+}
+
+fn way(cx: &mut Cx<'_, Toc>, target: Value) -> Result<Value, Trouble> {
     const NO_STUB: Trouble = Trouble::unpaired("no stub was planned for it");
     let (r, v1, big) = (cx.relocation, cx.state.v1, cx.job.big_endian());
     let symbol = cx.job.symbols.get(r.symbol as usize).ok_or(NO_STUB)?;
@@ -472,39 +513,43 @@ fn function(cx: &mut Cx<'_, Toc>, descriptor: Value) -> Result<Value, Trouble> {
 
 /// Writes the two halves of a prefixed instruction's immediate, of 34 or 28 bits.
 #[inline(never)]
-fn prefixed(value: Value, bits: u32, cx: &mut Cx<'_, Toc>) -> Result<(), Trouble> {
-    let (offset, max) = (cx.relocation.offset, (1 << (bits - 1)) - 1);
-    if value.sign_extend(bits) != value {
-        return Err(Trouble { value: value.0, min: !max, max, ..Trouble::new(fault::OUT_OF_RANGE, "") });
+fn prefixed(value: Value, bits: u8, cx: &mut Cx<'_, Toc>) {
+    let (offset, rule) = (cx.relocation.offset, Rule { kind: rule::SIGNED, bits, align: 1 });
+    if !rule.in_range(value) {
+        return cx.inadmissible(&rule, value, 0);
     }
-    cx.put(if bits == 34 { &PREFIX18 } else { &PREFIX12 }, offset, value)?;
-    cx.put(&SI16, offset.wrapping_add(4), value)
+    let halves = cx.put(if bits == 34 { &PREFIX18 } else { &PREFIX12 }, offset, value);
+    let halves = halves.and_then(|()| cx.put(&SI16, offset.wrapping_add(4), value));
+    or(cx, halves, ());
 }
 
 /// Says in a conditional branch whether it is likely `taken`.
 #[inline(never)]
-fn hinted(value: Value, taken: u64, cx: &mut Cx<'_, Toc>) -> Result<Value, Trouble> {
+fn hinted(value: Value, taken: u64, cx: &mut Cx<'_, Toc>) -> Value {
     let offset = cx.relocation.offset;
-    let word = cx.word(&WORD32, offset)?;
+    let word = cx.word(&WORD32, offset).unwrap_or_default();
     // The bits `a` and `t` of BO: 001at and 011at ask a condition, 1a00t and 1a01t count.
     let a = match word >> 21 & 0x14 {
         0x04 => 0x02,
         0x10 => 0x08,
-        _ => return Ok(value),
+        _ => return value,
     };
-    cx.set_word(&WORD32, offset, word & !(1 << 21) | (a | taken) << 21)?;
-    Ok(value)
+    let set = cx.set_word(&WORD32, offset, word & !(1 << 21) | (a | taken) << 21);
+    or(cx, set, ());
+    value
 }
 
 /// A global entry point that loads the distance of the TOC, which is near: `addis` and `addi` instead.
 #[inline(never)]
-fn entry(cx: &mut Cx<'_, Toc>, toc: Value) -> Result<(), Trouble> {
-    let (offset, high) = (cx.relocation.offset, ha(toc, 16));
-    let (load, add) = (cx.word(&WORD32, offset)?, cx.word(&WORD32, offset.wrapping_add(4))?);
+fn entry(cx: &mut Cx<'_, Toc>, toc: Value) {
+    let (big, offset, high) = (cx.job.big_endian(), cx.relocation.offset, ha(toc, 16));
+    let Ok(place) = cx.place(&ENTRY, offset) else { return };
+    let (load, add) = (WORD32.word(place, big), WORD32.word(&place[4..], big));
     // ld r2, ...(r12); add r2, r2, r12
     if load & !0xfffc == 0xe84c_0000 && add == 0x7c42_6214 && high.sign_extend(32) == high {
-        cx.set_word(&WORD32, offset, SI16_HI.insert(0x3c4c_0000, high.0))?;
-        cx.set_word(&WORD32, offset + 4, SI16.insert(0x3842_0000, toc.0))?;
+        code! { place, big;
+            SI16_HI(0x3c4c_0000, high) // addis r2, r12, (.TOC. - .)@ha
+            SI16(0x3842_0000, toc)     // addi r2, r2, (.TOC. - .)@l
+        }
     }
-    Ok(())
 }
