@@ -10,14 +10,14 @@ use super::encode::HAS_FALLBACK;
 use super::field::Field;
 use super::formula::{EntryContents, Letters};
 use super::places::{Places, Sharing};
-use super::prediction::Prediction;
+use super::prediction::{FieldBytes, Prediction};
 use super::reference_model::{ReferenceModel, Site};
 use super::run::{Linked, Made};
 use super::tables::{Role, TableFormula, Tables, combinations, slots, substitute, table_addresses, word};
 use super::test_module::{Relocation, TestModule};
 use super::value::FieldValue;
 use super::value_source::TABLES;
-use relobox_abi::{effect, pairing, row_flag};
+use relobox_abi::{effect, pairing, row_flag, symbol_flag};
 use relobox_core::text;
 use relobox_link::description::PluginRow;
 use std::collections::HashMap;
@@ -210,6 +210,12 @@ impl ReferenceModel<'_> {
             actual,
         };
         let Some((first, target)) = codes.first().copied() else {
+            if let Some(direct) = self.direct(site, row, letters) {
+                let made = linked.sections.get(site.section).map_or(&[][..], Vec::as_slice);
+                return self
+                    .compare(site.module, name, (site.section, site.relocation()), &direct, made)
+                    .map(|()| true);
+            }
             let bytes = linked.sections.get(site.section).and_then(|s| s.get(site.relocation().offset as usize..));
             let actual = hex(bytes.and_then(|b| b.get(..row.row.width.into())).unwrap_or_default());
             return Err(diagnostic("a field that leads to code that the plugin made".into(), actual));
@@ -235,6 +241,27 @@ impl ReferenceModel<'_> {
             return Err(diagnostic("different code for each target".into(), actual));
         }
         Ok(true)
+    }
+
+    /// Returns the field's bytes if it refers to its symbol itself, which a plugin may prefer to code for a symbol that the
+    /// module defines.
+    fn direct(&self, site: &Site<'_>, row: &PluginRow, letters: Letters) -> Option<FieldBytes> {
+        let symbol = site.module.symbols.get((site.relocation().symbol as usize).checked_sub(1)?)?;
+        let table_formula = self.tables.table_formula(row.row.kind)?;
+        let code = |letter: &usize| self.tables.roles(*letter) == [Role::Code];
+        if symbol.flags & symbol_flag::UNDEFINED != 0 || symbol.other != 0 || !table_formula.letters.iter().all(code) {
+            return None;
+        }
+        let target = match table_formula.holds {
+            EntryContents::Symbol => letters.s,
+            _ => letters.s.wrapping_add(letters.a),
+        };
+        let letters = substitute(letters, &table_formula.letters, &vec![target; table_formula.letters.len()]);
+        let value = FieldValue::read(site.module, row, table_formula.formula.readings(&letters, site.module.class));
+        match self.encode(site, row, value) {
+            Prediction::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
     }
 
     /// Returns the possible starts of the code to which a field refers, each with its target.
