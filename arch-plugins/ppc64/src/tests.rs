@@ -1,4 +1,5 @@
 use super::*;
+use relobox_plugin::abi::{Symbol, symbol_flag};
 use relobox_plugin::testing::{Linked, Module};
 use relobox_plugin::{Architecture, Finding, needs};
 
