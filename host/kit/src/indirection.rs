@@ -17,7 +17,7 @@ use super::tables::{Role, TableFormula, Tables, combinations, slots, substitute,
 use super::test_module::{Relocation, TestModule};
 use super::value::FieldValue;
 use super::value_source::TABLES;
-use relobox_abi::{effect, pairing, row_flag, symbol_flag};
+use relobox_abi::{effect, pairing, row_flag};
 use relobox_core::text;
 use relobox_link::description::PluginRow;
 use std::collections::HashMap;
@@ -210,11 +210,16 @@ impl ReferenceModel<'_> {
             actual,
         };
         let Some((first, target)) = codes.first().copied() else {
-            if let Some(direct) = self.direct(site, row, letters) {
+            // A plugin may prefer a symbol that the module defines to code for it.
+            let symbol = (site.relocation().symbol as usize).checked_sub(1).and_then(|i| site.module.symbols.get(i));
+            if let Some(symbol) = symbol.filter(|symbol| symbol.section != 0) {
+                // What st_other says of it, such as a second entry point, only the plugin knows.
+                let Some(direct) = self.direct(site, row, letters).filter(|_| symbol.other == 0) else {
+                    return Ok(false);
+                };
                 let made = linked.sections.get(site.section).map_or(&[][..], Vec::as_slice);
-                return self
-                    .compare(site.module, name, (site.section, site.relocation()), &direct, made)
-                    .map(|()| true);
+                let compared = self.compare(site.module, name, (site.section, site.relocation()), &direct, made);
+                return compared.map(|()| true);
             }
             let bytes = linked.sections.get(site.section).and_then(|s| s.get(site.relocation().offset as usize..));
             let actual = hex(bytes.and_then(|b| b.get(..row.row.width.into())).unwrap_or_default());
@@ -243,21 +248,15 @@ impl ReferenceModel<'_> {
         Ok(true)
     }
 
-    /// Returns the field's bytes if it refers to its symbol itself, which a plugin may prefer to code for a symbol that the
-    /// module defines.
+    /// Returns the field's bytes if it refers to its symbol itself instead of code.
     fn direct(&self, site: &Site<'_>, row: &PluginRow, letters: Letters) -> Option<FieldBytes> {
-        let symbol = site.module.symbols.get((site.relocation().symbol as usize).checked_sub(1)?)?;
-        let table_formula = self.tables.table_formula(row.row.kind)?;
-        let code = |letter: &usize| self.tables.roles(*letter) == [Role::Code];
-        if symbol.flags & symbol_flag::UNDEFINED != 0 || symbol.other != 0 || !table_formula.letters.iter().all(code) {
+        let TableFormula { formula, holds, letters: which } = self.tables.table_formula(row.row.kind)?;
+        if !which.iter().all(|letter| self.tables.roles(*letter) == [Role::Code]) {
             return None;
         }
-        let target = match table_formula.holds {
-            EntryContents::Symbol => letters.s,
-            _ => letters.s.wrapping_add(letters.a),
-        };
-        let letters = substitute(letters, &table_formula.letters, &vec![target; table_formula.letters.len()]);
-        let value = FieldValue::read(site.module, row, table_formula.formula.readings(&letters, site.module.class));
+        let addend = if *holds == EntryContents::Symbol { 0 } else { letters.a };
+        let letters = substitute(letters, which, &vec![letters.s.wrapping_add(addend); which.len()]);
+        let value = FieldValue::read(site.module, row, formula.readings(&letters, site.module.class));
         match self.encode(site, row, value) {
             Prediction::Bytes(bytes) => Some(bytes),
             _ => None,
