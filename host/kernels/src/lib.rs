@@ -5,6 +5,7 @@
 
 pub mod device;
 mod errno;
+pub mod kallsyms;
 pub mod linux;
 mod log;
 mod proc;

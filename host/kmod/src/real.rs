@@ -12,6 +12,7 @@ use relobox_core::sealed::seal;
 use relobox_core::state::{Boot, DIRECTORY, Origin, digest};
 use relobox_isolate::{Linker, Options};
 use relobox_kernels::device::{self, Device, Flat};
+use relobox_kernels::kallsyms::Kallsyms;
 use relobox_kernels::vet::Vet;
 use relobox_modprobe::plan::Needs;
 use relobox_plugins::compiled;
@@ -22,7 +23,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// How modules get into this machine's kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -52,6 +53,8 @@ pub struct Real {
     decided: OnceLock<Decided>,
     #[arg(skip)]
     linking: Linking,
+    #[arg(skip)]
+    kallsyms: Arc<Kallsyms>,
 }
 
 /// How the linking process is started.
@@ -97,7 +100,7 @@ impl Real {
     /// The same without a command line.
     #[must_use]
     pub fn new(choice: Choice, linking: Linking) -> Self {
-        Self { choice, decided: OnceLock::new(), linking }
+        Self { choice, decided: OnceLock::new(), linking, kallsyms: Arc::default() }
     }
 
     /// Whether it is by the device, once `auto` is decided: once, since that opens the device.
@@ -148,11 +151,11 @@ impl Target for Real {
     }
 
     fn connect(&self) -> Result<Box<dyn Kernel>> {
-        Ok(if self.by_device() { Box::new(open_device()?) } else { Box::new(Vet::without_file()) })
+        Ok(if self.by_device() { Box::new(open_device()?) } else { Box::new(Vet::without_file(self.kallsyms.clone())) })
     }
 
     fn remover(&self) -> Result<Box<dyn Kernel>> {
-        Ok(Box::new(Vet::without_file()))
+        Ok(Box::new(Vet::without_file(self.kallsyms.clone())))
     }
 
     /// Opening the device counts as a use of it.
@@ -161,7 +164,7 @@ impl Target for Real {
             // What is listed anyhow is all that there is to know.
             return Ok(HashMap::new());
         }
-        let modules = Vet::without_file().list(None)?.modules;
+        let modules = Vet::without_file(self.kallsyms.clone()).list(None)?.modules;
         Ok(modules.into_iter().map(|m| (m.name, m.use_count)).collect())
     }
 
@@ -220,7 +223,8 @@ impl Loader for ByLinker<'_> {
             let inserted = match self.real.by_device() {
                 true => self.linker.insmod(&mut open_device()?, &name, file.as_fd(), args)?,
                 false => {
-                    let inserted = self.linker.insmod(&mut Vet::new(copy()?, packed), &name, file.as_fd(), args)?;
+                    let mut vet = Vet::new(self.real.kallsyms.clone(), copy()?, packed);
+                    let inserted = self.linker.insmod(&mut vet, &name, file.as_fd(), args)?;
                     // The kernel chose other addresses than those that it was linked for.
                     let areas = relobox_kernels::linux::areas(&inserted.name);
                     Inserted { areas, ..inserted }
