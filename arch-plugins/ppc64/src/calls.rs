@@ -113,7 +113,7 @@ impl Hooks for Toc {
             }
             None => {
                 let got = plan.synthetic.iter().position(|s| s.name == ".relobox.got");
-                self.made = got.or_else(|| plan.rodata(".relobox.toc", 8, 256));
+                self.made = got.or_else(|| plan.rodata(".relobox.got", 8, 256));
                 self.made.and_then(|i| plan.synthetic.get_mut(i)).into_iter().for_each(|toc| toc.align = 256);
                 (supply::IN_SYNTHETIC, self.made.unwrap_or_default() as u32)
             }

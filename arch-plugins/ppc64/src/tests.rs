@@ -362,7 +362,7 @@ fn one_stub_for_one_target() {
     assert_eq!(ends, [at(0), at(1), at(2), at(0), at(3)]);
     assert_eq!(sizes, [0xe841_0018, 0xe841_0018, 0xe841_0018, 0xe841_0018, NOP]);
     let names: Vec<_> = out.synthetic.iter().map(|s| (s.name, s.contents.len())).collect();
-    assert_eq!(names, [(".relobox.stubs", 120), (".relobox.stubs.notoc", 40), (".relobox.toc", 8)]);
+    assert_eq!(names, [(".relobox.stubs", 120), (".relobox.stubs.notoc", 40), (".relobox.got", 8)]);
 }
 
 #[test]
