@@ -201,16 +201,25 @@ impl Recorder<'_> {
 /// Classifies the error message of a linker.
 fn refusal(said: &str) -> Result<Outcome> {
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    // Binutils 2.40 crashes on SET_ULEB128, which 2.41 supports.
-    Ok(if has(&["SIGSEGV", "nrecognized reloc", "nknown relocation", "nsupported relocation", "not supported"]) {
-        Outcome::Unsupported
-    } else if has(&["truncated to fit", "out of range", "overflow", "exceeds available space"]) {
-        Outcome::Overflow
-    } else if has(&["lignment", "aligned", "between ISA modes", "non-word"]) {
-        Outcome::Misaligned
-    } else if has(&["dangerous relocation", "outside"]) {
-        Outcome::Refused
-    } else {
-        bail!("not understood: {said}")
-    })
+    // Binutils 2.40 crashes on SET_ULEB128, which 2.41 supports, and is surprised by R_PPC64_ADDR14_BRTAKEN.
+    Ok(
+        if has(&[
+            "SIGSEGV",
+            "assertion fail",
+            "nrecognized reloc",
+            "nknown relocation",
+            "nsupported relocation",
+            "not supported",
+        ]) {
+            Outcome::Unsupported
+        } else if has(&["truncated to fit", "out of range", "overflow", "exceeds available space"]) {
+            Outcome::Overflow
+        } else if has(&["lignment", "aligned", "between ISA modes", "non-word", "not a multiple"]) {
+            Outcome::Misaligned
+        } else if has(&["dangerous relocation", "outside"]) {
+            Outcome::Refused
+        } else {
+            bail!("not understood: {said}")
+        },
+    )
 }
