@@ -51,7 +51,8 @@ impl Toc {
     fn way(&self, kind: u32, index: u32, symbol: &Symbol) -> Way {
         let toc = !matches!(kind, R_PPC64_REL24_NOTOC | R_PPC64_REL24_P9NOTOC);
         let entries = if self.v1 { 0 } else { symbol.other >> 5 };
-        match (symbol.flags & symbol_flag::UNDEFINED != 0, toc, entries) {
+        let outside = symbol.section == 0 && symbol.flags & symbol_flag::ABSOLUTE == 0;
+        match (outside, toc, entries) {
             (true, true, _) if !self.ftrace.contains(&index) => Way::Saving,
             (false, true, 1) => Way::Saving,
             (true, ..) | (false, false, 2..) => Way::NoToc,

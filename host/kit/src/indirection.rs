@@ -14,10 +14,10 @@ use super::prediction::{FieldBytes, Prediction};
 use super::reference_model::{ReferenceModel, Site};
 use super::run::{Linked, Made};
 use super::tables::{Role, TableFormula, Tables, combinations, slots, substitute, table_addresses, word};
-use super::test_module::{Relocation, TestModule};
+use super::test_module::{Relocation, Symbol, TestModule};
 use super::value::FieldValue;
 use super::value_source::TABLES;
-use relobox_abi::{effect, pairing, row_flag};
+use relobox_abi::{effect, pairing, row_flag, symbol_flag};
 use relobox_core::text;
 use relobox_link::description::PluginRow;
 use std::collections::HashMap;
@@ -212,7 +212,8 @@ impl ReferenceModel<'_> {
         let Some((first, target)) = codes.first().copied() else {
             // A plugin may prefer a symbol that the module defines to code for it.
             let symbol = (site.relocation().symbol as usize).checked_sub(1).and_then(|i| site.module.symbols.get(i));
-            if let Some(symbol) = symbol.filter(|symbol| symbol.section != 0) {
+            let own = |symbol: &&Symbol| symbol.section != 0 || symbol.flags & symbol_flag::ABSOLUTE != 0;
+            if let Some(symbol) = symbol.filter(own) {
                 // What st_other says of it, such as a second entry point, only the plugin knows.
                 let Some(direct) = self.direct(site, row, letters).filter(|_| symbol.other == 0) else {
                     return Ok(false);

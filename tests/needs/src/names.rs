@@ -5,7 +5,7 @@ pub(crate) const KINDS: [&str; 9] =
     ["wasm-rust", "wasm-c", "llvm", "root", "corpus", "kernel-memory", "oracles", "kernel", "programs"];
 
 /// Every program that a test needs, with its Debian package.
-pub(crate) const TOOLS: [(&str, &str); 26] = [
+pub(crate) const TOOLS: [(&str, &str); 27] = [
     ("aarch64-linux-gnu-ld", "binutils-aarch64-linux-gnu"),
     ("bash", "bash"),
     ("cc", "gcc"),
@@ -20,6 +20,7 @@ pub(crate) const TOOLS: [(&str, &str); 26] = [
     ("modprobe", "kmod"),
     ("nm", "binutils"),
     ("objdump", "binutils"),
+    ("powerpc64le-linux-gnu-ld", "binutils-powerpc64le-linux-gnu"),
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("readelf", "binutils"),
     ("riscv64-linux-gnu-as", "binutils-riscv64-linux-gnu"),
