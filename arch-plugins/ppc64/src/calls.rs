@@ -127,7 +127,7 @@ impl Hooks for Toc {
     fn begin(cx: &mut Cx<'_, Self>) {
         let own = cx.state.section.and_then(|i| cx.job.sections.get(i as usize)).map(|s| s.address);
         let made = || cx.state.made.and_then(|i| cx.synthetic.get(i)).map(|s| s.address);
-        cx.state.base = Value::of(own.or_else(made).unwrap_or_default()) & !0xff;
+        cx.state.base = Value::of(own.or_else(made).unwrap_or_default());
     }
 }
 

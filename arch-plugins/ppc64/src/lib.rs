@@ -125,7 +125,7 @@ architecture! {
     rows: {
         R_PPC64_ADDR32           = 1:   S + A,     WORD32,    either 32;
         R_PPC64_ADDR24           = 2:   S + A,     LI24,      signed 26, align 4;
-        R_PPC64_ADDR16           = 3:   S + A,     LO16,      either 16;
+        R_PPC64_ADDR16           = 3:   S + A,     LO16,      signed 16;
         R_PPC64_ADDR16_LO        = 4:   S + A,     LO16,      unchecked, low R_PPC64_ADDR16_HA;
         R_PPC64_ADDR16_HI        = 5:   S + A,     HI16,      signed 32;
         R_PPC64_ADDR16_HA        = 6:   S + A,     HI16,      signed 32, high 16;
@@ -144,7 +144,7 @@ architecture! {
         R_PPC64_GOT16_HI         = 16:  G(cx, A) - GOT - 0x8000,  HI16, signed 32, needs TARGET_SLOT | TOC;
         R_PPC64_GOT16_HA         = 17:  G(cx, A) - GOT - 0x8000,  HI16, signed 32, needs TARGET_SLOT | TOC, high 16;
         R_PPC64_UADDR32          = 24:  S + A,     WORD32,    either 32;
-        R_PPC64_UADDR16          = 25:  S + A,     LO16,      either 16;
+        R_PPC64_UADDR16          = 25:  S + A,     LO16,      signed 16;
         R_PPC64_REL32            = 26:  S + A - P, WORD32,    signed 32;
         R_PPC64_PLT16_LO         = 29:  O(cx, A) - GOT - 0x8000,  LO16, unchecked, needs TARGET_SLOT | TOC,
                                         low R_PPC64_PLT16_HA;

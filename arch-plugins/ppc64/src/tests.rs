@@ -182,7 +182,7 @@ fn ranges_end_where_they_should() {
             }
         }
     }
-    for (kind, min, max) in [(R_PPC64_ADDR16, -0x8000, 0xffff), (R_PPC64_ADDR32, -0x8000_0000, 0xffff_ffff)] {
+    for (kind, min, max) in [(R_PPC64_ADDR16, -0x8000, 0x7fff), (R_PPC64_ADDR32, -0x8000_0000, 0xffff_ffff)] {
         let link = |value: i64| one(LITTLE, kind, value as u64, [0; 4]).map(drop);
         assert_eq!((link(min), link(max)), (Ok(()), Ok(())));
         assert_eq!(link(min - 1), Err((fault::OUT_OF_RANGE, min - 1)));
@@ -336,6 +336,21 @@ fn a_nop_follows_a_call() {
     m.relocate(text, 8, R_PPC64_REL24, symbol, 0);
     let out = m.link().unwrap();
     assert_eq!(words(LITTLE, out.section(text)), [0x4182_0101, 0xe841_0018, 0x4800_00f9]);
+}
+
+#[test]
+fn what_the_kernel_resolves_later_has_a_stub() {
+    for (flags, stub) in [(symbol_flag::LIVEPATCH, true), (symbol_flag::ABSOLUTE, false)] {
+        let mut m = Module::<Arch>::new();
+        let text = m.section(".text", TEXT, &bytes(LITTLE, &[BL, NOP]));
+        m.synthetic_at(MADE);
+        let symbol = m.raw_symbol(Symbol { info: 0x10, flags, ..Default::default() }, "", TEXT + 0x40);
+        m.relocate(text, 0, R_PPC64_REL24, symbol, 0);
+        let out = m.link().unwrap();
+        let made = words(LITTLE, out.section(text));
+        assert_eq!(distance(made[0]), if stub { MADE - TEXT } else { 0x40 });
+        assert_eq!(made[1], if stub { 0xe841_0018 } else { NOP });
+    }
 }
 
 #[test]
