@@ -22,6 +22,7 @@ pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("modprobe", "kmod"),
     ("nm", "binutils"),
     ("objdump", "binutils"),
+    ("powerpc64le-linux-gnu-ld", "binutils-powerpc64le-linux-gnu"),
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("readelf", "binutils"),
     ("riscv64-linux-gnu-as", "binutils-riscv64-linux-gnu"),
