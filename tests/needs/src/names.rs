@@ -5,7 +5,7 @@ pub(crate) const KINDS: [&str; 9] =
     ["wasm-rust", "wasm-c", "llvm", "root", "corpus", "kernel-memory", "oracles", "kernel", "programs"];
 
 /// Every program that a test needs, with its Debian package.
-pub(crate) const TOOLS: [(&str, &str); 26] = [
+pub(crate) const TOOLS: [(&str, &str); 27] = [
     ("aarch64-linux-gnu-ld", "binutils-aarch64-linux-gnu"),
     ("bash", "bash"),
     ("cc", "gcc"),
@@ -13,6 +13,7 @@ pub(crate) const TOOLS: [(&str, &str); 26] = [
     ("gdb", "gdb"),
     ("git", "git"),
     ("gzip", "gzip"),
+    ("m68k-linux-gnu-ld", "binutils-m68k-linux-gnu"),
     ("make", "make"),
     ("mips-linux-gnu-as", "binutils-mips-linux-gnu"),
     ("mips-linux-gnu-ld", "binutils-mips-linux-gnu"),
