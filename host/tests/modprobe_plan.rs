@@ -1,8 +1,8 @@
 //! modprobe without a kernel: trees and configurations made up here, plans, and runs whose loads only pretend.
 
 use relobox::modprobe::plan::Needs;
-use relobox::modprobe::{Action, Config, Outcome, Plan, Request, Step, Tree, plan, run};
-use relobox::{Error, Problem, Result};
+use relobox::modprobe::{Action, Config, LoadPlan, Outcome, Request, Step, Tree, plan, run};
+use relobox::{Diagnostic, Error, Result};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -49,11 +49,11 @@ impl Made {
         self
     }
 
-    fn plan(&self, names: &[&str]) -> Plan {
+    fn plan(&self, names: &[&str]) -> LoadPlan {
         self.plan_with(names, |_| {})
     }
 
-    fn plan_with(&self, names: &[&str], change: impl FnOnce(&mut Request<'_>)) -> Plan {
+    fn plan_with(&self, names: &[&str], change: impl FnOnce(&mut Request<'_>)) -> LoadPlan {
         let tree = Tree::open(&self.root).unwrap();
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let inspect = |path: &Path| {
@@ -79,16 +79,16 @@ impl Drop for Made {
     }
 }
 
-fn names(plan: &Plan) -> Vec<&str> {
+fn names(plan: &LoadPlan) -> Vec<&str> {
     plan.steps.iter().map(|s| s.name.as_str()).collect()
 }
 
-fn step<'a>(plan: &'a Plan, name: &str) -> &'a Step {
+fn step<'a>(plan: &'a LoadPlan, name: &str) -> &'a Step {
     plan.steps.iter().find(|s| s.name == name).unwrap()
 }
 
 /// The kinds of what is wrong with a plan.
-fn kinds(plan: &Plan) -> Vec<&'static str> {
+fn kinds(plan: &LoadPlan) -> Vec<&'static str> {
     let kind = |e: &Error| match e {
         Error::Module(problems) => problems[0].kind,
         _ => "?",
@@ -157,7 +157,7 @@ fn names_are_aliases_blacklists_commands_and_parts_of_the_kernel() {
     assert_eq!(step(&m.plan(&["fs-ext2"]), "ext4").action, Action::BuiltIn);
     assert_eq!(step(&m.plan(&["d"]), "d").action, Action::Disabled);
     assert!(matches!(step(&m.plan_with(&["d"], |r| r.ignore_commands = true), "d").action, Action::Load(_)));
-    for (name, wanted) in [("e", "test.conf:6 switches it off"), ("f", "test.conf:7 has a command in its place")] {
+    for (name, wanted) in [("e", "test.conf:6 disables it"), ("f", "test.conf:7 has a command for it")] {
         let plan = m.plan(&[name]);
         let Action::Refused(problem) = &step(&plan, name).action else { panic!("{plan:?}") };
         assert_eq!(problem.kind, "install-command");
@@ -183,7 +183,7 @@ fn circles_are_found_and_soft_ones_are_cut() {
     let hard = Made::new(&["a: b", "b: c", "c: b", "d:"]);
     let plan = hard.plan(&["a", "d"]);
     assert_eq!((kinds(&plan), names(&plan)), (vec!["dependency-cycle"], vec!["d"]));
-    assert_eq!(plan.errors[0].to_string(), "b: it depends on itself, by way of b, c");
+    assert_eq!(plan.errors[0].to_string(), "b: it depends on itself, through b, c");
     // Each wants the other first.
     let soft = Made::new(&["a:", "b:"]).config("softdep a pre: b\nsoftdep b pre: a\n");
     assert_eq!(names(&soft.plan(&["a"])), ["b", "a"]);
@@ -217,7 +217,7 @@ fn a_file_is_asked_where_modules_dep_may_not_know() {
     let plan = m.plan(&["a"]);
     assert_eq!(names(&plan), ["b", "c", "a"]);
     assert_eq!(plan.warnings.len(), 2, "{:?}", plan.warnings);
-    assert!(plan.warnings[0].starts_with("a: needs c for 'c_one', which modules.dep does not say"));
+    assert!(plan.warnings[0].starts_with("a: needs c for 'c_one', which is not in modules.dep"));
     // A file that it does not name at all.
     m.write("new.ko", "");
     let path = m.root.join("new.ko");
@@ -237,7 +237,9 @@ fn damaged_files_are_survived() {
     std::fs::write(m.root.join("modules.dep"), b"a.ko:\n\xff\xfe\nno colon\n: :\nb.ko: a.ko c.ko\n").unwrap();
     let tree = Tree::open(&m.root).unwrap();
     assert_eq!(tree.warnings.len(), 2, "{:?}", tree.warnings);
-    assert!(tree.warnings[1].ends_with("modules.dep:3: not 'MODULE: NEEDS'; the line is ignored"));
+    assert!(
+        tree.warnings[1].ends_with("modules.dep:3: the line does not have the form 'MODULE: NEEDS'; it is ignored")
+    );
     let plan = m.plan(&["b"]);
     assert!(matches!(&step(&plan, "c").action, Action::Refused(p) if p.kind == "not-found"));
     assert!(matches!(Tree::open(&m.root.join("nothing")), Err(Error::Usage(_))));
@@ -277,7 +279,7 @@ impl Log {
 }
 
 fn init_failed(name: &str) -> Error {
-    Error::Kernel(Box::new(Problem::new("init-failed", name, "init returned -19")))
+    Error::Kernel(Box::new(Diagnostic::new("init-failed", name, "init returned -19")))
 }
 
 fn words<T>(outcomes: &[Outcome<T>]) -> Vec<String> {
@@ -320,7 +322,7 @@ fn a_failure_stops_its_dependents_and_unwinds_what_was_only_for_them() {
     let plan = m.plan(&["a"]);
     let load = |step: &Step, _: &Path| if step.name == "bad" { Err(init_failed("bad")) } else { Ok(Some(())) };
     let report = run(&plan, 1, false, load, |step| {
-        if step.name == "own" { Err(Problem::new("in-use", "own", "in use").into()) } else { Ok(()) }
+        if step.name == "own" { Err(Diagnostic::new("in-use", "own", "in use").into()) } else { Ok(()) }
     });
     assert_eq!(words(&report.outcomes)[..2], ["unwound", "loaded"]);
     assert_eq!(report.left.len(), 1);
@@ -376,7 +378,7 @@ fn somebody_elses_module_is_as_good_as_ours() {
     assert_eq!(words(&run(&m.plan(&["b"]), 1, true, there, |_| Ok(())).outcomes), ["failed"]);
     // Whether it is there, the kernel says, and no error's kind.
     let says_so = |_: &Step, _: &Path| -> Result<Option<()>> {
-        Err(Error::Told(vec![Problem::new("already-loaded", "b", "it is loaded")]))
+        Err(Error::Reported(vec![Diagnostic::new("already-loaded", "b", "it is loaded")]))
     };
     assert_eq!(words(&run(&m.plan(&["b"]), 1, false, says_so, |_| Ok(())).outcomes), ["failed"]);
     // Known beforehand, nothing is asked of the kernel.
@@ -390,7 +392,7 @@ fn somebody_elses_module_is_as_good_as_ours() {
     // What moved while it was linked against is linked again.
     let tries = AtomicUsize::new(0);
     let stale = |_: &Step, _: &Path| match tries.fetch_add(1, Ordering::SeqCst) {
-        0 | 1 => Err(Error::Kernel(Box::new(Problem::new("stale", "a", "loaded anew")))),
+        0 | 1 => Err(Error::Kernel(Box::new(Diagnostic::new("stale", "a", "loaded anew")))),
         _ => Ok(Some(())),
     };
     assert_eq!(words(&run(&m.plan(&["a"]), 1, false, stale, |_| Ok(())).outcomes), ["live", "loaded"]);
@@ -398,7 +400,7 @@ fn somebody_elses_module_is_as_good_as_ours() {
     let tries = AtomicUsize::new(0);
     let lie = |_: &Step, _: &Path| -> Result<Option<()>> {
         tries.fetch_add(1, Ordering::SeqCst);
-        Err(Error::Told(vec![Problem::new("stale", "a", "loaded anew")]))
+        Err(Error::Reported(vec![Diagnostic::new("stale", "a", "loaded anew")]))
     };
     assert_eq!(words(&run(&m.plan(&["a"]), 1, false, lie, |_| Ok(())).outcomes), ["live", "failed"]);
     assert_eq!(tries.into_inner(), 1);

@@ -190,7 +190,7 @@ fn a_module_that_was_loaded_anew_elsewhere_is_dropped() {
     w.succeed("insmod", &["hello.ko"]);
     let imported = w.relobox("state", &["import", "old.json"]);
     assert_eq!((imported.code, imported.stdout.as_str()), (Some(0), "0 modules\n"));
-    assert_eq!(imported.stderr, "relobox: hello: it was loaded anew, and is elsewhere; its record is dropped\n");
+    assert_eq!(imported.stderr, "relobox: hello: it was loaded again at another address; its record is dropped\n");
 }
 
 #[test]
@@ -204,7 +204,10 @@ fn nothing_is_recorded_where_that_is_switched_off() {
     let file = w.directory.join("hello.c/state");
     let outcome = w.command("insmod").env("RELOBOX_STATE", &file).arg("hello.ko").output().unwrap();
     assert_eq!(outcome.status.code(), Some(0));
-    assert!(String::from_utf8_lossy(&outcome.stderr).starts_with("relobox: hello: it is loaded, but not recorded: "));
+    assert!(
+        String::from_utf8_lossy(&outcome.stderr)
+            .starts_with("relobox: hello: the module is loaded, but was not recorded: ")
+    );
 }
 
 #[test]

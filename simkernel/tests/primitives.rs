@@ -1,11 +1,11 @@
-//! List, allocate, put and call: what a connection owns, and that nobody else does.
+//! List, allocate, put and call. Only the connection that owns an area can use it.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod common;
 
 use common::{Kernel, RETURN_42, code, kernel_symbol, refusal, settled};
 use relobox_simkernel::protocol::{AreaRequest, Protection};
-use relobox_simkernel::{Client, ClientError, RELEASE, Refusal, VERMAGIC, bind, limits, start};
+use relobox_simkernel::{Client, ClientError, RELEASE, SimError, VERMAGIC, bind, limits, start};
 
 const PAGE: AreaRequest = AreaRequest { size: 4096, align: 4096 };
 
@@ -64,13 +64,13 @@ fn memory_is_writable_or_executable_and_never_again_writable() {
     let kernel = Kernel::start();
     let mut client = kernel.client();
     let area = client.allocate(&[PAGE]).unwrap()[0].address;
-    assert!(matches!(refusal(client.call(area)), Refusal::NotExecutable { .. }));
-    assert_eq!(refusal(client.protect(area, Protection::ReadWrite)), Refusal::NeverWritable { address: area });
+    assert!(matches!(refusal(client.call(area)), SimError::NotExecutable { .. }));
+    assert_eq!(refusal(client.protect(area, Protection::ReadWrite)), SimError::NeverWritable { address: area });
     client.put(area, &RETURN_42).unwrap();
     client.protect(area, Protection::ReadExecute).unwrap();
-    assert_eq!(refusal(client.put(area, &[0])), Refusal::Protected { address: area });
-    assert_eq!(refusal(client.protect(area, Protection::ReadWrite)), Refusal::NeverWritable { address: area });
-    assert_eq!(refusal(client.protect(area, Protection::ReadOnly)), Refusal::Protected { address: area });
+    assert_eq!(refusal(client.put(area, &[0])), SimError::Protected { address: area });
+    assert_eq!(refusal(client.protect(area, Protection::ReadWrite)), SimError::NeverWritable { address: area });
+    assert_eq!(refusal(client.protect(area, Protection::ReadOnly)), SimError::Protected { address: area });
     assert_eq!(client.call(area).unwrap(), 42);
 }
 
@@ -82,16 +82,16 @@ fn nobody_reaches_what_is_not_theirs() {
     let data = owner.allocate(&[PAGE]).unwrap()[0].address;
     let printk = kernel_symbol(&mut other, "_printk");
     for address in [text, data, printk, 0, 1 << 20, u64::MAX, data + 4096, data - 1] {
-        assert!(matches!(refusal(other.call(address)), Refusal::NotOwned { .. }), "{address:#x}");
-        assert!(matches!(refusal(other.put(address, &[0])), Refusal::NotOwned { .. }), "{address:#x}");
-        assert!(matches!(refusal(other.release(address)), Refusal::NotOwned { .. }), "{address:#x}");
+        assert!(matches!(refusal(other.call(address)), SimError::NotOwned { .. }), "{address:#x}");
+        assert!(matches!(refusal(other.put(address, &[0])), SimError::NotOwned { .. }), "{address:#x}");
+        assert!(matches!(refusal(other.release(address)), SimError::NotOwned { .. }), "{address:#x}");
         let protect = other.protect(address, Protection::ReadOnly);
-        assert!(matches!(refusal(protect), Refusal::NotOwned { .. }), "{address:#x}");
+        assert!(matches!(refusal(protect), SimError::NotOwned { .. }), "{address:#x}");
     }
-    assert!(matches!(refusal(owner.put(data + 4095, &[0, 0])), Refusal::NotOwned { .. }));
-    assert!(matches!(refusal(owner.call(printk)), Refusal::NotOwned { .. }));
+    assert!(matches!(refusal(owner.put(data + 4095, &[0, 0])), SimError::NotOwned { .. }));
+    assert!(matches!(refusal(owner.call(printk)), SimError::NotOwned { .. }));
     owner.release(data).unwrap();
-    assert!(matches!(refusal(owner.put(data, &[0])), Refusal::NotOwned { .. }));
+    assert!(matches!(refusal(owner.put(data, &[0])), SimError::NotOwned { .. }));
 }
 
 #[test]
@@ -100,27 +100,27 @@ fn allocation_is_all_or_nothing_and_bounded() {
     let mut client = kernel.client();
     let area = |size, align| AreaRequest { size, align };
     for bad in [area(0, 1), area(1, 0), area(1, 3), area(u64::MAX, 1), area(1, 1 << 40)] {
-        assert!(matches!(refusal(client.allocate(&[PAGE, bad])), Refusal::BadArea { .. }));
+        assert!(matches!(refusal(client.allocate(&[PAGE, bad])), SimError::BadArea { .. }));
     }
     let many = vec![PAGE; limits::AREAS_PER_CONNECTION + 1];
-    assert!(matches!(refusal(client.allocate(&many)), Refusal::TooMany { .. }));
+    assert!(matches!(refusal(client.allocate(&many)), SimError::TooMany { .. }));
     let large = area(limits::BYTES_PER_CONNECTION, 1);
-    assert!(matches!(refusal(client.allocate(&[large.clone(), PAGE])), Refusal::TooMany { .. }));
-    assert!(matches!(refusal(client.allocate(&[area(1 << 63, 1), area(1 << 63, 1)])), Refusal::TooMany { .. }));
+    assert!(matches!(refusal(client.allocate(&[large.clone(), PAGE])), SimError::TooMany { .. }));
+    assert!(matches!(refusal(client.allocate(&[area(1 << 63, 1), area(1 << 63, 1)])), SimError::TooMany { .. }));
     assert_eq!(client.list().unwrap().allocated, 0);
-    // Other connections fill the arena: a request that fits in part gets nothing.
+    // Other connections fill the arena. A request that only fits in part gets nothing.
     let mut others: Vec<Client> = Vec::new();
     loop {
         let mut other = kernel.client();
         match other.allocate(std::slice::from_ref(&large)) {
             Ok(_) => others.push(other),
-            Err(ClientError::Refused(Refusal::NoSpace { .. })) => break,
+            Err(ClientError::Refused(SimError::NoSpace { .. })) => break,
             Err(error) => panic!("{error}"),
         }
     }
     let before = client.list().unwrap().allocated;
     let quarter = area(limits::BYTES_PER_CONNECTION / 4, 1);
-    assert!(matches!(refusal(client.allocate(&[PAGE, quarter])), Refusal::NoSpace { .. }));
+    assert!(matches!(refusal(client.allocate(&[PAGE, quarter])), SimError::NoSpace { .. }));
     assert_eq!(client.list().unwrap().allocated, before);
     drop(others);
     settled(&mut client, 0);
@@ -130,7 +130,7 @@ fn allocation_is_all_or_nothing_and_bounded() {
 fn large_contents_arrive_in_pieces_and_whole() {
     let kernel = Kernel::start();
     let mut client = kernel.client();
-    // A slide of nops as long as several messages, and the function at its end.
+    // Nops that fill several messages, and the function after them.
     let slide = [vec![0x90; limits::CHUNK * 2 + 5], RETURN_42.to_vec()].concat();
     let area = client.allocate(&[AreaRequest { size: slide.len() as u64, align: 1 }]).unwrap()[0].address;
     client.put(area, &slide).unwrap();
@@ -143,9 +143,9 @@ fn one_kernel_per_socket_in_a_private_directory() {
     use std::os::unix::fs::PermissionsExt;
     let mut kernel = Kernel::start();
     assert_eq!(bind(&kernel.socket).unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
-    // start() finds the one that runs.
+    // start() finds the running kernel.
     start(std::path::Path::new("/nonexistent"), &[], &kernel.socket).unwrap();
-    // One that is gone leaves its socket behind, and that is no obstacle.
+    // A kernel that is gone leaves its socket. The next one replaces it.
     kernel.client().power_off().unwrap();
     assert!(kernel.ended().success());
     assert!(matches!(Client::connect(&kernel.socket), Err(ClientError::Io { .. })));
@@ -165,7 +165,7 @@ fn too_many_connections_are_told_so() {
     let mut clients: Vec<Client> = (0..limits::CONNECTIONS).map(|_| kernel.client()).collect();
     clients.iter_mut().for_each(|client| drop(client.list().unwrap()));
     let mut late = kernel.client();
-    assert!(matches!(refusal(late.list()), Refusal::TooMany { .. }));
+    assert!(matches!(refusal(late.list()), SimError::TooMany { .. }));
     clients.iter_mut().for_each(|client| drop(client.list().unwrap()));
 }
 
@@ -174,7 +174,7 @@ fn a_stream_listener_is_refused() {
     let directory = common::directory("stream");
     std::fs::create_dir(&directory).unwrap();
     let listener = std::os::unix::net::UnixListener::bind(directory.join("socket")).unwrap();
-    // Refused before anything is given up, so this process goes on.
+    // This fails before the process gives up anything, so the test continues.
     let refused = relobox_simkernel::serve(listener);
     assert!(matches!(refused, Err(relobox_simkernel::ServeError::NotSeqpacket)), "{refused:?}");
     std::fs::remove_dir_all(directory).unwrap();

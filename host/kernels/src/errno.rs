@@ -1,29 +1,34 @@
-//! What the errors of finit_module(2) and delete_module(2) mean. Where that cannot be known, both possibilities are said.
+//! Turns the errors of finit_module(2) and delete_module(2) into a [`Failure`].
+//!
+//! One error number can have several causes. The kernel's log, /proc and /sys often tell which one it was; where they
+//! do not, the message names all that are possible.
 
 use super::log::Log;
 use super::proc::System;
-use relobox_core::kernel::{Failure, Stage};
+use relobox_core::kernel::{KernelError, Stage};
 use rustix::io::Errno;
 
-/// A load that failed.
+/// What is known about a load that failed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attempt<'a> {
-    /// The module.
+    /// The module's name.
     pub(crate) name: &'a str,
     /// Its arguments.
     pub(crate) args: &'a str,
-    /// The kernel was given a packed file.
+    /// True if the kernel was given a compressed file.
     pub(crate) packed: bool,
-    /// The device saw the kernel come to the module's last section: what failed is a parameter, sysfs, or init.
+    /// True if the device saw the kernel reach the module's last section. Then a parameter, sysfs or init failed.
     pub(crate) finalized: bool,
 }
 
-/// What finit_module's error means for `attempt`, by what the kernel's log said meanwhile, and what /proc and /sys say now.
-pub(crate) fn of_load(error: Errno, attempt: Attempt<'_>, log: &Log, system: &System) -> Failure {
+/// Explains the error of finit_module(2) for `attempt`.
+///
+/// `log` has the kernel's messages since the load began, and `system` the current state of /proc and /sys.
+pub(crate) fn of_load(error: Errno, attempt: Attempt<'_>, log: &Log, system: &System) -> KernelError {
     let Attempt { name, args, packed, finalized } = attempt;
     let errno = -error.raw_os_error();
     if let Some(argument) = log.refused_parameter(name).filter(|_| !args.is_empty()) {
-        return Failure::Argument { argument, errno };
+        return KernelError::Argument { argument, errno };
     }
     if !finalized
         && matches!(error, Errno::PERM | Errno::NOSYS)
@@ -32,19 +37,19 @@ pub(crate) fn of_load(error: Errno, attempt: Attempt<'_>, log: &Log, system: &Sy
         return failure;
     }
     if let Some(text) = log.refusal(name) {
-        return Failure::Refused(text);
+        return KernelError::Refused(text);
     }
     if !finalized {
         match error {
-            Errno::EXIST if system.listed(name).is_some() => return Failure::Exists { name: name.to_owned() },
+            Errno::EXIST if system.listed(name).is_some() => return KernelError::Exists { name: name.to_owned() },
             Errno::KEYREJECTED | Errno::NOKEY => {
-                return Failure::Refused(format!(
+                return KernelError::Refused(format!(
                     "its signature is not accepted: {}",
                     relobox_core::kernel::error_text(errno)
                 ));
             }
             Errno::OPNOTSUPP | Errno::INVAL if packed && system.compression().is_none() => {
-                return Failure::Refused("it does not unpack modules: unpack the file first".into());
+                return KernelError::Refused("it does not decompress modules: decompress the file first".into());
             }
             _ => {}
         }
@@ -54,7 +59,7 @@ pub(crate) fn of_load(error: Errno, attempt: Attempt<'_>, log: &Log, system: &Sy
         others.push("a parameter did not take its value".to_owned());
     }
     let packing =
-        || format!("it could not be unpacked (this kernel knows {})", system.compression().unwrap_or_default());
+        || format!("it could not be decompressed (this kernel knows {})", system.compression().unwrap_or_default());
     others.extend(match error {
         Errno::NOMEM => Some("the kernel had no memory for it".to_owned()),
         _ if finalized => match error {
@@ -75,57 +80,57 @@ pub(crate) fn of_load(error: Errno, attempt: Attempt<'_>, log: &Log, system: &Sy
         _ => None,
     });
     match others.is_empty() {
-        true => Failure::Init { errno },
-        false => Failure::Unclear { errno, other: others.join(", or ") },
+        true => KernelError::Init { errno },
+        false => KernelError::Unclear { errno, other: others.join(", or ") },
     }
 }
 
-/// What delete_module's error means.
-pub(crate) fn of_removal(error: Errno, name: &str, system: &System) -> Failure {
+/// Explains the error of delete_module(2).
+pub(crate) fn of_removal(error: Errno, name: &str, system: &System) -> KernelError {
     let name = name.to_owned();
     let listed = system.listed(&name);
     match error {
-        Errno::NOENT => Failure::Unknown { name },
-        // EWOULDBLOCK: others use it.
+        Errno::NOENT => KernelError::Unknown { name },
+        // EWOULDBLOCK: other modules or processes use it.
         Errno::AGAIN => {
             let (users, count) = listed.map(|(module, _)| (module.users, module.use_count)).unwrap_or_default();
-            Failure::InUse { name, users, count }
+            KernelError::InUse { name, users, count }
         }
-        // It is not live, or has no exit function.
+        // The module is not live, or it has no exit function.
         Errno::BUSY => {
             let stage = system.stage(&name).filter(|stage| *stage != Stage::Live);
             match (stage, listed) {
-                (None, Some((module, true))) if module.live => Failure::Permanent { name },
-                // Without a stage it was not live when it was asked, and is now, or has gone.
-                _ => Failure::NotLive { name, stage },
+                (None, Some((module, true))) if module.live => KernelError::Permanent { name },
+                // Without a stage, the module became live or disappeared after delete_module was called.
+                _ => KernelError::NotLive { name, stage },
             }
         }
         Errno::PERM => forbidden(error, "remove", system).unwrap_or_else(|| {
-            Failure::NotAllowed("a security module, or a filter of system calls, refused to remove modules".into())
+            KernelError::NotAllowed("a security module, or a filter of system calls, refused to remove modules".into())
         }),
-        Errno::NOSYS => Failure::NotAllowed(
+        Errno::NOSYS => KernelError::NotAllowed(
             "this kernel removes no modules (it is built without CONFIG_MODULE_UNLOAD), or a filter of system calls \
              refused it"
                 .into(),
         ),
-        e => Failure::Refused(format!("delete_module: {}", relobox_core::kernel::error_text(-e.raw_os_error()))),
+        e => KernelError::Refused(format!("delete_module: {}", relobox_core::kernel::error_text(-e.raw_os_error()))),
     }
 }
 
-/// Why nothing may be loaded or removed here at all, if that can be seen.
-pub(crate) fn forbidden(error: Errno, what: &str, system: &System) -> Option<Failure> {
+/// Explains why this process may not load or remove any module, if /proc shows a reason.
+pub(crate) fn forbidden(error: Errno, what: &str, system: &System) -> Option<KernelError> {
     let text = match error {
         Errno::NOSYS if system.modules().is_err() => {
             "there is no /proc/modules: this kernel is built without CONFIG_MODULES".into()
         }
         Errno::NOSYS => return None,
         _ if system.modules_disabled() => {
-            format!("kernel.modules_disabled is 1: nobody can {what} modules any more until the next boot")
+            format!("kernel.modules_disabled is 1: this kernel does not {what} modules until the next boot")
         }
-        _ if system.may_load() == Some(false) => format!("to {what} modules a process needs CAP_SYS_MODULE"),
+        _ if system.may_load() == Some(false) => format!("a process needs CAP_SYS_MODULE to {what} modules"),
         _ => return None,
     };
-    Some(Failure::NotAllowed(text))
+    Some(KernelError::NotAllowed(text))
 }
 
 #[cfg(test)]
@@ -156,11 +161,11 @@ mod tests {
     const VET: Attempt<'_> = Attempt { name: "victim", args: "", packed: false, finalized: false };
     const DEVICE: Attempt<'_> = Attempt { finalized: true, ..VET };
 
-    fn load(error: Errno, attempt: Attempt<'_>, log: &Log) -> Failure {
+    fn load(error: Errno, attempt: Attempt<'_>, log: &Log) -> KernelError {
         of_load(error, attempt, log, &usual().system())
     }
 
-    /// init ran, or it did not: for each errno that both can be, the log decides.
+    /// These errors can come from init or from a parameter. The log decides.
     #[test]
     fn a_parameter_is_told_from_init() {
         let refused = |value: &str, how: &str, name: &str| {
@@ -179,15 +184,15 @@ mod tests {
             let value = args.split('=').nth(1).unwrap();
             for attempt in [VET, DEVICE] {
                 let attempt = Attempt { args, ..attempt };
-                let expected = Failure::Argument { argument: name.into(), errno: -error.raw_os_error() };
+                let expected = KernelError::Argument { argument: name.into(), errno: -error.raw_os_error() };
                 assert_eq!(load(error, attempt, &refused(value, how, name)), expected);
-                // The log says nothing of a parameter: it was init. (A filter of system calls says ENOSYS, too.)
+                // The log names no parameter, so it was init. (A filter of system calls also returns ENOSYS.)
                 let init = load(error, attempt, &said(&[]));
                 match error {
                     Errno::NOSYS if !attempt.finalized => assert_eq!(init.kind(), "load-failed"),
-                    _ => assert_eq!(init, Failure::Init { errno: -error.raw_os_error() }),
+                    _ => assert_eq!(init, KernelError::Init { errno: -error.raw_os_error() }),
                 }
-                // Nobody may read it: it may be both, and that is said.
+                // The log cannot be read: the message names both causes.
                 let text = load(error, attempt, &Log::default()).to_string();
                 assert!(text.contains("init returned that, or a parameter did not take its value"), "{text}");
             }
@@ -197,10 +202,10 @@ mod tests {
     #[test]
     fn without_arguments_no_parameter_is_at_fault() {
         for attempt in [VET, DEVICE] {
-            assert_eq!(load(Errno::NODEV, attempt, &Log::default()), Failure::Init { errno: -19 });
+            assert_eq!(load(Errno::NODEV, attempt, &Log::default()), KernelError::Init { errno: -19 });
         }
-        // With a log of which nothing is missing, EINVAL is init's; without it, the loader has many reasons.
-        assert_eq!(load(Errno::INVAL, VET, &said(&[])), Failure::Init { errno: -22 });
+        // If the log is complete, EINVAL comes from init. Otherwise the loader has many reasons for it.
+        assert_eq!(load(Errno::INVAL, VET, &said(&[])), KernelError::Init { errno: -22 });
         for attempt in [VET, DEVICE] {
             let failure = load(Errno::INVAL, attempt, &Log::default());
             assert_eq!(
@@ -212,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_loader_says_is_no_word_of_inits() {
+    fn errors_of_the_loader_are_not_taken_for_errors_of_init() {
         for (error, line) in [
             (Errno::NOENT, "victim: Unknown symbol nothing (err -2)"),
             (Errno::INVAL, "victim: disagrees about version of symbol module_layout"),
@@ -220,14 +225,14 @@ mod tests {
             (Errno::PERM, "Lockdown: insmod: unsigned module loading is restricted; see man kernel_lockdown.7"),
         ] {
             let failure = load(error, VET, &said(&[line]));
-            let Failure::Refused(text) = &failure else { panic!("{failure:?}") };
+            let KernelError::Refused(text) = &failure else { panic!("{failure:?}") };
             assert!(line.ends_with(text.as_str()), "{text}");
         }
-        // The device has seen the load come past all that.
-        assert_eq!(load(Errno::EXIST, DEVICE, &said(&[])), Failure::Init { errno: -17 });
-        assert_eq!(load(Errno::PERM, DEVICE, &said(&[])), Failure::Init { errno: -1 });
-        assert_eq!(load(Errno::BUSY, DEVICE, &said(&[])), Failure::Init { errno: -16 });
-        // Vetted, nobody can know.
+        // The device saw the load pass all those checks.
+        assert_eq!(load(Errno::EXIST, DEVICE, &said(&[])), KernelError::Init { errno: -17 });
+        assert_eq!(load(Errno::PERM, DEVICE, &said(&[])), KernelError::Init { errno: -1 });
+        assert_eq!(load(Errno::BUSY, DEVICE, &said(&[])), KernelError::Init { errno: -16 });
+        // With vet, both causes remain possible.
         for error in [Errno::EXIST, Errno::PERM, Errno::BUSY, Errno::NOEXEC, Errno::NOMEM, Errno::BADMSG, Errno::ACCESS]
         {
             let failure = load(error, VET, &said(&[]));
@@ -235,20 +240,26 @@ mod tests {
             assert!(failure.to_string().contains("init returned that, or "), "{failure}");
         }
         let listed = Attempt { name: "xfs", ..VET };
-        assert_eq!(load(Errno::EXIST, listed, &said(&[])), Failure::Exists { name: "xfs".into() });
+        assert_eq!(load(Errno::EXIST, listed, &said(&[])), KernelError::Exists { name: "xfs".into() });
         assert_eq!(load(Errno::KEYREJECTED, VET, &said(&[])).kind(), "refused");
     }
 
     #[test]
-    fn a_kernel_that_unpacks_nothing_says_so() {
+    fn a_kernel_without_decompression_says_so() {
         let old = Files::new(&[ROOT, ("proc/modules", "")]);
         let packed = Attempt { packed: true, ..VET };
         for error in [Errno::OPNOTSUPP, Errno::INVAL] {
             let failure = of_load(error, packed, &said(&[]), &old.system());
-            assert_eq!(failure.to_string(), "the kernel refused: it does not unpack modules: unpack the file first");
-            // One that does: init may have said it, or the file is packed in another way.
+            assert_eq!(
+                failure.to_string(),
+                "the kernel refused: it does not decompress modules: decompress the file first"
+            );
+            // This kernel decompresses modules: init may have returned the error, or the file has another format.
             let failure = load(error, packed, &said(&[]));
-            assert!(failure.to_string().contains("or it could not be unpacked (this kernel knows xz)"), "{failure}");
+            assert!(
+                failure.to_string().contains("or it could not be decompressed (this kernel knows xz)"),
+                "{failure}"
+            );
             assert_eq!(of_load(error, VET, &said(&[]), &old.system()).kind(), "init-failed");
         }
     }
@@ -275,20 +286,20 @@ mod tests {
     #[test]
     fn busy_is_not_permanent() {
         let remove = |error, name: &str| of_removal(error, name, &usual().system());
-        let stage = |name: &str, stage| Failure::NotLive { name: name.into(), stage };
+        let stage = |name: &str, stage| KernelError::NotLive { name: name.into(), stage };
         assert_eq!(remove(Errno::BUSY, "slow"), stage("slow", Some(Stage::Loading)));
         assert_eq!(remove(Errno::BUSY, "gone"), stage("gone", Some(Stage::Unloading)));
-        assert_eq!(remove(Errno::BUSY, "stays"), Failure::Permanent { name: "stays".into() });
-        // It got live, or went, between the two questions.
+        assert_eq!(remove(Errno::BUSY, "stays"), KernelError::Permanent { name: "stays".into() });
+        // The module became live, or disappeared, between the two questions.
         assert_eq!(remove(Errno::BUSY, "xfs"), stage("xfs", None));
         assert_eq!(remove(Errno::BUSY, "nothing"), stage("nothing", None));
         assert_eq!(remove(Errno::BUSY, "slow").to_string(), "module 'slow' is still being initialised");
-        // Used by modules, or by a mount.
+        // The user is a module, or a mount.
         let used = remove(Errno::AGAIN, "libcrc32c").to_string();
         assert_eq!(used, "module 'libcrc32c' is in use by xfs, btrfs");
         let used = remove(Errno::AGAIN, "xfs").to_string();
         assert_eq!(used, "module 'xfs' is in use, by no module (use count 1)");
-        assert_eq!(remove(Errno::NOENT, "x"), Failure::Unknown { name: "x".into() });
+        assert_eq!(remove(Errno::NOENT, "x"), KernelError::Unknown { name: "x".into() });
         assert!(remove(Errno::NOSYS, "x").to_string().contains("CONFIG_MODULE_UNLOAD"));
     }
 }

@@ -1,19 +1,45 @@
-//! The simulated kernel: a process of its own, reached through a Unix socket.
+//! The simulated kernel as a [`Kernel`]: a process in which module code runs, reached through a Unix socket.
+//!
+//! ```standalone_crate
+//! use relobox_core::areas::Kind;
+//! use relobox_core::kernel::{Kernel, Protection, Request};
+//! use relobox_kernels::sim::Sim;
+//!
+//! // `Sim::start` runs a program that serves the kernel. Here it is this example itself.
+//! if std::env::args().any(|argument| argument == "--serve") {
+//!     return Ok(relobox_simkernel::serve_stdin()?);
+//! }
+//! let directory = std::env::temp_dir().join(format!("relobox-example-{}", std::process::id()));
+//! let mut kernel = Sim::start(&std::env::current_exe()?, &["--serve".into()], &directory.join("kernel.socket"))?;
+//!
+//! // A page of code: `mov eax, 7; ret`.
+//! let request = Request { kind: Kind::Text, size: 4096, align: 4096 };
+//! let [text] = kernel.allocate(&[request])?[..] else { unreachable!("one address for each request") };
+//! kernel.put(text, b"\xb8\x07\x00\x00\x00\xc3")?;
+//! kernel.protect(text, Protection::ReadExecute)?;
+//! assert_eq!(kernel.call(text)?, 7);
+//!
+//! // It was not made a module, so nothing is listed. The memory is freed with the connection.
+//! assert!(kernel.list(None)?.modules.is_empty());
+//! kernel.power_off()?;
+//! # std::fs::remove_dir_all(directory)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use relobox_abi::order;
 use relobox_core::areas::Kind;
 use relobox_core::kernel::{
-    Export, Failure, Form, Kernel, Listing, Load, Loaded, Machine, Module, Protection, Request,
+    Export, Kernel, KernelError, Listing, Load, LoadFormat, Loaded, Machine, Module, Protection, Request,
 };
 use relobox_simkernel::protocol as wire;
-use relobox_simkernel::{Client, ClientError, Refusal};
+use relobox_simkernel::{Client, ClientError, SimError};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Bytes of a `struct kernel_param` for a 64-bit machine.
+/// The size in bytes of a `struct kernel_param` on a 64-bit machine (`include/linux/moduleparam.h`).
 const PARAM: u64 = 40;
 
-/// What the simulated kernel runs, which is nothing but this; ELF's number for x86-64.
+/// The only machine that the simulated kernel runs: x86-64, by ELF's numbers.
 const MACHINE: (u16, u8, u8) = (62, 64, order::LITTLE);
 
 /// A connection to the simulated kernel.
@@ -21,7 +47,8 @@ pub struct Sim {
     client: Client,
 }
 
-/// `$XDG_RUNTIME_DIR/relobox/kernel.socket`, or the same in a directory of this user's in /tmp.
+/// The socket that is used by default: `$XDG_RUNTIME_DIR/relobox/kernel.socket`, or `/tmp/relobox-UID/kernel.socket`
+/// without that variable.
 #[must_use]
 pub fn default_socket() -> PathBuf {
     let directory = match std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()) {
@@ -33,36 +60,49 @@ pub fn default_socket() -> PathBuf {
 
 impl Sim {
     /// Connects to the kernel that serves `socket`.
-    pub fn connect(socket: &Path) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// [`Failure::Unreachable`] if no kernel answers there, or if it speaks another version of the protocol.
+    pub fn connect(socket: &Path) -> Result<Self, KernelError> {
         Ok(Self { client: Client::connect(socket).map_err(failure)? })
     }
 
-    /// Connects to it, or starts one: `exe args`, which is to call [`relobox_simkernel::serve_stdin`].
-    pub fn start(exe: &Path, args: &[OsString], socket: &Path) -> Result<Self, Failure> {
+    /// Connects to the kernel at `socket`, or starts one: the program `exe` with `args`, which must call
+    /// [`relobox_simkernel::serve_stdin`].
+    ///
+    /// # Errors
+    /// [`Failure::Unreachable`] if the program cannot be started, or does not answer.
+    pub fn start(exe: &Path, args: &[OsString], socket: &Path) -> Result<Self, KernelError> {
         Ok(Self { client: relobox_simkernel::start(exe, args, socket).map_err(failure)? })
     }
 
-    /// Its log: level and text of each line.
-    pub fn log(&mut self) -> Result<Vec<(u8, String)>, Failure> {
+    /// Returns the kernel's log, oldest line first: the level (0 to 7, as of printk) and the text of each line.
+    ///
+    /// # Errors
+    /// [`Failure::Unreachable`] if the kernel does not answer.
+    pub fn log(&mut self) -> Result<Vec<(u8, String)>, KernelError> {
         let lines = self.client.log().map_err(failure)?;
         Ok(lines.into_iter().map(|line| (line.level, line.text)).collect())
     }
 
-    /// Ends it, and every module with it.
-    pub fn power_off(self) -> Result<(), Failure> {
+    /// Ends the kernel, and with it every module.
+    ///
+    /// # Errors
+    /// [`Failure::Unreachable`] if the kernel does not answer.
+    pub fn power_off(self) -> Result<(), KernelError> {
         self.client.power_off().map_err(failure)
     }
 }
 
 impl Kernel for Sim {
-    /// Everything, whatever is wanted: it is a small kernel.
-    fn list(&mut self, _: Option<&[&[u8]]>) -> Result<Listing, Failure> {
+    /// Lists everything, also what is not in `wanted`: this kernel has few symbols.
+    fn list(&mut self, _: Option<&[&[u8]]>) -> Result<Listing, KernelError> {
         let list = self.client.list().map_err(failure)?;
         let (machine, class, order) = MACHINE;
         Ok(Listing {
             release: list.release,
             vermagic: list.vermagic,
-            form: Form::Areas,
+            form: LoadFormat::Areas,
             complete: true,
             machine: Machine { name: list.machine, machine, class, order },
             modules: list.modules.into_iter().map(module).collect(),
@@ -70,17 +110,17 @@ impl Kernel for Sim {
         })
     }
 
-    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
+    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, KernelError> {
         let wanted: Vec<_> = areas.iter().map(|a| wire::AreaRequest { size: a.size, align: a.align }).collect();
         let granted = self.client.allocate(&wanted).map_err(failure)?;
         Ok(granted.into_iter().map(|area| area.address).collect())
     }
 
-    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure> {
+    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), KernelError> {
         self.client.put(address, bytes).map_err(failure)
     }
 
-    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), Failure> {
+    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), KernelError> {
         let protection = match protection {
             Protection::ReadOnly => wire::Protection::ReadOnly,
             Protection::ReadExecute => wire::Protection::ReadExecute,
@@ -88,7 +128,7 @@ impl Kernel for Sim {
         self.client.protect(area, protection).map_err(failure)
     }
 
-    fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
+    fn load(&mut self, load: &Load) -> Result<Loaded, KernelError> {
         let areas = load.areas.iter().map(|(address, kind)| {
             let after_init = match kind {
                 Kind::InitText | Kind::InitRoData | Kind::InitData | Kind::Init => wire::AfterInit::Free,
@@ -103,7 +143,7 @@ impl Kernel for Sim {
         if let Some((_, bytes)) = load.params
             && bytes % PARAM != 0
         {
-            return Err(Failure::Refused(format!(
+            return Err(KernelError::Refused(format!(
                 "a parameter table of {bytes} bytes is not one of {PARAM} bytes each"
             )));
         }
@@ -121,11 +161,11 @@ impl Kernel for Sim {
         Ok(Loaded { returned: loaded.returned, unknown_args: loaded.unknown_args })
     }
 
-    fn call(&mut self, address: u64) -> Result<i32, Failure> {
+    fn call(&mut self, address: u64) -> Result<i32, KernelError> {
         self.client.call(address).map_err(failure)
     }
 
-    fn remove(&mut self, name: &str) -> Result<(), Failure> {
+    fn remove(&mut self, name: &str) -> Result<(), KernelError> {
         self.client.remove(name).map_err(failure)
     }
 }
@@ -140,7 +180,7 @@ fn module(m: wire::Module) -> Module {
         name: m.name,
         live: m.state == wire::State::Live,
         areas: m.areas.iter().map(|area| (area.address, area.size)).collect(),
-        // Here only modules use modules.
+        // In this kernel, only modules use modules.
         use_count: Some(m.users.len() as u32),
         users: m.users,
         uses: m.uses,
@@ -148,25 +188,25 @@ fn module(m: wire::Module) -> Module {
     }
 }
 
-fn failure(error: ClientError) -> Failure {
+fn failure(error: ClientError) -> KernelError {
     let refusal = match error {
         ClientError::Refused(refusal) => refusal,
         ClientError::KernelDied { during, report } => {
             let report = report.map(|report| relobox_core::text::decoded(report.as_bytes()));
-            return Failure::Died { during, report };
+            return KernelError::Died { during, report };
         }
-        other => return Failure::Unreachable(other.to_string()),
+        other => return KernelError::Unreachable(other.to_string()),
     };
     match refusal {
-        Refusal::InitFailed { errno, .. } => Failure::Init { errno },
-        Refusal::BadArgument { argument, errno, .. } => Failure::Argument { argument, errno },
-        Refusal::Exists { name } => Failure::Exists { name },
-        Refusal::Unknown { name } => Failure::Unknown { name },
-        Refusal::InUse { name, users } => Failure::InUse { name, count: Some(users.len() as u32), users },
-        Refusal::Permanent { name } => Failure::Permanent { name },
-        Refusal::NeedsMissing { needed, .. } => Failure::Missing { needed },
-        Refusal::Stale { used, .. } => Failure::Stale { used },
-        Refusal::NoSpace { size, .. } => Failure::NoSpace { size },
-        other => Failure::Refused(other.to_string()),
+        SimError::InitFailed { errno, .. } => KernelError::Init { errno },
+        SimError::BadArgument { argument, errno, .. } => KernelError::Argument { argument, errno },
+        SimError::Exists { name } => KernelError::Exists { name },
+        SimError::Unknown { name } => KernelError::Unknown { name },
+        SimError::InUse { name, users } => KernelError::InUse { name, count: Some(users.len() as u32), users },
+        SimError::Permanent { name } => KernelError::Permanent { name },
+        SimError::NeedsMissing { needed, .. } => KernelError::Missing { needed },
+        SimError::Stale { used, .. } => KernelError::Stale { used },
+        SimError::NoSpace { size, .. } => KernelError::NoSpace { size },
+        other => KernelError::Refused(other.to_string()),
     }
 }

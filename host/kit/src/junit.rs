@@ -36,7 +36,7 @@ fn status(check: &Check) -> TestCaseStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostic::{Diagnostic, DiagnosticKind};
+    use crate::diagnostic::{DiagnosticKind, PluginDiagnostic};
     use crate::group::Group;
 
     use crate::runner::{Check, CheckFailure};
@@ -45,7 +45,7 @@ mod tests {
     fn checks_are_test_cases() {
         let failure = |kind| {
             let (about, expected, actual) = ("R_<&\">\u{1}".into(), "x".into(), "y".into());
-            CheckFailure { diagnostic: Diagnostic { kind, about, expected, actual }, reproducer: None }
+            CheckFailure { diagnostic: PluginDiagnostic { kind, about, expected, actual }, reproducer: None }
         };
         let mut check = Check::new(Group::Vectors, "R_<&\">");
         (check.cases, check.failed) = (3, 1);
@@ -54,7 +54,7 @@ mod tests {
             ConformanceReport { checks: vec![check, Check::new(Group::Cost, "a")], ..ConformanceReport::default() };
         let text = junit("toy", &report, 0.5);
         assert!(text.contains("name=\"R_&lt;&amp;&quot;&gt;\""), "{text}");
-        let diagnostic = "R_&lt;&amp;&quot;&gt;\\u{1}: expected x; came y";
+        let diagnostic = "R_&lt;&amp;&quot;&gt;\\u{1}: expected x; got y";
         assert!(text.contains(&format!("message=\"{diagnostic}\" type=\"bytes\">1 of 3 cases\nreason: ")), "{text}");
         assert!(text.contains("<skipped message=\"nothing to check\"/>"), "{text}");
     }

@@ -65,7 +65,7 @@ mod vectors;
 
 pub use conformance::{ConformanceReport, run_checks};
 pub use cost::Growth;
-pub use diagnostic::{Diagnostic, DiagnosticKind};
+pub use diagnostic::{DiagnosticKind, PluginDiagnostic};
 pub use fixture::Fixture;
 pub use group::Group;
 pub use indirection::RowCoverage;
@@ -79,6 +79,3 @@ pub use run::{Fault, Linked, Made, Outcome, Run, run};
 pub use runner::{Check, CheckFailure, Selection};
 pub use test_case::{Expected, ParseError, TestCase};
 pub use test_module::{Relocation, Section, Symbol, TestModule};
-
-/// The name under which `relobox link --cross-check` uses [`TestModule`].
-pub type Case = TestModule;

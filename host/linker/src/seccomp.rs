@@ -1,14 +1,14 @@
-//! The system calls that are left.
+//! The system calls that remain allowed.
 
-use relobox_core::linker_fault::Fault;
+use relobox_core::linker_error::LinkerError;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
 use std::collections::BTreeMap;
 
-/// What computing, reading the file and answering take.
+/// The system calls for computing, reading the file and answering.
 const COMPUTING: &[i64] = &[
-    // The socket, and the memfds that it brings: a module's file, long messages, rooms to write to.
+    // The socket, and the memfds that come with messages: the module's file, long messages, buffers to write to.
     libc::SYS_recvmsg,
     libc::SYS_sendmsg,
     libc::SYS_read,
@@ -21,7 +21,7 @@ const COMPUTING: &[i64] = &[
     // Memory; mmap, mprotect, mremap and madvise have conditions.
     libc::SYS_brk,
     libc::SYS_munmap,
-    // The runtime, traps, the end; futex has conditions.
+    // The runtime, traps, and the end of the process; futex has conditions.
     libc::SYS_clock_gettime,
     libc::SYS_getrandom,
     libc::SYS_getpid,
@@ -36,7 +36,7 @@ const COMPUTING: &[i64] = &[
     libc::SYS_exit_group,
 ];
 
-/// What starting, watching and ending jobs takes besides.
+/// The additional system calls for starting, watching and ending jobs.
 const STARTING: &[i64] = &[
     libc::SYS_clone,
     libc::SYS_wait4,
@@ -56,7 +56,7 @@ const STARTING: &[i64] = &[
     libc::SYS_fork,
 ];
 
-/// What nothing in here ever tries: whoever does is not what it was.
+/// The system calls that an honest linking process never makes. They kill the process.
 const DEADLY: &[i64] = &[
     // Other programs, processes and their memory.
     libc::SYS_execve,
@@ -76,7 +76,7 @@ const DEADLY: &[i64] = &[
     libc::SYS_listen,
     libc::SYS_accept,
     libc::SYS_accept4,
-    // Files by other ways than open, which libraries probe and which is an error.
+    // Access to files other than by open. Libraries try open, so that is only an error.
     libc::SYS_open_by_handle_at,
     libc::SYS_mount,
     libc::SYS_umount2,
@@ -126,49 +126,49 @@ const DEADLY: &[i64] = &[
     libc::SYS_quotactl,
 ];
 
-/// What a mapping may be, besides private: nothing that is shared, which no limit on data counts; that grows by itself, as
-/// a stack, which none counts either; or that takes another pool's pages.
+/// The flags that a mapping may have besides `MAP_PRIVATE`. Not allowed: shared mappings and those that grow like a
+/// stack, because no limit on data counts them; and huge pages, which come from another pool.
 const MAPPING: i32 = libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE | libc::MAP_STACK;
 
-/// What the standard library and the C library do with futexes, and no more: those that inherit priorities or requeue keep
-/// memory in the kernel, and have had faults.
+/// The futex operations that the standard library and the C library use. Others, such as priority inheritance and
+/// requeue, keep memory in the kernel and have had bugs.
 const FUTEX: [i32; 3] = [libc::FUTEX_WAIT, libc::FUTEX_WAKE, libc::FUTEX_WAIT_BITSET];
 
-/// What may be said of memory: that it is not needed now, that it should be huge pages, and that it will be written.
+/// The advice that a process may give about memory.
 const ADVICE: [i32; 3] = [libc::MADV_DONTNEED, libc::MADV_HUGEPAGE, libc::MADV_POPULATE_WRITE];
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// For the zygote, and so for all that it starts.
-pub(super) fn zygote() -> Result<(), Fault> {
+/// The filter of the zygote, which all its jobs inherit.
+pub(super) fn zygote() -> Result<(), LinkerError> {
     let mut rules = computing()?;
     rules.extend(STARTING.iter().map(|call| (*call, Vec::new())));
     let deadly = DEADLY.iter().map(|call| (*call, Vec::new())).collect();
     apply(deadly, SeccompAction::Allow, SeccompAction::KillProcess)?;
-    // Files in memory are counted by no limit. Of the other errors wasmtime, which can do without them, would make a fault.
+    // No limit counts files in memory. wasmtime can do without them, but only if the error is ENOSYS.
     let missing = BTreeMap::from([(libc::SYS_memfd_create, Vec::new())]);
     apply(missing, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))?;
     apply(rules, REFUSE, SeccompAction::Allow)
 }
 
-/// For a job.
-pub(super) fn job() -> Result<(), Fault> {
+/// The filter of a job.
+pub(super) fn job() -> Result<(), LinkerError> {
     apply(computing()?, REFUSE, SeccompAction::Allow)
 }
 
 const REFUSE: SeccompAction = SeccompAction::Errno(libc::EPERM as u32);
 
-fn computing() -> Result<Rules, Fault> {
+fn computing() -> Result<Rules, LinkerError> {
     let mut rules: Rules = COMPUTING.iter().map(|call| (*call, Vec::new())).collect();
-    // Allowed by the filter before this one, which has an error of its own for it.
+    // The filter before this one returns its own error for it.
     rules.insert(libc::SYS_memfd_create, Vec::new());
-    // Nothing becomes executable.
+    // No mapping is executable.
     let map = vec![masked(3, !MAPPING, libc::MAP_PRIVATE)?, masked(2, libc::PROT_EXEC, 0)?];
     rules.insert(libc::SYS_mmap, vec![rule(map)?]);
-    // Memory that was written stays writable: what is not is counted no more as written.
+    // Written memory must stay writable: read-only memory is no longer counted as written.
     rules.insert(libc::SYS_mprotect, vec![rule(vec![is(2, libc::PROT_READ | libc::PROT_WRITE)?])?]);
     rules.insert(libc::SYS_mremap, vec![rule(vec![is(3, libc::MREMAP_MAYMOVE)?])?]);
-    let any = |argument, mask, values: &[i32]| -> Result<Vec<_>, Fault> {
+    let any = |argument, mask, values: &[i32]| -> Result<Vec<_>, LinkerError> {
         values.iter().map(|value| rule(vec![masked(argument, mask, *value)?])).collect()
     };
     rules.insert(libc::SYS_madvise, any(2, !0, &ADVICE)?);
@@ -177,28 +177,28 @@ fn computing() -> Result<Rules, Fault> {
     Ok(rules)
 }
 
-fn rule(conditions: Vec<SeccompCondition>) -> Result<SeccompRule, Fault> {
+fn rule(conditions: Vec<SeccompCondition>) -> Result<SeccompRule, LinkerError> {
     SeccompRule::new(conditions).map_err(|e| fault(&e))
 }
 
-fn is(argument: u8, value: i32) -> Result<SeccompCondition, Fault> {
+fn is(argument: u8, value: i32) -> Result<SeccompCondition, LinkerError> {
     masked(argument, !0, value)
 }
 
-/// Of an argument of 32 bits, those in `mask` are those of `value`.
-fn masked(argument: u8, mask: i32, value: i32) -> Result<SeccompCondition, Fault> {
+/// The condition that the bits in `mask` of a 32-bit argument equal those of `value`.
+fn masked(argument: u8, mask: i32, value: i32) -> Result<SeccompCondition, LinkerError> {
     let (mask, value) = (u64::from(mask as u32), u64::from(value as u32));
     let op = SeccompCmpOp::MaskedEq(mask);
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, op, value).map_err(|e| fault(&e))
 }
 
-fn apply(rules: Rules, otherwise: SeccompAction, named: SeccompAction) -> Result<(), Fault> {
+fn apply(rules: Rules, otherwise: SeccompAction, named: SeccompAction) -> Result<(), LinkerError> {
     let arch = std::env::consts::ARCH.try_into().map_err(|e: seccompiler::BackendError| fault(&e))?;
     let filter = SeccompFilter::new(rules, otherwise, named, arch).map_err(|e| fault(&e))?;
     let program: BpfProgram = filter.try_into().map_err(|e: seccompiler::BackendError| fault(&e))?;
     seccompiler::apply_filter(&program).map_err(|e| fault(&e))
 }
 
-fn fault(error: &dyn std::fmt::Display) -> Fault {
-    Fault::Start { step: "filter system calls", reason: error.to_string() }
+fn fault(error: &dyn std::fmt::Display) -> LinkerError {
+    LinkerError::Start { step: "filter system calls", reason: error.to_string() }
 }

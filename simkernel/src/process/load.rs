@@ -1,7 +1,7 @@
-//! From areas to a module and back: COMING, init, live; GOING, exit, nothing.
+//! Loads and removes modules: COMING, init, live; GOING, exit, nothing.
 //!
-//! One request does all of it. A client that is killed before the request was sent leaves nothing, one that is killed
-//! later leaves a live module; there is no third possibility.
+//! A single request does all of it. If the client is killed before it has sent the request, nothing is left; if it is
+//! killed later, the module is live.
 
 use std::collections::BTreeSet;
 
@@ -11,12 +11,12 @@ use super::klog;
 use super::params::{self, Param};
 use crate::limits;
 use crate::protocol::{AfterInit, Load, Loaded, Protection, State};
-use crate::refusal::Refusal;
+use crate::sim_error::SimError;
 
 impl Kernel {
-    pub(super) fn load(&mut self, id: ConnectionId, client: i32, load: Load) -> Result<Loaded, Refusal> {
+    pub(super) fn load(&mut self, id: ConnectionId, client: i32, load: Load) -> Result<Loaded, SimError> {
         let params = self.check(id, &load)?;
-        // From here on the areas are the module's, and go with it.
+        // From here on the module owns the areas, and frees them with itself.
         let holding = self.holding(id);
         for area in &load.areas {
             holding.areas.remove(&area.address);
@@ -47,8 +47,8 @@ impl Kernel {
         came
     }
 
-    /// Everything that can be refused before the module's own code is asked. Changes nothing.
-    fn check(&self, id: ConnectionId, load: &Load) -> Result<Vec<Param>, Refusal> {
+    /// Checks everything that can be checked before module code runs. Changes nothing.
+    fn check(&self, id: ConnectionId, load: &Load) -> Result<Vec<Param>, SimError> {
         let name = &load.name;
         check_name("module", name, limits::MODULE_NAME, |c| c.is_ascii_alphanumeric() || b"_-.".contains(&c))?;
         too_many("modules", limits::MODULES as u64, self.modules.len() as u64 + 1)?;
@@ -56,33 +56,33 @@ impl Kernel {
         too_many("modules used by one", limits::USES_PER_MODULE as u64, load.uses.len() as u64)?;
         too_many("bytes of arguments", limits::ARGS as u64, load.args.len() as u64)?;
         if load.args.contains('\0') {
-            return Err(Refusal::Malformed { what: "a NUL in the arguments".into(), at: 0 });
+            return Err(SimError::Malformed { what: "a NUL in the arguments".into(), at: 0 });
         }
         if let Some(other) = self.modules.iter().find(|module| module.name == *name) {
             return Err(match other.state {
-                State::Live => Refusal::Exists { name: name.clone() },
-                State::Coming | State::Going => Refusal::NotLive { name: name.clone() },
+                State::Live => SimError::Exists { name: name.clone() },
+                State::Coming | State::Going => SimError::NotLive { name: name.clone() },
             });
         }
         self.check_areas(id, load)?;
         for used in &load.uses {
             match self.modules.iter().find(|module| module.name == *used) {
                 Some(module) if module.state == State::Live => {
-                    // Removed and loaded again since the client looked, it may be elsewhere now.
+                    // It was removed and loaded again since the client listed it, so its addresses may differ.
                     let listed = self.holdings.get(&id).and_then(|holding| holding.listed);
                     if module.loader != id && listed.is_some_and(|listed| module.number >= listed) {
-                        return Err(Refusal::Stale { name: name.clone(), used: used.clone() });
+                        return Err(SimError::Stale { name: name.clone(), used: used.clone() });
                     }
                 }
-                Some(_) => return Err(Refusal::NotLive { name: used.clone() }),
-                None => return Err(Refusal::NeedsMissing { name: name.clone(), needed: shortened(used) }),
+                Some(_) => return Err(SimError::NotLive { name: used.clone() }),
+                None => return Err(SimError::NeedsMissing { name: name.clone(), needed: shortened(used) }),
             }
         }
         let executable = |what: &str, address: u64, kept: bool| {
             let area = self.area_of(load, address, kept).and_then(|area| self.arena.area(area));
             match area {
                 Some(area) if area.protection == Protection::ReadExecute => Ok(()),
-                _ => Err(Refusal::NotExecutable { what: what.into(), address }),
+                _ => Err(SimError::NotExecutable { what: what.into(), address }),
             }
         };
         load.init.map_or(Ok(()), |address| executable("init", address, false))?;
@@ -91,39 +91,40 @@ impl Kernel {
         let Some(table) = &load.params else { return Ok(Vec::new()) };
         let owns = |area: u64| load.areas.iter().any(|own| own.address == area && own.after_init != AfterInit::Free);
         params::read_table(&self.arena, &self.image, &owns, table)
-            .map_err(|what| Refusal::BadParams { name: name.clone(), what })
+            .map_err(|what| SimError::BadParams { name: name.clone(), what })
     }
 
-    fn check_areas(&self, id: ConnectionId, load: &Load) -> Result<(), Refusal> {
+    fn check_areas(&self, id: ConnectionId, load: &Load) -> Result<(), SimError> {
         let mut seen = BTreeSet::new();
         for &crate::protocol::LoadArea { address, after_init } in &load.areas {
             if !self.holdings.get(&id).is_some_and(|holding| holding.areas.contains(&address)) {
-                return Err(Refusal::NotOwned { address, size: 0 });
+                return Err(SimError::NotOwned { address, size: 0 });
             }
             if !seen.insert(address) {
-                return Err(Refusal::Twice { address });
+                return Err(SimError::Twice { address });
             }
             let writable = self.arena.area(address).is_some_and(|area| area.protection == Protection::ReadWrite);
             if after_init == AfterInit::ReadOnly && !writable {
-                return Err(Refusal::Protected { address });
+                return Err(SimError::Protected { address });
             }
         }
         Ok(())
     }
 
-    /// The area of the module to be that holds `address`; `kept` ones only, if so wanted.
+    /// Finds the area of the future module that contains `address`. With `kept`, areas that are freed after init are
+    /// excluded.
     fn area_of(&self, load: &Load, address: u64, kept: bool) -> Option<u64> {
         let area = self.arena.holding(address, 1)?.address;
         let own = load.areas.iter().find(|own| own.address == area)?;
         (!kept || own.after_init != AfterInit::Free).then_some(area)
     }
 
-    fn check_exports(&self, load: &Load) -> Result<(), Refusal> {
+    fn check_exports(&self, load: &Load) -> Result<(), SimError> {
         let mut own = BTreeSet::new();
         for export in &load.exports {
             check_name("symbol", &export.name, limits::SYMBOL_NAME, |c| c.is_ascii_graphic())?;
             if self.area_of(load, export.address, true).is_none() {
-                return Err(Refusal::Outside {
+                return Err(SimError::Outside {
                     name: load.name.clone(),
                     what: format!("export '{}'", export.name),
                     address: export.address,
@@ -138,14 +139,14 @@ impl Kernel {
                 other.map(|module| format!("module '{}'", module.name))
             };
             if let Some(owner) = owner {
-                return Err(Refusal::DuplicateExport { name: load.name.clone(), symbol: export.name.clone(), owner });
+                return Err(SimError::DuplicateExport { name: load.name.clone(), symbol: export.name.clone(), owner });
             }
         }
         Ok(())
     }
 
-    /// Sets parameters and runs init.
-    fn come(&mut self, client: i32, load: &Load) -> Result<Loaded, Refusal> {
+    /// Sets the parameters and runs init.
+    fn come(&mut self, client: i32, load: &Load) -> Result<Loaded, SimError> {
         let name = &load.name;
         let mut unknown_args = Vec::new();
         for argument in params::split(&load.args) {
@@ -155,9 +156,9 @@ impl Kernel {
                 unknown_args.push(argument.name);
                 continue;
             };
-            let refused = |errno| Refusal::BadArgument { name: name.clone(), argument: argument.name.clone(), errno };
+            let refused = |errno| SimError::BadArgument { name: name.clone(), argument: argument.name.clone(), errno };
             let value = match &argument.value {
-                // The string was checked for NULs, so nothing is lost.
+                // The string was checked for NULs, so this loses nothing.
                 Some(value) => Some(std::ffi::CString::new(value.as_str()).map_err(|_| refused(-22))?),
                 None if param.no_argument => None,
                 None => return Err(refused(-22)),
@@ -175,7 +176,7 @@ impl Kernel {
         };
         if returned < 0 {
             klog::log(4, &format!("{name}: init failed with {returned}"));
-            return Err(Refusal::InitFailed { name: name.clone(), errno: returned });
+            return Err(SimError::InitFailed { name: name.clone(), errno: returned });
         }
         if returned > 0 {
             klog::log(4, &format!("{name}: init returned {returned}, which should be 0 or negative"));
@@ -183,7 +184,7 @@ impl Kernel {
         Ok(Loaded { returned, unknown_args })
     }
 
-    /// Init has succeeded: what only it needed goes, and the module is live.
+    /// Called after init has succeeded: frees what only init needed, and makes the module live.
     fn settle(&mut self, load: &Load) {
         let mut init_gone = false;
         for area in &load.areas {
@@ -209,20 +210,20 @@ impl Kernel {
         module.state = State::Live;
     }
 
-    pub(super) fn remove(&mut self, client: i32, name: &str) -> Result<(), Refusal> {
+    pub(super) fn remove(&mut self, client: i32, name: &str) -> Result<(), SimError> {
         let users = self.users(name);
         let Some(module) = self.modules.iter_mut().find(|module| module.name == name) else {
-            return Err(Refusal::Unknown { name: shortened(name) });
+            return Err(SimError::Unknown { name: shortened(name) });
         };
         let name = module.name.clone();
         if module.state != State::Live {
-            return Err(Refusal::NotLive { name });
+            return Err(SimError::NotLive { name });
         }
         if !users.is_empty() {
-            return Err(Refusal::InUse { name, users });
+            return Err(SimError::InUse { name, users });
         }
         if module.had_init && module.exit.is_none() {
-            return Err(Refusal::Permanent { name });
+            return Err(SimError::Permanent { name });
         }
         module.state = State::Going;
         if let Some(address) = module.exit {
@@ -232,7 +233,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Frees all of a module; with it goes its use of others.
+    /// Frees a module, and its references to the modules that it used.
     fn vanish(&mut self, client: i32, name: &str) {
         let Some(at) = self.modules.iter().position(|module| module.name == name) else { return };
         let module = &self.modules[at];
@@ -247,13 +248,13 @@ impl Kernel {
     }
 }
 
-fn check_name(what: &str, name: &str, most: usize, allowed: impl Fn(u8) -> bool) -> Result<(), Refusal> {
+fn check_name(what: &str, name: &str, most: usize, allowed: impl Fn(u8) -> bool) -> Result<(), SimError> {
     let good = (1..=most).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('.');
-    // Some compilers' local symbols start with a dot, but nobody exports those.
-    if good { Ok(()) } else { Err(Refusal::BadName { what: what.into(), name: shortened(name) }) }
+    // Some compilers emit local symbols that start with a dot, but those are not exported.
+    if good { Ok(()) } else { Err(SimError::BadName { what: what.into(), name: shortened(name) }) }
 }
 
-/// A hostile name has no business filling a reply.
+/// Shortens a hostile name, so that it does not fill a reply.
 fn shortened(name: &str) -> String {
     name.chars().take(64).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
@@ -276,7 +277,7 @@ mod tests {
         }
     }
 
-    /// No client sees these states, because one request goes through them; the rules hold all the same.
+    /// No client sees these states, because one request passes through them. The rules hold nevertheless.
     #[test]
     fn who_is_coming_or_going_can_be_neither_used_nor_loaded_nor_removed() {
         let mut kernel = Kernel::new(Arena::reserve(4 << 20).unwrap()).unwrap();
@@ -284,7 +285,7 @@ mod tests {
         kernel.load(1, -1, load("busy", &[])).unwrap();
         for state in [State::Coming, State::Going] {
             kernel.modules[0].state = state;
-            let not_live = Refusal::NotLive { name: "busy".into() };
+            let not_live = SimError::NotLive { name: "busy".into() };
             assert_eq!(kernel.load(1, -1, load("user", &["busy"])), Err(not_live.clone()));
             assert_eq!(kernel.load(1, -1, load("busy", &[])), Err(not_live.clone()));
             assert_eq!(kernel.remove(-1, "busy"), Err(not_live));

@@ -5,8 +5,9 @@ pub(crate) const KINDS: [&str; 9] =
     ["wasm-rust", "wasm-c", "llvm", "root", "corpus", "kernel-memory", "oracles", "kernel", "programs"];
 
 /// Every program that a test needs, with its Debian package.
-pub(crate) const TOOLS: [(&str, &str); 27] = [
+pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("aarch64-linux-gnu-ld", "binutils-aarch64-linux-gnu"),
+    ("arm-linux-gnueabi-ld", "binutils-arm-linux-gnueabi"),
     ("bash", "bash"),
     ("cc", "gcc"),
     ("depmod", "kmod"),
@@ -17,10 +18,12 @@ pub(crate) const TOOLS: [(&str, &str); 27] = [
     ("make", "make"),
     ("mips-linux-gnu-as", "binutils-mips-linux-gnu"),
     ("mips-linux-gnu-ld", "binutils-mips-linux-gnu"),
+    ("mips64el-linux-gnuabi64-ld", "binutils-mips64el-linux-gnuabi64"),
     ("mipsel-linux-gnu-ld", "binutils-mipsel-linux-gnu"),
     ("modprobe", "kmod"),
     ("nm", "binutils"),
     ("objdump", "binutils"),
+    ("powerpc64le-linux-gnu-ld", "binutils-powerpc64le-linux-gnu"),
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("readelf", "binutils"),
     ("riscv64-linux-gnu-as", "binutils-riscv64-linux-gnu"),

@@ -70,6 +70,11 @@ pub fn path(arch: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(format!("{arch}.txt"))
 }
 
+/// Returns the names that vectors have for `machine`, with explicit addends and with addends in place.
+pub fn names(machine: &Machine) -> [String; 2] {
+    [false, true].map(|in_place| vector::machine_name(machine, in_place))
+}
+
 /// Parses the text of a file with vectors.
 ///
 /// # Errors

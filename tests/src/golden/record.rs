@@ -189,7 +189,10 @@ impl Recorder<'_> {
         let mut symbols = Vec::new();
         for symbol in &module.symbols {
             if let SymbolKind::Outside(value) = symbol.kind {
-                let extends = self.arch.ld_extends_sign && linker == "ld" && shape == Some(Shape::Absolute(0));
+                let extends = self.arch.ld_extends_sign
+                    && self.machine.class == 32
+                    && linker == "ld"
+                    && matches!(shape, Some(Shape::Absolute(_)));
                 let value = if extends { i64::from(value as i32) as u64 } else { value };
                 symbols.push((symbol.name.clone(), value));
             }
@@ -215,12 +218,21 @@ impl Recorder<'_> {
 /// Classifies the error message of a linker.
 fn refusal(said: &str) -> Result<Outcome> {
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    // Binutils 2.40 crashes on SET_ULEB128, which 2.41 supports.
-    Ok(if has(&["SIGSEGV", "nrecognized reloc", "nknown relocation", "nsupported relocation", "not supported"]) {
+    // Programs that crash on types: GNU ld 2.40 on SET_ULEB128, which 2.41 supports, and on R_PPC64_ADDR14_BRTAKEN; lld 22
+    // on R_MIPS_SUB.
+    let unsupported = [
+        "(SIG",
+        "assertion fail",
+        "nrecognized reloc",
+        "nknown relocation",
+        "nsupported relocation",
+        "not supported",
+    ];
+    Ok(if has(&unsupported) {
         Outcome::Unsupported
-    } else if has(&["truncated to fit", "out of range", "overflow", "exceeds available space"]) {
+    } else if has(&["truncated to fit", "out of range", "verflow", "exceeds available space", "unencodeable"]) {
         Outcome::Overflow
-    } else if has(&["lignment", "aligned", "between ISA modes", "non-word"]) {
+    } else if has(&["lignment", "aligned", "between ISA modes", "non-word", "not a multiple"]) {
         Outcome::Misaligned
     } else if has(&["dangerous relocation", "outside"]) {
         Outcome::Refused
