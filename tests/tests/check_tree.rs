@@ -90,7 +90,7 @@ fn links_to_modules_are_checked() {
     assert_eq!(code, Some(1), "{report}");
     assert_eq!(all(&report["failures"], "module"), ["weak-updates/bad.ko"]);
     assert_eq!(all(&report["links"], "module"), ["weak-updates/bad.ko"]);
-    assert!(env.said(TREE).contains("1 of the modules are links out of their tree"));
+    assert!(env.said(TREE).contains("1 of the modules are symbolic links out of their tree"));
     // A tree of nothing but links.
     std::fs::create_dir_all(env.path("nix/kernel")).expect("a directory");
     symlink("../../lib/modules/6.1/kernel/good.ko", env.path("nix/kernel/good.ko")).expect("a link");
@@ -115,14 +115,14 @@ fn links_may_lead_to_directories_round_in_circles_and_nowhere() {
     assert_eq!(all(&report["failures"], "module"), ["extra/deep/far.ko"]);
     let warnings = report["warnings"].as_array().expect("an array");
     assert_eq!(warnings.len(), 2, "{warnings:?}");
-    assert!(warnings.iter().all(|w| w.as_str().is_some_and(|w| w.contains("looked through already"))), "{warnings:?}");
+    assert!(warnings.iter().all(|w| w.as_str().is_some_and(|w| w.contains("that was read already"))), "{warnings:?}");
     env.link("updates/gone.ko.xz", "/nowhere/gone.ko.xz");
     env.link("updates/loop.ko", "loop.ko");
     let (code, report) = env.check(TREE);
     assert_eq!(code, Some(2), "{report}");
     assert_eq!(all(&report["failures"], "module"), ["extra/deep/far.ko", "updates/gone.ko.xz", "updates/loop.ko"]);
     let message = report["failures"][1]["message"].as_str().expect("text");
-    assert!(message.contains("a link to /nowhere/gone.ko.xz, and there is no such file"), "{message}");
+    assert!(message.contains("a link to /nowhere/gone.ko.xz, which does not exist"), "{message}");
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn with_modules_dep_it_is_as_modprobe_has_it() {
     assert_eq!(report["unlisted"], serde_json::json!(["lib/modules/6.1/extra/new.ko"]));
     assert_eq!(all(&report["failures"], "module"), ["extra/new.ko", "kernel/gone.ko.xz"]);
     let message = report["failures"][1]["message"].as_str().expect("text");
-    assert!(message.contains("modules.dep has it, and there is no such file"), "{message}");
+    assert!(message.contains("modules.dep lists it, but the file does not exist"), "{message}");
     // A file that is named itself is checked, whoever shadows it.
     let (_, report) = env.check(&["lib/modules/6.1/updates/a.ko", "lib/modules/6.1"]);
     assert_eq!(all(&report["failures"], "module"), ["extra/new.ko", "kernel/gone.ko.xz", "updates/a.ko"]);

@@ -152,6 +152,14 @@ impl<'a, T> Cx<'a, T> {
         self.report_at(index, relocation, trouble);
     }
 
+    /// The same for the code of a row, of which there is much: without a copy.
+    #[cold]
+    #[inline(never)]
+    #[doc(hidden)]
+    pub fn report_here(&mut self, trouble: &Trouble) {
+        self.report(*trouble);
+    }
+
     /// The relocation at hand does not lie in its section.
     #[cold]
     #[inline(never)]

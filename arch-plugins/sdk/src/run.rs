@@ -145,11 +145,3 @@ pub fn each<'a, T>(
         }
     }
 }
-
-/// Whether a group's addends are in place.
-#[inline]
-#[doc(hidden)]
-#[must_use]
-pub fn in_place<T>(cx: &Cx<'_, T>) -> bool {
-    cx.group.flags & group_flag::IN_PLACE != 0
-}

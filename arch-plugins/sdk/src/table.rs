@@ -254,42 +254,41 @@ macro_rules! architecture {
             }
 
             fn apply<'a>(cx: &mut $crate::Cx<'a, $state>, relocations: &'a [$crate::abi::Relocation]) {
-                let have = (cx.job.big_endian(), cx.job.header.class == 32, $crate::__in_place(cx));
-                if !$crate::__addends!($addends).contains(&have.2) {
+                let have = $crate::Form::of(cx);
+                if !$crate::__addends!($addends).contains(&have.in_place) {
                     return $crate::__wrong_addends(cx);
                 }
-                // Byte order, class and addend form are settled once, outside the loop; combinations
-                // that no machine of this plugin has fold away.
-                $crate::__dispatch!(apply(cx, relocations), have, $crate::__addends!($addends);
-                    (false false false) (false false true) (false true false) (false true true)
-                    (true false false) (true false true) (true true false) (true true true));
+                // Byte order, class and addend form are settled once, outside the loop.
+                $crate::__dispatch!(apply(cx, relocations), have, $crate::__addends!($addends));
             }
         }
 
         #[allow(unused_variables, non_snake_case, clippy::unit_arg, clippy::ignored_unit_patterns,
                 reason = "the letters are the psABI's, and few rows use all of them")]
-        fn apply<'a, const BIG: bool, const NARROW: bool, const IN_PLACE: bool>(
+        #[inline(always)]
+        fn apply<'a>(
             cx: &mut $crate::Cx<'a, $state>,
             relocations: &'a [$crate::abi::Relocation],
+            $crate::Form { big, narrow, in_place }: $crate::Form,
         ) {
             let base = cx.section.address;
             $crate::__each(cx, relocations, #[inline(always)] |cx, r, s| {
                 let (s, p) = ($crate::Value::of(s), $crate::Value::of(base.wrapping_add(r.offset)));
-                let (s, p) = if NARROW && SIGN_EXTENDS { (s.narrow(), p.narrow()) } else { (s, p) };
+                let (s, p) = if narrow && SIGN_EXTENDS { (s.narrow(), p.narrow()) } else { (s, p) };
                 match r.kind & KIND_MASK {
                     $($kind => {
                         let Some(place) = $crate::__place(cx.data, r.offset, $field.width) else {
                             return cx.stand(r).outside();
                         };
-                        let a = if IN_PLACE {
-                            $crate::Value($field.addend(place, BIG))
+                        let a = if in_place {
+                            $crate::Value($field.addend(place, big))
                         } else {
                             $crate::Value(r.addend)
                         };
-                        let v = $crate::__held!($letters, $formula, place, $field, BIG);
+                        let v = $crate::__held!($letters, $formula, place, $field, big);
                         $crate::__write!(
                             [$rule $($bits)?] $letters, (cx, r, s, a, p, v), $formula, $field, [$($else)?],
-                            $crate::__or!([$($align)?] 1), $crate::__or!([$($high)?] 0), BIG, NARROW
+                            $crate::__or!([$($align)?] 1), $crate::__or!([$($high)?] 0), big, narrow
                         )
                     })*
                     $($ikind => {})*

@@ -1,7 +1,7 @@
-//! Any real kernel: a module is linked here against the kernel's own symbols, and only if that goes well are its
-//! original bytes, unchanged and signature and all, given to finit_module(2).
+//! Any real kernel. relobox links a module against the kernel's own symbols, as a check. Only if that succeeds does
+//! finit_module(2) get the original bytes, with their signature.
 //!
-//! The file was read once, into a memfd that nobody can change: what was judged is what is loaded.
+//! The file was read once, into a sealed memfd. So the checked bytes are the loaded ones.
 
 use super::kallsyms::{self, Kallsyms};
 use super::linux;
@@ -114,7 +114,7 @@ impl Kernel for Vet {
     }
 
     fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
-        let file = self.file.as_ref().ok_or_else(|| Failure::Refused("there is no file to load".into()))?;
+        let file = self.file.as_ref().ok_or_else(|| Failure::Refused("no file was given to load".into()))?;
         // Nothing says how far the kernel comes.
         linux::finit_module(file.as_fd(), &load.name, &load.args, self.packed).outcome(false)
     }
@@ -124,8 +124,9 @@ impl Kernel for Vet {
     }
 }
 
-/// Where a module is pretended to be, in reach of the kernel as the place that the kernel will choose: among the modules
-/// that are loaded, or behind the kernel's image; and where its per-CPU data is, if the kernel says where its own ends.
+/// Where a module is pretended to be, in reach of the kernel as the place that the kernel will choose: among the
+/// modules that are loaded, or behind the kernel's image; and where its per-CPU data is, if the kernel says where its
+/// own ends.
 ///
 /// `None`: addresses are hidden. Then all of them are 0.
 fn places(symbols: &Symbols, modules: &[relobox_core::kernel::Module]) -> Option<(u64, Option<u64>)> {

@@ -99,7 +99,12 @@ impl Recorder<'_> {
             if linker == "ld" && variant.gnu_ld.is_none() || linker == "lld" && variant.lld.is_none() {
                 continue;
             }
-            if let Ok(linked) = self.link(linker, vector)? {
+            let linked = match self.link(linker, vector)? {
+                // The field is too short for the distance. The longest type makes the same slot.
+                Err(Outcome::Overflow) if !self.arch.slot_type.is_empty() => self.link(linker, &self.longer(vector))?,
+                other => other,
+            };
+            if let Ok(linked) = linked {
                 let shape = self.shape(vector).context("a shape")?;
                 let probe = self.tables(linker, vector, shape, &linked);
                 let base = matches!(shape, Shape::Table | Shape::FromTable | Shape::SlotOffset);
@@ -109,6 +114,15 @@ impl Recorder<'_> {
             }
         }
         Ok(Probe::default())
+    }
+
+    /// Returns `vector` with the type of which a linker certainly makes a slot.
+    fn longer(&self, vector: &Vector) -> Vector {
+        let mut longer = vector.clone();
+        longer.name = self.arch.slot_type.to_owned();
+        longer.sites[0].name = longer.name.clone();
+        longer.before.resize(vector.before.len() + 8, 0);
+        longer
     }
 
     /// Returns the destination of the field, if it leads through code that the linker made.
@@ -207,7 +221,7 @@ fn refusal(said: &str) -> Result<Outcome> {
     // Binutils 2.40 crashes on SET_ULEB128, which 2.41 supports; lld 22 on R_MIPS_SUB.
     Ok(if has(&["(SIG", "nrecognized reloc", "nknown relocation", "nsupported relocation", "not supported"]) {
         Outcome::Unsupported
-    } else if has(&["truncated to fit", "out of range", "overflow", "exceeds available space"]) {
+    } else if has(&["truncated to fit", "out of range", "verflow", "exceeds available space", "unencodeable"]) {
         Outcome::Overflow
     } else if has(&["lignment", "aligned", "between ISA modes", "non-word"]) {
         Outcome::Misaligned

@@ -1,10 +1,10 @@
-//! `relobox plugin`: which architectures there are, what each can do, and how one is written, proved and pinned.
+//! `relobox plugin`: lists, describes, creates, tests and pins plugins.
 
 mod info;
 mod list;
 mod new;
 mod pin;
-mod proof;
+mod report;
 mod test;
 
 use super::common::Common;
@@ -13,7 +13,7 @@ use relobox::Result;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// List, describe, write, prove and pin relocation plugins
+/// List, describe, create, test and pin relocation plugins
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct PluginArgs {
@@ -23,7 +23,7 @@ pub(crate) struct PluginArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Which plugins there are: machine, class, byte order, digest, origin
+    /// List the plugins with their machines, digests and origins
     #[command(after_help = "Examples:
   relobox plugin list
   relobox plugin list --plugin-dir ./mine --json")]
@@ -31,7 +31,7 @@ enum Verb {
         #[command(flatten)]
         common: Common,
     },
-    /// A plugin's relocation table, as it describes it itself
+    /// Show the relocation table of a plugin, according to its own description
     #[command(after_help = "Examples:
   relobox plugin info aarch64
   relobox plugin info ./mine.wasm
@@ -39,9 +39,9 @@ enum Verb {
   relobox plugin info riscv64 --markdown
   relobox plugin info aarch64 --svg aarch64.svg")]
     Info {
-        /// The plugin's name, the first digits of its digest, or a .wasm file
+        /// The plugin: a name, the first digits of its digest, or a .wasm file
         arch: String,
-        /// Print the table as Markdown (the documentation's support table)
+        /// Print the table as Markdown, as in docs/relocation-support.md
         #[arg(long, conflicts_with = "json")]
         markdown: bool,
         /// Also draw where the bits of each value go, into this SVG file
