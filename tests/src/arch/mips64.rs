@@ -1,7 +1,7 @@
 //! MIPS n64 and n32. No linker puts code between a jump and its target.
 
 use super::{Architecture, Pair, Variant};
-use crate::golden::{Difference, Generator, OFFSET, POISON, Shape, Take, Vector};
+use crate::golden::{Difference, Generator, OFFSET, POISON, Shape, Take, Vector, is_outside};
 use crate::module_spec::RowDescription;
 use relobox_abi::order;
 
@@ -142,5 +142,11 @@ const DIFFERENCES: &[Difference] = &[
         when: |_, ld, lld| ld != lld,
         take: Take::Lld,
         why: "GNU ld cuts what the first type has computed to 32 bits; psABI: all 64 are the next one's addend",
+    },
+    Difference {
+        types: &["R_MIPS_PC32", "R_MIPS_PCHI16"],
+        when: |v, _, _| v.machine.starts_with("64") && is_outside(v),
+        take: Take::Overflow,
+        why: "linkers cut the distance to 32 bits without a check; psABI: the field is a signed word",
     },
 ];
