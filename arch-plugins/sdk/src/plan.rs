@@ -66,8 +66,9 @@ impl Plan {
             rest = &rest[i + 1..];
         }
         let slots = self.tables.got.seal();
-        // A table that is only named still needs an address.
-        let needed = needed || !symbols.is_empty() && job.relocations.iter().any(|r| symbols.contains(&r.symbol));
+        // A table that is only named still needs an address. The symbols ascend.
+        let needed =
+            needed || !symbols.is_empty() && job.relocations.iter().any(|r| symbols.binary_search(&r.symbol).is_ok());
         let word = usize::from(job.header.class / 8);
         let section = self.rodata(".relobox.got", slots.max(needed.into()) * word, word as u64);
         self.tables.got.lies_in(section, word);
