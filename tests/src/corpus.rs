@@ -1,13 +1,25 @@
 //! The real modules that `tests/scripts/fetch-corpora` downloaded.
 
+use crate::arch::{self, Architecture};
 use anyhow::{Context, Result, bail, ensure};
 use relobox::rng::Rng;
 use relobox_needs::{Need, tool};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The directory names of all corpora that the script knows.
-pub const NAMES: [&str; 6] = ["cloud-amd64", "amd64", "arm64", "s390x", "riscv64", "mipsel-4kc-malta"];
+/// Returns the directory names of the corpora of all architectures.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    arch::ALL.iter().flat_map(|arch| arch.corpora).copied()
+}
+
+/// Returns the architecture of corpus `name`.
+///
+/// # Panics
+/// If none has it.
+pub fn architecture(name: &str) -> &'static Architecture {
+    let of = arch::ALL.iter().find(|arch| arch.corpora.contains(&name));
+    of.unwrap_or_else(|| panic!("which architecture is corpus {name} of?"))
+}
 
 /// The directory that contains the corpora.
 pub use relobox_needs::corpora as root;
@@ -19,7 +31,7 @@ pub fn needs(name: &str) -> [Need; 2] {
 
 /// Returns the needs of a test that uses modules of every corpus.
 pub fn all() -> Vec<Need> {
-    NAMES.iter().map(|name| relobox_needs::corpus(name)).chain([tool("xz")]).collect()
+    names().map(relobox_needs::corpus).chain([tool("xz")]).collect()
 }
 
 /// A corpus: the modules of one kernel package, in an order that does not depend on the machine.

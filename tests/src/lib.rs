@@ -4,6 +4,7 @@
 //! comparison, and the comparison with the memory of a running kernel. Only [`real`] calls relobox, to do the same as
 //! the others.
 
+pub mod arch;
 pub mod corpus;
 pub mod golden;
 pub mod hostile;
@@ -14,6 +15,7 @@ pub mod module_builder;
 pub mod module_spec;
 pub mod oracle;
 pub mod pack;
+pub mod parallel;
 pub mod planted;
 pub mod real;
 pub mod snapshot;

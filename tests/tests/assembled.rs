@@ -12,22 +12,22 @@ use std::process::Command;
 fn main() -> ExitCode {
     let of = |target, assembler| [linkers(&[target]), vec![tool(assembler)]].concat();
     relobox_needs::run([
-        test!(riscv32).needs(of(Target::Riscv32, "riscv64-linux-gnu-as")),
-        test!(mips_big_endian).needs(of(Target::Mips, "mips-linux-gnu-as")),
-        test!(nothing_is_merged_dropped_or_moved).needs(of(Target::X86_64, "x86_64-linux-gnu-as")),
+        test!(riscv32).needs(of(Target::named("riscv32"), "riscv64-linux-gnu-as")),
+        test!(mips_big_endian).needs(of(Target::named("mips"), "mips-linux-gnu-as")),
+        test!(nothing_is_merged_dropped_or_moved).needs(of(Target::named("x86_64"), "x86_64-linux-gnu-as")),
     ])
 }
 
 fn riscv32() -> Result<()> {
     let source =
         ".text\n1: lui a0, %hi(there)\n addi a0, a0, %lo(there)\n call there\n.data\n .word there - 1b, there\n";
-    both(&["riscv64-linux-gnu-as", "-march=rv32i", "-mabi=ilp32", "-mno-relax"], source, Target::Riscv32)
+    both(&["riscv64-linux-gnu-as", "-march=rv32i", "-mabi=ilp32", "-mno-relax"], source, Target::named("riscv32"))
 }
 
 fn mips_big_endian() -> Result<()> {
     let source = ".text\n.set noreorder\n lui $4, %hi(there+0x8004)\n jal there\n addiu $4, $4, %lo(there+0x8004)\n\
                   .data\n .word there\n";
-    both(&["mips-linux-gnu-as", "-32"], source, Target::Mips)
+    both(&["mips-linux-gnu-as", "-32"], source, Target::named("mips"))
 }
 
 /// Mergeable strings, a group, a note, unwind information, an empty section, two sections of one name, an odd
@@ -57,7 +57,7 @@ fn nothing_is_merged_dropped_or_moved() -> Result<()> {
         .globl empty
         empty:
     "#;
-    both(&["x86_64-linux-gnu-as"], source, Target::X86_64)
+    both(&["x86_64-linux-gnu-as"], source, Target::named("x86_64"))
 }
 
 fn both(assembler: &[&str], source: &str, target: Target) -> Result<()> {
@@ -68,7 +68,7 @@ fn both(assembler: &[&str], source: &str, target: Target) -> Result<()> {
     ensure!(status.context("gas")?.success(), "gas refused the case");
     let elf = std::fs::read(&path)?;
     ensure!(Target::of(&elf)? == target, "{:?}", Target::of(&elf)?);
-    let job = layout::sequential(&path, &elf, layout::customary_base(target))?;
+    let job = layout::sequential(&path, &elf, target.variant.base)?;
     let left = bfd::link(&job, dir.path())?;
     let right = lld::link(&job, dir.path())?;
     let inputs = |image: Image| image.sections.into_iter().filter(|section| section.input.is_some());

@@ -11,7 +11,7 @@ use verdict::{mutations, report};
 
 fn main() -> ExitCode {
     let of = |name: &'static str| test(name, move || damaged(name)).needs([oracles()]).needs(corpus::needs(name));
-    relobox_needs::run(corpus::NAMES.map(of))
+    relobox_needs::run(corpus::names().map(of))
 }
 
 fn damaged(name: &str) -> Result<()> {

@@ -39,7 +39,7 @@ fn check(name: &str, distance: u64, types: &[elf::RelocationType], linkers: &[(&
         let path = dir.path().join("module.ko");
         std::fs::write(&path, &elf)?;
         let target = Target::of(&elf)?;
-        let mut job = layout::sequential(&path, &elf, layout::customary_base(target))?;
+        let mut job = layout::sequential(&path, &elf, target.variant.base)?;
         // Only what nothing but branches refers to can be far away.
         let near = references::of_other_types(&elf, types)?;
         for symbol in job.symbols.iter_mut().filter(|symbol| !near.contains(&symbol.0)) {

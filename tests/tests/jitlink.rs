@@ -4,6 +4,7 @@
 
 use anyhow::{Context, Result};
 use relobox_needs::{ExitCode, oracles, test};
+use relobox_tests::arch::{self, Architecture};
 use relobox_tests::corpus::{self, Corpus};
 use relobox_tests::oracle::{self, jitlink, layout};
 
@@ -11,7 +12,7 @@ fn main() -> ExitCode {
     let of = |name| [oracles(), jitlink::need()].into_iter().chain(corpus::needs(name));
     relobox_needs::run([
         test!(links_x86_64_modules_of_every_size).needs(of("amd64")),
-        test!(links_other_targets).needs(["arm64", "riscv64", "s390x"].into_iter().flat_map(of)),
+        test!(links_other_targets).needs(others().into_iter().flat_map(of)),
     ])
 }
 
@@ -19,10 +20,14 @@ fn links_x86_64_modules_of_every_size() -> Result<()> {
     check("amd64", &["amdgpu", "xfs", "dm_zero"])
 }
 
+/// The corpora of the other architectures that it knows.
+fn others() -> Vec<&'static str> {
+    let of = |arch: &&Architecture| arch.variants[0].jitlink && arch.name != "x86_64";
+    arch::ALL.iter().copied().filter(of).filter_map(|arch| arch.corpora.first().copied()).collect()
+}
+
 fn links_other_targets() -> Result<()> {
-    check("arm64", &["xfs", "dm_zero"])?;
-    check("riscv64", &["xfs", "dm_zero"])?;
-    check("s390x", &["xfs", "dm_zero"])
+    others().into_iter().try_for_each(|name| check(name, &["xfs", "dm_zero"]))
 }
 
 fn check(name: &str, modules: &[&str]) -> Result<()> {
@@ -34,7 +39,7 @@ fn check(name: &str, modules: &[&str]) -> Result<()> {
         let path = dir.path().join(format!("{name}.ko"));
         std::fs::write(&path, &elf)?;
         let target = oracle::Target::of(&elf)?;
-        let job = layout::sequential(&path, &elf, layout::customary_base(target))?;
+        let job = layout::sequential(&path, &elf, target.variant.base)?;
         jitlink::link(&job, dir.path()).with_context(|| format!("{target:?} {name}"))?;
     }
     Ok(())

@@ -226,7 +226,7 @@ fn gnu_ld(run: &Run, module: &Module, dir: &Path) -> Result<Sections> {
         }
     }
     let symbols = run.exports().map(|(name, value)| (name.to_owned(), value)).collect();
-    let image = bfd::link(&Job { object: &module.path, arch: Target::X86_64, sections, symbols }, dir)?;
+    let image = bfd::link(&Job { object: &module.path, arch: Target::named("x86_64"), sections, symbols }, dir)?;
     let placed = image.sections.into_iter().filter(|section| section.input.is_some());
     Ok((addresses, placed.map(|section| (section.name, section.bytes)).collect()))
 }

@@ -24,13 +24,13 @@ fn main() -> ExitCode {
 fn tools_read_what_was_linked() -> Result<()> {
     let count = oracle::sample_size()?;
     let dir = tempfile::tempdir()?;
-    for name in corpus::NAMES {
+    for name in corpus::names() {
         let corpus = Corpus::get(name)?;
         let (mut symbols, sample) = (0, corpus.sample(1989, count.min(MODULES)));
         for module in &sample {
             let (elf, output) = (module.elf()?, dir.path().join("out.elf"));
             let target = Target::of(&elf)?;
-            let base = layout::customary_base(target);
+            let base = target.variant.base;
             let job = layout::sequential(&module.path, &elf, base)?;
             let map = dir.path().join("System.map");
             // Every kernel has it; a module may need nothing at all.
@@ -53,10 +53,10 @@ fn tools_read_what_was_linked() -> Result<()> {
 
 /// How many symbols were compared.
 fn check(target: Target, elf: &[u8], given: &[(String, u64)], output: &Path) -> Result<usize> {
-    let tool = |name: &str| Command::new(format!("{}-{name}", prefix(target)));
+    let tool = |name: &str| Command::new(format!("{}-{name}", target.tools()));
     let linked = run(tool("nm").arg("--special-syms").arg(output))?;
     // For MIPS, nm writes 32 bits as 64.
-    let narrow = matches!(target, Target::Riscv32 | Target::Mips | Target::Mipsel);
+    let narrow = target.variant.class == 32;
     let mask = if narrow { u32::MAX.into() } else { u64::MAX };
     let linked = linked.lines().map(|line| nm_line(line).map(|(value, name)| (value & mask, name)));
     let linked: BTreeSet<(u64, &str)> = linked.collect::<Option<_>>().context("nm")?;
@@ -75,11 +75,11 @@ fn check(target: Target, elf: &[u8], given: &[(String, u64)], output: &Path) -> 
     ensure!(code.contains(&heading), "objdump -d does not show {name} at {value:#x}");
     // What is called by its name is a symbol with a value, not an undefined one.
     let mut called = given.iter().filter(|(name, _)| code.contains(&format!("<{name}>")));
-    let direct = matches!(target, Target::X86_64 | Target::Aarch64 | Target::S390x);
+    let direct = ["x86_64", "aarch64", "s390x"].contains(&target.variant.name);
     ensure!(!direct || given.len() < 10 || called.next().is_some(), "no call of the kernel has a name");
     ensure!(!code.contains("<unknown>"), "there is what objdump cannot read");
 
-    if target == Target::X86_64 {
+    if target.variant.name == "x86_64" {
         let add = format!("add-symbol-file {}", output.display());
         let ask = format!("info symbol {value:#x}");
         let said = run(Command::new("gdb").args(["-nx", "-batch", "-ex", &add, "-ex", &ask]))?;
@@ -132,16 +132,4 @@ fn run(command: &mut Command) -> Result<String> {
         bail!("{command:?}: {}\n{said}", output.status);
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// Of the tools' names.
-fn prefix(target: Target) -> &'static str {
-    match target {
-        Target::X86_64 => "x86_64-linux-gnu",
-        Target::Aarch64 | Target::Aarch64Be => "aarch64-linux-gnu",
-        Target::Riscv32 | Target::Riscv64 => "riscv64-linux-gnu",
-        Target::S390x => "s390x-linux-gnu",
-        Target::Mips => "mips-linux-gnu",
-        Target::Mipsel => "mipsel-linux-gnu",
-    }
 }

@@ -12,7 +12,7 @@ use relobox_tests::oracle::{self, Target, bfd, layout, lld};
 
 fn main() -> ExitCode {
     let of = |name: &'static str| test(name, move || check(name)).needs(oracle::corpus(name));
-    relobox_needs::run(corpus::NAMES.map(of))
+    relobox_needs::run(corpus::names().map(of))
 }
 
 fn check(name: &str) {
@@ -31,7 +31,7 @@ fn compare(name: &str) -> Result<()> {
         let path = dir.join("module.ko");
         std::fs::write(&path, &elf)?;
         let target = Target::of(&elf)?;
-        let job = layout::sequential(&path, &elf, layout::customary_base(target))?;
+        let job = layout::sequential(&path, &elf, target.variant.base)?;
         let context = || module.name();
         let left = bfd::link(&job, dir).with_context(context)?;
         let right = lld::link(&job, dir).with_context(context)?;

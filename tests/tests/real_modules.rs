@@ -14,7 +14,7 @@ const THREADS: usize = 1;
 fn main() -> ExitCode {
     let of =
         |name: &'static str| test(name, move || every_module_links(name)).needs([oracles()]).needs(corpus::needs(name));
-    relobox_needs::run(corpus::NAMES.map(of))
+    relobox_needs::run(corpus::names().map(of))
 }
 
 fn every_module_links(name: &str) -> Result<()> {

@@ -7,6 +7,7 @@
 use anyhow::{Context, Result, ensure};
 use object::elf;
 use relobox_needs::{ExitCode, oracles, test};
+use relobox_tests::arch::{self, Far};
 use relobox_tests::corpus::{self, Corpus};
 use relobox_tests::oracle::compare::{self, Agreement};
 use relobox_tests::oracle::references::{self, ResolvedReferences};
@@ -15,70 +16,53 @@ use relobox_tests::real::image;
 use std::path::Path;
 
 type Linker = fn(&Job, &Path) -> Result<Image>;
-const LINKERS: [(&str, Linker); 2] = [("GNU ld", bfd::link), ("lld", lld::link)];
 
-/// Beyond the reach of an `adrp`, an `auipc` and a `brasl`.
-const FAR: u64 = 64 << 30;
+/// Returns the linkers that know the architecture of corpus `name`.
+fn linkers_of(name: &str) -> Vec<(&'static str, Linker)> {
+    let variants = corpus::architecture(name).variants;
+    let ld = variants.iter().all(|v| v.gnu_ld.is_some()).then_some(("GNU ld", bfd::link as Linker));
+    let lld = variants.iter().all(|v| v.lld.is_some()).then_some(("lld", lld::link as Linker));
+    ld.into_iter().chain(lld).collect()
+}
 
 fn main() -> ExitCode {
     let near = |name: &'static str| test(name, move || near(name)).needs(oracle::corpus(name));
-    let far = [
-        test!(arm64_beyond_branches).needs(oracle::corpus("arm64")),
-        test!(arm64_far).needs(oracle::corpus("arm64")),
-        test!(s390x_far_data).needs(oracle::corpus("s390x")),
-        test!(s390x_far).needs([oracles()]).needs(corpus::needs("s390x")),
-        test!(riscv64_far).needs([oracles()]).needs(corpus::needs("riscv64")),
-    ];
-    relobox_needs::run(corpus::NAMES.map(near).into_iter().chain(far))
-}
-
-/// Branches reach 128 MiB; 3 GiB away is beyond that and within an `adrp`.
-fn arm64_beyond_branches() -> Result<()> {
-    far("arm64", 3 << 30, &[elf::R_AARCH64_CALL26, elf::R_AARCH64_JUMP26], &LINKERS)
-}
-
-fn arm64_far() -> Result<()> {
-    far("arm64", FAR, &[elf::R_AARCH64_CALL26, elf::R_AARCH64_JUMP26], &LINKERS)
-}
-
-fn s390x_far_data() -> Result<()> {
-    far("s390x", FAR, &[elf::R_390_GOTENT], &LINKERS)
-}
-
-/// A static linker makes no PLT for an absolute symbol, so here the symbol's value alone is the judge.
-fn s390x_far() -> Result<()> {
-    far("s390x", FAR, &[elf::R_390_GOTENT, elf::R_390_PLT32DBL], &[])
-}
-
-/// As for s390x.
-fn riscv64_far() -> Result<()> {
-    far("riscv64", FAR, &[elf::R_RISCV_CALL, elf::R_RISCV_CALL_PLT, elf::R_RISCV_GOT_HI20], &[])
+    let all = arch::ALL.iter().flat_map(|arch| arch.far.iter().map(move |far| (arch.corpora[0], far)));
+    let far = all.map(|(name, f)| {
+        let needs =
+            if f.linkers { oracle::corpus(name) } else { corpus::needs(name).into_iter().chain([oracles()]).collect() };
+        test(format!("{name}, types {:?} {:#x} away", f.types, f.distance), move || far(name, f)).needs(needs)
+    });
+    relobox_needs::run(corpus::names().map(near).chain(far))
 }
 
 /// Everything is within reach of everything.
 fn near(name: &str) -> Result<()> {
     let (corpus, count) = (Corpus::get(name)?, oracle::sample_size()?);
     let dir = tempfile::tempdir()?;
-    let mut totals = [Agreement::default(), Agreement::default()];
+    let linkers = linkers_of(name);
+    let mut totals = vec![Agreement::default(); linkers.len()];
     let sample = corpus.sample(seed(), count);
     for module in &sample {
         let elf = module.elf()?;
         let path = dir.path().join("module.ko");
         std::fs::write(&path, &elf)?;
         let target = Target::of(&elf)?;
-        let job = layout::sequential(&path, &elf, layout::customary_base(target))?;
-        judge(&module.name(), &job, &elf, &LINKERS, &mut totals, dir.path())?;
+        let job = layout::sequential(&path, &elf, target.variant.base)?;
+        judge(&module.name(), &job, &elf, &linkers, &mut totals, dir.path())?;
     }
-    report(name, "near", sample.len(), &LINKERS, &totals)?;
-    // x86-64 and MIPS have nothing indirect.
-    let direct = name.contains("amd64") || name.contains("mips");
+    report(name, "near", sample.len(), &linkers, &totals)?;
+    let direct = corpus::architecture(name).variants.iter().all(|variant| variant.direct);
     let indirect: usize = totals.iter().map(|total| total.indirect).sum();
     ensure!(!direct || indirect == 0, "{name}: {indirect} fields are not equal");
     Ok(())
 }
 
-/// Symbols that only relocations of `types` refer to are `distance` away.
-fn far(name: &str, distance: u64, types: &[elf::RelocationType], linkers: &[(&str, Linker)]) -> Result<()> {
+/// Symbols to which only some types refer are far away. Where linkers cannot do the same (a static linker makes no PLT
+/// for an absolute symbol), the symbol's value alone is the judge.
+fn far(name: &str, &Far { distance, types, linkers }: &Far) -> Result<()> {
+    let types: Vec<_> = types.iter().map(|kind| elf::RelocationType(*kind)).collect();
+    let (types, linkers) = (types.as_slice(), if linkers { linkers_of(name) } else { Vec::new() });
     let (corpus, count) = (Corpus::get(name)?, oracle::sample_size()?);
     let dir = tempfile::tempdir()?;
     let mut totals = vec![Agreement::default(); linkers.len()];
@@ -89,17 +73,17 @@ fn far(name: &str, distance: u64, types: &[elf::RelocationType], linkers: &[(&st
         let path = dir.path().join("module.ko");
         std::fs::write(&path, &elf)?;
         let target = Target::of(&elf)?;
-        let mut job = layout::sequential(&path, &elf, layout::customary_base(target))?;
+        let mut job = layout::sequential(&path, &elf, target.variant.base)?;
         let near = references::of_other_types(&elf, types)?;
         for symbol in job.symbols.iter_mut().filter(|symbol| !near.contains(&symbol.0)) {
             symbol.1 = symbol.1.wrapping_add(distance);
         }
-        let ours = judge(&module.name(), &job, &elf, linkers, &mut totals, dir.path())?;
+        let ours = judge(&module.name(), &job, &elf, &linkers, &mut totals, dir.path())?;
         let found = references::resolve_all(&elf, &job, &ours, types).with_context(|| module.name())?;
         resolved.direct += found.direct;
         resolved.indirect += found.indirect;
     }
-    report(name, &format!("{distance:#x} away"), sample.len(), linkers, &totals)?;
+    report(name, &format!("{distance:#x} away"), sample.len(), &linkers, &totals)?;
     println!("{name}, {distance:#x} away: {} references lead directly, {} through", resolved.direct, resolved.indirect);
     ensure!(resolved.indirect > 0 || count < 10, "{name}: there was no such reference");
     Ok(())

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 }
 
 fn a_wrong_field_is_noticed() -> Result<()> {
-    for name in corpus::NAMES {
+    for name in corpus::names() {
         let case = Case::new(name, 0, &[])?;
         ensure!(case.problems(&case.ours)? == 0, "{name}: there is a difference without any damage");
         let mut noticed = 0;
@@ -84,7 +84,7 @@ impl Case {
         let dir = tempfile::tempdir()?;
         let path = dir.path().join("module.ko");
         std::fs::write(&path, &elf)?;
-        let mut job = layout::sequential(&path, &elf, layout::customary_base(Target::of(&elf)?))?;
+        let mut job = layout::sequential(&path, &elf, Target::of(&elf)?.variant.base)?;
         let near = references::of_other_types(&elf, types)?;
         for symbol in job.symbols.iter_mut().filter(|symbol| !near.contains(&symbol.0)) {
             symbol.1 = symbol.1.wrapping_add(distance);

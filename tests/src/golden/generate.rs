@@ -23,10 +23,12 @@ impl Generator<'_> {
     pub(super) fn all(&mut self, rows: &[RowDescription]) -> Result<Vec<Vector>> {
         let mut vectors = Vec::new();
         for row in rows {
-            if self.arch == "aarch64" && self.machine.order == order::BIG && row.row.order != order::DATA {
+            let orders = self.arch.variants.iter().filter(|v| v.class == self.machine.class).map(|v| v.order);
+            let both = orders.clone().any(|o| o == order::LITTLE) && orders.clone().any(|o| o == order::BIG);
+            if both && self.machine.order == order::BIG && row.row.order != order::DATA {
                 continue; // The same instructions, with the same bytes, as of the other byte order.
             }
-            let shape = shape::of(self.arch, row);
+            let shape = shape::of(self.arch.name, row);
             let shape = shape.with_context(|| format!("{}: no shape for {:?}", row.name, row.formula))?;
             vectors.extend(self.row(row, shape).with_context(|| row.name.clone())?);
         }
@@ -36,15 +38,19 @@ impl Generator<'_> {
     fn row(&mut self, row: &RowDescription, shape: Shape) -> Result<Vec<Vector>> {
         let step = match shape {
             Shape::Pages | Shape::SlotPage => 0x1000,
-            Shape::Relative(_) if self.arch == "riscv64" && row.is(row_flag::FALLBACK) => 2, // It leads to code.
+            // It leads to code.
+            Shape::Relative(_) if row.is(row_flag::FALLBACK) => i64::from(row.row.align).max(self.arch.code_align),
             _ => i64::from(row.row.align.max(1)),
         };
         let mut vectors = match shape {
             Shape::Half | Shape::RelativeHalf => return special::halves(self, row, shape),
             Shape::LowOfPair => return special::low_of_pair(self, row),
             Shape::Uleb => return special::uleb(self, row),
-            _ => special::extra(self, row),
+            _ => (self.arch.vectors)(self, row),
         };
+        if shape == Shape::Special {
+            return Ok(vectors);
+        }
         let probe = if shape.has_table() { self.probe(row, shape)? } else { Probe::default() };
         let mut values = edges(row, step);
         if self.machine.class == 32 {
@@ -94,7 +100,7 @@ impl Generator<'_> {
         let place = &vector.before[OFFSET as usize..];
         let there = row.value(&self.machine, place);
         let mut addend = if self.in_place { there } else { ADDENDS[self.turn % ADDENDS.len()] };
-        if self.arch == "mips32" && shape == Shape::RelativeTo8 && self.turn % 2 == 1 {
+        if shape == Shape::RelativeTo8 && self.turn % 2 == 1 {
             vector.at += 4;
         }
         let p = (vector.at + OFFSET) as i64;
@@ -128,14 +134,15 @@ impl Generator<'_> {
             Shape::Table => addend = v.wrapping_sub(table).wrapping_add(p),
             Shape::FromTable => s = v.wrapping_sub(addend).wrapping_add(table),
             Shape::Segment => s = ((p + 4) & !0x0fff_ffff).wrapping_add(v).wrapping_sub(addend),
-            Shape::Half | Shape::RelativeHalf | Shape::LowOfPair | Shape::Uleb => return None,
+            Shape::Half | Shape::RelativeHalf | Shape::LowOfPair | Shape::Uleb | Shape::Special => return None,
         }
         let is_branch = row.is(row_flag::FALLBACK);
-        if is_branch && self.arch == "s390x" {
+        let in_branch = self.arch.field_in_branch;
+        if is_branch && in_branch != 0 {
             // The distance to the start of the instruction, which is also added to the address of an entry.
-            (s, addend) = (s.wrapping_add(addend).wrapping_sub(2), 2);
+            (s, addend) = (s.wrapping_add(addend).wrapping_sub(in_branch), in_branch);
         }
-        if (Shape::has_code(row) || is_branch && self.arch == "riscv64") && s & 1 != 0 {
+        if (Shape::has_code(row) || is_branch && self.arch.code_align == 2) && s & 1 != 0 {
             // L is the address of code and must be even.
             (s, addend) = (s.wrapping_add(1), addend.wrapping_sub(1));
         }

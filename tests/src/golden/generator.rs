@@ -2,45 +2,44 @@
 
 use super::probe::Probe;
 use super::vector::{Outcome, Site, Vector, machine_name};
+use crate::arch::{Architecture, Target};
 use crate::module_spec::RowDescription;
 use anyhow::Result;
 use relobox_abi::{Machine, row_flag};
 
 /// The bytes with which fields and their surroundings are filled.
-pub(super) const POISON: [u8; 3] = [0xa5, 0x00, 0xff];
+pub const POISON: [u8; 3] = [0xa5, 0x00, 0xff];
 /// The offset of the field in the section of a vector. The same number of bytes follows the field.
-pub(super) const OFFSET: u64 = 8;
+pub const OFFSET: u64 = 8;
 /// The value of `s` if it only has to stand in a slot.
-pub(super) const SLOTTED: u64 = 0x1122_3344_5566_7788;
+pub const SLOTTED: u64 = 0x1122_3344_5566_7788;
 
 /// The generator for one machine of an architecture.
-pub(super) struct Generator<'a> {
-    pub(super) arch: &'a str,
-    pub(super) machine: Machine,
-    pub(super) in_place: bool,
+pub struct Generator<'a> {
+    pub(super) arch: &'static Architecture,
+    /// The machine.
+    pub machine: Machine,
+    /// Whether addends are in place.
+    pub in_place: bool,
     /// Links a vector once to find the addresses of the linker's tables.
     pub(super) probe: &'a dyn Fn(&Vector) -> Result<Probe>,
     /// A counter, by which poison, addends and places are chosen in turn.
-    pub(super) turn: usize,
+    pub turn: usize,
 }
 
 impl Generator<'_> {
     /// Returns the address of the first section of vectors.
-    pub(super) fn base(&self) -> u64 {
-        match (self.arch, self.machine.class) {
-            // Linux places modules within 2 GiB of address 0, where GNU ld converts `auipc` to `lui`.
-            ("riscv64", 64) => 0x41_0200_0000,
-            _ => self.machine.base,
-        }
+    pub fn base(&self) -> u64 {
+        Target::of_machine(&self.machine).ok().and_then(|target| target.variant.vectors_at).unwrap_or(self.machine.base)
     }
 
     /// Truncates an address to the width of the class.
-    pub(super) fn cut(&self, address: u64) -> u64 {
+    pub fn cut(&self, address: u64) -> u64 {
         if self.machine.class == 32 { address & 0xffff_ffff } else { address }
     }
 
     /// Makes a vector with a poisoned field and without a symbol value.
-    pub(super) fn blank(&self, row: &RowDescription, label: &str, poison: u8) -> Vector {
+    pub fn blank(&self, row: &RowDescription, label: &str, poison: u8) -> Vector {
         let width = usize::from(row.row.width);
         let around = POISON[(self.turn + 1) % POISON.len()];
         let mut before = vec![around; 2 * OFFSET as usize + width];

@@ -9,14 +9,14 @@
 //! | `indirection` | where a field leads through a PLT entry or a veneer |
 //! | `record` | the recorder: asks GNU ld and lld |
 //! | `formula` | the few types that no linker knows, written out by hand |
-//! | `differs` | what to believe where they disagree, and where relobox deliberately differs; by hand |
+//! | `differs` | what to believe where they disagree, and where relobox deliberately differs; by hand, in `crate::arch` |
 //! | `run` | the runner: puts the vectors before a plugin |
 //!
 //! The plugin's own output is never the source of an expectation.
 
 mod differs;
 mod edges;
-mod formula;
+pub mod formula;
 mod generate;
 mod generator;
 mod indirection;
@@ -27,13 +27,15 @@ mod shape;
 mod special;
 mod vector;
 
+pub use differs::{Difference, Take, is_outside};
+pub use generator::{Generator, OFFSET, POISON, SLOTTED};
 pub use run::{check, uncovered};
 pub use shape::{Shape, of as shape_of};
 pub use vector::{FORMAT, Outcome, Site, Vector};
 
+use crate::arch::Architecture;
 use crate::module_spec::{Linker, guest};
 use anyhow::{Context as _, Result, bail};
-use generator::Generator;
 use probe::Probe;
 use record::Recorder;
 use relobox_abi::Machine;
@@ -41,9 +43,6 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-
-/// The architectures whose modules have SHT_REL sections, with addends in place.
-const IN_PLACE: [&str; 1] = ["mips32"];
 
 /// Returns the architectures that have a plugin in the repository. Each of them must have vectors.
 ///
@@ -97,10 +96,11 @@ pub fn committed(arch: &str) -> Result<Vec<Vector>> {
 ///
 /// If a linker fails, or a disagreement is not decided.
 pub fn record(arch: &str) -> Result<String> {
-    let in_place = IN_PLACE.contains(&arch);
     let guest = guest::named(arch)?;
-    let mut text = format!("# Golden vectors of {arch}.\n#\n{FORMAT}#\n");
-    let (mut lines, mut undecided, mut used) = (String::new(), Vec::new(), vec![0; differs::TABLE.len()]);
+    let arch = Architecture::named(arch).with_context(|| format!("no file tests/src/arch/{arch}.rs"))?;
+    let in_place = arch.in_place[0];
+    let mut text = format!("# Golden vectors of {}.\n#\n{FORMAT}#\n", arch.name);
+    let (mut lines, mut undecided, mut used) = (String::new(), Vec::new(), vec![0; arch.differences.len()]);
     for (i, machine) in guest.machines().iter().enumerate() {
         for version in record::versions(machine)? {
             let line = format!("# {version}\n");
@@ -119,17 +119,23 @@ pub fn record(arch: &str) -> Result<String> {
             }
         }
     }
-    let entries = differs::TABLE.iter().zip(used).filter(|(d, used)| d.arch == arch && *used == 0);
+    let entries = arch.differences.iter().zip(used).filter(|(_, used)| *used == 0);
     undecided.extend(entries.map(|(d, _)| format!("nothing needs this decision any more: {:?}, {}", d.types, d.why)));
     if !undecided.is_empty() {
-        bail!("{} to decide in tests/src/golden/differs.rs:\n{}", undecided.len(), undecided.join("\n"));
+        bail!("{} to decide in tests/src/arch/{}.rs:\n{}", undecided.len(), arch.name, undecided.join("\n"));
     }
     Ok(format!("{text}\n{lines}"))
 }
 
 type Asked = (Vector, Vec<Outcome>);
 
-fn machine_vectors(arch: &str, guest: &guest::Guest, machine: Machine, in_place: bool, i: usize) -> Result<Vec<Asked>> {
+fn machine_vectors(
+    arch: &'static Architecture,
+    guest: &guest::Guest,
+    machine: Machine,
+    in_place: bool,
+    i: usize,
+) -> Result<Vec<Asked>> {
     let dir = tempfile::tempdir()?;
     let rows = guest.rows();
     let recorder = |name: &str| -> Result<PathBuf> {

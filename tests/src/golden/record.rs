@@ -4,8 +4,9 @@ use super::indirection;
 use super::probe::{ANCHOR, Probe};
 use super::shape::{self, Shape};
 use super::vector::{Outcome, Vector, machine_name};
+use crate::arch::{Architecture, Target};
 use crate::module_spec::{ModuleSpec, Relocation, RowDescription, Section, Symbol, SymbolKind, write};
-use crate::oracle::{Image, Job, Target, bfd, lld};
+use crate::oracle::{Image, Job, bfd, lld};
 use anyhow::{Context as _, Result, bail, ensure};
 use relobox_abi::{Machine, order, row_flag};
 use std::path::Path;
@@ -14,29 +15,18 @@ use std::process::Command;
 /// The linkers, in order of preference.
 pub(super) const LINKERS: [&str; 2] = ["ld", "lld"];
 
-/// Types for which a linker makes a slot.
-const KEEPERS: [&str; 3] = ["R_X86_64_GOTPCREL", "R_AARCH64_ADR_GOT_PAGE", "R_390_GOTENT"];
-
-/// Returns the oracles' target for a machine.
-pub(super) fn target(machine: &Machine) -> Result<Target> {
-    Ok(match (machine.machine, machine.class, machine.order) {
-        (62, 64, order::LITTLE) => Target::X86_64,
-        (183, 64, order::LITTLE) => Target::Aarch64,
-        (183, 64, order::BIG) => Target::Aarch64Be,
-        (243, 64, _) => Target::Riscv64,
-        (243, 32, _) => Target::Riscv32,
-        (22, 64, _) => Target::S390x,
-        (8, 32, order::BIG) => Target::Mips,
-        (8, 32, _) => Target::Mipsel,
-        other => bail!("no linker for machine {other:?}"),
-    })
-}
-
 /// Returns the version lines of the linkers for a machine.
 pub(super) fn versions(machine: &Machine) -> Result<Vec<String>> {
-    let (program, _) = crate::oracle::gnu_ld(target(machine)?);
+    let variant = Target::of_machine(machine)?.variant;
+    let mut commands = Vec::new();
+    if let Some((program, _)) = variant.gnu_ld {
+        commands.push(("ld", Command::new(program)));
+    }
+    if variant.lld.is_some() {
+        commands.push(("lld", Command::new(lld::program()?)));
+    }
     let mut out = Vec::new();
-    for (name, mut command) in [("ld", Command::new(program)), ("lld", Command::new(lld::program()?))] {
+    for (name, mut command) in commands {
         let said = command.arg("--version").output().with_context(|| name.to_owned())?;
         let said = String::from_utf8_lossy(&said.stdout).into_owned();
         let line = said.lines().next().unwrap_or_default().split(" (compatible").next().unwrap_or_default();
@@ -47,7 +37,7 @@ pub(super) fn versions(machine: &Machine) -> Result<Vec<String>> {
 
 /// The recorder for the vectors of one machine.
 pub(super) struct Recorder<'a> {
-    pub(super) arch: &'a str,
+    pub(super) arch: &'static Architecture,
     pub(super) machine: Machine,
     pub(super) in_place: bool,
     pub(super) base: u64,
@@ -73,13 +63,15 @@ impl Recorder<'_> {
     }
 
     fn shape(&self, vector: &Vector) -> Option<Shape> {
-        self.rows.iter().find(|row| row.name == vector.name).and_then(|row| shape::of(self.arch, row))
+        self.rows.iter().find(|row| row.name == vector.name).and_then(|row| shape::of(self.arch.name, row))
     }
 
     fn ask_one(&self, linker: &'static str, vector: &Vector) -> Result<Outcome> {
         let shape = self.shape(vector).context("a vector without a shape")?;
-        if shape.has_table() && vector.by != linker {
-            // The vector was made for the table of the other linker.
+        let variant = Target::of_machine(&self.machine)?.variant;
+        let links = if linker == "ld" { variant.gnu_ld.is_some() } else { variant.lld.is_some() };
+        if !links || shape.has_table() && vector.by != linker {
+            // It does not know the machine, or the vector was made for the table of the other linker.
             return Ok(Outcome::Unsupported);
         }
         let linked = match self.link(linker, vector)? {
@@ -102,7 +94,11 @@ impl Recorder<'_> {
 
     /// Returns the table addresses of the first linker that knows the type.
     pub(super) fn probe(&self, vector: &Vector) -> Result<Probe> {
+        let variant = Target::of_machine(&self.machine)?.variant;
         for linker in LINKERS {
+            if linker == "ld" && variant.gnu_ld.is_none() || linker == "lld" && variant.lld.is_none() {
+                continue;
+            }
             if let Ok(linked) = self.link(linker, vector)? {
                 let shape = self.shape(vector).context("a shape")?;
                 let probe = self.tables(linker, vector, shape, &linked);
@@ -125,7 +121,7 @@ impl Recorder<'_> {
         if linked.image.own_bytes(code, 1).is_none() {
             return Ok(None);
         }
-        let end = indirection::end(target(&self.machine)?, linked.image.clone(), code);
+        let end = indirection::end(Target::of_machine(&self.machine)?, linked.image.clone(), code);
         end.with_context(|| format!("the linker's code at {code:#x}: {vector}")).map(Some)
     }
 
@@ -166,7 +162,7 @@ impl Recorder<'_> {
                 module.symbol(Symbol { name, kind: SymbolKind::Linkers, size: 0 });
                 // A table without slots is dropped together with its symbol.
                 let slotted = Symbol { name: "other".to_owned(), kind: SymbolKind::Outside(self.base), size: 0 };
-                let kind = self.rows.iter().find(|row| KEEPERS.contains(&row.name.as_str())).map(|row| row.row.kind);
+                let kind = self.rows.iter().find(|row| row.name == self.arch.slot_type).map(|row| row.row.kind);
                 let kind = kind.context("no type that makes a slot")?;
                 anchor.relocations.push(Relocation { offset: 4, kind, symbol: module.symbol(slotted), addend: 0 });
             }
@@ -179,15 +175,14 @@ impl Recorder<'_> {
         let mut symbols = Vec::new();
         for symbol in &module.symbols {
             if let SymbolKind::Outside(value) = symbol.kind {
-                // GNU ld sign-extends 32-bit MIPS addresses, but takes the values in a script as they are.
-                let extends = self.arch == "mips32" && linker == "ld" && shape == Some(Shape::Absolute(0));
+                let extends = self.arch.ld_extends_sign && linker == "ld" && shape == Some(Shape::Absolute(0));
                 let value = if extends { i64::from(value as i32) as u64 } else { value };
                 symbols.push((symbol.name.clone(), value));
             }
         }
         let job = Job {
             object: &path,
-            arch: target(&self.machine)?,
+            arch: Target::of_machine(&self.machine)?,
             // The anchor comes first, because linkers put their tables behind the first section of code.
             sections: (0..module.sections.len()).rev().map(place).collect(),
             symbols,

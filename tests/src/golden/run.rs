@@ -4,8 +4,8 @@
 //! the address of a table are modules of their own.
 
 use super::indirection;
-use super::record::target;
 use super::vector::{Outcome, Vector, machine_name};
+use crate::arch::{Architecture, Target};
 use crate::module_spec::{
     Fault, LinkError, LinkOutput, Linker, ModuleSpec, Relocation, RowDescription, Section, Symbol, SymbolKind,
 };
@@ -178,8 +178,9 @@ impl Runner<'_> {
             bytes: made.contents.clone(),
         });
         let image = Image { sections: own.collect(), symbols: Default::default() };
-        let code = indirection::code(&self.machine, self.linker.name(), row, vector, bytes);
-        let end = indirection::end(target(&self.machine)?, image, code).map(Outcome::Through);
+        let arch = Architecture::named(self.linker.name()).context("no file in tests/src/arch")?;
+        let code = indirection::code(&self.machine, arch, row, vector, bytes);
+        let end = indirection::end(Target::of_machine(&self.machine)?, image, code).map(Outcome::Through);
         Ok(end.ok_or_else(|| format!("{}, which leads to {code:#x}", Outcome::Bytes(bytes.clone(), None))))
     }
 }

@@ -1,6 +1,6 @@
-//! Vectors that do not follow from a single row: pairs, ULEB128 numbers, jumps at the end of a segment.
+//! Vectors that do not follow from a single row: pairs, and ULEB128 numbers.
 
-use super::generator::{Generator, OFFSET, POISON, SLOTTED};
+use super::generator::{Generator, OFFSET, POISON};
 use super::shape::Shape;
 use super::vector::{Site, Vector};
 use crate::module_spec::RowDescription;
@@ -101,12 +101,13 @@ pub(super) fn low_of_pair(g: &mut Generator<'_>, row: &RowDescription) -> Result
     Ok(vectors)
 }
 
-/// Makes vectors for `SET_ULEB128` and `SUB_ULEB128` with numbers of 1, 2 and 5 bytes.
+/// Makes vectors for `SET_ULEB128` (or `ADD_ULEB128`) and `SUB_ULEB128` with numbers of 1, 2 and 5 bytes.
 pub(super) fn uleb(g: &mut Generator<'_>, row: &RowDescription) -> Result<Vec<Vector>> {
     let mut vectors = Vec::new();
-    if !row.name.contains("SET") {
-        return Ok(vectors); // It comes with its SET.
-    }
+    let Some(second) = ["SET_", "ADD_"].into_iter().find(|first| row.name.contains(first)) else {
+        return Ok(vectors); // It comes with the first one.
+    };
+    let second = row.name.replace(second, "SUB_");
     for len in [1u32, 2, 5] {
         let end = 1i64 << (7 * len);
         for (label, value) in
@@ -120,8 +121,7 @@ pub(super) fn uleb(g: &mut Generator<'_>, row: &RowDescription) -> Result<Vec<Ve
             let mut number = vec![poison | 0x80; len as usize];
             number[len as usize - 1] &= 0x7f;
             v.before.splice(OFFSET as usize..OFFSET as usize, number);
-            v.sites =
-                vec![site("R_RISCV_SET_ULEB128", OFFSET, "s", 0x10), site("R_RISCV_SUB_ULEB128", OFFSET, "t", -4)];
+            v.sites = vec![site(&row.name, OFFSET, "s", 0x10), site(&second, OFFSET, "t", -4)];
             let t = g.cut(v.at + 0x1000);
             v.values.push(("s".to_owned(), g.cut(t.wrapping_add_signed(value - 0x14))));
             v.values.push(("t".to_owned(), t));
@@ -130,35 +130,4 @@ pub(super) fn uleb(g: &mut Generator<'_>, row: &RowDescription) -> Result<Vec<Ve
         }
     }
     Ok(vectors)
-}
-
-/// Makes additional vectors for single types.
-pub(super) fn extra(g: &mut Generator<'_>, row: &RowDescription) -> Vec<Vector> {
-    let mut vectors = Vec::new();
-    match row.name.as_str() {
-        // The ends of offsets into the table, for which the table must be longer than any linker makes it.
-        "R_AARCH64_MOVW_GOTOFF_G0" | "R_AARCH64_LD64_GOTOFF_LO15" | "R_AARCH64_LD64_GOTPAGE_LO15" => {
-            let end = if row.name.ends_with("LO15") { 1 << 15 } else { 1 << 16 };
-            for (label, slot) in [("slot-max", end - 8), ("slot-max+1", end)] {
-                let mut v = g.blank(row, label, POISON[g.turn % POISON.len()]);
-                let table = g.base() + 0x0300_0000;
-                v.values = vec![("s".to_owned(), SLOTTED), ("GOT".to_owned(), table), ("G".to_owned(), table + slot)];
-                v.by = "psABI".to_owned();
-                vectors.push(v);
-                g.turn += 1;
-            }
-        }
-        "R_MIPS_26" => {
-            // The segment is that of the delay slot, which differs from that of the jump here.
-            for (label, s) in [("delay-slot", 0xd000_0000), ("delay-slot-far", 0xcfff_fffc)] {
-                let mut v = g.blank(row, label, 0);
-                v.at = 0xcfff_fffc - OFFSET;
-                v.values.push(("s".to_owned(), s));
-                vectors.push(v);
-            }
-        }
-        _ => return vectors,
-    }
-    g.turn += 1;
-    vectors
 }

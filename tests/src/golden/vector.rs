@@ -12,7 +12,7 @@ pub const FORMAT: &str = "\
 #
 #   MACHINE TYPE LABEL | at=ADDRESS s=VALUE ... | @OFFSET SYMBOL+ADDEND, ... | BEFORE -> AFTER | BY | differs: WHY
 #
-#   MACHINE  class and byte order: 64l is 64 bits, little-endian; -rel: addends stand in place.
+#   MACHINE  class and byte order: 64l is 64 bits, little-endian; -2: by these e_flags; -rel: addends stand in place.
 #   LABEL    what the value is, by the row's range (max+1, odd, a5 ...), and the poison around and in the field.
 #   at       the section's address. s, t: values of undefined symbols. So P = at + OFFSET, S = s.
 #   GOT, G   where the linker's global offset table begins, and where the slot of s lies.
@@ -26,7 +26,7 @@ pub const FORMAT: &str = "\
 #   differs  the linkers disagree, or relobox deliberately does otherwise; the reason, and what they say.
 #
 # Do not edit: `cargo run -p relobox-tests --bin bless` writes this file, and differences are declared in
-# tests/src/golden/differs.rs.
+# the architecture's file in tests/src/arch/.
 ";
 
 /// A golden vector.
@@ -256,5 +256,6 @@ impl Vector {
 /// Returns the name of a machine in vectors.
 pub(super) fn machine_name(machine: &Machine, in_place: bool) -> String {
     let order = if machine.order == order::BIG { 'b' } else { 'l' };
-    format!("{}{order}{}", machine.class, if in_place { "-rel" } else { "" })
+    let flags = if machine.flags_value == 0 { String::new() } else { format!("-{:x}", machine.flags_value) };
+    format!("{}{order}{flags}{}", machine.class, if in_place { "-rel" } else { "" })
 }

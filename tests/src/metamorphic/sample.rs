@@ -1,5 +1,6 @@
 //! The generator: it builds a module of many independent relocations from a plugin's description of its table.
 
+use crate::arch::{Architecture, Pair};
 use crate::golden::{Shape, shape_of};
 use crate::module_spec::guest;
 use crate::module_spec::{Linker, ModuleSpec, Relocation, RowDescription, Section, Symbol, SymbolKind};
@@ -64,15 +65,17 @@ fn can_move(row: &RowDescription, shape: Shape, distance: u64) -> bool {
         && distance.is_multiple_of(u64::from(row.row.align.max(1)))
 }
 
-fn effect(arch: &str, row: &RowDescription, shape: Shape) -> Option<Effect> {
+fn effect(row: &RowDescription, shape: Shape) -> Option<Effect> {
     Some(match shape {
         // Such a formula refers to a table entry.
-        _ if arch == "s390x" && row.formula.starts_with('L') => Effect::Fixed,
+        _ if Shape::has_code(row) => Effect::Fixed,
         Shape::Absolute(_) | Shape::Add | Shape::Segment => Effect::Absolute,
         Shape::Relative(_) | Shape::RelativeTo8 | Shape::Pages | Shape::FromTable => Effect::Relative,
         Shape::Subtract => Effect::Minus,
         Shape::Slot(..) | Shape::SlotPage | Shape::SlotFixed | Shape::SlotOffset | Shape::Table => Effect::Fixed,
-        Shape::Half | Shape::RelativeHalf | Shape::LowOfPair | Shape::Uleb | Shape::Size => return None,
+        Shape::Half | Shape::RelativeHalf | Shape::LowOfPair | Shape::Uleb | Shape::Size | Shape::Special => {
+            return None;
+        }
     })
 }
 
@@ -90,7 +93,7 @@ pub fn sample(
     let mut choices = Vec::new();
     for (index, row) in linker.rows().iter().enumerate() {
         let Some(shape) = shape_of(arch, row) else { continue };
-        let Some(effect) = effect(arch, row, shape) else { continue };
+        let Some(effect) = effect(row, shape) else { continue };
         let needs_table = shape.has_table() || effect == Effect::Fixed;
         let fits = row.is_plain() && row.row.width <= machine.class / 8;
         if fits && (effect == Effect::Fixed || can_move(row, shape, distance)) && (tables || !needs_table) {
@@ -179,23 +182,18 @@ impl Maker<'_> {
 
     /// Adds a high part and its low part, if the table has such a pair.
     fn pair(&mut self, at: u64) -> Option<Unit> {
-        const PAIRS: [(&str, &str, Effect); 7] = [
-            ("R_MIPS_HI16", "R_MIPS_LO16", Effect::Absolute),
-            ("R_MIPS_PCHI16", "R_MIPS_PCLO16", Effect::Relative),
-            ("R_RISCV_HI20", "R_RISCV_LO12_I", Effect::Absolute),
-            ("R_RISCV_PCREL_HI20", "R_RISCV_PCREL_LO12_S", Effect::Relative),
-            ("R_RISCV_PCREL_HI20", "R_RISCV_PCREL_LO12_I", Effect::Relative),
-            ("R_AARCH64_ADR_PREL_PG_HI21", "R_AARCH64_ADD_ABS_LO12_NC", Effect::Relative),
-            ("R_TOY_HI16", "R_TOY_LO16", Effect::Absolute),
-        ];
+        // The deliberately wrong test plugins are of no architecture.
+        const TOY: [Pair; 1] = [Pair::absolute("R_TOY_HI16", "R_TOY_LO16")];
+        let pairs = Architecture::named(self.linker.name()).map_or(&TOY[..], |arch| arch.pairs);
         let find = |name: &str| self.linker.rows().iter().position(|row| row.name == name);
-        let have: Vec<_> = PAIRS.iter().filter_map(|p| Some((find(p.0)?, find(p.1)?, p.2))).collect();
-        let (high, low, effect) = *have.get(self.rng.below(have.len()))?;
+        let have: Vec<_> = pairs.iter().filter_map(|p| Some((find(p.high)?, find(p.low)?, *p))).collect();
+        let (high, low, pair) = *have.get(self.rng.below(have.len()))?;
+        let effect = if pair.relative { Effect::Relative } else { Effect::Absolute };
         let rows = self.linker.rows();
         let (high_kind, low_kind) = (rows[high].row.kind, rows[low].row.kind);
         let p = self.module.sections[0].address.wrapping_add(at) as i64;
         let v = self.rng.between(-0x3fff_0000, 0x3fff_0000) + if effect == Effect::Relative { p } else { 0 };
-        let label = rows[low].name.contains("PCREL_LO12");
+        let label = pair.low_names_high;
         let symbol = self.outside(v);
         let low_symbol = match label {
             true => {
@@ -205,10 +203,10 @@ impl Maker<'_> {
             false => symbol,
         };
         let addend = if self.module.in_place { 0 } else { self.rng.between(-0x9000, 0x9000) };
-        let mut low_addend = if label { 0 } else { addend };
-        if rows[low].name == "R_MIPS_PCLO16" && !self.module.in_place {
-            low_addend += 4;
-        }
+        let low_addend = match label {
+            true => 0,
+            false => addend + if self.module.in_place { 0 } else { pair.low_addend },
+        };
         let relocations = vec![
             Relocation { offset: at, kind: high_kind, symbol, addend },
             Relocation { offset: at + 4, kind: low_kind, symbol: low_symbol, addend: low_addend },

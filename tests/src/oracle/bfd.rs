@@ -1,7 +1,7 @@
 //! GNU ld, the linker of binutils.
 
 use super::{Image, Job, tool};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use std::path::Path;
 use std::process::Command;
 
@@ -23,13 +23,14 @@ pub fn command(job: &Job, dir: &Path) -> Result<Command> {
 }
 
 fn prepare(job: &Job, dir: &Path) -> Result<tool::Prepared> {
-    let (program, emulation) = tool::gnu_ld(job.arch);
+    let ld = job.arch.variant.gnu_ld;
+    let (program, emulation) = ld.with_context(|| format!("GNU ld does not link for {:?}", job.arch))?;
     let mut command = Command::new(program);
-    command.args(["-m", emulation, "--no-warn-rwx-segments", "--no-warn-mismatch"]);
+    command.args(job.arch.variant.options.0).args(["-m", emulation, "--no-warn-rwx-segments", "--no-warn-mismatch"]);
     tool::prepare(command, "bfd", job, dir)
 }
 
 /// Returns whether the linker for `target` is installed.
 pub fn available(target: super::Target) -> bool {
-    Command::new(tool::gnu_ld(target).0).arg("--version").output().is_ok()
+    target.variant.gnu_ld.is_some_and(|(ld, _)| Command::new(ld).arg("--version").output().is_ok())
 }

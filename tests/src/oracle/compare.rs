@@ -4,9 +4,10 @@
 //! PLT entry, a veneer). Linkers place these freely, so for such a field both images must reach the same destination.
 
 use super::destination::{self, Destination};
-use super::{Image, Job, Target};
+use super::{Image, Job};
+use crate::arch::Target;
 use anyhow::{Context, Result};
-use object::{Object as _, ObjectSection as _, ObjectSymbol as _, RelocationFlags, RelocationTarget, elf};
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _, RelocationFlags, RelocationTarget};
 use std::collections::BTreeMap;
 
 /// The result of a comparison.
@@ -55,7 +56,7 @@ pub fn images(job: &Job, object: &[u8], left: &Image, right: &Image) -> Result<A
         let fields = fields(&file, job.arch, *index)?;
         for at in differences(&a.bytes, &b.bytes) {
             let field = fields.range(..=at as u64).next_back();
-            let field = field.filter(|(start, _)| at as u64 - **start < field_length(job.arch));
+            let field = field.filter(|(start, _)| at as u64 - **start < job.arch.arch.field_length);
             if field.is_some_and(|(_, via)| same_end(job.arch, left, right, *index, *via)) {
                 found.indirect += 1;
                 continue;
@@ -75,15 +76,6 @@ fn same_end(target: Target, left: &Image, right: &Image, index: u32, offset: u64
     end(left).is_some() && end(left) == end(right) && (indirect(left) || indirect(right))
 }
 
-/// The length in bytes of the longest field that can hold an indirect reference.
-fn field_length(target: Target) -> u64 {
-    match target {
-        // `auipc` and the instruction that it belongs to.
-        Target::Riscv32 | Target::Riscv64 => 8,
-        _ => 4,
-    }
-}
-
 /// Returns the relocated fields of section `index`: their offset, and the offset at which resolving the reference
 /// starts.
 fn fields(file: &object::File, target: Target, index: u32) -> Result<BTreeMap<u64, u64>> {
@@ -91,10 +83,9 @@ fn fields(file: &object::File, target: Target, index: u32) -> Result<BTreeMap<u6
     let mut fields = BTreeMap::new();
     for (offset, relocation) in file.section_by_index(index)?.relocations() {
         let mut from = offset;
-        // The second half of a RISC-V pair names the first half, which may be anywhere in the section.
+        // The second half of a pair may name the first half, which may be anywhere in the section.
         let RelocationFlags::Elf { r_type } = relocation.flags() else { continue };
-        let second_half = matches!(target, Target::Riscv32 | Target::Riscv64)
-            && [elf::R_RISCV_PCREL_LO12_I, elf::R_RISCV_PCREL_LO12_S].contains(&r_type);
+        let second_half = (target.arch.names_its_pair)(r_type.0);
         if let (true, RelocationTarget::Symbol(symbol)) = (second_half, relocation.target()) {
             let symbol = file.symbol_by_index(symbol)?;
             if symbol.section_index() == Some(index) {

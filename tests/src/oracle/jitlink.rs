@@ -4,7 +4,8 @@
 //! the program whose task is closest to relobox's, for benchmarks. The time of the whole process counts, as for the
 //! other linkers.
 
-use super::{Job, Target, neutral, tool};
+use super::{Job, neutral, tool};
+use crate::arch::Target;
 use anyhow::{Context, Result, ensure};
 use relobox_needs::Need;
 use std::fmt::Write as _;
@@ -17,9 +18,9 @@ const OLDEST: u32 = 18;
 /// The size of the address range for the module. It exceeds the size of any module and costs nothing.
 const SLAB: &str = "256Mb";
 
-/// Returns whether it links files for `target`. It does not support MIPS.
+/// Returns whether it links files for `target`.
 pub fn supports(target: Target) -> bool {
-    !matches!(target, Target::Mips | Target::Mipsel)
+    target.variant.jitlink
 }
 
 /// Returns whether a recent enough version is installed.

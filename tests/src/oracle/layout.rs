@@ -1,21 +1,10 @@
 //! Plain address layouts, for tests that link a module without loading it.
 
-use super::{Job, Target};
+use super::Job;
+use crate::arch::Target;
 use anyhow::{Context, Result};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags, elf as headers};
 use std::path::Path;
-
-/// Returns the address at which modules usually start on `target`.
-pub fn customary_base(target: Target) -> u64 {
-    match target {
-        Target::X86_64 => 0xffff_ffff_c000_0000,
-        Target::Aarch64 | Target::Aarch64Be => 0xffff_8000_0100_0000,
-        Target::Riscv32 => 0x9000_0000,
-        Target::Riscv64 => 0xffff_ffff_0100_0000,
-        Target::S390x => 0x3ff_8000_0000,
-        Target::Mips | Target::Mipsel => 0xc000_0000,
-    }
-}
 
 /// The room, in bytes, for what a linker may append to a section of code. Without it, what two linkers append to
 /// different sections could lie at one address, and the destination of a branch there would be ambiguous.

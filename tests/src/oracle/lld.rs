@@ -1,7 +1,7 @@
 //! LLVM's linker, lld.
 
 use super::{Image, Job, tool};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use relobox_needs::Need;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,7 +29,8 @@ pub fn command(job: &Job, dir: &Path) -> Result<Command> {
 fn prepare(job: &Job, dir: &Path) -> Result<tool::Prepared> {
     let mut command = Command::new(program()?);
     // The emulations have the same names as in GNU ld. With one, lld need not infer the target from the first input.
-    command.args(["-m", tool::gnu_ld(job.arch).1]);
+    let emulation = job.arch.variant.lld.with_context(|| format!("lld does not link for {:?}", job.arch))?;
+    command.args(["-m", emulation]).args(job.arch.variant.options.1);
     tool::prepare(command, "lld", job, dir)
 }
 

@@ -21,7 +21,7 @@ pub mod references;
 mod script;
 mod tool;
 
+pub use crate::arch::Target;
 pub use image::{Image, Placed};
-pub use job::{Job, Target};
+pub use job::Job;
 pub use needs::{corpus, every_corpus, linkers, sample_size};
-pub use tool::gnu_ld;

@@ -1,8 +1,7 @@
 //! Prerequisites of the tests that ask oracles.
 
-use super::job::Target;
 use super::lld;
-use super::tool::gnu_ld;
+use crate::arch::Target;
 use crate::corpus;
 use anyhow::{Context, Result};
 use relobox_needs::Need;
@@ -19,26 +18,23 @@ pub fn sample_size() -> Result<usize> {
 
 /// Returns what a test needs that asks GNU ld and lld about objects for `targets`.
 pub fn linkers(targets: &[Target]) -> Vec<Need> {
-    let gnu = targets.iter().map(|target| relobox_needs::tool(gnu_ld(*target).0));
+    let gnu = targets.iter().filter_map(|target| target.variant.gnu_ld).map(|(ld, _)| relobox_needs::tool(ld));
     [relobox_needs::oracles(), lld::need()].into_iter().chain(gnu).collect()
 }
 
 /// Returns what a test needs that asks GNU ld and lld about modules of corpus `name`.
+///
+/// # Panics
+/// If no architecture has it.
 pub fn corpus(name: &str) -> Vec<Need> {
-    let targets: &[Target] = match name {
-        _ if name.contains("amd64") => &[Target::X86_64],
-        _ if name.contains("arm64") => &[Target::Aarch64],
-        _ if name.contains("riscv64") => &[Target::Riscv64],
-        _ if name.contains("s390x") => &[Target::S390x],
-        _ if name.contains("mipsel") => &[Target::Mipsel],
-        _ => panic!("which architecture is corpus {name} of?"),
-    };
-    linkers(targets).into_iter().chain(corpus::needs(name)).collect()
+    let arch = corpus::architecture(name);
+    let targets: Vec<Target> = arch.variants.iter().map(|variant| Target { arch, variant }).collect();
+    linkers(&targets).into_iter().chain(corpus::needs(name)).collect()
 }
 
 /// Returns what a test needs that asks GNU ld and lld about modules of every corpus.
 pub fn every_corpus() -> Vec<Need> {
-    let mut needs: Vec<Need> = corpus::NAMES.iter().flat_map(|name| corpus(name)).collect();
+    let mut needs: Vec<Need> = corpus::names().flat_map(corpus).collect();
     needs.dedup();
     needs
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// Names that a linker defines itself if they are referenced.
-const LINKERS_OWN: [&str; 2] = ["_GLOBAL_OFFSET_TABLE_", "_gp_disp"];
+const LINKERS_OWN: [&str; 1] = ["_GLOBAL_OFFSET_TABLE_"];
 
 /// Sections that a linker may fill itself. They must be within reach of the code. On s390x the GOT pointer is the start
 /// of `.got.plt`, and GNU ld accepts nothing before it in the same output section.
@@ -45,7 +45,8 @@ pub(super) fn write(job: &Job, neutral: &Neutral) -> Result<String> {
         writeln!(script, "  {section} {address:#x} : {{ KEEP(*({section})) }} :p{index}")?;
     }
     let behind = behind(job, neutral);
-    for ((name, inputs), address) in GENERATED.iter().zip((behind..).step_by(GENERATED_SPACE)) {
+    let generated = GENERATED.iter().chain(job.arch.arch.generated);
+    for ((name, inputs), address) in generated.zip((behind..).step_by(GENERATED_SPACE)) {
         writeln!(script, "  {name} {address:#x} : {{ {inputs} }} :generated")?;
     }
     let tables: String = TABLES.iter().map(|name| format!("*({name}) ")).collect();
@@ -74,7 +75,7 @@ fn undefined_symbols(job: &Job, neutral: &Neutral) -> Result<BTreeMap<String, u6
     let mut wanted = BTreeMap::new();
     for symbol in file.symbols().filter(|symbol| symbol.is_undefined()) {
         let name = symbol.name().context("a symbol name")?;
-        if name.is_empty() || LINKERS_OWN.contains(&name) {
+        if name.is_empty() || LINKERS_OWN.contains(&name) || job.arch.arch.linkers_own.contains(&name) {
             continue;
         }
         ensure!(!name.contains(['"', '\n']), "{name:?} cannot be written in a linker script");

@@ -1,6 +1,6 @@
 //! Runs a linker.
 
-use super::{Image, Job, Target, neutral::Neutral, script};
+use super::{Image, Job, neutral::Neutral, script};
 use anyhow::{Context, Error, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -49,20 +49,6 @@ pub(super) fn run(command: &mut Command) -> Result<()> {
         bail!("{program}: {}\n{}", output.status, lines.join("\n"));
     }
     Ok(())
-}
-
-/// Returns the program name of GNU ld for `target`, and GNU ld's name for the emulation.
-pub fn gnu_ld(target: Target) -> (&'static str, &'static str) {
-    match target {
-        Target::X86_64 => ("x86_64-linux-gnu-ld", "elf_x86_64"),
-        Target::Aarch64 => ("aarch64-linux-gnu-ld", "aarch64linux"),
-        Target::Aarch64Be => ("aarch64-linux-gnu-ld", "aarch64linuxb"),
-        Target::Riscv32 => ("riscv64-linux-gnu-ld", "elf32lriscv"),
-        Target::Riscv64 => ("riscv64-linux-gnu-ld", "elf64lriscv"),
-        Target::S390x => ("s390x-linux-gnu-ld", "elf64_s390"),
-        Target::Mips => ("mips-linux-gnu-ld", "elf32btsmip"),
-        Target::Mipsel => ("mipsel-linux-gnu-ld", "elf32ltsmip"),
-    }
 }
 
 /// Returns the path of the newest installed LLVM `tool` of version `oldest` or newer.
