@@ -13,6 +13,8 @@ const LA64: Variant = Variant {
     machine: 258,
     class: 64,
     order: order::LITTLE,
+    // Version 1 of the ABI, without floating-point registers.
+    e_flags: 0x41,
     gnu_ld: Some(("loongarch64-linux-gnu-ld", "elf64loongarch")),
     lld: Some("elf64loongarch"),
     jitlink: true,
@@ -108,6 +110,30 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
 
 const DIFFERENCES: &[Difference] = &[
     Difference {
+        types: &["R_LARCH_ADD24", "R_LARCH_SUB24"],
+        when: |_, _, _| true,
+        take: Take::Formula(sum24),
+        why: "lld does not know them, and GNU ld 2.44 aborts; psABI, Relocation types: += and -= S + A",
+    },
+    Difference {
+        types: &["R_LARCH_32_PCREL"],
+        when: |v, ld, lld| is_outside(v) && ld != lld,
+        take: Take::Lld,
+        why: "GNU ld cuts the distance without a check, and so do kernels; psABI, Relocation types: 32 bits",
+    },
+    Difference {
+        types: &["R_LARCH_ADD_ULEB128"],
+        when: |_, ld, lld| ld != lld && ld.is_linked(),
+        take: Take::Lld,
+        why: "GNU ld has 32 bits for numbers of five bytes; psABI, Relocation types: += S + A",
+    },
+    Difference {
+        types: &["R_LARCH_CALL36"],
+        when: |v, ld, lld| *ld == Outcome::Overflow && lld.is_linked() && !is_outside(v),
+        take: Take::Lld,
+        why: "GNU ld does not round before it checks; psABI, Code Models: from PC - 128 GiB - 0x20000",
+    },
+    Difference {
         types: &["R_LARCH_GOT64_PC_LO20", "R_LARCH_GOT64_PC_HI12"],
         when: |v, _, _| v.label.starts_with("far"),
         take: Take::Formula(upper_of_slot),
@@ -136,12 +162,6 @@ const DIFFERENCES: &[Difference] = &[
         when: |v, _, _| is_outside(v),
         take: Take::Overflow,
         why: "linkers do not check, since it may be one of four; psABI, Code Models: alone it reaches 2 GiB",
-    },
-    Difference {
-        types: &["R_LARCH_ALIGN"],
-        when: |v, _, _| v.label.starts_with("moves"),
-        take: Take::Formula(|_| Outcome::Refused),
-        why: "linkers move code, or leave it where it is with --no-relax; psABI, Relocation types: an alignment statement",
     },
 ];
 
@@ -264,6 +284,15 @@ fn upper_of_slot(vector: &Vector) -> Outcome {
     formula::with(vector, &word.to_le_bytes(), Some(slot))
 }
 
+/// `V + S + A` or `V - S - A` in 24 bits.
+fn sum24(vector: &Vector) -> Outcome {
+    let held = before(vector, OFFSET) & 0xff_ffff;
+    let number = vector.value("s").unwrap_or(0).wrapping_add_signed(vector.sites[0].addend) as u32;
+    let add = vector.name.contains("ADD");
+    let sum = if add { held.wrapping_add(number) } else { held.wrapping_sub(number) };
+    formula::with(vector, &sum.to_le_bytes()[..3], None)
+}
+
 fn before(vector: &Vector, at: u64) -> u32 {
     u32::from_le_bytes([0, 1, 2, 3].map(|i| vector.before[at as usize + i]))
 }
@@ -317,12 +346,10 @@ fn low_of_slot(vector: &Vector) -> Outcome {
     Outcome::Bytes(after, Some(slot))
 }
 
-/// Padding before code that is aligned, and before code that is not.
+/// Padding before code that is aligned; with a symbol, the addend is the alignment as a power of two.
 fn alignments(g: &mut Generator<'_>, row: &RowDescription) -> Vec<Vector> {
     let mut vectors = Vec::new();
-    for (label, place, padding) in
-        [("4", 4, 4), ("12", 4, 12), ("28", 4, 28), ("moves-0", 0, 12), ("moves-8", 8, 12), ("moves-12", 12, 12)]
-    {
+    for (label, place, padding) in [("8", 4, 3), ("16", 4, 4), ("32", 4, 5)] {
         let mut v = next(g, row, label);
         v.at = (v.at & !0xfff) + place + 0x20 - OFFSET;
         // andi $zero, $zero, 0
