@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Memory of the kernel's own kinds for modules: from its allocators, and back to them. */
+/* Memory for modules, from the kernel's own allocators. */
 #include <linux/percpu.h>
 
 #include "internal.h"
@@ -28,6 +28,6 @@ void free_areas(struct session *session, unsigned int first)
 		if (area->kind == RELOBOX_KIND_PERCPU)
 			free_percpu((void __percpu __force *)area->address);
 		else
-			vfree((void *)area->address); /* the allocator's own way */
+			vfree((void *)area->address); /* as the allocator does it */
 	session->count = first;
 }

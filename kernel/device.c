@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* /dev/relobox: the descriptor, its memory, and who may do what. */
+/* /dev/relobox: the file operations, the memory of a descriptor, and permissions. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-#define INCLUDE_VERMAGIC /* the header wants to know that it is meant */
+#define INCLUDE_VERMAGIC /* required before the header */
 
 #include <linux/capability.h>
 #include <linux/fs.h>
@@ -16,10 +16,10 @@
 
 #include "internal.h"
 
-/* Debian's largest module is amdgpu with 20 MB; far below the 1 GB of x86-64's module space. */
+/* Debian's largest module is amdgpu with 20 MB. The limit is far below the 1 GB of x86-64's module space. */
 #define AREA_MAX (128ULL << 20)
 
-/* What this device does is for loading unsigned modules, and is refused where they are. */
+/* The device loads unsigned modules, so it does nothing where the kernel refuses them. */
 static bool unsigned_allowed(void)
 {
 	return !is_module_sig_enforced() && !security_locked_down(LOCKDOWN_MODULE_SIGNATURE);
@@ -32,7 +32,7 @@ static int allowed(void)
 	return 0;
 }
 
-/* PERCPU areas are within what the per-CPU allocator takes without a warning. */
+/* Checks an area. PERCPU areas are limited to what the per-CPU allocator accepts without a warning. */
 static bool sound(const struct relobox_area *area)
 {
 	if (area->kind == RELOBOX_KIND_PERCPU)
@@ -67,7 +67,7 @@ static long do_allocate(struct session *session, void *argument)
 			break;
 		err = 0;
 		session->count++;
-		if (area->kind == RELOBOX_KIND_FLAT) /* others the kernel clears */
+		if (area->kind == RELOBOX_KIND_FLAT) /* the kernel clears all other kinds */
 			memset((void *)area->address, 0, area->size);
 	}
 	if (!err && copy_to_user(user, &session->areas[before], request->count * sizeof(*area)))
@@ -117,7 +117,7 @@ static long relobox_ioctl(struct file *file, unsigned int command, unsigned long
 	long err = allowed();
 	unsigned int i;
 
-	/* Again, for a descriptor can be handed to someone else. */
+	/* Checked again, because a descriptor can be passed to another process. */
 	if (err)
 		return err;
 	for (i = 0; i < ARRAY_SIZE(calls) && calls[i].command != command; i++)
@@ -133,7 +133,7 @@ static long relobox_ioctl(struct file *file, unsigned int command, unsigned long
 		return -ERESTARTSYS;
 	err = calls[i].run(session, argument);
 	mutex_unlock(&session->lock);
-	/* LIST says what it needs. */
+	/* LIST returns the required size with its error. */
 	if ((!err || err == -ENOSPC) && (_IOC_DIR(command) & _IOC_READ) &&
 	    copy_to_user((void __user *)user, argument, _IOC_SIZE(command)))
 		return -EFAULT;

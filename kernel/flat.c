@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Flat code: bytes that are put into an area of their own, protected, and called. */
+/* Flat code: bytes that are copied to an area of their own, protected, and called. */
 #include <linux/cacheflush.h>
 #include <linux/panic.h>
 #include <linux/preempt.h>
@@ -8,7 +8,7 @@
 
 #include "internal.h"
 
-/* The FLAT area that has all of these bytes. */
+/* Finds the FLAT area that contains all of these bytes. */
 static struct relobox_area *flat(struct session *session, u64 address, u64 size)
 {
 	struct relobox_area *area;
@@ -47,9 +47,9 @@ long do_protect(struct session *session, void *argument)
 	vm = static_call(kernel_find_area)((void *)area->address);
 	if (!vm)
 		return -ENOMEM;
-	/* Not every allocator asks vfree() to make the pages writable again before others get them. */
+	/* Some allocators do not make vfree() reset the permissions before the pages are reused. */
 	vm->flags |= VM_FLUSH_RESET_PERMS;
-	area->reserved = FLAT_SEALED; /* even if it fails half-way: never writable again */
+	area->reserved = FLAT_SEALED; /* never writable again, even if this fails half-way */
 	pages = PAGE_ALIGN(area->size) >> PAGE_SHIFT;
 	flush_icache_range(area->address, area->address + area->size);
 	err = static_call(kernel_read_only)(area->address, pages);
@@ -61,7 +61,7 @@ long do_protect(struct session *session, void *argument)
 	return err;
 }
 
-/* Whether an indirect call may land here. The config decides, so that code is refused on every processor or on none. */
+/* True if an indirect call may land here. The config decides, so that all processors accept or refuse the same code. */
 static bool is_target(u64 address)
 {
 	u32 __maybe_unused instruction = *(u32 *)(unsigned long)address;
@@ -77,7 +77,7 @@ static bool is_target(u64 address)
 #endif
 }
 
-/* As the kernel does after a module's init: what the function forgot is told, and put right. */
+/* Like the kernel after a module's init: warns about a changed context, and restores it. */
 static int __nocfi run(u64 address, u64 argument)
 {
 	int (*function)(unsigned long argument) = (void *)(unsigned long)address;
@@ -91,8 +91,8 @@ static int __nocfi run(u64 address, u64 argument)
 }
 
 /*
- * Nothing is freed meanwhile: areas go with the descriptor, which this system call holds, and DISARM frees none here, for
- * a descriptor with a FLAT area is never armed.
+ * Nothing is freed during the call: areas are freed with the descriptor, which this system call holds. DISARM frees
+ * none of them, because a descriptor with a FLAT area cannot be armed.
  */
 long do_call(struct session *session, void *argument)
 {
@@ -100,10 +100,10 @@ long do_call(struct session *session, void *argument)
 	struct relobox_area *area = flat(session, call->address, sizeof(u32));
 	int err;
 
-	/* Loads ask modules_disabled themselves; for this the device must know it. */
+	/* Loads check modules_disabled themselves. A call needs the device to check it. */
 	if (!kernel_disabled)
 		return -EPERM;
-	/* Security modules judge what is loaded; to them this is init_module(2). */
+	/* Security modules check what is loaded. For them, this is init_module(2). */
 	err = security_kernel_load_data(LOADING_MODULE, false);
 	if (err)
 		return err;
@@ -111,7 +111,7 @@ long do_call(struct session *session, void *argument)
 		return -EINVAL;
 	if (!is_target(call->address))
 		return -ENOEXEC;
-	/* As for a module without signature: whoever reads an Oops later should know. */
+	/* The same taint as for a module without signature, for the reader of an Oops. */
 	add_taint(TAINT_UNSIGNED_MODULE, LOCKDEP_STILL_OK);
 	call->returned = run(call->address, call->argument);
 	return 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How three functions of the kernel are hooked: by ftrace, or by kprobes. A hook only decides whether the function is
- * not to run; then its stand-in runs in its place.
+ * Hooks three functions of the kernel, with ftrace or with kprobes. A hook only decides whether the function runs, or a
+ * replacement instead.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -42,7 +42,7 @@ static int on_probe(struct kprobe *probe, struct pt_regs *regs)
 	return redirect(container_of(probe, struct hook, probe), regs);
 }
 
-/* That there is one keeps the probe from being optimised into a jump, which cannot redirect. */
+/* A post-handler keeps the kernel from optimising the probe into a jump, which cannot redirect. */
 static void after_probe(struct kprobe *probe, struct pt_regs *regs, unsigned long flags)
 {
 }
@@ -59,8 +59,9 @@ static void notrace on_trace(unsigned long ip, unsigned long parent, struct ftra
 static bool by_ftrace __ro_after_init;
 
 /*
- * A probe at a function's entry would go through ftrace, where there is ftrace, and a BPF program that runs after the
- * function calls it behind that. So the probe is a breakpoint behind ftrace's call; the arguments are as at the entry.
+ * A probe at a function's entry would use ftrace if the kernel has it, and a BPF program that runs after the function
+ * calls the function behind that entry. So the probe is a breakpoint after ftrace's call. The arguments are still those
+ * at the entry.
  */
 static int __init hook_by_probe(struct hook *hook)
 {
@@ -87,7 +88,7 @@ static int __init hook_one(struct hook *hook)
 	if (!by_ftrace)
 		return hook_by_probe(hook);
 	hook->ops.func = on_trace;
-	/* PERMANENT: kernel.ftrace_enabled cannot take it away. */
+	/* PERMANENT: kernel.ftrace_enabled cannot disable it. */
 	hook->ops.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_RECURSION |
 			  FTRACE_OPS_FL_PERMANENT;
 	err = ftrace_set_filter_ip(&hook->ops, kernel_lookup(hook->name), 0, 0) ?:
@@ -137,7 +138,7 @@ static bool __init hook_all(const char *way)
 void __init steer_init(void)
 {
 #ifdef CONFIG_ARM64_ERRATUM_843419
-	/* The kernel keeps ADRP from the end of a page when it relocates; user space is not told to. */
+	/* When the kernel relocates, it avoids ADRP at the end of a page. User space is not told to do so. */
 	if (cpus_have_cap(ARM64_WORKAROUND_843419)) {
 		steer_reason = "code must be arranged around this processor's erratum 843419";
 		return;

@@ -11,17 +11,17 @@
 
 #include "internal.h"
 
-/* The answer; all symbols of a Debian kernel with all modules loaded need some 3 MB. */
+/* The largest answer. All symbols of a Debian kernel with all modules loaded need about 3 MB. */
 #define LIST_MAX (16ULL << 20)
-/* What may be asked for: amdgpu asks for less than 1,500 names, with 40 KB. */
+/* The largest request. amdgpu asks for fewer than 1,500 names, in 40 KB. */
 #define NAMES_MAX (1U << 14)
 #define NAMES_SIZE_MAX (1ULL << 20)
-/* The kernel's own exports: a Debian kernel has some 20,000. */
+/* The kernel's own exports. A Debian kernel has about 20,000. */
 #define TABLE_MAX (1U << 18)
-/* Of these so many at a time, before others get the processor. */
+/* The number of exports that are listed before other tasks may run. */
 #define AT_ONCE 1024U
 
-/* An entry of __ksymtab, and what find_symbol() is asked and answers: private to the kernel. */
+/* An entry of __ksymtab, and the argument of find_symbol(). Both are private to the kernel. */
 struct exported {
 #ifdef CONFIG_HAVE_ARCH_PREL32_RELOCATIONS
 	int value, name, space;
@@ -41,7 +41,7 @@ struct find_symbol_arg {
 	int gpl_only;
 };
 
-/* The kernel's own tables: as EXPORT_SYMBOL, and as EXPORT_SYMBOL_GPL. Written at load, never later. */
+/* The kernel's own tables, of EXPORT_SYMBOL and of EXPORT_SYMBOL_GPL. Written only when the device is loaded. */
 static struct {
 	const struct exported *first;
 	const s32 *crcs;
@@ -49,7 +49,7 @@ static struct {
 } tables[2] __ro_after_init;
 bool list_all __ro_after_init;
 
-/* The answer's parts: how far each has come, and where it must end; what comes later is only counted. */
+/* The parts of the answer, each with its position and its end. Data after the end are only counted. */
 enum { MODULES, EXPORTS, STRINGS, PARTS };
 
 struct list {
@@ -125,15 +125,15 @@ static void add_module(struct list *list, struct session *session, struct module
 	add_exports(list, module->gpl_syms, module->num_gpl_syms, module->gpl_crcs, true, number);
 }
 
-/* The ring of all modules, from this one on. Its head, which is no module, was not allocated. */
+/* Lists all modules, from this one on in the circular list. Its head, which is not a module, was not allocated. */
 static void add_modules(struct list *list, struct session *session, bool exports)
 {
 	struct module *module = THIS_MODULE;
 	struct vm_struct *vm;
 
 	/*
-	 * What is in the ring is not freed before a grace period, whatever becomes of it. Not _sched: with
-	 * PREEMPT_RT find_vm_area() may sleep.
+	 * A list entry is not freed before a grace period has passed. Not _sched: with PREEMPT_RT, find_vm_area() can
+	 * sleep.
 	 */
 	rcu_read_lock();
 	do {
@@ -187,7 +187,7 @@ static void add_kernel(struct list *list)
 	}
 }
 
-/* -EINTR: the process is being killed, and need not wait for the answer. */
+/* -EINTR: the process is being killed, so nobody needs the answer. */
 static int fill(struct list *list, struct session *session, const char *names, u64 size)
 {
 	const char *name;
@@ -210,8 +210,8 @@ void list_let_go(struct session *session, unsigned int count)
 }
 
 /*
- * All is gone through twice: to count, and to hold the owners, who then are in the ring; and to fill the
- * buffer. If that comes out otherwise, since a module came or went, user space has to ask again.
+ * Makes the list twice: first to count, and to hold the owners, so that they stay in the list; then to fill the buffer.
+ * If the results differ because a module was loaded or removed, user space must ask again.
  */
 static long answer(struct session *session, struct relobox_list *request, const char *names)
 {
@@ -246,7 +246,7 @@ static long answer(struct session *session, struct relobox_list *request, const 
 	return err;
 }
 
-/* The names that are asked for; no more of them than anybody needs. */
+/* Copies the names of a request, within their limits. */
 static char *read_names(const struct relobox_list *request)
 {
 	u64 size = request->names_size, i;
@@ -290,7 +290,7 @@ long do_list(struct session *session, void *argument)
 
 /* ---- at load ---- */
 
-/* Sets table `number` to what is between these symbols, unless that cannot be such a table. */
+/* Sets table `number` to the range between these symbols, unless that cannot be such a table. */
 static void __init find_table(int number, const char *start, const char *stop, const char *crcs)
 {
 	unsigned long first = kernel_lookup(start), end = kernel_lookup(stop);
@@ -305,8 +305,8 @@ static void __init find_table(int number, const char *start, const char *stop, c
 }
 
 /*
- * Asks the kernel for an export that it has, since this module was loaded with it, and compares the answer with what
- * is known. So an answer of another form is noticed before anything depends on it; until then it is not believed.
+ * Asks the kernel for an export that must exist, because this module was loaded with it, and compares the answer with
+ * what is known. This detects a find_symbol() of another form before anything depends on it.
  */
 static bool __init finds(const char *name, bool gpl, bool *in_table)
 {
@@ -334,7 +334,7 @@ int __init list_init(void)
 {
 	bool plain, gpl;
 
-	/* Only with KALLSYMS_ALL are these to be found. */
+	/* These symbols can only be found with KALLSYMS_ALL. */
 	find_table(0, "__start___ksymtab", "__stop___ksymtab", "__start___kcrctab");
 	find_table(1, "__start___ksymtab_gpl", "__stop___ksymtab_gpl", "__start___kcrctab_gpl");
 	if (!finds("_printk", false, &plain) || !finds("register_kprobe", true, &gpl)) {

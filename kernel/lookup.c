@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the kernel does not export: found by name when the device is loaded. */
+/* Finds functions and data that the kernel does not export, by name, when the device is loaded. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/kallsyms.h>
@@ -7,7 +7,7 @@
 
 #include "internal.h"
 
-/* What the kernel does not export. Static calls: what nobody calls by pointer may have no ENDBR. */
+/* Static calls, because a function that is never called indirectly may have no ENDBR. */
 #define CALLS(CALL) \
 	CALL(kernel_allocate, allocator_t, ALLOCATOR) \
 	CALL(kernel_percpu, percpu_t, PERCPU) \

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* What must not happen: the wrong user, races, processes that share or lose a descriptor, noise. */
+/* Abuse: wrong users, races, processes that share or lose a descriptor, noise. */
 #include "selftest.h"
 
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Another thread takes the descriptor away at a random time; the load is steered and verified, or it fails. */
+/* Another thread closes the descriptor at a random time. The load must be steered and verified, or fail. */
 static void *close_soon(void *argument)
 {
 	long packed = (long)argument;
@@ -46,7 +46,7 @@ void test_race(struct target *target, int rounds)
 		if (!err && unload(target))
 			break;
 	}
-	close(device()); /* or this thread stays armed with nothing */
+	close(device()); /* otherwise this thread stays armed without areas */
 	check(i == rounds && !other, "closed meanwhile: %d loaded, %d refused, %d otherwise", loaded, failed, other);
 }
 
@@ -68,7 +68,7 @@ void test_privilege(void)
 	check(!status, "without CAP_SYS_MODULE: neither open nor an inherited descriptor");
 	child = fork();
 	if (!child) {
-		/* Root with all capabilities, but in a namespace of its own. */
+		/* Root with all capabilities, but in a user namespace of its own. */
 		if (unshare(CLONE_NEWUSER))
 			_exit(errno == ENOSYS || errno == EINVAL ? 0 : 1);
 		if (open("/dev/relobox", O_RDWR) >= 0)
@@ -82,7 +82,7 @@ void test_privilege(void)
 	close(fd);
 }
 
-/* LIST without names, by several threads on descriptors of their own at the same moment: all get the same. */
+/* LIST without names, by several threads on their own descriptors at the same time. All must get the same. */
 #define LISTERS 24
 
 static struct lister {
@@ -136,7 +136,7 @@ static double now(void)
 	return time.tv_sec + time.tv_nsec / 1e9;
 }
 
-/* How long a process with the longest LIST of names goes on after `delay` microseconds; 0: until it ends. */
+/* Returns how long the longest LIST runs, or how long after a SIGKILL that comes after `delay` microseconds. */
 static double list_for(const char *names, size_t size, long delay)
 {
 	struct relobox_list request = { .names = (__u64)names, .names_size = size };
@@ -164,7 +164,7 @@ void test_killed(void)
 	size_t at;
 	int i;
 
-	/* As many as may be asked for, each as long as that allows; none is found, so all tables are searched. */
+	/* As many names as allowed, each as long as possible. None exists, so all tables are searched. */
 	for (at = 0; at < sizeof(names); at += 64)
 		snprintf(names + at, 64, "%063zu", at);
 	whole = list_for(names, sizeof(names), 0);
@@ -222,7 +222,7 @@ static int pass(int socket, int fd)
 	return sendmsg(socket, &message, 0) == 1 ? 0 : -1;
 }
 
-/* A descriptor that is duplicated, inherited, or passed on: the thread is armed, not who holds it. */
+/* A descriptor is duplicated, inherited, or passed on. The thread is armed, not the owner of the descriptor. */
 void test_owners(struct target *target)
 {
 	int before = references(), fd = device(), other, sockets[2], status, err, areas;
@@ -244,7 +244,7 @@ void test_owners(struct target *target)
 		if (call(fd, RELOBOX_IOC_DISARM, &found) != EBUSY)
 			_exit(1);
 		close(fd);
-		/* This one is not armed. */
+		/* This process is not armed. */
 		_exit(load(target) || unload(target) ? 2 : 0);
 	}
 	waitpid(child, &status, 0);
@@ -273,7 +273,7 @@ void test_owners(struct target *target)
 	waitpid(child, &status, 0);
 	close(sockets[0]);
 	close(sockets[1]);
-	/* What was under way in a socket the kernel may close a moment later. */
+	/* The kernel may close a descriptor in a socket a moment later. */
 	mapped(areas);
 	err = err ?: load(target);
 	check(err == ENOMEM && !status, "passed on and closed there: loads are refused: %s", strerror(err));
@@ -282,7 +282,7 @@ void test_owners(struct target *target)
 	check(references() == before && !load(target) && !unload(target), "until the thread opens the device");
 }
 
-/* All kprobes can be switched off, and then no load would be steered. */
+/* All kprobes can be switched off. Then no load would be steered. */
 void test_switched_off(struct target *target)
 {
 	static const char path[] = "/sys/kernel/debug/kprobes/enabled";
@@ -301,7 +301,7 @@ void test_switched_off(struct target *target)
 	close(fd);
 }
 
-/* Threads that call whatever there is on one descriptor, with arguments that the others change meanwhile. */
+/* Threads make random calls on one descriptor, while other threads change the arguments. */
 static struct {
 	int fd;
 	volatile bool stop;
@@ -402,7 +402,7 @@ void test_noise(struct target *target)
 	check(!load(target) && !unload(target), "noise: and %s still loads", target->name);
 }
 
-/* Until the next boot no unsigned modules, and then none at all. */
+/* Until the next boot, unsigned modules are forbidden, and then all modules. */
 void test_forbidden(struct target *target)
 {
 	struct relobox_list listing = { .names = (__u64)"x", .names_size = 2 };
@@ -433,7 +433,7 @@ void test_forbidden(struct target *target)
 	check(open("/dev/relobox", O_RDWR) < 0 && errno == EPERM, "disabled: nor is there another");
 }
 
-/* One child for each module, all at once. */
+/* One child process for each module, all at the same time. */
 void test_parallel(struct target *targets, int count)
 {
 	struct relobox_disarm found;
@@ -448,7 +448,7 @@ void test_parallel(struct target *targets, int count)
 			    !found.verified || unload(&targets[i]))
 				_exit(1);
 			close(fd);
-			/* Plain loads in between are nobody's business. */
+			/* A plain load in between is not steered. */
 			if (load(&targets[i]) || unload(&targets[i]))
 				_exit(2);
 		}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* What programs that try the device share: what they found, the calls, module memory. */
+/* Shared by the programs that test the device: results, system calls, memory of modules. */
 #include "selftest.h"
 
 #include <fcntl.h>
@@ -41,7 +41,7 @@ int call(int fd, unsigned long command, void *argument)
 	return ioctl(fd, command, argument) ? errno : 0;
 }
 
-/* Modules' areas, but for those that wait to be purged. */
+/* Areas of modules, without those that wait to be purged. */
 static bool module_area(const char *line)
 {
 #if defined(__x86_64__)
@@ -64,7 +64,10 @@ static int mapped_now(void)
 	return count;
 }
 
-/* /proc/vmallocinfo is read in pieces, and an area that is freed between two of them hides another: until two agree. */
+/*
+ * /proc/vmallocinfo is read in pieces, and an area that is freed between two pieces hides another. So the count is
+ * repeated until two results agree.
+ */
 static int mapped_surely(void)
 {
 	int tries, last, count = mapped_now();
@@ -117,7 +120,7 @@ void *list(int fd, struct relobox_list *request)
 }
 
 #if defined(__x86_64__)
-/* endbr64; lea 1(%rdi), %eax; ret: what an int (*)(unsigned long) is. */
+/* endbr64; lea 1(%rdi), %eax; ret: an int (*)(unsigned long). */
 const unsigned char code[] = { 0xf3, 0x0f, 0x1e, 0xfa, 0x8d, 0x47, 0x01, 0xc3 };
 #elif defined(__aarch64__)
 /* bti c; add w0, w0, #1; ret */

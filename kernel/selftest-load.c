@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Steered loads of modules from their unchanged files: the kernel still relocates, the device compares. What must be
- * known for that is learned from the device's own refusals, one by one.
+ * Steered loads of modules from their original files: the kernel relocates, and the device compares. The test learns
+ * the expected values from the device's own refusals, one by one.
  */
 #include "selftest.h"
 
@@ -38,7 +38,7 @@ bool open_target(struct target *target, const char *path)
 		perror(path);
 		return false;
 	}
-	/* The kernel reads the file itself, so one that is packed is of no use either. */
+	/* The kernel reads the file itself, so a compressed file is not supported. */
 	if (size < sizeof(*header) || memcmp(header->e_ident, ELFMAG, SELFMAG) ||
 	    header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_type != ET_REL || header->e_machine != about.machine) {
 		printf("%s is not a module of this machine; one that is compressed (.ko.xz) must be unpacked first\n", path);
@@ -118,7 +118,7 @@ int unload(const struct target *target)
 	return syscall(SYS_delete_module, target->name, O_NONBLOCK) ? errno : 0;
 }
 
-/* Finds the sizes, addresses and values by being refused; leaves the module loaded and the descriptor armed. */
+/* Finds sizes, addresses and values from refusals. Leaves the module loaded and the descriptor armed. */
 bool teach(int fd, struct target *target)
 {
 	static const __u32 kinds[] = { RELOBOX_KIND_CORE, RELOBOX_KIND_INIT, RELOBOX_KIND_PERCPU };
@@ -147,7 +147,7 @@ bool teach(int fd, struct target *target)
 				target->areas[found.index].size = found.found_value;
 				continue;
 			}
-			/* One more: on 6.1 the kinds are known, on 6.12 their order in the kernel is enough. */
+			/* A new area. On 6.1 its kind is known. On 6.12 only its position in the order matters. */
 			kind++;
 			target->areas[found.index] = (struct relobox_area){
 				.kind = about.layout == RELOBOX_LAYOUT_SEVEN ?
@@ -227,7 +227,7 @@ void test_load(const char *path, struct target *learned, int rounds)
 	err = unload(&target);
 	check(!err, "%s: unloaded: %s", target.name, strerror(err));
 
-	/* From here on it is known what is right, so each thing can be wrong by itself. */
+	/* From here on the right values are known, so each of them can be made wrong. */
 	fd = device();
 	check(!arm(fd, &target) && !call(fd, RELOBOX_IOC_DISARM, &found) && !found.taken && !found.verified &&
 	      !found.found, "armed and disarmed");
@@ -277,7 +277,7 @@ void test_load(const char *path, struct target *learned, int rounds)
 	check(err == ENOMEM && found.taken == 1 && found.index == 1 && found.found == RELOBOX_FOUND_AREA,
 	      "a wrong second size: %s", strerror(err));
 
-	/* Only the next load is steered, and only of the thread that armed. */
+	/* Only the next load is steered, and only in the thread that armed. */
 	err = arm(fd, &target) ?: load(&target);
 	check(!err && !unload(&target) && !load(&target) && !unload(&target),
 	      "loaded; then a plain load by the same thread, still armed");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Tries the device on a running kernel; needs nothing but libc.
- * selftest [--short] [--forbid] [EXPORT OWNER [MODULE.ko...]]: an export of a loaded module that nobody uses, and
- * modules to load (unpacked). --short: what is repeated is repeated less often, and without noise. --forbid at last
- * forbids unsigned modules, and then all modules, until the next boot, and looks what it gets.
+ * Tests the device on a running kernel. It needs only libc.
+ * selftest [--short] [--forbid] [EXPORT OWNER [MODULE.ko...]]: an export of a loaded, unused module, and modules to
+ * load (not compressed). --short repeats less, and leaves out the noise. --forbid ends with forbidding unsigned
+ * modules, and then all modules, until the next boot, and checks the results.
  */
 #include "selftest.h"
 
@@ -95,7 +95,7 @@ static void test_names(const char *of_module, const char *owner)
 	struct relobox_list request = {};
 	struct relobox_module *modules;
 	struct relobox_export *exports;
-	static const char many[2 * 16384 + 2]; /* empty ones */
+	static const char many[2 * 16384 + 2]; /* empty names */
 	char names[256], path[128];
 	int fd = device(), err;
 	size_t size;
@@ -145,7 +145,7 @@ static void test_flat(void)
 	struct relobox_put put = { .buffer = (__u64)code, .size = code_size };
 	struct relobox_protect protect = { .protection = RELOBOX_READ_EXECUTE };
 	struct relobox_call run = { .argument = 41 };
-	/* Where modules_disabled cannot be seen every call is refused. */
+	/* If modules_disabled cannot be read, every call is refused. */
 	int refused = about.flags & RELOBOX_ABOUT_KALLSYMS_ALL ? EINVAL : EPERM;
 	int fd = device(), other = device(), err;
 	__u64 area = allocate(fd, RELOBOX_KIND_FLAT, 5000, 0, &err);
@@ -166,7 +166,7 @@ static void test_flat(void)
 	put.size = 8;
 	put.buffer = 0x1000;
 	check(call(fd, RELOBOX_IOC_PUT, &put) == EFAULT, "flat: a bad buffer is refused");
-	/* That wrote zeros. */
+	/* The failed call has written zeros. */
 	put.buffer = (__u64)code;
 	check(!call(fd, RELOBOX_IOC_PUT, &put), "flat: put again");
 	protect.address = area + 1;
@@ -180,7 +180,7 @@ static void test_flat(void)
 		check(!err && run.returned == 42, "flat: f(41) = %d", run.returned);
 	else
 		check(err == EPERM, "flat: call is refused where modules_disabled cannot be seen");
-	/* Behind the mark at its beginning; which kernels want it, user space cannot see. */
+	/* The code after its first instruction. User space cannot know which kernels require that one. */
 	run.address += 4;
 	err = call(fd, RELOBOX_IOC_CALL, &run);
 	check(err == ENOEXEC || err == (refused == EPERM ? EPERM : 0), "flat: code without ENDBR: %s", strerror(err));
@@ -257,9 +257,9 @@ int main(int argc, char **argv)
 	printf("     layout %u flags %u machine %u release %s vermagic '%s' hooks '%s' reason '%s'\n", about.layout,
 	       about.flags, about.machine, about.release, about.vermagic, about.hooks, about.reason);
 	close(fd);
-	/* First of all, for what is done at first use is done here. */
+	/* This comes first, because some memory is only allocated at the first use. */
 	test_lists();
-	/* Otherwise addresses in /proc/vmallocinfo are hashed. */
+	/* Otherwise, addresses in /proc/vmallocinfo are hashed. */
 	fd = open("/proc/sys/kernel/kptr_restrict", O_WRONLY);
 	check(write(fd, "1", 1) == 1, "kptr_restrict");
 	close(fd);

@@ -11,7 +11,7 @@
 
 #include "relobox.h"
 
-/* What a module must be loaded with. */
+/* The values that a module must be loaded with. */
 struct learned {
 	int area; /* -1: absolute */
 	__u64 value;
@@ -33,20 +33,20 @@ extern const size_t code_size;
 
 void check(bool good, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int device(void);
-/* 0 or the error */
+/* Returns 0 or the errno. */
 int call(int fd, unsigned long command, void *argument);
 __u64 allocate(int fd, __u32 kind, __u64 size, __u64 align, int *err);
 void *list(int fd, struct relobox_list *request);
-/* How many areas modules have, when those that wait to be freed are gone or after 5 s. */
+/* Returns the number of modules' areas. Waits up to 5 s for those that are to be freed. */
 int mapped(int at_most);
 
 int arm(int fd, struct target *target);
 int load(const struct target *target);
 int unload(const struct target *target);
 bool open_target(struct target *target, const char *path);
-/* Finds out what the module must be loaded with; leaves it loaded and the descriptor armed. */
+/* Finds the values that the module must be loaded with. Leaves the module loaded and the descriptor armed. */
 bool teach(int fd, struct target *target);
-/* `rounds`: of what is tried often. */
+/* `rounds`: how often a random test is repeated. */
 void test_load(const char *path, struct target *learned, int rounds);
 
 void test_lists(void);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Steered loads: the armed thread's load_module() gets areas that were allocated before, and goes on past
- * module_finalize() only if it came to the addresses and values that the module was relocated for.
+ * Steered loads: load_module() in the armed thread gets areas that were allocated before. It passes module_finalize()
+ * only if the kernel computed the addresses and values that the module was relocated for.
  *
- * Whatever goes wrong here fails the load. A relocated module at another address must never run.
+ * Every error fails the load. A relocated module must never run at another address.
  */
 #include <linux/ptrace.h>
 #include <linux/sched/task.h>
@@ -14,17 +14,17 @@
 
 const char *steer_reason __ro_after_init = "", *steer_hooks __ro_after_init = "";
 
-/* amdgpu has 44,000 symbols. They are compared without a pause, so this bounds the latency as well. */
+/* amdgpu has 44,000 symbols. They are compared without a pause, so this also limits the latency. */
 #define SYMBOLS_MAX (1U << 18)
 
 /*
- * Sessions whose load is not verified yet: their threads get their areas or nothing. No interrupt allocates modules'
- * memory, so none takes the lock. Hooks must not ask for in_task(): a breakpoint counts as an NMI.
+ * The sessions whose load is not verified yet. Their threads get their own areas or none. No interrupt allocates memory
+ * of modules, so none takes the lock. Hooks must not use in_task(), because a breakpoint counts as an NMI.
  */
 static DEFINE_RAW_SPINLOCK(lock);
 static LIST_HEAD(armed);
 
-/* What this thread is armed with; then the lock is taken. */
+/* Returns the session that armed this thread, with the lock held; or NULL, without it. */
 static struct session *lock_armed(void)
 {
 	struct session *session;
@@ -48,7 +48,7 @@ bool steer_armed(void)
 	return yes;
 }
 
-/* From here on the session's thread gets nothing. What was found first is what is told. */
+/* From here on, the session's thread gets no area. The first difference is the one that is reported. */
 static bool refuse(struct session *session, u32 what, u32 index, u64 expected, u64 value)
 {
 	if (session->found.found == RELOBOX_FOUND_NOTHING) {
@@ -60,7 +60,7 @@ static bool refuse(struct session *session, u32 what, u32 index, u64 expected, u
 	return false;
 }
 
-/* What ARM's trial of the hooks has to get: what nothing but the stand-ins gives. */
+/* The result that ARM expects when it tests the hooks. Only the replacements return it. */
 static void *trial_answer(struct session *session)
 {
 	return session->trial == ANSWER ? session : NULL;
@@ -71,7 +71,7 @@ static int trial_error(struct session *session)
 	return session->trial == ANSWER ? -EXDEV : -ENOEXEC;
 }
 
-/* The next area, if that is what the kernel wants; otherwise NULL, which fails the load. */
+/* Returns the next area if it is what the kernel asks for. Otherwise NULL, which fails the load. */
 static void *take(bool percpu, size_t size, size_t align)
 {
 	struct session *session = lock_armed();
@@ -79,7 +79,7 @@ static void *take(bool percpu, size_t size, size_t align)
 	void *result = NULL;
 	u32 taken;
 
-	/* It was armed when it was redirected, and only this thread changes that. */
+	/* The thread was armed when it was redirected, and only the thread itself changes that. */
 	if (WARN_ON_ONCE(!session))
 		return NULL;
 	taken = session->found.taken;
@@ -109,7 +109,7 @@ static bool verify_symbols(struct session *session, const Elf_Ehdr *header, cons
 		return refuse(session, RELOBOX_FOUND_COUNT, 1, session->arm.symbol_count, count);
 	for (i = 1; i < count; i++) {
 		in = symbol[i].st_shndx;
-		/* Others are at home in the copy of the file that the kernel throws away. */
+		/* Other symbols are in sections that the kernel frees with its copy of the file. */
 		if (in != SHN_UNDEF && in != SHN_ABS && in != percpu &&
 		    (in >= header->e_shnum || !(sections[in].sh_flags & SHF_ALLOC)))
 			continue;
@@ -135,12 +135,12 @@ static bool verify(struct session *session, const Elf_Ehdr *header, const Elf_Sh
 			      header->e_shnum);
 	for (i = 1; i < header->e_shnum; i++) {
 		section = &sections[i];
-		/* The kernel puts both tables where it likes; no relocation can depend on it. */
+		/* The kernel chooses the addresses of both tables. No relocation can depend on them. */
 		if (section->sh_type == SHT_SYMTAB && !table)
 			table = section;
 		if (section->sh_type == SHT_SYMTAB || section->sh_type == SHT_STRTAB)
 			continue;
-		/* The kernel took its flag away, since every processor has a copy elsewhere. It checks others' names only. */
+		/* The kernel cleared its SHF_ALLOC, because each processor has a copy elsewhere. */
 		if (!(section->sh_flags & SHF_ALLOC) && module->percpu_size && percpu == SHN_UNDEF &&
 		    section->sh_name < strings->sh_size && !strcmp(names + section->sh_name, ".data..percpu"))
 			percpu = i;
@@ -154,9 +154,9 @@ static bool verify(struct session *session, const Elf_Ehdr *header, const Elf_Sh
 }
 
 /*
- * Stand-ins: where a hooked function goes on that is not to run. Each is called as that function was, and makes what it
- * returns itself. The hook could set the register for it, but what lies between the two is not the hook's: with a BPF
- * program on the same function, the program's trampoline uses that register.
+ * Replacements: they run instead of a hooked function. Each is called like that function, and returns a result itself.
+ * A hook could set the register of the result, but other code runs before the caller sees it: if a BPF program is
+ * attached to the same function, the program's trampoline uses that register.
  */
 noinline notrace void *instead_of_allocator(ALLOCATOR_ARGUMENTS)
 {
@@ -183,13 +183,13 @@ noinline notrace int instead_of_finalize(FINALIZE_ARGUMENTS)
 	return err;
 }
 
-/* Hooks: whether the function is not to run. */
+/* Hooks: they return true if the function must not run. */
 bool on_allocate(struct pt_regs *regs)
 {
 	return steer_armed();
 }
 
-/* Of the newer one only modules want `reserved`, its third argument. */
+/* Of the newer function, only modules set `reserved`, its third argument. */
 bool on_percpu(struct pt_regs *regs)
 {
 	return (!SIX_12 || (u8)regs_get_kernel_argument(regs, 2)) && steer_armed();
@@ -206,7 +206,7 @@ bool on_finalize(struct pt_regs *regs)
 	       verify(session, (void *)regs_get_kernel_argument(regs, 0),
 		      (void *)regs_get_kernel_argument(regs, 1),
 		      (void *)regs_get_kernel_argument(regs, 2));
-	/* The function itself runs, and nothing of this module any more: it may be unloaded before that ends. */
+	/* Only the function itself runs after this. Nothing of this device does, so it can be unloaded. */
 	if (good) {
 		session->found.verified = true;
 		list_del_init(&session->armed);
@@ -232,7 +232,7 @@ static bool try_allocate(struct session *session, const struct relobox_area *are
 
 static bool try_finalize(struct session *session)
 {
-	/* If the function itself should run: a file without sections, of no module. */
+	/* The arguments for the case that the function itself runs: a file without sections, for no module. */
 	struct {
 		Elf_Ehdr header;
 		Elf_Shdr section;
@@ -248,9 +248,9 @@ static bool try_finalize(struct session *session)
 }
 
 /*
- * Whether the stand-ins' answers arrive, a refusal and another one, from each hooked function. They do not if the hooks
- * were switched off, as all kprobes of a system can be, or if something between a function's caller and its stand-in
- * changes what it returns.
+ * True if the results of the replacements arrive, both an error and a value, from each hooked function. They do not if
+ * the hooks were switched off, as all kprobes of a system can be, or if code between the caller and the replacement
+ * changes the result.
  */
 static bool hooked(struct session *session)
 {
@@ -267,7 +267,7 @@ static bool hooked(struct session *session)
 	return good;
 }
 
-/* Whether this thread is armed now, and the hooks work. */
+/* Arms this thread, and tests the hooks. */
 static bool arm_and_try(struct session *session)
 {
 	bool good;
@@ -295,7 +295,7 @@ long do_arm(struct session *session, void *argument)
 		return -EOPNOTSUPP;
 	if (session->task || steer_armed())
 		return -EBUSY;
-	/* An e_shnum of 16 bits is all that the kernel reads. */
+	/* The kernel only reads an e_shnum of 16 bits. */
 	if (!session->count || !arm->section_count || arm->section_count > U16_MAX ||
 	    !arm->symbol_count || arm->symbol_count > SYMBOLS_MAX)
 		return -EINVAL;
@@ -323,14 +323,14 @@ long do_arm(struct session *session, void *argument)
 	return 0;
 }
 
-/* Whether the armed thread has no load any more that must be refused. Under the lock. */
+/* True if the armed thread has no load left that must be refused. Called with the lock held. */
 static bool is_over(const struct session *session)
 {
 	return session->found.verified || session->task == current ||
 	       (READ_ONCE(session->task->flags) & PF_EXITING);
 }
 
-/* What was taken is the kernel's, even if the load failed. */
+/* Frees the areas that the kernel did not take. It owns the others, even if the load failed. */
 static void free_rest(struct session *session)
 {
 	free_areas(session, session->found.taken);
@@ -350,7 +350,7 @@ long do_disarm(struct session *session, void *argument)
 	if (over)
 		list_del_init(&session->armed);
 	raw_spin_unlock(&lock);
-	/* The thread may be loading: left alone it would get areas of the kernel's choice. */
+	/* The thread may be loading. If it were disarmed, it would get areas of the kernel's choice. */
 	if (!over)
 		return -EBUSY;
 	put_task_struct(session->task);
@@ -360,7 +360,7 @@ long do_disarm(struct session *session, void *argument)
 	return 0;
 }
 
-/* A thread whose descriptor another one closed stays armed with nothing; and so the device stays, too. */
+/* If a thread closes the descriptor of another armed thread, that thread stays armed, and the device stays loaded. */
 void steer_close(struct session *session)
 {
 	struct relobox_disarm found;
@@ -371,13 +371,13 @@ void steer_close(struct session *session)
 	free_rest(session);
 	if (do_disarm(session, &found) == -EBUSY) {
 		__module_get(THIS_MODULE);
-		smp_store_release(&session->closed, true); /* the last that is done with it */
+		smp_store_release(&session->closed, true); /* the last access to it here */
 	} else {
 		kfree(session);
 	}
 }
 
-/* Until that thread opens the device again, or is dead when somebody else does. */
+/* Frees closed sessions, after their thread has opened the device again or has died. */
 void steer_bury(void)
 {
 	struct session *session, *next;
@@ -395,7 +395,7 @@ void steer_bury(void)
 	}
 }
 
-/* What ARM does before it believes the hooks. */
+/* The test of the hooks at the start of the device. */
 bool steer_tried(void)
 {
 	struct session *session = kzalloc(sizeof(*session), GFP_KERNEL);

@@ -295,17 +295,21 @@ fn reserved_sections_are_none() {
     }
 }
 
-/// MIPS has its own layout of r_info, in little-endian files of 64 bits: the symbol, a second one, three types.
+/// MIPS has its own layout of r_info in files of 64 bits: the symbol, a second one, three types. Only in big-endian files
+/// is it the usual number.
 #[test]
 fn mips_relocations_are_read_in_its_own_order() {
     const MIPS: u16 = 8;
-    for explicit in [true, false] {
-        let (mut elf, text) = with_text(MIPS, FORMS[0]);
-        let mut data = elf.number(8, 8);
-        data.extend([3, 0, 0, 0, 0, 0, 24, 18]);
-        data.extend(explicit.then_some([0; 8]).into_iter().flatten());
-        elf.table(".r", if explicit { RELA } else { REL }, text, data);
-        let module = read(&elf).expect("a module");
-        assert_eq!(module.relocations, [r(8, 3, 24 << 8 | 18, 0)], "{explicit}");
+    for (form, symbol) in [(FORMS[0], [3, 0, 0, 0]), (FORMS[1], [0, 0, 0, 3])] {
+        for explicit in [true, false] {
+            let (mut elf, text) = with_text(MIPS, form);
+            let mut data = elf.number(8, 8);
+            data.extend(symbol);
+            data.extend([2, 5, 24, 7]);
+            data.extend(explicit.then_some([0; 8]).into_iter().flatten());
+            elf.table(".r", if explicit { RELA } else { REL }, text, data);
+            let module = read(&elf).expect("a module");
+            assert_eq!(module.relocations, [r(8, 3, 0x0205_1807, 0)], "{form:?} {explicit}");
+        }
     }
 }

@@ -1,20 +1,20 @@
 //! Puts the compiled guests of the directory `RELOBOX_COMPILED` into the program's code.
 //!
-//! The program is only built with the feature `guests`: whoever builds the workspace need not compile them.
+//! The program is only built with the feature `guests`: a build of the workspace does not have to compile them.
 
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::{env, fs};
 
-/// The largest page of any machine that this may run on, so that what stands on its boundary stands on every page's.
+/// The largest page of any machine that this may run on, so that a boundary of this size is a boundary of any page.
 const PAGE: usize = 1 << 16;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=RELOBOX_COMPILED");
     let mut paths = Vec::new();
     if env::var_os("CARGO_FEATURE_GUESTS").is_some() {
-        let missing = "RELOBOX_COMPILED is to name a directory of compiled guests: use scripts/build-programs";
+        let missing = "RELOBOX_COMPILED must name a directory of compiled guests: use scripts/build-programs";
         let dir = env::var_os("RELOBOX_COMPILED").map(PathBuf::from).ok_or(missing)?;
         println!("cargo::rerun-if-changed={}", dir.display());
         for entry in fs::read_dir(dir)? {
@@ -41,7 +41,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     writeln!(source, "fn carried() -> Vec<(&'static str, Compiled)> {{")?;
     if !paths.is_empty() {
         writeln!(source, "    unsafe extern \"C\" {{\n{symbols}    }}")?;
-        writeln!(source, "    // SAFETY: what the build was given was compiled ahead, stands on a page, and is code.")?;
+        writeln!(
+            source,
+            "    // SAFETY: the files were compiled ahead of time, and lie page-aligned in executable memory."
+        )?;
     }
     writeln!(source, "    vec![\n{list}    ]\n}}")?;
     Ok(fs::write(PathBuf::from(env::var("OUT_DIR")?).join("ahead.rs"), source)?)

@@ -1,8 +1,8 @@
-//! Check: every module of a tree is linked, dry.
+//! Checks that all modules of a tree can be linked, without writing them.
 //!
-//! Two passes, each over all processors: the first learns what the modules export, the second links
-//! each against the kernel's symbols and all exports. No address matters: each module goes where its
-//! plugin says modules go, and symbols without an address get one within reach of that.
+//! There are two passes, each in several threads. The first reads the exports of the modules. The second links each
+//! module against the kernel's symbols and all exports. The addresses are arbitrary: each module is placed at the base
+//! address of its plugin, and a symbol without an address gets one within reach of that.
 
 mod exports;
 mod find;
@@ -21,29 +21,35 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What became of one module.
+/// The result for one module.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The file.
+    /// The path of the module's file.
     pub path: PathBuf,
-    /// How many relocations, and the plugin, if it could be linked.
+    /// The statistics of the link, or the reason why the module cannot be linked.
     pub result: Result<Done>,
 }
 
-/// A module that links.
+/// The statistics of a module that can be linked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
     /// The plugin's name.
     pub plugin: String,
-    /// How many relocations were done.
+    /// The number of relocations.
     pub relocations: usize,
-    /// How many bytes the plugin made (GOT, PLT, veneers).
+    /// The size in bytes of the sections that the plugin made (GOT, PLT, veneers).
     pub synthetic: usize,
+    /// The address at which the module was assumed to be.
+    pub base: u64,
+    /// The address near which symbols without an address were assumed to be.
+    pub kernel: u64,
 }
 
-/// Checks what was found with `jobs` threads. `symbols` is what the kernel defines, `inputs` are
-/// numbers from it; `progress` is called after each step, of which there are two for each module. Modules of one tree see each other's exports, and those of
-/// the files that were named themselves, but not another tree's.
+/// Checks the modules in `found` with `jobs` threads (at least 1).
+///
+/// `symbols` are those of the kernel, and `inputs` are numbers from it that plugins ask for. `progress` is called twice
+/// for each module. A module sees the exports of the modules in its own tree and of the files that were named one by
+/// one, but not those of another tree.
 pub fn check(
     guests: &Guests,
     found: &Found,
@@ -60,7 +66,7 @@ pub fn check(
         progress();
         exports
     });
-    // What cannot be read says so in the second pass.
+    // A module that cannot be read reports its error in the second pass.
     let scopes = Scopes::new(found, symbols, exports);
     let items: Vec<_> = found.modules.iter().zip(scopes.duplicates()).collect();
     parallel(jobs, &items, |(file, duplicates)| {
@@ -69,7 +75,7 @@ pub fn check(
             Some(why) => Err(missing(&file.path, why)),
         };
         progress();
-        Outcome { path: file.path.clone(), result: with(linked, duplicates) }
+        Outcome { path: file.path.clone(), result: add_problems(linked, duplicates) }
     })
 }
 
@@ -77,8 +83,8 @@ fn missing(path: &Path, why: &str) -> Error {
     Error::io(path)(std::io::Error::new(std::io::ErrorKind::NotFound, why))
 }
 
-/// The verdict, with what else the kernel would refuse.
-fn with(linked: Result<Done>, more: &[Problem]) -> Result<Done> {
+/// Adds the problems that only the kernel would report.
+fn add_problems(linked: Result<Done>, more: &[Problem]) -> Result<Done> {
     match linked {
         Ok(done) if more.is_empty() => Ok(done),
         Ok(_) => Err(Error::Module(more.to_vec())),
@@ -91,16 +97,19 @@ fn link_dry(guests: &Guests, path: &Path, symbols: &Symbols, inputs: &[(String, 
     let name = path.display().to_string();
     let module = crate::link::load(guests, &name, Source::open(path)?)?;
     let prepared = prepare(guests, module, inputs)?;
-    let (layout, assume) = (prepared.measured.at(prepared.machine.base), Some(prepared.machine.kernel));
+    let (base, kernel) = (prepared.machine.base, prepared.machine.kernel);
+    let (layout, assume) = (prepared.measured.at(base), Some(kernel));
     let linked = prepared.link(layout, Sources { symbols, assume })?;
     Ok(Done {
         plugin: linked.plugin.about.name.clone(),
         relocations: linked.module.records().relocations.len(),
         synthetic: linked.synthetic.iter().map(|s| s.contents.len()).sum(),
+        base,
+        kernel,
     })
 }
 
-/// `work` on every item, by `jobs` threads, in the order of the items.
+/// Calls `work` for every item in `jobs` threads. Returns the results in the order of the items.
 fn parallel<T: Sync, R: Send>(jobs: usize, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(items.len()));

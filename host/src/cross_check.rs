@@ -1,15 +1,15 @@
-//! Cross-check: two plugins, written apart, link the same module at the same addresses, and must come to the same.
+//! Cross-check: two independent plugins link the same module at the same addresses, and must agree.
 //!
-//! Whatever differs is a problem of its own: the alignments they ask for, what they find wrong, and then every field. What
-//! is compared is what a kernel would run: see [`crate::kit::agree`]. Their relocation tables need not be
-//! the same, and neither need the numbers of their GOT entries and stubs.
+//! Each difference is a problem: in the alignments that they ask for, in the errors that they report, and then in every
+//! field. The comparison is about what a kernel would execute, see [`crate::kit::agree`]. The plugins' relocation
+//! tables and the numbers of GOT entries and stubs may differ.
 
 use crate::areas::ABSENT;
 use crate::error::{Error, Result};
 use crate::guests::Plugin;
 use crate::index::Wanted;
 use crate::kit::agree::{Difference, differences};
-use crate::kit::{self, Case};
+use crate::kit::{self, TestModule};
 use crate::layout::Layout;
 use crate::limits;
 use crate::link::{Linked, Prepared, kind_of, prepare_by};
@@ -22,11 +22,11 @@ use relobox_abi::{group_flag, section_flag, synthetic_kind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Whether `plugin`, which the user `named`, can say anything of a module.
+/// Checks that `plugin` can link a module of this machine. `named` is the name that the user gave for it.
 ///
 /// # Errors
 ///
-/// [`Error::Usage`] if it is for another machine.
+/// [`Error::Usage`] if the plugin is for another machine.
 pub fn must_link(plugin: &Plugin, named: &str, records: &Records<'_>) -> Result<()> {
     let p = records.parsed;
     let wanted = Wanted { machine: p.machine, class: p.class, order: p.order, flags: p.elf_flags };
@@ -37,8 +37,12 @@ pub fn must_link(plugin: &Plugin, named: &str, records: &Records<'_>) -> Result<
     Err(Error::Usage(format!("--cross-check {named}: plugin {name} is for another machine than {what}")))
 }
 
-/// Links `modules`, the same one twice, with a plugin each, where `lay` puts it. The first one's result, if the second
-/// one's is the same; else every difference.
+/// Links a module with two plugins. `modules` is the same module twice, and `lay` computes its layout.
+///
+/// Returns the result of the first plugin.
+///
+/// # Errors
+/// [`Error::Module`] with every difference, or with the errors that both plugins report.
 pub fn link_both(
     plugins: [Arc<Plugin>; 2],
     modules: [Module; 2],
@@ -51,7 +55,7 @@ pub fn link_both(
     let [one, two] = modules;
     let file = one.name.clone();
     let mut differences = Differences { file: &file, names, found: Vec::new(), more: 0, spare: Problem::default() };
-    let mut made_up = MadeUp::of(&two.records(), inputs);
+    let mut kit_module = KitModule::of(&two.records(), inputs);
     let first = attempt(first, one, inputs, &lay, sources)?;
     let second = match &first {
         Ok((_, first)) => attempt(second, two, inputs, |prepared| Ok(beside(first, prepared)), sources)?,
@@ -61,8 +65,8 @@ pub fn link_both(
         (Ok((asked, linked)), Ok((others, other))) => {
             differences.alignments(&asked, &others);
             if differences.found.is_empty() {
-                made_up.lie(&linked.layout);
-                differences.linked(&made_up, &linked, &other);
+                kit_module.set_addresses(&linked.layout);
+                differences.linked(&kit_module, &linked, &other);
             }
             Ok(linked)
         }
@@ -91,12 +95,12 @@ pub fn link_both(
     Err(Error::Module(found))
 }
 
-/// What distinguishes them for a person.
+/// The plugins' names and origins, for people.
 fn labels(plugins: &[Arc<Plugin>; 2]) -> [String; 2] {
     plugins.each_ref().map(|p| format!("{} ({})", p.about.name, p.origin))
 }
 
-/// What a plugin asked of the module's own sections: section and alignment.
+/// The alignments that a plugin asked for: section and alignment.
 type Alignments = BTreeSet<(String, u64)>;
 
 fn alignments(prepared: &Prepared) -> Alignments {
@@ -106,7 +110,7 @@ fn alignments(prepared: &Prepared) -> Alignments {
 
 type Attempt = Result<(Alignments, Linked), Vec<Problem>>;
 
-/// What one makes of it: the module, or what it finds wrong.
+/// Links with one plugin. The inner error has the problems that it reports.
 fn attempt(
     plugin: Arc<Plugin>,
     module: Module,
@@ -129,9 +133,9 @@ struct Differences<'a> {
     file: &'a str,
     names: [String; 2],
     found: Vec<Problem>,
-    /// How many were not kept. Every symbol and every word may be one.
+    /// The number of differences that were not kept. Every symbol and every word can be one.
     more: usize,
-    /// One that is not kept.
+    /// A problem that is not kept.
     spare: Problem,
 }
 
@@ -154,17 +158,17 @@ impl Differences<'_> {
         }
     }
 
-    /// What one of them finds wrong, and the other does not.
+    /// Adds the errors that only one of the plugins reports.
     fn faults(&mut self, first: &[Problem], second: &[Problem]) {
         let [a, b] = self.names.clone();
-        // Names of types, symbols' values and ends of ranges are each plugin's own words for it.
+        // Names of types, values of symbols and ends of ranges can differ.
         let same = |p: &Problem, q: &Problem| {
             (p.kind, &p.section, p.offset, p.index) == (q.kind, &q.section, q.offset, q.index)
         };
         for (mine, theirs, who, other) in [(first, second, &a, &b), (second, first, &b, &a)] {
             for problem in mine.iter().filter(|p| !theirs.iter().any(|q| same(p, q))) {
                 let more = if problem.text.is_empty() { String::new() } else { format!(", {}", problem.text) };
-                let text = format!("is refused by {who} ({}{more}), and not by {other}", problem.kind);
+                let text = format!("is refused by {who} ({}{more}), but not by {other}", problem.kind);
                 self.found.push(Problem {
                     kind: "cross-check",
                     text,
@@ -177,10 +181,11 @@ impl Differences<'_> {
         }
     }
 
-    fn linked(&mut self, made_up: &MadeUp, first: &Linked, second: &Linked) {
+    fn linked(&mut self, kit_module: &KitModule, first: &Linked, second: &Linked) {
         let [a, b] = self.names.clone();
         let records = first.module.records();
-        // What a plugin supplies may lie in what it made, which is elsewhere in the other.
+        // A symbol that a plugin supplies can lie in a section that it made, which has another address with the other
+        // plugin.
         let inside = |linked: &Linked, value: u64| {
             linked.synthetic.iter().any(|s| value.wrapping_sub(s.address) <= s.contents.len() as u64)
         };
@@ -190,20 +195,20 @@ impl Differences<'_> {
                 continue;
             }
             let symbol = records.symbol_name(i);
-            self.add(format!("a symbol's value differs: {a} has {one:#x}, and {b} {two:#x}")).symbol = symbol;
+            self.add(format!("the value of a symbol differs: {one:#x} with {a}, {two:#x} with {b}")).symbol = symbol;
         }
         let plugins = [&*first.plugin, &*second.plugin];
-        let linked = [first, second].map(|linked| made_up.linked(linked));
-        for found in differences(plugins, &made_up.case, [&linked[0], &linked[1]]) {
-            let text = says(&self.names, &found);
+        let linked = [first, second].map(|linked| kit_module.linked(linked));
+        for found in differences(plugins, &kit_module.module, [&linked[0], &linked[1]]) {
+            let text = describe(&self.names, &found);
             let problem = self.add(text);
             problem.offset = Some(found.offset);
             problem.section = match found.section {
-                // The case's first section is section 1.
+                // The first section of the test module is section 1.
                 Some(section) => Some(records.section_name(section as u32 + 1)),
                 None => found.made,
             };
-            let index = found.relocation.and_then(|i| made_up.relocations.get(i).copied());
+            let index = found.relocation.and_then(|i| kit_module.relocations.get(i).copied());
             if let Some(relocation) = index.and_then(|i| records.relocations.get(i as usize)) {
                 problem.index = index;
                 problem.relocation = Some(first.plugin.about.relocation(relocation.kind));
@@ -213,17 +218,17 @@ impl Differences<'_> {
     }
 }
 
-fn says([a, b]: &[String; 2], found: &Difference) -> String {
+fn describe([a, b]: &[String; 2], found: &Difference) -> String {
     let [one, two] = found.bytes.each_ref().map(|bytes| {
         let bytes: Vec<_> = bytes.chunks(1).map(hex).collect();
         if bytes.is_empty() { "nothing".to_owned() } else { bytes.join(" ") }
     });
-    let what = if found.leads { "does not lead to the same" } else { "differs" };
+    let what = if found.leads { "leads to different targets" } else { "differs" };
     format!("{what} at {:#x}: {a} has {one}, and {b} {two}", found.offset)
 }
 
-/// The second plugin's layout: the module's sections where the first one has them. What a plugin makes lies where the
-/// first one's of that kind does if there is room, or else behind everything: its size is each plugin's own affair.
+/// The layout for the second plugin. The module's own sections keep their addresses. A section that the plugin makes
+/// takes the place of one of the first plugin's of the same kind if it fits, and otherwise comes after everything else.
 fn beside(first: &Linked, prepared: &Prepared) -> Layout {
     let records = first.module.records();
     let sections = records.sections.iter().zip(&first.layout.addresses).filter(|(_, address)| **address != ABSENT);
@@ -251,23 +256,23 @@ fn beside(first: &Linked, prepared: &Prepared) -> Layout {
     Layout { synthetic, ..first.layout.clone() }
 }
 
-/// A module as a case of the kit's: section 1 is its first, and its symbols have their own indices.
-struct MadeUp {
-    case: Case,
-    /// The index in the module of each of the case's relocations.
+/// A module as a test module of the kit. Its first section is section 1, and symbols keep their indices.
+struct KitModule {
+    module: TestModule,
+    /// For each relocation of the test module, its index in the original module.
     relocations: Vec<u32>,
 }
 
-impl MadeUp {
+impl KitModule {
     fn of(records: &Records<'_>, inputs: &[(String, u64)]) -> Self {
         let p = records.parsed;
-        let mut case = Case {
+        let mut module = TestModule {
             machine: p.machine,
             class: p.class,
             order: p.order,
             elf_flags: p.elf_flags,
             inputs: inputs.to_vec(),
-            ..Case::default()
+            ..TestModule::default()
         };
         let mut relocations = Vec::new();
         for (index, s) in (0..).zip(records.sections).skip(1) {
@@ -288,10 +293,10 @@ impl MadeUp {
                 }));
                 relocations.extend(its);
             }
-            case.sections.push(section);
+            module.sections.push(section);
         }
         let symbols = (0..).zip(records.symbols).skip(1);
-        case.symbols.extend(symbols.map(|(i, s)| kit::Symbol {
+        module.symbols.extend(symbols.map(|(i, s)| kit::Symbol {
             name: records.symbol_name(i).unwrap_or_default(),
             section: s.section,
             value: s.value,
@@ -300,18 +305,18 @@ impl MadeUp {
             other: s.other,
             flags: s.flags,
         }));
-        Self { case, relocations }
+        Self { module, relocations }
     }
 
-    /// Its sections lie there.
-    fn lie(&mut self, layout: &Layout) {
+    /// Sets the addresses of the sections.
+    fn set_addresses(&mut self, layout: &Layout) {
         let addresses = layout.addresses.iter().skip(1);
-        self.case.sections.iter_mut().zip(addresses).for_each(|(s, address)| s.address = *address);
-        self.case.synthetic = layout.synthetic.first().copied().unwrap_or_default();
+        self.module.sections.iter_mut().zip(addresses).for_each(|(s, address)| s.address = *address);
+        self.module.synthetic = layout.synthetic.first().copied().unwrap_or_default();
     }
 
     fn linked(&self, linked: &Linked) -> kit::Linked {
-        let sections = (1..).zip(&self.case.sections).map(|(i, s)| match s.bytes.is_empty() {
+        let sections = (1..).zip(&self.module.sections).map(|(i, s)| match s.bytes.is_empty() {
             true => Vec::new(),
             false => linked.contents(i).to_vec(),
         });

@@ -1,13 +1,14 @@
 //! relobox links Linux kernel modules outside the kernel, inside a WebAssembly sandbox.
 //!
-//! Data flows one way; each stage borrows the one before it, and lives in the file of its name:
-//! `open` → `parse` → `plan` → `layout` → `resolve` → `apply` → `confine` → `emit` → `place`.
-//! [`link`] runs them. The host never interprets a byte of a module: guests do, in the [`sandbox`],
-//! and what they answer is checked ([`records`], [`confine`]) as hostile input.
+//! Data flows in one direction. Each stage borrows from the one before it, and has a module of its own:
+//! `open` → `parse` → `plan` → `layout` → `resolve` → `apply` → `confine` → `emit` → `place`. [`link`] runs them. The
+//! host does not parse a module. Guests do that in the [`sandbox`], and the host checks their answers as hostile input
+//! ([`records`], [`confine`]).
 #![warn(missing_docs)]
 
 pub mod check;
 pub mod cross_check;
+pub mod picture;
 
 pub use relobox_core::{Error, Problem, Problems, Result};
 pub use relobox_core::{

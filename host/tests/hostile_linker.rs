@@ -10,7 +10,7 @@ mod hostile {
     use relobox::kernel::{
         Failure, Form, Kernel, Listing, Load, Loaded, Machine, Module, Protection, Request as Space,
     };
-    use relobox::modprobe::{Config, Outcome, Plan, Request, Tree, plan};
+    use relobox::modprobe::{Config, LoadPlan, Outcome, Request, Tree, plan};
     use relobox::registry::Plugins;
     use relobox::sealed::seal;
     use relobox::{Error, modprobe};
@@ -168,7 +168,7 @@ mod hostile {
             modprobe::run(&plan, 1, false, load, |_| Ok(())).outcomes.pop().unwrap()
         }
 
-        fn plan(&self) -> Plan {
+        fn plan(&self) -> LoadPlan {
             let (live, names) = (HashSet::new(), ["m".to_owned()]);
             let (args, blacklist, ignore_commands) = ("", false, false);
             let inspect = &|_: &Path| Ok(modprobe::plan::Needs::default());

@@ -107,10 +107,10 @@ fn right_plugins_pass() {
     }
     let report = report("right", None, None);
     for row in [3, 4, 5, 8] {
-        assert!(report.predicted.contains(&row), "the bytes of type {row} are not foretold");
+        assert!(report.predicted.contains(&row), "the bytes of type {row} are not predicted");
     }
     for row in [10, 11, 12, 13] {
-        assert!(report.resolved.contains(&row), "type {row} is not followed");
+        assert!(report.resolved.contains(&row), "type {row} is not resolved");
     }
 }
 

@@ -207,7 +207,7 @@ fn modules_say_themselves_what_modules_dep_does_not() {
     s.write("modules.order", "math_provider.ko\nmath_user.ko\n");
     let without = s.modprobe(&["math_user"]);
     assert_eq!(without.code, Some(0), "{without:?}");
-    assert!(without.stderr.contains("modules.dep: there is none"), "{without:?}");
+    assert!(without.stderr.contains("modules.dep: the file does not exist"), "{without:?}");
     assert_eq!(s.loaded(), ["math_provider", "math_user"]);
     s.modprobe(&["-r", "math_user"]);
     s.assert_empty();
@@ -218,7 +218,7 @@ fn modules_say_themselves_what_modules_dep_does_not() {
     std::fs::write(s.tree.join("math_user.ko"), bytes).unwrap();
     let stale = s.modprobe(&["math_user"]);
     assert_eq!(stale.code, Some(0), "{stale:?}");
-    assert!(stale.stderr.contains("math_user: needs math_provider, which modules.dep does not say"), "{stale:?}");
+    assert!(stale.stderr.contains("math_user: needs math_provider, which is not in modules.dep"), "{stale:?}");
     assert_eq!(s.loaded(), ["math_provider", "math_user"]);
 }
 
@@ -229,7 +229,7 @@ fn what_is_not_there_or_not_wanted_is_named() {
     s.configure("blacklist hello\ninstall math_user /sbin/modprobe hello && true\n");
     let missing = s.modprobe(&["no-such"]);
     let text = format!(
-        "relobox: no-such: no module or alias of that name in ./lib/modules/{RELEASE}; 'depmod' indexes new modules\n"
+        "relobox: no-such: no module or alias has this name in ./lib/modules/{RELEASE}; run 'depmod' to index new modules\n"
     );
     assert_eq!((missing.code, missing.stderr), (Some(1), text));
     let quiet = s.modprobe(&["-q", "no-such"]);
@@ -242,7 +242,7 @@ fn what_is_not_there_or_not_wanted_is_named() {
     let command = s.modprobe(&["math_user"]);
     assert_eq!(command.code, Some(1));
     assert!(
-        command.stderr.contains("conf/test.conf:2 has a command in its place, and commands are not run"),
+        command.stderr.contains("conf/test.conf:2 has a command for it, and relobox does not run commands"),
         "{command:?}"
     );
     let nowhere = s.modprobe(&["-S", "9.9.9", "hello"]);

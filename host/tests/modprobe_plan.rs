@@ -1,7 +1,7 @@
 //! modprobe without a kernel: trees and configurations made up here, plans, and runs whose loads only pretend.
 
 use relobox::modprobe::plan::Needs;
-use relobox::modprobe::{Action, Config, Outcome, Plan, Request, Step, Tree, plan, run};
+use relobox::modprobe::{Action, Config, LoadPlan, Outcome, Request, Step, Tree, plan, run};
 use relobox::{Error, Problem, Result};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -49,11 +49,11 @@ impl Made {
         self
     }
 
-    fn plan(&self, names: &[&str]) -> Plan {
+    fn plan(&self, names: &[&str]) -> LoadPlan {
         self.plan_with(names, |_| {})
     }
 
-    fn plan_with(&self, names: &[&str], change: impl FnOnce(&mut Request<'_>)) -> Plan {
+    fn plan_with(&self, names: &[&str], change: impl FnOnce(&mut Request<'_>)) -> LoadPlan {
         let tree = Tree::open(&self.root).unwrap();
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let inspect = |path: &Path| {
@@ -79,16 +79,16 @@ impl Drop for Made {
     }
 }
 
-fn names(plan: &Plan) -> Vec<&str> {
+fn names(plan: &LoadPlan) -> Vec<&str> {
     plan.steps.iter().map(|s| s.name.as_str()).collect()
 }
 
-fn step<'a>(plan: &'a Plan, name: &str) -> &'a Step {
+fn step<'a>(plan: &'a LoadPlan, name: &str) -> &'a Step {
     plan.steps.iter().find(|s| s.name == name).unwrap()
 }
 
 /// The kinds of what is wrong with a plan.
-fn kinds(plan: &Plan) -> Vec<&'static str> {
+fn kinds(plan: &LoadPlan) -> Vec<&'static str> {
     let kind = |e: &Error| match e {
         Error::Module(problems) => problems[0].kind,
         _ => "?",
@@ -157,7 +157,7 @@ fn names_are_aliases_blacklists_commands_and_parts_of_the_kernel() {
     assert_eq!(step(&m.plan(&["fs-ext2"]), "ext4").action, Action::BuiltIn);
     assert_eq!(step(&m.plan(&["d"]), "d").action, Action::Disabled);
     assert!(matches!(step(&m.plan_with(&["d"], |r| r.ignore_commands = true), "d").action, Action::Load(_)));
-    for (name, wanted) in [("e", "test.conf:6 switches it off"), ("f", "test.conf:7 has a command in its place")] {
+    for (name, wanted) in [("e", "test.conf:6 disables it"), ("f", "test.conf:7 has a command for it")] {
         let plan = m.plan(&[name]);
         let Action::Refused(problem) = &step(&plan, name).action else { panic!("{plan:?}") };
         assert_eq!(problem.kind, "install-command");
@@ -183,7 +183,7 @@ fn circles_are_found_and_soft_ones_are_cut() {
     let hard = Made::new(&["a: b", "b: c", "c: b", "d:"]);
     let plan = hard.plan(&["a", "d"]);
     assert_eq!((kinds(&plan), names(&plan)), (vec!["dependency-cycle"], vec!["d"]));
-    assert_eq!(plan.errors[0].to_string(), "b: it depends on itself, by way of b, c");
+    assert_eq!(plan.errors[0].to_string(), "b: it depends on itself, through b, c");
     // Each wants the other first.
     let soft = Made::new(&["a:", "b:"]).config("softdep a pre: b\nsoftdep b pre: a\n");
     assert_eq!(names(&soft.plan(&["a"])), ["b", "a"]);
@@ -217,7 +217,7 @@ fn a_file_is_asked_where_modules_dep_may_not_know() {
     let plan = m.plan(&["a"]);
     assert_eq!(names(&plan), ["b", "c", "a"]);
     assert_eq!(plan.warnings.len(), 2, "{:?}", plan.warnings);
-    assert!(plan.warnings[0].starts_with("a: needs c for 'c_one', which modules.dep does not say"));
+    assert!(plan.warnings[0].starts_with("a: needs c for 'c_one', which is not in modules.dep"));
     // A file that it does not name at all.
     m.write("new.ko", "");
     let path = m.root.join("new.ko");
@@ -237,7 +237,9 @@ fn damaged_files_are_survived() {
     std::fs::write(m.root.join("modules.dep"), b"a.ko:\n\xff\xfe\nno colon\n: :\nb.ko: a.ko c.ko\n").unwrap();
     let tree = Tree::open(&m.root).unwrap();
     assert_eq!(tree.warnings.len(), 2, "{:?}", tree.warnings);
-    assert!(tree.warnings[1].ends_with("modules.dep:3: not 'MODULE: NEEDS'; the line is ignored"));
+    assert!(
+        tree.warnings[1].ends_with("modules.dep:3: the line does not have the form 'MODULE: NEEDS'; it is ignored")
+    );
     let plan = m.plan(&["b"]);
     assert!(matches!(&step(&plan, "c").action, Action::Refused(p) if p.kind == "not-found"));
     assert!(matches!(Tree::open(&m.root.join("nothing")), Err(Error::Usage(_))));

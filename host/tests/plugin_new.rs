@@ -106,7 +106,7 @@ fn nothing_is_overwritten_and_names_are_checked() {
     assert!(mine.join("Cargo.toml").exists() && other.join("below/Cargo.toml").exists());
     let before = tree(&place.work());
     let (code, text) = new(&place, &["mine", "--lang", "c"]);
-    assert_eq!((code, &*text), (Some(2), "relobox: mine: is not empty; nothing was written\n"));
+    assert_eq!((code, &*text), (Some(2), "relobox: mine: the directory is not empty; nothing was written\n"));
     for name in ["", "Mine", "9x", "a/b", "..", "a b", "a.b", "ä", "-x", &"x".repeat(33)] {
         assert_eq!(new(&place, &["--", name]).0, Some(2), "{name:?}");
     }

@@ -80,7 +80,7 @@ fn shipped(name: &str) {
     assert_eq!(failures(&report), [""; 0]);
     let cases: usize = report.checks.iter().map(|check| check.cases).sum();
     println!(
-        "{name}: {} checks, {cases} cases, bytes of {} types foretold",
+        "{name}: {} checks, {cases} cases, bytes of {} types predicted",
         report.checks.len(),
         report.predicted.len()
     );

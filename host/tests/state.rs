@@ -204,7 +204,10 @@ fn nothing_is_recorded_where_that_is_switched_off() {
     let file = w.directory.join("hello.c/state");
     let outcome = w.command("insmod").env("RELOBOX_STATE", &file).arg("hello.ko").output().unwrap();
     assert_eq!(outcome.status.code(), Some(0));
-    assert!(String::from_utf8_lossy(&outcome.stderr).starts_with("relobox: hello: it is loaded, but not recorded: "));
+    assert!(
+        String::from_utf8_lossy(&outcome.stderr)
+            .starts_with("relobox: hello: the module is loaded, but was not recorded: ")
+    );
 }
 
 #[test]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* Has something in every section that a module commonly has, and checks at run time that it arrived. */
+/* Has data in every common section of a module, and checks them at run time. */
 #define SIM_MODULE_NAME "counter"
 #include "sim_module.h"
 
@@ -41,7 +41,7 @@ static int __init counter_init(void)
 {
 	size_t used = 0;
 
-	/* .bss is zero, .init.data is there. */
+	/* .bss is zero, and .init.data has its contents. */
 	if (magic != 0x6f6c6572 || total || summary[0])
 		return -EINVAL;
 	heading = kstrdup("words", GFP_KERNEL);

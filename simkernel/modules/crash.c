@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* Writes through a null pointer, which is the end of this kernel. */
+/* Writes through a null pointer, which kills the simulated kernel. */
 #define SIM_MODULE_NAME "crash"
 #include "sim_module.h"
 

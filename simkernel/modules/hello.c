@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* Greets, as often as it is told: insmod hello.ko name=Roman times=2 loud */
+/* Logs a greeting: insmod hello.ko name=Roman times=2 loud */
 #define SIM_MODULE_NAME "hello"
 #include "sim_module.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* Uses what math_provider exports: while it is loaded, math_provider cannot be removed. */
+/* Uses the exports of math_provider, which cannot be removed while this module is loaded. */
 #define SIM_MODULE_NAME "math_user"
 #include "sim_module.h"
 
@@ -11,7 +11,7 @@ extern u64 math_calls;
 int math_add(int a, int b);
 int math_mul(int a, int b);
 
-/* A pointer in data: an absolute 64-bit relocation against another module. Volatile, so that it is really used. */
+/* A pointer in data: an absolute 64-bit relocation against another module. It is volatile, so the compiler keeps it. */
 static int (*volatile operation)(int a, int b) = math_mul;
 
 static int __init math_user_init(void)

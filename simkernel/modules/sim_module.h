@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What a small module needs, with the layout in the object file that a Linux 6.1 module for x86-64 has.
+ * The definitions for a small module. Its object file has the layout of a Linux 6.1 module for x86-64.
  *
  * Define SIM_MODULE_NAME before including this. Compile with
  *   cc -c -O2 -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone -mno-sse -fno-asynchronous-unwind-tables
@@ -46,7 +46,7 @@ typedef _Bool bool;
 #define MODULE_AUTHOR(text) MODULE_INFO_TEXT("author=" text)
 #define MODULE_DESCRIPTION(text) MODULE_INFO_TEXT("description=" text)
 #define MODULE_PARM_DESC(name, text) MODULE_INFO_TEXT("parm=" #name ":" text)
-/* A kernel's build finds out what a module depends on; here the module says so itself. */
+/* In a kernel, modpost finds the dependencies. Here, the module lists them. */
 #define MODULE_DEPENDS(list) MODULE_INFO_TEXT("depends=" list)
 
 #define SIM_VERMAGIC "6.1.0-relobox-sim SMP"
@@ -56,8 +56,8 @@ MODULE_INFO_TEXT("vermagic=" SIM_VERMAGIC);
 /* ---- The module itself ---- */
 
 /*
- * The first members of struct module up to its name, whose offset (24) no configuration changes, and then init and
- * exit. Their real offsets depend on the configuration; the relocations name init_module and cleanup_module.
+ * The first members of struct module up to its name, whose offset is 24 in every configuration, and then init and exit.
+ * Their real offsets depend on the configuration. The relocations name init_module and cleanup_module.
  */
 struct sim_this_module {
 	u32 state;
@@ -138,7 +138,7 @@ extern struct sim_this_module __this_module;
 		};                                                                                                   \
 	MODULE_INFO_TEXT("parmtype=" #variable ":" #type)
 
-/* ---- What the kernel offers ---- */
+/* ---- Exports of the kernel ---- */
 
 #define KERN_ERR "\0013"
 #define KERN_WARNING "\0014"

@@ -1,4 +1,4 @@
-//! The client's side: one method per request.
+//! The client: one method for each request.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,46 +13,49 @@ use crate::protocol::{Area, AreaRequest, Listing, Load, Loaded, LogLine, Protect
 use crate::refusal::Refusal;
 use crate::wire::{Bytes, Malformed, Wire, decode, encode};
 
-/// What can go wrong between a client and the kernel.
+/// An error between a client and the kernel.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The kernel said no.
+    /// The kernel refused the request.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The kernel is gone.
-    #[error("the kernel died while it was asked to {during}{}", report.as_deref().map(|r| format!(": {r}")).unwrap_or_default())]
+    /// The kernel died.
+    #[error(
+        "the kernel died while it was asked to {during}{}",
+        report.as_deref().map(|r| format!(": {r}")).unwrap_or_default()
+    )]
     KernelDied {
-        /// What it was asked to do.
+        /// The request, as a verb phrase.
         during: String,
-        /// What it said last, if it had something to say to this client.
+        /// The last message of the kernel, if it sent one to this client.
         report: Option<String>,
     },
-    /// The socket belongs to somebody else.
+    /// The socket belongs to another user.
     #[error("the kernel's socket is served by user {uid}, who is not this user")]
     Stranger {
-        /// Whose it is.
+        /// The user who serves the socket.
         uid: u32,
     },
-    /// The kernel's answer cannot be read.
+    /// The kernel's answer cannot be parsed.
     #[error("the kernel's answer cannot be read: {0}")]
     Malformed(#[from] Malformed),
-    /// The kernel answered something else than it was asked.
-    #[error("the kernel answered another question when it was asked to {during}")]
+    /// The kernel sent an answer to another request.
+    #[error("the kernel sent an answer to another request when it was asked to {during}")]
     Unexpected {
-        /// What it was asked to do.
+        /// The request, as a verb phrase.
         during: String,
     },
-    /// The socket does not work.
+    /// A system call on the socket failed.
     #[error("cannot {during}: {error}")]
     Io {
-        /// What was attempted.
+        /// The step, as a verb phrase.
         during: String,
-        /// What the system said.
+        /// The error of the system call.
         error: io::Error,
     },
 }
 
-/// A connection to the kernel. What it allocates is freed when it is dropped, unless it has become a module.
+/// A connection to the kernel. Dropping it frees the areas that it allocated and that are not part of a module.
 #[derive(Debug)]
 pub struct Client {
     socket: OwnedFd,
@@ -61,6 +64,9 @@ pub struct Client {
 
 impl Client {
     /// Connects to the kernel that serves `socket`.
+    ///
+    /// # Errors
+    /// [`ClientError::Io`] if there is no such socket, [`ClientError::Stranger`] if another user serves it.
     pub fn connect(socket: &Path) -> Result<Client, ClientError> {
         let fail = |error: Errno| ClientError::Io {
             during: format!("connect to the simulated kernel at {}", socket.display()),
@@ -73,27 +79,42 @@ impl Client {
         Client::from_socket(fd)
     }
 
-    /// Uses a connected `SOCK_SEQPACKET` socket. Its other end must be this user's.
-    pub fn from_socket(socket: OwnedFd) -> Result<Client, ClientError> {
-        let peer = rustix::net::sockopt::socket_peercred(&socket)
-            .map_err(|error| ClientError::Io { during: "ask whose the kernel is".into(), error: error.into() })?;
+    /// Uses a connected `SOCK_SEQPACKET` socket. Its other end must belong to this user.
+    ///
+    /// # Errors
+    /// [`ClientError::Stranger`] if it belongs to another user.
+    pub(crate) fn from_socket(socket: OwnedFd) -> Result<Client, ClientError> {
+        let peer = rustix::net::sockopt::socket_peercred(&socket).map_err(|error| ClientError::Io {
+            during: "read the user of the kernel's socket".into(),
+            error: error.into(),
+        })?;
         if peer.uid != rustix::process::geteuid() {
             return Err(ClientError::Stranger { uid: peer.uid.as_raw() });
         }
         Ok(Client { socket, buffer: vec![0; limits::MESSAGE] })
     }
 
-    /// Modules, their addresses, and everything that is exported: a consistent picture.
+    /// Lists modules, their addresses, and all exports. The list is consistent, also if it takes several messages.
+    ///
+    /// # Errors
+    /// [`ClientError::KernelDied`] if the kernel is gone.
     pub fn list(&mut self) -> Result<Listing, ClientError> {
         self.snapshot(View::Listing, "list modules")
     }
 
-    /// The kernel's log, oldest line first.
+    /// Returns the kernel's log, oldest line first.
+    ///
+    /// # Errors
+    /// [`ClientError::KernelDied`] if the kernel is gone.
     pub fn log(&mut self) -> Result<Vec<LogLine>, ClientError> {
         self.snapshot(View::Log, "show its log")
     }
 
-    /// Allocates all of `areas` or none, in that order. They are writable and full of zeros.
+    /// Allocates all of `areas` or none. The result has the same order. The areas are writable and zeroed.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSpace`], or another [`ClientError::Refused`] for an impossible size,
+    /// alignment or number.
     pub fn allocate(&mut self, areas: &[AreaRequest]) -> Result<Vec<Area>, ClientError> {
         match self.ask("allocate", &Request::Allocate { areas: areas.to_vec() })? {
             Reply::Areas { areas: granted } if granted.len() == areas.len() => Ok(granted),
@@ -101,7 +122,10 @@ impl Client {
         }
     }
 
-    /// Puts bytes into one area, in as many messages as that takes.
+    /// Copies bytes into one writable area of this connection, in as many messages as necessary.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] if the range is not within such an area.
     pub fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), ClientError> {
         let mut at = address;
         for chunk in bytes.chunks(limits::CHUNK) {
@@ -111,12 +135,19 @@ impl Client {
         Ok(())
     }
 
-    /// Makes an area read-only or executable, once and for all.
+    /// Makes an area read-only or executable. It can never become writable again.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] if the area is not this connection's, or was protected already.
     pub fn protect(&mut self, area: u64, protection: Protection) -> Result<(), ClientError> {
         self.order("protect an area", &Request::Protect { address: area, protection })
     }
 
-    /// Calls `int f(void)` in an area of this connection.
+    /// Calls `int f(void)` in an executable area of this connection, and returns its result.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] if `address` is not in such an area, [`ClientError::KernelDied`] if the function
+    /// crashes.
     pub fn call(&mut self, address: u64) -> Result<i32, ClientError> {
         match self.ask("call a function", &Request::Call { address })? {
             Reply::Returned { value } => Ok(value),
@@ -124,13 +155,19 @@ impl Client {
         }
     }
 
-    /// Gives an area back before the connection ends.
+    /// Frees an area before the connection ends.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] if the area is not this connection's.
     pub fn release(&mut self, area: u64) -> Result<(), ClientError> {
         self.order("release an area", &Request::Release { address: area })
     }
 
-    /// Makes a module of this connection's areas: its init runs, and then it is live. If the arguments are refused or
-    /// init fails, the module's areas are freed; any other refusal leaves them with the connection.
+    /// Makes a module of areas of this connection: its init runs, and then it is live.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] if the kernel refuses. If it refuses a parameter, or if init fails, the areas are
+    /// freed; otherwise the connection keeps them. [`ClientError::KernelDied`] if init crashes.
     pub fn load(&mut self, load: &Load) -> Result<Loaded, ClientError> {
         let during = format!("load '{}'", load.name);
         match self.ask(&during, &Request::Load { load: load.clone() })? {
@@ -139,12 +176,18 @@ impl Client {
         }
     }
 
-    /// Removes a module that nobody uses.
+    /// Removes an unused module, after its exit function has run.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] if the module does not exist, is in use, or cannot be removed.
     pub fn remove(&mut self, name: &str) -> Result<(), ClientError> {
         self.order(&format!("remove '{name}'"), &Request::Remove { name: name.to_owned() })
     }
 
-    /// Ends the kernel. Its modules vanish with it; their exit functions do not run.
+    /// Ends the kernel. Its modules end with it; their exit functions do not run.
+    ///
+    /// # Errors
+    /// [`ClientError::Io`] if the request cannot be sent.
     pub fn power_off(mut self) -> Result<(), ClientError> {
         self.order("power off", &Request::PowerOff)
     }
@@ -174,7 +217,7 @@ impl Client {
     fn ask(&mut self, during: &str, request: &Request) -> Result<Reply, ClientError> {
         let message = encode(request);
         if message.len() > limits::MESSAGE {
-            // The kernel would hang up on it; here there is still a name for what is wrong.
+            // The kernel would only close the connection. Here the error can name the cause.
             return Err(Refusal::TooMany {
                 what: format!("bytes in the request to {during}"),
                 limit: limits::MESSAGE as u64,
@@ -184,7 +227,7 @@ impl Client {
         }
         let died = |report| ClientError::KernelDied { during: during.to_owned(), report };
         let sent = rustix::io::retry_on_intr(|| rustix::net::send(&self.socket, &message, SendFlags::NOSIGNAL));
-        // A kernel that died may still have left its last words: look for them before giving up.
+        // A kernel that died may have sent a last message. Read it before giving up.
         let gone = match sent {
             Ok(_) => false,
             Err(Errno::PIPE | Errno::CONNRESET) => true,
@@ -196,7 +239,7 @@ impl Client {
             })
         };
         let received = match receive() {
-            // Told once that our request was not read; what was said to us before that comes after it.
+            // The kernel did not read our request. This is reported once; messages from before it follow.
             Err(Errno::CONNRESET) => receive(),
             other => other,
         };
@@ -218,7 +261,7 @@ impl Client {
 }
 
 impl Client {
-    /// Until its sockets are closed, so that nobody who comes after this connects to what is dying.
+    /// Waits until the kernel's sockets are closed, so that the next client does not connect to a dying kernel.
     fn wait_for_its_end(&self) {
         let limit = Timespec { tv_sec: limits::DYING, tv_nsec: 0 };
         let mut polled = [PollFd::new(&self.socket, PollFlags::IN)];

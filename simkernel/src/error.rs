@@ -1,32 +1,32 @@
-//! Why the kernel could not start, or had to stop.
+//! The reasons why the kernel cannot start, or must stop.
 
-/// Why the kernel could not start, or had to stop.
+/// The reason why the kernel cannot start, or must stop.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// Module code is x86-64 code for Linux.
+    /// The kernel runs only on x86-64 Linux, like the code of its modules.
     #[error("the simulated kernel runs x86-64 module code, so it runs on x86-64 Linux only")]
     Unsupported,
-    /// The listener keeps no message boundaries.
+    /// The listener does not keep message boundaries.
     #[error("the simulated kernel needs a SOCK_SEQPACKET listener, as relobox_simkernel::bind makes it")]
     NotSeqpacket,
-    /// Confinement holds for the thread that asks for it, so there may be no other.
+    /// The process has several threads, but its confinement would apply to only one of them.
     #[error("the simulated kernel must be the only thread of its process, which has {threads}")]
     NotAlone {
-        /// How many there are.
+        /// The number of threads.
         threads: usize,
     },
     /// A step of starting or serving failed.
     #[error("the simulated kernel cannot {step}: {error}")]
     Step {
-        /// Which step.
+        /// The step, as a verb phrase.
         step: &'static str,
-        /// What the system said.
+        /// The error of the system call.
         error: std::io::Error,
     },
-    /// The system call filter could not be built.
+    /// The filter of system calls cannot be built.
     #[error("the simulated kernel cannot confine itself: {reason}")]
     Filter {
-        /// What the filter compiler said.
+        /// The message of the filter's compiler.
         reason: String,
     },
 }

@@ -1,24 +1,43 @@
-//! A simulated kernel: a process of its own with the three primitives that Roman Zippel proposed in 2002.
+//! A simulated kernel: a process with the three primitives that Roman Zippel proposed in 2002.
 //!
-//! *List* what is loaded and where; *allocate* space, owned by the connection; *put and call*. On top of them
-//! stands what makes areas a module: load (init runs, then it is live, or nothing is left) and remove.
-//! Module code really runs, in a process that gave up what it does not need before its first client came.
+//! A client can *list* the modules and exports, *allocate* memory, and *put* bytes there and *call* them. Two more
+//! requests turn areas into a module (load: init runs, then the module is live, or nothing of it is left) and remove
+//! it. Module code really runs, in a process that gave up the rights that it does not need before its first client
+//! came.
 //!
 //! ```text
 //! Client ──one message──> socket ──> process::server  (poll, ownership by connection)
 //!                                     └─ kernel       (requests: what is allowed, what changes)
 //!                                         ├─ arena    (memory in the low 2 GiB, writable or executable)
-//!                                         ├─ load     (COMING -> init -> live, or nothing)
-//!                                         ├─ params   (parse_args against the module's own table)
-//!                                         └─ call     (into module code; oops catches what goes wrong)
+//!                                         ├─ load     (COMING, init, live; or nothing)
+//!                                         ├─ params   (parse_args with the module's own table)
+//!                                         └─ call     (calls module code; a signal handler reports an oops)
 //! ```
 //!
-//! **A crash in module code kills the kernel**, as it may a real one: a line goes to the console (standard error),
-//! the client whose request it was gets a last message, everybody else finds the connection closed. The client
-//! reports both as [`ClientError::KernelDied`]. The next [`start()`] begins with no modules, as a reboot does.
+//! **A crash in module code kills the kernel**, as it can kill a real one. The kernel writes a line to its console
+//! (standard error), sends a last message to the client whose request it was, and closes all connections. The client
+//! reports this as [`ClientError::KernelDied`]. The next [`start()`] begins without modules, like a reboot.
 //!
-//! **Trust.** Clients are not trusted: every address, size, count and name is checked against what the connection
-//! owns. Module code is: it is the kernel's own. It is held by the process's confinement alone.
+//! **Trust.** Clients are not trusted: the kernel checks every address, size, count and name against what the
+//! connection owns. Module code is trusted like the kernel's own. Only the confinement of the process restricts it.
+//!
+//! ```standalone_crate
+//! use relobox_simkernel::protocol::AreaRequest;
+//!
+//! // `start` runs a program that serves the kernel. Here it is this example itself.
+//! if std::env::args().any(|argument| argument == "--serve") {
+//!     return Ok(relobox_simkernel::serve_stdin()?);
+//! }
+//! let directory = std::env::temp_dir().join(format!("relobox-simkernel-{}", std::process::id()));
+//! let socket = directory.join("kernel.socket");
+//! let mut kernel = relobox_simkernel::start(&std::env::current_exe()?, &["--serve".into()], &socket)?;
+//! let areas = kernel.allocate(&[AreaRequest { size: 100, align: 16 }])?;
+//! assert_eq!(areas[0].size, 4096);
+//! kernel.put(areas[0].address, b"data")?;
+//! kernel.power_off()?;
+//! # std::fs::remove_dir_all(directory)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod limits;
 pub mod protocol;

@@ -11,8 +11,8 @@ pub const CHUNK: usize = MESSAGE - 64;
 /// Connections at once: a few dozen parallel insmods. Each costs a descriptor and at most a snapshot.
 pub const CONNECTIONS: usize = 64;
 
-/// Areas that one connection may hold: a module has one per protection and life time (text, rodata, data, ro-after-init,
-/// init text, init data); loaders that keep one area per section need a few dozen.
+/// Areas that one connection may hold: a module has one per protection and life time (text, rodata, data,
+/// ro-after-init, init text, init data); loaders that keep one area per section need a few dozen.
 pub const AREAS_PER_CONNECTION: usize = 128;
 
 /// Bytes that one connection may hold: four times the largest module Debian ships (amdgpu, 19.5 MB).

@@ -1,4 +1,4 @@
-//! The simulated kernel as a program: serves the listening socket that is its standard input.
+//! The simulated kernel as a program. It serves the listening socket that is its standard input.
 
 fn main() -> std::process::ExitCode {
     match relobox_simkernel::serve_stdin() {

@@ -1,7 +1,7 @@
-//! What a client and the kernel say to each other.
+//! The messages between a client and the kernel.
 //!
-//! One request, one reply, each one message of a `SOCK_SEQPACKET` Unix socket: a version byte, a tag byte, the
-//! fields. The shape is a device's: a connection owns what it allocated, as an open file of a device would.
+//! Each request has one reply. Both are one message of a `SOCK_SEQPACKET` Unix socket: a version byte, a tag byte, and
+//! the fields (see [`wire`](crate::wire)). A connection owns what it allocated, like an open file of a device.
 
 use crate::refusal::Refusal;
 use crate::wire::{Bytes, choice, record};
@@ -9,32 +9,32 @@ use crate::wire::{Bytes, choice, record};
 pub use crate::wire::VERSION;
 
 record! {
-    /// Space that a client asks for.
+    /// Memory that a client asks for.
     pub struct AreaRequest {
-        /// Bytes, at least one; rounded up to whole pages.
+        /// The size in bytes, at least 1. It is rounded up to whole pages.
         pub size: u64,
-        /// A power of two.
+        /// The alignment in bytes: a power of two.
         pub align: u64,
     }
 }
 
 record! {
-    /// Space that was granted, or that a module occupies.
+    /// Memory that was granted, or that a module occupies.
     pub struct Area {
-        /// Its first address, which is also its name in other requests.
+        /// The first address. It identifies the area in other requests.
         pub address: u64,
-        /// Bytes, in whole pages.
+        /// The size in bytes: whole pages.
         pub size: u64,
-        /// What may be done with it now.
+        /// The current protection.
         pub protection: Protection,
     }
 }
 
 choice! {
-    /// What may be done with an area. It starts as `ReadWrite` and changes once, never back.
+    /// The protection of an area. It starts as `ReadWrite`, and can change once.
     #[derive(Copy)]
     pub enum Protection {
-        /// Data; the only state in which bytes can be put.
+        /// Data. Only in this state can bytes be put.
         0 = ReadWrite,
         /// Constants.
         1 = ReadOnly,
@@ -44,129 +44,129 @@ choice! {
 }
 
 choice! {
-    /// What becomes of an area when the module's init has succeeded.
+    /// What happens to an area after the module's init has succeeded.
     #[derive(Copy)]
     pub enum AfterInit {
-        /// It stays as it is.
+        /// The area stays as it is.
         0 = Keep,
-        /// It is freed: init text and init data.
+        /// The area is freed: init text and init data.
         1 = Free,
-        /// It becomes read-only: `.data..ro_after_init`.
+        /// The area becomes read-only: `.data..ro_after_init`.
         2 = ReadOnly,
     }
 }
 
 record! {
-    /// One of a module's areas, as handed over by [`Load`].
+    /// An area that becomes part of a module.
     pub struct LoadArea {
-        /// The address that allocate returned.
+        /// The address that the allocation returned.
         pub address: u64,
-        /// What becomes of it.
+        /// What happens to it after init.
         pub after_init: AfterInit,
     }
 }
 
 record! {
-    /// A symbol that others may use.
+    /// A symbol that other modules can use.
     pub struct Export {
-        /// Its name.
+        /// The symbol's name.
         pub name: String,
-        /// Its address.
+        /// The symbol's address.
         pub address: u64,
-        /// Only for modules with a GPL-compatible licence. The kernel reports this, the linker enforces it.
+        /// True if only modules with a GPL-compatible licence may use it. The linker enforces this, not the kernel.
         pub gpl: bool,
     }
 }
 
 record! {
-    /// A module's table of `struct kernel_param`.
+    /// The table of `struct kernel_param` of a module.
     pub struct ParamTable {
-        /// Where its first entry is.
+        /// The address of the first entry.
         pub address: u64,
-        /// How many entries it has.
+        /// The number of entries.
         pub count: u64,
     }
 }
 
 record! {
-    /// Everything that makes the areas of a connection a module.
+    /// A description of the module that areas of a connection become.
     pub struct Load {
         /// The module's name.
         pub name: String,
-        /// Areas that become the module's; the others stay with the connection.
+        /// The areas of the module. The connection keeps all others.
         pub areas: Vec<LoadArea>,
-        /// The init function; a module without one is a library.
+        /// The address of the init function. A module without one is a library.
         pub init: Option<u64>,
-        /// The exit function; a module with init and without exit can never be removed.
+        /// The address of the exit function. A module with init but without exit cannot be removed.
         pub exit: Option<u64>,
-        /// What it exports, in its own areas.
+        /// The exports, which lie in areas of the module.
         pub exports: Vec<Export>,
-        /// Names of the modules it uses. They must be live, and their use counts go up. One that somebody else has
-        /// loaded since this connection's last [`Listing`] is refused: its addresses may not be those listed.
+        /// The names of the modules that it uses. They must be live; their use counts increase. A module that was
+        /// loaded since this connection's last [`Listing`] is refused, because the addresses in that list may be wrong.
         pub uses: Vec<String>,
-        /// Its parameters.
+        /// The module's parameters.
         pub params: Option<ParamTable>,
-        /// Its arguments, `name=value` separated by blanks.
+        /// The values of parameters: `name=value`, separated by blanks.
         pub args: String,
     }
 }
 
 choice! {
-    /// Where a module is in its life. One request takes it from nothing to live or from live to nothing, so a client
-    /// only ever sees `Live` here; a kernel with more than one thread would show the others too.
+    /// The state of a module. A single request loads or removes a module, so a client only ever sees `Live`. A kernel
+    /// with several threads would show the other states as well.
     #[derive(Copy)]
     pub enum State {
-        /// Registered; its init runs.
+        /// The module is registered; its init runs.
         0 = Coming,
-        /// It can be used.
+        /// The module can be used.
         1 = Live,
-        /// Its exit runs.
+        /// The module's exit runs.
         2 = Going,
     }
 }
 
 record! {
-    /// A module as listed.
+    /// A module in a [`Listing`].
     pub struct Module {
-        /// Its name.
+        /// The module's name.
         pub name: String,
-        /// Where it is in its life.
+        /// The module's state.
         pub state: State,
-        /// Where it is in memory.
+        /// The module's memory.
         pub areas: Vec<Area>,
-        /// Names of the modules that use it; their number is its use count.
+        /// The names of the modules that use it. Their number is the use count.
         pub users: Vec<String>,
-        /// Names of the modules it uses.
+        /// The names of the modules that it uses.
         pub uses: Vec<String>,
-        /// What it exports.
+        /// The module's exports.
         pub exports: Vec<Export>,
-        /// Its init function, if it still exists.
+        /// The address of the init function, unless it was freed.
         pub init: Option<u64>,
-        /// Its exit function.
+        /// The address of the exit function.
         pub exit: Option<u64>,
     }
 }
 
 record! {
-    /// Everything there is.
+    /// The state of the kernel.
     pub struct Listing {
         /// The kernel's release.
         pub release: String,
-        /// What a module's `vermagic=` must say.
+        /// The `vermagic=` that a module must have.
         pub vermagic: String,
-        /// The machine whose code it runs.
+        /// The machine, as in `uname -m`.
         pub machine: String,
         /// Live modules, oldest first.
         pub modules: Vec<Module>,
-        /// The kernel's own exports, by name.
+        /// The exports of the kernel itself, sorted by name.
         pub exports: Vec<Export>,
-        /// The lowest address an area can have.
+        /// The lowest address that an area can have.
         pub arena_address: u64,
-        /// Bytes from there in which all areas lie.
+        /// The size in bytes of the range in which all areas lie.
         pub arena_size: u64,
-        /// Bytes of all areas, whether of modules or of connections.
+        /// The total size in bytes of all areas, of modules and of connections.
         pub allocated: u64,
-        /// Bytes that module code holds by kmalloc.
+        /// The number of bytes that module code holds from kmalloc.
         pub heap: u64,
     }
 }
@@ -174,27 +174,27 @@ record! {
 record! {
     /// A line of the kernel's log.
     pub struct LogLine {
-        /// Counts up from 0, so that a reader sees what it missed.
+        /// The number of the line, from 0. A reader can tell from it how many lines it missed.
         pub number: u64,
-        /// 0 (emergency) to 7 (debug).
+        /// The level: 0 (emergency) to 7 (debug).
         pub level: u8,
-        /// The text, without the line's end.
+        /// The text, without the line break.
         pub text: String,
     }
 }
 
 record! {
-    /// What a successful load says.
+    /// The reply to a successful load.
     pub struct Loaded {
-        /// What init returned: 0, or a positive number that the kernel warns about.
+        /// The return value of init: 0, or a positive number, for which the kernel logs a warning.
         pub returned: i32,
-        /// Arguments that named no parameter. As in the kernel, they are logged and otherwise ignored.
+        /// The arguments that named no parameter. As in Linux, they are logged and otherwise ignored.
         pub unknown_args: Vec<String>,
     }
 }
 
 choice! {
-    /// What [`Request::Snapshot`] takes a picture of.
+    /// The subject of a [`Request::Snapshot`].
     #[derive(Copy)]
     pub enum View {
         /// A [`Listing`].
@@ -205,53 +205,53 @@ choice! {
 }
 
 choice! {
-    /// What a client asks.
+    /// A request of a client.
     pub enum Request {
-        /// Take a picture, to be read piece by piece and yet consistent. Answered by `Length`.
+        /// Take a snapshot. It can be read in several pieces and stays consistent. The reply is `Length`.
         0 = Snapshot { /** Of what. */ view: View },
-        /// Read the picture from an offset. Answered by `Contents`.
+        /// Read the snapshot from an offset. The reply is `Contents`.
         1 = Read { /** Bytes to skip. */ offset: u64 },
-        /// Allocate: all of these areas or none. Answered by `Areas`.
+        /// Allocate all of these areas or none. The reply is `Areas`.
         2 = Allocate { /** Which. */ areas: Vec<AreaRequest> },
-        /// Put bytes. They must lie in one area that is the connection's own and writable.
+        /// Put bytes into one writable area of the connection.
         3 = Put { /** Where. */ address: u64, /** What. */ bytes: Bytes },
-        /// Change an area from read-write to something else.
+        /// Change the protection of an area from read-write to another one.
         4 = Protect { /** The area. */ address: u64, /** What it becomes. */ protection: Protection },
-        /// Call a function in an executable area of the connection's own. Answered by `Returned`.
+        /// Call a function in an executable area of the connection. The reply is `Returned`.
         5 = Call { /** Where. */ address: u64 },
-        /// Give an area back.
+        /// Free an area.
         6 = Release { /** The area. */ address: u64 },
-        /// Make a module of the connection's areas. Answered by `Loaded`.
+        /// Make a module of the connection's areas. The reply is `Loaded`.
         7 = Load { /** All of it. */ load: Load },
         /// Remove a module.
         8 = Remove { /** Its name. */ name: String },
-        /// End the kernel, and every module with it.
+        /// End the kernel and all modules.
         9 = PowerOff,
     }
 }
 
 choice! {
-    /// What the kernel answers.
+    /// A reply of the kernel.
     pub enum Reply {
-        /// Done.
+        /// The request succeeded.
         0 = Done,
-        /// Not done, and nothing changed unless the refusal says so.
+        /// The request failed. Nothing has changed unless the refusal says otherwise.
         1 = Refused { /** Why. */ refusal: Refusal },
-        /// The size of the snapshot.
+        /// The size of the snapshot in bytes.
         2 = Length { /** Bytes. */ length: u64 },
         /// A piece of the snapshot.
         3 = Contents { /** At most [`CHUNK`](crate::limits::CHUNK). */ bytes: Bytes },
-        /// What was allocated, in the order asked for.
+        /// The allocated areas, in the order of the request.
         4 = Areas { /** Which. */ areas: Vec<Area> },
-        /// What the function returned.
+        /// The return value of the function.
         5 = Returned { /** Its result. */ value: i32 },
         /// The module is live.
         6 = Loaded { /** With what to say about it. */ loaded: Loaded },
-        /// The kernel dies: the last message there is. Written by the signal handler.
+        /// The kernel dies: its last message, which the signal handler writes.
         7 = Oops { /** What happened. */ report: String },
     }
 }
 
-/// The tag of [`Reply::Oops`], for the signal handler, which cannot use the encoder.
+/// The tag of [`Reply::Oops`]. The signal handler cannot use the encoder.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) const OOPS_TAG: u8 = 7;

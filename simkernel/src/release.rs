@@ -1,7 +1,7 @@
-//! Which kernel this one says it is.
+//! The release of the simulated kernel.
 
-/// The release that this kernel claims; modules for it say so in their `vermagic=`.
+/// The release of this kernel, which the `vermagic=` of its modules begins with.
 pub const RELEASE: &str = "6.1.0-relobox-sim";
 
-/// What `vermagic=` in a module for this kernel says.
+/// The `vermagic=` of modules for this kernel.
 pub const VERMAGIC: &str = "6.1.0-relobox-sim SMP";

@@ -1,10 +1,10 @@
-//! Sample modules in C for this kernel, and how to compile them: for demonstrations and tests, also where the
-//! repository is not at hand.
+//! Sample modules in C for this kernel, and the compiler options for them. They are embedded, so that the demonstration
+//! and tests do not need the repository.
 
 /// The header that every sample includes.
 pub const HEADER: (&str, &str) = ("sim_module.h", include_str!("../modules/sim_module.h"));
 
-/// Names and sources, in an order in which they can be loaded.
+/// The names and sources, in an order in which the modules can be loaded.
 pub const SOURCES: [(&str, &str); 6] = [
     ("hello.c", include_str!("../modules/hello.c")),
     ("math_provider.c", include_str!("../modules/math_provider.c")),
@@ -14,7 +14,7 @@ pub const SOURCES: [(&str, &str); 6] = [
     ("crash.c", include_str!("../modules/crash.c")),
 ];
 
-/// What `cc` is given besides the source and `-o`: no red zone, no vector registers, the addresses of kernel code.
+/// The options of `cc` besides the source and `-o`: no red zone, no vector registers, addresses as in kernel code.
 pub const CFLAGS: [&str; 11] = [
     "-c",
     "-O2",

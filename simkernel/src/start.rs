@@ -1,4 +1,4 @@
-//! Starting a kernel: a socket in a private directory, and a process that gets it as its standard input.
+//! Starts a kernel: makes a socket in a private directory, and a process that gets it as standard input.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -18,11 +18,15 @@ use crate::client::{Client, ClientError};
 
 /// Makes the kernel's listening socket at `socket`.
 ///
-/// Its directory is created if need be, and must be this user's alone (0700): who can reach the socket can run code.
-/// A socket left by a kernel that is gone is replaced; one that is served is an `AddrInUse` error.
+/// Its directory is created if necessary, with mode 0700. It must belong to this user alone, because a process that can
+/// connect to the socket can run code. If a kernel that is gone has left a socket, it is replaced.
+///
+/// # Errors
+/// `AddrInUse` if a kernel serves the socket, `PermissionDenied` if others have access to its directory, or the error
+/// of a system call.
 pub fn bind(socket: &Path) -> io::Result<UnixListener> {
     let directory = private_directory(socket)?;
-    // Two starters must not each take the other's fresh socket for a stale one.
+    // The lock keeps two processes from replacing each other's new socket.
     rustix::fs::flock(&directory, FlockOperation::LockExclusive)?;
     let address = SocketAddrUnix::new(socket)?;
     let new = || rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
@@ -57,14 +61,17 @@ fn private_directory(socket: &Path) -> io::Result<File> {
     if meta.uid() != rustix::process::geteuid().as_raw() || meta.mode() & 0o077 != 0 {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
-            format!("{} must belong to this user and be open to nobody else (chmod 700)", path.display()),
+            format!("{} must belong to this user, and no other user may have access to it (chmod 700)", path.display()),
         ));
     }
     Ok(directory)
 }
 
-/// Binds `socket` and starts `exe args` with the listener as its standard input; that program is to call
-/// [`serve_stdin`](crate::serve_stdin). Its console is the file beside the socket that ends in `.console`.
+/// Binds `socket` and starts `exe args` with the listener as standard input. That program must call
+/// [`serve_stdin`](crate::serve_stdin). Its console is a file beside the socket with the extension `.console`.
+///
+/// # Errors
+/// As [`bind`], or if the program cannot be started.
 pub fn spawn(exe: &Path, args: &[OsString], socket: &Path) -> io::Result<Child> {
     let listener = bind(socket)?;
     let console = OpenOptions::new()
@@ -81,15 +88,17 @@ pub fn spawn(exe: &Path, args: &[OsString], socket: &Path) -> io::Result<Child> 
         .spawn()
 }
 
-/// How often a kernel that is just dying is waited for, and how long each time: it ends within milliseconds.
+/// How often and how long to wait for a kernel that is dying, which takes milliseconds.
 const PATIENCE: (u32, Duration) = (200, Duration::from_millis(10));
 
-/// Connects to the kernel at `socket`, or starts one with [`spawn`] and connects to that.
+/// Connects to the kernel at `socket`, or starts one with [`spawn`] and connects to it.
 ///
-/// A kernel that has crashed may still listen for a moment, and then answers nobody: its successor is started as
-/// soon as it has let go of the socket.
+/// A kernel that has crashed may listen for another moment without answering. Then this waits until the socket is free.
+///
+/// # Errors
+/// [`ClientError::Io`] if the program cannot be started, [`ClientError::KernelDied`] if it ends at once.
 pub fn start(exe: &Path, args: &[OsString], socket: &Path) -> Result<Client, ClientError> {
-    // The first answer says that it serves.
+    // The first answer shows that the kernel serves.
     let serving = || {
         let mut client = Client::connect(socket)?;
         client.list()?;
@@ -101,9 +110,9 @@ pub fn start(exe: &Path, args: &[OsString], socket: &Path) -> Result<Client, Cli
     let mut tries = 0;
     loop {
         let started = match spawn(exe, args, socket) {
-            // Nobody waits for it: it outlives its starter.
+            // The child is not waited for, because it outlives this process.
             Ok(_child) => true,
-            // Somebody else was faster, or it is the one that is dying.
+            // Another process was faster, or the old kernel is still dying.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => false,
             Err(error) => {
                 return Err(ClientError::Io { during: format!("start the simulated kernel {}", exe.display()), error });
@@ -116,7 +125,8 @@ pub fn start(exe: &Path, args: &[OsString], socket: &Path) -> Result<Client, Cli
                 std::thread::sleep(PATIENCE.1);
                 continue;
             }
-            // Refused at once, or closed without an answer: it ended, and its console may say why.
+            // The connection was refused or closed without an answer: the kernel ended. Its console may have the
+            // reason.
             Err(ClientError::KernelDied { .. } | ClientError::Io { .. }) => {
                 let console = fs::read_to_string(socket.with_extension("console")).unwrap_or_default();
                 let report = Some(console.trim_end().to_owned()).filter(|text| !text.is_empty());

@@ -1,22 +1,22 @@
-//! How a message is written: little-endian, fixed width, lengths before contents.
+//! The encoding of messages: little-endian integers of fixed width, and lengths before contents.
 //!
-//! The reader treats its input as hostile: a length is compared with what is left before anything is
-//! reserved, so that no message can make the kernel allocate more than its own size times a small constant.
+//! The input of the reader is hostile. A length is compared with the rest of the message before memory is reserved, so
+//! a message cannot make the kernel allocate more than a small multiple of its own size.
 
 /// The first byte of every message.
 pub const VERSION: u8 = 1;
 
-/// What is wrong with a message, and where.
+/// A malformed message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed message: {what} at byte {at}")]
 pub struct Malformed {
-    /// What was expected or broken.
+    /// What is wrong.
     pub what: &'static str,
-    /// Offset in the message.
+    /// The offset in the message, in bytes.
     pub at: usize,
 }
 
-/// Takes values off the front of a message.
+/// Reads values from the start of a message.
 #[derive(Debug)]
 pub struct Reader<'a> {
     bytes: &'a [u8],
@@ -46,12 +46,15 @@ impl<'a> Reader<'a> {
         Ok(out)
     }
 
-    /// A message has nothing after its last field.
+    /// Checks that nothing follows the last field.
+    ///
+    /// # Errors
+    /// [`Malformed`] if bytes are left.
     pub fn finish(self) -> Result<(), Malformed> {
         if self.left() == 0 { Ok(()) } else { Err(self.fault("bytes after the end")) }
     }
 
-    /// A count of things that take at least one byte each.
+    /// Reads a count of items of at least one byte each.
     fn count(&mut self) -> Result<usize, Malformed> {
         let count = u32::take(self)? as usize;
         if count > self.left() {
@@ -60,17 +63,20 @@ impl<'a> Reader<'a> {
         Ok(count)
     }
 
-    /// For decoders of enums: an unknown tag.
-    pub fn unknown_tag(&self) -> Malformed {
+    /// The error for an unknown tag of an enum.
+    pub(crate) fn unknown_tag(&self) -> Malformed {
         Malformed { what: "unknown tag", at: self.at.saturating_sub(1) }
     }
 }
 
 /// A value that can be written to a message and read from one.
 pub trait Wire: Sized {
-    /// Appends the value.
+    /// Appends the value to a message.
     fn put(&self, out: &mut Vec<u8>);
-    /// Reads the value, or says what is wrong.
+    /// Reads the value from a message.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the message does not contain one.
     fn take(from: &mut Reader<'_>) -> Result<Self, Malformed>;
 }
 
@@ -102,7 +108,7 @@ impl Wire for bool {
     }
 }
 
-/// Raw bytes, copied in one go.
+/// Raw bytes. They are copied in one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bytes(pub Vec<u8>);
 
@@ -141,7 +147,7 @@ impl<T: Wire> Wire for Vec<T> {
         }
     }
     fn take(from: &mut Reader<'_>) -> Result<Self, Malformed> {
-        // Grown item by item: a count alone reserves nothing.
+        // The vector grows item by item, because a count alone must not reserve memory.
         let mut items = Vec::new();
         for _ in 0..from.count()? {
             items.push(T::take(from)?);
@@ -182,7 +188,7 @@ macro_rules! record {
 }
 pub(crate) use record;
 
-/// Defines an enum: one tag byte, then the fields of the variant.
+/// Defines an enum: a tag byte, then the fields of the variant.
 macro_rules! choice {
     ($(#[$meta:meta])* pub enum $name:ident {
         $($(#[$variant_meta:meta])* $tag:literal = $variant:ident
@@ -213,14 +219,17 @@ macro_rules! choice {
 }
 pub(crate) use choice;
 
-/// Writes `value` behind the protocol's version byte.
+/// Encodes `value` after the version byte.
 pub fn encode<T: Wire>(value: &T) -> Vec<u8> {
     let mut out = vec![VERSION];
     value.put(&mut out);
     out
 }
 
-/// Reads one whole message.
+/// Decodes one whole message.
+///
+/// # Errors
+/// [`Malformed`] if the version differs, the value is malformed, or bytes are left.
 pub fn decode<T: Wire>(bytes: &[u8]) -> Result<T, Malformed> {
     let mut reader = Reader::new(bytes);
     if u8::take(&mut reader)? != VERSION {

@@ -1,4 +1,4 @@
-//! What the process gave up, and what becomes of it when module code goes wrong.
+//! The confinement of the process, and crashes of module code.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod common;
@@ -88,9 +88,9 @@ fn a_crash_ends_the_kernel_and_everybody_is_told() {
         ("invalid instruction", vec![0x0f, 0x0b]),                     // ud2
         ("arithmetic fault", vec![0x31, 0xc9, 0xf7, 0xf9]),            // xor %ecx,%ecx; idiv %ecx
         ("breakpoint", vec![0xcc]),
-        // The stack runs out: the handler has one of its own. push %rax; jmp to it.
+        // A stack overflow: the handler has a stack of its own. push %rax; jmp to it.
         ("invalid memory access", vec![0x50, 0xeb, 0xfd]),
-        // Code does not run off its page into something else.
+        // The end of a page of code is followed by an inaccessible page.
         ("invalid memory access", vec![0x90; 4096]),
     ] {
         let mut kernel = Kernel::start();

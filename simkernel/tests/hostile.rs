@@ -1,4 +1,4 @@
-//! Messages that no client of ours would send.
+//! Messages that our own client never sends.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod common;
@@ -15,14 +15,14 @@ use relobox_simkernel::protocol::{
 use relobox_simkernel::wire::{Bytes, decode, encode};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 
-/// A connection without a client's good manners.
+/// A connection that sends raw bytes.
 fn raw(socket: &Path) -> OwnedFd {
     let fd = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
     rustix::net::connect(&fd, &SocketAddrUnix::new(socket).unwrap()).unwrap();
     fd
 }
 
-/// Sends a message; the answer, or nothing when the connection is closed.
+/// Sends a message. Returns the answer, or nothing if the connection is closed.
 fn exchange(fd: &OwnedFd, message: &[u8]) -> Option<Reply> {
     rustix::net::send(fd, message, SendFlags::NOSIGNAL).ok()?;
     let mut buffer = vec![0; limits::MESSAGE];
@@ -43,14 +43,14 @@ fn what_cannot_be_read_is_answered_and_what_is_too_long_is_not() {
     for message in [&[0u8][..], &[1], &[1, 200], &[2, 0, 0], &[1, 0, 9], &[1, 9, 0], &[1, 2, 255, 255, 255, 255]] {
         assert!(refused(exchange(&fd, message)), "{message:?}");
     }
-    // A vector that claims more than there is.
+    // A vector that claims more items than the message has.
     let mut lying = encode(&Request::Allocate { areas: vec![AreaRequest { size: 1, align: 1 }] });
     lying[2..6].copy_from_slice(&16u32.to_le_bytes());
     assert!(refused(exchange(&fd, &lying)));
-    // The longest message there may be is read; one byte more ends the connection.
+    // The longest allowed message is read. One byte more ends the connection.
     assert!(refused(exchange(&fd, &vec![0xff; limits::MESSAGE])));
     assert_eq!(exchange(&fd, &vec![1; limits::MESSAGE + 1]), None);
-    // An empty message is none.
+    // An empty message counts as the end of the connection.
     let fd = raw(&kernel.socket);
     assert_eq!(exchange(&fd, &[]), None);
     assert_eq!(kernel.client().list().unwrap().allocated, 0);
@@ -72,7 +72,7 @@ fn address() -> impl Strategy<Value = u64> {
 }
 
 fn protection() -> impl Strategy<Value = Protection> {
-    // Not executable: that the code is nonsense is not what is tested.
+    // The area is not executable. It does not matter that its contents are not code.
     prop_oneof![Just(Protection::ReadWrite), Just(Protection::ReadOnly)]
 }
 
@@ -124,7 +124,7 @@ fn requests_round_trip() {
     proptest!(|(request in request())| {
         let bytes = encode(&request);
         prop_assert_eq!(decode::<Request>(&bytes).unwrap(), request);
-        // Cut anywhere, it is refused.
+        // Cut at any byte, the message is refused.
         for len in 0..bytes.len() {
             prop_assert!(decode::<Request>(&bytes[..len]).is_err());
         }
@@ -141,7 +141,7 @@ fn no_sequence_of_nonsense_ends_the_kernel() {
         let fd = raw(&kernel.socket);
         for (request, at, poison) in requests {
             let mut message = encode(&request);
-            // Some of them damaged. A tag of power off or of executable protection would be a valid order.
+            // Some messages are damaged. A tag of power off or of executable protection would be a valid request.
             if let Some(poison) = poison {
                 let at = 6 + at.index(message.len());
                 if let Some(byte) = message.get_mut(at) {

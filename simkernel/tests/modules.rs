@@ -1,4 +1,4 @@
-//! What makes areas a module: init, exit, exports, users.
+//! How areas become a module: init, exit, exports, users.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod common;
@@ -36,7 +36,7 @@ fn a_module_outlives_its_connection_and_is_removed() {
     let mut load = module("hello", text);
     load.exports = vec![export("hello_there", text)];
     assert_eq!(client.load(&load).unwrap().returned, 0);
-    // It is the kernel's now.
+    // From here on, the kernel owns the area.
     assert!(matches!(refusal(client.call(text)), Refusal::NotOwned { .. }));
     assert!(matches!(refusal(client.release(text)), Refusal::NotOwned { .. }));
     drop(client);
@@ -91,7 +91,7 @@ fn a_failed_init_leaves_nothing_and_nobody_can_depend_on_it() {
     load.uses = vec!["failing".into()];
     let missing = Refusal::NeedsMissing { name: "dependent".into(), needed: "failing".into() };
     assert_eq!(refusal(client.load(&load)), missing);
-    // Refused before its code was asked: the areas are still the connection's.
+    // Refused before module code ran: the connection still owns the areas.
     assert_eq!(client.call(text).unwrap(), 0);
     assert!(texts(&mut client).contains(&"failing: init failed with -19".to_owned()));
 }
@@ -105,11 +105,11 @@ fn use_counts_rise_and_fall() {
     for user in ["first", "second"] {
         let text = code(&mut client, &RETURN_0);
         let mut load = module(user, text);
-        // Named twice, counted once.
+        // A module that is named twice counts once.
         load.uses = vec!["provider".into(), "provider".into()];
         client.load(&load).unwrap();
     }
-    // A user whose init fails does not count.
+    // A user whose init fails is not counted.
     let text = code(&mut client, &returning(-1));
     let mut load = module("third", text);
     load.uses = vec!["provider".into()];
@@ -134,16 +134,16 @@ fn what_is_used_must_be_what_was_listed() {
     let text = code(&mut looks, &RETURN_0);
     let mut load = module("user", text);
     load.uses = vec!["provider".into()];
-    // It is removed and loaded again, maybe elsewhere.
+    // The module is removed and loaded again, and may have other addresses.
     swaps.remove("provider").unwrap();
     let text = code(&mut swaps, &RETURN_0);
     swaps.load(&module("provider", text)).unwrap();
     let stale = Refusal::Stale { name: "user".into(), used: "provider".into() };
     assert_eq!(refusal(looks.load(&load)), stale);
     assert_eq!(looks.list().unwrap().modules[0].users, [""; 0]);
-    // Having looked again, it may.
+    // After another list, the connection may use it.
     looks.load(&load).unwrap();
-    // What a connection has loaded itself, it need not look for.
+    // A module that the connection has loaded itself needs no list.
     for (name, uses) in [("own", None), ("depends", Some("own"))] {
         let text = code(&mut looks, &RETURN_0);
         let mut load = module(name, text);
@@ -182,7 +182,7 @@ fn without_exit_there_is_no_removal() {
     load.exit = None;
     client.load(&load).unwrap();
     assert_eq!(refusal(client.remove("permanent")), Refusal::Permanent { name: "permanent".into() });
-    // A library has neither init nor exit, and goes.
+    // A library has neither init nor exit, and can be removed.
     let text = code(&mut client, &RETURN_0);
     let mut load = module("library", text);
     (load.init, load.exit) = (None, None);
@@ -216,7 +216,7 @@ fn everything_in_a_load_is_checked() {
         assert!(matches!(refused(&|l| l.exit = Some(address)), Refusal::NotExecutable { .. }));
         assert!(matches!(refused(&|l| l.exports = vec![export("x", address)]), Refusal::Outside { .. }));
     }
-    // What goes after init can be neither exit nor exported.
+    // Memory that is freed after init can contain neither exit nor exports.
     assert!(matches!(refused(&|l| l.areas[0].after_init = AfterInit::Free), Refusal::NotExecutable { .. }));
     assert!(matches!(refused(&|l| l.exports = vec![export("", text)]), Refusal::BadName { .. }));
     assert!(matches!(refused(&|l| l.uses = vec!["checked".into()]), Refusal::NeedsMissing { .. }));
@@ -225,7 +225,7 @@ fn everything_in_a_load_is_checked() {
         let table = relobox_simkernel::protocol::ParamTable { address, count };
         assert!(matches!(refused(&|l| l.params = Some(table.clone())), Refusal::BadParams { .. }));
     }
-    // None of that spoiled anything.
+    // The refusals have changed nothing.
     client.load(&good).unwrap();
 }
 
@@ -258,7 +258,7 @@ fn arguments_reach_the_modules_variables() {
     let bytes = table(&mut client, constants, &rows);
     client.put(constants, &bytes).unwrap();
     client.protect(constants, Protection::ReadOnly).unwrap();
-    // mov data,%eax; ret: init's result shows what arrived. 8b 04 25 is a 32-bit absolute address.
+    // mov data,%eax; ret: init returns the data that arrived. 8b 04 25 takes a 32-bit absolute address.
     let text = code(&mut client, &[&[0x8b, 0x04, 0x25][..], &(data as u32).to_le_bytes(), &[0xc3]].concat());
     let mut load = module("params", text);
     load.areas.extend([data, constants].map(|address| LoadArea { address, after_init: AfterInit::Keep }));
@@ -296,7 +296,7 @@ fn a_kernels_stack_alignment_is_enough() {
     let mut client = kernel.client();
     let printk = kernel_symbol(&mut client, "_printk");
     let format = data(&mut client, b"%s %d\n\0");
-    // Without the push and the pop the stack is 8 bytes off what a user process keeps to, as a kernel's may be.
+    // Without the push and the pop, the stack is aligned to 8 bytes only, as in a kernel.
     let mut unaligned = calling(format, format, printk);
     unaligned.remove(0);
     unaligned.remove(unaligned.len() - 4);

@@ -1,4 +1,4 @@
-//! List, allocate, put and call: what a connection owns, and that nobody else does.
+//! List, allocate, put and call. Only the connection that owns an area can use it.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod common;
@@ -108,7 +108,7 @@ fn allocation_is_all_or_nothing_and_bounded() {
     assert!(matches!(refusal(client.allocate(&[large.clone(), PAGE])), Refusal::TooMany { .. }));
     assert!(matches!(refusal(client.allocate(&[area(1 << 63, 1), area(1 << 63, 1)])), Refusal::TooMany { .. }));
     assert_eq!(client.list().unwrap().allocated, 0);
-    // Other connections fill the arena: a request that fits in part gets nothing.
+    // Other connections fill the arena. A request that only fits in part gets nothing.
     let mut others: Vec<Client> = Vec::new();
     loop {
         let mut other = kernel.client();
@@ -130,7 +130,7 @@ fn allocation_is_all_or_nothing_and_bounded() {
 fn large_contents_arrive_in_pieces_and_whole() {
     let kernel = Kernel::start();
     let mut client = kernel.client();
-    // A slide of nops as long as several messages, and the function at its end.
+    // Nops that fill several messages, and the function after them.
     let slide = [vec![0x90; limits::CHUNK * 2 + 5], RETURN_42.to_vec()].concat();
     let area = client.allocate(&[AreaRequest { size: slide.len() as u64, align: 1 }]).unwrap()[0].address;
     client.put(area, &slide).unwrap();
@@ -143,9 +143,9 @@ fn one_kernel_per_socket_in_a_private_directory() {
     use std::os::unix::fs::PermissionsExt;
     let mut kernel = Kernel::start();
     assert_eq!(bind(&kernel.socket).unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
-    // start() finds the one that runs.
+    // start() finds the running kernel.
     start(std::path::Path::new("/nonexistent"), &[], &kernel.socket).unwrap();
-    // One that is gone leaves its socket behind, and that is no obstacle.
+    // A kernel that is gone leaves its socket. The next one replaces it.
     kernel.client().power_off().unwrap();
     assert!(kernel.ended().success());
     assert!(matches!(Client::connect(&kernel.socket), Err(ClientError::Io { .. })));
@@ -174,7 +174,7 @@ fn a_stream_listener_is_refused() {
     let directory = common::directory("stream");
     std::fs::create_dir(&directory).unwrap();
     let listener = std::os::unix::net::UnixListener::bind(directory.join("socket")).unwrap();
-    // Refused before anything is given up, so this process goes on.
+    // This fails before the process gives up anything, so the test continues.
     let refused = relobox_simkernel::serve(listener);
     assert!(matches!(refused, Err(relobox_simkernel::ServeError::NotSeqpacket)), "{refused:?}");
     std::fs::remove_dir_all(directory).unwrap();

@@ -1,4 +1,4 @@
-//! The sample modules, compiled by cc and linked by ld: what they do here does not depend on our own linker.
+//! The sample modules, compiled by cc and linked by ld, so that the tests do not depend on our own linker.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod common;
@@ -14,7 +14,7 @@ use relobox_simkernel::{Client, ClientError, Refusal};
 const FLAGS: &str = "-c -O2 -Wall -Wextra -Werror -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone -mno-sse \
                      -fno-asynchronous-unwind-tables -fcf-protection=none -fno-stack-protector";
 
-/// Segment name, input sections, protection, what becomes of it.
+/// Segment name, input sections, protection, and what happens after init.
 const SEGMENTS: [(&str, &str, Protection, AfterInit); 5] = [
     (".text", "*(.text) *(.exit.text)", Protection::ReadExecute, AfterInit::Keep),
     (".init.text", "*(.init.text)", Protection::ReadExecute, AfterInit::Free),
@@ -34,20 +34,20 @@ fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Where the objects of one test are.
-struct Workshop(PathBuf);
+/// The directory with the objects of one test.
+struct TestDirectory(PathBuf);
 
-impl Drop for Workshop {
+impl Drop for TestDirectory {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
-impl Workshop {
-    fn new() -> Workshop {
+impl TestDirectory {
+    fn new() -> TestDirectory {
         let directory = common::directory("samples");
         std::fs::create_dir_all(&directory).unwrap();
-        Workshop(directory)
+        TestDirectory(directory)
     }
 
     fn object(&self, name: &str) -> PathBuf {
@@ -57,7 +57,7 @@ impl Workshop {
         object
     }
 
-    /// Links at the addresses of fresh areas, puts the bytes there, and makes it a module.
+    /// Links at the addresses of new areas, puts the bytes there, and loads the module.
     fn insmod(&self, client: &mut Client, name: &str, uses: &[&str], args: &str) -> Result<(), ClientError> {
         let object = self.object(name);
         let areas = client.allocate(&SEGMENTS.map(|_| AreaRequest { size: 8192, align: 64 }))?;
@@ -131,7 +131,7 @@ fn said(client: &mut Client) -> Vec<String> {
 
 #[test]
 fn hello_greets_whom_it_is_told_to() {
-    let (kernel, workshop) = (Kernel::start(), Workshop::new());
+    let (kernel, workshop) = (Kernel::start(), TestDirectory::new());
     let mut client = kernel.client();
     workshop.insmod(&mut client, "hello", &[], "name=\"Roman Zippel\" times=2 loud").unwrap();
     client.remove("hello").unwrap();
@@ -148,7 +148,7 @@ fn hello_greets_whom_it_is_told_to() {
 
 #[test]
 fn one_module_uses_another() {
-    let (kernel, workshop) = (Kernel::start(), Workshop::new());
+    let (kernel, workshop) = (Kernel::start(), TestDirectory::new());
     let mut client = kernel.client();
     workshop.insmod(&mut client, "math_provider", &[], "").unwrap();
     workshop.insmod(&mut client, "math_user", &["math_provider"], "").unwrap();
@@ -166,7 +166,7 @@ fn one_module_uses_another() {
 
 #[test]
 fn counter_finds_all_of_its_sections() {
-    let (kernel, workshop) = (Kernel::start(), Workshop::new());
+    let (kernel, workshop) = (Kernel::start(), TestDirectory::new());
     let mut client = kernel.client();
     workshop.insmod(&mut client, "counter", &[], "").unwrap();
     assert_eq!(said(&mut client), ["counter: words: list=1 allocate=0 put=3 call=1 (5)"]);
@@ -178,7 +178,7 @@ fn counter_finds_all_of_its_sections() {
 
 #[test]
 fn failing_fails_and_crash_crashes() {
-    let (kernel, workshop) = (Kernel::start(), Workshop::new());
+    let (kernel, workshop) = (Kernel::start(), TestDirectory::new());
     let mut client = kernel.client();
     let failed = refusal(workshop.insmod(&mut client, "failing", &[], ""));
     assert_eq!(failed, Refusal::InitFailed { name: "failing".into(), errno: -19 });

@@ -90,7 +90,7 @@ fn links_to_modules_are_checked() {
     assert_eq!(code, Some(1), "{report}");
     assert_eq!(all(&report["failures"], "module"), ["weak-updates/bad.ko"]);
     assert_eq!(all(&report["links"], "module"), ["weak-updates/bad.ko"]);
-    assert!(env.said(TREE).contains("1 of the modules are links out of their tree"));
+    assert!(env.said(TREE).contains("1 of the modules are symbolic links out of their tree"));
     // A tree of nothing but links.
     std::fs::create_dir_all(env.path("nix/kernel")).expect("a directory");
     symlink("../../lib/modules/6.1/kernel/good.ko", env.path("nix/kernel/good.ko")).expect("a link");
@@ -115,14 +115,14 @@ fn links_may_lead_to_directories_round_in_circles_and_nowhere() {
     assert_eq!(all(&report["failures"], "module"), ["extra/deep/far.ko"]);
     let warnings = report["warnings"].as_array().expect("an array");
     assert_eq!(warnings.len(), 2, "{warnings:?}");
-    assert!(warnings.iter().all(|w| w.as_str().is_some_and(|w| w.contains("looked through already"))), "{warnings:?}");
+    assert!(warnings.iter().all(|w| w.as_str().is_some_and(|w| w.contains("that was read already"))), "{warnings:?}");
     env.link("updates/gone.ko.xz", "/nowhere/gone.ko.xz");
     env.link("updates/loop.ko", "loop.ko");
     let (code, report) = env.check(TREE);
     assert_eq!(code, Some(2), "{report}");
     assert_eq!(all(&report["failures"], "module"), ["extra/deep/far.ko", "updates/gone.ko.xz", "updates/loop.ko"]);
     let message = report["failures"][1]["message"].as_str().expect("text");
-    assert!(message.contains("a link to /nowhere/gone.ko.xz, and there is no such file"), "{message}");
+    assert!(message.contains("a link to /nowhere/gone.ko.xz, which does not exist"), "{message}");
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn with_modules_dep_it_is_as_modprobe_has_it() {
     assert_eq!(report["unlisted"], serde_json::json!(["lib/modules/6.1/extra/new.ko"]));
     assert_eq!(all(&report["failures"], "module"), ["extra/new.ko", "kernel/gone.ko.xz"]);
     let message = report["failures"][1]["message"].as_str().expect("text");
-    assert!(message.contains("modules.dep has it, and there is no such file"), "{message}");
+    assert!(message.contains("modules.dep lists it, but the file does not exist"), "{message}");
     // A file that is named itself is checked, whoever shadows it.
     let (_, report) = env.check(&["lib/modules/6.1/updates/a.ko", "lib/modules/6.1"]);
     assert_eq!(all(&report["failures"], "module"), ["extra/new.ko", "kernel/gone.ko.xz", "updates/a.ko"]);
@@ -242,4 +242,38 @@ fn an_export_that_is_there_already_is_named() {
     env.put("symvers", "ffffffff81000000 T own\nffffffff81000010 T shared\nffffffff82000000 r __ksymtab_shared\n");
     let (code, report) = env.check(&["prov.ko"]);
     assert_eq!((code, all(&report["failures"][0]["problems"], "symbol")), (Some(1), vec!["shared"]), "{report}");
+}
+
+/// A tree of another machine's modules is judged as easily; what was assumed is said, and types are summed up.
+#[test]
+fn what_was_assumed_and_what_is_refused_is_summed_up() {
+    let env = TestEnv::new();
+    let good = ModuleBuilder { calls: &["_printk", "_printk"], ..ModuleBuilder::default() }.write();
+    env.put("good.ko", &good);
+    // R_X86_64_PLT32 becomes R_X86_64_GLOB_DAT, then a type that does not exist.
+    for (file, kind) in [("bad.ko", 6_u8), ("worse.ko", 6), ("new.ko", 0xee)] {
+        let mut bytes = good.clone();
+        let entries: Vec<usize> = (0..bytes.len() - 24).filter(|at| bytes[at + 8..at + 12] == [4, 0, 0, 0]).collect();
+        let entries: Vec<usize> = entries
+            .into_iter()
+            .filter(|at| bytes[at + 16..at + 24] == [0xfc, 255, 255, 255, 255, 255, 255, 255])
+            .collect();
+        assert_eq!(entries.len(), 2);
+        entries.into_iter().for_each(|at| bytes[at + 8] = kind);
+        env.put(file, bytes);
+    }
+    let (code, report) = env.check(&["good.ko", "bad.ko", "worse.ko", "new.ko"]);
+    assert_eq!(code, Some(1), "{report}");
+    let placed = &report["placed"];
+    assert_eq!((placed[0]["plugin"].as_str(), placed[0]["modules"].as_u64()), (Some("x86_64"), Some(1)), "{report}");
+    let types = report["refused_types"].as_array().expect("an array");
+    let of =
+        |t: &Value| (t["relocation"].as_str().unwrap().to_owned(), t["relocations"].as_u64(), t["modules"].as_u64());
+    let of: Vec<_> = types.iter().map(of).collect();
+    let expected = [("R_X86_64_GLOB_DAT", Some(4), Some(2)), ("type 238", Some(2), Some(1))];
+    assert_eq!(of, expected.map(|(name, count, modules)| (name.to_owned(), count, modules)));
+    let output = env.command(&["bad.ko", "good.ko"]).output().expect("relobox");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("relocation R_X86_64_GLOB_DAT is refused: 2 places in 1 module\n"), "{said}");
+    assert!(said.contains("plugin x86_64: 1 module, assumed to be at 0x"), "{said}");
 }

@@ -158,7 +158,7 @@ fn faults_are_compared() {
         "{said:#?}"
     );
     let said = env.problems(&["--plugin", "./refuses.wasm", "--cross-check", "./honest.wasm"]);
-    assert!(said.len() == 1 && said[0].contains("and not by hostile (./honest.wasm)"), "{said:#?}");
+    assert!(said.len() == 1 && said[0].contains("but not by hostile (./honest.wasm)"), "{said:#?}");
     assert_eq!(env.problems(&["--plugin", "./refuses.wasm", "--cross-check", "./otherwise.wasm"]).len(), 2);
     // Both refuse for the same reason: it is the reason that is printed.
     let output = env.link(&["--plugin", "./refuses.wasm", "--cross-check", "./again.wasm", "--json"]);
@@ -217,11 +217,11 @@ fn entries_and_stubs_may_have_other_numbers() {
             std::fs::remove_file(env.directory.path().join("out.elf")).expect("a file");
         }
         for (two, wanted) in [
-            ("wrong-slot", "R_KIT_GOT_PC does not lead to the same"),
-            ("wrong-entry", "R_KIT_GOT_PC does not lead to the same"),
-            ("wrong-stub", "R_KIT_BRANCH does not lead to the same"),
-            ("wrong-branch", "R_KIT_BRANCH does not lead to the same"),
-            ("wrong-literal", "R_KIT_BRANCH does not lead to the same"),
+            ("wrong-slot", "R_KIT_GOT_PC leads to different targets"),
+            ("wrong-entry", "R_KIT_GOT_PC leads to different targets"),
+            ("wrong-stub", "R_KIT_BRANCH leads to different targets"),
+            ("wrong-branch", "R_KIT_BRANCH leads to different targets"),
+            ("wrong-literal", "R_KIT_BRANCH leads to different targets"),
         ] {
             let two = format!("./{two}.wasm");
             let said = env.problems(&["--plugin", "./right.wasm", "--cross-check", &two]);

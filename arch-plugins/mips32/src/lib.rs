@@ -70,8 +70,9 @@ architecture! {
     psabi: "https://refspecs.linuxfoundation.org/elf/mipsabi.pdf",
     machines: [machine(order::LITTLE), machine(order::BIG)],
     addends: either,
-    state: Lows,
-    letters: (cx, S, A, P; AHL = ahl(cx, A)?),
+    state: Refusals,
+    // The type of a low half is one above that of its high half.
+    letters: (cx, S, A, P; AHL = cx.with_low(A, cx.relocation.kind + 1, &IMM16)?),
     rows: {
         R_MIPS_16           = 1:   S + A,               IMM16,     signed 16;
         R_MIPS_32           = 2:   S + A,               WORD32,    unchecked;
@@ -136,24 +137,11 @@ architecture! {
     }
 }
 
-/// The next `LO16` and the next `PCLO16` after the relocation at hand, once somebody has asked.
+/// What is refused before any relocation is looked at.
 #[derive(Default)]
-pub struct Lows([Low; 2]);
+pub struct Refusals;
 
-/// One of them.
-#[derive(Clone, Copy, Default)]
-struct Low {
-    /// Index of the relocation: not beyond the one at hand if it must be looked for again.
-    at: u32,
-    symbol: u32,
-    /// What stands in its field.
-    addend: i64,
-}
-
-/// There is no more of them in this section.
-const NO_MORE: u32 = u32::MAX;
-
-impl Hooks for Lows {
+impl Hooks for Refusals {
     fn plan(&mut self, job: &Job<'_>, plan: &mut Plan) {
         let mut refuse = |symbol, text| {
             let kind = fault::OTHER;
@@ -170,53 +158,11 @@ impl Hooks for Lows {
             }
         }
     }
-
-    fn begin(cx: &mut Cx<'_, Self>) {
-        *cx.state = Self::default();
-    }
-}
-
-/// `AHL`, the addend of a `HI16`: its own half, and the signed one that stands in its `LO16`.
-#[inline(always)]
-fn ahl(cx: &mut Cx<'_, Lows>, half: Value) -> Result<Value, Trouble> {
-    if cx.group.flags & group_flag::IN_PLACE == 0 {
-        return Ok(half);
-    }
-    let (which, kind) = match cx.relocation.kind {
-        types::R_MIPS_PCHI16 => (1, types::R_MIPS_PCLO16),
-        _ => (0, types::R_MIPS_LO16),
-    };
-    if cx.state.0[which].at <= cx.index() {
-        cx.state.0[which] = next_low(cx, kind);
-    }
-    let low = &cx.state.0[which];
-    if low.at == NO_MORE {
-        return Err(Trouble::unpaired("no LO16 follows it"));
-    }
-    if low.symbol != cx.relocation.symbol {
-        return Err(Trouble::unpaired("the LO16 that follows it is of another symbol"));
-    }
-    Ok(half + low.addend)
-}
-
-/// The next relocation of type `kind` in file order. Each is passed over once, whatever their number:
-/// who asks again asks from where the last answer lies.
-fn next_low(cx: &mut Cx<'_, Lows>, kind: u32) -> Low {
-    let end = cx.group.first.saturating_add(cx.group.count) as usize;
-    let relocations = cx.job.relocations;
-    let rest = relocations.get(cx.index() as usize + 1..end.min(relocations.len())).unwrap_or(&[]);
-    let Some((at, low)) = (cx.index() + 1..).zip(rest).find(|(_, r)| r.kind == kind) else {
-        return Low { at: NO_MORE, ..Low::default() };
-    };
-    let big = cx.job.big_endian();
-    // One that lies outside the section is reported when its turn comes.
-    let addend = cx.place(&IMM16, low.offset).map_or(0, |place| IMM16.addend(place, big));
-    Low { at, symbol: low.symbol, addend }
 }
 
 /// Where in its 256 MB segment a jump goes.
 #[allow(non_snake_case, reason = "the psABI's letters")]
-fn jump(cx: &mut Cx<'_, Lows>, S: Value, A: Value, P: Value) -> Result<Value, Trouble> {
+fn jump(cx: &mut Cx<'_, Refusals>, S: Value, A: Value, P: Value) -> Result<Value, Trouble> {
     const SEGMENT: u32 = 0x1000_0000;
     let section = cx.job.symbols.get(cx.relocation.symbol as usize).is_some_and(|s| s.info & 15 == 3);
     let in_place = cx.group.flags & group_flag::IN_PLACE != 0;

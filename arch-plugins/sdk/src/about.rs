@@ -124,20 +124,3 @@ impl About {
         self.rows.iter().copied().chain(refused)
     }
 }
-
-/// Whether a plugin can meet this combination at all.
-#[must_use]
-pub const fn possible(about: &About, addends: &[bool], big: bool, narrow: bool, in_place: bool) -> bool {
-    let (mut form, mut i) = (false, 0);
-    while i < addends.len() {
-        form |= addends[i] == in_place;
-        i += 1;
-    }
-    let (mut machine, mut i) = (false, 0);
-    while i < about.machines.len() {
-        let m = &about.machines[i];
-        machine |= (m.order == order::BIG) == big && (m.class == 32) == narrow;
-        i += 1;
-    }
-    form && machine
-}

@@ -1,6 +1,6 @@
 //! Where the relocation at hand stands.
 
-use crate::{Entry, Field, Findings, Job, Rule, Synthetic, Tables, Trouble, Value};
+use crate::{Entry, Field, Findings, Job, Lows, Rule, Synthetic, Tables, Trouble, Value};
 use relobox_abi::{Fault, Group, NONE, Relocation, Section, fault};
 
 /// The section being patched, the relocation at hand, and the architecture's state.
@@ -19,6 +19,8 @@ pub struct Cx<'a, T> {
     pub synthetic: &'a mut [Synthetic],
     /// The global offset table, and stubs.
     pub tables: &'a Tables,
+    /// Low halves that were found.
+    pub lows: Lows,
     /// What has been found wrong.
     pub findings: &'a mut Findings,
     /// The architecture's state.
@@ -148,6 +150,14 @@ impl<'a, T> Cx<'a, T> {
     pub fn report(&mut self, trouble: Trouble) {
         let (index, relocation) = (self.index(), self.relocation);
         self.report_at(index, relocation, trouble);
+    }
+
+    /// The same for the code of a row, of which there is much: without a copy.
+    #[cold]
+    #[inline(never)]
+    #[doc(hidden)]
+    pub fn report_here(&mut self, trouble: &Trouble) {
+        self.report(*trouble);
     }
 
     /// The relocation at hand does not lie in its section.

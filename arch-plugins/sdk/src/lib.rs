@@ -14,6 +14,7 @@
 //! | `finding` | [`Trouble`]: what is wrong with a relocation; [`Findings`]: everything that is wrong |
 //! | `plan` | [`Plan`]: what to ask for; [`Synthetic`] sections |
 //! | `cx` | [`Cx`]: where the relocation at hand stands |
+//! | `lows` | [`Cx::with_low`]: addends in two halves, in place |
 //! | `hooks` | [`Hooks`]: what an architecture does beyond its table |
 //! | `needs` | what a row needs before there are addresses |
 //! | `tables` | [`Table`]: GOT, PLT and stubs, an entry for each symbol or each symbol and addend |
@@ -21,6 +22,7 @@
 //! | `reason` | why types are refused |
 //! | `about` | [`About`]: what an architecture says of itself |
 //! | `table`, `row` | [`architecture!`] |
+//! | `form` | byte order, class and place of addends: what is constant in a table's code |
 //! | `formula` | what can be read off a formula |
 //! | `verify` | what a table may say, checked while it is compiled |
 //! | `run` | the two calls, plan and apply, natively |
@@ -35,10 +37,12 @@ mod code;
 mod cx;
 mod field;
 mod finding;
+mod form;
 mod formula;
 mod guest;
 mod hooks;
 mod job;
+mod lows;
 pub mod needs;
 mod plan;
 mod reason;
@@ -53,14 +57,15 @@ pub mod testing;
 mod value;
 mod verify;
 
-#[doc(hidden)]
-pub use about::possible as __possible;
 pub use about::{About, Refused, Remade, RowInfo};
 pub use cx::{Cx, put_address};
 pub use field::{Field, slice};
 pub use finding::{Finding, Findings, Trouble};
+#[doc(hidden)]
+pub use form::Form;
 pub use hooks::{Hooks, Site};
 pub use job::Job;
+pub use lows::Lows;
 pub use plan::Plan;
 pub use reason::{DYNAMIC, TLS};
 pub use relobox_abi as abi;
@@ -83,7 +88,7 @@ pub use guest::{Kept as __Kept, apply as __apply, describe as __describe, index 
 #[doc(hidden)]
 pub use row::{High, for_target as __for_target, in_place_too as __in_place_too};
 #[doc(hidden)]
-pub use run::{each as __each, in_place as __in_place};
+pub use run::each as __each;
 #[doc(hidden)]
 pub use table::{unknown as __unknown, wrong_addends as __wrong_addends};
 #[doc(hidden)]

@@ -66,9 +66,9 @@ impl Plan {
             rest = &rest[i + 1..];
         }
         let slots = self.tables.got.seal();
-        // A table that is only named still needs an address. The symbols ascend.
-        let needed =
-            needed || !symbols.is_empty() && job.relocations.iter().any(|r| symbols.binary_search(&r.symbol).is_ok());
+        // A table that is only named still needs an address. The symbols are in order, and may be as many as the relocations.
+        let named = |symbol: u32| symbols.binary_search(&symbol).is_ok();
+        let needed = needed || !symbols.is_empty() && job.relocations.iter().any(|r| named(r.symbol));
         let word = usize::from(job.header.class / 8);
         let section = self.rodata(".relobox.got", slots.max(needed.into()) * word, word as u64);
         self.tables.got.lies_in(section, word);

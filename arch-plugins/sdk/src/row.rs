@@ -176,17 +176,20 @@ macro_rules! __narrows {
     };
 }
 
-/// `apply` with the constants that `$have` holds at run time.
+/// `apply` for what `$have` holds at run time. The first machine has code of its own, in which all of it is constant; the
+/// others share some that asks for what varies among them, and where there are none, there is none.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __dispatch {
-    ($apply:ident($cx:expr, $relocations:expr), $have:expr, $addends:expr; $(($big:literal $narrow:literal $in_place:literal))*) => {$(
-        if const { $crate::__possible(&<Arch as $crate::Architecture>::ABOUT, &$addends, $big, $narrow, $in_place) }
-            && $have == ($big, $narrow, $in_place)
-        {
-            return $apply::<$big, $narrow, $in_place>($cx, $relocations);
+    ($apply:ident($cx:expr, $relocations:expr), $have:expr, $addends:expr) => {{
+        const FIRST: $crate::Form = $crate::Form::first(&<Arch as $crate::Architecture>::ABOUT, &$addends);
+        const VARYING: $crate::Form = $crate::Form::varying(&<Arch as $crate::Architecture>::ABOUT, &$addends);
+        if !VARYING.any() || $have == FIRST {
+            $apply($cx, $relocations, FIRST)
+        } else {
+            $apply($cx, $relocations, FIRST.where_varying(VARYING, $have))
         }
-    )*};
+    }};
 }
 
 /// One row. Few branches on the way that nearly all relocations take: fuel is counted at each, and
@@ -273,9 +276,9 @@ macro_rules! __value {
             Ok($formula)
         })() {
             Ok(value) => value,
-            Err(trouble) => {
-                let trouble: $crate::Trouble = trouble;
-                return $at.stand($r).report(trouble);
+            Err(ref trouble) => {
+                let trouble: &$crate::Trouble = trouble;
+                return $at.stand($r).report_here(trouble);
             }
         }
     };

@@ -1,7 +1,7 @@
 //! The two calls of a plugin, without a sandbox around them: what the exports call, and what tests
 //! and the native benchmark call.
 
-use crate::{About, Cx, Findings, Hooks, Job, Plan, Site, Synthetic, Tables, needs};
+use crate::{About, Cx, Findings, Hooks, Job, Lows, Plan, Site, Synthetic, Tables, needs};
 use alloc::vec::Vec;
 use relobox_abi::{Fault, Machine, NONE, Relocation, fault, group_flag};
 
@@ -78,6 +78,7 @@ impl<A: Architecture> Session<A> {
                 relocation: &const { Relocation { offset: 0, addend: 0, kind: 0, symbol: 0 } },
                 synthetic: &mut self.synthetic,
                 tables: &self.tables,
+                lows: Lows::default(),
                 findings: &mut findings,
                 state: &mut self.state,
             };
@@ -143,12 +144,4 @@ pub fn each<'a, T>(
             None => cx.stand(relocation).no_symbol(),
         }
     }
-}
-
-/// Whether a group's addends are in place.
-#[inline]
-#[doc(hidden)]
-#[must_use]
-pub fn in_place<T>(cx: &Cx<'_, T>) -> bool {
-    cx.group.flags & group_flag::IN_PLACE != 0
 }

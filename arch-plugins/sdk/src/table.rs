@@ -123,7 +123,8 @@
 ///
 /// A formula is an expression of type [`Value`](crate::Value); `?` passes a
 /// [`Trouble`](crate::Trouble) on. Where `kind_mask` is given, the row is chosen by those bits only.
-/// With `zero_places: true` a place that is not zero before is a fault.
+/// With `zero_places: true` a place that is not zero before is a fault. With `sign_extends: true` the addresses of a 32-bit
+/// class are sign-extended, for processors that hold them so in 64 bits: what is `whole` then has the right upper half.
 ///
 /// `inputs`, `remade` and `details` may be left out: numbers from the kernel with their defaults, the sections that Linux's
 /// loader makes anew ([`Remade`](crate::Remade)), and what rows cannot say of themselves ([`Detail`](crate::abi::Detail)).
@@ -138,6 +139,7 @@ macro_rules! architecture {
         addends: $addends:ident,
         $(kind_mask: $mask:literal,)?
         $(zero_places: $zero:literal,)?
+        $(sign_extends: $extends:literal,)?
         $(inputs: [$($input:literal = $default:literal),* $(,)?],)?
         $(remade: [$($remade:expr),* $(,)?],)?
         $(details: [$($detail:expr),* $(,)?],)?
@@ -179,6 +181,7 @@ macro_rules! architecture {
 
         const KIND_MASK: u32 = $crate::__or!([$($mask)?] u32::MAX);
         const ZERO_PLACES: bool = $crate::__or!([$($zero)?] false);
+        const SIGN_EXTENDS: bool = $crate::__or!([$($extends)?] false);
 
         // Each row under its own name, so that the compiler's error names it.
         #[allow(dead_code, non_upper_case_globals, reason = "only evaluated")]
@@ -251,49 +254,57 @@ macro_rules! architecture {
             }
 
             fn apply<'a>(cx: &mut $crate::Cx<'a, $state>, relocations: &'a [$crate::abi::Relocation]) {
-                let have = (cx.job.big_endian(), cx.job.header.class == 32, $crate::__in_place(cx));
-                if !$crate::__addends!($addends).contains(&have.2) {
+                let have = $crate::Form::of(cx);
+                if !$crate::__addends!($addends).contains(&have.in_place) {
                     return $crate::__wrong_addends(cx);
                 }
-                // Byte order, class and addend form are settled once, outside the loop; combinations
-                // that no machine of this plugin has fold away.
-                $crate::__dispatch!(apply(cx, relocations), have, $crate::__addends!($addends);
-                    (false false false) (false false true) (false true false) (false true true)
-                    (true false false) (true false true) (true true false) (true true true));
+                // Byte order, class and addend form are settled once, outside the loop.
+                $crate::__dispatch!(apply(cx, relocations), have, $crate::__addends!($addends));
             }
         }
 
         #[allow(unused_variables, non_snake_case, clippy::unit_arg, clippy::ignored_unit_patterns,
                 reason = "the letters are the psABI's, and few rows use all of them")]
-        fn apply<'a, const BIG: bool, const NARROW: bool, const IN_PLACE: bool>(
+        #[inline(always)]
+        fn apply<'a>(
             cx: &mut $crate::Cx<'a, $state>,
             relocations: &'a [$crate::abi::Relocation],
+            $crate::Form { big, narrow, in_place }: $crate::Form,
         ) {
             let base = cx.section.address;
             $crate::__each(cx, relocations, #[inline(always)] |cx, r, s| {
                 let (s, p) = ($crate::Value::of(s), $crate::Value::of(base.wrapping_add(r.offset)));
+                let (s, p) = if NARROW && SIGN_EXTENDS { (s.narrow(), p.narrow()) } else { (s, p) };
                 match r.kind & KIND_MASK {
                     $($kind => {
                         let Some(place) = $crate::__place(cx.data, r.offset, $field.width) else {
                             return cx.stand(r).outside();
                         };
-                        let a = if IN_PLACE {
-                            $crate::Value($field.addend(place, BIG))
+                        let a = if in_place {
+                            $crate::Value($field.addend(place, big))
                         } else {
                             $crate::Value(r.addend)
                         };
-                        let v = $crate::__held!($letters, $formula, place, $field, BIG);
+                        let v = $crate::__held!($letters, $formula, place, $field, big);
                         $crate::__write!(
                             [$rule $($bits)?] $letters, (cx, r, s, a, p, v), $formula, $field, [$($else)?],
-                            $crate::__or!([$($align)?] 1), $crate::__or!([$($high)?] 0), BIG, NARROW
+                            $crate::__or!([$($align)?] 1), $crate::__or!([$($high)?] 0), big, narrow
                         )
                     })*
                     $($ikind => {})*
-                    $($($rfirst $(..= $rlast)? =>
-                        cx.stand(r).report($crate::Trouble::new($crate::abi::fault::REJECTED, $why)),)+)*
-                    other => cx.stand(r).report($crate::__unknown(other)),
+                    other => cx.stand(r).report(refusal(other)),
                 }
             });
+        }
+
+        /// Why a type that has no row is not applied. Apart from `apply`, of which there are up to eight.
+        #[cold]
+        #[inline(never)]
+        const fn refusal(kind: u32) -> $crate::Trouble {
+            match kind {
+                $($($rfirst $(..= $rlast)? => $crate::Trouble::new($crate::abi::fault::REJECTED, $why),)+)*
+                other => $crate::__unknown(other),
+            }
         }
 
         $crate::guest!(Arch);

@@ -1,4 +1,4 @@
-//! What several commands take: plugins, and what a plugin cannot know.
+//! Options of several commands: plugins, and numbers for plugins.
 
 use crate::output;
 use clap::Args;
@@ -7,28 +7,29 @@ use relobox_plugins::pins::Pins;
 use relobox_plugins::registry::{Plugins, Search};
 use std::path::PathBuf;
 
-/// What every command that links takes: where its plugins come from, and which of them are meant.
+/// Options of every command that links: where plugins are searched, and which are used.
 #[derive(Clone, Debug, Args)]
 pub struct Common {
-    /// Print JSON instead of text (docs/json.md)
+    /// Print JSON instead of text (see docs/json.md)
     #[arg(long)]
     pub json: bool,
-    /// Look for plugins (*.wasm) here as well; can be repeated, and so can paths in RELOBOX_PLUGIN_DIR, with ':'
+    /// Search DIR for plugins (*.wasm) too; can be repeated. RELOBOX_PLUGIN_DIR is a list of such directories,
+    /// separated by ':'
     #[arg(long, value_name = "DIR")]
     pub plugin_dir: Vec<PathBuf>,
-    /// Use this plugin where several link the same machine: a name, a digest or a file; can be repeated
+    /// Use this plugin if several link the same machine: a name, a digest or a file; can be repeated
     #[arg(long = "plugin", value_name = "PLUGIN")]
     pub chosen: Vec<String>,
-    /// The file of trusted plugins, instead of /etc/relobox/pins and the user's
+    /// Read trusted plugins from FILE instead of /etc/relobox/pins and the user's file
     #[arg(long, value_name = "FILE", env = "RELOBOX_PINS", hide_env_values = true)]
     pub pins: Option<PathBuf>,
 }
 
 impl Common {
-    /// The plugins that are not built in. In `privileged` use, nothing in a home is looked at.
+    /// Finds the plugins that are not built in. If `privileged`, no home directory is searched.
     ///
     /// # Errors
-    /// If a directory, a pin file or a plugin that was named cannot be read, or others could have written it.
+    /// If a directory, a pin file or a named plugin cannot be read, or if other users could have written it.
     pub fn plugins(&self, privileged: bool) -> Result<Plugins> {
         let pins = Pins::from_environment(privileged, self.pins.as_deref())?;
         let search = Search::from_environment(privileged, &self.plugin_dir);
@@ -41,18 +42,19 @@ impl Common {
     }
 }
 
-/// What a plugin cannot know and a module does not say.
+/// The numbers that a plugin needs and that are not in the module.
 #[derive(Clone, Debug, Args)]
 pub struct Inputs {
-    /// A number from the kernel that a plugin asks for ('relobox plugin info'); can be repeated
+    /// Set a number that a plugin asks for (see 'relobox plugin info'); can be repeated
     #[arg(long, value_name = "NAME=NUMBER", value_parser = input)]
     pub input: Vec<(String, u64)>,
 }
 
-/// A number from the command line: `0x…` or decimal.
+/// Parses a number on the command line: decimal, or hexadecimal after `0x`, with `_` as an optional separator of
+/// digits.
 ///
 /// # Errors
-/// What is wrong with it, in words.
+/// A message if `text` is not a number of 64 bits.
 pub fn address(text: &str) -> Result<u64, String> {
     let parsed = match text.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(&digits.replace('_', ""), 16),
@@ -62,6 +64,6 @@ pub fn address(text: &str) -> Result<u64, String> {
 }
 
 fn input(text: &str) -> Result<(String, u64), String> {
-    let (name, number) = text.split_once('=').ok_or("it has the form NAME=NUMBER")?;
+    let (name, number) = text.split_once('=').ok_or("the form is NAME=NUMBER")?;
     Ok((name.to_owned(), address(number)?))
 }

@@ -1,4 +1,4 @@
-//! What the command lines of the programs share: options that several commands have, and everything that is printed.
+//! The parts of the command lines that the programs share: options of several commands, and all output.
 #![warn(missing_docs)]
 
 pub mod args;

@@ -1,5 +1,5 @@
-//! Printing: text for people, JSON for programs. Nothing else in the program writes to standard output or error, so that
-//! what others named is escaped here, whoever named it (see [`relobox_core::text`]).
+//! Output: text for people, JSON for programs. Only this file writes to standard output and standard error. It escapes
+//! all text, because names can come from anywhere (see [`relobox_core::text`]).
 
 use clap::error::{ContextKind, ContextValue};
 use relobox_core::error::Error;
@@ -14,24 +14,23 @@ pub fn json(value: &impl Serialize) {
     let _ = write_json(&mut out, value).map_err(std::io::Error::from).and_then(|()| writeln!(out));
 }
 
-/// Prints a line of text on standard output; a closed pipe is nobody's error. The end of a line in it is escaped.
+/// Prints one line of text on standard output. A line break in it is escaped. A closed pipe is ignored.
 pub fn line(text: impl Display) {
     let _ = writeln!(std::io::stdout().lock(), "{}", Escaped(text));
 }
 
-/// Prints what has several lines: a table, a page. What others named is escaped in it already, as far as it could end a
-/// line.
+/// Prints text of several lines, such as a table. The caller has escaped line breaks in names (see [`cell`]).
 pub fn lines(text: impl Display) {
     text.to_string().lines().for_each(line);
 }
 
-/// Prints cells with tabs between them.
+/// Prints cells, separated by tabs.
 pub fn row(cells: &[&dyn Display]) {
     let cells: Vec<_> = cells.iter().map(|cell| Escaped(cell).to_string()).collect();
     let _ = writeln!(std::io::stdout().lock(), "{}", cells.join("\t"));
 }
 
-/// Prints a line in a colour or a weight, a code of ECMA-48's SGR, where a person is looking.
+/// Prints a line in a colour or weight if standard output is a terminal. `code` is a parameter of ECMA-48's SGR.
 pub fn styled(code: u8, text: impl Display) {
     let mut out = std::io::stdout().lock();
     let _ = match out.is_terminal() && std::env::var_os("NO_COLOR").is_none() {
@@ -40,7 +39,7 @@ pub fn styled(code: u8, text: impl Display) {
     };
 }
 
-/// A cell of a table, or another part of what has several lines.
+/// Escapes the text of a cell in a table.
 pub fn cell(text: &str) -> String {
     escaped(text).into_owned()
 }
@@ -51,7 +50,7 @@ pub struct ErrorJson<'a> {
     error: ErrorBody<'a>,
 }
 
-/// What is in it.
+/// The body of [`ErrorJson`].
 #[derive(Serialize)]
 pub struct ErrorBody<'a> {
     exit_code: u8,
@@ -62,12 +61,12 @@ pub struct ErrorBody<'a> {
 }
 
 impl<'a> ErrorBody<'a> {
-    /// Of one error.
+    /// The body for one error.
     pub fn of(error: &'a Error) -> Self {
         Self::of_all(std::slice::from_ref(error))
     }
 
-    /// Several in one: the largest exit code, and every problem.
+    /// The body for several errors: the largest exit code, and all problems.
     fn of_all(errors: &'a [Error]) -> Self {
         let problems = |error: &'a Error| match error {
             Error::Module(problems) | Error::Told(problems) => problems.as_slice(),
@@ -108,7 +107,7 @@ pub fn error(error: &Error, as_json: bool) {
 
 /// Prints an error of a command that has no `--json`.
 pub fn plain(error: &Error) {
-    // Its own lines are the only ones: what is in them is escaped.
+    // Only the line breaks of the message itself remain. Those in names are escaped.
     error.to_string().lines().for_each(warning);
 }
 
@@ -117,9 +116,9 @@ pub fn warning(text: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "relobox: {}", Escaped(text));
 }
 
-/// Prints what clap has to say: help and version on standard output, errors on standard error.
+/// Prints a message of clap: help and version on standard output, errors on standard error.
 pub fn usage(mut error: clap::Error) {
-    // It quotes what was on the command line.
+    // The message quotes the command line, so quoted text is escaped.
     let quoted: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
     for (kind, value) in quoted {
         error.insert(kind, escaped_context(kind, value));
@@ -137,10 +136,10 @@ pub fn usage(mut error: clap::Error) {
 
 fn escaped_context(kind: ContextKind, value: ContextValue) -> ContextValue {
     match value {
-        // Its styles are in it; nothing of the command line is.
+        // clap's own styled text, without a part of the command line.
         value @ ContextValue::StyledStr(_) if kind == ContextKind::Usage => value,
         ContextValue::String(text) => ContextValue::String(cell(&text)),
-        // A suggestion may be what was given, with something before it.
+        // A suggestion can contain a part of the command line.
         ContextValue::StyledStr(text) => ContextValue::String(cell(&text.to_string())),
         ContextValue::StyledStrs(all) => {
             ContextValue::StyledStrs(all.iter().map(|text| cell(&text.to_string()).into()).collect())
@@ -150,7 +149,7 @@ fn escaped_context(kind: ContextKind, value: ContextValue) -> ContextValue {
     }
 }
 
-/// Clap's text: its lines stay, and so do its own styles, `ESC [ digits m`.
+/// Escapes text of clap, except for line breaks and clap's own styles, `ESC [ digits m`.
 fn printed(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,18 +1,19 @@
-//! Split privilege: linking happens in a process without rights, and this is the other side.
+//! Privilege separation: linking runs in a process without rights, and this crate is the privileged side.
 //!
-//! The privileged *parent* holds the kernel and the module's file, and looks into neither. It starts a [`Linker`], the program
-//! `relobox-linker`: a *zygote*, which loads the guests and then gives up user, capabilities, files, network and all but a few
-//! system calls; and for each job the zygote starts a process, which gives up the rest, links the module, and asks the parent
-//! for what only a kernel can do. The parent lets it list, allocate and load, once each and in that order. See
+//! The privileged *parent* holds the kernel and the module's file, and parses neither. It starts a [`Linker`]: the
+//! program `relobox-linker`, whose first process is the *zygote*. The zygote loads the guests, and then gives up its
+//! user, capabilities, files, network and all but a few system calls. It forks a process for each job. That process
+//! gives up the rest, links the module, and asks the parent for what only a kernel can do. The parent allows one list,
+//! one allocation and one load, in this order. See `docs/isolation.md`.
 //! `docs/isolation.md`.
 //!
 //! | module | what it has |
-//! |---|---|
-//! | [`wire`] | packets, memfds and rooms: how bytes get from one process to the other |
-//! | [`message`] | what the processes say to each other, and which of it is believed |
-//! | [`shown`] | what a job says is wrong: text for people |
-//! | `linker` | [`Linker`]: it starts the process, and its jobs |
-//! | `serve` | one job: each request is checked, and then done |
+//! | [`wire`] | packets, memfds and buffers: how bytes get from one process to the other |
+//! | [`message`] | the messages, and which of their fields are trusted |
+//! | [`shown`] | the errors that a job reports: text for people |
+//! | `linker` | [`Linker`]: starts the process and its jobs |
+//! | `serve` | one job: checks each request, and then carries it out |
+//! | `prove` | tries from inside a linking process what it must not be able to do |
 //! | `prove` | what a linking process can do, tried from inside it |
 #![warn(missing_docs)]
 

@@ -1,8 +1,8 @@
-//! The parent: it starts the linking process, and serves its jobs.
+//! The parent: starts the linking process, and serves its jobs.
 
 use crate::message::{self, ARGUMENT, NewJob, PluginForm, Ready, Request, Setup, Tried};
 use crate::serve;
-use crate::wire::{self, Rooms};
+use crate::wire::{self, Buffers};
 use relobox_core::error::{Error, Result};
 use relobox_core::inserted::Called;
 use relobox_core::inserted::Inserted;
@@ -21,20 +21,20 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// How to start a [`Linker`].
+/// Options of a [`Linker`].
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The program: with [`ARGUMENT`] as its only argument, it is to become a linking process. This one, by default.
+    /// The program. It must become a linking process if [`ARGUMENT`] is its only argument. The default is this program.
     pub program: PathBuf,
-    /// The compiled code of a plugin that is not built in: a file that can be mapped, and that nobody can change.
+    /// Returns the compiled code of a plugin that is not built in: a file that can be mapped and that cannot change.
     pub compiled: fn(&Pins, &PluginFile) -> Result<OwnedFd>,
-    /// The directory of compiled code; see `relobox_link::cache`.
+    /// The directory of the cache of compiled code; see `relobox_link::cache`.
     pub cache: Option<PathBuf>,
-    /// What the kernel runs. Without it every plugin is loaded, which takes longer.
+    /// The machine that the kernel runs on. Without it, the zygote loads every plugin, which takes longer.
     pub machine: Option<Machine>,
-    /// The plugins that are not built in. One for this machine that is not pinned is an error.
+    /// The plugins that are not built in. A plugin for this machine that is not pinned is an error.
     pub plugins: Plugins,
-    /// Numbers from the kernel that plugins ask for, by name.
+    /// The numbers from the kernel that plugins ask for, by name.
     pub inputs: Vec<(String, u64)>,
 }
 
@@ -51,12 +51,12 @@ impl Default for Options {
     }
 }
 
-/// The linking process. Jobs may run at the same time, each in a process of its own; they end with this.
+/// A linking process. Several jobs can run at the same time, each in a process of its own. Dropping it ends them.
 #[derive(Debug)]
 pub struct Linker {
     control: OwnedFd,
     inputs: Vec<(String, u64)>,
-    /// Those that it was given.
+    /// The plugins that the zygote was given.
     plugins: Plugins,
     zygote: Mutex<Zygote>,
 }
@@ -64,12 +64,16 @@ pub struct Linker {
 #[derive(Debug)]
 struct Zygote {
     process: Child,
-    /// What it said when it was ready, if that was heard.
+    /// The zygote's message after its start, if it was received.
     ready: Option<Result<Vec<String>, Fault>>,
 }
 
 impl Linker {
-    /// Starts it, and does not wait until it is ready: the first job will.
+    /// Starts the process. This does not wait until it is ready; the first job does.
+    ///
+    /// # Errors
+    /// If the address space of this process is limited, if a plugin is not pinned or has no compiled code, if there are
+    /// too many plugins, or if the program cannot be started.
     pub fn start(options: &Options) -> Result<Self> {
         if let Some(error) = address_space::short() {
             return Err(error);
@@ -97,38 +101,41 @@ impl Linker {
             digest: plugin.digest,
             machines: section::machines(&plugin.wasm).map(|s| s[..s.len().min(limits::MACHINES)].to_vec()),
         };
-        // The zygote leaves this directory.
+        // The zygote changes its working directory.
         let absolute = |path: &PathBuf| std::path::absolute(path).map_err(Error::io(path));
         let setup = Setup {
             cache: options.cache.as_ref().map(absolute).transpose()?,
             machine: options.machine.clone(),
             plugins: plugins.iter().map(form).collect(),
-            meant: [chosen.clone(), pins.iter().map(|pin| pin.digest).collect()],
+            preferred: [chosen.clone(), pins.iter().map(|pin| pin.digest).collect()],
         };
         let zygote = Mutex::new(Zygote { process, ready: None });
         let linker = Self { control, inputs: options.inputs.clone(), plugins: trusted, zygote };
-        wire::send(linker.control.as_fd(), &setup, &code).map_err(|fault| linker.why(fault))?;
+        wire::send(linker.control.as_fd(), &setup, &code).map_err(|fault| linker.explain(fault))?;
         Ok(linker)
     }
 
-    /// Waits until it is ready for jobs; what of the isolation this kernel does not have.
+    /// Waits until the process is ready for jobs. Returns the parts of the isolation that this kernel does not support.
+    ///
+    /// # Errors
+    /// If the process cannot start, ends, or is silent for [`limits::SILENCE`] seconds.
     pub fn ready(&self) -> Result<Vec<String>> {
         let Ok(mut zygote) = self.zygote.lock() else { return Err(Fault::Gone.into()) };
         if zygote.ready.is_none() {
-            let heard = self.hear();
+            let heard = self.wait_ready();
             zygote.ready = Some(heard);
         }
         zygote.ready.clone().unwrap_or(Err(Fault::Gone)).map_err(Error::from)
     }
 
-    fn hear(&self) -> Result<Vec<String>, Fault> {
+    fn wait_ready(&self) -> Result<Vec<String>, Fault> {
         let timeout = Timespec { tv_sec: limits::SILENCE as i64, tv_nsec: 0 };
         let mut polled = [PollFd::new(&self.control, PollFlags::IN)];
         if rustix::io::retry_on_intr(|| poll(&mut polled, Some(&timeout))).map_err(Fault::step("wait"))? == 0 {
             return Err(Fault::Silent(limits::SILENCE));
         }
-        match wire::hear(self.control.as_fd(), None)? {
-            wire::Received::Message(body, _) => match wire::read(&body)? {
+        match wire::receive_untrusted(self.control.as_fd(), None)? {
+            wire::Received::Message(body, _) => match wire::decode(&body)? {
                 Ready::Yes { missing } => Ok(missing),
                 Ready::No { text, usage } => Err(Fault::Ready { text, usage }),
             },
@@ -136,8 +143,8 @@ impl Linker {
         }
     }
 
-    /// What is behind a [`Fault::Gone`]: the zygote may have said it, or died.
-    fn why(&self, fault: Fault) -> Error {
+    /// Explains a [`Fault::Gone`]: the zygote may have sent an error, or it died.
+    fn explain(&self, fault: Fault) -> Error {
         if fault != Fault::Gone {
             return fault.into();
         }
@@ -146,7 +153,7 @@ impl Linker {
             Err(error) => return error,
         }
         let Ok(mut zygote) = self.zygote.lock() else { return fault.into() };
-        // Its socket is closed, so it is ending.
+        // The zygote's socket is closed, so it is about to end.
         for _ in 0..limits::ENDING {
             if let Ok(Some(status)) = zygote.process.try_wait() {
                 return match (status.signal(), status.code()) {
@@ -159,28 +166,34 @@ impl Linker {
         fault.into()
     }
 
-    /// Its process's number.
+    /// The process number of the zygote.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.zygote.lock().map_or(0, |zygote| zygote.process.id())
     }
 
-    /// Links the module in `file` (see [`seal`](relobox_core::sealed::seal)) in a process of its own, and has `kernel` load it. `name` is for
-    /// messages.
+    /// Links the module in `file` in a process of its own, and has `kernel` load it. `file` is a sealed memfd (see
+    /// [`seal`](relobox_core::sealed::seal)), `name` is for messages, and `args` are the module's parameters.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] if the kernel refuses, [`Error::Told`] if the linking process reports that the module cannot
+    /// be linked, [`Error::Linker`] if that process fails. The module is not live then, except if the kernel loaded it
+    /// but does not list it (a problem of kind `not-listed`).
     pub fn insmod(&self, kernel: &mut dyn Kernel, name: &str, file: BorrowedFd<'_>, args: &str) -> Result<Inserted> {
         let file = file.try_clone_to_owned().map_err(Error::io(name))?;
         let len = wire::sealed_len(&file)?;
         let job = message::Job::Insmod { name: name.into(), len, args: args.into(), inputs: self.inputs.clone() };
-        let (socket, rooms) = self.job(&job, &[file.as_fd()])?;
+        let (socket, buffers) = self.job(&job, &[file.as_fd()])?;
         let known = |digest: &_| self.plugins.name_of(digest);
-        serve::Job::new(kernel, &socket, &rooms, name, args).serve(&known).map_err(|error| self.failed(error))
+        serve::Job::new(kernel, &socket, &buffers, name, args).serve(&known).map_err(|error| self.failed(error))
     }
 
-    /// Links the object in `file` in a process of its own, and has `kernel` call its `function`, or else its only global one.
-    /// What was put into the kernel is freed when `kernel` is dropped. `name` is for messages.
+    /// Links the object in `file` in a process of its own, and has `kernel` call `function` in it. Without `function`,
+    /// its only global function is called. Dropping `kernel` frees the code. `file` is a sealed memfd; `name` is for
+    /// messages.
     ///
     /// # Errors
-    /// As `relobox_link::call`, and if the process did not do its work. Then nothing was called.
+    /// As [`Linker::insmod`]. Then nothing was called.
     pub fn call(
         &self,
         kernel: &mut dyn Kernel,
@@ -191,40 +204,43 @@ impl Linker {
         let file = file.try_clone_to_owned().map_err(Error::io(name))?;
         let (len, function) = (wire::sealed_len(&file)?, function.map(str::to_owned));
         let job = message::Job::Call { name: name.into(), len, function, inputs: self.inputs.clone() };
-        let (socket, rooms) = self.job(&job, &[file.as_fd()])?;
+        let (socket, buffers) = self.job(&job, &[file.as_fd()])?;
         let known = |digest: &_| self.plugins.name_of(digest);
-        serve::Job::new(kernel, &socket, &rooms, name, "").serve_call(&known).map_err(|error| self.failed(error))
+        serve::Job::new(kernel, &socket, &buffers, name, "").serve_call(&known).map_err(|error| self.failed(error))
     }
 
-    /// A job's error, as the caller should read it.
+    /// Converts an error of a job into the caller's.
     fn failed(&self, error: Error) -> Error {
         match error {
-            Error::Linker(fault) => self.why(fault),
-            // There is nothing of the caller's that it could mean.
+            Error::Linker(fault) => self.explain(fault),
+            // The caller gave nothing that the text could refer to.
             Error::Usage(text) if self.inputs.is_empty() => Fault::Failed(text).into(),
             other => other,
         }
     }
 
-    /// Tries one of [`ATTEMPTS`](crate::ATTEMPTS) from inside a linking process. For tests, and for whoever wants to see it.
+    /// Tries one of [`ATTEMPTS`](crate::ATTEMPTS) from inside a linking process.
+    ///
+    /// # Errors
+    /// [`Error::Linker`] if the process cannot be started, or does not answer.
     pub fn attempt(&self, what: &str) -> Result<Tried> {
-        let (socket, rooms) = self.job(&message::Job::Try(what.into(), std::process::id() as i32), &[])?;
-        match serve::next(&socket, &rooms, limits::SILENCE) {
+        let (socket, buffers) = self.job(&message::Job::Try(what.into(), std::process::id() as i32), &[])?;
+        match serve::next(&socket, &buffers, limits::SILENCE) {
             Ok(Request::Tried(tried)) => Ok(tried),
-            Ok(_) => Err(Fault::Protocol("it was asked to try").into()),
+            Ok(_) => Err(Fault::Protocol("it did not answer with the result of the attempt").into()),
             Err(Fault::Killed(signal)) => Ok(Tried::Killed(signal)),
-            Err(fault) => Err(self.why(fault)),
+            Err(fault) => Err(self.explain(fault)),
         }
     }
 
-    /// Starts a job's process; our end of its socket, and the rooms that it may write to.
-    fn job(&self, job: &message::Job, fds: &[BorrowedFd<'_>]) -> Result<(OwnedFd, Rooms)> {
-        let ((ours, theirs), rooms) = (wire::pair()?, Rooms::new()?);
-        wire::send(self.control.as_fd(), &NewJob, &[theirs.as_fd()]).map_err(|fault| self.why(fault))?;
+    /// Starts the process of a job. Returns the parent's end of its socket, and the buffers that the job can write to.
+    fn job(&self, job: &message::Job, fds: &[BorrowedFd<'_>]) -> Result<(OwnedFd, Buffers)> {
+        let ((ours, theirs), buffers) = (wire::pair()?, Buffers::new()?);
+        wire::send(self.control.as_fd(), &NewJob, &[theirs.as_fd()]).map_err(|fault| self.explain(fault))?;
         drop(theirs);
-        let fds = [&rooms.fds()[..], fds].concat();
-        wire::send(ours.as_fd(), job, &fds).map_err(|fault| self.why(fault))?;
-        Ok((ours, rooms))
+        let fds = [&buffers.fds()[..], fds].concat();
+        wire::send(ours.as_fd(), job, &fds).map_err(|fault| self.explain(fault))?;
+        Ok((ours, buffers))
     }
 }
 

@@ -1,13 +1,27 @@
-//! What the linking process, its parent and the zygote between them say to each other.
+//! The messages between the linking process, its parent and the zygote.
 //!
-//! A job may be in the hands of its module. Each field of what it says is of one class, and its documentation says which:
+//! The module may control the process of its job. So the documentation of each field that a job sends says how far the
+//! field is trusted:
 //!
-//! * *Believed*: it is checked against what the parent or the kernel knows, and only then used. Said is with what.
-//! * *For the kernel*: it is handed on, and the kernel checks it as it would of anybody who may load modules.
-//! * *Shown only*: it is text or a number for people. Nothing is decided by it: not whether something is tried again, nor
-//!   whether a failure counts, nor what is recorded as fact.
+//! * *Checked*: the parent compares it with what it or the kernel knows before it uses it. The documentation says how.
+//! * *For the kernel*: the parent passes it on. The kernel checks it as it does for any process that may load modules.
+//! * *Shown only*: it is text or a number for people. It decides nothing: not whether something is tried again, not
+//!   whether a failure counts, and not what is recorded as a fact.
 //!
-//! The zygote has seen no module. What it says is believed as far as it goes: that it is ready, or that it is not.
+//! The zygote has not seen a module. Its messages are trusted, but they only say whether it is ready.
+//!
+//! Messages are JSON. They are small, and a hostile one cannot do more than fail to parse:
+//!
+//! ```
+//! use relobox_isolate::message::{Name, Request};
+//!
+//! let request = Request::List(Some(vec![Name::new(b"printk")]));
+//! let json = serde_json::to_string(&request)?;
+//! assert_eq!(json, r#"{"List":["printk"]}"#);
+//! assert!(matches!(serde_json::from_str(&json)?, Request::List(Some(names)) if names[0].bytes()? == b"printk"));
+//! assert!(serde_json::from_str::<Request>(r#"{"List":[7]}"#).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use crate::shown::{MisbehaviourForm, ProblemForm, cut};
 use relobox_core::areas::Kind;
@@ -23,119 +37,122 @@ use relobox_core::text::decoded;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// With this as its only argument, the program becomes the linking process's zygote.
+/// The argument that makes the program the zygote of a linking process. It must be the only one.
 pub const ARGUMENT: &str = "__linker";
 
-/// Parent to zygote, first: what it needs to get ready. The compiled code of each plugin is beside it, a file that can be mapped
-/// and that nobody can change.
+/// Parent to zygote, first: what the zygote needs to prepare. The packet carries a descriptor for the compiled code of
+/// each plugin, a file that can be mapped and that cannot change.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Setup {
-    /// The directory of compiled code, for a zygote that has a compiler.
+    /// The directory of the cache of compiled code, for a zygote that has a compiler.
     pub cache: Option<PathBuf>,
-    /// What the kernel runs: that plugin is loaded before all rights are given up; without it, every one.
+    /// The machine that the kernel runs on. Its plugin is loaded before all rights are given up. Without it, every
+    /// plugin is loaded.
     pub machine: Option<Machine>,
     /// The plugins that are not built in.
     pub plugins: Vec<PluginForm>,
-    /// The digests of plugins that are chosen and that are pinned: they are preferred, in this order.
-    pub meant: [Vec<Digest>; 2],
+    /// The digests of the chosen plugins, and those of the pinned ones. They are preferred in this order.
+    pub preferred: [Vec<Digest>; 2],
 }
 
-/// A plugin that is not built in.
+/// A plugin that is not built in, as it is sent.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct PluginForm {
-    /// Its name.
+    /// The plugin's name.
     pub name: String,
-    /// Where it is, for messages.
+    /// The path of its file, for messages.
     pub path: PathBuf,
-    /// The SHA-256 of its Wasm.
+    /// The SHA-256 of its Wasm module.
     pub digest: Digest,
-    /// The contents of its section of machines, if it has one.
+    /// The contents of the custom section that lists its machines, if it has one.
     pub machines: Option<Vec<u8>>,
 }
 
-/// Parent to zygote, for each job; the job's socket is beside it.
+/// Parent to zygote, for each job. The packet carries the job's end of a socket.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct NewJob;
 
-/// Zygote to parent, once: what could not be given up because this kernel does not know it.
+/// Zygote to parent, once.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Ready {
-    /// It waits for jobs.
+    /// The zygote waits for jobs.
     Yes {
-        /// What is missing of the isolation. Shown only.
+        /// The parts of the isolation that this kernel does not support. Shown only.
         missing: Vec<String>,
     },
-    /// It could not.
+    /// The zygote could not start.
     No {
-        /// Why. Shown only.
+        /// The reason. Shown only.
         text: String,
-        /// Whether the machine or the caller is at fault, and no guest: chooses between the exit codes 2 and 3.
+        /// True if the cause is the machine or the caller (exit code 2), false if it is a guest (exit code 3).
         usage: bool,
     },
 }
 
-/// Parent to job: what to do. [`Rooms`](crate::wire::Rooms) are beside it, first.
+/// Parent to job: the task. The packet first carries the descriptors of the [`Buffers`](crate::wire::Buffers).
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Job {
-    /// Link the module in the memfd that comes last beside it.
+    /// Link the module in the memfd that is the packet's last descriptor.
     Insmod {
-        /// For messages.
+        /// The module's file name, for messages.
         name: String,
-        /// Bytes of the file.
+        /// The size of the file in bytes.
         len: u64,
-        /// The module's arguments.
+        /// The module's parameters.
         args: String,
-        /// Numbers from the kernel that plugins ask for.
+        /// The numbers from the kernel that plugins ask for, by name.
         inputs: Vec<(String, u64)>,
     },
-    /// Link the object in the memfd that comes last beside it, and have a function of it called.
+    /// Link the object in the memfd that is the packet's last descriptor, and have one of its functions called.
     Call {
-        /// For messages.
+        /// The object's file name, for messages.
         name: String,
-        /// Bytes of the file.
+        /// The size of the file in bytes.
         len: u64,
-        /// The function; without one, its only global one.
+        /// The name of the function. Without it, the only global function.
         function: Option<String>,
-        /// Numbers from the kernel that plugins ask for.
+        /// The numbers from the kernel that plugins ask for, by name.
         inputs: Vec<(String, u64)>,
     },
-    /// Try what must not be possible (see [`ATTEMPTS`](crate::ATTEMPTS)), with the parent's process number.
+    /// Try something that must not be possible (see [`ATTEMPTS`](crate::ATTEMPTS)). The number is the parent's process.
     Try(String, i32),
 }
 
-/// Job to parent. All but the last two have an answer. Descriptors never come with it.
+/// Job to parent. All but the last two get an answer. The parent accepts no descriptors from a job.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
-    /// [`Kernel::list`](relobox_core::kernel::Kernel::list), once. Believed: at most [`limits::WANTED`] names, and never all.
+    /// [`Kernel::list`](relobox_core::kernel::Kernel::list), once. Checked: at most [`limits::WANTED`] names; `None`,
+    /// which means all, is refused.
     List(Option<Vec<Name>>),
-    /// [`Kernel::allocate`](relobox_core::kernel::Kernel::allocate), once, after a list. Believed: number and sizes have limits.
+    /// [`Kernel::allocate`](relobox_core::kernel::Kernel::allocate), once, after a list. Checked: number and sizes have
+    /// limits.
     Allocate(Vec<Space>),
-    /// [`Kernel::put`](relobox_core::kernel::Kernel::put) to an address so many bytes, which are in the room for files. Believed:
-    /// they lie in one area that the kernel has granted.
+    /// [`Kernel::put`](relobox_core::kernel::Kernel::put): the address, and the number of bytes, which are in the
+    /// buffer for files. Checked: the range lies in one area that the kernel has granted.
     Put(u64, u64),
-    /// [`Kernel::protect`](relobox_core::kernel::Kernel::protect). Believed: it is an area that the kernel has granted.
+    /// [`Kernel::protect`](relobox_core::kernel::Kernel::protect). Checked: it is an area that the kernel has granted.
     Protect(u64, Protection),
     /// [`Kernel::load`](relobox_core::kernel::Kernel::load), once, after an allocation.
     Load(Box<LoadForm>),
-    /// [`Kernel::call`](relobox_core::kernel::Kernel::call), once, after an allocation, and only in a job that is to call. Believed: it
-    /// lies in code that the kernel has granted.
+    /// [`Kernel::call`](relobox_core::kernel::Kernel::call), once, after an allocation, and only in a [`Job::Call`].
+    /// Checked: the address lies in code that the kernel has granted.
     Call(u64),
     /// The job is done.
     Answer(Box<Answer>),
-    /// What came of a try. Believed, since only [`attempt`](crate::Linker::attempt) hears it, whose job has no module.
+    /// The result of an attempt. Trusted: only [`attempt`](crate::Linker::attempt) reads it, and its job has no module.
     Tried(Tried),
 }
 
-/// What came of a try.
+/// The result of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tried {
-    /// It was possible, which is bad.
+    /// It was possible: the isolation is broken.
     Allowed,
-    /// It was refused, with this errno.
+    /// The system call failed with this errno.
     Refused(i32),
-    /// The process that tried was killed, by this signal.
+    /// The process was killed by this signal.
     Killed(i32),
-    /// There is no such try.
+    /// There is no attempt of this name.
     Unknown,
 }
 
@@ -150,64 +167,64 @@ impl std::fmt::Display for Tried {
     }
 }
 
-/// A symbol's name, which need not be UTF-8: each byte is the character of that number, so that names that are text
-/// look like themselves.
+/// A symbol's name, which is not always UTF-8. Each byte becomes the character of the same number, so an ASCII name
+/// stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Name(String);
 
 impl Name {
-    /// Of a name in bytes.
+    /// Converts a name from bytes.
     pub fn new(bytes: &[u8]) -> Self {
         Self(bytes.iter().map(|b| char::from(*b)).collect())
     }
 
-    /// The name in bytes.
+    /// Converts the name back to bytes.
     ///
     /// # Errors
-    /// If there is a character that is no byte.
+    /// [`Fault::Malformed`] if a character is above 255.
     pub fn bytes(&self) -> Result<Vec<u8>, Fault> {
-        let byte = |c| u8::try_from(c).map_err(|_| Fault::Malformed("a name of no bytes".into()));
+        let byte = |c| u8::try_from(c).map_err(|_| Fault::Malformed("a name with a character above 255".into()));
         self.0.chars().map(byte).collect()
     }
 }
 
-/// [`Load`] without its image's contents.
+/// A [`Load`] without the contents of its image, as it is sent.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct LoadForm {
-    /// Believed only as one that a module may have: it stands in what a kernel says of a failure. What the module is called
-    /// that became live, the kernel is asked.
+    /// Checked: it is a possible name of a module, because it appears in the kernel's errors. The parent asks the
+    /// kernel for the name of the module that became live.
     name: String,
-    /// Believed: just those that the kernel has granted.
+    /// Checked: exactly those that the kernel has granted.
     areas: Vec<(u64, Kind)>,
-    /// For the kernel: the simulated one checks that it lies in the areas; a real one reads the file.
+    /// For the kernel: the simulated one checks that it lies in the areas. A real one takes it from the file.
     init: Option<u64>,
-    /// For the kernel, in the same way.
+    /// For the kernel, as `init`.
     exit: Option<u64>,
-    /// For the kernel, in the same way.
+    /// For the kernel, as `init`.
     exports: Vec<Export>,
-    /// Believed only as names that modules may have; for the kernel, in the same way. Which modules are used in the end, the
-    /// kernel is asked.
+    /// Checked: possible names of modules; then for the kernel, as `init`. The parent asks the kernel which modules are
+    /// used in the end.
     uses: Vec<String>,
-    /// For the kernel, in the same way.
+    /// For the kernel, as `init`: address and size in bytes.
     params: Option<(u64, u64)>,
-    /// Whether there is a file, and how large. Believed: the kernel takes files, and it fits the room for files.
-    pub file: Option<FileForm>,
+    /// The size of the file, if there is one. Checked: this kernel takes files, and the file fits its buffer.
+    pub(crate) file: Option<FileForm>,
 }
 
-/// The size of an [`Image`](relobox_core::kernel::Image). Its contents are for the kernel: a module is what it is.
+/// The size of an [`Image`](relobox_core::kernel::Image). Its contents are for the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileForm {
-    /// Bytes of the file in its room. Believed: no more than [`limits::LINKED`].
+pub(crate) struct FileForm {
+    /// The number of bytes in the buffer for files. Checked: at most [`limits::LINKED`].
     pub bytes: u64,
-    /// How many of the numbers in their room are sections' addresses. Believed: both together are no more than
-    /// [`limits::VALUES`].
+    /// How many words in the buffer for numbers are addresses of sections. Checked: with `symbols`, at most
+    /// [`limits::VALUES`] bytes.
     pub sections: u64,
-    /// How many are symbols' values.
+    /// How many words after those are values of symbols.
     pub symbols: u64,
 }
 
 impl LoadForm {
-    /// `bytes` of the file, if there is one.
+    /// Converts `load`, whose file has `bytes` bytes if there is one.
     pub fn new(load: &Load, bytes: u64) -> Self {
         let count = |numbers: &[u64]| numbers.len() as u64;
         Self {
@@ -226,47 +243,47 @@ impl LoadForm {
         }
     }
 
-    /// The load that it asks for. Arguments are the parent's own.
+    /// Returns the load that is asked for. `args` are the parent's own.
     pub fn load(self, args: &str) -> Load {
         let Self { name, areas, init, exit, exports, uses, params, file: _ } = self;
         Load { name, areas, init, exit, exports, uses, params, args: args.to_owned(), image: None }
     }
 }
 
-/// How a job ended, in the job's words. Believed: nothing. Whether a module is live, and why it is not if the kernel was
-/// asked, the parent knows; else the answer chooses what is shown, and an exit code that is never 0.
+/// The result of a job, as the job reports it. Nothing of it is trusted. The parent knows whether a module is live, and
+/// why not if the kernel refused. Otherwise, the answer chooses what is shown, and an exit code other than 0.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Answer {
-    /// The module is live. What the parent knows by itself is left out. Exit code 0 if the kernel says so too, else 3.
+    /// The module is live. Exit code 0 if the kernel says so too, otherwise 3.
     Inserted {
-        /// How many relocations were done. Shown only.
+        /// The number of relocations that were applied. Shown only.
         relocations: usize,
-        /// The digest of the plugin that did them. Believed as one of those that the parent has given or that are built in,
-        /// from where its name is; which one of them it was, only the job knows.
+        /// The digest of the plugin. Checked: the parent has given the plugin, or it is built in. Only the job knows
+        /// which of these it used.
         digest: Option<Digest>,
     },
-    /// The function has returned; what, the parent knows by itself. Exit code 0 if it does, else 3.
+    /// The function has returned. Exit code 0 if the parent knows that it did, otherwise 3.
     Called {
-        /// Its name. Shown only.
+        /// The function's name. Shown only.
         function: String,
-        /// How many relocations were done. Shown only.
+        /// The number of relocations that were applied. Shown only.
         relocations: usize,
-        /// As above.
+        /// As in [`Answer::Inserted`].
         digest: Option<Digest>,
     },
-    /// It cannot be linked. Exit code 1.
+    /// The module cannot be linked. Exit code 1.
     Refused(Vec<ProblemForm>),
-    /// See [`Error::Guest`]. Exit code 3.
+    /// A guest broke its contract; see [`Error::Guest`]. Exit code 3.
     Guest(String, MisbehaviourForm),
-    /// It says that it was asked for what makes no sense. Shown only. Exit code 2 if numbers for plugins were given, since
-    /// only a plugin knows whether it reads them; else 3, for then there is nothing of the caller's that it could mean.
+    /// The job reports a wrong use. Shown only. Exit code 2 if the caller gave numbers for plugins, because only a
+    /// plugin knows whether it uses them; otherwise 3, because the caller gave nothing that could be wrong.
     Usage(String),
-    /// It could not do its work, or panicked. Shown only. Exit code 3.
+    /// The job failed or panicked. Shown only. Exit code 3.
     Failed(String),
 }
 
 impl Answer {
-    /// Of what came of a module.
+    /// Converts the result of linking a module.
     pub fn new(result: Result<Inserted, Error>) -> Self {
         match result {
             Ok(Inserted { relocations, plugin_digest: digest, .. }) => Self::Inserted { relocations, digest },
@@ -274,7 +291,7 @@ impl Answer {
         }
     }
 
-    /// Of what came of a call.
+    /// Converts the result of a call.
     pub fn called(result: Result<Called, Error>) -> Self {
         match result {
             Ok(Called { function, relocations, plugin_digest: digest, .. }) => {
@@ -295,7 +312,7 @@ impl Answer {
         }
     }
 
-    /// The error that it is; `None` for success.
+    /// The error that the answer stands for. `None` for success.
     pub fn error(self) -> Option<Error> {
         Some(match self {
             Self::Inserted { .. } | Self::Called { .. } => return None,
@@ -314,7 +331,7 @@ impl Answer {
         })
     }
 
-    /// Of what a kernel disagreed about, which it only has numbers for: the section's name, and the symbol's.
+    /// The names of the section and the symbol about which a kernel disagreed. The kernel only reports their numbers.
     pub fn place(self) -> [Option<String>; 2] {
         match self {
             Self::Refused(mut problems) if !problems.is_empty() => {

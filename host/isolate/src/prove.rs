@@ -1,10 +1,10 @@
-//! The proof from inside of what a linking process can do: nothing.
+//! Shows from inside that a linking process can do nothing that it must not.
 
 use crate::linker::Linker;
 use crate::message::Tried;
 use relobox_core::error::Result;
 
-/// What can be tried: what a linking process must not be able to do.
+/// What [`Linker::attempt`] can try. None of it may be possible in a linking process.
 pub const ATTEMPTS: &[&str] = &[
     "read a file",
     "write a file",
@@ -37,10 +37,10 @@ pub const ATTEMPTS: &[&str] = &[
     "set a timer",
     "make a file in memory",
     "make a secret file in memory",
-    "make a room larger",
-    "write past a room's end",
-    "seal a room",
-    "map a room to be shared",
+    "make a buffer larger",
+    "write past a buffer's end",
+    "seal a buffer",
+    "map a buffer to be shared",
     "map shared memory",
     "map a stack that grows",
     "map huge pages",
@@ -67,10 +67,11 @@ pub const ATTEMPTS: &[&str] = &[
     "read ahead of a file",
 ];
 
-/// Has each of [`ATTEMPTS`] tried in a linking process, and tells what came of it, a line each. True if none was possible.
+/// Tries each of [`ATTEMPTS`] in a linking process, and passes one line for each to `tell`. Returns true if none was
+/// possible.
 ///
 /// # Errors
-/// If there is no linking process, or it does not try.
+/// [`Error::Linker`](relobox_core::Error::Linker) if the linking process cannot be started, or does not answer.
 pub fn prove(linker: &Linker, tell: impl Fn(&dyn std::fmt::Display)) -> Result<bool> {
     for missing in linker.ready()? {
         tell(&format_args!("note: {missing}"));

@@ -1,10 +1,10 @@
-//! The parent's side of a job: it does for the linking process what insmod needs, in that order and once, and
-//! nothing else.
+//! The parent's side of a job. It carries out the requests that insmod needs, each once and in their order, and refuses
+//! all others.
 
 mod call;
 
 use crate::message::{Answer, FileForm, LoadForm, Name, Request};
-use crate::wire::{Received, Rooms, hear, read, read_room, reply};
+use crate::wire::{Buffers, Received, decode, read_buffer, receive_untrusted, reply};
 use relobox_core::areas::Area;
 use relobox_core::digest::Digest;
 use relobox_core::error::{Error, Result};
@@ -17,31 +17,31 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 use std::os::fd::{AsFd as _, OwnedFd};
 
-/// One job, as far as it has come.
+/// The state of one job.
 pub(super) struct Job<'a> {
     kernel: &'a mut dyn Kernel,
     socket: &'a OwnedFd,
-    rooms: &'a Rooms,
-    /// The file, for messages.
+    buffers: &'a Buffers,
+    /// The name of the file, for messages.
     file: &'a str,
     args: &'a str,
-    /// Seconds that the process may be silent.
+    /// How long the process may be silent, in seconds.
     patience: u64,
     listed: bool,
-    /// How the kernel takes modules, once it has listed.
+    /// How the kernel takes modules, after it has listed.
     form: Option<Form>,
-    /// The modules that it had then.
+    /// The modules that were loaded then.
     before: Vec<Module>,
     allocated: bool,
-    /// What the kernel has granted.
+    /// The areas that the kernel has granted.
     areas: Option<Vec<Area>>,
-    /// The first thing that the kernel would not do.
+    /// The first failure of the kernel.
     refused: Option<Failure>,
-    /// What became of the load, and the name that the job gave the module.
+    /// The result of the load, with the name that the job gave to the module.
     loaded: Option<Result<(Loaded, String), ()>>,
-    /// It is to call a function, and not to load.
+    /// True if the job is to call a function instead of loading a module.
     calls: bool,
-    /// What the function returned.
+    /// The return value of the function.
     called: Option<i32>,
 }
 
@@ -49,7 +49,7 @@ impl<'a> Job<'a> {
     pub(super) fn new(
         kernel: &'a mut dyn Kernel,
         socket: &'a OwnedFd,
-        rooms: &'a Rooms,
+        buffers: &'a Buffers,
         file: &'a str,
         args: &'a str,
     ) -> Self {
@@ -57,7 +57,7 @@ impl<'a> Job<'a> {
         Self {
             kernel,
             socket,
-            rooms,
+            buffers,
             file,
             args,
             patience,
@@ -73,9 +73,9 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Serves until the job ends. Whether a module is live, and which, is asked of the kernel, and if the kernel would not
-    /// do something, then that is the failure; the linking process cannot say otherwise. `plugin` knows the names of the
-    /// plugins that it may have used.
+    /// Serves the job until it ends. The kernel decides whether a module is live, and which. If the kernel refused
+    /// something, that is the error, whatever the linking process reports. `plugin` returns the name of a plugin that
+    /// the job may have used.
     pub(super) fn serve(mut self, plugin: &dyn Fn(&Digest) -> Option<String>) -> Result<Inserted> {
         let end = self.serve_requests();
         match (self.loaded.take(), self.refused.take()) {
@@ -83,7 +83,7 @@ impl<'a> Job<'a> {
                 let module = self.live(&called)?;
                 let (relocations, digest) = match end {
                     Ok(Answer::Inserted { relocations, digest }) => (relocations, digest),
-                    // It does not matter any more what became of it.
+                    // The module is live; how the process ended does not matter.
                     _ => (0, None),
                 };
                 let known = digest.and_then(|digest| Some((plugin(&digest)?, digest)));
@@ -93,34 +93,35 @@ impl<'a> Job<'a> {
                 };
                 let Module { name, uses, .. } = module;
                 let (areas, Loaded { returned, unknown_args }) = (self.areas.unwrap_or_default(), loaded);
-                // It has listed, or it could not have loaded.
+                // The job has listed, because it could not have loaded otherwise.
                 let mode = self.form.unwrap_or(Form::Original).mode();
                 Ok(Inserted { name, mode, areas, relocations, plugin, plugin_digest, uses, returned, unknown_args })
             }
             (_, Some(failure)) => Err(told(refusal(self.file, &failure), &failure, end)),
             (_, None) => {
                 let said = end?.error();
-                // Somebody else may have been faster, which the kernel knows.
+                // Another process may have loaded the module first. The kernel knows.
                 let name = names::of_file(self.file);
                 if self.before.iter().any(|module| module.name == name) {
                     let text = Failure::Exists { name }.to_string();
                     let problem = Problem::new("already-loaded", self.file, text);
                     return Err(problem.hint("'relobox rmmod' removes it").into());
                 }
-                let lie = Fault::Protocol("it says that the module is live, which it did not ask for");
+                let lie = Fault::Protocol("it reports a live module without a load");
                 Err(said.unwrap_or_else(|| lie.into()))
             }
         }
     }
 
-    /// The module that the kernel has made live, as the kernel lists it. The job has `called` it so.
+    /// Finds the module that the kernel has made live in the kernel's list. `called` is the name that the job gave to
+    /// it.
     fn live(&mut self, called: &str) -> Result<Module> {
         let modules = self.kernel.modules().map_err(|failure| refusal(self.file, &failure))?;
         let live: Vec<_> = modules.into_iter().filter(|module| module.live).collect();
-        // What the kernel has granted to this module is no other's.
+        // No other module has the areas that the kernel granted to this one.
         let granted = self.areas.as_deref().filter(|_| self.form != Some(Form::Original)).unwrap_or_default();
         let granted = |module: &&Module| module.areas.iter().any(|(at, _)| granted.iter().any(|a| a.address == *at));
-        // Else it is one that was not there: others may have come at the same time, and then its name decides.
+        // Otherwise it is a new module. If there are several new ones, the name decides.
         let fresh = |module: &&Module| {
             let same = |old: &&Module| old.name == module.name && old.live && old.areas == module.areas;
             !self.before.iter().any(|old| same(&old))
@@ -132,14 +133,14 @@ impl<'a> Job<'a> {
             _ => [own, called].iter().find_map(|name| new.iter().find(|m| m.name == *name).copied()),
         };
         live.iter().find(granted).or(one).cloned().ok_or_else(|| {
-            let text = "the kernel took it, and lists no module that was not there before: it may be removed again";
+            let text = "the kernel loaded it but lists no new module: it may have been removed";
             Error::Kernel(Box::new(Problem::new("not-listed", self.file, text)))
         })
     }
 
     fn serve_requests(&mut self) -> Result<Answer, Fault> {
         for _ in 0..limits::REQUESTS {
-            match next(self.socket, self.rooms, self.patience)? {
+            match next(self.socket, self.buffers, self.patience)? {
                 Request::List(wanted) => {
                     let listing = self.list(wanted)?;
                     self.reply(listing)?;
@@ -165,7 +166,9 @@ impl<'a> Job<'a> {
                     self.reply(returned)?;
                 }
                 Request::Answer(answer) => return Ok(*answer),
-                Request::Tried(_) => return Err(Fault::Protocol("it was asked to try nothing")),
+                Request::Tried(_) => {
+                    return Err(Fault::Protocol("it sent the result of an attempt that was not asked for"));
+                }
             }
         }
         Err(Fault::Protocol("it asked too often"))
@@ -177,7 +180,7 @@ impl<'a> Job<'a> {
             self.refused.get_or_insert(failure);
         }
         match replied {
-            // It may have died, which its end of the socket tells: that is the better reason.
+            // The process may have died. Then its end of the socket has the better reason.
             Err(Fault::Gone) => Ok(()),
             other => other,
         }
@@ -189,7 +192,7 @@ impl<'a> Job<'a> {
         }
         let names = match wanted {
             Some(names) if names.len() > limits::WANTED => return Err(Fault::Protocol("it asked for too many names")),
-            // A module's names, and never everything there is.
+            // A job gets the symbols of its module, never all.
             None => return Err(Fault::Protocol("it asked for all symbols")),
             Some(names) => names.iter().map(Name::bytes).collect::<Result<Vec<_>, _>>()?,
         };
@@ -227,13 +230,13 @@ impl<'a> Job<'a> {
         Ok(granted)
     }
 
-    /// The area at `address`, or that it lies in, if the module is put in place area by area.
+    /// The granted area for which `within` is true, if this kernel takes a module as areas.
     fn area(&self, within: impl Fn(&&Area) -> bool) -> Result<&Area, Fault> {
         if self.form != Some(Form::Areas) || self.loaded.is_some() {
-            return Err(Fault::Protocol("it would write where this kernel is not written"));
+            return Err(Fault::Protocol("it asked to write to a kernel that takes modules as files"));
         }
         let area = self.areas.iter().flatten().find(within);
-        area.ok_or(Fault::Protocol("it would write outside its areas"))
+        area.ok_or(Fault::Protocol("it asked to write outside its areas"))
     }
 
     fn put(&mut self, address: u64, len: u64) -> Result<Result<(), Failure>, Fault> {
@@ -241,7 +244,7 @@ impl<'a> Job<'a> {
             address >= a.address && address.checked_add(len).is_some_and(|end| end <= a.address.saturating_add(a.size))
         };
         self.area(within)?;
-        Ok(self.kernel.put(address, &read_room(self.rooms.file.as_fd(), len, limits::MODULE)?))
+        Ok(self.kernel.put(address, &read_buffer(self.buffers.file.as_fd(), len, limits::MODULE)?))
     }
 
     fn protect(&mut self, address: u64, protection: Protection) -> Result<Result<(), Failure>, Fault> {
@@ -251,7 +254,7 @@ impl<'a> Job<'a> {
 
     fn load(&mut self, form: LoadForm) -> Result<Result<Loaded, Failure>, Fault> {
         if self.calls {
-            return Err(Fault::Protocol("it would load what is to be called"));
+            return Err(Fault::Protocol("it asked to load a module in a job that calls a function"));
         }
         let Some(areas) = self.areas.as_ref().filter(|_| self.loaded.is_none()) else {
             return Err(Fault::Protocol("it loaded before it allocated, or twice"));
@@ -260,16 +263,16 @@ impl<'a> Job<'a> {
         let mut load = form.load(self.args);
         let known = areas.iter().map(|a| (a.address, a.kind));
         if !load.areas.iter().copied().eq(known) {
-            return Err(Fault::Protocol("its module is not what it allocated"));
+            return Err(Fault::Protocol("its module differs from what it allocated"));
         }
         if !proper_name(&load.name) || !load.uses.iter().all(|name| proper_name(name)) {
             self.loaded = Some(Err(()));
-            return Ok(Err(Failure::Refused("no module may be called so".into())));
+            return Ok(Err(Failure::Refused("this is not a valid name of a module".into())));
         }
         load.image = match (self.form, file) {
-            (Some(Form::Relocated(_)), Some(file)) => Some(image(file, self.rooms)?),
+            (Some(Form::Relocated(_)), Some(file)) => Some(image(file, self.buffers)?),
             (Some(Form::Areas | Form::Original), None) => None,
-            _ => return Err(Fault::Protocol("a file where none belongs, or none where one does")),
+            _ => return Err(Fault::Protocol("a load with a file for a kernel that takes none, or without one")),
         };
         let loaded = self.kernel.load(&load);
         self.loaded = Some(loaded.clone().map(|loaded| (loaded, load.name)).map_err(drop));
@@ -277,7 +280,7 @@ impl<'a> Job<'a> {
     }
 }
 
-/// A refusal of the kernel's. What it has only numbers for, the job may give names to.
+/// Completes a refusal of the kernel: the job may know the names of what the kernel only has numbers for.
 fn told(error: Error, failure: &Failure, end: Result<Answer, Fault>) -> Error {
     match (error, failure, end) {
         (Error::Kernel(mut problem), Failure::Disagrees { .. }, Ok(answer)) => {
@@ -288,22 +291,22 @@ fn told(error: Error, failure: &Failure, end: Result<Answer, Fault>) -> Error {
     }
 }
 
-/// The next message, if it comes in time.
-pub(super) fn next(socket: &OwnedFd, rooms: &Rooms, patience: u64) -> Result<Request, Fault> {
+/// Receives the next request, and fails if it does not come in time.
+pub(super) fn next(socket: &OwnedFd, buffers: &Buffers, patience: u64) -> Result<Request, Fault> {
     let timeout = Timespec { tv_sec: patience as i64, tv_nsec: 0 };
     let mut polled = [PollFd::new(socket, PollFlags::IN)];
     let ready = rustix::io::retry_on_intr(|| poll(&mut polled, Some(&timeout))).map_err(Fault::step("wait"))?;
     if ready == 0 {
         return Err(Fault::Silent(patience));
     }
-    match hear(socket.as_fd(), Some(rooms.messages.as_fd()))? {
-        Received::Message(body, _) => read(&body),
+    match receive_untrusted(socket.as_fd(), Some(buffers.messages.as_fd()))? {
+        Received::Message(body, _) => decode(&body),
         Received::Ended(status) => Err(ended(status)),
         Received::Closed => Err(Fault::Gone),
     }
 }
 
-/// What a wait status means for a job that has not answered.
+/// Explains the wait status of a job that has not answered.
 fn ended(status: i32) -> Fault {
     if libc::WIFSIGNALED(status) {
         Fault::Killed(libc::WTERMSIG(status))
@@ -312,23 +315,23 @@ fn ended(status: i32) -> Fault {
     }
 }
 
-/// The file and the numbers that the job has written to its rooms. From now on it cannot change the file.
-fn image(form: FileForm, rooms: &Rooms) -> Result<Image, Fault> {
+/// Takes the file and the numbers from the buffers. From here on, the job cannot change the file.
+fn image(form: FileForm, buffers: &Buffers) -> Result<Image, Fault> {
     let FileForm { bytes, sections, symbols } = form;
     if bytes > limits::LINKED {
         return Err(Fault::TooLong { limit: limits::LINKED });
     }
     let count = sections.checked_add(symbols).and_then(|count| count.checked_mul(8));
     let count = count.ok_or(Fault::TooLong { limit: limits::VALUES })?;
-    let numbers = read_room(rooms.numbers.as_fd(), count, limits::VALUES)?;
+    let numbers = read_buffer(buffers.numbers.as_fd(), count, limits::VALUES)?;
     let (numbers, _) = numbers.as_chunks::<8>();
     let mut sections: Vec<u64> = numbers.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
     let symbols = sections.split_off(form.sections as usize);
-    let file = memfd::cut(rooms.file.as_fd(), bytes).map_err(|_| Fault::Protocol("its file is still in use"))?;
+    let file = memfd::cut(buffers.file.as_fd(), bytes).map_err(|_| Fault::Protocol("its file is still in use"))?;
     Ok(Image { file, sections, symbols })
 }
 
-/// What a kernel takes for a module's name.
+/// True if a kernel accepts `name` as the name of a module.
 fn proper_name(name: &str) -> bool {
     let fits = !name.is_empty() && name.len() <= limits::MODULE_NAME;
     fits && name.bytes().all(|b| b.is_ascii_graphic() && b != b'/')

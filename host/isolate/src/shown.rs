@@ -1,4 +1,5 @@
-//! What a job says is wrong, as it travels: all of it is *shown only* (see [`message`](crate::message)), and none of it is endless.
+//! The errors that a job reports, as they are sent. All of them are *shown only* (see [`message`](crate::message)), and
+//! all texts are cut to a limited length.
 
 use relobox_core::error::Misbehaviour;
 use relobox_core::limits;
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::sync::Mutex;
 
-/// [`Problem`], as it travels. Shown only, all of it: the kind chooses the wording, and is the kind in JSON.
+/// A [`Problem`], as it is sent. Shown only. The kind chooses the wording, and appears in JSON.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ProblemForm {
     kind: String,
@@ -25,7 +26,7 @@ pub struct ProblemForm {
 }
 
 impl ProblemForm {
-    /// Of a problem, without its place in a list.
+    /// Converts a problem. Its index in a list is dropped.
     pub fn new(problem: Problem) -> Self {
         let Problem {
             kind,
@@ -46,7 +47,7 @@ impl ProblemForm {
         Self { kind, file, section, offset, relocation, symbol, defined_in, value, min, max, text, hint }
     }
 
-    /// Not endless, whatever it says. It is escaped where it is printed.
+    /// Converts it back, with texts of limited length. They are escaped where they are printed.
     pub(crate) fn problem(self) -> Problem {
         let Self { kind, file, section, offset, relocation, symbol, defined_in, value, min, max, text, hint } = self;
         Problem {
@@ -67,7 +68,7 @@ impl ProblemForm {
     }
 }
 
-/// Cut at some [`limits::TEXTS`] times what a guest may say at once: some texts name many things.
+/// Cuts a text to [`limits::TEXTS`] times the length that a guest's text may have, because some texts name many things.
 pub(crate) fn cut(mut text: String) -> String {
     let end = text.floor_char_boundary(limits::TEXTS * limits::TEXT);
     if end < text.len() {
@@ -77,12 +78,13 @@ pub(crate) fn cut(mut text: String) -> String {
     text
 }
 
-/// A word such as a problem's kind. Those of the program itself live for ever, so these do, but not without limit.
+/// Converts a word such as the kind of a problem to a static string. The memory of new words is never freed, so their
+/// number is limited.
 fn word(text: &str) -> &'static str {
     static KNOWN: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
     let proper = text.len() <= 40 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     let Ok(mut known) = KNOWN.lock() else { return "other" };
-    // Those that decide how a problem reads are there, whatever a job fills the rest with.
+    // The kinds that choose the wording are always known, even if a job fills the table with others.
     let known = known.get_or_insert_with(|| HashSet::from(relobox_core::problem::TOLD_APART));
     match known.get(text) {
         Some(word) => word,
@@ -95,7 +97,7 @@ fn word(text: &str) -> &'static str {
     }
 }
 
-/// [`Misbehaviour`], as it travels. Shown only.
+/// A [`Misbehaviour`], as it is sent. Shown only.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum MisbehaviourForm {
     /// See [`Misbehaviour::Unusable`].
@@ -144,7 +146,7 @@ impl MisbehaviourForm {
     }
 }
 
-/// A guest's export by name: there are a handful.
+/// The name of a guest's export as a static string.
 fn export_name(text: &str) -> &'static str {
     use relobox_abi::export::*;
     let known = [ABI, RESERVE, DESCRIBE, PARSE, PLAN, APPLY, EMIT, UNPACK, "start"];

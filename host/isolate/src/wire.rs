@@ -1,5 +1,5 @@
-//! Messages: one packet each. What is large is beside it in a sealed memfd if it comes from the parent, and in a room
-//! that the parent has made if it comes from a job: of a job, the parent takes no descriptors.
+//! How messages are sent: one packet each. The parent puts large data into a sealed memfd that the packet carries. A
+//! job writes large data to a buffer that the parent has made, because the parent accepts no descriptors from a job.
 
 use relobox_core::limits;
 use relobox_core::linker_fault::Fault;
@@ -16,107 +16,124 @@ use std::io::{self, IoSlice, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
-/// What a packet begins with.
+/// The first byte of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tag {
     /// The message follows.
     Inline,
     /// The message is in the first descriptor.
     Apart,
-    /// The message is in the room for messages; its length follows.
-    InRoom,
-    /// The zygote's own word about a job's process: how it ended.
+    /// The message is in the buffer for messages; its length follows, as a little-endian u64.
+    InBuffer,
+    /// The zygote reports how the process of a job ended; the wait status follows, as a little-endian i32.
     Ended,
 }
 
 impl Tag {
     fn of(byte: u8) -> Option<Self> {
-        [Self::Inline, Self::Apart, Self::InRoom, Self::Ended].into_iter().find(|tag| *tag as u8 == byte)
+        [Self::Inline, Self::Apart, Self::InBuffer, Self::Ended].into_iter().find(|tag| *tag as u8 == byte)
     }
 }
 
-/// What came.
+/// A received packet.
 #[derive(Debug)]
 pub enum Received {
-    /// A message, and the descriptors that came with it.
+    /// A message, and the descriptors that it carried.
     Message(Vec<u8>, Vec<OwnedFd>),
-    /// The process ended, with this wait status.
+    /// The process of the job ended with this wait status.
     Ended(i32),
     /// The other end is closed.
     Closed,
 }
 
-/// Where a job writes what does not fit into a packet. The parent makes them, and so bounds their number and size; each
-/// is written anew for each message, since the parent has read it when it answers.
+/// The memory in which a job writes what does not fit into a packet: memfds of fixed size. The parent makes them, which
+/// limits their number and size. Each message reuses them, because the parent has read them before it answers.
 #[derive(Debug)]
-pub struct Rooms {
+pub struct Buffers {
     /// Messages that are too long for a packet.
     pub messages: OwnedFd,
-    /// The module's file, or an area's bytes.
+    /// The module's file, or the bytes of an area.
     pub file: OwnedFd,
-    /// Sections' addresses and symbols' values.
+    /// Addresses of sections and values of symbols.
     pub numbers: OwnedFd,
 }
 
-impl Rooms {
-    /// Empty ones, of the sizes that `limits` has.
+impl Buffers {
+    /// Makes empty buffers of the sizes in [`limits`]: `MESSAGE`, `LINKED` and `VALUES` bytes.
     ///
     /// # Errors
-    /// If the kernel has no memory for them.
+    /// [`Fault::Start`] if the kernel has no memory for them.
     pub fn new() -> Result<Self, Fault> {
-        let room =
-            |bytes| memfd::room(bytes).map_err(|e| Fault::Start { step: "make room for a job", reason: e.to_string() });
-        let (messages, file, numbers) = (room(limits::MESSAGE)?, room(limits::LINKED)?, room(limits::VALUES)?);
+        let buffer = |bytes| {
+            memfd::room(bytes).map_err(|e| Fault::Start { step: "make the buffers of a job", reason: e.to_string() })
+        };
+        let (messages, file, numbers) = (buffer(limits::MESSAGE)?, buffer(limits::LINKED)?, buffer(limits::VALUES)?);
         Ok(Self { messages, file, numbers })
     }
 
-    /// As they travel.
+    /// The descriptors, in the order in which they are sent.
     pub fn fds(&self) -> [BorrowedFd<'_>; 3] {
         [self.messages.as_fd(), self.file.as_fd(), self.numbers.as_fd()]
     }
 
-    /// Those that came beside a job, in the order of `fds`.
+    /// The buffers from the descriptors that came with a job, in the order of [`Buffers::fds`].
     pub fn from_fds([messages, file, numbers]: [OwnedFd; 3]) -> Self {
         Self { messages, file, numbers }
     }
 }
 
-/// Two connected ends.
+/// Makes a pair of connected sockets that keep packets apart.
+///
+/// # Errors
+/// [`Fault::Start`] if the kernel does not make them.
 pub fn pair() -> Result<(OwnedFd, OwnedFd), Fault> {
     socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .map_err(Fault::step("make a socket"))
 }
 
-/// Sends a message. The other end's being gone is [`Fault::Gone`].
+/// Sends a message, and waits while the socket is full.
+///
+/// # Errors
+/// [`Fault::Gone`] if the other end is closed, [`Fault::TooLong`] if there are more than [`limits::PACKET_FDS`]
+/// descriptors.
 pub fn send(socket: BorrowedFd<'_>, message: &impl Serialize, fds: &[BorrowedFd<'_>]) -> Result<(), Fault> {
     let json = serde_json::to_vec(message).map_err(|e| Fault::Malformed(e.to_string()))?;
     send_json(socket, &json, fds, SendFlags::NOSIGNAL)
 }
 
-/// Sends what the other end waits for. One that does not is not waited for either.
+/// Sends an answer that the other end waits for, without waiting itself.
+///
+/// # Errors
+/// [`Fault::Gone`] if the other end is closed, [`Fault::Protocol`] if it does not read its answers.
 pub fn reply(socket: BorrowedFd<'_>, message: &impl Serialize) -> Result<(), Fault> {
     let json = serde_json::to_vec(message).map_err(|e| Fault::Malformed(e.to_string()))?;
     send_json(socket, &json, &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
 }
 
-/// Says something to the parent, which has made `room` for it.
-pub fn say(socket: BorrowedFd<'_>, room: BorrowedFd<'_>, message: &impl Serialize) -> Result<(), Fault> {
+/// Sends a message from a job to the parent. `buffer` is the buffer for long messages.
+///
+/// # Errors
+/// [`Fault::Gone`] if the parent is gone, [`Fault::TooLong`] if the message exceeds [`limits::MESSAGE`].
+pub fn send_to_parent(socket: BorrowedFd<'_>, buffer: BorrowedFd<'_>, message: &impl Serialize) -> Result<(), Fault> {
     let json = serde_json::to_vec(message).map_err(|e| Fault::Malformed(e.to_string()))?;
     if json.len() <= limits::PACKET {
         return packet(socket, Tag::Inline, &json, &[], SendFlags::NOSIGNAL);
     }
-    write_room(room, &json, limits::MESSAGE)?;
-    packet(socket, Tag::InRoom, &(json.len() as u64).to_le_bytes(), &[], SendFlags::NOSIGNAL)
+    write_buffer(buffer, &json, limits::MESSAGE)?;
+    packet(socket, Tag::InBuffer, &(json.len() as u64).to_le_bytes(), &[], SendFlags::NOSIGNAL)
 }
 
-/// Writes `bytes` at the start of a room that has `limit`.
-pub fn write_room(room: BorrowedFd<'_>, bytes: &[u8], limit: u64) -> Result<(), Fault> {
+/// Writes `bytes` at the start of a buffer of `limit` bytes.
+///
+/// # Errors
+/// [`Fault::TooLong`] if they do not fit.
+pub fn write_buffer(buffer: BorrowedFd<'_>, bytes: &[u8], limit: u64) -> Result<(), Fault> {
     if bytes.len() as u64 > limit {
         return Err(Fault::TooLong { limit });
     }
     let mut written = 0;
     while written < bytes.len() {
-        match rustix::io::pwrite(room, &bytes[written..], written as u64) {
+        match rustix::io::pwrite(buffer, &bytes[written..], written as u64) {
             Ok(n) => written += n,
             Err(Errno::INTR) => {}
             Err(e) => return Err(Fault::Malformed(e.to_string())),
@@ -134,7 +151,10 @@ fn send_json(socket: BorrowedFd<'_>, json: &[u8], fds: &[BorrowedFd<'_>], flags:
     packet(socket, Tag::Apart, &[], &fds, flags)
 }
 
-/// Says how a job's process ended, if there is room: the job itself may have filled it.
+/// Reports how the process of a job ended. The packet is lost if the socket is full, which the job itself can cause.
+///
+/// # Errors
+/// [`Fault::Gone`] if the other end is closed, [`Fault::Protocol`] if the socket is full.
 pub fn send_ended(socket: BorrowedFd<'_>, status: i32) -> Result<(), Fault> {
     packet(socket, Tag::Ended, &status.to_le_bytes(), &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
 }
@@ -156,33 +176,39 @@ fn packet(
     });
     match sent {
         Ok(_) => Ok(()),
-        Err(Errno::AGAIN) => Err(Fault::Protocol("it asks and does not listen")),
+        Err(Errno::AGAIN) => Err(Fault::Protocol("it does not read its answers")),
         Err(_) => Err(Fault::Gone),
     }
 }
 
-/// Receives a message of the parent's, with its descriptors.
+/// Receives a message from the parent, with its descriptors.
+///
+/// # Errors
+/// [`Fault::TooLong`] and [`Fault::Protocol`] if the packet is not one of this protocol.
 pub fn receive(socket: BorrowedFd<'_>) -> Result<Received, Fault> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::PACKET_FDS))];
     receive_packet(socket, None, &mut RecvAncillaryBuffer::new(&mut space))
 }
 
-/// Receives a message of the zygote's or of a job's, which may be hostile. Descriptors are not taken: one could make the
-/// parent wait, or change under its eyes. `room` is where a job's long messages are.
-pub fn hear(socket: BorrowedFd<'_>, room: Option<BorrowedFd<'_>>) -> Result<Received, Fault> {
-    receive_packet(socket, room, &mut RecvAncillaryBuffer::default())
+/// Receives a message from the zygote or a job, which may be hostile. Descriptors are not accepted: a descriptor can
+/// block its reader, or change while it is read. `buffer` is the buffer for the job's long messages.
+///
+/// # Errors
+/// [`Fault::TooLong`] and [`Fault::Protocol`] if the packet is not one of this protocol, or carries descriptors.
+pub(crate) fn receive_untrusted(socket: BorrowedFd<'_>, buffer: Option<BorrowedFd<'_>>) -> Result<Received, Fault> {
+    receive_packet(socket, buffer, &mut RecvAncillaryBuffer::default())
 }
 
 fn receive_packet(
     socket: BorrowedFd<'_>,
-    room: Option<BorrowedFd<'_>>,
+    buffer: Option<BorrowedFd<'_>>,
     beside: &mut RecvAncillaryBuffer<'_>,
 ) -> Result<Received, Fault> {
-    let mut buffer = vec![0; limits::PACKET + 1];
+    let mut bytes = vec![0; limits::PACKET + 1];
     let received = loop {
-        match recvmsg(socket, &mut [IoSliceMut::new(&mut buffer)], beside, RecvFlags::CMSG_CLOEXEC) {
+        match recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], beside, RecvFlags::CMSG_CLOEXEC) {
             Ok(received) => break received,
-            // The other end was closed before it had read everything: said once, and what it sent before comes after.
+            // The other end was closed before it had read everything. This is reported once; its own packets follow.
             Err(Errno::INTR | Errno::CONNRESET) => continue,
             Err(_) => return Ok(Received::Closed),
         }
@@ -199,16 +225,16 @@ fn receive_packet(
     if received.flags.contains(ReturnFlags::CTRUNC) || fds.len() > limits::PACKET_FDS {
         return Err(Fault::Protocol("descriptors that were not asked for"));
     }
-    buffer.truncate(received.bytes);
-    let Some((tag, body)) = buffer.split_first() else { return Ok(Received::Closed) };
+    bytes.truncate(received.bytes);
+    let Some((tag, body)) = bytes.split_first() else { return Ok(Received::Closed) };
     match (Tag::of(*tag), body) {
         (Some(Tag::Inline), body) => Ok(Received::Message(body.to_vec(), fds)),
         (Some(Tag::Apart), []) if !fds.is_empty() => {
             let apart = fds.remove(0);
             Ok(Received::Message(read_blob(&apart, limits::MESSAGE)?, fds))
         }
-        (Some(Tag::InRoom), body) => match (body.try_into().map(u64::from_le_bytes), room) {
-            (Ok(len), Some(room)) => Ok(Received::Message(read_room(room, len, limits::MESSAGE)?, fds)),
+        (Some(Tag::InBuffer), body) => match (body.try_into().map(u64::from_le_bytes), buffer) {
+            (Ok(len), Some(buffer)) => Ok(Received::Message(read_buffer(buffer, len, limits::MESSAGE)?, fds)),
             _ => Err(Fault::Protocol("a malformed packet")),
         },
         (Some(Tag::Ended), body) if fds.is_empty() => match body.try_into() {
@@ -219,12 +245,18 @@ fn receive_packet(
     }
 }
 
-/// A message's text as what it should be.
-pub fn read<T: DeserializeOwned>(message: &[u8]) -> Result<T, Fault> {
+/// Parses a message.
+///
+/// # Errors
+/// [`Fault::Malformed`] if it is not JSON of this type.
+pub fn decode<T: DeserializeOwned>(message: &[u8]) -> Result<T, Fault> {
     serde_json::from_slice(message).map_err(|e| Fault::Malformed(e.to_string()))
 }
 
-/// `bytes` in a sealed memfd.
+/// Writes `bytes` to a new sealed memfd.
+///
+/// # Errors
+/// [`Fault::Start`] if the kernel has no memory for it.
 pub fn blob(bytes: &[u8]) -> Result<OwnedFd, Fault> {
     let make = || {
         let mut file = memfd::create("relobox")?;
@@ -234,25 +266,34 @@ pub fn blob(bytes: &[u8]) -> Result<OwnedFd, Fault> {
     make().map_err(|e: io::Error| Fault::Start { step: "make a memfd", reason: e.to_string() })
 }
 
-/// The length of a memfd that is sealed, so that neither it nor its bytes can change: reading it can neither wait nor
-/// fail half-way. Anything else may do both, and is refused.
-pub fn sealed_len(fd: &OwnedFd) -> Result<u64, Fault> {
+/// The length of a sealed memfd. Neither its size nor its contents can change, so reading it cannot block or fail
+/// half-way.
+///
+/// # Errors
+/// [`Fault::Protocol`] for any other descriptor.
+pub(crate) fn sealed_len(fd: &OwnedFd) -> Result<u64, Fault> {
     match fcntl_get_seals(fd) {
         Ok(seals) if seals.contains(SEALS) => {}
-        _ => return Err(Fault::Protocol("a descriptor that is no sealed memfd")),
+        _ => return Err(Fault::Protocol("a descriptor that is not a sealed memfd")),
     }
     let len = fstat(fd).map_err(|_| Fault::Protocol("a descriptor without a length"))?.st_size;
     u64::try_from(len).map_err(|_| Fault::Protocol("a descriptor without a length"))
 }
 
-/// The bytes of a sealed memfd, up to `limit`.
-pub fn read_blob(fd: &OwnedFd, limit: u64) -> Result<Vec<u8>, Fault> {
-    read_room(fd.as_fd(), sealed_len(fd)?, limit)
+/// Reads a sealed memfd of at most `limit` bytes.
+///
+/// # Errors
+/// [`Fault::Protocol`] if it is not sealed, [`Fault::TooLong`] if it is longer.
+pub(crate) fn read_blob(fd: &OwnedFd, limit: u64) -> Result<Vec<u8>, Fault> {
+    read_buffer(fd.as_fd(), sealed_len(fd)?, limit)
 }
 
-/// The first `len` bytes of a room, which has at least `limit`. They are read once, so that it does not matter who else
-/// writes there.
-pub fn read_room(fd: BorrowedFd<'_>, len: u64, limit: u64) -> Result<Vec<u8>, Fault> {
+/// Reads the first `len` bytes of a buffer of `limit` bytes. They are copied once, so writes at the same time do no
+/// harm.
+///
+/// # Errors
+/// [`Fault::TooLong`] if `len` exceeds `limit`.
+pub(crate) fn read_buffer(fd: BorrowedFd<'_>, len: u64, limit: u64) -> Result<Vec<u8>, Fault> {
     if len > limit {
         return Err(Fault::TooLong { limit });
     }
@@ -260,7 +301,7 @@ pub fn read_room(fd: BorrowedFd<'_>, len: u64, limit: u64) -> Result<Vec<u8>, Fa
     let mut filled = 0;
     while filled < bytes.len() {
         match pread(fd, &mut bytes[filled..], filled as u64) {
-            Ok(0) => return Err(Fault::Protocol("a memfd that is shorter than it is")),
+            Ok(0) => return Err(Fault::Protocol("a memfd that is shorter than its length")),
             Ok(n) => filled += n,
             Err(Errno::INTR) => {}
             Err(e) => return Err(Fault::Malformed(e.to_string())),
@@ -281,13 +322,13 @@ mod tests {
         for text in ["short".to_owned(), "long ".repeat(limits::PACKET)] {
             send(a.as_fd(), &text, &[note.as_fd()]).unwrap();
             let Received::Message(body, fds) = receive(b.as_fd()).unwrap() else { panic!() };
-            assert_eq!(read::<String>(&body).unwrap(), text);
+            assert_eq!(decode::<String>(&body).unwrap(), text);
             assert_eq!(read_blob(&fds[0], 4).unwrap(), b"note");
             assert_eq!(read_blob(&fds[0], 3), Err(Fault::TooLong { limit: 3 }));
         }
         send_ended(a.as_fd(), 31).unwrap();
         assert!(matches!(receive(b.as_fd()).unwrap(), Received::Ended(31)));
-        // The other end is closed, with something unread: what it said last still counts.
+        // The other end is closed with a packet unread. Its last packets are still received.
         send(b.as_fd(), &"unread", &[]).unwrap();
         send_ended(a.as_fd(), 9).unwrap();
         drop(a);
@@ -301,19 +342,27 @@ mod tests {
         let raw = |bytes: &[u8]| rustix::net::send(&a, bytes, SendFlags::empty()).unwrap();
         raw(&vec![Tag::Inline as u8; limits::PACKET + 2]);
         assert!(matches!(receive(b.as_fd()), Err(Fault::TooLong { .. })));
-        let in_room = Tag::InRoom as u8;
-        for bytes in
-            [&[9u8][..], &[Tag::Apart as u8], &[Tag::Ended as u8, 1], &[Tag::Apart as u8, 1], &[in_room], &[in_room; 9]]
-        {
+        let in_buffer = Tag::InBuffer as u8;
+        for bytes in [
+            &[9u8][..],
+            &[Tag::Apart as u8],
+            &[Tag::Ended as u8, 1],
+            &[Tag::Apart as u8, 1],
+            &[in_buffer],
+            &[in_buffer; 9],
+        ] {
             raw(bytes);
             assert!(matches!(receive(b.as_fd()), Err(Fault::Protocol(_))), "{bytes:?}");
         }
-        let room = memfd::room(limits::MESSAGE).unwrap();
-        raw(&[in_room, 1]);
-        assert!(matches!(hear(b.as_fd(), Some(room.as_fd())), Err(Fault::Protocol(_))));
-        raw(&[in_room; 9]);
-        assert_eq!(hear(b.as_fd(), Some(room.as_fd())).unwrap_err(), Fault::TooLong { limit: limits::MESSAGE });
-        // More descriptors than a message has room for.
+        let buffer = memfd::room(limits::MESSAGE).unwrap();
+        raw(&[in_buffer, 1]);
+        assert!(matches!(receive_untrusted(b.as_fd(), Some(buffer.as_fd())), Err(Fault::Protocol(_))));
+        raw(&[in_buffer; 9]);
+        assert_eq!(
+            receive_untrusted(b.as_fd(), Some(buffer.as_fd())).unwrap_err(),
+            Fault::TooLong { limit: limits::MESSAGE }
+        );
+        // More descriptors than a packet can carry.
         let note = blob(b"").unwrap();
         let fds = [note.as_fd(); limits::PACKET_FDS + 1];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::PACKET_FDS + 1))];
@@ -321,12 +370,12 @@ mod tests {
         assert!(beside.push(SendAncillaryMessage::ScmRights(&fds)));
         sendmsg(&a, &[IoSlice::new(&[Tag::Inline as u8])], &mut beside, SendFlags::empty()).unwrap();
         assert!(matches!(receive(b.as_fd()), Err(Fault::Protocol(_))));
-        // Of a job, not one, and it is not even kept open.
+        // No descriptor is accepted from a job, and none stays open.
         let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
         let (before, none) = (open(), Fault::Protocol("descriptors that were not asked for"));
         for fds in [&fds[..1], &fds[..limits::PACKET_FDS]] {
             send(a.as_fd(), &"x", fds).unwrap();
-            assert_eq!(hear(b.as_fd(), None).unwrap_err(), none);
+            assert_eq!(receive_untrusted(b.as_fd(), None).unwrap_err(), none);
         }
         // Other tests open and close files at the same time.
         assert!(open() < before + limits::PACKET_FDS, "{before} {}", open());
@@ -334,22 +383,22 @@ mod tests {
 
     #[test]
     fn a_long_message_goes_through_the_room_again_and_again() {
-        let ((a, b), rooms) = (pair().unwrap(), Rooms::new().unwrap());
-        let room = rooms.messages.as_fd();
+        let ((a, b), buffers) = (pair().unwrap(), Buffers::new().unwrap());
+        let buffer = buffers.messages.as_fd();
         for text in ["long ".repeat(limits::PACKET), "short".to_owned(), "l".repeat(limits::PACKET)] {
-            say(a.as_fd(), room, &text).unwrap();
-            let Received::Message(body, _) = hear(b.as_fd(), Some(room)).unwrap() else { panic!() };
-            assert_eq!(read::<String>(&body).unwrap(), text);
+            send_to_parent(a.as_fd(), buffer, &text).unwrap();
+            let Received::Message(body, _) = receive_untrusted(b.as_fd(), Some(buffer)).unwrap() else { panic!() };
+            assert_eq!(decode::<String>(&body).unwrap(), text);
         }
-        // It is as long as it is, also for whoever may write.
-        let room = memfd::room(8).unwrap();
-        assert_eq!(write_room(room.as_fd(), b"12345678", 8), Ok(()));
-        assert_eq!(write_room(room.as_fd(), b"123456789", 8), Err(Fault::TooLong { limit: 8 }));
-        assert_eq!(rustix::io::pwrite(&room, b"123456789", 0), Err(Errno::PERM));
-        assert_eq!(rustix::fs::ftruncate(&room, 9), Err(Errno::PERM));
-        let file = memfd::cut(room.as_fd(), 4).unwrap();
+        // The size cannot change, not even for a process that may write.
+        let buffer = memfd::room(8).unwrap();
+        assert_eq!(write_buffer(buffer.as_fd(), b"12345678", 8), Ok(()));
+        assert_eq!(write_buffer(buffer.as_fd(), b"123456789", 8), Err(Fault::TooLong { limit: 8 }));
+        assert_eq!(rustix::io::pwrite(&buffer, b"123456789", 0), Err(Errno::PERM));
+        assert_eq!(rustix::fs::ftruncate(&buffer, 9), Err(Errno::PERM));
+        let file = memfd::cut(buffer.as_fd(), 4).unwrap();
         assert_eq!(read_blob(&file, 4).unwrap(), b"1234");
-        assert!(rustix::io::pwrite(&room, b"x", 0).is_err());
+        assert!(rustix::io::pwrite(&buffer, b"x", 0).is_err());
     }
 
     #[test]

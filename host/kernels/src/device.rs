@@ -1,5 +1,7 @@
-//! A real kernel with our device (`kernel/device.c`): it reserves a module's areas, steers the kernel's own loader
-//! into them, and has it refuse what was not relocated for them. Layouts and numbers are those of `kernel/relobox.h`.
+//! A real kernel with relobox's device (`kernel/device.c`). The device reserves a module's areas, makes the kernel's
+//! own loader use them, and has the loader refuse a module that was not relocated for them.
+//!
+//! Structures and numbers are those of `kernel/relobox.h`.
 
 mod flat;
 
@@ -18,10 +20,10 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-/// Where the device is.
+/// The path of the device.
 pub const PATH: &str = "/dev/relobox";
 
-/// The version of the interface.
+/// The version of the interface, `RELOBOX_ABI`.
 const ABI: u32 = 1;
 
 const KALLSYMS_ALL: u32 = 1;
@@ -122,32 +124,38 @@ const DO_ALLOCATE: Opcode = opcode::read_write::<Allocate>(b'R', 0xb2);
 const DO_ARM: Opcode = opcode::write::<Arm>(b'R', 0xb6);
 const DO_DISARM: Opcode = opcode::read::<Disarm>(b'R', 0xb7);
 
-/// The device, open. Closing it frees what no module owns, and lets go of the modules whose symbols were listed.
+/// The open device. Dropping it frees the areas that no module owns, and drops the references to the modules whose
+/// symbols were listed.
 pub struct Device {
     device: OwnedFd,
     about: About,
 }
 
 impl Device {
-    /// Opens the device; `Err` also for one that cannot load modules here.
+    /// Opens the device. This also succeeds if the device cannot load modules here; see [`Device::cannot_load`].
+    ///
+    /// # Errors
+    /// [`Failure::NotAllowed`] without CAP_SYS_MODULE; [`Failure::Unreachable`] if there is no device, or if it has
+    /// another version of the interface.
     pub fn open() -> Result<Self, Failure> {
         let device = rustix::fs::open(PATH, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(|e| match e {
-            Errno::ACCESS | Errno::PERM => linux::forbidden()
-                .unwrap_or_else(|| Failure::NotAllowed(format!("{PATH} is for those with CAP_SYS_MODULE"))),
+            Errno::ACCESS | Errno::PERM => {
+                linux::forbidden().unwrap_or_else(|| Failure::NotAllowed(format!("{PATH} needs CAP_SYS_MODULE")))
+            }
             e => Failure::Unreachable(format!("{PATH}: {e}")),
         })?;
-        // SAFETY: the number says that the kernel fills an `About`, and any bytes are one.
+        // SAFETY: the number says that the kernel fills an `About`, and any bytes are a valid one.
         #[allow(unsafe_code, reason = "ioctl: the device's interface")]
         let about: About = unsafe { rustix::ioctl::ioctl(&device, Getter::<GET_ABOUT, About>::new()) }
             .map_err(|e| refused("about", e))?;
         if about.abi != ABI {
-            let text = format!("{PATH} speaks version {} of the interface, and this program {ABI}", about.abi);
+            let text = format!("{PATH} has version {} of the interface, and this program has {ABI}", about.abi);
             return Err(Failure::Unreachable(text));
         }
         Ok(Self { device, about })
     }
 
-    /// Why it cannot load modules here, if it cannot.
+    /// Explains why the device cannot load modules in this kernel, if it cannot.
     #[must_use]
     pub fn cannot_load(&self) -> Option<String> {
         if self.about.flags & UNSIGNED == 0 {
@@ -165,7 +173,7 @@ impl Device {
         Some(Form::Relocated(Linux { areas, kallsyms_all: self.about.flags & KALLSYMS_ALL != 0 }))
     }
 
-    /// Fills `buffer`; `Err` has the number of bytes that it should have.
+    /// Fills `buffer` with the list. The inner `Err` is the size in bytes that the buffer needs.
     fn fill(&self, names: &[u8], buffer: &mut [u64]) -> Result<Result<List, usize>, Failure> {
         let mut list = List {
             names: if names.is_empty() { 0 } else { names.as_ptr() as u64 },
@@ -174,7 +182,7 @@ impl Device {
             size: size_of_val(buffer) as u64,
             ..List::default()
         };
-        // SAFETY: the kernel reads `names` and writes to `buffer`, both as long as it is told, and both outlive the call.
+        // SAFETY: the kernel reads `names` and writes to `buffer` within the given sizes, and both outlive the call.
         #[allow(unsafe_code, reason = "ioctl: the device's interface")]
         let done = unsafe { rustix::ioctl::ioctl(&self.device, Updater::<GET_LIST, List>::new(&mut list)) };
         match done {
@@ -190,7 +198,7 @@ impl Device {
             names.extend_from_slice(name);
             names.push(0);
         }
-        // A module that wants nothing still wants the modules; one empty name is no symbol's.
+        // A module without imports still needs the list of modules. No symbol has an empty name.
         if wanted.is_some() && names.is_empty() {
             names.push(0);
         }
@@ -198,7 +206,7 @@ impl Device {
         let list = loop {
             match self.fill(&names, &mut buffer)? {
                 Ok(list) => break list,
-                // Modules may come between two calls.
+                // Modules may be loaded between two calls.
                 Err(needed) => buffer.resize(needed.div_ceil(8) + limits::LISTING, 0),
             }
         };
@@ -215,7 +223,7 @@ impl Device {
         })
     }
 
-    /// Allocates all of them or none; their addresses.
+    /// Allocates all areas or none, and returns their addresses in the same order.
     fn allocate_areas(&self, mut areas: Vec<Area>) -> Result<Vec<u64>, Failure> {
         let mut call = Allocate { areas: areas.as_mut_ptr() as u64, count: areas.len() as u32, reserved: 0 };
         // SAFETY: the kernel reads and writes `count` areas, which outlive the call.
@@ -229,7 +237,7 @@ impl Device {
     }
 
     fn disarm(&self) -> Result<Disarm, Failure> {
-        // SAFETY: the number says that the kernel fills a `Disarm`, and any bytes are one.
+        // SAFETY: the number says that the kernel fills a `Disarm`, and any bytes are a valid one.
         #[allow(unsafe_code, reason = "ioctl: the device's interface")]
         unsafe { rustix::ioctl::ioctl(&self.device, Getter::<DO_DISARM, Disarm>::new()) }
             .map_err(|e| refused("disarm", e))
@@ -261,24 +269,24 @@ impl Kernel for Device {
     }
 
     fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
-        let image = load.image.as_ref().ok_or_else(|| Failure::Refused("there is no file to load".into()))?;
+        let image = load.image.as_ref().ok_or_else(|| Failure::Refused("no file was given to load".into()))?;
         let arm = Arm {
             sections: image.sections.as_ptr() as u64,
             symbols: image.symbols.as_ptr() as u64,
             section_count: image.sections.len() as u32,
             symbol_count: image.symbols.len() as u32,
         };
-        // SAFETY: the kernel reads as many words as it is told, and they outlive the call.
+        // SAFETY: the kernel reads as many words as the structure says, and they outlive the call.
         #[allow(unsafe_code, reason = "ioctl: the device's interface")]
         let armed = unsafe { rustix::ioctl::ioctl(&self.device, Setter::<DO_ARM, Arm>::new(arm)) };
         armed.map_err(|e| refused("arm", e))?;
         let done = linux::finit_module(image.file.as_fd(), &load.name, &load.args, false);
-        // What the device saw explains a failure; and it must not stay armed.
+        // What the device saw explains a failure. Besides, the device must not stay armed.
         let seen = self.disarm()?;
         let verified = seen.verified != 0;
         if done.succeeded() && !verified {
-            // Somebody took the hooks away after ARM. It runs where it was not relocated for.
-            let text = format!("'{}' was loaded unchecked, for the device's hooks are gone: reboot", load.name);
+            // The hooks were removed after ARM. The module runs at addresses that it was not relocated for.
+            let text = format!("'{}' was loaded unchecked, because the device's hooks are gone: reboot", load.name);
             return Err(Failure::Unreachable(text));
         }
         match disagreement(&seen) {
@@ -292,7 +300,7 @@ impl Kernel for Device {
     }
 }
 
-/// What the kernel came to that was not what the module was relocated for.
+/// The difference between what the module was relocated for and what the kernel did, if there is one.
 fn disagreement(seen: &Disarm) -> Option<Failure> {
     let of = match seen.found {
         1 => Of::Area(seen.index),
@@ -304,7 +312,7 @@ fn disagreement(seen: &Disarm) -> Option<Failure> {
     Some(Failure::Disagrees { of, expected: seen.expected, found: seen.found_value })
 }
 
-/// The device's number for a kind of area.
+/// The device's number for a kind of area, `RELOBOX_AREA_*`.
 fn kind(kind: Kind) -> Option<u32> {
     Some(match kind {
         Kind::Core | Kind::Text => 0,
@@ -320,7 +328,7 @@ fn kind(kind: Kind) -> Option<u32> {
 
 fn refused(what: &str, error: Errno) -> Failure {
     match error {
-        // Where unsigned modules are forbidden the device does nothing, either.
+        // If the kernel forbids unsigned modules, the device refuses everything.
         Errno::PERM => linux::forbidden().unwrap_or_else(|| {
             Failure::NotAllowed(format!("{PATH} does not {what}: this kernel loads signed modules only"))
         }),
@@ -328,13 +336,14 @@ fn refused(what: &str, error: Errno) -> Failure {
     }
 }
 
-/// Text up to its NUL.
+/// The text before the first NUL.
 fn text(bytes: &[u8]) -> String {
     let text = CStr::from_bytes_until_nul(bytes).map_or(&[][..], CStr::to_bytes);
     String::from_utf8_lossy(text).into_owned()
 }
 
-/// The modules with their exports, and the kernel's own exports. `None` if the buffer does not hold what it should.
+/// Reads the modules with their exports, and the exports of the kernel itself. `None` if the list does not fit the
+/// buffer.
 fn read(buffer: &[u64], list: &List) -> Option<(Vec<Module>, Vec<Export>)> {
     let bytes = zerocopy::IntoBytes::as_bytes(buffer);
     let (listed, rest) = <[ListedModule]>::ref_from_prefix_with_elems(bytes, list.modules as usize).ok()?;
@@ -371,7 +380,7 @@ fn read(buffer: &[u64], list: &List) -> Option<(Vec<Module>, Vec<Export>)> {
     Some((modules, own))
 }
 
-/// Whether there is a device, usable or not.
+/// True if the device exists, whether it can be used or not.
 #[must_use]
 pub fn exists() -> bool {
     Path::new(PATH).exists()

@@ -1,24 +1,29 @@
-//! What the errors of finit_module(2) and delete_module(2) mean. Where that cannot be known, both possibilities are said.
+//! Turns the errors of finit_module(2) and delete_module(2) into a [`Failure`].
+//!
+//! One error number can have several causes. The kernel's log, /proc and /sys often tell which one it was; where they
+//! do not, the message names all that are possible.
 
 use super::log::Log;
 use super::proc::System;
 use relobox_core::kernel::{Failure, Stage};
 use rustix::io::Errno;
 
-/// A load that failed.
+/// What is known about a load that failed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attempt<'a> {
-    /// The module.
+    /// The module's name.
     pub(crate) name: &'a str,
     /// Its arguments.
     pub(crate) args: &'a str,
-    /// The kernel was given a packed file.
+    /// True if the kernel was given a compressed file.
     pub(crate) packed: bool,
-    /// The device saw the kernel come to the module's last section: what failed is a parameter, sysfs, or init.
+    /// True if the device saw the kernel reach the module's last section. Then a parameter, sysfs or init failed.
     pub(crate) finalized: bool,
 }
 
-/// What finit_module's error means for `attempt`, by what the kernel's log said meanwhile, and what /proc and /sys say now.
+/// Explains the error of finit_module(2) for `attempt`.
+///
+/// `log` has the kernel's messages since the load began, and `system` the current state of /proc and /sys.
 pub(crate) fn of_load(error: Errno, attempt: Attempt<'_>, log: &Log, system: &System) -> Failure {
     let Attempt { name, args, packed, finalized } = attempt;
     let errno = -error.raw_os_error();
@@ -44,7 +49,7 @@ pub(crate) fn of_load(error: Errno, attempt: Attempt<'_>, log: &Log, system: &Sy
                 ));
             }
             Errno::OPNOTSUPP | Errno::INVAL if packed && system.compression().is_none() => {
-                return Failure::Refused("it does not unpack modules: unpack the file first".into());
+                return Failure::Refused("it does not decompress modules: decompress the file first".into());
             }
             _ => {}
         }
@@ -54,7 +59,7 @@ pub(crate) fn of_load(error: Errno, attempt: Attempt<'_>, log: &Log, system: &Sy
         others.push("a parameter did not take its value".to_owned());
     }
     let packing =
-        || format!("it could not be unpacked (this kernel knows {})", system.compression().unwrap_or_default());
+        || format!("it could not be decompressed (this kernel knows {})", system.compression().unwrap_or_default());
     others.extend(match error {
         Errno::NOMEM => Some("the kernel had no memory for it".to_owned()),
         _ if finalized => match error {
@@ -80,23 +85,23 @@ pub(crate) fn of_load(error: Errno, attempt: Attempt<'_>, log: &Log, system: &Sy
     }
 }
 
-/// What delete_module's error means.
+/// Explains the error of delete_module(2).
 pub(crate) fn of_removal(error: Errno, name: &str, system: &System) -> Failure {
     let name = name.to_owned();
     let listed = system.listed(&name);
     match error {
         Errno::NOENT => Failure::Unknown { name },
-        // EWOULDBLOCK: others use it.
+        // EWOULDBLOCK: other modules or processes use it.
         Errno::AGAIN => {
             let (users, count) = listed.map(|(module, _)| (module.users, module.use_count)).unwrap_or_default();
             Failure::InUse { name, users, count }
         }
-        // It is not live, or has no exit function.
+        // The module is not live, or it has no exit function.
         Errno::BUSY => {
             let stage = system.stage(&name).filter(|stage| *stage != Stage::Live);
             match (stage, listed) {
                 (None, Some((module, true))) if module.live => Failure::Permanent { name },
-                // Without a stage it was not live when it was asked, and is now, or has gone.
+                // Without a stage, the module became live or disappeared after delete_module was called.
                 _ => Failure::NotLive { name, stage },
             }
         }
@@ -112,7 +117,7 @@ pub(crate) fn of_removal(error: Errno, name: &str, system: &System) -> Failure {
     }
 }
 
-/// Why nothing may be loaded or removed here at all, if that can be seen.
+/// Explains why this process may not load or remove any module, if /proc shows a reason.
 pub(crate) fn forbidden(error: Errno, what: &str, system: &System) -> Option<Failure> {
     let text = match error {
         Errno::NOSYS if system.modules().is_err() => {
@@ -120,9 +125,9 @@ pub(crate) fn forbidden(error: Errno, what: &str, system: &System) -> Option<Fai
         }
         Errno::NOSYS => return None,
         _ if system.modules_disabled() => {
-            format!("kernel.modules_disabled is 1: nobody can {what} modules any more until the next boot")
+            format!("kernel.modules_disabled is 1: this kernel does not {what} modules until the next boot")
         }
-        _ if system.may_load() == Some(false) => format!("to {what} modules a process needs CAP_SYS_MODULE"),
+        _ if system.may_load() == Some(false) => format!("a process needs CAP_SYS_MODULE to {what} modules"),
         _ => return None,
     };
     Some(Failure::NotAllowed(text))
@@ -160,7 +165,7 @@ mod tests {
         of_load(error, attempt, log, &usual().system())
     }
 
-    /// init ran, or it did not: for each errno that both can be, the log decides.
+    /// These errors can come from init or from a parameter. The log decides.
     #[test]
     fn a_parameter_is_told_from_init() {
         let refused = |value: &str, how: &str, name: &str| {
@@ -181,13 +186,13 @@ mod tests {
                 let attempt = Attempt { args, ..attempt };
                 let expected = Failure::Argument { argument: name.into(), errno: -error.raw_os_error() };
                 assert_eq!(load(error, attempt, &refused(value, how, name)), expected);
-                // The log says nothing of a parameter: it was init. (A filter of system calls says ENOSYS, too.)
+                // The log names no parameter, so it was init. (A filter of system calls also returns ENOSYS.)
                 let init = load(error, attempt, &said(&[]));
                 match error {
                     Errno::NOSYS if !attempt.finalized => assert_eq!(init.kind(), "load-failed"),
                     _ => assert_eq!(init, Failure::Init { errno: -error.raw_os_error() }),
                 }
-                // Nobody may read it: it may be both, and that is said.
+                // The log cannot be read: the message names both causes.
                 let text = load(error, attempt, &Log::default()).to_string();
                 assert!(text.contains("init returned that, or a parameter did not take its value"), "{text}");
             }
@@ -199,7 +204,7 @@ mod tests {
         for attempt in [VET, DEVICE] {
             assert_eq!(load(Errno::NODEV, attempt, &Log::default()), Failure::Init { errno: -19 });
         }
-        // With a log of which nothing is missing, EINVAL is init's; without it, the loader has many reasons.
+        // If the log is complete, EINVAL comes from init. Otherwise the loader has many reasons for it.
         assert_eq!(load(Errno::INVAL, VET, &said(&[])), Failure::Init { errno: -22 });
         for attempt in [VET, DEVICE] {
             let failure = load(Errno::INVAL, attempt, &Log::default());
@@ -212,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_loader_says_is_no_word_of_inits() {
+    fn errors_of_the_loader_are_not_taken_for_errors_of_init() {
         for (error, line) in [
             (Errno::NOENT, "victim: Unknown symbol nothing (err -2)"),
             (Errno::INVAL, "victim: disagrees about version of symbol module_layout"),
@@ -223,11 +228,11 @@ mod tests {
             let Failure::Refused(text) = &failure else { panic!("{failure:?}") };
             assert!(line.ends_with(text.as_str()), "{text}");
         }
-        // The device has seen the load come past all that.
+        // The device saw the load pass all those checks.
         assert_eq!(load(Errno::EXIST, DEVICE, &said(&[])), Failure::Init { errno: -17 });
         assert_eq!(load(Errno::PERM, DEVICE, &said(&[])), Failure::Init { errno: -1 });
         assert_eq!(load(Errno::BUSY, DEVICE, &said(&[])), Failure::Init { errno: -16 });
-        // Vetted, nobody can know.
+        // With vet, both causes remain possible.
         for error in [Errno::EXIST, Errno::PERM, Errno::BUSY, Errno::NOEXEC, Errno::NOMEM, Errno::BADMSG, Errno::ACCESS]
         {
             let failure = load(error, VET, &said(&[]));
@@ -240,15 +245,21 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_that_unpacks_nothing_says_so() {
+    fn a_kernel_without_decompression_says_so() {
         let old = Files::new(&[ROOT, ("proc/modules", "")]);
         let packed = Attempt { packed: true, ..VET };
         for error in [Errno::OPNOTSUPP, Errno::INVAL] {
             let failure = of_load(error, packed, &said(&[]), &old.system());
-            assert_eq!(failure.to_string(), "the kernel refused: it does not unpack modules: unpack the file first");
-            // One that does: init may have said it, or the file is packed in another way.
+            assert_eq!(
+                failure.to_string(),
+                "the kernel refused: it does not decompress modules: decompress the file first"
+            );
+            // This kernel decompresses modules: init may have returned the error, or the file has another format.
             let failure = load(error, packed, &said(&[]));
-            assert!(failure.to_string().contains("or it could not be unpacked (this kernel knows xz)"), "{failure}");
+            assert!(
+                failure.to_string().contains("or it could not be decompressed (this kernel knows xz)"),
+                "{failure}"
+            );
             assert_eq!(of_load(error, VET, &said(&[]), &old.system()).kind(), "init-failed");
         }
     }
@@ -279,11 +290,11 @@ mod tests {
         assert_eq!(remove(Errno::BUSY, "slow"), stage("slow", Some(Stage::Loading)));
         assert_eq!(remove(Errno::BUSY, "gone"), stage("gone", Some(Stage::Unloading)));
         assert_eq!(remove(Errno::BUSY, "stays"), Failure::Permanent { name: "stays".into() });
-        // It got live, or went, between the two questions.
+        // The module became live, or disappeared, between the two questions.
         assert_eq!(remove(Errno::BUSY, "xfs"), stage("xfs", None));
         assert_eq!(remove(Errno::BUSY, "nothing"), stage("nothing", None));
         assert_eq!(remove(Errno::BUSY, "slow").to_string(), "module 'slow' is still being initialised");
-        // Used by modules, or by a mount.
+        // The user is a module, or a mount.
         let used = remove(Errno::AGAIN, "libcrc32c").to_string();
         assert_eq!(used, "module 'libcrc32c' is in use by xfs, btrfs");
         let used = remove(Errno::AGAIN, "xfs").to_string();

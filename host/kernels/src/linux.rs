@@ -1,4 +1,4 @@
-//! What every real Linux kernel has: finit_module(2), delete_module(2), /proc/modules.
+//! What every real Linux kernel has: finit_module(2), delete_module(2) and /proc/modules.
 
 use super::errno::{self, Attempt};
 use super::log::Reader;
@@ -11,11 +11,11 @@ use std::collections::HashMap;
 use std::ffi::CString;
 use std::os::fd::BorrowedFd;
 
-/// `MODULE_INIT_COMPRESSED_FILE`: the kernel unpacks the file itself.
+/// `MODULE_INIT_COMPRESSED_FILE` of `include/uapi/linux/module.h`: the kernel decompresses the file.
 const COMPRESSED: u32 = 4;
 
-/// A load that was tried, and the kernel's log from there on.
-pub(crate) struct Done {
+/// A finished call of finit_module(2), with the kernel's log since its beginning.
+pub(crate) struct LoadCall {
     name: String,
     args: String,
     packed: bool,
@@ -23,17 +23,17 @@ pub(crate) struct Done {
     log: Reader,
 }
 
-/// finit_module(2).
-pub(crate) fn finit_module(file: BorrowedFd<'_>, name: &str, args: &str, packed: bool) -> Done {
+/// Calls finit_module(2). `packed` says that the kernel has to decompress the file.
+pub(crate) fn finit_module(file: BorrowedFd<'_>, name: &str, args: &str, packed: bool) -> LoadCall {
     let log = Reader::open();
     let flags = if packed { COMPRESSED } else { 0 };
     let call = |args: CString| rustix::system::finit_module(file, &args, flags as _);
     let result = CString::new(args).map_err(|_| Errno::INVAL).and_then(call);
-    Done { name: name.to_owned(), args: args.to_owned(), packed, result, log }
+    LoadCall { name: name.to_owned(), args: args.to_owned(), packed, result, log }
 }
 
-impl Done {
-    /// What came of it. `finalized`: the kernel had come past everything but parameters, sysfs and init.
+impl LoadCall {
+    /// Returns the outcome. `finalized` says that only parameters, sysfs and init were left to do.
     pub(crate) fn outcome(self, finalized: bool) -> Result<Loaded, Failure> {
         let Self { name, args, packed, result, log } = self;
         let log = log.read();
@@ -48,44 +48,58 @@ impl Done {
         }
     }
 
-    /// Whether the module is live.
+    /// True if the module is live.
     pub(crate) fn succeeded(&self) -> bool {
         self.result.is_ok()
     }
 }
 
-/// delete_module(2), without waiting for users.
+/// Calls delete_module(2), without waiting for users.
 pub(crate) fn remove(name: &str) -> Result<(), Failure> {
     let Ok(text) = CString::new(name) else { return Err(Failure::Unknown { name: name.to_owned() }) };
-    // O_NONBLOCK: a module in use is refused. Its value is the same on every architecture that is not alpha or mips.
+    // O_NONBLOCK: a module in use is refused. The value is the same on all architectures but alpha and mips.
     let nonblock = rustix::fs::OFlags::NONBLOCK.bits();
     rustix::system::delete_module(&text, nonblock as _)
         .map_err(|error| errno::of_removal(error, name, &System::default()))
 }
 
-/// Why this process may not load modules, if that can be seen before it tries.
+/// Explains why this process may not load modules, if that can be seen before it tries.
 pub(crate) fn forbidden() -> Option<Failure> {
     errno::forbidden(Errno::PERM, "load", &System::default())
 }
 
-/// Why addresses are hidden from this process.
+/// Explains why addresses are hidden from this process.
 pub(crate) fn hidden() -> String {
     System::default().hidden()
 }
 
-/// As areas of bytes: no real kernel takes a module like that.
+/// The error for a module that is given as areas of bytes. No real kernel takes one.
 pub(crate) fn not_by_bytes() -> Failure {
     Failure::Refused("this kernel takes modules as files".into())
 }
 
-/// What the kernel runs, which is what this program was compiled for; ELF's number, or 0 where it is not known here.
+/// The machine that this kernel runs on, which is the one that this program was compiled for.
+///
+/// [`Machine::machine`] is the number in ELF's `e_machine`, or 0 for a machine that is not in the table below.
 #[must_use]
 pub fn machine() -> Machine {
+    // Rust's names, and ELF's numbers (gABI, ELF Header, e_machine).
     let machine = match std::env::consts::ARCH {
-        "x86_64" => 62,
-        "aarch64" => 183,
+        "sparc" => 2,
+        "x86" => 3,
+        "m68k" => 4,
+        "mips" | "mips32r6" | "mips64" | "mips64r6" => 8,
+        "powerpc" => 20,
+        "powerpc64" => 21,
         "s390x" => 22,
-        "riscv64" => 243,
+        "arm" => 40,
+        "sparc64" => 43,
+        "x86_64" => 62,
+        "hexagon" => 164,
+        "aarch64" => 183,
+        "riscv32" | "riscv64" => 243,
+        "csky" => 252,
+        "loongarch32" | "loongarch64" => 258,
         _ => 0,
     };
     Machine {
@@ -96,7 +110,7 @@ pub fn machine() -> Machine {
     }
 }
 
-/// What /proc/modules lists.
+/// Reads /proc/modules.
 pub(crate) fn loaded() -> Result<Vec<Module>, Failure> {
     System::default().modules().map_err(|e| {
         let hint = match e.kind() {
@@ -107,7 +121,7 @@ pub(crate) fn loaded() -> Result<Vec<Module>, Failure> {
     })
 }
 
-/// Where the running kernel has module `name`, as far as /proc/modules says it: nothing where addresses are hidden.
+/// The area of the loaded module `name`, from /proc/modules. Empty if the module is not listed or addresses are hidden.
 #[must_use]
 pub fn areas(name: &str) -> Vec<Area> {
     let listed = System::default().listed(name).map(|(module, _)| module.areas);
@@ -115,7 +129,7 @@ pub fn areas(name: &str) -> Vec<Area> {
     seen.map(|(address, size)| Area { kind: Kind::Core, address, size, align: PAGE }).collect()
 }
 
-/// Who uses whom, and who is older, which the device does not say.
+/// Adds the users of each module, and sorts the modules by age. The device does not report either.
 pub(crate) fn add_users(modules: &mut [Module]) {
     add_known(modules, loaded().unwrap_or_default());
 }
@@ -129,7 +143,7 @@ fn add_known(modules: &mut [Module], known: Vec<Module>) {
         }
         ages.insert(known.name, age);
     }
-    // One that came since is the youngest.
+    // A module that is not known yet is the youngest.
     modules.sort_by_key(|m| ages.get(&m.name).copied().unwrap_or(usize::MAX));
 }
 
@@ -140,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_devices_list_gets_its_users_and_its_order() {
-        // The device begins anywhere in the circle.
+        // The device starts at any element of the kernel's list.
         let mut listed = modules(MODULES);
         listed.rotate_left(2);
         let new = Module { name: "new".into(), ..listed[0].clone() };
@@ -155,7 +169,7 @@ mod tests {
         assert_eq!(listed[2].uses, ["libcrc32c"]);
     }
 
-    /// What is hidden is 0, and the module is there all the same.
+    /// A hidden address is 0; the module is listed nevertheless.
     #[test]
     fn proc_modules_may_hide_addresses() {
         let text = "jbd2 4 1 ext4, Loading 0xffffffffc0000000\next4 3 0 - Live 0x          (null) (E)\n\

@@ -1,28 +1,29 @@
-//! What the kernel's log says while a module is loaded: finit_module(2) answers with one number, which may be init's,
-//! a parameter's or the loader's own.
+//! The kernel's log during a load. finit_module(2) returns one number, which can come from the module's init, from a
+//! parameter or from the loader. The log often tells which.
 //!
-//! Lines of /dev/kmsg that programs wrote do not count; a module's own do, and they can look like the loader's. So what
-//! is read here only chooses words for a load that failed anyway.
+//! Lines that programs wrote to /dev/kmsg are ignored. Lines of the module itself cannot be told from the loader's.
+//! So the log only chooses the words for a load that has failed already.
 
 use relobox_core::limits;
 use rustix::fs::{Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 
-/// The log, from where it was opened on.
+/// The log, from the moment at which it was opened.
 pub(crate) struct Reader(Option<OwnedFd>);
 
-/// What came into it.
+/// The lines that were read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Log {
     /// The kernel's lines, oldest first.
     pub(crate) lines: Vec<String>,
-    /// Nothing is missing among them.
+    /// True if no line is missing.
     pub(crate) complete: bool,
 }
 
 impl Reader {
-    /// Opens it at its end. Where this process may not (kernel.dmesg_restrict), nothing is read later.
+    /// Opens the log at its end. If this process may not read it (kernel.dmesg_restrict), [`Reader::read`] returns an
+    /// empty and incomplete log.
     pub(crate) fn open() -> Self {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let opened = rustix::fs::open("/dev/kmsg", flags, Mode::empty())
@@ -30,7 +31,7 @@ impl Reader {
         Self(opened.ok())
     }
 
-    /// Everything that came since it was opened.
+    /// Reads everything since [`Reader::open`].
     pub(crate) fn read(self) -> Log {
         let Some(file) = self.0 else { return Log::default() };
         let mut log = Log { lines: Vec::new(), complete: true };
@@ -50,17 +51,18 @@ impl Reader {
     }
 }
 
-/// The text of a record, `PRIORITY,NUMBER,TIME,FLAGS;TEXT` and perhaps more lines, if it is the kernel's own.
+/// The text of a record if the kernel itself wrote it. A record is `PRIORITY,NUMBER,TIME,FLAGS;TEXT`, and may have
+/// more lines.
 fn text(record: &[u8]) -> Option<String> {
     let record = String::from_utf8_lossy(record);
     let (head, text) = record.split_once(';')?;
     let priority: u32 = head.split(',').next()?.parse().ok()?;
-    // The upper bits say who wrote it; the kernel is 0.
+    // The upper bits are the facility; the kernel's is 0.
     (priority >> 3 == 0).then(|| text.lines().next().unwrap_or_default().to_owned())
 }
 
 impl Log {
-    /// The parameter of module `name` whose value was refused, if that is what the log says.
+    /// The parameter of module `name` whose value was refused, if the log has such a line.
     pub(crate) fn refused_parameter(&self, name: &str) -> Option<String> {
         self.of(name).find_map(|line| {
             let (_, parameter) = line
@@ -71,21 +73,21 @@ impl Log {
         })
     }
 
-    /// Arguments that named no parameter of module `name`.
+    /// The arguments for which module `name` has no parameter.
     pub(crate) fn unknown_parameters(&self, name: &str) -> Vec<String> {
         let parameter =
             |line: &str| Some(line.strip_prefix("unknown parameter '")?.strip_suffix("' ignored")?.to_owned());
         self.of(name).filter_map(parameter).collect()
     }
 
-    /// The positive number that init of module `name` returned, of which the kernel only warns.
+    /// The positive number that init of module `name` returned. The kernel only warns about it.
     pub(crate) fn returned(&self, name: &str) -> Option<i32> {
         let start = format!("do_init_module: '{name}'->init suspiciously returned ");
         let number = |line: &String| line.strip_prefix(&start)?.split(',').next()?.parse().ok();
         self.lines.iter().find_map(number)
     }
 
-    /// Why the loader refused module `name` before its init, if it said so.
+    /// The reason for which the loader refused module `name` before its init, if the log has one.
     pub(crate) fn refusal(&self, name: &str) -> Option<String> {
         let own = |line: &&str| OF_THE_MODULE.iter().any(|words| line.contains(words));
         let any = |line: &&String| OF_ANY.iter().any(|words| line.contains(words));
@@ -93,14 +95,14 @@ impl Log {
         found.or_else(|| self.lines.iter().find(any).cloned())
     }
 
-    /// What lines about a module say behind its name.
+    /// The lines about a module, without the module's name at their beginning.
     fn of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         let start = format!("{name}: ");
         self.lines.iter().filter_map(move |line| line.strip_prefix(&*start))
     }
 }
 
-/// What the loader says behind a module's name when it refuses it.
+/// Messages of the loader that follow a module's name and mean that the module is refused.
 const OF_THE_MODULE: [&str; 9] = [
     "Unknown symbol ",
     "disagrees about version of symbol ",
@@ -113,7 +115,7 @@ const OF_THE_MODULE: [&str; 9] = [
     "section size must match ",
 ];
 
-/// What it and the security modules say without a module's name, while one is loaded.
+/// Messages of the loader and of security modules that have no module's name and mean that a load is refused.
 const OF_ANY: [&str; 7] = [
     "Lockdown: ",
     "LoadPin: ",
@@ -136,7 +138,7 @@ mod tests {
     fn only_the_kernels_own_records_count() {
         let line = "3,1234,567890,-;victim: `abc' invalid for parameter `num'\n SUBSYSTEM=module\n";
         assert_eq!(text(line.as_bytes()).unwrap(), "victim: `abc' invalid for parameter `num'");
-        // A program's: the facility is 1.
+        // A program wrote this one: the facility is 1.
         assert_eq!(text(line.replacen('3', "11", 1).as_bytes()), None);
         assert_eq!((text(b""), text(b"x;y"), text(b"6,1,1,-")), (None, None, None));
         assert_eq!(text(b"6,1,1,-;a;b\n").unwrap(), "a;b");
@@ -176,7 +178,7 @@ mod tests {
         assert_eq!(log(&["n: Unknown symbol kmalloc (err -2)", "m: probe failed"]).refusal("m"), None);
     }
 
-    /// Whatever this machine allows, reading ends.
+    /// Reading ends, whether this process may read the log or not.
     #[test]
     fn the_running_kernels_log_can_be_read_or_is_known_to_be_incomplete() {
         let opened = Reader::open();

@@ -1,4 +1,4 @@
-//! What /proc and /sys of a Linux kernel say about modules, and about who may load and see them.
+//! Reads from /proc and /sys which modules are loaded, and who may load them and see their addresses.
 
 use relobox_core::kernel::{Module, Stage};
 use relobox_core::limits;
@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 
-/// Where /proc and /sys are.
+/// The directory that contains /proc and /sys.
 #[derive(Clone, Debug)]
 pub(crate) struct System {
     root: PathBuf,
@@ -21,7 +21,7 @@ impl Default for System {
 }
 
 impl System {
-    /// Below `root`, where tests have files of their own.
+    /// For tests: uses the files below `root`.
     #[cfg(test)]
     pub(crate) fn below(root: PathBuf) -> Self {
         Self { root }
@@ -37,21 +37,21 @@ impl System {
         self.text(file).ok()?.trim().parse().ok()
     }
 
-    /// /proc/modules; the oldest first, unlike there.
+    /// Reads /proc/modules. The result begins with the oldest module; the file begins with the youngest.
     ///
     /// # Errors
     ///
-    /// The file cannot be read: a kernel without CONFIG_MODULES has none.
+    /// If the file cannot be read. A kernel without CONFIG_MODULES does not have it.
     pub(crate) fn modules(&self) -> io::Result<Vec<Module>> {
         Ok(modules(&self.text("proc/modules")?))
     }
 
-    /// kernel.modules_disabled: nothing is loaded or removed any more until the next boot.
+    /// True if kernel.modules_disabled is set: no module can be loaded or removed until the next boot.
     pub(crate) fn modules_disabled(&self) -> bool {
         self.number("proc/sys/kernel/modules_disabled") == Some(1)
     }
 
-    /// kernel.kptr_restrict: who may see addresses.
+    /// The value of kernel.kptr_restrict, which says who may see addresses.
     pub(crate) fn kptr_restrict(&self) -> Option<i64> {
         self.number("proc/sys/kernel/kptr_restrict")
     }
@@ -63,13 +63,14 @@ impl System {
         Some(u64::from_str_radix(set.trim(), 16).ok()? & CapabilitySet::SYS_MODULE.bits() != 0)
     }
 
-    /// What the kernel unpacks modules with: `xz`, for one. `None` if it unpacks none (before 5.17 no kernel did).
+    /// The format in which the kernel accepts compressed modules, such as `xz`. `None` if it accepts none; no kernel
+    /// before 5.17 does.
     pub(crate) fn compression(&self) -> Option<String> {
         let text = self.text("sys/module/compression").ok()?;
         Some(text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
-    /// How far a loaded module has come; `None` if it is not there, or the kernel does not say.
+    /// The state of a loaded module. `None` if the module is not loaded, or the kernel does not say.
     pub(crate) fn stage(&self, name: &str) -> Option<Stage> {
         if name.is_empty() || name.starts_with('.') || name.contains('/') {
             return None;
@@ -82,14 +83,14 @@ impl System {
         }
     }
 
-    /// A module's line in /proc/modules, if it has one, and whether it says `[permanent]`.
+    /// The module's line in /proc/modules, and whether it contains `[permanent]`.
     pub(crate) fn listed(&self, name: &str) -> Option<(Module, bool)> {
         let text = self.text("proc/modules").ok()?;
         let line = text.lines().find(|line| line.split(' ').next() == Some(name))?;
         Some((module(line)?, line.split([' ', ',']).any(|word| word == "[permanent]")))
     }
 
-    /// Why addresses are hidden from this process, and what makes them seen.
+    /// Explains why addresses are hidden from this process, and how to show them.
     pub(crate) fn hidden(&self) -> String {
         match self.kptr_restrict() {
             Some(2) => "kernel.kptr_restrict is 2, which hides addresses from everyone: \
@@ -98,12 +99,12 @@ impl System {
             Some(value) => {
                 format!("kernel.kptr_restrict is {value}, which shows addresses to processes with CAP_SYSLOG only")
             }
-            None => "kernel.kptr_restrict may be 2, or CAP_SYSLOG be missing".into(),
+            None => "kernel.kptr_restrict may be 2, or CAP_SYSLOG may be missing".into(),
         }
     }
 }
 
-/// The modules of a text as /proc/modules has it, with who uses whom; the oldest first, which are the last there.
+/// Parses the text of /proc/modules. The result begins with the oldest module, which is the last in the text.
 pub(crate) fn modules(text: &str) -> Vec<Module> {
     let mut modules: Vec<Module> = text.lines().rev().filter_map(module).collect();
     let pairs: Vec<_> = modules.iter().flat_map(|m| m.users.iter().map(|u| (u.clone(), m.name.clone()))).collect();
@@ -115,19 +116,20 @@ pub(crate) fn modules(text: &str) -> Vec<Module> {
     modules
 }
 
-/// `NAME SIZE REFS USER,USER, STATE ADDRESS`; users are `-` for none, and so are REFS where modules cannot be removed.
+/// Parses `NAME SIZE REFS USER,USER, STATE ADDRESS`. USERS is `-` if there are none, and REFS is `-` if the kernel
+/// cannot remove modules.
 fn module(line: &str) -> Option<Module> {
     let mut words = line.split(' ');
     let (name, size, uses, users) = (words.next()?, words.next()?.parse().ok()?, words.next()?, words.next()?);
     let (state, address) = (words.next()?, words.next()?);
-    // Older kernels write `0x          (null)` for one that is hidden.
+    // Older kernels write `0x          (null)` for a hidden address.
     let address = u64::from_str_radix(address.strip_prefix("0x")?, 16).unwrap_or(0);
     Some(Module {
         name: name.to_owned(),
         live: state == "Live",
         areas: vec![(address, size)],
         use_count: uses.parse().ok(),
-        // `[permanent]` stands among them for a module without exit.
+        // `[permanent]` is among the users of a module without an exit function.
         users: users.split(',').filter(|u| !matches!(*u, "" | "-" | "[permanent]")).map(str::to_owned).collect(),
         uses: Vec::new(),
         exports: Vec::new(),
@@ -147,7 +149,7 @@ libcrc32c 12288 2 xfs,btrfs, Live 0xffffffffc0500000
 btrfs 1 0 - Live 0xffffffffc0100000
 ";
 
-    /// Files below a directory of their own, which goes with this.
+    /// A temporary directory with files. It is removed on drop.
     pub(crate) struct Files(PathBuf);
 
     impl Files {
@@ -179,20 +181,20 @@ btrfs 1 0 - Live 0xffffffffc0100000
     fn use_counts_are_the_kernels_own() {
         let modules = modules(MODULES);
         let of = |name: &str| modules.iter().find(|m| m.name == name).unwrap();
-        // A mounted file system is used, though by no module.
+        // A mounted file system is used, but not by a module.
         assert_eq!((of("xfs").use_count, of("xfs").users.len()), (Some(1), 0));
         assert_eq!((of("libcrc32c").use_count, of("libcrc32c").users.len()), (Some(2), 2));
         assert_eq!((of("stays").use_count, of("stays").users.len()), (Some(0), 0));
         assert_eq!(of("btrfs").uses, ["libcrc32c"]);
         assert_eq!([&*modules[0].name, &*modules[5].name], ["btrfs", "slow"]);
         assert!(!of("slow").live && !of("gone").live && of("stays").live);
-        // Without CONFIG_MODULE_UNLOAD nothing is counted.
+        // A kernel without CONFIG_MODULE_UNLOAD does not count users.
         let alone = super::modules("a 4096 - - Live 0x0000000000000000\n");
         assert_eq!((alone[0].use_count, alone[0].users.len()), (None, 0));
     }
 
     #[test]
-    fn what_cannot_be_read_is_not_nothing() {
+    fn an_unreadable_file_is_not_an_empty_one() {
         let none = Files::new(&[]);
         assert!(none.system().modules().is_err());
         assert_eq!((none.system().may_load(), none.system().compression()), (None, None));

@@ -1,4 +1,30 @@
-//! The simulated kernel: a process of its own, reached through a Unix socket.
+//! The simulated kernel as a [`Kernel`]: a process in which module code runs, reached through a Unix socket.
+//!
+//! ```standalone_crate
+//! use relobox_core::areas::Kind;
+//! use relobox_core::kernel::{Kernel, Protection, Request};
+//! use relobox_kernels::sim::Sim;
+//!
+//! // `Sim::start` runs a program that serves the kernel. Here it is this example itself.
+//! if std::env::args().any(|argument| argument == "--serve") {
+//!     return Ok(relobox_simkernel::serve_stdin()?);
+//! }
+//! let directory = std::env::temp_dir().join(format!("relobox-example-{}", std::process::id()));
+//! let mut kernel = Sim::start(&std::env::current_exe()?, &["--serve".into()], &directory.join("kernel.socket"))?;
+//!
+//! // A page of code: `mov eax, 7; ret`.
+//! let request = Request { kind: Kind::Text, size: 4096, align: 4096 };
+//! let [text] = kernel.allocate(&[request])?[..] else { unreachable!("one address for each request") };
+//! kernel.put(text, b"\xb8\x07\x00\x00\x00\xc3")?;
+//! kernel.protect(text, Protection::ReadExecute)?;
+//! assert_eq!(kernel.call(text)?, 7);
+//!
+//! // It was not made a module, so nothing is listed. The memory is freed with the connection.
+//! assert!(kernel.list(None)?.modules.is_empty());
+//! kernel.power_off()?;
+//! # std::fs::remove_dir_all(directory)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use relobox_abi::order;
 use relobox_core::areas::Kind;
@@ -10,10 +36,10 @@ use relobox_simkernel::{Client, ClientError, Refusal};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Bytes of a `struct kernel_param` for a 64-bit machine.
+/// The size in bytes of a `struct kernel_param` on a 64-bit machine (`include/linux/moduleparam.h`).
 const PARAM: u64 = 40;
 
-/// What the simulated kernel runs, which is nothing but this; ELF's number for x86-64.
+/// The only machine that the simulated kernel runs: x86-64, by ELF's numbers.
 const MACHINE: (u16, u8, u8) = (62, 64, order::LITTLE);
 
 /// A connection to the simulated kernel.
@@ -21,7 +47,8 @@ pub struct Sim {
     client: Client,
 }
 
-/// `$XDG_RUNTIME_DIR/relobox/kernel.socket`, or the same in a directory of this user's in /tmp.
+/// The socket that is used by default: `$XDG_RUNTIME_DIR/relobox/kernel.socket`, or `/tmp/relobox-UID/kernel.socket`
+/// without that variable.
 #[must_use]
 pub fn default_socket() -> PathBuf {
     let directory = match std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()) {
@@ -33,29 +60,42 @@ pub fn default_socket() -> PathBuf {
 
 impl Sim {
     /// Connects to the kernel that serves `socket`.
+    ///
+    /// # Errors
+    /// [`Failure::Unreachable`] if no kernel answers there, or if it speaks another version of the protocol.
     pub fn connect(socket: &Path) -> Result<Self, Failure> {
         Ok(Self { client: Client::connect(socket).map_err(failure)? })
     }
 
-    /// Connects to it, or starts one: `exe args`, which is to call [`relobox_simkernel::serve_stdin`].
+    /// Connects to the kernel at `socket`, or starts one: the program `exe` with `args`, which must call
+    /// [`relobox_simkernel::serve_stdin`].
+    ///
+    /// # Errors
+    /// [`Failure::Unreachable`] if the program cannot be started, or does not answer.
     pub fn start(exe: &Path, args: &[OsString], socket: &Path) -> Result<Self, Failure> {
         Ok(Self { client: relobox_simkernel::start(exe, args, socket).map_err(failure)? })
     }
 
-    /// Its log: level and text of each line.
+    /// Returns the kernel's log, oldest line first: the level (0 to 7, as of printk) and the text of each line.
+    ///
+    /// # Errors
+    /// [`Failure::Unreachable`] if the kernel does not answer.
     pub fn log(&mut self) -> Result<Vec<(u8, String)>, Failure> {
         let lines = self.client.log().map_err(failure)?;
         Ok(lines.into_iter().map(|line| (line.level, line.text)).collect())
     }
 
-    /// Ends it, and every module with it.
+    /// Ends the kernel, and with it every module.
+    ///
+    /// # Errors
+    /// [`Failure::Unreachable`] if the kernel does not answer.
     pub fn power_off(self) -> Result<(), Failure> {
         self.client.power_off().map_err(failure)
     }
 }
 
 impl Kernel for Sim {
-    /// Everything, whatever is wanted: it is a small kernel.
+    /// Lists everything, also what is not in `wanted`: this kernel has few symbols.
     fn list(&mut self, _: Option<&[&[u8]]>) -> Result<Listing, Failure> {
         let list = self.client.list().map_err(failure)?;
         let (machine, class, order) = MACHINE;
@@ -140,7 +180,7 @@ fn module(m: wire::Module) -> Module {
         name: m.name,
         live: m.state == wire::State::Live,
         areas: m.areas.iter().map(|area| (area.address, area.size)).collect(),
-        // Here only modules use modules.
+        // In this kernel, only modules use modules.
         use_count: Some(m.users.len() as u32),
         users: m.users,
         uses: m.uses,

@@ -1,18 +1,16 @@
-//! Any real kernel: a module is linked here against the kernel's own symbols, and only if that goes well are its
-//! original bytes, unchanged and signature and all, given to finit_module(2).
+//! Any real kernel. relobox links a module against the kernel's own symbols, as a check. Only if that succeeds does
+//! finit_module(2) get the original bytes, with their signature.
 //!
-//! The file was read once, into a memfd that nobody can change: what was judged is what is loaded.
+//! The file was read once, into a sealed memfd. So the checked bytes are the loaded ones.
 
+use super::kallsyms::{self, Kallsyms};
 use super::linux;
 use relobox_core::areas::{Kind, PAGE};
 use relobox_core::kernel::{Export, Failure, Form, Kernel, Listing, Load, Loaded, Module, Protection, Request};
-use relobox_core::symbols::{Symbols, Unusable, Wanted, contents};
+use relobox_core::symbols::Symbols;
 use std::collections::HashMap;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::Path;
-
-/// The kernel's symbols, with addresses for those who may see them.
-const KALLSYMS: &str = "/proc/kallsyms";
+use std::sync::Arc;
 
 /// Names of the kernel's own image that say where it is: its first code and its end, which every architecture's
 /// linker script defines.
@@ -23,6 +21,7 @@ const PER_CPU_END: &[u8] = b"__per_cpu_end";
 
 /// A kernel that takes modules as they are.
 pub struct Vet {
+    kallsyms: Arc<Kallsyms>,
     file: Option<OwnedFd>,
     /// The file is packed: the kernel has to unpack it.
     packed: bool,
@@ -35,35 +34,25 @@ pub struct Vet {
 impl Vet {
     /// For the module in `file`, a sealed memfd.
     #[must_use]
-    pub fn new(file: OwnedFd, packed: bool) -> Self {
-        Self { file: Some(file), packed, next: PAGE, per_cpu: None }
+    pub fn new(kallsyms: Arc<Kallsyms>, file: OwnedFd, packed: bool) -> Self {
+        Self { file: Some(file), packed, ..Self::without_file(kallsyms) }
     }
 
     /// To list and to remove.
     #[must_use]
-    pub fn without_file() -> Self {
-        Self { file: None, packed: false, next: PAGE, per_cpu: None }
+    pub fn without_file(kallsyms: Arc<Kallsyms>) -> Self {
+        Self { kallsyms, file: None, packed: false, next: PAGE, per_cpu: None }
     }
 }
 
 impl Kernel for Vet {
     fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
-        let unreadable = |why: &str| Failure::Unreachable(format!("{KALLSYMS}: {why}"));
-        let hidden =
-            || Failure::NotAllowed(format!("{KALLSYMS} hides addresses from this process: {}", linux::hidden()));
-        let names: Wanted<'_> = wanted.unwrap_or_default().iter().copied().collect();
-        let mut symbols = Symbols::new();
-        if wanted.is_some() {
-            let places = |name: &[u8]| name == PER_CPU_END || IMAGE.contains(&name);
-            let text = contents(Path::new(KALLSYMS)).map_err(|e| unreadable(&e.to_string()))?;
-            symbols.read(&text, |name| names.contains(name) || places(name)).map_err(|unusable| match unusable {
-                Unusable::Hidden => hidden(),
-                _ => unreadable(&unusable.to_string()),
-            })?;
-        }
         let mut modules = linux::loaded()?;
-        if wanted.is_some() {
-            (self.next, self.per_cpu) = places(&symbols, &modules).ok_or_else(hidden)?;
+        let mut symbols = Symbols::new();
+        if let Some(names) = wanted {
+            let image = |name: &[u8]| name == PER_CPU_END || IMAGE.contains(&name);
+            symbols = self.kallsyms.symbols(names, image, &modules)?;
+            (self.next, self.per_cpu) = places(&symbols, &modules).ok_or_else(kallsyms::hidden)?;
         }
         let mut own = Vec::new();
         let mut by_owner: HashMap<String, Vec<Export>> = HashMap::new();
@@ -125,7 +114,7 @@ impl Kernel for Vet {
     }
 
     fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
-        let file = self.file.as_ref().ok_or_else(|| Failure::Refused("there is no file to load".into()))?;
+        let file = self.file.as_ref().ok_or_else(|| Failure::Refused("no file was given to load".into()))?;
         // Nothing says how far the kernel comes.
         linux::finit_module(file.as_fd(), &load.name, &load.args, self.packed).outcome(false)
     }
@@ -135,8 +124,9 @@ impl Kernel for Vet {
     }
 }
 
-/// Where a module is pretended to be, in reach of the kernel as the place that the kernel will choose: among the modules
-/// that are loaded, or behind the kernel's image; and where its per-CPU data is, if the kernel says where its own ends.
+/// Where a module is pretended to be, in reach of the kernel as the place that the kernel will choose: among the
+/// modules that are loaded, or behind the kernel's image; and where its per-CPU data is, if the kernel says where its
+/// own ends.
 ///
 /// `None`: addresses are hidden. Then all of them are 0.
 fn places(symbols: &Symbols, modules: &[relobox_core::kernel::Module]) -> Option<(u64, Option<u64>)> {
@@ -154,6 +144,7 @@ fn places(symbols: &Symbols, modules: &[relobox_core::kernel::Module]) -> Option
 mod tests {
     use super::*;
     use crate::proc::modules;
+    use relobox_core::symbols::Unusable;
 
     fn symbols(text: &str) -> Symbols {
         let mut symbols = Symbols::new();
@@ -192,7 +183,7 @@ mod tests {
 
     #[test]
     fn areas_follow_each_other_and_per_cpu_data_is_apart() {
-        let mut vet = Vet::without_file();
+        let mut vet = Vet::without_file(Arc::default());
         (vet.next, vet.per_cpu) = (0x10_0000, Some(0x3_4008));
         let area = |kind, size, align| Request { kind, size, align };
         let areas = [area(Kind::Text, 100, PAGE), area(Kind::PerCpu, 64, 64), area(Kind::Data, 1, 2 * PAGE)];

@@ -68,7 +68,7 @@ pub struct Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: expected {}; came {}", self.about, self.expected, self.actual)
+        write!(f, "{}: expected {}; got {}", self.about, self.expected, self.actual)
     }
 }
 

@@ -134,11 +134,22 @@ impl ReferenceModel<'_> {
             };
         }
         let targets = targets(site.module, table_formula.holds, &letters);
-        let candidates: Vec<_> = table_formula
+        let mut candidates: Vec<_> = table_formula
             .letters
             .iter()
             .map(|letter| self.candidates(site.module, linked, *letter, &targets))
             .collect();
+        // A distance to a table by its own name may mean the table instead of a slot with its address (m68k's GOT32).
+        let itself = site.module.cut(letters.s.cast_unsigned()).cast_signed();
+        if its.formula.ends_with("- P") && table_addresses(linked).contains(&itself) {
+            for (values, letter) in candidates.iter_mut().zip(&table_formula.letters) {
+                values.extend(self.tables.roles(*letter).iter().filter_map(|role| match role {
+                    Role::Slot => Some(itself),
+                    Role::Offset => Some(0),
+                    Role::Table | Role::Code => None,
+                }));
+            }
+        }
         let mut refused = None;
         for choice in combinations(&candidates) {
             let letters = substitute(letters, &table_formula.letters, &choice);

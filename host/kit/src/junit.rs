@@ -54,7 +54,7 @@ mod tests {
             ConformanceReport { checks: vec![check, Check::new(Group::Cost, "a")], ..ConformanceReport::default() };
         let text = junit("toy", &report, 0.5);
         assert!(text.contains("name=\"R_&lt;&amp;&quot;&gt;\""), "{text}");
-        let diagnostic = "R_&lt;&amp;&quot;&gt;\\u{1}: expected x; came y";
+        let diagnostic = "R_&lt;&amp;&quot;&gt;\\u{1}: expected x; got y";
         assert!(text.contains(&format!("message=\"{diagnostic}\" type=\"bytes\">1 of 3 cases\nreason: ")), "{text}");
         assert!(text.contains("<skipped message=\"nothing to check\"/>"), "{text}");
     }

@@ -79,6 +79,3 @@ pub use run::{Fault, Linked, Made, Outcome, Run, run};
 pub use runner::{Check, CheckFailure, Selection};
 pub use test_case::{Expected, ParseError, TestCase};
 pub use test_module::{Relocation, Section, Symbol, TestModule};
-
-/// The name under which `relobox link --cross-check` uses [`TestModule`].
-pub type Case = TestModule;

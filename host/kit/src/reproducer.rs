@@ -29,7 +29,7 @@ impl Reproducer {
             format!("check: {name}"),
             format!("about: {}", diagnostic.about),
             format!("expected: {}", diagnostic.expected),
-            format!("came: {}", diagnostic.actual),
+            format!("got: {}", diagnostic.actual),
         ];
         Self { oracle, test_case: TestCase { module, expected: None }, remarks }
     }

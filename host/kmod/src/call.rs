@@ -1,4 +1,4 @@
-//! `relobox call`: a function of an object, called in a kernel.
+//! `relobox call`: calls a function of an object file in a kernel.
 
 use crate::target::Target;
 use clap::Args;
@@ -12,7 +12,7 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Link an object inside the sandbox, call a function of it in a kernel, and print what it returns
+/// Link an object file in the sandbox, call one of its functions in a kernel, and print the result
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relobox call probe.o
@@ -20,32 +20,38 @@ use std::process::ExitCode;
 
   relobox call --kernel sim probe.o
 
-The function is int f(void). It runs once, as the kernel, in this process, which cannot be killed before it returns. Then
-the code is freed. WHAT THE FUNCTION HAS STARTED AND NOT STOPPED (A TIMER, A THREAD, A KPROBE, A CALLBACK, WORK IN A QUEUE)
-WILL RUN FREED MEMORY, and nothing warns of that: a function must leave nothing behind. What stays is a module's business.
+The function has the type int f(void). It runs once, in kernel mode, in this process, which cannot
+be killed before the function returns. Then its code is freed. THE FUNCTION MUST STOP WHATEVER IT
+HAS STARTED (A TIMER, A THREAD, A KPROBE, A CALLBACK, QUEUED WORK). OTHERWISE FREED MEMORY IS
+EXECUTED LATER, WITHOUT A WARNING. Code that must stay belongs in a module.
 
-The object is compiled as kernel code, and is no module:
-  gcc -O2 -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-stack-protector \\
-      -fcf-protection=branch -c probe.c
-Without -mno-red-zone an interrupt overwrites what it has on the stack; nobody can see that in an object.
-It may use what the kernel and its modules export; GPL-only symbols if its .modinfo says a licence that is compatible:
+The object is compiled as kernel code, but it is not a module:
+  gcc -O2 -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \\
+      -fno-stack-protector -fcf-protection=branch -c probe.c
+Without -mno-red-zone, interrupts overwrite the function's stack. This cannot be detected in an
+object file.
+
+The object can use exports of the kernel and of modules. For GPL-only exports, its .modinfo must
+contain a compatible licence:
   static const char license[] __attribute__((section(\".modinfo\"), used)) = \"license=GPL\";
-Nothing tells which kernel's headers it was compiled with: have those of the running one.
+relobox cannot tell which kernel's headers the object was compiled with: use those of the running
+kernel.
 
-It needs /dev/relobox (kernel/README.md) and CAP_SYS_MODULE, and a kernel that takes unsigned modules.
-Exit code 1: the object cannot be linked, or the call was refused; nothing was called.")]
+The command needs /dev/relobox (see kernel/README.md), CAP_SYS_MODULE, and a kernel that accepts
+unsigned modules. Exit code 1: the object cannot be linked, or the call was refused. Nothing was
+called then.")]
 pub struct CallArgs<T: Target> {
-    /// The object: an ELF file as 'cc -c' makes it, for this kernel's machine
+    /// The object file, compiled with 'cc -c' for this kernel's machine
     object: PathBuf,
-    /// The function; without this, the object's only global one
+    /// The function to call [default: the object's only global function]
     #[arg(long, value_name = "NAME")]
     function: Option<String>,
     #[command(flatten)]
     inputs: Inputs,
-    /// The kernel.
+    /// The choice of a kernel.
     #[command(flatten)]
     pub target: T,
-    /// Plugins, and how it is printed.
+    /// The choice of plugins and the output format.
     #[command(flatten)]
     pub common: Common,
 }
@@ -59,14 +65,15 @@ struct CalledJson<'a> {
     plugin: &'a str,
 }
 
-/// Runs the command.
+/// Runs `relobox call`.
 ///
 /// # Errors
-/// As [`Error::exit_code`](relobox_core::Error::exit_code) has them.
+/// If the object cannot be linked or the call is refused. [`Error::exit_code`](relobox_core::Error::exit_code) tells
+/// which.
 pub fn run<T: Target>(args: &CallArgs<T>) -> Result<ExitCode> {
     let name = args.object.display().to_string();
     args.target.permit()?;
-    // Whatever it is that holds the code in the kernel is gone before anything is printed.
+    // The code is freed before anything is printed.
     let called = args.target.call(&args.object, args.function.as_deref(), &args.common, &args.inputs)?;
     let Called { function, returned, relocations, plugin, .. } = &called;
     if args.common.json {

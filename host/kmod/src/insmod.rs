@@ -1,4 +1,4 @@
-//! `relobox insmod`, `lsmod`, `rmmod`: modules into a kernel and out of it.
+//! `relobox insmod`, `lsmod` and `rmmod`.
 
 use crate::target::{Target, failed};
 use clap::Args;
@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Link a module inside the sandbox and load it into a kernel
+/// Link a kernel module in the sandbox and load it
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relobox insmod hello.ko
@@ -22,20 +22,21 @@ use std::process::ExitCode;
 
   relobox insmod --kernel sim hello.ko
 
-'--kernel sim' is a simulated kernel, started if there is none; 'relobox dmesg' shows what its modules print.
-Exit code 1: the module cannot be linked, or it was refused, or its init failed; nothing of it is left.")]
+'--kernel sim' is a simulated kernel, which is started if necessary. 'relobox dmesg' shows its log.
+Exit code 1: the module cannot be linked or was refused, or its init failed. Nothing of it is left
+then.")]
 pub struct InsmodArgs<T: Target> {
-    /// The module: .ko, .ko.gz, .ko.xz, .ko.zst
+    /// The module file (.ko, .ko.gz, .ko.xz or .ko.zst)
     module: PathBuf,
-    /// Parameters
+    /// Module parameters
     #[arg(value_name = "NAME=VALUE")]
     parameters: Vec<String>,
     #[command(flatten)]
     inputs: Inputs,
-    /// The kernel.
+    /// The choice of a kernel.
     #[command(flatten)]
     pub target: T,
-    /// Plugins, and how it is printed.
+    /// The choice of plugins and the output format.
     #[command(flatten)]
     pub common: Common,
 }
@@ -59,16 +60,17 @@ struct AreaJson {
     size: u64,
 }
 
-/// Runs the command.
+/// Runs `relobox insmod`.
 ///
 /// # Errors
-/// As [`Error::exit_code`](relobox_core::Error::exit_code) has them.
+/// If the module cannot be linked or the kernel refuses it. [`Error::exit_code`](relobox_core::Error::exit_code) tells
+/// which.
 pub fn run<T: Target>(args: &InsmodArgs<T>) -> Result<ExitCode> {
     let name = args.module.display().to_string();
     args.target.permit()?;
     let loader = args.target.loader(&args.common, &args.inputs)?;
     let inserted = loader.insert(&args.module, &join_args(&args.parameters))?;
-    odd(&name, &inserted);
+    print_warnings(&name, &inserted);
     if args.common.json {
         json(&inserted)
     } else {
@@ -77,8 +79,8 @@ pub fn run<T: Target>(args: &InsmodArgs<T>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Warns of what the kernel only warns of.
-pub fn odd(name: &str, inserted: &Inserted) {
+/// Prints a warning for what the kernel only warns about.
+pub fn print_warnings(name: &str, inserted: &Inserted) {
     if inserted.returned > 0 {
         output::warning(format_args!("{name}: init returned {}, which should be 0 or negative", inserted.returned));
     }
@@ -101,19 +103,19 @@ fn json(inserted: &Inserted) {
     });
 }
 
-/// Prints what became of a module, in a line.
+/// Prints one line about a loaded module.
 pub fn print(inserted: &Inserted) {
     output::line(live(inserted));
 }
 
-/// `hello: live at 0x…, 6 relocations done by plugin x86_64 (device); uses …`
+/// The line: `hello: live at 0x…, 6 relocations done by plugin x86_64 (device); uses …`
 fn live(inserted: &Inserted) -> String {
     let Inserted { name, relocations, plugin, .. } = inserted;
     let at = inserted.areas.first().map_or(String::new(), |area| format!(" at {:#x}", area.address));
     let uses = if inserted.uses.is_empty() { String::new() } else { format!("; uses {}", inserted.uses.join(", ")) };
     let mode = inserted.mode.name();
     match inserted.mode {
-        // What the plugin did was done to a copy: the kernel relocated the file itself.
+        // The plugin worked on a copy. The kernel relocated the file itself.
         Mode::Vet => format!(
             "{name}: live{at}, relocated by the kernel; checked before: {relocations} relocations link by plugin \
              {plugin} ({mode}){uses}"
@@ -124,13 +126,13 @@ fn live(inserted: &Inserted) -> String {
     }
 }
 
-/// List the modules in a kernel: size, use count, and who uses them
+/// List the loaded modules with their size, use count and users
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relobox lsmod
   relobox lsmod --json          # also addresses and exports")]
 pub struct LsmodArgs<T: Target> {
-    /// The kernel.
+    /// The choice of a kernel.
     #[command(flatten)]
     pub target: T,
     /// Print JSON instead of text (docs/json.md)
@@ -138,19 +140,19 @@ pub struct LsmodArgs<T: Target> {
     pub json: bool,
 }
 
-/// Runs the command.
+/// Runs `relobox lsmod`.
 ///
 /// # Errors
-/// As [`Error::exit_code`](relobox_core::Error::exit_code) has them.
+/// If the kernel cannot be asked.
 pub fn lsmod<T: Target>(args: &LsmodArgs<T>) -> Result<ExitCode> {
-    // Opening the device counts as a use of it.
+    // Opening the device increases its use count.
     let counts = args.target.use_counts().map_err(|failure| failed("lsmod", &failure))?;
     let mut listing = args.target.connect()?.list(None).map_err(|failure| failed("lsmod", &failure))?;
     for module in &mut listing.modules {
         module.use_count = counts.get(&module.name).copied().unwrap_or(module.use_count);
     }
     if args.json {
-        /// Without the kernel's own exports, which `relobox sim symbols` has.
+        /// Without the exports of the kernel itself, which `relobox sim symbols` prints.
         #[derive(Serialize)]
         struct Json<'a> {
             kernel: Mode,
@@ -163,7 +165,7 @@ pub fn lsmod<T: Target>(args: &LsmodArgs<T>) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     output::line(format_args!("{:<24}{:>8}  Used by", "Module", "Size"));
-    // The youngest first, as lsmod has always done.
+    // The youngest first, as in kmod's lsmod.
     for module in listing.modules.iter().rev() {
         let users = module.users.join(",");
         let count = module.use_count.map_or("-".to_owned(), |count| count.to_string());
@@ -173,17 +175,17 @@ pub fn lsmod<T: Target>(args: &LsmodArgs<T>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Remove a module that nobody uses from a kernel
+/// Remove an unused module from the kernel
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relobox rmmod hello
-  relobox rmmod math-user.ko    # as the file is called
+  relobox rmmod math-user.ko    # the name of its file
 
-Exit code 1: there is no such module, or others use it.")]
+Exit code 1: the module is not loaded, is in use, or cannot be removed.")]
 pub struct RmmodArgs<T: Target> {
-    /// The module's name
+    /// The module's name, or its file name
     name: String,
-    /// The kernel.
+    /// The choice of a kernel.
     #[command(flatten)]
     pub target: T,
     /// Print errors as JSON (docs/json.md)
@@ -191,13 +193,13 @@ pub struct RmmodArgs<T: Target> {
     pub json: bool,
 }
 
-/// Runs the command.
+/// Runs `relobox rmmod`.
 ///
 /// # Errors
-/// As [`Error::exit_code`](relobox_core::Error::exit_code) has them.
+/// If the module is not loaded, is in use, or cannot be removed.
 pub fn rmmod<T: Target>(args: &RmmodArgs<T>) -> Result<ExitCode> {
     let name = names::of_argument(&args.name);
-    // "hello: no module …": the name as the person gave it.
+    // An error names the module as the user did.
     args.target.permit()?;
     args.target.remover()?.remove(&name).map_err(|failure| failed(&args.name, &failure))?;
     crate::state::forget(&args.target, &name);
@@ -211,9 +213,9 @@ pub fn rmmod<T: Target>(args: &RmmodArgs<T>) -> Result<ExitCode> {
 mod tests {
     use super::*;
 
-    /// A vetted module was relocated by the kernel, and no text may say otherwise.
+    /// With vet, the kernel relocates the module. The text must not say otherwise.
     #[test]
-    fn who_relocated_is_said() {
+    fn the_text_says_who_relocated() {
         let inserted = |mode| Inserted {
             name: "hello".into(),
             mode,
@@ -230,7 +232,8 @@ mod tests {
             (Mode::Sim, "hello: live, 6 relocations done by plugin x86_64 (sim); uses helper"),
             (
                 Mode::Vet,
-                "hello: live, relocated by the kernel; checked before: 6 relocations link by plugin x86_64 (vet); uses helper",
+                "hello: live, relocated by the kernel; checked before: 6 relocations link by plugin x86_64 (vet); \
+                 uses helper",
             ),
         ] {
             assert_eq!(live(&inserted(mode)), expected);

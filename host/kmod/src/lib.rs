@@ -1,11 +1,11 @@
-//! The commands that load modules into a kernel and take them out: what is privileged, and so knows no ELF file, no guest's code
-//! and no compiler.
+//! The commands that load modules into a kernel and remove them. This is the privileged part: it does not parse ELF,
+//! runs no guest, and contains no compiler.
 //!
-//! | module | what it has |
+//! | module | contents |
 //! |---|---|
 //! | [`insmod`], [`modprobe`], [`call`], [`state`] | the commands |
-//! | [`target`] | what the commands ask of a kernel |
-//! | [`real`] | this machine's: its device, or its own loader; `relobox-linker` links |
+//! | [`target`] | the operations on a kernel that the commands need |
+//! | [`real`] | the kernel of this machine; `relobox-linker` links for it |
 //!
 //! `relobox`, the workshop, has the same commands for a simulated kernel.
 #![warn(missing_docs)]

@@ -1,4 +1,4 @@
-//! The program `relobox-kmod`. As `insmod`, `rmmod`, `lsmod` or `modprobe` it is that command.
+//! The program `relobox-kmod`. Called as `insmod`, `rmmod`, `lsmod` or `modprobe`, it runs that command.
 
 use clap::{Args, Parser, Subcommand};
 use relobox_cli::args::{Common, Inputs};
@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Loads kernel modules that were linked in a process without rights.
+/// Load and remove kernel modules. A process without rights links them.
 #[derive(Debug, Parser)]
 #[command(
     name = "relobox-kmod",
@@ -18,10 +18,10 @@ use std::process::ExitCode;
     max_term_width = 100,
     arg_required_else_help = true,
     after_help = "Exit codes:
-  0  done
+  0  success
   1  a module cannot be linked, or the kernel refused it; every reason is printed
   2  wrong usage, or a file cannot be read or written
-  3  the linking process did not do its work, or a guest in it misbehaved"
+  3  the linking process failed, or a guest in it broke its contract"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -36,7 +36,9 @@ enum Command {
     Lsmod(insmod::LsmodArgs<Real>),
     Call(call::CallArgs<Real>),
     State(state::StateArgs<Real>),
-    /// Try from inside what the linking process can do; exit code 0 if that is nothing
+    /// Try from inside the linking process what it must not be able to do
+    ///
+    /// Prints one line for each attempt. Exit code 0: nothing was possible. Exit code 1: something was.
     Prove(ProveArgs),
 }
 
@@ -48,10 +50,10 @@ struct ProveArgs {
     common: Common,
 }
 
-/// The commands that this program is where it is called so.
+/// The names under which this program runs a single command.
 const NAMES: [&str; 4] = ["insmod", "rmmod", "lsmod", "modprobe"];
 
-/// The command line, with the command that the program's own name says.
+/// Inserts the command that the program's own name stands for.
 fn command_line(mut args: Vec<OsString>) -> Vec<OsString> {
     let own = args.first().and_then(|own| Path::new(own).file_name()?.to_str().map(str::to_owned));
     if let Some(own) = own.filter(|own| NAMES.contains(&&**own)) {
@@ -60,8 +62,9 @@ fn command_line(mut args: Vec<OsString>) -> Vec<OsString> {
     args
 }
 
-/// The command, if it is one of those that a starting machine calls again and again, and is rightly called. Building the parser
-/// of every command takes a third of what this program takes; it has the last word on whatever is wrong.
+/// Parses one of the commands that a booting machine calls often, without building the parser of every other command,
+/// which takes a third of the program's time. Returns `None` for another command or a wrong command line: then the
+/// whole parser reports the error.
 fn alone(args: &[OsString]) -> Option<Command> {
     fn parse<T: Args>(args: &[OsString]) -> Option<T> {
         let command = T::augment_args(clap::Command::new("relobox-kmod"));
@@ -81,7 +84,7 @@ fn main() -> ExitCode {
     let args = command_line(std::env::args_os().collect());
     let cli = match alone(&args).map_or_else(|| Cli::try_parse_from(&args), |command| Ok(Cli { command })) {
         Ok(cli) => cli,
-        // A closed pipe ends the output, not in a panic.
+        // A closed pipe ends the output without a panic.
         Err(error) => {
             let code = if error.use_stderr() { 2 } else { 0 };
             output::usage(error);
@@ -133,7 +136,7 @@ mod tests {
             "modprobe -r a",
             "lsmod --json",
             "rmmod hello --kernel device",
-            // Not rightly called, or not for this: the whole parser answers.
+            // Wrong, or a command that is not parsed alone: the whole parser decides.
             "insmod",
             "insmod --help",
             "insmod a.ko --jsn",

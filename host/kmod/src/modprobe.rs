@@ -1,4 +1,4 @@
-//! `relobox modprobe`: a module with all that it needs, and out again.
+//! `relobox modprobe`: loads a module with everything that it needs, or removes it.
 
 use crate::target::{Loader, Target, failed, no_depmod};
 use clap::Args;
@@ -11,16 +11,16 @@ use relobox_core::kernel::{Failure, Kernel, Mode, Module};
 use relobox_core::parameters::join_args;
 use relobox_core::{limits, names};
 use relobox_modprobe::config::DIRECTORIES;
-use relobox_modprobe::remove::{How, Modules, Removed, remove};
-use relobox_modprobe::run::Report;
-use relobox_modprobe::{Action, Config, Outcome, Plan, Request, Step, Tree, plan};
+use relobox_modprobe::remove::{Modules, RemoveOptions, Removed, remove};
+use relobox_modprobe::run::RunReport;
+use relobox_modprobe::{Action, Config, LoadPlan, Outcome, Request, Step, Tree, plan};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Load a module with everything that it depends on, or remove it with what nobody uses any more
+/// Load a module with its dependencies, or remove it with dependencies that are no longer used
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relobox modprobe xfs
@@ -29,54 +29,55 @@ use std::time::Duration;
   relobox modprobe -a xfs btrfs nfsd    # several, independent ones at the same time
   relobox modprobe -r xfs
 
-What depmod wrote (modules.dep, .alias, .softdep, .symbols, .builtin) and modprobe.d are read as kmod's
-modprobe reads them; commands of 'install' and 'remove' lines are not run (docs/modprobe.md).
-Exit code 1: a module is not there, cannot be linked, was refused, or its init failed; what was loaded
-only for it is removed again.")]
+The command reads the indices of depmod (modules.dep, .alias, .softdep, .symbols, .builtin) and
+modprobe.d like kmod's modprobe. It does not run the commands of 'install' and 'remove' lines (see
+docs/modprobe.md).
+Exit code 1: a module was not found, cannot be linked or was refused, or its init failed. Modules
+that were loaded only for it are removed again.")]
 pub struct ModprobeArgs<T: Target> {
-    /// A module, an alias, or a file ('/…' or './…')
+    /// A module name, an alias, or a file ('/…' or './…')
     #[arg(required = true)]
     name: String,
-    /// Parameters; with --all or --remove, more modules
+    /// Module parameters; with --all or --remove, more modules
     #[arg(value_name = "NAME=VALUE")]
     more: Vec<String>,
-    /// All arguments are modules
+    /// Load several modules: all arguments are module names
     #[arg(short, long)]
     all: bool,
-    /// Remove instead, with the dependencies that nobody uses any more
+    /// Remove modules instead of loading them, with dependencies that are no longer used
     #[arg(short, long)]
     remove: bool,
-    /// Print what would be loaded, and load nothing
+    /// Print what would be done, without doing it
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// The same, whether it is loaded or not
+    /// Print the modules that would be loaded, including those that are loaded already
     #[arg(short = 'D', long, conflicts_with = "remove")]
     show_depends: bool,
-    /// Fail if it is loaded already, or is not there to be removed
+    /// Fail if the module is loaded already, or, with --remove, is not loaded
     #[arg(long)]
     first_time: bool,
-    /// No message if there is no such module
+    /// Do not print an error if the module does not exist
     #[arg(short, long)]
     quiet: bool,
-    /// Blacklists are for modules' names as well as for aliases
+    /// Apply blacklists to module names as well as to aliases
     #[arg(short = 'b', long)]
     use_blacklist: bool,
-    /// Load the named modules even if an 'install' line has a command in their place
+    /// Ignore 'install' commands for the named modules
     #[arg(short, long)]
     ignore_install: bool,
-    /// Remove modules even if a 'remove' line has a command in their place
+    /// Ignore 'remove' commands
     #[arg(long)]
     ignore_remove: bool,
-    /// How many modules are loaded at the same time [default: one for each processor]
+    /// Load at most N modules at the same time [default: the number of processors]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// Modules are in DIR/lib/modules
+    /// Use modules in DIR/lib/modules
     #[arg(short, long, value_name = "DIR", default_value = "/")]
     dirname: PathBuf,
-    /// The kernel's release, a directory below lib/modules [default: the kernel's own]
+    /// Use modules in lib/modules/VERSION [default: the release of the kernel]
     #[arg(short = 'S', long, value_name = "VERSION")]
     set_version: Option<String>,
-    /// Configuration is here, instead of /etc/modprobe.d and its likes; can be repeated
+    /// Read configuration from DIR instead of /etc/modprobe.d and the other directories; can be repeated
     #[arg(
         short = 'C',
         long,
@@ -88,18 +89,19 @@ pub struct ModprobeArgs<T: Target> {
     config: Vec<PathBuf>,
     #[command(flatten)]
     inputs: Inputs,
-    /// The kernel.
+    /// The choice of a kernel.
     #[command(flatten)]
     pub target: T,
-    /// Plugins, and how it is printed.
+    /// The choice of plugins and the output format.
     #[command(flatten)]
     pub common: Common,
 }
 
-/// Runs the command.
+/// Runs `relobox modprobe`.
 ///
 /// # Errors
-/// As [`Error::exit_code`](relobox_core::Error::exit_code) has them.
+/// If the indices or the configuration cannot be read, or the kernel cannot be reached. Errors of single modules are
+/// printed and decide the exit code.
 pub fn run<T: Target>(args: &ModprobeArgs<T>) -> Result<ExitCode> {
     let version = args.set_version.clone().unwrap_or_else(|| args.target.release());
     let root = args.dirname.join("lib/modules").join(version);
@@ -107,7 +109,7 @@ pub fn run<T: Target>(args: &ModprobeArgs<T>) -> Result<ExitCode> {
     let defaults = || DIRECTORIES.iter().map(PathBuf::from).collect();
     let directories = if args.config.is_empty() { defaults() } else { args.config.clone() };
     let mut config = Config::read(&directories, Some(&root.join("modules.softdep")))?;
-    // A simulated kernel was not started with this machine's command line.
+    // The simulated kernel was not started with this machine's command line.
     if args.target.mode() != Mode::Sim {
         config.parse_command_line(
             &files::read_text(Path::new("/proc/cmdline"), Kind::Regular, limits::MODPROBE_CONFIG).unwrap_or_default(),
@@ -116,14 +118,14 @@ pub fn run<T: Target>(args: &ModprobeArgs<T>) -> Result<ExitCode> {
     for warning in tree.warnings.iter().chain(&config.warnings) {
         output::warning(warning);
     }
-    if args.remove { take_out(args, &tree, &config) } else { put_in(args, &tree, &config) }
+    if args.remove { remove_modules(args, &tree, &config) } else { load_modules(args, &tree, &config) }
 }
 
-fn put_in<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Config) -> Result<ExitCode> {
+fn load_modules<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Config) -> Result<ExitCode> {
     let several = std::iter::once(&args.name).chain(&args.more).cloned().collect();
     let (names, parameters) =
         if args.all { (several, String::new()) } else { (vec![args.name.clone()], join_args(&args.more)) };
-    // A process with rights over a real kernel looks into no module.
+    // A process with rights over a real kernel must not parse a module.
     let may_parse = args.dry_run || args.show_depends || args.target.mode() == Mode::Sim;
     let live = if args.show_depends { HashSet::new() } else { live(args)? };
     let plan = plan(
@@ -146,13 +148,13 @@ fn put_in<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Config) -> Re
     }
     if args.dry_run || args.show_depends {
         if args.common.json {
-            let modules = plan.steps.iter().map(|step| Row::of(step, planned(step))).collect();
+            let modules = plan.steps.iter().map(|step| Row::of(step, action_name(step))).collect();
             output::json(&Json { kernel: args.target.mode(), modules, blacklisted: blacklisted(&plan) });
         } else {
             plan.steps.iter().for_each(show);
         }
         let mut code = plan.errors.iter().map(Error::exit_code).max().unwrap_or(0);
-        // A dry run fails where the load would: at a module that is needed and switched off.
+        // A dry run fails where the load would: at a required module that is disabled.
         for step in plan.steps.iter().filter(|step| step.required && !args.show_depends) {
             if let (Action::Refused(problem), Some(_)) = (&step.action, &step.command) {
                 output::warning(problem);
@@ -172,8 +174,11 @@ fn put_in<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Config) -> Re
         Ok(())
     };
     let report = relobox_modprobe::run(&plan, jobs, args.first_time, load, unload);
-    let rows =
-        plan.steps.iter().zip(&report.outcomes).map(|(step, outcome)| Row::of(step, word(outcome)).with(outcome));
+    let rows = plan
+        .steps
+        .iter()
+        .zip(&report.outcomes)
+        .map(|(step, outcome)| Row::of(step, outcome_name(outcome)).with(outcome));
     if args.common.json {
         output::json(&Json { kernel: args.target.mode(), modules: rows.collect(), blacklisted: blacklisted(&plan) });
     } else {
@@ -188,8 +193,8 @@ fn put_in<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Config) -> Re
     finish(args, &plan, codes.max().unwrap_or(0))
 }
 
-/// The names that could not be planned, and the exit code.
-fn finish<T: Target>(args: &ModprobeArgs<T>, plan: &Plan, code: u8) -> Result<ExitCode> {
+/// Prints the names that could not be planned. Returns the exit code.
+fn finish<T: Target>(args: &ModprobeArgs<T>, plan: &LoadPlan, code: u8) -> Result<ExitCode> {
     for error in &plan.errors {
         let missing = matches!(error, Error::Module(problems) if problems.iter().all(|p| p.kind == "not-found"));
         if !(args.quiet && missing) {
@@ -199,11 +204,11 @@ fn finish<T: Target>(args: &ModprobeArgs<T>, plan: &Plan, code: u8) -> Result<Ex
     Ok(ExitCode::from(code))
 }
 
-/// What is live already. Where there is no simulated kernel, loading will start one.
+/// The names of the live modules. If there is no simulated kernel yet, loading will start one.
 fn live<T: Target>(args: &ModprobeArgs<T>) -> Result<HashSet<String>> {
     let listed = match args.target.connect() {
         Ok(mut kernel) => match list(args, &mut *kernel) {
-            // A plan can be shown where there are no modules at all, as in a container.
+            // A plan can be shown where modules cannot be listed, as in a container.
             Err(Failure::Unreachable(_)) if args.dry_run => Vec::new(),
             listed => listed.map_err(|failure| failed("modprobe", &failure))?,
         },
@@ -213,13 +218,13 @@ fn live<T: Target>(args: &ModprobeArgs<T>) -> Result<HashSet<String>> {
     Ok(listed.into_iter().filter(|m| m.live).map(|m| m.name).collect())
 }
 
-/// The modules, without their exports where those cost time.
+/// Lists the modules, without their exports where those take time.
 fn list<T: Target>(args: &ModprobeArgs<T>, kernel: &mut dyn Kernel) -> Result<Vec<Module>, Failure> {
     let wanted: Option<&[&[u8]]> = if args.target.mode() == Mode::Device { Some(&[]) } else { None };
     Ok(kernel.list(wanted)?.modules)
 }
 
-/// Loads a module, unless the kernel has it.
+/// Loads a module unless the kernel has it.
 fn load<T: Target>(args: &ModprobeArgs<T>, loader: &dyn Loader, step: &Step, path: &Path) -> Result<Option<Inserted>> {
     let modules = || {
         let listed = list(args, &mut *args.target.connect()?);
@@ -229,7 +234,7 @@ fn load<T: Target>(args: &ModprobeArgs<T>, loader: &dyn Loader, step: &Step, pat
     relobox_modprobe::load(&step.name, patience, || loader.insert(path, &step.args), modules)
 }
 
-/// As modprobe shows it.
+/// Prints a step in the format of kmod's modprobe.
 fn show(step: &Step) {
     let (command, what) = match (&step.action, &step.command) {
         (_, Some(command)) => ("install", command.clone()),
@@ -242,16 +247,16 @@ fn show(step: &Step) {
     output::line(format_args!("{command} {what} {args}").to_string().trim_end());
 }
 
-fn print(plan: &Plan, report: &Report<Inserted>) {
+fn print(plan: &LoadPlan, report: &RunReport<Inserted>) {
     for (step, outcome) in plan.steps.iter().zip(&report.outcomes) {
         let Step { name, required, .. } = step;
         match outcome {
             Outcome::Loaded(inserted) => {
-                crate::insmod::odd(name, inserted);
+                crate::insmod::print_warnings(name, inserted);
                 crate::insmod::print(inserted);
             }
             Outcome::Failed(error) => {
-                let soft = if *required { "" } else { "; it is a soft dependency, so that is no failure" };
+                let soft = if *required { "" } else { "; it is a soft dependency, so this is not an error" };
                 error.to_string().lines().for_each(|line| output::warning(format_args!("{line}{soft}")));
             }
             Outcome::NotTried { because } => {
@@ -266,7 +271,7 @@ fn print(plan: &Plan, report: &Report<Inserted>) {
     }
 }
 
-/// What `--json` prints.
+/// The output of `--json`.
 #[derive(Serialize)]
 struct Json<'a> {
     kernel: Mode,
@@ -308,7 +313,7 @@ impl<'a> Row<'a> {
     }
 }
 
-fn planned(step: &Step) -> &'static str {
+fn action_name(step: &Step) -> &'static str {
     match step.action {
         Action::Load(_) => "planned",
         Action::Live => "live",
@@ -318,7 +323,7 @@ fn planned(step: &Step) -> &'static str {
     }
 }
 
-fn word(outcome: &Outcome<Inserted>) -> &'static str {
+fn outcome_name(outcome: &Outcome<Inserted>) -> &'static str {
     match outcome {
         Outcome::Loaded(_) => "loaded",
         Outcome::Live => "live",
@@ -330,24 +335,24 @@ fn word(outcome: &Outcome<Inserted>) -> &'static str {
     }
 }
 
-fn blacklisted(plan: &Plan) -> Vec<&str> {
+fn blacklisted(plan: &LoadPlan) -> Vec<&str> {
     plan.blacklisted.iter().map(|(name, _)| name.as_str()).collect()
 }
 
-struct Connected<'a, T: Target> {
+struct KernelModules<'a, T: Target> {
     args: &'a ModprobeArgs<T>,
     kernel: Box<dyn Kernel>,
-    /// What is gone only for show.
-    gone: Vec<String>,
+    /// The modules that a dry run treats as removed.
+    removed: Vec<String>,
 }
 
-impl<T: Target> Modules for Connected<'_, T> {
+impl<T: Target> Modules for KernelModules<'_, T> {
     fn list(&mut self) -> Result<Vec<Module>, Failure> {
         let mut modules = self.kernel.list(None)?.modules;
-        modules.retain(|m| !self.gone.contains(&m.name));
+        modules.retain(|m| !self.removed.contains(&m.name));
         for module in &mut modules {
             let users = module.users.len();
-            module.users.retain(|user| !self.gone.contains(user));
+            module.users.retain(|user| !self.removed.contains(user));
             let fewer = (users - module.users.len()) as u32;
             module.use_count = module.use_count.map(|count| count.saturating_sub(fewer));
         }
@@ -360,28 +365,28 @@ impl<T: Target> Modules for Connected<'_, T> {
             crate::state::forget(&self.args.target, name);
             return Ok(());
         }
-        // As the kernel would: it counts what is no module, too.
+        // The kernel counts every user, not only modules.
         let listed = self.list()?.into_iter().find(|m| m.name == name);
         let Some(module) = listed else { return Err(Failure::Unknown { name: name.to_owned() }) };
         if module.use_count.is_some_and(|count| count != 0) || !module.users.is_empty() {
             let Module { name, users, use_count: count, .. } = module;
             return Err(Failure::InUse { name, users, count });
         }
-        self.gone.push(module.name);
+        self.removed.push(module.name);
         Ok(())
     }
 }
 
-fn take_out<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Config) -> Result<ExitCode> {
+fn remove_modules<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Config) -> Result<ExitCode> {
     if !args.dry_run {
         args.target.permit()?;
     }
-    let mut kernel = Connected { args, kernel: args.target.remover()?, gone: Vec::new() };
-    let how = How { first_time: args.first_time, ignore_commands: args.ignore_remove };
+    let mut kernel = KernelModules { args, kernel: args.target.remover()?, removed: Vec::new() };
+    let options = RemoveOptions { first_time: args.first_time, ignore_commands: args.ignore_remove };
     let (mut removed, mut errors) = (Removed::default(), Vec::new());
     for name in std::iter::once(&args.name).chain(&args.more) {
         let name = if names::is_written_as_file(name) { names::of_file(name) } else { name.clone() };
-        errors.extend(remove(tree, config, &mut kernel, &name, how, &mut removed).err());
+        errors.extend(remove(tree, config, &mut kernel, &name, options, &mut removed).err());
     }
     for warning in &removed.warnings {
         output::warning(warning);

@@ -1,4 +1,4 @@
-//! This machine's kernel: by its device, or vetted. Modules are linked by another process, without rights.
+//! The kernel of this machine, with the device or without. Another process, without rights, links modules.
 
 use crate::state;
 use crate::target::{Loader, Target, no_depmod};
@@ -12,6 +12,7 @@ use relobox_core::sealed::seal;
 use relobox_core::state::{Boot, DIRECTORY, Origin, digest};
 use relobox_isolate::{Linker, Options};
 use relobox_kernels::device::{self, Device, Flat};
+use relobox_kernels::kallsyms::Kallsyms;
 use relobox_kernels::vet::Vet;
 use relobox_modprobe::plan::Needs;
 use relobox_plugins::compiled;
@@ -22,23 +23,23 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-/// How modules get into this machine's kernel.
+/// How modules are loaded into the kernel of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Choice {
-    /// By the device if it is there and can load, else vetted, with a warning that says why
+pub enum Backend {
+    /// Use 'device' if it is available, otherwise 'vet' with a warning that gives the reason
     Auto,
-    /// The kernel relocates nothing: /dev/relobox steers its loader
+    /// relobox relocates the module; /dev/relobox makes the kernel's loader use the result
     Device,
-    /// The kernel is given the original file after it was linked here without a fault
+    /// relobox links the module as a check; then the kernel loads the original file
     Vet,
 }
 
-/// This machine's kernel.
+/// The kernel of this machine.
 #[derive(Clone, Debug, Args)]
 pub struct Real {
-    /// How modules get into the kernel
+    /// How to load modules into the kernel
     #[arg(
         long = "kernel",
         value_name = "KERNEL",
@@ -47,85 +48,89 @@ pub struct Real {
         env = "RELOBOX_KERNEL",
         hide_env_values = true
     )]
-    choice: Choice,
+    choice: Backend,
     #[arg(skip)]
-    decided: OnceLock<Decided>,
+    decision: OnceLock<Decision>,
     #[arg(skip)]
     linking: Linking,
+    #[arg(skip)]
+    kallsyms: Arc<Kallsyms>,
 }
 
-/// How the linking process is started.
+/// How to start the linking process.
 #[derive(Clone, Debug)]
 pub struct Linking {
-    /// The program.
+    /// Returns the path of the program.
     pub program: fn() -> Result<PathBuf>,
-    /// The directory of compiled code, if the program has a compiler.
+    /// Returns the directory of the cache of compiled code, if the program has a compiler.
     pub cache: fn() -> Option<PathBuf>,
-    /// The compiled code of a plugin that is not built in.
+    /// Returns the compiled code of a plugin that is not built in.
     pub compiled: fn(&Pins, &PluginFile) -> Result<OwnedFd>,
 }
 
 impl Default for Linking {
-    /// By `relobox-linker`, which has no compiler.
+    /// Starts `relobox-linker`, which has no compiler.
     fn default() -> Self {
-        Self { program: beside, cache: || None, compiled: compiled::of_pin }
+        Self { program: linker_program, cache: || None, compiled: compiled::of_pin }
     }
 }
 
-/// The program that links, where it was installed.
+/// The name of the program that links.
 pub const LINKER: &str = "relobox-linker";
 
-/// `relobox-linker` beside this program, or where packages put it.
-fn beside() -> Result<PathBuf> {
+/// The path of `relobox-linker`: beside this program, or in the directory where packages install it.
+fn linker_program() -> Result<PathBuf> {
     let program = std::env::current_exe().map_err(Error::io("/proc/self/exe"))?;
     let places = [program.with_file_name(LINKER), Path::new("/usr/lib/relobox").join(LINKER)];
     places.iter().find(|path| path.exists()).cloned().ok_or_else(|| {
         let [first, second] = places.map(|path| path.display().to_string());
-        Error::Usage(format!("there is no {LINKER}, neither as {first} nor as {second}"))
+        Error::Usage(format!("{LINKER} was not found, neither as {first} nor as {second}"))
     })
 }
 
-/// The choice, with `auto` decided.
+/// The choice, after `auto` was replaced.
 #[derive(Clone, Debug)]
-struct Decided {
-    choice: Choice,
-    /// Why `auto` is not the device.
+struct Decision {
+    choice: Backend,
+    /// Why `auto` did not choose the device.
     downgrade: Option<String>,
 }
 
 impl Real {
-    /// The same without a command line.
+    /// Makes a choice without a command line.
     #[must_use]
-    pub fn new(choice: Choice, linking: Linking) -> Self {
-        Self { choice, decided: OnceLock::new(), linking }
+    pub fn new(choice: Backend, linking: Linking) -> Self {
+        Self { choice, decision: OnceLock::new(), linking, kallsyms: Arc::default() }
     }
 
-    /// Whether it is by the device, once `auto` is decided: once, since that opens the device.
+    /// True if modules are loaded with the device. Decides `auto` once, because that opens the device.
     fn by_device(&self) -> bool {
-        self.decided().choice == Choice::Device
+        self.decision().choice == Backend::Device
     }
 
-    fn decided(&self) -> &Decided {
-        self.decided.get_or_init(|| match self.choice {
-            Choice::Auto => decide(Device::open().map(|device| device.cannot_load())),
-            choice => Decided { choice, downgrade: None },
+    fn decision(&self) -> &Decision {
+        self.decision.get_or_init(|| match self.choice {
+            Backend::Auto => decide(Device::open().map(|device| device.cannot_load())),
+            choice => Decision { choice, downgrade: None },
         })
     }
 
-    /// Says that the kernel will relocate modules itself, where `auto` had to decide so, and why.
+    /// Warns that the kernel relocates modules itself if `auto` chose that, with the reason.
     fn warn_of_downgrade(&self) {
-        if let Some(why) = &self.decided().downgrade {
+        if let Some(why) = &self.decision().downgrade {
             output::warning(format_args!(
-                "{why}; so the kernel relocates modules itself, after they were found to link here ('--kernel vet' says \
-                 nothing of this)"
+                "{why}; so the kernel relocates modules itself, after relobox has checked that they link \
+                 ('--kernel vet' suppresses this warning)"
             ));
         }
     }
 
-    /// Starts the process without rights that links.
+    /// Starts the linking process.
+    ///
+    /// `plugins` are the plugins that are not built in, and `inputs` the numbers for plugins.
     ///
     /// # Errors
-    /// If there is none, or a plugin that would be used is not trusted.
+    /// If the program is missing or cannot start, or if a plugin that would be used is not trusted.
     pub fn start_linker(&self, plugins: Plugins, inputs: &Inputs) -> Result<Linker> {
         Linker::start(&Options {
             program: (self.linking.program)()?,
@@ -148,34 +153,34 @@ impl Target for Real {
     }
 
     fn connect(&self) -> Result<Box<dyn Kernel>> {
-        Ok(if self.by_device() { Box::new(open_device()?) } else { Box::new(Vet::without_file()) })
+        Ok(if self.by_device() { Box::new(open_device()?) } else { Box::new(Vet::without_file(self.kallsyms.clone())) })
     }
 
     fn remover(&self) -> Result<Box<dyn Kernel>> {
-        Ok(Box::new(Vet::without_file()))
+        Ok(Box::new(Vet::without_file(self.kallsyms.clone())))
     }
 
-    /// Opening the device counts as a use of it.
+    /// Opening the device increases its use count.
     fn use_counts(&self) -> Result<HashMap<String, Option<u32>>, Failure> {
         if !self.by_device() {
-            // What is listed anyhow is all that there is to know.
+            // The list already has the right counts.
             return Ok(HashMap::new());
         }
-        let modules = Vet::without_file().list(None)?.modules;
+        let modules = Vet::without_file(self.kallsyms.clone()).list(None)?.modules;
         Ok(modules.into_iter().map(|m| (m.name, m.use_count)).collect())
     }
 
     fn loader<'a>(&'a self, common: &Common, inputs: &'a Inputs) -> Result<Box<dyn Loader + 'a>> {
         self.warn_of_downgrade();
-        // From here on plugins need a pin, and nobody's home is searched for them: see Plugins::trusted.
+        // From here on, plugins need a pin, and no home directory is searched for them: see Plugins::trusted.
         let plugins = common.plugins(true)?;
         let linker = self.start_linker(plugins.clone(), inputs)?;
-        Ok(Box::new(ByLinker { real: self, plugins, linker }))
+        Ok(Box::new(LinkerLoader { real: self, plugins, linker }))
     }
 
     fn call(&self, object: &Path, function: Option<&str>, common: &Common, inputs: &Inputs) -> Result<Called> {
-        if self.choice == Choice::Vet {
-            return Err(Error::Usage("'--kernel vet' calls nothing: only the device does".into()));
+        if self.choice == Backend::Vet {
+            return Err(Error::Usage("'--kernel vet' cannot call code: only the device can".into()));
         }
         let plugins = common.plugins(true)?;
         let mut kernel = open_flat()?;
@@ -201,33 +206,34 @@ impl Target for Real {
     }
 }
 
-/// Links in a process without any rights; this one never looks into a module.
-struct ByLinker<'a> {
+/// Links in a process without rights. This process never parses a module.
+struct LinkerLoader<'a> {
     real: &'a Real,
     plugins: Plugins,
     linker: Linker,
 }
 
-impl Loader for ByLinker<'_> {
+impl Loader for LinkerLoader<'_> {
     fn insert(&self, path: &Path, args: &str) -> Result<Inserted> {
         let name = path.display().to_string();
         let (file, packed) = seal(path)?;
         let copy = || file.try_clone().map_err(Error::io(path));
         let sealed = File::from(copy()?);
         std::thread::scope(|scope| {
-            // Of the very bytes that are linked, while they are.
+            // The digest is that of the linked bytes, and is computed while they are linked.
             let digest = state::recorded(self.real).then(|| scope.spawn(|| digest(&sealed)));
             let inserted = match self.real.by_device() {
                 true => self.linker.insmod(&mut open_device()?, &name, file.as_fd(), args)?,
                 false => {
-                    let inserted = self.linker.insmod(&mut Vet::new(copy()?, packed), &name, file.as_fd(), args)?;
-                    // The kernel chose other addresses than those that it was linked for.
+                    let mut vet = Vet::new(self.real.kallsyms.clone(), copy()?, packed);
+                    let inserted = self.linker.insmod(&mut vet, &name, file.as_fd(), args)?;
+                    // The kernel chose other addresses than those of the link.
                     let areas = relobox_kernels::linux::areas(&inserted.name);
                     Inserted { areas, ..inserted }
                 }
             };
             if let Some(digest) = digest {
-                let panicked = |_| std::io::Error::other("its digest could not be computed");
+                let panicked = |_| std::io::Error::other("the computation of its digest failed");
                 state::record(self.real, &inserted, || {
                     let digest = digest.join().map_err(panicked).flatten().map_err(Error::io(path))?;
                     let plugin = self.plugins.known(inserted.plugin_digest.as_ref());
@@ -239,17 +245,17 @@ impl Loader for ByLinker<'_> {
     }
 }
 
-/// What `auto` comes to, by what the device said when it was opened: why it cannot load modules, if it cannot.
-fn decide(device: Result<Option<String>, Failure>) -> Decided {
+/// Decides `auto`. `device` is the result of opening the device: the reason why it cannot load modules, if it cannot.
+fn decide(device: Result<Option<String>, Failure>) -> Decision {
     let why = match device {
-        Ok(None) => return Decided { choice: Choice::Device, downgrade: None },
+        Ok(None) => return Decision { choice: Backend::Device, downgrade: None },
         Ok(Some(why)) => format!("{}: {why}", device::PATH),
         Err(failure) => format!("{failure}{}", missing()),
     };
-    Decided { choice: Choice::Vet, downgrade: Some(why) }
+    Decision { choice: Backend::Vet, downgrade: Some(why) }
 }
 
-/// What to do about a device that is not there.
+/// A hint for a device that does not exist.
 fn missing() -> &'static str {
     if device::exists() { "" } else { " (is the module relobox loaded? See kernel/README.md)" }
 }
@@ -262,11 +268,11 @@ fn open_device() -> Result<Device> {
     })?;
     match device.cannot_load() {
         None => Ok(device),
-        Some(why) => Err(Error::Usage(format!("{}: {why}; '--kernel vet' may do", device::PATH))),
+        Some(why) => Err(Error::Usage(format!("{}: {why}; try '--kernel vet'", device::PATH))),
     }
 }
 
-/// The device, open for code that is called.
+/// Opens the device to call code.
 fn open_flat() -> Result<Flat> {
     let hint = missing();
     Flat::open().map_err(|failure| match failure {
@@ -281,8 +287,8 @@ mod tests {
 
     #[test]
     fn auto_is_the_device_or_says_why_not() {
-        let decided = decide(Ok(None));
-        assert_eq!((decided.choice, decided.downgrade), (Choice::Device, None));
+        let decision = decide(Ok(None));
+        assert_eq!((decision.choice, decision.downgrade), (Backend::Device, None));
         for (device, words) in [
             (
                 Ok(Some("this kernel loads signed modules only".into())),
@@ -291,9 +297,9 @@ mod tests {
             (Err(Failure::Unreachable("/dev/relobox: no such file".into())), "/dev/relobox: no such file"),
             (Err(Failure::NotAllowed("CAP_SYS_MODULE".into())), "not allowed: CAP_SYS_MODULE"),
         ] {
-            let decided = decide(device);
-            assert_eq!(decided.choice, Choice::Vet);
-            let why = decided.downgrade.unwrap();
+            let decision = decide(device);
+            assert_eq!(decision.choice, Backend::Vet);
+            let why = decision.downgrade.unwrap();
             assert!(why.starts_with(words), "{why}");
         }
     }

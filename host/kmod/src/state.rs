@@ -1,4 +1,4 @@
-//! `relobox state`: what was loaded, for the next stage of the boot; and the records that it is made of.
+//! `relobox state`: shows, exports and imports the records of loaded modules.
 
 use crate::target::{Target, failed};
 use clap::{Args, Subcommand};
@@ -12,7 +12,7 @@ use relobox_core::state::{self, Origin, Record, State, Store};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Show, export or import what relobox loaded in this boot: where, what it exports, and what linked it
+/// Show, export or import the records of the modules that relobox loaded in this boot
 #[derive(Debug, Args)]
 #[command(
     arg_required_else_help = true,
@@ -22,41 +22,43 @@ use std::process::ExitCode;
   relobox state import /run/relobox/handover.json         # in the real root
   relobox link foo.ko --symbols System.map --symbols /run/relobox/handover.json
 
-Each module that relobox loads is recorded in /run/relobox/state (RELOBOX_STATE is another directory; empty, nothing is
-recorded). Exit code 1: the state is of another boot or kernel, or others may have written it."
+relobox records each module that it loads in /run/relobox/state. RELOBOX_STATE names another
+directory; if it is empty, nothing is recorded. Exit code 1: the state belongs to another boot or
+kernel, or other users can write to it."
 )]
 pub struct StateArgs<T: Target> {
     #[command(subcommand)]
     what: What,
-    /// The kernel.
+    /// The choice of a kernel.
     #[command(flatten)]
     pub target: T,
-    /// Print JSON instead of text (docs/json.md)
+    /// Print JSON instead of text (see docs/json.md)
     #[arg(long, global = true)]
     pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Print the modules that relobox loaded and that are live
+    /// Print the live modules that relobox loaded
     Show,
-    /// Write them, with what they export, as a state
+    /// Write the records of these modules, with their exports
     Export {
-        /// Into this file, instead of standard output
+        /// Write to FILE instead of standard output
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// Take over what an earlier stage of this boot exported
+    /// Add the records that an earlier stage of this boot exported
     Import {
-        /// The state
+        /// The file that 'relobox state export' wrote
         file: PathBuf,
     },
 }
 
-/// Runs the command.
+/// Runs `relobox state`.
 ///
 /// # Errors
-/// As [`Error::exit_code`](relobox_core::Error::exit_code) has them.
+/// If the kernel cannot be asked, or a state cannot be read, is of another boot or kernel, or others may have written
+/// it.
 pub fn run<T: Target>(args: &StateArgs<T>) -> Result<ExitCode> {
     match &args.what {
         What::Show => show(args),
@@ -74,7 +76,7 @@ pub fn run<T: Target>(args: &StateArgs<T>) -> Result<ExitCode> {
             state.check(&file.display().to_string(), &boot)?;
             state.confirm(&listing.modules).iter().for_each(output::warning);
             let directory = directory(&args.target)
-                .ok_or_else(|| Error::Usage("RELOBOX_STATE is empty: nothing is recorded here".into()))?;
+                .ok_or_else(|| Error::Usage("RELOBOX_STATE is empty: no state is recorded".into()))?;
             let store = Store::create(&directory)?;
             for record in state.modules.clone() {
                 store.keep(&boot, record)?;
@@ -110,7 +112,7 @@ fn show<T: Target>(args: &StateArgs<T>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What was recorded and is still true, with what the kernel tells of it now.
+/// The records that are still true, completed with what the kernel reports now.
 fn current<T: Target>(args: &StateArgs<T>) -> Result<State> {
     let (boot, listing) = (args.target.boot()?, list(&args.target)?);
     let (mut state, mut warnings) = match directory(&args.target).map(|path| Store::open(&path)).transpose()?.flatten()
@@ -124,11 +126,11 @@ fn current<T: Target>(args: &StateArgs<T>) -> Result<State> {
     Ok(state)
 }
 
-/// The kernel's modules with what they export.
+/// Lists the kernel's modules with their exports.
 fn list<T: Target>(target: &T) -> Result<Listing> {
     let mut listing = target.connect()?.list(None).map_err(|failure| failed("state", &failure))?;
     if target.mode() == Mode::Vet {
-        // Where no device lists exports, kallsyms has at least their names and addresses.
+        // Without the device, kallsyms has at least the names and addresses of exports.
         let path = Path::new("/proc/kallsyms");
         let text = files::read_text(path, Kind::Regular, limits::SYMBOLS)?;
         let mut exports = state::exports_in_kallsyms(&text);
@@ -139,7 +141,7 @@ fn list<T: Target>(target: &T) -> Result<Listing> {
     Ok(listing)
 }
 
-/// Where records are; a simulated kernel has its own beside its socket.
+/// The directory of the records. A simulated kernel has one beside its socket.
 fn directory<T: Target>(target: &T) -> Option<PathBuf> {
     match std::env::var_os("RELOBOX_STATE") {
         Some(path) => Some(PathBuf::from(path)).filter(|path| !path.as_os_str().is_empty()),
@@ -147,16 +149,16 @@ fn directory<T: Target>(target: &T) -> Option<PathBuf> {
     }
 }
 
-/// Whether modules are recorded.
+/// True if modules are recorded.
 pub fn recorded<T: Target>(target: &T) -> bool {
     directory(target).is_some()
 }
 
-/// Records a module that has just been inserted. It is live whatever happens here, so that is only a warning.
+/// Records a module that was just loaded. A failure is only a warning, because the module is live anyway.
 pub fn record<T: Target>(target: &T, inserted: &Inserted, origin: impl FnOnce() -> Result<Origin>) {
     let Some(directory) = directory(target) else { return };
     let keep = || -> Result<()> {
-        // No exports: what they are is asked when a state is exported.
+        // The exports are only read when a state is exported.
         let wanted: Option<&[&[u8]]> = if target.mode() == Mode::Device { Some(&[]) } else { None };
         let listing = target.connect()?.list(wanted).map_err(|failure| failed(&inserted.name, &failure))?;
         let Some(module) = listing.modules.iter().find(|m| m.name == inserted.name) else {
@@ -166,17 +168,17 @@ pub fn record<T: Target>(target: &T, inserted: &Inserted, origin: impl FnOnce() 
         Store::create(&directory)?.keep(&target.boot()?, Record::new(inserted, module, origin()?))
     };
     if let Err(error) = keep() {
-        output::warning(format_args!("{}: it is loaded, but not recorded: {error}", inserted.name));
+        output::warning(format_args!("{}: the module is loaded, but was not recorded: {error}", inserted.name));
     }
 }
 
-/// Forgets a module that was removed.
+/// Removes the record of a module that was removed.
 pub fn forget<T: Target>(target: &T, name: &str) {
     let forgotten = || match directory(target).map(|path| Store::open(&path)).transpose()?.flatten() {
         Some(store) => store.forget(name),
         None => Ok(()),
     };
     if let Err(error) = forgotten() {
-        output::warning(format_args!("{name}: it is removed, but its record is not: {error}"));
+        output::warning(format_args!("{name}: the module is removed, but its record is not: {error}"));
     }
 }

@@ -1,4 +1,4 @@
-//! Which kernel a command is about.
+//! The kernel that a command uses.
 
 use relobox_cli::args::{Common, Inputs};
 use relobox_core::error::{Error, Result};
@@ -9,82 +9,83 @@ use relobox_modprobe::plan::Needs;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// A choice of kernels, as a command line makes it: this machine's, and in the workshop a simulated one as well.
+/// A choice of kernels on a command line: this machine's, and in the workshop a simulated one as well.
 pub trait Target: clap::Args + Sync {
-    /// Who relocates what is loaded.
+    /// Who relocates modules for this kernel.
     fn mode(&self) -> Mode;
 
-    /// Whether this program may change that kernel.
+    /// Checks that this program may change the kernel.
     ///
     /// # Errors
-    /// [`Error::Usage`] if another program should.
+    /// [`Error::Usage`] if another program must do it.
     fn permit(&self) -> Result<()>;
 
-    /// A connection for everything but loading.
+    /// Connects for everything but loading.
     ///
     /// # Errors
     /// If the kernel cannot be reached.
     fn connect(&self) -> Result<Box<dyn Kernel>>;
 
-    /// A connection for removing. It does not hold the device, so that the device's own module can be removed.
+    /// Connects for removing. This does not open the device, so that the device's own module can be removed.
     ///
     /// # Errors
     /// If the kernel cannot be reached.
     fn remover(&self) -> Result<Box<dyn Kernel>>;
 
-    /// How often each module is used, where [`connect`](Target::connect) alone would change that.
+    /// The use count of each module, where [`connect`](Target::connect) would change it. Otherwise empty.
     ///
     /// # Errors
     /// If the kernel cannot be asked.
     fn use_counts(&self) -> Result<HashMap<String, Option<u32>>, Failure>;
 
-    /// What puts modules into it; several threads may share it.
+    /// Makes a loader, which several threads can share.
     ///
     /// # Errors
-    /// If there is nothing to link with, or a plugin that would be used is not trusted.
+    /// If the linking process cannot be started, or a plugin that would be used is not trusted.
     fn loader<'a>(&'a self, common: &Common, inputs: &'a Inputs) -> Result<Box<dyn Loader + 'a>>;
 
-    /// Links `object`, calls `function` of it there, or else its only global one, and takes it out again.
+    /// Links `object`, calls its `function` in the kernel, and frees the code. Without `function`, the only global
+    /// function is called.
     ///
     /// # Errors
-    /// If it cannot be linked, or the kernel refuses. Then nothing was called.
+    /// If the object cannot be linked, or the kernel refuses. Then nothing was called.
     fn call(&self, object: &Path, function: Option<&str>, common: &Common, inputs: &Inputs) -> Result<Called>;
 
-    /// What a module's file says it needs, where depmod has not said it.
+    /// Reads from a module's file what it needs. Called if depmod's indices do not say it.
     ///
     /// # Errors
-    /// If it cannot be read, or no module may be looked into here.
+    /// If the file cannot be read, or if this program must not parse modules.
     fn needs(&self, path: &Path, common: &Common) -> Result<Needs>;
 
-    /// The kernel's release.
+    /// The kernel's release, as in `uname -r`.
     fn release(&self) -> String;
 
-    /// Which boot of it this is.
+    /// The identity of the kernel's current boot.
     ///
     /// # Errors
-    /// If the kernel does not say so.
+    /// If the kernel does not report it.
     fn boot(&self) -> Result<Boot>;
 
-    /// Where what is loaded is recorded, if nobody says where.
+    /// The default directory for the records of loaded modules.
     fn state_directory(&self) -> PathBuf;
 }
 
-/// Puts modules into a kernel.
+/// Loads modules into a kernel.
 pub trait Loader: Sync {
-    /// Links the module at `path`, makes it a live module of the kernel, and records that.
+    /// Links the module at `path`, loads it with the parameters `args`, and records it.
     ///
     /// # Errors
-    /// If it cannot be read or linked, or the kernel refuses it. Then it is not live.
+    /// If the module cannot be read or linked, or if the kernel refuses it. Then it is not live.
     fn insert(&self, path: &Path, args: &str) -> Result<Inserted>;
 }
 
-/// That depmod has not said what a module's file needs, where that is not looked up in the file.
+/// The error for a module that depmod has not indexed, in a program that must not parse modules.
 #[must_use]
-pub fn no_depmod(path: &Path) -> Error {
-    Error::Usage(format!("{}: modules.dep does not say what it needs: run depmod", path.display()))
+pub(crate) fn no_depmod(path: &Path) -> Error {
+    Error::Usage(format!("{}: modules.dep does not list its dependencies: run depmod", path.display()))
 }
 
-/// A failure as the person should read it.
+/// Converts a failure of a kernel into an error about `subject`.
 pub fn failed(subject: &str, failure: &Failure) -> Error {
     match failure {
         Failure::Unreachable(text) => Error::Usage(text.clone()),

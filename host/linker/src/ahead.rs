@@ -1,8 +1,8 @@
-//! The guests of this program: compiled when it was built, in its own code.
+//! The guests of this program, compiled when the program was built, as part of its code.
 //!
-//! `scripts/build-programs` compiles them for any processor of the architecture, and names their directory in
-//! `RELOBOX_COMPILED` when it builds this program; see the build script. They lie in a section that is mapped to be read and
-//! executed, as all code is. Those of other machines lie beside the program, in `guests/`.
+//! `scripts/build-programs` compiles them for any processor of the architecture, and passes their directory in
+//! `RELOBOX_COMPILED` when it builds this program; see the build script. They lie in a section that is mapped readable
+//! and executable, like all code. The guests of other machines lie beside the program, in `guests/`.
 #![allow(unsafe_code, reason = "compiled code is run as it is")]
 
 use relobox_core::error::{Error, Result};
@@ -17,16 +17,16 @@ use std::path::PathBuf;
 
 include!(concat!(env!("OUT_DIR"), "/ahead.rs"));
 
-/// The directory of other machines' guests, beside this program.
+/// The directory beside this program with the guests of other machines.
 const BESIDE: &str = "guests";
 
-/// Their names, for people.
+/// The names of the guests in this program, for people.
 pub(crate) fn names() -> String {
     let names: Vec<_> = carried().iter().map(|(name, _)| *name).collect();
     names.join(", ")
 }
 
-/// The guests: those that this program carries, and `others`, which the parent gave.
+/// The guests in this program, and `others`, which the parent sent.
 pub(crate) fn guests(setup: &Setup, others: Vec<Unloaded>) -> Result<Guests> {
     let carried = carried();
     let entry = |name: &str| catalogue().iter().find(|entry| entry.name == name);
@@ -54,7 +54,8 @@ fn unloaded(entry: &Entry, code: Compiled) -> Unloaded {
     }
 }
 
-/// The compiled guest of this name, from beside this program, where whoever may write could replace the program as well.
+/// Maps the compiled guest of this name from beside this program. A user who can write there can also replace the
+/// program.
 fn beside(name: &str) -> Result<Compiled> {
     let program = std::env::current_exe().map_err(Error::io("/proc/self/exe"))?;
     let path: PathBuf = program.with_file_name(BESIDE).join(format!("{name}.cwasm"));
@@ -63,6 +64,6 @@ fn beside(name: &str) -> Result<Compiled> {
 }
 
 fn map(file: &std::fs::File) -> std::io::Result<Compiled> {
-    // SAFETY: it was installed with this program, which it is as trusted as.
+    // SAFETY: the file was installed together with this program, and is trusted like it.
     unsafe { Compiled::map(file) }
 }

@@ -1,7 +1,7 @@
-//! What a linking process must not be able to do, tried from inside one.
+//! Tries from inside a linking process what must not be possible.
 //!
-//! The parent asks for these by their names ([`relobox_isolate::ATTEMPTS`]), each in a fresh process, since most of them are its
-//! end. They do no harm where they succeed.
+//! The parent asks for each attempt by its name ([`relobox_isolate::ATTEMPTS`]). Each runs in a fresh process, because
+//! most of them end it. An attempt that succeeds does no harm.
 
 use crate::system::call;
 use relobox_core::limits;
@@ -9,9 +9,9 @@ use relobox_isolate::message::Tried;
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
-/// Tries it. `parent` is the privileged process, `room` one that it has made.
-pub(super) fn attempt(what: &str, parent: i32, room: BorrowedFd<'_>) -> Tried {
-    let room = i64::from(room.as_raw_fd());
+/// Makes the attempt `what`. `parent` is the number of the privileged process, and `buffer` a memfd that it has made.
+pub(super) fn attempt(what: &str, parent: i32, buffer: BorrowedFd<'_>) -> Tried {
+    let buffer = i64::from(buffer.as_raw_fd());
     let parent = i64::from(parent);
     let map = |len: u64, flags: i32, fd: i64| call(libc::SYS_mmap, [0, len as i64, word(WRITABLE), word(flags), fd, 0]);
     let page = || map(4096, PRIVATE, -1);
@@ -86,10 +86,14 @@ pub(super) fn attempt(what: &str, parent: i32, room: BorrowedFd<'_>) -> Tried {
         }
         "make a file in memory" => call(libc::SYS_memfd_create, [address(c"x"), 0, 0, 0, 0, 0]),
         "make a secret file in memory" => call(libc::SYS_memfd_secret, [0; 6]),
-        "make a room larger" => call(libc::SYS_ftruncate, [room, 1 << 40, 0, 0, 0, 0]),
-        "write past a room's end" => call(libc::SYS_pwrite64, [room, address(c"x"), 1, limits::MESSAGE as i64, 0, 0]),
-        "seal a room" => call(libc::SYS_fcntl, [room, libc::F_ADD_SEALS.into(), libc::F_SEAL_WRITE.into(), 0, 0, 0]),
-        "map a room to be shared" => map(4096, libc::MAP_SHARED, room),
+        "make a buffer larger" => call(libc::SYS_ftruncate, [buffer, 1 << 40, 0, 0, 0, 0]),
+        "write past a buffer's end" => {
+            call(libc::SYS_pwrite64, [buffer, address(c"x"), 1, limits::MESSAGE as i64, 0, 0])
+        }
+        "seal a buffer" => {
+            call(libc::SYS_fcntl, [buffer, libc::F_ADD_SEALS.into(), libc::F_SEAL_WRITE.into(), 0, 0, 0])
+        }
+        "map a buffer to be shared" => map(4096, libc::MAP_SHARED, buffer),
         "map shared memory" => map(4096, libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1),
         "map a stack that grows" => map(4096, PRIVATE | libc::MAP_GROWSDOWN, -1),
         "map huge pages" => map(2 << 20, PRIVATE | libc::MAP_HUGETLB, -1),
@@ -122,11 +126,11 @@ pub(super) fn attempt(what: &str, parent: i32, room: BorrowedFd<'_>) -> Tried {
             let none = 0u64;
             call(libc::SYS_signalfd4, [-1, std::ptr::from_ref(&none) as i64, 8, 0, 0, 0])
         }
-        "duplicate a descriptor" => call(libc::SYS_fcntl, [room, libc::F_DUPFD_CLOEXEC.into(), 0, 0, 0, 0]),
+        "duplicate a descriptor" => call(libc::SYS_fcntl, [buffer, libc::F_DUPFD_CLOEXEC.into(), 0, 0, 0, 0]),
         "enlarge a socket's buffer" => {
             let size = 1i32 << 30;
             let size = std::ptr::from_ref(&size) as i64;
-            call(libc::SYS_setsockopt, [room, libc::SOL_SOCKET.into(), libc::SO_SNDBUF.into(), size, 4, 0])
+            call(libc::SYS_setsockopt, [buffer, libc::SOL_SOCKET.into(), libc::SO_SNDBUF.into(), size, 4, 0])
         }
         "keep a key" => {
             let (kind, name) = (address(c"user"), address(c"relobox-attempt"));
@@ -134,14 +138,14 @@ pub(super) fn attempt(what: &str, parent: i32, room: BorrowedFd<'_>) -> Tried {
         }
         "take a lock that inherits priorities" => futex(libc::FUTEX_LOCK_PI),
         "requeue futexes" => futex(libc::FUTEX_CMP_REQUEUE),
-        // Of none, which is invalid where it is allowed.
+        // For no futexes, which is EINVAL where the call is allowed.
         "wait for several futexes" => call(libc::SYS_futex_waitv, [0; 6]),
         "queue a signal" => {
             let mut info = [0u64; 16];
             let info = info.as_mut_ptr() as i64;
             call(libc::SYS_rt_sigqueueinfo, [parent, 0, info, 0, 0, 0])
         }
-        "read ahead of a file" => call(libc::SYS_readahead, [room, 0, 4096, 0, 0, 0]),
+        "read ahead of a file" => call(libc::SYS_readahead, [buffer, 0, 4096, 0, 0, 0]),
         _ => return Tried::Unknown,
     };
     match result {
@@ -150,7 +154,7 @@ pub(super) fn attempt(what: &str, parent: i32, room: BorrowedFd<'_>) -> Tried {
     }
 }
 
-/// A futex of its own, with another operation than waiting and waking.
+/// Calls futex(2) with an operation other than wait and wake.
 fn futex(operation: i32) -> Result<i64, i32> {
     let word = 0u32;
     let at = std::ptr::from_ref(&word) as i64;
@@ -181,11 +185,11 @@ mod tests {
     use super::*;
     use std::os::fd::AsFd as _;
 
-    /// The tries themselves work: outside, where they are allowed.
+    /// Outside of a linking process, where they are allowed, the attempts succeed.
     #[test]
     fn what_a_test_may_do_is_allowed() {
-        let room = relobox_core::memfd::room(4096).unwrap();
-        let attempt = |what| super::attempt(what, std::process::id() as i32, room.as_fd());
+        let buffer = relobox_core::memfd::room(4096).unwrap();
+        let attempt = |what| super::attempt(what, std::process::id() as i32, buffer.as_fd());
         for what in [
             "read a file",
             "list a directory",
@@ -199,7 +203,7 @@ mod tests {
             "turn data into code",
             "set a timer",
             "make a file in memory",
-            "map a room to be shared",
+            "map a buffer to be shared",
             "map shared memory",
             "map a stack that grows",
             "map more than it may write",
@@ -220,8 +224,8 @@ mod tests {
         for (what, errno) in [
             ("read the parent's memory", libc::EFAULT),
             ("wait for several futexes", libc::EINVAL),
-            ("make a room larger", libc::EPERM),
-            ("write past a room's end", libc::EPERM),
+            ("make a buffer larger", libc::EPERM),
+            ("write past a buffer's end", libc::EPERM),
         ] {
             assert_eq!(attempt(what), Tried::Refused(errno), "{what}");
         }

@@ -1,11 +1,11 @@
-//! The linking process: it has the sandbox, and no rights.
+//! The linking process: it contains the sandbox, and has no rights.
 //!
 //! | module | what it has |
 //! |---|---|
-//! | [`zygote`] | the process that is started: it loads the guests, gives up its rights, and starts a process for each job |
-//! | [`lockdown`], `seccomp` | what it gives up, in which order |
+//! | [`zygote`] | the first process: loads the guests, gives up its rights, and forks a process for each job |
+//! | [`lockdown`], `seccomp` | the rights that are given up, in their order |
 //! | `proxy` | the kernel as a job sees it: each call is a message to the parent |
-//! | `attempts` | what must not be possible, tried from inside |
+//! | `attempts` | tries from inside what must not be possible |
 //! | `system` | the few system calls without a safe interface |
 //!
 //! The other side of the socket is `relobox-isolate`.

@@ -1,9 +1,9 @@
-//! What the linking process gives up, in three steps: the zygote's files while it gets ready from what is trusted;
-//! everything but starting jobs before the first of them; and in each job, everything but computing and answering. From the
-//! second step on no memory becomes executable: the guests' code is there already.
+//! How the linking process gives up its rights, in three steps. The zygote gives up its files while it loads what is
+//! trusted. Before the first job, it gives up everything but starting jobs. Each job gives up everything but computing
+//! and answering. From the second step on, no memory can become executable: the code of the guests is mapped already.
 //!
-//! Refusals come twice: what no honest linking process ever tries kills it; for the rest, which libraries may probe,
-//! there is an error.
+//! A forbidden system call has one of two results. Those that an honest linking process never makes kill it. The
+//! others, which libraries may try, return an error.
 
 use crate::system::never_executable;
 use landlock::{
@@ -20,7 +20,7 @@ use std::path::Path;
 #[path = "seccomp.rs"]
 mod seccomp;
 
-/// Without a filter there is no linking process: landlock alone leaves too much.
+/// Without a filter of system calls there is no linking process, because landlock alone leaves too much.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod seccomp {
     use crate::Fault;
@@ -35,13 +35,16 @@ mod seccomp {
     }
 }
 
-/// `nobody` and `nogroup`, to whom nothing belongs.
+/// The users `nobody` and `nogroup`, which own nothing.
 const NOBODY: (u32, u32) = (65534, 65534);
 
-/// The newest landlock whose meaning is known here. Older kernels do what they can.
+/// The newest version of landlock that this code was written for. Older kernels enforce what they support.
 const LANDLOCK: ABI = ABI::V6;
 
-/// Files: those of `directory` and no others. True if this kernel does all of it.
+/// Restricts access to files to those below `directory`, or to none. Returns true if this kernel enforces all of it.
+///
+/// # Errors
+/// [`Fault::Start`] if the kernel refuses the rules, or the directory cannot be opened.
 pub fn files(directory: Option<&Path>) -> Result<bool, Fault> {
     let fail = |e: &dyn std::fmt::Display| Fault::Start { step: "give up files", reason: e.to_string() };
     let ruleset = Ruleset::default()
@@ -67,15 +70,16 @@ pub fn files(directory: Option<&Path>) -> Result<bool, Fault> {
     Ok(status.map_err(|e| fail(&e))?.ruleset == RulesetStatus::FullyEnforced)
 }
 
-/// Before the first job: user, groups, capabilities, files, and every system call that starting jobs does not take.
-/// True if this kernel does all of it.
+/// Gives up user, groups, capabilities, files, and every system call that is not needed to start jobs. Called before
+/// the first job. Returns true if this kernel enforces all of it.
 pub(crate) fn zygote() -> Result<bool, Fault> {
     for capability in CapabilitySet::all().iter() {
-        // Fails without CAP_SETPCAP, and then exec is refused all the same; and for what this kernel does not know.
+        // This fails without CAP_SETPCAP, but exec is refused anyway. It also fails for capabilities that are unknown
+        // here.
         let _ = rustix::thread::remove_capability_from_bounding_set(capability);
     }
     if rustix::process::geteuid().is_root() {
-        let step = |r: rustix::io::Result<()>| r.map_err(Fault::step("become nobody"));
+        let step = |r: rustix::io::Result<()>| r.map_err(Fault::step("change to user nobody"));
         let (group, user) = (rustix::process::Gid::from_raw(NOBODY.1), rustix::process::Uid::from_raw(NOBODY.0));
         step(rustix::thread::set_thread_groups(&[]))?;
         step(rustix::thread::set_thread_res_gid(group, group, group))?;
@@ -85,7 +89,8 @@ pub(crate) fn zygote() -> Result<bool, Fault> {
     let none = CapabilitySet::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
     rustix::thread::set_capabilities(None, sets).map_err(Fault::step("drop capabilities"))?;
-    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(Fault::step("hide its memory"))?;
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(Fault::step("make its memory undumpable"))?;
     limit(&[
         (Resource::Core, 0),
         (Resource::Memlock, 0),
@@ -94,7 +99,7 @@ pub(crate) fn zygote() -> Result<bool, Fault> {
         (Resource::Nofile, limits::DESCRIPTORS),
         (Resource::As, limits::ADDRESS_SPACE),
         (Resource::Data, limits::LINKING),
-        // Its stack counts as address space, and not as data.
+        // The stack counts as address space, but not as data.
         (Resource::Stack, limits::LINKING_STACK),
     ])?;
     let whole = files(None)?;
@@ -103,11 +108,12 @@ pub(crate) fn zygote() -> Result<bool, Fault> {
     Ok(whole)
 }
 
-/// In a job, before it sees its first byte: no more processes, an end with the zygote's, and only what computing and
-/// answering take.
+/// Called in a job before it reads its first byte: the job can start no process, it ends with the zygote, and it keeps
+/// only the system calls for computing and answering.
 pub(crate) fn job(zygote: Pid) -> Result<(), Fault> {
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(Fault::step("tie its life"))?;
-    // It may have died just before.
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(Fault::step("set its parent-death signal"))?;
+    // The zygote may have died just before.
     if rustix::process::getppid() != Some(zygote) {
         return Err(Fault::Gone);
     }
@@ -115,10 +121,10 @@ pub(crate) fn job(zygote: Pid) -> Result<(), Fault> {
     seccomp::job()
 }
 
-/// For a process that does one thing for whoever started it, and then ends: what a zygote and its job give up, at once.
+/// Gives up what a zygote and its job give up, at once. For a process that does one task and then ends.
 ///
 /// # Errors
-/// If the kernel does not let it give something up.
+/// [`Fault::Start`] if the kernel refuses a step.
 pub fn alone() -> Result<(), Fault> {
     rustix::thread::set_no_new_privs(true).map_err(Fault::step("give up new privileges"))?;
     zygote()?;
@@ -128,7 +134,7 @@ pub fn alone() -> Result<(), Fault> {
 
 fn limit(resources: &[(Resource, u64)]) -> Result<(), Fault> {
     for (resource, most) in resources {
-        // Never more than there was: somebody may have wanted it so, and raising a hard limit would take a privilege.
+        // Keep a limit that is lower already. To raise a hard limit takes a privilege.
         let most = rustix::process::getrlimit(*resource).current.map_or(*most, |limit| limit.min(*most));
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         rustix::process::setrlimit(*resource, limit).map_err(Fault::step("limit its resources"))?;

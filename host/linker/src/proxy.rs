@@ -1,4 +1,4 @@
-//! The kernel as the linking process sees it: everything is asked of the parent.
+//! The kernel as the linking process sees it: each call is a request to the parent.
 
 use relobox_core::error::{Error, Result};
 use relobox_core::kernel::{Failure, Kernel, Listing, Load, Loaded, Module, Protection, Request as Space};
@@ -6,7 +6,7 @@ use relobox_core::limits;
 use relobox_core::linker_fault::Fault;
 use relobox_core::problem::Problem;
 use relobox_isolate::message::{LoadForm, Name, Request};
-use relobox_isolate::wire::{self, Received, read, say, write_room};
+use relobox_isolate::wire::{self, Received, decode, send_to_parent, write_buffer};
 use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::io::Seek as _;
@@ -15,23 +15,23 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 /// A kernel at the other end of a socket.
 pub(super) struct Proxy<'a> {
     pub(super) socket: &'a OwnedFd,
-    /// The module's file, for messages.
+    /// The name of the module's file, for messages.
     pub(super) name: &'a str,
-    /// Where long messages and numbers are written; see [`Rooms`](relobox_isolate::wire::Rooms).
+    /// The buffers for long messages and for numbers; see [`Buffers`](relobox_isolate::wire::Buffers).
     pub(super) messages: BorrowedFd<'a>,
     pub(super) numbers: BorrowedFd<'a>,
-    /// Where bytes are written, until a file is written there.
+    /// The buffer for bytes of areas, until the module's file is written to it.
     pub(super) file: Option<OwnedFd>,
-    /// Bytes of that file.
+    /// The number of bytes of that file.
     pub(super) written: u64,
 }
 
 impl Proxy<'_> {
     fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Failure> {
         let answer = || {
-            say(self.socket.as_fd(), self.messages, request)?;
+            send_to_parent(self.socket.as_fd(), self.messages, request)?;
             match wire::receive(self.socket.as_fd())? {
-                Received::Message(body, _) => read::<Result<T, Failure>>(&body),
+                Received::Message(body, _) => decode::<Result<T, Failure>>(&body),
                 Received::Ended(_) | Received::Closed => Err(Fault::Gone),
             }
         };
@@ -45,7 +45,7 @@ impl Kernel for Proxy<'_> {
         self.ask(&Request::List(names))
     }
 
-    /// Never: the parent asks for itself.
+    /// Always fails: the parent asks the kernel itself.
     fn modules(&mut self) -> Result<Vec<Module>, Failure> {
         Err(Failure::NotAllowed("the linking process lists once".into()))
     }
@@ -55,8 +55,8 @@ impl Kernel for Proxy<'_> {
     }
 
     fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure> {
-        let room = self.file.as_ref().ok_or_else(|| Failure::Refused("its room is taken".into()))?;
-        write_room(room.as_fd(), bytes, limits::LINKED).map_err(here)?;
+        let buffer = self.file.as_ref().ok_or_else(|| Failure::Refused("its buffer has a file already".into()))?;
+        write_buffer(buffer.as_fd(), bytes, limits::LINKED).map_err(here)?;
         self.ask(&Request::Put(address, bytes.len() as u64))
     }
 
@@ -64,15 +64,16 @@ impl Kernel for Proxy<'_> {
         self.ask(&Request::Protect(area, protection))
     }
 
-    /// In the room that the parent has made for it, and which the parent will seal.
+    /// Writes to the buffer that the parent has made, and which the parent will seal.
     fn file(&mut self, write: &mut dyn FnMut(&mut File) -> Result<()>) -> Result<OwnedFd> {
         let io = |error| Error::io("memfd")(error);
-        let room = self.file.take().ok_or_else(|| io(std::io::Error::other("there is no room for a second one")))?;
-        let mut file = File::from(room);
+        let buffer =
+            self.file.take().ok_or_else(|| io(std::io::Error::other("there is no buffer for a second file")))?;
+        let mut file = File::from(buffer);
         file.rewind().map_err(io)?;
         write(&mut file).map_err(|error| match error {
             Error::Io { source, .. } if source.raw_os_error() == Some(libc::EPERM) => {
-                let text = format!("the file with its relocations done has more than {} bytes", limits::LINKED);
+                let text = format!("the relocated file has more than {} bytes", limits::LINKED);
                 Problem::new("linked-too-large", self.name, text).into()
             }
             error => error,
@@ -85,7 +86,7 @@ impl Kernel for Proxy<'_> {
         if let Some(image) = &load.image {
             let numbers = image.sections.iter().chain(&image.symbols).flat_map(|value| value.to_le_bytes());
             let numbers: Vec<u8> = numbers.collect();
-            write_room(self.numbers, &numbers, limits::VALUES).map_err(here)?;
+            write_buffer(self.numbers, &numbers, limits::VALUES).map_err(here)?;
         }
         self.ask(&Request::Load(Box::new(LoadForm::new(load, self.written))))
     }
@@ -94,7 +95,7 @@ impl Kernel for Proxy<'_> {
         self.ask(&Request::Call(address))
     }
 
-    /// Never: insmod removes nothing.
+    /// Always fails: a job does not remove modules.
     fn remove(&mut self, _: &str) -> Result<(), Failure> {
         Err(Failure::NotAllowed("the linking process removes nothing".into()))
     }

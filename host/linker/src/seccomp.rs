@@ -1,4 +1,4 @@
-//! The system calls that are left.
+//! The system calls that remain allowed.
 
 use relobox_core::linker_fault::Fault;
 use seccompiler::{
@@ -6,9 +6,9 @@ use seccompiler::{
 };
 use std::collections::BTreeMap;
 
-/// What computing, reading the file and answering take.
+/// The system calls for computing, reading the file and answering.
 const COMPUTING: &[i64] = &[
-    // The socket, and the memfds that it brings: a module's file, long messages, rooms to write to.
+    // The socket, and the memfds that come with messages: the module's file, long messages, buffers to write to.
     libc::SYS_recvmsg,
     libc::SYS_sendmsg,
     libc::SYS_read,
@@ -21,7 +21,7 @@ const COMPUTING: &[i64] = &[
     // Memory; mmap, mprotect, mremap and madvise have conditions.
     libc::SYS_brk,
     libc::SYS_munmap,
-    // The runtime, traps, the end; futex has conditions.
+    // The runtime, traps, and the end of the process; futex has conditions.
     libc::SYS_clock_gettime,
     libc::SYS_getrandom,
     libc::SYS_getpid,
@@ -36,7 +36,7 @@ const COMPUTING: &[i64] = &[
     libc::SYS_exit_group,
 ];
 
-/// What starting, watching and ending jobs takes besides.
+/// The additional system calls for starting, watching and ending jobs.
 const STARTING: &[i64] = &[
     libc::SYS_clone,
     libc::SYS_wait4,
@@ -56,7 +56,7 @@ const STARTING: &[i64] = &[
     libc::SYS_fork,
 ];
 
-/// What nothing in here ever tries: whoever does is not what it was.
+/// The system calls that an honest linking process never makes. They kill the process.
 const DEADLY: &[i64] = &[
     // Other programs, processes and their memory.
     libc::SYS_execve,
@@ -76,7 +76,7 @@ const DEADLY: &[i64] = &[
     libc::SYS_listen,
     libc::SYS_accept,
     libc::SYS_accept4,
-    // Files by other ways than open, which libraries probe and which is an error.
+    // Access to files other than by open. Libraries try open, so that is only an error.
     libc::SYS_open_by_handle_at,
     libc::SYS_mount,
     libc::SYS_umount2,
@@ -126,32 +126,32 @@ const DEADLY: &[i64] = &[
     libc::SYS_quotactl,
 ];
 
-/// What a mapping may be, besides private: nothing that is shared, which no limit on data counts; that grows by itself, as
-/// a stack, which none counts either; or that takes another pool's pages.
+/// The flags that a mapping may have besides `MAP_PRIVATE`. Not allowed: shared mappings and those that grow like a
+/// stack, because no limit on data counts them; and huge pages, which come from another pool.
 const MAPPING: i32 = libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE | libc::MAP_STACK;
 
-/// What the standard library and the C library do with futexes, and no more: those that inherit priorities or requeue keep
-/// memory in the kernel, and have had faults.
+/// The futex operations that the standard library and the C library use. Others, such as priority inheritance and
+/// requeue, keep memory in the kernel and have had bugs.
 const FUTEX: [i32; 3] = [libc::FUTEX_WAIT, libc::FUTEX_WAKE, libc::FUTEX_WAIT_BITSET];
 
-/// What may be said of memory: that it is not needed now, that it should be huge pages, and that it will be written.
+/// The advice that a process may give about memory.
 const ADVICE: [i32; 3] = [libc::MADV_DONTNEED, libc::MADV_HUGEPAGE, libc::MADV_POPULATE_WRITE];
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// For the zygote, and so for all that it starts.
+/// The filter of the zygote, which all its jobs inherit.
 pub(super) fn zygote() -> Result<(), Fault> {
     let mut rules = computing()?;
     rules.extend(STARTING.iter().map(|call| (*call, Vec::new())));
     let deadly = DEADLY.iter().map(|call| (*call, Vec::new())).collect();
     apply(deadly, SeccompAction::Allow, SeccompAction::KillProcess)?;
-    // Files in memory are counted by no limit. Of the other errors wasmtime, which can do without them, would make a fault.
+    // No limit counts files in memory. wasmtime can do without them, but only if the error is ENOSYS.
     let missing = BTreeMap::from([(libc::SYS_memfd_create, Vec::new())]);
     apply(missing, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))?;
     apply(rules, REFUSE, SeccompAction::Allow)
 }
 
-/// For a job.
+/// The filter of a job.
 pub(super) fn job() -> Result<(), Fault> {
     apply(computing()?, REFUSE, SeccompAction::Allow)
 }
@@ -160,12 +160,12 @@ const REFUSE: SeccompAction = SeccompAction::Errno(libc::EPERM as u32);
 
 fn computing() -> Result<Rules, Fault> {
     let mut rules: Rules = COMPUTING.iter().map(|call| (*call, Vec::new())).collect();
-    // Allowed by the filter before this one, which has an error of its own for it.
+    // The filter before this one returns its own error for it.
     rules.insert(libc::SYS_memfd_create, Vec::new());
-    // Nothing becomes executable.
+    // No mapping is executable.
     let map = vec![masked(3, !MAPPING, libc::MAP_PRIVATE)?, masked(2, libc::PROT_EXEC, 0)?];
     rules.insert(libc::SYS_mmap, vec![rule(map)?]);
-    // Memory that was written stays writable: what is not is counted no more as written.
+    // Written memory must stay writable: read-only memory is no longer counted as written.
     rules.insert(libc::SYS_mprotect, vec![rule(vec![is(2, libc::PROT_READ | libc::PROT_WRITE)?])?]);
     rules.insert(libc::SYS_mremap, vec![rule(vec![is(3, libc::MREMAP_MAYMOVE)?])?]);
     let any = |argument, mask, values: &[i32]| -> Result<Vec<_>, Fault> {
@@ -185,7 +185,7 @@ fn is(argument: u8, value: i32) -> Result<SeccompCondition, Fault> {
     masked(argument, !0, value)
 }
 
-/// Of an argument of 32 bits, those in `mask` are those of `value`.
+/// The condition that the bits in `mask` of a 32-bit argument equal those of `value`.
 fn masked(argument: u8, mask: i32, value: i32) -> Result<SeccompCondition, Fault> {
     let (mask, value) = (u64::from(mask as u32), u64::from(value as u32));
     let op = SeccompCmpOp::MaskedEq(mask);

@@ -1,7 +1,7 @@
-//! The zygote: it loads the guests once, gives up its rights, and starts a process for each job.
+//! The zygote: loads the guests once, gives up its rights, and forks a process for each job.
 //!
-//! It never sees a byte of a module, nor runs a guest that is not built in: what it hears comes from its parent. So
-//! every job begins in a process that nothing hostile has touched, and ends with it.
+//! It never reads a byte of a module, and never runs a guest that is not built in. Its input comes from its parent. So
+//! each job begins in a process that nothing hostile has touched, and that ends with the job.
 
 use crate::attempts::attempt;
 use crate::lockdown;
@@ -13,7 +13,7 @@ use relobox_core::kernel::Machine;
 use relobox_core::limits;
 use relobox_core::linker_fault::Fault;
 use relobox_isolate::message::{Answer, Job, NewJob, Ready, Request, Setup, Tried};
-use relobox_isolate::wire::{Received, Rooms, read, receive, say, send, send_ended};
+use relobox_isolate::wire::{Buffers, Received, decode, receive, send, send_ended, send_to_parent};
 use relobox_link::call::call;
 use relobox_link::guests::{Code, Guests, Unloaded};
 use relobox_link::insmod::insmod;
@@ -28,7 +28,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, getpid, pidfd_open, 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::ExitCode;
 
-/// Serves the parent at the other end of standard input, until it is gone. `load` makes the guests.
+/// Serves the parent at the other end of standard input until it is gone. `load` makes the guests. Returns the exit
+/// code.
 pub fn serve_stdin(load: Load) -> ExitCode {
     let Ok(control) = take_stdin() else { return ExitCode::from(2) };
     let code = match ready(&control, load) {
@@ -41,7 +42,7 @@ pub fn serve_stdin(load: Load) -> ExitCode {
         }
         Err(error) => {
             let usage = error.exit_code() == 2;
-            // A packet has room for it, whatever it quotes.
+            // A packet is large enough for this, whatever the text contains.
             let text = error.to_string().chars().take(limits::PACKET / 8).collect();
             let _ = send(control.as_fd(), &Ready::No { text, usage }, &[]);
             2
@@ -50,7 +51,7 @@ pub fn serve_stdin(load: Load) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// The socket, away from where libraries might write to it. No other descriptor is kept.
+/// Moves the socket away from standard input, where libraries might read or write. Closes all other descriptors.
 fn take_stdin() -> std::io::Result<OwnedFd> {
     close_from(3);
     let control = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
@@ -64,16 +65,16 @@ struct Zygote {
     machine: Option<Machine>,
 }
 
-/// Makes the guests of what the parent said, and of the plugins that it gave.
+/// Makes the guests from the setup, and from the plugins that the parent sent.
 pub type Load = fn(&Setup, Vec<Unloaded>) -> Result<Guests>;
 
-/// Loads the guests and gives up everything; what this kernel cannot take away.
+/// Loads the guests and gives up all rights. Returns the parts of the isolation that this kernel does not support.
 fn ready(control: &OwnedFd, load: Load) -> Result<(Zygote, Vec<String>)> {
     let Received::Message(body, plugins) = receive(control.as_fd())? else { return Err(Fault::Gone.into()) };
-    let setup: Setup = read(&body)?;
-    // The terminal's interrupt is for the parent, and the parent's end is ours.
+    let setup: Setup = decode(&body)?;
+    // The terminal's interrupt is for the parent. This process ends when the parent does.
     let _ = rustix::process::setsid();
-    rustix::process::chdir("/").map_err(Fault::step("leave its directory"))?;
+    rustix::process::chdir("/").map_err(Fault::step("change its directory"))?;
     rustix::thread::set_no_new_privs(true).map_err(Fault::step("give up new privileges"))?;
     let others = setup.plugins.iter().zip(plugins).map(|(plugin, fd)| {
         let code = map(fd).map_err(Error::io(&plugin.path))?;
@@ -87,30 +88,32 @@ fn ready(control: &OwnedFd, load: Load) -> Result<(Zygote, Vec<String>)> {
     });
     let others = others.collect::<Result<Vec<_>>>()?;
     let guests = load(&setup, others)?;
-    let [chosen, pinned] = setup.meant;
+    let [chosen, pinned] = setup.preferred;
     let guests = guests.preferring(chosen, pinned);
     guests.load_built_in(setup.machine.as_ref())?;
-    // Their code only: none of it has run when the first job begins.
+    // Only their code. None of it has run when the first job begins.
     guests.load_code_of_others(setup.machine.as_ref());
     alone()?;
     let whole = lockdown::zygote()?;
-    let missing = if whole { vec![] } else { vec!["this kernel has landlock only in part, or not at all".into()] };
+    let missing = if whole { vec![] } else { vec!["this kernel supports landlock only in part, or not at all".into()] };
     Ok((Zygote { guests, machine: setup.machine }, missing))
 }
 
 #[allow(unsafe_code, reason = "compiled code is run as it is")]
 fn map(code: OwnedFd) -> std::io::Result<Compiled> {
-    // SAFETY: the parent vouches for it: it was compiled from a plugin that is pinned, into a file that only its owner writes.
+    // SAFETY: the parent vouches for the code: it was compiled from a pinned plugin, into a file that only its
+    // owner can write.
     unsafe { Compiled::map(&code.into()) }
 }
 
-/// Filters and capabilities are a thread's: there may be no other that keeps them.
+/// Checks that the process has one thread. Filters and capabilities apply to a thread, so another would keep its
+/// rights.
 fn alone() -> Result<(), Fault> {
-    let fault = |reason: String| Fault::Start { step: "be alone", reason };
-    // Landlock hides /proc; the count of links does not need it to be opened.
+    let fault = |reason: String| Fault::Start { step: "check that it has one thread", reason };
+    // Landlock hides /proc. The number of links can be read without opening it.
     match rustix::fs::stat("/proc/self/task") {
         Ok(stat) if stat.st_nlink > 3 => Err(fault(format!("{} threads", stat.st_nlink - 2))),
-        // Without /proc there is nothing to see; wasmtime is built to start no threads.
+        // Without /proc, this cannot be checked. wasmtime is built so that it starts no threads.
         _ => Ok(()),
     }
 }
@@ -119,9 +122,9 @@ fn alone() -> Result<(), Fault> {
 struct Running {
     pid: Pid,
     pidfd: OwnedFd,
-    /// The job's end of its socket, to say how it ended.
+    /// The job's end of its socket, to report how the process ended.
     socket: OwnedFd,
-    /// The parent does not want it any more.
+    /// True if the parent has closed its end: the process is killed.
     ended: bool,
 }
 
@@ -154,7 +157,7 @@ impl Zygote {
             if asked {
                 match receive(control.as_fd())? {
                     Received::Message(body, mut fds) if fds.len() == 1 => {
-                        let NewJob = read(&body)?;
+                        let NewJob = decode(&body)?;
                         let socket = fds.remove(0);
                         let zygote = getpid();
                         match fork()? {
@@ -163,22 +166,23 @@ impl Zygote {
                                 running.push(Running { pid, pidfd, socket, ended: false });
                             }
                             None => {
-                                // Other jobs' sockets are none of this one's business, nor is the zygote's own.
+                                // A job must not have the sockets of other jobs, or that of the zygote.
                                 drop((running, control));
                                 self.job(zygote, &socket);
                             }
                         }
                     }
-                    // The parent is gone, and so is every job with this process.
+                    // The parent is gone. All jobs end with this process.
                     _ => return Ok(()),
                 }
             }
         }
     }
 
-    /// A job, from its process's beginning to its end.
+    /// Runs a job from the beginning to the end of its process.
     fn job(&self, zygote: Pid, socket: &OwnedFd) -> ! {
-        // With its place, to the parent: there is no terminal. In a packet, since there may be no room yet.
+        // An error goes to the parent, because there is no terminal. It goes in a packet: the buffers may not exist
+        // yet.
         let report = |text: String| {
             let text = text.chars().take(limits::PACKET / 8).collect();
             let _ = send(socket.as_fd(), &Request::Answer(Box::new(Answer::Failed(text))), &[]);
@@ -209,21 +213,21 @@ impl Zygote {
         lockdown::job(zygote)?;
         self.guests.load_others(self.machine.as_ref());
         let Received::Message(body, mut fds) = receive(socket.as_fd())? else { return Err(Fault::Gone) };
-        // The rooms come first, and after them a module.
+        // The descriptors of the buffers come first, and the module's last.
         let module = fds.split_off(fds.len().min(3)).pop();
-        let rooms = fds.try_into().map_err(|_| Fault::Protocol("a job without rooms"))?;
-        let Rooms { messages, file: room, numbers } = Rooms::from_fds(rooms);
-        let request = match (read(&body)?, module) {
+        let buffers = fds.try_into().map_err(|_| Fault::Protocol("a job without buffers"))?;
+        let Buffers { messages, file: buffer, numbers } = Buffers::from_fds(buffers);
+        let request = match (decode(&body)?, module) {
             (Job::Insmod { name, len, args, inputs }, Some(file)) => {
                 let (messages, numbers) = (messages.as_fd(), numbers.as_fd());
-                let mut parent = Proxy { socket, name: &name, messages, numbers, file: Some(room), written: 0 };
+                let mut parent = Proxy { socket, name: &name, messages, numbers, file: Some(buffer), written: 0 };
                 let module = self.load(&name, file, len);
                 let inserted = module.and_then(|module| insmod(&self.guests, &mut parent, module, &args, &inputs));
                 Request::Answer(Box::new(Answer::new(inserted)))
             }
             (Job::Call { name, len, function, inputs }, Some(file)) => {
                 let (messages, numbers) = (messages.as_fd(), numbers.as_fd());
-                let mut parent = Proxy { socket, name: &name, messages, numbers, file: Some(room), written: 0 };
+                let mut parent = Proxy { socket, name: &name, messages, numbers, file: Some(buffer), written: 0 };
                 let object = self.load(&name, file, len);
                 let called =
                     object.and_then(|object| call(&self.guests, &mut parent, object, function.as_deref(), &inputs));
@@ -232,7 +236,7 @@ impl Zygote {
             (Job::Try(what, parent), _) => Request::Tried(attempt(&what, parent, messages.as_fd())),
             _ => Request::Tried(Tried::Unknown),
         };
-        say(socket.as_fd(), messages.as_fd(), &request)
+        send_to_parent(socket.as_fd(), messages.as_fd(), &request)
     }
 
     fn load(&self, name: &str, file: OwnedFd, len: u64) -> Result<Module> {

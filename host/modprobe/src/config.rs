@@ -1,4 +1,16 @@
-//! Configuration: modprobe.d and the kernel's command line.
+//! The configuration in modprobe.d(5), and the parameters of modules on the kernel's command line.
+//!
+//! ```
+//! use relobox_modprobe::Config;
+//!
+//! let mut config = Config::default();
+//! config.parse("/etc/modprobe.d/net.conf", "options dummy numdummies=2\nsoftdep dummy pre: crc32c\n");
+//! config.parse_command_line("ro quiet dummy.debug=1 modprobe.blacklist=pcspkr");
+//!
+//! assert_eq!(config.options_of("dummy", None), "numdummies=2 debug=1");
+//! assert_eq!(config.softdep("dummy").unwrap().pre, ["crc32c"]);
+//! assert_eq!(config.blacklisted("pcspkr").unwrap().to_string(), "kernel command line");
+//! ```
 
 use super::glob::{alias_name, matches};
 use super::{Place, read_text};
@@ -9,61 +21,66 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where modprobe.d(5) says configuration is. A file hides those of its name in later directories.
+/// The directories of the configuration. A file hides files of the same name in later directories.
 pub const DIRECTORIES: [&str; 5] =
     ["/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d"];
 
-/// What was configured, in the order of the files' names.
+/// The configuration, in the order of the files' names.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// `alias PATTERN MODULE`.
+    /// Lines `alias PATTERN MODULE`.
     pub aliases: Vec<Line>,
-    /// `options MODULE TEXT`, also from the kernel's command line.
+    /// Lines `options MODULE TEXT`, and parameters on the kernel's command line.
     pub options: Vec<Line>,
-    /// `install MODULE COMMAND`.
+    /// Lines `install MODULE COMMAND`.
     pub install: Vec<Line>,
-    /// `remove MODULE COMMAND`.
+    /// Lines `remove MODULE COMMAND`.
     pub remove: Vec<Line>,
-    /// `softdep MODULE pre: … post: …`.
+    /// Lines `softdep MODULE pre: … post: …`.
     pub softdeps: Vec<Softdep>,
-    /// `blacklist MODULE`, also from the kernel's command line.
+    /// Lines `blacklist MODULE`, and `modprobe.blacklist=` on the kernel's command line.
     pub blacklist: Vec<Line>,
-    /// `module_blacklist=` of the kernel's command line: what the kernel itself will refuse.
+    /// `module_blacklist=` on the kernel's command line: the modules that the kernel itself refuses.
     pub forbidden: Vec<Line>,
-    /// Lines that make no sense, with their places.
+    /// Lines that cannot be parsed, with their places.
     pub warnings: Vec<String>,
 }
 
-/// A line: a name or a pattern, and what is said of it.
+/// A line of the configuration: a name or a pattern, and the text that follows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// With underscores.
+    /// The name or pattern, with underscores instead of dashes.
     pub name: String,
-    /// The rest.
+    /// The rest of the line.
     pub value: String,
-    /// Where.
+    /// The place of the line.
     pub place: Place,
 }
 
-/// A soft dependency: both are names or aliases, and what cannot be found is ignored.
+/// The soft dependencies of a module, as names or aliases. Those that cannot be found are ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Softdep {
-    /// A pattern for modules' names.
+    /// A pattern that matches names of modules.
     pub name: String,
-    /// To load before it.
+    /// To be loaded before the module.
     pub pre: Vec<String>,
-    /// To load after it.
+    /// To be loaded after the module.
     pub post: Vec<String>,
 }
 
 impl Config {
-    /// Reads `directories`, and `softdeps`, the tree's own modules.softdep, which takes its turn by its name.
+    /// Reads the files in `directories` whose names end in `.conf` or `.alias`, in the order of their names. `softdeps`
+    /// is the file modules.softdep of a tree; it is sorted among them by its name.
+    ///
+    /// # Errors
+    /// If a directory or a file cannot be read, or a file is larger than [`limits::MODPROBE_CONFIG`]. A directory that
+    /// does not exist is not an error.
     pub fn read(directories: &[PathBuf], softdeps: Option<&Path>) -> Result<Self> {
         let mut files: BTreeMap<std::ffi::OsString, PathBuf> = BTreeMap::new();
         for directory in directories {
             let entries = match std::fs::read_dir(directory) {
                 Ok(entries) => entries,
-                // Most of them do not exist.
+                // Most of the directories do not exist on a given system.
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => {
                     let name = directory.file_name().unwrap_or_default().to_owned();
@@ -95,7 +112,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Reads the text of one file.
+    /// Parses the text of one file. `file` is its name in messages.
     pub fn parse(&mut self, file: &str, text: &str) {
         let file: Arc<str> = file.into();
         for (number, line) in logical_lines(text) {
@@ -113,16 +130,16 @@ impl Config {
             let value = rest.to_owned();
             let line = |name: String| Line { name, value: value.clone(), place: place.clone() };
             match command {
-                _ if name.is_empty() => self.warn(&place, "a line of one word"),
-                "alias" if value.is_empty() => self.warn(&place, "an alias for nothing"),
+                _ if name.is_empty() => self.warn(&place, "the line has only one word"),
+                "alias" if value.is_empty() => self.warn(&place, "the alias has no module"),
                 "alias" => self.aliases.push(line(alias_name(name))),
                 "options" => self.options.push(line(underscored(name))),
-                "install" | "remove" if value.is_empty() => self.warn(&place, "no command"),
+                "install" | "remove" if value.is_empty() => self.warn(&place, "the line has no command"),
                 "install" => self.install.push(line(underscored(name))),
                 "remove" => self.remove.push(line(underscored(name))),
                 "blacklist" => self.blacklist.push(line(underscored(name))),
                 "softdep" => self.softdeps.push(softdep(name, &value)),
-                // weakdep only tells whoever builds an initramfs what might be wanted.
+                // weakdep is a hint for programs that build an initramfs.
                 "weakdep" => {}
                 "include" | "config" => self.warn(&place, &format!("'{command}' is no longer supported")),
                 _ => {
@@ -136,7 +153,7 @@ impl Config {
         self.warnings.push(format!("{place}: {what}; the line is ignored"));
     }
 
-    /// Reads the kernel's command line: `modprobe.blacklist=`, `module_blacklist=` and `MODULE.parameter=value`.
+    /// Parses the kernel's command line: `modprobe.blacklist=`, `module_blacklist=` and `MODULE.parameter=value`.
     pub fn parse_command_line(&mut self, text: &str) {
         let place = Place { file: "kernel command line".into(), line: 0 };
         for (key, value) in arguments(text) {
@@ -157,26 +174,26 @@ impl Config {
         }
     }
 
-    /// The options for a module that was asked for as `alias`, if it was not by its name.
+    /// The options of module `name`, joined by blanks. `alias` is the alias that was asked for, if it was not the name.
     #[must_use]
     pub fn options_of(&self, name: &str, alias: Option<&str>) -> String {
         let own = self.options.iter().filter(|l| l.name == name || Some(&*l.name) == alias);
         own.map(|l| l.value.as_str()).filter(|v| !v.is_empty()).collect::<Vec<_>>().join(" ")
     }
 
-    /// Where a module is blacklisted.
+    /// The place where a module is blacklisted.
     #[must_use]
     pub fn blacklisted(&self, name: &str) -> Option<&Place> {
         self.blacklist.iter().find(|l| l.name == name).map(|l| &l.place)
     }
 
-    /// The first line of `of` that is about the module.
+    /// The first line of `of` that matches the module's name or `alias`.
     #[must_use]
     pub fn command<'a>(of: &'a [Line], name: &str, alias: Option<&str>) -> Option<&'a Line> {
         of.iter().find(|l| matches(&l.name, name) || alias.is_some_and(|alias| matches(&l.name, alias)))
     }
 
-    /// The module's soft dependencies: the first line about it, as modprobe has always done.
+    /// The module's soft dependencies. Only the first line that matches counts, as in kmod.
     #[must_use]
     pub fn softdep(&self, name: &str) -> Option<&Softdep> {
         self.softdeps.iter().find(|s| matches(&s.name, name))
@@ -190,7 +207,7 @@ fn softdep(name: &str, text: &str) -> Softdep {
         match word {
             "pre:" => list = Some(&mut softdep.pre),
             "post:" => list = Some(&mut softdep.post),
-            // What comes before either is ignored, as modprobe does: old kernels have such lines.
+            // Words before `pre:` and `post:` are ignored, as in kmod. Old kernels have such lines.
             word => {
                 if let Some(list) = &mut list {
                     list.push(word.to_owned());
@@ -201,7 +218,7 @@ fn softdep(name: &str, text: &str) -> Softdep {
     softdep
 }
 
-/// Lines with the numbers of their first; a backslash at the end joins the next one.
+/// Splits text into lines, each with the number of its first line. A backslash at the end joins a line with the next.
 fn logical_lines(text: &str) -> Vec<(usize, String)> {
     let mut out: Vec<(usize, String)> = Vec::new();
     let mut open = false;
@@ -216,8 +233,8 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
     out
 }
 
-/// `key` and `key=value`, as the kernel splits its command line: quotes hold blanks together, and what follows `--` is
-/// init's.
+/// Splits the kernel's command line into `key` and `key=value`, as the kernel does: quotes protect blanks, and what
+/// follows `--` is for init.
 fn arguments(text: &str) -> Vec<(String, Option<String>)> {
     let mut quoted = false;
     let separate = |c: char| {
@@ -226,7 +243,7 @@ fn arguments(text: &str) -> Vec<(String, Option<String>)> {
     };
     let tokens = text.split(separate).filter(|token| !token.is_empty()).take_while(|token| *token != "--");
     let argument = |token: &str| {
-        // Quotes may be around all of it; a module wants them around the value.
+        // Quotes can enclose the whole argument. A module expects them around the value.
         let bare = token.strip_prefix('"').map_or(token, |t| t.strip_suffix('"').unwrap_or(t));
         match bare.split_once('=') {
             Some((key, value)) if bare.len() != token.len() && value.contains(char::is_whitespace) => {
@@ -249,7 +266,8 @@ mod tests {
         c.parse(
             "a.conf",
             "# comment\n\nalias net-pf-[0-9] my-proto\noptions my-proto a=1 \\\n  b=\"x y\"\noptions my_proto c=2\n\
-             install bad /bin/false\nblacklist old-one\nsoftdep x-y pre: a b post: c\nsoftdep z gcm\ninclude /x\nfoo bar\nalias\n",
+             install bad /bin/false\nblacklist old-one\nsoftdep x-y pre: a b post: c\nsoftdep z gcm\n\
+             include /x\nfoo bar\nalias\n",
         );
         assert_eq!(c.aliases[0].name, "net_pf_[0-9]");
         assert_eq!(c.options_of("my_proto", None), "a=1   b=\"x y\" c=2");

@@ -1,4 +1,4 @@
-//! depmod.d: which of several files by one module's name depmod takes.
+//! depmod.d(5): which file depmod takes if several have the same module name.
 
 use super::{Place, glob, read_text};
 use relobox_core::error::{Error, Result};
@@ -8,19 +8,20 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where depmod.d(5) says configuration is, below the root directory. A file hides those of its name in later ones.
+/// The directories of the configuration, relative to the root directory. A file hides files of the same name in later
+/// directories.
 pub const DIRECTORIES: [&str; 5] =
     ["etc/depmod.d", "run/depmod.d", "usr/local/lib/depmod.d", "usr/lib/depmod.d", "lib/depmod.d"];
 
-/// What was configured.
+/// The configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Depmod {
-    /// Of all `search` lines, the first of which comes before all others; `built-in` is what no other stands for.
+    /// The directories of all `search` lines, in order of precedence. `built-in` stands for all that are not listed.
     searches: Vec<String>,
     overrides: Vec<Override>,
-    /// Directories that are left out, wherever they are.
+    /// The names of directories that are excluded at any depth.
     excludes: Vec<String>,
-    /// Lines that make no sense, with their places.
+    /// Lines that cannot be parsed, with their places.
     pub warnings: Vec<String>,
 }
 
@@ -28,16 +29,16 @@ pub struct Depmod {
 #[derive(Clone, Debug)]
 struct Override {
     kernel: String,
-    /// `DIRECTORY/MODULE`: a file, without its endings.
+    /// `DIRECTORY/MODULE`: the path of a file without `.ko` and what follows.
     stem: Vec<u8>,
 }
 
-/// How a file stands among those of its name: the greatest is taken.
+/// The precedence of a file among those of the same module name. The greatest is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank {
-    /// The number of the `override` line, from 1; 0 where none is about the file.
+    /// The number of the `override` line for the file, from 1; 0 if there is none.
     chosen: usize,
-    /// From the end of the `search` list, from 1; 0 where it has no place.
+    /// The position in the `search` list, counted from its end, from 1; 0 if the file is not in a listed directory.
     place: usize,
 }
 
@@ -45,9 +46,8 @@ impl Depmod {
     /// Reads `*.conf` in `directories`, in the order of the files' names.
     ///
     /// # Errors
-    ///
-    /// A directory or a file cannot be read, or a file is larger than [`limits::MODPROBE_CONFIG`]. What does not exist is
-    /// no error.
+    /// If a directory or a file cannot be read, or a file is larger than [`limits::MODPROBE_CONFIG`]. A directory that
+    /// does not exist is not an error.
     pub fn read(directories: &[PathBuf]) -> Result<Self> {
         let mut files = BTreeMap::new();
         for directory in directories {
@@ -73,7 +73,7 @@ impl Depmod {
         Ok(config)
     }
 
-    /// Reads the text of one file.
+    /// Parses the text of one file. `file` is its name in warnings.
     pub fn parse(&mut self, file: &str, text: &str) {
         let file: Arc<str> = file.into();
         for (number, line) in (1..).zip(text.lines()) {
@@ -87,17 +87,18 @@ impl Depmod {
                     stem: format!("{directory}/{module}").into_bytes(),
                 }),
                 ("exclude", directories @ [_, ..]) => self.excludes.extend(directories.iter().map(|&d| d.to_owned())),
-                // Directories elsewhere, which `relobox check` is given as such; and a leftover of older versions.
+                // `external` names directories elsewhere, which `relobox check` gets as such. `make_map_files` is
+                // obsolete.
                 ("external" | "make_map_files", _) => {}
                 _ => {
                     let place = Place { file: Arc::clone(&file), line: number };
-                    self.warnings.push(format!("{place}: not a line of depmod.d; it is ignored"));
+                    self.warnings.push(format!("{place}: this is not a valid line of depmod.d; it is ignored"));
                 }
             }
         }
     }
 
-    /// Where `file`, below a tree of modules for `kernel`, stands; `None` if depmod does not look there.
+    /// The precedence of `file`, a path below the directory of modules for `kernel`. `None` if depmod ignores the file.
     #[must_use]
     pub fn rank(&self, kernel: &str, file: &Path) -> Option<Rank> {
         let parent = file.parent().unwrap_or(Path::new(""));
@@ -108,7 +109,7 @@ impl Depmod {
         let endings = name.iter().position(|b| *b == b'.').map_or(0, |dot| name.len() - dot);
         let bytes = file.as_os_str().as_bytes();
         let stem = &bytes[..bytes.len() - endings];
-        // The last line about a file counts.
+        // If several lines name the file, the last one counts.
         let about = |o: &Override| o.stem == stem && is_kernel(&o.kernel, kernel);
         let chosen = self.overrides.iter().rposition(about).map_or(0, |i| i + 1);
         let default = ["updates".to_owned()];
@@ -120,8 +121,8 @@ impl Depmod {
     }
 }
 
-/// Whether the pattern of an `override` line is for this kernel. It is `*` or a regular expression for any part of the
-/// version; of those, what real lines have is understood: dots, `.*`, `^` and `$`.
+/// True if the pattern of an `override` line matches this kernel's version. The pattern is `*` or a regular expression
+/// that may match any part of the version. Only dots, `.*`, `^` and `$` are supported, as in real configurations.
 fn is_kernel(pattern: &str, kernel: &str) -> bool {
     if pattern == "*" || pattern == kernel {
         return true;
@@ -146,7 +147,7 @@ fn is_kernel(pattern: &str, kernel: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// The files from the one that is taken downwards.
+    /// The files in the order of their precedence, highest first.
     fn order(config: &str, kernel: &str, files: &[&str]) -> Vec<String> {
         let mut depmod = Depmod::default();
         depmod.parse("test.conf", config);
@@ -173,7 +174,8 @@ mod tests {
 
     #[test]
     fn overrides_come_first_and_the_last_of_them_before_others() {
-        let config = "search updates built-in\noverride a-b * extra\noverride a-b 6.1 kernel/fs\noverride a-b 5.10 updates/dkms\n";
+        let config = "search updates built-in\noverride a-b * extra\noverride a-b 6.1 kernel/fs\n\
+            override a-b 5.10 updates/dkms\n";
         let taken = order(config, "6.1", &FILES[..3]);
         assert_eq!(taken, ["kernel/fs/a-b.ko.xz", "extra/a-b.ko", "updates/dkms/a-b.ko"]);
         assert_eq!(order("override a * extra\n", "6.1", &FILES[1..3])[0], "updates/dkms/a-b.ko");
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_said() {
+    fn invalid_lines_are_reported() {
         let mut depmod = Depmod::default();
         depmod.parse("x.conf", "search\noverride a b\nfoo\nexternal * /opt\nmake_map_files no\n");
         let places: Vec<_> = depmod.warnings.iter().filter_map(|w| w.split(": ").next()).collect();

@@ -1,8 +1,8 @@
-//! Aliases are shell patterns; `-` and `_` are the same in them, as in a module's name.
+//! Shell patterns, as aliases use them. `-` and `_` are equal in an alias, as they are in a module's name.
 
-/// An alias with underscores, but for what stands in brackets: there a dash makes a range.
+/// Replaces each `-` in an alias by `_`, except in brackets, where it denotes a range.
 #[must_use]
-pub fn alias_name(alias: &str) -> String {
+pub(crate) fn alias_name(alias: &str) -> String {
     let mut inside = false;
     let underscored = alias.chars().map(|c| {
         match c {
@@ -16,13 +16,14 @@ pub fn alias_name(alias: &str) -> String {
     underscored.collect()
 }
 
-/// Whether the shell pattern matches all of `text`: `*`, `?`, `[a-z]`, `[!a]`, and a backslash before what is meant as
-/// it is. Takes at most the product of both lengths.
+/// True if the shell pattern matches all of `text`. Patterns consist of `*`, `?`, `[a-z]`, `[!a]`, and a backslash
+/// before a literal character. The time is at most proportional to the product of both lengths.
 #[must_use]
 pub fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
-    // Behind the last star, and where in the text it was tried; only the last one ever needs to be longer.
+    // The position after the last star, and the position in the text where it was tried. Only the last star needs to
+    // match more.
     let mut star: Option<(usize, usize)> = None;
     loop {
         if pattern.get(p) == Some(&b'*') {
@@ -33,7 +34,7 @@ pub fn matches(pattern: &str, text: &str) -> bool {
         let one = match text.get(t) {
             Some(byte) => pattern.get(p..).and_then(|rest| one(rest, *byte)),
             None if p == pattern.len() => return true,
-            // More text is not to be had.
+            // The text ends before the pattern does.
             None => return false,
         };
         (p, t) = match (one, star) {
@@ -47,19 +48,19 @@ pub fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// How much of `pattern`'s start it takes to match `byte`.
+/// The number of pattern bytes that match `byte`, from the start of `pattern`. `None` if they do not match.
 fn one(pattern: &[u8], byte: u8) -> Option<usize> {
     match pattern {
         [b'?', ..] => Some(1),
         [b'\\', c, ..] => (*c == byte).then_some(2),
-        // A bracket that is never closed stands for itself.
+        // A bracket that is never closed is a literal.
         [b'[', rest @ ..] => set(rest, byte).map_or((byte == b'[').then_some(1), |(hit, used)| hit.then_some(used + 1)),
         [c, ..] => (*c == byte).then_some(1),
         [] => None,
     }
 }
 
-/// Whether `byte` is in the set behind a bracket, and how long the set is with its closing one.
+/// True if `byte` is in the set that follows a bracket, with the length of the set including the closing bracket.
 fn set(pattern: &[u8], byte: u8) -> Option<(bool, usize)> {
     let negated = matches!(pattern.first(), Some(b'!' | b'^'));
     let start = usize::from(negated);
@@ -107,7 +108,7 @@ mod tests {
         for (pattern, text) in no {
             assert!(!matches(pattern, text), "{pattern:?} {text:?}");
         }
-        // No exponential time.
+        // The time is not exponential.
         assert!(!matches(&"*a".repeat(60), &"a".repeat(59)));
     }
 

@@ -1,19 +1,22 @@
-//! Loading one module that others may be loading at the same time.
+//! Loads one module that other processes may be loading at the same time.
 
-use super::run::only;
+use super::run::is_only;
 use relobox_core::error::Result;
 use relobox_core::kernel::Module;
 use std::time::{Duration, Instant};
 
-/// How long to wait before the kernel is asked again.
+/// The time between two questions to the kernel.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Loads module `name` by `insert`, or waits up to `patience` for whoever else is loading it: its users need it live. `None`:
-/// it is live already. Only `modules`, which asks the kernel, can say so; what `insert` fails with decides nothing but
-/// whether it is tried again, and that only if it is a fact of the kernel's ([`Error::Told`](relobox_core::Error::Told) is none).
+/// Loads module `name` with `insert`, or waits up to `patience` until another process has loaded it. Returns `None` if
+/// the module is live already.
+///
+/// Only `modules`, which asks the kernel, can say that a module is live. An error of `insert` only decides whether
+/// `insert` is tried again, and only if it comes from the kernel. An [`Error::Told`](relobox_core::Error::Told) comes
+/// from the linking process and does not count.
 ///
 /// # Errors
-/// What `insert` failed with, if the kernel does not say that the module is live in the end.
+/// The error of `insert`, if the module is not live according to the kernel when the wait ends.
 pub fn load<T>(
     name: &str,
     patience: Duration,
@@ -26,14 +29,14 @@ pub fn load<T>(
             Ok(inserted) => return Ok(Some(inserted)),
             Err(error) => error,
         };
-        // It was there when the module was linked, or finit_module(2) says EEXIST, which an init may say as well.
-        let mut was_there = matches!(error, relobox_core::Error::Module(_)) && only(&error, "already-loaded");
+        // The module existed when it was linked, or finit_module(2) returned EEXIST, which an init may return as well.
+        let mut was_there = matches!(error, relobox_core::Error::Module(_)) && is_only(&error, "already-loaded");
         loop {
             let Ok(modules) = modules() else { return Err(error) };
             match modules.iter().find(|module| module.name == name) {
                 Some(module) if module.live => return Ok(None),
                 Some(_) if Instant::now() < until => was_there = true,
-                // It went, so it can be tried again; or the failure was the module's own.
+                // The module is gone: try again. If it never existed, the failure is the module's own.
                 None if was_there && Instant::now() < until => break,
                 _ => return Err(error),
             }
@@ -53,7 +56,8 @@ mod tests {
         Module { name: name.into(), live, areas, use_count: None, users, uses, exports }
     }
 
-    /// What comes of `errors`, one for each try and then success, where the kernel has `lists`, one for each question.
+    /// Returns the result and the number of tries. `errors` are the failures of the first tries, and `lists` the
+    /// kernel's answers, one for each question.
     fn tried(errors: Vec<Error>, lists: Vec<Vec<Module>>) -> (Result<Option<usize>, String>, usize) {
         let (mut errors, mut lists, mut tries) = (errors.into_iter(), lists.into_iter(), 0);
         let insert = || {
@@ -74,7 +78,7 @@ mod tests {
         let other = || vec![module("other", true)];
         for kind in ["already-loaded", "init-failed", "stale", "disagrees", "not-found", "vermagic"] {
             for error in [Error::Told(vec![problem(kind)]), Error::Kernel(Box::new(problem(kind)))] {
-                // Whatever the linking process says, and whatever name it gave the module when it was refused.
+                // The linking process says so, whatever name it gave to the refused module.
                 assert_eq!(tried(vec![error], vec![other()]), (no(), 1), "{kind}");
             }
             let error = Error::Told(vec![problem(kind)]);
@@ -86,13 +90,13 @@ mod tests {
     }
 
     #[test]
-    fn somebody_elses_load_is_waited_for() {
+    fn a_load_by_another_process_is_waited_for() {
         let coming = || vec![module("m", false)];
         let exists = || Error::Kernel(Box::new(problem("already-loaded")));
         assert_eq!(tried(vec![exists()], vec![coming(), coming(), vec![module("m", true)]]), (Ok(None), 1));
-        // It failed, so this one is tried again.
+        // The other load failed, so this one tries again.
         assert_eq!(tried(vec![exists()], vec![coming(), vec![]]), (Ok(Some(2)), 2));
-        // It was there when the module was linked, and is gone.
+        // The module existed when it was linked, and is gone.
         assert_eq!(tried(vec![problem("already-loaded").into()], vec![vec![]]), (Ok(Some(2)), 2));
     }
 }

@@ -1,4 +1,4 @@
-//! Plan: which modules, in which order, with which parameters. Nothing is loaded here.
+//! Plans a load: which modules, in which order, with which parameters. Nothing is loaded here.
 
 use super::config::{Config, Line};
 use super::glob::{alias_name, matches};
@@ -10,98 +10,101 @@ use relobox_core::problem::Problem;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-/// What is wanted.
+/// What to plan.
 pub struct Request<'a> {
-    /// Modules, aliases, or files (`/…` or `./…`).
+    /// Names of modules, aliases, or paths of files. A path begins with `/` or `./`.
     pub names: &'a [String],
-    /// Parameters for each of them.
+    /// Parameters for each of `names`.
     pub args: &'a str,
-    /// Blacklists are for names too, not only for aliases.
+    /// If true, a blacklist also applies to a module that is named itself, not only to aliases (`modprobe -b`).
     pub blacklist: bool,
-    /// Load the named modules even where an `install` line has a command instead.
+    /// If true, a named module is loaded although an `install` line has a command for it (`--ignore-install`).
     pub ignore_commands: bool,
-    /// What is loaded already.
+    /// The names of the modules that are loaded already.
     pub live: &'a HashSet<String>,
-    /// What a file itself says it needs, asked where modules.dep may not know.
+    /// Reads from a module's file what it needs. Called where modules.dep is missing or older than the file.
     pub inspect: &'a dyn Fn(&Path) -> Result<Needs>,
 }
 
-/// What a module's file says it needs.
+/// What a module needs according to its file.
 #[derive(Clone, Debug, Default)]
 pub struct Needs {
-    /// `depends=`: names of modules.
+    /// The names of modules in `depends=` of `.modinfo`.
     pub depends: Vec<String>,
-    /// Symbols that it does not define and cannot do without.
+    /// The names of the symbols that the module does not define, without weak ones.
     pub undefined: Vec<String>,
 }
 
-/// What is to be done about a module.
+/// What to do with a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Load this file.
     Load(PathBuf),
-    /// Nothing: it is loaded already.
+    /// Nothing: the module is loaded already.
     Live,
-    /// Nothing: it is part of the kernel.
+    /// Nothing: the module is part of the kernel.
     BuiltIn,
-    /// Nothing: an `install` line has `true` for it.
+    /// Nothing: the command of an `install` line is `true`.
     Disabled,
-    /// It cannot be loaded.
+    /// The module cannot be loaded.
     Refused(Box<Problem>),
 }
 
-/// A module.
+/// One module of a [`LoadPlan`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Its name.
+    /// The module's name.
     pub name: String,
     /// What to do.
     pub action: Action,
-    /// Its parameters.
+    /// Its parameters, separated by blanks.
     pub args: String,
-    /// The command that an `install` line has in its place.
+    /// The command of an `install` line for the module. relobox does not run it.
     pub command: Option<String>,
-    /// Earlier steps that it cannot do without.
+    /// The indices of earlier steps. The module can only be loaded if all of them succeed.
     pub requires: Vec<usize>,
-    /// Soft dependencies that come before it, whatever becomes of them.
+    /// The indices of soft dependencies that come before the module. They may fail.
     pub pre: Vec<usize>,
-    /// Soft dependencies that come after it, whatever becomes of it.
+    /// The indices of soft dependencies that come after the module. They are loaded even if the module fails.
     pub post: Vec<usize>,
-    /// Asked for, or required by what was; otherwise a soft dependency, whose failure is only a warning.
+    /// True if the module was asked for, or if such a module requires it. Otherwise it is a soft dependency, and its
+    /// failure is only a warning.
     pub required: bool,
 }
 
-/// A name that was asked for, and what it stands for; an alias may have several.
+/// A module that was asked for. An alias can stand for several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// As it was asked for.
+    /// The name or alias in the request.
     pub name: String,
-    /// Its step.
+    /// The index of the module's step.
     pub step: usize,
 }
 
-/// Steps, each behind those that it depends on.
+/// An ordered list of modules to load, in which each module comes after those that it requires.
 #[derive(Debug, Default)]
-pub struct Plan {
-    /// In the order of loading them one by one.
+pub struct LoadPlan {
+    /// In the order of loading.
     pub steps: Vec<Step>,
-    /// What was asked for.
+    /// The modules that were asked for.
     pub targets: Vec<Target>,
-    /// Modules that an alias stands for and a blacklist keeps out, and where.
+    /// The modules that an alias stands for but that a blacklist excludes, each with the place of its line.
     pub blacklisted: Vec<(String, String)>,
-    /// Why a name has no steps.
+    /// The errors of the names that could not be planned.
     pub errors: Vec<Error>,
-    /// What was odd on the way.
+    /// Problems that do not stop the plan.
     pub warnings: Vec<String>,
 }
 
-/// Plans `request`.
-pub fn plan(tree: &Tree, config: &Config, request: &Request<'_>) -> Plan {
+/// Plans `request` with the indices of `tree` and the configuration `config`.
+///
+/// A name that cannot be planned does not stop the others: its error is in [`LoadPlan::errors`].
+pub fn plan(tree: &Tree, config: &Config, request: &Request<'_>) -> LoadPlan {
     let mut planner = Planner {
         tree,
         config,
         request,
-        plan: Plan::default(),
+        plan: LoadPlan::default(),
         done: HashMap::new(),
         open: Vec::new(),
         later: Vec::new(),
@@ -121,10 +124,15 @@ pub fn plan(tree: &Tree, config: &Config, request: &Request<'_>) -> Plan {
     plan
 }
 
-impl Plan {
-    /// `from`, and all that is loaded on their account, as far as `go_on` accepts a step.
+impl LoadPlan {
+    /// The indices of the steps `from`, and of all steps that are planned because of them, directly or not. A step that
+    /// `go_on` rejects is left out, with what only that step needs.
     #[must_use]
-    pub fn wanted(&self, from: impl IntoIterator<Item = usize>, go_on: impl Fn(usize) -> bool) -> HashSet<usize> {
+    pub(crate) fn reachable(
+        &self,
+        from: impl IntoIterator<Item = usize>,
+        go_on: impl Fn(usize) -> bool,
+    ) -> HashSet<usize> {
         let (mut all, mut open) = (HashSet::new(), from.into_iter().collect::<Vec<_>>());
         while let Some(i) = open.pop() {
             if let Some(step) = self.steps.get(i).filter(|_| go_on(i) && all.insert(i)) {
@@ -136,11 +144,11 @@ impl Plan {
 }
 
 /// A module that a name stands for.
-struct Found {
+struct Resolved {
     name: String,
-    /// As what it was found, if not by its name.
+    /// The alias by which it was found, if it was not found by its name.
     alias: Option<String>,
-    /// Its file, if that was what was asked for.
+    /// Its file, if a file was asked for.
     path: Option<PathBuf>,
 }
 
@@ -148,12 +156,12 @@ struct Planner<'a> {
     tree: &'a Tree,
     config: &'a Config,
     request: &'a Request<'a>,
-    plan: Plan,
-    /// Steps by their module's name.
+    plan: LoadPlan,
+    /// The indices of steps, by the module's name.
     done: HashMap<String, usize>,
-    /// Modules whose dependencies are being planned.
+    /// The modules whose dependencies are being planned: the current path in the graph.
     open: Vec<String>,
-    /// Soft dependencies that cannot come where they should, with whose they are.
+    /// Soft dependencies that could not be planned in their place because of a cycle: the module, and its dependency.
     later: Vec<(String, String)>,
 }
 
@@ -161,8 +169,8 @@ impl Planner<'_> {
     fn target(&mut self, name: &str) -> Result<()> {
         let found = self.find(name)?;
         if found.is_empty() {
-            let text = format!("no module or alias of that name in {}", self.tree.root().display());
-            return Err(Problem::new("not-found", name, text).hint("'depmod' indexes new modules").into());
+            let text = format!("no module or alias has this name in {}", self.tree.root().display());
+            return Err(Problem::new("not-found", name, text).hint("run 'depmod' to index new modules").into());
         }
         for module in found {
             let by_alias = module.alias.is_some();
@@ -194,23 +202,23 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// What a name stands for. Configured aliases come first, so that a name can be given to another module.
-    fn find(&self, name: &str) -> Result<Vec<Found>> {
+    /// The modules that a name stands for. A configured alias comes first, so it can replace a module's own name.
+    fn find(&self, name: &str) -> Result<Vec<Resolved>> {
         if name.starts_with('/') || name.starts_with("./") {
-            return Ok(vec![Found { name: of_file(name), alias: None, path: Some(name.into()) }]);
+            return Ok(vec![Resolved { name: of_file(name), alias: None, path: Some(name.into()) }]);
         }
         let alias = alias_name(name);
-        let found = |names: Vec<String>| -> Vec<Found> {
-            names.into_iter().map(|name| Found { name, alias: Some(alias.clone()), path: None }).collect()
+        let found = |names: Vec<String>| -> Vec<Resolved> {
+            names.into_iter().map(|name| Resolved { name, alias: Some(alias.clone()), path: None }).collect()
         };
-        let own = |name: &str| vec![Found { name: name.to_owned(), alias: None, path: None }];
+        let own = |name: &str| vec![Resolved { name: name.to_owned(), alias: None, path: None }];
         let configured: Vec<&Line> = self.config.aliases.iter().filter(|l| matches(&l.name, &alias)).collect();
         if let Some(line) = configured.iter().find(|l| l.value == "off") {
-            return Err(Problem::new("not-found", name, format!("the alias is switched off at {}", line.place)).into());
+            return Err(Problem::new("not-found", name, format!("the alias is disabled at {}", line.place)).into());
         }
         if !configured.is_empty() {
-            // Options for an alias are for it as it is written, pattern and all.
-            let module = |l: &&Line| Found { name: underscored(&l.value), alias: Some(l.name.clone()), path: None };
+            // The options of an alias are those for the alias as it is written, including its wildcards.
+            let module = |l: &&Line| Resolved { name: underscored(&l.value), alias: Some(l.name.clone()), path: None };
             return Ok(configured.iter().map(module).collect());
         }
         if self.tree.path(&alias).is_some() {
@@ -232,14 +240,14 @@ impl Planner<'_> {
         Ok(found(self.tree.built_in_by_alias(&alias)?))
     }
 
-    /// Plans a module behind all that it depends on; its step.
-    fn visit(&mut self, module: &Found, target: bool) -> Result<usize> {
+    /// Plans a module after everything that it depends on. Returns the index of its step.
+    fn visit(&mut self, module: &Resolved, target: bool) -> Result<usize> {
         let name = &module.name;
         if let Some(step) = self.done.get(name) {
             return Ok(*step);
         }
         if let Some(at) = self.open.iter().position(|open| open == name) {
-            let text = format!("it depends on itself, by way of {}", self.open[at..].join(", "));
+            let text = format!("it depends on itself, through {}", self.open[at..].join(", "));
             return Err(Problem::new("dependency-cycle", name, text).into());
         }
         if self.open.len() >= limits::MODPROBE_DEPTH {
@@ -253,12 +261,12 @@ impl Planner<'_> {
         let mut step = Step::new(name, Action::BuiltIn);
         self.open.push(name.clone());
         for need in self.needs(name, path.as_deref())? {
-            let need = Found { name: need, alias: None, path: None };
+            let need = Resolved { name: need, alias: None, path: None };
             step.requires.push(self.visit(&need, false)?);
         }
         let line = Config::command(&self.config.install, name, module.alias.as_deref());
         let line = line.filter(|_| !(target && self.request.ignore_commands)).cloned();
-        // `install X /bin/false` is how an administrator switches a module off. It stays off whatever else is said of it.
+        // `install X /bin/false` disables a module. It stays disabled, whatever other lines say about it.
         let off = line.as_ref().is_some_and(|line| matches!(program(line), "true" | "false"));
         let softdep = self.config.softdep(name).filter(|_| !off).cloned();
         for pre in softdep.iter().flat_map(|s| &s.pre) {
@@ -274,13 +282,13 @@ impl Planner<'_> {
         let this = self.push(module, step);
         for post in softdep.iter().flat_map(|s| &s.post) {
             let planned = self.soft(name, post, true)?;
-            // What comes earlier for another reason stays there.
+            // A step that comes earlier for another reason stays there.
             self.plan.steps[this].post.extend(planned.into_iter().filter(|step| *step > this));
         }
         Ok(this)
     }
 
-    fn push(&mut self, module: &Found, step: Step) -> usize {
+    fn push(&mut self, module: &Resolved, step: Step) -> usize {
         let this = self.plan.steps.len();
         self.done.insert(module.name.clone(), this);
         self.plan.steps.push(step);
@@ -297,13 +305,14 @@ impl Planner<'_> {
             return Ok(match program(line) {
                 "true" => Action::Disabled,
                 "false" => {
-                    let text = format!("{} switches it off ('{}')", line.place, line.value);
+                    let text = format!("{} disables it ('{}')", line.place, line.value);
                     refused(Problem::new("install-command", name, text))
                 }
                 _ => {
-                    let text = format!("{} has a command in its place, and commands are not run", line.place);
+                    let text = format!("{} has a command for it, and relobox does not run commands", line.place);
                     refused(
-                        Problem::new("install-command", name, text).hint("--ignore-install loads the module itself"),
+                        Problem::new("install-command", name, text)
+                            .hint("--ignore-install ignores the command and loads the module"),
                     )
                 }
             });
@@ -315,16 +324,16 @@ impl Planner<'_> {
             return Ok(Action::BuiltIn);
         }
         let text = format!("no such module in {}", self.tree.root().display());
-        Ok(refused(Problem::new("not-found", name, text).hint("'depmod' indexes new modules")))
+        Ok(refused(Problem::new("not-found", name, text).hint("run 'depmod' to index new modules")))
     }
 
-    /// Plans a soft dependency of a module, and forgets it where it cannot be found. One that needs a module whose turn has not come
-    /// is put off until it has.
+    /// Plans a soft dependency of a module. One that cannot be found is ignored. One that leads to a cycle is tried
+    /// again later if `may_wait`.
     fn soft(&mut self, of: &str, wanted: &str, may_wait: bool) -> Result<Vec<usize>> {
         let (open, steps) = (self.open.len(), self.plan.steps.len());
         let mut planned = Vec::new();
         for module in self.find(wanted).or_else(ignore_missing)? {
-            // A circle of soft dependencies: whoever began it comes later.
+            // In a cycle of soft dependencies, the module that began it comes last.
             if self.open.contains(&module.name) {
                 continue;
             }
@@ -345,14 +354,15 @@ impl Planner<'_> {
         Ok(planned)
     }
 
-    /// Forgets all that came after.
+    /// Removes the steps that were planned since.
     fn roll_back(&mut self, open: usize, steps: usize) {
         self.open.truncate(open);
         self.plan.steps.truncate(steps);
         self.done.retain(|_, step| *step < steps);
     }
 
-    /// What a module needs: by modules.dep, and where that may not know, by what the module itself asks for.
+    /// The modules that a module needs: those in modules.dep, and, if that may be out of date, those that the module's
+    /// file names.
     fn needs(&mut self, name: &str, path: Option<&Path>) -> Result<Vec<String>> {
         let mut needs = self.tree.needs(name);
         let Some(path) = path.filter(|path| self.tree.stale(name, path)) else { return Ok(needs) };
@@ -360,7 +370,7 @@ impl Planner<'_> {
         let asked = match (self.request.inspect)(path) {
             Ok(asked) => asked,
             Err(error) => {
-                // What is listed can still be right, and a file that cannot be read says so when it is loaded.
+                // modules.dep can still be right. If the file cannot be read, loading it will report that.
                 if !listed {
                     self.plan.warnings.push(error.to_string());
                 }
@@ -376,7 +386,7 @@ impl Planner<'_> {
         let mut add = |owner: &str, why: &str| {
             if listed {
                 self.plan.warnings.push(format!(
-                    "{name}: needs {owner}{why}, which modules.dep does not say; 'depmod' would bring it up to date"
+                    "{name}: needs {owner}{why}, which is not in modules.dep; run 'depmod' to update it"
                 ));
             }
             needs.push(owner.to_owned());
@@ -408,7 +418,7 @@ impl Step {
     }
 }
 
-/// The first problem's kind.
+/// The kind of the first problem.
 pub(crate) fn kind(error: &Error) -> Option<&'static str> {
     match error {
         Error::Module(problems) => problems.first().map(|p| p.kind),
@@ -417,12 +427,12 @@ pub(crate) fn kind(error: &Error) -> Option<&'static str> {
     }
 }
 
-/// The program of a command line, without its directory.
+/// The program in a command line, without its directory.
 fn program(line: &Line) -> &str {
     let program = line.value.split_whitespace().next().unwrap_or_default();
     program.rsplit('/').next().unwrap_or_default()
 }
 
-fn ignore_missing(error: Error) -> Result<Vec<Found>> {
+fn ignore_missing(error: Error) -> Result<Vec<Resolved>> {
     if kind(&error) == Some("not-found") { Ok(Vec::new()) } else { Err(error) }
 }

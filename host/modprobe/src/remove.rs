@@ -1,4 +1,4 @@
-//! modprobe -r: a module, and what was only there for it.
+//! `modprobe -r`: removes a module, and the dependencies that are no longer used.
 
 use super::config::Config;
 use super::glob::{alias_name, matches};
@@ -10,49 +10,59 @@ use relobox_core::names::underscored;
 use relobox_core::problem::Problem;
 use std::collections::HashSet;
 
-/// How to remove.
+/// Options of a removal.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct How {
-    /// What is not loaded is an error.
+pub struct RemoveOptions {
+    /// If true, a module that is not loaded is an error (`--first-time`).
     pub first_time: bool,
-    /// Remove the module itself where a `remove` line has a command instead.
+    /// If true, a module is removed although a `remove` line has a command for it (`--ignore-remove`).
     pub ignore_commands: bool,
 }
 
-/// What was removed, and what was odd.
+/// The result of a removal.
 #[derive(Debug, Default)]
 pub struct Removed {
-    /// Names, in the order of going.
+    /// The names of the removed modules, in order.
     pub names: Vec<String>,
-    /// Why a soft dependency stayed.
+    /// Why a soft dependency was not removed.
     pub warnings: Vec<String>,
 }
 
-/// A kernel as far as removing needs it.
+/// The operations on a kernel that a removal needs.
 pub trait Modules {
-    /// What is loaded.
+    /// Lists the loaded modules.
+    ///
+    /// # Errors
+    /// If the kernel cannot be asked.
     fn list(&mut self) -> Result<Vec<Module>, Failure>;
-    /// Removes a module.
+    /// Removes one module.
+    ///
+    /// # Errors
+    /// If the kernel refuses: the module is in use, is not loaded, or has no exit function.
     fn remove(&mut self, name: &str) -> Result<(), Failure>;
 }
 
-/// Removes what `name` stands for, with the dependencies that nobody uses any more. What has gone already is in
-/// `removed`, also when this fails.
+/// Removes the modules that `name` stands for, and the dependencies that are no longer used.
+///
+/// # Errors
+/// If `name` is unknown, if the kernel refuses, if the module is built in, or if a `remove` line has a command for it.
+/// Modules may have been removed before the failure: `removed` lists them.
 pub fn remove(
     tree: &Tree,
     config: &Config,
     kernel: &mut impl Modules,
     name: &str,
-    how: How,
+    options: RemoveOptions,
     removed: &mut Removed,
 ) -> Result<()> {
     let names = find(tree, config, kernel, name)?;
     if names.is_empty() {
-        let text = format!("no module or alias of that name in {}, and none is loaded", tree.root().display());
+        let text =
+            format!("no module or alias has this name in {}, and no such module is loaded", tree.root().display());
         return Err(Problem::new("not-found", name, text).into());
     }
     for name in names {
-        one(tree, config, kernel, &name, how, removed, &mut HashSet::new())?;
+        remove_one(tree, config, kernel, &name, options, removed, &mut HashSet::new())?;
     }
     Ok(())
 }
@@ -71,12 +81,12 @@ fn find(tree: &Tree, config: &Config, kernel: &mut impl Modules, name: &str) -> 
     tree.by_alias(&alias)
 }
 
-fn one(
+fn remove_one(
     tree: &Tree,
     config: &Config,
     kernel: &mut impl Modules,
     name: &str,
-    how: How,
+    options: RemoveOptions,
     removed: &mut Removed,
     visited: &mut HashSet<String>,
 ) -> Result<()> {
@@ -90,30 +100,30 @@ fn one(
             return Err(Problem::new("built-in", name, "it is part of the kernel").into());
         }
         let missing = Failure::Unknown { name: name.to_owned() };
-        return if how.first_time { Err(refused(missing)) } else { Ok(()) };
+        return if options.first_time { Err(refused(missing)) } else { Ok(()) };
     };
-    if let Some(line) = Config::command(&config.remove, name, None).filter(|_| !how.ignore_commands) {
-        let text = format!("{} has a command in its place, and commands are not run", line.place);
+    if let Some(line) = Config::command(&config.remove, name, None).filter(|_| !options.ignore_commands) {
+        let text = format!("{} has a command for it, and relobox does not run commands", line.place);
         return Err(Problem::new("remove-command", name, text)
-            .hint("--ignore-remove removes the module itself")
+            .hint("--ignore-remove ignores the command and removes the module")
             .into());
     }
     let soft = config.softdep(name).cloned();
-    let quietly = How { first_time: false, ..how };
-    let mut soft_ones = |wanted: &[String], kernel: &mut _, removed: &mut Removed| {
+    let soft_options = RemoveOptions { first_time: false, ..options };
+    let mut remove_soft = |wanted: &[String], kernel: &mut _, removed: &mut Removed| {
         for wanted in wanted.iter().rev() {
-            // What else uses it is no fault of this module's.
+            // It may be in use for other reasons. That is not an error of this removal.
             let names = find(tree, config, kernel, wanted).unwrap_or_default();
             for name in names {
-                let gone = one(tree, config, kernel, &name, quietly, removed, visited);
-                if let Err(error) = gone.or_else(expected) {
+                let gone = remove_one(tree, config, kernel, &name, soft_options, removed, visited);
+                if let Err(error) = gone.or_else(ignore_expected) {
                     removed.warnings.push(format!("{error}; it stays"));
                 }
             }
         }
     };
-    soft_ones(soft.as_ref().map_or(&[], |s| &s.post), kernel, removed);
-    // The kernel knows who uses whom; modules.dep knows of those that are used in other ways.
+    remove_soft(soft.as_ref().map_or(&[], |s| &s.post), kernel, removed);
+    // The kernel knows which modules use which symbols. modules.dep has the other dependencies.
     let mut needs = tree.needs(name);
     let mut open = module.uses.clone();
     while let Some(used) = open.pop() {
@@ -124,7 +134,7 @@ fn one(
     }
     kernel.remove(name).map_err(refused)?;
     removed.names.push(name.to_owned());
-    // Nearest first; after each, another may be free.
+    // The nearest dependency comes first. Each removal may free another one.
     loop {
         let now = kernel.list().map_err(refused)?;
         let free = |m: &Module| m.live && m.users.is_empty() && m.use_count.is_none_or(|count| count == 0);
@@ -135,12 +145,12 @@ fn one(
             removed.names.push(need);
         }
     }
-    soft_ones(soft.as_ref().map_or(&[], |s| &s.pre), kernel, removed);
+    remove_soft(soft.as_ref().map_or(&[], |s| &s.pre), kernel, removed);
     Ok(())
 }
 
-/// A soft dependency that is in use, or part of the kernel, stays without a word.
-fn expected(error: Error) -> Result<()> {
+/// Ignores the error if a soft dependency is in use or part of the kernel.
+fn ignore_expected(error: Error) -> Result<()> {
     match super::plan::kind(&error) {
         Some("in-use" | "built-in" | "permanent") => Ok(()),
         _ => Err(error),

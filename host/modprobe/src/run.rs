@@ -1,51 +1,52 @@
-//! Run: a plan's steps, independent ones at the same time.
+//! Runs a plan. Steps that do not depend on each other run at the same time.
 //!
-//! A failure stops what requires the module, and what this run loaded for nobody else goes again, in reverse order.
+//! If a module fails, the modules that require it are not tried. Modules that were loaded only for those are removed
+//! again, in reverse order.
 
-use super::plan::{Action, Plan, Step};
+use super::plan::{Action, LoadPlan, Step};
 use relobox_core::error::{Error, Result};
 use relobox_core::problem::Problem;
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// How often a module is linked anew, because one that it uses was loaded anew meanwhile.
+/// How often a module is linked at most. It is linked again if a module that it uses was reloaded in the meantime.
 const TRIES: usize = 3;
 
-/// What became of a step.
+/// The result of a step.
 #[derive(Debug)]
 pub enum Outcome<T> {
-    /// It is live.
+    /// The module was loaded and is live.
     Loaded(T),
-    /// It was, or somebody else was faster.
+    /// The module was live already, or another process loaded it first.
     Live,
-    /// It is part of the kernel.
+    /// The module is part of the kernel.
     BuiltIn,
-    /// An `install` line has `true` for it.
+    /// The command of an `install` line is `true`.
     Disabled,
-    /// It was not loaded.
+    /// The module was not loaded.
     Failed(Error),
-    /// Nor was this one, because that module was not.
+    /// The module was not tried, because another one failed.
     NotTried {
-        /// Which.
+        /// The name of the module that failed.
         because: String,
     },
-    /// It was loaded, and removed again, since nothing needs it any more.
+    /// The module was loaded and removed again, because nothing needs it any more.
     Unwound,
 }
 
-/// What became of a plan.
+/// The result of a plan.
 #[derive(Debug)]
-pub struct Report<T> {
-    /// By step.
+pub struct RunReport<T> {
+    /// One outcome for each step, by index.
     pub outcomes: Vec<Outcome<T>>,
-    /// What could not be removed again, and why.
+    /// The modules that could not be removed again: the index of the step, and the error.
     pub left: Vec<(usize, Error)>,
 }
 
 impl<T> Outcome<T> {
-    /// Whether what requires the module may be loaded.
+    /// True if a module that requires this one may be loaded.
     #[must_use]
-    pub fn good(&self) -> bool {
+    pub(crate) fn is_satisfied(&self) -> bool {
         matches!(self, Self::Loaded(_) | Self::Live | Self::BuiltIn | Self::Disabled)
     }
 }
@@ -53,26 +54,28 @@ impl<T> Outcome<T> {
 struct State<T> {
     outcomes: Vec<Option<Outcome<T>>>,
     running: Vec<bool>,
-    /// In the order of getting live.
+    /// The indices of the loaded steps, in the order in which they became live.
     loaded: Vec<usize>,
 }
 
-/// Runs `plan`: `load` loads a step's file, up to `jobs` at a time, and `unload` removes it. `load` answers `None` for a
-/// module that the kernel has already. With `first_time`, a target that is loaded already is an error.
+/// Runs `plan`.
+///
+/// `load` loads the file of a step, in up to `jobs` threads at a time (at least 1). It returns `None` if the kernel has
+/// the module already. `unload` removes a module. With `first_time`, a target that is loaded already is an error.
 pub fn run<T: Send>(
-    plan: &Plan,
+    plan: &LoadPlan,
     jobs: usize,
     first_time: bool,
     load: impl Fn(&Step, &Path) -> Result<Option<T>> + Sync,
     mut unload: impl FnMut(&Step) -> Result<()>,
-) -> Report<T> {
+) -> RunReport<T> {
     let count = plan.steps.len();
     let mut state = State { outcomes: Vec::new(), running: vec![false; count], loaded: Vec::new() };
     for (i, step) in plan.steps.iter().enumerate() {
         let target = first_time && plan.targets.iter().any(|t| t.step == i);
         state.outcomes.push(match &step.action {
             Action::Load(_) => None,
-            Action::Live | Action::BuiltIn if target => Some(Outcome::Failed(present(step))),
+            Action::Live | Action::BuiltIn if target => Some(Outcome::Failed(already_loaded(step))),
             Action::Live => Some(Outcome::Live),
             Action::BuiltIn => Some(Outcome::BuiltIn),
             Action::Disabled => Some(Outcome::Disabled),
@@ -106,17 +109,17 @@ pub fn run<T: Send>(
         }
     };
     std::thread::scope(|scope| {
-        // This thread is one of them.
+        // This thread runs jobs as well.
         for _ in 1..jobs.clamp(1, count.max(1)) {
             scope.spawn(work);
         }
         work();
     });
     let State { outcomes, loaded, .. } = state.into_inner().unwrap_or_else(PoisonError::into_inner);
-    // None is left: each step was run, or given up.
+    // Every step has an outcome now: it was run, or given up.
     let not_run = || Outcome::NotTried { because: String::new() };
     let mut outcomes: Vec<_> = outcomes.into_iter().map(|o| o.unwrap_or_else(not_run)).collect();
-    let keep = plan.wanted(plan.targets.iter().map(|t| t.step), |i| outcomes[i].good());
+    let keep = plan.reachable(plan.targets.iter().map(|t| t.step), |i| outcomes[i].is_satisfied());
     let mut left = Vec::new();
     for i in loaded.into_iter().rev().filter(|i| !keep.contains(i)) {
         match unload(&plan.steps[i]) {
@@ -124,7 +127,7 @@ pub fn run<T: Send>(
             Err(error) => left.push((i, error)),
         }
     }
-    Report { outcomes, left }
+    RunReport { outcomes, left }
 }
 
 fn attempt<T>(step: &Step, path: &Path, strict: bool, load: &impl Fn(&Step, &Path) -> Result<Option<T>>) -> Outcome<T> {
@@ -132,10 +135,10 @@ fn attempt<T>(step: &Step, path: &Path, strict: bool, load: &impl Fn(&Step, &Pat
     loop {
         match load(step, path) {
             Ok(Some(loaded)) => return Outcome::Loaded(loaded),
-            // Somebody else was faster.
-            Ok(None) if strict => return Outcome::Failed(present(step)),
+            // Another process loaded it first.
+            Ok(None) if strict => return Outcome::Failed(already_loaded(step)),
             Ok(None) => return Outcome::Live,
-            Err(error) if only(&error, "stale") && tries < TRIES => tries += 1,
+            Err(error) if is_only(&error, "stale") && tries < TRIES => tries += 1,
             Err(error) => return Outcome::Failed(error),
         }
     }
@@ -143,7 +146,7 @@ fn attempt<T>(step: &Step, path: &Path, strict: bool, load: &impl Fn(&Step, &Pat
 
 impl<T> State<T> {
     /// A step that can be run now.
-    fn next<'p>(&self, plan: &'p Plan) -> Option<(usize, &'p Step, &'p Path)> {
+    fn next<'p>(&self, plan: &'p LoadPlan) -> Option<(usize, &'p Step, &'p Path)> {
         plan.steps.iter().enumerate().find_map(|(i, step)| {
             let Action::Load(path) = &step.action else { return None };
             let over = |i: &usize| self.outcomes[*i].is_some();
@@ -156,10 +159,10 @@ impl<T> State<T> {
         })
     }
 
-    /// Gives up what requires a module that was not loaded, and what only that would have needed.
-    fn give_up(&mut self, plan: &Plan) {
+    /// Gives up the steps that require a module that failed, and the steps that only those need.
+    fn give_up(&mut self, plan: &LoadPlan) {
         for (i, step) in plan.steps.iter().enumerate() {
-            let bad = |i: &&usize| self.outcomes[**i].as_ref().is_some_and(|o| !o.good());
+            let bad = |i: &&usize| self.outcomes[**i].as_ref().is_some_and(|o| !o.is_satisfied());
             if self.outcomes[i].is_none()
                 && let Some(because) = step.requires.iter().find(bad)
             {
@@ -170,11 +173,11 @@ impl<T> State<T> {
                 self.outcomes[i] = Some(Outcome::NotTried { because });
             }
         }
-        let good = |i: usize| self.outcomes[i].as_ref().is_none_or(Outcome::good);
-        let wanted = plan.wanted(plan.targets.iter().map(|t| t.step), good);
+        let good = |i: usize| self.outcomes[i].as_ref().is_none_or(Outcome::is_satisfied);
+        let needed = plan.reachable(plan.targets.iter().map(|t| t.step), good);
         let failed = plan.targets.iter().find(|t| !good(t.step)).map(|t| plan.steps[t.step].name.clone());
         for i in 0..plan.steps.len() {
-            if self.outcomes[i].is_none() && !self.running[i] && !wanted.contains(&i) {
+            if self.outcomes[i].is_none() && !self.running[i] && !needed.contains(&i) {
                 let because = failed.clone().unwrap_or_default();
                 self.outcomes[i] = Some(Outcome::NotTried { because });
             }
@@ -182,8 +185,9 @@ impl<T> State<T> {
     }
 }
 
-/// Whether all that is wrong is of this kind, and is no mere word of a linking process.
-pub(crate) fn only(error: &Error, kind: &str) -> bool {
+/// True if the only kind of problem is `kind`, as a fact from this process or the kernel. What a linking process
+/// reports ([`Error::Told`]) does not count.
+pub(crate) fn is_only(error: &Error, kind: &str) -> bool {
     match error {
         Error::Module(problems) => !problems.is_empty() && problems.iter().all(|p| p.kind == kind),
         Error::Kernel(problem) => problem.kind == kind,
@@ -191,7 +195,7 @@ pub(crate) fn only(error: &Error, kind: &str) -> bool {
     }
 }
 
-fn present(step: &Step) -> Error {
+fn already_loaded(step: &Step) -> Error {
     let text = match step.action {
         Action::BuiltIn => "it is part of the kernel",
         _ => "it is loaded",

@@ -1,8 +1,8 @@
-//! What modules export to each other, and what they may not: a name that is exported already.
+//! The exports of the modules, and duplicates among them.
 //!
-//! The kernel refuses a module that exports what it exports itself, or what a module exports that is live
-//! (verify_exported_symbols in kernel/module/main.c). Of two modules that export the same name only one can be live; which
-//! one is first is not known here, so it is the one that Module.symvers names, or else the first by path.
+//! The kernel refuses a module that exports a symbol which the kernel or a live module exports already
+//! (verify_exported_symbols in kernel/module/main.c). If two modules export the same name, only one of them can be
+//! live. The check assumes that this is the one that Module.symvers names, or otherwise the first one by path.
 
 use super::find::{File, Found};
 use crate::guests::Guests;
@@ -18,14 +18,14 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A module's exports, by name.
+/// The exports of a module.
 pub(super) struct Exports {
-    /// The module's name for itself, else its file's.
+    /// The module's own name, or otherwise that of its file.
     owner: Arc<str>,
     all: Vec<(Vec<u8>, Definition)>,
 }
 
-/// Reads a module's exports.
+/// Reads the exports of a module.
 pub(super) fn of(guests: &Guests, path: &Path) -> Result<Exports> {
     let name = path.display().to_string();
     let module = parse(&name, open(guests, &name, Source::open(path)?)?, what::EXPORTS)?;
@@ -43,16 +43,16 @@ pub(super) fn of(guests: &Guests, path: &Path) -> Result<Exports> {
     Ok(Exports { owner, all })
 }
 
-/// The symbols that modules of each tree see, and those that the files see that were named themselves.
+/// The symbols that the modules of each tree can use, and those that the files can use that were named themselves.
 pub(super) struct Scopes {
     trees: Vec<Symbols>,
     named: Symbols,
-    /// Problems of each file.
+    /// The problems of each file.
     duplicates: Vec<Vec<Problem>>,
 }
 
 impl Scopes {
-    /// `exports` are those of the files that were found, in their order.
+    /// `exports` are those of the files in `found`, in the same order.
     pub(super) fn new(found: &Found, kernel: Symbols, exports: Vec<Result<Exports>>) -> Self {
         let files: Vec<_> = found.modules.iter().zip(exports).map(|(file, exports)| (file, exports.ok())).collect();
         let mut duplicates = vec![Vec::new(); files.len()];
@@ -78,7 +78,7 @@ impl Scopes {
                         continue;
                     }
                     first.extend(owner.map(|owner| (&**name, owner)));
-                    // The kernel's own definition is the better one, but for the CRC that only a module may know.
+                    // The kernel's own definition is preferred, except for its CRC, which only the module may know.
                     match symbols.get(name) {
                         Some(known) if known.crc.is_some() || known.exported => {}
                         _ => symbols.define(name, definition.clone()),
@@ -94,7 +94,7 @@ impl Scopes {
                 scope(&sees, &|file| file.tree.is_some() || one)
             })
             .collect();
-        // With a single tree, the files that were named are judged there.
+        // If there is a single tree, it decides for the files that were named themselves.
         let named = match (found.trees.len(), found.modules.iter().any(|file| file.tree.is_none())) {
             (1, _) | (_, false) => Symbols::new(),
             _ => scope(&|file| file.tree.is_none(), &|_| true),
@@ -102,7 +102,7 @@ impl Scopes {
         Self { trees, named, duplicates }
     }
 
-    /// What `file` sees.
+    /// The symbols that `file` can use.
     pub(super) fn of(&self, file: &File) -> &Symbols {
         match (file.tree, &self.trees[..]) {
             (Some(tree), trees) => trees.get(tree).unwrap_or(&self.named),
@@ -111,22 +111,19 @@ impl Scopes {
         }
     }
 
-    /// What each file exports that is exported already.
+    /// The duplicate exports of each file.
     pub(super) fn duplicates(&self) -> &[Vec<Problem>] {
         &self.duplicates
     }
 }
 
-/// The message of the kernel is "exports duplicate symbol".
+/// The problem for which the kernel prints "exports duplicate symbol".
 fn duplicate(path: &Path, name: &[u8], other: &str) -> Problem {
     let (text, hint) = match other {
-        "vmlinux" => {
-            ("the module exports it, and the kernel exports it already".to_owned(), "the kernel refuses the module")
+        "vmlinux" => ("the module and the kernel both export it".to_owned(), "the kernel refuses the module"),
+        other => {
+            (format!("this module and module {} both export it", other), "only one of the two can be loaded at a time")
         }
-        other => (
-            format!("the module exports it, and module {} exports it, too", other),
-            "only one of the two can be loaded at a time",
-        ),
     };
     let problem = Problem::new("duplicate-export", path.display().to_string(), text).hint(hint);
     Problem { symbol: Some(decoded(name)), ..problem }

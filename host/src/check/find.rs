@@ -1,12 +1,12 @@
-//! Which files are checked: those that are named, and of a tree those that depmod and modprobe would take.
+//! Finds the files to check: those that are named, and in a tree those that depmod and modprobe would take.
 //!
-//! A *tree* is a directory with modules.dep, modules.order, modules.builtin or a directory `kernel`, as
-//! /lib/modules/VERSION; where there is none above a module, the directory that was given is one. Of several files by one
-//! module's name a tree has one that counts: the one in modules.dep, or, without that, the one that depmod would put there
-//! (`updates` first, or as depmod.d says). The others are shadowed, and not checked.
+//! A *tree* is a directory like /lib/modules/VERSION: it contains modules.dep, modules.order, modules.builtin or a
+//! directory `kernel`. If no such directory is above a module, the given directory is the tree. If several files in a
+//! tree have the same module name, one of them counts: the one in modules.dep, or, without modules.dep, the one that
+//! depmod would list (`updates` first, or according to depmod.d). The others are shadowed and not checked.
 //!
-//! Links are followed, to modules and to directories, also out of the tree. No directory is looked through twice, so links
-//! in a circle end. `build` and `source` are not followed: they lead to the kernel's headers.
+//! Symbolic links to modules and directories are followed, also out of the tree. No directory is read twice, so cycles
+//! end. `build` and `source` are not followed, because they lead to the kernel's headers.
 
 use crate::modprobe::depmod::{DIRECTORIES, Depmod, Rank};
 use relobox_core::error::{Error, Result};
@@ -19,50 +19,50 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// A module's file.
+/// The file of a module.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct File {
-    /// Where it is.
+    /// The file's path.
     pub path: PathBuf,
-    /// Which of [`Found::trees`] it is in; `None` for a file that was named itself.
+    /// The index of its tree in [`Found::trees`]. `None` for a file that was named itself.
     pub tree: Option<usize>,
-    /// Why there is nothing to check: a link that leads nowhere, or a line of modules.dep for no file.
+    /// Why the file cannot be checked: a broken link, or a line of modules.dep for a file that does not exist.
     pub missing: Option<String>,
 }
 
-/// A file that modprobe does not take, since another has its module's name.
+/// A file that modprobe ignores because another one has the same module name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shadowed {
-    /// The file.
+    /// The path of the ignored file.
     pub path: PathBuf,
-    /// The one that is taken.
+    /// The path of the file that is used instead.
     pub by: PathBuf,
 }
 
-/// What there is.
+/// The files that were found.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// What is to be checked, by path.
+    /// The files to check, sorted by path.
     pub modules: Vec<File>,
-    /// Trees.
+    /// The directories that are trees.
     pub trees: Vec<PathBuf>,
-    /// What is not checked.
+    /// The files that are ignored.
     pub shadowed: Vec<Shadowed>,
-    /// What is checked, though modprobe does not know it: the tree's modules.dep does not have it, or depmod is configured to
-    /// leave it out.
+    /// Files that are checked although modprobe does not know them: modules.dep does not list them, or depmod is
+    /// configured to exclude them.
     pub unlisted: Vec<PathBuf>,
-    /// Links that lead out of their tree, and to where.
+    /// Symbolic links out of their tree, with their targets.
     pub links: Vec<(PathBuf, PathBuf)>,
-    /// What was odd.
+    /// Other problems.
     pub warnings: Vec<String>,
 }
 
-/// Every module under `paths`; a path that is a file is taken whatever its name. `depmod` are the directories with depmod's
-/// configuration; without any, those of the root that a tree lies in.
+/// Finds every module below `paths`. A path of a file is used whatever its name is. `depmod` are the directories of
+/// depmod's configuration; if it is empty, those in the root directory of the tree are used.
 ///
 /// # Errors
 ///
-/// A path, a directory below it, a modules.dep or a file of configuration cannot be read.
+/// If a path, a directory below it, a modules.dep or a configuration file cannot be read.
 pub fn find(paths: &[PathBuf], depmod: &[PathBuf]) -> Result<Found> {
     let mut found = Found::default();
     let mut walk = Walk::default();
@@ -104,7 +104,7 @@ pub fn find(paths: &[PathBuf], depmod: &[PathBuf]) -> Result<Found> {
 }
 
 impl Found {
-    /// As modprobe sees a tree.
+    /// Chooses the files of a tree like modprobe.
     fn by_modules_dep(&mut self, root: &Path, files: Vec<File>, listed: HashMap<Vec<u8>, PathBuf>) {
         let there: HashSet<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
         for file in files {
@@ -118,12 +118,12 @@ impl Found {
             }
         }
         for path in listed.into_values().map(|path| root.join(path)).filter(|path| !there.contains(path)) {
-            let missing = (!path.exists()).then(|| "modules.dep has it, and there is no such file".to_owned());
+            let missing = (!path.exists()).then(|| "modules.dep lists it, but the file does not exist".to_owned());
             self.modules.push(File { path, tree: Some(self.trees.len()), missing });
         }
     }
 
-    /// As depmod would see it.
+    /// Chooses the files of a tree like depmod.
     fn by_depmod(&mut self, root: &Path, files: Vec<File>, depmod: &Depmod) {
         self.warnings.extend(depmod.warnings.iter().cloned());
         let kernel = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
@@ -139,7 +139,7 @@ impl Found {
             }
         }
         for mut files in by_name.into_values() {
-            // Stable, so that the first by path comes before its equals.
+            // The sort is stable, so the first of equal files by path is chosen.
             files.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
             let mut files = files.into_iter();
             let Some((best, taken)) = files.next() else { continue };
@@ -147,7 +147,7 @@ impl Found {
                 if rank == best {
                     let (path, by) = (path.display(), taken.path.display());
                     self.warnings.push(format!(
-                        "{path}: {by} has the same module's name, and depmod takes whichever its directory has first"
+                        "{path}: {by} has the same module name, and depmod uses the first in the order of its directory"
                     ));
                 }
                 self.shadowed.push(Shadowed { path, by: taken.path.clone() });
@@ -157,7 +157,8 @@ impl Found {
     }
 }
 
-/// Modules' names and files in modules.dep; the first line about a module counts. `None` if there is no such file.
+/// Reads modules.dep: the names of modules, and their files. The first line for a module counts. `None` without the
+/// file.
 fn modules_dep(path: &Path) -> Result<Option<HashMap<Vec<u8>, PathBuf>>> {
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
@@ -179,7 +180,8 @@ fn modules_dep(path: &Path) -> Result<Option<HashMap<Vec<u8>, PathBuf>>> {
     Ok(Some(listed))
 }
 
-/// depmod's configuration in the root directory that a tree is for: ROOT/lib/modules/VERSION, ROOT/usr/lib/modules/VERSION.
+/// Reads depmod's configuration. By default, it is in the root directory: ROOT for ROOT/lib/modules/VERSION and for
+/// ROOT/usr/lib/modules/VERSION.
 fn configuration(tree: &Path, given: &[PathBuf]) -> Result<Depmod> {
     if !given.is_empty() {
         return Depmod::read(given);
@@ -191,24 +193,24 @@ fn configuration(tree: &Path, given: &[PathBuf]) -> Result<Depmod> {
     Depmod::read(&DIRECTORIES.map(|directory| root.join(directory)))
 }
 
-/// Where `path` leads, if that is out of `root`.
+/// The path, and its target if that is outside of `root`.
 fn out_of(root: &Path, path: &Path) -> Option<(PathBuf, PathBuf)> {
     let (real, root) = (std::fs::canonicalize(path).ok()?, std::fs::canonicalize(root).ok()?);
     (!real.starts_with(root)).then(|| (path.to_owned(), real))
 }
 
-/// A walk through directories.
+/// The state of a walk through directories.
 #[derive(Default)]
 struct Walk {
-    /// Modules, each with its tree.
+    /// The modules, each with its tree.
     files: Vec<(PathBuf, File)>,
-    /// Trees, devices and inodes of directories that were looked through: a tree may have a link into another.
+    /// The tree, device and inode of each directory that was read. A tree can have a link into another.
     seen: HashSet<(Option<PathBuf>, u64, u64)>,
     warnings: Vec<String>,
 }
 
 impl Walk {
-    /// Everything below `given`. Directories come before links to them, so that a path without links is preferred.
+    /// Walks below `given`. Directories come before links to them, so that a path without links is preferred.
     fn tree(&mut self, given: &Path) -> Result<()> {
         let mut open = vec![(given.to_owned(), None::<PathBuf>)];
         let mut links: BTreeSet<(PathBuf, Option<PathBuf>)> = BTreeSet::new();
@@ -223,7 +225,7 @@ impl Walk {
             let meta = std::fs::metadata(&directory).map_err(Error::io(&directory))?;
             if !self.seen.insert((root.clone(), meta.dev(), meta.ino())) {
                 if by_link {
-                    let text = "a link to a directory that is looked through already; it is not followed again";
+                    let text = "a link to a directory that was read already; it is not followed";
                     self.warnings.push(format!("{}: {text}", directory.display()));
                 }
                 continue;
@@ -263,11 +265,11 @@ fn is_tree(directory: &Path) -> bool {
     marks.iter().any(|name| directory.join(name).is_file()) || directory.join("kernel").is_dir()
 }
 
-/// Why there is no file behind a link.
+/// Explains why the target of a link cannot be read.
 fn broken(path: &Path, error: &std::io::Error) -> String {
     let target = std::fs::read_link(path).unwrap_or_default();
     match error.kind() {
-        std::io::ErrorKind::NotFound => format!("a link to {}, and there is no such file", target.display()),
+        std::io::ErrorKind::NotFound => format!("a link to {}, which does not exist", target.display()),
         _ => format!("a link to {}: {error}", target.display()),
     }
 }

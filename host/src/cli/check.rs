@@ -1,4 +1,4 @@
-//! `relobox check`: the pre-flight of a whole module tree.
+//! `relobox check`: tests whether all modules of a tree can be linked.
 
 use super::common::{self, Common};
 use super::output;
@@ -15,34 +15,34 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Link every module of a tree, dry: does each find its symbols, and does every relocation fit?
+/// Check that every module of a tree can be linked: that its symbols exist and its relocations fit
 #[derive(Debug, Args)]
-#[command(after_help = "Symbols are resolved among the modules of the tree. Without --symbols, whatever no module
-exports is taken to be the kernel's. With Module.symvers, names, CRCs, GPL-only exports and
-namespaces are checked too, and that no module exports what the kernel exports.
+#[command(after_help = "Symbols are resolved among the modules of the tree. Without --symbols, a symbol that no module
+exports is assumed to be in the kernel. With Module.symvers, the command also checks names, CRCs,
+GPL-only exports and namespaces, and that no module exports a symbol of the kernel.
 
-A tree (/lib/modules/VERSION) is judged as modprobe sees it: of several files by one module's name
-the one in modules.dep counts; without modules.dep, the one that depmod would take. Links are
-followed.
+A tree (/lib/modules/VERSION) is treated as modprobe does: if several files have the same module
+name, the one in modules.dep is checked, or, without modules.dep, the one that depmod would
+choose. Symbolic links are followed.
 
 Examples:
   relobox check /lib/modules/6.1.0-56-amd64
   relobox check build/ --symbols build/Module.symvers --jobs 4
   relobox check a.ko b.ko --json")]
 pub(crate) struct CheckArgs {
-    /// Modules, and directories of modules
+    /// Module files, and directories of modules
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Symbols: System.map, /proc/kallsyms, or Module.symvers, packed or not; can be repeated
+    /// Read symbols from FILE: System.map, /proc/kallsyms or Module.symvers, also compressed; can be repeated
     #[arg(long, value_name = "FILE")]
     symbols: Vec<PathBuf>,
     #[command(flatten)]
     inputs: Inputs,
-    /// Threads [default: one for each processor]
+    /// Use N threads [default: the number of processors]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16))]
     jobs: Option<u16>,
-    /// Read depmod's configuration here, for trees without modules.dep; can be repeated [default: etc/depmod.d and so on
-    /// of the root directory that the tree is in]
+    /// Read depmod's configuration from DIR, for trees without modules.dep; can be repeated [default: etc/depmod.d and
+    /// the other directories in the root directory of the tree]
     #[arg(long, value_name = "DIR")]
     depmod_config: Vec<PathBuf>,
     #[command(flatten)]
@@ -53,7 +53,7 @@ pub(crate) fn run(args: CheckArgs) -> Result<ExitCode> {
     let guests = common::guests(&args.common)?;
     let found = find(&args.paths, &args.depmod_config)?;
     if found.modules.is_empty() {
-        return Err(Error::Usage("there is no module (*.ko, *.ko.gz, *.ko.xz, *.ko.zst) in the given paths".into()));
+        return Err(Error::Usage("the given paths contain no module (*.ko, *.ko.gz, *.ko.xz, *.ko.zst)".into()));
     }
     let mut symbols = Symbols::new();
     for file in &args.symbols {
@@ -66,7 +66,7 @@ pub(crate) fn run(args: CheckArgs) -> Result<ExitCode> {
     bar.finish_and_clear();
     let code = outcomes.iter().filter_map(|o| o.result.as_ref().err()).map(Error::exit_code).max().unwrap_or(0);
     if args.common.json {
-        output::json(&Report::of(&found, &outcomes))
+        output::json(&TreeReport::of(&found, &outcomes))
     } else {
         print_found(&found);
         print(&outcomes)
@@ -74,7 +74,7 @@ pub(crate) fn run(args: CheckArgs) -> Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-/// Two steps for each module; nothing is drawn where nobody looks.
+/// The progress bar, with two steps for each module. With `--json`, nothing is drawn.
 fn progress(modules: usize, json: bool) -> ProgressBar {
     if json {
         return ProgressBar::hidden();
@@ -87,17 +87,65 @@ fn progress(modules: usize, json: bool) -> ProgressBar {
 }
 
 #[derive(Serialize)]
-struct Report<'a> {
+struct TreeReport<'a> {
     modules: usize,
     linked: usize,
     rejected: usize,
     relocations: usize,
     synthetic_bytes: usize,
-    failures: Vec<Failure<'a>>,
+    placed: Vec<Placed<'a>>,
+    refused_types: Vec<RefusedType<'a>>,
+    failures: Vec<ModuleFailure<'a>>,
     shadowed: Vec<ShadowedJson<'a>>,
     unlisted: &'a [PathBuf],
     links: Vec<LinkJson<'a>>,
     warnings: &'a [String],
+}
+
+/// Where modules of one plugin were assumed to be.
+#[derive(Serialize)]
+struct Placed<'a> {
+    plugin: &'a str,
+    base: u64,
+    kernel: u64,
+    modules: usize,
+}
+
+/// A relocation type that a plugin does not know, or refuses.
+#[derive(Serialize)]
+struct RefusedType<'a> {
+    relocation: &'a str,
+    kind: &'a str,
+    relocations: usize,
+    modules: usize,
+}
+
+fn placed(outcomes: &[Outcome]) -> Vec<Placed<'_>> {
+    let mut places: BTreeMap<(&str, u64, u64), usize> = BTreeMap::new();
+    for done in outcomes.iter().filter_map(|outcome| outcome.result.as_ref().ok()) {
+        *places.entry((&done.plugin, done.base, done.kernel)).or_default() += 1;
+    }
+    places.into_iter().map(|((plugin, base, kernel), modules)| Placed { plugin, base, kernel, modules }).collect()
+}
+
+/// The types in the problems that were kept of each module, the most frequent one first.
+fn refused_types(outcomes: &[Outcome]) -> Vec<RefusedType<'_>> {
+    let mut types: BTreeMap<(&str, &str), (usize, usize)> = BTreeMap::new();
+    for outcome in outcomes {
+        let Err(Error::Module(problems)) = &outcome.result else { continue };
+        let mut of_module: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for problem in problems.iter().filter(|p| matches!(p.kind, "unknown-relocation" | "rejected-relocation")) {
+            *of_module.entry((problem.relocation.as_deref().unwrap_or("?"), problem.kind)).or_default() += 1;
+        }
+        for (kind, count) in of_module {
+            let total = types.entry(kind).or_default();
+            *total = (total.0 + count, total.1 + 1);
+        }
+    }
+    let row = |((relocation, kind), (relocations, modules))| RefusedType { relocation, kind, relocations, modules };
+    let mut rows: Vec<_> = types.into_iter().map(row).collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.relocations));
+    rows
 }
 
 #[derive(Serialize)]
@@ -113,20 +161,20 @@ struct LinkJson<'a> {
 }
 
 #[derive(Serialize)]
-struct Failure<'a> {
+struct ModuleFailure<'a> {
     module: &'a Path,
     exit_code: u8,
     message: String,
     problems: &'a [Problem],
 }
 
-impl<'a> Report<'a> {
+impl<'a> TreeReport<'a> {
     fn of(found: &'a Found, outcomes: &'a [Outcome]) -> Self {
         let done = || outcomes.iter().filter_map(|o| o.result.as_ref().ok());
         let failures: Vec<_> = outcomes
             .iter()
             .filter_map(|o| o.result.as_ref().err().map(|e| (o, e)))
-            .map(|(o, e)| Failure {
+            .map(|(o, e)| ModuleFailure {
                 module: &o.path,
                 exit_code: e.exit_code(),
                 message: e.to_string(),
@@ -139,6 +187,8 @@ impl<'a> Report<'a> {
             rejected: failures.len(),
             relocations: done().map(|d| d.relocations).sum(),
             synthetic_bytes: done().map(|d| d.synthetic).sum(),
+            placed: placed(outcomes),
+            refused_types: refused_types(outcomes),
             failures,
             shadowed: found.shadowed.iter().map(|s| ShadowedJson { module: &s.path, by: &s.by }).collect(),
             unlisted: &found.unlisted,
@@ -174,12 +224,17 @@ impl Row {
     }
 }
 
-/// `1,407,153`.
+/// A number with separators: `1,407,153`.
 fn grouped(number: usize) -> String {
     relobox::text::grouped(&number.to_string(), 3, ',')
 }
 
-/// Where a module belongs: the folder below `kernel/`, or its own.
+/// `1 module`, `1,407 modules`.
+fn counted(number: usize, what: &str) -> String {
+    format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// The row of a module: the directory below `kernel/`, or the module's own directory.
 fn place(path: &Path) -> String {
     let parts: Vec<_> = path.iter().map(|p| p.to_string_lossy()).collect();
     let below = parts.iter().position(|p| p == "kernel").map(|i| i + 1).filter(|i| i + 1 < parts.len());
@@ -187,23 +242,30 @@ fn place(path: &Path) -> String {
     parts.get(below.unwrap_or(parent)).filter(|_| parts.len() > 1).map_or_else(|| ".".into(), ToString::to_string)
 }
 
-/// What is not as one might think, a few lines of each kind.
+/// Prints warnings about files that are not checked as one might expect, a few of each kind.
 fn print_found(found: &Found) {
     fn some<T>(all: &[T], what: &str, line: impl Fn(&T) -> String) {
         all.iter().take(limits::SHOWN).for_each(|one| output::warning(line(one)));
         let more = all.len().saturating_sub(limits::SHOWN);
         if more != 0 {
-            output::warning(format_args!("… and {more} more {what} (--json has them all)"));
+            output::warning(format_args!("… and {more} more {what} (--json lists all)"));
         }
     }
     some(&found.warnings, "warnings", Clone::clone);
-    some(&found.shadowed, "files", |s| format!("{}: not checked: modprobe takes {}", s.path.display(), s.by.display()));
+    some(&found.shadowed, "files", |s| {
+        format!("{}: not checked, because modprobe uses {}", s.path.display(), s.by.display())
+    });
     some(&found.unlisted, "files", |path| {
-        format!("{}: modprobe does not know it: modules.dep does not have it, or depmod leaves it out", path.display())
+        format!(
+            "{}: modprobe does not know it, because modules.dep does not list it or depmod excludes it",
+            path.display()
+        )
     });
     let links = found.links.len();
     if links != 0 {
-        output::warning(format_args!("{links} of the modules are links out of their tree (--json says where)"));
+        output::warning(format_args!(
+            "{links} of the modules are symbolic links out of their tree (--json lists them)"
+        ));
     }
 }
 
@@ -214,7 +276,7 @@ fn print(outcomes: &[Outcome]) {
     }
     let more = failed.count().saturating_sub(limits::SHOWN);
     if more != 0 {
-        output::line(format_args!("… and {more} more modules (--json has them all)"));
+        output::line(format_args!("… and {more} more modules (--json lists all)"));
     }
     let (mut rows, mut total) = (BTreeMap::<String, Row>::new(), Row::default());
     for outcome in outcomes {
@@ -234,6 +296,24 @@ fn print(outcomes: &[Outcome]) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     output::lines(table);
+    for place in placed(outcomes) {
+        output::line(format_args!(
+            "plugin {1}: {0}, assumed to be at {2:#x}, with the kernel's symbols at {3:#x}",
+            counted(place.modules, "module"),
+            place.plugin,
+            place.base,
+            place.kernel
+        ));
+    }
+    for row in refused_types(outcomes) {
+        let what = if row.kind == "unknown-relocation" { "is unknown" } else { "is refused" };
+        output::line(format_args!(
+            "relocation {} {what}: {} in {}",
+            row.relocation,
+            counted(row.relocations, "place"),
+            counted(row.modules, "module")
+        ));
+    }
     let (linked, rejected) = (grouped(total.linked), grouped(total.modules - total.linked));
     output::line(format_args!("{linked} modules link, {rejected} rejected"));
 }

@@ -1,4 +1,4 @@
-//! Commands that other programs have: relobox-kmod, for this machine's kernel, and relobox-fuzz.
+//! Commands of other programs: relobox-kmod, for this machine's kernel, and relobox-fuzz.
 
 use clap::Args;
 use relobox::{Error, Result};
@@ -8,17 +8,18 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-/// The program that changes this machine's kernel.
+/// The program that loads modules into this machine's kernel.
 const KMOD: &str = "relobox-kmod";
 
-/// Becomes relobox-kmod, with the same arguments; an error if that does not start. `None` if it is not there.
+/// Executes relobox-kmod with the same arguments. Returns only if that fails, or `None` if it is not installed.
 pub(crate) fn to_kmod() -> Option<Error> {
     let program = beside()?;
     let error = Command::new(&program).args(std::env::args_os().skip(1)).exec();
     Some(Error::io(program)(error))
 }
 
-/// Where it is with its linker: beside this program, or, of a program in `bin`, in the `sbin` beside that.
+/// The path of relobox-kmod, if relobox-linker is beside it: beside this program, or in `sbin` if this program is in
+/// `bin`.
 fn beside() -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?;
     let directory = program.parent()?;
@@ -29,9 +30,9 @@ fn beside() -> Option<PathBuf> {
         .map(|place| place.join(KMOD))
 }
 
-/// Fuzz a plugin, the engine or the unpacker: coverage-guided, without its source
+/// Fuzz a plugin, the engine or the unpacker, guided by coverage
 ///
-/// This is the program relobox-fuzz; 'relobox fuzz --help' shows what it takes.
+/// This runs the program relobox-fuzz. 'relobox fuzz --help' shows its options.
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 #[command(after_help = "Examples:
@@ -39,18 +40,18 @@ fn beside() -> Option<PathBuf> {
   relobox fuzz --engine --time 1h
   relobox fuzz --help")]
 pub(crate) struct FuzzArgs {
-    /// As relobox-fuzz takes them
+    /// The arguments of relobox-fuzz
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
     args: Vec<OsString>,
 }
 
-/// Becomes relobox-fuzz.
+/// Executes relobox-fuzz.
 pub(crate) fn to_fuzz(args: &FuzzArgs) -> Result<ExitCode> {
     let own = std::env::current_exe().map_err(Error::io("/proc/self/exe"))?;
     let program = own.with_file_name("relobox-fuzz");
     if !program.exists() {
         let text = format!(
-            "{} is not there: build it with 'cargo build -p relobox-fuzz', or 'cargo install --path host/fuzz'",
+            "{} does not exist: build it with 'cargo build -p relobox-fuzz', or 'cargo install --path host/fuzz'",
             program.display()
         );
         return Err(Error::Usage(text));

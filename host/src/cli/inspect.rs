@@ -1,4 +1,4 @@
-//! `relobox inspect`: what a module is made of.
+//! `relobox inspect`: prints the contents of a module.
 
 use super::common::{self, Common};
 use super::output;
@@ -15,14 +15,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Show a module's sections, symbols, modinfo and relocations; nothing is linked
+/// Show the sections, symbols, modinfo and relocations of a module, without linking it
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relobox inspect xfs.ko
   relobox inspect xfs.ko.xz --json | jq '.relocations'
   relobox inspect hello.o")]
 pub(crate) struct InspectArgs {
-    /// The module: .ko, .ko.gz, .ko.xz, .ko.zst, or a relocatable object
+    /// The module (.ko, .ko.gz, .ko.xz or .ko.zst), or a relocatable object
     module: PathBuf,
     #[command(flatten)]
     pub(crate) common: Common,
@@ -31,7 +31,7 @@ pub(crate) struct InspectArgs {
 pub(crate) fn run(args: InspectArgs) -> Result<ExitCode> {
     let guests = common::guests(&args.common)?;
     let module = load(&guests, &args.module.display().to_string(), Source::open(&args.module)?)?;
-    let report = Report::of(&guests, &module.records())?;
+    let report = InspectReport::of(&guests, &module.records())?;
     if args.common.json {
         output::json(&report)
     } else {
@@ -41,21 +41,21 @@ pub(crate) fn run(args: InspectArgs) -> Result<ExitCode> {
 }
 
 #[derive(Serialize)]
-struct Report {
+struct InspectReport {
     module: String,
     machine: u16,
     class: u8,
     byte_order: &'static str,
     flags: u32,
     plugin: Option<String>,
-    /// Several that link it, where nobody said which is meant: it takes no decision to look at a module.
+    /// The plugins, if there are several and none was chosen. Inspecting a module requires no choice.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     candidates: Vec<Candidate>,
     signature_bytes: u32,
     modinfo: Vec<(String, String)>,
     sections: Vec<SectionReport>,
     exports: Vec<ExportReport>,
-    wanted: Vec<Wanted>,
+    wanted: Vec<UndefinedSymbol>,
     relocations: Vec<Histogram>,
 }
 
@@ -87,7 +87,7 @@ struct ExportReport {
 }
 
 #[derive(Serialize)]
-struct Wanted {
+struct UndefinedSymbol {
     name: String,
     weak: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,7 +101,7 @@ struct Histogram {
     formula: String,
 }
 
-impl Report {
+impl InspectReport {
     fn of(guests: &Guests, records: &Records<'_>) -> Result<Self> {
         let p = records.parsed;
         let plugins = guests.plugins_for(p.machine, p.class, p.order, p.elf_flags)?;
@@ -123,7 +123,7 @@ impl Report {
         let crcs: BTreeMap<&[u8], u32> = records.versions.iter().map(|v| (records.bytes(v.name), v.crc)).collect();
         let undefined = records.symbols.iter().filter(|s| s.flags & symbol_flag::UNDEFINED != 0);
         let mut wanted: Vec<_> = undefined
-            .map(|s| Wanted {
+            .map(|s| UndefinedSymbol {
                 name: decoded(records.bytes(s.name)),
                 weak: s.flags & symbol_flag::WEAK != 0,
                 crc: crcs.get(records.bytes(s.name)).copied(),
@@ -169,7 +169,7 @@ impl Report {
             output::line(format_args!("candidate: {name} ({origin}, SHA-256 {sha256})"));
         }
         if self.signature_bytes != 0 {
-            output::line(format_args!("signed: {} bytes of signature behind the module", self.signature_bytes));
+            output::line(format_args!("signed: {} bytes of signature after the module", self.signature_bytes));
         }
         heading("modinfo", self.modinfo.len());
         for (key, value) in &self.modinfo {
@@ -189,7 +189,7 @@ impl Report {
             let space = if e.namespace.is_empty() { String::new() } else { format!(" in {}", e.namespace) };
             output::line(format_args!("  {}{}{space}{crc}", e.name, if e.gpl { " (GPL only)" } else { "" }));
         }
-        heading("symbols wanted", self.wanted.len());
+        heading("undefined symbols", self.wanted.len());
         for w in &self.wanted {
             let crc = w.crc.map_or(String::new(), |crc| format!(" {crc:#010x}"));
             output::line(format_args!("  {}{}{crc}", w.name, if w.weak { " (weak)" } else { "" }));
@@ -208,7 +208,7 @@ impl Candidate {
     }
 }
 
-/// What all of them say, if they do.
+/// The answer of all plugins, if they agree.
 fn agreed<'a, T: PartialEq>(plugins: &[&'a Plugin], says: impl Fn(&'a Plugin) -> T) -> Option<T> {
     let mut all = plugins.iter().map(|plugin| says(plugin));
     let first = all.next()?;

@@ -1,4 +1,4 @@
-//! Which kernel a command is about: a simulated one, or this machine's, which is another program's business.
+//! The kernel that a command uses: a simulated one, or this machine's, for which another program is responsible.
 
 use super::common::{Common, guests, guests_of};
 use super::linking;
@@ -24,23 +24,23 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// The kernel that modules go into.
+/// The kernel that modules are loaded into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Choice {
-    /// This machine's: by the device if it is there and can load, else vetted, with a warning that says why
+enum Backend {
+    /// This machine's kernel: use 'device' if it is available, otherwise 'vet' with a warning that gives the reason
     Auto,
-    /// This machine's, which relocates nothing: /dev/relobox steers its loader
+    /// This machine's kernel: relobox relocates the module; /dev/relobox makes the kernel's loader use the result
     Device,
-    /// This machine's, which is given the original file after it was linked here without a fault
+    /// This machine's kernel: relobox links the module as a check; then the kernel loads the original file
     Vet,
-    /// A simulated one, for trying out: no privilege needed
+    /// A simulated kernel, which needs no privilege
     Sim,
 }
 
-/// A simulated kernel, or this machine's.
+/// The choice of a kernel: a simulated one, or this machine's.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct Which {
-    /// The kernel that modules go into
+pub(crate) struct KernelArgs {
+    /// The kernel to use
     #[arg(
         long = "kernel",
         value_name = "KERNEL",
@@ -49,9 +49,15 @@ pub(crate) struct Which {
         env = "RELOBOX_KERNEL",
         hide_env_values = true
     )]
-    choice: Choice,
-    /// Change this machine's kernel from this program, which has a compiler in it; relobox-kmod and relobox-linker have none
-    #[arg(long, env = "RELOBOX_ALL_IN_ONE", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
+    choice: Backend,
+    /// Change this machine's kernel from this program, although it contains a compiler; relobox-kmod and relobox-linker
+    /// contain none
+    #[arg(
+        long,
+        env = "RELOBOX_ALL_IN_ONE",
+        hide_env_values = true,
+        value_parser = clap::builder::FalseyValueParser::new()
+    )]
     all_in_one: bool,
     #[arg(skip)]
     real: OnceLock<Real>,
@@ -59,29 +65,29 @@ pub(crate) struct Which {
     socket: Socket,
 }
 
-impl Which {
+impl KernelArgs {
     fn is_sim(&self) -> bool {
-        self.choice == Choice::Sim || self.choice == Choice::Auto && self.socket.given()
+        self.choice == Backend::Sim || self.choice == Backend::Auto && self.socket.given()
     }
 
-    /// Whether the command is for relobox-kmod, if that is there.
-    pub(crate) fn is_to_be_handed_on(&self) -> bool {
+    /// True if the command is for relobox-kmod, if that is installed.
+    pub(crate) fn uses_kmod(&self) -> bool {
         !self.is_sim() && !self.all_in_one
     }
 
     fn real(&self) -> &Real {
         self.real.get_or_init(|| {
             let choice = match self.choice {
-                Choice::Device => real::Choice::Device,
-                Choice::Vet => real::Choice::Vet,
-                Choice::Auto | Choice::Sim => real::Choice::Auto,
+                Backend::Device => real::Backend::Device,
+                Backend::Vet => real::Backend::Vet,
+                Backend::Auto | Backend::Sim => real::Backend::Auto,
             };
             Real::new(choice, linking::all_in_one())
         })
     }
 }
 
-impl Target for Which {
+impl Target for KernelArgs {
     fn mode(&self) -> Mode {
         if self.is_sim() { Mode::Sim } else { self.real().mode() }
     }
@@ -90,9 +96,9 @@ impl Target for Which {
         if self.is_sim() || self.all_in_one {
             return Ok(());
         }
-        let text = "this machine's kernel is changed by relobox-kmod and relobox-linker, which are not beside this program \
-                    (scripts/build-programs builds them). This one has a compiler and all of its tools in it; \
-                    '--all-in-one' uses it all the same, and '--kernel sim' a simulated kernel";
+        let text = "relobox-kmod and relobox-linker change this machine's kernel, but they are not installed beside \
+                    this program (scripts/build-programs builds them). This program contains a compiler; '--all-in-one' \
+                    permits it nevertheless, and '--kernel sim' uses a simulated kernel";
         Err(Error::Usage(text.into()))
     }
 
@@ -114,11 +120,11 @@ impl Target for Which {
         }
         let plugins = common.plugins(false)?;
         let guests = guests_of(plugins.clone())?;
-        Ok(Box::new(InThisProcess { which: self, plugins, guests, inputs }))
+        Ok(Box::new(InThisProcess { args: self, plugins, guests, inputs }))
     }
 
     fn call(&self, object: &Path, function: Option<&str>, common: &Common, inputs: &Inputs) -> Result<Called> {
-        // Without a word, code is called by the device: a kernel that has none calls nothing.
+        // Only the device calls code, so `auto` means the device here.
         if !self.is_sim() {
             return self.real().call(object, function, common, inputs);
         }
@@ -152,15 +158,15 @@ impl Target for Which {
         }
     }
 
-    /// A simulated kernel has its own beside its socket.
+    /// A simulated kernel has its own directory beside its socket.
     fn state_directory(&self) -> PathBuf {
         if self.is_sim() { self.socket.path().with_extension("state") } else { self.real().state_directory() }
     }
 }
 
-/// Links here: a simulated kernel has no rights that a module could abuse.
+/// Links in this process: a simulated kernel has no rights that a module could abuse.
 struct InThisProcess<'a> {
-    which: &'a Which,
+    args: &'a KernelArgs,
     plugins: Plugins,
     guests: Guests,
     inputs: &'a Inputs,
@@ -168,11 +174,11 @@ struct InThisProcess<'a> {
 
 impl Loader for InThisProcess<'_> {
     fn insert(&self, path: &Path, args: &str) -> Result<Inserted> {
-        // A file that is no module starts no kernel.
+        // A file that is not a module does not start a kernel.
         let module = load(&self.guests, &path.display().to_string(), Source::open(path)?)?;
-        let mut kernel = self.which.socket.connect_or_start()?;
+        let mut kernel = self.args.socket.connect_or_start()?;
         let inserted = insmod(&self.guests, &mut kernel, module, args, &self.inputs.input)?;
-        state::record(self.which, &inserted, || {
+        state::record(self.args, &inserted, || {
             let file = files::open(path, files::Kind::Regular).map_err(std::io::Error::other);
             let digest = file.and_then(|file| digest(&file)).map_err(Error::io(path))?;
             let plugin = self.plugins.known(inserted.plugin_digest.as_ref());

@@ -1,4 +1,4 @@
-//! `relobox link`: a module at its final addresses, as a file.
+//! `relobox link`: writes a module as a file that is linked at its final addresses.
 
 use super::common::{self, Common};
 use super::output;
@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Link a module (or any relocatable object) at final addresses, and write it as an ELF file
+/// Link a module (or another relocatable object) at final addresses, and write it as an ELF file
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relobox link xfs.ko --symbols System.map -o xfs.elf
@@ -34,24 +34,24 @@ use std::sync::Arc;
   relobox link xfs.ko --symbols System.map --cross-check ./other/x86_64.wasm
   gdb vmlinux -ex 'add-symbol-file xfs.elf'")]
 pub(crate) struct LinkArgs {
-    /// The module: .ko, .ko.gz, .ko.xz, .ko.zst, or a relocatable object
+    /// The module (.ko, .ko.gz, .ko.xz or .ko.zst), or a relocatable object
     module: PathBuf,
-    /// Symbols: System.map, /proc/kallsyms, Module.symvers, packed or not, or what 'relobox state export' wrote; can be
-    /// repeated
+    /// Read symbols from FILE: System.map, /proc/kallsyms or Module.symvers, also compressed, or the output of 'relobox
+    /// state export'; can be repeated
     #[arg(long, value_name = "FILE")]
     symbols: Vec<PathBuf>,
-    /// Addresses of sections: lines of 'NAME ADDRESS', or a directory like /sys/module/NAME/sections
+    /// Read addresses of sections: lines of 'NAME ADDRESS', or a directory like /sys/module/NAME/sections
     #[arg(long, value_name = "FILE|DIR")]
     sections: Option<PathBuf>,
-    /// Where to lay out what --sections does not name [default: where Linux puts modules]
+    /// Place sections that --sections does not name at ADDR [default: where Linux puts modules]
     #[arg(long, value_name = "ADDR", value_parser = address)]
     base: Option<u64>,
     #[command(flatten)]
     inputs: Inputs,
-    /// Link with this plugin too, at the same addresses, and refuse on any difference: a name, a digest or a file
+    /// Also link with this plugin (a name, a digest or a file) at the same addresses, and fail if the results differ
     #[arg(long, value_name = "PLUGIN")]
     cross_check: Option<String>,
-    /// Write the linked ELF file here
+    /// Write the linked ELF file to OUT.elf
     #[arg(short, long, value_name = "OUT.elf")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -77,7 +77,7 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
     }
     let plugin = plugin_of(&guests, &module.records(), second.as_ref().map(|second| second.guest.digest()))?;
     if guests.is_passed_over(&plugin) {
-        let text = format!("none of the plugins given by --plugin links it; {} does", plugin.about.name);
+        let text = format!("no plugin given with --plugin links it, but {} does", plugin.about.name);
         return Err(Problem::new("no-plugin", name, text).into());
     }
     let inputs = &args.inputs.input;
@@ -104,7 +104,7 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
                 base = base.or_else(|| base_of(&plugin, &module.records()));
             }
             let plugins = [plugin, Arc::clone(second)];
-            // What they find wrong, they will say again.
+            // Both report their errors again when they link.
             let ask = |plugin: &Arc<Plugin>| Ok(prepare_by(Arc::clone(plugin), load_module()?, inputs).ok());
             let asked = plugins.iter().map(ask).collect::<Result<Vec<_>>>()?;
             let needs: Vec<_> = asked.iter().flatten().map(Prepared::needs).collect();
@@ -118,10 +118,10 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
     let records = linked.module.records();
     for section in records.left_to_the_kernel().map(|section| records.section_name(section)) {
         output::warning(format_args!(
-            "{name}: {section} is left for the kernel: a live patch's relocations are not done"
+            "{name}: {section} is left for the kernel, because it has the relocations of a live patch"
         ));
     }
-    let mut report = Report::of(&linked, args.output.as_deref());
+    let mut report = LinkReport::of(&linked, args.output.as_deref());
     report.plugin_pinned = guests.is_pinned(&linked.plugin);
     report.cross_check = second.map(|second| CrossCheck::of(&second));
     if let Some(path) = &args.output {
@@ -132,12 +132,12 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
     } else {
         report.print()
     }
-    // The process ends here: giving back the guests' memory page by page would only cost time.
+    // The process ends here. Freeing the guests' memory page by page would only take time.
     std::mem::forget(linked);
     Ok(ExitCode::SUCCESS)
 }
 
-/// The plugin that the first one's work is compared with.
+/// The plugin for the cross-check.
 fn second(guests: &Guests, plugins: &mut Plugins, named: &str) -> Result<Arc<Plugin>> {
     let chosen = match plugins.chosen[..] {
         [one] => Some(one),
@@ -145,7 +145,7 @@ fn second(guests: &Guests, plugins: &mut Plugins, named: &str) -> Result<Arc<Plu
     };
     let digest = plugins.one(named, chosen.as_ref())?;
     if Some(digest) == chosen {
-        return Err(Error::Usage(format!("--cross-check {named}: it is the plugin that is to be checked")));
+        return Err(Error::Usage(format!("--cross-check {named}: this is the plugin to be checked")));
     }
     if let Some(plugin) = guests.by_digest(&digest)? {
         return Ok(Arc::clone(plugin));
@@ -154,15 +154,15 @@ fn second(guests: &Guests, plugins: &mut Plugins, named: &str) -> Result<Arc<Plu
     guests.load_plugin(file.ok_or_else(|| Error::Usage(format!("there is no plugin {named:?}")))?)
 }
 
-/// Where the plugin says that such modules go.
+/// The base address that the plugin recommends for such modules.
 fn base_of(plugin: &Plugin, records: &Records<'_>) -> Option<u64> {
     let p = records.parsed;
     let kind = |m: &&relobox_abi::Machine| (m.machine, m.class, m.order) == (p.machine, p.class, p.order);
     plugin.about.machines.iter().filter(kind).find(|m| p.elf_flags & m.flags_mask == m.flags_value).map(|m| m.base)
 }
 
-/// Only what the module asks for: a kernel has 200,000 symbols, and a module wants 30. `needs` are those of the plugins
-/// that link it.
+/// Reads only the symbols that the module needs: a kernel has 200,000 symbols, and a module needs about 30. `needs` are
+/// those of the plugins that link the module.
 pub(crate) fn wanted_symbols(
     guests: &Guests,
     records: &Records<'_>,
@@ -180,8 +180,8 @@ pub(crate) fn wanted_symbols(
     Ok(symbols)
 }
 
-/// /sys/module/NAME/sections does not say where a loaded module's per-CPU data is, but /proc/kallsyms has the
-/// symbols in it.
+/// The base of a loaded module's per-CPU data, from its symbols in /proc/kallsyms. /sys/module/NAME/sections does not
+/// have it.
 fn per_cpu_base(
     records: &Records<'_>,
     symbols: &Symbols,
@@ -193,19 +193,20 @@ fn per_cpu_base(
     let mut tried = HashSet::new();
     inside.find_map(|s| {
         let section = records.bytes(records.sections.get(s.section as usize)?.name);
-        // Many symbols may have one name, and that many lines.
+        // Many symbols can have the same name, each with a line of its own.
         let address =
             tried.insert(records.bytes(s.name)).then(|| symbols.address_in(module, records.bytes(s.name)))??;
         (!given.contains(section)).then(|| (section.to_vec(), address.wrapping_sub(s.value)))
     })
 }
 
-/// `NAME ADDRESS` lines, or one file for each section with its address in it. No section of a kernel's module is at 0, and 0
-/// is what the kernel shows to those who may not see addresses; older ones show `(null)` or `(ptrval)`.
+/// Reads lines of `NAME ADDRESS`, or a directory with one file for each section that contains its address. No section
+/// of a loaded module is at 0: the kernel prints 0 if the reader may not see addresses. Older kernels print `(null)` or
+/// `(ptrval)`.
 pub(crate) fn section_addresses(path: &Path) -> Result<Vec<(Vec<u8>, u64)>> {
     let bad = |what: &str| Error::Usage(format!("{}: {what}", path.display()));
     let hidden = |section: &str| {
-        let who = "the kernel shows them to root (CAP_SYSLOG) only, and while kernel.kptr_restrict is 0 or 1";
+        let who = "the kernel shows addresses only to root (CAP_SYSLOG), and only if kernel.kptr_restrict is 0 or 1";
         bad(&format!("the address of {section} is hidden (0): {who}"))
     };
     let number = |name: &str, text: &str| {
@@ -231,20 +232,21 @@ pub(crate) fn section_addresses(path: &Path) -> Result<Vec<(Vec<u8>, u64)>> {
         let text = files::read_text(path, Kind::Pipe, limits::SECTIONS)?;
         for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let parsed = line.split_once(char::is_whitespace).and_then(|(n, a)| Some((n.into(), number(n, a)?)));
-            let (name, address) = parsed.ok_or_else(|| bad(&format!("line {}: not 'NAME ADDRESS'", i + 1)))?;
+            let (name, address) =
+                parsed.ok_or_else(|| bad(&format!("line {}: it does not have the form 'NAME ADDRESS'", i + 1)))?;
             out.push((name, address?));
         }
     }
     if out.is_empty() {
-        return Err(bad("there is no section in it"));
+        return Err(bad("it contains no section"));
     }
     out.sort();
     Ok(out)
 }
 
-/// What was done.
+/// The output of the command. The field names are JSON keys.
 #[derive(Serialize)]
-struct Report {
+struct LinkReport {
     module: String,
     plugin: String,
     plugin_sha256: String,
@@ -259,7 +261,7 @@ struct Report {
     output: Option<PathBuf>,
 }
 
-/// The plugin that agreed.
+/// The second plugin, which agreed.
 #[derive(Serialize)]
 struct CrossCheck {
     plugin: String,
@@ -282,7 +284,7 @@ struct SectionReport {
     synthetic: bool,
 }
 
-impl Report {
+impl LinkReport {
     fn of(linked: &Linked, output: Option<&Path>) -> Self {
         let records = linked.module.records();
         let Layout { addresses, .. } = &linked.layout;

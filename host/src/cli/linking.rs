@@ -1,4 +1,4 @@
-//! The workshop in the place of the separate programs: it links as relobox-linker does, and compiles what was not compiled.
+//! The workshop in the role of relobox-linker. Unlike that, it can compile guests.
 
 use super::output;
 use relobox::cache::Cache;
@@ -17,12 +17,13 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-/// With this as its only argument, the process compiles the plugin on its standard input for any processor of this machine's
-/// architecture, to its standard output. With a directory as well, it compiles the built-in guests, for `scripts/build-programs`.
+/// The argument that makes the process a compiler: it compiles the plugin on its standard input for any processor of
+/// this machine's architecture, to its standard output. If a directory follows, it compiles the built-in guests into
+/// that, for `scripts/build-programs`.
 const COMPILE: &str = "__compile";
 
-/// Becomes the process that links or compiles, if that is what this one was started for. It comes before everything else: that has
-/// to be the only thread of its process. With `--prove` as well, it tells what a linking process can do: nothing.
+/// Becomes a linking process or a compiler if the arguments say so. Called before everything else, because such a
+/// process must have one thread. With `--prove`, it tries what a linking process must not be able to do.
 pub(crate) fn serve_if_asked() -> Option<ExitCode> {
     let args: Vec<_> = std::env::args_os().skip(1).take(3).collect();
     match args.iter().map(|arg| arg.to_str()).collect::<Vec<_>>()[..] {
@@ -34,7 +35,7 @@ pub(crate) fn serve_if_asked() -> Option<ExitCode> {
     }
 }
 
-/// This program as both.
+/// Uses this program as the linking process.
 pub(crate) fn all_in_one() -> Linking {
     Linking {
         program: || Ok("/proc/self/exe".into()),
@@ -46,13 +47,13 @@ pub(crate) fn all_in_one() -> Linking {
     }
 }
 
-/// The guests of a linking process: compiled now, or in the cache.
+/// Makes the guests of a linking process: compiled now, or from the cache.
 fn load(setup: &Setup, others: Vec<Unloaded>) -> Result<Guests> {
     let cache = setup.cache.as_deref().and_then(Cache::open_dir);
     lockdown::files(cache.as_ref().map(Cache::path))?;
     let mut guests = Guests::with(Sandbox::for_one_job(cache)?, others.into_iter().chain(Guests::built_in()));
     guests.load_built_in(setup.machine.as_ref())?;
-    // Its directory is the last file that was open.
+    // The cache's directory is the last open file.
     guests.forget_cache();
     Ok(guests)
 }
@@ -70,7 +71,7 @@ fn prove() -> ExitCode {
     }
 }
 
-/// Compiles a plugin in a process without rights, which may do with it what it likes.
+/// Compiles a plugin in a process without rights, which the plugin may take over.
 pub(crate) fn compile(plugin: &PluginFile) -> Result<OwnedFd> {
     let io = |error| Error::io("memfd")(error);
     let file = |bytes: &[u8]| -> Result<File> {
@@ -99,12 +100,12 @@ pub(crate) fn compile(plugin: &PluginFile) -> Result<OwnedFd> {
     memfd::seal(output).map_err(io)
 }
 
-/// The compiled code of a plugin, in memory.
+/// The compiled code of a plugin.
 pub(crate) fn compiled_bytes(plugin: &PluginFile) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut file = File::from(compile(plugin)?);
     let len = file.metadata().map_err(Error::io("memfd"))?.len();
-    // A part of it would be worse than none.
+    // Truncated code would be worse than none.
     if len > limits::COMPILED {
         let what = relobox::error::Misbehaviour::Unusable(format!("its compiled code has {len} bytes"));
         return Err(Error::Guest { guest: plugin.name.clone(), what });
@@ -113,7 +114,7 @@ pub(crate) fn compiled_bytes(plugin: &PluginFile) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Those that relobox-linker carries go to `own`, the plugins of other machines to `other`.
+/// Compiles the built-in guests. Those for relobox-linker go to `own`, the plugins of other machines to `other`.
 fn compile_built_in(directory: &Path) -> ExitCode {
     let machine = relobox::kernels::linux::machine();
     let compiled = || -> Result<()> {
@@ -153,7 +154,7 @@ fn compile_stdin() -> ExitCode {
     match compiled() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Its reason alone: which plugin it is, the parent knows.
+            // Only the reason: the parent knows which plugin it is.
             let text = match error {
                 Error::Guest { what: relobox::error::Misbehaviour::Unusable(text), .. } => text,
                 error => error.to_string(),

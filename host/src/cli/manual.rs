@@ -6,12 +6,12 @@ use relobox::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Write the man pages into a directory
+/// Write the man pages to a directory
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   relobox man /usr/local/share/man/man1")]
 pub(crate) struct ManArgs {
-    /// The directory; made if need be
+    /// The directory, which is created if it does not exist
     dir: PathBuf,
 }
 
@@ -20,7 +20,7 @@ pub(crate) struct ManArgs {
 #[command(after_help = "Example:
   relobox completions bash > /etc/bash_completion.d/relobox")]
 pub(crate) struct CompletionsArgs {
-    /// Which shell
+    /// The shell
     shell: clap_complete::Shell,
 }
 

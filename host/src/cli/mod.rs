@@ -1,4 +1,4 @@
-//! The command line: one definition gives the parser, `--help`, man pages and completions.
+//! The command line. One definition gives the parser, `--help`, man pages and completions.
 
 mod check;
 mod common;
@@ -13,12 +13,12 @@ mod plugin;
 mod sim;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use kernel::Which;
+use kernel::KernelArgs;
 pub(crate) use relobox_cli::output;
 use relobox_kmod::{call, insmod, modprobe, state};
 use std::process::ExitCode;
 
-/// Links Linux kernel modules outside the kernel, inside a WebAssembly sandbox.
+/// Link Linux kernel modules outside the kernel, inside a WebAssembly sandbox
 #[derive(Debug, Parser)]
 #[command(
     name = "relobox",
@@ -35,10 +35,10 @@ pub(crate) struct Cli {
 
 /// Shown at the end of `--help`.
 const EXIT_CODES: &str = "Exit codes:
-  0  done
+  0  success
   1  a module cannot be linked, or a kernel refused it; every reason is printed
   2  wrong usage, or a file cannot be read or written
-  3  a guest (engine or plugin) misbehaved: trap, fuel, memory, malformed answer";
+  3  a guest (engine or plugin) broke its contract: trap, fuel, memory, malformed answer";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -47,12 +47,12 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Plugin(plugin::PluginArgs),
     Fuzz(hand_over::FuzzArgs),
-    Insmod(insmod::InsmodArgs<Which>),
-    Modprobe(modprobe::ModprobeArgs<Which>),
-    Call(call::CallArgs<Which>),
-    Lsmod(insmod::LsmodArgs<Which>),
-    Rmmod(insmod::RmmodArgs<Which>),
-    State(state::StateArgs<Which>),
+    Insmod(insmod::InsmodArgs<KernelArgs>),
+    Modprobe(modprobe::ModprobeArgs<KernelArgs>),
+    Call(call::CallArgs<KernelArgs>),
+    Lsmod(insmod::LsmodArgs<KernelArgs>),
+    Rmmod(insmod::RmmodArgs<KernelArgs>),
+    State(state::StateArgs<KernelArgs>),
     Dmesg(sim::DmesgArgs),
     Sim(sim::SimArgs),
     Demo(demo::DemoArgs),
@@ -61,8 +61,8 @@ enum Command {
 }
 
 impl Command {
-    /// The kernel that it is about, if it is one of those that relobox-kmod has as well.
-    fn target(&self) -> Option<&Which> {
+    /// The kernel of a command that relobox-kmod has as well.
+    fn target(&self) -> Option<&KernelArgs> {
         Some(match self {
             Self::Insmod(args) => &args.target,
             Self::Modprobe(args) => &args.target,
@@ -75,21 +75,21 @@ impl Command {
     }
 }
 
-/// Runs the command of the process's arguments.
+/// Runs the command in the process's arguments.
 pub(crate) fn main() -> ExitCode {
     if let Some(code) = sim::serve_if_asked().or_else(linking::serve_if_asked) {
         return code;
     }
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
-        // A closed pipe ends the output, not in a panic.
+        // A closed pipe ends the output without a panic.
         Err(error) => {
             let code = if error.use_stderr() { 2 } else { 0 };
             output::usage(error);
             return ExitCode::from(code);
         }
     };
-    if command.target().is_some_and(Which::is_to_be_handed_on)
+    if command.target().is_some_and(KernelArgs::uses_kmod)
         && let Some(error) = hand_over::to_kmod()
     {
         output::plain(&error);
@@ -134,7 +134,7 @@ mod tests {
         std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    /// README: the help of every command has examples, and `--json` is on all but those that it names.
+    /// The help of every command has examples, and every command has `--json` except those that README names.
     #[test]
     fn every_command_has_examples_and_all_but_a_few_have_json() {
         fn visit(command: &clap::Command, path: &str, inherited: (bool, bool), without: &mut Vec<String>) {
@@ -164,7 +164,7 @@ mod tests {
         assert!(without.iter().all(|name| said.contains(&format!("`{name}`"))), "{said}");
     }
 
-    /// Words as a shell would split a line, without its comment; `None` for a line that says more than a command.
+    /// Splits a line like a shell, without its comment. `None` for a line that is more than a command.
     fn split(line: &str) -> Option<Vec<String>> {
         let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
         for c in line.chars() {
@@ -184,7 +184,7 @@ mod tests {
         Some(words)
     }
 
-    /// What a reader is told to type can be typed.
+    /// The commands in the documentation can be parsed.
     #[test]
     fn the_pages_commands_are_commands() {
         let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
@@ -199,7 +199,7 @@ mod tests {
                 else {
                     continue;
                 };
-                // `relobox case 1` is the first line of a case's file.
+                // `relobox case 1` is the first line of a test case's file.
                 let internal =
                     words.get(1).is_some_and(|word| word.starts_with("__") || word == "help" || word == "case");
                 tried += 1;

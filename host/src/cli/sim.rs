@@ -1,4 +1,4 @@
-//! `relobox sim`, `relobox dmesg`: the simulated kernel itself, and the process that it is.
+//! `relobox sim` and `relobox dmesg`: the simulated kernel.
 
 use super::output;
 use clap::{Args, Subcommand};
@@ -10,11 +10,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// With this as its only argument, the process becomes the simulated kernel.
+/// The argument that makes the process the simulated kernel. It must be the only one.
 const SERVE: &str = "__simulated-kernel";
 
-/// Becomes the simulated kernel, if that is what this process was started for. It comes before everything else:
-/// the kernel has to be the only thread of its process, and takes all of it over.
+/// Becomes the simulated kernel if the arguments say so. Called before everything else, because the kernel must be the
+/// only thread of its process, and takes over the whole process.
 pub(crate) fn serve_if_asked() -> Option<ExitCode> {
     let mut args = std::env::args_os().skip(1);
     if args.next()? != SERVE || args.next().is_some() {
@@ -29,17 +29,17 @@ pub(crate) fn serve_if_asked() -> Option<ExitCode> {
     })
 }
 
-/// Where the simulated kernel listens.
+/// The socket of the simulated kernel.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Socket {
-    /// The simulated kernel's socket [default: relobox/kernel.socket in $XDG_RUNTIME_DIR,
-    /// or relobox-UID/kernel.socket in /tmp]
+    /// The socket of the simulated kernel [default: relobox/kernel.socket in $XDG_RUNTIME_DIR, or
+    /// /tmp/relobox-UID/kernel.socket]
     #[arg(long = "socket", value_name = "PATH", global = true)]
     path: Option<PathBuf>,
 }
 
 impl Socket {
-    /// Whether the person named one.
+    /// True if the option was given.
     pub(crate) fn given(&self) -> bool {
         self.path.is_some()
     }
@@ -48,22 +48,22 @@ impl Socket {
         self.path.clone().unwrap_or_else(default_socket)
     }
 
-    /// The kernel that is there, or a fresh one.
+    /// Connects to the kernel, or starts one.
     pub(crate) fn connect_or_start(&self) -> Result<Sim> {
         let exe = std::env::current_exe().map_err(Error::io("relobox's own program"))?;
         Sim::start(&exe, &[OsString::from(SERVE)], &self.path()).map_err(unreachable)
     }
 }
 
-/// The kernel that is there.
+/// Connects to the kernel.
 pub(crate) fn connect(socket: &Socket) -> Result<Sim> {
     let path = socket.path();
     // The failure names the socket.
-    let hint = "'relobox sim start' starts a kernel, and so does 'relobox insmod'";
+    let hint = "start a kernel with 'relobox sim start' or 'relobox insmod'";
     Sim::connect(&path).map_err(|failure| Error::Usage(format!("{failure}; {hint}")))
 }
 
-/// A kernel's failure that is about no module.
+/// Converts a kernel's failure that is not about a module.
 pub(crate) fn unreachable(failure: Failure) -> Error {
     match failure {
         Failure::Unreachable(text) => Error::Usage(text),
@@ -71,7 +71,7 @@ pub(crate) fn unreachable(failure: Failure) -> Error {
     }
 }
 
-/// Show the simulated kernel's log: what modules print
+/// Print the log of the simulated kernel
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relobox dmesg
@@ -107,7 +107,8 @@ pub(crate) fn dmesg(args: DmesgArgs) -> Result<ExitCode> {
   relobox sim symbols > kernel.map && relobox link hello.ko --symbols kernel.map
   relobox sim stop
 
-The simulated kernel is a process of its own, without rights, in which x86-64 module code really runs."
+The simulated kernel is a process of its own, without rights, in which x86-64 module code really
+runs."
 )]
 pub(crate) struct SimArgs {
     #[command(subcommand)]
@@ -118,11 +119,11 @@ pub(crate) struct SimArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Start it, unless it runs already
+    /// Start the simulated kernel, unless it is running
     Start,
-    /// End it, and every module with it
+    /// Stop the simulated kernel, and all its modules
     Stop,
-    /// Print its symbols and its modules', as /proc/kallsyms has them
+    /// Print the symbols of the kernel and its modules, in the format of /proc/kallsyms
     Symbols,
 }
 

@@ -1,8 +1,8 @@
-//! The memory that modules live in: one reservation in the low 2 GiB, handed out in whole pages.
+//! The memory for modules: one reservation in the low 2 GiB, which is handed out in whole pages.
 //!
-//! Code for the kernel's code model reaches everything with 32-bit signed addresses and distances; low addresses
-//! satisfy it as well as the kernel's own high ones. A page is writable or executable, never both, and what has
-//! stopped being writable stays so until it is freed (and then its contents are gone).
+//! The kernel's code model uses signed 32-bit addresses and distances. Low addresses fit these as well as the kernel's
+//! own high ones do. A page is never writable and executable at once. A page that was made read-only stays so until it
+//! is freed, and then its contents are gone.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,7 +15,7 @@ use crate::refusal::Refusal;
 
 pub(crate) const PAGE: u64 = 4096;
 
-/// The reservation and what is handed out of it.
+/// The reservation, and the areas in it.
 #[derive(Debug)]
 pub(crate) struct Arena {
     base: u64,
@@ -25,9 +25,9 @@ pub(crate) struct Arena {
 }
 
 impl Arena {
-    /// Reserves `size` bytes of addresses, without access.
+    /// Reserves `size` bytes of address space, without access.
     pub(crate) fn reserve(size: u64) -> io::Result<Arena> {
-        // SAFETY: a new private mapping at an address the system chooses replaces nothing.
+        // SAFETY: a new private mapping at an address of the system's choice replaces nothing.
         let base = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
@@ -54,18 +54,18 @@ impl Arena {
         self.size
     }
 
-    /// Bytes handed out.
+    /// The number of bytes that are handed out.
     pub(crate) fn allocated(&self) -> u64 {
         self.allocated
     }
 
-    /// Rounds up to whole pages; `None` for what no area can have.
+    /// Rounds up to whole pages. `None` if no area can have this size or alignment.
     pub(crate) fn rounded(size: u64, align: u64) -> Option<u64> {
         let possible = size > 0 && align.is_power_of_two() && align <= limits::ALIGN;
         possible.then(|| size.checked_next_multiple_of(PAGE)).flatten()
     }
 
-    /// Hands out zeroed, writable pages.
+    /// Allocates zeroed, writable pages.
     pub(crate) fn allocate(&mut self, size: u64, align: u64) -> Result<Area, Refusal> {
         let wanted = Self::rounded(size, align).ok_or(Refusal::BadArea { size, align })?;
         let address = self.gap(wanted, align.max(PAGE)).ok_or(Refusal::NoSpace { size, align })?;
@@ -76,7 +76,7 @@ impl Arena {
         Ok(area)
     }
 
-    /// The first gap that fits, with an inaccessible page left behind each area: running off its end is a fault.
+    /// Finds the first gap that fits. An inaccessible page follows each area, so an access after its end is a fault.
     fn gap(&self, size: u64, align: u64) -> Option<u64> {
         let mut start = self.base;
         let end = self.base + self.size;
@@ -91,38 +91,38 @@ impl Arena {
         None
     }
 
-    /// Takes pages back and forgets their contents.
+    /// Frees pages and discards their contents.
     pub(crate) fn free(&mut self, address: u64) {
         let Some(area) = self.used.remove(&address) else { return };
         self.allocated -= area.size;
         let (ptr, len) = (pointer(area.address), area.size as usize);
-        // SAFETY: these pages are part of our reservation, and nothing in Rust refers to them. A module that still
-        // does gets a fault. The mapping stays, so that nothing else is ever placed there.
+        // SAFETY: the pages are part of our reservation, and no Rust reference points into them. A module that still
+        // uses them gets a fault. The mapping stays, so that nothing else is ever placed there.
         let done = unsafe {
             rustix::mm::madvise(ptr, len, Advice::LinuxDontNeed)
                 .and_then(|()| rustix::mm::mprotect(ptr, len, MprotectFlags::empty()))
         };
         if let Err(error) = done {
-            // The pages would keep their contents for the next owner: better to lose them.
+            // The pages would show their contents to the next owner, so they are not reused.
             super::klog::log(3, &format!("memory at {address:#x} is lost: {error}"));
             self.allocated += area.size;
             self.used.insert(address, area);
         }
     }
 
-    /// The area that starts at `address`.
+    /// Finds the area that starts at `address`.
     pub(crate) fn area(&self, address: u64) -> Option<&Area> {
         self.used.get(&address)
     }
 
-    /// The area that holds all of `size` bytes from `address`.
+    /// Finds the area that contains `size` bytes from `address` on.
     pub(crate) fn holding(&self, address: u64, size: u64) -> Option<&Area> {
         let (_, area) = self.used.range(..=address).next_back()?;
         let end = address.checked_add(size)?;
         (end <= area.address + area.size && address < area.address + area.size).then_some(area)
     }
 
-    /// Takes away the right to write for good.
+    /// Takes away the right to write, permanently.
     pub(crate) fn protect(&mut self, address: u64, protection: Protection) -> Result<(), Refusal> {
         let area = self.used.get(&address).ok_or(Refusal::NotOwned { address, size: 0 })?.clone();
         let flags = match (area.protection, protection) {
@@ -149,8 +149,9 @@ impl Arena {
         if area.protection != Protection::ReadWrite {
             return Err(Refusal::Protected { address: area.address });
         }
-        // SAFETY: all of the destination lies in an area whose pages are mapped and writable; module code does not run
-        // at the same time, because there is one thread; the source is Rust's own memory and so outside the arena.
+        // SAFETY: the whole destination lies in an area whose pages are mapped and writable. Module code does not run
+        // at the same time, because there is one thread. The source is Rust's own memory, so it is outside of the
+        // arena.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), pointer(address).cast::<u8>(), bytes.len()) };
         Ok(())
     }
@@ -159,12 +160,12 @@ impl Arena {
     pub(crate) fn read<const N: usize>(&self, address: u64) -> Option<[u8; N]> {
         self.holding(address, N as u64)?;
         let mut out = [0; N];
-        // SAFETY: all of the source lies in an area, and every area is readable; see `write` for the rest.
+        // SAFETY: the whole source lies in an area, and every area is readable. See `write` for the rest.
         unsafe { std::ptr::copy_nonoverlapping(pointer(address).cast::<u8>(), out.as_mut_ptr(), N) };
         Some(out)
     }
 
-    /// Copies a string up to its NUL, if it has one within its area and within `limit` bytes.
+    /// Copies a string up to its NUL, if there is one within its area and within `limit` bytes.
     pub(crate) fn c_string(&self, address: u64, limit: usize) -> Option<Vec<u8>> {
         let mut out = Vec::new();
         loop {

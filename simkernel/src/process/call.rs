@@ -1,7 +1,7 @@
-//! Calling into module code, and what happens when that goes wrong.
+//! Calls module code, and handles its crashes.
 //!
-//! There is no recovery: module code may have died with half of anything done. The handler says what happened, on the
-//! console and to the client that is waiting, and ends the process, which frees everything.
+//! A crash cannot be undone, because module code may have stopped in the middle of anything. The signal handler reports
+//! it on the console and to the waiting client, and ends the process, which frees everything.
 
 use std::fmt::{self, Write};
 use std::io;
@@ -13,25 +13,25 @@ use crate::protocol::{OOPS_TAG, VERSION};
 /// The exit status of a kernel that died of an oops.
 const EXIT_OOPS: i32 = 70;
 
-/// What runs now, as text for the handler: it can neither allocate nor wait for a lock.
+/// A description of the running call, for the handler, which cannot allocate or wait for a lock.
 static WHAT: [AtomicU8; 96] = [const { AtomicU8::new(0) }; 96];
 static WHAT_LEN: AtomicUsize = AtomicUsize::new(0);
-/// The socket of the client that waits for it.
+/// The socket of the client that waits for the call.
 static WAITING: AtomicI32 = AtomicI32::new(-1);
 
-/// A place in module code, who asked, and what to call it when it fails.
+/// A call into module code.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
-    /// For people: "init of 'hello'".
+    /// A description for people, such as "init of 'hello'".
     pub(crate) what: &'a str,
-    /// The client's socket.
+    /// The socket of the client.
     pub(crate) client: i32,
-    /// The function; the caller has checked that it lies in an executable area.
+    /// The address of the function. The caller has checked that it lies in an executable area.
     pub(crate) address: u64,
 }
 
 impl Call<'_> {
-    /// Calls it with up to two arguments; a function that takes fewer does not look at the rest.
+    /// Calls the function with two arguments. A function that takes fewer ignores the rest.
     pub(crate) fn run(&self, first: u64, second: u64) -> i32 {
         let what = self.what.as_bytes();
         let len = what.len().min(WHAT.len());
@@ -42,9 +42,9 @@ impl Call<'_> {
         WAITING.store(self.client, Relaxed);
         watchdog(limits::CALL_CPU_SECONDS);
         let code = std::ptr::with_exposed_provenance::<()>(self.address as usize);
-        // SAFETY: the address lies in an area that is executable and holds what a client put there as code. That the
-        // code behaves cannot be known: it is kernel code, and this process exists to run it. Rust holds no lock and
-        // no reference into the arena while it runs.
+        // SAFETY: the address lies in an executable area that contains what a client put there as code. Whether the
+        // code is correct cannot be known: this process exists to run it. Rust holds no lock and no reference into the
+        // arena while it runs.
         let value = unsafe {
             let function: extern "C" fn(u64, u64) -> i32 = std::mem::transmute(code);
             function(first, second)
@@ -56,18 +56,18 @@ impl Call<'_> {
     }
 }
 
-/// Processor time, so that a busy machine changes no verdict. Zero switches it off.
+/// Sets the timer of processor time, which does not depend on how busy the machine is. Zero switches it off.
 fn watchdog(seconds: i64) {
     const ITIMER_VIRTUAL: i32 = 1;
     let none = libc::timeval { tv_sec: 0, tv_usec: 0 };
     let timer = libc::itimerval { it_interval: none, it_value: libc::timeval { tv_sec: seconds, tv_usec: 0 } };
-    // SAFETY: the pointer is to a live value, and a null one says that the old setting is not wanted.
+    // SAFETY: one pointer is to a live value, and null means that the old setting is not returned.
     unsafe {
         libc::syscall(libc::SYS_setitimer, ITIMER_VIRTUAL, &raw const timer, std::ptr::null_mut::<libc::itimerval>())
     };
 }
 
-/// A line of text without an allocator.
+/// A buffer for text, without an allocator.
 struct Line {
     bytes: [u8; 512],
     len: usize,
@@ -85,9 +85,9 @@ impl Write for Line {
     }
 }
 
-/// Says what happened and ends the process. Safe to call from a signal handler.
+/// Reports an oops and ends the process. Can be called from a signal handler.
 pub(crate) fn oops(reason: fmt::Arguments<'_>) -> ! {
-    // The client's message is header and text in one buffer: version, tag, length, text.
+    // The message to the client is one buffer: version, tag, length, text.
     const HEADER: usize = 6;
     let mut line = Line { bytes: [0; 512], len: HEADER };
     let _ = line.write_fmt(format_args!("oops: {reason}"));
@@ -95,7 +95,7 @@ pub(crate) fn oops(reason: fmt::Arguments<'_>) -> ! {
     if what > 0 {
         let _ = line.write_str(" in ");
         for byte in &WHAT[..what] {
-            // Names are ASCII, and the text around them is too.
+            // Names are ASCII, and so is the text around them.
             let _ = line.write_char(char::from(byte.load(Relaxed) & 0x7f));
         }
     }
@@ -106,7 +106,7 @@ pub(crate) fn oops(reason: fmt::Arguments<'_>) -> ! {
     let client = WAITING.load(Relaxed);
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     let end = line.len.min(line.bytes.len() - 1);
-    // SAFETY: send, write and _exit may be called in a signal handler, and the lengths are the buffer's.
+    // SAFETY: a signal handler may call send, write and _exit. The lengths are those of the buffer.
     unsafe {
         if client >= 0 {
             libc::send(client, line.bytes.as_ptr().cast(), line.len, flags);
@@ -118,7 +118,7 @@ pub(crate) fn oops(reason: fmt::Arguments<'_>) -> ! {
 }
 
 extern "C" fn handler(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the system passes both, for SA_SIGINFO.
+    // SAFETY: with SA_SIGINFO, the system passes both pointers.
     let (address, instruction) = unsafe {
         let context = &*context.cast::<libc::ucontext_t>();
         ((*info).si_addr() as u64, context.uc_mcontext.gregs[libc::REG_RIP as usize] as u64)
@@ -138,12 +138,12 @@ extern "C" fn handler(signal: i32, info: *mut libc::siginfo_t, context: *mut lib
     oops(format_args!("{name} at {instruction:#x}, address {address:#x},"))
 }
 
-/// Installs the handler, on a stack of its own: module code may have run off the end of the other one.
+/// Installs the handler, on a stack of its own, because a stack overflow may be what it has to report.
 pub(crate) fn catch_faults() -> io::Result<()> {
     let stack = Box::leak(vec![0u8; 64 * 1024].into_boxed_slice());
     let stack = libc::stack_t { ss_sp: stack.as_mut_ptr().cast(), ss_flags: 0, ss_size: stack.len() };
-    // SAFETY: the stack is leaked, so it lives as long as the process; the handler has the signature that SA_SIGINFO
-    // asks for and only does what a handler may; all pointers are to live values.
+    // SAFETY: the stack is leaked, so it lives as long as the process. The handler has the signature for SA_SIGINFO,
+    // and only does what a handler may do. All pointers are to live values.
     unsafe {
         if libc::sigaltstack(&stack, std::ptr::null_mut()) != 0 {
             return Err(io::Error::last_os_error());

@@ -1,8 +1,8 @@
-//! What the process gives up before it serves its first client.
+//! The rights that the process gives up before it serves its first client.
 //!
-//! Whatever the filter does not name fails with EPERM. Killing the process instead would make a stray system call of
-//! one module the end of all; nothing that was refused becomes possible by going on. The filter's words for memory:
-//! new mappings are never executable, and no change makes a page writable and executable at once.
+//! A system call that the filter does not name fails with EPERM. It does not kill the process, because a single system
+//! call of one module would then end all of them, and a refused call does no harm. New mappings are never executable,
+//! and no change makes a page writable and executable at once.
 
 use std::collections::BTreeMap;
 use std::os::fd::AsRawFd;
@@ -20,23 +20,24 @@ fn step<T>(step: &'static str, result: rustix::io::Result<T>) -> Result<T, Serve
     result.map_err(|error| ServeError::Step { step, error: error.into() })
 }
 
-/// Filters and capabilities are a thread's: there may be no other that keeps them.
+/// Checks that the process has one thread. Filters and capabilities apply to a thread, so another would keep its
+/// rights.
 pub(crate) fn alone() -> Result<(), ServeError> {
     match std::fs::read_dir("/proc/self/task").map(Iterator::count) {
         Ok(0 | 1) => Ok(()),
         Ok(threads) => Err(ServeError::NotAlone { threads }),
-        // Without /proc the filter still reaches all threads.
+        // Without /proc, this cannot be checked. The filter still applies to all threads.
         Err(_) => Ok(()),
     }
 }
 
-/// Gives up everything but serving `listener`.
+/// Gives up everything that is not needed to serve `listener`.
 pub(crate) fn confine(listener: &impl AsRawFd) -> Result<(), ServeError> {
-    // A session of its own: the terminal's interrupt is for the client, not for the kernel. It fails harmlessly for
-    // a process that leads a group already.
+    // A session of its own: the terminal's interrupt is for the client, not for the kernel. This fails without harm if
+    // the process leads a group already.
     let _ = rustix::process::setsid();
-    step("leave its directory", rustix::process::chdir("/"))?;
-    step("hide its memory", rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable))?;
+    step("change its directory", rustix::process::chdir("/"))?;
+    step("make its memory undumpable", rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable))?;
     limit_resources(listener)?;
     drop_capabilities()?;
     step("give up new privileges", rustix::thread::set_no_new_privs(true))?;
@@ -54,7 +55,7 @@ fn limit_resources(listener: &impl AsRawFd) -> Result<(), ServeError> {
         (Resource::Nofile, descriptors),
         (Resource::As, limits::ADDRESS_SPACE),
     ] {
-        // Never more than there was: raising a hard limit would take a privilege.
+        // Keep a limit that is lower already. To raise a hard limit takes a privilege.
         let most = rustix::process::getrlimit(resource).maximum.map_or(most, |hard| hard.min(most));
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         step("limit its resources", rustix::process::setrlimit(resource, limit))?;
@@ -64,7 +65,8 @@ fn limit_resources(listener: &impl AsRawFd) -> Result<(), ServeError> {
 
 fn drop_capabilities() -> Result<(), ServeError> {
     for capability in CapabilitySet::all().iter() {
-        // Fails without CAP_SETPCAP, and then exec is refused all the same; and for what this kernel does not know.
+        // This fails without CAP_SETPCAP, but exec is refused anyway. It also fails for capabilities that are unknown
+        // here.
         let _ = rustix::thread::remove_capability_from_bounding_set(capability);
     }
     let _ = rustix::thread::clear_ambient_capability_set();
@@ -73,7 +75,7 @@ fn drop_capabilities() -> Result<(), ServeError> {
     step("drop its capabilities", rustix::thread::set_capabilities(None, sets))
 }
 
-/// Calls that are harmless whatever their arguments.
+/// System calls that are harmless with any arguments.
 const ALLOWED: &[i64] = &[
     // Serving.
     libc::SYS_poll,
@@ -87,7 +89,7 @@ const ALLOWED: &[i64] = &[
     libc::SYS_brk,
     libc::SYS_munmap,
     libc::SYS_madvise,
-    // The watchdog, the fault handler, the runtime, the end.
+    // The watchdog, the fault handler, the runtime, and the end of the process.
     libc::SYS_setitimer,
     libc::SYS_rt_sigreturn,
     libc::SYS_rt_sigprocmask,
@@ -118,7 +120,7 @@ fn filter_system_calls() -> Result<(), ServeError> {
     // The console.
     rules.insert(libc::SYS_write, vec![is(0, 2)?]);
     rules.insert(libc::SYS_writev, vec![is(0, 2)?]);
-    // The standard library looks before it closes, in debug builds.
+    // In debug builds, the standard library calls this before it closes a descriptor.
     rules.insert(libc::SYS_fcntl, vec![is(1, libc::F_GETFD)?]);
 
     let refuse = SeccompAction::Errno(libc::EPERM as u32);

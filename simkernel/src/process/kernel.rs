@@ -1,4 +1,4 @@
-//! What the kernel knows, and what it answers to each request of a connection.
+//! The state of the kernel, and its answers to requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,16 +13,16 @@ use crate::refusal::Refusal;
 use crate::release::{RELEASE, VERMAGIC};
 use crate::wire::{Bytes, encode};
 
-/// Who asks: a connection's number, never used twice.
+/// The number of a connection, which is never used twice.
 pub(super) type ConnectionId = u64;
 
-/// A connection's own.
+/// The state of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Holding {
-    /// Areas that are no module's yet.
+    /// The areas that are not part of a module yet.
     pub(super) areas: BTreeSet<u64>,
     snapshot: Vec<u8>,
-    /// How many modules had ever been loaded when it last listed them; addresses that it knows are of then.
+    /// The number of modules that had ever been loaded when the connection last listed them.
     pub(super) listed: Option<u64>,
 }
 
@@ -36,43 +36,43 @@ pub(super) struct Resident {
     pub(super) exports: Vec<Export>,
     pub(super) init: Option<u64>,
     pub(super) exit: Option<u64>,
-    /// Init text and init data go when init has run; so does the question whether there was one.
+    /// The address of init. It is dropped together with init text and init data after init has run.
     pub(super) had_init: bool,
     pub(super) params: Vec<Param>,
-    /// How many had been loaded before it, ever.
+    /// The number of modules that had ever been loaded before this one.
     pub(super) number: u64,
-    /// Who loaded it, and so knows where it is.
+    /// The connection that loaded it, and so knows its addresses.
     pub(super) loader: ConnectionId,
 }
 
-/// Everything.
+/// The state of the kernel.
 #[derive(Debug)]
 pub(super) struct Kernel {
     pub(super) arena: Arena,
     pub(super) image: Image,
     pub(super) holdings: BTreeMap<ConnectionId, Holding>,
-    /// Oldest first.
+    /// The modules, oldest first.
     pub(super) modules: Vec<Resident>,
-    /// How many modules were loaded, ever.
+    /// The number of modules that were ever loaded.
     pub(super) loads: u64,
-    /// Bytes of the arena that are the kernel's own, not reported as allocated.
+    /// The bytes of the arena that the kernel itself uses. They are not reported as allocated.
     own: u64,
 }
 
 impl Kernel {
-    /// A kernel without modules.
+    /// Makes a kernel without modules.
     pub(super) fn new(mut arena: Arena) -> Result<Kernel, Refusal> {
         let image = Image::build(&mut arena)?;
         let own = arena.allocated();
         Ok(Kernel { arena, image, holdings: BTreeMap::new(), modules: Vec::new(), loads: 0, own })
     }
 
-    /// A connection came.
+    /// Adds a connection.
     pub(super) fn connect(&mut self, id: ConnectionId) {
         self.holdings.insert(id, Holding::default());
     }
 
-    /// A connection went: what it owned and did not make a module goes with it.
+    /// Removes a connection, and frees what it owned.
     pub(super) fn disconnect(&mut self, id: ConnectionId) {
         if let Some(holding) = self.holdings.remove(&id) {
             for area in holding.areas {
@@ -81,7 +81,7 @@ impl Kernel {
         }
     }
 
-    /// Answers a request. `client` is the socket that an oops is reported to.
+    /// Answers a request. `client` is the socket to which an oops is reported.
     pub(super) fn answer(&mut self, id: ConnectionId, client: i32, request: Request) -> Reply {
         let done = |result: Result<(), Refusal>| result.map(|()| Reply::Done);
         let answer = match request {
@@ -105,7 +105,7 @@ impl Kernel {
         self.holdings.entry(id).or_default()
     }
 
-    /// The area that starts at `address` is the connection's.
+    /// Checks that the connection owns the area that starts at `address`.
     fn own(&self, id: ConnectionId, address: u64) -> Result<(), Refusal> {
         match self.holdings.get(&id) {
             Some(holding) if holding.areas.contains(&address) => Ok(()),
@@ -113,7 +113,7 @@ impl Kernel {
         }
     }
 
-    /// The area of the connection that holds these bytes.
+    /// Finds the area of the connection that contains these bytes.
     fn own_range(&self, id: ConnectionId, address: u64, size: u64) -> Result<&Area, Refusal> {
         let area = self.arena.holding(address, size).ok_or(Refusal::NotOwned { address, size })?;
         self.own(id, area.address).map_err(|_| Refusal::NotOwned { address, size })?;
@@ -178,7 +178,7 @@ impl Kernel {
         Reply::Length { length }
     }
 
-    /// A piece of the picture; behind the last one the picture is let go.
+    /// Reads a piece of the snapshot. The snapshot is freed after its last piece.
     fn read(&mut self, id: ConnectionId, offset: u64) -> Result<Reply, Refusal> {
         let holding = self.holding(id);
         let rest = usize::try_from(offset).ok().and_then(|at| holding.snapshot.get(at..)).unwrap_or_default();
@@ -219,14 +219,14 @@ impl Kernel {
         }
     }
 
-    /// Who uses a module. Its use count is their number: derived, so that it cannot be wrong.
+    /// The users of a module. The use count is their number, so it cannot be wrong.
     pub(super) fn users(&self, name: &str) -> Vec<String> {
         let users = self.modules.iter().filter(|user| user.uses.iter().any(|used| used == name));
         users.map(|user| user.name.clone()).collect()
     }
 }
 
-/// Refuses what passes a limit.
+/// Refuses a number that exceeds its limit.
 pub(super) fn too_many(what: &str, limit: u64, asked: u64) -> Result<(), Refusal> {
     if asked <= limit { Ok(()) } else { Err(Refusal::TooMany { what: what.into(), limit, asked }) }
 }

@@ -1,4 +1,4 @@
-//! The kernel's log: a bounded ring of lines that module code writes with printk.
+//! The kernel's log: a bounded ring of the lines that printk writes.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,11 +11,11 @@ struct Ring {
     lines: VecDeque<LogLine>,
     bytes: usize,
     next: u64,
-    /// The last line has had no newline yet, so a continuation may extend it.
+    /// True if the last line had no line break yet, so a continuation can extend it.
     open: bool,
 }
 
-// A static, because module code has no other way to hand us our state. There is one thread, so it never waits.
+// A static, because module code cannot pass our state to its functions. There is one thread, so the lock never blocks.
 static RING: Mutex<Ring> = Mutex::new(Ring { lines: VecDeque::new(), bytes: 0, next: 0, open: false });
 
 const DEFAULT_LEVEL: u8 = 4;
@@ -36,14 +36,14 @@ impl Ring {
     }
 }
 
-/// A line of the kernel's own.
+/// Logs a line of the kernel itself.
 pub(crate) fn log(level: u8, text: &str) {
     let mut ring = ring();
     ring.open = false;
     ring.push(level, text.to_owned());
 }
 
-/// What printk was given: perhaps a level (SOH and a digit, or `c` to continue), then text of one or more lines.
+/// Logs the text of a printk: an optional level (SOH and a digit, or `c` to continue), and one or more lines.
 pub(crate) fn print(text: &str) {
     let mut ring = ring();
     let (level, continues, text) = match text.as_bytes() {
@@ -74,7 +74,7 @@ pub(crate) fn print(text: &str) {
     ring.open = !ends;
 }
 
-/// All lines that are still there.
+/// All lines that are still in the ring.
 pub(crate) fn lines() -> Vec<LogLine> {
     ring().lines.iter().cloned().collect()
 }

@@ -1,7 +1,7 @@
-//! From areas to a module and back: COMING, init, live; GOING, exit, nothing.
+//! Loads and removes modules: COMING, init, live; GOING, exit, nothing.
 //!
-//! One request does all of it. A client that is killed before the request was sent leaves nothing, one that is killed
-//! later leaves a live module; there is no third possibility.
+//! A single request does all of it. If the client is killed before it has sent the request, nothing is left; if it is
+//! killed later, the module is live.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::refusal::Refusal;
 impl Kernel {
     pub(super) fn load(&mut self, id: ConnectionId, client: i32, load: Load) -> Result<Loaded, Refusal> {
         let params = self.check(id, &load)?;
-        // From here on the areas are the module's, and go with it.
+        // From here on the module owns the areas, and frees them with itself.
         let holding = self.holding(id);
         for area in &load.areas {
             holding.areas.remove(&area.address);
@@ -47,7 +47,7 @@ impl Kernel {
         came
     }
 
-    /// Everything that can be refused before the module's own code is asked. Changes nothing.
+    /// Checks everything that can be checked before module code runs. Changes nothing.
     fn check(&self, id: ConnectionId, load: &Load) -> Result<Vec<Param>, Refusal> {
         let name = &load.name;
         check_name("module", name, limits::MODULE_NAME, |c| c.is_ascii_alphanumeric() || b"_-.".contains(&c))?;
@@ -68,7 +68,7 @@ impl Kernel {
         for used in &load.uses {
             match self.modules.iter().find(|module| module.name == *used) {
                 Some(module) if module.state == State::Live => {
-                    // Removed and loaded again since the client looked, it may be elsewhere now.
+                    // It was removed and loaded again since the client listed it, so its addresses may differ.
                     let listed = self.holdings.get(&id).and_then(|holding| holding.listed);
                     if module.loader != id && listed.is_some_and(|listed| module.number >= listed) {
                         return Err(Refusal::Stale { name: name.clone(), used: used.clone() });
@@ -111,7 +111,8 @@ impl Kernel {
         Ok(())
     }
 
-    /// The area of the module to be that holds `address`; `kept` ones only, if so wanted.
+    /// Finds the area of the future module that contains `address`. With `kept`, areas that are freed after init are
+    /// excluded.
     fn area_of(&self, load: &Load, address: u64, kept: bool) -> Option<u64> {
         let area = self.arena.holding(address, 1)?.address;
         let own = load.areas.iter().find(|own| own.address == area)?;
@@ -144,7 +145,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Sets parameters and runs init.
+    /// Sets the parameters and runs init.
     fn come(&mut self, client: i32, load: &Load) -> Result<Loaded, Refusal> {
         let name = &load.name;
         let mut unknown_args = Vec::new();
@@ -157,7 +158,7 @@ impl Kernel {
             };
             let refused = |errno| Refusal::BadArgument { name: name.clone(), argument: argument.name.clone(), errno };
             let value = match &argument.value {
-                // The string was checked for NULs, so nothing is lost.
+                // The string was checked for NULs, so this loses nothing.
                 Some(value) => Some(std::ffi::CString::new(value.as_str()).map_err(|_| refused(-22))?),
                 None if param.no_argument => None,
                 None => return Err(refused(-22)),
@@ -183,7 +184,7 @@ impl Kernel {
         Ok(Loaded { returned, unknown_args })
     }
 
-    /// Init has succeeded: what only it needed goes, and the module is live.
+    /// Called after init has succeeded: frees what only init needed, and makes the module live.
     fn settle(&mut self, load: &Load) {
         let mut init_gone = false;
         for area in &load.areas {
@@ -232,7 +233,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Frees all of a module; with it goes its use of others.
+    /// Frees a module, and its references to the modules that it used.
     fn vanish(&mut self, client: i32, name: &str) {
         let Some(at) = self.modules.iter().position(|module| module.name == name) else { return };
         let module = &self.modules[at];
@@ -249,11 +250,11 @@ impl Kernel {
 
 fn check_name(what: &str, name: &str, most: usize, allowed: impl Fn(u8) -> bool) -> Result<(), Refusal> {
     let good = (1..=most).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('.');
-    // Some compilers' local symbols start with a dot, but nobody exports those.
+    // Some compilers emit local symbols that start with a dot, but those are not exported.
     if good { Ok(()) } else { Err(Refusal::BadName { what: what.into(), name: shortened(name) }) }
 }
 
-/// A hostile name has no business filling a reply.
+/// Shortens a hostile name, so that it does not fill a reply.
 fn shortened(name: &str) -> String {
     name.chars().take(64).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
@@ -276,7 +277,7 @@ mod tests {
         }
     }
 
-    /// No client sees these states, because one request goes through them; the rules hold all the same.
+    /// No client sees these states, because one request passes through them. The rules hold nevertheless.
     #[test]
     fn who_is_coming_or_going_can_be_neither_used_nor_loaded_nor_removed() {
         let mut kernel = Kernel::new(Arena::reserve(4 << 20).unwrap()).unwrap();

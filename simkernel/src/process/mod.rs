@@ -1,4 +1,4 @@
-//! The kernel's process.
+//! The process of the simulated kernel.
 
 #[allow(unsafe_code, reason = "maps, protects and writes memory that module code lives in")]
 mod arena;

@@ -1,33 +1,33 @@
-//! Module parameters: the argument string against the module's own table, as the kernel's parse_args does it.
+//! Module parameters: applies the argument string to the module's own table, like the kernel's parse_args.
 
 use super::arena::Arena;
 use super::exports::Image;
 use crate::limits;
 use crate::protocol::{ParamTable, Protection};
 
-/// Bytes of a `struct kernel_param` on x86-64: name, mod, ops, perm, level, flags, padding, arg.
+/// The size of a `struct kernel_param` on x86-64: name, mod, ops, perm, level, flags, padding, arg.
 const ENTRY: u64 = 40;
-/// KERNEL_PARAM_OPS_FL_NOARG in `kernel_param_ops.flags`: the name alone is enough.
+/// KERNEL_PARAM_OPS_FL_NOARG in `kernel_param_ops.flags`: the parameter needs no value.
 const NO_ARGUMENT: u32 = 1;
 
-/// One parameter, checked.
+/// A checked parameter.
 #[derive(Clone, Debug)]
 pub(super) struct Param {
     name: String,
-    /// Its entry in the table, which setters get as their second argument.
+    /// The address of its entry in the table, which is the setter's second argument.
     pub(super) entry: u64,
-    /// What its value is written through.
+    /// The address of its variable.
     pub(super) argument: u64,
-    /// The setter.
+    /// The address of the setter.
     pub(super) set: u64,
-    /// Called when the module goes; 0 for none.
+    /// The address of the function to call when the module is removed; 0 if there is none.
     pub(super) free: u64,
-    /// May come without a value.
+    /// True if the value can be omitted.
     pub(super) no_argument: bool,
 }
 
-/// Reads a table. Every pointer that will be followed or called must lead into the module's own areas (`owns` says
-/// which those are) or to what the kernel itself offers for the purpose.
+/// Reads a table. Every pointer that will be followed or called must lead to an area of the module (for which `owns` is
+/// true), or to an object that the kernel provides for this purpose.
 pub(super) fn read_table(
     arena: &Arena,
     image: &Image,
@@ -35,7 +35,7 @@ pub(super) fn read_table(
     table: &ParamTable,
 ) -> Result<Vec<Param>, String> {
     if table.count > limits::PARAMS_PER_MODULE {
-        return Err(format!("{} parameters where {} are allowed", table.count, limits::PARAMS_PER_MODULE));
+        return Err(format!("{} parameters; the limit is {}", table.count, limits::PARAMS_PER_MODULE));
     }
     let word = |address: u64| arena.read::<8>(address).map(u64::from_le_bytes);
     let own = |address: u64| arena.holding(address, 1).filter(|area| owns(area.address));
@@ -70,15 +70,15 @@ pub(super) fn read_table(
     Ok(params)
 }
 
-/// One word of an argument string.
+/// A word of an argument string.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Argument {
     pub(super) name: String,
     pub(super) value: Option<String>,
 }
 
-/// Splits at blanks, but not within double quotes, which surround a value or a whole word and are not part of it.
-/// A word `--` ends the arguments.
+/// Splits at blanks, except within double quotes, which surround a value or a whole word and are removed. A word `--`
+/// ends the arguments.
 pub(super) fn split(args: &str) -> Vec<Argument> {
     let mut words = vec![];
     let mut word = String::new();
@@ -103,7 +103,7 @@ pub(super) fn split(args: &str) -> Vec<Argument> {
         .filter(|word| !word.is_empty())
         .take_while(|word| *word != "--")
         .map(|word| {
-            // "name=value": the quotes are around the whole.
+            // "name=value": the quotes are around the whole word.
             let whole = if word.starts_with('"') { unquote(word) } else { word.clone() };
             match whole.split_once('=') {
                 Some((name, value)) => Argument { name: name.to_owned(), value: Some(unquote(value)) },
@@ -113,7 +113,7 @@ pub(super) fn split(args: &str) -> Vec<Argument> {
         .collect()
 }
 
-/// The parameter of that name; dashes and underscores are the same.
+/// Finds the parameter of this name. Dashes and underscores are equal.
 pub(super) fn find<'a>(params: &'a [Param], name: &str) -> Option<&'a Param> {
     let plain = |text: &str| text.replace('-', "_");
     params.iter().find(|param| plain(&param.name) == plain(name))

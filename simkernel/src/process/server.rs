@@ -1,7 +1,7 @@
-//! The event loop: one thread, one message at a time from each connection that has one.
+//! The event loop: one thread, which reads one message at a time from each connection that has sent one.
 //!
-//! A reply that does not fit the socket's buffer means a client that sends and never reads: it is disconnected, so that
-//! nobody waits for it.
+//! A client whose socket is full when the kernel replies sends without reading. It is disconnected, so that it does not
+//! block the others.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -28,15 +28,15 @@ enum Then {
     PowerOff,
 }
 
-/// See [`crate::serve`].
+/// See [`crate::serve()`].
 pub(crate) fn serve(listener: UnixListener) -> Result<(), ServeError> {
     let step = |step: &'static str| move |error: io::Error| ServeError::Step { step, error };
-    if sockopt::socket_type(&listener).map_err(|e| step("look at its listener")(e.into()))? != SocketType::SEQPACKET {
+    if sockopt::socket_type(&listener).map_err(|e| step("check its listener")(e.into()))? != SocketType::SEQPACKET {
         return Err(ServeError::NotSeqpacket);
     }
     confine::alone()?;
     listener.set_nonblocking(true).map_err(step("make its listener non-blocking"))?;
-    descriptors::close_others(listener.as_raw_fd()).map_err(step("close what it inherited"))?;
+    descriptors::close_others(listener.as_raw_fd()).map_err(step("close inherited descriptors"))?;
     let arena = Arena::reserve(limits::ARENA).map_err(step("reserve memory in the low 2 GiB"))?;
     let kernel = Kernel::new(arena).map_err(|refusal| step("place its exports")(io::Error::other(refusal)))?;
     let user = rustix::process::geteuid();
@@ -54,7 +54,7 @@ struct Server {
     kernel: Kernel,
     clients: BTreeMap<ConnectionId, OwnedFd>,
     next: ConnectionId,
-    /// The only user who is served; asked before the process may no longer ask.
+    /// The only user who is served. It is read before the process loses the right to read it.
     user: rustix::process::Uid,
     buffer: Vec<u8>,
 }
@@ -73,14 +73,14 @@ impl Server {
                     Then::PowerOff => return Ok(()),
                 }
             }
-            // After those that went: their places are free now.
+            // After the disconnects, so that their places are free.
             if more {
                 self.accept();
             }
         }
     }
 
-    /// Who has something to say, and whether somebody new waits.
+    /// Waits. Returns the connections with a message, and whether there is a new client.
     fn wait(&self) -> rustix::io::Result<(Vec<ConnectionId>, bool)> {
         let mut fds = vec![PollFd::new(&self.listener, PollFlags::IN)];
         fds.extend(self.clients.values().map(|fd| PollFd::new(fd, PollFlags::IN)));
@@ -91,7 +91,7 @@ impl Server {
 
     fn accept(&mut self) {
         let Ok(fd) = rustix::net::accept_with(&self.listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) else {
-            // The client went away meanwhile; or descriptors ran out, and then it waits until one is free.
+            // The client has gone, or there is no free descriptor; then it waits until there is one.
             return;
         };
         match sockopt::socket_peercred(&fd) {
@@ -109,7 +109,7 @@ impl Server {
 
     fn serve_one(&mut self, id: ConnectionId) -> Then {
         let Some(fd) = self.clients.get(&id) else { return Then::Go };
-        // TRUNC says how long the message was, also if it was longer than the buffer.
+        // TRUNC makes the call return the length of the message, also if it is longer than the buffer.
         let len = match rustix::net::recv(fd, &mut self.buffer[..], RecvFlags::TRUNC | RecvFlags::DONTWAIT) {
             Ok((_, 0)) => return Then::Close,
             Ok((_, len)) if len > limits::MESSAGE => {

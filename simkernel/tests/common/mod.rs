@@ -1,4 +1,4 @@
-//! A kernel of a test's own, and hand-assembled modules for it.
+//! A kernel for each test, and hand-assembled modules for it.
 #![allow(dead_code, unreachable_pub, reason = "each test binary includes this file and uses a part")]
 
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub fn returning(value: i32) -> Vec<u8> {
     [&[0xb8][..], &value.to_le_bytes(), &[0xc3]].concat()
 }
 
-/// A running kernel; it ends with the test.
+/// A running kernel, which ends with the test.
 pub struct Kernel {
     directory: PathBuf,
     pub socket: PathBuf,
@@ -48,7 +48,7 @@ impl Kernel {
         std::fs::read_to_string(self.socket.with_extension("console")).unwrap()
     }
 
-    /// Waits for its end.
+    /// Waits until the kernel has ended.
     pub fn ended(&mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
@@ -66,7 +66,7 @@ pub fn exe() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_relobox-simkernel"))
 }
 
-/// Allocates a page of code, puts `code` there and makes it executable.
+/// Allocates a page, puts `code` there and makes it executable.
 pub fn code(client: &mut Client, code: &[u8]) -> u64 {
     let address = client.allocate(&[AreaRequest { size: 4096, align: 16 }]).unwrap()[0].address;
     client.put(address, code).unwrap();
@@ -104,8 +104,8 @@ pub fn refusal<T: std::fmt::Debug>(result: Result<T, ClientError>) -> Refusal {
     }
 }
 
-/// Connections are closed in the order of events: a new connection's list comes after an old one's end only when the
-/// kernel has seen that end. Asking until it has needs no clock: each answer lets the kernel look at all of them.
+/// Repeats a request until the kernel has seen the end of another connection. Events are handled in their order, so no
+/// clock is needed: each answer lets the kernel look at all connections.
 pub fn settled(client: &mut Client, allocated: u64) {
     for _ in 0..1000 {
         if client.list().unwrap().allocated == allocated {

@@ -5,17 +5,20 @@ pub(crate) const KINDS: [&str; 9] =
     ["wasm-rust", "wasm-c", "llvm", "root", "corpus", "kernel-memory", "oracles", "kernel", "programs"];
 
 /// Every program that a test needs, with its Debian package.
-pub(crate) const TOOLS: [(&str, &str); 26] = [
+pub(crate) const TOOLS: [(&str, &str); 28] = [
     ("aarch64-linux-gnu-ld", "binutils-aarch64-linux-gnu"),
+    ("arm-linux-gnueabi-ld", "binutils-arm-linux-gnueabi"),
     ("bash", "bash"),
     ("cc", "gcc"),
     ("depmod", "kmod"),
     ("gdb", "gdb"),
     ("git", "git"),
     ("gzip", "gzip"),
+    ("loongarch64-linux-gnu-ld", "binutils-loongarch64-linux-gnu"),
     ("make", "make"),
     ("mips-linux-gnu-as", "binutils-mips-linux-gnu"),
     ("mips-linux-gnu-ld", "binutils-mips-linux-gnu"),
+    ("mips64el-linux-gnuabi64-ld", "binutils-mips64el-linux-gnuabi64"),
     ("mipsel-linux-gnu-ld", "binutils-mipsel-linux-gnu"),
     ("modprobe", "kmod"),
     ("nm", "binutils"),

@@ -46,6 +46,8 @@ pub struct Architecture {
     pub shape: fn(&RowDescription) -> Option<Shape>,
     /// Makes vectors beside those of the row's shape; all of them if that is [`Shape::Special`].
     pub vectors: fn(&mut Generator<'_>, &RowDescription) -> Vec<Vector>,
+    /// Returns whether a linker changes the instruction at a vector's place instead of patching it.
+    pub rewritten: fn(&Vector) -> bool,
     /// High parts and their low parts, for the metamorphic properties.
     pub pairs: &'static [Pair],
     /// Decisions where the linkers disagree.
@@ -151,6 +153,7 @@ impl Architecture {
         unjudged: &[],
         shape: |_| None,
         vectors: |_, _| Vec::new(),
+        rewritten: |_| false,
         pairs: &[],
         differences: &[],
         is_stub_of_symbol: |_| false,

@@ -30,7 +30,8 @@ impl Generator<'_> {
             }
             let shape = shape::of(self.arch.name, row);
             let shape = shape.with_context(|| format!("{}: no shape for {:?}", row.name, row.formula))?;
-            vectors.extend(self.row(row, shape).with_context(|| row.name.clone())?);
+            let of_row = self.row(row, shape).with_context(|| row.name.clone())?;
+            vectors.extend(of_row.into_iter().filter(|vector| !(self.arch.rewritten)(vector)));
         }
         Ok(vectors)
     }
@@ -76,7 +77,7 @@ impl Generator<'_> {
     }
 
     fn probe(&self, row: &RowDescription, shape: Shape) -> Result<Probe> {
-        let mut vector = self.blank(row, "probe", 0);
+        let mut vector = self.blank(row, "probe", if self.in_place { POISON[0] } else { 0 });
         vector.values.push(("s".to_owned(), self.slotted(shape)));
         vector.at = self.base() + ANCHOR - 0x1000; // Within everybody's reach.
         let probe = (self.probe)(&vector)?;
@@ -86,6 +87,21 @@ impl Generator<'_> {
         // No linker knows the type; `formula` computes the expected answer.
         let table = self.base() + ANCHOR + 0x1_1000;
         Ok(Probe { linker: "psABI", slot: shape.has_slot().then_some(table + UNKNOWN_SLOT), table: Some(table) })
+    }
+
+    /// Gives `vector`, which is not of its row's shape, the addresses of a linker's tables; only that linker is asked.
+    ///
+    /// # Errors
+    ///
+    /// If no linker says where its tables are.
+    pub fn give_tables(&self, row: &RowDescription, vector: &mut Vector) -> Result<()> {
+        let shape = shape::of(self.arch.name, row).with_context(|| format!("{}: no shape", row.name))?;
+        let probe = self.probe(row, shape)?;
+        vector.values.push(("s".to_owned(), self.slotted(shape)));
+        vector.by = probe.linker.to_owned();
+        vector.set("GOT", probe.table);
+        vector.set("G", probe.slot);
+        Ok(())
     }
 
     fn slotted(&self, shape: Shape) -> u64 {

@@ -43,6 +43,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use vector::machine_name;
 
 /// Returns the architectures that have a plugin in the repository. Each of them must have vectors.
 ///
@@ -67,6 +68,11 @@ pub fn architectures() -> Result<Vec<String>> {
 /// Returns the path of an architecture's vectors.
 pub fn path(arch: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(format!("{arch}.txt"))
+}
+
+/// Returns the names that vectors have for `machine`, with explicit addends and with addends in place.
+pub fn names(machine: &Machine) -> [String; 2] {
+    [false, true].map(|in_place| vector::machine_name(machine, in_place))
 }
 
 /// Parses the text of a file with vectors.
@@ -102,6 +108,9 @@ pub fn record(arch: &str) -> Result<String> {
     let mut text = format!("# Golden vectors of {}.\n#\n{FORMAT}#\n", arch.name);
     let (mut lines, mut undecided, mut used) = (String::new(), Vec::new(), vec![0; arch.differences.len()]);
     for (i, machine) in guest.machines().iter().enumerate() {
+        if guest.machines()[..i].iter().any(|m| machine_name(m, in_place) == machine_name(machine, in_place)) {
+            continue; // Another `e_machine` with the same types.
+        }
         for version in record::versions(machine)? {
             let line = format!("# {version}\n");
             if !text.contains(&line) {

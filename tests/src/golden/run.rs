@@ -151,10 +151,13 @@ impl Runner<'_> {
     /// Adds a section whose relocations occupy the first `slots` slots.
     fn pad(&self, module: &mut ModuleSpec, vector: &Vector, row: &RowDescription, slots: usize) {
         let mut relocations = Vec::new();
+        // A short field of the row's own type may not reach the table.
+        let slot_type = Architecture::named(self.linker.name()).map_or("", |arch| arch.slot_type);
+        let kind = self.linker.rows().iter().find(|row| row.name == slot_type).unwrap_or(row).row.kind;
         for i in 0..slots {
             let symbol = Symbol { name: format!("pad{i}"), kind: SymbolKind::Outside(vector.at), size: 0 };
             let (symbol, offset) = (module.symbol(symbol), 16 * i as u64);
-            relocations.push(Relocation { offset, kind: row.row.kind, symbol, addend: 0 });
+            relocations.push(Relocation { offset, kind, symbol, addend: 0 });
         }
         if slots != 0 {
             let address = vector.at.wrapping_sub(0x100_0000);

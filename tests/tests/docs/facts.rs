@@ -1,6 +1,9 @@
 //! Sentences of the pages that name a fact of the tree: each is looked up.
 
-use crate::read;
+use crate::{hold, read};
+use relobox::guests::Guests;
+use relobox::sandbox::Sandbox;
+use std::fmt::Write as _;
 
 /// Without blanks, which tables are set with.
 fn dense(text: &str) -> String {
@@ -56,31 +59,35 @@ fn named_files_exist() {
     assert!(seen > 40, "{seen}");
 }
 
-/// The README's table of plugins is what is shipped.
+/// The README's table of plugins is made from what they say of themselves.
 #[test]
 fn the_readme_names_every_plugin() {
+    const MARKER: &str = "<!-- made by: RELOBOX_BLESS=1 cargo test -p relobox-tests --test docs -->\n";
     let readme = read("README.md");
-    for entry in std::fs::read_dir(crate::path("host/guests")).expect("guests") {
-        let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
-        let Some(name) = name.strip_suffix(".wasm").filter(|name| !["engine", "unpack"].contains(name)) else {
-            continue;
-        };
-        assert!(readme.contains(&format!("| `{name}` |")), "{name}");
+    let guests = Guests::new(Sandbox::new(None).expect("the sandbox"), &[]).expect("guests");
+    let mut table = String::from("| plugin | machine | types |\n|---|---|---:|\n");
+    for (name, plugin) in guests.plugins() {
+        let about = &plugin.unwrap_or_else(|e| panic!("{name}: {e}")).about;
+        let types = about.rows.iter().filter(|row| row.writes()).count();
+        writeln!(table, "| [`{0}`](arch-plugins/{0}/src/lib.rs) | {1} | {types} |", about.name, about.title).unwrap();
     }
+    let (before, rest) = readme.split_once(MARKER).expect("a marker");
+    let (_, after) = rest.split_once("\n\n").expect("a table");
+    hold("README.md", &format!("{before}{MARKER}{table}\n{after}"));
 }
 
-/// The list in docs/plugins.md is what `relobox plugin list` says, but for the digests, which are one build's.
+/// The rows of the list in docs/plugins.md are those of `relobox plugin list`, but for the digests, which are one
+/// build's. The list there is cut short.
 #[test]
 fn the_listed_plugins_are_those_that_are_built_in() {
-    use relobox::guests::Guests;
-    use relobox::sandbox::Sandbox;
     let page = read("docs/plugins.md");
     let guests = Guests::new(Sandbox::new(None).expect("the sandbox"), &[]).expect("guests");
     let mut seen = 0;
     for (name, plugin) in guests.plugins() {
         let about = &plugin.unwrap_or_else(|e| panic!("{name}: {e}")).about;
         let row = page.lines().find(|line| line.split_whitespace().next() == Some(about.name.as_str()));
-        let row: Vec<_> = row.unwrap_or_else(|| panic!("no row for {}", about.name)).split_whitespace().collect();
+        let Some(row) = row else { continue };
+        let row: Vec<_> = row.split_whitespace().collect();
         let machine = &about.machines[0];
         let order = if machine.order == relobox_abi::order::BIG { "big" } else { "little" };
         let types = about.rows.iter().filter(|row| row.writes()).count();
@@ -89,7 +96,7 @@ fn the_listed_plugins_are_those_that_are_built_in() {
         assert_eq!(row[1..6], expected.map(|cell| cell.to_owned()), "{}", about.name);
         seen += 1;
     }
-    assert!(seen >= 5);
+    assert!(seen >= 3);
 }
 
 /// What docs/kernel.md says of the simulated kernel's sizes is what its limits are.

@@ -1,12 +1,77 @@
-//! The support table is what the plugins say.
+//! The support table is what the plugins say, and who judged them.
 
 use crate::hold;
+use anyhow::{Context as _, Result};
 use relobox::guests::Guests;
+use relobox::picture::svg;
 use relobox::sandbox::Sandbox;
 use relobox::support::page;
+use relobox_abi::Machine;
+use relobox_tests::arch::{self, Target};
+use relobox_tests::golden;
+use relobox_tests::module_spec::{Linker as _, guest};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 #[test]
 fn the_support_table_is_current() {
     let guests = Guests::new(Sandbox::new(None).expect("the sandbox"), &[]).expect("guests");
-    hold("docs/relocation-support.md", &page(&guests).unwrap_or_else(|e| panic!("{e}")));
+    let types = page(&guests).unwrap_or_else(|e| panic!("{e}"));
+    let (totals, each) = types.split_once("\n## ").expect("a section for each plugin");
+    let judges = judges().unwrap_or_else(|e| panic!("{e:#}"));
+    let mut each = format!("\n## {each}");
+    for (name, plugin) in guests.plugins() {
+        let about = &plugin.unwrap_or_else(|e| panic!("{name}: {e}")).about;
+        let name = &about.name;
+        hold(&format!("docs/pictures/{name}.svg"), &svg(about));
+        let head = format!("\n## {name}\n\n");
+        each = each.replace(&head, &format!("{head}![Where the bits of each value go](pictures/{name}.svg)\n\n"));
+    }
+    hold("docs/relocation-support.md", &format!("{totals}\n{judges}{each}"));
+}
+
+/// Returns the table of what judged each plugin, from the tests' own files.
+fn judges() -> Result<String> {
+    let mut text = String::from(
+        "## Judges\n\n\
+         *Golden vectors* are single relocations at the ends of their ranges, in poisoned bytes, with the answers of GNU ld\n\
+         and lld (`tests/golden`). *By hand* are those whose answer neither gives, or where relobox deliberately differs;\n\
+         each says why, and the next column names the types that have no others. *Real modules* are Debian's. Every one of\n\
+         them links (`tests/scripts/check-corpora`), and samples are compared with what the linkers make of them.\n\n\
+         | target | plugin | GNU ld | lld | by hand | types without a linker | real modules |\n\
+         |---|---|---:|---:|---:|---|---|\n",
+    );
+    let counted = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/corpora.txt"))?;
+    for arch in arch::ALL {
+        let vectors = golden::committed(arch.name)?;
+        let guest = guest::named(arch.name)?;
+        let mut corpora = Vec::new();
+        for name in arch.corpora {
+            let line = counted.lines().find(|line| line.split(' ').next() == Some(name));
+            let line = line.with_context(|| format!("tests/scripts/check-corpora --record {name}"))?;
+            let words: Vec<&str> = line.split(' ').collect();
+            corpora.push(format!("{} of {name} {}", words[2], words[1]));
+        }
+        for (i, variant) in arch.variants.iter().enumerate() {
+            let is = |machine: &Machine| Target::of_machine(machine).is_ok_and(|t| t.variant.name == variant.name);
+            let names: Vec<String> = guest.machines().iter().filter(|m| is(m)).flat_map(golden::names).collect();
+            let of: Vec<_> = vectors.iter().filter(|v| names.contains(&v.machine)).collect();
+            let by = |who: &str| of.iter().filter(|v| v.by.split(' ').any(|by| by == who)).count();
+            let judged = |name: &str| vectors.iter().any(|v| v.name == name && v.by != "psABI" && v.after.is_linked());
+            let alone: BTreeSet<&str> = of.iter().map(|v| v.name.as_str()).filter(|name| !judged(name)).collect();
+            let alone: Vec<String> = alone.iter().map(|name| format!("`{name}`")).collect();
+            writeln!(
+                text,
+                "| {} | `{}` | {} | {} | {} | {} | {} |",
+                variant.name,
+                arch.name,
+                by("ld"),
+                by("lld"),
+                by("psABI"),
+                if alone.is_empty() { "none".to_owned() } else { alone.join(", ") },
+                if i == 0 { corpora.join("; ") } else { String::new() },
+            )?;
+        }
+    }
+    Ok(text)
 }

@@ -1,4 +1,4 @@
-//! A job that has a function called: the same requests, but that the last one is a call and no load.
+//! A job that calls a function: the same requests, but with a call instead of the load.
 
 use super::Job;
 use crate::message::Answer;
@@ -11,8 +11,8 @@ use relobox_core::kernel::Failure;
 use relobox_core::linker_fault::Fault;
 
 impl Job<'_> {
-    /// Serves until the job ends. Whether the function was called, and what it returned, this process knows by itself.
-    /// `plugin` knows the names of the plugins that it may have used.
+    /// Serves the job until it ends. Whether the function was called, and what it returned, this process knows from the
+    /// kernel. `plugin` returns the name of a plugin that the job may have used.
     pub(crate) fn serve_call(mut self, plugin: &dyn Fn(&Digest) -> Option<String>) -> Result<Called> {
         self.calls = true;
         let end = self.serve_requests();
@@ -20,7 +20,7 @@ impl Job<'_> {
             (Some(returned), _) => {
                 let (function, relocations, digest) = match end {
                     Ok(Answer::Called { function, relocations, digest }) => (function, relocations, digest),
-                    // It does not matter any more what became of it.
+                    // The function has returned; how the process ended does not matter.
                     _ => ("unknown".to_owned(), 0, None),
                 };
                 let known = digest.and_then(|digest| Some((plugin(&digest)?, digest)));
@@ -31,16 +31,16 @@ impl Job<'_> {
             }
             (None, Some(failure)) => Err(refusal(self.file, &failure)),
             (None, None) => {
-                let lie = Fault::Protocol("it says that a function was called, which it did not ask for");
+                let lie = Fault::Protocol("it reports a call that it did not ask for");
                 Err(end?.error().unwrap_or_else(|| lie.into()))
             }
         }
     }
 
-    /// Once, and only into code that the kernel has granted; whether it is in place, the kernel looks.
+    /// Calls once, and only into code that the kernel has granted. The kernel checks that the code is in place.
     pub(super) fn call(&mut self, address: u64) -> Result<Result<i32, Failure>, Fault> {
         if !self.calls || self.called.is_some() {
-            return Err(Fault::Protocol("it called where nothing is to be called, or twice"));
+            return Err(Fault::Protocol("it asked to call in a job that loads a module, or twice"));
         }
         let code = |kind| matches!(kind, Kind::Text | Kind::InitText);
         self.area(|a| code(a.kind) && address.checked_sub(a.address).is_some_and(|at| at < a.size))?;

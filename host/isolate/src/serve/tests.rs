@@ -1,19 +1,20 @@
-//! A linking process that lies: the parent says what it did, asks the kernel for nothing that it must not, and ends.
+//! A linking process that lies. The parent must only report what happened, pass nothing forbidden to the kernel, and
+//! end.
 
 use super::*;
 use crate::shown::{MisbehaviourForm, ProblemForm};
-use crate::wire::{pair, say, send, write_room};
+use crate::wire::{pair, send, send_to_parent, write_buffer};
 use relobox_core::areas::Kind;
 use relobox_core::kernel::{Linux, LinuxAreas, Listing, Load, Machine};
 use std::os::fd::BorrowedFd;
 
-/// A kernel that says yes and remembers what it was asked.
+/// A kernel that grants everything and records the requests.
 struct Recorder {
     form: Form,
     asked: Vec<String>,
-    /// What becomes of a load.
+    /// The result of a load.
     loaded: Result<Loaded, Failure>,
-    /// What a load makes live; the areas that were granted are the first one's.
+    /// The modules that a load makes live. The first one gets the granted areas.
     becomes: Vec<&'static str>,
     modules: Vec<Module>,
     file: Vec<u8>,
@@ -84,30 +85,30 @@ impl Kernel for Recorder {
     }
 }
 
-enum Say<'a> {
+enum Sent<'a> {
     Request(Request),
     With(Request, Vec<BorrowedFd<'a>>),
     Bytes(Vec<u8>),
-    /// Not said, but written to the room for files.
+    /// Not a packet: bytes for the buffer for files.
     Write(&'static [u8]),
-    /// And to the one for numbers.
+    /// Not a packet: numbers for their buffer.
     Numbers(u64),
 }
-use Say::{Bytes, Numbers, With, Write};
+use Sent::{Bytes, Numbers, With, Write};
 
-fn ask(request: Request) -> Say<'static> {
-    Say::Request(request)
+fn ask(request: Request) -> Sent<'static> {
+    Sent::Request(request)
 }
 
-fn list() -> Say<'static> {
+fn list() -> Sent<'static> {
     ask(Request::List(Some(vec![Name::new(b"printk")])))
 }
 
-fn allocate(size: u64) -> Say<'static> {
+fn allocate(size: u64) -> Sent<'static> {
     ask(Request::Allocate(vec![Space { kind: Kind::Text, size, align: 4096 }]))
 }
 
-fn load_form(name: &str, areas: &[(u64, Kind)], uses: &[&str], file: Option<FileForm>) -> Say<'static> {
+fn load_form(name: &str, areas: &[(u64, Kind)], uses: &[&str], file: Option<FileForm>) -> Sent<'static> {
     let load = Load {
         name: name.into(),
         areas: areas.to_vec(),
@@ -124,27 +125,27 @@ fn load_form(name: &str, areas: &[(u64, Kind)], uses: &[&str], file: Option<File
     ask(Request::Load(Box::new(form)))
 }
 
-fn load(name: &str) -> Say<'static> {
+fn load(name: &str) -> Sent<'static> {
     load_form(name, TEXT, &[], None)
 }
 
 static TEXT: &[(u64, Kind)] = &[(0x10000, Kind::Text)];
 
-fn answer(answer: Answer) -> Say<'static> {
+fn answer(answer: Answer) -> Sent<'static> {
     ask(Request::Answer(Box::new(answer)))
 }
 
-fn live() -> Say<'static> {
+fn live() -> Sent<'static> {
     answer(Answer::Inserted { relocations: 5, digest: Some([7; 32]) })
 }
 
-fn refused(kind: &'static str) -> Say<'static> {
+fn refused(kind: &'static str) -> Sent<'static> {
     let problem = Problem { value: Some(-17), ..Problem::new(kind, "m.ko", "it says") };
     answer(Answer::Refused(vec![ProblemForm::new(Problem { section: Some(".text".into()), ..problem })]))
 }
 
-/// What comes of a process that says all this and is gone; and what the kernel was asked.
-fn try_all(kernel: &mut Recorder, said: Vec<Say<'_>>) -> Result<Inserted> {
+/// The result of a process that sends all this and is gone, and the requests to the kernel.
+fn try_all(kernel: &mut Recorder, said: Vec<Sent<'_>>) -> Result<Inserted> {
     with_all(kernel, said, |job| job.serve(&known))
 }
 
@@ -152,32 +153,32 @@ fn known(digest: &Digest) -> Option<String> {
     (*digest == [7; 32]).then(|| "x86_64".to_owned())
 }
 
-fn with_all<T>(kernel: &mut Recorder, said: Vec<Say<'_>>, serve: impl FnOnce(Job<'_>) -> T) -> T {
-    let ((ours, theirs), rooms) = (pair().unwrap(), Rooms::new().unwrap());
-    // A job's end takes no more than a few packets, and the parent answers: all is said at once.
+fn with_all<T>(kernel: &mut Recorder, said: Vec<Sent<'_>>, serve: impl FnOnce(Job<'_>) -> T) -> T {
+    let ((ours, theirs), buffers) = (pair().unwrap(), Buffers::new().unwrap());
+    // The packets of one job fit into the socket, so all are sent at once.
     for (n, what) in said.into_iter().enumerate() {
         match what {
-            Say::Request(request) => say(theirs.as_fd(), rooms.messages.as_fd(), &request).unwrap(),
+            Sent::Request(request) => send_to_parent(theirs.as_fd(), buffers.messages.as_fd(), &request).unwrap(),
             With(request, fds) => send(theirs.as_fd(), &request, &fds).unwrap(),
             Bytes(bytes) => drop(rustix::net::send(&theirs, &bytes, rustix::net::SendFlags::empty()).unwrap()),
-            Write(bytes) => write_room(rooms.file.as_fd(), bytes, 4096).unwrap(),
+            Write(bytes) => write_buffer(buffers.file.as_fd(), bytes, 4096).unwrap(),
             Numbers(count) => {
                 let numbers: Vec<u8> = (0..count).flat_map(u64::to_le_bytes).collect();
-                write_room(rooms.numbers.as_fd(), &numbers, limits::VALUES).unwrap();
+                write_buffer(buffers.numbers.as_fd(), &numbers, limits::VALUES).unwrap();
             }
         }
         assert!(n < 100);
     }
     rustix::net::shutdown(&theirs, rustix::net::Shutdown::Write).unwrap();
-    serve(Job::new(kernel, &ours, &rooms, "dir/m.ko", "a=1"))
+    serve(Job::new(kernel, &ours, &buffers, "dir/m.ko", "a=1"))
 }
 
-fn hear(kernel: &mut Recorder, said: Vec<Say<'_>>) -> Result<Inserted, String> {
+fn hear(kernel: &mut Recorder, said: Vec<Sent<'_>>) -> Result<Inserted, String> {
     try_all(kernel, said).map_err(|error| error.to_string())
 }
 
 #[test]
-fn an_honest_one_is_served() {
+fn an_honest_process_is_served() {
     let mut kernel = Recorder::new(Form::Areas);
     let (put, protect) = (ask(Request::Put(AREA + 4092, 4)), ask(Request::Protect(AREA, Protection::ReadExecute)));
     let said = vec![list(), allocate(4096), Write(b"code"), put, protect, load("m"), live()];
@@ -185,7 +186,7 @@ fn an_honest_one_is_served() {
     assert_eq!((inserted.name.as_str(), inserted.relocations, inserted.returned), ("m", 5, 7));
     assert_eq!((inserted.plugin.as_str(), inserted.plugin_digest), ("x86_64", Some([7; 32])));
     assert_eq!((inserted.areas[0].address, inserted.uses), (AREA, vec!["old".to_owned()]));
-    // The arguments are the parent's, whatever it says.
+    // The parameters are the parent's, whatever the job says.
     let asked = ["list 1", "allocate 1", "put 0x10ffc 4", "protect 0x10000", "load m 'a=1'", "modules"];
     assert_eq!(kernel.asked, asked);
 }
@@ -193,7 +194,7 @@ fn an_honest_one_is_served() {
 #[test]
 fn a_relocated_file_is_what_was_written_and_no_larger_than_its_room() {
     let form = Form::Relocated(Linux { areas: LinuxAreas::Seven, kallsyms_all: true });
-    let load = |file, more: Vec<Say<'_>>| -> (Result<Inserted, String>, Recorder) {
+    let load = |file, more: Vec<Sent<'_>>| -> (Result<Inserted, String>, Recorder) {
         let mut kernel = Recorder::new(form);
         let mut said = vec![list(), allocate(4096), Write(b"file"), Numbers(5), load_form("m", TEXT, &[], file)];
         said.extend(more);
@@ -204,13 +205,13 @@ fn a_relocated_file_is_what_was_written_and_no_larger_than_its_room() {
     let (good, kernel) = load(file(4, 3, 2), vec![]);
     good.unwrap();
     assert_eq!((kernel.asked[2].as_str(), kernel.file.as_slice()), ("load m 'a=1' 3+2", &b"file"[..]));
-    // The room is that large, and what was not written is zero: what a file is, the kernel judges.
+    // The buffer is that large, and unwritten bytes are zero. The kernel judges the contents.
     let (more, kernel) = load(file(6, 0, 0), vec![]);
     more.unwrap();
     assert_eq!(kernel.file, b"file\0\0");
     let [linked, values] = [limits::LINKED, limits::VALUES].map(|limit| format!("more than {limit} bytes"));
     for (file, why) in [
-        (None, "a file where none belongs, or none where one does"),
+        (None, "a load with a file for a kernel that takes none, or without one"),
         (file(limits::LINKED + 1, 3, 2), &linked),
         (file(u64::MAX, 3, 2), &linked),
         (file(4, limits::VALUES / 8, 1), &values),
@@ -239,17 +240,17 @@ fn unmap(mapped: *mut std::ffi::c_void) {
 
 #[test]
 fn a_file_that_could_still_change_is_not_loaded() {
-    let rooms = Rooms::new().unwrap();
+    let buffers = Buffers::new().unwrap();
     let form = FileForm { bytes: 4, sections: 0, symbols: 0 };
-    let mapped = map_shared(rooms.file.as_fd());
-    assert_eq!(image(form, &rooms).unwrap_err(), Fault::Protocol("its file is still in use"));
+    let mapped = map_shared(buffers.file.as_fd());
+    assert_eq!(image(form, &buffers).unwrap_err(), Fault::Protocol("its file is still in use"));
     unmap(mapped);
-    image(form, &rooms).unwrap();
-    assert!(write_room(rooms.file.as_fd(), b"late", 4096).is_err());
+    image(form, &buffers).unwrap();
+    assert!(write_buffer(buffers.file.as_fd(), b"late", 4096).is_err());
 }
 
 #[test]
-fn what_is_out_of_order_ends_it() {
+fn a_request_out_of_order_ends_the_job() {
     let note = crate::wire::blob(b"note").unwrap();
     let put = |address, len| ask(Request::Put(address, len));
     let area = |size, align| Space { kind: Kind::Data, size, align };
@@ -257,7 +258,7 @@ fn what_is_out_of_order_ends_it() {
     let names = |count| ask(Request::List(Some(vec![Name::new(b"x"); count])));
     let longer = |limit: u64| format!("sent a message of more than {limit} bytes");
     let (packet, message) = (longer(limits::PACKET as u64), longer(limits::MESSAGE));
-    let cases: Vec<(Vec<Say<'_>>, &str, usize)> = vec![
+    let cases: Vec<(Vec<Sent<'_>>, &str, usize)> = vec![
         (vec![], "is gone", 0),
         (vec![list(), list()], "it listed twice", 1),
         (vec![ask(Request::List(None))], "it asked for all symbols", 0),
@@ -269,20 +270,32 @@ fn what_is_out_of_order_ends_it() {
         (spaces(vec![area(limits::MODULE, 1), area(1, 1)]), "it asked for too much memory", 1),
         (spaces(vec![area(1, 0)]), "it asked for too much memory", 1),
         (spaces(vec![area(1, 1 << 40)]), "it asked for too much memory", 1),
-        (vec![put(AREA, 4)], "it would write where this kernel is not written", 0),
-        (vec![list(), put(AREA, 4)], "it would write outside its areas", 1),
-        (vec![list(), allocate(4), put(AREA + 1, 4)], "it would write outside its areas", 2),
-        (vec![list(), allocate(4), put(AREA, 5)], "it would write outside its areas", 2),
-        (vec![list(), allocate(4), put(AREA, u64::MAX)], "it would write outside its areas", 2),
-        (vec![list(), allocate(4), put(u64::MAX, 4)], "it would write outside its areas", 2),
-        (vec![list(), allocate(4), put(AREA, 4), put(0, 4)], "it would write outside its areas", 3),
-        (vec![list(), allocate(4), ask(Request::Protect(AREA + 1, Protection::ReadOnly))], "it would write outside", 2),
+        (vec![put(AREA, 4)], "it asked to write to a kernel that takes modules as files", 0),
+        (vec![list(), put(AREA, 4)], "it asked to write outside its areas", 1),
+        (vec![list(), allocate(4), put(AREA + 1, 4)], "it asked to write outside its areas", 2),
+        (vec![list(), allocate(4), put(AREA, 5)], "it asked to write outside its areas", 2),
+        (vec![list(), allocate(4), put(AREA, u64::MAX)], "it asked to write outside its areas", 2),
+        (vec![list(), allocate(4), put(u64::MAX, 4)], "it asked to write outside its areas", 2),
+        (vec![list(), allocate(4), put(AREA, 4), put(0, 4)], "it asked to write outside its areas", 3),
+        (
+            vec![list(), allocate(4), ask(Request::Protect(AREA + 1, Protection::ReadOnly))],
+            "it asked to write outside",
+            2,
+        ),
         (vec![load("m")], "it loaded before it allocated, or twice", 0),
         (vec![list(), load("m")], "it loaded before it allocated, or twice", 1),
-        (vec![list(), allocate(4), load_form("m", &[], &[], None)], "its module is not what it allocated", 2),
-        (vec![list(), allocate(4), load_form("m", &[(AREA, Kind::Init)], &[], None)], "its module is not what it", 2),
-        (vec![list(), live()], "it says that the module is live, which it did not ask for", 1),
-        (vec![ask(Request::Tried(crate::Tried::Allowed))], "it was asked to try nothing", 0),
+        (vec![list(), allocate(4), load_form("m", &[], &[], None)], "its module differs from what it allocated", 2),
+        (
+            vec![list(), allocate(4), load_form("m", &[(AREA, Kind::Init)], &[], None)],
+            "its module differs from what it",
+            2,
+        ),
+        (vec![list(), live()], "it reports a live module without a load", 1),
+        (
+            vec![ask(Request::Tried(crate::Tried::Allowed))],
+            "it sent the result of an attempt that was not asked for",
+            0,
+        ),
         (vec![answer(Answer::Refused(vec![]))], "a refusal without a reason", 0),
         (vec![With(Request::List(Some(vec![])), vec![note.as_fd()])], "descriptors that were not asked for", 0),
         (vec![Bytes(vec![0, b'{'])], "sent a message that cannot be read: ", 0),
@@ -306,9 +319,9 @@ fn what_is_out_of_order_ends_it() {
     }
 }
 
-/// Every word that decides something elsewhere, in every answer, before the kernel was asked to load.
+/// No word that decides something elsewhere decides anything in an answer, before the kernel was asked to load.
 #[test]
-fn a_word_of_a_job_is_no_fact() {
+fn nothing_that_a_job_reports_is_a_fact() {
     let kinds =
         ["already-loaded", "stale", "init-failed", "not-found", "in-use", "permanent", "built-in", "not-loaded"];
     for kind in
@@ -325,7 +338,7 @@ fn a_word_of_a_job_is_no_fact() {
     let guest = || answer(Answer::Guest("engine\n".into(), MisbehaviourForm::Answer("x".into())));
     let error = try_all(&mut Recorder::new(Form::Original), vec![list(), guest()]).unwrap_err();
     assert_eq!((error.to_string().as_str(), error.exit_code()), ("guest engine\\u{a}: gave a malformed answer: x", 3));
-    // What the kernel listed is one: whatever it says then, somebody else has loaded the module.
+    // The kernel listed the module, so another process has loaded it, whatever the job says.
     for said in [refused("out-of-range"), refused("already-loaded"), guest(), live()] {
         let mut kernel = Recorder::new(Form::Original);
         kernel.modules.push(module("m", false, 1));
@@ -335,9 +348,9 @@ fn a_word_of_a_job_is_no_fact() {
 }
 
 #[test]
-fn whether_a_module_is_live_is_for_the_kernel_to_say() {
-    // It was loaded, and whatever comes then does not undo it.
-    let lies: [fn() -> Say<'static>; 6] = [
+fn the_kernel_decides_whether_a_module_is_live() {
+    // The module was loaded. Nothing that comes later changes that.
+    let lies: [fn() -> Sent<'static>; 6] = [
         || answer(Answer::Failed("no".into())),
         || refused("init-failed"),
         || Bytes(vec![3, 9, 0, 0, 0]),
@@ -351,7 +364,7 @@ fn whether_a_module_is_live_is_for_the_kernel_to_say() {
         assert_eq!((inserted.name.as_str(), inserted.returned, inserted.plugin.as_str()), ("m", 7, "unknown"));
         assert_eq!((inserted.plugin_digest, kernel.asked.len()), (None, 4));
     }
-    // It was not, and saying so does not help, nor does saying why.
+    // The load failed. The job cannot claim the opposite, or another reason.
     let failures = [
         (Failure::Init { errno: -19 }, "init-failed", "dir/m.ko: init returned -19 (No such device)"),
         (Failure::Exists { name: "m".into() }, "already-loaded", ""),
@@ -367,27 +380,30 @@ fn whether_a_module_is_live_is_for_the_kernel_to_say() {
             assert!(error.to_string().starts_with(text), "{error}");
         }
     }
-    // Names of what a kernel disagrees about are for people.
+    // The names of what a kernel disagrees about are for people.
     let mut kernel = Recorder::new(Form::Areas);
     kernel.loaded = Err(Failure::Disagrees { of: relobox_core::kernel::Of::Section(3), expected: 1, found: 2 });
     let error = try_all(&mut kernel, vec![list(), allocate(4), load("m"), refused("already-loaded")]).unwrap_err();
     let text = "dir/m.ko:(.text): address of section 3: the kernel came to 0x2, and the module was relocated for 0x1";
     assert_eq!(error.to_string(), text);
     assert!(matches!(error, Error::Kernel(problem) if problem.kind == "disagrees"));
-    // No kernel is asked for a module of no name, or that uses one.
+    // The kernel is not asked to load a module with an impossible name, or one that uses such a module.
     for (name, uses) in
         [("", ""), ("a/b", ""), ("a b", ""), ("a\n", ""), (&*"m".repeat(56), ""), ("m", "a/b"), ("m", " ")]
     {
         let mut kernel = Recorder::new(Form::Original);
         let uses: Vec<&str> = if uses.is_empty() { vec![] } else { vec![uses] };
         let said = vec![list(), allocate(4), load_form(name, TEXT, &uses, None)];
-        assert_eq!(hear(&mut kernel, said).unwrap_err(), "dir/m.ko: the kernel refused: no module may be called so");
+        assert_eq!(
+            hear(&mut kernel, said).unwrap_err(),
+            "dir/m.ko: the kernel refused: this is not a valid name of a module"
+        );
         assert_eq!(kernel.asked.len(), 2);
     }
 }
 
 #[test]
-fn which_module_is_live_is_for_the_kernel_to_say() {
+fn the_kernel_decides_which_module_is_live() {
     let loaded = |form, called: &str, becomes: Vec<&'static str>| {
         let mut kernel = Recorder::new(form);
         kernel.becomes = becomes;
@@ -398,24 +414,24 @@ fn which_module_is_live_is_for_the_kernel_to_say() {
         })
     };
     for called in ["m", "old", "other"] {
-        // The one that has what was granted, whatever else came.
+        // The module that has the granted areas counts, whatever else was loaded.
         assert_eq!(loaded(Form::Areas, called, vec!["real", "other"]), Ok("real".into()));
-        // The only one that was not there.
+        // The only new module counts.
         assert_eq!(loaded(Form::Original, called, vec!["real"]), Ok("real".into()));
-        // The one that is called as its file, if others came at the same time.
+        // If there are several new modules, the one with the file's name counts.
         assert_eq!(loaded(Form::Original, called, vec!["other", "m"]), Ok("m".into()));
         let none = loaded(Form::Original, called, vec![]).unwrap_err();
-        assert!(none.starts_with("dir/m.ko: the kernel took it, and lists no module"), "{none}");
+        assert!(none.starts_with("dir/m.ko: the kernel loaded it but lists no new module"), "{none}");
     }
     assert_eq!(loaded(Form::Original, "b", vec!["a", "b"]), Ok("b".into()));
     loaded(Form::Original, "old", vec!["a", "b"]).unwrap_err();
 }
 
 #[test]
-fn one_that_is_silent_or_does_not_listen_is_not_waited_for() {
-    let ((ours, _theirs), rooms) = (pair().unwrap(), Rooms::new().unwrap());
+fn the_parent_does_not_wait_for_a_silent_process_or_one_that_does_not_read() {
+    let ((ours, _theirs), buffers) = (pair().unwrap(), Buffers::new().unwrap());
     let mut kernel = Recorder::new(Form::Areas);
-    let mut job = Job::new(&mut kernel, &ours, &rooms, "m.ko", "");
+    let mut job = Job::new(&mut kernel, &ours, &buffers, "m.ko", "");
     job.patience = 0;
     let error = job.serve(&|_| None).unwrap_err();
     assert_eq!(error.to_string(), "the linking process said nothing for 0 seconds");
@@ -426,14 +442,14 @@ fn one_that_is_silent_or_does_not_listen_is_not_waited_for() {
     assert_eq!(error, "the linking process broke the protocol: it asked too often");
 }
 
-/// A job that is to call: once, into code, and whatever it says of that.
+/// A job that calls a function: once, and only into code.
 #[test]
-fn a_call_is_what_the_kernel_did() {
+fn a_call_returns_what_the_kernel_reports() {
     let call = |kernel: &mut Recorder, said| with_all(kernel, said, |job| job.serve_call(&known));
     let done = |function: &str, digest| {
         answer(Answer::Called { function: function.into(), relocations: 5, digest: Some(digest) })
     };
-    let ready = |more: Vec<Say<'static>>| {
+    let ready = |more: Vec<Sent<'static>>| {
         let protect = ask(Request::Protect(AREA, Protection::ReadExecute));
         let mut said = vec![list(), allocate(4096), Write(b"code"), ask(Request::Put(AREA, 4)), protect];
         said.extend(more);
@@ -451,19 +467,19 @@ fn a_call_is_what_the_kernel_did() {
     };
     assert_eq!(called, expected);
     assert_eq!(kernel.asked.last().unwrap(), "call 0x10010");
-    // It returned, whatever the job says or does then.
+    // The function returned, whatever the job says or does then.
     for last in [vec![], vec![refused("no")], vec![live()], vec![done("f", [8; 32])]] {
         let more = std::iter::once(at(AREA)).chain(last).collect();
         let called = call(&mut Recorder::new(Form::Areas), ready(more)).unwrap();
         assert_eq!((called.returned, &*called.plugin, called.plugin_digest), (7, "unknown", None));
     }
     for (said, words) in [
-        (vec![list(), at(AREA)], "it would write outside"),
-        (vec![at(AREA)], "it would write where"),
-        (ready(vec![at(AREA + 4096)]), "it would write outside"),
-        (ready(vec![at(AREA - 1)]), "it would write outside"),
-        (ready(vec![done("f", [7; 32])]), "it says that a function was called"),
-        (ready(vec![load("m")]), "it would load what is to be called"),
+        (vec![list(), at(AREA)], "it asked to write outside"),
+        (vec![at(AREA)], "it asked to write to a kernel"),
+        (ready(vec![at(AREA + 4096)]), "it asked to write outside"),
+        (ready(vec![at(AREA - 1)]), "it asked to write outside"),
+        (ready(vec![done("f", [7; 32])]), "it reports a call"),
+        (ready(vec![load("m")]), "it asked to load a module in a job that calls a function"),
         (ready(vec![refused("no")]), "it says"),
     ] {
         let mut kernel = Recorder::new(Form::Areas);
@@ -471,17 +487,17 @@ fn a_call_is_what_the_kernel_did() {
         assert!(error.contains(words), "{error}");
         assert!(!kernel.asked.iter().any(|asked| asked.starts_with("call") || asked.starts_with("load")));
     }
-    // A second one is not made; the first one's value is what there is.
+    // There is no second call. The value of the first one counts.
     let mut kernel = Recorder::new(Form::Areas);
     assert_eq!(call(&mut kernel, ready(vec![at(AREA), at(AREA)])).unwrap().returned, 7);
     assert_eq!(kernel.asked.iter().filter(|asked| asked.starts_with("call")).count(), 1);
-    // What the kernel would not do is the failure.
+    // If the kernel refuses, that is the failure.
     let mut kernel = Recorder::new(Form::Areas);
     kernel.loaded = Err(Failure::NotAllowed("lockdown".into()));
     let error = call(&mut kernel, ready(vec![at(AREA), done("f", [7; 32])])).unwrap_err();
     assert_eq!(error.to_string(), "dir/m.ko: not allowed: lockdown");
-    // A job that is to load calls nothing.
+    // A job that loads a module calls nothing.
     let mut kernel = Recorder::new(Form::Areas);
     let error = hear(&mut kernel, ready(vec![at(AREA)])).unwrap_err();
-    assert!(error.contains("it called where nothing is to be called"), "{error}");
+    assert!(error.contains("it asked to call in a job that loads a module"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Code that the device puts somewhere and calls: it is no module, and nothing of it stays.
+//! Code that is not a module: the device puts it into memory of the kernel, calls it, and frees it.
 
 use super::{Area, Device, FLAT, KALLSYMS_ALL, UNSIGNED, refused};
 use crate::linux;
@@ -33,22 +33,22 @@ const DO_PUT: Opcode = opcode::write::<Put>(b'R', 0xb3);
 const DO_PROTECT: Opcode = opcode::write::<Protect>(b'R', 0xb4);
 const DO_CALL: Opcode = opcode::read_write::<Call>(b'R', 0xb5);
 
-/// The device, open for code that is called. Dropping it frees the code: never while it runs, since the thread that calls
-/// is in the kernel until then.
+/// The device, open to call code. Dropping it frees the code. The code cannot be running then, because the thread that
+/// calls it stays in the kernel until the code returns.
 pub struct Flat(Device);
 
 impl Flat {
     /// Opens the device.
     ///
     /// # Errors
-    /// Also for one that does not call code here.
+    /// As [`Device::open`]; and [`Failure::NotAllowed`] if the device does not call code in this kernel.
     pub fn open() -> Result<Self, Failure> {
         let device = Device::open()?;
         if device.about.flags & UNSIGNED == 0 {
             return Err(Failure::NotAllowed("this kernel runs signed code only".into()));
         }
         if device.about.flags & KALLSYMS_ALL == 0 {
-            let text = "this kernel has no CONFIG_KALLSYMS_ALL, and so the device cannot see kernel.modules_disabled";
+            let text = "this kernel has no CONFIG_KALLSYMS_ALL, so the device cannot read kernel.modules_disabled";
             return Err(Failure::NotAllowed(text.into()));
         }
         Ok(Self(device))
@@ -60,7 +60,7 @@ impl Kernel for Flat {
         self.0.listing(wanted, Form::Areas)
     }
 
-    /// On pages of their own; no alignment is larger.
+    /// Each area has pages of its own. An alignment of more than a page is refused.
     fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
         if areas.iter().any(|area| area.align > PAGE) {
             return Err(Failure::Refused("an area's alignment is more than a page".into()));
@@ -83,7 +83,7 @@ impl Kernel for Flat {
             Protection::ReadExecute => 1,
         };
         let protect = Protect { address: area, protection, reserved: 0 };
-        // SAFETY: the kernel reads the structure, and changes pages of its own.
+        // SAFETY: the kernel reads the structure, and changes only pages of its own.
         #[allow(unsafe_code, reason = "ioctl: the device's interface")]
         let done = unsafe { rustix::ioctl::ioctl(&self.0.device, Setter::<DO_PROTECT, Protect>::new(protect)) };
         done.map_err(|e| refused("protect", e))
@@ -91,14 +91,14 @@ impl Kernel for Flat {
 
     fn call(&mut self, address: u64) -> Result<i32, Failure> {
         let mut call = Call { address, argument: 0, returned: 0, reserved: 0 };
-        // SAFETY: to this process it is a system call like any other: the kernel reads and writes the structure. What the
-        // code does to the kernel is its author's.
+        // SAFETY: for this process it is a system call like any other: the kernel reads and writes the structure. What
+        // the code does to the kernel is the responsibility of its author.
         #[allow(unsafe_code, reason = "ioctl: the device's interface")]
         let done = unsafe { rustix::ioctl::ioctl(&self.0.device, Updater::<DO_CALL, Call>::new(&mut call)) };
         done.map_err(|e| match e {
             Errno::NOEXEC => Failure::Refused(
-                "the function does not begin with the instruction that this kernel demands where calls by pointer may go: \
-                 compile with -fcf-protection=branch, or what does that for this machine"
+                "the function does not begin with the instruction that this kernel requires at the target of an \
+                 indirect call: compile with -fcf-protection=branch, or with the option that does this for your machine"
                     .into(),
             ),
             Errno::ACCESS => Failure::NotAllowed("a security module does not let code be called".into()),
@@ -107,7 +107,7 @@ impl Kernel for Flat {
         Ok(call.returned)
     }
 
-    /// Never: [`Device`] loads modules.
+    /// Always fails: [`Device`] loads modules.
     fn load(&mut self, _: &Load) -> Result<Loaded, Failure> {
         Err(linux::not_by_bytes())
     }

@@ -1,4 +1,4 @@
-//! Two hostile plugins, a few instructions each. In the text format:
+//! Two hostile plugins of a few instructions. In the text format:
 //!
 //! ```text
 //! (module                                   (module
@@ -11,22 +11,22 @@
 
 use relobox_abi::{ABI_VERSION, export};
 
-/// Computes for ever when it is asked who it is.
-pub(super) fn that_loops() -> Vec<u8> {
+/// Loops forever when it is asked for its description.
+pub(super) fn looping() -> Vec<u8> {
     module(&[], 0)
 }
 
-/// Wants to run a command on the host.
-pub(super) fn that_imports() -> Vec<u8> {
+/// Imports a function that would run a command on the host.
+pub(super) fn importing() -> Vec<u8> {
     // One import: "env", "system", a function of type 1.
     module(&[1, 3, b'e', b'n', b'v', 6, b's', b'y', b's', b't', b'e', b'm', 0, 1], 1)
 }
 
-/// Imported functions are counted first.
+/// Makes the binary of a plugin. Imported functions come first in the index space.
 fn module(imports: &[u8], imported: u8) -> Vec<u8> {
     let mut out = b"\0asm\x01\0\0\0".to_vec();
     let mut section = |id: u8, contents: &[u8]| {
-        // All of them are shorter than 128 bytes, so that a length is one byte.
+        // All sections are shorter than 128 bytes, so that a length is one byte.
         if !contents.is_empty() {
             out.extend([id, contents.len() as u8]);
             out.extend(contents);

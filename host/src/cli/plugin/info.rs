@@ -1,10 +1,11 @@
-//! `relobox plugin info`: a plugin's relocation table, as it describes it itself.
+//! `relobox plugin info`: prints the relocation table of a plugin, according to its own description.
 
 use super::list::Listed;
 use crate::cli::common::{self, Common};
 use crate::cli::output;
 use relobox::description::{About, PluginRow};
 use relobox::guests::{Guests, Plugin};
+use relobox::picture::svg;
 use relobox::pins::is_named;
 use relobox::registry::{is_path, no_such};
 use relobox::support::{markdown, rule_of, treatment};
@@ -14,6 +15,7 @@ use relobox::text::size;
 use relobox::{Error, Result};
 use relobox_abi::{effect, pairing, row_flag};
 use serde::Serialize;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -64,7 +66,7 @@ impl RowReport {
         }
     }
 
-    /// Which bits go where, how the value is rounded and what it is made of, for people.
+    /// Describes for people which bits go where, how the value is rounded, and what it is computed from.
     fn value(&self) -> String {
         let whole = matches!(self.bits[..], [(0, 0, len)] if len == self.bytes * 8);
         let slice = |(value, field, len): &(u8, u8, u8)| {
@@ -84,31 +86,31 @@ impl RowReport {
         match (self.effect, self.derived) {
             ("unknown", _) => {}
             (effect, false) => out.push_str(&format!("; {effect}")),
-            (effect, true) => out.push_str(&format!("; a function of what is {effect}")),
+            (effect, true) => out.push_str(&format!("; a function of a value that is {effect}")),
         }
         out
     }
 
-    /// How it is paired, for people; empty if it stands alone.
+    /// Describes the row's pair for people. Empty if the row is not paired.
     fn pair(&self) -> String {
         let Some(partner) = &self.partner else { return String::new() };
         match self.pairing {
             "next" => format!("; completed by the next {partner}"),
             "label" => format!("; low half of the {partner} at its label"),
-            "labelled" => format!("; {partner} finds it by a label"),
-            "behind" => format!("; straight behind {partner}"),
-            "place" => format!("; goes with {partner} at the same place"),
-            _ => format!("; low part of what {partner} begins"),
+            "labelled" => format!("; {partner} refers to its label"),
+            "behind" => format!("; directly after {partner}"),
+            "place" => format!("; paired with {partner} at the same place"),
+            _ => format!("; low part of the value that {partner} begins"),
         }
     }
 }
 
-/// Which `e_flags` a machine's files have.
+/// Describes the `e_flags` that a machine's files must have.
 fn flags_of(mask: u32, value: u32) -> String {
     if mask == 0 { "any flags".into() } else { format!("flags & {mask:#x} = {value:#x}") }
 }
 
-/// The ABI's word for what a value is made of.
+/// The name of an effect in the ABI.
 fn effect_of(word: u8) -> &'static str {
     match word {
         effect::ABSOLUTE => "absolute",
@@ -124,7 +126,7 @@ fn effect_of(word: u8) -> &'static str {
     }
 }
 
-/// The ABI's word for how a row goes with its partner.
+/// The name of a pairing in the ABI.
 fn pairing_of(word: u8) -> &'static str {
     match word {
         pairing::NEXT => "next",
@@ -137,7 +139,7 @@ fn pairing_of(word: u8) -> &'static str {
     }
 }
 
-pub(super) fn run(arch: &str, as_markdown: bool, common: &Common) -> Result<ExitCode> {
+pub(super) fn run(arch: &str, as_markdown: bool, picture: Option<&Path>, common: &Common) -> Result<ExitCode> {
     let (guests, plugin);
     if is_path(arch) {
         let mut plugins = common.plugins(false)?;
@@ -147,6 +149,9 @@ pub(super) fn run(arch: &str, as_markdown: bool, common: &Common) -> Result<Exit
     } else {
         guests = common::guests(common)?;
         plugin = named(&guests, arch)?;
+    }
+    if let Some(path) = picture {
+        relobox::files::write(path, relobox::files::PUBLIC, svg(&plugin.about).as_bytes())?;
     }
     let rows: Vec<_> = plugin.about.rows.iter().map(|row| RowReport::of(row, &plugin.about)).collect();
     if common.json {
@@ -160,12 +165,12 @@ pub(super) fn run(arch: &str, as_markdown: bool, common: &Common) -> Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-/// The plugin that is called `arch`, by its file's name, its own, or its digest.
+/// The plugin whose file name, own name or digest is `arch`.
 fn named<'a>(guests: &'a Guests, arch: &str) -> Result<&'a Arc<Plugin>> {
     let mut names = Vec::new();
     let mut found: Vec<&Arc<Plugin>> = Vec::new();
     for (name, plugin) in guests.plugins() {
-        // A broken plugin concerns only those who ask for it.
+        // A broken plugin is only an error if it was asked for.
         let plugin = match plugin {
             Err(error) if name == arch => return Err(error),
             Err(_) => continue,
@@ -183,7 +188,7 @@ fn named<'a>(guests: &'a Guests, arch: &str) -> Result<&'a Arc<Plugin>> {
         [] => Err(Error::Usage(no_such(arch, names))),
         _ => {
             let digests: Vec<_> = found.iter().map(|p| format!("{} is {}", p.origin, hex(p.guest.digest()))).collect();
-            let text = format!("several plugins are called {arch:?}: name one by its digest; {}", digests.join(", "));
+            let text = format!("several plugins have the name {arch:?}: use a digest instead; {}", digests.join(", "));
             Err(Error::Usage(text))
         }
     }
@@ -208,7 +213,7 @@ fn print_info(plugin: &Plugin, pinned: bool, rows: &[RowReport]) {
         ));
     }
     for (name, default) in &about.inputs {
-        output::line(format_args!("reads: {name} (--input {name}=…; {default} if not given)"));
+        output::line(format_args!("reads: {name} (--input {name}=…; default {default})"));
     }
     output::line("");
     for r in rows {

@@ -1,4 +1,4 @@
-//! `relobox plugin list`: which plugins there are.
+//! `relobox plugin list`: lists the plugins.
 
 use crate::cli::common::{self, Common};
 use crate::cli::output;
@@ -69,7 +69,7 @@ impl Listed {
         }
     }
 
-    /// What the table says of it.
+    /// The cells of the plugin's row in the table.
     fn cells(&self, plugin: &Plugin) -> [String; 9] {
         let lines = |cell: &dyn Fn(&Kind) -> String| self.machines.iter().map(cell).collect::<Vec<_>>().join("\n");
         let pinned = match (&plugin.origin, self.pinned) {
@@ -95,7 +95,7 @@ impl Listed {
     }
 }
 
-/// The digests of others that link the same machine, where nobody said which is meant.
+/// The digests of other plugins that link the same machine, if none of them was chosen.
 fn rivals(guests: &Guests, plugin: &Plugin) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     for m in &plugin.about.machines {
@@ -125,7 +125,7 @@ pub(super) fn run(common: &Common) -> Result<ExitCode> {
             }
         }
     }
-    // As they are searched: what is built in, the system's, the user's, the rest.
+    // In the order of the search: built-in plugins, the system's, the user's, all others.
     let place = |plugin: &Plugin| match plugin.origin {
         Origin::BuiltIn => 0,
         Origin::System(_) => 1,
@@ -154,13 +154,13 @@ fn print(listed: &[(Listed, &std::sync::Arc<Plugin>)]) {
         }
     }
     for line in table.to_string().lines() {
-        // The table begins every line with a space.
+        // The table puts a space before every line.
         output::line(line.strip_prefix(' ').unwrap_or(line).trim_end());
     }
     for (row, _) in listed.iter().filter(|(row, _)| !row.conflicts_with.is_empty()) {
         let others: Vec<_> = row.conflicts_with.iter().map(|digest| format!("{}…", &digest[..16])).collect();
         output::warning(format_args!(
-            "{} ({}) links what {} links too: choose one with --plugin, or pin it",
+            "{} ({}) links the same machine as {}: choose one with --plugin, or pin it",
             row.name,
             row.origin,
             others.join(" and ")

@@ -1,18 +1,19 @@
-//! `relobox plugin`: which architectures there are, what each can do, and how one is written, proved and pinned.
+//! `relobox plugin`: lists, describes, creates, tests and pins plugins.
 
 mod info;
 mod list;
 mod new;
 mod pin;
-mod proof;
+mod report;
 mod test;
 
 use super::common::Common;
 use clap::{Args, Subcommand};
 use relobox::Result;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// List, describe, write, prove and pin relocation plugins
+/// List, describe, create, test and pin relocation plugins
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct PluginArgs {
@@ -22,7 +23,7 @@ pub(crate) struct PluginArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Which plugins there are: machine, class, byte order, digest, origin
+    /// List the plugins with their machines, digests and origins
     #[command(after_help = "Examples:
   relobox plugin list
   relobox plugin list --plugin-dir ./mine --json")]
@@ -30,18 +31,22 @@ enum Verb {
         #[command(flatten)]
         common: Common,
     },
-    /// A plugin's relocation table, as it describes it itself
+    /// Show the relocation table of a plugin, according to its own description
     #[command(after_help = "Examples:
   relobox plugin info aarch64
   relobox plugin info ./mine.wasm
   relobox plugin info mine --plugin-dir ./mine --json
-  relobox plugin info riscv64 --markdown")]
+  relobox plugin info riscv64 --markdown
+  relobox plugin info aarch64 --svg aarch64.svg")]
     Info {
-        /// The plugin's name, the first digits of its digest, or a .wasm file
+        /// The plugin: a name, the first digits of its digest, or a .wasm file
         arch: String,
-        /// Print the table as Markdown (the documentation's support table)
+        /// Print the table as Markdown, as in docs/relocation-support.md
         #[arg(long, conflicts_with = "json")]
         markdown: bool,
+        /// Also draw where the bits of each value go, into this SVG file
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
         #[command(flatten)]
         common: Common,
     },
@@ -66,7 +71,7 @@ impl PluginArgs {
 pub(crate) fn run(args: PluginArgs) -> Result<ExitCode> {
     match args.command {
         Verb::List { common } => list::run(&common),
-        Verb::Info { arch, markdown, common } => info::run(&arch, markdown, &common),
+        Verb::Info { arch, markdown, svg, common } => info::run(&arch, markdown, svg.as_deref(), &common),
         Verb::New(args) => new::run(args),
         Verb::Test(args) => test::run(args),
         Verb::Pin(args) => pin::run(args),

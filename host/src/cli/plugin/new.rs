@@ -1,7 +1,7 @@
-//! `relobox plugin new`: a plugin of one's own, to begin with.
+//! `relobox plugin new`: creates a new plugin from a template.
 //!
-//! The template needs nothing of relobox but this binary: what a plugin stands on is embedded (`build.rs`) and written
-//! along, the C header or the crates in Rust.
+//! The template needs only this program. What a plugin depends on is embedded (`build.rs`) and written with it: the C
+//! header, or the Rust crates.
 
 use crate::cli::output;
 use clap::{Args, ValueEnum};
@@ -12,39 +12,39 @@ use std::process::ExitCode;
 
 include!(concat!(env!("OUT_DIR"), "/templates.rs"));
 
-/// Write a template for a new plugin: a word, a branch with stubs, a split field and a GOT; tests, a CI file
+/// Create a plugin from a template: a word, a branch with stubs, a split field and a GOT, with tests and a CI file
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relobox plugin new wren --machine 0x7e57 --class 32 --order big
   relobox plugin new wren --lang c
 
-What is written builds with stock tools: cargo and a Rust target for WebAssembly, or clang and wasm-ld.
-Nothing that exists is overwritten.")]
+The result builds with stock tools: cargo and a Rust target for WebAssembly, or clang and wasm-ld.
+Existing files are not overwritten.")]
 pub(crate) struct NewArgs {
     /// The plugin's name: lower-case letters, digits, '-' and '_'
     #[arg(value_parser = name)]
     name: String,
-    /// Where to write it [default: ./NAME]
+    /// The directory to create [default: ./NAME]
     dir: Option<PathBuf>,
-    /// The language
+    /// The programming language
     #[arg(long, value_enum, default_value_t = Lang::Rust)]
     lang: Lang,
-    /// The machine's number in ELF files (e_machine); the default is nobody's
+    /// The machine's number in ELF files (e_machine) [the default is not assigned to any machine]
     #[arg(long, value_name = "N", value_parser = machine, default_value = "0x7e57")]
     machine: u16,
-    /// 32 or 64 bits
+    /// The class of ELF files: 32 or 64 bits
     #[arg(long, value_parser = ["32", "64"], default_value = "64")]
     class: String,
-    /// The byte order of data
+    /// The byte order
     #[arg(long, value_enum, default_value_t = Order::Little)]
     order: Order,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Lang {
-    /// A table, with relobox's crates
+    /// Rust: a table, with relobox's crates
     Rust,
-    /// C, one header, no library
+    /// C: one header, no library
     C,
 }
 
@@ -54,7 +54,7 @@ enum Order {
     Big,
 }
 
-/// It becomes part of a crate's name, of file names, and of the relocations' names.
+/// Checks a name, which becomes a part of the names of a crate, of files and of relocations.
 fn name(text: &str) -> Result<String, String> {
     let good = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '-' | '_');
     if text.len() > 32 || !text.starts_with(|c: char| c.is_ascii_lowercase()) || !text.chars().all(good) {
@@ -69,14 +69,14 @@ fn machine(text: &str) -> Result<u16, String> {
         None => text.parse(),
     };
     match parsed {
-        Ok(0) => Err("0 means no machine".into()),
+        Ok(0) => Err("0 is not a machine".into()),
         Ok(machine) => Ok(machine),
         Err(e) => Err(format!("{e}; a machine is 1 to 65535, decimal or 0x…")),
     }
 }
 
 impl NewArgs {
-    /// What stands between `@` in the templates.
+    /// The words that replace `@WORD@` in the templates.
     fn words(&self) -> Vec<(&'static str, String)> {
         let big = self.order == Order::Big;
         let (bytes, bits) = if self.class == "32" { ("4", "32") } else { ("8", "64") };
@@ -96,7 +96,7 @@ impl NewArgs {
             ("BIG", either("1", "0")),
             ("BE", either("be", "le")),
             ("SB", either("MSB", "LSB")),
-            // What the example's .text is once linked, as readelf shows it: a word, and two branches in poison.
+            // The example's .text after linking, as readelf prints it: a word, and two branches in poison.
             (
                 "LINKED",
                 match (bits, big) {
@@ -106,13 +106,13 @@ impl NewArgs {
                     (_, true) => format!("{none} 40000ffc a5a503fe a5a5fffe"),
                 },
             ),
-            // Made up, like the machine: modules and kernel lie next to each other.
+            // Invented, like the machine: modules and kernel are close to each other.
             ("BASE", "0x4000_0000".into()),
             ("KERNEL", "0x4001_0000".into()),
         ]
     }
 
-    /// All files, with their paths below the directory.
+    /// All files, with their paths relative to the directory.
     fn files(&self) -> Vec<(PathBuf, String)> {
         let (own, vendor) = match self.lang {
             Lang::Rust => (RUST, VENDOR),
@@ -134,7 +134,7 @@ impl NewArgs {
     }
 }
 
-/// A template's file is not named as it will be where that name would mean something in this repository.
+/// Templates whose real names would have a meaning in this repository have another name here.
 fn plain(path: &str) -> String {
     let parts = path.split('/').map(|part| match part.strip_prefix("dot-") {
         Some(rest) => format!(".{rest}"),
@@ -159,7 +159,7 @@ pub(super) fn run(args: NewArgs) -> Result<ExitCode> {
         Err(e) => return Err(Error::io(&dir)(e)),
     };
     if !empty {
-        return Err(Error::Usage(format!("{}: is not empty; nothing was written", dir.display())));
+        return Err(Error::Usage(format!("{}: the directory is not empty; nothing was written", dir.display())));
     }
     let files = args.files();
     for (path, text) in &files {

@@ -1,4 +1,4 @@
-//! `relobox plugin pin`, `relobox plugin compile`: which plugins are trusted, and their compiled code.
+//! `relobox plugin pin` and `relobox plugin compile`: the trusted plugins, and their compiled code.
 
 use crate::cli::common::Common;
 use crate::cli::{linking, output};
@@ -17,46 +17,51 @@ use std::process::ExitCode;
 
 /// Pin plugins: trust them by their digests
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Only pinned plugins link modules for this machine's kernel (insmod, modprobe). Those that are built in are
-pinned by the program itself. Nothing of a plugin is run to pin it; a process without rights compiles it, since what loads
-modules has no compiler, and the compiled code is kept in the directory 'compiled' beside the pins. See docs/plugins.md.
+#[command(after_help = "Only pinned plugins can link modules for this machine's kernel (insmod, modprobe). Built-in
+plugins are always pinned. Pinning does not run a plugin, but compiles it in a process without
+rights, because the programs that load modules contain no compiler. The code is kept in the
+directory 'compiled' beside the pin file. See docs/plugins.md.
 
 Examples:
   relobox plugin pin ./mine.wasm --comment 'of 2027-01-10, cross-checked'
   relobox plugin pin mine --plugin-dir ./plugins
   relobox plugin pin --list
-  relobox plugin pin --remove mine"
-)]
+  relobox plugin pin --remove mine")]
 pub(crate) struct PinArgs {
-    /// Files, names of plugins that are found, or digests
+    /// Files, names of installed plugins, or digests
     #[arg(required_unless_present = "list", conflicts_with = "list", value_name = "PLUGIN")]
     plugins: Vec<String>,
-    /// Show the pins
+    /// List the pins
     #[arg(long)]
     list: bool,
-    /// Trust them no longer
+    /// Remove the pins of these plugins
     #[arg(long, conflicts_with = "list")]
     remove: bool,
-    /// The pin file [default: --pins, else root's is /etc/relobox/pins, others' ~/.config/relobox/pins]
+    /// The pin file [default: --pins, otherwise /etc/relobox/pins for root and ~/.config/relobox/pins for others]
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// What to write beside the pins
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, conflicts_with_all = ["list", "remove"])]
+    /// A comment for the pins
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true,
+        conflicts_with_all = ["list", "remove"]
+    )]
     comment: String,
     #[command(flatten)]
     pub(crate) common: Common,
 }
 
-/// Compile every pinned plugin anew, in a process without rights: after an upgrade of relobox
+/// Compile every pinned plugin again, in a process without rights, after an upgrade of relobox
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relobox plugin compile
   relobox plugin compile --file ./pins --plugin-dir ./plugins
 
-Exit code 2: a pinned plugin is nowhere to be found, so nothing can load modules by it.")]
+Exit code 2: a pinned plugin was not found, so it cannot be used to load modules.")]
 pub(crate) struct CompileArgs {
-    /// The pin file [default: --pins, else root's is /etc/relobox/pins, others' ~/.config/relobox/pins]
+    /// The pin file [default: --pins, otherwise /etc/relobox/pins for root and ~/.config/relobox/pins for others]
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
@@ -105,7 +110,7 @@ pub(super) fn run(args: PinArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The pin file that a command is about: of `--file`, else of `--pins`, else the usual one.
+/// The pin file of a command: `--file`, otherwise `--pins`, otherwise the default.
 fn pin_file(file: Option<&PathBuf>, common: &Common) -> Result<PathBuf> {
     file.or(common.pins.as_ref()).cloned().map_or_else(Pins::default_file, Ok)
 }
@@ -115,7 +120,7 @@ fn add(args: &PinArgs, path: &Path) -> Result<Vec<Pin>> {
     let mut plugins = Plugins::find(&search, &args.common.chosen, Pins::default())?;
     let pins: Vec<_> =
         args.plugins.iter().map(|named| pin(&mut plugins, named, &args.comment)).collect::<Result<_>>()?;
-    // What cannot be compiled is not pinned.
+    // A plugin that cannot be compiled is not pinned.
     let code: Vec<_> = pins.iter().map(|pin| compile(&plugins, pin)).collect::<Result<_>>()?;
     Pins::edit(path, |file| {
         pins.iter().cloned().for_each(|pin| file.add(pin));
@@ -129,7 +134,8 @@ fn add(args: &PinArgs, path: &Path) -> Result<Vec<Pin>> {
     Ok(pins)
 }
 
-/// The compiled code of a pinned plugin; `None` if it is not here, or is built in and so compiled with the program.
+/// The compiled code of a pinned plugin. `None` if the plugin is not here, or is built in and so compiled with the
+/// program.
 fn compile(plugins: &Plugins, pin: &Pin) -> Result<Option<Vec<u8>>> {
     plugins.files.iter().find(|file| file.digest == pin.digest).map(linking::compiled_bytes).transpose()
 }
@@ -152,7 +158,7 @@ pub(super) fn run_compile(args: CompileArgs) -> Result<ExitCode> {
             }
             None => {
                 let digest = hex(&pin.digest);
-                output::warning(format_args!("{}: there is no plugin with this pin's SHA-256, {digest}", pin.name));
+                output::warning(format_args!("{}: no plugin has this pin's SHA-256, {digest}", pin.name));
                 code = 2;
             }
         }
@@ -166,7 +172,7 @@ pub(super) fn run_compile(args: CompileArgs) -> Result<ExitCode> {
 fn pin(plugins: &mut Plugins, named: &str, comment: &str) -> Result<Pin> {
     let meant = match (plugins.one(named, None), digest(named)) {
         (Ok(meant), _) => meant,
-        // It need not be here yet.
+        // The plugin need not be here yet.
         (Err(_), Some(digest)) => {
             let (name, machines) = ("-".to_owned(), "-".to_owned());
             return Ok(Pin { digest, name, machines, comment: comment.to_owned() });
@@ -183,7 +189,7 @@ fn pin(plugins: &mut Plugins, named: &str, comment: &str) -> Result<Pin> {
         }
     };
     if !file.wasm.starts_with(b"\0asm") {
-        return Err(Error::Usage(format!("{}: not WebAssembly", file.origin)));
+        return Err(Error::Usage(format!("{}: this is not WebAssembly", file.origin)));
     }
     Ok(Pin::of(&file, comment))
 }
@@ -192,12 +198,12 @@ fn remove(args: &PinArgs, path: &Path) -> Result<Vec<Pin>> {
     Pins::edit(path, |file| {
         let mut gone = Vec::new();
         for named in &args.plugins {
-            // Of a file, its digest; what is not there any more goes by its name.
+            // A file is identified by its digest. A plugin that no longer exists is identified by its name.
             let of_file = PathBuf::from(named).is_file().then(|| PluginFile::read(named.as_ref())).transpose()?;
             let named = of_file.map_or_else(|| named.clone(), |file| hex(&file.digest));
             let removed = file.remove(&named);
             if removed.is_empty() {
-                return Err(Error::Usage(format!("{}: there is no pin of {named:?}", path.display())));
+                return Err(Error::Usage(format!("{}: no pin is named {named:?}", path.display())));
             }
             gone.extend(removed);
         }

@@ -1,6 +1,6 @@
 //! `relobox plugin test`: runs the conformance kit.
 
-use super::proof::{self, TestReport};
+use super::report::{self, TestReport};
 use crate::cli::common::{self, Common};
 use crate::cli::output;
 use clap::Args;
@@ -24,8 +24,13 @@ use std::time::Instant;
   relobox plugin test riscv64 --filter vectors
   relobox plugin test mine.wasm --replay relobox-failures/vectors-CALL26-bytes.case
 
-All cases are derived from the plugin's own description; docs/conformance.md says how. Exit code 0: passed;
-1: something failed; 2: usage; 3: the plugin cannot be used at all.")]
+All test cases are derived from the plugin's own description (see docs/conformance.md).
+
+Exit codes:
+  0  every check passed
+  1  a check failed
+  2  wrong usage
+  3  the plugin cannot be used at all")]
 pub(crate) struct TestArgs {
     /// A .wasm file, or the name of a plugin
     plugin: String,
@@ -90,7 +95,7 @@ pub(super) fn run(args: TestArgs) -> Result<ExitCode> {
         return Err(Error::Usage("no check matches the filter: see --list".into()));
     }
     if args.list {
-        proof::list(&all, args.common.json);
+        report::list(&all, args.common.json);
         return Ok(ExitCode::SUCCESS);
     }
     let mut report = TestReport::of(&under_test, &all);
@@ -203,5 +208,5 @@ fn replay(
     if let (Ok(()), Some(expected)) = (&outcome, &made.test_case.expected) {
         outcome = check_expected(expected, &under_test.run(&made.test_case.module).outcome);
     }
-    proof::replayed(&made, outcome.err(), args.common.json)
+    report::replayed(&made, outcome.err(), args.common.json)
 }

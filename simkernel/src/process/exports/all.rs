@@ -3,7 +3,7 @@
 use super::entry::Entry;
 use super::{heap, numbers, param, print, string, sync, thunks};
 
-/// Everything, in the order in which it gets addresses.
+/// All exports, in the order of their addresses.
 pub(super) fn entries() -> Vec<Entry> {
     let mut all = Vec::new();
     all.extend(print::entries());

@@ -1,4 +1,4 @@
-//! An export, before it has an address.
+//! An export before it has an address.
 
 /// One export.
 pub(super) struct Entry {
@@ -7,22 +7,22 @@ pub(super) struct Entry {
     pub(super) kind: Kind,
 }
 
-/// What an exported symbol stands for.
+/// The object that an exported symbol stands for.
 pub(super) enum Kind {
-    /// A function; its stub aligns the stack and jumps.
+    /// A function. Its stub aligns the stack and calls the function.
     Function(usize),
-    /// A function with `...`: its stub spills the argument registers and passes their address, and that of the
-    /// arguments on the stack.
+    /// A function with variable arguments. Its stub stores the argument registers, and passes the addresses of these
+    /// and of the arguments on the stack.
     Variadic(usize),
     /// A few bytes of code that work on the caller's own stack and registers.
     Code(&'static [u8]),
-    /// A `struct kernel_param_ops` whose functions are exports too.
+    /// A `struct kernel_param_ops` whose functions are exports as well.
     ParamOps { set: &'static str, get: &'static str, free: Option<&'static str>, no_argument: bool },
     /// Zeroed, writable data.
     Zeros(usize),
 }
 
-/// Functions under their own names.
+/// Makes entries for functions whose symbols are their own names.
 macro_rules! functions {
     ($kind:ident: $($name:ident),* $(,)?) => {
         [$($crate::process::exports::entry::Entry {

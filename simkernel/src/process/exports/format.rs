@@ -1,10 +1,10 @@
-//! The kernel's format strings: the part of printf that it has, and its pointer extensions as plain addresses.
+//! The kernel's format strings: its subset of printf. Its pointer extensions print plain addresses.
 
 use std::ffi::{CStr, c_char};
 
 use crate::limits;
 
-/// The System V `va_list` of x86-64; a variadic stub's spilled registers make one as well.
+/// The `va_list` of the System V ABI for x86-64. The registers that a variadic stub stores make one as well.
 #[repr(C)]
 #[derive(Debug)]
 pub(super) struct VaList {
@@ -15,14 +15,14 @@ pub(super) struct VaList {
 }
 
 impl VaList {
-    /// For a variadic function with `named` arguments before the dots.
+    /// For a variadic function with `named` arguments before the variable ones.
     pub(super) fn new(registers: *const u64, overflow: *const u64, named: u32) -> VaList {
         VaList { gp_offset: named * 8, fp_offset: 48, overflow, registers }
     }
 
     fn next(&mut self) -> u64 {
-        // SAFETY: the caller passed as many arguments as its format names, which is C's contract: they lie in the six
-        // spilled registers first and on its stack after that.
+        // SAFETY: by C's contract, the caller passed as many arguments as its format names. The first lie in the six
+        // stored registers, the rest on its stack.
         unsafe {
             if self.gp_offset < 48 {
                 let value = self.registers.byte_add(self.gp_offset as usize).read();
@@ -37,7 +37,7 @@ impl VaList {
     }
 }
 
-/// A string of module code, cut where no string should go on.
+/// Reads a string of module code, up to a limit.
 pub(super) fn text(pointer: *const c_char) -> Vec<u8> {
     if pointer.is_null() {
         return b"(null)".to_vec();
@@ -46,7 +46,7 @@ pub(super) fn text(pointer: *const c_char) -> Vec<u8> {
 }
 
 fn bounded(pointer: *const c_char, most: usize) -> Vec<u8> {
-    // SAFETY: module code passes a NUL-terminated string, or one with at least `most` bytes.
+    // SAFETY: module code passes a NUL-terminated string, or one of at least `most` bytes.
     unsafe {
         let len = libc::strnlen(pointer, most);
         std::slice::from_raw_parts(pointer.cast::<u8>(), len).to_vec()
@@ -62,12 +62,12 @@ struct Spec {
     alternate: bool,
     width: usize,
     precision: Option<usize>,
-    /// Bits of the argument.
+    /// The number of bits of the argument.
     bits: u32,
 }
 
 impl Spec {
-    /// Sign or prefix, digits, and the padding between or around them.
+    /// Writes sign or prefix, digits, and the padding.
     fn number(&self, out: &mut Vec<u8>, prefix: &str, digits: &str) {
         let zeros = self.precision.unwrap_or(0).saturating_sub(digits.len());
         let body = prefix.len() + zeros + digits.len();
@@ -96,7 +96,7 @@ impl Spec {
     }
 }
 
-/// Formats as the kernel's vsnprintf does, into at most `most` bytes.
+/// Formats like the kernel's vsnprintf, into at most `most` bytes.
 pub(super) fn format(template: *const c_char, args: &mut VaList, most: usize) -> Vec<u8> {
     // SAFETY: a format is a NUL-terminated string.
     let template = unsafe { CStr::from_ptr(template) }.to_bytes();
@@ -117,7 +117,7 @@ pub(super) fn format(template: *const c_char, args: &mut VaList, most: usize) ->
     out
 }
 
-/// One conversion, from behind its percent sign; returns what follows it.
+/// Formats one conversion, which begins after its percent sign. Returns the rest of the format.
 fn conversion<'a>(mut rest: &'a [u8], args: &mut VaList, out: &mut Vec<u8>) -> &'a [u8] {
     let mut spec = Spec { bits: 32, ..Spec::default() };
     while let Some((&flag, after)) = rest.split_first() {
@@ -153,7 +153,7 @@ fn conversion<'a>(mut rest: &'a [u8], args: &mut VaList, out: &mut Vec<u8>) -> &
     let Some((&kind, after)) = rest.split_first() else { return rest };
     convert(kind, &spec, args, out);
     if kind == b'p' {
-        // %px, %pS, %pK ...: one address each, however the kernel would say it.
+        // %px, %pS, %pK and so on print one address.
         let letters = after.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
         return &after[letters..];
     }
@@ -197,12 +197,12 @@ fn convert(kind: u8, spec: &Spec, args: &mut VaList, out: &mut Vec<u8>) {
             let address = args.next();
             spec.string(out, format!("{address:016x}").as_bytes());
         }
-        // Not a conversion: shown as it stands, and no argument is taken.
+        // This is not a conversion. It is printed as it is, and takes no argument.
         other => out.extend_from_slice(&[b'%', other]),
     }
 }
 
-/// A number, or a star for one among the arguments.
+/// Reads a number, or the argument that a star stands for.
 fn size<'a>(rest: &'a [u8], args: &mut VaList) -> Option<(i32, &'a [u8])> {
     if let Some((b'*', after)) = rest.split_first() {
         return Some((args.next() as i32, after));

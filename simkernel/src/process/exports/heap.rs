@@ -1,4 +1,4 @@
-//! kmalloc and its relatives, with the books that a kernel keeps only in its debugging builds.
+//! kmalloc and related functions, with the checks that a real kernel only makes in debug builds.
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::collections::BTreeMap;
@@ -15,15 +15,15 @@ pub(super) fn entries() -> Vec<Entry> {
         __kmalloc, kmalloc, kzalloc, kcalloc, kmalloc_array, kmalloc_trace, krealloc, kfree, kfree_sensitive, ksize,
         kmemdup, kstrdup, kstrndup, kvmalloc_node, kvfree, vmalloc, vzalloc, vfree,
     ]);
-    // 6.1's inline kmalloc passes an entry of this table to kmalloc_trace, which does not need it here.
+    // The inline kmalloc of 6.1 passes an entry of this table to kmalloc_trace, which does not use it here.
     all.push(Entry { name: "kmalloc_caches", gpl: false, kind: Kind::Zeros(4 * 14 * 8) });
     all
 }
 
 const GFP_ZERO: u32 = 0x100;
-/// What unasked-for contents look like, so that relying on them shows.
+/// The contents of memory that was not requested as zeroed, so that a wrong use becomes visible.
 const POISON: u8 = 0x5a;
-/// What kmalloc(0) returns: neither NULL nor usable.
+/// The result of kmalloc(0), which is neither NULL nor usable.
 const ZERO_SIZE: usize = 16;
 
 struct Books {
@@ -37,7 +37,7 @@ fn books() -> MutexGuard<'static, Books> {
     BOOKS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Bytes that module code holds.
+/// The number of bytes that module code holds.
 pub(crate) fn held() -> u64 {
     books().held as u64
 }
@@ -47,13 +47,14 @@ fn take(size: usize, flags: u32) -> *mut u8 {
         return std::ptr::without_provenance_mut(ZERO_SIZE);
     }
     let mut books = books();
-    // A power of two is aligned to itself, as kmalloc promises; whole pages to a page, as vmalloc does.
+    // Like kmalloc, a size that is a power of two is aligned to itself. Like vmalloc, whole pages are aligned to a
+    // page.
     let align = if size.is_power_of_two() || size >= 4096 { size.next_power_of_two().clamp(16, 4096) } else { 16 };
     let layout = match Layout::from_size_align(size, align) {
         Ok(layout) if size <= limits::HEAP - books.held.min(limits::HEAP) => layout,
         _ => return std::ptr::null_mut(),
     };
-    // SAFETY: the layout's size is not zero; the bytes written are those just allocated.
+    // SAFETY: the size of the layout is not zero. The written bytes are those that were just allocated.
     let pointer = unsafe {
         let pointer = alloc(layout);
         if pointer.is_null() {
@@ -76,20 +77,20 @@ fn give_back(pointer: *mut u8) {
         call::oops(format_args!("kfree of {:#x}, which is not allocated", pointer.addr()))
     };
     books.held -= layout.size();
-    // SAFETY: the books say that it was allocated with this layout, and they say so once.
+    // SAFETY: the table says that the pointer was allocated with this layout, and its entry was just removed.
     unsafe { dealloc(pointer, layout) };
 }
 
-/// What the books have for a pointer.
+/// The entry of a pointer in the table of allocations.
 fn size_of_block(pointer: *const u8) -> usize {
     books().sizes.get(&pointer.addr()).map_or(0, Layout::size)
 }
 
-/// A block with a copy of `size` bytes in it.
+/// Allocates a block with a copy of `size` bytes.
 fn copy(from: *const u8, size: usize, room: usize, flags: u32) -> *mut u8 {
     let to = take(room, flags);
     if !to.is_null() && size > 0 {
-        // SAFETY: `from` has `size` bytes, as the caller's caller says; the new block has `room`, which is no less.
+        // SAFETY: according to the caller, `from` has `size` bytes. The new block has `room` bytes, which is not less.
         unsafe { std::ptr::copy_nonoverlapping(from, to, size) };
     }
     to
@@ -159,7 +160,7 @@ extern "C" fn vfree(pointer: *mut u8) {
 extern "C" fn kfree_sensitive(pointer: *mut u8) {
     let size = size_of_block(pointer);
     if size > 0 {
-        // SAFETY: the books say that the block has that size.
+        // SAFETY: the table says that the block has this size.
         unsafe { pointer.write_bytes(0, size) };
     }
     give_back(pointer);
@@ -183,11 +184,11 @@ extern "C" fn kstrndup(text: *const c_char, most: usize, flags: u32) -> *mut u8 
     }
     // SAFETY: module code passes a string, or at least `most` bytes.
     let len = unsafe { libc::strnlen(text, most) };
-    // Room for the NUL, which asking for zeros writes.
+    // One byte more for the NUL, which the zeroed memory contains.
     copy(text.cast(), len, len + 1, flags | GFP_ZERO)
 }
 
-/// For param_free_charp: frees a string that kstrdup made, and leaves any other alone.
+/// For param_free_charp: frees a string if kstrdup made it.
 pub(super) fn free_if_ours(pointer: *mut u8) {
     if size_of_block(pointer) > 0 {
         give_back(pointer);

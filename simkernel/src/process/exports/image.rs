@@ -1,7 +1,7 @@
 //! The kernel's own symbols in the arena, within reach of every module.
 //!
-//! The functions themselves are part of this program and far away. A stub stands for each: it lies in the arena,
-//! aligns the stack to 16 bytes (a kernel's code keeps it at 8, Rust's code needs 16), and calls the function.
+//! The functions are part of this program, and too far away. Each has a stub in the arena, which aligns the stack to 16
+//! bytes (kernel code keeps it at 8, and Rust needs 16) and calls the function.
 
 use std::collections::BTreeMap;
 
@@ -32,21 +32,21 @@ fn stub(before: &[u8], target: usize) -> Vec<u8> {
     code
 }
 
-/// The kernel's exports, placed.
+/// The kernel's exports with their addresses.
 #[derive(Debug)]
 pub(crate) struct Image {
-    /// By name.
+    /// The exports, sorted by name.
     pub(crate) exports: Vec<Export>,
-    /// Where its code is, stubs all.
+    /// The area with the stubs.
     pub(crate) text: u64,
-    /// Where its constants are: the param_ops.
+    /// The area with the constants: the param_ops.
     pub(crate) rodata: u64,
-    /// What GS points at.
+    /// The address that GS gets.
     pub(crate) per_cpu: u64,
 }
 
 impl Image {
-    /// Builds the image in fresh areas of the arena.
+    /// Builds the image in new areas of the arena.
     pub(crate) fn build(arena: &mut Arena) -> Result<Image, Refusal> {
         let all = entries();
         let mut text = Vec::new();
@@ -98,8 +98,8 @@ impl Image {
         let data = arena.allocate(zeros.max(1), 4096)?.address;
         addresses.extend(constants.iter().map(|(name, at)| (*name, rodata + at)));
         addresses.extend(variables.iter().map(|(name, at)| (*name, data + at)));
-        // The canary at gs:40 and zeros around it. Its value guards nothing here, so a fixed one will do: a NUL first,
-        // which string functions cannot write.
+        // The canary at gs:40, and zeros around it. Its value protects nothing here, so it can be fixed. It begins with
+        // a NUL, which string functions cannot write.
         let per_cpu = arena.allocate(4096, 4096)?.address;
         arena.write(per_cpu + 40, &0x6f62_6f6c_6572_0a00_u64.to_le_bytes())?;
 

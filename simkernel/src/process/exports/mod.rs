@@ -1,4 +1,4 @@
-//! What the kernel offers to modules: functions with the C calling convention, and some data.
+//! The kernel's exports: functions with the C calling convention, and some data.
 
 mod all;
 mod entry;

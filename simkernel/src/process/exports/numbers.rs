@@ -1,4 +1,4 @@
-//! kstrtoint and its relatives: a whole string is a number, or it is an error.
+//! kstrtoint and related functions. The whole string must be a number.
 
 use std::ffi::c_char;
 
@@ -15,7 +15,7 @@ pub(super) fn entries() -> Vec<Entry> {
 pub(super) const EINVAL: i32 = -22;
 const ERANGE: i32 = -34;
 
-/// A number with an optional sign and one optional final newline. Base 0 takes it from a prefix: 0x, 0 or none.
+/// Parses a number with an optional sign and an optional line break at its end. Base 0 uses the prefix: 0x, 0 or none.
 pub(super) fn parse(text: &str, base: u32) -> Result<i128, i32> {
     let text = text.strip_suffix('\n').unwrap_or(text);
     let (negative, digits) = match text.as_bytes() {
@@ -38,7 +38,7 @@ pub(super) fn parse(text: &str, base: u32) -> Result<i128, i32> {
     Ok(if negative { -i128::from(value) } else { i128::from(value) })
 }
 
-/// A number of type `T`.
+/// Parses a number of type `T`.
 pub(super) fn parse_as<T: TryFrom<i128>>(text: &str, base: u32) -> Result<T, i32> {
     let value = parse(text, base)?;
     let unsigned = T::try_from(-1).is_err();
@@ -48,7 +48,7 @@ pub(super) fn parse_as<T: TryFrom<i128>>(text: &str, base: u32) -> Result<T, i32
     T::try_from(value).map_err(|_| ERANGE)
 }
 
-/// The kernel's words for yes and no.
+/// The kernel's values for true and false.
 pub(super) fn parse_bool(text: &str) -> Result<bool, i32> {
     match text.as_bytes() {
         [b'y' | b'Y' | b't' | b'T' | b'1', ..] => Ok(true),
@@ -62,7 +62,7 @@ pub(super) fn parse_bool(text: &str) -> Result<bool, i32> {
 fn store<T>(result: *mut T, value: Result<T, i32>) -> i32 {
     match value {
         Ok(value) => {
-            // SAFETY: the caller passes where its result goes.
+            // SAFETY: the caller passes the address for the result.
             unsafe { result.write(value) };
             0
         }

@@ -1,4 +1,4 @@
-//! Parameter types: `param_ops_int` and the like, with the setters that they point at.
+//! Parameter types: `param_ops_int` and others, with their setters and getters.
 
 use std::ffi::c_char;
 
@@ -7,7 +7,7 @@ use super::heap::{free_if_ours, kstrdup};
 use super::numbers::{EINVAL, parse_as, parse_bool};
 use super::print::shown;
 
-/// `struct kernel_param`, as far as a setter looks at it.
+/// The part of `struct kernel_param` that a setter uses.
 #[repr(C)]
 struct KernelParam {
     name: *const c_char,
@@ -50,7 +50,7 @@ pub(super) fn entries() -> Vec<Entry> {
 fn store<T>(param: *const KernelParam, value: Result<T, i32>) -> i32 {
     match value {
         Ok(value) => {
-            // SAFETY: the module's own table says that a T lives there.
+            // SAFETY: according to the module's own table, this is the address of a T.
             unsafe { (*param).argument.cast::<T>().write(value) };
             0
         }
@@ -63,7 +63,7 @@ fn load<T: Copy>(param: *const KernelParam) -> T {
     unsafe { (*param).argument.cast::<T>().read() }
 }
 
-/// Writes a line, as sysfs shows it.
+/// Writes a line in sysfs format.
 fn show(buffer: *mut u8, text: &str) -> i32 {
     let line = format!("{text}\n\0");
     let most = line.len().min(4096);
@@ -133,8 +133,9 @@ extern "C" fn param_get_charp(buffer: *mut u8, param: *const KernelParam) -> i32
     show(buffer, &shown(load::<*const c_char>(param)))
 }
 
-/// Called with the argument pointer when the module goes. Writes nothing: the variable may be read-only by now.
+/// Called with the argument pointer when the module is removed. Writes nothing, because the variable may be read-only.
 extern "C" fn param_free_charp(argument: *const *mut u8) {
-    // SAFETY: the module's own table says that a pointer lives there; what is not ours is the module's own string.
+    // SAFETY: according to the module's own table, this is the address of a pointer. A string of the module is not
+    // freed.
     free_if_ours(unsafe { argument.read() });
 }

@@ -1,4 +1,4 @@
-//! printk and its relatives.
+//! printk and related functions.
 
 use std::ffi::c_char;
 
@@ -20,12 +20,12 @@ fn print(template: *const c_char, args: &mut VaList) -> i32 {
     bytes.len() as i32
 }
 
-/// Writes what fits and a NUL; returns the length of all of it.
+/// Writes what fits, and a NUL. Returns the length of the whole text.
 fn into_buffer(buffer: *mut u8, size: usize, template: *const c_char, args: &mut VaList) -> usize {
     let bytes = format(template, args, limits::C_STRING);
     if size > 0 {
         let fits = bytes.len().min(size - 1);
-        // SAFETY: the caller says that `size` bytes may be written there.
+        // SAFETY: according to the caller, `size` bytes can be written there.
         unsafe {
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer, fits);
             buffer.add(fits).write(0);
@@ -36,7 +36,7 @@ fn into_buffer(buffer: *mut u8, size: usize, template: *const c_char, args: &mut
 
 /// The n-th argument of a variadic stub.
 fn argument(registers: *const u64, n: usize) -> usize {
-    // SAFETY: the stub spilled six of them.
+    // SAFETY: the stub has stored six of them.
     unsafe { registers.add(n).read() as usize }
 }
 
@@ -100,7 +100,7 @@ extern "C" fn __stack_chk_fail() -> ! {
     call::oops(format_args!("a stack canary was overwritten"))
 }
 
-/// For the parameter setters: a value as text.
+/// For the setters of parameters: formats a value.
 pub(super) fn shown(value: *const c_char) -> String {
     String::from_utf8_lossy(&text(value)).into_owned()
 }

@@ -1,4 +1,4 @@
-//! Memory and string functions. Where the C library has the same one, it is that one.
+//! Memory and string functions. If the C library has the same function, that one is used.
 
 use std::ffi::c_char;
 
@@ -20,12 +20,12 @@ pub(super) fn entries() -> Vec<Entry> {
 
 const E2BIG: isize = -7;
 
-/// Copies as much as fits and a NUL; the length, or -E2BIG when it was cut.
+/// Copies what fits, and a NUL. Returns the length, or -E2BIG if the text was cut.
 extern "C" fn strscpy(to: *mut c_char, from: *const c_char, size: usize) -> isize {
     if size == 0 {
         return E2BIG;
     }
-    // SAFETY: the caller says that `size` bytes may be written, and passes a string or at least that many bytes.
+    // SAFETY: according to the caller, `size` bytes can be written. It passes a string or at least that many bytes.
     unsafe {
         let len = libc::strnlen(from, size);
         let fits = len.min(size - 1);
@@ -35,9 +35,9 @@ extern "C" fn strscpy(to: *mut c_char, from: *const c_char, size: usize) -> isiz
     }
 }
 
-/// Copies as much as fits and a NUL; the length of the source.
+/// Copies what fits, and a NUL. Returns the length of the source.
 extern "C" fn strlcpy(to: *mut c_char, from: *const c_char, size: usize) -> usize {
-    // SAFETY: `from` is a string; see `strscpy` for the rest.
+    // SAFETY: `from` is a string. See `strscpy` for the rest.
     let len = unsafe { libc::strlen(from) };
     if size > 0 {
         strscpy(to, from, size);
@@ -45,10 +45,10 @@ extern "C" fn strlcpy(to: *mut c_char, from: *const c_char, size: usize) -> usiz
     len
 }
 
-/// The first byte that is no blank.
+/// The first byte that is not a blank.
 extern "C" fn skip_spaces(text: *const c_char) -> *const c_char {
     let mut at = text;
-    // SAFETY: `text` is a string, and its NUL is no blank.
+    // SAFETY: `text` is a string, and its NUL is not a blank.
     unsafe {
         while (*at as u8).is_ascii_whitespace() || *at == 0x0b {
             at = at.add(1);

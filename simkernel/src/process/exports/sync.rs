@@ -1,4 +1,4 @@
-//! Locks and the like. There is one thread, so a lock is a promise that costs nothing.
+//! Locks and similar functions. There is one thread, so they do nothing.
 
 use super::entry::{Entry, functions};
 

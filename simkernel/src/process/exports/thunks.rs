@@ -1,10 +1,10 @@
-//! What code compiled with a distribution's kernel flags calls without its source saying so.
+//! Functions that code compiled with a distribution's kernel options calls although its source does not.
 
 use super::entry::{Entry, Kind};
 
 pub(super) fn entries() -> Vec<Entry> {
     const RET: &[u8] = &[0xc3];
-    // jmp *%reg, in the register numbering of the instruction set.
+    // jmp *%reg, with the numbers of registers in the instruction set.
     const JUMPS: [(&str, &[u8]); 15] = [
         ("__x86_indirect_thunk_rax", &[0xff, 0xe0]),
         ("__x86_indirect_thunk_rcx", &[0xff, 0xe1]),

@@ -61,16 +61,16 @@ pub(super) struct FailureReport {
 }
 
 impl TestReport {
-    pub(super) fn of(under_test: &PluginUnderTest<'_>, proof: &ConformanceReport) -> Self {
+    pub(super) fn of(under_test: &PluginUnderTest<'_>, conformance: &ConformanceReport) -> Self {
         let plugin = under_test.plugin;
         let forms = under_test.model.forms();
         let mut unpredicted: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        let coverage = |row: &&PluginRow| proof.coverage(&under_test.model, row);
+        let coverage = |row: &&PluginRow| conformance.coverage(&under_test.model, row);
         for row in under_test.writing_rows().filter(|row| coverage(row).is_none()) {
             let why = under_test.model.unpredictable(row).unwrap_or("none of its modules was run, or passed");
             unpredicted.entry(why).or_default().push(row.name.clone());
         }
-        let checks = proof.checks.iter().map(|check| CheckReport {
+        let checks = conformance.checks.iter().map(|check| CheckReport {
             group: check.group,
             name: check.name.clone(),
             result: match (check.failed, check.cases) {
@@ -102,10 +102,10 @@ impl TestReport {
                 .filter(|(_, taken)| *taken)
                 .map(|(form, _)| *form)
                 .collect(),
-            passed: proof.passed(),
-            cases: proof.checks.iter().map(|check| check.cases).sum(),
+            passed: conformance.passed(),
+            cases: conformance.checks.iter().map(|check| check.cases).sum(),
             writing_types: under_test.writing_rows().count(),
-            predicted_types: proof.predicted.len(),
+            predicted_types: conformance.predicted.len(),
             indirect_types: under_test
                 .writing_rows()
                 .filter(|row| coverage(row).is_some_and(|coverage| coverage != RowCoverage::Predicted))
@@ -172,14 +172,17 @@ impl TestReport {
     fn print_gaps(&self) {
         output::line("");
         output::line(format_args!(
-            "The judge foretold the bytes of {} of {} types that write.",
+            "The reference model predicted the bytes of {} of {} types that write.",
             self.predicted_types, self.writing_types
         ));
         if self.indirect_types != 0 {
-            output::line(format_args!("It followed {} more to what the plugin made.", self.indirect_types));
+            output::line(format_args!(
+                "It resolved {} more through tables or stubs that the plugin made.",
+                self.indirect_types
+            ));
         }
         for gap in &self.unpredicted {
-            output::line(format_args!("  not of {}, since {}: {}", gap.types.len(), gap.why, gap.types.join(", ")));
+            output::line(format_args!("  not {}, because {}: {}", gap.types.len(), gap.why, gap.types.join(", ")));
         }
         let mut reasons: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
         for check in self.checks.iter().filter(|check| check.result == "not-applicable") {
@@ -187,7 +190,7 @@ impl TestReport {
             reasons.entry((check.group.as_str(), why)).or_default().push(&check.name);
         }
         for ((group, why), names) in reasons {
-            output::line(format_args!("  {group} not applicable, since {why}: {}", names.join(", ")));
+            output::line(format_args!("  {group} not applicable, because {why}: {}", names.join(", ")));
         }
     }
 }
@@ -195,22 +198,23 @@ impl TestReport {
 fn print_diagnostic(c: &Diagnostic) {
     output::line(format_args!("  {}", c.about));
     output::line(format_args!("    expected {}", c.expected));
-    output::line(format_args!("    came     {}", c.actual));
+    output::line(format_args!("    got      {}", c.actual));
 }
 
 /// Prints the groups with their descriptions and the names of their checks.
-pub(super) fn list(proof: &ConformanceReport, json: bool) {
+pub(super) fn list(conformance: &ConformanceReport, json: bool) {
     #[derive(Serialize)]
     struct Listed<'a> {
         group: Group,
         checks: Vec<&'a str>,
     }
-    let names = |group| proof.checks.iter().filter(move |check| check.group == group).map(|check| check.name.as_str());
+    let names =
+        |group| conformance.checks.iter().filter(move |check| check.group == group).map(|check| check.name.as_str());
     if json {
-        let groups = proof.groups().map(|group| Listed { group, checks: names(group).collect() });
+        let groups = conformance.groups().map(|group| Listed { group, checks: names(group).collect() });
         return output::json(&groups.collect::<Vec<_>>());
     }
-    for group in proof.groups() {
+    for group in conformance.groups() {
         output::line(format_args!("{}: {}", group.as_str(), group.text()));
         names(group).for_each(|name| output::line(format_args!("  {}/{name}", group.as_str())));
     }

@@ -1,4 +1,4 @@
-//! Runs relobox's own commands before the reader's eyes, and judges what they do.
+//! Runs relobox's own commands, shows them, and checks their results.
 
 use crate::cli::output;
 use relobox::kernels::sim::Sim;
@@ -7,44 +7,44 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A directory of its own, with a kernel's socket in it; both end with it, unless it is kept.
-pub(super) struct Stage {
+/// A temporary directory with the socket of a simulated kernel. Both are removed on drop, unless the directory is kept.
+pub(super) struct Session {
     pub(super) directory: PathBuf,
     exe: PathBuf,
     keep: bool,
-    /// A cache of compiled guests, where the user has none.
+    /// A cache of compiled guests, if the user has none.
     cache: Option<PathBuf>,
     chapters: usize,
-    /// Commands that were run.
+    /// The number of commands that were run.
     pub(super) commands: usize,
-    /// What did not do what it should.
+    /// The results that were not as expected.
     pub(super) wrong: Vec<String>,
 }
 
-/// What a command shall do, and how much of what it says is shown.
+/// The expected result of a command, and how much of its output is shown.
 pub(super) struct Expect<'a> {
     /// Exit code.
     pub(super) code: i32,
-    /// Something that it must say.
+    /// A part of the output.
     pub(super) says: &'a str,
-    /// Show what it says from the line on that begins so.
+    /// Show the output from the first line that begins like this.
     pub(super) from: &'a str,
 }
 
-/// It succeeds, and says this.
-pub(super) fn good(says: &str) -> Expect<'_> {
+/// The command succeeds, and its output contains `says`.
+pub(super) fn succeeds(says: &str) -> Expect<'_> {
     Expect { code: 0, says, from: "" }
 }
 
-/// It fails with this exit code, and says this.
-pub(super) fn bad(code: i32, says: &str) -> Expect<'_> {
+/// The command fails with this exit code, and its output contains `says`.
+pub(super) fn fails(code: i32, says: &str) -> Expect<'_> {
     Expect { code, says, from: "" }
 }
 
-/// A socket's path may have 107 bytes, so it is short.
+/// Short, because the path of a socket has at most 107 bytes.
 const SOCKET: &str = "kernel/socket";
 
-impl Stage {
+impl Session {
     pub(super) fn new(keep: bool) -> Result<Self> {
         let exe = std::env::current_exe().map_err(Error::io("relobox's own program"))?;
         let directory = std::env::temp_dir().join(format!("relobox-demo-{}", std::process::id()));
@@ -56,7 +56,7 @@ impl Stage {
         Ok(Self { directory, exe, keep, cache, chapters: 0, commands: 0, wrong: Vec::new() })
     }
 
-    /// A title, and what it is about.
+    /// Prints a title, and an introduction.
     pub(super) fn chapter(&mut self, title: &str, about: &str) {
         self.chapters += 1;
         output::line("");
@@ -81,7 +81,7 @@ impl Stage {
         Ok(path)
     }
 
-    /// Runs `relobox args`, shows it, and judges it. What it said, if it did what it should.
+    /// Runs `relobox args`, shows its output, and checks it. Returns the output.
     pub(super) fn relobox(&mut self, args: &[&str], expect: Expect<'_>) -> Result<String> {
         let quoted = |arg: &&str| if arg.contains(' ') { format!("'{arg}'") } else { (*arg).to_owned() };
         self.prompt(&format!("relobox {}", args.iter().map(quoted).collect::<Vec<_>>().join(" ")));
@@ -93,7 +93,7 @@ impl Stage {
         self.commands += 1;
         if code == Some(expect.code) && text.contains(expect.says) {
             if expect.code != 0 {
-                output::styled(32, format_args!("     (exit code {}, as it should be)", expect.code));
+                output::styled(32, format_args!("     (exit code {}, as expected)", expect.code));
             }
             return Ok(text);
         }
@@ -109,7 +109,7 @@ impl Stage {
         Ok(text)
     }
 
-    /// Runs `relobox args` and shows nothing of it.
+    /// Runs `relobox args` without showing its output.
     pub(super) fn run(&self, args: &[&str]) -> Result<(Option<i32>, String)> {
         let mut command = Command::new(&self.exe);
         command.current_dir(&self.directory).args(args);
@@ -124,7 +124,7 @@ impl Stage {
         Ok((done.status.code(), text))
     }
 
-    /// Whether the directory stays.
+    /// True if the directory is kept.
     pub(super) fn kept(&self) -> bool {
         self.keep
     }
@@ -141,7 +141,7 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
+impl Drop for Session {
     fn drop(&mut self) {
         if let Ok(kernel) = Sim::connect(&self.directory.join(SOCKET)) {
             let _ = kernel.power_off();

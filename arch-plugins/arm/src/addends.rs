@@ -1,0 +1,142 @@
+//! How Arm and Thumb instructions hold numbers that are not just bits: the tables "relocation actions by instruction
+//! type" of AAELF32, both ways. All values are modulo 2^32.
+
+use super::types::*;
+use super::{
+    ALU12, INSN, LDC8, LDR12, LDRS8, THM_ADR12, THM_IMM8, THM_LDR12, THM_PC8, THM5, THM6, THM12, THM19, THM24, Veneers,
+};
+use relobox_plugin::abi::fault;
+use relobox_plugin::{Cx, Field, Trouble, Value};
+
+/// The addend that the instruction at `place` holds.
+#[inline(never)]
+pub(crate) fn addend(kind: u32, place: &[u8]) -> i64 {
+    let bits = |field: &Field| field.addend(place, false);
+    match kind {
+        R_ARM_THM_CALL | R_ARM_THM_JUMP24 => j1_j2(Value(bits(&THM24))).0,
+        R_ARM_THM_JUMP19 => bits(&THM19),
+        R_ARM_LDRS_PC_G0..=R_ARM_LDRS_PC_G2 => up_down(bits(&LDRS8), 8),
+        R_ARM_LDC_PC_G0..=R_ARM_LDC_PC_G2 => up_down(bits(&LDC8), 10),
+        R_ARM_ALU_PC_G0_NC..=R_ARM_ALU_PC_G2 => {
+            let held = bits(&ALU12);
+            let rotated = (held as u32 & 0xff).rotate_right(held as u32 >> 7 & 30);
+            if held & SUB != 0 { -i64::from(rotated) } else { rotated.into() }
+        }
+        R_ARM_THM_ALU_PREL_11_0 => {
+            let held = bits(&THM_ADR12);
+            if held & ADR_SUB != 0 { -(held & 0xfff) } else { held & 0xfff }
+        }
+        R_ARM_THM_PC12 => up_down(bits(&THM_LDR12), 12),
+        R_ARM_THM_GOT_BREL12 => bits(&THM12) & 0xfff,
+        R_ARM_THM_ABS5 => bits(&THM5) & 0x7f,
+        R_ARM_THM_ALU_ABS_G0_NC..=R_ARM_THM_ALU_ABS_G3 => bits(&THM_IMM8) & 0xff,
+        // -4, which is nearly all that there is, and what is not negative.
+        R_ARM_THM_JUMP6 => ((bits(&THM6) + 4) & 0x7f) - 4,
+        R_ARM_THM_PC8 => ((bits(&THM_PC8) + 4) & 0x3ff) - 4,
+        _ => up_down(bits(&LDR12), 12),
+    }
+}
+
+/// A magnitude of `bits`, and above it the bit U.
+const fn up_down(held: i64, bits: u32) -> i64 {
+    let magnitude = held & ((1 << bits) - 1);
+    if held >> bits & 1 == 0 { -magnitude } else { magnitude }
+}
+
+/// Bits 23 and 22 inverted unless the value is negative: a distance as `bl` holds it, and the reverse.
+#[inline(never)]
+pub(crate) fn j1_j2(distance: Value) -> Value {
+    let distance = distance.narrow();
+    // What is out of range stays as it is, for the message.
+    if (0..1 << 24).contains(&distance.0) { Value(distance.0 ^ 0xc0_0000) } else { distance }
+}
+
+const fn outside(value: i64, min: i64, max: i64) -> Trouble {
+    Trouble { kind: fault::OUT_OF_RANGE, value, min, max, text: "" }
+}
+
+const fn crooked(value: i64, align: i64) -> Trouble {
+    Trouble { kind: fault::MISALIGNED, value, min: align, max: 0, text: "" }
+}
+
+/// A value that has no sign, is not above `max`, and is a multiple of `align`.
+#[inline(never)]
+pub(crate) fn within(x: Value, max: i64, align: i64) -> Result<Value, Trouble> {
+    match x.narrow().0 {
+        x if !(0..=max | (align - 1)).contains(&x) => Err(outside(x, 0, max)),
+        x if x & (align - 1) != 0 => Err(crooked(x, align)),
+        x => Ok(Value(x)),
+    }
+}
+
+/// Of the opcode of `adr.w`, as its field has them.
+const ADR_SUB: i64 = 0x3000;
+
+/// A distance as `adr.w` holds it.
+#[inline(never)]
+pub(crate) fn adr(x: Value) -> Result<Value, Trouble> {
+    match x.narrow().0 {
+        x @ 0..=0xfff => Ok(Value(x)),
+        x @ -0xfff..0 => Ok(Value(-x | ADR_SUB)),
+        x => Err(outside(x, -0xfff, 0xfff)),
+    }
+}
+
+/// Where the eight highest bits of `y` begin: at an even place, since that is how `add` and `sub` rotate.
+const fn start(y: u32) -> u32 {
+    (32 - y.leading_zeros()).saturating_sub(8).next_multiple_of(2)
+}
+
+/// What is left of `x` without its sign after so many groups: `Y` in the psABI.
+fn residual(x: i64, groups: u32) -> u32 {
+    (0..groups).fold(x.unsigned_abs() as u32, |y, _| y & !(0xff << start(y)))
+}
+
+/// What a load or store behind so many `add` or `sub` holds, of which `bits` are a magnitude.
+#[inline(never)]
+pub(crate) fn load(x: Value, bits: u32, groups: u32) -> Result<Value, Trouble> {
+    let x = x.narrow().0;
+    let rest = i64::from(residual(x, groups));
+    let last = (1 << bits) - 1;
+    if rest > last {
+        // Whatever the bits above are, this much goes.
+        let max = (1 << (bits + 8 * groups)) - 1;
+        return Err(outside(x, -max, max));
+    }
+    // Coprocessors load words.
+    if bits == 10 && rest & 3 != 0 {
+        return Err(crooked(x, 4));
+    }
+    Ok(Value(rest | i64::from(x >= 0) << bits))
+}
+
+/// Of the opcodes of `add` and `sub`, as their field has them.
+const SUB: i64 = 0x1000;
+const ADD: i64 = 0x2000;
+
+/// What `add` or `sub` number `groups` holds, of which more may follow.
+#[inline(never)]
+pub(crate) fn group(x: Value, groups: u32, cx: &mut Cx<'_, Veneers>) -> Result<Value, Trouble> {
+    let word = cx.word(&INSN, cx.relocation.offset)?;
+    if !matches!(word >> 21 & 15, 2 | 4) {
+        let text = "is neither add nor sub";
+        return Err(Trouble { value: word as i64, ..Trouble::new(fault::BAD_INSTRUCTION, text) });
+    }
+    let x = x.narrow().0;
+    let y = residual(x, groups);
+    let at = start(y);
+    let (eight, rotation) = (y >> at & 0xff, (32 - at) / 2 % 16);
+    Ok(Value(i64::from(rotation << 8 | eight) | if x < 0 { SUB } else { ADD }))
+}
+
+/// The same of the last one: nothing may be left.
+#[inline(never)]
+pub(crate) fn alu(x: Value, groups: u32, cx: &mut Cx<'_, Veneers>) -> Result<Value, Trouble> {
+    let held = group(x, groups, cx)?;
+    let x = x.narrow().0;
+    if residual(x, groups + 1) != 0 {
+        let max = (1 << (8 + 8 * groups)) - 1;
+        return Err(outside(x, -max, max));
+    }
+    Ok(held)
+}
