@@ -274,7 +274,7 @@ macro_rules! architecture {
             let base = cx.section.address;
             $crate::__each(cx, relocations, #[inline(always)] |cx, r, s| {
                 let (s, p) = ($crate::Value::of(s), $crate::Value::of(base.wrapping_add(r.offset)));
-                let (s, p) = if NARROW && SIGN_EXTENDS { (s.narrow(), p.narrow()) } else { (s, p) };
+                let (s, p) = if narrow && SIGN_EXTENDS { (s.narrow(), p.narrow()) } else { (s, p) };
                 match r.kind & KIND_MASK {
                     $($kind => {
                         let Some(place) = $crate::__place(cx.data, r.offset, $field.width) else {

@@ -5,7 +5,7 @@ pub(crate) const KINDS: [&str; 9] =
     ["wasm-rust", "wasm-c", "llvm", "root", "corpus", "kernel-memory", "oracles", "kernel", "programs"];
 
 /// Every program that a test needs, with its Debian package.
-pub(crate) const TOOLS: [(&str, &str); 28] = [
+pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("aarch64-linux-gnu-ld", "binutils-aarch64-linux-gnu"),
     ("arm-linux-gnueabi-ld", "binutils-arm-linux-gnueabi"),
     ("bash", "bash"),
