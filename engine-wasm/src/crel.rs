@@ -1,44 +1,44 @@
-//! CREL, the compact relocation table (SHT_CREL; the generic ABI's proposal, in LLVM since 19): differences between
-//! one entry and the next, in LEB128.
+//! CREL, the compact relocation format (SHT_CREL; a proposal for the generic ABI, in LLVM since 19). It stores the
+//! differences between successive entries in LEB128.
 //!
-//! A header: the number of entries times 8, plus 4 if addends are explicit, plus how far offsets are shifted. Then of each
-//! entry one byte: flags in its lowest two bits (three with explicit addends) say what differs from the entry before (symbol,
-//! type, addend), and the other bits begin the difference of the offsets, which goes on in a ULEB128 if the top bit is
-//! set. Behind it, an SLEB128 for each flag.
+//! The header has the number of entries times 8, plus 4 if addends are explicit, plus the shift of offsets. Each entry
+//! begins with a byte. Its lowest two bits (three with explicit addends) are flags for the fields that differ from the
+//! entry before: symbol, type, addend. Its other bits begin the difference of the offsets, which continues in a ULEB128
+//! if the top bit is set. An SLEB128 follows for each flag.
 
-use crate::finding::{Finding, bad_section};
+use crate::error::{ElfError, bad_section};
 use alloc::vec::Vec;
 use relobox_abi::Relocation;
 
-/// A table whose header is read.
+/// A table with its header decoded.
 pub(crate) struct Crel<'a> {
     section: usize,
     data: &'a [u8],
     at: usize,
     wide: bool,
     shift: u32,
-    /// How many entries there are; no more than bytes.
+    /// The number of entries, at most the number of bytes.
     pub(crate) count: u64,
-    /// Addends are in the table, not in place.
+    /// Whether addends are in the table, and not in place.
     pub(crate) explicit: bool,
 }
 
 impl<'a> Crel<'a> {
-    /// Reads the header of `section`, in a file of class 64 if `wide`.
-    pub(crate) fn new(section: usize, data: &'a [u8], wide: bool) -> Result<Self, Finding> {
+    /// Decodes the header of `section`; `wide` says that the file has class 64.
+    pub(crate) fn new(section: usize, data: &'a [u8], wide: bool) -> Result<Self, ElfError> {
         let mut crel = Self { section, data, at: 0, wide, shift: 0, count: 0, explicit: false };
         let header = crel.unsigned()?;
         let left = (data.len() - crel.at) as u64;
         (crel.count, crel.explicit, crel.shift) = (header >> 3, header & 4 != 0, (header & 3) as u32);
         if crel.count > left {
-            let text = "it has fewer bytes than its header says that it has relocations";
+            let text = "its header has more relocations than it has bytes: their number";
             return Err(bad_section(section, text, 0, crel.count, left));
         }
         Ok(crel)
     }
 
-    /// All entries.
-    pub(crate) fn read(mut self, out: &mut Vec<Relocation>) -> Result<(), Finding> {
+    /// Decodes all entries.
+    pub(crate) fn read(mut self, out: &mut Vec<Relocation>) -> Result<(), ElfError> {
         let flag_bits = if self.explicit { 3 } else { 2 };
         let (mut offset, mut symbol, mut kind, mut addend) = (0u64, 0u32, 0u32, 0i64);
         for _ in 0..self.count {
@@ -51,7 +51,7 @@ impl<'a> Crel<'a> {
                 }
                 delta |= more << shift;
             }
-            // Differences are modulo what holds the value: a step back is a large step forward.
+            // Differences are modulo 2^64 (or 2^32): a step back is a large step forward.
             offset = offset.wrapping_add(delta);
             if first & 1 != 0 {
                 symbol = symbol.wrapping_add(self.signed()? as u32);
@@ -72,25 +72,25 @@ impl<'a> Crel<'a> {
         match self.data.len() - self.at {
             0 => Ok(()),
             left => {
-                let text = "there are bytes behind its last relocation: how many";
+                let text = "there are bytes after its last relocation: their number";
                 Err(bad_section(self.section, text, self.at as u64, left as u64, 0))
             }
         }
     }
 
     #[cold]
-    fn bad(&self, text: &'static str) -> Finding {
+    fn bad(&self, text: &'static str) -> ElfError {
         bad_section(self.section, text, self.at as u64, self.at as u64, self.data.len() as u64)
     }
 
-    fn byte(&mut self) -> Result<u8, Finding> {
+    fn byte(&mut self) -> Result<u8, ElfError> {
         let byte = *self.data.get(self.at).ok_or_else(|| self.bad("it ends inside a relocation: its offset"))?;
         self.at += 1;
         Ok(byte)
     }
 
-    /// The bits of a LEB128, and how many; at most 64 of them mean something.
-    fn leb(&mut self) -> Result<(u64, u32, u8), Finding> {
+    /// Decodes the bits of a LEB128, and returns them with their number. At most 64 of them are significant.
+    fn leb(&mut self) -> Result<(u64, u32, u8), ElfError> {
         let (mut value, mut shift) = (0u64, 0);
         loop {
             let byte = self.byte()?;
@@ -105,16 +105,16 @@ impl<'a> Crel<'a> {
         }
     }
 
-    fn unsigned(&mut self) -> Result<u64, Finding> {
+    fn unsigned(&mut self) -> Result<u64, ElfError> {
         match self.leb()? {
             (_, 70, 2..) => Err(self.bad("a number in it has more than 64 bits: its offset")),
             (value, _, _) => Ok(value),
         }
     }
 
-    fn signed(&mut self) -> Result<i64, Finding> {
+    fn signed(&mut self) -> Result<i64, ElfError> {
         match self.leb()? {
-            // The tenth byte has one bit, and six copies of it.
+            // The tenth byte has one significant bit, and six copies of it.
             (_, 70, last) if !matches!(last, 0 | 0x7f) => {
                 Err(self.bad("a number in it has more than 64 bits: its offset"))
             }

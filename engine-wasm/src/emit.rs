@@ -1,7 +1,7 @@
-//! A linked ELF.
+//! Writes a linked ELF file.
 
+use crate::error::{ElfError, fault, malformed};
 use crate::file::bytes_of;
-use crate::finding::{Finding, fault, malformed};
 use crate::limits;
 use crate::module::Module;
 use alloc::borrow::Cow;
@@ -14,20 +14,20 @@ use relobox_abi::{NONE, Section, order, section_flag, symbol_flag, synthetic_kin
 /// A synthetic section with its contents.
 #[derive(Clone, Copy, Debug)]
 pub struct Placed<'a> {
-    /// Final address.
+    /// The final address.
     pub address: u64,
-    /// Alignment in bytes.
+    /// The alignment in bytes.
     pub align: u64,
-    /// See [`synthetic_kind`].
+    /// The kind of memory; see [`synthetic_kind`].
     pub kind: u32,
-    /// Name.
+    /// The name.
     pub name: &'a [u8],
-    /// Contents.
+    /// The contents.
     pub contents: &'a [u8],
 }
 
 impl Placed<'_> {
-    /// Its `sh_flags`.
+    /// Returns its `sh_flags`.
     pub(crate) fn flags(&self) -> u64 {
         section_flag::ALLOC
             | match self.kind {
@@ -41,18 +41,18 @@ impl Placed<'_> {
 /// The address of a section that is not in memory.
 const ABSENT: u64 = u64::MAX;
 
-/// A file in pieces: what is long stays where it is, what is short or made here is gathered.
+/// A file in pieces. Long pieces stay where they are, short ones are collected.
 pub(crate) struct Output<'a> {
     pub(crate) pieces: Vec<Cow<'a, [u8]>>,
-    /// Bytes so far.
+    /// The number of bytes so far.
     pub(crate) len: u64,
 }
 
-/// Shorter contents are copied: a piece of their own would cost more.
+/// Shorter contents are copied, because a separate piece would cost more.
 const SHORT: usize = 4096;
 
 impl<'a> Output<'a> {
-    /// Adds bytes at a multiple of `align`; gives their offset in the file and their length.
+    /// Adds bytes at a multiple of `align`. Returns their offset in the file and their length.
     pub(crate) fn add(&mut self, bytes: Cow<'a, [u8]>, align: u64) -> (u64, u64) {
         let pad = self.len.next_multiple_of(align) - self.len;
         let (at, len) = (self.len + pad, bytes.len() as u64);
@@ -75,23 +75,26 @@ impl<'a> Output<'a> {
     }
 }
 
-/// An ELF file with the allocated sections at their addresses (`u64::MAX` for one that has none), the
-/// contents that `file` holds now, the synthetic sections, and a symbol table with final values; in
-/// pieces, most of them `file`'s own.
+/// Writes an ELF file with the allocated sections at their addresses (`u64::MAX` for a section without one), their
+/// current contents in `file`, the synthetic sections, and a symbol table with final values. Most of the pieces are
+/// parts of `file`.
+///
+/// # Errors
+/// TOO_LARGE if there are too many sections, MALFORMED if the file becomes too large.
 pub fn emit_linked<'a>(
     file: &'a [u8],
     module: &Module,
     addresses: &[u64],
     values: &[u64],
     synthetic: &[Placed<'a>],
-) -> Result<Vec<Cow<'a, [u8]>>, Finding> {
+) -> Result<Vec<Cow<'a, [u8]>>, ElfError> {
     let endian = if module.order == order::BIG { Endianness::Big } else { Endianness::Little };
     let encoder = Encoder::new(endian, module.class == 64, elf::Machine(module.machine));
     let placed = |i: usize| addresses.get(i).copied().filter(|a| *a != ABSENT);
     let mut out = Output { pieces: Vec::new(), len: 0 };
     out.add(Cow::Owned(alloc::vec![0; encoder.file_header_size() as usize]), 1);
     let (mut headers, mut names) = (alloc::vec![SectionHeader::default()], alloc::vec![0u8]);
-    // Old section index to new.
+    // Maps old section indices to new ones.
     let mut renumbered = alloc::vec![0u32; module.sections.len()];
     for (i, s) in module.sections.iter().enumerate() {
         let (Some(address), true) = (placed(i), s.flags & section_flag::ALLOC != 0) else { continue };
@@ -157,7 +160,7 @@ fn section<'a>(out: &mut Output<'a>, s: &Section, contents: &'a [u8], address: u
     let (sh_offset, _) = out.add(Cow::Borrowed(contents), s.align.clamp(1, 4096));
     SectionHeader {
         sh_type: linked_type(elf::SectionType(s.kind)),
-        // What groups, merges or links sections says nothing about a linked file.
+        // Flags about groups, merging and links have no meaning in a linked file.
         sh_flags: elf::SectionFlags(s.flags & (section_flag::ALLOC | section_flag::WRITE | section_flag::EXEC)),
         sh_addr: address,
         sh_offset,
@@ -167,7 +170,8 @@ fn section<'a>(out: &mut Output<'a>, s: &Section, contents: &'a [u8], address: u
     }
 }
 
-/// A table of symbols, relocations or sections speaks of the file that it came from: in a linked one it is mere memory.
+/// Returns the type of a section in the linked file. Tables of symbols, relocations or sections refer to the original
+/// file, so in the linked one they are plain data.
 fn linked_type(kind: elf::SectionType) -> elf::SectionType {
     let tables = [
         elf::SHT_SYMTAB,
@@ -184,7 +188,7 @@ fn linked_type(kind: elf::SectionType) -> elf::SectionType {
     if tables.contains(&kind) { elf::SHT_PROGBITS } else { kind }
 }
 
-/// The named symbols that have a value: those of placed sections, absolute ones, and resolved ones.
+/// Writes the named symbols that have a value: those of placed sections, absolute ones and resolved ones.
 #[allow(clippy::too_many_arguments, reason = "one caller, and a struct would only rename them")]
 fn symbols(
     out: &mut Output<'_>,

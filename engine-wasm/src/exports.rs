@@ -1,13 +1,14 @@
-//! What a module exports: `__ksymtab` and `__ksymtab_gpl`, read as the kernel will after it has relocated them.
+//! The exports of a module: `__ksymtab` and `__ksymtab_gpl`, as the kernel reads them after it has relocated them.
 //!
-//! An entry has three fields: what is exported, its name, its namespace (none before Linux 5.4). Each is the distance from the
-//! field to what it means, in 32 bits (CONFIG_HAVE_ARCH_PREL32_RELOCATIONS), or its address; both are relocations, and what
-//! a field means is their symbol and addend. Of the names here, those of sections are what the kernel itself goes by.
+//! An entry has three fields: the symbol, its name and its namespace (no namespace before Linux 5.4). Each field is the
+//! 32-bit distance from the field to its target (CONFIG_HAVE_ARCH_PREL32_RELOCATIONS), or the target's address. Both
+//! are relocations, and the target is their symbol and addend. The kernel itself finds the tables by these section
+//! names.
 //!
 //! Sources: include/linux/export-internal.h and kernel/module/main.c of Linux 6.1, 6.12 and 7.0.
 
+use crate::error::{ElfError, bad_section, fault};
 use crate::file::{bytes_of, string_at};
-use crate::finding::{Finding, bad_section, fault};
 use crate::limits;
 use crate::module::Module;
 use alloc::vec::Vec;
@@ -15,7 +16,8 @@ use relobox_abi::{
     Export, Group, Relocation, Section, Span, Symbol, export_flag, group_flag, order, section_flag, symbol_flag,
 };
 
-/// The tables: for everybody, for GPL-compatible modules, and those that Linux had up to 5.11; and their CRCs.
+/// The tables for all modules and for GPL-compatible ones, the tables that Linux had up to 5.11, and the tables of
+/// their CRCs.
 const TABLES: [(&[u8], &[u8]); 5] = [
     (b"__ksymtab", b"__kcrctab"),
     (b"__ksymtab_gpl", b"__kcrctab_gpl"),
@@ -24,25 +26,25 @@ const TABLES: [(&[u8], &[u8]); 5] = [
     (b"__ksymtab_gpl_future", b"__kcrctab_gpl_future"),
 ];
 
-/// From Linux 7.0: a byte for each entry of the first table, with [`GPL_ONLY`].
+/// From Linux 7.0: one byte for each entry of the first table, with [`GPL_ONLY`].
 const FLAGS: &[u8] = b"__kflagstab";
 /// KSYM_FLAG_GPL_ONLY.
 const GPL_ONLY: u8 = 1;
 
-/// Whether the relocations of a section say what is exported.
+/// Returns whether the relocations of a section say what is exported.
 pub(crate) fn is_table(file: &[u8], section: &Section) -> bool {
     let name = bytes_of(file, section.name);
     TABLES.iter().any(|(table, crcs)| name == *table || name == *crcs)
 }
 
-/// Where a field leads: `offset` bytes behind a symbol.
+/// The target of a field: `offset` bytes after a symbol.
 #[derive(Clone, Copy)]
 struct Target {
     symbol: u32,
     offset: i64,
 }
 
-/// A field: its offset, and the offset and symbol that it leads to.
+/// A field: its offset, and the offset and symbol of its target.
 type Place = (u64, u64, usize);
 
 impl Target {
@@ -51,11 +53,11 @@ impl Target {
     }
 }
 
-/// The file's tables, while exports are looked for.
+/// The file's tables during the search for exports.
 struct Tables<'a> {
     file: &'a [u8],
     big: bool,
-    /// Bytes of an address.
+    /// The size of an address in bytes.
     word: u64,
     sections: &'a [Section],
     symbols: &'a [Symbol],
@@ -63,14 +65,14 @@ struct Tables<'a> {
     relocations: &'a [Relocation],
 }
 
-/// Every export of a module with sections and symbols, sorted by name. `groups` has at least the relocations of the sections
-/// that are [`is_table`].
+/// Returns every export of a module with sections and symbols, sorted by name. `groups` has at least the relocations of
+/// the sections for which [`is_table`] holds.
 pub(crate) fn exports(
     file: &[u8],
     module: &Module,
     groups: &[Group],
     relocations: &[Relocation],
-) -> Result<Vec<Export>, Finding> {
+) -> Result<Vec<Export>, ElfError> {
     let (sections, symbols) = (&module.sections[..], &module.symbols[..]);
     let (big, word) = (module.order == order::BIG, u64::from(module.class / 8));
     let tables = Tables { file, big, word, sections, symbols, groups, relocations };
@@ -80,7 +82,7 @@ pub(crate) fn exports(
             tables.read(i, table, crcs, &mut out)?;
         }
     }
-    // Of two with a name the kernel finds the one in `__ksymtab`, which was read first.
+    // If two exports have the same name, the kernel finds the one in `__ksymtab`, which was read first.
     let mut names: Vec<(&[u8], u32)> = out.iter().zip(0..).map(|(e, i)| (bytes_of(file, e.name), i)).collect();
     names.sort_unstable();
     names.dedup_by_key(|(name, _)| *name);
@@ -88,11 +90,11 @@ pub(crate) fn exports(
 }
 
 impl Tables<'_> {
-    fn read(&self, index: usize, table: &[u8], crcs: &[u8], out: &mut Vec<Export>) -> Result<(), Finding> {
+    fn read(&self, index: usize, table: &[u8], crcs: &[u8], out: &mut Vec<Export>) -> Result<(), ElfError> {
         let section = &self.sections[index];
         let word = self.word;
         let places = self.places(index, word);
-        // One whose relocations are done already says nothing without its address.
+        // An entry that is already relocated says nothing without its address.
         if places.is_empty() {
             return Ok(());
         }
@@ -103,13 +105,13 @@ impl Tables<'_> {
             self.entries(section, &places, field, fields, out)
         });
         if !whole {
-            let text = "an export's entry does not lead to its name: sh_size";
+            let text = "an export's entry does not refer to its name: sh_size";
             return Err(bad_section(index, text, 0, section.size, 0));
         }
         let most = limits::names_for(self.file.len() as u64);
         let length: u64 = out.iter().map(|e| u64::from(e.name.len) + u64::from(e.namespace.len)).sum();
         if length > most {
-            let text = "exports' names lie on top of each other; their length is";
+            let text = "exports' names overlap; their length is";
             return Err(fault(relobox_abi::fault::TOO_LARGE, index as u32, text, 0, length, most));
         }
         self.flags(table, &mut out[first..]);
@@ -117,13 +119,13 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// The section of that name, as the kernel finds it: the first in memory.
+    /// Returns the section of that name that the kernel finds: the first one in memory.
     fn named(&self, name: &[u8]) -> Option<(usize, &Section)> {
         let is = |s: &Section| s.flags & section_flag::ALLOC != 0 && bytes_of(self.file, s.name) == name;
         self.sections.iter().enumerate().find(|(_, s)| is(s))
     }
 
-    /// Where the fields of section `index` lead, by their offset; `word` is the size of an address.
+    /// Returns the targets of the fields of section `index`, by offset; `word` is the size of an address.
     fn places(&self, index: usize, word: u64) -> Vec<Place> {
         let mut places = Vec::new();
         let groups = || self.groups.iter().filter(|g| g.section as usize == index);
@@ -135,7 +137,7 @@ impl Tables<'_> {
             for r in of(group) {
                 let Some(symbol) = self.symbols.get(r.symbol as usize) else { continue };
                 let offset = if in_place { self.number(index, r.offset, width).unwrap_or(0) } else { r.addend };
-                // Some machines need two relocations for a distance; this one takes the place's own address off.
+                // Some machines need two relocations for a distance. This one subtracts the address of the place.
                 let itself = symbol.section as usize == index && symbol.value.wrapping_add_signed(offset) == r.offset;
                 if !itself {
                     places.push((r.offset, offset.cast_unsigned(), r.symbol as usize));
@@ -147,7 +149,7 @@ impl Tables<'_> {
         places
     }
 
-    /// A signed number of `width` bytes in a section.
+    /// Reads a signed number of `width` bytes in a section.
     fn number(&self, index: usize, at: u64, width: u64) -> Option<i64> {
         let data = bytes_of(self.file, self.sections[index].data);
         let bytes = data.get(usize::try_from(at).ok()?..)?.get(..width as usize)?;
@@ -157,7 +159,8 @@ impl Tables<'_> {
         Some(unsigned << unused >> unused)
     }
 
-    /// The entries of a table of `fields` fields of `field` bytes each; `false` if that is not what they are.
+    /// Reads the entries of a table, with `fields` fields of `field` bytes each. Returns `false` if the entries do not
+    /// have this form.
     fn entries(&self, section: &Section, places: &[Place], field: u64, fields: u64, out: &mut Vec<Export>) -> bool {
         let entry = field * fields;
         if !section.size.is_multiple_of(entry) {
@@ -175,7 +178,7 @@ impl Tables<'_> {
             };
             let namespace = match if fields == 3 { at(start + 2 * field) } else { None } {
                 None => Span::default(),
-                // A third field that leads elsewhere is the next entry's first.
+                // If a third field has another target, it is the first field of the next entry.
                 Some(target) => match self.text(target) {
                     Some((section, text)) if section == strings => text,
                     _ => return false,
@@ -187,13 +190,13 @@ impl Tables<'_> {
         true
     }
 
-    /// The offset of a target in the section that it is in.
+    /// Returns the section of a target, and the offset in it.
     fn place_of(&self, target: Target) -> Option<(u32, u64)> {
         let symbol = self.symbols.get(target.symbol as usize).filter(|s| s.section != 0)?;
         Some((symbol.section, symbol.value.wrapping_add_signed(target.offset)))
     }
 
-    /// The string that a field leads to, and its section.
+    /// Returns the string that a field refers to, and its section.
     fn text(&self, target: Target) -> Option<(u32, Span)> {
         let (section, offset) = self.place_of(target)?;
         let data = self.sections[section as usize].data;
@@ -202,7 +205,7 @@ impl Tables<'_> {
         Some((section, string_at(self.file, at, (data.at + data.len) as usize)?))
     }
 
-    /// For whom the exports of one table are.
+    /// Sets the flags of the exports of one table.
     fn flags(&self, table: &[u8], exports: &mut [Export]) {
         let marks = if table == TABLES[0].0 { self.named(FLAGS) } else { None };
         let marks = marks.map_or(&[][..], |(_, s)| bytes_of(self.file, s.data));
@@ -214,7 +217,7 @@ impl Tables<'_> {
         }
     }
 
-    /// The CRCs of one table: numbers, or before Linux 5.19 absolute symbols, or where the number stands.
+    /// Sets the CRCs of one table. They are numbers, or before Linux 5.19 absolute symbols or the place of the number.
     fn crcs(&self, name: &[u8], word: u64, exports: &mut [Export]) {
         let Some((index, section)) = self.named(name) else { return };
         let count = exports.len() as u64;

@@ -1,11 +1,11 @@
-//! The file while it is read: its headers, and bytes and strings in it.
+//! A file that is being parsed: its headers, and access to bytes and strings.
 
 use object::Endianness;
 use object::elf;
 use object::read::elf::{FileHeader, SectionHeader};
 use relobox_abi::Span;
 
-/// What every stage needs of the file.
+/// What all parts of the parser need of the file.
 pub(crate) struct File<'a, H: FileHeader<Endian = Endianness>> {
     pub(crate) bytes: &'a [u8],
     pub(crate) endian: Endianness,
@@ -14,28 +14,28 @@ pub(crate) struct File<'a, H: FileHeader<Endian = Endianness>> {
 }
 
 impl<H: FileHeader<Endian = Endianness>> File<'_, H> {
-    /// Where the section table is, in bytes from the start of the file.
+    /// Returns the offset of the section table in the file.
     pub(crate) fn section_table(&self) -> u64 {
         self.header.e_shoff(self.endian).into()
     }
 
-    /// A section's link field.
+    /// Returns a section's `sh_link`.
     pub(crate) fn link(&self, section: usize) -> usize {
         self.headers[section].sh_link(self.endian) as usize
     }
 
-    /// A section's type.
+    /// Returns a section's `sh_type`.
     pub(crate) fn kind(&self, section: usize) -> elf::SectionType {
         self.headers[section].sh_type(self.endian)
     }
 }
 
-/// Bytes of the file.
+/// Returns bytes of the file.
 pub(crate) fn bytes_of(file: &[u8], span: Span) -> &[u8] {
     file.get(span.at as usize..).and_then(|rest| rest.get(..span.len as usize)).unwrap_or(&[])
 }
 
-/// The string that starts at `at` and ends before a NUL that lies before `end`.
+/// Returns the string that starts at `at` and ends before a NUL before `end`.
 pub(crate) fn string_at(file: &[u8], at: usize, end: usize) -> Option<Span> {
     let rest = file.get(at..end)?;
     let len = rest.iter().position(|b| *b == 0)?;

@@ -1,15 +1,15 @@
-//! The exports.
+//! The exports of the guest.
 #![cfg(target_arch = "wasm32")]
 #![allow(unsafe_code, reason = "exports have C names, and the host writes into our memory")]
 
-use crate::{Finding, Module, Placed, append_sections, emit_linked, parse, void_relocations};
+use crate::{ElfError, Module, Placed, append_sections, emit_linked, parse, void_relocations};
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use relobox_abi::{ABI_VERSION, EmitJob, EmitSection, Emitted, Fault, Parsed, Span, Table, emit, fault};
 use relobox_guest::{Session, job_bytes, keep, keep_bytes, keep_one, reserve, session};
 use zerocopy::FromBytes;
 
-/// What stays between parse and emit.
+/// The state between parse and emit.
 struct Kept {
     module: Module,
     file: Span,
@@ -17,8 +17,8 @@ struct Kept {
 
 static SESSION: Session<Kept> = session();
 
-fn faults(finding: Finding) -> Table {
-    keep(alloc::vec![Fault { text: keep_bytes(finding.text.as_bytes()), ..finding.fault }])
+fn faults(error: ElfError) -> Table {
+    keep(alloc::vec![Fault { text: keep_bytes(error.text.as_bytes()), ..error.fault }])
 }
 
 #[unsafe(no_mangle)]
@@ -37,13 +37,13 @@ fn table<T>(records: &[T]) -> Table {
 
 #[unsafe(no_mangle)]
 extern "C" fn relobox_parse(at: u32, len: u32, what: u32) -> u32 {
-    // SAFETY: the host reserved the file; no reference to it is alive.
+    // SAFETY: the host reserved the memory of the file, and no reference to it exists.
     let file: &'static [u8] = unsafe { job_bytes(at, len) };
     let module = match parse(file, what) {
         Ok(module) => module,
-        Err(finding) => return keep_one(Parsed { faults: faults(finding), ..Default::default() }),
+        Err(error) => return keep_one(Parsed { faults: faults(error), ..Default::default() }),
     };
-    // The host reads the records where they are: in the session, until the instance ends.
+    // The host reads the records in place. They stay in the session until the instance ends.
     let answer = Parsed {
         faults: Table::default(),
         machine: module.machine,
@@ -70,9 +70,10 @@ extern "C" fn relobox_parse(at: u32, len: u32, what: u32) -> u32 {
 extern "C" fn relobox_emit(job: u32) -> u32 {
     let failed = |text| {
         let fault = Fault { kind: fault::OTHER, ..Default::default() };
-        keep_one(Emitted { faults: faults(Finding { fault, text }), pieces: Table::default() })
+        keep_one(Emitted { faults: faults(ElfError { fault, text }), pieces: Table::default() })
     };
-    // SAFETY: the host reserved the job, and everything that it points to, and no reference to either is alive.
+    // SAFETY: the host reserved the memory of the job and of everything that it refers to, and no reference to them
+    // exists.
     let bytes = |span: Span| unsafe { &*job_bytes(span.at, span.len) };
     let head = bytes(Span { at: job, len: size_of::<EmitJob>() as u32 });
     let (Ok(job), Some(kept)) = (EmitJob::read_from_bytes(head), SESSION.take()) else {
@@ -98,14 +99,14 @@ extern "C" fn relobox_emit(job: u32) -> u32 {
         Cow::Borrowed(bytes) => keep_bytes(bytes),
         Cow::Owned(bytes) => keep_bytes(Vec::leak(bytes)),
     };
-    let result: Result<Vec<Span>, Finding> = match job.format {
+    let result: Result<Vec<Span>, ElfError> = match job.format {
         emit::LINKED => {
             let (addresses, values) = (words(run(job.addresses, 8)), words(run(job.values, 8)));
             emit_linked(bytes(kept.file), &kept.module, addresses, values, &synthetic)
                 .map(|pieces| pieces.into_iter().map(keep_piece).collect())
         }
         emit::RELOCATED_KO => {
-            // SAFETY: as above.
+            // SAFETY: as in `relobox_parse`.
             let file = unsafe { job_bytes(kept.file.at, kept.file.len) };
             void_relocations(file, &kept.module).and_then(|len| {
                 let added = append_sections(&mut file[..len], &kept.module, &synthetic)?;
@@ -117,6 +118,6 @@ extern "C" fn relobox_emit(job: u32) -> u32 {
     };
     match result {
         Ok(pieces) => keep_one(Emitted { faults: Table::default(), pieces: keep(pieces) }),
-        Err(finding) => keep_one(Emitted { faults: faults(finding), pieces: Table::default() }),
+        Err(error) => keep_one(Emitted { faults: faults(error), pieces: Table::default() }),
     }
 }

@@ -1,22 +1,22 @@
-//! The engine: ELF bytes to flat records, and flat records to ELF bytes.
+//! The engine: converts ELF files to flat records, and flat records to ELF files.
 //!
-//! It is the only part of relobox that reads ELF. It runs as a guest without imports, and natively
-//! in tests and benchmarks. It believes nothing that the file says: every offset, count, index and
-//! string is checked here, and its records are checked once more by the host.
+//! It is the only part of relobox that parses ELF. It runs as a guest without imports, and natively in tests and
+//! benchmarks. It trusts nothing in a file: it checks every offset, count, index and string, and the host checks its
+//! records once more.
 //!
-//! | file | what it does |
+//! | file | contents |
 //! |---|---|
 //! | `parse` | the header, the section table, and the order of everything else |
 //! | `tables` | sections, symbols |
-//! | `relocations`, `crel` | relocations, in each of ELF's forms |
-//! | `linux` | what only kernel modules have: modinfo, versions, the appended signature |
-//! | `exports` | the tables of what a module exports |
-//! | `emit` | a linked ELF |
-//! | `relocated` | the module itself with its relocations done |
+//! | `relocations`, `crel` | relocations in each format of ELF |
+//! | `linux` | parts of kernel modules: modinfo, versions, the appended signature |
+//! | `exports` | the tables of exported symbols |
+//! | `emit` | a linked ELF file |
+//! | `relocated` | the module itself, relocated |
 //! | `module` | the records of a file |
-//! | `file` | the file while it is read |
-//! | `finding` | what is wrong with it |
-//! | `limits` | how much is too much |
+//! | `file` | the file that is being parsed |
+//! | `error` | the error type |
+//! | `limits` | the limits |
 //! | `guest` | the exports |
 //!
 //! All [`Span`](relobox_abi::Span)s in records are relative to the file.
@@ -26,9 +26,9 @@ extern crate alloc;
 
 mod crel;
 mod emit;
+mod error;
 mod exports;
 mod file;
-mod finding;
 mod guest;
 mod limits;
 mod linux;
@@ -39,7 +39,7 @@ mod relocations;
 mod tables;
 
 pub use emit::{Placed, emit_linked};
-pub use finding::Finding;
+pub use error::ElfError;
 pub use module::Module;
 pub use parse::parse;
 pub use relocated::{append_sections, void_relocations};

@@ -1,9 +1,9 @@
-//! What only kernel modules have: modinfo, versions, init and exit, an appended signature.
+//! The parts of kernel modules: modinfo, versions, init and exit, and the appended signature.
 //!
 //! Sources: include/linux/module.h and module_signature.h of Linux 6.1 and 6.12, kernel/module/version.c of 6.14.
 
+use crate::error::{ElfError, bad_section};
 use crate::file::{File, bytes_of, string_at};
-use crate::finding::{Finding, bad_section};
 use crate::module::Module;
 use alloc::vec::Vec;
 use object::Endianness;
@@ -11,13 +11,13 @@ use object::endian::Endian;
 use object::read::elf::FileHeader;
 use relobox_abi::{Pair, Section, Span, Version};
 
-/// What stands after the signature and its trailer.
+/// The bytes after the signature and its trailer.
 const MAGIC: &[u8] = b"~Module signature appended~\n";
-/// Eight bytes of ids and padding, then the signature's length, big-endian.
+/// The trailer: eight bytes of ids and padding, then the signature's length, big-endian.
 const TRAILER: usize = 12;
 
-/// Bytes of the appended signature with trailer and magic; 0 without one, or if the length is a lie
-/// (the magic is then trailing rubbish, as it is to the kernel's ELF loader).
+/// Returns the size in bytes of the appended signature with trailer and magic. It is 0 if there is no signature or its
+/// length is wrong; the magic is then trailing garbage, as it is to the kernel's ELF loader.
 pub(crate) fn signature(file: &[u8]) -> usize {
     let Some(body) = file.strip_suffix(MAGIC) else { return 0 };
     let Some((_, len)) = body.split_last_chunk::<4>() else { return 0 };
@@ -25,12 +25,15 @@ pub(crate) fn signature(file: &[u8]) -> usize {
     if total <= file.len() { total } else { 0 }
 }
 
-/// Fills in what is Linux's.
-pub(crate) fn read<H: FileHeader<Endian = Endianness>>(file: &File<'_, H>, module: &mut Module) -> Result<(), Finding> {
+/// Reads the Linux-specific parts.
+pub(crate) fn read<H: FileHeader<Endian = Endianness>>(
+    file: &File<'_, H>,
+    module: &mut Module,
+) -> Result<(), ElfError> {
     for (i, section) in module.sections.iter().enumerate() {
         match bytes_of(file.bytes, section.name) {
             b".modinfo" => {
-                // The kernel reads up to a NUL, wherever that is.
+                // The kernel reads up to a NUL, even beyond the section.
                 if bytes_of(file.bytes, section.data).last().is_some_and(|last| *last != 0) {
                     return Err(bad_section(i, "its last text does not end: sh_size", 0, section.size, 0));
                 }
@@ -51,7 +54,7 @@ pub(crate) fn read<H: FileHeader<Endian = Endianness>>(file: &File<'_, H>, modul
     Ok(())
 }
 
-/// NUL-separated `key=value`, with runs of NULs between.
+/// Parses NUL-separated `key=value` entries, with runs of NULs between them.
 fn modinfo(file: &[u8], data: Span, out: &mut Vec<Pair>) {
     let mut at = data.at;
     for entry in bytes_of(file, data).split(|b| *b == 0) {
@@ -66,14 +69,14 @@ fn modinfo(file: &[u8], data: Span, out: &mut Vec<Pair>) {
     }
 }
 
-/// An unsigned long with the CRC, then the name, 64 bytes together.
+/// Parses entries of 64 bytes: an unsigned long with the CRC, then the name.
 fn versions<H: FileHeader<Endian = Endianness>>(
     file: &File<'_, H>,
     index: usize,
     section: &Section,
     class: u8,
     out: &mut Vec<Version>,
-) -> Result<(), Finding> {
+) -> Result<(), ElfError> {
     const ENTRY: usize = 64;
     let word = usize::from(class / 8);
     if !(section.data.len as usize).is_multiple_of(ENTRY) {
@@ -81,7 +84,7 @@ fn versions<H: FileHeader<Endian = Endianness>>(
     }
     for (entry, at) in bytes_of(file.bytes, section.data).chunks_exact(ENTRY).zip((section.data.at..).step_by(ENTRY)) {
         let mut crc = [0; 4];
-        // The low half of the word.
+        // The CRC is the low half of the word.
         let low = if file.endian.is_big_endian() { word - 4 } else { 0 };
         crc.copy_from_slice(&entry[low..low + 4]);
         let start = at as usize + word;
@@ -92,9 +95,9 @@ fn versions<H: FileHeader<Endian = Endianness>>(
     Ok(())
 }
 
-/// CONFIG_EXTENDED_MODVERSIONS: names of any length, one after the other, and their CRCs in a table of their own.
-/// What `__versions` has as well is not said twice.
-fn extended_versions(file: &[u8], endian: Endianness, module: &mut Module) -> Result<(), Finding> {
+/// Parses CONFIG_EXTENDED_MODVERSIONS: names of any length, one after the other, and a separate table with their CRCs.
+/// Entries that `__versions` has as well are skipped.
+fn extended_versions(file: &[u8], endian: Endianness, module: &mut Module) -> Result<(), ElfError> {
     let named = |name: &[u8]| module.sections.iter().position(|s| bytes_of(file, s.name) == name);
     let (crcs, names) = match (named(b"__version_ext_crcs"), named(b"__version_ext_names")) {
         (None, None) => return Ok(()),

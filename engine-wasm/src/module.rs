@@ -1,4 +1,4 @@
-//! What is read from a file.
+//! The records of a file.
 
 use alloc::vec::Vec;
 use relobox_abi::{Export, Group, Pair, Relocation, Section, Span, Symbol, Version};
@@ -8,34 +8,34 @@ use relobox_abi::{Export, Group, Pair, Relocation, Section, Span, Symbol, Versio
 pub struct Module {
     /// `e_machine`.
     pub machine: u16,
-    /// 32 or 64.
+    /// The ELF class: 32 or 64.
     pub class: u8,
-    /// 1 little, 2 big.
+    /// The byte order: 1 little, 2 big.
     pub order: u8,
     /// `e_flags`.
     pub elf_flags: u32,
-    /// By section index.
+    /// The sections, by index.
     pub sections: Vec<Section>,
-    /// By symbol index.
+    /// The symbols, by index.
     pub symbols: Vec<Symbol>,
-    /// In file order.
+    /// The groups of relocations, in file order.
     pub groups: Vec<Group>,
-    /// In file order.
+    /// The relocations, in file order.
     pub relocations: Vec<Relocation>,
-    /// `.modinfo`.
+    /// The entries of `.modinfo`.
     pub modinfo: Vec<Pair>,
-    /// What it exports.
+    /// The exported symbols.
     pub exports: Vec<Export>,
-    /// `__versions`, and its extension.
+    /// The entries of `__versions` and of its extension.
     pub versions: Vec<Version>,
-    /// Index of `init_module`, or 0.
+    /// The index of the symbol `init_module`, or 0.
     pub init: u32,
-    /// Index of `cleanup_module`, or 0.
+    /// The index of the symbol `cleanup_module`, or 0.
     pub exit: u32,
-    /// Bytes of the appended signature.
+    /// The size in bytes of the appended signature.
     pub signature: u32,
-    /// The section with the symbols' names, or 0.
+    /// The index of the string table of the symbols, or 0.
     pub strings: u32,
-    /// The sections' names.
+    /// The string table of the sections' names.
     pub section_names: Span,
 }

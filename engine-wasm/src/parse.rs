@@ -1,7 +1,7 @@
-//! The header, the section table, and the order of everything else.
+//! Parses a file: the header, the section table, and then everything else in order.
 
+use crate::error::{ElfError, fault, malformed};
 use crate::file::File;
-use crate::finding::{Finding, fault, malformed};
 use crate::module::Module;
 use crate::{exports, limits, linux, relocations, tables};
 use object::elf::{self, FileHeader32, FileHeader64};
@@ -9,8 +9,11 @@ use object::read::elf::{FileHeader, SectionHeader};
 use object::{Endian, Endianness, ReadRef};
 use relobox_abi::{NONE, Symbol, order, parse as what};
 
-/// Reads `bytes`. `mode` is one of [`relobox_abi::parse`].
-pub fn parse(bytes: &[u8], mode: u32) -> Result<Module, Finding> {
+/// Parses a file. `mode` is one of [`relobox_abi::parse`].
+///
+/// # Errors
+/// NOT_ELF if it is not a relocatable ELF file, MALFORMED if it contradicts ELF, TOO_LARGE if it exceeds a limit.
+pub fn parse(bytes: &[u8], mode: u32) -> Result<Module, ElfError> {
     let not_elf = |text| fault(relobox_abi::fault::NOT_ELF, NONE, text, 0, bytes.len() as u64, 0);
     if bytes.len() > limits::FILE {
         return Err(fault(relobox_abi::fault::TOO_LARGE, NONE, "file", 0, bytes.len() as u64, limits::FILE as u64));
@@ -28,7 +31,7 @@ pub fn parse(bytes: &[u8], mode: u32) -> Result<Module, Finding> {
     Ok(module)
 }
 
-fn class<H: FileHeader<Endian = Endianness>>(bytes: &[u8], mode: u32) -> Result<Module, Finding> {
+fn class<H: FileHeader<Endian = Endianness>>(bytes: &[u8], mode: u32) -> Result<Module, ElfError> {
     let header: &H = bytes
         .read_at(0)
         .map_err(|()| malformed("the ELF header is cut off: the length of the file", 0, bytes.len() as u64, 64))?;
@@ -36,7 +39,7 @@ fn class<H: FileHeader<Endian = Endianness>>(bytes: &[u8], mode: u32) -> Result<
         return Err(malformed("unknown ELF version in e_ident", 6, u64::from(header.e_ident().version.0), 1));
     }
     let bad_order = || malformed("unknown byte order in e_ident", 5, header.e_ident().data.0.into(), 2);
-    // The library takes whatever is not big-endian for little-endian.
+    // The `object` crate treats every other value as little-endian.
     if !matches!(header.e_ident().data, elf::ELFDATA2LSB | elf::ELFDATA2MSB) {
         return Err(bad_order());
     }
@@ -48,7 +51,7 @@ fn class<H: FileHeader<Endian = Endianness>>(bytes: &[u8], mode: u32) -> Result<
     let at: u64 = header.e_shoff(endian).into();
     let headers = header
         .section_headers(endian, bytes)
-        .map_err(|_| malformed("the section table does not lie in the file: e_shoff", at, at, bytes.len() as u64))?;
+        .map_err(|_| malformed("the section table lies outside the file: e_shoff", at, at, bytes.len() as u64))?;
     if headers.is_empty() {
         return Err(malformed("there is no section table: e_shoff", 0, at, 0));
     }
@@ -56,10 +59,10 @@ fn class<H: FileHeader<Endian = Endianness>>(bytes: &[u8], mode: u32) -> Result<
         let (count, max) = (headers.len() as u64, limits::SECTIONS as u64);
         return Err(fault(relobox_abi::fault::TOO_LARGE, NONE, "number of sections", at, count, max));
     }
-    // Where it is more than nothing, it would be a table that nobody looks for there.
+    // Section 0 with contents would be a table in a place where no consumer looks for one.
     let first = headers[0].sh_type(endian);
     if first != elf::SHT_NULL {
-        return Err(malformed("section 0 is not void: sh_type", at, first.0.into(), elf::SHT_NULL.0.into()));
+        return Err(malformed("section 0 is not SHT_NULL: sh_type", at, first.0.into(), elf::SHT_NULL.0.into()));
     }
     let file = File { bytes, endian, header, headers };
     let section_names = tables::section_names(&file)?;

@@ -1,8 +1,8 @@
-//! The module itself with its relocations done, for a kernel's own loader.
+//! Writes the module itself, relocated, for a kernel's own loader.
 
 use crate::emit::{Output, Placed, add_name};
+use crate::error::{ElfError, fault, malformed};
 use crate::file::bytes_of;
-use crate::finding::{Finding, fault, malformed};
 use crate::limits;
 use crate::module::Module;
 use alloc::borrow::Cow;
@@ -12,7 +12,7 @@ use object::endian::Endianness;
 use object::write::elf::{Encoder, SectionHeader};
 use relobox_abi::{NONE, order};
 
-/// Where the ELF header and the section headers have what is read or changed here, in bytes.
+/// The offsets, in bytes, of the fields of the ELF header and the section headers that are read or changed here.
 struct Format {
     word: usize,
     e_shoff: usize,
@@ -31,7 +31,7 @@ impl Format {
         }
     }
 
-    /// The offset of the section headers.
+    /// Returns the offset of the section headers.
     fn table(&self, file: &[u8]) -> Option<usize> {
         let bytes = file.get(self.e_shoff..self.e_shoff + self.word)?.iter();
         let push = |n: usize, b: &u8| n.checked_mul(256).map(|n| n | usize::from(*b));
@@ -49,17 +49,20 @@ impl Format {
     }
 }
 
-fn no_table() -> Finding {
-    malformed("the section table does not lie in the file", 0, 0, 0)
+fn no_table() -> ElfError {
+    malformed("the section table lies outside the file", 0, 0, 0)
 }
 
-/// Turns every relocation section that was applied into an empty SHT_NULL, in place; section numbers stay.
-/// The file then ends before its signature, which no longer fits: that many bytes are left.
-pub fn void_relocations(file: &mut [u8], module: &Module) -> Result<usize, Finding> {
+/// Turns every relocation section that was applied into an empty SHT_NULL, in place; section indices stay. Returns the
+/// length of the file without its signature, which is no longer valid.
+///
+/// # Errors
+/// MALFORMED if the section headers are not in the file.
+pub fn void_relocations(file: &mut [u8], module: &Module) -> Result<usize, ElfError> {
     let format = Format::of(module);
     let table = format.table(file).ok_or_else(no_table)?;
     for group in &module.groups {
-        // Everything but the name: a void section keeps that, for people.
+        // Everything but the name is cleared, so that people can still see what the section was.
         let header = (group.source as usize)
             .checked_mul(format.entry)
             .and_then(|at| file.get_mut(table.checked_add(at)?..)?.get_mut(4..format.entry));
@@ -68,13 +71,17 @@ pub fn void_relocations(file: &mut [u8], module: &Module) -> Result<usize, Findi
     Ok(file.len().saturating_sub(module.signature as usize))
 }
 
-/// Adds the synthetic sections to `file`, which ends before its signature: what is to follow it, in pieces. Its
-/// sections keep their numbers; behind them come the synthetic ones, in order, and then a table of all sections' names.
+/// Adds the synthetic sections to `file`, which ends before its signature. Returns the pieces that follow it. Existing
+/// sections keep their indices. The synthetic sections come after them, in order, and then a table of all section
+/// names.
+///
+/// # Errors
+/// TOO_LARGE if there are too many sections or bytes, MALFORMED if the headers are not in the file.
 pub fn append_sections<'a>(
     file: &mut [u8],
     module: &Module,
     synthetic: &[Placed<'a>],
-) -> Result<Vec<Cow<'a, [u8]>>, Finding> {
+) -> Result<Vec<Cow<'a, [u8]>>, ElfError> {
     if synthetic.is_empty() {
         return Ok(Vec::new());
     }
@@ -86,7 +93,8 @@ pub fn append_sections<'a>(
     }
     let table = format.table(file).and_then(|at| file.get(at..)?.get(..old * format.entry));
     let mut table = table.ok_or_else(no_table)?.to_vec();
-    // A table of our own: the old one may be the symbols' as well, whose size a kernel's layout depends on.
+    // The names get a table of their own. The old one may also have the symbols' names, and a kernel's layout depends
+    // on its size.
     let mut names = bytes_of(file, module.section_names).to_vec();
     if names.last() != Some(&0) {
         names.push(0);

@@ -1,10 +1,10 @@
-//! Relocations of sections that are in memory, in each of ELF's forms: REL, RELA, CREL.
+//! The relocations of sections in memory, in each format of ELF: REL, RELA, CREL.
 //!
-//! What a table relocates says its `sh_info`, whatever its name. A type that may be a relocation table and is not known
-//! is refused: left out, its relocations would be missing in the code.
+//! `sh_info` says which section a table relocates, whatever its name is. A section type that may be a relocation table
+//! and is unknown is refused, because the code would lack its relocations if it were ignored.
 
+use crate::error::{ElfError, bad_section, fault};
 use crate::file::{File, bytes_of};
-use crate::finding::{Finding, bad_section, fault};
 use crate::tables::{Header, records};
 use crate::{crel, limits};
 use alloc::vec::Vec;
@@ -17,41 +17,41 @@ use relobox_abi::{Group, Relocation, Section, group_flag, section_flag, section_
 /// A relocation table of a section in memory.
 #[derive(Clone, Copy)]
 pub(crate) struct Table {
-    /// The section that it is.
+    /// The index of the table's section.
     source: usize,
-    /// The section that it relocates.
+    /// The index of the section that it relocates.
     pub(crate) target: usize,
-    form: Form,
+    format: Format,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Form {
+enum Format {
     Rel,
     Rela,
     Crel,
 }
 
-/// What a section's type says of it.
+/// The meaning of a section's type.
 enum Type {
-    Table(Form),
-    /// Relocations of another form, whatever `sh_link` says.
+    Table(Format),
+    /// Relocations in another format, whatever `sh_link` says.
     Foreign,
-    /// Something else that ELF defines.
+    /// Another type that ELF defines.
     Other,
-    /// Of a system or a machine, and not known here: relocations, if it is linked as they are.
+    /// An unknown type of a system or a machine. It has relocations if its links are those of a relocation table.
     Unknown,
 }
 
-/// GNU's relocations that go to a file's second table; not in `object`.
+/// GNU's relocations for a second table of a file; the `object` crate does not define it.
 const SHT_SECONDARY_RELOC: u32 = 0x6000_0004;
-/// AArch64's RELR with signed pointers; the number means something else on other machines.
+/// AArch64's RELR with signed pointers. The number has another meaning on other machines.
 const SHT_AARCH64_AUTH_RELR: u32 = 0x7000_0004;
 
 fn type_of(kind: elf::SectionType, machine: elf::Machine) -> Type {
     match kind {
-        elf::SHT_REL => Type::Table(Form::Rel),
-        elf::SHT_RELA => Type::Table(Form::Rela),
-        elf::SHT_CREL => Type::Table(Form::Crel),
+        elf::SHT_REL => Type::Table(Format::Rel),
+        elf::SHT_RELA => Type::Table(Format::Rela),
+        elf::SHT_CREL => Type::Table(Format::Crel),
         elf::SHT_RELR | elf::SHT_ANDROID_REL | elf::SHT_ANDROID_RELA | elf::SHT_ANDROID_RELR => Type::Foreign,
         elf::SectionType(SHT_SECONDARY_RELOC) => Type::Foreign,
         elf::SectionType(SHT_AARCH64_AUTH_RELR) if machine == elf::EM_AARCH64 => Type::Foreign,
@@ -60,7 +60,7 @@ fn type_of(kind: elf::SectionType, machine: elf::Machine) -> Type {
     }
 }
 
-/// Hashes of the names of all allocated sections, ascending: whatever the names are, each is read once.
+/// Returns the hashes of the names of all allocated sections, ascending. Each name is read once.
 fn names_in_memory<H: FileHeader<Endian = Endianness>>(file: &File<'_, H>, sections: &[Section]) -> Vec<u64> {
     let allocated = sections.iter().filter(|s| s.flags & section_flag::ALLOC != 0);
     let mut hashes: Vec<u64> = allocated.map(|s| hash(bytes_of(file.bytes, s.name))).collect();
@@ -68,17 +68,17 @@ fn names_in_memory<H: FileHeader<Endian = Endianness>>(file: &File<'_, H>, secti
     hashes
 }
 
-/// FNV-1a. Names that collide only have a table refused.
+/// FNV-1a. A collision of names only causes a table to be refused.
 fn hash(name: &[u8]) -> u64 {
     name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }
 
-/// The relocation tables of allocated sections, in file order, without those that are left for the kernel.
+/// Returns the relocation tables of allocated sections, in file order, without those that are left to the kernel.
 pub(crate) fn tables<H: FileHeader<Endian = Endianness>>(
     file: &File<'_, H>,
     sections: &[Section],
     symtab: Option<usize>,
-) -> Result<Vec<Table>, Finding> {
+) -> Result<Vec<Table>, ElfError> {
     let e = file.endian;
     let mut out = Vec::new();
     let mut in_memory = None;
@@ -88,27 +88,27 @@ pub(crate) fn tables<H: FileHeader<Endian = Endianness>>(
         let allocated = relocated.is_some_and(|s| s.flags & section_flag::ALLOC != 0);
         let empty = sections[source].size == 0;
         let foreign = |text| Err(bad_section(source, text, 0, header.sh_type(e).0.into(), 0));
-        let form = match type_of(header.sh_type(e), file.header.e_machine(e)) {
+        let format = match type_of(header.sh_type(e), file.header.e_machine(e)) {
             Type::Other => continue,
             Type::Unknown => {
                 let linked = symtab.is_some() && Some(file.link(source)) == symtab;
-                // Of a section that there is not, a linked file might make one: sections are added behind the last.
+                // A linked file might have a section with that index, because sections are added after the last one.
                 let allocated = allocated || relocated.is_none() && target != 0;
                 if allocated && !empty && (linked || sections[source].flags & elf::SHF_INFO_LINK.0 != 0) {
-                    return foreign("it relocates a section in memory, in a form that is not known here: sh_type");
+                    return foreign("it relocates a section in memory, in an unknown format: sh_type");
                 }
                 continue;
             }
             Type::Foreign => {
-                // Without a target it is about all of the file.
+                // Without a target, the table applies to the whole file.
                 if !empty && (allocated || relocated.is_none()) {
-                    return foreign("relocations of this form have no place in a module: sh_type");
+                    return foreign("relocations of this format are not allowed in a module: sh_type");
                 }
                 continue;
             }
-            Type::Table(form) => form,
+            Type::Table(format) => format,
         };
-        // What is found by its name would be gone once the relocations are done.
+        // Sections that the kernel finds by these names would lose their meaning after relocation.
         if allocated && !empty && bytes_of(file.bytes, sections[source].name).starts_with(b"__version") {
             return foreign("relocations have the name of a module's versions: sh_type");
         }
@@ -131,9 +131,9 @@ pub(crate) fn tables<H: FileHeader<Endian = Endianness>>(
             }
             continue;
         }
-        // A live patch's: done by the kernel, when what it patches is there.
+        // The kernel applies a live patch's relocations when the patched object is loaded.
         if sections[source].flags & section_flag::RELA_LIVEPATCH != 0 {
-            if form != Form::Rela {
+            if format != Format::Rela {
                 return foreign("a live patch's relocations must be SHT_RELA: sh_type");
             }
             continue;
@@ -145,24 +145,24 @@ pub(crate) fn tables<H: FileHeader<Endian = Endianness>>(
             let text = "its symbols are not the symbol table: sh_link";
             return Err(bad_section(source, text, 0, file.link(source) as u64, symtab.unwrap_or(0) as u64));
         }
-        out.push(Table { source, target, form });
+        out.push(Table { source, target, format });
     }
     Ok(out)
 }
 
-/// The relocations of `tables`, one group for each.
+/// Reads the relocations of `tables`, as one group for each table.
 pub(crate) fn relocations<H: FileHeader<Endian = Endianness>>(
     file: &File<'_, H>,
     sections: &[Section],
     tables: impl Iterator<Item = Table> + Clone,
-) -> Result<(Vec<Group>, Vec<Relocation>), Finding> {
+) -> Result<(Vec<Group>, Vec<Relocation>), ElfError> {
     let most = limits::relocations_for(file.bytes.len() as u64);
     let mut wanted = 0;
     for t in tables.clone() {
-        let count = match t.form {
-            Form::Rel => sections[t.source].size / size_of::<H::Rel>() as u64,
-            Form::Rela => sections[t.source].size / size_of::<H::Rela>() as u64,
-            Form::Crel => crel(file, sections, t.source)?.count,
+        let count = match t.format {
+            Format::Rel => sections[t.source].size / size_of::<H::Rel>() as u64,
+            Format::Rela => sections[t.source].size / size_of::<H::Rela>() as u64,
+            Format::Crel => crel(file, sections, t.source)?.count,
         };
         wanted += count;
         if wanted > most {
@@ -186,28 +186,28 @@ pub(crate) fn relocations<H: FileHeader<Endian = Endianness>>(
     Ok((groups, out))
 }
 
-fn crel<'a, H: Header>(file: &File<'a, H>, sections: &[Section], source: usize) -> Result<crel::Crel<'a>, Finding> {
+fn crel<'a, H: Header>(file: &File<'a, H>, sections: &[Section], source: usize) -> Result<crel::Crel<'a>, ElfError> {
     crel::Crel::new(source, bytes_of(file.bytes, sections[source].data), file.header.is_class_64())
 }
 
-/// Whether addends are in place.
+/// Reads entries. Returns whether addends are in place.
 fn read<H: Header>(
     file: &File<'_, H>,
     sections: &[Section],
     table: Table,
     out: &mut Vec<Relocation>,
-) -> Result<bool, Finding> {
+) -> Result<bool, ElfError> {
     let e = file.endian;
     let mips64el = file.header.is_mips64el(e);
-    // All of `r_info` that is not the symbol.
+    // The type word is all of `r_info` except the symbol.
     let kind_mask = if file.header.is_class_64() { u64::from(u32::MAX) } else { 0xff };
-    match table.form {
-        Form::Rel => {
+    match table.format {
+        Format::Rel => {
             let entries: &[H::Rel] = records(file, table.source)?;
             out.extend(entries.iter().map(|r| {
                 let info: u64 = r.r_info(e).into();
                 let (symbol, kind) = match mips64el {
-                    // Not a word, but a word and four bytes: the symbol comes first.
+                    // mips64el stores a word and four bytes instead of a 64-bit word: the symbol comes first.
                     true => (info as u32, ((info >> 32) as u32).swap_bytes()),
                     false => (r.r_sym(e), (info & kind_mask) as u32),
                 };
@@ -215,7 +215,7 @@ fn read<H: Header>(
             }));
             Ok(true)
         }
-        Form::Rela => {
+        Format::Rela => {
             let entries: &[H::Rela] = records(file, table.source)?;
             out.extend(entries.iter().map(|r| Relocation {
                 offset: r.r_offset(e).into(),
@@ -225,7 +225,7 @@ fn read<H: Header>(
             }));
             Ok(false)
         }
-        Form::Crel => {
+        Format::Crel => {
             let crel = crel(file, sections, table.source)?;
             let in_place = !crel.explicit;
             crel.read(out)?;
@@ -234,7 +234,7 @@ fn read<H: Header>(
     }
 }
 
-// The host tells the forms apart by the same numbers.
+// The host tells the formats apart by the same numbers.
 const _: () = assert!(
     section_kind::REL == elf::SHT_REL.0
         && section_kind::RELA == elf::SHT_RELA.0

@@ -1,7 +1,7 @@
 //! Sections and symbols.
 
+use crate::error::{ElfError, bad_section, fault, malformed};
 use crate::file::{File, bytes_of, string_at};
-use crate::finding::{Finding, bad_section, fault, malformed};
 use crate::limits;
 use alloc::vec::Vec;
 use object::elf;
@@ -12,11 +12,11 @@ use relobox_abi::{Section, Span, Symbol, symbol_flag};
 pub(crate) trait Header: FileHeader<Endian = Endianness> {}
 impl<H: FileHeader<Endian = Endianness>> Header for H {}
 
-/// Every section, its contents inside the file, none overlapping another.
+/// Reads every section. Their contents lie in the file, and none overlap.
 pub(crate) fn sections<H: FileHeader<Endian = Endianness>>(
     file: &File<'_, H>,
     names: Span,
-) -> Result<Vec<Section>, Finding> {
+) -> Result<Vec<Section>, ElfError> {
     let mut out = Vec::with_capacity(file.headers.len());
     let most = limits::names_for(file.bytes.len() as u64);
     let mut length = 0u64;
@@ -24,7 +24,7 @@ pub(crate) fn sections<H: FileHeader<Endian = Endianness>>(
         out.push(if i == 0 { Section { align: 1, ..Default::default() } } else { section(file, i, header, names)? });
         length += u64::from(out[i].name.len);
         if length > most {
-            let text = "sections' names lie on top of each other; their length is";
+            let text = "sections' names overlap; their length is";
             return Err(fault(relobox_abi::fault::TOO_LARGE, i as u32, text, 0, length, most));
         }
     }
@@ -32,8 +32,8 @@ pub(crate) fn sections<H: FileHeader<Endian = Endianness>>(
     Ok(out)
 }
 
-/// The strings of `e_shstrndx`.
-pub(crate) fn section_names<H: FileHeader<Endian = Endianness>>(file: &File<'_, H>) -> Result<Span, Finding> {
+/// Returns the string table of `e_shstrndx`.
+pub(crate) fn section_names<H: FileHeader<Endian = Endianness>>(file: &File<'_, H>) -> Result<Span, ElfError> {
     let at = file.section_table();
     let index = file
         .header
@@ -42,15 +42,15 @@ pub(crate) fn section_names<H: FileHeader<Endian = Endianness>>(file: &File<'_, 
     if index >= file.headers.len() {
         return Err(malformed("no such section: e_shstrndx", at, index as u64, file.headers.len() as u64 - 1));
     }
-    // Names in a section of relocations would be gone once these are done.
+    // Names in a relocation section would be lost after relocation.
     if file.headers[index].sh_type(file.endian) != elf::SHT_STRTAB {
-        return Err(malformed("the section of names is no string table: e_shstrndx", at, index as u64, 0));
+        return Err(malformed("the section of names is not a string table: e_shstrndx", at, index as u64, 0));
     }
     contents(file, index)
 }
 
-/// A section's contents, as a run of the file.
-pub(crate) fn contents<H: Header>(file: &File<'_, H>, index: usize) -> Result<Span, Finding> {
+/// Returns a section's contents, as a run of the file.
+pub(crate) fn contents<H: Header>(file: &File<'_, H>, index: usize) -> Result<Span, ElfError> {
     let header = &file.headers[index];
     let (at, size): (u64, u64) = (header.sh_offset(file.endian).into(), header.sh_size(file.endian).into());
     if matches!(header.sh_type(file.endian), elf::SHT_NOBITS | elf::SHT_NULL) || size == 0 {
@@ -59,7 +59,7 @@ pub(crate) fn contents<H: Header>(file: &File<'_, H>, index: usize) -> Result<Sp
     let len = file.bytes.len() as u64;
     match at.checked_add(size) {
         Some(end) if end <= len => Ok(Span { at: at as u32, len: size as u32 }),
-        _ => Err(bad_section(index, "its contents do not lie in the file: sh_size", at, size, len.saturating_sub(at))),
+        _ => Err(bad_section(index, "its contents lie outside the file: sh_size", at, size, len.saturating_sub(at))),
     }
 }
 
@@ -68,7 +68,7 @@ fn section<H: Header>(
     index: usize,
     header: &H::SectionHeader,
     names: Span,
-) -> Result<Section, Finding> {
+) -> Result<Section, ElfError> {
     let e = file.endian;
     let name_at = header.sh_name(e);
     let end = (names.at + names.len) as usize;
@@ -94,14 +94,14 @@ fn section<H: Header>(
         return Err(bad_section(index, "an allocated section cannot be compressed: sh_flags", 0, flags, 0));
     }
     if kind == elf::SHT_NOBITS && size > limits::NOBITS {
-        return Err(bad_section(index, "it is enormous: sh_size", 0, size, limits::NOBITS));
+        return Err(bad_section(index, "it is too large: sh_size", 0, size, limits::NOBITS));
     }
     let data = contents(file, index)?;
     Ok(Section { address: 0, size, align, flags, data, name, kind: kind.0, reserved: 0 })
 }
 
-/// Two sections that share bytes would be patched through each other.
-fn no_overlap<H: Header>(file: &File<'_, H>, sections: &[Section]) -> Result<(), Finding> {
+/// Refuses sections that share bytes, since each would be patched through the other.
+fn no_overlap<H: Header>(file: &File<'_, H>, sections: &[Section]) -> Result<(), ElfError> {
     let table = file.section_table();
     let table_end = table + file.headers.len() as u64 * size_of::<H::SectionHeader>() as u64;
     let mut runs: Vec<(u64, u64, usize)> = Vec::with_capacity(sections.len() + 2);
@@ -123,8 +123,8 @@ fn no_overlap<H: Header>(file: &File<'_, H>, sections: &[Section]) -> Result<(),
     Ok(())
 }
 
-/// The one symbol table, if there is one.
-pub(crate) fn symbol_table<H: FileHeader<Endian = Endianness>>(file: &File<'_, H>) -> Result<Option<usize>, Finding> {
+/// Returns the index of the only symbol table, if there is one.
+pub(crate) fn symbol_table<H: FileHeader<Endian = Endianness>>(file: &File<'_, H>) -> Result<Option<usize>, ElfError> {
     let mut tables = (0..file.headers.len()).filter(|i| file.kind(*i) == elf::SHT_SYMTAB);
     let first = tables.next();
     match tables.next() {
@@ -133,7 +133,7 @@ pub(crate) fn symbol_table<H: FileHeader<Endian = Endianness>>(file: &File<'_, H
     }
 }
 
-pub(crate) fn records<'a, T: Pod, H: Header>(file: &File<'a, H>, section: usize) -> Result<&'a [T], Finding> {
+pub(crate) fn records<'a, T: Pod, H: Header>(file: &File<'a, H>, section: usize) -> Result<&'a [T], ElfError> {
     let header = &file.headers[section];
     let entry: u64 = header.sh_entsize(file.endian).into();
     let want = size_of::<T>() as u64;
@@ -145,17 +145,16 @@ pub(crate) fn records<'a, T: Pod, H: Header>(file: &File<'a, H>, section: usize)
         return Err(bad_section(section, "not a whole number of entries: sh_size", 0, size, want));
     }
     let at = header.sh_offset(file.endian).into();
-    let bad =
-        |_| bad_section(section, "its contents do not lie in the file: sh_size", at, size, file.bytes.len() as u64);
+    let bad = |_| bad_section(section, "its contents lie outside the file: sh_size", at, size, file.bytes.len() as u64);
     header.data_as_array(file.endian, file.bytes).map_err(bad)
 }
 
-/// Every symbol of section `table`.
+/// Reads every symbol of section `table`.
 pub(crate) fn symbols<H: FileHeader<Endian = Endianness>>(
     file: &File<'_, H>,
     sections: &[Section],
     table: usize,
-) -> Result<Vec<Symbol>, Finding> {
+) -> Result<Vec<Symbol>, ElfError> {
     let e = file.endian;
     let raw: &[H::Sym] = records(file, table)?;
     let link = file.link(table);
@@ -184,7 +183,7 @@ pub(crate) fn symbols<H: FileHeader<Endian = Endianness>>(
         };
         length += u64::from(name.len);
         if length > most {
-            let text = "symbols' names lie on top of each other; their length is";
+            let text = "symbols' names overlap; their length is";
             return Err(fault(relobox_abi::fault::TOO_LARGE, table as u32, text, i as u64, length, most));
         }
         let mut flags = 0;
@@ -206,9 +205,9 @@ pub(crate) fn symbols<H: FileHeader<Endian = Endianness>>(
                 0
             }
             SHN_XINDEX => extended.and_then(|x| x.get(i)).map_or(u32::MAX, |x| x.get(e)),
-            // Each machine, and each system, has numbers of its own there, and none is a section.
+            // These indices differ between machines and systems, and none of them is a section.
             index @ SHN_LORESERVE.. => {
-                let text = "a symbol is in a reserved section, of which nothing is known here: st_shndx";
+                let text = "a symbol is in an unknown reserved section: st_shndx";
                 return Err(bad_section(table, text, i as u64, index.into(), sections.len() as u64 - 1));
             }
             index => index.into(),
@@ -225,7 +224,7 @@ pub(crate) fn symbols<H: FileHeader<Endian = Endianness>>(
         if bytes_of(file.bytes, sections[section as usize].name) == b".data..percpu" {
             flags |= symbol_flag::PERCPU;
         }
-        // The types from 13 up are each machine's own: on parisc, 13 is a function (STT_PARISC_MILLI).
+        // The types from 13 are specific to the machine: on parisc, 13 is a function (STT_PARISC_MILLI).
         if sparc && s.st_type() == elf::STT_SPARC_REGISTER && flags & symbol_flag::UNDEFINED != 0 {
             flags |= symbol_flag::REGISTER;
         }
@@ -246,14 +245,14 @@ const SHN_LORESERVE: u16 = elf::SHN_LORESERVE;
 const SHN_ABS: u16 = elf::SHN_ABS.0;
 const SHN_COMMON: u16 = elf::SHN_COMMON.0;
 const SHN_XINDEX: u16 = elf::SHN_XINDEX.0;
-/// Linux's own.
+/// SHN_LIVEPATCH, specific to Linux.
 const SHN_LIVEPATCH: u16 = 0xff20;
 
-/// The section indices that do not fit into 16 bits.
+/// Returns the section indices that do not fit into 16 bits (SHT_SYMTAB_SHNDX).
 fn extended_indices<'a, H: Header>(
     file: &File<'a, H>,
     table: usize,
-) -> Result<Option<&'a [object::U32<Endianness>]>, Finding> {
+) -> Result<Option<&'a [object::U32<Endianness>]>, ElfError> {
     let found = (0..file.headers.len()).find(|i| file.kind(*i) == elf::SHT_SYMTAB_SHNDX && file.link(*i) == table);
     found.map(|section| records(file, section)).transpose()
 }

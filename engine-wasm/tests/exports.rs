@@ -29,7 +29,7 @@ fn shapes() -> impl Iterator<Item = Shape> {
 }
 
 /// What is exported: name, namespace, offset in `.text`.
-type Wanted = (&'static str, &'static str, u64);
+type ExpectedExport = (&'static str, &'static str, u64);
 
 /// How CRCs are kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,7 +44,7 @@ enum Crcs {
 }
 
 /// A file with one table.
-fn with_table(shape: Shape, table: &'static str, exports: &[Wanted], crcs: Crcs) -> Elf {
+fn with_table(shape: Shape, table: &'static str, exports: &[ExpectedExport], crcs: Crcs) -> Elf {
     let mut elf = Elf::new(62, shape.form);
     let text = elf.plain(".text", &[0; 64]);
     // Names stand behind others, as in a linked module.
@@ -129,7 +129,8 @@ fn value(module: &Module, e: &Export) -> u64 {
 
 #[test]
 fn tables_of_every_shape_are_read() {
-    let wanted: [Wanted; 4] = [("zeta", "", 8), ("alpha", "NS", 16), ("mid", "module:a,b-*", 0), ("beta", "", 63)];
+    let wanted: [ExpectedExport; 4] =
+        [("zeta", "", 8), ("alpha", "NS", 16), ("mid", "module:a,b-*", 0), ("beta", "", 63)];
     for shape in shapes() {
         for crcs in [Crcs::None, Crcs::Plain, Crcs::Absolute, Crcs::Relative] {
             for (table, gpl) in [("__ksymtab", false), ("__ksymtab_gpl", true)] {
@@ -163,7 +164,7 @@ const SHAPE: Shape = Shape { form: FORMS[0], relative: true, explicit: true, old
 /// Linux 7.0: one table, and a byte of flags for each entry.
 #[test]
 fn flags_of_exports_are_read() {
-    let wanted: [Wanted; 3] = [("a", "", 0), ("b", "", 1), ("c", "", 2)];
+    let wanted: [ExpectedExport; 3] = [("a", "", 0), ("b", "", 1), ("c", "", 2)];
     for (flags, expected) in [
         (&[0, 1, 2][..], [false, true, false]),
         (&[3, 0xfe, 0xff], [true, false, true]),
@@ -209,8 +210,8 @@ fn tables_that_lead_nowhere_are_refused() {
         let mut elf = with_table(SHAPE, "__ksymtab", &[("a", "", 0), ("b", "", 1)], Crcs::None);
         let table = elf.sections.iter_mut().find(|s| s.name == ".rel_of_exports").unwrap();
         table.data.drain(24 * (lose - 1)..24 * lose);
-        let finding = parse(&elf.write(), mode::ALL).expect_err("an entry without a name");
-        assert!(finding.text.contains("lead to its name"), "{}", finding.text);
+        let error = parse(&elf.write(), mode::ALL).expect_err("an entry without a name");
+        assert!(error.text.contains("refer to its name"), "{}", error.text);
     }
     let mut elf = with_table(SHAPE, "__ksymtab", &[("a", "", 0)], Crcs::None);
     elf.sections.iter_mut().find(|s| s.name == "__ksymtab").unwrap().data.push(0);
@@ -277,7 +278,7 @@ fn broken_tables_of_versions_are_refused() {
         let mut elf = Elf::new(62, FORMS[0]);
         crcs.map(|crcs| elf.plain("__version_ext_crcs", crcs));
         names.map(|names| elf.plain("__version_ext_names", names));
-        let finding = parse(&elf.write(), mode::ALL).expect_err(words);
-        assert!(finding.text.contains(words), "{}", finding.text);
+        let error = parse(&elf.write(), mode::ALL).expect_err(words);
+        assert!(error.text.contains(words), "{}", error.text);
     }
 }

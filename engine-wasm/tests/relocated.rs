@@ -4,7 +4,7 @@ use object::Endianness;
 use object::elf;
 use object::write::elf::{Encoder, FileHeader, FileHeaderLayout, SectionHeader};
 use relobox_abi::{fault, order, parse as mode, section_flag, synthetic_kind};
-use relobox_engine::{Finding, Module, Placed, append_sections, parse, void_relocations};
+use relobox_engine::{ElfError, Module, Placed, append_sections, parse, void_relocations};
 
 const SIGNED: &[u8] = b"PKCS7!\0\0\0\0\0\0\0\0\0\0\0\x06~Module signature appended~\n";
 const VENEERS: &[u8] = &[0xd6; 48];
@@ -69,7 +69,7 @@ fn made(kind: u32, name: &'static [u8], align: u64, contents: &'static [u8]) -> 
     Placed { address: 0, align, kind, name, contents }
 }
 
-fn relocated(mut file: Vec<u8>, module: &Module, synthetic: &[Placed<'_>]) -> Result<Vec<u8>, Finding> {
+fn relocated(mut file: Vec<u8>, module: &Module, synthetic: &[Placed<'_>]) -> Result<Vec<u8>, ElfError> {
     let len = void_relocations(&mut file, module)?;
     file.truncate(len);
     let pieces = append_sections(&mut file, module, synthetic)?;
@@ -130,8 +130,8 @@ fn more_sections_than_a_header_can_count_are_refused() {
     let file = module(64, false);
     let parsed = parse(&file, mode::ALL).expect("a module");
     let many = vec![made(synthetic_kind::TEXT, b".relobox.t", 4, &[]); 0xff00];
-    let finding = relocated(file.clone(), &parsed, &many).expect_err("too many");
-    assert_eq!((finding.fault.kind, finding.fault.max), (fault::TOO_LARGE, 0xfeff));
+    let error = relocated(file.clone(), &parsed, &many).expect_err("too many");
+    assert_eq!((error.fault.kind, error.fault.max), (fault::TOO_LARGE, 0xfeff));
     assert!(relocated(file, &parsed, &many[..0xfeff - 6]).is_ok());
 }
 
@@ -151,8 +151,8 @@ fn a_file_that_is_not_what_was_parsed_is_a_fault() {
         for value in [0xff, 0x7f] {
             let mut wild = file.clone();
             wild[shoff.clone()].fill(value);
-            let finding = relocated(wild, &parsed, &synthetic).expect_err("a table nowhere");
-            assert_eq!(finding.fault.kind, fault::MALFORMED);
+            let error = relocated(wild, &parsed, &synthetic).expect_err("a table nowhere");
+            assert_eq!(error.fault.kind, fault::MALFORMED);
         }
     }
 }

@@ -5,7 +5,7 @@ mod elf;
 use elf::{ALLOC, CREL, Elf, FORMS, REL, RELA, Section};
 use object::read::elf::CrelIterator;
 use relobox_abi::{Relocation, fault, group_flag, parse as mode, symbol_flag};
-use relobox_engine::{Finding, Module, parse, void_relocations};
+use relobox_engine::{ElfError, Module, parse, void_relocations};
 
 const X86_64: u16 = 62;
 
@@ -19,14 +19,14 @@ fn with_text(machine: u16, form: (bool, bool)) -> (Elf, u32) {
     (elf, text)
 }
 
-fn read(elf: &Elf) -> Result<Module, Finding> {
+fn read(elf: &Elf) -> Result<Module, ElfError> {
     parse(&elf.write(), mode::ALL)
 }
 
 fn refused(elf: &Elf, words: &str) {
-    let finding = read(elf).expect_err(words);
-    assert_eq!(finding.fault.kind, fault::MALFORMED, "{}", finding.text);
-    assert!(finding.text.contains(words), "{}", finding.text);
+    let error = read(elf).expect_err(words);
+    assert_eq!(error.fault.kind, fault::MALFORMED, "{}", error.text);
+    assert!(error.text.contains(words), "{}", error.text);
 }
 
 /// A compact table, by the specification; offsets in units of `1 << shift`.

@@ -1,4 +1,4 @@
-//! The parts that only exist inside a guest.
+//! The parts that only exist in a guest.
 #![allow(unsafe_code, reason = "an allocator, and the host's writes into our memory, are outside the language")]
 
 use alloc::alloc::{Layout, alloc_zeroed};
@@ -16,11 +16,11 @@ mod bump {
     const PAGE: usize = 65536;
 
     unsafe extern "C" {
-        /// Where the linker's data ends.
+        /// The end of the linker's data.
         static __heap_base: u8;
     }
 
-    /// Hands out memory upwards. Fresh pages of a Wasm memory are zero, and nothing is reused.
+    /// A bump allocator. New pages of a Wasm memory are zero, and nothing is reused.
     pub(super) struct Bump {
         next: Cell<usize>,
     }
@@ -39,7 +39,7 @@ mod bump {
         }
     }
 
-    // SAFETY: blocks never overlap: `next` only rises, and `realloc` extends only the last block.
+    // SAFETY: blocks never overlap, because `next` only grows, and `realloc` extends only the last block.
     unsafe impl GlobalAlloc for Bump {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             let next = if self.next.get() == 0 { (&raw const __heap_base) as usize } else { self.next.get() };
@@ -53,7 +53,7 @@ mod bump {
         }
 
         unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-            // SAFETY: the same contract; the pages are fresh, hence zero.
+            // SAFETY: the contract is the same, and the pages are new and so zero.
             unsafe { self.alloc(layout) }
         }
 
@@ -86,7 +86,8 @@ fn panic(_: &core::panic::PanicInfo) -> ! {
     core::arch::wasm32::unreachable()
 }
 
-/// Zeroed, 16-aligned room for the host to write in; 0 when memory is at its limit.
+/// Reserves zeroed memory, aligned to 16, into which the host writes. Returns its address, or 0 if memory is at its
+/// limit.
 #[must_use]
 pub fn reserve(bytes: u32) -> u32 {
     let Ok(layout) = Layout::from_size_align((bytes as usize).max(1), 16) else { return 0 };
@@ -94,36 +95,36 @@ pub fn reserve(bytes: u32) -> u32 {
     (unsafe { alloc_zeroed(layout) }) as usize as u32
 }
 
-/// The bytes that the host wrote at `at`. Whoever calls it is the only one who uses them.
+/// Returns the bytes that the host wrote at `at`, for exclusive use.
 ///
 /// # Safety
-/// `at` and `bytes` describe memory from [`reserve`], and no other reference to it is alive.
+/// `at` and `bytes` must describe memory from [`reserve`], and no other reference to it may exist.
 #[must_use]
 pub unsafe fn job_bytes(at: u32, bytes: u32) -> &'static mut [u8] {
-    // SAFETY: the caller's promise; every bit pattern is a u8.
+    // SAFETY: the caller guarantees the range, and every bit pattern is a u8.
     unsafe { core::slice::from_raw_parts_mut(at as usize as *mut u8, bytes as usize) }
 }
 
-/// A cell for what a guest keeps between two calls.
+/// A cell for the state that a guest keeps between two calls.
 pub struct Session<T>(UnsafeCell<Option<T>>);
 
 // SAFETY: a guest has one thread.
 unsafe impl<T> Sync for Session<T> {}
 
-/// An empty session.
+/// Creates an empty cell.
 #[must_use]
 pub const fn session<T>() -> Session<T> {
     Session(UnsafeCell::new(None))
 }
 
 impl<T> Session<T> {
-    /// Puts `value` in.
+    /// Stores `value`.
     pub fn put(&self, value: T) {
-        // SAFETY: one thread, and no reference outlives a call: `take` moves the value out.
+        // SAFETY: there is one thread, and no reference outlives a call, since `take` moves the value out.
         unsafe { *self.0.get() = Some(value) }
     }
 
-    /// Takes what is there.
+    /// Takes the stored value.
     pub fn take(&self) -> Option<T> {
         // SAFETY: as in `put`.
         unsafe { (*self.0.get()).take() }

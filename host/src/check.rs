@@ -14,8 +14,8 @@ use crate::link::prepare;
 use crate::open::Source;
 use crate::resolve::Sources;
 use exports::Scopes;
+use relobox_core::diagnostic::Diagnostic;
 use relobox_core::error::{Error, Result};
-use relobox_core::problem::Problem;
 use relobox_core::symbols::Symbols;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -84,7 +84,7 @@ fn missing(path: &Path, why: &str) -> Error {
 }
 
 /// Adds the problems that only the kernel would report.
-fn add_problems(linked: Result<Done>, more: &[Problem]) -> Result<Done> {
+fn add_problems(linked: Result<Done>, more: &[Diagnostic]) -> Result<Done> {
     match linked {
         Ok(done) if more.is_empty() => Ok(done),
         Ok(_) => Err(Error::Module(more.to_vec())),

@@ -5,16 +5,16 @@
 //! tables and the numbers of GOT entries and stubs may differ.
 
 use crate::areas::ABSENT;
+use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
 use crate::guests::Plugin;
-use crate::index::Wanted;
+use crate::index::TargetId;
 use crate::kit::agree::{Difference, differences};
 use crate::kit::{self, TestModule};
 use crate::layout::Layout;
 use crate::limits;
 use crate::link::{Linked, Prepared, kind_of, prepare_by};
 use crate::parse::Module;
-use crate::problem::Problem;
 use crate::records::Records;
 use crate::resolve::Sources;
 use crate::text::hex;
@@ -29,7 +29,7 @@ use std::sync::Arc;
 /// [`Error::Usage`] if the plugin is for another machine.
 pub fn must_link(plugin: &Plugin, named: &str, records: &Records<'_>) -> Result<()> {
     let p = records.parsed;
-    let wanted = Wanted { machine: p.machine, class: p.class, order: p.order, flags: p.elf_flags };
+    let wanted = TargetId { machine: p.machine, class: p.class, order: p.order, flags: p.elf_flags };
     if plugin.about.machines.iter().any(|m| wanted.is(m)) {
         return Ok(());
     }
@@ -54,7 +54,7 @@ pub fn link_both(
     let [first, second] = plugins;
     let [one, two] = modules;
     let file = one.name.clone();
-    let mut differences = Differences { file: &file, names, found: Vec::new(), more: 0, spare: Problem::default() };
+    let mut differences = Differences { file: &file, names, found: Vec::new(), more: 0, spare: Diagnostic::default() };
     let mut kit_module = KitModule::of(&two.records(), inputs);
     let first = attempt(first, one, inputs, &lay, sources)?;
     let second = match &first {
@@ -90,7 +90,7 @@ pub fn link_both(
     more += found.len().saturating_sub(limits::FAULTS);
     if more != 0 {
         found.truncate(limits::FAULTS);
-        found.push(Problem::new("more", file, format!("and at least {more} more differences")));
+        found.push(Diagnostic::new("more", file, format!("and at least {more} more differences")));
     }
     Err(Error::Module(found))
 }
@@ -108,7 +108,7 @@ fn alignments(prepared: &Prepared) -> Alignments {
     prepared.needs().alignments.iter().map(|a| (records.section_name(a.section), a.align)).collect()
 }
 
-type Attempt = Result<(Alignments, Linked), Vec<Problem>>;
+type Attempt = Result<(Alignments, Linked), Vec<Diagnostic>>;
 
 /// Links with one plugin. The inner error has the problems that it reports.
 fn attempt(
@@ -132,20 +132,20 @@ fn attempt(
 struct Differences<'a> {
     file: &'a str,
     names: [String; 2],
-    found: Vec<Problem>,
+    found: Vec<Diagnostic>,
     /// The number of differences that were not kept. Every symbol and every word can be one.
     more: usize,
     /// A problem that is not kept.
-    spare: Problem,
+    spare: Diagnostic,
 }
 
 impl Differences<'_> {
-    fn add(&mut self, text: String) -> &mut Problem {
+    fn add(&mut self, text: String) -> &mut Diagnostic {
         if self.found.len() >= limits::FAULTS {
             self.more += 1;
             return &mut self.spare;
         }
-        self.found.push(Problem::new("cross-check", self.file, text));
+        self.found.push(Diagnostic::new("cross-check", self.file, text));
         let last = self.found.len() - 1;
         &mut self.found[last]
     }
@@ -159,17 +159,17 @@ impl Differences<'_> {
     }
 
     /// Adds the errors that only one of the plugins reports.
-    fn faults(&mut self, first: &[Problem], second: &[Problem]) {
+    fn faults(&mut self, first: &[Diagnostic], second: &[Diagnostic]) {
         let [a, b] = self.names.clone();
         // Names of types, values of symbols and ends of ranges can differ.
-        let same = |p: &Problem, q: &Problem| {
+        let same = |p: &Diagnostic, q: &Diagnostic| {
             (p.kind, &p.section, p.offset, p.index) == (q.kind, &q.section, q.offset, q.index)
         };
         for (mine, theirs, who, other) in [(first, second, &a, &b), (second, first, &b, &a)] {
             for problem in mine.iter().filter(|p| !theirs.iter().any(|q| same(p, q))) {
                 let more = if problem.text.is_empty() { String::new() } else { format!(", {}", problem.text) };
                 let text = format!("is refused by {who} ({}{more}), but not by {other}", problem.kind);
-                self.found.push(Problem {
+                self.found.push(Diagnostic {
                     kind: "cross-check",
                     text,
                     hint: String::new(),

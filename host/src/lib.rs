@@ -10,9 +10,9 @@ pub mod check;
 pub mod cross_check;
 pub mod picture;
 
-pub use relobox_core::{Error, Problem, Problems, Result};
+pub use relobox_core::{Diagnostic, Diagnostics, Error, Result};
 pub use relobox_core::{
-    areas, digest, error, files, inserted, kernel, limits, linker_fault, memfd, names, parameters, problem, rng,
+    areas, diagnostic, digest, error, files, inserted, kernel, limits, linker_error, memfd, names, parameters, rng,
     sealed, state, symbols, text,
 };
 
@@ -23,7 +23,7 @@ pub use relobox_kernels as kernels;
 
 pub use relobox_link::stages::{apply, confine, emit, layout, open, parse, place, plan, resolve};
 pub use relobox_link::{
-    admit, cache, call, description, guests, insmod, job, layout_linux, link, needs, records, report, sandbox, support,
+    cache, call, complexity, description, guests, insmod, job, layout_linux, link, needs, records, sandbox, support,
     views,
 };
 

@@ -1,7 +1,7 @@
 //! Draws where the bits of each relocation's value go.
 
 use relobox_core::text::escaped;
-use relobox_link::description::{About, PluginRow};
+use relobox_link::description::{PluginDescription, PluginRow};
 use std::fmt::Write as _;
 
 /// The width and height of a bit's cell, the distance between rows, and the left edge of the cells, in pixels.
@@ -16,7 +16,7 @@ const MOST: usize = 64;
 /// formula and the bits of its field, the most significant one first. A cell has the number of the value's bit that
 /// goes there; the bits of grey cells stay. Of a word that is the value, only the ends are numbered.
 #[must_use]
-pub fn svg(about: &About) -> String {
+pub fn svg(about: &PluginDescription) -> String {
     let rows: Vec<&PluginRow> = about.rows.iter().filter(|row| row.writes() && !row.slices.is_empty()).collect();
     let bits = rows.iter().map(|row| bits_of(row)).max().unwrap_or(0);
     let (width, height) = (LEFT + bits * CELL + 8, (rows.len() + 1) * STEP + 8);

@@ -5,7 +5,7 @@ mod test_env;
 
 use relobox::inserted::Called;
 use relobox::isolate::{Linker, Options};
-use relobox::kernel::{Failure, Kernel, Listing, Load, Loaded, Machine, Protection, Request};
+use relobox::kernel::{Kernel, KernelError, Listing, Load, Loaded, Machine, Protection, Request};
 use relobox::kernels::sim::Sim;
 use relobox::sealed::seal;
 use std::os::fd::AsFd as _;
@@ -110,11 +110,11 @@ fn what_cannot_be_called_is_refused_before_anything_is_allocated() {
         assert!(missing.contains(&format!("undefined symbol; references '{name}'")), "{missing}");
     }
     for (file, words) in [
-        ("hello.ko", "it is a module, which the kernel's loader has to see; 'relobox insmod' loads it"),
+        ("hello.ko", "it is a module, which only the kernel's loader can load; 'relobox insmod' loads it"),
         ("tables.o", "(__ex_table): it is for the kernel's module loader"),
         ("percpu.o", "(.data..percpu): it is for the kernel's module loader"),
         ("aligned.o", "its alignment is 0x2000"),
-        ("common.o", "a common symbol has no place"),
+        ("common.o", "a common symbol is not allowed"),
         ("thunk.o", "compile with -mfunction-return=keep"),
         ("both.o", "section .text.x is writable and executable"),
         ("other.o", "the object is for aarch64, 64 bits, and the kernel runs x86_64"),
@@ -161,34 +161,34 @@ struct Changed {
     sim: Sim,
     gpl: bool,
     namespace: &'static str,
-    called: Result<(), Failure>,
+    called: Result<(), KernelError>,
 }
 
 impl Kernel for Changed {
-    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, KernelError> {
         let mut listing = self.sim.list(wanted)?;
         for export in listing.exports.iter_mut().filter(|export| export.name == "_printk") {
             (export.gpl, export.namespace) = (self.gpl, self.namespace.into());
         }
         Ok(listing)
     }
-    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
+    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, KernelError> {
         self.sim.allocate(areas)
     }
-    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure> {
+    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), KernelError> {
         self.sim.put(address, bytes)
     }
-    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), Failure> {
+    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), KernelError> {
         self.sim.protect(area, protection)
     }
-    fn call(&mut self, address: u64) -> Result<i32, Failure> {
+    fn call(&mut self, address: u64) -> Result<i32, KernelError> {
         self.called.clone()?;
         self.sim.call(address)
     }
-    fn load(&mut self, _: &Load) -> Result<Loaded, Failure> {
+    fn load(&mut self, _: &Load) -> Result<Loaded, KernelError> {
         panic!("nothing is loaded")
     }
-    fn remove(&mut self, _: &str) -> Result<(), Failure> {
+    fn remove(&mut self, _: &str) -> Result<(), KernelError> {
         panic!("nothing is removed")
     }
 }
@@ -221,9 +221,9 @@ fn the_linking_process_links_and_the_licence_decides() {
     assert!(called.relocations > 3 && called.plugin_digest.is_some(), "{called:?}");
 
     let silent = run("one.o", true, "", Ok(())).unwrap_err();
-    assert!(silent.contains("references '_printk'") && silent.contains("does not say its licence"), "{silent}");
+    assert!(silent.contains("references '_printk'") && silent.contains("has no licence"), "{silent}");
     let other = run("other.o", true, "", Ok(())).unwrap_err();
-    assert!(other.contains("licence is another"), "{other}");
+    assert!(other.contains("another licence"), "{other}");
     assert_eq!(run("other.o", false, "", Ok(())).unwrap().returned, 42);
     assert_eq!(run("gpl.o", true, "", Ok(())).unwrap().returned, 42);
     let space = run("gpl.o", true, "SPACE", Ok(())).unwrap_err();
@@ -232,7 +232,7 @@ fn the_linking_process_links_and_the_licence_decides() {
     let modules = run("imports.o", true, "module:one,gpl", Ok(())).unwrap_err();
     assert!(modules.contains("for some modules only"), "{modules}");
 
-    let refused = run("one.o", false, "", Err(Failure::NotAllowed("no".into()))).unwrap_err();
+    let refused = run("one.o", false, "", Err(KernelError::NotAllowed("no".into()))).unwrap_err();
     assert_eq!(refused, "one.o: not allowed: no");
     w.assert_empty();
 }

@@ -8,7 +8,7 @@
 mod hostile {
     use relobox::isolate::{ARGUMENT, Linker, Options};
     use relobox::kernel::{
-        Failure, Form, Kernel, Listing, Load, Loaded, Machine, Module, Protection, Request as Space,
+        Kernel, KernelError, Listing, Load, LoadFormat, Loaded, Machine, Module, Protection, Request as Space,
     };
     use relobox::modprobe::{Config, LoadPlan, Outcome, Request, Tree, plan};
     use relobox::registry::Plugins;
@@ -79,7 +79,7 @@ mod hostile {
     struct Machinery {
         modules: Vec<Module>,
         /// What a load makes live, or why not.
-        load: Option<Result<&'static str, Failure>>,
+        load: Option<Result<&'static str, KernelError>>,
         /// What somebody else has loaded when it was listed.
         comes: Option<&'static str>,
         listed: usize,
@@ -94,7 +94,7 @@ mod hostile {
     }
 
     impl Kernel for Shared<'_> {
-        fn list(&mut self, _: Option<&[&[u8]]>) -> Result<Listing, Failure> {
+        fn list(&mut self, _: Option<&[&[u8]]>) -> Result<Listing, KernelError> {
             let mut machine = self.0.lock().unwrap();
             machine.listed += 1;
             let modules = machine.modules.clone();
@@ -103,26 +103,26 @@ mod hostile {
             Ok(Listing {
                 release: "6.1".into(),
                 vermagic: "6.1".into(),
-                form: Form::Original,
+                form: LoadFormat::Original,
                 complete: true,
                 machine: Machine { name: "x86_64".into(), machine: 62, class: 64, order: 1 },
                 modules,
                 exports: vec![],
             })
         }
-        fn modules(&mut self) -> Result<Vec<Module>, Failure> {
+        fn modules(&mut self) -> Result<Vec<Module>, KernelError> {
             Ok(self.0.lock().unwrap().modules.clone())
         }
-        fn allocate(&mut self, areas: &[Space]) -> Result<Vec<u64>, Failure> {
+        fn allocate(&mut self, areas: &[Space]) -> Result<Vec<u64>, KernelError> {
             Ok(vec![0x5000; areas.len()])
         }
-        fn put(&mut self, _: u64, _: &[u8]) -> Result<(), Failure> {
+        fn put(&mut self, _: u64, _: &[u8]) -> Result<(), KernelError> {
             panic!("a file is not put")
         }
-        fn protect(&mut self, _: u64, _: Protection) -> Result<(), Failure> {
+        fn protect(&mut self, _: u64, _: Protection) -> Result<(), KernelError> {
             panic!("a file is not protected")
         }
-        fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
+        fn load(&mut self, load: &Load) -> Result<Loaded, KernelError> {
             assert_eq!(load.args, "own=1", "the arguments are the parent's");
             let mut machine = self.0.lock().unwrap();
             machine.loads += 1;
@@ -130,7 +130,7 @@ mod hostile {
             machine.modules.push(module(name));
             Ok(Loaded::default())
         }
-        fn remove(&mut self, _: &str) -> Result<(), Failure> {
+        fn remove(&mut self, _: &str) -> Result<(), KernelError> {
             panic!("nothing is removed")
         }
     }
@@ -242,9 +242,9 @@ mod hostile {
     fn a_refusal_of_the_kernels_is_one() {
         let place = Place::new();
         let failures = [
-            (Failure::Exists { name: "ext4".into() }, "already-loaded"),
-            (Failure::Init { errno: -17 }, "init-failed"),
-            (Failure::NotAllowed("no".into()), "not-allowed"),
+            (KernelError::Exists { name: "ext4".into() }, "already-loaded"),
+            (KernelError::Init { errno: -17 }, "init-failed"),
+            (KernelError::NotAllowed("no".into()), "not-allowed"),
         ];
         for (failure, kind) in failures {
             for (answer, _) in answers() {

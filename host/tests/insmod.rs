@@ -160,13 +160,13 @@ fn modules_for_other_kernels_and_machines_are_refused_early() {
         ("odd.ko", "the module is for machine 30583, 64 bits, and the kernel runs x86_64, 64 bits"),
         (
             "other.ko",
-            "the module is for kernel '6.12.0-other SMP', and this is '6.1.0-relobox-sim SMP'; compile it for this kernel",
+            "the module is for kernel '6.12.0-other SMP', but this is '6.1.0-relobox-sim SMP'; compile it for this kernel",
         ),
         (
             "silent.ko",
-            "the module does not say which kernel it is for, and this is '6.1.0-relobox-sim SMP'; compile it for this kernel",
+            "the module does not say which kernel it is for, but this is '6.1.0-relobox-sim SMP'; compile it for this kernel",
         ),
-        ("plain.ko", "the file has no .modinfo, so it is no module; 'relobox link' links any object"),
+        ("plain.ko", "the file has no .modinfo, so it is not a module; 'relobox link' links any object"),
     ];
     for (file, why) in cases {
         assert_eq!(w.fail(1, "insmod", &[file]), format!("{file}: {why}"));
@@ -307,16 +307,16 @@ fn a_downgrade_is_no_secret() {
 
 #[test]
 fn a_module_that_something_else_uses_is_not_said_to_be_free() {
-    use relobox::inserted::refusal;
-    use relobox::kernel::{Failure, Stage};
-    let used = Failure::InUse { name: "xfs".into(), users: vec![], count: Some(1) };
-    let said = refusal("xfs", &used).to_string();
+    use relobox::inserted::kernel_error;
+    use relobox::kernel::{KernelError, Stage};
+    let used = KernelError::InUse { name: "xfs".into(), users: vec![], count: Some(1) };
+    let said = kernel_error("xfs", &used).to_string();
     assert!(said.starts_with("xfs: module 'xfs' is in use, by no module (use count 1); a mount, "), "{said}");
-    let coming = Failure::NotLive { name: "slow".into(), stage: Some(Stage::Loading) };
-    assert_eq!(refusal("slow", &coming).to_string(), "slow: module 'slow' is still being initialised; try again");
-    let unclear = Failure::Unclear { errno: -22, other: "a parameter did not take its value".into() };
+    let coming = KernelError::NotLive { name: "slow".into(), stage: Some(Stage::Loading) };
+    assert_eq!(kernel_error("slow", &coming).to_string(), "slow: module 'slow' is still being initialised; try again");
+    let unclear = KernelError::Unclear { errno: -22, other: "a parameter did not take its value".into() };
     assert!(
-        matches!(refusal("v.ko", &unclear), relobox::Error::Kernel(p) if p.value == Some(-22) && p.kind == "load-failed")
+        matches!(kernel_error("v.ko", &unclear), relobox::Error::Kernel(p) if p.value == Some(-22) && p.kind == "load-failed")
     );
 }
 

@@ -7,7 +7,7 @@ use relobox::cache::Cache;
 use relobox::guests::Guests;
 use relobox::inserted::Inserted;
 use relobox::insmod::insmod;
-use relobox::kernel::{Failure, Kernel, Listing, Load, Loaded, Protection, Request};
+use relobox::kernel::{Kernel, KernelError, Listing, Load, Loaded, Protection, Request};
 use relobox::kernels::sim::Sim;
 use relobox::link::load;
 use relobox::open::Source;
@@ -20,33 +20,33 @@ use test_env::{TestEnv, cache};
 struct Watched<'a> {
     sim: Sim,
     steps: usize,
-    before: &'a mut dyn FnMut(usize, &str) -> Result<(), Failure>,
+    before: &'a mut dyn FnMut(usize, &str) -> Result<(), KernelError>,
 }
 
 impl Watched<'_> {
-    fn step(&mut self, name: &str) -> Result<(), Failure> {
+    fn step(&mut self, name: &str) -> Result<(), KernelError> {
         self.steps += 1;
         (self.before)(self.steps, name)
     }
 }
 
 impl Kernel for Watched<'_> {
-    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, KernelError> {
         self.step("list").and_then(|()| self.sim.list(wanted))
     }
-    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
+    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, KernelError> {
         self.step("allocate").and_then(|()| self.sim.allocate(areas))
     }
-    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure> {
+    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), KernelError> {
         self.step("put").and_then(|()| self.sim.put(address, bytes))
     }
-    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), Failure> {
+    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), KernelError> {
         self.step("protect").and_then(|()| self.sim.protect(area, protection))
     }
-    fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
+    fn load(&mut self, load: &Load) -> Result<Loaded, KernelError> {
         self.step("load").and_then(|()| self.sim.load(load))
     }
-    fn remove(&mut self, name: &str) -> Result<(), Failure> {
+    fn remove(&mut self, name: &str) -> Result<(), KernelError> {
         self.step("remove").and_then(|()| self.sim.remove(name))
     }
 }
@@ -55,7 +55,7 @@ fn guests() -> Guests {
     Guests::new(Sandbox::new(Cache::open_dir(&cache())).unwrap(), &[]).unwrap()
 }
 
-fn insert(w: &TestEnv, name: &str, before: &mut dyn FnMut(usize, &str) -> Result<(), Failure>) -> Result<Inserted> {
+fn insert(w: &TestEnv, name: &str, before: &mut dyn FnMut(usize, &str) -> Result<(), KernelError>) -> Result<Inserted> {
     let guests = guests();
     let source = Source::open(&w.directory.join(name).with_extension("ko"))?;
     let module = load(&guests, name, source)?;
@@ -88,7 +88,7 @@ fn a_kernel_that_refuses_at_any_step_holds_nothing_afterwards() {
     let (puts, protects) = (seen.iter().rposition(|s| s == "put"), seen.iter().position(|s| s == "protect"));
     assert!(puts.is_some() && puts < protects, "{seen:?}");
     for n in 1..=seen.len() {
-        let refuse = &mut |step, _: &str| if step == n { Err(Failure::Refused("no".into())) } else { Ok(()) };
+        let refuse = &mut |step, _: &str| if step == n { Err(KernelError::Refused("no".into())) } else { Ok(()) };
         assert_eq!(kind(insert(&w, "math_provider", refuse)), "refused", "step {n}");
         w.assert_empty();
     }

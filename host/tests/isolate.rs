@@ -11,11 +11,11 @@ use relobox::inserted::Inserted;
 use relobox::isolate::{ATTEMPTS, Linker, Options, Tried};
 use relobox::kernel::Request;
 use relobox::kernel::{
-    Export, Failure, Form, Kernel, Linux, LinuxAreas, Listing, Load, Loaded, Machine, Module, Protection,
+    Export, Kernel, KernelError, Linux, LinuxAreas, Listing, Load, LoadFormat, Loaded, Machine, Module, Protection,
 };
 use relobox::kernels::sim::Sim;
 use relobox::link::load;
-use relobox::linker_fault::Fault;
+use relobox::linker_error::LinkerError;
 use relobox::open::Source;
 use relobox::pins::{Pin, Pins};
 use relobox::registry::{Plugins, Search};
@@ -96,7 +96,7 @@ fn modules_are_linked_and_refused_as_ever() {
     let text = insmod(&linker, &mut kernel, &path("text.ko"), "").unwrap_err();
     assert!(text.to_string().starts_with("text.ko: not a relocatable ELF file"), "{text}");
     // It is no more than what the process says.
-    assert!(matches!(text, Error::Told(_)));
+    assert!(matches!(text, Error::Reported(_)));
     assert_eq!(text.exit_code(), 1);
 }
 
@@ -164,26 +164,26 @@ fn many_at_once() {
 struct Then<F>(Sim, Option<F>);
 
 impl<F: FnOnce()> Kernel for Then<F> {
-    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, KernelError> {
         self.0.list(wanted)
     }
-    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
+    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, KernelError> {
         let granted = self.0.allocate(areas);
         if let Some(then) = self.1.take() {
             then();
         }
         granted
     }
-    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure> {
+    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), KernelError> {
         self.0.put(address, bytes)
     }
-    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), Failure> {
+    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), KernelError> {
         self.0.protect(area, protection)
     }
-    fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
+    fn load(&mut self, load: &Load) -> Result<Loaded, KernelError> {
         self.0.load(load)
     }
-    fn remove(&mut self, name: &str) -> Result<(), Failure> {
+    fn remove(&mut self, name: &str) -> Result<(), KernelError> {
         self.0.remove(name)
     }
 }
@@ -231,7 +231,7 @@ fn a_death_half_way_has_a_name_and_leaves_nothing() {
     let mut dies = Then(dies.0, Some(takes_them));
     let error = insmod(&linker, &mut dies, &hello, "").unwrap_err();
     assert_eq!(error.to_string(), "the linking process was killed by SIGKILL");
-    assert!(matches!(insmod(&linker, &mut dies, &hello, ""), Err(Error::Linker(Fault::Killed(9)))));
+    assert!(matches!(insmod(&linker, &mut dies, &hello, ""), Err(Error::Linker(LinkerError::Killed(9)))));
     drop(dies);
     assert_empty(&w);
 }
@@ -253,7 +253,7 @@ fn a_program_that_is_no_linker_is_named() {
         Err(error) => error,
         Ok(linker) => linker.ready().unwrap_err(),
     };
-    assert!(matches!(error, Error::Linker(Fault::Gone | Fault::Ended(1))), "{error}");
+    assert!(matches!(error, Error::Linker(LinkerError::Gone | LinkerError::Ended(1))), "{error}");
     let none = Linker::start(&Options { program: "/no/such".into(), ..options() }).unwrap_err();
     assert!(matches!(none, Error::Io { .. }), "{none}");
 }
@@ -262,7 +262,7 @@ fn a_program_that_is_no_linker_is_named() {
 struct Keeps(Linux, Option<(String, Vec<u8>, Vec<u64>, Vec<u64>)>);
 
 impl Kernel for Keeps {
-    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, KernelError> {
         let machine = Machine { name: "x86_64".into(), machine: 62, class: 64, order: 1 };
         let export = |(n, name): (u64, &&[u8])| Export {
             name: String::from_utf8(name.to_vec()).unwrap(),
@@ -274,14 +274,14 @@ impl Kernel for Keeps {
         Ok(Listing {
             release: "6.1.0-relobox-sim".into(),
             vermagic: "6.1.0-relobox-sim SMP".into(),
-            form: Form::Relocated(self.0),
+            form: LoadFormat::Relocated(self.0),
             complete: true,
             machine,
             modules: vec![],
             exports: (1..).zip(wanted.unwrap()).map(export).collect(),
         })
     }
-    fn modules(&mut self) -> Result<Vec<Module>, Failure> {
+    fn modules(&mut self) -> Result<Vec<Module>, KernelError> {
         let module = |kept: &(String, Vec<u8>, Vec<u64>, Vec<u64>)| Module {
             name: kept.0.clone(),
             live: true,
@@ -293,16 +293,16 @@ impl Kernel for Keeps {
         };
         Ok(self.1.iter().map(module).collect())
     }
-    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
+    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, KernelError> {
         Ok((1..).map(|n| 0xffff_ffff_c100_0000 + (n << 20)).take(areas.len()).collect())
     }
-    fn put(&mut self, _: u64, _: &[u8]) -> Result<(), Failure> {
+    fn put(&mut self, _: u64, _: &[u8]) -> Result<(), KernelError> {
         panic!("a file is not put")
     }
-    fn protect(&mut self, _: u64, _: Protection) -> Result<(), Failure> {
+    fn protect(&mut self, _: u64, _: Protection) -> Result<(), KernelError> {
         panic!("a file is not protected")
     }
-    fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
+    fn load(&mut self, load: &Load) -> Result<Loaded, KernelError> {
         use std::io::{Read as _, Seek as _};
         let image = load.image.as_ref().unwrap();
         let mut file = std::fs::File::from(image.file.try_clone().unwrap());
@@ -312,7 +312,7 @@ impl Kernel for Keeps {
         self.1 = Some((load.name.clone(), bytes, image.sections.clone(), image.symbols.clone()));
         Ok(Loaded::default())
     }
-    fn remove(&mut self, _: &str) -> Result<(), Failure> {
+    fn remove(&mut self, _: &str) -> Result<(), KernelError> {
         panic!("nothing is removed")
     }
 }

@@ -2,7 +2,7 @@
 
 use relobox::modprobe::plan::Needs;
 use relobox::modprobe::{Action, Config, LoadPlan, Outcome, Request, Step, Tree, plan, run};
-use relobox::{Error, Problem, Result};
+use relobox::{Diagnostic, Error, Result};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -279,7 +279,7 @@ impl Log {
 }
 
 fn init_failed(name: &str) -> Error {
-    Error::Kernel(Box::new(Problem::new("init-failed", name, "init returned -19")))
+    Error::Kernel(Box::new(Diagnostic::new("init-failed", name, "init returned -19")))
 }
 
 fn words<T>(outcomes: &[Outcome<T>]) -> Vec<String> {
@@ -322,7 +322,7 @@ fn a_failure_stops_its_dependents_and_unwinds_what_was_only_for_them() {
     let plan = m.plan(&["a"]);
     let load = |step: &Step, _: &Path| if step.name == "bad" { Err(init_failed("bad")) } else { Ok(Some(())) };
     let report = run(&plan, 1, false, load, |step| {
-        if step.name == "own" { Err(Problem::new("in-use", "own", "in use").into()) } else { Ok(()) }
+        if step.name == "own" { Err(Diagnostic::new("in-use", "own", "in use").into()) } else { Ok(()) }
     });
     assert_eq!(words(&report.outcomes)[..2], ["unwound", "loaded"]);
     assert_eq!(report.left.len(), 1);
@@ -378,7 +378,7 @@ fn somebody_elses_module_is_as_good_as_ours() {
     assert_eq!(words(&run(&m.plan(&["b"]), 1, true, there, |_| Ok(())).outcomes), ["failed"]);
     // Whether it is there, the kernel says, and no error's kind.
     let says_so = |_: &Step, _: &Path| -> Result<Option<()>> {
-        Err(Error::Told(vec![Problem::new("already-loaded", "b", "it is loaded")]))
+        Err(Error::Reported(vec![Diagnostic::new("already-loaded", "b", "it is loaded")]))
     };
     assert_eq!(words(&run(&m.plan(&["b"]), 1, false, says_so, |_| Ok(())).outcomes), ["failed"]);
     // Known beforehand, nothing is asked of the kernel.
@@ -392,7 +392,7 @@ fn somebody_elses_module_is_as_good_as_ours() {
     // What moved while it was linked against is linked again.
     let tries = AtomicUsize::new(0);
     let stale = |_: &Step, _: &Path| match tries.fetch_add(1, Ordering::SeqCst) {
-        0 | 1 => Err(Error::Kernel(Box::new(Problem::new("stale", "a", "loaded anew")))),
+        0 | 1 => Err(Error::Kernel(Box::new(Diagnostic::new("stale", "a", "loaded anew")))),
         _ => Ok(Some(())),
     };
     assert_eq!(words(&run(&m.plan(&["a"]), 1, false, stale, |_| Ok(())).outcomes), ["live", "loaded"]);
@@ -400,7 +400,7 @@ fn somebody_elses_module_is_as_good_as_ours() {
     let tries = AtomicUsize::new(0);
     let lie = |_: &Step, _: &Path| -> Result<Option<()>> {
         tries.fetch_add(1, Ordering::SeqCst);
-        Err(Error::Told(vec![Problem::new("stale", "a", "loaded anew")]))
+        Err(Error::Reported(vec![Diagnostic::new("stale", "a", "loaded anew")]))
     };
     assert_eq!(words(&run(&m.plan(&["a"]), 1, false, lie, |_| Ok(())).outcomes), ["live", "failed"]);
     assert_eq!(tries.into_inner(), 1);

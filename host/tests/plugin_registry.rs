@@ -369,11 +369,11 @@ fn a_malformed_pin_is_an_error_with_its_line() {
     for mode in [0o664, 0o646] {
         registry.mode("pins", mode);
         let said = registry.bad(2, &["link", "a.o", "--pins", "pins"]);
-        assert!(said.contains("pins: others may write it: its mode is 06"), "{said}");
+        assert!(said.contains("pins: other users may write it: its mode is 06"), "{said}");
     }
     registry.mode("pins", 0o600);
     registry.mode(".", 0o777);
-    assert!(registry.bad(2, &["link", "a.o", "--pins", "pins"]).contains("others may write it"));
+    assert!(registry.bad(2, &["link", "a.o", "--pins", "pins"]).contains("other users may write it"));
     registry.mode(".", 0o1777);
     registry.good(&["link", "a.o", "--pins", "pins"]);
     registry.mode(".", 0o755);
@@ -392,7 +392,7 @@ fn directories_that_others_write_are_not_used() {
         registry.mode(path, mode);
         let said = registry.run(&["plugin", "list"]);
         assert_eq!(said.code, Some(2), "{said:?}");
-        assert!(said.stderr.contains(path) && said.stderr.contains("others may write it"), "{said:?}");
+        assert!(said.stderr.contains(path) && said.stderr.contains("other users may write it"), "{said:?}");
         registry.mode(path, before);
     }
     let search = |system: &Path| Search { system: vec![system.to_owned()], ..Search::default() };
@@ -441,7 +441,7 @@ fn an_unpinned_plugin_is_refused_in_privileged_use() {
     registry.put("others/copy.wasm", built_in::wasm_of(name).unwrap());
     gone(&registry.bad(2, &privileged(&["--plugin-dir", "others"])));
     let said = registry.bad(2, &privileged(&["--plugin", other]));
-    assert!(said.contains("no plugin of --plugin links modules of this kernel's machine"), "{said}");
+    assert!(said.contains("no plugin given with --plugin links modules for this kernel's machine"), "{said}");
     // What it says to do does it.
     let command = said_to_do(&registry.bad(1, &args));
     registry.good(&command.iter().map(String::as_str).collect::<Vec<_>>());

@@ -190,7 +190,7 @@ fn a_module_that_was_loaded_anew_elsewhere_is_dropped() {
     w.succeed("insmod", &["hello.ko"]);
     let imported = w.relobox("state", &["import", "old.json"]);
     assert_eq!((imported.code, imported.stdout.as_str()), (Some(0), "0 modules\n"));
-    assert_eq!(imported.stderr, "relobox: hello: it was loaded anew, and is elsewhere; its record is dropped\n");
+    assert_eq!(imported.stderr, "relobox: hello: it was loaded again at another address; its record is dropped\n");
 }
 
 #[test]

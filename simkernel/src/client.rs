@@ -10,7 +10,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFla
 
 use crate::limits;
 use crate::protocol::{Area, AreaRequest, Listing, Load, Loaded, LogLine, Protection, Reply, Request, View};
-use crate::refusal::Refusal;
+use crate::sim_error::SimError;
 use crate::wire::{Bytes, Malformed, Wire, decode, encode};
 
 /// An error between a client and the kernel.
@@ -18,7 +18,7 @@ use crate::wire::{Bytes, Malformed, Wire, decode, encode};
 pub enum ClientError {
     /// The kernel refused the request.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] SimError),
     /// The kernel died.
     #[error(
         "the kernel died while it was asked to {during}{}",
@@ -218,7 +218,7 @@ impl Client {
         let message = encode(request);
         if message.len() > limits::MESSAGE {
             // The kernel would only close the connection. Here the error can name the cause.
-            return Err(Refusal::TooMany {
+            return Err(SimError::TooMany {
                 what: format!("bytes in the request to {during}"),
                 limit: limits::MESSAGE as u64,
                 asked: message.len() as u64,

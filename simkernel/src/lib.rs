@@ -41,8 +41,8 @@
 
 pub mod limits;
 pub mod protocol;
-mod refusal;
 pub mod samples;
+mod sim_error;
 pub mod wire;
 
 mod client;
@@ -56,7 +56,7 @@ mod process;
 
 pub use client::{Client, ClientError};
 pub use error::ServeError;
-pub use refusal::Refusal;
 pub use release::{RELEASE, VERMAGIC};
 pub use serve::{serve, serve_stdin};
+pub use sim_error::SimError;
 pub use start::{bind, spawn, start};

@@ -1,5 +1,5 @@
 //! Every limit of the simulated kernel, each with its reason. A client that passes one gets
-//! [`Refusal::TooMany`](crate::Refusal::TooMany) or, where even reading on would cost something, is disconnected.
+//! [`SimError::TooMany`](crate::SimError::TooMany) or, where even reading on would cost something, is disconnected.
 
 /// Bytes of one message, in either direction. Two fit the default socket buffer (212,992 bytes with their
 /// bookkeeping), so a reply to a client that reads never blocks the kernel.

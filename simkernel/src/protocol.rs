@@ -3,7 +3,7 @@
 //! Each request has one reply. Both are one message of a `SOCK_SEQPACKET` Unix socket: a version byte, a tag byte, and
 //! the fields (see [`wire`](crate::wire)). A connection owns what it allocated, like an open file of a device.
 
-use crate::refusal::Refusal;
+use crate::sim_error::SimError;
 use crate::wire::{Bytes, choice, record};
 
 pub use crate::wire::VERSION;
@@ -236,7 +236,7 @@ choice! {
         /// The request succeeded.
         0 = Done,
         /// The request failed. Nothing has changed unless the refusal says otherwise.
-        1 = Refused { /** Why. */ refusal: Refusal },
+        1 = Refused { /** Why. */ refusal: SimError },
         /// The size of the snapshot in bytes.
         2 = Length { /** Bytes. */ length: u64 },
         /// A piece of the snapshot.

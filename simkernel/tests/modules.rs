@@ -5,7 +5,7 @@ mod common;
 
 use common::{Kernel, RETURN_0, code, export, kernel_symbol, module, refusal, returning, settled};
 use relobox_simkernel::protocol::{AfterInit, AreaRequest, LoadArea, Protection, State};
-use relobox_simkernel::{Client, Refusal, limits};
+use relobox_simkernel::{Client, SimError, limits};
 
 /// call *symbol through a register, aligned or not, then xor %eax,%eax; ret.
 fn calling(first: u64, second: u64, symbol: u64) -> Vec<u8> {
@@ -37,15 +37,15 @@ fn a_module_outlives_its_connection_and_is_removed() {
     load.exports = vec![export("hello_there", text)];
     assert_eq!(client.load(&load).unwrap().returned, 0);
     // From here on, the kernel owns the area.
-    assert!(matches!(refusal(client.call(text)), Refusal::NotOwned { .. }));
-    assert!(matches!(refusal(client.release(text)), Refusal::NotOwned { .. }));
+    assert!(matches!(refusal(client.call(text)), SimError::NotOwned { .. }));
+    assert!(matches!(refusal(client.release(text)), SimError::NotOwned { .. }));
     drop(client);
     let listed = &watcher.list().unwrap().modules[0];
     assert_eq!((listed.name.as_str(), listed.state, listed.areas[0].address), ("hello", State::Live, text));
     assert_eq!(listed.exports, load.exports);
     watcher.remove("hello").unwrap();
     settled(&mut watcher, 0);
-    assert_eq!(refusal(watcher.remove("hello")), Refusal::Unknown { name: "hello".into() });
+    assert_eq!(refusal(watcher.remove("hello")), SimError::Unknown { name: "hello".into() });
 }
 
 #[test]
@@ -83,13 +83,13 @@ fn a_failed_init_leaves_nothing_and_nobody_can_depend_on_it() {
     let mut client = kernel.client();
     let text = code(&mut client, &returning(-19));
     let failed = refusal(client.load(&module("failing", text)));
-    assert_eq!(failed, Refusal::InitFailed { name: "failing".into(), errno: -19 });
+    assert_eq!(failed, SimError::InitFailed { name: "failing".into(), errno: -19 });
     let list = client.list().unwrap();
     assert_eq!((list.modules.len(), list.allocated), (0, 0));
     let text = code(&mut client, &RETURN_0);
     let mut load = module("dependent", text);
     load.uses = vec!["failing".into()];
-    let missing = Refusal::NeedsMissing { name: "dependent".into(), needed: "failing".into() };
+    let missing = SimError::NeedsMissing { name: "dependent".into(), needed: "failing".into() };
     assert_eq!(refusal(client.load(&load)), missing);
     // Refused before module code ran: the connection still owns the areas.
     assert_eq!(client.call(text).unwrap(), 0);
@@ -116,7 +116,7 @@ fn use_counts_rise_and_fall() {
     refusal(client.load(&load));
     let users = vec!["first".to_owned(), "second".to_owned()];
     assert_eq!(client.list().unwrap().modules[0].users, users);
-    assert_eq!(refusal(client.remove("provider")), Refusal::InUse { name: "provider".into(), users });
+    assert_eq!(refusal(client.remove("provider")), SimError::InUse { name: "provider".into(), users });
     client.remove("first").unwrap();
     refusal(client.remove("provider"));
     client.remove("second").unwrap();
@@ -138,7 +138,7 @@ fn what_is_used_must_be_what_was_listed() {
     swaps.remove("provider").unwrap();
     let text = code(&mut swaps, &RETURN_0);
     swaps.load(&module("provider", text)).unwrap();
-    let stale = Refusal::Stale { name: "user".into(), used: "provider".into() };
+    let stale = SimError::Stale { name: "user".into(), used: "provider".into() };
     assert_eq!(refusal(looks.load(&load)), stale);
     assert_eq!(looks.list().unwrap().modules[0].users, [""; 0]);
     // After another list, the connection may use it.
@@ -161,16 +161,16 @@ fn a_name_and_a_symbol_exist_once() {
     load.exports = vec![export("shared", text)];
     one.load(&load).unwrap();
     let text = code(&mut two, &RETURN_0);
-    assert_eq!(refusal(two.load(&module("same", text))), Refusal::Exists { name: "same".into() });
+    assert_eq!(refusal(two.load(&module("same", text))), SimError::Exists { name: "same".into() });
     for (symbol, owner) in [("shared", "module 'same'"), ("_printk", "the kernel")] {
         let mut load = module("other", text);
         load.exports = vec![export(symbol, text)];
-        let wanted = Refusal::DuplicateExport { name: "other".into(), symbol: symbol.into(), owner: owner.into() };
+        let wanted = SimError::DuplicateExport { name: "other".into(), symbol: symbol.into(), owner: owner.into() };
         assert_eq!(refusal(two.load(&load)), wanted);
     }
     let mut load = module("other", text);
     load.exports = vec![export("twice", text), export("twice", text)];
-    assert!(matches!(refusal(two.load(&load)), Refusal::DuplicateExport { .. }));
+    assert!(matches!(refusal(two.load(&load)), SimError::DuplicateExport { .. }));
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn without_exit_there_is_no_removal() {
     let mut load = module("permanent", text);
     load.exit = None;
     client.load(&load).unwrap();
-    assert_eq!(refusal(client.remove("permanent")), Refusal::Permanent { name: "permanent".into() });
+    assert_eq!(refusal(client.remove("permanent")), SimError::Permanent { name: "permanent".into() });
     // A library has neither init nor exit, and can be removed.
     let text = code(&mut client, &RETURN_0);
     let mut load = module("library", text);
@@ -205,25 +205,25 @@ fn everything_in_a_load_is_checked() {
     };
     let long = "n".repeat(limits::MODULE_NAME + 1);
     for name in ["", "a/b", "..", "a b", "n\u{e9}", long.as_str()] {
-        assert!(matches!(refused(&|l| l.name = name.into()), Refusal::BadName { .. }), "{name:?}");
+        assert!(matches!(refused(&|l| l.name = name.into()), SimError::BadName { .. }), "{name:?}");
     }
     let area = |address, after_init| LoadArea { address, after_init };
-    assert!(matches!(refused(&|l| l.areas.push(area(foreign, AfterInit::Keep))), Refusal::NotOwned { .. }));
-    assert!(matches!(refused(&|l| l.areas.push(area(text, AfterInit::Keep))), Refusal::Twice { .. }));
-    assert!(matches!(refused(&|l| l.areas[0].after_init = AfterInit::ReadOnly), Refusal::Protected { .. }));
+    assert!(matches!(refused(&|l| l.areas.push(area(foreign, AfterInit::Keep))), SimError::NotOwned { .. }));
+    assert!(matches!(refused(&|l| l.areas.push(area(text, AfterInit::Keep))), SimError::Twice { .. }));
+    assert!(matches!(refused(&|l| l.areas[0].after_init = AfterInit::ReadOnly), SimError::Protected { .. }));
     for address in [foreign, plain, 0, u64::MAX, text + 4096] {
-        assert!(matches!(refused(&|l| l.init = Some(address)), Refusal::NotExecutable { .. }));
-        assert!(matches!(refused(&|l| l.exit = Some(address)), Refusal::NotExecutable { .. }));
-        assert!(matches!(refused(&|l| l.exports = vec![export("x", address)]), Refusal::Outside { .. }));
+        assert!(matches!(refused(&|l| l.init = Some(address)), SimError::NotExecutable { .. }));
+        assert!(matches!(refused(&|l| l.exit = Some(address)), SimError::NotExecutable { .. }));
+        assert!(matches!(refused(&|l| l.exports = vec![export("x", address)]), SimError::Outside { .. }));
     }
     // Memory that is freed after init can contain neither exit nor exports.
-    assert!(matches!(refused(&|l| l.areas[0].after_init = AfterInit::Free), Refusal::NotExecutable { .. }));
-    assert!(matches!(refused(&|l| l.exports = vec![export("", text)]), Refusal::BadName { .. }));
-    assert!(matches!(refused(&|l| l.uses = vec!["checked".into()]), Refusal::NeedsMissing { .. }));
-    assert!(matches!(refused(&|l| l.args = "x".repeat(limits::ARGS + 1)), Refusal::TooMany { .. }));
+    assert!(matches!(refused(&|l| l.areas[0].after_init = AfterInit::Free), SimError::NotExecutable { .. }));
+    assert!(matches!(refused(&|l| l.exports = vec![export("", text)]), SimError::BadName { .. }));
+    assert!(matches!(refused(&|l| l.uses = vec!["checked".into()]), SimError::NeedsMissing { .. }));
+    assert!(matches!(refused(&|l| l.args = "x".repeat(limits::ARGS + 1)), SimError::TooMany { .. }));
     for (address, count) in [(plain, 1), (text, u64::MAX), (u64::MAX, 1), (u64::MAX - 8, 256), (0, 1), (text, 1)] {
         let table = relobox_simkernel::protocol::ParamTable { address, count };
-        assert!(matches!(refused(&|l| l.params = Some(table.clone())), Refusal::BadParams { .. }));
+        assert!(matches!(refused(&|l| l.params = Some(table.clone())), SimError::BadParams { .. }));
     }
     // The refusals have changed nothing.
     client.load(&good).unwrap();
@@ -284,7 +284,7 @@ fn a_refused_argument_frees_the_module() {
         load.areas.push(LoadArea { address: area, after_init: AfterInit::Keep });
         load.params = Some(relobox_simkernel::protocol::ParamTable { address: area, count: 1 });
         load.args = args.into();
-        let wanted = Refusal::BadArgument { name: "params".into(), argument: "count".into(), errno };
+        let wanted = SimError::BadArgument { name: "params".into(), argument: "count".into(), errno };
         assert_eq!(refusal(client.load(&load)), wanted);
         assert_eq!(client.list().unwrap().allocated, 0);
     }

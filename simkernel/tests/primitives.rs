@@ -5,7 +5,7 @@ mod common;
 
 use common::{Kernel, RETURN_42, code, kernel_symbol, refusal, settled};
 use relobox_simkernel::protocol::{AreaRequest, Protection};
-use relobox_simkernel::{Client, ClientError, RELEASE, Refusal, VERMAGIC, bind, limits, start};
+use relobox_simkernel::{Client, ClientError, RELEASE, SimError, VERMAGIC, bind, limits, start};
 
 const PAGE: AreaRequest = AreaRequest { size: 4096, align: 4096 };
 
@@ -64,13 +64,13 @@ fn memory_is_writable_or_executable_and_never_again_writable() {
     let kernel = Kernel::start();
     let mut client = kernel.client();
     let area = client.allocate(&[PAGE]).unwrap()[0].address;
-    assert!(matches!(refusal(client.call(area)), Refusal::NotExecutable { .. }));
-    assert_eq!(refusal(client.protect(area, Protection::ReadWrite)), Refusal::NeverWritable { address: area });
+    assert!(matches!(refusal(client.call(area)), SimError::NotExecutable { .. }));
+    assert_eq!(refusal(client.protect(area, Protection::ReadWrite)), SimError::NeverWritable { address: area });
     client.put(area, &RETURN_42).unwrap();
     client.protect(area, Protection::ReadExecute).unwrap();
-    assert_eq!(refusal(client.put(area, &[0])), Refusal::Protected { address: area });
-    assert_eq!(refusal(client.protect(area, Protection::ReadWrite)), Refusal::NeverWritable { address: area });
-    assert_eq!(refusal(client.protect(area, Protection::ReadOnly)), Refusal::Protected { address: area });
+    assert_eq!(refusal(client.put(area, &[0])), SimError::Protected { address: area });
+    assert_eq!(refusal(client.protect(area, Protection::ReadWrite)), SimError::NeverWritable { address: area });
+    assert_eq!(refusal(client.protect(area, Protection::ReadOnly)), SimError::Protected { address: area });
     assert_eq!(client.call(area).unwrap(), 42);
 }
 
@@ -82,16 +82,16 @@ fn nobody_reaches_what_is_not_theirs() {
     let data = owner.allocate(&[PAGE]).unwrap()[0].address;
     let printk = kernel_symbol(&mut other, "_printk");
     for address in [text, data, printk, 0, 1 << 20, u64::MAX, data + 4096, data - 1] {
-        assert!(matches!(refusal(other.call(address)), Refusal::NotOwned { .. }), "{address:#x}");
-        assert!(matches!(refusal(other.put(address, &[0])), Refusal::NotOwned { .. }), "{address:#x}");
-        assert!(matches!(refusal(other.release(address)), Refusal::NotOwned { .. }), "{address:#x}");
+        assert!(matches!(refusal(other.call(address)), SimError::NotOwned { .. }), "{address:#x}");
+        assert!(matches!(refusal(other.put(address, &[0])), SimError::NotOwned { .. }), "{address:#x}");
+        assert!(matches!(refusal(other.release(address)), SimError::NotOwned { .. }), "{address:#x}");
         let protect = other.protect(address, Protection::ReadOnly);
-        assert!(matches!(refusal(protect), Refusal::NotOwned { .. }), "{address:#x}");
+        assert!(matches!(refusal(protect), SimError::NotOwned { .. }), "{address:#x}");
     }
-    assert!(matches!(refusal(owner.put(data + 4095, &[0, 0])), Refusal::NotOwned { .. }));
-    assert!(matches!(refusal(owner.call(printk)), Refusal::NotOwned { .. }));
+    assert!(matches!(refusal(owner.put(data + 4095, &[0, 0])), SimError::NotOwned { .. }));
+    assert!(matches!(refusal(owner.call(printk)), SimError::NotOwned { .. }));
     owner.release(data).unwrap();
-    assert!(matches!(refusal(owner.put(data, &[0])), Refusal::NotOwned { .. }));
+    assert!(matches!(refusal(owner.put(data, &[0])), SimError::NotOwned { .. }));
 }
 
 #[test]
@@ -100,13 +100,13 @@ fn allocation_is_all_or_nothing_and_bounded() {
     let mut client = kernel.client();
     let area = |size, align| AreaRequest { size, align };
     for bad in [area(0, 1), area(1, 0), area(1, 3), area(u64::MAX, 1), area(1, 1 << 40)] {
-        assert!(matches!(refusal(client.allocate(&[PAGE, bad])), Refusal::BadArea { .. }));
+        assert!(matches!(refusal(client.allocate(&[PAGE, bad])), SimError::BadArea { .. }));
     }
     let many = vec![PAGE; limits::AREAS_PER_CONNECTION + 1];
-    assert!(matches!(refusal(client.allocate(&many)), Refusal::TooMany { .. }));
+    assert!(matches!(refusal(client.allocate(&many)), SimError::TooMany { .. }));
     let large = area(limits::BYTES_PER_CONNECTION, 1);
-    assert!(matches!(refusal(client.allocate(&[large.clone(), PAGE])), Refusal::TooMany { .. }));
-    assert!(matches!(refusal(client.allocate(&[area(1 << 63, 1), area(1 << 63, 1)])), Refusal::TooMany { .. }));
+    assert!(matches!(refusal(client.allocate(&[large.clone(), PAGE])), SimError::TooMany { .. }));
+    assert!(matches!(refusal(client.allocate(&[area(1 << 63, 1), area(1 << 63, 1)])), SimError::TooMany { .. }));
     assert_eq!(client.list().unwrap().allocated, 0);
     // Other connections fill the arena. A request that only fits in part gets nothing.
     let mut others: Vec<Client> = Vec::new();
@@ -114,13 +114,13 @@ fn allocation_is_all_or_nothing_and_bounded() {
         let mut other = kernel.client();
         match other.allocate(std::slice::from_ref(&large)) {
             Ok(_) => others.push(other),
-            Err(ClientError::Refused(Refusal::NoSpace { .. })) => break,
+            Err(ClientError::Refused(SimError::NoSpace { .. })) => break,
             Err(error) => panic!("{error}"),
         }
     }
     let before = client.list().unwrap().allocated;
     let quarter = area(limits::BYTES_PER_CONNECTION / 4, 1);
-    assert!(matches!(refusal(client.allocate(&[PAGE, quarter])), Refusal::NoSpace { .. }));
+    assert!(matches!(refusal(client.allocate(&[PAGE, quarter])), SimError::NoSpace { .. }));
     assert_eq!(client.list().unwrap().allocated, before);
     drop(others);
     settled(&mut client, 0);
@@ -165,7 +165,7 @@ fn too_many_connections_are_told_so() {
     let mut clients: Vec<Client> = (0..limits::CONNECTIONS).map(|_| kernel.client()).collect();
     clients.iter_mut().for_each(|client| drop(client.list().unwrap()));
     let mut late = kernel.client();
-    assert!(matches!(refusal(late.list()), Refusal::TooMany { .. }));
+    assert!(matches!(refusal(late.list()), SimError::TooMany { .. }));
     clients.iter_mut().for_each(|client| drop(client.list().unwrap()));
 }
 

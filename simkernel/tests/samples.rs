@@ -9,7 +9,7 @@ use std::process::Command;
 
 use common::{Kernel, refusal};
 use relobox_simkernel::protocol::{AfterInit, AreaRequest, Load, LoadArea, ParamTable, Protection};
-use relobox_simkernel::{Client, ClientError, Refusal};
+use relobox_simkernel::{Client, ClientError, SimError};
 
 const FLAGS: &str = "-c -O2 -Wall -Wextra -Werror -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone -mno-sse \
                      -fno-asynchronous-unwind-tables -fcf-protection=none -fno-stack-protector";
@@ -141,7 +141,7 @@ fn hello_greets_whom_it_is_told_to() {
     client.remove("hello").unwrap();
     assert_eq!(said(&mut client)[3..], ["hello: hello, world", "hello: goodbye, world"]);
     let failed = refusal(workshop.insmod(&mut client, "hello", &[], "times=-1"));
-    assert_eq!(failed, Refusal::InitFailed { name: "hello".into(), errno: -22 });
+    assert_eq!(failed, SimError::InitFailed { name: "hello".into(), errno: -22 });
     let list = client.list().unwrap();
     assert_eq!((list.allocated, list.heap), (0, 0));
 }
@@ -152,7 +152,7 @@ fn one_module_uses_another() {
     let mut client = kernel.client();
     workshop.insmod(&mut client, "math_provider", &[], "").unwrap();
     workshop.insmod(&mut client, "math_user", &["math_provider"], "").unwrap();
-    assert!(matches!(refusal(client.remove("math_provider")), Refusal::InUse { .. }));
+    assert!(matches!(refusal(client.remove("math_provider")), SimError::InUse { .. }));
     client.remove("math_user").unwrap();
     client.remove("math_provider").unwrap();
     let wanted = [
@@ -181,7 +181,7 @@ fn failing_fails_and_crash_crashes() {
     let (kernel, workshop) = (Kernel::start(), TestDirectory::new());
     let mut client = kernel.client();
     let failed = refusal(workshop.insmod(&mut client, "failing", &[], ""));
-    assert_eq!(failed, Refusal::InitFailed { name: "failing".into(), errno: -19 });
+    assert_eq!(failed, SimError::InitFailed { name: "failing".into(), errno: -19 });
     assert_eq!(client.list().unwrap().allocated, 0);
     let died = workshop.insmod(&mut client, "crash", &[], "").unwrap_err().to_string();
     assert!(died.starts_with("the kernel died while it was asked to load 'crash': oops: invalid memory access at 0x"));

@@ -1,7 +1,7 @@
 //! Plugins of the previous ABI version: a real one, unchanged since, and some that lie. docs/abi.md has the rules.
 
 use anyhow::Result;
-use relobox::error::{Error, Misbehaviour};
+use relobox::error::{Error, GuestError};
 use relobox::guests::Plugin;
 use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
@@ -149,33 +149,33 @@ fn what_a_version_did_not_know_is_not_read() {
 }
 
 #[test]
-fn a_version_that_nobody_speaks_is_refused_by_name() {
+fn an_unsupported_version_is_refused_by_name() {
     for (export, description, version, words) in [
         (
             0,
             0,
             true,
-            "has ABI version 0, and this host speaks 1 to 3: build it anew, with the header or SDK of this version",
+            "has ABI version 0, and this host supports 1 to 3: rebuild it with the header or SDK of this version",
         ),
         (
             4,
             4,
             true,
-            "has ABI version 4, and this host speaks 1 to 3: use a newer relobox, or build it for one of these",
+            "has ABI version 4, and this host supports 1 to 3: use a newer relobox, or build it for one of these",
         ),
-        (u32::MAX, 1, true, "has ABI version 4294967295, and this host speaks 1 to 3: use a newer relobox"),
+        (u32::MAX, 1, true, "has ABI version 4294967295, and this host supports 1 to 3: use a newer relobox"),
         (1, 2, false, "its ABI version is 1, and its description says 2"),
         (2, 1, false, "its ABI version is 2, and its description says 1"),
         (2, 3, false, "its ABI version is 2, and its description says 3"),
         // Its row, read as version 2 means it, makes no sense.
-        (2, 2, false, "row 5 of its table is of no known kind, or pair"),
+        (2, 2, false, "row 5 of its table has an unknown effect, rounding or pair"),
     ] {
         let what = match described(&plugin(&format!("(i32.const {export})"), description)) {
             Err(Error::Guest { guest, what }) if guest == "liar" => what,
             Err(other) => panic!("{other}"),
             Ok(_) => panic!("{export} and {description} pass"),
         };
-        let named = matches!(what, Misbehaviour::Version(theirs, ABI_VERSION) if theirs == export);
+        let named = matches!(what, GuestError::Version(theirs, ABI_VERSION) if theirs == export);
         assert_eq!(named, version, "{what:?}");
         assert!(what.to_string().contains(words), "{what}");
     }
@@ -225,8 +225,8 @@ fn version_3_says_more() {
     assert_eq!((about.details[0].min, about.details[0].max), (-8, 7));
     let about = newest(remade, nop).unwrap_or_else(|e| panic!("{e}")).about;
     assert_eq!((about.details[0].offset, about.details[0].value), (4, 0x6000_0000));
-    let section = "a section that no kernel can make anew";
-    let row = "what it says of row 5 makes no sense";
+    let section = "a section that no kernel can rebuild";
+    let row = "a detail of row 5 is invalid";
     for (remade, detail, words) in [
         ("(i32 3 7) (i64 12 64 0)", range, section),
         ("(i32 4 4) (i64 12 64 0)", range, section),
@@ -238,7 +238,7 @@ fn version_3_says_more() {
         (remade, "(i32 5 2 0) (i8 5 0 0 0) (i64 0 0 0 0)", row),
         (remade, "(i32 5 2 0) (i8 2 0 0 0) (i64 0x10000 0 0 0)", row),
         (remade, "(i32 5 2 0) (i8 4 0 0 0) (i64 0xff 0x100 0 0)", row),
-        (remade, "(i32 6 1 0) (i8 0 0 1 0) (i64 0 0 -8 7)", "what it says of row 6 makes no sense"),
+        (remade, "(i32 6 1 0) (i8 0 0 1 0) (i64 0 0 -8 7)", "a detail of row 6 is invalid"),
     ] {
         let Err(error) = newest(remade, detail) else { panic!("{remade} {detail} pass") };
         assert!(error.to_string().contains(words), "{error}");
@@ -252,8 +252,8 @@ fn a_version_does_not_change_with_the_job() {
     let plugin = described(&plugin(grows, 1)).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(plugin.about.abi, 1);
     let Err(error) = plugin.guest.instantiate(64 << 20, 1_000_000) else { panic!("it passes") };
-    let words = "it is of ABI version 2, where only 1 will do";
-    assert!(matches!(&error, Error::Guest { what: Misbehaviour::Answer(text), .. } if text == words), "{error}");
+    let words = "it has ABI version 2, but 1 is required";
+    assert!(matches!(&error, Error::Guest { what: GuestError::MalformedAnswer(text), .. } if text == words), "{error}");
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn a_state_is_believed_only_if_nobody_else_can_have_written_it() {
         mode("own", directory);
         let (code, said) = import("own/state");
         assert_eq!(code, Some(if good { 0 } else { 1 }), "{file:o} {directory:o}: {said}");
-        assert!(good || said.contains("others may have written it"), "{said}");
+        assert!(good || said.contains("users may have written it"), "{said}");
     }
     // A link that leads elsewhere is not followed.
     env.put("other/state", state(&env));

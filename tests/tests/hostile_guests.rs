@@ -2,7 +2,7 @@
 //! and the same host links a good module right after it.
 
 use relobox::cache::Cache;
-use relobox::error::{Error, Misbehaviour, Result};
+use relobox::error::{Error, GuestError, Result};
 use relobox::guests::Guests;
 use relobox::link::{Linked, load, prepare};
 use relobox::open::Source;
@@ -161,7 +161,7 @@ fn every_byte_is_confined() {
             match outcome {
                 Ok(_) => assert!(windows.contains(&offset), "byte {offset} of {name} went through"),
                 Err(Error::Guest { what, .. }) => {
-                    assert_eq!(what, Misbehaviour::Window { section: name.to_owned(), offset });
+                    assert_eq!(what, GuestError::OutOfWindowWrite { section: name.to_owned(), offset });
                     assert!(!windows.contains(&offset), "byte {offset} of {name} may be changed");
                 }
                 Err(error) => panic!("{error}"),
@@ -264,7 +264,7 @@ fn compile_time_bombs() {
     for bomb in BOMBS {
         let (count, words) = bomb.refused;
         match sandbox.load("hostile", &(bomb.make)(count, 1)) {
-            Err(error @ Error::Guest { what: Misbehaviour::Unusable(_), .. }) => {
+            Err(error @ Error::Guest { what: GuestError::Unusable(_), .. }) => {
                 let text = error.to_string();
                 if !text.contains(&format!("{words} are too many: at most ")) {
                     wrong.push(format!("{}: {text}", bomb.name));
@@ -279,7 +279,7 @@ fn compile_time_bombs() {
         }
         match sandbox.load("hostile", &(bomb.make)(2, 1)) {
             Ok(_) => {}
-            Err(Error::Guest { what: Misbehaviour::Imports(_), .. }) if bomb.name == "imports" => {}
+            Err(Error::Guest { what: GuestError::Imports(_), .. }) if bomb.name == "imports" => {}
             Err(error) => wrong.push(format!("two of {}: {error}", bomb.name)),
         }
     }
@@ -287,7 +287,7 @@ fn compile_time_bombs() {
     // Many functions, each of which is admitted.
     let together = |name: &str, count, copies| {
         let bomb = BOMBS.iter().find(|b| b.name == name).expect(name);
-        sandbox.admit(&(bomb.make)(count, copies)).map_err(|refusal| refusal.to_string())
+        sandbox.check_complexity(&(bomb.make)(count, copies)).map_err(|refusal| refusal.to_string())
     };
     for (name, count, copies, words) in [
         ("straight", 40_000, 7, "bytes of code"),

@@ -3,8 +3,8 @@
 
 mod test_env;
 
+use relobox::diagnostic::{Diagnostic, Diagnostics, some_of};
 use relobox::limits;
-use relobox::problem::{Problem, Problems, some_of};
 use relobox::symbols::Symbols;
 use relobox_tests::hostile::crafted::Crafted;
 use relobox_tests::hostile::guest;
@@ -83,7 +83,7 @@ fn namespaces_on_top_of_each_other() {
     env.put("nsbomb.ko", module.write());
     for command in ["inspect", "link"] {
         let said = refused(&env, 1, &[command, "nsbomb.ko"]);
-        assert!(said.contains("too-large") && said.contains("lie on top of each other"), "{said}");
+        assert!(said.contains("too-large") && said.contains("overlap; their length"), "{said}");
     }
     assert!(refused(&env, 1, &["check", "nsbomb.ko"]).contains("too-large"));
     // As real modules do it.
@@ -132,12 +132,12 @@ fn sections_times_lines() {
 
 #[test]
 fn problems_are_kept_up_to_a_limit() {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let mut made = 0;
     for _ in 0..limits::FAULTS + 7 {
         problems.add(|| {
             made += 1;
-            Problem::new("x", "f", "t")
+            Diagnostic::new("x", "f", "t")
         });
     }
     let all = problems.into_vec("f");

@@ -2,11 +2,11 @@
 //! way by which a module is linked.
 
 use object::{Object as _, ObjectSymbol as _};
-use relobox::error::{Error, Misbehaviour};
+use relobox::error::{Error, GuestError};
 use relobox::guests::Guests;
 use relobox::inserted::Inserted;
 use relobox::insmod::insmod;
-use relobox::kernel::{Export, Failure, Form, Kernel, Listing, Load, Loaded, Machine, Protection, Request};
+use relobox::kernel::{Export, Kernel, KernelError, Listing, Load, LoadFormat, Loaded, Machine, Protection, Request};
 use relobox::link::load;
 use relobox::open::Source;
 use relobox::pins::Pins;
@@ -123,19 +123,19 @@ fn a_name_that_a_plugin_gives_is_looked_up_by_check() {
 /// A kernel that has two symbols, and remembers what it was asked.
 struct Asked {
     printk: &'static str,
-    form: Form,
+    form: LoadFormat,
     wanted: Vec<String>,
     loaded: bool,
 }
 
 impl Asked {
-    fn new(printk: &'static str, form: Form) -> Self {
+    fn new(printk: &'static str, form: LoadFormat) -> Self {
         Self { printk, form, wanted: Vec::new(), loaded: false }
     }
 }
 
 impl Kernel for Asked {
-    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, KernelError> {
         let names = wanted.expect("by name").iter().map(|name| String::from_utf8_lossy(name).into_owned());
         self.wanted.extend(names);
         let export = |(name, address, crc): (&str, u64, u32)| Export {
@@ -158,24 +158,24 @@ impl Kernel for Asked {
         })
     }
 
-    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
+    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, KernelError> {
         Ok((0..areas.len() as u64).map(|i| 0xffff_ffff_c000_0000 + (i << 20)).collect())
     }
 
-    fn put(&mut self, _: u64, _: &[u8]) -> Result<(), Failure> {
+    fn put(&mut self, _: u64, _: &[u8]) -> Result<(), KernelError> {
         Ok(())
     }
 
-    fn protect(&mut self, _: u64, _: Protection) -> Result<(), Failure> {
+    fn protect(&mut self, _: u64, _: Protection) -> Result<(), KernelError> {
         Ok(())
     }
 
-    fn load(&mut self, _: &Load) -> Result<Loaded, Failure> {
+    fn load(&mut self, _: &Load) -> Result<Loaded, KernelError> {
         self.loaded = true;
         Ok(Loaded::default())
     }
 
-    fn remove(&mut self, _: &str) -> Result<(), Failure> {
+    fn remove(&mut self, _: &str) -> Result<(), KernelError> {
         Ok(())
     }
 }
@@ -191,12 +191,12 @@ fn put_in(guests: &Guests, kernel: &mut Asked, file: Vec<u8>, inputs: &[(&str, u
 fn a_name_that_a_plugin_gives_is_asked_of_the_kernel() {
     let env = TestEnv::new();
     let guests = env.guests("dotted.wasm");
-    let mut kernel = Asked::new("dotted", Form::Areas);
+    let mut kernel = Asked::new("dotted", LoadFormat::Areas);
     put_in(&guests, &mut kernel, sample::module(FLAGS), &[]).expect("it is loaded");
     assert!(kernel.loaded);
     // Once, and by its other name; `printk` is asked for because there is a version of it.
     assert_eq!(kernel.wanted, ["dotted", "helper", "printk"]);
-    let mut kernel = Asked::new("printk", Form::Areas);
+    let mut kernel = Asked::new("printk", LoadFormat::Areas);
     let said = put_in(&guests, &mut kernel, sample::module(FLAGS), &[]).expect_err("no such symbol").to_string();
     assert!(said.contains("undefined symbol; references 'printk'") && !kernel.loaded, "{said}");
 }
@@ -224,10 +224,10 @@ fn numbers_for_plugins_go_with_a_module() {
     let env = TestEnv::new();
     let guests = env.guests("at.wasm");
     let file = || sample::module(FLAGS);
-    let kernel = || Asked::new("printk", Form::Areas);
+    let kernel = || Asked::new("printk", LoadFormat::Areas);
     put_in(&guests, &mut kernel(), file(), &[("at", 3)]).expect("it is loaded");
     let error = put_in(&guests, &mut kernel(), file(), &[("at", 2)]).expect_err("another byte");
-    let wanted = Misbehaviour::Window { section: ".text".into(), offset: 2 };
+    let wanted = GuestError::OutOfWindowWrite { section: ".text".into(), offset: 2 };
     assert!(matches!(&error, Error::Guest { what, .. } if *what == wanted), "{error}");
     let error = put_in(&guests, &mut kernel(), file(), &[("other", 2)]).expect_err("no such number");
     assert!(matches!(&error, Error::Usage(text) if text.contains("input other")), "{error}");
@@ -258,17 +258,17 @@ fn what_the_kernel_would_leave_out_is_not_given_to_it() {
     let guests = env.guests("honest.wasm");
     // One relocation: type 2, of symbol 1, at 3.
     let compact = with_table(0x4000_0014, 0x40, Some(&[1 << 3 | 4, 3 << 3 | 3, 1, 2]));
-    let mut kernel = Asked::new("printk", Form::Original);
+    let mut kernel = Asked::new("printk", LoadFormat::Original);
     let said = put_in(&guests, &mut kernel, compact.clone(), &[]).expect_err("CREL").to_string();
-    assert!(said.contains("the kernel does not know relocations of this form") && !kernel.loaded, "{said}");
-    let mut kernel = Asked::new("printk", Form::Areas);
+    assert!(said.contains("the kernel does not support relocations of this form") && !kernel.loaded, "{said}");
+    let mut kernel = Asked::new("printk", LoadFormat::Areas);
     put_in(&guests, &mut kernel, compact, &[]).expect("here it is known");
     // And what only the kernel does is not left out elsewhere.
     let patch = with_table(4, 0x10_0042, None);
-    let mut kernel = Asked::new("printk", Form::Areas);
+    let mut kernel = Asked::new("printk", LoadFormat::Areas);
     let said = put_in(&guests, &mut kernel, patch.clone(), &[]).expect_err("a live patch").to_string();
-    assert!(said.contains("a live patch has relocations that only Linux itself does") && !kernel.loaded, "{said}");
-    let mut kernel = Asked::new("printk", Form::Original);
+    assert!(said.contains("a live patch has relocations that only Linux itself applies") && !kernel.loaded, "{said}");
+    let mut kernel = Asked::new("printk", LoadFormat::Original);
     put_in(&guests, &mut kernel, patch.clone(), &[]).expect("the kernel does them");
     assert!(kernel.loaded);
     env.put("patch.ko", patch);

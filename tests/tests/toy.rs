@@ -6,7 +6,7 @@ use relobox::open::Source;
 use relobox::resolve::Sources;
 use relobox::sandbox::Sandbox;
 use relobox::symbols::{Definition, Symbols};
-use relobox::{Error, Problem};
+use relobox::{Diagnostic, Error};
 use relobox_needs::{ExitCode, test, wasm_c};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -117,7 +117,7 @@ impl Toy {
         linked.contents(1).to_vec()
     }
 
-    fn problems(&self, relocations: &[(u32, u32, u32, i32)], there: u64, in_place: bool) -> Vec<Problem> {
+    fn problems(&self, relocations: &[(u32, u32, u32, i32)], there: u64, in_place: bool) -> Vec<Diagnostic> {
         match self.link(object(relocations, in_place), there) {
             Err(Error::Module(problems)) => problems,
             Err(other) => panic!("{other}"),
@@ -269,7 +269,7 @@ fn functions_are_known_by_their_descriptors() {
         ("(i32 99 0) (i64 0)", 1),
     ] {
         let Err(error) = with(descriptors, count).link(object(&[], false), 0) else { panic!("{descriptors} passes") };
-        assert!(error.to_string().contains("a function that it may not"), "{error}");
+        assert!(error.to_string().contains("an invalid function descriptor"), "{error}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The exports.
+//! The exports of the guest.
 #![cfg(target_arch = "wasm32")]
 #![allow(unsafe_code, reason = "exports have C names, and the host writes into our memory")]
 
@@ -21,12 +21,12 @@ extern "C" fn relobox_reserve(bytes: u32) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn relobox_unpack(at: u32, bytes: u32, limit: u32) -> u32 {
-    // SAFETY: the host reserved the file; no reference to it is alive.
+    // SAFETY: the host reserved the memory of the file, and no reference to it exists.
     let file: &'static [u8] = unsafe { job_bytes(at, bytes) };
     keep_one(match unpack(file, limit as usize) {
         Ok(bytes) => Unpacked { bytes: keep_bytes(bytes.leak()), ..Default::default() },
-        Err(finding) => {
-            let fault = Fault { text: keep_bytes(finding.text.as_bytes()), ..finding.fault };
+        Err(error) => {
+            let fault = Fault { text: keep_bytes(error.text.as_bytes()), ..error.fault };
             Unpacked { faults: keep(alloc::vec![fault]), ..Default::default() }
         }
     })

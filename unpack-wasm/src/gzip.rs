@@ -1,6 +1,6 @@
-//! gzip: members of a header, a deflate stream and a trailer (RFC 1952).
+//! gzip: members with a header, a deflate stream and a trailer (RFC 1952).
 
-use crate::finding::{Finding, bad_stream};
+use crate::error::{UnpackError, bad_stream};
 use crate::limits;
 use crate::output::Output;
 use alloc::boxed::Box;
@@ -16,9 +16,9 @@ const FNAME: u8 = 1 << 3;
 const FCOMMENT: u8 = 1 << 4;
 const RESERVED: u8 = 0xe0;
 
-/// Unpacks every member of `file`.
-pub(crate) fn unpack(file: &[u8], output: &mut Output) -> Result<(), Finding> {
-    // The last four bytes are the size of the last member, usually the only one.
+/// Decompresses every member of `file`.
+pub(crate) fn unpack(file: &[u8], output: &mut Output) -> Result<(), UnpackError> {
+    // The last four bytes are the size of the last member, which is usually the only one.
     if let Some(size) = file.last_chunk::<4>() {
         let size = u32::from_le_bytes(*size) as usize;
         output.expect(size.min(file.len().saturating_mul(limits::DEFLATE_RATIO)));
@@ -41,36 +41,36 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], Finding> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], UnpackError> {
         let taken = self.file[self.at..].get(..count).ok_or_else(|| self.short())?;
         self.at += count;
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Finding> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], UnpackError> {
         let taken = self.file[self.at..].first_chunk().ok_or_else(|| self.short())?;
         self.at += N;
         Ok(*taken)
     }
 
     #[cold]
-    fn short(&self) -> Finding {
+    fn short(&self) -> UnpackError {
         bad_stream("the gzip file is cut short", self.file.len())
     }
 }
 
-/// Reads a member's header; nothing in it matters but that it is one.
-fn header(reader: &mut Reader<'_>) -> Result<(), Finding> {
+/// Reads and checks a member's header. None of its fields is needed.
+fn header(reader: &mut Reader<'_>) -> Result<(), UnpackError> {
     let start = reader.at;
     let [m0, m1, method, flags, _mtime @ .., _xfl, _os] = reader.array::<10>()?;
     if [m0, m1] != MAGIC {
         return Err(bad_stream("something that is not gzip follows the gzip data", start));
     }
     if method != DEFLATE {
-        return Err(bad_stream("the gzip header names a method other than deflate", start + 2));
+        return Err(bad_stream("the gzip header has a method other than deflate", start + 2));
     }
     if flags & RESERVED != 0 {
-        return Err(bad_stream("the gzip header has flags that nobody has defined", start + 3));
+        return Err(bad_stream("the gzip header has undefined flags", start + 3));
     }
     if flags & FEXTRA != 0 {
         let len = u16::from_le_bytes(reader.array()?);
@@ -91,13 +91,13 @@ fn header(reader: &mut Reader<'_>) -> Result<(), Finding> {
     Ok(())
 }
 
-/// Inflates one member. Its matches cannot reach before `start`.
+/// Inflates one member. Its matches cannot refer to bytes before `start`.
 fn inflate(
     decoder: &mut DecompressorOxide,
     reader: &mut Reader<'_>,
     output: &mut Output,
     start: usize,
-) -> Result<(), Finding> {
+) -> Result<(), UnpackError> {
     loop {
         let at = output.len() - start;
         let room = output.room_from(start)?;
@@ -114,13 +114,13 @@ fn inflate(
     }
 }
 
-/// Compares a member with its checksum and size.
-fn trailer(reader: &mut Reader<'_>, member: &[u8]) -> Result<(), Finding> {
+/// Compares a member with its checksum and its size.
+fn trailer(reader: &mut Reader<'_>, member: &[u8]) -> Result<(), UnpackError> {
     let at = reader.at;
     let crc = u32::from_le_bytes(reader.array()?);
     let size = u32::from_le_bytes(reader.array()?);
     if size != member.len() as u32 {
-        return Err(bad_stream("the gzip data does not have the size that its trailer says", at + 4));
+        return Err(bad_stream("the gzip data does not have the size in its trailer", at + 4));
     }
     if crc != crc32fast::hash(member) {
         return Err(bad_stream("the gzip data does not match its checksum", at));

@@ -1,24 +1,24 @@
-//! The unpacker: gzip, xz or zstd, told apart by their magic, to bytes.
+//! The unpacker: decompresses gzip, xz or zstd, which it recognises by their magic.
 //!
-//! It is a guest of its own so that the engine stays small, and so that a damaged stream is never in
-//! the same memory as ELF parsing. It runs without imports, and natively in tests. A whole file is
-//! unpacked or a fault is returned: every checksum and size that the format has is verified, and
-//! whatever follows the last member, stream or frame is a fault.
+//! It is a separate guest, so that the engine stays small and a damaged stream is never in the same memory as ELF
+//! parsing. It runs without imports, and natively in tests. Either a whole file is decompressed, or a fault is
+//! returned: every checksum and size of the format is verified, and data after the last member, stream or frame is a
+//! fault.
 //!
-//! | file | what it does |
+//! | file | contents |
 //! |---|---|
 //! | `gzip` | RFC 1952 around miniz_oxide's deflate |
 //! | `xz` | the .xz format, by lzma-rust2 |
 //! | `zstd` | RFC 8878, frames by ruzstd |
-//! | `output` | the bytes so far, and their limit |
-//! | `finding` | what is wrong with a file |
-//! | `limits` | how much is too much |
-//! | `guest` | the exports |
+//! | `output` | the output buffer and its limit |
+//! | `error` | the error type |
+//! | `limits` | the limits |
+//! | `guest` | the exports of the guest |
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
 extern crate alloc;
 
-mod finding;
+mod error;
 mod guest;
 mod gzip;
 mod limits;
@@ -26,18 +26,18 @@ mod output;
 mod xz;
 mod zstd;
 
-pub use finding::Finding;
+pub use error::UnpackError;
 
 use alloc::vec::Vec;
-use finding::bad_stream;
+use error::bad_stream;
 use output::Output;
 
-/// Unpacks `bytes`, which must be gzip, xz or zstd from the first byte to the last, to at most `limit` bytes.
+/// Decompresses `bytes`, which must be gzip, xz or zstd from the first byte to the last, to at most `limit` bytes.
 ///
 /// # Errors
-/// [`TOO_LARGE`](relobox_abi::fault::TOO_LARGE) as soon as more than `limit` bytes come out, or if a dictionary or window
-/// is larger than any module's; [`BAD_STREAM`](relobox_abi::fault::BAD_STREAM) for everything else that is wrong.
-pub fn unpack(bytes: &[u8], limit: usize) -> Result<Vec<u8>, Finding> {
+/// [`TOO_LARGE`](relobox_abi::fault::TOO_LARGE) as soon as the output exceeds `limit` bytes, or if a dictionary or
+/// window is larger than any module needs; [`BAD_STREAM`](relobox_abi::fault::BAD_STREAM) for all other errors.
+pub fn unpack(bytes: &[u8], limit: usize) -> Result<Vec<u8>, UnpackError> {
     let mut output = Output::new(limit);
     match bytes {
         [0x1f, 0x8b, ..] => gzip::unpack(bytes, &mut output)?,

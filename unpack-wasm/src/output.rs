@@ -1,12 +1,12 @@
-//! The bytes so far, and their limit.
+//! The output buffer and its limit.
 
-use crate::finding::{Finding, too_large};
+use crate::error::{UnpackError, too_large};
 use crate::limits;
 use alloc::vec::Vec;
 
-/// What has come out. Decoders write into [`Output::room`] and say how much with [`Output::advance`].
+/// The output. Decoders write into [`Output::room`], and report the number of bytes with [`Output::advance`].
 pub(crate) struct Output {
-    /// The first `len` are the answer; the rest is zeros to write on.
+    /// The first `len` bytes are the output; the rest is zero and can be written.
     bytes: Vec<u8>,
     len: usize,
     limit: usize,
@@ -21,53 +21,53 @@ impl Output {
         self.len
     }
 
-    /// How many more bytes may come.
+    /// Returns how many more bytes may be written.
     pub(crate) fn left(&self) -> usize {
         self.limit - self.len
     }
 
-    /// A header says that `more` bytes will come. It may lie: this only saves moving them about, and
-    /// untouched memory costs nothing.
+    /// Reserves memory for `more` bytes, the size in a header. A wrong size does no harm: this only avoids copies, and
+    /// memory that is not touched costs nothing.
     pub(crate) fn expect(&mut self, more: usize) {
-        // One more, since a full buffer does not show that a stream has ended.
+        // One byte more, since a full buffer does not show that a stream has ended.
         let want = (self.len + more.min(self.left())).saturating_add(1);
         let _ = self.bytes.try_reserve_exact(want.saturating_sub(self.bytes.len()));
     }
 
-    /// Everything from `start` on, with room for at least one more byte behind [`Output::len`].
-    /// There is never room for more than one byte over the limit.
-    pub(crate) fn room_from(&mut self, start: usize) -> Result<&mut [u8], Finding> {
+    /// Returns everything from `start`, with room for at least one more byte after [`Output::len`]. There is never room
+    /// for more than one byte above the limit.
+    pub(crate) fn room_from(&mut self, start: usize) -> Result<&mut [u8], UnpackError> {
         if self.len == self.bytes.len() {
             let doubled = self.len.saturating_mul(2).max(limits::FIRST_ROOM);
             let capacity = self.bytes.capacity();
             let reserved = if capacity > self.len { doubled.min(capacity) } else { doubled };
             let size = reserved.min(self.limit.saturating_add(1));
             if self.bytes.try_reserve_exact(size - self.len).is_err() {
-                return Err(too_large("there is no memory for what comes out", 0, size as u64, self.len as u64));
+                return Err(too_large("there is not enough memory for the output", 0, size as u64, self.len as u64));
             }
             self.bytes.resize(size, 0);
         }
         Ok(&mut self.bytes[start..])
     }
 
-    /// Room for at least one more byte.
-    pub(crate) fn room(&mut self) -> Result<&mut [u8], Finding> {
+    /// Returns room for at least one more byte.
+    pub(crate) fn room(&mut self) -> Result<&mut [u8], UnpackError> {
         self.room_from(self.len)
     }
 
-    /// `count` bytes of [`Output::room`] have been written.
-    pub(crate) fn advance(&mut self, count: usize) -> Result<(), Finding> {
+    /// Reports that `count` bytes of [`Output::room`] were written.
+    pub(crate) fn advance(&mut self, count: usize) -> Result<(), UnpackError> {
         self.len += count;
         if self.len > self.limit { Err(self.over(self.len as u64)) } else { Ok(()) }
     }
 
-    /// The fault for `total` bytes, which are too many.
+    /// Creates the error that `total` bytes are too many.
     #[cold]
-    pub(crate) fn over(&self, total: u64) -> Finding {
-        too_large("unpacked, it is larger than allowed", 0, total, self.limit as u64)
+    pub(crate) fn over(&self, total: u64) -> UnpackError {
+        too_large("its unpacked size is larger than allowed", 0, total, self.limit as u64)
     }
 
-    /// The bytes from `start` on.
+    /// Returns the bytes from `start`.
     pub(crate) fn since(&self, start: usize) -> &[u8] {
         &self.bytes[start..self.len]
     }

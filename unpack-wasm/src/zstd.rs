@@ -1,9 +1,9 @@
-//! zstd: frames, and frames to skip (RFC 8878).
+//! zstd: frames and skippable frames (RFC 8878).
 //!
-//! The frame header is read here too: what it promises (window, size, checksum) is what the frame is
-//! held to, and the limits apply before anything is decoded.
+//! The frame header is parsed here, too. The frame is checked against its header (window, size, checksum), and the
+//! limits apply before anything is decoded.
 
-use crate::finding::{Finding, bad_stream, too_large};
+use crate::error::{UnpackError, bad_stream, too_large};
 use crate::limits;
 use crate::output::Output;
 use ruzstd::decoding::errors::FrameDecoderError;
@@ -12,8 +12,8 @@ use ruzstd::io::Read;
 
 const MAGIC: u32 = 0xfd2f_b528;
 
-/// Unpacks every frame of `file`.
-pub(crate) fn unpack(file: &[u8], output: &mut Output) -> Result<(), Finding> {
+/// Decompresses every frame of `file`.
+pub(crate) fn unpack(file: &[u8], output: &mut Output) -> Result<(), UnpackError> {
     let mut rest = file;
     while !rest.is_empty() {
         let at = file.len() - rest.len();
@@ -33,11 +33,11 @@ pub(crate) fn unpack(file: &[u8], output: &mut Output) -> Result<(), Finding> {
     Ok(())
 }
 
-/// What a frame's header promises.
+/// The header of a frame.
 struct Header {
-    /// How far back matches reach, in bytes; this much stays in the decoder until the frame ends.
+    /// The window in bytes: how far matches reach back. The decoder keeps this much until the frame ends.
     window: u64,
-    /// Bytes that come out.
+    /// The size of the content in bytes.
     content: Option<u64>,
 }
 
@@ -46,11 +46,11 @@ fn little(bytes: &[u8]) -> u64 {
 }
 
 impl Header {
-    /// Reads the header after the magic; `None` if it is cut short.
-    fn parse(header: &[u8], at: usize) -> Option<Result<Self, Finding>> {
+    /// Parses the header after the magic; `None` if it is truncated.
+    fn parse(header: &[u8], at: usize) -> Option<Result<Self, UnpackError>> {
         let (&descriptor, rest) = header.split_first()?;
         if descriptor & 0x08 != 0 {
-            return Some(Err(bad_stream("the zstd frame header has a bit that nobody has defined", at)));
+            return Some(Err(bad_stream("the zstd frame header has its reserved bit set", at)));
         }
         let single = descriptor & 0x20 != 0;
         let (window, rest) = if single { rest.split_at_checked(0)? } else { rest.split_at_checked(1)? };
@@ -73,8 +73,8 @@ impl Header {
     }
 }
 
-/// Unpacks the frame that `rest` begins with.
-fn frame(file: &[u8], rest: &mut &[u8], output: &mut Output) -> Result<(), Finding> {
+/// Decompresses the frame at the start of `rest`.
+fn frame(file: &[u8], rest: &mut &[u8], output: &mut Output) -> Result<(), UnpackError> {
     let at = file.len() - rest.len();
     let header = Header::parse(&rest[4..], at).ok_or_else(|| short(file))??;
     let start = output.len();
@@ -90,14 +90,14 @@ fn frame(file: &[u8], rest: &mut &[u8], output: &mut Output) -> Result<(), Findi
 
     let mut decoder = FrameDecoder::new();
     decoder.set_max_window_size(limits::ZSTD_WINDOW);
-    decoder.reset(&mut *rest).map_err(|error| finding(&error, file, rest))?;
-    // Bytes that are certainly still in the decoder: it does not say, so count from below.
+    decoder.reset(&mut *rest).map_err(|error| convert(&error, file, rest))?;
+    // A lower bound of the bytes that are still in the decoder, which does not report them.
     let mut held = 0;
     loop {
-        // Stops behind the block that passes the limit.
+        // It stops after the block that exceeds the limit.
         let step = limits::ZSTD_STEP.min((output.left() - held).saturating_add(1));
         let strategy = BlockDecodingStrategy::UptoBytes(step);
-        let finished = decoder.decode_blocks(&mut *rest, strategy).map_err(|error| finding(&error, file, rest))?;
+        let finished = decoder.decode_blocks(&mut *rest, strategy).map_err(|error| convert(&error, file, rest))?;
         let before = output.len();
         while decoder.can_collect() > 0 {
             let damaged = |_| bad_stream("the zstd data is damaged", file.len() - rest.len());
@@ -107,7 +107,7 @@ fn frame(file: &[u8], rest: &mut &[u8], output: &mut Output) -> Result<(), Findi
         if finished {
             break;
         }
-        // Whatever comes out is what exceeds the window.
+        // All output is in excess of the window.
         held = if output.len() > before { header.window as usize } else { held + step };
         if held > output.left() {
             return Err(output.over((output.len() + held) as u64));
@@ -115,9 +115,9 @@ fn frame(file: &[u8], rest: &mut &[u8], output: &mut Output) -> Result<(), Findi
     }
     let at = file.len() - rest.len();
     if header.content.is_some_and(|content| content != (output.len() - start) as u64) {
-        return Err(bad_stream("the zstd frame does not have the size that its header says", at));
+        return Err(bad_stream("the zstd frame does not have the size in its header", at));
     }
-    // `None` where the frame has none.
+    // `None` if the frame has no checksum.
     if let Some(said) = decoder.get_checksum_from_data()
         && decoder.get_calculated_checksum() != Some(said)
     {
@@ -127,12 +127,12 @@ fn frame(file: &[u8], rest: &mut &[u8], output: &mut Output) -> Result<(), Findi
 }
 
 #[cold]
-fn short(file: &[u8]) -> Finding {
+fn short(file: &[u8]) -> UnpackError {
     bad_stream("the zstd file is cut short", file.len())
 }
 
 #[cold]
-fn finding(error: &FrameDecoderError, file: &[u8], rest: &[u8]) -> Finding {
+fn convert(error: &FrameDecoderError, file: &[u8], rest: &[u8]) -> UnpackError {
     use FrameDecoderError as E;
     let at = file.len() - rest.len();
     if rest.is_empty() {

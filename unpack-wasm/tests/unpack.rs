@@ -1,7 +1,7 @@
 //! What the command-line tools packed comes back, and nothing else does.
 
 use relobox_abi::fault::{BAD_STREAM, TOO_LARGE};
-use relobox_unpack::{Finding, unpack};
+use relobox_unpack::{UnpackError, unpack};
 
 const LIMIT: usize = 1 << 20;
 const SMALL: &[u8] = include_bytes!("vectors/small");
@@ -35,12 +35,12 @@ fn unchecked() -> Vec<(&'static str, &'static [u8], Vec<u8>)> {
 }
 
 #[track_caller]
-fn fault(packed: &[u8], limit: usize, kind: u32) -> Finding {
-    let finding = unpack(packed, limit).expect_err("should be a fault");
-    assert_eq!(finding.fault.kind, kind, "{finding:?}");
-    assert!(!finding.text.is_empty());
-    assert!(finding.fault.offset <= packed.len() as u64, "{finding:?}");
-    finding
+fn fault(packed: &[u8], limit: usize, kind: u32) -> UnpackError {
+    let error = unpack(packed, limit).expect_err("should be a fault");
+    assert_eq!(error.fault.kind, kind, "{error:?}");
+    assert!(!error.text.is_empty());
+    assert!(error.fault.offset <= packed.len() as u64, "{error:?}");
+    error
 }
 
 #[test]
@@ -57,9 +57,9 @@ fn one_byte_over_the_limit_is_too_large() {
     for (name, packed, plain) in vectors().into_iter().chain(unchecked()) {
         for limit in [plain.len().saturating_sub(1), plain.len() / 2, 0] {
             if limit < plain.len() {
-                let finding = fault(packed, limit, TOO_LARGE);
-                assert_eq!(finding.fault.max, limit as i64, "{name}: {finding:?}");
-                assert!(finding.fault.value > limit as i64, "{name}: {finding:?}");
+                let error = fault(packed, limit, TOO_LARGE);
+                assert_eq!(error.fault.max, limit as i64, "{name}: {error:?}");
+                assert!(error.fault.value > limit as i64, "{name}: {error:?}");
             }
         }
     }
@@ -72,7 +72,7 @@ fn a_stream_cut_anywhere_is_a_fault() {
             let result = unpack(&packed[..len], LIMIT);
             // Whole members before the cut are a whole file.
             let whole = name.starts_with("multi") && result.as_ref().is_ok_and(|bytes| plain.starts_with(bytes));
-            assert!(whole || result.is_err_and(|finding| finding.fault.kind == BAD_STREAM), "{name} cut at {len}");
+            assert!(whole || result.is_err_and(|error| error.fault.kind == BAD_STREAM), "{name} cut at {len}");
         }
     }
 }
@@ -157,8 +157,8 @@ fn a_bomb_stops_at_the_limit() {
         (include_bytes!("vectors/bomb.zst.xz"), "zst"),
     ] {
         let bomb = unpack(packed, 2 << 20).unwrap();
-        let finding = fault(&bomb, LIMIT, TOO_LARGE);
-        assert!(finding.fault.value <= 2 * LIMIT as i64, "{name}: {finding:?}");
+        let error = fault(&bomb, LIMIT, TOO_LARGE);
+        assert!(error.fault.value <= 2 * LIMIT as i64, "{name}: {error:?}");
         // It never looks at the rest: a cut bomb is too large as well, not cut short.
         fault(&bomb[..bomb.len() / 100], LIMIT, TOO_LARGE);
     }

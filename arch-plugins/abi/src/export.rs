@@ -1,20 +1,22 @@
-//! Names of the exports. All parameters and results are `i32`.
+//! The names of the exports. All parameters and results are `i32`.
 
-/// The guest's only memory, exported.
+/// The guest's only memory.
 pub const MEMORY: &str = "memory";
-/// `() -> version`; see [`ABI_VERSION`](crate::ABI_VERSION). Every guest.
+/// `() -> version`; see [`ABI_VERSION`](crate::ABI_VERSION). Every guest has it.
 pub const ABI: &str = "relobox_abi";
-/// `(bytes) -> at`: zeroed room, 16-aligned, that stays until the instance ends; 0 when there is none. Every guest.
+/// `(bytes) -> at`: reserves zeroed memory, aligned to 16, until the instance ends. Returns 0 if there is none left.
+/// Every guest has it.
 pub const RESERVE: &str = "relobox_reserve";
-/// `() -> *Description`. A plugin's account of itself; depends on nothing.
+/// `() -> *Description`: returns a plugin's description. It depends on nothing.
 pub const DESCRIBE: &str = "relobox_describe";
-/// `(*Job) -> *Plan`. Addresses and values are still zero.
+/// `(*Job) -> *Plan`: returns what a plugin needs. Addresses and values are still zero.
 pub const PLAN: &str = "relobox_plan";
-/// `(*Job) -> *Applied`. Called once, after [`PLAN`], on the same job, with addresses and values filled in.
+/// `(*Job) -> *Applied`: applies the relocations. It is called once, after [`PLAN`], on the same job, with addresses
+/// and values filled in.
 pub const APPLY: &str = "relobox_apply";
-/// `(at, bytes, what) -> *Parsed`. The engine reads an ELF file; `what` is one of [`parse`](crate::parse).
+/// `(at, bytes, what) -> *Parsed`: the engine reads an ELF file. `what` is one of [`parse`](crate::parse).
 pub const PARSE: &str = "relobox_parse";
-/// `(*EmitJob) -> *Emitted`. The engine writes an ELF file. Called after [`PARSE`] on the same instance.
+/// `(*EmitJob) -> *Emitted`: the engine writes an ELF file. It is called after [`PARSE`] on the same instance.
 pub const EMIT: &str = "relobox_emit";
-/// `(at, bytes, limit) -> *Unpacked`. The unpacker's one job.
+/// `(at, bytes, limit) -> *Unpacked`: the unpacker decompresses a file to at most `limit` bytes.
 pub const UNPACK: &str = "relobox_unpack";

@@ -9,11 +9,14 @@ use crate::constants::{
 #[cfg(feature = "zerocopy")]
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// "No such index": a fault without a relocation, a synthetic section that belongs to none.
+/// "No index": of a fault without a relocation, or of a synthetic section without a neighbour.
 pub const NONE: u32 = u32::MAX;
 
 macro_rules! records {
-    ($($(#[$meta:meta])* pub struct $name:ident: $size:literal { $($(#[$fmeta:meta])* pub $field:ident: $ty:ty,)* })*) => {$(
+    ($(
+        $(#[$meta:meta])*
+        pub struct $name:ident: $size:literal { $($(#[$fmeta:meta])* pub $field:ident: $ty:ty,)* }
+    )*) => {$(
         $(#[$meta])*
         #[repr(C)]
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,7 +40,7 @@ macro_rules! records {
 records! {
     /// A run of bytes.
     pub struct Span: 8 {
-        /// Where it begins.
+        /// Address or offset of the first byte.
         pub at: u32,
         /// Length in bytes.
         pub len: u32,
@@ -45,15 +48,15 @@ records! {
 
     /// An array of records, 8-aligned.
     pub struct Table: 8 {
-        /// Where the first record begins.
+        /// Address or offset of the first record.
         pub at: u32,
-        /// How many records.
+        /// Number of records.
         pub count: u32,
     }
 
     /// A section of the module. Index 0 is ELF's null section; indices are ELF's own.
     pub struct Section: 56 {
-        /// Final address. Zero until apply; the host fills it in, for allocated sections.
+        /// Final address. Zero until apply, when the host fills it in for allocated sections.
         pub address: u64,
         /// Size in bytes (`sh_size`).
         pub size: u64,
@@ -61,8 +64,8 @@ records! {
         pub align: u64,
         /// `sh_flags`, raw; see [`section_flag`].
         pub flags: u64,
-        /// From the engine: where the contents lie, relative to the file (length 0 for NOBITS).
-        /// To a plugin: where its copy lies, relative to [`Job::data`]; only sections with relocations have one.
+        /// From the engine: the contents, relative to the file (length 0 for NOBITS).
+        /// To a plugin: its copy, relative to [`Job::data`]; only sections with relocations have one.
         pub data: Span,
         /// The name, without a NUL. To a plugin: relative to the job.
         pub name: Span,
@@ -94,15 +97,15 @@ records! {
 
     /// The relocations of one section, in file order.
     pub struct Group: 24 {
-        /// The section that they patch.
+        /// Index of the section that they patch.
         pub section: u32,
         /// Index of the first relocation.
         pub first: u32,
-        /// How many.
+        /// Number of relocations.
         pub count: u32,
         /// See [`group_flag`].
         pub flags: u32,
-        /// The section they were read from (SHT_REL, SHT_RELA or SHT_CREL).
+        /// Index of the section that they were read from (SHT_REL, SHT_RELA or SHT_CREL).
         pub source: u32,
         /// Reserved.
         pub reserved: u32,
@@ -110,17 +113,18 @@ records! {
 
     /// One relocation.
     pub struct Relocation: 24 {
-        /// `r_offset`: the place, in bytes from the start of the patched section. Not checked by anybody before the plugin.
+        /// `r_offset`: the place, in bytes from the start of the patched section. The plugin is the first to check it.
         pub offset: u64,
-        /// `r_addend`, or 0 where the addend is in place.
+        /// `r_addend`, or 0 if the addend is in place.
         pub addend: i64,
-        /// The raw type word: all of `r_info` that is not the symbol. (mips64 packs three types and a second symbol into it, sparc64 a second addend.)
+        /// The raw type word: all of `r_info` except the symbol. (mips64 packs three types and a second symbol into it,
+        /// sparc64 a second addend.)
         pub kind: u32,
-        /// Index of the symbol. Not checked by anybody before the plugin.
+        /// Index of the symbol. The plugin is the first to check it.
         pub symbol: u32,
     }
 
-    /// A number that only the running kernel knows, by name (`expoline`, `percpu_base`, `kernel_toc` …).
+    /// A value that only the running kernel knows, by name (`expoline`, `percpu_base`, `kernel_toc` …).
     pub struct Input: 16 {
         /// The name, without a NUL.
         pub name: Span,
@@ -128,9 +132,10 @@ records! {
         pub value: u64,
     }
 
-    /// A plugin's job. Every `at` in it is **relative to the job's own address**, so that it can be written in one piece.
+    /// A plugin's input. Every `at` in it is **relative to the job's own address**, so that it can be written in one
+    /// piece.
     pub struct Job: 96 {
-        /// The version that the plugin answered.
+        /// The ABI version that the plugin answered.
         pub abi: u32,
         /// `e_machine`.
         pub machine: u16,
@@ -140,7 +145,7 @@ records! {
         pub order: u8,
         /// `e_flags`.
         pub elf_flags: u32,
-        /// Bytes of the whole job.
+        /// Length of the whole job in bytes.
         pub len: u32,
         /// [`Section`]s.
         pub sections: Table,
@@ -154,17 +159,17 @@ records! {
         pub values: Table,
         /// [`Input`]s.
         pub inputs: Table,
-        /// Empty. (Meant for function descriptors, up to version 2; code can load what it needs of them.)
+        /// Empty. (Intended for function descriptors up to version 2; code can load what it needs of them.)
         pub unused: Table,
-        /// The plugin's own copy of the contents it may patch; comes last.
+        /// The plugin's own copy of the contents that it may patch. It comes last.
         pub data: Span,
         /// Reserved.
         pub reserved: [u64; 2],
     }
 
-    /// A plugin's answer to plan: what it needs before addresses can be given.
+    /// A plugin's answer to plan: what it needs before sections have addresses.
     pub struct Plan: 56 {
-        /// What is wrong already ([`Fault`]s).
+        /// [`Fault`]s that were found without addresses.
         pub faults: Table,
         /// [`Synthetic`] sections.
         pub synthetic: Table,
@@ -174,7 +179,7 @@ records! {
         pub windows: Table,
         /// [`Supplied`] symbols.
         pub supplied: Table,
-        /// Faults found beyond those in the table.
+        /// Number of faults beyond those in the table.
         pub more_faults: u32,
         /// [`FunctionDescriptor`]s. Since version 3.
         pub descriptors: Table,
@@ -182,7 +187,7 @@ records! {
         pub reserved: u32,
     }
 
-    /// A section that the module does not have and the plugin fills in apply: GOT, PLT, veneers, stubs.
+    /// A section that the module does not have, and that the plugin fills in apply: GOT, PLT, veneers, stubs.
     pub struct Synthetic: 56 {
         /// Final address; **the host writes it here** before apply.
         pub address: u64,
@@ -190,11 +195,11 @@ records! {
         pub size: u64,
         /// Alignment in bytes, a power of two.
         pub align: u64,
-        /// Name for people and for the linked file.
+        /// Name in messages and in the linked file.
         pub name: Span,
         /// What it holds; see [`synthetic_kind`].
         pub kind: u32,
-        /// Where it goes; see [`placement`].
+        /// Its place; see [`placement`].
         pub placement: u32,
         /// The section that `placement` is relative to, or [`NONE`].
         pub section: u32,
@@ -204,8 +209,8 @@ records! {
         pub reserved: u64,
     }
 
-    /// What the kernel and other modules call a function of the module by, where that is not its first instruction (ia64,
-    /// parisc64): the address of a descriptor that the plugin fills in.
+    /// The function descriptor of a function of the module, which the plugin fills in. The kernel and other modules
+    /// refer to the function by its address where that is not the first instruction (ia64, parisc64).
     pub struct FunctionDescriptor: 16 {
         /// Index of the symbol, which the module defines.
         pub symbol: u32,
@@ -215,18 +220,18 @@ records! {
         pub offset: u64,
     }
 
-    /// Raise a section's alignment.
+    /// A request to raise a section's alignment.
     pub struct Alignment: 16 {
-        /// The section.
+        /// Index of the section.
         pub section: u32,
         /// Reserved.
         pub reserved: u32,
-        /// At least this many bytes, a power of two.
+        /// The smallest alignment in bytes, a power of two.
         pub align: u64,
     }
 
-    /// One more run of bytes, in the same section, that a relocation may change.
-    /// At most one for each relocation, ascending, and only where its row's `extra` allows that length.
+    /// An additional run of bytes in the same section that a relocation may change. There is at most one for each
+    /// relocation, in ascending order, and only if its row's `extra` allows that length.
     pub struct Window: 16 {
         /// Index of the relocation.
         pub relocation: u32,
@@ -236,7 +241,7 @@ records! {
         pub offset: u64,
     }
 
-    /// The plugin says what an undefined symbol is.
+    /// The definition of an undefined symbol by the plugin.
     pub struct Supplied: 32 {
         /// Index of the undefined symbol.
         pub symbol: u32,
@@ -256,13 +261,13 @@ records! {
     pub struct Applied: 16 {
         /// [`Fault`]s; the module is refused if there is one.
         pub faults: Table,
-        /// Faults found beyond those in the table.
+        /// Number of faults beyond those in the table.
         pub more_faults: u32,
         /// Reserved.
         pub reserved: u32,
     }
 
-    /// Something that is wrong with the module, with the data that a person needs.
+    /// An error in the module, with the data for a message.
     pub struct Fault: 64 {
         /// See [`fault`].
         pub kind: u32,
@@ -280,77 +285,77 @@ records! {
         pub min: i64,
         /// The largest allowed value.
         pub max: i64,
-        /// A few words of the guest's own, or length 0. Shown, never interpreted.
+        /// A short text of the guest, or length 0. The host shows it and never interprets it.
         pub text: Span,
         /// Reserved.
         pub reserved: u64,
     }
 
-    /// A plugin's account of itself.
+    /// A plugin's description of itself.
     pub struct Description: 72 {
         /// The version that `relobox_abi` answers.
         pub abi: u32,
-        /// Bits of a relocation's `kind` that select its row; the rest are operands.
+        /// Bits of a relocation's `kind` that select its row. The other bits are operands.
         pub kind_mask: u32,
-        /// Short name: `x86_64`.
+        /// The short name: `x86_64`.
         pub name: Span,
-        /// One line for people.
+        /// A title of one line.
         pub title: Span,
-        /// Where the psABI is published.
+        /// The URL of the psABI.
         pub psabi: Span,
-        /// [`Machine`]s it links.
+        /// [`Machine`]s that it links.
         pub machines: Table,
         /// [`Row`]s, ascending by type.
         pub rows: Table,
-        /// [`Input`]s it reads, with the value it assumes where the host has none.
+        /// [`Input`]s that it reads, with the value that it assumes if the host has none.
         pub inputs: Table,
-        /// [`Remade`] sections. Since version 3; up to version 2 these eight bytes were a number that nobody read.
+        /// [`Remade`] sections. Since version 3; up to version 2 these eight bytes were a number that was not read.
         pub remade: Table,
         /// [`Detail`]s, ascending by type. Since version 3.
         pub details: Table,
     }
 
-    /// A section that Linux's own loader gives another size before it lays a module out, whatever the file says: room for
-    /// stubs, sized by what is left to relocate. A module that was relocated before has none, and what remains is known.
+    /// A section to which Linux's own loader gives another size before it lays out a module: room for stubs, sized by
+    /// the relocations that are left. A module that is already relocated has none left, so the size is known.
     pub struct Remade: 40 {
-        /// The section's name. Of several with that name, the last is meant.
+        /// The section's name. If there are several sections with that name, it is the last one.
         pub name: Span,
-        /// Which kernels do so; see [`loader`].
+        /// The kernels that do so; see [`loader`].
         pub loaders: u32,
         /// The memory that it goes into; see [`synthetic_kind`].
         pub kind: u32,
-        /// Its size then, in bytes.
+        /// Its new size, in bytes.
         pub size: u64,
-        /// Its alignment then, in bytes, a power of two.
+        /// Its new alignment, in bytes, a power of two.
         pub align: u64,
         /// Reserved.
         pub reserved: u64,
     }
 
-    /// One more thing to say of a row. It changes nothing in how a module is linked: it is for tests, which can so make and
-    /// judge cases of rows whose formula they cannot read.
+    /// A further statement about a row. It has no effect on linking. It lets tests generate and check cases of rows
+    /// whose formula they cannot evaluate.
     pub struct Detail: 48 {
         /// The row's type.
         pub kind: u32,
-        /// What is said; see [`detail`].
+        /// The kind of statement; see [`detail`].
         pub what: u32,
-        /// Where the word begins that is spoken of, in bytes from what `what` says.
+        /// Offset of the word that the statement is about, in bytes from the point that `what` names.
         pub offset: i32,
         /// Bytes of that word: 1, 2, 3, 4 or 8.
         pub width: u8,
         /// Its byte order; see [`order`].
         pub order: u8,
-        /// Of which number the range is: one of [`effect`], ABSOLUTE or RELATIVE.
+        /// The number that the range limits: ABSOLUTE or RELATIVE of [`effect`].
         pub effect: u8,
         /// Reserved.
         pub reserved: u8,
-        /// The bits of the word that are spoken of.
+        /// The bits of the word that the statement is about.
         pub mask: u64,
-        /// What these bits are.
+        /// The value of these bits.
         pub value: u64,
-        /// The smallest number that is admitted.
+        /// The smallest allowed number.
         pub min: i64,
-        /// The largest number that is admitted.
+        /// The largest allowed number.
         pub max: i64,
     }
 
@@ -368,11 +373,11 @@ records! {
         pub flags_value: u32,
         /// Reserved.
         pub reserved: u32,
-        /// Where Linux customarily puts modules on it; used when nobody names a base address.
+        /// The address where Linux usually puts modules. It is used if no base address is given.
         pub base: u64,
-        /// Where kernel symbols may be placed when their addresses do not matter (a dry run).
+        /// An address for kernel symbols when their addresses do not matter (a dry run).
         pub kernel: u64,
-        /// How far apart a module and what it references may lie, in bytes, without veneers mattering; 0 for any distance.
+        /// The largest distance between a module and its targets, in bytes, that needs no veneers; 0 for any distance.
         pub reach: u64,
     }
 
@@ -396,7 +401,7 @@ records! {
         pub order: u8,
         /// Overflow rule; see [`rule`].
         pub rule: u8,
-        /// How many bits the rule speaks of.
+        /// The number of bits of the rule.
         pub bits: u8,
         /// The value must be a multiple of this many bytes (0 and 1: any).
         pub align: u8,
@@ -408,12 +413,13 @@ records! {
         pub window_len: u8,
         /// Longest extra [`Window`] that plan may declare for such a relocation, in bytes; 0 for none.
         pub extra: u8,
-        /// How it goes with `partner`; see [`pairing`]. Since version 2.
+        /// How it forms a pair with `partner`; see [`pairing`]. Since version 2.
         pub pairing: u8,
-        /// What its value is made of; see [`effect`]. Since version 2.
+        /// What its value depends on; see [`effect`]. Since version 2.
         pub effect: u8,
-        /// The bits of the value from this one up are rounded, because a *signed* low half holds those below:
-        /// they are taken from the value plus 2^(round-1), and the rule speaks of that sum; 0 if not. Since version 2.
+        /// The bits of the value from this one up are rounded, because a *signed* low half holds the bits below. They
+        /// are taken from the value plus 2^(round-1), and the rule limits that sum. 0 means no rounding. Since version
+        /// 2.
         pub round: u8,
         /// The other type of the pair, after [`Description::kind_mask`]; 0 without one. Since version 2.
         pub partner: u32,
@@ -425,13 +431,13 @@ records! {
         pub value_bit: u8,
         /// Lowest bit of the field.
         pub field_bit: u8,
-        /// How many bits.
+        /// Number of bits.
         pub len: u8,
         /// Reserved.
         pub reserved: u8,
     }
 
-    /// The engine's account of a file. Spans in it and in its tables are relative to the file.
+    /// The engine's result for a file. Spans in it and in its tables are relative to the file.
     pub struct Parsed: 88 {
         /// [`Fault`]s; with any, the rest may be incomplete.
         pub faults: Table,
@@ -467,11 +473,11 @@ records! {
         pub strings: u32,
     }
 
-    /// `key=value`.
+    /// An entry `key=value` of `.modinfo`.
     pub struct Pair: 16 {
-        /// Before the first `=`.
+        /// The text before the first `=`.
         pub key: Span,
-        /// After it.
+        /// The text after it.
         pub value: Span,
     }
 
@@ -483,15 +489,15 @@ records! {
         pub namespace: Span,
         /// Index of the symbol that its entry in the table refers to.
         pub symbol: u32,
-        /// Its CRC, where `flags` say there is one.
+        /// Its CRC, if `flags` say that there is one.
         pub crc: u32,
         /// See [`export_flag`].
         pub flags: u32,
-        /// How many bytes behind that symbol it is: 0, unless the entry refers to a section.
+        /// Its offset in bytes from that symbol: 0, unless the entry refers to a section.
         pub offset: u32,
     }
 
-    /// The CRC that the module was compiled against.
+    /// The CRC of a symbol that the module was compiled against.
     pub struct Version: 16 {
         /// The symbol's name.
         pub name: Span,
@@ -501,7 +507,7 @@ records! {
         pub reserved: u32,
     }
 
-    /// What to write. Every `at` is absolute.
+    /// The engine's input for writing a file. Every `at` is absolute.
     pub struct EmitJob: 40 {
         /// [`ABI_VERSION`](crate::ABI_VERSION).
         pub abi: u32,
@@ -539,11 +545,11 @@ records! {
     pub struct Emitted: 16 {
         /// [`Fault`]s; with any, there is no file.
         pub faults: Table,
-        /// The file: these [`Span`]s, one after the other.
+        /// The file, as [`Span`]s of its pieces in order.
         pub pieces: Table,
     }
 
-    /// The unpacker's answer.
+    /// The unpacker's result.
     pub struct Unpacked: 24 {
         /// [`Fault`]s; with any, there are no bytes.
         pub faults: Table,

@@ -115,12 +115,17 @@ mod wasm {
             reserved: 0,
         });
         let synthetic = keep(synthetic.collect());
+        let mut supplied = plan.supplied;
+        for (symbol, name) in plan.renamed {
+            let (how, name) = (abi::supply::RENAME, keep_bytes(name.leak()));
+            supplied.push(abi::Supplied { symbol, how, name, ..Default::default() });
+        }
         let answer = abi::Plan {
             faults,
             synthetic,
             alignments: keep(plan.alignments),
             windows: keep(plan.windows),
-            supplied: keep(plan.supplied),
+            supplied: keep(supplied),
             more_faults,
             descriptors: keep(plan.descriptors),
             reserved: 0,

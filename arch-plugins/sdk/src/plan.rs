@@ -17,6 +17,8 @@ pub struct Plan {
     pub windows: Vec<Window>,
     /// Undefined symbols that the plugin knows.
     pub supplied: Vec<Supplied>,
+    /// Undefined symbols that are looked up under another name, and that name.
+    pub renamed: Vec<(u32, Vec<u8>)>,
     /// Function descriptors: what the kernel and other modules call functions by.
     pub descriptors: Vec<FunctionDescriptor>,
     /// The tables that the column `needs` asks for.
@@ -115,8 +117,27 @@ impl Plan {
         self.supplied.push(Supplied { symbol, how: supply::CONSTANT, value, ..Default::default() });
     }
 
+    /// An undefined symbol is looked up as `name` (a function's dot symbol: by the name of its descriptor).
+    pub fn rename(&mut self, symbol: u32, name: &[u8]) {
+        self.renamed.push((symbol, name.into()));
+    }
+
     /// A relocation may also change `len` bytes at `offset` of its section. Call it in the order of relocations.
     pub fn window(&mut self, relocation: u32, offset: u64, len: u32) {
         self.windows.push(Window { relocation, len, offset });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn renamed_symbols_keep_their_order() {
+        let mut plan = Plan::default();
+        plan.rename(7, b"printk");
+        plan.rename(3, b"");
+        assert_eq!(plan.renamed, [(7, b"printk".to_vec()), (3, Vec::new())]);
+        assert!(plan.supplied.is_empty());
     }
 }

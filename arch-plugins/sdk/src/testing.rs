@@ -30,6 +30,8 @@ pub struct Linked {
     pub windows: Vec<relobox_abi::Window>,
     /// Alignments that plan raised.
     pub alignments: Vec<relobox_abi::Alignment>,
+    /// Symbols that plan renamed, with their new names.
+    pub renamed: Vec<(u32, Vec<u8>)>,
 }
 
 impl Linked {
@@ -149,7 +151,8 @@ impl<A: Architecture> Module<A> {
             sections.push(bytes[at..at + contents.len()].to_vec());
             at += contents.len().next_multiple_of(8);
         }
-        Ok(Linked { sections, synthetic: session.synthetic, windows: plan.windows, alignments: plan.alignments })
+        let (windows, alignments, renamed) = (plan.windows, plan.alignments, plan.renamed);
+        Ok(Linked { sections, synthetic: session.synthetic, windows, alignments, renamed })
     }
 
     fn data_len(&self) -> usize {

@@ -15,14 +15,14 @@
 /* Marks an export of the plugin: RELOBOX_EXPORT("relobox_plan") uint32_t plan(uint32_t job) {...} */
 #define RELOBOX_EXPORT(name) __attribute__((export_name(name)))
 
-/* Bits of Section::flags that the host reads; ELF's own, the same for every machine. */
+/* Bits of Section::flags that the host reads. They are sh_flags of ELF, the same for every machine. */
 #define RELOBOX_SECTION_FLAG_WRITE 1ull
 #define RELOBOX_SECTION_FLAG_ALLOC 2ull
 #define RELOBOX_SECTION_FLAG_EXEC 4ull
 #define RELOBOX_SECTION_FLAG_RELA_LIVEPATCH 0x00100000ull
 #define RELOBOX_SECTION_FLAG_RO_AFTER_INIT 0x00200000ull
 
-/* Values of Section::kind that the host reads. */
+/* Values of Section::kind that the host reads. They are sh_type of ELF. */
 #define RELOBOX_SECTION_KIND_RELA 4u
 #define RELOBOX_SECTION_KIND_NOBITS 8u
 #define RELOBOX_SECTION_KIND_REL 9u
@@ -45,7 +45,7 @@
 #define RELOBOX_EXPORT_FLAG_GPL 1u
 #define RELOBOX_EXPORT_FLAG_CRC 2u
 
-/* ELF byte order. */
+/* Byte orders. For the module's data they are EI_DATA of ELF. */
 #define RELOBOX_ORDER_DATA 0u
 #define RELOBOX_ORDER_LITTLE 1u
 #define RELOBOX_ORDER_BIG 2u
@@ -64,8 +64,8 @@
 #define RELOBOX_ROW_FLAG_ZERO 16u
 #define RELOBOX_ROW_FLAG_DERIVED 32u
 
-/* Row::effect: the value, before the field takes its bits. Where the row also has a FALLBACK, that of the first
- * formula. P is the place, V what the place's field holds before. */
+/* Row::effect: the value, before the field takes its bits. If the row also has FALLBACK, it is that of the
+ * first formula. P is the place, and V the value that the field holds before. */
 #define RELOBOX_EFFECT_UNKNOWN 0u
 #define RELOBOX_EFFECT_ABSOLUTE 1u
 #define RELOBOX_EFFECT_RELATIVE 2u
@@ -77,7 +77,7 @@
 #define RELOBOX_EFFECT_SLOT 8u
 #define RELOBOX_EFFECT_SIZE 9u
 
-/* Row::pairing: how a row goes with its partner. */
+/* Row::pairing: how a row and its partner form a pair. */
 #define RELOBOX_PAIRING_NONE 0u
 #define RELOBOX_PAIRING_NEXT 1u
 #define RELOBOX_PAIRING_LABEL 2u
@@ -86,7 +86,7 @@
 #define RELOBOX_PAIRING_PLACE 5u
 #define RELOBOX_PAIRING_PART 6u
 
-/* Synthetic::kind. */
+/* Synthetic::kind: the memory that a section goes into. */
 #define RELOBOX_SYNTHETIC_KIND_TEXT 1u
 #define RELOBOX_SYNTHETIC_KIND_RODATA 2u
 #define RELOBOX_SYNTHETIC_KIND_DATA 3u
@@ -98,32 +98,32 @@
 #define RELOBOX_LOADER_CORE_INIT 1u
 #define RELOBOX_LOADER_KINDS 2u
 
-/* Detail::what. */
+/* Detail::what: what a detail states. */
 #define RELOBOX_DETAIL_RANGE 1u
 #define RELOBOX_DETAIL_STANDS 2u
 #define RELOBOX_DETAIL_STANDS_IF_FAR 3u
 #define RELOBOX_DETAIL_STANDS_AT_ADDEND 4u
 
-/* Synthetic::placement. */
+/* Synthetic::placement: where the section goes. */
 #define RELOBOX_PLACEMENT_WITH_KIND 0u
 #define RELOBOX_PLACEMENT_BEFORE 1u
 #define RELOBOX_PLACEMENT_AFTER 2u
 
-/* Supplied::how. */
+/* Supplied::how: what a plugin supplies. */
 #define RELOBOX_SUPPLY_CONSTANT 1u
 #define RELOBOX_SUPPLY_IN_SECTION 2u
 #define RELOBOX_SUPPLY_IN_SYNTHETIC 3u
 #define RELOBOX_SUPPLY_RENAME 4u
 
-/* What export::PARSE shall do. */
+/* What export::PARSE does. */
 #define RELOBOX_PARSE_ALL 0u
 #define RELOBOX_PARSE_EXPORTS 1u
 
-/* What export::EMIT shall write. */
+/* What export::EMIT writes. */
 #define RELOBOX_EMIT_LINKED 1u
 #define RELOBOX_EMIT_RELOCATED_KO 2u
 
-/* Fault::kind. */
+/* Fault::kind: what is wrong. */
 #define RELOBOX_FAULT_UNKNOWN_TYPE 1u
 #define RELOBOX_FAULT_OUT_OF_RANGE 2u
 #define RELOBOX_FAULT_MISALIGNED 3u
@@ -143,7 +143,7 @@
 
 /* A run of bytes. */
 struct relobox_span {
-    /* 0: Where it begins. */
+    /* 0: Address or offset of the first byte. */
     uint32_t at;
     /* 4: Length in bytes. */
     uint32_t len;
@@ -152,16 +152,16 @@ _Static_assert(sizeof(struct relobox_span) == 8, "relobox_span");
 
 /* An array of records, 8-aligned. */
 struct relobox_table {
-    /* 0: Where the first record begins. */
+    /* 0: Address or offset of the first record. */
     uint32_t at;
-    /* 4: How many records. */
+    /* 4: Number of records. */
     uint32_t count;
 };
 _Static_assert(sizeof(struct relobox_table) == 8, "relobox_table");
 
 /* A section of the module. Index 0 is ELF's null section; indices are ELF's own. */
 struct relobox_section {
-    /* 0: Final address. Zero until apply; the host fills it in, for allocated sections. */
+    /* 0: Final address. Zero until apply, when the host fills it in for allocated sections. */
     uint64_t address;
     /* 8: Size in bytes (sh_size). */
     uint64_t size;
@@ -169,8 +169,8 @@ struct relobox_section {
     uint64_t align;
     /* 24: sh_flags, raw; see section_flag. */
     uint64_t flags;
-    /* 32: From the engine: where the contents lie, relative to the file (length 0 for NOBITS). To a plugin:
-     * where its copy lies, relative to Job::data; only sections with relocations have one. */
+    /* 32: From the engine: the contents, relative to the file (length 0 for NOBITS). To a plugin: its copy,
+     * relative to Job::data; only sections with relocations have one. */
     struct relobox_span data;
     /* 40: The name, without a NUL. To a plugin: relative to the job. */
     struct relobox_span name;
@@ -204,15 +204,15 @@ _Static_assert(sizeof(struct relobox_symbol) == 40, "relobox_symbol");
 
 /* The relocations of one section, in file order. */
 struct relobox_group {
-    /* 0: The section that they patch. */
+    /* 0: Index of the section that they patch. */
     uint32_t section;
     /* 4: Index of the first relocation. */
     uint32_t first;
-    /* 8: How many. */
+    /* 8: Number of relocations. */
     uint32_t count;
     /* 12: See group_flag. */
     uint32_t flags;
-    /* 16: The section they were read from (SHT_REL, SHT_RELA or SHT_CREL). */
+    /* 16: Index of the section that they were read from (SHT_REL, SHT_RELA or SHT_CREL). */
     uint32_t source;
     /* 20: Reserved. */
     uint32_t reserved;
@@ -221,20 +221,20 @@ _Static_assert(sizeof(struct relobox_group) == 24, "relobox_group");
 
 /* One relocation. */
 struct relobox_relocation {
-    /* 0: r_offset: the place, in bytes from the start of the patched section. Not checked by anybody before the
-     * plugin. */
+    /* 0: r_offset: the place, in bytes from the start of the patched section. The plugin is the first to check
+     * it. */
     uint64_t offset;
-    /* 8: r_addend, or 0 where the addend is in place. */
+    /* 8: r_addend, or 0 if the addend is in place. */
     int64_t addend;
-    /* 16: The raw type word: all of r_info that is not the symbol. (mips64 packs three types and a second
-     * symbol into it, sparc64 a second addend.) */
+    /* 16: The raw type word: all of r_info except the symbol. (mips64 packs three types and a second symbol
+     * into it, sparc64 a second addend.) */
     uint32_t kind;
-    /* 20: Index of the symbol. Not checked by anybody before the plugin. */
+    /* 20: Index of the symbol. The plugin is the first to check it. */
     uint32_t symbol;
 };
 _Static_assert(sizeof(struct relobox_relocation) == 24, "relobox_relocation");
 
-/* A number that only the running kernel knows, by name (expoline, percpu_base, kernel_toc …). */
+/* A value that only the running kernel knows, by name (expoline, percpu_base, kernel_toc …). */
 struct relobox_input {
     /* 0: The name, without a NUL. */
     struct relobox_span name;
@@ -243,10 +243,10 @@ struct relobox_input {
 };
 _Static_assert(sizeof(struct relobox_input) == 16, "relobox_input");
 
-/* A plugin's job. Every at in it is **relative to the job's own address**, so that it can be written in one
+/* A plugin's input. Every at in it is **relative to the job's own address**, so that it can be written in one
  * piece. */
 struct relobox_job {
-    /* 0: The version that the plugin answered. */
+    /* 0: The ABI version that the plugin answered. */
     uint32_t abi;
     /* 4: e_machine. */
     uint16_t machine;
@@ -256,7 +256,7 @@ struct relobox_job {
     uint8_t order;
     /* 8: e_flags. */
     uint32_t elf_flags;
-    /* 12: Bytes of the whole job. */
+    /* 12: Length of the whole job in bytes. */
     uint32_t len;
     /* 16: Sections. */
     struct relobox_table sections;
@@ -270,18 +270,18 @@ struct relobox_job {
     struct relobox_table values;
     /* 56: Inputs. */
     struct relobox_table inputs;
-    /* 64: Empty. (Meant for function descriptors, up to version 2; code can load what it needs of them.) */
+    /* 64: Empty. (Intended for function descriptors up to version 2; code can load what it needs of them.) */
     struct relobox_table unused;
-    /* 72: The plugin's own copy of the contents it may patch; comes last. */
+    /* 72: The plugin's own copy of the contents that it may patch. It comes last. */
     struct relobox_span data;
     /* 80: Reserved. */
     uint64_t reserved[2];
 };
 _Static_assert(sizeof(struct relobox_job) == 96, "relobox_job");
 
-/* A plugin's answer to plan: what it needs before addresses can be given. */
+/* A plugin's answer to plan: what it needs before sections have addresses. */
 struct relobox_plan {
-    /* 0: What is wrong already (Faults). */
+    /* 0: Faults that were found without addresses. */
     struct relobox_table faults;
     /* 8: Synthetic sections. */
     struct relobox_table synthetic;
@@ -291,7 +291,7 @@ struct relobox_plan {
     struct relobox_table windows;
     /* 32: Supplied symbols. */
     struct relobox_table supplied;
-    /* 40: Faults found beyond those in the table. */
+    /* 40: Number of faults beyond those in the table. */
     uint32_t more_faults;
     /* 44: FunctionDescriptors. Since version 3. */
     struct relobox_table descriptors;
@@ -300,7 +300,7 @@ struct relobox_plan {
 };
 _Static_assert(sizeof(struct relobox_plan) == 56, "relobox_plan");
 
-/* A section that the module does not have and the plugin fills in apply: GOT, PLT, veneers, stubs. */
+/* A section that the module does not have, and that the plugin fills in apply: GOT, PLT, veneers, stubs. */
 struct relobox_synthetic {
     /* 0: Final address; **the host writes it here** before apply. */
     uint64_t address;
@@ -308,11 +308,11 @@ struct relobox_synthetic {
     uint64_t size;
     /* 16: Alignment in bytes, a power of two. */
     uint64_t align;
-    /* 24: Name for people and for the linked file. */
+    /* 24: Name in messages and in the linked file. */
     struct relobox_span name;
     /* 32: What it holds; see synthetic_kind. */
     uint32_t kind;
-    /* 36: Where it goes; see placement. */
+    /* 36: Its place; see placement. */
     uint32_t placement;
     /* 40: The section that placement is relative to, or NONE. */
     uint32_t section;
@@ -323,8 +323,8 @@ struct relobox_synthetic {
 };
 _Static_assert(sizeof(struct relobox_synthetic) == 56, "relobox_synthetic");
 
-/* What the kernel and other modules call a function of the module by, where that is not its first instruction
- * (ia64, parisc64): the address of a descriptor that the plugin fills in. */
+/* The function descriptor of a function of the module, which the plugin fills in. The kernel and other modules
+ * refer to the function by its address where that is not the first instruction (ia64, parisc64). */
 struct relobox_function_descriptor {
     /* 0: Index of the symbol, which the module defines. */
     uint32_t symbol;
@@ -335,19 +335,19 @@ struct relobox_function_descriptor {
 };
 _Static_assert(sizeof(struct relobox_function_descriptor) == 16, "relobox_function_descriptor");
 
-/* Raise a section's alignment. */
+/* A request to raise a section's alignment. */
 struct relobox_alignment {
-    /* 0: The section. */
+    /* 0: Index of the section. */
     uint32_t section;
     /* 4: Reserved. */
     uint32_t reserved;
-    /* 8: At least this many bytes, a power of two. */
+    /* 8: The smallest alignment in bytes, a power of two. */
     uint64_t align;
 };
 _Static_assert(sizeof(struct relobox_alignment) == 16, "relobox_alignment");
 
-/* One more run of bytes, in the same section, that a relocation may change. At most one for each relocation,
- * ascending, and only where its row's extra allows that length. */
+/* An additional run of bytes in the same section that a relocation may change. There is at most one for each
+ * relocation, in ascending order, and only if its row's extra allows that length. */
 struct relobox_window {
     /* 0: Index of the relocation. */
     uint32_t relocation;
@@ -358,7 +358,7 @@ struct relobox_window {
 };
 _Static_assert(sizeof(struct relobox_window) == 16, "relobox_window");
 
-/* The plugin says what an undefined symbol is. */
+/* The definition of an undefined symbol by the plugin. */
 struct relobox_supplied {
     /* 0: Index of the undefined symbol. */
     uint32_t symbol;
@@ -379,14 +379,14 @@ _Static_assert(sizeof(struct relobox_supplied) == 32, "relobox_supplied");
 struct relobox_applied {
     /* 0: Faults; the module is refused if there is one. */
     struct relobox_table faults;
-    /* 8: Faults found beyond those in the table. */
+    /* 8: Number of faults beyond those in the table. */
     uint32_t more_faults;
     /* 12: Reserved. */
     uint32_t reserved;
 };
 _Static_assert(sizeof(struct relobox_applied) == 16, "relobox_applied");
 
-/* Something that is wrong with the module, with the data that a person needs. */
+/* An error in the module, with the data for a message. */
 struct relobox_fault {
     /* 0: See fault. */
     uint32_t kind;
@@ -404,81 +404,80 @@ struct relobox_fault {
     int64_t min;
     /* 40: The largest allowed value. */
     int64_t max;
-    /* 48: A few words of the guest's own, or length 0. Shown, never interpreted. */
+    /* 48: A short text of the guest, or length 0. The host shows it and never interprets it. */
     struct relobox_span text;
     /* 56: Reserved. */
     uint64_t reserved;
 };
 _Static_assert(sizeof(struct relobox_fault) == 64, "relobox_fault");
 
-/* A plugin's account of itself. */
+/* A plugin's description of itself. */
 struct relobox_description {
     /* 0: The version that relobox_abi answers. */
     uint32_t abi;
-    /* 4: Bits of a relocation's kind that select its row; the rest are operands. */
+    /* 4: Bits of a relocation's kind that select its row. The other bits are operands. */
     uint32_t kind_mask;
-    /* 8: Short name: x86_64. */
+    /* 8: The short name: x86_64. */
     struct relobox_span name;
-    /* 16: One line for people. */
+    /* 16: A title of one line. */
     struct relobox_span title;
-    /* 24: Where the psABI is published. */
+    /* 24: The URL of the psABI. */
     struct relobox_span psabi;
-    /* 32: Machines it links. */
+    /* 32: Machines that it links. */
     struct relobox_table machines;
     /* 40: Rows, ascending by type. */
     struct relobox_table rows;
-    /* 48: Inputs it reads, with the value it assumes where the host has none. */
+    /* 48: Inputs that it reads, with the value that it assumes if the host has none. */
     struct relobox_table inputs;
-    /* 56: Remade sections. Since version 3; up to version 2 these eight bytes were a number that nobody read. */
+    /* 56: Remade sections. Since version 3; up to version 2 these eight bytes were a number that was not read. */
     struct relobox_table remade;
     /* 64: Details, ascending by type. Since version 3. */
     struct relobox_table details;
 };
 _Static_assert(sizeof(struct relobox_description) == 72, "relobox_description");
 
-/* A section that Linux's own loader gives another size before it lays a module out, whatever the file says:
- * room for stubs, sized by what is left to relocate. A module that was relocated before has none, and what
- * remains is known. */
+/* A section to which Linux's own loader gives another size before it lays out a module: room for stubs, sized
+ * by the relocations that are left. A module that is already relocated has none left, so the size is known. */
 struct relobox_remade {
-    /* 0: The section's name. Of several with that name, the last is meant. */
+    /* 0: The section's name. If there are several sections with that name, it is the last one. */
     struct relobox_span name;
-    /* 8: Which kernels do so; see loader. */
+    /* 8: The kernels that do so; see loader. */
     uint32_t loaders;
     /* 12: The memory that it goes into; see synthetic_kind. */
     uint32_t kind;
-    /* 16: Its size then, in bytes. */
+    /* 16: Its new size, in bytes. */
     uint64_t size;
-    /* 24: Its alignment then, in bytes, a power of two. */
+    /* 24: Its new alignment, in bytes, a power of two. */
     uint64_t align;
     /* 32: Reserved. */
     uint64_t reserved;
 };
 _Static_assert(sizeof(struct relobox_remade) == 40, "relobox_remade");
 
-/* One more thing to say of a row. It changes nothing in how a module is linked: it is for tests, which can so
- * make and judge cases of rows whose formula they cannot read. */
+/* A further statement about a row. It has no effect on linking. It lets tests generate and check cases of rows
+ * whose formula they cannot evaluate. */
 struct relobox_detail {
     /* 0: The row's type. */
     uint32_t kind;
-    /* 4: What is said; see detail. */
+    /* 4: The kind of statement; see detail. */
     uint32_t what;
-    /* 8: Where the word begins that is spoken of, in bytes from what what says. */
+    /* 8: Offset of the word that the statement is about, in bytes from the point that what names. */
     int32_t offset;
     /* 12: Bytes of that word: 1, 2, 3, 4 or 8. */
     uint8_t width;
     /* 13: Its byte order; see order. */
     uint8_t order;
-    /* 14: Of which number the range is: one of effect, ABSOLUTE or RELATIVE. */
+    /* 14: The number that the range limits: ABSOLUTE or RELATIVE of effect. */
     uint8_t effect;
     /* 15: Reserved. */
     uint8_t reserved;
-    /* 16: The bits of the word that are spoken of. */
+    /* 16: The bits of the word that the statement is about. */
     uint64_t mask;
-    /* 24: What these bits are. */
+    /* 24: The value of these bits. */
     uint64_t value;
-    /* 32: The smallest number that is admitted. */
+    /* 32: The smallest allowed number. */
     int64_t min;
-    /* 40: The largest number that is admitted. */
+    /* 40: The largest allowed number. */
     int64_t max;
 };
 _Static_assert(sizeof(struct relobox_detail) == 48, "relobox_detail");
@@ -497,11 +496,11 @@ struct relobox_machine {
     uint32_t flags_value;
     /* 12: Reserved. */
     uint32_t reserved;
-    /* 16: Where Linux customarily puts modules on it; used when nobody names a base address. */
+    /* 16: The address where Linux usually puts modules. It is used if no base address is given. */
     uint64_t base;
-    /* 24: Where kernel symbols may be placed when their addresses do not matter (a dry run). */
+    /* 24: An address for kernel symbols when their addresses do not matter (a dry run). */
     uint64_t kernel;
-    /* 32: How far apart a module and what it references may lie, in bytes, without veneers mattering; 0 for any
+    /* 32: The largest distance between a module and its targets, in bytes, that needs no veneers; 0 for any
      * distance. */
     uint64_t reach;
 };
@@ -527,7 +526,7 @@ struct relobox_row {
     uint8_t order;
     /* 42: Overflow rule; see rule. */
     uint8_t rule;
-    /* 43: How many bits the rule speaks of. */
+    /* 43: The number of bits of the rule. */
     uint8_t bits;
     /* 44: The value must be a multiple of this many bytes (0 and 1: any). */
     uint8_t align;
@@ -539,13 +538,13 @@ struct relobox_row {
     uint8_t window_len;
     /* 48: Longest extra Window that plan may declare for such a relocation, in bytes; 0 for none. */
     uint8_t extra;
-    /* 49: How it goes with partner; see pairing. Since version 2. */
+    /* 49: How it forms a pair with partner; see pairing. Since version 2. */
     uint8_t pairing;
-    /* 50: What its value is made of; see effect. Since version 2. */
+    /* 50: What its value depends on; see effect. Since version 2. */
     uint8_t effect;
-    /* 51: The bits of the value from this one up are rounded, because a *signed* low half holds those below:
-     * they are taken from the value plus 2^(round-1), and the rule speaks of that sum; 0 if not. Since version
-     * 2. */
+    /* 51: The bits of the value from this one up are rounded, because a *signed* low half holds the bits below.
+     * They are taken from the value plus 2^(round-1), and the rule limits that sum. 0 means no rounding. Since
+     * version 2. */
     uint8_t round;
     /* 52: The other type of the pair, after Description::kind_mask; 0 without one. Since version 2. */
     uint32_t partner;
@@ -558,14 +557,14 @@ struct relobox_slice {
     uint8_t value_bit;
     /* 1: Lowest bit of the field. */
     uint8_t field_bit;
-    /* 2: How many bits. */
+    /* 2: Number of bits. */
     uint8_t len;
     /* 3: Reserved. */
     uint8_t reserved;
 };
 _Static_assert(sizeof(struct relobox_slice) == 4, "relobox_slice");
 
-/* The engine's account of a file. Spans in it and in its tables are relative to the file. */
+/* The engine's result for a file. Spans in it and in its tables are relative to the file. */
 struct relobox_parsed {
     /* 0: Faults; with any, the rest may be incomplete. */
     struct relobox_table faults;
@@ -602,11 +601,11 @@ struct relobox_parsed {
 };
 _Static_assert(sizeof(struct relobox_parsed) == 88, "relobox_parsed");
 
-/* key=value. */
+/* An entry key=value of .modinfo. */
 struct relobox_pair {
-    /* 0: Before the first =. */
+    /* 0: The text before the first =. */
     struct relobox_span key;
-    /* 8: After it. */
+    /* 8: The text after it. */
     struct relobox_span value;
 };
 _Static_assert(sizeof(struct relobox_pair) == 16, "relobox_pair");
@@ -619,16 +618,16 @@ struct relobox_export {
     struct relobox_span namespace;
     /* 16: Index of the symbol that its entry in the table refers to. */
     uint32_t symbol;
-    /* 20: Its CRC, where flags say there is one. */
+    /* 20: Its CRC, if flags say that there is one. */
     uint32_t crc;
     /* 24: See export_flag. */
     uint32_t flags;
-    /* 28: How many bytes behind that symbol it is: 0, unless the entry refers to a section. */
+    /* 28: Its offset in bytes from that symbol: 0, unless the entry refers to a section. */
     uint32_t offset;
 };
 _Static_assert(sizeof(struct relobox_export) == 32, "relobox_export");
 
-/* The CRC that the module was compiled against. */
+/* The CRC of a symbol that the module was compiled against. */
 struct relobox_version {
     /* 0: The symbol's name. */
     struct relobox_span name;
@@ -639,7 +638,7 @@ struct relobox_version {
 };
 _Static_assert(sizeof(struct relobox_version) == 16, "relobox_version");
 
-/* What to write. Every at is absolute. */
+/* The engine's input for writing a file. Every at is absolute. */
 struct relobox_emit_job {
     /* 0: ABI_VERSION. */
     uint32_t abi;
@@ -679,12 +678,12 @@ _Static_assert(sizeof(struct relobox_emit_section) == 48, "relobox_emit_section"
 struct relobox_emitted {
     /* 0: Faults; with any, there is no file. */
     struct relobox_table faults;
-    /* 8: The file: these Spans, one after the other. */
+    /* 8: The file, as Spans of its pieces in order. */
     struct relobox_table pieces;
 };
 _Static_assert(sizeof(struct relobox_emitted) == 16, "relobox_emitted");
 
-/* The unpacker's answer. */
+/* The unpacker's result. */
 struct relobox_unpacked {
     /* 0: Faults; with any, there are no bytes. */
     struct relobox_table faults;

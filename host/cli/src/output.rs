@@ -55,7 +55,7 @@ pub struct ErrorJson<'a> {
 pub struct ErrorBody<'a> {
     exit_code: u8,
     message: String,
-    problems: Vec<&'a relobox_core::Problem>,
+    problems: Vec<&'a relobox_core::Diagnostic>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     told: bool,
 }
@@ -69,7 +69,7 @@ impl<'a> ErrorBody<'a> {
     /// The body for several errors: the largest exit code, and all problems.
     fn of_all(errors: &'a [Error]) -> Self {
         let problems = |error: &'a Error| match error {
-            Error::Module(problems) | Error::Told(problems) => problems.as_slice(),
+            Error::Module(problems) | Error::Reported(problems) => problems.as_slice(),
             Error::Kernel(problem) => std::slice::from_ref(&**problem),
             _ => &[],
         };
@@ -77,7 +77,7 @@ impl<'a> ErrorBody<'a> {
             exit_code: errors.iter().map(Error::exit_code).max().unwrap_or(0),
             message: errors.iter().map(Error::to_string).collect::<Vec<_>>().join("\n"),
             problems: errors.iter().flat_map(problems).collect(),
-            told: errors.iter().any(|error| matches!(error, Error::Told(_))),
+            told: errors.iter().any(|error| matches!(error, Error::Reported(_))),
         }
     }
 }
@@ -98,8 +98,8 @@ pub fn error(error: &Error, as_json: bool) {
         return;
     }
     plain(error);
-    if let Error::Module(problems) | Error::Told(problems) = error
-        && relobox_core::problem::hidden(problems) != 0
+    if let Error::Module(problems) | Error::Reported(problems) = error
+        && relobox_core::diagnostic::hidden(problems) != 0
     {
         warning(format_args!("--json prints all of these {} problems", problems.len()));
     }

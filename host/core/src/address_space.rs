@@ -1,17 +1,17 @@
-//! Address space: linking reserves much of it, uses little, and a limit (`ulimit -v`) may leave too little.
+//! Address space. A link reserves much and uses little of it, and a limit (`ulimit -v`) may be too low.
 
 use crate::error::Error;
 use crate::limits;
 use crate::text::size;
 use rustix::process::{Resource, getrlimit};
 
-/// The error for a limit on this process that leaves too little for a link.
+/// Returns the error for an address space limit of this process that is too low for a link, or `None`.
 pub fn short() -> Option<Error> {
     let limit = getrlimit(Resource::As).current.filter(|limit| *limit < limits::LINK_SPACE)?;
     Some(Error::Usage(limited(limit)))
 }
 
-/// The error for memory that the kernel would not give `whom`, with its `reason`: no guest is at fault.
+/// Returns the error for memory that the kernel did not give to `whom`, with its `reason`. No guest is at fault.
 pub fn refused(whom: &str, reason: &str) -> Error {
     let why = match (getrlimit(Resource::As).current, getrlimit(Resource::Data).current) {
         (Some(limit), _) => limited(limit),

@@ -1,40 +1,41 @@
-//! Areas: stretches of memory of one kind, into which a module's sections go.
+//! Areas: contiguous memory of one kind, which holds a module's sections of that kind.
 
 use serde::{Deserialize, Serialize};
 
-/// The address of what is not in memory.
+/// The address of a section that is not in memory.
 pub const ABSENT: u64 = u64::MAX;
 
-/// Pages differ between machines; the largest that Linux uses (64 KiB) would waste, 4 KiB is the rule.
+/// Bytes of a page. Page sizes differ between machines. 4 KiB is the most common; the largest of Linux, 64 KiB, would
+/// waste memory.
 pub const PAGE: u64 = 4096;
 
-/// A kind of memory.
+/// A kind of memory, as in Linux (`enum mod_mem_type` in include/linux/module.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Kind {
-    /// Executable.
+    /// Executable code.
     Text,
-    /// Never written.
+    /// Read-only data.
     RoData,
-    /// Written by init only.
+    /// Data that is read-only after init.
     RoAfterInit,
-    /// Written.
+    /// Writable data.
     Data,
-    /// Executable, until init has run.
+    /// Executable code that is freed after init.
     InitText,
-    /// Never written, until init has run.
+    /// Read-only data that is freed after init.
     InitRoData,
-    /// Written, until init has run.
+    /// Writable data that is freed after init.
     InitData,
-    /// A copy for each processor.
+    /// Per-CPU data: one copy for each processor.
     PerCpu,
-    /// All that stays, in one: Linux up to 6.3.
+    /// Everything that stays, in one area: Linux up to 6.3.
     Core,
-    /// All that only init needs, in one: Linux up to 6.3.
+    /// Everything that is freed after init, in one area: Linux up to 6.3.
     Init,
 }
 
 impl Kind {
-    /// Those that sections are sorted into, in the kernel's order.
+    /// The kinds that sections are sorted into, in the kernel's order.
     pub const ALL: [Self; 8] = [
         Self::Text,
         Self::RoData,
@@ -46,7 +47,7 @@ impl Kind {
         Self::PerCpu,
     ];
 
-    /// Its name in JSON.
+    /// Returns the name that JSON uses.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -64,15 +65,15 @@ impl Kind {
     }
 }
 
-/// One stretch of memory of one kind.
+/// One area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Area {
-    /// What it holds.
+    /// The kind of memory.
     pub kind: Kind,
-    /// Where it is.
+    /// The address of the first byte.
     pub address: u64,
-    /// How long it is, in bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// The largest alignment of what is in it, in bytes; at least a page.
+    /// The largest alignment of its sections, in bytes; at least a page.
     pub align: u64,
 }

@@ -1,20 +1,20 @@
-//! Why there is no result, as data.
+//! The error type of relobox, as data.
 //!
-//! Names in it are as they were found, and escaped by `Display`.
+//! Names are kept as they were found. `Display` escapes them.
 
-use crate::linker_fault::Fault;
-use crate::problem::Problem;
+use crate::diagnostic::Diagnostic;
+use crate::linker_error::LinkerError;
 use crate::text::Escaped;
 use relobox_abi::ABI_OLDEST;
 use std::path::PathBuf;
 
-/// Why there is no result.
+/// An error of relobox.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The module cannot be linked; every problem that was found. Exit code 1.
-    #[error("{}", crate::problem::problems(.0))]
-    Module(Vec<Problem>),
-    /// The request makes no sense. Exit code 2.
+    /// The module cannot be linked. Has every diagnostic that was found. Exit code 1.
+    #[error("{}", crate::diagnostic::problems(.0))]
+    Module(Vec<Diagnostic>),
+    /// The request is invalid. Exit code 2.
     #[error("{}", Escaped(.0))]
     Usage(String),
     /// A file cannot be read or written. Exit code 2.
@@ -25,108 +25,109 @@ pub enum Error {
         /// The reason.
         source: std::io::Error,
     },
-    /// A guest did not keep the contract. Exit code 3.
+    /// A guest broke its contract. Exit code 3.
     #[error("guest {}: {what}", Escaped(guest))]
     Guest {
-        /// Its name.
+        /// The guest's name.
         guest: String,
-        /// What it did.
-        what: Misbehaviour,
+        /// How it broke the contract.
+        what: GuestError,
     },
-    /// A kernel (simulated or real) refused. Exit code 1.
+    /// A kernel (simulated or real) refused a request. Exit code 1.
     #[error("{0}")]
-    Kernel(Box<Problem>),
-    /// What the linking process says is wrong with the module. It may lie, so this is only shown: nothing may be decided
-    /// by its kinds. That nothing was loaded is known without it. Exit code 1.
-    #[error("{}", crate::problem::problems(.0))]
-    Told(Vec<Problem>),
-    /// The process that links did not do its work. Exit code 3; 2 if it could not get ready for want of something.
+    Kernel(Box<Diagnostic>),
+    /// The diagnostics that the linking process reported about the module. That process is not trusted: they are only
+    /// shown, and no decision depends on their kinds. The privileged side knows by itself that nothing was loaded. Exit
+    /// code 1.
+    #[error("{}", crate::diagnostic::problems(.0))]
+    Reported(Vec<Diagnostic>),
+    /// The linking process failed. Exit code 3, or 2 if the machine lacks something that it needs.
     #[error("the linking process {0}")]
-    Linker(#[from] Fault),
+    Linker(#[from] LinkerError),
 }
 
 impl Error {
-    /// The documented exit code.
+    /// Returns the documented exit code.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Module(_) | Self::Kernel(_) | Self::Told(_) => 1,
-            Self::Usage(_) | Self::Io { .. } | Self::Linker(Fault::Ready { usage: true, .. }) => 2,
+            Self::Module(_) | Self::Kernel(_) | Self::Reported(_) => 1,
+            Self::Usage(_) | Self::Io { .. } | Self::Linker(LinkerError::Ready { usage: true, .. }) => 2,
             Self::Guest { .. } | Self::Linker(_) => 3,
         }
     }
 
-    /// For `map_err` on I/O about `path`.
+    /// Returns a function for `map_err` that turns an I/O error about `path` into [`Error::Io`].
     pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, source }
     }
 }
 
-/// A result of relobox.
+/// The result type of relobox.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a guest of version `theirs` cannot be used by a host whose newest is `ours`.
+/// Explains why a host whose newest ABI version is `ours` cannot use a guest of version `theirs`.
 fn version(theirs: u32, ours: u32) -> String {
     let advice = if theirs > ours {
         "use a newer relobox, or build it for one of these"
     } else {
-        "build it anew, with the header or SDK of this version"
+        "rebuild it with the header or SDK of this version"
     };
-    format!("has ABI version {theirs}, and this host speaks {ABI_OLDEST} to {ours}: {advice}")
+    format!("has ABI version {theirs}, and this host supports {ABI_OLDEST} to {ours}: {advice}")
 }
 
-/// How a guest broke the contract.
+/// How a guest broke its contract.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Misbehaviour {
-    /// The bytes are not a guest: not Wasm, wrong exports, too large.
+pub enum GuestError {
+    /// The bytes are no usable guest: not Wasm, wrong exports, or above a limit.
     #[error("is not a usable guest: {}", Escaped(.0))]
     Unusable(String),
-    /// It wants something from the host.
+    /// It imports something from the host.
     #[error("imports \"{}\": a guest may import nothing", Escaped(.0))]
     Imports(String),
-    /// It speaks this version of the records, and this is the newest that we do.
+    /// It has the first version of the ABI; the second is the newest that the host supports.
     #[error("{}", version(*.0, *.1))]
     Version(u32, u32),
-    /// It ran into a trap.
+    /// It trapped.
     #[error("trapped in {export}: {}", Escaped(trap))]
     Trap {
         /// The export that was called.
         export: &'static str,
-        /// Wasm's name for it.
+        /// The name of the trap.
         trap: String,
     },
-    /// It computed for longer than its input allows.
+    /// It used more fuel than its input allows.
     #[error("used up its fuel ({fuel} units) in {export}")]
     Fuel {
         /// The export that was called.
         export: &'static str,
-        /// What it had.
+        /// The fuel that it had.
         fuel: u64,
     },
-    /// It has no room for its job.
+    /// It has too little memory for its job.
     #[error("has no room for {bytes} bytes within its limit of {limit}")]
     Memory {
-        /// What was asked.
+        /// The bytes that were requested.
         bytes: u64,
-        /// What it may have.
+        /// The memory limit in bytes.
         limit: u64,
     },
-    /// An answer points outside its memory, or is not what it should be.
+    /// Its answer points outside of its memory, or is otherwise invalid.
     #[error("gave a malformed answer: {}", Escaped(.0))]
-    Answer(String),
-    /// It changed a byte that no relocation declares.
+    MalformedAnswer(String),
+    /// It changed a byte outside of every window that a relocation declares.
     #[error("changed byte {offset:#x} of section {}, which no relocation may change", Escaped(section))]
-    Window {
+    OutOfWindowWrite {
         /// The section's name.
         section: String,
-        /// The first such byte.
+        /// The offset of the first such byte in the section.
         offset: u64,
     },
 }
 
-impl From<Problem> for Error {
-    fn from(problem: Problem) -> Self {
+impl From<Diagnostic> for Error {
+    fn from(problem: Diagnostic) -> Self {
         Self::Module(vec![problem])
     }
 }

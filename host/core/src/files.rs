@@ -1,9 +1,9 @@
-//! Files that are given by name, and files that are made.
+//! Files that the user names, and files that relobox writes.
 //!
-//! What is read may be a pipe that nothing is written to, a device without an end, or somebody else's. What is written may
-//! go where another user can put a link first. So there is one way to read ([`read`], and [`read_trusted`] for what is
-//! believed), which asks for type, size and owner before it believes in a file; and one way to write ([`replace`]), which
-//! makes a file of its own, under a name that cannot be foreseen, and then gives it its name.
+//! A path to read may be a pipe without a writer, an endless device, or a file of another user. At a path to write,
+//! another user may have placed a link. So there is one way to read ([`read`], and [`read_trusted`] for files that are
+//! trusted), which checks type, size and owner first. And there is one way to write ([`replace`]), which creates a
+//! temporary file with an unpredictable name and then renames it.
 
 use crate::error::{Error, Result};
 use crate::limits;
@@ -16,27 +16,27 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// `f_type` of the file system that pipes without a name are in (PIPEFS_MAGIC of linux/magic.h).
+/// `f_type` of the file system of unnamed pipes (PIPEFS_MAGIC in linux/magic.h).
 const PIPEFS: u64 = 0x5049_5045;
 
-/// Mode of a file that others may read, as far as the umask lets them.
+/// Mode of a file that others may read, as far as the umask allows.
 pub const PUBLIC: u32 = 0o666;
 
 /// Mode of a script.
 pub const SCRIPT: u32 = 0o777;
 
-/// Mode of a file that is its owner's alone.
+/// Mode of a file that only its owner may read or write.
 pub const PRIVATE: u32 = 0o600;
 
-/// What a file that is read may be.
+/// The types of file that may be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file.
     Regular,
-    /// That, or a pipe without a name: `<(command)`, or `/dev/stdin` behind a `|`. One with a name could have no writer, or
-    /// anybody as its writer.
+    /// A regular file or an unnamed pipe: `<(command)`, or `/dev/stdin` behind a `|`. A named pipe could have no
+    /// writer, or any user as its writer.
     Pipe,
-    /// A regular file, or /dev/null, which is empty: a link to that hides a configuration file.
+    /// A regular file or /dev/null, which is empty: a link to it disables a configuration file.
     Config,
 }
 
@@ -47,30 +47,30 @@ impl Kind {
         let good =
             kind.is_file() || self == Self::Pipe && kind.is_fifo() && in_pipefs() || self == Self::Config && null();
         let what = match self {
-            Self::Pipe if kind.is_fifo() => "a pipe with a name; '<(command)' and /dev/stdin can be read",
+            Self::Pipe if kind.is_fifo() => "a named pipe; only '<(command)' and /dev/stdin can be read",
             _ => "not a regular file",
         };
         if good { Ok(()) } else { Err(Error::Usage(format!("{}: {what}", path.display()))) }
     }
 }
 
-/// Opens a file to read it; never waits for a pipe's other end, and opens no device, which could do something.
+/// Opens a file for reading. It never waits for the other end of a pipe, and opens no device.
 ///
 /// # Errors
-/// If it cannot be opened ([`Error::Io`]), or is not of this kind ([`Error::Usage`]).
+/// [`Error::Io`] if the file cannot be opened, [`Error::Usage`] if it is not of this `kind`.
 pub fn open(path: &Path, kind: Kind) -> Result<File> {
     let meta = std::fs::metadata(path).map_err(Error::io(path))?;
-    // A pipe is opened even if it is refused, or its writer would wait for a reader for ever.
+    // A refused pipe is opened, too: otherwise its writer would wait for a reader forever.
     if !meta.file_type().is_fifo() {
         kind.check(path, &meta, || false)?;
     }
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32;
     let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(Error::io(path))?;
-    // It may be another one by now.
+    // The path may lead to another file by now.
     let meta = file.metadata().map_err(Error::io(path))?;
     kind.check(path, &meta, || fstatfs(&file).is_ok_and(|fs| u64::try_from(fs.f_type) == Ok(PIPEFS)))?;
     if meta.file_type().is_fifo() {
-        // Its writer is there, and may take its time.
+        // A pipe's writer is there now, and may take its time.
         let waiting = fcntl_getfl(&file).and_then(|flags| fcntl_setfl(&file, flags - OFlags::NONBLOCK));
         waiting.map_err(|e| Error::io(path)(e.into()))?;
     }
@@ -80,21 +80,21 @@ pub fn open(path: &Path, kind: Kind) -> Result<File> {
 /// Reads a file of at most `limit` bytes.
 ///
 /// # Errors
-/// As [`open`]; and [`Error::Usage`] if it is longer.
+/// As [`open`], and [`Error::Usage`] if the file is longer.
 pub fn read(path: &Path, kind: Kind, limit: u64) -> Result<Vec<u8>> {
     read_all(open(path, kind)?, path, limit)
 }
 
-/// The same of text, which must be UTF-8.
+/// Reads a UTF-8 text file of at most `limit` bytes.
 ///
 /// # Errors
-/// As [`read`]; and [`Error::Usage`] if it is no text.
+/// As [`read`], and [`Error::Usage`] if the file is not UTF-8.
 pub fn read_text(path: &Path, kind: Kind, limit: u64) -> Result<String> {
     let text = String::from_utf8(read(path, kind, limit)?);
     text.map_err(|_| Error::Usage(format!("{}: not text", path.display())))
 }
 
-/// Its length is not asked: files in /proc have none, and it may grow.
+/// Reads a whole file. Its reported length is not used: files in /proc have none, and a file may grow.
 fn read_all(file: File, path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(Error::io(path))?;
@@ -104,7 +104,7 @@ fn read_all(file: File, path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Why a file is not believed: others than those who are trusted may have written it.
+/// Why a file is not trusted: a user who is not trusted may have written it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Untrusted {
     /// The file, or its directory.
@@ -113,12 +113,12 @@ pub struct Untrusted {
     pub why: String,
 }
 
-/// Reads a regular file that must belong to one of `owners`, as must its directory, and that nobody else may write. In a
-/// directory like /tmp, where only the owner can put another file in its place, the directory's owner does not matter. A
-/// link that leads out of the directory is not followed.
+/// Reads a regular file that one of `owners` owns and no other user can write. The same must hold for its directory,
+/// unless that is like /tmp, where only the owner of a file can replace it. A symbolic link that leads out of the
+/// directory is not followed.
 ///
 /// # Errors
-/// As [`read`]. The inner one: others may have written it.
+/// As [`read`]. The inner error says how others could have written the file.
 pub fn read_trusted(path: &Path, owners: &[u32], limit: u64) -> Result<Result<Vec<u8>, Untrusted>> {
     match open_trusted(path, owners)? {
         Ok(file) => read_all(file, path, limit).map(Ok),
@@ -126,10 +126,10 @@ pub fn read_trusted(path: &Path, owners: &[u32], limit: u64) -> Result<Result<Ve
     }
 }
 
-/// Opens what [`read_trusted`] reads.
+/// Opens a file that [`read_trusted`] would read.
 ///
 /// # Errors
-/// As [`open`]. The inner one: others may have written it.
+/// As [`open`]. The inner error says how others could have written the file.
 pub fn open_trusted(path: &Path, owners: &[u32]) -> Result<Result<File, Untrusted>> {
     let (dir, name) = parent(path)?;
     let regular = |meta: &cap_std::fs::Metadata| match meta.is_file() {
@@ -137,7 +137,7 @@ pub fn open_trusted(path: &Path, owners: &[u32]) -> Result<Result<File, Untruste
         false => Err(Error::Usage(format!("{}: not a regular file", path.display()))),
     };
     let meta = dir.metadata(name).map_err(Error::io(path))?;
-    // As above: whoever writes into a pipe is let go.
+    // As in `open`: the writer of a refused pipe must not wait.
     if !cap_std::fs::FileTypeExt::is_fifo(&meta.file_type()) {
         regular(&meta)?;
     }
@@ -156,7 +156,7 @@ pub fn open_trusted(path: &Path, owners: &[u32]) -> Result<Result<File, Untruste
     Ok(Ok(file.into_std()))
 }
 
-/// Why others than `owners` may write something of this owner and mode.
+/// Returns why users other than `owners` may write a file of this owner and mode, or `None` if they may not.
 #[must_use]
 pub fn others_may_write(uid: u32, mode: u32, owners: &[u32]) -> Option<String> {
     match () {
@@ -166,42 +166,43 @@ pub fn others_may_write(uid: u32, mode: u32, owners: &[u32]) -> Option<String> {
     }
 }
 
-/// To read through a directory's handle, without waiting for a pipe's other end.
+/// Returns options to read relative to a directory handle, without waiting for the other end of a pipe.
 pub fn reading() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32);
     options
 }
 
-/// The directory that a path's last name is in.
+/// Returns the directory of a path's last component.
 fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The directory of a file, open, and the file's name in it.
+/// Opens the directory of a file. Also returns the file's name in it.
 ///
 /// # Errors
-/// If the path has no such name, or the directory cannot be opened.
+/// If the path has no file name, or the directory cannot be opened.
 pub fn parent(path: &Path) -> Result<(Dir, &OsStr)> {
     let name = path.file_name().ok_or_else(|| Error::Usage(format!("{}: not the name of a file", path.display())))?;
     let dir = Dir::open_ambient_dir(directory_of(path), ambient_authority()).map_err(Error::io(path))?;
     Ok((dir, name))
 }
 
-/// Writes a whole file or none; see [`replace`].
+/// Writes a file as a whole, or not at all; see [`replace`].
 ///
 /// # Errors
-/// If it cannot be written.
+/// [`Error::Io`] if the file cannot be written, [`Error::Usage`] if the path is neither a file nor a stream.
 pub fn write(path: &Path, mode: u32, bytes: &[u8]) -> Result<()> {
     replace(path, mode, |file| file.write_all(bytes).map_err(Error::io(path)))
 }
 
-/// Writes a whole file or none. It is a new file, and takes the place of one that is there, also of a link: what that led to
-/// stays as it is. A terminal, /dev/null, a pipe of one's own, and a descriptor (/dev/stdout, `>(command)`) are written to
-/// as they are.
+/// Writes a file as a whole, or not at all. A new file replaces an existing one. It also replaces a symbolic link,
+/// whose target stays as it is. Terminals, /dev/null, pipes of this user and descriptors (/dev/stdout, `>(command)`)
+/// are written to directly.
 ///
 /// # Errors
-/// What `write` says, and if the file cannot be made, or what is there is none of these.
+/// Errors of `write`. [`Error::Io`] if the file cannot be created, [`Error::Usage`] if the path is neither a file nor a
+/// stream.
 pub fn replace(path: &Path, mode: u32, write: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     if let Some(mut file) = stream(path)? {
         return write(&mut file);
@@ -210,10 +211,11 @@ pub fn replace(path: &Path, mode: u32, write: impl FnOnce(&mut File) -> Result<(
     replace_in(&dir, name, path, mode, write)
 }
 
-/// The same of `name` in an open directory, where nothing but files belongs; `path` is for messages.
+/// Writes the file `name` in an open directory, which contains only regular files, as a whole or not at all. `path` is
+/// for messages.
 ///
 /// # Errors
-/// What `write` says, and if the file cannot be made.
+/// Errors of `write`, and [`Error::Io`] if the file cannot be created.
 pub fn replace_in(
     dir: &Dir,
     name: impl AsRef<Path>,
@@ -229,7 +231,7 @@ pub fn replace_in(
     written
 }
 
-/// A new file, and its name: never a link's target, nor a file that was there.
+/// Creates a new file with a random name, and never opens an existing file or the target of a link.
 fn fresh(dir: &Dir, mode: u32) -> std::io::Result<(File, String)> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(mode);
@@ -238,23 +240,23 @@ fn fresh(dir: &Dir, mode: u32) -> std::io::Result<(File, String)> {
         getrandom::fill(&mut random).map_err(std::io::Error::other)?;
         let name = format!("{TEMPORARY}{:016x}", u64::from_ne_bytes(random));
         match dir.open_with(&name, &options) {
-            // Somebody guessed it, or had the same luck.
+            // The name is taken, by chance or because another user guessed it.
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
             file => return Ok((file?.into_std(), name)),
         }
     }
 }
 
-/// How the names of temporary files begin; 16 hexadecimal digits follow.
+/// The prefix of temporary file names; 16 hexadecimal digits follow.
 const TEMPORARY: &str = ".relobox-";
 
-/// Whether a file of this name is one that was being written when its writer was killed.
+/// Returns whether a file of this name is left over from a writer that was killed.
 pub fn is_temporary(name: &str) -> bool {
     let digits = name.strip_prefix(TEMPORARY).unwrap_or_default();
     digits.len() == 16 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// What is to be written to as it is, open.
+/// Opens `path` if it must be written to directly.
 fn stream(path: &Path) -> Result<Option<File>> {
     let meta = match std::fs::symlink_metadata(path) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
@@ -276,7 +278,7 @@ fn stream(path: &Path) -> Result<Option<File>> {
     Ok(Some(file))
 }
 
-/// Whether a link stands for a descriptor of this process, by links of its own user or root.
+/// Returns whether a path leads to a descriptor of this process through links of this user or root.
 fn is_descriptor(path: &Path) -> bool {
     let Ok(descriptors) = std::fs::canonicalize("/proc/self/fd") else { return false };
     let mut path = path.to_owned();
@@ -299,10 +301,10 @@ fn is_own(uid: u32) -> bool {
     uid == 0 || uid == rustix::process::geteuid().as_raw()
 }
 
-/// Refuses to write onto what is read: by whatever names and links, it is one file.
+/// Checks that `output` is none of the `inputs`, whatever their names and links are.
 ///
 /// # Errors
-/// [`Error::Usage`] if `output` is one of `inputs`.
+/// [`Error::Usage`] if `output` is the same file as one of `inputs`.
 pub fn apart<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
     let file = |path: &Path| {
         let meta = std::fs::metadata(path).ok()?;
@@ -318,7 +320,8 @@ pub fn apart<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> R
     }
 }
 
-/// A user's directory for relobox: in `variable`, or in `default` of the home. As XDG has it, a relative one is none.
+/// Returns a user's directory for relobox: `variable`, or `default` in the home directory, with `relobox` appended. A
+/// relative path is ignored, as the XDG specification requires.
 pub fn user_directory(variable: &str, default: &str) -> Option<PathBuf> {
     let var = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     Some(var(variable).or_else(|| Some(var("HOME")?.join(default)))?.join("relobox"))

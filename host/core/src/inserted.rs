@@ -1,64 +1,66 @@
-//! What came of loading a module, or of calling a function: it is live, it has returned, or the kernel refused it.
+//! The outcome of loading a module or of calling a function, and a kernel's refusal as an error.
 
 use crate::areas::Area;
+use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::error::Error;
-use crate::kernel::{Failure, Mode};
-use crate::problem::Problem;
+use crate::kernel::{KernelError, Mode};
 
 /// A module that is live.
 #[derive(Clone, Debug)]
 pub struct Inserted {
-    /// Its name.
+    /// The module's name.
     pub name: String,
-    /// Who relocated it.
+    /// Which side relocated it.
     pub mode: Mode,
-    /// Where it is; areas of kinds that only init needed are free again.
+    /// Its areas. Areas that only init needs are free again.
     pub areas: Vec<Area>,
-    /// How many relocations the plugin did: in what the kernel got, or, of a vetted module, in a copy that only had to link.
+    /// How many relocations the plugin applied. In vet mode it applied them to a copy, which only proves that the
+    /// module links.
     pub relocations: usize,
-    /// The plugin that did them.
+    /// The name of the plugin that applied them.
     pub plugin: String,
-    /// Its digest; unknown if the module is live, and the process that linked it could not say so any more.
+    /// The plugin's digest. `None` if the module is live but the process that linked it ended before it reported the
+    /// digest.
     pub plugin_digest: Option<Digest>,
     /// The modules that it uses.
     pub uses: Vec<String>,
     /// What init returned.
     pub returned: i32,
-    /// Arguments that named no parameter.
+    /// Arguments that name no parameter of the module.
     pub unknown_args: Vec<String>,
 }
 
 /// A function that was called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Called {
-    /// Its name.
+    /// The function's name.
     pub function: String,
     /// What it returned.
     pub returned: i32,
-    /// How many relocations were done in the object.
+    /// How many relocations of the object were applied.
     pub relocations: usize,
-    /// The plugin that did them.
+    /// The name of the plugin that applied them.
     pub plugin: String,
-    /// Its digest; unknown if the process that linked could not say so.
+    /// The plugin's digest. `None` if the process that linked did not report it.
     pub plugin_digest: Option<Digest>,
 }
 
-/// A kernel's refusal as a problem of `subject`, a file or a module.
+/// Turns a kernel's refusal into an error about `subject`, a file or a module.
 #[must_use]
-pub fn refusal(subject: &str, failure: &Failure) -> Error {
-    let mut problem = Problem::new(failure.kind(), subject, failure.to_string());
+pub fn kernel_error(subject: &str, failure: &KernelError) -> Error {
+    let mut problem = Diagnostic::new(failure.kind(), subject, failure.to_string());
     match failure {
-        Failure::Init { errno } | Failure::Argument { errno, .. } => problem.value = Some((*errno).into()),
-        Failure::Unclear { errno, .. } => problem.value = Some((*errno).into()),
-        Failure::InUse { users, .. } if users.is_empty() => {
+        KernelError::Init { errno } | KernelError::Argument { errno, .. } => problem.value = Some((*errno).into()),
+        KernelError::Unclear { errno, .. } => problem.value = Some((*errno).into()),
+        KernelError::InUse { users, .. } if users.is_empty() => {
             problem.hint = "a mount, an open file, a device or the kernel itself uses it".into();
         }
-        Failure::InUse { .. } => problem.hint = "remove those first".into(),
-        Failure::NotLive { .. } => problem.hint = "try again".into(),
-        Failure::Unknown { .. } => problem.hint = "see 'relobox lsmod'".into(),
-        Failure::Stale { .. } => problem.hint = "try again".into(),
-        Failure::Exists { .. } => problem.hint = "'relobox rmmod' removes it".into(),
+        KernelError::InUse { .. } => problem.hint = "remove those first".into(),
+        KernelError::NotLive { .. } => problem.hint = "try again".into(),
+        KernelError::Unknown { .. } => problem.hint = "see 'relobox lsmod'".into(),
+        KernelError::Stale { .. } => problem.hint = "try again".into(),
+        KernelError::Exists { .. } => problem.hint = "'relobox rmmod' removes it".into(),
         _ => {}
     }
     Error::Kernel(Box::new(problem))

@@ -1,12 +1,13 @@
-//! A kernel that modules are placed in, by the primitives of the 2002 proposal.
+//! The interface of a kernel that modules are loaded into. It has the primitives of the proposal of 2002.
 //!
-//! Kernels take a module in different ways ([`Form`]): the simulated one as areas full of bytes, a real one with our
-//! device as a file whose relocations are done, and any other real one as the file it always was.
+//! Kernels take a module in different formats ([`LoadFormat`]): a simulated kernel as the contents of areas, a real
+//! kernel with the relobox device as a relocated file, and any other real kernel as the original file.
 //!
-//! *List* what is loaded and where; *allocate* space, which belongs to this connection until the module
-//! is live, so that a killed insmod leaks nothing; *put* bytes there and *protect* them; *load*, which
-//! calls init and makes the areas a module, or leaves nothing; and *remove*. A backend adds no policy:
-//! what a module may use is decided before (see `relobox_link::insmod`).
+//! [`list`](Kernel::list) returns what is loaded and where. [`allocate`](Kernel::allocate) reserves memory, which
+//! belongs to this connection until the module is live, so that a killed insmod leaks nothing. [`put`](Kernel::put) and
+//! [`protect`](Kernel::protect) fill it. [`load`](Kernel::load) calls init and makes the areas a module, or leaves
+//! nothing. [`remove`](Kernel::remove) removes a module. A backend adds no policy: `relobox_link::insmod` decides
+//! beforehand what a module may use.
 
 use crate::areas::Kind;
 use crate::memfd;
@@ -15,86 +16,115 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
-/// A kernel. What was allocated through it and is not part of a live module is freed when it is dropped, also when
-/// the process dies.
+/// A connection to a kernel. When it is dropped, or its process ends, memory that was allocated through it and is not
+/// part of a live module is freed.
 pub trait Kernel {
-    /// What is loaded and where, and what is exported: one consistent picture. With `wanted`, a backend may leave other
-    /// names out; the addresses of those that it gives stay true as long as this connection lives.
-    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure>;
-    /// The modules that it has, oldest first. Their exports may be left out.
-    fn modules(&mut self) -> Result<Vec<Module>, Failure> {
+    /// Returns what is loaded and where, and what is exported, as one consistent snapshot. With `wanted`, a backend may
+    /// leave out other names. The addresses that it returns stay valid as long as this connection lives.
+    ///
+    /// # Errors
+    /// A [`KernelError`] if the kernel cannot be asked, or does not answer properly.
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, KernelError>;
+    /// Returns the loaded modules, oldest first. Their exports may be missing.
+    ///
+    /// # Errors
+    /// As [`list`](Kernel::list).
+    fn modules(&mut self) -> Result<Vec<Module>, KernelError> {
         Ok(self.list(Some(&[]))?.modules)
     }
-    /// Allocates all of `areas` or none: their addresses, in that order. They are writable and full of zeros.
-    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure>;
-    /// Puts bytes into an area that is still writable.
-    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure>;
-    /// Makes an area read-only or executable, and never writable again.
-    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), Failure>;
-    /// A file for [`Load::image`], with what `write` writes. Nobody can change it any more.
+    /// Allocates all of `areas`, or none of them. Returns their addresses in the same order. The memory is writable and
+    /// zero.
+    ///
+    /// # Errors
+    /// [`KernelError::NoSpace`], and [`KernelError::Refused`] if a size or an alignment is not allowed.
+    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, KernelError>;
+    /// Writes bytes into an area that is still writable.
+    ///
+    /// # Errors
+    /// [`KernelError::Refused`] if they do not lie in one writable area of this connection.
+    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), KernelError>;
+    /// Makes an area read-only or executable. It never becomes writable again.
+    ///
+    /// # Errors
+    /// [`KernelError::Refused`] if it is not a writable area of this connection.
+    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), KernelError>;
+    /// Creates the file of [`Load::image`] with what `write` writes, and seals it.
+    ///
+    /// # Errors
+    /// Errors of `write`, and [`Error::Io`](crate::Error::Io) if the file cannot be created.
     fn file(&mut self, write: &mut dyn FnMut(&mut File) -> crate::Result<()>) -> crate::Result<OwnedFd> {
         let io = |error| crate::Error::io("memfd")(error);
         let mut file = memfd::create("relobox").map_err(io)?;
         write(&mut file)?;
         memfd::seal(file).map_err(io)
     }
-    /// Makes a module of this connection's areas and calls its init. It is live, or nothing of it is left.
-    /// A module in [`Load::uses`] that is no longer the one that was listed is refused: addresses in it are stale.
-    fn load(&mut self, load: &Load) -> Result<Loaded, Failure>;
-    /// Calls `int f(void)` in an area of this connection that is executable, and what it returns. The area stays until the
-    /// connection ends; it never ends while the function runs.
-    fn call(&mut self, _address: u64) -> Result<i32, Failure> {
-        Err(Failure::Refused("no code is called here but a module's own".into()))
+    /// Makes a module of this connection's areas, and calls its init. After success it is live, after an error nothing
+    /// of it is left. If a module in [`Load::uses`] was loaded anew since `list`, the load is refused, because its
+    /// addresses may have changed.
+    ///
+    /// # Errors
+    /// Any [`KernelError`]: for example [`KernelError::Init`] if init fails.
+    fn load(&mut self, load: &Load) -> Result<Loaded, KernelError>;
+    /// Calls `int f(void)` at an address in an executable area of this connection, and returns its result. The area
+    /// stays until the connection ends, which never happens while the function runs.
+    ///
+    /// # Errors
+    /// [`KernelError::Refused`] if the address is in no such area, or this kernel calls no functions.
+    fn call(&mut self, _address: u64) -> Result<i32, KernelError> {
+        Err(KernelError::Refused("no code is called here but a module's own".into()))
     }
-    /// Removes a module that nobody uses.
-    fn remove(&mut self, name: &str) -> Result<(), Failure>;
+    /// Removes a module that is not in use.
+    ///
+    /// # Errors
+    /// [`KernelError::Unknown`], [`KernelError::InUse`], [`KernelError::NotLive`] or [`KernelError::Permanent`].
+    fn remove(&mut self, name: &str) -> Result<(), KernelError>;
 }
 
-/// Space that is wanted.
+/// A request for memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// What will be in it; kernels keep kinds apart.
+    /// The kind of memory; kernels keep kinds apart.
     pub kind: Kind,
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// A power of two.
+    /// The alignment in bytes, a power of two.
     pub align: u64,
 }
 
-/// What an area becomes when its bytes are in place.
+/// The final protection of an area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Protection {
-    /// Constants.
+    /// Read-only data.
     ReadOnly,
-    /// Code.
+    /// Executable code.
     ReadExecute,
 }
 
-/// How a kernel takes a module.
+/// The format in which a kernel takes a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Form {
-    /// As areas: every byte is put where it belongs, and [`Load`] says what is what.
+pub enum LoadFormat {
+    /// Areas with contents; [`Load`] describes the module.
     Areas,
-    /// As a file with its relocations done ([`Load::image`]), for areas of just the sizes that Linux will ask for.
+    /// A relocated file ([`Load::image`]), and areas of exactly the sizes that Linux will ask for.
     Relocated(Linux),
-    /// As the file it was; [`Load`] only says that it can be linked.
+    /// The original file. [`Load`] only says that it links.
     Original,
 }
 
-/// Who relocated a module that is live.
+/// Which side relocated a live module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// relobox, for a real kernel, which checked it: `relobox_kernels::device`.
+    /// relobox, and the real kernel compared the result: `relobox_kernels::device`.
     Device,
-    /// The kernel itself, after relobox had linked the same file without a fault: `relobox_kernels::vet`.
+    /// The kernel itself, after relobox had linked the same file without an error: `relobox_kernels::vet`.
     Vet,
     /// relobox, for a simulated kernel: `relobox_kernels::sim`.
     Sim,
 }
 
 impl Mode {
-    /// As `--kernel` and JSON call it.
+    /// Returns the name that `--kernel` and JSON use.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -105,8 +135,8 @@ impl Mode {
     }
 }
 
-impl Form {
-    /// Who relocates a module that a kernel takes like this.
+impl LoadFormat {
+    /// Returns which side relocates a module in this format.
     #[must_use]
     pub fn mode(self) -> Mode {
         match self {
@@ -117,105 +147,106 @@ impl Form {
     }
 }
 
-/// How far a module has come, as /sys/module/NAME/initstate says it.
+/// The state of a module, as in /sys/module/NAME/initstate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stage {
-    /// Its init runs.
+    /// Its init is running.
     Loading,
-    /// It can be used.
+    /// It is live.
     Live,
-    /// Its exit runs.
+    /// Its exit is running.
     Unloading,
 }
 
-/// What decides where Linux puts a module's sections.
+/// What the placement of a module's sections in Linux depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Linux {
-    /// Which areas a module has.
+    /// The areas of a module.
     pub areas: LinuxAreas,
-    /// CONFIG_KALLSYMS_ALL: the symbol table that stays has data symbols as well.
+    /// CONFIG_KALLSYMS_ALL: the symbol table that is kept after init includes data symbols.
     pub kallsyms_all: bool,
 }
 
-/// The areas of a module of Linux.
+/// The areas of a module in Linux.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LinuxAreas {
-    /// Up to 6.3: one for what stays, one for what only init needs.
+    /// Up to 6.3: one area that stays and one that is freed after init.
     CoreInit,
-    /// From 6.4: one for each kind (enum mod_mem_type).
+    /// From 6.4: one area for each kind (`enum mod_mem_type`).
     Seven,
 }
 
-/// A module as a file: all but relocation is left to the kernel.
+/// A relocated module as a file. The kernel's own loader does everything but the relocations.
 #[derive(Debug)]
 pub struct Image {
-    /// The file, in a memfd that nobody can change any more.
+    /// The file, a sealed memfd.
     pub file: OwnedFd,
-    /// By section: the address that it was relocated for; [`ABSENT`](crate::areas::ABSENT) for one not in memory.
+    /// For each section, the address that it was relocated for; [`ABSENT`](crate::areas::ABSENT) if it is not in
+    /// memory.
     pub sections: Vec<u64>,
-    /// By symbol: the value that was used.
+    /// For each symbol, the value that was used.
     pub symbols: Vec<u64>,
 }
 
-/// Everything that makes areas a module.
+/// A module to load.
 #[derive(Debug)]
 pub struct Load {
     /// The module's name.
     pub name: String,
-    /// Its areas; their kinds say what becomes of them after init.
+    /// The address and the kind of each of its areas. Kinds that only init needs are freed after it.
     pub areas: Vec<(u64, Kind)>,
-    /// Address of its init function.
+    /// The address of its init function.
     pub init: Option<u64>,
-    /// Address of its exit function.
+    /// The address of its exit function.
     pub exit: Option<u64>,
-    /// What it exports, at final addresses.
+    /// The symbols that it exports, with final addresses.
     pub exports: Vec<Export>,
-    /// The modules that it uses; their use counts go up.
+    /// The modules that it uses. The kernel increments their use counts.
     pub uses: Vec<String>,
-    /// Address and bytes of its parameter table.
+    /// The address of its parameter table and the table's size in bytes.
     pub params: Option<(u64, u64)>,
     /// Its arguments: `name=value`, separated by blanks.
     pub args: String,
-    /// The file, for a kernel that takes [`Form::Relocated`].
+    /// The file, for a kernel that takes [`LoadFormat::Relocated`].
     pub image: Option<Image>,
 }
 
-/// What a load has to say.
+/// The result of a load.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
-    /// What init returned: 0, or a positive number, which is odd. A real kernel says the latter in its log only.
+    /// What init returned: 0, or a positive number, which Linux accepts with a warning. A real kernel only logs it.
     pub returned: i32,
-    /// Arguments that named no parameter; kernels ignore them. A real kernel says that in its log only.
+    /// Arguments that name no parameter. Kernels ignore them, and a real kernel only logs them.
     pub unknown_args: Vec<String>,
 }
 
-/// A symbol that modules may use.
+/// An exported symbol.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Export {
     /// Its name.
     pub name: String,
     /// Its address.
     pub address: u64,
-    /// The CRC of its type, where the kernel has one.
+    /// The CRC of its type, if the kernel has CRCs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crc: Option<u32>,
-    /// For GPL-compatible modules only.
+    /// Whether only GPL-compatible modules may use it.
     pub gpl: bool,
     /// Its namespace, or empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub namespace: String,
 }
 
-/// What code the kernel runs, in ELF's numbers, which the kernel itself knows.
+/// The machine code that the kernel runs, in the numbers of ELF. The kernel itself reports it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
-    /// As `uname -m` says it.
+    /// The machine's name, as in `uname -m`.
     pub name: String,
     /// `e_machine`.
     pub machine: u16,
-    /// 32 or 64.
+    /// The ELF class: 32 or 64.
     pub class: u8,
-    /// See [`relobox_abi::order`].
+    /// The byte order; see [`relobox_abi::order`].
     pub order: u8,
 }
 
@@ -224,42 +255,43 @@ pub struct Machine {
 pub struct Module {
     /// Its name.
     pub name: String,
-    /// Whether it can be used: neither coming nor going.
+    /// Whether it is live: neither being loaded nor being removed.
     pub live: bool,
-    /// Address and bytes of each of its areas.
+    /// The address and the size in bytes of each of its areas.
     pub areas: Vec<(u64, u64)>,
-    /// How often it is used, by the kernel's own count: by modules, open files, mounts. `None` where none is kept.
+    /// The kernel's use count: uses by modules, open files and mounts. `None` if the kernel keeps no count.
     pub use_count: Option<u32>,
     /// The modules that use it.
     pub users: Vec<String>,
     /// The modules that it uses.
     pub uses: Vec<String>,
-    /// What it exports.
+    /// The symbols that it exports.
     pub exports: Vec<Export>,
 }
 
 impl Module {
-    /// Bytes of all its areas.
+    /// Returns the size of all its areas in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.areas.iter().map(|(_, size)| size).sum()
     }
 }
 
-/// Everything there is.
+/// A snapshot of a kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
     /// The kernel's release.
     pub release: String,
-    /// What a module's `vermagic=` must say; only its first word, the release, where the kernel does not tell more.
+    /// The `vermagic=` that a module must have. If the kernel does not report all of it, only the first word, the
+    /// release.
     pub vermagic: String,
-    /// How it takes modules.
-    pub form: Form,
-    /// Whether a name that is not here is not exported. Not so for a kernel whose list has functions only.
+    /// The format in which it takes modules.
+    pub form: LoadFormat,
+    /// Whether a name that is not in this list is not exported. A kernel may list functions only.
     pub complete: bool,
-    /// What code it runs.
+    /// The machine code that it runs.
     pub machine: Machine,
-    /// Modules, oldest first.
+    /// The modules, oldest first.
     pub modules: Vec<Module>,
     /// The kernel's own exports.
     pub exports: Vec<Export>,
@@ -267,22 +299,26 @@ pub struct Listing {
 
 /// Why a kernel did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-pub enum Failure {
-    /// Init returned a negative number; nothing of the module is left.
+pub enum KernelError {
+    /// Init returned a negative number. Nothing of the module is left.
     #[error("init returned {0} ({1})", errno, error_text(*errno))]
     Init {
         /// What it returned.
         errno: i32,
     },
-    /// The load failed, and it cannot be known whether init ran; nothing of the module is left.
-    #[error("the load failed with {0} ({1}): init returned that, or {other}; dmesg may say more", errno, error_text(*errno))]
+    /// The load failed, and it is not known whether init ran. Nothing of the module is left.
+    #[error(
+        "the load failed with {0} ({1}): init returned that, or {other}; dmesg may say more",
+        errno,
+        error_text(*errno)
+    )]
     Unclear {
         /// The error, a negative number.
         errno: i32,
-        /// What else it may be.
+        /// The other possible causes.
         other: String,
     },
-    /// A parameter did not take its value; nothing of the module is left.
+    /// A parameter did not accept its value. Nothing of the module is left.
     #[error("parameter '{}' does not take this value: {errno} ({})", Escaped(argument), error_text(*errno))]
     Argument {
         /// The parameter.
@@ -290,29 +326,29 @@ pub enum Failure {
         /// What its setter returned.
         errno: i32,
     },
-    /// A module of that name is there already.
+    /// A module of that name is loaded already.
     #[error("a module named '{}' is already loaded", Escaped(name))]
     Exists {
         /// The name.
         name: String,
     },
-    /// There is no such module.
+    /// No module of that name is loaded.
     #[error("no module named '{}' is loaded", Escaped(name))]
     Unknown {
         /// The name.
         name: String,
     },
-    /// Others use it: modules, open files, mounts.
+    /// The module is in use by modules, open files or mounts.
     #[error("module '{}' is in use{}", Escaped(name), Escaped(used_by(users, *count)))]
     InUse {
         /// The name.
         name: String,
-        /// By which modules; none where something else uses it.
+        /// The modules that use it; none if something else uses it.
         users: Vec<String>,
-        /// How often, if the kernel says it.
+        /// The use count, if the kernel reports it.
         count: Option<u32>,
     },
-    /// It is not live yet, or no longer.
+    /// The module is being loaded or removed.
     #[error("module '{}' {}", Escaped(name), match stage {
         Some(Stage::Loading) => "is still being initialised",
         Some(Stage::Unloading) => "is being removed already",
@@ -321,76 +357,80 @@ pub enum Failure {
     NotLive {
         /// The name.
         name: String,
-        /// How far it is, if the kernel says it.
+        /// Its state, if the kernel reports it.
         stage: Option<Stage>,
     },
-    /// It has no exit function.
-    #[error("module '{}' has no exit function and stays for ever", Escaped(name))]
+    /// The module has no exit function.
+    #[error("module '{}' has no exit function, so it cannot be removed", Escaped(name))]
     Permanent {
         /// The name.
         name: String,
     },
-    /// A module that is used is not there, or not live.
+    /// A module that this one uses is not loaded, or not live.
     #[error("module '{}', which it uses, is not live", Escaped(needed))]
     Missing {
-        /// Which.
+        /// The used module.
         needed: String,
     },
-    /// A module that is used was loaded anew since this connection listed, and its addresses may have changed.
+    /// A module that this one uses was loaded anew since this connection listed, and its addresses may have changed.
     #[error("module '{}', which it uses, was loaded anew in the meantime", Escaped(used))]
     Stale {
-        /// Which.
+        /// The used module.
         used: String,
     },
-    /// There is not so much space.
+    /// There is not enough memory.
     #[error("the kernel has no space for {size} bytes")]
     NoSpace {
-        /// Bytes.
+        /// The requested size in bytes.
         size: u64,
     },
-    /// What the kernel itself came to is not what this module was relocated for; none of its code ran.
-    #[error("{of}: the kernel came to {found:#x}, and the module was relocated for {expected:#x}")]
+    /// The kernel computed another address, size or value than this module was relocated for. None of its code ran.
+    #[error("{of}: the kernel computed {found:#x}, but the module was relocated for {expected:#x}")]
     Disagrees {
-        /// What it is of.
-        of: Of,
-        /// What was used here.
+        /// What the two disagree about.
+        of: MismatchKind,
+        /// The value that the module was relocated for.
         expected: u64,
-        /// What the kernel has.
+        /// The kernel's value.
         found: u64,
     },
-    /// Loading or removing is switched off for good, or this process may not.
+    /// Loading or removing modules is disabled, or this process lacks the right.
     #[error("not allowed: {}", Escaped(.0))]
     NotAllowed(String),
-    /// Anything else it said no to.
+    /// The kernel refused for another reason.
     #[error("the kernel refused: {}", Escaped(.0))]
     Refused(String),
-    /// The kernel died of it.
-    #[error("the kernel died while it was asked to {}{}", Escaped(during), Escaped(report.as_deref().map(|r| format!(": {r}")).unwrap_or_default()))]
+    /// The kernel died during the request.
+    #[error(
+        "the kernel died while it was asked to {}{}",
+        Escaped(during),
+        Escaped(report.as_deref().map(|r| format!(": {r}")).unwrap_or_default())
+    )]
     Died {
-        /// What it was asked.
+        /// The request.
         during: String,
-        /// Its last words.
+        /// Its last message.
         report: Option<String>,
     },
-    /// It cannot be reached, or its answers cannot be read.
+    /// The kernel cannot be reached, or its answers cannot be read.
     #[error("{}", Escaped(.0))]
     Unreachable(String),
 }
 
 /// What a kernel and a relocated module can disagree about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Of {
-    /// The size of an area, by its place in the order of allocation.
+pub enum MismatchKind {
+    /// The size of an area, by its index in the order of allocation.
     Area(u32),
-    /// A section's address.
+    /// The address of a section, by index.
     Section(u32),
-    /// A symbol's value.
+    /// The value of a symbol, by index.
     Symbol(u32),
-    /// How many sections or symbols there are.
+    /// The number of sections or symbols.
     Count,
 }
 
-impl std::fmt::Display for Of {
+impl std::fmt::Display for MismatchKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Area(n) => write!(f, "size of area {n}"),
@@ -401,8 +441,8 @@ impl std::fmt::Display for Of {
     }
 }
 
-impl Failure {
-    /// A stable word for it, as in JSON.
+impl KernelError {
+    /// Returns a stable identifier of the kind, as in JSON.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -426,7 +466,7 @@ impl Failure {
     }
 }
 
-/// Who uses it, behind "in use".
+/// Describes the users of a module, to follow "in use".
 fn used_by(users: &[String], count: Option<u32>) -> String {
     match (users, count) {
         ([], Some(count)) => format!(", by no module (use count {count})"),
@@ -435,7 +475,7 @@ fn used_by(users: &[String], count: Option<u32>) -> String {
     }
 }
 
-/// `No such device`, for -19.
+/// Returns the text of an error number: `No such device` for -19.
 pub fn error_text(errno: i32) -> String {
     let text = std::io::Error::from_raw_os_error(errno.saturating_neg()).to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
@@ -450,13 +490,13 @@ mod tests {
         for mode in [Mode::Device, Mode::Vet, Mode::Sim] {
             assert_eq!(serde_json::to_value(mode).unwrap(), mode.name());
         }
-        assert_eq!([Form::Areas.mode(), Form::Original.mode()], [Mode::Sim, Mode::Vet]);
+        assert_eq!([LoadFormat::Areas.mode(), LoadFormat::Original.mode()], [Mode::Sim, Mode::Vet]);
     }
 
     #[test]
     fn errors_are_named() {
-        assert_eq!(Failure::Init { errno: -19 }.to_string(), "init returned -19 (No such device)");
-        let hostile = Failure::Unknown { name: "a\nb".into() };
+        assert_eq!(KernelError::Init { errno: -19 }.to_string(), "init returned -19 (No such device)");
+        let hostile = KernelError::Unknown { name: "a\nb".into() };
         assert_eq!(hostile.to_string(), "no module named 'a\\u{a}b' is loaded");
     }
 }

@@ -1,27 +1,28 @@
-//! What the programs of relobox share: errors and their words, text and files, limits, digests, what is known of symbols,
-//! and the interface of a kernel.
+//! What the programs of relobox share: errors, diagnostics, text and files, limits, digests, symbol tables, and the
+//! interface of a kernel.
 //!
-//! Nothing here runs a guest, and nothing here reads a module.
+//! This crate runs no guest and reads no module.
 #![warn(missing_docs)]
 
 pub mod address_space;
 pub mod areas;
+pub mod diagnostic;
 pub mod digest;
 pub mod error;
 pub mod files;
 pub mod inserted;
 pub mod kernel;
 pub mod limits;
-pub mod linker_fault;
+pub mod linker_error;
 pub mod memfd;
 pub mod names;
 pub mod parameters;
-pub mod problem;
+
 pub mod rng;
 pub mod sealed;
 pub mod state;
 pub mod symbols;
 pub mod text;
 
+pub use diagnostic::{Diagnostic, Diagnostics};
 pub use error::{Error, Result};
-pub use problem::{Problem, Problems};

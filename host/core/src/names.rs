@@ -1,22 +1,23 @@
-//! What modules are called: the one rule from a file's name to its module's.
+//! Module names: the one rule that derives a module's name from the name of its file.
 //!
-//! The rule is kmod's (and depmod's): the last part of the path, up to its first dot, with underscores for dashes.
-//! `kernel/crypto/crc32c-intel.ko.xz` is `crc32c_intel`, and `foo.bar.ko` is `foo`. What the kernel will call a module
-//! is in the module itself: kbuild writes the same name to `__this_module` and to `name=` in .modinfo, so that comes first
-//! where there is one (`Records::module_name`).
+//! The rule is that of kmod and depmod: the last component of the path, up to its first dot, with `-` replaced by `_`.
+//! `kernel/crypto/crc32c-intel.ko.xz` gives `crc32c_intel`, and `foo.bar.ko` gives `foo`. The kernel itself uses the
+//! name inside the module: kbuild writes it to `__this_module` and as `name=` to .modinfo. So that name takes
+//! precedence where there is one (`Records::module_name`).
 
 use std::path::Path;
 
-/// Endings of modules' files, packed or not: those that kmod knows.
+/// Extensions of module files, compressed or not, that kmod knows.
 const ENDINGS: [&[u8]; 4] = [b".ko", b".ko.gz", b".ko.xz", b".ko.zst"];
 
-/// A module's name as the kernel has it: `-` and `_` are the same.
+/// Returns a module's name as the kernel writes it, with `_` for `-`.
 #[must_use]
 pub fn underscored(name: &str) -> String {
     name.replace('-', "_")
 }
 
-/// The name of the module in a file of this name, as bytes; names need not be UTF-8. Empty where the name begins with a dot.
+/// Returns the name of the module in a file of this name. File names need not be UTF-8, so it is in bytes. It is empty
+/// if the file name begins with a dot.
 #[must_use]
 pub fn of_file_bytes(path: &Path) -> Vec<u8> {
     let file = path.file_name().unwrap_or_default().as_encoded_bytes();
@@ -24,25 +25,25 @@ pub fn of_file_bytes(path: &Path) -> Vec<u8> {
     stem.iter().map(|b| if *b == b'-' { b'_' } else { *b }).collect()
 }
 
-/// The same as text; what is not UTF-8 is replaced.
+/// As [`of_file_bytes`], as text. Invalid UTF-8 is replaced.
 #[must_use]
 pub fn of_file(path: impl AsRef<Path>) -> String {
     String::from_utf8_lossy(&of_file_bytes(path.as_ref())).into_owned()
 }
 
-/// Whether an argument that is to name a module is written like its file: `./foo`, `foo.ko.xz`.
+/// Returns whether a command line argument for a module is a file and not a name: `./foo`, `foo.ko.xz`.
 #[must_use]
 pub fn is_written_as_file(text: &str) -> bool {
     text.contains('/') || text.split('.').skip(1).any(|part| part == "ko")
 }
 
-/// The module that an argument names, by its file or by its name.
+/// Returns the name of the module that a command line argument means, by file or by name.
 #[must_use]
 pub fn of_argument(text: &str) -> String {
     if is_written_as_file(text) { of_file(text) } else { underscored(text) }
 }
 
-/// Whether a file of this name is a module.
+/// Returns whether a file of this name is a module.
 #[must_use]
 pub fn is_module_file(path: &Path) -> bool {
     let file = path.file_name().unwrap_or_default().as_encoded_bytes();

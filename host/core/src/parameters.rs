@@ -1,6 +1,6 @@
-//! A module's parameters, as its kernel is given them.
+//! Module parameters, in the form that the kernel parses.
 
-/// `name=value` arguments as the kernel reads them: separated by blanks, in quotes where they have blanks.
+/// Joins `name=value` arguments with blanks. A value that contains blanks is quoted.
 #[must_use]
 pub fn join_args(args: &[String]) -> String {
     let quoted = |arg: &String| match arg.split_once('=') {

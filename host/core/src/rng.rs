@@ -1,17 +1,17 @@
-//! Random numbers, the same on every machine and in every run.
+//! Pseudo-random numbers, the same on every machine and in every run.
 
-/// A generator: SplitMix64, as published by Steele, Lea and Flood. What it gives for a seed never changes.
+/// The generator SplitMix64 of Steele, Lea and Flood. The sequence for a seed never changes.
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
 
 impl Rng {
-    /// Starts at `seed`, which may be anything.
+    /// Creates a generator from any seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next number, any of 64 bits.
+    /// Returns the next 64 bits.
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -19,12 +19,12 @@ impl Rng {
         mixed ^ (mixed >> 31)
     }
 
-    /// One of `0..end`; 0 if there is none.
+    /// Returns a number in `0..end`, or 0 if that range is empty.
     pub fn below(&mut self, end: usize) -> usize {
         (self.next_u64() % end.max(1) as u64) as usize
     }
 
-    /// One of `low..=high`.
+    /// Returns a number in `low..=high`.
     pub fn between(&mut self, low: i64, high: i64) -> i64 {
         match high.wrapping_sub(low).cast_unsigned().checked_add(1) {
             Some(count) => low.wrapping_add((self.next_u64() % count).cast_signed()),
@@ -32,12 +32,12 @@ impl Rng {
         }
     }
 
-    /// True once in `n`.
+    /// Returns true with probability 1/`n`.
     pub fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
-    /// One of these; `None` if there is none.
+    /// Returns one of the elements, or `None` if there are none.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         from.get(self.below(from.len()))
     }

@@ -1,20 +1,20 @@
-//! A module's file, copied to where nobody can change it any more.
+//! A sealed copy of a module's file.
 
+use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
 use crate::files::{self, Kind};
-use crate::problem::Problem;
 use crate::{limits, memfd};
 use std::io::{ErrorKind, Read as _, Seek as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-/// Copies the file at `path` to a sealed memfd, and says whether its contents are packed. What is judged and what is loaded
-/// are then the same bytes.
+/// Copies the file at `path` to a sealed memfd, so that what is checked and what is loaded are the same bytes. Also
+/// returns whether its contents are compressed.
 ///
 /// # Errors
-/// [`Error::Io`] and [`Error::Usage`] if it cannot be read or is no regular file, [`Error::Module`] if it has more than
-/// [`limits::FILE`] bytes.
+/// [`Error::Io`] if the file cannot be read, [`Error::Usage`] if it is not a regular file, [`Error::Module`] if it has
+/// more than [`limits::FILE`] bytes.
 pub fn seal(path: &Path) -> Result<(OwnedFd, bool)> {
     let io = |error| Error::io(path)(error);
     let file = files::open(path, Kind::Regular)?;
@@ -30,20 +30,20 @@ pub fn seal(path: &Path) -> Result<(OwnedFd, bool)> {
     Ok((memfd::seal(copy).map_err(io)?, packed))
 }
 
-/// `len`, if a file of so many bytes is not too large. `name` is for messages.
+/// Returns `len` if it is at most [`limits::FILE`] bytes. `name` is for messages.
 ///
 /// # Errors
-/// [`Error::Module`] if it is larger than [`limits::FILE`].
+/// [`Error::Module`] if it is larger.
 pub fn checked_length(name: &str, len: u64) -> Result<u64> {
     let most = limits::FILE;
     if len > most {
         let text = format!("the file has {len} bytes, and the limit is {most}");
-        return Err(Problem::new("too-large", name, text).into());
+        return Err(Diagnostic::new("too-large", name, text).into());
     }
     Ok(len)
 }
 
-/// Whether a file that begins so is compressed in one of the ways that modules are: .gz, .xz, .zst.
+/// Returns whether a file that begins with these bytes is compressed in a way that modules are: .gz, .xz or .zst.
 #[must_use]
 pub fn is_packed(magic: &[u8; 6]) -> bool {
     matches!(magic, [0x1f, 0x8b, ..] | [0xfd, b'7', b'z', b'X', b'Z', 0] | [0x28, 0xb5, 0x2f, 0xfd, ..])

@@ -1,52 +1,53 @@
-//! Who defines what: System.map, /proc/kallsyms, Module.symvers, a state of relobox, loaded modules.
+//! Symbol tables: System.map, /proc/kallsyms, Module.symvers, a state of relobox, and loaded modules.
 
 mod read;
 #[cfg(test)]
 mod tests;
 
-pub use read::{Unusable, Wanted, contents};
+pub use read::{NameFilter, SymbolFileError, contents};
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// One definition.
+/// The definition of a symbol.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Definition {
-    /// Its address, where it is known.
+    /// The address, if it is known.
     pub address: Option<u64>,
-    /// The CRC of its type, where it is known.
+    /// The CRC of its type, if it is known.
     pub crc: Option<u32>,
     /// The module that defines it; `None` for the kernel.
     pub owner: Option<Arc<str>>,
-    /// For GPL-compatible modules only.
+    /// Whether only GPL-compatible modules may use it.
     pub gpl: bool,
-    /// Its namespace, or empty.
+    /// The namespace, or empty.
     pub namespace: Arc<str>,
-    /// Known to be exported.
+    /// Whether it is known to be exported.
     pub exported: bool,
 }
 
-/// The kernel (`None`) or a module.
+/// The definer of a symbol: the kernel (`None`) or a module.
 pub type Owner = Option<Arc<str>>;
 
-/// An address that a kallsyms line gives a name. Many names have several: every file may have a static one.
+/// A kallsyms line for a name. Many names have several lines, since every source file may have a static symbol of that
+/// name.
 #[derive(Clone, Debug)]
 struct Candidate {
-    /// `None`: the line has one, but it is hidden.
+    /// The address; `None` if the line has one, but it is hidden.
     address: Option<u64>,
     owner: Owner,
-    /// The letter was upper case.
+    /// Whether the type letter is upper case.
     global: bool,
 }
 
-/// All that is known of a name.
+/// Everything that is known about a name.
 #[derive(Clone, Debug, Default)]
 struct Entry {
     definition: Definition,
-    /// In the order of the lines.
+    /// The candidates, in the order of the lines.
     candidates: Vec<Candidate>,
-    /// Who defines it, by Module.symvers.
+    /// The definer according to Module.symvers.
     listed: Option<Owner>,
 }
 
@@ -54,20 +55,20 @@ struct Entry {
 #[derive(Clone, Debug, Default)]
 pub struct Symbols {
     by_name: HashMap<Box<[u8]>, Entry>,
-    /// Who has an entry in its export table for a name.
+    /// The modules that have an entry for a name in their export tables.
     exporters: HashMap<Box<[u8]>, HashSet<Owner>>,
     kernel: bool,
 }
 
 impl Symbols {
-    /// None.
+    /// Creates an empty table.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether a file said what the kernel defines: then a name that is not here is not defined. A Module.symvers that
-    /// has only modules' exports, as one beside an external module has, says nothing of the kernel.
+    /// Returns whether a file listed the kernel's symbols, so that a name which is not in this table is undefined. A
+    /// Module.symvers with exports of modules only, such as the one beside an external module, does not count.
     #[must_use]
     pub fn know_kernel(&self) -> bool {
         self.kernel
@@ -78,21 +79,21 @@ impl Symbols {
         self.by_name.insert(name.into(), Entry { definition, ..Entry::default() });
     }
 
-    /// A definition.
+    /// Returns the definition of a name.
     #[must_use]
     pub fn get(&self, name: &[u8]) -> Option<&Definition> {
         self.by_name.get(name).map(|entry| &entry.definition)
     }
 
-    /// Whether the chosen definition's address is in a file, but hidden.
+    /// Returns whether the address of the chosen definition is in a file, but hidden.
     #[must_use]
     pub fn hides(&self, name: &[u8]) -> bool {
         let entry = self.by_name.get(name);
         entry.is_some_and(|e| e.definition.address.is_none() && e.candidates.iter().any(|c| c.address.is_none()))
     }
 
-    /// Who exports `name`, if that is certain: Module.symvers, an export table, or a module itself says so. A capital
-    /// letter in System.map only means that a symbol is global.
+    /// Returns the exporter of `name`, if it is certain: from Module.symvers, an export table, or a loaded module. An
+    /// upper-case letter in System.map only means that a symbol is global.
     #[must_use]
     pub fn exporter(&self, name: &[u8]) -> Option<&Owner> {
         let entry = self.by_name.get(name)?;
@@ -103,30 +104,30 @@ impl Symbols {
             return Some(&entry.definition.owner);
         }
         let all = self.exporters.get(name)?;
-        // The kernel, or else the first by name: any order would do, if it is always the same.
+        // The kernel takes precedence, then the first name. Any fixed order would do.
         all.iter().min()
     }
 
-    /// Whether export tables were seen: then what is in none of them is not exported.
+    /// Returns whether export tables were read, so that a name in none of them is not exported.
     #[must_use]
     pub fn know_exports(&self) -> bool {
         !self.exporters.is_empty()
     }
 
-    /// Where loaded module `owner` has `name`, exported or not.
+    /// Returns the address of `name` in the loaded module `owner`, exported or not.
     #[must_use]
     pub fn address_in(&self, owner: &str, name: &[u8]) -> Option<u64> {
         let all = &self.by_name.get(name)?.candidates;
         all.iter().find(|c| c.owner.as_deref() == Some(owner)).and_then(|c| c.address)
     }
 
-    /// How many there are.
+    /// Returns the number of names.
     #[must_use]
     pub fn len(&self) -> usize {
         self.by_name.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether the table is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_name.is_empty()
@@ -134,11 +135,11 @@ impl Symbols {
 }
 
 impl Entry {
-    /// Chooses among the candidates; `exporters` have the name in their export tables.
+    /// Chooses one of the candidates; `exporters` have the name in their export tables.
     ///
-    /// Module.symvers decides, and then the export tables. The letter is the last to be asked: in the kernel a global
-    /// symbol has a capital one, but of a module's only those that EXPORT_SYMBOL exports have, and
-    /// EXPORT_SYMBOL_GPL's do not.
+    /// Module.symvers decides, and then the export tables. The type letter decides last. In the kernel, global symbols
+    /// have an upper-case letter. In modules, only symbols of EXPORT_SYMBOL have one, and those of EXPORT_SYMBOL_GPL do
+    /// not.
     fn settle(&mut self, exporters: Option<&HashSet<Owner>>) {
         let exported = |owner: &Owner| exporters.is_some_and(|exporters| exporters.contains(owner));
         let rank = |c: &Candidate| (exported(&c.owner) && (c.global || c.owner.is_some()), c.global);
@@ -147,7 +148,8 @@ impl Entry {
             if self.listed.as_ref().is_some_and(|owner| *owner != candidate.owner) {
                 continue;
             }
-            // The first of equals, but in one module the last: there the static ones come first.
+            // The first of equal candidates wins. Within one module the last one wins, because static symbols come
+            // first there.
             let same_module = |c: &Candidate| c.owner.is_some() && c.owner == candidate.owner;
             let better = chosen.is_none_or(|c| match rank(candidate).cmp(&rank(c)) {
                 Ordering::Equal => same_module(c),

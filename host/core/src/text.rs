@@ -1,9 +1,9 @@
-//! Text of others, where it is printed.
+//! Escaping of untrusted text, and formats of numbers.
 //!
-//! Names come from modules, plugins, files, kernels, arguments and the environment. They are kept as they are, and escaped
-//! where they become output: in the `Display` of errors, in the command's output, in JSON and in XML. Whatever would move a
-//! terminal's cursor, change the order of letters, or not be seen at all, is written as `\u{…}`. Escaping what is escaped
-//! changes nothing, so it does no harm to do it twice.
+//! Names come from modules, plugins, files, kernels, arguments and the environment. They are kept as they are, and
+//! escaped where they become output: in the `Display` of errors, in output of commands, in JSON and in XML. Characters
+//! that would move a terminal's cursor, change the order of letters, or be invisible are written as `\u{…}`. Escaping
+//! is idempotent.
 
 use crate::limits;
 use relobox_abi::order;
@@ -13,17 +13,17 @@ use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::io;
 
-/// Whether a character can be printed as it is: it is seen, takes its own place, and means nothing to a terminal. Controls,
-/// format characters (among them the bidirectional ones), separators of lines and paragraphs, blanks other than the space,
-/// private and unassigned ones are not so.
+/// Returns whether a character can be printed as it is: it is visible, takes its own place, and has no effect on a
+/// terminal. Control characters, format characters (such as the bidirectional ones), line and paragraph separators,
+/// blanks other than the space, and private or unassigned characters are not harmless.
 #[must_use]
 pub fn is_harmless(c: char) -> bool {
     match c {
         ' '..='~' => true,
-        // Letters and marks by their category, which are not seen: fillers, joiners, variation selectors.
+        // Fillers, joiners and variation selectors: letters and marks by category, but invisible.
         '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' => false,
         '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0100}'..='\u{e01ef}' => false,
-        // The standard library knows the categories. Behind another letter, it leaves combining marks as they are.
+        // The standard library knows the categories. It escapes a combining mark only at the start of a text.
         c => {
             let mut bytes = [b'a'; 5];
             let len = c.encode_utf8(&mut bytes[1..]).len();
@@ -32,7 +32,7 @@ pub fn is_harmless(c: char) -> bool {
     }
 }
 
-/// A writer that escapes all that is written to it.
+/// A writer that escapes everything that is written to it.
 #[derive(Debug)]
 pub struct Escaping<'a, W: fmt::Write + ?Sized>(pub &'a mut W);
 
@@ -48,7 +48,7 @@ impl<W: fmt::Write + ?Sized> fmt::Write for Escaping<'_, W> {
     }
 }
 
-/// What it holds, escaped; also the end of a line, so what is printed is one line.
+/// Displays its contents escaped. Line ends are escaped, too, so the result is one line.
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<T>(pub T);
 
@@ -58,7 +58,7 @@ impl<T: fmt::Display> fmt::Display for Escaped<T> {
     }
 }
 
-/// The same of a text.
+/// Returns a text escaped.
 #[must_use]
 pub fn escaped(text: &str) -> Cow<'_, str> {
     match text.chars().all(is_harmless) {
@@ -67,7 +67,7 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Text from a guest or a module: valid, and no longer than [`limits::TEXT`]. It is not escaped.
+/// Decodes text from a guest or a module: valid UTF-8 of at most [`limits::TEXT`] characters. It is not escaped.
 #[must_use]
 pub fn decoded(bytes: &[u8]) -> String {
     let cut = &bytes[..bytes.len().min(limits::TEXT)];
@@ -78,7 +78,7 @@ pub fn decoded(bytes: &[u8]) -> String {
     out
 }
 
-/// Bytes as lower-case hexadecimal, two digits each.
+/// Formats bytes as lower-case hexadecimal, two digits each.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
@@ -87,7 +87,7 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Digits in groups of `size`, counted from the right.
+/// Groups digits by `size`, from the right.
 #[must_use]
 pub fn grouped(digits: &str, size: usize, separator: char) -> String {
     let mut out = String::new();
@@ -100,23 +100,23 @@ pub fn grouped(digits: &str, size: usize, separator: char) -> String {
     out
 }
 
-/// `1,407,153`.
+/// Formats a number with thousands separators: `1,407,153`.
 #[must_use]
 pub fn thousands(number: u64) -> String {
     grouped(&number.to_string(), 3, ',')
 }
 
-/// Writes JSON in which every character is harmless: others are written as `\uXXXX`, which means the same.
+/// Writes JSON in which every character is harmless. Others are written as `\uXXXX`, which has the same meaning.
 ///
 /// # Errors
-/// If `out` cannot be written, or `value` has a map whose keys are no text.
+/// If `out` cannot be written, or `value` has a map whose keys are not text.
 pub fn write_json(out: impl io::Write, value: &impl Serialize) -> serde_json::Result<()> {
     value.serialize(&mut serde_json::Serializer::with_formatter(out, Json(PrettyFormatter::new())))
 }
 
 struct Json(PrettyFormatter<'static>);
 
-/// All but the text of strings is the pretty formatter's.
+/// Everything except strings is left to the pretty formatter.
 macro_rules! pretty {
     ($($name:ident($($arg:ident: $of:ty)?)),*) => {$(
         fn $name<W: io::Write + ?Sized>(&mut self, out: &mut W $(, $arg: $of)?) -> io::Result<()> {
@@ -144,7 +144,7 @@ impl Formatter for Json {
     }
 }
 
-/// `2 GiB`.
+/// Formats a size: `2 GiB`.
 #[must_use]
 pub fn size(bytes: u64) -> String {
     match bytes {
@@ -155,14 +155,14 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// Hexadecimal in groups of four, with a sign: `-0x8000_0000`.
+/// Formats a number as hexadecimal in groups of four, with a sign: `-0x8000_0000`.
 #[must_use]
 pub fn hex_value(value: i64) -> String {
     let sign = if value < 0 { "-0x" } else { "0x" };
     format!("{sign}{}", grouped(&format!("{:x}", value.unsigned_abs()), 4, '_'))
 }
 
-/// A byte order in words.
+/// Returns the name of a byte order.
 #[must_use]
 pub fn order_of(byte_order: u8) -> &'static str {
     match byte_order {
@@ -176,11 +176,11 @@ pub fn order_of(byte_order: u8) -> &'static str {
 mod tests {
     use super::*;
 
-    /// One of each kind that must not reach a terminal.
+    /// One character of each kind that must not reach a terminal.
     const HOSTILE: &str = "\0\u{7}\t\n\r\u{1b}\u{7f}\u{80}\u{85}\u{9b}\u{9f}\u{a0}\u{ad}\u{34f}\u{61c}\u{115f}\u{180e}\
-        \u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2060}\u{2066}\
-        \u{2067}\u{2068}\u{2069}\u{206f}\u{3000}\u{3164}\u{e000}\u{fe0f}\u{feff}\u{ffa0}\u{fff9}\u{ffff}\u{378}\u{e0001}\
-        \u{e0041}\u{e0100}\u{f0000}\u{10ffff}";
+        \u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2060}\
+        \u{2066}\u{2067}\u{2068}\u{2069}\u{206f}\u{3000}\u{3164}\u{e000}\u{fe0f}\u{feff}\u{ffa0}\u{fff9}\u{ffff}\u{378}\
+        \u{e0001}\u{e0041}\u{e0100}\u{f0000}\u{10ffff}";
 
     #[test]
     fn what_is_not_seen_is_escaped() {
@@ -188,7 +188,7 @@ mod tests {
             assert!(!is_harmless(c), "{c:?}");
             assert_eq!(escaped(&format!("a{c}b")), format!("a\\u{{{:x}}}b", u32::from(c)));
         }
-        // Letters of all kinds, with their marks, and what this program prints itself.
+        // Letters of all kinds, with their marks, and the characters that relobox itself prints.
         for good in ["módulo", "e\u{301}", "राम", "日本語", "файл", "… · —", "😀", "\u{fffd}", "a\\b'\"`"]
         {
             assert!(matches!(escaped(good), Cow::Borrowed(text) if text == good), "{good}");

@@ -7,7 +7,7 @@ use relobox_abi::{pairing, row_flag, symbol_flag};
 use relobox_core::limits;
 use relobox_kit::Fixture;
 use relobox_kit::{AddendForms, Outcome, Relocation, Run, Symbol, TestModule};
-use relobox_link::description::{About, PluginRow};
+use relobox_link::description::{PluginDescription, PluginRow};
 use std::collections::HashMap;
 
 /// The cost of relocations of one row.
@@ -144,7 +144,7 @@ fn shapes<'a>(rows: &'a [&'a PluginRow]) -> Vec<Shape<'a>> {
 
 impl FuelModel {
     /// Measures a plugin with this description and these addend forms. `run` links a module with it.
-    pub fn measure(about: &About, forms: AddendForms, run: impl Fn(&TestModule) -> Run) -> Self {
+    pub fn measure(about: &PluginDescription, forms: AddendForms, run: impl Fn(&TestModule) -> Run) -> Self {
         let mut costs = Self { kind_mask: about.kind_mask, ..Self::default() };
         let fixtures: Vec<_> = about
             .machines
@@ -182,7 +182,12 @@ impl FuelModel {
     }
 
     /// Measures the cost of a module without relocations, of bytes, and of faults.
-    fn empty(&mut self, about: &About, fixture: &Fixture, fuel: &impl Fn(&TestModule) -> Option<(u64, u64)>) {
+    fn empty(
+        &mut self,
+        about: &PluginDescription,
+        fixture: &Fixture,
+        fuel: &impl Fn(&TestModule) -> Option<(u64, u64)>,
+    ) {
         let mut module = fixture.module.clone();
         let Some((base, _)) = fuel(&module) else { return };
         self.base = self.base.max(base);

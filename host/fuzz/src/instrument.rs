@@ -6,7 +6,7 @@
 //!
 //! The end of a block has no counter, since all edges that lead there are counted.
 
-use relobox_core::error::Misbehaviour;
+use relobox_core::error::GuestError;
 use relobox_core::limits;
 use relobox_link::sandbox::COUNTERS;
 use std::collections::BTreeSet;
@@ -36,9 +36,9 @@ pub struct Instrumented {
 ///
 /// # Errors
 ///
-/// [`Misbehaviour::Unusable`] if the guest exports a memory with the name of the counters, has too many branches, or
+/// [`GuestError::Unusable`] if the guest exports a memory with the name of the counters, has too many branches, or
 /// cannot be rewritten.
-pub fn instrument(wasm: &[u8], comparisons: bool) -> Result<Instrumented, Misbehaviour> {
+pub fn instrument(wasm: &[u8], comparisons: bool) -> Result<Instrumented, GuestError> {
     // The number of edges must be known before the comparison bytes can be placed behind them.
     let (first, _) = rewrite(wasm, comparisons, 0)?;
     let at = first.edges.next_multiple_of(16);
@@ -57,12 +57,12 @@ impl Instrumented {
     }
 }
 
-fn rewrite(wasm: &[u8], comparing: bool, comparisons_at: usize) -> Result<(Rewriter, Vec<u8>), Misbehaviour> {
+fn rewrite(wasm: &[u8], comparing: bool, comparisons_at: usize) -> Result<(Rewriter, Vec<u8>), GuestError> {
     let mut rewriter = Rewriter { comparing, comparisons_at, ..Rewriter::default() };
     let mut module = Module::new();
     rewriter.parse_core_module(&mut module, Parser::new(0), wasm).map_err(|e| match e {
         reencode::Error::UserError(what) => what,
-        other => Misbehaviour::Unusable(format!("instrumentation failed: {other}")),
+        other => GuestError::Unusable(format!("instrumentation failed: {other}")),
     })?;
     Ok((rewriter, module.finish()))
 }
@@ -96,7 +96,7 @@ struct ScratchLocals {
 }
 
 impl Reencode for Rewriter {
-    type Error = Misbehaviour;
+    type Error = GuestError;
 
     fn parse_type_section(&mut self, types: &mut TypeSection, section: TypeSectionReader<'_>) -> RewriteResult {
         for group in section.clone() {
@@ -143,7 +143,7 @@ impl Reencode for Rewriter {
         for export in section.clone() {
             if export?.name == COUNTERS {
                 let what = format!("it exports {:?} itself", COUNTERS);
-                return Err(reencode::Error::UserError(Misbehaviour::Unusable(what)));
+                return Err(reencode::Error::UserError(GuestError::Unusable(what)));
             }
         }
         utils::parse_export_section(self, exports, section)?;
@@ -201,7 +201,7 @@ impl Reencode for Rewriter {
     }
 }
 
-type RewriteResult = Result<(), reencode::Error<Misbehaviour>>;
+type RewriteResult = Result<(), reencode::Error<GuestError>>;
 
 impl Rewriter {
     fn parameters_of(&self, function: usize) -> u32 {
@@ -266,7 +266,7 @@ impl Rewriter {
 
     fn check_limits(&self) -> RewriteResult {
         if self.edges.next_multiple_of(16) + self.comparisons > limits::FUZZ_COUNTERS {
-            let what = Misbehaviour::Unusable("it has too many branches to count".into());
+            let what = GuestError::Unusable("it has too many branches to count".into());
             return Err(reencode::Error::UserError(what));
         }
         Ok(())

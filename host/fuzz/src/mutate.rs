@@ -5,12 +5,12 @@ use relobox_abi::{rule, section_flag, symbol_flag};
 use relobox_core::limits;
 use relobox_core::rng::Rng;
 use relobox_kit::{Relocation, Section, Symbol, TestModule};
-use relobox_link::description::{About, PluginRow};
+use relobox_link::description::{PluginDescription, PluginRow};
 
 /// The knowledge about the plugin that the mutator uses.
 pub struct MutationContext<'a> {
     /// The description of the plugin.
-    pub about: &'a About,
+    pub about: &'a PluginDescription,
     /// The constants in its code.
     pub constants: &'a [i64],
 }

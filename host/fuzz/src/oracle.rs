@@ -2,11 +2,11 @@
 
 use super::target::Suspicion;
 use relobox_abi::{effect, pairing, row_flag};
-use relobox_core::error::Misbehaviour;
+use relobox_core::error::GuestError;
 use relobox_core::limits;
 use relobox_kit::blame::blame;
 use relobox_kit::{Outcome, ReferenceModel, Relocation, Run, TestModule, agree};
-use relobox_link::description::{About, PluginRow};
+use relobox_link::description::{PluginDescription, PluginRow};
 use relobox_link::guests::Plugin;
 
 /// The name of each oracle, and what it says about a guest.
@@ -43,14 +43,19 @@ fn suspicion(oracle: &'static str, about: impl Into<String>, exact: bool, detail
 /// Checks the outcome of `module` against the contract. `bound` returns the fuel that the module may take; see
 /// [`FuelModel`](super::fuel::FuelModel).
 #[must_use]
-pub fn contract(about: &About, module: &TestModule, run: &Run, bound: impl FnOnce() -> u64) -> Option<Suspicion> {
+pub fn contract(
+    about: &PluginDescription,
+    module: &TestModule,
+    run: &Run,
+    bound: impl FnOnce() -> u64,
+) -> Option<Suspicion> {
     if let Outcome::GuestError(what) = &run.outcome {
         let detail = format!("the plugin {what}");
         return Some(match what {
-            Misbehaviour::Trap { export, trap } => suspicion("trap", format!("{export}: {trap}"), false, detail),
-            Misbehaviour::Fuel { export, .. } => suspicion("fuel", *export, false, detail),
-            Misbehaviour::Memory { .. } => suspicion("memory", "", false, detail),
-            Misbehaviour::Window { section, offset } => match blame(about, module, section, *offset) {
+            GuestError::Trap { export, trap } => suspicion("trap", format!("{export}: {trap}"), false, detail),
+            GuestError::Fuel { export, .. } => suspicion("fuel", *export, false, detail),
+            GuestError::Memory { .. } => suspicion("memory", "", false, detail),
+            GuestError::OutOfWindowWrite { section, offset } => match blame(about, module, section, *offset) {
                 Some(row) => suspicion("window", row, true, detail),
                 None => suspicion("window", "", false, detail),
             },
@@ -118,7 +123,7 @@ pub fn against(plugins: [&Plugin; 2], module: &TestModule, outcomes: [&Outcome; 
 }
 
 /// Returns the row of the last relocation that may have changed the byte at `at`.
-fn row_at<'a>(about: &'a About, module: &TestModule, section: usize, at: u64) -> Option<&'a PluginRow> {
+fn row_at<'a>(about: &'a PluginDescription, module: &TestModule, section: usize, at: u64) -> Option<&'a PluginRow> {
     let rows = module.sections[section].relocations.iter().rev();
     let covers = |r: &&Relocation| r.offset <= at && at < r.offset.saturating_add(8);
     rows.filter(covers).find_map(|r| about.row(r.kind))
@@ -170,7 +175,7 @@ pub fn growth(module: &TestModule, mut run: impl FnMut(&TestModule) -> Run) -> O
     let [few, some, many] = [times, 4 * times, 16 * times].map(|times| run(&repeated(module, times)));
     if let Outcome::GuestError(what) = &many.outcome {
         let oracle = match what {
-            Misbehaviour::Fuel { .. } => "growth",
+            GuestError::Fuel { .. } => "growth",
             // The contract violation with fewer records is a finding of its own.
             _ if matches!(few.outcome, Outcome::GuestError(_)) => return None,
             _ => "growth",
@@ -195,7 +200,7 @@ pub fn growth(module: &TestModule, mut run: impl FnMut(&TestModule) -> Run) -> O
 }
 
 /// Returns whether a row has one of these effects and depends on nothing but its own relocation.
-fn plain(about: &About, kind: u32, effects: &[u8]) -> bool {
+fn plain(about: &PluginDescription, kind: u32, effects: &[u8]) -> bool {
     about.row(kind).is_some_and(|row| {
         let effect = match (row.row.effect, row.formula.as_str()) {
             (effect::UNKNOWN, "S + A") => effect::ABSOLUTE,
@@ -212,7 +217,7 @@ fn plain(about: &About, kind: u32, effects: &[u8]) -> bool {
 /// Moves everything by the same distance and checks that relative values do not change.
 #[must_use]
 pub fn shift(
-    about: &About,
+    about: &PluginDescription,
     module: &TestModule,
     outcome: &Outcome,
     mut run: impl FnMut(&TestModule) -> Run,
@@ -258,7 +263,7 @@ pub fn shift(
 /// Reverses independent relocations and checks that the result does not change.
 #[must_use]
 pub fn order(
-    about: &About,
+    about: &PluginDescription,
     module: &TestModule,
     outcome: &Outcome,
     mut run: impl FnMut(&TestModule) -> Run,

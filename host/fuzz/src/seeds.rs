@@ -2,7 +2,7 @@
 
 use relobox_abi::{Machine, order, section_flag, symbol_flag};
 use relobox_kit::{Relocation, Section, Symbol, TestModule};
-use relobox_link::description::{About, PluginRow};
+use relobox_link::description::{PluginDescription, PluginRow};
 
 /// The offset of the first place in its section; windows may begin before it.
 const PLACE: u64 = 16;
@@ -12,7 +12,7 @@ const BYTES: usize = 48;
 
 /// Returns all seeds of a plugin.
 #[must_use]
-pub fn seeds(about: &About) -> Vec<TestModule> {
+pub fn seeds(about: &PluginDescription) -> Vec<TestModule> {
     let mut cases = Vec::new();
     for machine in &about.machines {
         for in_place in [false, true] {
@@ -34,7 +34,7 @@ pub fn seeds(about: &About) -> Vec<TestModule> {
 
 /// Returns the partner of a row, if its description declares one.
 #[must_use]
-pub fn partner<'a>(about: &'a About, row: &PluginRow) -> Option<&'a PluginRow> {
+pub fn partner<'a>(about: &'a PluginDescription, row: &PluginRow) -> Option<&'a PluginRow> {
     (row.row.pairing != 0).then(|| about.row(row.row.partner)).flatten()
 }
 

@@ -1,6 +1,7 @@
-//! The guests that relobox ships, as the repository's `scripts/build-guests` built them: names, digests, and the Wasm itself.
+//! The guests that relobox ships, as `scripts/build-guests` of the repository built them: their names, their digests,
+//! and the Wasm.
 //!
-//! A program that needs only the [`catalogue`] has none of the Wasm in it.
+//! A program that only uses the [`catalogue`] contains no Wasm.
 #![warn(missing_docs)]
 
 pub mod section;
@@ -8,53 +9,54 @@ pub mod section;
 /// The name of the guest that reads and writes ELF files.
 pub const ENGINE: &str = "engine";
 
-/// The name of the guest that unpacks compressed files.
+/// The name of the guest that decompresses files.
 pub const UNPACK: &str = "unpack";
 
-/// A guest, without its Wasm.
+/// A shipped guest, without its Wasm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its name: [`ENGINE`], [`UNPACK`], or an architecture's.
+    /// Its name: [`ENGINE`], [`UNPACK`], or that of an architecture.
     pub name: &'static str,
     /// The SHA-256 of its Wasm.
     pub digest: [u8; 32],
-    /// What its section of machines holds, see [`section::machines`].
+    /// The contents of its section of machines, see [`section::machines`].
     pub machines: Option<&'static [u8]>,
 }
 
 impl Entry {
-    /// Whether it is a relocation plugin.
+    /// Returns whether it is a relocation plugin.
     #[must_use]
     pub fn is_plugin(&self) -> bool {
         ![ENGINE, UNPACK].contains(&self.name)
     }
 }
 
-/// Every guest, in the order of their names.
+/// All guests, sorted by name.
 static CATALOGUE: &[Entry] = include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
 
-/// The Wasm of each, in the same order. Apart from the rest, so that it is linked into no program that does not use it.
+/// The Wasm of each guest, in the same order. This is a separate table, so that programs that do not use it do not
+/// contain it.
 static WASM: &[&[u8]] = include!(concat!(env!("OUT_DIR"), "/wasm.rs"));
 
-/// Every guest, without its Wasm, in the order of their names.
+/// Returns all guests, without their Wasm, sorted by name.
 #[must_use]
 pub fn catalogue() -> &'static [Entry] {
     CATALOGUE
 }
 
-/// Names and Wasm of the plugins.
+/// Returns the names and the Wasm of the plugins.
 pub fn plugins() -> impl Iterator<Item = (&'static str, &'static [u8])> {
     let all = CATALOGUE.iter().zip(WASM);
     all.filter(|(entry, _)| entry.is_plugin()).map(|(entry, wasm)| (entry.name, *wasm))
 }
 
-/// The Wasm of a guest.
+/// Returns the Wasm of a guest.
 #[must_use]
 pub fn wasm_of(name: &str) -> Option<&'static [u8]> {
     CATALOGUE.iter().position(|entry| entry.name == name).map(|i| WASM[i])
 }
 
-/// The SHA-256 of a guest.
+/// Returns the SHA-256 of a guest.
 #[must_use]
 pub fn digest_of(name: &str) -> Option<[u8; 32]> {
     CATALOGUE.iter().find(|entry| entry.name == name).map(|entry| entry.digest)

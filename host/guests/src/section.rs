@@ -1,13 +1,15 @@
-//! The custom section in which a plugin says which machines it links: found without compiling anything.
+//! The custom section in which a plugin names its machines. It is read without compiling the plugin.
 
-/// Its name. The same as `relobox_abi::MACHINES`, on which the build script that reads this file too cannot depend.
+/// Its name, the same as `relobox_abi::MACHINES`. The build script also includes this file, and cannot depend on that
+/// crate.
 const NAME: &[u8] = b"relobox.machines";
 
-/// The contents of a plugin's section of machines: 12 bytes for each, as `docs/abi.md` has them. `None` if there is none, or if
-/// `wasm` is no Wasm module up to there.
+/// Returns the contents of a plugin's section of machines: 12 bytes for each machine, as in `docs/abi.md`. Returns
+/// `None` if there is no such section, or `wasm` is not a valid Wasm module up to it.
 #[must_use]
 pub fn machines(wasm: &[u8]) -> Option<&[u8]> {
-    // Magic and version, then sections: an id, a size and that many bytes. A custom one has id 0 and begins with its name.
+    // Magic and version are followed by sections: an id, a size and the contents. A custom section has id 0 and begins
+    // with its name.
     let mut rest = wasm.get(8..)?;
     while let Some((id, after)) = rest.split_first() {
         let (size, after) = leb128(after)?;
@@ -24,7 +26,7 @@ pub fn machines(wasm: &[u8]) -> Option<&[u8]> {
     None
 }
 
-/// An unsigned number in Wasm's variable-length form, and what follows it.
+/// Decodes an unsigned LEB128 number. Also returns the rest.
 fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let mut value = 0usize;
     for (i, byte) in bytes.iter().take(5).enumerate() {

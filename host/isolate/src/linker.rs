@@ -7,7 +7,7 @@ use relobox_core::error::{Error, Result};
 use relobox_core::inserted::Called;
 use relobox_core::inserted::Inserted;
 use relobox_core::kernel::{Kernel, Machine};
-use relobox_core::linker_fault::Fault;
+use relobox_core::linker_error::LinkerError;
 use relobox_core::{address_space, limits};
 use relobox_plugins::pins::Pins;
 use relobox_plugins::plugin_file::PluginFile;
@@ -65,7 +65,7 @@ pub struct Linker {
 struct Zygote {
     process: Child,
     /// The zygote's message after its start, if it was received.
-    ready: Option<Result<Vec<String>, Fault>>,
+    ready: Option<Result<Vec<String>, LinkerError>>,
 }
 
 impl Linker {
@@ -120,36 +120,36 @@ impl Linker {
     /// # Errors
     /// If the process cannot start, ends, or is silent for [`limits::SILENCE`] seconds.
     pub fn ready(&self) -> Result<Vec<String>> {
-        let Ok(mut zygote) = self.zygote.lock() else { return Err(Fault::Gone.into()) };
+        let Ok(mut zygote) = self.zygote.lock() else { return Err(LinkerError::Gone.into()) };
         if zygote.ready.is_none() {
             let heard = self.wait_ready();
             zygote.ready = Some(heard);
         }
-        zygote.ready.clone().unwrap_or(Err(Fault::Gone)).map_err(Error::from)
+        zygote.ready.clone().unwrap_or(Err(LinkerError::Gone)).map_err(Error::from)
     }
 
-    fn wait_ready(&self) -> Result<Vec<String>, Fault> {
+    fn wait_ready(&self) -> Result<Vec<String>, LinkerError> {
         let timeout = Timespec { tv_sec: limits::SILENCE as i64, tv_nsec: 0 };
         let mut polled = [PollFd::new(&self.control, PollFlags::IN)];
-        if rustix::io::retry_on_intr(|| poll(&mut polled, Some(&timeout))).map_err(Fault::step("wait"))? == 0 {
-            return Err(Fault::Silent(limits::SILENCE));
+        if rustix::io::retry_on_intr(|| poll(&mut polled, Some(&timeout))).map_err(LinkerError::step("wait"))? == 0 {
+            return Err(LinkerError::Silent(limits::SILENCE));
         }
         match wire::receive_untrusted(self.control.as_fd(), None)? {
             wire::Received::Message(body, _) => match wire::decode(&body)? {
                 Ready::Yes { missing } => Ok(missing),
-                Ready::No { text, usage } => Err(Fault::Ready { text, usage }),
+                Ready::No { text, usage } => Err(LinkerError::Ready { text, usage }),
             },
-            wire::Received::Ended(_) | wire::Received::Closed => Err(Fault::Gone),
+            wire::Received::Ended(_) | wire::Received::Closed => Err(LinkerError::Gone),
         }
     }
 
-    /// Explains a [`Fault::Gone`]: the zygote may have sent an error, or it died.
-    fn explain(&self, fault: Fault) -> Error {
-        if fault != Fault::Gone {
+    /// Explains a [`LinkerError::Gone`]: the zygote may have sent an error, or it died.
+    fn explain(&self, fault: LinkerError) -> Error {
+        if fault != LinkerError::Gone {
             return fault.into();
         }
         match self.ready() {
-            Err(Error::Linker(Fault::Gone)) | Ok(_) => {}
+            Err(Error::Linker(LinkerError::Gone)) | Ok(_) => {}
             Err(error) => return error,
         }
         let Ok(mut zygote) = self.zygote.lock() else { return fault.into() };
@@ -157,8 +157,8 @@ impl Linker {
         for _ in 0..limits::ENDING {
             if let Ok(Some(status)) = zygote.process.try_wait() {
                 return match (status.signal(), status.code()) {
-                    (Some(signal), _) => Fault::Killed(signal).into(),
-                    (_, code) => Fault::Ended(code.unwrap_or(0)).into(),
+                    (Some(signal), _) => LinkerError::Killed(signal).into(),
+                    (_, code) => LinkerError::Ended(code.unwrap_or(0)).into(),
                 };
             }
             std::thread::sleep(Duration::from_millis(1));
@@ -214,7 +214,7 @@ impl Linker {
         match error {
             Error::Linker(fault) => self.explain(fault),
             // The caller gave nothing that the text could refer to.
-            Error::Usage(text) if self.inputs.is_empty() => Fault::Failed(text).into(),
+            Error::Usage(text) if self.inputs.is_empty() => LinkerError::Failed(text).into(),
             other => other,
         }
     }
@@ -227,8 +227,8 @@ impl Linker {
         let (socket, buffers) = self.job(&message::Job::Try(what.into(), std::process::id() as i32), &[])?;
         match serve::next(&socket, &buffers, limits::SILENCE) {
             Ok(Request::Tried(tried)) => Ok(tried),
-            Ok(_) => Err(Fault::Protocol("it did not answer with the result of the attempt").into()),
-            Err(Fault::Killed(signal)) => Ok(Tried::Killed(signal)),
+            Ok(_) => Err(LinkerError::Protocol("it did not answer with the result of the attempt").into()),
+            Err(LinkerError::Killed(signal)) => Ok(Tried::Killed(signal)),
             Err(fault) => Err(self.explain(fault)),
         }
     }

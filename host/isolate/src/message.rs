@@ -23,16 +23,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::shown::{MisbehaviourForm, ProblemForm, cut};
+use crate::shown::{DiagnosticForm, GuestErrorForm, cut};
 use relobox_core::areas::Kind;
+use relobox_core::diagnostic::Diagnostic;
 use relobox_core::digest::Digest;
 use relobox_core::error::Error;
 use relobox_core::inserted::Called;
 use relobox_core::inserted::Inserted;
 use relobox_core::kernel::{Export, Load, Machine, Protection, Request as Space};
 use relobox_core::limits;
-use relobox_core::linker_fault::Fault;
-use relobox_core::problem::Problem;
+use relobox_core::linker_error::LinkerError;
 use relobox_core::text::decoded;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -182,8 +182,8 @@ impl Name {
     ///
     /// # Errors
     /// [`Fault::Malformed`] if a character is above 255.
-    pub fn bytes(&self) -> Result<Vec<u8>, Fault> {
-        let byte = |c| u8::try_from(c).map_err(|_| Fault::Malformed("a name with a character above 255".into()));
+    pub fn bytes(&self) -> Result<Vec<u8>, LinkerError> {
+        let byte = |c| u8::try_from(c).map_err(|_| LinkerError::Malformed("a name with a character above 255".into()));
         self.0.chars().map(byte).collect()
     }
 }
@@ -272,9 +272,9 @@ pub enum Answer {
         digest: Option<Digest>,
     },
     /// The module cannot be linked. Exit code 1.
-    Refused(Vec<ProblemForm>),
+    Refused(Vec<DiagnosticForm>),
     /// A guest broke its contract; see [`Error::Guest`]. Exit code 3.
-    Guest(String, MisbehaviourForm),
+    Guest(String, GuestErrorForm),
     /// The job reports a wrong use. Shown only. Exit code 2 if the caller gave numbers for plugins, because only a
     /// plugin knows whether it uses them; otherwise 3, because the caller gave nothing that could be wrong.
     Usage(String),
@@ -302,11 +302,11 @@ impl Answer {
     }
 
     fn failed(error: Error) -> Self {
-        let all = |problems: Vec<Problem>| problems.into_iter().map(ProblemForm::new).collect();
+        let all = |problems: Vec<Diagnostic>| problems.into_iter().map(DiagnosticForm::new).collect();
         match error {
-            Error::Module(problems) | Error::Told(problems) => Self::Refused(all(problems)),
+            Error::Module(problems) | Error::Reported(problems) => Self::Refused(all(problems)),
             Error::Kernel(problem) => Self::Refused(all(vec![*problem])),
-            Error::Guest { guest, what } => Self::Guest(guest, MisbehaviourForm::new(what)),
+            Error::Guest { guest, what } => Self::Guest(guest, GuestErrorForm::new(what)),
             Error::Usage(text) => Self::Usage(text),
             error @ (Error::Io { .. } | Error::Linker(_)) => Self::Failed(error.to_string()),
         }
@@ -316,18 +316,20 @@ impl Answer {
     pub fn error(self) -> Option<Error> {
         Some(match self {
             Self::Inserted { .. } | Self::Called { .. } => return None,
-            Self::Refused(problems) if problems.is_empty() => Fault::Protocol("a refusal without a reason").into(),
+            Self::Refused(problems) if problems.is_empty() => {
+                LinkerError::Protocol("a refusal without a reason").into()
+            }
             Self::Refused(mut problems) => {
                 let more = problems.len().saturating_sub(limits::PROBLEMS) as u64;
                 problems.truncate(limits::PROBLEMS);
-                let mut problems: Vec<_> = problems.into_iter().map(ProblemForm::problem).collect();
+                let mut problems: Vec<_> = problems.into_iter().map(DiagnosticForm::problem).collect();
                 let file = problems.first().map_or(String::new(), |first| first.file.clone());
-                problems.extend(relobox_core::problem::more(&file, more));
-                Error::Told(problems)
+                problems.extend(relobox_core::diagnostic::more(&file, more));
+                Error::Reported(problems)
             }
             Self::Guest(guest, what) => Error::Guest { guest: decoded(guest.as_bytes()), what: what.misbehaviour() },
             Self::Usage(text) => Error::Usage(cut(text)),
-            Self::Failed(text) => Fault::Failed(text).into(),
+            Self::Failed(text) => LinkerError::Failed(text).into(),
         })
     }
 
@@ -335,7 +337,7 @@ impl Answer {
     pub fn place(self) -> [Option<String>; 2] {
         match self {
             Self::Refused(mut problems) if !problems.is_empty() => {
-                let Problem { section, symbol, .. } = problems.swap_remove(0).problem();
+                let Diagnostic { section, symbol, .. } = problems.swap_remove(0).problem();
                 [section, symbol]
             }
             _ => [None, None],
@@ -346,17 +348,17 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use relobox_core::error::Misbehaviour;
+    use relobox_core::error::GuestError;
 
     #[test]
     fn an_answer_arrives_as_it_was() {
-        let problem = Problem {
+        let problem = Diagnostic {
             section: Some(".text".into()),
             value: Some(-7),
-            ..Problem::new("out-of-range", "a.ko", "x".repeat(500)).hint("do this")
+            ..Diagnostic::new("out-of-range", "a.ko", "x".repeat(500)).hint("do this")
         };
         let guest =
-            Error::Guest { guest: "engine".into(), what: Misbehaviour::Fuel { export: "relobox_parse", fuel: 9 } };
+            Error::Guest { guest: "engine".into(), what: GuestError::Fuel { export: "relobox_parse", fuel: 9 } };
         let usage = Error::Usage("no".into());
         for (error, code, before) in [
             (Error::Module(vec![problem.clone(), problem.clone()]), 1, ""),

@@ -6,12 +6,12 @@ mod call;
 use crate::message::{Answer, FileForm, LoadForm, Name, Request};
 use crate::wire::{Buffers, Received, decode, read_buffer, receive_untrusted, reply};
 use relobox_core::areas::Area;
+use relobox_core::diagnostic::Diagnostic;
 use relobox_core::digest::Digest;
 use relobox_core::error::{Error, Result};
-use relobox_core::inserted::{Inserted, refusal};
-use relobox_core::kernel::{Failure, Form, Image, Kernel, Loaded, Module, Protection, Request as Space};
-use relobox_core::linker_fault::Fault;
-use relobox_core::problem::Problem;
+use relobox_core::inserted::{Inserted, kernel_error};
+use relobox_core::kernel::{Image, Kernel, KernelError, LoadFormat, Loaded, Module, Protection, Request as Space};
+use relobox_core::linker_error::LinkerError;
 use relobox_core::{limits, memfd, names};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
@@ -29,14 +29,14 @@ pub(super) struct Job<'a> {
     patience: u64,
     listed: bool,
     /// How the kernel takes modules, after it has listed.
-    form: Option<Form>,
+    form: Option<LoadFormat>,
     /// The modules that were loaded then.
     before: Vec<Module>,
     allocated: bool,
     /// The areas that the kernel has granted.
     areas: Option<Vec<Area>>,
     /// The first failure of the kernel.
-    refused: Option<Failure>,
+    refused: Option<KernelError>,
     /// The result of the load, with the name that the job gave to the module.
     loaded: Option<Result<(Loaded, String), ()>>,
     /// True if the job is to call a function instead of loading a module.
@@ -94,20 +94,20 @@ impl<'a> Job<'a> {
                 let Module { name, uses, .. } = module;
                 let (areas, Loaded { returned, unknown_args }) = (self.areas.unwrap_or_default(), loaded);
                 // The job has listed, because it could not have loaded otherwise.
-                let mode = self.form.unwrap_or(Form::Original).mode();
+                let mode = self.form.unwrap_or(LoadFormat::Original).mode();
                 Ok(Inserted { name, mode, areas, relocations, plugin, plugin_digest, uses, returned, unknown_args })
             }
-            (_, Some(failure)) => Err(told(refusal(self.file, &failure), &failure, end)),
+            (_, Some(failure)) => Err(told(kernel_error(self.file, &failure), &failure, end)),
             (_, None) => {
                 let said = end?.error();
                 // Another process may have loaded the module first. The kernel knows.
                 let name = names::of_file(self.file);
                 if self.before.iter().any(|module| module.name == name) {
-                    let text = Failure::Exists { name }.to_string();
-                    let problem = Problem::new("already-loaded", self.file, text);
+                    let text = KernelError::Exists { name }.to_string();
+                    let problem = Diagnostic::new("already-loaded", self.file, text);
                     return Err(problem.hint("'relobox rmmod' removes it").into());
                 }
-                let lie = Fault::Protocol("it reports a live module without a load");
+                let lie = LinkerError::Protocol("it reports a live module without a load");
                 Err(said.unwrap_or_else(|| lie.into()))
             }
         }
@@ -116,10 +116,10 @@ impl<'a> Job<'a> {
     /// Finds the module that the kernel has made live in the kernel's list. `called` is the name that the job gave to
     /// it.
     fn live(&mut self, called: &str) -> Result<Module> {
-        let modules = self.kernel.modules().map_err(|failure| refusal(self.file, &failure))?;
+        let modules = self.kernel.modules().map_err(|failure| kernel_error(self.file, &failure))?;
         let live: Vec<_> = modules.into_iter().filter(|module| module.live).collect();
         // No other module has the areas that the kernel granted to this one.
-        let granted = self.areas.as_deref().filter(|_| self.form != Some(Form::Original)).unwrap_or_default();
+        let granted = self.areas.as_deref().filter(|_| self.form != Some(LoadFormat::Original)).unwrap_or_default();
         let granted = |module: &&Module| module.areas.iter().any(|(at, _)| granted.iter().any(|a| a.address == *at));
         // Otherwise it is a new module. If there are several new ones, the name decides.
         let fresh = |module: &&Module| {
@@ -134,11 +134,11 @@ impl<'a> Job<'a> {
         };
         live.iter().find(granted).or(one).cloned().ok_or_else(|| {
             let text = "the kernel loaded it but lists no new module: it may have been removed";
-            Error::Kernel(Box::new(Problem::new("not-listed", self.file, text)))
+            Error::Kernel(Box::new(Diagnostic::new("not-listed", self.file, text)))
         })
     }
 
-    fn serve_requests(&mut self) -> Result<Answer, Fault> {
+    fn serve_requests(&mut self) -> Result<Answer, LinkerError> {
         for _ in 0..limits::REQUESTS {
             match next(self.socket, self.buffers, self.patience)? {
                 Request::List(wanted) => {
@@ -167,33 +167,38 @@ impl<'a> Job<'a> {
                 }
                 Request::Answer(answer) => return Ok(*answer),
                 Request::Tried(_) => {
-                    return Err(Fault::Protocol("it sent the result of an attempt that was not asked for"));
+                    return Err(LinkerError::Protocol("it sent the result of an attempt that was not asked for"));
                 }
             }
         }
-        Err(Fault::Protocol("it asked too often"))
+        Err(LinkerError::Protocol("it asked too often"))
     }
 
-    fn reply<T: Serialize>(&mut self, answer: Result<T, Failure>) -> Result<(), Fault> {
+    fn reply<T: Serialize>(&mut self, answer: Result<T, KernelError>) -> Result<(), LinkerError> {
         let replied = reply(self.socket.as_fd(), &answer);
         if let Err(failure) = answer {
             self.refused.get_or_insert(failure);
         }
         match replied {
             // The process may have died. Then its end of the socket has the better reason.
-            Err(Fault::Gone) => Ok(()),
+            Err(LinkerError::Gone) => Ok(()),
             other => other,
         }
     }
 
-    fn list(&mut self, wanted: Option<Vec<Name>>) -> Result<Result<relobox_core::kernel::Listing, Failure>, Fault> {
+    fn list(
+        &mut self,
+        wanted: Option<Vec<Name>>,
+    ) -> Result<Result<relobox_core::kernel::Listing, KernelError>, LinkerError> {
         if self.listed {
-            return Err(Fault::Protocol("it listed twice"));
+            return Err(LinkerError::Protocol("it listed twice"));
         }
         let names = match wanted {
-            Some(names) if names.len() > limits::WANTED => return Err(Fault::Protocol("it asked for too many names")),
+            Some(names) if names.len() > limits::WANTED => {
+                return Err(LinkerError::Protocol("it asked for too many names"));
+            }
             // A job gets the symbols of its module, never all.
-            None => return Err(Fault::Protocol("it asked for all symbols")),
+            None => return Err(LinkerError::Protocol("it asked for all symbols")),
             Some(names) => names.iter().map(Name::bytes).collect::<Result<Vec<_>, _>>()?,
         };
         let listing = self.kernel.list(Some(&names.iter().map(Vec::as_slice).collect::<Vec<_>>()));
@@ -206,17 +211,17 @@ impl<'a> Job<'a> {
         Ok(listing)
     }
 
-    fn allocate(&mut self, areas: Vec<Space>) -> Result<Result<Vec<u64>, Failure>, Fault> {
+    fn allocate(&mut self, areas: Vec<Space>) -> Result<Result<Vec<u64>, KernelError>, LinkerError> {
         if self.form.is_none() || self.allocated {
-            return Err(Fault::Protocol("it allocated before it listed, or twice"));
+            return Err(LinkerError::Protocol("it allocated before it listed, or twice"));
         }
         if areas.len() > limits::AREAS {
-            return Err(Fault::Protocol("it asked for too many areas"));
+            return Err(LinkerError::Protocol("it asked for too many areas"));
         }
         if areas.iter().any(|a| a.size > limits::MODULE || !a.align.is_power_of_two() || a.align > limits::ALIGN)
             || areas.iter().map(|a| a.size).sum::<u64>() > limits::MODULE
         {
-            return Err(Fault::Protocol("it asked for too much memory"));
+            return Err(LinkerError::Protocol("it asked for too much memory"));
         }
         self.allocated = true;
         let granted = self.kernel.allocate(&areas);
@@ -231,15 +236,15 @@ impl<'a> Job<'a> {
     }
 
     /// The granted area for which `within` is true, if this kernel takes a module as areas.
-    fn area(&self, within: impl Fn(&&Area) -> bool) -> Result<&Area, Fault> {
-        if self.form != Some(Form::Areas) || self.loaded.is_some() {
-            return Err(Fault::Protocol("it asked to write to a kernel that takes modules as files"));
+    fn area(&self, within: impl Fn(&&Area) -> bool) -> Result<&Area, LinkerError> {
+        if self.form != Some(LoadFormat::Areas) || self.loaded.is_some() {
+            return Err(LinkerError::Protocol("it asked to write to a kernel that takes modules as files"));
         }
         let area = self.areas.iter().flatten().find(within);
-        area.ok_or(Fault::Protocol("it asked to write outside its areas"))
+        area.ok_or(LinkerError::Protocol("it asked to write outside its areas"))
     }
 
-    fn put(&mut self, address: u64, len: u64) -> Result<Result<(), Failure>, Fault> {
+    fn put(&mut self, address: u64, len: u64) -> Result<Result<(), KernelError>, LinkerError> {
         let within = |a: &&Area| {
             address >= a.address && address.checked_add(len).is_some_and(|end| end <= a.address.saturating_add(a.size))
         };
@@ -247,32 +252,32 @@ impl<'a> Job<'a> {
         Ok(self.kernel.put(address, &read_buffer(self.buffers.file.as_fd(), len, limits::MODULE)?))
     }
 
-    fn protect(&mut self, address: u64, protection: Protection) -> Result<Result<(), Failure>, Fault> {
+    fn protect(&mut self, address: u64, protection: Protection) -> Result<Result<(), KernelError>, LinkerError> {
         self.area(|a| a.address == address)?;
         Ok(self.kernel.protect(address, protection))
     }
 
-    fn load(&mut self, form: LoadForm) -> Result<Result<Loaded, Failure>, Fault> {
+    fn load(&mut self, form: LoadForm) -> Result<Result<Loaded, KernelError>, LinkerError> {
         if self.calls {
-            return Err(Fault::Protocol("it asked to load a module in a job that calls a function"));
+            return Err(LinkerError::Protocol("it asked to load a module in a job that calls a function"));
         }
         let Some(areas) = self.areas.as_ref().filter(|_| self.loaded.is_none()) else {
-            return Err(Fault::Protocol("it loaded before it allocated, or twice"));
+            return Err(LinkerError::Protocol("it loaded before it allocated, or twice"));
         };
         let file = form.file;
         let mut load = form.load(self.args);
         let known = areas.iter().map(|a| (a.address, a.kind));
         if !load.areas.iter().copied().eq(known) {
-            return Err(Fault::Protocol("its module differs from what it allocated"));
+            return Err(LinkerError::Protocol("its module differs from what it allocated"));
         }
         if !proper_name(&load.name) || !load.uses.iter().all(|name| proper_name(name)) {
             self.loaded = Some(Err(()));
-            return Ok(Err(Failure::Refused("this is not a valid name of a module".into())));
+            return Ok(Err(KernelError::Refused("this is not a valid name of a module".into())));
         }
         load.image = match (self.form, file) {
-            (Some(Form::Relocated(_)), Some(file)) => Some(image(file, self.buffers)?),
-            (Some(Form::Areas | Form::Original), None) => None,
-            _ => return Err(Fault::Protocol("a load with a file for a kernel that takes none, or without one")),
+            (Some(LoadFormat::Relocated(_)), Some(file)) => Some(image(file, self.buffers)?),
+            (Some(LoadFormat::Areas | LoadFormat::Original), None) => None,
+            _ => return Err(LinkerError::Protocol("a load with a file for a kernel that takes none, or without one")),
         };
         let loaded = self.kernel.load(&load);
         self.loaded = Some(loaded.clone().map(|loaded| (loaded, load.name)).map_err(drop));
@@ -281,9 +286,9 @@ impl<'a> Job<'a> {
 }
 
 /// Completes a refusal of the kernel: the job may know the names of what the kernel only has numbers for.
-fn told(error: Error, failure: &Failure, end: Result<Answer, Fault>) -> Error {
+fn told(error: Error, failure: &KernelError, end: Result<Answer, LinkerError>) -> Error {
     match (error, failure, end) {
-        (Error::Kernel(mut problem), Failure::Disagrees { .. }, Ok(answer)) => {
+        (Error::Kernel(mut problem), KernelError::Disagrees { .. }, Ok(answer)) => {
             [problem.section, problem.symbol] = answer.place();
             Error::Kernel(problem)
         }
@@ -292,42 +297,43 @@ fn told(error: Error, failure: &Failure, end: Result<Answer, Fault>) -> Error {
 }
 
 /// Receives the next request, and fails if it does not come in time.
-pub(super) fn next(socket: &OwnedFd, buffers: &Buffers, patience: u64) -> Result<Request, Fault> {
+pub(super) fn next(socket: &OwnedFd, buffers: &Buffers, patience: u64) -> Result<Request, LinkerError> {
     let timeout = Timespec { tv_sec: patience as i64, tv_nsec: 0 };
     let mut polled = [PollFd::new(socket, PollFlags::IN)];
-    let ready = rustix::io::retry_on_intr(|| poll(&mut polled, Some(&timeout))).map_err(Fault::step("wait"))?;
+    let ready = rustix::io::retry_on_intr(|| poll(&mut polled, Some(&timeout))).map_err(LinkerError::step("wait"))?;
     if ready == 0 {
-        return Err(Fault::Silent(patience));
+        return Err(LinkerError::Silent(patience));
     }
     match receive_untrusted(socket.as_fd(), Some(buffers.messages.as_fd()))? {
         Received::Message(body, _) => decode(&body),
         Received::Ended(status) => Err(ended(status)),
-        Received::Closed => Err(Fault::Gone),
+        Received::Closed => Err(LinkerError::Gone),
     }
 }
 
 /// Explains the wait status of a job that has not answered.
-fn ended(status: i32) -> Fault {
+fn ended(status: i32) -> LinkerError {
     if libc::WIFSIGNALED(status) {
-        Fault::Killed(libc::WTERMSIG(status))
+        LinkerError::Killed(libc::WTERMSIG(status))
     } else {
-        Fault::Ended(libc::WEXITSTATUS(status))
+        LinkerError::Ended(libc::WEXITSTATUS(status))
     }
 }
 
 /// Takes the file and the numbers from the buffers. From here on, the job cannot change the file.
-fn image(form: FileForm, buffers: &Buffers) -> Result<Image, Fault> {
+fn image(form: FileForm, buffers: &Buffers) -> Result<Image, LinkerError> {
     let FileForm { bytes, sections, symbols } = form;
     if bytes > limits::LINKED {
-        return Err(Fault::TooLong { limit: limits::LINKED });
+        return Err(LinkerError::TooLong { limit: limits::LINKED });
     }
     let count = sections.checked_add(symbols).and_then(|count| count.checked_mul(8));
-    let count = count.ok_or(Fault::TooLong { limit: limits::VALUES })?;
+    let count = count.ok_or(LinkerError::TooLong { limit: limits::VALUES })?;
     let numbers = read_buffer(buffers.numbers.as_fd(), count, limits::VALUES)?;
     let (numbers, _) = numbers.as_chunks::<8>();
     let mut sections: Vec<u64> = numbers.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
     let symbols = sections.split_off(form.sections as usize);
-    let file = memfd::cut(buffers.file.as_fd(), bytes).map_err(|_| Fault::Protocol("its file is still in use"))?;
+    let file =
+        memfd::cut(buffers.file.as_fd(), bytes).map_err(|_| LinkerError::Protocol("its file is still in use"))?;
     Ok(Image { file, sections, symbols })
 }
 

@@ -1,16 +1,16 @@
 //! The errors that a job reports, as they are sent. All of them are *shown only* (see [`message`](crate::message)), and
 //! all texts are cut to a limited length.
 
-use relobox_core::error::Misbehaviour;
+use relobox_core::diagnostic::Diagnostic;
+use relobox_core::error::GuestError;
 use relobox_core::limits;
-use relobox_core::problem::Problem;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::sync::Mutex;
 
-/// A [`Problem`], as it is sent. Shown only. The kind chooses the wording, and appears in JSON.
+/// A [`Diagnostic`], as it is sent. Shown only. The kind chooses the wording, and appears in JSON.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct ProblemForm {
+pub struct DiagnosticForm {
     kind: String,
     file: String,
     section: Option<String>,
@@ -25,10 +25,10 @@ pub struct ProblemForm {
     hint: String,
 }
 
-impl ProblemForm {
+impl DiagnosticForm {
     /// Converts a problem. Its index in a list is dropped.
-    pub fn new(problem: Problem) -> Self {
-        let Problem {
+    pub fn new(problem: Diagnostic) -> Self {
+        let Diagnostic {
             kind,
             file,
             section,
@@ -48,9 +48,9 @@ impl ProblemForm {
     }
 
     /// Converts it back, with texts of limited length. They are escaped where they are printed.
-    pub(crate) fn problem(self) -> Problem {
+    pub(crate) fn problem(self) -> Diagnostic {
         let Self { kind, file, section, offset, relocation, symbol, defined_in, value, min, max, text, hint } = self;
-        Problem {
+        Diagnostic {
             index: None,
             kind: word(&kind),
             file: cut(file),
@@ -85,7 +85,7 @@ fn word(text: &str) -> &'static str {
     let proper = text.len() <= 40 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     let Ok(mut known) = KNOWN.lock() else { return "other" };
     // The kinds that choose the wording are always known, even if a job fills the table with others.
-    let known = known.get_or_insert_with(|| HashSet::from(relobox_core::problem::TOLD_APART));
+    let known = known.get_or_insert_with(|| HashSet::from(relobox_core::diagnostic::FORMATTED_KINDS));
     match known.get(text) {
         Some(word) => word,
         None if proper && known.len() < limits::KINDS => {
@@ -97,51 +97,51 @@ fn word(text: &str) -> &'static str {
     }
 }
 
-/// A [`Misbehaviour`], as it is sent. Shown only.
+/// A [`GuestError`], as it is sent. Shown only.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum MisbehaviourForm {
-    /// See [`Misbehaviour::Unusable`].
+pub enum GuestErrorForm {
+    /// See [`GuestError::Unusable`].
     Unusable(String),
-    /// See [`Misbehaviour::Imports`].
+    /// See [`GuestError::Imports`].
     Imports(String),
-    /// See [`Misbehaviour::Version`].
+    /// See [`GuestError::Version`].
     Version(u32, u32),
-    /// See [`Misbehaviour::Trap`].
+    /// See [`GuestError::Trap`].
     Trap(String, String),
-    /// See [`Misbehaviour::Fuel`].
+    /// See [`GuestError::Fuel`].
     Fuel(String, u64),
-    /// See [`Misbehaviour::Memory`].
+    /// See [`GuestError::Memory`].
     Memory(u64, u64),
-    /// See [`Misbehaviour::Answer`].
+    /// See [`GuestError::MalformedAnswer`].
     Answer(String),
-    /// See [`Misbehaviour::Window`].
+    /// See [`GuestError::OutOfWindowWrite`].
     Window(String, u64),
 }
 
-impl MisbehaviourForm {
-    pub(crate) fn new(what: Misbehaviour) -> Self {
+impl GuestErrorForm {
+    pub(crate) fn new(what: GuestError) -> Self {
         match what {
-            Misbehaviour::Unusable(text) => Self::Unusable(text),
-            Misbehaviour::Imports(text) => Self::Imports(text),
-            Misbehaviour::Version(theirs, ours) => Self::Version(theirs, ours),
-            Misbehaviour::Trap { export, trap } => Self::Trap(export.into(), trap),
-            Misbehaviour::Fuel { export, fuel } => Self::Fuel(export.into(), fuel),
-            Misbehaviour::Memory { bytes, limit } => Self::Memory(bytes, limit),
-            Misbehaviour::Answer(text) => Self::Answer(text),
-            Misbehaviour::Window { section, offset } => Self::Window(section, offset),
+            GuestError::Unusable(text) => Self::Unusable(text),
+            GuestError::Imports(text) => Self::Imports(text),
+            GuestError::Version(theirs, ours) => Self::Version(theirs, ours),
+            GuestError::Trap { export, trap } => Self::Trap(export.into(), trap),
+            GuestError::Fuel { export, fuel } => Self::Fuel(export.into(), fuel),
+            GuestError::Memory { bytes, limit } => Self::Memory(bytes, limit),
+            GuestError::MalformedAnswer(text) => Self::Answer(text),
+            GuestError::OutOfWindowWrite { section, offset } => Self::Window(section, offset),
         }
     }
 
-    pub(crate) fn misbehaviour(self) -> Misbehaviour {
+    pub(crate) fn misbehaviour(self) -> GuestError {
         match self {
-            Self::Unusable(text) => Misbehaviour::Unusable(cut(text)),
-            Self::Imports(text) => Misbehaviour::Imports(cut(text)),
-            Self::Version(theirs, ours) => Misbehaviour::Version(theirs, ours),
-            Self::Trap(export, trap) => Misbehaviour::Trap { export: export_name(&export), trap: cut(trap) },
-            Self::Fuel(export, fuel) => Misbehaviour::Fuel { export: export_name(&export), fuel },
-            Self::Memory(bytes, limit) => Misbehaviour::Memory { bytes, limit },
-            Self::Answer(text) => Misbehaviour::Answer(cut(text)),
-            Self::Window(section, offset) => Misbehaviour::Window { section: cut(section), offset },
+            Self::Unusable(text) => GuestError::Unusable(cut(text)),
+            Self::Imports(text) => GuestError::Imports(cut(text)),
+            Self::Version(theirs, ours) => GuestError::Version(theirs, ours),
+            Self::Trap(export, trap) => GuestError::Trap { export: export_name(&export), trap: cut(trap) },
+            Self::Fuel(export, fuel) => GuestError::Fuel { export: export_name(&export), fuel },
+            Self::Memory(bytes, limit) => GuestError::Memory { bytes, limit },
+            Self::Answer(text) => GuestError::MalformedAnswer(cut(text)),
+            Self::Window(section, offset) => GuestError::OutOfWindowWrite { section: cut(section), offset },
         }
     }
 }
@@ -159,8 +159,8 @@ mod tests {
 
     #[test]
     fn hostile_words_are_tamed() {
-        let problem = Problem::new("ok", "a\x1b[2Jb", "\n".repeat(100_000));
-        let mut form = ProblemForm::new(problem);
+        let problem = Diagnostic::new("ok", "a\x1b[2Jb", "\n".repeat(100_000));
+        let mut form = DiagnosticForm::new(problem);
         form.kind = "Bad\x07".into();
         let problem = form.problem();
         assert_eq!((problem.kind, problem.file.as_str()), ("other", "a\x1b[2Jb"));

@@ -2,7 +2,7 @@
 //! job writes large data to a buffer that the parent has made, because the parent accepts no descriptors from a job.
 
 use relobox_core::limits;
-use relobox_core::linker_fault::Fault;
+use relobox_core::linker_error::LinkerError;
 use relobox_core::memfd::{self, SEALS};
 use rustix::fs::{fcntl_get_seals, fstat};
 use rustix::io::{Errno, IoSliceMut, pread};
@@ -63,9 +63,10 @@ impl Buffers {
     ///
     /// # Errors
     /// [`Fault::Start`] if the kernel has no memory for them.
-    pub fn new() -> Result<Self, Fault> {
+    pub fn new() -> Result<Self, LinkerError> {
         let buffer = |bytes| {
-            memfd::room(bytes).map_err(|e| Fault::Start { step: "make the buffers of a job", reason: e.to_string() })
+            memfd::room(bytes)
+                .map_err(|e| LinkerError::Start { step: "make the buffers of a job", reason: e.to_string() })
         };
         let (messages, file, numbers) = (buffer(limits::MESSAGE)?, buffer(limits::LINKED)?, buffer(limits::VALUES)?);
         Ok(Self { messages, file, numbers })
@@ -86,18 +87,18 @@ impl Buffers {
 ///
 /// # Errors
 /// [`Fault::Start`] if the kernel does not make them.
-pub fn pair() -> Result<(OwnedFd, OwnedFd), Fault> {
+pub fn pair() -> Result<(OwnedFd, OwnedFd), LinkerError> {
     socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-        .map_err(Fault::step("make a socket"))
+        .map_err(LinkerError::step("make a socket"))
 }
 
 /// Sends a message, and waits while the socket is full.
 ///
 /// # Errors
-/// [`Fault::Gone`] if the other end is closed, [`Fault::TooLong`] if there are more than [`limits::PACKET_FDS`]
+/// [`LinkerError::Gone`] if the other end is closed, [`Fault::TooLong`] if there are more than [`limits::PACKET_FDS`]
 /// descriptors.
-pub fn send(socket: BorrowedFd<'_>, message: &impl Serialize, fds: &[BorrowedFd<'_>]) -> Result<(), Fault> {
-    let json = serde_json::to_vec(message).map_err(|e| Fault::Malformed(e.to_string()))?;
+pub fn send(socket: BorrowedFd<'_>, message: &impl Serialize, fds: &[BorrowedFd<'_>]) -> Result<(), LinkerError> {
+    let json = serde_json::to_vec(message).map_err(|e| LinkerError::Malformed(e.to_string()))?;
     send_json(socket, &json, fds, SendFlags::NOSIGNAL)
 }
 
@@ -105,8 +106,8 @@ pub fn send(socket: BorrowedFd<'_>, message: &impl Serialize, fds: &[BorrowedFd<
 ///
 /// # Errors
 /// [`Fault::Gone`] if the other end is closed, [`Fault::Protocol`] if it does not read its answers.
-pub fn reply(socket: BorrowedFd<'_>, message: &impl Serialize) -> Result<(), Fault> {
-    let json = serde_json::to_vec(message).map_err(|e| Fault::Malformed(e.to_string()))?;
+pub fn reply(socket: BorrowedFd<'_>, message: &impl Serialize) -> Result<(), LinkerError> {
+    let json = serde_json::to_vec(message).map_err(|e| LinkerError::Malformed(e.to_string()))?;
     send_json(socket, &json, &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
 }
 
@@ -114,8 +115,12 @@ pub fn reply(socket: BorrowedFd<'_>, message: &impl Serialize) -> Result<(), Fau
 ///
 /// # Errors
 /// [`Fault::Gone`] if the parent is gone, [`Fault::TooLong`] if the message exceeds [`limits::MESSAGE`].
-pub fn send_to_parent(socket: BorrowedFd<'_>, buffer: BorrowedFd<'_>, message: &impl Serialize) -> Result<(), Fault> {
-    let json = serde_json::to_vec(message).map_err(|e| Fault::Malformed(e.to_string()))?;
+pub fn send_to_parent(
+    socket: BorrowedFd<'_>,
+    buffer: BorrowedFd<'_>,
+    message: &impl Serialize,
+) -> Result<(), LinkerError> {
+    let json = serde_json::to_vec(message).map_err(|e| LinkerError::Malformed(e.to_string()))?;
     if json.len() <= limits::PACKET {
         return packet(socket, Tag::Inline, &json, &[], SendFlags::NOSIGNAL);
     }
@@ -127,22 +132,22 @@ pub fn send_to_parent(socket: BorrowedFd<'_>, buffer: BorrowedFd<'_>, message: &
 ///
 /// # Errors
 /// [`Fault::TooLong`] if they do not fit.
-pub fn write_buffer(buffer: BorrowedFd<'_>, bytes: &[u8], limit: u64) -> Result<(), Fault> {
+pub fn write_buffer(buffer: BorrowedFd<'_>, bytes: &[u8], limit: u64) -> Result<(), LinkerError> {
     if bytes.len() as u64 > limit {
-        return Err(Fault::TooLong { limit });
+        return Err(LinkerError::TooLong { limit });
     }
     let mut written = 0;
     while written < bytes.len() {
         match rustix::io::pwrite(buffer, &bytes[written..], written as u64) {
             Ok(n) => written += n,
             Err(Errno::INTR) => {}
-            Err(e) => return Err(Fault::Malformed(e.to_string())),
+            Err(e) => return Err(LinkerError::Malformed(e.to_string())),
         }
     }
     Ok(())
 }
 
-fn send_json(socket: BorrowedFd<'_>, json: &[u8], fds: &[BorrowedFd<'_>], flags: SendFlags) -> Result<(), Fault> {
+fn send_json(socket: BorrowedFd<'_>, json: &[u8], fds: &[BorrowedFd<'_>], flags: SendFlags) -> Result<(), LinkerError> {
     if json.len() <= limits::PACKET {
         return packet(socket, Tag::Inline, json, fds, flags);
     }
@@ -155,7 +160,7 @@ fn send_json(socket: BorrowedFd<'_>, json: &[u8], fds: &[BorrowedFd<'_>], flags:
 ///
 /// # Errors
 /// [`Fault::Gone`] if the other end is closed, [`Fault::Protocol`] if the socket is full.
-pub fn send_ended(socket: BorrowedFd<'_>, status: i32) -> Result<(), Fault> {
+pub fn send_ended(socket: BorrowedFd<'_>, status: i32) -> Result<(), LinkerError> {
     packet(socket, Tag::Ended, &status.to_le_bytes(), &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
 }
 
@@ -165,19 +170,19 @@ fn packet(
     body: &[u8],
     fds: &[BorrowedFd<'_>],
     flags: SendFlags,
-) -> Result<(), Fault> {
+) -> Result<(), LinkerError> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::PACKET_FDS))];
     let mut beside = SendAncillaryBuffer::new(&mut space);
     if !fds.is_empty() && !beside.push(SendAncillaryMessage::ScmRights(fds)) {
-        return Err(Fault::TooLong { limit: limits::PACKET_FDS as u64 });
+        return Err(LinkerError::TooLong { limit: limits::PACKET_FDS as u64 });
     }
     let sent = rustix::io::retry_on_intr(|| {
         sendmsg(socket, &[IoSlice::new(&[tag as u8]), IoSlice::new(body)], &mut beside, flags)
     });
     match sent {
         Ok(_) => Ok(()),
-        Err(Errno::AGAIN) => Err(Fault::Protocol("it does not read its answers")),
-        Err(_) => Err(Fault::Gone),
+        Err(Errno::AGAIN) => Err(LinkerError::Protocol("it does not read its answers")),
+        Err(_) => Err(LinkerError::Gone),
     }
 }
 
@@ -185,7 +190,7 @@ fn packet(
 ///
 /// # Errors
 /// [`Fault::TooLong`] and [`Fault::Protocol`] if the packet is not one of this protocol.
-pub fn receive(socket: BorrowedFd<'_>) -> Result<Received, Fault> {
+pub fn receive(socket: BorrowedFd<'_>) -> Result<Received, LinkerError> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::PACKET_FDS))];
     receive_packet(socket, None, &mut RecvAncillaryBuffer::new(&mut space))
 }
@@ -195,7 +200,10 @@ pub fn receive(socket: BorrowedFd<'_>) -> Result<Received, Fault> {
 ///
 /// # Errors
 /// [`Fault::TooLong`] and [`Fault::Protocol`] if the packet is not one of this protocol, or carries descriptors.
-pub(crate) fn receive_untrusted(socket: BorrowedFd<'_>, buffer: Option<BorrowedFd<'_>>) -> Result<Received, Fault> {
+pub(crate) fn receive_untrusted(
+    socket: BorrowedFd<'_>,
+    buffer: Option<BorrowedFd<'_>>,
+) -> Result<Received, LinkerError> {
     receive_packet(socket, buffer, &mut RecvAncillaryBuffer::default())
 }
 
@@ -203,7 +211,7 @@ fn receive_packet(
     socket: BorrowedFd<'_>,
     buffer: Option<BorrowedFd<'_>>,
     beside: &mut RecvAncillaryBuffer<'_>,
-) -> Result<Received, Fault> {
+) -> Result<Received, LinkerError> {
     let mut bytes = vec![0; limits::PACKET + 1];
     let received = loop {
         match recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], beside, RecvFlags::CMSG_CLOEXEC) {
@@ -220,10 +228,10 @@ fn receive_packet(
         }
     }
     if received.flags.contains(ReturnFlags::TRUNC) {
-        return Err(Fault::TooLong { limit: limits::PACKET as u64 });
+        return Err(LinkerError::TooLong { limit: limits::PACKET as u64 });
     }
     if received.flags.contains(ReturnFlags::CTRUNC) || fds.len() > limits::PACKET_FDS {
-        return Err(Fault::Protocol("descriptors that were not asked for"));
+        return Err(LinkerError::Protocol("descriptors that were not asked for"));
     }
     bytes.truncate(received.bytes);
     let Some((tag, body)) = bytes.split_first() else { return Ok(Received::Closed) };
@@ -235,13 +243,13 @@ fn receive_packet(
         }
         (Some(Tag::InBuffer), body) => match (body.try_into().map(u64::from_le_bytes), buffer) {
             (Ok(len), Some(buffer)) => Ok(Received::Message(read_buffer(buffer, len, limits::MESSAGE)?, fds)),
-            _ => Err(Fault::Protocol("a malformed packet")),
+            _ => Err(LinkerError::Protocol("a malformed packet")),
         },
         (Some(Tag::Ended), body) if fds.is_empty() => match body.try_into() {
             Ok(status) => Ok(Received::Ended(i32::from_le_bytes(status))),
-            Err(_) => Err(Fault::Protocol("a malformed packet")),
+            Err(_) => Err(LinkerError::Protocol("a malformed packet")),
         },
-        _ => Err(Fault::Protocol("a malformed packet")),
+        _ => Err(LinkerError::Protocol("a malformed packet")),
     }
 }
 
@@ -249,21 +257,21 @@ fn receive_packet(
 ///
 /// # Errors
 /// [`Fault::Malformed`] if it is not JSON of this type.
-pub fn decode<T: DeserializeOwned>(message: &[u8]) -> Result<T, Fault> {
-    serde_json::from_slice(message).map_err(|e| Fault::Malformed(e.to_string()))
+pub fn decode<T: DeserializeOwned>(message: &[u8]) -> Result<T, LinkerError> {
+    serde_json::from_slice(message).map_err(|e| LinkerError::Malformed(e.to_string()))
 }
 
 /// Writes `bytes` to a new sealed memfd.
 ///
 /// # Errors
 /// [`Fault::Start`] if the kernel has no memory for it.
-pub fn blob(bytes: &[u8]) -> Result<OwnedFd, Fault> {
+pub fn blob(bytes: &[u8]) -> Result<OwnedFd, LinkerError> {
     let make = || {
         let mut file = memfd::create("relobox")?;
         file.write_all(bytes)?;
         memfd::seal(file)
     };
-    make().map_err(|e: io::Error| Fault::Start { step: "make a memfd", reason: e.to_string() })
+    make().map_err(|e: io::Error| LinkerError::Start { step: "make a memfd", reason: e.to_string() })
 }
 
 /// The length of a sealed memfd. Neither its size nor its contents can change, so reading it cannot block or fail
@@ -271,20 +279,20 @@ pub fn blob(bytes: &[u8]) -> Result<OwnedFd, Fault> {
 ///
 /// # Errors
 /// [`Fault::Protocol`] for any other descriptor.
-pub(crate) fn sealed_len(fd: &OwnedFd) -> Result<u64, Fault> {
+pub(crate) fn sealed_len(fd: &OwnedFd) -> Result<u64, LinkerError> {
     match fcntl_get_seals(fd) {
         Ok(seals) if seals.contains(SEALS) => {}
-        _ => return Err(Fault::Protocol("a descriptor that is not a sealed memfd")),
+        _ => return Err(LinkerError::Protocol("a descriptor that is not a sealed memfd")),
     }
-    let len = fstat(fd).map_err(|_| Fault::Protocol("a descriptor without a length"))?.st_size;
-    u64::try_from(len).map_err(|_| Fault::Protocol("a descriptor without a length"))
+    let len = fstat(fd).map_err(|_| LinkerError::Protocol("a descriptor without a length"))?.st_size;
+    u64::try_from(len).map_err(|_| LinkerError::Protocol("a descriptor without a length"))
 }
 
 /// Reads a sealed memfd of at most `limit` bytes.
 ///
 /// # Errors
 /// [`Fault::Protocol`] if it is not sealed, [`Fault::TooLong`] if it is longer.
-pub(crate) fn read_blob(fd: &OwnedFd, limit: u64) -> Result<Vec<u8>, Fault> {
+pub(crate) fn read_blob(fd: &OwnedFd, limit: u64) -> Result<Vec<u8>, LinkerError> {
     read_buffer(fd.as_fd(), sealed_len(fd)?, limit)
 }
 
@@ -293,18 +301,18 @@ pub(crate) fn read_blob(fd: &OwnedFd, limit: u64) -> Result<Vec<u8>, Fault> {
 ///
 /// # Errors
 /// [`Fault::TooLong`] if `len` exceeds `limit`.
-pub(crate) fn read_buffer(fd: BorrowedFd<'_>, len: u64, limit: u64) -> Result<Vec<u8>, Fault> {
+pub(crate) fn read_buffer(fd: BorrowedFd<'_>, len: u64, limit: u64) -> Result<Vec<u8>, LinkerError> {
     if len > limit {
-        return Err(Fault::TooLong { limit });
+        return Err(LinkerError::TooLong { limit });
     }
     let mut bytes = vec![0; len as usize];
     let mut filled = 0;
     while filled < bytes.len() {
         match pread(fd, &mut bytes[filled..], filled as u64) {
-            Ok(0) => return Err(Fault::Protocol("a memfd that is shorter than its length")),
+            Ok(0) => return Err(LinkerError::Protocol("a memfd that is shorter than its length")),
             Ok(n) => filled += n,
             Err(Errno::INTR) => {}
-            Err(e) => return Err(Fault::Malformed(e.to_string())),
+            Err(e) => return Err(LinkerError::Malformed(e.to_string())),
         }
     }
     Ok(bytes)
@@ -324,7 +332,7 @@ mod tests {
             let Received::Message(body, fds) = receive(b.as_fd()).unwrap() else { panic!() };
             assert_eq!(decode::<String>(&body).unwrap(), text);
             assert_eq!(read_blob(&fds[0], 4).unwrap(), b"note");
-            assert_eq!(read_blob(&fds[0], 3), Err(Fault::TooLong { limit: 3 }));
+            assert_eq!(read_blob(&fds[0], 3), Err(LinkerError::TooLong { limit: 3 }));
         }
         send_ended(a.as_fd(), 31).unwrap();
         assert!(matches!(receive(b.as_fd()).unwrap(), Received::Ended(31)));
@@ -341,7 +349,7 @@ mod tests {
         let (a, b) = pair().unwrap();
         let raw = |bytes: &[u8]| rustix::net::send(&a, bytes, SendFlags::empty()).unwrap();
         raw(&vec![Tag::Inline as u8; limits::PACKET + 2]);
-        assert!(matches!(receive(b.as_fd()), Err(Fault::TooLong { .. })));
+        assert!(matches!(receive(b.as_fd()), Err(LinkerError::TooLong { .. })));
         let in_buffer = Tag::InBuffer as u8;
         for bytes in [
             &[9u8][..],
@@ -352,15 +360,15 @@ mod tests {
             &[in_buffer; 9],
         ] {
             raw(bytes);
-            assert!(matches!(receive(b.as_fd()), Err(Fault::Protocol(_))), "{bytes:?}");
+            assert!(matches!(receive(b.as_fd()), Err(LinkerError::Protocol(_))), "{bytes:?}");
         }
         let buffer = memfd::room(limits::MESSAGE).unwrap();
         raw(&[in_buffer, 1]);
-        assert!(matches!(receive_untrusted(b.as_fd(), Some(buffer.as_fd())), Err(Fault::Protocol(_))));
+        assert!(matches!(receive_untrusted(b.as_fd(), Some(buffer.as_fd())), Err(LinkerError::Protocol(_))));
         raw(&[in_buffer; 9]);
         assert_eq!(
             receive_untrusted(b.as_fd(), Some(buffer.as_fd())).unwrap_err(),
-            Fault::TooLong { limit: limits::MESSAGE }
+            LinkerError::TooLong { limit: limits::MESSAGE }
         );
         // More descriptors than a packet can carry.
         let note = blob(b"").unwrap();
@@ -369,10 +377,10 @@ mod tests {
         let mut beside = SendAncillaryBuffer::new(&mut space);
         assert!(beside.push(SendAncillaryMessage::ScmRights(&fds)));
         sendmsg(&a, &[IoSlice::new(&[Tag::Inline as u8])], &mut beside, SendFlags::empty()).unwrap();
-        assert!(matches!(receive(b.as_fd()), Err(Fault::Protocol(_))));
+        assert!(matches!(receive(b.as_fd()), Err(LinkerError::Protocol(_))));
         // No descriptor is accepted from a job, and none stays open.
         let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
-        let (before, none) = (open(), Fault::Protocol("descriptors that were not asked for"));
+        let (before, none) = (open(), LinkerError::Protocol("descriptors that were not asked for"));
         for fds in [&fds[..1], &fds[..limits::PACKET_FDS]] {
             send(a.as_fd(), &"x", fds).unwrap();
             assert_eq!(receive_untrusted(b.as_fd(), None).unwrap_err(), none);
@@ -393,7 +401,7 @@ mod tests {
         // The size cannot change, not even for a process that may write.
         let buffer = memfd::room(8).unwrap();
         assert_eq!(write_buffer(buffer.as_fd(), b"12345678", 8), Ok(()));
-        assert_eq!(write_buffer(buffer.as_fd(), b"123456789", 8), Err(Fault::TooLong { limit: 8 }));
+        assert_eq!(write_buffer(buffer.as_fd(), b"123456789", 8), Err(LinkerError::TooLong { limit: 8 }));
         assert_eq!(rustix::io::pwrite(&buffer, b"123456789", 0), Err(Errno::PERM));
         assert_eq!(rustix::fs::ftruncate(&buffer, 9), Err(Errno::PERM));
         let file = memfd::cut(buffer.as_fd(), 4).unwrap();
@@ -404,8 +412,8 @@ mod tests {
     #[test]
     fn only_sealed_memory_is_read() {
         let open = memfd_create("open", MemfdFlags::ALLOW_SEALING).unwrap();
-        assert!(matches!(read_blob(&open, 10), Err(Fault::Protocol(_))));
+        assert!(matches!(read_blob(&open, 10), Err(LinkerError::Protocol(_))));
         let (pipe, _other) = pair().unwrap();
-        assert!(matches!(read_blob(&pipe, 10), Err(Fault::Protocol(_))));
+        assert!(matches!(read_blob(&pipe, 10), Err(LinkerError::Protocol(_))));
     }
 }

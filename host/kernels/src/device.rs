@@ -9,8 +9,10 @@ pub use flat::Flat;
 
 use super::linux;
 use relobox_core::areas::Kind;
-use relobox_core::kernel::{Export, Failure, Form, Kernel, Linux, LinuxAreas, Listing, Load, Loaded, Machine, Module};
-use relobox_core::kernel::{Of, Protection, Request};
+use relobox_core::kernel::{
+    Export, Kernel, KernelError, Linux, LinuxAreas, Listing, Load, LoadFormat, Loaded, Machine, Module,
+};
+use relobox_core::kernel::{MismatchKind, Protection, Request};
 use relobox_core::limits;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -137,12 +139,12 @@ impl Device {
     /// # Errors
     /// [`Failure::NotAllowed`] without CAP_SYS_MODULE; [`Failure::Unreachable`] if there is no device, or if it has
     /// another version of the interface.
-    pub fn open() -> Result<Self, Failure> {
+    pub fn open() -> Result<Self, KernelError> {
         let device = rustix::fs::open(PATH, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(|e| match e {
             Errno::ACCESS | Errno::PERM => {
-                linux::forbidden().unwrap_or_else(|| Failure::NotAllowed(format!("{PATH} needs CAP_SYS_MODULE")))
+                linux::forbidden().unwrap_or_else(|| KernelError::NotAllowed(format!("{PATH} needs CAP_SYS_MODULE")))
             }
-            e => Failure::Unreachable(format!("{PATH}: {e}")),
+            e => KernelError::Unreachable(format!("{PATH}: {e}")),
         })?;
         // SAFETY: the number says that the kernel fills an `About`, and any bytes are a valid one.
         #[allow(unsafe_code, reason = "ioctl: the device's interface")]
@@ -150,7 +152,7 @@ impl Device {
             .map_err(|e| refused("about", e))?;
         if about.abi != ABI {
             let text = format!("{PATH} has version {} of the interface, and this program has {ABI}", about.abi);
-            return Err(Failure::Unreachable(text));
+            return Err(KernelError::Unreachable(text));
         }
         Ok(Self { device, about })
     }
@@ -164,17 +166,17 @@ impl Device {
         (self.form().is_none()).then(|| text(&self.about.reason))
     }
 
-    fn form(&self) -> Option<Form> {
+    fn form(&self) -> Option<LoadFormat> {
         let areas = match self.about.layout {
             1 => LinuxAreas::CoreInit,
             2 => LinuxAreas::Seven,
             _ => return None,
         };
-        Some(Form::Relocated(Linux { areas, kallsyms_all: self.about.flags & KALLSYMS_ALL != 0 }))
+        Some(LoadFormat::Relocated(Linux { areas, kallsyms_all: self.about.flags & KALLSYMS_ALL != 0 }))
     }
 
     /// Fills `buffer` with the list. The inner `Err` is the size in bytes that the buffer needs.
-    fn fill(&self, names: &[u8], buffer: &mut [u64]) -> Result<Result<List, usize>, Failure> {
+    fn fill(&self, names: &[u8], buffer: &mut [u64]) -> Result<Result<List, usize>, KernelError> {
         let mut list = List {
             names: if names.is_empty() { 0 } else { names.as_ptr() as u64 },
             names_size: names.len() as u64,
@@ -192,7 +194,7 @@ impl Device {
         }
     }
 
-    fn listing(&self, wanted: Option<&[&[u8]]>, form: Form) -> Result<Listing, Failure> {
+    fn listing(&self, wanted: Option<&[&[u8]]>, form: LoadFormat) -> Result<Listing, KernelError> {
         let mut names = Vec::new();
         for name in wanted.unwrap_or_default() {
             names.extend_from_slice(name);
@@ -211,7 +213,7 @@ impl Device {
             }
         };
         let (modules, exports) = read(&buffer, &list)
-            .ok_or_else(|| Failure::Unreachable(format!("{PATH}: the list does not lie in its buffer")))?;
+            .ok_or_else(|| KernelError::Unreachable(format!("{PATH}: the list does not lie in its buffer")))?;
         Ok(Listing {
             release: text(&self.about.release),
             vermagic: text(&self.about.vermagic),
@@ -224,19 +226,19 @@ impl Device {
     }
 
     /// Allocates all areas or none, and returns their addresses in the same order.
-    fn allocate_areas(&self, mut areas: Vec<Area>) -> Result<Vec<u64>, Failure> {
+    fn allocate_areas(&self, mut areas: Vec<Area>) -> Result<Vec<u64>, KernelError> {
         let mut call = Allocate { areas: areas.as_mut_ptr() as u64, count: areas.len() as u32, reserved: 0 };
         // SAFETY: the kernel reads and writes `count` areas, which outlive the call.
         #[allow(unsafe_code, reason = "ioctl: the device's interface")]
         let done = unsafe { rustix::ioctl::ioctl(&self.device, Updater::<DO_ALLOCATE, Allocate>::new(&mut call)) };
         done.map_err(|e| match e {
-            Errno::NOMEM => Failure::NoSpace { size: areas.iter().map(|a| a.size).sum() },
+            Errno::NOMEM => KernelError::NoSpace { size: areas.iter().map(|a| a.size).sum() },
             e => refused("allocate", e),
         })?;
         Ok(areas.iter().map(|a| a.address).collect())
     }
 
-    fn disarm(&self) -> Result<Disarm, Failure> {
+    fn disarm(&self) -> Result<Disarm, KernelError> {
         // SAFETY: the number says that the kernel fills a `Disarm`, and any bytes are a valid one.
         #[allow(unsafe_code, reason = "ioctl: the device's interface")]
         unsafe { rustix::ioctl::ioctl(&self.device, Getter::<DO_DISARM, Disarm>::new()) }
@@ -245,31 +247,31 @@ impl Device {
 }
 
 impl Kernel for Device {
-    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
-        let form = self.form().ok_or_else(|| Failure::Refused(text(&self.about.reason)))?;
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, KernelError> {
+        let form = self.form().ok_or_else(|| KernelError::Refused(text(&self.about.reason)))?;
         self.listing(wanted, form)
     }
 
-    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
+    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, KernelError> {
         let area = |wanted: &Request| {
             Some(Area { kind: kind(wanted.kind)?, reserved: 0, size: wanted.size, align: wanted.align, address: 0 })
         };
         let Some(areas) = areas.iter().map(area).collect::<Option<Vec<_>>>() else {
-            return Err(Failure::Refused("there is no such kind of area".into()));
+            return Err(KernelError::Refused("there is no such kind of area".into()));
         };
         self.allocate_areas(areas)
     }
 
-    fn put(&mut self, _: u64, _: &[u8]) -> Result<(), Failure> {
+    fn put(&mut self, _: u64, _: &[u8]) -> Result<(), KernelError> {
         Err(linux::not_by_bytes())
     }
 
-    fn protect(&mut self, _: u64, _: Protection) -> Result<(), Failure> {
+    fn protect(&mut self, _: u64, _: Protection) -> Result<(), KernelError> {
         Err(linux::not_by_bytes())
     }
 
-    fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
-        let image = load.image.as_ref().ok_or_else(|| Failure::Refused("no file was given to load".into()))?;
+    fn load(&mut self, load: &Load) -> Result<Loaded, KernelError> {
+        let image = load.image.as_ref().ok_or_else(|| KernelError::Refused("no file was given to load".into()))?;
         let arm = Arm {
             sections: image.sections.as_ptr() as u64,
             symbols: image.symbols.as_ptr() as u64,
@@ -287,7 +289,7 @@ impl Kernel for Device {
         if done.succeeded() && !verified {
             // The hooks were removed after ARM. The module runs at addresses that it was not relocated for.
             let text = format!("'{}' was loaded unchecked, because the device's hooks are gone: reboot", load.name);
-            return Err(Failure::Unreachable(text));
+            return Err(KernelError::Unreachable(text));
         }
         match disagreement(&seen) {
             Some(failure) if !done.succeeded() => Err(failure),
@@ -295,21 +297,21 @@ impl Kernel for Device {
         }
     }
 
-    fn remove(&mut self, name: &str) -> Result<(), Failure> {
+    fn remove(&mut self, name: &str) -> Result<(), KernelError> {
         linux::remove(name)
     }
 }
 
 /// The difference between what the module was relocated for and what the kernel did, if there is one.
-fn disagreement(seen: &Disarm) -> Option<Failure> {
+fn disagreement(seen: &Disarm) -> Option<KernelError> {
     let of = match seen.found {
-        1 => Of::Area(seen.index),
-        2 => Of::Section(seen.index),
-        3 => Of::Symbol(seen.index),
-        4 => Of::Count,
+        1 => MismatchKind::Area(seen.index),
+        2 => MismatchKind::Section(seen.index),
+        3 => MismatchKind::Symbol(seen.index),
+        4 => MismatchKind::Count,
         _ => return None,
     };
-    Some(Failure::Disagrees { of, expected: seen.expected, found: seen.found_value })
+    Some(KernelError::Disagrees { of, expected: seen.expected, found: seen.found_value })
 }
 
 /// The device's number for a kind of area, `RELOBOX_AREA_*`.
@@ -326,13 +328,13 @@ fn kind(kind: Kind) -> Option<u32> {
     })
 }
 
-fn refused(what: &str, error: Errno) -> Failure {
+fn refused(what: &str, error: Errno) -> KernelError {
     match error {
         // If the kernel forbids unsigned modules, the device refuses everything.
         Errno::PERM => linux::forbidden().unwrap_or_else(|| {
-            Failure::NotAllowed(format!("{PATH} does not {what}: this kernel loads signed modules only"))
+            KernelError::NotAllowed(format!("{PATH} does not {what}: this kernel loads signed modules only"))
         }),
-        e => Failure::Refused(format!("{what}: {e}")),
+        e => KernelError::Refused(format!("{what}: {e}")),
     }
 }
 

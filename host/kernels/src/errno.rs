@@ -5,7 +5,7 @@
 
 use super::log::Log;
 use super::proc::System;
-use relobox_core::kernel::{Failure, Stage};
+use relobox_core::kernel::{KernelError, Stage};
 use rustix::io::Errno;
 
 /// What is known about a load that failed.
@@ -24,11 +24,11 @@ pub(crate) struct Attempt<'a> {
 /// Explains the error of finit_module(2) for `attempt`.
 ///
 /// `log` has the kernel's messages since the load began, and `system` the current state of /proc and /sys.
-pub(crate) fn of_load(error: Errno, attempt: Attempt<'_>, log: &Log, system: &System) -> Failure {
+pub(crate) fn of_load(error: Errno, attempt: Attempt<'_>, log: &Log, system: &System) -> KernelError {
     let Attempt { name, args, packed, finalized } = attempt;
     let errno = -error.raw_os_error();
     if let Some(argument) = log.refused_parameter(name).filter(|_| !args.is_empty()) {
-        return Failure::Argument { argument, errno };
+        return KernelError::Argument { argument, errno };
     }
     if !finalized
         && matches!(error, Errno::PERM | Errno::NOSYS)
@@ -37,19 +37,19 @@ pub(crate) fn of_load(error: Errno, attempt: Attempt<'_>, log: &Log, system: &Sy
         return failure;
     }
     if let Some(text) = log.refusal(name) {
-        return Failure::Refused(text);
+        return KernelError::Refused(text);
     }
     if !finalized {
         match error {
-            Errno::EXIST if system.listed(name).is_some() => return Failure::Exists { name: name.to_owned() },
+            Errno::EXIST if system.listed(name).is_some() => return KernelError::Exists { name: name.to_owned() },
             Errno::KEYREJECTED | Errno::NOKEY => {
-                return Failure::Refused(format!(
+                return KernelError::Refused(format!(
                     "its signature is not accepted: {}",
                     relobox_core::kernel::error_text(errno)
                 ));
             }
             Errno::OPNOTSUPP | Errno::INVAL if packed && system.compression().is_none() => {
-                return Failure::Refused("it does not decompress modules: decompress the file first".into());
+                return KernelError::Refused("it does not decompress modules: decompress the file first".into());
             }
             _ => {}
         }
@@ -80,45 +80,45 @@ pub(crate) fn of_load(error: Errno, attempt: Attempt<'_>, log: &Log, system: &Sy
         _ => None,
     });
     match others.is_empty() {
-        true => Failure::Init { errno },
-        false => Failure::Unclear { errno, other: others.join(", or ") },
+        true => KernelError::Init { errno },
+        false => KernelError::Unclear { errno, other: others.join(", or ") },
     }
 }
 
 /// Explains the error of delete_module(2).
-pub(crate) fn of_removal(error: Errno, name: &str, system: &System) -> Failure {
+pub(crate) fn of_removal(error: Errno, name: &str, system: &System) -> KernelError {
     let name = name.to_owned();
     let listed = system.listed(&name);
     match error {
-        Errno::NOENT => Failure::Unknown { name },
+        Errno::NOENT => KernelError::Unknown { name },
         // EWOULDBLOCK: other modules or processes use it.
         Errno::AGAIN => {
             let (users, count) = listed.map(|(module, _)| (module.users, module.use_count)).unwrap_or_default();
-            Failure::InUse { name, users, count }
+            KernelError::InUse { name, users, count }
         }
         // The module is not live, or it has no exit function.
         Errno::BUSY => {
             let stage = system.stage(&name).filter(|stage| *stage != Stage::Live);
             match (stage, listed) {
-                (None, Some((module, true))) if module.live => Failure::Permanent { name },
+                (None, Some((module, true))) if module.live => KernelError::Permanent { name },
                 // Without a stage, the module became live or disappeared after delete_module was called.
-                _ => Failure::NotLive { name, stage },
+                _ => KernelError::NotLive { name, stage },
             }
         }
         Errno::PERM => forbidden(error, "remove", system).unwrap_or_else(|| {
-            Failure::NotAllowed("a security module, or a filter of system calls, refused to remove modules".into())
+            KernelError::NotAllowed("a security module, or a filter of system calls, refused to remove modules".into())
         }),
-        Errno::NOSYS => Failure::NotAllowed(
+        Errno::NOSYS => KernelError::NotAllowed(
             "this kernel removes no modules (it is built without CONFIG_MODULE_UNLOAD), or a filter of system calls \
              refused it"
                 .into(),
         ),
-        e => Failure::Refused(format!("delete_module: {}", relobox_core::kernel::error_text(-e.raw_os_error()))),
+        e => KernelError::Refused(format!("delete_module: {}", relobox_core::kernel::error_text(-e.raw_os_error()))),
     }
 }
 
 /// Explains why this process may not load or remove any module, if /proc shows a reason.
-pub(crate) fn forbidden(error: Errno, what: &str, system: &System) -> Option<Failure> {
+pub(crate) fn forbidden(error: Errno, what: &str, system: &System) -> Option<KernelError> {
     let text = match error {
         Errno::NOSYS if system.modules().is_err() => {
             "there is no /proc/modules: this kernel is built without CONFIG_MODULES".into()
@@ -130,7 +130,7 @@ pub(crate) fn forbidden(error: Errno, what: &str, system: &System) -> Option<Fai
         _ if system.may_load() == Some(false) => format!("a process needs CAP_SYS_MODULE to {what} modules"),
         _ => return None,
     };
-    Some(Failure::NotAllowed(text))
+    Some(KernelError::NotAllowed(text))
 }
 
 #[cfg(test)]
@@ -161,7 +161,7 @@ mod tests {
     const VET: Attempt<'_> = Attempt { name: "victim", args: "", packed: false, finalized: false };
     const DEVICE: Attempt<'_> = Attempt { finalized: true, ..VET };
 
-    fn load(error: Errno, attempt: Attempt<'_>, log: &Log) -> Failure {
+    fn load(error: Errno, attempt: Attempt<'_>, log: &Log) -> KernelError {
         of_load(error, attempt, log, &usual().system())
     }
 
@@ -184,13 +184,13 @@ mod tests {
             let value = args.split('=').nth(1).unwrap();
             for attempt in [VET, DEVICE] {
                 let attempt = Attempt { args, ..attempt };
-                let expected = Failure::Argument { argument: name.into(), errno: -error.raw_os_error() };
+                let expected = KernelError::Argument { argument: name.into(), errno: -error.raw_os_error() };
                 assert_eq!(load(error, attempt, &refused(value, how, name)), expected);
                 // The log names no parameter, so it was init. (A filter of system calls also returns ENOSYS.)
                 let init = load(error, attempt, &said(&[]));
                 match error {
                     Errno::NOSYS if !attempt.finalized => assert_eq!(init.kind(), "load-failed"),
-                    _ => assert_eq!(init, Failure::Init { errno: -error.raw_os_error() }),
+                    _ => assert_eq!(init, KernelError::Init { errno: -error.raw_os_error() }),
                 }
                 // The log cannot be read: the message names both causes.
                 let text = load(error, attempt, &Log::default()).to_string();
@@ -202,10 +202,10 @@ mod tests {
     #[test]
     fn without_arguments_no_parameter_is_at_fault() {
         for attempt in [VET, DEVICE] {
-            assert_eq!(load(Errno::NODEV, attempt, &Log::default()), Failure::Init { errno: -19 });
+            assert_eq!(load(Errno::NODEV, attempt, &Log::default()), KernelError::Init { errno: -19 });
         }
         // If the log is complete, EINVAL comes from init. Otherwise the loader has many reasons for it.
-        assert_eq!(load(Errno::INVAL, VET, &said(&[])), Failure::Init { errno: -22 });
+        assert_eq!(load(Errno::INVAL, VET, &said(&[])), KernelError::Init { errno: -22 });
         for attempt in [VET, DEVICE] {
             let failure = load(Errno::INVAL, attempt, &Log::default());
             assert_eq!(
@@ -225,13 +225,13 @@ mod tests {
             (Errno::PERM, "Lockdown: insmod: unsigned module loading is restricted; see man kernel_lockdown.7"),
         ] {
             let failure = load(error, VET, &said(&[line]));
-            let Failure::Refused(text) = &failure else { panic!("{failure:?}") };
+            let KernelError::Refused(text) = &failure else { panic!("{failure:?}") };
             assert!(line.ends_with(text.as_str()), "{text}");
         }
         // The device saw the load pass all those checks.
-        assert_eq!(load(Errno::EXIST, DEVICE, &said(&[])), Failure::Init { errno: -17 });
-        assert_eq!(load(Errno::PERM, DEVICE, &said(&[])), Failure::Init { errno: -1 });
-        assert_eq!(load(Errno::BUSY, DEVICE, &said(&[])), Failure::Init { errno: -16 });
+        assert_eq!(load(Errno::EXIST, DEVICE, &said(&[])), KernelError::Init { errno: -17 });
+        assert_eq!(load(Errno::PERM, DEVICE, &said(&[])), KernelError::Init { errno: -1 });
+        assert_eq!(load(Errno::BUSY, DEVICE, &said(&[])), KernelError::Init { errno: -16 });
         // With vet, both causes remain possible.
         for error in [Errno::EXIST, Errno::PERM, Errno::BUSY, Errno::NOEXEC, Errno::NOMEM, Errno::BADMSG, Errno::ACCESS]
         {
@@ -240,7 +240,7 @@ mod tests {
             assert!(failure.to_string().contains("init returned that, or "), "{failure}");
         }
         let listed = Attempt { name: "xfs", ..VET };
-        assert_eq!(load(Errno::EXIST, listed, &said(&[])), Failure::Exists { name: "xfs".into() });
+        assert_eq!(load(Errno::EXIST, listed, &said(&[])), KernelError::Exists { name: "xfs".into() });
         assert_eq!(load(Errno::KEYREJECTED, VET, &said(&[])).kind(), "refused");
     }
 
@@ -286,10 +286,10 @@ mod tests {
     #[test]
     fn busy_is_not_permanent() {
         let remove = |error, name: &str| of_removal(error, name, &usual().system());
-        let stage = |name: &str, stage| Failure::NotLive { name: name.into(), stage };
+        let stage = |name: &str, stage| KernelError::NotLive { name: name.into(), stage };
         assert_eq!(remove(Errno::BUSY, "slow"), stage("slow", Some(Stage::Loading)));
         assert_eq!(remove(Errno::BUSY, "gone"), stage("gone", Some(Stage::Unloading)));
-        assert_eq!(remove(Errno::BUSY, "stays"), Failure::Permanent { name: "stays".into() });
+        assert_eq!(remove(Errno::BUSY, "stays"), KernelError::Permanent { name: "stays".into() });
         // The module became live, or disappeared, between the two questions.
         assert_eq!(remove(Errno::BUSY, "xfs"), stage("xfs", None));
         assert_eq!(remove(Errno::BUSY, "nothing"), stage("nothing", None));
@@ -299,7 +299,7 @@ mod tests {
         assert_eq!(used, "module 'libcrc32c' is in use by xfs, btrfs");
         let used = remove(Errno::AGAIN, "xfs").to_string();
         assert_eq!(used, "module 'xfs' is in use, by no module (use count 1)");
-        assert_eq!(remove(Errno::NOENT, "x"), Failure::Unknown { name: "x".into() });
+        assert_eq!(remove(Errno::NOENT, "x"), KernelError::Unknown { name: "x".into() });
         assert!(remove(Errno::NOSYS, "x").to_string().contains("CONFIG_MODULE_UNLOAD"));
     }
 }

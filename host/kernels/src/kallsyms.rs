@@ -4,8 +4,8 @@
 //! run reads it once, and again only if a name is missing and the list of modules has changed since.
 
 use super::linux;
-use relobox_core::kernel::{Failure, Module};
-use relobox_core::symbols::{Symbols, Unusable, Wanted, contents};
+use relobox_core::kernel::{KernelError, Module};
+use relobox_core::symbols::{NameFilter, SymbolFileError, Symbols, contents};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -35,7 +35,7 @@ impl Kallsyms {
         names: &[&[u8]],
         also: impl Fn(&[u8]) -> bool,
         modules: &[Module],
-    ) -> Result<Symbols, Failure> {
+    ) -> Result<Symbols, KernelError> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let loaded: Vec<String> = modules.iter().map(|module| module.name.clone()).collect();
         let fresh = kept.is_none();
@@ -53,24 +53,24 @@ impl Kallsyms {
     }
 }
 
-fn unreadable(why: &str) -> Failure {
-    Failure::Unreachable(format!("{PATH}: {why}"))
+fn unreadable(why: &str) -> KernelError {
+    KernelError::Unreachable(format!("{PATH}: {why}"))
 }
 
 /// The error for a process that is shown no addresses.
-pub(crate) fn hidden() -> Failure {
-    Failure::NotAllowed(format!("{PATH} hides addresses from this process: {}", linux::hidden()))
+pub(crate) fn hidden() -> KernelError {
+    KernelError::NotAllowed(format!("{PATH} hides addresses from this process: {}", linux::hidden()))
 }
 
-fn read() -> Result<Vec<u8>, Failure> {
+fn read() -> Result<Vec<u8>, KernelError> {
     contents(Path::new(PATH)).map_err(|e| unreadable(&e.to_string()))
 }
 
-fn parse(text: &[u8], names: &[&[u8]], also: impl Fn(&[u8]) -> bool) -> Result<Symbols, Failure> {
-    let names: Wanted<'_> = names.iter().copied().collect();
+fn parse(text: &[u8], names: &[&[u8]], also: impl Fn(&[u8]) -> bool) -> Result<Symbols, KernelError> {
+    let names: NameFilter<'_> = names.iter().copied().collect();
     let mut symbols = Symbols::new();
     symbols.read(text, |name| names.contains(name) || also(name)).map_err(|unusable| match unusable {
-        Unusable::Hidden => hidden(),
+        SymbolFileError::Hidden => hidden(),
         _ => unreadable(&unusable.to_string()),
     })?;
     Ok(symbols)

@@ -5,7 +5,7 @@ use super::log::Reader;
 use super::proc::System;
 use relobox_abi::order;
 use relobox_core::areas::{Area, Kind, PAGE};
-use relobox_core::kernel::{Failure, Loaded, Machine, Module};
+use relobox_core::kernel::{KernelError, Loaded, Machine, Module};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::CString;
@@ -34,7 +34,7 @@ pub(crate) fn finit_module(file: BorrowedFd<'_>, name: &str, args: &str, packed:
 
 impl LoadCall {
     /// Returns the outcome. `finalized` says that only parameters, sysfs and init were left to do.
-    pub(crate) fn outcome(self, finalized: bool) -> Result<Loaded, Failure> {
+    pub(crate) fn outcome(self, finalized: bool) -> Result<Loaded, KernelError> {
         let Self { name, args, packed, result, log } = self;
         let log = log.read();
         match result {
@@ -55,8 +55,8 @@ impl LoadCall {
 }
 
 /// Calls delete_module(2), without waiting for users.
-pub(crate) fn remove(name: &str) -> Result<(), Failure> {
-    let Ok(text) = CString::new(name) else { return Err(Failure::Unknown { name: name.to_owned() }) };
+pub(crate) fn remove(name: &str) -> Result<(), KernelError> {
+    let Ok(text) = CString::new(name) else { return Err(KernelError::Unknown { name: name.to_owned() }) };
     // O_NONBLOCK: a module in use is refused. The value is the same on all architectures but alpha and mips.
     let nonblock = rustix::fs::OFlags::NONBLOCK.bits();
     rustix::system::delete_module(&text, nonblock as _)
@@ -64,7 +64,7 @@ pub(crate) fn remove(name: &str) -> Result<(), Failure> {
 }
 
 /// Explains why this process may not load modules, if that can be seen before it tries.
-pub(crate) fn forbidden() -> Option<Failure> {
+pub(crate) fn forbidden() -> Option<KernelError> {
     errno::forbidden(Errno::PERM, "load", &System::default())
 }
 
@@ -74,8 +74,8 @@ pub(crate) fn hidden() -> String {
 }
 
 /// The error for a module that is given as areas of bytes. No real kernel takes one.
-pub(crate) fn not_by_bytes() -> Failure {
-    Failure::Refused("this kernel takes modules as files".into())
+pub(crate) fn not_by_bytes() -> KernelError {
+    KernelError::Refused("this kernel takes modules as files".into())
 }
 
 /// The machine that this kernel runs on, which is the one that this program was compiled for.
@@ -111,13 +111,13 @@ pub fn machine() -> Machine {
 }
 
 /// Reads /proc/modules.
-pub(crate) fn loaded() -> Result<Vec<Module>, Failure> {
+pub(crate) fn loaded() -> Result<Vec<Module>, KernelError> {
     System::default().modules().map_err(|e| {
         let hint = match e.kind() {
             std::io::ErrorKind::NotFound => " (is this kernel built with CONFIG_MODULES, and /proc mounted?)",
             _ => "",
         };
-        Failure::Unreachable(format!("/proc/modules: {e}{hint}"))
+        KernelError::Unreachable(format!("/proc/modules: {e}{hint}"))
     })
 }
 

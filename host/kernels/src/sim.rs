@@ -29,10 +29,10 @@
 use relobox_abi::order;
 use relobox_core::areas::Kind;
 use relobox_core::kernel::{
-    Export, Failure, Form, Kernel, Listing, Load, Loaded, Machine, Module, Protection, Request,
+    Export, Kernel, KernelError, Listing, Load, LoadFormat, Loaded, Machine, Module, Protection, Request,
 };
 use relobox_simkernel::protocol as wire;
-use relobox_simkernel::{Client, ClientError, Refusal};
+use relobox_simkernel::{Client, ClientError, SimError};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -63,7 +63,7 @@ impl Sim {
     ///
     /// # Errors
     /// [`Failure::Unreachable`] if no kernel answers there, or if it speaks another version of the protocol.
-    pub fn connect(socket: &Path) -> Result<Self, Failure> {
+    pub fn connect(socket: &Path) -> Result<Self, KernelError> {
         Ok(Self { client: Client::connect(socket).map_err(failure)? })
     }
 
@@ -72,7 +72,7 @@ impl Sim {
     ///
     /// # Errors
     /// [`Failure::Unreachable`] if the program cannot be started, or does not answer.
-    pub fn start(exe: &Path, args: &[OsString], socket: &Path) -> Result<Self, Failure> {
+    pub fn start(exe: &Path, args: &[OsString], socket: &Path) -> Result<Self, KernelError> {
         Ok(Self { client: relobox_simkernel::start(exe, args, socket).map_err(failure)? })
     }
 
@@ -80,7 +80,7 @@ impl Sim {
     ///
     /// # Errors
     /// [`Failure::Unreachable`] if the kernel does not answer.
-    pub fn log(&mut self) -> Result<Vec<(u8, String)>, Failure> {
+    pub fn log(&mut self) -> Result<Vec<(u8, String)>, KernelError> {
         let lines = self.client.log().map_err(failure)?;
         Ok(lines.into_iter().map(|line| (line.level, line.text)).collect())
     }
@@ -89,20 +89,20 @@ impl Sim {
     ///
     /// # Errors
     /// [`Failure::Unreachable`] if the kernel does not answer.
-    pub fn power_off(self) -> Result<(), Failure> {
+    pub fn power_off(self) -> Result<(), KernelError> {
         self.client.power_off().map_err(failure)
     }
 }
 
 impl Kernel for Sim {
     /// Lists everything, also what is not in `wanted`: this kernel has few symbols.
-    fn list(&mut self, _: Option<&[&[u8]]>) -> Result<Listing, Failure> {
+    fn list(&mut self, _: Option<&[&[u8]]>) -> Result<Listing, KernelError> {
         let list = self.client.list().map_err(failure)?;
         let (machine, class, order) = MACHINE;
         Ok(Listing {
             release: list.release,
             vermagic: list.vermagic,
-            form: Form::Areas,
+            form: LoadFormat::Areas,
             complete: true,
             machine: Machine { name: list.machine, machine, class, order },
             modules: list.modules.into_iter().map(module).collect(),
@@ -110,17 +110,17 @@ impl Kernel for Sim {
         })
     }
 
-    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
+    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, KernelError> {
         let wanted: Vec<_> = areas.iter().map(|a| wire::AreaRequest { size: a.size, align: a.align }).collect();
         let granted = self.client.allocate(&wanted).map_err(failure)?;
         Ok(granted.into_iter().map(|area| area.address).collect())
     }
 
-    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure> {
+    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), KernelError> {
         self.client.put(address, bytes).map_err(failure)
     }
 
-    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), Failure> {
+    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), KernelError> {
         let protection = match protection {
             Protection::ReadOnly => wire::Protection::ReadOnly,
             Protection::ReadExecute => wire::Protection::ReadExecute,
@@ -128,7 +128,7 @@ impl Kernel for Sim {
         self.client.protect(area, protection).map_err(failure)
     }
 
-    fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
+    fn load(&mut self, load: &Load) -> Result<Loaded, KernelError> {
         let areas = load.areas.iter().map(|(address, kind)| {
             let after_init = match kind {
                 Kind::InitText | Kind::InitRoData | Kind::InitData | Kind::Init => wire::AfterInit::Free,
@@ -143,7 +143,7 @@ impl Kernel for Sim {
         if let Some((_, bytes)) = load.params
             && bytes % PARAM != 0
         {
-            return Err(Failure::Refused(format!(
+            return Err(KernelError::Refused(format!(
                 "a parameter table of {bytes} bytes is not one of {PARAM} bytes each"
             )));
         }
@@ -161,11 +161,11 @@ impl Kernel for Sim {
         Ok(Loaded { returned: loaded.returned, unknown_args: loaded.unknown_args })
     }
 
-    fn call(&mut self, address: u64) -> Result<i32, Failure> {
+    fn call(&mut self, address: u64) -> Result<i32, KernelError> {
         self.client.call(address).map_err(failure)
     }
 
-    fn remove(&mut self, name: &str) -> Result<(), Failure> {
+    fn remove(&mut self, name: &str) -> Result<(), KernelError> {
         self.client.remove(name).map_err(failure)
     }
 }
@@ -188,25 +188,25 @@ fn module(m: wire::Module) -> Module {
     }
 }
 
-fn failure(error: ClientError) -> Failure {
+fn failure(error: ClientError) -> KernelError {
     let refusal = match error {
         ClientError::Refused(refusal) => refusal,
         ClientError::KernelDied { during, report } => {
             let report = report.map(|report| relobox_core::text::decoded(report.as_bytes()));
-            return Failure::Died { during, report };
+            return KernelError::Died { during, report };
         }
-        other => return Failure::Unreachable(other.to_string()),
+        other => return KernelError::Unreachable(other.to_string()),
     };
     match refusal {
-        Refusal::InitFailed { errno, .. } => Failure::Init { errno },
-        Refusal::BadArgument { argument, errno, .. } => Failure::Argument { argument, errno },
-        Refusal::Exists { name } => Failure::Exists { name },
-        Refusal::Unknown { name } => Failure::Unknown { name },
-        Refusal::InUse { name, users } => Failure::InUse { name, count: Some(users.len() as u32), users },
-        Refusal::Permanent { name } => Failure::Permanent { name },
-        Refusal::NeedsMissing { needed, .. } => Failure::Missing { needed },
-        Refusal::Stale { used, .. } => Failure::Stale { used },
-        Refusal::NoSpace { size, .. } => Failure::NoSpace { size },
-        other => Failure::Refused(other.to_string()),
+        SimError::InitFailed { errno, .. } => KernelError::Init { errno },
+        SimError::BadArgument { argument, errno, .. } => KernelError::Argument { argument, errno },
+        SimError::Exists { name } => KernelError::Exists { name },
+        SimError::Unknown { name } => KernelError::Unknown { name },
+        SimError::InUse { name, users } => KernelError::InUse { name, count: Some(users.len() as u32), users },
+        SimError::Permanent { name } => KernelError::Permanent { name },
+        SimError::NeedsMissing { needed, .. } => KernelError::Missing { needed },
+        SimError::Stale { used, .. } => KernelError::Stale { used },
+        SimError::NoSpace { size, .. } => KernelError::NoSpace { size },
+        other => KernelError::Refused(other.to_string()),
     }
 }

@@ -6,7 +6,9 @@
 use super::kallsyms::{self, Kallsyms};
 use super::linux;
 use relobox_core::areas::{Kind, PAGE};
-use relobox_core::kernel::{Export, Failure, Form, Kernel, Listing, Load, Loaded, Module, Protection, Request};
+use relobox_core::kernel::{
+    Export, Kernel, KernelError, Listing, Load, LoadFormat, Loaded, Module, Protection, Request,
+};
 use relobox_core::symbols::Symbols;
 use std::collections::HashMap;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -46,7 +48,7 @@ impl Vet {
 }
 
 impl Kernel for Vet {
-    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, KernelError> {
         let mut modules = linux::loaded()?;
         let mut symbols = Symbols::new();
         if let Some(names) = wanted {
@@ -79,7 +81,7 @@ impl Kernel for Vet {
         Ok(Listing {
             release: uname.release().to_string_lossy().into_owned(),
             vermagic: uname.release().to_string_lossy().into_owned(),
-            form: Form::Original,
+            form: LoadFormat::Original,
             // Where it has export tables' names, it has everything.
             complete: symbols.know_exports(),
             machine: linux::machine(),
@@ -88,12 +90,12 @@ impl Kernel for Vet {
         })
     }
 
-    fn modules(&mut self) -> Result<Vec<Module>, Failure> {
+    fn modules(&mut self) -> Result<Vec<Module>, KernelError> {
         linux::loaded()
     }
 
     /// Nothing is allocated: the addresses are in reach of the kernel, as those that it will choose.
-    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
+    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, KernelError> {
         let place = |area: &Request| {
             if let (Kind::PerCpu, Some(at)) = (area.kind, self.per_cpu) {
                 return at.next_multiple_of(area.align.max(1));
@@ -105,21 +107,21 @@ impl Kernel for Vet {
         Ok(areas.iter().map(place).collect())
     }
 
-    fn put(&mut self, _: u64, _: &[u8]) -> Result<(), Failure> {
+    fn put(&mut self, _: u64, _: &[u8]) -> Result<(), KernelError> {
         Err(linux::not_by_bytes())
     }
 
-    fn protect(&mut self, _: u64, _: Protection) -> Result<(), Failure> {
+    fn protect(&mut self, _: u64, _: Protection) -> Result<(), KernelError> {
         Err(linux::not_by_bytes())
     }
 
-    fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
-        let file = self.file.as_ref().ok_or_else(|| Failure::Refused("no file was given to load".into()))?;
+    fn load(&mut self, load: &Load) -> Result<Loaded, KernelError> {
+        let file = self.file.as_ref().ok_or_else(|| KernelError::Refused("no file was given to load".into()))?;
         // Nothing says how far the kernel comes.
         linux::finit_module(file.as_fd(), &load.name, &load.args, self.packed).outcome(false)
     }
 
-    fn remove(&mut self, name: &str) -> Result<(), Failure> {
+    fn remove(&mut self, name: &str) -> Result<(), KernelError> {
         linux::remove(name)
     }
 }
@@ -144,7 +146,7 @@ fn places(symbols: &Symbols, modules: &[relobox_core::kernel::Module]) -> Option
 mod tests {
     use super::*;
     use crate::proc::modules;
-    use relobox_core::symbols::Unusable;
+    use relobox_core::symbols::SymbolFileError;
 
     fn symbols(text: &str) -> Symbols {
         let mut symbols = Symbols::new();
@@ -175,7 +177,7 @@ mod tests {
         let loaded = modules("a 4096 0 - Live 0x0000000000000000\n");
         for text in [X86_64, ARM64] {
             let mut symbols = Symbols::new();
-            assert_eq!(symbols.read(hidden(text).as_bytes(), |_| true), Err(Unusable::Hidden));
+            assert_eq!(symbols.read(hidden(text).as_bytes(), |_| true), Err(SymbolFileError::Hidden));
         }
         // Only the modules' addresses are hidden: the image says where.
         assert_eq!(places(&symbols(X86_64), &loaded).unwrap().0, 0xffff_ffff_82e2_f000);

@@ -13,7 +13,7 @@ use super::stub::Stubs;
 use super::test_module::{Relocation, Section, TestModule};
 use relobox_abi::{effect, row_flag};
 use relobox_core::error::{Error, Result};
-use relobox_link::description::{About, PluginRow};
+use relobox_link::description::{PluginDescription, PluginRow};
 use relobox_link::guests::Plugin;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,8 +45,8 @@ fn same_fault(one: &Fault, other: &Fault) -> bool {
 #[must_use]
 pub fn comparable(plugins: [&Plugin; 2], module: &TestModule) -> bool {
     let [one, two] = plugins.map(|plugin| &plugin.about);
-    let links = |about: &About| ReferenceModel::from_description(about).links(module);
-    let undisturbed = |about: &About, s: &Section| {
+    let links = |about: &PluginDescription| ReferenceModel::from_description(about).links(module);
+    let undisturbed = |about: &PluginDescription, s: &Section| {
         let places = Places::of(about, s);
         let leads = |r: &Relocation| about.row(r.kind).is_some_and(may_be_indirect);
         (0..).zip(&s.relocations).all(|(i, r)| places.sharing(i) != Sharing::Mixed || !leads(r))

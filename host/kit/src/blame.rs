@@ -4,7 +4,7 @@ use super::places::span;
 use super::test_module::TestModule;
 use relobox_abi::{pairing, row_flag};
 use relobox_core::text::decoded;
-use relobox_link::description::{About, PluginRow};
+use relobox_link::description::{PluginDescription, PluginRow};
 
 /// Returns the name of the row that most likely changed the byte at `offset` of the section `section` (a name as
 /// returned by [`decoded`]), joined with the name of its partner if both rows write in the same way. Returns `None` if
@@ -13,7 +13,7 @@ use relobox_link::description::{About, PluginRow};
 /// A relocation that may declare further windows and whose declared range covers the byte comes first; otherwise the
 /// nearest relocation is chosen.
 #[must_use]
-pub fn blame(about: &About, module: &TestModule, section: &str, offset: u64) -> Option<String> {
+pub fn blame(about: &PluginDescription, module: &TestModule, section: &str, offset: u64) -> Option<String> {
     let sections = module.groups().filter(|(_, s)| decoded(s.name.as_bytes()) == section);
     let relocations = sections.flat_map(|(_, s)| &s.relocations);
     let writing = relocations.filter_map(|r| Some((r, about.row(r.kind).filter(|row| row.writes())?)));

@@ -1,14 +1,14 @@
 //! Comparison of the outcome of a module with the predictions of the reference model.
 
 use super::blame::blame;
-use super::diagnostic::{Diagnostic, DiagnosticKind, accepted};
+use super::diagnostic::{DiagnosticKind, PluginDiagnostic, accepted};
 use super::fault_kinds::FaultKinds;
 use super::prediction::Prediction;
 use super::reference_model::ReferenceModel;
 use super::run::{Fault, Linked, Outcome};
 use super::test_module::{Relocation, TestModule};
 use relobox_abi::symbol_flag;
-use relobox_core::error::Misbehaviour;
+use relobox_core::error::GuestError;
 use relobox_core::text;
 
 impl ReferenceModel<'_> {
@@ -16,14 +16,14 @@ impl ReferenceModel<'_> {
     ///
     /// # Errors
     ///
-    /// The first [`Diagnostic`]: a contract violation, wrong bytes, a module that was linked or refused by mistake, or
+    /// The first [`PluginDiagnostic`]: a contract violation, wrong bytes, a module that was linked or refused by mistake, or
     /// a refusal for the wrong reason.
-    pub fn check(&self, module: &TestModule, outcome: &Outcome) -> Result<(), Diagnostic> {
+    pub fn check(&self, module: &TestModule, outcome: &Outcome) -> Result<(), PluginDiagnostic> {
         match outcome {
-            Outcome::GuestError(what) => Err(Diagnostic {
+            Outcome::GuestError(what) => Err(PluginDiagnostic {
                 kind: DiagnosticKind::ContractViolation,
                 about: match what {
-                    Misbehaviour::Window { section, offset } => blame(self.about(), module, section, *offset),
+                    GuestError::OutOfWindowWrite { section, offset } => blame(self.about(), module, section, *offset),
                     _ => None,
                 }
                 .unwrap_or_else(|| self.about().name.clone()),
@@ -35,7 +35,7 @@ impl ReferenceModel<'_> {
         }
     }
 
-    fn check_linked(&self, module: &TestModule, linked: &Linked) -> Result<(), Diagnostic> {
+    fn check_linked(&self, module: &TestModule, linked: &Linked) -> Result<(), PluginDiagnostic> {
         if let Some((_, s)) = module.groups().find(|(_, s)| !self.takes(s.in_place)) {
             let expected = format!("addend-form, since its addends are {}", form(s.in_place));
             return Err(accepted(s.name.clone(), expected));
@@ -58,12 +58,13 @@ impl ReferenceModel<'_> {
         self.resolve_indirection(module, linked, &predictions).map(drop)
     }
 
-    fn check_refused(&self, module: &TestModule, faults: &[Fault]) -> Result<(), Diagnostic> {
+    fn check_refused(&self, module: &TestModule, faults: &[Fault]) -> Result<(), PluginDiagnostic> {
         let actual = |fault: &Fault| match fault.relocation {
             Some(_) => format!("{} (value {})", fault.kind, text::hex_value(fault.value)),
             None => format!("{}, of no relocation", fault.kind),
         };
-        if module.groups().any(|(_, s)| !self.takes(s.in_place)) {
+        // A plugin does not look at the addends of a machine that it does not link.
+        if self.links(module) && module.groups().any(|(_, s)| !self.takes(s.in_place)) {
             let form = faults.iter().any(|f| f.kind == "addend-form" && f.relocation.is_some());
             return if form { Ok(()) } else { Err(reason(&module.sections[0].name, "addend-form", faults, actual)) };
         }
@@ -92,7 +93,7 @@ impl ReferenceModel<'_> {
             };
             match prediction(index) {
                 Some(Prediction::Bytes(_) | Prediction::Accepted | Prediction::Unchanged) => {
-                    return Err(Diagnostic {
+                    return Err(PluginDiagnostic {
                         kind: DiagnosticKind::Refused,
                         about: self.name(module, index as usize),
                         expected: "to be linked".into(),
@@ -127,9 +128,9 @@ fn form(in_place: bool) -> &'static str {
     if in_place { "in place" } else { "explicit" }
 }
 
-fn reason(about: &str, kinds: &str, faults: &[Fault], actual: impl Fn(&Fault) -> String) -> Diagnostic {
+fn reason(about: &str, kinds: &str, faults: &[Fault], actual: impl Fn(&Fault) -> String) -> PluginDiagnostic {
     let actual: Vec<_> = faults.iter().take(3).map(actual).collect();
-    Diagnostic {
+    PluginDiagnostic {
         kind: DiagnosticKind::Reason,
         about: about.to_owned(),
         expected: format!("a fault of it: {kinds}"),

@@ -1,7 +1,7 @@
 //! Checks that cost grows in proportion: a module is repeated, and the fuel and memory of each repetition are compared.
 //! Time is never measured.
 
-use super::diagnostic::{Diagnostic, DiagnosticKind};
+use super::diagnostic::{DiagnosticKind, PluginDiagnostic};
 use super::plugin_under_test::PluginUnderTest;
 use super::run::Outcome;
 use super::test_module::{Section, Symbol, TestModule};
@@ -114,17 +114,17 @@ fn repeated(module: &TestModule, growth: Growth, times: usize) -> TestModule {
 ///
 /// # Errors
 ///
-/// A [`Diagnostic`] if the plugin breaks the contract, or if fuel or memory grow faster than in proportion.
+/// A [`PluginDiagnostic`] if the plugin breaks the contract, or if fuel or memory grow faster than in proportion.
 pub(crate) fn check_growth(
     under_test: &PluginUnderTest<'_>,
     module: &TestModule,
     growth: Growth,
-) -> Result<(), Diagnostic> {
+) -> Result<(), PluginDiagnostic> {
     let mut points = Vec::new();
     for times in [250usize, 500, 1000, 2000] {
         let run = under_test.run(&repeated(module, growth, times));
         if let Outcome::GuestError(what) = run.outcome {
-            return Err(Diagnostic {
+            return Err(PluginDiagnostic {
                 kind: DiagnosticKind::ContractViolation,
                 about: format!("{times} times the {}", growth.as_str()),
                 expected: "an answer".into(),
@@ -146,7 +146,7 @@ pub(crate) fn check_growth(
     let hoards = far > near.saturating_mul(16) + (4 << 20);
     let report = |expected: String, actual: String| {
         let about = format!("{} times the {}", points[3].0, growth.as_str());
-        Err(Diagnostic { kind: DiagnosticKind::Cost, about, expected, actual })
+        Err(PluginDiagnostic { kind: DiagnosticKind::Cost, about, expected, actual })
     };
     match (steeper, hoards) {
         (true, _) => report(format!("about {first} units of fuel for each further one"), format!("{last} units")),

@@ -1,14 +1,14 @@
 //! Static checks on a description: contradictions that can be seen without running the plugin.
 
 use super::bits::{dropped_bits, missing_bits};
-use super::diagnostic::{Diagnostic, DiagnosticKind};
+use super::diagnostic::{DiagnosticKind, PluginDiagnostic};
 use super::formula::{Formula, Letters};
 use super::group::Group;
 use super::runner::{CheckContext, CheckRunner};
 use super::value_source::half;
 use relobox_abi::{effect, order, pairing, row_flag, rule};
 use relobox_core::rng::Rng;
-use relobox_link::description::{About, PluginRow};
+use relobox_link::description::{PluginDescription, PluginRow};
 use std::collections::HashSet;
 
 /// Runs the checks of the group `description`.
@@ -40,10 +40,10 @@ pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
 
 fn report(cx: &mut CheckContext<'_>, about: &str, expected: &str, actual: String) {
     let (about, expected) = (about.to_owned(), expected.to_owned());
-    cx.report(Diagnostic { kind: DiagnosticKind::Description, about, expected, actual });
+    cx.report(PluginDiagnostic { kind: DiagnosticKind::Description, about, expected, actual });
 }
 
-fn look(cx: &mut CheckContext<'_>, about: &About, row: &PluginRow) {
+fn look(cx: &mut CheckContext<'_>, about: &PluginDescription, row: &PluginRow) {
     let r = &row.row;
     if !row.writes() {
         if r.window_len != 0 || r.width != 0 {

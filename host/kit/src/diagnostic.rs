@@ -53,7 +53,7 @@ impl DiagnosticKind {
 
 /// A defect of a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Diagnostic {
+pub struct PluginDiagnostic {
     /// The kind of defect.
     #[serde(rename = "wrong")]
     pub kind: DiagnosticKind,
@@ -66,7 +66,7 @@ pub struct Diagnostic {
     pub actual: String,
 }
 
-impl fmt::Display for Diagnostic {
+impl fmt::Display for PluginDiagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: expected {}; got {}", self.about, self.expected, self.actual)
     }
@@ -86,7 +86,7 @@ impl ReferenceModel<'_> {
     ///
     /// # Errors
     ///
-    /// A [`Diagnostic`] if known bits differ.
+    /// A [`PluginDiagnostic`] if known bits differ.
     pub(crate) fn compare(
         &self,
         module: &TestModule,
@@ -94,7 +94,7 @@ impl ReferenceModel<'_> {
         (section, r): (usize, &Relocation),
         bytes: &FieldBytes,
         made: &[u8],
-    ) -> Result<(), Diagnostic> {
+    ) -> Result<(), PluginDiagnostic> {
         let at = r.offset as usize;
         let place = |all: &[u8]| -> Vec<u8> {
             all.get(at..).and_then(|rest| rest.get(..bytes.len)).unwrap_or_default().to_vec()
@@ -113,7 +113,7 @@ impl ReferenceModel<'_> {
             DiagnosticKind::Neighbours
         };
         let formula = row.map_or("", |row| row.formula.as_str());
-        Err(Diagnostic {
+        Err(PluginDiagnostic {
             kind,
             about: name(),
             expected: format!(
@@ -128,8 +128,8 @@ impl ReferenceModel<'_> {
 }
 
 /// Makes the diagnostic about a module that should have been refused.
-pub(crate) fn accepted(about: String, kinds: String) -> Diagnostic {
-    Diagnostic {
+pub(crate) fn accepted(about: String, kinds: String) -> PluginDiagnostic {
+    PluginDiagnostic {
         kind: DiagnosticKind::Accepted,
         about,
         expected: format!("a fault: {kinds}"),

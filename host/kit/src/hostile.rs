@@ -1,7 +1,7 @@
 //! Checks with malformed records: the plugin must refuse each of them with the right fault, without breaking the
 //! contract.
 
-use super::diagnostic::{Diagnostic, DiagnosticKind};
+use super::diagnostic::{DiagnosticKind, PluginDiagnostic};
 use super::fixture::Fixture;
 use super::group::Group;
 use super::oracle::Oracle;
@@ -225,7 +225,7 @@ fn strangers(cx: &mut CheckContext<'_>, machines: &[Machine]) {
             match cx.under_test().run(&made.module).outcome {
                 Outcome::Refused(_) => {}
                 Outcome::Linked(_) => linked = true,
-                Outcome::GuestError(what) => cx.report(Diagnostic {
+                Outcome::GuestError(what) => cx.report(PluginDiagnostic {
                     kind: DiagnosticKind::ContractViolation,
                     about: "a job for another machine".into(),
                     expected: "bad-machine".into(),

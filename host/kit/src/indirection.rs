@@ -5,19 +5,19 @@
 //! kit knows no instructions. But two targets must never share code, and where all samples have the target as a word at
 //! a fixed distance behind the start of the code, all modules must have it there.
 
-use super::diagnostic::{Diagnostic, DiagnosticKind, accepted, hex};
+use super::diagnostic::{DiagnosticKind, PluginDiagnostic, accepted, hex};
 use super::encode::HAS_FALLBACK;
 use super::field::Field;
 use super::formula::{EntryContents, Letters};
 use super::places::{Places, Sharing};
-use super::prediction::Prediction;
+use super::prediction::{FieldBytes, Prediction};
 use super::reference_model::{ReferenceModel, Site};
 use super::run::{Linked, Made};
 use super::tables::{Role, TableFormula, Tables, combinations, slots, substitute, table_addresses, word};
-use super::test_module::{Relocation, TestModule};
+use super::test_module::{Relocation, Symbol, TestModule};
 use super::value::FieldValue;
 use super::value_source::TABLES;
-use relobox_abi::{effect, pairing, row_flag};
+use relobox_abi::{effect, pairing, row_flag, symbol_flag};
 use relobox_core::text;
 use relobox_link::description::PluginRow;
 use std::collections::HashMap;
@@ -68,13 +68,13 @@ impl ReferenceModel<'_> {
     ///
     /// # Errors
     ///
-    /// A [`Diagnostic`] about the first field with a wrong destination.
+    /// A [`PluginDiagnostic`] about the first field with a wrong destination.
     pub(crate) fn resolve_indirection(
         &self,
         module: &TestModule,
         linked: &Linked,
         predictions: &[Prediction],
-    ) -> Result<Vec<u32>, Diagnostic> {
+    ) -> Result<Vec<u32>, PluginDiagnostic> {
         let mut resolved = Vec::new();
         let leads = |v: &Prediction| matches!(v, Prediction::Unknown(why) if *why == TABLES || *why == HAS_FALLBACK);
         if !predictions.iter().any(leads) || !self.inputs_match(module) {
@@ -115,7 +115,7 @@ impl ReferenceModel<'_> {
         linked: &Linked,
         name: &dyn Fn() -> String,
         owners: &mut HashMap<u64, u64>,
-    ) -> Result<bool, Diagnostic> {
+    ) -> Result<bool, PluginDiagnostic> {
         // A low half has the value of the high half at its label.
         let is_low = row.row.pairing == pairing::LABEL;
         let (at, its) = match is_low {
@@ -170,7 +170,7 @@ impl ReferenceModel<'_> {
         Err(refused.unwrap_or_else(|| {
             let values: Vec<_> = targets.iter().map(|target| text::hex_value(target.cast_signed())).collect();
             let tables: Vec<_> = linked.made.iter().filter(|m| !m.text).map(shown).collect();
-            Diagnostic {
+            PluginDiagnostic {
                 kind: DiagnosticKind::Bytes,
                 about: name(),
                 expected: format!("an entry that holds {}", values.join(" or ")),
@@ -207,20 +207,32 @@ impl ReferenceModel<'_> {
         linked: &Linked,
         name: &dyn Fn() -> String,
         owners: &mut HashMap<u64, u64>,
-    ) -> Result<bool, Diagnostic> {
+    ) -> Result<bool, PluginDiagnostic> {
         let Ok(letters) = self.letters(site, row) else { return Ok(false) };
         // A plugin may leave a call of an undefined weak symbol unresolved.
         if letters.s == 0 || !solvable(row) {
             return Ok(false);
         }
         let codes = self.code(&self.tables, site, row, linked, letters);
-        let diagnostic = |expected: String, actual: String| Diagnostic {
+        let diagnostic = |expected: String, actual: String| PluginDiagnostic {
             kind: DiagnosticKind::Bytes,
             about: name(),
             expected,
             actual,
         };
         let Some((first, target)) = codes.first().copied() else {
+            // A plugin may prefer a symbol that the module defines to code for it.
+            let symbol = (site.relocation().symbol as usize).checked_sub(1).and_then(|i| site.module.symbols.get(i));
+            let own = |symbol: &&Symbol| symbol.section != 0 || symbol.flags & symbol_flag::ABSOLUTE != 0;
+            if let Some(symbol) = symbol.filter(own) {
+                // What st_other says of it, such as a second entry point, only the plugin knows.
+                let Some(direct) = self.direct(site, row, letters).filter(|_| symbol.other == 0) else {
+                    return Ok(false);
+                };
+                let made = linked.sections.get(site.section).map_or(&[][..], Vec::as_slice);
+                let compared = self.compare(site.module, name, (site.section, site.relocation()), &direct, made);
+                return compared.map(|()| true);
+            }
             let bytes = linked.sections.get(site.section).and_then(|s| s.get(site.relocation().offset as usize..));
             let actual = hex(bytes.and_then(|b| b.get(..row.row.width.into())).unwrap_or_default());
             return Err(diagnostic("a field that leads to code that the plugin made".into(), actual));
@@ -246,6 +258,21 @@ impl ReferenceModel<'_> {
             return Err(diagnostic("different code for each target".into(), actual));
         }
         Ok(true)
+    }
+
+    /// Returns the field's bytes if it refers to its symbol itself instead of code.
+    fn direct(&self, site: &Site<'_>, row: &PluginRow, letters: Letters) -> Option<FieldBytes> {
+        let TableFormula { formula, holds, letters: which } = self.tables.table_formula(row.row.kind)?;
+        if !which.iter().all(|letter| self.tables.roles(*letter) == [Role::Code]) {
+            return None;
+        }
+        let addend = if *holds == EntryContents::Symbol { 0 } else { letters.a };
+        let letters = substitute(letters, which, &vec![letters.s.wrapping_add(addend); which.len()]);
+        let value = FieldValue::read(site.module, row, formula.readings(&letters, site.module.class));
+        match self.encode(site, row, value) {
+            Prediction::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
     }
 
     /// Returns the possible starts of the code to which a field refers, each with its target.

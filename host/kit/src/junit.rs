@@ -36,7 +36,7 @@ fn status(check: &Check) -> TestCaseStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostic::{Diagnostic, DiagnosticKind};
+    use crate::diagnostic::{DiagnosticKind, PluginDiagnostic};
     use crate::group::Group;
 
     use crate::runner::{Check, CheckFailure};
@@ -45,7 +45,7 @@ mod tests {
     fn checks_are_test_cases() {
         let failure = |kind| {
             let (about, expected, actual) = ("R_<&\">\u{1}".into(), "x".into(), "y".into());
-            CheckFailure { diagnostic: Diagnostic { kind, about, expected, actual }, reproducer: None }
+            CheckFailure { diagnostic: PluginDiagnostic { kind, about, expected, actual }, reproducer: None }
         };
         let mut check = Check::new(Group::Vectors, "R_<&\">");
         (check.cases, check.failed) = (3, 1);

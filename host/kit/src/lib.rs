@@ -65,7 +65,7 @@ mod vectors;
 
 pub use conformance::{ConformanceReport, run_checks};
 pub use cost::Growth;
-pub use diagnostic::{Diagnostic, DiagnosticKind};
+pub use diagnostic::{DiagnosticKind, PluginDiagnostic};
 pub use fixture::Fixture;
 pub use group::Group;
 pub use indirection::RowCoverage;

@@ -1,7 +1,7 @@
 //! Metamorphic oracles: a second module is derived from the first, and a relation between the two results must hold,
 //! whatever a relocation means. If the plugin refuses either module, there is nothing to compare.
 
-use super::diagnostic::{Diagnostic, DiagnosticKind, hex};
+use super::diagnostic::{DiagnosticKind, PluginDiagnostic, hex};
 use super::field::Field;
 use super::places::{Places, Sharing};
 use super::plugin_under_test::PluginUnderTest;
@@ -11,7 +11,7 @@ use super::test_module::{Relocation, Section, TestModule};
 use relobox_abi::{effect, pairing, row_flag};
 use relobox_core::rng::Rng;
 use relobox_core::text;
-use relobox_link::description::{About, PluginRow};
+use relobox_link::description::{PluginDescription, PluginRow};
 use std::ops::Range;
 
 /// The part of the input that is moved.
@@ -92,13 +92,13 @@ fn linked(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Option<Linke
 ///
 /// # Errors
 ///
-/// A [`Diagnostic`] about the first field that did not change as expected.
+/// A [`PluginDiagnostic`] about the first field that did not change as expected.
 pub(crate) fn shift(
     under_test: &PluginUnderTest<'_>,
     module: &TestModule,
     what: Moves,
     by: u64,
-) -> Result<(), Diagnostic> {
+) -> Result<(), PluginDiagnostic> {
     let (Some(before), Some(after)) = (linked(under_test, module), linked(under_test, &moved(module, what, by))) else {
         return Ok(());
     };
@@ -141,7 +141,7 @@ pub(crate) fn shift(
             }
             let expected = expected(&factors[0]);
             let word = |word: u64| hex(&field.bytes(word)[..field.width.min(8)]);
-            return Err(Diagnostic {
+            return Err(PluginDiagnostic {
                 kind: DiagnosticKind::Differs,
                 about: format!("{} at {}+{:#x}", row.name, s.name, r.offset),
                 expected: format!(
@@ -209,8 +209,8 @@ fn owned(under_test: &PluginUnderTest<'_>, module: &TestModule, section: &Sectio
 ///
 /// # Errors
 ///
-/// A [`Diagnostic`] about the first byte that violates this.
-pub(crate) fn poison(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), Diagnostic> {
+/// A [`PluginDiagnostic`] about the first byte that violates this.
+pub(crate) fn poison(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), PluginDiagnostic> {
     let mut inverted = module.clone();
     let masks: Vec<_> = module.sections.iter().map(|s| owned(under_test, module, s)).collect();
     for (section, (_, read)) in inverted.sections.iter_mut().zip(&masks) {
@@ -226,7 +226,7 @@ pub(crate) fn poison(under_test: &PluginUnderTest<'_>, module: &TestModule) -> R
             let is = &linked.sections[section];
             let stray = (0..was.len()).find(|i| (was[*i] ^ is[*i]) & !own[*i] != 0);
             if let Some(i) = stray {
-                return Err(Diagnostic {
+                return Err(PluginDiagnostic {
                     kind: DiagnosticKind::Neighbours,
                     about: near(under_test, s, i),
                     expected: format!("byte {i:#x} to keep its bits {:#04x} of {:#04x}", !own[i], was[i]),
@@ -245,7 +245,7 @@ pub(crate) fn poison(under_test: &PluginUnderTest<'_>, module: &TestModule) -> R
         let differs =
             (0..own.len()).find(|i| (a[*i] ^ b[*i]) & own[*i] != 0 && !derived.iter().any(|range| range.contains(i)));
         if let Some(i) = differs {
-            return Err(Diagnostic {
+            return Err(PluginDiagnostic {
                 kind: DiagnosticKind::Bytes,
                 about: near(under_test, s, i),
                 expected: format!("byte {i:#x} to be the same whatever was in the field, {:#04x}", a[i]),
@@ -264,14 +264,14 @@ fn near(under_test: &PluginUnderTest<'_>, section: &Section, at: usize) -> Strin
 }
 
 /// Returns the row of a relocation that writes, and the bytes of its field.
-fn written<'a>(about: &'a About, r: &Relocation) -> Option<(&'a PluginRow, Range<usize>)> {
+fn written<'a>(about: &'a PluginDescription, r: &Relocation) -> Option<(&'a PluginRow, Range<usize>)> {
     let row = about.row(r.kind).filter(|row| row.writes())?;
     Some((row, r.offset as usize..(r.offset as usize).saturating_add(row.row.width.into())))
 }
 
 /// Returns, for each section, the bytes that depend on the number of a table entry. Entries may be numbered in the order
 /// of the relocations, and another relocation may go on from such a number.
-fn numbered_bytes(about: &About, module: &TestModule) -> Vec<Vec<bool>> {
+fn numbered_bytes(about: &PluginDescription, module: &TestModule) -> Vec<Vec<bool>> {
     let of = |s: &Section| {
         let mut bytes = vec![false; s.bytes.len()];
         for (row, at) in s.relocations.iter().filter_map(|r| written(about, r)) {
@@ -290,7 +290,7 @@ fn contains(numbered: &[bool], at: &Range<usize>) -> bool {
 }
 
 /// Returns whether all faults are about relocations whose field depends on the number of a table entry.
-fn only_about(numbered: &[Vec<bool>], about: &About, module: &TestModule, faults: &[Fault]) -> bool {
+fn only_about(numbered: &[Vec<bool>], about: &PluginDescription, module: &TestModule, faults: &[Fault]) -> bool {
     let all: Vec<_> = module.groups().flat_map(|(n, s)| s.relocations.iter().map(move |r| (n, r))).collect();
     faults.iter().all(|fault| {
         let relocation = fault.relocation.and_then(|i| all.get(i as usize));
@@ -302,8 +302,12 @@ fn only_about(numbered: &[Vec<bool>], about: &About, module: &TestModule, faults
 ///
 /// # Errors
 ///
-/// A [`Diagnostic`] about the first difference.
-pub(crate) fn permute(under_test: &PluginUnderTest<'_>, module: &TestModule, seed: u64) -> Result<(), Diagnostic> {
+/// A [`PluginDiagnostic`] about the first difference.
+pub(crate) fn permute(
+    under_test: &PluginUnderTest<'_>,
+    module: &TestModule,
+    seed: u64,
+) -> Result<(), PluginDiagnostic> {
     let about = under_test.about();
     // Plugins of ABI version 1 do not declare which relocations must follow which.
     let unordered = |s: &Section| about.abi < 2 && s.in_place;
@@ -331,7 +335,12 @@ pub(crate) fn permute(under_test: &PluginUnderTest<'_>, module: &TestModule, see
     }
     let (first, second) = (under_test.run(module).outcome, under_test.run(&permuted).outcome);
     let diagnostic = |about: String, expected: String, actual: String| {
-        Err(Diagnostic { kind: DiagnosticKind::Differs, about, expected: format!("{expected} in any order"), actual })
+        Err(PluginDiagnostic {
+            kind: DiagnosticKind::Differs,
+            about,
+            expected: format!("{expected} in any order"),
+            actual,
+        })
     };
     let (numbered, renumbered) = (numbered_bytes(about, module), numbered_bytes(about, &permuted));
     match (first, second) {

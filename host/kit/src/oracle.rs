@@ -2,7 +2,7 @@
 //! returns a diagnostic if something is wrong.
 
 use super::cost::{self, Growth};
-use super::diagnostic::{Diagnostic, DiagnosticKind, hex};
+use super::diagnostic::{DiagnosticKind, PluginDiagnostic, hex};
 use super::plugin_under_test::PluginUnderTest;
 use super::run::{Outcome, run};
 use super::test_case::Expected;
@@ -50,8 +50,8 @@ impl Oracle {
     ///
     /// # Errors
     ///
-    /// A [`Diagnostic`] if the plugin is wrong.
-    pub fn check(&self, context: &OracleContext<'_>, module: &TestModule) -> Result<(), Diagnostic> {
+    /// A [`PluginDiagnostic`] if the plugin is wrong.
+    pub fn check(&self, context: &OracleContext<'_>, module: &TestModule) -> Result<(), PluginDiagnostic> {
         let under_test = context.under_test;
         match self {
             Self::ReferenceModel => under_test.model.check(module, &under_test.run(module).outcome),
@@ -110,12 +110,12 @@ impl std::str::FromStr for Oracle {
     }
 }
 
-fn differs(about: &str, expected: String, actual: String) -> Diagnostic {
-    Diagnostic { kind: DiagnosticKind::Differs, about: about.to_owned(), expected, actual }
+fn differs(about: &str, expected: String, actual: String) -> PluginDiagnostic {
+    PluginDiagnostic { kind: DiagnosticKind::Differs, about: about.to_owned(), expected, actual }
 }
 
 /// Checks that two runs agree in outcome, fuel and memory, with another job in between.
-fn repeat(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), Diagnostic> {
+fn repeat(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), PluginDiagnostic> {
     let once = || {
         let run = under_test.run(module);
         let memory = run.instance.as_ref().map_or(0, |i| i.memory().len());
@@ -130,7 +130,7 @@ fn repeat(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), D
 }
 
 /// Compares two runs: outcome, fuel, and memory in bytes.
-fn same(first: &(Outcome, u64, usize), second: &(Outcome, u64, usize)) -> Result<(), Diagnostic> {
+fn same(first: &(Outcome, u64, usize), second: &(Outcome, u64, usize)) -> Result<(), PluginDiagnostic> {
     let about = "two runs of one job";
     if first.0 != second.0 {
         return Err(differs(about, text_of(&first.0), text_of(&second.0)));
@@ -164,7 +164,7 @@ fn text_of(outcome: &Outcome) -> String {
 }
 
 /// Checks that both plugins agree. A module with a machine or a type that one of them does not know is not compared.
-fn agree(under_test: &PluginUnderTest<'_>, other: &Plugin, module: &TestModule) -> Result<(), Diagnostic> {
+fn agree(under_test: &PluginUnderTest<'_>, other: &Plugin, module: &TestModule) -> Result<(), PluginDiagnostic> {
     if !agree::comparable([under_test.plugin, other], module) {
         return Ok(());
     }
@@ -179,8 +179,8 @@ fn agree(under_test: &PluginUnderTest<'_>, other: &Plugin, module: &TestModule) 
 ///
 /// # Errors
 ///
-/// A [`Diagnostic`] of kind [`DiagnosticKind::Differs`] if they differ.
-pub fn check_expected(expected: &Expected, outcome: &Outcome) -> Result<(), Diagnostic> {
+/// A [`PluginDiagnostic`] of kind [`DiagnosticKind::Differs`] if they differ.
+pub fn check_expected(expected: &Expected, outcome: &Outcome) -> Result<(), PluginDiagnostic> {
     let right = match (expected, outcome) {
         (Expected::Linked { sections, made }, Outcome::Linked(linked)) => {
             let bytes = |index: usize| index.checked_sub(1).and_then(|i| linked.sections.get(i));

@@ -2,7 +2,7 @@
 
 use super::test_module::Section;
 use relobox_abi::{Row, effect, pairing};
-use relobox_link::description::{About, PluginRow};
+use relobox_link::description::{PluginDescription, PluginRow};
 use relobox_link::stages::confine::window_start;
 
 /// The way in which a relocation shares its bytes with others.
@@ -50,7 +50,7 @@ impl Places {
 
     /// Computes the overlaps between the relocations of `section`.
     #[must_use]
-    pub(crate) fn of(about: &About, section: &Section) -> Self {
+    pub(crate) fn of(about: &PluginDescription, section: &Section) -> Self {
         let rows: Vec<_> = section.relocations.iter().map(|r| about.row(r.kind).filter(|row| row.writes())).collect();
         // Windows that the plan stage declares may be anywhere in the section.
         if rows.iter().flatten().any(|row| row.row.extra != 0) {

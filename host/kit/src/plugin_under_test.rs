@@ -4,7 +4,7 @@ use super::fixture::{Fixture, fixtures};
 use super::reference_model::ReferenceModel;
 use super::run::{Run, run};
 use super::test_module::TestModule;
-use relobox_link::description::{About, PluginRow};
+use relobox_link::description::{PluginDescription, PluginRow};
 use relobox_link::guests::Plugin;
 
 /// A plugin together with the reference model of its description.
@@ -24,7 +24,7 @@ impl<'a> PluginUnderTest<'a> {
 
     /// Returns the description of the plugin.
     #[must_use]
-    pub fn about(&self) -> &'a About {
+    pub fn about(&self) -> &'a PluginDescription {
         &self.plugin.about
     }
 

@@ -8,7 +8,7 @@ use super::tables::Tables;
 use super::test_module::{Relocation, TestModule};
 use super::value_source::{RangeFormula, TABLES, ValueSource};
 use relobox_abi::{effect, pairing, row_flag};
-use relobox_link::description::{About, PluginRow};
+use relobox_link::description::{PluginDescription, PluginRow};
 use std::collections::HashMap;
 
 /// The addend forms that a plugin takes.
@@ -22,7 +22,7 @@ pub struct AddendForms {
 
 /// The reference model of one plugin.
 pub struct ReferenceModel<'a> {
-    about: &'a About,
+    about: &'a PluginDescription,
     forms: AddendForms,
     pub(crate) value_sources: HashMap<u32, ValueSource>,
     /// True if any row must directly follow another row.
@@ -55,12 +55,12 @@ impl<'a> Site<'a> {
 
 impl<'a> ReferenceModel<'a> {
     /// Makes a model from the description alone. It knows no table roles, and assumes that both addend forms are taken.
-    pub(crate) fn from_description(about: &'a About) -> Self {
+    pub(crate) fn from_description(about: &'a PluginDescription) -> Self {
         Self::new(about, AddendForms { explicit: true, in_place: true })
     }
 
     /// Makes a model from the description and the addend forms.
-    pub(crate) fn new(about: &'a About, forms: AddendForms) -> Self {
+    pub(crate) fn new(about: &'a PluginDescription, forms: AddendForms) -> Self {
         let value_sources = about.rows.iter().map(|row| (row.row.kind, ValueSource::of(row))).collect();
         let completes = about.rows.iter().any(|row| row.row.pairing == pairing::BEHIND);
         Self { about, forms, value_sources, completes, tables: Tables::default(), range_formulas: HashMap::new() }
@@ -68,7 +68,7 @@ impl<'a> ReferenceModel<'a> {
 
     /// Returns the description of the plugin.
     #[must_use]
-    pub(crate) fn about(&self) -> &'a About {
+    pub(crate) fn about(&self) -> &'a PluginDescription {
         self.about
     }
 

@@ -1,6 +1,6 @@
 //! A failure as a file that `relobox plugin test PLUGIN --replay FILE` checks again.
 
-use super::diagnostic::Diagnostic;
+use super::diagnostic::PluginDiagnostic;
 use super::oracle::Oracle;
 use super::test_case::{ParseError, TestCase};
 use super::test_module::TestModule;
@@ -24,7 +24,7 @@ const ORACLE: &str = "# oracle: ";
 impl Reproducer {
     /// Makes the reproducer of a failure of the check `name`.
     #[must_use]
-    pub fn new(name: &str, diagnostic: &Diagnostic, oracle: Oracle, module: TestModule) -> Self {
+    pub fn new(name: &str, diagnostic: &PluginDiagnostic, oracle: Oracle, module: TestModule) -> Self {
         let remarks = vec![
             format!("check: {name}"),
             format!("about: {}", diagnostic.about),
@@ -79,7 +79,7 @@ mod tests {
         oracles.extend(Growth::ALL.map(Oracle::Cost));
         for oracle in oracles {
             let (about, expected, actual) = ("WORD".into(), "a\nb".into(), "c".into());
-            let diagnostic = Diagnostic { kind: DiagnosticKind::Bytes, about, expected, actual };
+            let diagnostic = PluginDiagnostic { kind: DiagnosticKind::Bytes, about, expected, actual };
             let module = TestModule { machine: 1, class: 64, order: 1, ..TestModule::default() };
             let made = Reproducer::new("vectors/WORD", &diagnostic, oracle.clone(), module.clone());
             let read: Reproducer = made.to_string().parse().unwrap();

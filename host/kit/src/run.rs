@@ -3,9 +3,9 @@
 use super::test_module::TestModule;
 use relobox_abi::{supply, synthetic_kind};
 use relobox_core::areas::ABSENT;
-use relobox_core::error::{Error, Misbehaviour};
+use relobox_core::diagnostic::Diagnostic;
+use relobox_core::error::{Error, GuestError};
 use relobox_core::limits;
-use relobox_core::problem::Problem;
 use relobox_link::guests::Plugin;
 use relobox_link::job::JobWriter;
 use relobox_link::link::relocate;
@@ -34,7 +34,7 @@ pub enum Outcome {
     /// The plugin refused the module because of these faults.
     Refused(Vec<Fault>),
     /// The plugin broke the contract.
-    GuestError(Misbehaviour),
+    GuestError(GuestError),
 }
 
 /// A linked test module.
@@ -84,7 +84,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    fn of(problem: &Problem) -> Self {
+    fn of(problem: &Diagnostic) -> Self {
         Self {
             kind: problem.kind.to_owned(),
             relocation: problem.index,
@@ -142,7 +142,7 @@ fn failed(error: Error) -> Outcome {
     match error {
         Error::Module(problems) => Outcome::Refused(problems.iter().map(Fault::of).collect()),
         Error::Guest { what, .. } => Outcome::GuestError(what),
-        other => Outcome::GuestError(Misbehaviour::Unusable(other.to_string())),
+        other => Outcome::GuestError(GuestError::Unusable(other.to_string())),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The runner of checks: applies oracles to test modules, and minimises and keeps what failed.
 
-use super::diagnostic::Diagnostic;
+use super::diagnostic::PluginDiagnostic;
 use super::group::Group;
 use super::minimise::minimise;
 use super::oracle::{Oracle, OracleContext, check_expected};
@@ -33,7 +33,7 @@ pub struct Check {
 #[derive(Clone, Debug)]
 pub struct CheckFailure {
     /// The defect.
-    pub diagnostic: Diagnostic,
+    pub diagnostic: PluginDiagnostic,
     /// The minimised test module and the oracle that reports it, or `None` if no module is involved.
     pub reproducer: Option<(Oracle, TestModule)>,
 }
@@ -205,7 +205,7 @@ impl<'a> CheckContext<'a> {
     }
 
     /// Reports a failure that needs no test module.
-    pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
+    pub(crate) fn report(&mut self, diagnostic: PluginDiagnostic) {
         self.check.failed += 1;
         self.check.failures.push(CheckFailure { diagnostic, reproducer: None });
     }

@@ -5,7 +5,7 @@
 //! relation between entry and field must hold for all symbols of a row. Where the reference model can resolve the
 //! field, this oracle uses it.
 
-use super::diagnostic::{Diagnostic, DiagnosticKind};
+use super::diagnostic::{DiagnosticKind, PluginDiagnostic};
 use super::encode::HAS_FALLBACK;
 use super::field::Field;
 use super::indirection::{RowCoverage, undo_rounding};
@@ -32,8 +32,8 @@ struct Site<'a> {
 ///
 /// # Errors
 ///
-/// A [`Diagnostic`] about the first field with a wrong destination.
-pub(crate) fn destinations(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), Diagnostic> {
+/// A [`PluginDiagnostic`] about the first field with a wrong destination.
+pub(crate) fn destinations(under_test: &PluginUnderTest<'_>, module: &TestModule) -> Result<(), PluginDiagnostic> {
     let about = under_test.about();
     let mut kinds = module.groups().flat_map(|(_, s)| &s.relocations).map(|r| r.kind & about.kind_mask);
     let Some(kind) = kinds.next().filter(|kind| kinds.all(|other| other == *kind)) else { return Ok(()) };
@@ -88,7 +88,7 @@ pub(crate) const ADDRESS_FORMS: [AddressForm; 7] = [
 ];
 
 /// Checks that fields refer to entries for symbol plus addend, or to entries for the symbol with the addend added.
-fn entries(module: &TestModule, row: &PluginRow, linked: &Linked, sites: &[Site<'_>]) -> Result<(), Diagnostic> {
+fn entries(module: &TestModule, row: &PluginRow, linked: &Linked, sites: &[Site<'_>]) -> Result<(), PluginDiagnostic> {
     let addend = |site: &Site<'_>| site.relocation.addend.cast_unsigned();
     let targets = |site: &Site<'_>| words_with(module, linked, module.cut(site.value.wrapping_add(addend(site))));
     let symbols = |site: &Site<'_>| words_with(module, linked, site.value);
@@ -109,7 +109,7 @@ fn entries(module: &TestModule, row: &PluginRow, linked: &Linked, sites: &[Site<
         None => (&sites[0], "fields that refer to entries for their symbols".to_owned()),
     };
     let actual = format!("fields {} that lead elsewhere", fields.join(", "));
-    Err(Diagnostic {
+    Err(PluginDiagnostic {
         kind: DiagnosticKind::Bytes,
         about: format!("{} at {:#x}", row.name, site.relocation.offset),
         expected,
@@ -155,7 +155,7 @@ fn stubs(
     row: &PluginRow,
     linked: &Linked,
     sites: &[Site<'_>],
-) -> Result<(), Diagnostic> {
+) -> Result<(), PluginDiagnostic> {
     if row.row.effect != effect::RELATIVE || row.is(row_flag::DERIVED) {
         return Ok(());
     }
@@ -178,7 +178,7 @@ fn stubs(
         let inside = linked.made.iter().any(|m| m.at(target).is_some());
         let report = |expected: String, actual: String| {
             let about = format!("{} at {:#x}", row.name, site.relocation.offset);
-            Err(Diagnostic { kind: DiagnosticKind::Bytes, about, expected, actual })
+            Err(PluginDiagnostic { kind: DiagnosticKind::Bytes, about, expected, actual })
         };
         let target_of = |target: u64| hex_value(target.cast_signed());
         if !inside {

@@ -7,7 +7,7 @@ use relobox_cli::output;
 use relobox_core::error::{Error, Result};
 use relobox_core::files::{self, Kind};
 use relobox_core::inserted::Inserted;
-use relobox_core::kernel::{Failure, Kernel, Mode, Module};
+use relobox_core::kernel::{Kernel, KernelError, Mode, Module};
 use relobox_core::parameters::join_args;
 use relobox_core::{limits, names};
 use relobox_modprobe::config::DIRECTORIES;
@@ -209,7 +209,7 @@ fn live<T: Target>(args: &ModprobeArgs<T>) -> Result<HashSet<String>> {
     let listed = match args.target.connect() {
         Ok(mut kernel) => match list(args, &mut *kernel) {
             // A plan can be shown where modules cannot be listed, as in a container.
-            Err(Failure::Unreachable(_)) if args.dry_run => Vec::new(),
+            Err(KernelError::Unreachable(_)) if args.dry_run => Vec::new(),
             listed => listed.map_err(|failure| failed("modprobe", &failure))?,
         },
         Err(_) if args.target.mode() == Mode::Sim => Vec::new(),
@@ -219,7 +219,7 @@ fn live<T: Target>(args: &ModprobeArgs<T>) -> Result<HashSet<String>> {
 }
 
 /// Lists the modules, without their exports where those take time.
-fn list<T: Target>(args: &ModprobeArgs<T>, kernel: &mut dyn Kernel) -> Result<Vec<Module>, Failure> {
+fn list<T: Target>(args: &ModprobeArgs<T>, kernel: &mut dyn Kernel) -> Result<Vec<Module>, KernelError> {
     let wanted: Option<&[&[u8]]> = if args.target.mode() == Mode::Device { Some(&[]) } else { None };
     Ok(kernel.list(wanted)?.modules)
 }
@@ -347,7 +347,7 @@ struct KernelModules<'a, T: Target> {
 }
 
 impl<T: Target> Modules for KernelModules<'_, T> {
-    fn list(&mut self) -> Result<Vec<Module>, Failure> {
+    fn list(&mut self) -> Result<Vec<Module>, KernelError> {
         let mut modules = self.kernel.list(None)?.modules;
         modules.retain(|m| !self.removed.contains(&m.name));
         for module in &mut modules {
@@ -359,7 +359,7 @@ impl<T: Target> Modules for KernelModules<'_, T> {
         Ok(modules)
     }
 
-    fn remove(&mut self, name: &str) -> Result<(), Failure> {
+    fn remove(&mut self, name: &str) -> Result<(), KernelError> {
         if !self.args.dry_run {
             self.kernel.remove(name)?;
             crate::state::forget(&self.args.target, name);
@@ -367,10 +367,10 @@ impl<T: Target> Modules for KernelModules<'_, T> {
         }
         // The kernel counts every user, not only modules.
         let listed = self.list()?.into_iter().find(|m| m.name == name);
-        let Some(module) = listed else { return Err(Failure::Unknown { name: name.to_owned() }) };
+        let Some(module) = listed else { return Err(KernelError::Unknown { name: name.to_owned() }) };
         if module.use_count.is_some_and(|count| count != 0) || !module.users.is_empty() {
             let Module { name, users, use_count: count, .. } = module;
-            return Err(Failure::InUse { name, users, count });
+            return Err(KernelError::InUse { name, users, count });
         }
         self.removed.push(module.name);
         Ok(())

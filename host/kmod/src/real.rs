@@ -6,8 +6,8 @@ use clap::{Args, ValueEnum};
 use relobox_cli::args::{Common, Inputs};
 use relobox_cli::output;
 use relobox_core::error::{Error, Result};
-use relobox_core::inserted::{Called, Inserted, refusal};
-use relobox_core::kernel::{Failure, Kernel, Mode};
+use relobox_core::inserted::{Called, Inserted, kernel_error};
+use relobox_core::kernel::{Kernel, KernelError, Mode};
 use relobox_core::sealed::seal;
 use relobox_core::state::{Boot, DIRECTORY, Origin, digest};
 use relobox_isolate::{Linker, Options};
@@ -161,7 +161,7 @@ impl Target for Real {
     }
 
     /// Opening the device increases its use count.
-    fn use_counts(&self) -> Result<HashMap<String, Option<u32>>, Failure> {
+    fn use_counts(&self) -> Result<HashMap<String, Option<u32>>, KernelError> {
         if !self.by_device() {
             // The list already has the right counts.
             return Ok(HashMap::new());
@@ -246,7 +246,7 @@ impl Loader for LinkerLoader<'_> {
 }
 
 /// Decides `auto`. `device` is the result of opening the device: the reason why it cannot load modules, if it cannot.
-fn decide(device: Result<Option<String>, Failure>) -> Decision {
+fn decide(device: Result<Option<String>, KernelError>) -> Decision {
     let why = match device {
         Ok(None) => return Decision { choice: Backend::Device, downgrade: None },
         Ok(Some(why)) => format!("{}: {why}", device::PATH),
@@ -263,8 +263,8 @@ fn missing() -> &'static str {
 fn open_device() -> Result<Device> {
     let hint = missing();
     let device = Device::open().map_err(|failure| match failure {
-        Failure::Unreachable(text) => Error::Usage(format!("{text}{hint}")),
-        failure => refusal(device::PATH, &failure),
+        KernelError::Unreachable(text) => Error::Usage(format!("{text}{hint}")),
+        failure => kernel_error(device::PATH, &failure),
     })?;
     match device.cannot_load() {
         None => Ok(device),
@@ -276,8 +276,8 @@ fn open_device() -> Result<Device> {
 fn open_flat() -> Result<Flat> {
     let hint = missing();
     Flat::open().map_err(|failure| match failure {
-        Failure::Unreachable(text) => Error::Usage(format!("{text}{hint}")),
-        failure => refusal(device::PATH, &failure),
+        KernelError::Unreachable(text) => Error::Usage(format!("{text}{hint}")),
+        failure => kernel_error(device::PATH, &failure),
     })
 }
 
@@ -294,8 +294,8 @@ mod tests {
                 Ok(Some("this kernel loads signed modules only".into())),
                 "/dev/relobox: this kernel loads signed modules",
             ),
-            (Err(Failure::Unreachable("/dev/relobox: no such file".into())), "/dev/relobox: no such file"),
-            (Err(Failure::NotAllowed("CAP_SYS_MODULE".into())), "not allowed: CAP_SYS_MODULE"),
+            (Err(KernelError::Unreachable("/dev/relobox: no such file".into())), "/dev/relobox: no such file"),
+            (Err(KernelError::NotAllowed("CAP_SYS_MODULE".into())), "not allowed: CAP_SYS_MODULE"),
         ] {
             let decision = decide(device);
             assert_eq!(decision.choice, Backend::Vet);

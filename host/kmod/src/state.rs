@@ -6,7 +6,7 @@ use relobox_cli::output;
 use relobox_core::error::{Error, Result};
 use relobox_core::files::{self, Kind};
 use relobox_core::inserted::Inserted;
-use relobox_core::kernel::{Failure, Listing, Mode};
+use relobox_core::kernel::{KernelError, Listing, Mode};
 use relobox_core::limits;
 use relobox_core::state::{self, Origin, Record, State, Store};
 use std::path::{Path, PathBuf};
@@ -162,7 +162,7 @@ pub fn record<T: Target>(target: &T, inserted: &Inserted, origin: impl FnOnce() 
         let wanted: Option<&[&[u8]]> = if target.mode() == Mode::Device { Some(&[]) } else { None };
         let listing = target.connect()?.list(wanted).map_err(|failure| failed(&inserted.name, &failure))?;
         let Some(module) = listing.modules.iter().find(|m| m.name == inserted.name) else {
-            let gone = Failure::Unknown { name: inserted.name.clone() };
+            let gone = KernelError::Unknown { name: inserted.name.clone() };
             return Err(failed(&inserted.name, &gone));
         };
         Store::create(&directory)?.keep(&target.boot()?, Record::new(inserted, module, origin()?))

@@ -2,8 +2,8 @@
 
 use relobox_cli::args::{Common, Inputs};
 use relobox_core::error::{Error, Result};
-use relobox_core::inserted::{Called, Inserted, refusal};
-use relobox_core::kernel::{Failure, Kernel, Mode};
+use relobox_core::inserted::{Called, Inserted, kernel_error};
+use relobox_core::kernel::{Kernel, KernelError, Mode};
 use relobox_core::state::Boot;
 use relobox_modprobe::plan::Needs;
 use std::collections::HashMap;
@@ -36,7 +36,7 @@ pub trait Target: clap::Args + Sync {
     ///
     /// # Errors
     /// If the kernel cannot be asked.
-    fn use_counts(&self) -> Result<HashMap<String, Option<u32>>, Failure>;
+    fn use_counts(&self) -> Result<HashMap<String, Option<u32>>, KernelError>;
 
     /// Makes a loader, which several threads can share.
     ///
@@ -86,9 +86,9 @@ pub(crate) fn no_depmod(path: &Path) -> Error {
 }
 
 /// Converts a failure of a kernel into an error about `subject`.
-pub fn failed(subject: &str, failure: &Failure) -> Error {
+pub fn failed(subject: &str, failure: &KernelError) -> Error {
     match failure {
-        Failure::Unreachable(text) => Error::Usage(text.clone()),
-        _ => refusal(subject, failure),
+        KernelError::Unreachable(text) => Error::Usage(text.clone()),
+        _ => kernel_error(subject, failure),
     }
 }

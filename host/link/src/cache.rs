@@ -1,12 +1,13 @@
-//! Compiled code on disk, in a directory that only its owner can write.
+//! The cache of compiled code, in a directory that only its owner can write.
 //!
-//! Loading compiled code is running it: whoever can write here can run code as this user. So the
-//! directory and each file must belong to the effective user and be writable by nobody else; a cache
-//! that is not like that is not used, silently: it only costs time.
+//! Loading compiled code means running it, so anyone who can write to this directory can run code as this user. The
+//! directory and each file must belong to the effective user and be writable by no other. A cache for which this does
+//! not hold is silently not used, which only costs time.
 //!
-//! It grows only when something is written, and that is when it is pruned: what was not used for long goes, and what was
-//! used longest ago while there is too much. The time of a file's last change says when it was used. Whoever has a file
-//! open or mapped keeps it; whoever wants it later compiles it again.
+//! The cache only grows when an entry is written, and it is pruned at the same time: entries that were not used for
+//! long are removed, and then the least recently used ones while there are too many bytes. The modification time of a
+//! file records its last use. A process that has a file open or mapped keeps it; one that needs it later compiles the
+//! guest again.
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _};
@@ -25,14 +26,15 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// `$RELOBOX_CACHE`, else `$XDG_CACHE_HOME/relobox`, else for root /var/cache/relobox, for others ~/.cache/relobox. `RELOBOX_CACHE=` (empty) is none.
+    /// Opens the user's cache: `$RELOBOX_CACHE`, else `$XDG_CACHE_HOME/relobox`, else /var/cache/relobox for root and
+    /// ~/.cache/relobox for other users. An empty `RELOBOX_CACHE` disables it.
     #[must_use]
     pub fn from_environment() -> Option<Self> {
         let var = |name| std::env::var_os(name).map(PathBuf::from);
         let path = match var("RELOBOX_CACHE") {
             Some(path) if path.as_os_str().is_empty() => return None,
             Some(path) => path,
-            // Root's is the machine's: it is there before anybody has a home.
+            // Root's cache is the machine's: it exists before home directories do.
             None if rustix::process::geteuid().is_root() && var("XDG_CACHE_HOME").is_none() => {
                 PathBuf::from("/var/cache/relobox")
             }
@@ -41,7 +43,7 @@ impl Cache {
         Self::open_dir(&path)
     }
 
-    /// Opens, and if need be makes, the directory. `None` if it is not safe to use.
+    /// Opens the directory, and creates it if necessary. Returns `None` if it is not safe to use.
     #[must_use]
     pub fn open_dir(path: &Path) -> Option<Self> {
         let parent = path.parent()?;
@@ -57,13 +59,13 @@ impl Cache {
         private(meta.uid(), meta.mode()).then(|| Self { dir, path: path.to_owned() })
     }
 
-    /// Where it is.
+    /// Returns the path of the directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Opens an entry, if it is there and safe, and notes that it is used.
+    /// Opens an entry if it exists and is safe, and records its use.
     #[must_use]
     pub fn open(&self, name: &str) -> Option<File> {
         let file = self.dir.open_with(name, &files::reading()).ok()?;
@@ -74,29 +76,29 @@ impl Cache {
         let file = file.into_std();
         let now = SystemTime::now();
         let used = meta.modified().ok()?.into_std();
-        // One that was used in the future was used by a clock that is wrong.
+        // A time of use in the future comes from a wrong clock.
         if now.duration_since(used).map_or(true, |unused| unused > Duration::from_secs(limits::CACHE_NOTED)) {
             let _ = file.set_modified(now);
         }
         Some(file)
     }
 
-    /// Writes an entry as a whole, or not at all, and makes room for it.
+    /// Writes an entry as a whole, or not at all, and prunes the cache.
     pub fn write(&self, name: &str, bytes: &[u8]) {
         let path = self.path.join(name);
-        // A cache that cannot be written to only costs time.
+        // An error is ignored: without the entry, the guest is compiled again.
         let _ = files::replace_in(&self.dir, name, &path, files::PRIVATE, |file| {
             file.write_all(bytes).map_err(Error::io(&path))
         });
         self.prune(name, SystemTime::now());
     }
 
-    /// Removes entries until those that are left keep to the limits; never `newest`, and nothing that is not an entry.
+    /// Removes entries until the cache keeps its limits. `newest` and files that are not entries stay.
     fn prune(&self, newest: &str, now: SystemTime) {
         let Ok(files) = self.dir.entries() else { return };
         let mut entries = Vec::new();
         for file in files.flatten() {
-            // Of a link, this is the link's own: it is not a file.
+            // This is the metadata of the link itself if the name is a symbolic link, which is no file.
             let (Ok(name), Ok(meta)) = (file.file_name().into_string(), file.metadata()) else { continue };
             if !is_entry(&name) || !meta.is_file() || !private(meta.uid(), meta.mode()) {
                 continue;
@@ -116,8 +118,8 @@ impl Cache {
     }
 }
 
-/// Whether a file of this name is one of ours: `<SHA-256>-<fingerprint>.cwasm`, and what is left of one that was being
-/// written. Older versions had `.<process>` or `.<process>.<number>` behind the name.
+/// Returns whether a file of this name is an entry, `<SHA-256>-<fingerprint>.cwasm`, or a leftover of one. Older
+/// versions appended `.<process>` or `.<process>.<number>`.
 fn is_entry(name: &str) -> bool {
     if files::is_temporary(name) {
         return true;

@@ -1,8 +1,9 @@
-//! A function of an object: put into a kernel at areas of its own, called once, and taken out again.
+//! Calls a function of an object in a kernel: its sections go into areas of their own, the function is called once, and
+//! the memory is freed.
 //!
-//! The object is any relocatable file, and no module: the kernel's loader never sees it. So nothing is done for it that
-//! only the loader does, and an object that counts on it is refused. What decides whether a symbol may be used is the
-//! same as for a module: it must be exported, and one that is for GPL-compatible modules wants a licence in `.modinfo`.
+//! The object is a relocatable file that is not a module. The kernel's module loader never sees it, so work that only
+//! the loader does is not done, and an object that depends on it is refused. The same policy as for modules decides
+//! which symbols it may use: they must be exported, and GPL-only symbols need a licence in `.modinfo`.
 
 use crate::guests::Guests;
 use crate::insmod::{advise, symbols, wanted, writable_code, wrong_machine};
@@ -11,28 +12,28 @@ use crate::needs::Needs;
 use crate::records::Records;
 use crate::stages::layout::kind_of;
 use crate::stages::parse::Module;
-use crate::stages::place::{self, Placing};
+use crate::stages::place::{self, PlaceError};
 use crate::stages::resolve::{FOR_MODULES, Sources};
 use relobox_abi::{section_flag, symbol_flag};
 use relobox_core::areas::PAGE;
+use relobox_core::diagnostic::{Diagnostic, Diagnostics, some_of};
 use relobox_core::error::{Error, Result};
-use relobox_core::inserted::{Called, refusal};
-use relobox_core::kernel::{Failure, Kernel};
-use relobox_core::problem::{Problem, Problems, some_of};
+use relobox_core::inserted::{Called, kernel_error};
+use relobox_core::kernel::{Kernel, KernelError};
 use relobox_core::symbols::Symbols;
 use relobox_core::text::decoded;
 
-/// The low four bits of [`relobox_abi::Symbol::info`]: no type, as assemblers give it, and a function.
+/// Symbol types, the low four bits of [`relobox_abi::Symbol::info`]: STT_NOTYPE, which assemblers use, and STT_FUNC.
 const TYPES: [u8; 2] = [0, 2];
 
-/// How names of the padding before a function begin, which a kernel's build gives it: nobody calls that.
+/// Prefixes of symbols for the padding before a function, which the kernel's build generates. They are not functions.
 const PADDING: [&str; 2] = ["__pfx_", "__cfi_"];
 
-/// Sections that are memory and nothing else. Each stands for those that continue it after a dot, too.
+/// Sections that only hold code or data. Each stands for its variants after a dot, too.
 const PLAIN: [&str; 6] = [".text", ".rodata", ".data", ".bss", ".eh_frame", ".note"];
 
-/// Lists that only the kernel's loader reads, and that code does without: for stack traces, for tracers, and to make code
-/// faster that works as it is. What begins like this is put where it belongs and stays unread.
+/// Sections that only the kernel's loader reads, and that code works without: data for stack traces and tracers, and
+/// optional optimisations. A section with such a prefix is placed in memory, and not read.
 const UNREAD: [&str; 7] = [
     ".orc_",
     "__mcount_loc",
@@ -43,18 +44,19 @@ const UNREAD: [&str; 7] = [
     ".ibt_endbr",
 ];
 
-/// Exported symbols that compilers call, and that are right only in code which was compiled, or is patched at load, for
-/// just this kernel; and the option that does without.
+/// Exported symbols that compilers call, and that only work in code which was compiled for this very kernel or is
+/// patched at load; and the compiler option that avoids each.
 const COMPILERS: [(&[u8], &str, &str); 2] = [
     (b"__stack_chk_fail", "a program's stack protector is not the kernel's", "-fno-stack-protector"),
     (b"__x86_return_thunk", "only the kernel's loader patches such returns", "-mfunction-return=keep"),
 ];
 
-/// Links `object`, has `kernel` call its `function`, or else its only global one, and leaves nothing there when `kernel` is
-/// dropped. `inputs` are numbers from the kernel that plugins ask for.
+/// Links `object` and calls its `function` in `kernel`. Without a name, it calls the only global function. When
+/// `kernel` is dropped, nothing of the object is left. `inputs` are values from the kernel that plugins read, by name.
 ///
 /// # Errors
-/// What is wrong with the object, or why the kernel would not. Then nothing was called.
+/// [`Error::Module`] if the object cannot be linked or called, [`Error::Kernel`] if the kernel refuses,
+/// [`Error::Guest`] if a guest breaks its contract. In all cases nothing was called.
 pub fn call(
     guests: &Guests,
     kernel: &mut dyn Kernel,
@@ -63,7 +65,7 @@ pub fn call(
     inputs: &[(String, u64)],
 ) -> Result<Called> {
     let file = object.name.clone();
-    let refused = |failure: Failure| refusal(&file, &failure);
+    let refused = |failure: KernelError| kernel_error(&file, &failure);
     let records = object.records();
     let asked = plugin_of(guests, &records, None).and_then(|plugin| ask(plugin, &records, inputs));
     let none = Needs::default();
@@ -79,8 +81,8 @@ pub fn call(
     let linked = prepared.link(layout, Sources { symbols: &symbols, assume: None });
     let linked = linked.map_err(|error| advise(error, &[]))?;
     place::put(kernel, &linked).map_err(|why| match why {
-        Placing::Kernel(failure) => refused(failure),
-        Placing::Module(error) => error,
+        PlaceError::Kernel(failure) => refused(failure),
+        PlaceError::Module(error) => error,
     })?;
     let address = linked.resolved.values.get(index as usize).copied().unwrap_or(0);
     let returned = kernel.call(address).map_err(refused)?;
@@ -93,14 +95,16 @@ pub fn call(
     })
 }
 
-/// Everything that can be refused before anything is allocated; every reason. The function's symbol.
+/// Checks everything that can be checked before memory is allocated, and reports all that is wrong. Returns the index
+/// of the function's symbol.
 fn check(records: &Records<'_>, needs: &Needs, symbols: &Symbols, function: Option<&str>) -> Result<u32> {
     if records.sections.iter().any(|s| records.bytes(s.name) == b".gnu.linkonce.this_module") {
-        // Nothing else that is wrong with it matters.
-        let problem = Problem::new("is-a-module", records.name, "it is a module, which the kernel's loader has to see");
+        // Other diagnostics would not matter.
+        let problem =
+            Diagnostic::new("is-a-module", records.name, "it is a module, which only the kernel's loader can load");
         return Err(problem.hint("'relobox insmod' loads it").into());
     }
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     for problem in sections(records) {
         problems.add(|| problem);
     }
@@ -117,8 +121,8 @@ fn check(records: &Records<'_>, needs: &Needs, symbols: &Symbols, function: Opti
     }
 }
 
-/// What is wrong with its sections.
-fn sections(records: &Records<'_>) -> Vec<Problem> {
+/// Checks the sections.
+fn sections(records: &Records<'_>) -> Vec<Diagnostic> {
     let continues = |name: &[u8], start: &str| {
         let rest = name.strip_prefix(start.as_bytes());
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"."))
@@ -134,36 +138,37 @@ fn sections(records: &Records<'_>) -> Vec<Problem> {
             continue;
         }
         let mut refuse = |kind, text: String, hint: &str| {
-            let problem = Problem::new(kind, records.name, text).hint(hint);
-            problems.push(Problem { section: Some(records.section_name(i)), ..problem });
+            let problem = Diagnostic::new(kind, records.name, text).hint(hint);
+            problems.push(Diagnostic { section: Some(records.section_name(i)), ..problem });
         };
         if !plain(records.bytes(section.name)) {
             let text = "it is for the kernel's module loader, which does not see this object";
             refuse("loader-section", text.into(), "make a module of it, or compile it without");
         }
         if section.align > PAGE {
-            let text = format!("its alignment is {:#x}, and more than a page cannot be had", section.align);
+            let text = format!("its alignment is {:#x}, and areas are aligned to at most a page", section.align);
             refuse("alignment", text, "");
         }
     }
     problems
 }
 
-/// Symbols that it may not use. What nobody exports is found when it is linked.
-fn borrowed(records: &Records<'_>, needs: &Needs, symbols: &Symbols) -> Vec<Problem> {
+/// Checks the undefined symbols for those that the object may not use. Symbols that are not exported are found later,
+/// when it is linked.
+fn borrowed(records: &Records<'_>, needs: &Needs, symbols: &Symbols) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     for (index, name) in needs.looked_up(records) {
         let Some(found) = symbols.get(name) else { continue };
         let mut refuse = |kind, text: String, hint: String| {
-            let problem = Problem::new(kind, records.name, text).hint(hint);
-            problems.push(Problem { symbol: records.symbol_name(index), ..problem });
+            let problem = Diagnostic::new(kind, records.name, text).hint(hint);
+            problems.push(Diagnostic { symbol: records.symbol_name(index), ..problem });
         };
         if let Some((_, text, option)) = COMPILERS.iter().find(|(other, ..)| *other == name) {
             refuse("compiler-symbol", (*text).into(), format!("compile with {option}"));
         }
-        // With one, its licence is judged when it is linked, as a module's is.
+        // If there is a licence, it is checked when the object is linked, as for a module.
         if found.gpl && records.modinfo.is_empty() {
-            let text = "the symbol is for GPL-compatible code only, and the object does not say its licence";
+            let text = "the symbol is for GPL-compatible code only, and the object has no licence";
             let hint = "static const char license[] __attribute__((section(\".modinfo\"), used)) = \"license=GPL\";";
             refuse("gpl-only", text.into(), hint.into());
         }
@@ -175,8 +180,8 @@ fn borrowed(records: &Records<'_>, needs: &Needs, symbols: &Symbols) -> Vec<Prob
     problems
 }
 
-/// The symbol of the function that is meant.
-fn choose(records: &Records<'_>, function: Option<&str>) -> Result<u32, Box<Problem>> {
+/// Returns the symbol of the function to call.
+fn choose(records: &Records<'_>, function: Option<&str>) -> Result<u32, Box<Diagnostic>> {
     let elsewhere = symbol_flag::UNDEFINED | symbol_flag::ABSOLUTE | symbol_flag::COMMON | symbol_flag::LOCAL;
     let mut found = Vec::new();
     for (i, symbol) in (0..).zip(records.symbols) {
@@ -193,7 +198,7 @@ fn choose(records: &Records<'_>, function: Option<&str>) -> Result<u32, Box<Prob
             }
         }
     }
-    let problem = |text: String, hint: &str| Box::new(Problem::new("no-function", records.name, text).hint(hint));
+    let problem = |text: String, hint: &str| Box::new(Diagnostic::new("no-function", records.name, text).hint(hint));
     let names: Vec<_> = found.iter().map(|(_, name)| name.clone()).collect();
     let there = || format!("its global functions are {}", some_of(&names));
     match (function, &found[..]) {

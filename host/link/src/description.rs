@@ -1,40 +1,41 @@
-//! What a plugin says of itself, checked; one of an older ABI version in the words of this one (`docs/abi.md` has the rules).
+//! A plugin's description, checked. Descriptions of older ABI versions are converted to the current one (`docs/abi.md`
+//! has the rules).
 
 use crate::needs::{Remade, memory_of};
 use crate::views::{bytes, record, table};
 use relobox_abi::{Description, Detail, Machine, Row, Slice, Span, detail, effect, loader, order, pairing, row_flag};
-use relobox_core::error::Misbehaviour;
+use relobox_core::error::GuestError;
 use relobox_core::limits;
 use relobox_core::text::decoded;
 use std::collections::HashMap;
 
-/// Types below this are found by index.
+/// Relocation types below this number are found by index.
 const DENSE: usize = 1024;
 
-/// What a plugin says of itself, checked.
+/// A plugin's description of itself, checked.
 #[derive(Debug, Default)]
-pub struct About {
-    /// The version of the ABI that it speaks.
+pub struct PluginDescription {
+    /// The version of the ABI that the plugin implements.
     pub abi: u32,
-    /// Short name.
+    /// The short name: `x86_64`.
     pub name: String,
-    /// One line.
+    /// The title, one line.
     pub title: String,
-    /// Where the psABI is published.
+    /// The URL of the psABI.
     pub psabi: String,
-    /// What it links.
+    /// The machines that it links.
     pub machines: Vec<Machine>,
-    /// Bits of a relocation's kind that select its row.
+    /// The bits of a relocation's raw type word that select its row.
     pub kind_mask: u32,
-    /// Numbers it reads from the kernel, with their defaults.
+    /// The numbers that it reads from the kernel, with their default values.
     pub inputs: Vec<(String, u64)>,
-    /// Its table, by type.
+    /// The rows of its table, ascending by type.
     pub rows: Vec<PluginRow>,
-    /// Sections that the kernel's loader makes anew.
+    /// Sections that the kernel's loader rebuilds.
     pub remade: Vec<Remade>,
-    /// More of rows, ascending by type.
+    /// Further statements about rows, ascending by type.
     pub details: Vec<Detail>,
-    /// One past a row's index, by type, for types below [`DENSE`].
+    /// For each type below [`DENSE`], the index of its row plus 1, or 0.
     dense: Vec<u32>,
     sparse: HashMap<u32, u32>,
 }
@@ -44,32 +45,34 @@ pub struct About {
 pub struct PluginRow {
     /// The record.
     pub row: Row,
-    /// The psABI's name.
+    /// The psABI's name of the type.
     pub name: String,
-    /// The formula, or why it is refused.
+    /// The formula, or the reason for which the type is refused.
     pub formula: String,
     /// The field's name.
     pub field: String,
-    /// The field's bits.
+    /// The field's slices.
     pub slices: Vec<Slice>,
 }
 
-impl About {
-    /// Reads the description at `at` of a plugin that speaks version `abi`.
+impl PluginDescription {
+    /// Reads the description at address `at` of the guest's memory, of a plugin that implements version `abi`.
     ///
     /// # Errors
-    /// If it lies outside of the memory, or contradicts itself.
-    pub fn read(memory: &[u8], at: u32, abi: u32) -> Result<Self, Misbehaviour> {
+    /// [`GuestError::MalformedAnswer`] if it lies outside of the memory, exceeds a limit, or contradicts itself.
+    pub fn read(memory: &[u8], at: u32, abi: u32) -> Result<Self, GuestError> {
         let text = |span: Span| bytes(memory, span).map(decoded);
         let d: &Description = record(memory, at)?;
         if d.abi != abi {
             let text = format!("its ABI version is {abi}, and its description says {}", d.abi);
-            return Err(Misbehaviour::Answer(text));
+            return Err(GuestError::MalformedAnswer(text));
         }
-        // What is copied out of the guest must not be larger than the guest: rows may share their slices.
+        // The copy must not be larger than the guest, and rows may share their slices.
         let most = limits::ROWS as u32;
         if d.machines.count.max(d.inputs.count).max(d.rows.count) > most {
-            return Err(Misbehaviour::Answer(format!("more than {most} machines, inputs or rows in its description")));
+            return Err(GuestError::MalformedAnswer(format!(
+                "more than {most} machines, inputs or rows in its description"
+            )));
         }
         let mut about = Self {
             abi,
@@ -89,7 +92,7 @@ impl About {
                 || !matches!(row.width, 0..=4 | 8)
                 || row.slices.count > limits::SLICES
             {
-                return Err(Misbehaviour::Answer(format!("row {} of its table makes no sense", row.kind)));
+                return Err(GuestError::MalformedAnswer(format!("row {} of its table is invalid", row.kind)));
             }
             about.rows.push(PluginRow {
                 row: as_meant(abi, row),
@@ -106,7 +109,7 @@ impl About {
             }
         }
         consistent(&about)?;
-        // What version 2 had in their place means nothing.
+        // In version 2, these fields have no meaning.
         if abi >= 3 {
             about.remade = remade(memory, d)?;
             about.details = details(memory, d, &about)?;
@@ -114,7 +117,7 @@ impl About {
         Ok(about)
     }
 
-    /// The row of a relocation's raw type word.
+    /// Returns the row of a relocation's raw type word.
     #[must_use]
     #[inline]
     pub fn row(&self, kind: u32) -> Option<&PluginRow> {
@@ -126,7 +129,7 @@ impl About {
         self.rows.get((slot as usize).checked_sub(1)?)
     }
 
-    /// A type's name, or its number.
+    /// Returns a type's name, or its number if it has no row.
     #[must_use]
     pub fn relocation(&self, kind: u32) -> String {
         self.row(kind).map_or_else(|| format!("type {}", kind & self.kind_mask), |row| row.name.clone())
@@ -134,20 +137,20 @@ impl About {
 }
 
 impl PluginRow {
-    /// Whether the row has this flag; see [`row_flag`].
+    /// Returns whether the row has this flag; see [`row_flag`].
     #[must_use]
     pub fn is(&self, flag: u32) -> bool {
         self.row.flags & flag != 0
     }
 
-    /// Whether applying it changes bytes.
+    /// Returns whether applying such a relocation changes bytes.
     #[must_use]
     pub fn writes(&self) -> bool {
         !self.is(row_flag::NOP | row_flag::REJECT)
     }
 }
 
-/// A formula as the psABI writes it: Rust plugins' have a context argument and question marks.
+/// Converts a formula to the notation of the psABI. Plugins in Rust have a context argument and question marks in it.
 fn tidy(formula: &str) -> String {
     let mut out = formula.replace('?', "");
     for (rust, plain) in [("(cx)", ""), ("cx, ", ""), (", cx)", ")"), (".0", ""), ("Value(0)", "0"), ("V(&", "V(")] {
@@ -156,10 +159,10 @@ fn tidy(formula: &str) -> String {
     out
 }
 
-/// What version 1 knew of a row's flags.
+/// The row flags of version 1.
 const FLAGS_1: u32 = row_flag::NOP | row_flag::REJECT | row_flag::BY_HAND | row_flag::FALLBACK | row_flag::ZERO;
 
-/// A row as it was meant: what its version did not know is 0, whatever stands there.
+/// Clears the fields that the plugin's ABI version does not have.
 fn as_meant(abi: u32, row: &Row) -> Row {
     match abi {
         1 => Row { flags: row.flags & FLAGS_1, pairing: 0, effect: 0, round: 0, partner: 0, ..*row },
@@ -167,8 +170,8 @@ fn as_meant(abi: u32, row: &Row) -> Row {
     }
 }
 
-fn remade(memory: &[u8], d: &Description) -> Result<Vec<Remade>, Misbehaviour> {
-    let wrong = || Misbehaviour::Answer("it describes a section that no kernel can make anew".into());
+fn remade(memory: &[u8], d: &Description) -> Result<Vec<Remade>, GuestError> {
+    let wrong = || GuestError::MalformedAnswer("it describes a section that no kernel can rebuild".into());
     let records: &[relobox_abi::Remade] = table(memory, d.remade)?;
     if records.len() > limits::ROWS {
         return Err(wrong());
@@ -186,10 +189,10 @@ fn remade(memory: &[u8], d: &Description) -> Result<Vec<Remade>, Misbehaviour> {
     records.iter().map(read).collect()
 }
 
-fn details(memory: &[u8], d: &Description, about: &About) -> Result<Vec<Detail>, Misbehaviour> {
+fn details(memory: &[u8], d: &Description, about: &PluginDescription) -> Result<Vec<Detail>, GuestError> {
     let details: &[Detail] = table(memory, d.details)?;
     if details.len() > limits::ROWS {
-        return Err(Misbehaviour::Answer(format!("more than {} details in its description", limits::ROWS)));
+        return Err(GuestError::MalformedAnswer(format!("more than {} details in its description", limits::ROWS)));
     }
     let in_order = details.is_sorted_by_key(|detail| detail.kind);
     let sound = |one: &Detail| {
@@ -207,18 +210,21 @@ fn details(memory: &[u8], d: &Description, about: &About) -> Result<Vec<Detail>,
         }
     };
     match details.iter().find(|one| !in_order || !sound(one)) {
-        Some(one) => Err(Misbehaviour::Answer(format!("what it says of row {} makes no sense", one.kind))),
+        Some(one) => Err(GuestError::MalformedAnswer(format!("a detail of row {} is invalid", one.kind))),
         None => Ok(details.to_vec()),
     }
 }
 
-/// Effects, roundings and pairs that this version knows, and partners that exist.
-fn consistent(about: &About) -> Result<(), Misbehaviour> {
+/// Checks that effects, roundings and pairs are known, and that partners exist.
+fn consistent(about: &PluginDescription) -> Result<(), GuestError> {
     for PluginRow { row, .. } in &about.rows {
         let partner = || about.row(row.partner).is_some_and(|other| other.row.kind == row.partner);
         let paired = row.pairing <= pairing::PART && (row.pairing == pairing::NONE || partner());
         if !paired || row.effect > effect::SIZE || u32::from(row.round) >= u64::BITS {
-            return Err(Misbehaviour::Answer(format!("row {} of its table is of no known kind, or pair", row.kind)));
+            return Err(GuestError::MalformedAnswer(format!(
+                "row {} of its table has an unknown effect, rounding or pair",
+                row.kind
+            )));
         }
     }
     Ok(())

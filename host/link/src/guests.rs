@@ -1,16 +1,16 @@
-//! Which guests there are: those built in, and those of plugin directories.
+//! The guests of a process: those that are built in, and plugins from files.
 
-use crate::description::About;
+use crate::description::PluginDescription;
 use crate::sandbox::{Compiled, Guest, Sandbox};
 use relobox_abi::{ABI_VERSION, Machine, export};
+use relobox_core::diagnostic::Diagnostic;
 use relobox_core::digest::Digest;
-use relobox_core::error::{Error, Misbehaviour, Result};
+use relobox_core::error::{Error, GuestError, Result};
 use relobox_core::kernel::Machine as Running;
 use relobox_core::limits;
-use relobox_core::problem::Problem;
 use relobox_core::text::{hex, order_of};
 use relobox_guests::{ENGINE, UNPACK, catalogue};
-use relobox_plugins::index::{Machines, Wanted};
+use relobox_plugins::index::{Machines, TargetId};
 use relobox_plugins::plugin_file::Origin;
 #[cfg(feature = "compiler")]
 use relobox_plugins::plugin_file::PluginFile;
@@ -20,43 +20,44 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-/// Every guest this process knows, loaded when first wanted.
+/// All guests of this process. Each is loaded when it is first used.
 pub struct Guests {
     sandbox: Sandbox,
-    /// Engine and unpacker.
+    /// The engine and the unpacker.
     own: Vec<Candidate>,
     plugins: Vec<Candidate>,
-    /// Which of several that link the same machine is meant: one of the first set, else one of the second.
-    meant: [HashSet<Digest>; 2],
+    /// Which plugins take precedence where several link the same machine: those of the first set, then those of the
+    /// second.
+    preferred: [HashSet<Digest>; 2],
 }
 
-/// A guest before it is loaded.
+/// A guest that is not loaded yet.
 #[derive(Clone, Debug)]
 pub struct Unloaded {
-    /// Its name.
+    /// The guest's name.
     pub name: String,
     /// The SHA-256 of its Wasm.
     pub digest: Digest,
     /// Where it came from.
     pub origin: Origin,
-    /// The machines that it says it links.
+    /// The machines of its `relobox.machines` section.
     pub machines: Machines,
-    /// What there is of it.
+    /// Its code.
     pub code: Code,
 }
 
-/// What a guest is loaded from.
+/// The code of a guest.
 #[derive(Clone, Debug)]
 pub enum Code {
-    /// WebAssembly.
+    /// WebAssembly, to be compiled.
     #[cfg(feature = "compiler")]
     Wasm(std::borrow::Cow<'static, [u8]>),
-    /// What was made of it ahead.
+    /// Native code that was compiled ahead.
     Compiled(Compiled),
 }
 
 impl Unloaded {
-    /// Whether it is the engine or the unpacker. They are built with the host: there is no older one to be kind to.
+    /// Returns whether it is the engine or the unpacker, which are built with the host and have its ABI version.
     fn is_own(&self) -> bool {
         self.origin == Origin::BuiltIn && [ENGINE, UNPACK].contains(&&*self.name)
     }
@@ -64,9 +65,9 @@ impl Unloaded {
 
 struct Candidate {
     unloaded: Unloaded,
-    /// Its code, or why that cannot be used: so that it is loaded once, and where loading code is still possible.
-    guest: OnceLock<Result<Guest, Misbehaviour>>,
-    /// What it says of itself, if it is a plugin.
+    /// The loaded code, or why it cannot be used. It is loaded once, while this process can still load code.
+    guest: OnceLock<Result<Guest, GuestError>>,
+    /// The plugin with its description, if it is a plugin.
     plugin: OnceLock<Arc<Plugin>>,
 }
 
@@ -89,7 +90,7 @@ impl Candidate {
                     Ok(guest) if self.unloaded.is_own() => Ok(guest.of_version(ABI_VERSION)),
                     Ok(guest) => Ok(guest),
                     Err(Error::Guest { what, .. }) => Err(what),
-                    // It may go better another time.
+                    // This error may not occur again, so it is not kept.
                     Err(error) => return Err(error),
                 };
                 self.guest.get_or_init(|| loaded)
@@ -97,13 +98,13 @@ impl Candidate {
         };
         guest.as_ref().map_err(|what| Error::Guest { guest: name.clone(), what: what.clone() })
     }
-    /// Whether it is a file that does not say which machines it links. What is broken in it is then no reason not to link
-    /// by another plugin.
+    /// Returns whether it is a file that does not say which machines it links. If such a file is broken, another plugin
+    /// may still link the module.
     fn may_be_left_out(&self) -> bool {
         self.unloaded.origin != Origin::BuiltIn && !self.unloaded.machines.are_named()
     }
 
-    /// The error with the file in which it is, since the name alone may be any file's.
+    /// Adds the path of the file to an error, since the name alone is ambiguous.
     fn located(&self, error: Error) -> Error {
         match (error, &self.unloaded.origin) {
             (Error::Guest { guest, what }, Origin::System(path) | Origin::User(path) | Origin::File(path)) => {
@@ -113,7 +114,7 @@ impl Candidate {
         }
     }
 
-    /// Whether it may link modules of a kernel that runs `machine`.
+    /// Returns whether it may link modules for a kernel that runs `machine`.
     fn may_serve(&self, machine: Option<&Running>) -> bool {
         machine.is_none_or(|m| self.unloaded.machines.may_run_on(m.machine, m.class, m.order))
     }
@@ -125,26 +126,29 @@ pub struct Plugin {
     pub guest: Guest,
     /// Where it came from.
     pub origin: Origin,
-    /// What it says of itself.
-    pub about: About,
+    /// Its description.
+    pub about: PluginDescription,
 }
 
 #[cfg(feature = "compiler")]
 impl Guests {
-    /// The built-in guests, and every `*.wasm` of `dirs`.
+    /// Creates the set of the built-in guests and every `*.wasm` in `dirs`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Usage`] if a directory cannot be read or used.
     pub fn new(sandbox: Sandbox, dirs: &[std::path::PathBuf]) -> Result<Self> {
         let search = Search { given: dirs.to_vec(), ..Search::default() };
         Ok(Self::with_plugins(sandbox, search.read()?.files))
     }
 
-    /// The built-in guests, and what was found; what was chosen or else pinned is preferred.
+    /// Creates the set of the built-in guests and `plugins`. Chosen plugins take precedence, then pinned ones.
     #[must_use]
     pub fn of(sandbox: Sandbox, plugins: Plugins) -> Self {
         let pinned: Vec<Digest> = plugins.pins.iter().map(|pin| pin.digest).collect();
         Self::with_plugins(sandbox, plugins.files).preferring(plugins.chosen, pinned)
     }
 
-    /// The built-in guests, and these.
+    /// Creates the set of the built-in guests and these plugins.
     #[must_use]
     pub fn with_plugins(sandbox: Sandbox, files: Vec<PluginFile>) -> Self {
         let files = files.into_iter().map(|PluginFile { name, wasm, digest, origin }| Unloaded {
@@ -157,7 +161,7 @@ impl Guests {
         Self::with(sandbox, files.chain(Self::built_in()))
     }
 
-    /// The guests that are built in, to be compiled.
+    /// Returns the built-in guests, to be compiled.
     pub fn built_in() -> impl Iterator<Item = Unloaded> {
         catalogue().iter().filter_map(|entry| {
             Some(Unloaded {
@@ -170,12 +174,15 @@ impl Guests {
         })
     }
 
-    /// See [`Sandbox::forget_cache`].
+    /// Closes the cache; see [`Sandbox::forget_cache`].
     pub fn forget_cache(&mut self) {
         self.sandbox.forget_cache();
     }
 
-    /// Replaces the engine: tests put a hostile one in its place.
+    /// Replaces the engine. Tests use a hostile one.
+    ///
+    /// # Errors
+    /// [`Error::Guest`] if `wasm` is not a usable guest.
     pub fn with_engine(mut self, wasm: &[u8]) -> Result<Self> {
         let guest = self.sandbox.load(ENGINE, wasm)?.of_version(ABI_VERSION);
         for engine in self.own.iter_mut().filter(|own| own.unloaded.name == ENGINE) {
@@ -184,15 +191,18 @@ impl Guests {
         Ok(self)
     }
 
-    /// A plugin that is none of these.
+    /// Loads a plugin that is not in this set.
+    ///
+    /// # Errors
+    /// [`Error::Guest`] if it is not a usable plugin.
     pub fn load_plugin(&self, file: &PluginFile) -> Result<Arc<Plugin>> {
         Ok(Arc::new(Plugin::describe(self.sandbox.load(&file.name, &file.wasm)?, file.origin.clone())?))
     }
 }
 
 impl Guests {
-    /// These guests, in which there are engine and unpacker, and nothing else. Of several plugins that link the same machine,
-    /// none is preferred.
+    /// Creates a set of exactly these guests, which must include the engine and the unpacker. No plugin takes
+    /// precedence.
     #[must_use]
     pub fn with(sandbox: Sandbox, guests: impl IntoIterator<Item = Unloaded>) -> Self {
         let (own, plugins): (Vec<_>, Vec<_>) = guests.into_iter().partition(Unloaded::is_own);
@@ -200,31 +210,34 @@ impl Guests {
             sandbox,
             own: own.into_iter().map(Candidate::new).collect(),
             plugins: plugins.into_iter().map(Candidate::new).collect(),
-            meant: Default::default(),
+            preferred: Default::default(),
         }
     }
 
-    /// Where several plugins link a machine, a `chosen` one is used, else a `pinned` one.
+    /// Gives `chosen` plugins precedence where several link a machine, and `pinned` ones after them.
     #[must_use]
     pub fn preferring(self, chosen: Vec<Digest>, pinned: Vec<Digest>) -> Self {
-        Self { meant: [chosen, pinned].map(|digests| digests.into_iter().collect()), ..self }
+        Self { preferred: [chosen, pinned].map(|digests| digests.into_iter().collect()), ..self }
     }
 
-    /// Whether the program or a pin file vouches for it.
+    /// Returns whether the plugin is built in or pinned.
     #[must_use]
     pub fn is_pinned(&self, plugin: &Plugin) -> bool {
         let digest = plugin.guest.digest();
         let copy = || catalogue().iter().any(|entry| entry.is_plugin() && entry.digest == *digest);
-        plugin.origin == Origin::BuiltIn || self.meant[1].contains(digest) || copy()
+        plugin.origin == Origin::BuiltIn || self.preferred[1].contains(digest) || copy()
     }
 
-    /// Whether somebody chose plugins, and this is none of them.
+    /// Returns whether the user chose plugins, and this is not one of them.
     #[must_use]
-    pub fn is_passed_over(&self, plugin: &Plugin) -> bool {
-        !self.meant[0].is_empty() && !self.meant[0].contains(plugin.guest.digest())
+    pub fn is_excluded(&self, plugin: &Plugin) -> bool {
+        !self.preferred[0].is_empty() && !self.preferred[0].contains(plugin.guest.digest())
     }
 
-    /// Loads what is built in now: engine, unpacker, and the plugins of `machine`, or all of them.
+    /// Loads the built-in guests now: engine, unpacker, and the plugins of `machine`, or all plugins.
+    ///
+    /// # Errors
+    /// The error of the first guest that cannot be loaded.
     pub fn load_built_in(&self, machine: Option<&Running>) -> Result<()> {
         self.engine()?;
         self.unpack()?;
@@ -232,38 +245,44 @@ impl Guests {
         built_in.try_for_each(|candidate| self.describe(candidate).map(drop))
     }
 
-    /// Loads the code of the other plugins of `machine` now, and runs none of it. One that cannot be used is an error when it
-    /// is asked for.
+    /// Loads the code of the other plugins of `machine` now, and runs none of it. A plugin that cannot be used is an
+    /// error only when it is needed.
     pub fn load_code_of_others(&self, machine: Option<&Running>) {
         for candidate in self.plugins.iter().filter(|c| c.unloaded.origin != Origin::BuiltIn && c.may_serve(machine)) {
             let _ = candidate.guest(&self.sandbox);
         }
     }
 
-    /// Loads the other plugins of `machine` now. One that is broken is an error when it is asked for.
+    /// Loads the other plugins of `machine` now. A broken plugin is an error only when it is needed.
     pub fn load_others(&self, machine: Option<&Running>) {
         for candidate in self.plugins.iter().filter(|c| c.unloaded.origin != Origin::BuiltIn && c.may_serve(machine)) {
             let _ = self.describe(candidate);
         }
     }
 
-    /// The name of the plugin that says it links such files, without loading it.
+    /// Returns the name of a plugin that says it links such files, without loading it.
     #[must_use]
-    pub fn name_for(&self, machine: u16, class: u8, order: u8, flags: u32) -> Option<&str> {
-        let wanted = Wanted { machine, class, order, flags };
+    pub(crate) fn name_for(&self, machine: u16, class: u8, order: u8, flags: u32) -> Option<&str> {
+        let wanted = TargetId { machine, class, order, flags };
         let here = self.plugins.iter().find(|c| c.unloaded.machines.may_link(&wanted));
-        // A program that loads modules has only the plugin of its own machine, and the names of all.
+        // `relobox-linker` has only the plugin of its own machine, but the names of all.
         let shipped =
             || catalogue().iter().find(|e| e.is_plugin() && Machines::of_section(e.machines).may_link(&wanted));
         here.map(|c| c.unloaded.name.as_str()).or_else(|| shipped().map(|entry| entry.name))
     }
 
-    /// The engine.
+    /// Returns the engine.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if it was not built in, or as [`Sandbox`] reports when it is loaded.
     pub fn engine(&self) -> Result<&Guest> {
         self.own(ENGINE)
     }
 
-    /// The unpacker.
+    /// Returns the unpacker.
+    ///
+    /// # Errors
+    /// As [`Guests::engine`].
     pub fn unpack(&self) -> Result<&Guest> {
         self.own(UNPACK)
     }
@@ -284,26 +303,33 @@ impl Guests {
         Ok(candidate.plugin.get_or_init(|| plugin))
     }
 
-    /// Those that do not say for which machines they are, and cannot be asked either: nothing is linked by them, and
-    /// they stop nothing. The path of each, and why.
+    /// Returns the plugins that neither name their machines nor can be asked: their paths, and why. They link nothing,
+    /// and prevent nothing.
     pub fn unusable(&self) -> impl Iterator<Item = (&Path, Error)> {
-        // Who chose one hears of it when it is asked for.
-        let silent = self.plugins.iter().filter(|c| c.may_be_left_out() && !self.meant[0].contains(&c.unloaded.digest));
+        // For a chosen plugin, the error is reported when it is needed.
+        let silent =
+            self.plugins.iter().filter(|c| c.may_be_left_out() && !self.preferred[0].contains(&c.unloaded.digest));
         silent.filter_map(|c| Some((c.unloaded.origin.path(), self.describe(c).err()?)))
     }
 
-    /// Every plugin; one that cannot be described is an error in its place. See [`Guests::unusable`].
+    /// Returns every plugin. If a plugin cannot be described, its error is in its place; see [`Guests::unusable`].
     pub fn plugins(&self) -> impl Iterator<Item = (&str, Result<&Arc<Plugin>>)> {
         self.plugins.iter().map(|c| (c.unloaded.name.as_str(), self.describe(c)))
     }
 
-    /// The plugin with this digest.
+    /// Returns the plugin with this digest.
+    ///
+    /// # Errors
+    /// [`Error::Guest`] if it cannot be loaded.
     pub fn by_digest(&self, digest: &Digest) -> Result<Option<&Arc<Plugin>>> {
         self.plugins.iter().find(|c| c.unloaded.digest == *digest).map(|c| self.describe(c)).transpose()
     }
 
-    /// The plugin for a module; several are an error, unless one is chosen or pinned. A plugin that might link it and is
-    /// broken is an error: somebody put it there.
+    /// Returns the plugin for files with these fields of the ELF header, and its matching [`Machine`].
+    ///
+    /// # Errors
+    /// [`Error::Module`] if several plugins link such files and none is chosen or pinned. [`Error::Guest`] if a plugin
+    /// that might link them is broken.
     pub fn plugin_for(
         &self,
         machine: u16,
@@ -311,11 +337,14 @@ impl Guests {
         order: u8,
         flags: u32,
     ) -> Result<Option<(&Arc<Plugin>, Machine)>> {
-        self.plugin_beside(None, machine, class, order, flags)
+        self.plugin_excluding(None, machine, class, order, flags)
     }
 
-    /// The same, but for one plugin, which is spoken for.
-    pub fn plugin_beside(
+    /// As [`Guests::plugin_for`], without the plugin `taken`.
+    ///
+    /// # Errors
+    /// As [`Guests::plugin_for`].
+    pub(crate) fn plugin_excluding(
         &self,
         taken: Option<&Digest>,
         machine: u16,
@@ -331,24 +360,28 @@ impl Guests {
             };
             let (names, order) = (found.iter().map(name).collect::<Vec<_>>().join(" and "), order_of(order));
             let text = format!("several plugins link machine {machine}, {class} bits, {order}-endian: {names}");
-            let problem = Problem::new("plugin-conflict", "plugins", text);
+            let problem = Diagnostic::new("plugin-conflict", "plugins", text);
             return Err(problem.hint("choose one with --plugin, or pin it ('relobox plugin pin')").into());
         }
         Ok(found.first().copied())
     }
 
-    /// Those that could be used for a module: more than one if it is not clear which. Copies count once.
+    /// Returns all candidates for such files. There is more than one if the choice is ambiguous. Copies of a plugin
+    /// count once.
+    ///
+    /// # Errors
+    /// [`Error::Guest`] if a plugin that might link them is broken.
     pub fn plugins_for(&self, machine: u16, class: u8, order: u8, flags: u32) -> Result<Vec<(&Arc<Plugin>, Machine)>> {
-        let wanted = Wanted { machine, class, order, flags };
+        let wanted = TargetId { machine, class, order, flags };
         let may: Vec<_> = self.plugins.iter().filter(|c| c.unloaded.machines.may_link(&wanted)).collect();
-        let meant = self.meant.iter().filter(|digests| !digests.is_empty()).map(Some);
+        let preferred = self.preferred.iter().filter(|digests| !digests.is_empty()).map(Some);
         let mut broken = None;
-        for digests in meant.chain([None]) {
+        for digests in preferred.chain([None]) {
             let mut found: Vec<(&Arc<Plugin>, Machine)> = Vec::new();
             for candidate in may.iter().filter(|c| digests.is_none_or(|digests| digests.contains(&c.unloaded.digest))) {
                 let plugin = match self.describe(candidate) {
                     Ok(plugin) => plugin,
-                    // It says nothing of this machine. Who chose it hears why it does not work.
+                    // The plugin does not name this machine. If it was chosen, its error is reported.
                     Err(error) if candidate.may_be_left_out() && digests.is_none() => {
                         broken.get_or_insert(error);
                         continue;
@@ -363,14 +396,14 @@ impl Guests {
                 return Ok(found);
             }
         }
-        // Without another one, it may be what was meant.
+        // Without another candidate, this one may have been the right one.
         broken.map_or(Ok(Vec::new()), Err)
     }
 
-    /// What links nearly such files, in words: the same machine in another class, byte order or with other flags. Empty
-    /// if nothing does.
+    /// Describes the plugins that link nearly such files: the same machine with another class, byte order or flags. The
+    /// result is empty if there are none.
     #[must_use]
-    pub fn near_misses(&self, machine: u16, class: u8, order: u8, flags: u32) -> String {
+    pub(crate) fn near_misses(&self, machine: u16, class: u8, order: u8, flags: u32) -> String {
         let mut near = Vec::new();
         for (name, plugin) in self.plugins() {
             let Ok(plugin) = plugin else { continue };
@@ -396,11 +429,15 @@ impl Guests {
 }
 
 impl Plugin {
-    /// Asks a guest what it is.
+    /// Asks a guest for its description.
+    ///
+    /// # Errors
+    /// [`Error::Guest`] if it traps or gives a malformed answer.
     pub fn describe(guest: Guest, origin: Origin) -> Result<Self> {
         let mut instance = guest.instantiate(limits::memory_for(0), limits::fuel_for(0))?;
         let at = instance.call(export::DESCRIBE, ())?;
-        let about = About::read(instance.memory(), at, instance.abi()).map_err(|what| instance.misbehaved(what))?;
+        let about = PluginDescription::read(instance.memory(), at, instance.abi())
+            .map_err(|what| instance.guest_error(what))?;
         Ok(Self { guest: guest.of_version(about.abi), origin, about })
     }
 }

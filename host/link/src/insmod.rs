@@ -1,7 +1,9 @@
-//! insmod, the library: refuse early what the kernel would refuse, link at the kernel's addresses, place.
+//! insmod as a library function. It refuses what the kernel would refuse, links at the kernel's addresses, and loads
+//! the module.
 //!
-//! Nothing reaches the kernel before the module was parsed, planned and found to be for it; nothing stays in it
-//! if a later step fails, since what was allocated belongs to the connection until the module is live.
+//! The kernel is only asked to load a module after it was parsed, planned and found to be for this kernel. If a later
+//! step fails, nothing stays in the kernel, because allocated memory belongs to the connection until the module is
+//! live.
 
 use crate::guests::Guests;
 use crate::layout_linux;
@@ -9,19 +11,28 @@ use crate::link::{ask, plugin_of};
 use crate::needs::Needs;
 use crate::records::Records;
 use crate::stages::parse::Module;
-use crate::stages::place::{self, Placing};
+use crate::stages::place::{self, PlaceError};
 use crate::stages::resolve::{Sources, crc_mismatch};
 use relobox_abi::{Group, Section, section_flag, section_kind};
+use relobox_core::diagnostic::{Diagnostic, Diagnostics, some_of};
 use relobox_core::error::{Error, Result};
-use relobox_core::inserted::{Inserted, refusal};
-use relobox_core::kernel::{Export, Failure, Form, Kernel, Listing, Of};
-use relobox_core::problem::{Problem, Problems, some_of};
+use relobox_core::inserted::{Inserted, kernel_error};
+use relobox_core::kernel::{Export, Kernel, KernelError, Listing, LoadFormat, MismatchKind};
 use relobox_core::symbols::{Definition, Symbols};
 use relobox_core::text::decoded;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// Links `module` and makes it a live module of `kernel`. `inputs` are numbers from the kernel that plugins ask for.
+/// Links `module` and loads it into `kernel`.
+///
+/// `args` are the module's parameters: `name=value`, separated by blanks. `inputs` are values from the kernel that
+/// plugins read, by name. Symbols come from the kernel's own list. The policy is that of Linux (kernel/module/main.c):
+/// vermagic, CRCs, licence, namespaces.
+///
+/// # Errors
+/// [`Error::Module`] if the module cannot be linked, with every diagnostic that was found. [`Error::Kernel`] if the
+/// kernel refuses. [`Error::Guest`] if a guest breaks its contract. Nothing of the module is loaded in any of these
+/// cases.
 pub fn insmod(
     guests: &Guests,
     kernel: &mut dyn Kernel,
@@ -30,9 +41,9 @@ pub fn insmod(
     inputs: &[(String, u64)],
 ) -> Result<Inserted> {
     let file = module.name.clone();
-    let refused = |failure: Failure| refusal(&file, &failure);
-    // The plugin knows best by what name a symbol is looked up. What it finds wrong is told after what the kernel would:
-    // it may be another's machine.
+    let refused = |failure: KernelError| kernel_error(&file, &failure);
+    // The plugin may rename the symbols to look up, so it is asked first. Its errors are reported after the kernel's,
+    // because the module may be for another machine.
     let records = module.records();
     let asked = plugin_of(guests, &records, None).and_then(|plugin| ask(plugin, &records, inputs));
     let none = Needs::default();
@@ -41,18 +52,18 @@ pub fn insmod(
     let name = check(guests, &records, needs, &listing)?;
     let symbols = symbols(&records, needs, &listing);
     let mut prepared = asked?.of(module);
-    if let Form::Relocated(linux) = listing.form {
+    if let LoadFormat::Relocated(linux) = listing.form {
         prepared.measured = layout_linux::measure(&prepared.module.records(), prepared.needs(), linux)?;
     }
     let layout = place::allocate(kernel, &prepared.measured).map_err(refused)?;
     let depends = depends(&prepared.module.records(), &listing);
-    // Of a kernel that lists only some of its exports, the rest is for the kernel itself to check.
+    // If a kernel lists only some of its exports, it checks the others itself.
     let assume = (!listing.complete).then(|| layout.areas.first().map_or(0, |area| area.address));
     let linked = prepared.link(layout, Sources { symbols: &symbols, assume });
     let mut linked = linked.map_err(|error| advise(error, &depends))?;
     let loaded = place::place(kernel, listing.form, &mut linked, &name, args).map_err(|why| match why {
-        Placing::Kernel(failure) => named(&failure, &linked.module.records()),
-        Placing::Module(error) => error,
+        PlaceError::Kernel(failure) => named(&failure, &linked.module.records()),
+        PlaceError::Module(error) => error,
     })?;
     Ok(Inserted {
         name,
@@ -67,40 +78,45 @@ pub fn insmod(
     })
 }
 
-/// A refusal, with the names of what the kernel only has numbers for.
-fn named(failure: &Failure, records: &Records<'_>) -> Error {
-    let mut error = refusal(records.name, failure);
-    if let (Error::Kernel(problem), Failure::Disagrees { of, .. }) = (&mut error, failure) {
+/// Turns a kernel's error into an error of the module, with names in place of the kernel's indices.
+fn named(failure: &KernelError, records: &Records<'_>) -> Error {
+    let mut error = kernel_error(records.name, failure);
+    if let (Error::Kernel(problem), KernelError::Disagrees { of, .. }) = (&mut error, failure) {
         match of {
-            Of::Section(i) if (*i as usize) < records.sections.len() => {
+            MismatchKind::Section(i) if (*i as usize) < records.sections.len() => {
                 problem.section = Some(records.section_name(*i));
             }
-            Of::Symbol(i) if (*i as usize) < records.symbols.len() => problem.symbol = records.symbol_name(*i),
+            MismatchKind::Symbol(i) if (*i as usize) < records.symbols.len() => {
+                problem.symbol = records.symbol_name(*i)
+            }
             _ => {}
         }
     }
     error
 }
 
-/// Everything that can be refused before anything is allocated; every reason. The module's name.
+/// Checks everything that can be checked before memory is allocated, and reports all that is wrong. Returns the
+/// module's name.
 fn check(guests: &Guests, records: &Records<'_>, needs: &Needs, kernel: &Listing) -> Result<String> {
     if let Some(problem) = wrong_machine(guests, records, kernel, "module") {
-        // Nothing else it says can be right.
+        // Other diagnostics would not matter.
         return Err(problem.into());
     }
     let mut problems = Vec::new();
-    let mut refuse = |kind, text: String, hint: &str| problems.push(Problem::new(kind, records.name, text).hint(hint));
+    let mut refuse =
+        |kind, text: String, hint: &str| problems.push(Diagnostic::new(kind, records.name, text).hint(hint));
     if records.modinfo.is_empty() {
         refuse(
             "not-a-module",
-            "the file has no .modinfo, so it is no module".into(),
+            "the file has no .modinfo, so it is not a module".into(),
             "'relobox link' links any object",
         );
     } else if let Some(text) = other_kernel(records, kernel) {
         refuse("vermagic", text, "compile it for this kernel");
     }
     problems.extend(writable_code(records));
-    let mut refuse = |kind, text: String, hint: &str| problems.push(Problem::new(kind, records.name, text).hint(hint));
+    let mut refuse =
+        |kind, text: String, hint: &str| problems.push(Diagnostic::new(kind, records.name, text).hint(hint));
     let name = records.module_name();
     if name.is_empty() {
         let text = "it has no name: .modinfo has no name=, and its file's name begins with a dot";
@@ -113,7 +129,7 @@ fn check(guests: &Guests, records: &Records<'_>, needs: &Needs, kernel: &Listing
                 refuse("already-loaded", text, "'relobox rmmod' removes it");
             }
             false => {
-                let text = format!("a module named '{name}' is just being loaded or removed");
+                let text = format!("a module named '{name}' is being loaded or removed at the moment");
                 refuse("already-loaded", text, "try again");
             }
         }
@@ -123,8 +139,13 @@ fn check(guests: &Guests, records: &Records<'_>, needs: &Needs, kernel: &Listing
     if problems.is_empty() { Ok(name) } else { Err(Error::Module(problems)) }
 }
 
-/// That the kernel does not run what a file, a `module` or an `object`, is for.
-pub(crate) fn wrong_machine(guests: &Guests, records: &Records<'_>, kernel: &Listing, what: &str) -> Option<Problem> {
+/// Returns a diagnostic if the kernel runs another machine than a file, a `module` or an `object`, is for.
+pub(crate) fn wrong_machine(
+    guests: &Guests,
+    records: &Records<'_>,
+    kernel: &Listing,
+    what: &str,
+) -> Option<Diagnostic> {
     let (p, k) = (records.parsed, &kernel.machine);
     if (p.machine, p.class, p.order) == (k.machine, k.class, k.order) {
         return None;
@@ -132,58 +153,58 @@ pub(crate) fn wrong_machine(guests: &Guests, records: &Records<'_>, kernel: &Lis
     let own = guests.name_for(p.machine, p.class, p.order, p.elf_flags);
     let own = own.map_or_else(|| format!("machine {}", p.machine), str::to_owned);
     let text = format!("the {what} is for {own}, {} bits, and the kernel runs {}, {} bits", p.class, k.name, k.class);
-    Some(Problem::new("wrong-machine", records.name, text))
+    Some(Diagnostic::new("wrong-machine", records.name, text))
 }
 
-/// The first section that is writable and executable.
-pub(crate) fn writable_code(records: &Records<'_>) -> Option<Problem> {
+/// Returns a diagnostic about the first section that is writable and executable.
+pub(crate) fn writable_code(records: &Records<'_>) -> Option<Diagnostic> {
     let both = |s: &&Section| {
         s.flags & (section_flag::ALLOC | section_flag::WRITE | section_flag::EXEC)
             == section_flag::ALLOC | section_flag::WRITE | section_flag::EXEC
     };
     let section = records.sections.iter().find(both)?;
     let text = format!("section {} is writable and executable", decoded(records.bytes(section.name)));
-    let problem = Problem::new("writable-code", records.name, text);
-    Some(problem.hint("code that changes itself has no place in a kernel"))
+    let problem = Diagnostic::new("writable-code", records.name, text);
+    Some(problem.hint("self-modifying code is not allowed in a kernel"))
 }
 
-/// Relocations that would not be done: by us for the kernel, or by the kernel for us.
-fn check_form(records: &Records<'_>, form: Form) -> Option<Problem> {
+/// Returns a diagnostic about relocations that neither relobox nor the kernel would apply.
+fn check_form(records: &Records<'_>, form: LoadFormat) -> Option<Diagnostic> {
     let of = |section: u32, text: &str, hint: &str| {
-        let problem = Problem::new("unsupported-relocations", records.name, text).hint(hint);
-        Problem { section: Some(records.section_name(section)), ..problem }
+        let problem = Diagnostic::new("unsupported-relocations", records.name, text).hint(hint);
+        Diagnostic { section: Some(records.section_name(section)), ..problem }
     };
     match form {
-        Form::Areas => records
+        LoadFormat::Areas => records
             .left_to_the_kernel()
             .next()
-            .map(|section| of(section, "a live patch has relocations that only Linux itself does", "")),
-        // It looks for these two, and takes a module with others for one without relocations.
-        Form::Original => {
+            .map(|section| of(section, "a live patch has relocations that only Linux itself applies", "")),
+        // The kernel only looks for these two section types. It would load a module with others without relocating it.
+        LoadFormat::Original => {
             let read = |g: &&Group| {
                 let kind = records.sections[g.source as usize].kind;
                 kind != section_kind::REL && kind != section_kind::RELA
             };
-            let text = "the kernel does not know relocations of this form, and would not do them";
-            let hint = "'--kernel device' does them; or compile without --crel";
+            let text = "the kernel does not support relocations of this form, and would not apply them";
+            let hint = "'--kernel device' applies them; or compile without --crel";
             records.groups.iter().find(read).map(|group| of(group.source, text, hint))
         }
-        Form::Relocated(_) => None,
+        LoadFormat::Relocated(_) => None,
     }
 }
 
-/// As the kernel does (same_magic): where every symbol has a version, the releases may differ.
+/// Compares vermagic as the kernel does (same_magic): if every symbol has a version, the releases may differ.
 fn other_kernel(records: &Records<'_>, kernel: &Listing) -> Option<String> {
     let wanted = kernel.vermagic.as_bytes().trim_ascii();
     let Some(own) = records.modinfo("vermagic") else {
-        return Some(format!("the module does not say which kernel it is for, and this is '{}'", decoded(wanted)));
+        return Some(format!("the module does not say which kernel it is for, but this is '{}'", decoded(wanted)));
     };
     let (own_release, own_options) = first_word(own.trim_ascii());
     let (release, options) = first_word(wanted);
     let same_release = own_release == release || !records.versions.is_empty();
     let same_options = own_options == options || options.is_empty();
     (!same_release || !same_options)
-        .then(|| format!("the module is for kernel '{}', and this is '{}'", decoded(own.trim_ascii()), decoded(wanted)))
+        .then(|| format!("the module is for kernel '{}', but this is '{}'", decoded(own.trim_ascii()), decoded(wanted)))
 }
 
 fn first_word(text: &[u8]) -> (&[u8], &[u8]) {
@@ -191,12 +212,12 @@ fn first_word(text: &[u8]) -> (&[u8], &[u8]) {
     (&text[..end], text[end..].trim_ascii())
 }
 
-/// The names that the module asks others for.
+/// Returns the names of the module's undefined symbols.
 fn undefined<'a>(records: &Records<'a>, needs: &'a Needs) -> impl Iterator<Item = &'a [u8]> {
     needs.looked_up(records).map(|(_, name)| name).filter(|name| !name.is_empty())
 }
 
-/// Those, and the other names that the module has versions of: `module_layout`, which stands for struct module.
+/// Returns these, and the other names that the module has versions of: `module_layout`, which stands for struct module.
 pub(crate) fn wanted<'a>(records: &Records<'a>, needs: &'a Needs) -> Vec<&'a [u8]> {
     let versions = records.versions.iter().map(|v| records.bytes(v.name)).filter(|name| !name.is_empty());
     let names: HashSet<&[u8]> = undefined(records, needs).chain(versions).collect();
@@ -205,16 +226,17 @@ pub(crate) fn wanted<'a>(records: &Records<'a>, needs: &'a Needs) -> Vec<&'a [u8
     names
 }
 
-/// What `resolve` will not see: versions of names that no relocation needs, and a module that has none at all.
-fn check_versions(records: &Records<'_>, needs: &Needs, kernel: &Listing) -> Vec<Problem> {
+/// Checks versions that `resolve` does not see: of names that no relocation needs, and of modules that have none at
+/// all.
+fn check_versions(records: &Records<'_>, needs: &Needs, kernel: &Listing) -> Vec<Diagnostic> {
     let live = kernel.modules.iter().filter(|m| m.live).map(|m| &m.exports);
     let exports = || std::iter::once(&kernel.exports).chain(live.clone()).flatten();
     let needed: HashSet<&[u8]> = undefined(records, needs).collect();
     if records.versions.is_empty() {
         let versioned = exports().find(|e| e.crc.is_some() && needed.contains(e.name.as_bytes()));
-        let problem = |e: &Export| Problem {
+        let problem = |e: &Export| Diagnostic {
             symbol: Some(decoded(e.name.as_bytes())),
-            ..Problem::new(
+            ..Diagnostic::new(
                 "no-versions",
                 records.name,
                 "this kernel has versions of its symbols, and the module has none",
@@ -223,25 +245,25 @@ fn check_versions(records: &Records<'_>, needs: &Needs, kernel: &Listing) -> Vec
         };
         return versioned.map(problem).into_iter().collect();
     }
-    // Of a name there may be two that differ, in two tables.
+    // A name may have two different versions in two tables.
     let mut others: HashMap<&[u8], Vec<u32>> = HashMap::new();
     for (name, crc) in records.versions.iter().map(|v| (records.bytes(v.name), v.crc)) {
         if !needed.contains(name) {
             others.entry(name).or_default().push(crc);
         }
     }
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     for e in exports() {
         let Some(have) = e.crc else { continue };
         let wanted = others.get(e.name.as_bytes()).and_then(|wanted| wanted.iter().find(|want| **want != have));
         if let Some(want) = wanted {
-            problems.add(|| Problem { symbol: Some(e.name.clone()), ..crc_mismatch(records, *want, have) });
+            problems.add(|| Diagnostic { symbol: Some(e.name.clone()), ..crc_mismatch(records, *want, have) });
         }
     }
     problems.into_vec(records.name)
 }
 
-/// What the kernel and its live modules export, of what the module asks for.
+/// Returns the exports of the kernel and its live modules that the module needs.
 pub(crate) fn symbols(records: &Records<'_>, needs: &Needs, kernel: &Listing) -> Symbols {
     let wanted: HashSet<&[u8]> = undefined(records, needs).collect();
     let mut symbols = Symbols::new();
@@ -256,7 +278,7 @@ pub(crate) fn symbols(records: &Records<'_>, needs: &Needs, kernel: &Listing) ->
                 namespace: export.namespace.as_str().into(),
                 exported: true,
             };
-            // As in the kernel, whose own exports come first, nobody replaces a definition.
+            // As in the kernel, the first definition wins, and the kernel's own exports come first.
             if symbols.get(export.name.as_bytes()).is_none() {
                 symbols.define(export.name.as_bytes(), definition);
             }
@@ -265,14 +287,14 @@ pub(crate) fn symbols(records: &Records<'_>, needs: &Needs, kernel: &Listing) ->
     symbols
 }
 
-/// The modules that `module` says it depends on, and that are not live.
+/// Returns the modules that the module depends on (`depends=`) and that are not live.
 fn depends(records: &Records<'_>, kernel: &Listing) -> Vec<String> {
     let names = records.modinfo("depends").unwrap_or_default().split(|b| *b == b',').filter(|name| !name.is_empty());
     let live: HashSet<&[u8]> = kernel.modules.iter().filter(|m| m.live).map(|m| m.name.as_bytes()).collect();
     names.filter(|name| !live.contains(name)).map(decoded).collect()
 }
 
-/// What to do about undefined symbols, where the kernel itself was asked for them.
+/// Adds hints to the diagnostics about undefined symbols, where the kernel itself listed its exports.
 pub(crate) fn advise(error: Error, depends: &[String]) -> Error {
     let Error::Module(mut problems) = error else { return error };
     for problem in problems.iter_mut().filter(|p| p.kind == "undefined-symbol") {

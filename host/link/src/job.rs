@@ -1,19 +1,19 @@
-//! The job: what a plugin gets to see, in one piece, at offsets that do not depend on where it lies.
+//! The job: the input of a plugin, as one block in which all offsets are relative.
 //!
-//! A plugin sees the contents that it may patch, every relocation, and the facts about sections and
-//! symbols. It learns the names of undefined symbols only, and of no other module or file.
+//! A plugin sees the contents that it may patch, all relocations, and the facts about sections and symbols. It sees the
+//! names of undefined symbols only, and nothing of other modules or files.
 
-use crate::description::About;
+use crate::description::PluginDescription;
 use crate::needs::{KernelSymbol, kernel_symbols};
 use crate::records::Records;
 use relobox_abi::{Group, Input, Job, Relocation, Section, Span, Symbol, Table, symbol_flag};
 use zerocopy::IntoBytes as _;
 
-/// A job that is laid out, and not yet written.
+/// The layout of a job that is not written yet.
 pub struct JobWriter {
-    /// The job's header: where everything goes, relative to the job.
+    /// The header of the job; its offsets are relative to the job.
     pub header: Job,
-    /// Names and inputs: small, so made beforehand.
+    /// Names and inputs, built beforehand because they are small.
     strings: Vec<u8>,
     strings_at: u32,
     section_names: Vec<Span>,
@@ -21,21 +21,21 @@ pub struct JobWriter {
     inputs: Vec<Input>,
     /// Inputs that are symbols of the kernel: 0 until apply.
     pub kernel_symbols: Vec<KernelSymbol>,
-    /// Each section's place in the data, relative to it.
+    /// The place of each section's copy, relative to the job's data.
     pub copies: Vec<Span>,
 }
 
 impl JobWriter {
-    /// Lays the job out. `about` says which numbers the plugin reads, `given` has their values.
+    /// Computes the layout of the job. `about` lists the inputs that the plugin reads, `given` has their values.
     #[must_use]
-    pub fn measure(about: &About, records: &Records<'_>, given: &[(String, u64)]) -> Self {
+    pub fn measure(about: &PluginDescription, records: &Records<'_>, given: &[(String, u64)]) -> Self {
         let mut strings = Vec::new();
         let mut text = |s: &[u8]| {
             strings.extend_from_slice(s);
             Span { at: (strings.len() - s.len()) as u32, len: s.len() as u32 }
         };
         let section_names = records.sections.iter().map(|s| text(records.bytes(s.name))).collect();
-        // A plugin learns only the names that somebody else defines.
+        // The plugin sees only the names of symbols that another module or the kernel defines.
         let undefined = |s: &Symbol| s.flags & symbol_flag::UNDEFINED != 0;
         let symbol_names = (0..)
             .zip(records.symbols)
@@ -59,7 +59,8 @@ impl JobWriter {
         let mut room = |count: usize, size: usize| {
             let at = end.next_multiple_of(16);
             end = at + (count * size) as u64;
-            // Cut off if the job is larger than 4 GiB; then its length says so, and reserve refuses.
+            // The offset is truncated if the job is larger than 4 GiB. Then its length shows that, and reserve refuses
+            // it.
             Table { at: at as u32, count: count as u32 }
         };
         let strings_at = room(strings.len(), 1).at;
@@ -89,13 +90,14 @@ impl JobWriter {
             }
         }
         header.data = Span { at: data_at, len: data_len as u32 };
-        // What does not fit into 32 bits has wrong offsets above, and is refused: no guest has so much room.
+        // If a job does not fit into 32 bits, the offsets above are wrong, and it is refused: no guest has so much
+        // memory.
         let len = end.next_multiple_of(16) + data_len;
         header.len = u32::try_from(len).unwrap_or(u32::MAX);
         Self { header, strings, strings_at, section_names, symbol_names, inputs, kernel_symbols, copies }
     }
 
-    /// Writes the job into `place`, which is zero and has `header.len` bytes.
+    /// Writes the job into `place`, which must be zero and `header.len` bytes long.
     pub fn write(&self, records: &Records<'_>, place: &mut [u8]) {
         let mut put = |at: u32, bytes: &[u8]| {
             if let Some(room) = place.get_mut(at as usize..).and_then(|rest| rest.get_mut(..bytes.len())) {

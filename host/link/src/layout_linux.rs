@@ -1,36 +1,36 @@
-//! Layout as Linux itself will do it, to the byte: a module relocated here is then loaded by the kernel's own loader,
-//! which comes to the same addresses or refuses.
+//! The layout that Linux itself will compute, to the byte. The kernel's own loader then loads the relocated module, and
+//! either computes the same addresses or refuses it.
 //!
-//! From kernel/module/main.c and kernel/module/kallsyms.c. Up to 6.3 (`layout_sections`) there are two areas: what
-//! stays and what only init needs, each in the order executable, read-only, read-only after init, writable, with the
-//! kinds on pages of their own. From 6.4 (`__layout_sections`) each kind is an area (`enum mod_mem_type`). Behind the
-//! writable data stays a symbol table cut down to what kallsyms shows (`layout_symtab`); behind init's writable data
-//! is the whole one for as long as init runs.
+//! The source is kernel/module/main.c and kernel/module/kallsyms.c. Up to 6.3 (`layout_sections`) a module has two
+//! areas: one that stays, and one that only init needs. Each has executable, read-only, read-only-after-init and
+//! writable sections in this order, and each kind begins on a new page. From 6.4 (`__layout_sections`) each kind has
+//! its own area (`enum mod_mem_type`). After the writable data comes a symbol table that is reduced to what kallsyms
+//! shows (`layout_symtab`). After init's writable data comes the full symbol table, which exists while init runs.
 
-use crate::needs::{Needs, Wanted};
+use crate::needs::{Needs, SyntheticRequest};
 use crate::records::Records;
 use crate::stages::layout::{Measured, kind_of};
 use relobox_abi::loader;
 use relobox_core::areas::{Area, Kind, PAGE};
+use relobox_core::diagnostic::Diagnostic;
 use relobox_core::error::Result;
 use relobox_core::kernel::{Linux, LinuxAreas};
-use relobox_core::problem::Problem;
 use std::collections::HashMap;
 
-/// `sh_type` of a symbol table, in every ELF file.
+/// SHT_SYMTAB, the same in every ELF file.
 const SYMTAB: u32 = 2;
 
-/// `struct mod_kallsyms` of a 64-bit kernel: three pointers and a count. Bytes.
+/// Bytes of `struct mod_kallsyms` of a 64-bit kernel: three pointers and a count.
 const MOD_KALLSYMS: u64 = 32;
 const MOD_KALLSYMS_ALIGN: u64 = 8;
 
-/// How names begin that mean nothing to Linux, so that a section of the plugin's is just memory to it; and those of which
-/// it means that init is all who needs it.
+/// Prefixes of names that mean nothing to Linux, so that it treats a plugin's section as plain memory. With the second
+/// prefix, Linux frees the section after init.
 const OURS: [&str; 2] = [".relobox.", ".init.relobox."];
 
-/// The order in which Linux allocates, up to 6.3.
+/// The order in which Linux allocates areas, up to 6.3.
 const CORE_INIT: [Kind; 3] = [Kind::Core, Kind::Init, Kind::PerCpu];
-/// The order in which Linux allocates, from 6.4: enum mod_mem_type.
+/// The order in which Linux allocates areas, from 6.4: `enum mod_mem_type`.
 const SEVEN: [Kind; 8] = [
     Kind::Text,
     Kind::Data,
@@ -49,7 +49,7 @@ struct Areas {
 }
 
 impl Areas {
-    /// The area that has sections of `kind`.
+    /// Returns the area that has sections of `kind`.
     fn area(&self, kind: Kind) -> Kind {
         match (self.of, kind) {
             (LinuxAreas::Seven, _) | (_, Kind::PerCpu) => kind,
@@ -58,7 +58,7 @@ impl Areas {
         }
     }
 
-    /// Adds to the area of `kind`: where in it.
+    /// Adds bytes to the area of `kind`. Returns the area and the offset in it.
     fn add(&mut self, kind: Kind, size: u64, align: u64) -> (Kind, u64) {
         let area = self.area(kind);
         let end = self.sizes.entry(area).or_insert(0);
@@ -67,7 +67,7 @@ impl Areas {
         (area, at)
     }
 
-    /// Where kinds share an area, the next starts on a page of its own.
+    /// Starts a new page if the next kind shares the area.
     fn new_page(&mut self, kind: Kind) {
         let area = self.area(kind);
         if self.of == LinuxAreas::CoreInit
@@ -78,14 +78,16 @@ impl Areas {
     }
 }
 
-/// How much memory Linux will ask for, and where in it everything will be. `Err` for a module that it would load, but
-/// whose place we cannot know.
+/// Computes how much memory Linux will ask for, and the place of every section in it.
+///
+/// # Errors
+/// [`Error::Module`](relobox_core::Error::Module) for a module that Linux would load, but whose layout is unknown.
 pub fn measure(records: &Records<'_>, needs: &Needs, linux: Linux) -> Result<Measured> {
     let unsupported = |text: String, hint: &str| -> Result<Measured> {
-        Err(Problem::new("unsupported-layout", records.name, text).hint(hint).into())
+        Err(Diagnostic::new("unsupported-layout", records.name, text).hint(hint).into())
     };
-    // It goes where its name and its flags say, behind all others of its kind.
-    let placed = |made: &Wanted| made.with_kind() && OURS.iter().any(|ours| made.name.starts_with(ours));
+    // Linux places the section by its name and flags, after all others of its kind.
+    let placed = |made: &SyntheticRequest| made.with_kind() && OURS.iter().any(|ours| made.name.starts_with(ours));
     if let Some(made) = needs.synthetic.iter().find(|made| !placed(made)) {
         let text = format!("it needs {} bytes of {}, for which this kernel has no place", made.record.size, made.name);
         return unsupported(text, "'--kernel vet' lets the kernel relocate it");
@@ -95,7 +97,7 @@ pub fn measure(records: &Records<'_>, needs: &Needs, linux: Linux) -> Result<Mea
         return unsupported(text, "'--kernel vet' lets the kernel relocate it");
     }
     if records.modinfo("livepatch").is_some() || records.left_to_the_kernel().next().is_some() {
-        let text = "a live patch has relocations that are done while it is enabled".to_owned();
+        let text = "a live patch has relocations that are applied while it is enabled".to_owned();
         return unsupported(text, "'--kernel vet' lets the kernel relocate it");
     }
     let mut kinds: Vec<Option<Kind>> = records.sections.iter().map(|s| kind_of(records, s)).collect();
@@ -104,7 +106,7 @@ pub fn measure(records: &Records<'_>, needs: &Needs, linux: Linux) -> Result<Mea
         LinuxAreas::CoreInit => loader::CORE_INIT,
         LinuxAreas::Seven => loader::KINDS,
     };
-    // Of several with that name, the last.
+    // The last of several sections with one name counts.
     let named: HashMap<&[u8], usize> = (0..).zip(records.sections).map(|(i, s)| (records.bytes(s.name), i)).collect();
     for remade in needs.remade.iter().filter(|r| r.loaders & loader != 0) {
         if let Some(i) = named.get(remade.name.as_slice()).copied() {
@@ -138,7 +140,7 @@ pub fn measure(records: &Records<'_>, needs: &Needs, linux: Linux) -> Result<Mea
         LinuxAreas::Seven => &SEVEN,
     };
     let percpu = kinds.iter().zip(&aligned).filter(|(kind, _)| **kind == Some(Kind::PerCpu)).map(|(_, align)| *align);
-    // percpu_modalloc asks for no more than a page.
+    // percpu_modalloc allows at most a page.
     let percpu = percpu.max().unwrap_or(1).min(PAGE);
     let area = |kind: &Kind| {
         let size = *areas.sizes.get(kind).filter(|size| **size != 0)?;
@@ -156,7 +158,7 @@ pub fn measure(records: &Records<'_>, needs: &Needs, linux: Linux) -> Result<Mea
     })
 }
 
-/// The symbol tables: the one that stays, and the one that init has.
+/// Adds the symbol tables: the one that stays, and the full one for init.
 fn symbol_tables(
     records: &Records<'_>,
     kinds: &[Option<Kind>],
@@ -165,12 +167,12 @@ fn symbol_tables(
     sections: &mut [Option<(Kind, u64)>],
 ) {
     let Some(symtab) = records.sections.iter().position(|s| s.kind == SYMTAB) else { return };
-    // Whatever it is called.
+    // It is found by its index, whatever its name is.
     let strtab = records.parsed.strings as usize;
     let all = records.symbols.len() as u64;
     let table = &records.sections[symtab];
     let entry = if records.parsed.class == 64 { 24 } else { 16 };
-    // Symbol 0 stays, with its empty name.
+    // Symbol 0, whose name is empty, is kept.
     let (mut kept, mut names) = (1, 1);
     for symbol in records.symbols.iter().skip(1).filter(|s| s.section != 0 && s.name.len != 0) {
         let index = symbol.section as usize;
@@ -185,7 +187,7 @@ fn symbol_tables(
         }
     }
     areas.add(Kind::Data, kept * entry, table.align);
-    // Names, and one byte for each symbol's type.
+    // The names, and one byte for each symbol's type.
     areas.add(Kind::Data, names + kept, 1);
     areas.new_page(Kind::Data);
     sections[symtab] = Some(areas.add(Kind::InitData, table.size, table.align));

@@ -1,4 +1,76 @@
-//! The stages, in their order.
+//! Runs the stages in their order.
+//!
+//! [`load`] opens and parses a file, [`prepare`] has its plugin plan, [`Prepared::link`] resolves and applies for a
+//! layout, and [`Linked::emit`] writes an ELF file. [`insmod`](crate::insmod) and [`call`](crate::call) do the same at
+//! addresses that a kernel has allocated.
+//!
+//! # Examples
+//!
+//! Links an object of the machine x86-64 whose only relocation is the address of an undefined symbol:
+//!
+//! ```
+//! # #[cfg(feature = "compiler")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use relobox_core::symbols::Symbols;
+//! use relobox_link::guests::Guests;
+//! use relobox_link::link::{load, prepare};
+//! use relobox_link::sandbox::Sandbox;
+//! use relobox_link::stages::open::Source;
+//! use relobox_link::stages::resolve::Sources;
+//!
+//! # // An ELF file with one R_X86_64_64 in .text, at offset 0, against `printk`.
+//! # fn object() -> Vec<u8> {
+//! #     let names = b"\0.text\0.rela.text\0.symtab\0.strtab\0";
+//! #     let mut file = vec![0; 64];
+//! #     file[..20].copy_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x01\0\x3e\0");
+//! #     file[20] = 1;
+//! #     file[52] = 64;
+//! #     file.resize(64 + 8, 0); // .text
+//! #     for word in [0u64, 1 << 32 | 1, 0] {
+//! #         file.extend(word.to_le_bytes()); // .rela.text
+//! #     }
+//! #     file.resize(file.len() + 24, 0); // .symtab
+//! #     file.extend([34, 0, 0, 0, 0x10]);
+//! #     file.resize(file.len() + 19, 0);
+//! #     let strings = file.len();
+//! #     file.extend(names);
+//! #     file.extend(b"printk\0");
+//! #     file.resize(file.len().next_multiple_of(8), 0);
+//! #     let headers = file.len() as u64;
+//! #     file[40..48].copy_from_slice(&headers.to_le_bytes());
+//! #     file[58..64].copy_from_slice(&[64, 0, 5, 0, 4, 0]);
+//! #     let section = |file: &mut Vec<u8>, s: [u64; 10]| {
+//! #         for (i, word) in s.iter().enumerate() {
+//! #             match i {
+//! #                 0 | 1 | 6 | 7 => file.extend((*word as u32).to_le_bytes()),
+//! #                 _ => file.extend(word.to_le_bytes()),
+//! #             }
+//! #         }
+//! #     };
+//! #     section(&mut file, [0; 10]);
+//! #     section(&mut file, [1, 1, 6, 0, 64, 8, 0, 0, 8, 0]);
+//! #     section(&mut file, [7, 4, 0, 0, 72, 24, 3, 1, 8, 24]);
+//! #     section(&mut file, [18, 2, 0, 0, 96, 48, 4, 1, 8, 24]);
+//! #     section(&mut file, [26, 3, 0, 0, strings as u64, names.len() as u64 + 7, 0, 0, 1, 0]);
+//! #     file
+//! # }
+//! let guests = Guests::with_plugins(Sandbox::new(None)?, Vec::new());
+//! let module = load(&guests, "hello.o", Source::Bytes(object()))?;
+//! assert_eq!(module.records().relocations.len(), 1);
+//!
+//! let mut symbols = Symbols::new();
+//! symbols.read(b"ffffffff81000000 T printk\n", |_| true)?;
+//!
+//! let prepared = prepare(&guests, module, &[])?;
+//! let layout = prepared.measured.at(0xffff_ffff_c000_0000);
+//! let linked = prepared.link(layout, Sources { symbols: &symbols, assume: None })?;
+//! assert_eq!(linked.layout.addresses[1], 0xffff_ffff_c000_0000);
+//! assert_eq!(linked.contents(1), 0xffff_ffff_8100_0000_u64.to_le_bytes());
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "compiler"))]
+//! # fn main() {}
+//! ```
 
 use crate::guests::{Guests, Plugin};
 use crate::records::Records;
@@ -12,66 +84,77 @@ use crate::stages::plan::{Planned, plan};
 use crate::stages::resolve::{Resolved, Sources, resolve};
 use crate::views::bytes;
 use relobox_abi::{Machine, supply};
+use relobox_core::diagnostic::Diagnostic;
 use relobox_core::digest::Digest;
 use relobox_core::error::{Error, Result};
-use relobox_core::problem::Problem;
 use relobox_core::text::order_of;
-use relobox_plugins::index::Wanted;
+use relobox_plugins::index::TargetId;
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A module that is parsed and planned, and knows how much memory it needs, but not where.
+/// A module that is parsed and planned. It knows how much memory it needs, but has no addresses yet.
 pub struct Prepared {
     /// The parsed file.
     pub module: Module,
-    /// Its plugin.
+    /// The plugin that links it.
     pub plugin: Arc<Plugin>,
-    /// What the plugin says of this kind of file.
+    /// The plugin's entry for this kind of file.
     pub machine: Machine,
-    /// How much memory of which kind.
+    /// The memory that it needs, by kind.
     pub measured: Measured,
-    /// The plugin, with its job.
-    /// What the plugin planned, and the instance that it did it in.
+    /// The plan, and the plugin's instance that made it.
     pub planned: Planned,
 }
 
-/// A module with its relocations done.
+/// A relocated module.
 pub struct Linked {
-    /// The file, patched.
+    /// The patched file.
     pub module: Module,
-    /// The plugin that did it.
+    /// The plugin that patched it.
     pub plugin: Arc<Plugin>,
-    /// Where everything is.
+    /// The addresses of its sections.
     pub layout: Layout,
-    /// The symbols' values.
+    /// The values of its symbols.
     pub resolved: Resolved,
-    /// The sections that the plugin made.
+    /// The synthetic sections.
     pub synthetic: Vec<Synthetic>,
-    /// What the plugin spent.
+    /// The fuel that the plugin used.
     pub fuel: u64,
 }
 
-/// Opens and parses `source`.
+/// Opens and parses `source`. `name` is for messages.
+///
+/// # Errors
+/// [`Error::Module`] if the file is not a relocatable ELF file or is damaged, [`Error::Io`] if it cannot be read,
+/// [`Error::Guest`] if a guest breaks its contract.
 pub fn load(guests: &Guests, name: &str, source: Source) -> Result<Module> {
     parse(name, open(guests, name, source)?, relobox_abi::parse::ALL)
 }
 
-/// Finds the module's plugin, and asks it what the module needs. `inputs` are numbers from the kernel.
+/// Chooses the module's plugin, and has it plan. `inputs` are values from the kernel that plugins read, by name.
+///
+/// # Errors
+/// [`Error::Module`] if no plugin links such a file, several do, or the plugin finds a fault. [`Error::Usage`] if the
+/// plugin does not read one of `inputs`. [`Error::Guest`] if the plugin breaks its contract.
 pub fn prepare(guests: &Guests, module: Module, inputs: &[(String, u64)]) -> Result<Prepared> {
     let plugin = plugin_of(guests, &module.records(), None)?;
     prepare_by(plugin, module, inputs)
 }
 
-/// The plugin that links a module, other than one that is `taken`.
+/// Returns the plugin that links a module, other than `taken`.
+///
+/// # Errors
+/// [`Error::Module`] if there is none, or if there are several and none is chosen or pinned.
 pub fn plugin_of(guests: &Guests, records: &Records<'_>, taken: Option<&Digest>) -> Result<Arc<Plugin>> {
     let p = records.parsed;
-    match guests.plugin_beside(taken, p.machine, p.class, p.order, p.elf_flags) {
+    match guests.plugin_excluding(taken, p.machine, p.class, p.order, p.elf_flags) {
         Ok(Some((plugin, _))) => Ok(Arc::clone(plugin)),
         Ok(None) => {
             let other = if taken.is_some() { "other " } else { "" };
-            let problem = Problem::new("no-plugin", records.name, format!("no {other}plugin for {}", kind_of(records)));
+            let problem =
+                Diagnostic::new("no-plugin", records.name, format!("no {other}plugin for {}", kind_of(records)));
             let near = guests.near_misses(p.machine, p.class, p.order, p.elf_flags);
             let near = if near.is_empty() { near } else { near + "; " };
             Err(problem.hint(format!("{near}see 'relobox plugin list'; --plugin-dir adds one")).into())
@@ -84,27 +167,33 @@ pub fn plugin_of(guests: &Guests, records: &Records<'_>, taken: Option<&Digest>)
     }
 }
 
-/// Asks this plugin what the module needs.
+/// As [`prepare`], with this plugin.
+///
+/// # Errors
+/// As [`prepare`].
 pub fn prepare_by(plugin: Arc<Plugin>, module: Module, inputs: &[(String, u64)]) -> Result<Prepared> {
     let asked = ask(plugin, &module.records(), inputs)?;
     Ok(asked.of(module))
 }
 
-/// What a plugin answered about a module, which is still its owner's.
-pub struct Asked {
+/// The plan of a plugin for a module, without the module.
+pub struct PlannedPlugin {
     plugin: Arc<Plugin>,
     machine: Machine,
-    /// What it asked for, and the instance that goes on with it.
+    /// The plan, and the instance that made it.
     pub planned: Planned,
 }
 
-/// Asks this plugin what a module needs.
-pub fn ask(plugin: Arc<Plugin>, records: &Records<'_>, inputs: &[(String, u64)]) -> Result<Asked> {
+/// Has this plugin plan for a module.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn ask(plugin: Arc<Plugin>, records: &Records<'_>, inputs: &[(String, u64)]) -> Result<PlannedPlugin> {
     let p = records.parsed;
-    let wanted = Wanted { machine: p.machine, class: p.class, order: p.order, flags: p.elf_flags };
+    let wanted = TargetId { machine: p.machine, class: p.class, order: p.order, flags: p.elf_flags };
     let Some(machine) = plugin.about.machines.iter().find(|m| wanted.is(m)).copied() else {
         let text = format!("plugin {} ({}) does not link {}", plugin.about.name, plugin.origin, kind_of(records));
-        return Err(Problem::new("no-plugin", records.name, text).into());
+        return Err(Diagnostic::new("no-plugin", records.name, text).into());
     };
     if let Some((unread, _)) =
         inputs.iter().find(|(given, _)| plugin.about.inputs.iter().all(|(name, _)| name != given))
@@ -117,11 +206,11 @@ pub fn ask(plugin: Arc<Plugin>, records: &Records<'_>, inputs: &[(String, u64)])
         )));
     }
     let planned = plan(&plugin, records, inputs)?;
-    Ok(Asked { plugin, machine, planned })
+    Ok(PlannedPlugin { plugin, machine, planned })
 }
 
-impl Asked {
-    /// Together with the module that it is about.
+impl PlannedPlugin {
+    /// Combines the plan with the module that it was made for.
     pub fn of(self, module: Module) -> Prepared {
         let Self { plugin, machine, planned } = self;
         let measured = layout::measure(&module.records(), &planned.needs);
@@ -129,20 +218,24 @@ impl Asked {
     }
 }
 
-/// A module's machine, for people.
+/// Describes a module's machine.
 pub fn kind_of(records: &Records<'_>) -> String {
     let (p, order) = (records.parsed, order_of(records.parsed.order));
     format!("machine {}, {} bits, {order}-endian, flags {:#x}", p.machine, p.class, p.elf_flags)
 }
 
 impl Prepared {
-    /// What the plugin asked for, for those who lay modules out in their own way.
+    /// Returns what the plugin needs, for callers that lay the module out themselves.
     #[must_use]
     pub fn needs(&self) -> &crate::needs::Needs {
         &self.planned.needs
     }
 
-    /// Does the relocations for `layout`.
+    /// Resolves the symbols, applies the relocations for `layout`, and checks the result.
+    ///
+    /// # Errors
+    /// [`Error::Module`] with every symbol that cannot be resolved, or with every relocation that cannot be applied.
+    /// [`Error::Guest`] if the plugin breaks its contract.
     pub fn link(self, layout: Layout, sources: Sources<'_>) -> Result<Linked> {
         let Self { mut module, plugin, mut planned, .. } = self;
         let records = module.records();
@@ -156,11 +249,11 @@ impl Prepared {
     }
 }
 
-/// The stages that come when addresses and values are known, in their order: apply, confine. `owner` says where a symbol
+/// Runs the stages that follow when addresses and values are known: apply, then confine. `owner` returns where a symbol
 /// is defined, for messages.
 ///
 /// # Errors
-/// If relocations cannot be done, or the plugin breaks its contract.
+/// [`Error::Module`] if relocations cannot be applied, [`Error::Guest`] if the plugin breaks its contract.
 pub fn relocate(
     plugin: &Plugin,
     image: &mut impl Image,
@@ -185,7 +278,11 @@ fn defined_in(records: &Records<'_>, sources: Sources<'_>, symbol: u32, renamed:
 }
 
 impl Linked {
-    /// Writes an ELF file of `format`, one of [`relobox_abi::emit`], once; `path` is for messages.
+    /// Writes an ELF file of `format`, one of [`relobox_abi::emit`]. This works once. `path` is for messages.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if `out` cannot be written, [`Error::Module`] if the module cannot be written in this format,
+    /// [`Error::Guest`] if the engine breaks its contract.
     pub fn emit_to(&mut self, format: u32, path: &Path, out: &mut impl Write) -> Result<()> {
         let pieces = emit(&mut self.module, format, &self.layout, &self.resolved.values, &self.synthetic)?;
         let memory = self.module.engine_mut().memory();
@@ -195,14 +292,17 @@ impl Linked {
         Ok(())
     }
 
-    /// The same, as bytes.
+    /// Returns the ELF file as bytes; see [`Linked::emit_to`].
+    ///
+    /// # Errors
+    /// As [`Linked::emit_to`].
     pub fn emit(mut self, format: u32) -> Result<Vec<u8>> {
         let mut file = Vec::new();
         self.emit_to(format, Path::new(""), &mut file)?;
         Ok(file)
     }
 
-    /// A section's final contents; empty for one without contents in the file.
+    /// Returns a section's final contents. They are empty for a section without contents in the file.
     #[must_use]
     pub fn contents(&self, section: u32) -> &[u8] {
         let records = self.module.records();

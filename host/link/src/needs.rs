@@ -1,4 +1,4 @@
-//! What a plugin asked for when it planned, checked by [`plan`](crate::stages::plan).
+//! What a plugin needs for a module, as it said in plan; [`plan`](crate::stages::plan) checks it.
 
 use crate::records::Records;
 use crate::views::bytes;
@@ -8,42 +8,42 @@ use relobox_abi::{
 use relobox_core::areas::Kind;
 use std::collections::HashMap;
 
-/// What a plugin asked for, checked.
+/// What a plugin needs for a module, checked.
 #[derive(Debug, Default)]
 pub struct Needs {
-    /// Sections to make.
-    pub synthetic: Vec<Wanted>,
-    /// Alignments to raise.
+    /// The synthetic sections.
+    pub synthetic: Vec<SyntheticRequest>,
+    /// The alignments to raise.
     pub alignments: Vec<Alignment>,
-    /// More bytes that a relocation may change, ascending by relocation.
+    /// Windows beyond those of the rows, ascending by relocation.
     pub windows: Vec<Window>,
-    /// Symbols that the plugin knows, with the name for those that are renamed.
+    /// Symbols that the plugin supplies, with the new name of those that are renamed.
     pub supplied: Vec<(Supplied, Vec<u8>)>,
-    /// Sections that the kernel's loader makes anew, as the plugin describes them.
+    /// Sections that the kernel's loader rebuilds, as the plugin describes them.
     pub remade: Vec<Remade>,
-    /// Function descriptors, by which the kernel and other modules know functions of the module.
+    /// Function descriptors, by which the kernel and other modules refer to functions of the module.
     pub descriptors: Vec<FunctionDescriptor>,
-    /// Symbols of the kernel that the plugin itself wants to know.
+    /// Symbols of the kernel whose values the plugin itself reads.
     pub kernel_symbols: Vec<KernelSymbol>,
 }
 
 /// A symbol of the kernel whose value the plugin reads as an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelSymbol {
-    /// Which of the job's inputs it is.
+    /// The index of the input in the job.
     pub input: usize,
-    /// Its name.
+    /// The symbol's name.
     pub name: Vec<u8>,
-    /// What it is where nobody defines it.
+    /// The value if the symbol is not defined.
     pub default: u64,
 }
 
-/// How the name of an input begins that is the value of a symbol of the kernel.
+/// The prefix of the name of an input that is the value of a kernel symbol.
 const KERNEL_SYMBOL: char = '&';
 
-/// Those of `inputs` that are symbols of the kernel, unless their value is among those `given`.
+/// Returns those of `inputs` that are kernel symbols, without those whose value is among `given`.
 #[must_use]
-pub fn kernel_symbols(inputs: &[(String, u64)], given: &[(String, u64)]) -> Vec<KernelSymbol> {
+pub(crate) fn kernel_symbols(inputs: &[(String, u64)], given: &[(String, u64)]) -> Vec<KernelSymbol> {
     let read = |(input, (name, default)): (usize, &(String, u64))| {
         let symbol = name.strip_prefix(KERNEL_SYMBOL).filter(|_| !given.iter().any(|(known, _)| known == name))?;
         Some(KernelSymbol { input, name: symbol.into(), default: *default })
@@ -52,8 +52,9 @@ pub fn kernel_symbols(inputs: &[(String, u64)], given: &[(String, u64)]) -> Vec<
 }
 
 impl Needs {
-    /// The names by which the module's undefined symbols are looked up, by symbol index: their own, unless the plugin
-    /// knows another or what the symbol is. Behind them, with index 0, those that only the plugin asks for.
+    /// Returns the names by which the module's undefined symbols are looked up, with their symbol indices. These are
+    /// their own names, unless the plugin renames or supplies the symbol. The kernel symbols that only the plugin reads
+    /// follow, with index 0.
     pub fn looked_up<'a>(&'a self, records: &Records<'a>) -> impl Iterator<Item = (u32, &'a [u8])> + use<'a> {
         let supplied: HashMap<u32, &(Supplied, Vec<u8>)> = self.supplied.iter().map(|s| (s.0.symbol, s)).collect();
         let (symbols, file) = (records.symbols, records.file);
@@ -67,35 +68,35 @@ impl Needs {
     }
 }
 
-/// A section that the kernel's loader makes anew, whatever the file has there.
+/// A section that the kernel's loader rebuilds, whatever it contains in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remade {
-    /// Its name.
+    /// The section's name.
     pub name: Vec<u8>,
-    /// Which kernels do so; see [`loader`](relobox_abi::loader).
+    /// The kernels that do so; see [`loader`](relobox_abi::loader).
     pub loaders: u32,
-    /// The memory that it goes into.
+    /// The kind of memory that it goes into.
     pub kind: Kind,
-    /// Bytes.
+    /// Its size in bytes.
     pub size: u64,
-    /// Bytes, a power of two.
+    /// Its alignment in bytes, a power of two.
     pub align: u64,
 }
 
-/// A synthetic section.
+/// A synthetic section that a plugin requests.
 #[derive(Clone, Debug)]
-pub struct Wanted {
-    /// Its name.
+pub struct SyntheticRequest {
+    /// The section's name.
     pub name: String,
-    /// Size, alignment, kind, placement.
+    /// Its size, alignment, kind and placement.
     pub record: Synthetic,
-    /// Where the plugin expects its address to be written.
+    /// The address, in guest memory, of the record into which the host writes the section's address.
     pub at: u32,
 }
 
-/// The memory that a section of one of [`synthetic_kind`] goes into; `None` if there is no such kind.
+/// Returns the memory for a section of a [`synthetic_kind`], or `None` if there is no such kind.
 #[must_use]
-pub fn memory_of(kind: u32) -> Option<Kind> {
+pub(crate) fn memory_of(kind: u32) -> Option<Kind> {
     Some(match kind {
         synthetic_kind::TEXT => Kind::Text,
         synthetic_kind::RODATA => Kind::RoData,
@@ -107,15 +108,15 @@ pub fn memory_of(kind: u32) -> Option<Kind> {
     })
 }
 
-/// Fields of [`Wanted::record`] that matter to layout.
-impl Wanted {
-    /// The memory that it goes into.
+/// The fields of [`SyntheticRequest::record`] that matter to layout.
+impl SyntheticRequest {
+    /// Returns the kind of memory that it goes into.
     #[must_use]
     pub fn memory(&self) -> Kind {
         memory_of(self.record.kind).unwrap_or(Kind::RoData)
     }
 
-    /// Whether it goes with the other sections of its kind.
+    /// Returns whether it is placed with the other sections of its kind.
     #[must_use]
     pub fn with_kind(&self) -> bool {
         self.record.placement == placement::WITH_KIND

@@ -1,17 +1,17 @@
-//! Where faults become words, and nowhere else.
+//! Converts the faults of guests to diagnostics. This is the only place that does so.
 
-use crate::description::About;
+use crate::description::PluginDescription;
 use crate::records::Records;
 use crate::views::{bytes, table};
 use relobox_abi::{Fault, NONE, Table, fault, symbol_flag};
-use relobox_core::error::Misbehaviour;
+use relobox_core::diagnostic::Diagnostic;
+use relobox_core::diagnostic::more;
+use relobox_core::error::GuestError;
 use relobox_core::limits;
-use relobox_core::problem::Problem;
-use relobox_core::problem::more;
 use relobox_core::text::decoded;
 use relobox_core::text::size;
 
-/// The stable word for a kind of fault, as in JSON.
+/// Returns the stable identifier of a kind of fault, as in JSON.
 fn kind_of(fault: u32) -> &'static str {
     match fault {
         fault::UNKNOWN_TYPE => "unknown-relocation",
@@ -33,10 +33,10 @@ fn kind_of(fault: u32) -> &'static str {
     }
 }
 
-/// A fault of the engine or the unpacker.
-pub fn file_fault(memory: &[u8], file: &str, f: &Fault, section: impl Fn(u32) -> Option<String>) -> Problem {
+/// Converts a fault of the engine or the unpacker.
+pub(crate) fn file_fault(memory: &[u8], file: &str, f: &Fault, section: impl Fn(u32) -> Option<String>) -> Diagnostic {
     let text = bytes(memory, f.text).map(decoded).unwrap_or_default();
-    Problem {
+    Diagnostic {
         kind: kind_of(f.kind),
         file: file.to_owned(),
         section: (f.section != NONE).then(|| section(f.section).unwrap_or_else(|| format!("#{}", f.section))),
@@ -44,29 +44,30 @@ pub fn file_fault(memory: &[u8], file: &str, f: &Fault, section: impl Fn(u32) ->
         value: Some(f.value),
         max: (f.max != 0).then_some(f.max),
         text,
-        ..Problem::default()
+        ..Diagnostic::default()
     }
 }
 
-/// All faults of the engine's or the unpacker's answer that are kept, and how many more there were.
-pub fn file_faults(
+/// Converts all faults of an answer of the engine or the unpacker, up to the limit. A last diagnostic has the number of
+/// the others.
+pub(crate) fn file_faults(
     memory: &[u8],
     file: &str,
     faults: &[Fault],
     section: impl Fn(u32) -> Option<String>,
-) -> Vec<Problem> {
+) -> Vec<Diagnostic> {
     let kept = faults.iter().take(limits::FAULTS).map(|f| file_fault(memory, file, f, &section));
     kept.chain(more(file, faults.len().saturating_sub(limits::FAULTS) as u64)).collect()
 }
 
-/// A fault of a plugin.
+/// Converts a fault of a plugin.
 fn relocation_fault(
     memory: &[u8],
     records: &Records<'_>,
-    about: &About,
+    about: &PluginDescription,
     f: &Fault,
     defined_in: impl Fn(u32) -> Option<String>,
-) -> Problem {
+) -> Diagnostic {
     let relocation = records.relocations.get(f.relocation as usize);
     let symbol = relocation.map(|r| r.symbol).unwrap_or(f.symbol);
     let kind = kind_of(f.kind);
@@ -74,9 +75,9 @@ fn relocation_fault(
     if records.name.is_empty() {
         let offset = (f.section != NONE).then_some(f.offset);
         let index = relocation.is_some().then_some(f.relocation);
-        return Problem { kind, offset, index, value: Some(f.value), ..Problem::default() };
+        return Diagnostic { kind, offset, index, value: Some(f.value), ..Diagnostic::default() };
     }
-    let mut problem = Problem {
+    let mut problem = Diagnostic {
         kind,
         file: records.name.to_owned(),
         section: (f.section != NONE).then(|| records.section_name(f.section)),
@@ -95,18 +96,21 @@ fn relocation_fault(
     problem
 }
 
-/// All faults of a plugin's answer; `more` is how many it found beyond those that it kept.
-pub fn relocation_faults(
+/// Converts all faults of a plugin's answer. `more` is the number of faults that the plugin did not keep.
+///
+/// # Errors
+/// [`GuestError::MalformedAnswer`] if the answer points outside of the guest's memory or is inconsistent.
+pub(crate) fn relocation_faults(
     memory: &[u8],
     records: &Records<'_>,
-    about: &About,
+    about: &PluginDescription,
     faults: Table,
     more: u32,
     defined_in: impl Fn(u32) -> Option<String>,
-) -> Result<Vec<Problem>, Misbehaviour> {
+) -> Result<Vec<Diagnostic>, GuestError> {
     let faults: &[Fault] = table(memory, faults)?;
     if faults.is_empty() && more != 0 {
-        return Err(Misbehaviour::Answer(format!("it counts {more} more faults than none")));
+        return Err(GuestError::MalformedAnswer(format!("it counts {more} more faults than none")));
     }
     let kept = &faults[..faults.len().min(limits::FAULTS)];
     let mut problems: Vec<_> = kept.iter().map(|f| relocation_fault(memory, records, about, f, &defined_in)).collect();
@@ -115,12 +119,12 @@ pub fn relocation_faults(
     Ok(problems)
 }
 
-/// What to do about it.
-fn hint(f: &Fault, records: &Records<'_>, about: &About, symbol: u32) -> String {
+/// Returns a hint for the user.
+fn hint(f: &Fault, records: &Records<'_>, about: &PluginDescription, symbol: u32) -> String {
     let flags = records.symbols.get(symbol as usize).map_or(0, |s| s.flags);
     match f.kind {
         fault::OUT_OF_RANGE if flags & symbol_flag::WEAK != 0 && flags & symbol_flag::UNDEFINED != 0 => {
-            "the symbol is weak and nobody defines it, so its value is 0".into()
+            "the symbol is weak and not defined, so its value is 0".into()
         }
         fault::OUT_OF_RANGE if flags & symbol_flag::UNDEFINED != 0 => {
             let reach = about.machines.first().map_or(0, |m| m.reach);

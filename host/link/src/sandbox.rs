@@ -1,8 +1,8 @@
-//! The sandbox: the only module of the host that names `wasmtime`.
+//! The sandbox. Only this module names `wasmtime`.
 //!
-//! A [`Guest`] is compiled Wasm that imports nothing; an [`Instance`] is one job's copy of it, with
-//! its own memory limit and its own fuel. Only the Wasm features that guests need are enabled: no
-//! floats, so that nothing a guest computes can differ between machines.
+//! A [`Guest`] is compiled Wasm that imports nothing. An [`Instance`] is its copy for one job, with a memory limit and
+//! fuel. Only the Wasm features that guests need are enabled. Floats are not, so that no result can differ between
+//! machines.
 
 #[cfg(feature = "compiler")]
 mod compile;
@@ -14,7 +14,7 @@ pub use compiled::Compiled;
 use crate::cache::Cache;
 use relobox_abi::{ABI_OLDEST, ABI_VERSION, export};
 use relobox_core::digest::Digest;
-use relobox_core::error::{Error, Misbehaviour, Result};
+use relobox_core::error::{Error, GuestError, Result};
 use relobox_core::text::decoded;
 use relobox_core::{address_space, limits};
 use rustix::io::Errno;
@@ -24,24 +24,25 @@ use wasmtime::{
     WasmFeatures, WasmParams, WasmTyList,
 };
 
-/// The export of an instrumented guest that counts; see [`Instance::counters`].
+/// The export of an instrumented guest that has the coverage counters; see [`Instance::counters`].
 #[cfg(feature = "fuzz")]
 pub const COUNTERS: &str = "relobox:counters";
 
-/// Runs guests, and compiles them where the compiler is built in. One for a process.
+/// Runs guests, and compiles them if the compiler is built in. A process needs one.
 #[derive(Clone)]
 pub struct Sandbox {
     engine: Engine,
-    /// Compiled code is run where it lies.
+    /// Whether compiled code runs where it lies in memory.
     in_place: bool,
-    /// What of Wasm it compiles, and how many times more than from others: our own instrumentation makes guests larger.
+    /// The Wasm features that are compiled, and the factor for the complexity limits: instrumentation makes guests
+    /// larger.
     #[cfg(feature = "compiler")]
     features: WasmFeatures,
     #[cfg(feature = "compiler")]
     scale: u64,
     #[cfg(feature = "compiler")]
     cache: Option<Arc<Cache>>,
-    /// Tells apart everything that compiled code depends on: wasmtime's version, settings, processor.
+    /// Identifies everything that compiled code depends on: wasmtime's version, the settings, the processor.
     #[cfg(feature = "compiler")]
     fingerprint: u64,
 }
@@ -52,11 +53,11 @@ pub struct Guest {
     name: Arc<str>,
     digest: Digest,
     pre: InstancePre<Limits>,
-    /// The ABI version that it must answer, if not just any that we speak.
+    /// The only ABI version that it may answer. `None` allows every version that the host supports.
     only: Option<u32>,
 }
 
-/// One job's instance.
+/// An instance of a guest, for one job.
 pub struct Instance {
     guest: Guest,
     store: Store<Limits>,
@@ -66,13 +67,13 @@ pub struct Instance {
     abi: u32,
 }
 
-/// Holds an instance to its memory limit.
+/// Enforces the memory limit of an instance.
 #[derive(Debug)]
 struct Limits {
     memory: usize,
-    /// The last growth that was refused, for the message.
+    /// The size in bytes of the last growth that was refused, for the message.
     refused: Option<usize>,
-    /// Why the kernel would not give what the limit allows.
+    /// The kernel's error, if it did not give memory within the limit.
     starved: Option<String>,
 }
 
@@ -85,7 +86,7 @@ impl ResourceLimiter for Limits {
     }
 
     fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        // Also called for what was refused above.
+        // This is also called for growth that was refused above.
         if let Some(reason) = no_memory(&error) {
             self.starved = Some(reason);
         }
@@ -97,7 +98,7 @@ impl ResourceLimiter for Limits {
     }
 }
 
-/// What guests need of Wasm.
+/// Returns the Wasm features that guests may use.
 fn needed() -> WasmFeatures {
     WasmFeatures::MUTABLE_GLOBAL | WasmFeatures::SIGN_EXTENSION | WasmFeatures::BULK_MEMORY
 }
@@ -110,13 +111,13 @@ fn config() -> Config {
     #[cfg(feature = "compiler")]
     config.cranelift_opt_level(wasmtime::OptLevel::Speed);
     config.max_wasm_stack(limits::STACK);
-    // Traps are named, never traced: a guest has no symbols.
+    // Traps have a name and no backtrace, because guests have no symbols.
     config.wasm_backtrace_max_frames(None);
     config.native_unwind_info(false);
     config
 }
 
-/// The kernel's word for it, if an error is that there is no memory.
+/// Returns the kernel's error text if an error means that there is no memory.
 fn no_memory(error: &wasmtime::Error) -> Option<String> {
     let mut causes = error.chain();
     causes.find_map(|cause| {
@@ -134,40 +135,40 @@ fn cannot_start(error: wasmtime::Error) -> Error {
 }
 
 impl Sandbox {
-    /// A guest of a compiled module, if it is one: it imports nothing, and has a memory.
+    /// Creates a guest of a compiled module. It must import nothing and export a memory.
     fn guest(&self, name: &str, digest: Digest, module: &Module) -> Result<Guest> {
         let fail = |what| Error::Guest { guest: name.to_owned(), what };
         if let Some(import) = module.imports().next() {
-            return Err(fail(Misbehaviour::Imports(decoded(
+            return Err(fail(GuestError::Imports(decoded(
                 format!("{}.{}", import.module(), import.name()).as_bytes(),
             ))));
         }
         if !matches!(module.get_export(export::MEMORY), Some(ExternType::Memory(_))) {
-            return Err(fail(Misbehaviour::Unusable(format!("it does not export {:?}", export::MEMORY))));
+            return Err(fail(GuestError::Unusable(format!("it does not export {:?}", export::MEMORY))));
         }
         let pre = Linker::new(&self.engine)
             .instantiate_pre(module)
-            .map_err(|e| fail(Misbehaviour::Unusable(one_line(&e.to_string()))))?;
+            .map_err(|e| fail(GuestError::Unusable(one_line(&e.to_string()))))?;
         Ok(Guest { name: name.into(), digest, pre, only: None })
     }
 }
 
 impl Guest {
-    /// Its name.
+    /// Returns the guest's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The SHA-256 of its Wasm.
+    /// Returns the SHA-256 of its Wasm.
     #[must_use]
     pub fn digest(&self) -> &Digest {
         &self.digest
     }
 
-    /// The same, and from now on its ABI version must be this one: what it said once, or what this host is built with.
+    /// Requires this ABI version from now on: the one that the guest answered before, or the one of this host.
     #[must_use]
-    pub fn of_version(self, abi: u32) -> Self {
+    pub(crate) fn of_version(self, abi: u32) -> Self {
         Self { only: Some(abi), ..self }
     }
 
@@ -175,7 +176,11 @@ impl Guest {
         address_space::refused(&format!("guest {}", self.name), reason)
     }
 
-    /// A fresh instance with `memory` bytes and `fuel` to spend, of an ABI version that we speak.
+    /// Creates an instance with a limit of `memory` bytes and with `fuel`. It must have an ABI version that the host
+    /// supports.
+    ///
+    /// # Errors
+    /// [`Error::Guest`] if it has another version, or traps. [`Error::Usage`] if there is no memory.
     pub fn instantiate(&self, memory: usize, fuel: u64) -> Result<Instance> {
         let fail = |what| Error::Guest { guest: self.name.to_string(), what };
         let mut store = Store::new(self.pre.module().engine(), Limits { memory, refused: None, starved: None });
@@ -186,43 +191,44 @@ impl Guest {
                 return self.starved(&reason);
             }
             fail(match store.data().refused {
-                Some(bytes) => Misbehaviour::Memory { bytes: bytes as u64, limit: memory as u64 },
+                Some(bytes) => GuestError::Memory { bytes: bytes as u64, limit: memory as u64 },
                 None => trap("start", fuel, &e),
             })
         })?;
         let memory = instance
             .get_memory(&mut store, export::MEMORY)
-            .ok_or_else(|| fail(Misbehaviour::Unusable("its memory is not a memory".into())))?;
+            .ok_or_else(|| fail(GuestError::Unusable("its memory is not a memory".into())))?;
         ask_for_huge_pages(memory.data_ptr(&store), store.data().memory);
         let mut instance = Instance { guest: self.clone(), store, instance, memory, fuel, abi: 0 };
         instance.abi = instance.call(export::ABI, ())?;
         if !(ABI_OLDEST..=ABI_VERSION).contains(&instance.abi) {
-            return Err(fail(Misbehaviour::Version(instance.abi, ABI_VERSION)));
+            return Err(fail(GuestError::Version(instance.abi, ABI_VERSION)));
         }
         if self.only.is_some_and(|abi| abi != instance.abi) {
-            let text = format!("it is of ABI version {}, where only {} will do", instance.abi, self.only.unwrap_or(0));
-            return Err(fail(Misbehaviour::Answer(text)));
+            let text = format!("it has ABI version {}, but {} is required", instance.abi, self.only.unwrap_or(0));
+            return Err(fail(GuestError::MalformedAnswer(text)));
         }
         Ok(instance)
     }
 }
 
-/// Words of wasmtime, some of which quote the guest's bytes over several lines.
+/// Puts a message of wasmtime on one line. Some messages quote bytes of the guest on several lines.
 fn one_line(text: &str) -> String {
     decoded(text.split_whitespace().collect::<Vec<_>>().join(" ").as_bytes())
 }
 
-/// Touching a fresh page costs more than relocating what is on it: for a large job, ask for huge ones.
-/// A memory's reservation is larger than any limit, so the whole range is this memory's.
+/// Advises huge pages for a large job, because touching a new page costs more than relocating its contents. A memory's
+/// reservation is larger than any limit, so the whole range belongs to this memory.
 #[allow(unsafe_code, reason = "advice about a mapping of wasmtime's, which changes nothing that it holds")]
 fn ask_for_huge_pages(start: *mut u8, limit: usize) {
     if limit >= limits::HUGE_PAGES {
-        // SAFETY: advice only; the range lies in the memory's reservation, and a wrong one is an error, not undefined.
+        // SAFETY: this is only advice. The range lies in the memory's reservation, and a wrong range causes an error,
+        // not undefined behaviour.
         let _ = unsafe { rustix::mm::madvise(start.cast(), limit, rustix::mm::Advice::LinuxHugepage) };
     }
 }
 
-/// What is about to be written as a whole gets its pages at once: each of them by a fault of its own takes twice as long.
+/// Populates memory that is about to be written completely. A page fault for each page takes twice as long.
 #[allow(unsafe_code, reason = "advice about memory of wasmtime's, which changes nothing that it holds")]
 fn populate(room: &mut [u8]) {
     if room.len() < limits::POPULATED {
@@ -232,99 +238,107 @@ fn populate(room: &mut [u8]) {
     let before = room.as_ptr().align_offset(page).min(room.len());
     let whole = &mut room[before..];
     let len = whole.len() / page * page;
-    // SAFETY: whole pages of a slice that is ours to write. Kernels before 5.14 do not know it, and then pages come by faults.
+    // SAFETY: the range has whole pages of a slice that may be written. Kernels before 5.14 refuse the advice, and then
+    // pages come by faults.
     let _ = unsafe { rustix::mm::madvise(whole.as_mut_ptr().cast(), len, rustix::mm::Advice::LinuxPopulateWrite) };
 }
 
-fn trap(export: &'static str, fuel: u64, error: &wasmtime::Error) -> Misbehaviour {
+fn trap(export: &'static str, fuel: u64, error: &wasmtime::Error) -> GuestError {
     match error.downcast_ref::<Trap>() {
-        Some(Trap::OutOfFuel) => Misbehaviour::Fuel { export, fuel },
-        Some(trap) => Misbehaviour::Trap { export, trap: trap.to_string() },
-        None => Misbehaviour::Trap { export, trap: error.root_cause().to_string() },
+        Some(Trap::OutOfFuel) => GuestError::Fuel { export, fuel },
+        Some(trap) => GuestError::Trap { export, trap: trap.to_string() },
+        None => GuestError::Trap { export, trap: error.root_cause().to_string() },
     }
 }
 
 impl Instance {
     /// Calls an export whose parameters and result are `i32`.
+    ///
+    /// # Errors
+    /// [`Error::Guest`] if there is no such export, or if it traps, runs out of fuel or exceeds its memory.
+    /// [`Error::Usage`] if the kernel gives no memory.
     pub fn call<P: WasmParams + WasmTyList>(&mut self, name: &'static str, args: P) -> Result<u32> {
         let function: TypedFunc<P, u32> = self
             .instance
             .get_typed_func(&mut self.store, name)
-            .map_err(|_| self.misbehaved(Misbehaviour::Unusable(format!("it does not export a proper {name:?}"))))?;
+            .map_err(|_| self.guest_error(GuestError::Unusable(format!("it does not export a proper {name:?}"))))?;
         function.call(&mut self.store, args).map_err(|e| {
-            // An allocation that fails ends in a trap.
+            // A failed allocation ends in a trap.
             if let Some(reason) = &self.store.data().starved {
                 return self.guest.starved(reason);
             }
             let what = match self.store.data().refused {
-                // An allocation that fails ends in a trap; say what it was about.
+                // A failed allocation ends in a trap; the message has its size.
                 Some(bytes) if !matches!(e.downcast_ref(), Some(Trap::OutOfFuel)) => {
-                    Misbehaviour::Memory { bytes: bytes as u64, limit: self.store.data().memory as u64 }
+                    GuestError::Memory { bytes: bytes as u64, limit: self.store.data().memory as u64 }
                 }
                 _ => trap(name, self.fuel, &e),
             };
-            self.misbehaved(what)
+            self.guest_error(what)
         })
     }
 
-    /// Room for `bytes` in the guest's memory, 16-aligned. Its contents are the guest's affair.
+    /// Reserves `bytes` bytes in the guest's memory, aligned to 16. Their contents are undefined. Returns the address.
+    ///
+    /// # Errors
+    /// [`Error::Guest`] if the guest has no room for them, or its answer is not such an address.
     pub fn reserve(&mut self, bytes: u64) -> Result<u32> {
         let limit = self.store.data().memory as u64;
-        let none = Misbehaviour::Memory { bytes, limit };
-        let Ok(len) = u32::try_from(bytes) else { return Err(self.misbehaved(none)) };
+        let none = GuestError::Memory { bytes, limit };
+        let Ok(len) = u32::try_from(bytes) else { return Err(self.guest_error(none)) };
         let at = self.call(export::RESERVE, (len,))?;
         if at == 0 {
             return Err(match &self.store.data().starved {
                 Some(reason) => self.guest.starved(reason),
-                None => self.misbehaved(none),
+                None => self.guest_error(none),
             });
         }
         if u64::from(at) + bytes > self.memory().len() as u64 || at % 16 != 0 {
-            return Err(self.misbehaved(Misbehaviour::Answer(format!("reserved {bytes} bytes at {at:#x}"))));
+            return Err(self.guest_error(GuestError::MalformedAnswer(format!("reserved {bytes} bytes at {at:#x}"))));
         }
         populate(&mut self.memory_mut()[at as usize..][..len as usize]);
         Ok(at)
     }
 
-    /// The guest's memory.
+    /// Returns the guest's memory.
     #[must_use]
     pub fn memory(&self) -> &[u8] {
         self.memory.data(&self.store)
     }
 
-    /// The guest's memory, to write in.
-    pub fn memory_mut(&mut self) -> &mut [u8] {
+    /// Returns the guest's memory for writing.
+    pub(crate) fn memory_mut(&mut self) -> &mut [u8] {
         self.memory.data_mut(&mut self.store)
     }
 
-    /// What an instrumented guest counted; empty for others.
+    /// Returns the counters of an instrumented guest; empty for others.
     #[cfg(feature = "fuzz")]
     pub fn counters(&mut self) -> &[u8] {
         let memory = self.instance.get_memory(&mut self.store, COUNTERS);
         memory.map_or(&[], |memory| memory.data(&self.store))
     }
 
-    /// The ABI version that it answered.
+    /// Returns the ABI version that the guest answered.
     #[must_use]
     pub fn abi(&self) -> u32 {
         self.abi
     }
 
-    /// The guest's name.
+    /// Returns the guest's name.
     #[must_use]
     pub fn name(&self) -> &str {
         self.guest.name()
     }
 
-    /// How much fuel was used so far.
+    /// Returns the fuel that was used so far.
     #[must_use]
     pub fn fuel_used(&self) -> u64 {
         self.fuel - self.store.get_fuel().unwrap_or(0)
     }
 
-    /// The error that this guest broke the contract.
+    /// Returns the error that this guest broke its contract.
     #[must_use]
-    pub fn misbehaved(&self, what: Misbehaviour) -> Error {
+    pub(crate) fn guest_error(&self, what: GuestError) -> Error {
         Error::Guest { guest: self.guest.name.to_string(), what }
     }
 }

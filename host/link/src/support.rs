@@ -1,4 +1,4 @@
-//! What plugins support, as a table: each says it itself, nobody writes it down a second time.
+//! The relocations that plugins support, as tables from their own descriptions.
 
 use crate::description::PluginRow;
 use crate::guests::{Guests, Plugin};
@@ -8,7 +8,7 @@ use relobox_core::text::escaped;
 use relobox_core::text::order_of;
 use std::fmt::Write as _;
 
-/// What becomes of a relocation of this type: `applied`, `ignored` or `refused`.
+/// Returns what happens with a relocation of this type: `applied`, `ignored` or `refused`.
 #[must_use]
 pub fn treatment(row: &PluginRow) -> &'static str {
     match row.row.flags {
@@ -18,7 +18,7 @@ pub fn treatment(row: &PluginRow) -> &'static str {
     }
 }
 
-/// The overflow rule in words: `signed 33, multiple of 4`; empty for what writes nothing.
+/// Returns the overflow rule as text: `signed 33, multiple of 4`. It is empty for rows that write nothing.
 #[must_use]
 pub fn rule_of(row: &PluginRow) -> String {
     if !row.writes() {
@@ -36,7 +36,7 @@ pub fn rule_of(row: &PluginRow) -> String {
     format!("{range}{align}{fallback}")
 }
 
-/// One plugin's table as Markdown.
+/// Formats one plugin's table as Markdown.
 #[must_use]
 pub fn markdown(plugin: &Plugin) -> String {
     let about = &plugin.about;
@@ -54,21 +54,30 @@ pub fn markdown(plugin: &Plugin) -> String {
     out
 }
 
-/// The documentation's page: a summary, then each plugin's table.
+/// Formats docs/relocation-support.md: a summary, and the table of each plugin.
+///
+/// # Errors
+/// The error of the first plugin that cannot be described.
 pub fn page(guests: &Guests) -> Result<String> {
     let plugins = guests.plugins().map(|(_, plugin)| plugin).collect::<Result<Vec<_>>>()?;
     let mut out = String::from(
         "# Relocation types by architecture\n\n\
-         Generated from what the plugins say of themselves, by `scripts/support-table`; do not edit. `relobox plugin info\n\
+         Generated from what the plugins say of themselves, by `scripts/support-table`; do not edit. `relobox plugin \
+         info\n\
          NAME` prints the same for one plugin.\n\n\
-         *Applied* types change bytes. *Ignored* ones are known and change nothing. *Refused* ones are known, and an error\n\
+         *Applied* types change bytes. *Ignored* ones are known and change nothing. *Refused* ones are known, and an \
+         error\n\
          in a kernel module. Any other type is an error too.\n\n\
-         Formulas have the letters of the psABI that each section links to: S is the symbol's value, A the addend, P the\n\
-         address of the place, GOT the address of the global offset table, G an entry in it, L an entry in the procedure\n\
+         Formulas have the letters of the psABI that each section links to: S is the symbol's value, A the addend, P \
+         the\n\
+         address of the place, GOT the address of the global offset table, G an entry in it, L an entry in the \
+         procedure\n\
          linkage table, V what the field holds before. A name with parentheses is a function in the plugin's source,\n\
          `arch-plugins/NAME/src/lib.rs`, which says what it does.\n\n\
-         A rule says which values fit: `signed N` is -2^(N-1) to 2^(N-1)-1; `unsigned N` is 0 to 2^N-1; `unchecked` cuts\n\
-         the value to its field; `by hand` is for code that checks by itself. `relobox plugin info NAME --json` has each\n\
+         A rule says which values fit: `signed N` is -2^(N-1) to 2^(N-1)-1; `unsigned N` is 0 to 2^N-1; `unchecked` \
+         cuts\n\
+         the value to its field; `by hand` is for code that checks by itself. `relobox plugin info NAME --json` has \
+         each\n\
          field's bits.\n\n\
          | plugin | ELF machine, class, byte order | applied | ignored | refused |\n|---|---|---:|---:|---:|\n",
     );

@@ -11,7 +11,7 @@ use landlock::{
     RulesetAttr as _, RulesetCreatedAttr as _, RulesetStatus, Scope,
 };
 use relobox_core::limits;
-use relobox_core::linker_fault::Fault;
+use relobox_core::linker_error::LinkerError;
 use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, Signal};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::path::Path;
@@ -23,14 +23,14 @@ mod seccomp;
 /// Without a filter of system calls there is no linking process, because landlock alone leaves too much.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod seccomp {
-    use crate::Fault;
-    fn none() -> Result<(), Fault> {
-        Err(Fault::Start { step: "filter system calls", reason: "not implemented for this architecture".into() })
+    use crate::LinkerError;
+    fn none() -> Result<(), LinkerError> {
+        Err(LinkerError::Start { step: "filter system calls", reason: "not implemented for this architecture".into() })
     }
-    pub(super) fn zygote() -> Result<(), Fault> {
+    pub(super) fn zygote() -> Result<(), LinkerError> {
         none()
     }
-    pub(super) fn job() -> Result<(), Fault> {
+    pub(super) fn job() -> Result<(), LinkerError> {
         none()
     }
 }
@@ -45,8 +45,8 @@ const LANDLOCK: ABI = ABI::V6;
 ///
 /// # Errors
 /// [`Fault::Start`] if the kernel refuses the rules, or the directory cannot be opened.
-pub fn files(directory: Option<&Path>) -> Result<bool, Fault> {
-    let fail = |e: &dyn std::fmt::Display| Fault::Start { step: "give up files", reason: e.to_string() };
+pub fn files(directory: Option<&Path>) -> Result<bool, LinkerError> {
+    let fail = |e: &dyn std::fmt::Display| LinkerError::Start { step: "give up files", reason: e.to_string() };
     let ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(LANDLOCK))
@@ -72,14 +72,14 @@ pub fn files(directory: Option<&Path>) -> Result<bool, Fault> {
 
 /// Gives up user, groups, capabilities, files, and every system call that is not needed to start jobs. Called before
 /// the first job. Returns true if this kernel enforces all of it.
-pub(crate) fn zygote() -> Result<bool, Fault> {
+pub(crate) fn zygote() -> Result<bool, LinkerError> {
     for capability in CapabilitySet::all().iter() {
         // This fails without CAP_SETPCAP, but exec is refused anyway. It also fails for capabilities that are unknown
         // here.
         let _ = rustix::thread::remove_capability_from_bounding_set(capability);
     }
     if rustix::process::geteuid().is_root() {
-        let step = |r: rustix::io::Result<()>| r.map_err(Fault::step("change to user nobody"));
+        let step = |r: rustix::io::Result<()>| r.map_err(LinkerError::step("change to user nobody"));
         let (group, user) = (rustix::process::Gid::from_raw(NOBODY.1), rustix::process::Uid::from_raw(NOBODY.0));
         step(rustix::thread::set_thread_groups(&[]))?;
         step(rustix::thread::set_thread_res_gid(group, group, group))?;
@@ -88,9 +88,9 @@ pub(crate) fn zygote() -> Result<bool, Fault> {
     let _ = rustix::thread::clear_ambient_capability_set();
     let none = CapabilitySet::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
-    rustix::thread::set_capabilities(None, sets).map_err(Fault::step("drop capabilities"))?;
+    rustix::thread::set_capabilities(None, sets).map_err(LinkerError::step("drop capabilities"))?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
-        .map_err(Fault::step("make its memory undumpable"))?;
+        .map_err(LinkerError::step("make its memory undumpable"))?;
     limit(&[
         (Resource::Core, 0),
         (Resource::Memlock, 0),
@@ -110,12 +110,12 @@ pub(crate) fn zygote() -> Result<bool, Fault> {
 
 /// Called in a job before it reads its first byte: the job can start no process, it ends with the zygote, and it keeps
 /// only the system calls for computing and answering.
-pub(crate) fn job(zygote: Pid) -> Result<(), Fault> {
+pub(crate) fn job(zygote: Pid) -> Result<(), LinkerError> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(Fault::step("set its parent-death signal"))?;
+        .map_err(LinkerError::step("set its parent-death signal"))?;
     // The zygote may have died just before.
     if rustix::process::getppid() != Some(zygote) {
-        return Err(Fault::Gone);
+        return Err(LinkerError::Gone);
     }
     limit(&[(Resource::Nproc, 0), (Resource::Cpu, limits::COMPUTING)])?;
     seccomp::job()
@@ -125,19 +125,19 @@ pub(crate) fn job(zygote: Pid) -> Result<(), Fault> {
 ///
 /// # Errors
 /// [`Fault::Start`] if the kernel refuses a step.
-pub fn alone() -> Result<(), Fault> {
-    rustix::thread::set_no_new_privs(true).map_err(Fault::step("give up new privileges"))?;
+pub fn alone() -> Result<(), LinkerError> {
+    rustix::thread::set_no_new_privs(true).map_err(LinkerError::step("give up new privileges"))?;
     zygote()?;
     limit(&[(Resource::Nproc, 0), (Resource::Cpu, limits::COMPUTING)])?;
     seccomp::job()
 }
 
-fn limit(resources: &[(Resource, u64)]) -> Result<(), Fault> {
+fn limit(resources: &[(Resource, u64)]) -> Result<(), LinkerError> {
     for (resource, most) in resources {
         // Keep a limit that is lower already. To raise a hard limit takes a privilege.
         let most = rustix::process::getrlimit(*resource).current.map_or(*most, |limit| limit.min(*most));
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
-        rustix::process::setrlimit(*resource, limit).map_err(Fault::step("limit its resources"))?;
+        rustix::process::setrlimit(*resource, limit).map_err(LinkerError::step("limit its resources"))?;
     }
     Ok(())
 }

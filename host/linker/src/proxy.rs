@@ -1,10 +1,10 @@
 //! The kernel as the linking process sees it: each call is a request to the parent.
 
+use relobox_core::diagnostic::Diagnostic;
 use relobox_core::error::{Error, Result};
-use relobox_core::kernel::{Failure, Kernel, Listing, Load, Loaded, Module, Protection, Request as Space};
+use relobox_core::kernel::{Kernel, KernelError, Listing, Load, Loaded, Module, Protection, Request as Space};
 use relobox_core::limits;
-use relobox_core::linker_fault::Fault;
-use relobox_core::problem::Problem;
+use relobox_core::linker_error::LinkerError;
 use relobox_isolate::message::{LoadForm, Name, Request};
 use relobox_isolate::wire::{self, Received, decode, send_to_parent, write_buffer};
 use serde::de::DeserializeOwned;
@@ -27,40 +27,40 @@ pub(super) struct Proxy<'a> {
 }
 
 impl Proxy<'_> {
-    fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Failure> {
+    fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, KernelError> {
         let answer = || {
             send_to_parent(self.socket.as_fd(), self.messages, request)?;
             match wire::receive(self.socket.as_fd())? {
-                Received::Message(body, _) => decode::<Result<T, Failure>>(&body),
-                Received::Ended(_) | Received::Closed => Err(Fault::Gone),
+                Received::Message(body, _) => decode::<Result<T, KernelError>>(&body),
+                Received::Ended(_) | Received::Closed => Err(LinkerError::Gone),
             }
         };
-        answer().map_err(|fault| Failure::Unreachable(format!("the privileged process {fault}")))?
+        answer().map_err(|fault| KernelError::Unreachable(format!("the privileged process {fault}")))?
     }
 }
 
 impl Kernel for Proxy<'_> {
-    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, KernelError> {
         let names = wanted.map(|names| names.iter().map(|name| Name::new(name)).collect());
         self.ask(&Request::List(names))
     }
 
     /// Always fails: the parent asks the kernel itself.
-    fn modules(&mut self) -> Result<Vec<Module>, Failure> {
-        Err(Failure::NotAllowed("the linking process lists once".into()))
+    fn modules(&mut self) -> Result<Vec<Module>, KernelError> {
+        Err(KernelError::NotAllowed("the linking process lists once".into()))
     }
 
-    fn allocate(&mut self, areas: &[Space]) -> Result<Vec<u64>, Failure> {
+    fn allocate(&mut self, areas: &[Space]) -> Result<Vec<u64>, KernelError> {
         self.ask(&Request::Allocate(areas.to_vec()))
     }
 
-    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure> {
-        let buffer = self.file.as_ref().ok_or_else(|| Failure::Refused("its buffer has a file already".into()))?;
+    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), KernelError> {
+        let buffer = self.file.as_ref().ok_or_else(|| KernelError::Refused("its buffer has a file already".into()))?;
         write_buffer(buffer.as_fd(), bytes, limits::LINKED).map_err(here)?;
         self.ask(&Request::Put(address, bytes.len() as u64))
     }
 
-    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), Failure> {
+    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), KernelError> {
         self.ask(&Request::Protect(area, protection))
     }
 
@@ -74,7 +74,7 @@ impl Kernel for Proxy<'_> {
         write(&mut file).map_err(|error| match error {
             Error::Io { source, .. } if source.raw_os_error() == Some(libc::EPERM) => {
                 let text = format!("the relocated file has more than {} bytes", limits::LINKED);
-                Problem::new("linked-too-large", self.name, text).into()
+                Diagnostic::new("linked-too-large", self.name, text).into()
             }
             error => error,
         })?;
@@ -82,7 +82,7 @@ impl Kernel for Proxy<'_> {
         Ok(file.into())
     }
 
-    fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
+    fn load(&mut self, load: &Load) -> Result<Loaded, KernelError> {
         if let Some(image) = &load.image {
             let numbers = image.sections.iter().chain(&image.symbols).flat_map(|value| value.to_le_bytes());
             let numbers: Vec<u8> = numbers.collect();
@@ -91,16 +91,16 @@ impl Kernel for Proxy<'_> {
         self.ask(&Request::Load(Box::new(LoadForm::new(load, self.written))))
     }
 
-    fn call(&mut self, address: u64) -> Result<i32, Failure> {
+    fn call(&mut self, address: u64) -> Result<i32, KernelError> {
         self.ask(&Request::Call(address))
     }
 
     /// Always fails: a job does not remove modules.
-    fn remove(&mut self, _: &str) -> Result<(), Failure> {
-        Err(Failure::NotAllowed("the linking process removes nothing".into()))
+    fn remove(&mut self, _: &str) -> Result<(), KernelError> {
+        Err(KernelError::NotAllowed("the linking process removes nothing".into()))
     }
 }
 
-fn here(fault: Fault) -> Failure {
-    Failure::Refused(format!("the linking process {fault}"))
+fn here(fault: LinkerError) -> KernelError {
+    KernelError::Refused(format!("the linking process {fault}"))
 }

@@ -1,6 +1,6 @@
 //! The system calls that remain allowed.
 
-use relobox_core::linker_fault::Fault;
+use relobox_core::linker_error::LinkerError;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
@@ -140,7 +140,7 @@ const ADVICE: [i32; 3] = [libc::MADV_DONTNEED, libc::MADV_HUGEPAGE, libc::MADV_P
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// The filter of the zygote, which all its jobs inherit.
-pub(super) fn zygote() -> Result<(), Fault> {
+pub(super) fn zygote() -> Result<(), LinkerError> {
     let mut rules = computing()?;
     rules.extend(STARTING.iter().map(|call| (*call, Vec::new())));
     let deadly = DEADLY.iter().map(|call| (*call, Vec::new())).collect();
@@ -152,13 +152,13 @@ pub(super) fn zygote() -> Result<(), Fault> {
 }
 
 /// The filter of a job.
-pub(super) fn job() -> Result<(), Fault> {
+pub(super) fn job() -> Result<(), LinkerError> {
     apply(computing()?, REFUSE, SeccompAction::Allow)
 }
 
 const REFUSE: SeccompAction = SeccompAction::Errno(libc::EPERM as u32);
 
-fn computing() -> Result<Rules, Fault> {
+fn computing() -> Result<Rules, LinkerError> {
     let mut rules: Rules = COMPUTING.iter().map(|call| (*call, Vec::new())).collect();
     // The filter before this one returns its own error for it.
     rules.insert(libc::SYS_memfd_create, Vec::new());
@@ -168,7 +168,7 @@ fn computing() -> Result<Rules, Fault> {
     // Written memory must stay writable: read-only memory is no longer counted as written.
     rules.insert(libc::SYS_mprotect, vec![rule(vec![is(2, libc::PROT_READ | libc::PROT_WRITE)?])?]);
     rules.insert(libc::SYS_mremap, vec![rule(vec![is(3, libc::MREMAP_MAYMOVE)?])?]);
-    let any = |argument, mask, values: &[i32]| -> Result<Vec<_>, Fault> {
+    let any = |argument, mask, values: &[i32]| -> Result<Vec<_>, LinkerError> {
         values.iter().map(|value| rule(vec![masked(argument, mask, *value)?])).collect()
     };
     rules.insert(libc::SYS_madvise, any(2, !0, &ADVICE)?);
@@ -177,28 +177,28 @@ fn computing() -> Result<Rules, Fault> {
     Ok(rules)
 }
 
-fn rule(conditions: Vec<SeccompCondition>) -> Result<SeccompRule, Fault> {
+fn rule(conditions: Vec<SeccompCondition>) -> Result<SeccompRule, LinkerError> {
     SeccompRule::new(conditions).map_err(|e| fault(&e))
 }
 
-fn is(argument: u8, value: i32) -> Result<SeccompCondition, Fault> {
+fn is(argument: u8, value: i32) -> Result<SeccompCondition, LinkerError> {
     masked(argument, !0, value)
 }
 
 /// The condition that the bits in `mask` of a 32-bit argument equal those of `value`.
-fn masked(argument: u8, mask: i32, value: i32) -> Result<SeccompCondition, Fault> {
+fn masked(argument: u8, mask: i32, value: i32) -> Result<SeccompCondition, LinkerError> {
     let (mask, value) = (u64::from(mask as u32), u64::from(value as u32));
     let op = SeccompCmpOp::MaskedEq(mask);
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, op, value).map_err(|e| fault(&e))
 }
 
-fn apply(rules: Rules, otherwise: SeccompAction, named: SeccompAction) -> Result<(), Fault> {
+fn apply(rules: Rules, otherwise: SeccompAction, named: SeccompAction) -> Result<(), LinkerError> {
     let arch = std::env::consts::ARCH.try_into().map_err(|e: seccompiler::BackendError| fault(&e))?;
     let filter = SeccompFilter::new(rules, otherwise, named, arch).map_err(|e| fault(&e))?;
     let program: BpfProgram = filter.try_into().map_err(|e: seccompiler::BackendError| fault(&e))?;
     seccompiler::apply_filter(&program).map_err(|e| fault(&e))
 }
 
-fn fault(error: &dyn std::fmt::Display) -> Fault {
-    Fault::Start { step: "filter system calls", reason: error.to_string() }
+fn fault(error: &dyn std::fmt::Display) -> LinkerError {
+    LinkerError::Start { step: "filter system calls", reason: error.to_string() }
 }

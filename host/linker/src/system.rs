@@ -1,15 +1,15 @@
 //! The system calls without a safe interface.
 
-use relobox_core::linker_fault::Fault;
+use relobox_core::linker_error::LinkerError;
 use rustix::process::Pid;
 use std::io::Error;
 
 /// Forks. Returns `None` in the new process.
 #[allow(unsafe_code, reason = "no safe interface")]
-pub(crate) fn fork() -> Result<Option<Pid>, Fault> {
+pub(crate) fn fork() -> Result<Option<Pid>, LinkerError> {
     // SAFETY: the zygote has one thread, so the new process has no other thread's locks.
     match unsafe { libc::fork() } {
-        -1 => Err(Fault::Start { step: "start a job", reason: Error::last_os_error().to_string() }),
+        -1 => Err(LinkerError::Start { step: "start a job", reason: Error::last_os_error().to_string() }),
         pid => Ok(Pid::from_raw(pid)),
     }
 }

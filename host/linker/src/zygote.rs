@@ -11,7 +11,7 @@ use cap_std::fs::File;
 use relobox_core::error::{Error, Result};
 use relobox_core::kernel::Machine;
 use relobox_core::limits;
-use relobox_core::linker_fault::Fault;
+use relobox_core::linker_error::LinkerError;
 use relobox_isolate::message::{Answer, Job, NewJob, Ready, Request, Setup, Tried};
 use relobox_isolate::wire::{Buffers, Received, decode, receive, send, send_ended, send_to_parent};
 use relobox_link::call::call;
@@ -70,12 +70,12 @@ pub type Load = fn(&Setup, Vec<Unloaded>) -> Result<Guests>;
 
 /// Loads the guests and gives up all rights. Returns the parts of the isolation that this kernel does not support.
 fn ready(control: &OwnedFd, load: Load) -> Result<(Zygote, Vec<String>)> {
-    let Received::Message(body, plugins) = receive(control.as_fd())? else { return Err(Fault::Gone.into()) };
+    let Received::Message(body, plugins) = receive(control.as_fd())? else { return Err(LinkerError::Gone.into()) };
     let setup: Setup = decode(&body)?;
     // The terminal's interrupt is for the parent. This process ends when the parent does.
     let _ = rustix::process::setsid();
-    rustix::process::chdir("/").map_err(Fault::step("change its directory"))?;
-    rustix::thread::set_no_new_privs(true).map_err(Fault::step("give up new privileges"))?;
+    rustix::process::chdir("/").map_err(LinkerError::step("change its directory"))?;
+    rustix::thread::set_no_new_privs(true).map_err(LinkerError::step("give up new privileges"))?;
     let others = setup.plugins.iter().zip(plugins).map(|(plugin, fd)| {
         let code = map(fd).map_err(Error::io(&plugin.path))?;
         Ok(Unloaded {
@@ -108,8 +108,8 @@ fn map(code: OwnedFd) -> std::io::Result<Compiled> {
 
 /// Checks that the process has one thread. Filters and capabilities apply to a thread, so another would keep its
 /// rights.
-fn alone() -> Result<(), Fault> {
-    let fault = |reason: String| Fault::Start { step: "check that it has one thread", reason };
+fn alone() -> Result<(), LinkerError> {
+    let fault = |reason: String| LinkerError::Start { step: "check that it has one thread", reason };
     // Landlock hides /proc. The number of links can be read without opening it.
     match rustix::fs::stat("/proc/self/task") {
         Ok(stat) if stat.st_nlink > 3 => Err(fault(format!("{} threads", stat.st_nlink - 2))),
@@ -129,7 +129,7 @@ struct Running {
 }
 
 impl Zygote {
-    fn serve(self, control: OwnedFd) -> Result<(), Fault> {
+    fn serve(self, control: OwnedFd) -> Result<(), LinkerError> {
         let mut running: Vec<Running> = Vec::new();
         loop {
             let more = if running.len() < limits::JOBS { PollFlags::IN } else { PollFlags::empty() };
@@ -140,7 +140,7 @@ impl Zygote {
                     polled.push(PollFd::new(&job.socket, PollFlags::empty()));
                 }
             }
-            rustix::io::retry_on_intr(|| poll(&mut polled, None)).map_err(Fault::step("wait"))?;
+            rustix::io::retry_on_intr(|| poll(&mut polled, None)).map_err(LinkerError::step("wait"))?;
             let mut ready = polled.iter().map(|p| !p.revents().is_empty()).collect::<Vec<_>>().into_iter();
             let asked = ready.next() == Some(true);
             running.retain_mut(|job| {
@@ -162,7 +162,8 @@ impl Zygote {
                         let zygote = getpid();
                         match fork()? {
                             Some(pid) => {
-                                let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(Fault::step("watch a job"))?;
+                                let pidfd =
+                                    pidfd_open(pid, PidfdFlags::empty()).map_err(LinkerError::step("watch a job"))?;
                                 running.push(Running { pid, pidfd, socket, ended: false });
                             }
                             None => {
@@ -209,13 +210,13 @@ impl Zygote {
         exit(code)
     }
 
-    fn run(&self, zygote: Pid, socket: &OwnedFd) -> Result<(), Fault> {
+    fn run(&self, zygote: Pid, socket: &OwnedFd) -> Result<(), LinkerError> {
         lockdown::job(zygote)?;
         self.guests.load_others(self.machine.as_ref());
-        let Received::Message(body, mut fds) = receive(socket.as_fd())? else { return Err(Fault::Gone) };
+        let Received::Message(body, mut fds) = receive(socket.as_fd())? else { return Err(LinkerError::Gone) };
         // The descriptors of the buffers come first, and the module's last.
         let module = fds.split_off(fds.len().min(3)).pop();
-        let buffers = fds.try_into().map_err(|_| Fault::Protocol("a job without buffers"))?;
+        let buffers = fds.try_into().map_err(|_| LinkerError::Protocol("a job without buffers"))?;
         let Buffers { messages, file: buffer, numbers } = Buffers::from_fds(buffers);
         let request = match (decode(&body)?, module) {
             (Job::Insmod { name, len, args, inputs }, Some(file)) => {

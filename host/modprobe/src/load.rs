@@ -12,7 +12,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// the module is live already.
 ///
 /// Only `modules`, which asks the kernel, can say that a module is live. An error of `insert` only decides whether
-/// `insert` is tried again, and only if it comes from the kernel. An [`Error::Told`](relobox_core::Error::Told) comes
+/// `insert` is tried again, and only if it comes from the kernel. An [`Error::Reported`](relobox_core::Error::Reported) comes
 /// from the linking process and does not count.
 ///
 /// # Errors
@@ -48,8 +48,8 @@ pub fn load<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use relobox_core::diagnostic::Diagnostic;
     use relobox_core::error::Error;
-    use relobox_core::problem::Problem;
 
     fn module(name: &str, live: bool) -> Module {
         let (areas, users, uses, exports) = Default::default();
@@ -68,8 +68,8 @@ mod tests {
         (loaded.map_err(|error| error.to_string()), tries)
     }
 
-    fn problem(kind: &'static str) -> Problem {
-        Problem { value: Some(-17), ..Problem::new(kind, "m.ko", "it says") }
+    fn problem(kind: &'static str) -> Diagnostic {
+        Diagnostic { value: Some(-17), ..Diagnostic::new(kind, "m.ko", "it says") }
     }
 
     #[test]
@@ -77,11 +77,11 @@ mod tests {
         let no = || Err("m.ko: it says".to_owned());
         let other = || vec![module("other", true)];
         for kind in ["already-loaded", "init-failed", "stale", "disagrees", "not-found", "vermagic"] {
-            for error in [Error::Told(vec![problem(kind)]), Error::Kernel(Box::new(problem(kind)))] {
+            for error in [Error::Reported(vec![problem(kind)]), Error::Kernel(Box::new(problem(kind)))] {
                 // The linking process says so, whatever name it gave to the refused module.
                 assert_eq!(tried(vec![error], vec![other()]), (no(), 1), "{kind}");
             }
-            let error = Error::Told(vec![problem(kind)]);
+            let error = Error::Reported(vec![problem(kind)]);
             assert_eq!(tried(vec![error], vec![vec![module("m", true)]]), (Ok(None), 1), "{kind}");
         }
         let usage = Error::Usage("m.ko: it says".into());

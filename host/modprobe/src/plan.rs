@@ -3,10 +3,10 @@
 use super::config::{Config, Line};
 use super::glob::{alias_name, matches};
 use super::tree::Tree;
+use relobox_core::diagnostic::Diagnostic;
 use relobox_core::error::{Error, Result};
 use relobox_core::limits;
 use relobox_core::names::{of_file, underscored};
-use relobox_core::problem::Problem;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -47,7 +47,7 @@ pub enum Action {
     /// Nothing: the command of an `install` line is `true`.
     Disabled,
     /// The module cannot be loaded.
-    Refused(Box<Problem>),
+    Refused(Box<Diagnostic>),
 }
 
 /// One module of a [`LoadPlan`].
@@ -170,7 +170,7 @@ impl Planner<'_> {
         let found = self.find(name)?;
         if found.is_empty() {
             let text = format!("no module or alias has this name in {}", self.tree.root().display());
-            return Err(Problem::new("not-found", name, text).hint("run 'depmod' to index new modules").into());
+            return Err(Diagnostic::new("not-found", name, text).hint("run 'depmod' to index new modules").into());
         }
         for module in found {
             let by_alias = module.alias.is_some();
@@ -214,7 +214,7 @@ impl Planner<'_> {
         let own = |name: &str| vec![Resolved { name: name.to_owned(), alias: None, path: None }];
         let configured: Vec<&Line> = self.config.aliases.iter().filter(|l| matches(&l.name, &alias)).collect();
         if let Some(line) = configured.iter().find(|l| l.value == "off") {
-            return Err(Problem::new("not-found", name, format!("the alias is disabled at {}", line.place)).into());
+            return Err(Diagnostic::new("not-found", name, format!("the alias is disabled at {}", line.place)).into());
         }
         if !configured.is_empty() {
             // The options of an alias are those for the alias as it is written, including its wildcards.
@@ -248,11 +248,11 @@ impl Planner<'_> {
         }
         if let Some(at) = self.open.iter().position(|open| open == name) {
             let text = format!("it depends on itself, through {}", self.open[at..].join(", "));
-            return Err(Problem::new("dependency-cycle", name, text).into());
+            return Err(Diagnostic::new("dependency-cycle", name, text).into());
         }
         if self.open.len() >= limits::MODPROBE_DEPTH {
             let text = format!("modules depend on each other over more than {} steps", limits::MODPROBE_DEPTH);
-            return Err(Problem::new("dependency-cycle", name, text).into());
+            return Err(Diagnostic::new("dependency-cycle", name, text).into());
         }
         let path = module.path.clone().or_else(|| self.tree.path(name));
         if self.request.live.contains(name) {
@@ -299,19 +299,19 @@ impl Planner<'_> {
         let refused = |problem| Action::Refused(Box::new(problem));
         if let Some(line) = self.config.forbidden.iter().find(|l| l.name == name) {
             let text = format!("the {} forbids it (module_blacklist=)", line.place);
-            return Ok(refused(Problem::new("blacklisted", name, text)));
+            return Ok(refused(Diagnostic::new("blacklisted", name, text)));
         }
         if let Some(line) = command {
             return Ok(match program(line) {
                 "true" => Action::Disabled,
                 "false" => {
                     let text = format!("{} disables it ('{}')", line.place, line.value);
-                    refused(Problem::new("install-command", name, text))
+                    refused(Diagnostic::new("install-command", name, text))
                 }
                 _ => {
                     let text = format!("{} has a command for it, and relobox does not run commands", line.place);
                     refused(
-                        Problem::new("install-command", name, text)
+                        Diagnostic::new("install-command", name, text)
                             .hint("--ignore-install ignores the command and loads the module"),
                     )
                 }
@@ -324,7 +324,7 @@ impl Planner<'_> {
             return Ok(Action::BuiltIn);
         }
         let text = format!("no such module in {}", self.tree.root().display());
-        Ok(refused(Problem::new("not-found", name, text).hint("run 'depmod' to index new modules")))
+        Ok(refused(Diagnostic::new("not-found", name, text).hint("run 'depmod' to index new modules")))
     }
 
     /// Plans a soft dependency of a module. One that cannot be found is ignored. One that leads to a cycle is tried
@@ -378,9 +378,10 @@ impl Planner<'_> {
             }
         };
         if asked.depends.len() > limits::MODPROBE_DEPENDS {
-            let problem = Problem::new("too-large", path.display().to_string(), "number of modules that it depends on");
+            let problem =
+                Diagnostic::new("too-large", path.display().to_string(), "number of modules that it depends on");
             let (value, max) = (Some(asked.depends.len() as i64), Some(limits::MODPROBE_DEPENDS as i64));
-            return Err(Problem { value, max, ..problem }.into());
+            return Err(Diagnostic { value, max, ..problem }.into());
         }
         let mut known: HashSet<String> = needs.iter().cloned().collect();
         let mut add = |owner: &str, why: &str| {

@@ -3,11 +3,11 @@
 use super::config::Config;
 use super::glob::{alias_name, matches};
 use super::tree::Tree;
+use relobox_core::diagnostic::Diagnostic;
 use relobox_core::error::{Error, Result};
-use relobox_core::inserted::refusal;
-use relobox_core::kernel::{Failure, Module};
+use relobox_core::inserted::kernel_error;
+use relobox_core::kernel::{KernelError, Module};
 use relobox_core::names::underscored;
-use relobox_core::problem::Problem;
 use std::collections::HashSet;
 
 /// Options of a removal.
@@ -34,12 +34,12 @@ pub trait Modules {
     ///
     /// # Errors
     /// If the kernel cannot be asked.
-    fn list(&mut self) -> Result<Vec<Module>, Failure>;
+    fn list(&mut self) -> Result<Vec<Module>, KernelError>;
     /// Removes one module.
     ///
     /// # Errors
     /// If the kernel refuses: the module is in use, is not loaded, or has no exit function.
-    fn remove(&mut self, name: &str) -> Result<(), Failure>;
+    fn remove(&mut self, name: &str) -> Result<(), KernelError>;
 }
 
 /// Removes the modules that `name` stands for, and the dependencies that are no longer used.
@@ -59,7 +59,7 @@ pub fn remove(
     if names.is_empty() {
         let text =
             format!("no module or alias has this name in {}, and no such module is loaded", tree.root().display());
-        return Err(Problem::new("not-found", name, text).into());
+        return Err(Diagnostic::new("not-found", name, text).into());
     }
     for name in names {
         remove_one(tree, config, kernel, &name, options, removed, &mut HashSet::new())?;
@@ -74,7 +74,7 @@ fn find(tree: &Tree, config: &Config, kernel: &mut impl Modules, name: &str) -> 
     if !configured.is_empty() {
         return Ok(configured);
     }
-    let loaded = kernel.list().map_err(|f| refusal(name, &f))?.iter().any(|m| m.name == alias);
+    let loaded = kernel.list().map_err(|f| kernel_error(name, &f))?.iter().any(|m| m.name == alias);
     if loaded || tree.path(&alias).is_some() || tree.built_in(&alias)? {
         return Ok(vec![alias]);
     }
@@ -93,18 +93,18 @@ fn remove_one(
     if !visited.insert(name.to_owned()) {
         return Ok(());
     }
-    let refused = |failure: Failure| refusal(name, &failure);
+    let refused = |failure: KernelError| kernel_error(name, &failure);
     let loaded = kernel.list().map_err(refused)?;
     let Some(module) = loaded.iter().find(|m| m.name == name) else {
         if tree.built_in(name)? {
-            return Err(Problem::new("built-in", name, "it is part of the kernel").into());
+            return Err(Diagnostic::new("built-in", name, "it is part of the kernel").into());
         }
-        let missing = Failure::Unknown { name: name.to_owned() };
+        let missing = KernelError::Unknown { name: name.to_owned() };
         return if options.first_time { Err(refused(missing)) } else { Ok(()) };
     };
     if let Some(line) = Config::command(&config.remove, name, None).filter(|_| !options.ignore_commands) {
         let text = format!("{} has a command for it, and relobox does not run commands", line.place);
-        return Err(Problem::new("remove-command", name, text)
+        return Err(Diagnostic::new("remove-command", name, text)
             .hint("--ignore-remove ignores the command and removes the module")
             .into());
     }

@@ -4,8 +4,8 @@
 //! again, in reverse order.
 
 use super::plan::{Action, LoadPlan, Step};
+use relobox_core::diagnostic::Diagnostic;
 use relobox_core::error::{Error, Result};
-use relobox_core::problem::Problem;
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -200,5 +200,5 @@ fn already_loaded(step: &Step) -> Error {
         Action::BuiltIn => "it is part of the kernel",
         _ => "it is loaded",
     };
-    Problem::new("already-loaded", &step.name, text).into()
+    Diagnostic::new("already-loaded", &step.name, text).into()
 }

@@ -1,7 +1,7 @@
-//! Plugins that were compiled when they were pinned: the directory `compiled` beside the pin file, which only its owner can write.
+//! Native code of pinned plugins, in the directory `compiled` beside the pin file. Only its owner can write it.
 //!
-//! The program that links for a kernel has no compiler. Each file is called as its plugin's SHA-256, and is what `wasmtime` made of
-//! it; that of another version of relobox is refused where it is loaded.
+//! The program that links for a kernel has no compiler. The name of each file is the SHA-256 of its plugin, and its
+//! contents are what wasmtime compiled. If another version of wasmtime compiled it, it is refused when it is loaded.
 
 use crate::pins::{Pins, not_used};
 use crate::plugin_file::PluginFile;
@@ -15,22 +15,22 @@ use std::io::{ErrorKind, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-/// Where the compiled code of a plugin is that `pins`, a file, has.
+/// Returns the path of the native code of a plugin that is pinned in the file `pins`.
 #[must_use]
 pub fn path(pins: &Path, digest: &Digest) -> PathBuf {
     directory(pins).join(format!("{}.cwasm", hex(digest)))
 }
 
-/// The directory of all of it.
+/// Returns the directory of all native code.
 #[must_use]
 pub fn directory(pins: &Path) -> PathBuf {
     pins.with_file_name("compiled")
 }
 
-/// Opens a pinned plugin's compiled code; `None` if it was not compiled.
+/// Opens a pinned plugin's native code. Returns `None` if it was not compiled.
 ///
 /// # Errors
-/// If it cannot be read, or others than root and this user could have written it.
+/// [`Error::Io`] if it cannot be read, [`Error::Usage`] if users other than root and this one could have written it.
 pub fn open(pins: &Pins, digest: &Digest) -> Result<Option<OwnedFd>> {
     let path = path(pins.path(), digest);
     let own = rustix::process::geteuid().as_raw();
@@ -42,30 +42,30 @@ pub fn open(pins: &Pins, digest: &Digest) -> Result<Option<OwnedFd>> {
     }
 }
 
-/// The same, where a plugin that is not compiled cannot be used.
+/// As [`open`], for a plugin that must be compiled.
 ///
 /// # Errors
-/// As [`open`], and if there is none.
+/// As [`open`], and [`Error::Usage`] if it was not compiled.
 pub fn of_pin(pins: &Pins, plugin: &PluginFile) -> Result<OwnedFd> {
     open(pins, &plugin.digest)?.ok_or_else(|| {
         let (name, path) = (&plugin.name, path(pins.path(), &plugin.digest));
         Error::Usage(format!(
-            "plugin {name} is pinned, and was not compiled: there is no {}; 'relobox plugin compile' makes it",
+            "plugin {name} is pinned but not compiled: there is no {}; 'relobox plugin compile' creates it",
             path.display()
         ))
     })
 }
 
-/// Removes the compiled code of a plugin that is pinned no longer, if there is any.
+/// Removes the native code of a plugin that is no longer pinned, if there is any.
 pub fn forget(pins: &Path, digest: &Digest) {
-    // Without its pin it is never used.
+    // Without its pin it is never used, so an error does not matter.
     let _ = std::fs::remove_file(path(pins, digest));
 }
 
-/// Keeps a pinned plugin's compiled code.
+/// Writes a pinned plugin's native code.
 ///
 /// # Errors
-/// If it cannot be written.
+/// [`Error::Io`] if it cannot be written.
 pub fn keep(pins: &Path, digest: &Digest, code: &[u8]) -> Result<()> {
     let (directory, path) = (directory(pins), path(pins, digest));
     let parent = directory.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -1,6 +1,7 @@
-//! Which guests there are: those that are built in, and plugins in files; which of them are meant, and which are pinned.
+//! The plugins of this machine: those that are built in and those in files, which of them take precedence, and which
+//! are pinned.
 //!
-//! No guest is compiled or run here. What a plugin says of itself without being run is in its section of machines ([`index`]).
+//! This crate compiles and runs no guest. The machines of a plugin are in a section of its Wasm ([`index`]).
 #![warn(missing_docs)]
 
 pub mod compiled;

@@ -1,7 +1,28 @@
-//! Pins: the plugins that are trusted, by their digests, in a file that a person can read and compare.
+//! Pins: the digests of trusted plugins, in a text file that a person can read and compare.
 //!
-//! One pin a line: the SHA-256, the plugin's name, the machines that it links as `machine/class/byte order`, and a
-//! comment. The digest is what counts; the rest is for people. Lines that begin with `#` are theirs, and are kept.
+//! Each line has one pin: the SHA-256, the plugin's name, its machines as `machine/class/byte order`, and a comment.
+//! Only the digest matters; the rest is for people. Lines that begin with `#` are comments, and are kept when the file
+//! is edited.
+//!
+//! # Examples
+//!
+//! ```
+//! use relobox_plugins::pins::{Pins, digest};
+//! use std::path::Path;
+//!
+//! let sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+//! let text = format!("# Approved by the kernel team.\n{sha256} m68k 4/32/big # built from v1.2\n");
+//! let mut pins = Pins::parse(Path::new("/etc/relobox/pins"), &text)?;
+//!
+//! let digest = digest(sha256).expect("64 hexadecimal digits");
+//! assert!(pins.has(&digest));
+//! assert_eq!(pins.iter().next().map(|pin| pin.comment.as_str()), Some("built from v1.2"));
+//!
+//! // A pin is removed by name or by the first digits of its digest.
+//! assert_eq!(pins.remove("9f86d081884c").len(), 1);
+//! assert!(!pins.has(&digest));
+//! # Ok::<(), relobox_core::Error>(())
+//! ```
 
 use crate::index::Machines;
 use crate::plugin_file::PluginFile;
@@ -18,28 +39,28 @@ use rustix::fs::{FlockOperation, flock};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-/// The pins that count in privileged use.
-pub const SYSTEM: &str = "/etc/relobox/pins";
+/// The pin file for privileged use.
+pub(crate) const SYSTEM: &str = "/etc/relobox/pins";
 
-/// What a new file begins with.
+/// The comment at the start of a new file.
 const HEADING: &str = "# Relocation plugins that are trusted. Written by 'relobox plugin pin'; see docs/plugins.md.
 # SHA-256, name, machine/class/byte order, comment";
 
-/// A plugin that is trusted.
+/// A pin: one trusted plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pin {
     /// SHA-256 of its Wasm.
     pub digest: Digest,
-    /// What its file was called, or `-`.
+    /// The name of its file without the extension, or `-`.
     pub name: String,
-    /// What it said it links, or `-`.
+    /// The machines of its section as `machine/class/byte order`, separated by commas, or `-`.
     pub machines: String,
-    /// Whatever else there is to say.
+    /// The comment.
     pub comment: String,
 }
 
 impl Pin {
-    /// Of a plugin, which is not asked anything.
+    /// Creates the pin of a plugin. The plugin is not run.
     #[must_use]
     pub fn of(file: &PluginFile, comment: &str) -> Self {
         let machines = Machines::of_wasm(&file.wasm);
@@ -82,7 +103,7 @@ fn is_kind(text: &str) -> bool {
     matches!(parts[..], [machine, "32" | "64", "little" | "big"] if machine.parse::<u16>().is_ok())
 }
 
-/// A SHA-256 in 64 hexadecimal digits.
+/// Parses a SHA-256 of 64 hexadecimal digits.
 #[must_use]
 pub fn digest(text: &str) -> Option<Digest> {
     let mut out = Digest::default();
@@ -99,11 +120,11 @@ pub fn digest(text: &str) -> Option<Digest> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Line {
     Pin(Pin),
-    /// A comment, or nothing.
+    /// A comment or an empty line.
     Other(String),
 }
 
-/// The plugins that are trusted.
+/// A pin file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pins {
     path: PathBuf,
@@ -111,7 +132,12 @@ pub struct Pins {
 }
 
 impl Pins {
-    /// Those that count: of `given`; else in `privileged` use the system's, and in other use the user's as well.
+    /// Reads the pin files that apply: `given` if there is one. Otherwise the system's, and unless the use is
+    /// `privileged`, the user's as well.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if a file has an invalid line or other users may write it, [`Error::Io`] if it cannot be read
+    /// or `given` does not exist.
     pub fn from_environment(privileged: bool, given: Option<&Path>) -> Result<Self> {
         let own = rustix::process::geteuid().as_raw();
         if let Some(path) = given {
@@ -128,7 +154,10 @@ impl Pins {
         Ok(both)
     }
 
-    /// The file that `plugin pin` writes if none is named: root's is the system's.
+    /// Returns the default file of `plugin pin`: the system's for root, otherwise the user's.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the user has no home directory.
     pub fn default_file() -> Result<PathBuf> {
         if rustix::process::geteuid().is_root() {
             return Ok(SYSTEM.into());
@@ -136,7 +165,10 @@ impl Pins {
         user_file().ok_or_else(|| Error::Usage("there is no home for a pin file; --file names one".into()))
     }
 
-    /// Reads a file, which must belong to one of `owners`; `None` if there is none.
+    /// Reads a pin file, which one of `owners` must own. Returns `None` if it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if it has an invalid line or other users may write it, [`Error::Io`] if it cannot be read.
     pub fn read(path: &Path, owners: &[u32]) -> Result<Option<Self>> {
         let text = match files::read_trusted(path, owners, limits::PINS) {
             Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(None),
@@ -146,7 +178,10 @@ impl Pins {
         Self::parse(path, &text).map(Some)
     }
 
-    /// Reads text; `path` is for messages.
+    /// Parses a pin file. `path` is for messages.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with the path, the line number and the reason if a line is invalid.
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let line = |(n, line): (usize, &str)| match line.trim() {
             other if other.is_empty() || other.starts_with('#') => Ok(Line::Other(line.to_owned())),
@@ -159,24 +194,24 @@ impl Pins {
         Ok(Self { path: path.to_owned(), lines })
     }
 
-    /// The file that they are of, for messages.
+    /// Returns the path of the file, for messages.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The pins, in the order of the file.
+    /// Returns the pins in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &Pin> {
         self.lines.iter().filter_map(|line| if let Line::Pin(pin) = line { Some(pin) } else { None })
     }
 
-    /// Whether this plugin is trusted.
+    /// Returns whether the plugin with this digest is pinned.
     #[must_use]
     pub fn has(&self, digest: &Digest) -> bool {
         self.iter().any(|pin| pin.digest == *digest)
     }
 
-    /// Adds a pin; one with the same digest is replaced.
+    /// Adds a pin. It replaces one with the same digest.
     pub fn add(&mut self, pin: Pin) {
         let same = |line: &&mut Line| matches!(line, Line::Pin(old) if old.digest == pin.digest);
         match self.lines.iter_mut().find(same) {
@@ -185,7 +220,7 @@ impl Pins {
         }
     }
 
-    /// Removes those of this name or digest.
+    /// Removes the pins with this name or digest, and returns them.
     pub fn remove(&mut self, named: &str) -> Vec<Pin> {
         let gone = |line: &Line| matches!(line, Line::Pin(pin) if is_named(named, &pin.name, &pin.digest));
         let removed = self.iter().filter(|pin| is_named(named, &pin.name, &pin.digest)).cloned().collect();
@@ -193,7 +228,10 @@ impl Pins {
         removed
     }
 
-    /// Changes the file at `path` as a whole, or not at all; nobody else changes it meanwhile.
+    /// Edits the file at `path` as a whole, or not at all. A lock prevents that two processes edit it at once.
+    ///
+    /// # Errors
+    /// Errors of `change`; as [`Pins::read`]; [`Error::Io`] if the file cannot be written.
     pub fn edit<T>(path: &Path, change: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
             let root = Path::new("/");
@@ -205,7 +243,7 @@ impl Pins {
             made.map_err(Error::io(dir))?;
         }
         let (dir, name) = files::parent(path)?;
-        // The handle itself is only good for paths.
+        // The handle of cap-std is opened with O_PATH, which cannot be locked.
         let lock = dir.open(".").map_err(Error::io(path))?;
         flock(&lock, FlockOperation::LockExclusive).map_err(|e| Error::io(path)(e.into()))?;
         let own = rustix::process::geteuid().as_raw();
@@ -232,7 +270,7 @@ impl std::fmt::Display for Pins {
     }
 }
 
-/// Whether a plugin's name or digest is `named`: the whole name, or the digest's first digits.
+/// Returns whether `named` is a plugin's whole name, or the first digits of its digest.
 #[must_use]
 pub fn is_named(named: &str, name: &str, digest: &Digest) -> bool {
     let digits = named.len() >= limits::DIGITS && named.bytes().all(|b| b.is_ascii_hexdigit());
@@ -254,7 +292,11 @@ fn make(root: &Path, below: &Path) -> std::io::Result<()> {
     Dir::open_ambient_dir(root, ambient_authority())?.create_dir_with(below, &builder)
 }
 
-/// An error if somebody but `owners` may have written this: whoever can, decides what is trusted.
+/// Checks that only `owners` may have written a file or directory with this owner and mode. Otherwise other users could
+/// decide what is trusted.
+///
+/// # Errors
+/// [`Error::Usage`] if other users may write it.
 pub fn others_may_write(path: &Path, uid: u32, mode: u32, owners: &[u32]) -> Result<()> {
     match files::others_may_write(uid, mode, owners) {
         Some(why) => Err(not_used(path, &why)),
@@ -262,7 +304,7 @@ pub fn others_may_write(path: &Path, uid: u32, mode: u32, owners: &[u32]) -> Res
     }
 }
 
-/// That a file or directory is not used, because of `why` others may write it.
+/// Returns the error that a file or directory is not used, because other users may write it; `why` says how.
 pub(crate) fn not_used(path: &Path, why: &str) -> Error {
-    Error::Usage(format!("{}: others may write it: {why}; it is not used", path.display()))
+    Error::Usage(format!("{}: other users may write it: {why}; it is not used", path.display()))
 }

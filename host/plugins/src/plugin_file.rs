@@ -1,4 +1,4 @@
-//! A plugin as a file, and the kinds of places that it may be in.
+//! A plugin's file, and the kinds of places where it may lie.
 
 use cap_std::fs::File;
 use relobox_core::digest::Digest;
@@ -12,32 +12,38 @@ use std::path::{Path, PathBuf};
 /// A plugin's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginFile {
-    /// What the file is called, without its extension.
+    /// The file's name without the extension.
     pub name: String,
-    /// What is in it.
+    /// The Wasm.
     pub wasm: Vec<u8>,
-    /// Its SHA-256.
+    /// The SHA-256 of the Wasm.
     pub digest: Digest,
-    /// Where it is, and what kind of place that is.
+    /// Where it lies.
     pub origin: Origin,
 }
 
 impl PluginFile {
-    /// Of these bytes.
+    /// Wraps these bytes.
     #[must_use]
     pub fn new(name: String, wasm: Vec<u8>, origin: Origin) -> Self {
         let digest = Sha256::digest(&wasm).into();
         Self { name, wasm, digest, origin }
     }
 
-    /// Reads a file that somebody named.
+    /// Reads a file that the user named.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be read, [`Error::Usage`] if it is not a regular file or larger than a guest may be.
     pub fn read(path: &Path) -> Result<Self> {
         let opened = File::from_std(files::open(path, Kind::Regular)?);
         Self::read_from(opened, path, Origin::File(path.to_owned()))
     }
 
-    /// Reads a file that is open; `path` is for messages.
-    pub fn read_from(file: File, path: &Path, origin: Origin) -> Result<Self> {
+    /// Reads an open file. `path` is for messages.
+    ///
+    /// # Errors
+    /// As [`PluginFile::read`].
+    pub(crate) fn read_from(file: File, path: &Path, origin: Origin) -> Result<Self> {
         if !file.metadata().map_err(Error::io(path))?.is_file() {
             return Err(Error::Usage(format!("{}: not a regular file", path.display())));
         }
@@ -51,18 +57,18 @@ impl PluginFile {
 /// Where a plugin came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Built into this program.
+    /// It is built into this program.
     BuiltIn,
-    /// A file of the system's directories.
+    /// A file in one of the system's directories.
     System(PathBuf),
-    /// A file of the user's own directory.
+    /// A file in the user's own directory.
     User(PathBuf),
-    /// A file that somebody named, or its directory.
+    /// A file that the user named, or in a directory that the user named.
     File(PathBuf),
 }
 
 impl Origin {
-    /// A stable word for the kind of place.
+    /// Returns a stable identifier of the kind of place, as in JSON.
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
@@ -73,7 +79,7 @@ impl Origin {
         }
     }
 
-    /// The file; empty for what is built in.
+    /// Returns the path of the file; empty for a plugin that is built in.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {

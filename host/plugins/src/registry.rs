@@ -1,4 +1,4 @@
-//! Which plugins this machine has, and which of them are meant: the search path and the choice. See `docs/plugins.md`.
+//! The plugins of this machine: the search path, and the choice among them. See `docs/plugins.md`.
 
 use crate::index::Machines;
 use crate::pins::is_named;
@@ -7,36 +7,37 @@ use crate::plugin_file::Origin;
 use crate::plugin_file::PluginFile;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt as _};
+use relobox_core::diagnostic::Diagnostic;
 pub use relobox_core::digest::Digest;
 use relobox_core::error::{Error, Result};
 use relobox_core::files::user_directory;
 use relobox_core::kernel::Machine;
-use relobox_core::problem::Problem;
 use relobox_core::text::hex;
 use relobox_core::{files, limits};
 use relobox_guests::{Entry, catalogue};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// Where a system's plugins are.
-pub const SYSTEM: [&str; 2] = ["/usr/lib/relobox/plugins", "/usr/local/lib/relobox/plugins"];
+/// The system's plugin directories.
+pub(crate) const SYSTEM: [&str; 2] = ["/usr/lib/relobox/plugins", "/usr/local/lib/relobox/plugins"];
 
-/// More directories, separated by colons.
+/// The environment variable with more directories, separated by colons.
 const VARIABLE: &str = "RELOBOX_PLUGIN_DIR";
 
-/// The directories that are searched, beside what is built in.
+/// The directories to search, besides the built-in plugins.
 #[derive(Clone, Debug, Default)]
 pub struct Search {
-    /// Root's, and writable by nobody else; each may be missing.
+    /// The system's directories, which only root may write. Each may be missing.
     pub system: Vec<PathBuf>,
-    /// The user's own; it may be missing.
+    /// The user's own directory, which may be missing.
     pub user: Option<PathBuf>,
-    /// Those that somebody named: they have to be there.
+    /// The directories that the user named. They must exist.
     pub given: Vec<PathBuf>,
 }
 
 impl Search {
-    /// What is searched for a command that was given these directories. In `privileged` use, nobody's home is.
+    /// Returns the directories for a command that was given these. In `privileged` use, the user's own directory is not
+    /// searched.
     #[must_use]
     pub fn from_environment(privileged: bool, given: &[PathBuf]) -> Self {
         let named = std::env::var_os(VARIABLE).unwrap_or_default();
@@ -52,11 +53,12 @@ impl Search {
         }
     }
 
-    /// Every `*.wasm` there is, as it is: system's, user's, given ones.
+    /// Reads every `*.wasm` file: the system's, the user's, and those of given directories.
     ///
     /// # Errors
-    /// If a given directory is missing or cannot be read, or if another user could have written to the system's or the
-    /// user's. A file that cannot be a plugin is no error: it is in [`Found::skipped`].
+    /// [`Error::Io`] if a given directory is missing or cannot be read, [`Error::Usage`] if another user could have
+    /// written to the directories of the system or of this user. A file that cannot be a plugin is no error: it is in
+    /// [`Found::skipped`].
     pub fn read(&self) -> Result<Found> {
         let mut found = Found::default();
         for dir in &self.system {
@@ -72,27 +74,27 @@ impl Search {
     }
 }
 
-/// What is in plugin directories.
+/// The contents of plugin directories.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// What may be a plugin.
+    /// The files that may be plugins.
     pub files: Vec<PluginFile>,
-    /// What is called `*.wasm` and is none.
+    /// The files named `*.wasm` that cannot be plugins.
     pub skipped: Vec<Skipped>,
 }
 
-/// A file in a plugin directory that cannot be a plugin. It concerns only those who meant it.
+/// A file in a plugin directory that cannot be a plugin. It only matters to a command that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
-    /// Where it is.
+    /// The path of the file.
     pub path: PathBuf,
-    /// Why it is none.
+    /// Why it cannot be a plugin.
     pub why: String,
 }
 
 impl std::fmt::Display for Skipped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}; it is left out", self.path.display(), self.why)
+        write!(f, "{}: {}; it is ignored", self.path.display(), self.why)
     }
 }
 
@@ -101,7 +103,7 @@ fn read_dir(path: &Path, origin: fn(PathBuf) -> Origin, found: &mut Found) -> Re
     let (system, user) = (matches!(kind, Origin::System(_)), matches!(kind, Origin::User(_)));
     let dir = match Dir::open_ambient_dir(path, ambient_authority()) {
         Err(e) if (system || user) && e.kind() == ErrorKind::NotFound => return Ok(()),
-        // Somebody else's home.
+        // The home directory belongs to another user.
         Err(e) if user && e.kind() == ErrorKind::PermissionDenied => return Ok(()),
         dir => dir.map_err(Error::io(path))?,
     };
@@ -110,7 +112,7 @@ fn read_dir(path: &Path, origin: fn(PathBuf) -> Origin, found: &mut Found) -> Re
     if user && meta.uid() != own {
         return Ok(());
     }
-    // Whoever gave a directory's name answers for it.
+    // The user who names a directory decides to trust it.
     let safe = |path: &Path, uid: u32, mode: u32| match () {
         () if system => others_may_write(path, uid, mode, &[0]),
         () if user => others_may_write(path, uid, mode, &[0, own]),
@@ -138,7 +140,7 @@ fn read_dir(path: &Path, origin: fn(PathBuf) -> Origin, found: &mut Found) -> Re
                 None => out.push(file),
                 Some(why) => found.skipped.push(Skipped { path: full, why: why.into() }),
             },
-            // The error begins with the path.
+            // The error already begins with the path.
             Err(why) => {
                 let why = why.split_once(": ").map_or(why.clone(), |(_, why)| why.to_owned());
                 found.skipped.push(Skipped { path: full, why });
@@ -150,7 +152,7 @@ fn read_dir(path: &Path, origin: fn(PathBuf) -> Origin, found: &mut Found) -> Re
     Ok(())
 }
 
-/// Why a file is not even a Wasm module, at first sight.
+/// Returns why a file is obviously not a Wasm module, or `None`.
 fn not_wasm(wasm: &[u8]) -> Option<&'static str> {
     match () {
         () if wasm.is_empty() => Some("it is empty"),
@@ -160,13 +162,13 @@ fn not_wasm(wasm: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Whether a file is meant, and not a plugin's name or digest.
+/// Returns whether an argument is a path, and not a plugin's name or digest.
 #[must_use]
 pub fn is_path(named: &str) -> bool {
     named.contains('/') || named.ends_with(".wasm")
 }
 
-/// That there is no plugin of this name, and which there are; one that is written alike comes first.
+/// Says that there is no plugin of this name, and lists those that exist. The most similar name comes first.
 #[must_use]
 pub fn no_such(named: &str, mut names: Vec<String>) -> String {
     names.sort_unstable();
@@ -177,7 +179,7 @@ pub fn no_such(named: &str, mut names: Vec<String>) -> String {
     format!("there is no plugin {named:?}; {near}there are: {}", names.join(", "))
 }
 
-/// How many letters are to be put in, left out or changed to make `b` of `a`; case, `-` and `_` do not count.
+/// Returns the edit distance of two names, without regard to case, `-` and `_`.
 fn distance(a: &str, b: &str) -> usize {
     let plain = |text: &str| -> Vec<char> {
         text.chars()
@@ -198,21 +200,24 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// The plugins that are not built in, and how one is chosen where several link the same machine.
+/// The plugins that are not built in, and which ones take precedence where several link the same machine.
 #[derive(Clone, Debug, Default)]
 pub struct Plugins {
-    /// What was found.
+    /// The plugins that were found.
     pub files: Vec<PluginFile>,
-    /// What was found and is no plugin.
+    /// The files that were found and cannot be plugins.
     pub skipped: Vec<Skipped>,
-    /// Those that were named, built in or not.
+    /// The chosen plugins, built in or not.
     pub chosen: Vec<Digest>,
-    /// Those that are trusted.
+    /// The pinned plugins.
     pub pins: Pins,
 }
 
 impl Plugins {
-    /// What `search` finds, of which `chosen` are names, digests or files; those files are added.
+    /// Reads the directories of `search`. The `chosen` plugins are names, digests or files; chosen files are added.
+    ///
+    /// # Errors
+    /// As [`Search::read`], and [`Error::Usage`] if a chosen plugin does not exist or its name is ambiguous.
     pub fn find(search: &Search, chosen: &[String], pins: Pins) -> Result<Self> {
         let Found { files, skipped } = search.read()?;
         let mut plugins = Self { files, skipped, chosen: Vec::new(), pins };
@@ -223,7 +228,11 @@ impl Plugins {
         Ok(plugins)
     }
 
-    /// The plugin that is called so, other than `except`; a file is added to the others.
+    /// Returns the digest of the plugin with this name, digest or path, other than `except`. A file is added to the
+    /// others.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if there is no such plugin or several, [`Error::Io`] if the file cannot be read.
     pub fn one(&mut self, named: &str, except: Option<&Digest>) -> Result<Digest> {
         if is_path(named) {
             let file = PluginFile::read(Path::new(named))?;
@@ -258,8 +267,8 @@ impl Plugins {
         }
     }
 
-    /// Leaves out files that do not say which machines they link, unless they are pinned or were chosen: no kernel gets
-    /// what an unpinned plugin linked, and a stray file must not stop every load.
+    /// Removes files that do not say which machines they link, unless they are pinned or chosen. No kernel gets the
+    /// result of an unpinned plugin, and an unrelated file must not prevent every load.
     pub fn leave_out_silent(&mut self) {
         let meant = |file: &PluginFile| self.pins.has(&file.digest) || self.chosen.contains(&file.digest);
         let (kept, out) = std::mem::take(&mut self.files)
@@ -271,13 +280,16 @@ impl Plugins {
         self.skipped.extend(out);
     }
 
-    /// What may go into a process that links for a kernel: plugins of its machine, those that are meant, and only
-    /// pinned ones. No code of any has been compiled by then.
+    /// Keeps only the plugins that a process which links for a kernel may load: those for its machine that take
+    /// precedence, all of which must be pinned. No code of a plugin has been compiled at this point.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if no chosen plugin is for this machine, [`Error::Module`] if a plugin is not pinned.
     pub fn trusted(mut self, machine: Option<&Machine>) -> Result<Self> {
         let serves = |machines: &Machines| machine.is_none_or(|m| machines.may_run_on(m.machine, m.class, m.order));
         let own = built_in().filter(|entry| serves(&Machines::of_section(entry.machines)));
         let built_in: Vec<Digest> = own.map(|entry| entry.digest).collect();
-        // A copy of what is built in needs no trust of its own.
+        // A copy of a built-in plugin needs no pin.
         self.files.retain(|file| serves(&Machines::of_wasm(&file.wasm)) && !built_in.contains(&file.digest));
         let any =
             |meant: &dyn Fn(&Digest) -> bool| built_in.iter().any(meant) || self.files.iter().any(|f| meant(&f.digest));
@@ -286,7 +298,9 @@ impl Plugins {
             self.files.retain(|file| chosen.contains(&file.digest));
         } else if !chosen.is_empty() {
             let name = machine.map_or("this one", |m| &m.name);
-            return Err(Error::Usage(format!("no plugin of --plugin links modules of this kernel's machine, {name}")));
+            return Err(Error::Usage(format!(
+                "no plugin given with --plugin links modules for this kernel's machine, {name}"
+            )));
         } else if any(&|digest| pins.has(digest)) {
             self.files.retain(|file| pins.has(&file.digest));
         }
@@ -295,34 +309,34 @@ impl Plugins {
         if refused.is_empty() { Ok(self) } else { Err(Error::Module(refused)) }
     }
 
-    fn refuse(&self, file: &PluginFile) -> Problem {
+    fn refuse(&self, file: &PluginFile) -> Diagnostic {
         let (pins, digest) = (self.pins.path().display(), hex(&file.digest));
         let text = format!("plugin {} is not pinned in {pins}; its SHA-256 is {digest}", file.name);
-        Problem::new("unpinned-plugin", file.origin.to_string(), text)
+        Diagnostic::new("unpinned-plugin", file.origin.to_string(), text)
             .hint(format!("if you trust it: relobox plugin pin --file {pins} {}", file.origin))
     }
 
-    /// The name of the plugin with this digest, among these or built in.
+    /// Returns the name of the plugin with this digest, including the built-in ones.
     #[must_use]
     pub fn name_of(&self, digest: &Digest) -> Option<String> {
         let built_in = || built_in().find(|entry| entry.digest == *digest).map(|entry| entry.name.to_owned());
         self.files.iter().find(|file| file.digest == *digest).map(|file| file.name.clone()).or_else(built_in)
     }
 
-    /// The digest, if one of these or a built-in plugin has it. A linking process may say anything of itself.
+    /// Returns the digest if there is such a plugin. A linking process may report any digest.
     #[must_use]
     pub fn known<'a>(&self, digest: Option<&'a Digest>) -> Option<&'a Digest> {
         digest.filter(|digest| self.has(digest))
     }
 
-    /// Whether there is a plugin with this digest, among these or built in.
+    /// Returns whether there is a plugin with this digest, including the built-in ones.
     #[must_use]
     pub fn has(&self, digest: &Digest) -> bool {
         self.name_of(digest).is_some()
     }
 }
 
-/// The plugins that are built in.
+/// Returns the built-in plugins.
 fn built_in() -> impl Iterator<Item = &'static Entry> {
     catalogue().iter().filter(|entry| entry.is_plugin())
 }

@@ -9,9 +9,9 @@ use crate::guests::Guests;
 use crate::open::{Source, open};
 use crate::parse::parse;
 use relobox_abi::{export_flag, parse as what};
+use relobox_core::diagnostic::Diagnostic;
 use relobox_core::error::Result;
 use relobox_core::limits;
-use relobox_core::problem::Problem;
 use relobox_core::symbols::{Definition, Symbols};
 use relobox_core::text::decoded;
 use std::collections::HashMap;
@@ -47,8 +47,8 @@ pub(super) fn of(guests: &Guests, path: &Path) -> Result<Exports> {
 pub(super) struct Scopes {
     trees: Vec<Symbols>,
     named: Symbols,
-    /// The problems of each file.
-    duplicates: Vec<Vec<Problem>>,
+    /// The diagnostics of each file.
+    duplicates: Vec<Vec<Diagnostic>>,
 }
 
 impl Scopes {
@@ -71,7 +71,7 @@ impl Scopes {
                     if let (Some(other), Some(owner)) = (other, owner)
                         && *other != **owner
                     {
-                        let problems: &mut Vec<Problem> = &mut duplicates[at];
+                        let problems: &mut Vec<Diagnostic> = &mut duplicates[at];
                         if judges(file) && problems.len() < limits::FAULTS {
                             problems.push(duplicate(&file.path, name, other));
                         }
@@ -112,19 +112,19 @@ impl Scopes {
     }
 
     /// The duplicate exports of each file.
-    pub(super) fn duplicates(&self) -> &[Vec<Problem>] {
+    pub(super) fn duplicates(&self) -> &[Vec<Diagnostic>] {
         &self.duplicates
     }
 }
 
 /// The problem for which the kernel prints "exports duplicate symbol".
-fn duplicate(path: &Path, name: &[u8], other: &str) -> Problem {
+fn duplicate(path: &Path, name: &[u8], other: &str) -> Diagnostic {
     let (text, hint) = match other {
         "vmlinux" => ("the module and the kernel both export it".to_owned(), "the kernel refuses the module"),
         other => {
             (format!("this module and module {} both export it", other), "only one of the two can be loaded at a time")
         }
     };
-    let problem = Problem::new("duplicate-export", path.display().to_string(), text).hint(hint);
-    Problem { symbol: Some(decoded(name)), ..problem }
+    let problem = Diagnostic::new("duplicate-export", path.display().to_string(), text).hint(hint);
+    Diagnostic { symbol: Some(decoded(name)), ..problem }
 }

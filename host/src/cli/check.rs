@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use relobox::check::{Found, Outcome, check, find};
 use relobox::open::unpacked;
 use relobox::symbols::Symbols;
-use relobox::{Error, Problem, Result, limits};
+use relobox::{Diagnostic, Error, Result, limits};
 use relobox_cli::args::Inputs;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -165,7 +165,7 @@ struct ModuleFailure<'a> {
     module: &'a Path,
     exit_code: u8,
     message: String,
-    problems: &'a [Problem],
+    problems: &'a [Diagnostic],
 }
 
 impl<'a> TreeReport<'a> {

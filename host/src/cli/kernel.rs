@@ -8,7 +8,7 @@ use relobox::call::call;
 use relobox::guests::Guests;
 use relobox::inserted::{Called, Inserted};
 use relobox::insmod::insmod;
-use relobox::kernel::{Failure, Kernel, Mode};
+use relobox::kernel::{Kernel, KernelError, Mode};
 use relobox::link::load;
 use relobox::modprobe::plan::Needs;
 use relobox::open::Source;
@@ -110,7 +110,7 @@ impl Target for KernelArgs {
         if self.is_sim() { Ok(Box::new(connect(&self.socket)?)) } else { self.real().remover() }
     }
 
-    fn use_counts(&self) -> Result<HashMap<String, Option<u32>>, Failure> {
+    fn use_counts(&self) -> Result<HashMap<String, Option<u32>>, KernelError> {
         if self.is_sim() { Ok(HashMap::new()) } else { self.real().use_counts() }
     }
 

@@ -14,9 +14,9 @@ use relobox::open::{Source, unpacked};
 use relobox::records::Records;
 use relobox::registry::Plugins;
 use relobox::resolve::Sources;
-use relobox::symbols::{Symbols, Wanted};
+use relobox::symbols::{NameFilter, Symbols};
 use relobox::text::hex;
-use relobox::{Error, Problem, Result, limits};
+use relobox::{Diagnostic, Error, Result, limits};
 use relobox_abi::symbol_flag;
 use relobox_cli::args::{Inputs, address};
 use serde::Serialize;
@@ -76,9 +76,9 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
         must_link(second, named, &module.records())?;
     }
     let plugin = plugin_of(&guests, &module.records(), second.as_ref().map(|second| second.guest.digest()))?;
-    if guests.is_passed_over(&plugin) {
+    if guests.is_excluded(&plugin) {
         let text = format!("no plugin given with --plugin links it, but {} does", plugin.about.name);
-        return Err(Problem::new("no-plugin", name, text).into());
+        return Err(Diagnostic::new("no-plugin", name, text).into());
     }
     let inputs = &args.inputs.input;
     let mut base = args.base;
@@ -172,7 +172,7 @@ pub(crate) fn wanted_symbols(
     let per_cpu = records.symbols.iter().filter(|s| s.flags & symbol_flag::PERCPU != 0);
     let per_cpu = per_cpu.map(|s| records.bytes(s.name));
     let looked_up = needs.iter().flat_map(|needs| needs.looked_up(records)).map(|(_, name)| name);
-    let wanted: Wanted<'_> = per_cpu.chain(looked_up).collect();
+    let wanted: NameFilter<'_> = per_cpu.chain(looked_up).collect();
     let mut symbols = Symbols::new();
     for file in files {
         symbols.read_file(file, |bytes| unpacked(guests, file, bytes), |name| wanted.contains(name))?;

@@ -93,7 +93,7 @@ pub(crate) fn compile(plugin: &PluginFile) -> Result<OwnedFd> {
     if !process.status.success() {
         let said = text::decoded(&process.stderr[..process.stderr.len().min(limits::TEXTS * limits::TEXT)]);
         let said = if said.trim().is_empty() { process.status.to_string() } else { said.trim().to_owned() };
-        let what = relobox::error::Misbehaviour::Unusable(said);
+        let what = relobox::error::GuestError::Unusable(said);
         return Err(Error::Guest { guest: format!("{} ({})", plugin.name, plugin.origin), what });
     }
     output.rewind().map_err(io)?;
@@ -107,7 +107,7 @@ pub(crate) fn compiled_bytes(plugin: &PluginFile) -> Result<Vec<u8>> {
     let len = file.metadata().map_err(Error::io("memfd"))?.len();
     // Truncated code would be worse than none.
     if len > limits::COMPILED {
-        let what = relobox::error::Misbehaviour::Unusable(format!("its compiled code has {len} bytes"));
+        let what = relobox::error::GuestError::Unusable(format!("its compiled code has {len} bytes"));
         return Err(Error::Guest { guest: plugin.name.clone(), what });
     }
     file.read_to_end(&mut bytes).map_err(Error::io("memfd"))?;
@@ -156,7 +156,7 @@ fn compile_stdin() -> ExitCode {
         Err(error) => {
             // Only the reason: the parent knows which plugin it is.
             let text = match error {
-                Error::Guest { what: relobox::error::Misbehaviour::Unusable(text), .. } => text,
+                Error::Guest { what: relobox::error::GuestError::Unusable(text), .. } => text,
                 error => error.to_string(),
             };
             let _ = std::io::stderr().lock().write_all(text.as_bytes());

@@ -2,8 +2,8 @@
 
 use super::output;
 use clap::{Args, Subcommand};
-use relobox::inserted::refusal;
-use relobox::kernel::{Failure, Kernel as _};
+use relobox::inserted::kernel_error;
+use relobox::kernel::{Kernel as _, KernelError};
 use relobox::kernels::sim::{Sim, default_socket};
 use relobox::{Error, Result};
 use std::ffi::OsString;
@@ -64,10 +64,10 @@ pub(crate) fn connect(socket: &Socket) -> Result<Sim> {
 }
 
 /// Converts a kernel's failure that is not about a module.
-pub(crate) fn unreachable(failure: Failure) -> Error {
+pub(crate) fn unreachable(failure: KernelError) -> Error {
     match failure {
-        Failure::Unreachable(text) => Error::Usage(text),
-        failure => refusal("the simulated kernel", &failure),
+        KernelError::Unreachable(text) => Error::Usage(text),
+        failure => kernel_error("the simulated kernel", &failure),
     }
 }
 

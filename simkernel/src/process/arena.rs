@@ -11,7 +11,7 @@ use rustix::mm::{Advice, MprotectFlags};
 
 use crate::limits;
 use crate::protocol::{Area, Protection};
-use crate::refusal::Refusal;
+use crate::sim_error::SimError;
 
 pub(crate) const PAGE: u64 = 4096;
 
@@ -66,9 +66,9 @@ impl Arena {
     }
 
     /// Allocates zeroed, writable pages.
-    pub(crate) fn allocate(&mut self, size: u64, align: u64) -> Result<Area, Refusal> {
-        let wanted = Self::rounded(size, align).ok_or(Refusal::BadArea { size, align })?;
-        let address = self.gap(wanted, align.max(PAGE)).ok_or(Refusal::NoSpace { size, align })?;
+    pub(crate) fn allocate(&mut self, size: u64, align: u64) -> Result<Area, SimError> {
+        let wanted = Self::rounded(size, align).ok_or(SimError::BadArea { size, align })?;
+        let address = self.gap(wanted, align.max(PAGE)).ok_or(SimError::NoSpace { size, align })?;
         self.set(address, wanted, MprotectFlags::READ | MprotectFlags::WRITE)?;
         let area = Area { address, size: wanted, protection: Protection::ReadWrite };
         self.used.insert(address, area.clone());
@@ -123,31 +123,31 @@ impl Arena {
     }
 
     /// Takes away the right to write, permanently.
-    pub(crate) fn protect(&mut self, address: u64, protection: Protection) -> Result<(), Refusal> {
-        let area = self.used.get(&address).ok_or(Refusal::NotOwned { address, size: 0 })?.clone();
+    pub(crate) fn protect(&mut self, address: u64, protection: Protection) -> Result<(), SimError> {
+        let area = self.used.get(&address).ok_or(SimError::NotOwned { address, size: 0 })?.clone();
         let flags = match (area.protection, protection) {
-            (_, Protection::ReadWrite) => return Err(Refusal::NeverWritable { address }),
+            (_, Protection::ReadWrite) => return Err(SimError::NeverWritable { address }),
             (Protection::ReadWrite, Protection::ReadOnly) => MprotectFlags::READ,
             (Protection::ReadWrite, Protection::ReadExecute) => MprotectFlags::READ | MprotectFlags::EXEC,
-            _ => return Err(Refusal::Protected { address }),
+            _ => return Err(SimError::Protected { address }),
         };
         self.set(address, area.size, flags)?;
         self.used.insert(address, Area { protection, ..area });
         Ok(())
     }
 
-    fn set(&self, address: u64, size: u64, flags: MprotectFlags) -> Result<(), Refusal> {
+    fn set(&self, address: u64, size: u64, flags: MprotectFlags) -> Result<(), SimError> {
         // SAFETY: the pages are part of our reservation, and no Rust reference points into it.
         unsafe { rustix::mm::mprotect(pointer(address), size as usize, flags) }
-            .map_err(|error| Refusal::System { what: "protect memory".into(), errno: error.raw_os_error() })
+            .map_err(|error| SimError::System { what: "protect memory".into(), errno: error.raw_os_error() })
     }
 
     /// Copies bytes into a writable area.
-    pub(crate) fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Refusal> {
+    pub(crate) fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), SimError> {
         let size = bytes.len() as u64;
-        let area = self.holding(address, size).ok_or(Refusal::NotOwned { address, size })?;
+        let area = self.holding(address, size).ok_or(SimError::NotOwned { address, size })?;
         if area.protection != Protection::ReadWrite {
-            return Err(Refusal::Protected { address: area.address });
+            return Err(SimError::Protected { address: area.address });
         }
         // SAFETY: the whole destination lies in an area whose pages are mapped and writable. Module code does not run
         // at the same time, because there is one thread. The source is Rust's own memory, so it is outside of the
@@ -211,24 +211,24 @@ mod tests {
     fn impossible_areas_and_a_full_arena_are_refused() {
         let mut arena = Arena::reserve(1 << 20).unwrap();
         for (size, align) in [(0, 1), (1, 0), (1, 3), (1, limits::ALIGN * 2), (u64::MAX, 1)] {
-            assert_eq!(arena.allocate(size, align), Err(Refusal::BadArea { size, align }));
+            assert_eq!(arena.allocate(size, align), Err(SimError::BadArea { size, align }));
         }
-        assert!(matches!(arena.allocate(1 << 20, 1), Err(Refusal::NoSpace { .. })));
-        assert!(matches!(arena.allocate(u64::MAX / 2, 1), Err(Refusal::NoSpace { .. })));
+        assert!(matches!(arena.allocate(1 << 20, 1), Err(SimError::NoSpace { .. })));
+        assert!(matches!(arena.allocate(u64::MAX / 2, 1), Err(SimError::NoSpace { .. })));
         assert!(arena.allocate((1 << 20) - PAGE, 1).is_ok());
-        assert!(matches!(arena.allocate(1, 1), Err(Refusal::NoSpace { .. })));
+        assert!(matches!(arena.allocate(1, 1), Err(SimError::NoSpace { .. })));
     }
 
     #[test]
     fn what_stopped_being_writable_stays_so() {
         let mut arena = Arena::reserve(1 << 20).unwrap();
         let address = arena.allocate(1, 1).unwrap().address;
-        assert_eq!(arena.protect(address, Protection::ReadWrite), Err(Refusal::NeverWritable { address }));
+        assert_eq!(arena.protect(address, Protection::ReadWrite), Err(SimError::NeverWritable { address }));
         arena.protect(address, Protection::ReadOnly).unwrap();
         for again in [Protection::ReadExecute, Protection::ReadOnly] {
-            assert_eq!(arena.protect(address, again), Err(Refusal::Protected { address }));
+            assert_eq!(arena.protect(address, again), Err(SimError::Protected { address }));
         }
-        assert_eq!(arena.write(address, b"x"), Err(Refusal::Protected { address }));
+        assert_eq!(arena.write(address, b"x"), Err(SimError::Protected { address }));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use super::klog;
 use super::params::Param;
 use crate::limits;
 use crate::protocol::{Area, AreaRequest, Export, Listing, Module, Protection, Reply, Request, State, View};
-use crate::refusal::Refusal;
 use crate::release::{RELEASE, VERMAGIC};
+use crate::sim_error::SimError;
 use crate::wire::{Bytes, encode};
 
 /// The number of a connection, which is never used twice.
@@ -61,7 +61,7 @@ pub(super) struct Kernel {
 
 impl Kernel {
     /// Makes a kernel without modules.
-    pub(super) fn new(mut arena: Arena) -> Result<Kernel, Refusal> {
+    pub(super) fn new(mut arena: Arena) -> Result<Kernel, SimError> {
         let image = Image::build(&mut arena)?;
         let own = arena.allocated();
         Ok(Kernel { arena, image, holdings: BTreeMap::new(), modules: Vec::new(), loads: 0, own })
@@ -83,7 +83,7 @@ impl Kernel {
 
     /// Answers a request. `client` is the socket to which an oops is reported.
     pub(super) fn answer(&mut self, id: ConnectionId, client: i32, request: Request) -> Reply {
-        let done = |result: Result<(), Refusal>| result.map(|()| Reply::Done);
+        let done = |result: Result<(), SimError>| result.map(|()| Reply::Done);
         let answer = match request {
             Request::Snapshot { view } => Ok(self.snapshot(id, view)),
             Request::Read { offset } => self.read(id, offset),
@@ -106,28 +106,28 @@ impl Kernel {
     }
 
     /// Checks that the connection owns the area that starts at `address`.
-    fn own(&self, id: ConnectionId, address: u64) -> Result<(), Refusal> {
+    fn own(&self, id: ConnectionId, address: u64) -> Result<(), SimError> {
         match self.holdings.get(&id) {
             Some(holding) if holding.areas.contains(&address) => Ok(()),
-            _ => Err(Refusal::NotOwned { address, size: 0 }),
+            _ => Err(SimError::NotOwned { address, size: 0 }),
         }
     }
 
     /// Finds the area of the connection that contains these bytes.
-    fn own_range(&self, id: ConnectionId, address: u64, size: u64) -> Result<&Area, Refusal> {
-        let area = self.arena.holding(address, size).ok_or(Refusal::NotOwned { address, size })?;
-        self.own(id, area.address).map_err(|_| Refusal::NotOwned { address, size })?;
+    fn own_range(&self, id: ConnectionId, address: u64, size: u64) -> Result<&Area, SimError> {
+        let area = self.arena.holding(address, size).ok_or(SimError::NotOwned { address, size })?;
+        self.own(id, area.address).map_err(|_| SimError::NotOwned { address, size })?;
         Ok(area)
     }
 
-    fn allocate(&mut self, id: ConnectionId, wanted: &[AreaRequest]) -> Result<Vec<Area>, Refusal> {
+    fn allocate(&mut self, id: ConnectionId, wanted: &[AreaRequest]) -> Result<Vec<Area>, SimError> {
         let held = &self.holding(id).areas;
         let count = held.len() + wanted.len();
         too_many("areas of one connection", limits::AREAS_PER_CONNECTION as u64, count as u64)?;
         let held = self.holdings[&id].areas.iter().filter_map(|a| self.arena.area(*a)).map(|a| a.size).sum::<u64>();
         let mut bytes = held;
         for &AreaRequest { size, align } in wanted {
-            let rounded = Arena::rounded(size, align).ok_or(Refusal::BadArea { size, align })?;
+            let rounded = Arena::rounded(size, align).ok_or(SimError::BadArea { size, align })?;
             bytes = bytes.saturating_add(rounded);
         }
         too_many("bytes of one connection", limits::BYTES_PER_CONNECTION, bytes)?;
@@ -145,21 +145,21 @@ impl Kernel {
         Ok(granted)
     }
 
-    fn put(&mut self, id: ConnectionId, address: u64, bytes: &[u8]) -> Result<(), Refusal> {
+    fn put(&mut self, id: ConnectionId, address: u64, bytes: &[u8]) -> Result<(), SimError> {
         self.own_range(id, address, bytes.len() as u64)?;
         self.arena.write(address, bytes)
     }
 
-    fn release(&mut self, id: ConnectionId, address: u64) -> Result<(), Refusal> {
+    fn release(&mut self, id: ConnectionId, address: u64) -> Result<(), SimError> {
         self.own(id, address)?;
         self.holding(id).areas.remove(&address);
         self.arena.free(address);
         Ok(())
     }
 
-    fn call(&mut self, id: ConnectionId, client: i32, address: u64) -> Result<i32, Refusal> {
+    fn call(&mut self, id: ConnectionId, client: i32, address: u64) -> Result<i32, SimError> {
         if self.own_range(id, address, 1)?.protection != Protection::ReadExecute {
-            return Err(Refusal::NotExecutable { what: "a function".into(), address });
+            return Err(SimError::NotExecutable { what: "a function".into(), address });
         }
         let what = format!("a call to {address:#x}");
         Ok(Call { what: &what, client, address }.run(0, 0))
@@ -179,11 +179,11 @@ impl Kernel {
     }
 
     /// Reads a piece of the snapshot. The snapshot is freed after its last piece.
-    fn read(&mut self, id: ConnectionId, offset: u64) -> Result<Reply, Refusal> {
+    fn read(&mut self, id: ConnectionId, offset: u64) -> Result<Reply, SimError> {
         let holding = self.holding(id);
         let rest = usize::try_from(offset).ok().and_then(|at| holding.snapshot.get(at..)).unwrap_or_default();
         if rest.is_empty() {
-            return Err(Refusal::NothingToRead { offset });
+            return Err(SimError::NothingToRead { offset });
         }
         let piece = rest[..rest.len().min(limits::CHUNK)].to_vec();
         if piece.len() == rest.len() {
@@ -227,6 +227,6 @@ impl Kernel {
 }
 
 /// Refuses a number that exceeds its limit.
-pub(super) fn too_many(what: &str, limit: u64, asked: u64) -> Result<(), Refusal> {
-    if asked <= limit { Ok(()) } else { Err(Refusal::TooMany { what: what.into(), limit, asked }) }
+pub(super) fn too_many(what: &str, limit: u64, asked: u64) -> Result<(), SimError> {
+    if asked <= limit { Ok(()) } else { Err(SimError::TooMany { what: what.into(), limit, asked }) }
 }

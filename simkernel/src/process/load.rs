@@ -11,10 +11,10 @@ use super::klog;
 use super::params::{self, Param};
 use crate::limits;
 use crate::protocol::{AfterInit, Load, Loaded, Protection, State};
-use crate::refusal::Refusal;
+use crate::sim_error::SimError;
 
 impl Kernel {
-    pub(super) fn load(&mut self, id: ConnectionId, client: i32, load: Load) -> Result<Loaded, Refusal> {
+    pub(super) fn load(&mut self, id: ConnectionId, client: i32, load: Load) -> Result<Loaded, SimError> {
         let params = self.check(id, &load)?;
         // From here on the module owns the areas, and frees them with itself.
         let holding = self.holding(id);
@@ -48,7 +48,7 @@ impl Kernel {
     }
 
     /// Checks everything that can be checked before module code runs. Changes nothing.
-    fn check(&self, id: ConnectionId, load: &Load) -> Result<Vec<Param>, Refusal> {
+    fn check(&self, id: ConnectionId, load: &Load) -> Result<Vec<Param>, SimError> {
         let name = &load.name;
         check_name("module", name, limits::MODULE_NAME, |c| c.is_ascii_alphanumeric() || b"_-.".contains(&c))?;
         too_many("modules", limits::MODULES as u64, self.modules.len() as u64 + 1)?;
@@ -56,12 +56,12 @@ impl Kernel {
         too_many("modules used by one", limits::USES_PER_MODULE as u64, load.uses.len() as u64)?;
         too_many("bytes of arguments", limits::ARGS as u64, load.args.len() as u64)?;
         if load.args.contains('\0') {
-            return Err(Refusal::Malformed { what: "a NUL in the arguments".into(), at: 0 });
+            return Err(SimError::Malformed { what: "a NUL in the arguments".into(), at: 0 });
         }
         if let Some(other) = self.modules.iter().find(|module| module.name == *name) {
             return Err(match other.state {
-                State::Live => Refusal::Exists { name: name.clone() },
-                State::Coming | State::Going => Refusal::NotLive { name: name.clone() },
+                State::Live => SimError::Exists { name: name.clone() },
+                State::Coming | State::Going => SimError::NotLive { name: name.clone() },
             });
         }
         self.check_areas(id, load)?;
@@ -71,18 +71,18 @@ impl Kernel {
                     // It was removed and loaded again since the client listed it, so its addresses may differ.
                     let listed = self.holdings.get(&id).and_then(|holding| holding.listed);
                     if module.loader != id && listed.is_some_and(|listed| module.number >= listed) {
-                        return Err(Refusal::Stale { name: name.clone(), used: used.clone() });
+                        return Err(SimError::Stale { name: name.clone(), used: used.clone() });
                     }
                 }
-                Some(_) => return Err(Refusal::NotLive { name: used.clone() }),
-                None => return Err(Refusal::NeedsMissing { name: name.clone(), needed: shortened(used) }),
+                Some(_) => return Err(SimError::NotLive { name: used.clone() }),
+                None => return Err(SimError::NeedsMissing { name: name.clone(), needed: shortened(used) }),
             }
         }
         let executable = |what: &str, address: u64, kept: bool| {
             let area = self.area_of(load, address, kept).and_then(|area| self.arena.area(area));
             match area {
                 Some(area) if area.protection == Protection::ReadExecute => Ok(()),
-                _ => Err(Refusal::NotExecutable { what: what.into(), address }),
+                _ => Err(SimError::NotExecutable { what: what.into(), address }),
             }
         };
         load.init.map_or(Ok(()), |address| executable("init", address, false))?;
@@ -91,21 +91,21 @@ impl Kernel {
         let Some(table) = &load.params else { return Ok(Vec::new()) };
         let owns = |area: u64| load.areas.iter().any(|own| own.address == area && own.after_init != AfterInit::Free);
         params::read_table(&self.arena, &self.image, &owns, table)
-            .map_err(|what| Refusal::BadParams { name: name.clone(), what })
+            .map_err(|what| SimError::BadParams { name: name.clone(), what })
     }
 
-    fn check_areas(&self, id: ConnectionId, load: &Load) -> Result<(), Refusal> {
+    fn check_areas(&self, id: ConnectionId, load: &Load) -> Result<(), SimError> {
         let mut seen = BTreeSet::new();
         for &crate::protocol::LoadArea { address, after_init } in &load.areas {
             if !self.holdings.get(&id).is_some_and(|holding| holding.areas.contains(&address)) {
-                return Err(Refusal::NotOwned { address, size: 0 });
+                return Err(SimError::NotOwned { address, size: 0 });
             }
             if !seen.insert(address) {
-                return Err(Refusal::Twice { address });
+                return Err(SimError::Twice { address });
             }
             let writable = self.arena.area(address).is_some_and(|area| area.protection == Protection::ReadWrite);
             if after_init == AfterInit::ReadOnly && !writable {
-                return Err(Refusal::Protected { address });
+                return Err(SimError::Protected { address });
             }
         }
         Ok(())
@@ -119,12 +119,12 @@ impl Kernel {
         (!kept || own.after_init != AfterInit::Free).then_some(area)
     }
 
-    fn check_exports(&self, load: &Load) -> Result<(), Refusal> {
+    fn check_exports(&self, load: &Load) -> Result<(), SimError> {
         let mut own = BTreeSet::new();
         for export in &load.exports {
             check_name("symbol", &export.name, limits::SYMBOL_NAME, |c| c.is_ascii_graphic())?;
             if self.area_of(load, export.address, true).is_none() {
-                return Err(Refusal::Outside {
+                return Err(SimError::Outside {
                     name: load.name.clone(),
                     what: format!("export '{}'", export.name),
                     address: export.address,
@@ -139,14 +139,14 @@ impl Kernel {
                 other.map(|module| format!("module '{}'", module.name))
             };
             if let Some(owner) = owner {
-                return Err(Refusal::DuplicateExport { name: load.name.clone(), symbol: export.name.clone(), owner });
+                return Err(SimError::DuplicateExport { name: load.name.clone(), symbol: export.name.clone(), owner });
             }
         }
         Ok(())
     }
 
     /// Sets the parameters and runs init.
-    fn come(&mut self, client: i32, load: &Load) -> Result<Loaded, Refusal> {
+    fn come(&mut self, client: i32, load: &Load) -> Result<Loaded, SimError> {
         let name = &load.name;
         let mut unknown_args = Vec::new();
         for argument in params::split(&load.args) {
@@ -156,7 +156,7 @@ impl Kernel {
                 unknown_args.push(argument.name);
                 continue;
             };
-            let refused = |errno| Refusal::BadArgument { name: name.clone(), argument: argument.name.clone(), errno };
+            let refused = |errno| SimError::BadArgument { name: name.clone(), argument: argument.name.clone(), errno };
             let value = match &argument.value {
                 // The string was checked for NULs, so this loses nothing.
                 Some(value) => Some(std::ffi::CString::new(value.as_str()).map_err(|_| refused(-22))?),
@@ -176,7 +176,7 @@ impl Kernel {
         };
         if returned < 0 {
             klog::log(4, &format!("{name}: init failed with {returned}"));
-            return Err(Refusal::InitFailed { name: name.clone(), errno: returned });
+            return Err(SimError::InitFailed { name: name.clone(), errno: returned });
         }
         if returned > 0 {
             klog::log(4, &format!("{name}: init returned {returned}, which should be 0 or negative"));
@@ -210,20 +210,20 @@ impl Kernel {
         module.state = State::Live;
     }
 
-    pub(super) fn remove(&mut self, client: i32, name: &str) -> Result<(), Refusal> {
+    pub(super) fn remove(&mut self, client: i32, name: &str) -> Result<(), SimError> {
         let users = self.users(name);
         let Some(module) = self.modules.iter_mut().find(|module| module.name == name) else {
-            return Err(Refusal::Unknown { name: shortened(name) });
+            return Err(SimError::Unknown { name: shortened(name) });
         };
         let name = module.name.clone();
         if module.state != State::Live {
-            return Err(Refusal::NotLive { name });
+            return Err(SimError::NotLive { name });
         }
         if !users.is_empty() {
-            return Err(Refusal::InUse { name, users });
+            return Err(SimError::InUse { name, users });
         }
         if module.had_init && module.exit.is_none() {
-            return Err(Refusal::Permanent { name });
+            return Err(SimError::Permanent { name });
         }
         module.state = State::Going;
         if let Some(address) = module.exit {
@@ -248,10 +248,10 @@ impl Kernel {
     }
 }
 
-fn check_name(what: &str, name: &str, most: usize, allowed: impl Fn(u8) -> bool) -> Result<(), Refusal> {
+fn check_name(what: &str, name: &str, most: usize, allowed: impl Fn(u8) -> bool) -> Result<(), SimError> {
     let good = (1..=most).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('.');
     // Some compilers emit local symbols that start with a dot, but those are not exported.
-    if good { Ok(()) } else { Err(Refusal::BadName { what: what.into(), name: shortened(name) }) }
+    if good { Ok(()) } else { Err(SimError::BadName { what: what.into(), name: shortened(name) }) }
 }
 
 /// Shortens a hostile name, so that it does not fill a reply.
@@ -285,7 +285,7 @@ mod tests {
         kernel.load(1, -1, load("busy", &[])).unwrap();
         for state in [State::Coming, State::Going] {
             kernel.modules[0].state = state;
-            let not_live = Refusal::NotLive { name: "busy".into() };
+            let not_live = SimError::NotLive { name: "busy".into() };
             assert_eq!(kernel.load(1, -1, load("user", &["busy"])), Err(not_live.clone()));
             assert_eq!(kernel.load(1, -1, load("busy", &[])), Err(not_live.clone()));
             assert_eq!(kernel.remove(-1, "busy"), Err(not_live));

@@ -18,7 +18,7 @@ use super::{call, confine, descriptors, klog};
 use crate::error::ServeError;
 use crate::limits;
 use crate::protocol::{Reply, Request};
-use crate::refusal::Refusal;
+use crate::sim_error::SimError;
 use crate::wire::{decode, encode};
 
 /// What to do after a message.
@@ -131,7 +131,7 @@ impl Server {
                 reply
             }
             Err(fault) => {
-                Reply::Refused { refusal: Refusal::Malformed { what: fault.what.into(), at: fault.at as u32 } }
+                Reply::Refused { refusal: SimError::Malformed { what: fault.what.into(), at: fault.at as u32 } }
             }
         };
         match send(fd, &reply) {

@@ -6,7 +6,7 @@ use std::process::{Child, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use relobox_simkernel::protocol::{AfterInit, AreaRequest, Export, Load, LoadArea, Protection};
-use relobox_simkernel::{Client, ClientError, Refusal, spawn};
+use relobox_simkernel::{Client, ClientError, SimError, spawn};
 
 /// mov $42,%eax; ret
 pub const RETURN_42: [u8; 6] = [0xb8, 42, 0, 0, 0, 0xc3];
@@ -97,7 +97,7 @@ pub fn kernel_symbol(client: &mut Client, name: &str) -> u64 {
     client.list().unwrap().exports.iter().find(|export| export.name == name).unwrap().address
 }
 
-pub fn refusal<T: std::fmt::Debug>(result: Result<T, ClientError>) -> Refusal {
+pub fn refusal<T: std::fmt::Debug>(result: Result<T, ClientError>) -> SimError {
     match result {
         Err(ClientError::Refused(refusal)) => refusal,
         other => panic!("expected a refusal, got {other:?}"),

@@ -51,7 +51,7 @@ says unresolved "references 'no_such_function'"
 refuse "one that exists, and that nobody exports" call /extra/lacks.o
 says unresolved "references 'find_symbol'"
 refuse "a GPL-only symbol without a licence" call /extra/silent.o
-says licence "does not say its licence"
+says licence "has no licence"
 cp $object /run/other.o
 printf '\267' | dd of=/run/other.o bs=1 seek=18 conv=notrunc 2>/dev/null
 refuse "another machine's object" call /run/other.o --function answer

@@ -29,7 +29,7 @@ until grep -q '^slow .* Loading ' /proc/modules; do sleep 0.2; done
 refuse "a module that is initialising is not removed" unload slow
 if [ "$WITH" = device ]; then
 	says initialising "still being initialised"
-	not_said initialising "stays for ever"
+	not_said initialising "so it cannot be removed"
 fi
 refuse "nor loaded again" load $file
 wait $loading || fail "slow: $(cat /run/slow)"

@@ -38,6 +38,8 @@ pub struct Architecture {
     pub ld_extends_sign: bool,
     /// Names that a linker of this architecture defines itself, beside `_GLOBAL_OFFSET_TABLE_`.
     pub linkers_own: &'static [&'static str],
+    /// Returns symbols that a linker is told, since they follow from where it puts sections that have other names then.
+    pub placed: fn(sections: &[(String, u32, u64)]) -> Vec<(&'static str, u64)>,
     /// Further sections that a linker fills itself: their names, and the script's patterns of their inputs.
     pub generated: &'static [(&'static str, &'static str)],
     /// Types that no metamorphic property judges, because their value is no address or their field has no fixed length.
@@ -149,6 +151,7 @@ impl Architecture {
         slot_type: "",
         ld_extends_sign: false,
         linkers_own: &[],
+        placed: |_| Vec::new(),
         generated: &[],
         unjudged: &[],
         shape: |_| None,

@@ -18,7 +18,7 @@ use relobox::Result;
 use relobox::cache::Cache;
 use relobox::guests::Guests;
 use relobox::insmod::insmod;
-use relobox::kernel::{Failure, Image, Kernel, Listing, Load, Loaded, Protection, Request};
+use relobox::kernel::{Image, Kernel, KernelError, Listing, Load, Loaded, Protection, Request};
 use relobox::kernels::device::Device;
 use relobox::link::load;
 use relobox::open::Source;
@@ -52,7 +52,7 @@ fn run_tool(command: &str, argument: &str) -> bool {
 }
 
 impl Kernel for FaultyLoader {
-    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, KernelError> {
         if self.how == "reloaded" {
             // Use another connection, which is closed at once, so that nothing is held.
             return Device::open()?.list(wanted);
@@ -66,7 +66,7 @@ impl Kernel for FaultyLoader {
         Ok(listing)
     }
 
-    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, Failure> {
+    fn allocate(&mut self, areas: &[Request]) -> Result<Vec<u64>, KernelError> {
         let mut areas = areas.to_vec();
         if self.how == "size" {
             areas[0].size += 4096;
@@ -78,15 +78,15 @@ impl Kernel for FaultyLoader {
         Ok(granted)
     }
 
-    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure> {
+    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), KernelError> {
         self.device.put(address, bytes)
     }
 
-    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), Failure> {
+    fn protect(&mut self, area: u64, protection: Protection) -> Result<(), KernelError> {
         self.device.protect(area, protection)
     }
 
-    fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
+    fn load(&mut self, load: &Load) -> Result<Loaded, KernelError> {
         match self.how.as_str() {
             "held" => {
                 let removed = self.device.remove(&self.other_name());
@@ -102,7 +102,7 @@ impl Kernel for FaultyLoader {
                 assert!(run_tool("insmod", &self.other().to_string_lossy()), "insmod");
             }
             "steered" | "compare" => {
-                let (file, _) = seal(&self.file).map_err(|e| Failure::Refused(e.to_string()))?;
+                let (file, _) = seal(&self.file).map_err(|e| KernelError::Refused(e.to_string()))?;
                 let Some(Image { sections, symbols, .. }) = &load.image else { unreachable!("the device takes files") };
                 let image = Image { file, sections: sections.clone(), symbols: symbols.clone() };
                 let loaded = self.device.load(&Load {
@@ -127,7 +127,7 @@ impl Kernel for FaultyLoader {
         self.device.load(load)
     }
 
-    fn remove(&mut self, name: &str) -> Result<(), Failure> {
+    fn remove(&mut self, name: &str) -> Result<(), KernelError> {
         self.device.remove(name)
     }
 }
@@ -155,7 +155,7 @@ fn compared(load: &Load) -> String {
 
 fn run(guests: &Guests, how: &str, file: PathBuf, other: Option<PathBuf>) -> Result<()> {
     let module = load(guests, &file.display().to_string(), Source::open(&file)?)?;
-    let device = Device::open().map_err(|e| relobox::inserted::refusal("device", &e))?;
+    let device = Device::open().map_err(|e| relobox::inserted::kernel_error("device", &e))?;
     let mut kernel = FaultyLoader { device, how: how.to_owned(), file, other, placeholder: None };
     insmod(guests, &mut kernel, module, "", &[]).map(drop)
 }

@@ -223,13 +223,22 @@ impl Recorder<'_> {
 /// Classifies the error message of a linker.
 fn refusal(said: &str) -> Result<Outcome> {
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    // Binutils 2.40 crashes on SET_ULEB128, which 2.41 supports; lld 22 on R_MIPS_SUB. 2.44 gives up on LoongArch's ADD24.
-    let unknown = ["nrecognized reloc", "nknown relocation", "nsupported relocation", "not supported"];
-    Ok(if has(&["(SIG", "internal error"]) || has(&unknown) {
+    // Programs that crash on types: GNU ld 2.40 on SET_ULEB128, which 2.41 supports, and on R_PPC64_ADDR14_BRTAKEN; 2.44
+    // on R_LARCH_ADD24; lld 22 on R_MIPS_SUB.
+    let unsupported = [
+        "(SIG",
+        "assertion fail",
+        "internal error",
+        "nrecognized reloc",
+        "nknown relocation",
+        "nsupported relocation",
+        "not supported",
+    ];
+    Ok(if has(&unsupported) {
         Outcome::Unsupported
     } else if has(&["truncated to fit", "out of range", "verflow", "exceeds available space", "unencodeable"]) {
         Outcome::Overflow
-    } else if has(&["lignment", "aligned", "between ISA modes", "non-word"]) {
+    } else if has(&["lignment", "aligned", "between ISA modes", "non-word", "not a multiple"]) {
         Outcome::Misaligned
     } else if has(&["dangerous relocation", "outside"]) {
         Outcome::Refused

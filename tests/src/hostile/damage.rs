@@ -207,7 +207,7 @@ pub fn inconsistencies(sample: &[u8]) -> Vec<(&'static str, Damaged)> {
         let (table, data) = (elf.header(0), elf.header(elf.named(".data")));
         elf.set(data + 24, 8, table as u64);
     });
-    inconsistency("enormous", ".bss of 2^60 bytes", &|elf| {
+    inconsistency("too large: sh_size", ".bss of 2^60 bytes", &|elf| {
         let bss = elf.header(elf.named(".bss"));
         elf.set(bss + 32, 8, 1 << 60);
     });
@@ -240,18 +240,16 @@ pub fn inconsistencies(sample: &[u8]) -> Vec<(&'static str, Damaged)> {
         let rela = elf.of_kind(RELA).next().expect("relocations");
         elf.set(elf.header(rela) + 4, 4, kind);
     };
-    inconsistency("have no place in a module", "relocations that say to be SHT_RELR", &|elf| of_type(elf, 19));
-    inconsistency("not known here", "relocations of a machine's own type", &|elf| of_type(elf, 0x7000_1234));
-    inconsistency("not known here", "relocations of a user's own type", &|elf| of_type(elf, 0x8000_0001));
-    inconsistency("behind its last relocation", "relocations that say to be SHT_CREL", &|elf| {
-        of_type(elf, 0x4000_0014)
-    });
+    inconsistency("are not allowed in a module", "relocations that say to be SHT_RELR", &|elf| of_type(elf, 19));
+    inconsistency("unknown format", "relocations of a machine's own type", &|elf| of_type(elf, 0x7000_1234));
+    inconsistency("unknown format", "relocations of a user's own type", &|elf| of_type(elf, 0x8000_0001));
+    inconsistency("after its last relocation", "relocations that say to be SHT_CREL", &|elf| of_type(elf, 0x4000_0014));
     inconsistency("must be SHT_RELA", "a live patch's relocations that say to be SHT_REL", &|elf| {
         let rela = elf.of_kind(RELA).next().expect("relocations");
         elf.set(elf.header(rela) + 4, 4, 9);
         elf.set(elf.header(rela) + 8, 8, 0x10_0042);
     });
-    inconsistency("lead to its name", "an export without a name", &|elf| {
+    inconsistency("refer to its name", "an export without a name", &|elf| {
         let strings = elf.named("__ksymtab_strings");
         let (at, size) = elf.contents(strings);
         elf.bytes[at..at + size].fill(b'x');
@@ -268,12 +266,12 @@ pub fn inconsistencies(sample: &[u8]) -> Vec<(&'static str, Damaged)> {
         let data = elf.header(elf.named(".data"));
         elf.set(data + 8, 8, ALLOC | COMPRESSED);
     });
-    inconsistency("section table does not lie in the file", "a section count in section 0", &|elf| {
+    inconsistency("section table lies outside the file", "a section count in section 0", &|elf| {
         let null = elf.header(0);
         elf.set(60, 2, 0);
         elf.set(null + 32, 8, u64::MAX);
     });
-    inconsistency("section table does not lie in the file", "a section count whose table wraps around", &|elf| {
+    inconsistency("section table lies outside the file", "a section count whose table wraps around", &|elf| {
         let null = elf.header(0);
         elf.set(60, 2, 0);
         elf.set(null + 32, 8, (1 << 58) + 1);
@@ -291,13 +289,13 @@ pub fn inconsistencies(sample: &[u8]) -> Vec<(&'static str, Damaged)> {
         let size = elf.get(symtab + 32, 8);
         elf.set(symtab + 32, 8, size - 12);
     });
-    inconsistency("does not lie in its section", "a relocation outside its section", &|elf| {
+    inconsistency("lies outside its section", "a relocation outside its section", &|elf| {
         first_relocation(elf, 0, 8, 1 << 40)
     });
-    inconsistency("does not lie in its section", "a relocation half outside its section", &|elf| {
+    inconsistency("lies outside its section", "a relocation half outside its section", &|elf| {
         first_relocation(elf, 0, 8, 30);
     });
-    inconsistency("names symbol", "a relocation against a symbol that does not exist", &|elf| {
+    inconsistency("refers to symbol", "a relocation against a symbol that does not exist", &|elf| {
         first_relocation(elf, 12, 4, 0x00ff_ffff);
     });
     inconsistency("type that the plugin does not know", "a relocation of no known type", &|elf| {

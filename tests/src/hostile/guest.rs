@@ -7,7 +7,7 @@
 //! ;; => Fuel: in relobox_plan
 //! ```
 //!
-//! `=>` is followed by `links`, by `Module:` and words of the message, or by a variant of the host's `Misbehaviour` and
+//! `=>` is followed by `links`, by `Module:` and words of the message, or by a variant of the host's `GuestError` and
 //! words of its message.
 //!
 //! The rest of the guest is taken from `honest.wat` in the same directory: every top-level form, except functions and
@@ -34,7 +34,7 @@ pub enum Expected {
     Links,
     /// The module is refused, with these words in the message.
     Module(String),
-    /// The guest breaks the contract: the variant of `Misbehaviour`, and words of the message.
+    /// The guest breaks the contract: the variant of `GuestError`, and words of the message.
     Guest(String, String),
 }
 

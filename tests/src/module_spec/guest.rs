@@ -115,7 +115,7 @@ impl Linker for Guest {
 }
 
 /// The section that `elf::write` named so.
-fn fault(problem: relobox::Problem) -> Fault {
+fn fault(problem: relobox::Diagnostic) -> Fault {
     let index = problem.section.as_deref().and_then(|s| usize::from_str_radix(s.strip_prefix(".v")?, 16).ok());
     Fault { kind: problem.kind.to_owned(), section: index, offset: problem.offset.unwrap_or(0) }
 }

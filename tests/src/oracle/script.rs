@@ -70,7 +70,8 @@ fn behind(job: &Job, neutral: &Neutral) -> u64 {
 }
 
 fn undefined_symbols(job: &Job, neutral: &Neutral) -> Result<BTreeMap<String, u64>> {
-    let values: BTreeMap<&str, u64> = job.symbols.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let mut values: BTreeMap<&str, u64> = job.symbols.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    values.extend((job.arch.arch.placed)(&job.sections));
     let file = object::File::parse(&*neutral.bytes).context("the rewritten object")?;
     let mut wanted = BTreeMap::new();
     for symbol in file.symbols().filter(|symbol| symbol.is_undefined()) {

@@ -40,13 +40,13 @@ fn string_behind(at: &str) -> Option<&str> {
     rest.split('"').next().filter(|_| near)
 }
 
-/// The words of `Problem`s: what `Problem::new`, a helper, a literal or `kind_of` gives.
+/// The words of `Diagnostic`s: what `Diagnostic::new`, a helper, a literal or `kind_of` gives.
 fn words() -> BTreeSet<String> {
     let mut files = Vec::new();
     crates(&mut files);
     let mut out = BTreeSet::new();
     for text in &files {
-        for start in ["Problem::new(", "about(records, ", "refuse(", " kind: \""] {
+        for start in ["Diagnostic::new(", "about(records, ", "refuse(", " kind: \""] {
             for (at, _) in text.match_indices(start) {
                 let behind = &text[at + start.trim_end_matches('"').len()..];
                 out.extend(string_behind(behind).filter(|w| is_word(w)).map(str::to_owned));
@@ -133,7 +133,7 @@ fn every_message_is_documented() {
     };
     let mut all = missing("simkernel/src/protocol.rs", "Request", &mut seen);
     all.extend(missing("simkernel/src/protocol.rs", "Reply", &mut seen));
-    all.extend(missing("simkernel/src/refusal.rs", "Refusal", &mut seen));
+    all.extend(missing("simkernel/src/sim_error.rs", "SimError", &mut seen));
     assert!(seen > 30, "only {seen} messages were found in the sources");
     assert!(all.is_empty(), "docs/kernel.md does not say: {all:?}");
 }

@@ -11,7 +11,7 @@ use relobox::rng::Rng;
 use relobox::sandbox::Sandbox;
 use relobox::symbols::Symbols;
 use relobox_abi::synthetic_kind;
-use relobox_engine::{Finding, Module, Placed};
+use relobox_engine::{ElfError, Module, Placed};
 use relobox_tests::hostile::flips::mutate;
 use relobox_tests::hostile::sample;
 use std::cell::Cell;
@@ -38,7 +38,7 @@ pub fn link(guests: &Guests, file: Vec<u8>) -> Result<Linked> {
 }
 
 /// Natively, all the way through the engine.
-pub fn engine(file: &[u8]) -> std::thread::Result<Result<Module, Finding>> {
+pub fn engine(file: &[u8]) -> std::thread::Result<Result<Module, ElfError>> {
     catch_unwind(AssertUnwindSafe(|| {
         let module = relobox_engine::parse(file, relobox_abi::parse::ALL)?;
         let exports = relobox_engine::parse(file, relobox_abi::parse::EXPORTS)?;

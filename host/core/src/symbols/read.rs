@@ -1,8 +1,9 @@
-//! The formats that symbols come in, and what says that a file's addresses are hidden.
+//! Parsers for symbol files, and the detection of hidden addresses.
 //!
-//! The kernel shows 0 in place of every address to those who may not see them. So a file is refused in which no address,
-//! or no address of code, is another than 0; and of a file that shows only some, the symbols at 0 have no address. What
-//! may be at 0 is an absolute symbol, and where per-CPU data begins at 0 (x86-64 before Linux 6.15), its first ones.
+//! The kernel shows 0 instead of every address to users without the right to see them. So a file is refused if all its
+//! addresses, or all addresses of code, are 0. If a file shows only some addresses, its symbols with value 0 have no
+//! address. Two kinds of symbols may really be at 0: absolute symbols, and the first per-CPU variables where per-CPU
+//! data begins at 0 (x86-64 before Linux 6.15).
 
 use super::{Candidate, Definition, Owner, Symbols};
 use crate::error::{Error, Result};
@@ -13,31 +14,31 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Why a text is no table of symbols.
+/// Why a text is not a usable symbol file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
-    /// The first line that is of no known format, from 1.
+pub enum SymbolFileError {
+    /// The number of the first line in an unknown format, from 1.
     #[error("line {0}: neither 'ADDRESS TYPE NAME [module]' nor 'CRC NAME MODULE EXPORT NAMESPACE'")]
     Line(usize),
-    /// It defines nothing.
-    #[error("there is no symbol in it")]
+    /// The file defines no symbol.
+    #[error("it defines no symbol")]
     Empty,
-    /// Its addresses are 0, or `(ptrval)`.
+    /// The addresses are hidden: 0 or `(ptrval)`.
     #[error(
         "the addresses in it are hidden: the kernel shows them to root (CAP_SYSLOG) only, and while \
          kernel.kptr_restrict is 0 or 1"
     )]
     Hidden,
-    /// Debian's package of a kernel has one line in the place of System.map.
-    #[error("this only says where the real System.map is: in Debian's package linux-image-VERSION-dbg")]
+    /// The one-line placeholder for System.map in Debian's kernel package.
+    #[error("this file only says that the real System.map is in Debian's package linux-image-VERSION-dbg")]
     Placeholder,
-    /// With this program.
-    #[error("it is packed with {0}, which relobox does not unpack")]
+    /// The file is compressed with this program.
+    #[error("it is packed with {0}, which relobox cannot unpack")]
     Packed(&'static str),
 }
 
-impl Unusable {
-    /// As an error about `path`.
+impl SymbolFileError {
+    /// Turns this into an error about `path`.
     #[must_use]
     pub fn of(self, path: &Path) -> Error {
         match self {
@@ -47,17 +48,20 @@ impl Unusable {
     }
 }
 
-/// The bytes of a symbol file: a regular one, or a pipe without a name.
+/// Reads a symbol file: a regular file or an unnamed pipe.
 ///
 /// # Errors
-/// If it is neither, cannot be read, or has more than [`limits::SYMBOLS`] bytes.
+/// [`Error::Usage`] if it is neither or has more than [`limits::SYMBOLS`] bytes, [`Error::Io`] if it cannot be read.
 pub fn contents(path: &Path) -> Result<Vec<u8>> {
     files::read(path, Kind::Pipe, limits::SYMBOLS)
 }
 
 impl Symbols {
-    /// Reads a file of any of the three formats, or a state; with `wanted`, only the names that it accepts. `unpack` is
-    /// given what was read, and answers with it as it is where it is not packed.
+    /// Reads a symbol file of any of the three formats, or a state. Only names that `wanted` accepts are kept. `unpack`
+    /// is called with the contents, and returns them unchanged if they are not compressed.
+    ///
+    /// # Errors
+    /// As [`contents`]; errors of `unpack`; [`Error::Usage`] if the file is not a usable symbol file.
     pub fn read_file(
         &mut self,
         path: &Path,
@@ -72,7 +76,7 @@ impl Symbols {
         self.read(&text, wanted).map_err(|unusable| unusable.of(path))
     }
 
-    /// What modules of a state export. It says nothing of the kernel, whose own definitions come first.
+    /// Adds the exports of a state's modules. The kernel's own definitions take precedence.
     fn read_state(&mut self, state: &State, wanted: impl Fn(&[u8]) -> bool) {
         for record in &state.modules {
             let owner: Owner = Some(record.name.as_str().into());
@@ -81,11 +85,11 @@ impl Symbols {
                 if known.is_some_and(|known| known.address.is_some() && known.owner != owner) {
                     continue;
                 }
-                // A kernel's module without device tells addresses only.
+                // A state from a kernel without the device has addresses only.
                 let crc = export.crc.or(known.and_then(|known| known.crc));
                 let gpl = export.gpl || known.is_some_and(|known| known.gpl);
                 let definition = Definition {
-                    // Whoever wrote it might not have been shown addresses.
+                    // The writer of the state may not have seen addresses.
                     address: Some(export.address).filter(|address| *address != 0),
                     crc,
                     owner: owner.clone(),
@@ -98,16 +102,19 @@ impl Symbols {
         }
     }
 
-    /// The same for text. After an error, what was read before it stays.
-    pub fn read(&mut self, text: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Result<(), Unusable> {
+    /// Parses a text. After an error, the symbols of earlier lines stay.
+    ///
+    /// # Errors
+    /// A [`SymbolFileError`] with the reason.
+    pub fn read(&mut self, text: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Result<(), SymbolFileError> {
         if text.starts_with(b"ffffffffffffffff B The real System.map is in ") {
-            return Err(Unusable::Placeholder);
+            return Err(SymbolFileError::Placeholder);
         }
         if let Some(program) = packed_otherwise(text) {
-            return Err(Unusable::Packed(program));
+            return Err(SymbolFileError::Packed(program));
         }
-        // A name's export may be listed before the name and after it, so the choice is made at the end.
-        // A name may have a line for each of a file's lines, so it is made once.
+        // The export of a name may stand before or after the name, so each choice is made at the end. A name may have
+        // many lines, so it is made once for each name.
         let mut unsettled: HashSet<&[u8]> = HashSet::new();
         let mut tally = Tally::default();
         let (mut rest, mut number) = (text, 0_usize);
@@ -118,7 +125,7 @@ impl Symbols {
             } else {
                 self.kallsyms_line(rest, &wanted, &mut tally)
             };
-            let (name, after) = good.ok_or(Unusable::Line(number))?;
+            let (name, after) = good.ok_or(SymbolFileError::Line(number))?;
             unsettled.extend(name);
             rest = after;
         }
@@ -139,10 +146,11 @@ impl Symbols {
         Ok(())
     }
 
-    /// `ADDR TYPE NAME [module]`. Of the 200,000 lines of a kernel a module wants thirty, so a line's parts are looked at
-    /// only when they matter.
+    /// Parses `ADDRESS TYPE NAME [module]`. A module needs about thirty of the 200,000 lines of a kernel, so the parts
+    /// of a line are only examined when they matter.
     ///
-    /// `None` is a line of another format; the answer is a name that has to be settled, and what follows the line.
+    /// Returns `None` if the line has another format, else a name whose definition must be chosen, and the rest of the
+    /// text.
     fn kallsyms_line<'t>(
         &mut self,
         text: &'t [u8],
@@ -157,10 +165,10 @@ impl Symbols {
             (_, Some(b' ')) => digits(text, 8),
             _ => None,
         };
-        // Not every tool pads its numbers.
+        // Some tools do not pad their numbers.
         let parts = padded.or_else(|| digits(text, text.iter().position(|b| *b <= b' ')?));
         let Some((digits, zero, kind, named)) = parts else { return tally.hidden_line(text) };
-        // The name ends with a blank or the line; both are below every letter.
+        // A blank or the end of the line ends the name. Both are below every letter.
         let end = named.iter().position(|b| *b <= b' ').unwrap_or(named.len());
         let (name, after) = named.split_at(end);
         let (owner, after) =
@@ -169,7 +177,7 @@ impl Symbols {
         if owner.first().is_some_and(|b| *b != b'[') {
             return None;
         }
-        // Undefined: no address is meant, and none is hidden.
+        // An undefined symbol has no address that could be hidden.
         if zero && matches!(kind, b'U' | b'w' | b'v') || name.is_empty() {
             return Some((None, after));
         }
@@ -190,7 +198,8 @@ impl Symbols {
         let address = hex(digits)?;
         let owner = owner_in(owner);
         let entry = self.by_name.entry(name.into()).or_default();
-        // Per-CPU offsets and absolute symbols stay: modules refer to both. Nothing else is at 0, and nothing of a module.
+        // Per-CPU offsets and absolute symbols are kept, because modules refer to both. Nothing else is really at 0,
+        // and no symbol of a module is.
         let hidden = zero && (class == Class::Code || owner.is_some());
         if zero && class == Class::Data && owner.is_none() {
             tally.doubtful.push((name, entry.candidates.len()));
@@ -200,8 +209,8 @@ impl Symbols {
         Some((Some(name), after))
     }
 
-    /// `CRC NAME MODULE EXPORT NAMESPACE`, separated by tabs; the last may be missing or empty. Linux 5.4 and 5.5 have
-    /// the namespace third: `CRC NAME NAMESPACE MODULE EXPORT`.
+    /// Parses `CRC NAME MODULE EXPORT NAMESPACE`, separated by tabs; the namespace may be missing or empty. Linux 5.4
+    /// and 5.5 have another order: `CRC NAME NAMESPACE MODULE EXPORT`.
     fn symvers_line<'t>(
         &mut self,
         text: &'t [u8],
@@ -226,9 +235,9 @@ impl Symbols {
         }
         let text = |b: &[u8]| Arc::from(String::from_utf8_lossy(b).as_ref());
         let entry = self.by_name.entry(name.into()).or_default();
-        // A CRC of 0 means that it could not be computed, or that this kernel has none.
+        // A CRC of 0 means that it could not be computed, or that this kernel has no CRCs.
         entry.definition.crc = (crc != 0).then_some(crc);
-        // What modpost knows is the file without its ending, whose dots are the name's.
+        // modpost writes the file name without its extension, so a dot belongs to the name.
         let owner: Owner = (module != b"vmlinux").then(|| {
             let base = module.rsplit(|b| *b == b'/').next().unwrap_or(module);
             text(&base.iter().map(|b| if *b == b'-' { b'_' } else { *b }).collect::<Vec<_>>())
@@ -242,12 +251,12 @@ impl Symbols {
     }
 }
 
-/// How a symbol is exported, in modpost's words; `(unknown)` is one of them.
+/// Returns whether a word is a kind of export, as modpost writes it; `(unknown)` is one of them.
 fn is_export(kind: &[u8]) -> bool {
     kind.starts_with(b"EXPORT_") || kind == b"(unknown)"
 }
 
-/// What packed it, if the sandbox's unpacker does not know that.
+/// Returns the program that compressed the file, if the sandbox's unpacker does not support it.
 fn packed_otherwise(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, ..] => Some("bzip2"),
@@ -261,7 +270,7 @@ fn packed_otherwise(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// What kind of thing a letter of nm's stands for.
+/// The class of a symbol by its nm letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
     Code,
@@ -279,20 +288,20 @@ impl Class {
     }
 }
 
-/// What the lines of a file have been so far.
+/// Counters over the lines of a file.
 #[derive(Debug, Default)]
 struct Tally<'t> {
-    /// Symbols with an address, by class and whether it is 0.
+    /// Symbols with an address, by class and by whether the address is 0.
     seen: [[usize; 2]; 3],
-    /// Addresses that are a word in brackets.
+    /// Lines whose address is a word in parentheses.
     words: usize,
     /// Lines of Module.symvers.
     exports: usize,
-    /// Something is the kernel's own.
+    /// Whether there is a symbol of the kernel itself.
     kernel: bool,
-    /// Whether `__per_cpu_start` is 0, and `__per_cpu_end` is not.
+    /// Whether `__per_cpu_start` is 0, and whether `__per_cpu_end` is not.
     per_cpu: [bool; 2],
-    /// Data at 0: names, and which of a name's candidates.
+    /// Data symbols with value 0: their names, and the indices of the candidates.
     doubtful: Vec<(&'t [u8], usize)>,
 }
 
@@ -309,12 +318,13 @@ impl<'t> Tally<'t> {
         }
     }
 
-    /// Per-CPU data begins at 0: then some symbols are there.
+    /// Returns whether per-CPU data begins at 0, so that some of its symbols are there.
     fn per_cpu_at_zero(&self) -> bool {
         self.per_cpu == [true; 2] && self.seen[Class::Data as usize][1] <= limits::PER_CPU_AT_ZERO
     }
 
-    /// A line whose address is a word: `(ptrval)`, `(____ptrval____)`, `(null)`, with blanks before it in some kernels.
+    /// Parses a line whose address is a word: `(ptrval)`, `(____ptrval____)`, `(null)`, with blanks before it in some
+    /// kernels.
     fn hidden_line(&mut self, text: &'t [u8]) -> Option<Step<'t>> {
         let (this, after) = line(text);
         let word = this.trim_ascii_start();
@@ -325,32 +335,33 @@ impl<'t> Tally<'t> {
         })
     }
 
-    fn verdict(&self) -> Result<(), Unusable> {
+    fn verdict(&self) -> Result<(), SymbolFileError> {
         let [code, absolute, data] = self.seen;
         let shown = code[0] + absolute[0] + data[0];
         let zeros = code[1] + absolute[1] + data[1];
         if self.words != 0 || zeros != 0 && shown == 0 || code[1] != 0 && code[0] == 0 {
-            return Err(Unusable::Hidden);
+            return Err(SymbolFileError::Hidden);
         }
-        if shown + self.exports == 0 { Err(Unusable::Empty) } else { Ok(()) }
+        if shown + self.exports == 0 { Err(SymbolFileError::Empty) } else { Ok(()) }
     }
 }
 
-/// A name whose choice is to be made, and the text after its line.
+/// A name whose definition must be chosen, and the text after its line.
 type Step<'t> = (Option<&'t [u8]>, &'t [u8]);
 
-/// `ADDRESS TYPE ` of a line whose address ends at `space`: the address, whether it is 0, the letter, and what follows.
+/// Parses `ADDRESS TYPE ` of a line whose address ends at `space`. Returns the digits, whether they are all zero, the
+/// letter, and the rest.
 fn digits(text: &[u8], space: usize) -> Option<(&[u8], bool, u8, &[u8])> {
     let (digits, rest) = text.split_at(space);
     let [b' ', kind, b' ', named @ ..] = rest else { return None };
-    // No blank and no line's end, without a branch for each; `hex` looks closer where it matters. Only of zeros is the
-    // union the digit zero.
+    // Detects a blank or the end of the line without a branch for each byte; `hex` validates the digits where they
+    // matter. The union of the bytes is the digit zero only if all digits are zeros.
     let add = |(good, union): (bool, u8), b: &u8| (good & (*b >= b'0'), union | *b);
     let (good, union) = digits.iter().fold((!digits.is_empty(), 0), add);
     good.then_some((digits, union == b'0', *kind, named))
 }
 
-/// The first line, and what follows it.
+/// Splits off the first line.
 fn line(text: &[u8]) -> (&[u8], &[u8]) {
     match text.iter().position(|b| *b == b'\n') {
         Some(end) => (&text[..end], &text[end + 1..]),
@@ -358,21 +369,22 @@ fn line(text: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// `[module]` at the end of a line.
+/// Parses `[module]` at the end of a line.
 fn owner_in(rest: &[u8]) -> Owner {
     let start = rest.iter().position(|b| *b == b'[')? + 1;
     let name = rest[start..].split(|b| *b == b']').next()?;
     Some(Arc::from(String::from_utf8_lossy(name).as_ref()))
 }
 
-/// Names that are wanted. Asked 200,000 times, and nearly always to say no: so a bit by length and ending comes first.
+/// A set of names to read. It is queried for about 200,000 names, and nearly always without a match. So it first tests
+/// a bit that a hash of the length and the last bytes selects.
 #[derive(Clone, Debug)]
-pub struct Wanted<'a> {
+pub struct NameFilter<'a> {
     names: HashSet<&'a [u8]>,
     endings: Box<[u64; 1024]>,
 }
 
-impl<'a> FromIterator<&'a [u8]> for Wanted<'a> {
+impl<'a> FromIterator<&'a [u8]> for NameFilter<'a> {
     fn from_iter<I: IntoIterator<Item = &'a [u8]>>(names: I) -> Self {
         let mut wanted = Self { names: names.into_iter().collect(), endings: Box::new([0; 1024]) };
         for name in &wanted.names {
@@ -383,8 +395,8 @@ impl<'a> FromIterator<&'a [u8]> for Wanted<'a> {
     }
 }
 
-impl Wanted<'_> {
-    /// Whether `name` is one of them.
+impl NameFilter<'_> {
+    /// Returns whether `name` is in the set.
     #[must_use]
     pub fn contains(&self, name: &[u8]) -> bool {
         let ending = ending(name);
@@ -392,7 +404,7 @@ impl Wanted<'_> {
     }
 }
 
-/// 16 bits of the length and the last eight bytes.
+/// Hashes the length and the last eight bytes to 16 bits.
 fn ending(name: &[u8]) -> usize {
     let last = name
         .last_chunk::<8>()

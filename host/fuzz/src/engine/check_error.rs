@@ -1,7 +1,7 @@
 //! The reasons why a file does not pass all stages, and which of them are suspicious.
 
 use crate::target::Suspicion;
-use relobox_core::error::{Error, Misbehaviour, Result};
+use relobox_core::error::{Error, GuestError, Result};
 
 /// The result of checking a file: it is good, or there is an error.
 pub(crate) type CheckResult = Result<(), CheckError>;
@@ -37,11 +37,11 @@ impl From<Error> for CheckError {
             };
         };
         let (oracle, about) = match what {
-            Misbehaviour::Trap { export, trap } => ("trap", format!("{export} {trap}")),
-            Misbehaviour::Fuel { export, .. } => ("fuel", (*export).to_owned()),
-            Misbehaviour::Memory { .. } => ("memory", String::new()),
-            Misbehaviour::Window { .. } => ("window", String::new()),
-            Misbehaviour::Answer(text) => ("answer", text.clone()),
+            GuestError::Trap { export, trap } => ("trap", format!("{export} {trap}")),
+            GuestError::Fuel { export, .. } => ("fuel", (*export).to_owned()),
+            GuestError::Memory { .. } => ("memory", String::new()),
+            GuestError::OutOfWindowWrite { .. } => ("window", String::new()),
+            GuestError::MalformedAnswer(text) => ("answer", text.clone()),
             other => ("unusable", other.to_string()),
         };
         let exact = !matches!(oracle, "trap" | "window");

@@ -13,7 +13,7 @@ use relobox_core::rng::Rng;
 use relobox_core::symbols::Symbols;
 use relobox_link::guests::Guests;
 use relobox_link::link::prepare;
-use relobox_link::needs::{Needs, Wanted};
+use relobox_link::needs::{Needs, SyntheticRequest};
 use relobox_link::records::Records;
 use relobox_link::sandbox::{Instance, Sandbox};
 use relobox_link::stages::apply::Synthetic;
@@ -226,7 +226,7 @@ fn made(n: usize) -> Synthetic {
         kind: [synthetic_kind::TEXT, synthetic_kind::RODATA][n % 2],
         ..Default::default()
     };
-    let wanted = Wanted { name: format!(".relobox.{n}"), record, at: 0 };
+    let wanted = SyntheticRequest { name: format!(".relobox.{n}"), record, at: 0 };
     Synthetic { wanted, address: 0x3000_0000 + 0x10_0000 * n as u64, contents }
 }
 

@@ -6,9 +6,9 @@ use relobox_core::areas::Kind;
 use relobox_core::digest::Digest;
 use relobox_core::error::Result;
 use relobox_core::inserted::Called;
-use relobox_core::inserted::refusal;
-use relobox_core::kernel::Failure;
-use relobox_core::linker_fault::Fault;
+use relobox_core::inserted::kernel_error;
+use relobox_core::kernel::KernelError;
+use relobox_core::linker_error::LinkerError;
 
 impl Job<'_> {
     /// Serves the job until it ends. Whether the function was called, and what it returned, this process knows from the
@@ -29,18 +29,18 @@ impl Job<'_> {
                 let function = relobox_core::text::decoded(function.as_bytes());
                 Ok(Called { function, returned, relocations, plugin, plugin_digest })
             }
-            (None, Some(failure)) => Err(refusal(self.file, &failure)),
+            (None, Some(failure)) => Err(kernel_error(self.file, &failure)),
             (None, None) => {
-                let lie = Fault::Protocol("it reports a call that it did not ask for");
+                let lie = LinkerError::Protocol("it reports a call that it did not ask for");
                 Err(end?.error().unwrap_or_else(|| lie.into()))
             }
         }
     }
 
     /// Calls once, and only into code that the kernel has granted. The kernel checks that the code is in place.
-    pub(super) fn call(&mut self, address: u64) -> Result<Result<i32, Failure>, Fault> {
+    pub(super) fn call(&mut self, address: u64) -> Result<Result<i32, KernelError>, LinkerError> {
         if !self.calls || self.called.is_some() {
-            return Err(Fault::Protocol("it asked to call in a job that loads a module, or twice"));
+            return Err(LinkerError::Protocol("it asked to call in a job that loads a module, or twice"));
         }
         let code = |kind| matches!(kind, Kind::Text | Kind::InitText);
         self.area(|a| code(a.kind) && address.checked_sub(a.address).is_some_and(|at| at < a.size))?;

@@ -2,7 +2,7 @@
 //! end.
 
 use super::*;
-use crate::shown::{MisbehaviourForm, ProblemForm};
+use crate::shown::{DiagnosticForm, GuestErrorForm};
 use crate::wire::{pair, send, send_to_parent, write_buffer};
 use relobox_core::areas::Kind;
 use relobox_core::kernel::{Linux, LinuxAreas, Listing, Load, Machine};
@@ -10,10 +10,10 @@ use std::os::fd::BorrowedFd;
 
 /// A kernel that grants everything and records the requests.
 struct Recorder {
-    form: Form,
+    form: LoadFormat,
     asked: Vec<String>,
     /// The result of a load.
-    loaded: Result<Loaded, Failure>,
+    loaded: Result<Loaded, KernelError>,
     /// The modules that a load makes live. The first one gets the granted areas.
     becomes: Vec<&'static str>,
     modules: Vec<Module>,
@@ -23,7 +23,7 @@ struct Recorder {
 static AREA: u64 = 0x10000;
 
 impl Recorder {
-    fn new(form: Form) -> Self {
+    fn new(form: LoadFormat) -> Self {
         let loaded = Ok(Loaded { returned: 7, unknown_args: vec![] });
         let (asked, modules, file) = (Vec::new(), vec![module("old", true, 0x999)], Vec::new());
         Self { form, asked, loaded, becomes: vec!["m"], modules, file }
@@ -36,7 +36,7 @@ fn module(name: &str, live: bool, address: u64) -> Module {
 }
 
 impl Kernel for Recorder {
-    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, Failure> {
+    fn list(&mut self, wanted: Option<&[&[u8]]>) -> Result<Listing, KernelError> {
         self.asked.push(format!("list {}", wanted.map_or(0, <[_]>::len)));
         Ok(Listing {
             release: "6.1".into(),
@@ -48,39 +48,39 @@ impl Kernel for Recorder {
             exports: vec![],
         })
     }
-    fn modules(&mut self) -> Result<Vec<Module>, Failure> {
+    fn modules(&mut self) -> Result<Vec<Module>, KernelError> {
         self.asked.push("modules".into());
         Ok(self.modules.clone())
     }
-    fn allocate(&mut self, areas: &[Space]) -> Result<Vec<u64>, Failure> {
+    fn allocate(&mut self, areas: &[Space]) -> Result<Vec<u64>, KernelError> {
         self.asked.push(format!("allocate {}", areas.len()));
         Ok((1..).map(|n| n * AREA).take(areas.len()).collect())
     }
-    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), Failure> {
+    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), KernelError> {
         self.asked.push(format!("put {address:#x} {}", bytes.len()));
         Ok(())
     }
-    fn protect(&mut self, area: u64, _: Protection) -> Result<(), Failure> {
+    fn protect(&mut self, area: u64, _: Protection) -> Result<(), KernelError> {
         self.asked.push(format!("protect {area:#x}"));
         Ok(())
     }
-    fn load(&mut self, load: &Load) -> Result<Loaded, Failure> {
+    fn load(&mut self, load: &Load) -> Result<Loaded, KernelError> {
         let image = load.image.as_ref().map(|i| format!(" {}+{}", i.sections.len(), i.symbols.len()));
         self.asked.push(format!("load {} '{}'{}", load.name, load.args, image.unwrap_or_default()));
         if let Some(image) = &load.image {
             self.file = crate::wire::read_blob(&image.file, limits::LINKED).unwrap();
         }
         if self.loaded.is_ok() {
-            let at = |n: u64| if self.form == Form::Original { 0x7000 * (n + 1) } else { AREA * (n + 1) };
+            let at = |n: u64| if self.form == LoadFormat::Original { 0x7000 * (n + 1) } else { AREA * (n + 1) };
             self.modules.extend((0..).zip(&self.becomes).map(|(n, name)| module(name, true, at(n))));
         }
         self.loaded.clone()
     }
-    fn call(&mut self, address: u64) -> Result<i32, Failure> {
+    fn call(&mut self, address: u64) -> Result<i32, KernelError> {
         self.asked.push(format!("call {address:#x}"));
         self.loaded.clone().map(|loaded| loaded.returned)
     }
-    fn remove(&mut self, _: &str) -> Result<(), Failure> {
+    fn remove(&mut self, _: &str) -> Result<(), KernelError> {
         panic!("nothing is removed")
     }
 }
@@ -140,8 +140,8 @@ fn live() -> Sent<'static> {
 }
 
 fn refused(kind: &'static str) -> Sent<'static> {
-    let problem = Problem { value: Some(-17), ..Problem::new(kind, "m.ko", "it says") };
-    answer(Answer::Refused(vec![ProblemForm::new(Problem { section: Some(".text".into()), ..problem })]))
+    let problem = Diagnostic { value: Some(-17), ..Diagnostic::new(kind, "m.ko", "it says") };
+    answer(Answer::Refused(vec![DiagnosticForm::new(Diagnostic { section: Some(".text".into()), ..problem })]))
 }
 
 /// The result of a process that sends all this and is gone, and the requests to the kernel.
@@ -179,7 +179,7 @@ fn hear(kernel: &mut Recorder, said: Vec<Sent<'_>>) -> Result<Inserted, String> 
 
 #[test]
 fn an_honest_process_is_served() {
-    let mut kernel = Recorder::new(Form::Areas);
+    let mut kernel = Recorder::new(LoadFormat::Areas);
     let (put, protect) = (ask(Request::Put(AREA + 4092, 4)), ask(Request::Protect(AREA, Protection::ReadExecute)));
     let said = vec![list(), allocate(4096), Write(b"code"), put, protect, load("m"), live()];
     let inserted = hear(&mut kernel, said).unwrap();
@@ -193,7 +193,7 @@ fn an_honest_process_is_served() {
 
 #[test]
 fn a_relocated_file_is_what_was_written_and_no_larger_than_its_room() {
-    let form = Form::Relocated(Linux { areas: LinuxAreas::Seven, kallsyms_all: true });
+    let form = LoadFormat::Relocated(Linux { areas: LinuxAreas::Seven, kallsyms_all: true });
     let load = |file, more: Vec<Sent<'_>>| -> (Result<Inserted, String>, Recorder) {
         let mut kernel = Recorder::new(form);
         let mut said = vec![list(), allocate(4096), Write(b"file"), Numbers(5), load_form("m", TEXT, &[], file)];
@@ -243,7 +243,7 @@ fn a_file_that_could_still_change_is_not_loaded() {
     let buffers = Buffers::new().unwrap();
     let form = FileForm { bytes: 4, sections: 0, symbols: 0 };
     let mapped = map_shared(buffers.file.as_fd());
-    assert_eq!(image(form, &buffers).unwrap_err(), Fault::Protocol("its file is still in use"));
+    assert_eq!(image(form, &buffers).unwrap_err(), LinkerError::Protocol("its file is still in use"));
     unmap(mapped);
     image(form, &buffers).unwrap();
     assert!(write_buffer(buffers.file.as_fd(), b"late", 4096).is_err());
@@ -311,7 +311,7 @@ fn a_request_out_of_order_ends_the_job() {
         (vec![answer(Answer::Failed("no\x1b[2J".into()))], "failed: no\\u{1b}[2J", 0),
     ];
     for (said, why, asked) in cases {
-        let mut kernel = Recorder::new(Form::Areas);
+        let mut kernel = Recorder::new(LoadFormat::Areas);
         let error = try_all(&mut kernel, said).unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with("the linking process ") && text.contains(why), "{why}: {text}");
@@ -324,23 +324,25 @@ fn a_request_out_of_order_ends_the_job() {
 fn nothing_that_a_job_reports_is_a_fact() {
     let kinds =
         ["already-loaded", "stale", "init-failed", "not-found", "in-use", "permanent", "built-in", "not-loaded"];
-    for kind in
-        kinds.into_iter().chain(relobox_core::problem::TOLD_APART).chain(["wrong-machine", "unpinned-plugin", "more"])
-    {
+    for kind in kinds.into_iter().chain(relobox_core::diagnostic::FORMATTED_KINDS).chain([
+        "wrong-machine",
+        "unpinned-plugin",
+        "more",
+    ]) {
         for before in [vec![], vec![list()], vec![list(), allocate(4)]] {
-            let mut kernel = Recorder::new(Form::Original);
+            let mut kernel = Recorder::new(LoadFormat::Original);
             let said = before.into_iter().chain([refused(kind)]).collect();
             let error = try_all(&mut kernel, said).unwrap_err();
-            assert!(matches!(error, Error::Told(_)), "{kind}: {error:?}");
+            assert!(matches!(error, Error::Reported(_)), "{kind}: {error:?}");
             assert_eq!(error.exit_code(), 1);
         }
     }
-    let guest = || answer(Answer::Guest("engine\n".into(), MisbehaviourForm::Answer("x".into())));
-    let error = try_all(&mut Recorder::new(Form::Original), vec![list(), guest()]).unwrap_err();
+    let guest = || answer(Answer::Guest("engine\n".into(), GuestErrorForm::Answer("x".into())));
+    let error = try_all(&mut Recorder::new(LoadFormat::Original), vec![list(), guest()]).unwrap_err();
     assert_eq!((error.to_string().as_str(), error.exit_code()), ("guest engine\\u{a}: gave a malformed answer: x", 3));
     // The kernel listed the module, so another process has loaded it, whatever the job says.
     for said in [refused("out-of-range"), refused("already-loaded"), guest(), live()] {
-        let mut kernel = Recorder::new(Form::Original);
+        let mut kernel = Recorder::new(LoadFormat::Original);
         kernel.modules.push(module("m", false, 1));
         let error = try_all(&mut kernel, vec![list(), said]).unwrap_err();
         assert!(matches!(&error, Error::Module(problems) if problems[0].kind == "already-loaded"), "{error:?}");
@@ -359,21 +361,21 @@ fn the_kernel_decides_whether_a_module_is_live() {
         || answer(Answer::Inserted { relocations: usize::MAX, digest: Some([8; 32]) }),
     ];
     for lie in lies {
-        let mut kernel = Recorder::new(Form::Areas);
+        let mut kernel = Recorder::new(LoadFormat::Areas);
         let inserted = hear(&mut kernel, vec![list(), allocate(4), load("m"), lie()]).unwrap();
         assert_eq!((inserted.name.as_str(), inserted.returned, inserted.plugin.as_str()), ("m", 7, "unknown"));
         assert_eq!((inserted.plugin_digest, kernel.asked.len()), (None, 4));
     }
     // The load failed. The job cannot claim the opposite, or another reason.
     let failures = [
-        (Failure::Init { errno: -19 }, "init-failed", "dir/m.ko: init returned -19 (No such device)"),
-        (Failure::Exists { name: "m".into() }, "already-loaded", ""),
-        (Failure::Stale { used: "old".into() }, "stale", ""),
-        (Failure::NotAllowed("no".into()), "not-allowed", ""),
+        (KernelError::Init { errno: -19 }, "init-failed", "dir/m.ko: init returned -19 (No such device)"),
+        (KernelError::Exists { name: "m".into() }, "already-loaded", ""),
+        (KernelError::Stale { used: "old".into() }, "stale", ""),
+        (KernelError::NotAllowed("no".into()), "not-allowed", ""),
     ];
     for (failure, kind, text) in failures {
         for lie in [live(), refused("already-loaded"), refused("stale"), Bytes(vec![]), load("m")] {
-            let mut kernel = Recorder::new(Form::Areas);
+            let mut kernel = Recorder::new(LoadFormat::Areas);
             kernel.loaded = Err(failure.clone());
             let error = try_all(&mut kernel, vec![list(), allocate(4), load("m"), lie]).unwrap_err();
             assert!(matches!(&error, Error::Kernel(p) if p.kind == kind && p.section.is_none()), "{error:?}");
@@ -381,17 +383,18 @@ fn the_kernel_decides_whether_a_module_is_live() {
         }
     }
     // The names of what a kernel disagrees about are for people.
-    let mut kernel = Recorder::new(Form::Areas);
-    kernel.loaded = Err(Failure::Disagrees { of: relobox_core::kernel::Of::Section(3), expected: 1, found: 2 });
+    let mut kernel = Recorder::new(LoadFormat::Areas);
+    kernel.loaded =
+        Err(KernelError::Disagrees { of: relobox_core::kernel::MismatchKind::Section(3), expected: 1, found: 2 });
     let error = try_all(&mut kernel, vec![list(), allocate(4), load("m"), refused("already-loaded")]).unwrap_err();
-    let text = "dir/m.ko:(.text): address of section 3: the kernel came to 0x2, and the module was relocated for 0x1";
+    let text = "dir/m.ko:(.text): address of section 3: the kernel computed 0x2, but the module was relocated for 0x1";
     assert_eq!(error.to_string(), text);
     assert!(matches!(error, Error::Kernel(problem) if problem.kind == "disagrees"));
     // The kernel is not asked to load a module with an impossible name, or one that uses such a module.
     for (name, uses) in
         [("", ""), ("a/b", ""), ("a b", ""), ("a\n", ""), (&*"m".repeat(56), ""), ("m", "a/b"), ("m", " ")]
     {
-        let mut kernel = Recorder::new(Form::Original);
+        let mut kernel = Recorder::new(LoadFormat::Original);
         let uses: Vec<&str> = if uses.is_empty() { vec![] } else { vec![uses] };
         let said = vec![list(), allocate(4), load_form(name, TEXT, &uses, None)];
         assert_eq!(
@@ -415,30 +418,30 @@ fn the_kernel_decides_which_module_is_live() {
     };
     for called in ["m", "old", "other"] {
         // The module that has the granted areas counts, whatever else was loaded.
-        assert_eq!(loaded(Form::Areas, called, vec!["real", "other"]), Ok("real".into()));
+        assert_eq!(loaded(LoadFormat::Areas, called, vec!["real", "other"]), Ok("real".into()));
         // The only new module counts.
-        assert_eq!(loaded(Form::Original, called, vec!["real"]), Ok("real".into()));
+        assert_eq!(loaded(LoadFormat::Original, called, vec!["real"]), Ok("real".into()));
         // If there are several new modules, the one with the file's name counts.
-        assert_eq!(loaded(Form::Original, called, vec!["other", "m"]), Ok("m".into()));
-        let none = loaded(Form::Original, called, vec![]).unwrap_err();
+        assert_eq!(loaded(LoadFormat::Original, called, vec!["other", "m"]), Ok("m".into()));
+        let none = loaded(LoadFormat::Original, called, vec![]).unwrap_err();
         assert!(none.starts_with("dir/m.ko: the kernel loaded it but lists no new module"), "{none}");
     }
-    assert_eq!(loaded(Form::Original, "b", vec!["a", "b"]), Ok("b".into()));
-    loaded(Form::Original, "old", vec!["a", "b"]).unwrap_err();
+    assert_eq!(loaded(LoadFormat::Original, "b", vec!["a", "b"]), Ok("b".into()));
+    loaded(LoadFormat::Original, "old", vec!["a", "b"]).unwrap_err();
 }
 
 #[test]
 fn the_parent_does_not_wait_for_a_silent_process_or_one_that_does_not_read() {
     let ((ours, _theirs), buffers) = (pair().unwrap(), Buffers::new().unwrap());
-    let mut kernel = Recorder::new(Form::Areas);
+    let mut kernel = Recorder::new(LoadFormat::Areas);
     let mut job = Job::new(&mut kernel, &ours, &buffers, "m.ko", "");
     job.patience = 0;
     let error = job.serve(&|_| None).unwrap_err();
-    assert_eq!(error.to_string(), "the linking process said nothing for 0 seconds");
+    assert_eq!(error.to_string(), "the linking process sent nothing for 0 seconds");
 
     let mut said = vec![list(), allocate(4)];
     said.extend((0..limits::REQUESTS).map(|_| ask(Request::Put(AREA, 4))));
-    let error = hear(&mut Recorder::new(Form::Areas), said).unwrap_err();
+    let error = hear(&mut Recorder::new(LoadFormat::Areas), said).unwrap_err();
     assert_eq!(error, "the linking process broke the protocol: it asked too often");
 }
 
@@ -456,7 +459,7 @@ fn a_call_returns_what_the_kernel_reports() {
         said
     };
     let at = |address| ask(Request::Call(address));
-    let mut kernel = Recorder::new(Form::Areas);
+    let mut kernel = Recorder::new(LoadFormat::Areas);
     let called = call(&mut kernel, ready(vec![at(AREA + 16), done("f", [7; 32])])).unwrap();
     let expected = relobox_core::inserted::Called {
         function: "f".into(),
@@ -470,7 +473,7 @@ fn a_call_returns_what_the_kernel_reports() {
     // The function returned, whatever the job says or does then.
     for last in [vec![], vec![refused("no")], vec![live()], vec![done("f", [8; 32])]] {
         let more = std::iter::once(at(AREA)).chain(last).collect();
-        let called = call(&mut Recorder::new(Form::Areas), ready(more)).unwrap();
+        let called = call(&mut Recorder::new(LoadFormat::Areas), ready(more)).unwrap();
         assert_eq!((called.returned, &*called.plugin, called.plugin_digest), (7, "unknown", None));
     }
     for (said, words) in [
@@ -482,22 +485,22 @@ fn a_call_returns_what_the_kernel_reports() {
         (ready(vec![load("m")]), "it asked to load a module in a job that calls a function"),
         (ready(vec![refused("no")]), "it says"),
     ] {
-        let mut kernel = Recorder::new(Form::Areas);
+        let mut kernel = Recorder::new(LoadFormat::Areas);
         let error = call(&mut kernel, said).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
         assert!(!kernel.asked.iter().any(|asked| asked.starts_with("call") || asked.starts_with("load")));
     }
     // There is no second call. The value of the first one counts.
-    let mut kernel = Recorder::new(Form::Areas);
+    let mut kernel = Recorder::new(LoadFormat::Areas);
     assert_eq!(call(&mut kernel, ready(vec![at(AREA), at(AREA)])).unwrap().returned, 7);
     assert_eq!(kernel.asked.iter().filter(|asked| asked.starts_with("call")).count(), 1);
     // If the kernel refuses, that is the failure.
-    let mut kernel = Recorder::new(Form::Areas);
-    kernel.loaded = Err(Failure::NotAllowed("lockdown".into()));
+    let mut kernel = Recorder::new(LoadFormat::Areas);
+    kernel.loaded = Err(KernelError::NotAllowed("lockdown".into()));
     let error = call(&mut kernel, ready(vec![at(AREA), done("f", [7; 32])])).unwrap_err();
     assert_eq!(error.to_string(), "dir/m.ko: not allowed: lockdown");
     // A job that loads a module calls nothing.
-    let mut kernel = Recorder::new(Form::Areas);
+    let mut kernel = Recorder::new(LoadFormat::Areas);
     let error = hear(&mut kernel, ready(vec![at(AREA)])).unwrap_err();
     assert!(error.contains("it asked to call in a job that loads a module"), "{error}");
 }

@@ -1,40 +1,42 @@
-//! From code that was compiled ahead to a guest: nothing is compiled, and no memory becomes executable.
+//! Loads guests that were compiled ahead. Nothing is compiled, and no memory becomes executable.
 //!
-//! The code lies in memory that can be executed already and never written: in a section of the program's own file, or in a file
-//! that is mapped so. That is why it works where the kernel refuses to make memory executable (`PR_SET_MDWE`, systemd's
-//! `MemoryDenyWriteExecute=`).
+//! The code lies in memory that is executable and was never writable: in a section of the program's own file, or in a
+//! file that is mapped executable. So this works where the kernel refuses to make memory executable (`PR_SET_MDWE`,
+//! systemd's `MemoryDenyWriteExecute=`).
 
 use super::{Guest, Sandbox, cannot_start, config, one_line};
 use relobox_core::digest::Digest;
-use relobox_core::error::{Error, Misbehaviour, Result};
+use relobox_core::error::{Error, GuestError, Result};
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 use std::fs::File;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use wasmtime::{CustomCodeMemory, Engine, Module};
 
-/// A guest's code as [`Sandbox::compile_ahead`] makes it, in memory that can be read and executed, and not written.
+/// A guest's native code as [`Sandbox::compile_ahead`] makes it, in memory that is readable and executable, but not
+/// writable.
 #[derive(Clone, Copy, Debug)]
 pub struct Compiled(&'static [u8]);
 
 impl Compiled {
-    /// Of code that is part of this program.
+    /// Wraps code that is part of this program.
     ///
     /// # Safety
-    /// The bytes are what [`Sandbox::compile_ahead`] has made, on the boundary of a page, in memory that can be executed.
+    /// The bytes must be the result of [`Sandbox::compile_ahead`], begin on a page boundary, and lie in executable
+    /// memory.
     #[must_use]
     #[allow(unsafe_code, reason = "compiled code is run as it is")]
     pub const unsafe fn of_program(bytes: &'static [u8]) -> Self {
         Self(bytes)
     }
 
-    /// Maps a file of compiled code, for as long as this process lives.
+    /// Maps a file of native code, for the lifetime of this process.
     ///
     /// # Errors
-    /// If the file cannot be mapped to be executed: on a file system that is mounted `noexec`, this is refused.
+    /// If the file cannot be mapped executable, for example on a file system that is mounted `noexec`.
     ///
     /// # Safety
-    /// What is in the file was made by [`Sandbox::compile_ahead`], and nobody can change it.
+    /// The contents of the file must be the result of [`Sandbox::compile_ahead`], and nothing may change them.
     #[allow(unsafe_code, reason = "compiled code is run as it is")]
     pub unsafe fn map(file: &File) -> std::io::Result<Self> {
         let len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
@@ -42,7 +44,7 @@ impl Compiled {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
         let protection = ProtFlags::READ | ProtFlags::EXEC;
-        // SAFETY: a new mapping, which is never unmapped; nobody changes the file, says the caller.
+        // SAFETY: this is a new mapping, which is never unmapped. The caller guarantees that the file does not change.
         let bytes = unsafe {
             let start = mmap(std::ptr::null_mut(), len, protection, MapFlags::PRIVATE, file, 0)?;
             std::slice::from_raw_parts(start.cast::<u8>(), len)
@@ -51,7 +53,7 @@ impl Compiled {
     }
 }
 
-/// There is nothing left to publish: the memory can be executed from the start.
+/// Publishes nothing: the memory is executable from the start.
 struct Executable;
 
 impl CustomCodeMemory for Executable {
@@ -69,8 +71,8 @@ impl CustomCodeMemory for Executable {
 }
 
 impl Sandbox {
-    /// For guests that were compiled ahead, and only for those; for a process that does one job, as
-    /// [`for_one_job`](Sandbox::for_one_job) is.
+    /// Creates a sandbox for guests that were compiled ahead, and for a process that runs one job, as
+    /// [`for_one_job`](Sandbox::for_one_job) does.
     ///
     /// # Errors
     /// [`Error::Usage`] if there is not enough address space.
@@ -85,13 +87,14 @@ impl Sandbox {
         Self { engine, in_place: false }
     }
 
-    /// A guest of compiled code. `digest` is that of its Wasm.
+    /// Loads a guest from native code. `digest` is that of its Wasm.
     ///
     /// # Errors
-    /// [`Error::Guest`] if it was compiled by another version of wasmtime, for another processor or with other settings.
+    /// [`Error::Guest`] if another version of wasmtime compiled it, or for another processor or with other settings.
     #[allow(unsafe_code, reason = "compiled code is run as it is")]
-    pub fn load_compiled(&self, name: &str, digest: Digest, code: Compiled) -> Result<Guest> {
-        // SAFETY: whoever made `code` has said that it is compiled code, which stays as it is.
+    pub(crate) fn load_compiled(&self, name: &str, digest: Digest, code: Compiled) -> Result<Guest> {
+        // SAFETY: a `Compiled` can only be created by a caller that guarantees what it contains, and that it does not
+        // change.
         let module = unsafe {
             match self.in_place {
                 true => Module::deserialize_raw(&self.engine, NonNull::from(code.0)),
@@ -101,8 +104,8 @@ impl Sandbox {
         };
         let module = module.map_err(|e| {
             let why = one_line(&format!("{e:#}"));
-            let text = format!("its compiled code cannot be used ({why}); 'relobox plugin compile' makes it anew");
-            Error::Guest { guest: name.to_owned(), what: Misbehaviour::Unusable(text) }
+            let text = format!("its compiled code cannot be used ({why}); 'relobox plugin compile' compiles it again");
+            Error::Guest { guest: name.to_owned(), what: GuestError::Unusable(text) }
         })?;
         self.guest(name, digest, &module)
     }

@@ -1,7 +1,7 @@
-//! Apply: with addresses and values filled in, the plugin patches its own copy.
+//! Apply: with addresses and values filled in, the plugin patches its own copy of the module.
 
 use crate::guests::Plugin;
-use crate::needs::Wanted;
+use crate::needs::SyntheticRequest;
 use crate::records::Records;
 use crate::report;
 use crate::stages::layout::Layout;
@@ -10,23 +10,26 @@ use crate::stages::resolve::Resolved;
 use crate::views::{bytes, record};
 use relobox_abi::{Applied, Input, Section, Span, export};
 use relobox_core::areas::ABSENT;
-use relobox_core::error::{Error, Misbehaviour, Result};
-use relobox_core::problem::Problem;
+use relobox_core::diagnostic::Diagnostic;
+use relobox_core::error::{Error, GuestError, Result};
 use zerocopy::IntoBytes as _;
 
 /// A synthetic section with its contents.
 #[derive(Clone, Debug)]
 pub struct Synthetic {
-    /// What was asked for.
-    pub wanted: Wanted,
-    /// Where it is.
+    /// The plugin's request.
+    pub wanted: SyntheticRequest,
+    /// Its address.
     pub address: u64,
-    /// What it holds.
+    /// Its contents.
     pub contents: Vec<u8>,
 }
 
-/// Fills in, calls, and reads what the plugin found wrong. Its copy of the module is then patched, and
-/// nothing in it is believed before confine has looked.
+/// Fills in addresses and values, calls the plugin, and reads its faults. Afterwards the plugin's copy is patched. It
+/// is not used before confine has checked it.
+///
+/// # Errors
+/// [`Error::Module`] with the plugin's faults, [`Error::Guest`] if it breaks its contract.
 pub fn apply(
     plugin: &Plugin,
     records: &Records<'_>,
@@ -44,12 +47,12 @@ pub fn apply(
         }
     };
     for (i, address) in layout.addresses.iter().enumerate().filter(|(_, a)| **a != ABSENT) {
-        // The address is the record's first field.
+        // The address is the first field of the record.
         put(sections + i * size_of::<Section>(), &address.to_le_bytes());
     }
     put(values, resolved.values.as_bytes());
     for (symbol, value) in planned.needs.kernel_symbols.iter().zip(&resolved.kernel_symbols) {
-        // The value is the record's second field.
+        // The value is the second field of the record.
         put(inputs + symbol.input * size_of::<Input>() + 8, &value.to_le_bytes());
     }
     for (wanted, address) in planned.needs.synthetic.iter().zip(&layout.synthetic) {
@@ -57,7 +60,7 @@ pub fn apply(
     }
     let at = planned.instance.call(export::APPLY, (job,))?;
     let outcome = read(planned, plugin, records, layout, at, defined_in);
-    outcome.map_err(|what| planned.instance.misbehaved(what))?.map_err(Error::Module)
+    outcome.map_err(|what| planned.instance.guest_error(what))?.map_err(Error::Module)
 }
 
 fn read(
@@ -67,7 +70,7 @@ fn read(
     layout: &Layout,
     at: u32,
     defined_in: impl Fn(u32) -> Option<String>,
-) -> Result<Result<Vec<Synthetic>, Vec<Problem>>, Misbehaviour> {
+) -> Result<Result<Vec<Synthetic>, Vec<Diagnostic>>, GuestError> {
     let memory = planned.instance.memory();
     let applied: &Applied = record(memory, at)?;
     let (faults, more) = (applied.faults, applied.more_faults);

@@ -1,25 +1,26 @@
-//! Confine: from the plugin's patched copy, only the windows that relocations declare are taken over;
-//! every other byte must be as it was. A window that leaves its section is cut off there: a section may end with the
-//! branch whose window has the instruction behind it, too.
+//! Confine: copies the windows that relocations declare from the plugin's patched copy, and checks that every other
+//! byte is unchanged.
 //!
-//! The image is the file in the engine's memory: windows are copied into it, and afterwards each
-//! section must equal the plugin's copy. So a byte that the plugin changed anywhere else is found
-//! without knowing where to look.
+//! A window that leaves its section is cut off at the end of the section. This happens if a section ends with a branch
+//! whose window includes the instruction after it.
+//!
+//! The image is the file in the engine's memory. The windows are copied into it, and then each section must equal the
+//! plugin's copy. So a byte that the plugin changed anywhere else is found.
 
-use crate::description::About;
+use crate::description::PluginDescription;
 use crate::records::{Patching, Records};
 use crate::stages::parse::Module;
 use crate::stages::plan::Planned;
 use crate::views::bytes;
 use relobox_abi::{Row, section_flag};
-use relobox_core::error::{Misbehaviour, Result};
+use relobox_core::error::{GuestError, Result};
 
-/// What is patched: a file in the engine's memory, or one that is made up.
+/// What is patched: a file in the engine's memory, or a synthetic module.
 pub trait Image {
-    /// What the file consists of.
+    /// Returns the records of the file.
     fn records(&self) -> Records<'_>;
 
-    /// Its bytes, and the records that say which of them relocations are about.
+    /// Returns the bytes, and the records that say where relocations apply.
     fn patch(&mut self) -> (&mut [u8], Patching<'_>);
 }
 
@@ -36,44 +37,50 @@ impl Image for Module {
 /// Patches the file in place.
 ///
 /// # Errors
-/// If the plugin changed a byte that no relocation declares, or its copies are not where they were.
-pub fn confine(about: &About, image: &mut impl Image, planned: &Planned) -> Result<()> {
+/// [`Error::Guest`](relobox_core::Error::Guest) with [`GuestError::OutOfWindowWrite`] if the plugin changed a byte that
+/// no relocation declares, or with [`GuestError::MalformedAnswer`] if its copies are not in its memory.
+pub fn confine(about: &PluginDescription, image: &mut impl Image, planned: &Planned) -> Result<()> {
     let (file, records) = image.patch();
     let outcome = take_windows(about, file, &records, planned);
-    outcome.map_err(|stray| {
-        planned.instance.misbehaved(match stray {
-            Stray::Byte { section, offset } => {
-                Misbehaviour::Window { section: image.records().section_name(section), offset }
+    outcome.map_err(|error| {
+        planned.instance.guest_error(match error {
+            ConfineError::OutOfWindowWrite { section, offset } => {
+                GuestError::OutOfWindowWrite { section: image.records().section_name(section), offset }
             }
-            Stray::Answer(what) => what,
+            ConfineError::MalformedAnswer(what) => what,
         })
     })
 }
 
-/// Why a plugin's copy is not taken over.
-enum Stray {
-    /// It changed this byte.
-    Byte {
+/// Why the patched copy of a plugin is not used.
+enum ConfineError {
+    /// It changed a byte outside of every window.
+    OutOfWindowWrite {
         /// Index of the section.
         section: u32,
-        /// Offset in it.
+        /// Offset in the section, in bytes.
         offset: u64,
     },
-    /// Its copy is not where it was.
-    Answer(Misbehaviour),
+    /// Its copy of a section lies outside of its memory.
+    MalformedAnswer(GuestError),
 }
 
-/// Takes the windows over into `file`, and compares the rest.
-fn take_windows(about: &About, file: &mut [u8], records: &Patching<'_>, planned: &Planned) -> Result<(), Stray> {
+/// Copies the windows into `file`, and compares the rest.
+fn take_windows(
+    about: &PluginDescription,
+    file: &mut [u8],
+    records: &Patching<'_>,
+    planned: &Planned,
+) -> Result<(), ConfineError> {
     let memory = planned.instance.memory();
     let mut extra = planned.needs.windows.iter().peekable();
     for group in records.groups {
         let section = &records.sections[group.section as usize];
-        let patched = bytes(memory, planned.copies[group.section as usize]).map_err(Stray::Answer)?;
+        let patched = bytes(memory, planned.copies[group.section as usize]).map_err(ConfineError::MalformedAnswer)?;
         let at = section.data.at as usize;
         let image = &mut file[at..at + section.data.len as usize];
         let len = image.len() as u64;
-        // Nothing of a window that wraps around, or lies behind the section, is in it.
+        // A window that wraps around, or lies after the section, contributes nothing.
         let mut take = |start: i128, window: u32| {
             let range = start.max(0)..(start + i128::from(window)).min(len.into());
             if range.start < range.end {
@@ -91,8 +98,8 @@ fn take_windows(about: &About, file: &mut [u8], records: &Patching<'_>, planned:
             if row.window_len != 0 {
                 let taken = take(window_start(row, relocation.offset), row.window_len.into());
                 if !taken && relocation.offset >= len {
-                    // A plugin that finds no fault with a place outside the section has not looked.
-                    return Err(Stray::Byte { section: group.section, offset: relocation.offset });
+                    // The plugin should have reported a fault for a place outside of its section.
+                    return Err(ConfineError::OutOfWindowWrite { section: group.section, offset: relocation.offset });
                 }
             }
             while let Some(window) = extra.next_if(|w| w.relocation <= index) {
@@ -105,18 +112,18 @@ fn take_windows(about: &About, file: &mut [u8], records: &Patching<'_>, planned:
         if copy.len == 0 || section.flags & section_flag::ALLOC == 0 {
             continue;
         }
-        let patched = bytes(memory, copy).map_err(Stray::Answer)?;
+        let patched = bytes(memory, copy).map_err(ConfineError::MalformedAnswer)?;
         let at = section.data.at as usize;
         let image = &file[at..at + section.data.len as usize];
         if image != patched {
             let offset = image.iter().zip(patched).position(|(a, b)| a != b).unwrap_or(0) as u64;
-            return Err(Stray::Byte { section: i, offset });
+            return Err(ConfineError::OutOfWindowWrite { section: i, offset });
         }
     }
     Ok(())
 }
 
-/// Where a row's window begins; it may leave the section, before or behind.
+/// Returns where a row's window begins. This may be before or after the section.
 pub fn window_start(row: &Row, offset: u64) -> i128 {
     let rounded = match row.window_align {
         0 | 1 => offset,

@@ -1,4 +1,4 @@
-//! Emit: the engine writes an ELF file of what was linked, in pieces that stay in its memory.
+//! Emit: the engine writes an ELF file of the linked module, as pieces in its memory.
 
 use crate::report;
 use crate::stages::apply::Synthetic;
@@ -6,13 +6,17 @@ use crate::stages::layout::Layout;
 use crate::stages::parse::Module;
 use crate::views::{bytes, record, table};
 use relobox_abi::{ABI_VERSION, EmitJob, EmitSection, Emitted, Span, Table, export};
-use relobox_core::error::{Misbehaviour, Result};
+use relobox_core::diagnostic::Diagnostic;
+use relobox_core::error::{GuestError, Result};
 use relobox_core::limits;
-use relobox_core::problem::Problem;
 use zerocopy::IntoBytes as _;
 
-/// Makes a file of `format`, one of [`relobox_abi::emit`]: the pieces of the engine's memory that, one after
-/// the other, are the file. The engine can do this once.
+/// Writes a file of `format`, one of [`relobox_abi::emit`]. The result lists pieces of the engine's memory, which make
+/// up the file in this order. The engine can do this once.
+///
+/// # Errors
+/// [`Error::Module`](relobox_core::Error::Module) if the module cannot be written in this format,
+/// [`Error::Guest`](relobox_core::Error::Guest) if the engine breaks its contract.
 pub fn emit(
     module: &mut Module,
     format: u32,
@@ -23,7 +27,7 @@ pub fn emit(
     let (name, module_len) = (module.name.clone(), u64::from(module.file.len));
     let engine = module.engine_mut();
     let mut blob = Vec::new();
-    // Offsets in the blob, which becomes one reservation.
+    // Offsets are relative to the blob, which becomes one reservation.
     let add = |blob: &mut Vec<u8>, bytes: &[u8]| {
         blob.resize(blob.len().next_multiple_of(16), 0);
         let at = blob.len() as u32;
@@ -66,7 +70,7 @@ pub fn emit(
 
     let answer = engine.call(export::EMIT, (at,))?;
     let most = limits::memory_for(module_len) as u64;
-    let read = |memory: &[u8]| -> Result<Result<Vec<Span>, Vec<Problem>>, Misbehaviour> {
+    let read = |memory: &[u8]| -> Result<Result<Vec<Span>, Vec<Diagnostic>>, GuestError> {
         let emitted: &Emitted = record(memory, answer)?;
         let faults = table(memory, emitted.faults)?;
         if !faults.is_empty() {
@@ -77,11 +81,11 @@ pub fn emit(
         for piece in pieces {
             total += bytes(memory, *piece)?.len() as u64;
         }
-        // Pieces may be the same bytes again and again.
+        // Several pieces may be the same bytes.
         if total > most {
-            return Err(Misbehaviour::Answer(format!("its file has {total} bytes, more than it could hold")));
+            return Err(GuestError::MalformedAnswer(format!("its file has {total} bytes, more than it could hold")));
         }
         Ok(Ok(pieces.to_vec()))
     };
-    read(engine.memory()).map_err(|what| engine.misbehaved(what))?.map_err(relobox_core::Error::Module)
+    read(engine.memory()).map_err(|what| engine.guest_error(what))?.map_err(relobox_core::Error::Module)
 }

@@ -1,45 +1,45 @@
-//! Layout: every allocated section and every synthetic one gets an address.
+//! Layout: assigns an address to every allocated section and every synthetic one.
 //!
-//! The order is the kernel's (kernel/module/main.c, 6.1 and 6.12): executable, read-only, read-only
-//! after init, writable; what is named `.init…` apart, since it is freed; each kind on pages of its
-//! own. Linux drops `.modinfo` and the versions before it lays a module out, and `.data..percpu` gets
-//! memory of another kind. All these it knows by their names, and so they are known here.
+//! The order is that of the kernel (kernel/module/main.c, 6.1 and 6.12): executable, read-only, read-only after init,
+//! writable. Sections named `.init…` come apart, because they are freed. Each kind begins on a new page. Linux drops
+//! `.modinfo` and the versions before it lays out a module, and puts `.data..percpu` into per-CPU memory. It recognises
+//! all of these by name, and so does this stage.
 
 use crate::needs::Needs;
 use crate::records::Records;
 use relobox_abi::{Section, placement, section_flag};
 use relobox_core::areas::{ABSENT, Area, Kind, PAGE};
+use relobox_core::diagnostic::{Diagnostic, Diagnostics};
 use relobox_core::error::Result;
-use relobox_core::problem::{Problem, Problems};
 use std::collections::{HashMap, HashSet};
 
-/// Sizes, before there are addresses.
+/// The memory that a module needs, before there are addresses.
 #[derive(Clone, Debug)]
 pub struct Measured {
-    /// In the kernel's order; only those that are not empty.
+    /// The areas that are not empty, in the kernel's order.
     pub areas: Vec<Area>,
-    /// By section: its kind and its offset in that area.
+    /// For each section, its kind and its offset in that area.
     pub sections: Vec<Option<(Kind, u64)>>,
-    /// By synthetic section.
+    /// For each synthetic section, its kind and its offset in that area.
     pub synthetic: Vec<(Kind, u64)>,
-    /// By section: its alignment, raised where the plugin asked for it.
+    /// For each section, its alignment in bytes, raised if the plugin asked for it.
     pub aligned: Vec<u64>,
-    /// By synthetic section: name and size.
+    /// For each synthetic section, its name and its size in bytes.
     pub made: Vec<(String, u64)>,
 }
 
-/// Addresses.
+/// The addresses of a module's sections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// By section; [`ABSENT`] for one that is not in memory.
+    /// For each section, its address; [`ABSENT`] if it is not in memory.
     pub addresses: Vec<u64>,
-    /// By synthetic section.
+    /// For each synthetic section, its address.
     pub synthetic: Vec<u64>,
     /// The areas.
     pub areas: Vec<Area>,
 }
 
-/// The memory that a section goes into; `None` for one that is not in memory.
+/// Returns the kind of memory for a section, or `None` if it is not in memory.
 pub fn kind_of(records: &Records<'_>, section: &Section) -> Option<Kind> {
     if section.flags & section_flag::ALLOC == 0 {
         return None;
@@ -64,7 +64,7 @@ pub fn kind_of(records: &Records<'_>, section: &Section) -> Option<Kind> {
     })
 }
 
-/// How much memory of which kind the module needs, and what lies where in it.
+/// Computes how much memory of each kind the module needs, and the offset of each section in it.
 #[must_use]
 pub fn measure(records: &Records<'_>, needs: &Needs) -> Measured {
     let mut sizes: HashMap<Kind, (u64, u64)> = HashMap::new();
@@ -77,7 +77,7 @@ pub fn measure(records: &Records<'_>, needs: &Needs) -> Measured {
     };
     let mut sections = vec![None; records.sections.len()];
     let mut synthetic = vec![(Kind::RoData, 0); needs.synthetic.len()];
-    // A plugin may ask for much: look at each wish once, not once for each section.
+    // Each request is handled once, not once for each section, since a plugin may have many.
     let mut aligned: Vec<u64> = records.sections.iter().map(|s| s.align).collect();
     for raise in &needs.alignments {
         if let Some(align) = aligned.get_mut(raise.section as usize) {
@@ -118,20 +118,21 @@ pub fn measure(records: &Records<'_>, needs: &Needs) -> Measured {
 }
 
 impl Measured {
-    /// One area after the other from `base` up, each on pages of its own.
+    /// Places the areas one after the other from `base`, each on a new page.
     #[must_use]
     pub fn at(&self, base: u64) -> Layout {
         let mut next = base;
         let mut areas = self.areas.clone();
         for area in &mut areas {
-            // Near the end of the address space it goes on at 0, as the machine's own arithmetic does.
+            // At the end of the address space, addresses wrap around, as they do in the machine's arithmetic.
             area.address = next.wrapping_add(area.align - 1) & !(area.align - 1);
             next = area.address.wrapping_add(area.size.next_multiple_of(PAGE));
         }
         self.in_areas(areas)
     }
 
-    /// Each area where it says; as many and of the same kinds as [`Measured::areas`].
+    /// Places each section in an area with an address. There must be as many areas as in [`Measured::areas`], of the
+    /// same kinds.
     #[must_use]
     pub fn in_areas(&self, areas: Vec<Area>) -> Layout {
         let base = |kind: Kind| areas.iter().find(|a| a.kind == kind).map_or(0, |a| a.address);
@@ -143,14 +144,18 @@ impl Measured {
         }
     }
 
-    /// The sections that `given` names exactly where it says, by name; everything else from `base` up,
-    /// or if that is `None`, from the page after the last of them.
+    /// Places the sections in `given`, by name, at exact addresses. All other sections follow from `base`, or if that
+    /// is `None`, from the page after the last given section.
+    ///
+    /// # Errors
+    /// [`Error::Module`](relobox_core::Error::Module) if a given section does not exist, overlaps another or is not
+    /// aligned.
     pub fn at_sections(&self, records: &Records<'_>, given: &[(Vec<u8>, u64)], base: Option<u64>) -> Result<Layout> {
-        let mut problems = Problems::default();
-        // Of several with one name, the first.
+        let mut problems = Diagnostics::default();
+        // The first of several sections with one name counts.
         let by_name: HashMap<&[u8], u64> = given.iter().rev().map(|(name, address)| (&name[..], *address)).collect();
         let named = |name: &[u8]| by_name.get(name).copied();
-        let misplaced = |text: String| Problem::new("misplaced-section", records.name, text);
+        let misplaced = |text: String| Diagnostic::new("misplaced-section", records.name, text);
         let exact: Vec<Option<u64>> = records
             .sections
             .iter()
@@ -160,18 +165,18 @@ impl Measured {
         let last = exact.iter().zip(records.sections).filter_map(|(a, s)| a.map(|a| a.wrapping_add(s.size))).max();
         let Some(rest) = base.or(last.map(|end| end.wrapping_add(PAGE - 1) & !(PAGE - 1))) else {
             let text = "none of the sections that were given an address is in the module's memory";
-            return Err(Problem::new("misplaced-section", records.name, text)
+            return Err(Diagnostic::new("misplaced-section", records.name, text)
                 .hint("--base gives the rest a place")
                 .into());
         };
-        // What is not named moves together: its areas shrink to it.
+        // The sections that are not named move together, and their areas shrink to them.
         let mut layout = self.without(records, &exact).at(rest);
         for (i, address) in exact.iter().enumerate() {
             let Some(address) = *address else { continue };
             layout.addresses[i] = address;
             let align = self.aligned[i];
             if !address.is_multiple_of(align) {
-                problems.add(|| Problem {
+                problems.add(|| Diagnostic {
                     section: Some(records.section_name(i as u32)),
                     ..misplaced(format!("{address:#x} is not a multiple of its alignment, {align:#x}"))
                 });
@@ -213,7 +218,7 @@ impl Measured {
             *offset = end.next_multiple_of(self.aligned[i]);
             *end = *offset + records.sections[i].size;
         }
-        // Synthetic sections keep their places behind what the module itself has of that kind.
+        // Synthetic sections stay behind the module's own sections of their kind.
         let areas = rest.areas.iter_mut();
         let synthetic: HashSet<Kind> = rest.synthetic.iter().map(|(kind, _)| *kind).collect();
         areas.for_each(|a| {

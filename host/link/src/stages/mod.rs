@@ -1,4 +1,4 @@
-//! The stages, in their order. Each takes what the one before it made; [`link`](crate::link) runs them.
+//! The stages, in their order. Each one uses the results of the one before, and [`link`](crate::link) runs them.
 
 pub mod apply;
 pub mod confine;

@@ -1,7 +1,7 @@
-//! Open: a file's bytes, straight into a guest's memory.
+//! Open: reads a file into a guest's memory.
 //!
-//! Regular files only, up to a limit.
-//! The host looks at the first bytes of a file, to see whether it is packed, and at nothing else.
+//! Only regular files up to a limit are read. The host examines the first bytes, to see whether the file is compressed,
+//! and nothing else of it.
 
 use crate::guests::Guests;
 use crate::report;
@@ -9,17 +9,17 @@ use crate::sandbox::Instance;
 use crate::views::{bytes, record, table};
 use cap_std::fs::File;
 use relobox_abi::{Span, Unpacked, export};
-use relobox_core::error::{Error, Misbehaviour, Result};
+use relobox_core::diagnostic::Diagnostic;
+use relobox_core::error::{Error, GuestError, Result};
 use relobox_core::files::{self, Kind};
 use relobox_core::limits;
-use relobox_core::problem::Problem;
 use relobox_core::sealed::{checked_length, is_packed};
 use std::io::{Read, Seek as _};
 use std::path::Path;
 
-/// Something to link: a name for messages, and bytes that can be read once.
+/// A source of bytes that can be read once.
 pub enum Source {
-    /// A file, and its length.
+    /// An open file, and its length in bytes.
     File(File, u64),
     /// Bytes in memory.
     Bytes(Vec<u8>),
@@ -27,13 +27,20 @@ pub enum Source {
 
 impl Source {
     /// Opens a regular file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be opened, [`Error::Usage`] if it is not a regular file, [`Error::Module`] if it is
+    /// too large.
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::from_std(files::open(path, Kind::Regular)?);
         Self::from_file(file, path)
     }
 
-    /// A file that is open already; it must be a regular one.
-    pub fn from_file(file: File, path: &Path) -> Result<Self> {
+    /// Uses an open file, which must be a regular one. `path` is for messages.
+    ///
+    /// # Errors
+    /// As [`Source::open`].
+    pub(crate) fn from_file(file: File, path: &Path) -> Result<Self> {
         let meta = file.metadata().map_err(Error::io(path))?;
         if !meta.is_file() {
             return Err(Error::Usage(format!("{}: not a regular file", path.display())));
@@ -41,7 +48,7 @@ impl Source {
         Ok(Self::File(file, meta.len()))
     }
 
-    /// How many bytes.
+    /// Returns the length in bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
         match self {
@@ -50,7 +57,7 @@ impl Source {
         }
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -77,7 +84,7 @@ impl Source {
         Ok(magic)
     }
 
-    /// Fills `memory`, which is as long as the source.
+    /// Reads the source into `memory`, which must have its length.
     fn read_into(self, memory: &mut [u8]) -> std::io::Result<()> {
         match self {
             Self::File(mut file, _) => file.read_exact(memory),
@@ -91,13 +98,17 @@ impl Source {
 
 /// A file in the engine's memory.
 pub struct Opened {
-    /// The engine, with nothing but the file in it.
+    /// The engine, which has seen nothing but this file.
     pub engine: Instance,
-    /// Where the file lies.
+    /// The place of the file in its memory.
     pub file: Span,
 }
 
-/// Brings `source`, unpacked if need be, into a fresh engine.
+/// Reads `source` into a new engine, and decompresses it if necessary. `name` is for messages.
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be read, [`Error::Module`] if it is too large or a damaged stream, [`Error::Guest`] if a
+/// guest breaks its contract.
 pub fn open(guests: &Guests, name: &str, mut source: Source) -> Result<Opened> {
     let packed = is_packed(&source.magic().map_err(Error::io(name))?);
     if packed {
@@ -113,7 +124,10 @@ fn length(name: &str, source: &Source) -> Result<u64> {
     checked_length(name, source.len())
 }
 
-/// Reads the whole of `source` into room that the guest reserves for it.
+/// Reads the whole of `source` into memory that the guest reserves.
+///
+/// # Errors
+/// As [`open`].
 pub fn bring(guest: &mut Instance, name: &str, source: Source) -> Result<Span> {
     let len = source.len();
     let at = guest.reserve(len)?;
@@ -122,17 +136,17 @@ pub fn bring(guest: &mut Instance, name: &str, source: Source) -> Result<Span> {
     Ok(Span { at, len: len as u32 })
 }
 
-/// A symbol file's bytes, unpacked in the sandbox if they are packed. Distributions ship /lib/modules/VERSION/symvers.xz.
+/// Returns the bytes of a symbol file, decompressed in the sandbox if necessary. Distributions ship
+/// /lib/modules/VERSION/symvers.xz.
 ///
 /// # Errors
-///
-/// The stream is damaged, or it unpacks to more than [`limits::SYMBOLS`] bytes.
+/// [`Error::Usage`] if the stream is damaged or has more than [`limits::SYMBOLS`] bytes.
 pub fn unpacked(guests: &Guests, path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>> {
     match bytes.first_chunk() {
         Some(magic) if is_packed(magic) => {
             let unpacked = unpack(guests, &path.display().to_string(), Source::Bytes(bytes), limits::SYMBOLS);
             unpacked.map_err(|error| match error {
-                // No module is at fault.
+                // The file is not a module.
                 Error::Module(_) => Error::Usage(error.to_string()),
                 other => other,
             })
@@ -147,11 +161,15 @@ fn unpack(guests: &Guests, name: &str, source: Source, limit: u64) -> Result<Vec
     unpack_in(&mut guest, name, source, limit)
 }
 
-/// The same in an instance that the caller keeps, whatever comes of it.
+/// Decompresses `source` in an instance of the caller, to at most `limit` bytes. After an error, the caller still has
+/// the instance.
+///
+/// # Errors
+/// As [`open`].
 pub fn unpack_in(guest: &mut Instance, name: &str, source: Source, limit: u64) -> Result<Vec<u8>> {
     let packed = bring(guest, name, source)?;
     let answer = guest.call(export::UNPACK, (packed.at, packed.len, limit as u32))?;
-    let read = |memory: &[u8]| -> Result<Result<Vec<u8>, Vec<Problem>>, Misbehaviour> {
+    let read = |memory: &[u8]| -> Result<Result<Vec<u8>, Vec<Diagnostic>>, GuestError> {
         let unpacked: &Unpacked = record(memory, answer)?;
         let faults = table(memory, unpacked.faults)?;
         if faults.is_empty() {
@@ -159,5 +177,5 @@ pub fn unpack_in(guest: &mut Instance, name: &str, source: Source, limit: u64) -
         }
         Ok(Err(report::file_faults(memory, name, faults, |_| None)))
     };
-    read(guest.memory()).map_err(|what| guest.misbehaved(what))?.map_err(Error::Module)
+    read(guest.memory()).map_err(|what| guest.guest_error(what))?.map_err(Error::Module)
 }

@@ -1,16 +1,19 @@
-//! Place: a linked module's areas become memory of a kernel, and the kernel is told to make a module of them.
+//! Place: a linked module's areas become memory of a kernel, which makes a module of them.
 
 use crate::link::Linked;
 use crate::stages::layout::{Layout, Measured};
 use relobox_abi::export_flag;
 use relobox_core::areas::{ABSENT, Area, Kind};
+use relobox_core::diagnostic::Diagnostic;
 use relobox_core::error::Result;
-use relobox_core::kernel::{Export, Failure, Form, Image, Kernel, Load, Loaded, Protection, Request};
-use relobox_core::problem::Problem;
+use relobox_core::kernel::{Export, Image, Kernel, KernelError, Load, LoadFormat, Loaded, Protection, Request};
 use std::path::Path;
 
-/// Asks the kernel for the areas, and gives every section its address in them.
-pub fn allocate(kernel: &mut dyn Kernel, measured: &Measured) -> Result<Layout, Failure> {
+/// Allocates the areas in the kernel, and gives every section its address in them.
+///
+/// # Errors
+/// A [`KernelError`] if the kernel does not allocate them.
+pub fn allocate(kernel: &mut dyn Kernel, measured: &Measured) -> Result<Layout, KernelError> {
     let wanted: Vec<_> =
         measured.areas.iter().map(|a| Request { kind: a.kind, size: a.size, align: a.align }).collect();
     let addresses = kernel.allocate(&wanted)?;
@@ -18,67 +21,70 @@ pub fn allocate(kernel: &mut dyn Kernel, measured: &Measured) -> Result<Layout, 
     Ok(measured.in_areas(areas.collect()))
 }
 
-/// Hands the module to the kernel in the form that it takes.
+/// Hands the module to the kernel in the format that it takes. `args` are the module's parameters.
+///
+/// # Errors
+/// A [`PlaceError`] if the kernel refuses the module, or if the module does not fit into its areas.
 pub fn place(
     kernel: &mut dyn Kernel,
-    form: Form,
+    form: LoadFormat,
     linked: &mut Linked,
     name: &str,
     args: &str,
-) -> Result<Loaded, Placing> {
+) -> Result<Loaded, PlaceError> {
     match form {
-        Form::Areas => put(kernel, linked)?,
-        Form::Relocated(_) | Form::Original => {}
+        LoadFormat::Areas => put(kernel, linked)?,
+        LoadFormat::Relocated(_) | LoadFormat::Original => {}
     }
     let mut load = load(linked, name, args);
-    if matches!(form, Form::Relocated(_)) {
-        load.image = Some(image_of(kernel, linked).map_err(Placing::Module)?);
+    if matches!(form, LoadFormat::Relocated(_)) {
+        load.image = Some(image_of(kernel, linked).map_err(PlaceError::Module)?);
     }
-    kernel.load(&load).map_err(Placing::Kernel)
+    kernel.load(&load).map_err(PlaceError::Kernel)
 }
 
-/// The module as a file whose relocations are done, and what they were done for.
+/// Writes the module as a relocated file, with the addresses and values that it was relocated for.
 fn image_of(kernel: &mut dyn Kernel, linked: &mut Linked) -> Result<Image> {
     let path = Path::new("memfd");
     let file = kernel.file(&mut |file| linked.emit_to(relobox_abi::emit::RELOCATED_KO, path, file))?;
     let (mut sections, symbols) = (linked.layout.addresses.clone(), linked.resolved.values.clone());
     if !linked.layout.synthetic.is_empty() {
-        // The engine appends them, and a table of names.
+        // The engine appends these, and a table of names.
         sections.extend(&linked.layout.synthetic);
         sections.push(ABSENT);
     }
     Ok(Image { file, sections, symbols })
 }
 
-/// Puts and protects every area.
-pub(crate) fn put(kernel: &mut dyn Kernel, linked: &Linked) -> Result<(), Placing> {
+/// Writes and protects every area.
+pub(crate) fn put(kernel: &mut dyn Kernel, linked: &Linked) -> Result<(), PlaceError> {
     for area in &linked.layout.areas {
-        let image = image(linked, area).map_err(Placing::Module)?;
+        let image = image(linked, area).map_err(PlaceError::Module)?;
         if !image.is_empty() {
-            kernel.put(area.address, &image).map_err(Placing::Kernel)?;
+            kernel.put(area.address, &image).map_err(PlaceError::Kernel)?;
         }
     }
-    // Nothing is executable before everything has arrived.
+    // No area becomes executable before all of them are written.
     for area in &linked.layout.areas {
         let protection = match area.kind {
             Kind::Text | Kind::InitText => Protection::ReadExecute,
             Kind::RoData | Kind::InitRoData => Protection::ReadOnly,
             Kind::RoAfterInit | Kind::Data | Kind::InitData | Kind::PerCpu | Kind::Core | Kind::Init => continue,
         };
-        kernel.protect(area.address, protection).map_err(Placing::Kernel)?;
+        kernel.protect(area.address, protection).map_err(PlaceError::Kernel)?;
     }
     Ok(())
 }
 
-/// Why a module was not placed.
-pub enum Placing {
-    /// The kernel would not.
-    Kernel(Failure),
-    /// What was linked does not fit together.
+/// Why a module was not loaded.
+pub enum PlaceError {
+    /// The kernel refused it.
+    Kernel(KernelError),
+    /// The module does not fit into its areas, or the engine could not write it.
     Module(relobox_core::Error),
 }
 
-/// An area's contents, up to the last byte that is not zero of itself: fresh areas are.
+/// Returns an area's contents, up to the last section that has any: new areas are zero.
 fn image(linked: &Linked, area: &Area) -> Result<Vec<u8>> {
     let records = linked.module.records();
     let own = (0..)
@@ -95,9 +101,9 @@ fn image(linked: &Linked, area: &Area) -> Result<Vec<u8>> {
         let end = start.checked_add(contents.len() as u64).filter(|end| *end <= area.size);
         let Some(end) = end else {
             let text = format!("{} bytes at {address:#x} do not fit their area", contents.len());
-            return Err(Problem::new("misplaced-section", records.name, text).into());
+            return Err(Diagnostic::new("misplaced-section", records.name, text).into());
         };
-        // The kernel has granted the area, so its size is one that memory can have.
+        // The kernel has granted the area, so its size is possible for memory.
         if image.len() < end as usize {
             image.resize(end as usize, 0);
         }

@@ -1,48 +1,50 @@
-//! Resolve: every symbol of the module gets its value, by the kernel's rules and the kernel's policy.
+//! Resolve: every symbol of the module gets its value, by the kernel's rules and policy.
 //!
-//! Rules (simplify_symbols in kernel/module/main.c): a defined symbol is its section's address plus
-//! its value; an absolute one is its value; an undefined one is looked up; an undefined weak one that
-//! nobody defines is 0; a common one is an error.
-//! Policy: CRCs agree where both sides have one; GPL-only symbols need a GPL-compatible licence;
-//! a namespace must be imported. One that begins with `module:` lists the modules that may use its symbols
-//! (EXPORT_SYMBOL_FOR_MODULES, Linux 6.16), and nobody imports it.
+//! The rules are those of simplify_symbols in kernel/module/main.c. The value of a defined symbol is its section's
+//! address plus its `st_value`. An absolute symbol has its `st_value`. An undefined symbol is looked up; if it is weak
+//! and not found, its value is 0. A common symbol is an error.
+//!
+//! The policy: CRCs must agree if both sides have one, GPL-only symbols need a GPL-compatible licence, and a namespace
+//! must be imported. A namespace that begins with `module:` cannot be imported: it lists the modules that may use its
+//! symbols (EXPORT_SYMBOL_FOR_MODULES, Linux 6.16).
 
 use crate::needs::Needs;
 use crate::records::Records;
 use crate::stages::layout::Layout;
 use relobox_abi::{Supplied, Symbol, supply, symbol_flag};
 use relobox_core::areas::ABSENT;
+use relobox_core::diagnostic::{Diagnostic, Diagnostics};
 use relobox_core::error::{Error, Result};
-use relobox_core::problem::{Problem, Problems};
 use relobox_core::symbols::{Definition, Symbols};
 use relobox_core::text::decoded;
 use std::collections::{HashMap, HashSet};
 
-/// Where undefined symbols come from.
+/// The definitions of undefined symbols.
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
-    /// Definitions.
+    /// The symbol tables.
     pub symbols: &'a Symbols,
-    /// A dry run: a symbol that is defined, but has no address, gets one from here upwards; and where
-    /// nobody said what the kernel defines, so does every undefined one.
+    /// In a dry run, the address from which symbols without an address are placed. If no symbol table of the kernel was
+    /// given, this also applies to all undefined symbols.
     pub assume: Option<u64>,
 }
 
-/// Values, and where they came from.
+/// The values of symbols, and where they come from.
 #[derive(Default)]
 pub struct Resolved {
-    /// By symbol index.
+    /// The values by symbol index.
     pub values: Vec<u64>,
-    /// By [`Needs::kernel_symbols`].
+    /// The values by index in [`Needs::kernel_symbols`].
     pub kernel_symbols: Vec<u64>,
-    /// Addresses of function descriptors, by symbol, ascending.
+    /// The addresses of function descriptors, by symbol index, ascending.
     pub descriptors: Vec<(u32, u64)>,
-    /// The modules that define what this one needs, in the order of first use.
+    /// The modules that define symbols of this one, in the order of first use.
     pub uses: Vec<String>,
 }
 
 impl Resolved {
-    /// What others know a symbol of the module by: its function descriptor where it has one, else its value.
+    /// Returns the address by which other modules refer to a symbol: that of its function descriptor if it has one, or
+    /// else its value.
     #[must_use]
     pub fn known_by(&self, symbol: u32) -> u64 {
         match self.descriptors.binary_search_by_key(&symbol, |d| d.0) {
@@ -52,17 +54,20 @@ impl Resolved {
     }
 }
 
-/// Licences that may use GPL-only symbols (include/linux/license.h).
+/// Licences of modules that may use GPL-only symbols (include/linux/license.h).
 const GPL_COMPATIBLE: [&[u8]; 6] =
     [b"GPL", b"GPL v2", b"GPL and additional rights", b"Dual BSD/GPL", b"Dual MIT/GPL", b"Dual MPL/GPL"];
 
-/// Values for every symbol; `Err` has every symbol that has none, and every breach of policy.
+/// Computes the value of every symbol.
+///
+/// # Errors
+/// [`Error::Module`] with every symbol that has no value, and every breach of the policy.
 pub fn resolve(records: &Records<'_>, needs: &Needs, layout: &Layout, sources: Sources<'_>) -> Result<Resolved> {
     let mut supplied: HashMap<u32, &(Supplied, Vec<u8>)> = HashMap::new();
     for s in &needs.supplied {
         supplied.insert(s.0.symbol, s);
     }
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let mut uses: Vec<String> = Vec::new();
     let mut used: HashSet<&str> = HashSet::new();
     let policy = Policy::new(records);
@@ -126,8 +131,8 @@ pub fn resolve(records: &Records<'_>, needs: &Needs, layout: &Layout, sources: S
     }
 }
 
-/// Symbols that relocations use, and whose section will not be in memory: what they refer to is somebody else's.
-fn gone(records: &Records<'_>, layout: &Layout, problems: &mut Problems) {
+/// Reports symbols that relocations use and whose section will not be in memory: that address could belong to anything.
+fn gone(records: &Records<'_>, layout: &Layout, problems: &mut Diagnostics) {
     let absent = |s: &Symbol| s.section != 0 && layout.addresses[s.section as usize] == ABSENT;
     let absent: Vec<bool> = records.symbols.iter().map(absent).collect();
     let used = |symbol: u32| absent.get(symbol as usize).copied().unwrap_or(false);
@@ -143,12 +148,12 @@ fn gone(records: &Records<'_>, layout: &Layout, problems: &mut Problems) {
     }
 }
 
-fn defined(records: &Records<'_>, layout: &Layout, i: u32, s: &Symbol, problems: &mut Problems) -> u64 {
+fn defined(records: &Records<'_>, layout: &Layout, i: u32, s: &Symbol, problems: &mut Diagnostics) -> u64 {
     if s.flags & symbol_flag::COMMON != 0 {
-        // The kernel tolerates the marker that link-time optimisation leaves.
+        // The kernel ignores the marker of link-time optimisation.
         if !records.bytes(s.name).starts_with(b"__gnu_lto") {
             problems.add(|| {
-                about(records, i, "common-symbol", "a common symbol has no place in a module")
+                about(records, i, "common-symbol", "a common symbol is not allowed in a module")
                     .hint("compile with -fno-common")
             });
         }
@@ -163,17 +168,24 @@ fn defined(records: &Records<'_>, layout: &Layout, i: u32, s: &Symbol, problems:
     }
 }
 
-/// The version `want` of a symbol is not the one that there is; the symbol is for the caller to name.
-pub fn crc_mismatch(records: &Records<'_>, want: u32, have: u32) -> Problem {
+/// Returns a diagnostic that the module was compiled against version `want` of a symbol, and that it has version
+/// `have`. The caller adds the symbol's name.
+pub(crate) fn crc_mismatch(records: &Records<'_>, want: u32, have: u32) -> Diagnostic {
     let text = format!("the module was compiled against version {want:#010x} of a symbol that is now {have:#010x}");
-    Problem::new("crc-mismatch", records.name, text).hint("compile it against this kernel")
+    Diagnostic::new("crc-mismatch", records.name, text).hint("compile it against this kernel")
 }
 
-fn about(records: &Records<'_>, symbol: u32, kind: &'static str, text: impl Into<String>) -> Problem {
-    Problem { symbol: records.symbol_name(symbol), ..Problem::new(kind, records.name, text) }
+fn about(records: &Records<'_>, symbol: u32, kind: &'static str, text: impl Into<String>) -> Diagnostic {
+    Diagnostic { symbol: records.symbol_name(symbol), ..Diagnostic::new(kind, records.name, text) }
 }
 
-fn missing(records: &Records<'_>, symbol: u32, name: &[u8], found: Option<&Definition>, symbols: &Symbols) -> Problem {
+fn missing(
+    records: &Records<'_>,
+    symbol: u32,
+    name: &[u8],
+    found: Option<&Definition>,
+    symbols: &Symbols,
+) -> Diagnostic {
     match found {
         Some(_) if symbols.hides(name) => {
             let hint = "the kernel shows addresses to root (CAP_SYSLOG) only, and while kernel.kptr_restrict is 0 or 1";
@@ -192,11 +204,11 @@ fn missing(records: &Records<'_>, symbol: u32, name: &[u8], found: Option<&Defin
     }
 }
 
-/// How a namespace begins that lists modules.
+/// The prefix of a namespace that lists modules.
 pub(crate) const FOR_MODULES: &str = "module:";
 
-/// Whether a list of `a,b-*` has this module: `*` at the end of a name stands for any ending, and `-` and `_` are the
-/// same. As verify_module_namespace of kernel/module/main.c.
+/// Returns whether a list such as `a,b-*` contains this module, as verify_module_namespace does in
+/// kernel/module/main.c. A `*` at the end of a name stands for any suffix, and `-` and `_` are the same.
 fn is_listed(list: &[u8], module: &[u8]) -> bool {
     let same = |a: &[u8], b: &[u8]| {
         let one = |c: &u8| if *c == b'-' { b'_' } else { *c };
@@ -208,27 +220,27 @@ fn is_listed(list: &[u8], module: &[u8]) -> bool {
     })
 }
 
-/// What the module imports of that kind, which the kernel refuses whatever else it asks for (setup_modinfo).
-fn imported_lists(records: &Records<'_>) -> Option<Problem> {
+/// Returns a diagnostic if the module imports such a namespace. The kernel then refuses it (setup_modinfo).
+fn imported_lists(records: &Records<'_>) -> Option<Diagnostic> {
     let mut imports = records.modinfo_all("import_ns");
     let list = imports.find(|namespace| namespace.starts_with(FOR_MODULES.as_bytes()))?;
-    let text = format!("the module imports {}, and such a namespace is for those that it lists", decoded(list));
-    Some(Problem::new("namespace", records.name, text).hint("take the MODULE_IMPORT_NS out"))
+    let text = format!("the module imports {}, but only the modules that it lists may use its symbols", decoded(list));
+    Some(Diagnostic::new("namespace", records.name, text).hint("remove the MODULE_IMPORT_NS"))
 }
 
-/// What the kernel checks besides.
+/// The policy checks of the kernel.
 struct Policy<'a> {
     gpl: bool,
-    /// As the kernel knows the module.
+    /// The module's name, as the kernel writes it.
     name: String,
     imports: HashSet<&'a [u8]>,
-    /// The CRCs that the module was compiled against, sorted; a name may have two that differ, in two tables.
+    /// The CRCs that the module was compiled against, sorted. A name may have two different ones, in two tables.
     crcs: Vec<(&'a [u8], u32)>,
 }
 
 impl<'a> Policy<'a> {
     fn new(records: &Records<'a>) -> Self {
-        // What is no module (a plain object) has no licence to judge.
+        // An object that is not a module has no licence to check.
         let gpl = match records.modinfo("license") {
             Some(license) => GPL_COMPATIBLE.contains(&license),
             None => records.modinfo.is_empty(),
@@ -239,16 +251,17 @@ impl<'a> Policy<'a> {
         Self { gpl, name: records.module_name(), imports, crcs }
     }
 
-    fn check(&self, records: &Records<'_>, i: u32, name: &[u8], found: &Definition, problems: &mut Problems) {
+    fn check(&self, records: &Records<'_>, i: u32, name: &[u8], found: &Definition, problems: &mut Diagnostics) {
         if found.gpl && !self.gpl {
-            let text = "the symbol is for GPL-compatible modules only, and the module's licence is another";
+            let text = "the symbol is for GPL-compatible modules only, and the module has another licence";
             problems.add(|| about(records, i, "gpl-only", text));
         }
         if let Some(modules) = found.namespace.strip_prefix(FOR_MODULES) {
             if !is_listed(modules.as_bytes(), self.name.as_bytes()) {
                 problems.add(|| {
                     let text = format!("the symbol is for other modules only: {}", decoded(modules.as_bytes()));
-                    about(records, i, "namespace", text).hint("a module's name decides, nothing can be imported")
+                    about(records, i, "namespace", text)
+                        .hint("the module's name decides, and the namespace cannot be imported")
                 });
             }
         } else if !found.namespace.is_empty() && !self.imports.contains(found.namespace.as_bytes()) {
@@ -258,17 +271,17 @@ impl<'a> Policy<'a> {
                 about(records, i, "namespace", text).hint(format!("MODULE_IMPORT_NS({namespace})"))
             });
         }
-        // A symbol that a plugin has looked up by another name may have its version by either.
+        // If the plugin has renamed a symbol, its version may be under either name.
         let own = records.bytes(records.symbols[i as usize].name);
         let versions = self.of(name).iter().chain(if own == name { &[] } else { self.of(own) });
         if let Some(have) = found.crc
             && let Some((_, want)) = versions.into_iter().find(|(_, want)| *want != have)
         {
-            problems.add(|| Problem { symbol: records.symbol_name(i), ..crc_mismatch(records, *want, have) });
+            problems.add(|| Diagnostic { symbol: records.symbol_name(i), ..crc_mismatch(records, *want, have) });
         }
     }
 
-    /// The versions of a name.
+    /// Returns the versions of a name.
     fn of(&self, name: &[u8]) -> &[(&'a [u8], u32)] {
         let start = self.crcs.partition_point(|(known, _)| *known < name);
         let rest = &self.crcs[start..];

@@ -3,7 +3,7 @@
 use super::list::Listed;
 use crate::cli::common::{self, Common};
 use crate::cli::output;
-use relobox::description::{About, PluginRow};
+use relobox::description::{PluginDescription, PluginRow};
 use relobox::guests::{Guests, Plugin};
 use relobox::picture::svg;
 use relobox::pins::is_named;
@@ -48,7 +48,7 @@ struct RowReport {
 }
 
 impl RowReport {
-    fn of(row: &PluginRow, about: &About) -> Self {
+    fn of(row: &PluginRow, about: &PluginDescription) -> Self {
         Self {
             kind: row.row.kind,
             name: row.name.clone(),
@@ -177,7 +177,7 @@ fn named<'a>(guests: &'a Guests, arch: &str) -> Result<&'a Arc<Plugin>> {
             Ok(plugin) => plugin,
         };
         let (digest, called) = (plugin.guest.digest(), [name, plugin.about.name.as_str()]);
-        let meant = called.iter().any(|name| is_named(arch, name, digest)) && !guests.is_passed_over(plugin);
+        let meant = called.iter().any(|name| is_named(arch, name, digest)) && !guests.is_excluded(plugin);
         if meant && found.iter().all(|other| other.guest.digest() != digest) {
             found.push(plugin);
         }

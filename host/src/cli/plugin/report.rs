@@ -4,7 +4,7 @@ use crate::cli::output;
 use comfy_table::{CellAlignment, Table, presets};
 use relobox::Result;
 use relobox::description::PluginRow;
-use relobox::kit::{ConformanceReport, Diagnostic, Group, PluginUnderTest, Reproducer, RowCoverage};
+use relobox::kit::{ConformanceReport, Group, PluginDiagnostic, PluginUnderTest, Reproducer, RowCoverage};
 use relobox::text::hex;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ pub(super) struct CheckReport {
 #[derive(Serialize)]
 pub(super) struct FailureReport {
     #[serde(flatten)]
-    diagnostic: Diagnostic,
+    diagnostic: PluginDiagnostic,
     #[serde(skip_serializing_if = "Option::is_none")]
     oracle: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -195,7 +195,7 @@ impl TestReport {
     }
 }
 
-fn print_diagnostic(c: &Diagnostic) {
+fn print_diagnostic(c: &PluginDiagnostic) {
     output::line(format_args!("  {}", c.about));
     output::line(format_args!("    expected {}", c.expected));
     output::line(format_args!("    got      {}", c.actual));
@@ -221,13 +221,13 @@ pub(super) fn list(conformance: &ConformanceReport, json: bool) {
 }
 
 /// Prints the result of a replay.
-pub(super) fn replayed(made: &Reproducer, diagnostic: Option<Diagnostic>, json: bool) -> Result<ExitCode> {
+pub(super) fn replayed(made: &Reproducer, diagnostic: Option<PluginDiagnostic>, json: bool) -> Result<ExitCode> {
     #[derive(Serialize)]
     struct Replayed {
         oracle: String,
         passed: bool,
         #[serde(flatten)]
-        diagnostic: Option<Diagnostic>,
+        diagnostic: Option<PluginDiagnostic>,
     }
     let passed = diagnostic.is_none();
     if json {

@@ -9,7 +9,7 @@ use super::all::entries;
 use super::entry::{Entry, Kind};
 use crate::process::arena::Arena;
 use crate::protocol::{Export, Protection};
-use crate::refusal::Refusal;
+use crate::sim_error::SimError;
 
 /// push %rbp; mov %rsp,%rbp; and $-16,%rsp
 const ENTER: [u8; 8] = [0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xe4, 0xf0];
@@ -47,7 +47,7 @@ pub(crate) struct Image {
 
 impl Image {
     /// Builds the image in new areas of the arena.
-    pub(crate) fn build(arena: &mut Arena) -> Result<Image, Refusal> {
+    pub(crate) fn build(arena: &mut Arena) -> Result<Image, SimError> {
         let all = entries();
         let mut text = Vec::new();
         let mut offsets = BTreeMap::new();
@@ -62,7 +62,7 @@ impl Image {
             offsets.insert(*name, text.len() as u64);
             text.extend_from_slice(&code);
         }
-        let place = |arena: &mut Arena, bytes: &[u8], protection| -> Result<u64, Refusal> {
+        let place = |arena: &mut Arena, bytes: &[u8], protection| -> Result<u64, SimError> {
             let address = arena.allocate(bytes.len().max(1) as u64, 4096)?.address;
             arena.write(address, bytes)?;
             if protection != Protection::ReadWrite {

@@ -1,4 +1,4 @@
 ;; An export's name lies beyond the file.
-;; => Answer: an export of the module is out of bounds
+;; => MalformedAnswer: an export of the module is out of bounds
 
 (data (i32.const 0x7c0) (i32 -1 3))

@@ -1,4 +1,4 @@
 ;; A group has more relocations than there are.
-;; => Answer: a group of relocations of the module is out of bounds
+;; => MalformedAnswer: a group of relocations of the module is out of bounds
 
 (data (i32.const 0x708) (i32 3))

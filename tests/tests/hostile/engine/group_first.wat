@@ -1,4 +1,4 @@
 ;; A group leaves out a relocation.
-;; => Answer: a group of relocations of the module is out of bounds
+;; => MalformedAnswer: a group of relocations of the module is out of bounds
 
 (data (i32.const 0x704) (i32 1 1))

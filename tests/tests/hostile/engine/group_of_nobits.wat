@@ -1,4 +1,4 @@
 ;; A group patches .bss.
-;; => Answer: a group of relocations of the module is out of bounds
+;; => MalformedAnswer: a group of relocations of the module is out of bounds
 
 (data (i32.const 0x700) (i32 2))

@@ -1,4 +1,4 @@
 ;; A group's end overflows.
-;; => Answer: a group of relocations of the module is out of bounds
+;; => MalformedAnswer: a group of relocations of the module is out of bounds
 
 (data (i32.const 0x704) (i32 2 -1))

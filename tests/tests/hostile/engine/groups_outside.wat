@@ -1,4 +1,4 @@
 ;; Its groups lie beyond its memory.
-;; => Answer: 4096 records at 0x3fff0 lie outside its memory
+;; => MalformedAnswer: 4096 records at 0x3fff0 lie outside its memory
 
 (data (i32.const 0x420) (i32 0x3fff0 4096))

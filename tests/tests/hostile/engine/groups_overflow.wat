@@ -1,4 +1,4 @@
 ;; It has so many groups that their size overflows.
-;; => Answer: a table of the module is out of bounds
+;; => MalformedAnswer: a table of the module is out of bounds
 
 (data (i32.const 0x420) (i32 0x500 -1))

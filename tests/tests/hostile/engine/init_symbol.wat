@@ -1,4 +1,4 @@
 ;; The module's init is a symbol that does not exist.
-;; => Answer: a module's entry of the module is out of bounds
+;; => MalformedAnswer: a module's entry of the module is out of bounds
 
 (data (i32.const 0x448) (i32 3))

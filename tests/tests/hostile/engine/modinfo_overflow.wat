@@ -1,4 +1,4 @@
 ;; It has so many modinfo that their size overflows.
-;; => Answer: 4294967295 records at 0x500 lie outside its memory
+;; => MalformedAnswer: 4294967295 records at 0x500 lie outside its memory
 
 (data (i32.const 0x430) (i32 0x500 -1))

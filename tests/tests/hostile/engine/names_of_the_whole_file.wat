@@ -1,5 +1,5 @@
 ;; Every one of 100,000 undefined symbols has the whole file as its name.
-;; => Answer: the length of all names of the module is out of bounds
+;; => MalformedAnswer: the length of all names of the module is out of bounds
 
 (data (i32.const 0x418) (i32 0x100000 100000))
 

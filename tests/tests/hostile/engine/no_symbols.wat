@@ -1,4 +1,4 @@
 ;; There are no symbols.
-;; => Answer: a symbol of the module is out of bounds
+;; => MalformedAnswer: a symbol of the module is out of bounds
 
 (data (i32.const 0x418) (i32 0 0))

@@ -1,5 +1,5 @@
 ;; The file that it wrote is its whole memory, 1000 times.
-;; => Answer: its file has 262144000 bytes, more than it could hold
+;; => MalformedAnswer: its file has 262144000 bytes, more than it could hold
 
 (data (i32.const 0x808) (i32 0x1000 1000))
 

@@ -1,4 +1,4 @@
 ;; A relocation names a symbol that does not exist: the plugin finds that.
-;; => Module: names symbol 77
+;; => Module: refers to symbol 77
 
 (data (i32.const 0x754) (i32 77))

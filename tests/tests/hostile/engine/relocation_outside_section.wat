@@ -1,4 +1,4 @@
 ;; A relocation lies beyond its section: the plugin finds that.
-;; => Module: does not lie in its section
+;; => Module: lies outside its section
 
 (data (i32.const 0x740) (i64 0x1000))

@@ -1,4 +1,4 @@
 ;; A section's alignment is 24.
-;; => Answer: a section of the module is out of bounds
+;; => MalformedAnswer: a section of the module is out of bounds
 
 (data (i32.const 0x548) (i64 24))

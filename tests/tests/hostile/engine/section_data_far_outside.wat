@@ -1,4 +1,4 @@
 ;; A section's contents begin at the end of the address space.
-;; => Answer: a section of the module is out of bounds
+;; => MalformedAnswer: a section of the module is out of bounds
 
 (data (i32.const 0x558) (i32 -16 32))

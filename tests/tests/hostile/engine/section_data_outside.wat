@@ -1,4 +1,4 @@
 ;; A section's contents lie beyond the file.
-;; => Answer: a section of the module is out of bounds
+;; => MalformedAnswer: a section of the module is out of bounds
 
 (data (i32.const 0x558) (i32 100 32))

@@ -1,4 +1,4 @@
 ;; A section's name lies beyond the file.
-;; => Answer: a section of the module is out of bounds
+;; => MalformedAnswer: a section of the module is out of bounds
 
 (data (i32.const 0x560) (i32 120 9))

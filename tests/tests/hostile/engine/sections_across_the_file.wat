@@ -1,4 +1,4 @@
 ;; Its sections begin before the file and end in it.
-;; => Answer: a table of the module is out of bounds
+;; => MalformedAnswer: a table of the module is out of bounds
 
 (data (i32.const 0x410) (i32 0xfff8 1))

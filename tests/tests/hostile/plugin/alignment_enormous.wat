@@ -1,5 +1,5 @@
 ;; Raises an alignment to 2^63.
-;; => Answer: its plan raises an alignment that cannot be
+;; => MalformedAnswer: its plan raises an alignment to an invalid value
 
 (data (i32.const 0x710) (i32 0x800 1))
 (data (i32.const 0x800) (i32 1 0) (i64 0x8000000000000000))

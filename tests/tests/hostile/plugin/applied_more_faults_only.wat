@@ -1,4 +1,4 @@
 ;; Says that there are more faults than none.
-;; => Answer: more faults
+;; => MalformedAnswer: more faults
 
 (data (i32.const 0x748) (i32 5))

@@ -1,5 +1,5 @@
 ;; Changes a byte of a section after the one that it patches last: .data, behind its first pointer.
-;; => Window: changed byte 0x8 of section .data
+;; => OutOfWindowWrite: changed byte 0x8 of section .data
 
 (func (export "relobox_apply") (param $job i32) (result i32)
   (local $at i32)

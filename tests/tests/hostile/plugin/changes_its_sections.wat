@@ -1,5 +1,5 @@
 ;; Changes its own section records, so that another place would be read back.
-;; => Window: changed byte 0x0 of section .text
+;; => OutOfWindowWrite: changed byte 0x0 of section .text
 
 (func (export "relobox_apply") (param $job i32) (result i32)
   (i32.store offset=88 (i32.add (local.get $job) (i32.load offset=16 (local.get $job))) (i32.const 8))

@@ -1,5 +1,5 @@
 ;; Widens the windows of its rows after it has described itself.
-;; => Window: changed byte 0x7 of section .text
+;; => OutOfWindowWrite: changed byte 0x7 of section .text
 
 (func (export "relobox_apply") (param $job i32) (result i32)
   (i32.store8 (i32.const 0x567) (i32.const 32))

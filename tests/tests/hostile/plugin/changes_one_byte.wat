@@ -1,5 +1,5 @@
 ;; Changes one byte of what it may patch; which one is a number from the kernel, by default the first.
-;; => Window: changed byte 0x0 of section .text
+;; => OutOfWindowWrite: changed byte 0x0 of section .text
 
 (data (i32.const 0x430) (i32 0x800 1))
 (data (i32.const 0x800) (i32 0x810 2) (i64 0))

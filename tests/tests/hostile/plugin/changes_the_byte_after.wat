@@ -1,5 +1,5 @@
 ;; Changes the byte after a relocation's window.
-;; => Window: changed byte 0xc of section .text
+;; => OutOfWindowWrite: changed byte 0xc of section .text
 
 (func (export "relobox_apply") (param $job i32) (result i32)
   (local $at i32)

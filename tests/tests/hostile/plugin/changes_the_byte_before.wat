@@ -1,5 +1,5 @@
 ;; Changes the byte before a relocation's window.
-;; => Window: changed byte 0x2 of section .text
+;; => OutOfWindowWrite: changed byte 0x2 of section .text
 
 (func (export "relobox_apply") (param $job i32) (result i32)
   (local $at i32)

@@ -1,5 +1,5 @@
 ;; Changes the first byte of a section, which no relocation patches.
-;; => Window: changed byte 0x0 of section .text
+;; => OutOfWindowWrite: changed byte 0x0 of section .text
 
 (func (export "relobox_apply") (param $job i32) (result i32)
   (local $at i32)

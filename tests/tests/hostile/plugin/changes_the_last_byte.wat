@@ -1,5 +1,5 @@
 ;; Changes the last byte of a section.
-;; => Window: changed byte 0x1f of section .text
+;; => OutOfWindowWrite: changed byte 0x1f of section .text
 
 (func (export "relobox_apply") (param $job i32) (result i32)
   (local $at i32)

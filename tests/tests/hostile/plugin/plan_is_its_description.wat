@@ -1,4 +1,4 @@
 ;; Answers plan with its description.
-;; => Answer: lie outside its memory
+;; => MalformedAnswer: lie outside its memory
 
 (func (export "relobox_plan") (param $job i32) (result i32) (i32.const 0x400))

@@ -1,5 +1,5 @@
 ;; Plans beyond its memory.
-;; => Answer: 56 bytes at 0xffffff00 lie outside its memory
+;; => MalformedAnswer: 56 bytes at 0xffffff00 lie outside its memory
 
 (func (export "relobox_plan") (param $job i32) (result i32)
   (i32.const 0xffffff00))

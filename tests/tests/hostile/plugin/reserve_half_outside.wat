@@ -1,5 +1,5 @@
 ;; Reserves room that ends beyond its memory.
-;; => Answer: bytes at 0x3fff0
+;; => MalformedAnswer: bytes at 0x3fff0
 
 (func (export "relobox_reserve") (param i32) (result i32)
   (i32.const 0x3fff0))

@@ -1,5 +1,5 @@
 ;; Reserves room that is not aligned.
-;; => Answer: bytes at 0x10001
+;; => MalformedAnswer: bytes at 0x10001
 
 (func (export "relobox_reserve") (param i32) (result i32)
   (i32.const 0x10001))

@@ -1,4 +1,4 @@
 ;; Gives a row an effect that this version does not have.
-;; => Answer: row 1 of its table is of no known kind, or pair
+;; => MalformedAnswer: row 1 of its table has an unknown effect, rounding or pair
 
 (data (i32.const 0x532) (i8 10))

@@ -1,4 +1,4 @@
 ;; One of its fields has 5 bytes.
-;; => Answer: row 1 of its table makes no sense
+;; => MalformedAnswer: row 1 of its table is invalid
 
 (data (i32.const 0x528) (i8 5))

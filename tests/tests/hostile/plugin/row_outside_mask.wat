@@ -1,4 +1,4 @@
 ;; One of its types is not within its own mask.
-;; => Answer: row 11 of its table makes no sense
+;; => MalformedAnswer: row 11 of its table is invalid
 
 (data (i32.const 0x404) (i32 7))

@@ -1,4 +1,4 @@
 ;; Pairs a row with a type that has no row.
-;; => Answer: row 1 of its table is of no known kind, or pair
+;; => MalformedAnswer: row 1 of its table has an unknown effect, rounding or pair
 
 (data (i32.const 0x531) (i8 6 1 0 99 0 0 0))

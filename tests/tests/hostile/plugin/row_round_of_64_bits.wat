@@ -1,4 +1,4 @@
 ;; Rounds what a row writes to more bits than a value has.
-;; => Answer: row 1 of its table is of no known kind, or pair
+;; => MalformedAnswer: row 1 of its table has an unknown effect, rounding or pair
 
 (data (i32.const 0x533) (i8 64))

@@ -1,5 +1,5 @@
 ;; Its row's window begins before the section does, and ends before it.
-;; => Window: changed byte 0x3 of section .text
+;; => OutOfWindowWrite: changed byte 0x3 of section .text
 
 ;; A row's windows: width, order, rule, bits, align, window_align, window_start, window_len
 (data (i32.const 0x560) (i8 4 1 1 32 0 0 -128 4))

@@ -1,4 +1,4 @@
 ;; Its rows are not aligned.
-;; => Answer: a table at 0x501 is not aligned
+;; => MalformedAnswer: a table at 0x501 is not aligned
 
 (data (i32.const 0x428) (i32 0x501 1))

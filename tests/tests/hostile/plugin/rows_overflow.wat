@@ -1,4 +1,4 @@
 ;; It has so many rows that their size overflows.
-;; => Answer: more than 4096 machines, inputs or rows
+;; => MalformedAnswer: more than 4096 machines, inputs or rows
 
 (data (i32.const 0x428) (i32 0x500 -1))

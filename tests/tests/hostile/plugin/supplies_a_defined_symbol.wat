@@ -1,5 +1,5 @@
 ;; Says what a symbol is that the module itself defines.
-;; => Answer: its plan supplies a symbol that it may not
+;; => MalformedAnswer: its plan supplies a symbol that it may not
 
 ;; symbol, how, index, reserved, value, name
 (data (i32.const 0x720) (i32 0x800 1))

@@ -1,5 +1,5 @@
 ;; Renames a symbol to a name beyond its memory.
-;; => Answer: 16 bytes at 0xfffffff8 lie outside its memory
+;; => MalformedAnswer: 16 bytes at 0xfffffff8 lie outside its memory
 
 ;; symbol, how, index, reserved, value, name
 (data (i32.const 0x720) (i32 0x800 1))

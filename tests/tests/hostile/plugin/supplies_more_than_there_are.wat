@@ -1,5 +1,5 @@
 ;; Supplies the same symbol 100,000 times, to a long name each time.
-;; => Answer: its plan supplies a symbol that it may not
+;; => MalformedAnswer: its plan supplies more symbols than there are
 
 (data (i32.const 0x720) (i32 0x100000 100000))
 

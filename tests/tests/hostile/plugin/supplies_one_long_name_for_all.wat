@@ -1,6 +1,6 @@
 ;; Supplies as many symbols as there are, each renamed to the same 512 bytes. Of a module with many undefined symbols, the
 ;; host would copy each name; here symbol 1 is one that it may not supply.
-;; => Answer: supplies a symbol that it may not
+;; => MalformedAnswer: supplies a symbol that it may not
 
 (func (export "relobox_plan") (param $job i32) (result i32)
   (local $n i32) (local $at i32) (local $i i32)

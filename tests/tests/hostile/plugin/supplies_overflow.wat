@@ -1,4 +1,4 @@
 ;; Supplies so many symbols that their size overflows.
-;; => Answer: 4294967295 records at 0x800 lie outside its memory
+;; => MalformedAnswer: 4294967295 records at 0x800 lie outside its memory
 
 (data (i32.const 0x720) (i32 0x800 -1))

@@ -1,5 +1,5 @@
 ;; Wants a section before none.
-;; => Answer: its plan wants a section that cannot be placed
+;; => MalformedAnswer: its plan requests a section that cannot be placed
 
 ;; address, size, align, name, kind, placement, section, contents, reserved
 (data (i32.const 0x708) (i32 0x800 1))

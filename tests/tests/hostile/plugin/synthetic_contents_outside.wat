@@ -1,5 +1,5 @@
 ;; Wants a section whose contents lie beyond its memory.
-;; => Answer: 8 bytes at 0xfffffffc lie outside its memory
+;; => MalformedAnswer: 8 bytes at 0xfffffffc lie outside its memory
 
 ;; address, size, align, name, kind, placement, section, contents, reserved
 (data (i32.const 0x708) (i32 0x800 1))

@@ -1,5 +1,5 @@
 ;; Wants a section of 2^60 bytes.
-;; => Answer: its plan wants an enormous section
+;; => MalformedAnswer: its plan requests an enormous section
 
 ;; address, size, align, name, kind, placement, section, contents, reserved
 (data (i32.const 0x708) (i32 0x800 1))

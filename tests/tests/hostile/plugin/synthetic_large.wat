@@ -1,5 +1,5 @@
 ;; Wants a section that is larger than its relocations can need.
-;; => Answer: its plan wants more bytes than its relocations can need
+;; => MalformedAnswer: its plan requests more bytes than its relocations can need
 
 ;; address, size, align, name, kind, placement, section, contents, reserved
 (data (i32.const 0x708) (i32 0x800 1))

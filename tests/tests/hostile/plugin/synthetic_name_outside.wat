@@ -1,5 +1,5 @@
 ;; Wants a section whose name lies beyond its memory.
-;; => Answer: 7 bytes at 0xffffff00 lie outside its memory
+;; => MalformedAnswer: 7 bytes at 0xffffff00 lie outside its memory
 
 ;; address, size, align, name, kind, placement, section, contents, reserved
 (data (i32.const 0x708) (i32 0x800 1))

@@ -1,5 +1,5 @@
 ;; Wants a section of a kind that does not exist.
-;; => Answer: its plan wants a section of an unknown kind
+;; => MalformedAnswer: its plan requests a section of an unknown kind
 
 ;; address, size, align, name, kind, placement, section, contents, reserved
 (data (i32.const 0x708) (i32 0x800 1))

@@ -1,5 +1,5 @@
 ;; Wants so many sections that their size overflows.
-;; => Answer: 4294967295 records at 0x800 lie outside its memory
+;; => MalformedAnswer: 4294967295 records at 0x800 lie outside its memory
 
 ;; address, size, align, name, kind, placement, section, contents, reserved
 (data (i32.const 0x708) (i32 0x800 -1))

@@ -1,5 +1,5 @@
 ;; Wants more sections than there may be.
-;; => Answer: its plan wants too many sections
+;; => MalformedAnswer: its plan requests too many sections
 
 ;; address, size, align, name, kind, placement, section, contents, reserved
 (data (i32.const 0x708) (i32 0x10000 4097))

@@ -1,5 +1,5 @@
 ;; Claims a window at the end of the address space, that wraps around to the first bytes, and changes one of them.
-;; => Window: changed byte 0x0 of section .text
+;; => OutOfWindowWrite: changed byte 0x0 of section .text
 
 (data (i32.const 0x718) (i32 0x800 1))
 (data (i32.const 0x800) (i32 0 4) (i64 -1))

@@ -1,5 +1,5 @@
 ;; Claims a window beyond its section, and changes the last byte of that.
-;; => Window: changed byte 0x1f of section .text
+;; => OutOfWindowWrite: changed byte 0x1f of section .text
 
 (data (i32.const 0x718) (i32 0x800 1))
 (data (i32.const 0x800) (i32 0 4) (i64 0x20))

@@ -1,5 +1,5 @@
 ;; Speaks a version that never was.
-;; => Version: has ABI version 0, and this host speaks 1 to 3: build it anew, with the header or SDK of this version
+;; => Version: has ABI version 0, and this host supports 1 to 3: rebuild it with the header or SDK of this version
 
 (module
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Its memory has no byte and may never have one.
-;; => Answer: lie outside its memory
+;; => MalformedAnswer: lie outside its memory
 
 (module
   (memory (export "memory") 0 0)

@@ -5,7 +5,7 @@ use crate::wire::choice;
 choice! {
     /// The reason for which the kernel refused a request. Nothing has changed, unless a variant says otherwise.
     #[derive(thiserror::Error)]
-    pub enum Refusal {
+    pub enum SimError {
         /// The message cannot be parsed.
         #[error("the kernel could not read the request: {what} at byte {at}")]
         0 = Malformed { /** What is wrong. */ what: String, /** Where. */ at: u32 },

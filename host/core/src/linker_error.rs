@@ -1,63 +1,63 @@
-//! What can go wrong with the linking process itself.
+//! Errors of the linking process itself.
 
 use crate::text::Escaped;
 
-/// Why the linking process gave no answer, or none that counts.
+/// Why the linking process gave no valid answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// It could not be started, or could not give up what it must not have.
+pub enum LinkerError {
+    /// It could not be started, or could not give up its rights.
     #[error("could not {step}: {}", Escaped(reason))]
     Start {
-        /// What could not be done.
+        /// The step that failed.
         step: &'static str,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// It could not be made ready.
+    /// It could not get ready.
     #[error("could not get ready: {}", Escaped(text))]
     Ready {
-        /// Why.
+        /// The reason.
         text: String,
-        /// Whether the machine or the caller is at fault, and no guest.
+        /// Whether the machine or the caller is the cause, and not a guest.
         usage: bool,
     },
-    /// A signal ended it.
+    /// A signal killed it.
     #[error("was killed by {}", signal_name(*.0))]
     Killed(i32),
-    /// It ended without an answer.
+    /// It exited without an answer.
     #[error("ended with code {0} and without an answer")]
     Ended(i32),
-    /// It says that it could not do its work, or panicked.
+    /// It reported that it could not do its work, or panicked.
     #[error("failed: {}", Escaped(.0))]
     Failed(String),
-    /// It is gone, and nobody knows why.
+    /// It is gone, for an unknown reason.
     #[error("is gone")]
     Gone,
-    /// It asked for what it must not, or in the wrong order.
+    /// It made a request that is not allowed, or not in that order.
     #[error("broke the protocol: {0}")]
     Protocol(&'static str),
-    /// Its message cannot be read.
+    /// Its message cannot be parsed.
     #[error("sent a message that cannot be read: {}", Escaped(.0))]
     Malformed(String),
     /// Its message is too long.
     #[error("sent a message of more than {limit} bytes")]
     TooLong {
-        /// What it may have.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// It said nothing for this long.
-    #[error("said nothing for {0} seconds")]
+    /// It sent nothing for so many seconds.
+    #[error("sent nothing for {0} seconds")]
     Silent(u64),
 }
 
-impl Fault {
-    /// A step of starting that failed.
+impl LinkerError {
+    /// Returns a function for `map_err` that names the step which failed.
     pub fn step(step: &'static str) -> impl FnOnce(rustix::io::Errno) -> Self {
         move |error| Self::Start { step, reason: std::io::Error::from(error).to_string() }
     }
 }
 
-/// `SIGSYS`, which is what the filter kills with, and others that a process dies of.
+/// Returns the name of a signal. `SIGSYS` is the one that the seccomp filter kills with.
 fn signal_name(signal: i32) -> String {
     let name = match signal {
         libc::SIGSYS => "SIGSYS: it made a forbidden system call",

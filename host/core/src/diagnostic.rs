@@ -1,38 +1,38 @@
-//! What is wrong with a module, as data, and where it becomes words.
+//! Diagnostics about a module, as data, and their text.
 //!
-//! Names in it are as they were found, and escaped by `Display`.
+//! Names are kept as they were found. `Display` escapes them.
 
 use crate::limits;
 use crate::text::{Escaping, hex_value};
 use serde::Serialize;
 use std::fmt::{self, Write as _};
 
-/// One thing that is wrong with a module.
+/// One diagnostic about a module.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Problem {
-    /// A stable word for it: `out-of-range`, `undefined-symbol` …
+pub struct Diagnostic {
+    /// A stable identifier of the kind: `out-of-range`, `undefined-symbol` … docs/json.md lists all.
     pub kind: &'static str,
-    /// The module's file name.
+    /// The name of the module's file.
     pub file: String,
-    /// The section at fault.
+    /// The section.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub section: Option<String>,
-    /// Offset in the section, or in the file where there is no section, in bytes.
+    /// The offset in bytes: in the section, or in the file if there is no section.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
-    /// The relocation's name, or its number.
+    /// The name of the relocation type, or its number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub relocation: Option<String>,
-    /// Its index among the module's relocations; not for people.
+    /// The index of the relocation among the module's relocations; not shown.
     #[serde(skip)]
     pub index: Option<u32>,
-    /// The symbol.
+    /// The symbol's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub symbol: Option<String>,
-    /// Who defines the symbol.
+    /// The file or section that defines the symbol.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub defined_in: Option<String>,
-    /// The offending value.
+    /// The value that caused the diagnostic.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<i64>,
     /// The smallest allowed value.
@@ -41,21 +41,43 @@ pub struct Problem {
     /// The largest allowed value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max: Option<i64>,
-    /// What is wrong, in words.
+    /// What is wrong, as text.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub text: String,
-    /// What to do about it.
+    /// What the user can do about it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub hint: String,
 }
 
-impl Problem {
-    /// A problem of a file, with words.
+impl Diagnostic {
+    /// Creates a diagnostic about `file`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use relobox_core::Diagnostic;
+    ///
+    /// let diagnostic = Diagnostic {
+    ///     section: Some(".text".into()),
+    ///     offset: Some(0x10),
+    ///     relocation: Some("R_X86_64_PC32".into()),
+    ///     value: Some(0x8000_0000),
+    ///     min: Some(-0x8000_0000),
+    ///     max: Some(0x7fff_ffff),
+    ///     symbol: Some("printk".into()),
+    ///     ..Diagnostic::new("out-of-range", "m.ko", "")
+    /// };
+    /// assert_eq!(
+    ///     diagnostic.to_string(),
+    ///     "m.ko:(.text+0x10): relocation R_X86_64_PC32 out of range: \
+    ///      0x8000_0000 is not in [-0x8000_0000, 0x7fff_ffff]; references 'printk'"
+    /// );
+    /// ```
     pub fn new(kind: &'static str, file: impl Into<String>, text: impl Into<String>) -> Self {
         Self { kind, file: file.into(), text: text.into(), ..Self::default() }
     }
 
-    /// With advice.
+    /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = hint.into();
@@ -63,16 +85,17 @@ impl Problem {
     }
 }
 
-/// Problems of a module, of which there may be one for each of its symbols: the first [`limits::FAULTS`], and how many more.
+/// The diagnostics of a module. Each of its symbols may cause one, so only the first [`limits::FAULTS`] are kept; the
+/// others are counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Problems {
-    kept: Vec<Problem>,
+pub struct Diagnostics {
+    kept: Vec<Diagnostic>,
     more: u64,
 }
 
-impl Problems {
-    /// Adds a problem, which is made only if it is kept.
-    pub fn add(&mut self, problem: impl FnOnce() -> Problem) {
+impl Diagnostics {
+    /// Adds a diagnostic. `problem` is only called if the diagnostic is kept.
+    pub fn add(&mut self, problem: impl FnOnce() -> Diagnostic) {
         if self.kept.len() < limits::FAULTS {
             self.kept.push(problem());
         } else {
@@ -80,23 +103,23 @@ impl Problems {
         }
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no diagnostics.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()
     }
 
-    /// Those that were kept; behind them, if there are more, a problem of `file` that says how many.
+    /// Returns the kept diagnostics. If there were more, the last one is about `file` and has their number.
     #[must_use]
-    pub fn into_vec(mut self, file: &str) -> Vec<Problem> {
+    pub fn into_vec(mut self, file: &str) -> Vec<Diagnostic> {
         if self.more != 0 {
-            self.kept.push(Problem::new("more", file, format!("and {} more problems", self.more)));
+            self.kept.push(Diagnostic::new("more", file, format!("and {} more problems", self.more)));
         }
         self.kept
     }
 }
 
-/// The first of many names, for people: `a, b and 3 more`.
+/// Joins the first [`limits::NAMED`] of `names` for a message: `a, b and 3 more`.
 #[must_use]
 pub fn some_of(names: &[String]) -> String {
     let first = names.iter().take(limits::NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -106,13 +129,13 @@ pub fn some_of(names: &[String]) -> String {
     }
 }
 
-/// Says that `count` problems beyond those that are listed were not kept, if there are any.
-pub fn more(file: &str, count: u64) -> Option<Problem> {
-    (count != 0).then(|| Problem::new("more", file, format!("and {count} more faults")))
+/// Returns a diagnostic which says that `count` faults were not kept, or `None` if `count` is 0.
+pub fn more(file: &str, count: u64) -> Option<Diagnostic> {
+    (count != 0).then(|| Diagnostic::new("more", file, format!("and {count} more faults")))
 }
 
-/// The kinds of problems that are told in their own way, below.
-pub const TOLD_APART: [&str; 14] = [
+/// The kinds of diagnostics that `Display` formats in their own way. It shows the text of all others as it is.
+pub const FORMATTED_KINDS: [&str; 14] = [
     "out-of-range",
     "misaligned",
     "outside-section",
@@ -129,9 +152,9 @@ pub const TOLD_APART: [&str; 14] = [
     "bad-stream",
 ];
 
-impl fmt::Display for Problem {
-    /// The wording that people know from linkers: `file:(section+offset): what; about which symbol; what to do`.
-    /// Whatever names are in it, it is one line, and harmless.
+impl fmt::Display for Diagnostic {
+    /// Writes the form that linkers use: `file:(section+offset): what is wrong; the symbol; the hint`. The result is
+    /// one line, whatever is in the names, and contains nothing that a terminal interprets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let f = &mut Escaping(f);
         f.write_str(&self.file)?;
@@ -155,29 +178,29 @@ impl fmt::Display for Problem {
                 write!(f, "misaligned: {} is not a multiple of {min}", hex_value(value))?;
                 self.words(f, "; ")?;
             }
-            "outside-section" => write!(f, "does not lie in its section, which has {max:#x} bytes")?,
-            "bad-symbol" => write!(f, "names symbol {value}, and there are {}", max.saturating_add(1))?,
+            "outside-section" => write!(f, "lies outside its section, which has {max:#x} bytes")?,
+            "bad-symbol" => write!(f, "refers to symbol {value}, but there are only {}", max.saturating_add(1))?,
             "unknown-relocation" => f.write_str("is of a type that the plugin does not know")?,
             "unpaired" => {
                 f.write_str("has no partner")?;
                 self.words(f, ": ")?;
             }
-            "not-zero" => write!(f, "finds {} where there should be zero", hex_value(value))?,
+            "not-zero" => write!(f, "is applied to {}, but the field must be zero", hex_value(value))?,
             "rejected-relocation" => {
-                f.write_str("cannot be in a module: it ")?;
+                f.write_str("is not allowed in a module: it ")?;
                 f.write_str(&self.text)?;
             }
             "bad-instruction" => {
-                write!(f, "does not patch the instruction it finds, {}", hex_value(value))?;
+                write!(f, "does not match the instruction {}", hex_value(value))?;
                 self.words(f, ": ")?;
             }
-            "addend-form" => {
-                f.write_str("is in a section of the other kind: REL has addends in place, RELA explicit ones")?
-            }
+            "addend-form" => f.write_str(
+                "is in a section of the wrong kind: REL sections have addends in place, RELA sections explicit ones",
+            )?,
             "malformed" => {
                 write!(f, "malformed: {} is {value:#x}", self.text)?;
                 if let Some(max) = self.max {
-                    write!(f, ", and may be {max:#x} at most")?;
+                    write!(f, "; the maximum is {max:#x}")?;
                 }
             }
             "too-large" => write!(f, "too large: {} {value}, limit {max}", self.text)?,
@@ -198,30 +221,30 @@ impl fmt::Display for Problem {
     }
 }
 
-impl Problem {
+impl Diagnostic {
     fn words(&self, f: &mut impl fmt::Write, before: &str) -> fmt::Result {
         if self.text.is_empty() { Ok(()) } else { write!(f, "{before}{}", self.text) }
     }
 }
 
-/// All problems, one on a line, up to a limit; and behind them how many were found and not kept.
+/// Formats diagnostics, one on a line. At most [`limits::SHOWN`] are shown; a last line has the number of the others.
 #[must_use]
-pub fn problems(problems: &[Problem]) -> String {
+pub fn problems(problems: &[Diagnostic]) -> String {
     let (listed, rest) = apart(problems);
-    let shown = listed.iter().take(limits::SHOWN).map(Problem::to_string);
+    let shown = listed.iter().take(limits::SHOWN).map(Diagnostic::to_string);
     let hidden = hidden(problems);
     let hidden = (hidden != 0).then(|| format!("… and {hidden} more"));
-    shown.chain(hidden).chain(rest.map(Problem::to_string)).collect::<Vec<_>>().join("\n")
+    shown.chain(hidden).chain(rest.map(Diagnostic::to_string)).collect::<Vec<_>>().join("\n")
 }
 
-/// How many of `problems` [`problems()`](problems) only counts.
+/// Returns how many of `problems` [`problems()`](problems) does not show.
 #[must_use]
-pub fn hidden(problems: &[Problem]) -> usize {
+pub fn hidden(problems: &[Diagnostic]) -> usize {
     apart(problems).0.len().saturating_sub(limits::SHOWN)
 }
 
-/// Those that say what is wrong, and the one that says how many were not kept.
-fn apart(problems: &[Problem]) -> (&[Problem], Option<&Problem>) {
+/// Splits off the last diagnostic if it only says how many were not kept.
+fn apart(problems: &[Diagnostic]) -> (&[Diagnostic], Option<&Diagnostic>) {
     match problems {
         [listed @ .., last] if last.kind == "more" => (listed, Some(last)),
         _ => (problems, None),
@@ -234,7 +257,7 @@ mod tests {
 
     #[test]
     fn what_is_not_shown_is_counted_and_what_was_not_kept_is_said() {
-        let many = |count: usize| vec![Problem::new("undefined-symbol", "m.ko", "undefined symbol"); count];
+        let many = |count: usize| vec![Diagnostic::new("undefined-symbol", "m.ko", "undefined symbol"); count];
         assert_eq!((problems(&many(limits::SHOWN)).lines().count(), hidden(&many(limits::SHOWN))), (limits::SHOWN, 0));
         let mut kept = many(limits::FAULTS);
         let left = limits::FAULTS - limits::SHOWN;
@@ -243,7 +266,7 @@ mod tests {
         assert!(problems(&kept).ends_with(&format!("\n… and {left} more\nm.ko: and 5000 more faults")));
         assert_eq!(hidden(&kept), left);
         assert_eq!(more("m.ko", 0), None);
-        // No text promises what only some commands have.
+        // The text does not mention an option that only some commands have.
         assert!(!problems(&kept).contains("--json"));
     }
 }

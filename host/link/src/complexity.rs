@@ -1,8 +1,9 @@
-//! Admit: what a guest may put before the compiler.
+//! Complexity limits: what a guest may give to the compiler.
 //!
-//! Compiling costs more than reading: a few bytes of Wasm can ask for a value of each of thousands of locals at each of
-//! thousands of branches. So before anything is compiled, a guest is validated as a whole, and counted. The counts are the
-//! same on every machine, and so is the verdict; `docs/containment.md` has what the worst admitted guests cost.
+//! Compiling is expensive: a few bytes of Wasm can ask for a value of each of thousands of locals at each of thousands
+//! of branches. So before a guest is compiled, it is validated as a whole, and its parts are counted. The counts, and
+//! so the verdict, are the same on every machine. `docs/containment.md` has the cost of the largest guests within the
+//! limits.
 
 use relobox_core::limits;
 use wasmparser::{
@@ -12,30 +13,30 @@ use wasmparser::{
 
 /// Why a guest is not compiled.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// There is more of something than the compiler is given.
+pub enum ComplexityError {
+    /// It exceeds a limit.
     #[error("{is} {what} are too many: at most {limit} are compiled")]
     TooMany {
-        /// Of what.
+        /// What was counted.
         what: &'static str,
-        /// How many there were when counting stopped.
+        /// The count when counting stopped.
         is: u64,
-        /// How many there may be.
+        /// The limit.
         limit: u64,
     },
-    /// It is no Wasm, or needs a feature that guests do not have.
+    /// It is not valid Wasm, or uses a feature that guests may not use.
     #[error("{0}")]
     Invalid(String),
 }
 
-impl From<BinaryReaderError> for Refusal {
+impl From<BinaryReaderError> for ComplexityError {
     fn from(error: BinaryReaderError) -> Self {
         Self::Invalid(error.to_string())
     }
 }
 
-/// All that the verdict depends on besides the guest.
-pub const LIMITS: [u64; 14] = [
+/// Everything but the guest that the verdict depends on.
+pub(crate) const LIMITS: [u64; 14] = [
     limits::GUEST as u64,
     limits::TABLE as u64,
     limits::CODE,
@@ -52,9 +53,9 @@ pub const LIMITS: [u64; 14] = [
     limits::MOVES,
 ];
 
-/// What was counted so far, in the whole module.
+/// The counts for the whole module so far.
 struct Counts {
-    /// All limits are this many times what they say.
+    /// The factor by which all limits are multiplied.
     scale: u64,
     elements: u64,
     custom: u64,
@@ -63,9 +64,12 @@ struct Counts {
     moves: u64,
 }
 
-/// Refuses what is not valid, or would be a burden to compile. For a guest that we instrumented ourselves, each limit is
-/// `scale` times as high.
-pub fn admit(wasm: &[u8], features: WasmFeatures, scale: u64) -> Result<(), Refusal> {
+/// Checks that a guest is valid and within the complexity limits. For a guest that relobox itself has instrumented,
+/// each limit is multiplied by `scale`.
+///
+/// # Errors
+/// A [`ComplexityError`] with the first limit that is exceeded, or why the guest is not valid.
+pub fn check_complexity(wasm: &[u8], features: WasmFeatures, scale: u64) -> Result<(), ComplexityError> {
     let mut counts = Counts { scale, elements: 0, custom: 0, places: 0, targets: 0, moves: 0 };
     counts.at_most("bytes", wasm.len() as u64, limits::GUEST as u64)?;
     let mut validator = Validator::new_with_features(features);
@@ -81,13 +85,13 @@ pub fn admit(wasm: &[u8], features: WasmFeatures, scale: u64) -> Result<(), Refu
 }
 
 impl Counts {
-    fn at_most(&self, what: &'static str, is: u64, limit: u64) -> Result<(), Refusal> {
+    fn at_most(&self, what: &'static str, is: u64, limit: u64) -> Result<(), ComplexityError> {
         let limit = limit.saturating_mul(self.scale);
-        if is > limit { Err(Refusal::TooMany { what, is, limit }) } else { Ok(()) }
+        if is > limit { Err(ComplexityError::TooMany { what, is, limit }) } else { Ok(()) }
     }
 
-    /// Before the section is validated: that takes time and memory for each entry.
-    fn section(&mut self, payload: &Payload<'_>) -> Result<(), Refusal> {
+    /// Counts a section before it is validated, since validation takes time and memory for each entry.
+    fn section(&mut self, payload: &Payload<'_>) -> Result<(), ComplexityError> {
         let entries = |what, count: u32| self.at_most(what, count.into(), limits::ENTRIES);
         match payload {
             Payload::TypeSection(types) => {
@@ -109,7 +113,7 @@ impl Counts {
             Payload::ElementSection(elements) => {
                 entries("element segments", elements.count())?;
                 for element in elements.clone() {
-                    // An entry of a segment takes a byte at least.
+                    // An entry of a segment takes at least one byte.
                     self.elements += element?.range.len() as u64;
                     self.at_most("bytes of element segments", self.elements, limits::ELEMENTS)?;
                 }
@@ -133,16 +137,16 @@ impl Counts {
         function: FuncToValidate<ValidatorResources>,
         body: &FunctionBody<'_>,
         allocations: FuncValidatorAllocations,
-    ) -> Result<FuncValidatorAllocations, Refusal> {
+    ) -> Result<FuncValidatorAllocations, ComplexityError> {
         let mut validator = function.into_validator(allocations);
         let mut reader = body.get_binary_reader();
         validator.read_locals(&mut reader)?;
         let locals = u64::from(validator.len_locals());
         self.at_most("locals of one function", locals, limits::LOCALS)?;
-        // The function itself is one place where locals have values.
+        // The function's entry counts as one place where locals are live.
         let mut places = 1;
         self.moves += locals;
-        // Which blocks around are loops.
+        // Which of the enclosing blocks are loops.
         let (mut around, mut loops) = (Vec::new(), 0);
         let mut operators = body.get_operators_reader()?;
         while !operators.eof() {
@@ -166,7 +170,7 @@ impl Counts {
                     1 + u64::from(targets.len())
                 }
                 Operator::Else | Operator::Br { .. } | Operator::BrIf { .. } | Operator::Return => 1,
-                // The compiler makes branches of these.
+                // The compiler generates branches for these.
                 Operator::CallIndirect { .. }
                 | Operator::MemoryCopy { .. }
                 | Operator::MemoryFill { .. }
