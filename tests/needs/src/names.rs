@@ -14,6 +14,7 @@ pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("gdb", "gdb"),
     ("git", "git"),
     ("gzip", "gzip"),
+    ("loongarch64-linux-gnu-ld", "binutils-loongarch64-linux-gnu"),
     ("m68k-linux-gnu-ld", "binutils-m68k-linux-gnu"),
     ("make", "make"),
     ("mips-linux-gnu-as", "binutils-mips-linux-gnu"),

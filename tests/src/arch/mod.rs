@@ -119,6 +119,8 @@ pub struct Variant {
     pub order: u8,
     /// Bits of `e_flags` by which files of this variant are told apart, and their value.
     pub flags: (u32, u32),
+    /// Further bits of `e_flags` without which linkers refuse an object.
+    pub e_flags: u32,
     /// The program name of GNU ld, and its name for the emulation.
     pub gnu_ld: Option<(&'static str, &'static str)>,
     /// lld's name for the emulation.
@@ -178,6 +180,7 @@ impl Variant {
         class: 64,
         order: order::LITTLE,
         flags: (0, 0),
+        e_flags: 0,
         gnu_ld: None,
         lld: None,
         jitlink: false,
