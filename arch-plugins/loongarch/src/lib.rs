@@ -20,7 +20,7 @@
 //!   has its bit 11 set, 2^32 is too much, and 2^32 are subtracted: `(S + A & 0x800) << 21`.
 //! * Alone, `pcalau12i` reaches 2 GiB. Neither psABI nor linkers nor kernels check it, since it may be one of four.
 //!   We do if no `PCALA64_LO20` of the same target stands two instructions on (see [`places`]).
-//! * LA32 has `pcaddu12i` instead, which adds to the place, not to its page. `PCADD_LO12` therefore does not name
+//! * LA32 sign-extends an address in a word of 64 bits. It has `pcaddu12i` instead of `pcalau12i`, which adds to the place, not to its page. `PCADD_LO12` therefore does not name
 //!   its target: its symbol marks the `pcaddu12i`, and its value is that of the relocation *there*.
 //! * `CALL36` and `CALL30` are one relocation over two adjacent instructions. `jirl` has 16 signed bits: behind
 //!   `pcaddu18i` it uses all of them, behind `pcaddu12i` ten, which have no sign.
@@ -125,7 +125,7 @@ architecture! {
     letters: (cx, S, A, P, V; GOT = cx.got()?),
     rows: {
         R_LARCH_32             = 1:   S + A,         WORD32, either 32;
-        R_LARCH_64             = 2:   S + A,         WORD64, whole;
+        R_LARCH_64             = 2:   S + A,         WORD64, unchecked;
 
         R_LARCH_SOP_PUSH_PCREL     = 22: push(S + A - P, cx)?, INSN, by_hand, pair place R_LARCH_SOP_POP_32_S_5_20;
         R_LARCH_SOP_PUSH_ABSOLUTE  = 23: push(S + A, cx)?,     INSN, by_hand, pair place R_LARCH_SOP_POP_32_U;

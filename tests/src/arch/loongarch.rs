@@ -110,6 +110,42 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
 
 const DIFFERENCES: &[Difference] = &[
     Difference {
+        types: &["R_LARCH_32"],
+        when: |v, ld, _| v.machine == "64l" && ld.is_linked() && is_outside(v),
+        take: Take::Overflow,
+        why: "linkers and kernels cut the address without a check; psABI, Relocation types: an int32_t",
+    },
+    Difference {
+        types: &["R_LARCH_SOP_PUSH_ABSOLUTE"],
+        when: |v, _, _| v.label.starts_with("min-1,POP_32_U"),
+        take: Take::Overflow,
+        why: "GNU ld takes it for either reading; psABI, Relocation types: unsigned, and so do kernels",
+    },
+    Difference {
+        types: &["R_LARCH_SOP_PUSH_ABSOLUTE"],
+        when: |v, _, _| v.label.starts_with("odd,"),
+        take: Take::Misaligned,
+        why: "GNU ld has one word for all; psABI, Relocation types: aligned to 4",
+    },
+    Difference {
+        types: &["R_LARCH_PCADD_HI20", "R_LARCH_GOT_PCADD_HI20"],
+        when: |v, _, _| v.machine == "64l" && (v.label.starts_with("min") || v.label.starts_with("max+1")),
+        take: Take::Formula(high_of_pair),
+        why: "lld does not round before it checks; psABI, Relocation types: bits 31 to 12 of the distance + 0x800",
+    },
+    Difference {
+        types: &["R_LARCH_ADD64", "R_LARCH_SUB64"],
+        when: |v, _, _| v.machine == "32l",
+        take: Take::Formula(sum64),
+        why: "lld sign-extends an address of LA32, we do not, and a pair of them is the same; psABI: += and -= S + A",
+    },
+    Difference {
+        types: &["R_LARCH_CALL30"],
+        when: |v, _, lld| lld.is_linked() && !is_outside(v),
+        take: Take::Formula(call30),
+        why: "lld clears the rest of jirl's immediate; psABI, Relocation types: its bits 19 to 10",
+    },
+    Difference {
         types: &["R_LARCH_ADD24", "R_LARCH_SUB24"],
         when: |_, _, _| true,
         take: Take::Formula(sum24),
@@ -132,6 +168,12 @@ const DIFFERENCES: &[Difference] = &[
         when: |v, ld, lld| *ld == Outcome::Overflow && lld.is_linked() && !is_outside(v),
         take: Take::Lld,
         why: "GNU ld does not round before it checks; psABI, Code Models: from PC - 128 GiB - 0x20000",
+    },
+    Difference {
+        types: &["R_LARCH_GOT64_PC_LO20", "R_LARCH_GOT64_PC_HI12"],
+        when: |v, _, _| v.machine == "32l",
+        take: Take::Formula(upper_of_slot),
+        why: "LA32 has no such instructions, and lld computes with 64 bits; addresses of 32 bits wrap",
     },
     Difference {
         types: &["R_LARCH_GOT64_PC_LO20", "R_LARCH_GOT64_PC_HI12"],
@@ -158,7 +200,7 @@ const DIFFERENCES: &[Difference] = &[
         why: "a static linker has no PLT; psABI, Code Models: a call may go through one, as it does in Linux",
     },
     Difference {
-        types: &["R_LARCH_PCALA_HI20"],
+        types: &["R_LARCH_PCALA_HI20", "R_LARCH_GOT_PC_HI20"],
         when: |v, _, _| is_outside(v),
         take: Take::Overflow,
         why: "linkers do not check, since it may be one of four; psABI, Code Models: alone it reaches 2 GiB",
@@ -277,11 +319,45 @@ fn upper_of_slot(vector: &Vector) -> Outcome {
     let pc = i128::from(vector.at + OFFSET) - if lo20 { 8 } else { 12 };
     let more = if slot & 0x800 != 0 { 0x1000 - 0x1_0000_0000 } else { 0 };
     let value = ((slot + 0x8000_0000 + more) & !0xfff) - (pc & !0xfff);
+    let narrow = vector.machine == "32l";
+    let value = if narrow { i128::from(value as i32) } else { value };
     let (from, len, to) = if lo20 { (32, 20, 5) } else { (52, 12, 10) };
     let (part, mask) = ((value >> from) as u32, (1u32 << len) - 1);
     let word = before(vector, OFFSET) & !(mask << to) | (part & mask) << to;
-    let slot = vector.value("s").unwrap_or(0).to_le_bytes().to_vec();
+    let mut slot = vector.value("s").unwrap_or(0).to_le_bytes().to_vec();
+    slot.truncate(if narrow { 4 } else { 8 });
     formula::with(vector, &word.to_le_bytes(), Some(slot))
+}
+
+/// `S + A - P`, or the distance to a slot, rounded, in `pcaddu12i`.
+fn high_of_pair(vector: &Vector) -> Outcome {
+    let s = vector.value("s").unwrap_or(0);
+    let target = vector.value("G").unwrap_or(s).wrapping_add_signed(vector.sites[0].addend);
+    let rounded = target.wrapping_sub(vector.at + OFFSET).wrapping_add(0x800) as i64;
+    let Ok(rounded) = i32::try_from(rounded) else { return Outcome::Overflow };
+    let word = before(vector, OFFSET) & !(0xf_ffff << 5) | rounded as u32 >> 12 << 5;
+    formula::with(vector, &word.to_le_bytes(), vector.value("G").map(|_| s.to_le_bytes().to_vec()))
+}
+
+/// The same in 64 bits, with addresses of 32 bits that have no sign.
+fn sum64(vector: &Vector) -> Outcome {
+    let held = u64::from(before(vector, OFFSET)) | u64::from(before(vector, OFFSET + 4)) << 32;
+    let number = vector.value("s").unwrap_or(0).wrapping_add_signed(vector.sites[0].addend);
+    let add = vector.name.contains("ADD");
+    let sum = if add { held.wrapping_add(number) } else { held.wrapping_sub(number) };
+    formula::with(vector, &sum.to_le_bytes(), None)
+}
+
+/// `S + A - P` in `pcaddu12i` and the low ten bits of `jirl`'s immediate.
+fn call30(vector: &Vector) -> Outcome {
+    let target = vector.value("s").unwrap_or(0).wrapping_add_signed(vector.sites[0].addend);
+    let distance = target.wrapping_sub(vector.at + OFFSET) as u32;
+    if distance & 3 != 0 {
+        return Outcome::Misaligned;
+    }
+    let first = before(vector, OFFSET) & !(0xf_ffff << 5) | distance >> 12 << 5;
+    let second = before(vector, OFFSET + 4) & !(0x3ff << 10) | (distance >> 2 & 0x3ff) << 10;
+    formula::with(vector, &[first, second].map(u32::to_le_bytes).concat(), None)
 }
 
 /// `V + S + A` or `V - S - A` in 24 bits.
@@ -334,7 +410,7 @@ fn low_of_slot(vector: &Vector) -> Outcome {
     let (slot, value) = (vector.value("G").unwrap_or(0), vector.value("s").unwrap_or(0));
     let (low, high) = (vector.sites[0].offset, vector.sites[1].offset);
     let distance = slot.wrapping_sub(vector.at + high) as i64;
-    let (upper, lower) = ((distance + 0x800 >> 12) as u32 & 0xf_ffff, distance as u32 & 0xfff);
+    let (upper, lower) = (((distance + 0x800) >> 12) as u32 & 0xf_ffff, distance as u32 & 0xfff);
     let mut after = vector.before.clone();
     for (at, word) in [
         (high, before(vector, high) & !(0xf_ffff << 5) | upper << 5),
@@ -381,7 +457,7 @@ fn stack(g: &mut Generator<'_>, row: &RowDescription) -> Vec<Vector> {
                 ("POP_32_S_0_10_10_16_S2", -0x800_0000, 0x7ff_fffc, 4),
                 ("POP_32_U", 0, 0xffff_ffff, 1),
             ] {
-                let pattern = (0x5a5a_5a5a_i64 & max | step - 1) & -step;
+                let pattern = ((0x5a5a_5a5a_i64 & max) | (step - 1)) & -step;
                 for (label, value) in [
                     ("min-1", min - step),
                     ("min", min),
@@ -417,7 +493,7 @@ fn stack(g: &mut Generator<'_>, row: &RowDescription) -> Vec<Vector> {
                 programs.push((format!("{operation},{:#x}", numbers[0]), program));
             }
             // The sign stays in a shift to the right.
-            let program = vec![(NUMBER, -0x5a_5a5a_5a5a), (NUMBER, 12), ("SR", 0), ("POP_32_S_0_10_10_16_S2", 0)];
+            let program = vec![(NUMBER, -0x5a_5a5a_4000), (NUMBER, 12), ("SR", 0), ("POP_32_S_0_10_10_16_S2", 0)];
             programs.push(("SR,negative".to_owned(), program));
         }
         "PUSH_PCREL" => {
@@ -470,10 +546,11 @@ fn offset_of_slot(vector: &Vector) -> Outcome {
 }
 
 /// Returns the destination of a `b` or `bl`, or of `pcalau12i` and a load from a slot, by either of them.
-fn reference(_: &Variant, image: &Image, address: u64, code: &[u8]) -> Option<Destination> {
+fn reference(variant: &Variant, image: &Image, address: u64, code: &[u8]) -> Option<Destination> {
     let word = word_of(code, 0)?;
     if matches!(bits(word, 26, 6), 0b01_0100 | 0b01_0101) {
-        return branch(image, address.wrapping_add(signed(offs26(word), 26) << 2), run);
+        let end = address.wrapping_add(signed(offs26(word), 26) << 2);
+        return branch(image, end, if variant.class == 32 { run32 } else { run });
     }
     let d = bits(word, 0, 5);
     if bits(word, 25, 7) == 0b000_1101 {
@@ -519,6 +596,10 @@ fn offs26(word: u32) -> u64 {
 
 fn word_of(code: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(code.get(at..at + 4)?.try_into().ok()?))
+}
+
+fn run32(image: &Image, at: u64) -> Option<u64> {
+    Some(run(image, at)? & 0xffff_ffff)
 }
 
 fn run(image: &Image, mut at: u64) -> Option<u64> {
