@@ -66,7 +66,7 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
         _ => value,
     },
     // bl
-    call: |_, distance| (0xeb00_0000 | ((distance as u32).wrapping_sub(8) / 4 & 0xff_ffff)).to_le_bytes().to_vec(),
+    call: |_, distance| (0xeb00_0000 | (((distance as u32).wrapping_sub(8) / 4) & 0xff_ffff)).to_le_bytes().to_vec(),
     reference,
     ..Architecture::PLAIN
 };
@@ -211,7 +211,7 @@ fn hold(insn: &Insn, name: &str, x: i64, addend: bool) -> u32 {
             let y = if addend { size } else { groups(n) };
             let at = group(y);
             let opcode = if x < 0 { 0x0040_0000 ^ 0x0080_0000 } else { 0 };
-            return (word ^ opcode) | (32 - at) / 2 % 16 << 8 | (y >> at & 0xff);
+            return (word ^ opcode) | (((32 - at) / 2 % 16) << 8) | (y >> at & 0xff);
         }
         Form::Byte(first) => part(x, half(first), 8, 0),
         Form::Adr => {
@@ -254,7 +254,7 @@ fn vectors(g: &mut Generator<'_>, row: &RowDescription) -> Vec<Vector> {
         ("a5", turn(0xa5a5_a5a5)),
         ("c3", turn(0x3c69_3c69)),
         ("-a5", -turn(0xa5a5_a5a5)),
-        ("half", max / 2 + 1 & -insn.step),
+        ("half", (max / 2 + 1) & -insn.step),
     ]
     .into_iter()
     .map(|(label, x)| (label.to_owned(), x))

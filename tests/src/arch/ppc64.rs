@@ -313,7 +313,7 @@ fn from_toc(vector: &Vector) -> Outcome {
     }
     let x = target.wrapping_sub(toc) as i64;
     let (x, range) = match name.rsplit('_').next() {
-        Some("HA") => (x + 0x8000 >> 16, 16),
+        Some("HA") => ((x + 0x8000) >> 16, 16),
         Some("HI") => (x >> 16, 16),
         _ if name.contains("LO") => (x, 64),
         _ => (x, 16),
