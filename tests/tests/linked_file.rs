@@ -60,7 +60,7 @@ fn check(target: Target, elf: &[u8], given: &[(String, u64)], output: &Path) -> 
     let mask = if narrow { u32::MAX.into() } else { u64::MAX };
     let linked = linked.lines().map(|line| nm_line(line).map(|(value, name)| (value & mask, name)));
     let linked: BTreeSet<(u64, &str)> = linked.collect::<Option<_>>().context("nm")?;
-    let expected = values(elf, given, output)?;
+    let expected = values(target, elf, given, output)?;
     for (name, value) in &expected {
         ensure!(linked.contains(&(*value, name)), "nm does not say that {name} is {value:#x}");
     }
@@ -97,7 +97,7 @@ fn function(elf: &[u8], expected: &[(String, u64)]) -> Result<(String, u64)> {
 }
 
 /// What every named symbol of the module must be: computed from the module, and from where its sections went.
-fn values(elf: &[u8], given: &[(String, u64)], output: &Path) -> Result<Vec<(String, u64)>> {
+fn values(target: Target, elf: &[u8], given: &[(String, u64)], output: &Path) -> Result<Vec<(String, u64)>> {
     let linked = std::fs::read(output)?;
     let linked = object::File::parse(&*linked)?;
     let mut addresses = BTreeMap::new();
@@ -115,7 +115,13 @@ fn values(elf: &[u8], given: &[(String, u64)], output: &Path) -> Result<Vec<(Str
         }
     }
     // A linker's own.
-    values.retain(|(name, _)| !["_GLOBAL_OFFSET_TABLE_", "_gp_disp"].contains(&name.as_str()));
+    let own = target.arch.linkers_own;
+    let sections: Vec<_> = addresses.iter().map(|(name, address)| (name.clone(), 0, *address)).collect();
+    let placed = (target.arch.placed)(&sections);
+    values.retain(|(name, _)| {
+        let name = name.as_str();
+        name != "_GLOBAL_OFFSET_TABLE_" && !own.contains(&name) && placed.iter().all(|(placed, _)| *placed != name)
+    });
     Ok(values)
 }
 

@@ -17,12 +17,12 @@ use std::path::Path;
 
 type Linker = fn(&Job, &Path) -> Result<Image>;
 
-/// Returns the linkers that know the architecture of corpus `name`.
-fn linkers_of(name: &str) -> Vec<(&'static str, Linker)> {
-    let variants = corpus::architecture(name).variants;
-    let ld = variants.iter().all(|v| v.gnu_ld.is_some()).then_some(("GNU ld", bfd::link as Linker));
-    let lld = variants.iter().all(|v| v.lld.is_some()).then_some(("lld", lld::link as Linker));
-    ld.into_iter().chain(lld).collect()
+/// Returns the linkers that know the machine of a corpus, whose modules are all for one.
+fn linkers_of(corpus: &Corpus) -> Result<Vec<(&'static str, Linker)>> {
+    let target = Target::of(&corpus.modules.first().context("a module")?.elf()?)?;
+    let ld = target.variant.gnu_ld.map(|_| ("GNU ld", bfd::link as Linker));
+    let lld = target.variant.lld.map(|_| ("lld", lld::link as Linker));
+    Ok(ld.into_iter().chain(lld).collect())
 }
 
 fn main() -> ExitCode {
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 fn near(name: &str) -> Result<()> {
     let (corpus, count) = (Corpus::get(name)?, oracle::sample_size()?);
     let dir = tempfile::tempdir()?;
-    let linkers = linkers_of(name);
+    let linkers = linkers_of(&corpus)?;
     let mut totals = vec![Agreement::default(); linkers.len()];
     let sample = corpus.sample(seed(), count);
     for module in &sample {
@@ -62,8 +62,8 @@ fn near(name: &str) -> Result<()> {
 /// for an absolute symbol), the symbol's value alone is the judge.
 fn far(name: &str, &Far { distance, types, linkers }: &Far) -> Result<()> {
     let types: Vec<_> = types.iter().map(|kind| elf::RelocationType(*kind)).collect();
-    let (types, linkers) = (types.as_slice(), if linkers { linkers_of(name) } else { Vec::new() });
     let (corpus, count) = (Corpus::get(name)?, oracle::sample_size()?);
+    let (types, linkers) = (types.as_slice(), if linkers { linkers_of(&corpus)? } else { Vec::new() });
     let dir = tempfile::tempdir()?;
     let mut totals = vec![Agreement::default(); linkers.len()];
     let mut resolved = ResolvedReferences::default();

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use object::{Object as _, ObjectSection as _, elf};
 use relobox_needs::{ExitCode, test};
 use relobox_tests::corpus::{self, Corpus};
-use relobox_tests::oracle::{self, Image, Placed, Target, compare, layout, lld, references};
+use relobox_tests::oracle::{self, Image, Placed, Target, bfd, compare, layout, lld, references};
 use relobox_tests::real::image;
 use std::collections::BTreeSet;
 
@@ -31,7 +31,12 @@ fn a_wrong_field_is_noticed() -> Result<()> {
             let mut wrong = case.ours.clone();
             let section = wrong.sections.iter_mut().find(|section| section.input == Some(index)).context("section")?;
             *section.bytes.get_mut(offset as usize).context("a field outside its section")? ^= 1 << (noticed % 8);
-            ensure!(case.problems(&wrong)? > 0, "{name}: damage at {offset:#x} of section {index} was not noticed");
+            let around = |image: &Image| image.section(index).map(|s| s.bytes[offset as usize..][..8].to_vec());
+            let shown = (around(&wrong), around(&case.theirs));
+            ensure!(
+                case.problems(&wrong)? > 0,
+                "{name}: damage at {offset:#x} of section {index} was not noticed: {shown:02x?}"
+            );
             noticed += 1;
         }
         println!("{name}: {noticed} of {noticed} wrong fields noticed");
@@ -89,7 +94,8 @@ impl Case {
         for symbol in job.symbols.iter_mut().filter(|symbol| !near.contains(&symbol.0)) {
             symbol.1 = symbol.1.wrapping_add(distance);
         }
-        let (ours, theirs) = (image::link(&job)?, lld::link(&job, dir.path())?);
+        let other = if job.arch.variant.lld.is_some() { lld::link } else { bfd::link };
+        let (ours, theirs) = (image::link(&job)?, other(&job, dir.path())?);
         let symbols = job.symbols;
         Ok(Case { elf, path, symbols, ours, theirs, _dir: dir })
     }

@@ -63,6 +63,9 @@ pub struct Architecture {
     pub call: fn(&Variant, distance: u64) -> Vec<u8>,
     /// Returns the destination of the instruction `code` at `address`, if it refers to anything.
     pub reference: fn(&Variant, &Image, address: u64, code: &[u8]) -> Option<Destination>,
+    /// Returns whether two linkers may have made this of one indirect field, as far as it is not its target: a wrong
+    /// register, say, would lead to the same destination. Each slice begins with the field.
+    pub may_differ: fn(left: &[u8], right: &[u8]) -> bool,
     /// Returns whether a relocation of this type, with `value` as its symbol's offset in the same section, is resolved
     /// from that offset: the second half of a pair that names the first.
     pub names_its_pair: fn(kind: u32) -> bool,
@@ -163,6 +166,7 @@ impl Architecture {
         distance: |_, value| value,
         call: |_, _| Vec::new(),
         reference: |_, _, _, _| None,
+        may_differ: |_, _| true,
         names_its_pair: |_| false,
     };
 

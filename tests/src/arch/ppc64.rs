@@ -36,9 +36,9 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
     variants: &[LITTLE, BIG, Variant { name: "powerpc64v1", flags: (2, 0), ..BIG }],
     corpora: &["powerpc64le"],
     code_align: 4,
+    slot_type: "R_PPC64_GOT16_DS",
     // A call and the `nop` behind it.
     field_length: 8,
-    slot_type: "R_PPC64_GOT16_DS",
     placed: |sections| {
         let named = |name: &str| sections.iter().filter(|s| s.0 == name).map(|s| s.2).next_back();
         named(".toc").or_else(|| named(".stubs")).map(|toc| (".TOC.", toc + 0x8000)).into_iter().collect()
@@ -53,6 +53,7 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
     differences: DIFFERENCES,
     call: |variant, distance| word(variant.order, 0x4800_0001 | distance as u32 & 0x3ff_fffc),
     reference,
+    may_differ,
     ..Architecture::PLAIN
 };
 
@@ -344,6 +345,20 @@ fn reference(variant: &Variant, image: &Image, address: u64, code: &[u8]) -> Opt
     } else {
         branch(image, address.wrapping_add(distance), run::<{ order::LITTLE }>)
     }
+}
+
+/// Branches have the same bits but for the distance; behind a call, only one linker may have restored r2.
+fn may_differ(left: &[u8], right: &[u8]) -> bool {
+    const NOP: u32 = 0x6000_0000;
+    const RESTORE: u32 = 0xe841_0018;
+    // The primary opcode says in which byte order the words are.
+    let order = [order::LITTLE, order::BIG];
+    let order = order.into_iter().find(|o| left.get(..4).and_then(|w| read(*o, w)).is_some_and(|w| matches!(w >> 26, 16 | 18)));
+    let Some(order) = order else { return true };
+    let words = |at: usize| Some((read(order, left.get(at..at + 4)?)?, read(order, right.get(at..at + 4)?)?));
+    let branch = words(0).is_none_or(|(l, r)| (l ^ r) & if l >> 26 == 18 { 0xfc00_0003 } else { 0xffff_0003 } == 0);
+    let behind = words(4).is_none_or(|(l, r)| l == r || [(NOP, RESTORE), (RESTORE, NOP)].contains(&(l, r)));
+    branch && behind
 }
 
 fn read(byte_order: u8, bytes: &[u8]) -> Option<u32> {

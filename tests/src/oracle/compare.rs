@@ -54,13 +54,23 @@ pub fn images(job: &Job, object: &[u8], left: &Image, right: &Image) -> Result<A
             continue;
         }
         let fields = fields(&file, job.arch, *index)?;
-        for at in differences(&a.bytes, &b.bytes) {
+        let mut next = 0;
+        while let Some(at) = (next..a.bytes.len()).find(|at| a.bytes[*at] != b.bytes[*at]) {
+            // What differs may go on in the next field, which is another matter.
+            let end = fields.range(at as u64 + 1..).next().map_or(a.bytes.len(), |(start, _)| *start as usize);
             let field = fields.range(..=at as u64).next_back();
             let field = field.filter(|(start, _)| at as u64 - **start < job.arch.arch.field_length);
-            if field.is_some_and(|(_, via)| same_end(job.arch, left, right, *index, *via)) {
+            let may_differ = |start: u64| {
+                let (left, right) = (a.bytes.get(start as usize..), b.bytes.get(start as usize..));
+                (job.arch.arch.may_differ)(left.unwrap_or_default(), right.unwrap_or_default())
+            };
+            if field.is_some_and(|(start, via)| may_differ(*start) && same_end(job.arch, left, right, *index, *via)) {
                 found.indirect += 1;
+                let start = field.map_or(at, |(start, _)| *start as usize);
+                next = end.min(start + job.arch.arch.field_length as usize);
                 continue;
             }
+            next = (at..end).find(|at| a.bytes[*at] == b.bytes[*at]).unwrap_or(end);
             let (a, b) = (around(&a.bytes, at), around(&b.bytes, at));
             found.problems.push(format!("({name}+{at:#x}): {a:02x?} {b:02x?}"));
         }
@@ -95,12 +105,6 @@ fn fields(file: &object::File, target: Target, index: u32) -> Result<BTreeMap<u6
         fields.insert(offset, from);
     }
     Ok(fields)
-}
-
-/// Returns the offset of the first byte of each run of differing bytes.
-fn differences(a: &[u8], b: &[u8]) -> Vec<usize> {
-    let differs = |at: &usize| a[*at] != b[*at];
-    (0..a.len()).filter(|at| differs(at) && (*at == 0 || !differs(&(at - 1)))).collect()
 }
 
 fn around(bytes: &[u8], at: usize) -> &[u8] {
