@@ -31,7 +31,7 @@ impl<'a> Crel<'a> {
         let left = (data.len() - crel.at) as u64;
         (crel.count, crel.explicit, crel.shift) = (header >> 3, header & 4 != 0, (header & 3) as u32);
         if crel.count > left {
-            let text = "its header has more relocations than it has bytes: their number";
+            let text = "it has fewer bytes than relocations: their number";
             return Err(bad_section(section, text, 0, crel.count, left));
         }
         Ok(crel)

@@ -23,12 +23,13 @@ fn predicted(row: &RowDescription, machine: &Machine, (s, a, p): (i64, i64, i64)
         effect::RELATIVE => sum.wrapping_sub(p),
         effect::PLUS => (before as i64).wrapping_add(sum),
         effect::MINUS => (before as i64).wrapping_sub(sum),
-        effect::PAGES => (sum & !0xfff).wrapping_sub(p & !0xfff),
+        // The pages are distances that have no low bits to round.
+        effect::PAGES => (sum.wrapping_add(half) & !0xfff).wrapping_sub(p & !0xfff),
         effect::IN_PAGE => sum & 0xfff,
         _ => return None,
     };
     let value = if machine.class == 32 { i64::from(value as i32) } else { value };
-    let rounded = value.wrapping_add(half);
+    let rounded = if row.row.effect == effect::PAGES { value } else { value.wrapping_add(half) };
     let mut word = before & !row.mask();
     for slice in &row.slices {
         for bit in 0..slice.len {

@@ -292,6 +292,8 @@ fn limits_live_in_one_file() {
         // What formats and the contract say.
         ("host/core/src/areas.rs", &["ABSENT", "PAGE"][..]),
         ("host/kernels/src/sim.rs", &["PARAM"]),
+        // Pixels.
+        ("host/src/picture.rs", &["CELL", "HEIGHT", "STEP", "LEFT", "MOST"]),
         (
             "host/kernels/src/device.rs",
             &["ABI", "KALLSYMS_ALL", "UNSIGNED", "GPL", "CRC", "NO_OWNER", "PER_CPU", "FLAT"],

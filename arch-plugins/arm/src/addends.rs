@@ -1,12 +1,28 @@
 //! How Arm and Thumb instructions hold numbers that are not just bits: the tables "relocation actions by instruction
 //! type" of AAELF32, both ways. All values are modulo 2^32.
 
-use super::types::*;
-use super::{
-    ALU12, INSN, LDC8, LDR12, LDRS8, THM_ADR12, THM_IMM8, THM_LDR12, THM_PC8, THM5, THM6, THM12, THM19, THM24, Veneers,
-};
+use crate::fields::*;
 use relobox_plugin::abi::fault;
 use relobox_plugin::{Cx, Field, Trouble, Value};
+
+// Types whose addends are held in a way of their own.
+const R_ARM_THM_ABS5: u32 = 7;
+const R_ARM_THM_CALL: u32 = 10;
+const R_ARM_THM_PC8: u32 = 11;
+const R_ARM_THM_JUMP24: u32 = 30;
+const R_ARM_THM_JUMP19: u32 = 51;
+const R_ARM_THM_JUMP6: u32 = 52;
+const R_ARM_THM_ALU_PREL_11_0: u32 = 53;
+const R_ARM_THM_PC12: u32 = 54;
+const R_ARM_ALU_PC_G0_NC: u32 = 57;
+const R_ARM_ALU_PC_G2: u32 = 61;
+const R_ARM_LDRS_PC_G0: u32 = 64;
+const R_ARM_LDRS_PC_G2: u32 = 66;
+const R_ARM_LDC_PC_G0: u32 = 67;
+const R_ARM_LDC_PC_G2: u32 = 69;
+const R_ARM_THM_GOT_BREL12: u32 = 131;
+const R_ARM_THM_ALU_ABS_G0_NC: u32 = 132;
+const R_ARM_THM_ALU_ABS_G3: u32 = 135;
 
 /// The addend that the instruction at `place` holds.
 #[inline(never)]
@@ -116,7 +132,7 @@ const ADD: i64 = 0x2000;
 
 /// What `add` or `sub` number `groups` holds, of which more may follow.
 #[inline(never)]
-pub(crate) fn group(x: Value, groups: u32, cx: &mut Cx<'_, Veneers>) -> Result<Value, Trouble> {
+pub(crate) fn group<T>(x: Value, groups: u32, cx: &mut Cx<'_, T>) -> Result<Value, Trouble> {
     let word = cx.word(&INSN, cx.relocation.offset)?;
     if !matches!(word >> 21 & 15, 2 | 4) {
         let text = "is neither add nor sub";
@@ -131,7 +147,7 @@ pub(crate) fn group(x: Value, groups: u32, cx: &mut Cx<'_, Veneers>) -> Result<V
 
 /// The same of the last one: nothing may be left.
 #[inline(never)]
-pub(crate) fn alu(x: Value, groups: u32, cx: &mut Cx<'_, Veneers>) -> Result<Value, Trouble> {
+pub(crate) fn alu<T>(x: Value, groups: u32, cx: &mut Cx<'_, T>) -> Result<Value, Trouble> {
     let held = group(x, groups, cx)?;
     let x = x.narrow().0;
     if residual(x, groups + 1) != 0 {

@@ -46,57 +46,18 @@
 extern crate alloc;
 
 use addends::{addend, adr, alu, group, j1_j2, load, within};
+use fields::*;
 use relobox_plugin::abi::{
-    Detail, Group, Machine, Relocation, Slice, detail, fault, group_flag, loader, order, symbol_flag, synthetic_kind,
+    Detail, Group, Machine, Relocation, detail, fault, group_flag, loader, order, symbol_flag, synthetic_kind,
 };
 use relobox_plugin::{
-    Cx, DYNAMIC, Field, Hooks, Job, Plan, Remade, Site, TLS, Table, Trouble, Value, architecture, code, needs, slice,
+    Cx, DYNAMIC, Hooks, Job, Plan, Remade, Site, TLS, Table, Trouble, Value, architecture, code, needs,
 };
 
 mod addends;
+mod fields;
 #[cfg(test)]
 mod tests;
-
-const BYTE8: Field = Field::data(1);
-const HALF16: Field = Field::data(2);
-const WORD32: Field = Field::data(4);
-/// The highest bit belongs to somebody else.
-const WORD31: Field = Field::insn(4, order::DATA, &[slice(0, 0, 31)]);
-
-/// A word of code: an Arm instruction, or two halfwords of Thumb.
-const fn insn(slices: &'static [Slice]) -> Field {
-    Field::insn(4, order::LITTLE, slices)
-}
-/// A Thumb instruction of one halfword.
-const fn half(slices: &'static [Slice]) -> Field {
-    Field::insn(2, order::LITTLE, slices)
-}
-
-const INSN: Field = insn(&[slice(0, 0, 32)]);
-const IMM24: Field = insn(&[slice(2, 0, 24)]);
-const IMM16: Field = insn(&[slice(0, 0, 12), slice(12, 16, 4)]);
-// Of loads and stores: a magnitude, and U.
-const LDR12: Field = insn(&[slice(0, 0, 12), slice(12, 23, 1)]);
-const LDRS8: Field = insn(&[slice(0, 0, 4), slice(4, 8, 4), slice(8, 23, 1)]);
-const LDC8: Field = insn(&[slice(2, 0, 8), slice(10, 23, 1)]);
-// Of `add` and `sub`: eight bits and their rotation, and of the opcode the bits for `sub` and for `add`.
-const ALU12: Field = insn(&[slice(0, 0, 12), slice(12, 22, 2)]);
-// Of `bx`: all but condition and register.
-const BX: Field = insn(&[slice(0, 4, 24)]);
-// S is bit 10 of the first halfword, J1 and J2 are bits 13 and 11 of the second.
-const THM24: Field = insn(&[slice(1, 16, 11), slice(12, 0, 10), slice(22, 27, 1), slice(23, 29, 1), slice(24, 10, 1)]);
-const THM19: Field = insn(&[slice(1, 16, 11), slice(12, 0, 6), slice(18, 29, 1), slice(19, 27, 1), slice(20, 10, 1)]);
-const THM16: Field = insn(&[slice(0, 16, 8), slice(8, 28, 3), slice(11, 10, 1), slice(12, 0, 4)]);
-const THM12: Field = insn(&[slice(0, 16, 12)]);
-const THM_LDR12: Field = insn(&[slice(0, 16, 12), slice(12, 7, 1)]);
-// Of `adr.w`: two bits of the opcode are set for `sub`.
-const THM_ADR12: Field = insn(&[slice(0, 16, 8), slice(8, 28, 3), slice(11, 10, 1), slice(12, 5, 1), slice(13, 7, 1)]);
-const THM11: Field = half(&[slice(1, 0, 11)]);
-const THM8: Field = half(&[slice(1, 0, 8)]);
-const THM6: Field = half(&[slice(1, 3, 5), slice(6, 9, 1)]);
-const THM5: Field = half(&[slice(2, 6, 5)]);
-const THM_PC8: Field = half(&[slice(2, 0, 8)]);
-const THM_IMM8: Field = half(&[slice(0, 0, 8)]);
 
 /// `e_flags`: instructions are little-endian, data is big-endian.
 const BE8: u32 = 0x0080_0000;

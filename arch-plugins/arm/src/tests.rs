@@ -160,7 +160,7 @@ fn what_linkers_make() {
         assert_eq!(rel(BASE + offset, before, kind, s).unwrap(), after, "{kind} {before:#x} {s:#x}");
         // The same addend, explicit.
         let row = Arch::ABOUT.rows.iter().find(|r| r.kind == kind).unwrap();
-        let field = Field { width: row.width, order: row.order, slices: row.slices };
+        let field = relobox_plugin::Field { width: row.width, order: row.order, slices: row.slices };
         let place = before.to_le_bytes();
         let a = if row.formula.contains("Ai") { addend(kind, &place) } else { field.addend(&place, false) };
         assert_eq!(rela(BASE + offset, before, kind, s, a).unwrap(), after, "{kind} {before:#x} {s:#x} {a}");

@@ -43,17 +43,19 @@ extern crate alloc;
 
 pub mod places;
 pub mod stack;
+pub mod state;
 #[cfg(test)]
 mod tests;
 pub mod uleb128;
 
-use places::{Places, low, lower_half};
+use places::{low, lower_half};
 use relobox_plugin::abi::{Machine, Slice, fault, loader, order, synthetic_kind};
 use relobox_plugin::{
     Cx, DYNAMIC, Field, Hooks, Job, Plan, Remade, Site, TLS, Trouble, Value, architecture, code, lo12, page, slice,
 };
-use stack::{Stack, assert, binary, dup, if_else, not, pop, push, shift};
-use uleb128::{Lengths, ULEB, add};
+use stack::{assert, binary, dup, if_else, not, pop, push, shift};
+use state::State;
+use uleb128::{ULEB, add};
 
 const fn insn(width: u8, slices: &'static [Slice]) -> Field {
     Field::insn(width, order::LITTLE, slices)
@@ -247,14 +249,6 @@ architecture! {
                 R_LARCH_TLS_DESC_PCADD_HI20, R_LARCH_TLS_DESC_PCADD_LO12];
         "was withdrawn from the psABI" => 101 [R_LARCH_DELETE], 104 [R_LARCH_CFA];
     }
-}
-
-/// What relocations leave for others.
-#[derive(Default)]
-pub struct State {
-    stack: Stack,
-    places: Places,
-    lengths: Lengths,
 }
 
 impl Hooks for State {

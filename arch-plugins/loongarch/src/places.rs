@@ -1,12 +1,13 @@
 //! Relocations that others of their section refer to by place, before or behind them.
 
-use super::{State, types::*};
-use alloc::vec::Vec;
+use crate::state::State;
 use relobox_plugin::abi::Relocation;
 use relobox_plugin::{Cx, Trouble, Value, sort};
 
-/// Of each such relocation of a section its offset, its kind and index, sorted; made only if somebody asks.
-pub type Places = Option<Vec<(u32, i64)>>;
+/// The types that are looked for.
+const R_LARCH_PCALA64_LO20: u32 = 73;
+const R_LARCH_PCADD_HI20: u32 = 128;
+const R_LARCH_GOT_PCADD_HI20: u32 = 130;
 
 /// An index, below a kind.
 const INDEX: i64 = 0xffff_ffff;

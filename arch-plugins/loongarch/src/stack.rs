@@ -1,21 +1,11 @@
 //! The stack machine of ABI version 0: relocations that compute.
 
-use super::State;
+use crate::state::{Stack, State};
 use relobox_plugin::abi::fault;
 use relobox_plugin::{Cx, Trouble, Value};
 
-/// Numbers on the stack at most, as in Linux.
-const DEPTH: usize = 16;
 /// The bits of a number.
 const BITS: i64 = 64;
-
-/// The stack. A number is popped at the place where it was pushed, as all code does; each section begins with none.
-#[derive(Default)]
-pub struct Stack {
-    /// With the index of the relocation that pushed it.
-    numbers: [(u32, Value); DEPTH],
-    depth: usize,
-}
 
 #[inline(never)]
 pub(super) fn push(number: Value, cx: &mut Cx<'_, State>) -> Result<(), Trouble> {

@@ -1,15 +1,11 @@
 //! Numbers of variable length: seven bits in each byte, the lowest first, and the top bit where another byte follows.
 
-use super::State;
-use alloc::vec::Vec;
+use crate::state::{Lengths, State};
 use relobox_plugin::abi::fault;
 use relobox_plugin::{Cx, Plan, Site, Trouble, Value, needs};
 
 /// The row needs a window as long as the number is.
 pub const ULEB: u16 = needs::OWN;
-
-/// The length of the number at each relocation that adds to one or subtracts, by index.
-pub type Lengths = Vec<(u32, usize)>;
 
 /// Before there are addresses: later, an earlier relocation may have changed where the number ends.
 pub(super) fn measure(lengths: &mut Lengths, site: &Site<'_>, plan: &mut Plan) {

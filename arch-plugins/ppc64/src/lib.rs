@@ -44,20 +44,16 @@
 extern crate alloc;
 
 use calls::{CALL, L, STUB, TOC, Toc, or};
-use relobox_plugin::abi::{Detail, Machine, Slice, detail, effect, fault, loader, order, rule, synthetic_kind};
+use fields::{SI16, SI16_HI, WORD32, WORD64, insn};
+use relobox_plugin::abi::{Detail, Machine, detail, effect, fault, loader, order, rule, synthetic_kind};
 use relobox_plugin::{Cx, DYNAMIC, Field, Remade, Rule, TLS, Trouble, Value, architecture, code, ha, slice};
 use types::*;
 
 mod calls;
+mod fields;
 #[cfg(test)]
 mod tests;
 
-const fn insn(width: u8, slices: &'static [Slice]) -> Field {
-    Field::insn(width, order::DATA, slices)
-}
-
-const WORD32: Field = Field::data(4);
-const WORD64: Field = Field::data(8);
 const LO16: Field = Field::data(2);
 const DS14: Field = insn(2, &[slice(2, 2, 14)]);
 const HI16: Field = insn(2, &[slice(16, 0, 16)]);
@@ -69,9 +65,7 @@ const LI24: Field = insn(4, &[slice(2, 2, 24)]);
 const WORD30: Field = insn(4, &[slice(2, 2, 30)]);
 /// Of `addpcis`.
 const DX16: Field = insn(4, &[slice(16, 0, 1), slice(17, 16, 5), slice(22, 6, 10)]);
-/// The immediates of whole instructions, and those of a prefix.
-const SI16: Field = insn(4, &[slice(0, 0, 16)]);
-const SI16_HI: Field = insn(4, &[slice(16, 0, 16)]);
+/// The immediates of a prefix.
 const PREFIX12: Field = insn(4, &[slice(16, 0, 12)]);
 const PREFIX18: Field = insn(4, &[slice(16, 0, 18)]);
 /// Two whole words, as they lie on a little-endian machine; on a big-endian one the first has the high bits.

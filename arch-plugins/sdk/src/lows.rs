@@ -1,26 +1,9 @@
 //! Low halves in file order, which complete the addends of the high halves before them; see
 //! [`NEXT`](relobox_abi::pairing::NEXT).
 
+use crate::low::{Low, NO_MORE};
 use crate::{Cx, Field, Trouble, Value};
-use alloc::vec::Vec;
 use relobox_abi::group_flag;
-
-/// The next low half of each type that somebody has asked for, in the section being patched.
-#[derive(Debug, Default)]
-pub struct Lows(Vec<Low>);
-
-#[derive(Clone, Copy, Debug)]
-struct Low {
-    kind: u32,
-    /// Index of the relocation: not beyond the one at hand if it must be looked for again.
-    at: u32,
-    symbol: u32,
-    /// What stands in its field.
-    addend: i64,
-}
-
-/// There is no more of them in this section.
-const NO_MORE: u32 = u32::MAX;
 
 impl<T> Cx<'_, T> {
     /// The addend of the high half at hand. Explicit ones are whole: `high` itself. In place, the signed one that stands in

@@ -60,7 +60,7 @@ impl Diagnostic {
     /// let diagnostic = Diagnostic {
     ///     section: Some(".text".into()),
     ///     offset: Some(0x10),
-    ///     relocation: Some("R_X86_64_PC32".into()),
+    ///     relocation: Some("WREN_REL32".into()),
     ///     value: Some(0x8000_0000),
     ///     min: Some(-0x8000_0000),
     ///     max: Some(0x7fff_ffff),
@@ -69,7 +69,7 @@ impl Diagnostic {
     /// };
     /// assert_eq!(
     ///     diagnostic.to_string(),
-    ///     "m.ko:(.text+0x10): relocation R_X86_64_PC32 out of range: \
+    ///     "m.ko:(.text+0x10): relocation WREN_REL32 out of range: \
     ///      0x8000_0000 is not in [-0x8000_0000, 0x7fff_ffff]; references 'printk'"
     /// );
     /// ```

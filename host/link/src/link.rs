@@ -18,7 +18,7 @@
 //! use relobox_link::stages::open::Source;
 //! use relobox_link::stages::resolve::Sources;
 //!
-//! # // An ELF file with one R_X86_64_64 in .text, at offset 0, against `printk`.
+//! # // An ELF file with one relocation of type 1, a 64-bit address, in .text, at offset 0, against `printk`.
 //! # fn object() -> Vec<u8> {
 //! #     let names = b"\0.text\0.rela.text\0.symtab\0.strtab\0";
 //! #     let mut file = vec![0; 64];

@@ -39,6 +39,7 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
     ],
     corpora: &["arm64"],
     slot_type: "R_AARCH64_ADR_GOT_PAGE",
+    metamorphic: &[false],
     shape: |row| {
         let formula = row.formula.as_str();
         let inner = formula.strip_prefix("movz_or_movn(").and_then(|f| f.split_once(", ")).map_or(formula, |f| f.0);

@@ -35,6 +35,7 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
     in_place: &[true, false],
     ld_extends_sign: true,
     linkers_own: &["_gp_disp"],
+    metamorphic: &[true, false],
     shape: |row| {
         Some(match row.formula.as_str() {
             "jump(S, A, P)" => Shape::Segment,

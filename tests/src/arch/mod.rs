@@ -42,6 +42,10 @@ pub struct Architecture {
     pub placed: fn(sections: &[(String, u32, u64)]) -> Vec<(&'static str, u64)>,
     /// Further sections that a linker fills itself: their names, and the script's patterns of their inputs.
     pub generated: &'static [(&'static str, &'static str)],
+    /// The forms of addends for which the metamorphic properties of `crate::metamorphic` hold as they are written. Where
+    /// they do not know what a row does with its field (a sign beside a magnitude, an instruction that is read, a pair
+    /// that is composed), the conformance kit's own properties judge the architecture, and this is empty.
+    pub metamorphic: &'static [bool],
     /// Types that no metamorphic property judges, because their value is no address or their field has no fixed length.
     pub unjudged: &'static [&'static str],
     /// Returns the shape of a row's formula, if it is not `S + A` or `S + A - P`.
@@ -156,6 +160,7 @@ impl Architecture {
         linkers_own: &[],
         placed: |_| Vec::new(),
         generated: &[],
+        metamorphic: &[],
         unjudged: &[],
         shape: |_| None,
         vectors: |_, _| Vec::new(),

@@ -44,6 +44,7 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
     field_length: 8,
     // A number of variable length is no field.
     unjudged: &["R_RISCV_SET_ULEB128", "R_RISCV_SUB_ULEB128"],
+    metamorphic: &[false],
     shape: |row| {
         Some(match row.formula.as_str() {
             "ha(S + A - P)" | "high(S + A - P)" => Shape::Relative(0x800),

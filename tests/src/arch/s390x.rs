@@ -28,6 +28,7 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
     // The field is the second half of the instruction.
     field_in_branch: 2,
     slot_type: "R_390_GOTENT",
+    metamorphic: &[false],
     shape: |row| {
         Some(match row.formula.as_str() {
             // In a static link L equals S.

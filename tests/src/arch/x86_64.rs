@@ -22,6 +22,7 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
     slot_type: "R_X86_64_GOTPCREL",
     // A size is no address.
     unjudged: &["R_X86_64_SIZE32", "R_X86_64_SIZE64"],
+    metamorphic: &[false],
     shape: |row| {
         Some(match row.formula.as_str() {
             "G + GOT + A - P" => Shape::Slot(true, 0),

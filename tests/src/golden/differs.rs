@@ -4,7 +4,6 @@
 //! Recording fails if an entry is not needed by any vector, and if no entry decides a disagreement.
 
 use super::vector::{Outcome, Vector};
-use crate::arch::Architecture;
 
 /// The accepted answer.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +47,8 @@ impl Difference {
 ///
 /// A description of the disagreement, if no entry decides it.
 pub(super) fn decide(
-    arch: &Architecture,
+    differences: &[Difference],
+    is_stub_of_symbol: bool,
     vector: &Vector,
     said: &[Outcome],
 ) -> Result<(Outcome, String, Option<(String, usize)>), String> {
@@ -61,11 +61,11 @@ pub(super) fn decide(
         Outcome::Unsupported => "does not know it".to_owned(),
         other => other.to_string(),
     };
-    for (i, d) in arch.differences.iter().enumerate() {
+    for (i, d) in differences.iter().enumerate() {
         if d.is_about(vector) && (d.when)(vector, ld, lld) {
             let sum = || {
                 let site = &vector.sites[0];
-                let addend = if (arch.is_stub_of_symbol)(&vector.name) { 0 } else { site.addend };
+                let addend = if is_stub_of_symbol { 0 } else { site.addend };
                 vector.value(&site.symbol).unwrap_or(0).wrapping_add_signed(addend)
             };
             let (outcome, by) = match d.take {

@@ -3,11 +3,13 @@
 //! It knows ranges, bits and formulas, but not what a linker or a plugin does with them.
 
 use super::edges::{Edge, edges};
+use super::formula_shape;
 use super::generator::{Generator, OFFSET, POISON, SLOTTED};
 use super::probe::{ANCHOR, Probe, keeps_tables};
-use super::shape::{self, Shape};
+use super::shape::Shape;
 use super::special;
 use super::vector::Vector;
+use crate::arch::Architecture;
 use crate::module_spec::RowDescription;
 use anyhow::{Context as _, Result};
 use relobox_abi::{order, row_flag};
@@ -19,19 +21,27 @@ const ADDENDS: [i64; 5] = [0, 4, -4, 0x1230, -0x7ff0];
 const UNKNOWN_SLOT: u64 = 0x238;
 
 impl Generator<'_> {
+    /// Returns what the tests know of the architecture.
+    ///
+    /// # Panics
+    /// If it has no file; the generator is made from one.
+    fn of(&self) -> &'static Architecture {
+        Architecture::named(self.arch).expect("an architecture")
+    }
+
     /// Generates the vectors of all rows.
     pub(super) fn all(&mut self, rows: &[RowDescription]) -> Result<Vec<Vector>> {
         let mut vectors = Vec::new();
         for row in rows {
-            let orders = self.arch.variants.iter().filter(|v| v.class == self.machine.class).map(|v| v.order);
+            let orders = self.of().variants.iter().filter(|v| v.class == self.machine.class).map(|v| v.order);
             let both = orders.clone().any(|o| o == order::LITTLE) && orders.clone().any(|o| o == order::BIG);
             if both && self.machine.order == order::BIG && row.row.order != order::DATA {
                 continue; // The same instructions, with the same bytes, as of the other byte order.
             }
-            let shape = shape::of(self.arch.name, row);
+            let shape = formula_shape::of(self.arch, row);
             let shape = shape.with_context(|| format!("{}: no shape for {:?}", row.name, row.formula))?;
             let of_row = self.row(row, shape).with_context(|| row.name.clone())?;
-            vectors.extend(of_row.into_iter().filter(|vector| !(self.arch.rewritten)(vector)));
+            vectors.extend(of_row.into_iter().filter(|vector| !(self.of().rewritten)(vector)));
         }
         Ok(vectors)
     }
@@ -40,14 +50,14 @@ impl Generator<'_> {
         let step = match shape {
             Shape::Pages | Shape::SlotPage => 0x1000,
             // It leads to code.
-            Shape::Relative(_) if row.is(row_flag::FALLBACK) => i64::from(row.row.align).max(self.arch.code_align),
+            Shape::Relative(_) if row.is(row_flag::FALLBACK) => i64::from(row.row.align).max(self.of().code_align),
             _ => i64::from(row.row.align.max(1)),
         };
         let mut vectors = match shape {
             Shape::Half | Shape::RelativeHalf => return special::halves(self, row, shape),
             Shape::LowOfPair => return special::low_of_pair(self, row),
             Shape::Uleb => return special::uleb(self, row),
-            _ => (self.arch.vectors)(self, row),
+            _ => (self.of().vectors)(self, row),
         };
         if shape == Shape::Special {
             return Ok(vectors);
@@ -95,7 +105,7 @@ impl Generator<'_> {
     ///
     /// If no linker says where its tables are.
     pub fn give_tables(&self, row: &RowDescription, vector: &mut Vector) -> Result<()> {
-        let shape = shape::of(self.arch.name, row).with_context(|| format!("{}: no shape", row.name))?;
+        let shape = formula_shape::of(self.arch, row).with_context(|| format!("{}: no shape", row.name))?;
         let probe = self.probe(row, shape)?;
         vector.values.push(("s".to_owned(), self.slotted(shape)));
         vector.by = probe.linker.to_owned();
@@ -153,12 +163,12 @@ impl Generator<'_> {
             Shape::Half | Shape::RelativeHalf | Shape::LowOfPair | Shape::Uleb | Shape::Special => return None,
         }
         let is_branch = row.is(row_flag::FALLBACK);
-        let in_branch = self.arch.field_in_branch;
+        let in_branch = self.of().field_in_branch;
         if is_branch && in_branch != 0 {
             // The distance to the start of the instruction, which is also added to the address of an entry.
             (s, addend) = (s.wrapping_add(addend).wrapping_sub(in_branch), in_branch);
         }
-        if (Shape::has_code(row) || is_branch && self.arch.code_align == 2) && s & 1 != 0 {
+        if (Shape::has_code(row) || is_branch && self.of().code_align == 2) && s & 1 != 0 {
             // L is the address of code and must be even.
             (s, addend) = (s.wrapping_add(1), addend.wrapping_sub(1));
         }

@@ -2,7 +2,6 @@
 
 use super::probe::Probe;
 use super::vector::{Outcome, Site, Vector, machine_name};
-use crate::arch::{Architecture, Target};
 use crate::module_spec::RowDescription;
 use anyhow::Result;
 use relobox_abi::{Machine, row_flag};
@@ -16,7 +15,10 @@ pub const SLOTTED: u64 = 0x1122_3344_5566_7788;
 
 /// The generator for one machine of an architecture.
 pub struct Generator<'a> {
-    pub(super) arch: &'static Architecture,
+    /// The name of the architecture.
+    pub arch: &'static str,
+    /// The address of the first section of vectors.
+    pub base: u64,
     /// The machine.
     pub machine: Machine,
     /// Whether addends are in place.
@@ -30,7 +32,7 @@ pub struct Generator<'a> {
 impl Generator<'_> {
     /// Returns the address of the first section of vectors.
     pub fn base(&self) -> u64 {
-        Target::of_machine(&self.machine).ok().and_then(|target| target.variant.vectors_at).unwrap_or(self.machine.base)
+        self.base
     }
 
     /// Truncates an address to the width of the class.

@@ -3,7 +3,8 @@
 use super::vector::Vector;
 use crate::arch::{Architecture, Target};
 use crate::module_spec::RowDescription;
-use crate::oracle::destination::{self, Destination};
+use crate::oracle::destination::Destination;
+use crate::oracle::resolve::resolve;
 use crate::oracle::{Image, Placed};
 use relobox_abi::Machine;
 
@@ -24,7 +25,7 @@ pub(super) fn end(target: Target, mut image: Image, code: u64) -> Option<u64> {
     let bytes = (target.arch.call)(target.variant, NEAR);
     image.sections.retain(|section| section.input.is_none());
     image.sections.push(Placed { name: "call".to_owned(), input: Some(1), address, bytes });
-    match destination::resolve(target, &image, 1, target.arch.field_in_branch as u64)? {
+    match resolve(target, &image, 1, target.arch.field_in_branch as u64)? {
         Destination::Indirect(end) => Some(end),
         Destination::Direct(_) => None,
     }

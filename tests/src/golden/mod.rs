@@ -17,6 +17,7 @@
 mod differs;
 mod edges;
 pub mod formula;
+mod formula_shape;
 mod generate;
 mod generator;
 mod indirection;
@@ -28,12 +29,13 @@ mod special;
 mod vector;
 
 pub use differs::{Difference, Take, is_outside};
+pub use formula_shape::of as shape_of;
 pub use generator::{Generator, OFFSET, POISON, SLOTTED};
 pub use run::{check, uncovered};
-pub use shape::{Shape, of as shape_of};
+pub use shape::Shape;
 pub use vector::{FORMAT, Outcome, Site, Vector};
 
-use crate::arch::Architecture;
+use crate::arch::{Architecture, Target};
 use crate::module_spec::{Linker, guest};
 use anyhow::{Context as _, Result, bail};
 use probe::Probe;
@@ -118,7 +120,7 @@ pub fn record(arch: &str) -> Result<String> {
             }
         }
         for (vector, said) in machine_vectors(arch, &guest, *machine, in_place, i)? {
-            match differs::decide(arch, &vector, &said) {
+            match differs::decide(arch.differences, (arch.is_stub_of_symbol)(&vector.name), &vector, &said) {
                 Ok((after, by, why)) => {
                     why.iter().for_each(|(_, entry)| used[*entry] += 1);
                     let differs = why.map(|(why, _)| why);
@@ -153,8 +155,10 @@ fn machine_vectors(
         Ok(dir)
     };
     let first = recorder("probe")?;
-    let mut generator = Generator { arch, machine, in_place, probe: &|_| Ok(Probe::default()), turn: i };
-    let base = generator.base();
+    let at = Target::of_machine(&machine).ok().and_then(|target| target.variant.vectors_at);
+    let base = at.unwrap_or(machine.base);
+    let no_probe = |_: &Vector| Ok(Probe::default());
+    let mut generator = Generator { arch: arch.name, base, machine, in_place, probe: &no_probe, turn: i };
     let probing = Recorder { arch, machine, in_place, base, rows, dir: &first };
     let probe = |vector: &Vector| probing.probe(vector);
     generator.probe = &probe;

@@ -1,8 +1,9 @@
 //! The recorder: asks independent linkers for the answers of vectors.
 
+use super::formula_shape;
 use super::indirection;
 use super::probe::{ANCHOR, Probe};
-use super::shape::{self, Shape};
+use super::shape::Shape;
 use super::vector::{Outcome, Vector, machine_name};
 use crate::arch::{Architecture, Target};
 use crate::module_spec::{ModuleSpec, Relocation, RowDescription, Section, Symbol, SymbolKind, write};
@@ -63,7 +64,7 @@ impl Recorder<'_> {
     }
 
     fn shape(&self, vector: &Vector) -> Option<Shape> {
-        self.rows.iter().find(|row| row.name == vector.name).and_then(|row| shape::of(self.arch.name, row))
+        self.rows.iter().find(|row| row.name == vector.name).and_then(|row| formula_shape::of(self.arch.name, row))
     }
 
     fn ask_one(&self, linker: &'static str, vector: &Vector) -> Result<Outcome> {

@@ -3,7 +3,8 @@
 //! Bytes must be equal, except in the field of a reference that goes through something the linker made (a GOT entry, a
 //! PLT entry, a veneer). Linkers place these freely, so for such a field both images must reach the same destination.
 
-use super::destination::{self, Destination};
+use super::destination::Destination;
+use super::resolve::resolve;
 use super::{Image, Job};
 use crate::arch::Target;
 use anyhow::{Context, Result};
@@ -80,7 +81,7 @@ pub fn images(job: &Job, object: &[u8], left: &Image, right: &Image) -> Result<A
 
 /// Both reach the same destination. At least one does so indirectly; otherwise the bytes would be equal.
 fn same_end(target: Target, left: &Image, right: &Image, index: u32, offset: u64) -> bool {
-    let [left, right] = [left, right].map(|image| destination::resolve(target, image, index, offset));
+    let [left, right] = [left, right].map(|image| resolve(target, image, index, offset));
     let indirect = |end| matches!(end, Some(Destination::Indirect(_)));
     let end = |end: Option<Destination>| end.map(Destination::address);
     end(left).is_some() && end(left) == end(right) && (indirect(left) || indirect(right))

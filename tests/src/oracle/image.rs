@@ -1,6 +1,5 @@
 //! The image of a linked module, as an oracle returns it.
 
-use super::Job;
 use super::neutral::{self, Neutral};
 use anyhow::{Context, Result, ensure};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
@@ -51,7 +50,7 @@ impl Image {
     }
 
     /// Reads the linked file and reverses the renaming of [`neutral`].
-    pub(super) fn read(path: &Path, job: &Job, neutral: &Neutral) -> Result<Image> {
+    pub(super) fn read(path: &Path, given: &[(String, u32, u64)], neutral: &Neutral) -> Result<Image> {
         let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
         let file = object::File::parse(&*bytes).context("the linked file")?;
         let mut image = Image::default();
@@ -67,8 +66,7 @@ impl Image {
                 }
                 continue;
             };
-            let (name, _, wanted) = job
-                .sections
+            let (name, _, wanted) = given
                 .iter()
                 .find(|section| section.1 == index)
                 .with_context(|| format!("the linker kept section {index}, which was not asked for"))?;
@@ -98,7 +96,7 @@ impl Image {
                 image.symbols.entry(name.to_owned()).or_insert(symbol.address());
             }
         }
-        for (name, index, _) in &job.sections {
+        for (name, index, _) in given {
             ensure!(image.section(*index).is_some(), "the linker dropped {name} (section {index})");
         }
         Ok(image)

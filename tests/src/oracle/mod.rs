@@ -18,6 +18,7 @@ pub mod lld;
 mod needs;
 mod neutral;
 pub mod references;
+pub mod resolve;
 mod script;
 mod tool;
 

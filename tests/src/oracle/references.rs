@@ -1,6 +1,7 @@
 //! Resolves the references of a module to undefined symbols.
 
-use super::destination::{self, Destination};
+use super::destination::Destination;
+use super::resolve::resolve;
 use super::{Image, Job};
 use anyhow::{Context, Result, ensure};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, RelocationFlags, RelocationTarget, elf};
@@ -37,7 +38,7 @@ pub fn resolve_all(elf: &[u8], job: &Job, image: &Image, types: &[elf::Relocatio
             }
             let name = symbol.name()?;
             let place = || format!("{}+{offset:#x} to {name}", section.name().unwrap_or_default());
-            let end = destination::resolve(job.arch, image, index, offset).with_context(place)?;
+            let end = resolve(job.arch, image, index, offset).with_context(place)?;
             let expected = values.get(name).with_context(place)?;
             ensure!(end.address() == *expected, "{}: {end:x?}, not {expected:#x}", place());
             match end {

@@ -36,7 +36,7 @@ pub(super) fn prepare(mut command: Command, label: &'static str, job: &Job, dir:
 pub(super) fn link(mut prepared: Prepared, job: &Job) -> Result<Image> {
     run(&mut prepared.command)?;
     let context = || format!("{} on {}", prepared.label, job.object.display());
-    Image::read(&prepared.output, job, &prepared.neutral).with_context(context)
+    Image::read(&prepared.output, &job.sections, &prepared.neutral).with_context(context)
 }
 
 /// Runs `command`. If it fails, its output becomes the error message.
