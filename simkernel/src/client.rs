@@ -113,7 +113,7 @@ impl Client {
     /// Allocates all of `areas` or none. The result has the same order. The areas are writable and zeroed.
     ///
     /// # Errors
-    /// [`Refusal::NoSpace`], or another [`ClientError::Refused`] for an impossible size,
+    /// [`SimError::NoSpace`], or another [`ClientError::Refused`] for an impossible size,
     /// alignment or number.
     pub fn allocate(&mut self, areas: &[AreaRequest]) -> Result<Vec<Area>, ClientError> {
         match self.ask("allocate", &Request::Allocate { areas: areas.to_vec() })? {

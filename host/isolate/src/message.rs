@@ -181,7 +181,7 @@ impl Name {
     /// Converts the name back to bytes.
     ///
     /// # Errors
-    /// [`Fault::Malformed`] if a character is above 255.
+    /// [`LinkerError::Malformed`] if a character is above 255.
     pub fn bytes(&self) -> Result<Vec<u8>, LinkerError> {
         let byte = |c| u8::try_from(c).map_err(|_| LinkerError::Malformed("a name with a character above 255".into()));
         self.0.chars().map(byte).collect()

@@ -62,7 +62,7 @@ impl Buffers {
     /// Makes empty buffers of the sizes in [`limits`]: `MESSAGE`, `LINKED` and `VALUES` bytes.
     ///
     /// # Errors
-    /// [`Fault::Start`] if the kernel has no memory for them.
+    /// [`LinkerError::Start`] if the kernel has no memory for them.
     pub fn new() -> Result<Self, LinkerError> {
         let buffer = |bytes| {
             memfd::room(bytes)
@@ -86,7 +86,7 @@ impl Buffers {
 /// Makes a pair of connected sockets that keep packets apart.
 ///
 /// # Errors
-/// [`Fault::Start`] if the kernel does not make them.
+/// [`LinkerError::Start`] if the kernel does not make them.
 pub fn pair() -> Result<(OwnedFd, OwnedFd), LinkerError> {
     socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .map_err(LinkerError::step("make a socket"))
@@ -95,7 +95,7 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd), LinkerError> {
 /// Sends a message, and waits while the socket is full.
 ///
 /// # Errors
-/// [`LinkerError::Gone`] if the other end is closed, [`Fault::TooLong`] if there are more than [`limits::PACKET_FDS`]
+/// [`LinkerError::Gone`] if the other end is closed, [`LinkerError::TooLong`] if there are more than [`limits::PACKET_FDS`]
 /// descriptors.
 pub fn send(socket: BorrowedFd<'_>, message: &impl Serialize, fds: &[BorrowedFd<'_>]) -> Result<(), LinkerError> {
     let json = serde_json::to_vec(message).map_err(|e| LinkerError::Malformed(e.to_string()))?;
@@ -105,7 +105,7 @@ pub fn send(socket: BorrowedFd<'_>, message: &impl Serialize, fds: &[BorrowedFd<
 /// Sends an answer that the other end waits for, without waiting itself.
 ///
 /// # Errors
-/// [`Fault::Gone`] if the other end is closed, [`Fault::Protocol`] if it does not read its answers.
+/// [`LinkerError::Gone`] if the other end is closed, [`LinkerError::Protocol`] if it does not read its answers.
 pub fn reply(socket: BorrowedFd<'_>, message: &impl Serialize) -> Result<(), LinkerError> {
     let json = serde_json::to_vec(message).map_err(|e| LinkerError::Malformed(e.to_string()))?;
     send_json(socket, &json, &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
@@ -114,7 +114,7 @@ pub fn reply(socket: BorrowedFd<'_>, message: &impl Serialize) -> Result<(), Lin
 /// Sends a message from a job to the parent. `buffer` is the buffer for long messages.
 ///
 /// # Errors
-/// [`Fault::Gone`] if the parent is gone, [`Fault::TooLong`] if the message exceeds [`limits::MESSAGE`].
+/// [`LinkerError::Gone`] if the parent is gone, [`LinkerError::TooLong`] if the message exceeds [`limits::MESSAGE`].
 pub fn send_to_parent(
     socket: BorrowedFd<'_>,
     buffer: BorrowedFd<'_>,
@@ -131,7 +131,7 @@ pub fn send_to_parent(
 /// Writes `bytes` at the start of a buffer of `limit` bytes.
 ///
 /// # Errors
-/// [`Fault::TooLong`] if they do not fit.
+/// [`LinkerError::TooLong`] if they do not fit.
 pub fn write_buffer(buffer: BorrowedFd<'_>, bytes: &[u8], limit: u64) -> Result<(), LinkerError> {
     if bytes.len() as u64 > limit {
         return Err(LinkerError::TooLong { limit });
@@ -159,7 +159,7 @@ fn send_json(socket: BorrowedFd<'_>, json: &[u8], fds: &[BorrowedFd<'_>], flags:
 /// Reports how the process of a job ended. The packet is lost if the socket is full, which the job itself can cause.
 ///
 /// # Errors
-/// [`Fault::Gone`] if the other end is closed, [`Fault::Protocol`] if the socket is full.
+/// [`LinkerError::Gone`] if the other end is closed, [`LinkerError::Protocol`] if the socket is full.
 pub fn send_ended(socket: BorrowedFd<'_>, status: i32) -> Result<(), LinkerError> {
     packet(socket, Tag::Ended, &status.to_le_bytes(), &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
 }
@@ -189,7 +189,7 @@ fn packet(
 /// Receives a message from the parent, with its descriptors.
 ///
 /// # Errors
-/// [`Fault::TooLong`] and [`Fault::Protocol`] if the packet is not one of this protocol.
+/// [`LinkerError::TooLong`] and [`LinkerError::Protocol`] if the packet is not one of this protocol.
 pub fn receive(socket: BorrowedFd<'_>) -> Result<Received, LinkerError> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::PACKET_FDS))];
     receive_packet(socket, None, &mut RecvAncillaryBuffer::new(&mut space))
@@ -199,7 +199,7 @@ pub fn receive(socket: BorrowedFd<'_>) -> Result<Received, LinkerError> {
 /// block its reader, or change while it is read. `buffer` is the buffer for the job's long messages.
 ///
 /// # Errors
-/// [`Fault::TooLong`] and [`Fault::Protocol`] if the packet is not one of this protocol, or carries descriptors.
+/// [`LinkerError::TooLong`] and [`LinkerError::Protocol`] if the packet is not one of this protocol, or carries descriptors.
 pub(crate) fn receive_untrusted(
     socket: BorrowedFd<'_>,
     buffer: Option<BorrowedFd<'_>>,
@@ -256,7 +256,7 @@ fn receive_packet(
 /// Parses a message.
 ///
 /// # Errors
-/// [`Fault::Malformed`] if it is not JSON of this type.
+/// [`LinkerError::Malformed`] if it is not JSON of this type.
 pub fn decode<T: DeserializeOwned>(message: &[u8]) -> Result<T, LinkerError> {
     serde_json::from_slice(message).map_err(|e| LinkerError::Malformed(e.to_string()))
 }
@@ -264,7 +264,7 @@ pub fn decode<T: DeserializeOwned>(message: &[u8]) -> Result<T, LinkerError> {
 /// Writes `bytes` to a new sealed memfd.
 ///
 /// # Errors
-/// [`Fault::Start`] if the kernel has no memory for it.
+/// [`LinkerError::Start`] if the kernel has no memory for it.
 pub fn blob(bytes: &[u8]) -> Result<OwnedFd, LinkerError> {
     let make = || {
         let mut file = memfd::create("relobox")?;
@@ -278,7 +278,7 @@ pub fn blob(bytes: &[u8]) -> Result<OwnedFd, LinkerError> {
 /// half-way.
 ///
 /// # Errors
-/// [`Fault::Protocol`] for any other descriptor.
+/// [`LinkerError::Protocol`] for any other descriptor.
 pub(crate) fn sealed_len(fd: &OwnedFd) -> Result<u64, LinkerError> {
     match fcntl_get_seals(fd) {
         Ok(seals) if seals.contains(SEALS) => {}
@@ -291,7 +291,7 @@ pub(crate) fn sealed_len(fd: &OwnedFd) -> Result<u64, LinkerError> {
 /// Reads a sealed memfd of at most `limit` bytes.
 ///
 /// # Errors
-/// [`Fault::Protocol`] if it is not sealed, [`Fault::TooLong`] if it is longer.
+/// [`LinkerError::Protocol`] if it is not sealed, [`LinkerError::TooLong`] if it is longer.
 pub(crate) fn read_blob(fd: &OwnedFd, limit: u64) -> Result<Vec<u8>, LinkerError> {
     read_buffer(fd.as_fd(), sealed_len(fd)?, limit)
 }
@@ -300,7 +300,7 @@ pub(crate) fn read_blob(fd: &OwnedFd, limit: u64) -> Result<Vec<u8>, LinkerError
 /// harm.
 ///
 /// # Errors
-/// [`Fault::TooLong`] if `len` exceeds `limit`.
+/// [`LinkerError::TooLong`] if `len` exceeds `limit`.
 pub(crate) fn read_buffer(fd: BorrowedFd<'_>, len: u64, limit: u64) -> Result<Vec<u8>, LinkerError> {
     if len > limit {
         return Err(LinkerError::TooLong { limit });

@@ -137,7 +137,7 @@ impl Device {
     /// Opens the device. This also succeeds if the device cannot load modules here; see [`Device::cannot_load`].
     ///
     /// # Errors
-    /// [`Failure::NotAllowed`] without CAP_SYS_MODULE; [`Failure::Unreachable`] if there is no device, or if it has
+    /// [`KernelError::NotAllowed`] without CAP_SYS_MODULE; [`KernelError::Unreachable`] if there is no device, or if it has
     /// another version of the interface.
     pub fn open() -> Result<Self, KernelError> {
         let device = rustix::fs::open(PATH, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(|e| match e {

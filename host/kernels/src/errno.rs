@@ -1,4 +1,4 @@
-//! Turns the errors of finit_module(2) and delete_module(2) into a [`Failure`].
+//! Turns the errors of finit_module(2) and delete_module(2) into a [`KernelError`].
 //!
 //! One error number can have several causes. The kernel's log, /proc and /sys often tell which one it was; where they
 //! do not, the message names all that are possible.

@@ -62,7 +62,7 @@ impl Sim {
     /// Connects to the kernel that serves `socket`.
     ///
     /// # Errors
-    /// [`Failure::Unreachable`] if no kernel answers there, or if it speaks another version of the protocol.
+    /// [`KernelError::Unreachable`] if no kernel answers there, or if it speaks another version of the protocol.
     pub fn connect(socket: &Path) -> Result<Self, KernelError> {
         Ok(Self { client: Client::connect(socket).map_err(failure)? })
     }
@@ -71,7 +71,7 @@ impl Sim {
     /// [`relobox_simkernel::serve_stdin`].
     ///
     /// # Errors
-    /// [`Failure::Unreachable`] if the program cannot be started, or does not answer.
+    /// [`KernelError::Unreachable`] if the program cannot be started, or does not answer.
     pub fn start(exe: &Path, args: &[OsString], socket: &Path) -> Result<Self, KernelError> {
         Ok(Self { client: relobox_simkernel::start(exe, args, socket).map_err(failure)? })
     }
@@ -79,7 +79,7 @@ impl Sim {
     /// Returns the kernel's log, oldest line first: the level (0 to 7, as of printk) and the text of each line.
     ///
     /// # Errors
-    /// [`Failure::Unreachable`] if the kernel does not answer.
+    /// [`KernelError::Unreachable`] if the kernel does not answer.
     pub fn log(&mut self) -> Result<Vec<(u8, String)>, KernelError> {
         let lines = self.client.log().map_err(failure)?;
         Ok(lines.into_iter().map(|line| (line.level, line.text)).collect())
@@ -88,7 +88,7 @@ impl Sim {
     /// Ends the kernel, and with it every module.
     ///
     /// # Errors
-    /// [`Failure::Unreachable`] if the kernel does not answer.
+    /// [`KernelError::Unreachable`] if the kernel does not answer.
     pub fn power_off(self) -> Result<(), KernelError> {
         self.client.power_off().map_err(failure)
     }

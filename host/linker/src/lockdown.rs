@@ -44,7 +44,7 @@ const LANDLOCK: ABI = ABI::V6;
 /// Restricts access to files to those below `directory`, or to none. Returns true if this kernel enforces all of it.
 ///
 /// # Errors
-/// [`Fault::Start`] if the kernel refuses the rules, or the directory cannot be opened.
+/// [`LinkerError::Start`] if the kernel refuses the rules, or the directory cannot be opened.
 pub fn files(directory: Option<&Path>) -> Result<bool, LinkerError> {
     let fail = |e: &dyn std::fmt::Display| LinkerError::Start { step: "give up files", reason: e.to_string() };
     let ruleset = Ruleset::default()
@@ -124,7 +124,7 @@ pub(crate) fn job(zygote: Pid) -> Result<(), LinkerError> {
 /// Gives up what a zygote and its job give up, at once. For a process that does one task and then ends.
 ///
 /// # Errors
-/// [`Fault::Start`] if the kernel refuses a step.
+/// [`LinkerError::Start`] if the kernel refuses a step.
 pub fn alone() -> Result<(), LinkerError> {
     rustix::thread::set_no_new_privs(true).map_err(LinkerError::step("give up new privileges"))?;
     zygote()?;

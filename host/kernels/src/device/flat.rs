@@ -41,7 +41,7 @@ impl Flat {
     /// Opens the device.
     ///
     /// # Errors
-    /// As [`Device::open`]; and [`Failure::NotAllowed`] if the device does not call code in this kernel.
+    /// As [`Device::open`]; and [`KernelError::NotAllowed`] if the device does not call code in this kernel.
     pub fn open() -> Result<Self, KernelError> {
         let device = Device::open()?;
         if device.about.flags & UNSIGNED == 0 {
