@@ -176,7 +176,7 @@ impl Linker {
     /// [`seal`](relobox_core::sealed::seal)), `name` is for messages, and `args` are the module's parameters.
     ///
     /// # Errors
-    /// [`Error::Kernel`] if the kernel refuses, [`Error::Told`] if the linking process reports that the module cannot
+    /// [`Error::Kernel`] if the kernel refuses, [`Error::Reported`] if the linking process reports that the module cannot
     /// be linked, [`Error::Linker`] if that process fails. The module is not live then, except if the kernel loaded it
     /// but does not list it (a problem of kind `not-listed`).
     pub fn insmod(&self, kernel: &mut dyn Kernel, name: &str, file: BorrowedFd<'_>, args: &str) -> Result<Inserted> {

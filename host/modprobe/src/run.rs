@@ -186,7 +186,7 @@ impl<T> State<T> {
 }
 
 /// True if the only kind of problem is `kind`, as a fact from this process or the kernel. What a linking process
-/// reports ([`Error::Told`]) does not count.
+/// reports ([`Error::Reported`]) does not count.
 pub(crate) fn is_only(error: &Error, kind: &str) -> bool {
     match error {
         Error::Module(problems) => !problems.is_empty() && problems.iter().all(|p| p.kind == kind),
