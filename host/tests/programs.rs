@@ -187,7 +187,7 @@ mod linux {
         let w = TestEnv::new();
         let options = Options { program: program("relobox-linker"), plugins: pinned(&w), ..Options::default() };
         let error = Linker::start(&options).unwrap_err().to_string();
-        assert!(error.contains("was not compiled") && error.contains("relobox plugin compile"), "{error}");
+        assert!(error.contains("pinned but not compiled") && error.contains("relobox plugin compile"), "{error}");
         let linker = linker(Options { compiled, ..options });
         assert_eq!(links(&w, &linker).unwrap().plugin, "mine");
     }
