@@ -1,60 +1,12 @@
 //! How Arm and Thumb instructions hold numbers that are not just bits: the tables "relocation actions by instruction
 //! type" of AAELF32, both ways. All values are modulo 2^32.
 
-use crate::fields::*;
+use crate::fields::INSN;
 use relobox_plugin::abi::fault;
-use relobox_plugin::{Cx, Field, Trouble, Value};
-
-// Types whose addends are held in a way of their own.
-const R_ARM_THM_ABS5: u32 = 7;
-const R_ARM_THM_CALL: u32 = 10;
-const R_ARM_THM_PC8: u32 = 11;
-const R_ARM_THM_JUMP24: u32 = 30;
-const R_ARM_THM_JUMP19: u32 = 51;
-const R_ARM_THM_JUMP6: u32 = 52;
-const R_ARM_THM_ALU_PREL_11_0: u32 = 53;
-const R_ARM_THM_PC12: u32 = 54;
-const R_ARM_ALU_PC_G0_NC: u32 = 57;
-const R_ARM_ALU_PC_G2: u32 = 61;
-const R_ARM_LDRS_PC_G0: u32 = 64;
-const R_ARM_LDRS_PC_G2: u32 = 66;
-const R_ARM_LDC_PC_G0: u32 = 67;
-const R_ARM_LDC_PC_G2: u32 = 69;
-const R_ARM_THM_GOT_BREL12: u32 = 131;
-const R_ARM_THM_ALU_ABS_G0_NC: u32 = 132;
-const R_ARM_THM_ALU_ABS_G3: u32 = 135;
-
-/// The addend that the instruction at `place` holds.
-#[inline(never)]
-pub(crate) fn addend(kind: u32, place: &[u8]) -> i64 {
-    let bits = |field: &Field| field.addend(place, false);
-    match kind {
-        R_ARM_THM_CALL | R_ARM_THM_JUMP24 => j1_j2(Value(bits(&THM24))).0,
-        R_ARM_THM_JUMP19 => bits(&THM19),
-        R_ARM_LDRS_PC_G0..=R_ARM_LDRS_PC_G2 => up_down(bits(&LDRS8), 8),
-        R_ARM_LDC_PC_G0..=R_ARM_LDC_PC_G2 => up_down(bits(&LDC8), 10),
-        R_ARM_ALU_PC_G0_NC..=R_ARM_ALU_PC_G2 => {
-            let held = bits(&ALU12);
-            let rotated = (held as u32 & 0xff).rotate_right(held as u32 >> 7 & 30);
-            if held & SUB != 0 { -i64::from(rotated) } else { rotated.into() }
-        }
-        R_ARM_THM_ALU_PREL_11_0 => {
-            let held = bits(&THM_ADR12);
-            if held & ADR_SUB != 0 { -(held & 0xfff) } else { held & 0xfff }
-        }
-        R_ARM_THM_PC12 => up_down(bits(&THM_LDR12), 12),
-        R_ARM_THM_GOT_BREL12 => bits(&THM12) & 0xfff,
-        R_ARM_THM_ABS5 => bits(&THM5) & 0x7f,
-        R_ARM_THM_ALU_ABS_G0_NC..=R_ARM_THM_ALU_ABS_G3 => bits(&THM_IMM8) & 0xff,
-        // -4, which is nearly all that there is, and what is not negative.
-        R_ARM_THM_JUMP6 => ((bits(&THM6) + 4) & 0x7f) - 4,
-        R_ARM_THM_PC8 => ((bits(&THM_PC8) + 4) & 0x3ff) - 4,
-        _ => up_down(bits(&LDR12), 12),
-    }
-}
+use relobox_plugin::{Cx, Trouble, Value};
 
 /// A magnitude of `bits`, and above it the bit U.
-const fn up_down(held: i64, bits: u32) -> i64 {
+pub(crate) const fn up_down(held: i64, bits: u32) -> i64 {
     let magnitude = held & ((1 << bits) - 1);
     if held >> bits & 1 == 0 { -magnitude } else { magnitude }
 }
@@ -87,6 +39,11 @@ pub(crate) fn within(x: Value, max: i64, align: i64) -> Result<Value, Trouble> {
 
 /// Of the opcode of `adr.w`, as its field has them.
 const ADR_SUB: i64 = 0x3000;
+
+/// The addend of `adr.w`, from what its field holds.
+pub(crate) const fn adr_addend(held: i64) -> i64 {
+    if held & ADR_SUB != 0 { -(held & 0xfff) } else { held & 0xfff }
+}
 
 /// A distance as `adr.w` holds it.
 #[inline(never)]
@@ -129,6 +86,12 @@ pub(crate) fn load(x: Value, bits: u32, groups: u32) -> Result<Value, Trouble> {
 /// Of the opcodes of `add` and `sub`, as their field has them.
 const SUB: i64 = 0x1000;
 const ADD: i64 = 0x2000;
+
+/// The addend of `add` or `sub`, from what its field holds.
+pub(crate) const fn rotated(held: i64) -> i64 {
+    let rotated = (held as u32 & 0xff).rotate_right(held as u32 >> 7 & 30) as i64;
+    if held & SUB != 0 { -rotated } else { rotated }
+}
 
 /// What `add` or `sub` number `groups` holds, of which more may follow.
 #[inline(never)]

@@ -45,7 +45,7 @@
 
 extern crate alloc;
 
-use addends::{addend, adr, alu, group, j1_j2, load, within};
+use addends::{adr, adr_addend, alu, group, j1_j2, load, rotated, up_down, within};
 use fields::*;
 use relobox_plugin::abi::{
     Detail, Group, Machine, Relocation, detail, fault, group_flag, loader, order, symbol_flag, synthetic_kind,
@@ -242,6 +242,29 @@ fn addend_of(group: &Group, r: &Relocation, data: &[u8]) -> i64 {
         return r.addend;
     }
     addend(r.kind, usize::try_from(r.offset).ok().and_then(|at| data.get(at..)).unwrap_or_default())
+}
+
+/// The addend that the instruction at `place` holds.
+#[inline(never)]
+fn addend(kind: u32, place: &[u8]) -> i64 {
+    use types::*;
+    let bits = |field: &relobox_plugin::Field| field.addend(place, false);
+    match kind {
+        R_ARM_THM_CALL | R_ARM_THM_JUMP24 => j1_j2(Value(bits(&THM24))).0,
+        R_ARM_THM_JUMP19 => bits(&THM19),
+        R_ARM_LDRS_PC_G0..=R_ARM_LDRS_PC_G2 => up_down(bits(&LDRS8), 8),
+        R_ARM_LDC_PC_G0..=R_ARM_LDC_PC_G2 => up_down(bits(&LDC8), 10),
+        R_ARM_ALU_PC_G0_NC..=R_ARM_ALU_PC_G2 => rotated(bits(&ALU12)),
+        R_ARM_THM_ALU_PREL_11_0 => adr_addend(bits(&THM_ADR12)),
+        R_ARM_THM_PC12 => up_down(bits(&THM_LDR12), 12),
+        R_ARM_THM_GOT_BREL12 => bits(&THM12) & 0xfff,
+        R_ARM_THM_ABS5 => bits(&THM5) & 0x7f,
+        R_ARM_THM_ALU_ABS_G0_NC..=R_ARM_THM_ALU_ABS_G3 => bits(&THM_IMM8) & 0xff,
+        // -4, which is nearly all that there is, and what is not negative.
+        R_ARM_THM_JUMP6 => ((bits(&THM6) + 4) & 0x7f) - 4,
+        R_ARM_THM_PC8 => ((bits(&THM_PC8) + 4) & 0x3ff) - 4,
+        _ => up_down(bits(&LDR12), 12),
+    }
 }
 
 /// `Ai`: the same of the relocation at hand.

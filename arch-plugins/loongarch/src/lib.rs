@@ -251,6 +251,12 @@ architecture! {
     }
 }
 
+const _: () = assert!(
+    places::R_LARCH_PCALA64_LO20 == types::R_LARCH_PCALA64_LO20
+        && places::R_LARCH_PCADD_HI20 == types::R_LARCH_PCADD_HI20
+        && places::R_LARCH_GOT_PCADD_HI20 == types::R_LARCH_GOT_PCADD_HI20
+);
+
 impl Hooks for State {
     fn need(&mut self, _: u16, site: &Site<'_>, plan: &mut Plan) {
         uleb128::measure(&mut self.lengths, site, plan);

@@ -4,10 +4,10 @@ use crate::state::State;
 use relobox_plugin::abi::Relocation;
 use relobox_plugin::{Cx, Trouble, Value, sort};
 
-/// The types that are looked for.
-const R_LARCH_PCALA64_LO20: u32 = 73;
-const R_LARCH_PCADD_HI20: u32 = 128;
-const R_LARCH_GOT_PCADD_HI20: u32 = 130;
+/// The types that are looked for; the table compares them with its own.
+pub(super) const R_LARCH_PCALA64_LO20: u32 = 73;
+pub(super) const R_LARCH_PCADD_HI20: u32 = 128;
+pub(super) const R_LARCH_GOT_PCADD_HI20: u32 = 130;
 
 /// An index, below a kind.
 const INDEX: i64 = 0xffff_ffff;

@@ -2,7 +2,7 @@
 
 use super::*;
 use relobox_plugin::abi::fault;
-use relobox_plugin::testing::Module;
+use relobox_plugin::testing::{Module, kinds};
 use relobox_plugin::{Architecture as _, Finding};
 use types::*;
 
@@ -21,10 +21,6 @@ fn link(before: &[u8], offset: u64, kind: u32, s: u64, addend: Option<i64>) -> R
     let symbol = m.symbol("s", s);
     m.relocate(text, offset, kind, symbol, addend.unwrap_or(0));
     Ok(m.link()?.section(text).to_vec())
-}
-
-fn kinds(findings: &[Finding]) -> Vec<u32> {
-    findings.iter().map(|f| f.fault.kind).collect()
 }
 
 #[test]

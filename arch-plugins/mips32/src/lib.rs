@@ -23,7 +23,7 @@
 
 extern crate alloc;
 
-use relobox_plugin::abi::{Fault, Machine, NONE, fault, group_flag, order};
+use relobox_plugin::abi::{Machine, NONE, fault, group_flag, order};
 use relobox_plugin::{Cx, DYNAMIC, Field, Hooks, Job, Plan, TLS, Trouble, Value, architecture, slice};
 
 #[cfg(test)]
@@ -143,10 +143,7 @@ pub struct Refusals;
 
 impl Hooks for Refusals {
     fn plan(&mut self, job: &Job<'_>, plan: &mut Plan) {
-        let mut refuse = |symbol, text| {
-            let kind = fault::OTHER;
-            plan.findings.push(Fault { kind, relocation: NONE, section: NONE, symbol, ..Default::default() }, text);
-        };
+        let mut refuse = |symbol, text| plan.findings.push_of_module(fault::OTHER, NONE, symbol, text);
         if job.header.elf_flags & COMPRESSED != 0 {
             // A pointer to such a function would need its lowest bit set.
             refuse(NONE, "the module has MIPS16e or microMIPS code, which kernels do not load");

@@ -4,7 +4,7 @@
 use super::types::*;
 use super::*;
 use relobox_plugin::abi::{Symbol, rule, symbol_flag};
-use relobox_plugin::testing::Module;
+use relobox_plugin::testing::{Module, kinds};
 use relobox_plugin::{Architecture, Finding};
 
 const BASE: u64 = 0xc000_1000;
@@ -40,10 +40,6 @@ fn rela(place: u64, word: u32, kind: u32, s: u64, a: i64) -> Result<u32, Vec<Fin
     let symbol = m.symbol("s", s);
     m.relocate(section, 0, kind, symbol, a);
     Ok(words(order::LITTLE, m.link()?.section(section))[0])
-}
-
-fn kinds(findings: &[Finding]) -> Vec<u32> {
-    findings.iter().map(|f| f.fault.kind).collect()
 }
 
 #[test]

@@ -173,32 +173,27 @@ pub struct Refusals;
 
 impl Hooks for Refusals {
     fn plan(&mut self, job: &Job<'_>, plan: &mut Plan) {
-        let mut refuse = |section, symbol, offset, text| {
-            let (kind, relocation) = (fault::OTHER, NONE);
-            plan.findings.push(Fault { kind, relocation, section, symbol, offset, ..Default::default() }, text);
-        };
+        let mut refuse = |symbol, text| plan.findings.push_of_module(fault::OTHER, NONE, symbol, text);
         if job.header.elf_flags & COMPRESSED != 0 {
             // A pointer to such a function would need its lowest bit set.
-            refuse(NONE, NONE, 0, "the module has MIPS16e or microMIPS code, which kernels do not load");
+            refuse(NONE, "the module has MIPS16e or microMIPS code, which kernels do not load");
         }
         for (i, symbol) in (0..).zip(job.symbols) {
             // Only undefined symbols have names here.
             if matches!(symbol.name.len, 3 | 8 | 14)
                 && matches!(job.symbol_name(i), b"_gp" | b"_gp_disp" | b"__gnu_local_gp")
             {
-                refuse(NONE, i, 0, "code that sets up $gp, which is the kernel's own: compile with -mno-abicalls");
+                refuse(i, "code that sets up $gp, which is the kernel's own: compile with -mno-abicalls");
             }
         }
         for group in job.groups.iter().filter(|_| job.header.class == 32) {
             for two in job.relocations_of(group).windows(2) {
                 let [first, then] = two else { continue };
                 if (first.offset, then.symbol) == (then.offset, 0) && composed(first.kind, then.kind) {
-                    refuse(
-                        group.section,
-                        NONE,
-                        then.offset,
-                        "two relocations of n32 are composed here, which is not supported",
-                    );
+                    let (section, offset) = (group.section, then.offset);
+                    let (kind, relocation, symbol) = (fault::OTHER, NONE, NONE);
+                    let fault = Fault { kind, relocation, section, symbol, offset, ..Default::default() };
+                    plan.findings.push(fault, "two relocations of n32 are composed here, which is not supported");
                 }
             }
         }

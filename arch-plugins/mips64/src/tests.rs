@@ -4,7 +4,7 @@
 use super::types::*;
 use super::*;
 use relobox_plugin::abi::rule;
-use relobox_plugin::testing::Module;
+use relobox_plugin::testing::{Module, kinds};
 use relobox_plugin::{Architecture, Finding};
 
 const BASE: u64 = 0xffff_ffff_c000_1000;
@@ -60,10 +60,6 @@ fn rela(place: u64, double: u64, kind: u32, s: u64, a: i64) -> Result<u64, Vec<F
     let symbol = m.symbol("s", s);
     m.relocate(section, 0, kind, symbol, a);
     Ok(u64::from_le_bytes(m.link()?.section(section).try_into().unwrap()))
-}
-
-fn kinds(findings: &[Finding]) -> Vec<u32> {
-    findings.iter().map(|f| f.fault.kind).collect()
 }
 
 #[test]

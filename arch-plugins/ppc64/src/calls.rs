@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 use relobox_plugin::abi::{Supplied, Symbol, fault, section_flag, supply, symbol_flag};
 use relobox_plugin::{Cx, Hooks, Job, Plan, Site, Table, Trouble, Value, code, ha, needs, sort};
 
-/// Types that calls are told apart by.
-const R_PPC64_ADDR64: u32 = 38;
-const R_PPC64_REL24_NOTOC: u32 = 116;
-const R_PPC64_REL24_P9NOTOC: u32 = 124;
+/// Types that calls are told apart by; the table compares them with its own.
+pub(crate) const R_PPC64_ADDR64: u32 = 38;
+pub(crate) const R_PPC64_REL24_NOTOC: u32 = 116;
+pub(crate) const R_PPC64_REL24_P9NOTOC: u32 = 124;
 
 /// The column `needs`: the TOC; a stub, if the symbol is not called directly.
 pub(crate) const TOC: u16 = needs::OWN;

@@ -246,6 +246,12 @@ architecture! {
     }
 }
 
+const _: () = assert!(
+    calls::R_PPC64_ADDR64 == types::R_PPC64_ADDR64
+        && calls::R_PPC64_REL24_NOTOC == types::R_PPC64_REL24_NOTOC
+        && calls::R_PPC64_REL24_P9NOTOC == types::R_PPC64_REL24_P9NOTOC
+);
+
 /// The address of the slot that holds the symbol plus `addend`.
 #[allow(non_snake_case, reason = "the psABI's letter")]
 #[inline(never)]

@@ -4,7 +4,7 @@
 use super::types::*;
 use super::*;
 use relobox_plugin::abi::{Symbol, symbol_flag};
-use relobox_plugin::testing::{Linked, Module};
+use relobox_plugin::testing::{self, Linked, Module};
 use relobox_plugin::{Architecture, Finding};
 
 fn rv64() -> Module<Arch> {
@@ -512,33 +512,13 @@ fn whole_words_of_32_bits_are_not_sign_extended() {
 
 #[test]
 fn hostile_records_are_faults() {
-    for row in Arch::ABOUT.every_row() {
-        for mut m in [rv64(), rv32()] {
-            m.synthetic_at(0x1_0000);
-            let text = m.section(".text", 0xffff_ffff_ffff_fff0, &[0xff; 16]);
-            let far = m.symbol("far", 0x7fff_ffff_ffff_ffff);
-            let wild = [u64::MAX, 1 << 32, (1 << 32) - 1, 17, 1 << 63, 0];
-            for (i, offset) in wild.into_iter().enumerate() {
-                for symbol in [far, u32::MAX, 3] {
-                    m.relocate(text, offset, row.kind, symbol, [i64::MIN, i64::MAX][i % 2]);
-                }
-            }
-            let nop = row.flags & relobox_plugin::abi::row_flag::NOP != 0;
-            let findings = m.link().unwrap_err();
-            assert!(findings.len() >= if nop { 12 } else { 17 }, "{}: {}", row.name, findings.len());
-        }
-    }
+    testing::hostile_records_are_faults(rv64);
+    testing::hostile_records_are_faults(rv32);
 }
 
 #[test]
 fn misplaced_words_are_outside() {
-    for row in Arch::ABOUT.rows.iter().filter(|row| row.width != 0) {
-        let mut m = rv64();
-        m.synthetic_at(0x1_0000);
-        let text = m.section(".text", 0, &[0; 16]);
-        m.relocate(text, 17 - u64::from(row.width), row.kind, 0, 0);
-        assert_eq!(kinds(m.link()), [fault::OUTSIDE], "{}", row.name);
-    }
+    testing::misplaced_words_are_outside(rv64);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Where the relocation at hand stands.
 
 use crate::{Entry, Field, Findings, Job, Lows, Rule, Synthetic, Tables, Trouble, Value};
-use relobox_abi::{Fault, Group, NONE, Relocation, Section, fault};
+use relobox_abi::{Fault, Group, NONE, Relocation, Section, fault, group_flag};
 
 /// The section being patched, the relocation at hand, and the architecture's state.
 pub struct Cx<'a, T> {
@@ -119,6 +119,27 @@ impl<'a, T> Cx<'a, T> {
         let size = self.data.len() as i64;
         let outside = Trouble { kind: fault::OUTSIDE, value: offset as i64, min: 0, max: size, text: "" };
         place(self.data, offset, field.width).ok_or(outside)
+    }
+
+    /// The addend of the high half at hand. Explicit ones are whole: `high` itself. In place, the signed one that stands in
+    /// `field` of the next relocation of type `kind` is added. For rows that say `pair next`.
+    ///
+    /// # Errors
+    /// If no such relocation follows in the section, or if it is of another symbol.
+    #[inline(always)]
+    pub fn with_low(&mut self, high: Value, kind: u32, field: &Field) -> Result<Value, Trouble> {
+        if self.group.flags & group_flag::IN_PLACE == 0 { Ok(high) } else { Ok(high + self.low(kind, field)?) }
+    }
+
+    #[inline(never)]
+    fn low(&mut self, kind: u32, field: &Field) -> Result<i64, Trouble> {
+        let (here, big) = (self.index(), self.job.big_endian());
+        let end = self.group.first.saturating_add(self.group.count) as usize;
+        let relocations = self.job.relocations;
+        let rest = relocations.get(here as usize + 1..end.min(relocations.len())).unwrap_or(&[]);
+        // One that lies outside the section is reported when its turn comes.
+        let addend = |low: &Relocation| place(self.data, low.offset, field.width).map_or(0, |p| field.addend(p, big));
+        self.lows.next(kind, here, self.relocation.symbol, rest, addend)
     }
 
     /// The whole word of `field` at `offset`.

@@ -1,7 +1,7 @@
 //! What can be wrong with a module.
 
 use alloc::vec::Vec;
-use relobox_abi::{Fault, fault};
+use relobox_abi::{Fault, NONE, fault};
 
 /// What is wrong with one relocation, before it is known which.
 #[derive(Clone, Copy, Debug)]
@@ -62,5 +62,11 @@ impl Findings {
         } else {
             self.more = self.more.saturating_add(1);
         }
+    }
+
+    /// Adds one that is about no relocation: about a section, a symbol, or with [`NONE`] for both the whole module.
+    #[cold]
+    pub fn push_of_module(&mut self, kind: u32, section: u32, symbol: u32, text: &'static str) {
+        self.push(Fault { kind, relocation: NONE, section, symbol, ..Default::default() }, text);
     }
 }

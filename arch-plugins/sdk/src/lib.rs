@@ -14,7 +14,7 @@
 //! | `finding` | [`Trouble`]: what is wrong with a relocation; [`Findings`]: everything that is wrong |
 //! | `plan` | [`Plan`]: what to ask for; [`Synthetic`] sections |
 //! | `cx` | [`Cx`]: where the relocation at hand stands |
-//! | `low`, `lows` | [`Cx::with_low`]: addends in two halves, in place |
+//! | `lows` | low halves, for [`Cx::with_low`]: addends in two halves, in place |
 //! | `hooks` | [`Hooks`]: what an architecture does beyond its table |
 //! | `needs` | what a row needs before there are addresses |
 //! | `tables` | [`Table`]: GOT, PLT and stubs, an entry for each symbol or each symbol and addend |
@@ -42,7 +42,6 @@ mod formula;
 mod guest;
 mod hooks;
 mod job;
-mod low;
 mod lows;
 pub mod needs;
 mod plan;
@@ -66,7 +65,7 @@ pub use finding::{Finding, Findings, Trouble};
 pub use form::Form;
 pub use hooks::{Hooks, Site};
 pub use job::Job;
-pub use low::Lows;
+pub use lows::Lows;
 pub use plan::Plan;
 pub use reason::{DYNAMIC, TLS};
 pub use relobox_abi as abi;

@@ -3,7 +3,7 @@
 
 use crate::{About, Cx, Findings, Hooks, Job, Lows, Plan, Site, Synthetic, Tables, needs};
 use alloc::vec::Vec;
-use relobox_abi::{Fault, Machine, NONE, Relocation, fault, group_flag};
+use relobox_abi::{Machine, NONE, Relocation, fault, group_flag};
 
 /// What [`architecture!`](crate::architecture) implements.
 pub trait Architecture {
@@ -33,7 +33,7 @@ pub struct Session<A: Architecture> {
 
 fn refused(kind: u32, section: u32, text: &'static str) -> Findings {
     let mut findings = Findings::default();
-    findings.push(Fault { kind, relocation: NONE, section, symbol: NONE, ..Default::default() }, text);
+    findings.push_of_module(kind, section, NONE, text);
     findings
 }
 

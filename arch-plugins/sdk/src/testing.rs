@@ -5,7 +5,8 @@ use crate::{Architecture, Finding, Session, Synthetic};
 use alloc::vec::Vec;
 use relobox_abi::cast::{self, Record};
 use relobox_abi::{
-    ABI_VERSION, Group, Input, Job, Machine, Relocation, Section, Span, Symbol, Table, group_flag, supply, symbol_flag,
+    ABI_VERSION, Group, Input, Job, Machine, Relocation, Section, Span, Symbol, Table, fault, group_flag, row_flag,
+    supply, symbol_flag,
 };
 
 /// A module under test. Section and symbol 0 are ELF's null ones.
@@ -224,5 +225,48 @@ impl<A: Architecture> Module<A> {
         head.extend_from_slice(&data);
         // Records are 8-aligned, and so is a buffer of words.
         head.chunks_exact(8).map(|c| u64::from_ne_bytes(c.try_into().unwrap_or_default())).collect()
+    }
+}
+
+/// Returns the kind of each finding.
+#[must_use]
+pub fn kinds(findings: &[Finding]) -> Vec<u32> {
+    findings.iter().map(|finding| finding.fault.kind).collect()
+}
+
+/// Asks every row of the table about offsets, symbols and addends that no module has, near the end of the address space.
+///
+/// # Panics
+/// If one of them is no finding, but for those of rows that change nothing.
+pub fn hostile_records_are_faults<A: Architecture>(module: impl Fn() -> Module<A>) {
+    for row in A::ABOUT.every_row() {
+        let mut m = module();
+        m.synthetic_at(0x1_0000);
+        let text = m.section(".text", 0xffff_ffff_ffff_fff0, &[0xff; 16]);
+        let far = m.symbol("far", 0x7fff_ffff_ffff_ffff);
+        let wild = [u64::MAX, 1 << 32, (1 << 32) - 1, 17, 1 << 63, 0];
+        for (i, offset) in wild.into_iter().enumerate() {
+            for symbol in [far, u32::MAX, 3] {
+                m.relocate(text, offset, row.kind, symbol, [i64::MIN, i64::MAX][i % 2]);
+            }
+        }
+        let nop = row.flags & row_flag::NOP != 0;
+        let found = m.link().map_or_else(|findings| findings.len(), |_| 0);
+        assert!(found >= if nop { 12 } else { 17 }, "{}: {found}", row.name);
+    }
+}
+
+/// Asks every row that changes bytes about a field whose last byte lies behind its section.
+///
+/// # Panics
+/// If that is anything but one finding, of kind [`fault::OUTSIDE`].
+pub fn misplaced_words_are_outside<A: Architecture>(module: impl Fn() -> Module<A>) {
+    for row in A::ABOUT.rows.iter().filter(|row| row.width != 0) {
+        let mut m = module();
+        m.synthetic_at(0x1_0000);
+        let text = m.section(".text", 0, &[0; 16]);
+        m.relocate(text, 17 - u64::from(row.width), row.kind, 0, 0);
+        let found = m.link().map_or_else(|findings| kinds(&findings), |_| Vec::new());
+        assert_eq!(found, [fault::OUTSIDE], "{}", row.name);
     }
 }
