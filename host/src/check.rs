@@ -12,14 +12,13 @@ pub use find::{File, Found, Shadowed, find};
 use crate::guests::Guests;
 use crate::link::prepare;
 use crate::open::Source;
+use crate::parallel;
 use crate::resolve::Sources;
 use exports::Scopes;
 use relobox_core::diagnostic::Diagnostic;
 use relobox_core::error::{Error, Result};
 use relobox_core::symbols::Symbols;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The result for one module.
 #[derive(Debug)]
@@ -58,7 +57,7 @@ pub fn check(
     jobs: usize,
     progress: &(dyn Fn() + Sync),
 ) -> Vec<Outcome> {
-    let exports = parallel(jobs, &found.modules, |file| {
+    let exports = parallel::map(jobs, &found.modules, |file| {
         let exports = match &file.missing {
             None => exports::of(guests, &file.path),
             Some(why) => Err(missing(&file.path, why)),
@@ -69,7 +68,7 @@ pub fn check(
     // A module that cannot be read reports its error in the second pass.
     let scopes = Scopes::new(found, symbols, exports);
     let items: Vec<_> = found.modules.iter().zip(scopes.duplicates()).collect();
-    parallel(jobs, &items, |(file, duplicates)| {
+    parallel::map(jobs, &items, |(file, duplicates)| {
         let linked = match &file.missing {
             None => link_dry(guests, &file.path, scopes.of(file), inputs),
             Some(why) => Err(missing(&file.path, why)),
@@ -107,26 +106,4 @@ fn link_dry(guests: &Guests, path: &Path, symbols: &Symbols, inputs: &[(String, 
         base,
         kernel,
     })
-}
-
-/// Calls `work` for every item in `jobs` threads. Returns the results in the order of the items.
-fn parallel<T: Sync, R: Send>(jobs: usize, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::with_capacity(items.len()));
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, items.len().max(1)) {
-            scope.spawn(|| {
-                let mut mine = Vec::new();
-                loop {
-                    let i = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(item) = items.get(i) else { break };
-                    mine.push((i, work(item)));
-                }
-                done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(mine);
-            });
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    done.sort_by_key(|(i, _)| *i);
-    done.into_iter().map(|(_, r)| r).collect()
 }

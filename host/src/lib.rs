@@ -8,6 +8,7 @@
 
 pub mod check;
 pub mod cross_check;
+pub mod parallel;
 pub mod picture;
 
 pub use relobox_core::{Diagnostic, Diagnostics, Error, Result};

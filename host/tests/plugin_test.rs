@@ -6,6 +6,7 @@ use relobox::built_in;
 use relobox::description::PluginRow;
 use relobox::guests::Plugin;
 use relobox::kit::{ConformanceReport, Group, PluginUnderTest, RowCoverage, Selection, run_checks};
+use relobox::parallel;
 use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
 use std::path::{Path, PathBuf};
@@ -92,17 +93,7 @@ fn shipped(name: &str) {
 fn every_shipped_plugin_passes() {
     let names: Vec<&str> = built_in::plugins().map(|(name, _)| name).collect();
     assert!(names.len() >= 5, "{names:?}");
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    let work = || {
-        while let Some(name) = names.get(next.fetch_add(1, std::sync::atomic::Ordering::SeqCst)) {
-            shipped(name);
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
-            scope.spawn(work);
-        }
-    });
+    parallel::map(parallel::processors(), &names, |name| shipped(name));
 }
 
 /// The documentation's toy, with some texts replaced.

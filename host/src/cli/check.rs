@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use relobox::check::{Found, Outcome, check, find};
 use relobox::open::unpacked;
+use relobox::parallel;
 use relobox::symbols::Symbols;
 use relobox::{Diagnostic, Error, Result, limits};
 use relobox_cli::args::Inputs;
@@ -59,7 +60,7 @@ pub(crate) fn run(args: CheckArgs) -> Result<ExitCode> {
     for file in &args.symbols {
         symbols.read_file(file, |bytes| unpacked(&guests, file, bytes), |_| true)?;
     }
-    let default = std::thread::available_parallelism().map_or(1, usize::from).min(16);
+    let default = parallel::processors().min(16);
     let jobs = args.jobs.map_or(default, usize::from);
     let bar = progress(found.modules.len(), args.common.json);
     let outcomes = check(&guests, &found, symbols, &args.inputs.input, jobs, &|| bar.inc(1));

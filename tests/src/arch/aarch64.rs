@@ -74,7 +74,7 @@ fn vectors(g: &mut Generator<'_>, row: &RowDescription) -> Vec<Vector> {
     let mut vectors = Vec::new();
     for (label, slot) in [("slot-max", end - 8), ("slot-max+1", end)] {
         let mut v = g.blank(row, label, POISON[g.turn % POISON.len()]);
-        let table = g.base() + 0x0300_0000;
+        let table = g.base + 0x0300_0000;
         v.values = vec![("s".to_owned(), SLOTTED), ("GOT".to_owned(), table), ("G".to_owned(), table + slot)];
         v.by = "psABI".to_owned();
         vectors.push(v);

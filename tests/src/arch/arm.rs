@@ -290,7 +290,7 @@ fn vectors(g: &mut Generator<'_>, row: &RowDescription) -> Vec<Vector> {
         let width = usize::from(row.row.width);
         v.before[OFFSET as usize..][..width].copy_from_slice(&word[..width]);
         let p = (v.at + OFFSET) as i64;
-        let table = (g.base() + 0x30_0000) as i64;
+        let table = (g.base + 0x30_0000) as i64;
         let from = match insn.from {
             From::Zero => 0,
             From::Place => p,

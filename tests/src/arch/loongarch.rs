@@ -530,7 +530,7 @@ fn stack(g: &mut Generator<'_>, row: &RowDescription) -> Vec<Vector> {
             }
         }
         if row.name.ends_with("GPREL") {
-            let table = g.base() + 0x0300_0000;
+            let table = g.base + 0x0300_0000;
             v.values = vec![("GOT".to_owned(), table), ("G".to_owned(), table)];
             v.by = "psABI".to_owned();
         }

@@ -97,7 +97,7 @@ const CARRIES: [(&str, u64); 14] = [
 fn vectors(g: &mut Generator<'_>, row: &RowDescription) -> Vec<Vector> {
     let mut vectors = Vec::new();
     if row.name == "R_MIPS_26" {
-        let segment = g.base() & !0x0fff_ffff;
+        let segment = g.base & !0x0fff_ffff;
         for (label, s) in [("delay-slot", 0x1000_0000), ("delay-slot-far", 0x0fff_fffc)] {
             let mut v = g.blank(row, label, 0);
             v.at = segment + 0x0fff_fffc - OFFSET;

@@ -207,7 +207,7 @@ fn calls(g: &mut Generator<'_>, row: &RowDescription) -> Vec<Vector> {
     if row.name.contains("NOTOC") && g.machine.flags_value == 0 || row.name.contains("14") {
         return made;
     }
-    for (label, value) in [("stub", SLOTTED), ("stub-near", g.base() + 0x1000), ("stub-high", 0xffff_ffff_ffff_fff0)] {
+    for (label, value) in [("stub", SLOTTED), ("stub-near", g.base + 0x1000), ("stub-high", 0xffff_ffff_ffff_fff0)] {
         let mut v = g.blank(row, label, POISON[g.turn % POISON.len()]);
         v.values.push(("s".to_owned(), value));
         made.push(v);
@@ -218,7 +218,7 @@ fn calls(g: &mut Generator<'_>, row: &RowDescription) -> Vec<Vector> {
 
 /// What is relative to the TOC, which is 0x8000 behind `GOT`, or in a slot.
 fn tables(g: &mut Generator<'_>, row: &RowDescription, name: &str) -> Vec<Vector> {
-    let toc = g.base() + 0x0300_8000;
+    let toc = g.base + 0x0300_8000;
     if g.machine.flags_value == 0 && name.starts_with("PLT") {
         return Vec::new(); // ELFv1's slots hold descriptors.
     }

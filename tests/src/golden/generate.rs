@@ -89,13 +89,13 @@ impl Generator<'_> {
     fn probe(&self, row: &RowDescription, shape: Shape) -> Result<Probe> {
         let mut vector = self.blank(row, "probe", if self.in_place { POISON[0] } else { 0 });
         vector.values.push(("s".to_owned(), self.slotted(shape)));
-        vector.at = self.base() + ANCHOR - 0x1000; // Within everybody's reach.
+        vector.at = self.base + ANCHOR - 0x1000; // Within everybody's reach.
         let probe = (self.probe)(&vector)?;
         if probe != Probe::default() {
             return Ok(probe);
         }
         // No linker knows the type; `formula` computes the expected answer.
-        let table = self.base() + ANCHOR + 0x1_1000;
+        let table = self.base + ANCHOR + 0x1_1000;
         Ok(Probe { linker: "psABI", slot: shape.has_slot().then_some(table + UNKNOWN_SLOT), table: Some(table) })
     }
 
@@ -116,7 +116,7 @@ impl Generator<'_> {
 
     fn slotted(&self, shape: Shape) -> u64 {
         // If the distance to the symbol matters, the symbol must not be too far away.
-        if shape.has_slot() { self.cut(SLOTTED) } else { self.base() + ANCHOR + 0x1_1000 }
+        if shape.has_slot() { self.cut(SLOTTED) } else { self.base + ANCHOR + 0x1_1000 }
     }
 
     /// Makes a vector, or returns `None` if this shape cannot have the value.
@@ -173,7 +173,7 @@ impl Generator<'_> {
             (s, addend) = (s.wrapping_add(1), addend.wrapping_sub(1));
         }
         let len = vector.before.len() as u64;
-        if shape.has_table() && !keeps_tables(self.base(), vector.at, len, self.machine.class) {
+        if shape.has_table() && !keeps_tables(self.base, vector.at, len, self.machine.class) {
             return None;
         }
         if self.in_place {

@@ -30,11 +30,6 @@ pub struct Generator<'a> {
 }
 
 impl Generator<'_> {
-    /// Returns the address of the first section of vectors.
-    pub fn base(&self) -> u64 {
-        self.base
-    }
-
     /// Truncates an address to the width of the class.
     pub fn cut(&self, address: u64) -> u64 {
         if self.machine.class == 32 { address & 0xffff_ffff } else { address }
@@ -47,7 +42,7 @@ impl Generator<'_> {
         let mut before = vec![around; 2 * OFFSET as usize + width];
         let field = if row.is(row_flag::ZERO) { 0 } else { poison };
         before[OFFSET as usize..][..width].fill(field);
-        let at = self.cut(self.base() + self.turn as u64 % 0x400 * 0x1230);
+        let at = self.cut(self.base + self.turn as u64 % 0x400 * 0x1230);
         Vector {
             machine: machine_name(&self.machine, self.in_place),
             name: row.name.clone(),

@@ -40,11 +40,10 @@ use crate::module_spec::{Linker, guest};
 use anyhow::{Context as _, Result, bail};
 use probe::Probe;
 use record::Recorder;
+use relobox::parallel;
 use relobox_abi::Machine;
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use vector::machine_name;
 
 /// Returns the architectures that have a plugin in the repository. Each of them must have vectors.
@@ -165,29 +164,12 @@ fn machine_vectors(
     let vectors = generator.all(rows)?;
 
     // Each vector and linker needs a process; run as many at a time as there are processors.
-    let (next, answers) = (AtomicUsize::new(0), Mutex::new(vec![Vec::new(); vectors.len()]));
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    let work = |n: usize| -> Result<()> {
-        let dir = recorder(&format!("thread{n}"))?;
+    let numbered: Vec<_> = vectors.iter().enumerate().collect();
+    let answers = parallel::map(parallel::processors(), &numbered, |(at, vector)| {
+        let dir = recorder(&format!("vector{at}"))?;
         let recorder = Recorder { arch, machine, in_place, base, rows, dir: &dir };
-        loop {
-            let at = next.fetch_add(1, Ordering::SeqCst);
-            let Some(vector) = vectors.get(at) else { return Ok(()) };
-            let said = recorder.ask(vector).with_context(|| vector.to_string())?;
-            answers.lock().unwrap_or_else(PoisonError::into_inner)[at] = said;
-        }
-    };
-    std::thread::scope(|scope| -> Result<()> {
-        let work = &work;
-        let threads: Vec<_> = (0..threads).map(|n| scope.spawn(move || work(n))).collect();
-        for thread in threads {
-            match thread.join() {
-                Ok(outcome) => outcome?,
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        Ok(())
-    })?;
-    let answers = answers.into_inner().unwrap_or_else(PoisonError::into_inner);
+        recorder.ask(vector).with_context(|| vector.to_string())
+    });
+    let answers = answers.into_iter().collect::<Result<Vec<_>>>()?;
     Ok(vectors.into_iter().zip(answers).collect())
 }

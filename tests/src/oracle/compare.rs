@@ -65,10 +65,12 @@ pub fn images(job: &Job, object: &[u8], left: &Image, right: &Image) -> Result<A
                 let (left, right) = (a.bytes.get(start as usize..), b.bytes.get(start as usize..));
                 (job.arch.arch.may_differ)(left.unwrap_or_default(), right.unwrap_or_default())
             };
-            if field.is_some_and(|(start, via)| may_differ(*start) && same_end(job.arch, left, right, *index, *via)) {
+            if let Some((start, via)) = field
+                && may_differ(*start)
+                && same_end(job.arch, left, right, *index, *via)
+            {
                 found.indirect += 1;
-                let start = field.map_or(at, |(start, _)| *start as usize);
-                next = end.min(start + job.arch.arch.field_length as usize);
+                next = end.min((start + job.arch.arch.field_length) as usize);
                 continue;
             }
             next = (at..end).find(|at| a.bytes[*at] == b.bytes[*at]).unwrap_or(end);

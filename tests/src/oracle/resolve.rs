@@ -4,12 +4,6 @@ use super::Image;
 use super::destination::Destination;
 use crate::arch::Target;
 
-/// Returns whether the field at `offset` of input section `index` has the same destination in both images.
-pub fn same(target: Target, left: &Image, right: &Image, index: u32, offset: u64) -> bool {
-    let ends = [left, right].map(|image| resolve(target, image, index, offset).map(Destination::address));
-    ends[0].is_some() && ends[0] == ends[1]
-}
-
 /// Returns the destination of the relocated field at `offset` of input section `index`. Returns `None` if the
 /// instruction there refers to nothing, or if the linker's own code is not understood.
 pub fn resolve(target: Target, image: &Image, index: u32, offset: u64) -> Option<Destination> {
