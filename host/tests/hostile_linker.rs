@@ -80,7 +80,7 @@ mod hostile {
         modules: Vec<Module>,
         /// What a load makes live, or why not.
         load: Option<Result<&'static str, KernelError>>,
-        /// What somebody else has loaded when it was listed.
+        /// The modules that another process had loaded when it was listed.
         comes: Option<&'static str>,
         listed: usize,
         loads: usize,
@@ -230,7 +230,7 @@ mod hostile {
                 assert_eq!(error.exit_code(), code, "{script:?}: {error}");
                 // Once: its word is no reason to try again.
                 assert_eq!(machine.lock().unwrap().listed, before.len(), "{script:?}");
-                // Somebody else's is live, and so it says what it likes.
+                // The module of another process is live, so the linking process may claim anything.
                 let comes = if before.is_empty() { None } else { Some("m") };
                 let machine = Mutex::new(Machinery { comes, ..Machinery::default() });
                 let outcome = place.modprobe(&script, &machine);

@@ -27,7 +27,7 @@ fn digest(wasm: &[u8]) -> String {
     hex(&PluginFile::new(String::new(), wasm.to_vec(), Origin::BuiltIn).digest)
 }
 
-/// A directory with homes of nobody, an aarch64 object and plugins.
+/// A directory with empty homes, an aarch64 object and plugins.
 struct RegistryEnv(TestEnv);
 
 impl RegistryEnv {
@@ -434,7 +434,7 @@ fn an_unpinned_plugin_is_refused_in_privileged_use() {
     for chosen in [&["--plugin", "mine"][..], &["--plugin", "dir/mine.wasm"]] {
         assert!(registry.bad(1, &[&args[..], chosen].concat()).contains("not pinned"));
     }
-    // The built-in one can be chosen instead, and a plugin of another machine is in nobody's way.
+    // The built-in one can be chosen instead, and a plugin of another machine changes nothing.
     gone(&registry.bad(2, &[&args[..], &["--plugin", name]].concat()));
     let other = if name == "s390x" { "mips32" } else { "s390x" };
     registry.put("others/other.wasm", copy(other, 1));
@@ -516,7 +516,7 @@ fn junk_in_a_plugin_directory_stops_no_link() {
         let said = registry.run(&["link", "a.o", "--plugin", named, "-o", "out", "--base", "0x1000000"]);
         assert!(said.code == Some(3) && said.stderr.contains(named), "{said:?}");
     }
-    // One that says it links this machine, and cannot: that is somebody's plugin.
+    // A plugin that claims this machine and cannot link for it.
     let mut broken = copy("aarch64", 2);
     let code = broken.len() / 2;
     broken.truncate(code);
@@ -569,7 +569,7 @@ fn info_takes_a_file_and_shows_bits_rounding_and_flags() {
     }
 }
 
-/// On a simulated kernel nobody is harmed.
+/// A simulated kernel needs no pins.
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn an_unpinned_plugin_may_try_itself_on_a_simulated_kernel() {

@@ -186,7 +186,7 @@ fn a_state_is_believed_only_if_nobody_else_can_have_written_it() {
     symlink(env.path("other/state"), env.path("link")).expect("a link");
     assert_eq!(import("link").0, Some(2));
     fifo(&env.path("pipe"));
-    // Somebody writes it, and is not left waiting.
+    // The process that writes it is not left waiting.
     let mut writer = Command::new("sh");
     writer.args(["-c", "cat own/state > pipe"]).current_dir(env.directory.path()).stderr(Stdio::null());
     let mut writer = writer.spawn().expect("a writer");
@@ -196,7 +196,7 @@ fn a_state_is_believed_only_if_nobody_else_can_have_written_it() {
         // It may not have been there the first time.
         assert_eq!(import("pipe").0, Some(2));
     }
-    // Root believes nobody's file no more than nobody's pipe.
+    // Root trusts a file of user nobody no more than a pipe of that user.
     if std::fs::metadata(env.path("own/state")).expect("a file").uid() == 0 {
         let given = Command::new("chown").arg("65534").arg(env.path("own/state")).status().expect("chown");
         assert!(given.success());
@@ -206,7 +206,7 @@ fn a_state_is_believed_only_if_nobody_else_can_have_written_it() {
     }
 }
 
-/// Where a file is to be, and in its directory, somebody planted links: under every name that was once used for a temporary
+/// Links were planted where a file is to be, and in its directory: under every name that was once used for a temporary
 /// file. `link_symlink.sh`, `state_leak.sh`, `plant.py`.
 #[test]
 fn planted_links_and_files_are_not_written_to() {

@@ -102,8 +102,8 @@ fn a_wrong_bit_of(run: &Run, corpus: &Corpus) -> Result<()> {
     Ok(())
 }
 
-/// Whoever loaded it, /proc/kallsyms and /sys/module say the same of a module: which symbols it keeps and where, its
-/// sections, parameters, notes, type information and sizes. The kernel keeps no relocations of it.
+/// /proc/kallsyms and /sys/module say the same of a module that kmod loaded and of one that relobox loaded: which symbols
+/// it keeps and where, its sections, parameters, notes, type information and sizes. The kernel keeps no relocations of it.
 fn a_module_looks_the_same_whoever_loaded_it() -> Result<()> {
     let (runs, corpus) = inputs()?;
     for (stock, run) in pairs(&runs)? {
@@ -112,7 +112,7 @@ fn a_module_looks_the_same_whoever_loaded_it() -> Result<()> {
             let elf = corpus.module(name).with_context(|| format!("no module {name}"))?.elf()?;
             let (mut theirs, mut ours) = (stock.names(name, &elf)?, run.names(name, &elf)?);
             // While anything is hooked by ftrace, as the device's entries are, the kernel keeps the names of functions
-            // that it frees after init, whoever loads the module.
+            // that it frees after init, with either program.
             theirs.retain(|(_, _, section, _)| section != ".init.text");
             let all = ours.len();
             ours.retain(|(_, _, section, _)| section != ".init.text");
@@ -136,7 +136,7 @@ fn a_module_looks_the_same_whoever_loaded_it() -> Result<()> {
     Ok(())
 }
 
-/// Init changes the same words of a module's data, whoever loaded it; to what depends on the boot.
+/// Init changes the same words of a module's data, with either program; the values depend on the boot.
 fn init_changes_the_same_data_whoever_loaded_the_module() -> Result<()> {
     let (runs, corpus) = inputs()?;
     let dir = tempfile::tempdir()?;
