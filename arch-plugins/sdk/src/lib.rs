@@ -35,6 +35,8 @@ extern crate alloc;
 mod about;
 mod code;
 mod cx;
+#[doc(hidden)]
+pub mod decoding_text;
 mod field;
 mod finding;
 mod form;
@@ -80,6 +82,8 @@ pub use relobox_guest as __guest;
 
 #[doc(hidden)]
 pub use cx::place as __place;
+#[doc(hidden)]
+pub use decoding_text as __decoding;
 #[doc(hidden)]
 pub use formula::{effect_of as __effect_of, names as __names, shown as __shown};
 #[cfg(target_arch = "wasm32")]

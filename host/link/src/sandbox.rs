@@ -55,6 +55,8 @@ pub struct Guest {
     pre: InstancePre<Limits>,
     /// The only ABI version that it may answer. `None` allows every version that the host supports.
     only: Option<u32>,
+    /// Its decoding rules, if it was compiled from Wasm that has some.
+    decoding: Option<Arc<str>>,
 }
 
 /// An instance of a guest, for one job.
@@ -149,7 +151,7 @@ impl Sandbox {
         let pre = Linker::new(&self.engine)
             .instantiate_pre(module)
             .map_err(|e| fail(GuestError::Unusable(one_line(&e.to_string()))))?;
-        Ok(Guest { name: name.into(), digest, pre, only: None })
+        Ok(Guest { name: name.into(), digest, pre, only: None, decoding: None })
     }
 }
 
@@ -164,6 +166,12 @@ impl Guest {
     #[must_use]
     pub fn digest(&self) -> &Digest {
         &self.digest
+    }
+
+    /// Returns its decoding rules, which tests read. A guest that was compiled ahead has none.
+    #[must_use]
+    pub fn decoding(&self) -> Option<&str> {
+        self.decoding.as_deref()
     }
 
     /// Requires this ABI version from now on: the one that the guest answered before, or the one of this host.
