@@ -46,8 +46,9 @@ impl<'a> Memory<'a> {
         own(self.section).or_else(made).or_else(|| (0..self.module.sections.len()).find_map(own))
     }
 
-    fn made(&self, name: &str) -> Option<u64> {
-        self.linked?.made.iter().find(|m| m.name == name).map(|m| m.address)
+    fn section(&self, name: &str) -> Option<u64> {
+        let made = || self.linked?.made.iter().find(|m| m.name == name).map(|m| m.address);
+        self.module.sections.iter().find(|s| s.name == name).map(|s| s.address).or_else(made)
     }
 }
 
@@ -61,6 +62,7 @@ struct Operands<'a> {
     f: Option<i64>,
     d: Option<i64>,
     x: Option<i64>,
+    direct: Option<bool>,
     operand: i64,
     offset: i64,
     symbol: Option<&'a Symbol>,
@@ -96,7 +98,8 @@ impl ReferenceModel<'_> {
         for (section, s) in module.groups() {
             let mut progress = Progress::default();
             for (index, r) in s.relocations.iter().enumerate() {
-                let (Some(row), Some(rule)) = (self.about().row(r.kind), self.rules.row(r.kind & self.about().kind_mask))
+                let (Some(row), Some(rule)) =
+                    (self.about().row(r.kind), self.rules.row(r.kind & self.about().kind_mask))
                 else {
                     continue;
                 };
@@ -163,6 +166,7 @@ impl<'a> DecodedSite<'a> {
                 "F" => operands.f?,
                 "D" => operands.d?,
                 "X" => operands.x?,
+                "direct" => i64::from(operands.direct?),
                 "other" => operands.symbol.map_or(0, |symbol| symbol.other.into()),
                 "info" => operands.symbol.map_or(0, |symbol| symbol.info.into()),
                 "undefined" => flag(symbol_flag::UNDEFINED),
@@ -171,6 +175,7 @@ impl<'a> DecodedSite<'a> {
                 "big" => i64::from(self.module.order == order::BIG),
                 "elf_flags" => self.module.elf_flags.into(),
                 "operand" => operands.operand,
+                "in_place" => i64::from(self.module.sections[self.section].in_place),
                 "offset" => operands.offset,
                 _ => {
                     let depth = STACK.iter().position(|at| *at == name)?;
@@ -182,7 +187,7 @@ impl<'a> DecodedSite<'a> {
         expression.value(&Context {
             letter: &letter,
             memory: &|at, len| memory.read(at, len),
-            made: &|name| memory.made(name),
+            section: &|name| memory.section(name),
             lets: &rules.lets,
             big: self.module.order == order::BIG,
             instructions: rules.instructions,
@@ -250,10 +255,15 @@ impl<'a> DecodedSite<'a> {
         let mut known = false;
         if let (Some(goes), Some(target)) = (&self.rule.goes, &self.rule.target) {
             operands.d = self.evaluate(goes, after, &operands);
-            let (Some(there), Some(target)) = (operands.d, self.evaluate(target, after, &operands)) else {
-                return Ok(false);
-            };
-            match self.arrives(after, &operands, there) {
+            let Some(there) = operands.d else { return Ok(false) };
+            // A symbol may lie where the plugin put something.
+            operands.direct = Some(true);
+            let directly =
+                self.evaluate(target, after, &operands).is_some_and(|t| self.narrow(t) == self.narrow(there));
+            let arrival = if directly { Arrival::Nothing } else { self.arrives(after, &operands, there) };
+            operands.direct = Some(matches!(arrival, Arrival::Nothing));
+            let Some(target) = self.evaluate(target, after, &operands) else { return Ok(false) };
+            match arrival {
                 Arrival::Nothing if self.rule.value.is_some() => {}
                 Arrival::Nothing if self.narrow(there) == self.narrow(target) => known = true,
                 Arrival::Nothing => {
@@ -340,7 +350,8 @@ impl<'a> DecodedSite<'a> {
                 continue;
             }
             let touches = points(other, row).iter().any(|a| own.iter().any(|b| a.0 < b.1 && b.0 < a.1));
-            if !touches {
+            // A number of variable length has no width.
+            if !touches && other.offset != here.offset {
                 continue;
             }
             let follows = other.offset == here.offset && rule.is_some_and(|rule| rule.value.is_some());

@@ -31,6 +31,7 @@ pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
                     on_stack(cx, &fixture, row, rule);
                 } else {
                     alone(cx, &fixture, row, rule);
+                    alone(cx, &at_the_end_of_a_segment(&fixture), row, rule);
                 }
             }
         });
@@ -77,28 +78,47 @@ fn distances(row: &PluginRow, seed: u64) -> Vec<i64> {
     all.iter().map(|distance| distance & -step.max(4)).chain([1, 2, 3]).collect()
 }
 
+/// Returns the values of symbols that are tried for a place at this address: near it, and near what the plugin makes.
+fn targets(fixture: &Fixture, row: &PluginRow, place: u64) -> Vec<u64> {
+    let near = distances(row, row.row.kind.into()).into_iter().map(|distance| place.wrapping_add_signed(distance));
+    // A base pointer is often in the middle of its table's reach.
+    let base = fixture.module.synthetic.wrapping_add(0x8000);
+    let made = [0, 4, 8, -8, 0x7ff0, 0x7ff8, 0x8000, -0x8000].map(|by| base.wrapping_add_signed(by));
+    near.chain(made).map(|address| fixture.module.cut(address)).collect()
+}
+
+/// Moves a fixture so that the place is the last word of a segment of 256 MiB, within which some processors jump.
+fn at_the_end_of_a_segment(fixture: &Fixture) -> Fixture {
+    let address = (fixture.address().wrapping_add(AT) | 0xfff_ffff).wrapping_sub(3 + AT);
+    let by = address.wrapping_sub(fixture.address());
+    let mut moved = fixture.clone().at(address);
+    moved.module.synthetic = moved.module.cut(moved.module.synthetic.wrapping_add(by));
+    moved
+}
+
 fn alone(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow, rule: &RowRule) {
     let instructions = cx.under_test().model.rules.instructions;
     let none = vec![Vec::new()];
     let alternatives = if rule.with.is_empty() { &none } else { &rule.with };
     let mut rng = Rng::new(u64::from(row.row.kind));
     let addends = if fixture.in_place() { [0; 4] } else { [0, -4, 8, -8] };
-    for (i, distance) in distances(row, row.row.kind.into()).into_iter().enumerate() {
+    let place = fixture.address().wrapping_add(AT);
+    for (i, target) in targets(fixture, row, place).into_iter().enumerate() {
+        let inside = target.wrapping_sub(fixture.address());
         for (j, with) in alternatives.iter().enumerate() {
             let mut made = fixture.clone();
             let poison = POISON[(i + j) % 4];
             prepare(&mut made, instructions, with, AT, poison, &mut rng);
-            let place = made.address().wrapping_add(AT);
             let addend = addends[(i / 2 + j) % 4];
             // Every third symbol is the module's own: in the first section, or in another one.
             let symbol = match i % 3 {
-                0 if (0..SIZE as i64).contains(&(distance + AT as i64)) => {
-                    let label = made.label((distance + AT as i64).cast_unsigned());
+                0 if inside < SIZE as u64 => {
+                    let label = made.label(inside);
                     made.module.symbols[label as usize - 1].other = OTHERS[i / 3 % OTHERS.len()];
                     label
                 }
                 1 => {
-                    let symbol = made.symbol(place.wrapping_add_signed(distance));
+                    let symbol = made.symbol(target);
                     let defined = &mut made.module.symbols[symbol as usize - 1];
                     *defined = Symbol {
                         // Without a section it has its final value.
@@ -108,11 +128,11 @@ fn alone(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow, rule: &R
                     };
                     symbol
                 }
-                _ => made.symbol(place.wrapping_add_signed(distance)),
+                _ => made.symbol(target),
             };
             // A row that completes another one stands behind it.
             if row.row.pairing == pairing::BEHIND {
-                let partner = made.symbol(place.wrapping_add_signed(distance / 2));
+                let partner = made.symbol(place.midpoint(target));
                 made.relocation(Relocation { offset: AT, kind: row.row.partner, symbol: partner, addend });
             }
             made.relocation(Relocation { offset: AT, kind: row.row.kind, symbol, addend });
@@ -121,7 +141,7 @@ fn alone(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow, rule: &R
                 other.row.pairing == pairing::BEHIND && other.row.partner == row.row.kind && other.writes()
             };
             if let Some(follower) = rows.into_iter().find(follows) {
-                let other = made.symbol(place.wrapping_add_signed(distance / 2));
+                let other = made.symbol(place.midpoint(target));
                 made.relocation(Relocation { offset: AT, kind: follower.row.kind, symbol: other, addend });
             }
             cx.check(Oracle::ReferenceModel, &made.module);
@@ -134,7 +154,8 @@ fn on_stack(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow, rule:
     let model = &cx.under_test().model;
     let rules = || cx.under_test().writing_rows().filter_map(|row| Some((row, model.rules.row(row.row.kind)?)));
     let pushes: Vec<_> = rules().filter(|(_, rule)| !rule.push.is_empty() && rule.pops == 0).collect();
-    let takes: Vec<_> = rules().filter(|(_, rule)| rule.push.is_empty() && rule.pops == 1 && rule.value.is_some()).collect();
+    let takes: Vec<_> =
+        rules().filter(|(_, rule)| rule.push.is_empty() && rule.pops == 1 && rule.value.is_some()).collect();
     let instructions = model.rules.instructions;
     let mut rng = Rng::new(u64::from(row.row.kind));
     let mut modules = Vec::new();

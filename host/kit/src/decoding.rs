@@ -76,9 +76,27 @@ pub(crate) struct EntryRule {
 pub(crate) const STACK: [&str; 3] = ["top", "second", "third"];
 
 /// The letters of expressions in rows.
-const LETTERS: [&str; 17] = [
-    "S", "A", "P", "Z", "V", "F", "D", "X", "other", "info", "undefined", "weak", "class", "big", "elf_flags",
-    "operand", "offset",
+const LETTERS: [&str; 20] = [
+    "S",
+    "A",
+    "P",
+    "Z",
+    "V",
+    "F",
+    "D",
+    "X",
+    "direct",
+    "unknown",
+    "other",
+    "info",
+    "undefined",
+    "weak",
+    "class",
+    "big",
+    "elf_flags",
+    "operand",
+    "offset",
+    "in_place",
 ];
 
 impl DecodingRules {
@@ -189,7 +207,7 @@ impl DecodingRules {
                 let context = super::expression::Context {
                     letter: &|name| (name == "P").then_some(0),
                     memory: &|_, _| None,
-                    made: &|_| None,
+                    section: &|_| None,
                     lets: &self.lets,
                     big: false,
                     instructions: self.instructions,

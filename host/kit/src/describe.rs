@@ -28,7 +28,12 @@ pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
     if let Some((line, what)) = &runner.under_test().model.rules_error {
         runner.check(Group::Description, "decoding rules", |cx| {
             cx.count();
-            report(cx, "its decoding rules", "statements as docs/conformance.md describes them", format!("line {line}: {what}"));
+            report(
+                cx,
+                "its decoding rules",
+                "statements as docs/conformance.md describes them",
+                format!("line {line}: {what}"),
+            );
         });
     }
     let mut seen = HashSet::new();

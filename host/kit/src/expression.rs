@@ -20,8 +20,8 @@ pub(crate) enum Expression {
     Binary(&'static str, Box<[Expression; 2]>),
     Choice(Box<[Expression; 3]>),
     Call(Function, Vec<Expression>),
-    /// The address of the section with this name that the plugin made.
-    Made(String),
+    /// The address of the first of these sections that the module has, or that the plugin made.
+    Section(Vec<String>),
 }
 
 /// A function of the language.
@@ -58,17 +58,8 @@ const FUNCTIONS: [(&str, Function, usize); 13] = [
 ];
 
 /// Binary operators by precedence, the weakest first.
-const OPERATORS: [&[&str]; 9] = [
-    &["||"],
-    &["&&"],
-    &["==", "!=", "<=", ">=", "<", ">"],
-    &["|"],
-    &["^"],
-    &["&"],
-    &["<<", ">>"],
-    &["+", "-"],
-    &["*"],
-];
+const OPERATORS: [&[&str]; 9] =
+    [&["||"], &["&&"], &["==", "!=", "<=", ">=", "<", ">"], &["|"], &["^"], &["&"], &["<<", ">>"], &["+", "-"], &["*"]];
 
 /// What an expression is evaluated in.
 pub(crate) struct Context<'a> {
@@ -76,8 +67,8 @@ pub(crate) struct Context<'a> {
     pub letter: &'a dyn Fn(&str) -> Option<i64>,
     /// Returns the `len` bytes at an address.
     pub memory: &'a dyn Fn(u64, usize) -> Option<&'a [u8]>,
-    /// Returns the address of a section that the plugin made.
-    pub made: &'a dyn Fn(&str) -> Option<u64>,
+    /// Returns the address of a section by its name.
+    pub section: &'a dyn Fn(&str) -> Option<u64>,
     /// The names that `let` defines.
     pub lets: &'a HashMap<String, Expression>,
     /// True if the module's data is big-endian.
@@ -108,7 +99,7 @@ impl Expression {
     pub(crate) fn names(&self, of: &mut dyn FnMut(&str)) {
         match self {
             Self::Name(name) => of(name),
-            Self::Number(_) | Self::Made(_) => {}
+            Self::Number(_) | Self::Section(_) => {}
             Self::Bits(inner, ..) | Self::Unary(_, inner) => inner.names(of),
             Self::Binary(_, both) => both.iter().for_each(|one| one.names(of)),
             Self::Choice(all) => all.iter().for_each(|one| one.names(of)),
@@ -120,7 +111,7 @@ impl Expression {
         *steps = steps.checked_sub(1)?;
         Some(match self {
             Self::Number(number) => *number,
-            Self::Made(name) => (context.made)(name)?.cast_signed(),
+            Self::Section(names) => names.iter().find_map(|name| (context.section)(name))?.cast_signed(),
             Self::Name(name) => match context.lets.get(name) {
                 Some(meaning) => meaning.evaluate(context, steps)?,
                 None => (context.letter)(name)?,
@@ -268,7 +259,8 @@ impl Parser<'_> {
 
     fn operator(&mut self, level: usize) -> Option<&'static str> {
         // `|` is not the start of `||`, and so on.
-        let longest = OPERATORS.iter().copied().flatten().filter(|o| self.rest.starts_with(**o)).max_by_key(|o| o.len());
+        let longest =
+            OPERATORS.iter().copied().flatten().filter(|o| self.rest.starts_with(**o)).max_by_key(|o| o.len());
         let found = OPERATORS[level].iter().find(|o| longest == Some(o))?;
         self.next(found);
         Some(found)
@@ -337,11 +329,14 @@ impl Parser<'_> {
         if let Some(number) = number(&word) {
             return Ok(Expression::Number(number));
         }
-        if word == "made" {
+        if word == "section" {
             self.expect("(")?;
-            let name = self.word(".-").to_owned();
+            let mut names = vec![self.word(".-").to_owned()];
+            while self.next(",") {
+                names.push(self.word(".-").to_owned());
+            }
             self.expect(")")?;
-            return Ok(Expression::Made(name));
+            return Ok(Expression::Section(names));
         }
         if let Some((_, function, count)) = FUNCTIONS.iter().find(|(name, ..)| *name == word) {
             self.expect("(")?;
@@ -383,7 +378,7 @@ mod tests {
         let context = Context {
             letter: &|name| (name == "S").then_some(0x1000),
             memory: &|at, len| read(at, len).map(|bytes| &*bytes.to_vec().leak()),
-            made: &|name| (name == ".got").then_some(0x5000),
+            section: &|name| (name == ".got").then_some(0x5000),
             lets: &lets,
             big: true,
             instructions: order::LITTLE,
@@ -408,7 +403,7 @@ mod tests {
             ("uleb128(4)", 624_485),
             ("uleb128_mask(4)", 0x1f_ffff),
             ("ror32(1, 4)", 0x1000_0000),
-            ("made(.got) + 8", 0x5008),
+            ("section(.toc, .got) + 8", 0x5008),
             ("0b101 << 63 >> 63", -1),
             ("S == 0 && w32(100)", 0),
             ("w32(100) == 0 && S == 0", 0),
@@ -416,7 +411,7 @@ mod tests {
         ] {
             assert_eq!(value(text), Some(expected), "{text}");
         }
-        for text in ["w32(6)", "N", "made(.plt)", "S == 0 || N == 1", "sext(0, 1)"] {
+        for text in ["w32(6)", "N", "section(.plt)", "S == 0 || N == 1", "sext(0, 1)"] {
             assert_eq!(value(text), None, "{text}");
         }
     }

@@ -6,10 +6,10 @@
 //! different places for different symbols, and a letter for a table always refers to its start. What an entry must hold
 //! is not inferred but follows from the formula.
 
+use super::decoding::DecodingRules;
 use super::encode::{bytes, in_range};
 use super::field::Field;
 use super::fixture::Fixture;
-use super::decoding::DecodingRules;
 use super::formula::{self, Formula};
 use super::infer_range;
 use super::places::Places;
