@@ -79,6 +79,10 @@ pub mod order {
     pub const LITTLE: u8 = 1;
     /// Big-endian.
     pub const BIG: u8 = 2;
+    /// Two halfwords, of which the first has the upper bits, each in the byte order of the module's data (only in
+    /// [`Row::order`](crate::Row::order), with a width of 4). On big-endian machines this is BIG; on others it is called
+    /// middle-endian. (ARC)
+    pub const MIDDLE: u8 = 3;
 }
 
 /// Overflow rules of a [`Row`](crate::Row).

@@ -7,6 +7,7 @@ pub(crate) const KINDS: [&str; 9] =
 /// Every program that a test needs, with its Debian package.
 pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("aarch64-linux-gnu-ld", "binutils-aarch64-linux-gnu"),
+    ("arc-linux-gnu-ld", "binutils-arc-linux-gnu"),
     ("arm-linux-gnueabi-ld", "binutils-arm-linux-gnueabi"),
     ("bash", "bash"),
     ("cc", "gcc"),
@@ -30,10 +31,12 @@ pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("riscv64-linux-gnu-as", "binutils-riscv64-linux-gnu"),
     ("riscv64-linux-gnu-ld", "binutils-riscv64-linux-gnu"),
     ("s390x-linux-gnu-ld", "binutils-s390x-linux-gnu"),
+    ("sh4-linux-gnu-ld", "binutils-sh4-linux-gnu"),
     ("shellcheck", "shellcheck"),
     ("strip", "binutils"),
     ("x86_64-linux-gnu-as", "binutils-x86-64-linux-gnu"),
     ("x86_64-linux-gnu-ld", "binutils-x86-64-linux-gnu"),
+    ("xtensa-lx106-elf-ld", "binutils-xtensa-lx106"),
     ("xz", "xz-utils"),
     ("yaml2obj", "llvm"),
     ("zstd", "zstd"),

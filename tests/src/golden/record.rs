@@ -243,6 +243,9 @@ fn refusal(said: &str) -> Result<Outcome> {
         Outcome::Misaligned
     } else if has(&["dangerous relocation", "outside"]) {
         Outcome::Refused
+    } else if said.ends_with("final link failed: bad value") {
+        // GNU ld for SuperH names no type.
+        Outcome::Unsupported
     } else {
         bail!("not understood: {said}")
     })
