@@ -18,6 +18,7 @@
 //! | `hooks` | [`Hooks`]: what an architecture does beyond its table |
 //! | `needs` | what a row needs before there are addresses |
 //! | `tables` | [`Table`]: GOT, PLT and stubs, an entry for each symbol or each symbol and addend |
+//! | `near` | [`NearStubs`]: stubs before the code that calls them |
 //! | `code` | [`code!`]: code of stubs, as templates with fields |
 //! | `reason` | why types are refused |
 //! | `about` | [`About`]: what an architecture says of itself |
@@ -45,6 +46,7 @@ mod guest;
 mod hooks;
 mod job;
 mod lows;
+mod near;
 pub mod needs;
 mod plan;
 mod reason;
@@ -68,6 +70,7 @@ pub use form::Form;
 pub use hooks::{Hooks, Site};
 pub use job::Job;
 pub use lows::Lows;
+pub use near::NearStubs;
 pub use plan::Plan;
 pub use reason::{DYNAMIC, TLS};
 pub use relobox_abi as abi;
