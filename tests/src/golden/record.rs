@@ -241,7 +241,7 @@ fn refusal(said: &str) -> Result<Outcome> {
         Outcome::Overflow
     } else if has(&["lignment", "aligned", "between ISA modes", "non-word", "not a multiple"]) {
         Outcome::Misaligned
-    } else if has(&["dangerous relocation", "outside"]) {
+    } else if has(&["dangerous relocation", "outside", "without .prologue"]) {
         Outcome::Refused
     } else {
         bail!("not understood: {said}")
