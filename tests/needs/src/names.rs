@@ -7,6 +7,7 @@ pub(crate) const KINDS: [&str; 9] =
 /// Every program that a test needs, with its Debian package.
 pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("aarch64-linux-gnu-ld", "binutils-aarch64-linux-gnu"),
+    ("alpha-linux-gnu-ld", "binutils-alpha-linux-gnu"),
     ("arc-linux-gnu-ld", "binutils-arc-linux-gnu"),
     ("arm-linux-gnueabi-ld", "binutils-arm-linux-gnueabi"),
     ("bash", "bash"),

@@ -241,7 +241,7 @@ fn refusal(said: &str) -> Result<Outcome> {
         Outcome::Overflow
     } else if has(&["lignment", "aligned", "between ISA modes", "non-word", "not a multiple"]) {
         Outcome::Misaligned
-    } else if has(&["dangerous relocation", "outside"]) {
+    } else if has(&["dangerous relocation", "outside", "without .prologue"]) {
         Outcome::Refused
     } else if said.ends_with("final link failed: bad value") {
         // GNU ld for SuperH names no type.
