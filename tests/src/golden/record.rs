@@ -237,7 +237,7 @@ fn refusal(said: &str) -> Result<Outcome> {
     ];
     Ok(if has(&unsupported) {
         Outcome::Unsupported
-    } else if has(&["truncated to fit", "out of range", "verflow", "exceeds available space", "unencodeable"]) {
+    } else if has(&["truncated to fit", " range", "verflow", "exceeds available space", "unencodeable"]) {
         Outcome::Overflow
     } else if has(&["lignment", "aligned", "between ISA modes", "non-word", "not a multiple"]) {
         Outcome::Misaligned
