@@ -24,6 +24,8 @@ pub struct Architecture {
     pub far: &'static [Far],
     /// The real modules, by the names of `tests/scripts/fetch-corpora`.
     pub corpora: &'static [&'static str],
+    /// Further ones, by the names of `tests/scripts/build-corpora`: of architectures that Debian has no kernel of.
+    pub built: &'static [&'static str],
     /// The forms of addends to test: `true` is in place (SHT_REL). Golden vectors have the first one.
     pub in_place: &'static [bool],
     /// The alignment of instructions, in bytes, where rows of branches have none: vectors branch only to such addresses.
@@ -151,6 +153,7 @@ impl Architecture {
         variants: &[],
         far: &[],
         corpora: &[],
+        built: &[],
         in_place: &[false],
         code_align: 1,
         field_in_branch: 0,
