@@ -6,11 +6,12 @@
 //!
 //! What to know of it:
 //!
-//! * An instruction has 24 bits, or 16 (density option), at any address. Its lowest four bits are `op0`, which says what
-//!   it is and how long: from 8 up it is short, and 14 and 15 are bundles (FLIX), of which each processor has its own.
-//! * **Big-endian instructions are the same fields in reverse order**: `op0` is in the upper half of the first byte. A field
-//!   that is `at` bits from one end in little-endian code is as far from the other end in big-endian code. (All but the
-//!   parts of a half byte in `beqz.n` and `bnez.n`, which do not change places.)
+//! * An instruction has 24 bits, or 16 (density option), at any address. Its lowest four bits are `op0`, which says
+//!   what it is and how long: from 8 up it is short, and 14 and 15 are bundles (FLIX), of which each processor has its
+//!   own.
+//! * **Big-endian instructions are the same fields in reverse order**: `op0` is in the upper half of the first byte. A
+//!   field that is `at` bits from one end in little-endian code is as far from the other end in big-endian code. (All
+//!   but the parts of a half byte in `beqz.n` and `bnez.n`, which do not change places.)
 //! * The type does not say what a field is: `SLOT0_OP` is about the operand of the instruction at the place that is a
 //!   distance, whichever that is. So the instruction is read; see `operand.rs`.
 //!
@@ -26,14 +27,16 @@
 //!
 //! * Addresses come from *literals*, words before the function, which `l32r` loads. Nearly all other relocations are
 //!   `32` of such literals and of data. What stands in place is added to them (V), as GNU ld and Linux do.
-//! * `call4`, `call8` and `call12` rotate the register window, and leave two bits of the return address for that. The other
-//!   two come from the address that is returned from: such a call must stay in its GiB.
-//! * The assembler writes relocations of *all* distances, also of those that it has resolved itself, because linkers may
-//!   move code (`-mno-longcalls`, `.xt.prop`); `DIFF`, `PDIFF`, `NDIFF` and `ASM_EXPAND` are for that as well. Nothing moves
-//!   here, and they hold already.
-//! * Linux patches `l32r` and calls only, and leaves other instructions alone. We patch those that are known, which comes to
-//!   the same, and refuse others: a distance in a bundle cannot be found without the processor's configuration.
-//! * `PLT` is a literal with the address of an entry in a PLT; Linux takes it for `32`. GNU ld overwrites what is in place.
+//! * `call4`, `call8` and `call12` rotate the register window, and leave two bits of the return address for that. The
+//!   other two come from the address that is returned from: such a call must stay in its GiB.
+//! * The assembler writes relocations of *all* distances, also of those that it has resolved itself, because linkers
+//!   may move code (`.xt.prop` says where); `DIFF`, `PDIFF`, `NDIFF` and `ASM_EXPAND` are for that as well.
+//!   Nothing moves here, and they hold already.
+//! * Linux patches `l32r` and calls only, and leaves other instructions alone. We patch those that are known, which
+//!   comes to the same, and refuse others: a distance in a bundle cannot be found without the processor's
+//!   configuration.
+//! * `PLT` is a literal with the address of an entry in a PLT; Linux takes it for `32`. GNU ld overwrites what is in
+//!   place.
 //! * Modules lie in the 256 MiB before the kernel and are compiled with `-mlongcalls`. Sums wrap at 32 bits.
 //! * `OP0` to `OP2` are from before bundles: operand 0, 1 or 2, which again is the one that is a distance.
 #![cfg_attr(target_arch = "wasm32", no_std)]

@@ -86,7 +86,8 @@ fn vectors(g: &mut Generator<'_>, row: &RowDescription) -> Vec<Vector> {
 /// Values at both ends of `bits` bits, with or without a sign.
 fn negatives(bits: u32) -> Vec<(&'static str, i64)> {
     let all = [("0", 0), ("1", 1), ("-1", -1), ("a5", 0xa5a5_a5a5), ("c3", 0x3c69_3c69)];
-    let mut all: Vec<_> = all.map(|(label, value)| (label, value & if value < 0 { !0 } else { (1 << bits) - 1 })).into();
+    let cut = |value: i64| if value < 0 { value } else { value & ((1 << bits) - 1) };
+    let mut all: Vec<_> = all.map(|(label, value)| (label, cut(value))).into();
     if bits < 32 {
         let (min, max) = (-1 << (bits - 1), (1 << bits) - 1);
         all.extend([("min-1", min - 1), ("min", min), ("max", max), ("max+1", max + 1)]);

@@ -126,8 +126,10 @@ fn vectors(g: &mut Generator<'_>, row: &RowDescription) -> Vec<Vector> {
     for form in FORMS.iter().filter(|form| !old || matches!(form.name, "l32r" | "call0" | "beq")) {
         let Form { min, max, step, .. } = *form;
         let mut values = vec![("min-1", min - step), ("min", min), ("max", max), ("max+1", max + step)];
-        values.extend([("a5", 0x2_5a5a & max & -step | min), ("c3", 0x1_3c69 & max & -step)].into_iter().filter(|_| min != -0x4_0000));
-        values.extend([("a5", -0x2_5a5c), ("c3", -0x1_3c68)].into_iter().filter(|_| min == -0x4_0000));
+        values.extend(match form.name {
+            "l32r" => [("a5", -0x2_5a5c), ("c3", -0x1_3c68)],
+            _ => [("a5", 0x2_5a5a & max & -step | min), ("c3", 0x1_3c69 & max & -step)],
+        });
         values.extend([("odd", -0x101), ("half-odd", -0x102)].into_iter().filter(|_| step == 4));
         for (label, value) in values {
             // Poison in the field, and the opcode.
