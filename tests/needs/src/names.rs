@@ -4,7 +4,7 @@
 pub(crate) const KINDS: [&str; 9] =
     ["wasm-rust", "wasm-c", "llvm", "root", "corpus", "kernel-memory", "oracles", "kernel", "programs"];
 
-/// Every program that a test needs, with its Debian package.
+/// Every program that a test needs, with its Debian package, or the script that builds it.
 pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("aarch64-linux-gnu-ld", "binutils-aarch64-linux-gnu"),
     ("alpha-linux-gnu-ld", "binutils-alpha-linux-gnu"),
@@ -12,6 +12,7 @@ pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("arm-linux-gnueabi-ld", "binutils-arm-linux-gnueabi"),
     ("bash", "bash"),
     ("cc", "gcc"),
+    ("csky-linux-gnu-ld", "tests/scripts/build-linkers"),
     ("depmod", "kmod"),
     ("gdb", "gdb"),
     ("git", "git"),
@@ -19,11 +20,13 @@ pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("loongarch64-linux-gnu-ld", "binutils-loongarch64-linux-gnu"),
     ("m68k-linux-gnu-ld", "binutils-m68k-linux-gnu"),
     ("make", "make"),
+    ("microblaze-linux-gnu-ld", "tests/scripts/build-linkers"),
     ("mips-linux-gnu-as", "binutils-mips-linux-gnu"),
     ("mips-linux-gnu-ld", "binutils-mips-linux-gnu"),
     ("mips64el-linux-gnuabi64-ld", "binutils-mips64el-linux-gnuabi64"),
     ("mipsel-linux-gnu-ld", "binutils-mipsel-linux-gnu"),
     ("modprobe", "kmod"),
+    ("nios2-linux-gnu-ld", "tests/scripts/build-linkers"),
     ("nm", "binutils"),
     ("objdump", "binutils"),
     ("powerpc64le-linux-gnu-ld", "binutils-powerpc64le-linux-gnu"),
