@@ -31,6 +31,7 @@ pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("riscv64-linux-gnu-ld", "binutils-riscv64-linux-gnu"),
     ("s390x-linux-gnu-ld", "binutils-s390x-linux-gnu"),
     ("shellcheck", "shellcheck"),
+    ("sparc64-linux-gnu-ld", "binutils-sparc64-linux-gnu"),
     ("strip", "binutils"),
     ("x86_64-linux-gnu-as", "binutils-x86-64-linux-gnu"),
     ("x86_64-linux-gnu-ld", "binutils-x86-64-linux-gnu"),
