@@ -234,6 +234,7 @@ fn refusal(said: &str) -> Result<Outcome> {
         "nknown relocation",
         "nsupported relocation",
         "not supported",
+        "cannot handle",
     ];
     Ok(if has(&unsupported) {
         Outcome::Unsupported
