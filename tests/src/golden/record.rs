@@ -236,6 +236,7 @@ fn refusal(said: &str) -> Result<Outcome> {
         "not supported",
         " unsupported",
         "': error 4",
+        "cannot handle",
     ];
     Ok(if has(&unsupported) {
         Outcome::Unsupported
