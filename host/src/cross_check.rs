@@ -30,7 +30,7 @@ use std::sync::Arc;
 pub fn must_link(plugin: &Plugin, named: &str, records: &Records<'_>) -> Result<()> {
     let p = records.parsed;
     let wanted = TargetId { machine: p.machine, class: p.class, order: p.order, flags: p.elf_flags };
-    if plugin.about.machines.iter().any(|m| wanted.is(m)) {
+    if plugin.about.machine_for(&wanted).is_some() {
         return Ok(());
     }
     let (name, what) = (&plugin.about.name, kind_of(records));

@@ -1,26 +1,27 @@
 //! ARC: Synopsys' ARCompact (ARC 600, ARC 700) and ARCv2 (ARC EM, ARC HS), little-endian and big-endian.
 //!
-//! psABI: Synopsys DesignWare ARCv2 System V ABI Supplement, which is not in print; its types and formulas are in binutils,
-//! <https://sourceware.org/git/?p=binutils-gdb.git>, `include/elf/arc-reloc.def`. Formulas have the letters that psABIs
-//! share: GOT is the address of the global offset table, and G the offset in it of the symbol's slot.
+//! psABI: Synopsys DesignWare ARCv2 System V ABI Supplement, which is not in print; its types and formulas are in
+//! binutils, <https://sourceware.org/git/?p=binutils-gdb.git>, `include/elf/arc-reloc.def`. Formulas have the letters
+//! that psABIs share: GOT is the address of the global offset table, and G the offset in it of the symbol's slot.
 //!
 //! What to know of it:
 //!
 //! * An instruction has one or two halfwords, and behind it there may be a *long immediate* of 32 bits. Code is made of
-//!   halfwords: of each 32-bit word of it, the halfword with the **upper bits comes first**, in little-endian files as well
-//!   ("middle-endian", ME). Data has ordinary words, which is why there are two types each: `32` and `32_ME`.
-//! * Distances count from PCL, which is the address of the *instruction*, rounded down to a multiple of 4. The place of a
-//!   long immediate is 4 bytes behind that address: hence `(P - 4) & -4`. In data, `32_PCREL` counts from the place itself.
-//!   ARC's own tables write P for all of these.
-//! * Branches: `b` and `bl` have 25 bits; with a condition 21; `bl_s` 13. `bl` goes to multiples of 4 (W), `b` to halfwords
-//!   (H). The bits are in three parts: the lowest nine or ten at the top of the word, the next ten from bit 6 up, and the
-//!   highest four at the bottom.
-//! * Modules lie in the 256 MiB below the kernel, and `bl` reaches 16 MiB: they are compiled with `-mlong-calls`. A call
-//!   through a PLT (`bl foo@plt`) goes through an entry, `j` with a long immediate, where its target is too far away.
+//!   halfwords: of each 32-bit word of it, the halfword with the **upper bits comes first**, in little-endian files as
+//!   well ("middle-endian", ME). Data has ordinary words, which is why there are two types each: `32` and `32_ME`.
+//! * Distances count from PCL, which is the address of the *instruction*, rounded down to a multiple of 4. The place of
+//!   a long immediate is 4 bytes behind that address: hence `(P - 4) & -4`. In data, `32_PCREL` counts from the place
+//!   itself. ARC's own tables write P for all of these.
+//! * Branches: `b` and `bl` have 25 bits; with a condition 21; `bl_s` 13. `bl` goes to multiples of 4 (W), `b` to
+//!   halfwords (H). The bits are in three parts: the lowest nine or ten at the top of the word, the next ten from bit 6
+//!   up, and the highest four at the bottom.
+//! * Modules lie in the 256 MiB below the kernel, and `bl` reaches 16 MiB: they are compiled with `-mlong-calls`. A
+//!   call through a PLT (`bl foo@plt`) goes through an entry, `j` with a long immediate, where its target is too far
+//!   away.
 //! * `N` types are the negative: A - S. `W` types drop the two lowest bits.
 //! * `GOTPC` is the distance of the table from PCL, whatever the symbol is; assemblers write it for the symbol
-//!   `_GLOBAL_OFFSET_TABLE_`, with the addend 0, which GNU ld ignores. In a slot for `GOTPC32`, GNU ld counts the addend
-//!   twice; assemblers write none.
+//!   `_GLOBAL_OFFSET_TABLE_`, with the addend 0, which GNU ld ignores. In a slot for `GOTPC32`, GNU ld counts the
+//!   addend twice; assemblers write none.
 //! * `NPS_CMEM16` is of the NPS-400: the lower half of an address in the memory at 0x57f0_0000.
 //! * Code with small data (`SDA`) counts from gp, and `jli` from a register; kernels set up neither.
 //! * Sums wrap at 32 bits. Linux links `32`, `32_ME` and `32_PCREL`, and checks nothing.
@@ -104,15 +105,19 @@ architecture! {
         R_ARC_GOTOFF     = 57:  S + A - GOT,                  LIMM,    unchecked, needs GOT;
         R_ARC_GOTPC      = 58:  GOT + A - ((P - 4) & -4),     LIMM,    unchecked, needs GOT;
         R_ARC_GOT32      = 59:  G + A,                        WORD32,  unchecked, needs SLOT;
-        R_ARC_S21W_PCREL_PLT = 60: S + A - (P & -4), DISP21W, signed 21, align 4, else L(cx, A) - (P & -4), needs TARGET_STUB;
-        R_ARC_S25H_PCREL_PLT = 61: S + A - (P & -4), DISP25H, signed 25, align 2, else L(cx, A) - (P & -4), needs TARGET_STUB;
-        R_ARC_S25W_PCREL_PLT = 76: S + A - (P & -4), DISP25W, signed 25, align 4, else L(cx, A) - (P & -4), needs TARGET_STUB;
-        R_ARC_S21H_PCREL_PLT = 77: S + A - (P & -4), DISP21H, signed 21, align 2, else L(cx, A) - (P & -4), needs TARGET_STUB;
+        R_ARC_S21W_PCREL_PLT = 60: S + A - (P & -4), DISP21W, signed 21, align 4, else L(cx, A) - (P & -4),
+                               needs TARGET_STUB;
+        R_ARC_S25H_PCREL_PLT = 61: S + A - (P & -4), DISP25H, signed 25, align 2, else L(cx, A) - (P & -4),
+                               needs TARGET_STUB;
+        R_ARC_S25W_PCREL_PLT = 76: S + A - (P & -4), DISP25W, signed 25, align 4, else L(cx, A) - (P & -4),
+                               needs TARGET_STUB;
+        R_ARC_S21H_PCREL_PLT = 77: S + A - (P & -4), DISP21H, signed 21, align 2, else L(cx, A) - (P & -4),
+                               needs TARGET_STUB;
         R_ARC_NPS_CMEM16 = 78:  S + A - 0x57f0_0000,          LOW16,   unsigned 16;
     }
     ignored: { R_ARC_NONE = 0 }
     refused: {
-        "is of small data, which a register has the address of that kernels do not set up" =>
+        "is of small data, whose base register kernels do not set up" =>
             12 [R_ARC_SDA],
             18..=24 [R_ARC_SDA32, R_ARC_SDA_LDST, R_ARC_SDA_LDST1, R_ARC_SDA_LDST2, R_ARC_SDA16_LD, R_ARC_SDA16_LD1,
                 R_ARC_SDA16_LD2],
@@ -121,7 +126,7 @@ architecture! {
             13 [R_ARC_SECTOFF], 29 [R_ARC_SECTOFF_ME],
             35..=44 [R_AC_SECTOFF_U8, R_AC_SECTOFF_U8_1, R_AC_SECTOFF_U8_2, R_AC_SECTOFF_S9, R_AC_SECTOFF_S9_1,
                 R_AC_SECTOFF_S9_2, R_ARC_SECTOFF_ME_1, R_ARC_SECTOFF_ME_2, R_ARC_SECTOFF_1, R_ARC_SECTOFF_2];
-        "is an entry of the table for `jli`, which kernels do not set up" => 63 [R_ARC_JLI_SECTOFF];
+        "is of the table for jli, whose base register kernels do not set up" => 63 [R_ARC_JLI_SECTOFF];
         "is between an assembler's passes" => 105 [R_ARC_32_ME_S];
         DYNAMIC => 53..=56 [R_ARC_COPY, R_ARC_GLOB_DAT, R_ARC_JMP_SLOT, R_ARC_RELATIVE];
         TLS =>

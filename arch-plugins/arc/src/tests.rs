@@ -130,7 +130,7 @@ fn calls_through_a_plt_get_an_entry_where_they_must() {
 fn position_independent_code() {
     for big in [false, true] {
         let mut m = module(big);
-        // ld r0, [pcl, s@gotpc]; add r0, pcl, _GLOBAL_OFFSET_TABLE_@gotpc; add r0, pcl, s@pcl; ... s@gotoff; nop_s before
+        // ld r0, [pcl, s@gotpc]; add r0, pcl, _GLOBAL_OFFSET_TABLE_@gotpc; nop_s; add r0, pcl, s@pcl; s@gotoff
         let text = m.section(".text", BASE, &[0; 36]);
         let (s, other) = (m.symbol("s", BASE + 0x100), m.symbol("other", 0x8000_0000));
         let table = m.symbol("_GLOBAL_OFFSET_TABLE_", 0);

@@ -1,34 +1,35 @@
 //! SuperH: SH-1 to SH-4A, little-endian and big-endian.
 //!
 //! psABI: none is in print. The types are those of binutils, <https://sourceware.org/git/?p=binutils-gdb.git>,
-//! `include/elf/sh.h`; what they do, GNU ld shows and Linux tells in `arch/sh/kernel/module.c`. Formulas have the letters
-//! that psABIs share: GOT is the address of the global offset table, and G the offset in it of the symbol's slot. V is what
-//! the field holds before.
+//! `include/elf/sh.h`; what they do, GNU ld shows and Linux tells in `arch/sh/kernel/module.c`. Formulas have the
+//! letters that psABIs share: GOT is the address of the global offset table, and G the offset in it of the symbol's
+//! slot. V is what the field holds before.
 //!
 //! What to know of it:
 //!
-//! * An instruction has 16 bits, in the byte order of the data. What does not fit stands in a *literal pool* between the
-//!   functions: `mov.l @(disp,PC)` loads an address from there and `jsr` calls it. Nearly all relocations are words of such
-//!   pools, at any even address, and of data, at any address.
-//! * **Both addends count.** Relocations are RELA, but assemblers put the addend of a 32-bit word into the word, and 0 into
-//!   the relocation. GNU ld adds what stands in place (V) and ignores the relocation's addend; Linux adds both, and so do we.
-//!   Types without a V in their formula overwrite what stands in place, as usual.
+//! * An instruction has 16 bits, in the byte order of the data. What does not fit stands in a *literal pool* between
+//!   the functions: `mov.l @(disp,PC)` loads an address from there and `jsr` calls it. Nearly all relocations are words
+//!   of such pools, at any even address, and of data, at any address.
+//! * **Both addends count.** Relocations are RELA, but assemblers put the addend of a 32-bit word into the word, and 0
+//!   into the relocation. GNU ld adds what stands in place (V) and ignores the relocation's addend; Linux adds both,
+//!   and so do we. Types without a V in their formula overwrite what stands in place, as usual.
 //! * PC is 4 bytes ahead. `bra` and `bsr` have 12 bits of halfwords; their assembler has -4 in the addend. Conditional
-//!   branches have 8 bits with a sign; loads from the pool and `mova` have 8 bits without one, of halfwords (`mov.w`), or of
-//!   words from PC *rounded down* to a multiple of 4.
-//! * These short distances are relocated only if the assembler is to leave them to a linker that shortens code (`-relax`).
-//!   Where their symbol is the start of their own section, the assembler has already written the distance, and says so
-//!   with this symbol only: GNU ld leaves the field alone, and so do we.
-//! * `-relax` also writes `USES`, `COUNT`, `ALIGN`, `CODE`, `DATA`, `LABEL` and `SWITCH`: what a linker must know before it
-//!   moves code. Nothing moves here; code is right as it is.
-//! * `movi20` of the SH-2A has an immediate of 20 bits: four in the first of its two halfwords, the others are the second.
-//!   GNU ld only sets bits in the first, which is 0 before.
-//! * `PLT32` is the distance of a call of position-independent code. It reaches everything, and `L` is `S`. `GOTPLT32` wants
-//!   the slot for such a call to load from, which is the symbol's own.
-//! * Types above 240 are SHmedia's, the 32-bit instructions of the SH-5: an immediate of 16 bits from bit 10 up. No binutils
-//!   has them since 2.31, and no Linux runs there since 5.8, but its loader still knows the four that are here.
-//! * Sums wrap at 32 bits. Linux checks nothing; the shorter fields, which it does not know, have the ranges of GNU ld, and
-//!   odd distances are faults rather than cut.
+//!   branches have 8 bits with a sign; loads from the pool and `mova` have 8 bits without one, of halfwords (`mov.w`),
+//!   or of words from PC *rounded down* to a multiple of 4.
+//! * These short distances are relocated only if the assembler is to leave them to a linker that shortens code
+//!   (`-relax`). Where their symbol is the start of their own section, the assembler has already written the distance,
+//!   and says so with this symbol only: GNU ld leaves the field alone, and so do we.
+//! * `-relax` also writes `USES`, `COUNT`, `ALIGN`, `CODE`, `DATA`, `LABEL` and `SWITCH`: what a linker must know
+//!   before it moves code. Nothing moves here; code is right as it is.
+//! * `movi20` of the SH-2A has an immediate of 20 bits: four in the first of its two halfwords, the others are the
+//!   second. GNU ld only sets bits in the first, which is 0 before.
+//! * `PLT32` is the distance of a call of position-independent code. It reaches everything, and `L` is `S`. `GOTPLT32`
+//!   wants the slot for such a call to load from, which is the symbol's own.
+//! * Types above 240 are SHmedia's, the 32-bit instructions of the SH-5: an immediate of 16 bits from bit 10 up. No
+//!   binutils has them since 2.31, and no Linux runs there since 5.8, but its loader still knows the four that are
+//!   here.
+//! * Sums wrap at 32 bits. Linux checks nothing; the shorter fields, which it does not know, have the ranges of GNU ld,
+//!   and odd distances are faults rather than cut.
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
 extern crate alloc;
@@ -93,6 +94,7 @@ architecture! {
     rows: {
         R_SH_DIR32             = 1:   V + S + A,           WORD32, unchecked;
         R_SH_REL32             = 2:   V + S + A - P,       WORD32, unchecked, of relative;
+        // What is left depends on where the section begins.
         R_SH_DIR8WPN           = 3:   V.sign_extend(9) + left(S + A - P - 4, cx), DISP8, signed 9, align 2, of slot;
         R_SH_IND12W            = 4:   S + A - P,           DISP12, signed 13,   align 2;
         R_SH_DIR8WPL           = 5:   V + left(S + A - (P & -4) - 4, cx), DISP8L, unsigned 10, align 4, of slot;
@@ -124,8 +126,8 @@ architecture! {
         // What a C++ linker throws away unused virtual functions by.
         R_SH_GNU_VTINHERIT = 22,
         R_SH_GNU_VTENTRY = 23,
-        // What a linker that shortens code must know: differences in it, the load for a call and how many use it, places
-        // to align, where code and data begin, and labels.
+        // What a linker that shortens code must know: differences in it, the load for a call and how many use it,
+        // places to align, where code and data begin, and labels.
         R_SH_SWITCH8 = 24,
         R_SH_SWITCH16 = 25,
         R_SH_SWITCH32 = 26,

@@ -89,7 +89,7 @@ fn the_start_of_the_section_says_that_the_distance_is_there() {
 fn position_independent_code() {
     for big in [false, true] {
         let mut m = module(big);
-        // Words behind a `mova` of the first, which is the table's distance, and two `movi20`, whose halves are in order.
+        // Words behind a `mova` of the first, which is the table's distance; two `movi20`, whose halves are in order.
         let mut before = vec![0; 24];
         before[16..].copy_from_slice(&if big { [3, 0, 0, 0, 3, 0, 0, 0] } else { [0, 3, 0, 0, 0, 3, 0, 0] });
         let text = m.section(".text", BASE, &before);

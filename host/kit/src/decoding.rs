@@ -286,3 +286,59 @@ fn statements(text: &str) -> Vec<(usize, String)> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use relobox_abi::{Row, row_flag};
+    use relobox_link::description::PluginRow;
+
+    fn about() -> PluginDescription {
+        let row = |kind, name: &str, flags| PluginRow {
+            row: Row { kind, flags, ..Row::default() },
+            name: name.to_owned(),
+            formula: String::new(),
+            field: String::new(),
+            slices: Vec::new(),
+        };
+        let mut about = PluginDescription::default();
+        about.rows = vec![row(1, "R_CALL", 0), row(2, "R_SUB", 0), row(3, "R_NONE", row_flag::NOP)];
+        about
+    }
+
+    #[test]
+    fn rules_are_read() {
+        let text = "# A toy.\norder big\nlet imm = i32(P)[15:0]\n\nrow R_CALL # and no other\n field imm\n goes P +\n   F * 4\n \
+                    target S + A\n with i32(P + 4) = 0x60000000, w16(P) = 1\nrow R_SUB\n push second - top\n\
+                    entry plt\n if i32(X) == 7\n target w64(X + 8)\n";
+        let rules = DecodingRules::parse(text, &about()).unwrap();
+        let call = rules.row(1).unwrap();
+        assert_eq!(rules.instructions, order::BIG);
+        assert!(call.field.is_some() && call.value.is_none() && call.goes.is_some() && call.target.is_some());
+        let word = |offset, width, instruction, value| Word { offset, width, instruction, value };
+        assert_eq!(call.with, [vec![word(4, 4, true, 0x6000_0000), word(0, 2, false, 1)]]);
+        assert_eq!((rules.row(2).unwrap().pops, rules.row(2).unwrap().push.len()), (2, 1));
+        assert!(rules.row(3).is_none() && rules.has_stack() && rules.entries[0].name == "plt");
+    }
+
+    #[test]
+    fn wrong_rules_are_refused_with_their_line() {
+        for (line, text) in [
+            (1, "order middle"),
+            (2, "\nrow R_NONE"),
+            (1, "row R_OTHER"),
+            (2, "row R_CALL\n value Q"),
+            (3, "row R_CALL\n value S\n value A"),
+            (3, "row R_CALL\n\n if S"),
+            (2, "row R_CALL\n goes P"),
+            (1, "row R_CALL"),
+            (2, "entry plt\n target S"),
+            (2, "let a = 1\nlet a = 2"),
+            (3, "row R_CALL R_CALL\n value S\n"),
+            (2, "row R_CALL\n with i32(P) = S"),
+        ] {
+            assert_eq!(DecodingRules::parse(text, &about()).map(drop).map_err(|(at, _)| at), Err(line), "{text}");
+        }
+        assert!(DecodingRules::parse(&"#".repeat(limits::DECODE_TEXT + 1), &about()).is_err());
+    }
+}

@@ -210,7 +210,7 @@ impl Guest {
         let mut instance = Instance { guest: self.clone(), store, instance, memory, fuel, abi: 0 };
         instance.abi = instance.call(export::ABI, ())?;
         if !(ABI_OLDEST..=ABI_VERSION).contains(&instance.abi) {
-            return Err(fail(GuestError::Version(instance.abi, ABI_VERSION)));
+            return Err(fail(GuestError::Version(instance.abi, ABI_OLDEST..=ABI_VERSION)));
         }
         if self.only.is_some_and(|abi| abi != instance.abi) {
             let text = format!("it has ABI version {}, but {} is required", instance.abi, self.only.unwrap_or(0));
@@ -253,9 +253,9 @@ fn populate(room: &mut [u8]) {
 
 fn trap(export: &'static str, fuel: u64, error: &wasmtime::Error) -> GuestError {
     match error.downcast_ref::<Trap>() {
-        Some(Trap::OutOfFuel) => GuestError::Fuel { export, fuel },
-        Some(trap) => GuestError::Trap { export, trap: trap.to_string() },
-        None => GuestError::Trap { export, trap: error.root_cause().to_string() },
+        Some(Trap::OutOfFuel) => GuestError::Fuel { export: export.into(), fuel },
+        Some(trap) => GuestError::Trap { export: export.into(), trap: trap.to_string() },
+        None => GuestError::Trap { export: export.into(), trap: error.root_cause().to_string() },
     }
 }
 

@@ -4,7 +4,7 @@
 pub(crate) const KINDS: [&str; 9] =
     ["wasm-rust", "wasm-c", "llvm", "root", "corpus", "kernel-memory", "oracles", "kernel", "programs"];
 
-/// Every program that a test needs, with its Debian package.
+/// Every program that a test needs, with its Debian package, or the script that builds it.
 pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("aarch64-linux-gnu-ld", "binutils-aarch64-linux-gnu"),
     ("alpha-linux-gnu-ld", "binutils-alpha-linux-gnu"),
@@ -12,6 +12,7 @@ pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("arm-linux-gnueabi-ld", "binutils-arm-linux-gnueabi"),
     ("bash", "bash"),
     ("cc", "gcc"),
+    ("csky-linux-gnu-ld", "tests/scripts/build-linkers"),
     ("depmod", "kmod"),
     ("gdb", "gdb"),
     ("git", "git"),
@@ -19,14 +20,21 @@ pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("loongarch64-linux-gnu-ld", "binutils-loongarch64-linux-gnu"),
     ("m68k-linux-gnu-ld", "binutils-m68k-linux-gnu"),
     ("make", "make"),
+    ("microblaze-linux-gnu-ld", "tests/scripts/build-linkers"),
     ("mips-linux-gnu-as", "binutils-mips-linux-gnu"),
     ("mips-linux-gnu-ld", "binutils-mips-linux-gnu"),
     ("mips64el-linux-gnuabi64-ld", "binutils-mips64el-linux-gnuabi64"),
     ("mipsel-linux-gnu-ld", "binutils-mipsel-linux-gnu"),
     ("modprobe", "kmod"),
+    ("nios2-linux-gnu-ld", "tests/scripts/build-linkers"),
     ("nm", "binutils"),
     ("objdump", "binutils"),
     ("powerpc64le-linux-gnu-ld", "binutils-powerpc64le-linux-gnu"),
+    ("qemu-aarch64-static", "qemu-user-static"),
+    ("qemu-aarch64_be-static", "qemu-user-static"),
+    ("qemu-riscv32-static", "qemu-user-static"),
+    ("qemu-riscv64-static", "qemu-user-static"),
+    ("qemu-s390x-static", "qemu-user-static"),
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("readelf", "binutils"),
     ("riscv64-linux-gnu-as", "binutils-riscv64-linux-gnu"),
@@ -35,6 +43,7 @@ pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("sh4-linux-gnu-ld", "binutils-sh4-linux-gnu"),
     ("shellcheck", "shellcheck"),
     ("strip", "binutils"),
+    ("timeout", "coreutils"),
     ("x86_64-linux-gnu-as", "binutils-x86-64-linux-gnu"),
     ("x86_64-linux-gnu-ld", "binutils-x86-64-linux-gnu"),
     ("xtensa-lx106-elf-ld", "binutils-xtensa-lx106"),

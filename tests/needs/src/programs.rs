@@ -13,7 +13,8 @@ use std::process::Command;
 pub fn tool(name: &str) -> Need {
     let known = TOOLS.iter().find(|(tool, _)| *tool == name);
     let (_, package) = known.unwrap_or_else(|| panic!("{name} is not in the list of tests/needs/src/names.rs"));
-    Need::new(name, program(name).map(drop).ok_or_else(|| format!("apt-get install {package}")))
+    let get = if package.starts_with("tests/") { (*package).to_owned() } else { format!("apt-get install {package}") };
+    Need::new(name, program(name).map(drop).ok_or(get))
 }
 
 /// Finds a command in `PATH`, or in the directories that only root's `PATH` contains.

@@ -50,6 +50,8 @@ pub struct Architecture {
     pub metamorphic: &'static [bool],
     /// Types that no metamorphic property judges, because their value is no address or their field has no fixed length.
     pub unjudged: &'static [&'static str],
+    /// Types whose linked code is run by `tests/executed.rs`, since no linker judges them, or not all that they do.
+    pub executed: &'static [&'static str],
     /// Returns the shape of a row's formula, if it is not `S + A` or `S + A - P`.
     pub shape: fn(&RowDescription) -> Option<Shape>,
     /// Makes vectors beside those of the row's shape; all of them if that is [`Shape::Special`].
@@ -165,6 +167,7 @@ impl Architecture {
         generated: &[],
         metamorphic: &[],
         unjudged: &[],
+        executed: &[],
         shape: |_| None,
         vectors: |_, _| Vec::new(),
         rewritten: |_| false,

@@ -35,6 +35,7 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
     name: "ppc64",
     variants: &[LITTLE, BIG, Variant { name: "powerpc64v1", flags: (2, 0), ..BIG }],
     corpora: &["powerpc64le"],
+    built: &["built-powerpc64", "built-powerpc64v1"],
     code_align: 4,
     slot_type: "R_PPC64_GOT16_DS",
     // A call and the `nop` behind it.

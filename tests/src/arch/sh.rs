@@ -1,5 +1,5 @@
-//! SuperH: GNU ld alone links it, and puts no code between a call and its target. It adds what stands in place and ignores
-//! the addend of a relocation, which assemblers leave 0, where Linux adds both.
+//! SuperH: GNU ld alone links it, and puts no code between a call and its target. It adds what stands in place and
+//! ignores the addend of a relocation, which assemblers leave 0, where Linux adds both.
 
 use super::{Architecture, Variant};
 use crate::golden::{Difference, Generator, OFFSET, Outcome, POISON, Shape, Take, Vector, formula, is_outside};

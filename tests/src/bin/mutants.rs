@@ -2,16 +2,17 @@
 //! bugs: the table of `docs/planted-bugs.md`.
 //!
 //! ```text
-//! mutants [--fuzz SECONDS] [--write] [NAME...]
+//! mutants [--fuzz SECONDS] [--write] [--sample COUNT SEED] [NAME...]
 //! ```
 //!
-//! Without names, all mutants are tried. `--fuzz` also fuzzes those that the kit does not find, one seed each, with
+//! Without names, all mutants are tried, or as many as `--sample` says. `--fuzz` also fuzzes those that the kit does not find, one seed each, with
 //! `target/release/relobox-fuzz`. `--write` puts the table into the page. It fails if anything differs from the list.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use relobox::guests::Plugin;
 use relobox::kit::{PluginUnderTest, Selection, run_checks};
 use relobox::plugin_file::Origin;
+use relobox::rng::Rng;
 use relobox::sandbox::Sandbox;
 use relobox_tests::mutants::Mutant;
 use std::collections::BTreeSet;
@@ -29,6 +30,15 @@ fn main() -> Result<()> {
         match arg.as_str() {
             "--fuzz" => seconds = args.next().context("--fuzz needs a number of seconds")?.parse()?,
             "--write" => write = true,
+            "--sample" => {
+                let mut number =
+                    || args.next().context("--sample needs a count and a seed")?.parse().context("a number");
+                let (count, seed): (u64, u64) = (number()?, number()?);
+                let (mut rng, all) = (Rng::new(seed), Mutant::all());
+                while names.len() < all.len().min(usize::try_from(count)?) {
+                    names.extend(rng.pick(&all).map(|mutant| mutant.name.clone()));
+                }
+            }
             name if !name.starts_with('-') => drop(names.insert(arg)),
             other => bail!("unknown option {other}"),
         }

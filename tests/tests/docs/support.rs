@@ -36,9 +36,10 @@ fn judges() -> Result<String> {
         "## Judges\n\n\
          *Golden vectors* are single relocations at the ends of their ranges, in poisoned bytes, with the answers of GNU ld\n\
          and lld (`tests/golden`). *By hand* are those whose answer neither gives, or where relobox deliberately differs;\n\
-         each says why, and the next column names the types that have no others. *Real modules* are Debian's, or built of\n\
-         Debian's sources (`built-…`). Every one of them links (`tests/scripts/check-corpora`), and samples are compared\n\
-         with what the linkers make of them.\n\n\
+         each says why, and the next column names the types that have no others; *run* are those that a program does with\n\
+         what relobox linked, under qemu-user (`tests/tests/executed.rs`), as it calls through PLTs of RISC-V and s390x.\n\
+         *Real modules* are Debian's, or built of Debian's sources (`built-…`). Every one of them links\n\
+         (`tests/scripts/check-corpora`), and samples are compared with what the linkers make of them.\n\n\
          | target | plugin | GNU ld | lld | by hand | types without a linker | real modules |\n\
          |---|---|---:|---:|---:|---|---|\n",
     );
@@ -63,7 +64,8 @@ fn judges() -> Result<String> {
             let by = |who: &str| of.iter().filter(|v| v.by.split(' ').any(|by| by == who)).count();
             let judged = |name: &str| vectors.iter().any(|v| v.name == name && v.by != "psABI" && v.after.is_linked());
             let alone: BTreeSet<&str> = of.iter().map(|v| v.name.as_str()).filter(|name| !judged(name)).collect();
-            let alone: Vec<String> = alone.iter().map(|name| format!("`{name}`")).collect();
+            let run = |name: &str| if arch.executed.contains(&name) { " (run)" } else { "" };
+            let alone: Vec<String> = alone.iter().map(|name| format!("`{name}`{}", run(name))).collect();
             writeln!(
                 text,
                 "| {} | `{}` | {} | {} | {} | {} | {} |",
