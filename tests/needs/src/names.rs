@@ -42,6 +42,7 @@ pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("s390x-linux-gnu-ld", "binutils-s390x-linux-gnu"),
     ("sh4-linux-gnu-ld", "binutils-sh4-linux-gnu"),
     ("shellcheck", "shellcheck"),
+    ("sparc64-linux-gnu-ld", "binutils-sparc64-linux-gnu"),
     ("strip", "binutils"),
     ("timeout", "coreutils"),
     ("x86_64-linux-gnu-as", "binutils-x86-64-linux-gnu"),
