@@ -171,6 +171,7 @@ impl<'a> DecodedSite<'a> {
                 "info" => operands.symbol.map_or(0, |symbol| symbol.info.into()),
                 "undefined" => flag(symbol_flag::UNDEFINED),
                 "weak" => flag(symbol_flag::WEAK),
+                "absolute" => flag(symbol_flag::ABSOLUTE),
                 "class" => self.module.class.into(),
                 "big" => i64::from(self.module.order == order::BIG),
                 "elf_flags" => self.module.elf_flags.into(),
@@ -227,11 +228,13 @@ impl<'a> DecodedSite<'a> {
             stack: &stack,
             ..Operands::default()
         };
+        // An explicit addend may say where parts of the field are.
+        operands.a = (!section.in_place).then_some(r.addend);
         operands.v = match progress.written.get(&r.offset) {
             Some(written) => *written,
             None => self.field(before, &operands),
         };
-        operands.a = if section.in_place { operands.v } else { Some(r.addend) };
+        operands.a = operands.a.or(operands.v);
         let special = symbol_flag::COMMON | symbol_flag::PERCPU | symbol_flag::LIVEPATCH | symbol_flag::REGISTER;
         let plain = symbol.is_none_or(|symbol| symbol.flags & special == 0);
         if self.rule.is_on_stack() {

@@ -104,11 +104,13 @@ fn alone(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow, rule: &R
     let addends = if fixture.in_place() { [0; 4] } else { [0, -4, 8, -8] };
     let place = fixture.address().wrapping_add(AT);
     for (i, target) in targets(fixture, row, place).into_iter().enumerate() {
+        // A place in a bundle says which of its instructions is meant.
+        let at = AT + (i / 8 % 4) as u64 % u64::from(row.row.window_align).max(1);
         let inside = target.wrapping_sub(fixture.address());
         for (j, with) in alternatives.iter().enumerate() {
             let mut made = fixture.clone();
             let poison = POISON[(i + j) % 4];
-            prepare(&mut made, instructions, with, AT, poison, &mut rng);
+            prepare(&mut made, instructions, with, at, poison, &mut rng);
             let addend = addends[(i / 2 + j) % 4];
             // Every third symbol is the module's own: in the first section, or in another one.
             let symbol = match i % 3 {
@@ -133,16 +135,16 @@ fn alone(cx: &mut CheckContext<'_>, fixture: &Fixture, row: &PluginRow, rule: &R
             // A row that completes another one stands behind it.
             if row.row.pairing == pairing::BEHIND {
                 let partner = made.symbol(place.midpoint(target));
-                made.relocation(Relocation { offset: AT, kind: row.row.partner, symbol: partner, addend });
+                made.relocation(Relocation { offset: at, kind: row.row.partner, symbol: partner, addend });
             }
-            made.relocation(Relocation { offset: AT, kind: row.row.kind, symbol, addend });
+            made.relocation(Relocation { offset: at, kind: row.row.kind, symbol, addend });
             let rows = cx.under_test().about().rows.iter();
             let follows = |other: &&PluginRow| {
                 other.row.pairing == pairing::BEHIND && other.row.partner == row.row.kind && other.writes()
             };
             if let Some(follower) = rows.into_iter().find(follows) {
                 let other = made.symbol(place.midpoint(target));
-                made.relocation(Relocation { offset: AT, kind: follower.row.kind, symbol: other, addend });
+                made.relocation(Relocation { offset: at, kind: follower.row.kind, symbol: other, addend });
             }
             cx.check(Oracle::ReferenceModel, &made.module);
         }

@@ -76,7 +76,7 @@ pub(crate) struct EntryRule {
 pub(crate) const STACK: [&str; 3] = ["top", "second", "third"];
 
 /// The letters of expressions in rows.
-const LETTERS: [&str; 20] = [
+const LETTERS: [&str; 21] = [
     "S",
     "A",
     "P",
@@ -91,6 +91,7 @@ const LETTERS: [&str; 20] = [
     "info",
     "undefined",
     "weak",
+    "absolute",
     "class",
     "big",
     "elf_flags",

@@ -29,6 +29,8 @@ pub(crate) enum Expression {
 pub(crate) enum Function {
     /// The word of this many bytes at an address; `true` if it is an instruction, whose byte order the rules give.
     Word(usize, bool),
+    /// `mapped(a)`: whether there is a byte at an address.
+    Mapped,
     /// `sext(BITS, X)`: the low bits, sign-extended.
     SignExtend,
     /// `ror32(X, N)`: 32 bits, rotated to the right.
@@ -41,7 +43,7 @@ pub(crate) enum Function {
     Uleb128Mask,
 }
 
-const FUNCTIONS: [(&str, Function, usize); 13] = [
+const FUNCTIONS: [(&str, Function, usize); 14] = [
     ("i8", Function::Word(1, true), 1),
     ("i16", Function::Word(2, true), 1),
     ("i32", Function::Word(4, true), 1),
@@ -50,6 +52,7 @@ const FUNCTIONS: [(&str, Function, usize); 13] = [
     ("w16", Function::Word(2, false), 1),
     ("w32", Function::Word(4, false), 1),
     ("w64", Function::Word(8, false), 1),
+    ("mapped", Function::Mapped, 1),
     ("sext", Function::SignExtend, 2),
     ("ror32", Function::RotateRight, 2),
     ("clz", Function::LeadingZeros, 1),
@@ -197,6 +200,7 @@ impl Context<'_> {
                 let word = if big { bytes.iter().fold(0, push) } else { bytes.iter().rev().fold(0, push) };
                 word.cast_signed()
             }
+            Function::Mapped => i64::from((self.memory)(first.cast_unsigned(), 1).is_some()),
             Function::SignExtend => {
                 let unused = u64::BITS.saturating_sub(u32::try_from(first).ok().filter(|bits| *bits > 0)?);
                 second << unused >> unused
@@ -397,6 +401,7 @@ mod tests {
             ("i32(0)", 0x7856_3412),
             ("i32(0)[15:8]", 0x34),
             ("i32(0)[4]", 1),
+            ("mapped(7) && !mapped(8)", 1),
             ("sext(8, w8(7))", -1),
             ("sext(4, 7) - -1", 8),
             ("~0 == -1 ? twice : 0", 0x2000),
