@@ -139,7 +139,7 @@ architecture! {
         R_SPARC_7         = 43: S + A,       IMM7,    unsigned 7;
         R_SPARC_5         = 44: S + A,       IMM5,    unsigned 5;
         R_SPARC_6         = 45: S + A,       IMM6,    unsigned 6;
-        R_SPARC_DISP64    = 46: S + A - P,   XWORD64, unchecked;
+        R_SPARC_DISP64    = 46: S + A - P,   XWORD64, whole;
         R_SPARC_PLT64     = 47: S + A,       XWORD64, whole;
         R_SPARC_HIX22     = 48: -S - A - 1,  BITS10,  unsigned 32;
         R_SPARC_LOX10     = 49: ((S + A) & 0x3ff) + 0x1c00, SIMM13, unchecked, low R_SPARC_HIX22;
@@ -150,8 +150,8 @@ architecture! {
         R_SPARC_UA16      = 55: S + A,       HALF16,  either 16;
         R_SPARC_GOTDATA_HIX22    = 80: folded(S + A - GOT), BITS10, either 32, needs GOT;
         R_SPARC_GOTDATA_LOX10    = 81: lo10_or_turned(S + A - GOT), SIMM13, unchecked, needs GOT;
-        R_SPARC_GOTDATA_OP_HIX22 = 82: G + A, BITS10, unchecked, needs SLOT;
-        R_SPARC_GOTDATA_OP_LOX10 = 83: lo10(G + A), SIMM13, unchecked, needs SLOT, low R_SPARC_GOTDATA_OP_HIX22;
+        R_SPARC_GOTDATA_OP_HIX22 = 82: folded(G + A), BITS10, unchecked, needs SLOT;
+        R_SPARC_GOTDATA_OP_LOX10 = 83: lo10_or_turned(G + A), SIMM13, unchecked, needs SLOT;
         R_SPARC_H34       = 85: S + A,       BITS12,  unsigned 34;
         R_SPARC_SIZE32    = 86: Z + A,       WORD32,  either 32;
         R_SPARC_SIZE64    = 87: Z + A,       XWORD64, whole;
