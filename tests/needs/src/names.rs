@@ -15,6 +15,7 @@ pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("gdb", "gdb"),
     ("git", "git"),
     ("gzip", "gzip"),
+    ("ia64-linux-gnu-ld", "binutils-ia64-linux-gnu"),
     ("loongarch64-linux-gnu-ld", "binutils-loongarch64-linux-gnu"),
     ("m68k-linux-gnu-ld", "binutils-m68k-linux-gnu"),
     ("make", "make"),
