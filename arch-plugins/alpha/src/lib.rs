@@ -1,34 +1,34 @@
 //! Alpha: DEC's 64-bit processors, 21064 to 21364, little-endian.
 //!
 //! There is no psABI document of ELF for Alpha. The GNU assembler's manual tells what each relocation is for, in its
-//! chapter "Relocations", <https://sourceware.org/binutils/docs/as/Alpha_002dRelocs.html>; ranges are those of the Alpha
-//! Architecture Handbook. Formulas have the usual letters: GOT is the address of the global offset table, G the address
-//! of the slot of symbol plus addend. gp is not a letter, but `GOT + 0x8000`.
+//! chapter "Relocations", <https://sourceware.org/binutils/docs/as/Alpha_002dRelocs.html>; ranges are those of the
+//! Alpha Architecture Handbook. Formulas have the usual letters: GOT is the address of the global offset table, G the
+//! address of the slot of symbol plus addend. gp is not a letter, but `GOT + 0x8000`.
 //!
 //! What to know of it:
 //!
-//! * Instructions are words of 32 bits. No instruction holds an address, or more than 21 bits of a distance: addresses
-//!   of 64 bits lie in a table, and code loads them from there.
-//! * gp, the global pointer in `$29`, is 0x8000 behind the start of that table, so that one load with its signed 16-bit
-//!   displacement reaches 64 KiB of slots: 8,192 of them. Data may be near it, too.
-//! * A memory instruction has its displacement in the low half of its word. `lda` and `ldah` add it to a register, `ldah`
-//!   times 65,536. Both have a sign, so that the half for `ldah` is rounded: the pair reaches from -0x8000_8000 to
-//!   0x7fff_7fff.
+//! * Instructions are words of 32 bits. No instruction holds an address, or more than 21 bits of a distance:
+//!   addresses of 64 bits lie in a table, and code loads them from there.
+//! * gp, the global pointer in `$29`, is 0x8000 behind the start of that table, so that one load with its signed
+//!   16-bit displacement reaches 64 KiB of slots: 8,192 of them. Data may be near it, too.
+//! * A memory instruction has its displacement in the low half of its word. `lda` and `ldah` add it to a register,
+//!   `ldah` times 65,536. Both have a sign, so that the half for `ldah` is rounded: the pair reaches from
+//!   -0x8000_8000 to 0x7fff_7fff.
 //! * Nobody keeps gp for a function. It makes gp from its own address, in `$27` where it begins and in `$26` where a
-//!   call returns to, with a pair of `ldah` and `lda`. **One relocation, `GPDISP`, patches both**: the place is the `ldah`,
-//!   and the addend is the distance from there to the `lda`, which may also be negative; its symbol means nothing. What
-//!   the two displacements hold before is the distance from the address in the register to the `ldah`, mostly 0, and is
-//!   added. (Linux overwrites it.)
+//!   call returns to, with a pair of `ldah` and `lda`. **One relocation, `GPDISP`, patches both**: the place is the
+//!   `ldah`, and the addend is the distance from there to the `lda`, which may also be negative; its symbol means
+//!   nothing. What the two displacements hold before is the distance from the address in the register to the `ldah`,
+//!   mostly 0, and is added. (Linux overwrites it.)
 //! * Branches count instructions, from the next one: hence the 4 in the formula.
 //! * `BRSGP` is a `bsr` within code of one gp. Where the function begins with the pair that sets up gp, as `st_other`
 //!   says, the call goes behind it, by 8 bytes. A function that is not in the module has another gp.
-//! * `HINT` tells a processor where `jsr` will probably go, so that it fetches there in time. It is cut to fit, and wrong
-//!   where the target is far away: that costs time and nothing else. (Linux leaves the hint as it is.)
-//! * `LITUSE` says which instruction uses a loaded address, for linkers that make code shorter. Its addend is a number
-//!   of a use, and it patches nothing.
+//! * `HINT` tells a processor where `jsr` will probably go, so that it fetches there in time. It is cut to fit, and
+//!   wrong where the target is far away: that costs time and nothing else. (Linux leaves the hint as it is.)
+//! * `LITUSE` says which instruction uses a loaded address, for linkers that make code shorter. Its addend is a
+//!   number of a use, and it patches nothing.
 //! * Data lies at any address: a `REFQUAD` of a bug table is aligned to 4.
-//! * Linux makes the table anew in the module's section `.got`, which is empty in the file, and has a slot for each symbol
-//!   and addend. `BRADDR` may go twice as far there as its field: the highest bit of the distance is lost.
+//! * Linux makes the table anew in the module's section `.got`, which is empty in the file, and has a slot for each
+//!   symbol and addend. `BRADDR` may go twice as far there as its field: the highest bit of the distance is lost.
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
 extern crate alloc;
@@ -126,9 +126,9 @@ architecture! {
             20..=23 [R_ALPHA_IMMED_GP_HI32, R_ALPHA_IMMED_SCN_HI32, R_ALPHA_IMMED_BR_HI32, R_ALPHA_IMMED_LO32];
         DYNAMIC => 24..=27 [R_ALPHA_COPY, R_ALPHA_GLOB_DAT, R_ALPHA_JMP_SLOT, R_ALPHA_RELATIVE];
         TLS =>
-            29..=41 [R_ALPHA_TLSGD, R_ALPHA_TLSLDM, R_ALPHA_DTPMOD64, R_ALPHA_GOTDTPREL, R_ALPHA_DTPREL64, R_ALPHA_DTPRELHI,
-                R_ALPHA_DTPRELLO, R_ALPHA_DTPREL16, R_ALPHA_GOTTPREL, R_ALPHA_TPREL64, R_ALPHA_TPRELHI, R_ALPHA_TPRELLO,
-                R_ALPHA_TPREL16];
+            29..=41 [R_ALPHA_TLSGD, R_ALPHA_TLSLDM, R_ALPHA_DTPMOD64, R_ALPHA_GOTDTPREL, R_ALPHA_DTPREL64,
+                R_ALPHA_DTPRELHI, R_ALPHA_DTPRELLO, R_ALPHA_DTPREL16, R_ALPHA_GOTTPREL, R_ALPHA_TPREL64,
+                R_ALPHA_TPRELHI, R_ALPHA_TPRELLO, R_ALPHA_TPREL16];
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("gzip", "gzip"),
     ("hppa-linux-gnu-ld", "binutils-hppa-linux-gnu"),
     ("hppa64-linux-gnu-ld", "binutils-hppa64-linux-gnu"),
+    ("ia64-linux-gnu-ld", "binutils-ia64-linux-gnu"),
     ("loongarch64-linux-gnu-ld", "binutils-loongarch64-linux-gnu"),
     ("m68k-linux-gnu-ld", "binutils-m68k-linux-gnu"),
     ("make", "make"),

@@ -1,7 +1,9 @@
 //! Alpha: GNU ld alone links it. Its global offset table is its section `.got`, and gp is 0x8000 behind the start.
 
 use super::{Architecture, Variant};
-use crate::golden::{Difference, Generator, OFFSET, Outcome, POISON, SLOTTED, Shape, Site, Take, Vector, formula, is_outside};
+use crate::golden::{
+    Difference, Generator, OFFSET, Outcome, POISON, SLOTTED, Shape, Site, Take, Vector, formula, is_outside,
+};
 use crate::module_spec::RowDescription;
 use relobox_abi::rule;
 
@@ -54,7 +56,7 @@ const DIFFERENCES: &[Difference] = &[
         types: &["R_ALPHA_BRSGP"],
         when: |v, _, _| is_outside(v),
         take: Take::Overflow,
-        why: "GNU ld wants a function with a prologue; Alpha Architecture Handbook, Branch: the displacement has 21 bits",
+        why: "GNU ld wants a function with a prologue; Alpha Architecture Handbook, Branch: 21 bits",
     },
     Difference {
         types: &["R_ALPHA_BRSGP"],
@@ -75,7 +77,13 @@ fn vectors(g: &mut Generator<'_>, row: &RowDescription) -> Vec<Vector> {
         return Vec::new();
     }
     let pairs = row.name == "R_ALPHA_GPDISP";
-    let bits = if pairs { 32 } else if row.row.rule == rule::NONE { 64 } else { row.row.bits };
+    let bits = if pairs {
+        32
+    } else if row.row.rule == rule::NONE {
+        64
+    } else {
+        row.row.bits
+    };
     let half = if pairs || row.name.ends_with("HIGH") { 0x8000 } else { 0 };
     let mut made = Vec::new();
     for (label, value) in ends(row, bits.into()) {
@@ -179,11 +187,16 @@ fn ends(row: &RowDescription, bits: u32) -> Vec<(&'static str, i64)> {
     let (min, max) = (i64::MIN >> (64 - bits), i64::MAX >> (64 - bits) & -step);
     let max = if row.row.rule == rule::EITHER { 2 * max + 1 } else { max };
     let mut all = vec![("min", min), ("0", 0), ("1", step), ("-1", -step), ("max", max), ("held", 0x1234)];
-    all.extend([("a5", 0xa5a5_a5a5_a5a5_a5a5_u64 as i64), ("c3", 0x3c69_3c69_3c69_3c69)].map(|(label, value)| {
-        (label, value << (64 - bits) >> (64 - bits) & -step)
-    }));
-    all.extend([("half-1", 0x7fff), ("half", 0x8000), ("-half", -0x8000)].into_iter().filter(|_| step == 1 && bits > 16));
-    all.extend([("min-1", min.wrapping_sub(step)), ("max+1", max.wrapping_add(step))].into_iter().filter(|_| bits != 64));
+    all.extend(
+        [("a5", 0xa5a5_a5a5_a5a5_a5a5_u64 as i64), ("c3", 0x3c69_3c69_3c69_3c69)]
+            .map(|(label, value)| (label, value << (64 - bits) >> (64 - bits) & -step)),
+    );
+    all.extend(
+        [("half-1", 0x7fff), ("half", 0x8000), ("-half", -0x8000)].into_iter().filter(|_| step == 1 && bits > 16),
+    );
+    all.extend(
+        [("min-1", min.wrapping_sub(step)), ("max+1", max.wrapping_add(step))].into_iter().filter(|_| bits != 64),
+    );
     all.extend([("odd", step + 1), ("half-odd", step + 2)].into_iter().filter(|_| step == 4));
     all
 }
