@@ -114,6 +114,12 @@ const DIFFERENCES: &[Difference] = &[
         why: "GNU ld takes an address of 32 bits for one of more; it is a word with its sign, and the field has none",
     },
     Difference {
+        types: &["R_SPARC_H44", "R_SPARC_H34"],
+        when: |v, ld, _| v.machine == "32b" && ld.is_linked() && address(v) > 0xffff_ffff,
+        take: Take::Formula(by_hand),
+        why: "GNU ld carries into a 33rd bit; in 32 bits sums wrap",
+    },
+    Difference {
         types: &["R_SPARC_GOTDATA_HIX22"],
         when: |v, ld, _| v.machine == "64b" && v.label.starts_with("max+1/") && ld.is_linked(),
         take: Take::Overflow,
@@ -210,6 +216,8 @@ fn by_hand(vector: &Vector) -> Outcome {
             let pieces = (x >> 2 & 0xff) << 5 | (x >> 10 & 3) << 19;
             formula::with(vector, &(insn & !0x18_1fe0 | pieces).to_be_bytes(), None)
         }
+        "R_SPARC_H44" => formula::with(vector, &(insn & !0x3f_ffff | x >> 22).to_be_bytes(), None),
+        "R_SPARC_H34" => formula::with(vector, &(insn & !0x3f_ffff | x >> 12).to_be_bytes(), None),
         "R_SPARC_OLO10" => formula::with(vector, &(insn & !0x1fff | x & 0x3ff).to_be_bytes(), None),
         "R_SPARC_GOTDATA_OP_HIX22" => formula::with(vector, &(insn & !0x3f_ffff | folded).to_be_bytes(), slot),
         _ => formula::with(vector, &(insn & !0x1fff | lox10).to_be_bytes(), slot),
