@@ -99,6 +99,7 @@ architecture! {
         align: 8,
     }],
     details: [stands(detail::STANDS, LDAH), stands(detail::STANDS_AT_ADDEND, LDA)],
+    decoding: "decoding.txt",
     state: Gp,
     letters: (cx, S, A, P; GOT = cx.got()?),
     rows: {

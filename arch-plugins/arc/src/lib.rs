@@ -78,6 +78,7 @@ architecture! {
         machine(93, order::BIG),
     ],
     addends: explicit,
+    decoding: "decoding.txt",
     state: Entries,
     letters: (cx, S, A, P; GOT = cx.got()?, G = cx.slot()?),
     rows: {

@@ -74,6 +74,7 @@ architecture! {
         reach: 0,
     }],
     addends: explicit,
+    decoding: "decoding.txt",
     state: Linkage,
     letters: (cx, S, A, P; GOT = cx.got()?),
     rows: {

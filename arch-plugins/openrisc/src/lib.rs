@@ -69,6 +69,7 @@ architecture! {
     // The second is from before there was an official number.
     machines: [machine(92), machine(0x8472)],
     addends: explicit,
+    decoding: "decoding.txt",
     state: Slots,
     letters: (cx, S, A, P; GOT = cx.got()?, G = cx.slot()?),
     rows: {

@@ -73,6 +73,7 @@ architecture! {
     }],
     addends: explicit,
     inputs: ["&$global$" = 0x1060_0000],
+    decoding: "decoding.txt",
     state: Calls,
     letters: (cx, S, A, P; DP = cx.state.dp),
     rows: {

@@ -62,6 +62,7 @@ architecture! {
         reach: 0,
     }],
     addends: explicit,
+    decoding: "decoding.txt",
     state: Calls,
     letters: (cx, S, A, P; GOT = cx.state.dp),
     rows: {

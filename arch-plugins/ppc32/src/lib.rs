@@ -69,6 +69,7 @@ architecture! {
     psabi: "https://refspecs.linuxfoundation.org/elf/elfspec_ppc.pdf",
     machines: [machine(order::BIG), machine(order::LITTLE)],
     addends: explicit,
+    decoding: "decoding.txt",
     state: Entries,
     letters: (cx, S, A, P; GOT = cx.got()?, G = cx.slot()?),
     rows: {

@@ -89,6 +89,7 @@ architecture! {
     psabi: "https://sourceware.org/git/?p=binutils-gdb.git;a=blob;f=include/elf/sh.h",
     machines: [machine(order::LITTLE), machine(order::BIG)],
     addends: explicit,
+    decoding: "decoding.txt",
     state: (),
     letters: (cx, S, A, P, V; GOT = cx.got()?, G = cx.slot()?),
     rows: {

@@ -96,6 +96,7 @@ architecture! {
     machines: [machine(43, 64), machine(2, 32), machine(18, 32)],
     addends: explicit,
     kind_mask: 0xff,
+    decoding: "decoding.txt",
     state: (),
     letters: (cx, S, A, P; GOT = cx.got()?, G = cx.slot()?, Z = cx.size()),
     rows: {

@@ -81,6 +81,7 @@ architecture! {
         machine(0xabc7, order::BIG),
     ],
     addends: explicit,
+    decoding: "decoding.txt",
     state: (),
     letters: (cx, S, A, P, V),
     rows: {
