@@ -95,27 +95,19 @@ impl<'a> Stubs<'a> {
                 contents.iter().flatten().flatten().all(|contents| contents.row.row.effect == effect::RELATIVE);
             any && all && (*rule < 5 || !relative)
         };
-        // Several rules may lead into code, because stubs lie side by side. The right one leads to the targets.
         let rules = (0..RULES.len()).filter(all_lead_on).map(|rule| {
             let codes = contents.iter().map(|contents| [0, 1].map(|side| code_of(side, contents, rule).flatten()));
             (rule, codes.collect::<Vec<_>>())
         });
         let rules: Vec<_> = rules.collect();
+        // Several rules may lead into code, because stubs lie side by side. One that finds every target is right.
         if rules.iter().any(|(rule, codes)| self.wrong(fields, codes, *rule, false).is_empty()) {
             return BTreeSet::new();
         }
-        // It takes much longer to ask the plugins.
-        let mut fewest: Option<BTreeSet<usize>> = None;
-        for (rule, codes) in &rules {
-            let wrong = self.wrong(fields, codes, *rule, true);
-            if wrong.is_empty() {
-                return wrong;
-            }
-            if fewest.as_ref().is_none_or(|fewest| wrong.len() < fewest.len()) {
-                fewest = Some(wrong);
-            }
+        match rules.first() {
+            Some((rule, codes)) => self.wrong(fields, codes, *rule, true),
+            None => self.compare_bytes(fields, &contents),
         }
-        fewest.unwrap_or_else(|| self.compare_bytes(fields, &contents))
     }
 
     /// Returns the relocations whose code, found by this rule, is not for their targets. With `ask`, code without the
