@@ -36,6 +36,24 @@ pub fn all() -> Vec<Need> {
     names().map(relobox_needs::corpus).chain([tool("xz")]).collect()
 }
 
+/// Returns how many modules of corpus `name` are taken, if `RELOBOX_MODULES` says so, such as `all,riscv64=300`, or else
+/// `otherwise`.
+///
+/// # Errors
+/// If a number in `RELOBOX_MODULES` is none.
+pub fn limit(name: &str, otherwise: usize) -> Result<usize> {
+    let text = std::env::var("RELOBOX_MODULES").unwrap_or_default();
+    let mut limit = otherwise;
+    for word in text.split(',').filter(|word| !word.is_empty()) {
+        let (of, count) = word.split_once('=').unwrap_or((name, word));
+        if of == name {
+            let number = count.parse().with_context(|| format!("RELOBOX_MODULES: {word}"));
+            limit = if count == "all" { usize::MAX } else { number? };
+        }
+    }
+    Ok(limit)
+}
+
 /// A corpus: the modules of one kernel package, in an order that does not depend on the machine.
 #[derive(Debug)]
 pub struct Corpus {

@@ -255,7 +255,7 @@ impl<'a> DecodedSite<'a> {
             let kind = DiagnosticKind::Bytes;
             Err(PluginDiagnostic { kind, about: name(), expected, actual })
         };
-        let mut known = false;
+        let (mut known, mut entered) = (false, false);
         if let (Some(goes), Some(target)) = (&self.rule.goes, &self.rule.target) {
             operands.d = self.evaluate(goes, after, &operands);
             let Some(there) = operands.d else { return Ok(false) };
@@ -273,7 +273,7 @@ impl<'a> DecodedSite<'a> {
                     let expected = format!("a field that leads to {}", hex_value(self.narrow(target)));
                     return wrong(expected, hex_value(self.narrow(there)));
                 }
-                Arrival::At(_, arrived) if self.narrow(arrived) == self.narrow(target) => return Ok(true),
+                Arrival::At(_, arrived) if self.narrow(arrived) == self.narrow(target) => (known, entered) = (true, true),
                 Arrival::At(entry, arrived) => {
                     let expected = format!("a field that leads to {}", hex_value(self.narrow(target)));
                     return wrong(expected, format!("{}, by entry {entry}", hex_value(self.narrow(arrived))));
@@ -285,7 +285,7 @@ impl<'a> DecodedSite<'a> {
                 }
             }
         }
-        if let (Some(value), Some(field)) = (value, operands.f) {
+        if let (Some(value), Some(field), false) = (value, operands.f, entered) {
             if self.narrow(value) != self.narrow(field) {
                 let shown = |value: i64| hex_value(self.narrow(value));
                 return wrong(format!("a field from which the processor reads {}", shown(value)), shown(field));

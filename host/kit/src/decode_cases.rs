@@ -7,7 +7,7 @@ use super::fixture::Fixture;
 use super::group::Group;
 use super::oracle::Oracle;
 use super::runner::{CheckContext, CheckRunner};
-use super::test_module::{Relocation, Symbol};
+use super::test_module::{Relocation, Symbol, TestModule};
 use relobox_abi::{order, pairing};
 use relobox_core::rng::Rng;
 use relobox_link::description::PluginRow;
@@ -87,7 +87,9 @@ fn targets(fixture: &Fixture, row: &PluginRow, place: u64) -> Vec<u64> {
     let made = [0, 4, 8, -8, 0x7ff0, 0x7ff8, 0x8000, -0x8000].map(|by| base.wrapping_add_signed(by));
     // What short immediates hold.
     let small = [0x40, 0x1230, 0x12_3450, 0x1234_5670];
-    near.chain(made).chain(small).map(|address| fixture.module.cut(address)).collect()
+    // Too far for any field, and where no instruction can be.
+    let far = [1, 2, 4].map(|by| place.wrapping_add((1 << 36) + by));
+    near.chain(made).chain(small).chain(far).map(|address| fixture.module.cut(address)).collect()
 }
 
 /// Moves a fixture so that the place is the last word of a segment of 256 MiB, within which some processors jump.
@@ -95,7 +97,8 @@ fn at_the_end_of_a_segment(fixture: &Fixture) -> Fixture {
     let address = (fixture.address().wrapping_add(AT) | 0xfff_ffff).wrapping_sub(3 + AT);
     let by = address.wrapping_sub(fixture.address());
     let mut moved = fixture.clone().at(address);
-    moved.module.synthetic = moved.module.cut(moved.module.synthetic.wrapping_add(by));
+    let synthetic = moved.module.synthetic.wrapping_add(by) & !0xffff | TestModule::LAST_FIRST;
+    moved.module.synthetic = moved.module.cut(synthetic);
     moved
 }
 
