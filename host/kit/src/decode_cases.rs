@@ -78,15 +78,18 @@ fn distances(row: &PluginRow, seed: u64) -> Vec<i64> {
     all.iter().map(|distance| distance & -step.max(4)).chain([1, 2, 3]).collect()
 }
 
-/// Returns the values of symbols that are tried for a place at this address: near it, and near what the plugin makes.
+/// Returns the values of symbols that are tried for a place at this address: near it, near what
+/// the plugin makes, and small ones.
 fn targets(fixture: &Fixture, row: &PluginRow, place: u64) -> Vec<u64> {
     let near = distances(row, row.row.kind.into()).into_iter().map(|distance| place.wrapping_add_signed(distance));
     // A base pointer is often in the middle of its table's reach.
     let base = fixture.module.synthetic.wrapping_add(0x8000);
     let made = [0, 4, 8, -8, 0x7ff0, 0x7ff8, 0x8000, -0x8000].map(|by| base.wrapping_add_signed(by));
+    // What short immediates hold.
+    let small = [0x40, 0x1230, 0x12_3450, 0x1234_5670];
     // Too far for any field, and where no instruction can be.
     let far = [1, 2, 4].map(|by| place.wrapping_add((1 << 36) + by));
-    near.chain(made).chain(far).map(|address| fixture.module.cut(address)).collect()
+    near.chain(made).chain(small).chain(far).map(|address| fixture.module.cut(address)).collect()
 }
 
 /// Moves a fixture so that the place is the last word of a segment of 256 MiB, within which some processors jump.
