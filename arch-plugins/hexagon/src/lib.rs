@@ -1,26 +1,27 @@
 //! Hexagon: Qualcomm's DSP, V5 and up, which runs Linux itself.
 //!
 //! psABI: Qualcomm Hexagon Application Binary Interface User Guide, 80-N2040-23, chapter "Object files",
-//! <https://docs.qualcomm.com/doc/80-N2040-23/topic/object-files.html>. Formulas have its letters: GOT is the address of the
-//! global offset table, and G the offset in it of the symbol's slot.
+//! <https://docs.qualcomm.com/doc/80-N2040-23/topic/object-files.html>. Formulas have its letters: GOT is the address
+//! of the global offset table, and G the offset in it of the symbol's slot.
 //!
 //! What to know of it:
 //!
-//! * Instructions are four bytes, little-endian as everything is. Up to four form a *packet* and run at once. Bits 14 and 15
-//!   of each say whether its packet ends there; immediates therefore lie around these bits, in up to four pieces. A word that
-//!   has 0 there ends its packet as well, and holds two short instructions, a *duplex*.
-//! * Distances count from the first word of the packet, not from the instruction. The assembler puts the difference into the
-//!   addend: 4 behind an extender.
+//! * Instructions are four bytes, little-endian as everything is. Up to four form a *packet* and run at once. Bits 14
+//!   and 15 of each say whether its packet ends there; immediates therefore lie around these bits, in up to four
+//!   pieces. A word that has 0 there ends its packet as well, and holds two short instructions, a *duplex*.
+//! * Distances count from the first word of the packet, not from the instruction. The assembler puts the difference
+//!   into the addend: 4 behind an extender.
 //! * An immediate of 32 bits takes two words of a packet: `immext` is an *extender*, which holds the upper 26 bits
 //!   (`32_6_X`, `B32_PCREL_X`), and the instruction behind it holds the lower six. So much is the same for all, however
-//!   long their immediates are without an extender, and neither scaled nor checked. The other types with an X differ in that
-//!   length alone: what follows an extender is a `16_X`, `11_X` or `6_X` by its instruction, and *which* six bits of the
-//!   word are meant can be read in the word only ([`operand`]). In a duplex it is the upper instruction that is extended.
+//!   long their immediates are without an extender, and neither scaled nor checked. The other types with an X differ in
+//!   that length alone: what follows an extender is a `16_X`, `11_X` or `6_X` by its instruction, and *which* six bits
+//!   of the word are meant can be read in the word only ([`operand`]). In a duplex it is the upper instruction that is
+//!   extended.
 //! * `r0.h = #HI(x)` and `r0.l = #LO(x)` each have 16 bits, and nothing carries from one to the other.
 //! * `GPREL16` types address small data by the register `gp`. Kernels are compiled with `-G0`, and have none.
-//! * `call` and `jump` have 22 bits, in words, and reach 8 MiB. Modules are further away from the kernel, and therefore are
-//!   compiled with `-mlong-calls`. A call without it goes through a stub of one packet, which needs no register, as with
-//!   lld; Linux refuses such a module.
+//! * `call` and `jump` have 22 bits, in words, and reach 8 MiB. Modules are further away from the kernel, and therefore
+//!   are compiled with `-mlong-calls`. A call without it goes through a stub of one packet, which needs no register, as
+//!   with lld; Linux refuses such a module.
 //! * Linux links `B22_PCREL`, `HI16`, `LO16`, `32` and `32_PCREL`, and refuses extenders, also without need.
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
@@ -118,8 +119,10 @@ architecture! {
         R_HEX_GOT_HI16      = 41: G + A,       HI16,   unchecked, needs SLOT;
         R_HEX_GOT_32        = 42: G + A,       WORD32, unchecked, needs SLOT;
         R_HEX_GOTREL_32_6_X = 66: S + A - GOT, X26,    unchecked, needs GOT;
-        R_HEX_GOTREL_16_X   = 67: operand(S + A - GOT, V)?, INSN, unchecked, needs GOT, of slot, low R_HEX_GOTREL_32_6_X;
-        R_HEX_GOTREL_11_X   = 68: operand(S + A - GOT, V)?, INSN, unchecked, needs GOT, of slot, low R_HEX_GOTREL_32_6_X;
+        R_HEX_GOTREL_16_X   = 67: operand(S + A - GOT, V)?, INSN, unchecked, needs GOT, of slot,
+                                  low R_HEX_GOTREL_32_6_X;
+        R_HEX_GOTREL_11_X   = 68: operand(S + A - GOT, V)?, INSN, unchecked, needs GOT, of slot,
+                                  low R_HEX_GOTREL_32_6_X;
         R_HEX_GOT_32_6_X    = 69: G + A,       X26,    unchecked, needs SLOT;
         R_HEX_GOT_16_X      = 70: operand(G + A, V)?, INSN, unchecked, needs SLOT, of slot, low R_HEX_GOT_32_6_X;
         R_HEX_GOT_11_X      = 71: operand(G + A, V)?, INSN, unchecked, needs SLOT, of slot, low R_HEX_GOT_32_6_X;
@@ -163,7 +166,8 @@ impl Hooks for Stubs {
     }
 }
 
-/// Where a call goes that is out of reach: the stub, or the symbol plus `addend` if there is none, or nothing to run there.
+/// Where a call goes that is out of reach: the stub, or the symbol plus `addend` if there is none, or nothing to run
+/// there.
 #[cold]
 fn stub(cx: &mut Cx<'_, Stubs>, addend: Value) -> Value {
     let target = cx.value(cx.relocation.symbol) + addend;

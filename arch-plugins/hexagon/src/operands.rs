@@ -24,8 +24,8 @@ const AT_13_16: Field = insn(&[slice(0, 13, 1), slice(1, 16, 5)]);
 const AT_5_13_21: Field = insn(&[slice(0, 5, 3), slice(3, 13, 1), slice(4, 21, 2)]);
 const AT_3_5_13_21: Field = insn(&[slice(0, 3, 1), slice(1, 5, 3), slice(4, 13, 1), slice(5, 21, 1)]);
 
-/// The field of `insn`, or `None` if that has no immediate which can be extended. Of a longer immediate, the bits that lie
-/// in the top byte mean nothing behind an extender.
+/// The field of `insn`, or `None` if that has no immediate which can be extended. Of a longer immediate, the bits that
+/// lie in the top byte mean nothing behind an extender.
 const fn field(insn: u32) -> Option<&'static Field> {
     if insn & 0xc000 == 0 {
         return Some(&AT_20);

@@ -1,4 +1,5 @@
-//! What the psABI says, worked by hand; lines with (lld) were linked by lld 22, too. Code is what llvm-mc makes of the text.
+//! What the psABI says, worked by hand; lines with (lld) were linked by lld 22, too. Code is what llvm-mc makes of the
+//! text.
 
 use super::*;
 use relobox_plugin::abi::fault;
@@ -50,7 +51,8 @@ fn halves() {
 
 #[test]
 fn branches() {
-    // call s; if (p0) jump:nt s; loop0(s, r1); if (r0!=#0) jump:nt s; p0 = cmp.eq(r0,#5); if (p0.new) jump:t s   (lld but loop0)
+    // call s; if (p0) jump:nt s; if (r0!=#0) jump:nt s; p0 = cmp.eq(r0,#5); if (p0.new) jump:t s; loop0(s, r1)
+    // (lld but loop0)
     for (kind, insn, distance, expected) in [
         (R_HEX_B22_PCREL, 0x5a00_c000, 0x7f_fffc, 0x5aff_fffe),
         (R_HEX_B22_PCREL, 0x5a00_c000, -0x80_0000, 0x5b00_c000),

@@ -1,26 +1,27 @@
 //! MicroBlaze, both byte orders.
 //!
 //! psABI: MicroBlaze Processor Reference Guide, UG984, chapter "Application Binary Interface",
-//! <https://docs.amd.com/r/en-US/ug984-vivado-microblaze-ref>, which does not list relocations; binutils does. Formulas have the
-//! letters that all psABIs share: GOT is the address of the global offset table, and G the offset in it of the slot for
-//! symbol plus addend. TEXT is where the section begins that holds the place.
+//! <https://docs.amd.com/r/en-US/ug984-vivado-microblaze-ref>, which does not list relocations; binutils does. Formulas
+//! have the letters that all psABIs share: GOT is the address of the global offset table, and G the offset in it of the
+//! slot for symbol plus addend. TEXT is where the section begins that holds the place.
 //!
 //! What to know of it:
 //!
 //! * Instructions are words in the byte order of the data. An immediate is the low half of its word.
-//! * 32 bits take two words: `imm` holds the upper half of the immediate of the instruction behind it. One relocation is for
-//!   both, at the place of the `imm`; its name has a 64 for the 64 bits that the two words have. Halves are put side by side:
-//!   nothing carries. The assembler writes an `imm` before everything that has a symbol for an immediate.
+//! * 32 bits take two words: `imm` holds the upper half of the immediate of the instruction behind it. One relocation
+//!   is for both, at the place of the `imm`; its name has a 64 for the 64 bits that the two words have. Halves are put
+//!   side by side: nothing carries. The assembler writes an `imm` before everything that has a symbol for an immediate.
 //! * The field thus lies in two words, and in a number of 64 bits it lies elsewhere in either byte order ([`both`]).
 //! * Distances count from the instruction, which is 4 behind its `imm`. That is not in the addend.
-//! * What is only a word has a name with a 32. If it ends in LO, it is the low half of an instruction without an `imm`, whose
-//!   16 bits are signed, though a reader might expect half a pair.
-//! * `32_SYM_OP_SYM` is a difference of two symbols of one section, which the assembler has computed: it names one of the
-//!   two, for a linker that shortens the code between them. `NONE` and `64_NONE` say where such a linker must count anew.
+//! * What is only a word has a name with a 32. If it ends in LO, it is the low half of an instruction without an `imm`,
+//!   whose 16 bits are signed, though a reader might expect half a pair.
+//! * `32_SYM_OP_SYM` is a difference of two symbols of one section, which the assembler has computed: it names one of
+//!   the two, for a linker that shortens the code between them. `NONE` and `64_NONE` say where such a linker must count
+//!   anew.
 //! * `TEXTREL` code has in r20 the start of its own section, which `TEXTPCREL_64` computes, instead of a table.
 //! * GNU ld ignores the addend of `PLT_64`. Everything is in reach: calls go to the symbol itself.
-//! * Linux links `32`, `64` and `64_PCREL`, takes `32_PCREL_LO` for nothing to do, and refuses what else patches. Small data
-//!   has no base: modules are compiled without `-mxl-gp-opt`.
+//! * Linux links `32`, `64` and `64_PCREL`, takes `32_PCREL_LO` for nothing to do, and refuses what else patches. Small
+//!   data has no base: modules are compiled without `-mxl-gp-opt`.
 //! * Before EM_MICROBLAZE was assigned, objects had the number 0xbaab, which readers still know.
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
@@ -59,7 +60,8 @@ architecture! {
     title: "MicroBlaze, both byte orders, RELA",
     psabi: "https://docs.amd.com/r/en-US/ug984-vivado-microblaze-ref",
     machines: [
-        machine(189, order::BIG), machine(189, order::LITTLE), machine(0xbaab, order::BIG), machine(0xbaab, order::LITTLE),
+        machine(189, order::BIG), machine(189, order::LITTLE),
+        machine(0xbaab, order::BIG), machine(0xbaab, order::LITTLE),
     ],
     addends: explicit,
     decoding: "decoding.txt",
@@ -97,7 +99,8 @@ architecture! {
             16..=18 [R_MICROBLAZE_REL, R_MICROBLAZE_JUMP_SLOT, R_MICROBLAZE_GLOB_DAT], 21 [R_MICROBLAZE_COPY];
         TLS =>
             22..=29 [R_MICROBLAZE_TLS, R_MICROBLAZE_TLSGD, R_MICROBLAZE_TLSLD, R_MICROBLAZE_TLSDTPMOD32,
-                R_MICROBLAZE_TLSDTPREL32, R_MICROBLAZE_TLSDTPREL64, R_MICROBLAZE_TLSGOTTPREL32, R_MICROBLAZE_TLSTPREL32];
+                R_MICROBLAZE_TLSDTPREL32, R_MICROBLAZE_TLSDTPREL64, R_MICROBLAZE_TLSGOTTPREL32,
+                R_MICROBLAZE_TLSTPREL32];
     }
 }
 

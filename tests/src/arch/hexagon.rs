@@ -42,7 +42,8 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
     ..Architecture::PLAIN
 };
 
-/// Instructions with their types, and the bits of their operands: those that llvm-mc 22 sets for 0x3f behind an extender.
+/// Instructions with their types, and the bits of their operands: those that llvm-mc 22 sets for 0x3f behind an
+/// extender.
 const OPERANDS: [(&str, u32, u32); 52] = [
     ("16_X", 0x7800_c000, 0x0000_07e0), // r0 = ##s
     ("16_X", 0xb001_c000, 0x0000_07e0), // r0 = add(r1,##s)
@@ -110,7 +111,7 @@ fn vectors(g: &mut Generator<'_>, row: &RowDescription) -> Vec<Vector> {
     let mut vectors = Vec::new();
     for (name, insn, mask) in OPERANDS.into_iter().filter(|operand| operand.0 == short(&row.name)) {
         for (label, value, full) in
-            [("a5", 0xa5a5_a5a5_u64, false), ("c3", 0x3c69_3c69, false), ("max", 0xffff_ffff, false), ("c3", 0x3c69_3c69, true)]
+            [("a5", 0xa5a5_a5a5, false), ("c3", 0x3c69_3c69, false), ("max", !0, false), ("c3", 0x3c69_3c69_u64, true)]
         {
             let poison = POISON[g.turn % POISON.len()];
             let mut v = g.blank(row, &format!("{label},{insn:#010x}"), if full { 0xff } else { 0 });
