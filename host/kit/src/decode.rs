@@ -273,7 +273,9 @@ impl<'a> DecodedSite<'a> {
                     let expected = format!("a field that leads to {}", hex_value(self.narrow(target)));
                     return wrong(expected, hex_value(self.narrow(there)));
                 }
-                Arrival::At(_, arrived) if self.narrow(arrived) == self.narrow(target) => (known, entered) = (true, true),
+                Arrival::At(_, arrived) if self.narrow(arrived) == self.narrow(target) => {
+                    (known, entered) = (true, true)
+                }
                 Arrival::At(entry, arrived) => {
                     let expected = format!("a field that leads to {}", hex_value(self.narrow(target)));
                     return wrong(expected, format!("{}, by entry {entry}", hex_value(self.narrow(arrived))));
