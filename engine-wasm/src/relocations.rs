@@ -47,6 +47,9 @@ const SHT_SECONDARY_RELOC: u32 = 0x6000_0004;
 /// AArch64's RELR with signed pointers. The number has another meaning on other machines.
 const SHT_AARCH64_AUTH_RELR: u32 = 0x7000_0004;
 
+/// SHT_PARISC_UNWIND and SHT_IA_64_UNWIND: tables of unwinding, whose sh_info or SHF_INFO_LINK names the code.
+const SHT_UNWIND: u32 = 0x7000_0001;
+
 fn type_of(kind: elf::SectionType, machine: elf::Machine) -> Type {
     match kind {
         elf::SHT_REL => Type::Table(Format::Rel),
@@ -55,6 +58,7 @@ fn type_of(kind: elf::SectionType, machine: elf::Machine) -> Type {
         elf::SHT_RELR | elf::SHT_ANDROID_REL | elf::SHT_ANDROID_RELA | elf::SHT_ANDROID_RELR => Type::Foreign,
         elf::SectionType(SHT_SECONDARY_RELOC) => Type::Foreign,
         elf::SectionType(SHT_AARCH64_AUTH_RELR) if machine == elf::EM_AARCH64 => Type::Foreign,
+        elf::SectionType(SHT_UNWIND) if matches!(machine, elf::EM_PARISC | elf::EM_IA_64) => Type::Other,
         elf::SectionType(..=18) => Type::Other,
         _ => Type::Unknown,
     }

@@ -246,8 +246,8 @@ fn refusal(said: &str) -> Result<Outcome> {
         Outcome::Misaligned
     } else if has(&["dangerous relocation", "outside", "without .prologue"]) {
         Outcome::Refused
-    } else if said.ends_with("final link failed: bad value") {
-        // GNU ld for SuperH names no type.
+    } else if said.ends_with("final link failed: bad value") || said.ends_with("warning: -z norelro ignored") {
+        // GNU ld for SuperH names no type, and that for ia64 says nothing at all of R_IA64_SUB.
         Outcome::Unsupported
     } else {
         bail!("not understood: {said}")
