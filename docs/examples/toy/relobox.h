@@ -49,6 +49,7 @@
 #define RELOBOX_ORDER_DATA 0u
 #define RELOBOX_ORDER_LITTLE 1u
 #define RELOBOX_ORDER_BIG 2u
+#define RELOBOX_ORDER_MIDDLE 3u
 
 /* Overflow rules of a Row. */
 #define RELOBOX_RULE_NONE 0u
