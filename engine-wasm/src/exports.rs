@@ -136,6 +136,8 @@ impl Tables<'_> {
             let in_place = group.flags & group_flag::IN_PLACE != 0;
             for r in of(group) {
                 let Some(symbol) = self.symbols.get(r.symbol as usize) else { continue };
+                // SuperH's linker leaves addends in place beside records that could have them.
+                let in_place = in_place || r.addend == 0;
                 let offset = if in_place { self.number(index, r.offset, width).unwrap_or(0) } else { r.addend };
                 // Some machines need two relocations for a distance. This one subtracts the address of the place.
                 let itself = symbol.section as usize == index && symbol.value.wrapping_add_signed(offset) == r.offset;

@@ -14,6 +14,8 @@ struct Shape {
     relative: bool,
     /// Addends are in the relocations, not in place.
     explicit: bool,
+    /// Or in place all the same, as on SuperH: those of the relocations are 0.
+    beside: bool,
     /// Two fields, as before Linux 5.4.
     old: bool,
     /// Each distance is two relocations, as on RISC-V: one adds, the other takes the place off.
@@ -21,10 +23,12 @@ struct Shape {
 }
 
 fn shapes() -> impl Iterator<Item = Shape> {
-    (0..64).filter_map(|n: usize| {
+    (0..128).filter_map(|n: usize| {
         let bit = |i: usize| n >> i & 1 != 0;
-        let shape = Shape { form: FORMS[n & 3], relative: bit(2), explicit: bit(3), old: bit(4), pairs: bit(5) };
-        (!shape.pairs || shape.relative && shape.explicit).then_some(shape)
+        let (form, explicit, beside) = (FORMS[n & 3], bit(3), bit(6));
+        let shape = Shape { form, relative: bit(2), explicit, beside, old: bit(4), pairs: bit(5) };
+        let pairs = !shape.pairs || shape.relative && explicit && !beside;
+        (pairs && (explicit || !beside)).then_some(shape)
     })
 }
 
@@ -63,12 +67,12 @@ fn with_table(shape: Shape, table: &'static str, exports: &[ExpectedExport], crc
     let of_ksymtab = elf.symbol("", 3, ksymtab, 0);
     let mut relocations = Vec::new();
     let put = |elf: &mut Elf, relocations: &mut Vec<u8>, at: usize, symbol: u32, addend: u64| {
-        if shape.explicit {
+        if shape.explicit && !shape.beside {
             relocations.extend(elf.relocation(at as u64, symbol, 2, Some(addend as i64)));
         } else {
             let number = elf.number(addend, field);
             elf.sections[ksymtab as usize].data[at..at + field].copy_from_slice(&number);
-            relocations.extend(elf.relocation(at as u64, symbol, 2, None));
+            relocations.extend(elf.relocation(at as u64, symbol, 2, shape.explicit.then_some(0)));
         }
         if shape.pairs {
             relocations.extend(elf.relocation(at as u64, of_ksymtab, 39, Some(at as i64)));
@@ -159,7 +163,7 @@ fn tables_of_every_shape_are_read() {
     }
 }
 
-const SHAPE: Shape = Shape { form: FORMS[0], relative: true, explicit: true, old: false, pairs: false };
+const SHAPE: Shape = Shape { form: FORMS[0], relative: true, explicit: true, beside: false, old: false, pairs: false };
 
 /// Linux 7.0: one table, and a byte of flags for each entry.
 #[test]

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Builds the libFuzzer targets into $OUT, one for each built-in plugin and one for the engine, with their seed corpora.
-# What OSS-Fuzz and ClusterFuzzLite run; by hand: OUT=/tmp/out SRC=/tmp/src fuzz/oss-fuzz/build.sh
+# Builds the libFuzzer targets into $OUT, one for each built-in guest, with their seed corpora. What OSS-Fuzz and
+# ClusterFuzzLite run; by hand: OUT=/tmp/out fuzz/oss-fuzz/build.sh. CI runs it as they do: tests/scripts/oss-fuzz.
+#
+# $RELOBOX_FUZZ_PROFILE: another profile of Cargo than release.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 # Copied beside the checkout by the Dockerfile, or where it belongs.
@@ -8,10 +10,12 @@ if [ -d relobox/fuzz ]; then cd relobox; else cd ../..; fi
 : "${OUT:?where the targets go}"
 mkdir -p "$OUT"
 
-# The guests count their own edges: the host is built as it is, by any toolchain.
+# The guests count their own edges: the host is built as it is, by any toolchain. The image's flags need a nightly one.
 unset RUSTFLAGS CFLAGS CXXFLAGS
 target=${CARGO_TARGET_DIR:-$PWD/fuzz/target}
-cargo build --release --locked --manifest-path fuzz/Cargo.toml --target-dir "$target"
+profile=${RELOBOX_FUZZ_PROFILE:-release}
+cargo build --profile "$profile" --locked --manifest-path fuzz/Cargo.toml --target-dir "$target"
+built=$target/${profile/#dev/debug}
 
 corpus() { # NAME TARGET
     local dir=tests/fuzz-corpus/$1
@@ -24,12 +28,20 @@ with zipfile.ZipFile(sys.argv[2], "w", zipfile.ZIP_DEFLATED) as out:
 PY
 }
 
+# One program serves all plugins: it knows by its name which one it is for.
+cp "$built/plugin" "$OUT/plugin"
 for lock in host/guests/*.lock; do
     name=$(basename "$lock" .lock)
     case $name in
-    engine) cp "$target/release/engine" "$OUT/engine"; corpus engine engine ;;
-    unpack) ;;
-    *) cp "$target/release/plugin" "$OUT/plugin_$name"; corpus "$name" "plugin_$name" ;;
+    engine | unpack)
+        cp "$built/$name" "$OUT/$name"
+        corpus "$name" "$name"
+        ;;
+    *)
+        ln -f "$OUT/plugin" "$OUT/plugin_$name"
+        corpus "$name" "plugin_$name"
+        ;;
     esac
 done
+rm "$OUT/plugin"
 ls "$OUT"

@@ -9,8 +9,9 @@ mod find;
 
 pub use find::{File, Found, Shadowed, find};
 
-use crate::guests::Guests;
-use crate::link::prepare;
+use crate::cross_check::{link_both, machine_of};
+use crate::guests::{Guests, Plugin};
+use crate::link::{load, plugin_of, prepare_by};
 use crate::open::Source;
 use crate::parallel;
 use crate::resolve::Sources;
@@ -19,6 +20,7 @@ use relobox_core::diagnostic::Diagnostic;
 use relobox_core::error::{Error, Result};
 use relobox_core::symbols::Symbols;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The result for one module.
 #[derive(Debug)]
@@ -42,18 +44,21 @@ pub struct Done {
     pub base: u64,
     /// The address near which symbols without an address were assumed to be.
     pub kernel: u64,
+    /// True if the plugin of the cross-check linked it as well, with the same result.
+    pub compared: bool,
 }
 
 /// Checks the modules in `found` with `jobs` threads (at least 1).
 ///
 /// `symbols` are those of the kernel, and `inputs` are numbers from it that plugins ask for. `progress` is called twice
 /// for each module. A module sees the exports of the modules in its own tree and of the files that were named one by
-/// one, but not those of another tree.
+/// one, but not those of another tree. `second` also links each module for whose machine it is, and must agree.
 pub fn check(
     guests: &Guests,
     found: &Found,
     symbols: Symbols,
     inputs: &[(String, u64)],
+    second: Option<&Arc<Plugin>>,
     jobs: usize,
     progress: &(dyn Fn() + Sync),
 ) -> Vec<Outcome> {
@@ -70,7 +75,7 @@ pub fn check(
     let items: Vec<_> = found.modules.iter().zip(scopes.duplicates()).collect();
     parallel::map(jobs, &items, |(file, duplicates)| {
         let linked = match &file.missing {
-            None => link_dry(guests, &file.path, scopes.of(file), inputs),
+            None => link_dry(guests, &file.path, scopes.of(file), inputs, second),
             Some(why) => Err(missing(&file.path, why)),
         };
         progress();
@@ -92,18 +97,38 @@ fn add_problems(linked: Result<Done>, more: &[Diagnostic]) -> Result<Done> {
     }
 }
 
-fn link_dry(guests: &Guests, path: &Path, symbols: &Symbols, inputs: &[(String, u64)]) -> Result<Done> {
+fn link_dry(
+    guests: &Guests,
+    path: &Path,
+    symbols: &Symbols,
+    inputs: &[(String, u64)],
+    second: Option<&Arc<Plugin>>,
+) -> Result<Done> {
     let name = path.display().to_string();
-    let module = crate::link::load(guests, &name, Source::open(path)?)?;
-    let prepared = prepare(guests, module, inputs)?;
-    let (base, kernel) = (prepared.machine.base, prepared.machine.kernel);
-    let (layout, assume) = (prepared.measured.at(base), Some(kernel));
-    let linked = prepared.link(layout, Sources { symbols, assume })?;
+    let open = || load(guests, &name, Source::open(path)?);
+    let module = open()?;
+    let second = second.filter(|second| machine_of(second, &module.records()).is_some());
+    let plugin = plugin_of(guests, &module.records(), second.map(|second| second.guest.digest()))?;
+    // A plugin that is chosen for this machine has an entry for it.
+    let (base, kernel) = machine_of(&plugin, &module.records()).map_or((0, 0), |m| (m.base, m.kernel));
+    let sources = Sources { symbols, assume: Some(kernel) };
+    let linked = match second {
+        None => {
+            let prepared = prepare_by(plugin, module, inputs)?;
+            let layout = prepared.measured.at(base);
+            prepared.link(layout, sources)?
+        }
+        Some(second) => {
+            let (plugins, modules) = ([plugin, Arc::clone(second)], [module, open()?]);
+            link_both(plugins, modules, inputs, |prepared| Ok(prepared.measured.at(base)), sources)?
+        }
+    };
     Ok(Done {
         plugin: linked.plugin.about.name.clone(),
         relocations: linked.module.records().relocations.len(),
         synthetic: linked.synthetic.iter().map(|s| s.contents.len()).sum(),
         base,
         kernel,
+        compared: second.is_some(),
     })
 }

@@ -18,7 +18,7 @@ use crate::parse::Module;
 use crate::records::Records;
 use crate::resolve::Sources;
 use crate::text::hex;
-use relobox_abi::{group_flag, section_flag, synthetic_kind};
+use relobox_abi::{Machine, group_flag, section_flag, synthetic_kind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -28,13 +28,19 @@ use std::sync::Arc;
 ///
 /// [`Error::Usage`] if the plugin is for another machine.
 pub fn must_link(plugin: &Plugin, named: &str, records: &Records<'_>) -> Result<()> {
-    let p = records.parsed;
-    let wanted = TargetId { machine: p.machine, class: p.class, order: p.order, flags: p.elf_flags };
-    if plugin.about.machines.iter().any(|m| wanted.is(m)) {
+    if machine_of(plugin, records).is_some() {
         return Ok(());
     }
     let (name, what) = (&plugin.about.name, kind_of(records));
     Err(Error::Usage(format!("--cross-check {named}: plugin {name} is for another machine than {what}")))
+}
+
+/// Returns the plugin's entry for the machine of a module, or `None` if the plugin does not link it.
+#[must_use]
+pub fn machine_of<'a>(plugin: &'a Plugin, records: &Records<'_>) -> Option<&'a Machine> {
+    let p = records.parsed;
+    let wanted = TargetId { machine: p.machine, class: p.class, order: p.order, flags: p.elf_flags };
+    plugin.about.machine_for(&wanted)
 }
 
 /// Links a module with two plugins. `modules` is the same module twice, and `lay` computes its layout.

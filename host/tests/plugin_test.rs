@@ -41,21 +41,16 @@ fn documented(name: &str, plugin: &Plugin, report: &ConformanceReport) {
     let model = &under_test.model;
     let coverage: Vec<_> = under_test.writing_rows().map(|row| (row, report.coverage(model, row))).collect();
     let count = |wanted| coverage.iter().filter(|(_, coverage)| *coverage == wanted).count();
-    let [predicted, entry, target, code] =
-        [RowCoverage::Predicted, RowCoverage::Entry, RowCoverage::Target, RowCoverage::Code]
+    let [predicted, decoded, entry, target, code] =
+        [RowCoverage::Predicted, RowCoverage::Decoded, RowCoverage::Entry, RowCoverage::Target, RowCoverage::Code]
             .map(|coverage| count(Some(coverage)));
-    let stubs = |wanted| {
-        let stub =
-            |row: &PluginRow| report.predicted.contains(&row.row.kind) && report.resolved.contains(&row.row.kind);
-        coverage.iter().filter(|(row, _)| stub(row) && model.indirection_coverage(row) == Some(wanted)).count()
-    };
+    let both = |row: &PluginRow| report.predicted.contains(&row.row.kind) && report.decoded.contains(&row.row.kind);
+    let both = coverage.iter().filter(|(row, _)| both(row)).count();
     let others: Vec<_> =
         coverage.iter().filter(|(_, s)| s.is_none()).map(|(row, _)| format!("`{}`", row.name)).collect();
     let line = format!(
-        "| `{name}` | {} | {predicted} | {entry} | {target} | {code} | {} and {} | {} |",
+        "| `{name}` | {} | {predicted} | {both} | {decoded} | {entry} | {target} | {code} | {} |",
         coverage.len(),
-        stubs(RowCoverage::Target),
-        stubs(RowCoverage::Code),
         if others.is_empty() { "none".to_owned() } else { format!("{}: {}", others.len(), others.join(", ")) }
     );
     let path = repository().join("docs/conformance.md");

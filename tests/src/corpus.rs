@@ -1,4 +1,4 @@
-//! The real modules that `tests/scripts/fetch-corpora` downloaded.
+//! The real modules that `tests/scripts/fetch-corpora` downloaded, and those that `tests/scripts/build-corpora` built.
 
 use crate::arch::{self, Architecture};
 use anyhow::{Context, Result, bail, ensure};
@@ -7,9 +7,11 @@ use relobox_needs::{Need, tool};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Returns the directory names of the corpora of all architectures.
+/// Returns the directory names of the corpora of all architectures; of those that are built, only if `RELOBOX_BUILT` is
+/// set, since that takes long.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    arch::ALL.iter().flat_map(|arch| arch.corpora).copied()
+    let built = std::env::var_os("RELOBOX_BUILT").is_some();
+    arch::ALL.iter().flat_map(move |arch| arch.corpora.iter().chain(arch.built.iter().filter(move |_| built))).copied()
 }
 
 /// Returns the architecture of corpus `name`.
@@ -17,7 +19,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// # Panics
 /// If none has it.
 pub fn architecture(name: &str) -> &'static Architecture {
-    let of = arch::ALL.iter().find(|arch| arch.corpora.contains(&name));
+    let of = arch::ALL.iter().find(|arch| arch.corpora.contains(&name) || arch.built.contains(&name));
     of.unwrap_or_else(|| panic!("which architecture is corpus {name} of?"))
 }
 
@@ -32,6 +34,24 @@ pub fn needs(name: &str) -> [Need; 2] {
 /// Returns the needs of a test that uses modules of every corpus.
 pub fn all() -> Vec<Need> {
     names().map(relobox_needs::corpus).chain([tool("xz")]).collect()
+}
+
+/// Returns how many modules of corpus `name` are taken, if `RELOBOX_MODULES` says so, such as `all,riscv64=300`, or else
+/// `otherwise`.
+///
+/// # Errors
+/// If a number in `RELOBOX_MODULES` is none.
+pub fn limit(name: &str, otherwise: usize) -> Result<usize> {
+    let text = std::env::var("RELOBOX_MODULES").unwrap_or_default();
+    let mut limit = otherwise;
+    for word in text.split(',').filter(|word| !word.is_empty()) {
+        let (of, count) = word.split_once('=').unwrap_or((name, word));
+        if of == name {
+            let number = count.parse().with_context(|| format!("RELOBOX_MODULES: {word}"));
+            limit = if count == "all" { usize::MAX } else { number? };
+        }
+    }
+    Ok(limit)
 }
 
 /// A corpus: the modules of one kernel package, in an order that does not depend on the machine.

@@ -13,6 +13,7 @@ pub mod kernel_memory;
 pub mod metamorphic;
 pub mod module_builder;
 pub mod module_spec;
+pub mod mutants;
 pub mod oracle;
 pub mod pack;
 pub mod parallel;

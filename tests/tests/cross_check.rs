@@ -1,4 +1,4 @@
-//! `relobox link --cross-check`: two plugins agree byte for byte, or every difference is named.
+//! `relobox link --cross-check`, and `relobox check --cross-check`: two plugins agree byte for byte, or every difference is named.
 
 use relobox_abi::order;
 use relobox_tests::hostile::guest::{case, directory, honest};
@@ -29,8 +29,12 @@ impl TestEnv {
     }
 
     fn link(&self, more: &[&str]) -> Output {
+        self.run(&[&["link", "bad.ko", "--symbols", "kallsyms", "-o", "out.elf"], more].concat())
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
         let mut command = Command::new(&self.relobox);
-        command.args(["link", "bad.ko", "--symbols", "kallsyms", "-o", "out.elf"]).args(more);
+        command.args(args);
         command.env("RELOBOX_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled-guests"));
         command.env("XDG_DATA_HOME", "/nonexistent").current_dir(self.directory.path()).output().expect("relobox")
     }
@@ -241,4 +245,37 @@ fn a_plugin_for_another_machine_is_wrong_usage() {
         said.lines().count() == 1 && said.contains("plugin x86_64 is for another machine than machine 32343"),
         "{said}"
     );
+}
+
+#[test]
+fn a_tree_is_checked_with_both() {
+    let env = TestEnv::new();
+    let mut same = relobox::built_in::wasm_of("x86_64").expect("it is built in").to_vec();
+    same.extend([0, 3, 1, b'm', 1]);
+    env.put("same.wasm", same);
+    env.put("wrong.wasm", case("plugin", "changes_inside_the_window").wasm);
+    env.put(
+        "right.wasm",
+        std::fs::read(kit_env(64, order::LITTLE).directory.path().join("right.wasm")).expect("a file"),
+    );
+    std::fs::copy(env.directory.path().join("bad.ko"), env.directory.path().join("again.ko")).expect("a copy");
+    let check = |more: &[&str]| {
+        let output = env.run(&[&["check", "bad.ko", "again.ko"], more].concat());
+        let [said, complained] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("text"));
+        (output.status.code(), said, complained)
+    };
+    let (code, said, complained) = check(&["--cross-check", "./same.wasm"]);
+    assert_eq!(code, Some(0), "{said}{complained}");
+    assert!(said.contains("cross-check by x86_64 (./same.wasm): 2 modules alike, 0 different\n"), "{said}");
+    let (code, said, complained) = check(&["--plugin", "./honest.wasm", "--cross-check", "./wrong.wasm"]);
+    assert_eq!(code, Some(1), "{said}{complained}");
+    assert!(complained.contains("relocation R_TEST differs at 0x3"), "{complained}");
+    assert!(said.contains("cross-check by hostile (./wrong.wasm): 0 modules alike, 2 different\n"), "{said}");
+    let (_, json, _) = check(&["--plugin", "./honest.wasm", "--cross-check", "./wrong.wasm", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let found = &json["cross_check"];
+    assert_eq!((found["alike"].as_u64(), found["differ"].as_u64(), &json["rejected"]), (Some(0), Some(2), &2.into()));
+    // One that no module is for.
+    let (code, _, complained) = check(&["--cross-check", "./right.wasm"]);
+    assert!(code == Some(2) && complained.contains("is for another machine than the modules"), "{complained}");
 }

@@ -10,6 +10,7 @@ use relobox::kit::{Expected, Outcome, PluginUnderTest, Relocation, Section, Sele
 use relobox::kit::{run, run_checks};
 use relobox::plugin_file::Origin;
 use relobox::sandbox::Sandbox;
+use relobox_tests::mutants::{FINDERS, Mutant};
 use relobox_tests::planted::{Bug, PlantedBugs};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -223,6 +224,22 @@ fn twice_the_calls_are_twice_the_fuel_only_where_nobody_counts_in_squares() {
 
 /// The conformance kit finds every one, those that the description does not contradict with a second plugin; in the
 /// correct ones it finds nothing.
+/// Every shipped plugin has mutants, and each changes one place of its source.
+#[test]
+fn mutants_are_of_the_sources_as_they_are() {
+    let all = Mutant::all();
+    for mutant in &all {
+        assert!(FINDERS.contains(&&*mutant.found) && !mutant.what.is_empty(), "{mutant:?}");
+        mutant.source(&root().join("../..")).unwrap_or_else(|e| panic!("{e:#}"));
+    }
+    let names: BTreeSet<_> = all.iter().map(|mutant| &mutant.name).collect();
+    assert_eq!(names.len(), all.len(), "two mutants have one name");
+    for arch in relobox_tests::arch::ALL {
+        let name = arch.name;
+        assert!(all.iter().any(|mutant| mutant.plugin == name), "{name} has no mutant");
+    }
+}
+
 #[test]
 fn the_conformance_kit_finds_them() {
     let planted = PlantedBugs::read();

@@ -3,7 +3,7 @@
 //! Needs `tests/scripts/fetch-corpora`, and `RELOBOX_ORACLES` set. `RELOBOX_MODULES` limits how many modules of
 //! each corpus are taken, or of one of them: `all,riscv64=300`.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use relobox_needs::{ExitCode, oracles, test};
 use relobox_tests::corpus::{self, Corpus};
 use relobox_tests::real::dry;
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
 
 fn every_module_links(name: &str) -> Result<()> {
     let corpus = Corpus::get(name)?;
-    let sample = corpus.sample(64, limit(name)?);
+    let sample = corpus.sample(64, corpus::limit(name, usize::MAX)?);
     let counts = dry::link_all(&sample, THREADS)?;
     println!(
         "{name}: {} of {} modules, {} linked, {} rejected, {} relocations, {} bytes of GOT, PLT and veneers",
@@ -35,18 +35,4 @@ fn every_module_links(name: &str) -> Result<()> {
     let shown = counts.rejected.iter().take(30).cloned().collect::<Vec<_>>().join("\n");
     ensure!(counts.rejected.is_empty(), "{name}: {} rejected\n{shown}", counts.rejected.len());
     Ok(())
-}
-
-/// What `RELOBOX_MODULES` says of corpus `name`.
-fn limit(name: &str) -> Result<usize> {
-    let text = std::env::var("RELOBOX_MODULES").unwrap_or_default();
-    let mut limit = usize::MAX;
-    for word in text.split(',').filter(|word| !word.is_empty()) {
-        let (of, count) = word.split_once('=').unwrap_or((name, word));
-        if of == name {
-            let number = count.parse().with_context(|| format!("RELOBOX_MODULES: {word}"));
-            limit = if count == "all" { usize::MAX } else { number? };
-        }
-    }
-    Ok(limit)
 }

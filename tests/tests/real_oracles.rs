@@ -15,6 +15,10 @@ use relobox_tests::oracle::{self, Image, Job, Target, bfd, layout, lld};
 use relobox_tests::real::image;
 use std::path::Path;
 
+/// GNU ld makes the table of contents of ELFv1 itself, wherever `.toc` is and whatever `.TOC.` is given: its fields count
+/// from elsewhere. Golden vectors judge them.
+const NOT_COMPARED: &[&str] = &["built-powerpc64v1"];
+
 type Linker = fn(&Job, &Path) -> Result<Image>;
 
 /// Returns the linkers that know the machine of a corpus, whose modules are all for one.
@@ -33,7 +37,8 @@ fn main() -> ExitCode {
             if f.linkers { oracle::corpus(name) } else { corpus::needs(name).into_iter().chain([oracles()]).collect() };
         test(format!("{name}, types {:?} {:#x} away", f.types, f.distance), move || far(name, f)).needs(needs)
     });
-    relobox_needs::run(corpus::names().map(near).chain(far))
+    let compared = corpus::names().filter(|name| !NOT_COMPARED.contains(name));
+    relobox_needs::run(compared.map(near).chain(far))
 }
 
 /// Everything is within reach of everything.

@@ -101,6 +101,7 @@ architecture! {
         remade(".text.ftrace_trampoline", loader::KINDS, synthetic_kind::TEXT, 1, 4),
         remade(".init.text.ftrace_trampoline", loader::KINDS, synthetic_kind::INIT_TEXT, 1, 4),
     ],
+    decoding: "decoding.txt",
     state: Erratum,
     letters: (cx, S, A, P; GOT = cx.got()?),
     rows: {

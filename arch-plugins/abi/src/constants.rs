@@ -5,6 +5,11 @@
 /// a host can choose a plugin without compiling the others. The description decides.
 pub const MACHINES: &str = "relobox.machines";
 
+/// The name of an optional custom section of a plugin: its decoding rules, a text in UTF-8. They say what a processor
+/// reads from what the plugin writes. Only the conformance kit and the fuzzer read them; `docs/conformance.md` describes
+/// the language.
+pub const DECODING: &str = "relobox.decoding";
+
 /// Bits of [`Section::flags`](crate::Section::flags) that the host reads. They are `sh_flags` of ELF, the same for
 /// every machine.
 pub mod section_flag {
@@ -74,6 +79,10 @@ pub mod order {
     pub const LITTLE: u8 = 1;
     /// Big-endian.
     pub const BIG: u8 = 2;
+    /// Two halfwords, of which the first has the upper bits, each in the byte order of the module's data (only in
+    /// [`Row::order`](crate::Row::order), with a width of 4). On big-endian machines this is BIG; on others it is called
+    /// middle-endian. (ARC)
+    pub const MIDDLE: u8 = 3;
 }
 
 /// Overflow rules of a [`Row`](crate::Row).

@@ -94,6 +94,7 @@ architecture! {
         kind: types::R_ARM_V4BX, what: detail::STANDS, offset: 0, width: 4, order: order::LITTLE, effect: 0,
         reserved: 0, mask: 0x0fff_fff0, value: 0x012f_ff10, min: 0, max: 0,
     }],
+    decoding: "decoding.txt",
     state: Veneers,
     letters: (cx, S, A, P; GOT = cx.got()?, G = entry(cx)?, Ai = held(cx)),
     rows: {

@@ -59,6 +59,7 @@ architecture! {
     psabi: "https://gitlab.com/x86-psABIs/i386-ABI",
     machines: [machine(3), machine(6)],
     addends: in_place,
+    decoding: "decoding.txt",
     state: (),
     letters: (cx, S, A, P; GOT = cx.got()?, G = cx.got()? + cx.slot()?, Z = cx.size()),
     rows: {

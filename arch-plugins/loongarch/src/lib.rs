@@ -123,6 +123,7 @@ architecture! {
         remade(".plt.idx", synthetic_kind::RODATA, 8, 64),
         remade(".ftrace_trampoline", synthetic_kind::TEXT, 32, 4),
     ],
+    decoding: "decoding.txt",
     state: State,
     letters: (cx, S, A, P, V; GOT = cx.got()?),
     rows: {

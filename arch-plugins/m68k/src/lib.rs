@@ -61,6 +61,7 @@ architecture! {
         reach: 0,
     }],
     addends: either,
+    decoding: "decoding.txt",
     state: Entries,
     letters: (cx, S, A, P; GOT = cx.got()?, G = slot(cx)?),
     rows: {

@@ -64,6 +64,7 @@ architecture! {
         machine(0xbaab, order::BIG), machine(0xbaab, order::LITTLE),
     ],
     addends: explicit,
+    decoding: "decoding.txt",
     state: (),
     letters: (cx, S, A, P, V;
         GOT = cx.got()?, G = cx.slot_of(cx.relocation.symbol, A)?, TEXT = cx.address(0)),

@@ -70,6 +70,7 @@ architecture! {
     psabi: "https://refspecs.linuxfoundation.org/elf/mipsabi.pdf",
     machines: [machine(order::LITTLE), machine(order::BIG)],
     addends: either,
+    decoding: "decoding.txt",
     state: Refusals,
     // The type of a low half is one above that of its high half.
     letters: (cx, S, A, P; AHL = cx.with_low(A, cx.relocation.kind + 1, &IMM16)?),

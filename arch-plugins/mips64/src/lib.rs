@@ -89,6 +89,7 @@ architecture! {
     ],
     addends: either,
     sign_extends: true,
+    decoding: "decoding.txt",
     state: Refusals,
     // The type of a low half is one above that of its high half.
     letters: (cx, S, A, P; AHL = cx.with_low(A, cx.relocation.kind + 1, &IMM16)?),

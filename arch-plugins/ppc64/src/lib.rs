@@ -114,6 +114,7 @@ architecture! {
         range(R_PPC64_D28, effect::ABSOLUTE, 28),
         range(R_PPC64_PCREL28, effect::RELATIVE, 28),
     ],
+    decoding: "decoding.txt",
     state: Toc,
     letters: (cx, S, A, P; GOT = cx.state.base),
     rows: {

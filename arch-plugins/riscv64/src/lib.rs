@@ -94,6 +94,7 @@ architecture! {
     psabi: "https://github.com/riscv-non-isa/riscv-elf-psabi-doc",
     machines: [RISCV, Machine { class: 32, base: 0xa000_0000, kernel: 0xc000_0000, reach: 0, ..RISCV }],
     addends: explicit,
+    decoding: "decoding.txt",
     state: State,
     letters: (cx, S, A, P, V; GOT = cx.got()?),
     rows: {

@@ -66,6 +66,7 @@ architecture! {
     }],
     addends: explicit,
     inputs: ["expoline" = 0],
+    decoding: "decoding.txt",
     state: Linkage,
     letters: (cx, S, A, P; G = cx.got()?, O = cx.slot()?, T = cx.slot()?, L = plt(cx, S)?.ok_or(NO_ENTRY)?),
     rows: {

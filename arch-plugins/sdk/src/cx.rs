@@ -169,6 +169,9 @@ impl<'a, T> Cx<'a, T> {
     #[cold]
     #[inline(never)]
     pub fn report(&mut self, trouble: Trouble) {
+        if self.findings.is_counted() {
+            return;
+        }
         let (index, relocation) = (self.index(), self.relocation);
         self.report_at(index, relocation, trouble);
     }
@@ -201,6 +204,9 @@ impl<'a, T> Cx<'a, T> {
     #[cold]
     #[inline(never)]
     pub fn inadmissible(&mut self, rule: &Rule, value: Value, before: u64) {
+        if self.findings.is_counted() {
+            return;
+        }
         let (kind, value, min, max) = if !rule.in_range(value) {
             (fault::OUT_OF_RANGE, value.0, rule.min(), rule.max())
         } else if !rule.aligned(value) {

@@ -112,6 +112,13 @@ impl Field {
         }
     }
 
+    /// Exchanges the halves of a word that was read in one piece, or will be written so, if their order is not that of
+    /// its bytes.
+    #[inline(always)]
+    const fn halves(&self, word: u64, data_big: bool) -> u64 {
+        if self.order == order::MIDDLE && !data_big { (word as u32).rotate_left(16) as u64 } else { word }
+    }
+
     /// Reads the whole word at the start of `place`, which has at least `width` bytes.
     #[inline(always)]
     #[must_use]
@@ -130,7 +137,7 @@ impl Field {
                 let word = if self.big(data_big) { [0, a, b, c] } else { [0, c, b, a] };
                 u64::from(u32::from_be_bytes(word))
             }
-            4 => read!(u32),
+            4 => self.halves(read!(u32), data_big),
             8 => read!(u64),
             _ => 0,
         }
@@ -139,6 +146,7 @@ impl Field {
     /// Writes the whole word at the start of `place`.
     #[inline(always)]
     pub fn set_word(&self, place: &mut [u8], data_big: bool, word: u64) {
+        let word = self.halves(word, data_big);
         macro_rules! write {
             ($ty:ty) => {{
                 let Some(bytes) = place.first_chunk_mut::<{ size_of::<$ty>() }>() else { return };
@@ -207,6 +215,18 @@ impl Field {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn halves_in_the_order_of_their_bits() {
+        const FIELD: Field = Field::insn(4, order::MIDDLE, &[slice(0, 4, 24)]);
+        for (big, expected) in [(true, [0xfa, 0xbc, 0xde, 0xff]), (false, [0xbc, 0xfa, 0xff, 0xde])] {
+            let mut place = [0xff; 4];
+            FIELD.put(&mut place, big, 0xab_cdef);
+            assert_eq!(place, expected);
+            assert_eq!(FIELD.word(&place, big), 0xfabc_deff);
+            assert_eq!(FIELD.extract(FIELD.word(&place, big)), 0xab_cdef);
+        }
+    }
 
     #[test]
     fn three_bytes_in_either_order() {

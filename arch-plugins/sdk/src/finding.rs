@@ -57,11 +57,16 @@ impl Findings {
     /// Adds one.
     #[cold]
     pub fn push(&mut self, fault: Fault, text: &'static str) {
-        if self.list.len() < Self::LIMIT {
+        if !self.is_counted() {
             self.list.push(Finding { fault, text });
-        } else {
-            self.more = self.more.saturating_add(1);
         }
+    }
+
+    /// Counts one beyond the limit, if there are that many: nothing else is kept of it, so that nobody need make it.
+    pub(crate) fn is_counted(&mut self) -> bool {
+        let full = self.list.len() >= Self::LIMIT;
+        self.more = self.more.saturating_add(full.into());
+        full
     }
 
     /// Adds one that is about no relocation: about a section, a symbol, or with [`NONE`] for both the whole module.

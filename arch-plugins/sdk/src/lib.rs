@@ -18,6 +18,7 @@
 //! | `hooks` | [`Hooks`]: what an architecture does beyond its table |
 //! | `needs` | what a row needs before there are addresses |
 //! | `tables` | [`Table`]: GOT, PLT and stubs, an entry for each symbol or each symbol and addend |
+//! | `near` | [`NearStubs`]: stubs before the code that calls them |
 //! | `code` | [`code!`]: code of stubs, as templates with fields |
 //! | `reason` | why types are refused |
 //! | `about` | [`About`]: what an architecture says of itself |
@@ -35,6 +36,8 @@ extern crate alloc;
 mod about;
 mod code;
 mod cx;
+#[doc(hidden)]
+pub mod decoding_text;
 mod field;
 mod finding;
 mod form;
@@ -43,6 +46,7 @@ mod guest;
 mod hooks;
 mod job;
 mod lows;
+mod near;
 pub mod needs;
 mod plan;
 mod reason;
@@ -66,6 +70,7 @@ pub use form::Form;
 pub use hooks::{Hooks, Site};
 pub use job::Job;
 pub use lows::Lows;
+pub use near::NearStubs;
 pub use plan::Plan;
 pub use reason::{DYNAMIC, TLS};
 pub use relobox_abi as abi;
@@ -80,6 +85,8 @@ pub use relobox_guest as __guest;
 
 #[doc(hidden)]
 pub use cx::place as __place;
+#[doc(hidden)]
+pub use decoding_text as __decoding;
 #[doc(hidden)]
 pub use formula::{effect_of as __effect_of, names as __names, shown as __shown};
 #[cfg(target_arch = "wasm32")]

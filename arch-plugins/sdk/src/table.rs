@@ -128,6 +128,8 @@
 ///
 /// `inputs`, `remade` and `details` may be left out: numbers from the kernel with their defaults, the sections that Linux's
 /// loader makes anew ([`Remade`](crate::Remade)), and what rows cannot say of themselves ([`Detail`](crate::abi::Detail)).
+/// So may `decoding: "decoding.txt"`: a file beside the source with decoding rules, which say what the processor reads
+/// from the fields and stubs that the plugin writes. The conformance kit, whose documentation describes them, compares.
 ///
 /// `refused` has for each reason the numbers, and names in the order of the numbers; [`TLS`](crate::TLS) and
 /// [`DYNAMIC`](crate::DYNAMIC) are reasons that most architectures have.
@@ -143,6 +145,7 @@ macro_rules! architecture {
         $(inputs: [$($input:literal = $default:literal),* $(,)?],)?
         $(remade: [$($remade:expr),* $(,)?],)?
         $(details: [$($detail:expr),* $(,)?],)?
+        $(decoding: $decoding:literal,)?
         state: $state:ty,
         letters: $letters:tt,
         rows: { $(
@@ -306,6 +309,15 @@ macro_rules! architecture {
                 other => $crate::__unknown(other),
             }
         }
+
+        $(
+            /// The decoding rules, where a host finds them without running anything.
+            #[cfg(target_arch = "wasm32")]
+            #[allow(unsafe_code, dead_code, reason = "a custom section has a name, and is not in memory")]
+            #[unsafe(link_section = "relobox.decoding")]
+            static DECODING: [u8; $crate::__decoding::len(include_bytes!($decoding))] =
+                $crate::__decoding::bare(include_bytes!($decoding));
+        )?
 
         $crate::guest!(Arch);
     };

@@ -44,8 +44,11 @@ const fn check_field(width: u8, order: u8, slices: &[Slice]) -> Result<(), &'sta
     if !matches!(width, 0 | 1 | 2 | 3 | 4 | 8) {
         return Err("a field has 0, 1, 2, 3, 4 or 8 bytes");
     }
-    if !matches!(order, order::LITTLE | order::BIG | order::DATA) {
+    if !matches!(order, order::LITTLE | order::BIG | order::DATA | order::MIDDLE) {
         return Err("a field's byte order is one of abi::order");
+    }
+    if order == order::MIDDLE && width != 4 {
+        return Err("a field of two halfwords has 4 bytes");
     }
     if width != 0 && slices.is_empty() {
         return Err("a field with bytes has a slice");
@@ -285,6 +288,7 @@ mod tests {
             (rule(rule::NONE, 64, 0), "power of two"),
             (RowInfo { width: 5, ..GOOD }, "0, 1, 2, 3, 4 or 8 bytes"),
             (RowInfo { order: 9, ..GOOD }, "byte order"),
+            (RowInfo { order: order::MIDDLE, width: 8, ..GOOD }, "two halfwords"),
             (RowInfo { slices: &[], ..GOOD }, "has a slice"),
             (RowInfo { slices: &const { [slice(0, 1, 32)] }, ..GOOD }, "leaves its field"),
             (RowInfo { slices: &const { [slice(33, 0, 32)] }, ..GOOD }, "beyond the value's 64"),

@@ -49,6 +49,7 @@ architecture! {
     }],
     addends: explicit,
     zero_places: true,
+    decoding: "decoding.txt",
     state: (),
     letters: (cx, S, A, P; GOT = cx.got()?, G = cx.slot()?, Z = cx.size()),
     rows: {

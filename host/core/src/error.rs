@@ -5,7 +5,8 @@
 use crate::diagnostic::Diagnostic;
 use crate::linker_error::LinkerError;
 use crate::text::Escaped;
-use relobox_abi::ABI_OLDEST;
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// An error of relobox.
@@ -67,14 +68,15 @@ impl Error {
 /// The result type of relobox.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Explains why a host whose newest ABI version is `ours` cannot use a guest of version `theirs`.
-fn version(theirs: u32, ours: u32) -> String {
-    let advice = if theirs > ours {
+/// Explains why a host that supports the ABI versions `ours` cannot use a guest of version `theirs`.
+fn version(theirs: u32, ours: &RangeInclusive<u32>) -> String {
+    let (oldest, newest) = (ours.start(), ours.end());
+    let advice = if theirs > *newest {
         "use a newer relobox, or build it for one of these"
     } else {
         "rebuild it with the header or SDK of this version"
     };
-    format!("has ABI version {theirs}, and this host supports {ABI_OLDEST} to {ours}: {advice}")
+    format!("has ABI version {theirs}, and this host supports {oldest} to {newest}: {advice}")
 }
 
 /// How a guest broke its contract.
@@ -86,22 +88,22 @@ pub enum GuestError {
     /// It imports something from the host.
     #[error("imports \"{}\": a guest may import nothing", Escaped(.0))]
     Imports(String),
-    /// It has the first version of the ABI; the second is the newest that the host supports.
-    #[error("{}", version(*.0, *.1))]
-    Version(u32, u32),
+    /// It has the first version of the ABI; the host supports the others.
+    #[error("{}", version(*.0, .1))]
+    Version(u32, RangeInclusive<u32>),
     /// It trapped.
-    #[error("trapped in {export}: {}", Escaped(trap))]
+    #[error("trapped in {}: {}", Escaped(export), Escaped(trap))]
     Trap {
         /// The export that was called.
-        export: &'static str,
+        export: Cow<'static, str>,
         /// The name of the trap.
         trap: String,
     },
     /// It used more fuel than its input allows.
-    #[error("used up its fuel ({fuel} units) in {export}")]
+    #[error("used up its fuel ({fuel} units) in {}", Escaped(export))]
     Fuel {
         /// The export that was called.
-        export: &'static str,
+        export: Cow<'static, str>,
         /// The fuel that it had.
         fuel: u64,
     },

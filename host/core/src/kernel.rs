@@ -246,7 +246,7 @@ pub struct Machine {
     pub machine: u16,
     /// The ELF class: 32 or 64.
     pub class: u8,
-    /// The byte order; see [`relobox_abi::order`].
+    /// The byte order; see [`byte_order`](crate::byte_order).
     pub order: u8,
 }
 

@@ -6,6 +6,7 @@
 
 pub mod address_space;
 pub mod areas;
+pub mod byte_order;
 pub mod diagnostic;
 pub mod digest;
 pub mod error;

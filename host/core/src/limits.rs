@@ -311,6 +311,21 @@ pub const FUZZ_COUNTERS: usize = 1 << 20;
 /// Nesting depth of a formula in a description, which is parsed by recursion. Formulas of the psABIs have two levels.
 pub const FORMULA: usize = 50;
 
+/// Bytes of a plugin's decoding rules. Those of the architecture with most of them have 8 KiB.
+pub const DECODE_TEXT: usize = 64 << 10;
+
+/// Steps that the evaluation of one expression of a decoding rule may take. The longest ones take some hundred.
+pub const DECODE_STEPS: u32 = 10_000;
+
+/// Relocations in a section beyond which decoding rules are not checked, since each is compared with all others.
+pub const DECODE_RELOCATIONS: usize = 256;
+
+/// Values on a stack of relocations that are followed. Linux's stack has 16.
+pub const DECODE_STACK: usize = 12;
+
+/// Names that decoding rules may define with `let`.
+pub const DECODE_LETS: usize = 64;
+
 /// Table letters in one formula. Formulas of the psABIs have two.
 pub const FORMULA_TABLES: usize = 3;
 

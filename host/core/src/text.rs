@@ -5,8 +5,8 @@
 //! that would move a terminal's cursor, change the order of letters, or be invisible are written as `\u{…}`. Escaping
 //! is idempotent.
 
+use crate::byte_order;
 use crate::limits;
-use relobox_abi::order;
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter};
 use std::borrow::Cow;
@@ -162,12 +162,12 @@ pub fn hex_value(value: i64) -> String {
     format!("{sign}{}", grouped(&format!("{:x}", value.unsigned_abs()), 4, '_'))
 }
 
-/// Returns the name of a byte order.
+/// Returns the name of a byte order; see [`byte_order`].
 #[must_use]
-pub fn order_of(byte_order: u8) -> &'static str {
-    match byte_order {
-        order::LITTLE => "little",
-        order::BIG => "big",
+pub fn order_of(order: u8) -> &'static str {
+    match order {
+        byte_order::LITTLE => "little",
+        byte_order::BIG => "big",
         _ => "as data",
     }
 }

@@ -325,9 +325,12 @@ fn addend_in_place(cx: &MutationContext<'_>, module: &mut TestModule, (s, i): (u
     }
     let width = usize::from(row.row.width.clamp(1, 8));
     let mut bytes = word.to_le_bytes();
-    let big = if row.row.order == 0 { big } else { row.row.order == relobox_abi::order::BIG };
+    let middle = row.row.order == relobox_abi::order::MIDDLE;
+    let big = if row.row.order == 0 || middle { big } else { row.row.order == relobox_abi::order::BIG };
     if big {
         bytes[..width].reverse();
+    } else if middle {
+        bytes[..width].rotate_left(width / 2);
     }
     let place = usize::try_from(r.offset).ok().and_then(|at| section.bytes.get_mut(at..)?.get_mut(..width));
     if let Some(place) = place {

@@ -53,7 +53,7 @@ pub fn contract(
         let detail = format!("the plugin {what}");
         return Some(match what {
             GuestError::Trap { export, trap } => suspicion("trap", format!("{export}: {trap}"), false, detail),
-            GuestError::Fuel { export, .. } => suspicion("fuel", *export, false, detail),
+            GuestError::Fuel { export, .. } => suspicion("fuel", export.as_ref(), false, detail),
             GuestError::Memory { .. } => suspicion("memory", "", false, detail),
             GuestError::OutOfWindowWrite { section, offset } => match blame(about, module, section, *offset) {
                 Some(row) => suspicion("window", row, true, detail),

@@ -1,13 +1,27 @@
-//! The custom section in which a plugin names its machines. It is read without compiling the plugin.
+//! The custom sections of a plugin, which are read without compiling it: its machines, and its decoding rules.
 
-/// Its name, the same as `relobox_abi::MACHINES`. The build script also includes this file, and cannot depend on that
-/// crate.
-const NAME: &[u8] = b"relobox.machines";
+/// The name of the section of machines, the same as `relobox_abi::MACHINES`. The build script also includes this file,
+/// and cannot depend on that crate.
+const MACHINES: &[u8] = b"relobox.machines";
+
+/// The name of the section of decoding rules, the same as `relobox_abi::DECODING`.
+const DECODING: &[u8] = b"relobox.decoding";
 
 /// Returns the contents of a plugin's section of machines: 12 bytes for each machine, as in `docs/abi.md`. Returns
 /// `None` if there is no such section, or `wasm` is not a valid Wasm module up to it.
 #[must_use]
 pub fn machines(wasm: &[u8]) -> Option<&[u8]> {
+    custom(wasm, MACHINES)
+}
+
+/// Returns a plugin's decoding rules, a text; see `docs/conformance.md`. Returns `None` as [`machines`] does.
+#[must_use]
+#[allow(dead_code, reason = "the build script, which includes this file, does not need them")]
+pub fn decoding(wasm: &[u8]) -> Option<&[u8]> {
+    custom(wasm, DECODING)
+}
+
+fn custom<'a>(wasm: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
     // Magic and version are followed by sections: an id, a size and the contents. A custom section has id 0 and begins
     // with its name.
     let mut rest = wasm.get(8..)?;
@@ -18,7 +32,7 @@ pub fn machines(wasm: &[u8]) -> Option<&[u8]> {
         if *id == 0 {
             let (len, text) = leb128(body)?;
             let (name, contents) = text.split_at_checked(len)?;
-            if name == NAME {
+            if name == wanted {
                 return Some(contents);
             }
         }

@@ -358,7 +358,7 @@ mod tests {
             ..Diagnostic::new("out-of-range", "a.ko", "x".repeat(500)).hint("do this")
         };
         let guest =
-            Error::Guest { guest: "engine".into(), what: GuestError::Fuel { export: "relobox_parse", fuel: 9 } };
+            Error::Guest { guest: "engine".into(), what: GuestError::Fuel { export: "relobox_parse".into(), fuel: 9 } };
         let usage = Error::Usage("no".into());
         for (error, code, before) in [
             (Error::Module(vec![problem.clone(), problem.clone()]), 1, ""),

@@ -6,6 +6,7 @@ use relobox_core::error::GuestError;
 use relobox_core::limits;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::sync::Mutex;
 
 /// A [`Diagnostic`], as it is sent. Shown only. The kind chooses the wording, and appears in JSON.
@@ -105,7 +106,7 @@ pub enum GuestErrorForm {
     /// See [`GuestError::Imports`].
     Imports(String),
     /// See [`GuestError::Version`].
-    Version(u32, u32),
+    Version(u32, RangeInclusive<u32>),
     /// See [`GuestError::Trap`].
     Trap(String, String),
     /// See [`GuestError::Fuel`].
@@ -124,8 +125,8 @@ impl GuestErrorForm {
             GuestError::Unusable(text) => Self::Unusable(text),
             GuestError::Imports(text) => Self::Imports(text),
             GuestError::Version(theirs, ours) => Self::Version(theirs, ours),
-            GuestError::Trap { export, trap } => Self::Trap(export.into(), trap),
-            GuestError::Fuel { export, fuel } => Self::Fuel(export.into(), fuel),
+            GuestError::Trap { export, trap } => Self::Trap(export.into_owned(), trap),
+            GuestError::Fuel { export, fuel } => Self::Fuel(export.into_owned(), fuel),
             GuestError::Memory { bytes, limit } => Self::Memory(bytes, limit),
             GuestError::MalformedAnswer(text) => Self::Answer(text),
             GuestError::OutOfWindowWrite { section, offset } => Self::Window(section, offset),
@@ -137,20 +138,13 @@ impl GuestErrorForm {
             Self::Unusable(text) => GuestError::Unusable(cut(text)),
             Self::Imports(text) => GuestError::Imports(cut(text)),
             Self::Version(theirs, ours) => GuestError::Version(theirs, ours),
-            Self::Trap(export, trap) => GuestError::Trap { export: export_name(&export), trap: cut(trap) },
-            Self::Fuel(export, fuel) => GuestError::Fuel { export: export_name(&export), fuel },
+            Self::Trap(export, trap) => GuestError::Trap { export: cut(export).into(), trap: cut(trap) },
+            Self::Fuel(export, fuel) => GuestError::Fuel { export: cut(export).into(), fuel },
             Self::Memory(bytes, limit) => GuestError::Memory { bytes, limit },
             Self::Answer(text) => GuestError::MalformedAnswer(cut(text)),
             Self::Window(section, offset) => GuestError::OutOfWindowWrite { section: cut(section), offset },
         }
     }
-}
-
-/// The name of a guest's export as a static string.
-fn export_name(text: &str) -> &'static str {
-    use relobox_abi::export::*;
-    let known = [ABI, RESERVE, DESCRIBE, PARSE, PLAN, APPLY, EMIT, UNPACK, "start"];
-    known.into_iter().find(|name| *name == text).unwrap_or("an export")
 }
 
 #[cfg(test)]

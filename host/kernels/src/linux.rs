@@ -3,8 +3,8 @@
 use super::errno::{self, Attempt};
 use super::log::Reader;
 use super::proc::System;
-use relobox_abi::order;
 use relobox_core::areas::{Area, Kind, PAGE};
+use relobox_core::byte_order;
 use relobox_core::kernel::{KernelError, Loaded, Machine, Module};
 use rustix::io::Errno;
 use std::collections::HashMap;
@@ -106,7 +106,7 @@ pub fn machine() -> Machine {
         name: rustix::system::uname().machine().to_string_lossy().into_owned(),
         machine,
         class: if cfg!(target_pointer_width = "64") { 64 } else { 32 },
-        order: if cfg!(target_endian = "big") { order::BIG } else { order::LITTLE },
+        order: if cfg!(target_endian = "big") { byte_order::BIG } else { byte_order::LITTLE },
     }
 }
 

@@ -26,8 +26,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use relobox_abi::order;
 use relobox_core::areas::Kind;
+use relobox_core::byte_order;
 use relobox_core::kernel::{
     Export, Kernel, KernelError, Listing, Load, LoadFormat, Loaded, Machine, Module, Protection, Request,
 };
@@ -40,7 +40,7 @@ use std::path::{Path, PathBuf};
 const PARAM: u64 = 40;
 
 /// The only machine that the simulated kernel runs: x86-64, by ELF's numbers.
-const MACHINE: (u16, u8, u8) = (62, 64, order::LITTLE);
+const MACHINE: (u16, u8, u8) = (62, 64, byte_order::LITTLE);
 
 /// A connection to the simulated kernel.
 pub struct Sim {

@@ -55,7 +55,8 @@ impl ReferenceModel<'_> {
                 Prediction::Accepted | Prediction::Unchanged | Prediction::Unknown(_) => {}
             }
         }
-        self.resolve_indirection(module, linked, &predictions).map(drop)
+        self.resolve_indirection(module, linked, &predictions)?;
+        self.check_decoded(module, linked, &predictions).map(drop)
     }
 
     fn check_refused(&self, module: &TestModule, faults: &[Fault]) -> Result<(), PluginDiagnostic> {

@@ -6,7 +6,7 @@ use super::plugin_under_test::PluginUnderTest;
 use super::reference_model::ReferenceModel;
 use super::runner::{Check, CheckRunner, Selection};
 use super::test_case::TestCase;
-use super::{describe, hostile, pairs, properties, vectors};
+use super::{decode_cases, describe, hostile, pairs, properties, vectors};
 use relobox_link::description::PluginRow;
 use std::collections::BTreeSet;
 
@@ -19,6 +19,8 @@ pub struct ConformanceReport {
     pub predicted: BTreeSet<u32>,
     /// Types whose indirect fields lead to the right destination; see [`ReferenceModel::indirection_coverage`].
     pub resolved: BTreeSet<u32>,
+    /// Types that were checked by the plugin's decoding rules.
+    pub decoded: BTreeSet<u32>,
 }
 
 impl ConformanceReport {
@@ -32,6 +34,7 @@ impl ConformanceReport {
     pub fn coverage(&self, model: &ReferenceModel<'_>, row: &PluginRow) -> Option<RowCoverage> {
         match self.predicted.contains(&row.row.kind) {
             true => Some(RowCoverage::Predicted),
+            false if self.decoded.contains(&row.row.kind) => Some(RowCoverage::Decoded),
             false => model.indirection_coverage(row).filter(|_| self.resolved.contains(&row.row.kind)),
         }
     }
@@ -54,9 +57,11 @@ pub fn run_checks<'a>(
     describe::derive(&mut runner);
     vectors::derive(&mut runner);
     pairs::derive(&mut runner);
+    decode_cases::derive(&mut runner);
     properties::derive(&mut runner);
     hostile::derive(&mut runner);
     runner.checks.extend(runner.against.into_values());
     runner.checks.sort_by_key(|check| check.group);
-    ConformanceReport { checks: runner.checks, predicted: runner.predicted, resolved: runner.resolved }
+    let CheckRunner { checks, predicted, resolved, decoded, .. } = runner;
+    ConformanceReport { checks, predicted, resolved, decoded }
 }

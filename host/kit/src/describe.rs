@@ -25,6 +25,17 @@ pub(crate) fn derive(runner: &mut CheckRunner<'_>) {
             report(cx, "its machines", "class 32 or 64, a byte order, flags within their mask", "another".into());
         }
     });
+    if let Some((line, what)) = &runner.under_test().model.rules_error {
+        runner.check(Group::Description, "decoding rules", |cx| {
+            cx.count();
+            report(
+                cx,
+                "its decoding rules",
+                "statements as docs/conformance.md describes them",
+                format!("line {line}: {what}"),
+            );
+        });
+    }
     let mut seen = HashSet::new();
     for row in &about.rows {
         let first = seen.insert(row.row.kind);

@@ -5,6 +5,9 @@ use relobox_abi::{effect, rule};
 use relobox_link::description::PluginRow;
 use std::collections::HashSet;
 
+/// The bytes with which sections are filled before linking.
+pub(crate) const POISON: [u8; 4] = [0x00, 0xff, 0xa5, 0x3c];
+
 /// Returns the unit of a row's values: a page, or the alignment in bytes.
 #[must_use]
 pub(crate) fn step(row: &PluginRow) -> i64 {

@@ -11,6 +11,8 @@ pub(crate) struct Field<'a> {
     /// The width of the field in bytes.
     pub width: usize,
     big: bool,
+    /// Whether the first of two halfwords has the upper bits, although the bytes are little-endian.
+    halves: bool,
     slices: &'a [Slice],
 }
 
@@ -32,8 +34,10 @@ impl<'a> Field<'a> {
     /// Makes the field of `row` for a module of byte order `data_order` (see [`order`]).
     #[must_use]
     pub(crate) fn of(row: &'a PluginRow, data_order: u8) -> Self {
-        let its = if row.row.order == order::DATA { data_order } else { row.row.order };
-        Self { width: row.row.width.into(), big: its == order::BIG, slices: &row.slices }
+        let as_data = matches!(row.row.order, order::DATA | order::MIDDLE);
+        let big = (if as_data { data_order } else { row.row.order }) == order::BIG;
+        let halves = row.row.order == order::MIDDLE && row.row.width == 4 && !big;
+        Self { width: row.row.width.into(), big, halves, slices: &row.slices }
     }
 
     /// Reads the word at the start of `place`, or 0 if `place` is shorter than the field.
@@ -41,12 +45,14 @@ impl<'a> Field<'a> {
     pub(crate) fn word(&self, place: &[u8]) -> u64 {
         let Some(bytes) = place.get(..self.width) else { return 0 };
         let push = |word, byte: &u8| up(word, 8) | u64::from(*byte);
-        if self.big { bytes.iter().fold(0, push) } else { bytes.iter().rev().fold(0, push) }
+        let word = if self.big { bytes.iter().fold(0, push) } else { bytes.iter().rev().fold(0, push) };
+        if self.halves { (word << 16 | word >> 16) & 0xffff_ffff } else { word }
     }
 
     /// Returns `word` in memory order; only the first [`Field::width`] bytes are part of the field.
     #[must_use]
     pub(crate) fn bytes(&self, word: u64) -> [u8; 8] {
+        let word = if self.halves { (word << 16 | word >> 16 & 0xffff) & 0xffff_ffff } else { word };
         let mut bytes = word.to_le_bytes();
         if self.big {
             bytes[..self.width.min(8)].reverse();

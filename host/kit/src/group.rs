@@ -18,6 +18,8 @@ pub enum Group {
     Properties,
     /// Table entries and stubs.
     Slots,
+    /// What processors read, by the plugin's decoding rules.
+    Decoding,
     /// Two runs of the same job.
     Determinism,
     /// Fuel and memory in proportion.
@@ -32,13 +34,14 @@ pub enum Group {
 
 impl Group {
     /// All groups, in the order in which reports list them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Description,
         Self::Vectors,
         Self::Places,
         Self::Pairs,
         Self::Properties,
         Self::Slots,
+        Self::Decoding,
         Self::Determinism,
         Self::Cost,
         Self::Hostile,
@@ -56,6 +59,7 @@ impl Group {
             Self::Pairs => "pairs",
             Self::Properties => "properties",
             Self::Slots => "slots",
+            Self::Decoding => "decoding",
             Self::Determinism => "determinism",
             Self::Cost => "cost",
             Self::Hostile => "hostile",
@@ -74,6 +78,7 @@ impl Group {
             Self::Pairs => "both halves together, carries, interleaved pairs; a half without its partner is refused",
             Self::Properties => "move everything, symbols or sections; invert contents; reorder relocations",
             Self::Slots => "table entries and stubs lead to their symbols; two symbols never share one",
+            Self::Decoding => "each row with a decoding rule: what the processor reads is what the formula says",
             Self::Determinism => "two runs of the same job agree in bytes, faults, fuel and memory",
             Self::Cost => "fuel and memory grow in proportion to relocations, symbols, addends, sections",
             Self::Hostile => "wrong symbols, types, addend forms and machines; thousands of faults; random records",

@@ -27,6 +27,8 @@ use std::collections::HashMap;
 pub enum RowCoverage {
     /// The bytes were predicted.
     Predicted,
+    /// What the processor reads, by the plugin's decoding rules.
+    Decoded,
     /// The field and the table entry to which it refers, or the field and the address of the table.
     Entry,
     /// The field refers to code of its own symbol, and the target stands behind that code as a word.

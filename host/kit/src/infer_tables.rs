@@ -6,6 +6,7 @@
 //! different places for different symbols, and a letter for a table always refers to its start. What an entry must hold
 //! is not inferred but follows from the formula.
 
+use super::decoding::DecodingRules;
 use super::encode::{bytes, in_range};
 use super::field::Field;
 use super::fixture::Fixture;
@@ -32,6 +33,11 @@ impl<'a> ReferenceModel<'a> {
         let mut model = Self::new(&plugin.about, AddendForms::of(plugin));
         model.tables = tables(&model, plugin);
         model.range_formulas = infer_range::infer(&model, plugin);
+        match plugin.guest.decoding().map(|text| DecodingRules::parse(text, &plugin.about)) {
+            None => {}
+            Some(Ok(rules)) => model.rules = rules,
+            Some(Err(error)) => model.rules_error = Some(error),
+        }
         model
     }
 }

@@ -9,12 +9,14 @@
 //!    value; `encode`, `field` and `places` turn it into bytes; `predict` combines both into a `prediction`.
 //! 4. `infer_tables`, `infer_range` and `tables` infer from a few links what the description leaves open.
 //! 5. `indirection` and `slots` resolve fields that refer to table entries or stubs.
-//! 6. [`oracle`] compares the result with the prediction (`check`), with a second link (`metamorphic`, `cost`) or with
+//! 6. `decode` reads fields, stubs and entries as the processor does, by the plugin's `decoding` rules, whose language
+//!    is in `expression`.
+//! 7. [`oracle`] compares the result with the prediction (`check`), with a second link (`metamorphic`, `cost`) or with
 //!    a second plugin ([`agree`], `destination`, `stub`). It returns a `diagnostic`; [`blame`] attributes stray writes.
-//! 7. The checks of each `group` derive modules from the rows: `describe`, `bits`, `vectors`, `edges`, `sample`,
-//!    `pairs`, `properties`, `hostile`.
-//! 8. `runner` applies oracles for a `plugin_under_test`; `minimise` and [`minimiser`] reduce what failed.
-//! 9. `conformance` collects the report; `reproducer`, `junit` and [`junit_xml`] write it.
+//! 8. The checks of each `group` derive modules from the rows: `describe`, `bits`, `vectors`, `edges`, `sample`,
+//!    `pairs`, `decode_cases`, `properties`, `hostile`.
+//! 9. `runner` applies oracles for a `plugin_under_test`; `minimise` and [`minimiser`] reduce what failed.
+//! 10. `conformance` collects the report; `reproducer`, `junit` and [`junit_xml`] write it.
 #![warn(missing_docs)]
 
 pub mod agree;
@@ -23,11 +25,15 @@ pub mod blame;
 mod check;
 mod conformance;
 mod cost;
+mod decode;
+mod decode_cases;
+mod decoding;
 mod describe;
 mod destination;
 mod diagnostic;
 mod edges;
 mod encode;
+mod expression;
 mod fault_kinds;
 mod field;
 mod fixture;

@@ -32,6 +32,9 @@ impl ReferenceModel<'_> {
                     prediction => prediction,
                 });
             }
+            if inputs_match && self.links(module) {
+                self.predict_stack(s, &mut predictions[first..]);
+            }
             if inputs_match {
                 places.chains(|chain| self.chain(module, values, section, chain, &mut predictions[first..]));
             }

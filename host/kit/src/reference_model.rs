@@ -3,6 +3,7 @@
 //! The model contains no knowledge of any architecture. It knows the [`effect`]s, formulas of plain operands, and the
 //! rules for fields, ranges and pairs in `docs/abi.md`. Where it is not certain, it makes no prediction.
 
+use super::decoding::DecodingRules;
 use super::places::Places;
 use super::tables::Tables;
 use super::test_module::{Relocation, TestModule};
@@ -29,6 +30,9 @@ pub struct ReferenceModel<'a> {
     pub(crate) completes: bool,
     pub(crate) tables: Tables,
     pub(crate) range_formulas: HashMap<u32, RangeFormula>,
+    pub(crate) rules: DecodingRules,
+    /// Why the plugin's decoding rules cannot be read: the number of the line, and what is wrong.
+    pub(crate) rules_error: Option<(usize, String)>,
 }
 
 /// A relocation in its context.
@@ -63,7 +67,16 @@ impl<'a> ReferenceModel<'a> {
     pub(crate) fn new(about: &'a PluginDescription, forms: AddendForms) -> Self {
         let value_sources = about.rows.iter().map(|row| (row.row.kind, ValueSource::of(row))).collect();
         let completes = about.rows.iter().any(|row| row.row.pairing == pairing::BEHIND);
-        Self { about, forms, value_sources, completes, tables: Tables::default(), range_formulas: HashMap::new() }
+        Self {
+            about,
+            forms,
+            value_sources,
+            completes,
+            tables: Tables::default(),
+            range_formulas: HashMap::new(),
+            rules: DecodingRules::default(),
+            rules_error: None,
+        }
     }
 
     /// Returns the description of the plugin.
@@ -87,6 +100,12 @@ impl<'a> ReferenceModel<'a> {
             _ if row.is(row_flag::DERIVED) => Some("the plugin transforms its value"),
             _ => None,
         }
+    }
+
+    /// Returns whether the plugin's decoding rules say how the processor reads `row`.
+    #[must_use]
+    pub fn has_decoding_rule(&self, row: &PluginRow) -> bool {
+        self.rules.row(row.row.kind).is_some()
     }
 
     /// Returns whether the value of `row` changes by as much as its operands. A formula may shift or mask, and so may a

@@ -153,15 +153,21 @@ fn place(module: &TestModule, synthetic: Vec<u64>) -> Layout {
     Layout { addresses, synthetic, areas: Vec::new() }
 }
 
-/// Places the sections that the plugin makes one after the other from [`TestModule::synthetic`] on.
+/// Places the sections that the plugin makes one after the other from [`TestModule::synthetic`] on, in the reverse order
+/// if that is [`TestModule::LAST_FIRST`] behind a multiple of 64 KiB.
 fn behind(module: &TestModule, needs: &Needs) -> Vec<u64> {
     let mut next = module.synthetic;
-    let mut synthetic = Vec::with_capacity(needs.synthetic.len());
-    for wanted in &needs.synthetic {
-        let mask = wanted.record.align - 1;
+    let mut synthetic = vec![0; needs.synthetic.len()];
+    let mut place = |i: usize| {
+        let wanted = &needs.synthetic[i].record;
+        let mask = wanted.align - 1;
         let at = next.wrapping_add(mask) & !mask;
-        synthetic.push(module.cut(at));
-        next = at.wrapping_add(wanted.record.size);
+        synthetic[i] = module.cut(at);
+        next = at.wrapping_add(wanted.size);
+    };
+    match module.synthetic & 0xffff == TestModule::LAST_FIRST {
+        true => (0..needs.synthetic.len()).rev().for_each(&mut place),
+        false => (0..needs.synthetic.len()).for_each(&mut place),
     }
     synthetic
 }

@@ -59,6 +59,8 @@ pub(crate) struct CheckRunner<'a> {
     pub(crate) predicted: BTreeSet<u32>,
     /// Types whose indirect fields were verified.
     pub(crate) resolved: BTreeSet<u32>,
+    /// Types that were verified by decoding rules.
+    pub(crate) decoded: BTreeSet<u32>,
     /// Comparisons with the second plugin, by the name of the check that made the test modules.
     pub(crate) against: BTreeMap<String, Check>,
     record: &'a mut dyn FnMut(&str, TestCase),
@@ -72,8 +74,16 @@ impl<'a> CheckRunner<'a> {
         record: &'a mut dyn FnMut(&str, TestCase),
     ) -> Self {
         let context = OracleContext { under_test, against: wanted.against };
-        let (predicted, resolved) = (BTreeSet::new(), BTreeSet::new());
-        Self { context, wanted, checks: Vec::new(), predicted, resolved, against: BTreeMap::new(), record }
+        Self {
+            context,
+            wanted,
+            checks: Vec::new(),
+            predicted: BTreeSet::new(),
+            resolved: BTreeSet::new(),
+            decoded: BTreeSet::new(),
+            against: BTreeMap::new(),
+            record,
+        }
     }
 
     /// Returns the plugin under test.
@@ -98,6 +108,7 @@ impl<'a> CheckRunner<'a> {
             agreement: self.context.against.map(|_| Check::new(Group::Against, &full_name)),
             predicted: &mut self.predicted,
             resolved: &mut self.resolved,
+            decoded: &mut self.decoded,
             record: self.record,
         };
         of(&mut cases);
@@ -168,6 +179,7 @@ pub(crate) struct CheckContext<'a> {
     agreement: Option<Check>,
     predicted: &'a mut BTreeSet<u32>,
     resolved: &'a mut BTreeSet<u32>,
+    decoded: &'a mut BTreeSet<u32>,
     record: &'a mut dyn FnMut(&str, TestCase),
 }
 
@@ -197,6 +209,7 @@ impl<'a> CheckContext<'a> {
             self.predicted.extend(predicted.map(|(r, _)| r.kind & under_test.about().kind_mask));
             self.resolved
                 .extend(under_test.model.resolve_indirection(module, linked, &predictions).into_iter().flatten());
+            self.decoded.extend(under_test.model.check_decoded(module, linked, &predictions).into_iter().flatten());
         }
         if let Some(expected) = Expected::of(&outcome) {
             let full_name = format!("{}-{}-{}", self.check.group.as_str(), self.check.name, self.check.cases);

@@ -43,8 +43,8 @@ pub(crate) struct Stubs<'a> {
     sides: &'a [Side<'a>; 2],
     /// True if any code was verified.
     pub(crate) resolved: bool,
-    /// The results for code that was compared already.
-    known: HashMap<(usize, Code), bool>,
+    /// The results for code that was compared already, by rule and side.
+    known: HashMap<(usize, usize, Code), bool>,
 }
 
 /// Returns the code to which a field refers according to a rule.
@@ -95,26 +95,49 @@ impl<'a> Stubs<'a> {
                 contents.iter().flatten().flatten().all(|contents| contents.row.row.effect == effect::RELATIVE);
             any && all && (*rule < 5 || !relative)
         };
-        let Some(rule) = (0..RULES.len()).find(all_lead_on) else { return self.compare_bytes(fields, &contents) };
-        let codes: Vec<_> =
-            contents.iter().map(|contents| [0, 1].map(|side| code_of(side, contents, rule).flatten())).collect();
+        let rules = (0..RULES.len()).filter(all_lead_on).map(|rule| {
+            let codes = contents.iter().map(|contents| [0, 1].map(|side| code_of(side, contents, rule).flatten()));
+            (rule, codes.collect::<Vec<_>>())
+        });
+        let rules: Vec<_> = rules.collect();
+        // Several rules may lead into code, because stubs lie side by side. One that finds every target is right.
+        if rules.iter().any(|(rule, codes)| self.wrong(fields, codes, *rule, false).is_empty()) {
+            return BTreeSet::new();
+        }
+        match rules.first() {
+            Some((rule, codes)) => self.wrong(fields, codes, *rule, true),
+            None => self.compare_bytes(fields, &contents),
+        }
+    }
+
+    /// Returns the relocations whose code, found by this rule, is not for their targets. With `ask`, code without the
+    /// target as a word is compared with what the plugins make.
+    fn wrong(
+        &mut self,
+        fields: &[IndirectField],
+        codes: &[[Option<Code>; 2]],
+        rule: usize,
+        ask: bool,
+    ) -> BTreeSet<usize> {
         let ends = [0, 1].map(|side: usize| {
             let starts: BTreeSet<u64> = codes.iter().filter_map(|codes| codes[side]).map(|code| code.at).collect();
             let next: BTreeMap<u64, u64> = starts.iter().copied().zip(starts.iter().copied().skip(1)).collect();
             next
         });
-        let behind = [0, 1].map(|side: usize| self.distance(side, &codes, &ends[side]));
+        let behind = [0, 1].map(|side: usize| self.distance(side, codes, &ends[side]));
         let mut wrong = BTreeSet::new();
-        for (i, (indirect, codes)) in fields.iter().zip(&codes).enumerate() {
+        for (i, (indirect, codes)) in fields.iter().zip(codes).enumerate() {
             for side in 0..2 {
                 let Some(code) = codes[side] else { continue };
-                let right = match self.known.get(&(side, code)) {
+                let right = match self.known.get(&(rule, side, code)) {
                     Some(right) => *right,
                     None => {
                         let end = ends[side].get(&code.at).copied();
-                        let right = behind[side].is_some_and(|distance| self.target_is_at(side, code, distance, end))
-                            || self.matches_other_plugin(side, indirect, code, rule, end);
-                        self.known.insert((side, code), right);
+                        let stands = behind[side].is_some_and(|at| self.target_is_at(side, code, at, end));
+                        let right = stands || ask && self.matches_other_plugin(side, indirect, code, rule, end);
+                        if ask || right {
+                            self.known.insert((rule, side, code), right);
+                        }
                         right
                     }
                 };

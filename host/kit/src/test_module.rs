@@ -94,6 +94,10 @@ pub struct ModuleRecords {
 }
 
 impl TestModule {
+    /// The low 16 bits of [`TestModule::synthetic`] where the last section comes first. Distances between what a plugin
+    /// makes then have another sign.
+    pub const LAST_FIRST: u64 = 0x8000;
+
     /// Makes an empty module for `machine`. The sections that the plugin makes are placed 16 MiB behind the base
     /// address.
     #[must_use]

@@ -1,7 +1,7 @@
 //! Test modules with one relocation, derived from its row: the ends of its range, the contents in and around its field,
 //! and places at the ends of the section and beyond.
 
-use super::edges::{edges, range, step};
+use super::edges::{POISON, edges, range, step};
 use super::field::Field;
 use super::fixture::Fixture;
 use super::group::Group;
@@ -11,9 +11,6 @@ use super::sample::set_value;
 use super::test_module::Relocation;
 use relobox_abi::{effect, pairing, row_flag, symbol_flag};
 use relobox_link::description::PluginRow;
-
-/// The bytes with which sections are filled before linking.
-const POISON: [u8; 4] = [0x00, 0xff, 0xa5, 0x3c];
 
 /// Returns whether relocations of a row can be tested alone; the others are tested as pairs.
 #[must_use]

@@ -7,6 +7,7 @@ use relobox_abi::{Description, Detail, Machine, Row, Slice, Span, detail, effect
 use relobox_core::error::GuestError;
 use relobox_core::limits;
 use relobox_core::text::decoded;
+use relobox_plugins::index::TargetId;
 use std::collections::HashMap;
 
 /// Relocation types below this number are found by index.
@@ -127,6 +128,12 @@ impl PluginDescription {
             None => *self.sparse.get(&kind)?,
         };
         self.rows.get((slot as usize).checked_sub(1)?)
+    }
+
+    /// Returns its machine that `target` is for.
+    #[must_use]
+    pub fn machine_for(&self, target: &TargetId) -> Option<&Machine> {
+        self.machines.iter().find(|m| target.is((m.machine, m.class, m.order), (m.flags_mask, m.flags_value)))
     }
 
     /// Returns a type's name, or its number if it has no row.

@@ -389,7 +389,7 @@ impl Guests {
                     Err(error) => return Err(error),
                 };
                 let copy = found.iter().any(|(other, _)| other.guest.digest() == plugin.guest.digest());
-                let machine = plugin.about.machines.iter().find(|m| wanted.is(m)).filter(|_| !copy);
+                let machine = plugin.about.machine_for(&wanted).filter(|_| !copy);
                 found.extend(machine.map(|machine| (plugin, *machine)));
             }
             if !found.is_empty() {

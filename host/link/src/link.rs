@@ -191,7 +191,7 @@ pub struct PlannedPlugin {
 pub fn ask(plugin: Arc<Plugin>, records: &Records<'_>, inputs: &[(String, u64)]) -> Result<PlannedPlugin> {
     let p = records.parsed;
     let wanted = TargetId { machine: p.machine, class: p.class, order: p.order, flags: p.elf_flags };
-    let Some(machine) = plugin.about.machines.iter().find(|m| wanted.is(m)).copied() else {
+    let Some(machine) = plugin.about.machine_for(&wanted).copied() else {
         let text = format!("plugin {} ({}) does not link {}", plugin.about.name, plugin.origin, kind_of(records));
         return Err(Diagnostic::new("no-plugin", records.name, text).into());
     };

@@ -55,6 +55,8 @@ pub struct Guest {
     pre: InstancePre<Limits>,
     /// The only ABI version that it may answer. `None` allows every version that the host supports.
     only: Option<u32>,
+    /// Its decoding rules, if it was compiled from Wasm that has some.
+    decoding: Option<Arc<str>>,
 }
 
 /// An instance of a guest, for one job.
@@ -149,7 +151,7 @@ impl Sandbox {
         let pre = Linker::new(&self.engine)
             .instantiate_pre(module)
             .map_err(|e| fail(GuestError::Unusable(one_line(&e.to_string()))))?;
-        Ok(Guest { name: name.into(), digest, pre, only: None })
+        Ok(Guest { name: name.into(), digest, pre, only: None, decoding: None })
     }
 }
 
@@ -164,6 +166,12 @@ impl Guest {
     #[must_use]
     pub fn digest(&self) -> &Digest {
         &self.digest
+    }
+
+    /// Returns its decoding rules, which tests read. A guest that was compiled ahead has none.
+    #[must_use]
+    pub fn decoding(&self) -> Option<&str> {
+        self.decoding.as_deref()
     }
 
     /// Requires this ABI version from now on: the one that the guest answered before, or the one of this host.
@@ -202,7 +210,7 @@ impl Guest {
         let mut instance = Instance { guest: self.clone(), store, instance, memory, fuel, abi: 0 };
         instance.abi = instance.call(export::ABI, ())?;
         if !(ABI_OLDEST..=ABI_VERSION).contains(&instance.abi) {
-            return Err(fail(GuestError::Version(instance.abi, ABI_VERSION)));
+            return Err(fail(GuestError::Version(instance.abi, ABI_OLDEST..=ABI_VERSION)));
         }
         if self.only.is_some_and(|abi| abi != instance.abi) {
             let text = format!("it has ABI version {}, but {} is required", instance.abi, self.only.unwrap_or(0));
@@ -245,9 +253,9 @@ fn populate(room: &mut [u8]) {
 
 fn trap(export: &'static str, fuel: u64, error: &wasmtime::Error) -> GuestError {
     match error.downcast_ref::<Trap>() {
-        Some(Trap::OutOfFuel) => GuestError::Fuel { export, fuel },
-        Some(trap) => GuestError::Trap { export, trap: trap.to_string() },
-        None => GuestError::Trap { export, trap: error.root_cause().to_string() },
+        Some(Trap::OutOfFuel) => GuestError::Fuel { export: export.into(), fuel },
+        Some(trap) => GuestError::Trap { export: export.into(), trap: trap.to_string() },
+        None => GuestError::Trap { export: export.into(), trap: error.root_cause().to_string() },
     }
 }
 

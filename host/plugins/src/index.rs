@@ -3,7 +3,7 @@
 //! The section is only a hint that saves time. A plugin without it is asked for its description, and a wrong section
 //! has no effect, because the description decides.
 
-use relobox_abi::Machine;
+use relobox_core::text::order_of;
 use relobox_guests::section;
 
 /// Identifies the target of a file, by fields of the ELF header.
@@ -20,17 +20,26 @@ pub struct TargetId {
 }
 
 impl TargetId {
-    /// Returns whether an entry of a plugin's description covers this target.
+    /// Returns whether a plugin for `machine`, `class` and `order` links this target, if it demands that the bits
+    /// `mask` of `e_flags` are `value`.
     #[must_use]
-    pub fn is(&self, m: &Machine) -> bool {
-        (m.machine, m.class, m.order) == (self.machine, self.class, self.order)
-            && self.flags & m.flags_mask == m.flags_value
+    pub fn is(&self, (machine, class, order): (u16, u8, u8), (mask, value): (u32, u32)) -> bool {
+        (machine, class, order) == (self.machine, self.class, self.order) && self.flags & mask == value
     }
+}
+
+/// A machine of a plugin's section: the first twelve bytes of its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Named {
+    /// `e_machine`, class and byte order.
+    machine: (u16, u8, u8),
+    /// Bits of `e_flags`, and their value.
+    flags: (u32, u32),
 }
 
 /// The machines of a plugin's section, or `None` if there is no section.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Machines(Option<Vec<Machine>>);
+pub struct Machines(Option<Vec<Named>>);
 
 impl Machines {
     /// Reads the section of a plugin's Wasm.
@@ -43,46 +52,44 @@ impl Machines {
     #[must_use]
     pub fn of_section(section: Option<&[u8]>) -> Self {
         Self(section.map(|bytes| {
-            let machine = |m: &[u8; 12]| Machine {
-                machine: u16::from_le_bytes([m[0], m[1]]),
-                class: m[2],
-                order: m[3],
-                flags_mask: u32::from_le_bytes([m[4], m[5], m[6], m[7]]),
-                flags_value: u32::from_le_bytes([m[8], m[9], m[10], m[11]]),
-                ..Machine::default()
+            let machine = |m: &[u8; 12]| Named {
+                machine: (u16::from_le_bytes([m[0], m[1]]), m[2], m[3]),
+                flags: (u32::from_le_bytes([m[4], m[5], m[6], m[7]]), u32::from_le_bytes([m[8], m[9], m[10], m[11]])),
             };
             bytes.as_chunks().0.iter().map(machine).collect()
         }))
     }
 
-    /// Returns the machines that it names; none if there is no section.
-    pub fn iter(&self) -> impl Iterator<Item = &Machine> {
-        self.0.iter().flatten()
+    /// Returns `MACHINE/CLASS/ORDER` of each machine that it names; nothing if there is no section.
+    pub fn texts(&self) -> impl Iterator<Item = String> {
+        let text =
+            |Named { machine: (machine, class, order), .. }: &Named| format!("{machine}/{class}/{}", order_of(*order));
+        self.0.iter().flatten().map(text)
     }
 
     /// Returns whether the plugin may link such files: `false` only if its section names other machines.
     #[must_use]
     pub fn may_link(&self, wanted: &TargetId) -> bool {
-        self.0.is_none() || self.iter().any(|m| wanted.is(m))
+        self.0.as_ref().is_none_or(|all| all.iter().any(|m| wanted.is(m.machine, m.flags)))
     }
 
     /// As [`Machines::may_link`], if only the machine is known, and not the flags.
     #[must_use]
     pub fn may_run_on(&self, machine: u16, class: u8, order: u8) -> bool {
-        self.0.is_none() || self.iter().any(|m| (m.machine, m.class, m.order) == (machine, class, order))
+        self.0.as_ref().is_none_or(|all| all.iter().any(|m| m.machine == (machine, class, order)))
     }
 
     /// Returns whether it names any machine.
     #[must_use]
     pub fn are_named(&self) -> bool {
-        self.iter().next().is_some()
+        self.0.as_ref().is_some_and(|all| !all.is_empty())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use relobox_abi::MACHINES;
+    const MACHINES: &str = "relobox.machines";
 
     fn may_link(wasm: &[u8], wanted: &TargetId) -> bool {
         Machines::of_wasm(wasm).may_link(wanted)

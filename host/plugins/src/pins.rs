@@ -33,7 +33,6 @@ use relobox_core::error::{Error, Result};
 use relobox_core::files::user_directory;
 use relobox_core::text::Escaped;
 use relobox_core::text::hex;
-use relobox_core::text::order_of;
 use relobox_core::{files, limits};
 use rustix::fs::{FlockOperation, flock};
 use std::io::{ErrorKind, Write as _};
@@ -64,8 +63,7 @@ impl Pin {
     #[must_use]
     pub fn of(file: &PluginFile, comment: &str) -> Self {
         let machines = Machines::of_wasm(&file.wasm);
-        let kinds: Vec<_> =
-            machines.iter().map(|m| format!("{}/{}/{}", m.machine, m.class, order_of(m.order))).collect();
+        let kinds: Vec<_> = machines.texts().collect();
         let clean = |text: &str| text.replace(|c: char| c.is_whitespace() || c.is_control() || c == '#', "_");
         let or_none = |text: String| if text.is_empty() { "-".to_owned() } else { text };
         Self {

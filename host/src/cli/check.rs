@@ -1,6 +1,7 @@
 //! `relobox check`: tests whether all modules of a tree can be linked.
 
 use super::common::{self, Common};
+use super::link::{CrossCheck, second};
 use super::output;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
@@ -29,7 +30,8 @@ choose. Symbolic links are followed.
 Examples:
   relobox check /lib/modules/6.1.0-56-amd64
   relobox check build/ --symbols build/Module.symvers --jobs 4
-  relobox check a.ko b.ko --json")]
+  relobox check a.ko b.ko --json
+  relobox check /lib/modules/6.1.0-56-amd64 --cross-check ./other/x86_64.wasm")]
 pub(crate) struct CheckArgs {
     /// Module files, and directories of modules
     #[arg(required = true, value_name = "PATH")]
@@ -39,6 +41,10 @@ pub(crate) struct CheckArgs {
     symbols: Vec<PathBuf>,
     #[command(flatten)]
     inputs: Inputs,
+    /// Also link with this plugin (a name, a digest or a file) at the same addresses, and reject modules for which the
+    /// results differ
+    #[arg(long, value_name = "PLUGIN")]
+    cross_check: Option<String>,
     /// Use N threads [default: the number of processors]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16))]
     jobs: Option<u16>,
@@ -51,7 +57,8 @@ pub(crate) struct CheckArgs {
 }
 
 pub(crate) fn run(args: CheckArgs) -> Result<ExitCode> {
-    let guests = common::guests(&args.common)?;
+    let mut plugins = args.common.plugins(false)?;
+    let guests = common::guests_of(plugins.clone())?;
     let found = find(&args.paths, &args.depmod_config)?;
     if found.modules.is_empty() {
         return Err(Error::Usage("the given paths contain no module (*.ko, *.ko.gz, *.ko.xz, *.ko.zst)".into()));
@@ -60,17 +67,28 @@ pub(crate) fn run(args: CheckArgs) -> Result<ExitCode> {
     for file in &args.symbols {
         symbols.read_file(file, |bytes| unpacked(&guests, file, bytes), |_| true)?;
     }
+    let second = args.cross_check.as_ref().map(|named| second(&guests, &mut plugins, named)).transpose()?;
     let default = parallel::processors().min(16);
     let jobs = args.jobs.map_or(default, usize::from);
     let bar = progress(found.modules.len(), args.common.json);
-    let outcomes = check(&guests, &found, symbols, &args.inputs.input, jobs, &|| bar.inc(1));
+    let outcomes = check(&guests, &found, symbols, &args.inputs.input, second.as_ref(), jobs, &|| bar.inc(1));
     bar.finish_and_clear();
+    let compared = second.map(|second| Compared::of(CrossCheck::of(&second), &outcomes));
+    if let (Some(compared), Some(named)) = (&compared, &args.cross_check)
+        && compared.alike + compared.differ == 0
+        && compared.not_compared != 0
+    {
+        let name = &compared.plugin.plugin;
+        return Err(Error::Usage(format!(
+            "--cross-check {named}: plugin {name} is for another machine than the modules"
+        )));
+    }
     let code = outcomes.iter().filter_map(|o| o.result.as_ref().err()).map(Error::exit_code).max().unwrap_or(0);
     if args.common.json {
-        output::json(&TreeReport::of(&found, &outcomes))
+        output::json(&TreeReport { cross_check: compared, ..TreeReport::of(&found, &outcomes) })
     } else {
         print_found(&found);
-        print(&outcomes)
+        print(&outcomes, compared.as_ref())
     }
     Ok(ExitCode::from(code))
 }
@@ -95,12 +113,51 @@ struct TreeReport<'a> {
     relocations: usize,
     synthetic_bytes: usize,
     placed: Vec<Placed<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cross_check: Option<Compared>,
     refused_types: Vec<RefusedType<'a>>,
     failures: Vec<ModuleFailure<'a>>,
     shadowed: Vec<ShadowedJson<'a>>,
     unlisted: &'a [PathBuf],
     links: Vec<LinkJson<'a>>,
     warnings: &'a [String],
+}
+
+/// What came of the cross-check.
+#[derive(Serialize)]
+struct Compared {
+    #[serde(flatten)]
+    plugin: CrossCheck,
+    alike: usize,
+    differ: usize,
+    not_compared: usize,
+}
+
+impl Compared {
+    fn of(plugin: CrossCheck, outcomes: &[Outcome]) -> Self {
+        let mut counts = Self { plugin, alike: 0, differ: 0, not_compared: 0 };
+        for outcome in outcomes {
+            match &outcome.result {
+                Ok(done) if done.compared => counts.alike += 1,
+                Ok(_) => counts.not_compared += 1,
+                Err(Error::Module(problems)) if problems.iter().any(|p| p.kind == "cross-check") => counts.differ += 1,
+                Err(_) => {}
+            }
+        }
+        counts
+    }
+
+    fn line(&self) -> String {
+        let (alike, differ) = (counted(self.alike, "module"), grouped(self.differ));
+        let other = match self.not_compared {
+            0 => String::new(),
+            n => format!(", {} not compared, because it is for another machine", grouped(n)),
+        };
+        format!(
+            "cross-check by {} ({}): {alike} alike, {differ} different{other}",
+            self.plugin.plugin, self.plugin.origin
+        )
+    }
 }
 
 /// Where modules of one plugin were assumed to be.
@@ -189,6 +246,7 @@ impl<'a> TreeReport<'a> {
             relocations: done().map(|d| d.relocations).sum(),
             synthetic_bytes: done().map(|d| d.synthetic).sum(),
             placed: placed(outcomes),
+            cross_check: None,
             refused_types: refused_types(outcomes),
             failures,
             shadowed: found.shadowed.iter().map(|s| ShadowedJson { module: &s.path, by: &s.by }).collect(),
@@ -270,7 +328,7 @@ fn print_found(found: &Found) {
     }
 }
 
-fn print(outcomes: &[Outcome]) {
+fn print(outcomes: &[Outcome], compared: Option<&Compared>) {
     let failed = outcomes.iter().filter_map(|o| o.result.as_ref().err());
     for error in failed.clone().take(limits::SHOWN) {
         output::error(error, false);
@@ -314,6 +372,9 @@ fn print(outcomes: &[Outcome]) {
             counted(row.relocations, "place"),
             counted(row.modules, "module")
         ));
+    }
+    if let Some(compared) = compared {
+        output::line(compared.line());
     }
     let (linked, rejected) = (grouped(total.linked), grouped(total.modules - total.linked));
     output::line(format_args!("{linked} modules link, {rejected} rejected"));

@@ -4,7 +4,7 @@ use super::common::{self, Common};
 use super::output;
 use clap::Args;
 use relobox::areas::ABSENT;
-use relobox::cross_check::{link_both, must_link};
+use relobox::cross_check::{link_both, machine_of, must_link};
 use relobox::files::{self, Kind};
 use relobox::guests::{Guests, Plugin};
 use relobox::layout::Layout;
@@ -101,7 +101,7 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
         }
         Some(second) => {
             if args.sections.is_none() {
-                base = base.or_else(|| base_of(&plugin, &module.records()));
+                base = base.or_else(|| machine_of(&plugin, &module.records()).map(|machine| machine.base));
             }
             let plugins = [plugin, Arc::clone(second)];
             // Both report their errors again when they link.
@@ -138,7 +138,7 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
 }
 
 /// The plugin for the cross-check.
-fn second(guests: &Guests, plugins: &mut Plugins, named: &str) -> Result<Arc<Plugin>> {
+pub(crate) fn second(guests: &Guests, plugins: &mut Plugins, named: &str) -> Result<Arc<Plugin>> {
     let chosen = match plugins.chosen[..] {
         [one] => Some(one),
         _ => None,
@@ -152,13 +152,6 @@ fn second(guests: &Guests, plugins: &mut Plugins, named: &str) -> Result<Arc<Plu
     }
     let file = plugins.files.iter().find(|file| file.digest == digest);
     guests.load_plugin(file.ok_or_else(|| Error::Usage(format!("there is no plugin {named:?}")))?)
-}
-
-/// The base address that the plugin recommends for such modules.
-fn base_of(plugin: &Plugin, records: &Records<'_>) -> Option<u64> {
-    let p = records.parsed;
-    let kind = |m: &&relobox_abi::Machine| (m.machine, m.class, m.order) == (p.machine, p.class, p.order);
-    plugin.about.machines.iter().filter(kind).find(|m| p.elf_flags & m.flags_mask == m.flags_value).map(|m| m.base)
 }
 
 /// Reads only the symbols that the module needs: a kernel has 200,000 symbols, and a module needs about 30. `needs` are
@@ -261,16 +254,16 @@ struct LinkReport {
     output: Option<PathBuf>,
 }
 
-/// The second plugin, which agreed.
+/// The second plugin.
 #[derive(Serialize)]
-struct CrossCheck {
-    plugin: String,
+pub(crate) struct CrossCheck {
+    pub(crate) plugin: String,
     plugin_sha256: String,
-    origin: String,
+    pub(crate) origin: String,
 }
 
 impl CrossCheck {
-    fn of(plugin: &Plugin) -> Self {
+    pub(crate) fn of(plugin: &Plugin) -> Self {
         let (name, plugin_sha256) = (plugin.about.name.clone(), hex(plugin.guest.digest()));
         Self { plugin: name, plugin_sha256, origin: plugin.origin.to_string() }
     }

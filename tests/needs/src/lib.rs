@@ -8,6 +8,7 @@
 //! | unset or empty | nothing |
 //! | `all` | anything that a test needs |
 //! | `yaml2obj,corpus` | these; each word is the name of a need or the first word of a name |
+//! | `all,-gdb` | anything but this |
 //!
 //! Rust's own test harness cannot ignore a test at run time, so these tests are programs with
 //! `harness = false` in their crate's `Cargo.toml`:

@@ -57,11 +57,15 @@ pub fn oracles() -> Need {
     Need::new("oracles", set.then_some(()).ok_or_else(|| "set RELOBOX_ORACLES to a number of modules".to_owned()))
 }
 
-/// Returns the need of the modules of one kernel package, which `tests/scripts/fetch-corpora` fetches.
+/// Returns the need of the modules of one kernel package, which `tests/scripts/fetch-corpora` fetches; or, if its name
+/// begins with `built-`, `tests/scripts/build-corpora` builds.
 pub fn corpus(name: &str) -> Need {
     // The script writes this file last.
     let there = corpora().join(name).join("package").is_file();
-    let missing = || format!("tests/scripts/fetch-corpora {name}");
+    let missing = || match name.strip_prefix("built-") {
+        Some(target) => format!("tests/scripts/build-corpora {target}"),
+        None => format!("tests/scripts/fetch-corpora {name}"),
+    };
     Need::new(format!("corpus {name}"), there.then_some(()).ok_or_else(missing))
 }
 

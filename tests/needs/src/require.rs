@@ -16,7 +16,7 @@ impl Require {
         let words: Vec<String> =
             text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect();
         for word in &words {
-            let first = word.split(' ').next().unwrap_or_default();
+            let first = word.trim_start_matches('-').split(' ').next().unwrap_or_default();
             let known = first == "all" || KINDS.contains(&first) || TOOLS.iter().any(|(tool, _)| *tool == first);
             if !known {
                 return Err(format!("RELOBOX_REQUIRE: no test needs anything called '{word}'"));
@@ -28,7 +28,9 @@ impl Require {
     /// Returns whether the need called `name` must be met.
     pub(crate) fn names(&self, name: &str) -> bool {
         let first = name.split(' ').next();
-        self.0.iter().any(|word| word == "all" || word == name || Some(word.as_str()) == first)
+        let is = |word: &str| word == name || Some(word) == first;
+        let left_out = self.0.iter().filter_map(|word| word.strip_prefix('-')).any(is);
+        !left_out && self.0.iter().any(|word| word == "all" || is(word))
     }
 
     /// Returns whether [`Require::parse`] accepts `name`.
@@ -51,6 +53,9 @@ mod tests {
         let all = Require::parse("all").unwrap();
         assert!(all.names("corpus arm64") && all.names("root"));
         assert!(!Require::parse("").unwrap().names("root"));
+        let most = Require::parse("all,-corpus amd64,-gdb").unwrap();
+        assert!(most.names("corpus arm64") && !most.names("corpus amd64") && !most.names("gdb"));
+        assert!(Require::parse("all,-gdp").is_err());
     }
 
     #[test]

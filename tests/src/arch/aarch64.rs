@@ -38,6 +38,17 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
         Far { distance: 64 << 30, types: &[283, 282], linkers: true },
     ],
     corpora: &["arm64"],
+    executed: &[
+        "R_AARCH64_MOVW_GOTOFF_G0",
+        "R_AARCH64_MOVW_GOTOFF_G0_NC",
+        "R_AARCH64_MOVW_GOTOFF_G1",
+        "R_AARCH64_MOVW_GOTOFF_G1_NC",
+        "R_AARCH64_MOVW_GOTOFF_G2",
+        "R_AARCH64_MOVW_GOTOFF_G2_NC",
+        "R_AARCH64_MOVW_GOTOFF_G3",
+        "R_AARCH64_GOTREL64",
+        "R_AARCH64_GOTREL32",
+    ],
     slot_type: "R_AARCH64_ADR_GOT_PAGE",
     metamorphic: &[false],
     shape: |row| {

@@ -18,6 +18,7 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
         base: 0x1080_0000,
         ..Variant::PLAIN
     }],
+    built: &["built-m68k"],
     in_place: &[false, true],
     code_align: 2,
     slot_type: "R_68K_GOT32",

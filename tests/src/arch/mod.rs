@@ -24,6 +24,8 @@ pub struct Architecture {
     pub far: &'static [Far],
     /// The real modules, by the names of `tests/scripts/fetch-corpora`.
     pub corpora: &'static [&'static str],
+    /// Further ones, by the names of `tests/scripts/build-corpora`: of architectures that Debian has no kernel of.
+    pub built: &'static [&'static str],
     /// The forms of addends to test: `true` is in place (SHT_REL). Golden vectors have the first one.
     pub in_place: &'static [bool],
     /// The alignment of instructions, in bytes, where rows of branches have none: vectors branch only to such addresses.
@@ -48,6 +50,8 @@ pub struct Architecture {
     pub metamorphic: &'static [bool],
     /// Types that no metamorphic property judges, because their value is no address or their field has no fixed length.
     pub unjudged: &'static [&'static str],
+    /// Types whose linked code is run by `tests/executed.rs`, since no linker judges them, or not all that they do.
+    pub executed: &'static [&'static str],
     /// Returns the shape of a row's formula, if it is not `S + A` or `S + A - P`.
     pub shape: fn(&RowDescription) -> Option<Shape>,
     /// Makes vectors beside those of the row's shape; all of them if that is [`Shape::Special`].
@@ -151,6 +155,7 @@ impl Architecture {
         variants: &[],
         far: &[],
         corpora: &[],
+        built: &[],
         in_place: &[false],
         code_align: 1,
         field_in_branch: 0,
@@ -162,6 +167,7 @@ impl Architecture {
         generated: &[],
         metamorphic: &[],
         unjudged: &[],
+        executed: &[],
         shape: |_| None,
         vectors: |_, _| Vec::new(),
         rewritten: |_| false,

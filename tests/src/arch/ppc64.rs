@@ -35,6 +35,7 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
     name: "ppc64",
     variants: &[LITTLE, BIG, Variant { name: "powerpc64v1", flags: (2, 0), ..BIG }],
     corpora: &["powerpc64le"],
+    built: &["built-powerpc64", "built-powerpc64v1"],
     code_align: 4,
     slot_type: "R_PPC64_GOT16_DS",
     // A call and the `nop` behind it.
@@ -350,15 +351,18 @@ fn reference(variant: &Variant, image: &Image, address: u64, code: &[u8]) -> Opt
 /// Branches have the same bits but for the distance; behind a call, only one linker may have restored r2.
 fn may_differ(left: &[u8], right: &[u8]) -> bool {
     const NOP: u32 = 0x6000_0000;
-    const RESTORE: u32 = 0xe841_0018;
-    // The primary opcode says in which byte order the words are.
-    let order = [order::LITTLE, order::BIG];
-    let order = order.into_iter().find(|o| left.get(..4).and_then(|w| read(*o, w)).is_some_and(|w| matches!(w >> 26, 16 | 18)));
-    let Some(order) = order else { return true };
-    let words = |at: usize| Some((read(order, left.get(at..at + 4)?)?, read(order, right.get(at..at + 4)?)?));
-    let branch = words(0).is_none_or(|(l, r)| (l ^ r) & if l >> 26 == 18 { 0xfc00_0003 } else { 0xffff_0003 } == 0);
-    let behind = words(4).is_none_or(|(l, r)| l == r || [(NOP, RESTORE), (RESTORE, NOP)].contains(&(l, r)));
-    branch && behind
+    // ELFv2's, ELFv1's.
+    const RESTORE: [u32; 2] = [0xe841_0018, 0xe841_0028];
+    let one = |a: u32, b: u32| a == NOP && RESTORE.contains(&b);
+    // The primary opcode says in which byte order the words are, mostly: a distance may look like one.
+    let reads_branch = |o: u8| left.get(..4).and_then(|w| read(o, w)).is_some_and(|w| matches!(w >> 26, 16 | 18));
+    let orders: Vec<u8> = [order::LITTLE, order::BIG].into_iter().filter(|o| reads_branch(*o)).collect();
+    let may = |order: u8| {
+        let words = |at: usize| Some((read(order, left.get(at..at + 4)?)?, read(order, right.get(at..at + 4)?)?));
+        let branch = words(0).is_none_or(|(l, r)| (l ^ r) & if l >> 26 == 18 { 0xfc00_0003 } else { 0xffff_0003 } == 0);
+        branch && words(4).is_none_or(|(l, r)| l == r || one(l, r) || one(r, l))
+    };
+    orders.is_empty() || orders.into_iter().any(may)
 }
 
 fn read(byte_order: u8, bytes: &[u8]) -> Option<u32> {

@@ -39,6 +39,13 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
         Far { distance: 64 << 30, types: &[18, 19, 20], linkers: false },
     ],
     corpora: &["riscv64"],
+    executed: &[
+        "R_RISCV_CALL",
+        "R_RISCV_CALL_PLT",
+        "R_RISCV_PLT32",
+        "R_RISCV_SET_ULEB128",
+        "R_RISCV_SUB_ULEB128",
+    ],
     code_align: 2,
     // `auipc` and the instruction that it belongs to.
     field_length: 8,

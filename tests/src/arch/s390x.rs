@@ -27,6 +27,17 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
     corpora: &["s390x"],
     // The field is the second half of the instruction.
     field_in_branch: 2,
+    executed: &[
+        "R_390_PLT32",
+        "R_390_PLT64",
+        "R_390_PLT12DBL",
+        "R_390_PLT16DBL",
+        "R_390_PLT24DBL",
+        "R_390_PLT32DBL",
+        "R_390_PLTOFF16",
+        "R_390_PLTOFF32",
+        "R_390_PLTOFF64",
+    ],
     slot_type: "R_390_GOTENT",
     metamorphic: &[false],
     shape: |row| {

@@ -19,6 +19,7 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
         ..Variant::PLAIN
     }],
     corpora: &["cloud-amd64", "amd64"],
+    built: &["built-um"],
     slot_type: "R_X86_64_GOTPCREL",
     // A size is no address.
     unjudged: &["R_X86_64_SIZE32", "R_X86_64_SIZE64"],

@@ -35,7 +35,7 @@ impl Generator<'_> {
         for row in rows {
             let orders = self.of().variants.iter().filter(|v| v.class == self.machine.class).map(|v| v.order);
             let both = orders.clone().any(|o| o == order::LITTLE) && orders.clone().any(|o| o == order::BIG);
-            if both && self.machine.order == order::BIG && row.row.order != order::DATA {
+            if both && self.machine.order == order::BIG && !matches!(row.row.order, order::DATA | order::MIDDLE) {
                 continue; // The same instructions, with the same bytes, as of the other byte order.
             }
             let shape = formula_shape::of(self.arch, row);

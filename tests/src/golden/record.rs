@@ -225,7 +225,7 @@ impl Recorder<'_> {
 fn refusal(said: &str) -> Result<Outcome> {
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
     // Programs that crash on types: GNU ld 2.40 on SET_ULEB128, which 2.41 supports, and on R_PPC64_ADDR14_BRTAKEN; 2.44
-    // on R_LARCH_ADD24; lld 22 on R_MIPS_SUB.
+    // on R_LARCH_ADD24; lld 22 on R_MIPS_SUB. For GNU ld 2.40, no place of R_PPC_REL16DX_HA is in its section (error 4).
     let unsupported = [
         "(SIG",
         "assertion fail",
@@ -234,6 +234,9 @@ fn refusal(said: &str) -> Result<Outcome> {
         "nknown relocation",
         "nsupported relocation",
         "not supported",
+        " unsupported",
+        "': error 4",
+        "cannot handle",
     ];
     Ok(if has(&unsupported) {
         Outcome::Unsupported
@@ -241,8 +244,11 @@ fn refusal(said: &str) -> Result<Outcome> {
         Outcome::Overflow
     } else if has(&["lignment", "aligned", "between ISA modes", "non-word", "not a multiple"]) {
         Outcome::Misaligned
-    } else if has(&["dangerous relocation", "outside"]) {
+    } else if has(&["dangerous relocation", "outside", "without .prologue"]) {
         Outcome::Refused
+    } else if said.ends_with("final link failed: bad value") {
+        // GNU ld for SuperH names no type.
+        Outcome::Unsupported
     } else {
         bail!("not understood: {said}")
     })

@@ -56,7 +56,8 @@ pub fn write(module: &ModuleSpec) -> object::write::Result<Vec<u8>> {
     w.reserve_section_headers();
 
     w.write_file_header(&FileHeader {
-        os_abi: elf::OsAbi(0),
+        // GNU's tools take no file of PA-RISC that does not say which system it is for.
+        os_abi: if elf::Machine(m.machine) == elf::EM_PARISC { elf::ELFOSABI_GNU } else { elf::ELFOSABI_NONE },
         abi_version: 0,
         e_type: elf::ET_REL,
         e_machine: elf::Machine(m.machine),

@@ -169,14 +169,22 @@ impl RowDescription {
     /// Returns whether the field is big-endian in a module of this byte order.
     fn big(&self, machine: &Machine) -> bool {
         use relobox_abi::order;
-        (if self.row.order == order::DATA { machine.order } else { self.row.order }) == order::BIG
+        let as_data = matches!(self.row.order, order::DATA | order::MIDDLE);
+        (if as_data { machine.order } else { self.row.order }) == order::BIG
     }
 
     /// Reads the field's word from the start of `place`.
     pub fn word(&self, machine: &Machine, place: &[u8]) -> u64 {
         let bytes = &place[..usize::from(self.row.width)];
         let join = |word: u64, byte: &u8| word << 8 | u64::from(*byte);
-        if self.big(machine) { bytes.iter().fold(0, join) } else { bytes.iter().rev().fold(0, join) }
+        if self.big(machine) {
+            bytes.iter().fold(0, join)
+        } else if self.row.order == relobox_abi::order::MIDDLE {
+            let (high, low) = bytes.split_at(bytes.len() / 2);
+            high.iter().rev().chain(low.iter().rev()).fold(0, join)
+        } else {
+            bytes.iter().rev().fold(0, join)
+        }
     }
 
     /// Decodes the value from the field at the start of `place`, sign-extended from the highest bit that the field

@@ -45,5 +45,12 @@ pub fn sequential<'a>(path: &'a Path, elf: &[u8], base: u64) -> Result<Job<'a>> 
             next += 16;
         }
     }
+    // ELFv1 of PowerPC calls the code `.f` of a function `f`, and a kernel knows `f`.
+    for (name, value) in symbols.clone() {
+        if let Some(name) = name.strip_prefix('.') {
+            symbols.retain(|symbol| symbol.0 != name);
+            symbols.push((name.to_owned(), value));
+        }
+    }
     Ok(Job { object: path, arch: Target::of(elf)?, sections, symbols })
 }

@@ -75,6 +75,7 @@ impl Neutral {
     /// Rewrites `object`.
     pub(super) fn of(object: &[u8]) -> Result<Neutral> {
         let mut file = Headers::open(object.to_vec())?;
+        file.place_lists_of_nothing()?;
         let mut names = vec![0u8];
         let mut sections = vec![Kind::default()];
         for index in 1..file.count {
@@ -234,6 +235,24 @@ impl Headers {
             .filter(|end| *end <= file.bytes.len())
             .context("the section table is outside the file")?;
         Ok(file)
+    }
+
+    /// Makes symbols in empty sections that are not allocated absolute: a script discards these sections, and a linker
+    /// then refuses what refers to them, as the begin and the end of a list that is empty.
+    fn place_lists_of_nothing(&mut self) -> Result<()> {
+        let (length, at) = if self.wide { (24, 6) } else { (16, 14) };
+        for table in (1..self.count).filter(|i| self.get(*i, TYPE) == u64::from(elf::SHT_SYMTAB.0)).collect::<Vec<_>>()
+        {
+            let (start, end) = (usize::try_from(self.get(table, OFFSET))?, self.contents(table)?.len());
+            for symbol in (0..end / length).map(|i| start + i * length) {
+                let section = u32::try_from(self.number(symbol + at, 2))?;
+                let gone = |i| self.get(i, FLAGS) & elf::SHF_ALLOC.0 == 0 && self.get(i, SIZE) == 0;
+                if section != 0 && section < self.count && gone(section) {
+                    store(&mut self.bytes[symbol + at..symbol + at + 2], elf::SHN_ABS.0.into(), self.big);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn entry(&self) -> usize {

@@ -7,7 +7,7 @@ use relobox::picture::svg;
 use relobox::sandbox::Sandbox;
 use relobox::support::page;
 use relobox_abi::Machine;
-use relobox_tests::arch::{self, Target};
+use relobox_tests::arch::{self, Target, Variant};
 use relobox_tests::golden;
 use relobox_tests::module_spec::{Linker as _, guest};
 use std::collections::BTreeSet;
@@ -36,8 +36,10 @@ fn judges() -> Result<String> {
         "## Judges\n\n\
          *Golden vectors* are single relocations at the ends of their ranges, in poisoned bytes, with the answers of GNU ld\n\
          and lld (`tests/golden`). *By hand* are those whose answer neither gives, or where relobox deliberately differs;\n\
-         each says why, and the next column names the types that have no others. *Real modules* are Debian's. Every one of\n\
-         them links (`tests/scripts/check-corpora`), and samples are compared with what the linkers make of them.\n\n\
+         each says why, and the next column names the types that have no others; *run* are those that a program does with\n\
+         what relobox linked, under qemu-user (`tests/tests/executed.rs`), as it calls through PLTs of RISC-V and s390x.\n\
+         *Real modules* are Debian's, or built of Debian's sources (`built-…`). Every one of them links\n\
+         (`tests/scripts/check-corpora`), and samples are compared with what the linkers make of them.\n\n\
          | target | plugin | GNU ld | lld | by hand | types without a linker | real modules |\n\
          |---|---|---:|---:|---:|---|---|\n",
     );
@@ -46,20 +48,24 @@ fn judges() -> Result<String> {
         let vectors = golden::committed(arch.name)?;
         let guest = guest::named(arch.name)?;
         let mut corpora = Vec::new();
-        for name in arch.corpora {
+        for name in arch.corpora.iter().chain(arch.built) {
             let line = counted.lines().find(|line| line.split(' ').next() == Some(name));
             let line = line.with_context(|| format!("tests/scripts/check-corpora --record {name}"))?;
             let words: Vec<&str> = line.split(' ').collect();
-            corpora.push(format!("{} of {name} {}", words[2], words[1]));
+            // A built corpus is named after its target; of Debian's, the first target has most.
+            let of = |v: &&Variant| name.strip_prefix("built-") == Some(v.name);
+            let row = arch.variants.iter().find(of).unwrap_or(&arch.variants[0]);
+            corpora.push((row.name, format!("{} of {name} {}", words[2], words[1])));
         }
-        for (i, variant) in arch.variants.iter().enumerate() {
+        for variant in arch.variants {
             let is = |machine: &Machine| Target::of_machine(machine).is_ok_and(|t| t.variant.name == variant.name);
             let names: Vec<String> = guest.machines().iter().filter(|m| is(m)).flat_map(golden::names).collect();
             let of: Vec<_> = vectors.iter().filter(|v| names.contains(&v.machine)).collect();
             let by = |who: &str| of.iter().filter(|v| v.by.split(' ').any(|by| by == who)).count();
             let judged = |name: &str| vectors.iter().any(|v| v.name == name && v.by != "psABI" && v.after.is_linked());
             let alone: BTreeSet<&str> = of.iter().map(|v| v.name.as_str()).filter(|name| !judged(name)).collect();
-            let alone: Vec<String> = alone.iter().map(|name| format!("`{name}`")).collect();
+            let run = |name: &str| if arch.executed.contains(&name) { " (run)" } else { "" };
+            let alone: Vec<String> = alone.iter().map(|name| format!("`{name}`{}", run(name))).collect();
             writeln!(
                 text,
                 "| {} | `{}` | {} | {} | {} | {} | {} |",
@@ -69,9 +75,18 @@ fn judges() -> Result<String> {
                 by("lld"),
                 by("psABI"),
                 if alone.is_empty() { "none".to_owned() } else { alone.join(", ") },
-                if i == 0 { corpora.join("; ") } else { String::new() },
+                corpora
+                    .iter()
+                    .filter(|(row, _)| *row == variant.name)
+                    .map(|c| c.1.as_str())
+                    .collect::<Vec<_>>()
+                    .join("; "),
             )?;
         }
     }
+    text.push_str(
+        "\nUser-mode Linux has no plugin of its own: its modules are those of x86-64 and i386, at other addresses\n\
+         (`tests/tests/user_mode_linux.rs`).\n",
+    );
     Ok(text)
 }

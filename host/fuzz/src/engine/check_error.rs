@@ -38,7 +38,7 @@ impl From<Error> for CheckError {
         };
         let (oracle, about) = match what {
             GuestError::Trap { export, trap } => ("trap", format!("{export} {trap}")),
-            GuestError::Fuel { export, .. } => ("fuel", (*export).to_owned()),
+            GuestError::Fuel { export, .. } => ("fuel", export.clone().into_owned()),
             GuestError::Memory { .. } => ("memory", String::new()),
             GuestError::OutOfWindowWrite { .. } => ("window", String::new()),
             GuestError::MalformedAnswer(text) => ("answer", text.clone()),

@@ -119,7 +119,8 @@ impl Sandbox {
                 module
             }
         };
-        self.guest(name, digest, &module)
+        let decoding = relobox_guests::section::decoding(wasm).map(|text| String::from_utf8_lossy(text).into());
+        Ok(Guest { decoding, ..self.guest(name, digest, &module)? })
     }
 
     /// Compiles `wasm` for any processor of this machine's architecture. [`Sandbox::of_compiled`] in a program with the

@@ -132,8 +132,12 @@ pub fn resolve(records: &Records<'_>, needs: &Needs, layout: &Layout, sources: S
 }
 
 /// Reports symbols that relocations use and whose section will not be in memory: that address could belong to anything.
+///
+/// Not so the begin and the end of a list that is empty, which are one address of nothing. A linker script that collects
+/// it makes a section for them that is not allocated (m68k's `.m68k_fixup`).
 fn gone(records: &Records<'_>, layout: &Layout, problems: &mut Diagnostics) {
-    let absent = |s: &Symbol| s.section != 0 && layout.addresses[s.section as usize] == ABSENT;
+    let empty = |s: &Symbol| s.value == 0 && records.sections[s.section as usize].size == 0;
+    let absent = |s: &Symbol| s.section != 0 && layout.addresses[s.section as usize] == ABSENT && !empty(s);
     let absent: Vec<bool> = records.symbols.iter().map(absent).collect();
     let used = |symbol: u32| absent.get(symbol as usize).copied().unwrap_or(false);
     let mut seen = HashSet::new();

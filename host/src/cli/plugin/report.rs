@@ -25,6 +25,7 @@ pub(super) struct TestReport {
     predicted_types: usize,
     #[serde(rename = "followed_types")]
     indirect_types: usize,
+    decoded_types: usize,
     #[serde(rename = "not_foretold")]
     unpredicted: Vec<UnpredictedTypes>,
     pub(super) checks: Vec<CheckReport>,
@@ -108,8 +109,10 @@ impl TestReport {
             predicted_types: conformance.predicted.len(),
             indirect_types: under_test
                 .writing_rows()
-                .filter(|row| coverage(row).is_some_and(|coverage| coverage != RowCoverage::Predicted))
+                .filter_map(|row| coverage(&row))
+                .filter(|coverage| !matches!(coverage, RowCoverage::Predicted | RowCoverage::Decoded))
                 .count(),
+            decoded_types: under_test.writing_rows().filter(|row| coverage(row) == Some(RowCoverage::Decoded)).count(),
             unpredicted: unpredicted
                 .into_iter()
                 .map(|(why, types)| UnpredictedTypes { why: why.to_owned(), types })
@@ -180,6 +183,9 @@ impl TestReport {
                 "It resolved {} more through tables or stubs that the plugin made.",
                 self.indirect_types
             ));
+        }
+        if self.decoded_types != 0 {
+            output::line(format_args!("It decoded {} more by the plugin's decoding rules.", self.decoded_types));
         }
         for gap in &self.unpredicted {
             output::line(format_args!("  not {}, because {}: {}", gap.types.len(), gap.why, gap.types.join(", ")));
