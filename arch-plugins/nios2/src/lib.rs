@@ -74,6 +74,7 @@ architecture! {
         reach: 0x1000_0000,
     }],
     addends: explicit,
+    decoding: "decoding.txt",
     state: Stubs,
     letters: (cx, S, A, P, V; GOT = cx.got()?, G = cx.slot()?),
     rows: {

@@ -52,11 +52,16 @@ const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         types: &["R_NIOS2_*"],
-        when: |v, ld, _| !is_outside(v) && !v.label.contains("odd/") && *ld != model(v),
+        when: |v, ld, _| (!is_outside(v) || is_lower(v)) && !v.label.contains("odd/") && *ld != model(v),
         take: Take::Formula(model),
         why: "GNU ld adds to what the field holds, which assemblers leave zero; psABI, Relocation: it is replaced",
     },
 ];
+
+/// Whether the field has the lower half of any value.
+fn is_lower(vector: &Vector) -> bool {
+    vector.name.ends_with("LO16") || vector.name.ends_with("_LO")
+}
 
 /// The psABI's formulas: which bits a field has, from its lowest one, and what of the value it holds.
 fn model(vector: &Vector) -> Outcome {
