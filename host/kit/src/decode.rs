@@ -74,8 +74,8 @@ struct Operands<'a> {
 struct Progress {
     /// The values that were pushed at each offset and not taken yet.
     stacks: HashMap<u64, Vec<Option<i64>>>,
-    /// What earlier relocations made of the field at an offset.
-    written: HashMap<u64, Option<i64>>,
+    /// What the last of the earlier relocations made of its field at an offset, and the index of that relocation.
+    written: HashMap<u64, (Option<i64>, usize)>,
 }
 
 impl ReferenceModel<'_> {
@@ -207,6 +207,13 @@ impl<'a> DecodedSite<'a> {
         }
     }
 
+    /// Whether another relocation of the section has a field of the same bits.
+    fn has_field_of(&self, index: usize) -> bool {
+        let kind = self.module.sections[self.section].relocations[index].kind;
+        let of = |row: &PluginRow| (row.row.width, row.row.order, row.slices.clone());
+        self.model.about().row(kind).is_some_and(|row| of(row) == of(self.row))
+    }
+
     fn narrow(&self, value: i64) -> i64 {
         if self.module.class == 32 { i64::from(value as i32) } else { value }
     }
@@ -231,7 +238,7 @@ impl<'a> DecodedSite<'a> {
         // An explicit addend may say where parts of the field are.
         operands.a = (!section.in_place).then_some(r.addend);
         operands.v = match progress.written.get(&r.offset) {
-            Some(written) => *written,
+            Some((value, by)) => value.filter(|_| self.has_field_of(*by)),
             None => self.field(before, &operands),
         };
         operands.a = operands.a.or(operands.v);
@@ -244,7 +251,7 @@ impl<'a> DecodedSite<'a> {
         }
         let value = self.rule.value.as_ref().and_then(|value| self.evaluate(value, after, &operands));
         if self.rule.value.is_some() {
-            progress.written.insert(r.offset, value);
+            progress.written.insert(r.offset, (value, self.index));
         }
         // A call of a weak symbol without a definition is left to the plugin.
         if !plain || place != Place::Last || (self.rule.goes.is_some() && operands.s == 0) {
