@@ -223,8 +223,8 @@ fn reached(roots: &[&str], packages: &[&str]) -> BTreeSet<String> {
     found
 }
 
-/// 1. and 3. The privileged side has no sandbox, no compiler, no fuzzer, no reader of ELF, no decompressor and no records of guests
-/// in its graph.
+/// Invariants 1 and 3: the privileged side has in its graph no sandbox, no compiler, no fuzzer, no reader of ELF, no decompressor and
+/// no records of guests.
 #[test]
 fn the_privileged_side_has_no_sandbox() {
     let never = [
