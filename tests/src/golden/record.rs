@@ -238,7 +238,8 @@ fn refusal(said: &str) -> Result<Outcome> {
         "': error 4",
         "cannot handle",
     ];
-    Ok(if has(&unsupported) {
+    // GNU ld for MIPS has "unsupported jump/branch instruction between ISA modes" for an odd target.
+    Ok(if has(&unsupported) && !has(&["between ISA modes"]) {
         Outcome::Unsupported
     } else if has(&["truncated to fit", " range", "verflow", "exceeds available space", "unencodeable"]) {
         Outcome::Overflow
