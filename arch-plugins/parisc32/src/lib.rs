@@ -25,6 +25,7 @@
 //! addresses, and so do we; a linker subtracts where a segment or section starts. A P' is the address of the code.
 //! Linux refuses a symbol with the value 0; we leave a weak one at that.
 #![cfg_attr(target_arch = "wasm32", no_std)]
+#![allow(clippy::precedence, reason = "formulas are the psABI's")]
 
 extern crate alloc;
 

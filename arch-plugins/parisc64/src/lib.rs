@@ -31,6 +31,7 @@
 //! whole addresses, and so do we; a linker subtracts where a segment or section starts. It refuses a symbol with the
 //! value 0; we leave a weak one at that.
 #![cfg_attr(target_arch = "wasm32", no_std)]
+#![allow(clippy::precedence, reason = "formulas are the psABI's")]
 
 extern crate alloc;
 
