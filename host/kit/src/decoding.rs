@@ -334,7 +334,7 @@ mod tests {
             (1, "row R_CALL"),
             (2, "entry plt\n target S"),
             (2, "let a = 1\nlet a = 2"),
-            (3, "row R_CALL R_CALL\n value S\n"),
+            (2, "row R_CALL R_CALL\n value S\n"),
             (2, "row R_CALL\n with i32(P) = S"),
         ] {
             assert_eq!(DecodingRules::parse(text, &about()).map(drop).map_err(|(at, _)| at), Err(line), "{text}");
