@@ -302,14 +302,14 @@ mod tests {
             slices: Vec::new(),
         };
         let mut about = PluginDescription::default();
-        about.rows = vec![row(1, "R_CALL", 0), row(2, "R_SUB", 0), row(3, "R_NONE", row_flag::NOP)];
+        about.rows = vec![row(1, "CALL", 0), row(2, "SUB", 0), row(3, "NONE", row_flag::NOP)];
         about
     }
 
     #[test]
     fn rules_are_read() {
-        let text = "# A toy.\norder big\nlet imm = i32(P)[15:0]\n\nrow R_CALL # and no other\n field imm\n goes P +\n   F * 4\n \
-                    target S + A\n with i32(P + 4) = 0x60000000, w16(P) = 1\nrow R_SUB\n push second - top\n\
+        let text = "# A toy.\norder big\nlet imm = i32(P)[15:0]\n\nrow CALL # and no other\n field imm\n goes P +\n   F * 4\n \
+                    target S + A\n with i32(P + 4) = 0x60000000, w16(P) = 1\nrow SUB\n push second - top\n\
                     entry plt\n if i32(X) == 7\n target w64(X + 8)\n";
         let rules = DecodingRules::parse(text, &about()).unwrap();
         let call = rules.row(1).unwrap();
@@ -325,17 +325,17 @@ mod tests {
     fn wrong_rules_are_refused_with_their_line() {
         for (line, text) in [
             (1, "order middle"),
-            (2, "\nrow R_NONE"),
-            (1, "row R_OTHER"),
-            (2, "row R_CALL\n value Q"),
-            (3, "row R_CALL\n value S\n value A"),
-            (3, "row R_CALL\n\n if S"),
-            (2, "row R_CALL\n goes P"),
-            (1, "row R_CALL"),
+            (2, "\nrow NONE"),
+            (1, "row OTHER"),
+            (2, "row CALL\n value Q"),
+            (3, "row CALL\n value S\n value A"),
+            (3, "row CALL\n\n if S"),
+            (2, "row CALL\n goes P"),
+            (1, "row CALL"),
             (2, "entry plt\n target S"),
             (2, "let a = 1\nlet a = 2"),
-            (2, "row R_CALL R_CALL\n value S\n"),
-            (2, "row R_CALL\n with i32(P) = S"),
+            (2, "row CALL CALL\n value S\n"),
+            (2, "row CALL\n with i32(P) = S"),
         ] {
             assert_eq!(DecodingRules::parse(text, &about()).map(drop).map_err(|(at, _)| at), Err(line), "{text}");
         }
