@@ -93,8 +93,9 @@ fn judge(
         (Ok(()), Ok(bytes)) => {
             let width = usize::from(row.row.width);
             // From bit 32 up nothing is promised in a narrow class.
-            let wide = row.slices.iter().any(|s| machine.class == 32 && s.value_bit + s.len > 32);
-            let promised = if wide { u64::from(u32::MAX) } else { u64::MAX };
+            let bits = row.slices.iter().flat_map(|s| (0..s.len).map(|i| (s.value_bit + i, s.field_bit + i)));
+            let above = bits.filter(|(value_bit, _)| machine.class == 32 && *value_bit >= 32);
+            let promised = above.fold(u64::MAX, |promised, (_, field_bit)| promised & !(1 << field_bit));
             let held = row.word(&machine, &bytes[OFFSET..]);
             let around = bytes[..OFFSET].iter().chain(&bytes[OFFSET + width..]).all(|b| *b == poison);
             if held & promised == word & promised && around {
@@ -122,9 +123,6 @@ fn shipped(arch: &Architecture) -> Result<()> {
         {
             if machine.class == 32 && row.row.kind > 0xff {
                 continue; // ELF32's r_info has 8 bits for a type.
-            }
-            if machine.class == 32 && row.slices.iter().all(|s| s.value_bit >= 32) {
-                continue; // What stands above an address is not promised.
             }
             let p = machine.base.wrapping_add(0x1_0000 + OFFSET as u64) as i64;
             // About nothing, about the place, about each end of the rule, and about the carry out of a low half.

@@ -1,6 +1,5 @@
 //! Bundles: which bits of a value lie where in an instruction.
 
-use crate::state::Linkage;
 use relobox_plugin::abi::{Slice, fault, rule};
 use relobox_plugin::{Cx, Rule, Trouble, Value, slice};
 
@@ -62,7 +61,7 @@ impl Immediate {
 
 /// Writes `value` into the instruction at the place.
 #[inline(never)]
-pub(crate) fn put(value: Value, to: &Immediate, cx: &mut Cx<'_, Linkage>) -> Result<(), Trouble> {
+pub(crate) fn put<T>(value: Value, to: &Immediate, cx: &mut Cx<'_, T>) -> Result<(), Trouble> {
     let (place, end) = (cx.relocation.offset, cx.data.len() as i64);
     let (start, slot) = (place & !15, (place & 15) as u8);
     let outside = Trouble { kind: fault::OUTSIDE, value: place as i64, min: 0, max: end, text: "" };

@@ -37,21 +37,16 @@
 extern crate alloc;
 
 use bundles::{IMM14, IMM22, IMM64, TARGET25B, TARGET25F, TARGET25M, TARGET64, put};
+use fields::*;
 use relobox_plugin::abi::{Machine, order};
-use relobox_plugin::{DYNAMIC, Field, TLS, architecture, slice};
+use relobox_plugin::{DYNAMIC, TLS, architecture};
 use state::{CALL, FUNCTION, FUNCTION_SLOT, L, Linkage, descriptor, fptr, fptr_slot, own, section, slot as G};
 
 mod bundles;
+mod fields;
 mod state;
 #[cfg(test)]
 mod tests;
-
-const MSB32: Field = Field::insn(4, order::BIG, &[slice(0, 0, 32)]);
-const LSB32: Field = Field::insn(4, order::LITTLE, &[slice(0, 0, 32)]);
-const MSB64: Field = Field::insn(8, order::BIG, &[slice(0, 0, 64)]);
-const LSB64: Field = Field::insn(8, order::LITTLE, &[slice(0, 0, 64)]);
-/// Two words, or an instruction in a bundle: written by hand.
-const BUNDLE: Field = Field::nothing();
 
 /// `e_flags`: EF_IA_64_CONS_GP and EF_IA_64_NOFUNCDESC_CONS_GP, for code that shares the kernel's gp.
 const CONSTANT_GP: u32 = 0x40 | 0x80;

@@ -1,7 +1,7 @@
 //! How functions are known: descriptors, stubs, and the slots of both.
 
-use crate::LSB64;
 use crate::bundles::IMM64;
+use crate::fields::LSB64;
 use alloc::vec::Vec;
 use relobox_plugin::abi::{Section, fault, placement, section_flag, symbol_flag};
 use relobox_plugin::{Cx, Hooks, Job, Plan, Site, Table, Trouble, Value, needs};

@@ -1,7 +1,6 @@
 //! Stubs, and what functions are known by.
 
-use crate::fields::{DOUBLES16, IMM14, IMM21, WORD32, WORD64};
-use crate::wide;
+use crate::fields::{DOUBLES16, IMM14, IMM21, WORD32, WORD64, wide};
 use alloc::vec::Vec;
 use relobox_plugin::abi::{fault, symbol_flag};
 use relobox_plugin::{Cx, Hooks, Job, NearStubs, Plan, Site, Table, Trouble, Value, code, needs, put_address, sort};

@@ -1,7 +1,7 @@
 //! Where PA-RISC's instructions hold their immediates.
 
 use relobox_plugin::abi::{Slice, order};
-use relobox_plugin::{Field, slice};
+use relobox_plugin::{Field, Value, slice};
 
 const fn insn(slices: &'static [Slice]) -> Field {
     Field::insn(4, order::DATA, slices)
@@ -25,3 +25,8 @@ pub(crate) const BRANCH12: Field = insn(&[slice(13, 0, 1), slice(12, 2, 1), slic
 pub(crate) const BRANCH17: Field = insn(&[slice(18, 0, 1), slice(13, 16, 5), slice(12, 2, 1), slice(2, 3, 10)]);
 pub(crate) const BRANCH22: Field =
     insn(&[slice(23, 0, 1), slice(18, 21, 5), slice(13, 16, 5), slice(12, 2, 1), slice(2, 3, 10)]);
+
+/// A displacement of 16 bits as wide mode's instructions hold it: bits 13 and 14 are other ones than the sign, or not.
+pub(crate) fn wide(value: Value) -> Value {
+    if value.sign_extend(16) == value && value.0 < 0 { Value(value.0 ^ 0x6000) } else { value }
+}

@@ -38,7 +38,7 @@ extern crate alloc;
 use calls::{CALL, Calls, DP, FUNCTION, FUNCTION_SLOT, G, L, function, pointer, stub};
 use fields::*;
 use relobox_plugin::abi::{Machine, order};
-use relobox_plugin::{DYNAMIC, TLS, Value, architecture};
+use relobox_plugin::{DYNAMIC, TLS, architecture};
 
 mod calls;
 mod fields;
@@ -202,9 +202,4 @@ architecture! {
                 R_PARISC_TLS_LDM14R, R_PARISC_TLS_LDMCALL, R_PARISC_TLS_LDO21L, R_PARISC_TLS_LDO14R,
                 R_PARISC_TLS_DTPMOD32, R_PARISC_TLS_DTPMOD64, R_PARISC_TLS_DTPOFF32, R_PARISC_TLS_DTPOFF64];
     }
-}
-
-/// A displacement of 16 bits as wide mode's instructions hold it: bits 13 and 14 are other ones than the sign, or not.
-pub(crate) fn wide(value: Value) -> Value {
-    if value.sign_extend(16) == value && value.0 < 0 { Value(value.0 ^ 0x6000) } else { value }
 }

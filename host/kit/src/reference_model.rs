@@ -102,12 +102,6 @@ impl<'a> ReferenceModel<'a> {
         }
     }
 
-    /// Returns whether the plugin's decoding rules say how the processor reads `row`.
-    #[must_use]
-    pub fn has_decoding_rule(&self, row: &PluginRow) -> bool {
-        self.rules.row(row.row.kind).is_some()
-    }
-
     /// Returns whether the value of `row` changes by as much as its operands. A formula may shift or mask, and so may a
     /// function that it calls.
     pub(crate) fn is_linear(&self, row: &PluginRow) -> bool {

@@ -46,6 +46,12 @@ const DIFFERENCES: &[Difference] = &[
         why: "GNU ld drops the low four bits; no bundle lies there",
     },
     Difference {
+        types: &["R_IA64_PCREL60B"],
+        when: |v, ld, _| v.before.iter().any(|byte| *byte != 0) && ld.is_linked(),
+        take: Take::Formula(computed),
+        why: "GNU ld clears the two bits below imm39 too; Linux and the manual's format X3: they are ignored, and stay",
+    },
+    Difference {
         types: &["R_IA64_FPTR*", "R_IA64_PLTOFF*", "R_IA64_LTOFF_FPTR*"],
         when: |_, _, _| true,
         take: Take::Formula(computed),
@@ -181,12 +187,14 @@ fn ends(bits: u32, step: i64, either: bool) -> Vec<(&'static str, i64)> {
     all
 }
 
-/// What no linker does in this way: addresses of descriptors, distances from address 0, a difference.
+/// What no linker does in this way: addresses of descriptors, distances from address 0, a difference, a long branch.
 fn computed(vector: &Vector) -> Outcome {
     let (site, value) = (&vector.sites[0], |name: &str| vector.value(name).unwrap_or(0));
     let s = value(&site.symbol).wrapping_add_signed(site.addend);
     let name = vector.name.trim_start_matches("R_IA64_");
     let x = match name {
+        // From the bundle to a label there.
+        "PCREL60B" => site.addend as u64,
         "SUB" => (site.addend as u64).wrapping_sub(value("s")),
         _ if name.starts_with("PLTOFF") => s.wrapping_sub(value("GOT")),
         // The table has no other slot, and that is where gp is.
