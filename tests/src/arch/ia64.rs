@@ -47,7 +47,7 @@ const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         types: &["R_IA64_PCREL60B"],
-        when: |v, ld, _| v.before.iter().any(|byte| *byte != 0) && ld.is_linked(),
+        when: |v, ld, _| v.before[PLACE + 5] & 0xc0 != 0 && ld.is_linked(),
         take: Take::Formula(computed),
         why: "GNU ld clears the two bits below imm39 too; Linux and the manual's format X3: they are ignored, and stay",
     },
