@@ -80,7 +80,7 @@ fn an_immediate_lies_in_pieces_of_its_slot() {
         for slot in 0..3 {
             for before in [0, !0, NOPS] {
                 let link = |x: i64| one(kind, slot, from.wrapping_add_signed(x - 48), 48, before);
-                for x in [-end, -step, 0, step, end - step, 0x155_5550 % end & -step, -(0xaa_aaa0 % end) & -step] {
+                for x in [-end, -step, 0, step, end - step, (0x155_5550 % end) & -step, -(0xaa_aaa0 % end) & -step] {
                     let made = link(x).unwrap();
                     assert_eq!(value(instruction(made, slot as u32), runs) << dropped, x, "{kind:#x}, slot {slot}");
                     let mask = runs.iter().fold(0, |mask, (len, at)| mask | ((1u128 << len) - 1) << at);

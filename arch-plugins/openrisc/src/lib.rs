@@ -95,11 +95,11 @@ architecture! {
         R_OR1K_SLO16         = 39:  S + A,                                   SPLIT16,  unchecked, low R_OR1K_AHI16;
         R_OR1K_GOTOFF_SLO16  = 40:  S + A - GOT,                             SPLIT16,  unchecked, needs GOT,
                                     low R_OR1K_GOTOFF_AHI16;
-        R_OR1K_PCREL_PG21    = 42:  (S + A & -0x2000) - (P & -0x2000),       PAGES21,  unchecked;
-        R_OR1K_GOT_PG21      = 43:  (GOT + G + A & -0x2000) - (P & -0x2000), PAGES21,  unchecked, needs SLOT;
-        R_OR1K_LO13          = 47:  S + A & 0x1fff,                          LOW16,    unchecked;
-        R_OR1K_GOT_LO13      = 48:  GOT + G + A & 0x1fff,                    LOW16,    unchecked, needs SLOT;
-        R_OR1K_SLO13         = 52:  S + A & 0x1fff,                          SPLIT16,  unchecked;
+        R_OR1K_PCREL_PG21    = 42:  ((S + A) & -0x2000) - (P & -0x2000),     PAGES21,  unchecked;
+        R_OR1K_GOT_PG21      = 43:  ((GOT + G + A) & -0x2000) - (P & -0x2000), PAGES21,  unchecked, needs SLOT;
+        R_OR1K_LO13          = 47:  (S + A) & 0x1fff,                        LOW16,    unchecked;
+        R_OR1K_GOT_LO13      = 48:  (GOT + G + A) & 0x1fff,                  LOW16,    unchecked, needs SLOT;
+        R_OR1K_SLO13         = 52:  (S + A) & 0x1fff,                        SPLIT16,  unchecked;
         R_OR1K_PLTA26        = 53:  S + A - P,                               BRANCH26, signed 28, align 4;
         R_OR1K_GOT_AHI16     = 54:  G + A,                                   HIGH16,   unchecked, needs SLOT | LARGE,
                                     high 16;

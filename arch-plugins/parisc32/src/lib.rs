@@ -25,7 +25,6 @@
 //! addresses, and so do we; a linker subtracts where a segment or section starts. A P' is the address of the code.
 //! Linux refuses a symbol with the value 0; we leave a weak one at that.
 #![cfg_attr(target_arch = "wasm32", no_std)]
-#![allow(clippy::precedence, reason = "formulas are the psABI's")]
 
 extern crate alloc;
 
@@ -79,33 +78,33 @@ architecture! {
     letters: (cx, S, A, P; DP = cx.state.dp),
     rows: {
         R_PARISC_DIR32     = 1:   S + A,                                         WORD32,   unchecked;
-        R_PARISC_DIR21L    = 2:   S + (A + 0x1000 & -0x2000),                    IMM21,    unchecked;
-        R_PARISC_DIR17R    = 3:   (S & 0x7ff) + A - (A + 0x1000 & -0x2000),      BRANCH17, signed 19, align 4,
+        R_PARISC_DIR21L    = 2:   S + ((A + 0x1000) & -0x2000),                    IMM21,    unchecked;
+        R_PARISC_DIR17R    = 3:   (S & 0x7ff) + A - ((A + 0x1000) & -0x2000),      BRANCH17, signed 19, align 4,
                                   low R_PARISC_DIR21L;
         R_PARISC_DIR17F    = 4:   S + A,                                         BRANCH17, signed 19, align 4;
-        R_PARISC_DIR14R    = 6:   (S & 0x7ff) + A - (A + 0x1000 & -0x2000),      IMM14,    signed 14,
+        R_PARISC_DIR14R    = 6:   (S & 0x7ff) + A - ((A + 0x1000) & -0x2000),      IMM14,    signed 14,
                                   low R_PARISC_DIR21L;
         R_PARISC_DIR14F    = 7:   S + A,                                         IMM14,    signed 14;
         R_PARISC_PCREL12F  = 8:   S + A - P - 8,                                 BRANCH12, signed 14, align 4;
         R_PARISC_PCREL32   = 9:   S + A - P - 8,                                 WORD32,   unchecked;
         R_PARISC_PCREL21L  = 10:  S + A - P - 8,                                 IMM21,    unchecked;
-        R_PARISC_PCREL17R  = 11:  S + A - P - 8 & 0x7ff,                         BRANCH17, signed 19, align 4,
+        R_PARISC_PCREL17R  = 11:  (S + A - P - 8) & 0x7ff,                       BRANCH17, signed 19, align 4,
                                   low R_PARISC_PCREL21L;
         R_PARISC_PCREL17F  = 12:  S + A - P - 8,                                 BRANCH17, signed 19, align 4,
                                   else L(cx, S + A) - P - 8, needs CALL;
         R_PARISC_PCREL17C  = 13:  S + A - P - 8,                                 BRANCH17, unchecked, align 4;
-        R_PARISC_PCREL14R  = 14:  S + A - P - 8 & 0x7ff,                         IMM14,    signed 14,
+        R_PARISC_PCREL14R  = 14:  (S + A - P - 8) & 0x7ff,                       IMM14,    signed 14,
                                   low R_PARISC_PCREL21L;
         R_PARISC_PCREL14F  = 15:  S + A - P - 8,                                 IMM14,    signed 14;
-        R_PARISC_DPREL21L  = 18:  S - DP + (A + 0x1000 & -0x2000),               IMM21,    unchecked;
-        R_PARISC_DPREL14R  = 22:  (S - DP & 0x7ff) + A - (A + 0x1000 & -0x2000), IMM14,    signed 14,
+        R_PARISC_DPREL21L  = 18:  S - DP + ((A + 0x1000) & -0x2000),               IMM21,    unchecked;
+        R_PARISC_DPREL14R  = 22:  ((S - DP) & 0x7ff) + A - ((A + 0x1000) & -0x2000), IMM14,    signed 14,
                                   low R_PARISC_DPREL21L;
         R_PARISC_DPREL14F  = 23:  S + A - DP,                                    IMM14,    signed 14;
         R_PARISC_SECREL32  = 41:  S + A,                                         WORD32,   unchecked;
         R_PARISC_SEGREL32  = 49:  S + A,                                         WORD32,   unchecked;
         R_PARISC_PLABEL32  = 65:  S + A,                                         WORD32,   unchecked;
         R_PARISC_PLABEL21L = 66:  S + A,                                         IMM21,    unchecked;
-        R_PARISC_PLABEL14R = 70:  S + A & 0x7ff,                                 IMM14,    signed 14,
+        R_PARISC_PLABEL14R = 70:  (S + A) & 0x7ff,                               IMM14,    signed 14,
                                   low R_PARISC_PLABEL21L;
         R_PARISC_PCREL22C  = 73:  S + A - P - 8,                                 BRANCH22, unchecked, align 4;
         R_PARISC_PCREL22F  = 74:  S + A - P - 8,                                 BRANCH22, signed 24, align 4,

@@ -31,7 +31,6 @@
 //! whole addresses, and so do we; a linker subtracts where a segment or section starts. It refuses a symbol with the
 //! value 0; we leave a weak one at that.
 #![cfg_attr(target_arch = "wasm32", no_std)]
-#![allow(clippy::precedence, reason = "formulas are the psABI's")]
 
 extern crate alloc;
 
@@ -68,39 +67,39 @@ architecture! {
     letters: (cx, S, A, P; GOT = cx.state.dp),
     rows: {
         R_PARISC_DIR32          = 1:   S + A,                                          WORD32,    either 32;
-        R_PARISC_DIR21L         = 2:   S + (A + 0x1000 & -0x2000),                     IMM21,     signed 32;
-        R_PARISC_DIR17R         = 3:   (S & 0x7ff) + A - (A + 0x1000 & -0x2000),       BRANCH17,  signed 19, align 4,
+        R_PARISC_DIR21L         = 2:   S + ((A + 0x1000) & -0x2000),                     IMM21,     signed 32;
+        R_PARISC_DIR17R         = 3:   (S & 0x7ff) + A - ((A + 0x1000) & -0x2000),       BRANCH17,  signed 19, align 4,
                                        low R_PARISC_DIR21L;
         R_PARISC_DIR17F         = 4:   S + A,                                          BRANCH17,  signed 19, align 4;
-        R_PARISC_DIR14R         = 6:   (S & 0x7ff) + A - (A + 0x1000 & -0x2000),       IMM14,     signed 14,
+        R_PARISC_DIR14R         = 6:   (S & 0x7ff) + A - ((A + 0x1000) & -0x2000),       IMM14,     signed 14,
                                        low R_PARISC_DIR21L;
         R_PARISC_DIR14F         = 7:   S + A,                                          IMM14,     signed 14;
         R_PARISC_PCREL12F       = 8:   S + A - P - 8,                                  BRANCH12,  signed 14, align 4;
         R_PARISC_PCREL32        = 9:   S + A - P - 8,                                  WORD32,    signed 32;
         R_PARISC_PCREL21L       = 10:  S + A - P - 8,                                  IMM21,     signed 32;
-        R_PARISC_PCREL17R       = 11:  S + A - P - 8 & 0x7ff,                          BRANCH17,  signed 19, align 4,
+        R_PARISC_PCREL17R       = 11:  (S + A - P - 8) & 0x7ff,                        BRANCH17,  signed 19, align 4,
                                        low R_PARISC_PCREL21L;
         R_PARISC_PCREL17F       = 12:  L(cx, S + A)? - P - 8,                          BRANCH17,  signed 19, align 4,
                                        else stub(cx, S + A)? - P - 8, needs CALL;
         R_PARISC_PCREL17C       = 13:  S + A - P - 8,                                  BRANCH17,  unchecked, align 4;
-        R_PARISC_PCREL14R       = 14:  S + A - P - 8 & 0x7ff,                          IMM14,     signed 14,
+        R_PARISC_PCREL14R       = 14:  (S + A - P - 8) & 0x7ff,                        IMM14,     signed 14,
                                        low R_PARISC_PCREL21L;
         R_PARISC_PCREL14F       = 15:  S + A - P - 8,                                  IMM14,     signed 14;
-        R_PARISC_DPREL21L       = 18:  S - GOT + (A + 0x1000 & -0x2000),               IMM21,     signed 32, needs DP;
-        R_PARISC_DPREL14WR      = 19:  (S - GOT & 0x7ff) + A - (A + 0x1000 & -0x2000), WORDS14,   signed 14, align 4,
+        R_PARISC_DPREL21L       = 18:  S - GOT + ((A + 0x1000) & -0x2000),               IMM21,     signed 32, needs DP;
+        R_PARISC_DPREL14WR      = 19:  ((S - GOT) & 0x7ff) + A - ((A + 0x1000) & -0x2000), WORDS14,   signed 14, align 4,
                                        needs DP, low R_PARISC_DPREL21L;
-        R_PARISC_DPREL14DR      = 20:  (S - GOT & 0x7ff) + A - (A + 0x1000 & -0x2000), DOUBLES14, signed 14, align 8,
+        R_PARISC_DPREL14DR      = 20:  ((S - GOT) & 0x7ff) + A - ((A + 0x1000) & -0x2000), DOUBLES14, signed 14, align 8,
                                        needs DP, low R_PARISC_DPREL21L;
-        R_PARISC_DPREL14R       = 22:  (S - GOT & 0x7ff) + A - (A + 0x1000 & -0x2000), IMM14,     signed 14, needs DP,
+        R_PARISC_DPREL14R       = 22:  ((S - GOT) & 0x7ff) + A - ((A + 0x1000) & -0x2000), IMM14,     signed 14, needs DP,
                                        low R_PARISC_DPREL21L;
         R_PARISC_DPREL14F       = 23:  S + A - GOT,                                    IMM14,     signed 14, needs DP;
-        R_PARISC_DLTREL21L      = 26:  S - GOT + (A + 0x1000 & -0x2000),               IMM21,     signed 32, needs DP;
-        R_PARISC_DLTREL14R      = 30:  (S - GOT & 0x7ff) + A - (A + 0x1000 & -0x2000), IMM14,     signed 14, needs DP,
+        R_PARISC_DLTREL21L      = 26:  S - GOT + ((A + 0x1000) & -0x2000),               IMM21,     signed 32, needs DP;
+        R_PARISC_DLTREL14R      = 30:  ((S - GOT) & 0x7ff) + A - ((A + 0x1000) & -0x2000), IMM14,     signed 14, needs DP,
                                        low R_PARISC_DLTREL21L;
         R_PARISC_DLTREL14F      = 31:  S + A - GOT,                                    IMM14,     signed 14, needs DP;
         R_PARISC_DLTIND21L      = 34:  G(cx, A)? - GOT,                                IMM21,     signed 32,
                                        needs TARGET_SLOT;
-        R_PARISC_DLTIND14R      = 38:  G(cx, A)? - GOT & 0x7ff,                        IMM14,     signed 14,
+        R_PARISC_DLTIND14R      = 38:  (G(cx, A)? - GOT) & 0x7ff,                      IMM14,     signed 14,
                                        needs TARGET_SLOT, low R_PARISC_DLTIND21L;
         R_PARISC_DLTIND14F      = 39:  G(cx, A)? - GOT,                                IMM14,     signed 14,
                                        needs TARGET_SLOT;
@@ -110,7 +109,7 @@ architecture! {
                                        needs FUNCTION_SLOT | DP, is slot;
         R_PARISC_LTOFF_FPTR21L  = 58:  pointer(cx, S + A)? - GOT,                      IMM21,     signed 32,
                                        needs FUNCTION_SLOT | DP, is slot;
-        R_PARISC_LTOFF_FPTR14R  = 62:  pointer(cx, S + A)? - GOT & 0x7ff,              IMM14,     signed 14,
+        R_PARISC_LTOFF_FPTR14R  = 62:  (pointer(cx, S + A)? - GOT) & 0x7ff,            IMM14,     signed 14,
                                        needs FUNCTION_SLOT | DP, is slot, low R_PARISC_LTOFF_FPTR21L;
         R_PARISC_FPTR64         = 64:  function(cx, S + A)?,                           WORD64,    whole, needs FUNCTION,
                                        is slot;
@@ -118,17 +117,17 @@ architecture! {
         R_PARISC_PCREL22C       = 73:  S + A - P - 8,                                  BRANCH22,  unchecked, align 4;
         R_PARISC_PCREL22F       = 74:  L(cx, S + A)? - P - 8,                          BRANCH22,  signed 24, align 4,
                                        else stub(cx, S + A)? - P - 8, needs CALL;
-        R_PARISC_PCREL14WR      = 75:  S + A - P - 8 & 0x7ff,                          WORDS14,   signed 14, align 4,
+        R_PARISC_PCREL14WR      = 75:  (S + A - P - 8) & 0x7ff,                        WORDS14,   signed 14, align 4,
                                        low R_PARISC_PCREL21L;
-        R_PARISC_PCREL14DR      = 76:  S + A - P - 8 & 0x7ff,                          DOUBLES14, signed 14, align 8,
+        R_PARISC_PCREL14DR      = 76:  (S + A - P - 8) & 0x7ff,                        DOUBLES14, signed 14, align 8,
                                        low R_PARISC_PCREL21L;
         R_PARISC_PCREL16F       = 77:  wide(S + A - P - 8),                            IMM16,     signed 16;
         R_PARISC_PCREL16WF      = 78:  wide(S + A - P - 8),                            WORDS16,   signed 16, align 4;
         R_PARISC_PCREL16DF      = 79:  wide(S + A - P - 8),                            DOUBLES16, signed 16, align 8;
         R_PARISC_DIR64          = 80:  S + A,                                          WORD64,    whole;
-        R_PARISC_DIR14WR        = 83:  (S & 0x7ff) + A - (A + 0x1000 & -0x2000),       WORDS14,   signed 14, align 4,
+        R_PARISC_DIR14WR        = 83:  (S & 0x7ff) + A - ((A + 0x1000) & -0x2000),       WORDS14,   signed 14, align 4,
                                        low R_PARISC_DIR21L;
-        R_PARISC_DIR14DR        = 84:  (S & 0x7ff) + A - (A + 0x1000 & -0x2000),       DOUBLES14, signed 14, align 8,
+        R_PARISC_DIR14DR        = 84:  (S & 0x7ff) + A - ((A + 0x1000) & -0x2000),       DOUBLES14, signed 14, align 8,
                                        low R_PARISC_DIR21L;
         R_PARISC_DIR16F         = 85:  wide(S + A),                                    IMM16,     signed 16,
                                        of absolute;
@@ -137,9 +136,9 @@ architecture! {
         R_PARISC_DIR16DF        = 87:  wide(S + A),                                    DOUBLES16, signed 16, align 8,
                                        of absolute;
         R_PARISC_GPREL64        = 88:  S + A - GOT,                                    WORD64,    whole, needs DP;
-        R_PARISC_DLTREL14WR     = 91:  (S - GOT & 0x7ff) + A - (A + 0x1000 & -0x2000), WORDS14,   signed 14, align 4,
+        R_PARISC_DLTREL14WR     = 91:  ((S - GOT) & 0x7ff) + A - ((A + 0x1000) & -0x2000), WORDS14,   signed 14, align 4,
                                        needs DP, low R_PARISC_DLTREL21L;
-        R_PARISC_DLTREL14DR     = 92:  (S - GOT & 0x7ff) + A - (A + 0x1000 & -0x2000), DOUBLES14, signed 14, align 8,
+        R_PARISC_DLTREL14DR     = 92:  ((S - GOT) & 0x7ff) + A - ((A + 0x1000) & -0x2000), DOUBLES14, signed 14, align 8,
                                        needs DP, low R_PARISC_DLTREL21L;
         R_PARISC_GPREL16F       = 93:  wide(S + A - GOT),                              IMM16,     signed 16, needs DP;
         R_PARISC_GPREL16WF      = 94:  wide(S + A - GOT),                              WORDS16,   signed 16, align 4,
@@ -148,9 +147,9 @@ architecture! {
                                        needs DP;
         R_PARISC_LTOFF64        = 96:  G(cx, A)? - GOT,                                WORD64,    whole,
                                        needs TARGET_SLOT;
-        R_PARISC_DLTIND14WR     = 99:  G(cx, A)? - GOT & 0x7ff,                        WORDS14,   signed 14, align 4,
+        R_PARISC_DLTIND14WR     = 99:  (G(cx, A)? - GOT) & 0x7ff,                      WORDS14,   signed 14, align 4,
                                        needs TARGET_SLOT, low R_PARISC_DLTIND21L;
-        R_PARISC_DLTIND14DR     = 100: G(cx, A)? - GOT & 0x7ff,                        DOUBLES14, signed 14, align 8,
+        R_PARISC_DLTIND14DR     = 100: (G(cx, A)? - GOT) & 0x7ff,                      DOUBLES14, signed 14, align 8,
                                        needs TARGET_SLOT, low R_PARISC_DLTIND21L;
         R_PARISC_LTOFF16F       = 101: wide(G(cx, A)? - GOT),                          IMM16,     signed 16,
                                        needs TARGET_SLOT, of slot;
@@ -160,9 +159,9 @@ architecture! {
                                        needs TARGET_SLOT, of slot;
         R_PARISC_LTOFF_FPTR64   = 120: pointer(cx, S + A)? - GOT,                      WORD64,    whole,
                                        needs FUNCTION_SLOT | DP, is slot;
-        R_PARISC_LTOFF_FPTR14WR = 123: pointer(cx, S + A)? - GOT & 0x7ff,              WORDS14,   signed 14, align 4,
+        R_PARISC_LTOFF_FPTR14WR = 123: (pointer(cx, S + A)? - GOT) & 0x7ff,            WORDS14,   signed 14, align 4,
                                        needs FUNCTION_SLOT | DP, is slot, low R_PARISC_LTOFF_FPTR21L;
-        R_PARISC_LTOFF_FPTR14DR = 124: pointer(cx, S + A)? - GOT & 0x7ff,              DOUBLES14, signed 14, align 8,
+        R_PARISC_LTOFF_FPTR14DR = 124: (pointer(cx, S + A)? - GOT) & 0x7ff,            DOUBLES14, signed 14, align 8,
                                        needs FUNCTION_SLOT | DP, is slot, low R_PARISC_LTOFF_FPTR21L;
         R_PARISC_LTOFF_FPTR16F  = 125: wide(pointer(cx, S + A)? - GOT),                IMM16,     signed 16,
                                        needs FUNCTION_SLOT | DP, is slot;

@@ -26,9 +26,9 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
     shape: |row| {
         Some(match row.formula.as_str() {
             _ if row.name.contains("PLT") => Shape::Special,
-            "S + A & 0x1fff" => Shape::Absolute(0),
+            "(S + A) & 0x1fff" => Shape::Absolute(0),
             "ha(S + A)" => Shape::Absolute(0x8000),
-            "(S + A & -0x2000) - (P & -0x2000)" => Shape::Relative(0),
+            "((S + A) & -0x2000) - (P & -0x2000)" => Shape::Relative(0),
             "S + A - GOT" | "ha(S + A - GOT)" => Shape::FromTable,
             formula if formula.contains("G + A") => Shape::SlotFixed,
             _ => return None,
