@@ -14,6 +14,7 @@ use super::prediction::Prediction;
 use super::reference_model::ReferenceModel;
 use super::run::Linked;
 use super::test_module::{Relocation, Section, Symbol, TestModule};
+use super::value::narrow;
 use relobox_abi::{order, symbol_flag};
 use relobox_core::limits;
 use relobox_core::text::hex_value;
@@ -214,10 +215,6 @@ impl<'a> DecodedSite<'a> {
         self.model.about().row(kind).is_some_and(|row| of(row) == of(self.row))
     }
 
-    fn narrow(&self, value: i64) -> i64 {
-        if self.module.class == 32 { i64::from(value as i32) } else { value }
-    }
-
     /// Checks the relocation, and returns false if it cannot be checked.
     fn check(&self, progress: &mut Progress, name: &dyn Fn() -> String) -> Result<bool, PluginDiagnostic> {
         let (r, section) = (self.relocation(), &self.module.sections[self.section]);
@@ -268,35 +265,36 @@ impl<'a> DecodedSite<'a> {
             let Some(there) = operands.d else { return Ok(false) };
             // A symbol may lie where the plugin put something.
             operands.direct = Some(true);
-            let directly =
-                self.evaluate(target, after, &operands).is_some_and(|t| self.narrow(t) == self.narrow(there));
+            let directly = self
+                .evaluate(target, after, &operands)
+                .is_some_and(|t| narrow(self.module, t) == narrow(self.module, there));
             let arrival = if directly { Arrival::Nothing } else { self.arrives(after, &operands, there) };
             operands.direct = Some(matches!(arrival, Arrival::Nothing));
             let Some(target) = self.evaluate(target, after, &operands) else { return Ok(false) };
             match arrival {
                 Arrival::Nothing if self.rule.value.is_some() => {}
-                Arrival::Nothing if self.narrow(there) == self.narrow(target) => known = true,
+                Arrival::Nothing if narrow(self.module, there) == narrow(self.module, target) => known = true,
                 Arrival::Nothing => {
-                    let expected = format!("a field that leads to {}", hex_value(self.narrow(target)));
-                    return wrong(expected, hex_value(self.narrow(there)));
+                    let expected = format!("a field that leads to {}", hex_value(narrow(self.module, target)));
+                    return wrong(expected, hex_value(narrow(self.module, there)));
                 }
-                Arrival::At(_, arrived) if self.narrow(arrived) == self.narrow(target) => {
+                Arrival::At(_, arrived) if narrow(self.module, arrived) == narrow(self.module, target) => {
                     (known, entered) = (true, true)
                 }
                 Arrival::At(entry, arrived) => {
-                    let expected = format!("a field that leads to {}", hex_value(self.narrow(target)));
-                    return wrong(expected, format!("{}, by entry {entry}", hex_value(self.narrow(arrived))));
+                    let expected = format!("a field that leads to {}", hex_value(narrow(self.module, target)));
+                    return wrong(expected, format!("{}, by entry {entry}", hex_value(narrow(self.module, arrived))));
                 }
                 Arrival::Unknown => return Ok(false),
                 Arrival::Wrong => {
-                    let actual = format!("{}, where none stands", hex_value(self.narrow(there)));
+                    let actual = format!("{}, where none stands", hex_value(narrow(self.module, there)));
                     return wrong("a field that leads to an entry as its rules describe them".into(), actual);
                 }
             }
         }
         if let (Some(value), Some(field), false) = (value, operands.f, entered) {
-            if self.narrow(value) != self.narrow(field) {
-                let shown = |value: i64| hex_value(self.narrow(value));
+            if narrow(self.module, value) != narrow(self.module, field) {
+                let shown = |value: i64| hex_value(narrow(self.module, value));
                 return wrong(format!("a field from which the processor reads {}", shown(value)), shown(field));
             }
             known = true;

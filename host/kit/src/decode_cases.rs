@@ -3,6 +3,7 @@
 
 use super::decoding::{RowRule, Word};
 use super::edges::{POISON, step};
+use super::field::write;
 use super::fixture::Fixture;
 use super::group::Group;
 use super::oracle::Oracle;
@@ -54,10 +55,7 @@ fn prepare(fixture: &mut Fixture, instructions: u8, with: &[Word], at: u64, pois
             order::BIG if word.instruction => true,
             _ => big_data,
         };
-        let mut value = word.value.to_le_bytes()[..word.width].to_vec();
-        if big {
-            value.reverse();
-        }
+        let value = write(word.value, word.width, big);
         let start = usize::try_from(at.wrapping_add_signed(word.offset)).unwrap_or(usize::MAX);
         if let Some(place) = bytes.get_mut(start..).and_then(|rest| rest.get_mut(..word.width)) {
             place.copy_from_slice(&value);

@@ -2,7 +2,7 @@
 //! they lie.
 
 use super::encode::in_range;
-use super::field::Field;
+use super::field::{Field, read};
 use super::formula::{EntryContents, Formula, Letters};
 use super::indirection::undo_rounding;
 use super::places::Places;
@@ -13,7 +13,7 @@ use super::tables::substitute;
 use super::test_module::TestModule;
 use super::value::FieldValue;
 use super::value_source::half;
-use relobox_abi::{effect, pairing, row_flag};
+use relobox_abi::{effect, order, pairing, row_flag};
 use relobox_core::limits;
 use relobox_link::description::PluginRow;
 use relobox_link::guests::Plugin;
@@ -63,7 +63,10 @@ impl<'a> Side<'a> {
         for m in linked.made.iter().filter(|m| !m.text) {
             // Step by half a word, since entries may begin with a half word.
             for (i, bytes) in (0u64..).zip(m.contents.windows(width)).step_by(width / 2) {
-                words.entry(number(module, bytes)).or_default().push((m.address.wrapping_add(i), m.address));
+                words
+                    .entry(read(bytes, module.order == order::BIG))
+                    .or_default()
+                    .push((m.address.wrapping_add(i), m.address));
             }
         }
         Self { plugin, model, linked, places, words }
@@ -116,14 +119,6 @@ impl FieldContents<'_> {
         self.row.row.effect == effect::RELATIVE
             && in_range(self.row, value.rounded, module.class).0
             && (made ^ self.word) & !self.ambiguous(module.class) == 0
-    }
-}
-
-fn number(module: &TestModule, bytes: &[u8]) -> u64 {
-    let push = |word: u64, byte: &u8| word << 8 | u64::from(*byte);
-    match module.order {
-        relobox_abi::order::BIG => bytes.iter().fold(0, push),
-        _ => bytes.iter().rev().fold(0, push),
     }
 }
 

@@ -4,6 +4,8 @@
 //! letters, `let` names, bits `X[hi:lo]`, memory such as `i32(P + 4)`, the operators of Rust with Rust's precedence,
 //! and `a ? b : c`. Values are 64 bits wide and wrap around.
 
+use super::field::read;
+use super::formula;
 use relobox_abi::order;
 use relobox_core::limits;
 use std::collections::HashMap;
@@ -196,9 +198,7 @@ impl Context<'_> {
                     order::BIG if instruction => true,
                     _ => self.big,
                 };
-                let push = |word: u64, byte: &u8| word << 8 | u64::from(*byte);
-                let word = if big { bytes.iter().fold(0, push) } else { bytes.iter().rev().fold(0, push) };
-                word.cast_signed()
+                read(bytes, big).cast_signed()
             }
             Function::Mapped => i64::from((self.memory)(first.cast_unsigned(), 1).is_some()),
             Function::SignExtend => {
@@ -361,14 +361,12 @@ impl Parser<'_> {
     }
 }
 
+/// Reads a number as formulas write it, or with `0b`.
 fn number(word: &str) -> Option<i64> {
-    let plain = word.replace('_', "");
-    let parsed = match (plain.strip_prefix("0x"), plain.strip_prefix("0b")) {
-        (Some(hex), _) => u64::from_str_radix(hex, 16),
-        (_, Some(bits)) => u64::from_str_radix(bits, 2),
-        _ => plain.parse(),
-    };
-    parsed.ok().filter(|_| word.starts_with(|c: char| c.is_ascii_digit())).map(u64::cast_signed)
+    match word.strip_prefix("0b") {
+        Some(bits) => u64::from_str_radix(&bits.replace('_', ""), 2).ok().map(u64::cast_signed),
+        None => formula::number(word).filter(|_| word.starts_with(|c: char| c.is_ascii_digit())),
+    }
 }
 
 #[cfg(test)]

@@ -30,6 +30,17 @@ fn down(value: u64, bits: u8) -> u64 {
     value.checked_shr(bits.into()).unwrap_or(0)
 }
 
+/// Reads a word of at most 8 bytes.
+pub(crate) fn read(bytes: &[u8], big: bool) -> u64 {
+    let push = |word: u64, byte: &u8| word << 8 | u64::from(*byte);
+    if big { bytes.iter().fold(0, push) } else { bytes.iter().rev().fold(0, push) }
+}
+
+/// Returns the low `width` bytes of a word in memory order; `width` is at most 8.
+pub(crate) fn write(word: u64, width: usize, big: bool) -> Vec<u8> {
+    if big { word.to_be_bytes()[8 - width..].to_vec() } else { word.to_le_bytes()[..width].to_vec() }
+}
+
 impl<'a> Field<'a> {
     /// Makes the field of `row` for a module of byte order `data_order` (see [`order`]).
     #[must_use]
@@ -44,8 +55,7 @@ impl<'a> Field<'a> {
     #[must_use]
     pub(crate) fn word(&self, place: &[u8]) -> u64 {
         let Some(bytes) = place.get(..self.width) else { return 0 };
-        let push = |word, byte: &u8| up(word, 8) | u64::from(*byte);
-        let word = if self.big { bytes.iter().fold(0, push) } else { bytes.iter().rev().fold(0, push) };
+        let word = read(bytes, self.big);
         if self.halves { (word << 16 | word >> 16) & 0xffff_ffff } else { word }
     }
 

@@ -325,7 +325,8 @@ impl Reader<'_> {
     }
 }
 
-fn number(word: &str) -> Option<i64> {
+/// Reads a decimal number, or one with `0x`; `_` may stand in both.
+pub(crate) fn number(word: &str) -> Option<i64> {
     let plain = word.replace('_', "");
     match plain.strip_prefix("0x") {
         Some(hex) => u64::from_str_radix(hex, 16).ok().map(u64::cast_signed),

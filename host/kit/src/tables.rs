@@ -1,5 +1,6 @@
 //! Knowledge about a plugin's table letters, and access to the contents of tables.
 
+use super::field::write;
 use super::formula::{self, EntryContents, Formula, Letters};
 use super::run::{Linked, Made};
 use super::test_module::TestModule;
@@ -72,11 +73,7 @@ impl Tables {
 
 /// Encodes `value` as a word of the class in the module's byte order.
 pub(crate) fn word(module: &TestModule, value: u64) -> Vec<u8> {
-    let width = usize::from(module.class / 8);
-    match module.order {
-        order::BIG => value.to_be_bytes()[8 - width..].to_vec(),
-        _ => value.to_le_bytes()[..width].to_vec(),
-    }
+    write(value, usize::from(module.class / 8), module.order == order::BIG)
 }
 
 /// Returns the addresses of table words for which `holds` is true, each with the address of its table.

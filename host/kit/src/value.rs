@@ -61,7 +61,7 @@ fn is_plain(site: &Site<'_>) -> bool {
 }
 
 /// Sign-extends values of a 32-bit class from 32 bits.
-fn narrow(module: &TestModule, value: i64) -> i64 {
+pub(crate) fn narrow(module: &TestModule, value: i64) -> i64 {
     if module.class == 32 { i64::from(value as i32) } else { value }
 }
 
