@@ -4,8 +4,8 @@ use super::Arch;
 use super::erratum::{forbidden, safe_alignment};
 use super::types::*;
 use relobox_plugin::Architecture;
-use relobox_plugin::abi::{Machine, Symbol, fault, rule, symbol_flag};
-use relobox_plugin::testing::{Linked, Module};
+use relobox_plugin::abi::{Machine, Symbol, fault, order, rule, symbol_flag};
+use relobox_plugin::testing::{Linked, Module, words};
 
 const BASE: u64 = 0xffff_8000_0100_0000;
 const LITTLE: Machine = Arch::ABOUT.machines[0];
@@ -192,10 +192,6 @@ fn one(machine: Machine, kind: u32, at: u64, s: u64, a: i64, before: u64) -> Res
     m.link().map(|out| out.section(text).to_vec()).map_err(|faults| faults[0].fault.kind)
 }
 
-fn words(bytes: &[u8]) -> Vec<u32> {
-    bytes.chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect()
-}
-
 fn faults(m: Module<Arch>) -> Vec<u32> {
     m.link().unwrap_err().iter().map(|f| f.fault.kind).collect()
 }
@@ -334,7 +330,7 @@ fn the_got_can_be_named() {
     m.relocate(text, 8, R_AARCH64_GOTREL64, s, 1);
     m.relocate(text, 16, R_AARCH64_GOTREL32, s, -0x346);
     let out = m.link().unwrap();
-    assert_eq!(words(out.section(text)), [0x1_0000, 0, 0x346, 0, 0xffff_ffff, 0]);
+    assert_eq!(words(order::LITTLE, out.section(text)), [0x1_0000, 0, 0x346, 0, 0xffff_ffff, 0]);
     assert_eq!(out.synthetic[0].contents, [0; 8]);
 }
 
@@ -359,8 +355,8 @@ fn veneers_reach_everything() {
             let target = m.symbol("far", target - 4);
             m.relocate(text, 0, R_AARCH64_CALL26, target, 4);
             let out = m.link().unwrap();
-            assert_eq!(words(out.section(text)), [0x9400_0010]);
-            assert_eq!(words(&out.synthetic[0].contents), code);
+            assert_eq!(words(order::LITTLE, out.section(text)), [0x9400_0010]);
+            assert_eq!(words(order::LITTLE, &out.synthetic[0].contents), code);
         }
     }
     // Where no code can be.
@@ -385,10 +381,10 @@ fn one_veneer_for_one_target() {
     let out = m.link().unwrap();
     // far, near, far + 8
     assert_eq!(out.synthetic[0].contents.len(), 48);
-    assert_eq!(words(out.section(text)), [0x80, 0x87, 0x3fe, 2, 0x7c, 0x83]);
+    assert_eq!(words(order::LITTLE, out.section(text)), [0x80, 0x87, 0x3fe, 2, 0x7c, 0x83]);
     // What a word of data can say itself needs no veneer.
-    assert_eq!(words(out.section(other)), [0x40, 0x0fff_ff04]);
-    let veneers = words(&out.synthetic[0].contents);
+    assert_eq!(words(order::LITTLE, out.section(other)), [0x40, 0x0fff_ff04]);
+    let veneers = words(order::LITTLE, &out.synthetic[0].contents);
     assert_eq!((veneers[0], veneers[4], veneers[9]), (0x9008_0010, 0, 0x9100_2210));
 }
 
@@ -403,7 +399,7 @@ fn branches_use_a_veneer_only_beyond_their_reach() {
             m.relocate(text, 0, kind, s, 0);
             let out = m.link().unwrap();
             let expected = if direct { x >> 2 & 0x3ff_ffff } else { 4 };
-            assert_eq!(words(out.section(text)), [0xfc00_0000 | expected as u32], "{x:#x}");
+            assert_eq!(words(order::LITTLE, out.section(text)), [0xfc00_0000 | expected as u32], "{x:#x}");
             assert_eq!(out.synthetic[0].contents.iter().all(|b| *b == 0), direct);
         }
     }
@@ -414,7 +410,7 @@ fn branches_use_a_veneer_only_beyond_their_reach() {
         m.synthetic_at(BASE + 16);
         let s = m.symbol("s", BASE.wrapping_add_signed(x));
         m.relocate(text, 0, R_AARCH64_PLT32, s, 0);
-        assert_eq!(words(m.link().unwrap().section(text)), [after]);
+        assert_eq!(words(order::LITTLE, m.link().unwrap().section(text)), [after]);
     }
 }
 
@@ -446,13 +442,13 @@ fn calls_to_nobody_go_on() {
     m.relocate(text, 4, R_AARCH64_JUMP26, weak, 0);
     m.relocate(text, 8, R_AARCH64_ABS64, weak, 0);
     let out = m.link().unwrap();
-    assert_eq!(words(out.section(text)), [0x9400_0001, 0x1400_0001, 0, 0]);
+    assert_eq!(words(order::LITTLE, out.section(text)), [0x9400_0001, 0x1400_0001, 0, 0]);
     // One that somebody defines is like any other.
     let mut m = Module::<Arch>::new();
     let text = m.section(".text", BASE, &[0, 0, 0, 0x94]);
     let weak = m.raw_symbol(Symbol { info: 0x20, flags, ..Default::default() }, "weak", BASE + 0x100);
     m.relocate(text, 0, R_AARCH64_CALL26, weak, 0);
-    assert_eq!(words(m.link().unwrap().section(text)), [0x9400_0040]);
+    assert_eq!(words(order::LITTLE, m.link().unwrap().section(text)), [0x9400_0040]);
 }
 
 const ADRP_X3: [u8; 4] = [0x03, 0, 0, 0x90];
@@ -473,7 +469,7 @@ fn erratum(input: u64, target: u64, kind: u32) -> Linked {
 #[test]
 fn erratum_843419_is_mended_where_asked() {
     for kind in [R_AARCH64_ADR_PREL_PG_HI21, R_AARCH64_ADR_PREL_PG_HI21_NC] {
-        let place = |out: &Linked| words(out.section(1))[0xff8 / 4];
+        let place = |out: &Linked| words(order::LITTLE, out.section(1))[0xff8 / 4];
         // adrp x3, +0x5000 as long as nobody asks.
         let out = erratum(0, BASE + 0x5678, kind);
         assert_eq!((place(&out), out.synthetic.len()), (0xb000_0023, 0));
@@ -485,12 +481,12 @@ fn erratum_843419_is_mended_where_asked() {
         assert_eq!(place(&out), 0x107f_8043);
         let out = erratum(1, BASE + 0x10_1000, kind);
         assert_eq!(place(&out), 0x1400_0402);
-        assert_eq!(words(&out.synthetic[0].contents), [0xf000_07e3, 0x17ff_fbfe, 0, 0]);
+        assert_eq!(words(order::LITTLE, &out.synthetic[0].contents), [0xf000_07e3, 0x17ff_fbfe, 0, 0]);
         assert_eq!(out.alignments, []);
     }
     // The GOT is reached by adrp, too: its page is BASE + 0x2000, next to the reserved veneer.
     let out = erratum(1, BASE, R_AARCH64_ADR_GOT_PAGE);
-    assert_eq!(words(out.section(1))[0xff8 / 4], 0x1000_8043);
+    assert_eq!(words(order::LITTLE, out.section(1))[0xff8 / 4], 0x1000_8043);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use super::types::*;
 use super::*;
 use relobox_plugin::abi::{NONE, Symbol};
-use relobox_plugin::testing::{Linked, Module, kinds};
+use relobox_plugin::testing::{Linked, Module, kinds, words};
 use relobox_plugin::{Architecture, Finding};
 
 const TEXT: u64 = 0xffff_fffc_0001_0000;
@@ -19,16 +19,12 @@ fn module(words: &[u32]) -> (Module<Arch>, u32) {
     (m, text)
 }
 
-fn words(bytes: &[u8]) -> Vec<u32> {
-    bytes.chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect()
-}
-
 /// One relocation at the first of these words.
 fn one(kind: u32, value: u64, addend: i64, before: &[u32]) -> Result<Vec<u32>, Vec<Finding>> {
     let (mut m, text) = module(before);
     let symbol = m.symbol("there", value);
     m.relocate(text, 0, kind, symbol, addend);
-    m.link().map(|out| words(out.section(text)))
+    m.link().map(|out| words(order::LITTLE, out.section(text)))
 }
 
 fn value_of(found: &[Finding]) -> (u32, i64) {
@@ -49,7 +45,7 @@ fn gp_is_made_from_the_address_of_the_ldah() {
         let (mut m, text) = module(&before);
         m.relocate(text, first as u64, R_ALPHA_GPDISP, 0, second as i64 - first as i64);
         let out = m.link().unwrap();
-        let made = words(out.section(text));
+        let made = words(order::LITTLE, out.section(text));
         assert_eq!(sum(made[first / 4], made[second / 4]), (GP - TEXT) as i64 - first as i64);
         assert_eq!((made[first / 4] >> 16, made[second / 4] >> 16), (LDAH_GP >> 16, LDA_GP >> 16));
         let window = relobox_plugin::abi::Window { relocation: 0, len: 4, offset: second as u64 };
@@ -65,7 +61,7 @@ fn gpdisp(distance: i64, held: i64) -> Result<i64, (u32, i64)> {
     let (mut m, text) = module(&[LDAH_GP | u32::from(high), LDA_GP | u32::from(held as u16)]);
     m.synthetic_at(TEXT.wrapping_add_signed(distance - 0x8000));
     m.relocate(text, 0, R_ALPHA_GPDISP, 0, 4);
-    let linked = m.link().map(|out| words(out.section(text)));
+    let linked = m.link().map(|out| words(order::LITTLE, out.section(text)));
     linked.map(|made| sum(made[0], made[1])).map_err(|found| value_of(&found))
 }
 
@@ -113,7 +109,7 @@ fn a_slot_is_of_symbol_and_addend() {
     let out = out.unwrap();
     let table = &out.synthetic[0];
     assert_eq!((table.name, table.address, table.contents.len()), (".relobox.got", MADE, 5 * 8));
-    for (word, (symbol, addend)) in words(out.section(text)).iter().zip(of) {
+    for (word, (symbol, addend)) in words(order::LITTLE, out.section(text)).iter().zip(of) {
         assert_eq!(word >> 16, 0xa77d);
         let at = GP.wrapping_add_signed((*word as i16).into()) - MADE;
         let slot = u64::from_le_bytes(table.contents[at as usize..][..8].try_into().unwrap());
@@ -125,7 +121,7 @@ fn a_slot_is_of_symbol_and_addend() {
 fn gp_reaches_8192_slots() {
     let of: Vec<(usize, i64)> = (0..8193).map(|i| (i, 0)).collect();
     let (out, text, _) = literals(&of[..8192], 8192);
-    assert_eq!(words(out.unwrap().section(text))[8191], 0xa77d_7ff8);
+    assert_eq!(words(order::LITTLE, out.unwrap().section(text))[8191], 0xa77d_7ff8);
     let (found, ..) = literals(&of, 8193);
     assert_eq!(value_of(&found.unwrap_err()), (fault::OUT_OF_RANGE, 0x8000));
 }
@@ -137,7 +133,7 @@ fn halves_of_a_distance_from_gp_add_up() {
         let symbol = m.symbol("near", GP.wrapping_add_signed(distance - 4));
         m.relocate(text, 0, R_ALPHA_GPRELHIGH, symbol, 4);
         m.relocate(text, 4, R_ALPHA_GPRELLOW, symbol, 4);
-        let made = words(m.link().unwrap().section(text));
+        let made = words(order::LITTLE, m.link().unwrap().section(text));
         assert_eq!(sum(made[0], made[1]), distance);
     }
     for (kind, outside) in [
@@ -161,7 +157,7 @@ fn bsr(other: u8, flags: u16, section: u32) -> Result<u32, (u32, i64)> {
     let symbol = Symbol { section, other, flags, info: 0x12, ..Default::default() };
     let symbol = m.raw_symbol(symbol, "f", TEXT + 0x100);
     m.relocate(text, 0, R_ALPHA_BRSGP, symbol, 0);
-    m.link().map(|out| words(out.section(text))[0]).map_err(|found| value_of(&found))
+    m.link().map(|out| words(order::LITTLE, out.section(text))[0]).map_err(|found| value_of(&found))
 }
 
 #[test]

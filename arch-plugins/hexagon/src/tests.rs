@@ -3,31 +3,23 @@
 
 use super::*;
 use relobox_plugin::abi::fault;
-use relobox_plugin::testing::{Module, kinds};
+use relobox_plugin::testing::{Module, bytes, kinds, words};
 use relobox_plugin::{Architecture as _, Finding};
 use types::*;
 
 const BASE: u64 = 0xe000_0000;
 const TABLE: u64 = 0xe010_0000;
 
-fn bytes(words: &[u32]) -> Vec<u8> {
-    words.iter().flat_map(|word| word.to_le_bytes()).collect()
-}
-
-fn words(bytes: &[u8]) -> Vec<u32> {
-    bytes.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect()
-}
-
 /// Links words at [`BASE`] with relocations: offset, type, the symbol's value, addend. Tables are at [`TABLE`].
 fn link(before: &[u32], relocations: &[(u64, u32, u64, i64)]) -> Result<Vec<u32>, Vec<Finding>> {
     let mut m = Module::<Arch>::new();
     m.synthetic_at(TABLE);
-    let text = m.section(".text", BASE, &bytes(before));
+    let text = m.section(".text", BASE, &bytes(order::LITTLE, before));
     for (at, kind, s, addend) in relocations {
         let symbol = m.symbol("s", *s);
         m.relocate(text, *at, *kind, symbol, *addend);
     }
-    m.link().map(|linked| words(linked.section(text)))
+    m.link().map(|linked| words(order::LITTLE, linked.section(text)))
 }
 
 fn one(kind: u32, insn: u32, s: u64, addend: i64) -> Result<u32, Vec<Finding>> {
@@ -188,16 +180,16 @@ fn a_call_goes_through_a_stub_where_it_must() {
             let target = BASE.wrapping_add(s) & 0xffff_ffff;
             let mut m = Module::<Arch>::new();
             m.synthetic_at(TABLE);
-            let text = m.section(".text", BASE, &bytes(&[0, 0x5a00_c000]));
+            let text = m.section(".text", BASE, &bytes(order::LITTLE, &[0, 0x5a00_c000]));
             let symbol = m.symbol("s", target - 0x10);
             m.relocate(text, 4, kind, symbol, 0x14);
             let out = m.link().unwrap();
-            let call = words(out.section(text))[1];
+            let call = words(order::LITTLE, out.section(text))[1];
             let distance = ((call >> 1 & 0x1fff | (call >> 16 & 0x1ff) << 13) << 10) as i32 >> 8;
             let to = (BASE + 4).wrapping_add_signed(distance.into());
             if through {
                 assert_eq!(to, TABLE);
-                let stub = words(&out.synthetic[0].contents);
+                let stub = words(order::LITTLE, &out.synthetic[0].contents);
                 assert_eq!((stub[0] & 0xf000_c000, stub[1] & 0xffff_ff81), (0x4000, 0x5800_c000));
                 let distance = (stub[0] & 0x3fff) << 6 | (stub[0] >> 16 & 0xfff) << 20 | stub[1] >> 1 & 0x3f;
                 assert_eq!((TABLE as u32).wrapping_add(distance), target as u32 + 4);
@@ -217,20 +209,23 @@ fn position_independent_code() {
     let text = m.section(
         ".text",
         BASE,
-        &bytes(&[
-            0x4000,
-            0x6a49_c018, // r24 = add(pc,##_GLOBAL_OFFSET_TABLE_@PCREL)
-            0x4000,
-            0x9198_c000, // r0 = memw(r24+##jiffies@GOT)
-            0x4000,
-            0x9198_c001, // r1 = memw(r24+##loops@GOT)
-            0x4000,
-            0xb018_c002, // r2 = add(r24,##loops@GOTREL)
-            0x7223_4000,
-            0x7124_c000, // r3.h = #HI(loops@GOTREL); r4.l = #LO(loops@GOTREL)
-            0,
-            0, // .word loops@GOT, loops@GOTREL
-        ]),
+        &bytes(
+            order::LITTLE,
+            &[
+                0x4000,
+                0x6a49_c018, // r24 = add(pc,##_GLOBAL_OFFSET_TABLE_@PCREL)
+                0x4000,
+                0x9198_c000, // r0 = memw(r24+##jiffies@GOT)
+                0x4000,
+                0x9198_c001, // r1 = memw(r24+##loops@GOT)
+                0x4000,
+                0xb018_c002, // r2 = add(r24,##loops@GOTREL)
+                0x7223_4000,
+                0x7124_c000, // r3.h = #HI(loops@GOTREL); r4.l = #LO(loops@GOTREL)
+                0,
+                0, // .word loops@GOT, loops@GOTREL
+            ],
+        ),
     );
     let jiffies = m.symbol("jiffies", 0xc012_3450);
     let loops = m.symbol("loops", 0xe012_3460);
@@ -252,13 +247,13 @@ fn position_independent_code() {
         m.relocate(text, at, kind, symbol, addend);
     }
     let out = m.link().unwrap();
-    let w = words(out.section(text));
+    let w = words(order::LITTLE, out.section(text));
     let upper = |word: u32| (word & 0x3fff) << 6 | (word >> 16 & 0xfff) << 20;
     let slot = |i: usize| upper(w[i]) | w[i + 1] >> 5 & 0x3f;
     assert_eq!(upper(w[0]) | w[1] >> 7 & 0x3f, (TABLE - BASE) as u32);
     assert_eq!([slot(2), slot(4), slot(6)], [0, 4, 0x2_3460]);
     assert_eq!(w[8..], [0x7223_4002, 0x7124_f460, 4, 0x2_3460]);
-    assert_eq!(words(&out.synthetic[0].contents), [0xc012_3450, 0xe012_3460]);
+    assert_eq!(words(order::LITTLE, &out.synthetic[0].contents), [0xc012_3450, 0xe012_3460]);
 }
 
 #[test]

@@ -2,37 +2,25 @@
 
 use super::*;
 use relobox_plugin::abi::fault;
-use relobox_plugin::testing::{Module, kinds};
+use relobox_plugin::testing::{Module, bytes, kinds, words};
 use relobox_plugin::{Architecture as _, Finding};
 use types::*;
 
 const BASE: u64 = 0xf000_0000;
 const TABLE: u64 = 0xf010_0000;
 
-fn bytes(big: bool, words: &[u32]) -> Vec<u8> {
-    words.iter().flat_map(|word| if big { word.to_be_bytes() } else { word.to_le_bytes() }).collect()
-}
-
-fn words(big: bool, bytes: &[u8]) -> Vec<u32> {
-    let word = |word: &[u8]| {
-        if big { u32::from_be_bytes(word.try_into().unwrap()) } else { u32::from_le_bytes(word.try_into().unwrap()) }
-    };
-    bytes.chunks_exact(4).map(word).collect()
-}
-
 /// Links words at [`BASE`] with relocations: offset, type, the symbol's value, addend. Tables are at [`TABLE`].
 /// Both byte orders, and both numbers of the machine, must give the same.
 fn link(before: &[u32], relocations: &[(u64, u32, u64, i64)]) -> Result<Vec<u32>, Vec<Finding>> {
     let of = |machine: &Machine| {
-        let big = machine.order == order::BIG;
         let mut m = Module::<Arch>::for_machine(*machine);
         m.synthetic_at(TABLE);
-        let text = m.section(".text", BASE, &bytes(big, before));
+        let text = m.section(".text", BASE, &bytes(machine.order, before));
         for (at, kind, s, addend) in relocations {
             let symbol = m.symbol("s", *s);
             m.relocate(text, *at, *kind, symbol, *addend);
         }
-        m.link().map(|linked| words(big, linked.section(text)))
+        m.link().map(|linked| words(machine.order, linked.section(text)))
     };
     let first = of(&Arch::ABOUT.machines[0]);
     for machine in &Arch::ABOUT.machines[1..] {
@@ -98,7 +86,7 @@ fn position_independent_code() {
             0x3074_0000, // addik r3, r20, loops@GOTOFF
             0,           // .word loops@GOTOFF
         ];
-        let text = m.section(".text", BASE, &bytes(big, &before));
+        let text = m.section(".text", BASE, &bytes(machine.order, &before));
         let table = m.symbol("_GLOBAL_OFFSET_TABLE_", 0);
         let jiffies = m.symbol("jiffies", 0xc012_3450);
         let loops = m.symbol("loops", 0xf002_3460);
@@ -108,11 +96,11 @@ fn position_independent_code() {
         m.relocate(text, 28, R_MICROBLAZE_GOTOFF_64, loops, 0);
         m.relocate(text, 36, R_MICROBLAZE_GOTOFF_32, loops, 0);
         let out = m.link().unwrap();
-        let w = words(big, out.section(text));
+        let w = words(machine.order, out.section(text));
         let pair = |i: usize| w[i] << 16 | w[i + 1] & 0xffff;
         // r20 holds the address of mfs, which is 8 before what the distance counts from.
         assert_eq!(BASE as u32 + pair(1), TABLE as u32);
-        let slots = words(big, &out.synthetic[0].contents);
+        let slots = words(machine.order, &out.synthetic[0].contents);
         assert_eq!([slots[pair(3) as usize / 4], slots[pair(5) as usize / 4]], [0xc012_3450, 0xf002_3464]);
         assert_eq!([pair(7), w[9]], [0xfff2_3460; 2]);
     }

@@ -4,22 +4,12 @@
 use super::types::*;
 use super::*;
 use relobox_plugin::abi::rule;
-use relobox_plugin::testing::{Module, kinds};
+use relobox_plugin::testing::{Module, bytes, kinds, words};
 use relobox_plugin::{Architecture, Finding};
 
 const BASE: u64 = 0xffff_ffff_c000_1000;
 const ORDERS: [u8; 2] = [order::LITTLE, order::BIG];
 const EVERY: [(u8, u8); 4] = [(64, order::LITTLE), (64, order::BIG), (32, order::LITTLE), (32, order::BIG)];
-
-fn bytes(order: u8, words: &[u32]) -> Vec<u8> {
-    words.iter().flat_map(|w| if order == order::BIG { w.to_be_bytes() } else { w.to_le_bytes() }).collect()
-}
-
-fn words(order: u8, bytes: &[u8]) -> Vec<u32> {
-    let word = |c: &[u8]| c.try_into().unwrap();
-    let read = |c| if order == order::BIG { u32::from_be_bytes(word(c)) } else { u32::from_le_bytes(word(c)) };
-    bytes.chunks_exact(4).map(read).collect()
-}
 
 /// A double word, as two words in the byte order of the data.
 fn halves(order: u8, double: u64) -> [u32; 2] {

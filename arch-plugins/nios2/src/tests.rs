@@ -2,31 +2,23 @@
 
 use super::*;
 use relobox_plugin::abi::fault;
-use relobox_plugin::testing::{Module, kinds};
+use relobox_plugin::testing::{Module, bytes, kinds, words};
 use relobox_plugin::{Architecture as _, Finding};
 use types::*;
 
 const BASE: u64 = 0xc800_0000;
 const TABLE: u64 = 0xc810_0000;
 
-fn bytes(words: &[u32]) -> Vec<u8> {
-    words.iter().flat_map(|word| word.to_le_bytes()).collect()
-}
-
-fn words(bytes: &[u8]) -> Vec<u32> {
-    bytes.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect()
-}
-
 /// Links words at [`BASE`] with relocations: offset, type, the symbol's value, addend. Tables are at [`TABLE`].
 fn link(before: &[u32], relocations: &[(u64, u32, u64, i64)]) -> Result<Vec<u32>, Vec<Finding>> {
     let mut m = Module::<Arch>::new();
     m.synthetic_at(TABLE);
-    let text = m.section(".text", BASE, &bytes(before));
+    let text = m.section(".text", BASE, &bytes(order::LITTLE, before));
     for (at, kind, s, addend) in relocations {
         let symbol = m.symbol("s", *s);
         m.relocate(text, *at, *kind, symbol, *addend);
     }
-    m.link().map(|linked| words(linked.section(text)))
+    m.link().map(|linked| words(order::LITTLE, linked.section(text)))
 }
 
 fn one(kind: u32, insn: u32, s: u64, addend: i64) -> Result<u32, Vec<Finding>> {
@@ -112,16 +104,16 @@ fn a_call_stays_in_its_segment_or_goes_through_a_stub() {
     for (s, through) in [(0xc000_0000_u64, false), (0xcfff_fffc, false), (0xbfff_fffc, true), (0xd000_8000, true)] {
         let mut m = Module::<Arch>::new();
         m.synthetic_at(TABLE);
-        let text = m.section(".text", BASE, &bytes(&[0x0000_0000, 0x0000_0000]));
+        let text = m.section(".text", BASE, &bytes(order::LITTLE, &[0x0000_0000, 0x0000_0000]));
         let symbol = m.symbol("s", s - 0x10);
         m.relocate(text, 4, R_NIOS2_CALL26, symbol, 0x10);
         let out = m.link().unwrap();
-        let to = (u64::from(words(out.section(text))[1] >> 6) << 2) | 0xc000_0000;
+        let to = (u64::from(words(order::LITTLE, out.section(text))[1] >> 6) << 2) | 0xc000_0000;
         if through {
             assert_eq!(to, TABLE);
             let (upper, lower) = ((s + 0x8000) as u32 >> 16, s as u32 & 0xffff);
             let stub = [0x0040_0034 | upper << 6, 0x0840_0004 | lower << 6, 0x0800_683a];
-            assert_eq!(words(&out.synthetic[0].contents), stub);
+            assert_eq!(words(order::LITTLE, &out.synthetic[0].contents), stub);
         } else {
             assert_eq!(to, s);
         }
@@ -152,7 +144,7 @@ fn position_independent_code() {
         0x18c0_0004, // orhi r3, r0, %gotoff_hiadj(loops); addi r3, r3, %gotoff_lo(loops)
         0,           // .word %gotoff(loops)
     ];
-    let text = m.section(".text", BASE, &bytes(&before));
+    let text = m.section(".text", BASE, &bytes(order::LITTLE, &before));
     let table = m.symbol("_gp_got", 0);
     let jiffies = m.symbol("jiffies", 0xc012_3450);
     let loops = m.symbol("loops", 0xc813_9464);
@@ -171,12 +163,12 @@ fn position_independent_code() {
     ];
     all.iter().for_each(|(at, kind, symbol, addend)| m.relocate(text, *at, *kind, *symbol, *addend));
     let out = m.link().unwrap();
-    let w = words(out.section(text));
+    let w = words(order::LITTLE, out.section(text));
     let field = |i: usize| w[i] >> 6 & 0xffff;
     assert_eq!((field(1) << 16).wrapping_add_signed((field(2) as i16).into()), (TABLE - BASE - 4) as u32);
     assert_eq!([3, 4, 5, 6, 7, 8, 9, 10].map(field), [0, 4, 0, 4, 0, 4, 4, 0x9464]);
     assert_eq!(w[11], 0x3_9464);
-    assert_eq!(words(&out.synthetic[0].contents), [0xc012_3450, 0xc813_9464]);
+    assert_eq!(words(order::LITTLE, &out.synthetic[0].contents), [0xc012_3450, 0xc813_9464]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use relobox_plugin::abi::{Symbol, fault};
-use relobox_plugin::testing::{Module, kinds};
+use relobox_plugin::testing::{Module, kinds, words};
 use relobox_plugin::{Finding, Synthetic};
 use types::*;
 
@@ -17,11 +17,7 @@ fn link(insn: u32, kind: u32, s: u64, addend: i64) -> Result<u32, Vec<Finding>> 
     let text = m.section(".text", BASE, &insn.to_be_bytes());
     let symbol = m.symbol("s", s);
     m.relocate(text, 0, kind, symbol, addend);
-    Ok(words(m.link()?.section(text))[0])
-}
-
-fn words(bytes: &[u8]) -> Vec<u32> {
-    bytes.chunks(4).map(|w| u32::from_be_bytes(w.try_into().unwrap())).collect()
+    Ok(words(order::BIG, m.link()?.section(text))[0])
 }
 
 fn doubles(bytes: &[u8]) -> Vec<u64> {
@@ -81,8 +77,8 @@ fn an_undefined_function_is_called_by_its_descriptor() {
         // ldil L's, %r1; ldo R's(%r1), %r1; ldd 16(%r1), %r1; bve,n (%r1)   (as)
         [0x2022_6246, 0x3421_0cf0, 0x5021_0020, 0xe820_d002],
     ];
-    assert_eq!(words(&stubs.contents), expected.concat());
-    for (n, call) in words(linked.section(text)).into_iter().enumerate() {
+    assert_eq!(words(order::BIG, &stubs.contents), expected.concat());
+    for (n, call) in words(order::BIG, linked.section(text)).into_iter().enumerate() {
         let distance = BRANCH22.addend(&call.to_be_bytes(), true);
         assert_eq!(BASE + 4 * n as u64 + 8 + distance as u64, stubs.address + 16 * n as u64);
     }
@@ -99,9 +95,9 @@ fn a_call_of_another_section_has_a_stub_that_keeps_the_pointer() {
     m.relocate(text, 4, R_PARISC_PCREL22F, near, 0);
     let linked = m.link().unwrap();
     // ldil L's, %r1; ldo R's(%r1), %r1; bve,n (%r1); nop   (as)
-    assert_eq!(words(&linked.synthetic[0].contents), [0x2022_6246, 0x3421_0cf0, 0xe820_d002, 0x0800_0240]);
+    assert_eq!(words(order::BIG, &linked.synthetic[0].contents), [0x2022_6246, 0x3421_0cf0, 0xe820_d002, 0x0800_0240]);
     assert_eq!(linked.synthetic.len(), 1);
-    assert_eq!(words(linked.section(text))[1], 0xebff_bfed);
+    assert_eq!(words(order::BIG, linked.section(text))[1], 0xebff_bfed);
 }
 
 #[test]
@@ -139,7 +135,7 @@ fn slots_are_found_from_the_pointer() {
     m.relocate(text, 8, R_PARISC_LTOFF_FPTR14R, symbols[299], 0);
     let linked = m.link().unwrap();
     // 0x958: addil L'0x800, %dp; ldd 0x158(%r1), %r3; ldo 0x158(%r1), %r1
-    assert_eq!(words(linked.section(text)), [0x2b60_1000, 0x5023_02b0, 0x3421_02b0]);
+    assert_eq!(words(order::BIG, linked.section(text)), [0x2b60_1000, 0x5023_02b0, 0x3421_02b0]);
 }
 
 #[test]
@@ -151,7 +147,7 @@ fn an_absolute_symbol_is_code_and_no_descriptor() {
     let flags = symbol_flag::ABSOLUTE;
     let symbol = m.raw_symbol(Symbol { value: BASE + 8, flags, ..Symbol::default() }, "", BASE + 8);
     m.relocate(text, 0, R_PARISC_PCREL22F, symbol, 0);
-    assert_eq!(words(m.link().unwrap().section(text)), [0xe800_a000]);
+    assert_eq!(words(order::BIG, m.link().unwrap().section(text)), [0xe800_a000]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::types::*;
 use super::*;
 use relobox_plugin::abi::fault;
-use relobox_plugin::testing::{Module, hostile_records_are_faults, kinds, misplaced_words_are_outside};
+use relobox_plugin::testing::{Module, bytes, hostile_records_are_faults, kinds, misplaced_words_are_outside, words};
 use relobox_plugin::{Architecture as _, Finding};
 
 const TEXT: u64 = 0xb000_0000;
@@ -11,19 +11,6 @@ const TEXT: u64 = 0xb000_0000;
 const MADE: u64 = 0xb000_4000;
 const BIG: Machine = Arch::ABOUT.machines[0];
 const LITTLE: Machine = Arch::ABOUT.machines[1];
-
-fn bytes(machine: Machine, words: &[u32]) -> Vec<u8> {
-    let one = |w: &u32| if machine.order == order::BIG { w.to_be_bytes() } else { w.to_le_bytes() };
-    words.iter().flat_map(one).collect()
-}
-
-fn words(machine: Machine, bytes: &[u8]) -> Vec<u32> {
-    let one = |b: &[u8]| {
-        let b = b.try_into().unwrap();
-        if machine.order == order::BIG { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) }
-    };
-    bytes.chunks_exact(4).map(one).collect()
-}
 
 /// Where the half of an instruction is that starts at `at`.
 fn half(machine: Machine, at: u64) -> u64 {
@@ -34,12 +21,12 @@ fn half(machine: Machine, at: u64) -> u64 {
 fn link(machine: Machine, insn: u32, kind: u32, s: u64, addend: i64) -> Result<u32, (u32, i64)> {
     let mut m = Module::<Arch>::for_machine(machine);
     m.synthetic_at(MADE);
-    let text = m.section(".text", TEXT, &bytes(machine, &[!0, insn, !0]));
+    let text = m.section(".text", TEXT, &bytes(machine.order, &[!0, insn, !0]));
     let symbol = m.symbol("s", s);
     let whole = matches!(Arch::ABOUT.rows.iter().find(|r| r.kind == kind), Some(row) if row.width == 4);
     m.relocate(text, if whole { 4 } else { half(machine, 4) }, kind, symbol, addend);
     let out = m.link().map_err(|findings: Vec<Finding>| (findings[0].fault.kind, findings[0].fault.value))?;
-    let made = words(machine, out.section(text));
+    let made = words(machine.order, out.section(text));
     assert_eq!((made[0], made[2]), (!0, !0));
     Ok(made[1])
 }
@@ -90,14 +77,14 @@ fn short_numbers_have_ranges() {
 fn call(machine: Machine, insn: u32, kind: u32, s: u64, addend: i64) -> (u64, Vec<u32>) {
     let mut m = Module::<Arch>::for_machine(machine);
     m.synthetic_at(MADE);
-    let text = m.section(".text", TEXT, &bytes(machine, &[insn]));
+    let text = m.section(".text", TEXT, &bytes(machine.order, &[insn]));
     let symbol = m.symbol("printk", s);
     m.relocate(text, 0, kind, symbol, addend);
     let out = m.link().unwrap();
-    let made = words(machine, out.section(text))[0];
+    let made = words(machine.order, out.section(text))[0];
     let bits = if insn >> 26 == 18 { 26 } else { 16 };
     let distance = Value(i64::from(made & if bits == 26 { 0x3ff_fffc } else { 0xfffc })).sign_extend(bits);
-    (TEXT.wrapping_add_signed(distance.0), words(machine, &out.synthetic[0].contents))
+    (TEXT.wrapping_add_signed(distance.0), words(machine.order, &out.synthetic[0].contents))
 }
 
 #[test]
@@ -143,7 +130,7 @@ fn one_entry_for_one_target() {
     }
     let out = m.link().unwrap();
     let ends: Vec<_> =
-        (0..).zip(words(BIG, out.section(text))).map(|(i, w)| TEXT + 4 * i + u64::from(w & 0x3ff_fffc)).collect();
+        (0..).zip(words(BIG.order, out.section(text))).map(|(i, w)| TEXT + 4 * i + u64::from(w & 0x3ff_fffc)).collect();
     assert_eq!(ends, [0, 16, 0, 32, 16].map(|at| MADE + at));
     assert_eq!((out.synthetic[0].name, out.synthetic[0].contents.len()), (".relobox.plt", 48));
 }
@@ -180,7 +167,7 @@ fn hints_go_by_the_direction_of_the_branch() {
     let text = m.section(".text", TEXT, &[0x41, 0x82, 0, 0]);
     let symbol = m.symbol("s", 0xc000_0000);
     m.relocate(text, 0, R_PPC_REL14_BRTAKEN, symbol, 0);
-    assert_eq!(words(BIG, m.link().unwrap().section(text)), [0x4182_f000]);
+    assert_eq!(words(BIG.order, m.link().unwrap().section(text)), [0x4182_f000]);
 }
 
 #[test]
@@ -195,7 +182,7 @@ fn the_table_has_slots_for_data_and_for_calls() {
             0x818c_0000, // lwz r12, second@plt@l(r12)
             0x3fde_0000, // addis r30, r30, (_GLOBAL_OFFSET_TABLE_ - .)@ha
         ];
-        let text = m.section(".text", TEXT, &bytes(machine, &code));
+        let text = m.section(".text", TEXT, &bytes(machine.order, &code));
         let (first, second) = (m.symbol("first", 0xc000_1234), m.symbol("second", 0xc000_5678));
         let table = m.symbol("_GLOBAL_OFFSET_TABLE_", 0);
         let at = |i: u64| half(machine, 4 * i);
@@ -205,9 +192,9 @@ fn the_table_has_slots_for_data_and_for_calls() {
         m.relocate(text, at(3), R_PPC_PLT16_LO, second, 0x8000);
         m.relocate(text, at(4), R_PPC_REL16_HA, table, at(4) as i64);
         let out = m.link().unwrap();
-        assert_eq!(words(machine, &out.synthetic[0].contents), [0xc000_1234, 0xc000_5678]);
+        assert_eq!(words(machine.order, &out.synthetic[0].contents), [0xc000_1234, 0xc000_5678]);
         // A whole address needs no base register.
-        let made = words(machine, out.section(text));
+        let made = words(machine.order, out.section(text));
         assert_eq!(made, [0x813e_0000, 0x3d3e_0000, 0x3d80_b000, 0x818c_4004, 0x3fde_0000]);
     }
 }
@@ -216,7 +203,7 @@ fn the_table_has_slots_for_data_and_for_calls() {
 fn code_in_the_table_is_refused() {
     let mut m = Module::<Arch>::new();
     m.synthetic_at(MADE);
-    let text = m.section(".text", TEXT, &bytes(BIG, &[0x4800_0001; 2]));
+    let text = m.section(".text", TEXT, &bytes(BIG.order, &[0x4800_0001; 2]));
     let (table, label) = (m.symbol("_GLOBAL_OFFSET_TABLE_", 0), m.label(text, 8));
     m.relocate(text, 0, R_PPC_LOCAL24PC, label, 0);
     m.relocate(text, 4, R_PPC_LOCAL24PC, table, -4);

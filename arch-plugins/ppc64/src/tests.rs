@@ -1,6 +1,6 @@
 use super::*;
 use relobox_plugin::abi::{Symbol, symbol_flag};
-use relobox_plugin::testing::{Linked, Module};
+use relobox_plugin::testing::{Linked, Module, bytes, words};
 use relobox_plugin::{Architecture, Finding, needs};
 
 const TEXT: u64 = 0xc008_0000_0010_0000;
@@ -89,19 +89,6 @@ fn before(i: usize, kind: u32) -> [u32; 4] {
     words
 }
 
-fn bytes(machine: Machine, words: &[u32]) -> Vec<u8> {
-    let one = |w: &u32| if machine.order == order::BIG { w.to_be_bytes() } else { w.to_le_bytes() };
-    words.iter().flat_map(one).collect()
-}
-
-fn words(machine: Machine, bytes: &[u8]) -> Vec<u32> {
-    let one = |b: &[u8]| {
-        let b = b.try_into().unwrap();
-        if machine.order == order::BIG { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) }
-    };
-    bytes.chunks_exact(4).map(one).collect()
-}
-
 /// A symbol that somebody has given its value: called directly.
 fn absolute(m: &mut Module<Arch>, value: u64) -> u32 {
     m.raw_symbol(Symbol { info: 0x10, flags: symbol_flag::ABSOLUTE, value, ..Default::default() }, "", value)
@@ -117,7 +104,7 @@ fn bytes_are_those_of_ld() {
     for machine in [LITTLE, BIG] {
         let mut m = Module::<Arch>::for_machine(machine);
         let text: Vec<_> = GOLDEN.iter().enumerate().flat_map(|(i, g)| before(i, g.0)).collect();
-        let text = m.section(".text", TEXT, &bytes(machine, &text));
+        let text = m.section(".text", TEXT, &bytes(machine.order, &text));
         m.section(".toc", TOCS, &[0; 8]);
         for (i, (kind, value, addend, ..)) in (0..).zip(GOLDEN) {
             let symbol = absolute(&mut m, value);
@@ -140,11 +127,11 @@ fn fault_of(found: &[Finding]) -> (u32, i64) {
 /// One relocation in the first of four words.
 fn one(machine: Machine, kind: u32, value: u64, before: [u32; 4]) -> Result<Vec<u32>, (u32, i64)> {
     let mut m = Module::<Arch>::for_machine(machine);
-    let text = m.section(".text", TEXT, &bytes(machine, &before));
+    let text = m.section(".text", TEXT, &bytes(machine.order, &before));
     m.section(".toc", TOCS, &[0; 8]);
     let symbol = absolute(&mut m, value);
     m.relocate(text, 0, kind, symbol, 0);
-    m.link().map(|out| words(machine, out.section(text))).map_err(|found| fault_of(&found))
+    m.link().map(|out| words(machine.order, out.section(text))).map_err(|found| fault_of(&found))
 }
 
 #[test]
@@ -200,10 +187,10 @@ fn run(machine: Machine, out: &Linked, at: u64, memory: &[(u64, u64)]) -> (u64, 
         made.map(|s| s.contents[(address - s.address) as usize..][..len].to_vec())
     };
     for _ in 0..8 {
-        let word = words(machine, &fetch(pc, 4).unwrap())[0];
+        let word = words(machine.order, &fetch(pc, 4).unwrap())[0];
         let (d, a, low) = ((word >> 21 & 31) as usize, (word >> 16 & 31) as usize, word as i16 as u64);
         let load = |address: u64| {
-            let here = fetch(address, 8).map(|b| words(machine, &b)).map(|w| w.map_words(machine));
+            let here = fetch(address, 8).map(|b| words(machine.order, &b)).map(|w| w.map_words(machine));
             here.or(memory.iter().find(|m| m.0 == address).map(|m| m.1)).unwrap()
         };
         match word >> 26 {
@@ -246,7 +233,7 @@ fn distance(word: u32) -> u64 {
 /// Calls `name`, undefined, by `kind` with these words at the place.
 fn call(machine: Machine, kind: u32, name: &str, before: [u32; 4]) -> (u32, Result<Linked, Vec<Finding>>) {
     let mut m = Module::<Arch>::for_machine(machine);
-    let text = m.section(".text", TEXT, &bytes(machine, &before));
+    let text = m.section(".text", TEXT, &bytes(machine.order, &before));
     m.section(".toc", TOCS, &[0; 8]);
     m.synthetic_at(MADE);
     let symbol = m.symbol(name, 0xc000_0000_8765_4320);
@@ -259,7 +246,7 @@ fn stubs_go_to_their_targets() {
     for (machine, save, load) in [(LITTLE, 24, 0xe841_0018), (BIG, 24, 0xe841_0018), (V1, 40, 0xe841_0028)] {
         let (text, out) = call(machine, R_PPC64_REL24, "printk", [BL, NOP, NOP, NOP]);
         let out = out.unwrap();
-        let made = words(machine, out.section(text));
+        let made = words(machine.order, out.section(text));
         assert_eq!(made[1..], [load, NOP, NOP]);
         let stub = TEXT.wrapping_add(distance(made[0]));
         assert_eq!((made[0] & !0x3ff_fffc, stub), (BL, MADE));
@@ -271,8 +258,8 @@ fn stubs_go_to_their_targets() {
         assert_eq!(registers[0], if v1 { memory[1].1 } else { TOCS + 0x8000 });
         assert_eq!(stored, [(0x1000 + save, TOCS + 0x8000)]);
         // Where Linux's ftrace looks.
-        assert_eq!(words(machine, &out.synthetic[0].contents)[7], 0x7374_7562);
-        assert_eq!(words(machine, &out.synthetic[0].contents[32..]).map_words(machine), target);
+        assert_eq!(words(machine.order, &out.synthetic[0].contents)[7], 0x7374_7562);
+        assert_eq!(words(machine.order, &out.synthetic[0].contents[32..]).map_words(machine), target);
     }
 }
 
@@ -280,13 +267,13 @@ fn stubs_go_to_their_targets() {
 #[test]
 fn the_stub_is_linuxs() {
     let mut m = Module::<Arch>::new();
-    let text = m.section(".text", TEXT, &bytes(LITTLE, &[BL, NOP]));
+    let text = m.section(".text", TEXT, &bytes(LITTLE.order, &[BL, NOP]));
     m.section(".toc", TEXT + 0x7000_0000, &[0; 8]);
     m.synthetic_at(TEXT + 0x21908);
     let symbol = m.symbol("printk", 0xc000_0000_8765_4320);
     m.relocate(text, 0, R_PPC64_REL24, symbol, 0);
     let out = m.link().unwrap();
-    let made = words(LITTLE, &out.synthetic[0].contents);
+    let made = words(LITTLE.order, &out.synthetic[0].contents);
     let expected = [0x3d62_9002, 0x396b_9908, 0xf841_0018, 0xe98b_0020, 0x7d89_03a6, 0x4e80_0420, 0, 0x7374_7562];
     assert_eq!(made, [&expected[..], &[0x8765_4320, 0xc000_0000]].concat());
 }
@@ -298,7 +285,7 @@ fn code_without_toc_saves_none() {
         for machine in [LITTLE, BIG] {
             let (text, out) = call(machine, kind, name, [BL, 0x7c08_02a6, NOP, NOP]);
             let out = out.unwrap();
-            let made = words(machine, out.section(text));
+            let made = words(machine.order, out.section(text));
             assert_eq!(made[1], 0x7c08_02a6);
             let (to, registers, stored) = run(machine, &out, TEXT.wrapping_add(distance(made[0])), &[]);
             assert_eq!((to, registers), (0xc000_0000_8765_4320, [TOCS + 0x8000, to]));
@@ -313,7 +300,7 @@ fn code_without_toc_saves_none() {
 fn a_nop_follows_a_call() {
     let after = |machine, before| {
         let (text, out) = call(machine, R_PPC64_REL24, "printk", before);
-        out.map(|out| words(machine, out.section(text))[1]).map_err(|found| fault_of(&found))
+        out.map(|out| words(machine.order, out.section(text))[1]).map_err(|found| fault_of(&found))
     };
     for (machine, load) in [(LITTLE, 0xe841_0018), (BIG, 0xe841_0018), (V1, 0xe841_0028)] {
         for nop in [NOP, 0x4def_7b82, 0x4fff_fb82, load] {
@@ -329,25 +316,25 @@ fn a_nop_follows_a_call() {
     assert_eq!(fault_of(&found.unwrap_err()).0, fault::BAD_INSTRUCTION);
     // A call that ends its section, and a conditional one.
     let mut m = Module::<Arch>::new();
-    let text = m.section(".text", TEXT, &bytes(LITTLE, &[0x4182_0001, NOP, BL]));
+    let text = m.section(".text", TEXT, &bytes(LITTLE.order, &[0x4182_0001, NOP, BL]));
     m.synthetic_at(TEXT + 0x100);
     let symbol = m.symbol("printk", 0);
     m.relocate(text, 0, R_PPC64_REL14, symbol, 0);
     m.relocate(text, 8, R_PPC64_REL24, symbol, 0);
     let out = m.link().unwrap();
-    assert_eq!(words(LITTLE, out.section(text)), [0x4182_0101, 0xe841_0018, 0x4800_00f9]);
+    assert_eq!(words(LITTLE.order, out.section(text)), [0x4182_0101, 0xe841_0018, 0x4800_00f9]);
 }
 
 #[test]
 fn what_the_kernel_resolves_later_has_a_stub() {
     for (flags, stub) in [(symbol_flag::LIVEPATCH, true), (symbol_flag::ABSOLUTE, false)] {
         let mut m = Module::<Arch>::new();
-        let text = m.section(".text", TEXT, &bytes(LITTLE, &[BL, NOP]));
+        let text = m.section(".text", TEXT, &bytes(LITTLE.order, &[BL, NOP]));
         m.synthetic_at(MADE);
         let symbol = m.raw_symbol(Symbol { info: 0x10, flags, ..Default::default() }, "", TEXT + 0x40);
         m.relocate(text, 0, R_PPC64_REL24, symbol, 0);
         let out = m.link().unwrap();
-        let made = words(LITTLE, out.section(text));
+        let made = words(LITTLE.order, out.section(text));
         assert_eq!(distance(made[0]), if stub { MADE - TEXT } else { 0x40 });
         assert_eq!(made[1], if stub { 0xe841_0018 } else { NOP });
     }
@@ -356,7 +343,7 @@ fn what_the_kernel_resolves_later_has_a_stub() {
 #[test]
 fn one_stub_for_one_target() {
     let mut m = Module::<Arch>::new();
-    let text = m.section(".text", TEXT, &bytes(LITTLE, &[BL, NOP].repeat(5)));
+    let text = m.section(".text", TEXT, &bytes(LITTLE.order, &[BL, NOP].repeat(5)));
     m.synthetic_at(MADE);
     let (first, second) = (m.symbol("first", 16), m.symbol("second", 32));
     for (i, (kind, symbol, addend)) in (0..).zip([
@@ -370,7 +357,7 @@ fn one_stub_for_one_target() {
     }
     let out = m.link().unwrap();
     let (ends, sizes): (Vec<_>, Vec<_>) = (0..)
-        .zip(words(LITTLE, out.section(text)).chunks(2))
+        .zip(words(LITTLE.order, out.section(text)).chunks(2))
         .map(|(i, w)| (TEXT + 8 * i + distance(w[0]), w[1]))
         .unzip();
     let at = |i: u64| MADE + 40 * i;
@@ -394,13 +381,13 @@ fn calls_in_the_module_go_to_the_local_entry() {
     ] {
         for (kind, expected) in [(R_PPC64_REL24, toc), (R_PPC64_REL24_NOTOC, notoc)] {
             let mut m = Module::<Arch>::new();
-            let text = m.section(".text", TEXT, &bytes(LITTLE, &[BL, NOP]));
+            let text = m.section(".text", TEXT, &bytes(LITTLE.order, &[BL, NOP]));
             m.synthetic_at(MADE);
             // Low bits are the visibility.
             let symbol = function(&mut m, text, bits << 5 | 2, 0x80, TEXT);
             m.relocate(text, 0, kind, symbol, 0);
             let out = m.link().unwrap();
-            let made = words(LITTLE, out.section(text));
+            let made = words(LITTLE.order, out.section(text));
             assert_eq!(distance(made[0]), expected.map_or(MADE - TEXT, |more| 0x80 + more), "{bits}");
             assert_eq!(made[1], if expected.is_none() && kind == R_PPC64_REL24 { 0xe841_0018 } else { NOP });
         }
@@ -412,13 +399,13 @@ fn calls_in_the_module_go_to_the_local_entry() {
     m.relocate(data, 0, R_PPC64_ADDR64, symbol, 0);
     m.relocate(data, 8, R_PPC64_ADDR64_LOCAL, symbol, 0);
     let out = m.link().unwrap();
-    assert_eq!(words(LITTLE, out.section(data)), [0x10_0080, 0xc008_0000, 0x10_0088, 0xc008_0000]);
+    assert_eq!(words(LITTLE.order, out.section(data)), [0x10_0080, 0xc008_0000, 0x10_0088, 0xc008_0000]);
 }
 
 #[test]
 fn a_descriptor_in_the_module_is_called_at_its_code() {
     let mut m = Module::<Arch>::for_machine(V1);
-    let text = m.section(".text", TEXT, &bytes(V1, &[BL, NOP, BL, NOP, BL, NOP]));
+    let text = m.section(".text", TEXT, &bytes(V1.order, &[BL, NOP, BL, NOP, BL, NOP]));
     let opd = m.section(".opd", TEXT + 0x1000, &[0; 48]);
     let other = m.section(".text.other", TEXT + 0x2000, &[0; 8]);
     let code = m.label(other, 0);
@@ -435,14 +422,14 @@ fn a_descriptor_in_the_module_is_called_at_its_code() {
     m.relocate(text, 16, R_PPC64_REL24, dot, 0);
     m.synthetic_at(TOCS);
     let out = m.link().unwrap();
-    let made = words(V1, out.section(text));
+    let made = words(V1.order, out.section(text));
     assert_eq!(made, [0x4800_2005, NOP, 0x4800_0009, NOP, 0x4800_0001, NOP]);
-    let made = words(V1, out.section(opd));
+    let made = words(V1.order, out.section(opd));
     assert_eq!(made[6..], [0xc008_0000, 0x0010_2004, 0xc008_0000, 0x0020_8000, 0, 0]);
     assert_eq!(made[2..4], [0xc008_0000, 0x0020_8000]);
     // Somewhere between descriptors is no code.
     let mut m = Module::<Arch>::for_machine(V1);
-    let text = m.section(".text", TEXT, &bytes(V1, &[BL, NOP]));
+    let text = m.section(".text", TEXT, &bytes(V1.order, &[BL, NOP]));
     let opd = m.section(".opd", TEXT + 0x1000, &[0; 24]);
     let within = m.label(opd, 8);
     m.relocate(text, 0, R_PPC64_REL24, within, 0);
@@ -452,7 +439,7 @@ fn a_descriptor_in_the_module_is_called_at_its_code() {
 #[test]
 fn dot_symbols_are_looked_up_without_their_dot() {
     let mut m = Module::<Arch>::for_machine(V1);
-    let text = m.section(".text", TEXT, &bytes(V1, &[BL, NOP, 0, 0]));
+    let text = m.section(".text", TEXT, &bytes(V1.order, &[BL, NOP, 0, 0]));
     m.synthetic_at(MADE);
     let dotted = m.symbol(".printk", 0xc000_0000_8765_4320);
     let toc = m.symbol(".TOC.", 0);
@@ -463,7 +450,7 @@ fn dot_symbols_are_looked_up_without_their_dot() {
     let out = m.link().unwrap();
     assert_eq!(out.renamed, [(dotted, b"printk".to_vec()), (toc + 1, Vec::new())]);
     // 40 bytes of stub, and the TOC at the next multiple of 256.
-    assert_eq!(words(V1, out.section(text))[2..], [0xc008_0000, 0x0011_8100]);
+    assert_eq!(words(V1.order, out.section(text))[2..], [0xc008_0000, 0x0011_8100]);
 }
 
 #[test]
@@ -503,7 +490,7 @@ fn the_toc_is_toc_or_stubs_or_made() {
 #[test]
 fn got_slots_are_reached_from_the_toc() {
     let mut m = Module::<Arch>::new();
-    let text = m.section(".text", TEXT, &bytes(LITTLE, &[!0; 14]));
+    let text = m.section(".text", TEXT, &bytes(LITTLE.order, &[!0; 14]));
     m.synthetic_at(TOCS);
     let (first, second) = (m.symbol("first", 0x1122_3344_5566_7788), m.symbol("second", 16));
     m.relocate(text, 0, R_PPC64_GOT16, first, 0);
@@ -524,7 +511,7 @@ fn got_slots_are_reached_from_the_toc() {
     let halves = [0xffff_8000, 0xffff_800b, 0xffff_0000, 0xffff_ffff, 0xffff_8008, 0xffff_8013];
     let prefixed =
         [0xfffc_000f, 0xffff_fff0, 0xffff_0000, 0xffff_800b, 0xfffc_000f, 0xffff_ffe0, 0xfffc_000f, 0xffff_ffd0];
-    assert_eq!(words(LITTLE, out.section(text)), [&halves[..], &prefixed].concat());
+    assert_eq!(words(LITTLE.order, out.section(text)), [&halves[..], &prefixed].concat());
     // ELFv1's slots would hold descriptors.
     let found = one(V1, R_PPC64_PLT16_HA, 0, [0; 4]).unwrap_err();
     assert_eq!(found.0, fault::REJECTED);
@@ -536,10 +523,10 @@ fn entry_points_add_to_r12_if_the_toc_is_near() {
     let far = [0xe84c_fff8, 0x7c42_6214];
     let link = |machine: Machine, toc: u64, before: [u32; 2]| {
         let mut m = Module::<Arch>::for_machine(machine);
-        let text = m.section(".text", TEXT, &bytes(machine, &before));
+        let text = m.section(".text", TEXT, &bytes(machine.order, &before));
         m.section(".toc", toc, &[0; 8]);
         m.relocate(text, 0, R_PPC64_ENTRY, 0, 0);
-        words(machine, m.link().unwrap().section(text))
+        words(machine.order, m.link().unwrap().section(text))
     };
     for machine in [LITTLE, BIG] {
         // 0x10_8000 away, and the ends of the range.

@@ -5,8 +5,8 @@ use crate::{Architecture, Finding, Session, Synthetic};
 use alloc::vec::Vec;
 use relobox_abi::cast::{self, Record};
 use relobox_abi::{
-    ABI_VERSION, Group, Input, Job, Machine, Relocation, Section, Span, Symbol, Table, fault, group_flag, row_flag,
-    supply, symbol_flag,
+    ABI_VERSION, Group, Input, Job, Machine, Relocation, Section, Span, Symbol, Table, fault, group_flag, order,
+    row_flag, supply, symbol_flag,
 };
 
 /// A module under test. Section and symbol 0 are ELF's null ones.
@@ -228,6 +228,22 @@ impl<A: Architecture> Module<A> {
     }
 }
 
+/// Returns words of 32 bits in byte order `data_order`; see [`order`].
+#[must_use]
+pub fn bytes(data_order: u8, words: &[u32]) -> Vec<u8> {
+    words
+        .iter()
+        .flat_map(|word| if data_order == order::BIG { word.to_be_bytes() } else { word.to_le_bytes() })
+        .collect()
+}
+
+/// Returns the words of 32 bits that are whole in `bytes`; the reverse of [`bytes`](fn@bytes).
+#[must_use]
+pub fn words(data_order: u8, bytes: &[u8]) -> Vec<u32> {
+    let read = |word| if data_order == order::BIG { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) };
+    bytes.as_chunks().0.iter().copied().map(read).collect()
+}
+
 /// Returns the kind of each finding.
 #[must_use]
 pub fn kinds(findings: &[Finding]) -> Vec<u32> {
@@ -268,5 +284,24 @@ pub fn misplaced_words_are_outside<A: Architecture>(module: impl Fn() -> Module<
         m.relocate(text, 17 - u64::from(row.width), row.kind, 0, 0);
         let found = m.link().map_or_else(|findings| kinds(&findings), |_| Vec::new());
         assert_eq!(found, [fault::OUTSIDE], "{}", row.name);
+    }
+}
+
+/// Asks each of these types about places outside of a section of 8 bytes, and about symbols that there are not.
+///
+/// # Panics
+/// If the places are not [`fault::OUTSIDE`], or the symbols are not [`fault::BAD_SYMBOL`].
+pub fn wrong_places_and_symbols_are_told_apart<A: Architecture>(module: impl Fn() -> Module<A>, types: &[u32]) {
+    for kind in types {
+        let mut m = module();
+        let base = m.machine.base;
+        let text = m.section(".text", base, &[0; 8]);
+        let s = m.symbol("s", base);
+        for (at, symbol) in [(8, s), (u64::MAX, s), (1 << 32, s), (0, 1 << 20), (0, u32::MAX)] {
+            m.relocate(text, at, *kind, symbol, i64::MIN);
+        }
+        let found = m.link().map_or_else(|findings| kinds(&findings), |_| Vec::new());
+        assert_eq!(found[..3], [fault::OUTSIDE; 3], "{kind}");
+        assert_eq!(found[3..], [fault::BAD_SYMBOL; 2], "{kind}");
     }
 }
