@@ -2,9 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
-use relobox_fuzz::BytesInput;
 use relobox_fuzz::engine::EngineTarget;
-use relobox_fuzz::target::FuzzTarget as _;
 use std::sync::OnceLock;
 
 /// The size of the ELF header in class 64.
@@ -15,23 +13,8 @@ fn target() -> &'static EngineTarget {
     TARGET.get_or_init(|| EngineTarget::new(Vec::new()).unwrap_or_else(|e| panic!("{e}")))
 }
 
-fn read(data: &[u8]) -> BytesInput {
-    let text = std::str::from_utf8(data).ok().and_then(|text| target().read(text).ok());
-    text.unwrap_or_else(|| data.to_vec().into())
-}
-
-fuzz_target!(|data: &[u8]| relobox_libfuzzer::execute(target(), &read(data)));
+fuzz_target!(|data: &[u8]| relobox_libfuzzer::execute(target(), &relobox_libfuzzer::read_file(target(), data)));
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    let target = target();
-    // An input that is shorter than an ELF header would never reach the parser, so begin with a seed.
-    let mut file = match size < HEADER && !seed.is_multiple_of(4) {
-        true => {
-            let seeds = target.seeds();
-            seeds[seed as usize % seeds.len()].clone()
-        }
-        false => read(&data[..size]),
-    };
-    relobox_libfuzzer::mutate(target, &mut file, None, seed);
-    relobox_libfuzzer::give(file.as_ref(), data, size, max_size)
+    relobox_libfuzzer::mutate_file(target(), HEADER, (data, size, max_size), seed)
 });

@@ -4,6 +4,7 @@
 //! any toolchain will do.
 
 use relobox::rng::Rng;
+use relobox_fuzz::BytesInput;
 use relobox_fuzz::target::{Coverage, FuzzTarget};
 use std::sync::Mutex;
 
@@ -53,4 +54,29 @@ pub fn give(bytes: &[u8], data: &mut [u8], size: usize, max_size: usize) -> usiz
         }
         None => size,
     }
+}
+
+/// Reads an input of a target whose inputs are files: as `relobox fuzz` writes it, or the file itself.
+pub fn read_file<S: FuzzTarget<Input = BytesInput>>(target: &S, data: &[u8]) -> BytesInput {
+    let text = std::str::from_utf8(data).ok().and_then(|text| target.read(text).ok());
+    text.unwrap_or_else(|| data.to_vec().into())
+}
+
+/// Mutates the file in libFuzzer's buffer, and returns its new length. A file that is shorter than `header` bytes would be
+/// refused at once, so most of these are replaced by a seed.
+pub fn mutate_file<S: FuzzTarget<Input = BytesInput>>(
+    target: &S,
+    header: usize,
+    (data, size, max_size): (&mut [u8], usize, usize),
+    seed: u32,
+) -> usize {
+    let mut file = match size < header && !seed.is_multiple_of(4) {
+        true => {
+            let seeds = target.seeds();
+            seeds[seed as usize % seeds.len()].clone()
+        }
+        false => read_file(target, &data[..size]),
+    };
+    mutate(target, &mut file, None, seed);
+    give(file.as_ref(), data, size, max_size)
 }
