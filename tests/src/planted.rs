@@ -1,5 +1,6 @@
-//! Reads the list of planted bugs, `tests/planted/bugs.txt`.
+//! Reads the list of planted bugs, `tests/planted/bugs.txt`, and writes tables into the page about them.
 
+use anyhow::{Context as _, Result};
 use std::path::Path;
 
 /// The list of planted bugs.
@@ -88,4 +89,17 @@ impl PlantedBugs {
         let head = head.to_owned();
         rows.fold(head, |all, row| all + &row)
     }
+}
+
+/// Replaces the table between the marks in a page.
+///
+/// # Errors
+/// If the page cannot be read or written, or has no such marks.
+pub fn write_table(page: &Path, mark: &str, table: &str) -> Result<()> {
+    let text = std::fs::read_to_string(page).with_context(|| page.display().to_string())?;
+    let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- /{mark} -->"));
+    let (before, rest) = text.split_once(&begin).with_context(|| format!("{begin} is missing"))?;
+    let (_, after) = rest.split_once(&end).with_context(|| format!("{end} is missing"))?;
+    std::fs::write(page, format!("{before}{begin}{table}{end}{after}"))?;
+    Ok(())
 }

@@ -4,7 +4,6 @@
 //! behind it, and modules are behind memory, after a hole of 8 MiB to a multiple of that (`VMALLOC_START` in
 //! arch/um/include/asm/pgtable.h). Its 64-bit code is of the large model: what is in the kernel is referred to by 64 bits.
 
-use relobox_abi::{Machine, order};
 use relobox_tests::module_spec::{LinkError, Linker as _, ModuleSpec, Relocation, Section, Symbol, SymbolKind, guest};
 
 const R_X86_64_64: u32 = 1;
@@ -17,27 +16,15 @@ const R_386_PC32: u32 = 2;
 
 /// A module with code at `base` and data a page behind; symbol 0 is `printk` in the kernel, 1 the data.
 fn module(plugin: &str, base: u64, printk: u64, bytes: &[u8], places: &[(u64, u32, usize, i64)]) -> ModuleSpec {
-    let (machine, class) = if plugin == "x86_64" { (62, 64) } else { (3, 32) };
+    let machine = guest::named(plugin).expect("a plugin").machines()[0];
     let relocation = |&(offset, kind, symbol, addend)| Relocation { offset, kind, symbol, addend };
     let code = Section { address: base, bytes: bytes.to_vec(), relocations: places.iter().map(relocation).collect() };
-    let symbol = |name: &str, kind| Symbol { name: name.to_owned(), kind, size: 0 };
-    ModuleSpec {
-        machine: Machine {
-            machine,
-            class,
-            order: order::LITTLE,
-            flags_mask: 0,
-            flags_value: 0,
-            reserved: 0,
-            base: 0,
-            kernel: 0,
-            reach: 0,
-        },
-        in_place: class == 32,
-        sections: vec![code, Section { address: base + 0x1000, bytes: vec![0; 16], relocations: Vec::new() }],
-        symbols: vec![symbol("printk", SymbolKind::Outside(printk)), symbol("data", SymbolKind::Label(1, 8))],
-        tables: Vec::new(),
+    let mut module = ModuleSpec::new(machine, machine.class == 32);
+    module.sections = vec![code, Section { address: base + 0x1000, bytes: vec![0; 16], relocations: Vec::new() }];
+    for (name, kind) in [("printk", SymbolKind::Outside(printk)), ("data", SymbolKind::Label(1, 8))] {
+        module.symbol(Symbol { name: name.to_owned(), kind, size: 0 });
     }
+    module
 }
 
 fn link(plugin: &str, module: &ModuleSpec) -> Result<Vec<u8>, LinkError> {

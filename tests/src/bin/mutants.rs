@@ -15,6 +15,7 @@ use relobox::plugin_file::Origin;
 use relobox::rng::Rng;
 use relobox::sandbox::Sandbox;
 use relobox_tests::mutants::Mutant;
+use relobox_tests::planted::write_table;
 use std::collections::BTreeSet;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -68,11 +69,7 @@ fn main() -> Result<()> {
     }
     if write {
         ensure!(names.is_empty(), "--write is for the whole table");
-        let page = std::fs::read_to_string(root.join(PAGE))?;
-        let (before, rest) = page.split_once("<!-- mutants -->\n").context("the page has a place for the table")?;
-        let (_, behind) = rest.split_once("<!-- /mutants -->").context("the table has an end")?;
-        let page = format!("{before}<!-- mutants -->\n{table}<!-- /mutants -->{behind}");
-        std::fs::write(root.join(PAGE), page)?;
+        write_table(&root.join(PAGE), "mutants", &table)?;
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())

@@ -10,7 +10,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use relobox::text::thousands;
-use relobox_tests::planted::{Bug, PlantedBugs};
+use relobox_tests::planted::{self, Bug, PlantedBugs};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -96,8 +96,8 @@ fn main() -> Result<()> {
         if !options.names.is_empty() {
             bail!("--write is for whole tables");
         }
-        write(&root.join(PAGE), "found", &found)?;
-        write(&root.join(PAGE), "nothing", &nothing)?;
+        planted::write_table(&root.join(PAGE), "found", &found)?;
+        planted::write_table(&root.join(PAGE), "nothing", &nothing)?;
     }
     if missed + wrong > 0 {
         bail!("{missed} campaigns found nothing where a bug is, {wrong} findings where none is");
@@ -205,14 +205,4 @@ fn row(bug: &Bug, campaigns: &[Campaign]) -> String {
         thousands(executions[executions.len() / 2]),
         oracles.into_iter().collect::<Vec<_>>().join(", ")
     )
-}
-
-/// Replaces the table between the marks in the page.
-fn write(page: &Path, mark: &str, table: &str) -> Result<()> {
-    let text = std::fs::read_to_string(page).with_context(|| page.display().to_string())?;
-    let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- /{mark} -->"));
-    let (before, rest) = text.split_once(&begin).with_context(|| format!("{begin} is missing"))?;
-    let (_, after) = rest.split_once(&end).with_context(|| format!("{end} is missing"))?;
-    std::fs::write(page, format!("{before}{begin}{table}{end}{after}"))?;
-    Ok(())
 }
