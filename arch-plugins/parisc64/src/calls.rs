@@ -123,7 +123,10 @@ pub(crate) fn stub(cx: &mut Cx<'_, Calls>, target: Value) -> Result<Value, Troub
     let (section, r) = (cx.group.section, cx.relocation);
     let (foreign, milli) = (is_foreign(&cx.job, r.symbol), is_millicode(&cx.job, r.symbol));
     let slot = if foreign && !milli { Some(cx.slot_of(r.symbol, Value(r.addend))?) } else { None };
-    let Some(stub) = cx.state.stubs.of(cx.synthetic, section, r.symbol, r.addend) else { return Ok(target) };
+    let Some(stub) = cx.state.stubs.of(cx.synthetic, section, r.symbol, r.addend) else {
+        // A descriptor is no code to go to.
+        return if foreign { Err(NO_STUB) } else { Ok(target) };
+    };
     let low = target & 0x7ff;
     match slot {
         Some(slot) if slot.0 > 0x7ff8 => return Err(Trouble { value: slot.0, max: 0x7ff8, ..SLOT_TOO_FAR }),
@@ -152,6 +155,7 @@ pub(crate) fn stub(cx: &mut Cx<'_, Calls>, target: Value) -> Result<Value, Troub
     Ok(stub.address)
 }
 
+const NO_STUB: Trouble = Trouble::unpaired("no stub was planned for it, since its section holds no code");
 const SLOT_TOO_FAR: Trouble = Trouble::new(fault::OUT_OF_RANGE, "its stub cannot reach its slot behind %dp");
 const TARGET_TOO_FAR: Trouble = Trouble::new(fault::OUT_OF_RANGE, "ldil and ldo in its stub make 32 bits");
 

@@ -1,7 +1,7 @@
 //! What the psABI says, worked by hand; lines with (as) were assembled by gas from the number.
 
 use super::*;
-use relobox_plugin::abi::{Symbol, fault};
+use relobox_plugin::abi::{Symbol, fault, section_flag};
 use relobox_plugin::testing::{Module, kinds, words};
 use relobox_plugin::{Finding, Synthetic};
 use types::*;
@@ -98,6 +98,16 @@ fn a_call_of_another_section_has_a_stub_that_keeps_the_pointer() {
     assert_eq!(words(order::BIG, &linked.synthetic[0].contents), [0x2022_6246, 0x3421_0cf0, 0xe820_d002, 0x0800_0240]);
     assert_eq!(linked.synthetic.len(), 1);
     assert_eq!(words(order::BIG, linked.section(text))[1], 0xebff_bfed);
+}
+
+#[test]
+fn a_section_without_code_has_no_stubs_and_so_no_calls_of_descriptors() {
+    let mut m = Module::<Arch>::new();
+    m.synthetic_at(MADE);
+    let data = m.section_of(section_flag::ALLOC, ".data", BASE, &[0xe8, 0, 0xa0, 0]);
+    let foreign = m.symbol("near", BASE + 0x1000);
+    m.relocate(data, 0, R_PARISC_PCREL22F, foreign, 0);
+    assert_eq!(kinds(&m.link().unwrap_err()), [fault::UNPAIRED]);
 }
 
 #[test]

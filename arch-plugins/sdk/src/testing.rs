@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use relobox_abi::cast::{self, Record};
 use relobox_abi::{
     ABI_VERSION, Group, Input, Job, Machine, Relocation, Section, Span, Symbol, Table, fault, group_flag, order,
-    row_flag, supply, symbol_flag,
+    row_flag, section_flag, supply, symbol_flag,
 };
 
 /// A module under test. Section and symbol 0 are ELF's null ones.
@@ -90,8 +90,13 @@ impl<A: Architecture> Module<A> {
 
     /// An executable, allocated section.
     pub fn section(&mut self, name: &str, address: u64, bytes: &[u8]) -> u32 {
+        self.section_of(section_flag::ALLOC | section_flag::EXEC, name, address, bytes)
+    }
+
+    /// A section with these flags; see [`section_flag`].
+    pub fn section_of(&mut self, flags: u64, name: &str, address: u64, bytes: &[u8]) -> u32 {
         let size = bytes.len() as u64;
-        let section = Section { address, size, align: 8, flags: 6, kind: 1, ..Default::default() };
+        let section = Section { address, size, align: 8, flags, kind: 1, ..Default::default() };
         self.sections.push((section, name.into(), bytes.into()));
         self.sections.len() as u32 - 1
     }
