@@ -78,10 +78,13 @@ impl Default for Linking {
 /// The name of the program that links.
 pub const LINKER: &str = "relobox-linker";
 
-/// The path of `relobox-linker`: beside this program, or in the directory where packages install it.
+/// The directory where packages install it.
+pub const LIBRARY: &str = "/usr/lib/relobox";
+
+/// The path of `relobox-linker`: beside this program, or in [`LIBRARY`].
 fn linker_program() -> Result<PathBuf> {
     let program = std::env::current_exe().map_err(Error::io("/proc/self/exe"))?;
-    let places = [program.with_file_name(LINKER), Path::new("/usr/lib/relobox").join(LINKER)];
+    let places = [program.with_file_name(LINKER), Path::new(LIBRARY).join(LINKER)];
     places.iter().find(|path| path.exists()).cloned().ok_or_else(|| {
         let [first, second] = places.map(|path| path.display().to_string());
         Error::Usage(format!("{LINKER} was not found, neither as {first} nor as {second}"))

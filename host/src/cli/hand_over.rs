@@ -2,10 +2,10 @@
 
 use clap::Args;
 use relobox::{Error, Result};
-use relobox_kmod::real::LINKER;
+use relobox_kmod::real::{LIBRARY, LINKER};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 /// The program that loads modules into this machine's kernel.
@@ -18,15 +18,16 @@ pub(crate) fn to_kmod() -> Option<Error> {
     Some(Error::io(program)(error))
 }
 
-/// The path of relobox-kmod, if relobox-linker is beside it: beside this program, or in `sbin` if this program is in
-/// `bin`.
+/// The path of relobox-kmod, if relobox-linker is installed for it: beside this program, or in `sbin` if this program is
+/// in `bin`.
 fn beside() -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?;
     let directory = program.parent()?;
     let places = [directory.to_owned(), directory.parent()?.join("sbin")];
+    let packaged = Path::new(LIBRARY).join(LINKER).exists();
     places
         .into_iter()
-        .find(|place| place.join(KMOD).exists() && place.join(LINKER).exists())
+        .find(|place| place.join(KMOD).exists() && (place.join(LINKER).exists() || packaged))
         .map(|place| place.join(KMOD))
 }
 
