@@ -191,6 +191,8 @@ static int __init relobox_init(void)
 	err = misc_register(&relobox_device);
 	if (err)
 		steer_exit();
+	else
+		steer_begin();
 	return err;
 }
 

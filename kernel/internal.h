@@ -102,6 +102,7 @@ extern const char *steer_reason, *steer_hooks;
 void steer_bury(void);
 void steer_close(struct session *session);
 bool steer_armed(void);
+void steer_begin(void);
 long do_arm(struct session *session, void *argument);
 long do_disarm(struct session *session, void *argument);
 

@@ -3,9 +3,15 @@
  * Steered loads: load_module() in the armed thread gets areas that were allocated before. It passes module_finalize()
  * only if the kernel computed the addresses and values that the module was relocated for.
  *
- * Every error fails the load. A relocated module must never run at another address.
+ * Every error fails the load. A relocated module must never run at another address. If the parameter `strict` is set,
+ * every load but a steered one fails, too.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/capability.h>
+#include <linux/moduleparam.h>
 #include <linux/ptrace.h>
+#include <linux/rcupdate_wait.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -13,6 +19,9 @@
 #include "internal.h"
 
 const char *steer_reason __ro_after_init = "", *steer_hooks __ro_after_init = "";
+
+/* In force only if the hooks are; see steer_strict(). */
+static bool strict;
 
 /* amdgpu has 44,000 symbols. They are compared without a pause, so this also limits the latency. */
 #define SYMBOLS_MAX (1U << 18)
@@ -173,8 +182,9 @@ noinline notrace int instead_of_finalize(FINALIZE_ARGUMENTS)
 	struct session *session = lock_armed();
 	int err = -ENOEXEC;
 
-	if (WARN_ON_ONCE(!session))
-		return err;
+	/* Refused by `strict`: on_finalize() has said so, since this must be over when the device is unloaded. */
+	if (!session)
+		return -EPERM;
 	if (session->trial) {
 		session->landed++;
 		err = trial_error(session);
@@ -198,10 +208,16 @@ bool on_percpu(struct pt_regs *regs)
 bool on_finalize(struct pt_regs *regs)
 {
 	struct session *session = lock_armed();
+	const struct module *module;
 	bool good;
 
-	if (!session)
-		return false;
+	if (!session) {
+		if (!READ_ONCE(strict))
+			return false;
+		module = (void *)regs_get_kernel_argument(regs, 2);
+		pr_notice_ratelimited("%s was not linked by relobox: refused\n", module->name);
+		return true;
+	}
 	good = !session->trial && session->found.found == RELOBOX_FOUND_NOTHING &&
 	       verify(session, (void *)regs_get_kernel_argument(regs, 0),
 		      (void *)regs_get_kernel_argument(regs, 1),
@@ -213,6 +229,56 @@ bool on_finalize(struct pt_regs *regs)
 	}
 	raw_spin_unlock(&lock);
 	return !good;
+}
+
+/*
+ * Switches `strict`. A thread that is not armed can then run a replacement, so the device cannot be unloaded while it is
+ * on, nor before every such thread has left the replacement.
+ */
+static int steer_strict(bool on)
+{
+	if (on == strict)
+		return 0;
+	if (on && steer_reason[0])
+		return -EOPNOTSUPP;
+	if (on)
+		__module_get(THIS_MODULE);
+	WRITE_ONCE(strict, on);
+	if (!on) {
+		synchronize_rcu_tasks();
+		module_put(THIS_MODULE);
+	}
+	pr_notice("modules that relobox did not link are %s\n", on ? "refused from now on" : "allowed again");
+	return 0;
+}
+
+/* What the command line of the module, or modprobe.d, wants: there are no hooks yet. */
+static bool strict_wanted, steer_ready;
+
+static int strict_set(const char *value, const struct kernel_param *parameter)
+{
+	bool on;
+	int err = kstrtobool(value, &on);
+
+	if (err)
+		return err;
+	if (!capable(CAP_SYS_MODULE))
+		return -EPERM;
+	if (steer_ready)
+		return steer_strict(on);
+	strict_wanted = on;
+	return 0;
+}
+
+static const struct kernel_param_ops strict_ops = { .set = strict_set, .get = param_get_bool };
+module_param_cb(strict, &strict_ops, &strict, 0600);
+MODULE_PARM_DESC(strict, "Refuse every module that relobox did not relocate");
+
+void __init steer_begin(void)
+{
+	steer_ready = true;
+	if (strict_wanted && steer_strict(true))
+		pr_err("strict is not possible: %s\n", steer_reason);
 }
 
 static bool try_allocate(struct session *session, const struct relobox_area *area)

@@ -127,6 +127,9 @@ pub(crate) fn forbidden(error: Errno, what: &str, system: &System) -> Option<Ker
         _ if system.modules_disabled() => {
             format!("kernel.modules_disabled is 1: this kernel does not {what} modules until the next boot")
         }
+        _ if what == "load" && system.strict() => {
+            "the device is strict: the kernel loads only what relobox has relocated ('--kernel device')".into()
+        }
         _ if system.may_load() == Some(false) => format!("a process needs CAP_SYS_MODULE to {what} modules"),
         _ => return None,
     };
@@ -269,9 +272,11 @@ mod tests {
         let off = Files::new(&[ROOT, ("proc/modules", ""), ("proc/sys/kernel/modules_disabled", "1\n")]);
         let weak = Files::new(&[("proc/thread-self/status", "CapEff:\t0\n"), ("proc/modules", "")]);
         let none = Files::new(&[ROOT]);
+        let strict = Files::new(&[ROOT, ("proc/modules", ""), ("sys/module/relobox/parameters/strict", "Y\n")]);
         for (files, error, words) in [
             (&off, Errno::PERM, "kernel.modules_disabled is 1"),
             (&weak, Errno::PERM, "CAP_SYS_MODULE"),
+            (&strict, Errno::PERM, "the device is strict"),
             (&none, Errno::NOSYS, "CONFIG_MODULES"),
         ] {
             let failure = of_load(error, VET, &said(&[]), &files.system());

@@ -70,6 +70,11 @@ impl System {
         Some(text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
+    /// True if the device refuses every module that relobox did not relocate.
+    pub(crate) fn strict(&self) -> bool {
+        self.text("sys/module/relobox/parameters/strict").is_ok_and(|text| text.trim() == "Y")
+    }
+
     /// The state of a loaded module. `None` if the module is not loaded, or the kernel does not say.
     pub(crate) fn stage(&self, name: &str) -> Option<Stage> {
         if name.is_empty() || name.starts_with('.') || name.contains('/') {
