@@ -1,8 +1,8 @@
 //! C-SKY: ABIv2 (CK801 to CK860) and ABIv1 (CK510, CK610), little-endian and big-endian.
 //!
-//! psABI: C-SKY V2 CPU Applications Binary Interface Standards Manual, section 4.4, <https://github.com/c-sky/csky-doc>.
-//! Formulas have its letters: GOT is the address of the global offset table, and G the offset in it of the symbol's
-//! slot, in bytes. V is what the field holds before.
+//! psABI: C-SKY V2 CPU Applications Binary Interface Standards Manual, section 4.4,
+//! <https://github.com/c-sky/csky-doc>. Formulas have its letters: GOT is the address of the global offset table, and G
+//! the offset in it of the symbol's slot, in bytes. V is what the field holds before.
 //!
 //! What to know of it:
 //!
@@ -15,8 +15,8 @@
 //!   function: `lrw` loads an address from there, `jmpi` and `jsri` jump to one. The processor adds, and then rounds
 //!   down to a multiple of 4. An instruction of ABIv2 may lie between two words: hence `P & -4`, which GNU ld leaves
 //!   out, so that such an instruction reads the word before the one that is meant. Pools hold `ADDR32`.
-//! * `lrw16`, `flrws` and `flrwd` have their bits in two parts. `bloop` has two targets, each with a type; GNU ld writes
-//!   the `IMM4BY4` of the second over the first.
+//! * `lrw16`, `flrws` and `flrwd` have their bits in two parts. `bloop` has two targets, each with a type; GNU ld
+//!   writes the `IMM4BY4` of the second over the first.
 //! * `movih` and `ori` put halves side by side (`ADDR_HI16`, `ADDR_LO16`), and nothing carries.
 //! * `JSR` types mark a `jsri`, whose word in the pool has a relocation of its own. If a `bsr` reaches the target, the
 //!   `jsri` becomes one, as with GNU ld, and otherwise stays, since the call is right as it is. But the CK810 is not to
@@ -24,9 +24,9 @@
 //!   put behind for this; that GNU ld means to do as well.
 //! * `bsr` has 26 bits and reaches 64 MiB. Modules lie 1 GiB above the kernel, and are compiled to call by `jsri`; a
 //!   `bsr` without reach goes through a stub, `jmpi` with the word behind it.
-//! * Position-independent code has the table in `gb` (r28). `GOTPC` is the table's distance from a label. Assemblers name
-//!   the label by section and offset, and GNU ld takes that section for the one of the place; the psABI's formula,
-//!   GOT + A - P, is another. `PLT` types load a function's address from its slot.
+//! * Position-independent code has the table in `gb` (r28). `GOTPC` is the table's distance from a label. Assemblers
+//!   name the label by section and offset, and GNU ld takes that section for the one of the place; the psABI's
+//!   formula, GOT + A - P, is another. `PLT` types load a function's address from its slot.
 //! * `DOFFSET` and `TOFFSET` count from the start of `.data` or `.text` of a whole program, which is in a register that
 //!   kernel code uses otherwise.
 //! * Linux links `ADDR32`, `PCREL32`, `ADDR_HI16` and `ADDR_LO16`. It never makes a `bsr` of a `jsri`, leaves that of
@@ -69,7 +69,6 @@ const fn short(slices: &'static [Slice]) -> Field {
 const INSN16: Field = short(&[slice(0, 0, 16)]);
 const DISP11: Field = short(&[slice(1, 0, 11)]);
 const DISP10: Field = short(&[slice(1, 0, 10)]);
-const POOL10: Field = short(&[slice(2, 0, 10)]);
 const POOL8: Field = short(&[slice(2, 0, 8)]);
 const POOL7: Field = short(&[slice(2, 0, 5), slice(7, 8, 2)]);
 
@@ -125,7 +124,6 @@ architecture! {
         R_CKCORE_PCREL_IMM16BY2     = 20: S + A - P,                DISP16,  signed 17,   align 2;
         R_CKCORE_PCREL_IMM16BY4     = 21: S + A - (P & -4),         POOL16,  unsigned 18, align 4;
         R_CKCORE_PCREL_IMM10BY2     = 22: S + A - P,                DISP10,  signed 11,   align 2;
-        R_CKCORE_PCREL_IMM10BY4     = 23: S + A - (P & -4),         POOL10,  unsigned 12, align 4;
         R_CKCORE_ADDR_HI16          = 24: S + A,                    UPPER16, unchecked;
         R_CKCORE_ADDR_LO16          = 25: S + A,                    LOWER16, unchecked, low R_CKCORE_ADDR_HI16;
         R_CKCORE_PCREL_JSR_IMM26BY2 = 40: jsri(S + A - P, V, cx)?,  INSN32,  unchecked, window 0, 8, 1;
@@ -168,13 +166,14 @@ architecture! {
         DYNAMIC =>
             9..=12 [R_CKCORE_RELATIVE, R_CKCORE_COPY, R_CKCORE_GLOB_DAT, R_CKCORE_JUMP_SLOT],
             62 [R_CKCORE_IRELATIVE];
-        "is in the psABI's list only: no assembler writes it, and no linker links it" =>
+        "is written by no assembler, and linked by no linker" =>
             17..=18 [R_CKCORE_ADDRGOT, R_CKCORE_ADDRPLT],
             36..=39 [R_CKCORE_ADDRGOT_HI16, R_CKCORE_ADDRGOT_LO16, R_CKCORE_ADDRPLT_HI16, R_CKCORE_ADDRPLT_LO16];
         "is relative to the start of a program's .text or .data, which kernel code has in no register" =>
             41..=42 [R_CKCORE_TOFFSET_LO16, R_CKCORE_DOFFSET_LO16],
             44..=46 [R_CKCORE_DOFFSET_IMM18, R_CKCORE_DOFFSET_IMM18BY2, R_CKCORE_DOFFSET_IMM18BY4];
-        "has no formula in the psABI, and no assembler writes it" => 47 [R_CKCORE_GOTOFF_IMM18];
+        "is written by no assembler, and the psABI and GNU ld do not agree on it" =>
+            23 [R_CKCORE_PCREL_IMM10BY4], 47 [R_CKCORE_GOTOFF_IMM18];
         TLS =>
             51..=58 [R_CKCORE_TLS_LE32, R_CKCORE_TLS_IE32, R_CKCORE_TLS_GD32, R_CKCORE_TLS_LDM32, R_CKCORE_TLS_LDO32,
                 R_CKCORE_TLS_DTPMOD32, R_CKCORE_TLS_DTPOFF32, R_CKCORE_TLS_TPOFF32];

@@ -196,7 +196,8 @@ fn every_type_has_its_verdict() {
     let mut rows: Vec<_> = Arch::ABOUT.every_row().map(|r| r.kind).collect();
     rows.sort_unstable();
     assert_eq!(rows, (0..=64).collect::<Vec<_>>());
-    let refused = [R_CKCORE_PCREL_IMM4BY2, R_CKCORE_DOFFSET_IMM18, R_CKCORE_ADDRGOT, R_CKCORE_TLS_LE32, 65, u32::MAX];
+    let refused =
+        [R_CKCORE_PCREL_IMM4BY2, R_CKCORE_DOFFSET_IMM18, R_CKCORE_PCREL_IMM10BY4, R_CKCORE_TLS_LE32, 65, u32::MAX];
     let found = link(ABI_V2, &[0; 2], &refused.map(|kind| (0, kind, 0, 0))).unwrap_err();
     assert_eq!(kinds(&found)[..4], [fault::REJECTED; 4]);
     assert_eq!(kinds(&found)[4..], [fault::UNKNOWN_TYPE; 2]);
