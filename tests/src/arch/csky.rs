@@ -140,8 +140,7 @@ const DIFFERENCES: &[Difference] = &[
         types: &["R_CKCORE_PCREL_JSR_*"],
         when: |v, ld, _| *ld != jsri(v),
         take: Take::Formula(jsri),
-        why: "GNU ld gives up before a bsr does, cuts odd distances, and tells a CK810 by attributes, which nothing here \
-              has; psABI 4.4.2: the type may be ignored, arch/csky/kernel/module.c: what a CK810 needs",
+        why: "GNU ld gives up before a bsr does, and cuts odd distances; it replaces no jsri of a CK810, which Linux does",
     },
     Difference {
         types: &["R_CKCORE_PCREL_IMM26BY2"],
@@ -162,7 +161,7 @@ const DIFFERENCES: &[Difference] = &[
         why: "GNU ld lets -2^n through as well; the offsets of lrw and ld.w have no sign",
     },
     Difference {
-        types: &["R_CKCORE_PCREL_IMM16BY4", "R_CKCORE_PCREL_IMM10BY4", "R_CKCORE_PCREL_IMM7BY4", "R_CKCORE_PCREL_FLRW_*"],
+        types: &["R_CKCORE_PCREL_IMM16BY4", "R_CKCORE_PCREL_IMM7BY4", "R_CKCORE_PCREL_FLRW_*"],
         when: |v, _, _| v.label.starts_with("halfword"),
         take: Take::Formula(model),
         why: "GNU ld does not count that lrw rounds the sum down, as gas does and the instruction set says",
@@ -180,7 +179,13 @@ const DIFFERENCES: &[Difference] = &[
         why: "GNU ld checks the range before it subtracts 2",
     },
     Difference {
-        types: &["R_CKCORE_PCREL_IMM8BY4", "R_CKCORE_PCREL_IMM11BY2", "R_CKCORE_PCREL_IMM7BY4", "R_CKCORE_*_IMM18BY4"],
+        types: &[
+            "R_CKCORE_PCREL_IMM8BY4",
+            "R_CKCORE_PCREL_IMM11BY2",
+            "R_CKCORE_PCREL_IMM7BY4",
+            "R_CKCORE_GOT_IMM18BY4",
+            "R_CKCORE_PLT_IMM18BY4",
+        ],
         when: |v, ld, _| !is_outside(v) && *ld != model(v),
         take: Take::Formula(model),
         why: "GNU ld adds to what the field holds, which assemblers leave zero; psABI 4.4.2: it is overwritten",
@@ -210,7 +215,6 @@ fn slices(name: &str) -> &'static [(u32, u32, u32)] {
         "PCREL_IMM8BY4" => &[(2, 0, 8)],
         "PCREL_IMM11BY2" => &[(1, 0, 11)],
         "PCREL_IMM7BY4" => &[(2, 0, 5), (7, 8, 2)],
-        "PCREL_IMM10BY4" => &[(2, 0, 10)],
         "PCREL_IMM16BY4" => &[(2, 0, 16)],
         "PCREL_FLRW_IMM8BY4" => &[(2, 4, 4), (6, 21, 4)],
         "PCREL_BLOOP_IMM4BY4" => &[(1, 12, 4)],
@@ -246,7 +250,7 @@ fn model(vector: &Vector) -> Outcome {
     if name == "GOTPC" {
         return formula::with(vector, &bytes(big, x), None);
     }
-    let short = ["PCREL_IMM8BY4", "PCREL_IMM11BY2", "PCREL_IMM7BY4", "PCREL_IMM10BY4"].contains(&name);
+    let short = ["PCREL_IMM8BY4", "PCREL_IMM11BY2", "PCREL_IMM7BY4"].contains(&name);
     let mut insn = if short { half(0) } else { half(0) << 16 | half(2) };
     for (from, to, len) in slices(name) {
         let mask = (1u32 << len) - 1;
