@@ -140,7 +140,8 @@ const DIFFERENCES: &[Difference] = &[
         types: &["R_CKCORE_PCREL_JSR_*"],
         when: |v, ld, _| *ld != jsri(v),
         take: Take::Formula(jsri),
-        why: "GNU ld gives up before a bsr does, and cuts odd distances; it replaces no jsri of a CK810, which Linux does",
+        why: "GNU ld gives up before a bsr does, and cuts odd distances; it replaces no jsri of a CK810, which \
+              Linux does",
     },
     Difference {
         types: &["R_CKCORE_PCREL_IMM26BY2"],
