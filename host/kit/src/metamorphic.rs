@@ -74,7 +74,9 @@ fn factors(model: &ReferenceModel<'_>, row: &PluginRow, what: Moves, symbol_move
             }
         }
         (effect::PARTNER, _) => &[0, 1, -1],
-        (effect::SLOT, Everything | Symbols) => &[0, 1],
+        (effect::SLOT, Everything) => &[0, 1],
+        // A distance counts from the table, or, to the table, from the symbol.
+        (effect::SLOT, Symbols) => &[0, 1, -1],
         (effect::SLOT, Places) => &[0, -1],
         (effect::UNKNOWN, _) => &[0, 1, -1],
         _ => return None,

@@ -56,7 +56,8 @@ pub struct Architecture {
     pub shape: fn(&RowDescription) -> Option<Shape>,
     /// Makes vectors beside those of the row's shape; all of them if that is [`Shape::Special`].
     pub vectors: fn(&mut Generator<'_>, &RowDescription) -> Vec<Vector>,
-    /// Returns whether a linker changes the instruction at a vector's place instead of patching it.
+    /// Returns whether a vector is left out: a linker changes the instruction at its place instead of patching it, or its
+    /// machine does not have the type.
     pub rewritten: fn(&Vector) -> bool,
     /// High parts and their low parts, for the metamorphic properties.
     pub pairs: &'static [Pair],
