@@ -85,10 +85,10 @@ impl Kernel for Vet {
         for module in &mut modules {
             module.exports = by_owner.remove(&module.name).unwrap_or_default();
         }
-        let uname = rustix::system::uname();
+        let release = rustix::system::uname().release().to_string_lossy().into_owned();
         Ok(Listing {
-            release: uname.release().to_string_lossy().into_owned(),
-            vermagic: uname.release().to_string_lossy().into_owned(),
+            vermagic: if self.force.vermagic { String::new() } else { release.clone() },
+            release,
             form: LoadFormat::Original,
             // Where it has export tables' names, it has everything.
             complete: symbols.know_exports(),

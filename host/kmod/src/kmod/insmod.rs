@@ -35,8 +35,8 @@ pub(super) fn run(args: Vec<String>) -> ExitCode {
         return refuse(Level::Error, "this tool does not support loading from stdin!");
     }
     let path = Path::new(file);
-    if let Err(source) = path.metadata() {
-        let why = source.raw_os_error().map(Errno::from_raw_os_error).map_or_else(|| source.to_string(), reason::text);
+    if let Err(error) = path.metadata() {
+        let why = reason::of_io(&error);
         return refuse(Level::Error, format_args!("could not load module {file}: {why}"));
     }
     let (real, common, inputs) = match machine(force) {

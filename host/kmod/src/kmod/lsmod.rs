@@ -3,8 +3,6 @@
 use super::{Program, fail, machine, reason, refuse};
 use crate::target::{Target as _, failed};
 use relobox_cli::output::{self, Level};
-use relobox_core::error::Error;
-use relobox_core::kernel::KernelError;
 use relobox_kernels::linux::Force;
 use std::process::ExitCode;
 
@@ -18,13 +16,18 @@ pub(super) fn run(args: Vec<String>) -> ExitCode {
     if !line.operands.is_empty() {
         return refuse(Level::Error, "too many arguments provided.");
     }
-    let modules = match machine(Force::default()).and_then(|(real, ..)| real.remover()) {
-        Ok(mut kernel) => kernel.modules(),
-        Err(error) => return fail(&error),
-    };
-    let modules = match modules {
+    if let Err(error) = std::fs::File::open("/proc/modules") {
+        let why = reason::of_io(&error);
+        output::message(Level::Error, format_args!("could not open /proc/modules: {why}"));
+        return refuse(Level::Error, format_args!("could not get list of modules: {why}"));
+    }
+    let listed = machine(Force::default()).and_then(|(real, ..)| {
+        let modules = real.remover()?.modules();
+        modules.map_err(|failure| failed(PROGRAM.name, &failure))
+    });
+    let modules = match listed {
         Ok(modules) => modules,
-        Err(failure) => return cannot_list(&failure),
+        Err(error) => return fail(&error),
     };
     output::line("Module                  Size  Used by");
     // The youngest first.
@@ -35,10 +38,4 @@ pub(super) fn run(args: Vec<String>) -> ExitCode {
         output::line(format_args!("{:<19} {:>8}  {count}{users}", module.name, module.size()));
     }
     ExitCode::SUCCESS
-}
-
-fn cannot_list(failure: &KernelError) -> ExitCode {
-    let error: Error = failed("lsmod", failure);
-    reason::explain(Level::Error, &error);
-    refuse(Level::Error, "could not get list of modules")
 }

@@ -132,10 +132,10 @@ fn machine(force: Force) -> Result<(Real, Common, Inputs)> {
     Ok((Real::from_environment(force)?, common, Inputs { input: Vec::new() }))
 }
 
-/// Prints an error that is not about a module, and returns the exit code.
+/// Prints an error, and returns the exit code.
 fn fail(error: &Error) -> ExitCode {
     reason::explain(Level::Error, error);
-    ExitCode::FAILURE
+    reason::exit_code(error)
 }
 
 /// Prints a message, and returns the exit code of a failure.

@@ -168,28 +168,47 @@ fn act(choice: &Choice, operands: &[String]) -> Result<ExitCode> {
         show::indices(&root)?.iter().for_each(output::line);
         return Ok(ExitCode::SUCCESS);
     }
+    let mut names = match choice.task {
+        Task::Load => operands[..1].to_vec(),
+        _ => operands.to_vec(),
+    };
+    let mut code = ExitCode::SUCCESS;
+    if choice.task != Task::Remove {
+        let asked = names.len();
+        names.retain(|name| !is_missing_file(choice, name));
+        if names.len() != asked {
+            code = ExitCode::FAILURE;
+        }
+    }
     if !root.is_dir() {
         // Without a directory there are no modules.
-        let mut code = ExitCode::SUCCESS;
-        for name in operands.iter().take(if choice.task == Task::Load { 1 } else { operands.len() }) {
+        names.truncate(if choice.is_fatal() { 1 } else { names.len() });
+        for name in &names {
             code = not_found(choice, name, &root.display().to_string());
-            if choice.is_fatal() {
-                break;
-            }
         }
         return Ok(code);
     }
     let tree = Tree::open(&root)?;
     tree.warnings.iter().for_each(|warning| output::message(Level::Notice, warning));
     let session = Session { target: &target, common: &common, inputs: &inputs, tree, config };
-    if choice.task == Task::Remove {
-        return remove(choice, &session, operands);
-    }
-    let (names, args) = match choice.task {
-        Task::LoadAll => (operands, String::new()),
-        _ => (&operands[..1], join_args(&operands[1..])),
+    let loaded = match choice.task {
+        Task::Remove => remove(choice, &session, &names)?,
+        _ if choice.resolve => resolve(choice, &session, &names),
+        Task::LoadAll => load(choice, &session, &names, "")?,
+        _ => load(choice, &session, &names, &join_args(&operands[1..]))?,
     };
-    if choice.resolve { Ok(resolve(choice, &session, names)) } else { load(choice, &session, names, &args) }
+    Ok(if code == ExitCode::SUCCESS { loaded } else { code })
+}
+
+/// Prints a message if a module is asked for by a file that does not exist.
+fn is_missing_file(choice: &Choice, name: &str) -> bool {
+    if !name.starts_with('/') && !name.starts_with("./") {
+        return false;
+    }
+    let Err(error) = std::fs::metadata(name) else { return false };
+    let why = reason::of_io(&error);
+    output::message(choice.level(), format_args!("Failed to get module from path {name}: {why}"));
+    true
 }
 
 fn not_found(choice: &Choice, name: &str, root: &str) -> ExitCode {
@@ -220,9 +239,11 @@ fn load(choice: &Choice, session: &Session<'_, Real>, names: &[String], args: &s
     for error in &plan.errors {
         code = unplanned(choice, error, &session.tree.root().display().to_string());
     }
+    let asked: HashSet<&str> = plan.targets.iter().map(|target| plan.steps[target.step].name.as_str()).collect();
+    let extra = |step: &Step| if asked.contains(step.name.as_str()) { args } else { "" };
     if choice.dry_run {
         for step in plan.steps.iter().filter(|_| choice.depends || choice.verbose) {
-            print_step(step, choice.depends);
+            print_step(step, extra(step), choice.depends);
         }
         let there = |step: usize| matches!(plan.steps[step].action, Action::Live | Action::BuiltIn);
         for target in plan.targets.iter().filter(|target| choice.removal.first_time && there(target.step)) {
@@ -232,11 +253,12 @@ fn load(choice: &Choice, session: &Session<'_, Real>, names: &[String], args: &s
     }
     let before = |step: &Step| {
         if choice.verbose {
-            print_step(step, false);
+            print_step(step, extra(step), false);
         }
     };
     let report = session.run(&plan, session::processors(), choice.removal.first_time, before)?;
-    Ok(if print_report(&plan, &report) { code } else { ExitCode::FAILURE })
+    let loaded = print_report(&plan, &report);
+    Ok(if code == ExitCode::SUCCESS { loaded } else { code })
 }
 
 /// Prints an error of a name for which there is no plan.
@@ -250,9 +272,11 @@ fn unplanned(choice: &Choice, error: &Error, root: &str) -> ExitCode {
     fail(error)
 }
 
-/// Prints a step in kmod's form, in which a blank follows a file that has no parameters.
-fn print_step(step: &Step, with_built_in: bool) {
+/// Prints a step in kmod's form. `extra` are the parameters on the command line, for a module that was asked for. In
+/// kmod's form, a blank comes before those, even if there are none, and another one after those of the configuration.
+fn print_step(step: &Step, extra: &str, with_built_in: bool) {
     let Step { name, args, .. } = step;
+    let args = if args.is_empty() || !extra.is_empty() { args } else { &format!("{args} ") };
     match (&step.action, &step.command) {
         (_, Some(command)) => output::line(format_args!("install {command} {args}")),
         (Action::Load(path), None) => output::line(format_args!("insmod {} {args}", path.display())),
@@ -271,8 +295,8 @@ fn not_inserted(name: &str, errno: Errno) -> ExitCode {
     refuse(Level::Error, format_args!("could not insert '{name}': {why}"))
 }
 
-/// Prints what went wrong. Returns whether all modules that were asked for are there.
-fn print_report(plan: &LoadPlan, report: &RunReport<Inserted>) -> bool {
+/// Prints what went wrong. Returns the exit code.
+fn print_report(plan: &LoadPlan, report: &RunReport<Inserted>) -> ExitCode {
     let failure_of = |name: &str| {
         let mut steps = plan.steps.iter().zip(&report.outcomes);
         steps.find_map(|(step, outcome)| match outcome {
@@ -291,7 +315,7 @@ fn print_report(plan: &LoadPlan, report: &RunReport<Inserted>) -> bool {
     for (step, error) in &report.left {
         output::warning(format_args!("{}: could not be removed again: {error}", plan.steps[*step].name));
     }
-    let mut good = true;
+    let mut code = ExitCode::SUCCESS;
     for target in &plan.targets {
         let name = &plan.steps[target.step].name;
         let error = match &report.outcomes[target.step] {
@@ -300,14 +324,17 @@ fn print_report(plan: &LoadPlan, report: &RunReport<Inserted>) -> bool {
             Outcome::Loaded(_) | Outcome::Live | Outcome::BuiltIn | Outcome::Disabled => continue,
             Outcome::Unwound => None,
         };
-        good = false;
-        let errno = error.and_then(reason::errno);
-        not_inserted(name, errno.unwrap_or(Errno::CANCELED));
-        if let Some(error) = error.filter(|_| errno != Some(Errno::EXIST)) {
-            reason::explain(Level::Error, error);
+        let errno = error.map_or(Some(Errno::CANCELED), reason::errno);
+        if let Some(errno) = errno {
+            code = not_inserted(name, errno);
+        }
+        // With --first-time, there is no other reason.
+        let same = |error: &&Error| errno == Some(Errno::EXIST) && matches!(error, Error::Module(_));
+        if let Some(error) = error.filter(|error| !same(error)) {
+            code = fail(error);
         }
     }
-    good
+    code
 }
 
 fn remove(choice: &Choice, session: &Session<'_, Real>, names: &[String]) -> Result<ExitCode> {

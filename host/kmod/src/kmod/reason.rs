@@ -5,11 +5,20 @@ use relobox_core::diagnostic::Diagnostic;
 use relobox_core::error::Error;
 use relobox_core::kernel::error_text;
 use rustix::io::Errno;
+use std::process::ExitCode;
 
 /// Prints the reasons, each in a line of its own.
 pub(super) fn explain(level: Level, error: &Error) {
     // A diagnostic is one line, whatever is in its names.
     error.to_string().lines().for_each(|line| output::message(level, line));
+}
+
+/// The exit code: 1, as kmod's. If relobox itself does not work, it is relobox's own, so that a script can tell.
+pub(super) fn exit_code(error: &Error) -> ExitCode {
+    match error {
+        Error::Usage(_) | Error::Guest { .. } | Error::Linker(_) => ExitCode::from(error.exit_code()),
+        _ => ExitCode::FAILURE,
+    }
 }
 
 /// The number that the kernel would return to kmod. `None` for an error that kmod cannot have.
@@ -25,6 +34,11 @@ pub(super) fn errno(error: &Error) -> Option<Errno> {
 /// The text for a number.
 pub(super) fn text(errno: Errno) -> String {
     error_text(-errno.raw_os_error())
+}
+
+/// The text for the number of an I/O error.
+pub(super) fn of_io(error: &std::io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), |errno| error_text(-errno))
 }
 
 /// The number of a kernel's refusal. The kernel's log says what its number left out, so only words are known of some.
@@ -77,6 +91,8 @@ mod tests {
         ] {
             assert_eq!(errno(&error).map(text).as_deref(), Some(text_of), "{error}");
         }
-        assert_eq!(errno(&Error::Usage("no linker".into())), None);
+        let broken = Error::Usage("no linker".into());
+        assert_eq!((errno(&broken), exit_code(&broken)), (None, ExitCode::from(2)));
+        assert_eq!(exit_code(&refused("")), ExitCode::FAILURE);
     }
 }

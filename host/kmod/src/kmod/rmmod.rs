@@ -84,8 +84,10 @@ fn remove(
     if let Err(failure) = kernel.remove(name) {
         let error = failed(argument, &failure);
         let why = reason::errno(&error).map_or_else(|| error.to_string(), reason::text);
+        output::message(Level::Error, format_args!("could not remove '{name}': {why}"));
         output::message(Level::Error, format_args!("could not remove module {argument}: {why}"));
-        return Err(fail(&error));
+        let more = !matches!(failure, KernelError::Unknown { .. });
+        return Err(if more { fail(&error) } else { ExitCode::FAILURE });
     }
     state::forget(real, name);
     Ok(())
