@@ -184,21 +184,20 @@ fn the_test_suite_of_kmod() -> Result<()> {
         rows.push(format!("| {file} | {name} | `{}` | {} | {} | {remark} |", case.command.join(" "), told[0], told[1]));
     }
     ensure!(failures.is_empty(), "{}", failures.join("\n"));
-    hold(&page(&rows)?)
+    hold(&page(&rows))
 }
 
-fn page(rows: &[String]) -> Result<String> {
-    let all = tests_of_kmod()?;
+fn page(rows: &[String]) -> String {
     let mut page = String::from(HEAD);
     page.push_str(&rows.join("\n"));
     page.push_str(
         "\n\n## Tests without a command of these programs\n\n| file | tests | what they are |\n|---|---|---|\n",
     );
     for (file, name, why) in OTHERS {
-        let names = if *name == "*" { all.get(*file).map_or(0, BTreeSet::len).to_string() } else { (*name).to_owned() };
+        let names = if *name == "*" { "all" } else { name };
         page.push_str(&format!("| {file} | {names} | {why} |\n"));
     }
-    Ok(page)
+    page
 }
 
 const HEAD: &str = "\
