@@ -10,6 +10,8 @@ use object::{SectionKind, SymbolFlags, SymbolKind, SymbolScope};
 pub struct ModuleBuilder<'a> {
     /// The name in modinfo, if there is one.
     pub name: Option<&'a str>,
+    /// The kernel that the module is for in modinfo, if there is one.
+    pub vermagic: Option<&'a str>,
     /// The symbols that init calls.
     pub calls: &'a [&'a str],
     /// The exported symbols, which are GPL-only.
@@ -29,6 +31,7 @@ impl ModuleBuilder<'_> {
         let mut o = Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
         let mut modinfo = b"license=GPL\0".to_vec();
         modinfo.extend(self.name.iter().flat_map(|name| format!("name={name}\0").into_bytes()));
+        modinfo.extend(self.vermagic.iter().flat_map(|kernel| format!("vermagic={kernel}\0").into_bytes()));
         modinfo.extend(self.imports.iter().flat_map(|ns| format!("import_ns={ns}\0").into_bytes()));
         section(&mut o, ".modinfo", SectionKind::ReadOnlyData, &modinfo);
         let mut code = Vec::new();

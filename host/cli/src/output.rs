@@ -7,6 +7,8 @@ use relobox_core::text::{Escaped, escaped, is_harmless, write_json};
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};
+use std::os::unix::net::UnixDatagram;
+use std::sync::OnceLock;
 
 /// Prints `value` as JSON on standard output.
 pub fn json(value: &impl Serialize) {
@@ -111,9 +113,81 @@ pub fn plain(error: &Error) {
     error.to_string().lines().for_each(warning);
 }
 
-/// Prints a line on standard error.
+/// Prints a warning, or an error: as a line on standard error, unless [`speak`] said otherwise.
 pub fn warning(text: impl Display) {
-    let _ = writeln!(std::io::stderr().lock(), "relobox: {}", Escaped(text));
+    message(Level::Warning, text);
+}
+
+/// How serious a message is: the numbers of syslog(3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Not used for messages: a threshold that lets none pass.
+    Nothing = 0,
+    /// The command does nothing else after it.
+    Fatal = 2,
+    /// Something failed.
+    Error = 3,
+    /// Something should be different.
+    Warning = 4,
+    /// Worth knowing, and no reason to change anything.
+    Notice = 5,
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::Fatal => "FATAL",
+            Self::Error => "ERROR",
+            Self::Warning => "WARNING",
+            Self::Notice => "NOTICE",
+        }
+    }
+}
+
+/// How a program with the name of one of kmod's prints its messages: `modprobe: ERROR: …`.
+#[derive(Debug)]
+pub struct Voice {
+    /// The program's name.
+    pub program: &'static str,
+    /// Messages that are less serious are not printed.
+    pub least: Level,
+    /// Messages go to the system's log (/dev/log), and to standard error only if there is none.
+    pub syslog: bool,
+}
+
+static VOICE: OnceLock<Voice> = OnceLock::new();
+
+/// From now on, this process prints its messages in this way. Only the first call counts.
+pub fn speak(voice: Voice) {
+    let _ = VOICE.set(voice);
+}
+
+/// Prints a message: as `relobox: …` on standard error, or as [`speak`] said.
+pub fn message(level: Level, text: impl Display) {
+    let text = Escaped(text);
+    let Some(Voice { program, least, syslog }) = VOICE.get() else {
+        let _ = writeln!(std::io::stderr().lock(), "relobox: {text}");
+        return;
+    };
+    if level > *least {
+        return;
+    }
+    let name = level.name();
+    if *syslog {
+        // The facility is LOG_DAEMON. The log's daemon adds the time.
+        let record = format!("<{}>{program}: {name}: {text}", (3 << 3) | level as u8);
+        let sent = UnixDatagram::unbound().and_then(|socket| socket.send_to(record.as_bytes(), "/dev/log"));
+        if sent.is_ok() {
+            return;
+        }
+    }
+    let _ = writeln!(std::io::stderr().lock(), "{program}: {name}: {text}");
+}
+
+/// Prints a message about the command line in the form of getopt(3): `modprobe: unrecognized option '--foo'`.
+pub fn misused(program: &str, text: impl Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{program}: {}", Escaped(text));
 }
 
 /// Prints a message of clap: help and version on standard output, errors on standard error.

@@ -283,7 +283,7 @@ pub struct Listing {
     /// The kernel's release.
     pub release: String,
     /// The `vermagic=` that a module must have. If the kernel does not report all of it, only the first word, the
-    /// release.
+    /// release. Empty if the kernel is forced to take any.
     pub vermagic: String,
     /// The format in which it takes modules.
     pub form: LoadFormat,

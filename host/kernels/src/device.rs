@@ -7,7 +7,7 @@ mod flat;
 
 pub use flat::Flat;
 
-use super::linux;
+use super::linux::{self, Force};
 use relobox_core::areas::Kind;
 use relobox_core::kernel::{
     Export, Kernel, KernelError, Linux, LinuxAreas, Listing, Load, LoadFormat, Loaded, Machine, Module,
@@ -282,7 +282,7 @@ impl Kernel for Device {
         #[allow(unsafe_code, reason = "ioctl: the device's interface")]
         let armed = unsafe { rustix::ioctl::ioctl(&self.device, Setter::<DO_ARM, Arm>::new(arm)) };
         armed.map_err(|e| refused("arm", e))?;
-        let done = linux::finit_module(image.file.as_fd(), &load.name, &load.args, false);
+        let done = linux::finit_module(image.file.as_fd(), &load.name, &load.args, false, Force::default());
         // What the device saw explains a failure. Besides, the device must not stay armed.
         let seen = self.disarm()?;
         let verified = seen.verified != 0;
@@ -298,7 +298,7 @@ impl Kernel for Device {
     }
 
     fn remove(&mut self, name: &str) -> Result<(), KernelError> {
-        linux::remove(name)
+        linux::remove(name, Force::default())
     }
 }
 

@@ -13,6 +13,34 @@ use std::os::fd::BorrowedFd;
 
 /// `MODULE_INIT_COMPRESSED_FILE` of `include/uapi/linux/module.h`: the kernel decompresses the file.
 const COMPRESSED: u32 = 4;
+/// `MODULE_INIT_IGNORE_MODVERSIONS`: the kernel does not compare the versions of symbols.
+const IGNORE_MODVERSIONS: u32 = 1;
+/// `MODULE_INIT_IGNORE_VERMAGIC`: the kernel does not compare vermagic.
+const IGNORE_VERMAGIC: u32 = 2;
+
+/// What the kernel is forced to do. It taints itself then, and refuses if it was built without `CONFIG_MODULE_FORCE_LOAD`
+/// or `CONFIG_MODULE_FORCE_UNLOAD`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Force {
+    /// To load a module although the versions of its symbols differ.
+    pub modversions: bool,
+    /// To load a module although it was built for another kernel.
+    pub vermagic: bool,
+    /// To remove a module although it is in use, or has no exit function.
+    pub removal: bool,
+}
+
+impl Force {
+    /// Returns whether the kernel is forced to load.
+    #[must_use]
+    pub fn loads(self) -> bool {
+        self.modversions || self.vermagic
+    }
+
+    fn flags(self) -> u32 {
+        (IGNORE_MODVERSIONS * u32::from(self.modversions)) | (IGNORE_VERMAGIC * u32::from(self.vermagic))
+    }
+}
 
 /// A finished call of finit_module(2), with the kernel's log since its beginning.
 pub(crate) struct LoadCall {
@@ -24,9 +52,9 @@ pub(crate) struct LoadCall {
 }
 
 /// Calls finit_module(2). `packed` says that the kernel has to decompress the file.
-pub(crate) fn finit_module(file: BorrowedFd<'_>, name: &str, args: &str, packed: bool) -> LoadCall {
+pub(crate) fn finit_module(file: BorrowedFd<'_>, name: &str, args: &str, packed: bool, force: Force) -> LoadCall {
     let log = Reader::open();
-    let flags = if packed { COMPRESSED } else { 0 };
+    let flags = if packed { COMPRESSED } else { 0 } | force.flags();
     let call = |args: CString| rustix::system::finit_module(file, &args, flags as _);
     let result = CString::new(args).map_err(|_| Errno::INVAL).and_then(call);
     LoadCall { name: name.to_owned(), args: args.to_owned(), packed, result, log }
@@ -55,11 +83,13 @@ impl LoadCall {
 }
 
 /// Calls delete_module(2), without waiting for users.
-pub(crate) fn remove(name: &str) -> Result<(), KernelError> {
+pub(crate) fn remove(name: &str, force: Force) -> Result<(), KernelError> {
     let Ok(text) = CString::new(name) else { return Err(KernelError::Unknown { name: name.to_owned() }) };
     // O_NONBLOCK: a module in use is refused. The value is the same on all architectures but alpha and mips.
     let nonblock = rustix::fs::OFlags::NONBLOCK.bits();
-    rustix::system::delete_module(&text, nonblock as _)
+    // O_TRUNC forces, with or without users.
+    let force = if force.removal { rustix::fs::OFlags::TRUNC.bits() } else { 0 };
+    rustix::system::delete_module(&text, (nonblock | force) as _)
         .map_err(|error| errno::of_removal(error, name, &System::default()))
 }
 

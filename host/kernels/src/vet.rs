@@ -4,7 +4,7 @@
 //! The file was read once, into a sealed memfd. So the checked bytes are the loaded ones.
 
 use super::kallsyms::{self, Kallsyms};
-use super::linux;
+use super::linux::{self, Force};
 use relobox_core::areas::{Kind, PAGE};
 use relobox_core::kernel::{
     Export, Kernel, KernelError, Listing, Load, LoadFormat, Loaded, Module, Protection, Request,
@@ -27,6 +27,7 @@ pub struct Vet {
     file: Option<OwnedFd>,
     /// The file is packed: the kernel has to unpack it.
     packed: bool,
+    force: Force,
     /// Where the next pretended area is.
     next: u64,
     /// Where per-CPU data is pretended to be; behind the other areas if the kernel does not say.
@@ -43,7 +44,13 @@ impl Vet {
     /// To list and to remove.
     #[must_use]
     pub fn without_file(kallsyms: Arc<Kallsyms>) -> Self {
-        Self { kallsyms, file: None, packed: false, next: PAGE, per_cpu: None }
+        Self { kallsyms, file: None, packed: false, force: Force::default(), next: PAGE, per_cpu: None }
+    }
+
+    /// Forces the kernel.
+    #[must_use]
+    pub fn forced(self, force: Force) -> Self {
+        Self { force, ..self }
     }
 }
 
@@ -64,7 +71,8 @@ impl Kernel for Vet {
             let export = Export {
                 name: String::from_utf8_lossy(name).into_owned(),
                 address,
-                crc: found.crc,
+                // Versions that are to be ignored are none.
+                crc: found.crc.filter(|_| !self.force.modversions),
                 // kallsyms does not tell; the kernel will look.
                 gpl: false,
                 namespace: String::new(),
@@ -77,10 +85,10 @@ impl Kernel for Vet {
         for module in &mut modules {
             module.exports = by_owner.remove(&module.name).unwrap_or_default();
         }
-        let uname = rustix::system::uname();
+        let release = rustix::system::uname().release().to_string_lossy().into_owned();
         Ok(Listing {
-            release: uname.release().to_string_lossy().into_owned(),
-            vermagic: uname.release().to_string_lossy().into_owned(),
+            vermagic: if self.force.vermagic { String::new() } else { release.clone() },
+            release,
             form: LoadFormat::Original,
             // Where it has export tables' names, it has everything.
             complete: symbols.know_exports(),
@@ -118,11 +126,11 @@ impl Kernel for Vet {
     fn load(&mut self, load: &Load) -> Result<Loaded, KernelError> {
         let file = self.file.as_ref().ok_or_else(|| KernelError::Refused("no file was given to load".into()))?;
         // Nothing says how far the kernel comes.
-        linux::finit_module(file.as_fd(), &load.name, &load.args, self.packed).outcome(false)
+        linux::finit_module(file.as_fd(), &load.name, &load.args, self.packed, self.force).outcome(false)
     }
 
     fn remove(&mut self, name: &str) -> Result<(), KernelError> {
-        linux::remove(name)
+        linux::remove(name, self.force)
     }
 }
 

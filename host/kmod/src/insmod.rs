@@ -3,7 +3,7 @@
 use crate::target::{Target, failed};
 use clap::Args;
 use relobox_cli::args::{Common, Inputs};
-use relobox_cli::output;
+use relobox_cli::output::{self, Level};
 use relobox_core::error::Result;
 use relobox_core::inserted::Inserted;
 use relobox_core::kernel::{Listing, Mode};
@@ -79,13 +79,16 @@ pub fn run<T: Target>(args: &InsmodArgs<T>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints a warning for what the kernel only warns about.
+/// Prints what the kernel only warns about.
 pub fn print_warnings(name: &str, inserted: &Inserted) {
     if inserted.returned > 0 {
-        output::warning(format_args!("{name}: init returned {}, which should be 0 or negative", inserted.returned));
+        output::message(
+            Level::Notice,
+            format_args!("{name}: init returned {}, which should be 0 or negative", inserted.returned),
+        );
     }
     for unknown in &inserted.unknown_args {
-        output::warning(format_args!("{name}: unknown parameter '{unknown}' ignored"));
+        output::message(Level::Notice, format_args!("{name}: unknown parameter '{unknown}' ignored"));
     }
 }
 

@@ -4,6 +4,7 @@
 //! | module | contents |
 //! |---|---|
 //! | [`insmod`], [`modprobe`], [`call`], [`state`] | the commands |
+//! | [`kmod`] | modprobe, insmod, rmmod and lsmod with the command lines and the output of kmod's |
 //! | [`target`] | the operations on a kernel that the commands need |
 //! | [`real`] | the kernel of this machine; `relobox-linker` links for it |
 //!
@@ -12,7 +13,9 @@
 
 pub mod call;
 pub mod insmod;
+pub mod kmod;
 pub mod modprobe;
 pub mod real;
+mod session;
 pub mod state;
 pub mod target;

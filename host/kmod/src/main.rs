@@ -1,11 +1,11 @@
-//! The program `relobox-kmod`. Called as `insmod`, `rmmod`, `lsmod` or `modprobe`, it runs that command.
+//! The program `relobox-kmod`. Called as `insmod`, `rmmod`, `lsmod` or `modprobe`, it does what that program of kmod does.
 
 use clap::{Args, Parser, Subcommand};
 use relobox_cli::args::{Common, Inputs};
 use relobox_cli::output;
 use relobox_core::error::{Error, Result};
 use relobox_kmod::real::Real;
-use relobox_kmod::{call, insmod, modprobe, state};
+use relobox_kmod::{call, insmod, kmod, modprobe, state};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -50,16 +50,10 @@ struct ProveArgs {
     common: Common,
 }
 
-/// The names under which this program runs a single command.
-const NAMES: [&str; 4] = ["insmod", "rmmod", "lsmod", "modprobe"];
-
-/// Inserts the command that the program's own name stands for.
-fn command_line(mut args: Vec<OsString>) -> Vec<OsString> {
-    let own = args.first().and_then(|own| Path::new(own).file_name()?.to_str().map(str::to_owned));
-    if let Some(own) = own.filter(|own| NAMES.contains(&&**own)) {
-        args.splice(..1, ["relobox-kmod".into(), own.into()]);
-    }
-    args
+/// The command of kmod that the program's own name is.
+fn own_command(args: &[OsString]) -> Option<fn(Vec<String>) -> ExitCode> {
+    let own = Path::new(args.first()?).file_name()?;
+    kmod::COMMANDS.iter().find(|(name, _)| own == *name).map(|(_, run)| *run)
 }
 
 /// Parses one of the commands that a booting machine calls often, without building the parser of every other command,
@@ -81,7 +75,11 @@ fn alone(args: &[OsString]) -> Option<Command> {
 }
 
 fn main() -> ExitCode {
-    let args = command_line(std::env::args_os().collect());
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if let Some(run) = own_command(&args) {
+        // A name that is not UTF-8 is none of a module; a file of such a name is not found.
+        return run(args.iter().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect());
+    }
     let cli = match alone(&args).map_or_else(|| Cli::try_parse_from(&args), |command| Ok(Cli { command })) {
         Ok(cli) => cli,
         // A closed pipe ends the output without a panic.
@@ -117,14 +115,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn its_own_name_is_a_command() {
-        let line = |words: &str| command_line(words.split(' ').map(OsString::from).collect());
-        assert_eq!(line("/sbin/insmod a.ko x=1"), ["relobox-kmod", "insmod", "a.ko", "x=1"]);
-        assert_eq!(line("relobox-kmod lsmod"), ["relobox-kmod", "lsmod"]);
-        for words in ["rmmod a", "modprobe -r a", "lsmod", "relobox-kmod state show --json"] {
-            assert!(Cli::try_parse_from(line(words)).is_ok(), "{words}");
+    fn its_own_name_is_a_command_of_kmod() {
+        let line = |words: &str| words.split(' ').map(OsString::from).collect::<Vec<_>>();
+        for own in ["/sbin/insmod a.ko x=1", "rmmod a", "modprobe -r a", "lsmod"] {
+            assert!(own_command(&line(own)).is_some(), "{own}");
         }
-        assert!(Cli::try_parse_from(line("insmod a.ko --kernel sim")).is_err());
+        for rich in ["relobox-kmod lsmod", "./relobox-kmod modprobe a", "lsmod2", "/sbin/"] {
+            assert!(own_command(&line(rich)).is_none(), "{rich}");
+        }
+        assert!(own_command(&[]).is_none());
+        assert!(Cli::try_parse_from(line("relobox-kmod state show --json")).is_ok());
+        assert!(Cli::try_parse_from(line("relobox-kmod insmod a.ko --kernel sim")).is_err());
     }
 
     #[test]
@@ -144,9 +145,8 @@ mod tests {
             "state show",
             "",
         ] {
-            let args = command_line(
-                std::iter::once("relobox-kmod").chain(words.split_whitespace()).map(OsString::from).collect(),
-            );
+            let args: Vec<_> =
+                std::iter::once("relobox-kmod").chain(words.split_whitespace()).map(OsString::from).collect();
             let whole = Cli::try_parse_from(&args);
             match alone(&args) {
                 Some(command) => assert_eq!(format!("{command:?}"), format!("{:?}", whole.unwrap().command), "{words}"),

@@ -1,24 +1,20 @@
 //! `relobox modprobe`: loads a module with everything that it needs, or removes it.
 
-use crate::target::{Loader, Target, failed, no_depmod};
+use crate::session::{self, Removal, Session, Wanted};
+use crate::target::Target;
 use clap::Args;
 use relobox_cli::args::{Common, Inputs};
 use relobox_cli::output;
 use relobox_core::error::{Error, Result};
-use relobox_core::files::{self, Kind};
 use relobox_core::inserted::Inserted;
-use relobox_core::kernel::{Kernel, KernelError, Mode, Module};
+use relobox_core::kernel::Mode;
 use relobox_core::parameters::join_args;
-use relobox_core::{limits, names};
-use relobox_modprobe::config::DIRECTORIES;
-use relobox_modprobe::remove::{Modules, RemoveOptions, Removed, remove};
 use relobox_modprobe::run::RunReport;
-use relobox_modprobe::{Action, Config, LoadPlan, Outcome, Request, Step, Tree, plan};
+use relobox_modprobe::{Action, LoadPlan, Outcome, Step, Tree};
 use serde::Serialize;
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 /// Load a module with its dependencies, or remove it with dependencies that are no longer used
 #[derive(Debug, Args)]
@@ -106,43 +102,23 @@ pub fn run<T: Target>(args: &ModprobeArgs<T>) -> Result<ExitCode> {
     let version = args.set_version.clone().unwrap_or_else(|| args.target.release());
     let root = args.dirname.join("lib/modules").join(version);
     let tree = Tree::open(&root)?;
-    let defaults = || DIRECTORIES.iter().map(PathBuf::from).collect();
-    let directories = if args.config.is_empty() { defaults() } else { args.config.clone() };
-    let mut config = Config::read(&directories, Some(&root.join("modules.softdep")))?;
-    // The simulated kernel was not started with this machine's command line.
-    if args.target.mode() != Mode::Sim {
-        config.parse_command_line(
-            &files::read_text(Path::new("/proc/cmdline"), Kind::Regular, limits::MODPROBE_CONFIG).unwrap_or_default(),
-        );
-    }
+    let config = session::config(&args.target, &args.config, &root)?;
     for warning in tree.warnings.iter().chain(&config.warnings) {
         output::warning(warning);
     }
-    if args.remove { remove_modules(args, &tree, &config) } else { load_modules(args, &tree, &config) }
+    let session = Session { target: &args.target, common: &args.common, inputs: &args.inputs, tree, config };
+    if args.remove { remove_modules(args, &session) } else { load_modules(args, &session) }
 }
 
-fn load_modules<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Config) -> Result<ExitCode> {
+fn load_modules<T: Target>(args: &ModprobeArgs<T>, session: &Session<'_, T>) -> Result<ExitCode> {
     let several = std::iter::once(&args.name).chain(&args.more).cloned().collect();
     let (names, parameters) =
         if args.all { (several, String::new()) } else { (vec![args.name.clone()], join_args(&args.more)) };
-    // A process with rights over a real kernel must not parse a module.
     let may_parse = args.dry_run || args.show_depends || args.target.mode() == Mode::Sim;
-    let live = if args.show_depends { HashSet::new() } else { live(args)? };
-    let plan = plan(
-        tree,
-        config,
-        &Request {
-            names: &names,
-            args: &parameters,
-            blacklist: args.use_blacklist,
-            ignore_commands: args.ignore_install,
-            live: &live,
-            inspect: &|path| match may_parse {
-                true => args.target.needs(path, &args.common),
-                false => Err(no_depmod(path)),
-            },
-        },
-    );
+    let live = if args.show_depends { HashSet::new() } else { session.live(args.dry_run)? };
+    let wanted =
+        Wanted { names: &names, args: &parameters, blacklist: args.use_blacklist, ignore_install: args.ignore_install };
+    let plan = session.plan(wanted, &live, may_parse);
     for warning in &plan.warnings {
         output::warning(warning);
     }
@@ -163,17 +139,8 @@ fn load_modules<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Config)
         }
         return finish(args, &plan, code);
     }
-    args.target.permit()?;
-    let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let loader = args.target.loader(&args.common, &args.inputs)?;
-    let load = |step: &Step, path: &Path| load(args, &*loader, step, path);
-    let unload = |step: &Step| {
-        let mut kernel = args.target.remover()?;
-        kernel.remove(&step.name).map_err(|failure| failed(&step.name, &failure))?;
-        crate::state::forget(&args.target, &step.name);
-        Ok(())
-    };
-    let report = relobox_modprobe::run(&plan, jobs, args.first_time, load, unload);
+    let jobs = args.jobs.unwrap_or_else(session::processors);
+    let report = session.run(&plan, jobs, args.first_time, |_| ())?;
     let rows = plan
         .steps
         .iter()
@@ -196,42 +163,11 @@ fn load_modules<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Config)
 /// Prints the names that could not be planned. Returns the exit code.
 fn finish<T: Target>(args: &ModprobeArgs<T>, plan: &LoadPlan, code: u8) -> Result<ExitCode> {
     for error in &plan.errors {
-        let missing = matches!(error, Error::Module(problems) if problems.iter().all(|p| p.kind == "not-found"));
-        if !(args.quiet && missing) {
+        if !(args.quiet && session::is_missing(error)) {
             output::error(error, false);
         }
     }
     Ok(ExitCode::from(code))
-}
-
-/// The names of the live modules. If there is no simulated kernel yet, loading will start one.
-fn live<T: Target>(args: &ModprobeArgs<T>) -> Result<HashSet<String>> {
-    let listed = match args.target.connect() {
-        Ok(mut kernel) => match list(args, &mut *kernel) {
-            // A plan can be shown where modules cannot be listed, as in a container.
-            Err(KernelError::Unreachable(_)) if args.dry_run => Vec::new(),
-            listed => listed.map_err(|failure| failed("modprobe", &failure))?,
-        },
-        Err(_) if args.target.mode() == Mode::Sim => Vec::new(),
-        Err(error) => return Err(error),
-    };
-    Ok(listed.into_iter().filter(|m| m.live).map(|m| m.name).collect())
-}
-
-/// Lists the modules, without their exports where those take time.
-fn list<T: Target>(args: &ModprobeArgs<T>, kernel: &mut dyn Kernel) -> Result<Vec<Module>, KernelError> {
-    let wanted: Option<&[&[u8]]> = if args.target.mode() == Mode::Device { Some(&[]) } else { None };
-    Ok(kernel.list(wanted)?.modules)
-}
-
-/// Loads a module unless the kernel has it.
-fn load<T: Target>(args: &ModprobeArgs<T>, loader: &dyn Loader, step: &Step, path: &Path) -> Result<Option<Inserted>> {
-    let modules = || {
-        let listed = list(args, &mut *args.target.connect()?);
-        listed.map_err(|failure| failed(&step.name, &failure))
-    };
-    let patience = Duration::from_secs(limits::MODPROBE_WAIT);
-    relobox_modprobe::load(&step.name, patience, || loader.insert(path, &step.args), modules)
 }
 
 /// Prints a step in the format of kmod's modprobe.
@@ -339,55 +275,17 @@ fn blacklisted(plan: &LoadPlan) -> Vec<&str> {
     plan.blacklisted.iter().map(|(name, _)| name.as_str()).collect()
 }
 
-struct KernelModules<'a, T: Target> {
-    args: &'a ModprobeArgs<T>,
-    kernel: Box<dyn Kernel>,
-    /// The modules that a dry run treats as removed.
-    removed: Vec<String>,
-}
-
-impl<T: Target> Modules for KernelModules<'_, T> {
-    fn list(&mut self) -> Result<Vec<Module>, KernelError> {
-        let mut modules = self.kernel.list(None)?.modules;
-        modules.retain(|m| !self.removed.contains(&m.name));
-        for module in &mut modules {
-            let users = module.users.len();
-            module.users.retain(|user| !self.removed.contains(user));
-            let fewer = (users - module.users.len()) as u32;
-            module.use_count = module.use_count.map(|count| count.saturating_sub(fewer));
-        }
-        Ok(modules)
-    }
-
-    fn remove(&mut self, name: &str) -> Result<(), KernelError> {
-        if !self.args.dry_run {
-            self.kernel.remove(name)?;
-            crate::state::forget(&self.args.target, name);
-            return Ok(());
-        }
-        // The kernel counts every user, not only modules.
-        let listed = self.list()?.into_iter().find(|m| m.name == name);
-        let Some(module) = listed else { return Err(KernelError::Unknown { name: name.to_owned() }) };
-        if module.use_count.is_some_and(|count| count != 0) || !module.users.is_empty() {
-            let Module { name, users, use_count: count, .. } = module;
-            return Err(KernelError::InUse { name, users, count });
-        }
-        self.removed.push(module.name);
-        Ok(())
-    }
-}
-
-fn remove_modules<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Config) -> Result<ExitCode> {
-    if !args.dry_run {
-        args.target.permit()?;
-    }
-    let mut kernel = KernelModules { args, kernel: args.target.remover()?, removed: Vec::new() };
-    let options = RemoveOptions { first_time: args.first_time, ignore_commands: args.ignore_remove };
-    let (mut removed, mut errors) = (Removed::default(), Vec::new());
-    for name in std::iter::once(&args.name).chain(&args.more) {
-        let name = if names::is_written_as_file(name) { names::of_file(name) } else { name.clone() };
-        errors.extend(remove(tree, config, &mut kernel, &name, options, &mut removed).err());
-    }
+fn remove_modules<T: Target>(args: &ModprobeArgs<T>, session: &Session<'_, T>) -> Result<ExitCode> {
+    let removal = Removal {
+        first_time: args.first_time,
+        ignore_remove: args.ignore_remove,
+        dry_run: args.dry_run,
+        ..Removal::default()
+    };
+    let mut remover = session.remover(removal, &|_| ())?;
+    let names = std::iter::once(&args.name).chain(&args.more);
+    let mut errors: Vec<Error> = names.filter_map(|name| remover.remove(name).err()).collect();
+    let removed = remover.removed;
     for warning in &removed.warnings {
         output::warning(warning);
     }
@@ -397,10 +295,7 @@ fn remove_modules<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Confi
         removed.names.iter().for_each(|name| output::line(format_args!("rmmod {name}")));
     }
     let code = errors.iter().map(Error::exit_code).max().unwrap_or(0);
-    errors.retain(|error| {
-        let missing = matches!(error, Error::Module(problems) if problems.iter().all(|p| p.kind == "not-found"));
-        !(args.quiet && missing)
-    });
+    errors.retain(|error| !(args.quiet && session::is_missing(error)));
     output::errors(&errors, args.common.json);
     Ok(ExitCode::from(code))
 }

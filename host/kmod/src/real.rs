@@ -4,7 +4,7 @@ use crate::state;
 use crate::target::{Loader, Target, no_depmod};
 use clap::{Args, ValueEnum};
 use relobox_cli::args::{Common, Inputs};
-use relobox_cli::output;
+use relobox_cli::output::{self, Level};
 use relobox_core::error::{Error, Result};
 use relobox_core::inserted::{Called, Inserted, kernel_error};
 use relobox_core::kernel::{Kernel, KernelError, Mode};
@@ -13,6 +13,7 @@ use relobox_core::state::{Boot, DIRECTORY, Origin, digest};
 use relobox_isolate::{Linker, Options};
 use relobox_kernels::device::{self, Device, Flat};
 use relobox_kernels::kallsyms::Kallsyms;
+use relobox_kernels::linux::Force;
 use relobox_kernels::vet::Vet;
 use relobox_modprobe::plan::Needs;
 use relobox_plugins::compiled;
@@ -55,6 +56,9 @@ pub struct Real {
     linking: Linking,
     #[arg(skip)]
     kallsyms: Arc<Kallsyms>,
+    /// What the kernel is forced to do.
+    #[arg(skip)]
+    force: Force,
 }
 
 /// How to start the linking process.
@@ -103,7 +107,23 @@ impl Real {
     /// Makes a choice without a command line.
     #[must_use]
     pub fn new(choice: Backend, linking: Linking) -> Self {
-        Self { choice, decision: OnceLock::new(), linking, kallsyms: Arc::default() }
+        Self { choice, decision: OnceLock::new(), linking, kallsyms: Arc::default(), force: Force::default() }
+    }
+
+    /// The choice in the environment variable `RELOBOX_KERNEL`, of a kernel that is forced to do something.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the variable has another value than the names of [`Backend`].
+    pub fn from_environment(force: Force) -> Result<Self> {
+        let named = std::env::var_os("RELOBOX_KERNEL").unwrap_or_else(|| "auto".into());
+        let choice = named.to_str().and_then(|named| Backend::from_str(named, false).ok());
+        let unknown = || Error::Usage(format!("RELOBOX_KERNEL is '{}', and not a choice", named.display()));
+        Ok(Self { force, ..Self::new(choice.ok_or_else(unknown)?, Linking::default()) })
+    }
+
+    /// The kernel without the device.
+    fn vet(&self) -> Vet {
+        Vet::without_file(self.kallsyms.clone()).forced(self.force)
     }
 
     /// True if modules are loaded with the device. Decides `auto` once, because that opens the device.
@@ -113,6 +133,8 @@ impl Real {
 
     fn decision(&self) -> &Decision {
         self.decision.get_or_init(|| match self.choice {
+            // Only the kernel's own loader can be forced.
+            Backend::Auto if self.force.loads() => Decision { choice: Backend::Vet, downgrade: None },
             Backend::Auto => decide(Device::open().map(|device| device.cannot_load())),
             choice => Decision { choice, downgrade: None },
         })
@@ -121,10 +143,13 @@ impl Real {
     /// Warns that the kernel relocates modules itself if `auto` chose that, with the reason.
     fn warn_of_downgrade(&self) {
         if let Some(why) = &self.decision().downgrade {
-            output::warning(format_args!(
-                "{why}; so the kernel relocates modules itself, after relobox has checked that they link \
+            output::message(
+                Level::Notice,
+                format_args!(
+                    "{why}; so the kernel relocates modules itself, after relobox has checked that they link \
                  ('--kernel vet' suppresses this warning)"
-            ));
+                ),
+            );
         }
     }
 
@@ -156,11 +181,11 @@ impl Target for Real {
     }
 
     fn connect(&self) -> Result<Box<dyn Kernel>> {
-        Ok(if self.by_device() { Box::new(open_device()?) } else { Box::new(Vet::without_file(self.kallsyms.clone())) })
+        Ok(if self.by_device() { Box::new(open_device()?) } else { Box::new(self.vet()) })
     }
 
     fn remover(&self) -> Result<Box<dyn Kernel>> {
-        Ok(Box::new(Vet::without_file(self.kallsyms.clone())))
+        Ok(Box::new(self.vet()))
     }
 
     /// Opening the device increases its use count.
@@ -169,11 +194,16 @@ impl Target for Real {
             // The list already has the right counts.
             return Ok(HashMap::new());
         }
-        let modules = Vet::without_file(self.kallsyms.clone()).list(None)?.modules;
+        let modules = self.vet().list(None)?.modules;
         Ok(modules.into_iter().map(|m| (m.name, m.use_count)).collect())
     }
 
     fn loader<'a>(&'a self, common: &Common, inputs: &'a Inputs) -> Result<Box<dyn Loader + 'a>> {
+        if self.by_device() && self.force.loads() {
+            let text =
+                "the device makes the kernel use what relobox linked, so nothing can be forced; '--kernel vet' can";
+            return Err(Error::Usage(text.into()));
+        }
         self.warn_of_downgrade();
         // From here on, plugins need a pin, and no home directory is searched for them: see Plugins::trusted.
         let plugins = common.plugins(true)?;
@@ -228,7 +258,7 @@ impl Loader for LinkerLoader<'_> {
             let inserted = match self.real.by_device() {
                 true => self.linker.insmod(&mut open_device()?, &name, file.as_fd(), args)?,
                 false => {
-                    let mut vet = Vet::new(self.real.kallsyms.clone(), copy()?, packed);
+                    let mut vet = Vet::new(self.real.kallsyms.clone(), copy()?, packed).forced(self.real.force);
                     let inserted = self.linker.insmod(&mut vet, &name, file.as_fd(), args)?;
                     // The kernel chose other addresses than those of the link.
                     let areas = relobox_kernels::linux::areas(&inserted.name);

@@ -196,6 +196,9 @@ fn check_form(records: &Records<'_>, form: LoadFormat) -> Option<Diagnostic> {
 /// Compares vermagic as the kernel does (same_magic): if every symbol has a version, the releases may differ.
 fn other_kernel(records: &Records<'_>, kernel: &Listing) -> Option<String> {
     let wanted = kernel.vermagic.as_bytes().trim_ascii();
+    if wanted.is_empty() {
+        return None;
+    }
     let Some(own) = records.modinfo("vermagic") else {
         return Some(format!("the module does not say which kernel it is for, but this is '{}'", decoded(wanted)));
     };

@@ -44,6 +44,7 @@ mod load;
 pub mod plan;
 pub mod remove;
 pub mod run;
+pub mod show;
 pub mod tree;
 
 pub use config::Config;

@@ -1,8 +1,8 @@
 //! The names of needs.
 
 /// The first words of the names of needs that are not programs.
-pub(crate) const KINDS: [&str; 9] =
-    ["wasm-rust", "wasm-c", "llvm", "root", "corpus", "kernel-memory", "oracles", "kernel", "programs"];
+pub(crate) const KINDS: [&str; 10] =
+    ["wasm-rust", "wasm-c", "llvm", "root", "corpus", "kernel-memory", "kmod-34", "oracles", "kernel", "programs"];
 
 /// Every program that a test needs, with its Debian package, or the script that builds it.
 pub(crate) const TOOLS: &[(&str, &str)] = &[
@@ -47,8 +47,10 @@ pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("sh4-linux-gnu-ld", "binutils-sh4-linux-gnu"),
     ("shellcheck", "shellcheck"),
     ("sparc64-linux-gnu-ld", "binutils-sparc64-linux-gnu"),
+    ("strace", "strace"),
     ("strip", "binutils"),
     ("timeout", "coreutils"),
+    ("unshare", "util-linux"),
     ("x86_64-linux-gnu-as", "binutils-x86-64-linux-gnu"),
     ("x86_64-linux-gnu-ld", "binutils-x86-64-linux-gnu"),
     ("xtensa-lx106-elf-ld", "binutils-xtensa-lx106"),

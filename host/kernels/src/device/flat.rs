@@ -1,7 +1,7 @@
 //! Code that is not a module: the device puts it into memory of the kernel, calls it, and frees it.
 
 use super::{Area, Device, FLAT, KALLSYMS_ALL, UNSIGNED, refused};
-use crate::linux;
+use crate::linux::{self, Force};
 use relobox_core::areas::PAGE;
 use relobox_core::kernel::{Kernel, KernelError, Listing, Load, LoadFormat, Loaded, Protection, Request};
 use rustix::io::Errno;
@@ -113,6 +113,6 @@ impl Kernel for Flat {
     }
 
     fn remove(&mut self, name: &str) -> Result<(), KernelError> {
-        linux::remove(name)
+        linux::remove(name, Force::default())
     }
 }
