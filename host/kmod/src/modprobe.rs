@@ -16,6 +16,7 @@ use relobox_modprobe::run::RunReport;
 use relobox_modprobe::{Action, Config, LoadPlan, Outcome, Request, Step, Tree, plan};
 use serde::Serialize;
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -62,18 +63,18 @@ pub struct ModprobeArgs<T: Target> {
     /// Apply blacklists to module names as well as to aliases
     #[arg(short = 'b', long)]
     use_blacklist: bool,
-    /// Ignore 'install' commands for the named modules
+    /// Ignore 'install' commands and soft dependencies of the named modules
     #[arg(short, long)]
     ignore_install: bool,
-    /// Ignore 'remove' commands
+    /// Ignore 'remove' commands and soft dependencies
     #[arg(long)]
     ignore_remove: bool,
     /// Load at most N modules at the same time [default: the number of processors]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
     /// Use modules in DIR/lib/modules
-    #[arg(short, long, value_name = "DIR", default_value = "/")]
-    dirname: PathBuf,
+    #[arg(short, long, value_name = "DIR", default_value = "")]
+    dirname: OsString,
     /// Use modules in lib/modules/VERSION [default: the release of the kernel]
     #[arg(short = 'S', long, value_name = "VERSION")]
     set_version: Option<String>,
@@ -104,11 +105,10 @@ pub struct ModprobeArgs<T: Target> {
 /// printed and decide the exit code.
 pub fn run<T: Target>(args: &ModprobeArgs<T>) -> Result<ExitCode> {
     let version = args.set_version.clone().unwrap_or_else(|| args.target.release());
-    let root = args.dirname.join("lib/modules").join(version);
-    let tree = Tree::open(&root)?;
+    let tree = Tree::open(&relobox_modprobe::tree::directory(&args.dirname, &version))?;
     let defaults = || DIRECTORIES.iter().map(PathBuf::from).collect();
     let directories = if args.config.is_empty() { defaults() } else { args.config.clone() };
-    let mut config = Config::read(&directories, Some(&root.join("modules.softdep")))?;
+    let mut config = Config::read(&directories, Some(&tree))?;
     // The simulated kernel was not started with this machine's command line.
     if args.target.mode() != Mode::Sim {
         config.parse_command_line(
@@ -136,6 +136,7 @@ fn load_modules<T: Target>(args: &ModprobeArgs<T>, tree: &Tree, config: &Config)
             args: &parameters,
             blacklist: args.use_blacklist,
             ignore_commands: args.ignore_install,
+            show_depends: args.show_depends,
             live: &live,
             inspect: &|path| match may_parse {
                 true => args.target.needs(path, &args.common),
