@@ -10,7 +10,7 @@ use relobox::kernel::{KernelError, Module};
 use relobox::modprobe::remove::{Modules, RemoveOptions, Removed, remove};
 use relobox::modprobe::{Action, Config, Request, Step, Tree, plan, resolve};
 use relobox_needs::{ExitCode, kmod, root, test};
-use relobox_tests::kmod::scenario::{DIRECTORIES, File, Kind, Line, Mode, Query, Scenario};
+use relobox_tests::kmod::scenario::{COMMAND_END, DIRECTORIES, File, Kind, Line, Mode, Query, Scenario};
 use relobox_tests::kmod::{Answer, modprobe, random};
 use relobox_tests::parallel;
 use std::collections::{BTreeMap, HashSet};
@@ -107,6 +107,7 @@ fn by_rules(scenario: &Scenario, rules: &[fn(&mut Scenario)], at: &Path) -> Resu
 /// How relobox's answer is the same as kmod's: the name of the difference that was left out, or an empty one. `None` if
 /// it is not the same.
 fn same(scenario: &Scenario, query: &Query, own: &Answer, kmod: &Answer) -> Option<&'static str> {
+    let messages = &kmod.messages;
     let (kmod, own) = (once(kmod), once(own));
     if kmod == own {
         return Some(if kmod.repeats { "kmod repeats modules" } else { "" });
@@ -125,8 +126,19 @@ fn same(scenario: &Scenario, query: &Query, own: &Answer, kmod: &Answer) -> Opti
     // relobox stops at the command of the module that was named, and goes on at one of a soft dependency.
     let (commands, rest): (Vec<_>, Vec<_>) = kmod.lines.iter().partition(|line| line.starts_with("remove "));
     let own_lines: Vec<_> = own.lines.iter().collect();
-    if !commands.is_empty() && (rest == own_lines || !own.success && rest.starts_with(&own_lines)) {
+    if !commands.is_empty() && rest.starts_with(&own_lines) {
         return Some("remove commands are refused");
+    }
+    // The module that was named is not in use, or relobox would fail, too.
+    let in_use = query.mode == Mode::Remove && messages.contains(" is in use.") && !kmod.success && own.success;
+    if in_use && own.lines.starts_with(&kmod.lines) {
+        return Some("kmod gives up at a soft dependency that is in use");
+    }
+    // relobox has one step for the module: that of the requirement.
+    let mut kmods = kmod.lines.iter();
+    let in_order = own.lines.iter().all(|line| kmods.any(|other| other == line));
+    if query.ignore && in_order && kmod.success == own.success && kmod.lines.iter().any(|line| is_install(line)) {
+        return Some("a module that --ignore-install names is required by another one, and has a command");
     }
     // All but the parameters on the command line.
     let plain = |lines: &[String]| {
@@ -153,11 +165,17 @@ impl PartialEq for Once {
     }
 }
 
+fn is_install(line: &str) -> bool {
+    line.starts_with("install ")
+}
+
 fn once(answer: &Answer) -> Once {
     let (mut seen, mut lines) = (HashSet::new(), answer.lines.clone());
     lines.retain(|line| match line.split_once(' ') {
         // All lines for a module have the path in common; parameters can differ.
         Some(("insmod", rest)) => seen.insert(rest.split(' ').next().unwrap_or_default().to_owned()),
+        // The lines of all modules with this command.
+        Some(("install", rest)) => seen.insert(rest.split(COMMAND_END).next().unwrap_or_default().to_owned()),
         _ => seen.insert(line.clone()),
     });
     let repeats = lines.len() < answer.lines.len();
@@ -190,8 +208,10 @@ fn ours(scenario: &Scenario, root: &Path) -> Result<Vec<Answer>> {
             }
             Mode::Remove => removed(scenario, &tree, &config, query),
         };
-        let lines = lines.iter().map(|line| line.trim_end().to_owned()).filter(|line| !line.is_empty()).collect();
-        Ok(Answer { lines, success, crashed: false })
+        // Parameters can contain the end of a line.
+        let lines = lines.iter().flat_map(|line| line.split('\n')).map(|line| line.trim_end().to_owned());
+        let lines = lines.filter(|line| !line.is_empty()).collect();
+        Ok(Answer { lines, messages: String::new(), success, crashed: false })
     };
     scenario.queries.iter().map(answer).collect()
 }

@@ -208,8 +208,8 @@ impl Config {
                     continue;
                 }
                 // The quotes are around the whole argument. A module expects them around the value.
-                Some(value) if whole.is_some() => format!("{parameter}=\"{value}"),
-                _ => option.to_owned(),
+                Some(value) if whole.is_some() => format!("{parameter}=\"{value}").replace('\t', " "),
+                _ => option.replace('\t', " "),
             };
             self.options.extend(alias_name(module).map(|name| Line { name, value, place: place.clone() }));
         }

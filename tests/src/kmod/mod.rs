@@ -15,6 +15,8 @@ use std::process::Command;
 pub struct Answer {
     /// The lines on standard output, without blanks at their ends.
     pub lines: Vec<String>,
+    /// What it wrote to standard error.
+    pub messages: String,
     /// True if the exit status is 0.
     pub success: bool,
     /// True if a signal ended the program.
@@ -55,24 +57,28 @@ pub fn modprobe(scenario: &Scenario, root: &Path) -> Result<Vec<Answer>> {
         let config: String = scenario.config().map(|name| format!(" -C {}", at(name))).collect();
         let modprobe = quoted(&program("modprobe").display().to_string());
         let words: String = flags(query).iter().chain(&query.words).map(|word| format!(" {}", quoted(word))).collect();
-        writeln!(script, "{modprobe}{config} -d \"$PWD\" -S {}{words}\nprintf '\\036%d\\036\\n' $?", scenario.version)?;
+        writeln!(
+            script,
+            "{modprobe}{config} -d \"$PWD\" -S {}{words} 2>messages\nprintf '\\036%d\\036' $?; cat messages; printf '\\036'",
+            scenario.version
+        )?;
     }
     let output = Command::new("unshare")
         .args(["--mount", "--propagation", "private", "sh", "-c", &script])
         .output()
         .context("unshare")?;
     let stdout = String::from_utf8_lossy(&output.stdout);
-    // Each answer ends in its status between two separators.
+    // Each answer has three parts, with a separator behind each.
     let parts: Vec<&str> = stdout.split('\u{1e}').collect();
-    let answers: Vec<Answer> = parts.chunks_exact(2).map(|part| answer(part[0], part[1])).collect();
+    let answers: Vec<Answer> = parts.chunks_exact(3).map(|part| answer(part[0], part[1], part[2])).collect();
     ensure!(answers.len() == scenario.queries.len(), "unshare: {}", String::from_utf8_lossy(&output.stderr));
     Ok(answers)
 }
 
-fn answer(text: &str, status: &str) -> Answer {
+fn answer(text: &str, status: &str, messages: &str) -> Answer {
     let lines = text.lines().map(|line| line.trim_end().to_owned()).filter(|line| !line.is_empty()).collect();
     let status: u8 = status.parse().unwrap_or(u8::MAX);
-    Answer { lines, success: status == 0, crashed: status >= 128 }
+    Answer { lines, messages: messages.to_owned(), success: status == 0, crashed: status >= 128 }
 }
 
 fn flags(query: &Query) -> Vec<String> {

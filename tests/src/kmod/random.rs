@@ -1,6 +1,6 @@
 //! Scenarios made at random: the same number makes the same scenario.
 
-use super::scenario::{DIRECTORIES, File, Kind, Line, Mode, Module, Query, Scenario};
+use super::scenario::{COMMAND_END, DIRECTORIES, File, Kind, Line, Mode, Module, Query, Scenario};
 
 /// A generator of numbers (SplitMix64).
 struct Random(u64);
@@ -265,14 +265,17 @@ impl Maker {
             ("options", 1) => format!("own-alias-{}", self.random.below(4)),
             _ => self.reference(),
         };
+        // kmod cuts such a name when it looks for a command.
+        let odd = matches!(command, "install" | "remove") && ["with.dot", "odd[a-b]name"].contains(&name.as_str());
+        let name = if odd { "plain".to_owned() } else { name };
         let mut rest = match command {
             "alias" => self.reference(),
             "options" => self.parameters(),
             "install" | "remove" => match self.random.below(6) {
-                0 => "/bin/true".to_owned(),
-                1 | 2 => "/bin/false".to_owned(),
-                3 => "/usr/bin/false # switched off".to_owned(),
-                number => format!("/sbin/modprobe --ignore-install m{number} $CMDLINE_OPTS && {{ name }} \\\\ \\\"x"),
+                0 => format!("/bin/true{COMMAND_END}"),
+                1 | 2 => format!("/bin/false{COMMAND_END}"),
+                3 => format!("/usr/bin/false # switched off{COMMAND_END}"),
+                number => format!("/sbin/modprobe --ignore-install m{number} $CMDLINE_OPTS \\\\ \\\"x{COMMAND_END}"),
             },
             "softdep" => self.softdeps(),
             "weakdep" => self.references(),
@@ -281,7 +284,8 @@ impl Maker {
         if self.random.percent(5) {
             rest += self.random.pick(&[" ", "\t", " and more", "\\", " \u{e9}\u{4e2d}", " '", " \0x"]);
         }
-        if self.random.percent(2) {
+        // The answers tell commands by their ends.
+        if self.random.percent(2) && !matches!(command, "install" | "remove") {
             rest.clear();
         }
         let before = if self.random.percent(5) { self.random.pick(&[" ", "\t", "\\\n", "  "]) } else { "" };

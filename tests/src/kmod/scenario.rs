@@ -57,6 +57,9 @@ pub struct File {
 /// The directories of a configuration, in the order in which they are given. The last one is a file.
 pub const DIRECTORIES: [&str; 4] = ["conf.etc", "conf.run", "conf.lib", "m-single"];
 
+/// What is at the end of a command, in front of the parameters that kmod appends.
+pub const COMMAND_END: &str = " @";
+
 /// The kind of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
