@@ -170,9 +170,10 @@ mod hostile {
 
         fn plan(&self) -> LoadPlan {
             let (live, names) = (HashSet::new(), ["m".to_owned()]);
-            let (args, blacklist, ignore_commands) = ("", false, false);
+            let (args, blacklist, ignore_commands, show_depends) = ("", false, false, false);
             let inspect = &|_: &Path| Ok(modprobe::plan::Needs::default());
-            let request = Request { names: &names, args, blacklist, ignore_commands, live: &live, inspect };
+            let request =
+                Request { names: &names, args, blacklist, ignore_commands, show_depends, live: &live, inspect };
             plan(&Tree::open(&self.0).unwrap(), &Config::default(), &request)
         }
     }

@@ -72,6 +72,11 @@ impl ModuleTree {
         command.env_remove("RELOBOX_KERNEL").args(options).args(args).output().unwrap().into()
     }
 
+    /// The directory of the modules, as modprobe prints it.
+    fn shown(&self) -> String {
+        format!("{}/./lib/modules/{RELEASE}", self.directory.canonicalize().unwrap().display())
+    }
+
     fn json(&self, args: &[&str]) -> (Option<i32>, serde_json::Value) {
         let outcome = self.modprobe(args);
         (outcome.code, serde_json::from_str(&outcome.stdout).unwrap_or_else(|e| panic!("{e}: {outcome:?}")))
@@ -93,7 +98,7 @@ fn a_chain_comes_and_goes() {
     s.write("modules.alias", "alias sums-* math_user\n");
     s.configure("options hello name=\"Roman Zippel\"\nsoftdep math-user post: hello\n");
     let planned = s.modprobe(&["-n", "sums-7"]);
-    let path = |name: &str| format!("insmod ./lib/modules/{RELEASE}/{name}.ko");
+    let path = |name: &str| format!("insmod {}/{name}.ko", s.shown());
     let expected =
         format!("{}\n{}\n{} name=\"Roman Zippel\"\n", path("math_provider"), path("math_user"), path("hello"));
     assert_eq!((planned.code, planned.stdout), (Some(0), expected));
@@ -142,7 +147,7 @@ fn a_failed_init_stops_its_dependents_and_what_was_loaded_for_them_goes() {
     );
     let failed = s.modprobe(&["dependent"]);
     assert_eq!(failed.code, Some(1));
-    let tree = format!("./lib/modules/{RELEASE}");
+    let tree = s.shown();
     let said = format!(
         "relobox: math_provider: removed again\nrelobox: hello: removed again\n\
          relobox: {tree}/failing.ko: init returned -19 (No such device)\n\
@@ -229,7 +234,8 @@ fn what_is_not_there_or_not_wanted_is_named() {
     s.configure("blacklist hello\ninstall math_user /sbin/modprobe hello && true\n");
     let missing = s.modprobe(&["no-such"]);
     let text = format!(
-        "relobox: no-such: no module or alias has this name in ./lib/modules/{RELEASE}; run 'depmod' to index new modules\n"
+        "relobox: no-such: no module or alias has this name in {}; run 'depmod' to index new modules\n",
+        s.shown()
     );
     assert_eq!((missing.code, missing.stderr), (Some(1), text));
     let quiet = s.modprobe(&["-q", "no-such"]);
@@ -246,9 +252,29 @@ fn what_is_not_there_or_not_wanted_is_named() {
         "{command:?}"
     );
     let nowhere = s.modprobe(&["-S", "9.9.9", "hello"]);
-    assert_eq!(nowhere.code, Some(2));
+    assert_eq!(nowhere.code, Some(1));
     assert!(nowhere.stderr.contains("no such directory"), "{nowhere:?}");
     assert!(!s.socket.exists());
     assert_eq!(s.modprobe(&["hello", "times=2"]).code, Some(0));
     assert_eq!(s.log(), ["hello: hello, world", "hello: hello, world"]);
+}
+
+/// dracut calls `modprobe -d "" -D NAME`, and uses the paths in another directory.
+#[test]
+fn paths_are_absolute_and_a_file_needs_no_tree() {
+    let s = ModuleTree::new(&["hello"], "hello.ko:\n");
+    let here = s.directory.canonicalize().unwrap();
+    let shown = s.modprobe(&["-D", "hello"]);
+    assert_eq!(shown.stdout, format!("insmod {}/hello.ko\n", s.shown()));
+    std::fs::rename(s.tree.join("hello.ko"), s.directory.join("x.ko")).unwrap();
+    let file = |file: &str| -> Outcome {
+        let options = ["-d", "", "-S", "no-such-release", "-C", "conf", "-D", file];
+        s.command("modprobe").env_remove("RELOBOX_KERNEL").args(options).output().unwrap().into()
+    };
+    let shown = file("./x.ko");
+    assert_eq!((shown.code, shown.stdout), (Some(0), format!("insmod {}/./x.ko\n", here.display())));
+    let missing = file("./y.ko");
+    assert_eq!(missing.code, Some(1), "{missing:?}");
+    let by_name = file("x");
+    assert!(by_name.stderr.contains("no module or alias has this name in /lib/modules/no-such-release"), "{by_name:?}");
 }

@@ -65,6 +65,7 @@ impl Made {
             args: "",
             blacklist: false,
             ignore_commands: false,
+            show_depends: false,
             live: &self.live,
             inspect: &inspect,
         };
@@ -129,7 +130,8 @@ fn a_module_that_is_switched_off_stays_off() {
             assert!(!names(&plan).iter().any(|name| ["pre", "post"].contains(name)), "{asked}: {:?}", names(&plan));
         }
         let forced = m.plan_with(&["a"], |r| r.ignore_commands = true);
-        assert!(matches!(step(&forced, "a").action, Action::Load(_)) && names(&forced).contains(&"pre"));
+        // As in kmod, the option also stands for its soft dependencies.
+        assert!(matches!(step(&forced, "a").action, Action::Load(_)) && !names(&forced).contains(&"pre"));
     }
 }
 
@@ -163,7 +165,9 @@ fn names_are_aliases_blacklists_commands_and_parts_of_the_kernel() {
         assert_eq!(problem.kind, "install-command");
         assert!(problem.text.starts_with(wanted), "{}", problem.text);
     }
-    assert_eq!(kinds(&m.plan(&["none", "nothing"])), ["not-found", "not-found"]);
+    let off = m.plan(&["none"]);
+    assert!(matches!(&step(&off, "off").action, Action::Refused(problem) if problem.kind == "not-found"));
+    assert_eq!(kinds(&m.plan(&["nothing", "odd[", "/no/such/file.ko"])), ["not-found"; 3]);
     // What is named is loaded all the same.
     assert_eq!(names(&m.plan(&["nothing", "b"])), ["b"]);
 }
@@ -176,6 +180,9 @@ fn what_the_kernel_will_refuse_is_refused_at_once() {
     assert!(matches!(&step(&plan, "b").action, Action::Refused(p) if p.kind == "blacklisted"));
     let report = run(&plan, 2, false, |_, _| -> Result<Option<()>> { panic!("nothing may be loaded") }, |_| Ok(()));
     assert!(matches!(&report.outcomes[..], [Outcome::Failed(_), Outcome::NotTried { because }] if because == "b"));
+    // An initramfs may be for a kernel that allows it.
+    let shown = m.plan_with(&["a"], |r| r.show_depends = true);
+    assert_eq!(step(&shown, "b").action, Action::Load(m.root.join("b.ko")));
 }
 
 #[test]
@@ -187,10 +194,10 @@ fn circles_are_found_and_soft_ones_are_cut() {
     // Each wants the other first.
     let soft = Made::new(&["a:", "b:"]).config("softdep a pre: b\nsoftdep b pre: a\n");
     assert_eq!(names(&soft.plan(&["a"])), ["b", "a"]);
-    // A soft dependency that needs whom it should precede comes after it.
+    // A soft dependency that needs whom it should precede comes after it, and what that needs comes as in kmod.
     let both = Made::new(&["a:", "b: a c", "c:"]).config("softdep a pre: b\n");
     let plan = both.plan(&["a"]);
-    assert_eq!((names(&plan), &step(&plan, "a").post), (vec!["a", "c", "b"], &vec![2]));
+    assert_eq!((names(&plan), &step(&plan, "a").post), (vec!["c", "a", "b"], &vec![2]));
     // And one that is itself a circle is left out.
     let broken = Made::new(&["a:", "b: c", "c: b"]).config("softdep a pre: b\n");
     let plan = broken.plan(&["a"]);
@@ -242,7 +249,8 @@ fn damaged_files_are_survived() {
     );
     let plan = m.plan(&["b"]);
     assert!(matches!(&step(&plan, "c").action, Action::Refused(p) if p.kind == "not-found"));
-    assert!(matches!(Tree::open(&m.root.join("nothing")), Err(Error::Usage(_))));
+    let nothing = Tree::open(&m.root.join("nothing")).unwrap();
+    assert_eq!((nothing.names().count(), nothing.warnings.len()), (0, 0));
 }
 
 #[test]
@@ -253,15 +261,26 @@ fn configuration_files_hide_each_other_by_name() {
         ("lib", "b.conf", "options a from=lib\n"),
         ("lib", "a.conf", "options a first=1\n"),
         ("lib", "ignored.txt", "options a never=1\n"),
+        ("lib", ".hidden.conf", "options a never=2\n"),
+        ("lib", "old.alias", "options a never=3\n"),
+        ("lib", "c.conf", "options a last=1\n"),
+        ("etc/c.conf", "nested.conf", "options a never=4\n"),
     ] {
         std::fs::create_dir_all(m.root.join(dir)).unwrap();
         m.write(&format!("{dir}/{file}"), text);
     }
     m.write("modules.softdep", "softdep a pre: x\n");
-    let directories = ["etc", "run", "lib"].map(|dir| m.root.join(dir));
-    let config = Config::read(&directories, Some(&m.root.join("modules.softdep"))).unwrap();
-    assert_eq!(config.options_of("a", None), "first=1 from=etc");
+    m.write("modules.weakdep", "weakdep a y\n");
+    std::os::unix::fs::symlink("nothing", m.root.join("etc/a.conf")).unwrap();
+    std::os::unix::fs::symlink("/dev/null", m.root.join("etc/masked.conf")).unwrap();
+    m.write("lib/masked.conf", "options a never=5\n");
+    m.write("single", "options a single=1\n");
+    let directories = ["etc", "run", "lib", "single"].map(|dir| m.root.join(dir));
+    let config = Config::read(&directories, Some(&Tree::open(&m.root).unwrap())).unwrap();
+    // A directory and a link to nothing hide no file. A link to /dev/null does.
+    assert_eq!(config.options_of("a", None), "first=1 from=etc last=1 single=1");
     assert_eq!(config.softdep("a").unwrap().pre, ["x"]);
+    assert_eq!((config.weakdeps.len(), config.warnings.len()), (1, 2));
 }
 
 /// A pretended kernel: what was loaded and unloaded, in order.

@@ -10,6 +10,7 @@ pub mod golden;
 pub mod hostile;
 pub mod imports;
 pub mod kernel_memory;
+pub mod kmod;
 pub mod metamorphic;
 pub mod module_builder;
 pub mod module_spec;

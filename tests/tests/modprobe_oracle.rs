@@ -118,6 +118,7 @@ impl Indexed {
             args: "",
             blacklist: false,
             ignore_commands: false,
+            show_depends: true,
             live: &HashSet::new(),
             inspect: &|path| panic!("{} is newer than depmod", path.display()),
         };
@@ -137,7 +138,7 @@ impl Indexed {
     fn compare(&self, config: &str, names: &[String]) -> Result<usize> {
         let directory = self.config(config);
         let tree = Tree::open(&self.root())?;
-        let mut ours = Config::read(std::slice::from_ref(&directory), Some(&self.root().join("modules.softdep")))?;
+        let mut ours = Config::read(std::slice::from_ref(&directory), Some(&tree))?;
         // modprobe reads it too, and may not be told not to.
         ours.parse_command_line(&std::fs::read_to_string("/proc/cmdline")?);
         for name in names {

@@ -13,6 +13,7 @@ use relobox_modprobe::run::RunReport;
 use relobox_modprobe::{Action, LoadPlan, Outcome, Step, Tree};
 use serde::Serialize;
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -58,18 +59,18 @@ pub struct ModprobeArgs<T: Target> {
     /// Apply blacklists to module names as well as to aliases
     #[arg(short = 'b', long)]
     use_blacklist: bool,
-    /// Ignore 'install' commands for the named modules
+    /// Ignore 'install' commands and soft dependencies of the named modules
     #[arg(short, long)]
     ignore_install: bool,
-    /// Ignore 'remove' commands
+    /// Ignore 'remove' commands and soft dependencies
     #[arg(long)]
     ignore_remove: bool,
     /// Load at most N modules at the same time [default: the number of processors]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
     /// Use modules in DIR/lib/modules
-    #[arg(short, long, value_name = "DIR", default_value = "/")]
-    dirname: PathBuf,
+    #[arg(short, long, value_name = "DIR", default_value = "")]
+    dirname: OsString,
     /// Use modules in lib/modules/VERSION [default: the release of the kernel]
     #[arg(short = 'S', long, value_name = "VERSION")]
     set_version: Option<String>,
@@ -100,9 +101,8 @@ pub struct ModprobeArgs<T: Target> {
 /// printed and decide the exit code.
 pub fn run<T: Target>(args: &ModprobeArgs<T>) -> Result<ExitCode> {
     let version = args.set_version.clone().unwrap_or_else(|| args.target.release());
-    let root = args.dirname.join("lib/modules").join(version);
-    let tree = Tree::open(&root)?;
-    let config = session::config(&args.target, &args.config, &root)?;
+    let tree = Tree::open(&relobox_modprobe::tree::directory(&args.dirname, &version))?;
+    let config = session::config(&args.target, &args.config, &tree)?;
     for warning in tree.warnings.iter().chain(&config.warnings) {
         output::warning(warning);
     }
@@ -116,8 +116,13 @@ fn load_modules<T: Target>(args: &ModprobeArgs<T>, session: &Session<'_, T>) -> 
         if args.all { (several, String::new()) } else { (vec![args.name.clone()], join_args(&args.more)) };
     let may_parse = args.dry_run || args.show_depends || args.target.mode() == Mode::Sim;
     let live = if args.show_depends { HashSet::new() } else { session.live(args.dry_run)? };
-    let wanted =
-        Wanted { names: &names, args: &parameters, blacklist: args.use_blacklist, ignore_install: args.ignore_install };
+    let wanted = Wanted {
+        names: &names,
+        args: &parameters,
+        blacklist: args.use_blacklist,
+        ignore_install: args.ignore_install,
+        show_depends: args.show_depends,
+    };
     let plan = session.plan(wanted, &live, may_parse);
     for warning in &plan.warnings {
         output::warning(warning);

@@ -35,6 +35,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) args: &'a str,
     pub(crate) blacklist: bool,
     pub(crate) ignore_install: bool,
+    /// The plan is only shown: what the kernel has, or would refuse, is in it.
+    pub(crate) show_depends: bool,
 }
 
 /// How modules are removed.
@@ -50,12 +52,12 @@ pub(crate) struct Removal {
     pub(crate) wait: Duration,
 }
 
-/// Reads the configuration for the modules in the directory `root`: that in `directories`, or, if there are none, in
-/// modprobe.d(5)'s; and the kernel's command line.
-pub(crate) fn config(target: &impl Target, directories: &[PathBuf], root: &Path) -> Result<Config> {
+/// Reads the configuration for the modules of `tree`: that in `directories`, or, if there are none, in modprobe.d(5)'s; and
+/// the kernel's command line.
+pub(crate) fn config(target: &impl Target, directories: &[PathBuf], tree: &Tree) -> Result<Config> {
     let defaults = || DIRECTORIES.iter().map(PathBuf::from).collect();
     let directories = if directories.is_empty() { defaults() } else { directories.to_vec() };
-    let mut config = Config::read(&directories, Some(&root.join("modules.softdep")))?;
+    let mut config = Config::read(&directories, Some(tree))?;
     // The simulated kernel was not started with this machine's command line.
     if target.mode() != Mode::Sim {
         config.parse_command_line(
@@ -93,12 +95,13 @@ impl<T: Target> Session<'_, T> {
 
     /// Plans to load what is wanted. A process with rights over a real kernel must not parse a module: `may_parse`.
     pub(crate) fn plan(&self, wanted: Wanted<'_>, live: &HashSet<String>, may_parse: bool) -> LoadPlan {
-        let Wanted { names, args, blacklist, ignore_install } = wanted;
+        let Wanted { names, args, blacklist, ignore_install, show_depends } = wanted;
         let inspect = |path: &Path| match may_parse {
             true => self.target.needs(path, self.common),
             false => Err(no_depmod(path)),
         };
-        let request = Request { names, args, blacklist, ignore_commands: ignore_install, live, inspect: &inspect };
+        let ignore_commands = ignore_install;
+        let request = Request { names, args, blacklist, ignore_commands, show_depends, live, inspect: &inspect };
         plan(&self.tree, &self.config, &request)
     }
 
@@ -136,15 +139,6 @@ impl<T: Target> Session<'_, T> {
         let kernel =
             KernelModules { target: self.target, kernel: self.target.remover()?, removal, before, gone: Vec::new() };
         Ok(Remover { session: self, kernel, removed: Removed::default() })
-    }
-
-    /// The modules that a name stands for. None if it is unknown.
-    pub(crate) fn resolve(&self, name: &str) -> Vec<String> {
-        let names = [name.to_owned()];
-        let wanted = Wanted { names: &names, args: "", blacklist: false, ignore_install: true };
-        let LoadPlan { targets, blacklisted, steps, .. } = self.plan(wanted, &HashSet::new(), false);
-        let planned = targets.into_iter().map(|target| steps[target.step].name.clone());
-        planned.chain(blacklisted.into_iter().map(|(name, _)| name)).collect()
     }
 }
 

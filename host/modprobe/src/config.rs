@@ -13,17 +13,25 @@
 //! ```
 
 use super::glob::{alias_name, matches};
-use super::{Place, read_text};
+use super::{Place, Tree, read_text};
 use relobox_core::error::{Error, Result};
 use relobox_core::limits;
 use relobox_core::names::underscored;
+use relobox_core::text::decoded;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The directories of the configuration. A file hides files of the same name in later directories.
 pub const DIRECTORIES: [&str; 5] =
     ["/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d"];
+
+/// What separates words: the white space of isspace(3), and in most lines of modprobe.d only blanks and tabs.
+const SPACES: [char; 6] = [' ', '\t', '\n', '\r', '\x0b', '\x0c'];
+const BLANKS: [char; 2] = [' ', '\t'];
 
 /// The configuration, in the order of the files' names.
 #[derive(Clone, Debug, Default)]
@@ -38,11 +46,13 @@ pub struct Config {
     pub remove: Vec<Line>,
     /// Lines `softdep MODULE pre: … post: …`.
     pub softdeps: Vec<Softdep>,
+    /// Lines `weakdep MODULE MODULES`. They are for programs that build an initramfs; no plan depends on them.
+    pub weakdeps: Vec<Line>,
     /// Lines `blacklist MODULE`, and `modprobe.blacklist=` on the kernel's command line.
     pub blacklist: Vec<Line>,
     /// `module_blacklist=` on the kernel's command line: the modules that the kernel itself refuses.
     pub forbidden: Vec<Line>,
-    /// Lines that cannot be parsed, with their places.
+    /// Lines that cannot be parsed and files that cannot be read, with their places.
     pub warnings: Vec<String>,
 }
 
@@ -51,7 +61,8 @@ pub struct Config {
 pub struct Line {
     /// The name or pattern, with underscores instead of dashes.
     pub name: String,
-    /// The rest of the line.
+    /// The module of an alias, with underscores instead of dashes. In other lines, all that follows the name and the
+    /// blank after it.
     pub value: String,
     /// The place of the line.
     pub place: Place,
@@ -69,44 +80,45 @@ pub struct Softdep {
 }
 
 impl Config {
-    /// Reads the files in `directories` whose names end in `.conf` or `.alias`, in the order of their names. `softdeps`
-    /// is the file modules.softdep of a tree; it is sorted among them by its name.
+    /// Reads modules.softdep and modules.weakdep of `tree`, and the files `*.conf` in `directories` except hidden ones,
+    /// in the order of their names. In place of a directory, a file can be given. As in kmod, what does not exist or
+    /// cannot be read is left out.
     ///
     /// # Errors
-    /// If a directory or a file cannot be read, or a file is larger than [`limits::MODPROBE_CONFIG`]. A directory that
-    /// does not exist is not an error.
-    pub fn read(directories: &[PathBuf], softdeps: Option<&Path>) -> Result<Self> {
-        let mut files: BTreeMap<std::ffi::OsString, PathBuf> = BTreeMap::new();
-        for directory in directories {
-            let entries = match std::fs::read_dir(directory) {
-                Ok(entries) => entries,
-                // Most of the directories do not exist on a given system.
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => {
-                    let name = directory.file_name().unwrap_or_default().to_owned();
-                    files.entry(name).or_insert_with(|| directory.clone());
-                    continue;
-                }
-                Err(e) => return Err(Error::io(directory)(e)),
-            };
-            for entry in entries {
-                let name = entry.map_err(Error::io(directory))?.file_name();
-                if Path::new(&name).extension().is_some_and(|e| e == "conf" || e == "alias") {
-                    let path = directory.join(&name);
-                    files.entry(name).or_insert(path);
-                }
-            }
-        }
-        if let Some(path) = softdeps {
-            files.entry("modules.softdep".into()).or_insert_with(|| path.to_owned());
-        }
+    /// If a file is larger than [`limits::MODPROBE_CONFIG`] or is a device.
+    pub fn read(directories: &[PathBuf], tree: Option<&Tree>) -> Result<Self> {
         let mut config = Self::default();
-        for path in files.values() {
-            if path.is_dir() {
-                continue;
+        let mut files: BTreeMap<OsString, PathBuf> = BTreeMap::new();
+        let mut add = |path: PathBuf| {
+            files.entry(path.file_name().unwrap_or_default().to_owned()).or_insert(path);
+        };
+        for name in ["modules.softdep", "modules.weakdep"] {
+            tree.into_iter().for_each(|tree| add(tree.root().join(name)));
+        }
+        for directory in directories {
+            match std::fs::read_dir(directory) {
+                Ok(entries) => {
+                    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+                    for path in paths.filter(|path| is_config(path)) {
+                        // A directory or a link to nothing hides no file.
+                        match std::fs::metadata(&path) {
+                            Ok(meta) if meta.is_dir() => config.skip(path.display(), "it is a directory"),
+                            Ok(_) => add(path),
+                            Err(error) => config.skip(path.display(), error),
+                        }
+                    }
+                }
+                // Most of the directories do not exist on a given system.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if error.kind() == ErrorKind::NotADirectory => add(directory.clone()),
+                Err(error) => config.skip(directory.display(), error),
             }
-            if let Some(text) = read_text(path, limits::MODPROBE_CONFIG)? {
-                config.parse(&path.display().to_string(), &text);
+        }
+        for path in files.values() {
+            match read_text(path, limits::MODPROBE_CONFIG) {
+                Ok(text) => config.parse(&path.display().to_string(), &text.unwrap_or_default()),
+                Err(Error::Io { source, .. }) => config.skip(path.display(), source),
+                Err(error) => return Err(error),
             }
         }
         Ok(config)
@@ -114,63 +126,92 @@ impl Config {
 
     /// Parses the text of one file. `file` is its name in messages.
     pub fn parse(&mut self, file: &str, text: &str) {
-        let file: Arc<str> = file.into();
+        if text.contains("\r\n") {
+            self.warnings.push(format!("{file}: lines end in carriage returns, which belong to their last words"));
+        }
+        let (file, mut softdeps): (Arc<str>, _) = (file.into(), Vec::new());
         for (number, line) in logical_lines(text) {
             let place = Place { file: Arc::clone(&file), line: number };
-            if line.starts_with('#') || line.trim().is_empty() {
+            // As in C, a line ends at a zero byte.
+            let mut rest = line.split('\0').next().unwrap_or_default();
+            let mut word = || {
+                let (word, after) = rest.trim_start_matches(BLANKS).split_once(BLANKS).unwrap_or((rest, ""));
+                rest = after;
+                word.trim_start_matches(BLANKS)
+            };
+            let command = word();
+            if command.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let mut rest = line.trim();
-            let mut word = || {
-                let (word, after) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
-                rest = after.trim_start();
-                word
+            let name = alias_name(word()).filter(|name| !name.is_empty());
+            let value = match command {
+                "alias" => alias_name(word()),
+                "options" => Some(rest.replace('\t', " ")),
+                _ => Some(rest.to_owned()),
             };
-            let (command, name) = (word(), word());
-            let value = rest.to_owned();
-            let line = |name: String| Line { name, value: value.clone(), place: place.clone() };
-            match command {
-                _ if name.is_empty() => self.warn(&place, "the line has only one word"),
-                "alias" if value.is_empty() => self.warn(&place, "the alias has no module"),
-                "alias" => self.aliases.push(line(alias_name(name))),
-                "options" => self.options.push(line(underscored(name))),
-                "install" | "remove" if value.is_empty() => self.warn(&place, "the line has no command"),
-                "install" => self.install.push(line(underscored(name))),
-                "remove" => self.remove.push(line(underscored(name))),
-                "blacklist" => self.blacklist.push(line(underscored(name))),
-                "softdep" => self.softdeps.push(softdep(name, &value)),
-                // weakdep is a hint for programs that build an initramfs.
-                "weakdep" => {}
-                "include" | "config" => self.warn(&place, &format!("'{command}' is no longer supported")),
+            let lines = match command {
+                "alias" => &mut self.aliases,
+                "blacklist" => &mut self.blacklist,
+                "options" => &mut self.options,
+                "install" => &mut self.install,
+                "remove" => &mut self.remove,
+                "softdep" => &mut softdeps,
+                "weakdep" => &mut self.weakdeps,
                 _ => {
-                    self.warn(&place, &format!("unknown command '{}'", relobox_core::text::decoded(command.as_bytes())))
+                    self.skip(&place, format_args!("unknown command '{}'", decoded(command.as_bytes())));
+                    continue;
                 }
+            };
+            match (name, value.filter(|value| command == "blacklist" || !value.is_empty())) {
+                (Some(name), Some(value)) => lines.push(Line { name, value, place }),
+                _ => self.skip(&place, "the line is incomplete, or a bracket is not closed"),
             }
         }
+        self.softdeps.extend(softdeps.into_iter().map(softdep));
     }
 
-    fn warn(&mut self, place: &Place, what: &str) {
-        self.warnings.push(format!("{place}: {what}; the line is ignored"));
+    fn skip(&mut self, place: impl Display, why: impl Display) {
+        self.warnings.push(format!("{place}: {why}; it is ignored"));
     }
 
-    /// Parses the kernel's command line: `modprobe.blacklist=`, `module_blacklist=` and `MODULE.parameter=value`.
+    /// Parses the kernel's command line: `modprobe.blacklist=` and `MODULE.parameter=value` by the rules of kmod, and
+    /// `module_blacklist=` by those of the kernel.
     pub fn parse_command_line(&mut self, text: &str) {
         let place = Place { file: "kernel command line".into(), line: 0 };
-        for (key, value) in arguments(text) {
-            let line = |name: &str, value| Line { name: underscored(name), value, place: place.clone() };
-            let names = |value: &Option<String>| -> Vec<Line> {
-                let names = value.as_deref().unwrap_or_default().split(',').filter(|name| !name.is_empty());
-                names.map(|name| line(name, String::new())).collect()
-            };
-            match key.split_once('.') {
-                Some(("modprobe", "blacklist")) => self.blacklist.extend(names(&value)),
-                Some((module, parameter)) if !module.is_empty() && !parameter.is_empty() => {
-                    let value = value.map_or_else(|| parameter.to_owned(), |value| format!("{parameter}={value}"));
-                    self.options.push(line(module, value));
-                }
-                None if key == "module_blacklist" => self.forbidden.extend(names(&value)),
-                _ => {}
+        let names = |text: &str| -> Vec<Line> {
+            let names = text.split(',').map(|name| underscored(name.trim_matches('"')));
+            let line = |name| Line { name, value: String::new(), place: place.clone() };
+            names.filter(|name| !name.is_empty()).map(line).collect()
+        };
+        let (mut quoted, mut for_init) = (false, false);
+        let separates = |c: char| {
+            quoted ^= c == '"';
+            !quoted && SPACES.contains(&c)
+        };
+        for argument in text.split(separates) {
+            for_init |= argument == "--";
+            if let Some(("module_blacklist", value)) = argument.trim_matches('"').split_once('=').filter(|_| !for_init)
+            {
+                // The last one counts.
+                self.forbidden = names(value);
             }
+            let whole = argument.strip_prefix('"');
+            let Some((module, option)) = whole.unwrap_or(argument).split_once('.') else { continue };
+            let (parameter, value) = option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value)));
+            let odd = |text: &str| text.contains(['=', '.', '"']) || text.contains(SPACES);
+            if odd(module) || odd(parameter) || argument.matches('"').count() % 2 == 1 {
+                continue;
+            }
+            let value = match value {
+                Some(value) if (module, parameter) == ("modprobe", "blacklist") => {
+                    self.blacklist.extend(names(value));
+                    continue;
+                }
+                // The quotes are around the whole argument. A module expects them around the value.
+                Some(value) if whole.is_some() => format!("{parameter}=\"{value}").replace('\t', " "),
+                _ => option.replace('\t', " "),
+            };
+            self.options.extend(alias_name(module).map(|name| Line { name, value, place: place.clone() }));
         }
     }
 
@@ -187,10 +228,10 @@ impl Config {
         self.blacklist.iter().find(|l| l.name == name).map(|l| &l.place)
     }
 
-    /// The first line of `of` that matches the module's name or `alias`.
+    /// The first line of `of` that matches the module's name.
     #[must_use]
-    pub fn command<'a>(of: &'a [Line], name: &str, alias: Option<&str>) -> Option<&'a Line> {
-        of.iter().find(|l| matches(&l.name, name) || alias.is_some_and(|alias| matches(&l.name, alias)))
+    pub fn command<'a>(of: &'a [Line], name: &str) -> Option<&'a Line> {
+        of.iter().find(|l| matches(&l.name, name))
     }
 
     /// The module's soft dependencies. Only the first line that matches counts, as in kmod.
@@ -200,60 +241,47 @@ impl Config {
     }
 }
 
-fn softdep(name: &str, text: &str) -> Softdep {
-    let mut softdep = Softdep { name: underscored(name), pre: Vec::new(), post: Vec::new() };
+/// True if a file in a directory of the configuration is read.
+fn is_config(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    !name.starts_with(b".") && name.ends_with(b".conf")
+}
+
+fn softdep(line: Line) -> Softdep {
+    let mut softdep = Softdep { name: line.name, pre: Vec::new(), post: Vec::new() };
     let mut list = None;
-    for word in text.split_whitespace() {
+    for word in line.value.split(SPACES).filter(|word| !word.is_empty()) {
         match word {
             "pre:" => list = Some(&mut softdep.pre),
             "post:" => list = Some(&mut softdep.post),
             // Words before `pre:` and `post:` are ignored, as in kmod. Old kernels have such lines.
-            word => {
-                if let Some(list) = &mut list {
-                    list.push(word.to_owned());
-                }
-            }
+            word => list.iter_mut().for_each(|list| list.push(word.to_owned())),
         }
     }
     softdep
 }
 
-/// Splits text into lines, each with the number of its first line. A backslash at the end joins a line with the next.
+/// Splits text into lines, each with the number of its first line. A backslash joins a line with the next; before any
+/// other character, it is left out.
 fn logical_lines(text: &str) -> Vec<(usize, String)> {
-    let mut out: Vec<(usize, String)> = Vec::new();
-    let mut open = false;
-    for (number, line) in (1..).zip(text.lines()) {
-        let (part, more) = line.strip_suffix('\\').map_or((line, false), |part| (part, true));
-        match out.last_mut().filter(|_| open) {
-            Some((_, joined)) => joined.push_str(part),
-            None => out.push((number, part.to_owned())),
-        }
-        open = more;
-    }
-    out
-}
-
-/// Splits the kernel's command line into `key` and `key=value`, as the kernel does: quotes protect blanks, and what
-/// follows `--` is for init.
-fn arguments(text: &str) -> Vec<(String, Option<String>)> {
-    let mut quoted = false;
-    let separate = |c: char| {
-        quoted ^= c == '"';
-        c.is_whitespace() && !quoted
-    };
-    let tokens = text.split(separate).filter(|token| !token.is_empty()).take_while(|token| *token != "--");
-    let argument = |token: &str| {
-        // Quotes can enclose the whole argument. A module expects them around the value.
-        let bare = token.strip_prefix('"').map_or(token, |t| t.strip_suffix('"').unwrap_or(t));
-        match bare.split_once('=') {
-            Some((key, value)) if bare.len() != token.len() && value.contains(char::is_whitespace) => {
-                (key.to_owned(), Some(format!("\"{value}\"")))
+    let (mut out, mut line, mut first, mut number) = (Vec::new(), String::new(), 1, 1);
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\n' => {
+                number += 1;
+                out.push((first, std::mem::take(&mut line)));
+                first = number;
             }
-            Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
-            None => (bare.to_owned(), None),
+            '\\' => match chars.next() {
+                Some('\n') => number += 1,
+                other => line.extend(other),
+            },
+            c => line.push(c),
         }
-    };
-    tokens.map(argument).collect()
+    }
+    out.push((first, line));
+    out
 }
 
 #[cfg(test)]
@@ -265,31 +293,39 @@ mod tests {
         let mut c = Config::default();
         c.parse(
             "a.conf",
-            "# comment\n\nalias net-pf-[0-9] my-proto\noptions my-proto a=1 \\\n  b=\"x y\"\noptions my_proto c=2\n\
-             install bad /bin/false\nblacklist old-one\nsoftdep x-y pre: a b post: c\nsoftdep z gcm\n\
-             include /x\nfoo bar\nalias\n",
+            "# comment\n\nalias net-pf-[0-9] my-proto more\noptions my-proto a=1 \\\n  b=\\\"x\ty\\\"\n\
+             options my_proto c=2\ninstall bad /bin/false\n \tblacklist  old-one\nsoftdep x-y pre: a b post: c\n\
+             softdep z gcm\nweakdep x-y a b\ninclude /x\nfoo bar\nalias\noptions a\ninstall b \nblacklist c[\n\
+             alias d e]\nblacklist with\0zero\n # no comment\nblacklist dos\r\noptions last b=1 \\",
         );
-        assert_eq!(c.aliases[0].name, "net_pf_[0-9]");
+        assert_eq!((c.aliases[0].name.as_str(), c.aliases[0].value.as_str()), ("net_pf_[0-9]", "my_proto"));
         assert_eq!(c.options_of("my_proto", None), "a=1   b=\"x y\" c=2");
-        assert_eq!(Config::command(&c.install, "bad", None).unwrap().place.to_string(), "a.conf:7");
-        assert_eq!(c.blacklisted("old_one").unwrap().line, 8);
-        assert_eq!(c.softdep("x_y").unwrap(), &softdep("x_y", "pre: a b post: c"));
+        assert_eq!(Config::command(&c.install, "bad").unwrap().place.to_string(), "a.conf:7");
+        let names: Vec<_> = c.blacklist.iter().map(|line| (line.name.as_str(), line.place.line)).collect();
+        assert_eq!(names, [("old_one", 8), ("with", 19), ("dos\r", 21)]);
+        assert_eq!(c.softdep("x_y").unwrap().pre, ["a", "b"]);
+        assert_eq!((c.softdep("x_y").unwrap().post.len(), c.weakdeps[0].value.as_str()), (1, "a b"));
         assert_eq!((c.softdep("z").unwrap().pre.len(), c.softdep("q")), (0, None));
-        assert_eq!(c.warnings.len(), 3, "{:?}", c.warnings);
-        assert_eq!(c.warnings[0], "a.conf:11: 'include' is no longer supported; the line is ignored");
+        assert_eq!(c.options_of("last", None), "b=1 ");
+        let lines: Vec<_> = c.warnings.iter().map(|warning| warning.split(": ").next().unwrap()).collect();
+        let wrong = [12, 13, 14, 15, 16, 17, 18, 20].map(|line| format!("a.conf:{line}"));
+        assert_eq!((lines[0], &lines[1..]), ("a.conf", &wrong.each_ref().map(String::as_str)[..]));
+        assert_eq!(c.warnings[1], "a.conf:12: unknown command 'include'; it is ignored");
     }
 
     #[test]
     fn the_command_line_has_parameters_and_black_lists() {
         let mut c = Config::default();
         c.parse_command_line(
-            "BOOT_IMAGE=/vmlinuz-6.1 ro usb-storage.quirks=1:2:u modprobe.blacklist=a-b,c module_blacklist=d \
-             usbcore.nousb \"m.text=a b\" n.text=\"c d\" -- e.f=1\n",
+            "BOOT_IMAGE=/vmlinuz-6.1 ro usb-storage.quirks=1:2:u modprobe.blacklist=a-b,c module_blacklist=x \
+             module_blacklist=d,e usbcore.nousb \"m.text=a b\" n.text=\"c d\" o.p.q=1 \"p q.r=1\" r\"s.t=1\" -- e.f=1 \
+             module_blacklist=init u.v=\"unclosed w.x=1\n",
         );
         assert_eq!(c.options_of("usb_storage", None), "quirks=1:2:u");
         assert_eq!(c.options_of("usbcore", None), "nousb");
         assert_eq!((c.options_of("m", None), c.options_of("n", None)), ("text=\"a b\"".into(), "text=\"c d\"".into()));
         assert!(c.blacklisted("a_b").is_some() && c.blacklisted("c").is_some());
-        assert_eq!((c.forbidden[0].name.as_str(), c.options_of("e", None)), ("d", String::new()));
+        assert_eq!((c.forbidden.len(), c.forbidden[0].name.as_str()), (2, "d"));
+        assert_eq!((c.options.len(), c.options_of("e", None).as_str()), (5, "f=1"));
     }
 }

@@ -1,19 +1,19 @@
 //! Shell patterns, as aliases use them. `-` and `_` are equal in an alias, as they are in a module's name.
 
-/// Replaces each `-` in an alias by `_`, except in brackets, where it denotes a range.
+/// Replaces each `-` in a name or an alias by `_`, except in brackets, where it denotes a range. `None` if a bracket has
+/// no counterpart.
 #[must_use]
-pub(crate) fn alias_name(alias: &str) -> String {
+pub(crate) fn alias_name(alias: &str) -> Option<String> {
     let mut inside = false;
-    let underscored = alias.chars().map(|c| {
-        match c {
-            '[' => inside = true,
-            ']' => inside = false,
-            '-' if !inside => return '_',
-            _ => {}
+    let underscored = alias.chars().map(|c| match c {
+        ']' if !std::mem::take(&mut inside) => None,
+        '-' if !inside => Some('_'),
+        c => {
+            inside |= c == '[';
+            Some(c)
         }
-        c
     });
-    underscored.collect()
+    underscored.collect::<Option<_>>().filter(|_| !inside)
 }
 
 /// True if the shell pattern matches all of `text`. Patterns consist of `*`, `?`, `[a-z]`, `[!a]`, and a backslash
@@ -52,7 +52,8 @@ pub fn matches(pattern: &str, text: &str) -> bool {
 fn one(pattern: &[u8], byte: u8) -> Option<usize> {
     match pattern {
         [b'?', ..] => Some(1),
-        [b'\\', c, ..] => (*c == byte).then_some(2),
+        // A backslash at the end matches nothing.
+        [b'\\', rest @ ..] => rest.first().filter(|c| **c == byte).map(|_| 2),
         // A bracket that is never closed is a literal.
         [b'[', rest @ ..] => set(rest, byte).map_or((byte == b'[').then_some(1), |(hit, used)| hit.then_some(used + 1)),
         [c, ..] => (*c == byte).then_some(1),
@@ -100,8 +101,16 @@ mod tests {
             ("[a", "[a"),
             ("[a-]x", "-x"),
         ];
-        let no =
-            [("a", ""), ("", "a"), ("a[!b]c", "abc"), ("a\\*c", "abc"), ("*a*a*b", "aaaaa"), ("a?", "a"), ("[", "")];
+        let no = [
+            ("a", ""),
+            ("", "a"),
+            ("a[!b]c", "abc"),
+            ("a\\*c", "abc"),
+            ("*a*a*b", "aaaaa"),
+            ("a?", "a"),
+            ("[", ""),
+            ("a\\", "a\\"),
+        ];
         for (pattern, text) in yes {
             assert!(matches(pattern, text), "{pattern:?} {text:?}");
         }
@@ -114,6 +123,7 @@ mod tests {
 
     #[test]
     fn dashes_are_underscores_outside_brackets() {
-        assert_eq!(alias_name("a-b[0-9]c-d"), "a_b[0-9]c_d");
+        assert_eq!(alias_name("a-b[0-9[]c-d").as_deref(), Some("a_b[0-9[]c_d"));
+        assert!(["a]", "[a", "[]]"].iter().all(|alias| alias_name(alias).is_none()));
     }
 }

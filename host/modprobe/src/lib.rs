@@ -24,6 +24,7 @@
 //!     args: "name=world",
 //!     blacklist: false,
 //!     ignore_commands: false,
+//!     show_depends: false,
 //!     live: &HashSet::new(),
 //!     // Called only for a file that is newer than modules.dep.
 //!     inspect: &|_| Ok(Needs::default()),
@@ -39,6 +40,7 @@
 
 pub mod config;
 pub mod depmod;
+mod find;
 pub mod glob;
 mod load;
 pub mod plan;
@@ -49,6 +51,7 @@ pub mod tree;
 
 pub use config::Config;
 pub use depmod::Depmod;
+pub use find::resolve;
 pub use load::load;
 pub use plan::{Action, LoadPlan, Request, Step, Target, plan};
 pub use run::{Outcome, run};

@@ -1,14 +1,15 @@
 //! Plans a load: which modules, in which order, with which parameters. Nothing is loaded here.
 
 use super::config::{Config, Line};
-use super::glob::{alias_name, matches};
-use super::tree::Tree;
+use super::find::{Found, find};
+use super::tree::{Tree, absolute};
 use relobox_core::diagnostic::Diagnostic;
 use relobox_core::error::{Error, Result};
 use relobox_core::limits;
 use relobox_core::names::{of_file, underscored};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// What to plan.
 pub struct Request<'a> {
@@ -18,8 +19,11 @@ pub struct Request<'a> {
     pub args: &'a str,
     /// If true, a blacklist also applies to a module that is named itself, not only to aliases (`modprobe -b`).
     pub blacklist: bool,
-    /// If true, a named module is loaded although an `install` line has a command for it (`--ignore-install`).
+    /// If true, a named module is loaded without its `install` command and without its soft dependencies
+    /// (`--ignore-install`).
     pub ignore_commands: bool,
+    /// If true, the plan is that for a kernel which has no module yet and refuses none (`--show-depends`).
+    pub show_depends: bool,
     /// The names of the modules that are loaded already.
     pub live: &'a HashSet<String>,
     /// Reads from a module's file what it needs. Called where modules.dep is missing or older than the file.
@@ -106,8 +110,8 @@ pub fn plan(tree: &Tree, config: &Config, request: &Request<'_>) -> LoadPlan {
         request,
         plan: LoadPlan::default(),
         done: HashMap::new(),
-        open: Vec::new(),
-        later: Vec::new(),
+        visited: HashSet::new(),
+        needs: HashMap::new(),
     };
     for name in request.names {
         if let Err(error) = planner.target(name) {
@@ -143,15 +147,6 @@ impl LoadPlan {
     }
 }
 
-/// A module that a name stands for.
-struct Resolved {
-    name: String,
-    /// The alias by which it was found, if it was not found by its name.
-    alias: Option<String>,
-    /// Its file, if a file was asked for.
-    path: Option<PathBuf>,
-}
-
 struct Planner<'a> {
     tree: &'a Tree,
     config: &'a Config,
@@ -159,151 +154,178 @@ struct Planner<'a> {
     plan: LoadPlan,
     /// The indices of steps, by the module's name.
     done: HashMap<String, usize>,
-    /// The modules whose dependencies are being planned: the current path in the graph.
-    open: Vec<String>,
-    /// Soft dependencies that could not be planned in their place because of a cycle: the module, and its dependency.
-    later: Vec<(String, String)>,
+    /// What was planned for the current target. As in kmod, a module that an alias stands for is another one than the
+    /// module of that name: this decides where a cycle of soft dependencies is cut.
+    visited: HashSet<(String, Option<String>)>,
+    /// What each module needs, by its name.
+    needs: HashMap<String, Rc<[String]>>,
 }
 
 impl Planner<'_> {
     fn target(&mut self, name: &str) -> Result<()> {
-        let found = self.find(name)?;
+        let missing = |text, hint| Err(Diagnostic::new("not-found", name, text).hint(hint).into());
+        let found = if name.starts_with('/') || name.starts_with("./") {
+            let path = absolute(Path::new(name));
+            if !path.exists() {
+                return missing("no such file".to_owned(), "");
+            }
+            vec![Found { name: of_file(name), path: Some(path), ..Found::default() }]
+        } else {
+            find(self.tree, self.config, name)?
+        };
         if found.is_empty() {
-            let text = format!("no module or alias has this name in {}", self.tree.root().display());
-            return Err(Diagnostic::new("not-found", name, text).hint("run 'depmod' to index new modules").into());
+            let root = self.tree.root();
+            let hint = match root.is_dir() {
+                true => "run 'depmod' to index new modules",
+                false => "no such directory; choose one with --dirname and --set-version",
+            };
+            return missing(format!("no module or alias has this name in {}", root.display()), hint);
         }
         for module in found {
-            let by_alias = module.alias.is_some();
-            if let Some(place) = self.config.blacklisted(&module.name).filter(|_| by_alias || self.request.blacklist) {
-                self.plan.blacklisted.push((module.name, place.to_string()));
-                continue;
-            }
-            let steps = self.plan.steps.len();
-            let step = match self.visit(&module, true) {
-                Ok(step) => step,
-                Err(error) => {
-                    self.roll_back(0, steps);
-                    return Err(error);
+            self.visited.clear();
+            if self.is_loaded(&module)? {
+                self.step(&module, &module, None)?;
+            } else {
+                let applies = module.alias.is_some() || self.request.blacklist;
+                if let Some(place) = self.config.blacklisted(&module.name).filter(|_| applies) {
+                    self.plan.blacklisted.push((module.name, place.to_string()));
+                    continue;
                 }
-            };
-            let args = &mut self.plan.steps[step].args;
-            if !args.is_empty() && !self.request.args.is_empty() {
-                args.push(' ');
+                self.visit(&module, &module, 0)?;
             }
-            args.push_str(self.request.args);
-            self.plan.targets.push(Target { name: name.to_owned(), step });
-            for (of, wanted) in std::mem::take(&mut self.later) {
-                let planned = self.soft(&of, &wanted, false)?;
-                if let Some(of) = self.done.get(&of) {
-                    self.plan.steps[*of].post.extend(planned.into_iter().filter(|step| step > of));
-                }
+            self.plan.targets.push(Target { name: name.to_owned(), step: self.done[&module.name] });
+        }
+        Ok(())
+    }
+
+    /// True if the kernel has the module.
+    fn is_loaded(&self, module: &Found) -> Result<bool> {
+        if self.request.show_depends || self.request.live.contains(&module.name) {
+            return Ok(!self.request.show_depends);
+        }
+        // Who asks for a file does not ask for the built-in module of the same name.
+        Ok(module.path.is_none() && (module.built_in || self.tree.built_in(&module.name)?))
+    }
+
+    /// Plans a module after everything that it depends on, because of `target`.
+    fn visit(&mut self, module: &Found, target: &Found, depth: usize) -> Result<()> {
+        if depth >= limits::MODPROBE_DEPTH {
+            return Err(too_deep(&module.name));
+        }
+        if !self.visited.insert((module.name.clone(), module.alias.clone())) {
+            return Ok(());
+        }
+        let mut needs = Vec::new();
+        let path = module.path.clone().or_else(|| self.tree.path(&module.name));
+        self.collect(&module.name, path.as_deref(), &mut Vec::new(), &mut HashSet::new(), &mut needs)?;
+        for name in needs {
+            self.with_soft(&Found { name, ..Found::default() }, target, depth)?;
+        }
+        self.with_soft(module, target, depth)
+    }
+
+    /// Adds what a module needs to `out`, in the order of loading. `open` is the path to the module in the graph.
+    fn collect(
+        &mut self,
+        name: &str,
+        path: Option<&Path>,
+        open: &mut Vec<String>,
+        seen: &mut HashSet<String>,
+        out: &mut Vec<String>,
+    ) -> Result<()> {
+        if let Some(at) = open.iter().position(|open| open == name) {
+            let text = format!("it depends on itself, through {}", open[at..].join(", "));
+            return Err(Diagnostic::new("dependency-cycle", name, text).into());
+        }
+        if open.len() >= limits::MODPROBE_DEPTH {
+            return Err(too_deep(name));
+        }
+        open.push(name.to_owned());
+        for need in self.needs(name, path)?.iter().filter(|need| !seen.contains(*need)).collect::<Vec<_>>() {
+            let path = self.tree.path(need);
+            self.collect(need, path.as_deref(), open, seen, out)?;
+            if seen.insert(need.clone()) {
+                out.push(need.clone());
+            }
+        }
+        open.pop();
+        Ok(())
+    }
+
+    /// Plans a module with its soft dependencies.
+    fn with_soft(&mut self, module: &Found, target: &Found, depth: usize) -> Result<()> {
+        let (config, alone) = (self.config, self.request.ignore_commands && std::ptr::eq(module, target));
+        let command = Config::command(&config.install, &module.name).filter(|_| !alone);
+        let off = command.is_some_and(switches_off);
+        let softdep = config.softdep(&module.name).filter(|_| !alone && !off);
+        let look_up = |names: Option<&Vec<String>>| -> Result<Vec<Found>> {
+            let found = names.into_iter().flatten().map(|name| find(self.tree, self.config, name));
+            Ok(found.collect::<Result<Vec<_>>>()?.concat())
+        };
+        let (pre, post) = (look_up(softdep.map(|s| &s.pre))?, look_up(softdep.map(|s| &s.post))?);
+        pre.iter().try_for_each(|soft| self.soft(soft, target, depth))?;
+        // modprobe.d(5): soft dependencies take precedence over commands.
+        let command = command.filter(|_| off || pre.is_empty() && post.is_empty());
+        let this = self.step(module, target, command)?;
+        post.iter().try_for_each(|soft| self.soft(soft, target, depth))?;
+        for soft in pre.iter().chain(&post).filter_map(|soft| self.done.get(&soft.name)) {
+            let step = &mut self.plan.steps[this];
+            let list = if *soft < this { &mut step.pre } else { &mut step.post };
+            if *soft != this && !list.contains(soft) {
+                list.push(*soft);
             }
         }
         Ok(())
     }
 
-    /// The modules that a name stands for. A configured alias comes first, so it can replace a module's own name.
-    fn find(&self, name: &str) -> Result<Vec<Resolved>> {
-        if name.starts_with('/') || name.starts_with("./") {
-            return Ok(vec![Resolved { name: of_file(name), alias: None, path: Some(name.into()) }]);
+    fn soft(&mut self, module: &Found, target: &Found, depth: usize) -> Result<()> {
+        match self.visit(module, target, depth + 1) {
+            Err(error) if kind(&error) == Some("dependency-cycle") => {
+                self.plan.warnings.push(format!("{error}; the soft dependency is ignored"));
+                Ok(())
+            }
+            result => result,
         }
-        let alias = alias_name(name);
-        let found = |names: Vec<String>| -> Vec<Resolved> {
-            names.into_iter().map(|name| Resolved { name, alias: Some(alias.clone()), path: None }).collect()
-        };
-        let own = |name: &str| vec![Resolved { name: name.to_owned(), alias: None, path: None }];
-        let configured: Vec<&Line> = self.config.aliases.iter().filter(|l| matches(&l.name, &alias)).collect();
-        if let Some(line) = configured.iter().find(|l| l.value == "off") {
-            return Err(Diagnostic::new("not-found", name, format!("the alias is disabled at {}", line.place)).into());
-        }
-        if !configured.is_empty() {
-            // The options of an alias are those for the alias as it is written, including its wildcards.
-            let module = |l: &&Line| Resolved { name: underscored(&l.value), alias: Some(l.name.clone()), path: None };
-            return Ok(configured.iter().map(module).collect());
-        }
-        if self.tree.path(&alias).is_some() {
-            return Ok(own(&alias));
-        }
-        if let Some(symbol) = name.strip_prefix("symbol:") {
-            return Ok(found(self.tree.by_symbol(symbol)?.to_vec()));
-        }
-        if Config::command(&self.config.install, &alias, None).is_some() {
-            return Ok(own(&alias));
-        }
-        let listed = self.tree.by_alias(&alias)?;
-        if !listed.is_empty() {
-            return Ok(found(listed));
-        }
-        if self.tree.built_in(&alias)? {
-            return Ok(own(&alias));
-        }
-        Ok(found(self.tree.built_in_by_alias(&alias)?))
     }
 
-    /// Plans a module after everything that it depends on. Returns the index of its step.
-    fn visit(&mut self, module: &Resolved, target: bool) -> Result<usize> {
+    /// The index of the module's step, which is added if there is none. `command` is the `install` line that applies.
+    fn step(&mut self, module: &Found, target: &Found, command: Option<&Line>) -> Result<usize> {
         let name = &module.name;
         if let Some(step) = self.done.get(name) {
             return Ok(*step);
         }
-        if let Some(at) = self.open.iter().position(|open| open == name) {
-            let text = format!("it depends on itself, through {}", self.open[at..].join(", "));
-            return Err(Diagnostic::new("dependency-cycle", name, text).into());
+        let loaded = self.is_loaded(module)?;
+        let command = command.filter(|_| !loaded);
+        let action = match loaded {
+            true if self.request.live.contains(name) => Action::Live,
+            true => Action::BuiltIn,
+            false => self.action(module, command)?,
+        };
+        let mut args = self.config.options_of(name, module.alias.as_deref());
+        if *name == target.name && !self.request.args.is_empty() {
+            args.push_str(if args.is_empty() { "" } else { " " });
+            args.push_str(self.request.args);
         }
-        if self.open.len() >= limits::MODPROBE_DEPTH {
-            let text = format!("modules depend on each other over more than {} steps", limits::MODPROBE_DEPTH);
-            return Err(Diagnostic::new("dependency-cycle", name, text).into());
-        }
-        let path = module.path.clone().or_else(|| self.tree.path(name));
-        if self.request.live.contains(name) {
-            return Ok(self.push(module, Step::new(name, Action::Live)));
-        }
-        let mut step = Step::new(name, Action::BuiltIn);
-        self.open.push(name.clone());
-        for need in self.needs(name, path.as_deref())? {
-            let need = Resolved { name: need, alias: None, path: None };
-            step.requires.push(self.visit(&need, false)?);
-        }
-        let line = Config::command(&self.config.install, name, module.alias.as_deref());
-        let line = line.filter(|_| !(target && self.request.ignore_commands)).cloned();
-        // `install X /bin/false` disables a module. It stays disabled, whatever other lines say about it.
-        let off = line.as_ref().is_some_and(|line| matches!(program(line), "true" | "false"));
-        let softdep = self.config.softdep(name).filter(|_| !off).cloned();
-        for pre in softdep.iter().flat_map(|s| &s.pre) {
-            step.pre.extend(self.soft(name, pre, true)?);
-        }
-        self.open.pop();
-        step.args = self.config.options_of(name, module.alias.as_deref());
-        // modprobe.d(5): soft dependencies take precedence over other commands.
-        let commands = softdep.as_ref().is_none_or(|s| s.pre.is_empty() && s.post.is_empty());
-        let line = line.filter(|_| commands);
-        step.command = line.as_ref().map(|line| line.value.clone());
-        step.action = self.action(name, path, line.as_ref())?;
-        let this = self.push(module, step);
-        for post in softdep.iter().flat_map(|s| &s.post) {
-            let planned = self.soft(name, post, true)?;
-            // A step that comes earlier for another reason stays there.
-            self.plan.steps[this].post.extend(planned.into_iter().filter(|step| *step > this));
-        }
-        Ok(this)
-    }
-
-    fn push(&mut self, module: &Resolved, step: Step) -> usize {
-        let this = self.plan.steps.len();
-        self.done.insert(module.name.clone(), this);
+        let requires = self.needs.get(name).into_iter().flat_map(|needs| needs.iter());
+        let requires = requires.filter_map(|need| self.done.get(need).copied()).collect();
+        let (name, command) = (name.clone(), command.map(|line| line.value.clone()));
+        let step = Step { action, args, command, requires, pre: Vec::new(), post: Vec::new(), required: false, name };
+        self.done.insert(step.name.clone(), self.plan.steps.len());
         self.plan.steps.push(step);
-        this
+        Ok(self.plan.steps.len() - 1)
     }
 
-    fn action(&self, name: &str, path: Option<PathBuf>, command: Option<&Line>) -> Result<Action> {
-        let refused = |problem| Action::Refused(Box::new(problem));
-        if let Some(line) = self.config.forbidden.iter().find(|l| l.name == name) {
+    fn action(&self, module: &Found, command: Option<&Line>) -> Result<Action> {
+        let name = &module.name;
+        let refused = |problem| Ok(Action::Refused(Box::new(problem)));
+        let forbidden = self.config.forbidden.iter().find(|l| l.name == *name);
+        if let Some(line) = forbidden.filter(|_| !self.request.show_depends) {
             let text = format!("the {} forbids it (module_blacklist=)", line.place);
-            return Ok(refused(Diagnostic::new("blacklisted", name, text)));
+            return refused(Diagnostic::new("blacklisted", name, text));
         }
         if let Some(line) = command {
-            return Ok(match program(line) {
-                "true" => Action::Disabled,
+            return match program(line) {
+                "true" => Ok(Action::Disabled),
                 "false" => {
                     let text = format!("{} disables it ('{}')", line.place, line.value);
                     refused(Diagnostic::new("install-command", name, text))
@@ -315,55 +337,31 @@ impl Planner<'_> {
                             .hint("--ignore-install ignores the command and loads the module"),
                     )
                 }
-            });
+            };
         }
-        if let Some(path) = path {
+        if let Some(path) = module.path.clone().or_else(|| self.tree.path(name)) {
             return Ok(Action::Load(path));
         }
-        if self.tree.built_in(name)? {
+        if module.built_in || self.tree.built_in(name)? {
             return Ok(Action::BuiltIn);
         }
         let text = format!("no such module in {}", self.tree.root().display());
-        Ok(refused(Diagnostic::new("not-found", name, text).hint("run 'depmod' to index new modules")))
+        refused(Diagnostic::new("not-found", name, text).hint("run 'depmod' to index new modules"))
     }
 
-    /// Plans a soft dependency of a module. One that cannot be found is ignored. One that leads to a cycle is tried
-    /// again later if `may_wait`.
-    fn soft(&mut self, of: &str, wanted: &str, may_wait: bool) -> Result<Vec<usize>> {
-        let (open, steps) = (self.open.len(), self.plan.steps.len());
-        let mut planned = Vec::new();
-        for module in self.find(wanted).or_else(ignore_missing)? {
-            // In a cycle of soft dependencies, the module that began it comes last.
-            if self.open.contains(&module.name) {
-                continue;
-            }
-            match self.visit(&module, false) {
-                Ok(step) => planned.push(step),
-                Err(error) if kind(&error) == Some("dependency-cycle") => {
-                    self.roll_back(open, steps);
-                    if may_wait {
-                        self.later.push((of.to_owned(), wanted.to_owned()));
-                    } else {
-                        self.plan.warnings.push(format!("{error}; the soft dependency is ignored"));
-                    }
-                    return Ok(Vec::new());
-                }
-                Err(error) => return Err(error),
-            }
+    /// The modules that a module needs, in the order of loading.
+    fn needs(&mut self, name: &str, path: Option<&Path>) -> Result<Rc<[String]>> {
+        if let Some(needs) = self.needs.get(name) {
+            return Ok(Rc::clone(needs));
         }
-        Ok(planned)
-    }
-
-    /// Removes the steps that were planned since.
-    fn roll_back(&mut self, open: usize, steps: usize) {
-        self.open.truncate(open);
-        self.plan.steps.truncate(steps);
-        self.done.retain(|_, step| *step < steps);
+        let needs: Rc<[String]> = self.read_needs(name, path)?.into();
+        self.needs.insert(name.to_owned(), Rc::clone(&needs));
+        Ok(needs)
     }
 
     /// The modules that a module needs: those in modules.dep, and, if that may be out of date, those that the module's
     /// file names.
-    fn needs(&mut self, name: &str, path: Option<&Path>) -> Result<Vec<String>> {
+    fn read_needs(&mut self, name: &str, path: Option<&Path>) -> Result<Vec<String>> {
         let mut needs = self.tree.needs(name);
         let Some(path) = path.filter(|path| self.tree.stale(name, path)) else { return Ok(needs) };
         let listed = self.tree.lists(name, path);
@@ -399,7 +397,7 @@ impl Planner<'_> {
             }
         }
         for symbol in &asked.undefined {
-            let owners = self.tree.by_symbol(symbol)?;
+            let owners = self.tree.by_symbol(&format!("symbol:{symbol}"))?;
             if owners.iter().any(|owner| owner == name || known.contains(owner)) {
                 continue;
             }
@@ -412,11 +410,9 @@ impl Planner<'_> {
     }
 }
 
-impl Step {
-    fn new(name: &str, action: Action) -> Self {
-        let (requires, pre, post) = (Vec::new(), Vec::new(), Vec::new());
-        Self { name: name.to_owned(), action, args: String::new(), command: None, requires, pre, post, required: false }
-    }
+fn too_deep(name: &str) -> Error {
+    let text = format!("modules depend on each other over more than {} steps", limits::MODPROBE_DEPTH);
+    Diagnostic::new("dependency-cycle", name, text).into()
 }
 
 /// The kind of the first problem.
@@ -434,6 +430,8 @@ fn program(line: &Line) -> &str {
     program.rsplit('/').next().unwrap_or_default()
 }
 
-fn ignore_missing(error: Error) -> Result<Vec<Resolved>> {
-    if kind(&error) == Some("not-found") { Ok(Vec::new()) } else { Err(error) }
+/// True if the command of an `install` line is one by which administrators switch a module off. It stays off, whatever
+/// other lines say about it.
+fn switches_off(line: &Line) -> bool {
+    matches!(program(line), "true" | "false")
 }

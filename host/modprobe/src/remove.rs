@@ -1,13 +1,13 @@
 //! `modprobe -r`: removes a module, and the dependencies that are no longer used.
 
 use super::config::Config;
-use super::glob::{alias_name, matches};
+use super::find::{self, Found};
+use super::glob::alias_name;
 use super::tree::Tree;
 use relobox_core::diagnostic::Diagnostic;
 use relobox_core::error::{Error, Result};
 use relobox_core::inserted::kernel_error;
 use relobox_core::kernel::{KernelError, Module};
-use relobox_core::names::underscored;
 use std::collections::HashSet;
 
 /// Options of a removal.
@@ -15,7 +15,8 @@ use std::collections::HashSet;
 pub struct RemoveOptions {
     /// If true, a module that is not loaded is an error (`--first-time`).
     pub first_time: bool,
-    /// If true, a module is removed although a `remove` line has a command for it (`--ignore-remove`).
+    /// If true, a module is removed without its `remove` command and without its soft dependencies
+    /// (`--ignore-remove`).
     pub ignore_commands: bool,
 }
 
@@ -55,74 +56,70 @@ pub fn remove(
     options: RemoveOptions,
     removed: &mut Removed,
 ) -> Result<()> {
-    let names = find(tree, config, kernel, name)?;
-    if names.is_empty() {
+    let found = find(tree, config, kernel, name)?;
+    if found.is_empty() {
         let text =
             format!("no module or alias has this name in {}, and no such module is loaded", tree.root().display());
         return Err(Diagnostic::new("not-found", name, text).into());
     }
-    for name in names {
-        remove_one(tree, config, kernel, &name, options, removed, &mut HashSet::new())?;
+    for module in found {
+        remove_one(tree, config, kernel, &module, options, removed, &mut HashSet::new())?;
     }
     Ok(())
 }
 
-fn find(tree: &Tree, config: &Config, kernel: &mut impl Modules, name: &str) -> Result<Vec<String>> {
-    let alias = alias_name(name);
-    let configured = config.aliases.iter().filter(|l| matches(&l.name, &alias) && l.value != "off");
-    let configured: Vec<String> = configured.map(|l| underscored(&l.value)).collect();
-    if !configured.is_empty() {
-        return Ok(configured);
+/// The modules that `name` stands for. A loaded module need not be in the tree.
+fn find(tree: &Tree, config: &Config, kernel: &mut impl Modules, name: &str) -> Result<Vec<Found>> {
+    let mut found = find::find(tree, config, name)?;
+    if found.is_empty() {
+        let loaded = kernel.list().map_err(|f| kernel_error(name, &f))?;
+        let own = loaded.into_iter().find(|module| alias_name(name).as_ref() == Some(&module.name));
+        found.extend(own.map(|module| Found { name: module.name, ..Found::default() }));
     }
-    let loaded = kernel.list().map_err(|f| kernel_error(name, &f))?.iter().any(|m| m.name == alias);
-    if loaded || tree.path(&alias).is_some() || tree.built_in(&alias)? {
-        return Ok(vec![alias]);
-    }
-    tree.by_alias(&alias)
+    Ok(found)
 }
 
 fn remove_one(
     tree: &Tree,
     config: &Config,
     kernel: &mut impl Modules,
-    name: &str,
+    found: &Found,
     options: RemoveOptions,
     removed: &mut Removed,
     visited: &mut HashSet<String>,
 ) -> Result<()> {
+    let name = found.name.as_str();
     if !visited.insert(name.to_owned()) {
         return Ok(());
     }
     let refused = |failure: KernelError| kernel_error(name, &failure);
     let loaded = kernel.list().map_err(refused)?;
+    if found.built_in || tree.built_in(name)? {
+        return Err(Diagnostic::new("built-in", name, "it is part of the kernel").into());
+    }
     let Some(module) = loaded.iter().find(|m| m.name == name) else {
-        if tree.built_in(name)? {
-            return Err(Diagnostic::new("built-in", name, "it is part of the kernel").into());
-        }
         let missing = KernelError::Unknown { name: name.to_owned() };
         return if options.first_time { Err(refused(missing)) } else { Ok(()) };
     };
-    if let Some(line) = Config::command(&config.remove, name, None).filter(|_| !options.ignore_commands) {
+    if let Some(line) = Config::command(&config.remove, name).filter(|_| !options.ignore_commands) {
         let text = format!("{} has a command for it, and relobox does not run commands", line.place);
         return Err(Diagnostic::new("remove-command", name, text)
             .hint("--ignore-remove ignores the command and removes the module")
             .into());
     }
-    let soft = config.softdep(name).cloned();
+    let soft = config.softdep(name).filter(|_| !options.ignore_commands);
     let soft_options = RemoveOptions { first_time: false, ..options };
     let mut remove_soft = |wanted: &[String], kernel: &mut _, removed: &mut Removed| {
-        for wanted in wanted.iter().rev() {
+        let found: Vec<_> = wanted.iter().map(|name| find(tree, config, kernel, name).unwrap_or_default()).collect();
+        for module in found.iter().flatten().rev() {
             // It may be in use for other reasons. That is not an error of this removal.
-            let names = find(tree, config, kernel, wanted).unwrap_or_default();
-            for name in names {
-                let gone = remove_one(tree, config, kernel, &name, soft_options, removed, visited);
-                if let Err(error) = gone.or_else(ignore_expected) {
-                    removed.warnings.push(format!("{error}; it stays"));
-                }
+            let gone = remove_one(tree, config, kernel, module, soft_options, removed, visited);
+            if let Err(error) = gone.or_else(ignore_expected) {
+                removed.warnings.push(format!("{error}; it stays"));
             }
         }
     };
-    remove_soft(soft.as_ref().map_or(&[], |s| &s.post), kernel, removed);
+    remove_soft(soft.map_or(&[], |s| &s.post), kernel, removed);
     // The kernel knows which modules use which symbols. modules.dep has the other dependencies.
     let mut needs = tree.needs(name);
     let mut open = module.uses.clone();
@@ -145,7 +142,7 @@ fn remove_one(
             removed.names.push(need);
         }
     }
-    remove_soft(soft.as_ref().map_or(&[], |s| &s.pre), kernel, removed);
+    remove_soft(soft.map_or(&[], |s| &s.pre), kernel, removed);
     Ok(())
 }
 

@@ -43,7 +43,9 @@ pub fn indices(root: &Path) -> Result<Vec<String>> {
     for name in ["modules.alias", "modules.symbols"] {
         let text = read_text(&root.join(name), limits::MODPROBE_INDEX)?.unwrap_or_default();
         let lines = text.lines().filter_map(|line| line.strip_prefix("alias ")?.rsplit_once(' '));
-        let mut lines: Vec<(String, &str)> = lines.map(|(pattern, module)| (alias_name(pattern), module)).collect();
+        // Patterns with unmatched brackets are left out, as by depmod.
+        let mut lines: Vec<(String, &str)> =
+            lines.filter_map(|(pattern, module)| Some((alias_name(pattern)?, module))).collect();
         // The order of modules with the same alias is that of the file.
         lines.sort_by(|(one, _), (other, _)| one.cmp(other));
         all.extend(lines.into_iter().map(|(pattern, module)| format!("alias {pattern} {module}")));

@@ -2,13 +2,56 @@
 
 use super::glob::{alias_name, matches};
 use super::{Place, read_text};
-use relobox_core::error::{Error, Result};
+use relobox_core::error::Result;
 use relobox_core::limits;
 use relobox_core::names::{of_file, underscored};
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+/// The directory of the modules of kernel `version`, below `dirname`. The two are joined as text, as in kmod: an empty
+/// `dirname` is the root directory.
+#[must_use]
+pub fn directory(dirname: &OsStr, version: &str) -> PathBuf {
+    let mut directory = dirname.to_owned();
+    directory.push("/lib/modules/");
+    directory.push(version);
+    directory.into()
+}
+
+/// Patterns, and the modules that they stand for.
+#[derive(Default)]
+struct Aliases {
+    /// By the text before the first wildcard: the number of the line, the rest of the pattern, the module.
+    lines: HashMap<String, Vec<(usize, String, String)>>,
+}
+
+impl Aliases {
+    /// Takes pairs of a pattern and a module. Patterns with unmatched brackets are left out, as in depmod.
+    fn new<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut lines: HashMap<_, Vec<_>> = HashMap::new();
+        for (number, (pattern, module)) in pairs.enumerate() {
+            if let Some(mut start) = alias_name(pattern) {
+                let rest = start.split_off(start.find(['*', '?', '[']).unwrap_or(start.len()));
+                lines.entry(start).or_default().push((number, rest, underscored(module)));
+            }
+        }
+        Self { lines }
+    }
+
+    /// The modules that `alias` stands for, each once, in the order of their lines.
+    fn find(&self, alias: &str) -> Vec<String> {
+        let mut found: Vec<&(usize, String, String)> = Vec::new();
+        for (start, rest) in (0..=alias.len()).filter_map(|end| alias.split_at_checked(end)) {
+            found.extend(self.lines.get(start).into_iter().flatten().filter(|(_, pattern, _)| matches(pattern, rest)));
+        }
+        found.sort_unstable();
+        let mut seen = HashSet::new();
+        found.into_iter().map(|(_, _, module)| module.clone()).filter(|module| seen.insert(module.clone())).collect()
+    }
+}
 
 /// A directory such as /lib/modules/6.1.0. Each index is read when it is first needed.
 pub struct Tree {
@@ -17,24 +60,22 @@ pub struct Tree {
     modules: HashMap<String, (String, String)>,
     /// The time at which modules.dep was changed last. `None` if it does not exist.
     written: Option<(i64, i64)>,
-    aliases: OnceCell<String>,
-    symbols: OnceCell<HashMap<String, Vec<String>>>,
+    aliases: OnceCell<Aliases>,
+    symbols: OnceCell<Aliases>,
     built_in: OnceCell<HashSet<String>>,
-    built_in_aliases: OnceCell<Vec<(String, String)>>,
+    built_in_aliases: OnceCell<Aliases>,
     /// Lines of modules.dep that cannot be parsed.
     pub warnings: Vec<String>,
 }
 
 impl Tree {
-    /// Reads modules.dep in `root`. If it does not exist, the files are those in modules.order.
+    /// Reads modules.dep in `root`. If it does not exist, the files are those in modules.order. A directory that does
+    /// not exist has no modules.
     ///
     /// # Errors
-    /// If `root` is not a directory, or an index cannot be read or is larger than [`limits::MODPROBE_INDEX`].
+    /// If an index cannot be read or is larger than [`limits::MODPROBE_INDEX`].
     pub fn open(root: &Path) -> Result<Self> {
-        if !root.is_dir() {
-            let text = "no such directory; choose one with --dirname and --set-version";
-            return Err(Error::Usage(format!("{}: {text}", root.display())));
-        }
+        let root = &absolute(root);
         let (mut modules, mut warnings) = (HashMap::new(), Vec::new());
         let path = root.join("modules.dep");
         let text = read_text(&path, limits::MODPROBE_INDEX)?;
@@ -51,7 +92,7 @@ impl Tree {
                 }
             }
         }
-        if text.is_none() {
+        if text.is_none() && root.is_dir() {
             warnings.push(format!(
                 "{}: the file does not exist, so dependencies are read from the modules",
                 path.display()
@@ -121,47 +162,15 @@ impl Tree {
     /// # Errors
     /// If modules.alias cannot be read or is larger than [`limits::MODPROBE_INDEX`].
     pub fn by_alias(&self, alias: &str) -> Result<Vec<String>> {
-        let text = self.text(&self.aliases, "modules.alias")?;
-        let names = alias_lines(text).filter(|(pattern, _)| matches(&alias_name(pattern), alias));
-        Ok(once_each(names.map(|(_, module)| underscored(module))))
+        Ok(self.index(&self.aliases, "modules.alias", alias_line)?.find(alias))
     }
 
-    /// The modules that export a symbol, according to modules.symbols.
+    /// The modules that export a symbol, according to modules.symbols. `alias` is `symbol:NAME`.
     ///
     /// # Errors
     /// If modules.symbols cannot be read or is larger than [`limits::MODPROBE_INDEX`].
-    pub(crate) fn by_symbol(&self, symbol: &str) -> Result<&[String]> {
-        let symbols = match self.symbols.get() {
-            Some(symbols) => symbols,
-            None => {
-                let text = self.file("modules.symbols")?;
-                let mut symbols: HashMap<String, Vec<String>> = HashMap::new();
-                for (alias, module) in alias_lines(&text) {
-                    if let Some(symbol) = alias.strip_prefix("symbol:") {
-                        symbols.entry(symbol.to_owned()).or_default().push(underscored(module));
-                    }
-                }
-                self.symbols.get_or_init(|| symbols)
-            }
-        };
-        Ok(symbols.get(symbol).map_or(&[], Vec::as_slice))
-    }
-
-    /// True if a module is part of the kernel, according to modules.builtin and modules.builtin.modinfo.
-    ///
-    /// # Errors
-    /// If one of them cannot be read or is larger than [`limits::MODPROBE_INDEX`].
-    pub fn built_in(&self, name: &str) -> Result<bool> {
-        let all = match self.built_in.get() {
-            Some(all) => all,
-            None => {
-                // Some built-in parts have a name, but could never be built as a module.
-                let parts = self.built_in_aliases()?.iter().map(|(_, part)| part.clone());
-                let all = self.file("modules.builtin")?.lines().map(of_file).chain(parts).collect();
-                self.built_in.get_or_init(|| all)
-            }
-        };
-        Ok(all.contains(name))
+    pub(crate) fn by_symbol(&self, alias: &str) -> Result<Vec<String>> {
+        Ok(self.index(&self.symbols, "modules.symbols", alias_line)?.find(alias))
     }
 
     /// The built-in modules that an alias stands for, according to modules.builtin.modinfo.
@@ -169,41 +178,42 @@ impl Tree {
     /// # Errors
     /// If modules.builtin.modinfo cannot be read or is larger than [`limits::MODPROBE_INDEX`].
     pub(crate) fn built_in_by_alias(&self, alias: &str) -> Result<Vec<String>> {
-        let names = self.built_in_aliases()?.iter().filter(|(pattern, _)| matches(pattern, alias));
-        Ok(once_each(names.map(|(_, name)| name.clone())))
+        Ok(self.index(&self.built_in_aliases, "modules.builtin.modinfo", modinfo_line)?.find(alias))
     }
 
-    /// Reads `NAME.alias=PATTERN` from modules.builtin.modinfo. Returns pairs of pattern and name.
-    fn built_in_aliases(&self) -> Result<&[(String, String)]> {
-        if let Some(all) = self.built_in_aliases.get() {
-            return Ok(all);
+    /// True if a module is part of the kernel, according to modules.builtin.
+    ///
+    /// # Errors
+    /// If modules.builtin cannot be read or is larger than [`limits::MODPROBE_INDEX`].
+    pub fn built_in(&self, name: &str) -> Result<bool> {
+        if self.built_in.get().is_none() {
+            let _ = self.built_in.set(self.file("modules.builtin")?.lines().map(of_file).collect());
         }
-        let text = self.file("modules.builtin.modinfo")?;
-        let aliases = text.split('\0').filter_map(|line| {
-            let (key, pattern) = line.split_once('=')?;
-            Some((alias_name(pattern), underscored(key.strip_suffix(".alias")?)))
-        });
-        let all = aliases.collect();
-        Ok(self.built_in_aliases.get_or_init(|| all))
+        Ok(self.built_in.get().is_some_and(|all| all.contains(name)))
+    }
+
+    /// The index in the file `name`, read once. `pair` takes the pattern and the module from a line.
+    fn index<'a>(
+        &self,
+        index: &'a OnceCell<Aliases>,
+        name: &str,
+        pair: fn(&str) -> Option<(&str, &str)>,
+    ) -> Result<&'a Aliases> {
+        if index.get().is_none() {
+            let text = self.file(name)?;
+            let _ = index.set(Aliases::new(text.split(['\n', '\0']).filter_map(pair)));
+        }
+        Ok(index.get_or_init(Aliases::default))
     }
 
     fn file(&self, name: &str) -> Result<String> {
         Ok(read_text(&self.root.join(name), limits::MODPROBE_INDEX)?.unwrap_or_default())
     }
-
-    fn text<'a>(&self, cell: &'a OnceCell<String>, name: &str) -> Result<&'a str> {
-        if let Some(text) = cell.get() {
-            return Ok(text);
-        }
-        let text = self.file(name)?;
-        Ok(cell.get_or_init(|| text))
-    }
 }
 
-/// Removes duplicates; the first of each stays in place.
-fn once_each(names: impl Iterator<Item = String>) -> Vec<String> {
-    let mut seen = HashSet::new();
-    names.filter(|name| seen.insert(name.clone())).collect()
+/// The path from the root directory. Nothing else of it is changed, as in kmod.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    std::env::current_dir().unwrap_or_default().join(path)
 }
 
 /// The time at which the file's inode was changed last: seconds and nanoseconds.
@@ -211,7 +221,13 @@ fn changed(path: &Path) -> Option<(i64, i64)> {
     std::fs::metadata(path).ok().map(|meta| (meta.ctime(), meta.ctime_nsec()))
 }
 
-/// Parses lines of the form `alias PATTERN MODULE`.
-fn alias_lines(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    text.lines().filter_map(|line| line.strip_prefix("alias ")?.trim_end().rsplit_once(' '))
+/// Parses a line of the form `alias PATTERN MODULE`.
+fn alias_line(line: &str) -> Option<(&str, &str)> {
+    line.strip_prefix("alias ")?.trim_end().rsplit_once(' ')
+}
+
+/// Parses a line of the form `MODULE.alias=PATTERN`.
+fn modinfo_line(line: &str) -> Option<(&str, &str)> {
+    let (key, pattern) = line.split_once('=')?;
+    Some((pattern, key.strip_suffix(".alias")?))
 }

@@ -69,6 +69,18 @@ pub fn corpus(name: &str) -> Need {
     Need::new(format!("corpus {name}"), there.then_some(()).ok_or_else(missing))
 }
 
+/// Returns the need of kmod 34, which `tests/scripts/fetch-kmod` fetches.
+pub fn kmod() -> Need {
+    // The script writes this file last.
+    let there = kmod_root().join("complete").is_file();
+    Need::new("kmod-34", there.then_some(()).ok_or_else(|| "tests/scripts/fetch-kmod".to_owned()))
+}
+
+/// Returns the directory of kmod 34: its programs in `bin`, its sources in `source`.
+pub fn kmod_root() -> PathBuf {
+    PathBuf::from("/usr/local/lib/relobox-oracles/kmod")
+}
+
 /// Returns the directory of all corpora: `RELOBOX_CORPORA`, or `target/corpora` of this repository.
 pub fn corpora() -> PathBuf {
     directory("RELOBOX_CORPORA", "corpora")

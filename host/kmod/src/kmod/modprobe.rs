@@ -158,9 +158,10 @@ fn act(choice: &Choice, operands: &[String]) -> Result<ExitCode> {
     }
     let (target, common, inputs) = machine(choice.force)?;
     let version = choice.version.clone().unwrap_or_else(|| target.release());
-    let root = PathBuf::from(format!("{}/lib/modules/{version}", choice.root.as_deref().unwrap_or_default()));
+    let root = relobox_modprobe::tree::directory(choice.root.as_deref().unwrap_or_default().as_ref(), &version);
     let root = std::path::absolute(&root).unwrap_or(root);
-    let config = session::config(&target, &choice.config, &root)?;
+    let tree = Tree::open(&root)?;
+    let config = session::config(&target, &choice.config, &tree)?;
     config.warnings.iter().for_each(|warning| output::message(Level::Error, warning));
     if choice.task == Task::ShowConfig {
         show::config(&config).iter().for_each(output::line);
@@ -188,12 +189,11 @@ fn act(choice: &Choice, operands: &[String]) -> Result<ExitCode> {
         }
         return Ok(code);
     }
-    let tree = Tree::open(&root)?;
     tree.warnings.iter().for_each(|warning| output::message(Level::Notice, warning));
     let session = Session { target: &target, common: &common, inputs: &inputs, tree, config };
     let loaded = match choice.task {
         Task::Remove => remove(choice, &session, &names)?,
-        _ if choice.resolve => resolve(choice, &session, &names),
+        _ if choice.resolve => resolve(choice, &session, &names)?,
         Task::LoadAll => load(choice, &session, &names, "")?,
         _ => load(choice, &session, &names, &join_args(&operands[1..]))?,
     };
@@ -218,21 +218,27 @@ fn not_found(choice: &Choice, name: &str, root: &str) -> ExitCode {
     }
 }
 
-fn resolve(choice: &Choice, session: &Session<'_, Real>, names: &[String]) -> ExitCode {
+fn resolve(choice: &Choice, session: &Session<'_, Real>, names: &[String]) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for name in names {
-        let modules = session.resolve(name);
+        let modules = relobox_modprobe::resolve(&session.tree, &session.config, name)?;
         modules.iter().for_each(output::line);
         if modules.is_empty() {
             code = not_found(choice, name, &session.tree.root().display().to_string());
         }
     }
-    code
+    Ok(code)
 }
 
 fn load(choice: &Choice, session: &Session<'_, Real>, names: &[String], args: &str) -> Result<ExitCode> {
     let live = if choice.depends { HashSet::new() } else { session.live(true)? };
-    let wanted = Wanted { names, args, blacklist: choice.blacklist, ignore_install: choice.removal.ignore_remove };
+    let wanted = Wanted {
+        names,
+        args,
+        blacklist: choice.blacklist,
+        ignore_install: choice.removal.ignore_remove,
+        show_depends: choice.depends,
+    };
     let plan = session.plan(wanted, &live, false);
     plan.warnings.iter().for_each(|warning| output::message(Level::Notice, warning));
     let mut code = ExitCode::SUCCESS;
