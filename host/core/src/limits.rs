@@ -266,8 +266,8 @@ pub const INDICES: u64 = 512 << 20;
 /// Depth of directories below that of a kernel's modules. Real ones have about six.
 pub const TREE_DEPTH: usize = 64;
 
-/// Steps of depmod's search for cycles. Where cycles are entangled, it may not end.
-pub const CYCLE_STEPS: usize = 1_000_000;
+/// Steps of depmod's search for cycles, and names in its messages about them. Entangled cycles have many paths.
+pub const CYCLE_STEPS: usize = 100_000;
 
 /// Nodes that a search in one of depmod's binary indices looks at. The largest has 100,000.
 pub const LOOKUP_STEPS: usize = 1_000_000;

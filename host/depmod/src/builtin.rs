@@ -89,6 +89,6 @@ mod tests {
         assert_eq!(log.take().len(), 1);
         assert_eq!(modinfo(text, b"a").unwrap(), [(&b"alias"[..], &b"x-1"[..]), (b"license", b"GPL")]);
         assert_eq!(modinfo(b"x\0", b"a"), Err(NoModule));
-        assert_eq!(names(b"kernel/a-b.ko\n7\nkernel/c.ko\n", &mut log).unwrap().len(), 12 + 2 + 12 + 10 + 9 + 1);
+        assert_eq!(names(b"kernel/a-b.ko\n7\nkernel/c.ko\n", &mut log).unwrap().len(), 12 + 2 + 12 + 12 + 9);
     }
 }

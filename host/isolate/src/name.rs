@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// A name of a symbol or a file, which is not always UTF-8. Each byte becomes the character of the same number, so an
 /// ASCII name stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Name(String);
+pub struct Name(pub(crate) String);
 
 impl Name {
     /// Converts a name from bytes.

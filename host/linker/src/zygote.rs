@@ -88,6 +88,8 @@ fn ready(control: &OwnedFd, load: Load) -> Result<(Zygote, Vec<String>)> {
         })
     });
     let others = others.collect::<Result<Vec<_>>>()?;
+    // It is read from the kernel when it is first asked for, and jobs may not do that.
+    let _ = rustix::param::page_size();
     let guests = load(&setup, others)?;
     let [chosen, pinned] = setup.preferred;
     let guests = guests.preferring(chosen, pinned);
