@@ -2,10 +2,13 @@
 #![cfg(target_arch = "wasm32")]
 #![allow(unsafe_code, reason = "exports have C names, and the host writes into our memory")]
 
-use crate::{ElfError, Module, Placed, append_sections, emit_linked, parse, void_relocations};
+use crate::{ElfError, Linked, Module, Pieces, Placed, append_sections, emit_linked, index, parse, void_relocations};
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
-use relobox_abi::{ABI_VERSION, EmitJob, EmitSection, Emitted, Fault, Parsed, Span, Table, emit, fault};
+use relobox_abi::{
+    ABI_VERSION, EmitJob, EmitSection, Emitted, Fault, Indexed, Link, Pair, Parsed, Span, Table, emit, fault,
+    indexed_flag,
+};
 use relobox_guest::{Session, job_bytes, keep, keep_bytes, keep_one, reserve, session};
 use zerocopy::FromBytes;
 
@@ -64,6 +67,53 @@ extern "C" fn relobox_parse(at: u32, len: u32, what: u32) -> u32 {
     };
     SESSION.put(Kept { module, file: Span { at, len } });
     keep_one(answer)
+}
+
+/// The pieces of a file that is indexed, and those that come with the next call.
+static PIECES: Session<(Pieces<'static>, Vec<Span>)> = session();
+
+#[unsafe(no_mangle)]
+extern "C" fn relobox_index(at: u32, bytes: u32, what: u32) -> u32 {
+    let pieces = match PIECES.take() {
+        None => Pieces::new(bytes.into()),
+        Some((mut pieces, wanted)) => {
+            let mut start = at;
+            for place in wanted {
+                // SAFETY: the host reserved the memory of the pieces, and no reference to it exists.
+                pieces.add(place, unsafe { job_bytes(start, place.len) });
+                start += place.len.next_multiple_of(16);
+            }
+            pieces
+        }
+    };
+    keep_one(indexed(pieces, what))
+}
+
+fn indexed(mut pieces: Pieces<'static>, what: u32) -> Indexed {
+    let summary = match index(&pieces, what) {
+        Ok(Some(summary)) => summary,
+        Ok(None) => {
+            let wanted = pieces.wanted();
+            PIECES.put((pieces, wanted.clone()));
+            return Indexed { wanted: keep(wanted), ..Default::default() };
+        }
+        Err(error) => return Indexed { faults: faults(error), ..Default::default() },
+    };
+    let links = |links: Vec<Linked<'static>>| {
+        let link = |l: Linked<'static>| Link { name: keep_bytes(l.name), crc: l.crc.unwrap_or(0), flags: l.flags() };
+        keep(links.into_iter().map(link).collect())
+    };
+    let pair = |(key, value)| Pair { key: keep_bytes(key), value: keep_bytes(value) };
+    let missing = |missing, flag| if missing { flag } else { 0 };
+    Indexed {
+        flags: missing(summary.modinfo.is_none(), indexed_flag::NO_MODINFO)
+            | missing(summary.exports.is_none(), indexed_flag::BAD_EXPORTS),
+        modinfo: keep(summary.modinfo.unwrap_or_default().into_iter().map(pair).collect()),
+        exports: links(summary.exports.unwrap_or_default()),
+        imports: links(summary.imports),
+        signature: keep_bytes(summary.signature),
+        ..Default::default()
+    }
 }
 
 #[unsafe(no_mangle)]

@@ -11,6 +11,7 @@
 //! | `relocations`, `crel` | relocations in each format of ELF |
 //! | `linux` | parts of kernel modules: modinfo, versions, the appended signature |
 //! | `exports` | the tables of exported symbols |
+//! | `index` | what depmod and modinfo need, from pieces of a file |
 //! | `emit` | a linked ELF file |
 //! | `relocated` | the module itself, relocated |
 //! | `module` | the records of a file |
@@ -30,6 +31,7 @@ mod error;
 mod exports;
 mod file;
 mod guest;
+mod index;
 mod limits;
 mod linux;
 mod module;
@@ -40,6 +42,7 @@ mod tables;
 
 pub use emit::{Placed, emit_linked};
 pub use error::ElfError;
+pub use index::{Linked, Pieces, Summary, index};
 pub use module::Module;
 pub use parse::parse;
 pub use relocated::{append_sections, void_relocations};

@@ -233,6 +233,30 @@ pub mod parse {
     pub const EXPORTS: u32 = 1;
 }
 
+/// What [`export::INDEX`](crate::export::INDEX) reads.
+pub mod index {
+    /// What depmod needs: exports, imports and modinfo.
+    pub const LINKS: u32 = 0;
+    /// What modinfo shows: modinfo and the appended signature.
+    pub const ABOUT: u32 = 1;
+}
+
+/// [`Indexed::flags`](crate::Indexed::flags).
+pub mod indexed_flag {
+    /// There is no section `.modinfo`.
+    pub const NO_MODINFO: u32 = 1;
+    /// The names of the exports do not end.
+    pub const BAD_EXPORTS: u32 = 2;
+}
+
+/// [`Link::flags`](crate::Link::flags).
+pub mod link_flag {
+    /// The module works without the symbol.
+    pub const WEAK: u32 = 1;
+    /// The CRC cannot be read.
+    pub const NO_CRC: u32 = 2;
+}
+
 /// What [`export::EMIT`](crate::export::EMIT) writes.
 pub mod emit {
     /// A linked ELF file: allocated sections at their addresses, a symbol table, no relocations.

@@ -16,6 +16,10 @@ pub const PLAN: &str = "relobox_plan";
 pub const APPLY: &str = "relobox_apply";
 /// `(at, bytes, what) -> *Parsed`: the engine reads an ELF file. `what` is one of [`parse`](crate::parse).
 pub const PARSE: &str = "relobox_parse";
+/// `(at, bytes, what) -> *Indexed`: the engine reads from pieces of a file what an index needs. The first call has the
+/// length of the file as `bytes`, and no piece; every later one has the pieces that the answer before wanted. `what` is
+/// one of [`index`](crate::index).
+pub const INDEX: &str = "relobox_index";
 /// `(*EmitJob) -> *Emitted`: the engine writes an ELF file. It is called after [`PARSE`] on the same instance.
 pub const EMIT: &str = "relobox_emit";
 /// `(at, bytes, limit) -> *Unpacked`: the unpacker decompresses a file to at most `limit` bytes.

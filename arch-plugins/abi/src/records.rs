@@ -3,8 +3,8 @@
 use crate::cast;
 #[allow(unused_imports, reason = "the documentation links to the constants")]
 use crate::constants::{
-    detail, effect, emit, export_flag, fault, group_flag, loader, order, pairing, placement, row_flag, rule,
-    section_flag, supply, symbol_flag, synthetic_kind,
+    detail, effect, emit, export_flag, fault, group_flag, indexed_flag, link_flag, loader, order, pairing, placement,
+    row_flag, rule, section_flag, supply, symbol_flag, synthetic_kind,
 };
 #[cfg(feature = "zerocopy")]
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -505,6 +505,37 @@ records! {
         pub crc: u32,
         /// Reserved.
         pub reserved: u32,
+    }
+
+    /// The engine's result for pieces of a file. Every `at` is absolute, but for those of `wanted`.
+    pub struct Indexed: 56 {
+        /// [`Fault`]s; with any, the rest is empty.
+        pub faults: Table,
+        /// [`Span`]s of the file that the engine wants to see next; with any, the rest is empty. Each piece begins at a
+        /// multiple of 16 bytes after the one before.
+        pub wanted: Table,
+        /// [`Pair`]s of `.modinfo`, in order.
+        pub modinfo: Table,
+        /// [`Link`]s: the exported symbols.
+        pub exports: Table,
+        /// [`Link`]s: the undefined symbols, and then the names in `__versions` that are none.
+        pub imports: Table,
+        /// The appended signature: signer, key, signature and trailer, without the magic text.
+        pub signature: Span,
+        /// See [`indexed_flag`].
+        pub flags: u32,
+        /// Reserved.
+        pub reserved: u32,
+    }
+
+    /// A symbol by which modules are linked.
+    pub struct Link: 16 {
+        /// Its name.
+        pub name: Span,
+        /// Its CRC, or 0.
+        pub crc: u32,
+        /// See [`link_flag`].
+        pub flags: u32,
     }
 
     /// The engine's input for writing a file. Every `at` is absolute.

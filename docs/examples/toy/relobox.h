@@ -120,6 +120,18 @@
 #define RELOBOX_PARSE_ALL 0u
 #define RELOBOX_PARSE_EXPORTS 1u
 
+/* What export::INDEX reads. */
+#define RELOBOX_INDEX_LINKS 0u
+#define RELOBOX_INDEX_ABOUT 1u
+
+/* Indexed::flags. */
+#define RELOBOX_INDEXED_FLAG_NO_MODINFO 1u
+#define RELOBOX_INDEXED_FLAG_BAD_EXPORTS 2u
+
+/* Link::flags. */
+#define RELOBOX_LINK_FLAG_WEAK 1u
+#define RELOBOX_LINK_FLAG_NO_CRC 2u
+
 /* What export::EMIT writes. */
 #define RELOBOX_EMIT_LINKED 1u
 #define RELOBOX_EMIT_RELOCATED_KO 2u
@@ -638,6 +650,39 @@ struct relobox_version {
     uint32_t reserved;
 };
 _Static_assert(sizeof(struct relobox_version) == 16, "relobox_version");
+
+/* The engine's result for pieces of a file. Every at is absolute, but for those of wanted. */
+struct relobox_indexed {
+    /* 0: Faults; with any, the rest is empty. */
+    struct relobox_table faults;
+    /* 8: Spans of the file that the engine wants to see next; with any, the rest is empty. Each piece begins at
+     * a multiple of 16 bytes after the one before. */
+    struct relobox_table wanted;
+    /* 16: Pairs of .modinfo, in order. */
+    struct relobox_table modinfo;
+    /* 24: Links: the exported symbols. */
+    struct relobox_table exports;
+    /* 32: Links: the undefined symbols, and then the names in __versions that are none. */
+    struct relobox_table imports;
+    /* 40: The appended signature: signer, key, signature and trailer, without the magic text. */
+    struct relobox_span signature;
+    /* 48: See indexed_flag. */
+    uint32_t flags;
+    /* 52: Reserved. */
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct relobox_indexed) == 56, "relobox_indexed");
+
+/* A symbol by which modules are linked. */
+struct relobox_link {
+    /* 0: Its name. */
+    struct relobox_span name;
+    /* 8: Its CRC, or 0. */
+    uint32_t crc;
+    /* 12: See link_flag. */
+    uint32_t flags;
+};
+_Static_assert(sizeof(struct relobox_link) == 16, "relobox_link");
 
 /* The engine's input for writing a file. Every at is absolute. */
 struct relobox_emit_job {

@@ -131,6 +131,8 @@ pub enum Level {
     Warning = 4,
     /// Worth knowing, and no reason to change anything.
     Notice = 5,
+    /// Worth knowing for who asked twice.
+    Info = 6,
 }
 
 impl Level {
@@ -141,6 +143,7 @@ impl Level {
             Self::Error => "ERROR",
             Self::Warning => "WARNING",
             Self::Notice => "NOTICE",
+            Self::Info => "INFO",
         }
     }
 }
@@ -183,6 +186,32 @@ pub fn message(level: Level, text: impl Display) {
         }
     }
     let _ = writeln!(std::io::stderr().lock(), "{program}: {name}: {text}");
+}
+
+/// Prints a message whose text has several lines, as it is. Only the first has what [`message`] prints before it.
+pub fn message_lines(level: Level, text: &str) {
+    let (first, rest) = text.split_once('\n').map_or((text, None), |(first, rest)| (first, Some(rest)));
+    message(level, first);
+    if VOICE.get().is_none_or(|voice| level <= voice.least) {
+        let mut err = std::io::stderr().lock();
+        let _ =
+            rest.into_iter().flat_map(|rest| rest.split('\n')).try_for_each(|line| writeln!(err, "{}", Escaped(line)));
+    }
+}
+
+/// Prints bytes on standard output as they are: what is printed is data. On a terminal, where it is text for people,
+/// it is escaped, but for line breaks and tabs.
+pub fn bytes(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    let _ = match out.is_terminal() {
+        false => out.write_all(bytes),
+        true => {
+            let text = String::from_utf8_lossy(bytes);
+            let line = |line: &str| line.split('\t').map(escaped).collect::<Vec<_>>().join("\t");
+            out.write_all(text.split('\n').map(line).collect::<Vec<_>>().join("\n").as_bytes())
+        }
+    };
+    let _ = out.flush();
 }
 
 /// Prints a message about the command line in the form of getopt(3): `modprobe: unrecognized option '--foo'`.

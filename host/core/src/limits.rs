@@ -243,6 +243,41 @@ pub const MESSAGE: u64 = 128 << 20;
 /// Names that the linking process may request. The kernel exports about 40,000 in all.
 pub const WANTED: usize = 1 << 20;
 
+/// Calls in which the engine asks for pieces of a file, before it has read what an index needs: the header, the section
+/// table, the names of sections, their contents, and CRCs.
+pub const INDEX_CALLS: usize = 8;
+
+/// Bytes of the pieces of a file of `input` bytes that the engine may ask for. It needs no byte twice, and pieces are
+/// aligned.
+#[must_use]
+pub const fn pieces_for(input: u64) -> u64 {
+    (64 << 10) + input.saturating_mul(2)
+}
+
+/// Module files that are sent to a linking process at once, which depmod has read. [`PACKET_FDS`] bounds it.
+pub const BATCH: usize = 32;
+
+/// Linking processes that read modules for depmod at once.
+pub const READERS: usize = 16;
+
+/// Bytes of all of depmod's files. Those of the largest distribution have 8 MB.
+pub const INDICES: u64 = 512 << 20;
+
+/// Depth of directories below that of a kernel's modules. Real ones have about six.
+pub const TREE_DEPTH: usize = 64;
+
+/// Steps of depmod's search for cycles, and names in its messages about them. Entangled cycles have many paths.
+pub const CYCLE_STEPS: usize = 100_000;
+
+/// Nodes that a search in one of depmod's binary indices looks at. The largest has 100,000.
+pub const LOOKUP_STEPS: usize = 1_000_000;
+
+/// Bytes of a compiled pattern in depmod.d. Real ones have some hundred.
+pub const PATTERN: usize = 1 << 20;
+
+/// Module files in a tree. depmod numbers modules with 16 bits.
+pub const TREE: usize = 1 << 17;
+
 /// Requests of the linking process in one job: list, allocate, load, and two for each area.
 pub const REQUESTS: usize = 4 + 2 * AREAS;
 

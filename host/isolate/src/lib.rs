@@ -12,18 +12,24 @@
 //! | [`message`] | the messages, and which of their fields are trusted |
 //! | [`shown`] | the errors that a job reports: text for people |
 //! | `linker` | [`Linker`]: starts the process and its jobs |
+//! | [`indices`], `index_job` | the messages of the jobs of depmod and modinfo, and the parent's side |
+//! | `name` | names as bytes |
 //! | `serve` | one job: checks each request, and then carries it out |
 //! | `prove` | tries from inside a linking process what it must not be able to do |
 //! | `prove` | what a linking process can do, tried from inside it |
 #![warn(missing_docs)]
 
+mod index_job;
+pub mod indices;
 mod linker;
 pub mod message;
+mod name;
 mod prove;
 mod serve;
 pub mod shown;
 pub mod wire;
 
+pub use index_job::IndexJob;
 pub use linker::{Linker, Options};
 pub use message::{ARGUMENT, Tried};
 pub use prove::{ATTEMPTS, prove};

@@ -234,7 +234,7 @@ impl Linker {
     }
 
     /// Starts the process of a job. Returns the parent's end of its socket, and the buffers that the job can write to.
-    fn job(&self, job: &message::Job, fds: &[BorrowedFd<'_>]) -> Result<(OwnedFd, Buffers)> {
+    pub(crate) fn job(&self, job: &message::Job, fds: &[BorrowedFd<'_>]) -> Result<(OwnedFd, Buffers)> {
         let ((ours, theirs), buffers) = (wire::pair()?, Buffers::new()?);
         wire::send(self.control.as_fd(), &NewJob, &[theirs.as_fd()]).map_err(|fault| self.explain(fault))?;
         drop(theirs);

@@ -23,6 +23,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use crate::indices::{DepmodForm, LookupForm, ModinfoForm, Said, Step};
+pub use crate::name::Name;
 use crate::shown::{DiagnosticForm, GuestErrorForm, cut};
 use relobox_core::areas::Kind;
 use relobox_core::diagnostic::Diagnostic;
@@ -114,11 +116,19 @@ pub enum Job {
         /// The numbers from the kernel that plugins ask for, by name.
         inputs: Vec<(String, u64)>,
     },
+    /// Read what depmod needs of the modules that come in [`Batch`](crate::indices::Batch)es.
+    Read,
+    /// Make the indices of a tree of modules.
+    Depmod(Box<DepmodForm>),
+    /// Print what modules say of themselves.
+    Modinfo(ModinfoForm),
+    /// Look names up in the indices.
+    Lookup(LookupForm),
     /// Try something that must not be possible (see [`ATTEMPTS`](crate::ATTEMPTS)). The number is the parent's process.
     Try(String, i32),
 }
 
-/// Job to parent. All but the last two get an answer. The parent accepts no descriptors from a job.
+/// Job to parent. All but the last three get an answer. The parent accepts no descriptors from a job.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
     /// [`Kernel::list`](relobox_core::kernel::Kernel::list), once. Checked: at most [`limits::WANTED`] names; `None`,
@@ -139,6 +149,8 @@ pub enum Request {
     Call(u64),
     /// The job is done.
     Answer(Box<Answer>),
+    /// A step of a job of depmod or modinfo is done; and what is said of it.
+    Step(Box<Step>, Vec<Said>),
     /// The result of an attempt. Trusted: only [`attempt`](crate::Linker::attempt) reads it, and its job has no module.
     Tried(Tried),
 }
@@ -164,27 +176,6 @@ impl std::fmt::Display for Tried {
             Self::Killed(signal) => write!(f, "killed by signal {signal}"),
             Self::Unknown => f.write_str("unknown"),
         }
-    }
-}
-
-/// A symbol's name, which is not always UTF-8. Each byte becomes the character of the same number, so an ASCII name
-/// stays as it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Name(String);
-
-impl Name {
-    /// Converts a name from bytes.
-    pub fn new(bytes: &[u8]) -> Self {
-        Self(bytes.iter().map(|b| char::from(*b)).collect())
-    }
-
-    /// Converts the name back to bytes.
-    ///
-    /// # Errors
-    /// [`LinkerError::Malformed`] if a character is above 255.
-    pub fn bytes(&self) -> Result<Vec<u8>, LinkerError> {
-        let byte = |c| u8::try_from(c).map_err(|_| LinkerError::Malformed("a name with a character above 255".into()));
-        self.0.chars().map(byte).collect()
     }
 }
 

@@ -166,6 +166,7 @@ impl<'a> Job<'a> {
                     self.reply(returned)?;
                 }
                 Request::Answer(answer) => return Ok(*answer),
+                Request::Step(..) => return Err(LinkerError::Protocol("it did what only depmod asks for")),
                 Request::Tried(_) => {
                     return Err(LinkerError::Protocol("it sent the result of an attempt that was not asked for"));
                 }

@@ -4,6 +4,8 @@
 //! | module | contents |
 //! |---|---|
 //! | [`insmod`], [`modprobe`], [`call`], [`state`] | the commands |
+//! | [`depmod`], [`modinfo`] | kmod's commands that only read modules |
+//! | `indexing`, `tree` | what these two need: the linking process, the files of a tree |
 //! | [`kmod`] | modprobe, insmod, rmmod and lsmod with the command lines and the output of kmod's |
 //! | [`target`] | the operations on a kernel that the commands need |
 //! | [`real`] | the kernel of this machine; `relobox-linker` links for it |
@@ -12,10 +14,14 @@
 #![warn(missing_docs)]
 
 pub mod call;
+pub mod depmod;
+mod indexing;
 pub mod insmod;
 pub mod kmod;
+pub mod modinfo;
 pub mod modprobe;
 pub mod real;
 mod session;
 pub mod state;
 pub mod target;
+mod tree;

@@ -1,11 +1,12 @@
-//! The program `relobox-kmod`. Called as `insmod`, `rmmod`, `lsmod` or `modprobe`, it does what that program of kmod does.
+//! The program `relobox-kmod`. Called as `insmod`, `rmmod`, `lsmod`, `modprobe`, `depmod` or `modinfo`, it does what that
+//! program of kmod does.
 
 use clap::{Args, Parser, Subcommand};
 use relobox_cli::args::{Common, Inputs};
 use relobox_cli::output;
 use relobox_core::error::{Error, Result};
 use relobox_kmod::real::Real;
-use relobox_kmod::{call, insmod, kmod, modprobe, state};
+use relobox_kmod::{call, depmod, insmod, kmod, modinfo, modprobe, state};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -34,6 +35,8 @@ enum Command {
     Modprobe(modprobe::ModprobeArgs<Real>),
     Rmmod(insmod::RmmodArgs<Real>),
     Lsmod(insmod::LsmodArgs<Real>),
+    Depmod(depmod::DepmodArgs),
+    Modinfo(modinfo::ModinfoArgs),
     Call(call::CallArgs<Real>),
     State(state::StateArgs<Real>),
     /// Try from inside the linking process what it must not be able to do
@@ -94,6 +97,8 @@ fn main() -> ExitCode {
         Command::Modprobe(args) => (args.common.json, modprobe::run(args)),
         Command::Rmmod(args) => (args.json, insmod::rmmod(args)),
         Command::Lsmod(args) => (args.json, insmod::lsmod(args)),
+        Command::Depmod(args) => (false, Ok(depmod::run(args.args.clone()))),
+        Command::Modinfo(args) => (false, Ok(modinfo::run(args.args.clone()))),
         Command::Call(args) => (args.common.json, call::run(args)),
         Command::State(args) => (args.json, state::run(args)),
         Command::Prove(args) => (args.common.json, prove(args)),
@@ -117,7 +122,7 @@ mod tests {
     #[test]
     fn its_own_name_is_a_command_of_kmod() {
         let line = |words: &str| words.split(' ').map(OsString::from).collect::<Vec<_>>();
-        for own in ["/sbin/insmod a.ko x=1", "rmmod a", "modprobe -r a", "lsmod"] {
+        for own in ["/sbin/insmod a.ko x=1", "rmmod a", "modprobe -r a", "lsmod", "depmod -a", "modinfo a"] {
             assert!(own_command(&line(own)).is_some(), "{own}");
         }
         for rich in ["relobox-kmod lsmod", "./relobox-kmod modprobe a", "lsmod2", "/sbin/"] {
@@ -125,6 +130,7 @@ mod tests {
         }
         assert!(own_command(&[]).is_none());
         assert!(Cli::try_parse_from(line("relobox-kmod state show --json")).is_ok());
+        assert!(Cli::try_parse_from(line("relobox-kmod depmod -n --help 6.1")).is_ok());
         assert!(Cli::try_parse_from(line("relobox-kmod insmod a.ko --kernel sim")).is_err());
     }
 

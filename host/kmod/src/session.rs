@@ -172,7 +172,7 @@ impl<T: Target> Remover<'_, T> {
         let name = if names::is_written_as_file(name) { names::of_file(name) } else { name.to_owned() };
         let Removal { first_time, ignore_remove, holders, .. } = self.kernel.removal;
         if holders {
-            let of = match self.session.resolve(&name) {
+            let of = match relobox_modprobe::resolve(&self.session.tree, &self.session.config, &name)? {
                 none if none.is_empty() => vec![names::underscored(&name)],
                 some => some,
             };

@@ -12,6 +12,7 @@ pub mod call;
 pub mod complexity;
 pub mod description;
 pub mod guests;
+pub mod index;
 pub mod insmod;
 pub mod job;
 pub mod layout_linux;

@@ -5,6 +5,7 @@
 //! | [`zygote`] | the first process: loads the guests, gives up its rights, and forks a process for each job |
 //! | [`lockdown`], `seccomp` | the rights that are given up, in their order |
 //! | `proxy` | the kernel as a job sees it: each call is a message to the parent |
+//! | `depmod` | the jobs of depmod and modinfo |
 //! | `attempts` | tries from inside what must not be possible |
 //! | `system` | the few system calls without a safe interface |
 //!
@@ -12,6 +13,7 @@
 #![warn(missing_docs)]
 
 mod attempts;
+mod depmod;
 pub mod lockdown;
 mod proxy;
 mod system;

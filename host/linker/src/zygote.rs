@@ -4,6 +4,7 @@
 //! each job begins in a process that nothing hostile has touched, and that ends with the job.
 
 use crate::attempts::attempt;
+use crate::depmod::{self, Parent};
 use crate::lockdown;
 use crate::proxy::Proxy;
 use crate::system::{close_from, exit, fork};
@@ -87,6 +88,8 @@ fn ready(control: &OwnedFd, load: Load) -> Result<(Zygote, Vec<String>)> {
         })
     });
     let others = others.collect::<Result<Vec<_>>>()?;
+    // It is read from the kernel when it is first asked for, and jobs may not do that.
+    let _ = rustix::param::page_size();
     let guests = load(&setup, others)?;
     let [chosen, pinned] = setup.preferred;
     let guests = guests.preferring(chosen, pinned);
@@ -214,11 +217,20 @@ impl Zygote {
         lockdown::job(zygote)?;
         self.guests.load_others(self.machine.as_ref());
         let Received::Message(body, mut fds) = receive(socket.as_fd())? else { return Err(LinkerError::Gone) };
-        // The descriptors of the buffers come first, and the module's last.
-        let module = fds.split_off(fds.len().min(3)).pop();
+        // The descriptors of the buffers come first, and then those of the job.
+        let mut files = fds.split_off(fds.len().min(3));
         let buffers = fds.try_into().map_err(|_| LinkerError::Protocol("a job without buffers"))?;
-        let Buffers { messages, file: buffer, numbers } = Buffers::from_fds(buffers);
-        let request = match (decode(&body)?, module) {
+        let buffers = Buffers::from_fds(buffers);
+        let parent = Parent { socket, buffers: &buffers };
+        let job = match decode(&body)? {
+            Job::Read => return depmod::read(&self.guests, &parent),
+            Job::Depmod(form) => return depmod::depmod(&parent, *form, &files),
+            Job::Modinfo(form) => return depmod::modinfo(&self.guests, &parent, &form),
+            Job::Lookup(form) => return depmod::lookup(&parent, &form, &files),
+            job => job,
+        };
+        let Buffers { messages, file: buffer, numbers } = buffers;
+        let request = match (job, files.pop()) {
             (Job::Insmod { name, len, args, inputs }, Some(file)) => {
                 let (messages, numbers) = (messages.as_fd(), numbers.as_fd());
                 let mut parent = Proxy { socket, name: &name, messages, numbers, file: Some(buffer), written: 0 };

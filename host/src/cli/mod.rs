@@ -15,7 +15,7 @@ mod sim;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use kernel::KernelArgs;
 pub(crate) use relobox_cli::output;
-use relobox_kmod::{call, insmod, modprobe, state};
+use relobox_kmod::{call, depmod, insmod, modinfo, modprobe, state};
 use std::process::ExitCode;
 
 /// Link Linux kernel modules outside the kernel, inside a WebAssembly sandbox
@@ -50,6 +50,8 @@ enum Command {
     Insmod(insmod::InsmodArgs<KernelArgs>),
     Modprobe(modprobe::ModprobeArgs<KernelArgs>),
     Call(call::CallArgs<KernelArgs>),
+    Depmod(depmod::DepmodArgs),
+    Modinfo(modinfo::ModinfoArgs),
     Lsmod(insmod::LsmodArgs<KernelArgs>),
     Rmmod(insmod::RmmodArgs<KernelArgs>),
     State(state::StateArgs<KernelArgs>),
@@ -104,6 +106,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Insmod(args) => (Some(args.common.json), insmod::run(&args)),
         Command::Modprobe(args) => (Some(args.common.json), modprobe::run(&args)),
         Command::Call(args) => (Some(args.common.json), call::run(&args)),
+        // They change no kernel, so they need no program that may.
+        Command::Depmod(args) => (None, Ok(depmod::run_by(args.args, &linking::all_in_one()))),
+        Command::Modinfo(args) => (None, Ok(modinfo::run_by(args.args, &linking::all_in_one()))),
         Command::Lsmod(args) => (Some(args.json), insmod::lsmod(&args)),
         Command::Rmmod(args) => (Some(args.json), insmod::rmmod(&args)),
         Command::State(args) => (Some(args.json), state::run(&args)),
@@ -157,7 +162,8 @@ mod tests {
         without.retain(|path| !path.starts_with("sim "));
         without.push("sim".into());
         without.sort();
-        assert_eq!(without, ["completions", "demo", "fuzz", "man", "plugin new", "sim"]);
+        let expected = ["completions", "demo", "depmod", "fuzz", "man", "modinfo", "plugin new", "sim"];
+        assert_eq!(without, expected);
         let readme = page("README.md");
         let (said, _) = readme.split_once("do not have it.").expect("the sentence about --json");
         let said = said.rsplit("[documented]").next().unwrap();

@@ -190,6 +190,8 @@ fn compiled() -> Vec<Compiled> {
         Pair { key value }
         Export { name namespace symbol crc flags offset }
         Version { name crc reserved }
+        Indexed { faults wanted modinfo exports imports signature flags reserved }
+        Link { name crc flags }
         EmitJob { abi format addresses values synthetic reserved }
         EmitSection { address align kind reserved name contents reserved2 }
         Emitted { faults pieces }

@@ -10,7 +10,7 @@
 mod insmod;
 mod lsmod;
 mod modprobe;
-mod options;
+pub(crate) mod options;
 mod reason;
 mod rmmod;
 
@@ -24,7 +24,9 @@ use relobox_kernels::linux::Force;
 use std::process::ExitCode;
 
 /// The commands. Each takes its arguments, without its name.
-pub const COMMANDS: [(&str, fn(Vec<String>) -> ExitCode); 4] = [
+pub const COMMANDS: [(&str, fn(Vec<String>) -> ExitCode); 6] = [
+    ("depmod", crate::depmod::run),
+    ("modinfo", crate::modinfo::run),
     (modprobe::PROGRAM.name, modprobe::run),
     (insmod::PROGRAM.name, insmod::run),
     (rmmod::PROGRAM.name, rmmod::run),
@@ -32,7 +34,7 @@ pub const COMMANDS: [(&str, fn(Vec<String>) -> ExitCode); 4] = [
 ];
 
 /// The version of kmod whose behaviour the commands have.
-const KMOD_VERSION: &str = "34";
+pub(crate) const KMOD_VERSION: &str = "34";
 
 /// The options of every command. `-q` is modprobe's.
 const GENERAL: [Opt; 4] = [

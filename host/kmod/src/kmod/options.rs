@@ -3,40 +3,41 @@
 
 /// An option.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Opt {
+pub(crate) struct Opt {
     /// Its long name.
-    pub(super) long: &'static str,
-    /// Its letter. A digit stands for an option that has only a long name. Options with one letter are the same option.
-    pub(super) key: char,
+    pub(crate) long: &'static str,
+    /// Its letter, or `0`. Another digit stands for an option that has only a long name. Options with one letter are the
+    /// same option.
+    pub(crate) key: char,
     /// What its argument is, for the help; empty if it has none.
-    pub(super) argument: &'static str,
+    pub(crate) argument: &'static str,
     /// What it does.
-    pub(super) help: &'static str,
+    pub(crate) help: &'static str,
 }
 
 /// Makes an option.
-pub(super) const fn opt(long: &'static str, key: char, argument: &'static str, help: &'static str) -> Opt {
+pub(crate) const fn opt(long: &'static str, key: char, argument: &'static str, help: &'static str) -> Opt {
     Opt { long, key, argument, help }
 }
 
 impl Opt {
-    pub(super) fn is_short(&self) -> bool {
-        self.key.is_ascii_alphabetic()
+    pub(crate) fn is_short(&self) -> bool {
+        self.key.is_ascii_alphabetic() || self.key == '0'
     }
 }
 
 /// A command line that was read.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Parsed {
+pub(crate) struct Parsed {
     /// The options up to the first error, in their order, by their letters; each with its argument, or an empty string.
-    pub(super) given: Vec<(char, String)>,
-    pub(super) operands: Vec<String>,
+    pub(crate) given: Vec<(char, String)>,
+    pub(crate) operands: Vec<String>,
     /// What is wrong.
-    pub(super) error: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 /// Reads `args`, which begin after the program's name.
-pub(super) fn parse(options: &[Opt], args: Vec<String>) -> Parsed {
+pub(crate) fn parse(options: &[Opt], args: Vec<String>) -> Parsed {
     let mut parsed = Parsed::default();
     parsed.error = read(options, args, &mut parsed).err();
     parsed
@@ -105,7 +106,7 @@ fn find<'a>(options: &'a [Opt], name: &str) -> Result<&'a Opt, String> {
 }
 
 /// Splits the value of `MODPROBE_OPTIONS` at its blanks. Quotes, double or single, protect blanks and are removed.
-pub(super) fn split(text: &str) -> Vec<String> {
+pub(crate) fn split(text: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     for c in text.chars() {
         match quote {

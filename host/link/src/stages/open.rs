@@ -63,6 +63,28 @@ impl Source {
         self.len() == 0
     }
 
+    /// Reads bytes from offset `at` on, until `room` is full. The source itself stays as it is.
+    pub(crate) fn piece(&self, at: u64, room: &mut [u8]) -> std::io::Result<()> {
+        match self {
+            Self::File(file, _) => {
+                let mut filled = 0;
+                while filled < room.len() {
+                    match rustix::io::pread(file, &mut room[filled..], at + filled as u64) {
+                        Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+                        Ok(n) => filled += n,
+                        Err(rustix::io::Errno::INTR) => {}
+                        Err(e) => return Err(e.into()),
+                    }
+                }
+            }
+            Self::Bytes(bytes) => {
+                let piece = bytes.get(at as usize..).and_then(|rest| rest.get(..room.len()));
+                room.copy_from_slice(piece.ok_or(std::io::ErrorKind::UnexpectedEof)?);
+            }
+        }
+        Ok(())
+    }
+
     fn magic(&mut self) -> std::io::Result<[u8; 6]> {
         let mut magic = [0; 6];
         match self {
@@ -120,7 +142,7 @@ pub fn open(guests: &Guests, name: &str, mut source: Source) -> Result<Opened> {
     Ok(Opened { engine, file })
 }
 
-fn length(name: &str, source: &Source) -> Result<u64> {
+pub(crate) fn length(name: &str, source: &Source) -> Result<u64> {
     checked_length(name, source.len())
 }
 
@@ -155,7 +177,7 @@ pub fn unpacked(guests: &Guests, path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>>
     }
 }
 
-fn unpack(guests: &Guests, name: &str, source: Source, limit: u64) -> Result<Vec<u8>> {
+pub(crate) fn unpack(guests: &Guests, name: &str, source: Source, limit: u64) -> Result<Vec<u8>> {
     let len = length(name, &source)?;
     let mut guest = guests.unpack()?.instantiate(limits::unpack_memory(len, limit), limits::unpack_fuel(len, limit))?;
     unpack_in(&mut guest, name, source, limit)

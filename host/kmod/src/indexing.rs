@@ -1,0 +1,113 @@
+//! What depmod and modinfo share: the linking process, files for it, and messages.
+
+use crate::kmod::options::Opt;
+use crate::real::Linking;
+use relobox_cli::output::{self, Level, Voice};
+use relobox_core::error::{Error, Result};
+use relobox_core::files::{self, Kind};
+use relobox_isolate::indices::{ModuleForm, Said};
+use relobox_isolate::message::Name;
+use relobox_isolate::{Linker, Options};
+use relobox_plugins::registry::Plugins;
+use rustix::io::Errno;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Starts a linking process. It needs no plugin.
+///
+/// # Errors
+/// If it cannot be started.
+pub(crate) fn start(linking: &Linking) -> Result<Linker> {
+    Linker::start(&Options {
+        program: (linking.program)()?,
+        compiled: linking.compiled,
+        cache: (linking.cache)(),
+        machine: Some(relobox_kernels::linux::machine()),
+        plugins: Plugins::default(),
+        inputs: Vec::new(),
+    })
+}
+
+/// The release of the running kernel.
+pub(crate) fn release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
+}
+
+/// Opens a module's file for a job. Where that fails, the job is told why.
+pub(crate) fn open(number: u32, path: Option<&Path>, file: &Path) -> (ModuleForm, Option<OwnedFd>) {
+    let opened = files::open(file, Kind::Regular).and_then(|file| {
+        let len = file.metadata().map_err(Error::io("its file"))?.len();
+        Ok((file, len))
+    });
+    let path = path.map(|path| Name::new(path.as_os_str().as_encoded_bytes()));
+    match opened {
+        Ok((file, len)) => (ModuleForm { number, path, len, error: 0 }, Some(file.into())),
+        Err(error) => {
+            let error = errno(&error).raw_os_error() as u32;
+            (ModuleForm { number, path, len: 0, error }, None)
+        }
+    }
+}
+
+fn errno(error: &Error) -> Errno {
+    match error {
+        Error::Io { source, .. } => source.raw_os_error().map_or(Errno::INVAL, Errno::from_raw_os_error),
+        _ => Errno::INVAL,
+    }
+}
+
+/// What the C library says of an error.
+pub(crate) fn reason(error: &Error) -> String {
+    relobox_core::kernel::error_text(-errno(error).raw_os_error())
+}
+
+/// Prints what a job says.
+pub(crate) fn say(said: Vec<Said>) {
+    for Said(level, text) in said {
+        let Ok(text) = text.bytes() else { continue };
+        let text = String::from_utf8_lossy(&text);
+        let level = match level {
+            2 => Level::Fatal,
+            3 => Level::Error,
+            4 => Level::Warning,
+            5 => {
+                output::line(text);
+                continue;
+            }
+            _ => Level::Info,
+        };
+        output::message_lines(level, &text);
+    }
+}
+
+/// From now on, messages are those of this command.
+pub(crate) fn speak(program: &'static str, level: u8) {
+    let levels = [Level::Fatal, Level::Error, Level::Warning, Level::Notice, Level::Info];
+    let least = levels.into_iter().rev().find(|one| *one as u8 <= level).unwrap_or(Level::Nothing);
+    output::speak(Voice { program, least, syslog: false });
+}
+
+/// Prints a message, and returns the exit code of a failure.
+pub(crate) fn refuse(level: Level, text: impl std::fmt::Display) -> ExitCode {
+    output::message(level, text);
+    ExitCode::FAILURE
+}
+
+/// Prints the version.
+pub(crate) fn version() -> ExitCode {
+    output::line(format_args!("relobox {}, as kmod version {}", env!("CARGO_PKG_VERSION"), crate::kmod::KMOD_VERSION));
+    ExitCode::SUCCESS
+}
+
+/// Prints the help of a command.
+pub(crate) fn help(name: &str, usage: &str, options: &[Opt]) -> ExitCode {
+    output::line("Usage:");
+    output::line(format_args!("  {name} {usage}"));
+    output::line("Options:");
+    for Opt { key, long, argument, help } in options {
+        let long = if argument.is_empty() { (*long).to_owned() } else { format!("{long}={argument}") };
+        output::line(format_args!("  -{key}, --{long:<20} {help}"));
+    }
+    ExitCode::SUCCESS
+}
