@@ -12,6 +12,7 @@
 //! | [`message`] | the messages, and which of their fields are trusted |
 //! | [`shown`] | the errors that a job reports: text for people |
 //! | `linker` | [`Linker`]: starts the process and its jobs |
+//! | `process` | the started process: how it begins and ends |
 //! | `serve` | one job: checks each request, and then carries it out |
 //! | `prove` | tries from inside a linking process what it must not be able to do |
 //! | `prove` | what a linking process can do, tried from inside it |
@@ -19,6 +20,7 @@
 
 mod linker;
 pub mod message;
+mod process;
 mod prove;
 mod serve;
 pub mod shown;
@@ -26,4 +28,5 @@ pub mod wire;
 
 pub use linker::{Linker, Options};
 pub use message::{ARGUMENT, Tried};
+pub use process::{End, Process, Start};
 pub use prove::{ATTEMPTS, prove};
