@@ -38,6 +38,8 @@ pub struct Config {
     pub remove: Vec<Line>,
     /// Lines `softdep MODULE pre: … post: …`.
     pub softdeps: Vec<Softdep>,
+    /// Lines `weakdep MODULE NAME…`: modules that an initial ramdisk should contain along with this one.
+    pub weakdeps: Vec<Line>,
     /// Lines `blacklist MODULE`, and `modprobe.blacklist=` on the kernel's command line.
     pub blacklist: Vec<Line>,
     /// `module_blacklist=` on the kernel's command line: the modules that the kernel itself refuses.
@@ -139,8 +141,7 @@ impl Config {
                 "remove" => self.remove.push(line(underscored(name))),
                 "blacklist" => self.blacklist.push(line(underscored(name))),
                 "softdep" => self.softdeps.push(softdep(name, &value)),
-                // weakdep is a hint for programs that build an initramfs.
-                "weakdep" => {}
+                "weakdep" => self.weakdeps.push(line(underscored(name))),
                 "include" | "config" => self.warn(&place, &format!("'{command}' is no longer supported")),
                 _ => {
                     self.warn(&place, &format!("unknown command '{}'", relobox_core::text::decoded(command.as_bytes())))

@@ -130,7 +130,7 @@ impl Tree {
     ///
     /// # Errors
     /// If modules.symbols cannot be read or is larger than [`limits::MODPROBE_INDEX`].
-    pub(crate) fn by_symbol(&self, symbol: &str) -> Result<&[String]> {
+    pub fn by_symbol(&self, symbol: &str) -> Result<&[String]> {
         let symbols = match self.symbols.get() {
             Some(symbols) => symbols,
             None => {
@@ -168,7 +168,7 @@ impl Tree {
     ///
     /// # Errors
     /// If modules.builtin.modinfo cannot be read or is larger than [`limits::MODPROBE_INDEX`].
-    pub(crate) fn built_in_by_alias(&self, alias: &str) -> Result<Vec<String>> {
+    pub fn built_in_by_alias(&self, alias: &str) -> Result<Vec<String>> {
         let names = self.built_in_aliases()?.iter().filter(|(pattern, _)| matches(pattern, alias));
         Ok(once_each(names.map(|(_, name)| name.clone())))
     }

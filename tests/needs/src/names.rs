@@ -1,8 +1,8 @@
 //! The names of needs.
 
 /// The first words of the names of needs that are not programs.
-pub(crate) const KINDS: [&str; 9] =
-    ["wasm-rust", "wasm-c", "llvm", "root", "corpus", "kernel-memory", "oracles", "kernel", "programs"];
+pub(crate) const KINDS: [&str; 10] =
+    ["wasm-rust", "wasm-c", "llvm", "root", "corpus", "kernel-memory", "oracles", "kernel", "kmod-34", "programs"];
 
 /// Every program that a test needs, with its Debian package, or the script that builds it.
 pub(crate) const TOOLS: &[(&str, &str)] = &[
@@ -48,7 +48,9 @@ pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("shellcheck", "shellcheck"),
     ("sparc64-linux-gnu-ld", "binutils-sparc64-linux-gnu"),
     ("strip", "binutils"),
+    ("systemd-analyze", "systemd"),
     ("timeout", "coreutils"),
+    ("valgrind", "valgrind"),
     ("x86_64-linux-gnu-as", "binutils-x86-64-linux-gnu"),
     ("x86_64-linux-gnu-ld", "binutils-x86-64-linux-gnu"),
     ("xtensa-lx106-elf-ld", "binutils-xtensa-lx106"),
