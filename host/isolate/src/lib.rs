@@ -28,5 +28,5 @@ pub mod wire;
 
 pub use linker::{Linker, Options};
 pub use message::{ARGUMENT, Tried};
-pub use process::{End, Process, Start};
+pub use process::{Process, Start};
 pub use prove::{ATTEMPTS, prove};

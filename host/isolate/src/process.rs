@@ -1,9 +1,10 @@
 //! The process in which the zygote runs, as its parent sees it.
 
 use crate::message::ARGUMENT;
-use rustix::process::{PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -15,10 +16,10 @@ pub type Start = fn(&Path, OwnedFd) -> io::Result<Process>;
 /// A started process. It is not ended when this is dropped.
 #[derive(Debug)]
 pub enum Process {
-    /// A child of this process. Its end raises SIGCHLD.
+    /// A child of this process. Its end raises SIGCHLD here.
     Child(Child),
-    /// A process that a program's own `wait` does not see, and whose end raises no signal (`exit_signal` 0 of clone(2)).
-    Silent {
+    /// A process that is no child: its end raises no signal here, and `wait` does not find it.
+    Apart {
         /// Its number.
         id: u32,
         /// Its descriptor, which is closed on exec.
@@ -28,15 +29,12 @@ pub enum Process {
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// With this exit code.
     Code(i32),
     /// By this signal.
     Signal(i32),
 }
-
-/// `__WALL` of wait(2): processes without an exit signal count, too.
-const WALL: WaitIdOptions = WaitIdOptions::from_bits_retain(0x4000_0000);
 
 impl Process {
     /// Starts a child. This is the default of [`Options`](crate::Options).
@@ -49,27 +47,29 @@ impl Process {
         command.spawn().map(Self::Child)
     }
 
+    /// Takes over a process that is no child of this one. The caller knows that it was not waited for yet, so that its
+    /// number is still its own.
+    ///
+    /// # Errors
+    /// If the process does not exist.
+    pub fn apart(id: u32) -> io::Result<Self> {
+        let pid = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+        // The kernel has such descriptors closed on exec.
+        Ok(Self::Apart { id, pidfd: pidfd_open(pid, PidfdFlags::empty())? })
+    }
+
     pub(crate) fn id(&self) -> u32 {
         match self {
             Self::Child(child) => child.id(),
-            Self::Silent { id, .. } => *id,
+            Self::Apart { id, .. } => *id,
         }
     }
 
-    /// How it ended. `None` if it did not, or if this cannot be known.
+    /// How it ended. `None` if it did not, or if only its own parent can know.
     pub(crate) fn ended(&mut self) -> Option<End> {
-        match self {
-            Self::Child(child) => {
-                let status = child.try_wait().ok()??;
-                Some(status.signal().map_or_else(|| End::Code(status.code().unwrap_or(0)), End::Signal))
-            }
-            Self::Silent { pidfd, .. } => {
-                let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT | WALL;
-                let status = waitid(WaitId::PidFd(pidfd.as_fd()), options).ok()??;
-                let signal = status.terminating_signal().map(End::Signal);
-                signal.or_else(|| status.exit_status().map(End::Code))
-            }
-        }
+        let Self::Child(child) = self else { return None };
+        let status = child.try_wait().ok()??;
+        Some(status.signal().map_or_else(|| End::Code(status.code().unwrap_or(0)), End::Signal))
     }
 
     /// Kills it, and waits for its end.
@@ -79,21 +79,10 @@ impl Process {
                 let _ = child.kill();
                 let _ = child.wait();
             }
-            Self::Silent { pidfd, .. } => {
+            Self::Apart { pidfd, .. } => {
                 let _ = pidfd_send_signal(&*pidfd, Signal::KILL);
-                let options = WaitIdOptions::EXITED | WALL;
-                let _ = rustix::io::retry_on_intr(|| waitid(WaitId::PidFd(pidfd.as_fd()), options));
+                let _ = rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(pidfd, PollFlags::IN)], None));
             }
         }
-    }
-
-    /// Takes over a process that was started without an exit signal.
-    ///
-    /// # Errors
-    /// If the process does not exist.
-    pub fn silent(id: u32) -> io::Result<Self> {
-        let pid = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
-        // Such a descriptor is closed on exec.
-        Ok(Self::Silent { id, pidfd: rustix::process::pidfd_open(pid, PidfdFlags::empty())? })
     }
 }

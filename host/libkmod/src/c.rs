@@ -3,6 +3,7 @@
 //! Only this file and `spawn` have `unsafe`. A program gets no pointers to objects but handles (see
 //! [`handles`](crate::handles)), so what is read through a pointer of a program is text, and what is written is a result.
 
+use crate::errno::of_io;
 use crate::handles::Handle;
 use rustix::io::Errno;
 use std::ffi::{CStr, CString, OsStr, OsString, c_char, c_int, c_uint, c_void};
@@ -33,6 +34,12 @@ unsafe extern "C" {
         text: *const c_char,
     );
     fn relobox_libkmod_log_stderr(priority: *const c_char, function: *const c_char, text: *const c_char);
+}
+
+#[allow(unsafe_code, reason = "a function of glibc, which no header and no crate declares")]
+unsafe extern "C" {
+    #[link_name = "delete_module"]
+    fn glibc_delete_module(name: *const c_char, flags: c_uint) -> c_int;
 }
 
 /// Text that a program passes: a pointer to bytes that end with 0, or null.
@@ -124,6 +131,19 @@ pub(crate) fn log(log: LogFunction, data: *mut c_void, priority: c_int, function
 pub(crate) fn log_stderr(priority: &CStr, function: &CStr, text: &CStr) {
     // SAFETY: the texts end with 0 and live until the call returns.
     unsafe { relobox_libkmod_log_stderr(priority.as_ptr(), function.as_ptr(), text.as_ptr()) }
+}
+
+/// delete_module(2), by the function of the C library, which test suites replace.
+///
+/// # Errors
+/// The kernel's.
+#[allow(unsafe_code, reason = "rustix makes the system call without that function")]
+pub(crate) fn delete_module(name: &CStr, flags: c_uint) -> Result<(), Errno> {
+    // SAFETY: the name ends with 0.
+    match unsafe { glibc_delete_module(name.as_ptr(), flags) } {
+        0 => Ok(()),
+        _ => Err(of_io(&std::io::Error::last_os_error())),
+    }
 }
 
 /// A variable of the environment. `None` if this process has more rights than its caller.

@@ -42,7 +42,7 @@ pub(crate) fn of_load(error: &Error) -> Errno {
         },
         // The kernel's number for a file that it cannot link.
         Error::Module(_) | Error::Reported(_) | Error::Guest { .. } => Errno::NOEXEC,
-        Error::Usage(_) | Error::Linker(LinkerError::Ready { .. }) => Errno::INVAL,
+        Error::Usage(_) | Error::Linker(LinkerError::Ready { usage: true, .. }) => Errno::INVAL,
         Error::Linker(_) => Errno::IO,
     }
 }

@@ -14,7 +14,7 @@ use relobox_plugins::pins::Pins;
 use relobox_plugins::registry::{Plugins, Search};
 use rustix::io::Errno;
 use std::cell::OnceCell;
-use std::ffi::CStr;
+use std::ffi::{CStr, c_uint};
 use std::path::{Path, PathBuf};
 
 /// Where packages install the linking process.
@@ -119,9 +119,8 @@ fn linker_program() -> Result<PathBuf> {
 /// # Errors
 /// The kernel's.
 pub(crate) fn remove(context: &Context, name: &CStr, force: bool, quiet: bool) -> Result<(), Errno> {
-    use rustix::fs::OFlags;
-    let flags = if force { OFlags::NONBLOCK | OFlags::TRUNC } else { OFlags::NONBLOCK };
-    let removed = rustix::system::delete_module(name, flags.bits() as _);
+    let flags = if force { libc::O_NONBLOCK | libc::O_TRUNC } else { libc::O_NONBLOCK };
+    let removed = c::delete_module(name, flags as c_uint);
     match removed {
         Ok(()) => Kernel::new().forget(&name.to_string_lossy()),
         Err(error) if !quiet => {

@@ -117,11 +117,13 @@ fn run(loading: &Loading<'_>, step: &Step, own: bool, wanted: &Wanted<'_>) -> Re
     }
 }
 
-/// The options of the configuration, and then those of the program.
+/// The options of the configuration, a blank, and those of the program.
 fn joined(configured: Option<&CStr>, given: Option<&CStr>) -> CString {
-    let parts = [configured, given].map(|part| part.unwrap_or_default().to_bytes());
-    let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    c_text(parts.join(&b' '))
+    let given = given.unwrap_or_default().to_bytes();
+    c_text(match configured {
+        Some(configured) => [configured.to_bytes(), given].join(&b' '),
+        None => given.to_vec(),
+    })
 }
 
 /// An `install` command: the program runs it. Without a function for it, only `true` and `false` have a meaning, since

@@ -44,6 +44,8 @@ impl Settings {
     /// file that cannot be read is left out, with a message.
     pub(crate) fn read(log: &Log, root: &Path, paths: Option<Vec<PathBuf>>) -> Self {
         let paths = paths.unwrap_or_else(|| DIRECTORIES.iter().map(PathBuf::from).collect());
+        // Taken before the files are read, so that a change in the meantime is seen.
+        let mut read = Stamps::of(paths.iter().cloned());
         let mut files: BTreeMap<OsString, PathBuf> = BTreeMap::new();
         for name in ["modules.softdep", "modules.weakdep"] {
             files.insert(name.into(), root.join(name));
@@ -51,8 +53,7 @@ impl Settings {
         for path in &paths {
             list(log, path, &mut files);
         }
-        // Taken first, so that a change while a file is read is seen.
-        let read = Stamps::of(paths.into_iter().chain(files.values().cloned()));
+        read.add(files.values().cloned());
         let mut config = Config::default();
         for path in files.values() {
             match files::read(path, Kind::Config, limits::MODPROBE_CONFIG) {

@@ -1,8 +1,13 @@
-//! Starts the linking process from within a program that knows nothing of it: without SIGCHLD when it ends, invisible to
-//! the program's own `wait`, without its signals, and without its descriptors.
+//! Starts the linking process from within a program that knows nothing of it: it is no child of the program, so that
+//! neither SIGCHLD nor `wait` tells of it, and it has none of the program's signals and descriptors.
+//!
+//! A process between the two starts it and ends. That one has no exit signal (see clone(2)), so it is not noticed either;
+//! exec(3) would bring the signal back, which is why it takes two.
 
 use crate::c::c_text;
 use relobox_isolate::{ARGUMENT, Process};
+use rustix::io::retry_on_intr;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
@@ -15,37 +20,59 @@ const NOT_RUN: i32 = 127;
 
 /// Starts a program; see [`relobox_isolate::Start`].
 pub(crate) fn start(program: &Path, socket: OwnedFd) -> io::Result<Process> {
-    // The child reports only that exec failed. So what can be known is found out here.
+    // Nobody will learn that exec failed. So what can be known is found out here.
     std::fs::metadata(program)?;
     let (program, argument) = (CString::new(program.as_os_str().as_bytes())?, c_text(ARGUMENT));
-    let pid = clone_and_exec(&program, &argument, socket.as_raw_fd())?;
-    Process::silent(pid as u32).inspect_err(|_| end(pid))
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    let between = clone_twice(&program, &argument, socket.as_raw_fd(), [ours.as_raw_fd(), theirs.as_raw_fd()])?;
+    drop(theirs);
+    let mut number = [0; 4];
+    let told = retry_on_intr(|| rustix::io::read(&ours, &mut number));
+    let process = match told {
+        Ok(4) => Process::apart(u32::from_ne_bytes(number)),
+        Ok(_) => Err(io::Error::other("the process could not be started")),
+        Err(error) => Err(error.into()),
+    };
+    // Until here the process is a child of the one between, which does not wait for it: its number is its own.
+    let _ = rustix::io::write(&ours, &[0]);
+    end(between);
+    process
 }
 
+/// Starts the process between, which starts the program. Returns its number.
 #[allow(unsafe_code, reason = "the standard library's child would raise SIGCHLD")]
-fn clone_and_exec(program: &CStr, argument: &CStr, socket: RawFd) -> io::Result<libc::pid_t> {
+fn clone_twice(program: &CStr, argument: &CStr, socket: RawFd, [ours, theirs]: [RawFd; 2]) -> io::Result<libc::pid_t> {
     let arguments = [program.as_ptr(), argument.as_ptr(), null()];
     let environment = [null()];
-    // SAFETY: the masks and the arrays are variables that outlive the calls. The new process has its own copy of the
-    // memory (no CLONE_VM) and calls only functions that are safe in a child of a program with several threads, until
-    // it runs another program or ends.
+    // SAFETY: the masks and the arrays are variables that outlive the calls. The new processes have their own copies of
+    // the memory (no CLONE_VM) and call only functions that are safe in a child of a program with several threads,
+    // until they run another program or end.
     unsafe {
         let (mut all, mut before) = (std::mem::zeroed::<libc::sigset_t>(), std::mem::zeroed::<libc::sigset_t>());
         libc::sigfillset(&mut all);
-        // No handler of the program may run in the child.
+        // No handler of the program may run in them.
         libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
-        // An exit signal of 0: the child's end raises no signal, and wait(2) of the program does not find it.
-        let pid = libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0);
-        if pid == 0 {
-            become_linker(program, &arguments, &environment, socket);
+        // No exit signal.
+        let between = libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0);
+        if between == 0 {
+            libc::close(ours);
+            let number = libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0);
+            if number == 0 {
+                become_linker(program, &arguments, &environment, socket);
+            }
+            if let (Ok(number @ 1..), mut answer) = (libc::pid_t::try_from(number), 0_u8) {
+                libc::write(theirs, (&raw const number).cast(), size_of_val(&number));
+                libc::read(theirs, (&raw mut answer).cast(), 1);
+            }
+            libc::_exit(0);
         }
         let error = io::Error::last_os_error();
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, null_mut());
-        if pid < 0 { Err(error) } else { Ok(pid as libc::pid_t) }
+        if between < 0 { Err(error) } else { Ok(between as libc::pid_t) }
     }
 }
 
-/// The child, until it is another program.
+/// The new process, until it is another program.
 ///
 /// # Safety
 /// To be called in a new process with one thread, and arrays that end with null.
@@ -85,12 +112,13 @@ unsafe fn become_linker(
     }
 }
 
-/// Ends a child that cannot be watched.
+/// Waits for the end of the process between.
 #[allow(unsafe_code, reason = "there is no descriptor for it")]
-fn end(pid: libc::pid_t) {
-    // SAFETY: the process was started here and was not waited for, so the number is still its own.
+fn end(between: libc::pid_t) {
+    // SAFETY: there are no pointers to read. If the program was faster, the call fails, which is as well.
     unsafe {
-        libc::kill(pid, libc::SIGKILL);
-        libc::waitpid(pid, null_mut(), libc::__WALL);
+        while libc::waitpid(between, null_mut(), libc::__WALL) < 0
+            && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+        {}
     }
 }

@@ -13,12 +13,22 @@ fn stamp(path: &Path) -> Stamp {
 }
 
 /// Files as they were at one time.
-#[derive(Default, PartialEq, Eq)]
+#[derive(Default)]
 pub(crate) struct Stamps(Vec<(PathBuf, Stamp)>);
 
 impl Stamps {
     pub(crate) fn of(paths: impl IntoIterator<Item = PathBuf>) -> Self {
-        Self(paths.into_iter().map(|path| (stamp(&path), path)).map(|(stamp, path)| (path, stamp)).collect())
+        let mut stamps = Self::default();
+        stamps.add(paths);
+        stamps
+    }
+
+    /// Adds files as they are now.
+    pub(crate) fn add(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
+        for path in paths {
+            let now = stamp(&path);
+            self.0.push((path, now));
+        }
     }
 
     /// True if one of the files is another now, appeared, or is gone.

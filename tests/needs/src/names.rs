@@ -50,6 +50,7 @@ pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("strip", "binutils"),
     ("systemd-analyze", "systemd"),
     ("timeout", "coreutils"),
+    ("udevadm", "udev"),
     ("valgrind", "valgrind"),
     ("x86_64-linux-gnu-as", "binutils-x86-64-linux-gnu"),
     ("x86_64-linux-gnu-ld", "binutils-x86-64-linux-gnu"),

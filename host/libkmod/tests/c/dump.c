@@ -21,14 +21,36 @@ static void config(struct kmod_ctx *ctx, const char *name, config_function *of)
 	kmod_config_iter_free_iter(iter);
 }
 
+/* kmod has a module twice in a list if an alias has two patterns for it. */
+static bool again(struct kmod_list *list, struct kmod_list *entry)
+{
+	struct kmod_module *mod = kmod_module_get_module(entry);
+	struct kmod_list *other;
+	bool found = false;
+
+	FOREACH(other, list) {
+		struct kmod_module *before = other == entry ? NULL : kmod_module_get_module(other);
+
+		if (before == NULL)
+			break;
+		found |= before == mod;
+		kmod_module_unref(before);
+	}
+	kmod_module_unref(mod);
+	return found;
+}
+
 static void names(const char *what, struct kmod_list *list)
 {
 	struct kmod_list *entry;
 
 	printf("  %s:", what);
 	FOREACH(entry, list) {
-		struct kmod_module *mod = kmod_module_get_module(entry);
+		struct kmod_module *mod;
 
+		if (again(list, entry))
+			continue;
+		mod = kmod_module_get_module(entry);
 		printf(" %s", kmod_module_get_name(mod));
 		kmod_module_unref(mod);
 	}
@@ -128,6 +150,8 @@ int main(int argc, char **argv)
 		err = kmod_module_new_from_lookup(ctx, line, &list);
 		printf("lookup %s: %d\n", line, err);
 		FOREACH(entry, list) {
+			if (again(list, entry))
+				continue;
 			mod = kmod_module_get_module(entry);
 			module(ctx, mod);
 			kmod_module_unref(mod);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -36,29 +37,44 @@ static void *original(const char *name)
 	return dlsym(RTLD_NEXT, name);
 }
 
-static int opened(const char *name, const char *path, int flags, mode_t mode)
+static int opened(const char *name, int dir, const char *path, int flags, mode_t mode)
 {
-	int (*open_it)(const char *, int, ...) = (int (*)(const char *, int, ...))original(name);
+	int (*open_it)(int, const char *, int, ...) = (int (*)(int, const char *, int, ...))original(name);
 	char buffer[PATH_MAX];
 
-	return open_it(place(path, buffer), flags, mode);
+	return open_it(dir, place(path, buffer), flags, mode);
 }
 
-#define OPEN(name)                                     \
-	int name(const char *path, int flags, ...)     \
-	{                                              \
-		mode_t mode = 0;                       \
-		va_list args;                          \
-						       \
-		va_start(args, flags);                 \
-		if (flags & (O_CREAT | __O_TMPFILE))   \
-			mode = va_arg(args, mode_t);   \
-		va_end(args);                          \
-		return opened(#name, path, flags, mode); \
+static mode_t mode_of(int flags, va_list args)
+{
+	return flags & (O_CREAT | __O_TMPFILE) ? va_arg(args, mode_t) : 0;
+}
+
+#define OPEN(name, at)                                                    \
+	int name(const char *path, int flags, ...)                        \
+	{                                                                 \
+		va_list args;                                             \
+		int fd;                                                   \
+									  \
+		va_start(args, flags);                                    \
+		fd = opened(#at, AT_FDCWD, path, flags, mode_of(flags, args)); \
+		va_end(args);                                             \
+		return fd;                                                \
+	}                                                                 \
+									  \
+	int at(int dir, const char *path, int flags, ...)                 \
+	{                                                                 \
+		va_list args;                                             \
+		int fd;                                                   \
+									  \
+		va_start(args, flags);                                    \
+		fd = opened(#at, dir, path, flags, mode_of(flags, args)); \
+		va_end(args);                                             \
+		return fd;                                                \
 	}
 
-OPEN(open)
-OPEN(open64)
+OPEN(open, openat)
+OPEN(open64, openat64)
 
 DIR *opendir(const char *path)
 {
@@ -107,7 +123,7 @@ static int name_of(int fd, char name[64])
 	return 0;
 }
 
-int finit_module(int fd, const char *args, int flags)
+static int finit(int fd, const char *args, int flags)
 {
 	char name[64], buffer[PATH_MAX];
 	FILE *file;
@@ -123,4 +139,20 @@ int finit_module(int fd, const char *args, int flags)
 	fprintf(file, "%s 16384 0 - Live 0xffffffffc0000000\n", name);
 	fclose(file);
 	return 0;
+}
+
+long syscall(long number, ...)
+{
+	long (*call)(long, ...) = (long (*)(long, ...))original("syscall");
+	long a[6];
+	va_list args;
+	int i;
+
+	va_start(args, number);
+	for (i = 0; i < 6; i++)
+		a[i] = va_arg(args, long);
+	va_end(args);
+	if (number == SYS_finit_module)
+		return finit((int)a[0], (const char *)a[1], (int)a[2]);
+	return call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

@@ -50,13 +50,23 @@ static void log_message(void *data, int priority, const char *file, int line, co
 	vprintf(format, args);
 }
 
+static int handlers(void)
+{
+	struct sigaction now;
+	int signal, count = 0;
+
+	for (signal = 1; signal < 32; signal++)
+		count += sigaction(signal, NULL, &now) == 0 && now.sa_handler != SIG_DFL;
+	return count;
+}
+
 int main(int argc, char **argv)
 {
 	const char *const paths[] = { argv[2], NULL };
-	struct sigaction action = { .sa_handler = seen }, now;
+	struct sigaction action = { .sa_handler = seen };
 	struct kmod_list *list = NULL, *entry;
 	struct kmod_ctx *ctx;
-	int descriptors, count, signal, handlers = 0;
+	int descriptors, count, handled;
 	sigset_t before, after;
 
 	if (argc != 4 || (ctx = kmod_new(argv[1], paths)) == NULL)
@@ -67,6 +77,7 @@ int main(int argc, char **argv)
 	sigaction(SIGCHLD, &action, NULL);
 	sigaction(SIGPIPE, &action, NULL);
 	sigprocmask(SIG_SETMASK, NULL, &before);
+	handled = handlers();
 	descriptors = entries("/proc/self/fd");
 	count = variables();
 	printf("lookup %d\n", kmod_module_new_from_lookup(ctx, argv[3], &list));
@@ -85,11 +96,7 @@ int main(int argc, char **argv)
 	printf("signals %d\n", (int)signals);
 	sigprocmask(SIG_SETMASK, NULL, &after);
 	printf("mask %d\n", memcmp(&before, &after, sizeof(before)) != 0);
-	for (signal = 1; signal < 32; signal++) {
-		if (sigaction(signal, NULL, &now) == 0 && now.sa_handler != SIG_DFL)
-			handlers++;
-	}
-	printf("handlers %d\n", handlers - 2);
+	printf("handlers %d\n", handlers() - handled);
 	printf("threads %d\n", entries("/proc/self/task") - 3);
 	printf("end %d\n", kmod_unref(ctx) == NULL);
 	return 0;

@@ -5,6 +5,8 @@ mod built;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod linux;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod suite;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod udev;
 
 use relobox_needs::ExitCode;

@@ -1,4 +1,4 @@
-//! What systemd forbids to udev, as the unit systemd-udevd.service of systemd 257 says it.
+//! What systemd forbids to udev, as the unit systemd-udevd.service of Debian's systemd 252 says it.
 
 use anyhow::{Context, Result, ensure};
 use seccompiler::{
@@ -12,6 +12,12 @@ use crate::built::ran;
 
 /// `SystemCallFilter=`
 const ALLOWED: [&str; 4] = ["@system-service", "@module", "@raw-io", "bpf"];
+
+/// `SystemCallFilter=~`
+const NOT_ALLOWED: &str = "@clock";
+
+/// What some versions of systemd count among the calls of a service, and some do not.
+const SANDBOX: [&str; 4] = ["landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp"];
 
 /// The families of `RestrictAddressFamilies=`: AF_UNIX, AF_NETLINK, AF_INET, AF_INET6.
 const FAMILIES: [i32; 4] = [libc::AF_UNIX, libc::AF_NETLINK, libc::AF_INET, libc::AF_INET6];
@@ -42,14 +48,24 @@ fn numbers() -> Result<BTreeMap<String, i64>> {
     Ok(text.lines().filter_map(number).collect())
 }
 
-/// The filters: each has to allow a call.
-fn filters() -> Result<Vec<BpfProgram>> {
+/// The filters: each has to allow a call. `sandbox` says whether [`SANDBOX`] is allowed.
+fn filters(sandbox: bool) -> Result<Vec<BpfProgram>> {
     let numbers = numbers()?;
     let mut allowed = BTreeSet::new();
     for set in ALLOWED {
         match set.starts_with('@') {
             true => names(set, &mut allowed)?,
             false => _ = allowed.insert(set.to_owned()),
+        }
+    }
+    let mut refused = BTreeSet::new();
+    names(NOT_ALLOWED, &mut refused)?;
+    allowed.retain(|call| !refused.contains(call));
+    for call in SANDBOX {
+        if sandbox {
+            allowed.insert(call.to_owned());
+        } else {
+            allowed.remove(call);
         }
     }
     ensure!(allowed.contains("finit_module") && !allowed.contains("mount"), "{allowed:?}");
@@ -77,16 +93,18 @@ fn filters() -> Result<Vec<BpfProgram>> {
         (named("sethostname")?, Vec::new()),
         (named("setdomainname")?, Vec::new()),
     ]);
-    Ok(vec![compile(allowed, refuse.clone(), allow.clone())?, compile(refused, allow, refuse)?])
+    // In this order, since the last one may refuse to set another.
+    let refused = compile(refused, allow.clone(), refuse.clone())?;
+    Ok(vec![refused, compile(allowed, refuse, allow)?])
 }
 
-/// Restricts a command as systemd restricts udev.
+/// Restricts a command as systemd restricts udev. `sandbox` says whether landlock and seccomp(2) are allowed.
 #[allow(unsafe_code, reason = "no safe interface")]
-pub(crate) fn restrict(command: &mut Command) -> Result<()> {
+pub(crate) fn restrict(command: &mut Command, sandbox: bool) -> Result<()> {
     /// `PR_SET_MDWE` and `PR_MDWE_REFUSE_EXEC_GAIN` of linux/prctl.h.
     const SET_MDWE: i32 = 65;
     const REFUSE_EXEC_GAIN: libc::c_ulong = 1;
-    let filters = filters()?;
+    let filters = filters(sandbox)?;
     let confine = move || {
         let fault = |error: seccompiler::Error| std::io::Error::other(error.to_string());
         // SAFETY: there are no pointers.
