@@ -52,7 +52,7 @@ pub(crate) fn compile(name: &str, to: &Path) -> Result<PathBuf> {
     if name == "kernel" {
         cc.args(["-shared", "-fPIC", "-ldl"]);
     } else {
-        cc.arg(path());
+        cc.arg(path()).arg("-pthread");
     }
     ran(&mut cc)?;
     Ok(program)

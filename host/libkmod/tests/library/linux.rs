@@ -12,13 +12,14 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub(crate) fn tests() -> [Test; 11] {
+pub(crate) fn tests() -> [Test; 12] {
     let c = || [library(), tool("cc")];
     let loads = || c().into_iter().chain([programs(), root(), corpus_need("cloud-amd64"), tool("nm")]);
     [
         test!(it_exports_what_kmods_library_exports).needs([library(), kmod(), tool("readelf")]),
         test!(it_needs_the_c_library_alone).needs([library(), tool("readelf")]),
         test!(objects_live_and_die_as_documented).needs(c()),
+        test!(threads_can_share_it).needs(c()),
         test!(nothing_of_it_leaks).needs(c().into_iter().chain([tool("valgrind")])),
         test!(it_says_what_kmods_library_says).needs(c().into_iter().chain([kmod(), corpus_need("cloud-amd64")])),
         test!(it_leaves_no_trace_in_the_program).needs(loads()),
@@ -64,6 +65,14 @@ fn objects_live_and_die_as_documented() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let (tree, config) = without_contents(directory.path())?;
     let text = ran(with_ours(&compile("objects", directory.path())?).arg(tree).arg(config))?;
+    ensure!(text == "fine\n", "{text}");
+    Ok(())
+}
+
+fn threads_can_share_it() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let (tree, config) = without_contents(directory.path())?;
+    let text = ran(with_ours(&compile("threads", directory.path())?).arg(tree).arg(config))?;
     ensure!(text == "fine\n", "{text}");
     Ok(())
 }

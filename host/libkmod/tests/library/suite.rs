@@ -56,35 +56,62 @@ const WITHOUT_DEPMOD: &str = r#"
 const struct kmod_cmd kmod_cmd_compat_depmod = { .name = "depmod", .help = "" };
 "#;
 
-/// The test suite gives each program a root directory by replacing functions of the C library, but not this one, which
-/// Rust's standard library asks first.
-const WITHOUT_STATX: &str = r#"
+/// The test suite gives each program a root directory and a kernel by replacing functions of the C library. It replaces
+/// those that kmod calls; this is about others.
+const BESIDE: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+/* Rust's standard library asks first for what is newer than stat. */
 int statx(int dir, const char *path, int flags, unsigned int mask, void *st)
 {
 	(void)dir, (void)path, (void)flags, (void)mask, (void)st;
 	errno = ENOSYS;
 	return -1;
 }
-/* Nor this one, by which the symbols of the kernel are read. */
-int openat64(int dir, const char *path, int flags, ...)
+/* A module that kmod's replacement has loaded is listed, too. */
+static void list(int fd)
 {
-	int (*original)(int, const char *, int, ...) = (int (*)(int, const char *, int, ...))dlsym(RTLD_NEXT, "openat64");
-	const char *kallsyms = getenv("KALLSYMS");
-	va_list args;
-	int mode;
+	static char bytes[1 << 16];
+	ssize_t size = pread(fd, bytes, sizeof(bytes), 0), i;
+	FILE *file = fopen("/proc/modules", "a");
 
-	va_start(args, flags);
-	mode = va_arg(args, int);
+	for (i = 1; file && i + 6 < size; i++) {
+		if (bytes[i - 1] == '\0' && memcmp(bytes + i, "name=", 5) == 0) {
+			fprintf(file, "%s 16384 0 - Live 0xffffffffc0000000\n", bytes + i + 5);
+			break;
+		}
+	}
+	if (file)
+		fclose(file);
+}
+/* kmod's replacement ends the program if it makes another call than kmod does. */
+long syscall(long number, ...)
+{
+	void *library = number == SYS_finit_module ? RTLD_NEXT : dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+	long (*call)(long, ...) = (long (*)(long, ...))dlsym(library, "syscall");
+	long a[6], result;
+	va_list args;
+	int i;
+
+	va_start(args, number);
+	for (i = 0; i < 6; i++)
+		a[i] = va_arg(args, long);
 	va_end(args);
-	return original(dir, kallsyms && strcmp(path, "/proc/kallsyms") == 0 ? kallsyms : path, flags, mode);
+	result = call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (number == SYS_finit_module && result == 0)
+		list((int)a[0]);
+	return result;
 }
 "#;
+
+/// What kmod's replacements export. They contain kmod's library, which must not be used by the programs.
+const REPLACED: &str = "{ global: init_module; finit_module; syscall; local: *; };";
 
 /// The files of tests that use the library.
 const FILES: [&str; 9] =
@@ -105,6 +132,9 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("test_modinfo_signer", "`ENOSYS`: what is in a module's file"),
     ("test_modinfo_sig_key", "`ENOSYS`: what is in a module's file"),
     ("test_modinfo_sig_hashalgo", "`ENOSYS`: what is in a module's file"),
+    ("modprobe_param_kcmdline5", "a malformed part of the kernel's command line is taken for an option"),
+    ("modprobe_param_kcmdline6", "a malformed part of the kernel's command line is taken for an option"),
+    ("modprobe_oldkernel", "a kernel without finit_module(2), which is older than Linux 3.8"),
     ("test_modinfo_builtin", "its tree has modules.builtin only as kmod's index (.bin)"),
 ];
 
@@ -124,7 +154,9 @@ impl Suite {
     fn new() -> Result<Self> {
         let suite = Self { directory: tempfile::tempdir()? };
         fs::create_dir(suite.at("testsuite"))?;
-        for (name, text) in [("config.h", CONFIG), ("depmod.c", WITHOUT_DEPMOD), ("statx.c", WITHOUT_STATX)] {
+        for (name, text) in
+            [("config.h", CONFIG), ("depmod.c", WITHOUT_DEPMOD), ("beside.c", BESIDE), ("replaced.map", REPLACED)]
+        {
             fs::write(suite.at(name), text)?;
         }
         // The library finds the linking process beside it, also where the root directory is another.
@@ -178,11 +210,20 @@ impl Suite {
                 // It reads modules with kmod's own functions.
                 let own = ["", "-builtin", "-config", "-elf", "-file", "-index", "-list", "-module", "-signature"];
                 cc.args(own.map(|name| source(&format!("libkmod/libkmod{name}.c"))));
+                cc.arg(format!("-Wl,--version-script={}", self.at("replaced.map").display()));
             }
             ran(&mut cc)?;
         }
-        let mut cc = self.cc("testsuite/statx.so");
-        ran(cc.arg("-shared").arg(self.at("statx.c")).arg("-ldl"))?;
+        let mut cc = self.cc("testsuite/beside.so");
+        ran(cc.arg("-shared").arg(self.at("beside.c")).arg("-ldl"))?;
+        // The replacements contain kmod's library. It is not the one that the programs use.
+        let libraries = ["beside", "path", "uname", "delete_module", "init_module"];
+        let libraries = libraries.map(|name| self.at(&format!("testsuite/{name}.so")).display().to_string());
+        let mut lsmod = self.command("lsmod");
+        lsmod.env("LD_PRELOAD", libraries.join(" ")).env("KMOD_LOG", "info");
+        let output = lsmod.env("TESTSUITE_ROOTFS", "/").env("TESTSUITE_UNAME_R", "1.0.0").output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(said.contains("libkmod: INFO: kmod_new: a context was made"), "{said}");
         Ok(())
     }
 
@@ -208,7 +249,17 @@ impl Suite {
             writeln!(symbols, "ffffffff81001000 T {name}\nffffffff82000000 r __ksymtab_{name}")?;
         }
         symbols.push_str("ffffffff82e2f000 B _end\n");
-        fs::write(self.at("kallsyms"), symbols)?;
+        // A directory of each test is in one of these.
+        for above in ["", "test-modprobe", "test-new-module", "test-modinfo"] {
+            for entry in fs::read_dir(self.at("testsuite/rootfs").join(above))? {
+                let proc = entry?.path().join("proc");
+                if proc.parent().is_some_and(Path::is_dir) {
+                    fs::create_dir_all(&proc)?;
+                    fs::write(proc.join("kallsyms"), &symbols)?;
+                    fs::OpenOptions::new().append(true).create(true).open(proc.join("modules"))?;
+                }
+            }
+        }
         Ok(())
     }
 
@@ -230,7 +281,7 @@ impl Suite {
             let stamp = fs::File::create(self.at("testsuite/stamp-rootfs"))?;
             stamp.set_modified(SystemTime::now() + Duration::from_secs(3600))?;
             let mut command = self.command(&program);
-            command.arg(name).env("LD_PRELOAD", self.at("testsuite/statx.so")).env("KALLSYMS", self.at("kallsyms"));
+            command.arg(name).env("LD_PRELOAD", self.at("testsuite/beside.so"));
             let output = command.output()?;
             let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
             let passed = text.contains(&format!("PASSED: {name}\n")) && !text.contains("FAILED");
