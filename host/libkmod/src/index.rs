@@ -3,12 +3,12 @@
 use crate::errno::of_io;
 use crate::handles::lock;
 use crate::log::{Log, WARNING};
+use crate::names;
 use crate::stamp::Stamps;
 use relobox_core::files::{self, Kind};
 use relobox_core::limits;
 use relobox_core::names::{of_file, underscored};
 use relobox_modprobe::Tree;
-use relobox_modprobe::glob::alias_name;
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -103,23 +103,23 @@ impl Index {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// The modules that export a symbol; `alias` is `symbol:NAME`.
+    pub(crate) fn by_symbol(&self, alias: &str) -> Vec<String> {
+        let text = self.text("modules.symbols").unwrap_or_default();
+        let found = aliases(&text).into_iter().filter(|(key, _)| key == alias);
+        found.map(|(_, module)| underscored(&module)).collect()
+    }
+
     /// An index as kmod prints it: a line for each value, in the order of the keys.
     ///
     /// # Errors
     /// `ENOSYS` if there is no such index, as kmod has it; `ENOENT` if there is none of this number.
     pub(crate) fn dump(&self, number: u32) -> Result<String, Errno> {
         let file = |name| self.text(name).map_err(|_| Errno::NOSYS);
-        let aliases = |text: &str| {
-            let line = |line: &str| {
-                let (key, module) = line.strip_prefix("alias ")?.trim_end().rsplit_once(' ')?;
-                Some((alias_name(key), module.to_owned()))
-            };
-            text.lines().filter_map(line).collect::<Vec<_>>()
-        };
         let built_in = |text: &str| {
             let alias = |line: &str| {
                 let (key, pattern) = line.split_once('=')?;
-                Some((alias_name(pattern), underscored(key.strip_suffix(".alias")?)))
+                Some((names::alias(pattern)?, underscored(key.strip_suffix(".alias")?)))
             };
             text.split('\0').filter_map(alias).collect()
         };
@@ -144,4 +144,13 @@ impl Index {
         let lines = sorted.iter().flat_map(|(key, values)| values.iter().map(move |value| (key, value)));
         Ok(lines.map(|(key, value)| format!("{prefix}{key} {value}\n")).collect())
     }
+}
+
+/// Lines `alias PATTERN MODULE`.
+fn aliases(text: &str) -> Vec<(String, String)> {
+    let line = |line: &str| {
+        let (key, module) = line.strip_prefix("alias ")?.trim_end().rsplit_once(' ')?;
+        Some((names::alias(key)?, module.to_owned()))
+    };
+    text.lines().filter_map(line).collect()
 }

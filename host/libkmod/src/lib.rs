@@ -6,7 +6,7 @@
 //! | `exports` | kmod's functions |
 //! | `c`, `handles`, `errno`, `log` | the boundary: arguments, objects, errors, messages |
 //! | `context`, `settings`, `index`, `stamp` | a context: its configuration, its indices, and whether they changed |
-//! | `module`, `list`, `lookup` | modules, lists of them, and how they are found |
+//! | `module`, `list`, `lookup`, `names` | modules, lists of them, and how they are found |
 //! | `kernel_view` | what /sys and /proc say |
 //! | `probe`, `loading`, `spawn` | which modules are loaded; loading them; the linking process |
 //! | `parsed` | what is in a module's file |
@@ -23,6 +23,7 @@ mod loading;
 mod log;
 mod lookup;
 mod module;
+mod names;
 mod parsed;
 mod probe;
 mod settings;

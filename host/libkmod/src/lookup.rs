@@ -3,31 +3,15 @@
 use crate::context::Context;
 use crate::log::ERROR;
 use crate::module::Module;
+use crate::names;
 use crate::settings::module_of;
 use relobox_modprobe::Tree;
 use relobox_modprobe::config::Softdep;
-use relobox_modprobe::glob::{alias_name, matches};
+use relobox_modprobe::glob::matches;
 use rustix::io::Errno;
 use std::sync::Arc;
 
 type Found = Result<Vec<Arc<Module>>, Errno>;
-
-/// An alias with `_` for `-`, except in brackets.
-///
-/// # Errors
-/// `EINVAL` if a bracket is not closed, or not opened.
-pub(crate) fn normalized(alias: &str) -> Result<String, Errno> {
-    let mut open = false;
-    for c in alias.chars() {
-        match (c, open) {
-            (']', false) => return Err(Errno::INVAL),
-            ('[', _) => open = true,
-            (']', true) => open = false,
-            _ => {}
-        }
-    }
-    if open { Err(Errno::INVAL) } else { Ok(alias_name(alias)) }
-}
 
 /// The modules that a normalized alias stands for.
 ///
@@ -45,8 +29,8 @@ pub(crate) fn by_alias(context: &Arc<Context>, alias: &str) -> Found {
     if !found.is_empty() {
         return Ok(found);
     }
-    if let Some(symbol) = alias.strip_prefix("symbol:") {
-        let names = ask(context, |tree| tree.by_symbol(symbol).map(<[String]>::to_vec));
+    if alias.starts_with("symbol:") {
+        let names = context.index.by_symbol(alias);
         if !names.is_empty() {
             return aliased(context, alias, &names);
         }
@@ -102,7 +86,7 @@ fn ask(context: &Context, question: impl FnOnce(&Tree) -> relobox_core::Result<V
 
 /// The modules that these names or aliases stand for. Those that cannot be found are left out.
 fn all<'a>(context: &Arc<Context>, names: impl IntoIterator<Item = &'a str>) -> Vec<Arc<Module>> {
-    let found = |name: &str| normalized(name).and_then(|alias| by_alias(context, &alias));
+    let found = |name: &str| by_alias(context, &names::alias(name).ok_or(Errno::INVAL)?);
     let mut modules = Vec::new();
     for name in names {
         match found(name) {
@@ -129,17 +113,4 @@ pub(crate) fn weakdeps(module: &Module) -> Vec<Arc<Module>> {
     let lines = &module.context.settings.config.weakdeps;
     let line = lines.iter().find(|line| matches(&line.name, module.name()));
     line.map(|line| all(&module.context, line.value.split_whitespace())).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn aliases_have_pairs_of_brackets() {
-        assert_eq!(normalized("a-b[0-9]-c").as_deref(), Ok("a_b[0-9]_c"));
-        for alias in ["a]", "a[b", "a[b]c]"] {
-            assert_eq!(normalized(alias), Err(Errno::INVAL), "{alias}");
-        }
-    }
 }

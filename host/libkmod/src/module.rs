@@ -5,8 +5,10 @@ use crate::context::Context;
 use crate::errno::of_io;
 use crate::handles::{Handle, Table, lock};
 use crate::log::ERROR;
+use crate::names;
 use relobox_modprobe::Config;
 use relobox_modprobe::config::Line;
+use relobox_modprobe::glob::matches;
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, OsStr};
@@ -34,12 +36,6 @@ pub(crate) struct Module {
     remove: OnceLock<Option<CString>>,
 }
 
-/// A name as the kernel has it: with `_` for `-`, and up to the first dot.
-pub(crate) fn normalized(name: &[u8]) -> String {
-    let stem = name.split(|byte| *byte == b'.').next().unwrap_or_default();
-    String::from_utf8_lossy(stem).replace('-', "_")
-}
-
 impl Module {
     /// The module of this name, which is normalized.
     ///
@@ -65,7 +61,7 @@ impl Module {
     pub(crate) fn by_path(context: &Arc<Context>, path: &Path) -> Result<Arc<Self>, Errno> {
         let path = std::path::absolute(path).map_err(|error| of_io(&error))?;
         std::fs::metadata(&path).map_err(|error| of_io(&error))?;
-        let name = normalized(path.file_name().ok_or(Errno::NOENT)?.as_bytes());
+        let name = names::module(path.file_name().ok_or(Errno::NOENT)?.as_bytes());
         let module = Self::by_name(context, &name)?;
         let path = c_text(path.into_os_string().into_vec());
         let known = module.path.get_or_init(|| path.clone());
@@ -177,7 +173,7 @@ impl Module {
     }
 
     fn command(&self, lines: &[Line]) -> Option<CString> {
-        Config::command(lines, self.name(), None).map(|line| c_text(&line.value))
+        lines.iter().find(|line| matches(&line.name, self.name())).map(|line| c_text(&line.value))
     }
 }
 

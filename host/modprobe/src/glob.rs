@@ -2,7 +2,7 @@
 
 /// Replaces each `-` in an alias by `_`, except in brackets, where it denotes a range.
 #[must_use]
-pub fn alias_name(alias: &str) -> String {
+pub(crate) fn alias_name(alias: &str) -> String {
     let mut inside = false;
     let underscored = alias.chars().map(|c| {
         match c {

@@ -130,7 +130,7 @@ impl Tree {
     ///
     /// # Errors
     /// If modules.symbols cannot be read or is larger than [`limits::MODPROBE_INDEX`].
-    pub fn by_symbol(&self, symbol: &str) -> Result<&[String]> {
+    pub(crate) fn by_symbol(&self, symbol: &str) -> Result<&[String]> {
         let symbols = match self.symbols.get() {
             Some(symbols) => symbols,
             None => {

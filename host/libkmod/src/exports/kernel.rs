@@ -7,7 +7,8 @@ use crate::handles::Handle;
 use crate::kernel_view::{self, State};
 use crate::list::{self, Item};
 use crate::log::ERROR;
-use crate::module::{MODULES, Module, normalized};
+use crate::module::{MODULES, Module};
+use crate::names;
 use rustix::io::Errno;
 use std::ffi::{c_char, c_int, c_long, c_uint, c_ulong};
 use std::os::unix::ffi::OsStringExt as _;
@@ -19,14 +20,14 @@ fn loaded(context: Handle, list: Out) -> Result<(), Errno> {
     let names = kernel_view::loaded().inspect_err(|error| {
         context.log.say(ERROR, c"kmod_module_new_from_loaded", format_args!("/proc/modules: {error}"));
     })?;
-    let modules = names.iter().filter_map(|name| Module::by_name(&context, &normalized(name.as_bytes())).ok());
+    let modules = names.iter().filter_map(|name| Module::by_name(&context, &names::module(name.as_bytes())).ok());
     list.set(list::modules(modules));
     Ok(())
 }
 
 fn holders(module: &Module) -> Result<Handle, Errno> {
     let names = kernel_view::holders(module)?;
-    let holder = |name: &String| Module::by_name(&module.context, &normalized(name.as_bytes()));
+    let holder = |name: &String| Module::by_name(&module.context, &names::module(name.as_bytes()));
     Ok(list::modules(names.iter().map(holder).collect::<Result<Vec<Arc<Module>>, _>>()?))
 }
 

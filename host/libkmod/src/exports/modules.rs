@@ -8,7 +8,8 @@ use crate::list::{self, Item};
 use crate::loading;
 use crate::log::ERROR;
 use crate::lookup;
-use crate::module::{MODULES, Module, normalized};
+use crate::module::{MODULES, Module};
+use crate::names;
 use crate::probe::{self, Wanted};
 use rustix::io::Errno;
 use std::ffi::{CStr, OsStr, c_char, c_int, c_uint, c_void};
@@ -39,14 +40,14 @@ fn from_lookup(context: Handle, alias: Text, list: Out) -> Result<(), Errno> {
         context.log.say(ERROR, c"kmod_module_new_from_lookup", "the list is not empty");
         return Err(Errno::NOSYS);
     }
-    let alias = lookup::normalized(&alias.to_string_lossy())?;
+    let alias = names::alias(&alias.to_string_lossy()).ok_or(Errno::INVAL)?;
     list.set(list::modules(lookup::by_alias(&context, &alias)?));
     Ok(())
 }
 
 fn from_name_lookup(context: Handle, name: Text, module: Out) -> Result<(), Errno> {
     let (context, name) = context_and(context, name)?;
-    let found = lookup::by_name(&context, &normalized(name.to_bytes()))?;
+    let found = lookup::by_name(&context, &names::module(name.to_bytes()))?;
     if let Some(found) = found.first() {
         module.set(MODULES.hold(found.handle).unwrap_or(Handle::NULL));
     }
@@ -83,7 +84,7 @@ exported! {
         give(
             context_and(context, name)
                 .and_then(|(context, name)| if module.is_null() { Err(Errno::NOENT) } else { Ok((context, name)) })
-                .and_then(|(context, name)| Module::by_name(&context, &normalized(name.to_bytes()))),
+                .and_then(|(context, name)| Module::by_name(&context, &names::module(name.to_bytes()))),
             module,
         )
     } else negative(Errno::FAULT);

@@ -1,4 +1,5 @@
-/* Loads a module as udev does, and says what became of this process: load DIRECTORY CONFIGURATION NAME. */
+/* Loads a module as udev does, and says what became of this process: load DIRECTORY CONFIGURATION NAME [fork]. With
+ * fork, the context is made before a fork, and used after it. */
 
 #include <dirent.h>
 #include <errno.h>
@@ -66,14 +67,21 @@ int main(int argc, char **argv)
 	struct sigaction action = { .sa_handler = seen };
 	struct kmod_list *list = NULL, *entry;
 	struct kmod_ctx *ctx;
-	int descriptors, count, handled;
+	int descriptors, count, handled, status;
+	pid_t child;
 	sigset_t before, after;
 
-	if (argc != 4 || (ctx = kmod_new(argv[1], paths)) == NULL)
+	if (argc < 4 || (ctx = kmod_new(argv[1], paths)) == NULL)
 		return 2;
 	kmod_set_log_fn(ctx, log_message, NULL);
 	kmod_set_log_priority(ctx, 6);
 	kmod_load_resources(ctx);
+	if (argc == 5) {
+		fflush(stdout);
+		child = fork();
+		if (child != 0)
+			return waitpid(child, &status, 0) == child && status == 0 ? 0 : 1;
+	}
 	sigaction(SIGCHLD, &action, NULL);
 	sigaction(SIGPIPE, &action, NULL);
 	sigprocmask(SIG_SETMASK, NULL, &before);

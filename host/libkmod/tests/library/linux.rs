@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub(crate) fn tests() -> [Test; 12] {
+pub(crate) fn tests() -> [Test; 14] {
     let c = || [library(), tool("cc")];
     let loads = || c().into_iter().chain([programs(), root(), corpus_need("cloud-amd64"), tool("nm")]);
     [
@@ -23,6 +23,8 @@ pub(crate) fn tests() -> [Test; 12] {
         test!(nothing_of_it_leaks).needs(c().into_iter().chain([tool("valgrind")])),
         test!(it_says_what_kmods_library_says).needs(c().into_iter().chain([kmod(), corpus_need("cloud-amd64")])),
         test!(it_leaves_no_trace_in_the_program).needs(loads()),
+        test!(a_context_is_used_after_a_fork).needs(loads()),
+        test!(nothing_is_possible_where_udev_runs).needs([programs(), root(), tool("cc"), tool("systemd-analyze")]),
         test!(it_loads_where_udev_runs).needs(loads().chain([tool("systemd-analyze")])),
         test!(systemd_loads_modules_through_it).needs(loads().chain([tool("systemd-analyze")])),
         test!(udev_loads_modules_through_it).needs(loads().chain([tool("udevadm"), tool("systemd-analyze")])),
@@ -233,9 +235,17 @@ impl Machine {
 
     /// Loads the module with tests/c/load.c.
     fn load(&self, restricted: Option<Sandbox>) -> Result<String> {
+        self.load_with(restricted, &[])
+    }
+
+    fn load_with(&self, restricted: Option<Sandbox>, more: &[&str]) -> Result<String> {
         let program = compile("load", self.directory.path())?;
         let mut command = self.command(&program);
-        command.arg(self.at("lib/modules").join(&self.release)).arg(self.at("config")).arg("rtnl-link-dummy");
+        command
+            .arg(self.at("lib/modules").join(&self.release))
+            .arg(self.at("config"))
+            .arg("rtnl-link-dummy")
+            .args(more);
         if let Some(Sandbox(allowed)) = restricted {
             restrict(&mut command, allowed)?;
         }
@@ -266,6 +276,26 @@ fn it_leaves_no_trace_in_the_program() -> Result<()> {
     let text = Machine::new()?.load(None)?;
     let seen: Vec<_> = text.lines().filter(|line| !line.starts_with("log 6 ")).collect();
     ensure!(seen == SEEN, "{text}");
+    Ok(())
+}
+
+/// udev makes its context once, and loads in processes that it forks.
+fn a_context_is_used_after_a_fork() -> Result<()> {
+    let text = Machine::new()?.load_with(None, &["fork"])?;
+    let seen: Vec<_> = text.lines().filter(|line| !line.starts_with("log 6 ")).collect();
+    ensure!(seen == SEEN, "{text}");
+    Ok(())
+}
+
+/// What a linking process must not be able to do, it cannot do without landlock either.
+fn nothing_is_possible_where_udev_runs() -> Result<()> {
+    for sandbox in [true, false] {
+        let mut prove = Command::new(path().with_file_name("relobox-kmod"));
+        prove.arg("prove");
+        restrict(&mut prove, sandbox)?;
+        let text = ran(&mut prove)?;
+        ensure!(text.lines().count() > 50, "{text}");
+    }
     Ok(())
 }
 
