@@ -201,3 +201,20 @@ pub(crate) fn with_descriptor<T>(
     // system calls return EBADF.
     use_it(unsafe { BorrowedFd::borrow_raw(fd) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_at_the_boundary() {
+        assert_eq!(guarded(|| if true { panic!("this message is expected") } else { 1 }, -14), -14);
+        assert_eq!(guarded(|| 1, -14), 1);
+    }
+
+    #[test]
+    fn text_for_c_ends_at_its_first_zero() {
+        assert_eq!(c_text("a\0b").as_c_str(), c"a");
+        assert_eq!(c_text("").as_c_str(), c"");
+    }
+}

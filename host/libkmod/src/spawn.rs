@@ -8,7 +8,7 @@ use crate::c::c_text;
 use relobox_isolate::{ARGUMENT, Process};
 use rustix::io::retry_on_intr;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_int, c_long};
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
@@ -52,11 +52,15 @@ fn clone_twice(program: &CStr, argument: &CStr, socket: RawFd, [ours, theirs]: [
         libc::sigfillset(&mut all);
         // No handler of the program may run in them.
         libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
-        // No exit signal.
-        let between = libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0);
+        // Copies of this process. The first argument is the signal at their end, and the first of them has none.
+        let clone = |signal: c_int| {
+            let (signal, none) = (c_long::from(signal), 0 as c_long);
+            libc::syscall(libc::SYS_clone, signal, none, none, none, none)
+        };
+        let between = clone(0);
         if between == 0 {
             libc::close(ours);
-            let number = libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0);
+            let number = clone(libc::SIGCHLD);
             if number == 0 {
                 become_linker(program, &arguments, &environment, socket);
             }
