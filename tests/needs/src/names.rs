@@ -2,7 +2,7 @@
 
 /// The first words of the names of needs that are not programs.
 pub(crate) const KINDS: [&str; 10] =
-    ["wasm-rust", "wasm-c", "llvm", "root", "corpus", "kernel-memory", "oracles", "kernel", "kmod-34", "programs"];
+    ["wasm-rust", "wasm-c", "llvm", "root", "corpus", "kernel-memory", "kmod-34", "oracles", "kernel", "programs"];
 
 /// Every program that a test needs, with its Debian package, or the script that builds it.
 pub(crate) const TOOLS: &[(&str, &str)] = &[
