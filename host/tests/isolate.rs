@@ -34,7 +34,7 @@ fn options() -> Options {
         cache: Some(cache()),
         machine: Some(machine),
         plugins: Plugins::default(),
-        inputs: Vec::new(),
+        ..Options::default()
     }
 }
 

@@ -14,6 +14,7 @@
 //! | `linker` | [`Linker`]: starts the process and its jobs |
 //! | [`indices`], `index_job` | the messages of the jobs of depmod and modinfo, and the parent's side |
 //! | `name` | names as bytes |
+//! | `process` | the started process: how it begins and ends |
 //! | `serve` | one job: checks each request, and then carries it out |
 //! | `prove` | tries from inside a linking process what it must not be able to do |
 //! | `prove` | what a linking process can do, tried from inside it |
@@ -24,6 +25,7 @@ pub mod indices;
 mod linker;
 pub mod message;
 mod name;
+mod process;
 mod prove;
 mod serve;
 pub mod shown;
@@ -32,4 +34,5 @@ pub mod wire;
 pub use index_job::IndexJob;
 pub use linker::{Linker, Options};
 pub use message::{ARGUMENT, Tried};
+pub use process::{Process, Start};
 pub use prove::{ATTEMPTS, prove};

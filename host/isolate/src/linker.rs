@@ -1,6 +1,7 @@
 //! The parent: starts the linking process, and serves its jobs.
 
-use crate::message::{self, ARGUMENT, NewJob, PluginForm, Ready, Request, Setup, Tried};
+use crate::message::{self, NewJob, PluginForm, Ready, Request, Setup, Tried};
+use crate::process::{End, Process, Start};
 use crate::serve;
 use crate::wire::{self, Buffers};
 use relobox_core::error::{Error, Result};
@@ -15,16 +16,14 @@ use relobox_plugins::registry::Plugins;
 use relobox_plugins::section;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
 /// Options of a [`Linker`].
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The program. It must become a linking process if [`ARGUMENT`] is its only argument. The default is this program.
+    /// The program. It must become a linking process if [`ARGUMENT`](message::ARGUMENT) is its only argument. The default is this program.
     pub program: PathBuf,
     /// Returns the compiled code of a plugin that is not built in: a file that can be mapped and that cannot change.
     pub compiled: fn(&Pins, &PluginFile) -> Result<OwnedFd>,
@@ -36,6 +35,8 @@ pub struct Options {
     pub plugins: Plugins,
     /// The numbers from the kernel that plugins ask for, by name.
     pub inputs: Vec<(String, u64)>,
+    /// Starts the program.
+    pub start: Start,
 }
 
 impl Default for Options {
@@ -47,6 +48,7 @@ impl Default for Options {
             machine: None,
             plugins: Plugins::default(),
             inputs: Vec::new(),
+            start: Process::start,
         }
     }
 }
@@ -63,7 +65,7 @@ pub struct Linker {
 
 #[derive(Debug)]
 struct Zygote {
-    process: Child,
+    process: Process,
     /// The zygote's message after its start, if it was received.
     ready: Option<Result<Vec<String>, LinkerError>>,
 }
@@ -87,14 +89,7 @@ impl Linker {
         let code = plugins.iter().map(|p| (options.compiled)(pins, p)).collect::<Result<Vec<_>, _>>()?;
         let code: Vec<_> = code.iter().map(OwnedFd::as_fd).collect();
         let (control, theirs) = wire::pair()?;
-        let process = Command::new(&options.program)
-            .arg(ARGUMENT)
-            .env_clear()
-            .stdin(Stdio::from(theirs))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(Error::io(&options.program))?;
+        let process = (options.start)(&options.program, theirs).map_err(Error::io(&options.program))?;
         let form = |plugin: &PluginFile| PluginForm {
             name: plugin.name.clone(),
             path: plugin.origin.path().to_owned(),
@@ -155,11 +150,10 @@ impl Linker {
         let Ok(mut zygote) = self.zygote.lock() else { return fault.into() };
         // The zygote's socket is closed, so it is about to end.
         for _ in 0..limits::ENDING {
-            if let Ok(Some(status)) = zygote.process.try_wait() {
-                return match (status.signal(), status.code()) {
-                    (Some(signal), _) => LinkerError::Killed(signal).into(),
-                    (_, code) => LinkerError::Ended(code.unwrap_or(0)).into(),
-                };
+            match zygote.process.ended() {
+                Some(End::Signal(signal)) => return LinkerError::Killed(signal).into(),
+                Some(End::Code(code)) => return LinkerError::Ended(code).into(),
+                None => {}
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -247,8 +241,7 @@ impl Linker {
 impl Drop for Linker {
     fn drop(&mut self) {
         if let Ok(zygote) = self.zygote.get_mut() {
-            let _ = zygote.process.kill();
-            let _ = zygote.process.wait();
+            zygote.process.end();
         }
     }
 }

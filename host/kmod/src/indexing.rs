@@ -26,6 +26,7 @@ pub(crate) fn start(linking: &Linking) -> Result<Linker> {
         machine: Some(relobox_kernels::linux::machine()),
         plugins: Plugins::default(),
         inputs: Vec::new(),
+        start: linking.start,
     })
 }
 

@@ -10,7 +10,7 @@ use relobox_core::inserted::{Called, Inserted, kernel_error};
 use relobox_core::kernel::{Kernel, KernelError, Mode};
 use relobox_core::sealed::seal;
 use relobox_core::state::{Boot, DIRECTORY, Origin, digest};
-use relobox_isolate::{Linker, Options};
+use relobox_isolate::{Linker, Options, Process, Start};
 use relobox_kernels::device::{self, Device, Flat};
 use relobox_kernels::kallsyms::Kallsyms;
 use relobox_kernels::linux::Force;
@@ -70,12 +70,14 @@ pub struct Linking {
     pub cache: fn() -> Option<PathBuf>,
     /// Returns the compiled code of a plugin that is not built in.
     pub compiled: fn(&Pins, &PluginFile) -> Result<OwnedFd>,
+    /// Starts the program.
+    pub start: Start,
 }
 
 impl Default for Linking {
     /// Starts `relobox-linker`, which has no compiler.
     fn default() -> Self {
-        Self { program: linker_program, cache: || None, compiled: compiled::of_pin }
+        Self { program: linker_program, cache: || None, compiled: compiled::of_pin, start: Process::start }
     }
 }
 
@@ -167,7 +169,23 @@ impl Real {
             machine: Some(relobox_kernels::linux::machine()),
             plugins,
             inputs: inputs.input.clone(),
+            start: self.linking.start,
         })
+    }
+
+    /// Why modules are loaded without the device, if `auto` decided so.
+    #[must_use]
+    pub fn downgrade(&self) -> Option<&str> {
+        self.decision().downgrade.as_deref()
+    }
+
+    /// Makes a loader that uses these plugins, without a warning.
+    ///
+    /// # Errors
+    /// As [`Target::loader`].
+    pub fn loader_with(&self, plugins: Plugins, inputs: &Inputs) -> Result<Box<dyn Loader + '_>> {
+        let linker = self.start_linker(plugins.clone(), inputs)?;
+        Ok(Box::new(LinkerLoader { real: self, plugins, linker }))
     }
 }
 
@@ -206,9 +224,7 @@ impl Target for Real {
         }
         self.warn_of_downgrade();
         // From here on, plugins need a pin, and no home directory is searched for them: see Plugins::trusted.
-        let plugins = common.plugins(true)?;
-        let linker = self.start_linker(plugins.clone(), inputs)?;
-        Ok(Box::new(LinkerLoader { real: self, plugins, linker }))
+        self.loader_with(common.plugins(true)?, inputs)
     }
 
     fn call(&self, object: &Path, function: Option<&str>, common: &Common, inputs: &Inputs) -> Result<Called> {

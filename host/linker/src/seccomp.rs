@@ -196,7 +196,14 @@ fn apply(rules: Rules, otherwise: SeccompAction, named: SeccompAction) -> Result
     let arch = std::env::consts::ARCH.try_into().map_err(|e: seccompiler::BackendError| fault(&e))?;
     let filter = SeccompFilter::new(rules, otherwise, named, arch).map_err(|e| fault(&e))?;
     let program: BpfProgram = filter.try_into().map_err(|e: seccompiler::BackendError| fault(&e))?;
-    seccompiler::apply_filter(&program).map_err(|e| fault(&e))
+    match seccompiler::apply_filter(&program) {
+        // A service of systemd 252 and older may make this call only by its older name, if it has a filter itself.
+        Err(seccompiler::Error::Seccomp(e)) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+            let step = |s: &seccompiler::sock_filter| libc::sock_filter { code: s.code, jt: s.jt, jf: s.jf, k: s.k };
+            crate::system::filter(&mut program.iter().map(step).collect::<Vec<_>>()).map_err(|e| fault(&e))
+        }
+        applied => applied.map_err(|e| fault(&e)),
+    }
 }
 
 fn fault(error: &dyn std::fmt::Display) -> LinkerError {

@@ -46,3 +46,16 @@ pub fn never_executable() {
     // SAFETY: there are no pointers.
     unsafe { libc::prctl(SET_MDWE, REFUSE_EXEC_GAIN, 0, 0, 0) };
 }
+
+/// Filters system calls of this thread by prctl(2), which takes the same filter as seccomp(2).
+#[allow(unsafe_code, reason = "seccompiler knows only seccomp(2)")]
+#[allow(dead_code, reason = "only where system calls are filtered")]
+pub(crate) fn filter(program: &mut [libc::sock_filter]) -> Result<(), Error> {
+    let len = program.len().try_into().map_err(Error::other)?;
+    let program = libc::sock_fprog { len, filter: program.as_mut_ptr() };
+    // SAFETY: the program is an array of the kernel's structure, which the kernel copies.
+    let result = unsafe {
+        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER as libc::c_ulong, &raw const program, 0, 0)
+    };
+    if result == 0 { Ok(()) } else { Err(Error::last_os_error()) }
+}

@@ -177,7 +177,7 @@ impl Tree {
     ///
     /// # Errors
     /// If modules.builtin.modinfo cannot be read or is larger than [`limits::MODPROBE_INDEX`].
-    pub(crate) fn built_in_by_alias(&self, alias: &str) -> Result<Vec<String>> {
+    pub fn built_in_by_alias(&self, alias: &str) -> Result<Vec<String>> {
         Ok(self.index(&self.built_in_aliases, "modules.builtin.modinfo", modinfo_line)?.find(alias))
     }
 

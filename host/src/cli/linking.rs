@@ -44,6 +44,7 @@ pub(crate) fn all_in_one() -> Linking {
             Some(file) => Ok(file),
             None => compile(plugin),
         },
+        ..Linking::default()
     }
 }
 

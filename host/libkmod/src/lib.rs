@@ -1,0 +1,31 @@
+//! libkmod.so.2: the library through which udev, systemd-modules-load and programs that build initial ramdisks load
+//! modules, with relobox behind it. See docs/libkmod.md.
+//!
+//! | module | what it has |
+//! |---|---|
+//! | `exports` | kmod's functions |
+//! | `c`, `handles`, `errno`, `log` | the boundary: arguments, objects, errors, messages |
+//! | `context`, `settings`, `index`, `stamp` | a context: its configuration, its indices, and whether they changed |
+//! | `module`, `list`, `lookup`, `names` | modules, lists of them, and how they are found |
+//! | `kernel_view` | what /sys and /proc say |
+//! | `probe`, `loading`, `spawn` | which modules are loaded; loading them; the linking process |
+//! | `parsed` | what is in a module's file |
+
+mod c;
+mod context;
+mod errno;
+mod exports;
+mod handles;
+mod index;
+mod kernel_view;
+mod list;
+mod loading;
+mod log;
+mod lookup;
+mod module;
+mod names;
+mod parsed;
+mod probe;
+mod settings;
+mod spawn;
+mod stamp;
