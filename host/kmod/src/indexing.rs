@@ -1,6 +1,6 @@
 //! What depmod and modinfo share: the linking process, files for it, and messages.
 
-use crate::kmod::options::Opt;
+use crate::kmod::options::{KMOD_VERSION, Opt};
 use crate::real::Linking;
 use relobox_cli::output::{self, Level, Voice};
 use relobox_core::error::{Error, Result};
@@ -97,7 +97,7 @@ pub(crate) fn refuse(level: Level, text: impl std::fmt::Display) -> ExitCode {
 
 /// Prints the version.
 pub(crate) fn version() -> ExitCode {
-    output::line(format_args!("relobox {}, as kmod version {}", env!("CARGO_PKG_VERSION"), crate::kmod::KMOD_VERSION));
+    output::line(format_args!("relobox {}, as kmod version {KMOD_VERSION}", env!("CARGO_PKG_VERSION")));
     ExitCode::SUCCESS
 }
 

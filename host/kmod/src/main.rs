@@ -1,5 +1,5 @@
-//! The program `relobox-kmod`. Called as `insmod`, `rmmod`, `lsmod`, `modprobe`, `depmod` or `modinfo`, it does what that
-//! program of kmod does.
+//! The program `relobox-kmod`. Called as `insmod`, `rmmod`, `lsmod`, `modprobe`, `depmod` or `modinfo`, it does what
+//! that program of kmod does.
 
 use clap::{Args, Parser, Subcommand};
 use relobox_cli::args::{Common, Inputs};

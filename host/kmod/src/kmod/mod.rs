@@ -15,7 +15,7 @@ mod reason;
 mod rmmod;
 
 use crate::real::Real;
-use options::{Opt, Parsed, opt};
+use options::{KMOD_VERSION, Opt, Parsed, opt};
 use relobox_cli::args::{Common, Inputs};
 use relobox_cli::output::{self, Level, Voice};
 use relobox_core::error::{Error, Result};
@@ -32,9 +32,6 @@ pub const COMMANDS: [(&str, fn(Vec<String>) -> ExitCode); 6] = [
     (rmmod::PROGRAM.name, rmmod::run),
     (lsmod::PROGRAM.name, lsmod::run),
 ];
-
-/// The version of kmod whose behaviour the commands have.
-pub(crate) const KMOD_VERSION: &str = "34";
 
 /// The options of every command. `-q` is modprobe's.
 const GENERAL: [Opt; 4] = [

@@ -1,6 +1,9 @@
 //! A command line, as glibc's getopt_long(3) reads it: options and operands in any order, short options in groups, long
 //! ones abbreviated.
 
+/// The version of kmod whose behaviour the commands have.
+pub(crate) const KMOD_VERSION: &str = "34";
+
 /// An option.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Opt {
