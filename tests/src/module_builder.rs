@@ -14,6 +14,8 @@ pub struct ModuleBuilder<'a> {
     pub calls: &'a [&'a str],
     /// The exported symbols, which are GPL-only.
     pub exports: &'a [&'a str],
+    /// The release of the kernel that it is compiled for, if its vermagic has one.
+    pub release: Option<&'a str>,
     /// The imported namespaces.
     pub imports: &'a [&'a str],
 }
@@ -29,6 +31,8 @@ impl ModuleBuilder<'_> {
         let mut o = Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
         let mut modinfo = b"license=GPL\0".to_vec();
         modinfo.extend(self.name.iter().flat_map(|name| format!("name={name}\0").into_bytes()));
+        let vermagic = |release| format!("vermagic={release} SMP preempt mod_unload \0").into_bytes();
+        modinfo.extend(self.release.iter().flat_map(vermagic));
         modinfo.extend(self.imports.iter().flat_map(|ns| format!("import_ns={ns}\0").into_bytes()));
         section(&mut o, ".modinfo", SectionKind::ReadOnlyData, &modinfo);
         let mut code = Vec::new();

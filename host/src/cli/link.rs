@@ -14,6 +14,7 @@ use relobox::open::{Source, unpacked};
 use relobox::records::Records;
 use relobox::registry::Plugins;
 use relobox::resolve::Sources;
+use relobox::symbol_search::{self, Found, Wanted};
 use relobox::symbols::{NameFilter, Symbols};
 use relobox::text::hex;
 use relobox::{Diagnostic, Error, Result, limits};
@@ -27,17 +28,23 @@ use std::sync::Arc;
 
 /// Link a module (or another relocatable object) at final addresses, and write it as an ELF file
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(
+    after_help = "Without --symbols, the symbols of the kernel in the module's vermagic are searched where 'relobox check --help' says; \
+for the running kernel, /proc/kallsyms comes first.
+
+Examples:
+  relobox link xfs.ko -o xfs.elf
   relobox link xfs.ko --symbols System.map -o xfs.elf
   relobox link hello.o --symbols kallsyms --base 0xffffffffc0400000
   relobox link xfs.ko.zst --symbols /proc/kallsyms --sections /sys/module/xfs/sections -o xfs.elf
   relobox link xfs.ko --symbols System.map --cross-check ./other/x86_64.wasm
-  gdb vmlinux -ex 'add-symbol-file xfs.elf'")]
+  gdb vmlinux -ex 'add-symbol-file xfs.elf'"
+)]
 pub(crate) struct LinkArgs {
     /// The module (.ko, .ko.gz, .ko.xz or .ko.zst), or a relocatable object
     module: PathBuf,
     /// Read symbols from FILE: System.map, /proc/kallsyms or Module.symvers, also compressed, or the output of 'relobox
-    /// state export'; can be repeated
+    /// state export'; can be repeated [default: those of the kernel that the module was compiled for]
     #[arg(long, value_name = "FILE")]
     symbols: Vec<PathBuf>,
     /// Read addresses of sections: lines of 'NAME ADDRESS', or a directory like /sys/module/NAME/sections
@@ -82,6 +89,13 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
     }
     let inputs = &args.inputs.input;
     let mut base = args.base;
+    let mut used = Vec::new();
+    let mut read = |records: &Records<'_>, needs: &[&Needs]| {
+        let found = symbol_files(&args, records, needs);
+        let symbols = wanted_symbols(&guests, records, needs, &found)?;
+        used = found.files;
+        Ok::<_, Error>(symbols)
+    };
     let lay = |prepared: &Prepared, symbols: &Symbols, base: Option<u64>| match &args.sections {
         Some(path) => {
             let mut given = section_addresses(path)?;
@@ -95,7 +109,7 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
     let mut linked = match &second {
         None => {
             let prepared = prepare_by(plugin, module, inputs)?;
-            let symbols = wanted_symbols(&guests, &prepared.module.records(), &[prepared.needs()], &args.symbols)?;
+            let symbols = read(&prepared.module.records(), &[prepared.needs()])?;
             let layout = lay(&prepared, &symbols, base)?;
             prepared.link(layout, Sources { symbols: &symbols, assume: None })?
         }
@@ -108,7 +122,7 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
             let ask = |plugin: &Arc<Plugin>| Ok(prepare_by(Arc::clone(plugin), load_module()?, inputs).ok());
             let asked = plugins.iter().map(ask).collect::<Result<Vec<_>>>()?;
             let needs: Vec<_> = asked.iter().flatten().map(Prepared::needs).collect();
-            let symbols = wanted_symbols(&guests, &module.records(), &needs, &args.symbols)?;
+            let symbols = read(&module.records(), &needs)?;
             drop(asked);
             let sources = Sources { symbols: &symbols, assume: None };
             let modules = [module, load_module()?];
@@ -123,6 +137,7 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
     }
     let mut report = LinkReport::of(&linked, args.output.as_deref());
     report.plugin_pinned = guests.is_pinned(&linked.plugin);
+    report.symbols = used;
     report.cross_check = second.map(|second| CrossCheck::of(&second));
     if let Some(path) = &args.output {
         files::replace(path, files::PUBLIC, |file| linked.emit_to(relobox_abi::emit::LINKED, path, file))?;
@@ -154,20 +169,33 @@ pub(crate) fn second(guests: &Guests, plugins: &mut Plugins, named: &str) -> Res
     guests.load_plugin(file.ok_or_else(|| Error::Usage(format!("there is no plugin {named:?}")))?)
 }
 
+/// The symbol files: those that are given, or those of the kernel that the module was compiled for, if it refers to any
+/// symbol outside of itself.
+fn symbol_files(args: &LinkArgs, records: &Records<'_>, needs: &[&Needs]) -> Found {
+    let refers = || needs.iter().any(|needs| needs.looked_up(records).next().is_some());
+    if !args.symbols.is_empty() || !refers() {
+        return Found { files: args.symbols.clone(), ..Found::default() };
+    }
+    let found = symbol_search::search(&symbol_search::place_of(&args.module, records.release()), Wanted::Addresses);
+    for (path, why) in &found.unusable {
+        output::warning(format_args!("{}: {why}", path.display()));
+    }
+    if found.files.is_empty() && !found.missing.is_empty() {
+        let missing: Vec<_> = found.missing.iter().map(|path| path.display().to_string()).collect();
+        output::warning(format_args!("no symbols were found: there is no {}", missing.join(" and no ")));
+    }
+    found
+}
+
 /// Reads only the symbols that the module needs: a kernel has 200,000 symbols, and a module needs about 30. `needs` are
 /// those of the plugins that link the module.
-pub(crate) fn wanted_symbols(
-    guests: &Guests,
-    records: &Records<'_>,
-    needs: &[&Needs],
-    files: &[PathBuf],
-) -> Result<Symbols> {
+fn wanted_symbols(guests: &Guests, records: &Records<'_>, needs: &[&Needs], found: &Found) -> Result<Symbols> {
     let per_cpu = records.symbols.iter().filter(|s| s.flags & symbol_flag::PERCPU != 0);
     let per_cpu = per_cpu.map(|s| records.bytes(s.name));
     let looked_up = needs.iter().flat_map(|needs| needs.looked_up(records)).map(|(_, name)| name);
     let wanted: NameFilter<'_> = per_cpu.chain(looked_up).collect();
     let mut symbols = Symbols::new();
-    for file in files {
+    for file in &found.files {
         symbols.read_file(file, |bytes| unpacked(guests, file, bytes), |name| wanted.contains(name))?;
     }
     Ok(symbols)
@@ -248,6 +276,7 @@ struct LinkReport {
     cross_check: Option<CrossCheck>,
     relocations: usize,
     uses: Vec<String>,
+    symbols: Vec<PathBuf>,
     fuel: u64,
     sections: Vec<SectionReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -300,6 +329,7 @@ impl LinkReport {
             cross_check: None,
             relocations: records.relocations.len(),
             uses: linked.resolved.uses.clone(),
+            symbols: Vec::new(),
             fuel: linked.fuel,
             sections,
             output: output.map(Path::to_owned),
@@ -316,6 +346,9 @@ impl LinkReport {
         let pinned = if self.plugin_pinned { "" } else { " (not pinned)" };
         let agrees =
             self.cross_check.as_ref().map_or(String::new(), |c| format!(", and by {} ({}) alike", c.plugin, c.origin));
+        for file in &self.symbols {
+            output::line(format_args!("symbols from {}", file.display()));
+        }
         output::line(format_args!("{}: {n} relocations done by plugin {plugin}{pinned}{agrees}{output}", self.module));
     }
 }

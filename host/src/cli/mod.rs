@@ -11,6 +11,7 @@ mod linking;
 mod manual;
 mod plugin;
 mod sim;
+mod table;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use kernel::KernelArgs;
