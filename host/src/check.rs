@@ -1,13 +1,16 @@
 //! Checks that all modules of a tree can be linked, without writing them.
 //!
-//! There are two passes, each in several threads. The first reads the exports of the modules. The second links each
-//! module against the kernel's symbols and all exports. The addresses are arbitrary: each module is placed at the base
-//! address of its plugin, and a symbol without an address gets one within reach of that.
+//! There are two passes, each in several threads. The first reads the exports of the modules, and which kernels they are
+//! for. The second links each module against its kernel's symbols and the exports of that kernel's modules. The
+//! addresses are arbitrary: each module is placed at the base address of its plugin, and a symbol without an address gets
+//! one within reach of that.
 
 mod exports;
 mod find;
+mod kernels;
 
-pub use find::{File, Found, Shadowed, find};
+pub use find::{File, Found, Shadowed, find, root_of};
+pub use kernels::{Kernel, MachineId};
 
 use crate::cross_check::{link_both, machine_of};
 use crate::guests::{Guests, Plugin};
@@ -15,7 +18,8 @@ use crate::link::{load, plugin_of, prepare_by};
 use crate::open::Source;
 use crate::parallel;
 use crate::resolve::Sources;
-use exports::Scopes;
+use exports::Header;
+use relobox_abi::Machine;
 use relobox_core::diagnostic::Diagnostic;
 use relobox_core::error::{Error, Result};
 use relobox_core::symbols::Symbols;
@@ -27,60 +31,105 @@ use std::sync::Arc;
 pub struct Outcome {
     /// The path of the module's file.
     pub path: PathBuf,
+    /// The index of its kernel in [`Survey::kernels`]. `None` if the file cannot be read.
+    pub kernel: Option<usize>,
+    /// Where it was assumed to be. `None` if no plugin links it.
+    pub place: Option<Place>,
     /// The statistics of the link, or the reason why the module cannot be linked.
     pub result: Result<Done>,
+}
+
+/// Where a module was assumed to be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The plugin's name.
+    pub plugin: String,
+    /// The address of the module.
+    pub base: u64,
+    /// The address of the kernel: symbols without an address were assumed to be near it.
+    pub kernel: u64,
+    /// Whether that address is from a file. Otherwise it is where the plugin's kernels usually are.
+    pub from_file: bool,
+    /// The plugin's [`Machine::reach`].
+    pub reach: u64,
 }
 
 /// The statistics of a module that can be linked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
-    /// The plugin's name.
-    pub plugin: String,
     /// The number of relocations.
     pub relocations: usize,
     /// The size in bytes of the sections that the plugin made (GOT, PLT, veneers).
     pub synthetic: usize,
-    /// The address at which the module was assumed to be.
-    pub base: u64,
-    /// The address near which symbols without an address were assumed to be.
-    pub kernel: u64,
     /// True if the plugin of the cross-check linked it as well, with the same result.
     pub compared: bool,
 }
 
-/// Checks the modules in `found` with `jobs` threads (at least 1).
-///
-/// `symbols` are those of the kernel, and `inputs` are numbers from it that plugins ask for. `progress` is called twice
-/// for each module. A module sees the exports of the modules in its own tree and of the files that were named one by
-/// one, but not those of another tree. `second` also links each module for whose machine it is, and must agree.
-pub fn check(
-    guests: &Guests,
-    found: &Found,
-    symbols: Symbols,
-    inputs: &[(String, u64)],
-    second: Option<&Arc<Plugin>>,
-    jobs: usize,
-    progress: &(dyn Fn() + Sync),
-) -> Vec<Outcome> {
-    let exports = parallel::map(jobs, &found.modules, |file| {
-        let exports = match &file.missing {
-            None => exports::of(guests, &file.path),
-            Some(why) => Err(missing(&file.path, why)),
-        };
-        progress();
-        exports
-    });
-    // A module that cannot be read reports its error in the second pass.
-    let scopes = Scopes::new(found, symbols, exports);
-    let items: Vec<_> = found.modules.iter().zip(scopes.duplicates()).collect();
-    parallel::map(jobs, &items, |(file, duplicates)| {
-        let linked = match &file.missing {
-            None => link_dry(guests, &file.path, scopes.of(file), inputs, second),
-            Some(why) => Err(missing(&file.path, why)),
-        };
-        progress();
-        Outcome { path: file.path.clone(), result: add_problems(linked, duplicates) }
-    })
+/// The result of the first pass: which kernels there are, and what their modules export.
+pub struct Survey<'a> {
+    found: &'a Found,
+    headers: Vec<Option<Header>>,
+    kernels: Vec<Kernel>,
+    /// The index of each file's kernel.
+    kernel_of: Vec<Option<usize>>,
+}
+
+impl<'a> Survey<'a> {
+    /// Reads the modules in `found` with `jobs` threads (at least 1). `progress` is called once for each module.
+    pub fn read(guests: &Guests, found: &'a Found, jobs: usize, progress: &(dyn Fn() + Sync)) -> Self {
+        let headers = parallel::map(jobs, &found.modules, |file| {
+            // A module that cannot be read reports its error in the second pass.
+            let header = file.missing.is_none().then(|| exports::header(guests, &file.path).ok()).flatten();
+            progress();
+            header
+        });
+        let known: Vec<Option<&Header>> = headers.iter().map(Option::as_ref).collect();
+        let (kernels, kernel_of) = kernels::group(found, &known);
+        Self { found, headers, kernels, kernel_of }
+    }
+
+    /// The kernels that the modules are for.
+    #[must_use]
+    pub fn kernels(&self) -> &[Kernel] {
+        &self.kernels
+    }
+
+    /// Links the modules. `symbols` are those of each kernel, and `inputs` are numbers from it that plugins ask for.
+    /// `progress` is called once for each module. `second` also links each module for whose machine it is, and must
+    /// agree.
+    pub fn check(
+        &self,
+        guests: &Guests,
+        symbols: Vec<Symbols>,
+        inputs: &[(String, u64)],
+        second: Option<&Arc<Plugin>>,
+        jobs: usize,
+        progress: &(dyn Fn() + Sync),
+    ) -> Vec<Outcome> {
+        let files = || self.found.modules.iter().zip(&self.headers).zip(&self.kernel_of).enumerate();
+        let mut duplicates = vec![Vec::new(); self.found.modules.len()];
+        let mut scopes = Vec::new();
+        for (kernel, symbols) in symbols.into_iter().enumerate() {
+            let own = files().filter(|(_, (_, of))| **of == Some(kernel));
+            let own = own.filter_map(|(at, ((file, header), _))| Some((at, (&*file.path, header.as_ref()?))));
+            let (indices, modules): (Vec<usize>, Vec<_>) = own.unzip();
+            let (scope, problems) = exports::scope(symbols, &modules);
+            problems.into_iter().for_each(|(at, problem)| duplicates[indices[at]].push(problem));
+            scopes.push(scope);
+        }
+        let none = Symbols::new();
+        let items: Vec<_> = self.found.modules.iter().zip(&self.kernel_of).zip(&duplicates).collect();
+        parallel::map(jobs, &items, |((file, kernel), duplicates)| {
+            let symbols = kernel.and_then(|kernel| scopes.get(kernel)).unwrap_or(&none);
+            let mut place = None;
+            let linked = match &file.missing {
+                None => link_dry(guests, &file.path, symbols, inputs, second, &mut place),
+                Some(why) => Err(missing(&file.path, why)),
+            };
+            progress();
+            Outcome { path: file.path.clone(), kernel: **kernel, place, result: add_problems(linked, duplicates) }
+        })
+    }
 }
 
 fn missing(path: &Path, why: &str) -> Error {
@@ -103,6 +152,7 @@ fn link_dry(
     symbols: &Symbols,
     inputs: &[(String, u64)],
     second: Option<&Arc<Plugin>>,
+    assumed: &mut Option<Place>,
 ) -> Result<Done> {
     let name = path.display().to_string();
     let open = || load(guests, &name, Source::open(path)?);
@@ -110,7 +160,13 @@ fn link_dry(
     let second = second.filter(|second| machine_of(second, &module.records()).is_some());
     let plugin = plugin_of(guests, &module.records(), second.map(|second| second.guest.digest()))?;
     // A plugin that is chosen for this machine has an entry for it.
-    let (base, kernel) = machine_of(&plugin, &module.records()).map_or((0, 0), |m| (m.base, m.kernel));
+    let place = machine_of(&plugin, &module.records()).map(|machine| place(&plugin.about.name, machine, symbols));
+    let (base, kernel) = place.as_ref().map_or((0, 0), |place| (place.base, place.kernel));
+    *assumed = place;
+    // The modules of another plugin may need an input that this one does not read.
+    let reads = |name: &str| plugin.about.inputs.iter().any(|(read, _)| read == name);
+    let inputs: Vec<_> = inputs.iter().filter(|(name, _)| reads(name)).cloned().collect();
+    let inputs = &inputs[..];
     let sources = Sources { symbols, assume: Some(kernel) };
     let linked = match second {
         None => {
@@ -124,11 +180,29 @@ fn link_dry(
         }
     };
     Ok(Done {
-        plugin: linked.plugin.about.name.clone(),
         relocations: linked.module.records().relocations.len(),
         synthetic: linked.synthetic.iter().map(|s| s.contents.len()).sum(),
-        base,
-        kernel,
         compared: second.is_some(),
     })
 }
+
+/// Names of the kernel's first byte, the preferred one first.
+const FIRST_BYTE: [&[u8]; 3] = [b"_text", b"_stext", b"_start"];
+
+/// Where modules of a kernel are assumed to be: where the plugin says that Linux usually puts them, or as far from the
+/// kernel as there, if that is out of reach of this kernel.
+fn place(plugin: &str, machine: &Machine, symbols: &Symbols) -> Place {
+    let kernel_of = |name: &&[u8]| symbols.get(name)?.address.filter(|address| *address != 0);
+    let known = FIRST_BYTE.iter().find_map(kernel_of);
+    let kernel = known.unwrap_or(machine.kernel);
+    let usual = machine.base.wrapping_sub(machine.kernel);
+    let far = machine.base.abs_diff(kernel) > machine.base.abs_diff(machine.kernel).max(machine.reach);
+    let base = match machine.reach != 0 && far {
+        true => kernel.wrapping_add(usual) & !(ALIGNED - 1),
+        false => machine.base,
+    };
+    Place { plugin: plugin.to_owned(), base, kernel, from_file: known.is_some(), reach: machine.reach }
+}
+
+/// The alignment of an assumed base: the largest page of any machine.
+const ALIGNED: u64 = 0x1_0000;

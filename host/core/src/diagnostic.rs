@@ -3,8 +3,9 @@
 //! Names are kept as they were found. `Display` escapes them.
 
 use crate::limits;
-use crate::text::{Escaping, hex_value};
+use crate::text::{Escaped, Escaping, hex_value};
 use serde::Serialize;
+use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 
 /// One diagnostic about a module.
@@ -227,12 +228,17 @@ impl Diagnostic {
     }
 }
 
-/// Formats diagnostics, one on a line. At most [`limits::SHOWN`] are shown; a last line has the number of the others.
+/// Formats diagnostics, one on a line. Those that differ only in their symbol share a line, which has at most
+/// [`limits::SHOWN`] names. At most so many lines are shown; a last line has the number of the other diagnostics.
 #[must_use]
 pub fn problems(problems: &[Diagnostic]) -> String {
     let (listed, rest) = apart(problems);
-    let shown = listed.iter().take(limits::SHOWN).map(Diagnostic::to_string);
-    let hidden = hidden(problems);
+    let lines = lines_of(listed);
+    let shown = lines.iter().take(limits::SHOWN).map(|line| match line[..] {
+        [only] => only.to_string(),
+        _ => several(line),
+    });
+    let hidden: usize = lines.iter().skip(limits::SHOWN).map(Vec::len).sum();
     let hidden = (hidden != 0).then(|| format!("… and {hidden} more"));
     shown.chain(hidden).chain(rest.map(Diagnostic::to_string)).collect::<Vec<_>>().join("\n")
 }
@@ -240,7 +246,51 @@ pub fn problems(problems: &[Diagnostic]) -> String {
 /// Returns how many of `problems` [`problems()`](problems) does not show.
 #[must_use]
 pub fn hidden(problems: &[Diagnostic]) -> usize {
-    apart(problems).0.len().saturating_sub(limits::SHOWN)
+    let lines = lines_of(apart(problems).0);
+    let unnamed = lines.iter().take(limits::SHOWN).map(|line| line.len().saturating_sub(limits::SHOWN));
+    unnamed.chain(lines.iter().skip(limits::SHOWN).map(Vec::len)).sum()
+}
+
+/// Splits diagnostics into those that are shown on one line. Each line is where its first diagnostic is.
+fn lines_of(problems: &[Diagnostic]) -> Vec<Vec<&Diagnostic>> {
+    let mut lines: Vec<Vec<&Diagnostic>> = Vec::new();
+    let mut line_of: HashMap<(&str, &str, &str, &str, Option<&str>), usize> = HashMap::new();
+    for problem in problems {
+        let Diagnostic { section, offset, relocation, value, .. } = problem;
+        let about_symbol = section.is_none() && offset.is_none() && relocation.is_none() && value.is_none();
+        if !about_symbol || problem.symbol.is_none() {
+            lines.push(vec![problem]);
+            continue;
+        }
+        // The versions of each symbol are others.
+        let text = if problem.kind == "crc-mismatch" { "" } else { &*problem.text };
+        let key = (problem.kind, &*problem.file, text, &*problem.hint, problem.defined_in.as_deref());
+        let at = *line_of.entry(key).or_insert(lines.len());
+        match lines.get_mut(at) {
+            Some(line) => line.push(problem),
+            None => lines.push(vec![problem]),
+        }
+    }
+    lines
+}
+
+/// The line of several diagnostics, of which each has a symbol.
+fn several(line: &[&Diagnostic]) -> String {
+    let count = line.len();
+    let text = match line[0].kind {
+        "undefined-symbol" => format!("{count} undefined symbols"),
+        "crc-mismatch" => format!("the module was compiled against other versions of {count} symbols"),
+        _ => line[0].text.clone(),
+    };
+    let names = line.iter().take(limits::SHOWN).filter_map(|problem| problem.symbol.as_deref());
+    let names = names.map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+    let more = match count.saturating_sub(limits::SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let owner = line[0].defined_in.as_ref().map_or_else(String::new, |owner| format!(" ({owner})"));
+    let hint = if line[0].hint.is_empty() { String::new() } else { format!("; {}", line[0].hint) };
+    Escaped(format_args!("{}: {text}; references {names}{more}{owner}{hint}", line[0].file)).to_string()
 }
 
 /// Splits off the last diagnostic if it only says how many were not kept.
@@ -266,6 +316,24 @@ mod tests {
         assert!(problems(&kept).ends_with(&format!("\n… and {left} more\nm.ko: and 5000 more faults")));
         assert_eq!(hidden(&kept), left);
         assert_eq!(more("m.ko", 0), None);
+        // Those that differ in their symbol only share a line.
+        let about = |kind, text: &str, i: usize| Diagnostic {
+            symbol: Some(format!("s{i}")),
+            ..Diagnostic::new(kind, "m.ko", text).hint("do it")
+        };
+        let mut several: Vec<_> = (0..3).map(|i| about("undefined-symbol", "undefined symbol", i)).collect();
+        several.insert(1, Diagnostic::new("namespace", "m.ko", "no"));
+        let lines = "m.ko: 3 undefined symbols; references 's0', 's1', 's2'; do it\nm.ko: no";
+        assert_eq!((problems(&several).as_str(), hidden(&several)), (lines, 0));
+        assert_eq!(problems(&several[..1]), "m.ko: undefined symbol; references 's0'; do it");
+        let many: Vec<_> = (0..limits::SHOWN + 7).map(|i| about("crc-mismatch", &format!("v{i}"), i)).collect();
+        let text = problems(&many);
+        assert!(text.starts_with("m.ko: the module was compiled against other versions of 57 symbols; "), "{text}");
+        assert!(text.ends_with("'s49' and 7 more; do it") && text.lines().count() == 1, "{text}");
+        assert_eq!(hidden(&many), 7);
+        let hostile = Diagnostic { symbol: Some("\u{1b}\n".into()), ..several[0].clone() };
+        let text = problems(&[several[0].clone(), hostile]);
+        assert!(text.contains("'\\u{1b}") && text.lines().count() == 1, "{text}");
         // The text does not mention an option that only some commands have.
         assert!(!problems(&kept).contains("--json"));
     }

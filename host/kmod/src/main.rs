@@ -78,6 +78,10 @@ fn alone(args: &[OsString]) -> Option<Command> {
 }
 
 fn main() -> ExitCode {
+    output::finish(run())
+}
+
+fn run() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     if let Some(run) = own_command(&args) {
         // A name that is not UTF-8 is none of a module; a file of such a name is not found.
@@ -85,7 +89,6 @@ fn main() -> ExitCode {
     }
     let cli = match alone(&args).map_or_else(|| Cli::try_parse_from(&args), |command| Ok(Cli { command })) {
         Ok(cli) => cli,
-        // A closed pipe ends the output without a panic.
         Err(error) => {
             let code = if error.use_stderr() { 2 } else { 0 };
             output::usage(error);

@@ -77,6 +77,13 @@ impl<'a> Records<'a> {
         self.modinfo_all(key).next()
     }
 
+    /// Returns the release of the kernel that the module was compiled for: the first word of its vermagic.
+    #[must_use]
+    pub fn release(&self) -> Option<&'a [u8]> {
+        let vermagic = self.modinfo("vermagic")?.trim_ascii();
+        vermagic.split(|b| *b == b' ').next().filter(|release| !release.is_empty())
+    }
+
     /// Returns all values of a modinfo key.
     pub(crate) fn modinfo_all<'k>(&self, key: &'k str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'k> {
         let (file, pairs) = (self.file, self.modinfo);

@@ -1,9 +1,10 @@
 //! Finds the files to check: those that are named, and in a tree those that depmod and modprobe would take.
 //!
 //! A *tree* is a directory like /lib/modules/VERSION: it contains modules.dep, modules.order, modules.builtin or a
-//! directory `kernel`. If no such directory is above a module, the given directory is the tree. If several files in a
-//! tree have the same module name, one of them counts: the one in modules.dep, or, without modules.dep, the one that
-//! depmod would list (`updates` first, or according to depmod.d). The others are shadowed and not checked.
+//! directory `kernel`. If several files in a tree have the same module name, one of them counts: the one in modules.dep,
+//! or, without modules.dep, the one that depmod would list (`updates` first, or according to depmod.d). The others are
+//! shadowed and not checked. In a directory without a tree, every module is checked: modprobe knows none of them, and
+//! they may be for several kernels.
 //!
 //! Symbolic links to modules and directories are followed, also out of the tree. No directory is read twice, so cycles
 //! end. `build` and `source` are not followed, because they lead to the kernel's headers.
@@ -24,7 +25,7 @@ use std::path::{Path, PathBuf};
 pub struct File {
     /// The file's path.
     pub path: PathBuf,
-    /// The index of its tree in [`Found::trees`]. `None` for a file that was named itself.
+    /// The index of its directory in [`Found::trees`]. `None` for a file that was named itself.
     pub tree: Option<usize>,
     /// Why the file cannot be checked: a broken link, or a line of modules.dep for a file that does not exist.
     pub missing: Option<String>,
@@ -44,7 +45,7 @@ pub struct Shadowed {
 pub struct Found {
     /// The files to check, sorted by path.
     pub modules: Vec<File>,
-    /// The directories that are trees.
+    /// The directories that are trees, and the given directories with modules outside of all trees.
     pub trees: Vec<PathBuf>,
     /// The files that are ignored.
     pub shadowed: Vec<Shadowed>,
@@ -92,6 +93,7 @@ pub fn find(paths: &[PathBuf], depmod: &[PathBuf]) -> Result<Found> {
         let listed = modules_dep(&root.join("modules.dep"))?;
         match listed {
             Some(listed) => found.by_modules_dep(&root, files, listed),
+            None if !is_tree(&root) => found.modules.extend(files),
             None => found.by_depmod(&root, files, &configuration(&root, depmod)?),
         }
         found.trees.push(root);
@@ -104,6 +106,11 @@ pub fn find(paths: &[PathBuf], depmod: &[PathBuf]) -> Result<Found> {
 }
 
 impl Found {
+    /// Returns whether one of [`Found::trees`] is a tree, and not just a directory with modules in it.
+    pub(super) fn is_tree(&self, at: usize) -> bool {
+        self.trees.get(at).is_some_and(|directory| is_tree(directory))
+    }
+
     /// Chooses the files of a tree like modprobe.
     fn by_modules_dep(&mut self, root: &Path, files: Vec<File>, listed: HashMap<Vec<u8>, PathBuf>) {
         let there: HashSet<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
@@ -186,11 +193,18 @@ fn configuration(tree: &Path, given: &[PathBuf]) -> Result<Depmod> {
     if !given.is_empty() {
         return Depmod::read(given);
     }
-    let tree = std::fs::canonicalize(tree).map_err(Error::io(tree))?;
+    match root_of(&std::fs::canonicalize(tree).map_err(Error::io(tree))?) {
+        Some(root) => Depmod::read(&DIRECTORIES.map(|directory| root.join(directory))),
+        None => Ok(Depmod::default()),
+    }
+}
+
+/// Returns the root directory that a tree is in: ROOT for ROOT/lib/modules/VERSION and ROOT/usr/lib/modules/VERSION.
+#[must_use]
+pub fn root_of(tree: &Path) -> Option<PathBuf> {
     let above = |path: &Path, name: &str| path.parent().filter(|_| path.ends_with(name)).map(Path::to_owned);
-    let lib = tree.parent().and_then(|modules| above(modules, "modules")).and_then(|lib| above(&lib, "lib"));
-    let Some(root) = lib.map(|root| above(&root, "usr").unwrap_or(root)) else { return Ok(Depmod::default()) };
-    Depmod::read(&DIRECTORIES.map(|directory| root.join(directory)))
+    let root = above(&above(tree.parent()?, "modules")?, "lib")?;
+    Some(above(&root, "usr").unwrap_or(root))
 }
 
 /// The path, and its target if that is outside of `root`.

@@ -29,19 +29,32 @@ pub enum SymbolFileError {
          kernel.kptr_restrict is 0 or 1"
     )]
     Hidden,
-    /// The one-line placeholder for System.map in Debian's kernel package.
-    #[error("this file only says that the real System.map is in Debian's package linux-image-VERSION-dbg")]
-    Placeholder,
+    /// The one-line placeholder for System.map in Debian's kernel package, and the kernel's release, if it is known.
+    #[error("this file only says that the real System.map is in Debian's package linux-image-{}-dbg", release(.0))]
+    Placeholder(String),
     /// The file is compressed with this program.
     #[error("it is packed with {0}, which relobox cannot unpack")]
     Packed(&'static str),
 }
 
+/// A release for a message.
+fn release(known: &str) -> &str {
+    if known.is_empty() { "VERSION" } else { known }
+}
+
 impl SymbolFileError {
+    /// The first bytes of [`SymbolFileError::Placeholder`].
+    pub const PLACEHOLDER: &'static [u8] = b"ffffffffffffffff B The real System.map is in ";
+
     /// Turns this into an error about `path`.
     #[must_use]
     pub fn of(self, path: &Path) -> Error {
         match self {
+            Self::Placeholder(known) if known.is_empty() => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let release = name.strip_prefix("System.map-").unwrap_or_default().to_owned();
+                Error::Usage(format!("{}: {}", path.display(), Self::Placeholder(release)))
+            }
             Self::Line(_) => Error::Usage(format!("{}: {self}", path.display()).replacen(": line ", ":", 1)),
             _ => Error::Usage(format!("{}: {self}", path.display())),
         }
@@ -107,8 +120,8 @@ impl Symbols {
     /// # Errors
     /// A [`SymbolFileError`] with the reason.
     pub fn read(&mut self, text: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Result<(), SymbolFileError> {
-        if text.starts_with(b"ffffffffffffffff B The real System.map is in ") {
-            return Err(SymbolFileError::Placeholder);
+        if text.starts_with(SymbolFileError::PLACEHOLDER) {
+            return Err(SymbolFileError::Placeholder(String::new()));
         }
         if let Some(program) = packed_otherwise(text) {
             return Err(SymbolFileError::Packed(program));

@@ -138,7 +138,7 @@ fn a_file_without_symbols_says_so() {
         assert!(matches!(said, Err(SymbolFileError::Empty | SymbolFileError::Line(_))), "{said:?}");
     }
     let debian = b"ffffffffffffffff B The real System.map is in the linux-image-<version>-dbg package\n";
-    assert_eq!(Symbols::new().read(debian, |_| true), Err(SymbolFileError::Placeholder));
+    assert_eq!(Symbols::new().read(debian, |_| true), Err(SymbolFileError::Placeholder(String::new())));
     // A line with more words has another format.
     assert_eq!(Symbols::new().read(b"ffffffff81000000 T a b c\n", |_| true), Err(SymbolFileError::Line(1)));
     assert!(matches!(Symbols::new().read(b"BZh91AY&SY", |_| true), Err(SymbolFileError::Packed("bzip2"))));
