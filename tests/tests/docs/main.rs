@@ -4,6 +4,7 @@
 //! difference is a failure.
 
 mod abi;
+mod book;
 mod facts;
 mod header;
 mod limits;
