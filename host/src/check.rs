@@ -163,6 +163,10 @@ fn link_dry(
     let place = machine_of(&plugin, &module.records()).map(|machine| place(&plugin.about.name, machine, symbols));
     let (base, kernel) = place.as_ref().map_or((0, 0), |place| (place.base, place.kernel));
     *assumed = place;
+    // The modules of another plugin may need an input that this one does not read.
+    let reads = |name: &str| plugin.about.inputs.iter().any(|(read, _)| read == name);
+    let inputs: Vec<_> = inputs.iter().filter(|(name, _)| reads(name)).cloned().collect();
+    let inputs = &inputs[..];
     let sources = Sources { symbols, assume: Some(kernel) };
     let linked = match second {
         None => {

@@ -10,6 +10,7 @@ pub mod check;
 pub mod cross_check;
 pub mod parallel;
 pub mod picture;
+pub mod section_map;
 pub mod symbol_search;
 
 pub use relobox_core::{Diagnostic, Diagnostics, Error, Result};

@@ -80,7 +80,8 @@ fn line(out: &mut String, row: &PluginRow, y: usize) {
     let _ = writeln!(out, "<path class=\"g\" d=\"{cells}\"/><text class=\"n\" y=\"{}\">{numbers}</text>", text - 1);
 }
 
-/// Returns `text` as it may stand in an XML element.
-fn xml(text: &str) -> String {
-    escaped(text).to_string().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+/// Returns `text` as it may stand in an element of XML or HTML, or in an attribute in double quotes.
+#[must_use]
+pub fn xml(text: &str) -> String {
+    escaped(text).to_string().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -2,6 +2,7 @@
 
 use crate::output;
 use clap::Args;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use relobox_core::error::Result;
 use relobox_plugins::pins::Pins;
 use relobox_plugins::registry::{Plugins, Search};
@@ -48,6 +49,29 @@ pub struct Inputs {
     /// Set a number that a plugin asks for (see 'relobox plugin info'); can be repeated
     #[arg(long, value_name = "NAME=NUMBER", value_parser = input)]
     pub input: Vec<(String, u64)>,
+}
+
+/// The name of standard input as a file.
+pub const STDIN: &str = "/dev/stdin";
+/// The name of standard output as a file.
+pub const STDOUT: &str = "/dev/stdout";
+
+/// Parses the name of a file to read: `-` is standard input.
+#[must_use]
+pub fn input_file() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().map(|path| if path.as_os_str() == "-" { STDIN.into() } else { path })
+}
+
+/// Parses the name of a file to write: `-` is standard output.
+#[must_use]
+pub fn output_file() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().map(|path| if path.as_os_str() == "-" { STDOUT.into() } else { path })
+}
+
+/// Returns whether a file to write is standard output.
+#[must_use]
+pub fn is_stdout(path: Option<&PathBuf>) -> bool {
+    path.is_some_and(|path| path.as_os_str() == STDOUT)
 }
 
 /// Parses a number on the command line: decimal, or hexadecimal after `0x`, with `_` as an optional separator of

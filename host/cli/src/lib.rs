@@ -2,4 +2,5 @@
 #![warn(missing_docs)]
 
 pub mod args;
+pub mod help;
 pub mod output;

@@ -1,22 +1,52 @@
 //! Output: text for people, JSON for programs. Only this file writes to standard output and standard error. It escapes
 //! all text, because names can come from anywhere (see [`relobox_core::text`]).
+//!
+//! A command goes on if its output cannot be written: half of a load is worse than a load that is not reported. But the
+//! process then ends with exit code 2 ([`finish`]).
 
 use clap::error::{ContextKind, ContextValue};
 use relobox_core::error::Error;
 use relobox_core::text::{Escaped, escaped, is_harmless, write_json};
 use serde::Serialize;
 use std::fmt::Display;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{IsTerminal as _, StdoutLock, Write as _};
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+
+/// The first error of standard output.
+static FAILED: Mutex<Option<std::io::Error>> = Mutex::new(None);
+
+/// Writes to standard output, and keeps the first error for [`finish`].
+fn write(text: impl FnOnce(&mut StdoutLock<'_>) -> std::io::Result<()>) {
+    if let Err(error) = text(&mut std::io::stdout().lock()) {
+        FAILED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+}
+
+/// Returns the exit code of the process: `code`, or 2 if standard output could not be written. Then it also says so.
+#[must_use]
+pub fn finish(code: ExitCode) -> ExitCode {
+    write(|out| out.flush());
+    match FAILED.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        None => code,
+        Some(error) => {
+            warning(format_args!("standard output: {error}"));
+            ExitCode::from(2)
+        }
+    }
+}
 
 /// Prints `value` as JSON on standard output.
 pub fn json(value: &impl Serialize) {
-    let mut out = std::io::stdout().lock();
-    let _ = write_json(&mut out, value).map_err(std::io::Error::from).and_then(|()| writeln!(out));
+    write(|out| {
+        write_json(&mut *out, value)?;
+        writeln!(out)
+    });
 }
 
-/// Prints one line of text on standard output. A line break in it is escaped. A closed pipe is ignored.
+/// Prints one line of text on standard output. A line break in it is escaped.
 pub fn line(text: impl Display) {
-    let _ = writeln!(std::io::stdout().lock(), "{}", Escaped(text));
+    write(|out| writeln!(out, "{}", Escaped(text)));
 }
 
 /// Prints text of several lines, such as a table. The caller has escaped line breaks in names (see [`cell`]).
@@ -27,16 +57,15 @@ pub fn lines(text: impl Display) {
 /// Prints cells, separated by tabs.
 pub fn row(cells: &[&dyn Display]) {
     let cells: Vec<_> = cells.iter().map(|cell| Escaped(cell).to_string()).collect();
-    let _ = writeln!(std::io::stdout().lock(), "{}", cells.join("\t"));
+    write(|out| writeln!(out, "{}", cells.join("\t")));
 }
 
 /// Prints a line in a colour or weight if standard output is a terminal. `code` is a parameter of ECMA-48's SGR.
 pub fn styled(code: u8, text: impl Display) {
-    let mut out = std::io::stdout().lock();
-    let _ = match out.is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+    write(|out| match out.is_terminal() && std::env::var_os("NO_COLOR").is_none() {
         true => writeln!(out, "\x1b[{code}m{}\x1b[0m", Escaped(text)),
         false => writeln!(out, "{}", Escaped(text)),
-    };
+    });
 }
 
 /// Escapes the text of a cell in a table.
@@ -128,10 +157,11 @@ pub fn usage(mut error: clap::Error) {
         true => printed(&text.ansi().to_string()),
         false => printed(&text.to_string()),
     };
-    let _ = match error.use_stderr() {
-        true => write!(std::io::stderr().lock(), "{}", text(std::io::stderr().is_terminal())),
-        false => write!(std::io::stdout().lock(), "{}", text(std::io::stdout().is_terminal())),
-    };
+    if error.use_stderr() {
+        let _ = write!(std::io::stderr().lock(), "{}", text(std::io::stderr().is_terminal()));
+    } else {
+        write(|out| write!(out, "{}", text(out.is_terminal())));
+    }
 }
 
 fn escaped_context(kind: ContextKind, value: ContextValue) -> ContextValue {

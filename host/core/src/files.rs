@@ -13,6 +13,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl, fstatfs, makedev};
 use std::ffi::OsStr;
 use std::fs::{File, FileType, Metadata};
 use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -258,6 +259,11 @@ pub fn is_temporary(name: &str) -> bool {
 
 /// Opens `path` if it must be written to directly.
 fn stream(path: &Path) -> Result<Option<File>> {
+    if path == Path::new("/dev/stdout") {
+        // Opening a pipe anew would wait for a reader, and a file would be written from its start.
+        let own = std::io::stdout().as_fd().try_clone_to_owned().map_err(Error::io(path))?;
+        return Ok(Some(own.into()));
+    }
     let meta = match std::fs::symlink_metadata(path) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         meta => meta.map_err(Error::io(path))?,

@@ -6,9 +6,12 @@ use relobox_fuzz::command::{FuzzArgs, run};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    output::finish(main_command())
+}
+
+fn main_command() -> ExitCode {
     let args = match FuzzArgs::try_parse() {
         Ok(args) => args,
-        // A closed pipe ends the output, not in a panic.
         Err(error) => {
             let code = if error.use_stderr() { 2 } else { 0 };
             output::usage(error);

@@ -41,6 +41,12 @@ impl LoadCall {
             Ok(()) => {
                 Ok(Loaded { returned: log.returned(&name).unwrap_or(0), unknown_args: log.unknown_parameters(&name) })
             }
+            // Init may return this errno, too.
+            Err(Errno::NOSYS) if !finalized && !has_finit_module() => Err(KernelError::NotAllowed(
+                "the system call finit_module does not exist here: this kernel is older than Linux 3.8 or built without \
+                 CONFIG_MODULES, or a filter of system calls refused it"
+                    .into(),
+            )),
             Err(error) => {
                 let attempt = Attempt { name: &name, args: &args, packed, finalized };
                 Err(errno::of_load(error, attempt, &log, &System::default()))
@@ -52,6 +58,12 @@ impl LoadCall {
     pub(crate) fn succeeded(&self) -> bool {
         self.result.is_ok()
     }
+}
+
+/// Returns whether finit_module(2) exists: the kernel refuses /dev/null with another error.
+fn has_finit_module() -> bool {
+    let Ok(null) = std::fs::File::open("/dev/null") else { return true };
+    rustix::system::finit_module(&null, c"", 0) != Err(Errno::NOSYS)
 }
 
 /// Calls delete_module(2), without waiting for users.

@@ -81,10 +81,13 @@ fn alone(args: &[OsString]) -> Option<Command> {
 }
 
 fn main() -> ExitCode {
+    output::finish(run())
+}
+
+fn run() -> ExitCode {
     let args = command_line(std::env::args_os().collect());
     let cli = match alone(&args).map_or_else(|| Cli::try_parse_from(&args), |command| Ok(Cli { command })) {
         Ok(cli) => cli,
-        // A closed pipe ends the output without a panic.
         Err(error) => {
             let code = if error.use_stderr() { 2 } else { 0 };
             output::usage(error);

@@ -139,7 +139,7 @@ impl Pins {
     pub fn from_environment(privileged: bool, given: Option<&Path>) -> Result<Self> {
         let own = rustix::process::geteuid().as_raw();
         if let Some(path) = given {
-            let missing = || Error::io(path)(ErrorKind::NotFound.into());
+            let missing = || Error::io(path)(rustix::io::Errno::NOENT.into());
             return Self::read(path, &[0, own])?.ok_or_else(missing);
         }
         let system = Path::new(SYSTEM);

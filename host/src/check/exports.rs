@@ -21,6 +21,8 @@ use std::sync::Arc;
 /// What other modules need to know of a module: its kernel and its exports.
 pub(super) struct Header {
     pub(super) machine: MachineId,
+    /// ELF's e_flags.
+    pub(super) flags: u32,
     /// The first word of its vermagic.
     pub(super) release: Option<String>,
     /// The module's own name, or otherwise that of its file.
@@ -46,7 +48,7 @@ pub(super) fn header(guests: &Guests, path: &Path) -> Result<Header> {
     let p = records.parsed;
     let machine = MachineId { machine: p.machine, class: p.class, order: p.order };
     let release = records.release().map(decoded);
-    Ok(Header { machine, release, owner, exports })
+    Ok(Header { machine, flags: p.elf_flags, release, owner, exports })
 }
 
 /// The symbols that the modules of a kernel can use: `kernel`'s, and the exports of `modules`. Also returns the problems

@@ -37,6 +37,8 @@ pub struct Kernel {
     pub release: Option<String>,
     /// The machine of its modules.
     pub machine: MachineId,
+    /// ELF's e_flags of its first module.
+    pub flags: u32,
     /// The tree: a directory like /lib/modules/VERSION.
     pub tree: Option<PathBuf>,
     /// The directories on the command line that are no trees and contain modules of this kernel.
@@ -63,7 +65,8 @@ pub(super) fn group(found: &Found, headers: &[Option<&Header>]) -> (Vec<Kernel>,
         let release = most_frequent(files.iter().filter_map(|(_, release)| *release)).or_else(|| name_of(tree));
         files.iter().for_each(|(at, _)| of[*at] = Some(kernels.len()));
         let (tree, first) = (Some(tree.clone()), found.modules[files[0].0].path.clone());
-        kernels.push(Kernel { release, machine, tree, directories: Vec::new(), first, modules: files.len() });
+        let flags = headers[files[0].0].map_or(0, |header| header.flags);
+        kernels.push(Kernel { release, machine, flags, tree, directories: Vec::new(), first, modules: files.len() });
     }
     let trees = kernels.len();
     let mut others: BTreeMap<(Option<&str>, MachineId), usize> = BTreeMap::new();
@@ -76,7 +79,8 @@ pub(super) fn group(found: &Found, headers: &[Option<&Header>]) -> (Vec<Kernel>,
         let kernel = joined.unwrap_or_else(|| {
             *others.entry((release, header.machine)).or_insert_with(|| {
                 let (release, machine, first) = (release.map(ToOwned::to_owned), header.machine, file.path.clone());
-                kernels.push(Kernel { release, machine, tree: None, directories: Vec::new(), first, modules: 0 });
+                let (tree, directories, flags) = (None, Vec::new(), header.flags);
+                kernels.push(Kernel { release, machine, flags, tree, directories, first, modules: 0 });
                 kernels.len() - 1
             })
         });

@@ -1,12 +1,16 @@
 //! The guests of a command, which run in this process.
 
 use super::output;
-use relobox::Result;
 use relobox::cache::Cache;
+use relobox::files::{self, Kind};
 use relobox::guests::Guests;
+use relobox::open::Source;
 use relobox::registry::Plugins;
 use relobox::sandbox::Sandbox;
+use relobox::{Result, limits};
 pub(crate) use relobox_cli::args::Common;
+use relobox_cli::args::STDIN;
+use std::path::Path;
 
 /// Makes the guests, with the cache of compiled code.
 pub(crate) fn guests(common: &Common) -> Result<Guests> {
@@ -20,4 +24,12 @@ pub(crate) fn guests_of(plugins: Plugins) -> Result<Guests> {
         output::warning(format_args!("{error}; its machines are unknown, so it is not used"));
     }
     Ok(guests)
+}
+
+/// Opens a module. Standard input may be a pipe.
+pub(crate) fn source(path: &Path) -> Result<Source> {
+    match path.as_os_str() == STDIN {
+        true => Ok(Source::Bytes(files::read(path, Kind::Pipe, limits::FILE)?)),
+        false => Source::open(path),
+    }
 }

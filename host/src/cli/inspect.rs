@@ -6,10 +6,10 @@ use clap::Args;
 use relobox::Result;
 use relobox::guests::{Guests, Plugin};
 use relobox::link::load;
-use relobox::open::Source;
 use relobox::records::Records;
 use relobox::text::{decoded, hex};
 use relobox_abi::{export_flag, order, section_flag, symbol_flag};
+use relobox_cli::args::input_file;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,7 +22,8 @@ use std::process::ExitCode;
   relobox inspect xfs.ko.xz --json | jq '.relocations'
   relobox inspect hello.o")]
 pub(crate) struct InspectArgs {
-    /// The module (.ko, .ko.gz, .ko.xz or .ko.zst), or a relocatable object
+    /// The module (.ko, .ko.gz, .ko.xz or .ko.zst), or a relocatable object; - is standard input
+    #[arg(value_parser = input_file())]
     module: PathBuf,
     #[command(flatten)]
     pub(crate) common: Common,
@@ -30,7 +31,7 @@ pub(crate) struct InspectArgs {
 
 pub(crate) fn run(args: InspectArgs) -> Result<ExitCode> {
     let guests = common::guests(&args.common)?;
-    let module = load(&guests, &args.module.display().to_string(), Source::open(&args.module)?)?;
+    let module = load(&guests, &args.module.display().to_string(), common::source(&args.module)?)?;
     let report = InspectReport::of(&guests, &module.records())?;
     if args.common.json {
         output::json(&report)

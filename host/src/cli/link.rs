@@ -3,23 +3,24 @@
 use super::common::{self, Common};
 use super::output;
 use clap::Args;
-use relobox::areas::ABSENT;
+use relobox::areas::{ABSENT, PAGE};
 use relobox::cross_check::{link_both, machine_of, must_link};
 use relobox::files::{self, Kind};
 use relobox::guests::{Guests, Plugin};
 use relobox::layout::Layout;
 use relobox::link::{Linked, Prepared, load, plugin_of, prepare_by};
 use relobox::needs::Needs;
-use relobox::open::{Source, unpacked};
+use relobox::open::unpacked;
 use relobox::records::Records;
 use relobox::registry::Plugins;
 use relobox::resolve::Sources;
+use relobox::section_map::SectionMap;
 use relobox::symbol_search::{self, Found, Wanted};
 use relobox::symbols::{NameFilter, Symbols};
 use relobox::text::hex;
 use relobox::{Diagnostic, Error, Result, limits};
 use relobox_abi::symbol_flag;
-use relobox_cli::args::{Inputs, address};
+use relobox_cli::args::{Inputs, STDIN, address, input_file, is_stdout, output_file};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -37,18 +38,22 @@ Examples:
   relobox link xfs.ko --symbols System.map -o xfs.elf
   relobox link hello.o --symbols kallsyms --base 0xffffffffc0400000
   relobox link xfs.ko.zst --symbols /proc/kallsyms --sections /sys/module/xfs/sections -o xfs.elf
+  relobox link xfs.ko --map xfs.svg
+  relobox link xfs.ko --map -
+  xz -dc xfs.ko.xz | relobox link - -o - > xfs.elf
   relobox link xfs.ko --symbols System.map --cross-check ./other/x86_64.wasm
   gdb vmlinux -ex 'add-symbol-file xfs.elf'"
 )]
 pub(crate) struct LinkArgs {
-    /// The module (.ko, .ko.gz, .ko.xz or .ko.zst), or a relocatable object
+    /// The module (.ko, .ko.gz, .ko.xz or .ko.zst), or a relocatable object; - is standard input
+    #[arg(value_parser = input_file())]
     module: PathBuf,
     /// Read symbols from FILE: System.map, /proc/kallsyms or Module.symvers, also compressed, or the output of 'relobox
     /// state export'; can be repeated [default: those of the kernel that the module was compiled for]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = input_file())]
     symbols: Vec<PathBuf>,
     /// Read addresses of sections: lines of 'NAME ADDRESS', or a directory like /sys/module/NAME/sections
-    #[arg(long, value_name = "FILE|DIR")]
+    #[arg(long, value_name = "FILE|DIR", value_parser = input_file())]
     sections: Option<PathBuf>,
     /// Place sections that --sections does not name at ADDR [default: where Linux puts modules]
     #[arg(long, value_name = "ADDR", value_parser = address)]
@@ -58,15 +63,55 @@ pub(crate) struct LinkArgs {
     /// Also link with this plugin (a name, a digest or a file) at the same addresses, and fail if the results differ
     #[arg(long, value_name = "PLUGIN")]
     cross_check: Option<String>,
-    /// Write the linked ELF file to OUT.elf
-    #[arg(short, long, value_name = "OUT.elf")]
+    /// Write the linked ELF file to OUT.elf; - is standard output, and the text then goes to standard error
+    #[arg(short, long, value_name = "OUT.elf", value_parser = output_file())]
     output: Option<PathBuf>,
+    /// Draw the sections by address, with permissions, pages and relocations, into this SVG file; - prints them as text
+    #[arg(long, value_name = "FILE.svg")]
+    map: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) common: Common,
 }
 
+/// Refuses options that would print two things on standard output, or read standard input twice.
+fn check_streams(args: &LinkArgs) -> Result<()> {
+    let text_map = args.map.as_ref().is_some_and(|map| map.as_os_str() == "-");
+    let printed = [is_stdout(args.output.as_ref()), text_map || is_stdout(args.map.as_ref()), args.common.json];
+    if printed.iter().filter(|printed| **printed).count() > 1 {
+        return Err(Error::Usage("two of '-o -', '--map -' and --json would print on standard output".into()));
+    }
+    let inputs = std::iter::once(&args.module).chain(&args.symbols).chain(&args.sections);
+    if inputs.filter(|input| input.as_os_str() == STDIN).count() > 1 {
+        return Err(Error::Usage("only one file can be read from standard input".into()));
+    }
+    if args.module.as_os_str() == STDIN && args.cross_check.is_some() {
+        return Err(Error::Usage("--cross-check reads the module twice, which standard input does not allow".into()));
+    }
+    Ok(())
+}
+
+/// Refuses a base at which the module would not be where it says, or cannot be.
+fn check_base(prepared: &Prepared, base: u64) -> Result<()> {
+    let refused = |why: String| Err(Error::Usage(format!("--base {base:#x}: {why}")));
+    let areas = &prepared.measured.areas;
+    let align = areas.iter().map(|area| area.align).max().unwrap_or(1);
+    let size: u128 = areas.iter().map(|area| u128::from(area.size).next_multiple_of(PAGE.max(area.align).into())).sum();
+    let end = if prepared.machine.class == 32 { 1 << 32 } else { 1_u128 << 64 };
+    match () {
+        () if base < PAGE => refused(format!("too small: nothing is ever in the first page ({PAGE:#x} bytes)")),
+        () if !base.is_multiple_of(align) => {
+            refused(format!("not a multiple of {align:#x}, the largest alignment of the module's sections"))
+        }
+        () if u128::from(base) + size > end => {
+            refused(format!("too large: the module needs {size:#x} bytes, and the address space ends at {end:#x}"))
+        }
+        () => Ok(()),
+    }
+}
+
 pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
-    if let Some(output) = &args.output {
+    check_streams(&args)?;
+    for output in args.output.iter().chain(args.map.iter().filter(|map| map.as_os_str() != "-")) {
         let inputs = std::iter::once(&args.module).chain(&args.symbols).chain(&args.sections).chain(&args.common.pins);
         files::apart(output, inputs.map(PathBuf::as_path))?;
     }
@@ -76,7 +121,7 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
     }
     let guests = common::guests_of(plugins.clone())?;
     let name = args.module.display().to_string();
-    let load_module = || load(&guests, &name, Source::open(&args.module)?);
+    let load_module = || load(&guests, &name, common::source(&args.module)?);
     let module = load_module()?;
     let second = args.cross_check.as_ref().map(|named| second(&guests, &mut plugins, named)).transpose()?;
     if let (Some(second), Some(named)) = (&second, &args.cross_check) {
@@ -104,7 +149,10 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
             given.extend(per_cpu_base(&records, symbols, &owner, &given));
             prepared.measured.at_sections(&records, &given, base)
         }
-        None => Ok(prepared.measured.at(base.unwrap_or(prepared.machine.base))),
+        None => {
+            args.base.map_or(Ok(()), |base| check_base(prepared, base))?;
+            Ok(prepared.measured.at(base.unwrap_or(prepared.machine.base)))
+        }
     };
     let mut linked = match &second {
         None => {
@@ -142,14 +190,24 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
     if let Some(path) = &args.output {
         files::replace(path, files::PUBLIC, |file| linked.emit_to(relobox_abi::emit::LINKED, path, file))?;
     }
-    if args.common.json {
-        output::json(&report)
-    } else {
-        report.print()
+    let print: fn(String) = if is_stdout(args.output.as_ref()) { output::warning } else { output::line };
+    match &args.map {
+        Some(map) if map.as_os_str() == "-" => SectionMap::of(&linked).text().into_iter().for_each(print),
+        Some(map) => {
+            files::write(map, files::PUBLIC, SectionMap::of(&linked).svg().as_bytes())?;
+            if !is_stdout(Some(map)) {
+                print_report(&args, &report, print);
+            }
+        }
+        None => print_report(&args, &report, print),
     }
     // The process ends here. Freeing the guests' memory page by page would only take time.
     std::mem::forget(linked);
     Ok(ExitCode::SUCCESS)
+}
+
+fn print_report(args: &LinkArgs, report: &LinkReport, print: fn(String)) {
+    if args.common.json { output::json(report) } else { report.print(print) }
 }
 
 /// The plugin for the cross-check.
@@ -336,10 +394,10 @@ impl LinkReport {
         }
     }
 
-    fn print(&self) {
+    fn print(&self, print: fn(String)) {
         for s in &self.sections {
             let made = if s.synthetic { "  (made by the plugin)" } else { "" };
-            output::line(format_args!("{:#018x} {:>9}  {}{made}", s.address, s.size, s.name));
+            print(format!("{:#018x} {:>9}  {}{made}", s.address, s.size, s.name));
         }
         let output = self.output.as_ref().map_or(String::new(), |path| format!(" -> {}", path.display()));
         let (n, plugin) = (self.relocations, &self.plugin);
@@ -347,8 +405,8 @@ impl LinkReport {
         let agrees =
             self.cross_check.as_ref().map_or(String::new(), |c| format!(", and by {} ({}) alike", c.plugin, c.origin));
         for file in &self.symbols {
-            output::line(format_args!("symbols from {}", file.display()));
+            print(format!("symbols from {}", file.display()));
         }
-        output::line(format_args!("{}: {n} relocations done by plugin {plugin}{pinned}{agrees}{output}", self.module));
+        print(format!("{}: {n} relocations done by plugin {plugin}{pinned}{agrees}{output}", self.module));
     }
 }

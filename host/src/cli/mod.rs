@@ -13,8 +13,9 @@ mod plugin;
 mod sim;
 mod table;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{FromArgMatches as _, Parser, Subcommand};
 use kernel::KernelArgs;
+use relobox_cli::help;
 pub(crate) use relobox_cli::output;
 use relobox_kmod::{call, insmod, modprobe, state};
 use std::process::ExitCode;
@@ -81,9 +82,9 @@ pub(crate) fn main() -> ExitCode {
     if let Some(code) = sim::serve_if_asked().or_else(linking::serve_if_asked) {
         return code;
     }
-    let command = match Cli::try_parse() {
+    let parsed = help::command::<Cli>().try_get_matches().and_then(|m| Cli::from_arg_matches(&m));
+    let command = match parsed {
         Ok(cli) => cli.command,
-        // A closed pipe ends the output without a panic.
         Err(error) => {
             let code = if error.use_stderr() { 2 } else { 0 };
             output::usage(error);
@@ -111,8 +112,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Dmesg(args) => (Some(args.json), sim::dmesg(args)),
         Command::Sim(args) => (None, sim::run(args)),
         Command::Demo(args) => (None, demo::run(args)),
-        Command::Man(args) => (None, manual::man(args, Cli::command())),
-        Command::Completions(args) => (None, manual::completions(args, Cli::command())),
+        Command::Man(args) => (None, manual::man(args, help::command::<Cli>())),
+        Command::Completions(args) => (None, manual::completions(args, help::command::<Cli>())),
     };
     match result {
         Ok(code) => code,

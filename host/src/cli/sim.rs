@@ -59,7 +59,7 @@ impl Socket {
 pub(crate) fn connect(socket: &Socket) -> Result<Sim> {
     let path = socket.path();
     // The failure names the socket.
-    let hint = "start a kernel with 'relobox sim start' or 'relobox insmod'";
+    let hint = "start a simulated kernel with 'relobox sim start'";
     Sim::connect(&path).map_err(|failure| Error::Usage(format!("{failure}; {hint}")))
 }
 

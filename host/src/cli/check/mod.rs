@@ -1,5 +1,6 @@
 //! `relobox check`: tests whether all modules of a tree can be linked.
 
+mod html;
 mod report;
 mod symbols;
 mod text;
@@ -9,11 +10,13 @@ use super::link::{CrossCheck, second};
 use super::output;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use relobox::check::{Survey, find};
+use relobox::check::{Kernel, MachineId, Survey, find};
+use relobox::guests::Guests;
 use relobox::parallel;
-use relobox::{Error, Result};
-use relobox_cli::args::Inputs;
+use relobox::{Error, Result, files};
+use relobox_cli::args::{Inputs, input_file, is_stdout, output_file};
 use report::{Compared, Report};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -38,6 +41,7 @@ Examples:
   relobox check /lib/modules/6.1.0-56-amd64
   relobox check build/ --symbols build/Module.symvers --jobs 4
   relobox check a.ko b.ko --json
+  relobox check /lib/modules/6.1.0-56-amd64 --html check.html
   relobox check arm64-root/lib/modules amd64-root/lib/modules
   relobox check /lib/modules --symbols 6.1.0-56-amd64=Module.symvers
   relobox check /lib/modules/6.1.0-56-amd64 --cross-check ./other/x86_64.wasm"
@@ -48,7 +52,7 @@ pub(crate) struct CheckArgs {
     paths: Vec<PathBuf>,
     /// Read symbols from FILE: System.map, /proc/kallsyms or Module.symvers, also compressed; can be repeated. If there
     /// are modules of several kernels, FILE is for the one that its path names, or for RELEASE [default: searched]
-    #[arg(long, value_name = "[RELEASE=]FILE")]
+    #[arg(long, value_name = "[RELEASE=]FILE", value_parser = input_file())]
     symbols: Vec<PathBuf>,
     /// Do not search symbols: assume that the kernel has each symbol that no module exports
     #[arg(long, conflicts_with = "symbols")]
@@ -66,11 +70,20 @@ pub(crate) struct CheckArgs {
     /// the other directories in the root directory of the tree]
     #[arg(long, value_name = "DIR")]
     depmod_config: Vec<PathBuf>,
+    /// Also write the result as one HTML page, which can be searched; - is standard output, instead of the text
+    #[arg(long, value_name = "FILE", value_parser = output_file())]
+    html: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) common: Common,
 }
 
 pub(crate) fn run(args: CheckArgs) -> Result<ExitCode> {
+    let html_on_stdout = is_stdout(args.html.as_ref());
+    if args.common.json && html_on_stdout {
+        return Err(Error::Usage("--json and '--html -' would both print on standard output".into()));
+    }
+    let inputs = args.paths.iter().chain(&args.symbols).map(PathBuf::as_path);
+    args.html.as_ref().map_or(Ok(()), |html| files::apart(html, inputs))?;
     let mut plugins = args.common.plugins(false)?;
     let guests = common::guests_of(plugins.clone())?;
     let mut found = find(&args.paths, &args.depmod_config)?;
@@ -82,6 +95,7 @@ pub(crate) fn run(args: CheckArgs) -> Result<ExitCode> {
     let jobs = args.jobs.map_or(default, usize::from);
     let bar = progress(found.modules.len(), args.common.json);
     let survey = Survey::read(&guests, &found, jobs, &|| bar.inc(1));
+    check_inputs(&guests, survey.kernels(), &args.inputs)?;
     let mut warnings = Vec::new();
     let mut files = symbols::choose(survey.kernels(), &args.symbols, !args.no_symbols, &mut warnings)?;
     let kernel_symbols = files.iter_mut().map(|files| symbols::read(&guests, files, &mut warnings));
@@ -102,12 +116,34 @@ pub(crate) fn run(args: CheckArgs) -> Result<ExitCode> {
     }
     let code = outcomes.iter().filter_map(|o| o.result.as_ref().err()).map(Error::exit_code).max().unwrap_or(0);
     let report = Report::of(&found, &kernels, &files, &outcomes, compared);
-    if args.common.json {
-        output::json(&report)
-    } else {
-        text::print(&found, &outcomes, &report)
+    if let Some(path) = &args.html {
+        files::write(path, files::PUBLIC, html::page(&found, &outcomes, &report).as_bytes())?;
+    }
+    match args.common.json {
+        true => output::json(&report),
+        false if html_on_stdout => {}
+        false => text::print(&found, &outcomes, &report),
     }
     Ok(ExitCode::from(code))
+}
+
+/// Refuses inputs that no plugin of the kernels reads.
+fn check_inputs(guests: &Guests, kernels: &[Kernel], given: &Inputs) -> Result<()> {
+    let mut known = BTreeSet::new();
+    for kernel in kernels {
+        let MachineId { machine, class, order } = kernel.machine;
+        for (plugin, _) in guests.plugins_for(machine, class, order, kernel.flags)? {
+            known.extend(plugin.about.inputs.iter().map(|(name, _)| name.clone()));
+        }
+    }
+    match given.input.iter().find(|(name, _)| !known.contains(name)) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let known = Vec::from_iter(known).join(", ");
+            let known = if known.is_empty() { "none" } else { &known };
+            Err(Error::Usage(format!("input {name}: no plugin for these modules reads it; they read {known}")))
+        }
+    }
 }
 
 /// The progress bar, with two steps for each module. With `--json`, nothing is drawn.

@@ -181,7 +181,7 @@ struct LinkJson<'a> {
 pub(super) struct ModuleFailure<'a> {
     pub(super) module: &'a Path,
     #[serde(skip_serializing_if = "Option::is_none")]
-    kernel: Option<usize>,
+    pub(super) kernel: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     base: Option<u64>,
     pub(super) exit_code: u8,

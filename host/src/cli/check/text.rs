@@ -28,12 +28,15 @@ impl Row {
         }
     }
 
-    /// The numbers. The rejected modules come first, because a narrow terminal has only the first columns.
-    fn cells(&self, name: &str) -> Vec<String> {
+    /// The cells. A narrow terminal shows only the first of them.
+    pub(super) fn cells(&self, name: &str) -> Vec<String> {
         let numbers = [self.modules, self.linked, self.modules - self.linked, self.relocations, self.synthetic];
         std::iter::once(output::cell(name)).chain(numbers.map(grouped)).collect()
     }
 }
+
+/// The header of the table.
+pub(super) const HEADER: [&str; 6] = ["where", "modules", "linked", "rejected", "relocations", "bytes made"];
 
 /// A number with separators: `1,407,153`.
 pub(super) fn grouped(number: usize) -> String {
@@ -43,6 +46,11 @@ pub(super) fn grouped(number: usize) -> String {
 /// `1 module`, `1,407 modules`.
 pub(super) fn counted(number: usize, what: &str) -> String {
     format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// `1 module links`, `1,407 modules link`.
+pub(super) fn linked(number: usize) -> String {
+    format!("{} link{}", counted(number, "module"), if number == 1 { "s" } else { "" })
 }
 
 /// The row of a module: the directory below `kernel/`, or the module's own directory.
@@ -163,10 +171,15 @@ pub(super) fn print(found: &Found, outcomes: &[Outcome], report: &Report<'_>) {
         output::line(compared_line(compared));
     }
     let rejected = grouped(report.rejected);
-    output::line(format_args!("{} link, {rejected} rejected", counted(report.linked, "module")));
+    output::line(format_args!("{}, {rejected} rejected", linked(report.linked)));
 }
 
 fn print_rows(rows: &BTreeMap<String, Row>) {
+    table::print(&HEADER, &cells(rows));
+}
+
+/// The cells of all rows, and of their sum.
+pub(super) fn cells(rows: &BTreeMap<String, Row>) -> Vec<Vec<String>> {
     let mut total = Row::default();
     for row in rows.values() {
         total.modules += row.modules;
@@ -178,5 +191,5 @@ fn print_rows(rows: &BTreeMap<String, Row>) {
     if rows.len() > 1 {
         cells.push(total.cells("all"));
     }
-    table::print(&["where", "modules", "linked", "rejected", "relocations", "bytes made"], cells);
+    cells
 }

@@ -152,6 +152,10 @@ pub(super) fn run(arch: &str, as_markdown: bool, picture: Option<&Path>, common:
     }
     if let Some(path) = picture {
         relobox::files::write(path, relobox::files::PUBLIC, svg(&plugin.about).as_bytes())?;
+        // The picture is all that is on standard output then.
+        if path == Path::new(relobox_cli::args::STDOUT) {
+            return Ok(ExitCode::SUCCESS);
+        }
     }
     let rows: Vec<_> = plugin.about.rows.iter().map(|row| RowReport::of(row, &plugin.about)).collect();
     if common.json {

@@ -1,8 +1,7 @@
 //! `relobox plugin list`: lists the plugins.
 
 use crate::cli::common::{self, Common};
-use crate::cli::output;
-use comfy_table::{CellAlignment, Table, presets};
+use crate::cli::{output, table};
 use relobox::Result;
 use relobox::guests::{Guests, Plugin};
 use relobox::plugin_file::Origin;
@@ -142,21 +141,9 @@ pub(super) fn run(common: &Common) -> Result<ExitCode> {
 }
 
 fn print(listed: &[(Listed, &std::sync::Arc<Plugin>)]) {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
-    table.set_header(["name", "machine", "class", "order", "types", "ABI", "SHA-256", "pinned", "from"]);
-    for (row, plugin) in listed {
-        table.add_row(row.cells(plugin));
-    }
-    for (i, column) in table.column_iter_mut().enumerate() {
-        if matches!(i, 1 | 2 | 4 | 5) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    for line in table.to_string().lines() {
-        // The table puts a space before every line.
-        output::line(line.strip_prefix(' ').unwrap_or(line).trim_end());
-    }
+    let header = ["name", "machine", "class", "order", "types", "ABI", "SHA-256", "pinned", "from"];
+    let cells: Vec<Vec<String>> = listed.iter().map(|(row, plugin)| row.cells(plugin).into()).collect();
+    table::plain(&header, &cells, |column| matches!(column, 1 | 2 | 4 | 5));
     for (row, _) in listed.iter().filter(|(row, _)| !row.conflicts_with.is_empty()) {
         let others: Vec<_> = row.conflicts_with.iter().map(|digest| format!("{}…", &digest[..16])).collect();
         output::warning(format_args!(

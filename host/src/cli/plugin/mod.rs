@@ -10,6 +10,7 @@ mod test;
 use super::common::Common;
 use clap::{Args, Subcommand};
 use relobox::Result;
+use relobox_cli::args::output_file;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -44,8 +45,8 @@ enum Verb {
         /// Print the table as Markdown, as in docs/relocation-support.md
         #[arg(long, conflicts_with = "json")]
         markdown: bool,
-        /// Also draw where the bits of each value go, into this SVG file
-        #[arg(long, value_name = "FILE")]
+        /// Also draw where the bits of each value go, into this SVG file; - is standard output
+        #[arg(long, value_name = "FILE", value_parser = output_file())]
         svg: Option<PathBuf>,
         #[command(flatten)]
         common: Common,

@@ -1,9 +1,8 @@
 //! `relobox plugin pin` and `relobox plugin compile`: the trusted plugins, and their compiled code.
 
 use crate::cli::common::Common;
-use crate::cli::{linking, output};
+use crate::cli::{linking, output, table};
 use clap::Args;
-use comfy_table::{Table, presets};
 use relobox::built_in;
 use relobox::pins::{Pin, Pins, digest};
 use relobox::plugin_file::Origin;
@@ -216,14 +215,10 @@ fn show(args: &PinArgs, path: &PathBuf, pins: &[&Pin]) {
     if args.common.json {
         return output::json(&PinsJson { file: path, pins: pins.iter().map(|pin| PinJson::of(pin)).collect() });
     }
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
-    table.set_header(["name", "SHA-256", "machines", "comment"]);
-    for pin in pins {
+    let cells = |pin: &&Pin| {
         let [name, machines, comment] = [&pin.name, &pin.machines, &pin.comment].map(|text| output::cell(text));
-        table.add_row([name, hex(&pin.digest), machines, comment]);
-    }
-    for line in table.to_string().lines() {
-        output::line(line.trim());
-    }
+        vec![name, hex(&pin.digest), machines, comment]
+    };
+    let rows: Vec<_> = pins.iter().map(cells).collect();
+    table::plain(&["name", "SHA-256", "machines", "comment"], &rows, |_| false);
 }

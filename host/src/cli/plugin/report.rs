@@ -1,7 +1,6 @@
 //! The report of `relobox plugin test`, as text and as JSON.
 
-use crate::cli::output;
-use comfy_table::{CellAlignment, Table, presets};
+use crate::cli::{output, table};
 use relobox::Result;
 use relobox::description::PluginRow;
 use relobox::kit::{ConformanceReport, Group, PluginDiagnostic, PluginUnderTest, Reproducer, RowCoverage};
@@ -129,9 +128,7 @@ impl TestReport {
             "{} ({}, SHA-256 {digest}…): ABI {}, addends {forms}",
             self.plugin, self.origin, self.abi
         ));
-        let mut table = Table::new();
-        table.load_preset(presets::NOTHING);
-        table.set_header(["", "checks", "cases", "failed", "not applicable"]);
+        let mut rows = Vec::new();
         for group in Group::ALL {
             let checks: Vec<_> = self.checks.iter().filter(|check| check.group == group).collect();
             if checks.is_empty() {
@@ -140,7 +137,7 @@ impl TestReport {
             let count = |result| checks.iter().filter(|check| check.result == result).count();
             let cases: usize = checks.iter().map(|check| check.cases).sum();
             let (failed, idle) = (count("failed"), count("not-applicable"));
-            table.add_row([
+            rows.push(vec![
                 group.as_str().to_owned(),
                 checks.len().to_string(),
                 cases.to_string(),
@@ -148,12 +145,7 @@ impl TestReport {
                 idle.to_string(),
             ]);
         }
-        for column in 1..5 {
-            if let Some(column) = table.column_mut(column) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        table.to_string().lines().for_each(|line| output::line(line.trim_end()));
+        table::plain(&["", "checks", "cases", "failed", "not applicable"], &rows, |column| column != 0);
         self.print_gaps();
         for check in self.checks.iter().filter(|check| check.failed != 0) {
             let (group, name) = (check.group.as_str(), &check.name);

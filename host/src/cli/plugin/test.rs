@@ -10,6 +10,7 @@ use relobox::kit::agree::check_same_machine;
 use relobox::kit::oracle::{OracleContext, check_expected};
 use relobox::kit::{Check, Group, PluginUnderTest, Reproducer, Selection, TestCase, junit, run_checks};
 use relobox::{Error, Result, limits};
+use relobox_cli::args::{input_file, is_stdout, output_file};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -46,8 +47,8 @@ pub(crate) struct TestArgs {
     /// Write a minimised test case of each failure here
     #[arg(long, value_name = "DIR", default_value = "relobox-failures")]
     failures: PathBuf,
-    /// Write a report as JUnit XML
-    #[arg(long, value_name = "FILE")]
+    /// Write a report as JUnit XML; - is standard output, instead of the text
+    #[arg(long, value_name = "FILE", value_parser = output_file())]
     junit: Option<PathBuf>,
     /// Run only checks whose GROUP/NAME contains this text
     #[arg(long, value_name = "TEXT")]
@@ -55,14 +56,17 @@ pub(crate) struct TestArgs {
     /// List the checks without running them
     #[arg(long)]
     list: bool,
-    /// Check a single test case again
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "record", "vectors", "junit"])]
+    /// Check a single test case again; - is standard input
+    #[arg(long, value_name = "FILE", value_parser = input_file(), conflicts_with_all = ["list", "record", "vectors", "junit"])]
     replay: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) common: Common,
 }
 
 pub(super) fn run(args: TestArgs) -> Result<ExitCode> {
+    if args.common.json && is_stdout(args.junit.as_ref()) {
+        return Err(Error::Usage("--json and --junit - both print on standard output".into()));
+    }
     let (plugin, against) = plugins(&args)?;
     if let (Some(against), Some(named)) = (&against, &args.against) {
         check_same_machine(&plugin, against, named)?;
@@ -122,7 +126,7 @@ pub(super) fn run(args: TestArgs) -> Result<ExitCode> {
     }
     if args.common.json {
         output::json(&report);
-    } else {
+    } else if !is_stdout(args.junit.as_ref()) {
         report.print();
     }
     Ok(ExitCode::from(u8::from(!all.passed())))
@@ -174,7 +178,7 @@ fn write(dir: &Path, name: &str, text: &str) -> Result<PathBuf> {
 
 /// Reads a test case, up to [`limits::CASE`] bytes. The file may be hostile.
 fn read(path: &Path) -> Result<String> {
-    files::read_text(path, Kind::Regular, limits::CASE as u64)
+    files::read_text(path, Kind::Pipe, limits::CASE as u64)
 }
 
 fn unreadable(path: &Path, error: impl std::fmt::Display) -> Error {
