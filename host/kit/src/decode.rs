@@ -43,8 +43,10 @@ impl<'a> Memory<'a> {
             }
         };
         let own = |i: usize| within(self.module.sections[i].address, contents(i));
-        let made = || self.linked?.made.iter().find_map(|m| within(m.address, &m.contents));
-        own(self.section).or_else(made).or_else(|| (0..self.module.sections.len()).find_map(own))
+        let made = self.linked.and_then(|linked| linked.made.iter().find_map(|m| within(m.address, &m.contents)));
+        let found = own(self.section).or_else(|| (0..self.module.sections.len()).find_map(own));
+        // No loader places a section where the plugin has one.
+        if made.is_some() && found.is_some() { None } else { made.or(found) }
     }
 
     fn section(&self, name: &str) -> Option<u64> {
