@@ -43,10 +43,8 @@ impl<'a> Memory<'a> {
             }
         };
         let own = |i: usize| within(self.module.sections[i].address, contents(i));
-        let made = self.linked.and_then(|linked| linked.made.iter().find_map(|m| within(m.address, &m.contents)));
-        let found = own(self.section).or_else(|| (0..self.module.sections.len()).find_map(own));
-        // No loader places a section where the plugin has one.
-        if made.is_some() && found.is_some() { None } else { made.or(found) }
+        let made = || self.linked?.made.iter().find_map(|m| within(m.address, &m.contents));
+        own(self.section).or_else(made).or_else(|| (0..self.module.sections.len()).find_map(own))
     }
 
     fn section(&self, name: &str) -> Option<u64> {
@@ -94,7 +92,14 @@ impl ReferenceModel<'_> {
         predictions: &[Prediction],
     ) -> Result<Vec<u32>, PluginDiagnostic> {
         let mut checked = Vec::new();
-        if !self.inputs_match(module) || !self.links(module) {
+        // No loader places a section where the plugin has one.
+        let overlap = |a: u64, b: u64, len: usize| module.cut(a.wrapping_sub(b)) < len as u64;
+        let overlaps = linked.made.iter().filter(|m| !m.contents.is_empty()).any(|m| {
+            module.sections.iter().filter(|s| !s.bytes.is_empty()).any(|s| {
+                overlap(m.address, s.address, s.bytes.len()) || overlap(s.address, m.address, m.contents.len())
+            })
+        });
+        if overlaps || !self.inputs_match(module) || !self.links(module) {
             return Ok(checked);
         }
         let mut first = 0;
@@ -214,10 +219,10 @@ impl<'a> DecodedSite<'a> {
         }
     }
 
-    /// Whether another relocation of the section has a field of the same bits.
+    /// Whether another relocation of the section has a field of the same bits, which is read with the same sign.
     fn has_field_of(&self, index: usize) -> bool {
         let kind = self.module.sections[self.section].relocations[index].kind;
-        let of = |row: &PluginRow| (row.row.width, row.row.order, row.slices.clone());
+        let of = |row: &PluginRow| (row.row.width, row.row.order, row.row.rule, row.slices.clone());
         self.model.about().row(kind).is_some_and(|row| of(row) == of(self.row))
     }
 
@@ -277,7 +282,7 @@ impl<'a> DecodedSite<'a> {
             ..Operands::default()
         };
         // An explicit addend may say where parts of the field are.
-        operands.a = (!section.in_place).then_some(r.addend);
+        operands.a = (!section.in_place).then_some(narrow(self.module, r.addend));
         operands.v = match progress.written.get(&r.offset) {
             Some((value, by)) => value.filter(|_| self.has_field_of(*by)),
             None => self.field(before, &operands),
