@@ -343,6 +343,12 @@ pub const CASE: usize = 64 << 20;
 /// ten thousand.
 pub const FUZZ_COUNTERS: usize = 1 << 20;
 
+/// Bytes of a guest's memory that share a mark while it is fuzzed.
+pub const FUZZ_UNIT: usize = 512;
+
+/// Marks of what a fuzzed guest writes: enough for 2 MiB. An instance with more memory is not used again.
+pub const FUZZ_MARKS: usize = 1 << 12;
+
 /// Nesting depth of a formula in a description, which is parsed by recursion. Formulas of the psABIs have two levels.
 pub const FORMULA: usize = 50;
 

@@ -1,22 +1,24 @@
 //! Instruments the Wasm of a guest to count edges. The source of the guest is not needed.
 //!
 //! Every edge of the control flow gets a counter of eight bits, and every comparison gets a byte that records how close
-//! its operands came. Both are in a second memory. The code of the guest cannot access it, because the original was
-//! validated in a sandbox that allows only one memory. So the guest computes the same results as before.
+//! its operands came. What the guest writes is marked, so that its instance can be reset. All of these are in a second
+//! memory. The code of the guest cannot access it, because the original was validated in a sandbox that allows only one
+//! memory. So the guest computes the same results as before.
 //!
 //! The end of a block has no counter, since all edges that lead there are counted.
 
-use relobox_core::error::GuestError;
+use relobox_core::error::{Error, GuestError};
 use relobox_core::limits;
-use relobox_link::sandbox::COUNTERS;
+use relobox_link::sandbox::{COUNTERS, Guest, MUTABLE_GLOBAL, Marks, Sandbox};
 use std::collections::BTreeSet;
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
-    CodeSection, ExportKind, ExportSection, Function, FunctionSection, Instruction, MemArg, MemorySection, MemoryType,
-    Module, TypeSection, ValType,
+    CodeSection, ExportKind, ExportSection, Function, FunctionSection, GlobalSection, Instruction, MemArg,
+    MemorySection, MemoryType, Module, TypeSection, ValType,
 };
 use wasmparser::{
-    ExportSectionReader, FunctionBody, FunctionSectionReader, MemorySectionReader, Operator, Parser, TypeSectionReader,
+    ExportSectionReader, FunctionBody, FunctionSectionReader, GlobalSectionReader, MemorySectionReader, Operator,
+    Parser, TypeSectionReader,
 };
 
 /// An instrumented guest.
@@ -30,6 +32,8 @@ pub struct Instrumented {
     pub comparisons: usize,
     /// The constants in the code, in ascending order, as candidates for mutations.
     pub constants: Vec<i64>,
+    /// The marks of what the guest writes, or `None` if it has state that a reset does not restore.
+    pub marks: Option<Marks>,
 }
 
 /// Instruments `wasm`, which must be valid. Comparisons are recorded only if `comparisons` is true.
@@ -39,15 +43,32 @@ pub struct Instrumented {
 /// [`GuestError::Unusable`] if the guest exports a memory with the name of the counters, has too many branches, or
 /// cannot be rewritten.
 pub fn instrument(wasm: &[u8], comparisons: bool) -> Result<Instrumented, GuestError> {
-    // The number of edges must be known before the comparison bytes can be placed behind them.
-    let (first, _) = rewrite(wasm, comparisons, 0)?;
+    // The number of edges must be known before the comparison bytes can be placed behind them, and then the marks.
+    let (first, _) = rewrite(wasm, comparisons, 0, 0)?;
     let at = first.edges.next_multiple_of(16);
-    let (second, wasm) = rewrite(wasm, comparisons, at)?;
-    let Rewriter { edges, comparisons, constants, .. } = second;
-    Ok(Instrumented { wasm, edges, comparisons, constants: constants.into_iter().collect() })
+    let marks_at = (at + first.comparisons).next_multiple_of(16);
+    let (second, wasm) = rewrite(wasm, comparisons, at, marks_at)?;
+    let Rewriter { edges, comparisons, constants, permanent, mutable_globals, .. } = second;
+    let marks =
+        Marks { at: marks_at, count: limits::FUZZ_MARKS, unit: limits::FUZZ_UNIT, globals: mutable_globals.len() };
+    let constants = constants.into_iter().collect();
+    Ok(Instrumented { wasm, edges, comparisons, constants, marks: (!permanent).then_some(marks) })
 }
 
 impl Instrumented {
+    /// Compiles the guest. Its instances are reset for the next job, if possible.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sandbox::load`].
+    pub fn load(&self, sandbox: &Sandbox, name: &str) -> Result<Guest, Error> {
+        let guest = sandbox.load(name, &self.wasm)?;
+        Ok(match &self.marks {
+            Some(marks) => guest.reusing(marks.clone()),
+            None => guest,
+        })
+    }
+
     /// Splits the second memory into edge counters and comparison bytes.
     #[must_use]
     pub fn split<'a>(&self, memory: &'a [u8]) -> (&'a [u8], &'a [u8]) {
@@ -57,8 +78,13 @@ impl Instrumented {
     }
 }
 
-fn rewrite(wasm: &[u8], comparing: bool, comparisons_at: usize) -> Result<(Rewriter, Vec<u8>), GuestError> {
-    let mut rewriter = Rewriter { comparing, comparisons_at, ..Rewriter::default() };
+fn rewrite(
+    wasm: &[u8],
+    comparing: bool,
+    comparisons_at: usize,
+    marks_at: usize,
+) -> Result<(Rewriter, Vec<u8>), GuestError> {
+    let mut rewriter = Rewriter { comparing, comparisons_at, marks_at, ..Rewriter::default() };
     let mut module = Module::new();
     rewriter.parse_core_module(&mut module, Parser::new(0), wasm).map_err(|e| match e {
         reencode::Error::UserError(what) => what,
@@ -68,9 +94,15 @@ fn rewrite(wasm: &[u8], comparing: bool, comparisons_at: usize) -> Result<(Rewri
 }
 
 #[derive(Default)]
-struct Rewriter {
+pub(crate) struct Rewriter {
     comparing: bool,
     comparisons_at: usize,
+    /// The offset of the marks in the second memory.
+    pub(crate) marks_at: usize,
+    /// Whether the guest can change state that a reset does not restore.
+    pub(crate) permanent: bool,
+    /// The indices of the mutable globals.
+    mutable_globals: Vec<u32>,
     edges: usize,
     comparisons: usize,
     constants: BTreeSet<i64>,
@@ -81,17 +113,17 @@ struct Rewriter {
     /// The number of function bodies so far.
     bodies: usize,
     /// The index of the second memory.
-    memory: u32,
+    pub(crate) memory: u32,
 }
 
 /// Locals that are added to each function.
 #[derive(Clone, Copy)]
-struct ScratchLocals {
-    a: u32,
-    b: u32,
-    x: u32,
-    y: u32,
-    wide_x: u32,
+pub(crate) struct ScratchLocals {
+    pub(crate) a: u32,
+    pub(crate) b: u32,
+    pub(crate) x: u32,
+    pub(crate) y: u32,
+    pub(crate) wide_x: u32,
     wide_y: u32,
 }
 
@@ -127,8 +159,9 @@ impl Reencode for Rewriter {
     ) -> RewriteResult {
         self.memory = section.count();
         utils::parse_memory_section(self, memories, section)?;
-        // The number of counters is not known yet. Pages that are never touched cost nothing.
-        let pages = limits::FUZZ_COUNTERS.div_ceil(limits::WASM_PAGE) as u64;
+        // At first, the number of counters is not known.
+        let bytes = if self.marks_at == 0 { limits::FUZZ_COUNTERS } else { self.marks_at + limits::FUZZ_MARKS };
+        let pages = bytes.div_ceil(limits::WASM_PAGE) as u64;
         memories.memory(MemoryType {
             minimum: pages,
             maximum: Some(pages),
@@ -139,16 +172,35 @@ impl Reencode for Rewriter {
         Ok(())
     }
 
+    fn parse_global_section(&mut self, globals: &mut GlobalSection, section: GlobalSectionReader<'_>) -> RewriteResult {
+        for (index, global) in (0..).zip(section.clone()) {
+            if global?.ty.mutable {
+                self.mutable_globals.push(index);
+            }
+        }
+        utils::parse_global_section(self, globals, section)
+    }
+
     fn parse_export_section(&mut self, exports: &mut ExportSection, section: ExportSectionReader<'_>) -> RewriteResult {
         for export in section.clone() {
-            if export?.name == COUNTERS {
-                let what = format!("it exports {:?} itself", COUNTERS);
+            let name = export?.name;
+            if name == COUNTERS || name.starts_with(MUTABLE_GLOBAL) {
+                let what = format!("it exports {name:?} itself");
                 return Err(reencode::Error::UserError(GuestError::Unusable(what)));
             }
         }
         utils::parse_export_section(self, exports, section)?;
         exports.export(COUNTERS, ExportKind::Memory, self.memory);
+        for (i, global) in self.mutable_globals.iter().enumerate() {
+            exports.export(&format!("{MUTABLE_GLOBAL}{i}"), ExportKind::Global, *global);
+        }
         Ok(())
+    }
+
+    /// What a start function does cannot be undone, only repeated.
+    fn start_section(&mut self, start: u32) -> Result<u32, reencode::Error<GuestError>> {
+        self.permanent = true;
+        self.function_index(start)
     }
 
     fn parse_function_body(&mut self, code: &mut CodeSection, body: FunctionBody<'_>) -> RewriteResult {
@@ -172,6 +224,7 @@ impl Reencode for Rewriter {
         while !operators.eof() {
             let operator = operators.read()?;
             self.instrument_operator(&mut f, scratch, &operator, zero)?;
+            self.mark(&mut f, scratch, &operator);
             if matches!(operator, Operator::End) && open.pop() == Some(true) {
                 f.instruction(&Instruction::Else);
                 self.count_edge(&mut f);
@@ -265,14 +318,14 @@ impl Rewriter {
     }
 
     fn check_limits(&self) -> RewriteResult {
-        if self.edges.next_multiple_of(16) + self.comparisons > limits::FUZZ_COUNTERS {
+        if self.edges.next_multiple_of(16) + self.comparisons + 16 + limits::FUZZ_MARKS > limits::FUZZ_COUNTERS {
             let what = GuestError::Unusable("it has too many branches to count".into());
             return Err(reencode::Error::UserError(what));
         }
         Ok(())
     }
 
-    fn at(&self, offset: usize) -> MemArg {
+    pub(crate) fn at(&self, offset: usize) -> MemArg {
         MemArg { offset: offset as u64, align: 0, memory_index: self.memory }
     }
 

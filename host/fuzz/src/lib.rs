@@ -22,6 +22,7 @@ pub mod findings;
 pub mod fuel;
 pub mod instrument;
 pub mod jobs;
+mod marks;
 pub mod mutate;
 pub mod oracle;
 pub mod plugin;

@@ -60,7 +60,7 @@ impl<'a> PluginTarget<'a> {
         let fail = |what| Error::Guest { guest: plugin.guest.name().to_owned(), what };
         let instrumentation = instrument(wasm, comparisons).map_err(fail)?;
         let sandbox = Sandbox::for_fuzzing()?;
-        let guest = sandbox.load(plugin.guest.name(), &instrumentation.wasm)?;
+        let guest = instrumentation.load(&sandbox, plugin.guest.name())?;
         let instrumented = Plugin::describe(guest, Origin::BuiltIn)?;
         let model = ReferenceModel::of(plugin);
         let (about, forms) = (&plugin.about, model.forms());
@@ -225,6 +225,9 @@ impl FuzzTarget for PluginTarget<'_> {
             };
             copy(coverage.edges, edges);
             copy(coverage.comparisons, comparisons);
+        }
+        if let Some(instance) = run.instance.take() {
+            instance.recycle();
         }
         self.single_run_oracles(module, &run, None, &|| self.instrumented_costs.bound(module, &run.outcome))
     }

@@ -92,7 +92,14 @@ impl ReferenceModel<'_> {
         predictions: &[Prediction],
     ) -> Result<Vec<u32>, PluginDiagnostic> {
         let mut checked = Vec::new();
-        if !self.inputs_match(module) || !self.links(module) {
+        // No loader places a section where the plugin has one.
+        let overlap = |a: u64, b: u64, len: usize| module.cut(a.wrapping_sub(b)) < len as u64;
+        let overlaps = linked.made.iter().filter(|m| !m.contents.is_empty()).any(|m| {
+            module.sections.iter().filter(|s| !s.bytes.is_empty()).any(|s| {
+                overlap(m.address, s.address, s.bytes.len()) || overlap(s.address, m.address, m.contents.len())
+            })
+        });
+        if overlaps || !self.inputs_match(module) || !self.links(module) {
             return Ok(checked);
         }
         let mut first = 0;
@@ -123,18 +130,20 @@ impl ReferenceModel<'_> {
         if !self.rules.has_stack() {
             return;
         }
-        let mut depth = 0usize;
+        // Each place has its own stack.
+        let mut depths: HashMap<u64, usize> = HashMap::new();
         for (r, prediction) in section.relocations.iter().zip(predictions) {
-            if depth > limits::DECODE_STACK || matches!(prediction, Prediction::Refused(_)) {
+            if depths.values().sum::<usize>() > limits::DECODE_STACK || matches!(prediction, Prediction::Refused(_)) {
                 return;
             }
+            let depth = depths.entry(r.offset).or_default();
             let Some(rule) = self.rules.row(r.kind & self.about().kind_mask) else { continue };
             let Some(left) = depth.checked_sub(rule.pops) else {
                 let kinds = [FaultKind::Unpaired, FaultKind::Other, FaultKind::Rejected, FaultKind::OutOfRange];
                 *prediction = Prediction::Refused(FaultKinds::of(&kinds));
                 return;
             };
-            depth = left + rule.push.len();
+            *depth = left + rule.push.len();
         }
     }
 }
@@ -157,6 +166,8 @@ impl<'a> DecodedSite<'a> {
 
     fn evaluate(&self, expression: &Expression, memory: Memory<'a>, operands: &Operands<'_>) -> Option<i64> {
         let flag = |flag| i64::from(operands.symbol.is_some_and(|symbol| symbol.flags & flag != 0));
+        let undefined = operands.symbol.is_some_and(|symbol| self.module.is_undefined(symbol));
+        let in_section = operands.symbol.is_some_and(|symbol| self.module.section_of(symbol).is_some());
         let letter = |name: &str| {
             Some(match name {
                 "S" => operands.s,
@@ -170,9 +181,9 @@ impl<'a> DecodedSite<'a> {
                 "direct" => i64::from(operands.direct?),
                 "other" => operands.symbol.map_or(0, |symbol| symbol.other.into()),
                 "info" => operands.symbol.map_or(0, |symbol| symbol.info.into()),
-                "undefined" => flag(symbol_flag::UNDEFINED),
+                "undefined" => i64::from(undefined),
                 "weak" => flag(symbol_flag::WEAK),
-                "absolute" => flag(symbol_flag::ABSOLUTE),
+                "absolute" => i64::from(!undefined && !in_section),
                 "class" => self.module.class.into(),
                 "big" => i64::from(self.module.order == order::BIG),
                 "elf_flags" => self.module.elf_flags.into(),
@@ -188,7 +199,7 @@ impl<'a> DecodedSite<'a> {
         let rules = &self.model.rules;
         expression.value(&Context {
             letter: &letter,
-            memory: &|at, len| memory.read(at, len),
+            memory: &|at, len| memory.read(at, len).filter(|_| memory.linked.is_none() || !self.is_shared(at, len)),
             section: &|name| memory.section(name),
             lets: &rules.lets,
             big: self.module.order == order::BIG,
@@ -208,11 +219,49 @@ impl<'a> DecodedSite<'a> {
         }
     }
 
-    /// Whether another relocation of the section has a field of the same bits.
+    /// Whether another relocation of the section has a field of the same bits, which is read with the same sign.
     fn has_field_of(&self, index: usize) -> bool {
         let kind = self.module.sections[self.section].relocations[index].kind;
-        let of = |row: &PluginRow| (row.row.width, row.row.order, row.slices.clone());
+        let of = |row: &PluginRow| (row.row.width, row.row.order, row.row.rule, row.slices.clone());
         self.model.about().row(kind).is_some_and(|row| of(row) == of(self.row))
+    }
+
+    /// Whether another relocation may change these bytes of the section, which the relocation does not change. A plugin
+    /// may look at them before or after that.
+    fn is_shared(&self, at: u64, len: usize) -> bool {
+        let section = &self.module.sections[self.section];
+        let offset = self.module.cut(at.wrapping_sub(section.address));
+        if offset >= section.bytes.len() as u64 {
+            return false;
+        }
+        let read = (i128::from(offset), i128::from(offset) + len as i128);
+        let own = self.spans(self.relocation(), self.row);
+        if own.iter().any(|own| own.0 <= read.0 && read.1 <= own.1) {
+            return false;
+        }
+        (0..).zip(&section.relocations).filter(|(i, _)| *i != self.index).any(|(_, other)| {
+            let row = self.model.about().row(other.kind).filter(|row| row.writes());
+            row.is_some_and(|row| self.spans(other, row).iter().any(|span| span.0 < read.1 && read.0 < span.1))
+        })
+    }
+
+    /// Returns the bytes that a relocation of this row may change, as half-open ranges of offsets.
+    fn spans(&self, r: &Relocation, row: &PluginRow) -> [(i128, i128); 2] {
+        let at = span(&row.row, r.offset);
+        // A window that the plan stage declares is at the distance that the addend gives.
+        let far = span(&row.row, r.offset.wrapping_add_signed(r.addend));
+        match row.row.extra {
+            0 => [at, at],
+            longest if at.0 == at.1 => [(at.0, at.0 + i128::from(self.number(r.offset).min(longest.into()))); 2],
+            _ => [at, far],
+        }
+    }
+
+    /// Returns the length of the ULEB128 number at an offset. It is the only kind of field without a width.
+    fn number(&self, offset: u64) -> u64 {
+        let bytes = &self.module.sections[self.section].bytes;
+        let rest = usize::try_from(offset).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+        1 + rest.iter().take_while(|byte| **byte & 0x80 != 0).count() as u64
     }
 
     /// Checks the relocation, and returns false if it cannot be checked.
@@ -233,7 +282,7 @@ impl<'a> DecodedSite<'a> {
             ..Operands::default()
         };
         // An explicit addend may say where parts of the field are.
-        operands.a = (!section.in_place).then_some(r.addend);
+        operands.a = (!section.in_place).then_some(narrow(self.module, r.addend));
         operands.v = match progress.written.get(&r.offset) {
             Some((value, by)) => value.filter(|_| self.has_field_of(*by)),
             None => self.field(before, &operands),
@@ -250,8 +299,10 @@ impl<'a> DecodedSite<'a> {
         if self.rule.value.is_some() {
             progress.written.insert(r.offset, (value, self.index));
         }
+        // No loader places a section at both ends of the address space.
+        let wraps = self.module.cut(section.address.wrapping_add(section.bytes.len() as u64)) < section.address;
         // A call of a weak symbol without a definition is left to the plugin.
-        if !plain || place != Place::Last || (self.rule.goes.is_some() && operands.s == 0) {
+        if wraps || !plain || place != Place::Last || (self.rule.goes.is_some() && operands.s == 0) {
             return Ok(false);
         }
         operands.f = self.field(after, &operands);
@@ -341,12 +392,7 @@ impl<'a> DecodedSite<'a> {
         if relocations.len() > limits::DECODE_RELOCATIONS {
             return Place::Mixed;
         }
-        // A window that the plan stage declares is at the distance that the addend gives.
-        let points = |r: &Relocation, row: &PluginRow| {
-            let far = (row.row.extra != 0).then(|| r.offset.wrapping_add_signed(r.addend));
-            [Some(r.offset), far].into_iter().flatten().map(move |at| span(&row.row, at)).collect::<Vec<_>>()
-        };
-        let own = points(here, self.row);
+        let own = self.spans(here, self.row);
         let mut place = Place::Last;
         // Rows that only compute write nothing.
         let computes = |rule: &RowRule| rule.is_on_stack() && rule.value.is_none();
@@ -359,7 +405,7 @@ impl<'a> DecodedSite<'a> {
             if rule.is_some_and(computes) {
                 continue;
             }
-            let touches = points(other, row).iter().any(|a| own.iter().any(|b| a.0 < b.1 && b.0 < a.1));
+            let touches = self.spans(other, row).iter().any(|a| own.iter().any(|b| a.0 < b.1 && b.0 < a.1));
             // A number of variable length has no width.
             if !touches && other.offset != here.offset {
                 continue;

@@ -17,7 +17,7 @@ use super::tables::{Role, TableFormula, Tables, combinations, slots, substitute,
 use super::test_module::{Relocation, Symbol, TestModule};
 use super::value::FieldValue;
 use super::value_source::TABLES;
-use relobox_abi::{effect, pairing, row_flag, symbol_flag};
+use relobox_abi::{effect, pairing, row_flag};
 use relobox_core::text;
 use relobox_link::description::PluginRow;
 use std::collections::HashMap;
@@ -164,6 +164,8 @@ impl ReferenceModel<'_> {
                     Ok(()) => return Ok(true),
                     Err(diagnostic) => diagnostic,
                 },
+                // The plugin's function may look for other relocations, such as a high half that takes the rest.
+                Prediction::Refused(_) if its.is(row_flag::DERIVED) && is_mixed(site.module) => return Ok(false),
                 Prediction::Refused(kinds) => accepted(name(), kinds.names().collect::<Vec<_>>().join(" or ")),
                 _ => return Ok(false),
             };
@@ -225,7 +227,7 @@ impl ReferenceModel<'_> {
         let Some((first, target)) = codes.first().copied() else {
             // A plugin may prefer a symbol that the module defines to code for it.
             let symbol = (site.relocation().symbol as usize).checked_sub(1).and_then(|i| site.module.symbols.get(i));
-            let own = |symbol: &&Symbol| symbol.section != 0 || symbol.flags & symbol_flag::ABSOLUTE != 0;
+            let own = |symbol: &&Symbol| !site.module.is_undefined(symbol);
             if let Some(symbol) = symbol.filter(own) {
                 // What st_other says of it, such as a second entry point, only the plugin knows.
                 let Some(direct) = self.direct(site, row, letters).filter(|_| symbol.other == 0) else {
@@ -352,6 +354,13 @@ impl ReferenceModel<'_> {
         };
         (0..section.relocations.len()).filter(through).filter_map(of).collect()
     }
+}
+
+/// Returns whether a module has relocations of several types.
+fn is_mixed(module: &TestModule) -> bool {
+    let mut kinds = module.groups().flat_map(|(_, s)| &s.relocations).map(|r| r.kind);
+    let first = kinds.next();
+    kinds.any(|kind| Some(kind) != first)
 }
 
 /// Returns whether the field stores all bits of the value, so that the value can be read back.

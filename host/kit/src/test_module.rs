@@ -124,6 +124,16 @@ impl TestModule {
         self.groups().map(|(_, s)| s.relocations.len()).sum()
     }
 
+    /// Returns the section of a symbol, or `None` if its value is final.
+    pub(crate) fn section_of(&self, symbol: &Symbol) -> Option<&Section> {
+        (symbol.section as usize).checked_sub(1).and_then(|i| self.sections.get(i))
+    }
+
+    /// Returns whether a symbol is undefined. A symbol with a section is defined, whatever its flags are.
+    pub(crate) fn is_undefined(&self, symbol: &Symbol) -> bool {
+        symbol.flags & symbol_flag::UNDEFINED != 0 && self.section_of(symbol).is_none()
+    }
+
     /// Truncates an address or a value to the width of the class.
     #[must_use]
     pub fn cut(&self, address: u64) -> u64 {
@@ -134,7 +144,7 @@ impl TestModule {
     /// not considered.
     #[must_use]
     pub fn values(&self) -> Vec<u64> {
-        let value = |s: &Symbol| match (s.section as usize).checked_sub(1).and_then(|i| self.sections.get(i)) {
+        let value = |s: &Symbol| match self.section_of(s) {
             Some(section) => section.address.wrapping_add(s.value),
             None => s.value,
         };
@@ -185,7 +195,6 @@ impl TestModule {
         let mut symbols = vec![relobox_abi::Symbol::default()];
         for s in &self.symbols {
             let section = if (s.section as usize) < sections.len() { s.section } else { 0 };
-            // A symbol with a section is defined, whatever its flags are.
             let outside = symbol_flag::UNDEFINED | symbol_flag::REGISTER;
             let flags = if section == 0 { s.flags } else { s.flags & !outside };
             let undefined = flags & symbol_flag::UNDEFINED != 0;

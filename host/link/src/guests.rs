@@ -183,12 +183,18 @@ impl Guests {
     ///
     /// # Errors
     /// [`Error::Guest`] if `wasm` is not a usable guest.
-    pub fn with_engine(mut self, wasm: &[u8]) -> Result<Self> {
-        let guest = self.sandbox.load(ENGINE, wasm)?.of_version(ABI_VERSION);
+    pub fn with_engine(self, wasm: &[u8]) -> Result<Self> {
+        let guest = self.sandbox.load(ENGINE, wasm)?;
+        Ok(self.with_loaded_engine(&guest))
+    }
+
+    /// As [`Guests::with_engine`], with a guest that the sandbox of this set has loaded.
+    #[must_use]
+    pub fn with_loaded_engine(mut self, guest: &Guest) -> Self {
         for engine in self.own.iter_mut().filter(|own| own.unloaded.name == ENGINE) {
-            engine.guest = OnceLock::from(Ok(guest.clone()));
+            engine.guest = OnceLock::from(Ok(guest.clone().of_version(ABI_VERSION)));
         }
-        Ok(self)
+        self
     }
 
     /// Loads a plugin that is not in this set.

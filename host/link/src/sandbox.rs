@@ -7,8 +7,12 @@
 #[cfg(feature = "compiler")]
 mod compile;
 mod compiled;
+#[cfg(feature = "fuzz")]
+mod reuse;
 
 pub use compiled::Compiled;
+#[cfg(feature = "fuzz")]
+pub use reuse::{MUTABLE_GLOBAL, Marks};
 
 #[cfg(feature = "compiler")]
 use crate::cache::Cache;
@@ -18,6 +22,7 @@ use relobox_core::error::{Error, GuestError, Result};
 use relobox_core::text::decoded;
 use relobox_core::{address_space, limits};
 use rustix::io::Errno;
+use std::ops::Range;
 use std::sync::Arc;
 use wasmtime::{
     Config, Engine, ExternType, InstancePre, Linker, Memory, Module, ResourceLimiter, Store, Trap, TypedFunc,
@@ -57,6 +62,9 @@ pub struct Guest {
     only: Option<u32>,
     /// Its decoding rules, if it was compiled from Wasm that has some.
     decoding: Option<Arc<str>>,
+    /// An instance that is reset for the next job, if the guest marks what it writes.
+    #[cfg(feature = "fuzz")]
+    reuse: Option<Arc<reuse::Reuse>>,
 }
 
 /// An instance of a guest, for one job.
@@ -67,6 +75,9 @@ pub struct Instance {
     memory: Memory,
     fuel: u64,
     abi: u32,
+    /// What a reset needs besides the memory.
+    #[cfg(feature = "fuzz")]
+    handles: Option<reuse::Handles>,
 }
 
 /// Enforces the memory limit of an instance.
@@ -77,6 +88,12 @@ struct Limits {
     refused: Option<usize>,
     /// The kernel's error, if it did not give memory within the limit.
     starved: Option<String>,
+}
+
+impl Limits {
+    fn new(memory: usize) -> Self {
+        Self { memory, refused: None, starved: None }
+    }
 }
 
 impl ResourceLimiter for Limits {
@@ -151,7 +168,15 @@ impl Sandbox {
         let pre = Linker::new(&self.engine)
             .instantiate_pre(module)
             .map_err(|e| fail(GuestError::Unusable(one_line(&e.to_string()))))?;
-        Ok(Guest { name: name.into(), digest, pre, only: None, decoding: None })
+        Ok(Guest {
+            name: name.into(),
+            digest,
+            pre,
+            only: None,
+            decoding: None,
+            #[cfg(feature = "fuzz")]
+            reuse: None,
+        })
     }
 }
 
@@ -190,8 +215,30 @@ impl Guest {
     /// # Errors
     /// [`Error::Guest`] if it has another version, or traps. [`Error::Usage`] if there is no memory.
     pub fn instantiate(&self, memory: usize, fuel: u64) -> Result<Instance> {
+        #[cfg(feature = "fuzz")]
+        let reset = self.reset_instance(memory, fuel);
+        #[cfg(not(feature = "fuzz"))]
+        let reset = None;
+        let mut instance = match reset {
+            Some(instance) => instance,
+            None => self.new_instance(memory, fuel)?,
+        };
         let fail = |what| Error::Guest { guest: self.name.to_string(), what };
-        let mut store = Store::new(self.pre.module().engine(), Limits { memory, refused: None, starved: None });
+        instance.abi = instance.call(export::ABI, ())?;
+        if !(ABI_OLDEST..=ABI_VERSION).contains(&instance.abi) {
+            return Err(fail(GuestError::Version(instance.abi, ABI_OLDEST..=ABI_VERSION)));
+        }
+        if self.only.is_some_and(|abi| abi != instance.abi) {
+            let text = format!("it has ABI version {}, but {} is required", instance.abi, self.only.unwrap_or(0));
+            return Err(fail(GuestError::MalformedAnswer(text)));
+        }
+        Ok(instance)
+    }
+
+    /// Creates an instance whose ABI version is not known yet.
+    fn new_instance(&self, memory: usize, fuel: u64) -> Result<Instance> {
+        let fail = |what| Error::Guest { guest: self.name.to_string(), what };
+        let mut store = Store::new(self.pre.module().engine(), Limits::new(memory));
         store.limiter(|limits| limits);
         let _ = store.set_fuel(fuel);
         let instance = self.pre.instantiate(&mut store).map_err(|e| {
@@ -207,16 +254,16 @@ impl Guest {
             .get_memory(&mut store, export::MEMORY)
             .ok_or_else(|| fail(GuestError::Unusable("its memory is not a memory".into())))?;
         ask_for_huge_pages(memory.data_ptr(&store), store.data().memory);
-        let mut instance = Instance { guest: self.clone(), store, instance, memory, fuel, abi: 0 };
-        instance.abi = instance.call(export::ABI, ())?;
-        if !(ABI_OLDEST..=ABI_VERSION).contains(&instance.abi) {
-            return Err(fail(GuestError::Version(instance.abi, ABI_OLDEST..=ABI_VERSION)));
-        }
-        if self.only.is_some_and(|abi| abi != instance.abi) {
-            let text = format!("it has ABI version {}, but {} is required", instance.abi, self.only.unwrap_or(0));
-            return Err(fail(GuestError::MalformedAnswer(text)));
-        }
-        Ok(instance)
+        Ok(Instance {
+            #[cfg(feature = "fuzz")]
+            handles: self.handles(&mut store, &instance, memory, fuel),
+            guest: self.clone(),
+            store,
+            instance,
+            memory,
+            fuel,
+            abi: 0,
+        })
     }
 }
 
@@ -304,7 +351,7 @@ impl Instance {
         if u64::from(at) + bytes > self.memory().len() as u64 || at % 16 != 0 {
             return Err(self.guest_error(GuestError::MalformedAnswer(format!("reserved {bytes} bytes at {at:#x}"))));
         }
-        populate(&mut self.memory_mut()[at as usize..][..len as usize]);
+        populate(&mut self.memory.data_mut(&mut self.store)[at as usize..][..len as usize]);
         Ok(at)
     }
 
@@ -314,15 +361,22 @@ impl Instance {
         self.memory.data(&self.store)
     }
 
-    /// Returns the guest's memory for writing.
-    pub(crate) fn memory_mut(&mut self) -> &mut [u8] {
+    /// Returns the guest's memory, of which the caller may write the bytes in `room`.
+    pub(crate) fn memory_mut(&mut self, room: Range<usize>) -> &mut [u8] {
+        #[cfg(feature = "fuzz")]
+        self.written_by_host(room);
+        #[cfg(not(feature = "fuzz"))]
+        let _ = room;
         self.memory.data_mut(&mut self.store)
     }
 
     /// Returns the counters of an instrumented guest; empty for others.
     #[cfg(feature = "fuzz")]
     pub fn counters(&mut self) -> &[u8] {
-        let memory = self.instance.get_memory(&mut self.store, COUNTERS);
+        let memory = match &self.handles {
+            Some(handles) => Some(handles.counters),
+            None => self.instance.get_memory(&mut self.store, COUNTERS),
+        };
         memory.map_or(&[], |memory| memory.data(&self.store))
     }
 

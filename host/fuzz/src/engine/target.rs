@@ -6,7 +6,7 @@ use super::{hex, oracles, seeds, shrink};
 use crate::instrument::{Instrumented, instrument};
 use crate::target::{Coverage, FuzzTarget, Suspicion};
 use libafl::inputs::BytesInput;
-use relobox_abi::{emit as format, parse as mode, synthetic_kind};
+use relobox_abi::{Span, emit as format, parse as mode, synthetic_kind};
 use relobox_core::error::{Error, Result};
 use relobox_core::limits;
 use relobox_core::rng::Rng;
@@ -23,6 +23,7 @@ use relobox_link::stages::layout::Layout;
 use relobox_link::stages::open::{Opened, Source, bring};
 use relobox_link::stages::parse::{Module, ask, parse};
 use relobox_link::stages::resolve::Sources;
+use relobox_link::views::bytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The engine with its instrumented copy.
@@ -64,8 +65,9 @@ impl EngineTarget {
         let unusable = |what| Error::Guest { guest: "engine".into(), what };
         let instrumentation = instrument(wasm, true).map_err(unusable)?;
         let original = Guests::with_plugins(Sandbox::new(None)?, Vec::new()).with_engine(wasm)?;
-        let instrumented =
-            Guests::with_plugins(Sandbox::for_fuzzing()?, Vec::new()).with_engine(&instrumentation.wasm)?;
+        let sandbox = Sandbox::for_fuzzing()?;
+        let engine = instrumentation.load(&sandbox, "engine")?;
+        let instrumented = Guests::with_plugins(sandbox, Vec::new()).with_loaded_engine(&engine);
         Ok(Self { original, instrumented, instrumentation, seeds: files })
     }
 
@@ -97,7 +99,14 @@ impl EngineTarget {
         if effort == Effort::All {
             self.check_determinism(guests, file, &parsed, engine.fuel_used())?;
         }
-        let mut module = Module::of(NAME, at, parsed?, engine);
+        let parsed = match parsed {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                engine.recycle();
+                return Err(error.into());
+            }
+        };
+        let mut module = Module::of(NAME, at, parsed, engine);
         oracles::records(&module.records()).map_err(disagreement)?;
         self.check_linked_file(&mut module, cover)?;
         // Alternate between writing a file unchanged and with added sections.
@@ -112,6 +121,7 @@ impl EngineTarget {
             self.check_exports_mode(guests, file, &module)?;
             self.run_all_stages(guests, file)?;
         }
+        module.recycle();
         Ok(())
     }
 
@@ -142,8 +152,7 @@ impl EngineTarget {
         cover(module.engine_mut());
         let memory = module.engine_mut().memory();
         let pieces = pieces?;
-        let file: Vec<u8> =
-            pieces.iter().flat_map(|p| relobox_link::views::bytes(memory, *p).unwrap_or_default()).copied().collect();
+        let file = concat(memory, &pieces);
         oracles::linked(&module.records(), &place, &made, &file)
             .map_err(|what| CheckError::new("linked-file", &what, &what))
     }
@@ -161,9 +170,8 @@ impl EngineTarget {
         let nowhere = Layout { addresses: Vec::new(), synthetic: Vec::new(), areas: Vec::new() };
         let pieces = emit::emit(&mut module, format::RELOCATED_KO, &nowhere, &[], made);
         cover(module.engine_mut());
-        let memory = module.engine_mut().memory();
-        let bytes = |span| relobox_link::views::bytes(memory, span).unwrap_or_default();
-        let written: Vec<u8> = pieces?.into_iter().flat_map(bytes).copied().collect();
+        let written = concat(module.engine_mut().memory(), &pieces?);
+        module.recycle();
         let bad = |what: String| CheckError::new("relocated-file", &what, &what);
         let opened = self.open(&self.original, &written)?;
         let after = parse(NAME, opened, mode::ALL).map_err(|error| match error {
@@ -214,6 +222,11 @@ impl EngineTarget {
     }
 }
 
+/// Returns the pieces of a file in the engine's memory, joined.
+fn concat(memory: &[u8], pieces: &[Span]) -> Vec<u8> {
+    pieces.iter().map(|piece| bytes(memory, *piece).unwrap_or_default()).collect::<Vec<_>>().concat()
+}
+
 /// The base addresses of linked files, by class. They must not look like file offsets.
 static BASES: [u64; 2] = [0x4000_0000, 0xffff_ffff_a000_0000];
 
@@ -248,7 +261,9 @@ impl FuzzTarget for EngineTarget {
         let mut cover = |engine: &mut Instance| {
             let (e, c) = self.instrumentation.split(engine.counters());
             // Several instances run; keep the largest count of each counter.
-            edges.iter_mut().zip(e).chain(comparisons.iter_mut().zip(c)).for_each(|(to, from)| *to = (*to).max(*from));
+            for (all, these) in [(&mut *edges, e), (&mut *comparisons, c)] {
+                all.iter_mut().zip(these).for_each(|(to, from)| *to = (*to).max(*from));
+            }
         };
         self.check_catching_panics(&self.instrumented, input.as_ref(), Effort::Cheap, &mut cover)
     }

@@ -59,7 +59,7 @@ impl UnpackerTarget {
         let unusable = |what| Error::Guest { guest: "unpack".into(), what };
         let instrumentation = instrument(wasm, true).map_err(unusable)?;
         let original = Sandbox::new(None)?.load("unpack", wasm)?;
-        let instrumented = Sandbox::for_fuzzing()?.load("unpack", &instrumentation.wasm)?;
+        let instrumented = instrumentation.load(&Sandbox::for_fuzzing()?, "unpack")?;
         Ok(Self { original, instrumented, instrumentation, seeds: files })
     }
 
@@ -70,12 +70,14 @@ impl UnpackerTarget {
         let mut instance = guest.instantiate(memory, fuel)?;
         let unpacked = unpack_in(&mut instance, NAME, Source::Bytes(file), limit);
         cover(&mut instance);
+        let used = instance.fuel_used();
+        instance.recycle();
         let bytes = unpacked?;
         if bytes.len() as u64 > limit {
             let what = format!("it unpacked {} bytes, more than the limit of {limit}", bytes.len());
             return Err(CheckError::new("answer", "more than allowed", what));
         }
-        Ok((bytes, instance.fuel_used()))
+        Ok((bytes, used))
     }
 
     fn check_file(&self, guest: &Guest, file: &[u8], all: bool, cover: &mut dyn FnMut(&mut Instance)) -> CheckResult {
@@ -155,7 +157,9 @@ impl FuzzTarget for UnpackerTarget {
         let Coverage { edges, comparisons } = coverage;
         let mut cover = |guest: &mut Instance| {
             let (e, c) = self.instrumentation.split(guest.counters());
-            edges.iter_mut().zip(e).chain(comparisons.iter_mut().zip(c)).for_each(|(to, from)| *to = *from);
+            for (all, these) in [(&mut *edges, e), (&mut *comparisons, c)] {
+                all.iter_mut().zip(these).for_each(|(to, from)| *to = *from);
+            }
         };
         self.check_catching_panics(&self.instrumented, input.as_ref(), false, &mut cover)
     }

@@ -40,9 +40,10 @@ pub fn apply(
 ) -> Result<Vec<Synthetic>> {
     let (sections, values, job) = (planned.sections as usize, planned.values as usize, planned.job);
     let inputs = planned.inputs as usize;
-    let memory = planned.instance.memory_mut();
+    let instance = &mut planned.instance;
     let mut put = |at: usize, bytes: &[u8]| {
-        if let Some(place) = memory.get_mut(at..).and_then(|rest| rest.get_mut(..bytes.len())) {
+        let room = at..at + bytes.len();
+        if let Some(place) = instance.memory_mut(room.clone()).get_mut(room) {
             place.copy_from_slice(bytes);
         }
     };

@@ -66,7 +66,8 @@ pub fn emit(
     blob[..size_of::<EmitJob>()].copy_from_slice(job.as_bytes());
     let start = sections_at.at as usize;
     blob[start..start + sections_at.len as usize].copy_from_slice(sections.as_bytes());
-    engine.memory_mut()[at as usize..at as usize + blob.len()].copy_from_slice(&blob);
+    let room = at as usize..at as usize + blob.len();
+    engine.memory_mut(room.clone())[room].copy_from_slice(&blob);
 
     let answer = engine.call(export::EMIT, (at,))?;
     let most = limits::memory_for(module_len) as u64;

@@ -153,7 +153,8 @@ pub(crate) fn length(name: &str, source: &Source) -> Result<u64> {
 pub fn bring(guest: &mut Instance, name: &str, source: Source) -> Result<Span> {
     let len = source.len();
     let at = guest.reserve(len)?;
-    let place = guest.memory_mut().get_mut(at as usize..).and_then(|rest| rest.get_mut(..len as usize));
+    let room = at as usize..at as usize + len as usize;
+    let place = guest.memory_mut(room.clone()).get_mut(room);
     source.read_into(place.unwrap_or_default()).map_err(Error::io(name))?;
     Ok(Span { at, len: len as u32 })
 }

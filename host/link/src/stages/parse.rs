@@ -182,7 +182,8 @@ impl Module {
     /// Returns the file for patching, and the relocation records, which `check` found to lie outside of it.
     pub fn patch(&mut self) -> (&mut [u8], Patching<'_>) {
         let (file, p) = (self.file, &self.parsed);
-        let (head, rest) = self.engine.memory_mut().split_at_mut(file.at as usize);
+        let room = file.at as usize..file.at as usize + file.len as usize;
+        let (head, rest) = self.engine.memory_mut(room).split_at_mut(file.at as usize);
         let (contents, tail) = rest.split_at_mut(file.len as usize);
         let (head, tail): (&[u8], &[u8]) = (head, tail);
         let tail_at = file.at + file.len;
@@ -199,6 +200,12 @@ impl Module {
         let patching =
             Patching { sections: lend!(p.sections), groups: lend!(p.groups), relocations: lend!(p.relocations) };
         (contents, patching)
+    }
+
+    /// Ends the job of the engine; see [`Instance::recycle`].
+    #[cfg(feature = "fuzz")]
+    pub fn recycle(self) {
+        self.engine.recycle();
     }
 
     /// Returns the engine, for emit.

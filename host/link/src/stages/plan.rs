@@ -77,7 +77,8 @@ impl PlanAnswer {
 pub fn ask(plugin: &Plugin, records: &Records<'_>, job: &JobWriter, instance: &mut Instance) -> Result<PlanAnswer> {
     let len = u64::from(job.header.len);
     let at = instance.reserve(len)?;
-    let place = instance.memory_mut().get_mut(at as usize..).and_then(|rest| rest.get_mut(..len as usize));
+    let room = at as usize..at as usize + len as usize;
+    let place = instance.memory_mut(room.clone()).get_mut(room);
     job.write(records, place.unwrap_or_default());
     let answer = instance.call(export::PLAN, (at,))?;
     let checked = check(instance.memory(), records, plugin, answer);
