@@ -115,7 +115,7 @@ architecture! {
         R_CKCORE_ADDR32             = 1:  S + A,                    WORD32,  unchecked;
         R_CKCORE_PCREL32            = 5:  S + A - P,                WORD32,  unchecked;
         // ABIv1.
-        R_CKCORE_PCREL_IMM8BY4      = 2:  S + A - (P + 2 & -4),     POOL8,   unsigned 10, align 4;
+        R_CKCORE_PCREL_IMM8BY4      = 2:  S + A - ((P + 2) & -4),    POOL8,   unsigned 10, align 4;
         R_CKCORE_PCREL_IMM11BY2     = 3:  S + A - P - 2,            DISP11,  signed 12,   align 2;
         R_CKCORE_PCREL_JSR_IMM11BY2 = 6:  jsri16(S + A - P - 2, V), INSN16,  unchecked;
         // ABIv2.

@@ -44,7 +44,7 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
         Some(match row.formula.as_str() {
             "S + A - P - 2" => Shape::Relative(-2),
             // Generated places are multiples of 4.
-            "S + A - (P & -4)" | "S + A - (P + 2 & -4)" => Shape::Relative(0),
+            "S + A - (P & -4)" | "S + A - ((P + 2) & -4)" => Shape::Relative(0),
             "S + A - GOT" | "GOT - S - A" => Shape::FromTable,
             "G + A" => Shape::SlotOffset,
             formula if formula.starts_with("jsri") => Shape::Special,
