@@ -12,10 +12,10 @@ mkdir -p "$OUT"
 
 # The guests count their own edges: the host is built as it is, by any toolchain. The image's flags need a nightly one.
 unset RUSTFLAGS CFLAGS CXXFLAGS
-target=${CARGO_TARGET_DIR:-$PWD/fuzz/target}
+directory=${CARGO_TARGET_DIR:-$PWD/fuzz/target}
 profile=${RELOBOX_FUZZ_PROFILE:-release}
-cargo build --profile "$profile" --locked --manifest-path fuzz/Cargo.toml --target-dir "$target"
-built=$target/${profile/#dev/debug}
+cargo build --profile "$profile" --locked --manifest-path fuzz/Cargo.toml --target-dir "$directory"
+built=$directory/${profile/#dev/debug}
 
 corpus() { # NAME TARGET
     local dir=tests/fuzz-corpus/$1
@@ -28,20 +28,16 @@ with zipfile.ZipFile(sys.argv[2], "w", zipfile.ZIP_DEFLATED) as out:
 PY
 }
 
-# One program serves all plugins: it knows by its name which one it is for.
-cp "$built/plugin" "$OUT/plugin"
+# One program is all targets: its name says which.
+cp "$built/guest" "$OUT/guest"
 for lock in host/guests/*.lock; do
     name=$(basename "$lock" .lock)
     case $name in
-    engine | unpack)
-        cp "$built/$name" "$OUT/$name"
-        corpus "$name" "$name"
-        ;;
-    *)
-        ln -f "$OUT/plugin" "$OUT/plugin_$name"
-        corpus "$name" "plugin_$name"
-        ;;
+    engine | unpack) target=$name ;;
+    *) target=plugin_$name ;;
     esac
+    ln -f "$OUT/guest" "$OUT/$target"
+    corpus "$name" "$target"
 done
-rm "$OUT/plugin"
+rm "$OUT/guest"
 ls "$OUT"
