@@ -56,7 +56,7 @@ pub fn index(guests: &Guests, name: &str, mut source: Source, what: u32) -> Resu
                 let mut next = at as usize;
                 for piece in wanted {
                     let end = next + piece.len as usize;
-                    let room = engine.memory_mut().get_mut(next..end).unwrap_or_default();
+                    let room = engine.memory_mut(next..end).get_mut(next..end).unwrap_or_default();
                     source.piece(piece.at.into(), room).map_err(Error::io(name))?;
                     next = end.next_multiple_of(16);
                 }
