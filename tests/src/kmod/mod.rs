@@ -1,13 +1,14 @@
 //! kmod 34's modprobe as an oracle: module trees and configurations made at random, and what it makes of them.
 
+pub mod programs;
 pub mod random;
 pub mod scenario;
 
 use anyhow::{Context as _, Result, ensure};
-use relobox_needs::kmod_root;
+use programs::program;
 use scenario::{Mode, Query, Scenario};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// What modprobe printed, and whether it succeeded.
@@ -21,22 +22,6 @@ pub struct Answer {
     pub success: bool,
     /// True if a signal ended the program.
     pub crashed: bool,
-}
-
-/// The path of one of kmod 34's programs.
-#[must_use]
-pub fn program(name: &str) -> PathBuf {
-    kmod_root().join("bin").join(name)
-}
-
-/// Runs depmod on the modules of a root directory.
-///
-/// # Errors
-/// If it fails.
-pub fn depmod(root: &Path, version: &str) -> Result<()> {
-    let output = Command::new(program("depmod")).arg("-b").arg(root).arg(version).output().context("depmod")?;
-    ensure!(output.status.success(), "depmod: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
 }
 
 /// Asks modprobe all queries of a scenario, whose files are in `root`. It sees the scenario's own command line of the

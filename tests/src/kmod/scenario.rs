@@ -144,7 +144,7 @@ impl Scenario {
         // Some parts of a kernel could never be modules, and have names all the same.
         fs::write(tree.join("modules.builtin.modinfo"), info + "core_part.license=GPL\0core_part.alias=core-alias\0")?;
         fs::write(tree.join("modules.order"), "")?;
-        super::depmod(root, self.version)?;
+        super::programs::depmod(root, self.version)?;
         for module in self.modules.iter().filter(|module| module.missing) {
             fs::remove_file(tree.join(&module.path))?;
         }
