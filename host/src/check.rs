@@ -8,9 +8,11 @@
 mod exports;
 mod find;
 mod kernels;
+mod machine;
 
 pub use find::{File, Found, Shadowed, find, root_of};
-pub use kernels::{Kernel, MachineId};
+pub use kernels::Kernel;
+pub use machine::MachineId;
 
 use crate::cross_check::{link_both, machine_of};
 use crate::guests::{Guests, Plugin};

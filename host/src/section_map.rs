@@ -37,7 +37,7 @@ pub struct MapSection {
 }
 
 /// Sections that are not farther apart than this many bytes are drawn on one axis.
-const NEAR: u64 = 1 << 20;
+const NEAR: u64 = 0x10_0000;
 
 /// Width of the bars, the distance between rows, the height of a bar and the left edge of the bars, in pixels.
 const WIDTH: u64 = 900;

@@ -335,6 +335,8 @@ fn limits_live_in_one_file() {
         // Numbers of Linux: a file system, and modes of files.
         ("host/core/src/files.rs", &["PIPEFS", "PUBLIC", "SCRIPT", "PRIVATE"]),
         ("engine-wasm/src/emit.rs", &["ABSENT", "SHORT"]),
+        ("host/src/section_map.rs", &["NEAR", "WIDTH", "STEP", "HEIGHT", "LEFT", "CELL", "BORDERS", "BAR"]),
+        ("host/link/src/sandbox/marks.rs", &["IDLE", "BEYOND"]),
         // The largest page of any machine.
         ("host/src/check.rs", &["ALIGNED"]),
     ]);

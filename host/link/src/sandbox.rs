@@ -7,26 +7,29 @@
 #[cfg(feature = "compiler")]
 mod compile;
 mod compiled;
+mod limiter;
+#[cfg(feature = "fuzz")]
+mod marks;
 #[cfg(feature = "fuzz")]
 mod reuse;
 
 pub use compiled::Compiled;
 #[cfg(feature = "fuzz")]
-pub use reuse::{MUTABLE_GLOBAL, Marks};
+pub use marks::{MUTABLE_GLOBAL, Marks};
 
 #[cfg(feature = "compiler")]
 use crate::cache::Cache;
+use limiter::{Limits, no_memory};
 use relobox_abi::{ABI_OLDEST, ABI_VERSION, export};
 use relobox_core::digest::Digest;
 use relobox_core::error::{Error, GuestError, Result};
 use relobox_core::text::decoded;
 use relobox_core::{address_space, limits};
-use rustix::io::Errno;
 use std::ops::Range;
 use std::sync::Arc;
 use wasmtime::{
-    Config, Engine, ExternType, InstancePre, Linker, Memory, Module, ResourceLimiter, Store, Trap, TypedFunc,
-    WasmFeatures, WasmParams, WasmTyList,
+    Config, Engine, ExternType, InstancePre, Linker, Memory, Module, Store, Trap, TypedFunc, WasmFeatures, WasmParams,
+    WasmTyList,
 };
 
 /// The export of an instrumented guest that has the coverage counters; see [`Instance::counters`].
@@ -64,7 +67,7 @@ pub struct Guest {
     decoding: Option<Arc<str>>,
     /// An instance that is reset for the next job, if the guest marks what it writes.
     #[cfg(feature = "fuzz")]
-    reuse: Option<Arc<reuse::Reuse>>,
+    reuse: Option<Arc<marks::Reuse>>,
 }
 
 /// An instance of a guest, for one job.
@@ -77,44 +80,7 @@ pub struct Instance {
     abi: u32,
     /// What a reset needs besides the memory.
     #[cfg(feature = "fuzz")]
-    handles: Option<reuse::Handles>,
-}
-
-/// Enforces the memory limit of an instance.
-#[derive(Debug)]
-struct Limits {
-    memory: usize,
-    /// The size in bytes of the last growth that was refused, for the message.
-    refused: Option<usize>,
-    /// The kernel's error, if it did not give memory within the limit.
-    starved: Option<String>,
-}
-
-impl Limits {
-    fn new(memory: usize) -> Self {
-        Self { memory, refused: None, starved: None }
-    }
-}
-
-impl ResourceLimiter for Limits {
-    fn memory_growing(&mut self, _: usize, wanted: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        if wanted > self.memory {
-            self.refused = Some(wanted);
-        }
-        Ok(wanted <= self.memory)
-    }
-
-    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        // This is also called for growth that was refused above.
-        if let Some(reason) = no_memory(&error) {
-            self.starved = Some(reason);
-        }
-        Ok(())
-    }
-
-    fn table_growing(&mut self, _: usize, wanted: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(wanted <= limits::TABLE)
-    }
+    handles: Option<marks::Handles>,
 }
 
 /// Returns the Wasm features that guests may use.
@@ -134,16 +100,6 @@ fn config() -> Config {
     config.wasm_backtrace_max_frames(None);
     config.native_unwind_info(false);
     config
-}
-
-/// Returns the kernel's error text if an error means that there is no memory.
-fn no_memory(error: &wasmtime::Error) -> Option<String> {
-    let mut causes = error.chain();
-    causes.find_map(|cause| {
-        let io = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
-        let errno = io.or_else(|| cause.downcast_ref::<Errno>().map(|errno| errno.raw_os_error()));
-        (errno == Some(Errno::NOMEM.raw_os_error())).then(|| cause.to_string())
-    })
 }
 
 fn cannot_start(error: wasmtime::Error) -> Error {

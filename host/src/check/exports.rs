@@ -4,7 +4,7 @@
 //! (verify_exported_symbols in kernel/module/main.c). If two modules export the same name, only one of them can be
 //! live. The check assumes that this is the one that Module.symvers names, or otherwise the first one by path.
 
-use super::kernels::MachineId;
+use super::machine::MachineId;
 use crate::guests::Guests;
 use crate::open::{Source, open};
 use crate::parse::parse;

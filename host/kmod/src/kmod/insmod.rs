@@ -1,7 +1,8 @@
 //! insmod.
 
 use super::options::{Opt, opt};
-use super::{Program, fail, loaded, machine, reason, refuse};
+use super::program::{Program, fail, loaded, machine, refuse};
+use super::reason;
 use crate::target::Target as _;
 use relobox_cli::output::{self, Level};
 use relobox_core::error::Error;

@@ -1,6 +1,7 @@
 //! lsmod.
 
-use super::{Program, fail, machine, reason, refuse};
+use super::program::{Program, fail, machine, refuse};
+use super::reason;
 use crate::target::{Target as _, failed};
 use relobox_cli::output::{self, Level};
 use relobox_kernels::linux::Force;

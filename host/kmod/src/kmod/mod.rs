@@ -4,6 +4,7 @@
 //! | file | contents |
 //! |---|---|
 //! | [`options`] | the command line, as getopt_long(3) reads it |
+//! | `program` | what the commands share: general options, messages, the kernel |
 //! | [`reason`] | the error number of kmod's messages for an error of relobox |
 //! | [`modprobe`], [`insmod`], [`rmmod`], [`lsmod`] | a command each |
 
@@ -11,16 +12,10 @@ mod insmod;
 mod lsmod;
 mod modprobe;
 pub(crate) mod options;
+mod program;
 mod reason;
 mod rmmod;
 
-use crate::real::Real;
-use options::{KMOD_VERSION, Opt, Parsed, opt};
-use relobox_cli::args::{Common, Inputs};
-use relobox_cli::output::{self, Level, Voice};
-use relobox_core::error::{Error, Result};
-use relobox_core::inserted::Inserted;
-use relobox_kernels::linux::Force;
 use std::process::ExitCode;
 
 /// The commands. Each takes its arguments, without its name.
@@ -32,118 +27,3 @@ pub const COMMANDS: [(&str, fn(Vec<String>) -> ExitCode); 6] = [
     (rmmod::PROGRAM.name, rmmod::run),
     (lsmod::PROGRAM.name, lsmod::run),
 ];
-
-/// The options of every command. `-q` is modprobe's.
-const GENERAL: [Opt; 4] = [
-    opt("syslog", 's', "", "print messages to the system's log"),
-    opt("verbose", 'v', "", "print more messages"),
-    opt("version", 'V', "", "print the version"),
-    opt("help", 'h', "", "print this help"),
-];
-
-/// A command.
-struct Program {
-    name: &'static str,
-    /// Its command lines, each without its name.
-    usage: &'static [&'static str],
-    options: &'static [Opt],
-    /// Messages that are less serious are not printed without -v.
-    least: Level,
-}
-
-/// A command line without the general options.
-struct Line {
-    operands: Vec<String>,
-    /// True if -v was given more often than it was revoked by -q.
-    verbose: bool,
-}
-
-impl Program {
-    /// Reads the command line. `other` takes each option that is not a general one, with its argument; it returns a message
-    /// if the argument is wrong. From here on, messages are this program's.
-    ///
-    /// Returns the exit code if there is nothing else to do.
-    fn begin(
-        &self,
-        args: Vec<String>,
-        mut other: impl FnMut(char, &str) -> Result<(), String>,
-    ) -> Result<Line, ExitCode> {
-        let usual = self.least as u8;
-        let (mut level, mut syslog) = (usual, false);
-        let all: Vec<Opt> = self.options.iter().chain(&GENERAL).copied().collect();
-        let Parsed { given, operands, error } = options::parse(&all, args);
-        for (key, value) in given {
-            match key {
-                's' => syslog = true,
-                'v' => level = level.saturating_add(1),
-                'q' => level = Level::Nothing as u8,
-                'V' => {
-                    let version = env!("CARGO_PKG_VERSION");
-                    output::line(format_args!("relobox {version}, as kmod version {KMOD_VERSION}"));
-                    return Err(ExitCode::SUCCESS);
-                }
-                'h' => {
-                    self.help(&all);
-                    return Err(ExitCode::SUCCESS);
-                }
-                key => {
-                    if let Err(text) = other(key, &value) {
-                        self.speak(usual, false);
-                        output::message(Level::Error, text);
-                        return Err(ExitCode::FAILURE);
-                    }
-                }
-            }
-        }
-        if let Some(error) = error {
-            output::misused(self.name, error);
-            return Err(ExitCode::FAILURE);
-        }
-        self.speak(level, syslog);
-        Ok(Line { operands, verbose: level > usual })
-    }
-
-    fn speak(&self, level: u8, syslog: bool) {
-        let levels = [Level::Fatal, Level::Error, Level::Warning, Level::Notice];
-        let least = levels.into_iter().rev().find(|one| *one as u8 <= level).unwrap_or(Level::Nothing);
-        output::speak(Voice { program: self.name, least, syslog });
-    }
-
-    fn help(&self, all: &[Opt]) {
-        let Self { name, usage, .. } = self;
-        output::line("Usage:");
-        usage.iter().for_each(|usage| output::line(format_args!("  {name} {usage}")));
-        output::line("Options:");
-        for option in all {
-            let Opt { key, long, argument, help } = option;
-            let short = if option.is_short() { format!("-{key},") } else { String::new() };
-            let long = if argument.is_empty() { (*long).to_owned() } else { format!("{long}={argument}") };
-            output::line(format_args!("  {short:<3} --{long:<24} {help}"));
-        }
-        output::line("'relobox-kmod COMMAND --help' shows the options of relobox.");
-    }
-}
-
-/// The kernel of this machine and the plugins, as the environment says: a kmod command line has no option for them.
-fn machine(force: Force) -> Result<(Real, Common, Inputs)> {
-    let pins = std::env::var_os("RELOBOX_PINS").map(Into::into);
-    let common = Common { json: false, plugin_dir: Vec::new(), chosen: Vec::new(), pins };
-    Ok((Real::from_environment(force)?, common, Inputs { input: Vec::new() }))
-}
-
-/// Prints an error, and returns the exit code.
-fn fail(error: &Error) -> ExitCode {
-    reason::explain(Level::Error, error);
-    reason::exit_code(error)
-}
-
-/// Prints a message, and returns the exit code of a failure.
-fn refuse(level: Level, text: impl std::fmt::Display) -> ExitCode {
-    output::message(level, text);
-    ExitCode::FAILURE
-}
-
-/// Prints, if the user wants to know more, what a load of kmod would not say.
-fn loaded(inserted: &Inserted) {
-    crate::insmod::print_warnings(&inserted.name, inserted);
-}

@@ -1,7 +1,8 @@
 //! modprobe.
 
 use super::options::{self, Opt, opt};
-use super::{Program, fail, loaded, machine, reason, refuse};
+use super::program::{Program, fail, loaded, machine, refuse};
+use super::reason;
 use crate::real::Real;
 use crate::session::{self, Removal, Session, Wanted};
 use crate::target::Target as _;

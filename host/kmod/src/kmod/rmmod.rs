@@ -1,7 +1,8 @@
 //! rmmod.
 
 use super::options::{Opt, opt};
-use super::{Program, fail, machine, reason, refuse};
+use super::program::{Program, fail, machine, refuse};
+use super::reason;
 use crate::state;
 use crate::target::{Target, failed};
 use relobox_cli::output::{self, Level};

@@ -1,6 +1,7 @@
 //! Compiles Wasm that is within the complexity limits: for this process, or ahead for another program.
 
-use super::{Guest, Sandbox, cannot_start, config, needed, no_memory, one_line};
+use super::limiter::no_memory;
+use super::{Guest, Sandbox, cannot_start, config, needed, one_line};
 use crate::cache::Cache;
 use crate::complexity::{ComplexityError, check_complexity};
 use relobox_core::digest::Digest;
