@@ -12,10 +12,9 @@ fn a_chain_comes_in_order_and_goes_in_reverse() {
     w.samples(&["math_provider", "math_user"]);
     w.succeed("sim", &["start"]);
     let alone = w.fail(1, "insmod", &["math_user.ko"]);
-    let wanted =
-        "math_user.ko: undefined symbol; references 'math_add'; load math_provider first, which the module depends on";
-    assert_eq!(alone.lines().next(), Some(wanted));
-    assert_eq!(alone.lines().count(), 3, "every missing symbol is named: {alone}");
+    let wanted = "math_user.ko: 3 undefined symbols; references 'math_add', 'math_calls', 'math_mul'; \
+         load math_provider first, which the module depends on";
+    assert_eq!(alone, wanted);
     w.assert_empty();
 
     assert!(w.succeed("insmod", &["math_provider.ko"]).starts_with("math_provider: live at 0x"));
@@ -129,7 +128,7 @@ fn a_crash_ends_the_kernel_with_a_clear_word_and_the_next_one_is_fresh() {
     assert!(died.starts_with(expected), "{died}");
     assert!(died.ends_with("address 0x0, in init of 'crash'"), "{died}");
     let none = w.fail(2, "lsmod", &[]);
-    assert!(none.contains("start a kernel with 'relobox sim start'"), "{none}");
+    assert!(none.contains("start a simulated kernel with 'relobox sim start'"), "{none}");
     w.succeed("insmod", &["hello.ko"]);
     assert_eq!(w.log(), ["hello: hello, world"]);
     w.succeed("sim", &["stop"]);
@@ -335,9 +334,12 @@ fn more_problems_than_are_shown_are_all_in_json() {
     );
     let said = w.fail(1, "insmod", &["many.ko"]);
     let lines: Vec<_> = said.lines().collect();
-    assert_eq!(lines[50..], ["… and 20 more", "--json prints all of these 70 problems"], "{said}");
+    assert_eq!(lines.len(), 2, "{said}");
+    assert!(lines[0].starts_with("many.ko: 70 undefined symbols; references 'nowhere_0', "), "{said}");
+    assert!(lines[0].contains(" and 20 more"), "{said}");
+    assert_eq!(lines[1], "--json prints all of these 70 problems");
     let json: serde_json::Value = serde_json::from_str(&w.relobox("insmod", &["many.ko", "--json"]).stdout).unwrap();
     assert_eq!(json["error"]["problems"].as_array().unwrap().len(), 70);
     let message = json["error"]["message"].as_str().unwrap();
-    assert!(message.ends_with("\n… and 20 more") && !message.contains("--json"));
+    assert!(message.contains(" and 20 more") && !message.contains("--json"), "{message}");
 }

@@ -77,7 +77,8 @@ fn modules_are_linked_and_refused_as_ever() {
     assert_eq!(
         alone.to_string().lines().next(),
         Some(
-            "math_user.ko: undefined symbol; references 'math_add'; load math_provider first, which the module depends on"
+            "math_user.ko: 3 undefined symbols; references 'math_add', 'math_calls', 'math_mul'; \
+             load math_provider first, which the module depends on"
         )
     );
     assert_empty(&w);

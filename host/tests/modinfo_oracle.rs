@@ -1,5 +1,6 @@
-//! modinfo prints what kmod 34's prints: for every module of every corpus, for what is built in, and for kmod's own
-//! tests.
+//! modinfo prints what kmod 34's prints: for modules of every corpus, for what is built in, and for kmod's own tests.
+//!
+//! `RELOBOX_ORACLES` is the number of modules of each corpus, evenly spaced; 60 if it is not set.
 
 mod depmod_env;
 
@@ -13,6 +14,8 @@ fn main() -> ExitCode {
         vec![test!(options_do_what_kmods_do).needs([kmod_34()]), test!(kmods_own_tests_pass).needs([kmod_34()])];
     let there = std::fs::read_dir(corpora()).into_iter().flatten().flatten();
     let names = there.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    // What begins with a dot is the scripts' own.
+    let names = names.filter(|name| !name.starts_with('.'));
     let names: BTreeSet<String> = names.chain(["amd64", "newest-amd64"].map(String::from)).collect();
     for name in names {
         let needs = [kmod_34(), corpus(&name)];
@@ -47,6 +50,8 @@ fn corpus_agrees(name: &str) {
     modules(&root.join("lib/modules"), &mut found);
     found.sort();
     assert!(!found.is_empty());
+    let most: usize = std::env::var("RELOBOX_ORACLES").ok().and_then(|most| most.parse().ok()).unwrap_or(60);
+    let found: Vec<_> = found.iter().step_by(found.len().div_ceil(most.max(1))).cloned().collect();
     for some in found.chunks(500) {
         agree(some);
     }

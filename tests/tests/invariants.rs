@@ -337,6 +337,7 @@ fn limits_live_in_one_file() {
         ("engine-wasm/src/emit.rs", &["ABSENT", "SHORT"]),
         ("host/src/section_map.rs", &["NEAR", "WIDTH", "STEP", "HEIGHT", "LEFT", "CELL", "BORDERS", "BAR"]),
         ("host/link/src/sandbox/marks.rs", &["IDLE", "BEYOND"]),
+        ("host/fuzz/src/driver.rs", &["TOGETHER"]),
         // The largest page of any machine.
         ("host/src/check.rs", &["ALIGNED"]),
     ]);
