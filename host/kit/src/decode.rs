@@ -239,8 +239,13 @@ impl<'a> DecodedSite<'a> {
         if own.iter().any(|own| own.0 <= read.0 && read.1 <= own.1) {
             return false;
         }
+        // Relocations of one number of variable length change it one after the other, and the rules say how.
+        let has_no_width = |r: &Relocation, row: &PluginRow| span(&row.row, r.offset).0 == span(&row.row, r.offset).1;
+        let here = self.relocation();
+        let is_number = has_no_width(here, self.row);
         (0..).zip(&section.relocations).filter(|(i, _)| *i != self.index).any(|(_, other)| {
             let row = self.model.about().row(other.kind).filter(|row| row.writes());
+            let row = row.filter(|row| !(is_number && other.offset == here.offset && has_no_width(other, row)));
             row.is_some_and(|row| self.spans(other, row).iter().any(|span| span.0 < read.1 && read.0 < span.1))
         })
     }
