@@ -83,8 +83,6 @@ const CONFIGURATION: &[&str] = &["modprobe", "-c"];
 const NO_FINIT: &str = "relobox hands over files by finit_module(2), which kernels have since 3.8 (2013)";
 const NO_SHELL: &str = "relobox runs no commands of `install` lines";
 const NO_WEAKDEP: &str = "relobox reads no `weakdep` lines: they are for programs that make an initramfs";
-const QUOTED: &str = "relobox passes on a parameter with a quoted name; kmod ignores it";
-const BRACKETS: &str = "relobox takes all before the first dot for a module's name; kmod ignores names with a bracket";
 const NO_SYMBOLS: &str = "relobox-kmod looks into no module file; `relobox inspect` does";
 
 /// The tests that have a command.
@@ -168,24 +166,18 @@ pub(crate) const CASES: &[Case] = &[
         CONFIGURATION,
         "test-modprobe/module-param-kcmdline4/correct.txt",
     ),
-    Case {
-        differs: Some(QUOTED),
-        ..shows(
-            "modprobe_param_kcmdline5",
-            "test-modprobe/module-param-kcmdline5",
-            CONFIGURATION,
-            "test-modprobe/module-param-kcmdline5/correct.txt",
-        )
-    },
-    Case {
-        differs: Some(BRACKETS),
-        ..shows(
-            "modprobe_param_kcmdline6",
-            "test-modprobe/module-param-kcmdline6",
-            CONFIGURATION,
-            "test-modprobe/module-param-kcmdline6/correct.txt",
-        )
-    },
+    shows(
+        "modprobe_param_kcmdline5",
+        "test-modprobe/module-param-kcmdline5",
+        CONFIGURATION,
+        "test-modprobe/module-param-kcmdline5/correct.txt",
+    ),
+    shows(
+        "modprobe_param_kcmdline6",
+        "test-modprobe/module-param-kcmdline6",
+        CONFIGURATION,
+        "test-modprobe/module-param-kcmdline6/correct.txt",
+    ),
     shows(
         "modprobe_param_kcmdline7",
         "test-modprobe/module-param-kcmdline7",

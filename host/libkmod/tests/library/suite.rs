@@ -132,8 +132,6 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("test_modinfo_signer", "`ENOSYS`: what is in a module's file"),
     ("test_modinfo_sig_key", "`ENOSYS`: what is in a module's file"),
     ("test_modinfo_sig_hashalgo", "`ENOSYS`: what is in a module's file"),
-    ("modprobe_param_kcmdline5", "a malformed part of the kernel's command line is taken for an option"),
-    ("modprobe_param_kcmdline6", "a malformed part of the kernel's command line is taken for an option"),
     ("modprobe_oldkernel", "a kernel without finit_module(2), which is older than Linux 3.8"),
     ("test_modinfo_builtin", "its tree has modules.builtin only as kmod's index (.bin)"),
 ];
