@@ -196,7 +196,7 @@ root=$1 trace=$2 directory=$3 injections=$4
 shift 4
 mount --make-rprivate /
 mount --rbind / "$root/host"
-exec strace -f -qq -y -o "$trace" --seccomp-bpf -e trace=openat,uname,finit_module,init_module,delete_module $injections \
+exec strace -f -qq -y -o "$trace" --seccomp-bpf -e trace=?open,openat,uname,finit_module,init_module,delete_module $injections \
     chroot "$root" /host/usr/bin/env -C "$directory" "$@"
 "#;
 
@@ -228,7 +228,7 @@ fn calls(trace: &str) -> (Vec<(String, String)>, Vec<String>) {
     for line in trace.lines() {
         let Some((call, result)) = line.rsplit_once(" = ") else { continue };
         let good = !result.starts_with('-');
-        if call.contains("openat(") {
+        if call.contains("openat(") || call.contains("open(") {
             // `7</…/mod-simple.ko>`: the file that was opened last is the one that is loaded.
             let path = result.split_once('<').and_then(|(_, path)| path.strip_suffix('>'));
             if let Some(name) = path.map(Path::new).filter(|path| path.extension().is_some_and(|e| e == "ko")) {
