@@ -287,7 +287,7 @@ impl<'a> DecodedSite<'a> {
             ..Operands::default()
         };
         // An explicit addend may say where parts of the field are.
-        operands.a = (!section.in_place).then_some(narrow(self.module, r.addend));
+        operands.a = (!section.in_place).then_some(r.addend);
         operands.v = match progress.written.get(&r.offset) {
             Some((value, by)) => value.filter(|_| self.has_field_of(*by)),
             None => self.field(before, &operands),
@@ -306,8 +306,10 @@ impl<'a> DecodedSite<'a> {
         }
         // No loader places a section at both ends of the address space.
         let wraps = self.module.cut(section.address.wrapping_add(section.bytes.len() as u64)) < section.address;
+        // No ELF file of the class has such an addend, and plugins may cut it or not.
+        let wide = narrow(self.module, r.addend) != r.addend;
         // A call of a weak symbol without a definition is left to the plugin.
-        if wraps || !plain || place != Place::Last || (self.rule.goes.is_some() && operands.s == 0) {
+        if wraps || wide || !plain || place != Place::Last || (self.rule.goes.is_some() && operands.s == 0) {
             return Ok(false);
         }
         operands.f = self.field(after, &operands);
