@@ -6,21 +6,7 @@ use crate::log::Log;
 use crate::scanned::TEXTS;
 use crate::trie::{NotAscii, Trie};
 use crate::{Options, normalized};
-
-/// The names of the files, in the order in which they are written.
-pub const FILES: [&str; 11] = [
-    "modules.dep",
-    "modules.dep.bin",
-    "modules.alias",
-    "modules.alias.bin",
-    "modules.softdep",
-    "modules.weakdep",
-    "modules.symbols",
-    "modules.symbols.bin",
-    "modules.builtin.bin",
-    "modules.builtin.alias.bin",
-    "modules.devname",
-];
+pub use relobox_modprobe::depmod::FILES;
 
 /// What the kernel's build says of what is built in; or a warning that a file is missing.
 #[derive(Clone, Copy, Debug)]

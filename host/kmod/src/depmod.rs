@@ -15,6 +15,7 @@ use relobox_core::linker_error::LinkerError;
 use relobox_isolate::indices::{Batch, DepmodForm, Listing, ModuleForm, Readings, Step, Text};
 use relobox_isolate::message::{Job, Name};
 use relobox_isolate::{IndexJob, Linker, wire};
+use relobox_modprobe::depmod::FILES;
 use std::collections::HashSet;
 use std::fs::File;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -25,21 +26,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The command's name.
 const NAME: &str = "depmod";
-
-/// The files that are written. What a job makes is for these, in this order.
-const FILES: [&str; 11] = [
-    "modules.dep",
-    "modules.dep.bin",
-    "modules.alias",
-    "modules.alias.bin",
-    "modules.softdep",
-    "modules.weakdep",
-    "modules.symbols",
-    "modules.symbols.bin",
-    "modules.builtin.bin",
-    "modules.builtin.alias.bin",
-    "modules.devname",
-];
 
 /// The mode of a file that is written, and of a directory that is made for it.
 const MODES: (u32, u32) = (0o644, 0o755);

@@ -3,12 +3,12 @@
 use crate::errno::of_io;
 use crate::handles::lock;
 use crate::log::{Log, WARNING};
-use crate::names;
 use crate::stamp::Stamps;
 use relobox_core::files::{self, Kind};
 use relobox_core::limits;
 use relobox_core::names::{of_file, underscored};
 use relobox_modprobe::Tree;
+use relobox_modprobe::glob::alias_name;
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -119,7 +119,7 @@ impl Index {
         let built_in = |text: &str| {
             let alias = |line: &str| {
                 let (key, pattern) = line.split_once('=')?;
-                Some((names::alias(pattern)?, underscored(key.strip_suffix(".alias")?)))
+                Some((alias_name(pattern)?, underscored(key.strip_suffix(".alias")?)))
             };
             text.split('\0').filter_map(alias).collect()
         };
@@ -150,7 +150,7 @@ impl Index {
 fn aliases(text: &str) -> Vec<(String, String)> {
     let line = |line: &str| {
         let (key, module) = line.strip_prefix("alias ")?.trim_end().rsplit_once(' ')?;
-        Some((names::alias(key)?, module.to_owned()))
+        Some((alias_name(key)?, module.to_owned()))
     };
     text.lines().filter_map(line).collect()
 }

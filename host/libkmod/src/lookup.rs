@@ -3,10 +3,10 @@
 use crate::context::Context;
 use crate::log::ERROR;
 use crate::module::Module;
-use crate::names;
 use crate::settings::module_of;
 use relobox_modprobe::Tree;
 use relobox_modprobe::config::Softdep;
+use relobox_modprobe::glob::alias_name;
 use relobox_modprobe::glob::matches;
 use rustix::io::Errno;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ fn ask(context: &Context, question: impl FnOnce(&Tree) -> relobox_core::Result<V
 
 /// The modules that these names or aliases stand for. Those that cannot be found are left out.
 fn all<'a>(context: &Arc<Context>, names: impl IntoIterator<Item = &'a str>) -> Vec<Arc<Module>> {
-    let found = |name: &str| by_alias(context, &names::alias(name).ok_or(Errno::INVAL)?);
+    let found = |name: &str| by_alias(context, &alias_name(name).ok_or(Errno::INVAL)?);
     let mut modules = Vec::new();
     for name in names {
         match found(name) {

@@ -3,7 +3,7 @@
 /// Replaces each `-` in a name or an alias by `_`, except in brackets, where it denotes a range. `None` if a bracket has
 /// no counterpart.
 #[must_use]
-pub(crate) fn alias_name(alias: &str) -> Option<String> {
+pub fn alias_name(alias: &str) -> Option<String> {
     let mut inside = false;
     let underscored = alias.chars().map(|c| match c {
         ']' if !std::mem::take(&mut inside) => None,
@@ -124,6 +124,9 @@ mod tests {
     #[test]
     fn dashes_are_underscores_outside_brackets() {
         assert_eq!(alias_name("a-b[0-9[]c-d").as_deref(), Some("a_b[0-9[]c_d"));
-        assert!(["a]", "[a", "[]]"].iter().all(|alias| alias_name(alias).is_none()));
+        assert_eq!(alias_name("a-b[0-9]-c").as_deref(), Some("a_b[0-9]_c"));
+        for alias in ["a]", "[a", "[]]", "a[b", "a[b]c]"] {
+            assert_eq!(alias_name(alias), None, "{alias}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::lookup;
 use crate::module::{MODULES, Module};
 use crate::names;
 use crate::probe::{self, Wanted};
+use relobox_modprobe::glob::alias_name;
 use rustix::io::Errno;
 use std::ffi::{CStr, OsStr, c_char, c_int, c_uint, c_void};
 use std::os::unix::ffi::OsStrExt as _;
@@ -40,7 +41,7 @@ fn from_lookup(context: Handle, alias: Text, list: Out) -> Result<(), Errno> {
         context.log.say(ERROR, c"kmod_module_new_from_lookup", "the list is not empty");
         return Err(Errno::NOSYS);
     }
-    let alias = names::alias(&alias.to_string_lossy()).ok_or(Errno::INVAL)?;
+    let alias = alias_name(&alias.to_string_lossy()).ok_or(Errno::INVAL)?;
     list.set(list::modules(lookup::by_alias(&context, &alias)?));
     Ok(())
 }
