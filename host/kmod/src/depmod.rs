@@ -5,6 +5,7 @@
 
 use crate::indexing;
 use crate::kmod::options::{Opt, Parsed, opt, parse};
+use crate::kmod::program;
 use crate::real::Linking;
 use crate::tree::{self, Listed};
 use relobox_cli::output::{self, Level};
@@ -100,12 +101,12 @@ pub fn run_by(args: Vec<String>, linking: &Linking) -> ExitCode {
     let usual = Level::Warning as u8;
     for (key, value) in given {
         match key {
-            'V' => return indexing::version(),
+            'V' => return program::version(),
             'h' => return indexing::help(NAME, "[OPTIONS] [-a | -A] [VERSION [FILE...]]", &OPTIONS),
             key => {
                 if let Err(text) = choice.take(key, &value) {
-                    indexing::speak(NAME, usual);
-                    return indexing::refuse(Level::Fatal, text);
+                    program::speak(NAME, usual, false);
+                    return program::refuse(Level::Fatal, text);
                 }
             }
         }
@@ -114,7 +115,7 @@ pub fn run_by(args: Vec<String>, linking: &Linking) -> ExitCode {
         output::misused(NAME, error);
         return ExitCode::FAILURE;
     }
-    indexing::speak(NAME, usual.saturating_add(choice.verbose));
+    program::speak(NAME, usual.saturating_add(choice.verbose), false);
     match choice.run(operands, linking) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -1,8 +1,8 @@
 //! What depmod and modinfo share: the linking process, files for it, and messages.
 
-use crate::kmod::options::{KMOD_VERSION, Opt};
+use crate::kmod::options::Opt;
 use crate::real::Linking;
-use relobox_cli::output::{self, Level, Voice};
+use relobox_cli::output::{self, Level};
 use relobox_core::error::{Error, Result};
 use relobox_core::files::{self, Kind};
 use relobox_isolate::indices::{ModuleForm, Said};
@@ -80,25 +80,6 @@ pub(crate) fn say(said: Vec<Said>) {
         };
         output::message_lines(level, &text);
     }
-}
-
-/// From now on, messages are those of this command.
-pub(crate) fn speak(program: &'static str, level: u8) {
-    let levels = [Level::Fatal, Level::Error, Level::Warning, Level::Notice, Level::Info];
-    let least = levels.into_iter().rev().find(|one| *one as u8 <= level).unwrap_or(Level::Nothing);
-    output::speak(Voice { program, least, syslog: false });
-}
-
-/// Prints a message, and returns the exit code of a failure.
-pub(crate) fn refuse(level: Level, text: impl std::fmt::Display) -> ExitCode {
-    output::message(level, text);
-    ExitCode::FAILURE
-}
-
-/// Prints the version.
-pub(crate) fn version() -> ExitCode {
-    output::line(format_args!("relobox {}, as kmod version {KMOD_VERSION}", env!("CARGO_PKG_VERSION")));
-    ExitCode::SUCCESS
 }
 
 /// Prints the help of a command.

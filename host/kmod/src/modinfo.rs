@@ -4,6 +4,7 @@
 
 use crate::indexing;
 use crate::kmod::options::{Opt, Parsed, opt, parse};
+use crate::kmod::program;
 use crate::real::Linking;
 use relobox_cli::output::{self, Level};
 use relobox_core::error::{Error, Result};
@@ -87,7 +88,7 @@ pub fn run_by(args: Vec<String>, linking: &Linking) -> ExitCode {
             'F' => choice.field = Some(value),
             'k' => choice.kernel = Some(value),
             'b' => choice.root = Some(value),
-            'V' => return indexing::version(),
+            'V' => return program::version(),
             _ => return indexing::help(NAME, "[OPTIONS] MODULE...", &OPTIONS),
         }
     }
@@ -95,9 +96,9 @@ pub fn run_by(args: Vec<String>, linking: &Linking) -> ExitCode {
         output::misused(NAME, error);
         return ExitCode::FAILURE;
     }
-    indexing::speak(NAME, Level::Warning as u8);
+    program::speak(NAME, Level::Warning as u8, false);
     if operands.is_empty() {
-        return indexing::refuse(Level::Error, "missing module or filename.");
+        return program::refuse(Level::Error, "missing module or filename.");
     }
     match choice.run(&operands, linking) {
         Ok(true) => ExitCode::SUCCESS,

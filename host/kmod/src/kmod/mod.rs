@@ -12,7 +12,7 @@ mod insmod;
 mod lsmod;
 mod modprobe;
 pub(crate) mod options;
-mod program;
+pub(crate) mod program;
 mod reason;
 mod rmmod;
 

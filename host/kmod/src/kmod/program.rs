@@ -54,20 +54,15 @@ impl Program {
                 's' => syslog = true,
                 'v' => level = level.saturating_add(1),
                 'q' => level = Level::Nothing as u8,
-                'V' => {
-                    let version = env!("CARGO_PKG_VERSION");
-                    output::line(format_args!("relobox {version}, as kmod version {KMOD_VERSION}"));
-                    return Err(ExitCode::SUCCESS);
-                }
+                'V' => return Err(version()),
                 'h' => {
                     self.help(&all);
                     return Err(ExitCode::SUCCESS);
                 }
                 key => {
                     if let Err(text) = other(key, &value) {
-                        self.speak(usual, false);
-                        output::message(Level::Error, text);
-                        return Err(ExitCode::FAILURE);
+                        speak(self.name, usual, false);
+                        return Err(refuse(Level::Error, text));
                     }
                 }
             }
@@ -76,14 +71,8 @@ impl Program {
             output::misused(self.name, error);
             return Err(ExitCode::FAILURE);
         }
-        self.speak(level, syslog);
+        speak(self.name, level, syslog);
         Ok(Line { operands, verbose: level > usual })
-    }
-
-    fn speak(&self, level: u8, syslog: bool) {
-        let levels = [Level::Fatal, Level::Error, Level::Warning, Level::Notice];
-        let least = levels.into_iter().rev().find(|one| *one as u8 <= level).unwrap_or(Level::Nothing);
-        output::speak(Voice { program: self.name, least, syslog });
     }
 
     fn help(&self, all: &[Opt]) {
@@ -101,6 +90,19 @@ impl Program {
     }
 }
 
+/// From now on, messages are those of this command, up to this level.
+pub(crate) fn speak(program: &'static str, level: u8, syslog: bool) {
+    let levels = [Level::Fatal, Level::Error, Level::Warning, Level::Notice, Level::Info];
+    let least = levels.into_iter().rev().find(|one| *one as u8 <= level).unwrap_or(Level::Nothing);
+    output::speak(Voice { program, least, syslog });
+}
+
+/// Prints the version.
+pub(crate) fn version() -> ExitCode {
+    output::line(format_args!("relobox {}, as kmod version {KMOD_VERSION}", env!("CARGO_PKG_VERSION")));
+    ExitCode::SUCCESS
+}
+
 /// The kernel of this machine and the plugins, as the environment says: a kmod command line has no option for them.
 pub(super) fn machine(force: Force) -> Result<(Real, Common, Inputs)> {
     let pins = std::env::var_os("RELOBOX_PINS").map(Into::into);
@@ -115,7 +117,7 @@ pub(super) fn fail(error: &Error) -> ExitCode {
 }
 
 /// Prints a message, and returns the exit code of a failure.
-pub(super) fn refuse(level: Level, text: impl std::fmt::Display) -> ExitCode {
+pub(crate) fn refuse(level: Level, text: impl std::fmt::Display) -> ExitCode {
     output::message(level, text);
     ExitCode::FAILURE
 }
