@@ -200,7 +200,9 @@ impl Hooks for Calls {
 #[inline(never)]
 fn L(cx: &mut Cx<'_, Calls>, target: Value) -> Value {
     let (section, r) = (cx.group.section, cx.relocation);
-    let Some(stub) = cx.state.stubs.of(cx.synthetic, section, r.symbol, r.addend) else { return target };
+    let stub = cx.state.stubs.of(cx.synthetic, section, r.symbol, r.addend);
+    // A branch drops the lowest bits of its target, which are a privilege level.
+    let Some(stub) = stub.filter(|_| target & 3 == Value(0)) else { return target };
     code! { stub.bytes, true;
         IMM21(0x2020_0000, target)            // ldil L'target, %r1
         BRANCH17(0xe020_2002, target & 0x7ff) // be,n R'target(%sr4, %r1)
