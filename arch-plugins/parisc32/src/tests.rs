@@ -100,6 +100,18 @@ fn a_call_that_does_not_reach_has_a_stub_before_its_section() {
     assert!(linked.synthetic.iter().all(|s| s.contents == [0; 8]));
 }
 
+/// A branch takes the lowest bits of its target for a privilege level.
+#[test]
+fn no_stub_leads_to_where_no_code_can_be() {
+    for target in [0x1234_5671, 0x1234_5672] {
+        assert_eq!(
+            kinds(&link(0xe840_0000, R_PARISC_PCREL17F, target, 0).unwrap_err()),
+            [fault::OUT_OF_RANGE],
+            "{target:#x}"
+        );
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_refused() {
     for (kind, from, low, high, step) in [
