@@ -5,6 +5,7 @@
 //! addresses are arbitrary: each module is placed at the base address of its plugin, and a symbol without an address gets
 //! one within reach of that.
 
+mod depmod_d;
 mod exports;
 mod find;
 mod kernels;

@@ -16,7 +16,7 @@ use relobox_core::linker_error::LinkerError;
 use relobox_isolate::indices::{Batch, DepmodForm, Listing, ModuleForm, Readings, Step, Text};
 use relobox_isolate::message::{Job, Name};
 use relobox_isolate::{IndexJob, Linker, wire};
-use relobox_modprobe::depmod::FILES;
+use relobox_modprobe::depmod::{DIRECTORIES, FILES};
 use std::collections::HashSet;
 use std::fs::File;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -30,10 +30,6 @@ const NAME: &str = "depmod";
 
 /// The mode of a file that is written, and of a directory that is made for it.
 const MODES: (u32, u32) = (0o644, 0o755);
-
-/// The directories of the configuration. A file hides files of the same name in later ones.
-const CONFIGURATION: [&str; 5] =
-    ["/etc/depmod.d", "/run/depmod.d", "/usr/local/lib/depmod.d", "/usr/lib/depmod.d", "/lib/depmod.d"];
 
 const OPTIONS: [Opt; 16] = [
     opt("all", 'a', "", "index all modules of the kernel; the default without files"),
@@ -116,14 +112,7 @@ pub fn run_by(args: Vec<String>, linking: &Linking) -> ExitCode {
         return ExitCode::FAILURE;
     }
     program::speak(NAME, usual.saturating_add(choice.verbose), false);
-    match choice.run(operands, linking) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            error.to_string().lines().for_each(|line| output::message(Level::Fatal, line));
-            ExitCode::FAILURE
-        }
-    }
+    indexing::end(choice.run(operands, linking), Level::Fatal)
 }
 
 impl Choice {
@@ -200,7 +189,7 @@ impl Choice {
         let job = linker.index_job(&Job::Depmod(Box::new(form)), &fds)?;
         let (step, said) = job.next()?;
         indexing::say(said);
-        let Step::Externals(externals) = step else { return Err(wrong("it did not name directories")) };
+        let Step::Externals(externals) = step else { return Err(indexing::wrong("it did not name directories")) };
         let listed = match self.all {
             true => listed(&directory, &externals, &configuration)?,
             false => given(&operands)?,
@@ -214,12 +203,12 @@ impl Choice {
         let chosen = match step {
             Step::Chosen(chosen) => chosen,
             Step::Output(_, false) => return Ok(false),
-            _ => return Err(wrong("it chose no files")),
+            _ => return Err(indexing::wrong("it chose no files")),
         };
         let mut seen = HashSet::new();
         let chosen = chosen.iter().map(|i| files.get(*i as usize).filter(|_| seen.insert(*i)).map(PathBuf::as_path));
         let chosen: Option<Vec<&Path>> = chosen.collect();
-        let readings = read(&linker, &chosen.ok_or_else(|| wrong("it chose files that are not there"))?)?;
+        let readings = read(&linker, &chosen.ok_or_else(|| indexing::wrong("it chose files that are not there"))?)?;
         let sizes = readings.iter().map(|(_, size)| *size).collect();
         let fds: Vec<_> = readings.iter().map(|(fd, _)| fd.as_fd()).collect();
         job.send(&Readings(sizes), &fds)?;
@@ -286,7 +275,7 @@ impl Choice {
 
     /// The files of the configuration, in the order of their names.
     fn configuration(&self) -> Vec<PathBuf> {
-        let usual: Vec<PathBuf> = CONFIGURATION.map(PathBuf::from).into();
+        let usual = DIRECTORIES.map(|directory| Path::new("/").join(directory));
         tree::configuration(if self.config.is_empty() { &usual } else { &self.config })
     }
 
@@ -294,7 +283,7 @@ impl Choice {
     fn finish(&self, job: &IndexJob, out: &Path) -> Result<bool> {
         let (step, said) = job.next()?;
         indexing::say(said);
-        let Step::Output(sizes, good) = step else { return Err(wrong("it made no indices")) };
+        let Step::Output(sizes, good) = step else { return Err(indexing::wrong("it made no indices")) };
         let contents = job.output(&sizes, FILES.len())?;
         if self.show {
             contents.iter().for_each(|text| output::bytes(text));
@@ -338,10 +327,6 @@ impl Texts {
     }
 }
 
-fn wrong(what: &'static str) -> Error {
-    LinkerError::Protocol(what).into()
-}
-
 /// True for what begins with two numbers and a dot between them.
 fn is_version(text: &str) -> bool {
     let digit = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
@@ -361,7 +346,7 @@ fn listed(directory: &Path, externals: &[Name], configuration: &[u8]) -> Result<
         let external = external.bytes()?;
         let named = !external.is_empty() && configuration.windows(external.len()).any(|text| text == external);
         if !named {
-            return Err(wrong("a directory that is not in the configuration"));
+            return Err(indexing::wrong("a directory that is not in the configuration"));
         }
         let path = tree::path_of(external);
         if let Err(error) = listed.add(&path) {
@@ -419,7 +404,7 @@ fn read(linker: &Linker, modules: &[&Path]) -> Result<Vec<(OwnedFd, u64)>> {
         job.send(&Batch(Vec::<ModuleForm>::new()), &[])?;
         match job.next()? {
             (Step::Read(bytes), _) => Ok((job.reading(bytes)?, bytes)),
-            _ => Err(wrong("it read no modules")),
+            _ => Err(indexing::wrong("it read no modules")),
         }
     };
     std::thread::scope(|scope| {
@@ -432,7 +417,7 @@ fn read(linker: &Linker, modules: &[&Path]) -> Result<Vec<(OwnedFd, u64)>> {
 fn taken(job: &IndexJob) -> Result<()> {
     match job.next()? {
         (Step::Taken, _) => Ok(()),
-        _ => Err(wrong("it took no modules")),
+        _ => Err(indexing::wrong("it took no modules")),
     }
 }
 

@@ -5,6 +5,7 @@ use crate::real::Linking;
 use relobox_cli::output::{self, Level};
 use relobox_core::error::{Error, Result};
 use relobox_core::files::{self, Kind};
+use relobox_core::linker_error::LinkerError;
 use relobox_isolate::indices::{ModuleForm, Said};
 use relobox_isolate::message::Name;
 use relobox_isolate::{Linker, Options};
@@ -79,6 +80,23 @@ pub(crate) fn say(said: Vec<Said>) {
             _ => Level::Info,
         };
         output::message_lines(level, &text);
+    }
+}
+
+/// The error for an answer of a job that its question does not allow.
+pub(crate) fn wrong(what: &'static str) -> Error {
+    LinkerError::Protocol(what).into()
+}
+
+/// Prints why a command failed, if it did, and returns its exit code.
+pub(crate) fn end(done: Result<bool>, level: Level) -> ExitCode {
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            error.to_string().lines().for_each(|line| output::message(level, line));
+            ExitCode::FAILURE
+        }
     }
 }
 

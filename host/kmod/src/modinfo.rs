@@ -9,7 +9,6 @@ use crate::real::Linking;
 use relobox_cli::output::{self, Level};
 use relobox_core::error::{Error, Result};
 use relobox_core::files::{self, Kind};
-use relobox_core::linker_error::LinkerError;
 use relobox_core::names;
 use relobox_isolate::indices::{BUILT_IN, Batch, FoundForm, LookupForm, ModinfoForm, ModuleForm, Step};
 use relobox_isolate::message::{Job, Name};
@@ -100,14 +99,7 @@ pub fn run_by(args: Vec<String>, linking: &Linking) -> ExitCode {
     if operands.is_empty() {
         return program::refuse(Level::Error, "missing module or filename.");
     }
-    match choice.run(&operands, linking) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            error.to_string().lines().for_each(|line| output::message(Level::Error, line));
-            ExitCode::FAILURE
-        }
-    }
+    indexing::end(choice.run(&operands, linking), Level::Error)
 }
 
 impl Choice {
@@ -153,7 +145,7 @@ impl Choice {
         job.send(&Batch(Vec::<ModuleForm>::new()), &[])?;
         let (step, said) = job.next()?;
         indexing::say(said);
-        let Step::Output(sizes, printed) = step else { return Err(wrong("it printed nothing")) };
+        let Step::Output(sizes, printed) = step else { return Err(indexing::wrong("it printed nothing")) };
         for text in job.output(&sizes, 1)? {
             output::bytes(&text);
         }
@@ -188,13 +180,9 @@ impl Choice {
             (Step::Found(found), _) if found.len() == names.len() => {
                 Ok(names.iter().map(|name| (*name).clone()).zip(found).collect())
             }
-            _ => Err(wrong("it did not look all names up")),
+            _ => Err(indexing::wrong("it did not look all names up")),
         }
     }
-}
-
-fn wrong(what: &'static str) -> Error {
-    LinkerError::Protocol(what).into()
 }
 
 fn is_module_file(path: &Path) -> bool {
@@ -218,7 +206,7 @@ fn file_of(directory: &Path, module: &FoundForm) -> Result<(ModuleForm, Option<O
             let path = directory.join(crate::tree::path_of(path.bytes()?));
             // Whatever the job says, no other file is opened.
             if !names::is_module_file(&path) {
-                return Err(wrong("a module whose file is none by its name"));
+                return Err(indexing::wrong("a module whose file is none by its name"));
             }
             Ok(indexing::open(0, Some(&path), &path))
         }
@@ -238,6 +226,6 @@ fn print(job: &IndexJob, (form, file): (ModuleForm, Option<OwnedFd>)) -> Result<
             indexing::say(said);
             Ok(())
         }
-        _ => Err(wrong("it took no module")),
+        _ => Err(indexing::wrong("it took no module")),
     }
 }

@@ -50,7 +50,6 @@ pub mod show;
 pub mod tree;
 
 pub use config::Config;
-pub use depmod::Depmod;
 pub use find::resolve;
 pub use load::load;
 pub use plan::{Action, LoadPlan, Request, Step, Target, plan};
@@ -79,8 +78,11 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// Reads a text file of at most `limit` bytes. `None` if the file does not exist.
-fn read_text(path: &Path, limit: u64) -> Result<Option<String>> {
+/// Reads a text file of at most `limit` bytes. `None` if the file does not exist. Invalid UTF-8 is replaced.
+///
+/// # Errors
+/// If it cannot be read, or is larger.
+pub fn read_text(path: &Path, limit: u64) -> Result<Option<String>> {
     let text = match files::read(path, Kind::Config, limit) {
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         text => text?,

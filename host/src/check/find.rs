@@ -9,7 +9,8 @@
 //! Symbolic links to modules and directories are followed, also out of the tree. No directory is read twice, so cycles
 //! end. `build` and `source` are not followed, because they lead to the kernel's headers.
 
-use crate::modprobe::depmod::{DIRECTORIES, Depmod, Rank};
+use super::depmod_d::{Depmod, Rank};
+use crate::modprobe::depmod::DIRECTORIES;
 use relobox_core::error::{Error, Result};
 use relobox_core::limits;
 use relobox_core::names;
