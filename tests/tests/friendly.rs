@@ -52,7 +52,7 @@ fn said(output: Output) -> (Option<i32>, String, String) {
 }
 
 /// Commands that print, each in its own way: lines, tables, JSON, help.
-const PRINTING: [&[&str]; 10] = [
+const PRINTING: [&[&str]; 11] = [
     &["link", "good.ko", "--symbols", "map"],
     &["link", "good.ko", "--symbols", "map", "--json"],
     &["link", "good.ko", "--symbols", "map", "-o", "-"],
@@ -60,6 +60,7 @@ const PRINTING: [&[&str]; 10] = [
     &["check", "good.ko", "--symbols", "map"],
     &["check", "good.ko", "--symbols", "map", "--html", "-"],
     &["inspect", "good.ko"],
+    &["modinfo", "./good.ko"],
     &["plugin", "list"],
     &["completions", "bash"],
     &["--help"],

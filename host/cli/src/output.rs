@@ -230,16 +230,14 @@ pub fn message_lines(level: Level, text: &str) {
 /// Prints bytes on standard output as they are: what is printed is data. On a terminal, where it is text for people,
 /// it is escaped, but for line breaks and tabs.
 pub fn bytes(bytes: &[u8]) {
-    let mut out = std::io::stdout().lock();
-    let _ = match out.is_terminal() {
-        false => out.write_all(bytes),
-        true => {
-            let text = String::from_utf8_lossy(bytes);
-            let line = |line: &str| line.split('\t').map(escaped).collect::<Vec<_>>().join("\t");
-            out.write_all(text.split('\n').map(line).collect::<Vec<_>>().join("\n").as_bytes())
+    write(|out| {
+        if !out.is_terminal() {
+            return out.write_all(bytes);
         }
-    };
-    let _ = out.flush();
+        let text = String::from_utf8_lossy(bytes);
+        let line = |line: &str| line.split('\t').map(escaped).collect::<Vec<_>>().join("\t");
+        out.write_all(text.split('\n').map(line).collect::<Vec<_>>().join("\n").as_bytes())
+    });
 }
 
 /// Prints a message about the command line in the form of getopt(3): `modprobe: unrecognized option '--foo'`.
