@@ -1,34 +1,28 @@
 //! What a person meets at the command line: standard streams, clear refusals, narrow terminals, man pages, maps.
 
+mod test_env;
+
 use relobox_tests::module_builder::ModuleBuilder;
-use relobox_tests::real;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use test_env::TestEnv;
 
 const MAP: &str = "ffffffff81000000 T _text\nffffffff81000010 T helper\n";
 
-struct Dir(tempfile::TempDir);
+struct Dir(TestEnv);
 
 impl Dir {
     fn new() -> Self {
-        let dir = Self(tempfile::tempdir().expect("a directory"));
-        dir.put("good.ko", ModuleBuilder { calls: &["helper"], ..ModuleBuilder::default() }.write());
-        dir.put("map", MAP);
-        dir
-    }
-
-    fn put(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.0.path().join(name);
-        std::fs::write(&path, contents).expect("a file");
-        path
+        let env = TestEnv::new();
+        env.put("good.ko", ModuleBuilder { calls: &["helper"], ..ModuleBuilder::default() }.write());
+        env.put("map", MAP);
+        Self(env)
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(real::binary().expect("relobox"));
-        command.args(args).current_dir(self.0.path());
-        command.env("RELOBOX_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled-guests"));
+        let mut command = self.0.relobox();
+        command.args(args);
         command
     }
 
@@ -91,9 +85,9 @@ fn a_full_disk_and_a_closed_pipe_are_errors() {
 #[test]
 fn a_dash_is_a_standard_stream() {
     let dir = Dir::new();
-    let module = std::fs::read(dir.0.path().join("good.ko")).expect("a file");
+    let module = std::fs::read(dir.0.path("good.ko")).expect("a file");
     assert_eq!(dir.run(&["link", "good.ko", "--symbols", "map", "-o", "out"]).0, Some(0));
-    let wanted = std::fs::read(dir.0.path().join("out")).expect("a file");
+    let wanted = std::fs::read(dir.0.path("out")).expect("a file");
     let output = dir.fed(&["link", "-", "--symbols", "map", "-o", "-"], &module);
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && text.contains("1 relocations done by plugin x86_64"), "{text}");
@@ -161,19 +155,19 @@ fn man_pages_name_files_and_each_other() {
     let dir = Dir::new();
     assert_eq!(dir.run(&["man", "pages"]).0, Some(0));
     let mut seen = 0;
-    for entry in std::fs::read_dir(dir.0.path().join("pages")).expect("pages") {
+    for entry in std::fs::read_dir(dir.0.path("pages")).expect("pages") {
         let path = entry.expect("an entry").path();
         let text = std::fs::read_to_string(&path).expect("a page");
         let see = text.split(".SH \"SEE ALSO\"\n").nth(1).unwrap_or_else(|| panic!("{}", path.display()));
         for page in see.replace("\\-", "-").split("\\fB").skip(1).filter_map(|rest| rest.split_once("\\fR(1)")) {
-            let there = dir.0.path().join("pages").join(format!("{}.1", page.0)).exists();
+            let there = dir.0.path("pages").join(format!("{}.1", page.0)).exists();
             assert!(there || page.0 == "relobox-kmod", "{}: {}", path.display(), page.0);
             seen += 1;
         }
         assert!(text.contains(".SH ENVIRONMENT\n") && !text.contains(".SH EXTRA"), "{}", path.display());
     }
     assert!(seen > 40, "{seen}");
-    let link = std::fs::read_to_string(dir.0.path().join("pages/relobox-link.1")).expect("a page");
+    let link = std::fs::read_to_string(dir.0.path("pages/relobox-link.1")).expect("a page");
     assert!(link.contains(".SH FILES\n.TP\n\\fB/proc/kallsyms\\fR\n") && link.contains("RELOBOX_PLUGIN_DIR"), "{link}");
 }
 
@@ -181,20 +175,22 @@ fn man_pages_name_files_and_each_other() {
 #[test]
 fn bash_completes_names_of_modules() {
     let dir = Dir::new();
-    dir.put(
+    dir.0.put(
         "modules.dep",
         "kernel/fs/ext4/ext4.ko.xz: kernel/fs/jbd2/jbd2.ko.xz\nkernel/fs/exfat/exfat.ko:\nx/zs.ko:\n",
     );
     let (code, script, _) = dir.run(&["completions", "bash"]);
     assert_eq!(code, Some(0));
-    dir.put("script", script);
+    dir.0.put("script", script);
     let ask = |words: &str, at: u32| {
         let program = format!(
             "source ./script; COMP_WORDS=({words}); COMP_CWORD={at}; \
              _relobox_modules relobox \"${{COMP_WORDS[{at}]}}\"; echo ${{COMPREPLY[@]}}"
         );
         let mut bash = Command::new("bash");
-        bash.args(["--norc", "-c", &program]).current_dir(dir.0.path()).env("RELOBOX_MODULES_DEP", "modules.dep");
+        bash.args(["--norc", "-c", &program])
+            .current_dir(dir.0.directory.path())
+            .env("RELOBOX_MODULES_DEP", "modules.dep");
         let output = bash.output().expect("bash");
         assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("text").trim().to_owned()
@@ -215,18 +211,18 @@ fn a_map_is_a_picture_or_text() {
     assert!(line.contains("r-x") && line.contains('█'), "{text}");
     assert_eq!(link("map.svg").0, Some(0));
     let mut svg = String::new();
-    File::open(dir.0.path().join("map.svg")).expect("a file").read_to_string(&mut svg).expect("text");
+    File::open(dir.0.path("map.svg")).expect("a file").read_to_string(&mut svg).expect("text");
     assert!(svg.starts_with("<svg ") && svg.contains("<title>.text: 6 bytes, 1 relocations</title>"), "{svg}");
 }
 
 #[test]
 fn a_page_of_html_has_everything_and_loads_nothing() {
     let dir = Dir::new();
-    dir.put("bad.ko", ModuleBuilder { calls: &["<script>alert(1)</script>"], ..ModuleBuilder::default() }.write());
-    dir.put("<b>.ko", "no module");
+    dir.0.put("bad.ko", ModuleBuilder { calls: &["<script>alert(1)</script>"], ..ModuleBuilder::default() }.write());
+    dir.0.put("<b>.ko", "no module");
     let (code, text, error) = dir.run(&["check", ".", "--symbols", "map", "--html", "page.html"]);
     assert_eq!((code, text.contains("1 module links, 2 rejected")), (Some(1), true), "{text}{error}");
-    let page = std::fs::read_to_string(dir.0.path().join("page.html")).expect("a page");
+    let page = std::fs::read_to_string(dir.0.path("page.html")).expect("a page");
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && !page.contains("<script>alert"), "{page}");
     assert!(page.contains("&lt;b&gt;.ko") && !page.contains("<b>.ko"), "{page}");
     assert_eq!((page.matches("<script>").count(), page.matches("<style>").count()), (1, 1));

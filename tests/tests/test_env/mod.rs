@@ -26,10 +26,11 @@ impl TestEnv {
         self.directory.path().join(name)
     }
 
-    pub(crate) fn put(&self, name: &str, contents: impl AsRef<[u8]>) {
+    pub(crate) fn put(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
-        std::fs::write(path, contents).expect(name);
+        std::fs::write(&path, contents).expect(name);
+        path
     }
 
     /// Starts a simulated kernel, to which `--kernel sim` then refers. The machine that runs the tests may have no
