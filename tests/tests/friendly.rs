@@ -120,6 +120,11 @@ fn a_base_or_an_input_that_cannot_be_is_refused() {
         assert!(code == Some(2) && error.contains(why), "{given}: {error}");
     }
     assert_eq!(base("0xffffffffc0000000").0, Some(0));
+    // The last page of the address space is not enough for a module of more.
+    dir.0.put("long.ko", ModuleBuilder { calls: &["helper"; 2000], ..ModuleBuilder::default() }.write());
+    let (code, _, error) = dir.run(&["link", "long.ko", "--symbols", "map", "--base", "0xfffffffffffff000"]);
+    let why = "--base 0xfffffffffffff000: too large: the module needs 0x";
+    assert!(code == Some(2) && error.contains(why), "{error}");
     for command in ["link", "check"] {
         let (code, _, error) = dir.run(&[command, "good.ko", "--symbols", "map", "--input", "foo=1"]);
         assert!(code == Some(2) && error.contains("input foo: ") && error.contains("none"), "{error}");
