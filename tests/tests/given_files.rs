@@ -94,8 +94,7 @@ fn pipes_and_devices_are_not_waited_for() {
     ] {
         let (code, said) = ends(&env, args);
         assert_eq!(code, Some(2), "{args:?}: {said}");
-        let clear = ["not a regular file", "a named pipe; only"].iter().any(|words| said.contains(words));
-        assert!(clear, "{args:?}: {said}");
+        assert!(said.contains("not a regular file"), "{args:?}: {said}");
     }
     std::fs::create_dir_all(env.path("lib/modules/6.1.0-relobox-sim")).expect("a directory");
     let modprobe = ["modprobe", "--kernel", "sim", "-n", "-d", ".", "-C", "conf", "x"];

@@ -177,8 +177,8 @@ fn write(dir: &Path, name: &str, text: &str) -> Result<PathBuf> {
 }
 
 /// Reads a test case, up to [`limits::CASE`] bytes. The file may be hostile.
-fn read(path: &Path) -> Result<String> {
-    files::read_text(path, Kind::Pipe, limits::CASE as u64)
+fn read(path: &Path, kind: Kind) -> Result<String> {
+    files::read_text(path, kind, limits::CASE as u64)
 }
 
 fn unreadable(path: &Path, error: impl std::fmt::Display) -> Error {
@@ -191,7 +191,7 @@ fn read_all(dir: &Path) -> Result<Vec<(String, TestCase)>> {
     for entry in fs::read_dir(dir).map_err(Error::io(dir))? {
         let path = entry.map_err(Error::io(dir))?.path();
         if path.extension().is_some_and(|e| e == "case") {
-            let test_case = read(&path)?.parse().map_err(|error| unreadable(&path, error))?;
+            let test_case = read(&path, Kind::Regular)?.parse().map_err(|error| unreadable(&path, error))?;
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             all.push((name, test_case));
         }
@@ -206,7 +206,7 @@ fn replay(
     against: Option<&Plugin>,
     file: &Path,
 ) -> Result<ExitCode> {
-    let made: Reproducer = read(file)?.parse().map_err(|error| unreadable(file, error))?;
+    let made: Reproducer = read(file, Kind::Pipe)?.parse().map_err(|error| unreadable(file, error))?;
     let context = OracleContext { under_test, against };
     let mut outcome = made.oracle.check(&context, &made.test_case.module);
     if let (Ok(()), Some(expected)) = (&outcome, &made.test_case.expected) {
