@@ -89,7 +89,7 @@ use relobox_core::digest::Digest;
 use relobox_core::error::{Error, Result};
 use relobox_core::text::order_of;
 use relobox_plugins::index::TargetId;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -198,15 +198,21 @@ pub fn ask(plugin: Arc<Plugin>, records: &Records<'_>, inputs: &[(String, u64)])
     if let Some((unread, _)) =
         inputs.iter().find(|(given, _)| plugin.about.inputs.iter().all(|(name, _)| name != given))
     {
-        let known: Vec<_> = plugin.about.inputs.iter().map(|(name, _)| name.as_str()).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        return Err(Error::Usage(format!(
-            "input {unread}: plugin {} does not read it; it reads {known}",
-            plugin.about.name
-        )));
+        return Err(unread_input(unread, &[&plugin]));
     }
     let planned = plan(&plugin, records, inputs)?;
     Ok(PlannedPlugin { plugin, machine, planned })
+}
+
+/// The error for an input that none of the plugins reads: it was meant to have another name.
+pub fn unread_input(input: &str, plugins: &[&Plugin]) -> Error {
+    let inputs = plugins.iter().flat_map(|plugin| &plugin.about.inputs);
+    let known = Vec::from_iter(inputs.map(|(name, _)| name.as_str()).collect::<BTreeSet<_>>()).join(", ");
+    let known = if known.is_empty() { "none" } else { &known };
+    Error::Usage(match plugins {
+        [plugin] => format!("input {input}: plugin {} does not read it; it reads {known}", plugin.about.name),
+        _ => format!("input {input}: no plugin for these modules reads it; they read {known}"),
+    })
 }
 
 impl PlannedPlugin {

@@ -11,12 +11,13 @@ use super::output;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use relobox::check::{Kernel, MachineId, Survey, find};
-use relobox::guests::Guests;
+use relobox::guests::{Guests, Plugin};
+use relobox::link::unread_input;
 use relobox::parallel;
 use relobox::{Error, Result, files};
 use relobox_cli::args::{Inputs, input_file, is_stdout, output_file};
 use report::{Compared, Report};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -129,19 +130,18 @@ pub(crate) fn run(args: CheckArgs) -> Result<ExitCode> {
 
 /// Refuses inputs that no plugin of the kernels reads.
 fn check_inputs(guests: &Guests, kernels: &[Kernel], given: &Inputs) -> Result<()> {
-    let mut known = BTreeSet::new();
+    let mut plugins = BTreeMap::new();
     for kernel in kernels {
         let MachineId { machine, class, order } = kernel.machine;
         for (plugin, _) in guests.plugins_for(machine, class, order, kernel.flags)? {
-            known.extend(plugin.about.inputs.iter().map(|(name, _)| name.clone()));
+            plugins.insert(plugin.about.name.clone(), plugin);
         }
     }
-    match given.input.iter().find(|(name, _)| !known.contains(name)) {
+    let reads = |name: &str| plugins.values().any(|plugin| plugin.about.inputs.iter().any(|(input, _)| input == name));
+    match given.input.iter().find(|(name, _)| !reads(name)) {
         None => Ok(()),
         Some((name, _)) => {
-            let known = Vec::from_iter(known).join(", ");
-            let known = if known.is_empty() { "none" } else { &known };
-            Err(Error::Usage(format!("input {name}: no plugin for these modules reads it; they read {known}")))
+            Err(unread_input(name, &Vec::from_iter(plugins.values().map(|plugin| -> &Plugin { plugin }))))
         }
     }
 }
