@@ -3,19 +3,32 @@
 use clap::{Command, CommandFactory};
 
 /// Returns the parser of `T`, whose help is wrapped once: the sources have line breaks in the paragraphs behind the
-/// options, and clap would only add others at the width of the terminal.
+/// options, and clap would only add others at the width of the terminal. Examples that call `relobox` with a command
+/// of this program call this program.
 #[must_use]
 pub fn command<T: CommandFactory>() -> Command {
-    unwrapped(T::command())
+    let command = T::command();
+    let program = command.get_name().to_owned();
+    let commands: Vec<_> = command
+        .get_subcommands()
+        .map(|own| (format!("  relobox {}", own.get_name()), own.get_name().to_owned()))
+        .collect();
+    finished(command, &|text| {
+        let mut out = joined(text);
+        for (example, name) in &commands {
+            out = out.replace(example, &format!("  {program} {name}"));
+        }
+        out
+    })
 }
 
-fn unwrapped(command: Command) -> Command {
-    let text = command.get_after_help().map(|text| joined(&text.to_string()));
-    let command = match text {
-        Some(text) => command.after_help(text),
+fn finished(command: Command, text: &impl Fn(&str) -> String) -> Command {
+    let after = command.get_after_help().map(|after| text(&after.to_string()));
+    let command = match after {
+        Some(after) => command.after_help(after),
         None => command,
     };
-    command.mut_subcommands(unwrapped)
+    command.mut_subcommands(|own| finished(own, text))
 }
 
 /// Joins the lines of each paragraph. Indented lines, such as examples, stay as they are.

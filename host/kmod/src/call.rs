@@ -18,8 +18,6 @@ use std::process::ExitCode;
   relobox call probe.o
   relobox call probe.o --function seconds --json
 
-  relobox call --kernel sim probe.o
-
 The function has the type int f(void). It runs once, in kernel mode, in this process, which cannot
 be killed before the function returns. Then its code is freed. THE FUNCTION MUST STOP WHATEVER IT
 HAS STARTED (A TIMER, A THREAD, A KPROBE, A CALLBACK, QUEUED WORK). OTHERWISE FREED MEMORY IS

@@ -20,9 +20,6 @@ use std::process::ExitCode;
   relobox insmod hello.ko name='Roman Zippel' times=2
   relobox insmod hello.ko --json
 
-  relobox insmod --kernel sim hello.ko
-
-'--kernel sim' is a simulated kernel, which is started if necessary. 'relobox dmesg' shows its log.
 Exit code 1: the module cannot be linked or was refused, or its init failed. Nothing of it is left
 then.")]
 pub struct InsmodArgs<T: Target> {

@@ -1,9 +1,9 @@
 //! The program `relobox-kmod`. Called as `insmod`, `rmmod`, `lsmod`, `modprobe`, `depmod` or `modinfo`, it does what
 //! that program of kmod does.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, FromArgMatches, Parser, Subcommand};
 use relobox_cli::args::{Common, Inputs};
-use relobox_cli::output;
+use relobox_cli::{help, output};
 use relobox_core::error::{Error, Result};
 use relobox_kmod::real::Real;
 use relobox_kmod::{call, depmod, insmod, kmod, modinfo, modprobe, state};
@@ -77,6 +77,10 @@ fn alone(args: &[OsString]) -> Option<Command> {
     })
 }
 
+fn whole(args: &[OsString]) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&help::command::<Cli>().try_get_matches_from(args)?)
+}
+
 fn main() -> ExitCode {
     output::finish(run())
 }
@@ -87,7 +91,7 @@ fn run() -> ExitCode {
         // A name that is not UTF-8 is none of a module; a file of such a name is not found.
         return run(args.iter().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect());
     }
-    let cli = match alone(&args).map_or_else(|| Cli::try_parse_from(&args), |command| Ok(Cli { command })) {
+    let cli = match alone(&args).map_or_else(|| whole(&args), |command| Ok(Cli { command })) {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() { 2 } else { 0 };
@@ -135,6 +139,20 @@ mod tests {
         assert!(Cli::try_parse_from(line("relobox-kmod state show --json")).is_ok());
         assert!(Cli::try_parse_from(line("relobox-kmod depmod -n --help 6.1")).is_ok());
         assert!(Cli::try_parse_from(line("relobox-kmod insmod a.ko --kernel sim")).is_err());
+    }
+
+    #[test]
+    fn examples_are_commands_of_this_program() {
+        let mut parser = help::command::<Cli>();
+        parser.build();
+        for command in parser.get_subcommands() {
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for example in text.lines().filter(|line| line.starts_with("  relobox")) {
+                let words: Vec<_> = example.split_whitespace().collect();
+                assert!(words[0] == "relobox-kmod" || words[1] == "link", "{example}");
+                assert!(!example.contains("sim"), "{example}");
+            }
+        }
     }
 
     #[test]

@@ -79,12 +79,28 @@ impl Command {
     }
 }
 
+/// The parser of the command line. Commands that the workshop shares with relobox-kmod get an example with a simulated
+/// kernel, which only the workshop has.
+fn parser() -> clap::Command {
+    let simulated = |example: &'static str| {
+        move |command: clap::Command| {
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            command.after_help(format!(
+                "{text}\n\nIn a simulated kernel, which is started if necessary ('relobox dmesg' shows its log):\n  {example}"
+            ))
+        }
+    };
+    help::command::<Cli>()
+        .mut_subcommand("insmod", simulated("relobox insmod --kernel sim hello.ko"))
+        .mut_subcommand("call", simulated("relobox call --kernel sim probe.o"))
+}
+
 /// Runs the command in the process's arguments.
 pub(crate) fn main() -> ExitCode {
     if let Some(code) = sim::serve_if_asked().or_else(linking::serve_if_asked) {
         return code;
     }
-    let parsed = help::command::<Cli>().try_get_matches().and_then(|m| Cli::from_arg_matches(&m));
+    let parsed = parser().try_get_matches().and_then(|m| Cli::from_arg_matches(&m));
     let command = match parsed {
         Ok(cli) => cli.command,
         Err(error) => {
@@ -117,8 +133,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Dmesg(args) => (Some(args.json), sim::dmesg(args)),
         Command::Sim(args) => (None, sim::run(args)),
         Command::Demo(args) => (None, demo::run(args)),
-        Command::Man(args) => (None, manual::man(args, help::command::<Cli>())),
-        Command::Completions(args) => (None, manual::completions(args, help::command::<Cli>())),
+        Command::Man(args) => (None, manual::man(args, parser())),
+        Command::Completions(args) => (None, manual::completions(args, parser())),
     };
     match result {
         Ok(code) => code,
