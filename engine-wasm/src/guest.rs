@@ -107,10 +107,11 @@ fn indexed(mut pieces: Pieces<'static>, what: u32) -> Indexed {
     let missing = |missing, flag| if missing { flag } else { 0 };
     Indexed {
         flags: missing(summary.modinfo.is_none(), indexed_flag::NO_MODINFO)
-            | missing(summary.exports.is_none(), indexed_flag::BAD_EXPORTS),
+            | missing(summary.exports.is_none(), indexed_flag::BAD_EXPORTS)
+            | missing(summary.imports.is_none(), indexed_flag::NO_IMPORTS),
         modinfo: keep(summary.modinfo.unwrap_or_default().into_iter().map(pair).collect()),
         exports: links(summary.exports.unwrap_or_default()),
-        imports: links(summary.imports),
+        imports: links(summary.imports.unwrap_or_default()),
         signature: keep_bytes(summary.signature),
         ..Default::default()
     }

@@ -104,8 +104,9 @@ pub struct Summary<'a> {
     pub modinfo: Option<Vec<(&'a [u8], &'a [u8])>>,
     /// The exported symbols. `None` if their names do not end.
     pub exports: Option<Vec<Linked<'a>>>,
-    /// The undefined symbols, and then the names in `__versions` that are none.
-    pub imports: Vec<Linked<'a>>,
+    /// The undefined symbols, and then the names in `__versions` that are none. `None` if the tables of symbols and
+    /// their names are missing or damaged. With [`what::VERSIONS`], all of `__versions`; `None` without that section.
+    pub imports: Option<Vec<Linked<'a>>>,
     /// The appended signature: signer, key, signature and trailer. Empty without one.
     pub signature: &'a [u8],
 }
@@ -197,6 +198,16 @@ fn of_class<'a, H: FileHeader<Endian = Endianness>>(
         let (Some(modinfo), Some(signature)) = (get(tables.modinfo), signature(file)) else { return Ok(None) };
         return Ok(Some(Summary { modinfo: modinfo.map(entries), signature, ..Summary::default() }));
     }
+    if mode == what::VERSIONS {
+        let Some(section) = get(tables.versions) else { return Ok(None) };
+        let Some(section) = section else { return Ok(Some(Summary::default())) };
+        let all = versions(section, header.is_class_64(), e).into_iter().map(import).collect::<Option<Vec<_>>>();
+        let all = all.filter(|all| all.len() * VERSION == section.len());
+        let damaged =
+            || malformed("__versions has half an entry, or a name without end: its size", 0, 0, VERSION as u64);
+        let imports = Some(all.ok_or_else(damaged)?);
+        return Ok(Some(Summary { imports, ..Summary::default() }));
+    }
     let known = [tables.modinfo, tables.versions, tables.exports, tables.symbols, tables.names].map(get);
     let [Some(modinfo), Some(versions), Some(exports), Some(symbols), Some(names)] = known else { return Ok(None) };
     let symbols = symbols.and_then(|bytes| {
@@ -229,7 +240,7 @@ fn of_class<'a, H: FileHeader<Endian = Endianness>>(
     };
     let machine = header.e_machine(e);
     let registers = matches!(machine, elf::EM_SPARC | elf::EM_SPARCV9);
-    let imports = table.imports(versions.unwrap_or_default(), header.is_class_64(), registers).unwrap_or_default();
+    let imports = table.imports(versions.unwrap_or_default(), header.is_class_64(), registers);
     Ok(Some(Summary { modinfo: modinfo.map(entries), exports: by_crc, imports, signature: &[] }))
 }
 
@@ -266,19 +277,11 @@ impl<'a, H: FileHeader<Endian = Endianness>> Symbols<'a, H> {
         (!found.is_empty()).then_some(found)
     }
 
-    /// The undefined symbols with their CRCs, and the other names in `versions`. `None` if a table is damaged.
+    /// The undefined symbols with their CRCs, and the other names in `__versions`. `None` if a table is damaged.
     /// `registers` is true on a machine on which a symbol may stand for a register.
-    fn imports(&self, versions: &'a [u8], wide: bool, registers: bool) -> Option<Vec<Linked<'a>>> {
+    fn imports(&self, section: &'a [u8], wide: bool, registers: bool) -> Option<Vec<Linked<'a>>> {
         self.symbols?;
-        let (size, width) = if wide { (8, 8) } else { (4, 4) };
-        let versions = if versions.len().is_multiple_of(VERSION) { versions } else { &[] };
-        let entries = versions.chunks_exact(VERSION).map(|entry| {
-            // The CRC is the low half of the word.
-            let low = if self.e.is_big_endian() { size - 4 } else { 0 };
-            let name = &entry[width..];
-            (name.contains(&0).then(|| until_nul(name)), word(entry, low, self.e))
-        });
-        let entries: Vec<_> = entries.collect();
+        let entries = versions(section, wide, self.e);
         let mut by_name = BTreeMap::new();
         for (i, (name, _)) in entries.iter().enumerate() {
             if let Some(name) = name {
@@ -302,11 +305,30 @@ impl<'a, H: FileHeader<Endian = Endianness>> Symbols<'a, H> {
             let crc = version.map_or(Some(0), |i| entries[i].1);
             found.push(Linked { name, crc, weak: symbol.st_bind() == elf::STB_WEAK });
         }
-        for ((name, crc), _) in entries.into_iter().zip(visited).filter(|(_, visited)| !visited) {
-            found.push(Linked { name: name?, crc, weak: false });
+        for (entry, _) in entries.into_iter().zip(visited).filter(|(_, visited)| !visited) {
+            found.push(import(entry)?);
         }
         Some(found)
     }
+}
+
+/// The entries of `__versions`: name and CRC. The name is `None` if it does not end. Half an entry makes all of them
+/// void.
+fn versions(section: &[u8], wide: bool, e: Endianness) -> Vec<(Option<&[u8]>, Option<u32>)> {
+    let width = if wide { 8 } else { 4 };
+    // The CRC is the low half of the word.
+    let low = if e.is_big_endian() { width - 4 } else { 0 };
+    let section = if section.len().is_multiple_of(VERSION) { section } else { &[] };
+    let mut all = Vec::new();
+    for entry in section.chunks_exact(VERSION) {
+        let name = &entry[width..];
+        all.push((name.contains(&0).then(|| until_nul(name)), word(entry, low, e)));
+    }
+    all
+}
+
+fn import<'a>((name, crc): (Option<&'a [u8]>, Option<u32>)) -> Option<Linked<'a>> {
+    name.map(|name| Linked { name, crc, weak: false })
 }
 
 /// The names in `__ksymtab_strings`, which may have namespaces among them. `None` if the last one does not end.

@@ -239,6 +239,8 @@ pub mod index {
     pub const LINKS: u32 = 0;
     /// What modinfo shows: modinfo and the appended signature.
     pub const ABOUT: u32 = 1;
+    /// The section `__versions` as it is, as imports.
+    pub const VERSIONS: u32 = 2;
 }
 
 /// [`Indexed::flags`](crate::Indexed::flags).
@@ -247,6 +249,9 @@ pub mod indexed_flag {
     pub const NO_MODINFO: u32 = 1;
     /// The names of the exports do not end.
     pub const BAD_EXPORTS: u32 = 2;
+    /// There are no tables of symbols and their names; with [`VERSIONS`](super::index::VERSIONS), no section
+    /// `__versions`.
+    pub const NO_IMPORTS: u32 = 4;
 }
 
 /// [`Link::flags`](crate::Link::flags).

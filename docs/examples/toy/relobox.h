@@ -123,10 +123,12 @@
 /* What export::INDEX reads. */
 #define RELOBOX_INDEX_LINKS 0u
 #define RELOBOX_INDEX_ABOUT 1u
+#define RELOBOX_INDEX_VERSIONS 2u
 
 /* Indexed::flags. */
 #define RELOBOX_INDEXED_FLAG_NO_MODINFO 1u
 #define RELOBOX_INDEXED_FLAG_BAD_EXPORTS 2u
+#define RELOBOX_INDEXED_FLAG_NO_IMPORTS 4u
 
 /* Link::flags. */
 #define RELOBOX_LINK_FLAG_WEAK 1u

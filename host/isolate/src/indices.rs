@@ -88,6 +88,20 @@ pub struct ModinfoForm {
     pub null: bool,
 }
 
+/// Parent to job: what is told of a module, which comes in a [`Batch`] of its own. The answer is an [`Step::Output`] of
+/// entries that end with NUL, or [`Step::Unreadable`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Part {
+    /// The entries of `.modinfo` and the fields of the signature: `key=value`.
+    Info,
+    /// The symbols that it exports: the CRC in eight hexadecimal digits, and the name.
+    Exports,
+    /// The symbols that it needs: CRC, then `U`, or `W` for a weak one, and the name.
+    Imports,
+    /// `__versions`: CRC and name.
+    Versions,
+}
+
 /// Parent to job: names of modules, to be looked up in the indices that are the packet's other descriptors: those of
 /// dependencies, symbols, aliases, and built-in names and aliases. Each has a size in bytes; a missing one is empty.
 #[derive(Debug, Serialize, Deserialize)]
@@ -118,6 +132,8 @@ pub enum Step {
     /// The output is in the buffer: the sizes in bytes of depmod's files, one after the other, or that of what is
     /// printed. Checked: their number and sum. False if the command failed.
     Output(Vec<u64>, bool),
+    /// The module of a [`Part`] cannot be read. The number of the error that kmod would report; shown only.
+    Unreadable(u32),
     /// The modules that each name stands for. `None` for a name that is no alias.
     Found(Vec<Option<Vec<FoundForm>>>),
 }

@@ -23,7 +23,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::indices::{DepmodForm, LookupForm, ModinfoForm, Said, Step};
+use crate::indices::{DepmodForm, LookupForm, ModinfoForm, Part, Said, Step};
 pub use crate::name::Name;
 use crate::shown::{DiagnosticForm, GuestErrorForm, cut};
 use relobox_core::areas::Kind;
@@ -122,6 +122,8 @@ pub enum Job {
     Depmod(Box<DepmodForm>),
     /// Print what modules say of themselves.
     Modinfo(ModinfoForm),
+    /// Tell what a module's file says.
+    Contents(Part),
     /// Look names up in the indices.
     Lookup(LookupForm),
     /// Try something that must not be possible (see [`ATTEMPTS`](crate::ATTEMPTS)). The number is the parent's process.

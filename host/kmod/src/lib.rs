@@ -14,6 +14,7 @@
 #![warn(missing_docs)]
 
 pub mod call;
+pub mod contents;
 pub mod depmod;
 mod indexing;
 pub mod insmod;

@@ -34,8 +34,7 @@ impl Kernel {
             Some("vet") => Backend::Vet,
             _ => Backend::Auto,
         };
-        let linking = Linking { program: linker_program, start: spawn::start, ..Linking::default() };
-        Self { real: Real::new(backend, linking), inputs: Inputs { input: Vec::new() } }
+        Self { real: Real::new(backend, linking()), inputs: Inputs { input: Vec::new() } }
     }
 
     /// Nothing is started before the first module is loaded. What was started ends with the result.
@@ -101,6 +100,11 @@ impl Loading<'_> {
         }
         Ok(&**self.loader.get_or_init(|| loader))
     }
+}
+
+/// How the linking process is started.
+pub(crate) fn linking() -> Linking {
+    Linking { program: linker_program, start: spawn::start, ..Linking::default() }
 }
 
 /// The path of `relobox-linker`: beside this library, or where packages install it.

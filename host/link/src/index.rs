@@ -142,9 +142,12 @@ impl Contents {
         there.then(|| self.links(self.indexed.exports).collect())
     }
 
-    /// The symbols that it needs: those that are undefined, and the others in `__versions`.
-    pub fn imports(&self) -> impl Iterator<Item = LinkedSymbol<'_>> {
-        self.links(self.indexed.imports)
+    /// The symbols that it needs: those that are undefined, and the others in `__versions`. `None` if there are no
+    /// tables of symbols and names. If `__versions` alone was asked for, its entries, or `None` without that section.
+    #[must_use]
+    pub fn imports(&self) -> Option<Vec<LinkedSymbol<'_>>> {
+        let there = self.indexed.flags & indexed_flag::NO_IMPORTS == 0;
+        there.then(|| self.links(self.indexed.imports).collect())
     }
 
     /// The appended signature with its trailer. Empty without one.

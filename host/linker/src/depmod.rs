@@ -29,9 +29,9 @@ use serde::de::DeserializeOwned;
 use std::os::fd::{AsFd as _, OwnedFd};
 
 /// The numbers of errors, as kmod reports them.
-const NO_DATA: u32 = libc::ENODATA as u32;
+pub(super) const NO_DATA: u32 = libc::ENODATA as u32;
 const NOT_EXECUTABLE: u32 = libc::ENOEXEC as u32;
-const INVALID: u32 = libc::EINVAL as u32;
+pub(super) const INVALID: u32 = libc::EINVAL as u32;
 
 /// The parent, as such a job sees it.
 pub(super) struct Parent<'a> {
@@ -47,20 +47,20 @@ impl Parent<'_> {
         }
     }
 
-    fn step(&self, step: Step, log: &mut Log) -> Result<(), LinkerError> {
+    pub(super) fn step(&self, step: Step, log: &mut Log) -> Result<(), LinkerError> {
         let said = log.take().into_iter().map(|(level, text)| Said(level as u8, Name::new(&text))).collect();
         let request = Request::Step(Box::new(step), said);
         send_to_parent(self.socket.as_fd(), self.buffers.messages.as_fd(), &request)
     }
 
     /// Writes the parts of the output to the buffer.
-    fn output(&self, parts: &[Vec<u8>], good: bool, log: &mut Log) -> Result<(), LinkerError> {
+    pub(super) fn output(&self, parts: &[Vec<u8>], good: bool, log: &mut Log) -> Result<(), LinkerError> {
         write_buffer(self.buffers.file.as_fd(), &parts.concat(), limits::LINKED)?;
         self.step(Step::Output(parts.iter().map(|part| part.len() as u64).collect(), good), log)
     }
 
     /// The modules of the next batch: number, path, and file, or the number of the error of one that cannot be opened.
-    fn batch(&self) -> Result<Vec<(u32, Vec<u8>, Result<Source, u32>)>, LinkerError> {
+    pub(super) fn batch(&self) -> Result<Vec<(u32, Vec<u8>, Result<Source, u32>)>, LinkerError> {
         let (Batch(modules), fds) = self.receive()?;
         let mut fds = fds.into_iter();
         let mut one = |form: ModuleForm| {
@@ -111,7 +111,7 @@ fn write_at(buffer: &OwnedFd, bytes: &[u8], at: u64) -> Result<(), LinkerError> 
 }
 
 /// Reads a module, or returns the number of the error that kmod would have.
-fn contents(guests: &Guests, path: &[u8], source: Source, what: u32) -> Result<Contents, u32> {
+pub(super) fn contents(guests: &Guests, path: &[u8], source: Source, what: u32) -> Result<Contents, u32> {
     // kmod looks for the magic number of a packed file first.
     if source.len() < 6 {
         return Err(INVALID);
@@ -134,7 +134,7 @@ fn scanned(contents: &Contents) -> Scanned<'_> {
     Scanned {
         error: if exports.is_some() { 0 } else { INVALID },
         exports: exports.unwrap_or_default().into_iter().map(link).collect(),
-        imports: contents.imports().map(link).collect(),
+        imports: contents.imports().into_iter().flatten().map(link).collect(),
         texts: TEXTS.map(values),
     }
 }

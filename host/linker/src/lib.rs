@@ -13,6 +13,7 @@
 #![warn(missing_docs)]
 
 mod attempts;
+mod contents;
 mod depmod;
 pub mod lockdown;
 mod proxy;

@@ -4,6 +4,7 @@
 //! each job begins in a process that nothing hostile has touched, and that ends with the job.
 
 use crate::attempts::attempt;
+use crate::contents;
 use crate::depmod::{self, Parent};
 use crate::lockdown;
 use crate::proxy::Proxy;
@@ -226,6 +227,7 @@ impl Zygote {
             Job::Read => return depmod::read(&self.guests, &parent),
             Job::Depmod(form) => return depmod::depmod(&parent, *form, &files),
             Job::Modinfo(form) => return depmod::modinfo(&self.guests, &parent, &form),
+            Job::Contents(part) => return contents::tell(&self.guests, &parent, part),
             Job::Lookup(form) => return depmod::lookup(&parent, &form, &files),
             job => job,
         };

@@ -3,7 +3,8 @@
 use super::options::{self, Opt, opt};
 use super::program::{Program, fail, loaded, machine, refuse};
 use super::reason;
-use crate::real::Real;
+use crate::contents;
+use crate::real::{Linking, Real};
 use crate::session::{self, Removal, Session, Wanted};
 use crate::target::Target as _;
 use relobox_cli::args::address;
@@ -11,12 +12,13 @@ use relobox_cli::output::{self, Level};
 use relobox_core::error::{Error, Result};
 use relobox_core::inserted::Inserted;
 use relobox_core::parameters::join_args;
+use relobox_isolate::indices::Part;
 use relobox_kernels::linux::Force;
 use relobox_modprobe::run::RunReport;
 use relobox_modprobe::{Action, LoadPlan, Outcome, Step, Tree, show};
 use rustix::io::Errno;
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -153,9 +155,10 @@ pub(super) fn run(args: Vec<String>) -> ExitCode {
 }
 
 fn act(choice: &Choice, operands: &[String]) -> Result<ExitCode> {
-    if matches!(choice.task, Task::ShowExports | Task::ShowVersions) {
-        let text = "this program does not look into module files; 'relobox inspect FILE' shows symbols and versions";
-        return Ok(refuse(Level::Error, text));
+    match choice.task {
+        Task::ShowExports => return show_symbols(choice, &operands[0], Part::Exports, "symbols"),
+        Task::ShowVersions => return show_symbols(choice, &operands[0], Part::Versions, "modversions"),
+        _ => {}
     }
     let (target, common, inputs) = machine(choice.force)?;
     let version = choice.version.clone().unwrap_or_else(|| target.release());
@@ -199,6 +202,27 @@ fn act(choice: &Choice, operands: &[String]) -> Result<ExitCode> {
         _ => load(choice, &session, &names, &join_args(&operands[1..]))?,
     };
     Ok(if code == ExitCode::SUCCESS { loaded } else { code })
+}
+
+/// Prints symbols of a module file, with their CRCs.
+fn show_symbols(choice: &Choice, file: &str, part: Part, what: &str) -> Result<ExitCode> {
+    let path = Path::new(file);
+    if !path.exists() {
+        return Ok(refuse(choice.level(), format_args!("Module {file} not found.")));
+    }
+    match contents::read(&Linking::default(), path, part)? {
+        Err(errno) => {
+            let why = reason::text(errno);
+            Ok(refuse(choice.level(), format_args!("could not get {what} of {file}: {why}")))
+        }
+        Ok(entries) => {
+            for (crc, name) in entries.iter().filter_map(|entry| entry.split_at_checked(8)) {
+                let (crc, name) = (String::from_utf8_lossy(crc), String::from_utf8_lossy(name));
+                output::line(format_args!("0x{crc}\t{name}"));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
 }
 
 /// Prints a message if a module is asked for by a file that does not exist.

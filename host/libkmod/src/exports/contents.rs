@@ -5,25 +5,21 @@ use crate::errno::negative;
 use crate::handles::Handle;
 use crate::list::{self, Item, Symbol};
 use crate::module::MODULES;
-use crate::parsed::{self, Parsed};
+use crate::parsed;
+use relobox_isolate::indices::Part;
 use rustix::io::Errno;
-use std::ffi::{c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::ptr::null;
 
-/// Makes a list of what `part` chooses. Returns how many entries it has.
-fn list_of(module: Handle, list: Out, part: impl FnOnce(Parsed) -> Vec<Item>) -> c_int {
+/// Makes a list of a part. Returns how many entries it has.
+fn list_of(module: Handle, list: Out, part: Part, of: &CStr) -> c_int {
     let module = MODULES.get(module).filter(|_| !list.is_null()).ok_or(Errno::NOENT);
-    let made = module.and_then(|module| parsed::of(&module)).map(|parsed| {
-        let items = part(parsed);
+    let made = module.and_then(|module| parsed::of(&module, part, of)).map(|items| {
         let count = items.len();
         list.set(list::make(items));
         c_int::try_from(count).unwrap_or(c_int::MAX)
     });
     made.unwrap_or_else(negative)
-}
-
-fn symbols(symbols: Vec<Symbol>) -> Vec<Item> {
-    symbols.into_iter().map(Item::Symbol).collect()
 }
 
 fn symbol<T>(entry: Handle, of: impl FnOnce(&Symbol) -> T) -> Option<T> {
@@ -44,7 +40,7 @@ fn crc(entry: Handle) -> u64 {
 exported! {
     /// The fields of `.modinfo` and of the signature.
     fn kmod_module_get_info(module: Handle, list: Out) -> c_int {
-        list_of(module, list, |parsed| parsed.info.into_iter().map(|(key, value)| Item::Info { key, value }).collect())
+        list_of(module, list, Part::Info, c"kmod_module_get_info")
     } else negative(Errno::FAULT);
 
     /// The name of a field.
@@ -70,7 +66,7 @@ exported! {
 
     /// The versions of the symbols that a module needs.
     fn kmod_module_get_versions(module: Handle, list: Out) -> c_int {
-        list_of(module, list, |parsed| symbols(parsed.versions))
+        list_of(module, list, Part::Versions, c"kmod_module_get_versions")
     } else negative(Errno::FAULT);
 
     /// The name of a symbol.
@@ -84,7 +80,7 @@ exported! {
 
     /// The symbols that a module exports.
     fn kmod_module_get_symbols(module: Handle, list: Out) -> c_int {
-        list_of(module, list, |parsed| symbols(parsed.symbols))
+        list_of(module, list, Part::Exports, c"kmod_module_get_symbols")
     } else negative(Errno::FAULT);
 
     /// The name of a symbol.
@@ -98,7 +94,7 @@ exported! {
 
     /// The symbols that a module needs.
     fn kmod_module_get_dependency_symbols(module: Handle, list: Out) -> c_int {
-        list_of(module, list, |parsed| symbols(parsed.dependency_symbols))
+        list_of(module, list, Part::Imports, c"kmod_module_get_dependency_symbols")
     } else negative(Errno::FAULT);
 
     /// The name of a symbol.
