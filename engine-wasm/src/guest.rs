@@ -108,7 +108,8 @@ fn indexed(mut pieces: Pieces<'static>, what: u32) -> Indexed {
     Indexed {
         flags: missing(summary.modinfo.is_none(), indexed_flag::NO_MODINFO)
             | missing(summary.exports.is_none(), indexed_flag::BAD_EXPORTS)
-            | missing(summary.imports.is_none(), indexed_flag::NO_IMPORTS),
+            | missing(summary.imports.is_none(), indexed_flag::NO_IMPORTS)
+            | missing(summary.no_exports, indexed_flag::NO_EXPORTS),
         modinfo: keep(summary.modinfo.unwrap_or_default().into_iter().map(pair).collect()),
         exports: links(summary.exports.unwrap_or_default()),
         imports: links(summary.imports.unwrap_or_default()),

@@ -104,6 +104,8 @@ pub struct Summary<'a> {
     pub modinfo: Option<Vec<(&'a [u8], &'a [u8])>>,
     /// The exported symbols. `None` if their names do not end.
     pub exports: Option<Vec<Linked<'a>>>,
+    /// True if there is nothing that could name exports.
+    pub no_exports: bool,
     /// The undefined symbols, and then the names in `__versions` that are none. `None` if the tables of symbols and
     /// their names are missing or damaged. With [`what::VERSIONS`], all of `__versions`; `None` without that section.
     pub imports: Option<Vec<Linked<'a>>>,
@@ -216,7 +218,9 @@ fn of_class<'a, H: FileHeader<Endian = Endianness>>(
         slice_from_bytes::<H::Sym>(bytes, count).ok().filter(|_| whole).map(|(symbols, _)| symbols)
     });
     let table = Symbols::<H> { e, symbols: symbols.zip(names), names: names.unwrap_or_default() };
-    let by_crc = match table.crcs() {
+    let crcs = table.crcs();
+    let no_exports = crcs.is_none() && tables.exports.is_none();
+    let by_crc = match crcs {
         // The CRCs may lie anywhere.
         Some(crcs) => {
             let crc = |(name, value, section): (&'a [u8], u64, u16)| {
@@ -241,7 +245,7 @@ fn of_class<'a, H: FileHeader<Endian = Endianness>>(
     let machine = header.e_machine(e);
     let registers = matches!(machine, elf::EM_SPARC | elf::EM_SPARCV9);
     let imports = table.imports(versions.unwrap_or_default(), header.is_class_64(), registers);
-    Ok(Some(Summary { modinfo: modinfo.map(entries), exports: by_crc, imports, signature: &[] }))
+    Ok(Some(Summary { modinfo: modinfo.map(entries), exports: by_crc, no_exports, imports, signature: &[] }))
 }
 
 /// The symbol table and its names.

@@ -252,6 +252,8 @@ pub mod indexed_flag {
     /// There are no tables of symbols and their names; with [`VERSIONS`](super::index::VERSIONS), no section
     /// `__versions`.
     pub const NO_IMPORTS: u32 = 4;
+    /// No symbol is the CRC of an export, and there is no section `__ksymtab_strings`.
+    pub const NO_EXPORTS: u32 = 8;
 }
 
 /// [`Link::flags`](crate::Link::flags).

@@ -126,6 +126,12 @@ impl Contents {
         there.then(|| pairs.iter().map(|pair| (self.text(pair.key), self.text(pair.value))).collect())
     }
 
+    /// True if nothing in the file could name exports.
+    #[must_use]
+    pub fn no_exports(&self) -> bool {
+        self.indexed.flags & indexed_flag::NO_EXPORTS != 0
+    }
+
     fn links(&self, links: relobox_abi::Table) -> impl Iterator<Item = LinkedSymbol<'_>> {
         let links: &[Link] = table(self.engine.memory(), links).unwrap_or_default();
         links.iter().map(|link| LinkedSymbol {

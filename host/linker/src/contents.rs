@@ -45,6 +45,7 @@ fn told(contents: &Contents, part: Part) -> Result<Vec<u8>, u32> {
                 entry(&[key.as_bytes(), b"=", &value]);
             }
         }
+        Part::Exports if contents.no_exports() => return Err(NO_DATA),
         Part::Exports => {
             contents.exports().ok_or(INVALID)?.iter().for_each(|symbol| entry(&[&crc(symbol), symbol.name]))
         }

@@ -217,8 +217,7 @@ fn show_symbols(choice: &Choice, file: &str, part: Part, what: &str) -> Result<E
         }
         Ok(entries) => {
             for (crc, name) in entries.iter().filter_map(|entry| entry.split_at_checked(8)) {
-                let (crc, name) = (String::from_utf8_lossy(crc), String::from_utf8_lossy(name));
-                output::line(format_args!("0x{crc}\t{name}"));
+                output::row(&[&format_args!("0x{}", crc.escape_ascii()), &String::from_utf8_lossy(name)]);
             }
             Ok(ExitCode::SUCCESS)
         }
