@@ -6,6 +6,11 @@ use relobox_core::text::thousands;
 use relobox_kit::html;
 use std::fmt::Write as _;
 
+/// Long names break, and phones have no room for the indices.
+const STYLE: &str = "td:first-child { overflow-wrap: anywhere }
+@media (max-width: 40em) { th:nth-child(2), td:nth-child(2) { display: none } }
+";
+
 /// A function of a guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Row<'a> {
@@ -82,7 +87,7 @@ pub fn page(name: &str, guest: &Instrumented, seed: u64, summary: &Summary) -> S
     last[1].clear();
     cells.push(last);
     html::table(&mut out, &header, &cells, 1);
-    html::page(&format!("relobox fuzz: coverage of {name}"), "td:first-child { overflow-wrap: anywhere }\n", &out)
+    html::page(&format!("relobox fuzz: coverage of {name}"), STYLE, &out)
 }
 
 #[cfg(test)]
