@@ -187,7 +187,7 @@ static void add_kernel(struct list *list)
 	}
 }
 
-/* -EINTR: the process is being killed, so nobody needs the answer. */
+/* -EINTR: the process is being killed and no longer needs the answer. */
 static int fill(struct list *list, struct session *session, const char *names, u64 size)
 {
 	const char *name;

@@ -1,6 +1,6 @@
 //! Draws where the bits of each relocation's value go.
 
-use relobox_core::text::escaped;
+use relobox_kit::html::xml;
 use relobox_link::description::{PluginDescription, PluginRow};
 use std::fmt::Write as _;
 
@@ -23,11 +23,13 @@ pub fn svg(about: &PluginDescription) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" font-family=\"monospace\" \
-         font-size=\"12\">\n\
-         <style>text{{fill:#222}}.n{{font-size:9px;text-anchor:middle}}.f{{fill:#ddd}}.v{{fill:#bcd9f5}}\
-         .g{{stroke:#888;fill:none;stroke-width:.5}}</style>\n\
-         <rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
+         height=\"{height}\" font-family=\"monospace\" font-size=\"12\">\n\
+         <style>text{{fill:#222}}.p{{fill:#fff}}.n{{font-size:9px;text-anchor:middle}}.f{{fill:#ddd}}.v{{fill:#bcd9f5}}\
+         .g{{stroke:#888;fill:none;stroke-width:.5}}\n\
+         @media(prefers-color-scheme:dark){{text{{fill:#e6e6e6}}.p{{fill:#161616}}.f{{fill:#383838}}\
+         .v{{fill:#24527c}}svg{{background:#161616}}}}</style>\n\
+         <rect class=\"p\" width=\"{width}\" height=\"{height}\"/>\n\
          <text x=\"8\" y=\"{STEP}\" font-weight=\"bold\">{}</text>",
         xml(&about.title)
     );
@@ -78,10 +80,4 @@ fn line(out: &mut String, row: &PluginRow, y: usize) {
         let _ = write!(cells, "M{} {top}v{len}", x(bit));
     }
     let _ = writeln!(out, "<path class=\"g\" d=\"{cells}\"/><text class=\"n\" y=\"{}\">{numbers}</text>", text - 1);
-}
-
-/// Returns `text` as it may stand in an element of XML or HTML, or in an attribute in double quotes.
-#[must_use]
-pub fn xml(text: &str) -> String {
-    escaped(text).to_string().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -2,8 +2,8 @@
 //! plugin has made.
 
 use crate::areas::{ABSENT, PAGE};
+use crate::kit::html::xml;
 use crate::link::Linked;
-use crate::picture::xml;
 use relobox_abi::{section_flag, synthetic_kind};
 use relobox_core::text::thousands;
 use std::fmt::Write as _;
@@ -43,7 +43,9 @@ const NEAR: u64 = 0x10_0000;
 const WIDTH: u64 = 900;
 const STEP: u64 = 22;
 const HEIGHT: u64 = 14;
-const LEFT: u64 = 470;
+const LEFT: u64 = 500;
+/// The most characters of a section's name that fit before its bar.
+const NAME: usize = 26;
 /// Pixels of one cell of density.
 const CELL: u64 = 3;
 /// The most page borders on one axis. Of more pages, only every second, fourth … border is drawn.
@@ -170,8 +172,10 @@ impl SectionMap {
              height=\"{height}\" font-family=\"monospace\" font-size=\"12\">\n\
              <style>text{{fill:#222}}.r{{fill:#9ecae1}}.w{{fill:#a1d99b}}.x{{fill:#fdae6b}}.b{{fill:#e34a33}}\
              .s{{stroke:#54278f;stroke-width:2;stroke-dasharray:4 2}}.d{{fill:#000}}\
-             .p{{stroke:#bbb;stroke-width:.5}}.a{{fill:#f5f5f5}}</style>\n\
-             <rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n\
+             .p{{stroke:#bbb;stroke-width:.5}}.a{{fill:#f5f5f5}}.o{{fill:#fff}}\n\
+             @media(prefers-color-scheme:dark){{text{{fill:#e6e6e6}}.o{{fill:#161616}}.a{{fill:#242424}}\
+             .p{{stroke:#555}}.s{{stroke:#c9b3ff}}.d{{fill:#fff}}svg{{background:#161616}}}}</style>\n\
+             <rect class=\"o\" width=\"{width}\" height=\"{height}\"/>\n\
              <text x=\"8\" y=\"{STEP}\" font-weight=\"bold\">{}</text>",
             xml(&self.name)
         );
@@ -269,10 +273,14 @@ fn row(out: &mut String, section: &MapSection, axis: &Axis, y: u64) {
     let made = if section.synthetic { " s" } else { "" };
     let (first, wide) = axis.part(section, WIDTH);
     let name = xml(&section.name);
+    let shown = match section.name.char_indices().nth(NAME - 1) {
+        Some((at, last)) if section.name.len() > at + last.len_utf8() => xml(&format!("{}…", &section.name[..at])),
+        _ => name.clone(),
+    };
     let _ = write!(
         out,
         "<text x=\"8\" y=\"{0}\">{1:#018x} {2}</text><text x=\"290\" y=\"{0}\" text-anchor=\"end\">{3}</text>\
-         <text x=\"300\" y=\"{0}\">{name}</text>\
+         <text x=\"300\" y=\"{0}\">{shown}</text>\
          <rect class=\"{class}{made}\" x=\"{4}\" y=\"{y}\" width=\"{wide}\" height=\"{HEIGHT}\"><title>{name}: {3} bytes, \
          {5} relocations</title></rect>",
         y + HEIGHT - 3,
@@ -339,5 +347,15 @@ mod tests {
         assert_eq!(svg.matches('M').count(), 5 + 1, "{svg}");
         assert!(svg.contains("class=\"w s\"") && svg.contains("opacity=\".9\""), "{svg}");
         assert_eq!(svg.matches("<title>").count(), 4);
+    }
+
+    #[test]
+    fn a_long_name_does_not_reach_its_bar() {
+        let (fits, long) = ("a".repeat(NAME), format!("{}\u{e9}b", "c".repeat(NAME - 1)));
+        let sections = vec![section(&fits, 0x1000, 8, &[]), section(&long, 0x2000, 8, &[])];
+        let svg = SectionMap { name: "m".into(), sections }.svg();
+        let cut = format!(">{}…</text>", "c".repeat(NAME - 1));
+        assert!(svg.contains(&format!(">{fits}</text>")) && svg.contains(&cut), "{svg}");
+        assert!(svg.contains(&format!("<title>{long}: ")), "{svg}");
     }
 }

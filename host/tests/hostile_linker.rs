@@ -145,7 +145,7 @@ mod hostile {
             let place = Self(std::env::temp_dir().join(format!("relobox-hostile-{}-{number}", std::process::id())));
             std::fs::create_dir(&place.0).unwrap();
             std::os::unix::fs::symlink(std::env::current_exe().unwrap(), place.0.join("linker")).unwrap();
-            std::fs::write(place.0.join("m.ko"), "any bytes: nobody looks").unwrap();
+            std::fs::write(place.0.join("m.ko"), "any bytes: they are not read").unwrap();
             std::thread::sleep(Duration::from_millis(20));
             std::fs::write(place.0.join("modules.dep"), "m.ko:\n").unwrap();
             place

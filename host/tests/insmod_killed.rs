@@ -60,7 +60,7 @@ mod killed {
     /// Every system call of an insmod into a kernel that is there.
     fn with_a_kernel(w: &TestEnv) {
         let mut client = w.client();
-        // What would be found if something were left: an area of somebody who has not ended.
+        // An area of a client that has not ended is noticed, so that something left over would be, too.
         let mut other = w.client();
         other.allocate(&[AreaRequest { size: 1, align: 1 }]).unwrap();
         assert!(look(&mut client).is_err(), "what is left goes unnoticed");
@@ -93,7 +93,7 @@ mod killed {
         assert!(left[first_live..].iter().all(|l| l.1 == Left::Live), "{left:?}");
     }
 
-    /// The same where there is no kernel, so that insmod starts one: whatever it left of that, the next one can use.
+    /// The same without a kernel, so that insmod starts one: the next insmod works with what the killed one left.
     fn starting_one(w: &mut TestEnv) {
         const STRIDE: usize = 16;
         let (mut n, mut near, mut seen) = (1, false, Vec::new());

@@ -1,4 +1,4 @@
-//! The linking process: it links, it can do nothing else, and whatever becomes of it the parent gets an error.
+//! The linking process links and can do nothing else. However it ends, the parent gets an error.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod test_env;

@@ -137,7 +137,7 @@ mod linux {
         assert_eq!(field("Groups:"), "");
     }
 
-    /// Root tries it as somebody else; others as who they are.
+    /// Root tries it as another user; other users try it as themselves.
     fn of_an_ordinary_user_it_can_do_as_little() {
         let dir = tempfile();
         let (program, cache) = (dir.join("relobox"), dir.join("cache"));

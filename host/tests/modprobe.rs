@@ -129,7 +129,7 @@ fn a_chain_comes_and_goes() {
     assert_eq!(s.modprobe(&["-r", "math_user"]).code, Some(0));
     assert_eq!(s.modprobe(&["-r", "--first-time", "math_user"]).code, Some(1));
     assert_eq!(s.modprobe(&["-r", "nothing"]).code, Some(1));
-    // One document, whatever goes wrong.
+    // One document, with all problems.
     let (code, json) = s.json(&["-r", "--json", "nothing", "neither"]);
     assert_eq!((code, json["error"]["problems"].as_array().unwrap().len()), (Some(1), 2), "{json}");
     assert_eq!(

@@ -1,4 +1,4 @@
-//! `relobox plugin new`, as somebody uses it who has nothing of relobox but its binary.
+//! `relobox plugin new`, for a user who has only the binary of relobox.
 
 mod plugins;
 

@@ -37,7 +37,7 @@ mod linux {
         command.env_remove("RELOBOX_PINS").env_remove("RELOBOX_PLUGIN_DIR").output().unwrap().into()
     }
 
-    /// A plugin of nobody else's: a directory, and a file in it.
+    /// A plugin that only this user can write: a directory, and a file in it.
     fn plugin(w: &TestEnv) -> std::path::PathBuf {
         let dir = w.directory.join("data/relobox/plugins");
         std::fs::create_dir_all(&dir).unwrap();

@@ -511,7 +511,7 @@ fn junk_in_a_plugin_directory_stops_no_link() {
     registry.put("pins", "");
     let said = registry.bad(2, &privileged(&["--plugin-dir", "dir"]));
     assert!(said.contains("nowhere.ko: No such file") && said.contains("dir/bare.wasm: it is not pinned"), "{said}");
-    // Who means it hears what is wrong with it.
+    // If `--plugin` names such a file, the error says what is wrong with it.
     for named in ["dir/text.wasm", "dir/bare.wasm"] {
         let said = registry.run(&["link", "a.o", "--plugin", named, "-o", "out", "--base", "0x1000000"]);
         assert!(said.code == Some(3) && said.stderr.contains(named), "{said:?}");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* Its init fails, like that of a driver that finds no device. So nobody can use its export. */
+/* Its init fails, like that of a driver that finds no device. So no module can use its export. */
 #define SIM_MODULE_NAME "failing"
 #include "sim_module.h"
 

@@ -31,7 +31,7 @@ refuse() {
 	if "$@" >/run/said 2>&1; then fail "$what: $* succeeded"; return 1; else ok "$what: $(tail -n 1 /run/said)"; fi
 }
 
-# The commands under test. A scenario says `with stock load ...` for kmod's whatever is under test.
+# The commands under test. `with stock load ...` always runs kmod's.
 load() { # FILE [PARAMETER...]
 	case $WITH in
 	stock) insmod "$@" ;;

@@ -11,7 +11,7 @@
  *  - Bit 0 of a code address says that it is Thumb code. A symbol's value has it, and so S has it.
  *  - A 32-bit Thumb instruction is two halfwords, the first one at the lower address. Two bits of a branch's distance,
  *    those below its sign, are inverted where the sign is 0: J1 and J2.
- *  - A branch to a weak symbol that nobody defines goes to the next instruction.
+ *  - A branch to an undefined weak symbol goes to the next instruction.
  *
  * A veneer loads the target from the word behind it. No branch changes between ARM and Thumb code: kernels refuse that.
  *
@@ -442,7 +442,7 @@ RELOBOX_EXPORT("relobox_apply") uint32_t apply(const struct relobox_job *job) {
         for (uint32_t n = 0; n < at.group->count; n++) {
             at.index = at.group->first + n;
             at.r = TABLE(relocation, job, relocations) + at.index;
-            /* Nobody has checked the symbol yet, nor the place. */
+            /* The symbol and the place are not checked yet. */
             if (at.r->symbol >= job->values.count) {
                 fault(&at, RELOBOX_FAULT_BAD_SYMBOL, at.r->symbol, 0, (int64_t)job->values.count - 1);
                 continue;

@@ -246,7 +246,8 @@ fn version_3_says_more() {
     }
 }
 
-/// One that has more memory for a job than for its description can tell them apart; it gains nothing by it.
+/// A plugin gets more memory for a job than for its description, and can tell them apart. Another version for a job is
+/// an error.
 #[test]
 fn a_version_does_not_change_with_the_job() {
     let grows = "(select (i32.const 1) (i32.const 2) (i32.eq (memory.grow (i32.const 500)) (i32.const -1)))";

@@ -97,7 +97,7 @@ fn nothing_else_is_removed() {
     outside.set_modified(SystemTime::now() - Duration::from_secs(400 * DAY)).unwrap();
     symlink(place.at("outside"), place.at("cache").join(named(2))).unwrap();
     std::fs::create_dir(place.at("cache").join(named(3))).unwrap();
-    // And one that others may write to: it is never used, and nobody's business.
+    // A cache that others may write to is never used.
     place.file(&named(4), 10, 400);
     let everybody = std::fs::Permissions::from_mode(0o666);
     std::fs::set_permissions(place.at("cache").join(named(4)), everybody).unwrap();
@@ -108,7 +108,7 @@ fn nothing_else_is_removed() {
     assert!(cache.open(&named(2)).is_none(), "a link out of the cache");
 }
 
-/// Who writes, reads and prunes at once finds an entry as a whole, or none.
+/// Threads that write, read and prune at the same time find a whole entry, or none.
 #[test]
 fn entries_are_whole_while_others_prune() {
     let (place, cache) = Place::new();

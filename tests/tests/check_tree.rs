@@ -30,7 +30,7 @@ impl TestEnv {
         std::fs::write(path, contents).expect("a file");
     }
 
-    /// A module of the tree that links, or asks for what nobody has.
+    /// A module of the tree that links, or that uses an undefined symbol.
     fn module(&self, name: &str, links: bool) {
         let calls = if links { ["_printk"] } else { ["no_such_symbol"] };
         self.put(
@@ -175,7 +175,7 @@ fn with_modules_dep_it_is_as_modprobe_has_it() {
     assert_eq!(all(&report["failures"], "module"), ["extra/new.ko", "kernel/gone.ko.xz"]);
     let message = report["failures"][1]["message"].as_str().expect("text");
     assert!(message.contains("modules.dep lists it, but the file does not exist"), "{message}");
-    // A file that is named itself is checked, whoever shadows it.
+    // A file that the command line names is checked, even if another file shadows it.
     let (_, report) = env.check(&["lib/modules/6.1/updates/a.ko", "lib/modules/6.1"]);
     assert_eq!(all(&report["failures"], "module"), ["extra/new.ko", "kernel/gone.ko.xz", "updates/a.ko"]);
 }

@@ -65,7 +65,7 @@ fn a_hostile_module_is_exit_code_1() {
     assert!(said.contains("undefined symbol") && said.contains("'printk'") && said.contains("'helper'"), "{said}");
 }
 
-/// What was there before a failed link is there after it.
+/// A failed link leaves an existing output file as it was.
 #[test]
 fn a_failed_link_does_not_touch_the_output() {
     let env = TestEnv::new();
@@ -81,7 +81,7 @@ fn a_failed_link_does_not_touch_the_output() {
     assert_ne!(std::fs::read(env.path("out.elf")).expect("the file"), b"what was here before");
 }
 
-/// A pipe that nobody writes into, a directory, a device: refused at once, not waited for.
+/// A pipe without a writer, a directory and a device are refused at once, without waiting.
 #[test]
 fn what_is_not_a_regular_file_is_exit_code_2() {
     let env = TestEnv::new();
@@ -96,11 +96,11 @@ fn what_is_not_a_regular_file_is_exit_code_2() {
     }
     let said = env.fail(2, &args(&["--plugin", "plugins/pipe.wasm", "good.ko"]));
     assert!(said.contains("pipe.wasm: not a regular file"), "{said}");
-    // Nobody meant it by naming the directory: it is named, and left out.
+    // Below a directory that the user named, such a file is ignored with a warning.
     let output = env.run(&args(&["--plugin-dir", "plugins", "good.ko"]));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.contains("pipe.wasm: not a regular file; it is ignored"), "{said}");
-    // Larger than any module: nothing of it is read.
+    // A file that is larger than any module is refused before it is read.
     let large = std::fs::File::create(env.path("large.ko")).expect("a file");
     large.set_len(1 << 40).expect("a sparse file");
     assert!(env.fail(1, &args(&["large.ko"])).contains("the limit is"));

@@ -120,7 +120,7 @@ fn pipes_without_a_name_are_read() {
         assert_eq!(output.status.code(), Some(0), "{script}: {}", String::from_utf8_lossy(&output.stderr));
         std::fs::remove_file(env.path("out.elf")).expect("what was linked");
     }
-    // Who wrote it is not known, so it is no state.
+    // The writer of a pipe is unknown, so it cannot be a state.
     let output = shell(&env, "echo '{}' | $RELOBOX state --kernel vet import /dev/stdin");
     assert_eq!(output.status.code(), Some(2));
 }

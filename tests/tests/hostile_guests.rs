@@ -174,7 +174,7 @@ fn every_byte_is_confined() {
 /// A guest with random bytes changed is refused, or is some other guest: it may link, or misbehave.
 #[test]
 fn guests_with_random_bytes_changed() {
-    // Not the cache of every run: nobody needs these guests again.
+    // Not the cache that runs share, since no later run needs these guests.
     let cache = tempfile::tempdir().expect("a directory");
     let sandbox = Sandbox::new(Cache::open_dir(&cache.path().join("guests"))).expect("a sandbox");
     let (mut rng, mut wrong, mut refused) = (Rng::new(1993), Vec::new(), 0);

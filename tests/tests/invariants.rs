@@ -1,7 +1,7 @@
-//! The invariants of the design, each as a test: who may name what, who may see what, and that nothing a
-//! verdict depends on differs between two runs.
+//! The invariants of ARCHITECTURE.md, as tests: which files may name what, what a plugin can see, and that two runs
+//! give the same verdict.
 //!
-//! That a guest with an import is refused is in `hostile_guests.rs`.
+//! `hostile_guests.rs` tests that a guest with an import is refused.
 
 mod source;
 
@@ -20,13 +20,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
-/// Compiled guests are kept from run to run: compiling them takes longer than everything else.
+/// Returns a sandbox with a cache that the runs of the tests share, because compiling takes longest.
 fn sandbox() -> Sandbox {
     let cache = Cache::open_dir(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled-guests"));
     Sandbox::new(cache).expect("a sandbox")
 }
 
-/// Words of a text, as an identifier would be.
+/// Splits a text into words, at every character that cannot be in an identifier.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric() && c != '_')
 }
@@ -36,7 +36,7 @@ fn is_elf_name(word: &str) -> bool {
     rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit()))
 }
 
-/// 1. No relocation has a name in the host, not even in a comment, no machine ELF's, and it reads no ELF.
+/// 1. The host has no name of a relocation or of a machine in ELF, not even in a comment, and it reads no ELF.
 #[test]
 fn the_host_knows_no_architecture_and_no_elf() {
     assert!(is_elf_name("R_X86_64_64") && is_elf_name("EM_386") && !is_elf_name("R_") && !is_elf_name("RAM"));
@@ -54,11 +54,11 @@ fn the_host_knows_no_architecture_and_no_elf() {
     assert!(readers.contains("engine-wasm") && readers.is_subset(&may), "{readers:?} depend on object");
 }
 
-/// Invariant 1: what the host knows of machines is where ARCHITECTURE.md says, and nowhere else. Help texts, the demonstration and
-/// the fuzzer's seeds may name machines.
+/// Invariant 1: the host names machines only in the files that ARCHITECTURE.md lists. Help texts, the demonstration and
+/// the fuzzer's seeds may name machines, too.
 #[test]
 fn machines_are_known_in_few_files() {
-    /// The form of a pin stands in a message: 62/64/little.
+    /// A message shows the form of a pin: 62/64/little.
     const PINS: &str = "host/plugins/src/pins.rs";
     let names = ["x86_64", "aarch64", "arm64", "riscv64", "s390x", "mips32", "62", "183", "243"];
     let knows = |text: &str| words(&code(text)).any(|word| names.contains(&word));
@@ -68,14 +68,14 @@ fn machines_are_known_in_few_files() {
     found.sort();
     let page = std::fs::read_to_string(repository().join("ARCHITECTURE.md")).expect("the page");
     let (_, said) = page.split_once("**The host knows no relocation.**").expect("the invariant");
-    let said = said.split("\n\n").next().unwrap_or_default();
+    let said = said.split("\n* ").next().unwrap_or_default();
     let named = said.split('`').skip(1).step_by(2).filter(|name| name.ends_with(".rs"));
     let mut expected: Vec<_> = named.map(|name| format!("host/{name}")).collect();
     expected.sort();
     assert_eq!(found, expected);
 }
 
-/// 2. Another sandbox would be one other file.
+/// 2. Only the sandbox's own files name wasmtime, so that another sandbox needs no other change.
 #[test]
 fn wasmtime_is_named_in_one_module() {
     let named: Vec<_> = host_files().filter(|(_, text)| code(text).contains("wasmtime")).map(|f| f.0).collect();
@@ -87,7 +87,7 @@ fn wasmtime_is_named_in_one_module() {
     assert_eq!(users, ["host/fuzz"]);
 }
 
-/// 3. A shipped guest has nothing to call, and needs no more of Wasm than the sandbox enables.
+/// 3. A shipped guest imports nothing, and uses only features of Wasm that the sandbox enables.
 #[test]
 fn shipped_guests_import_nothing() {
     let features = WasmFeatures::MUTABLE_GLOBAL | WasmFeatures::SIGN_EXTENSION | WasmFeatures::BULK_MEMORY;
@@ -114,7 +114,7 @@ fn shipped_guests_import_nothing() {
     }
 }
 
-/// 3. The lock beside each guest is of these very bytes.
+/// 3. The lock beside each guest has the digest of exactly its bytes.
 #[test]
 fn shipped_guests_are_the_locked_ones() {
     for (name, wasm) in guests() {
@@ -126,7 +126,7 @@ fn shipped_guests_are_the_locked_ones() {
     }
 }
 
-/// 4. A new directory in `arch-plugins` is all that a new architecture takes.
+/// 4. A new architecture needs only a new directory in `arch-plugins`.
 #[test]
 fn an_architecture_is_a_directory() {
     let read = |path: &str| std::fs::read_to_string(repository().join(path)).expect(path);
@@ -196,14 +196,14 @@ fn dependencies_run_one_way() {
     }
 }
 
-/// What is privileged: the program and the library that ask the kernel. The crates that they stand on are in their graphs.
+/// The privileged packages: the program and the library that call the kernel. Their graphs have the other crates.
 const PRIVILEGED: [&str; 2] = ["relobox-kmod", "relobox-libkmod"];
 
-/// What has no rights, and no compiler.
+/// The packages without rights, which must have no compiler.
 const UNPRIVILEGED: [&str; 1] = ["relobox-linker"];
 
-/// As Cargo resolves the dependencies, whatever the manifests look like: who of `roots` has, at whatever distance and not for its
-/// tests or its build, one of `packages`. Cargo may fetch crates for it, as it does for the test itself.
+/// Asks Cargo, which resolves the dependencies, which of `roots` depend on one of `packages`, directly or indirectly,
+/// and not only for tests or builds. Cargo may fetch crates for this, as it does for the test itself.
 fn reached(roots: &[&str], packages: &[&str]) -> BTreeSet<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut found = BTreeSet::new();
@@ -227,8 +227,8 @@ fn reached(roots: &[&str], packages: &[&str]) -> BTreeSet<String> {
     found
 }
 
-/// Invariants 1 and 3: the privileged side has in its graph no sandbox, no compiler, no fuzzer, no reader of ELF, no decompressor and
-/// no records of guests.
+/// Invariants 1 and 3: the dependency graph of the privileged side has no sandbox, compiler, fuzzer, ELF reader or
+/// decompressor, and not the records of guests.
 #[test]
 fn the_privileged_side_has_no_sandbox() {
     let never = [
@@ -260,8 +260,8 @@ fn the_privileged_side_has_no_sandbox() {
     assert!(workshop.iter().any(|l| l.contains("cranelift-codegen")), "{workshop:?}");
 }
 
-/// What links for a kernel runs what was compiled before, and compiles nothing. Of Cranelift it has the numbers of entities and bit
-/// sets, which wasmtime's runtime uses, and no code generator.
+/// relobox-linker runs code that was compiled before, and compiles nothing. From Cranelift it has only the numbers of
+/// entities and the bit sets, which wasmtime's runtime uses, and no code generator.
 #[test]
 fn what_loads_modules_has_no_compiler() {
     let compiler = ["cranelift-codegen", "cranelift-frontend", "cranelift-native", "cranelift-isle", "regalloc2"];
@@ -272,7 +272,7 @@ fn what_loads_modules_has_no_compiler() {
     assert!(fuzz.contains("relobox-fuzz: libafl") && fuzz.contains("relobox-fuzz: cranelift-codegen"), "{fuzz:?}");
 }
 
-/// No stage from parse to emit does I/O, or asks what time it is or where it runs: open, symbols and place do.
+/// No stage from parse to emit does I/O, or asks for the time or for its environment. Only open, symbols and place may.
 #[test]
 fn stages_compute() {
     let stages = ["parse", "plan", "layout", "resolve", "apply", "confine", "emit"];
@@ -291,7 +291,7 @@ fn stages_compute() {
     assert!(code(&sandbox).contains("consume_fuel(true)"));
 }
 
-/// 5. How much is too much stands in one file of each side. What is listed here is no limit.
+/// 5. Each side has one file with all limits. The constants that are listed here are not limits.
 #[test]
 fn limits_live_in_one_file() {
     let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
@@ -335,7 +335,7 @@ fn limits_live_in_one_file() {
         // Numbers of Linux: a file system, and modes of files.
         ("host/core/src/files.rs", &["PIPEFS", "PUBLIC", "SCRIPT", "PRIVATE"]),
         ("engine-wasm/src/emit.rs", &["ABSENT", "SHORT"]),
-        ("host/src/section_map.rs", &["NEAR", "WIDTH", "STEP", "HEIGHT", "LEFT", "CELL", "BORDERS", "BAR"]),
+        ("host/src/section_map.rs", &["NEAR", "WIDTH", "STEP", "HEIGHT", "LEFT", "NAME", "CELL", "BORDERS", "BAR"]),
         ("host/link/src/sandbox/marks.rs", &["IDLE", "BEYOND"]),
         ("host/fuzz/src/driver.rs", &["TOGETHER"]),
         // The largest page of any machine.
@@ -381,7 +381,7 @@ fn limits_live_in_one_file() {
     }
 }
 
-/// 6. `unsafe` is denied everywhere, and lifted by name, with a reason, in few files.
+/// 6. `unsafe` is denied everywhere. Few files allow it, and each names the place and a reason.
 #[test]
 fn unsafe_is_lifted_by_name() {
     let manifest = std::fs::read_to_string(repository().join("Cargo.toml")).expect("the workspace");
@@ -432,7 +432,7 @@ fn unsafe_is_lifted_by_name() {
     assert_eq!(lifted, may.map(String::from).into(), "files that lift the ban on unsafe");
 }
 
-/// A plugin sees what it must patch and the names that somebody else defines, and nothing more.
+/// A plugin sees the bytes that it patches and the names of undefined symbols, and nothing else of the module.
 #[test]
 fn a_plugin_sees_only_its_job() {
     let guests = Guests::new(sandbox(), &[]).expect("guests");
@@ -444,7 +444,7 @@ fn a_plugin_sees_only_its_job() {
     let planned = relobox::plan::plan(plugin, &records, &[]).expect("a plan");
     let memory = planned.instance.memory();
     let shows = |bytes: &[u8]| memory.windows(bytes.len()).any(|w| w == bytes);
-    // What it does see, so that the search is known to find things.
+    // The plugin sees these, which shows that the search finds something.
     let text = &records.sections[1];
     assert!(shows(records.bytes(text.data)) && shows(b"printk") && shows(b"helper") && shows(b".text"));
     for secret in [sample::PRIVATE_SYMBOL, sample::PRIVATE_DATA, "init_module", "license=GPL", "sample.ko", "\x7fELF"] {
@@ -457,12 +457,12 @@ fn a_plugin_sees_only_its_job() {
         hidden += 1;
     }
     assert!(hidden >= 3);
-    // Of the values of symbols, in plan, none.
+    // During plan, it sees no value of a symbol.
     let values = &memory[planned.values as usize..][..records.symbols.len() * 8];
     assert!(values.iter().all(|b| *b == 0));
 }
 
-/// Same input, same bytes, same fuel, whoever compiled the guests and however often it is done.
+/// The same input gives the same bytes for the same fuel, in every run, and also with guests that were compiled again.
 #[test]
 fn runs_do_not_differ() {
     let run = |guests: &Guests| {

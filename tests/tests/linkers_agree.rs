@@ -1,5 +1,5 @@
 //! Do the oracles agree with each other on real modules? Where two independent linkers do, relobox has
-//! no excuse; where they do not, the difference is named here, so that nobody takes one for a bug.
+//! no excuse; where they do not, the difference is listed here, so that it is not taken for a bug.
 //!
 //! Needs `tests/scripts/fetch-corpora` and `tests/scripts/install-oracles`, and `RELOBOX_ORACLES` set to
 //! the number of modules to take from each corpus.

@@ -1,5 +1,5 @@
-//! The metamorphic properties of the shipped guests in the sandbox; and that each oracle fires when
-//! somebody is wrong.
+//! Tests the metamorphic properties of the shipped guests in the sandbox, and that each oracle fires for a wrong plugin
+//! or a wrong vector.
 
 use anyhow::{Result, ensure};
 use relobox_tests::arch::{self, Architecture};
@@ -10,11 +10,11 @@ use relobox_tests::module_spec::{Linker, guest};
 use relobox_tests::parallel;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Units of a sample: enough for every row to come up within a few seeds.
+/// Units of a sample: with these, every row occurs within a few seeds.
 const UNITS: usize = 120;
 const SEEDS: u64 = 4;
 
-/// Runs every oracle; what fired, with its first words, and the rows that came up.
+/// Runs every oracle. Returns the oracles that fired, each with its first message, and the rows that occurred.
 fn judge(linker: &dyn Linker, in_place: bool) -> (BTreeMap<&'static str, String>, BTreeSet<String>) {
     let (mut fired, mut rows) = (BTreeMap::new(), BTreeSet::new());
     for machine in linker.machines() {
@@ -96,7 +96,7 @@ fn each_oracle_fires_for_a_wrong_plugin() {
     assert!(linear.is_err(), "the fuel oracle has not fired");
 }
 
-/// The golden oracle: a wrong bit in any place of any vector, another verdict, a missing row.
+/// The golden oracle notices a wrong bit in any vector, another verdict, and a missing row.
 #[test]
 fn the_golden_oracle_fires() -> Result<()> {
     for arch in golden::architectures()? {
@@ -120,7 +120,10 @@ fn the_golden_oracle_fires() -> Result<()> {
         ensure!(wrong.len() == spoilt.len(), "{arch}: {} of {} spoilt vectors were noticed", wrong.len(), spoilt.len());
         let first = &vectors.iter().find(|v| v.after.is_linked()).expect("a vector").name;
         let rest: Vec<_> = vectors.iter().filter(|v| v.sites.iter().all(|s| s.name != *first)).cloned().collect();
-        ensure!(golden::uncovered(&guest, &rest) == [first.as_str()], "{arch}: {first} is missing, and nobody notices");
+        ensure!(
+            golden::uncovered(&guest, &rest) == [first.as_str()],
+            "{arch}: {first} is missing, which was not noticed"
+        );
     }
     Ok(())
 }

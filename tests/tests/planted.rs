@@ -136,7 +136,7 @@ fn the_correct_plugins_agree_with_those_that_are_shipped() {
     assert!(judged > 12);
 }
 
-/// Narrow: on a plain module nobody can tell a bug from its twin.
+/// On a plain module, a plugin with a bug and its correct twin do the same.
 #[test]
 fn a_bug_does_not_show_in_a_plain_module() {
     let planted = PlantedBugs::read();

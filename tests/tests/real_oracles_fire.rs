@@ -72,7 +72,7 @@ fn a_wrong_entry(name: &str, table: &str, distance: u64, types: &[elf::Relocatio
     Ok(())
 }
 
-/// A module, linked by relobox and by somebody else.
+/// A module that relobox and another linker have linked.
 struct Case {
     elf: Vec<u8>,
     path: std::path::PathBuf,

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-/// How many modules of a corpus are taken, if nobody says otherwise.
+/// The number of modules of a corpus that are used by default.
 const SAMPLE: usize = 16;
 /// Threads for each corpus; the tests of other corpora run beside it.
 const THREADS: usize = 1;

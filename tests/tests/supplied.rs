@@ -100,7 +100,7 @@ fn a_name_that_a_plugin_gives_is_looked_up_in_symbol_files() {
         let value = |name| file.symbols().find(|s| s.name() == Ok(name)).map(|s| s.address());
         assert_eq!((value("printk"), value("helper")), (Some(PRINTK), Some(HELPER)));
     }
-    // The name that the module has is nobody's.
+    // No other module defines the name that the module has.
     let said = env.says(1, &["link", "bad.ko", "--plugin", "./dotted.wasm", "--symbols", "without"]);
     assert!(said.contains("undefined symbol; references 'printk'"), "{said}");
 }

@@ -95,7 +95,7 @@ fn hidden_addresses_of_sections_are_refused() {
         let (code, said) = link(file);
         assert!(code == Some(2) && said.contains("it contains no section"), "{file}: {said}");
     }
-    // Nothing is laid out at 0 because nobody said where.
+    // Without an address on the command line, nothing is laid out at 0.
     let (code, said) = link("others");
     assert!(code == Some(1) && said.contains("none of the sections"), "{said}");
 }
@@ -127,7 +127,7 @@ fn packed_files_are_read() {
     let env = TestEnv::new();
     let packers: [(&str, fn(&[u8]) -> Vec<u8>); 3] = [("gz", pack::gzip), ("xz", pack::xz), ("zst", pack::zstd)];
     for (ending, packed) in packers {
-        // By its contents, whatever it is called.
+        // The contents decide, not the name.
         for name in [format!("symvers.{ending}"), "Module.symvers".into()] {
             env.put(&name, packed(SYMVERS.as_bytes()));
             let (code, said) = env.run(&["check", "m.ko", "--symbols", &name]);

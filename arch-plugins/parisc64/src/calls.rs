@@ -1,49 +1,49 @@
-//! Stubs, and what functions are known by.
+//! Stubs, and descriptors: a function's address is the address of its descriptor.
 
 use crate::fields::{DOUBLES16, IMM14, IMM21, WORD32, WORD64, wide};
 use alloc::vec::Vec;
 use relobox_plugin::abi::{fault, symbol_flag};
 use relobox_plugin::{Cx, Hooks, Job, NearStubs, Plan, Site, Table, Trouble, Value, code, needs, put_address, sort};
 
-/// The column `needs`: %dp; a stub, if the call leaves its section; a descriptor, if the module defines the function;
-/// a slot with the address of that.
+/// Values of the column `needs`: %dp; a stub, if the call leaves its section; a descriptor, if the module defines the
+/// function; a slot with the descriptor's address.
 pub(crate) const DP: u16 = needs::OWN;
 pub(crate) const CALL: u16 = DP << 1;
 pub(crate) const FUNCTION: u16 = DP << 2;
 pub(crate) const FUNCTION_SLOT: u16 = DP << 3;
 /// Bytes of a stub.
 const STUB: usize = 4 * 4;
-/// Bytes of code before which its stubs lie: a quarter of what 17 bits reach. The stubs take the rest at most.
+/// Bytes of code that share the stubs before them: a quarter of the range of 17 bits. The stubs take the rest at most.
 const NEAR: u64 = 0x1_0000;
-/// Bytes of a descriptor: two words for dynamic linkers, the code, its %dp.
+/// Bytes of a descriptor: two words for dynamic linkers, the address of the code, and the code's %dp.
 const DESCRIPTOR: usize = 4 * 8;
 
-/// What is called in which way, and where the tables are.
+/// The stubs and descriptors of a module, and the places of its tables.
 #[derive(Default)]
 pub struct Calls {
-    /// Somebody needs %dp.
+    /// Whether a relocation needs %dp.
     wanted: bool,
-    /// The synthetic section that it points to.
+    /// The synthetic section that %dp points to.
     table: Option<usize>,
-    /// What it holds.
+    /// The value of %dp.
     pub(crate) dp: Value,
     stubs: NearStubs,
-    /// Functions that have descriptors, by section and offset, so that a function has one whatever its names.
+    /// Functions that have descriptors, by section and offset: a function with several names has one descriptor.
     functions: Vec<(u32, i64)>,
-    /// Symbols of them.
+    /// The symbols of these functions.
     symbols: Vec<(u32, i64)>,
     descriptors: Option<usize>,
-    /// Slots with addresses of descriptors. A symbol of somebody else has one in the table.
+    /// Slots with addresses of this module's descriptors. The slots of undefined symbols are in the GOT.
     slots: Table,
 }
 
-/// Where the module defines a function: section and offset.
+/// Returns where the module defines a function: section and offset.
 fn defined(job: &Job<'_>, symbol: u32, addend: i64) -> Option<(u32, i64)> {
     let s = job.symbols.get(symbol as usize).filter(|s| s.section != 0)?;
     Some((s.section, (s.value as i64).wrapping_add(addend)))
 }
 
-/// Whether the symbol is somebody else's descriptor, for a call.
+/// Returns whether the symbol is undefined. Unless it is millicode, its value is then the address of a descriptor.
 fn is_foreign(job: &Job<'_>, symbol: u32) -> bool {
     job.symbols.get(symbol as usize).is_some_and(|s| s.flags & symbol_flag::UNDEFINED != 0)
 }
@@ -111,20 +111,20 @@ impl Hooks for Calls {
     }
 }
 
-/// Where a call goes that reaches every place: to the function, or to the stub that takes %dp from its descriptor.
+/// Returns the target of a call that reaches every place: the function, or the stub that takes %dp from its descriptor.
 #[allow(non_snake_case, reason = "the psABIs' customary letter")]
 pub(crate) fn L(cx: &mut Cx<'_, Calls>, target: Value) -> Result<Value, Trouble> {
     if is_foreign(&cx.job, cx.relocation.symbol) { stub(cx, target) } else { Ok(target) }
 }
 
-/// Where it goes otherwise: to its stub, which is filled in. A section's calls of itself have none.
+/// Returns the target of any other call: its stub, which this fills in. A call within a section needs no stub.
 #[inline(never)]
 pub(crate) fn stub(cx: &mut Cx<'_, Calls>, target: Value) -> Result<Value, Trouble> {
     let (section, r) = (cx.group.section, cx.relocation);
     let (foreign, milli) = (is_foreign(&cx.job, r.symbol), is_millicode(&cx.job, r.symbol));
     let slot = if foreign && !milli { Some(cx.slot_of(r.symbol, Value(r.addend))?) } else { None };
     let Some(stub) = cx.state.stubs.of(cx.synthetic, section, r.symbol, r.addend) else {
-        // A descriptor is no code to go to.
+        // The value of a foreign symbol is the address of a descriptor, which is not code.
         return if foreign { Err(NO_STUB) } else { Ok(target) };
     };
     let low = target & 0x7ff;
@@ -159,13 +159,13 @@ const NO_STUB: Trouble = Trouble::unpaired("no stub was planned for it, since it
 const SLOT_TOO_FAR: Trouble = Trouble::new(fault::OUT_OF_RANGE, "its stub cannot reach its slot behind %dp");
 const TARGET_TOO_FAR: Trouble = Trouble::new(fault::OUT_OF_RANGE, "ldil and ldo in its stub make 32 bits");
 
-/// The address of the slot that holds symbol plus addend.
+/// Returns the address of the slot that holds symbol plus addend.
 #[allow(non_snake_case, reason = "the psABIs' customary letter")]
 pub(crate) fn G(cx: &mut Cx<'_, Calls>, addend: Value) -> Result<Value, Trouble> {
     Ok(cx.slot_of(cx.relocation.symbol, addend)? + cx.got()?.0)
 }
 
-/// The address of the slot that holds what a function is known by.
+/// Returns the address of the slot that holds a function's address, that is, the address of its descriptor.
 #[inline(never)]
 pub(crate) fn pointer(cx: &mut Cx<'_, Calls>, target: Value) -> Result<Value, Trouble> {
     const NO_SLOT: Trouble = Trouble::unpaired("no slot was planned for it");
@@ -179,7 +179,7 @@ pub(crate) fn pointer(cx: &mut Cx<'_, Calls>, target: Value) -> Result<Value, Tr
     Ok(slot.address)
 }
 
-/// What a function is known by: the address of its descriptor, which is filled in. A symbol of somebody else is one.
+/// Returns a function's address: that of its descriptor, which this fills in. An undefined symbol is already one.
 #[inline(never)]
 pub(crate) fn function(cx: &mut Cx<'_, Calls>, target: Value) -> Result<Value, Trouble> {
     const NO_DESCRIPTOR: Trouble = Trouble::unpaired("no descriptor was planned for it");

@@ -18,12 +18,12 @@
 //!   or to a slot. P' is a function's address for the use as a pointer, T' the offset of a slot.
 //! * `ldil` makes 32 bits with a sign. That is enough, since the kernel and its modules lie in the lowest 2 GiB.
 //! * Branches count words from two instructions behind: `- 8`. They have 12 bits (8 KiB), 17 (256 KiB) or 22 (8 MiB). A
-//!   `C` is an `F` that nobody checks.
+//!   `C` is an `F` without a check of its range.
 //! * A **function is known by its descriptor**: two words for dynamic linkers, the code, its %dp. Each module has its
 //!   own %dp. An undefined function is its descriptor, so that no call of it is direct: a **stub** finds the
 //!   descriptor in a slot, and takes %dp from there. Linux puts a section's stubs before that section; we put them
 //!   before some sections of together 64 KiB. A call that does not reach another section has a stub as well.
-//! * The module's own functions get descriptors where somebody takes their address: `FPTR64`, as exports do. One has a
+//! * The module's own functions get descriptors if a relocation takes their address: `FPTR64`, as in exports. One has a
 //!   single descriptor, whatever symbols it has: pointers are compared.
 //! * *Millicode*, helpers of the compiler such as `$$divI`, keeps %dp. Its stub finds the descriptor by its address.
 //!

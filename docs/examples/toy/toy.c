@@ -116,7 +116,7 @@ static void relocate(const struct relobox_job *job, const struct relobox_group *
         f.value = kind;
         return fault(&f);
     }
-    /* Nobody has checked the symbol or the place yet. */
+    /* The symbol and the place are not checked yet. */
     if (r->symbol >= job->values.count) {
         f.kind = RELOBOX_FAULT_BAD_SYMBOL;
         f.value = r->symbol;

@@ -141,7 +141,7 @@
                   (call $fault (i32.const 1) (local.get $index) (i32.load (local.get $group)) (local.get $symbol)
                     (local.get $offset) (i64.extend_i32_u (local.get $kind)) (i64.const 0) (i64.const 0))
                   (br $next)))))
-              ;; Nobody has checked the symbol or the place yet.
+              ;; The symbol and the place are not checked yet.
               (if (i32.ge_u (local.get $symbol) (i32.load offset=52 (local.get $job))) (then
                 (call $fault (i32.const 5) (local.get $index) (i32.load (local.get $group)) (local.get $symbol)
                   (local.get $offset) (i64.extend_i32_u (local.get $symbol)) (i64.const 0)

@@ -1,4 +1,4 @@
-//! Who needs whom: dependencies, their order, and cycles.
+//! The dependencies of modules, their order, and cycles.
 
 use crate::Options;
 use crate::choose::Module;

@@ -47,7 +47,7 @@ pub struct Options {
     pub verbose: u8,
     /// True if nothing is written (`-n`): there are no binary indices then.
     pub dry_run: bool,
-    /// True if symbols that nobody exports are reported (`-e`).
+    /// True if symbols that no module exports are reported (`-e`).
     pub unknown: bool,
     /// True if symbols of other versions are reported (`-E`).
     pub versions: bool,

@@ -1,4 +1,4 @@
-//! Who exports a symbol: a module, or the kernel itself by System.map or Module.symvers.
+//! The exporter of each symbol: a module, or the kernel itself by System.map or Module.symvers.
 
 use crate::Options;
 use crate::log::Log;

@@ -7,7 +7,7 @@ use crate::engine::unpacker::UnpackerTarget;
 use crate::findings::Finding;
 use crate::plugin::{ModuleInput, PluginTarget};
 use crate::target::{FuzzTarget, Suspicion};
-use crate::{corpus, driver, findings, jobs, report};
+use crate::{corpus, coverage, driver, findings, jobs, report};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use relobox_cli::output;
@@ -86,6 +86,9 @@ pub struct FuzzArgs {
     /// Write the findings as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// Write which functions were reached, and how many of their edges, as an HTML page; of one job only
+    #[arg(long, value_name = "FILE.html", conflicts_with_all = ["replay", "minimize_corpus", "join"])]
+    pub coverage: Option<PathBuf>,
     /// Port of the jobs' broker, on the loopback interface
     #[arg(long, value_name = "PORT", default_value_t = 1337)]
     pub broker_port: u16,
@@ -106,6 +109,7 @@ const EXAMPLES: &str = "Examples:
   relobox fuzz mine.wasm --replay fuzz-findings/mine-trap-….case
   relobox fuzz mine.wasm --corpus corpus --minimize-corpus
   relobox fuzz --engine --corpus modules --time 1h
+  relobox fuzz mine.wasm --corpus corpus --executions 1 --coverage coverage.html
 
 Exit codes:
   0  no findings
@@ -154,6 +158,17 @@ impl FuzzArgs {
 /// # Errors
 /// As [`Error::exit_code`] has them.
 pub fn run(args: FuzzArgs) -> Result<ExitCode> {
+    if args.coverage.is_some() && args.jobs > 1 {
+        return Err(Error::Usage(
+            "--coverage is of one job: run the jobs with --corpus DIR, and then with --corpus DIR --executions 1"
+                .into(),
+        ));
+    }
+    let inputs =
+        args.plugin.iter().chain(&args.against).map(Path::new).chain(args.vectors.iter().map(PathBuf::as_path));
+    for report in [&args.sarif, &args.junit, &args.coverage].into_iter().flatten() {
+        files::apart(report, inputs.clone())?;
+    }
     let Some(named) = &args.plugin else {
         return match args.unpack {
             true => with_files(&args, UnpackerTarget::new),
@@ -243,7 +258,15 @@ pub fn fuzz<S: FuzzTarget>(args: &FuzzArgs, before: Vec<Finding>, target: impl F
             };
             jobs::run_broker::<S::Input>(&wide, &options, command, |progress| display.show(progress))?
         }
-        None => driver::run_alone(&target()?, &options, |progress| display.show(progress))?,
+        None => {
+            let target = target()?;
+            let summary = driver::run_alone(&target, &options, |progress| display.show(progress))?;
+            if let Some(path) = &args.coverage {
+                let page = coverage::page(target.name(), target.instrumentation(), options.seed, &summary);
+                files::write(path, files::PUBLIC, page.as_bytes())?;
+            }
+            summary
+        }
     };
     display.end();
     if args.job.is_none() {

@@ -76,6 +76,8 @@ pub struct Summary {
     pub findings: Vec<Finding>,
     /// The number of suspicions that did not reproduce on the original guest.
     pub unreproduced: u64,
+    /// For each edge, whether it was covered. Empty if other processes ran the campaign.
+    pub covered: Vec<bool>,
 }
 
 type Observers = (OwnedMapObserver<u8>, (OwnedMapObserver<u8>, ()));
@@ -382,5 +384,6 @@ fn summary<S: FuzzTarget>(executor: &TargetExecutor<'_, S>, state: &State<S::Inp
         progress: progress(executor, state, start),
         findings: executor.findings.list.clone(),
         unreproduced: executor.findings.unreproduced,
+        covered: executor.covered.clone(),
     }
 }

@@ -7,10 +7,14 @@
 //!
 //! The end of a block has no counter, since all edges that lead there are counted.
 
+use super::names;
 use relobox_core::error::{Error, GuestError};
 use relobox_core::limits;
+use relobox_core::text::hex;
 use relobox_link::sandbox::{COUNTERS, Guest, MUTABLE_GLOBAL, Marks, Sandbox};
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
+use std::ops::Range;
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
     CodeSection, ExportKind, ExportSection, Function, FunctionSection, GlobalSection, Instruction, MemArg,
@@ -20,6 +24,15 @@ use wasmparser::{
     ExportSectionReader, FunctionBody, FunctionSectionReader, GlobalSectionReader, MemorySectionReader, Operator,
     Parser, TypeSectionReader,
 };
+
+/// A function of a guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuestFunction {
+    /// Its name: of the name section, or else of an export, or else `function N`.
+    pub name: String,
+    /// Its edge counters.
+    pub edges: Range<usize>,
+}
 
 /// An instrumented guest.
 #[derive(Clone, Debug)]
@@ -34,6 +47,12 @@ pub struct Instrumented {
     pub constants: Vec<i64>,
     /// The marks of what the guest writes, or `None` if it has state that a reset does not restore.
     pub marks: Option<Marks>,
+    /// The functions, in the order of their bodies.
+    pub functions: Vec<GuestFunction>,
+    /// Whether the guest has a name section with names of functions.
+    pub named: bool,
+    /// SHA-256 of the original Wasm, in hexadecimal digits.
+    pub digest: String,
 }
 
 /// Instruments `wasm`, which must be valid. Comparisons are recorded only if `comparisons` is true.
@@ -47,12 +66,25 @@ pub fn instrument(wasm: &[u8], comparisons: bool) -> Result<Instrumented, GuestE
     let (first, _) = rewrite(wasm, comparisons, 0, 0)?;
     let at = first.edges.next_multiple_of(16);
     let marks_at = (at + first.comparisons).next_multiple_of(16);
-    let (second, wasm) = rewrite(wasm, comparisons, at, marks_at)?;
-    let Rewriter { edges, comparisons, constants, permanent, mutable_globals, .. } = second;
+    let (second, instrumented) = rewrite(wasm, comparisons, at, marks_at)?;
+    let Rewriter { edges, comparisons, constants, permanent, mutable_globals, starts, .. } = second;
+    let names = names::of(wasm);
+    let ends = starts.iter().skip(1).chain([&edges]);
+    let ranges = starts.iter().zip(ends).map(|(start, end)| *start..*end);
+    let functions = (0..).zip(ranges).map(|(index, edges)| GuestFunction { name: names.name(index), edges });
     let marks =
         Marks { at: marks_at, count: limits::FUZZ_MARKS, unit: limits::FUZZ_UNIT, globals: mutable_globals.len() };
     let constants = constants.into_iter().collect();
-    Ok(Instrumented { wasm, edges, comparisons, constants, marks: (!permanent).then_some(marks) })
+    Ok(Instrumented {
+        wasm: instrumented,
+        edges,
+        comparisons,
+        constants,
+        marks: (!permanent).then_some(marks),
+        functions: functions.collect(),
+        named: names.has_section,
+        digest: hex(&Sha256::digest(wasm)),
+    })
 }
 
 impl Instrumented {
@@ -110,8 +142,8 @@ pub(crate) struct Rewriter {
     parameters: Vec<u32>,
     /// The type of each function.
     types: Vec<u32>,
-    /// The number of function bodies so far.
-    bodies: usize,
+    /// The first edge of each function body so far.
+    starts: Vec<usize>,
     /// The index of the second memory.
     pub(crate) memory: u32,
 }
@@ -205,8 +237,8 @@ impl Reencode for Rewriter {
 
     fn parse_function_body(&mut self, code: &mut CodeSection, body: FunctionBody<'_>) -> RewriteResult {
         let mut locals = Vec::new();
-        let mut locals_count = self.parameters_of(self.bodies);
-        self.bodies += 1;
+        let mut locals_count = self.parameters_of(self.starts.len());
+        self.starts.push(self.edges);
         for pair in body.get_locals_reader()? {
             let (n, ty) = pair?;
             locals_count = locals_count.saturating_add(n);

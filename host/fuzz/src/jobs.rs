@@ -131,7 +131,7 @@ pub fn run_broker<I: Input>(
     let findings: Vec<_> = read_findings(options.findings).into_iter().filter(|f| recent(&f.path)).collect();
     let mut progress = *latest.borrow();
     (progress.time, progress.findings) = (start.elapsed(), findings.len());
-    Ok(Summary { progress, findings, unreproduced: 0 })
+    Ok(Summary { progress, findings, unreproduced: 0, covered: Vec::new() })
 }
 
 /// Child processes that are killed when this is dropped.

@@ -11,11 +11,12 @@
 //!    keeps inputs with new coverage. [`jobs`] runs several campaigns that exchange inputs.
 //! 5. [`oracle`] and [`fuel`] check the outcome of each execution and return a [`target::Suspicion`].
 //! 6. [`findings`] reproduces suspicions on the original guest, and minimises, deduplicates and stores them.
-//! 7. [`report`] writes findings as SARIF and JUnit XML.
+//! 7. [`report`] writes findings as SARIF and JUnit XML, and [`coverage`] a page of what was reached.
 #![warn(missing_docs)]
 
 pub mod command;
 pub mod corpus;
+pub mod coverage;
 pub mod driver;
 pub mod engine;
 pub mod findings;
@@ -24,6 +25,7 @@ pub mod instrument;
 pub mod jobs;
 mod marks;
 pub mod mutate;
+mod names;
 pub mod oracle;
 pub mod plugin;
 pub mod report;

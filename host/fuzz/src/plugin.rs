@@ -208,8 +208,8 @@ impl FuzzTarget for PluginTarget<'_> {
         &self.plugin.about.name
     }
 
-    fn map_sizes(&self) -> (usize, usize) {
-        (self.instrumentation.edges, self.instrumentation.comparisons)
+    fn instrumentation(&self) -> &Instrumented {
+        &self.instrumentation
     }
 
     fn execute(&self, module: &ModuleInput, coverage: Coverage<'_>) -> Option<Suspicion> {

@@ -1,5 +1,6 @@
 //! The interface between the fuzzing loop and a guest with its type of input.
 
+use super::instrument::Instrumented;
 use libafl::inputs::Input;
 use libafl_bolts::HasLen;
 use relobox_core::rng::Rng;
@@ -35,8 +36,14 @@ pub trait FuzzTarget {
     /// Returns the name of the guest.
     fn name(&self) -> &str;
 
+    /// Returns the instrumented guest.
+    fn instrumentation(&self) -> &Instrumented;
+
     /// Returns the number of edge counters and of comparison bytes.
-    fn map_sizes(&self) -> (usize, usize);
+    fn map_sizes(&self) -> (usize, usize) {
+        let Instrumented { edges, comparisons, .. } = self.instrumentation();
+        (*edges, *comparisons)
+    }
 
     /// Runs the instrumented guest, fills the coverage maps, and applies the oracles that need a single run.
     fn execute(&self, input: &Self::Input, coverage: Coverage<'_>) -> Option<Suspicion>;

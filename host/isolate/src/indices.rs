@@ -17,7 +17,7 @@ pub struct DepmodForm {
     pub verbose: u8,
     /// `-n`: no binary index is made.
     pub dry_run: bool,
-    /// `-e`: report symbols that nobody exports.
+    /// `-e`: report symbols that no module exports.
     pub unknown: bool,
     /// `-P`: the character that may precede each symbol.
     pub prefix: Option<u8>,

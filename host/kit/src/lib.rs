@@ -16,7 +16,8 @@
 //! 8. The checks of each `group` derive modules from the rows: `describe`, `bits`, `vectors`, `edges`, `sample`,
 //!    `pairs`, `decode_cases`, `properties`, `hostile`.
 //! 9. `runner` applies oracles for a `plugin_under_test`; `minimise` and [`minimiser`] reduce what failed.
-//! 10. `conformance` collects the report; `reproducer`, `junit` and [`junit_xml`] write it.
+//! 10. `conformance` collects the report; `reproducer`, `junit` and [`junit_xml`] write it. [`html`] is for pages of
+//!     other reports.
 #![warn(missing_docs)]
 
 pub mod agree;
@@ -40,6 +41,7 @@ mod fixture;
 mod formula;
 mod group;
 mod hostile;
+pub mod html;
 mod indirection;
 mod infer_range;
 mod infer_tables;

@@ -34,7 +34,7 @@ const MODES: (u32, u32) = (0o644, 0o755);
 const OPTIONS: [Opt; 16] = [
     opt("all", 'a', "", "index all modules of the kernel; the default without files"),
     opt("quick", 'A', "", "do so only if a module is newer than modules.dep"),
-    opt("errsyms", 'e', "", "with -E or -F: report symbols that nobody exports"),
+    opt("errsyms", 'e', "", "with -E or -F: report symbols that no module exports"),
     opt("show", 'n', "", "print the text files instead of writing any"),
     opt("dry-run", 'n', "", "the same"),
     opt("symbol-prefix", 'P', "CHAR", "ignore this character at the start of a symbol"),

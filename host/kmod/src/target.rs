@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// A choice of kernels on a command line: this machine's, and in the workshop a simulated one as well.
 pub trait Target: clap::Args + Sync {
-    /// Who relocates modules for this kernel.
+    /// What relocates modules for this kernel.
     fn mode(&self) -> Mode;
 
     /// Checks that this program may change the kernel.

@@ -86,7 +86,7 @@ fn attempt(module: &Arc<Module>, wanted: &Wanted<'_>) -> Result<c_uint, Errno> {
         let result = run(&loading, step, own, wanted);
         match result {
             Err(Errno::EXIST) if own && has(flags, FAIL_ON_LOADED) => return Err(Errno::EXIST),
-            // Somebody else was faster.
+            // Another process was faster.
             Err(Errno::EXIST) => {}
             Err(error) if list.required.contains(&step.module.handle) => return Err(error),
             // A soft dependency may fail.

@@ -20,7 +20,7 @@ const NOT_RUN: i32 = 127;
 
 /// Starts a program; see [`relobox_isolate::Start`].
 pub(crate) fn start(program: &Path, socket: OwnedFd) -> io::Result<Process> {
-    // Nobody will learn that exec failed. So what can be known is found out here.
+    // A failed exec cannot be reported. So this checks before what can be checked.
     std::fs::metadata(program)?;
     let (program, argument) = (CString::new(program.as_os_str().as_bytes())?, c_text(ARGUMENT));
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;

@@ -1,9 +1,10 @@
-//! How the linking process gives up its rights, in three steps. The zygote gives up its files while it loads what is
-//! trusted. Before the first job, it gives up everything but starting jobs. Each job gives up everything but computing
-//! and answering. From the second step on, no memory can become executable: the code of the guests is mapped already.
+//! The linking process gives up its rights in steps. In the workshop, which may have to compile guests, the zygote first
+//! gives up all files but the cache of compiled code. Before the first job, every zygote gives up all that it does not
+//! need to start jobs; from then on, no memory can become executable, because the code of the guests is mapped already.
+//! Each job gives up all that it does not need to compute and to answer.
 //!
-//! A forbidden system call has one of two results. Those that an honest linking process never makes kill it. The
-//! others, which libraries may try, return an error.
+//! A forbidden system call has one of two results. A call that an honest linking process never makes kills the process.
+//! A call that libraries may try returns an error.
 
 use crate::system::never_executable;
 use landlock::{
@@ -20,7 +21,8 @@ use std::path::Path;
 #[path = "seccomp.rs"]
 mod seccomp;
 
-/// Without a filter of system calls there is no linking process, because landlock alone leaves too much.
+/// On other architectures, no linking process starts: there is no filter of system calls, and landlock alone is not
+/// enough.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod seccomp {
     use crate::LinkerError;
@@ -70,8 +72,8 @@ pub fn files(directory: Option<&Path>) -> Result<bool, LinkerError> {
     Ok(status.map_err(|e| fail(&e))?.ruleset == RulesetStatus::FullyEnforced)
 }
 
-/// Gives up user, groups, capabilities, files, and every system call that is not needed to start jobs. Called before
-/// the first job. Returns true if this kernel enforces all of it.
+/// Gives up user, groups, capabilities, files, and every system call that is not needed to start jobs. The zygote calls
+/// this before the first job. Returns true if this kernel enforces all of it.
 pub(crate) fn zygote() -> Result<bool, LinkerError> {
     for capability in CapabilitySet::all().iter() {
         // This fails without CAP_SETPCAP, but exec is refused anyway. It also fails for capabilities that are unknown
@@ -108,8 +110,8 @@ pub(crate) fn zygote() -> Result<bool, LinkerError> {
     Ok(whole)
 }
 
-/// Called in a job before it reads its first byte: the job can start no process, it ends with the zygote, and it keeps
-/// only the system calls for computing and answering.
+/// Restricts a job, before it reads its first byte. Afterwards the job cannot start a process, it ends when the zygote
+/// ends, and it keeps only the system calls for computing and answering.
 pub(crate) fn job(zygote: Pid) -> Result<(), LinkerError> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(LinkerError::step("set its parent-death signal"))?;
@@ -121,7 +123,7 @@ pub(crate) fn job(zygote: Pid) -> Result<(), LinkerError> {
     seccomp::job()
 }
 
-/// Gives up what a zygote and its job give up, at once. For a process that does one task and then ends.
+/// Gives up at once what a zygote and its job give up. It is for a process that does one task and then ends.
 ///
 /// # Errors
 /// [`LinkerError::Start`] if the kernel refuses a step.
@@ -134,7 +136,7 @@ pub fn alone() -> Result<(), LinkerError> {
 
 fn limit(resources: &[(Resource, u64)]) -> Result<(), LinkerError> {
     for (resource, most) in resources {
-        // Keep a limit that is lower already. To raise a hard limit takes a privilege.
+        // Keep a limit that is lower already. Only a privileged process may raise a hard limit.
         let most = rustix::process::getrlimit(*resource).current.map_or(*most, |limit| limit.min(*most));
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         rustix::process::setrlimit(*resource, limit).map_err(LinkerError::step("limit its resources"))?;

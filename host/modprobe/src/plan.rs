@@ -203,7 +203,7 @@ impl Planner<'_> {
         if self.request.show_depends || self.request.live.contains(&module.name) {
             return Ok(!self.request.show_depends);
         }
-        // Who asks for a file does not ask for the built-in module of the same name.
+        // A request for a file is not one for the built-in module of the same name.
         Ok(module.path.is_none() && (module.built_in || self.tree.built_in(&module.name)?))
     }
 

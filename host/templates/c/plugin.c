@@ -272,7 +272,7 @@ static void relocate(const struct relobox_job *job, const struct relobox_group *
         .relocation = index, .section = group->section,
         .symbol = r->symbol ? r->symbol : RELOBOX_NONE, .offset = r->offset };
 
-    /* Nobody has checked the symbol or the place yet. */
+    /* The symbol and the place are not checked yet. */
     if (r->symbol >= job->values.count)
         return fault(f, RELOBOX_FAULT_BAD_SYMBOL, r->symbol, 0, (int64_t)job->values.count - 1);
     if (!row)

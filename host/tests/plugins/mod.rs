@@ -1,4 +1,4 @@
-//! A directory where somebody writes a plugin, with nothing of relobox but the binary.
+//! A directory in which a plugin is written, with only the binary of relobox.
 #![allow(dead_code, unreachable_pub, reason = "each test binary includes this file and uses a part")]
 
 use relobox_needs::{Need, tool, wasm_c, wasm_rust};
@@ -56,7 +56,7 @@ impl Place {
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     }
 
-    /// Nobody's settings, and compiled guests shared by all tests.
+    /// Builds a command without the user's settings. All tests share the compiled guests.
     pub fn command(&self, program: &str, dir: &Path) -> Command {
         let mut command = Command::new(program);
         let path = std::env::var("PATH").unwrap();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Nobody exports these; the second one exists. */
+/* The kernel does not export these; the second one exists. */
 extern int no_such_function(void);
 extern int find_symbol(void *);
 

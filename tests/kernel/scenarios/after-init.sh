@@ -30,7 +30,7 @@ done </run/files
 [ ! -e /out/refused ] || note "$(wc -l </out/refused) not loaded: $(head -n 20 /out/refused | tr '\n' ' ')"
 # Some init goes on in the background.
 sleep 1
-# Some of all modules warn on a machine that is not theirs, whoever loads them.
+# Some modules warn on a machine without their hardware, no matter which program loads them.
 [ "$wanted" = all ] || quiet "loading"
 uname -r >/out/version
 echo "$WITH" >/out/with

@@ -33,7 +33,7 @@ expect "printk" call $object --function say
 expect "the kernel's log has it" sh -c "dmesg | grep -q 'probe: it was called'"
 unchanged "after calls"
 
-# With IBT in the kernel, what has no ENDBR is refused, whatever the processor is; without, it works.
+# A kernel with IBT refuses a function without ENDBR on every processor; a kernel without IBT calls it.
 if call $object --function unmarked >/run/said 2>&1; then
 	says "without IBT" "unmarked returned 6"
 	case $(uname -r) in 6.12.*) fail "a function without ENDBR was called" ;; esac
@@ -48,7 +48,7 @@ refuse "no such function" call $object --function none
 says "no such function" "it has no global function 'none'; its global functions are answer"
 refuse "unresolved symbols" call /extra/lacks.o
 says unresolved "references 'no_such_function'"
-refuse "one that exists, and that nobody exports" call /extra/lacks.o
+refuse "one that exists, and that is not exported" call /extra/lacks.o
 says unresolved "references 'find_symbol'"
 refuse "a GPL-only symbol without a licence" call /extra/silent.o
 says licence "has no licence"

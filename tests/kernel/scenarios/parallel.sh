@@ -4,7 +4,7 @@
 # --set ROUNDS=N rounds of each of five workers.
 : "${ROUNDS:=10}"
 
-# All of them want nfnetlink or nothing, which stays: who uses it is counted by several at once.
+# They use nfnetlink or nothing. It stays loaded, and several processes change its use count at once.
 insmod "$(file_of nfnetlink)"
 load "$(file_of pcbc)" && rmmod pcbc
 remember

@@ -18,7 +18,7 @@ for name in cifs_arc4 nf_dup_netdev nls_utf8 pcbc; do
 	*) cp "$file" /run/ko/$name.ko ;;
 	esac
 done
-# try NAME ARGUMENT...: it wants a module whose exports nobody uses, and removes it.
+# try NAME ARGUMENT...: loads a module whose exports no other module uses, and removes it.
 try() {
 	local name=$1 rc
 	shift

@@ -40,4 +40,4 @@ if grep -q '^btrfs ' /proc/modules; then fail "reloaded: the module is there"; r
 unchanged reloaded
 expect "the right one still loads" load "$file"
 expect "and unloads" unload pcbc
-expect "the owner goes when nobody holds it" rmmod raid6_pq
+expect "the owner can be removed when nothing holds it" rmmod raid6_pq

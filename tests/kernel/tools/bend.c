@@ -228,7 +228,7 @@ static FILE *open_in(const char *directory, const char *name, const char *suffix
 	return out;
 }
 
-/* A signature that fits no more would be all that the kernel looks at; whoever bends modules leaves it out. */
+/* The kernel would only see that the signature no longer fits, so the changed module has none. */
 static void strip_signature(const unsigned char *module)
 {
 	static const char mark[] = "~Module signature appended~\n";

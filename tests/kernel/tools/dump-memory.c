@@ -114,7 +114,7 @@ int main(int argc, char **argv)
 			die(name);
 		fprintf(out, "0x%016lx\n", address);
 		fclose(out);
-		/* Freed when the module was initialised; what is there now is somebody else's. */
+		/* Freed when the module was initialised; the memory may have another owner now. */
 		if (!strncmp(name, ".init", 5)) {
 			fprintf(skipped, "%s freed after the module's init\n", name);
 			continue;

@@ -93,7 +93,7 @@ static void *use(void *argument)
 			call(*fd, RELOBOX_IOC_ABOUT, &told);
 			break;
 		case 15:
-			/* Whatever another thread does with it; and what this one was armed with is buried by opening. */
+			/* Another thread may do anything with it. Opening drops what this thread was armed with. */
 			close(*fd);
 			*fd = device();
 			break;

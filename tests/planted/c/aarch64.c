@@ -124,7 +124,7 @@ static int reaches(const struct at *at, int64_t value, unsigned n, int64_t align
     return aligned(at, value, align);
 }
 
-/* Sixteen bits of the value, in a move; unless somebody else checks, the value has no more than those. */
+/* Sixteen bits of the value, in a move. If the type is checked, the value has no higher bits. */
 static int moves(const struct at *at, uint64_t value, unsigned group, int checked) {
     unsigned n = 16 * (group + 1);
     uint64_t all = HAS(movw_truncated) ? (uint32_t)value : value;

@@ -40,7 +40,7 @@ const struct relobox_description description = {
 
 static const int in_place = 1;
 
-/* The LO16 of the HI16 at hand, once somebody has asked: its index, symbol and addend. */
+/* The LO16 of the current HI16, once it has been searched: its index, symbol and addend. */
 static struct low {
     uint32_t at, symbol;
     int32_t addend;

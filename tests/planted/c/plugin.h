@@ -210,7 +210,7 @@ RELOBOX_EXPORT("relobox_apply") uint32_t apply(const struct relobox_job *job) {
         at.r = TABLE(relocation, job, relocations) + at.group->first;
         for (uint32_t n = 0; n < at.group->count; n++, at.r++) {
             at.index = at.group->first + n;
-            /* Nobody has checked the symbol yet, nor the place. */
+            /* The symbol and the place are not checked yet. */
             if (!HAS(symbol_unchecked) && at.r->symbol >= job->values.count) {
                 fault(&at, RELOBOX_FAULT_BAD_SYMBOL, at.r->symbol, 0, (int64_t)job->values.count - 1);
                 continue;

@@ -32,7 +32,7 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
     ..Architecture::PLAIN
 };
 
-/// What the plugin takes for `$global$` if nobody says.
+/// The plugin's value of `$global$` if no input gives one.
 const DP: u64 = 0x1060_0000;
 
 /// `b,l target, %rp` with 22 bits.

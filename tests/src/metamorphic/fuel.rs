@@ -17,7 +17,7 @@ pub fn fuel_is_linear(linker: &dyn Linker, machine: Machine, in_place: bool) -> 
     for times in [1, 2, 4, 8] {
         let sample = sample(linker, machine, in_place, (UNITS * times, 0x10, false), 2002);
         let answer = linker.link(&sample.module).map_err(|refusal| format!("refused: {refusal:?}"))?;
-        let fuel = answer.fuel.ok_or("nobody counts its fuel")?;
+        let fuel = answer.fuel.ok_or("its fuel is not counted")?;
         points.push((sample.module.relocations() as f64, fuel as f64));
     }
     let slopes: Vec<f64> = points.windows(2).map(|p| (p[1].1 - p[0].1) / (p[1].0 - p[0].0)).collect();

@@ -25,7 +25,10 @@ fn the_support_table_is_current() {
         let name = &about.name;
         hold(&format!("docs/pictures/{name}.svg"), &svg(about));
         let head = format!("\n## {name}\n\n");
-        each = each.replace(&head, &format!("{head}![Where the bits of each value go](pictures/{name}.svg)\n\n"));
+        // A link to itself, since a page shows the picture smaller than it is.
+        let picture = format!("pictures/{name}.svg");
+        let shown = format!("[![Where the bits of each value go]({picture})]({picture})");
+        each = each.replace(&head, &format!("{head}{shown}\n\n"));
     }
     hold("docs/relocation-support.md", &format!("{totals}\n{judges}{each}"));
 }

@@ -156,7 +156,7 @@ fn every_kind_of_area_is_documented() {
     assert_eq!(named(rows[2]), of(&[Kind::Core]));
 }
 
-/// Who relocated a module has three names, the same everywhere.
+/// The three names of what relocates a module are the same everywhere.
 #[test]
 fn every_mode_is_documented() {
     use relobox::kernel::Mode;

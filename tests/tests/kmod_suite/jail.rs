@@ -17,7 +17,7 @@ use std::time::Duration;
 /// Where `tests/scripts/fetch-kmod` puts kmod.
 pub(crate) const ORACLE: &str = "/usr/local/lib/relobox-oracles/kmod";
 
-/// Whose program runs.
+/// The owner of the program that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tool {
     Kmod,

@@ -149,8 +149,8 @@ impl FuzzTarget for UnpackerTarget {
         "unpack"
     }
 
-    fn map_sizes(&self) -> (usize, usize) {
-        (self.instrumentation.edges, self.instrumentation.comparisons)
+    fn instrumentation(&self) -> &Instrumented {
+        &self.instrumentation
     }
 
     fn execute(&self, input: &BytesInput, coverage: Coverage<'_>) -> Option<Suspicion> {

@@ -3,12 +3,9 @@
 use super::report::{ModuleFailure, Report};
 use super::text::{HEADER, cells, compared_line, grouped, kernel_line, linked, placed_line, rows};
 use relobox::check::{Found, Outcome};
-use relobox::picture::xml;
+use relobox::kit::html::{self, list, table, xml};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-
-/// Nothing is loaded: the policy permits only the style and the script of this page.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
 const STYLE: &str = include_str!("page.css");
 
@@ -18,12 +15,7 @@ const SCRIPT: &str = include_str!("page.js");
 /// Returns the page.
 pub(super) fn page(found: &Found, outcomes: &[Outcome], report: &Report<'_>) -> String {
     let title = format!("relobox check: {}, {} rejected", linked(report.linked), grouped(report.rejected));
-    let mut out = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
-    );
+    let mut out = String::new();
     for (at, kernel) in report.kernels.iter().enumerate() {
         let _ = writeln!(out, "<h2>Kernel {}</h2>", xml(kernel.release.unwrap_or("of an unknown release")));
         let _ = writeln!(out, "<p>{}</p>", xml(&kernel_line(kernel)));
@@ -56,8 +48,8 @@ pub(super) fn page(found: &Found, outcomes: &[Outcome], report: &Report<'_>) -> 
         shadowed.map(|s| format!("{}: not checked, because modprobe uses {}", s.path.display(), s.by.display()));
     let unlisted = found.unlisted.iter().map(|path| format!("{}: modprobe does not know it", path.display()));
     list(&mut out, "Warnings", found.warnings.iter().cloned().chain(shadowed).chain(unlisted));
-    let _ = write!(out, "<script>\n{SCRIPT}</script>\n</body>\n</html>\n");
-    out
+    let _ = write!(out, "<script>\n{SCRIPT}</script>\n");
+    html::page(&title, STYLE, &out)
 }
 
 fn failures(out: &mut String, report: &Report<'_>) {
@@ -94,33 +86,4 @@ fn kinds(failure: &ModuleFailure<'_>) -> String {
         true => "unreadable".to_owned(),
         false => kinds.into_iter().map(xml).collect::<Vec<_>>().join("<br>"),
     }
-}
-
-/// Writes a table whose first `text` columns are text, and whose others are numbers.
-fn table(out: &mut String, header: &[&str], rows: &[Vec<String>], text: usize) {
-    let row = |out: &mut String, cells: &mut dyn Iterator<Item = &str>, tag: &str| {
-        out.push_str("<tr>");
-        for (at, cell) in cells.enumerate() {
-            let class = if at < text { "" } else { " class=\"n\"" };
-            let _ = write!(out, "<{tag}{class}>{}</{tag}>", xml(cell));
-        }
-        out.push_str("</tr>\n");
-    };
-    out.push_str("<div class=\"wide\"><table>\n<thead>");
-    row(out, &mut header.iter().copied(), "th");
-    out.push_str("</thead>\n<tbody>\n");
-    rows.iter().for_each(|cells| row(out, &mut cells.iter().map(String::as_str), "td"));
-    out.push_str("</tbody></table></div>\n");
-}
-
-fn list(out: &mut String, title: &str, lines: impl Iterator<Item = String>) {
-    let mut lines = lines.peekable();
-    if lines.peek().is_none() {
-        return;
-    }
-    let _ = writeln!(out, "<h2>{title}</h2>\n<ul>");
-    lines.for_each(|line| {
-        let _ = writeln!(out, "<li>{}</li>", xml(&line));
-    });
-    out.push_str("</ul>\n");
 }
