@@ -42,7 +42,9 @@ install() {
 	inst_multiple relobox-kmod
 	inst_simple "$(linker)" /usr/sbin/relobox-linker
 	inst_simple /etc/relobox/initramfs.conf
-	for file in /etc/relobox/pins /etc/relobox/plugins/* /etc/relobox/compiled/* /etc/relobox/strict; do
+	# Of modprobe.d, dracut copies what packages ship, and the rest only in host-only mode.
+	for file in /etc/relobox/pins /etc/relobox/plugins/* /etc/relobox/compiled/* /etc/relobox/strict \
+		/etc/modprobe.d/relobox-strict.conf; do
 		[ ! -e "$dracutsysrootdir$file" ] || inst_simple "$file"
 	done
 	if [ "$(readlink "$dracutsysrootdir/sbin/modprobe")" = /usr/lib/relobox/instead-of-kmod ]; then

@@ -35,9 +35,9 @@ const COMMAND_LINE: &str = "proc/cmdline";
   relobox-kmod strict off                   # without a reboot
   relobox-kmod strict on --root /mnt        # for a system that will be booted
 
-'on' writes /etc/relobox/strict, for relobox, and /etc/modprobe.d/relobox-strict.conf, for the device
-in the next boot, and sets the device's parameter if the device is loaded. 'off' takes back all three.
-With relobox.strict=0 on the kernel's command line, none of them counts.
+'on' writes /etc/relobox/strict, for relobox, and /etc/modprobe.d/relobox-strict.conf, for the
+device in the next boot; and it sets the device's parameter, if the device is loaded. 'off' takes
+back all three. With relobox.strict=0 on the kernel's command line, the two files do not count.
 Exit codes of status: 0 all are on, 1 all are off, 4 some are on. See docs/strict.md."
 )]
 pub struct StrictArgs {
