@@ -327,10 +327,12 @@ fn with_digest<T>(path: &Path, link: impl FnOnce(&File, bool) -> Result<T>) -> (
         Err(error) => return (Err(error), Err(Error::Usage("the file could not be read".into()))),
     };
     std::thread::scope(|scope| {
-        let digest = scope.spawn(|| digest(&file));
+        // That there are too many threads is no reason not to load a module.
+        let digest = std::thread::Builder::new().spawn_scoped(scope, || digest(&file));
         let linked = link(&file, packed);
         let panicked = |_| std::io::Error::other("the computation of its digest failed");
-        (linked, digest.join().map_err(panicked).flatten().map_err(Error::io(path)))
+        let digest = digest.and_then(|digest| digest.join().map_err(panicked).flatten());
+        (linked, digest.map_err(Error::io(path)))
     })
 }
 
