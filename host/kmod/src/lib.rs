@@ -9,6 +9,7 @@
 //! | [`kmod`] | modprobe, insmod, rmmod and lsmod with the command lines and the output of kmod's |
 //! | [`target`] | the operations on a kernel that the commands need |
 //! | [`real`] | the kernel of this machine; `relobox-linker` links for it |
+//! | `strict_setting` | whether this machine is strict |
 //! | `trail` | one record in the system's log for each load and each refusal |
 //!
 //! `relobox`, the workshop, has the same commands for a simulated kernel.
@@ -25,6 +26,7 @@ pub mod real;
 mod session;
 pub mod state;
 pub mod strict;
+mod strict_setting;
 pub mod target;
 mod trail;
 mod tree;

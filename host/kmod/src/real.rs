@@ -1,7 +1,8 @@
 //! The kernel of this machine, with the device or without. Another process, without rights, links modules.
 
+use crate::strict_setting::is_set;
 use crate::target::{Loader, Target, no_depmod};
-use crate::{state, strict, trail};
+use crate::{state, trail};
 use clap::{Args, ValueEnum};
 use relobox_cli::args::{Common, Inputs};
 use relobox_cli::output::{self, Level};
@@ -147,8 +148,8 @@ impl Real {
     fn decision(&self) -> &Decision {
         self.decision.get_or_init(|| match self.choice {
             // Only the kernel's own loader can be forced.
-            Backend::Auto if self.force.loads() && !strict::is_set(Path::new("/")) => Decision::of(Backend::Vet),
-            Backend::Auto => decide(usable(), strict::is_set(Path::new("/"))),
+            Backend::Auto if self.force.loads() && !is_set(Path::new("/")) => Decision::of(Backend::Vet),
+            Backend::Auto => decide(usable(), is_set(Path::new("/"))),
             choice => Decision::of(choice),
         })
     }

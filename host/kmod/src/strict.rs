@@ -3,19 +3,17 @@
 //! Three places say so: a file for relobox itself, a line of modprobe.d for the device in the next boot, and the parameter
 //! of the device that is loaded. See docs/strict.md.
 
+use crate::strict_setting::{SETTING, command_line, truth};
 use clap::{Args, Subcommand};
 use relobox_cli::output::{self, Level};
 use relobox_core::error::{Error, Result};
-use relobox_core::files::{self, Kind};
+use relobox_core::files;
 use relobox_core::inserted::kernel_error;
-use relobox_core::limits;
 use relobox_kernels::device::{self, Device};
-use relobox_modprobe::Config;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const SETTING: &str = "etc/relobox/strict";
 const SETTING_TEXT: &[u8] =
     b"# Written by 'relobox-kmod strict on'. While this file exists, relobox loads modules with the \
     device only.\n# 'relobox-kmod strict off' removes it.\n";
@@ -23,7 +21,6 @@ const NEXT_BOOT: &str = "etc/modprobe.d/relobox-strict.conf";
 const NEXT_BOOT_TEXT: &[u8] =
     b"# Written by 'relobox-kmod strict on'. 'relobox-kmod strict off' removes it.\noptions relobox strict=1\n";
 const PARAMETER: &str = "/sys/module/relobox/parameters/strict";
-const COMMAND_LINE: &str = "proc/cmdline";
 
 /// Load only modules that relobox relocated, by means of the device
 #[derive(Debug, Args)]
@@ -56,30 +53,6 @@ enum What {
     Off,
     /// Print what each of the three places says
     Status,
-}
-
-/// Returns whether the system in `root` is strict: it has the file, and the kernel's command line does not revoke it.
-pub(crate) fn is_set(root: &Path) -> bool {
-    let exists = root.join(SETTING).try_exists().unwrap_or(true);
-    exists && command_line(root) != Some(false)
-}
-
-/// What `relobox.strict=` on the kernel's command line says, if it is there. The last one counts, as for the kernel.
-fn command_line(root: &Path) -> Option<bool> {
-    let text = files::read_text(&root.join(COMMAND_LINE), Kind::Regular, limits::MODPROBE_CONFIG).unwrap_or_default();
-    let mut config = Config::default();
-    config.parse_command_line(&text);
-    let options = config.options_of("relobox", None);
-    options.split_whitespace().filter_map(|word| word.strip_prefix("strict=")).filter_map(truth).next_back()
-}
-
-/// Reads a value as `kstrtobool` of the kernel does.
-fn truth(text: &str) -> Option<bool> {
-    match text.as_bytes() {
-        [b'y' | b'Y' | b't' | b'T' | b'1', ..] | [b'o' | b'O', b'n' | b'N', ..] => Some(true),
-        [b'n' | b'N' | b'f' | b'F' | b'0', ..] | [b'o' | b'O', b'f' | b'F', ..] => Some(false),
-        _ => None,
-    }
 }
 
 /// Runs `relobox-kmod strict`.
@@ -225,35 +198,6 @@ fn word(on: bool) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_command_line_revokes_the_file() {
-        let root = tempfile::tempdir().unwrap();
-        let root = root.path();
-        std::fs::create_dir_all(root.join("proc")).unwrap();
-        assert!(!is_set(root));
-        Places { root, parameter: None }.on().unwrap();
-        assert!(is_set(root));
-        for (line, strict) in [
-            ("quiet", true),
-            ("quiet relobox.strict=0", false),
-            ("relobox.strict=off ro", false),
-            ("relobox.strict=1", true),
-            ("relobox.strict=0 relobox.strict=Y", true),
-            ("relobox.strict=1 relobox.strict=N", false),
-            // These are other words, or no value.
-            ("norelobox.strict=0", true),
-            ("relobox.strict=perhaps", true),
-            ("relobox.strict", true),
-        ] {
-            std::fs::write(root.join(COMMAND_LINE), line).unwrap();
-            assert_eq!(is_set(root), strict, "{line}");
-        }
-        // The command line alone does not make it strict: the file is the machine's decision.
-        Places { root, parameter: None }.off().unwrap();
-        std::fs::write(root.join(COMMAND_LINE), "relobox.strict=1").unwrap();
-        assert!(!is_set(root));
-    }
 
     #[test]
     fn three_places_are_switched_together() {
