@@ -80,8 +80,8 @@ pub fn run(args: &StrictArgs) -> Result<ExitCode> {
         }
     }
     if here {
-        let text = "the initial ramdisk has a copy of these files: make it anew (update-initramfs -u, dracut -f, \
-             mkinitcpio -P)";
+        let text = "the initial ramdisk has a copy of these files: make it anew (update-initramfs -u -k all, dracut \
+             --regenerate-all -f, or mkinitcpio -P)";
         output::message(Level::Notice, text);
     }
     Ok(ExitCode::SUCCESS)
