@@ -176,6 +176,23 @@ fn the_device_comes_before_udev_and_relobox_off_keeps_it_from_being_strict() {
 }
 
 #[test]
+fn the_library_is_in_the_image_though_udev_is_not_linked_with_it() {
+    let m = Machine::new("");
+    for directory in ["etc/ld.so.conf.d", "usr/lib/relobox/lib", "lib/x86_64-linux-gnu"] {
+        std::fs::create_dir_all(m.root.join(directory)).unwrap();
+    }
+    m.write("root/usr/lib/relobox/lib/libkmod.so.2", "relobox's");
+    m.write("root/lib/x86_64-linux-gnu/libkmod.so.2", "kmod's");
+    good(m.hook());
+    assert!(!m.image.join("usr/lib/relobox").exists());
+    m.write("root/etc/ld.so.conf.d/00-relobox.conf", "/usr/lib/relobox/lib\n");
+    good(m.hook());
+    let text = |path: &str| std::fs::read_to_string(m.image.join("usr/lib/relobox").join(path)).unwrap();
+    assert_eq!((text("lib/libkmod.so.2"), text("kmod/libkmod.so.2")), ("relobox's".into(), "kmod's".into()));
+    assert!(m.image.join("usr/lib/relobox/relobox-linker").is_symlink());
+}
+
+#[test]
 fn a_strict_image_without_the_device_is_a_warning() {
     let m = Machine::new("");
     m.write("root/etc/relobox/strict", "");

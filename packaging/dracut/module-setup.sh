@@ -53,6 +53,11 @@ install() {
 			inst "${command#"$dracutsysrootdir"}"
 		done
 	fi
+	if [ -e "$dracutsysrootdir/etc/ld.so.conf.d/00-relobox.conf" ]; then
+		inst_simple /usr/lib/relobox/lib/libkmod.so.2
+		inst_simple /etc/ld.so.conf.d/00-relobox.conf
+		inst_simple "$(linker)" /usr/lib/relobox/relobox-linker
+	fi
 	inst_hook pre-udev 01 "$moddir/relobox-load.sh"
 	inst_hook pre-pivot 90 "$moddir/relobox-handover.sh"
 }
