@@ -151,10 +151,76 @@ fn a_failure_is_a_message_and_the_boot_goes_on() {
 }
 
 #[test]
+fn the_device_comes_before_udev_and_relobox_off_keeps_it_from_being_strict() {
+    let m = Machine::new("");
+    good(m.hook());
+    for directory in ["bin", "image/proc"] {
+        std::fs::create_dir_all(m.env.directory.join(directory)).unwrap();
+    }
+    m.write("bin/modprobe", "#!/bin/sh\necho modprobe \"$@\"\n");
+    let modprobe = m.env.directory.join("bin/modprobe");
+    std::fs::set_permissions(&modprobe, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let off = m.image.join("run/modprobe.d/zz-relobox-off.conf");
+    let top = |device: &str, line: &str| {
+        m.write("image/etc/relobox/initramfs.conf", &format!("LOAD=\"\"\nDEVICE={device}\n"));
+        m.write("image/proc/cmdline", line);
+        let mut command = m.command(&shipped("scripts/init-top/relobox"), &m.image);
+        command.env("PATH", format!("{}:/usr/bin:/bin", m.env.directory.join("bin").display()));
+        good(command.output().unwrap())
+    };
+    assert_eq!(top("no", "quiet\n"), "");
+    assert_eq!(top("yes", "quiet\n"), "modprobe -q relobox\n");
+    assert!(!off.exists());
+    assert_eq!(top("yes", "ro relobox=off quiet\n"), "modprobe -q relobox\n");
+    assert_eq!(std::fs::read_to_string(off).unwrap(), "options relobox strict=0\n");
+}
+
+#[test]
+fn the_library_is_in_the_image_though_udev_is_not_linked_with_it() {
+    let m = Machine::new("");
+    for directory in ["etc/ld.so.conf.d", "usr/lib/relobox/lib", "lib/x86_64-linux-gnu"] {
+        std::fs::create_dir_all(m.root.join(directory)).unwrap();
+    }
+    m.write("root/usr/lib/relobox/lib/libkmod.so.2", "relobox's");
+    m.write("root/lib/x86_64-linux-gnu/libkmod.so.2", "kmod's");
+    good(m.hook());
+    assert!(!m.image.join("usr/lib/relobox").exists());
+    m.write("root/etc/ld.so.conf.d/00-relobox.conf", "/usr/lib/relobox/lib\n");
+    good(m.hook());
+    let text = |path: &str| std::fs::read_to_string(m.image.join("usr/lib/relobox").join(path)).unwrap();
+    assert_eq!((text("lib/libkmod.so.2"), text("kmod/libkmod.so.2")), ("relobox's".into(), "kmod's".into()));
+    assert!(m.image.join("usr/lib/relobox/relobox-linker").is_symlink());
+}
+
+#[test]
+fn a_strict_image_without_the_device_is_a_warning() {
+    let m = Machine::new("");
+    m.write("root/etc/relobox/strict", "");
+    m.write("root/etc/relobox/initramfs.conf", "LOAD=\"\"\nDEVICE=yes\n");
+    let warned = m.hook();
+    assert!(warned.status.success());
+    let said = String::from_utf8_lossy(&warned.stderr).into_owned();
+    assert!(
+        said.starts_with("W: relobox: strict, and without the device") && said.contains("relobox.strict=0"),
+        "{said}"
+    );
+    m.write(&format!("root/lib/modules/{RELEASE}/relobox.ko"), "");
+    good(m.hook());
+    assert!(m.image.join("etc/relobox/strict").exists());
+    assert!(m.image.join(format!("lib/modules/{RELEASE}/relobox.ko")).exists());
+    // Only the device helps, not its file alone.
+    m.write("root/etc/relobox/initramfs.conf", "LOAD=\"\"\nDEVICE=no\n");
+    assert!(String::from_utf8_lossy(&m.hook().stderr).starts_with("W: relobox: strict"));
+}
+
+#[test]
 fn initramfs_tools_asks_for_prerequisites() {
-    for (name, answer) in
-        [("hooks/relobox", "kmod\n"), ("scripts/init-premount/relobox", ""), ("scripts/init-bottom/relobox", "")]
-    {
+    for (name, answer) in [
+        ("hooks/relobox", "kmod\n"),
+        ("scripts/init-top/relobox", ""),
+        ("scripts/init-premount/relobox", ""),
+        ("scripts/init-bottom/relobox", ""),
+    ] {
         let output = Command::new(shipped(name)).arg("prereqs").output().unwrap();
         assert_eq!(good(output), answer, "{name}");
     }

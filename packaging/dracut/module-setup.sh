@@ -42,7 +42,9 @@ install() {
 	inst_multiple relobox-kmod
 	inst_simple "$(linker)" /usr/sbin/relobox-linker
 	inst_simple /etc/relobox/initramfs.conf
-	for file in /etc/relobox/pins /etc/relobox/plugins/* /etc/relobox/compiled/* /etc/relobox/strict; do
+	# Of modprobe.d, dracut copies what packages ship, and the rest only in host-only mode.
+	for file in /etc/relobox/pins /etc/relobox/plugins/* /etc/relobox/compiled/* /etc/relobox/strict \
+		/etc/modprobe.d/relobox-strict.conf; do
 		[ ! -e "$dracutsysrootdir$file" ] || inst_simple "$file"
 	done
 	if [ "$(readlink "$dracutsysrootdir/sbin/modprobe")" = /usr/lib/relobox/instead-of-kmod ]; then
@@ -50,6 +52,11 @@ install() {
 		for command in "$dracutsysrootdir"/usr/lib/relobox/as/* "$dracutsysrootdir"/usr/lib/relobox/kmod/*; do
 			inst "${command#"$dracutsysrootdir"}"
 		done
+	fi
+	if [ -e "$dracutsysrootdir/etc/ld.so.conf.d/00-relobox.conf" ]; then
+		inst_simple /usr/lib/relobox/lib/libkmod.so.2
+		inst_simple /etc/ld.so.conf.d/00-relobox.conf
+		inst_simple "$(linker)" /usr/lib/relobox/relobox-linker
 	fi
 	inst_hook pre-udev 01 "$moddir/relobox-load.sh"
 	inst_hook pre-pivot 90 "$moddir/relobox-handover.sh"

@@ -101,6 +101,18 @@ pub const BOOT_ID: u64 = 100;
 /// Bytes of /proc/modules: for each of some thousand modules, a line of some hundred bytes and its users.
 pub const PROC_MODULES: u64 = 16 << 20;
 
+/// Bytes of a process's line in /proc, or of another short file there.
+pub const PROC_LINE: u64 = 4 << 10;
+
+/// Bytes of a value in a record of the system's log. A whole record has to fit a datagram.
+pub const LOG_VALUE: usize = 1000;
+
+/// Bytes of a record in one line. The kernel's log takes no line of 1 KB.
+pub const LOG_LINE: usize = 900;
+
+/// Processes in a record: the one that loads a module, its parent, and so on.
+pub const LOG_PROCESSES: usize = 8;
+
 /// Bytes of a module that the demonstration has compiled.
 pub const SAMPLE: u64 = 16 << 20;
 

@@ -3,12 +3,14 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`insmod`], [`modprobe`], [`call`], [`state`] | the commands |
+//! | [`insmod`], [`modprobe`], [`call`], [`state`], [`strict`] | the commands |
 //! | [`depmod`], [`modinfo`] | kmod's commands that only read modules |
 //! | `indexing`, `tree` | what these two need: the linking process, the files of a tree |
 //! | [`kmod`] | modprobe, insmod, rmmod and lsmod with the command lines and the output of kmod's |
 //! | [`target`] | the operations on a kernel that the commands need |
 //! | [`real`] | the kernel of this machine; `relobox-linker` links for it |
+//! | `strict_setting` | whether this machine is strict |
+//! | `trail` | one record in the system's log for each load and each refusal |
 //!
 //! `relobox`, the workshop, has the same commands for a simulated kernel.
 #![warn(missing_docs)]
@@ -24,5 +26,8 @@ pub mod modprobe;
 pub mod real;
 mod session;
 pub mod state;
+pub mod strict;
+mod strict_setting;
 pub mod target;
+mod trail;
 mod tree;

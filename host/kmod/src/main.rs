@@ -6,7 +6,7 @@ use relobox_cli::args::{Common, Inputs};
 use relobox_cli::{help, output};
 use relobox_core::error::{Error, Result};
 use relobox_kmod::real::Real;
-use relobox_kmod::{call, depmod, insmod, kmod, modinfo, modprobe, state};
+use relobox_kmod::{call, depmod, insmod, kmod, modinfo, modprobe, state, strict};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -39,6 +39,7 @@ enum Command {
     Modinfo(modinfo::ModinfoArgs),
     Call(call::CallArgs<Real>),
     State(state::StateArgs<Real>),
+    Strict(strict::StrictArgs),
     /// Try from inside the linking process what it must not be able to do
     ///
     /// Prints one line for each attempt. Exit code 0: nothing was possible. Exit code 1: something was.
@@ -108,6 +109,7 @@ fn run() -> ExitCode {
         Command::Modinfo(args) => (false, Ok(modinfo::run(args.args.clone()))),
         Command::Call(args) => (args.common.json, call::run(args)),
         Command::State(args) => (args.json, state::run(args)),
+        Command::Strict(args) => (false, strict::run(args)),
         Command::Prove(args) => (args.common.json, prove(args)),
     };
     result.unwrap_or_else(|error: Error| {

@@ -1,13 +1,16 @@
 //! The kernel of this machine, with the device or without. Another process, without rights, links modules.
 
-use crate::state;
+use crate::strict_setting::is_set;
 use crate::target::{Loader, Target, no_depmod};
+use crate::{state, trail};
 use clap::{Args, ValueEnum};
 use relobox_cli::args::{Common, Inputs};
 use relobox_cli::output::{self, Level};
+use relobox_core::diagnostic::Diagnostic;
 use relobox_core::error::{Error, Result};
 use relobox_core::inserted::{Called, Inserted, kernel_error};
 use relobox_core::kernel::{Kernel, KernelError, Mode};
+use relobox_core::names;
 use relobox_core::sealed::seal;
 use relobox_core::state::{Boot, DIRECTORY, Origin, digest};
 use relobox_isolate::{Linker, Options, Process, Start};
@@ -29,7 +32,8 @@ use std::sync::{Arc, OnceLock};
 /// How modules are loaded into the kernel of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Backend {
-    /// Use 'device' if it is available, otherwise 'vet' with a warning that gives the reason
+    /// Use 'device' if it is available, otherwise 'vet' with a warning that gives the reason. In strict mode (see
+    /// 'relobox-kmod strict'), use 'device' only
     Auto,
     /// relobox relocates the module; /dev/relobox makes the kernel's loader use the result
     Device,
@@ -103,6 +107,14 @@ struct Decision {
     choice: Backend,
     /// Why `auto` did not choose the device.
     downgrade: Option<String>,
+    /// `auto` in strict mode: nothing but the device's own module is loaded without the device.
+    strict: bool,
+}
+
+impl Decision {
+    fn of(choice: Backend) -> Self {
+        Self { choice, downgrade: None, strict: false }
+    }
 }
 
 impl Real {
@@ -136,15 +148,24 @@ impl Real {
     fn decision(&self) -> &Decision {
         self.decision.get_or_init(|| match self.choice {
             // Only the kernel's own loader can be forced.
-            Backend::Auto if self.force.loads() => Decision { choice: Backend::Vet, downgrade: None },
-            Backend::Auto => decide(Device::open().map(|device| device.cannot_load())),
-            choice => Decision { choice, downgrade: None },
+            Backend::Auto if self.force.loads() && !is_set(Path::new("/")) => Decision::of(Backend::Vet),
+            Backend::Auto => decide(usable(), is_set(Path::new("/"))),
+            choice => Decision::of(choice),
         })
+    }
+
+    /// Returns whether the module at `path` is loaded with the device.
+    ///
+    /// # Errors
+    /// In strict mode, if the device cannot load it.
+    fn loads_by_device(&self, path: &Path) -> Result<bool> {
+        // The device may have been loaded since the decision.
+        if self.decision().strict { strictly(path, usable()) } else { Ok(self.by_device()) }
     }
 
     /// Warns that the kernel relocates modules itself if `auto` chose that, with the reason.
     fn warn_of_downgrade(&self) {
-        if let Some(why) = &self.decision().downgrade {
+        if let Some(why) = self.downgrade() {
             output::message(
                 Level::Notice,
                 format_args!(
@@ -176,7 +197,8 @@ impl Real {
     /// Why modules are loaded without the device, if `auto` decided so.
     #[must_use]
     pub fn downgrade(&self) -> Option<&str> {
-        self.decision().downgrade.as_deref()
+        let Decision { downgrade, strict, .. } = self.decision();
+        downgrade.as_deref().filter(|_| !strict)
     }
 
     /// Makes a loader that uses these plugins, without a warning.
@@ -217,7 +239,7 @@ impl Target for Real {
     }
 
     fn loader<'a>(&'a self, common: &Common, inputs: &'a Inputs) -> Result<Box<dyn Loader + 'a>> {
-        if self.by_device() && self.force.loads() {
+        if self.force.loads() && (self.by_device() || self.decision().strict) {
             let text =
                 "the device makes the kernel use what relobox linked, so nothing can be forced; '--kernel vet' can";
             return Err(Error::Usage(text.into()));
@@ -233,9 +255,11 @@ impl Target for Real {
         }
         let plugins = common.plugins(true)?;
         let mut kernel = open_flat()?;
-        let (file, _) = seal(object)?;
+        let linker = self.start_linker(plugins, inputs)?;
         let name = object.display().to_string();
-        self.start_linker(plugins, inputs)?.call(&mut kernel, &name, file.as_fd(), function)
+        let (called, digest) = with_digest(object, |file, _| linker.call(&mut kernel, &name, file.as_fd(), function));
+        trail::called(object, digest.as_ref().ok(), &called);
+        called
     }
 
     fn needs(&self, path: &Path, _: &Common) -> Result<Needs> {
@@ -264,44 +288,81 @@ struct LinkerLoader<'a> {
 
 impl Loader for LinkerLoader<'_> {
     fn insert(&self, path: &Path, args: &str) -> Result<Inserted> {
-        let name = path.display().to_string();
-        let (file, packed) = seal(path)?;
-        let copy = || file.try_clone().map_err(Error::io(path));
-        let sealed = File::from(copy()?);
-        std::thread::scope(|scope| {
-            // The digest is that of the linked bytes, and is computed while they are linked.
-            let digest = state::recorded(self.real).then(|| scope.spawn(|| digest(&sealed)));
-            let inserted = match self.real.by_device() {
-                true => self.linker.insmod(&mut open_device()?, &name, file.as_fd(), args)?,
-                false => {
-                    let mut vet = Vet::new(self.real.kallsyms.clone(), copy()?, packed).forced(self.real.force);
-                    let inserted = self.linker.insmod(&mut vet, &name, file.as_fd(), args)?;
-                    // The kernel chose other addresses than those of the link.
-                    let areas = relobox_kernels::linux::areas(&inserted.name);
-                    Inserted { areas, ..inserted }
-                }
-            };
-            if let Some(digest) = digest {
-                let panicked = |_| std::io::Error::other("the computation of its digest failed");
-                state::record(self.real, &inserted, || {
-                    let digest = digest.join().map_err(panicked).flatten().map_err(Error::io(path))?;
-                    let plugin = self.plugins.known(inserted.plugin_digest.as_ref());
-                    Ok(Origin::new(path, digest, plugin, relobox_guests::digest_of("engine").as_ref()))
-                });
+        let mut mode = Mode::Device;
+        let (loaded, digest) = with_digest(path, |file, packed| {
+            if !self.real.loads_by_device(path)? {
+                mode = Mode::Vet;
             }
-            Ok(inserted)
-        })
+            self.load(path, file, packed, mode, args)
+        });
+        trail::loaded(path, digest.as_ref().ok(), mode, &loaded);
+        let inserted = loaded?;
+        state::record(self.real, &inserted, || {
+            let plugin = self.plugins.known(inserted.plugin_digest.as_ref());
+            Ok(Origin::new(path, digest?, plugin, relobox_guests::digest_of("engine").as_ref()))
+        });
+        Ok(inserted)
     }
 }
 
+impl LinkerLoader<'_> {
+    fn load(&self, path: &Path, file: &File, packed: bool, mode: Mode, args: &str) -> Result<Inserted> {
+        let name = path.display().to_string();
+        if mode == Mode::Device {
+            return self.linker.insmod(&mut open_device()?, &name, file.as_fd(), args);
+        }
+        let copy = file.try_clone().map_err(Error::io(path))?;
+        let mut vet = Vet::new(self.real.kallsyms.clone(), copy.into(), packed).forced(self.real.force);
+        let inserted = self.linker.insmod(&mut vet, &name, file.as_fd(), args)?;
+        // The kernel chose other addresses than those of the link.
+        let areas = relobox_kernels::linux::areas(&inserted.name);
+        Ok(Inserted { areas, ..inserted })
+    }
+}
+
+/// Calls `link` with a sealed copy of the file at `path`, and whether it is packed. Also returns the SHA-256 of the copy,
+/// in hexadecimal digits, which is computed meanwhile.
+fn with_digest<T>(path: &Path, link: impl FnOnce(&File, bool) -> Result<T>) -> (Result<T>, Result<String>) {
+    let (file, packed) = match seal(path) {
+        Ok((file, packed)) => (File::from(file), packed),
+        Err(error) => return (Err(error), Err(Error::Usage("the file could not be read".into()))),
+    };
+    std::thread::scope(|scope| {
+        // That there are too many threads is no reason not to load a module.
+        let digest = std::thread::Builder::new().spawn_scoped(scope, || digest(&file));
+        let linked = link(&file, packed);
+        let panicked = |_| std::io::Error::other("the computation of its digest failed");
+        let digest = digest.and_then(|digest| digest.join().map_err(panicked).flatten());
+        (linked, digest.map_err(Error::io(path)))
+    })
+}
+
+/// Returns whether the module at `path` is loaded with the device, in strict mode. Only the device's own module is
+/// loaded without it. `device` is as for [`decide`].
+fn strictly(path: &Path, device: Result<Option<String>, KernelError>) -> Result<bool> {
+    let Some(why) = decide(device, true).downgrade else { return Ok(true) };
+    if names::of_file(path) == "relobox" {
+        return Ok(false);
+    }
+    let text = format!("refused, since relobox is strict and the device cannot be used: {why}");
+    let hint = "'modprobe relobox' loads the device; 'relobox-kmod strict off', or relobox.strict=0 on the kernel's \
+         command line, ends strict mode";
+    Err(Error::Kernel(Box::new(Diagnostic::new("strict", path.display().to_string(), text).hint(hint))))
+}
+
+/// Opens the device, to see whether it can load modules. Returns the reason if it cannot.
+fn usable() -> Result<Option<String>, KernelError> {
+    Device::open().map(|device| device.cannot_load())
+}
+
 /// Decides `auto`. `device` is the result of opening the device: the reason why it cannot load modules, if it cannot.
-fn decide(device: Result<Option<String>, KernelError>) -> Decision {
+fn decide(device: Result<Option<String>, KernelError>, strict: bool) -> Decision {
     let why = match device {
-        Ok(None) => return Decision { choice: Backend::Device, downgrade: None },
+        Ok(None) => return Decision { strict, ..Decision::of(Backend::Device) },
         Ok(Some(why)) => format!("{}: {why}", device::PATH),
         Err(failure) => format!("{failure}{}", missing()),
     };
-    Decision { choice: Backend::Vet, downgrade: Some(why) }
+    Decision { choice: Backend::Vet, downgrade: Some(why), strict }
 }
 
 /// A hint for a device that does not exist.
@@ -336,7 +397,7 @@ mod tests {
 
     #[test]
     fn auto_is_the_device_or_says_why_not() {
-        let decision = decide(Ok(None));
+        let decision = decide(Ok(None), false);
         assert_eq!((decision.choice, decision.downgrade), (Backend::Device, None));
         for (device, words) in [
             (
@@ -346,10 +407,41 @@ mod tests {
             (Err(KernelError::Unreachable("/dev/relobox: no such file".into())), "/dev/relobox: no such file"),
             (Err(KernelError::NotAllowed("CAP_SYS_MODULE".into())), "not allowed: CAP_SYS_MODULE"),
         ] {
-            let decision = decide(device);
+            let decision = decide(device, false);
             assert_eq!(decision.choice, Backend::Vet);
             let why = decision.downgrade.unwrap();
             assert!(why.starts_with(words), "{why}");
         }
+    }
+
+    #[test]
+    fn strict_loads_nothing_but_the_device_without_the_device() {
+        let gone = || Err(KernelError::Unreachable("/dev/relobox: no such file".into()));
+        for (path, device) in [("/m/relobox.ko.xz", true), ("./relobox.ko", true), ("/m/relobox-x.ko", false)] {
+            let path = Path::new(path);
+            assert_eq!(strictly(path, gone()).ok(), device.then_some(false), "{}", path.display());
+            assert_eq!(strictly(path, Ok(None)).ok(), Some(true), "{}", path.display());
+        }
+        for device in [gone(), Ok(Some("/dev/relobox: signed modules only".into()))] {
+            let error = strictly(Path::new("/m/xfs.ko"), device).unwrap_err();
+            let text = error.to_string();
+            assert!(text.starts_with("/m/xfs.ko: refused, since relobox is strict"), "{text}");
+            assert!(text.contains("/dev/relobox: ") && text.contains("'relobox-kmod strict off'"), "{text}");
+            assert_eq!(error.exit_code(), 1);
+        }
+    }
+
+    #[test]
+    fn in_strict_mode_there_is_no_downgrade_and_no_force() {
+        let real = |strict| {
+            let real = Real::new(Backend::Auto, Linking::default());
+            real.decision.set(decide(Ok(Some("signed modules only".into())), strict)).unwrap();
+            Real { force: Force { vermagic: true, ..Force::default() }, ..real }
+        };
+        assert!(real(false).downgrade().is_some() && real(true).downgrade().is_none());
+        let common = Common { json: false, plugin_dir: Vec::new(), chosen: Vec::new(), pins: None };
+        let inputs = Inputs { input: Vec::new() };
+        let strict = real(true);
+        assert!(matches!(strict.loader(&common, &inputs), Err(Error::Usage(text)) if text.contains("forced")));
     }
 }

@@ -149,11 +149,6 @@ fn directory<T: Target>(target: &T) -> Option<PathBuf> {
     }
 }
 
-/// True if modules are recorded.
-pub fn recorded<T: Target>(target: &T) -> bool {
-    directory(target).is_some()
-}
-
 /// Records a module that was just loaded. A failure is only a warning, because the module is live anyway.
 pub fn record<T: Target>(target: &T, inserted: &Inserted, origin: impl FnOnce() -> Result<Origin>) {
     let Some(directory) = directory(target) else { return };

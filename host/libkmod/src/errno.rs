@@ -36,7 +36,7 @@ pub(crate) fn of_load(error: &Error) -> Errno {
             ("in-use" | "not-live" | "permanent", _) => Errno::BUSY,
             ("stale", _) => Errno::AGAIN,
             ("no-space", _) => Errno::NOMEM,
-            ("not-allowed", _) => Errno::PERM,
+            ("not-allowed" | "strict", _) => Errno::PERM,
             ("unreachable", _) => Errno::NODEV,
             _ => Errno::NOEXEC,
         },

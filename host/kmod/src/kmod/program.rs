@@ -110,9 +110,10 @@ pub(super) fn machine(force: Force) -> Result<(Real, Common, Inputs)> {
     Ok((Real::from_environment(force)?, common, Inputs { input: Vec::new() }))
 }
 
-/// Prints an error, and returns the exit code.
+/// Prints an error, and returns the exit code. In strict mode without the device, nothing else can succeed either.
 pub(super) fn fail(error: &Error) -> ExitCode {
-    reason::explain(Level::Error, error);
+    let strict = matches!(error, Error::Kernel(problem) if problem.kind == "strict");
+    reason::explain(if strict { Level::Fatal } else { Level::Error }, error);
     reason::exit_code(error)
 }
 

@@ -51,7 +51,7 @@ fn refused(problem: &Diagnostic) -> Errno {
         ("in-use", _) => Errno::AGAIN,
         ("not-live" | "permanent", _) => Errno::BUSY,
         ("no-space", _) => Errno::NOMEM,
-        ("not-allowed", _) => Errno::PERM,
+        ("not-allowed" | "strict", _) => Errno::PERM,
         _ if said("nknown symbol") => Errno::NOENT,
         _ if said("version magic") || said("symbol module_layout") => Errno::NOEXEC,
         _ if said("signature is not accepted") => Errno::KEYREJECTED,
@@ -83,6 +83,7 @@ mod tests {
         for (error, text_of) in [
             (kernel_error("m", &KernelError::Init { errno: -19 }), "No such device"),
             (kernel_error("m", &KernelError::NotAllowed("root".into())), "Operation not permitted"),
+            (Error::Kernel(Box::new(Diagnostic::new("strict", "m.ko", ""))), "Operation not permitted"),
             (refused("Unknown symbol nothing (err -2)"), "No such file or directory"),
             (refused("version magic 'a' should be 'b'"), "Exec format error"),
             (refused("something new"), "Invalid argument"),
