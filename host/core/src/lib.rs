@@ -21,6 +21,7 @@ pub mod parameters;
 
 pub mod rng;
 pub mod sealed;
+pub mod signature;
 pub mod state;
 pub mod symbols;
 pub mod text;
