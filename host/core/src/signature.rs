@@ -2,7 +2,7 @@
 //!
 //! Nothing here parses a signature or a certificate; `relobox-signatures` does, in a process without rights.
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, some_of};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::text::Escaped;
@@ -83,6 +83,8 @@ pub enum Verdict {
         signer: Signer,
         /// What the kernel's keyrings call a key of this name or identifier, if they have one.
         in_kernel: Option<String>,
+        /// The paths of files that should be certificates and are none; each with the reason.
+        unusable: Vec<String>,
     },
     /// The signature is that of the key, but of other bytes: the file was changed.
     BadDigest {
@@ -111,11 +113,14 @@ impl fmt::Display for Verdict {
             Self::Verified { signer, certificate, .. } => {
                 write!(f, "{signer}; verified by {}", Escaped(certificate))
             }
-            Self::UnknownKey { signer, in_kernel } => {
+            Self::UnknownKey { signer, in_kernel, unusable } => {
                 write!(f, "{signer}, for which there is no certificate")?;
-                match in_kernel {
-                    Some(name) => write!(f, "; the kernel has a key of that name: {}", Escaped(name)),
-                    None => Ok(()),
+                if let Some(name) = in_kernel {
+                    write!(f, "; the kernel has a key of that name: {}", Escaped(name))?;
+                }
+                match unusable[..] {
+                    [] => Ok(()),
+                    _ => write!(f, "; these are no certificates: {}", Escaped(some_of(unusable))),
                 }
             }
             Self::BadDigest { signer, certificate } => {
@@ -148,23 +153,33 @@ impl Verdict {
         }
     }
 
+    /// A stable word for it: the kind of its diagnostic, or `verified`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unsigned => "unsigned",
+            Self::Verified { .. } => "verified",
+            Self::UnknownKey { .. } => "unknown-key",
+            Self::BadDigest { .. } => "bad-digest",
+            Self::BadSignature { .. } => "bad-signature",
+            Self::Malformed(_) => "malformed-signature",
+            Self::Unsupported(_) => "unsupported-signature",
+        }
+    }
+
     /// The diagnostic about the module in `file`. `None` if its signature is verified.
     #[must_use]
     pub fn problem(&self, file: &str) -> Option<Diagnostic> {
-        let (kind, hint) = match self {
+        let hint = match self {
             Self::Verified { .. } => return None,
-            Self::Unsigned => {
-                ("unsigned", "only signed modules are wanted here; Linux has scripts/sign-file to sign one")
+            Self::Unsigned => "only signed modules are wanted here; scripts/sign-file of Linux signs one",
+            Self::UnknownKey { .. } => "if you trust its signer, put the certificate into a directory of keys",
+            Self::BadDigest { .. } | Self::BadSignature { .. } => {
+                "install the module anew; strip it before it is signed"
             }
-            Self::UnknownKey { .. } => {
-                ("unknown-key", "if you trust its signer, put the certificate into a directory of keys")
-            }
-            Self::BadDigest { .. } => ("bad-digest", "install the module anew; strip it before it is signed"),
-            Self::BadSignature { .. } => ("bad-signature", "install the module anew; strip it before it is signed"),
-            Self::Malformed(_) => ("malformed-signature", ""),
-            Self::Unsupported(_) => ("unsupported-signature", ""),
+            Self::Malformed(_) | Self::Unsupported(_) => "",
         };
-        Some(Diagnostic::new(kind, file, self.to_string()).hint(hint))
+        Some(Diagnostic::new(self.kind(), file, self.to_string()).hint(hint))
     }
 
     /// Says that the certificate's validity was over at `now`, in seconds since 1970.
@@ -193,9 +208,11 @@ impl Verdict {
             Self::Verified { signer: who, certificate, until } => {
                 Self::Verified { signer: signer(who), certificate, until }
             }
-            Self::UnknownKey { signer: who, in_kernel } => {
-                Self::UnknownKey { signer: signer(who), in_kernel: in_kernel.map(cut) }
-            }
+            Self::UnknownKey { signer: who, in_kernel, unusable } => Self::UnknownKey {
+                signer: signer(who),
+                in_kernel: in_kernel.map(cut),
+                unusable: unusable.into_iter().take(limits::NAMED + 1).map(cut).collect(),
+            },
             Self::BadDigest { signer: who, certificate } => Self::BadDigest { signer: signer(who), certificate },
             Self::BadSignature { signer: who, certificate } => Self::BadSignature { signer: signer(who), certificate },
             Self::Malformed(why) => Self::Malformed(cut(why)),
@@ -228,7 +245,11 @@ mod tests {
         let mut kinds = Vec::new();
         for verdict in [
             Verdict::Unsigned,
-            Verdict::UnknownKey { signer: signer.clone(), in_kernel: Some("x".into()) },
+            Verdict::UnknownKey {
+                signer: signer.clone(),
+                in_kernel: Some("x".into()),
+                unusable: vec!["a".into(); 100],
+            },
             Verdict::BadDigest { signer: signer.clone(), certificate: certificate.clone() },
             Verdict::BadSignature { signer, certificate },
             Verdict::Malformed("x".repeat(1000)),

@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand};
 use relobox_cli::args::{Common, Inputs};
 use relobox_cli::output;
 use relobox_core::error::{Error, Result};
-use relobox_kmod::real::Real;
+use relobox_kmod::real::{Linking, Real};
 use relobox_kmod::{call, depmod, insmod, kmod, modinfo, modprobe, state};
 use std::ffi::OsString;
 use std::path::Path;
@@ -101,7 +101,7 @@ fn run() -> ExitCode {
         Command::Rmmod(args) => (args.json, insmod::rmmod(args)),
         Command::Lsmod(args) => (args.json, insmod::lsmod(args)),
         Command::Depmod(args) => (false, Ok(depmod::run(args.args.clone()))),
-        Command::Modinfo(args) => (false, Ok(modinfo::run(args.args.clone()))),
+        Command::Modinfo(args) => (false, Ok(modinfo::run_by(args.args.clone(), &Linking::default()))),
         Command::Call(args) => (args.common.json, call::run(args)),
         Command::State(args) => (args.json, state::run(args)),
         Command::Prove(args) => (args.common.json, prove(args)),

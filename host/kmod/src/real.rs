@@ -1,13 +1,15 @@
 //! The kernel of this machine, with the device or without. Another process, without rights, links modules.
 
+use crate::signatures::{Judged, judge, told};
 use crate::state;
 use crate::target::{Loader, Target, no_depmod};
 use clap::{Args, ValueEnum};
-use relobox_cli::args::{Common, Inputs};
+use relobox_cli::args::{Common, Inputs, Signatures};
 use relobox_cli::output::{self, Level};
 use relobox_core::error::{Error, Result};
 use relobox_core::inserted::{Called, Inserted, kernel_error};
 use relobox_core::kernel::{Kernel, KernelError, Mode};
+use relobox_core::keys::Trust;
 use relobox_core::sealed::seal;
 use relobox_core::state::{Boot, DIRECTORY, Origin, digest};
 use relobox_isolate::{Linker, Options, Process, Start};
@@ -179,13 +181,13 @@ impl Real {
         self.decision().downgrade.as_deref()
     }
 
-    /// Makes a loader that uses these plugins, without a warning.
+    /// Makes a loader that uses these plugins and trusts these certificates, without a warning.
     ///
     /// # Errors
     /// As [`Target::loader`].
-    pub fn loader_with(&self, plugins: Plugins, inputs: &Inputs) -> Result<Box<dyn Loader + '_>> {
+    pub fn loader_with(&self, plugins: Plugins, inputs: &Inputs, trust: Trust) -> Result<Box<dyn Loader + '_>> {
         let linker = self.start_linker(plugins.clone(), inputs)?;
-        Ok(Box::new(LinkerLoader { real: self, plugins, linker }))
+        Ok(Box::new(LinkerLoader { real: self, plugins, linker, trust }))
     }
 }
 
@@ -216,7 +218,12 @@ impl Target for Real {
         Ok(modules.into_iter().map(|m| (m.name, m.use_count)).collect())
     }
 
-    fn loader<'a>(&'a self, common: &Common, inputs: &'a Inputs) -> Result<Box<dyn Loader + 'a>> {
+    fn loader<'a>(
+        &'a self,
+        common: &Common,
+        inputs: &'a Inputs,
+        signatures: &Signatures,
+    ) -> Result<Box<dyn Loader + 'a>> {
         if self.by_device() && self.force.loads() {
             let text =
                 "the device makes the kernel use what relobox linked, so nothing can be forced; '--kernel vet' can";
@@ -224,18 +231,30 @@ impl Target for Real {
         }
         self.warn_of_downgrade();
         // From here on, plugins need a pin, and no home directory is searched for them: see Plugins::trusted.
-        self.loader_with(common.plugins(true)?, inputs)
+        self.loader_with(common.plugins(true)?, inputs, signatures.of_machine()?)
     }
 
-    fn call(&self, object: &Path, function: Option<&str>, common: &Common, inputs: &Inputs) -> Result<Called> {
+    fn call(
+        &self,
+        object: &Path,
+        function: Option<&str>,
+        common: &Common,
+        inputs: &Inputs,
+        signatures: &Signatures,
+    ) -> Result<Called> {
         if self.choice == Backend::Vet {
             return Err(Error::Usage("'--kernel vet' cannot call code: only the device can".into()));
         }
-        let plugins = common.plugins(true)?;
+        let (plugins, trust) = (common.plugins(true)?, signatures.of_machine()?);
         let mut kernel = open_flat()?;
-        let (file, _) = seal(object)?;
+        let (file, packed) = seal(object)?;
         let name = object.display().to_string();
-        self.start_linker(plugins, inputs)?.call(&mut kernel, &name, file.as_fd(), function)
+        let linker = self.start_linker(plugins, inputs)?;
+        let Judged { file, verdict, .. } = judge(&linker, &name, file, packed, &trust)?;
+        for warning in verdict.iter().filter_map(|verdict| told(&name, verdict)) {
+            output::message(Level::Warning, warning);
+        }
+        linker.call(&mut kernel, &name, file.as_fd(), function)
     }
 
     fn needs(&self, path: &Path, _: &Common) -> Result<Needs> {
@@ -260,16 +279,19 @@ struct LinkerLoader<'a> {
     real: &'a Real,
     plugins: Plugins,
     linker: Linker,
+    trust: Trust,
 }
 
 impl Loader for LinkerLoader<'_> {
     fn insert(&self, path: &Path, args: &str) -> Result<Inserted> {
         let name = path.display().to_string();
-        let (file, packed) = seal(path)?;
+        let (original, packed) = seal(path)?;
+        let sealed = File::from(original.try_clone().map_err(Error::io(path))?);
+        // From here on, the module is what was judged.
+        let Judged { file, packed, verdict } = judge(&self.linker, &name, original, packed, &self.trust)?;
         let copy = || file.try_clone().map_err(Error::io(path));
-        let sealed = File::from(copy()?);
         std::thread::scope(|scope| {
-            // The digest is that of the linked bytes, and is computed while they are linked.
+            // The digest is that of the file as it was read, and is computed while it is linked.
             let digest = state::recorded(self.real).then(|| scope.spawn(|| digest(&sealed)));
             let inserted = match self.real.by_device() {
                 true => self.linker.insmod(&mut open_device()?, &name, file.as_fd(), args)?,
@@ -289,7 +311,7 @@ impl Loader for LinkerLoader<'_> {
                     Ok(Origin::new(path, digest, plugin, relobox_guests::digest_of("engine").as_ref()))
                 });
             }
-            Ok(inserted)
+            Ok(Inserted { signature: verdict, ..inserted })
         })
     }
 }

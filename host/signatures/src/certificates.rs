@@ -17,7 +17,10 @@ const ASYMMETRIC: &str = "asymmetri";
 
 /// Trusted certificates.
 #[derive(Clone, Debug, Default)]
-pub struct Certificates(Vec<Trusted>);
+pub struct Certificates {
+    trusted: Vec<Trusted>,
+    unusable: Vec<String>,
+}
 
 /// One of them.
 #[derive(Clone, Debug)]
@@ -27,20 +30,11 @@ pub(crate) struct Trusted {
     pub(crate) certificate: Certificate,
 }
 
-/// A file that is no certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unusable {
-    /// Its path.
-    pub file: String,
-    /// Why it is none.
-    pub why: String,
-}
-
 impl Certificates {
     /// Reads the contents of files, each with its path. A file has one certificate as DER, or any number as PEM, with any
     /// text around them.
     #[must_use]
-    pub fn read<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> (Self, Vec<Unusable>) {
+    pub fn read<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
         let (mut all, mut unusable) = (Vec::new(), Vec::new());
         for (file, bytes) in files {
             match certificates(bytes) {
@@ -48,15 +42,21 @@ impl Certificates {
                     let trusted = |certificate| Trusted { file: file.to_owned(), certificate };
                     all.extend(some.into_iter().map(trusted));
                 }
-                Err(error) => unusable.push(Unusable { file: file.to_owned(), why: error.to_string() }),
+                Err(error) => unusable.push(format!("{file} ({error})")),
             }
         }
-        (Self(all), unusable)
+        Self { trusted: all, unusable }
+    }
+
+    /// The files that are no certificates: path and reason.
+    #[must_use]
+    pub fn unusable(&self) -> &[String] {
+        &self.unusable
     }
 
     /// Those that a message may mean by `signer`. There may be several: nothing keeps two from having one number.
     pub(crate) fn of<'a>(&'a self, signer: &'a SignerIdentifier) -> impl Iterator<Item = &'a Trusted> {
-        self.0.iter().filter(move |trusted| is_of(&trusted.certificate, signer))
+        self.trusted.iter().filter(move |trusted| is_of(&trusted.certificate, signer))
     }
 }
 

@@ -22,8 +22,8 @@
 //! use relobox_core::signature::Verdict;
 //! use relobox_signatures::{Certificates, verify};
 //!
-//! let (trusted, unusable) = Certificates::read([("/etc/relobox/keys/notes", &b"no certificate"[..])]);
-//! assert_eq!(unusable[0].file, "/etc/relobox/keys/notes");
+//! let trusted = Certificates::read([("/etc/relobox/keys/notes", &b"no certificate"[..])]);
+//! assert!(trusted.unusable()[0].starts_with("/etc/relobox/keys/notes ("));
 //! assert_eq!(verify(b"\x7fELF ...", &trusted, b""), Verdict::Unsigned);
 //! ```
 #![warn(missing_docs)]
@@ -34,7 +34,7 @@ mod key;
 mod message;
 mod trailer;
 
-pub use certificates::{Certificates, Unusable};
+pub use certificates::Certificates;
 
 use relobox_core::signature::Verdict;
 use trailer::Trailer;

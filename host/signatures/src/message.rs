@@ -96,8 +96,11 @@ fn of_signer(info: &SignerInfo, signed: &[u8], certificates: &Certificates, kern
             }
         }
     }
-    verdict
-        .unwrap_or_else(|| Verdict::UnknownKey { in_kernel: in_kernel(kernel_keys, &info.sid, &signer.name), signer })
+    verdict.unwrap_or_else(|| Verdict::UnknownKey {
+        in_kernel: in_kernel(kernel_keys, &info.sid, &signer.name),
+        unusable: certificates.unusable().to_vec(),
+        signer,
+    })
 }
 
 /// True if an algorithm has no parameters.

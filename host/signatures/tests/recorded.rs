@@ -13,8 +13,8 @@ fn data(name: &str) -> Vec<u8> {
 
 fn trusting(names: &[&str]) -> Certificates {
     let files: Vec<_> = names.iter().map(|name| (*name, data(name))).collect();
-    let (certificates, unusable) = Certificates::read(files.iter().map(|(name, bytes)| (*name, &bytes[..])));
-    assert_eq!(unusable, []);
+    let certificates = Certificates::read(files.iter().map(|(name, bytes)| (*name, &bytes[..])));
+    assert!(certificates.unusable().is_empty(), "{:?}", certificates.unusable());
     certificates
 }
 
@@ -120,12 +120,11 @@ fn damaged_certificates_do_not_panic() {
             for value in [0, 0x7f, 0xff, certificate[at] ^ 1] {
                 let mut changed = certificate.clone();
                 changed[at] = value;
-                let (certificates, unusable) = Certificates::read([("changed", &changed[..])]);
+                let certificates = Certificates::read([("changed", &changed[..])]);
                 let verdict = verify(&file, &certificates, b"");
-                assert!(unusable.is_empty() || matches!(verdict, Verdict::UnknownKey { .. }));
+                assert!(certificates.unusable().is_empty() || matches!(verdict, Verdict::UnknownKey { .. }));
             }
-            let (_, unusable) = Certificates::read([("cut", &certificate[..at])]);
-            assert_eq!(unusable.len(), 1);
+            assert_eq!(Certificates::read([("cut", &certificate[..at])]).unusable().len(), 1);
         }
     }
 }
@@ -192,12 +191,15 @@ fn certificates_of_one_name_are_all_tried() {
 #[test]
 fn several_certificates_may_be_in_one_text() {
     let text = [b"Some words.\r\n", &data("same-name.pem")[..], b"\n\nMore.\n", &data("same-name.pem")].concat();
-    let (certificates, unusable) = Certificates::read([("all.pem", &text[..])]);
-    assert_eq!(unusable, []);
+    let certificates = Certificates::read([("all.pem", &text[..])]);
+    assert!(certificates.unusable().is_empty());
     assert!(matches!(verify(&signed("p256-sha256"), &certificates, b""), Verdict::BadSignature { .. }));
     for wrong in [&text[..text.len() - 40], b"-----BEGIN CERTIFICATE-----", b"", b"-----BEGIN PUBLIC KEY-----\n"] {
-        let (_, unusable) = Certificates::read([("wrong.pem", wrong)]);
-        assert_eq!(unusable.len(), 1);
+        let certificates = Certificates::read([("wrong.pem", wrong)]);
+        assert_eq!(certificates.unusable().len(), 1);
+        // Where it matters, the message says so.
+        let verdict = verify(&signed("p256-sha256"), &certificates, b"");
+        assert!(verdict.to_string().contains("no certificates: wrong.pem ("), "{verdict}");
     }
 }
 
