@@ -42,7 +42,8 @@ install() {
 	inst_multiple relobox-kmod
 	inst_simple "$(linker)" /usr/sbin/relobox-linker
 	inst_simple /etc/relobox/initramfs.conf
-	for file in /etc/relobox/pins /etc/relobox/plugins/* /etc/relobox/compiled/* /etc/relobox/strict; do
+	for file in /etc/relobox/pins /etc/relobox/plugins/* /etc/relobox/compiled/* /etc/relobox/strict \
+		/etc/relobox/signatures /etc/relobox/keys/* /usr/share/relobox/keys/*; do
 		[ ! -e "$dracutsysrootdir$file" ] || inst_simple "$file"
 	done
 	if [ "$(readlink "$dracutsysrootdir/sbin/modprobe")" = /usr/lib/relobox/instead-of-kmod ]; then
