@@ -18,13 +18,14 @@ pub use machine::MachineId;
 use crate::cross_check::{link_both, machine_of};
 use crate::guests::{Guests, Plugin};
 use crate::link::{load, plugin_of, prepare_by};
-use crate::open::Source;
 use crate::parallel;
 use crate::resolve::Sources;
+use crate::signatures::Verifier;
 use exports::Header;
 use relobox_abi::Machine;
 use relobox_core::diagnostic::Diagnostic;
 use relobox_core::error::{Error, Result};
+use relobox_core::signature::Verdict;
 use relobox_core::symbols::Symbols;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -64,6 +65,8 @@ pub struct Done {
     pub relocations: usize,
     /// The size in bytes of the sections that the plugin made (GOT, PLT, veneers).
     pub synthetic: usize,
+    /// What came of the check of its signature, if there was one.
+    pub signature: Option<Verdict>,
     /// True if the plugin of the cross-check linked it as well, with the same result.
     pub compared: bool,
 }
@@ -75,6 +78,7 @@ pub struct Survey<'a> {
     kernels: Vec<Kernel>,
     /// The index of each file's kernel.
     kernel_of: Vec<Option<usize>>,
+    verifier: Verifier,
 }
 
 impl<'a> Survey<'a> {
@@ -88,7 +92,13 @@ impl<'a> Survey<'a> {
         });
         let known: Vec<Option<&Header>> = headers.iter().map(Option::as_ref).collect();
         let (kernels, kernel_of) = kernels::group(found, &known);
-        Self { found, headers, kernels, kernel_of }
+        Self { found, headers, kernels, kernel_of, verifier: Verifier::default() }
+    }
+
+    /// Also judges the signature of each module before it links it.
+    #[must_use]
+    pub fn verifying(self, verifier: Verifier) -> Self {
+        Self { verifier, ..self }
     }
 
     /// The kernels that the modules are for.
@@ -126,7 +136,7 @@ impl<'a> Survey<'a> {
             let symbols = kernel.and_then(|kernel| scopes.get(kernel)).unwrap_or(&none);
             let mut place = None;
             let linked = match &file.missing {
-                None => link_dry(guests, &file.path, symbols, inputs, second, &mut place),
+                None => link_dry(guests, &self.verifier, &file.path, symbols, inputs, second, &mut place),
                 Some(why) => Err(missing(&file.path, why)),
             };
             progress();
@@ -151,6 +161,7 @@ fn add_problems(linked: Result<Done>, more: &[Diagnostic]) -> Result<Done> {
 
 fn link_dry(
     guests: &Guests,
+    verifier: &Verifier,
     path: &Path,
     symbols: &Symbols,
     inputs: &[(String, u64)],
@@ -158,8 +169,11 @@ fn link_dry(
     assumed: &mut Option<Place>,
 ) -> Result<Done> {
     let name = path.display().to_string();
-    let open = || load(guests, &name, Source::open(path)?);
-    let module = open()?;
+    let open = || {
+        let (source, verdict) = verifier.open(guests, path)?;
+        Ok::<_, Error>((load(guests, &name, source)?, verdict))
+    };
+    let (module, signature) = open()?;
     let second = second.filter(|second| machine_of(second, &module.records()).is_some());
     let plugin = plugin_of(guests, &module.records(), second.map(|second| second.guest.digest()))?;
     // A plugin that is chosen for this machine has an entry for it.
@@ -178,13 +192,14 @@ fn link_dry(
             prepared.link(layout, sources)?
         }
         Some(second) => {
-            let (plugins, modules) = ([plugin, Arc::clone(second)], [module, open()?]);
+            let (plugins, modules) = ([plugin, Arc::clone(second)], [module, open()?.0]);
             link_both(plugins, modules, inputs, |prepared| Ok(prepared.measured.at(base)), sources)?
         }
     };
     Ok(Done {
         relocations: linked.module.records().relocations.len(),
         synthetic: linked.synthetic.iter().map(|s| s.contents.len()).sum(),
+        signature,
         compared: second.is_some(),
     })
 }

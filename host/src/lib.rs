@@ -11,12 +11,13 @@ pub mod cross_check;
 pub mod parallel;
 pub mod picture;
 pub mod section_map;
+pub mod signatures;
 pub mod symbol_search;
 
 pub use relobox_core::{Diagnostic, Diagnostics, Error, Result};
 pub use relobox_core::{
-    areas, diagnostic, digest, error, files, inserted, kernel, limits, linker_error, memfd, names, parameters, rng,
-    sealed, state, symbols, text,
+    areas, diagnostic, digest, error, files, inserted, kernel, keys, limits, linker_error, memfd, names, parameters,
+    rng, sealed, signature, state, symbols, text,
 };
 
 pub use relobox_guests as built_in;

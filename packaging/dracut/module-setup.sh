@@ -44,7 +44,7 @@ install() {
 	inst_simple /etc/relobox/initramfs.conf
 	# Of modprobe.d, dracut copies what packages ship, and the rest only in host-only mode.
 	for file in /etc/relobox/pins /etc/relobox/plugins/* /etc/relobox/compiled/* /etc/relobox/strict \
-		/etc/modprobe.d/relobox-strict.conf; do
+		/etc/modprobe.d/relobox-strict.conf /etc/relobox/signatures /etc/relobox/keys/* /usr/share/relobox/keys/*; do
 		[ ! -e "$dracutsysrootdir$file" ] || inst_simple "$file"
 	done
 	if [ "$(readlink "$dracutsysrootdir/sbin/modprobe")" = /usr/lib/relobox/instead-of-kmod ]; then

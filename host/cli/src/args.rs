@@ -2,8 +2,10 @@
 
 use crate::output;
 use clap::Args;
-use clap::builder::{PathBufValueParser, TypedValueParser};
+use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use relobox_core::error::Result;
+use relobox_core::keys::Trust;
+use relobox_core::signature::Policy;
 use relobox_plugins::pins::Pins;
 use relobox_plugins::registry::{Plugins, Search};
 use std::path::PathBuf;
@@ -41,6 +43,43 @@ impl Common {
         plugins.skipped.iter().for_each(output::warning);
         Ok(plugins)
     }
+}
+
+/// What is done about signatures, as a command line says.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Signatures {
+    /// Verify signatures before anything else: 'require' uses only modules that a trusted key has signed, 'warn' reports
+    /// the others (docs/signatures.md) [default: the word in /etc/relobox/signatures, or off]
+    #[arg(long = "signatures", value_name = "off|warn|require", hide_possible_values = true, value_parser = policy())]
+    pub policy: Option<Policy>,
+    /// Trust the certificates in DIR (DER or PEM) instead of those in /etc/relobox/keys and /usr/share/relobox/keys; can
+    /// be repeated
+    #[arg(long, value_name = "DIR")]
+    pub keys: Vec<PathBuf>,
+}
+
+impl Signatures {
+    /// What is done for this machine's kernel: the command line comes before the machine's setting.
+    ///
+    /// # Errors
+    /// As [`Trust::of_machine`].
+    pub fn of_machine(&self) -> Result<Trust> {
+        Trust::of_machine(self.policy, &self.keys)
+    }
+
+    /// What the command line says alone, for modules that this machine's kernel does not get.
+    ///
+    /// # Errors
+    /// As [`Trust::of_machine`].
+    pub fn given(&self) -> Result<Trust> {
+        Trust::of_machine(Some(self.policy.unwrap_or_default()), &self.keys)
+    }
+}
+
+/// Parses a policy for signatures.
+#[must_use]
+pub fn policy() -> impl TypedValueParser<Value = Policy> {
+    PossibleValuesParser::new(Policy::NAMES).try_map(|word| word.parse::<Policy>())
 }
 
 /// The numbers that a plugin needs and that are not in the module.

@@ -5,6 +5,7 @@ use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::kernel::{KernelError, Mode};
+use crate::signature::Verdict;
 
 /// A module that is live.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct Inserted {
     pub returned: i32,
     /// Arguments that name no parameter of the module.
     pub unknown_args: Vec<String>,
+    /// What relobox found about its signature, if it was asked to look.
+    pub signature: Option<Verdict>,
 }
 
 /// A function that was called.

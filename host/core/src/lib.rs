@@ -13,6 +13,7 @@ pub mod error;
 pub mod files;
 pub mod inserted;
 pub mod kernel;
+pub mod keys;
 pub mod limits;
 pub mod linker_error;
 pub mod memfd;
@@ -21,6 +22,7 @@ pub mod parameters;
 
 pub mod rng;
 pub mod sealed;
+pub mod signature;
 pub mod state;
 pub mod symbols;
 pub mod text;

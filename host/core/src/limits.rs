@@ -57,6 +57,15 @@ pub const ALL_PLACES: u64 = 30_000;
 /// Shipped guests have 20 million.
 pub const MOVES: u64 = 200_000_000;
 
+/// Bytes of the file with the policy for signatures: a word, and room for comments.
+pub const POLICY: u64 = 64 << 10;
+
+/// Bytes of all certificates that modules are verified with: several hundred of them. Each module's job gets them.
+pub const KEYS: u64 = 1 << 20;
+
+/// Files of certificates. The kernel of a distribution has about ten.
+pub const KEY_FILES: usize = 256;
+
 /// Bytes of a pin file: a thousand pins of 200 characters.
 pub const PINS: u64 = 200 << 10;
 

@@ -23,6 +23,8 @@ pub struct About<'a> {
     pub info: Result<&'a [(&'a [u8], &'a [u8])], &'a str>,
     /// Its signature.
     pub signature: Option<&'a Signature>,
+    /// What came of the check of its signature, if that was asked for.
+    pub verified: Option<&'a [u8]>,
 }
 
 /// Splits an entry `key=value`. An entry without `=` is a key.
@@ -103,7 +105,9 @@ pub fn print(format: &Format, about: &About<'_>, out: &mut Vec<u8>, log: &mut Lo
         }
     };
     let signed = about.signature.map(|signature| signature.entries().to_vec()).unwrap_or_default();
-    let all = info.iter().copied().chain(signed.iter().map(|(key, value)| (key.as_bytes(), &value[..])));
+    let verified = about.verified.map(|verified| (&b"sig_verified"[..], verified));
+    let signed = signed.iter().map(|(key, value)| (key.as_bytes(), &value[..]));
+    let all = info.iter().copied().chain(signed).chain(verified);
     let mut parameters = Parameters::default();
     for (key, value) in all {
         let is_parameter = matches!(key, b"parm" | b"parmtype");
@@ -129,7 +133,7 @@ mod tests {
 
     fn printed(field: Option<&str>, null: bool, entries: &[&str]) -> (String, usize) {
         let info: Vec<_> = entries.iter().map(|entry| pair(entry.as_bytes())).collect();
-        let about = About { name: b"m", path: Some(b"/m.ko"), info: Ok(&info), signature: None };
+        let about = About { name: b"m", path: Some(b"/m.ko"), info: Ok(&info), signature: None, verified: None };
         let format = Format { field: field.map(|field| field.as_bytes().to_vec()), null };
         let (mut out, mut log) = (Vec::new(), Log::new(0));
         assert!(print(&format, &about, &mut out, &mut log));

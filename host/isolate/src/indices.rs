@@ -1,9 +1,10 @@
-//! The messages of the jobs for depmod and modinfo.
+//! The messages of the jobs for depmod and modinfo, and of those that judge signatures.
 //!
 //! In such a job nothing is loaded, and the parent believes nothing: it opens only files that it has found itself, and
 //! writes only files whose names it knows. What a job makes is in its buffer for files.
 
 use crate::name::Name;
+use relobox_core::signature::Verdict;
 use serde::{Deserialize, Serialize};
 
 /// Parent to job: what depmod does. The packet's other descriptors are the texts.
@@ -86,6 +87,17 @@ pub struct ModinfoForm {
     pub field: Option<Name>,
     /// Print a NUL after each entry.
     pub null: bool,
+    /// Also print whether the signature is verified, by these. The packet's descriptor has their bytes.
+    pub keys: Option<KeysForm>,
+}
+
+/// Trusted certificates. Their bytes follow each other in one text.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct KeysForm {
+    /// The files: path and size in bytes.
+    pub files: Vec<(Name, u64)>,
+    /// The size in bytes of what the kernel says of its keys, which comes last.
+    pub kernel: u64,
 }
 
 /// Parent to job: what is told of a module, which comes in a [`Batch`] of its own. The answer is an [`Step::Output`] of
@@ -127,8 +139,11 @@ pub enum Step {
     Chosen(Vec<u32>),
     /// A batch was read.
     Taken,
-    /// All batches were read, and the results are so many bytes in the buffer. For another job.
+    /// All batches were read, and the results are so many bytes in the buffer; or those of an unpacked module are. For
+    /// another job.
     Read(u64),
+    /// What came of the check of a signature. Believed: the job has run no guest. Its certificate is one of the parent's.
+    Judged(Verdict),
     /// The output is in the buffer: the sizes in bytes of depmod's files, one after the other, or that of what is
     /// printed. Checked: their number and sum. False if the command failed.
     Output(Vec<u64>, bool),

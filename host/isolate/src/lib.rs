@@ -13,6 +13,7 @@
 //! | [`shown`] | the errors that a job reports: text for people |
 //! | `linker` | [`Linker`]: starts the process and its jobs |
 //! | [`indices`], `index_job` | the messages of the jobs of depmod and modinfo, and the parent's side |
+//! | `signed` | the jobs that unpack a module and judge its signature, before it is linked |
 //! | `name` | names as bytes |
 //! | `process` | the started process: how it begins and ends |
 //! | `serve` | one job: checks each request, and then carries it out |
@@ -29,6 +30,7 @@ mod process;
 mod prove;
 mod serve;
 pub mod shown;
+mod signed;
 pub mod wire;
 
 pub use index_job::IndexJob;
@@ -36,3 +38,4 @@ pub use linker::{Linker, Options};
 pub use message::{ARGUMENT, Tried};
 pub use process::{Process, Start};
 pub use prove::{ATTEMPTS, prove};
+pub use signed::{Checked, keys_form};

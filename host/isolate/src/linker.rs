@@ -204,7 +204,7 @@ impl Linker {
     }
 
     /// Converts an error of a job into the caller's.
-    fn failed(&self, error: Error) -> Error {
+    pub(crate) fn failed(&self, error: Error) -> Error {
         match error {
             Error::Linker(fault) => self.explain(fault),
             // The caller gave nothing that the text could refer to.

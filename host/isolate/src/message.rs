@@ -23,7 +23,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::indices::{DepmodForm, LookupForm, ModinfoForm, Part, Said, Step};
+use crate::indices::{DepmodForm, KeysForm, LookupForm, ModinfoForm, Part, Said, Step};
 pub use crate::name::Name;
 use crate::shown::{DiagnosticForm, GuestErrorForm, cut};
 use relobox_core::areas::Kind;
@@ -115,6 +115,21 @@ pub enum Job {
         function: Option<String>,
         /// The numbers from the kernel that plugins ask for, by name.
         inputs: Vec<(String, u64)>,
+    },
+    /// Unpack the module in the memfd that is the packet's last descriptor.
+    Unpack {
+        /// The module's file name, for messages.
+        name: String,
+        /// The size of the file in bytes.
+        len: u64,
+    },
+    /// Verify the signature of an unpacked module. The packet's other descriptors are the module, and the text of the
+    /// certificates.
+    Verify {
+        /// The size of the module in bytes.
+        len: u64,
+        /// The certificates.
+        keys: KeysForm,
     },
     /// Read what depmod needs of the modules that come in [`Batch`](crate::indices::Batch)es.
     Read,
@@ -294,7 +309,8 @@ impl Answer {
         }
     }
 
-    fn failed(error: Error) -> Self {
+    /// Converts an error.
+    pub fn failed(error: Error) -> Self {
         let all = |problems: Vec<Diagnostic>| problems.into_iter().map(DiagnosticForm::new).collect();
         match error {
             Error::Module(problems) | Error::Reported(problems) => Self::Refused(all(problems)),

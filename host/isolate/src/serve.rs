@@ -95,7 +95,19 @@ impl<'a> Job<'a> {
                 let (areas, Loaded { returned, unknown_args }) = (self.areas.unwrap_or_default(), loaded);
                 // The job has listed, because it could not have loaded otherwise.
                 let mode = self.form.unwrap_or(LoadFormat::Original).mode();
-                Ok(Inserted { name, mode, areas, relocations, plugin, plugin_digest, uses, returned, unknown_args })
+                let signature = None;
+                Ok(Inserted {
+                    name,
+                    mode,
+                    areas,
+                    relocations,
+                    plugin,
+                    plugin_digest,
+                    uses,
+                    returned,
+                    unknown_args,
+                    signature,
+                })
             }
             (_, Some(failure)) => Err(told(kernel_error(self.file, &failure), &failure, end)),
             (_, None) => {

@@ -2,7 +2,7 @@
 
 use crate::target::Target;
 use clap::Args;
-use relobox_cli::args::{Common, Inputs};
+use relobox_cli::args::{Common, Inputs, Signatures};
 use relobox_cli::output;
 use relobox_core::error::Result;
 use relobox_core::inserted::Called;
@@ -46,6 +46,8 @@ pub struct CallArgs<T: Target> {
     function: Option<String>,
     #[command(flatten)]
     inputs: Inputs,
+    #[command(flatten)]
+    signatures: Signatures,
     /// The choice of a kernel.
     #[command(flatten)]
     pub target: T,
@@ -72,7 +74,10 @@ pub fn run<T: Target>(args: &CallArgs<T>) -> Result<ExitCode> {
     let name = args.object.display().to_string();
     args.target.permit()?;
     // The code is freed before anything is printed.
-    let called = args.target.call(&args.object, args.function.as_deref(), &args.common, &args.inputs)?;
+    let called = {
+        let CallArgs { object, function, common, inputs, signatures, .. } = args;
+        args.target.call(object, function.as_deref(), common, inputs, signatures)?
+    };
     let Called { function, returned, relocations, plugin, .. } = &called;
     if args.common.json {
         let kernel = if args.target.mode() == Mode::Sim { Mode::Sim } else { Mode::Device };

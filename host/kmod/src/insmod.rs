@@ -1,8 +1,10 @@
 //! `relobox insmod`, `lsmod` and `rmmod`.
 
+use crate::signatures;
+use crate::signatures::SignatureJson;
 use crate::target::{Target, failed};
 use clap::Args;
-use relobox_cli::args::{Common, Inputs};
+use relobox_cli::args::{Common, Inputs, Signatures};
 use relobox_cli::output::{self, Level};
 use relobox_core::error::Result;
 use relobox_core::inserted::Inserted;
@@ -30,6 +32,8 @@ pub struct InsmodArgs<T: Target> {
     parameters: Vec<String>,
     #[command(flatten)]
     inputs: Inputs,
+    #[command(flatten)]
+    signatures: Signatures,
     /// The choice of a kernel.
     #[command(flatten)]
     pub target: T,
@@ -48,6 +52,8 @@ struct InsertedJson<'a> {
     uses: &'a [String],
     returned: i32,
     unknown_args: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signature: Option<SignatureJson<'a>>,
 }
 
 #[derive(Serialize)]
@@ -65,7 +71,7 @@ struct AreaJson {
 pub fn run<T: Target>(args: &InsmodArgs<T>) -> Result<ExitCode> {
     let name = args.module.display().to_string();
     args.target.permit()?;
-    let loader = args.target.loader(&args.common, &args.inputs)?;
+    let loader = args.target.loader(&args.common, &args.inputs, &args.signatures)?;
     let inserted = loader.insert(&args.module, &join_args(&args.parameters))?;
     print_warnings(&name, &inserted);
     if args.common.json {
@@ -76,8 +82,14 @@ pub fn run<T: Target>(args: &InsmodArgs<T>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints what the kernel only warns about.
+/// Prints what the kernel only warns about, and what the policy for signatures does.
 pub fn print_warnings(name: &str, inserted: &Inserted) {
+    for warning in signatures::warnings(name, inserted) {
+        output::message(Level::Warning, warning);
+    }
+    if let Some(notice) = inserted.signature.as_ref().and_then(|verdict| signatures::expired(name, verdict)) {
+        output::message(Level::Notice, notice);
+    }
     if inserted.returned > 0 {
         output::message(
             Level::Notice,
@@ -100,6 +112,7 @@ fn json(inserted: &Inserted) {
         uses: &inserted.uses,
         returned: inserted.returned,
         unknown_args: &inserted.unknown_args,
+        signature: inserted.signature.as_ref().map(SignatureJson::of),
     });
 }
 
@@ -226,6 +239,7 @@ mod tests {
             uses: vec!["helper".into()],
             returned: 0,
             unknown_args: Vec::new(),
+            signature: None,
         };
         for (mode, expected) in [
             (Mode::Device, "hello: live, 6 relocations done by plugin x86_64 (device); uses helper"),

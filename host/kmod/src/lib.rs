@@ -7,6 +7,7 @@
 //! | [`depmod`], [`modinfo`] | kmod's commands that only read modules |
 //! | `indexing`, `tree` | what these two need: the linking process, the files of a tree |
 //! | [`kmod`] | modprobe, insmod, rmmod and lsmod with the command lines and the output of kmod's |
+//! | [`signatures`] | what is done about signatures before a link |
 //! | [`target`] | the operations on a kernel that the commands need |
 //! | [`real`] | the kernel of this machine; `relobox-linker` links for it |
 //! | `strict_setting` | whether this machine is strict |
@@ -25,6 +26,7 @@ pub mod modinfo;
 pub mod modprobe;
 pub mod real;
 mod session;
+pub mod signatures;
 pub mod state;
 pub mod strict;
 mod strict_setting;

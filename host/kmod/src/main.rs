@@ -5,7 +5,7 @@ use clap::{Args, FromArgMatches, Parser, Subcommand};
 use relobox_cli::args::{Common, Inputs};
 use relobox_cli::{help, output};
 use relobox_core::error::{Error, Result};
-use relobox_kmod::real::Real;
+use relobox_kmod::real::{Linking, Real};
 use relobox_kmod::{call, depmod, insmod, kmod, modinfo, modprobe, state, strict};
 use std::ffi::OsString;
 use std::path::Path;
@@ -106,7 +106,7 @@ fn run() -> ExitCode {
         Command::Rmmod(args) => (args.json, insmod::rmmod(args)),
         Command::Lsmod(args) => (args.json, insmod::lsmod(args)),
         Command::Depmod(args) => (false, Ok(depmod::run(args.args.clone()))),
-        Command::Modinfo(args) => (false, Ok(modinfo::run(args.args.clone()))),
+        Command::Modinfo(args) => (false, Ok(modinfo::run_by(args.args.clone(), &Linking::default()))),
         Command::Call(args) => (args.common.json, call::run(args)),
         Command::State(args) => (args.json, state::run(args)),
         Command::Strict(args) => (false, strict::run(args)),

@@ -6,13 +6,15 @@ use crate::indexing;
 use crate::kmod::options::{Opt, Parsed, opt, parse};
 use crate::kmod::program;
 use crate::real::Linking;
+use relobox_cli::args::Signatures;
 use relobox_cli::output::{self, Level};
 use relobox_core::error::{Error, Result};
 use relobox_core::files::{self, Kind};
 use relobox_core::names;
+use relobox_core::signature::Policy;
 use relobox_isolate::indices::{BUILT_IN, Batch, FoundForm, LookupForm, ModinfoForm, ModuleForm, Step};
 use relobox_isolate::message::{Job, Name};
-use relobox_isolate::{IndexJob, Linker, wire};
+use relobox_isolate::{IndexJob, Linker, keys_form, wire};
 use std::collections::HashMap;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -36,6 +38,12 @@ const OPTIONS: [Opt; 12] = [
     opt("help", 'h', "", "print this help"),
 ];
 
+/// The options that kmod's modinfo does not have.
+const OWN_OPTIONS: [Opt; 2] = [
+    opt("signatures", '1', "POLICY", "unless off: also print whether the signature is verified"),
+    opt("keys", '2', "DIR", "verify by the certificates in DIR; can be repeated"),
+];
+
 /// The indices that are searched, in the order of [`LookupForm::indices`].
 const INDICES: [&str; 5] =
     ["modules.dep.bin", "modules.symbols.bin", "modules.alias.bin", "modules.builtin.bin", "modules.builtin.alias.bin"];
@@ -48,17 +56,21 @@ struct Choice {
     modules: bool,
     kernel: Option<String>,
     root: Option<String>,
+    /// The options about signatures. `None` for kmod's command line, which has none.
+    signatures: Option<Signatures>,
 }
 
 /// Print what modules say of themselves
 ///
-/// The command line and the output are those of kmod's modinfo. 'modinfo --help' of relobox-kmod shows the options.
+/// The command line and the output are those of kmod's modinfo; only --signatures and --keys are relobox's own (see
+/// docs/signatures.md). 'modinfo --help' of relobox-kmod shows the options.
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 #[command(after_help = "Examples:
   relobox modinfo hello.ko
   relobox modinfo -F parm loop
   relobox modinfo -k 6.12.0 -b /mnt xfs
+  relobox modinfo --signatures warn --keys certs -F sig_verified hello.ko
   relobox modinfo --help")]
 pub struct ModinfoArgs {
     /// The arguments of modinfo
@@ -66,15 +78,19 @@ pub struct ModinfoArgs {
     pub args: Vec<String>,
 }
 
-/// Runs modinfo with these arguments, which begin after its name.
+/// Runs kmod's modinfo with these arguments, which begin after its name.
 pub fn run(args: Vec<String>) -> ExitCode {
-    run_by(args, &Linking::default())
+    run_with(&OPTIONS, args, Choice::default(), &Linking::default())
 }
 
-/// As [`run`], with another linking process.
+/// Runs relobox's modinfo, which has a few more options, with this linking process.
 pub fn run_by(args: Vec<String>, linking: &Linking) -> ExitCode {
-    let mut choice = Choice::default();
-    let Parsed { given, operands, error } = parse(&OPTIONS, args);
+    let choice = Choice { signatures: Some(Signatures::default()), ..Choice::default() };
+    run_with(&[&OPTIONS[..], &OWN_OPTIONS].concat(), args, choice, linking)
+}
+
+fn run_with(options: &[Opt], args: Vec<String>, mut choice: Choice, linking: &Linking) -> ExitCode {
+    let Parsed { given, operands, mut error } = parse(options, args);
     for (key, value) in given {
         match key {
             'a' => choice.field = Some("author".into()),
@@ -87,8 +103,14 @@ pub fn run_by(args: Vec<String>, linking: &Linking) -> ExitCode {
             'F' => choice.field = Some(value),
             'k' => choice.kernel = Some(value),
             'b' => choice.root = Some(value),
+            '1' => match (value.parse(), &mut choice.signatures) {
+                (Ok(policy), Some(signatures)) => signatures.policy = Some(policy),
+                (Err(wrong), _) => error = error.or(Some(format!("--signatures: {wrong}"))),
+                (Ok(_), None) => {}
+            },
+            '2' => choice.signatures.iter_mut().for_each(|signatures| signatures.keys.push(value.clone().into())),
             'V' => return program::version(),
-            _ => return indexing::help(NAME, "[OPTIONS] MODULE...", &OPTIONS),
+            _ => return indexing::help(NAME, "[OPTIONS] MODULE...", options),
         }
     }
     if let Some(error) = error {
@@ -117,7 +139,11 @@ impl Choice {
         let names: Vec<&String> = operands.iter().filter(|name| !is_file(name)).collect();
         let found = if names.is_empty() { HashMap::new() } else { self.lookup(&linker, &directory, &names)? };
         let field = self.field.as_ref().map(|field| Name::new(field.as_bytes()));
-        let job = linker.index_job(&Job::Modinfo(ModinfoForm { field, null: self.null }), &[])?;
+        let trust = self.signatures.as_ref().map(Signatures::of_machine).transpose()?.unwrap_or_default();
+        let keys = (trust.policy != Policy::Off).then(|| keys_form(&trust.keys)).transpose()?;
+        let (keys, text) = keys.unzip();
+        let text: Vec<_> = text.iter().map(OwnedFd::as_fd).collect();
+        let job = linker.index_job(&Job::Modinfo(ModinfoForm { field, null: self.null, keys }), &text)?;
         let mut good = true;
         for operand in operands {
             if is_file(&operand) {

@@ -3,7 +3,7 @@
 use crate::session::{self, Removal, Session, Wanted};
 use crate::target::Target;
 use clap::Args;
-use relobox_cli::args::{Common, Inputs};
+use relobox_cli::args::{Common, Inputs, Signatures};
 use relobox_cli::output;
 use relobox_core::error::{Error, Result};
 use relobox_core::inserted::Inserted;
@@ -86,6 +86,8 @@ pub struct ModprobeArgs<T: Target> {
     config: Vec<PathBuf>,
     #[command(flatten)]
     inputs: Inputs,
+    #[command(flatten)]
+    signatures: Signatures,
     /// The choice of a kernel.
     #[command(flatten)]
     pub target: T,
@@ -106,7 +108,8 @@ pub fn run<T: Target>(args: &ModprobeArgs<T>) -> Result<ExitCode> {
     for warning in tree.warnings.iter().chain(&config.warnings) {
         output::warning(warning);
     }
-    let session = Session { target: &args.target, common: &args.common, inputs: &args.inputs, tree, config };
+    let ModprobeArgs { target, common, inputs, signatures, .. } = args;
+    let session = Session { target, common, inputs, signatures, tree, config };
     if args.remove { remove_modules(args, &session) } else { load_modules(args, &session) }
 }
 

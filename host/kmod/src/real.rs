@@ -1,15 +1,17 @@
 //! The kernel of this machine, with the device or without. Another process, without rights, links modules.
 
+use crate::signatures::{Judged, judge, told};
 use crate::strict_setting::is_set;
 use crate::target::{Loader, Target, no_depmod};
 use crate::{state, trail};
 use clap::{Args, ValueEnum};
-use relobox_cli::args::{Common, Inputs};
+use relobox_cli::args::{Common, Inputs, Signatures};
 use relobox_cli::output::{self, Level};
 use relobox_core::diagnostic::Diagnostic;
 use relobox_core::error::{Error, Result};
 use relobox_core::inserted::{Called, Inserted, kernel_error};
 use relobox_core::kernel::{Kernel, KernelError, Mode};
+use relobox_core::keys::Trust;
 use relobox_core::names;
 use relobox_core::sealed::seal;
 use relobox_core::state::{Boot, DIRECTORY, Origin, digest};
@@ -201,13 +203,13 @@ impl Real {
         downgrade.as_deref().filter(|_| !strict)
     }
 
-    /// Makes a loader that uses these plugins, without a warning.
+    /// Makes a loader that uses these plugins and trusts these certificates, without a warning.
     ///
     /// # Errors
     /// As [`Target::loader`].
-    pub fn loader_with(&self, plugins: Plugins, inputs: &Inputs) -> Result<Box<dyn Loader + '_>> {
+    pub fn loader_with(&self, plugins: Plugins, inputs: &Inputs, trust: Trust) -> Result<Box<dyn Loader + '_>> {
         let linker = self.start_linker(plugins.clone(), inputs)?;
-        Ok(Box::new(LinkerLoader { real: self, plugins, linker }))
+        Ok(Box::new(LinkerLoader { real: self, plugins, linker, trust }))
     }
 }
 
@@ -238,7 +240,12 @@ impl Target for Real {
         Ok(modules.into_iter().map(|m| (m.name, m.use_count)).collect())
     }
 
-    fn loader<'a>(&'a self, common: &Common, inputs: &'a Inputs) -> Result<Box<dyn Loader + 'a>> {
+    fn loader<'a>(
+        &'a self,
+        common: &Common,
+        inputs: &'a Inputs,
+        signatures: &Signatures,
+    ) -> Result<Box<dyn Loader + 'a>> {
         if self.force.loads() && (self.by_device() || self.decision().strict) {
             let text =
                 "the device makes the kernel use what relobox linked, so nothing can be forced; '--kernel vet' can";
@@ -246,18 +253,32 @@ impl Target for Real {
         }
         self.warn_of_downgrade();
         // From here on, plugins need a pin, and no home directory is searched for them: see Plugins::trusted.
-        self.loader_with(common.plugins(true)?, inputs)
+        self.loader_with(common.plugins(true)?, inputs, signatures.of_machine()?)
     }
 
-    fn call(&self, object: &Path, function: Option<&str>, common: &Common, inputs: &Inputs) -> Result<Called> {
+    fn call(
+        &self,
+        object: &Path,
+        function: Option<&str>,
+        common: &Common,
+        inputs: &Inputs,
+        signatures: &Signatures,
+    ) -> Result<Called> {
         if self.choice == Backend::Vet {
             return Err(Error::Usage("'--kernel vet' cannot call code: only the device can".into()));
         }
-        let plugins = common.plugins(true)?;
+        let (plugins, trust) = (common.plugins(true)?, signatures.of_machine()?);
         let mut kernel = open_flat()?;
         let linker = self.start_linker(plugins, inputs)?;
         let name = object.display().to_string();
-        let (called, digest) = with_digest(object, |file, _| linker.call(&mut kernel, &name, file.as_fd(), function));
+        let (called, digest) = with_digest(object, |file, packed| {
+            let original = file.try_clone().map_err(Error::io(object))?.into();
+            let Judged { file, verdict, .. } = judge(&linker, &name, original, packed, &trust)?;
+            for warning in verdict.iter().filter_map(|verdict| told(&name, verdict)) {
+                output::message(Level::Warning, warning);
+            }
+            linker.call(&mut kernel, &name, file.as_fd(), function)
+        });
         trail::called(object, digest.as_ref().ok(), &called);
         called
     }
@@ -284,6 +305,7 @@ struct LinkerLoader<'a> {
     real: &'a Real,
     plugins: Plugins,
     linker: Linker,
+    trust: Trust,
 }
 
 impl Loader for LinkerLoader<'_> {
@@ -293,7 +315,10 @@ impl Loader for LinkerLoader<'_> {
             if !self.real.loads_by_device(path)? {
                 mode = Mode::Vet;
             }
-            self.load(path, file, packed, mode, args)
+            let original = file.try_clone().map_err(Error::io(path))?.into();
+            // From here on, the module is what was judged.
+            let judged = judge(&self.linker, &path.display().to_string(), original, packed, &self.trust)?;
+            self.load(path, judged, mode, args)
         });
         trail::loaded(path, digest.as_ref().ok(), mode, &loaded);
         let inserted = loaded?;
@@ -306,17 +331,18 @@ impl Loader for LinkerLoader<'_> {
 }
 
 impl LinkerLoader<'_> {
-    fn load(&self, path: &Path, file: &File, packed: bool, mode: Mode, args: &str) -> Result<Inserted> {
-        let name = path.display().to_string();
+    fn load(&self, path: &Path, module: Judged, mode: Mode, args: &str) -> Result<Inserted> {
+        let (name, Judged { file, packed, verdict: signature }) = (path.display().to_string(), module);
         if mode == Mode::Device {
-            return self.linker.insmod(&mut open_device()?, &name, file.as_fd(), args);
+            let inserted = self.linker.insmod(&mut open_device()?, &name, file.as_fd(), args)?;
+            return Ok(Inserted { signature, ..inserted });
         }
         let copy = file.try_clone().map_err(Error::io(path))?;
-        let mut vet = Vet::new(self.real.kallsyms.clone(), copy.into(), packed).forced(self.real.force);
+        let mut vet = Vet::new(self.real.kallsyms.clone(), copy, packed).forced(self.real.force);
         let inserted = self.linker.insmod(&mut vet, &name, file.as_fd(), args)?;
         // The kernel chose other addresses than those of the link.
         let areas = relobox_kernels::linux::areas(&inserted.name);
-        Ok(Inserted { areas, ..inserted })
+        Ok(Inserted { areas, signature, ..inserted })
     }
 }
 
@@ -442,6 +468,8 @@ mod tests {
         let common = Common { json: false, plugin_dir: Vec::new(), chosen: Vec::new(), pins: None };
         let inputs = Inputs { input: Vec::new() };
         let strict = real(true);
-        assert!(matches!(strict.loader(&common, &inputs), Err(Error::Usage(text)) if text.contains("forced")));
+        assert!(
+            matches!(strict.loader(&common, &inputs, &Signatures::default()), Err(Error::Usage(text)) if text.contains("forced"))
+        );
     }
 }

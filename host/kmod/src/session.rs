@@ -1,7 +1,7 @@
 //! What modprobe does, without its command line and its output: `relobox modprobe` and kmod's modprobe have their own.
 
 use crate::target::{Loader, Target, failed, no_depmod};
-use relobox_cli::args::{Common, Inputs};
+use relobox_cli::args::{Common, Inputs, Signatures};
 use relobox_core::error::{Error, Result};
 use relobox_core::files::{self, Kind};
 use relobox_core::inserted::Inserted;
@@ -23,6 +23,7 @@ pub(crate) struct Session<'a, T: Target> {
     pub(crate) target: &'a T,
     pub(crate) common: &'a Common,
     pub(crate) inputs: &'a Inputs,
+    pub(crate) signatures: &'a Signatures,
     pub(crate) tree: Tree,
     pub(crate) config: Config,
 }
@@ -115,7 +116,7 @@ impl<T: Target> Session<'_, T> {
     ) -> Result<RunReport<Inserted>> {
         self.target.permit()?;
         let any = plan.steps.iter().any(|step| matches!(step.action, Action::Load(_)));
-        let loader = any.then(|| self.target.loader(self.common, self.inputs)).transpose()?;
+        let loader = any.then(|| self.target.loader(self.common, self.inputs, self.signatures)).transpose()?;
         let target = self.target;
         let load = |step: &Step, path: &Path| {
             before(step);

@@ -1,6 +1,6 @@
 //! The kernel that a command uses.
 
-use relobox_cli::args::{Common, Inputs};
+use relobox_cli::args::{Common, Inputs, Signatures};
 use relobox_core::error::{Error, Result};
 use relobox_core::inserted::{Called, Inserted, kernel_error};
 use relobox_core::kernel::{Kernel, KernelError, Mode};
@@ -41,15 +41,27 @@ pub trait Target: clap::Args + Sync {
     /// Makes a loader, which several threads can share.
     ///
     /// # Errors
-    /// If the linking process cannot be started, or a plugin that would be used is not trusted.
-    fn loader<'a>(&'a self, common: &Common, inputs: &'a Inputs) -> Result<Box<dyn Loader + 'a>>;
+    /// If the linking process cannot be started, a plugin that would be used is not trusted, or a certificate is not.
+    fn loader<'a>(
+        &'a self,
+        common: &Common,
+        inputs: &'a Inputs,
+        signatures: &Signatures,
+    ) -> Result<Box<dyn Loader + 'a>>;
 
     /// Links `object`, calls its `function` in the kernel, and frees the code. Without `function`, the only global
     /// function is called.
     ///
     /// # Errors
     /// If the object cannot be linked, or the kernel refuses. Then nothing was called.
-    fn call(&self, object: &Path, function: Option<&str>, common: &Common, inputs: &Inputs) -> Result<Called>;
+    fn call(
+        &self,
+        object: &Path,
+        function: Option<&str>,
+        common: &Common,
+        inputs: &Inputs,
+        signatures: &Signatures,
+    ) -> Result<Called>;
 
     /// Reads from a module's file what it needs. Called if depmod's indices do not say it.
     ///

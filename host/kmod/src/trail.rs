@@ -44,6 +44,10 @@ fn loaded_record(file: &Path, mode: Mode, outcome: &Result<Inserted>) -> Record 
         Ok(inserted) => {
             let mut record = Record::new("loaded", &inserted.name);
             record.linked_by(&inserted.plugin, inserted.plugin_digest.as_ref());
+            if let Some(verdict) = &inserted.signature {
+                record.add("signature", verdict.kind());
+                verdict.certificate().into_iter().for_each(|file| record.add("certificate", file));
+            }
             record
         }
         Err(error) => Record::refused(file, error),
@@ -224,6 +228,7 @@ fn named(name: &str, id: u32) -> String {
 mod tests {
     use super::*;
     use relobox_core::diagnostic::Diagnostic;
+    use relobox_core::signature::Verdict;
     use std::collections::BTreeMap;
     use tempfile::TempDir;
 
@@ -286,6 +291,7 @@ mod tests {
             uses: Vec::new(),
             returned: 0,
             unknown_args: Vec::new(),
+            signature: Some(Verdict::Unsigned),
         }
     }
 
@@ -310,6 +316,7 @@ mod tests {
             ("RELOBOX_MODE", "device"),
             ("RELOBOX_PLUGIN", "x86_64"),
             ("RELOBOX_PLUGIN_DIGEST", &"ab".repeat(32)),
+            ("RELOBOX_SIGNATURE", "unsigned"),
             ("RELOBOX_DIGEST", &digest),
             ("RELOBOX_FILE", "/m/xfs.ko"),
             ("RELOBOX_UID", &rustix::process::getuid().as_raw().to_string()),

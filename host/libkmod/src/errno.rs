@@ -40,8 +40,13 @@ pub(crate) fn of_load(error: &Error) -> Errno {
             ("unreachable", _) => Errno::NODEV,
             _ => Errno::NOEXEC,
         },
-        // The kernel's number for a file that it cannot link.
-        Error::Module(_) | Error::Reported(_) | Error::Guest { .. } => Errno::NOEXEC,
+        // The kernel's numbers: where it demands signatures, and for a file that it cannot link.
+        Error::Module(problems) => match problems.first().map_or("", |problem| problem.kind) {
+            "unsigned" | "unknown-key" => Errno::NOKEY,
+            "bad-digest" | "bad-signature" | "malformed-signature" | "unsupported-signature" => Errno::KEYREJECTED,
+            _ => Errno::NOEXEC,
+        },
+        Error::Reported(_) | Error::Guest { .. } => Errno::NOEXEC,
         Error::Usage(_) | Error::Linker(LinkerError::Ready { usage: true, .. }) => Errno::INVAL,
         Error::Linker(_) => Errno::IO,
     }

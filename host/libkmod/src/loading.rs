@@ -8,7 +8,9 @@ use crate::module::Module;
 use crate::spawn;
 use relobox_cli::args::Inputs;
 use relobox_core::error::{Error, Result};
+use relobox_core::keys::Trust;
 use relobox_kmod::real::{Backend, LINKER, Linking, Real};
+use relobox_kmod::signatures;
 use relobox_kmod::target::Loader;
 use relobox_plugins::pins::Pins;
 use relobox_plugins::registry::{Plugins, Search};
@@ -68,6 +70,9 @@ impl Loading<'_> {
         let loaded = self.loader(log, of).and_then(|loader| loader.insert(path, &args.to_string_lossy()));
         match loaded {
             Ok(inserted) => {
+                for warning in signatures::warnings(module.name(), &inserted) {
+                    log.say(WARNING, of, warning);
+                }
                 for unknown in &inserted.unknown_args {
                     log.say(WARNING, of, format_args!("{}: unknown parameter '{unknown}' ignored", module.name()));
                 }
@@ -94,7 +99,7 @@ impl Loading<'_> {
             log.say(WARNING, of, skipped);
         }
         let Kernel { real, inputs } = self.kernel;
-        let loader = real.loader_with(plugins, inputs)?;
+        let loader = real.loader_with(plugins, inputs, Trust::of_machine(None, &[])?)?;
         if let Some(why) = real.downgrade() {
             log.say(INFO, of, format_args!("{why}; so the kernel relocates modules itself, after the check"));
         }

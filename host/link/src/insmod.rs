@@ -75,6 +75,7 @@ pub fn insmod(
         areas: linked.layout.areas,
         returned: loaded.returned,
         unknown_args: loaded.unknown_args,
+        signature: None,
     })
 }
 

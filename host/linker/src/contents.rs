@@ -1,7 +1,8 @@
 //! The job that tells what a module's file says: for libkmod, and for modprobe's `--show-exports` and
 //! `--show-modversions`.
 
-use crate::depmod::{INVALID, NO_DATA, Parent, contents};
+use crate::depmod::{INVALID, NO_DATA, contents};
+use crate::parent::Parent;
 use relobox_abi::index;
 use relobox_core::linker_error::LinkerError;
 use relobox_depmod::log::Log;

@@ -2,7 +2,8 @@
 //!
 //! Each module is read by an engine of its own. What a job makes, it writes to its buffer for files.
 
-use cap_std::fs::File;
+use crate::parent::{Parent, text};
+use crate::signed::Keys;
 use relobox_abi::index;
 use relobox_core::error::Error;
 use relobox_core::limits;
@@ -17,65 +18,17 @@ use relobox_depmod::output::{self, BuiltIn};
 use relobox_depmod::scanned::{Link, Scanned, TEXTS};
 use relobox_depmod::signature::Signature;
 use relobox_depmod::{Options, builtin, module_name};
-use relobox_isolate::indices::{
-    Batch, DepmodForm, FoundForm, Listing, LookupForm, ModinfoForm, ModuleForm, Readings, Said, Step, Text,
-};
-use relobox_isolate::message::{Name, Request};
-use relobox_isolate::wire::{Buffers, Received, decode, receive, send_to_parent, write_buffer};
+use relobox_isolate::indices::{DepmodForm, FoundForm, Listing, LookupForm, ModinfoForm, Readings, Step, Text};
+use relobox_isolate::message::Name;
 use relobox_link::guests::Guests;
 use relobox_link::index::{Contents, LinkedSymbol, index};
-use relobox_link::stages::open::Source;
-use serde::de::DeserializeOwned;
-use std::os::fd::{AsFd as _, OwnedFd};
+use relobox_link::stages::open::{Source, whole};
+use std::os::fd::OwnedFd;
 
 /// The numbers of errors, as kmod reports them.
 pub(super) const NO_DATA: u32 = libc::ENODATA as u32;
 const NOT_EXECUTABLE: u32 = libc::ENOEXEC as u32;
 pub(super) const INVALID: u32 = libc::EINVAL as u32;
-
-/// The parent, as such a job sees it.
-pub(super) struct Parent<'a> {
-    pub(super) socket: &'a OwnedFd,
-    pub(super) buffers: &'a Buffers,
-}
-
-impl Parent<'_> {
-    fn receive<T: DeserializeOwned>(&self) -> Result<(T, Vec<OwnedFd>), LinkerError> {
-        match receive(self.socket.as_fd())? {
-            Received::Message(body, fds) => Ok((decode(&body)?, fds)),
-            Received::Ended(_) | Received::Closed => Err(LinkerError::Gone),
-        }
-    }
-
-    pub(super) fn step(&self, step: Step, log: &mut Log) -> Result<(), LinkerError> {
-        let said = log.take().into_iter().map(|(level, text)| Said(level as u8, Name::new(&text))).collect();
-        let request = Request::Step(Box::new(step), said);
-        send_to_parent(self.socket.as_fd(), self.buffers.messages.as_fd(), &request)
-    }
-
-    /// Writes the parts of the output to the buffer.
-    pub(super) fn output(&self, parts: &[Vec<u8>], good: bool, log: &mut Log) -> Result<(), LinkerError> {
-        write_buffer(self.buffers.file.as_fd(), &parts.concat(), limits::LINKED)?;
-        self.step(Step::Output(parts.iter().map(|part| part.len() as u64).collect(), good), log)
-    }
-
-    /// The modules of the next batch: number, path, and file, or the number of the error of one that cannot be opened.
-    pub(super) fn batch(&self) -> Result<Vec<(u32, Vec<u8>, Result<Source, u32>)>, LinkerError> {
-        let (Batch(modules), fds) = self.receive()?;
-        let mut fds = fds.into_iter();
-        let mut one = |form: ModuleForm| {
-            let file = match (form.error, form.error == 0) {
-                (_, true) => {
-                    let fd = fds.next().ok_or(LinkerError::Protocol("a batch without its files"))?;
-                    Ok(Source::File(File::from_std(fd.into()), form.len))
-                }
-                (error, false) => Err(error),
-            };
-            Ok((form.number, form.path.map_or(Ok(Vec::new()), |path| path.bytes())?, file))
-        };
-        modules.into_iter().map(&mut one).collect()
-    }
-}
 
 /// Reads batches of modules until an empty one comes.
 pub(super) fn read(guests: &Guests, parent: &Parent<'_>) -> Result<(), LinkerError> {
@@ -137,24 +90,6 @@ fn scanned(contents: &Contents) -> Scanned<'_> {
         imports: contents.imports().into_iter().flatten().map(link).collect(),
         texts: TEXTS.map(values),
     }
-}
-
-/// Reads a text that the parent has sent.
-fn text(file: &OwnedFd, len: u64) -> Result<Vec<u8>, LinkerError> {
-    if len > limits::LINKED {
-        return Err(LinkerError::TooLong { limit: limits::LINKED });
-    }
-    let mut bytes = vec![0; len as usize];
-    let mut done = 0;
-    while done < bytes.len() {
-        match rustix::io::pread(file, &mut bytes[done..], done as u64) {
-            Ok(0) => return Err(LinkerError::Protocol("a text that is shorter than its length")),
-            Ok(n) => done += n,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(e) => return Err(LinkerError::Malformed(e.to_string())),
-        }
-    }
-    Ok(bytes)
 }
 
 /// Makes the indices of a tree of modules.
@@ -245,8 +180,14 @@ fn in_order<'a>(readings: &'a [Vec<u8>], modules: &[Module]) -> Option<Vec<Scann
 }
 
 /// Prints what modules say of themselves: one file, or one text of built-in modules, for each batch.
-pub(super) fn modinfo(guests: &Guests, parent: &Parent<'_>, form: &ModinfoForm) -> Result<(), LinkerError> {
+pub(super) fn modinfo(
+    guests: &Guests,
+    parent: &Parent<'_>,
+    form: &ModinfoForm,
+    files: &[OwnedFd],
+) -> Result<(), LinkerError> {
     let field = form.field.as_ref().map(Name::bytes).transpose()?;
+    let keys = form.keys.as_ref().zip(files.first()).map(|(keys, text)| Keys::read(keys, text)).transpose()?;
     let format = Format { field, null: form.null };
     let (mut out, mut log, mut good) = (Vec::new(), Log::default(), true);
     loop {
@@ -257,7 +198,7 @@ pub(super) fn modinfo(guests: &Guests, parent: &Parent<'_>, form: &ModinfoForm) 
         for (kind, path, source) in batch {
             good &= match kind {
                 relobox_isolate::indices::BUILT_IN => print_built_in(&format, &path, source, &mut out, &mut log)?,
-                _ => print_file(guests, &format, &path, source, &mut out, &mut log),
+                _ => print_file(guests, &format, &path, source, keys.as_ref(), &mut out, &mut log),
             };
         }
         parent.step(Step::Taken, &mut log)?;
@@ -268,16 +209,35 @@ fn print_file(
     guests: &Guests,
     format: &Format,
     path: &[u8],
-    source: Result<Source, u32>,
+    mut source: Result<Source, u32>,
+    keys: Option<&Keys>,
     out: &mut Vec<u8>,
     log: &mut Log,
 ) -> bool {
+    let verified = match (keys, source) {
+        (Some(keys), Ok(file)) => match whole(guests, &String::from_utf8_lossy(path), file) {
+            Ok(bytes) => {
+                let verdict = keys.judge(&bytes);
+                source = Ok(Source::Bytes(bytes));
+                Some(format!("{}, {verdict}", if verdict.is_verified() { "yes" } else { "no" }))
+            }
+            Err(_) => {
+                source = Err(INVALID);
+                None
+            }
+        },
+        (_, file) => {
+            source = file;
+            None
+        }
+    };
     let contents = source.and_then(|source| contents(guests, path, source, index::ABOUT));
     let info = contents.as_ref().map_err(|error| *error).and_then(|contents| contents.modinfo().ok_or(NO_DATA));
     let signature = contents.as_ref().ok().and_then(|contents| Signature::read(contents.signature()));
     let why = info.as_ref().err().map(|error| relobox_depmod::graph::errno_text(*error));
     let info = info.as_deref().map_err(|_| why.as_deref().unwrap_or_default());
-    let about = About { name: &module_name(path), path: Some(path), info, signature: signature.as_ref() };
+    let verified = verified.as_deref().map(str::as_bytes);
+    let about = About { name: &module_name(path), path: Some(path), info, signature: signature.as_ref(), verified };
     modinfo::print(format, &about, out, log)
 }
 
@@ -299,7 +259,7 @@ fn print_built_in(
         log.error(&[b"get_strings: unexpected string without modname prefix"]);
     }
     let info = info.as_deref().map_err(|_| "Invalid argument");
-    let about = About { name, path: None, info, signature: None };
+    let about = About { name, path: None, info, signature: None, verified: None };
     Ok(modinfo::print(format, &about, out, log))
 }
 

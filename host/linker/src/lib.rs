@@ -5,7 +5,9 @@
 //! | [`zygote`] | the first process: loads the guests, gives up its rights, and forks a process for each job |
 //! | [`lockdown`], `seccomp` | the rights that are given up, in their order |
 //! | `proxy` | the kernel as a job sees it: each call is a message to the parent |
+//! | `parent` | the parent as the other jobs see it: steps, batches of modules, texts |
 //! | `depmod` | the jobs of depmod and modinfo |
+//! | `signed` | the jobs that unpack a module and judge its signature, before it is linked |
 //! | `attempts` | tries from inside what must not be possible |
 //! | `system` | the few system calls without a safe interface |
 //!
@@ -16,7 +18,9 @@ mod attempts;
 mod contents;
 mod depmod;
 pub mod lockdown;
+mod parent;
 mod proxy;
+mod signed;
 mod system;
 pub mod zygote;
 

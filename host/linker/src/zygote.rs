@@ -5,9 +5,11 @@
 
 use crate::attempts::attempt;
 use crate::contents;
-use crate::depmod::{self, Parent};
+use crate::depmod;
 use crate::lockdown;
+use crate::parent::Parent;
 use crate::proxy::Proxy;
+use crate::signed;
 use crate::system::{close_from, exit, fork};
 use cap_std::fs::File;
 use relobox_core::error::{Error, Result};
@@ -226,9 +228,14 @@ impl Zygote {
         let job = match decode(&body)? {
             Job::Read => return depmod::read(&self.guests, &parent),
             Job::Depmod(form) => return depmod::depmod(&parent, *form, &files),
-            Job::Modinfo(form) => return depmod::modinfo(&self.guests, &parent, &form),
+            Job::Modinfo(form) => return depmod::modinfo(&self.guests, &parent, &form, &files),
             Job::Contents(part) => return contents::tell(&self.guests, &parent, part),
             Job::Lookup(form) => return depmod::lookup(&parent, &form, &files),
+            Job::Verify { len, keys } => return signed::judged(&parent, len, &keys, &files),
+            Job::Unpack { name, len } => {
+                let file = files.pop().ok_or(LinkerError::Protocol("a job without its file"))?;
+                return signed::unpacked(&self.guests, &parent, &name, len, file);
+            }
             job => job,
         };
         let Buffers { messages, file: buffer, numbers } = buffers;

@@ -1,8 +1,8 @@
 //! The kernel that a command uses: a simulated one, or this machine's, for which another program is responsible.
 
 use super::common::{Common, guests, guests_of};
-use super::linking;
 use super::sim::{Socket, connect};
+use super::{linking, output};
 use clap::{Args, ValueEnum};
 use relobox::call::call;
 use relobox::guests::Guests;
@@ -13,11 +13,13 @@ use relobox::link::load;
 use relobox::modprobe::plan::Needs;
 use relobox::open::Source;
 use relobox::registry::Plugins;
+use relobox::signatures::Verifier;
 use relobox::state::{Boot, Origin, digest};
 use relobox::{Error, Result, built_in, files};
 use relobox_abi::symbol_flag;
-use relobox_cli::args::Inputs;
+use relobox_cli::args::{Inputs, Signatures};
 use relobox_kmod::real::{self, Real};
+use relobox_kmod::signatures::told;
 use relobox_kmod::state;
 use relobox_kmod::target::{Loader, Target};
 use std::collections::HashMap;
@@ -114,22 +116,40 @@ impl Target for KernelArgs {
         if self.is_sim() { Ok(HashMap::new()) } else { self.real().use_counts() }
     }
 
-    fn loader<'a>(&'a self, common: &Common, inputs: &'a Inputs) -> Result<Box<dyn Loader + 'a>> {
+    fn loader<'a>(
+        &'a self,
+        common: &Common,
+        inputs: &'a Inputs,
+        signatures: &Signatures,
+    ) -> Result<Box<dyn Loader + 'a>> {
         if !self.is_sim() {
-            return self.real().loader(common, inputs);
+            return self.real().loader(common, inputs, signatures);
         }
+        let trust = Verifier::new(&signatures.given()?);
         let plugins = common.plugins(false)?;
         let guests = guests_of(plugins.clone())?;
-        Ok(Box::new(InThisProcess { args: self, plugins, guests, inputs }))
+        Ok(Box::new(InThisProcess { args: self, plugins, guests, inputs, trust }))
     }
 
-    fn call(&self, object: &Path, function: Option<&str>, common: &Common, inputs: &Inputs) -> Result<Called> {
+    fn call(
+        &self,
+        object: &Path,
+        function: Option<&str>,
+        common: &Common,
+        inputs: &Inputs,
+        signatures: &Signatures,
+    ) -> Result<Called> {
         // Only the device calls code, so `auto` means the device here.
         if !self.is_sim() {
-            return self.real().call(object, function, common, inputs);
+            return self.real().call(object, function, common, inputs, signatures);
         }
         let guests = guests(common)?;
-        let object = load(&guests, &object.display().to_string(), Source::open(object)?)?;
+        let name = object.display().to_string();
+        let (source, verdict) = Verifier::new(&signatures.given()?).open(&guests, object)?;
+        for warning in verdict.iter().filter_map(|verdict| told(&name, verdict)) {
+            output::warning(warning);
+        }
+        let object = load(&guests, &name, source)?;
         call(&guests, &mut self.socket.connect_or_start()?, object, function, &inputs.input)
     }
 
@@ -170,12 +190,14 @@ struct InThisProcess<'a> {
     plugins: Plugins,
     guests: Guests,
     inputs: &'a Inputs,
+    trust: Verifier,
 }
 
 impl Loader for InThisProcess<'_> {
     fn insert(&self, path: &Path, args: &str) -> Result<Inserted> {
         // A file that is not a module does not start a kernel.
-        let module = load(&self.guests, &path.display().to_string(), Source::open(path)?)?;
+        let (source, signature) = self.trust.open(&self.guests, path)?;
+        let module = load(&self.guests, &path.display().to_string(), source)?;
         let mut kernel = self.args.socket.connect_or_start()?;
         let inserted = insmod(&self.guests, &mut kernel, module, args, &self.inputs.input)?;
         state::record(self.args, &inserted, || {
@@ -184,6 +206,6 @@ impl Loader for InThisProcess<'_> {
             let plugin = self.plugins.known(inserted.plugin_digest.as_ref());
             Ok(Origin::new(path, digest, plugin, built_in::digest_of("engine").as_ref()))
         });
-        Ok(inserted)
+        Ok(Inserted { signature, ..inserted })
     }
 }

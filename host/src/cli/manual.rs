@@ -73,7 +73,7 @@ const ENVIRONMENT: [Entry; 9] = [
     ("config", "RELOBOX_MODPROBE_D", "The configuration, as --config."),
 ];
 
-const FILES: [Entry; 9] = [
+const FILES: [Entry; 11] = [
     ("symbols", "/proc/kallsyms", "The symbols of the running kernel."),
     ("symbols", "/usr/lib/debug/boot/System.map-*, /boot/System.map-*", "The symbols of an installed kernel."),
     (
@@ -82,6 +82,12 @@ const FILES: [Entry; 9] = [
         "The exports of an installed kernel.",
     ),
     ("pins", "/etc/relobox/pins, ~/.config/relobox/pins", "The plugins that are trusted."),
+    (
+        "signatures",
+        "/etc/relobox/signatures",
+        "The policy for signatures: off, warn or require. check does not read it.",
+    ),
+    ("signatures", "/etc/relobox/keys, /usr/share/relobox/keys", "The certificates of trusted signers."),
     ("plugin-dir", "/usr/lib/relobox/plugins, ~/.local/share/relobox/plugins", "Plugins that are not built in."),
     ("plugin-dir", "~/.cache/relobox", "Compiled guests."),
     ("kernel", "/dev/relobox", "The device of the kernel's side of relobox."),

@@ -4,6 +4,7 @@ use super::options::{Opt, opt};
 use super::program::{Program, fail, loaded, machine, refuse};
 use super::reason;
 use crate::target::Target as _;
+use relobox_cli::args::Signatures;
 use relobox_cli::output::{self, Level};
 use relobox_core::error::Error;
 use relobox_core::parameters::join_args;
@@ -44,7 +45,7 @@ pub(super) fn run(args: Vec<String>) -> ExitCode {
         Ok(machine) => machine,
         Err(error) => return fail(&error),
     };
-    match real.loader(&common, &inputs).and_then(|loader| loader.insert(path, &parameters)) {
+    match real.loader(&common, &inputs, &Signatures::default()).and_then(|loader| loader.insert(path, &parameters)) {
         Ok(inserted) => {
             loaded(&inserted);
             ExitCode::SUCCESS

@@ -7,7 +7,7 @@ use crate::contents;
 use crate::real::{Linking, Real};
 use crate::session::{self, Removal, Session, Wanted};
 use crate::target::Target as _;
-use relobox_cli::args::address;
+use relobox_cli::args::{Signatures, address};
 use relobox_cli::output::{self, Level};
 use relobox_core::error::{Error, Result};
 use relobox_core::inserted::Inserted;
@@ -194,7 +194,8 @@ fn act(choice: &Choice, operands: &[String]) -> Result<ExitCode> {
         return Ok(code);
     }
     tree.warnings.iter().for_each(|warning| output::message(Level::Notice, warning));
-    let session = Session { target: &target, common: &common, inputs: &inputs, tree, config };
+    let signatures = Signatures::default();
+    let session = Session { target: &target, common: &common, inputs: &inputs, signatures: &signatures, tree, config };
     let loaded = match choice.task {
         Task::Remove => remove(choice, &session, &names)?,
         _ if choice.resolve => resolve(choice, &session, &names)?,

@@ -66,6 +66,9 @@ fn unlinkable(problem: &Diagnostic) -> Errno {
         "already-loaded" => Errno::EXIST,
         "undefined-symbol" | "not-found" => Errno::NOENT,
         "blacklisted" => Errno::PERM,
+        // The kernel's numbers, where it demands signatures.
+        "unsigned" | "unknown-key" => Errno::NOKEY,
+        "bad-digest" | "bad-signature" | "malformed-signature" | "unsupported-signature" => Errno::KEYREJECTED,
         "crc-mismatch" | "namespace" | "install-command" | "dependency-cycle" => Errno::INVAL,
         _ => Errno::NOEXEC,
     }
@@ -89,6 +92,8 @@ mod tests {
             (refused("something new"), "Invalid argument"),
             (Diagnostic::new("undefined-symbol", "m.ko", "").into(), "No such file or directory"),
             (Diagnostic::new("not-elf", "m.ko", "").into(), "Exec format error"),
+            (Diagnostic::new("unsigned", "m.ko", "").into(), "Required key not available"),
+            (Diagnostic::new("bad-signature", "m.ko", "").into(), "Key was rejected by service"),
         ] {
             assert_eq!(errno(&error).map(text).as_deref(), Some(text_of), "{error}");
         }

@@ -178,7 +178,29 @@ pub fn unpacked(guests: &Guests, path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>>
     }
 }
 
-pub(crate) fn unpack(guests: &Guests, name: &str, source: Source, limit: u64) -> Result<Vec<u8>> {
+/// Reads a whole module, and decompresses it in the sandbox if necessary.
+///
+/// # Errors
+/// As [`open`].
+pub fn whole(guests: &Guests, name: &str, source: Source) -> Result<Vec<u8>> {
+    let len = length(name, &source)?;
+    let mut magic = [0; 6];
+    if len >= magic.len() as u64 {
+        source.piece(0, &mut magic).map_err(Error::io(name))?;
+    }
+    if is_packed(&magic) {
+        return unpack(guests, name, source, limits::UNPACKED);
+    }
+    let mut bytes = vec![0; len as usize];
+    source.piece(0, &mut bytes).map_err(Error::io(name))?;
+    Ok(bytes)
+}
+
+/// Returns the bytes of a compressed module, of which there may be `limit`.
+///
+/// # Errors
+/// As [`open`].
+pub fn unpack(guests: &Guests, name: &str, source: Source, limit: u64) -> Result<Vec<u8>> {
     let len = length(name, &source)?;
     let mut guest = guests.unpack()?.instantiate(limits::unpack_memory(len, limit), limits::unpack_fuel(len, limit))?;
     unpack_in(&mut guest, name, source, limit)

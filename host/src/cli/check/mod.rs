@@ -12,10 +12,14 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use relobox::check::{Kernel, MachineId, Survey, find};
 use relobox::guests::{Guests, Plugin};
+use relobox::keys::{DIRECTORIES, Keys, Trust};
 use relobox::link::unread_input;
 use relobox::parallel;
+use relobox::signature::Policy;
+use relobox::signatures::Verifier;
 use relobox::{Error, Result, files};
-use relobox_cli::args::{Inputs, input_file, is_stdout, output_file};
+use relobox_cli::args::{Inputs, input_file, is_stdout, output_file, policy};
+use relobox_kmod::signatures::{expired, told};
 use report::{Compared, Report};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -64,6 +68,14 @@ pub(crate) struct CheckArgs {
     /// results differ
     #[arg(long, value_name = "PLUGIN")]
     cross_check: Option<String>,
+    /// Verify signatures: with 'require', a module is rejected unless a trusted key has signed it; with 'warn', it is
+    /// reported (docs/signatures.md) [default: off]
+    #[arg(long, value_name = "off|warn|require", hide_possible_values = true, value_parser = policy())]
+    signatures: Option<Policy>,
+    /// Trust the certificates in DIR (DER or PEM) instead of those in /etc/relobox/keys and /usr/share/relobox/keys; can
+    /// be repeated
+    #[arg(long, value_name = "DIR")]
+    keys: Vec<PathBuf>,
     /// Use N threads [default: the number of processors]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16))]
     jobs: Option<u16>,
@@ -95,15 +107,21 @@ pub(crate) fn run(args: CheckArgs) -> Result<ExitCode> {
     let default = parallel::processors().min(16);
     let jobs = args.jobs.map_or(default, usize::from);
     let bar = progress(found.modules.len(), args.common.json);
-    let survey = Survey::read(&guests, &found, jobs, &|| bar.inc(1));
+    let verifier = verifier(&args)?;
+    let mut warnings: Vec<_> = verifier.unusable().iter().map(|file| format!("no certificate: {file}")).collect();
+    let survey = Survey::read(&guests, &found, jobs, &|| bar.inc(1)).verifying(verifier);
     check_inputs(&guests, survey.kernels(), &args.inputs)?;
-    let mut warnings = Vec::new();
     let mut files = symbols::choose(survey.kernels(), &args.symbols, !args.no_symbols, &mut warnings)?;
     let kernel_symbols = files.iter_mut().map(|files| symbols::read(&guests, files, &mut warnings));
     let kernel_symbols = kernel_symbols.collect::<Result<_>>()?;
     let outcomes = survey.check(&guests, kernel_symbols, &args.inputs.input, second.as_ref(), jobs, &|| bar.inc(1));
     bar.finish_and_clear();
     let kernels = survey.kernels().to_vec();
+    let signed = outcomes.iter().filter_map(|o| Some((o, o.result.as_ref().ok()?.signature.as_ref()?)));
+    warnings.extend(signed.filter_map(|(o, verdict)| {
+        let name = o.path.display().to_string();
+        told(&name, verdict).or_else(|| expired(&name, verdict))
+    }));
     found.warnings.extend(warnings);
     let compared = second.map(|second| Compared::of(CrossCheck::of(&second), &outcomes));
     if let (Some(compared), Some(named)) = (&compared, &args.cross_check)
@@ -126,6 +144,17 @@ pub(crate) fn run(args: CheckArgs) -> Result<ExitCode> {
         false => text::print(&found, &outcomes, &report),
     }
     Ok(ExitCode::from(code))
+}
+
+/// Modules are only read, so it does not matter who may write the certificates.
+fn verifier(args: &CheckArgs) -> Result<Verifier> {
+    let policy = args.signatures.unwrap_or_default();
+    let keys = match &args.keys[..] {
+        _ if policy == Policy::Off => Keys::default(),
+        [] => Keys::read(&DIRECTORIES.map(PathBuf::from), None, false)?,
+        given => Keys::read(given, None, true)?,
+    };
+    Ok(Verifier::new(&Trust { policy, keys }))
 }
 
 /// Refuses inputs that no plugin of the kernels reads.

@@ -21,6 +21,8 @@ pub(super) struct Report<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cross_check: Option<Compared>,
     pub(super) reasons: Vec<Reason<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) verified: Option<usize>,
     pub(super) refused_types: Vec<RefusedType<'a>>,
     pub(super) failures: Vec<ModuleFailure<'a>>,
     shadowed: Vec<ShadowedJson<'a>>,
@@ -151,6 +153,13 @@ fn reasons(outcomes: &[Outcome]) -> Vec<Reason<'_>> {
     rows.into_iter().map(|(kind, problems, modules)| Reason { kind, problems, modules }).collect()
 }
 
+/// How many modules that link are signed by a trusted key, if signatures were looked at.
+fn verified(outcomes: &[Outcome]) -> Option<usize> {
+    let verdicts = outcomes.iter().filter_map(|o| o.result.as_ref().ok()?.signature.as_ref());
+    let verified = verdicts.clone().filter(|verdict| verdict.is_verified()).count();
+    verdicts.peekable().peek().map(|_| verified)
+}
+
 fn refused_types(outcomes: &[Outcome]) -> Vec<RefusedType<'_>> {
     let refused = |problem: &&Diagnostic| matches!(problem.kind, "unknown-relocation" | "rejected-relocation");
     let rows = totals(
@@ -238,6 +247,7 @@ impl<'a> Report<'a> {
             placed: placed(outcomes),
             cross_check,
             reasons: reasons(outcomes),
+            verified: verified(outcomes),
             refused_types: refused_types(outcomes),
             failures,
             shadowed: found.shadowed.iter().map(|s| ShadowedJson { module: &s.path, by: &s.by }).collect(),

@@ -167,6 +167,9 @@ pub(super) fn print(found: &Found, outcomes: &[Outcome], report: &Report<'_>) {
         let (places, modules) = (counted(row.relocations, "place"), counted(row.modules, "module"));
         output::line(format_args!("relocation {} {what}: {places} in {modules}", row.relocation));
     }
+    if let Some(verified) = report.verified {
+        output::line(format_args!("{} of those that link: signature verified", counted(verified, "module")));
+    }
     if let Some(compared) = &report.cross_check {
         output::line(compared_line(compared));
     }
