@@ -124,11 +124,13 @@ pub enum Job {
     Modinfo(ModinfoForm),
     /// Look names up in the indices.
     Lookup(LookupForm),
+    /// Answer a question of `relobox-questions`, as JSON. Programs that load modules have none.
+    Ask(String),
     /// Try something that must not be possible (see [`ATTEMPTS`](crate::ATTEMPTS)). The number is the parent's process.
     Try(String, i32),
 }
 
-/// Job to parent. All but the last three get an answer. The parent accepts no descriptors from a job.
+/// Job to parent. All but the last four get an answer. The parent accepts no descriptors from a job.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
     /// [`Kernel::list`](relobox_core::kernel::Kernel::list), once. Checked: at most [`limits::WANTED`] names; `None`,
@@ -151,6 +153,8 @@ pub enum Request {
     Answer(Box<Answer>),
     /// A step of a job of depmod or modinfo is done; and what is said of it.
     Step(Box<Step>, Vec<Said>),
+    /// The answer to a question, as JSON of `relobox-questions`. The library that asked checks it.
+    Told(String),
     /// The result of an attempt. Trusted: only [`attempt`](crate::Linker::attempt) reads it, and its job has no module.
     Tried(Tried),
 }
@@ -292,7 +296,8 @@ impl Answer {
         }
     }
 
-    fn failed(error: Error) -> Self {
+    /// Converts the error of a job.
+    pub fn failed(error: Error) -> Self {
         let all = |problems: Vec<Diagnostic>| problems.into_iter().map(DiagnosticForm::new).collect();
         match error {
             Error::Module(problems) | Error::Reported(problems) => Self::Refused(all(problems)),

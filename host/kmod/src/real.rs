@@ -183,9 +183,15 @@ impl Real {
     ///
     /// # Errors
     /// As [`Target::loader`].
-    pub fn loader_with(&self, plugins: Plugins, inputs: &Inputs) -> Result<Box<dyn Loader + '_>> {
+    pub fn loader_with(&self, plugins: Plugins, inputs: &Inputs) -> Result<LinkerLoader<'_>> {
         let linker = self.start_linker(plugins.clone(), inputs)?;
-        Ok(Box::new(LinkerLoader { real: self, plugins, linker }))
+        Ok(self.loader_by(plugins, Arc::new(linker)))
+    }
+
+    /// Makes a loader that uses a linking process, which has these plugins, without a warning.
+    #[must_use]
+    pub fn loader_by(&self, plugins: Plugins, linker: Arc<Linker>) -> LinkerLoader<'_> {
+        LinkerLoader { real: self, plugins, linker }
     }
 }
 
@@ -224,7 +230,7 @@ impl Target for Real {
         }
         self.warn_of_downgrade();
         // From here on, plugins need a pin, and no home directory is searched for them: see Plugins::trusted.
-        self.loader_with(common.plugins(true)?, inputs)
+        Ok(Box::new(self.loader_with(common.plugins(true)?, inputs)?))
     }
 
     fn call(&self, object: &Path, function: Option<&str>, common: &Common, inputs: &Inputs) -> Result<Called> {
@@ -256,16 +262,26 @@ impl Target for Real {
 }
 
 /// Links in a process without rights. This process never parses a module.
-struct LinkerLoader<'a> {
+pub struct LinkerLoader<'a> {
     real: &'a Real,
     plugins: Plugins,
-    linker: Linker,
+    linker: Arc<Linker>,
 }
 
 impl Loader for LinkerLoader<'_> {
     fn insert(&self, path: &Path, args: &str) -> Result<Inserted> {
-        let name = path.display().to_string();
         let (file, packed) = seal(path)?;
+        self.insert_sealed(path, &file, packed, args)
+    }
+}
+
+impl LinkerLoader<'_> {
+    /// As [`Loader::insert`], for a module that was read before (see [`seal`]). `path` is for messages and the record.
+    ///
+    /// # Errors
+    /// As [`Loader::insert`].
+    pub fn insert_sealed(&self, path: &Path, file: &OwnedFd, packed: bool, args: &str) -> Result<Inserted> {
+        let name = path.display().to_string();
         let copy = || file.try_clone().map_err(Error::io(path));
         let sealed = File::from(copy()?);
         std::thread::scope(|scope| {

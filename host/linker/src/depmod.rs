@@ -140,7 +140,7 @@ fn scanned(contents: &Contents) -> Scanned<'_> {
 }
 
 /// Reads a text that the parent has sent.
-fn text(file: &OwnedFd, len: u64) -> Result<Vec<u8>, LinkerError> {
+pub(super) fn text(file: &OwnedFd, len: u64) -> Result<Vec<u8>, LinkerError> {
     if len > limits::LINKED {
         return Err(LinkerError::TooLong { limit: limits::LINKED });
     }

@@ -6,6 +6,8 @@
 //! | [`lockdown`], `seccomp` | the rights that are given up, in their order |
 //! | `proxy` | the kernel as a job sees it: each call is a message to the parent |
 //! | `depmod` | the jobs of depmod and modinfo |
+//! | `questions` | the jobs of librelobox |
+//! | [`inspect`] | what is in a module |
 //! | `attempts` | tries from inside what must not be possible |
 //! | `system` | the few system calls without a safe interface |
 //!
@@ -14,8 +16,10 @@
 
 mod attempts;
 mod depmod;
+pub mod inspect;
 pub mod lockdown;
 mod proxy;
+mod questions;
 mod system;
 pub mod zygote;
 

@@ -7,6 +7,7 @@ use crate::attempts::attempt;
 use crate::depmod::{self, Parent};
 use crate::lockdown;
 use crate::proxy::Proxy;
+use crate::questions;
 use crate::system::{close_from, exit, fork};
 use cap_std::fs::File;
 use relobox_core::error::{Error, Result};
@@ -227,6 +228,7 @@ impl Zygote {
             Job::Depmod(form) => return depmod::depmod(&parent, *form, &files),
             Job::Modinfo(form) => return depmod::modinfo(&self.guests, &parent, &form),
             Job::Lookup(form) => return depmod::lookup(&parent, &form, &files),
+            Job::Ask(question) => return questions::answer(&self.guests, &parent, &question, files),
             job => job,
         };
         let Buffers { messages, file: buffer, numbers } = buffers;
