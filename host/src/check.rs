@@ -14,6 +14,7 @@ mod machine;
 pub use find::{File, Found, Shadowed, find, root_of};
 pub use kernels::Kernel;
 pub use machine::MachineId;
+pub use relobox_link::assumed::Place;
 
 use crate::cross_check::{link_both, machine_of};
 use crate::guests::{Guests, Plugin};
@@ -22,7 +23,6 @@ use crate::parallel;
 use crate::resolve::Sources;
 use crate::signatures::Verifier;
 use exports::Header;
-use relobox_abi::Machine;
 use relobox_core::diagnostic::Diagnostic;
 use relobox_core::error::{Error, Result};
 use relobox_core::signature::Verdict;
@@ -41,21 +41,6 @@ pub struct Outcome {
     pub place: Option<Place>,
     /// The statistics of the link, or the reason why the module cannot be linked.
     pub result: Result<Done>,
-}
-
-/// Where a module was assumed to be.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The plugin's name.
-    pub plugin: String,
-    /// The address of the module.
-    pub base: u64,
-    /// The address of the kernel: symbols without an address were assumed to be near it.
-    pub kernel: u64,
-    /// Whether that address is from a file. Otherwise it is where the plugin's kernels usually are.
-    pub from_file: bool,
-    /// The plugin's [`Machine::reach`].
-    pub reach: u64,
 }
 
 /// The statistics of a module that can be linked.
@@ -177,7 +162,7 @@ fn link_dry(
     let second = second.filter(|second| machine_of(second, &module.records()).is_some());
     let plugin = plugin_of(guests, &module.records(), second.map(|second| second.guest.digest()))?;
     // A plugin that is chosen for this machine has an entry for it.
-    let place = machine_of(&plugin, &module.records()).map(|machine| place(&plugin.about.name, machine, symbols));
+    let place = machine_of(&plugin, &module.records()).map(|machine| Place::of(&plugin.about.name, machine, symbols));
     let (base, kernel) = place.as_ref().map_or((0, 0), |place| (place.base, place.kernel));
     *assumed = place;
     // The modules of another plugin may need an input that this one does not read.
@@ -203,24 +188,3 @@ fn link_dry(
         compared: second.is_some(),
     })
 }
-
-/// Names of the kernel's first byte, the preferred one first.
-const FIRST_BYTE: [&[u8]; 3] = [b"_text", b"_stext", b"_start"];
-
-/// Where modules of a kernel are assumed to be: where the plugin says that Linux usually puts them, or as far from the
-/// kernel as there, if that is out of reach of this kernel.
-fn place(plugin: &str, machine: &Machine, symbols: &Symbols) -> Place {
-    let kernel_of = |name: &&[u8]| symbols.get(name)?.address.filter(|address| *address != 0);
-    let known = FIRST_BYTE.iter().find_map(kernel_of);
-    let kernel = known.unwrap_or(machine.kernel);
-    let usual = machine.base.wrapping_sub(machine.kernel);
-    let far = machine.base.abs_diff(kernel) > machine.base.abs_diff(machine.kernel).max(machine.reach);
-    let base = match machine.reach != 0 && far {
-        true => kernel.wrapping_add(usual) & !(ALIGNED - 1),
-        false => machine.base,
-    };
-    Place { plugin: plugin.to_owned(), base, kernel, from_file: known.is_some(), reach: machine.reach }
-}
-
-/// The alignment of an assumed base: the largest page of any machine.
-const ALIGNED: u64 = 0x1_0000;

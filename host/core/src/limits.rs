@@ -249,6 +249,9 @@ pub const PACKET: usize = 32 << 10;
 /// own limit is 253.
 pub const PACKET_FDS: usize = 64;
 
+/// Symbol files of one question of librelobox. Each is a descriptor of a packet, beside the buffers and the module.
+pub const SYMBOL_TEXTS: usize = PACKET_FDS / 2;
+
 /// Bytes of a plugin's section of machines that is sent to the linking process: 128 machines.
 pub const MACHINES: usize = 128 * 12;
 

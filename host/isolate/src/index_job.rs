@@ -1,4 +1,4 @@
-//! The parent's side of a job of depmod or modinfo.
+//! The parent's side of a job that loads nothing: of depmod, of modinfo, or of a library's question.
 
 use crate::indices::{Said, Step};
 use crate::linker::Linker;
@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-/// A job of depmod or modinfo.
+/// A job that loads nothing.
 pub struct IndexJob {
     socket: OwnedFd,
     buffers: Buffers,
@@ -30,6 +30,22 @@ impl Linker {
         let patience = Some(Duration::from_secs(limits::SILENCE));
         set_socket_timeout(&socket, Timeout::Send, patience).map_err(LinkerError::step("make a socket"))?;
         Ok(IndexJob { socket, buffers })
+    }
+
+    /// Has a job of its own answer a question of `relobox-questions`, as JSON. `fds` are the files that it is about. What
+    /// belongs to the answer is the [output](IndexJob::output) of the job.
+    ///
+    /// # Errors
+    /// [`Error::Reported`](relobox_core::Error::Reported) if the module is at fault; else as [`Linker::insmod`].
+    pub fn ask(&self, question: String, fds: &[BorrowedFd<'_>]) -> Result<(String, IndexJob)> {
+        let job = self.index_job(&Job::Ask(question), fds)?;
+        let error = match serve::next(&job.socket, &job.buffers, limits::SILENCE) {
+            Ok(Request::Told(text)) => return Ok((text, job)),
+            Ok(Request::Answer(answer)) => answer.error(),
+            Ok(_) => None,
+            Err(fault) => Some(self.explain(fault)),
+        };
+        Err(error.unwrap_or_else(|| LinkerError::Protocol("it did not answer the question").into()))
     }
 }
 

@@ -139,7 +139,7 @@ impl Linker {
     }
 
     /// Explains a [`LinkerError::Gone`]: the zygote may have sent an error, or it died.
-    fn explain(&self, fault: LinkerError) -> Error {
+    pub(crate) fn explain(&self, fault: LinkerError) -> Error {
         if fault != LinkerError::Gone {
             return fault.into();
         }

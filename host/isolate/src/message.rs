@@ -141,11 +141,13 @@ pub enum Job {
     Contents(Part),
     /// Look names up in the indices.
     Lookup(LookupForm),
+    /// Answer a question of `relobox-questions`, as JSON. Programs that load modules have none.
+    Ask(String),
     /// Try something that must not be possible (see [`ATTEMPTS`](crate::ATTEMPTS)). The number is the parent's process.
     Try(String, i32),
 }
 
-/// Job to parent. All but the last three get an answer. The parent accepts no descriptors from a job.
+/// Job to parent. All but the last four get an answer. The parent accepts no descriptors from a job.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
     /// [`Kernel::list`](relobox_core::kernel::Kernel::list), once. Checked: at most [`limits::WANTED`] names; `None`,
@@ -168,6 +170,8 @@ pub enum Request {
     Answer(Box<Answer>),
     /// A step of a job of depmod or modinfo is done; and what is said of it.
     Step(Box<Step>, Vec<Said>),
+    /// The answer to a question, as JSON of `relobox-questions`. The library that asked checks it.
+    Told(String),
     /// The result of an attempt. Trusted: only [`attempt`](crate::Linker::attempt) reads it, and its job has no module.
     Tried(Tried),
 }

@@ -179,6 +179,7 @@ impl<'a> Job<'a> {
                 }
                 Request::Answer(answer) => return Ok(*answer),
                 Request::Step(..) => return Err(LinkerError::Protocol("it did what only depmod asks for")),
+                Request::Told(_) => return Err(LinkerError::Protocol("it answered what was not asked")),
                 Request::Tried(_) => {
                     return Err(LinkerError::Protocol("it sent the result of an attempt that was not asked for"));
                 }

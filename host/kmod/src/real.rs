@@ -207,9 +207,15 @@ impl Real {
     ///
     /// # Errors
     /// As [`Target::loader`].
-    pub fn loader_with(&self, plugins: Plugins, inputs: &Inputs, trust: Trust) -> Result<Box<dyn Loader + '_>> {
+    pub fn loader_with(&self, plugins: Plugins, inputs: &Inputs, trust: Trust) -> Result<LinkerLoader<'_>> {
         let linker = self.start_linker(plugins.clone(), inputs)?;
-        Ok(Box::new(LinkerLoader { real: self, plugins, linker, trust }))
+        Ok(self.loader_by(plugins, Arc::new(linker), trust))
+    }
+
+    /// Makes a loader that uses a linking process, which has these plugins, without a warning.
+    #[must_use]
+    pub fn loader_by(&self, plugins: Plugins, linker: Arc<Linker>, trust: Trust) -> LinkerLoader<'_> {
+        LinkerLoader { real: self, plugins, linker, trust }
     }
 }
 
@@ -253,7 +259,7 @@ impl Target for Real {
         }
         self.warn_of_downgrade();
         // From here on, plugins need a pin, and no home directory is searched for them: see Plugins::trusted.
-        self.loader_with(common.plugins(true)?, inputs, signatures.of_machine()?)
+        Ok(Box::new(self.loader_with(common.plugins(true)?, inputs, signatures.of_machine()?)?))
     }
 
     fn call(
@@ -271,8 +277,9 @@ impl Target for Real {
         let mut kernel = open_flat()?;
         let linker = self.start_linker(plugins, inputs)?;
         let name = object.display().to_string();
-        let (called, digest) = with_digest(object, |file, packed| {
-            let original = file.try_clone().map_err(Error::io(object))?.into();
+        let (file, packed) = seal(object)?;
+        let (called, digest) = with_digest(object, &file, || {
+            let original = file.try_clone().map_err(Error::io(object))?;
             let Judged { file, verdict, .. } = judge(&linker, &name, original, packed, &trust)?;
             for warning in verdict.iter().filter_map(|verdict| told(&name, verdict)) {
                 output::message(Level::Warning, warning);
@@ -301,21 +308,38 @@ impl Target for Real {
 }
 
 /// Links in a process without rights. This process never parses a module.
-struct LinkerLoader<'a> {
+pub struct LinkerLoader<'a> {
     real: &'a Real,
     plugins: Plugins,
-    linker: Linker,
+    linker: Arc<Linker>,
     trust: Trust,
 }
 
 impl Loader for LinkerLoader<'_> {
     fn insert(&self, path: &Path, args: &str) -> Result<Inserted> {
+        match seal(path) {
+            Ok((file, packed)) => self.insert_sealed(path, &file, packed, args),
+            Err(error) => {
+                let refused = Err(error);
+                trail::loaded(path, None, Mode::Device, &refused);
+                refused
+            }
+        }
+    }
+}
+
+impl LinkerLoader<'_> {
+    /// As [`Loader::insert`], for a module that was read before (see [`seal`]). `path` is for messages and the record.
+    ///
+    /// # Errors
+    /// As [`Loader::insert`].
+    pub fn insert_sealed(&self, path: &Path, file: &OwnedFd, packed: bool, args: &str) -> Result<Inserted> {
         let mut mode = Mode::Device;
-        let (loaded, digest) = with_digest(path, |file, packed| {
+        let (loaded, digest) = with_digest(path, file, || {
             if !self.real.loads_by_device(path)? {
                 mode = Mode::Vet;
             }
-            let original = file.try_clone().map_err(Error::io(path))?.into();
+            let original = file.try_clone().map_err(Error::io(path))?;
             // From here on, the module is what was judged.
             let judged = judge(&self.linker, &path.display().to_string(), original, packed, &self.trust)?;
             self.load(path, judged, mode, args)
@@ -328,9 +352,7 @@ impl Loader for LinkerLoader<'_> {
         });
         Ok(inserted)
     }
-}
 
-impl LinkerLoader<'_> {
     fn load(&self, path: &Path, module: Judged, mode: Mode, args: &str) -> Result<Inserted> {
         let (name, Judged { file, packed, verdict: signature }) = (path.display().to_string(), module);
         if mode == Mode::Device {
@@ -346,17 +368,14 @@ impl LinkerLoader<'_> {
     }
 }
 
-/// Calls `link` with a sealed copy of the file at `path`, and whether it is packed. Also returns the SHA-256 of the copy,
-/// in hexadecimal digits, which is computed meanwhile.
-fn with_digest<T>(path: &Path, link: impl FnOnce(&File, bool) -> Result<T>) -> (Result<T>, Result<String>) {
-    let (file, packed) = match seal(path) {
-        Ok((file, packed)) => (File::from(file), packed),
-        Err(error) => return (Err(error), Err(Error::Usage("the file could not be read".into()))),
-    };
+/// Calls `link`. Also returns the SHA-256 of `file`, in hexadecimal digits, which is computed meanwhile. `path` is for
+/// messages.
+fn with_digest<T>(path: &Path, file: &OwnedFd, link: impl FnOnce() -> Result<T>) -> (Result<T>, Result<String>) {
     std::thread::scope(|scope| {
+        let sealed = file.try_clone().map(File::from);
         // That there are too many threads is no reason not to load a module.
-        let digest = std::thread::Builder::new().spawn_scoped(scope, || digest(&file));
-        let linked = link(&file, packed);
+        let digest = sealed.and_then(|sealed| std::thread::Builder::new().spawn_scoped(scope, move || digest(&sealed)));
+        let linked = link();
         let panicked = |_| std::io::Error::other("the computation of its digest failed");
         let digest = digest.and_then(|digest| digest.join().map_err(panicked).flatten());
         (linked, digest.map_err(Error::io(path)))

@@ -1,15 +1,15 @@
 //! The boundary to C: the types of arguments, the functions of programs, and how a panic ends here.
 //!
-//! Only this file and `spawn` have `unsafe`. A program gets no pointers to objects but handles (see
-//! [`handles`](crate::handles)), so what is read through a pointer of a program is text, and what is written is a result.
+//! Only this file has `unsafe`. A program gets no pointers to objects but handles (see [`handles`](crate::handles)), so
+//! what is read through a pointer of a program is text, and what is written is a result.
 
 use crate::errno::of_io;
 use crate::handles::Handle;
+pub(crate) use relobox_cabi::boundary::{Text, c_text, guarded, variable};
 use rustix::io::Errno;
-use std::ffi::{CStr, CString, OsStr, OsString, c_char, c_int, c_uint, c_void};
+use std::ffi::{CStr, OsStr, c_char, c_int, c_uint, c_void};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 /// A function that a program sets to log: its data, the priority, file, line, function, format, and a `va_list`.
@@ -40,20 +40,6 @@ unsafe extern "C" {
 unsafe extern "C" {
     #[link_name = "delete_module"]
     fn glibc_delete_module(name: *const c_char, flags: c_uint) -> c_int;
-}
-
-/// Text that a program passes: a pointer to bytes that end with 0, or null.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-pub(crate) struct Text(*const c_char);
-
-impl Text {
-    /// The text, copied. `None` for null.
-    #[allow(unsafe_code, reason = "text of a C program")]
-    pub(crate) fn get(self) -> Option<CString> {
-        // SAFETY: only C calls the functions that have this argument. They ask for null or text that ends with 0.
-        (!self.0.is_null()).then(|| unsafe { CStr::from_ptr(self.0) }.to_owned())
-    }
 }
 
 /// An array of texts that ends with null; or null itself.
@@ -114,11 +100,6 @@ macro_rules! exported {
 }
 pub(crate) use exported;
 
-/// Calls `body`. If it panics, the result is `lost`; the message of the panic was printed.
-pub(crate) fn guarded<T>(body: impl FnOnce() -> T, lost: T) -> T {
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or(lost)
-}
-
 /// Passes a message to the program's function, which may not unwind.
 #[allow(unsafe_code, reason = "a function in C")]
 pub(crate) fn log(log: LogFunction, data: *mut c_void, priority: c_int, function: &CStr, text: &CStr) {
@@ -146,40 +127,6 @@ pub(crate) fn delete_module(name: &CStr, flags: c_uint) -> Result<(), Errno> {
     }
 }
 
-/// A variable of the environment. `None` if this process has more rights than its caller.
-#[allow(unsafe_code, reason = "no safe interface")]
-pub(crate) fn variable(name: &str) -> Option<OsString> {
-    // SAFETY: there are no pointers.
-    let privileged = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
-    if privileged { None } else { std::env::var_os(name) }
-}
-
-/// The file that has this code: the library.
-#[allow(unsafe_code, reason = "no safe interface")]
-pub(crate) fn own_file() -> Option<PathBuf> {
-    let mut info = libc::Dl_info {
-        dli_fname: std::ptr::null(),
-        dli_fbase: std::ptr::null_mut(),
-        dli_sname: std::ptr::null(),
-        dli_saddr: std::ptr::null_mut(),
-    };
-    // SAFETY: the address is that of a function in this library, and `info` is a variable to write to. The name that
-    // comes back belongs to the dynamic linker, and lives as long as the library is loaded.
-    unsafe {
-        if libc::dladdr(own_file as *const c_void, &mut info) == 0 || info.dli_fname.is_null() {
-            return None;
-        }
-        Some(PathBuf::from(OsStr::from_bytes(CStr::from_ptr(info.dli_fname).to_bytes())))
-    }
-}
-
-/// The text for C: up to the first 0, if it has one.
-pub(crate) fn c_text(bytes: impl AsRef<[u8]>) -> CString {
-    let bytes = bytes.as_ref();
-    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
-    CString::new(text).unwrap_or_default()
-}
-
 /// The flags in an argument of type `unsigned int`.
 pub(crate) fn has(flags: c_uint, flag: c_uint) -> bool {
     flags & flag != 0
@@ -200,21 +147,4 @@ pub(crate) fn with_descriptor<T>(
     // SAFETY: the number is not -1, and the program keeps the descriptor open during its call. If it does not, the
     // system calls return EBADF.
     use_it(unsafe { BorrowedFd::borrow_raw(fd) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_ends_at_the_boundary() {
-        assert_eq!(guarded(|| if true { panic!("this message is expected") } else { 1 }, -14), -14);
-        assert_eq!(guarded(|| 1, -14), 1);
-    }
-
-    #[test]
-    fn text_for_c_ends_at_its_first_zero() {
-        assert_eq!(c_text("a\0b").as_c_str(), c"a");
-        assert_eq!(c_text("").as_c_str(), c"");
-    }
 }

@@ -4,18 +4,18 @@
 //! | module | what it has |
 //! |---|---|
 //! | `exports` | kmod's functions |
-//! | `c`, `handles`, `errno`, `log` | the boundary: arguments, objects, errors, messages |
+//! | `c`, `log` | the boundary: arguments, errors, messages; objects are handles of relobox-cabi |
 //! | `context`, `settings`, `index`, `stamp` | a context: its configuration, its indices, and whether they changed |
 //! | `module`, `list`, `lookup`, `names` | modules, lists of them, and how they are found |
 //! | `kernel_view` | what /sys and /proc say |
-//! | `probe`, `loading`, `spawn` | which modules are loaded; loading them; the linking process |
+//! | `probe`, `loading` | which modules are loaded; loading them |
 //! | `parsed` | what is in a module's file |
+
+use relobox_cabi::{errno, handles};
 
 mod c;
 mod context;
-mod errno;
 mod exports;
-mod handles;
 mod index;
 mod kernel_view;
 mod list;
@@ -27,5 +27,4 @@ mod names;
 mod parsed;
 mod probe;
 mod settings;
-mod spawn;
 mod stamp;

@@ -5,11 +5,12 @@ use crate::context::Context;
 use crate::errno::of_load;
 use crate::log::{ERROR, INFO, Log, WARNING};
 use crate::module::Module;
-use crate::spawn;
+use relobox_cabi::boundary::linker_program;
+use relobox_cabi::spawn;
 use relobox_cli::args::Inputs;
 use relobox_core::error::{Error, Result};
 use relobox_core::keys::Trust;
-use relobox_kmod::real::{Backend, LINKER, Linking, Real};
+use relobox_kmod::real::{Backend, Linking, Real};
 use relobox_kmod::signatures;
 use relobox_kmod::target::Loader;
 use relobox_plugins::pins::Pins;
@@ -17,10 +18,6 @@ use relobox_plugins::registry::{Plugins, Search};
 use rustix::io::Errno;
 use std::cell::OnceCell;
 use std::ffi::{CStr, c_uint};
-use std::path::{Path, PathBuf};
-
-/// Where packages install the linking process.
-const INSTALLED: &str = "/usr/lib/relobox";
 
 /// The kernel, and how to load into it.
 pub(crate) struct Kernel {
@@ -99,7 +96,7 @@ impl Loading<'_> {
             log.say(WARNING, of, skipped);
         }
         let Kernel { real, inputs } = self.kernel;
-        let loader = real.loader_with(plugins, inputs, Trust::of_machine(None, &[])?)?;
+        let loader: Box<dyn Loader> = Box::new(real.loader_with(plugins, inputs, Trust::of_machine(None, &[])?)?);
         if let Some(why) = real.downgrade() {
             log.say(INFO, of, format_args!("{why}; so the kernel relocates modules itself, after the check"));
         }
@@ -110,17 +107,6 @@ impl Loading<'_> {
 /// How the linking process is started.
 pub(crate) fn linking() -> Linking {
     Linking { program: linker_program, start: spawn::start, ..Linking::default() }
-}
-
-/// The path of `relobox-linker`: beside this library, or where packages install it.
-fn linker_program() -> Result<PathBuf> {
-    let own = c::own_file().and_then(|file| std::fs::canonicalize(file).ok());
-    let beside = own.map(|file| file.with_file_name(LINKER));
-    let places = beside.into_iter().chain([Path::new(INSTALLED).join(LINKER)]);
-    places.clone().find(|path| path.exists()).ok_or_else(|| {
-        let places: Vec<_> = places.map(|path| path.display().to_string()).collect();
-        Error::Usage(format!("{LINKER} was not found: {}", places.join(", ")))
-    })
 }
 
 /// Removes a module from the kernel, with the flags of delete_module(2). It does not wait until the module is unused.

@@ -5,6 +5,7 @@
 //! as hostile input.
 #![warn(missing_docs)]
 
+pub mod assumed;
 #[cfg(feature = "compiler")]
 pub mod cache;
 pub mod call;

@@ -84,6 +84,7 @@ use crate::stages::plan::{Planned, plan};
 use crate::stages::resolve::{Resolved, Sources, resolve};
 use crate::views::bytes;
 use relobox_abi::{Machine, supply};
+use relobox_core::areas::PAGE;
 use relobox_core::diagnostic::Diagnostic;
 use relobox_core::digest::Digest;
 use relobox_core::error::{Error, Result};
@@ -235,6 +236,28 @@ impl Prepared {
     #[must_use]
     pub fn needs(&self) -> &crate::needs::Needs {
         &self.planned.needs
+    }
+
+    /// Refuses a base at which the module would not be where it says, or cannot be.
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn check_base(&self, base: u64) -> Result<(), String> {
+        let areas = &self.measured.areas;
+        let align = areas.iter().map(|area| area.align).max().unwrap_or(1);
+        let sizes = areas.iter().map(|area| u128::from(area.size).next_multiple_of(PAGE.max(area.align).into()));
+        let size: u128 = sizes.sum();
+        let end = if self.machine.class == 32 { 1 << 32 } else { 1_u128 << 64 };
+        match () {
+            () if base < PAGE => Err(format!("too small: nothing is ever in the first page ({PAGE:#x} bytes)")),
+            () if !base.is_multiple_of(align) => {
+                Err(format!("not a multiple of {align:#x}, the largest alignment of the module's sections"))
+            }
+            () if u128::from(base) + size > end => {
+                Err(format!("too large: the module needs {size:#x} bytes, and the address space ends at {end:#x}"))
+            }
+            () => Ok(()),
+        }
     }
 
     /// Resolves the symbols, applies the relocations for `layout`, and checks the result.

@@ -13,6 +13,7 @@ use relobox_link::guests::{Code, Guests, Unloaded};
 use relobox_link::sandbox::{Compiled, Sandbox};
 use relobox_plugins::index::Machines;
 use relobox_plugins::plugin_file::Origin;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 include!(concat!(env!("OUT_DIR"), "/ahead.rs"));
@@ -32,12 +33,25 @@ pub(crate) fn guests(setup: &Setup, others: Vec<Unloaded>) -> Result<Guests> {
     let entry = |name: &str| catalogue().iter().find(|entry| entry.name == name);
     let mut guests: Vec<_> =
         carried.into_iter().filter_map(|(name, code)| Some(unloaded(entry(name)?, code))).collect();
-    if let Some(machine) = &setup.machine {
-        let serves = |machines: &Machines| machines.may_run_on(machine.machine, machine.class, machine.order);
-        let plugin = |entry: &&Entry| entry.is_plugin() && serves(&Machines::of_section(entry.machines));
-        if !guests.iter().any(|guest| guest.machines.are_named() && serves(&guest.machines)) {
-            for entry in catalogue().iter().filter(plugin) {
-                guests.push(unloaded(entry, beside(entry.name)?));
+    let plugins = || catalogue().iter().filter(|entry| entry.is_plugin());
+    match &setup.machine {
+        Some(machine) => {
+            let serves = |machines: &Machines| machines.may_run_on(machine.machine, machine.class, machine.order);
+            if !guests.iter().any(|guest| guest.machines.are_named() && serves(&guest.machines)) {
+                for entry in plugins().filter(|entry| serves(&Machines::of_section(entry.machines))) {
+                    guests.push(unloaded(entry, beside(entry.name)?));
+                }
+            }
+        }
+        // Where only the guests of this machine are installed, there are no others.
+        None => {
+            let carried: Vec<_> = guests.iter().map(|guest| guest.digest).collect();
+            for entry in plugins().filter(|entry| !carried.contains(&entry.digest)) {
+                match beside(entry.name) {
+                    Ok(code) => guests.push(unloaded(entry, code)),
+                    Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
     }

@@ -8,6 +8,8 @@
 //! | `parent` | the parent as the other jobs see it: steps, batches of modules, texts |
 //! | `depmod` | the jobs of depmod and modinfo |
 //! | `signed` | the jobs that unpack a module and judge its signature, before it is linked |
+//! | `questions` | the jobs of librelobox |
+//! | [`inspect`] | what is in a module |
 //! | `attempts` | tries from inside what must not be possible |
 //! | `system` | the few system calls without a safe interface |
 //!
@@ -17,9 +19,11 @@
 mod attempts;
 mod contents;
 mod depmod;
+pub mod inspect;
 pub mod lockdown;
 mod parent;
 mod proxy;
+mod questions;
 mod signed;
 mod system;
 pub mod zygote;

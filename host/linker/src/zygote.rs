@@ -9,6 +9,7 @@ use crate::depmod;
 use crate::lockdown;
 use crate::parent::Parent;
 use crate::proxy::Proxy;
+use crate::questions;
 use crate::signed;
 use crate::system::{close_from, exit, fork};
 use cap_std::fs::File;
@@ -236,6 +237,7 @@ impl Zygote {
                 let file = files.pop().ok_or(LinkerError::Protocol("a job without its file"))?;
                 return signed::unpacked(&self.guests, &parent, &name, len, file);
             }
+            Job::Ask(question) => return questions::answer(&self.guests, &parent, &question, files),
             job => job,
         };
         let Buffers { messages, file: buffer, numbers } = buffers;

@@ -3,7 +3,7 @@
 use super::common::{self, Common};
 use super::output;
 use clap::Args;
-use relobox::areas::{ABSENT, PAGE};
+use relobox::areas::ABSENT;
 use relobox::cross_check::{link_both, machine_of, must_link};
 use relobox::files::{self, Kind};
 use relobox::guests::{Guests, Plugin};
@@ -90,25 +90,6 @@ fn check_streams(args: &LinkArgs) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a base at which the module would not be where it says, or cannot be.
-fn check_base(prepared: &Prepared, base: u64) -> Result<()> {
-    let refused = |why: String| Err(Error::Usage(format!("--base {base:#x}: {why}")));
-    let areas = &prepared.measured.areas;
-    let align = areas.iter().map(|area| area.align).max().unwrap_or(1);
-    let size: u128 = areas.iter().map(|area| u128::from(area.size).next_multiple_of(PAGE.max(area.align).into())).sum();
-    let end = if prepared.machine.class == 32 { 1 << 32 } else { 1_u128 << 64 };
-    match () {
-        () if base < PAGE => refused(format!("too small: nothing is ever in the first page ({PAGE:#x} bytes)")),
-        () if !base.is_multiple_of(align) => {
-            refused(format!("not a multiple of {align:#x}, the largest alignment of the module's sections"))
-        }
-        () if u128::from(base) + size > end => {
-            refused(format!("too large: the module needs {size:#x} bytes, and the address space ends at {end:#x}"))
-        }
-        () => Ok(()),
-    }
-}
-
 pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
     check_streams(&args)?;
     for output in args.output.iter().chain(args.map.iter().filter(|map| map.as_os_str() != "-")) {
@@ -150,7 +131,9 @@ pub(crate) fn run(args: LinkArgs) -> Result<ExitCode> {
             prepared.measured.at_sections(&records, &given, base)
         }
         None => {
-            args.base.map_or(Ok(()), |base| check_base(prepared, base))?;
+            if let Some(base) = args.base {
+                prepared.check_base(base).map_err(|why| Error::Usage(format!("--base {base:#x}: {why}")))?;
+            }
             Ok(prepared.measured.at(base.unwrap_or(prepared.machine.base)))
         }
     };

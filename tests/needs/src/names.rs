@@ -1,8 +1,19 @@
 //! The names of needs.
 
 /// The first words of the names of needs that are not programs.
-pub(crate) const KINDS: [&str; 10] =
-    ["wasm-rust", "wasm-c", "llvm", "root", "corpus", "kernel-memory", "kmod-34", "oracles", "kernel", "programs"];
+pub(crate) const KINDS: [&str; 11] = [
+    "wasm-rust",
+    "wasm-c",
+    "llvm",
+    "root",
+    "corpus",
+    "kernel-memory",
+    "kmod-34",
+    "oracles",
+    "kernel",
+    "programs",
+    "python3-cffi",
+];
 
 /// Every program that a test needs, with its Debian package, or the script that builds it.
 pub(crate) const TOOLS: &[(&str, &str)] = &[
@@ -35,6 +46,7 @@ pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("openssl", "openssl"),
     ("or1k-elf-ld", "binutils-or1k-elf"),
     ("powerpc64le-linux-gnu-ld", "binutils-powerpc64le-linux-gnu"),
+    ("python3", "python3"),
     ("qemu-aarch64-static", "qemu-user-static"),
     ("qemu-aarch64_be-static", "qemu-user-static"),
     ("qemu-riscv32-static", "qemu-user-static"),

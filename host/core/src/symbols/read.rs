@@ -81,12 +81,19 @@ impl Symbols {
         unpack: impl FnOnce(Vec<u8>) -> Result<Vec<u8>>,
         wanted: impl Fn(&[u8]) -> bool,
     ) -> Result<()> {
-        let text = unpack(contents(path)?)?;
+        self.read_contents(path, &unpack(contents(path)?)?, wanted)
+    }
+
+    /// As [`Symbols::read_file`], from the contents, which are not compressed. `path` is for messages.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if they are not those of a usable symbol file.
+    pub fn read_contents(&mut self, path: &Path, text: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Result<()> {
         if text.starts_with(b"{") {
-            self.read_state(&State::parse(&path.display().to_string(), &text)?, wanted);
+            self.read_state(&State::parse(&path.display().to_string(), text)?, wanted);
             return Ok(());
         }
-        self.read(&text, wanted).map_err(|unusable| unusable.of(path))
+        self.read(text, wanted).map_err(|unusable| unusable.of(path))
     }
 
     /// Adds the exports of a state's modules. The kernel's own definitions take precedence.

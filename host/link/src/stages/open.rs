@@ -14,7 +14,6 @@ use relobox_core::error::{Error, GuestError, Result};
 use relobox_core::files::{self, Kind};
 use relobox_core::limits;
 use relobox_core::sealed::{checked_length, is_packed};
-use std::io::{Read, Seek as _};
 use std::path::Path;
 
 /// A source of bytes that can be read once.
@@ -85,31 +84,19 @@ impl Source {
         Ok(())
     }
 
-    fn magic(&mut self) -> std::io::Result<[u8; 6]> {
+    /// The first bytes; zeros where there are none.
+    fn magic(&self) -> std::io::Result<[u8; 6]> {
         let mut magic = [0; 6];
-        match self {
-            Self::File(file, _) => {
-                let mut filled = 0;
-                while filled < magic.len() {
-                    match file.read(&mut magic[filled..])? {
-                        0 => break,
-                        n => filled += n,
-                    }
-                }
-                file.rewind()?;
-            }
-            Self::Bytes(bytes) => {
-                let n = bytes.len().min(magic.len());
-                magic[..n].copy_from_slice(&bytes[..n]);
-            }
-        }
+        let there = magic.len().min(self.len() as usize);
+        self.piece(0, &mut magic[..there])?;
         Ok(magic)
     }
 
-    /// Reads the source into `memory`, which must have its length.
+    /// Reads the source into `memory`, which must have its length. A file's position does not matter: other processes may
+    /// have the same open file.
     fn read_into(self, memory: &mut [u8]) -> std::io::Result<()> {
         match self {
-            Self::File(mut file, _) => file.read_exact(memory),
+            Self::File(..) => self.piece(0, memory),
             Self::Bytes(bytes) => {
                 memory.copy_from_slice(&bytes);
                 Ok(())

@@ -11,29 +11,52 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 /// An object of a program, as a pointer has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(transparent)]
-pub(crate) struct Handle(usize);
+pub struct Handle(usize);
 
 impl Handle {
-    pub(crate) const NULL: Self = Self(0);
+    /// The handle of nothing.
+    pub const NULL: Self = Self(0);
 
-    pub(crate) fn is_null(self) -> bool {
+    /// The handle that a pointer of a program stands for.
+    #[must_use]
+    pub fn of_address(address: usize) -> Self {
+        Self(address)
+    }
+
+    /// The address of the pointer that stands for it.
+    #[must_use]
+    pub fn address(self) -> usize {
+        self.0
+    }
+
+    /// True if it is that of nothing.
+    #[must_use]
+    pub fn is_null(self) -> bool {
         self == Self::NULL
     }
 
     /// A new handle. It is a multiple of 16, as addresses of objects are.
-    pub(crate) fn new() -> Self {
+    #[allow(clippy::new_without_default, reason = "each is another")]
+    #[must_use]
+    pub fn new() -> Self {
         static LAST: AtomicUsize = AtomicUsize::new(0);
         Self(LAST.fetch_add(16, Ordering::Relaxed) + 16)
     }
 }
 
 /// Locks a mutex. A panic while it was locked is not a reason to panic again.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// The objects of one type.
-pub(crate) struct Table<T> {
+pub struct Table<T> {
     rows: Mutex<BTreeMap<Handle, Row<T>>>,
 }
 
@@ -46,12 +69,14 @@ struct Row<T> {
 }
 
 impl<T> Table<T> {
-    pub(crate) const fn new() -> Self {
+    /// A table without objects.
+    #[must_use]
+    pub const fn new() -> Self {
         Self { rows: Mutex::new(BTreeMap::new()) }
     }
 
     /// Adds an object that `make` makes with its handle. The object has to [`forget`](Self::forget) it when it ends.
-    pub(crate) fn add(&self, make: impl FnOnce(Handle) -> T) -> Arc<T> {
+    pub fn add(&self, make: impl FnOnce(Handle) -> T) -> Arc<T> {
         let handle = Handle::new();
         let object = Arc::new(make(handle));
         lock(&self.rows).insert(handle, Row { object: Arc::downgrade(&object), held: None, count: 0 });
@@ -59,12 +84,12 @@ impl<T> Table<T> {
     }
 
     /// The object, if it still exists.
-    pub(crate) fn get(&self, handle: Handle) -> Option<Arc<T>> {
+    pub fn get(&self, handle: Handle) -> Option<Arc<T>> {
         lock(&self.rows).get(&handle)?.object.upgrade()
     }
 
     /// Gives the program another reference.
-    pub(crate) fn hold(&self, handle: Handle) -> Option<Handle> {
+    pub fn hold(&self, handle: Handle) -> Option<Handle> {
         let mut rows = lock(&self.rows);
         let row = rows.get_mut(&handle)?;
         if row.held.is_none() {
@@ -75,7 +100,7 @@ impl<T> Table<T> {
     }
 
     /// Takes back one reference of the program. Returns the handle if the object still exists.
-    pub(crate) fn release(&self, handle: Handle) -> Option<Handle> {
+    pub fn release(&self, handle: Handle) -> Option<Handle> {
         let last = {
             let mut rows = lock(&self.rows);
             let row = rows.get_mut(&handle)?;
@@ -88,7 +113,7 @@ impl<T> Table<T> {
     }
 
     /// Removes an object that ends.
-    pub(crate) fn forget(&self, handle: Handle) {
+    pub fn forget(&self, handle: Handle) {
         let row = lock(&self.rows).remove(&handle);
         drop(row);
     }

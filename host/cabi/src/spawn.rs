@@ -4,7 +4,7 @@
 //! A process between the two starts it and ends. That one has no exit signal (see clone(2)), so it is not noticed either;
 //! exec(3) would bring the signal back, which is why it takes two.
 
-use crate::c::c_text;
+use crate::boundary::c_text;
 use relobox_isolate::{ARGUMENT, Process};
 use rustix::io::retry_on_intr;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -19,7 +19,7 @@ use std::ptr::{null, null_mut};
 const NOT_RUN: i32 = 127;
 
 /// Starts a program; see [`relobox_isolate::Start`].
-pub(crate) fn start(program: &Path, socket: OwnedFd) -> io::Result<Process> {
+pub fn start(program: &Path, socket: OwnedFd) -> io::Result<Process> {
     // A failed exec cannot be reported. So this checks before what can be checked.
     std::fs::metadata(program)?;
     let (program, argument) = (CString::new(program.as_os_str().as_bytes())?, c_text(ARGUMENT));

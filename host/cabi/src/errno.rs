@@ -6,17 +6,17 @@ use rustix::io::Errno;
 use std::ffi::c_int;
 
 /// The value that a function of kmod returns for an error.
-pub(crate) fn negative(error: Errno) -> c_int {
+pub fn negative(error: Errno) -> c_int {
     -error.raw_os_error()
 }
 
 /// The result of a function that returns 0 or an error.
-pub(crate) fn code(result: Result<(), Errno>) -> c_int {
+pub fn code(result: Result<(), Errno>) -> c_int {
     result.map_or_else(negative, |()| 0)
 }
 
 /// The number of an I/O error.
-pub(crate) fn of_io(error: &std::io::Error) -> Errno {
+pub fn of_io(error: &std::io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
 
@@ -24,7 +24,7 @@ pub(crate) fn of_io(error: &std::io::Error) -> Errno {
 ///
 /// EEXIST means that the module is loaded, on which programs rely. So it comes only from the kernel: never from what
 /// the linking process says.
-pub(crate) fn of_load(error: &Error) -> Errno {
+pub fn of_load(error: &Error) -> Errno {
     match error {
         Error::Io { source, .. } => of_io(source),
         Error::Kernel(problem) => match (problem.kind, problem.value) {

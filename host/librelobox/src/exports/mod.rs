@@ -1,0 +1,6 @@
+//! The functions of the library.
+
+mod context;
+mod modules;
+mod results;
+mod symbols;
