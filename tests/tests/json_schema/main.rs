@@ -3,6 +3,8 @@
 
 mod page;
 mod printed;
+#[path = "../../../host/tests/signing/mod.rs"]
+mod signing;
 #[path = "../test_env/mod.rs"]
 mod test_env;
 

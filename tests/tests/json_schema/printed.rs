@@ -1,5 +1,6 @@
 //! Runs every command that has `--json`.
 
+use super::signing;
 use super::test_env::{Kernel, TestEnv};
 use relobox::{Diagnostic, Error};
 use relobox_cli::output;
@@ -127,6 +128,9 @@ fn trees(runs: &mut Runs<'_>) {
     runs.run("check", 1, "check root/lib/modules/6.1 --symbols kallsyms --cross-check other/x86_64.wasm");
     // Without the kernel's symbols, every symbol may be in the kernel.
     runs.run("check", 0, "check root/lib/modules/6.1");
+    signing::sign(&env.path("root/lib/modules/6.1/kernel/good.ko"));
+    env.put("keys/test.der", signing::CERTIFICATE);
+    runs.run("check", 1, "check root/lib/modules/6.1 --signatures require --keys keys");
     // A relocation type that the plugin does not know, and a file that is none.
     let mut unknown = relobox_tests::hostile::sample::module(0);
     let rela = |kind: u64| [15, kind].map(u64::to_le_bytes).concat();
@@ -145,7 +149,8 @@ fn modules(runs: &mut Runs<'_>, _: &Kernel<'_>) {
         compile(env, name, &format!("{name}.ko"), source);
     }
     compile(env, "one", "one.o", "int one(void) { return 42; }\n");
-    runs.run("insmod", 0, "insmod --kernel sim math_provider.ko");
+    signing::sign(&env.path("math_provider.ko"));
+    runs.run("insmod", 0, "insmod --kernel sim math_provider.ko --signatures require --keys keys");
     runs.run("insmod", 0, "insmod --kernel sim math_user.ko nonsense=1");
     runs.run("error", 1, "insmod --kernel sim failing.ko");
     runs.run("error", 1, "insmod --kernel sim bad.ko");
