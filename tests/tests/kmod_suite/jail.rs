@@ -8,6 +8,7 @@
 use anyhow::{Context, Result, ensure};
 use relobox_needs::programs_root;
 use relobox_tests::module_builder::ModuleBuilder;
+use std::collections::HashMap;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -225,8 +226,17 @@ fn calls(trace: &str) -> (Vec<(String, String)>, Vec<String>) {
     // The last line may not be written yet.
     let trace = &trace[..trace.rfind('\n').unwrap_or(0)];
     let (mut loaded, mut removed, mut last) = (Vec::new(), Vec::new(), String::new());
+    // A call that another thread's or process's comes between is in two lines, each with the caller's number.
+    let mut begun = HashMap::new();
     for line in trace.lines() {
-        let Some((call, result)) = line.rsplit_once(" = ") else { continue };
+        let (caller, rest) = line.trim_start().split_once(' ').unwrap_or_default();
+        if let Some(start) = line.strip_suffix("<unfinished ...>") {
+            begun.insert(caller, start);
+            continue;
+        }
+        let end = rest.trim_start().strip_prefix("<... ").and_then(|rest| rest.split_once(" resumed>"));
+        let joined = end.map(|(_, end)| begun.remove(caller).unwrap_or_default().to_owned() + end);
+        let Some((call, result)) = joined.as_deref().unwrap_or(line).rsplit_once(" = ") else { continue };
         let good = !result.starts_with('-');
         if call.contains("openat(") || call.contains("open(") {
             // `7</…/mod-simple.ko>`: the file that was opened last is the one that is loaded.
