@@ -77,9 +77,46 @@ static void probe(struct kmod_module *mod, unsigned int flags, const char *optio
 	printf("  probe %#x: %d\n", flags, result);
 }
 
+static void info(struct kmod_module *mod)
+{
+	struct kmod_list *list = NULL, *entry;
+
+	printf("  info %d\n", kmod_module_get_info(mod, &list));
+	FOREACH(entry, list)
+		printf("   %s=%s\n", kmod_module_info_get_key(entry), kmod_module_info_get_value(entry));
+	kmod_module_info_free_list(list);
+}
+
+/* What the module's file says. */
+static void contents(struct kmod_module *mod)
+{
+	struct kmod_list *list = NULL, *entry;
+
+	info(mod);
+	printf("  versions %d\n", kmod_module_get_versions(mod, &list));
+	FOREACH(entry, list)
+		printf("   %llx %s\n", (unsigned long long)kmod_module_version_get_crc(entry),
+		       kmod_module_version_get_symbol(entry));
+	kmod_module_versions_free_list(list);
+	list = NULL;
+	printf("  exports %d\n", kmod_module_get_symbols(mod, &list));
+	FOREACH(entry, list)
+		printf("   %llx %s\n", (unsigned long long)kmod_module_symbol_get_crc(entry),
+		       kmod_module_symbol_get_symbol(entry));
+	kmod_module_symbols_free_list(list);
+	list = NULL;
+	printf("  imports %d\n", kmod_module_get_dependency_symbols(mod, &list));
+	FOREACH(entry, list)
+		printf("   %llx %c %s\n", (unsigned long long)kmod_module_dependency_symbol_get_crc(entry),
+		       kmod_module_dependency_symbol_get_bind(entry), kmod_module_dependency_symbol_get_symbol(entry));
+	kmod_module_dependency_symbols_free_list(list);
+}
+
 static void module(struct kmod_ctx *ctx, struct kmod_module *mod)
 {
-	struct kmod_list *pre = NULL, *post = NULL, *weak = NULL, *info = NULL, *entry, *list;
+	struct kmod_list *pre = NULL, *post = NULL, *weak = NULL, *list;
+	/* Reading a file takes a process: every eighth module. */
+	static unsigned int files;
 	int count;
 
 	printf(" module %s path %s\n", kmod_module_get_name(mod), text(kmod_module_get_path(mod)));
@@ -99,15 +136,14 @@ static void module(struct kmod_ctx *ctx, struct kmod_module *mod)
 	count = kmod_module_get_initstate(mod);
 	printf("  state %d %s\n", count, count < 0 ? "-" : kmod_module_initstate_str(count));
 	if (count == 0) {
-		printf("  info %d\n", kmod_module_get_info(mod, &info));
-		FOREACH(entry, info)
-			printf("   %s=%s\n", kmod_module_info_get_key(entry), kmod_module_info_get_value(entry));
-		kmod_module_info_free_list(info);
+		info(mod);
 		return;
 	}
 	printf("  size %ld count %d\n", kmod_module_get_size(mod), kmod_module_get_refcnt(mod));
 	if (kmod_module_get_path(mod) == NULL)
 		return;
+	if (files++ % 8 == 0)
+		contents(mod);
 	probe(mod, 0, "given=1");
 	probe(mod, IGNORE_COMMAND, NULL);
 	probe(mod, APPLY_BLACKLIST, NULL);
