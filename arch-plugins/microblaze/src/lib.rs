@@ -11,7 +11,7 @@
 //! * 32 bits take two words: `imm` holds the upper half of the immediate of the instruction behind it. One relocation
 //!   is for both, at the place of the `imm`; its name has a 64 for the 64 bits that the two words have. Halves are put
 //!   side by side: nothing carries. The assembler writes an `imm` before everything that has a symbol for an immediate.
-//! * The field thus lies in two words, and in a number of 64 bits it lies elsewhere in either byte order ([`both`]).
+//! * The field thus lies in two words, and in a number of 64 bits it lies elsewhere in either byte order (`both`).
 //! * Distances count from the instruction, which is 4 behind its `imm`. That is not in the addend.
 //! * What is only a word has a name with a 32. If it ends in LO, it is the low half of an instruction without an `imm`,
 //!   whose 16 bits are signed, though a reader might expect half a pair.

@@ -9,7 +9,7 @@
 //!
 //! * An instruction is a big-endian word, with its immediate scattered over it. The **sign is the lowest bit**. The
 //!   21 bits of `ldil` and `addil` are cut into five pieces and put together in another order. Displacements of 16
-//!   bits have two bits as their difference from the sign: [`wide`]. Words and doublewords leave out the bits that
+//!   bits have two bits as their difference from the sign: `wide`. Words and doublewords leave out the bits that
 //!   are zero.
 //! * An address is a left and a right half, chosen by the assembler's *field selectors*. L' is bits 11 and up, R' the
 //!   11 bits below, which have no sign. LR' and RR' let several loads share one left half: **the addend, and it

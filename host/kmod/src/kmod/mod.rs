@@ -3,10 +3,10 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | [`options`] | the command line, as getopt_long(3) reads it |
+//! | `options` | the command line, as getopt_long(3) reads it |
 //! | `program` | what the commands share: general options, messages, the kernel |
-//! | [`reason`] | the error number of kmod's messages for an error of relobox |
-//! | [`modprobe`], [`insmod`], [`rmmod`], [`lsmod`] | a command each |
+//! | `reason` | the error number of kmod's messages for an error of relobox |
+//! | `modprobe`, `insmod`, `rmmod`, `lsmod` | a command each |
 
 mod insmod;
 mod lsmod;
