@@ -31,7 +31,9 @@ fn linkers_of(corpus: &Corpus) -> Result<Vec<(&'static str, Linker)>> {
 
 fn main() -> ExitCode {
     let near = |name: &'static str| test(name, move || near(name)).needs(oracle::corpus(name));
-    let all = arch::ALL.iter().flat_map(|arch| arch.far.iter().map(move |far| (arch.corpora[0], far)));
+    let all = arch::ALL.iter().flat_map(|arch| {
+        arch.corpora.first().into_iter().flat_map(|corpus| arch.far.iter().map(move |far| (*corpus, far)))
+    });
     let far = all.map(|(name, f)| {
         let needs =
             if f.linkers { oracle::corpus(name) } else { corpus::needs(name).into_iter().chain([oracles()]).collect() };

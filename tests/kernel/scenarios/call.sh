@@ -49,7 +49,7 @@ says "no such function" "it has no global function 'none'; its global functions 
 refuse "unresolved symbols" call /extra/lacks.o
 says unresolved "references 'no_such_function'"
 refuse "one that exists, and that is not exported" call /extra/lacks.o
-says unresolved "references 'find_symbol'"
+says unresolved "'find_symbol'"
 refuse "a GPL-only symbol without a licence" call /extra/silent.o
 says licence "has no licence"
 cp $object /run/other.o

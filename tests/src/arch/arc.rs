@@ -28,7 +28,7 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
         V2_BIG,
         Variant { name: "arcompacteb", machine: 93, ..V2_BIG },
     ],
-    corpora: &["built-arc"],
+    built: &["built-arc"],
     code_align: 2,
     slot_type: "R_ARC_GOTPC32",
     shape: |row| {

@@ -21,7 +21,7 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
         base: 0x0100_0000,
         ..Variant::PLAIN
     }],
-    corpora: &["built-hppa"],
+    built: &["built-hppa"],
     code_align: 4,
     shape,
     vectors,

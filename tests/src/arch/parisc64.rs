@@ -22,7 +22,7 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
         base: 0x0100_0000,
         ..Variant::PLAIN
     }],
-    corpora: &["built-hppa64"],
+    built: &["built-hppa64"],
     code_align: 4,
     slot_type: "R_PARISC_DLTIND21L",
     shape: |row| {

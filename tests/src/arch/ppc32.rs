@@ -33,7 +33,7 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
             ..BIG
         },
     ],
-    corpora: &["built-powerpc"],
+    built: &["built-powerpc"],
     code_align: 4,
     slot_type: "R_PPC_GOT16",
     shape: |row| {

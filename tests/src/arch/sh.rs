@@ -23,7 +23,7 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
         // Debian's GNU ld has one emulation, and both formats.
         Variant { name: "sheb", order: order::BIG, options: (&["--oformat", "elf32-shbig-linux"], &[]), ..LITTLE },
     ],
-    corpora: &["built-sh4"],
+    built: &["built-sh4"],
     code_align: 2,
     slot_type: "R_SH_GOT32",
     shape: |row| {

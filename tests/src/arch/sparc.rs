@@ -32,7 +32,7 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
     name: "sparc",
     // EF_SPARC_32PLUS.
     variants: &[SPARC64, SPARC32, Variant { name: "sparc32plus", machine: 18, e_flags: 0x100, ..SPARC32 }],
-    corpora: &["built-sparc64", "built-sparc"],
+    built: &["built-sparc64", "built-sparc"],
     code_align: 4,
     slot_type: "R_SPARC_GOT22",
     // A size is no address.
