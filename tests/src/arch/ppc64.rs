@@ -35,8 +35,6 @@ pub(super) static ARCHITECTURE: Architecture = Architecture {
     name: "ppc64",
     variants: &[LITTLE, BIG, Variant { name: "powerpc64v1", flags: (2, 0), ..BIG }],
     corpora: &["powerpc64le"],
-    // As Linux names it in a module, and as the psABI does.
-    linkers_own: &["TOC.", ".TOC."],
     built: &["built-powerpc64", "built-powerpc64v1"],
     code_align: 4,
     slot_type: "R_PPC64_GOT16_DS",
