@@ -86,7 +86,7 @@ int mapped(int at_most)
 {
 	int tries, count = mapped_surely();
 
-	for (tries = 0; tries < 50 && at_most && count > at_most; tries++) {
+	for (tries = 0; tries < 300 && at_most && count > at_most; tries++) {
 		usleep(100000);
 		count = mapped_surely();
 	}
