@@ -37,7 +37,10 @@ int device(void);
 int call(int fd, unsigned long command, void *argument);
 __u64 allocate(int fd, __u32 kind, __u64 size, __u64 align, int *err);
 void *list(int fd, struct relobox_list *request);
-/* Returns the number of modules' areas. Waits up to 30 s for those that are to be freed: trampolines are after a grace period of tasks. */
+/*
+ * Returns the number of modules' areas. Waits up to 30 s for those that are to be freed: trampolines are after a grace
+ * period of tasks.
+ */
 int mapped(int at_most);
 
 int arm(int fd, struct target *target);
