@@ -277,7 +277,7 @@ impl Target for Real {
         let mut kernel = open_flat()?;
         let linker = self.start_linker(plugins, inputs)?;
         let name = object.display().to_string();
-        let (file, packed) = seal(object)?;
+        let (file, packed) = seal(object).inspect_err(|error| trail::called(object, None, Err(error)))?;
         let (called, digest) = with_digest(object, &file, || {
             let original = file.try_clone().map_err(Error::io(object))?;
             let Judged { file, verdict, .. } = judge(&linker, &name, original, packed, &trust)?;
@@ -286,7 +286,7 @@ impl Target for Real {
             }
             linker.call(&mut kernel, &name, file.as_fd(), function)
         });
-        trail::called(object, digest.as_ref().ok(), &called);
+        trail::called(object, digest.as_ref().ok(), called.as_ref());
         called
     }
 
@@ -317,14 +317,8 @@ pub struct LinkerLoader<'a> {
 
 impl Loader for LinkerLoader<'_> {
     fn insert(&self, path: &Path, args: &str) -> Result<Inserted> {
-        match seal(path) {
-            Ok((file, packed)) => self.insert_sealed(path, &file, packed, args),
-            Err(error) => {
-                let refused = Err(error);
-                trail::loaded(path, None, Mode::Device, &refused);
-                refused
-            }
-        }
+        let (file, packed) = seal(path).inspect_err(|error| trail::loaded(path, None, Mode::Device, Err(error)))?;
+        self.insert_sealed(path, &file, packed, args)
     }
 }
 
@@ -344,7 +338,7 @@ impl LinkerLoader<'_> {
             let judged = judge(&self.linker, &path.display().to_string(), original, packed, &self.trust)?;
             self.load(path, judged, mode, args)
         });
-        trail::loaded(path, digest.as_ref().ok(), mode, &loaded);
+        trail::loaded(path, digest.as_ref().ok(), mode, loaded.as_ref());
         let inserted = loaded?;
         state::record(self.real, &inserted, || {
             let plugin = self.plugins.known(inserted.plugin_digest.as_ref());

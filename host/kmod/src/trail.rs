@@ -35,11 +35,11 @@ const LOGS: Logs<'_> = Logs { journal: "/run/systemd/journal/socket", syslog: "/
 const BLANK: &str = "\\u{20}";
 
 /// Records the outcome of a load. `digest` is the SHA-256 of the module's file, in hexadecimal digits.
-pub(crate) fn loaded(file: &Path, digest: Option<&String>, mode: Mode, outcome: &Result<Inserted>) {
+pub(crate) fn loaded(file: &Path, digest: Option<&String>, mode: Mode, outcome: Result<&Inserted, &Error>) {
     loaded_record(file, mode, outcome).finish(file, digest, &LOGS);
 }
 
-fn loaded_record(file: &Path, mode: Mode, outcome: &Result<Inserted>) -> Record {
+fn loaded_record(file: &Path, mode: Mode, outcome: Result<&Inserted, &Error>) -> Record {
     let mut record = match outcome {
         Ok(inserted) => {
             let mut record = Record::new("loaded", &inserted.name);
@@ -57,7 +57,7 @@ fn loaded_record(file: &Path, mode: Mode, outcome: &Result<Inserted>) -> Record 
 }
 
 /// Records the outcome of a call of a function. `digest` is the SHA-256 of the object, in hexadecimal digits.
-pub(crate) fn called(file: &Path, digest: Option<&String>, outcome: &Result<Called>) {
+pub(crate) fn called(file: &Path, digest: Option<&String>, outcome: Result<&Called, &Error>) {
     let mut record = match outcome {
         Ok(called) => {
             let mut record = Record::new("called", &names::of_file(file));
@@ -126,7 +126,7 @@ impl Record {
             self.add("digest", digest);
         }
         self.add("uid", &rustix::process::getuid().as_raw().to_string());
-        // Who logged in, whoever they have become since; u32::MAX is nobody.
+        // The user who logged in, which su and sudo do not change. u32::MAX means that there was no login.
         let login =
             read("/proc/self/loginuid").and_then(|text| text.trim().parse::<u32>().ok()).filter(|uid| *uid != u32::MAX);
         if let Some(login) = login {
@@ -300,7 +300,7 @@ mod tests {
         let machine = Machine::new();
         let (journal, digest) = (machine.path("journal"), "cd".repeat(32));
         let logs = Logs { journal: &journal, ..LOGS };
-        let mut record = loaded_record(Path::new("/m/xfs.ko"), Mode::Device, &Ok(inserted()));
+        let mut record = loaded_record(Path::new("/m/xfs.ko"), Mode::Device, Ok(&inserted()));
         record.add("extra", "a b");
         record.finish(Path::new("/m/xfs.ko"), Some(&digest), &logs);
         let [got, none, nothing] = machine.got();
@@ -370,7 +370,7 @@ mod tests {
         assert!(!machine.send(&record));
     }
 
-    /// Nobody reads: a sender that waited would wait for ever.
+    /// No process reads the socket: a sender that waited would wait for ever.
     #[test]
     fn a_full_log_does_not_delay() {
         let machine = Machine::new();
