@@ -35,8 +35,10 @@ mod need;
 mod programs;
 mod require;
 
-pub use need::{Need, corpora, corpus, kernel_memory_root, kmod, kmod_root, oracles, programs, programs_root, root};
-pub use programs::{WasmC, clang_for_wasm, llvm, program, tool, wasm_c, wasm_rust, wasm_rustc};
+pub use need::{
+    Need, corpora, corpus, kernel_memory_root, kmod, kmod_root, library, oracles, programs, programs_root, root,
+};
+pub use programs::{WasmC, clang_for_wasm, llvm, program, ran, tool, wasm_c, wasm_rust, wasm_rustc};
 pub use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};

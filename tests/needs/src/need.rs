@@ -109,6 +109,21 @@ pub fn programs() -> Need {
     Need::new("programs", there.then_some(()).ok_or_else(|| "scripts/build-programs".to_owned()))
 }
 
+/// Returns the need of a shared library in [`programs_root`] that `script` builds: it has to be newer than all files
+/// below `sources`.
+pub fn library(name: &str, script: &str, sources: PathBuf) -> Need {
+    let changed = |path: &Path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    let (mut newest, mut open) = (None, vec![sources]);
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() { open.push(path) } else { newest = newest.max(changed(&path)) }
+        }
+    }
+    let fresh = changed(&programs_root().join(name)) > newest;
+    Need::new(format!("programs {name}"), fresh.then_some(()).ok_or_else(|| script.to_owned()))
+}
+
 fn directory(variable: &str, name: &str) -> PathBuf {
     let usual = || OsString::from(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target").join(name));
     std::env::var_os(variable).unwrap_or_else(usual).into()

@@ -2,8 +2,9 @@
 
 use crate::names::TOOLS;
 use crate::need::Need;
+use anyhow::{Context as _, Result, ensure};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// Returns the need of a program that is found by its name.
 ///
@@ -22,6 +23,17 @@ pub fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let dirs = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
     dirs.map(|dir| dir.join(name)).find(|file| is_program(file))
+}
+
+/// Runs a command that has to succeed. Returns what it printed.
+///
+/// # Errors
+/// If it does not succeed. The error has all that it printed.
+pub fn ran(command: &mut Command) -> Result<String> {
+    let Output { status, stdout, stderr } = command.output().with_context(|| format!("{command:?}"))?;
+    let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    ensure!(status.success(), "{command:?}: {status}\n{stdout}{stderr}");
+    Ok(stdout.into_owned())
 }
 
 fn is_program(file: &Path) -> bool {

@@ -87,28 +87,40 @@ static void info(struct kmod_module *mod)
 	kmod_module_info_free_list(list);
 }
 
+static int no_bind(const struct kmod_list *entry)
+{
+	(void)entry;
+	return '-';
+}
+
+static void symbols(const char *what, int count, struct kmod_list *list, uint64_t (*crc)(const struct kmod_list *),
+		    int (*bind)(const struct kmod_list *), const char *(*name)(const struct kmod_list *))
+{
+	struct kmod_list *entry;
+
+	printf("  %s %d\n", what, count);
+	FOREACH(entry, list)
+		printf("   %llx %c %s\n", (unsigned long long)crc(entry), bind(entry), name(entry));
+}
+
 /* What the module's file says. */
 static void contents(struct kmod_module *mod)
 {
-	struct kmod_list *list = NULL, *entry;
+	struct kmod_list *list = NULL;
+	int count;
 
 	info(mod);
-	printf("  versions %d\n", kmod_module_get_versions(mod, &list));
-	FOREACH(entry, list)
-		printf("   %llx %s\n", (unsigned long long)kmod_module_version_get_crc(entry),
-		       kmod_module_version_get_symbol(entry));
+	count = kmod_module_get_versions(mod, &list);
+	symbols("versions", count, list, kmod_module_version_get_crc, no_bind, kmod_module_version_get_symbol);
 	kmod_module_versions_free_list(list);
 	list = NULL;
-	printf("  exports %d\n", kmod_module_get_symbols(mod, &list));
-	FOREACH(entry, list)
-		printf("   %llx %s\n", (unsigned long long)kmod_module_symbol_get_crc(entry),
-		       kmod_module_symbol_get_symbol(entry));
+	count = kmod_module_get_symbols(mod, &list);
+	symbols("exports", count, list, kmod_module_symbol_get_crc, no_bind, kmod_module_symbol_get_symbol);
 	kmod_module_symbols_free_list(list);
 	list = NULL;
-	printf("  imports %d\n", kmod_module_get_dependency_symbols(mod, &list));
-	FOREACH(entry, list)
-		printf("   %llx %c %s\n", (unsigned long long)kmod_module_dependency_symbol_get_crc(entry),
-		       kmod_module_dependency_symbol_get_bind(entry), kmod_module_dependency_symbol_get_symbol(entry));
+	count = kmod_module_get_dependency_symbols(mod, &list);
+	symbols("imports", count, list, kmod_module_dependency_symbol_get_crc, kmod_module_dependency_symbol_get_bind,
+		kmod_module_dependency_symbol_get_symbol);
 	kmod_module_dependency_symbols_free_list(list);
 }
 

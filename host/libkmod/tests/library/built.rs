@@ -1,36 +1,16 @@
 //! What the tests build: programs in C, and trees of modules.
 
-use anyhow::{Context, Result, ensure};
-use relobox_needs::{Need, corpora, programs_root};
+use anyhow::{Context, Result};
+use relobox_needs::{Need, corpora, programs_root, ran};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 /// kmod 34: its library, its programs, its sources.
 pub(crate) const KMOD: &str = "/usr/local/lib/relobox-oracles/kmod";
 
-pub(crate) fn kmod() -> Need {
-    let there = Path::new(KMOD).join("complete").exists();
-    Need::new("kmod-34", there.then_some(()).ok_or_else(|| "tests/scripts/fetch-kmod".to_owned()))
-}
-
 /// The library, built after its sources.
 pub(crate) fn library() -> Need {
-    let changed = |path: &Path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
-    let sources = sources().into_iter().filter_map(|path| changed(&path)).max();
-    let fresh = changed(&path()) > sources;
-    Need::new("programs libkmod.so.2", fresh.then_some(()).ok_or_else(|| "scripts/build-libkmod".to_owned()))
-}
-
-fn sources() -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
-    while let Some(directory) = open.pop() {
-        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path.is_dir() { open.push(path) } else { found.push(path) }
-        }
-    }
-    found
+    relobox_needs::library("libkmod.so.2", "scripts/build-libkmod", Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
 }
 
 /// The path of the library.
@@ -56,14 +36,6 @@ pub(crate) fn compile(name: &str, to: &Path) -> Result<PathBuf> {
     }
     ran(&mut cc)?;
     Ok(program)
-}
-
-/// Runs a command that has to succeed. Returns what it printed.
-pub(crate) fn ran(command: &mut Command) -> Result<String> {
-    let Output { status, stdout, stderr } = command.output().with_context(|| format!("{command:?}"))?;
-    let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-    ensure!(status.success(), "{command:?}: {status}\n{stdout}{stderr}");
-    Ok(stdout.into_owned())
 }
 
 /// A program that uses this library.

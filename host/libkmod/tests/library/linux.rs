@@ -1,12 +1,10 @@
 //! The tests.
 
-use crate::built::{
-    compile, corpus, indexed, kmod, kmod_libraries, library, path, ran, with_kmods, with_ours, without_contents,
-};
+use crate::built::{compile, corpus, indexed, kmod_libraries, library, path, with_kmods, with_ours, without_contents};
 use crate::suite::{the_tests_of_kmod, the_tools_of_kmod_print_the_same};
 use crate::udev::restrict;
 use anyhow::{Context, Result, ensure};
-use relobox_needs::{Test, corpus as corpus_need, program, programs, root, test, tool};
+use relobox_needs::{Test, corpus as corpus_need, kmod, program, programs, ran, root, test, tool};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! kmod 34's own tests and tools, compiled from its sources as they are, with this library instead of kmod's.
 
-use crate::built::{KMOD, corpus, indexed, path, ran};
+use crate::built::{KMOD, corpus, indexed, path};
 use anyhow::{Context, Result, ensure};
-use relobox_needs::programs_root;
+use relobox_needs::{programs_root, ran};
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,14 +1,13 @@
 //! What systemd forbids to udev, as the unit systemd-udevd.service of Debian's systemd 252 says it.
 
 use anyhow::{Context, Result, ensure};
+use relobox_needs::ran;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
-
-use crate::built::ran;
 
 /// `SystemCallFilter=`
 const ALLOWED: [&str; 4] = ["@system-service", "@module", "@raw-io", "bpf"];

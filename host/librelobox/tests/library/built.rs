@@ -1,28 +1,13 @@
 //! What the tests build: programs in C, and what they link.
 
-use anyhow::{Context as _, Result, ensure};
-use relobox_needs::{Need, programs_root};
+use anyhow::{Context as _, Result};
+use relobox_needs::{Need, programs_root, ran};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 /// The library, built after its sources.
 pub(crate) fn library() -> Need {
-    let changed = |path: &Path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
-    let sources = sources().into_iter().filter_map(|path| changed(&path)).max();
-    let fresh = changed(&directory().join("librelobox.so.1")) > sources;
-    Need::new("programs librelobox.so.1", fresh.then_some(()).ok_or_else(|| "scripts/build-librelobox".to_owned()))
-}
-
-fn sources() -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut open = vec![here("src")];
-    while let Some(directory) = open.pop() {
-        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path.is_dir() { open.push(path) } else { found.push(path) }
-        }
-    }
-    found
+    relobox_needs::library("librelobox.so.1", "scripts/build-librelobox", here("src"))
 }
 
 pub(crate) fn here(path: &str) -> PathBuf {
@@ -42,14 +27,6 @@ pub(crate) fn compile(source: &Path, options: &[&str], to: &Path) -> Result<Path
     cc.arg("-I").arg(directory().join("include")).arg(source).arg("-o").arg(&program);
     ran(cc.arg("-L").arg(directory()).arg("-lrelobox"))?;
     Ok(program)
-}
-
-/// Runs a command that has to succeed. Returns what it printed.
-pub(crate) fn ran(command: &mut Command) -> Result<String> {
-    let Output { status, stdout, stderr } = command.output().with_context(|| format!("{command:?}"))?;
-    let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-    ensure!(status.success(), "{command:?}: {status}\n{stdout}{stderr}");
-    Ok(stdout.into_owned())
 }
 
 /// A program that uses the library.

@@ -1,8 +1,8 @@
 //! The tests.
 
-use crate::built::{Sample, compile, directory, here, library, ran, with_library};
+use crate::built::{Sample, compile, directory, here, library, with_library};
 use anyhow::{Context as _, Result, ensure};
-use relobox_needs::{Need, Test, corpora, corpus, programs, test, tool};
+use relobox_needs::{Need, Test, corpora, corpus, programs, ran, test, tool};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
